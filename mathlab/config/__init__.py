@@ -1,0 +1,234 @@
+"""YAML -> Experiment: one config file, every problem in it at once, each with its line and column."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from mathlab.config import yamltext
+from mathlab.config.checks import check, optimizer
+from mathlab.config.keys import draft, mapping
+from mathlab.config.schema import CaseText, ConfigText, Figures, Formula, GradcheckText, TrainText
+from mathlab.config.yamltext import Scalar, Table, kind
+from mathlab.errors import MathlabError, Place, Problem
+from mathlab.experiment import Case, Experiment, Figure, GradcheckSettings, Source, TrainSettings
+from mathlab.language.equation import Equation
+from mathlab.optimizers import SETTINGS
+
+__all__ = ["find", "load"]
+
+BASE = "base"
+SUFFIXES = (".yaml", ".yml")
+NAMED = ("inputs", "parameters", "equations")  # sections that a case extends key by key
+
+
+class _Draft(NamedTuple):
+    """A case with all that it inherits, before it is a record, and where it and its training stand."""
+
+    name: str
+    text: CaseText
+    place: Place
+    train_place: Place
+
+
+def find(paths: Sequence[str | Path]) -> list[Path]:
+    """The configs at `paths`: a file stays, a folder gives its *.yaml and *.yml in the order of their names.
+
+    Raises MathlabError for a path that does not exist and a folder without configs.
+    """
+    found: dict[Path, None] = {}
+    for path in map(Path, paths):
+        try:
+            if not path.exists():
+                raise MathlabError(f"{path} does not exist")
+            inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        except OSError as error:
+            raise MathlabError(f"{path} cannot be read ({error.strerror})") from None
+        if path.is_dir():
+            inside = [file for file in inside if file.suffix in SUFFIXES and file.is_file() and file.name[0] != "."]
+            if not inside:
+                raise MathlabError(f"{path} holds no config (*.yaml, *.yml)")
+        found.update(dict.fromkeys(inside))
+    return list(found)
+
+
+def load(path: str | Path) -> Experiment:
+    """The experiment that a config file describes. Raises MathlabError with every problem found in the file."""
+    file = str(path)
+    content = _content(file)
+    tree, found = yamltext.read(content.decode("utf-8-sig"), file)
+    if not isinstance(tree, Table):
+        if tree is None or (isinstance(tree, Scalar) and not tree):
+            raise MathlabError([*found, Problem("the config is empty", Place(file, 1, 1))])
+        raise MathlabError([*found, Problem(f"a config is a mapping of keys, not {kind(tree)}", tree.place)])
+
+    # what a section defines, asked before what cannot be read is taken out of the tree
+    names = _names(tree)
+    config, wrong_keys = draft(ConfigText, tree)
+    problems = {*found, *wrong_keys}
+    drafts: list[_Draft] = []
+    for name, table in _cases(config, tree, problems):
+        text: CaseText = config
+        own = _names(table)
+        if table is not tree:
+            case, wrong_keys = draft(CaseText, table)
+            problems |= {*wrong_keys}
+            text = _merged(config, case)
+        place = name.place if isinstance(name, Scalar) else tree.place
+        train_place = next((part.key("train").place for part in (table, tree) if "train" in part), place)
+        drafts.append(_Draft(str(name), text, place, train_place))
+        if names is not None and own is not None:
+            unreadable = (names | own).difference(text.inputs, text.parameters, text.equations)
+            problems |= {*check(text, place, train_place, unreadable)}
+    if problems:
+        raise MathlabError(sorted(problems, key=lambda problem: (problem.place or tree.place, problem.message)))
+    return Experiment(
+        name=Path(file).stem,
+        path=file,
+        sha256=hashlib.sha256(content).hexdigest(),
+        title=config.title,
+        source=Source(config.source.title, config.source.url, config.source.note),
+        cases=tuple(map(_case, drafts)),
+    )
+
+
+def _content(file: str) -> bytes:
+    try:
+        content = Path(file).read_bytes()
+    except FileNotFoundError:
+        raise MathlabError(f"the config {file} does not exist") from None
+    except IsADirectoryError:
+        raise MathlabError(f"the config {file} is a folder") from None
+    except (OSError, ValueError) as error:
+        raise MathlabError(f"the config {file} cannot be read ({getattr(error, 'strerror', error)})") from None
+    try:
+        content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8-sig")) + 1
+        place = Place(file, before.count(b"\n") + 1, column)
+        raise MathlabError(
+            f"the config is not UTF-8: it has the byte 0x{content[error.start]:02x} here", place
+        ) from None
+    return content
+
+
+def _names(tree: Table) -> set[str] | None:
+    """Every name that a mapping means to define; None when a section that defines names is not a mapping."""
+    try:
+        return {name for section in NAMED if section in tree for name in mapping(tree[section])}
+    except MathlabError:
+        return None
+
+
+def _has_figures(text: CaseText) -> bool:
+    after = text.train.after if text.train else None
+    return bool(text.expected or after or (text.gradcheck and text.gradcheck.expected))
+
+
+def _cases(config: ConfigText, tree: Table, problems: set[Problem]) -> list[tuple[str, Table]]:
+    """The cases that run, each with the mapping that is its own. The top level runs beside cases if it has figures."""
+    cases: list[tuple[str, Table]] = [(name, table) for name, table in (config.cases or {}).items()]
+    if cases and not _has_figures(config):
+        return cases
+    for name, _ in cases:
+        if name == BASE and isinstance(name, Scalar):
+            message = f"a case cannot be called '{BASE}' beside figures at the top level, which are those of '{BASE}'"
+            problems.add(Problem(message, name.place))
+    return [(BASE, tree), *cases]
+
+
+def _merged(top: CaseText, case: CaseText) -> CaseText:
+    """A case with all that it inherits; figures are its own."""
+    gradcheck = replace(top.gradcheck, expected=None) if top.gradcheck else None
+    return CaseText(
+        dtype=case.dtype or top.dtype,
+        inputs={**top.inputs, **case.inputs},
+        parameters={**top.parameters, **case.parameters},
+        equations={**top.equations, **case.equations},
+        upstream=case.upstream or top.upstream,
+        derivation=case.derivation or top.derivation,
+        expected=case.expected,
+        gradcheck=case.gradcheck or gradcheck,
+        train=_merged_train(top.train, case.train or TrainText()) if top.train else case.train,
+    )
+
+
+def _merged_train(top: TrainText, case: TrainText) -> TrainText:
+    said = {field.name: value for field in fields(case) if (value := getattr(case, field.name)) is not None}
+    if top.optimizer is not None and case.optimizer is not None:
+        said["optimizer"] = _merged_optimizer(top.optimizer, case.optimizer)
+    return replace(top, **{**said, "after": case.after})
+
+
+def _merged_optimizer(top: Table, case: Table) -> Table:
+    """The case's settings over the top level's; another optimizer does not inherit what it does not have."""
+    name = case.get("name")
+    kept = SETTINGS.get(name, top) if isinstance(name, Scalar) else top
+    merged = Table(case.place)
+    merged.update({key: value for key, value in top.items() if key in kept})
+    merged.update(case)
+    return merged
+
+
+def _case(draft: _Draft) -> Case:
+    text = draft.text
+    return Case(
+        name=draft.name,
+        dtype=text.dtype or "float64",
+        inputs={str(key): value for key, value in text.inputs.items()},
+        parameters={str(key): value for key, value in text.parameters.items()},
+        equations=_equations(text.equations),
+        upstream=text.upstream,
+        derivation=_equations(text.derivation or {}),
+        expected=_figures(text.expected),
+        gradcheck=_gradcheck(text.gradcheck) if text.gradcheck else None,
+        train=_train(text.train, draft.train_place) if text.train else None,
+        place=draft.place,
+    )
+
+
+def _equations(formulas: Mapping[Scalar, Formula]) -> tuple[Equation, ...]:
+    return tuple(Equation(str(key), formula.expr, formula.text, formula.place) for key, formula in formulas.items())
+
+
+def _figures(figures: Figures | None) -> tuple[Figure, ...]:
+    return tuple(
+        Figure(
+            key=quantity.text,
+            quantity=quantity.expr,
+            printed=printing.printed.texts,
+            shape=printing.printed.shape,
+            place=quantity.place,
+            rounding=printing.rounding,
+            digits=printing.digits,
+            because=printing.because,
+            erratum=printing.erratum,
+            at=printing.at,
+        )
+        for quantity, printings in (figures or {}).items()
+        for printing in printings
+    )
+
+
+def _gradcheck(text: GradcheckText) -> GradcheckSettings:
+    default = GradcheckSettings()
+    return GradcheckSettings(text.step, text.rtol if text.rtol is not None else default.rtol, _figures(text.expected))
+
+
+def _train(text: TrainText, place: Place) -> TrainSettings:
+    name, settings = optimizer(text, place)
+    return TrainSettings(
+        optimizer=name,
+        settings=settings,
+        epochs=text.epochs or 0,
+        batch_size=text.batch_size,
+        over=tuple(map(str, text.over or ())),
+        freeze=tuple(map(str, text.freeze or ())),
+        seed=text.seed,
+        after=tuple((int(count), _figures(figures)) for count, figures in (text.after or {}).items()),
+        place=place,
+    )

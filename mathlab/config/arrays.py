@@ -1,0 +1,114 @@
+"""Trees -> arrays: written out, drawn from a seeded generator, or read from a file beside the config."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from mathlab.config import datafiles, initial
+from mathlab.config.keys import Keys, key, parsed
+from mathlab.config.values import array, choice, flag, gather, number, positive, text, whole
+from mathlab.config.yamltext import Row, Table, Tree
+from mathlab.errors import MathlabError
+from mathlab.experiment import Value
+
+
+def value(tree: Tree) -> Value:
+    """A number, a nested list, initial values, or a data file."""
+    if not isinstance(tree, Table):
+        return array(tree)
+    if "init" in tree:
+        return _initial(tree)
+    if "file" in tree:
+        return _data(tree)
+    raise MathlabError("a mapping that is a value says either 'init' or 'file'", tree.place)
+
+
+def _shape(tree: Tree) -> tuple[int, ...]:
+    axes = gather(partial(whole, least=1), tree if isinstance(tree, Row) else [tree])
+    if not axes:
+        raise MathlabError("a shape has at least one axis", tree.place)
+    if math.prod(axes) > datafiles.LARGEST:
+        raise MathlabError(f"an array of {math.prod(axes)} entries is too large", tree.place)
+    return tuple(axes)
+
+
+@dataclass(frozen=True)
+class InitText(Keys):
+    """`{init: he, shape: [784, 128], seed: 0}`; see `initial.settings_of` for the settings and their defaults."""
+
+    init: str = key(partial(choice, known=initial.INITS, what="init"))
+    shape: tuple[int, ...] = key(_shape)
+    seed: int = key(whole, 0)
+    scale: float = key(number, 1.0)
+    low: float | None = key(number, None)
+    high: float | None = key(number, None)
+    mean: float | None = key(number, None)
+    std: float | None = key(positive, None)
+    value: float | None = key(number, None)
+    fan_in: float | None = key(positive, None)
+    fan_out: float | None = key(positive, None)
+
+
+def _initial(tree: Table) -> Value:
+    spec = parsed(InitText)(tree)
+    allowed = initial.INITS[spec.init].settings
+    optional = ("low", "high", "mean", "std", "value", "fan_in", "fan_out")
+    given = {name: number for name in optional if (number := getattr(spec, name)) is not None}
+    for setting in given.keys() - set(allowed):
+        has = f"; it has {', '.join(allowed)}" if allowed else ""
+        raise MathlabError(f"{spec.init} has no setting '{setting}'{has}", tree.key(setting).place)
+    settings = initial.settings_of(spec.init, spec.shape, given)
+    for setting in allowed:
+        if setting not in settings:
+            raise MathlabError(f"{spec.init} needs its setting '{setting}'", tree.place)
+    if settings.get("low", 0) > settings.get("high", 0):
+        raise MathlabError(f"low ({settings['low']:g}) is above high ({settings['high']:g})", tree.place)
+    with np.errstate(over="ignore"):
+        drawn = initial.draw(spec.init, spec.shape, spec.seed, spec.scale, settings)
+    if not np.isfinite(drawn).all():
+        raise MathlabError("these initial values are not finite", tree.place)
+    return Value(drawn, tree.place)
+
+
+def _columns(tree: Tree) -> tuple[str, ...] | str:
+    if not isinstance(tree, Row):
+        return text(tree)
+    if not tree:
+        raise MathlabError("no column is named", tree.place)
+    return tuple(gather(text, tree))
+
+
+@dataclass(frozen=True)
+class DataText(Keys):
+    """`{file: digits.csv, columns: [...]}`; see `datafiles`."""
+
+    file: str = key(text)
+    array: str | None = key(text, None)
+    columns: tuple[str, ...] | str | None = key(_columns, None)
+    header: bool = key(flag, True)
+
+
+KEYS_OF_FILES = {".csv": {"file", "columns", "header"}, ".npy": {"file"}, ".npz": {"file", "array"}}
+
+
+def _data(tree: Table) -> Value:
+    spec = parsed(DataText)(tree)
+    suffix = Path(spec.file).suffix.lower()
+    if suffix not in KEYS_OF_FILES:
+        raise MathlabError("a data file is a .csv, .npy or .npz file", tree["file"].place)
+    for unused in tree.keys() - KEYS_OF_FILES[suffix]:
+        raise MathlabError(f"'{unused}' has no meaning for a {suffix} file", tree.key(unused).place)
+    try:
+        path = datafiles.beside(Path(tree.place.file).parent, spec.file)
+        if suffix == ".csv":
+            entries, integral = datafiles.read_csv(path, spec.columns, spec.header)
+        else:
+            entries, integral = datafiles.read_numpy(path, spec.array)
+    except datafiles.DataError as error:
+        raise MathlabError(str(error), tree["file"].place) from None
+    return Value(entries, tree.place, integral)

@@ -1,0 +1,201 @@
+"""What a model cannot see: names that nothing defines, equations out of order, training that does not add up."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from mathlab.config.schema import CaseText, Figures, Formula, Formulas, TrainText
+from mathlab.config.values import choice, gather, number
+from mathlab.config.yamltext import Scalar
+from mathlab.errors import MathlabError, Place, Problem, did_you_mean
+from mathlab.language.syntax import Name, names, walk
+from mathlab.optimizers import SETTINGS
+
+# what the rest of a name means when it begins so
+PREFIXES = {"d": "the gradient", "central_": "the central difference", "complex_": "the complex step"}
+
+
+def check(case: CaseText, place: Place, train_place: Place, unreadable: Collection[str]) -> Iterator[Problem]:
+    """The problems of one case with all that it inherits.
+
+    `unreadable` are names that the file defines in a way that is already a problem: reading one is no second problem.
+    """
+    kinds: Mapping[str, Mapping[Scalar, object]] = {
+        "an input": case.inputs,
+        "a parameter": case.parameters,
+        "an equation": case.equations,
+    }
+    defined = {key: key for section in kinds.values() for key in section}
+    yield from _definitions(kinds)
+    if not case.equations and not unreadable:
+        yield Problem("an experiment needs equations", place)
+    elif not case.inputs and not case.parameters and not unreadable:
+        yield Problem("an experiment needs inputs or parameters", place)
+    values = {*case.inputs, *case.parameters, *unreadable}
+    yield from _order(case.equations, values)
+    gradients = {f"d{key}" for key in defined}
+    readable = {*defined, *gradients, *unreadable}
+    witnesses = {f"{prefix}{key}" for prefix in ("central_", "complex_") for key in case.parameters}
+    yield from _derivation(case.derivation or {}, defined)
+    for quantity in case.derivation.values() if case.derivation else ():
+        yield from _unknown(quantity, readable)
+    yield from _figures(case.expected, readable)
+    if case.gradcheck:
+        yield from _figures(case.gradcheck.expected, readable | witnesses)
+    if case.train:
+        for figures in (case.train.after or {}).values():
+            yield from _figures(figures, readable)
+        yield from _training(case.train, case, train_place, unreadable)
+
+
+def _definitions(kinds: Mapping[str, Mapping[Scalar, object]]) -> Iterator[Problem]:
+    seen: dict[str, tuple[str, Scalar]] = {}
+    for kind, section in kinds.items():
+        for key in section:
+            if key in seen:
+                first, earlier = seen[key]
+                yield Problem(f"'{key}' is {first} (line {earlier.place.line}) and cannot be {kind} too", key.place)
+            seen.setdefault(key, (kind, key))
+    for prefix, meaning in PREFIXES.items():
+        for name, (_, scalar) in seen.items():
+            of = name.removeprefix(prefix)
+            if of != name and of in seen:
+                yield Problem(f"'{name}' is reserved: it means {meaning} of '{of}'", scalar.place)
+
+
+def _order(equations: Mapping[Scalar, Formula], values: Collection[str]) -> Iterator[Problem]:
+    position = {str(key): index for index, key in enumerate(equations)}
+    reads = {str(key): names(formula.expr) for key, formula in equations.items()}
+    places = {str(key): key.place for key in equations}
+    cycles: set[frozenset[str]] = set()
+    for key, formula in equations.items():
+        for part in _names(formula):
+            place = formula.place.shifted(part.position)
+            if part.id == key:
+                yield Problem(f"'{key}' reads itself", place)
+            elif part.id in values or position.get(part.id, len(position)) < position[key]:
+                continue
+            elif part.id not in position:
+                hint = did_you_mean(part.id, [*values, *equations])
+                yield Problem(f"unknown name '{part.id}' in '{key}'{hint}", place)
+            elif way := _way(part.id, str(key), reads):
+                if frozenset(way) not in cycles:
+                    cycles.add(frozenset(way))
+                    yield Problem(f"a cycle: {' -> '.join([str(key), *way])}", place)
+            else:
+                later = places[part.id].line
+                yield Problem(f"'{key}' reads '{part.id}', which is defined later, on line {later}", place)
+
+
+def _names(formula: Formula) -> list[Name]:
+    """The names a formula reads, each at its first mention."""
+    found: dict[str, Name] = {}
+    for part in walk(formula.expr):
+        if isinstance(part, Name):
+            found.setdefault(part.id, part)
+    return list(found.values())
+
+
+def _way(start: str, goal: str, reads: Mapping[str, list[str]]) -> list[str]:
+    """The shortest chain of readings from `start` to `goal`; empty where there is none."""
+    came_from: dict[str, str] = {}
+    front = [start]
+    while front and goal not in came_from:
+        following: list[str] = []
+        for name in front:
+            for read in reads.get(name, ()):
+                if read != start and read not in came_from:
+                    came_from[read] = name
+                    following.append(read)
+        front = following
+    if goal not in came_from:
+        return []
+    way = [goal]
+    while way[-1] != start:
+        way.append(came_from[way[-1]])
+    return way[::-1]
+
+
+def _derivation(derivation: Formulas, defined: Collection[str]) -> Iterator[Problem]:
+    gradients = [f"d{name}" for name in defined]
+    for key, formula in derivation.items():
+        if key not in gradients:
+            hint = did_you_mean(key, gradients)
+            yield Problem(f"a derivation gives the gradient d<name> of a name, and '{key}' is none{hint}", key.place)
+        elif key in names(formula.expr):
+            yield Problem(f"the formula for '{key}' reads '{key}' itself", formula.place)
+
+
+def _unknown(formula: Formula, known: Collection[str]) -> Iterator[Problem]:
+    for part in _names(formula):
+        if part.id not in known:
+            hint = did_you_mean(part.id, known)
+            inside = "" if formula.text == part.id else f" in '{formula.text}'"
+            yield Problem(f"unknown name '{part.id}'{inside}{hint}", formula.place.shifted(part.position))
+
+
+def _figures(figures: Figures | None, known: Collection[str]) -> Iterator[Problem]:
+    for quantity in figures or ():
+        if not names(quantity.expr):
+            yield Problem(f"'{quantity.text}' names nothing to compare with", quantity.place)
+        yield from _unknown(quantity, known)
+
+
+def _training(train: TrainText, case: CaseText, place: Place, unreadable: Collection[str]) -> Iterator[Problem]:
+    if train.epochs is None:
+        yield Problem("train needs its 'epochs'", place)
+    try:
+        optimizer(train, place)
+    except MathlabError as error:
+        yield from error.problems
+    for what, listed, section in (
+        ("freeze", train.freeze or (), case.parameters),
+        ("over", train.over or (), case.inputs),
+    ):
+        kind = "a parameter" if what == "freeze" else "an input"
+        for name in listed:
+            if name not in section and name not in unreadable:
+                yield Problem(f"'{what}' names '{name}', which is not {kind}{did_you_mean(name, section)}", name.place)
+    if train.over and train.batch_size is None:
+        yield Problem("'over' needs a 'batch_size'", train.over[0].place)
+    if train.batch_size is not None and not train.over:
+        yield Problem("'batch_size' needs 'over': the inputs that are batched", place)
+    arrays = {name: case.inputs[name].array for name in train.over or () if name in case.inputs}
+    for name, array in arrays.items():
+        if not array.ndim:
+            yield Problem(f"'over' names '{name}', which is a single number", name.place)
+    sizes = {name: len(array) for name, array in arrays.items() if array.ndim}
+    if len(set(sizes.values())) > 1:
+        listed_sizes = ", ".join(f"{size} of '{name}'" for name, size in sizes.items())
+        yield Problem(f"the inputs that 'over' names have different numbers of samples: {listed_sizes}", place)
+    elif train.epochs is not None:
+        samples = next(iter(sizes.values()), 1)
+        updates = train.epochs * -(-samples // (train.batch_size or samples))
+        for after in train.after or ():
+            if int(after) > updates:
+                yield Problem(f"training makes {updates} updates and never comes to {after}", after.place)
+
+
+def optimizer(train: TrainText, place: Place) -> tuple[str, dict[str, float]]:
+    """The optimizer's name and all its settings. Raises MathlabError for what it does not have or lacks."""
+    table = train.optimizer
+    if table is None or "name" not in table:
+        raise MathlabError(f"train needs an optimizer with a 'name': {', '.join(SETTINGS)}", place)
+    name = choice(table["name"], SETTINGS, "optimizer")
+    defaults = SETTINGS[name]
+
+    def setting(key: str) -> float:
+        if key not in defaults:
+            hint = did_you_mean(key, defaults) or f"; it has {', '.join(defaults)}"
+            raise MathlabError(f"{name} has no setting '{key}'{hint}", table.key(key).place)
+        return number(table[key])
+
+    keys = [key for key in table if key != "name"]
+    given = dict(zip(keys, gather(setting, keys), strict=True))
+    settings: dict[str, float] = {}
+    for key, default in defaults.items():
+        found = given.get(key, default)
+        if found is None:
+            raise MathlabError(f"{name} needs its setting '{key}'", table["name"].place)
+        settings[key] = found
+    return name, settings

@@ -1,0 +1,195 @@
+"""What a config may say, key by key."""
+
+# ruff: noqa: RUF009 -- `key` and `section` make a dataclasses.field
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, TypeAlias
+
+from mathlab.config.arrays import value
+from mathlab.config.keys import Keys, entries, filled, key, mapping, parsed, section
+from mathlab.config.values import Numbers, choice, gather, positive, printed, text, whole
+from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
+from mathlab.errors import ExpressionError, MathlabError, Place
+from mathlab.experiment import Dtype, Value
+from mathlab.language import OPS, read
+from mathlab.language.syntax import TRANSPOSES, Call, Expr, Name, walk
+
+Rounding = Literal["nearest", "truncate"]
+
+DTYPES: tuple[Dtype, ...] = ("float64", "float32")
+ROUNDINGS: tuple[Rounding, ...] = ("nearest", "truncate")
+JACOBIAN = "jacobian"
+
+
+@dataclass(frozen=True)
+class Formula:
+    """An expression as the config says it, on one line, and where its first character stands."""
+
+    text: str
+    expr: Expr
+    place: Place
+
+
+def name(key: Scalar) -> Scalar:
+    """A name that equations can read."""
+    if not key.isidentifier():
+        raise MathlabError(f"{str(key)!r} is not a name: letters, digits and '_', beginning with a letter", key.place)
+    if key.startswith("_"):
+        raise MathlabError(f"a name does not begin with '_', as {str(key)!r} does", key.place)
+    if keyword.iskeyword(key):
+        raise MathlabError(f"{str(key)!r} is a word of Python and cannot be a name", key.place)
+    if key in OPS and key not in TRANSPOSES:
+        raise MathlabError(f"{str(key)!r} is a function of the equation language and cannot be a name", key.place)
+    return key
+
+
+def name_list(tree: Tree) -> tuple[Scalar, ...]:
+    """One name, or a list of them."""
+    items: list[Tree] = tree if isinstance(tree, Row) else [tree]
+    gather(text, items)
+    names = tuple(item.normalized() for item in items if isinstance(item, Scalar))
+    if not names:
+        raise MathlabError("an empty list names nothing", tree.place)
+    return names
+
+
+def label(key: Scalar) -> Scalar:
+    """A key that is any text."""
+    text(key)
+    return key
+
+
+def count(key: Scalar) -> Scalar:
+    """The text of a whole number."""
+    whole(key)
+    return key
+
+
+def formula(tree: Tree) -> Formula:
+    """An expression of the equation language."""
+    return _formula(tree, _no_jacobian)
+
+
+def quantity(tree: Tree) -> Formula:
+    """An expression over nodes and gradients, in which `jacobian(z, x)` may stand too."""
+    return _formula(tree, _jacobian_of_names)
+
+
+def _formula(tree: Tree, check_jacobian: Callable[[Call], None]) -> Formula:
+    if not isinstance(tree, Scalar):
+        raise MathlabError(f"an expression is needed here, not {kind(tree)}; put it in quotes", tree.place)
+    try:
+        expr = read(tree)
+        for call in (part for part in walk(expr) if isinstance(part, Call) and OPS[part.op].internal):
+            if call.op != JACOBIAN:
+                raise ExpressionError(f"unknown function '{call.op}'", call.position)
+            check_jacobian(call)
+    except ExpressionError as error:
+        raise error.at(tree.place) from None
+    return Formula(" ".join(tree.split()), expr, tree.place)
+
+
+def _no_jacobian(call: Call) -> None:
+    raise ExpressionError(f"{JACOBIAN} can be expected, but it is not a function for equations", call.position)
+
+
+def _jacobian_of_names(call: Call) -> None:
+    if not all(isinstance(arg, Name) for arg in call.args):
+        raise ExpressionError(f"{JACOBIAN} takes two names, as in {JACOBIAN}(z, x)", call.position)
+
+
+@dataclass(frozen=True)
+class PrintingText(Keys):
+    """What an article printed for a quantity, once."""
+
+    printed: Numbers = key(printed)
+    rounding: Rounding = key(partial(choice, known=ROUNDINGS, what="rounding"), "nearest")
+    digits: int | None = key(partial(whole, least=1), None)
+    because: str = key(text, "")
+    erratum: str = key(text, "")
+    at: str = key(text, "")
+
+
+def printings(tree: Tree) -> tuple[PrintingText, ...]:
+    """A number, a nested list of numbers, a mapping with `printed`, or a list of such mappings."""
+    if isinstance(tree, Row) and any(isinstance(item, Table) for item in tree):
+        return tuple(gather(_printing, tree))
+    return (_printing(tree) if isinstance(tree, Table) else PrintingText(printed(tree)),)
+
+
+def _printing(tree: Tree) -> PrintingText:
+    printing = parsed(PrintingText)(tree)
+    if printing.digits is not None and isinstance(tree, Table):
+        if printing.digits > 17:
+            raise MathlabError("float64 has no more than 17 digits to compare", tree["digits"].place)
+        if not printing.because:
+            raise MathlabError("'digits' needs a 'because' that says why fewer are compared", tree["digits"].place)
+    return printing
+
+
+Values: TypeAlias = dict[Scalar, Value]
+Formulas: TypeAlias = dict[Scalar, Formula]
+Figures: TypeAlias = dict[Formula, tuple[PrintingText, ...]]
+
+values = entries(name, value)
+figures = filled(entries(quantity, printings))
+
+
+@dataclass(frozen=True)
+class SourceText(Keys):
+    """Where the figures were printed."""
+
+    title: str = key(text, "")
+    url: str = key(text, "")
+    note: str = key(text, "")
+
+
+@dataclass(frozen=True)
+class GradcheckText(Keys):
+    """How the gradient check is made, and what was printed for it."""
+
+    step: float | None = key(positive, None)
+    rtol: float | None = key(positive, None)
+    expected: Figures | None = key(figures, None)
+
+
+@dataclass(frozen=True)
+class TrainText(Keys):
+    """How parameters are trained. Everything is optional, for a case inherits what it does not say."""
+
+    optimizer: Table | None = key(mapping, None)  # read when the case has inherited the rest
+    epochs: int | None = key(whole, None)
+    batch_size: int | None = key(partial(whole, least=1), None)
+    over: tuple[Scalar, ...] | None = key(name_list, None)
+    freeze: tuple[Scalar, ...] | None = key(name_list, None)
+    seed: int | None = key(whole, None)
+    after: dict[Scalar, Figures] | None = key(filled(entries(count, figures)), None)
+
+
+@dataclass(frozen=True)
+class CaseText(Keys):
+    """What a case may say, and the top level too; None where it says nothing."""
+
+    dtype: Dtype | None = key(partial(choice, known=DTYPES, what="dtype"), None)
+    inputs: Values = section(values)
+    parameters: Values = section(values)
+    equations: Formulas = section(entries(name, formula))
+    upstream: Value | None = key(value, None)
+    derivation: Formulas | None = key(filled(entries(name, quantity)), None)
+    expected: Figures | None = key(figures, None)
+    gradcheck: GradcheckText | None = key(parsed(GradcheckText), None)
+    train: TrainText | None = key(parsed(TrainText), None)
+
+
+@dataclass(frozen=True)
+class ConfigText(CaseText):
+    """A whole config. The cases stay trees, so that each is read for itself."""
+
+    title: str = key(text, "")
+    source: SourceText = key(parsed(SourceText), SourceText())
+    cases: dict[Scalar, Table] | None = key(filled(entries(label, mapping)), None)

@@ -1,0 +1,170 @@
+"""Trees -> numbers, arrays and printed figures.
+
+Every function takes a part of the tree and returns what it says, or raises MathlabError with each problem in that part.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from mathlab.config.yamltext import Row, Scalar, Tree, kind
+from mathlab.errors import MathlabError, Problem, did_you_mean
+from mathlab.experiment import PrintedNumber, Value
+
+NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
+NOT_FINITE = re.compile(r"[+-]?\.?(?:nan|inf|infinity)", re.IGNORECASE)
+LEADING_ZERO = re.compile(r"[+-]?0[0-9][0-9.eE+-]*")
+
+Part = TypeVar("Part")
+Read = TypeVar("Read")
+Word = TypeVar("Word", bound=str)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers as printed, in C order, and the shape of the nested list they stood in."""
+
+    texts: tuple[PrintedNumber, ...]
+    shape: tuple[int, ...]
+
+
+def number(tree: Tree) -> float:
+    """A finite number in decimal or scientific notation."""
+    if not isinstance(tree, Scalar) or tree.quoted or not NUMBER.fullmatch(tree):
+        raise MathlabError(_not_a_number(tree), tree.place)
+    value = float(tree)
+    if math.isinf(value):
+        raise MathlabError(f"a number must be finite, and {str(tree)!r} is too large for float64", tree.place)
+    if value == 0 and re.search("[1-9]", re.split("[eE]", tree)[0]):
+        raise MathlabError(f"{str(tree)!r} is too small for float64", tree.place)
+    return value
+
+
+def _not_a_number(tree: Tree) -> str:
+    if isinstance(tree, Scalar) and not tree.quoted:
+        if not tree:
+            return "a number is missing"
+        if NOT_FINITE.fullmatch(tree):
+            return f"a number must be finite, and {str(tree)!r} is not"
+        if LEADING_ZERO.fullmatch(tree):
+            return f"a number does not begin with a zero that says nothing, as {str(tree)!r} does"
+        if NUMBER.fullmatch(tree.replace("\N{MINUS SIGN}", "-")):
+            return f"a minus sign is written '-', not as in {str(tree)!r}"
+    quoted = ", which stands in quotes" if isinstance(tree, Scalar) and tree.quoted and NUMBER.fullmatch(tree) else ""
+    return f"a number is needed here, not {kind(tree)}{quoted}"
+
+
+def whole(tree: Tree, least: int = 0) -> int:
+    """A whole number of at least `least`."""
+    value = number(tree)
+    if not isinstance(tree, Scalar) or not WHOLE.fullmatch(tree):
+        raise MathlabError(f"a whole number is needed here, not {kind(tree)}", tree.place)
+    if value < least:
+        raise MathlabError(f"a number of at least {least} is needed here, not {tree}", tree.place)
+    return int(tree)
+
+
+def positive(tree: Tree) -> float:
+    """A number above zero."""
+    value = number(tree)
+    if value <= 0:
+        raise MathlabError(f"a number above 0 is needed here, not {tree}", tree.place)
+    return value
+
+
+def text(tree: Tree) -> str:
+    """A text that says something, without the white space around it."""
+    if not isinstance(tree, Scalar):
+        raise MathlabError(f"a text is needed here, not {kind(tree)}", tree.place)
+    if not tree.strip():
+        raise MathlabError("a text is missing", tree.place)
+    return str(tree).strip()
+
+
+def flag(tree: Tree) -> bool:
+    """`true` or `false`."""
+    if not isinstance(tree, Scalar) or tree.quoted or tree not in ("true", "false"):
+        raise MathlabError(f"true or false is needed here, not {kind(tree)}", tree.place)
+    return tree == "true"
+
+
+def choice(tree: Tree, known: Iterable[Word], what: str) -> Word:
+    """One of the `known` words; `what` names the kind of thing, as in "unknown optimizer"."""
+    word, words = text(tree), {str(word): word for word in known}
+    if word not in words:
+        hint = did_you_mean(word, words) or f"; known are {', '.join(words)}"
+        raise MathlabError(f"unknown {what} {word!r}{hint}", tree.place)
+    return words[word]
+
+
+def attempt(read: Callable[[Part], Read], part: Part, problems: list[Problem]) -> Read | None:
+    """What `read` makes of the part; None where it cannot, its problems being added to `problems`."""
+    try:
+        return read(part)
+    except MathlabError as error:
+        problems.extend(error.problems)
+        return None
+
+
+def gather(read: Callable[[Part], Read], parts: Iterable[Part]) -> list[Read]:
+    """What `read` makes of each part. Raises MathlabError with the problems of all of them."""
+    problems: list[Problem] = []
+    results = [result for part in parts if (result := attempt(read, part, problems)) is not None]
+    if problems:
+        raise MathlabError(problems)
+    return results
+
+
+def array(tree: Tree) -> Value:
+    """A number or nested list as an array. Raises for ragged and empty lists and for anything but finite numbers."""
+    scalars, shape, numbers = _flat(tree)
+    integral = all(isinstance(scalar, Scalar) and WHOLE.fullmatch(scalar) is not None for scalar in scalars)
+    return Value(np.array(numbers, dtype=np.float64).reshape(shape), tree.place, integral)
+
+
+def printed(tree: Tree) -> Numbers:
+    """The numbers of a figure, with the digits they were printed with."""
+    scalars, shape, _ = _flat(tree)
+    return Numbers(tuple(PrintedNumber(str(scalar), scalar.place) for scalar in scalars), shape)
+
+
+def _flat(tree: Tree) -> tuple[list[Tree], tuple[int, ...], list[float]]:
+    """The numbers of a nested list in C order as parts of the tree and as floats, and the shape of the list."""
+    problems: list[Problem] = []
+    shape: list[int] = []
+    level: list[Tree] = [tree]
+    while level and isinstance(level[0], Row):
+        shape.append(len(level[0]))
+        problems += [problem for part in level if (problem := _unfit(part, shape[-1]))]
+        level = [item for row in level if isinstance(row, Row) for item in row]
+    try:
+        numbers = gather(number, level)
+    except MathlabError as error:
+        problems += error.problems
+    if problems:
+        raise MathlabError(problems)
+    return level, tuple(shape), numbers
+
+
+def _unfit(part: Tree, length: int) -> Problem | None:
+    """What keeps one part of a level from standing beside the first, which is a list of `length` entries."""
+    if not isinstance(part, Row):
+        return Problem(
+            f"a list of {_entries(length)} is needed here, as at the first place, not {kind(part)}", part.place
+        )
+    if not part:
+        return Problem("an empty list holds no numbers", part.place)
+    if len(part) != length:
+        return Problem(f"this row has {_entries(len(part))}, the first has {length}", part.place)
+    return None
+
+
+def _entries(count: int) -> str:
+    return f"{count} entry" if count == 1 else f"{count} entries"

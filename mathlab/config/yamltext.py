@@ -1,0 +1,219 @@
+"""YAML text -> a plain tree in which every part knows where it stands and how it was written.
+
+PyYAML's own values lose what matters here: `0.638760` loses its last zero, `1e-6` becomes a text, `012` becomes 10, and
+the last of two equal keys wins in silence. So the tree is built from the parser's events, and scalars stay texts.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TypeAlias
+
+import yaml
+from yaml.reader import Reader
+
+from mathlab.errors import MathlabError, Place, Problem
+
+DEEPEST = 64  # levels of nesting; NumPy's own limit on axes, and far inside Python's recursion limit
+LARGEST = 1_000_000  # parts of the tree once every alias is expanded: an alias bomb stops here
+
+LOADER: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Scalar(str):
+    """A scalar's text; `quoted` says that it stood in quotes or in a block, and so is a text whatever it looks like."""
+
+    __slots__ = ("place", "quoted")
+    place: Place
+    quoted: bool
+
+    def __new__(cls, text: str, place: Place, quoted: bool = False) -> Scalar:
+        scalar = super().__new__(cls, text)
+        scalar.place = place
+        scalar.quoted = quoted
+        return scalar
+
+    def normalized(self) -> Scalar:
+        """The same in Unicode's NFKC, in which Python compares names: the two signs for a micro are one letter."""
+        return self if self.isascii() else Scalar(unicodedata.normalize("NFKC", self), self.place, self.quoted)
+
+
+class Row(list["Tree"]):
+    """A YAML sequence."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self.place = place
+
+
+class Table(dict[str, "Tree"]):
+    """A YAML mapping, in the order of the file; its keys are scalars too."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self.place = place
+
+    def key(self, text: str) -> Scalar:
+        """The key as it stands in the file, so with its place."""
+        return next(key for key in self if key == text and isinstance(key, Scalar))
+
+
+Tree: TypeAlias = "Scalar | Row | Table"
+
+
+def kind(tree: Tree) -> str:
+    """What a reader calls it: `"a list"`, `"a mapping"` or the text itself in quotes."""
+    return "a list" if isinstance(tree, Row) else "a mapping" if isinstance(tree, Table) else repr(str(tree))
+
+
+def read(text: str, file: str) -> tuple[Tree | None, tuple[Problem, ...]]:
+    """The tree of one YAML document (None when it is empty), and what is wrong with its keys and tags.
+
+    Raises MathlabError where the text is not YAML, or nests or expands beyond all use.
+    """
+    builder = _Builder(text, file)
+    try:
+        for event in yaml.parse(text, Loader=LOADER):
+            builder.take(event)
+    except yaml.YAMLError as error:
+        raise MathlabError([*builder.problems, _syntax_problem(error, text, file)]) from None
+    return builder.root, tuple(builder.problems)
+
+
+def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
+    if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark or error.context_mark):
+        return Problem(f"this is not YAML: {error.problem}", Place(file, mark.line + 1, mark.column + 1))
+    if bad := Reader.NON_PRINTABLE.search(text):
+        before = text[: bad.start()]
+        place = Place(file, before.count("\n") + 1, bad.start() - before.rfind("\n"))
+        return Problem(f"the character U+{ord(bad.group()):04X} is not allowed in YAML", place)
+    return Problem("this is not YAML", Place(file, 1, 1))
+
+
+class _Frame:
+    """A mapping or sequence that is still being filled.
+
+    In a mapping `waiting` says that a key has been read and its value comes next; `key` is None when it cannot be used.
+    """
+
+    def __init__(self, tree: Row | Table, anchor: str | None, before: int) -> None:
+        self.tree = tree
+        self.anchor = anchor
+        self.before = before
+        self.waiting = False
+        self.key: Scalar | None = None
+
+
+class _Builder:
+    def __init__(self, text: str, file: str) -> None:
+        self.text = text
+        self.file = file
+        self.root: Tree | None = None
+        self.problems: list[Problem] = []
+        self.frames: list[_Frame] = []
+        self.documents = 0
+        self.parts = 0
+        self.anchors: dict[str, tuple[Tree, int] | None] = {}  # None while the anchored part is still open
+
+    def take(self, event: yaml.Event) -> None:
+        mark = event.start_mark
+        place = Place(self.file, mark.line + 1, mark.column + 1) if mark else Place(self.file, 1, 1)
+        match event:
+            case yaml.DocumentStartEvent():
+                self.documents += 1
+                if self.documents > 1:
+                    raise MathlabError("a config is one YAML document, and a second one starts here", place)
+            case yaml.ScalarEvent():
+                self.check_tag(event.tag, place)
+                scalar = self.scalar(event, place)
+                self.count(1, place)
+                if event.anchor is not None:
+                    self.anchors[event.anchor] = (scalar, 1)
+                self.attach(scalar)
+            case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
+                self.check_tag(event.tag, place)
+                self.open(Row(place) if isinstance(event, yaml.SequenceStartEvent) else Table(place), event.anchor)
+            case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
+                frame = self.frames.pop()
+                if frame.anchor is not None:
+                    self.anchors[frame.anchor] = (frame.tree, self.parts - frame.before)
+            case yaml.AliasEvent():
+                self.alias(str(event.anchor), place)
+
+    def check_tag(self, tag: str | None, place: Place) -> None:
+        if tag is not None:
+            shown = tag.replace("tag:yaml.org,2002:", "!!")
+            self.problems.append(Problem(f"tags are not used in a config, so drop {shown!r}", place))
+
+    def count(self, parts: int, place: Place) -> None:
+        self.parts += parts
+        if self.parts > LARGEST:
+            raise MathlabError(f"the config holds more than {LARGEST} entries; keep large arrays in a file", place)
+
+    def scalar(self, event: yaml.ScalarEvent, place: Place) -> Scalar:
+        if event.style in ("|", ">"):
+            return Scalar(event.value.strip(), self.block_start(place), True)
+        if event.style:
+            return Scalar(event.value, place.shifted(1), True)
+        return Scalar(event.value, place)
+
+    def block_start(self, place: Place) -> Place:
+        """Where the text of a block scalar begins: on a later line than its `|` or `>`."""
+        lines = self.text.split("\n")
+        for number, line in enumerate(lines[place.line :], start=place.line + 1):
+            if content := re.search(r"\S", line):
+                return Place(self.file, number, content.start() + 1)
+        return place
+
+    def open(self, tree: Row | Table, anchor: str | None) -> None:
+        before = self.parts
+        self.count(1, tree.place)
+        self.attach(tree)
+        if anchor is not None:
+            self.anchors[anchor] = None
+        self.frames.append(_Frame(tree, anchor, before))
+        if len(self.frames) > DEEPEST:
+            raise MathlabError(f"the config is nested more than {DEEPEST} levels deep", tree.place)
+
+    def alias(self, name: str, place: Place) -> None:
+        if name not in self.anchors:
+            raise MathlabError(f"the anchor '&{name}' is not defined before this alias", place)
+        anchored = self.anchors[name]
+        if anchored is None:
+            raise MathlabError(f"the anchor '&{name}' contains itself", place)
+        tree, parts = anchored
+        self.count(parts, place)
+        self.attach(tree)
+
+    def attach(self, tree: Tree) -> None:
+        if not self.frames:
+            self.root = tree
+            return
+        frame = self.frames[-1]
+        if isinstance(frame.tree, Row):
+            frame.tree.append(tree)
+        elif frame.waiting:
+            if frame.key is not None:
+                frame.tree[frame.key] = tree
+            frame.waiting = False
+        else:
+            frame.key = self.as_key(tree, frame.tree)
+            frame.waiting = True
+
+    def as_key(self, tree: Tree, table: Table) -> Scalar | None:
+        if not isinstance(tree, Scalar):
+            message = f"a key is a word or an expression, not {kind(tree)}; put it in quotes"
+            self.problems.append(Problem(message, tree.place))
+            return None
+        tree = tree.normalized()
+        if tree == "<<" and not tree.quoted:
+            message = "merge keys ('<<') are not supported; cases inherit from the top level"
+        elif tree in table:
+            message = f"the key {str(tree)!r} is given twice; the first stands on line {table.key(tree).place.line}"
+        elif not tree.strip():
+            message = "a key is missing"
+        else:
+            return tree
+        self.problems.append(Problem(message, tree.place))
+        return None

@@ -1,0 +1,66 @@
+"""What a user can get wrong, said in one sentence that names the place."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where something stands in a file; line and column count from 1, as editors do."""
+
+    file: str
+    line: int
+    column: int
+
+    def shifted(self, characters: int) -> Place:
+        """The place `characters` further on the same line."""
+        return Place(self.file, self.line, self.column + characters)
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing to mend, and where (`place` is None where there is no file, as for an output folder)."""
+
+    message: str
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
+class MathlabError(Exception):
+    """Input that cannot be used: exit 2. Carries every problem that was found, one sentence each."""
+
+    def __init__(self, problems: str | Problem | Sequence[Problem], place: Place | None = None) -> None:
+        if isinstance(problems, str):
+            problems = Problem(problems, place)
+        self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class ExpressionError(Exception):
+    """An expression that cannot be read or typed; `offset` counts characters from its start.
+
+    The language knows no files: whoever holds the expression's place turns this into a `MathlabError`.
+    """
+
+    def __init__(self, message: str, offset: int = 0) -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
+
+    def at(self, place: Place | None) -> MathlabError:
+        """The same sentence with the file, line and column of the expression that starts at `place`."""
+        return MathlabError(self.message, place.shifted(self.offset) if place else None)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`"; did you mean 'loss'?"` when a known word is close to `word`, else the empty string."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,158 @@
+"""From a tree as parsed to one whose ops exist, whose arguments are counted, and whose shapes fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from mathlab.errors import ExpressionError, did_you_mean
+from mathlab.language.ops import OPS, Op, Site
+from mathlab.language.shapes import LARGEST, Kind, ShapeError, Type, show
+from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, parse, unparse
+
+CLASS_INDEX = "an index must be a whole number"
+
+
+def read(text: str) -> Expr:
+    """The tree of an expression of the equation language.
+
+    Raises ExpressionError where the text is not an expression, an op does not exist, or its arguments do not fit it.
+    """
+    return resolve(parse(text))
+
+
+def resolve(expr: Expr) -> Expr:
+    """The tree with every call's arguments counted, in order and complete, and its settings constant."""
+    if not isinstance(expr, Call):
+        return expr
+    op = OPS.get(expr.op)
+    if op is None:
+        known = [name for name, record in OPS.items() if not record.internal]
+        raise ExpressionError(f"unknown function '{expr.op}'{did_you_mean(expr.op, known)}", expr.position)
+    args = tuple(resolve(arg) for arg in expr.args)
+    attrs = dict(expr.attrs)
+    last = args[-1] if args else None
+    if op.unpacks and len(args) == len(op.args) and isinstance(last, Call) and last.op == "array":
+        args = (*args[:-1], *last.args)  # reshape(x, (2, 3)) and concat([a, b]), as NumPy has them
+    args, attrs = _bind(expr, op, args, attrs)
+    settings = []
+    for name, default in op.settings.items():
+        value = _constant(attrs[name], expr, name) if name in attrs else default
+        if value != default:
+            settings.append((name, value))
+    return Call(expr.op, args, tuple(settings), expr.position)
+
+
+def _bind(
+    call: Call, op: Op, args: tuple[Expr, ...], attrs: dict[str, Static]
+) -> tuple[tuple[Expr, ...], dict[str, Static]]:
+    fixed = [name for name in op.args if not name.startswith("*")]
+    for name in attrs:
+        if name not in fixed and name not in op.settings:
+            raise ExpressionError(
+                f"{call.op} has no argument '{name}'{did_you_mean(name, [*fixed, *op.settings])}", call.position
+            )
+    if op.variadic:
+        if len(args) <= len(fixed) - (call.op in ("ones", "zeros")):
+            raise ExpressionError(f"{call.op} needs more than {len(args)} arguments", call.position)
+        return args, attrs
+    # what stands beyond the arguments are settings in order, as in sum(x, 1)
+    order = [*fixed, *op.settings]
+    if len(args) > len(order):
+        raise ExpressionError(
+            f"{call.op} takes at most {len(order)} arguments ({', '.join(order)}), not {len(args)}", call.position
+        )
+    given: dict[str, Static] = dict(zip(order, args, strict=False))
+    for name, value in attrs.items():
+        if name in given:
+            raise ExpressionError(f"{call.op} is given {name} twice", call.position)
+        given[name] = resolve(value) if isinstance(value, Expr) else value
+    bound: list[Expr] = []
+    for name in fixed:
+        value = given.get(name, Num(op.defaults[name], call.position) if name in op.defaults else None)
+        if not isinstance(value, Expr):
+            raise ExpressionError(f"{call.op} needs its argument '{name}'", call.position)
+        bound.append(value)
+    return tuple(bound), {name: value for name, value in given.items() if name in op.settings}
+
+
+def _constant(value: Static, call: Call, name: str) -> Static:
+    match value:
+        case Num(number):
+            return number
+        case Call("array", elements) if all(isinstance(element, Num) for element in elements):
+            return tuple(int(element.value) for element in elements if isinstance(element, Num))
+        case Num() | Name() | Slice() | NewAxis() | Call():
+            raise ExpressionError(f"{name} of {call.op} must be a constant, not '{unparse(value)}'", call.position)
+        case _:
+            return value
+
+
+class Types:
+    """The types of expressions over given names.
+
+    `integral` are the names that may serve as class indices because all their entries are whole numbers; those that do
+    are collected in `indices`.
+    """
+
+    def __init__(self, names: Mapping[str, Type], integral: Iterable[str] = ()) -> None:
+        self.names = dict(names)
+        self.integral = frozenset(integral)
+        self.indices: set[str] = set()
+        self._known: dict[Expr, Type] = {}
+
+    def of(self, expr: Expr) -> Type:
+        """The type of `expr`. Raises ExpressionError, at the smallest part that does not fit."""
+        if isinstance(expr, Name):
+            return self._name(expr)
+        known = self._known.get(expr)
+        if known is None:
+            known = self._known[expr] = self._call(expr) if isinstance(expr, Call) else Type((), _kind(expr))
+        return known
+
+    def site(self, call: Call) -> Site:
+        """The types around one call, for the rules of its derivative."""
+        return Site(tuple(self.of(arg) for arg in call.args), self.of(call), call)
+
+    def _name(self, name: Name) -> Type:
+        if name.id not in self.names:
+            raise ExpressionError(f"unknown name '{name.id}'{did_you_mean(name.id, self.names)}", name.position)
+        return self.names[name.id]
+
+    def _call(self, call: Call) -> Type:
+        op = OPS[call.op]
+        types = [self.of(arg) for arg in call.args]
+        for position, (arg, type_) in enumerate(zip(call.args, types, strict=True)):
+            if op.accepts(position) == "i" or (
+                call.op == "cross_entropy" and position == 1 and type_.ndim < types[0].ndim
+            ):
+                self._use_as_index(arg, type_)
+        try:
+            shape = op.shape(types, call)
+            result = Type(shape, _common(types, op) if op.kind == "same" else op.kind)
+            if result.size > LARGEST:
+                raise ShapeError(f"the result would have shape {show(shape)}, more than {LARGEST:,} entries")
+        except ShapeError as error:
+            raise ExpressionError(f"{error} in '{unparse(call)}'", call.position) from None
+        return result
+
+    def _use_as_index(self, arg: Expr, type_: Type) -> None:
+        if isinstance(arg, Slice | NewAxis) or type_.kind == "i":
+            return
+        if isinstance(arg, Name) and arg.id in self.integral:
+            self.indices.add(arg.id)
+        elif isinstance(arg, Num):
+            raise ExpressionError(f"{CLASS_INDEX}, not {arg.value}", arg.position)
+        elif isinstance(arg, Name):
+            raise ExpressionError(f"{CLASS_INDEX}, and '{arg.id}' is none", arg.position)
+        else:
+            raise ExpressionError(f"{CLASS_INDEX}, and '{unparse(arg)}' is computed", getattr(arg, "position", 0))
+
+
+def _common(types: list[Type], op: Op) -> Kind:
+    """The kind of what only arranges its arguments: theirs where they agree, else floats."""
+    kinds = {type_.kind for type_ in (types if op.each else types[:1])}
+    return kinds.pop() if len(kinds) == 1 else "f"
+
+
+def _kind(expr: Expr) -> Kind:
+    return "i" if isinstance(expr, Num) and isinstance(expr.value, int) else "f"

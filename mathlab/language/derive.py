@@ -1,0 +1,276 @@
+"""Equations -> backward equations, by reverse mode on the text.
+
+The equations are read backwards. Each hands the gradient of its name, the upstream gradient, to the names it reads, by
+the rules of the op table; what a name receives from several places is added. The result is a list of equations in the
+same language, to be printed, checked and compiled like the article's own.
+
+The engine knows no op: it knows names, sums, and how broadcasting is undone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from mathlab.errors import ExpressionError
+from mathlab.language.check import Types, resolve
+from mathlab.language.equation import Equation
+from mathlab.language.ops import OPS, Rule, Site
+from mathlab.language.shapes import Type, show
+from mathlab.language.simplify import Builder, is_ones, split
+from mathlab.language.syntax import Call, Expr, Name, Num, names, parse, replace, unparse, walk
+
+WIDEST = 32  # terms of one sum
+UPSTREAM = "upstream"  # the name of the gradient of an end that is not a scalar
+
+
+@dataclass(frozen=True)
+class Backward:
+    """`equations` in the order in which they can be computed, each named `d<name>`, or `d<name>_1` for a part of one.
+
+    `stores` names, for each forward equation, the forward values that its part of the backward pass reads; `parts` the
+    pieces of its gradient that have names of their own.
+    """
+
+    equations: tuple[Equation, ...]
+    stores: Mapping[str, tuple[str, ...]]
+    parts: Mapping[str, tuple[str, ...]]
+
+
+def derive(equations: Sequence[Equation], types: Types, wanted: Collection[str]) -> Backward:
+    """The backward equations of the last of `equations`, for the names in `wanted`.
+
+    `types` holds the types of every name; it learns those of the gradients. Where the last equation is not a scalar,
+    its gradient is the name `upstream`, which must be among the types. A wanted name that the end does not depend on
+    gets zeros; one that reaches it only through an op without a derivative raises MathlabError at its equation.
+    """
+    return _Derivation(equations, types, wanted).run()
+
+
+class _Derivation:
+    def __init__(self, equations: Sequence[Equation], types: Types, wanted: Collection[str]) -> None:
+        self.equations = equations
+        self.types = types
+        self.wanted = wanted
+        self.builder = Builder(types)
+        self.received: dict[str, list[Expr]] = {}
+        self.out: list[Equation] = []
+        self.taken = {*types.names, *(equation.name for equation in equations)}
+        self.forward = {equation.expr: Name(equation.name) for equation in reversed(equations)}
+        # how many equations have yet to hand something to a name, so that its sum is written as soon as it is whole
+        self.pending = Counter(name for equation in equations for name in names(equation.expr))
+        self.active = self._active()
+        self.blocked: dict[str, tuple[Call, Equation]] = {}
+        self.handed: dict[str, list[Expr]] = {}
+        self.parts: dict[str, list[str]] = {}
+
+    def _active(self) -> set[str]:
+        """The wanted names and every name that is computed from one."""
+        active = set(self.wanted)
+        for equation in self.equations:
+            if any(name in active for name in names(equation.expr)):
+                active.add(equation.name)
+        return active
+
+    def run(self) -> Backward:
+        end = self.equations[-1].name
+        end_type = self.types.names[end]
+        seed: Expr = Name(UPSTREAM) if UPSTREAM in self.types.names else Num(1)
+        if end_type.shape and seed == Num(1):
+            raise ExpressionError(
+                f"'{end}', the last equation, has shape {show(end_type.shape)}: "
+                "give its gradient as 'upstream', or add an equation that makes one number of it"
+            ).at(self.equations[-1].place)
+        self.received[end] = [seed]
+        for equation in reversed(self.equations):
+            if equation.name not in self.active:
+                self._settle(equation)
+                continue
+            upstream = self._total(equation.name)
+            if upstream is not None:
+                self.hand_down(equation.expr, upstream, equation)
+            self._settle(equation)
+        for name in self.wanted:
+            self._total(name)
+        forward = [*self.types.names.keys() - {equation.name for equation in self.out}]
+        stores = {
+            name: stored((self._with_names(share) for share in shares), forward) for name, shares in self.handed.items()
+        }
+        return Backward(tuple(self.out), stores, {name: tuple(parts) for name, parts in self.parts.items()})
+
+    def _settle(self, equation: Equation) -> None:
+        """Write out the gradients of the constants and parameters that no earlier equation reads."""
+        defined = {other.name for other in self.equations}
+        for name in names(equation.expr):
+            self.pending[name] -= 1
+            if not self.pending[name] and name not in defined and name in self.wanted:
+                self._total(name)
+
+    def _total(self, name: str) -> Expr | None:
+        """The gradient of `name` as an expression for its readers: the name of its equation, or what it simply is."""
+        gradient = f"d{name}"
+        if any(equation.name == gradient for equation in self.out):
+            return Name(gradient)
+        type_ = self.types.names[name]
+        parts = self.received.get(name)
+        if parts is None:
+            if name in self.blocked and name in self.wanted:
+                call, at = self.blocked[name]
+                raise ExpressionError(
+                    f"'{name}' reaches '{self.equations[-1].name}' only through '{unparse(call)}', "
+                    "which has no derivative",
+                    call.position,
+                ).at(at.place)
+            if name not in self.wanted or type_.kind != "f":
+                return None
+            parts = [Call("zeros_like", (Name(name),)) if type_.shape else Num(0)]
+        while len(parts) > WIDEST:  # a sum of a thousand terms would be nested a thousand deep
+            sums = [self._added(parts[k : k + WIDEST]) for k in range(0, len(parts), WIDEST)]
+            parts = [self._name(part, name) for part in sums]
+        total = self._added(parts)
+        total = self.builder.fit(total, type_.shape, Name(name))
+        if name == self.equations[-1].name and total == Num(1) and name not in self.wanted:
+            return total  # that the end's gradient is 1 needs no equation
+        self._write(gradient, total)
+        return total if is_ones(split(total)[1]) else Name(gradient)
+
+    def _added(self, parts: Sequence[Expr]) -> Expr:
+        total = parts[0]
+        for part in parts[1:]:
+            total = self.builder.call("add", (total, part))
+        return total
+
+    def _write(self, name: str, expr: Expr) -> None:
+        expr = self._with_names(expr)
+        self.types.names[name] = Type(self.types.of(expr).shape)
+        self.out.append(Equation(name, expr, unparse(expr)))
+
+    def _with_names(self, expr: Expr) -> Expr:
+        """The expression with whatever a forward equation has already computed called by its name."""
+        return replace(expr, lambda part: self.forward.get(part) if isinstance(part, Call) else None)
+
+    def _depends(self, expr: Expr) -> bool:
+        return any(isinstance(part, Name) and part.id in self.active for part in walk(expr))
+
+    def hand_down(self, expr: Expr, upstream: Expr, equation: Equation) -> None:
+        """Give each name in `expr` its share of the gradient `upstream` of `expr`."""
+        if isinstance(expr, Name):
+            if expr.id in self.active:
+                self.received.setdefault(expr.id, []).append(upstream)
+                self.handed.setdefault(equation.name, []).append(upstream)
+            return
+        if not isinstance(expr, Call):
+            return
+        op, site = OPS[expr.op], self.types.site(expr)
+        rules = {
+            position: rule_tree(op.rule(position) if op.each is None else op.each(site, position), site)
+            for position, arg in enumerate(expr.args)
+            if self._depends(arg)
+        }
+        for position, rule in rules.items():
+            if rule is None:
+                self._block_all(expr.args[position], expr, equation)
+        shares = self._shares(rules, expr, upstream, equation)
+        core = split(upstream)[1]
+        if not (isinstance(core, Name | Num) or is_ones(core)) and _count(core, shares.values()) > 1:
+            self.handed.setdefault(equation.name, []).append(upstream)
+            upstream = self._name(upstream, equation.name)
+            shares = self._shares(rules, expr, upstream, equation)
+        for position, share in shares.items():
+            self.hand_down(expr.args[position], share, equation)
+
+    def _shares(
+        self, rules: Mapping[int, Expr | None], call: Call, upstream: Expr, equation: Equation
+    ) -> dict[int, Expr]:
+        """The gradient of each argument of `call`, by the rules, with broadcasting undone."""
+        values = self._values(call, upstream, equation)
+        return {
+            position: self.builder.fit(
+                self.builder.instantiate(rule, values), self.types.of(call.args[position]).shape, call.args[position]
+            )
+            for position, rule in rules.items()
+            if rule is not None
+        }
+
+    def _name(self, part: Expr, owner: str) -> Expr:
+        """A name `d<owner>_1` for an expression that is read more than once, or that is part of a long sum."""
+        count = 1
+        while f"d{owner}_{count}" in self.taken:
+            count += 1
+        name = f"d{owner}_{count}"
+        self.taken.add(name)
+        self.parts.setdefault(owner, []).append(name)
+        self._write(name, part)
+        return Name(name)
+
+    def _block_all(self, arg: Expr, call: Call, equation: Equation) -> None:
+        for name in names(arg):
+            if name in self.active:
+                self._block(name, call, equation)
+
+    def _block(self, name: str, call: Call, at: Equation) -> None:
+        """Remember that a name was reached through an op without a derivative, and so all that it was computed from."""
+        if name in self.blocked:
+            return
+        self.blocked[name] = (call, at)
+        for equation in self.equations:
+            if equation.name == name:
+                for inner in names(equation.expr):
+                    self._block(inner, call, at)
+
+    def _values(self, call: Call, upstream: Expr, equation: Equation) -> dict[str, Expr]:
+        """What the names in a rule stand for."""
+        op = OPS[call.op]
+        values: dict[str, Expr] = {"g": upstream, "y": Name(equation.name) if call == equation.expr else call}
+        for position, name in enumerate(op.args):
+            if name.startswith("*"):
+                values |= {f"{name[1:]}{k}": arg for k, arg in enumerate(call.args[position:])}
+            else:
+                values[name] = call.args[position]
+        return values
+
+
+def _count(core: Expr, exprs: Iterable[Expr]) -> int:
+    """How often `core` stands in the expressions, whatever the number in front of it."""
+    count, pending = 0, list(exprs)
+    while pending:
+        expr = pending.pop()
+        if split(expr)[1] == core:
+            count += 1
+        elif isinstance(expr, Call):
+            pending.extend(expr.args)
+    return count
+
+
+@cache
+def _parsed(rule: str) -> Expr:
+    return resolve(parse(rule))
+
+
+def rule_tree(rule: Rule, site: Site) -> Expr | None:
+    """The tree of a derivative's text at one use of its op; None where there is none."""
+    if rule is None:
+        return None
+    return _parsed(rule if isinstance(rule, str) else rule(site))
+
+
+def stored(backward: Iterable[Expr], forward_names: Collection[str]) -> tuple[str, ...]:
+    """The forward values that backward expressions read: what a node must store.
+
+    A name of which only the shape is needed (`ones_like(x)`, `scatter(g, x[i])`) need not be stored.
+    """
+    found: dict[str, None] = {}
+    pending = list(backward)
+    while pending:
+        match pending.pop(0):
+            case Call("ones_like" | "zeros_like"):
+                continue
+            case Call("scatter", (g, _, *items)):
+                pending = [g, *items, *pending]
+            case Call(_, args):
+                pending = [*args, *pending]
+            case Name(name) if name in forward_names:
+                found[name] = None
+    return tuple(found)

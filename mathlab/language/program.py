@@ -1,0 +1,301 @@
+"""Equations -> one NumPy function. What this module compiles is what runs, and what `mathlab derive` prints.
+
+Each equation becomes a line. A subexpression that is needed twice is computed once; an equation that no output needs is
+left out; a mask or an integer that meets float arithmetic is made a float of the program's dtype first, so that nothing
+is promoted in silence.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from types import CodeType
+
+import numpy as np
+
+from mathlab.language import kernels
+from mathlab.language.check import Types
+from mathlab.language.equation import Equation
+from mathlab.language.ops import OPS
+from mathlab.language.syntax import OPERATORS, Call, Expr, Name, NewAxis, Num, Slice, Static, names, to_python
+
+FUNCTION = "program"
+FILE = "<the compiled program>"
+KERNELS = {name: value for name, value in vars(kernels).items() if inspect.isfunction(value)}
+RESERVED = {"np", "math", "dtype", "slice", "shake", FUNCTION, *KERNELS}
+# views and constants, which cost less than a lookup saves
+CHEAP = frozenset({"T", "mT", "neg", "ones", "zeros", "ones_like", "zeros_like", "array"})
+
+Function = Callable[..., tuple[np.ndarray, ...]]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled list of equations: call it with the values of `inputs`, in order, for those of `outputs`.
+
+    `text` is the function's source; `lines` maps its line numbers to the equations they come from.
+    """
+
+    text: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    function: Function
+    lines: Mapping[int, Equation]
+    dtype: str
+
+    def __call__(self, env: Mapping[str, object]) -> dict[str, np.ndarray]:
+        """The outputs by name, from an environment that holds the inputs."""
+        return dict(zip(self.outputs, self.function(*(env[name] for name in self.inputs)), strict=True))
+
+    def listing(self) -> str:
+        """A module that runs on its own: the imports, the kernels that the program calls, and the program."""
+        used = _kernels_in(self.text)
+        imports = "import math\n\n" * any("math." in _source(name) for name in used) + "import numpy as np\n"
+        return "\n\n".join([imports, f"dtype = np.{self.dtype}\n", *(f"{_source(name)}\n" for name in used), self.text])
+
+    def equation_at(self, error: BaseException) -> Equation | None:
+        """The equation whose line raised `error`."""
+        found = None
+        traceback = error.__traceback__
+        while traceback is not None:
+            if traceback.tb_frame.f_code.co_filename == FILE:
+                found = self.lines.get(traceback.tb_lineno)
+            traceback = traceback.tb_next
+        return found
+
+
+def compile_program(
+    equations: Sequence[Equation], types: Types, outputs: Sequence[str], dtype: str, shaken: bool = False
+) -> Program:
+    """The function that computes `outputs` from the names that the equations read but do not define.
+
+    With `shaken`, the function takes one more argument in front, `shake`, and passes the value of every equation
+    through it: so the noise of rounding can be made visible.
+    """
+    needed = _needed(equations, outputs)
+    writer = _Writer(needed, types)
+    body: list[ast.stmt] = []
+    origins: list[Equation] = []
+    for equation in needed:
+        value = writer.lower(equation.expr, root=equation.name)
+        if isinstance(equation.expr, Num):
+            value = ast.Call(ast.Name("dtype"), [value], [])  # a node is never one of Python's own numbers
+        if shaken and types.of(equation.expr).kind == "f":
+            value = ast.Call(ast.Name("shake"), [value], [])
+        lines = [*writer.take_temporaries(), _assign(_python_name(equation.name), value)]
+        body += lines
+        origins += [equation] * len(lines)
+    defined = {equation.name for equation in needed}
+    inputs = tuple(
+        dict.fromkeys(
+            name
+            for name in [*(n for equation in needed for n in names(equation.expr)), *outputs]
+            if name not in defined
+        )
+    )
+    arguments = [*(["shake"] if shaken else []), *map(_python_name, inputs)]
+    text = [f"def {FUNCTION}({', '.join(arguments)}):"]
+    lines_of: dict[int, Equation] = {}
+    for statement, equation in zip(body, origins, strict=True):
+        text.append("    " + ast.unparse(ast.fix_missing_locations(statement)))
+        lines_of[len(text)] = equation
+    text.append(f"    return ({''.join(f'{_python_name(name)}, ' for name in outputs)})".replace(", )", ",)"))
+    source = "\n".join(text) + "\n"
+    namespace: dict[str, object] = {"np": np, "dtype": getattr(np, dtype), **KERNELS}
+    exec(_code(source), namespace)
+    return Program(source, inputs, tuple(outputs), namespace[FUNCTION], lines_of, dtype)  # type: ignore[arg-type]  # exec
+
+
+@cache
+def _code(source: str) -> CodeType:
+    return compile(source, FILE, "exec")
+
+
+def _needed(equations: Sequence[Equation], outputs: Sequence[str]) -> list[Equation]:
+    """The equations that the outputs depend on, in order."""
+    wanted = set(outputs)
+    kept = []
+    for equation in reversed(equations):
+        if equation.name in wanted:
+            kept.append(equation)
+            wanted.update(names(equation.expr))
+    return kept[::-1]
+
+
+def _python_name(name: str) -> str:
+    """A name that cannot hide NumPy or a kernel inside the program."""
+    return f"{name}_" if name in RESERVED else name
+
+
+def _assign(name: str, value: ast.expr) -> ast.stmt:
+    return ast.Assign([ast.Name(name, ast.Store())], value)
+
+
+class _Writer:
+    """Lowers expressions to Python, one equation after the other, remembering what is already computed."""
+
+    def __init__(self, equations: Sequence[Equation], types: Types) -> None:
+        self.types = types
+        self.shared = _shared(equations)
+        self.computed: dict[Expr, str] = {}
+        self.temporaries: list[ast.stmt] = []
+        self.count = 0
+
+    def take_temporaries(self) -> list[ast.stmt]:
+        """The lines that have to stand before the one just lowered."""
+        lines, self.temporaries = self.temporaries, []
+        return lines
+
+    def lower(self, expr: Expr, root: str = "") -> ast.expr:
+        """The Python expression for `expr`; `root` is the name that it is about to be given."""
+        if isinstance(expr, Call) and expr in self.computed:
+            return ast.Name(self.computed[expr])
+        if isinstance(expr, Name):
+            return ast.Name(_python_name(expr.id))
+        if not isinstance(expr, Call):
+            return to_python(expr)
+        value = self._call(expr)
+        if root:
+            self.computed.setdefault(expr, _python_name(root))
+        elif expr in self.shared:
+            return self._temporary(value, expr)
+        return value
+
+    def _temporary(self, value: ast.expr, expr: Expr | None = None) -> ast.expr:
+        self.count += 1
+        name = f"_{self.count}"
+        self.temporaries.append(_assign(name, value))
+        if expr is not None:
+            self.computed[expr] = name
+        return ast.Name(name)
+
+    def _call(self, call: Call) -> ast.expr:
+        args = self._arguments(call)
+        if call.op == "index":
+            items = args[1:]
+            return ast.Subscript(args[0], items[0] if len(items) == 1 else ast.Tuple(items))
+        if call.op == "scatter":
+            shape = ast.Tuple([ast.Constant(n) for n in self.types.of(call.args[1]).shape])
+            place = ast.Tuple([_as_slice_call(item) for item in args[2:]])
+            return ast.Call(ast.Name("scatter"), [args[0], shape, place], [])
+        op = OPS[call.op]
+        template = _template(op.numpy)
+        if call.op == "array" and all(isinstance(arg, Num) for arg in call.args):
+            kind = [ast.Name("dtype")] if self.types.of(call).kind == "f" else []
+            return ast.Call(ast.Attribute(ast.Name("np"), "array"), [ast.List(args), *kind], [])
+        values: dict[str, ast.expr] = {}
+        for position, name in enumerate(op.args):
+            if name.startswith("*"):
+                values[name[1:]] = ast.Tuple(args[position:])
+            elif _mentions(template, name) > 1 and not isinstance(args[position], ast.Name | ast.Constant):
+                values[name] = self._temporary(args[position], call.args[position])
+            else:
+                values[name] = args[position]
+        given = dict(call.attrs)
+        settings = {name: _constant(given[name]) if name in given else None for name in op.settings}
+        return _filled(template, values, settings)
+
+    def _arguments(self, call: Call) -> list[ast.expr]:
+        """The arguments as Python, with masks and integers made floats where the op computes with floats."""
+        op = OPS[call.op]
+        types = [self.types.of(arg) for arg in call.args]
+        result = self.types.of(call)
+        lowered = []
+        weak = call.op not in (*OPERATORS, "neg")  # operators leave Python's own numbers weak; functions do not
+        floats = [t.kind == "f" and not isinstance(arg, Num) for arg, t in zip(call.args, types, strict=True)]
+        for position, (arg, type_) in enumerate(zip(call.args, types, strict=True)):
+            value = self.lower(arg)
+            plain = isinstance(arg, Num | Slice | NewAxis)
+            accepted = type_.kind in op.accepts(position)
+            if accepted and call.op == "mul" and type_.kind == "b":
+                accepted = any(floats)  # a mask times a mask, or times 2, would leave the floats
+            if accepted and op.kind == "same" and op.variadic and call.op in ("array", "concat"):
+                accepted = type_.kind == result.kind and not (plain and result.kind == "f")
+                plain = False
+            if plain and isinstance(arg, Num) and op.accepts(position) == "f" and weak and not any(floats):
+                accepted = plain = False
+            lowered.append(value if accepted or plain else ast.Call(ast.Name("dtype"), [value], []))
+        return lowered
+
+
+def _shared(equations: Sequence[Equation]) -> frozenset[Expr]:
+    """The calls that stand in the equations more than once, counting a repeated one's inside only once."""
+    counts: Counter[Expr] = Counter()
+    for equation in equations:
+        pending: list[Expr] = [equation.expr]
+        while pending:
+            expr = pending.pop()
+            if isinstance(expr, Call):
+                counts[expr] += 1
+                if counts[expr] == 1:
+                    pending.extend(expr.args)
+    return frozenset(
+        expr for expr, count in counts.items() if count > 1 and isinstance(expr, Call) and expr.op not in CHEAP
+    )
+
+
+@cache
+def _template(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body if text else ast.Constant(None)
+
+
+def _mentions(template: ast.expr, name: str) -> int:
+    return sum(isinstance(node, ast.Name) and node.id == name for node in ast.walk(template))
+
+
+def _filled(node: ast.expr, values: Mapping[str, ast.expr], settings: Mapping[str, ast.expr | None]) -> ast.expr:
+    """The template with arguments put in; a setting at its default is left away."""
+    if isinstance(node, ast.Name):
+        return values.get(node.id) or settings.get(node.id) or node
+    fields: dict[str, object] = {}
+    for field, value in ast.iter_fields(node):
+        if field == "keywords":
+            fields[field] = [
+                ast.keyword(keyword.arg, _filled(keyword.value, values, settings))
+                for keyword in value
+                if not (isinstance(keyword.value, ast.Name) and settings.get(keyword.value.id, keyword) is None)
+            ]
+        elif isinstance(value, list):
+            fields[field] = [_filled(part, values, settings) if isinstance(part, ast.expr) else part for part in value]
+        else:
+            fields[field] = _filled(value, values, settings) if isinstance(value, ast.expr) else value
+    return type(node)(**fields)  # type: ignore[arg-type]  # the fields of an unknown node
+
+
+def _constant(value: Static) -> ast.expr:
+    return ast.parse(repr(value), mode="eval").body
+
+
+def _as_slice_call(item: ast.expr) -> ast.expr:
+    """A slice as it must be written outside of square brackets."""
+    if not isinstance(item, ast.Slice):
+        return item
+    bounds = [bound or ast.Constant(None) for bound in (item.lower, item.upper, item.step)]
+    return ast.Call(ast.Name("slice"), list(bounds), [])
+
+
+def _kernels_in(text: str) -> list[str]:
+    """The kernels that a program calls, and those that they call, callees first."""
+    found: list[str] = []
+    for name in KERNELS:
+        if re.search(rf"\b{name}\(", text) and f"def {name}(" not in text:
+            found += [callee for callee in _kernels_in(_source(name)) if callee not in found]
+            if name not in found:
+                found.append(name)
+    return found
+
+
+@cache
+def _source(name: str) -> str:
+    """A kernel's source without its annotations, which need this package to make sense."""
+    tree = ast.parse(inspect.getsource(KERNELS[name])).body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    tree.returns = None
+    for argument in tree.args.args:
+        argument.annotation = None
+    return ast.unparse(tree)

@@ -1,0 +1,258 @@
+"""Shapes and kinds of expressions, without computing anything: one function per family of ops.
+
+Every function takes the types of an op's arguments and the call itself, and returns the shape of the result. One that
+cannot be raises `ShapeError`, with a sentence that names the shapes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mathlab.language.syntax import Call, Expr, NewAxis, Num, Slice
+
+Shape = tuple[int, ...]
+Kind = Literal["f", "i", "b"]  # floats, integers that serve as indices, masks
+LARGEST = 200_000_000  # entries; anything larger is a mistake, or meant to hurt
+
+
+class ShapeError(ValueError):
+    """Arguments that do not fit together; the message is a clause that names their shapes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """What is known of a value before it is computed."""
+
+    shape: Shape
+    kind: Kind = "f"
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+def show(shape: Shape) -> str:
+    """`(2, 3)` as NumPy prints it; a scalar is `()`."""
+    return str(tuple(shape))
+
+
+def broadcast(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of an elementwise op, by NumPy's broadcasting rules."""
+    try:
+        return np.broadcast_shapes(*(type_.shape for type_ in types))
+    except ValueError:
+        shapes = [type_.shape for type_ in types if type_.shape]
+        raise ShapeError(f"shapes {' and '.join(map(show, shapes))} do not fit together") from None
+
+
+def same(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of the first argument."""
+    return types[0].shape
+
+
+def axes_of(type_: Type, axis: object) -> tuple[int, ...]:
+    """The axes that a reduction runs over, counted from 0 and in order; all of them when `axis` is None."""
+    if axis is None:
+        return tuple(range(type_.ndim))
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    counted = []
+    for one in axes:
+        if not isinstance(one, int) or isinstance(one, bool):
+            raise ShapeError(f"axis must be a whole number, not {one}")
+        if not -type_.ndim <= one < type_.ndim:
+            raise ShapeError(f"axis {one} does not exist in shape {show(type_.shape)}")
+        counted.append(one % type_.ndim)
+    if len(set(counted)) != len(counted):
+        raise ShapeError("an axis is named twice")
+    return tuple(sorted(counted))
+
+
+def reduced(types: Sequence[Type], call: Call) -> Shape:
+    """The shape after a reduction over `axis`, which stays with length 1 under `keepdims`."""
+    axes = axes_of(types[0], call.attr("axis"))
+    if call.attr("keepdims"):
+        return tuple(1 if i in axes else n for i, n in enumerate(types[0].shape))
+    return tuple(n for i, n in enumerate(types[0].shape) if i not in axes)
+
+
+def along_axis(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of an op that normalises along one axis, as softmax does: unchanged."""
+    axis = call.attr("axis")
+    shape = types[0].shape
+    if not shape:
+        raise ShapeError("a single number has no axis to run along")
+    (counted,) = axes_of(types[0], -1 if axis is None else axis)
+    if shape[counted] == 1 and axis is None:
+        raise ShapeError(
+            f"shape {show(shape)} has length 1 along its last axis (say which axis is meant, as in axis=0)"
+        )
+    return shape
+
+
+def matmul(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `a @ b`: vectors, matrices, and stacks of matrices whose leading axes broadcast."""
+    a, b = (type_.shape for type_ in types)
+    if not a or not b:
+        raise ShapeError(
+            f"@ needs vectors or matrices, not shapes {show(a)} and {show(b)}; a number is multiplied with *"
+        )
+    inner_a, inner_b = a[-1], b[-2] if len(b) > 1 else b[0]
+    if inner_a != inner_b:
+        raise ShapeError(f"shapes {show(a)} and {show(b)} do not fit: the inner sizes {inner_a} and {inner_b} differ")
+    try:
+        stack = np.broadcast_shapes(a[:-2], b[:-2])
+    except ValueError:
+        raise ShapeError(f"shapes {show(a)} and {show(b)} do not fit: their leading axes differ") from None
+    return (*stack, *a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
+
+
+def vectors(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `outer(a, b)`."""
+    a, b = (type_.shape for type_ in types)
+    if len(a) != 1 or len(b) != 1:
+        raise ShapeError(f"outer takes two vectors, not shapes {show(a)} and {show(b)}")
+    return (*a, *b)
+
+
+def dotted(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `dot(a, b)`: a vector or matrix product."""
+    if any(type_.ndim > 2 for type_ in types):
+        raise ShapeError("dot takes vectors and matrices; write @ for stacks of them")
+    return matmul(types, call)
+
+
+def transposed(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `.T` (all axes reversed) and `.mT` (the last two swapped)."""
+    shape = types[0].shape
+    if call.op == "mT":
+        if len(shape) < 2:
+            raise ShapeError(f".mT needs at least two axes, not shape {show(shape)}")
+        return (*shape[:-2], shape[-1], shape[-2])
+    return shape[::-1]
+
+
+def integer(expr: Expr, what: str) -> int:
+    """The whole number that `expr` spells out."""
+    if isinstance(expr, Num) and isinstance(expr.value, int):
+        return expr.value
+    raise ShapeError(f"{what} must be a whole number that is written out")
+
+
+def dimensions(exprs: Sequence[Expr]) -> Shape:
+    """A shape that is spelt out as arguments."""
+    return tuple(integer(expr, "a size") for expr in exprs)
+
+
+def reshaped(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `reshape(x, 2, 3)`; one size may be -1."""
+    shape = dimensions(call.args[1:])
+    size = types[0].size
+    free = [i for i, n in enumerate(shape) if n == -1]
+    known = math.prod(n for n in shape if n != -1)
+    if len(free) == 1 and known and size % known == 0 and all(n >= -1 for n in shape):
+        return tuple(size // known if n == -1 else n for n in shape)
+    if free or math.prod(shape) != size or any(n < 0 for n in shape):
+        raise ShapeError(f"shape {show(types[0].shape)} with {size} entries cannot become {show(shape)}")
+    return shape
+
+
+def filled(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `ones(2, 3)`."""
+    shape = dimensions(call.args)
+    if any(n < 0 for n in shape):
+        raise ShapeError(f"shape {show(shape)} has a negative size")
+    return shape
+
+
+def class_rows(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `one_hot(t, n)`: t's shape with a last axis of n classes."""
+    n = integer(call.args[1], "the number of classes")
+    if n < 1:
+        raise ShapeError(f"one_hot needs at least one class, not {n}")
+    return (*types[0].shape, n)
+
+
+def per_sample(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `cross_entropy(z, t)`: one number for each row of logits."""
+    z, t = (type_.shape for type_ in types)
+    if not z:
+        raise ShapeError("cross_entropy needs logits with an axis of classes, not a single number")
+    if t not in (z, z[:-1]):
+        raise ShapeError(
+            f"targets of shape {show(t)} fit logits of shape {show(z)} neither as class indices {show(z[:-1])} "
+            f"nor as one-hot rows {show(z)}"
+        )
+    return z[:-1]
+
+
+def stacked(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `[a, b, c]`: equal shapes on a new first axis."""
+    shapes = {type_.shape for type_ in types}
+    if len(shapes) > 1:
+        raise ShapeError(f"a list needs entries of one shape, not {' and '.join(map(show, sorted(shapes)))}")
+    return (len(types), *types[0].shape)
+
+
+def concatenated(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `concat(a, b, axis=0)`."""
+    first = types[0]
+    if first.ndim == 0:
+        raise ShapeError("concat joins arrays; single numbers are joined by a list, as in [a, b]")
+    (axis,) = axes_of(first, call.attr("axis") or 0)
+    for type_ in types[1:]:
+        rest = [(m, n) for i, (m, n) in enumerate(zip(first.shape, type_.shape, strict=False)) if i != axis]
+        if type_.ndim != first.ndim or any(m != n for m, n in rest):
+            raise ShapeError(f"shapes {show(first.shape)} and {show(type_.shape)} cannot be joined along axis {axis}")
+    return (*first.shape[:axis], sum(type_.shape[axis] for type_ in types), *first.shape[axis + 1 :])
+
+
+def indexed(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `x[items]`, from NumPy itself on an array that takes no memory."""
+    base = np.broadcast_to(np.empty((), np.bool_), types[0].shape)
+    items: list[int | slice | NDArray[np.intp] | None] = []
+    for expr, type_ in zip(call.args[1:], types[1:], strict=True):
+        match expr:
+            case NewAxis():
+                items.append(None)
+            case Slice(start, stop, step):
+                if step == 0:
+                    raise ShapeError("a slice's step cannot be 0")
+                items.append(slice(start, stop, step))
+            case Num(value):
+                if not isinstance(value, int):
+                    raise ShapeError(f"an index must be a whole number, not {value}")
+                items.append(value)
+            case _:
+                # an index that only the run knows: 0 is as good as any for the shape, unless the axis is empty
+                items.append(np.zeros(type_.shape, np.intp))
+    try:
+        return base[tuple(items)].shape
+    except IndexError as error:
+        raise ShapeError(f"shape {show(types[0].shape)} cannot be indexed so: {error}") from None
+
+
+def diagonal(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `diag(v)`: a square matrix from a vector."""
+    if types[0].ndim != 1:
+        raise ShapeError(f"diag takes a vector, not shape {show(types[0].shape)}")
+    return types[0].shape * 2
+
+
+def as_second(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `scatter(g, x[i])`: that of x, which a gradient of x[i] is put back into."""
+    return types[1].shape
+
+
+def every_pair(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `jacobian(z, x)`: z's axes, then x's."""
+    return types[0].shape + types[1].shape

@@ -1,0 +1,262 @@
+"""Expressions built the way an article writes them: no factor 1, one sign, one number in front.
+
+Every rewriting here keeps the value and the shape exactly; a test draws random expressions and holds it to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from math import gcd
+
+from mathlab.language.check import Types
+from mathlab.language.shapes import Shape, Type
+from mathlab.language.syntax import Call, Expr, Name, Num, Static, walk
+
+
+@dataclass(frozen=True)
+class Factor:
+    """The number in front of a term: `top / bottom`. `top` is a decimal as it was written, `bottom` a count.
+
+    They are kept apart so that a mean over 3 reads `2 * E / 3`, and a penalty of 0.01 reads `0.02 * W`.
+    """
+
+    top: Fraction = Fraction(1)
+    bottom: int = 1
+
+    def __mul__(self, other: Factor) -> Factor:
+        top, bottom = self.top * other.top, self.bottom * other.bottom
+        if top.denominator == 1 and bottom > 1:
+            shared = gcd(top.numerator, bottom)
+            top, bottom = top / shared, bottom // shared
+        return Factor(top, bottom)
+
+    def __neg__(self) -> Factor:
+        return Factor(-self.top, self.bottom)
+
+
+ONE = Factor()
+
+
+def as_fraction(number: Num) -> Fraction:
+    """The number exactly as its shortest decimal says it."""
+    return Fraction(number.value) if isinstance(number.value, int) else Fraction(Decimal(repr(number.value)))
+
+
+def as_number(value: Fraction) -> Num:
+    """A number with a finite decimal expansion, as an integer where it is one."""
+    return Num(value.numerator) if value.denominator == 1 else Num(float(value))
+
+
+def is_ones(expr: Expr) -> bool:
+    """Whether every entry of the expression is known to be 1."""
+    return (isinstance(expr, Num) and expr.value == 1) or (isinstance(expr, Call) and expr.op in ("ones", "ones_like"))
+
+
+def is_zeros(expr: Expr) -> bool:
+    """Whether every entry of the expression is known to be 0."""
+    return (isinstance(expr, Num) and expr.value == 0) or (
+        isinstance(expr, Call) and expr.op in ("zeros", "zeros_like")
+    )
+
+
+def split(expr: Expr) -> tuple[Factor, Expr]:
+    """The number in front of an expression, and the rest."""
+    match expr:
+        case Num():
+            return Factor(as_fraction(expr)), Num(1)
+        case Call("neg", (inner,)):
+            factor, core = split(inner)
+            return -factor, core
+        case Call("mul", (inner, Num() as number)):
+            factor, core = split(inner)
+            return factor * Factor(as_fraction(number)), core
+        case Call("mul", (left, right)):
+            factor, core = split(left)
+            if core == Num(1):
+                inner_factor, core = split(right)
+                return factor * inner_factor, core
+            return factor, Call("mul", (core, right))
+        case Call("div", (left, Num(value))) if value > 0 and value == int(value):
+            factor, core = split(left)
+            return factor * Factor(bottom=int(value)), core
+        case Call("div", (left, right)):
+            factor, core = split(left)
+            return factor, Call("div", (core, right))
+    return ONE, expr
+
+
+def join(factor: Factor, core: Expr) -> Expr:
+    """The inverse of `split`: the number goes to the front of a product, the count to its end."""
+    term = _led(factor.top, core)
+    return term if factor.bottom == 1 else Call("div", (term, Num(factor.bottom)))
+
+
+def _led(top: Fraction, core: Expr) -> Expr:
+    if top == 1:
+        return core
+    match core:
+        case Num(1):
+            return as_number(top)
+        case Call("mul" | "div", (left, right)):
+            return Call(core.op, (_led(top, left), right))
+    return Call("neg", (core,)) if top == -1 else Call("mul", (as_number(top), core))
+
+
+class Builder:
+    """Makes simplified expressions; it needs the types because a factor of ones may carry a shape."""
+
+    def __init__(self, types: Types) -> None:
+        self.types = types
+
+    def shape(self, expr: Expr) -> Shape:
+        return self.types.of(expr).shape
+
+    def instantiate(self, rule: Expr, values: Mapping[str, Expr]) -> Expr:
+        """The rule with its names replaced, simplified from the leaves up."""
+        match rule:
+            case Name(name):
+                return values[name]
+            case Call(op, args, attrs):
+                # what comes from the forward equations stays as the article wrote it
+                return self.call(op, tuple(self.instantiate(arg, values) for arg in args), attrs)
+        return rule
+
+    def call(self, op: str, args: tuple[Expr, ...], attrs: tuple[tuple[str, Static], ...] = ()) -> Expr:
+        """`op` applied to `args`, simplified."""
+        plain = Call(op, args, attrs)
+        simplified = self._simplified(plain)
+        # a rule may drop a factor of ones; where that would change the shape, the plain form stands
+        return simplified if self.shape(simplified) == self.shape(plain) else plain
+
+    def _simplified(self, call: Call) -> Expr:
+        match call:
+            case Call("neg", (inner,)):
+                factor, core = split(inner)
+                return join(-factor, core)
+            case Call("mul", (left, right)):
+                return self._product(left, right)
+            case Call("div", (left, right)):
+                return self._quotient(left, right)
+            case Call("add", (left, right)):
+                return self._sum(left, right)
+            case Call("sub", (left, right)):
+                factor, core = split(right)
+                return self._sum(left, join(-factor, core))
+            case Call("pow", (base, Num(1))) | Call("pow", (Call("sqrt", (base,)), Num(2))):
+                return base
+            case Call("scatter", (g, base, *items)):
+                # only the place counts, so a name of the same shape says it as well as a computation
+                return Call("scatter", (g, self.namesake(base) or base, *items))
+            case Call("T", (Call("T", (inner,)),)) | Call("mT", (Call("mT", (inner,)),)):
+                return inner
+            case Call("T", (inner,)) if len(self.shape(inner)) < 2:
+                return inner
+            case Call("outer" | "matmul", (left, right)):
+                (f1, core1), (f2, core2) = split(left), split(right)
+                bare = isinstance(core1, Num) or isinstance(core2, Num)
+                return call if bare else join(f1 * f2, Call(call.op, (core1, core2)))
+            case Call("index", (inner, *_)):
+                factor, core = split(inner)
+                if is_ones(core):
+                    return join(factor, self.ones(self.shape(call)))
+            case Call("reshape", (inner, *_)) if self.shape(inner) == self.shape(call):
+                return inner
+            case Call("ones_like", (inner,)):
+                return self.ones_like(inner)
+            case Call("sum", (inner,)):
+                factor, core = split(inner)
+                if isinstance(core, Call) and core.op == "one_hot" and self._over_classes(call, core):
+                    return join(factor, self.ones(self.shape(call)))
+                if factor != ONE and not isinstance(core, Num):
+                    return join(factor, Call("sum", (core,), call.attrs))
+        return call
+
+    def _over_classes(self, call: Call, core: Expr) -> bool:
+        axis, ndim = call.attr("axis"), len(self.shape(core))
+        return axis in (-1, ndim - 1) or (axis is None and ndim == 1)
+
+    def ones(self, shape: Shape) -> Expr:
+        """Ones of a shape: the number 1 where it is a scalar."""
+        return Call("ones", tuple(map(Num, shape))) if shape else Num(1)
+
+    def ones_like(self, expr: Expr) -> Expr:
+        """Ones of the shape of `expr`, by way of a name of that shape where it mentions one."""
+        shape = self.shape(expr)
+        name = self.namesake(expr)
+        return Call("ones_like", (name,)) if name and shape else self.ones(shape)
+
+    def namesake(self, expr: Expr) -> Name | None:
+        """A name that `expr` mentions and that has its shape."""
+        shape = self.shape(expr)
+        fitting = (part for part in walk(expr) if isinstance(part, Name) and self.types.of(part) == Type(shape))
+        return next(fitting, None)
+
+    def _product(self, left: Expr, right: Expr) -> Expr:
+        (f1, core1), (f2, core2) = split(left), split(right)
+        shape = self.types.of(Call("mul", (left, right))).shape
+        return join(f1 * f2, self._bare_product(core1, core2, shape))
+
+    def _bare_product(self, left: Expr, right: Expr, shape: Shape) -> Expr:
+        """`left * right` without factors of ones that the shape does not need."""
+        for keep, drop in ((right, left), (left, right)):
+            if is_ones(drop) and self.shape(keep) == shape:
+                return keep
+            match drop:
+                # (g[:, None] * ones_like(x)) * E: the ones gave way to the axis that E brings
+                case Call("mul", (inner, ones)) if is_ones(ones):
+                    pair = (inner, keep) if drop is left else (keep, inner)
+                    shorter = self._bare_product(*pair, self.types.of(Call("mul", pair)).shape)
+                    if self.shape(shorter) == shape:
+                        return shorter
+        return Call("mul", (left, right))
+
+    def _quotient(self, left: Expr, right: Expr) -> Expr:
+        factor, core = split(left)
+        if isinstance(right, Num) and right.value > 0 and right.value == int(right.value):
+            return join(factor * Factor(bottom=int(right.value)), core)
+        if is_ones(core) and self.shape(right) == self.types.of(Call("div", (left, right))).shape:
+            core = Num(1)
+        return join(factor, Call("div", (core, right)))
+
+    def _sum(self, left: Expr, right: Expr) -> Expr:
+        (f1, core1), (f2, core2) = split(left), split(right)
+        if f1.top == 0:
+            return right
+        if f2.top == 0:
+            return left
+        if isinstance(core1, Num) and isinstance(core2, Num) and f1.bottom == f2.bottom == 1:
+            return as_number(f1.top + f2.top)
+        if core1 == core2:
+            total = f1.top / f1.bottom + f2.top / f2.bottom
+            if f1.bottom == f2.bottom == 1 and total:
+                return join(Factor(total), core1)
+        if f2.top < 0:
+            return Call("sub", (left, join(-f2, core2)))
+        if f1.top < 0:
+            return Call("sub", (right, join(-f1, core1)))
+        return Call("add", (left, right))
+
+    def fit(self, expr: Expr, shape: Shape, like: Expr) -> Expr:
+        """`expr` with broadcasting undone: summed over the axes that `shape` lacks or has with length 1.
+
+        Where `expr` has fewer axes than `shape`, it is spread with ones of the shape of `like`.
+        """
+        own = self.shape(expr)
+        extra = len(own) - len(shape)
+        if extra > 0:
+            axes = tuple(range(extra))
+            whole = extra == len(own)
+            attrs: tuple[tuple[str, Static], ...] = () if whole else (("axis", axes[0] if extra == 1 else axes),)
+            expr = self.call("sum", (expr,), attrs)
+            own = self.shape(expr)
+        offset = len(shape) - len(own)
+        narrow = tuple(i for i, n in enumerate(own) if n != 1 and shape[i + offset] == 1)
+        if narrow:
+            axis: Static = narrow[0] if len(narrow) == 1 else narrow
+            expr = self.call("sum", (expr,), (("axis", axis), ("keepdims", True)))
+        if self.shape(expr) != shape:
+            expr = self.call("mul", (expr, self.ones_like(like)))
+        return expr

@@ -1,0 +1,312 @@
+"""Text <-> expression tree. Expressions are a small part of Python's: parsed, never executed.
+
+A tree is made of numbers, names, and calls; `a + b`, `a @ b`, `x[i]` and `A.T` are calls of `add`, `matmul`, `index`
+and `T`. So the rest of the engine has one kind of node to know.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from mathlab.errors import ExpressionError
+
+LONGEST = 20_000  # characters; keeps hostile input cheap, and no article prints a longer line
+DEEPEST = 200  # levels of nesting; well inside Python's recursion limit
+
+
+@dataclass(frozen=True, slots=True)
+class Num:
+    """A number that is written out."""
+
+    value: int | float
+    position: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A value that has a name: an input, a parameter, an equation's result, a gradient."""
+
+    id: str
+    position: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """`start:stop:step` inside an index; integer numbers only, so that shapes do not depend on values."""
+
+    start: int | None
+    stop: int | None
+    step: int | None
+    position: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewAxis:
+    """`None` inside an index: an axis of length 1."""
+
+    position: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An op applied to expressions, with its static settings (`axis=1`) as (name, value) pairs."""
+
+    op: str
+    args: tuple[Expr, ...]
+    attrs: tuple[tuple[str, Static], ...] = ()
+    position: int = field(default=0, compare=False)
+
+    def attr(self, name: str) -> Static:
+        """The setting `name`; None when it is not given."""
+        return dict(self.attrs).get(name)
+
+
+Expr = Num | Name | Slice | NewAxis | Call
+Static = int | float | bool | tuple[int, ...] | None | Num | Name | Slice | NewAxis | Call
+
+BINARY: Mapping[type[ast.operator], str] = {
+    ast.Add: "add",
+    ast.Sub: "sub",
+    ast.Mult: "mul",
+    ast.Div: "div",
+    ast.Pow: "pow",
+    ast.MatMult: "matmul",
+}
+COMPARE: Mapping[type[ast.cmpop], str] = {
+    ast.Gt: "gt",
+    ast.GtE: "ge",
+    ast.Lt: "lt",
+    ast.LtE: "le",
+    ast.Eq: "eq",
+    ast.NotEq: "ne",
+}
+TRANSPOSES = ("T", "mT")
+
+
+def parse(text: str) -> Expr:
+    """The tree of one expression.
+
+    Raises ExpressionError, with the offset of the offending character, for anything outside the language.
+    """
+    if len(text) > LONGEST:
+        raise ExpressionError(f"an expression of {len(text)} characters is too long (the limit is {LONGEST})")
+    source = unicodedata.normalize("NFKC", text).replace("\n", " ")
+    lead = len(source) - len(source.lstrip())
+    source = source.strip()
+    if not source:
+        raise ExpressionError("an expression is missing")
+    if "#" in source:
+        raise ExpressionError("'#' is not part of the equation language", lead + source.index("#"))
+    try:
+        tree = ast.parse(source, mode="eval").body
+    except SyntaxError as error:
+        offset = min(max((error.offset or 1) - 1, 0), len(source) - 1)
+        raise ExpressionError(f"not an expression: {_blame(source, offset, error.msg)}", lead + offset) from None
+    except (RecursionError, MemoryError):
+        raise ExpressionError("an expression is nested too deeply; split it into several equations") from None
+    except ValueError as error:  # a NUL byte, or an integer of thousands of digits
+        raise ExpressionError(f"not an expression: {error}") from None
+    encoded = source.encode()
+
+    def offset_of(node: ast.expr) -> int:
+        # ast counts in UTF-8 bytes; a user counts characters
+        return lead + len(encoded[: node.col_offset].decode(errors="ignore"))
+
+    return _Reader(offset_of).read(tree, 0)
+
+
+def _blame(source: str, offset: int, message: str | None) -> str:
+    if "=" in source.replace("==", "").replace("<=", "").replace(">=", "").replace("!=", "") and "(" not in source:
+        return "write only what stands to the right of '='"
+    reason = (message or "invalid syntax").split(";")[0].split(": value has")[0]
+    return f"{reason} near {source[offset : offset + 12]!r}"
+
+
+class _Reader:
+    def __init__(self, offset_of: Callable[[ast.expr], int]) -> None:
+        self.offset_of = offset_of
+
+    def read(self, node: ast.expr, depth: int) -> Expr:
+        at = self.offset_of(node)
+        if depth > DEEPEST:
+            raise ExpressionError(
+                f"an expression is nested more than {DEEPEST} levels deep; split it into several equations", at
+            )
+        deeper = depth + 1
+        match node:
+            case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+                return _number(value, at)
+            case ast.Constant():
+                raise ExpressionError(f"{ast.unparse(node)} is not a number", at)
+            case ast.Name(id=name):
+                return Name(name, at)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                inner = self.read(operand, deeper)
+                return Num(-inner.value, at) if isinstance(inner, Num) else Call("neg", (inner,), (), at)
+            case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+                return self.read(operand, deeper)
+            case ast.BinOp(left=left, op=operator, right=right) if type(operator) in BINARY:
+                args = self.read(left, deeper), self.read(right, deeper)
+                return Call(BINARY[type(operator)], args, (), at)
+            case ast.BinOp(op=ast.BitXor()):
+                raise ExpressionError("'^' is not in the equation language; a power is written x**2", at)
+            case ast.Compare(left=left, ops=[operator], comparators=[right]) if type(operator) in COMPARE:
+                args = self.read(left, deeper), self.read(right, deeper)
+                return Call(COMPARE[type(operator)], args, (), at)
+            case ast.Compare(ops=[_, _, *_]):
+                raise ExpressionError("a chained comparison is not in the language; write (a < b) * (b < c)", at)
+            case ast.Attribute(value=value, attr=attr) if attr in TRANSPOSES:
+                return Call(attr, (self.read(value, deeper),), (), at)
+            case ast.Attribute(attr=attr):
+                raise ExpressionError(
+                    f"'.{attr}' is not in the equation language; of attributes only .T and .mT are", at
+                )
+            case ast.Subscript(value=value, slice=index):
+                items = index.elts if isinstance(index, ast.Tuple) else [index]
+                base = self.read(value, deeper)
+                return Call("index", (base, *(self.item(item, deeper) for item in items)), (), at)
+            case ast.List(elts=elements) | ast.Tuple(elts=elements):
+                if not elements:
+                    raise ExpressionError("an empty list has no shape", at)
+                return Call("array", tuple(self.read(element, deeper) for element in elements), (), at)
+            case ast.Call(func=ast.Name(id=op), args=args, keywords=keywords):
+                return self.call(op, args, keywords, at, deeper)
+            case _:
+                raise ExpressionError(f"'{_shorten(ast.unparse(node))}' is not in the equation language", at)
+
+    def call(self, op: str, args: list[ast.expr], keywords: list[ast.keyword], at: int, deeper: int) -> Expr:
+        attrs: dict[str, Static] = {}
+        for keyword in keywords:
+            if keyword.arg is None:
+                raise ExpressionError("'**' arguments are not in the equation language", at)
+            if keyword.arg in attrs:
+                raise ExpressionError(f"{op} is given {keyword.arg} twice", at)
+            attrs[keyword.arg] = self.setting(keyword.value, deeper)
+        read = tuple(self.read(arg, deeper) for arg in args)
+        if op == "scatter" and len(read) == 2 and isinstance(read[1], Call) and read[1].op == "index":
+            read = (read[0], *read[1].args)  # scatter(g, x[i]) is about the place x[i], not its value
+        return Call(op, read, tuple(attrs.items()), at)
+
+    def setting(self, node: ast.expr, depth: int) -> Static:
+        """A keyword's value: True, False, None and integers stay as they are; anything else is an expression."""
+        if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool)):
+            return node.value
+        return self.read(node, depth)
+
+    def item(self, node: ast.expr, depth: int) -> Expr:
+        at = self.offset_of(node)
+        match node:
+            case ast.Constant(value=None):
+                return NewAxis(at)
+            case ast.Slice(lower=lower, upper=upper, step=step):
+                return Slice(self.bound(lower), self.bound(upper), self.bound(step), at)
+            case _:
+                return self.read(node, depth)
+
+    def bound(self, node: ast.expr | None) -> int | None:
+        match node:
+            case None:
+                return None
+            case ast.Constant(value=int() as value) if not isinstance(value, bool):
+                return value
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() as value)):
+                return -value
+            case _:
+                raise ExpressionError("a slice's bounds are whole numbers", self.offset_of(node))
+
+
+def _number(value: int | float, at: int) -> Num:
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        raise ExpressionError("a number is too large for float64", at)
+    if isinstance(value, int) and abs(value) >= 1 << 1023:
+        raise ExpressionError("a number is too large for float64", at)
+    return Num(value, at)
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def walk(expr: Expr) -> Iterator[Expr]:
+    """The expression and everything inside it, outermost first, left to right (settings included)."""
+    pending: list[Expr] = [expr]
+    while pending:
+        current = pending.pop()
+        yield current
+        if isinstance(current, Call):
+            inside = [value for _, value in current.attrs if isinstance(value, Expr)]
+            pending.extend(reversed([*current.args, *inside]))
+
+
+def names(expr: Expr) -> list[str]:
+    """The names an expression reads, each once, in the order of their first mention."""
+    return list(dict.fromkeys(part.id for part in walk(expr) if isinstance(part, Name)))
+
+
+def replace(expr: Expr, rewrite: Callable[[Expr], Expr | None]) -> Expr:
+    """The expression with every part for which `rewrite` returns something replaced by it, outermost first."""
+    new = rewrite(expr)
+    if new is not None:
+        return new
+    if isinstance(expr, Call):
+        args = tuple(replace(arg, rewrite) for arg in expr.args)
+        return expr if args == expr.args else Call(expr.op, args, expr.attrs, expr.position)
+    return expr
+
+
+def substitute(expr: Expr, values: Mapping[str, Expr]) -> Expr:
+    """The expression with names replaced by expressions, all at once (so nothing is captured)."""
+    return replace(expr, lambda part: values.get(part.id) if isinstance(part, Name) else None)
+
+
+OPERATORS: Mapping[str, ast.operator] = {op: kind() for kind, op in BINARY.items()}
+COMPARISONS: Mapping[str, ast.cmpop] = {op: kind() for kind, op in COMPARE.items()}
+
+
+def to_python(expr: Expr) -> ast.expr:
+    """The expression as Python syntax, from which `unparse` and the compiler both start."""
+    match expr:
+        case Num(value):
+            # a negative constant must stand in parentheses as the base of a power, so it is spelt as a unary minus
+            if value < 0:
+                return ast.UnaryOp(ast.USub(), ast.Constant(-value))
+            return ast.Constant(value)
+        case Name(name):
+            return ast.Name(name)
+        case NewAxis():
+            return ast.Constant(None)
+        case Slice(start, stop, step):
+            bounds = (None if bound is None else to_python(Num(bound)) for bound in (start, stop, step))
+            return ast.Slice(*bounds)
+        case Call("neg", (operand,)):
+            return ast.UnaryOp(ast.USub(), to_python(operand))
+        case Call(op, (left, right)) if op in OPERATORS:
+            return ast.BinOp(to_python(left), OPERATORS[op], to_python(right))
+        case Call(op, (left, right)) if op in COMPARISONS:
+            return ast.Compare(to_python(left), [COMPARISONS[op]], [to_python(right)])
+        case Call(op, (operand,)) if op in TRANSPOSES:
+            return ast.Attribute(to_python(operand), op)
+        case Call("index", (base, *items)):
+            inside = [to_python(item) for item in items]
+            return ast.Subscript(to_python(base), inside[0] if len(inside) == 1 else ast.Tuple(inside))
+        case Call("scatter", (g, *place)):
+            return ast.Call(ast.Name(expr.op), [to_python(g), to_python(Call("index", tuple(place)))], [])
+        case Call("array", elements):
+            return ast.List([to_python(element) for element in elements])
+        case Call(op, args, attrs):
+            keywords = [ast.keyword(name, _setting(value)) for name, value in attrs]
+            return ast.Call(ast.Name(op), [to_python(arg) for arg in args], keywords)
+
+
+def _setting(value: Static) -> ast.expr:
+    return to_python(value) if isinstance(value, Expr) else ast.parse(repr(value), mode="eval").body
+
+
+def unparse(expr: Expr) -> str:
+    """The expression as text that `parse` reads back to the same tree: `dW1 = outer(dz1, x)` without the `dW1 =`."""
+    text = ast.unparse(to_python(expr)).replace(" ** ", "**")
+    return re.sub(r"(?<=\de)([-+])0+(?=\d)", r"\1", text)  # 1e-05, as Python has it, is 1e-5 everywhere else

@@ -1,0 +1,129 @@
+"""What a command runs: which configs, which of their cases, which stages of each. Nothing here prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from mathlab import config
+from mathlab.errors import MathlabError, Place, Problem, did_you_mean
+from mathlab.experiment import Case, Experiment
+from mathlab.results import CaseResult, ExperimentResult
+
+Stage = Literal["backprop", "gradcheck", "train"]
+Command = Literal["backprop", "gradcheck", "train", "run"]
+Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None] | None]]
+
+DECLARED: Mapping[Stage, Callable[[Case], bool]] = {
+    "backprop": lambda case: bool(case.expected or case.derivation),
+    "gradcheck": lambda case: case.gradcheck is not None,
+    "train": lambda case: case.train is not None,
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cases of one experiment that run, and their stages; an experiment of which none runs has no plan."""
+
+    experiment: Experiment
+    steps: tuple[tuple[Case, tuple[Stage, ...]], ...]
+
+
+def load(paths: Sequence[Path]) -> list[Experiment]:
+    """Every config, each file once. Raises MathlabError with the problems of all of them."""
+    problems: list[Problem] = []
+    files: dict[Path, Path] = {}
+    experiments = []
+    for path in paths:
+        try:
+            for file in config.find([path]):
+                files.setdefault(file.resolve(), file)
+        except MathlabError as error:
+            problems += error.problems
+    for file in files.values():
+        try:
+            experiments.append(config.load(file))
+        except MathlabError as error:
+            problems += error.problems
+    _refuse(problems)
+    return experiments
+
+
+def chosen(experiments: Sequence[Experiment], names: Sequence[str]) -> list[tuple[Experiment, Case]]:
+    """The cases of these names (of every name when there are none). Raises MathlabError for a name that no case has."""
+    cases = [(experiment, case) for experiment in experiments for case in experiment.cases]
+    known = [case.name for _, case in cases]
+    _refuse([Problem(f"no case is named {name!r}{did_you_mean(name, known)}") for name in names if name not in known])
+    return [(experiment, case) for experiment, case in cases if not names or case.name in names]
+
+
+def plans(command: Command, experiments: Sequence[Experiment], names: Sequence[str]) -> list[Plan]:
+    """What `command` runs. Raises MathlabError when that is nothing, or when two experiments share an output folder."""
+    cases = [(experiment, case, stages_of(command, case)) for experiment, case in chosen(experiments, names)]
+    steps = {
+        experiment.path: tuple((case, stages) for owner, case, stages in cases if owner is experiment and stages)
+        for experiment in experiments
+    }
+    _refuse(list(_objections(command, experiments)))
+    made = [Plan(experiment, steps[experiment.path]) for experiment in experiments if steps[experiment.path]]
+    if not made:
+        raise MathlabError("nothing to train: no case here declares train")
+    return made
+
+
+def stages_of(command: Command, case: Case) -> tuple[Stage, ...]:
+    """The stages of `case` that `command` runs: `run` those that the case declares, the others their own."""
+    if command == "run":
+        return tuple(stage for stage, declares in DECLARED.items() if declares(case)) or ("backprop",)
+    return () if command == "train" and case.train is None else (command,)
+
+
+def _objections(command: Command, experiments: Sequence[Experiment]) -> Iterator[Problem]:
+    paths: dict[str, str] = {}
+    for experiment in experiments:
+        other = paths.setdefault(experiment.name, experiment.path)
+        if other != experiment.path:
+            yield Problem(f"{other} and {experiment.path} would write to the same output folder; rename one of them")
+        declared = any(declares(case) for case in experiment.cases for declares in DECLARED.values())
+        if command == "run" and not declared:
+            message = "declares nothing to check: add expected, derivation, gradcheck or train"
+            yield Problem(message, Place(experiment.path, 1, 1))
+
+
+def results(plan: Plan, progress: Progress) -> ExperimentResult:
+    """Run every step. Raises MathlabError with the problems of all cases."""
+    done, problems = [], []
+    for case, stages in plan.steps:
+        try:
+            done.append(_result(case, stages, progress))
+        except MathlabError as error:
+            problems += [replace(problem, place=problem.place or case.place) for problem in error.problems]
+    _refuse(problems)
+    return ExperimentResult(plan.experiment, tuple(done))
+
+
+def _result(case: Case, stages: Sequence[Stage], progress: Progress) -> CaseResult:
+    # imported one by one: `mathlab backprop` must not wait for the witnesses
+    result = CaseResult(case.name, case.dtype)
+    if "backprop" in stages:
+        from mathlab.stages import backprop
+
+        result = replace(result, backprop=backprop.run(case))
+    if "gradcheck" in stages:
+        from mathlab.stages import gradcheck
+
+        result = replace(result, gradcheck=gradcheck.run(case))
+    if "train" in stages:
+        from mathlab.stages import train
+
+        with progress(f"training {case.name}") as report:
+            result = replace(result, train=train.run(case, report))
+    return result
+
+
+def _refuse(problems: Sequence[Problem]) -> None:
+    if problems:
+        raise MathlabError(list(dict.fromkeys(problems)))

@@ -1,0 +1,203 @@
+"""Printed digits -> tolerance -> verdict: a figure is judged by the digits that were printed, and by nothing else."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, localcontext
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mathlab.errors import MathlabError, Place
+from mathlab.experiment import Figure
+from mathlab.results import FigureResult, Judged, Verdict
+
+Rounding = Literal["nearest", "truncate"]
+
+# From this many significant digits on, a figure is a float's own text: its last digits are the rounding of the
+# arithmetic, which another order of the same operations moves by a few units in the last place (ulp). No printing can
+# be finer than that.
+REPR_DIGITS = 15
+REPR_ULPS = 4
+
+MATCH = Verdict("match", True)
+DIFFERS = Verdict("differs", False)
+ERRATUM_CONFIRMED = Verdict("erratum confirmed", True)
+ERRATUM_REFUTED = Verdict("erratum refuted", False)
+
+_NUMBER = re.compile(
+    r"(?P<sign>[+-]?)(?P<whole>\d*)(?:\.(?P<decimals>\d*))?(?:(?P<e>[eE])(?P<esign>[+-]?)(?P<exponent>\d+))?", re.ASCII
+)
+
+
+@dataclass(frozen=True)
+class Digits:
+    """A printed number taken apart.
+
+    `value` is exact; `unit` is one unit of the last digit that counts; `noise` is what a float's own rounding may move
+    the number by (0 with fewer than `REPR_DIGITS` digits); `notation` is how it was written (the groups of `_NUMBER`).
+    """
+
+    value: Decimal
+    unit: Decimal
+    noise: Decimal
+    notation: re.Match[str]
+
+
+def read_digits(text: str, digits: int | None = None) -> Digits:
+    """What the digits of `text` say: `5.6607e-08` counts in units of 1e-12, `16.0` in tenths, `1e3` in thousands.
+
+    With `digits`, the unit is that of the `digits`-th significant digit (the last one, if fewer are printed).
+
+    Raises ValueError for a text that is not a decimal number, or that float64 cannot hold.
+    """
+    notation = _NUMBER.fullmatch(text)
+    if notation is None or not (notation["whole"] or notation["decimals"]):
+        raise ValueError(f"{text!r} is not a decimal number")
+    nearest = float(text)
+    nonzero = bool((notation["whole"] + (notation["decimals"] or "")).strip("0"))
+    far_zero = not nonzero and len((notation["exponent"] or "").lstrip("0")) > 3  # as a unit, 0e-9999 would be absurd
+    if math.isinf(nearest) or (nonzero and nearest == 0) or far_zero:
+        raise ValueError(f"{text!r} is outside the range of float64")
+    value = Decimal(text)
+    _, significant, exponent = value.as_tuple()
+    assert isinstance(exponent, int)  # it is a letter for NaN and infinity only
+    count = len(significant)
+    if digits is not None and nonzero and digits < count:
+        exponent, count = exponent + count - digits, digits
+    noise = Decimal(REPR_ULPS * math.ulp(nearest)) if nonzero and count >= REPR_DIGITS else Decimal(0)
+    return Digits(value, Decimal((0, (1,), exponent)), noise, notation)
+
+
+def judge_number(
+    text: str,
+    computed: float | np.floating,
+    *,
+    rounding: Rounding = "nearest",
+    digits: int | None = None,
+    place: Place | None = None,
+) -> Judged:
+    """One printed number held against the computed one, in exact decimal arithmetic.
+
+    With e the printed value and u one unit of its last digit, the verdict is the first of these that holds:
+
+    - `match`: |computed - e| <= u/2, both ends included. A text of 15 or more significant digits is a float's own, and
+      never needs more than 4 ulp of float64 at e. With `rounding="truncate"` instead: both numbers, cut towards zero
+      after the unit's digit, are the same (the tolerance is then u).
+    - `rounded` (truncate only): the number was rounded to nearest, not cut. Fails.
+    - `truncated` (nearest only): the number was cut, not rounded. Fails.
+    - `off by k`: wrong by k units, rounded to a whole number of them, for k from 1 to 9. Fails.
+    - `differs`: anything else, and always where the computed value is not finite. Fails.
+
+    `digits=n` puts the unit at the n-th significant digit: the computed value must lie within half of that unit of the
+    whole printed number. A number is cut as a program displays it, in the shortest decimals of its own type: 0.3 gives
+    0.3, though the float64 nearest to it is 0.29999…; hence `computed` may be a `np.float32`.
+
+    Raises MathlabError at `place` for a text that is not a decimal number within float64's range.
+    """
+    try:
+        printed = read_digits(text, digits)
+    except ValueError as problem:
+        raise MathlabError(f"a printed number is needed here: {problem}", place) from None
+    half = printed.unit.scaleb(-1) * 5
+    tolerance = max(half if rounding == "nearest" else printed.unit, printed.noise)
+    if not math.isfinite(computed):
+        return Judged(text, float(computed), str(float(computed)), None, tolerance, DIFFERS, place)
+
+    # Wide enough for every digit of any float64 (from 1e308 down to 2**-1074) beside every digit of the text.
+    exact = Context(prec=1500 + len(text))
+    displayed = Decimal(str(computed))
+    error = exact.subtract(Decimal(float(computed)), printed.value)
+    size = error.copy_abs()
+    same_cut = _cut(displayed, printed.unit, exact) == _cut(printed.value, printed.unit, exact)
+    if size <= (tolerance if rounding == "nearest" else printed.noise) or (rounding == "truncate" and same_cut):
+        verdict = MATCH
+    elif rounding == "truncate" and size <= half:
+        verdict = Verdict("rounded", False)
+    elif rounding == "nearest" and same_cut:
+        verdict = Verdict("truncated", False)
+    else:
+        units = exact.divide(size, printed.unit).to_integral_value(ROUND_HALF_UP, exact)
+        verdict = Verdict(f"off by {units}", False) if 1 <= units <= 9 else DIFFERS
+    written = _written_like(
+        printed.notation, displayed if rounding == "truncate" else Decimal(float(computed)), rounding
+    )
+    return Judged(text, float(computed), written, error, tolerance, verdict, place)
+
+
+def judge(figure: Figure, computed: ArrayLike, stage: str, updates: int | None = None) -> FigureResult:
+    """Every number of a figure held against the computed array, entry by entry in C order.
+
+    `computed` has the figure's shape; axes of length 1 may be more or fewer, so that a single printed number can be
+    held against an array of one entry. Booleans and whole numbers count as floats.
+
+    An erratum passes while the article is still wrong: its entries that do not match are `erratum confirmed`; when all
+    of them match, all are `erratum refuted` and fail. A computed value that is not finite confirms nothing: `differs`.
+
+    Raises MathlabError at the figure's place when the shapes do not fit, or when nothing was printed.
+    """
+    values = np.asarray(computed)
+    if not np.issubdtype(values.dtype, np.floating):
+        values = values.astype(np.float64)
+    if not figure.printed:
+        raise MathlabError(f"{figure.key}: no number is printed, so there is nothing to compare", figure.place)
+    if _without_ones(values.shape) != _without_ones(figure.shape):
+        printed = f"with shape {figure.shape}" if figure.shape else "as a single number"
+        raise MathlabError(f"{figure.key} is printed {printed}, but computed with shape {values.shape}", figure.place)
+    judged = tuple(
+        judge_number(
+            number.text, value, rounding=figure.rounding, digits=figure.digits, place=number.place or figure.place
+        )
+        for number, value in zip(figure.printed, values.ravel(), strict=True)
+    )
+    return FigureResult(
+        key=figure.key,
+        stage=stage,
+        shape=figure.shape,
+        entries=_as_erratum(judged) if figure.erratum else judged,
+        updates=updates,
+        erratum=figure.erratum,
+        at=figure.at,
+        because=figure.because,
+    )
+
+
+def _as_erratum(entries: Sequence[Judged]) -> tuple[Judged, ...]:
+    if all(entry.verdict == MATCH for entry in entries):
+        return tuple(replace(entry, verdict=ERRATUM_REFUTED) for entry in entries)
+    wrong = (entry.verdict != MATCH and entry.error is not None for entry in entries)
+    return tuple(
+        replace(entry, verdict=ERRATUM_CONFIRMED) if is_wrong else entry
+        for entry, is_wrong in zip(entries, wrong, strict=True)
+    )
+
+
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(length for length in shape if length != 1)
+
+
+def _cut(value: Decimal, unit: Decimal, exact: Context) -> Decimal:
+    return value.quantize(unit, ROUND_DOWN, exact)
+
+
+def _written_like(notation: re.Match[str], value: Decimal, rounding: Rounding) -> str:
+    """`value` with as many digits, and in the same notation, as the printed number."""
+    whole, decimals, style = notation["whole"], notation["decimals"] or "", ""
+    with localcontext(rounding=ROUND_DOWN if rounding == "truncate" else ROUND_HALF_EVEN):
+        if notation["e"] is None:
+            mantissa = f"{value:.{len(decimals)}f}"
+        else:
+            # As many digits as printed, one of them before the point: an article may have printed 53.4e-9.
+            significant = (whole + decimals).lstrip("0")
+            after_point = len(significant) - 1 if significant else len(decimals)
+            mantissa, _, exponent = f"{value or 0.0:.{after_point}e}".partition("e")
+            power = int(exponent)
+            sign = "-" if power < 0 else "+" if notation["esign"] else ""
+            style = f"{notation['e']}{sign}{abs(power):0{len(notation['exponent'])}d}"
+    if notation["sign"] != "-" and not mantissa.strip("-0."):
+        mantissa = mantissa.removeprefix("-")
+    return mantissa + style

@@ -1,0 +1,266 @@
+"""A case made ready to run: types checked, backward equations derived, both compiled into one program."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mathlab.errors import ExpressionError, MathlabError
+from mathlab.experiment import Array, Case, Figure, Value
+from mathlab.language.check import Types
+from mathlab.language.derive import UPSTREAM, Backward, derive
+from mathlab.language.equation import Equation
+from mathlab.language.program import Program, compile_program
+from mathlab.language.shapes import Type, show
+from mathlab.language.stable import stabilised
+from mathlab.language.syntax import Call, Expr, Name, names, replace, walk
+
+Env = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A case with its equations in both directions.
+
+    `equations` are the forward equations in the stable form that runs; `types` knows every name, gradients included;
+    `env` holds the inputs and parameters (and `upstream`) in the case's dtype, and class indices as integers.
+    """
+
+    case: Case
+    equations: tuple[Equation, ...]
+    backward: Backward
+    types: Types
+    env: dict[str, Array]
+
+    @property
+    def end(self) -> str:
+        """The name that is differentiated."""
+        return self.equations[-1].name
+
+    @property
+    def upstream(self) -> Array | None:
+        """The gradient of an end that is not a scalar."""
+        return self.env.get(UPSTREAM)
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return tuple(equation.name for equation in self.equations)
+
+    @property
+    def gradients(self) -> tuple[str, ...]:
+        return tuple(equation.name for equation in self.backward.equations)
+
+    @property
+    def both(self) -> tuple[Equation, ...]:
+        """The forward equations, then the backward ones."""
+        return (*self.equations, *self.backward.equations)
+
+    @cached_property
+    def program(self) -> Program:
+        """Every node and every gradient."""
+        return compile_program(self.both, self.types, (*self.nodes, *self.gradients), self.case.dtype)
+
+    @cached_property
+    def forward_program(self) -> Program:
+        return compile_program(self.equations, self.types, self.nodes, self.case.dtype)
+
+    @cached_property
+    def shaken_program(self) -> Program:
+        return compile_program(self.both, self.types, (*self.nodes, *self.gradients), self.case.dtype, shaken=True)
+
+    def run(self, parameters: Env | None = None) -> dict[str, Array]:
+        """The values of every name, with some parameters (or inputs) replaced."""
+        env = {**self.env, **(parameters or {})}
+        return {**env, **execute(self.program, env)}
+
+    def forward(self, env: Env) -> dict[str, Array]:
+        """The nodes' values alone."""
+        return execute(self.forward_program, {**self.env, **env})
+
+    def shaken(self, rng: np.random.Generator) -> dict[str, Array]:
+        """As `run`, with each value off by up to one unit in its last place as it is computed."""
+        eps = float(np.finfo(self.case.dtype).eps)
+
+        def shake(value: Array) -> Array:
+            noise = 1 + eps * rng.uniform(-1, 1, np.shape(value))
+            return np.asarray(np.asarray(value, np.float64) * noise, self.case.dtype)
+
+        program = self.shaken_program
+        with np.errstate(all="ignore"):
+            values = program.function(shake, *(self.env[name] for name in program.inputs))
+        return {**self.env, **dict(zip(program.outputs, values, strict=True))}
+
+
+def prepare(case: Case) -> Prepared:
+    """The case made ready. Raises MathlabError, at the equation, where names, shapes or derivatives do not fit."""
+    shapes = {name: Type(value.array.shape) for name, value in (*case.inputs.items(), *case.parameters.items())}
+    integral = [name for name, value in case.inputs.items() if value.integral]
+    known = [*shapes, *(equation.name for equation in case.equations)]
+    asked = [*_asked_gradients(case, known)]
+    equations = stabilised(case.equations, keep=asked)
+    # a first pass finds out which inputs serve as class indices, the second types them so
+    first = _typed(equations, Types(shapes, integral))
+    for figure in _all_figures(case):
+        _collect_indices(figure.quantity, first)
+    indices = first.indices
+    types = _typed(
+        equations, Types({name: Type(t.shape, "i" if name in indices else "f") for name, t in shapes.items()}, integral)
+    )
+    env = {
+        name: _bound(value, "int64" if name in indices else case.dtype)
+        for name, value in (*case.inputs.items(), *case.parameters.items())
+    }
+    end = equations[-1]
+    if types.names[end.name].kind != "f":
+        raise ExpressionError(f"'{end.name}', the last equation, is not a number that can be differentiated").at(
+            end.place
+        )
+    if case.upstream is not None:
+        shape = types.names[end.name].shape
+        if case.upstream.array.shape != shape:
+            raise MathlabError(
+                f"upstream has shape {show(case.upstream.array.shape)}, but '{end.name}' has shape {show(shape)}",
+                case.upstream.place,
+            )
+        types.names[UPSTREAM] = Type(shape)
+        env[UPSTREAM] = _bound(case.upstream, case.dtype)
+    wanted = [name for name in known if name in case.parameters or name in asked]
+    if not case.parameters:
+        wanted = [name for name in known if name in asked or (name in case.inputs and name not in indices)]
+    backward = derive(equations, types, wanted)
+    return Prepared(case, equations, backward, types, env)
+
+
+def _typed(equations: Sequence[Equation], types: Types) -> Types:
+    """The types with every equation's added."""
+    for equation in equations:
+        try:
+            types.names[equation.name] = types.of(equation.expr)
+        except ExpressionError as error:
+            raise ExpressionError(f"in {equation.name}: {error.message}", error.offset).at(equation.place) from None
+    return types
+
+
+def _collect_indices(quantity: Expr, types: Types) -> None:
+    """Notice inputs that only a figure uses as class indices; what does not type yet is judged later."""
+    for part in walk(quantity):
+        if isinstance(part, Call) and part.op == "index":
+            types.indices.update(
+                item.id for item in part.args[1:] if isinstance(item, Name) and item.id in types.integral
+            )
+
+
+def _bound(value: Value, dtype: str) -> Array:
+    return value.array.astype(dtype)[()]
+
+
+def _all_figures(case: Case) -> Iterator[Figure]:
+    yield from case.expected
+    if case.gradcheck:
+        yield from case.gradcheck.expected
+    if case.train:
+        for _, figures in case.train.after:
+            yield from figures
+
+
+def _asked_gradients(case: Case, known: Iterable[str]) -> Iterator[str]:
+    """The names whose gradient a figure or a formula mentions."""
+    gradients = {f"d{name}": name for name in known}
+    mentioned = [figure.quantity for figure in _all_figures(case)]
+    mentioned += [formula.expr for formula in case.derivation]
+    for formula in case.derivation:
+        if formula.name in gradients:
+            yield gradients[formula.name]
+    for expr in mentioned:
+        yield from (gradients[name] for name in names(expr) if name in gradients and name not in known)
+
+
+def execute(program: Program, env: Env) -> dict[str, Array]:
+    """The program's outputs as arrays, without a word from NumPy about overflow.
+
+    Raises MathlabError, at the equation, where an index lies outside of its array.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            return program(env)
+    except IndexError as error:
+        equation = program.equation_at(error)
+        place = equation.place if equation else None
+        raise MathlabError(f"in {equation.name if equation else 'a figure'}: {error}", place) from None
+
+
+def evaluate(quantities: Sequence[Figure | Equation], prepared: Prepared, values: Env) -> list[Array]:
+    """The values of figures' quantities (or of formulas), given those of all names.
+
+    Raises MathlabError, at the quantity, where it does not fit the shapes.
+    """
+    env = dict(values)
+    types = Types({**prepared.types.names}, prepared.types.integral)
+    for name, value in values.items():
+        if name not in types.names:
+            types.names[name] = Type(np.shape(value))
+    lines = []
+    for count, quantity in enumerate(quantities):
+        text, expr = (
+            (quantity.key, quantity.quantity) if isinstance(quantity, Figure) else (quantity.text, quantity.expr)
+        )
+        try:
+            for part in walk(expr):
+                if isinstance(part, Call) and part.op == "jacobian":
+                    name = _jacobian_name(part)
+                    env[name] = jacobian(prepared, part, values)
+                    types.names[name] = Type(env[name].shape)
+            expr = replace(expr, _jacobian_by_name)
+            line = Equation(f"_quantity_{count}", expr, text, quantity.place)
+            types.names[line.name] = types.of(expr)
+        except ExpressionError as error:
+            raise error.at(quantity.place) from None
+        lines.append(line)
+    outputs = [line.name for line in lines]
+    program = compile_program(lines, types, outputs, prepared.case.dtype)
+    computed = execute(program, env)
+    return [np.asarray(computed[name]) for name in outputs]
+
+
+def _jacobian_name(call: Call) -> str:
+    z, x = call.args
+    if not (isinstance(z, Name) and isinstance(x, Name)):
+        raise ExpressionError("jacobian(z, x) takes two names", call.position)
+    return f"_jacobian_{z.id}_{x.id}"
+
+
+def _jacobian_by_name(part: Expr) -> Expr | None:
+    return Name(_jacobian_name(part)) if isinstance(part, Call) and part.op == "jacobian" else None
+
+
+def jacobian(prepared: Prepared, call: Call, values: Env) -> Array:
+    """The derivative of every entry of z by every entry of x, of shape (*z.shape, *x.shape).
+
+    It takes one backward pass for each entry of z.
+    """
+    z, x = (arg.id for arg in call.args if isinstance(arg, Name))
+    nodes = list(prepared.nodes)
+    if z not in nodes:
+        raise ExpressionError(f"'{z}' is not an equation, so it has no Jacobian", call.position)
+    equations = prepared.equations[: nodes.index(z) + 1]
+    if x not in prepared.types.names:
+        raise ExpressionError(f"unknown name '{x}'", call.position)
+    forward = {equation.name for equation in prepared.equations} | set(prepared.env)
+    types = Types({name: t for name, t in prepared.types.names.items() if name in forward}, prepared.types.integral)
+    shape = types.names[z].shape
+    types.names[UPSTREAM] = Type(shape)
+    backward = derive(equations, types, [x])
+    program = compile_program((*equations, *backward.equations), types, [f"d{x}"], prepared.case.dtype)
+    rows = []
+    for unit in np.eye(max(int(np.prod(shape)), 1), dtype=prepared.case.dtype):
+        rows.append(execute(program, {**values, UPSTREAM: unit.reshape(shape)[()]})[f"d{x}"])
+    return np.asarray(rows).reshape(shape + types.names[x].shape)
+
+
+def replaced(case: Case, **inputs: Value) -> Case:
+    """The case with some inputs replaced, as a minibatch does."""
+    return dataclasses.replace(case, inputs={**case.inputs, **inputs})

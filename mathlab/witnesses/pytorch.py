@@ -1,0 +1,191 @@
+"""The gradient as PyTorch's autograd has it: an optional witness, in float64 on the CPU."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mathlab.errors import ExpressionError, MathlabError
+from mathlab.experiment import Array
+from mathlab.language.equation import Equation
+from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice
+from mathlab.witnesses.arrays import Floats
+from mathlab.witnesses.graph import seen_from
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def torch_gradient(
+    equations: Sequence[Equation], env: Mapping[str, Array], wrt: str, seed: Array | None = None
+) -> Floats:
+    """The gradient of the end with respect to `wrt`, in its shape.
+
+    At a tie it has PyTorch's conventions: maximum(a, b) halves the gradient where the others route it to b.
+    `seed` is the gradient of the end in its shape, None for a scalar end; the result is that of sum(seed * end).
+    Raises MathlabError where PyTorch is not installed, as `seen_from` does, and for what PyTorch cannot do.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise MathlabError('PyTorch is not installed; pip install "mathlab-backprop[torch]"') from None
+    graph = seen_from(wrt, equations, env, seed)
+    if not graph.connected:
+        return np.zeros(graph.start.shape)
+    tensors = {name: torch.from_numpy(np.array(array)) for name, array in graph.values.items()}
+    start = tensors[wrt].requires_grad_()
+    ops = _ops()
+    for equation in graph.moving:
+        try:
+            tensors[equation.name] = _evaluate(equation.expr, tensors, ops)
+        except ExpressionError as error:
+            raise error.at(equation.place) from None
+    end = torch.sum(torch.from_numpy(graph.seed) * tensors[graph.end])
+    if not end.requires_grad:  # every way from `wrt` to the end passes through a comparison or an index
+        return np.zeros(graph.start.shape)
+    (gradient,) = torch.autograd.grad(end, start, allow_unused=True)
+    return np.zeros(graph.start.shape) if gradient is None else gradient.numpy()
+
+
+def _evaluate(expr: Expr, env: Mapping[str, Tensor], ops: Mapping[str, Callable[..., Tensor]]) -> Tensor:
+    import torch
+
+    match expr:
+        case Num(value):
+            return torch.tensor(
+                value, dtype=torch.int64 if isinstance(value, int) and abs(value) < 1 << 53 else torch.float64
+            )
+        case Name(name):
+            return env[name]
+        case Call(op, args, attrs, position):
+            try:
+                if op == "index":
+                    items = tuple(_item(item, env, ops) for item in args[1:])
+                    return _evaluate(args[0], env, ops)[items]
+                if op not in ops:
+                    raise ExpressionError(f"the PyTorch witness has no definition of '{op}'", position)
+                return ops[op](*(_evaluate(arg, env, ops) for arg in args), **dict(attrs))
+            except (RuntimeError, ValueError, TypeError, IndexError) as error:
+                sentence = str(error).splitlines()[0]
+                raise ExpressionError(f"PyTorch cannot evaluate {op}: {sentence}", position) from None
+        case _:
+            raise ExpressionError("a slice or None stands for a number", expr.position)
+
+
+def _item(
+    item: Expr, env: Mapping[str, Tensor], ops: Mapping[str, Callable[..., Tensor]]
+) -> slice | Tensor | int | None:
+    match item:
+        case Slice(start, stop, step):
+            return slice(start, stop, step)
+        case NewAxis():
+            return None
+        case Num(value):
+            return int(value)
+        case _:
+            return _evaluate(item, env, ops).long()
+
+
+def _ops() -> Mapping[str, Callable[..., Tensor]]:
+    """The ops as PyTorch has them. A function, because PyTorch is imported only by who asks for it."""
+    import torch
+    from torch.nn import functional
+
+    def floats(x: Tensor) -> Tensor:
+        return x.to(torch.float64)
+
+    def axes(x: Tensor, axis: int | tuple[int, ...] | None) -> tuple[int, ...]:
+        return tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+
+    def over(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def reduction(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+            # PyTorch reads an empty list of axes as all of them; a number has none
+            return function(floats(x), dim=axes(x, axis), keepdim=keepdims) if x.ndim else function(floats(x))
+
+        return reduction
+
+    def along(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        return lambda x, axis=None: function(floats(x), dim=-1 if axis is None else axis)
+
+    def compared(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+        return lambda a, b: floats(function(a, b))
+
+    def cross_entropy(z: Tensor, t: Tensor) -> Tensor:
+        rows = z.reshape(-1, z.shape[-1])
+        target = t.reshape(rows.shape) if t.ndim == z.ndim else t.reshape(-1).long()
+        return functional.cross_entropy(rows, target, reduction="none").reshape(z.shape[:-1])
+
+    def sizes(shape: Sequence[Tensor]) -> list[int]:
+        return [int(n) for n in shape]
+
+    def logsumexp(x: Tensor, dim: Sequence[int] = (), keepdim: bool = False) -> Tensor:
+        return torch.logsumexp(x, tuple(dim), keepdim) if x.ndim else x
+
+    return {
+        "add": torch.add,
+        "sub": torch.sub,
+        "mul": torch.mul,
+        "div": torch.div,
+        "pow": lambda a, b: torch.pow(floats(a), b),
+        "neg": torch.neg,
+        "matmul": lambda a, b: floats(a) @ floats(b),
+        "dot": lambda a, b: floats(a) @ floats(b),
+        "outer": torch.outer,
+        "gt": compared(torch.gt),
+        "ge": compared(torch.ge),
+        "lt": compared(torch.lt),
+        "le": compared(torch.le),
+        "eq": compared(torch.eq),
+        "ne": compared(torch.ne),
+        "T": lambda x: x.permute(*reversed(range(x.ndim))),
+        "mT": lambda x: x.transpose(-1, -2),
+        "reshape": lambda x, *shape: x.reshape(sizes(shape)),
+        "concat": lambda *x, axis=0: torch.cat(x, dim=axis),
+        "array": lambda *x: torch.stack(x),
+        "diag": torch.diag,
+        "exp": torch.exp,
+        "expm1": torch.expm1,
+        "log": torch.log,
+        "log1p": torch.log1p,
+        "sqrt": torch.sqrt,
+        "sin": torch.sin,
+        "cos": torch.cos,
+        "abs": torch.abs,
+        "sign": torch.sign,
+        "square": torch.square,
+        "erf": torch.erf,
+        "normal_cdf": torch.special.ndtr,
+        "normal_pdf": lambda x: torch.exp(-x * x / 2) / math.sqrt(2 * math.pi),
+        "maximum": lambda a, b: torch.maximum(floats(a), floats(b)),
+        "minimum": lambda a, b: torch.minimum(floats(a), floats(b)),
+        "clip": lambda x, low, high: torch.clip(x, floats(low), floats(high)),
+        "where": lambda c, a, b: torch.where(c != 0, floats(a), floats(b)),
+        "relu": torch.relu,
+        "leaky_relu": lambda x, alpha: torch.where(x > 0, x, alpha * x),
+        "elu": lambda x, alpha: torch.where(x > 0, x, alpha * torch.expm1(torch.clamp(x, max=0))),
+        "sigmoid": torch.sigmoid,
+        "tanh": torch.tanh,
+        "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x)),  # PyTorch's own is linear from 20 on
+        "silu": functional.silu,
+        "gelu": functional.gelu,
+        "sum": over(torch.sum),
+        "mean": over(torch.mean),
+        "max": over(torch.amax),
+        "min": over(torch.amin),
+        "logsumexp": over(logsumexp),
+        "norm": over(torch.linalg.vector_norm),
+        "argmax": lambda x, axis=None: torch.argmax(x, dim=axis),
+        "argmin": lambda x, axis=None: torch.argmin(x, dim=axis),
+        "softmax": along(torch.softmax),
+        "log_softmax": along(torch.log_softmax),
+        "cross_entropy": cross_entropy,
+        "one_hot": lambda t, n: torch.eye(int(n), dtype=torch.float64)[t.long()],
+        "ones_like": lambda x: torch.ones_like(floats(x)),
+        "zeros_like": lambda x: torch.zeros_like(floats(x)),
+        "ones": lambda *shape: torch.ones(sizes(shape), dtype=torch.float64),
+        "zeros": lambda *shape: torch.zeros(sizes(shape), dtype=torch.float64),
+        "arange": lambda n: torch.arange(int(n)),
+    }

@@ -1,0 +1,239 @@
+"""Every op once more, as a plain definition: what the witnesses evaluate. Shares nothing with the derivation.
+
+The definitions know no derivatives, and hold for floats, complex numbers and nodes of the tape alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from mathlab.witnesses.arrays import (
+    Axis,
+    Numbers,
+    complex_of,
+    cos,
+    equal,
+    erf,
+    exp,
+    expm1,
+    greater,
+    less,
+    log,
+    log1p,
+    normal_cdf,
+    numbers,
+    power,
+    select,
+    sin,
+    sqrt,
+    tanh,
+    values,
+    whole,
+)
+
+
+def _maximum(a: Numbers, b: Numbers) -> Numbers:
+    return select(greater(a, b), a, b)
+
+
+def _minimum(a: Numbers, b: Numbers) -> Numbers:
+    return select(less(a, b), a, b)
+
+
+def _clip(x: Numbers, low: Numbers, high: Numbers) -> Numbers:
+    return select(less(x, low), low, select(greater(x, high), high, x))
+
+
+def _absolute(x: Numbers) -> Numbers:
+    return select(greater(x, 0), x, select(less(x, 0), -x, 0))
+
+
+def _below_zero(x: Numbers) -> Numbers:
+    """-|x|, analytic on either side: it keeps the exponentials below from overflowing."""
+    return select(greater(x, 0), -x, x)
+
+
+def _relu(x: Numbers) -> Numbers:
+    return select(greater(x, 0), x, 0)
+
+
+def _leaky_relu(x: Numbers, alpha: Numbers) -> Numbers:
+    return select(greater(x, 0), x, alpha * x)
+
+
+def _elu(x: Numbers, alpha: Numbers) -> Numbers:
+    positive = greater(x, 0)
+    return select(positive, x, alpha * expm1(select(positive, 0, x)))
+
+
+def _sigmoid(x: Numbers) -> Numbers:
+    e = exp(_below_zero(x))
+    return select(greater(x, 0), 1, e) / (1 + e)
+
+
+def _softplus(x: Numbers) -> Numbers:
+    return _relu(x) + log1p(exp(_below_zero(x)))
+
+
+def _normal_pdf(x: Numbers) -> Numbers:
+    return exp(-x * x / 2) / math.sqrt(2 * math.pi)
+
+
+def _total(x: Numbers, axis: Axis = None, keepdims: bool = False) -> Numbers:
+    return numbers(np.sum(x, axis=axis, keepdims=keepdims))
+
+
+def _mean(x: Numbers, axis: Axis = None, keepdims: bool = False) -> Numbers:
+    return _total(x, axis, keepdims) / _total(np.ones_like(x, dtype=np.float64), axis, keepdims)
+
+
+def _squeezed(x: Numbers, axis: Axis, keepdims: bool) -> Numbers:
+    return x if keepdims else np.squeeze(x, axis)
+
+
+def _largest(x: Numbers, axis: Axis = None, keepdims: bool = False) -> Numbers:
+    """The maximum; entries that tie share it equally."""
+    best = equal(x, numbers(np.max(x, axis=axis, keepdims=True)))
+    top = np.max(values(x), axis=axis, keepdims=True)
+    # what is shared is 0 but for its slope, so that the value is an entry to the last bit
+    share = _total(select(best, x - top, 0), axis, keepdims=True) / _total(best, axis, keepdims=True)
+    return _squeezed(top + share, axis, keepdims)
+
+
+def _smallest(x: Numbers, axis: Axis = None, keepdims: bool = False) -> Numbers:
+    return -_largest(-x, axis, keepdims)
+
+
+def _log_sum(x: Numbers, axis: Axis) -> tuple[Numbers, Numbers]:
+    """(top, rest) with log(sum(exp(x))) = top + log1p(rest) over `axis`, which is kept.
+
+    The largest term is taken out of the sum, so that a probability near 1 keeps the digits of its distance from 1.
+    """
+    top = _largest(x, axis, keepdims=True)
+    best = equal(numbers(values(x)), numbers(values(top)))
+    shifted = x - top
+    rest = select(best, expm1(select(best, shifted, 0)), exp(shifted))
+    return top, _total(rest, axis, keepdims=True) + _total(best, axis, keepdims=True) - 1
+
+
+def _logsumexp(x: Numbers, axis: Axis = None, keepdims: bool = False) -> Numbers:
+    top, rest = _log_sum(x, axis)
+    return _squeezed(top + log1p(rest), axis, keepdims)
+
+
+def _log_softmax(x: Numbers, axis: int | None = None) -> Numbers:
+    top, rest = _log_sum(x, -1 if axis is None else axis)
+    return x - top - log1p(rest)
+
+
+def _softmax(x: Numbers, axis: int | None = None) -> Numbers:
+    top, rest = _log_sum(x, -1 if axis is None else axis)
+    return exp(x - top) / (1 + rest)
+
+
+def _cross_entropy(z: Numbers, t: Numbers) -> Numbers:
+    """Minus the log-probability of the target: `t` holds class indices, or weights in the shape of `z`."""
+    logs = _log_softmax(z)
+    if t.ndim == z.ndim:
+        return -_total(t * logs, -1)
+    return -np.take_along_axis(logs, whole(t)[..., None], -1)[..., 0]
+
+
+def _norm(x: Numbers, axis: Axis = None, keepdims: bool = False) -> Numbers:
+    """The Euclidean norm. At the origin, where it is a cone, a node has slope 0 and a complex step its length."""
+    squares = _total(x * x, axis, keepdims)
+    off_origin = greater(_total(numbers(values(x)) ** 2, axis, keepdims), 0)
+    result = select(off_origin, sqrt(select(off_origin, squares, 1)), 0)
+    if not np.iscomplexobj(x):
+        return result
+    # the step is divided by its size before it is squared, which would underflow
+    size = np.maximum(np.max(np.abs(x.imag), axis=axis, keepdims=True), np.finfo(np.float64).tiny)
+    along = np.sqrt(np.sum((x.imag / size) ** 2, axis=axis, keepdims=keepdims)) * np.reshape(size, result.shape)
+    return complex_of(result.real, np.where(values(off_origin) != 0, result.imag, along))
+
+
+def _size(x: Numbers) -> int:
+    return int(whole(x))
+
+
+def _one_hot(t: Numbers, n: Numbers) -> Numbers:
+    return numbers(np.eye(_size(n))[whole(t)])
+
+
+def _filled(value: float) -> Callable[..., Numbers]:
+    return lambda *shape: numbers(np.full([_size(n) for n in shape], value))
+
+
+def _constant(value: float) -> Callable[[Numbers], Numbers]:
+    return lambda x: numbers(np.full(x.shape, value))
+
+
+# `index` is not here: its items need not be arrays.
+REFERENCE: Mapping[str, Callable[..., Numbers]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "div": lambda a, b: a / b,
+    "pow": power,
+    "neg": lambda x: -x,
+    "matmul": lambda a, b: a @ b,
+    "dot": lambda a, b: a @ b,
+    "outer": lambda a, b: a[:, None] * b,
+    "gt": greater,
+    "lt": less,
+    "ge": lambda a, b: 1 - less(a, b),
+    "le": lambda a, b: 1 - greater(a, b),
+    "eq": equal,
+    "ne": lambda a, b: 1 - equal(a, b),
+    "T": lambda x: x.T,
+    "mT": lambda x: x.mT,
+    "reshape": lambda x, *shape: x.reshape([_size(n) for n in shape]),
+    "concat": lambda *x, axis=0: np.concatenate(x, axis=axis),
+    "array": lambda *x: np.stack(x),
+    "diag": lambda x: select(np.eye(len(x), dtype=np.complex128), x, 0),
+    "exp": exp,
+    "expm1": expm1,
+    "log": log,
+    "log1p": log1p,
+    "sqrt": sqrt,
+    "sin": sin,
+    "cos": cos,
+    "abs": _absolute,
+    "sign": lambda x: greater(x, 0) - less(x, 0),
+    "square": lambda x: x * x,
+    "erf": erf,
+    "normal_cdf": normal_cdf,
+    "normal_pdf": _normal_pdf,
+    "maximum": _maximum,
+    "minimum": _minimum,
+    "clip": _clip,
+    "where": select,
+    "relu": _relu,
+    "leaky_relu": _leaky_relu,
+    "elu": _elu,
+    "sigmoid": _sigmoid,
+    "tanh": tanh,
+    "softplus": _softplus,
+    "silu": lambda x: x * _sigmoid(x),
+    "gelu": lambda x: x * normal_cdf(x),
+    "sum": _total,
+    "mean": _mean,
+    "max": _largest,
+    "min": _smallest,
+    "logsumexp": _logsumexp,
+    "norm": _norm,
+    "argmax": lambda x, axis=None: numbers(np.argmax(x, axis=axis)),
+    "argmin": lambda x, axis=None: numbers(np.argmin(x, axis=axis)),
+    "softmax": _softmax,
+    "log_softmax": _log_softmax,
+    "cross_entropy": _cross_entropy,
+    "one_hot": _one_hot,
+    "ones_like": _constant(1.0),
+    "zeros_like": _constant(0.0),
+    "ones": _filled(1.0),
+    "zeros": _filled(0.0),
+    "arange": lambda n: numbers(np.arange(_size(n))),
+}

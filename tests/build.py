@@ -1,0 +1,53 @@
+"""Cases made from plain Python values, as the tests write them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mathlab.experiment import Case, Figure, GradcheckSettings, PrintedNumber, TrainSettings, Value
+from mathlab.language import read
+from mathlab.language.equation import Equation
+
+
+def value(array: ArrayLike) -> Value:
+    """A value as a config would give it: integral when every entry is a whole number."""
+    floats = np.array(array, np.float64)
+    return Value(floats, integral=bool(np.all(floats == np.round(floats))))
+
+
+def equation(name: str, text: str) -> Equation:
+    return Equation(name, read(text), text)
+
+
+def figure(key: str, *printed: str, shape: tuple[int, ...] = ()) -> Figure:
+    return Figure(key, read(key), tuple(map(PrintedNumber, printed)), shape)
+
+
+def case(
+    equations: Mapping[str, str],
+    parameters: Mapping[str, ArrayLike],
+    inputs: Mapping[str, ArrayLike] | None = None,
+    *,
+    dtype: Literal["float64", "float32"] = "float64",
+    upstream: ArrayLike | None = None,
+    derivation: Mapping[str, str] | None = None,
+    expected: tuple[Figure, ...] = (),
+    train: TrainSettings | None = None,
+    gradcheck: GradcheckSettings | None = None,
+) -> Case:
+    return Case(
+        name="base",
+        dtype=dtype,
+        inputs={name: value(array) for name, array in (inputs or {}).items()},
+        parameters={name: value(array) for name, array in parameters.items()},
+        equations=tuple(equation(name, text) for name, text in equations.items()),
+        upstream=None if upstream is None else value(upstream),
+        derivation=tuple(equation(name, text) for name, text in (derivation or {}).items()),
+        expected=expected,
+        train=train,
+        gradcheck=gradcheck,
+    )

@@ -1,0 +1,85 @@
+"""The README's blocks: what it shows is generated from here, and a test holds it to that.
+
+A block stands between `<!-- run: COMMAND -->` and the end of the fenced code under it; for `<!-- file: NAME -->` the
+fenced code is a file that the commands after it can use. `python -m tests.readme` rewrites the outputs in place.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+BLOCK = re.compile(
+    r"<!-- (?P<kind>run|file|table): (?P<what>.+?) -->\n```(?P<language>\w*)\n(?P<text>.*?)```\n", re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block and the line above it that says where it comes from."""
+
+    kind: str
+    what: str
+    text: str
+    start: int
+    end: int
+
+
+def blocks(readme: str) -> Iterator[Block]:
+    """The marked blocks, in order."""
+    for found in BLOCK.finditer(readme):
+        yield Block(found["kind"], found["what"], found["text"], found.start("text"), found.end("text"))
+
+
+def output(command: str, folder: Path) -> str:
+    """What a command prints, piped, in a folder that holds the configs and the README's own files.
+
+    `| head -N` is understood, and `[exit N]` is added when the command does not exit with 0.
+    """
+    words, _, cut = command.partition(" | head -")
+    arguments = shlex.split(words)
+    assert arguments[0] == "mathlab", command
+    done = subprocess.run(
+        [sys.executable, "-m", "mathlab", *arguments[1:]],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "PYTHONUTF8": "1"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    lines = [
+        *(done.stdout + done.stderr).rstrip("\n").split("\n"),
+        *([f"[exit {done.returncode}]"] * bool(done.returncode)),
+    ]
+    if cut:
+        lines = [*lines[: int(cut)], "…"]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def regenerated(readme: str) -> str:
+    """The README with every output made afresh."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "configs").symlink_to(ROOT / "configs")
+        pieces, position = [], 0
+        for block in blocks(readme):
+            if block.kind == "file":
+                (folder / block.what).write_text(block.text, encoding="utf-8")
+                continue
+            pieces += [readme[position : block.start], output(block.what, folder)]
+            position = block.end
+        return "".join([*pieces, readme[position:]])
+
+
+if __name__ == "__main__":
+    README.write_text(regenerated(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,511 @@
+"""The command: what it prints where, and with which exit code it ends."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+import mathlab
+from mathlab import __version__
+from mathlab.cli import app
+from mathlab.errors import MathlabError, Place, Problem
+from mathlab.experiment import (
+    Case,
+    Experiment,
+    Figure,
+    GradcheckSettings,
+    PrintedNumber,
+    Source,
+    TrainSettings,
+)
+from mathlab.language.equation import Equation
+from mathlab.language.syntax import parse
+from mathlab.results import (
+    BackpropResult,
+    ExperimentResult,
+    FigureResult,
+    FormulaResult,
+    GradcheckResult,
+    Judged,
+    NodeResult,
+    TrainResult,
+    Verdict,
+)
+
+LOSS = Figure("loss", parse("loss"), (PrintedNumber("1.018222"),), ())
+NOTHING = "mathlab: nothing was compared: add expected figures, a derivation or a gradcheck to the config\n"
+
+
+def case(name: str = "base", *, expected: bool = True, gradcheck: bool = False, train: bool = False) -> Case:
+    return Case(
+        name,
+        "float64",
+        {},
+        {},
+        (Equation("loss", parse("x"), "x"),),
+        expected=(LOSS,) if expected else (),
+        gradcheck=GradcheckSettings() if gradcheck else None,
+        train=TrainSettings("sgd", {"lr": 0.5}, 2) if train else None,
+        place=Place("a.yaml", 7, 1),
+    )
+
+
+def experiment(name: str, *cases: Case) -> Experiment:
+    return Experiment(name, f"{name}.yaml", "0" * 64, "A title", Source(), cases or (case(),))
+
+
+def judged(text: str, passed: bool) -> Judged:
+    verdict = Verdict("match" if passed else "differs", passed)
+    return Judged(text, 1.0, text, Decimal(0), Decimal("5e-7"), verdict, Place("a.yaml", 12, 9))
+
+
+@dataclass
+class Lab:
+    """The package behind the command, played: which configs there are, what the stages say, what was asked of them."""
+
+    configs: dict[str, Experiment | MathlabError] = field(default_factory=lambda: {"a.yaml": experiment("a")})
+    passes: bool = True
+    fault: BaseException | None = None
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    written: list[ExperimentResult] = field(default_factory=list)
+
+    def find(self, paths: Sequence[Path]) -> list[Path]:
+        for path in paths:
+            if str(path) not in (*self.configs, "configs"):
+                raise MathlabError(f"{path} does not exist")
+        return [Path(name) for path in paths for name in (self.configs if str(path) == "configs" else [str(path)])]
+
+    def load(self, path: Path) -> Experiment:
+        found = self.configs[str(path)]
+        if isinstance(found, MathlabError):
+            raise found
+        return found
+
+    def called(self, stage: str, case: Case) -> None:
+        self.calls.append((stage, case.name))
+        if self.fault:
+            raise self.fault
+
+    def figures(self, stage: str, case: Case) -> tuple[FigureResult, ...]:
+        return (FigureResult("loss", stage, (), (judged("1.018222", self.passes),)),) if case.expected else ()
+
+    def backprop(self, case: Case) -> BackpropResult:
+        self.called("backprop", case)
+        return BackpropResult((NodeResult("loss", "node", np.array(1.0), "x"),), self.figures("backprop", case))
+
+    def gradcheck(self, case: Case) -> GradcheckResult:
+        self.called("gradcheck", case)
+        return GradcheckResult((), self.figures("gradcheck", case))
+
+    def train(self, case: Case, progress: Callable[[int, int], None] | None = None) -> TrainResult:
+        self.called("train", case)
+        assert progress is None
+        return TrainResult({"loss": np.array([2.0, 1.0])}, {}, self.figures("train", case), 1)
+
+    def derivation(self, case: Case, form: str) -> str:
+        return f"dx = {form} of {len(case.equations)}\n"
+
+    def write(self, result: ExperimentResult, out: Path, provenance: Mapping[str, object]) -> list[Path]:
+        self.written.append(result)
+        return []
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch) -> Lab:
+    played = Lab()
+    parts: dict[str, Callable[..., object]] = {
+        "config.find": played.find,
+        "config.load": played.load,
+        "outputs.write": played.write,
+        "stages.backprop.run": played.backprop,
+        "stages.backprop.derivation": played.derivation,
+        "stages.gradcheck.run": played.gradcheck,
+        "stages.train.run": played.train,
+    }
+    for name, part in parts.items():
+        monkeypatch.setattr(f"mathlab.{name}", part)
+    return played
+
+
+def invoke(*args: str) -> Result:
+    return CliRunner().invoke(app, args)
+
+
+def test_figures_that_match_end_in_0(lab: Lab) -> None:
+    result = invoke("backprop", "--config", "a.yaml")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[0] == "a: A title"
+    assert result.stdout.splitlines()[-1] == "1 figure, 1 match, 0 errata confirmed"
+    assert [written.experiment.name for written in lab.written] == ["a"]
+
+
+def test_a_figure_that_fails_ends_in_1_and_is_still_written(lab: Lab) -> None:
+    lab.passes = False
+    result = invoke("backprop", "--config", "a.yaml")
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert "a.yaml:12:9" in result.stdout
+    assert result.stdout.splitlines()[-1] == "1 figure, 0 match, 0 errata confirmed, 1 fail"
+    assert len(lab.written) == 1
+
+
+def test_every_problem_of_every_config_is_told_before_anything_runs(lab: Lab) -> None:
+    lab.configs = {
+        "a.yaml": experiment("a"),
+        "b.yaml": MathlabError(
+            [Problem("unknown key 'los'", Place("b.yaml", 3, 1)), Problem("not a number", Place("b.yaml", 4, 5))]
+        ),
+        "c.yaml": MathlabError("a second one", Place("c.yaml", 1, 2)),
+    }
+    result = invoke("run", "configs", "missing.yaml")
+    assert (result.exit_code, result.stdout, lab.calls, lab.written) == (2, "", [], [])
+    assert sorted(result.stderr.splitlines()) == [
+        "b.yaml:3:1: unknown key 'los'",
+        "b.yaml:4:5: not a number",
+        "c.yaml:1:2: a second one",
+        "mathlab: missing.yaml does not exist",
+    ]
+
+
+def test_a_case_that_cannot_run_ends_in_2_and_the_others_still_run(lab: Lab) -> None:
+    lab.configs = {"a.yaml": experiment("a"), "b.yaml": experiment("b")}
+    lab.fault = MathlabError("shapes (2,) and (3,) do not fit")
+    result = invoke("run", "configs")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "a.yaml:7:1: shapes (2,) and (3,) do not fit\n" * 2
+    assert lab.written == []
+    assert lab.calls == [("backprop", "base"), ("backprop", "base")]
+
+
+CRASHES: list[tuple[BaseException, int, str]] = [
+    (ValueError("bad\nluck"), 2, "mathlab: internal error: ValueError: bad luck, please report\n"),
+    (RecursionError("too deep"), 2, "mathlab: internal error: RecursionError: too deep, please report\n"),
+    (MemoryError(), 2, "mathlab: internal error: MemoryError, please report\n"),
+    (KeyboardInterrupt(), 130, ""),
+]
+
+
+@pytest.mark.parametrize(("fault", "code", "message"), CRASHES, ids=lambda value: type(value).__name__)
+def test_a_crash_is_one_line_and_never_1(lab: Lab, fault: BaseException, code: int, message: str) -> None:
+    lab.fault = fault
+    result = invoke("backprop", "--config", "a.yaml")
+    assert (result.exit_code, result.stderr) == (code, message)
+
+
+STAGES: list[tuple[tuple[str, ...], Case, list[str]]] = [
+    (("backprop", "-c"), case(train=True, gradcheck=True), ["backprop"]),
+    (("gradcheck", "-c"), case(), ["gradcheck"]),
+    (("train", "-c"), case(train=True), ["train"]),
+    (("run",), case(), ["backprop"]),
+    (("run",), case(gradcheck=True, train=True), ["backprop", "gradcheck", "train"]),
+    (("run",), case(expected=False, gradcheck=True), ["gradcheck"]),
+    (("run",), case(expected=False, train=True), ["train"]),
+]
+
+
+@pytest.mark.parametrize(("command", "declared", "stages"), STAGES)
+def test_stages(lab: Lab, command: tuple[str, ...], declared: Case, stages: list[str]) -> None:
+    lab.configs = {"a.yaml": experiment("a", declared)}
+    invoke(*command, "a.yaml")
+    assert [stage for stage, _ in lab.calls] == stages
+
+
+def test_run_runs_the_configs_folder_and_totals_it(lab: Lab) -> None:
+    lab.configs = {"a.yaml": experiment("a"), "b.yaml": experiment("b", case("one"), case("two", expected=False))}
+    result = invoke("run")
+    assert result.exit_code == 0
+    assert lab.calls == [("backprop", "base"), ("backprop", "one"), ("backprop", "two")]
+    assert "b: 1 figure, 1 match, 0 errata confirmed" in result.stdout.splitlines()
+    assert result.stdout.splitlines()[-1] == "2 figures, 2 match, 0 errata confirmed"
+
+
+SUGGESTION = "; did you mean 'base'?"
+REFUSED: list[tuple[tuple[str, ...], tuple[Experiment, ...], str]] = [
+    (
+        ("run", "configs"),
+        (experiment("a"), experiment("b", case(expected=False), case("c", expected=False))),
+        "b.yaml:1:1: declares nothing to check: add expected, derivation, gradcheck or train\n",
+    ),
+    (("train", "-c", "configs"), (experiment("a"),), "mathlab: nothing to train: no case here declares train\n"),
+    (("run", "configs", "--case", "bse"), (experiment("a"),), f"mathlab: no case is named 'bse'{SUGGESTION}\n"),
+]
+
+
+@pytest.mark.parametrize(("args", "experiments", "message"), REFUSED)
+def test_refused_before_anything_runs(
+    lab: Lab, args: tuple[str, ...], experiments: tuple[Experiment, ...], message: str
+) -> None:
+    lab.configs = {made.path: made for made in experiments}
+    result = invoke(*args)
+    assert (result.exit_code, result.stdout, result.stderr, lab.calls) == (2, "", message, [])
+
+
+def test_two_configs_of_one_name_are_refused_and_one_config_given_twice_is_not(lab: Lab) -> None:
+    lab.configs = {"a.yaml": experiment("a"), "old/a.yaml": Experiment("a", "old/a.yaml", "", "", Source(), (case(),))}
+    result = invoke("backprop", "-c", "a.yaml", "-c", "old/a.yaml")
+    assert result.exit_code == 2
+    assert "a.yaml and old/a.yaml would write to the same output folder" in result.stderr
+    assert invoke("backprop", "-c", "a.yaml", "-c", "./a.yaml").exit_code == 0
+    assert len(lab.written) == 1
+
+
+@pytest.mark.parametrize("args", [("backprop", "-c", "a.yaml"), ("gradcheck", "-c", "a.yaml"), ("run", "a.yaml")])
+def test_nothing_compared_is_not_green(lab: Lab, args: tuple[str, ...]) -> None:
+    lab.configs = {"a.yaml": experiment("a", case(expected=False, train=args[0] == "run"))}
+    result = invoke(*args)
+    assert (result.exit_code, result.stderr) == (2, NOTHING)
+    assert result.stdout.splitlines()[-1] == "no figures to compare"
+
+
+def test_training_without_figures_is_fine(lab: Lab) -> None:
+    lab.configs = {"a.yaml": experiment("a", case(expected=False, train=True), case("other"))}
+    result = invoke("train", "-c", "a.yaml")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[-1] == "no figures to compare"
+    assert lab.calls == [("train", "base")]
+
+
+def test_a_hand_derived_formula_that_differs_ends_in_1(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    formula = FormulaResult("dx", "W @ g", "W.T @ g", 0.5, 1e-12, False, "", Place("a.yaml", 20, 3))
+    monkeypatch.setattr("mathlab.stages.backprop.run", lambda case: BackpropResult((), (), (formula,)))
+    result = invoke("backprop", "-c", "a.yaml")
+    assert result.exit_code == 1
+    assert "a.yaml:20:3" in result.stdout
+
+
+def test_quiet_prints_problems_and_the_last_line(lab: Lab) -> None:
+    lab.configs = {"a.yaml": experiment("a"), "b.yaml": experiment("b")}
+    assert invoke("run", "--quiet").stdout == "2 figures, 2 match, 0 errata confirmed\n"
+    lab.passes = False
+    shown = invoke("run", "--quiet").stdout
+    assert "a, case base (float64)" in shown
+    assert "a.yaml:12:9" in shown
+    assert "A title" not in shown
+
+
+def test_cases_are_chosen_by_name(lab: Lab) -> None:
+    lab.configs = {"a.yaml": experiment("a", case("one"), case("two"), case("three")), "b.yaml": experiment("b")}
+    assert invoke("run", "--case", "two", "--case", "one").exit_code == 0
+    assert lab.calls == [("backprop", "one"), ("backprop", "two")]
+    assert [written.experiment.name for written in lab.written] == ["a"]
+
+
+def test_derive_prints_what_cases_share_once(lab: Lab) -> None:
+    assert invoke("derive", "-c", "a.yaml").stdout == "dx = text of 1\n"
+    longer = Case("long", "float64", {}, {}, (*case().equations, *case().equations))
+    lab.configs = {"a.yaml": experiment("a", case("one"), case("two"), longer)}
+    assert invoke("derive", "-c", "a.yaml", "--format", "latex").stdout.splitlines() == [
+        "% a, one",
+        "% a, two",
+        "dx = latex of 1",
+        "",
+        "% a, long",
+        "dx = latex of 2",
+    ]
+    assert invoke("derive", "-c", "a.yaml", "--case", "one").stdout == "dx = text of 1\n"
+
+
+USAGE = [
+    ("--confg",),
+    ("backprop",),
+    ("derive", "-c", "a.yaml", "--format", "pdf"),
+    ("diff", "a"),
+    ("diff", "a", "b", "--rtol", "x"),
+    ("nonsense",),
+    (),
+]
+
+
+@pytest.mark.parametrize("args", USAGE, ids=" ".join)
+def test_usage_errors_end_in_2(args: tuple[str, ...]) -> None:
+    result = invoke(*args)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Usage: " in result.stderr
+
+
+def test_help_and_version() -> None:
+    assert invoke("--version").stdout == f"mathlab {__version__}\n"
+    for command in ("backprop", "gradcheck", "train", "run", "derive", "diff"):
+        assert command in invoke("--help").stdout
+        result = invoke(command, "--help")
+        assert result.exit_code == 0
+        assert "..." not in re.sub(r"\[PATH\]\.\.\.", "", result.stdout)
+
+
+DIFFERENCES = [
+    ("name,value\na,1.0\n", "name,value\na,1.0\n", (), 0),
+    ("name,value\na,1.0\n", "name,value\na,1.1\n", (), 1),
+    ("name,value\na,1.0\n", "name,value\na,1.1\n", ("--rtol", "0.2"), 0),
+    ("name,value\na,1.0\n", "name,value\na,1.1\n", ("--atol", "0.2"), 0),
+    ("name,value\na,1.0\n", "name,value\nb,1.0\n", (), 1),
+    ("name,value\n", "name,value\n", (), 2),
+]
+
+
+@pytest.mark.parametrize(("a", "b", "options", "code"), DIFFERENCES)
+def test_diff(tmp_path: Path, a: str, b: str, options: tuple[str, ...], code: int) -> None:
+    (tmp_path / "a.csv").write_text(a)
+    (tmp_path / "b.csv").write_text(b)
+    result = invoke("diff", str(tmp_path / "a.csv"), str(tmp_path / "b.csv"), *options)
+    assert result.exit_code == code
+    assert bool(result.stderr) == (code == 2)
+    assert bool(result.stdout) == (code != 2)
+
+
+def test_diff_of_what_is_not_there(tmp_path: Path) -> None:
+    result = invoke("diff", str(tmp_path / "a"), str(tmp_path / "b"))
+    assert (result.exit_code, result.stderr) == (2, f"mathlab: {tmp_path / 'a'} does not exist\n")
+
+
+# What only a process shows
+
+WIDE = """
+title: A net [bold] with a λ
+inputs: {x: [1, 2], t: [0.5, -0.25]}
+parameters: {W: [[0.3, 0.4], [-0.5, -0.2]], λ: 0.1}
+equations:
+  z: W @ x
+  y: tanh(z)
+  loss: sum((y - t)**2) + λ * sum(W**2)
+expected:
+  loss: 0.36173336583124
+  y: [0.80049902176063, -0.71629787019902]
+"""
+TRAINS = WIDE + "train: {optimizer: {name: sgd, lr: 0.01}, epochs: 100000000}\n"
+ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "net.yaml").write_text(WIDE, encoding="utf-8")
+    return tmp_path
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This process's, with the terminal's variables replaced by `changes`, and with this checkout to import from."""
+    terminal = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TERM", "PYTHONIOENCODING")
+    kept = {name: text for name, text in os.environ.items() if name not in terminal}
+    return {**kept, "PYTHONPATH": str(Path(mathlab.__file__).parents[1]), **changes}
+
+
+def process(folder: Path, *args: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mathlab", *args]
+    env = environment(**variables)
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, encoding="utf-8", timeout=60)
+
+
+def on_a_terminal(folder: Path, *args: str, **variables: str) -> tuple[int, bytes]:
+    """Exit code and screen of a run whose three streams are one terminal, 80 columns wide."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "mathlab", *args]
+    env = environment(COLUMNS="80", **variables)
+    with subprocess.Popen(command, cwd=folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs) as running:
+        os.close(theirs)
+        screen = b""
+        try:
+            while block := os.read(ours, 65536):
+                screen += block
+        except OSError:  # how Linux says that the other end is closed
+            pass
+        os.close(ours)
+    return running.returncode, screen.replace(b"\r\n", b"\n")
+
+
+def test_piped_lines_are_whole_and_a_terminal_has_80_columns(folder: Path) -> None:
+    piped = process(folder, "backprop", "-c", "net.yaml", COLUMNS="40", TERM="dumb")
+    assert (piped.returncode, piped.stderr) == (0, "")
+    assert piped.stdout.startswith("net: A net [bold] with a λ\n")
+    assert any(
+        re.match(r"  loss +0\.36173336583124 +0\.36173336583124 .*  match$", line) for line in piped.stdout.splitlines()
+    )
+    assert "\x1b" not in piped.stdout
+    assert sorted(path.name for path in (folder / "outputs" / "net").iterdir()) == [
+        "figures.csv",
+        "gradient_norms.csv",
+        "nodes.csv",
+        "run.json",
+    ]
+
+    code, screen = on_a_terminal(folder, "backprop", "-c", "net.yaml", TERM="xterm")
+    lines = ESCAPES.sub(b"", screen).decode().splitlines()
+    assert code == 0
+    assert max(map(len, lines)) <= 80
+    assert b"\x1b[32mmatch" in screen
+    numbers = re.compile(r"-?\d+\.\d+(?:e[+-]\d+)?")
+    assert sorted(numbers.findall("\n".join(lines))) == sorted(numbers.findall(piped.stdout))
+    code, plain = on_a_terminal(folder, "backprop", "-c", "net.yaml", TERM="xterm", NO_COLOR="1")
+    assert b"\x1b[32m" not in plain
+    assert ESCAPES.sub(b"", plain).decode().splitlines() == lines
+
+
+def test_a_closed_pipe_is_quiet_and_keeps_the_verdict(folder: Path) -> None:
+    (folder / "bad.yaml").write_text(WIDE.replace("loss: 0.3617", "loss: 9.3617"), encoding="utf-8")
+    command = [sys.executable, "-m", "mathlab", "run", "net.yaml", "bad.yaml"]
+    with subprocess.Popen(
+        command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        assert running.stdout
+        assert running.stderr
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == 1
+    assert (folder / "outputs" / "bad" / "figures.csv").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_behind_stdout_is_one_line(folder: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "mathlab", "run", "net.yaml"]
+        done = subprocess.run(command, cwd=folder, env=environment(), stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count(b"\n") == 1
+    assert b"No space left" in done.stderr
+
+
+def test_names_that_the_stream_cannot_write_do_not_end_the_run(folder: Path) -> None:
+    done = process(folder, "derive", "-c", "net.yaml", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "d\\u03bb = " in done.stdout
+
+
+def test_a_long_training_shows_a_bar_on_a_terminal_and_ctrl_c_is_130(folder: Path) -> None:
+    (folder / "long.yaml").write_text(TRAINS, encoding="utf-8")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "mathlab", "train", "-c", "long.yaml"]
+    env = environment(TERM="xterm", COLUMNS="80")
+    with subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=theirs) as running:
+        os.close(theirs)
+        seen = b""
+        while b"training base" not in seen:
+            seen += os.read(ours, 65536)
+        running.send_signal(signal.SIGINT)
+        assert running.stdout
+        assert running.stdout.read() == b""
+    os.close(ours)
+    assert running.returncode == 130
+    assert b"Traceback" not in seen
+
+
+def test_help_needs_none_of_the_heavy_packages() -> None:
+    heavy = ("numpy", "pandas", "yaml", "mathlab.config", "rich.console")
+    code = f"""
+import sys, contextlib
+from mathlab.cli import main
+sys.argv = ["mathlab", "--help"]
+with contextlib.suppress(SystemExit):
+    main()
+print([name for name in {heavy} if name in sys.modules], file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"

@@ -1,0 +1,99 @@
+"""The shipped configs: each runs green, each figure is really looked at, and outputs/ is what they give today."""
+
+from __future__ import annotations
+
+import re
+from contextlib import nullcontext
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from mathlab import config, plan
+from mathlab.difference import compare
+from mathlab.experiment import Experiment, Figure
+from mathlab.outputs import write
+from mathlab.printed import REPR_DIGITS
+from mathlab.results import ExperimentResult, tally
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+
+
+def ran(experiment: Experiment) -> ExperimentResult:
+    (result,) = (plan.results(ready, lambda _: nullcontext()) for ready in plan.plans("run", [experiment], ()))
+    return result
+
+
+def figures(experiment: Experiment) -> list[Figure]:
+    """Every figure of every stage of every case."""
+    found: list[Figure] = []
+    for case in experiment.cases:
+        found += case.expected
+        found += case.gradcheck.expected if case.gradcheck else ()
+        found += [figure for _, after in case.train.after for figure in after] if case.train else []
+    return found
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_it_runs_green(path: Path) -> None:
+    counts = tally(ran(config.load(path)))
+    assert counts.passed
+    assert counts.figures > 0
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_outputs_are_what_the_config_gives(path: Path, tmp_path: Path) -> None:
+    write(ran(config.load(path)), tmp_path, {})
+    assert compare(ROOT / "outputs" / path.stem, tmp_path / path.stem).same
+
+
+def test_outputs_hold_nothing_else() -> None:
+    assert sorted(folder.name for folder in (ROOT / "outputs").iterdir()) == [path.stem for path in CONFIGS]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_figure_says_where_it_is_printed(path: Path) -> None:
+    for figure in figures(config.load(path)):
+        assert figure.at, figure.place
+        assert len(figure.at.split()) <= 8, figure.place
+
+
+NUMBER = re.compile(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?")
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_each_figure_changed_in_its_last_digit_turns_the_run_red(path: Path, tmp_path: Path) -> None:
+    """Figures with 15 digits or more are moved by 9 units of the 15th, which is what float64 itself can tell apart."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    experiment = config.load(path)
+    changed = list(lines)
+    expected = 0
+    for figure in figures(experiment):
+        if figure.erratum or figure.digits:
+            continue
+        for number in figure.printed:
+            assert number.place
+            row, column = number.place.line - 1, number.place.column - 1
+            assert lines[row][column:].startswith(number.text)
+            expected += 1
+            moved = _moved(number.text)
+            # one line may hold several numbers: they keep their width, so that the places stay right
+            changed[row] = changed[row][:column] + moved + changed[row][column + len(number.text) :]
+    copy = tmp_path / path.name
+    copy.write_text("".join(changed), encoding="utf-8")
+    result = ran(config.load(copy))
+    assert tally(result).failed == expected
+
+
+def _moved(text: str) -> str:
+    """The text with its last digit changed by one, in the same width."""
+    digits = Decimal(text).as_tuple().digits
+    mantissa, e, exponent = text.partition("e")
+    position = len(mantissa) - 1
+    excess = len(digits) - REPR_DIGITS
+    position -= max(excess, 0)
+    digit = int(mantissa[position])
+    step = 1 if excess < 0 else 9
+    new = (digit + step) % 10 if digit + step < 10 else digit - step if digit >= step else (digit + 5) % 10
+    return mantissa[:position] + str(new) + mantissa[position + 1 :] + e + exponent
