@@ -6,15 +6,20 @@ fenced code is a file that the commands after it can use. `python -m tests.readm
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shlex
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from mathlab.language import OPS
+from mathlab.language.syntax import COMPARISONS, OPERATORS, TRANSPOSES
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -66,6 +71,42 @@ def output(command: str, folder: Path) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
+def signatures() -> str:
+    """The functions of the equation language as they are called, wrapped."""
+    written = []
+    for name, op in OPS.items():
+        if op.internal or name in (*OPERATORS, *COMPARISONS, *TRANSPOSES, "neg", "index", "array"):
+            continue
+        arguments = [f"{arg}={op.defaults[arg]}" if arg in op.defaults else arg for arg in op.args]
+        arguments += [f"{setting}={default}" for setting, default in op.settings.items()]
+        written.append(f"{name}({', '.join(arguments)})")
+    lines = [""]
+    for function in written:
+        if len(lines[-1]) + len(function) > 96:
+            lines.append("")
+        lines[-1] += f"{function}  "
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def record(name: str) -> str:
+    """The source of one op's record."""
+    source = (ROOT / "mathlab" / "language" / "ops.py").read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant) and key.value == name:
+                    return textwrap.dedent(" " * 4 + f'"{name}": {ast.get_source_segment(source, value)},\n')
+    raise KeyError(name)
+
+
+def made(block: Block, folder: Path) -> str:
+    """The text that a block should have."""
+    if block.kind == "run":
+        return output(block.what, folder)
+    return signatures() if block.what == "ops" else record(block.what)
+
+
 def regenerated(readme: str) -> str:
     """The README with every output made afresh."""
     with tempfile.TemporaryDirectory() as name:
@@ -76,7 +117,7 @@ def regenerated(readme: str) -> str:
             if block.kind == "file":
                 (folder / block.what).write_text(block.text, encoding="utf-8")
                 continue
-            pieces += [readme[position : block.start], output(block.what, folder)]
+            pieces += [readme[position : block.start], made(block, folder)]
             position = block.end
         return "".join([*pieces, readme[position:]])
 

@@ -1,0 +1,43 @@
+"""The README shows what is true: its outputs are regenerated, its commands exist, CI runs its test command."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import pytest
+from typer.main import get_command
+
+from mathlab.cli import app
+from mathlab.language import OPS
+from tests.readme import README, ROOT, blocks, regenerated
+
+TEXT = README.read_text(encoding="utf-8")
+COMMANDS = sorted(getattr(get_command(app), "commands", {}))
+
+
+def test_what_it_shows_is_what_is_printed() -> None:
+    assert regenerated(TEXT) == TEXT, "run `python -m tests.readme`"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_in_the_table(command: str) -> None:
+    assert f"| `mathlab {command}" in TEXT
+
+
+def test_every_function_is_listed() -> None:
+    (listed,) = (block.text for block in blocks(TEXT) if block.what == "ops")
+    functions = {name for name, op in OPS.items() if op.samples and re.search(rf"\b{name}\(", " ".join(op.samples))}
+    assert functions <= set(re.findall(r"\w+", listed))
+
+
+def test_ci_runs_the_test_command_word_for_word() -> None:
+    (command,) = re.findall(r"^python3 -m venv .*pytest$", TEXT, re.MULTILINE)
+    assert command in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_extras_that_it_names_exist() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = re.findall(r"\.\[(\w+)\]", TEXT)
+    assert named
+    assert set(named) <= set(project["optional-dependencies"])
