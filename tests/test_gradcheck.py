@@ -184,7 +184,7 @@ def test_noise_decides_what_can_be_told(derived: float, noise: float, verdict: s
         (0.0, 0.0, 1e-17, "confirmed"),
         (1e-17, 0.0, 1e-17, "inconclusive"),
         (1e-17, 0.0, 0.0, "refuted"),
-        (1e-300, 0.0, 0.0, "inconclusive"),  # slopes below 1e-288 are not carried by the complex step
+        (1e-300, 0.0, 0.0, "inconclusive"),  # slopes below 1e-188 are not carried by the complex step
     ],
 )
 def test_a_zero_is_confirmed_only_when_both_are(derived: float, reference: float, noise: float, verdict: str) -> None:
@@ -225,6 +225,7 @@ CASES = {
     ),
     "a gradient that cancels": case({"x": [1, -1, 3]}, {"w": [0.1, 0.1, 0.3]}, ("loss", "sum(w * x) - sum(x * w)")),
     "a saturated sigmoid": case({"x": 1}, {"w": 34}, ("h", "sigmoid(w * x)"), ("loss", "(h - 2)**2")),
+    "a slope of third order": case({}, {"x": [0.0, 0.05]}, ("loss", "mean(square(silu(x))) + sum(x**3 * sin(x))")),
     "a saturated tanh": case({"x": 1}, {"w": 15}, ("h", "tanh(w * x)"), ("loss", "h**2")),
 }
 

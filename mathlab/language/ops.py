@@ -473,3 +473,9 @@ OPS: Mapping[str, Op] = {
     # the gradient of x[i]: g put back to where it was taken from
     "scatter": Op("", (None, None, None), ("g", "x", "*i"), shapes.as_second, takes=("f", ANY, "i"), internal=True),
 }
+
+# the ops that pick or arrange numbers, and so never round
+EXACT = frozenset(
+    "neg T mT index reshape concat array diag maximum minimum clip where relu max min abs sign gt ge lt le eq ne "
+    "argmax argmin one_hot ones_like zeros_like ones zeros arange".split()
+)

@@ -21,7 +21,7 @@ import numpy as np
 from mathlab.language import kernels
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
-from mathlab.language.ops import OPS
+from mathlab.language.ops import EXACT, OPS
 from mathlab.language.syntax import OPERATORS, Call, Expr, Name, NewAxis, Num, Slice, Static, names, to_python
 
 FUNCTION = "program"
@@ -74,8 +74,8 @@ def compile_program(
 ) -> Program:
     """The function that computes `outputs` from the names that the equations read but do not define.
 
-    With `shaken`, the function takes one more argument in front, `shake`, and passes the value of every equation
-    through it: so the noise of rounding can be made visible.
+    With `shaken`, the function takes one more argument in front, `shake`, and passes the value of every equation that
+    rounds through it: so the noise of rounding can be made visible.
     """
     needed = _needed(equations, outputs)
     writer = _Writer(needed, types)
@@ -85,7 +85,7 @@ def compile_program(
         value = writer.lower(equation.expr, root=equation.name)
         if isinstance(equation.expr, Num):
             value = ast.Call(ast.Name("dtype"), [value], [])  # a node is never one of Python's own numbers
-        if shaken and types.of(equation.expr).kind == "f":
+        if shaken and types.of(equation.expr).kind == "f" and _rounds(equation.expr):
             value = ast.Call(ast.Name("shake"), [value], [])
         lines = [*writer.take_temporaries(), _assign(_python_name(equation.name), value)]
         body += lines
@@ -109,6 +109,10 @@ def compile_program(
     namespace: dict[str, object] = {"np": np, "dtype": getattr(np, dtype), **KERNELS}
     exec(_code(source), namespace)
     return Program(source, inputs, tuple(outputs), namespace[FUNCTION], lines_of, dtype)  # type: ignore[arg-type]  # exec
+
+
+def _rounds(expr: Expr) -> bool:
+    return isinstance(expr, Call) and expr.op not in EXACT
 
 
 @cache

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mathlab.errors import ExpressionError, did_you_mean
 from mathlab.language.equation import Equation
+from mathlab.language.ops import EXACT
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice
 from mathlab.witnesses.arrays import Numbers, numbers, whole
 from mathlab.witnesses.reference import REFERENCE
@@ -16,13 +17,6 @@ from mathlab.witnesses.reference import REFERENCE
 Rounding = Callable[[Numbers], Numbers]
 
 LARGEST_EXACT = 1 << 53  # larger integers are not all floats, and NumPy would make objects of some
-
-
-# the ops that pick or arrange numbers, and so never round
-EXACT = frozenset(
-    "neg T mT index reshape concat array diag maximum minimum clip where relu max min abs sign gt ge lt le eq ne "
-    "argmax argmin one_hot ones_like zeros_like ones zeros arange".split()
-)
 
 
 def evaluate(expr: Expr, env: Mapping[str, Numbers], rounded: Rounding | None = None) -> Numbers:

@@ -14,9 +14,10 @@ from mathlab.witnesses.arrays import Floats, Numbers, complex_of
 from mathlab.witnesses.evaluation import Rounding
 from mathlab.witnesses.graph import Graph, seen_from
 
-# The error of a complex step is of the order of its square beside 1, so nothing is lost by one this small; and slopes
-# down to SMALLEST_SLOPE are carried without loss.
-STEP = 1e-20
+# A complex step errs by about its square, beside slopes and values alike: this one is small enough that not even a
+# slope or a value of 0 shows it (with the customary 1e-20, x**3 has the slope -1e-40 at 0). Slopes down to
+# SMALLEST_SLOPE are carried with all their digits; the product of step and slope underflows below.
+STEP = 1e-120
 ROUNDINGS = 8  # reruns that show what rounding may do,
 UNITS = 4  # by so many units in the last place
 SMALLEST_SLOPE = float(np.finfo(np.float64).tiny) / STEP
