@@ -1,3 +1,29 @@
-"""mathlab: regenerate the numbers that articles on backpropagation report, and judge them by their digits."""
+"""mathlab: regenerate the numbers that articles on backpropagation report, and judge them by their digits.
+
+`load` and `run` are the way in from Python; see `mathlab.api`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mathlab.api import Result, load, run
+    from mathlab.errors import MathlabError
 
 __version__ = "0.1.0"
+__all__ = ["MathlabError", "Result", "__version__", "load", "run"]
+
+if not TYPE_CHECKING:  # or no type checker would find a name that does not exist
+
+    def __getattr__(name: str) -> object:
+        """What the package offers, imported when it is asked for: `mathlab --help` must not wait for NumPy."""
+        if name == "MathlabError":
+            from mathlab.errors import MathlabError
+
+            return MathlabError
+        if name in ("Result", "load", "run"):
+            from mathlab import api
+
+            return getattr(api, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

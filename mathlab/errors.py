@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+LOOKED_AT = 500  # known words, when a close one is sought: each comparison takes a while
 
 
 @dataclass(frozen=True, order=True)
@@ -43,6 +46,10 @@ class MathlabError(Exception):
         self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """The error as another process gets it."""
+        return type(self), (self.problems,)
+
 
 class ExpressionError(Exception):
     """An expression that cannot be read or typed; `offset` counts characters from its start.
@@ -60,7 +67,11 @@ class ExpressionError(Exception):
         return MathlabError(self.message, place.shifted(self.offset) if place else None)
 
 
+class ShapeMismatch(ExpressionError):
+    """An expression that can be read, but whose parts have shapes that do not fit together."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`"; did you mean 'loss'?"` when a known word is close to `word`, else the empty string."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word, [*itertools.islice(known, LOOKED_AT)], n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -13,20 +15,60 @@ from mathlab.errors import Place
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Expr
 
+SHARED = 100_000  # entries; a larger array is not copied for each stage
+
 Array = NDArray[np.floating]
 Dtype = Literal["float64", "float32"]
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """How initial values are drawn: what `{init: he, shape: [784, 128], seed: 0}` says, with its defaults."""
+
+    init: str
+    shape: tuple[int, ...]
+    seed: int
+    scale: float
+    settings: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Value:
-    """A number or array as the config gives it: float64, C order, finite.
+    """A number or array as the config gives it: C order, finite; float64, or of the type that a data file has.
 
     `integral` says that every entry was written without a decimal point or exponent, so that it may serve as an index.
+    What is meant is `array / divided_by`; `bound` gives it. `from_file` says that it is somebody's data, `recipe` how
+    the array was drawn, if it was.
     """
 
-    array: NDArray[np.float64]
+    array: NDArray[np.floating | np.integer]
     place: Place | None = None
     integral: bool = False
+    divided_by: float = 1.0
+    from_file: bool = False
+    recipe: Recipe | None = None
+    _bound: dict[str, weakref.ref[Array]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, object]:
+        """The value as another process gets it, which binds it anew."""
+        return {**self.__dict__, "_bound": {}}
+
+    def bound(self, dtype: str) -> Array:
+        """The value in `dtype`. A large array is made once, for all who use it at the time: nobody may change it."""
+        kept = self._bound.get(dtype)
+        made = kept() if kept else None
+        if made is not None:
+            return made
+        if self.divided_by == 1:
+            made = self.array.astype(dtype, copy=self.array.size <= SHARED)
+        else:
+            made = np.divide(self.array, self.divided_by, dtype=np.dtype(dtype))
+        if made.size <= SHARED:
+            return made[()]
+        shared: Array = made.view()
+        shared.flags.writeable = False
+        self._bound[dtype] = weakref.ref(shared)
+        return shared
 
 
 @dataclass(frozen=True)
@@ -54,6 +96,14 @@ class Figure:
     because: str = ""
     erratum: str = ""
     at: str = ""
+
+
+@dataclass(frozen=True)
+class HandFormula(Equation):
+    """A gradient as the article derives it by hand; one with an `erratum` is known to be wrong, and must stay so."""
+
+    at: str = ""
+    erratum: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,8 +135,64 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """A value that a sweep sets: a number, or an array in the place of an input or parameter.
+
+    `label` is how the config writes it; `number` what sweep.csv says, which for an array is its place in the list.
+    """
+
+    label: str
+    number: float
+    value: Value | None = None
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers to draw from, both ends included: evenly, or evenly in the logarithm; whole numbers only if `whole`."""
+
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Something that differs from run to run.
+
+    `key` is what the config calls it. It is a setting (`name`) of the optimizer or of the training, a whole input or
+    parameter (`name`), or one setting (`part`) of how such a value is drawn.
+    """
+
+    key: str
+    kind: Literal["optimizer", "train", "value", "init"]
+    name: str
+    values: tuple[Choice, ...] | Range
+    part: str = ""
+    place: Place | None = None
+
+
+@dataclass(frozen=True)
+class SweepSettings:
+    """Many runs of one case, and the quantities that are reported at the end of each (none: the end itself).
+
+    Every grid gives a run for each combination of its axes' values. With `sample`, there is one list of axes, and each
+    of so many runs draws a value from every axis.
+    """
+
+    grids: tuple[tuple[Axis, ...], ...]
+    sample: int | None = None
+    seed: int = 0
+    report: tuple[Equation, ...] = ()
+    place: Place | None = None
+
+
+@dataclass(frozen=True)
 class Case:
-    """One set of inputs and figures. `name` is "base" for an experiment without cases."""
+    """One set of inputs and figures. `name` is "base" for an experiment without cases.
+
+    `share` is its part of the time and memory that a run may take: infinite where its user allows that.
+    """
 
     name: str
     dtype: Dtype
@@ -94,11 +200,25 @@ class Case:
     parameters: Mapping[str, Value]
     equations: tuple[Equation, ...]
     upstream: Value | None = None
-    derivation: tuple[Equation, ...] = ()
+    derivation: tuple[HandFormula, ...] = ()
     expected: tuple[Figure, ...] = ()
     gradcheck: GradcheckSettings | None = None
     train: TrainSettings | None = None
+    sweep: SweepSettings | None = None
     place: Place | None = None
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What a config may do only because its user says so.
+
+    `files` are folders, beside the config's own, from which it may read data; `large` says that it may take as much
+    time and memory as it asks for.
+    """
+
+    files: tuple[Path, ...] = ()
+    large: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import io
 import json
 import os
 import platform
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,14 @@ from mathlab.csvtables import LAYOUTS, STAGES, Layout, Owner, Row, Table, join, 
 from mathlab.errors import MathlabError
 from mathlab.results import ExperimentResult
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]  # a module that is not there
+
 __all__ = ["tables_of", "write"]
 
+OPTIONAL = ("train", "sweep")  # stages that a case may not have
 TEMPORARY = ".mathlab-{}.tmp"
 
 
@@ -33,7 +39,7 @@ def write(result: ExperimentResult, out: Path, provenance: Mapping[str, object])
     up without rows is removed. run.json describes the last run alone.
 
     Every text is made before the first file is written, and each file is replaced in one step, so a run that fails
-    leaves whole files. What a killed run left half-written is removed.
+    leaves whole files. What a killed run left half-written is removed. Several runs at once into one folder take turns.
 
     Raises MathlabError, naming the path, for a folder or file that cannot be written, for an experiment whose name is
     no folder's, and for a file whose rows must be kept but cannot be read.
@@ -42,18 +48,25 @@ def write(result: ExperimentResult, out: Path, provenance: Mapping[str, object])
     if name in ("", ".", "..") or any(character in name for character in "/\\\0"):
         raise MathlabError(f"the name {name!r} of {result.experiment.path} cannot be that of an output folder")
     folder = out / name
+    if not folder.resolve().is_relative_to(out.resolve()):
+        raise MathlabError(f"{folder} is a link that leads out of {out}")
     ran = {(case.case, stage) for case in result.cases for stage in stages_of(case)}
     configured = {
-        (case.name, stage) for case in result.experiment.cases for stage in STAGES if stage != "train" or case.train
+        (case.name, stage)
+        for case in result.experiment.cases
+        for stage in STAGES
+        if stage not in OPTIONAL or getattr(case, stage)
     }
+    parts_made = parts_of(result)
     texts: dict[str, str] = {}
-    for file, parts in parts_of(result).items():
-        layout = LAYOUTS[file]
-        keep = {(case, stage) for case, stage in configured - ran if stage in layout.stages}
-        kept = _kept(folder / file, layout, keep) if keep else {}
-        texts[file] = _csv_text(join(layout, {**kept, **parts}, result))
-    texts["run.json"] = json.dumps({**_run(result), **provenance}, indent=2, sort_keys=True, default=str) + "\n"
-    _replace_files(folder, texts)
+    with _alone_in(folder):
+        for file, parts in parts_made.items():
+            layout = LAYOUTS[file]
+            keep = {(case, stage) for case, stage in configured - ran if stage in layout.stages}
+            kept = _kept(folder / file, layout, keep) if keep else {}
+            texts[file] = _csv_text(join(layout, {**kept, **parts}, result))
+        texts["run.json"] = json.dumps({**_run(result), **provenance}, indent=2, sort_keys=True, default=str) + "\n"
+        _replace_files(folder, texts)
     return [folder / file for file, text in texts.items() if text]
 
 
@@ -122,12 +135,29 @@ def _csv_text(table: Table) -> str:
     return text.getvalue()
 
 
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Make the folder, and wait until no other run writes to it. The system ends a killed run's turn by itself."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY) if fcntl else None
+    except OSError as error:
+        raise MathlabError(f"{folder} cannot be written: {error.strerror or error}") from None
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks; each file is still replaced in one step
+            if handle is not None:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
 def _replace_files(folder: Path, texts: Mapping[str, str]) -> None:
     """Make each file of `folder` hold its text, and be absent where the text is empty."""
     target = folder
     temporary: dict[Path, Path] = {}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(TEMPORARY.format("*")):
             leftover.unlink(missing_ok=True)
         for file, text in texts.items():

@@ -166,6 +166,19 @@ def judge(figure: Figure, computed: ArrayLike, stage: str, updates: int | None =
     )
 
 
+def neighbours(text: str, digits: int = REPR_DIGITS) -> tuple[str, str]:
+    """The number with its last digit one up and one down, in the same notation.
+
+    Of more than `digits` significant digits, the last of these is changed: it is the last that float64 can tell apart.
+    """
+    number, e, exponent = text.replace("E", "e").partition("e")
+    value = Decimal(number)
+    _, significant, last = value.as_tuple()
+    assert isinstance(last, int)  # it is a letter for NaN and infinity only
+    unit = Decimal((0, (1,), last + max(len(significant) - digits, 0)))
+    return f"{value + unit:f}{e}{exponent}", f"{value - unit:f}{e}{exponent}"
+
+
 def _as_erratum(entries: Sequence[Judged]) -> tuple[Judged, ...]:
     if all(entry.verdict == MATCH for entry in entries):
         return tuple(replace(entry, verdict=ERRATUM_REFUTED) for entry in entries)

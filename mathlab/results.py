@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from functools import cached_property
+from typing import Literal, overload
 
 from mathlab.errors import Place
-from mathlab.experiment import Array, Experiment
+from mathlab.experiment import Array, Choice, Experiment
 
 Role = Literal["input", "parameter", "node"]
+EntryVerdict = Literal["confirmed", "refuted", "inconclusive", "kink"]
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class Judged:
 class FigureResult:
     """A figure's entries in C order.
 
-    `stage` is backprop, gradcheck or train; `updates` counts the updates made before it, in training.
+    `stage` is backprop, gradcheck or train; `updates` counts the updates made before it, in training. Where it differs,
+    `diagnosis` says why, if that could be found out, and `first_divergence` names the earliest figure that differs too.
     """
 
     key: str
@@ -82,6 +85,8 @@ class FigureResult:
     erratum: str = ""
     at: str = ""
     because: str = ""
+    diagnosis: str = ""
+    first_divergence: str = ""
 
     @property
     def passed(self) -> bool:
@@ -90,7 +95,10 @@ class FigureResult:
 
 @dataclass(frozen=True)
 class FormulaResult:
-    """A hand-derived formula beside the derived gradient: the largest absolute difference and what was allowed."""
+    """A hand-derived formula beside the derived gradient: the largest absolute difference and what was allowed.
+
+    One with an `erratum` passes while it differs.
+    """
 
     name: str
     formula: str
@@ -100,6 +108,40 @@ class FormulaResult:
     passed: bool
     message: str = ""
     place: Place | None = None
+    at: str = ""
+    erratum: str = ""
+    diagnosis: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        return self.error <= self.tolerance
+
+    @property
+    def label(self) -> str:
+        """The verdict in words, as in `Verdict`."""
+        if self.passed:
+            return "erratum confirmed" if self.erratum else "agrees"
+        return "erratum refuted" if self.erratum and self.agrees else "differs"
+
+
+@dataclass(frozen=True)
+class WitnessResult:
+    """The gradient of `name` beside what a witness says: the worst entry's disagreement.
+
+    It is `relative` to the larger of the two, and in units in the last place of that (`ulp`); None where there is no
+    finite number to compare. `message` says why a witness was skipped.
+    """
+
+    name: str
+    witness: str
+    relative: float | None
+    ulp: float | None
+    verdict: Literal["agrees", "contradicts", "kink", "inconclusive", "skipped"]
+    message: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return self.verdict != "contradicts"
 
 
 @dataclass(frozen=True)
@@ -119,15 +161,63 @@ class EntryCheck:
     resolution: float
     absolute_error: float
     relative_error: float
-    verdict: Literal["confirmed", "refuted", "inconclusive", "kink"]
+    verdict: EntryVerdict
     passed: bool
+
+
+@dataclass(frozen=True)
+class EntryChecks(Sequence[EntryCheck]):
+    """The checks of many entries as columns, the fields of `EntryCheck` in order; records are made when asked for."""
+
+    parameter: Sequence[str]
+    indices: Sequence[tuple[int, ...]]
+    derived: Sequence[float]
+    complex_step: Sequence[float]
+    central: Sequence[float]
+    resolution: Sequence[float]
+    absolute_error: Sequence[float]
+    relative_error: Sequence[float]
+    verdict: Sequence[EntryVerdict]
+    passed: Sequence[bool]
+
+    @classmethod
+    def of(cls, entries: Sequence[EntryCheck]) -> EntryChecks:
+        """The columns of any checks."""
+        if isinstance(entries, EntryChecks):
+            return entries
+        return cls(*([getattr(entry, name) for entry in entries] for name in EntryCheck.__dataclass_fields__))
+
+    @classmethod
+    def joined(cls, parts: Sequence[EntryChecks]) -> EntryChecks:
+        """All entries of all parts, in order."""
+        return cls(*([value for part in parts for value in getattr(part, name)] for name in cls.__dataclass_fields__))
+
+    @cached_property
+    def records(self) -> tuple[EntryCheck, ...]:
+        """An `EntryCheck` for each."""
+        return tuple(map(EntryCheck, *(getattr(self, name) for name in self.__dataclass_fields__)))
+
+    def __len__(self) -> int:
+        return len(self.parameter)
+
+    def __iter__(self) -> Iterator[EntryCheck]:
+        return iter(self.records)
+
+    @overload
+    def __getitem__(self, place: int) -> EntryCheck: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[EntryCheck, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> EntryCheck | tuple[EntryCheck, ...]:
+        return self.records[place]
 
 
 @dataclass(frozen=True)
 class GradcheckResult:
     """Every entry of every parameter, and the figures printed for the check itself."""
 
-    entries: tuple[EntryCheck, ...]
+    entries: Sequence[EntryCheck]
     figures: tuple[FigureResult, ...] = ()
 
 
@@ -146,12 +236,38 @@ class TrainResult:
 
 
 @dataclass(frozen=True)
+class SweepResult:
+    """How the runs of a sweep end; everything has one entry per run.
+
+    `settings` are what differs between them, by the config's key (None: as the config has it, in a run of another
+    grid). `columns` are the reported quantities, entry by entry. `nonfinite` names the first of them, or the first
+    parameter, that is no finite number. `stacked` counts the runs that were made many at a time.
+    """
+
+    settings: Mapping[str, tuple[Choice | None, ...]]
+    columns: Mapping[str, Array]
+    nonfinite: tuple[str, ...]
+    stacked: int
+
+    @property
+    def ranked(self) -> list[int]:
+        """The finite runs, that with the smallest first reported number first."""
+        first = next(iter(self.columns.values()))
+        return sorted((run for run, found in enumerate(self.nonfinite) if not found), key=lambda run: float(first[run]))
+
+
+@dataclass(frozen=True)
 class BackpropResult:
-    """The nodes in order (inputs, parameters, equations), the figures and the hand-derived formulas."""
+    """The nodes in order (inputs, parameters, equations), the figures, the hand-derived formulas and the witnesses.
+
+    `first_nonfinite` names the first value or gradient, in the order of computation, that is not finite, where one is.
+    """
 
     nodes: tuple[NodeResult, ...]
     figures: tuple[FigureResult, ...] = ()
     formulas: tuple[FormulaResult, ...] = ()
+    witnesses: tuple[WitnessResult, ...] = ()
+    first_nonfinite: str = ""
 
 
 @dataclass(frozen=True)
@@ -163,6 +279,7 @@ class CaseResult:
     backprop: BackpropResult | None = None
     gradcheck: GradcheckResult | None = None
     train: TrainResult | None = None
+    sweep: SweepResult | None = None
 
 
 @dataclass(frozen=True)
@@ -182,10 +299,12 @@ class Tally:
     errata: int = 0
     failed: int = 0
     formulas: int = 0
+    formula_errata: int = 0
     formulas_failed: int = 0
     entries: int = 0
     entries_refuted: int = 0
     entries_inconclusive: int = 0
+    contradicted: int = 0  # gradients, by a witness
 
     @property
     def compared(self) -> int:
@@ -193,7 +312,7 @@ class Tally:
 
     @property
     def passed(self) -> bool:
-        return not (self.failed or self.formulas_failed or self.entries_refuted)
+        return not (self.failed or self.formulas_failed or self.entries_refuted or self.contradicted)
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
@@ -211,7 +330,7 @@ def tally(result: ExperimentResult | CaseResult) -> Tally:
         return sum((tally(case) for case in result.cases), Tally())
     judged = [entry.verdict for figure in figures_of(result) for entry in figure.entries]
     formulas = result.backprop.formulas if result.backprop else ()
-    entries = result.gradcheck.entries if result.gradcheck else ()
+    entries = EntryChecks.of(result.gradcheck.entries if result.gradcheck else ())
     errata = sum(verdict.label == "erratum confirmed" for verdict in judged)
     failed = sum(not verdict.passed for verdict in judged)
     return Tally(
@@ -220,8 +339,10 @@ def tally(result: ExperimentResult | CaseResult) -> Tally:
         errata=errata,
         failed=failed,
         formulas=len(formulas),
+        formula_errata=sum(formula.label == "erratum confirmed" for formula in formulas),
         formulas_failed=sum(not formula.passed for formula in formulas),
         entries=len(entries),
-        entries_refuted=sum(not entry.passed for entry in entries),
-        entries_inconclusive=sum(entry.verdict == "inconclusive" for entry in entries),
+        entries_refuted=len(entries) - sum(entries.passed),
+        entries_inconclusive=sum(verdict == "inconclusive" for verdict in entries.verdict),
+        contradicted=sum(not witness.passed for witness in result.backprop.witnesses) if result.backprop else 0,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -13,6 +13,7 @@ from mathlab.layout import Blocks, Entry, Paragraph, Row, Sheet, array_lines, nu
 from mathlab.results import (
     BackpropResult,
     CaseResult,
+    EntryChecks,
     ExperimentResult,
     GradcheckResult,
     NodeResult,
@@ -21,10 +22,12 @@ from mathlab.results import (
     figures_of,
     tally,
 )
-from mathlab.verdicts import count, entries, figures, formulas
+from mathlab.verdicts import count, entries, figures, formulas, witnesses
 
 if TYPE_CHECKING:
     from mathlab.difference import Change, Difference
+    from mathlab.oracle import Compared, OracleResult
+    from mathlab.selftest import SelftestResult
 
 
 def report(result: ExperimentResult) -> RenderableType:
@@ -39,10 +42,17 @@ def problems(result: ExperimentResult) -> RenderableType | None:
         found = [*figures([figure for figure in figures_of(case) if not figure.passed], only_failures=True)]
         if case.backprop:
             found += formulas([formula for formula in case.backprop.formulas if not formula.passed])
+            found += witnesses([witness for witness in case.backprop.witnesses if not witness.passed])
         if case.gradcheck:
             found += entries([entry for entry in case.gradcheck.entries if not entry.passed])
+        if case.backprop and case.backprop.first_nonfinite:
+            found.append(_warning(case.backprop.first_nonfinite))
         if case.train and case.train.first_nonfinite:
             found.append(_warning(case.train.first_nonfinite))
+        if case.sweep and any(case.sweep.nonfinite):
+            from mathlab import sweeptable
+
+            found.append(sweeptable.lost(case.sweep))
         if found:
             parts += [_title(f"{result.experiment.name}, case {case.case} ({case.dtype})"), *found, Text("")]
     return Group(*parts) if parts else None
@@ -56,14 +66,17 @@ def summary(counts: Tally) -> str:
         errata = count(counts.errata, "erratum", "errata")
         parts.append(f"{count(counts.figures, 'figure')}, {counts.matched} match, {errata} confirmed{failed}")
     if counts.formulas:
+        errata = f", {count(counts.formula_errata, 'erratum', 'errata')} confirmed" if counts.formula_errata else ""
         failed = f", {counts.formulas_failed} differ" if counts.formulas_failed else ""
-        agree = counts.formulas - counts.formulas_failed
-        parts.append(f"{count(counts.formulas, 'formula')}, {agree} agree{failed}")
+        agree = counts.formulas - counts.formula_errata - counts.formulas_failed
+        parts.append(f"{count(counts.formulas, 'formula')}, {agree} agree{errata}{failed}")
     if counts.entries:
         parts.append(
             f"{count(counts.entries, 'gradient entry', 'gradient entries')} checked, "
             f"{counts.entries_refuted} refuted, {counts.entries_inconclusive} inconclusive"
         )
+    if counts.contradicted:
+        parts.append(f"{count(counts.contradicted, 'gradient')} contradicted by a witness")
     return "; ".join(parts) or "no figures to compare"
 
 
@@ -91,6 +104,10 @@ def _case(result: CaseResult, one_of_many: bool) -> RenderableType:
         parts += _gradcheck(result.gradcheck)
     if result.train:
         parts += _train(result.train)
+    if result.sweep:
+        from mathlab import sweeptable
+
+        parts += [*_section(sweeptable.title(result.sweep)), *sweeptable.body(result.sweep)]
     if one_of_many:
         parts += [Text(""), Paragraph(plain(summary(tally(result))), indent=2)]
     return Group(*parts)
@@ -117,6 +134,11 @@ def _backprop(result: BackpropResult) -> Iterable[RenderableType]:
         if nodes:
             yield from _section(title)
             yield Blocks(tuple(_node(node) for node in nodes))
+    if result.first_nonfinite:
+        yield _warning(result.first_nonfinite)
+    if result.witnesses:
+        yield from _section("witnesses")
+        yield from witnesses(result.witnesses)
     if result.formulas:
         yield from _section("hand-derived formulas")
         yield from formulas(result.formulas)
@@ -148,8 +170,9 @@ def _quantity(name: str, equation: str, value: Array) -> Entry:
 def _gradcheck(result: GradcheckResult) -> Iterable[RenderableType]:
     yield from _section("gradient check")
     yield from entries(result.entries)
-    for parameter in dict.fromkeys(entry.parameter for entry in result.entries):
-        verdicts = [entry.verdict for entry in result.entries if entry.parameter == parameter]
+    checks = EntryChecks.of(result.entries)
+    for parameter in dict.fromkeys(checks.parameter):
+        verdicts = [v for v, owner in zip(checks.verdict, checks.parameter, strict=True) if owner == parameter]
         counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts))
         yield Paragraph(plain(f"d{parameter}: {count(len(verdicts), 'entry', 'entries')}, {counts}"), indent=2)
     if result.figures:
@@ -193,19 +216,85 @@ def selected(epochs: int) -> list[int]:
 
 
 def difference(found: Difference, most: int) -> RenderableType:
-    """The `most` worst of the cells that differ, then as many of what one side only has, then the counts."""
+    """The worst of the cells that differ, then what one side only has, `most` in all, then the counts."""
     parts: list[RenderableType] = []
-    if changes := found.changes[:most]:
+    changes, one_sided = found.worst(most)
+    if changes:
         rows = tuple(Row(tuple(map(plain, _change(change)))) for change in changes)
         parts += [Sheet(("file", "row", "column", "A", "B", "relative"), rows, (0, 1, 2), (0, 1, 2), 0), Text("")]
-    alone = [f"{item.side.upper()} only: {item.kind} {item.what}" for item in found.one_sided[:most]]
-    files = [f" in {item.file}" if item.kind != "file" else "" for item in found.one_sided[:most]]
+    alone = [f"{item.side.upper()} only: {item.kind} {item.what}" for item in one_sided]
+    files = [f" in {item.file}" if item.kind != "file" else "" for item in one_sided]
     parts += [Paragraph(plain(line + file)) for line, file in zip(alone, files, strict=True)]
     hidden = found.changed - len(changes) + found.missing - len(alone)
     parts += [Paragraph(plain(f"and {hidden} more", "dim"))] if hidden else []
+    return Group(*parts, Paragraph(plain(difference_summary(found), "bold" if found.same else "bold red")))
+
+
+# The self-test
+
+
+def selftest(results: Sequence[SelftestResult], quiet: bool = False) -> RenderableType:
+    """What each experiment's run notices, and what it lets pass."""
+    names = ("experiment", "figures", "caught", "faults", "caught", "without effect")
+    rows = tuple(
+        Row((plain(r.name), *(plain(str(n)) for n in counted)))
+        for r in results
+        for counted in [(r.figures, r.figures_caught, r.faults, r.faults_caught, r.without_effect)]
+    )
+    parts: list[RenderableType] = [] if quiet else [Sheet(names, rows, (0,), (0,), 0)]
+    survivors = [survivor for result in results for survivor in result.survivors]
+    aside = [survivor for result in results for survivor in result.set_aside]
+    for title, listed in (("not caught", survivors), ("not changed", () if quiet else aside)):
+        if listed:
+            lines = (f"{one.what}  {one.place or ''}" for one in listed)
+            parts += [*_section(title), *(Paragraph(plain(line), indent=2) for line in lines)]
+    figures, caught = sum(r.figures for r in results), sum(r.figures_caught for r in results)
+    faults, found = sum(r.faults for r in results), sum(r.faults_caught for r in results)
+    words = f"{caught} of {figures} changed figures and {found} of {faults} planted faults caught"
+    return Group(
+        *parts, *([Text("")] if parts else []), Paragraph(plain(words, "bold yellow" if survivors else "bold"))
+    )
+
+
+# Somebody else's arrays
+
+
+def oracle(result: OracleResult, only_failures: bool = False) -> RenderableType:
+    """A row for each array, with the entry that is furthest off; below it what is known of the reason."""
+    shown = [row for row in result.compared if not (only_failures and row.passed)]
+    names = ("array", "held against", "shape", "entry", "given", "computed", "tolerance", "verdict")
+    parts: list[RenderableType] = [_title(f"case {result.case}")]
+    if shown:
+        parts.append(Sheet(names, tuple(map(_array_row, shown)), head=(0, 7), words=(0, 1, 2, 3, 7)))
+    if result.ignored:
+        parts.append(Paragraph(plain(f"not compared: {', '.join(result.ignored)}", "yellow"), indent=2))
+    if result.first_divergence:
+        parts.append(Paragraph(plain(f"differs first: {result.first_divergence}"), indent=2))
+    words = oracle_summary(result.compared)
+    return Group(*parts, Paragraph(plain(words, "bold" if result.passed else "bold red")))
+
+
+def oracle_summary(rows: Sequence[Compared]) -> str:
+    """The last line of what is said of somebody else's arrays."""
+    differ = sum(not row.passed for row in rows)
+    return f"{count(len(rows), 'array')}, {len(rows) - differ} agree, {differ} differ"
+
+
+def _array_row(row: Compared) -> Row:
+    numbers = (number(row.given), number(row.computed), short(row.tolerance)) if row.fits else ("", "", "")
+    cells = (
+        *(plain(row.array, "bold"), plain(row.quantity), plain(str(row.shape))),
+        *(plain(str(list(row.index)) if row.index else ""), *map(plain, numbers)),
+        plain("agrees" if row.passed else "differs", "green" if row.passed else "bold red"),
+    )
+    misfit = [] if row.fits else [plain(f"has shape {row.shape}, but {row.quantity} has shape {row.expected}")]
+    return Row(cells, (*misfit, *([plain(f"diagnosis: {row.diagnosis}")] if row.diagnosis else [])))
+
+
+def difference_summary(found: Difference) -> str:
+    """The last line of a comparison."""
     compared = f"{count(len(found.files), 'file')}, {count(found.cells, 'cell')} compared"
-    words = f"{compared}, {found.changed} differ, {found.missing} on one side only"
-    return Group(*parts, Paragraph(plain(words, "bold" if found.same else "bold red")))
+    return f"{compared}, {found.changed} differ, {found.missing} on one side only"
 
 
 def _change(change: Change) -> tuple[str, ...]:

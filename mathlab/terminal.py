@@ -8,21 +8,49 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from io import TextIOWrapper
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from mathlab.errors import Problem
 
+ColorSystem: TypeAlias = Literal["auto", "standard", "256", "truecolor", "windows"]  # as rich names them
+
 ENDLESS = 1_000_000  # columns: a pipe has no edge at which to cut or fold a line
 
 
-def tolerate_any_name() -> None:
-    """A character that the terminal cannot write is spelt out: it must not end the run."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+class _Stream(TextIOWrapper):
+    """A stream that no name and no reader can break.
+
+    A character that the terminal cannot write is spelt out. A reader that has seen enough (`| head`) ends nothing: the
+    run goes on, and so does its verdict.
+    """
+
+    def __init__(self, stream: TextIOWrapper) -> None:
+        by_line, at_once = stream.line_buffering, stream.write_through
+        super().__init__(stream.detach(), stream.encoding, "backslashreplace", None, by_line, at_once)
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except BrokenPipeError:
+            silence(self)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except BrokenPipeError:
+            silence(self)
+
+
+def prepare() -> None:
+    """Make stdout and stderr such streams, where they are streams at all."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout = _Stream(sys.stdout)
+    if isinstance(sys.stderr, TextIOWrapper):
+        sys.stderr = _Stream(sys.stderr)
 
 
 def console() -> Console:
@@ -35,17 +63,32 @@ def console() -> Console:
             self.quiet = True
             silence(self.file)
 
+    color: ColorSystem | None = "auto"
+    if os.environ.get("NO_COLOR"):
+        color = None  # rich's own reading of it leaves bold and dim
+    elif os.environ.get("FORCE_COLOR"):
+        color = "standard"  # also where TERM says that the terminal is dumb, as it does in most CI
     if sys.stdout is not None and sys.stdout.isatty():
-        return Unbroken(highlight=False)
-    return Unbroken(highlight=False, width=ENDLESS, height=ENDLESS)
+        return Unbroken(highlight=False, color_system=color)
+    return Unbroken(highlight=False, color_system=color, width=ENDLESS, height=ENDLESS)
+
+
+def write(text: str) -> None:
+    """Put a finished text on stdout as it is."""
+    try:
+        print(text, end="", flush=True)
+    except BrokenPipeError:  # the reader has seen enough
+        silence(sys.stdout)
 
 
 def complain(problems: Iterable[Problem]) -> None:
     """One line on stderr for each problem."""
     for problem in problems:
-        if sys.stderr is not None:
-            words = " ".join(str(problem).splitlines())
-            print(words if problem.place else f"mathlab: {words}", file=sys.stderr)
+        words = " ".join(str(problem).splitlines())
+        words = "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)  # no command to the terminal
+        with contextlib.suppress(OSError):  # there is nobody left to tell
+            if sys.stderr is not None:
+                print(words if problem.place else f"mathlab: {words}", file=sys.stderr)
 
 
 def silence(stream: IO[str] | None) -> None:

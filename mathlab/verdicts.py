@@ -10,12 +10,18 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from mathlab.layout import Paragraph, Row, Sheet, number, plain, short
-from mathlab.results import EntryCheck, FigureResult, FormulaResult, Judged
+from mathlab.results import EntryCheck, FigureResult, FormulaResult, Judged, WitnessResult
 
 CHECKED = 40  # entries of a gradient check; a longer one shows its worst
 WORST = 10
 
-STYLES = {"confirmed": "green", "kink": "green", "inconclusive": "yellow", "erratum confirmed": "cyan"}
+STYLES = {
+    "confirmed": "green",
+    "kink": "green",
+    "inconclusive": "yellow",
+    "skipped": "yellow",
+    "erratum confirmed": "cyan",
+}
 
 
 def count(number: int, one: str, many: str = "") -> str:
@@ -32,11 +38,8 @@ def figures(results: Sequence[FigureResult], only_failures: bool = False) -> Ite
 
 
 def _figure_rows(figure: FigureResult, only_failures: bool) -> Iterable[Row]:
-    about = [
-        plain(f"{word}: {text}" if word else text, "dim")
-        for word, text in (("", figure.at), ("because", figure.because), ("erratum", figure.erratum))
-        if text
-    ]
+    about = _about(("", figure.at), ("because", figure.because), ("erratum", figure.erratum))
+    about += _about(("diagnosis", figure.diagnosis), ("differs first", figure.first_divergence))
     shown = [
         (index, entry)
         for index, entry in zip(np.ndindex(figure.shape), figure.entries, strict=True)
@@ -47,10 +50,14 @@ def _figure_rows(figure: FigureResult, only_failures: bool) -> Iterable[Row]:
         yield Row(_figure_cells(figure, index, entry), (*where, *(about if place == len(shown) else [])))
 
 
+def _about(*said: tuple[str, str]) -> list[Text]:
+    """What the config says about a figure or formula, a line for each."""
+    return [plain(f"{word}: {text}" if word else text, "dim") for word, text in said if text]
+
+
 def _figure_cells(figure: FigureResult, index: tuple[int, ...], entry: Judged) -> tuple[Text, ...]:
-    after = "" if figure.updates is None else f" after {count(figure.updates, 'update')}"
     return (
-        plain(_indexed(figure.key, index) + after),
+        plain(quantity(figure.key, index, figure.updates)),
         plain(entry.printed),
         plain(entry.shown),
         plain(short(entry.error)),
@@ -59,7 +66,14 @@ def _figure_cells(figure: FigureResult, index: tuple[int, ...], entry: Judged) -
     )
 
 
-def _indexed(key: str, index: tuple[int, ...]) -> str:
+def quantity(key: str, index: tuple[int, ...], updates: int | None = None) -> str:
+    """One entry of what a figure is printed for: `p[0]`, `loss after 2 updates`."""
+    after = "" if updates is None else f" after {count(updates, 'update')}"
+    return indexed(key, index) + after
+
+
+def indexed(key: str, index: tuple[int, ...]) -> str:
+    """One entry of a quantity; an expression is put in parentheses: `(a + b)[0,1]`."""
     if not index:
         return key
     simple = re.fullmatch(r"\w+([\[(][^\[\]()]*[\])])?", key)  # a name, or one call or index of it
@@ -86,23 +100,45 @@ def _formula_row(formula: FormulaResult) -> Row:
         plain(formula.derived),
         plain(short(formula.error)),
         plain(short(formula.tolerance)),
-        _verdict("agrees" if formula.passed else "differs", formula.passed),
+        _verdict(formula.label, formula.passed),
     )
-    return Row(cells, (*where, *([plain(formula.message)] if formula.message else [])))
+    message = [plain(formula.message)] if formula.message else []
+    return Row(
+        cells,
+        (*where, *message, *_about(("", formula.at), ("erratum", formula.erratum), ("diagnosis", formula.diagnosis))),
+    )
+
+
+def witnesses(results: Sequence[WitnessResult]) -> Iterable[RenderableType]:
+    """Every gradient beside every witness."""
+    rows = tuple(
+        Row(
+            (
+                plain(f"d{result.name}"),
+                plain(result.witness),
+                *(plain("" if error is None else short(error)) for error in (result.relative, result.ulp)),
+                _verdict(result.verdict, result.passed),
+            ),
+            (plain(result.message, "dim"),) if result.message else (),
+        )
+        for result in results
+    )
+    if rows:
+        yield Sheet(("gradient", "witness", "relative", "ulp", "verdict"), rows, head=(0, 1, 4), words=(0, 1, 4))
 
 
 def entries(checks: Sequence[EntryCheck]) -> Iterable[RenderableType]:
     """Every entry that was checked; of more than `CHECKED`, the worst."""
     shown = checks
     if len(checks) > CHECKED:
-        shown = sorted(checks, key=_badness, reverse=True)[:WORST]
+        shown = sorted(checks, key=badness, reverse=True)[:WORST]
         yield Paragraph(plain(f"the {len(shown)} worst of {len(checks)} entries"), indent=2)
     if shown:
         names = ("entry", "derived", "complex step", "central", "resolution", "absolute", "relative", "verdict")
         yield Sheet(names, tuple(Row(_entry_cells(entry)) for entry in shown), head=(0, 7), words=(0, 7))
 
 
-def _badness(entry: EntryCheck) -> tuple[bool, bool, float]:
+def badness(entry: EntryCheck) -> tuple[bool, bool, float]:
     """Refuted before inconclusive before confirmed, then by relative error; NaN is worst."""
     error = entry.relative_error
     return not entry.passed, entry.verdict == "inconclusive", error if error == error else float("inf")
@@ -112,7 +148,7 @@ def _entry_cells(entry: EntryCheck) -> tuple[Text, ...]:
     numbers = (entry.derived, entry.complex_step, entry.central)
     errors = (entry.resolution, entry.absolute_error, entry.relative_error)
     return (
-        plain(_indexed(f"d{entry.parameter}", entry.index)),
+        plain(indexed(f"d{entry.parameter}", entry.index)),
         *(plain(number(value)) for value in numbers),
         *(plain(short(value)) for value in errors),
         _verdict(entry.verdict, entry.passed),

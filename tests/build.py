@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mathlab.experiment import Case, Figure, GradcheckSettings, PrintedNumber, TrainSettings, Value
+from mathlab.experiment import Case, Figure, GradcheckSettings, HandFormula, PrintedNumber, TrainSettings, Value
 from mathlab.language import read
 from mathlab.language.equation import Equation
 
@@ -46,7 +46,7 @@ def case(
         parameters={name: value(array) for name, array in parameters.items()},
         equations=tuple(equation(name, text) for name, text in equations.items()),
         upstream=None if upstream is None else value(upstream),
-        derivation=tuple(equation(name, text) for name, text in (derivation or {}).items()),
+        derivation=tuple(HandFormula(name, read(text), text) for name, text in (derivation or {}).items()),
         expected=expected,
         train=train,
         gradcheck=gradcheck,

@@ -3,15 +3,19 @@
 Each has inputs (among them class indices), parameters of many shapes, and equations with broadcasting, fan-out,
 indexing, reductions, batches and matrix products, ending in a scalar. Piecewise ops are used only away from their ties,
 where every derivative has one answer; and values stay of moderate size, so that rounding does too.
+
+`python -m tests.programs 20000` holds the derived gradients of so many against every witness that is installed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -19,7 +23,9 @@ from mathlab.errors import ExpressionError
 from mathlab.experiment import Array, Case, Dtype
 from mathlab.language import read
 from mathlab.language.equation import Equation
-from mathlab.witnesses import evaluate, run
+from mathlab.stages import witness
+from mathlab.stages.prepare import prepare
+from mathlab.witnesses import WITNESSES, evaluate, run
 from tests.build import case
 
 Floats = NDArray[np.float64]
@@ -235,3 +241,59 @@ def programs(draw: st.DrawFn) -> Program:
     end = " + ".join(f"mean(square({name}))" for name in unread) or f"sum({draft.nodes()[-1]})"
     used = {name: index for name, index in indices.items() if f"{name})" in read_by or f"{name}]" in read_by}
     return Program({**inputs, **used}, parameters, (*draft.texts, ("loss", end)))
+
+
+def disagreements(program: Program, witnesses: Sequence[str]) -> list[str]:
+    """What the witnesses contradict of the program's derived gradients, a line for each."""
+    prepared = prepare(program.case())
+    found = witness.run(prepared, prepared.run(), witnesses)
+    return [
+        f"d{result.name}: {result.witness} {result.verdict}, relative {result.relative}"
+        for result in found
+        if result.verdict != "agrees"
+    ]
+
+
+def check(count: int, first: int = 0) -> int:
+    """Hold `count` random programs, drawn from the seed `first`, against the witnesses; how many were held.
+
+    Raises AssertionError with the smallest program that fails.
+    """
+    exact = [name for name, record in WITNESSES.items() if name != "central" and record.installed()]
+    tried = 0
+
+    @seed(first)
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(programs())
+    def agree(program: Program) -> None:
+        nonlocal tried
+        tried += 1
+        wrong = disagreements(program, exact)
+        assert not wrong, "\n".join([str(program), *wrong])
+        if sys.stderr.isatty() and tried % 100 == 0:
+            print(f"\r{tried} of {count}", end="", file=sys.stderr)
+
+    agree()
+    return tried
+
+
+def main() -> int:
+    """`python -m tests.programs COUNT [SEED]`: exit 1, with the smallest program found, where a gradient differs."""
+    given_numbers = [int(word) for word in sys.argv[1:]]
+    try:
+        tried = check(*(given_numbers or [20_000]))
+    except AssertionError as error:
+        print(error)
+        return 1
+    print(f"{tried} programs: every derived gradient agrees with every witness")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

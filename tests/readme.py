@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mathlab.diagnosis import VARIANTS
 from mathlab.language import OPS
 from mathlab.language.syntax import COMPARISONS, OPERATORS, TRANSPOSES
 
@@ -34,6 +35,7 @@ class Block:
 
     kind: str
     what: str
+    language: str
     text: str
     start: int
     end: int
@@ -42,7 +44,8 @@ class Block:
 def blocks(readme: str) -> Iterator[Block]:
     """The marked blocks, in order."""
     for found in BLOCK.finditer(readme):
-        yield Block(found["kind"], found["what"], found["text"], found.start("text"), found.end("text"))
+        kind, what, language, text = found.group("kind", "what", "language", "text")
+        yield Block(kind, what, language, text, found.start("text"), found.end("text"))
 
 
 def output(command: str, folder: Path) -> str:
@@ -56,7 +59,7 @@ def output(command: str, folder: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "mathlab", *arguments[1:]],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "PYTHONUTF8": "1"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "PYTHONUTF8": "1", "CI": ""},
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -100,11 +103,18 @@ def record(name: str) -> str:
     raise KeyError(name)
 
 
+def variants() -> str:
+    """The mistakes that a diagnosis tries, a line each."""
+    width = max(len(variant.name) for variant in VARIANTS)
+    return "".join(f"{variant.name:{width}}  {variant.sentence}\n" for variant in VARIANTS)
+
+
 def made(block: Block, folder: Path) -> str:
     """The text that a block should have."""
     if block.kind == "run":
         return output(block.what, folder)
-    return signatures() if block.what == "ops" else record(block.what)
+    tables = {"ops": signatures, "variants": variants}
+    return tables[block.what]() if block.what in tables else record(block.what)
 
 
 def regenerated(readme: str) -> str:

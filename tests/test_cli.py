@@ -22,6 +22,7 @@ from mathlab import __version__
 from mathlab.cli import app
 from mathlab.errors import MathlabError, Place, Problem
 from mathlab.experiment import (
+    Allowed,
     Case,
     Experiment,
     Figure,
@@ -87,7 +88,7 @@ class Lab:
                 raise MathlabError(f"{path} does not exist")
         return [Path(name) for path in paths for name in (self.configs if str(path) == "configs" else [str(path)])]
 
-    def load(self, path: Path) -> Experiment:
+    def load(self, path: Path, allowed: Allowed | None = None) -> Experiment:
         found = self.configs[str(path)]
         if isinstance(found, MathlabError):
             raise found
@@ -101,7 +102,7 @@ class Lab:
     def figures(self, stage: str, case: Case) -> tuple[FigureResult, ...]:
         return (FigureResult("loss", stage, (), (judged("1.018222", self.passes),)),) if case.expected else ()
 
-    def backprop(self, case: Case) -> BackpropResult:
+    def backprop(self, case: Case, witnesses: Sequence[str] | None = None) -> BackpropResult:
         self.called("backprop", case)
         return BackpropResult((NodeResult("loss", "node", np.array(1.0), "x"),), self.figures("backprop", case))
 
@@ -133,6 +134,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Lab:
         "stages.backprop.derivation": played.derivation,
         "stages.gradcheck.run": played.gradcheck,
         "stages.train.run": played.train,
+        "diagnosis.explained": lambda case, result: result,
     }
     for name, part in parts.items():
         monkeypatch.setattr(f"mathlab.{name}", part)
@@ -208,7 +210,7 @@ STAGES: list[tuple[tuple[str, ...], Case, list[str]]] = [
     (("gradcheck", "-c"), case(), ["gradcheck"]),
     (("train", "-c"), case(train=True), ["train"]),
     (("run",), case(), ["backprop"]),
-    (("run",), case(gradcheck=True, train=True), ["backprop", "gradcheck", "train"]),
+    (("run",), case(gradcheck=True, train=True), ["train", "gradcheck", "backprop"]),
     (("run",), case(expected=False, gradcheck=True), ["gradcheck"]),
     (("run",), case(expected=False, train=True), ["train"]),
 ]
@@ -235,7 +237,7 @@ REFUSED: list[tuple[tuple[str, ...], tuple[Experiment, ...], str]] = [
     (
         ("run", "configs"),
         (experiment("a"), experiment("b", case(expected=False), case("c", expected=False))),
-        "b.yaml:1:1: declares nothing to check: add expected, derivation, gradcheck or train\n",
+        "b.yaml:1:1: declares nothing to check: add expected, derivation, gradcheck, train or sweep\n",
     ),
     (("train", "-c", "configs"), (experiment("a"),), "mathlab: nothing to train: no case here declares train\n"),
     (("run", "configs", "--case", "bse"), (experiment("a"),), f"mathlab: no case is named 'bse'{SUGGESTION}\n"),
@@ -278,7 +280,7 @@ def test_training_without_figures_is_fine(lab: Lab) -> None:
 
 def test_a_hand_derived_formula_that_differs_ends_in_1(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     formula = FormulaResult("dx", "W @ g", "W.T @ g", 0.5, 1e-12, False, "", Place("a.yaml", 20, 3))
-    monkeypatch.setattr("mathlab.stages.backprop.run", lambda case: BackpropResult((), (), (formula,)))
+    monkeypatch.setattr("mathlab.stages.backprop.run", lambda case, witnesses: BackpropResult((), (), (formula,)))
     result = invoke("backprop", "-c", "a.yaml")
     assert result.exit_code == 1
     assert "a.yaml:20:3" in result.stdout
@@ -435,6 +437,7 @@ def test_piped_lines_are_whole_and_a_terminal_has_80_columns(folder: Path) -> No
         "gradient_norms.csv",
         "nodes.csv",
         "run.json",
+        "witnesses.csv",
     ]
 
     code, screen = on_a_terminal(folder, "backprop", "-c", "net.yaml", TERM="xterm")
@@ -482,7 +485,7 @@ def test_names_that_the_stream_cannot_write_do_not_end_the_run(folder: Path) -> 
 def test_a_long_training_shows_a_bar_on_a_terminal_and_ctrl_c_is_130(folder: Path) -> None:
     (folder / "long.yaml").write_text(TRAINS, encoding="utf-8")
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "mathlab", "train", "-c", "long.yaml"]
+    command = [sys.executable, "-m", "mathlab", "train", "-c", "long.yaml", "--allow-large"]
     env = environment(TERM="xterm", COLUMNS="80")
     with subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=theirs) as running:
         os.close(theirs)

@@ -56,7 +56,7 @@ def only_case(folder: Path, text: str) -> Case:
     return case
 
 
-def array_of(folder: Path, value: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def array_of(folder: Path, value: str) -> np.ndarray[tuple[int, ...], np.dtype[np.floating | np.integer]]:
     return only_case(folder, f"inputs: {{x: {value}}}\nequations: {{y: x}}").inputs["x"].array
 
 

@@ -47,7 +47,7 @@ NAMES = [
     (MINIMAL + "source: Knuth\n", "3:9: a mapping is needed here, not 'Knuth'"),
     (MINIMAL + "title: [a]\n", "3:8: a text is needed here, not a list"),
     (MINIMAL + "title:\n", "3:7: a text is missing"),
-    (MINIMAL + "layers: [relu]\n", "3:1: unknown key 'layers'"),
+    (MINIMAL + "stages: [relu]\n", "3:1: unknown key 'stages'"),
     ("inputs: [1]\nequations: {y: x}\n", "1:9: a mapping is needed here, not a list"),
     (
         "inputs: {2x: 1}\nequations: {y: 1}\n",
@@ -145,7 +145,7 @@ VALUES = [
 FILES = [
     ("{file: no.csv}", "1:20: the file 'no.csv' does not exist"),
     ("{file: /etc/passwd.csv}", "1:20: a data file is named relative to the config, not as '/etc/passwd.csv'"),
-    ("{file: ../up.csv}", "1:20: '../up.csv' lies outside the folder of the config"),
+    ("{file: ../up.csv}", "1:20: '../up.csv' lies outside the folder of the config; --allow-files permits another one"),
     ("{file: a.txt}", "1:20: a data file is a .csv, .npy or .npz file"),
     ("{file: good.csv, columns: [c]}", "1:20: good.csv has no column 'c'"),
     ("{file: good.csv, columns: []}", "1:39: no column is named"),
@@ -163,7 +163,7 @@ FILES = [
     ("{file: junk.npy}", "1:20: junk.npy is not a NumPy file of numbers"),
     ("{file: good.npy, header: true}", "1:30: 'header' has no meaning for a .npy file"),
     ("{file: good.csv, header: 1}", "1:38: true or false is needed here, not '1'"),
-    ("{file: link.csv}", "1:20: 'link.csv' lies outside the folder of the config"),
+    ("{file: link.csv}", "1:20: 'link.csv' lies outside the folder of the config; --allow-files permits another one"),
     ('{file: "a\\0.csv"}', "1:21: 'a\\x00.csv' cannot be the name of a file"),
 ]
 
@@ -402,7 +402,7 @@ def test_an_alias_bomb_is_refused(tmp_path: Path) -> None:
     config = tmp_path / "c.yaml"
     levels = [f"l{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 10)}]\n" for i in range(1, 30)]
     config.write_text("l0: &l0 [1, 1]\n" + "".join(levels))
-    assert problems(config) == "7:20: the config holds more than 1000000 entries; keep large arrays in a file"
+    assert problems(config) == "6:20: the config holds more than 100000 entries; keep large arrays in a file"
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

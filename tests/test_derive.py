@@ -125,6 +125,16 @@ ARTICLES: Mapping[str, tuple[Mapping[str, str], Values, Values, str]] = {
         dc = dloss_1
         """,
     ),
+    "the transposed convention": (
+        {"z": "W.T @ a + b", "loss": "sum(z**2)"},
+        {"W": np.ones((2, 3)), "b": np.ones((3, 1))},
+        {"a": np.ones((2, 1))},
+        """
+        dz = 2 * z
+        dW = a @ dz.T
+        db = dz
+        """,
+    ),
     "a column batch": (
         {"Z": "W @ X + b", "loss": "sum(Z**2)"},
         {"W": np.ones((3, 2)), "b": np.ones((3, 1))},

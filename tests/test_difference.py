@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mathlab import difference
-from mathlab.difference import OneSided, compare
+from mathlab.difference import Change, Difference, OneSided, compare
 from mathlab.errors import MathlabError
 
 NODES = "case,role,name,index,value,gradient\n"
@@ -271,3 +271,30 @@ def test_a_file_without_its_key(tmp_path: Path) -> None:
     a, b = pair(tmp_path, "nodes", NODES + "base,node,x,,1.0,\n", "case,name,value\nbase,x,1.0\n")
     with pytest.raises(MathlabError, match=r"nodes\.csv has no column 'index', by which its rows are told apart$"):
         compare(a, b)
+
+
+@pytest.mark.parametrize(
+    ("changes", "one_sided", "most", "shown"),
+    [
+        (5, 0, 3, (3, 0)),
+        (0, 5, 3, (0, 3)),
+        (5, 5, 4, (2, 2)),
+        (5, 1, 4, (3, 1)),
+        (1, 5, 4, (1, 3)),
+        (5, 5, 0, (0, 0)),
+        (5, 5, 1, (1, 0)),
+        (1, 1, 9, (1, 1)),
+    ],
+)
+def test_no_more_than_asked_for_and_some_of_both(
+    changes: int, one_sided: int, most: int, shown: tuple[int, int]
+) -> None:
+    found = Difference(
+        files=("a.csv",),
+        cells=9,
+        changed=changes,
+        changes=tuple(Change("a.csv", str(at), "value", "1", "2", 1.0) for at in range(changes)),
+        missing=one_sided,
+        one_sided=tuple(OneSided("a.csv", "row", str(at), "a") for at in range(one_sided)),
+    )
+    assert tuple(map(len, found.worst(most))) == shown

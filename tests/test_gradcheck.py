@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def verdicts(checked: Case) -> dict[str, str]:
     return {f"{entry.parameter}{list(entry.index)}": entry.verdict for entry in entries}
 
 
-def checked_with(name: str, fault: Callable[[Floats], Floats], dtype: Dtype = "float64") -> tuple[EntryCheck, ...]:
+def checked_with(name: str, fault: Callable[[Floats], Floats], dtype: Dtype = "float64") -> Sequence[EntryCheck]:
     """The check of the real net's gradient of `name` with a fault planted in it, and everything else as it is."""
     prepared, exact = prepare(net(dtype)), prepare(net())
     values = prepared.run()

@@ -21,7 +21,7 @@ from hypothesis.extra import numpy as hnp
 from mathlab import csvtables, outputs
 from mathlab.csvtables import LARGEST_LISTED, LAYOUTS
 from mathlab.errors import MathlabError
-from mathlab.experiment import Array, Case, Experiment, Source, TrainSettings
+from mathlab.experiment import Array, Case, Choice, Experiment, Source, SweepSettings, TrainSettings
 from mathlab.outputs import tables_of, write
 from mathlab.printed import judge_number
 from mathlab.results import (
@@ -33,7 +33,9 @@ from mathlab.results import (
     FormulaResult,
     GradcheckResult,
     NodeResult,
+    SweepResult,
     TrainResult,
+    WitnessResult,
 )
 
 NAN = math.nan
@@ -53,6 +55,10 @@ def backprop(shift: float = 0.0) -> BackpropResult:
         ),
         figures=(figure("loss", "0.50", 0.5, "backprop"), figure("loss", "0.5", 0.5, "backprop")),
         formulas=(FormulaResult("dW", "outer(dz, x)", "outer(dz, x)", 0.0, 1e-12, True),),
+        witnesses=(
+            WitnessResult("W", "tape", 2e-16, 1.0, "agrees"),
+            WitnessResult("W", "complex", None, None, "skipped", "12 entries"),
+        ),
     )
 
 
@@ -65,17 +71,22 @@ def train(columns: dict[str, Array]) -> TrainResult:
     return TrainResult(columns, {}, (figure("loss", "0.25", 0.2578125, "train", 1),), updates=1)
 
 
+def sweep() -> SweepResult:
+    settings = {"lr": (Choice("0.5", 0.5), Choice("1e-3", 0.001)), "W.seed": (Choice("3", 3.0), None)}
+    return SweepResult(settings, {"loss": np.array([0.25, np.inf])}, ("", "loss is inf"), stacked=2)
+
+
 TRAINED = {"first": ("loss", "norm(dW)"), "second": ("loss", "p[0]", "norm(dW)"), "third": ("loss",)}
 
 
 def case(name: str) -> CaseResult:
     columns: dict[str, Array] = {column: np.array([0.5, 0.25]) for column in TRAINED[name]}
-    return CaseResult(name, "float64", backprop(), gradcheck(), train(columns))
+    return CaseResult(name, "float64", backprop(), gradcheck(), train(columns), sweep())
 
 
 def experiment(*names: str, name: str = "net") -> Experiment:
     settings = TrainSettings("sgd", {"lr": 0.5}, epochs=1, seed=7)
-    cases = tuple(Case(case, "float64", {}, {}, (), train=settings) for case in names)
+    cases = tuple(Case(case, "float64", {}, {}, (), train=settings, sweep=SweepSettings(())) for case in names)
     return Experiment(name, f"configs/{name}.yaml", "abc123", "A net", Source(), cases)
 
 
@@ -84,7 +95,7 @@ def results(*names: str) -> ExperimentResult:
 
 
 def only(result: ExperimentResult, stage: str) -> ExperimentResult:
-    dropped = {other: None for other in ("backprop", "gradcheck", "train") if other != stage}
+    dropped = {other: None for other in ("backprop", "gradcheck", "train", "sweep") if other != stage}
     return replace(result, cases=tuple(replace(case, **dropped) for case in result.cases))  # type: ignore[arg-type]
 
 
@@ -115,13 +126,22 @@ def test_nodes(tmp_path: Path) -> None:
 
 OTHER_FILES = [
     (
+        "sweep.csv",
+        "case,run,nonfinite,lr,W.seed,loss\nfirst,0,,0.5,3,0.25\nfirst,1,loss is inf,0.001,,inf\n",
+    ),
+    (
         "gradient_norms.csv",
         "case,name,role,shape,norm,largest\nfirst,W,parameter,2x2,13.0,12.0\nfirst,loss,node,scalar,1.0,1.0\n",
     ),
     (
+        "witnesses.csv",
+        "case,name,witness,relative,ulp,verdict,message\n"
+        "first,W,tape,2e-16,1.0,agrees,\nfirst,W,complex,,,skipped,12 entries\n",
+    ),
+    (
         "derivation.csv",
-        "case,name,formula,derived,error,tolerance,verdict,message\n"
-        'first,dW,"outer(dz, x)","outer(dz, x)",0.0,1e-12,match,\n',
+        "case,name,formula,derived,error,tolerance,verdict,message,at,erratum,diagnosis\n"
+        'first,dW,"outer(dz, x)","outer(dz, x)",0.0,1e-12,agrees,,,,\n',
     ),
     (
         "gradcheck.csv",
@@ -131,11 +151,11 @@ OTHER_FILES = [
     ("training.csv", "case,epoch,loss,norm(dW)\nfirst,0,0.5,0.5\nfirst,1,0.25,0.25\n"),
     (
         "figures.csv",
-        "case,stage,updates,quantity,index,printed,computed,error,tolerance,verdict,at,erratum\n"
-        "first,backprop,,loss,,0.50,0.5,0.0,0.005,match,eq. 2,\n"
-        "first,backprop,,loss,,0.5,0.5,0.0,0.05,match,eq. 2,\n"
-        'first,gradcheck,,"central_W[0,1]",,4.00,4.0,0.0,0.005,match,eq. 2,\n'
-        "first,train,1,loss,,0.25,0.2578125,0.0078125,0.005,truncated,eq. 2,\n",
+        "case,stage,updates,quantity,index,printed,computed,error,tolerance,verdict,at,erratum,diagnosis\n"
+        "first,backprop,,loss,,0.50,0.5,0.0,0.005,match,eq. 2,,\n"
+        "first,backprop,,loss,,0.5,0.5,0.0,0.05,match,eq. 2,,\n"
+        'first,gradcheck,,"central_W[0,1]",,4.00,4.0,0.0,0.005,match,eq. 2,,\n'
+        "first,train,1,loss,,0.25,0.2578125,0.0078125,0.005,truncated,eq. 2,,\n",
     ),
 ]
 
@@ -242,12 +262,12 @@ def test_large_arrays_are_measured_and_not_listed() -> None:
 
 
 def runs_in_parts() -> list[list[ExperimentResult]]:
-    stages = [only(EVERYTHING, stage) for stage in ("backprop", "gradcheck", "train")]
+    stages = [only(EVERYTHING, stage) for stage in ("backprop", "gradcheck", "train", "sweep")]
     cases = [results(name) for name in TRAINED]
     orders = [list(order) for parts in (stages, cases) for order in itertools.permutations(parts)]
     orders.append([EVERYTHING, *orders[1], *orders[-1]])
     orders.append([results("third", "first"), only(results("second"), "train"), only(results("second"), "gradcheck")])
-    orders[-1].append(only(results("second"), "backprop"))
+    orders[-1] += [only(results("second"), "backprop"), only(results("second"), "sweep")]
     return orders
 
 
@@ -311,7 +331,7 @@ def test_run_json(tmp_path: Path) -> None:
     assert run["sha256"] == "abc123"
     assert run["numpy"] == np.__version__
     assert run["seeds"] == {"first": 7, "second": 7, "third": 7}
-    assert run["cases"]["second"] == ["backprop", "gradcheck", "train"]
+    assert run["cases"]["second"] == ["backprop", "gradcheck", "train", "sweep"]
     write(EVERYTHING, tmp_path, {"command": "run"})
     assert (tmp_path / "net" / "run.json").read_text() == text
     write(only(results("first"), "backprop"), tmp_path, {})

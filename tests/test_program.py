@@ -61,6 +61,7 @@ MIXED = [
     {"loss": "sum(concat(w, [1, 2]))"},
     {"k": "argmax(x)", "loss": "w[k] * (k + 1)"},
     {"loss": "norm(w) + logsumexp(w) + sum(gelu(w)) + max(w) + mean(w)"},
+    {"loss": "elu(w[1], 1.0) + w[1] * 1.0"},
     {"loss": "sum(outer(w, x) @ x) + sum((w > 0.1) + (x > 0))"},
 ]
 

@@ -31,6 +31,7 @@ from mathlab.results import (
     Tally,
     TrainResult,
     Verdict,
+    WitnessResult,
     tally,
 )
 
@@ -340,13 +341,13 @@ def test_a_difference_shows_the_worst_and_counts_all() -> None:
     )
     missing = (OneSided("mlp/nodes.csv", "row", "case=base, name=q", "b"), OneSided("x.csv", "file", "x.csv", "a"))
     found = Difference(("mlp/nodes.csv", "mlp/figures.csv"), 120, 7, changes, 2, missing)
-    shown = text(tables.difference(found, 2))
+    shown = text(tables.difference(found, 3))
     for part in (
         "name=W[bold], index=0,1",
         "0.1",
         "(empty)",
         "B only: row case=base, name=q in mlp/nodes.csv",
-        "and 5 more",
+        "and 6 more",
     ):
         assert part in shown
     assert "1.00001" not in shown
@@ -354,3 +355,22 @@ def test_a_difference_shows_the_worst_and_counts_all() -> None:
     assert text(tables.difference(Difference(("a.csv",), 3, 0, (), 0, ()), 20)) == (
         "1 file, 3 cells compared, 0 differ, 0 on one side only"
     )
+
+
+def test_witnesses_stand_beside_the_gradients() -> None:
+    told = (
+        WitnessResult("W1", "tape", 2.5e-16, 1.0, "agrees"),
+        WitnessResult("W1", "central", None, None, "skipped", "5000 entries would take too long"),
+        WitnessResult("b1", "tape", 2.0, 9e15, "contradicts"),
+    )
+    page = lines(tables.report(experiment_of(CaseResult("a", "float64", BackpropResult((), witnesses=told)))), 100)
+    assert "\n".join(page[page.index("witnesses") + 1 :]).split("\n\n")[0].splitlines() == [
+        "  gradient  witness  relative    ulp  verdict",
+        "  dW1       tape      2.5e-16      1  agrees",
+        "  dW1       central                   skipped",
+        "    5000 entries would take too long",
+        "  db1       tape            2  9e+15  contradicts",
+    ]
+    quiet = tables.problems(experiment_of(CaseResult("a", "float64", BackpropResult((), witnesses=told))))
+    assert quiet is not None
+    assert [line for line in lines(quiet, 100) if "dW1" in line or "db1" in line] == [page[page.index("witnesses") + 5]]

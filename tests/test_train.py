@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mathlab.errors import MathlabError
 from mathlab.experiment import Case, TrainSettings
 from mathlab.stages import train
 from mathlab.stages.prepare import prepare
@@ -164,7 +165,7 @@ def test_outputs_are_the_nodes_that_the_target_meets() -> None:
 
 
 def test_large_gradients_are_measured_where_they_are_made() -> None:
-    size = train.KEPT + 1
+    size = train.KEPT // 3 + 1
     net = case(
         {"loss": "sum((w - x)**2)"},
         {"w": np.zeros(size)},
@@ -174,7 +175,46 @@ def test_large_gradients_are_measured_where_they_are_made() -> None:
     np.testing.assert_allclose(train.run(net).columns["norm(dw)"], 2 * np.sqrt(size) * np.array([1, 0.5, 0.25]))
 
 
+def test_a_class_index_out_of_range_is_told_with_its_equation() -> None:
+    net = case(
+        {"loss": "mean(cross_entropy(X @ W, y))"},
+        {"W": np.zeros((2, 3))},
+        {"X": [[1, 2]], "y": [7]},
+        train=TrainSettings("sgd", {"lr": 0.1}, epochs=1),
+    )
+    with pytest.raises(MathlabError, match="in loss: index 7 is out of bounds"):
+        train.run(net)
+
+
 def test_progress_is_told_each_epoch() -> None:
     told: list[tuple[int, int]] = []
     train.run(logistic(TrainSettings("sgd", {"lr": 0.1}, epochs=3)), lambda done, total: told.append((done, total)))
     assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_progress_is_told_each_update_of_a_minibatch() -> None:
+    told: list[tuple[int, int]] = []
+    settings = TrainSettings("sgd", {"lr": 0.1}, epochs=2, batch_size=2, over=("x",))
+    train.run(
+        case({"loss": "sum((x * w)**2)"}, {"w": 1.0}, {"x": [1, 2, 3]}, train=settings), lambda *done: told.append(done)
+    )
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        TrainSettings("sgd", {"lr": 5.0}, epochs=4),
+        TrainSettings("sgd", {"lr": 5.0}, epochs=4, batch_size=2, over=("X", "y")),
+    ],
+)
+def test_what_no_equation_reads_is_watched(settings: TrainSettings) -> None:
+    net = case(
+        {"z": "X @ W", "accuracy": "mean(argmax(z, axis=1) == y)", "loss": "mean(cross_entropy(z, y))"},
+        {"W": [[0.0, 0.1], [0.0, 0.1]]},
+        {"X": np.array([[1, 0], [0, 1], [1, 0.5]]), "y": np.array([0, 1, 0])},
+        train=settings,
+    )
+    columns = train.run(net).columns
+    assert list(columns)[:2] == ["loss", "accuracy"]
+    assert columns["accuracy"][[0, -1]].tolist() == [1 / 3, 1.0]

@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from mathlab.config import yamltext
 from mathlab.config.checks import check, optimizer
 from mathlab.config.keys import draft, mapping
-from mathlab.config.schema import CaseText, ConfigText, Figures, Formula, GradcheckText, TrainText
+from mathlab.config.permits import permits
+from mathlab.config.schema import CaseText, ConfigText, Derivation, Figures, Formula, GradcheckText, TrainText
+from mathlab.config.size import check_size
 from mathlab.config.yamltext import Scalar, Table, kind
 from mathlab.errors import MathlabError, Place, Problem
-from mathlab.experiment import Case, Experiment, Figure, GradcheckSettings, Source, TrainSettings
+from mathlab.experiment import (
+    Allowed,
+    Case,
+    Experiment,
+    Figure,
+    GradcheckSettings,
+    HandFormula,
+    Source,
+    SweepSettings,
+    TrainSettings,
+)
 from mathlab.language.equation import Equation
 from mathlab.optimizers import SETTINGS
 
 __all__ = ["find", "load"]
 
+LONGEST = 10_000_000  # bytes
+MOST = 100  # problems; nobody reads more at a time
 BASE = "base"
 SUFFIXES = (".yaml", ".yml")
 NAMED = ("inputs", "parameters", "equations")  # sections that a case extends key by key
@@ -55,10 +71,18 @@ def find(paths: Sequence[str | Path]) -> list[Path]:
     return list(found)
 
 
-def load(path: str | Path) -> Experiment:
-    """The experiment that a config file describes. Raises MathlabError with every problem found in the file."""
+def load(path: str | Path, allowed: Allowed | None = None) -> Experiment:
+    """The experiment that a config file describes, which may read data from its own folder and those `allowed`.
+
+    Raises MathlabError with the problems found in the file: all of them, or as many as anybody will read.
+    """
     file = str(path)
     content = _content(file)
+    with permits(Path(file).parent, allowed or Allowed()):
+        return _experiment(file, content, allowed or Allowed())
+
+
+def _experiment(file: str, content: bytes, allowed: Allowed) -> Experiment:
     tree, found = yamltext.read(content.decode("utf-8-sig"), file)
     if not isinstance(tree, Table):
         if tree is None or (isinstance(tree, Scalar) and not tree):
@@ -68,42 +92,59 @@ def load(path: str | Path) -> Experiment:
     # what a section defines, asked before what cannot be read is taken out of the tree
     names = _names(tree)
     config, wrong_keys = draft(ConfigText, tree)
-    problems = {*found, *wrong_keys}
+    problems = {*found[:MOST], *wrong_keys[:MOST]}
     drafts: list[_Draft] = []
     for name, table in _cases(config, tree, problems):
         text: CaseText = config
         own = _names(table)
         if table is not tree:
             case, wrong_keys = draft(CaseText, table)
-            problems |= {*wrong_keys}
+            problems |= {*wrong_keys[:MOST]}
             text = _merged(config, case)
         place = name.place if isinstance(name, Scalar) else tree.place
         train_place = next((part.key("train").place for part in (table, tree) if "train" in part), place)
         drafts.append(_Draft(str(name), text, place, train_place))
         if names is not None and own is not None:
             unreadable = (names | own).difference(text.inputs, text.parameters, text.equations)
-            problems |= {*check(text, place, train_place, unreadable)}
+            if any(part is not None for part in (text.layers, text.loss, text.batch)):
+                if unreadable:
+                    continue  # the layers' shapes are not known
+                try:
+                    text = _expanded(text)
+                except MathlabError as error:
+                    problems |= {*error.problems}
+                    continue
+                drafts[-1] = drafts[-1]._replace(text=text)
+            problems |= {*islice(check(text, place, train_place, unreadable), MOST)}
     if problems:
-        raise MathlabError(sorted(problems, key=lambda problem: (problem.place or tree.place, problem.message)))
+        listed = sorted(problems, key=lambda problem: (problem.place or tree.place, problem.message))
+        raise MathlabError(listed[:MOST])
+    if not allowed.large:
+        check_size([(draft.text, draft.place) for draft in drafts])
     return Experiment(
         name=Path(file).stem,
         path=file,
         sha256=hashlib.sha256(content).hexdigest(),
         title=config.title,
         source=Source(config.source.title, config.source.url, config.source.note),
-        cases=tuple(map(_case, drafts)),
+        cases=tuple(_case(draft, math.inf if allowed.large else 1 / len(drafts)) for draft in drafts),
     )
 
 
 def _content(file: str) -> bytes:
     try:
-        content = Path(file).read_bytes()
+        if Path(file).exists() and not Path(file).is_file() and not Path(file).is_dir():
+            raise MathlabError(f"the config {file} is not a file")  # but a device or a pipe, and they may never end
+        with Path(file).open("rb") as stream:
+            content = stream.read(LONGEST + 1)
     except FileNotFoundError:
         raise MathlabError(f"the config {file} does not exist") from None
     except IsADirectoryError:
         raise MathlabError(f"the config {file} is a folder") from None
     except (OSError, ValueError) as error:
         raise MathlabError(f"the config {file} cannot be read ({getattr(error, 'strerror', error)})") from None
+    if len(content) > LONGEST:
+        raise MathlabError(f"the config {file} is longer than {LONGEST} bytes; keep large arrays in a file")
     try:
         content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -141,6 +182,13 @@ def _cases(config: ConfigText, tree: Table, problems: set[Problem]) -> list[tupl
     return [(BASE, tree), *cases]
 
 
+def _expanded(text: CaseText) -> CaseText:
+    """The case with its layers written out as equations."""
+    from mathlab.config.shorthand import expanded  # only here: few configs have layers
+
+    return expanded(text)
+
+
 def _merged(top: CaseText, case: CaseText) -> CaseText:
     """A case with all that it inherits; figures are its own."""
     gradcheck = replace(top.gradcheck, expected=None) if top.gradcheck else None
@@ -148,12 +196,16 @@ def _merged(top: CaseText, case: CaseText) -> CaseText:
         dtype=case.dtype or top.dtype,
         inputs={**top.inputs, **case.inputs},
         parameters={**top.parameters, **case.parameters},
+        layers=top.layers if case.layers is None else case.layers,
+        loss=top.loss if case.loss is None else case.loss,
+        batch=top.batch if case.batch is None else case.batch,
         equations={**top.equations, **case.equations},
         upstream=case.upstream or top.upstream,
         derivation=case.derivation or top.derivation,
         expected=case.expected,
         gradcheck=case.gradcheck or gradcheck,
         train=_merged_train(top.train, case.train or TrainText()) if top.train else case.train,
+        sweep=case.sweep or top.sweep,
     )
 
 
@@ -174,7 +226,7 @@ def _merged_optimizer(top: Table, case: Table) -> Table:
     return merged
 
 
-def _case(draft: _Draft) -> Case:
+def _case(draft: _Draft, share: float) -> Case:
     text = draft.text
     return Case(
         name=draft.name,
@@ -183,16 +235,33 @@ def _case(draft: _Draft) -> Case:
         parameters={str(key): value for key, value in text.parameters.items()},
         equations=_equations(text.equations),
         upstream=text.upstream,
-        derivation=_equations(text.derivation or {}),
+        derivation=_hand_formulas(text.derivation or {}),
         expected=_figures(text.expected),
         gradcheck=_gradcheck(text.gradcheck) if text.gradcheck else None,
         train=_train(text.train, draft.train_place) if text.train else None,
+        sweep=_sweep(text, draft.place) if text.sweep else None,
         place=draft.place,
+        share=share,
     )
+
+
+def _sweep(text: CaseText, place: Place) -> SweepSettings:
+    from mathlab.config.sweeps import sweep  # only here: few configs have one
+
+    assert text.sweep
+    return sweep(text.sweep, text, place)
 
 
 def _equations(formulas: Mapping[Scalar, Formula]) -> tuple[Equation, ...]:
     return tuple(Equation(str(key), formula.expr, formula.text, formula.place) for key, formula in formulas.items())
+
+
+def _hand_formulas(derivation: Derivation) -> tuple[HandFormula, ...]:
+    return tuple(
+        HandFormula(str(key), one.formula.expr, one.formula.text, one.formula.place, one.at, one.erratum)
+        for key, written in derivation.items()
+        for one in written
+    )
 
 
 def _figures(figures: Figures | None) -> tuple[Figure, ...]:

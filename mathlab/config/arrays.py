@@ -11,10 +11,12 @@ import numpy as np
 
 from mathlab.config import datafiles, initial
 from mathlab.config.keys import Keys, key, parsed
+from mathlab.config.permits import current
 from mathlab.config.values import array, choice, flag, gather, number, positive, text, whole
 from mathlab.config.yamltext import Row, Table, Tree
 from mathlab.errors import MathlabError
-from mathlab.experiment import Value
+from mathlab.experiment import Recipe, Value
+from mathlab.language.shapes import MOST_AXES
 
 
 def value(tree: Tree) -> Value:
@@ -28,13 +30,16 @@ def value(tree: Tree) -> Value:
     raise MathlabError("a mapping that is a value says either 'init' or 'file'", tree.place)
 
 
-def _shape(tree: Tree) -> tuple[int, ...]:
-    axes = gather(partial(whole, least=1), tree if isinstance(tree, Row) else [tree])
-    if not axes:
+def axes(tree: Tree) -> tuple[int, ...]:
+    """The length of each axis; that of the only one may stand for itself."""
+    lengths = gather(partial(whole, least=1), tree if isinstance(tree, Row) else [tree])
+    if not lengths:
         raise MathlabError("a shape has at least one axis", tree.place)
-    if math.prod(axes) > datafiles.LARGEST:
-        raise MathlabError(f"an array of {math.prod(axes)} entries is too large", tree.place)
-    return tuple(axes)
+    if len(lengths) > MOST_AXES:
+        raise MathlabError(f"an array has at most {MOST_AXES} axes, not {len(lengths)}", tree.place)
+    if math.prod(lengths) > datafiles.LARGEST:
+        raise MathlabError(f"an array of {math.prod(lengths)} entries is too large", tree.place)
+    return tuple(lengths)
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class InitText(Keys):
     """`{init: he, shape: [784, 128], seed: 0}`; see `initial.settings_of` for the settings and their defaults."""
 
     init: str = key(partial(choice, known=initial.INITS, what="init"))
-    shape: tuple[int, ...] = key(_shape)
+    shape: tuple[int, ...] = key(axes)
     seed: int = key(whole, 0)
     scale: float = key(number, 1.0)
     low: float | None = key(number, None)
@@ -68,16 +73,19 @@ def _initial(tree: Table) -> Value:
             raise MathlabError(f"{spec.init} needs its setting '{setting}'", tree.place)
     if settings.get("low", 0) > settings.get("high", 0):
         raise MathlabError(f"low ({settings['low']:g}) is above high ({settings['high']:g})", tree.place)
-    with np.errstate(over="ignore"):
+    current().draw(math.prod(spec.shape), tree.place)
+    with np.errstate(all="ignore"):
         drawn = initial.draw(spec.init, spec.shape, spec.seed, spec.scale, settings)
     if not np.isfinite(drawn).all():
         raise MathlabError("these initial values are not finite", tree.place)
-    return Value(drawn, tree.place)
+    recipe = Recipe(spec.init, spec.shape, spec.seed, spec.scale, settings)
+    return Value(drawn, tree.place, recipe=recipe)
 
 
-def _columns(tree: Tree) -> tuple[str, ...] | str:
+def column_names(tree: Tree) -> tuple[str, ...]:
+    """One column, or a list of them."""
     if not isinstance(tree, Row):
-        return text(tree)
+        return (text(tree),)
     if not tree:
         raise MathlabError("no column is named", tree.place)
     return tuple(gather(text, tree))
@@ -85,15 +93,21 @@ def _columns(tree: Tree) -> tuple[str, ...] | str:
 
 @dataclass(frozen=True)
 class DataText(Keys):
-    """`{file: digits.csv, columns: [...]}`; see `datafiles`."""
+    """`{file: digits.csv, columns: pixel0..pixel783, divide_by: 255}`; see `datafiles`."""
 
     file: str = key(text)
     array: str | None = key(text, None)
-    columns: tuple[str, ...] | str | None = key(_columns, None)
+    columns: tuple[str, ...] | None = key(column_names, None)
+    but: tuple[str, ...] = key(column_names, ())
     header: bool = key(flag, True)
+    divide_by: float = key(positive, 1.0)
 
 
-KEYS_OF_FILES = {".csv": {"file", "columns", "header"}, ".npy": {"file"}, ".npz": {"file", "array"}}
+KEYS_OF_FILES = {
+    ".csv": {"file", "divide_by", "columns", "but", "header"},
+    ".npy": {"file", "divide_by"},
+    ".npz": {"file", "divide_by", "array"},
+}
 
 
 def _data(tree: Table) -> Value:
@@ -104,11 +118,12 @@ def _data(tree: Table) -> Value:
     for unused in tree.keys() - KEYS_OF_FILES[suffix]:
         raise MathlabError(f"'{unused}' has no meaning for a {suffix} file", tree.key(unused).place)
     try:
-        path = datafiles.beside(Path(tree.place.file).parent, spec.file)
+        path = datafiles.beside(current().folder, spec.file, current().allowed.files)
         if suffix == ".csv":
-            entries, integral = datafiles.read_csv(path, spec.columns, spec.header)
+            entries = datafiles.read_csv(path, spec.columns, spec.but, spec.header)
         else:
-            entries, integral = datafiles.read_numpy(path, spec.array)
+            entries = datafiles.read_numpy(path, spec.array)
     except datafiles.DataError as error:
         raise MathlabError(str(error), tree["file"].place) from None
-    return Value(entries, tree.place, integral)
+    integral = spec.divide_by == 1 and entries.dtype.kind in "iu"
+    return Value(entries, tree.place, integral, spec.divide_by, from_file=True)

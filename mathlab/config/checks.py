@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from mathlab.config.schema import CaseText, Figures, Formula, Formulas, TrainText
+from mathlab.config.schema import CaseText, Derivation, Figures, Formula, SweepText, TrainText
 from mathlab.config.values import choice, gather, number
 from mathlab.config.yamltext import Scalar
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
@@ -36,9 +36,7 @@ def check(case: CaseText, place: Place, train_place: Place, unreadable: Collecti
     gradients = {f"d{key}" for key in defined}
     readable = {*defined, *gradients, *unreadable}
     witnesses = {f"{prefix}{key}" for prefix in ("central_", "complex_") for key in case.parameters}
-    yield from _derivation(case.derivation or {}, defined)
-    for quantity in case.derivation.values() if case.derivation else ():
-        yield from _unknown(quantity, readable)
+    yield from _derivation(case.derivation or {}, defined, readable)
     yield from _figures(case.expected, readable)
     if case.gradcheck:
         yield from _figures(case.gradcheck.expected, readable | witnesses)
@@ -46,6 +44,8 @@ def check(case: CaseText, place: Place, train_place: Place, unreadable: Collecti
         for figures in (case.train.after or {}).values():
             yield from _figures(figures, readable)
         yield from _training(case.train, case, train_place, unreadable)
+    if case.sweep:
+        yield from _sweep(case.sweep, case, place, readable, unreadable)
 
 
 def _definitions(kinds: Mapping[str, Mapping[Scalar, object]]) -> Iterator[Problem]:
@@ -116,14 +116,16 @@ def _way(start: str, goal: str, reads: Mapping[str, list[str]]) -> list[str]:
     return way[::-1]
 
 
-def _derivation(derivation: Formulas, defined: Collection[str]) -> Iterator[Problem]:
+def _derivation(derivation: Derivation, defined: Collection[str], readable: Collection[str]) -> Iterator[Problem]:
     gradients = [f"d{name}" for name in defined]
-    for key, formula in derivation.items():
+    for key, written in derivation.items():
         if key not in gradients:
             hint = did_you_mean(key, gradients)
             yield Problem(f"a derivation gives the gradient d<name> of a name, and '{key}' is none{hint}", key.place)
-        elif key in names(formula.expr):
-            yield Problem(f"the formula for '{key}' reads '{key}' itself", formula.place)
+        for formula in (one.formula for one in written):
+            yield from _unknown(formula, readable)
+            if key in gradients and key in names(formula.expr):
+                yield Problem(f"the formula for '{key}' reads '{key}' itself", formula.place)
 
 
 def _unknown(formula: Formula, known: Collection[str]) -> Iterator[Problem]:
@@ -139,6 +141,22 @@ def _figures(figures: Figures | None, known: Collection[str]) -> Iterator[Proble
         if not names(quantity.expr):
             yield Problem(f"'{quantity.text}' names nothing to compare with", quantity.place)
         yield from _unknown(quantity, known)
+
+
+def _sweep(
+    text: SweepText, case: CaseText, place: Place, readable: Collection[str], unreadable: Collection[str]
+) -> Iterator[Problem]:
+    from mathlab.config.sweeps import sweep  # only here: few configs have one
+
+    for quantity in text.report or ():
+        if not names(quantity.expr):
+            yield Problem(f"'{quantity.text}' names nothing to report", quantity.place)
+        yield from _unknown(quantity, readable)
+    if not unreadable:
+        try:
+            sweep(text, case, place)
+        except MathlabError as error:
+            yield from error.problems
 
 
 def _training(train: TrainText, case: CaseText, place: Place, unreadable: Collection[str]) -> Iterator[Problem]:

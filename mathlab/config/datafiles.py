@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,50 +15,91 @@ from mathlab.errors import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.lib.npyio import NpzFile
 
 LARGEST = 10**8  # entries of one array: 800 MB of float64
+PIECE = 500_000  # entries of a CSV file that are read at a time
+LARGEST_PACKED = 50_000_000  # bytes that any archive may unpack to; from there on
+MOST_PACKED = 100  # bytes for each of its own, which data does not come near and a bomb goes beyond
+
+Numbers = NDArray[np.floating | np.integer]
 
 
 class DataError(Exception):
     """A data file that cannot be used, in one sentence."""
 
 
-def beside(folder: Path, name: str) -> Path:
-    """The file `name` under `folder`. Raises DataError for one that is missing or lies elsewhere, links followed."""
-    if Path(name).is_absolute():
+def beside(folder: Path, name: str, allowed: Sequence[Path] = ()) -> Path:
+    """The file `name`, relative to the config's `folder`, under it or under one of the `allowed` folders.
+
+    Raises DataError for one that is missing or lies elsewhere, links followed.
+    """
+    if Path(name).is_absolute() and not allowed:
         raise DataError(f"a data file is named relative to the config, not as {name!r}")
     try:
         path = (folder / name).resolve()
-        inside = path.is_relative_to(folder.resolve())
-        there = path.is_file()
+        inside = any(path.is_relative_to(home.resolve()) for home in (folder, *allowed))
+        there = inside and path.is_file()
     except (OSError, ValueError, RuntimeError):  # a NUL character, a name too long, a circle of links
         raise DataError(f"{name!r} cannot be the name of a file") from None
     if not inside:
-        raise DataError(f"{name!r} lies outside the folder of the config")
+        raise DataError(f"{name!r} lies outside the folder of the config; --allow-files permits another one")
     if not there:
         raise DataError(f"the file {name!r} does not exist")
     return path
 
 
-def read_csv(path: Path, columns: Sequence[str] | str | None, header: bool) -> tuple[NDArray[np.float64], bool]:
-    """Columns of a CSV file, and whether all entries are whole numbers.
+def read_csv(path: Path, columns: Sequence[str] | None, but: Sequence[str], header: bool) -> Numbers:
+    """Columns of a CSV file, but for those in `but`; None means all of them.
 
-    One column gives shape (rows,), several give (rows, columns); None means all columns. Without a header columns are
-    named "0", "1", ... Raises DataError.
+    One column gives shape (rows,), several give (rows, columns), in the order in which they are named. A column goes by
+    its name, or by its position from 0; `first..last` are all from one to the other. The result has the narrowest type
+    that holds whole numbers, else float64; the file is read in pieces, so that little else is held. Raises DataError.
     """
-    frame = _frame(path, header)
-    wanted = [columns] if isinstance(columns, str) else list(frame.columns if columns is None else columns)
-    for column in wanted:
-        if column not in frame.columns:
-            raise DataError(f"{path.name} has no column {column!r}{did_you_mean(column, frame.columns)}")
-    if not len(frame):
+    whole: Numbers | None = None
+    for frame in _frames(path, header):
+        names = [str(name) for name in frame.columns]
+        wanted = chosen(names, columns, but, path.name)
+        part = _narrowed(_entries(frame.iloc[:, wanted], 0 if whole is None else len(whole), path.name))
+        whole = part if whole is None else _extended(whole, part)
+        if whole.size > LARGEST:
+            raise DataError(f"{path.name} holds more than {LARGEST} entries")
+    if whole is None or not len(whole):
         raise DataError(f"{path.name} has no rows")
-    entries = np.column_stack([_numbers(frame[column], f"column {column!r} of {path.name}") for column in wanted])
-    integral = all(frame[column].dtype.kind in "iu" for column in wanted)
-    return np.ascontiguousarray(entries[:, 0] if len(wanted) == 1 else entries), integral
+    return np.ascontiguousarray(whole[:, 0]) if whole.shape[1] == 1 else whole
 
 
-def _frame(path: Path, header: bool) -> pd.DataFrame:
+def chosen(names: Sequence[str], columns: Sequence[str] | None, but: Sequence[str], file: str) -> list[int]:
+    """The positions of the columns that are meant. Raises DataError for one that `file` does not have, or for none."""
+    every = range(len(names)) if columns is None else [at for word in columns for at in _positions(word, names, file)]
+    left_out = {at for word in but for at in _positions(word, names, file)}
+    found = [at for at in every if at not in left_out]
+    if not found:
+        raise DataError(f"no column of {file} is left")
+    return found
+
+
+def _positions(word: str, names: Sequence[str], file: str) -> Sequence[int]:
+    first, dots, last = word.partition("..")
+    if not dots or word in names:
+        return [_position(word, names, file)]
+    start = _position(first, names, file) if first else 0
+    stop = _position(last, names, file) if last else len(names) - 1
+    if start > stop:
+        raise DataError(f"in {file}, column {first!r} stands after {last!r}")
+    return range(start, stop + 1)
+
+
+def _position(word: str, names: Sequence[str], file: str) -> int:
+    if word in names:
+        return names.index(word)
+    if re.fullmatch("-?[0-9]{1,9}", word) and -len(names) <= int(word) < len(names):
+        return int(word) % len(names)
+    raise DataError(f"{file} has no column {word!r}{did_you_mean(word, names)}")
+
+
+def _frames(path: Path, header: bool) -> Iterator[pd.DataFrame]:
+    """The rows of a CSV file, some thousand entries at a time; a file without rows gives one empty frame."""
     import pandas as pd
 
     # from 3.1 on pandas reads floats exactly, and warns when it is asked to
@@ -66,23 +107,37 @@ def _frame(path: Path, header: bool) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(
+            with pd.read_csv(
                 path,
                 header=0 if header else None,
                 index_col=False,
                 float_precision=None if exact else "round_trip",
                 low_memory=False,
-            )
+                iterator=True,
+            ) as reader:
+                rows = 1
+                while True:
+                    frame = reader.get_chunk(rows)
+                    yield frame
+                    rows = max(1, PIECE // max(1, frame.shape[1]))
+    except StopIteration:
+        return
     except pd.errors.ParserWarning:  # pandas would cut them
         raise DataError(f"{path.name} has rows that are longer than its first") from None
     except (ValueError, OSError) as error:
         reason = (str(error).splitlines() or ["unreadable"])[0].rstrip(".")
         raise DataError(f"{path.name} is not a CSV file: {reason}") from None
-    frame.columns = pd.Index([str(column) for column in frame.columns])
-    return frame
 
 
-def _numbers(column: pd.Series[float], what: str) -> NDArray[np.float64]:
+def _entries(frame: pd.DataFrame, before: int, file: str) -> Numbers:
+    """The entries of a frame, of which `before` rows have gone before: integers if all are."""
+    if all(dtype.kind in "iu" for dtype in frame.dtypes):
+        return frame.to_numpy()
+    columns = (frame.iloc[:, at] for at in range(frame.shape[1]))
+    return np.column_stack([_numbers(column, before, f"column {str(column.name)!r} of {file}") for column in columns])
+
+
+def _numbers(column: pd.Series[float], before: int, what: str) -> NDArray[np.float64]:
     """The entries of one column. A column with one bad entry is read as texts, so the bad one has to be looked for."""
     import pandas as pd
 
@@ -92,31 +147,63 @@ def _numbers(column: pd.Series[float], what: str) -> NDArray[np.float64]:
         row = int(np.argmax(bad))
         entry = column.iloc[row]
         wrong = "empty or NaN" if pd.isna(entry) else f"{str(entry)!r}, which is not a finite number"
-        raise DataError(f"row {row + 1} in {what} is {wrong}")
+        raise DataError(f"row {before + row + 1} in {what} is {wrong}")
     return numbers
 
 
-def read_numpy(path: Path, array: str | None) -> tuple[NDArray[np.float64], bool]:
-    """The array of a .npy file, or the one named `array` of a .npz file, and whether its entries are whole numbers.
+def _narrowed(entries: Numbers) -> Numbers:
+    """Integers in the narrowest type that holds them: a pixel takes one byte, not eight."""
+    if entries.dtype.kind not in "iu" or not entries.size:
+        return entries
+    low, high = int(entries.min()), int(entries.max())
+    return entries.astype(np.min_scalar_type(high if low >= 0 else min(low, ~high)))
+
+
+def _extended(whole: Numbers, part: Numbers) -> Numbers:
+    """`whole` with the rows of `part` added; its memory grows in place, so that it is not held twice."""
+    wide = np.promote_types(whole.dtype, part.dtype)
+    if wide != whole.dtype:
+        whole = whole.astype(wide)
+    rows = len(whole)
+    whole.resize((rows + len(part), whole.shape[1]), refcheck=False)
+    whole[rows:] = part
+    return whole
+
+
+def read_numpy(path: Path, array: str | None) -> Numbers:
+    """The array of a .npy file, or the one named `array` of a .npz file, in its own type (floats: at most float64).
 
     Raises DataError. Pickled objects are refused.
     """
     try:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as archive:
-                entries = archive[_only(archive.files, array, path.name)]
+                entries = archive[_unpackable(archive, _only(archive.files, array, path.name))]
         else:
+            # mapped, so that a file that is too large is refused before it is read
             entries = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, KeyError, BadZipFile):
+    except DataError:
+        raise
+    except Exception:  # NumPy and zipfile stumble over a broken or hostile file in a dozen ways
         raise DataError(f"{path.name} is not a NumPy file of numbers") from None
     if not isinstance(entries, np.ndarray) or entries.dtype.kind not in "iuf":
         raise DataError(f"{path.name} does not hold an array of real numbers")
     if not 0 < entries.size <= LARGEST:
         raise DataError(f"{path.name} holds {entries.size} entries; 1 to {LARGEST} can be used")
-    values = np.array(entries, dtype=np.float64, order="C")
-    if not np.isfinite(values).all():
+    kept = entries.dtype.newbyteorder("=") if entries.dtype.itemsize <= 8 else np.dtype(np.float64)
+    values = np.array(entries, dtype=kept, order="C")
+    if not (np.isfinite(values.min()) and np.isfinite(values.max())):  # nan is both
         raise DataError(f"{path.name} holds a number that is not finite")
-    return values, entries.dtype.kind in "iu"
+    return values
+
+
+def _unpackable(archive: NpzFile, name: str) -> str:
+    """`name`, when the archive packs that array no tighter than data can be. Raises DataError for a bomb."""
+    assert archive.zip is not None  # as long as it is open
+    packed = next(info for info in archive.zip.infolist() if info.filename in (name, f"{name}.npy"))
+    if packed.file_size > max(LARGEST_PACKED, MOST_PACKED * packed.compress_size):
+        raise DataError(f"the array {name!r} would unpack to {packed.file_size} bytes, which is too large")
+    return name
 
 
 def _only(names: Sequence[str], wanted: str | None, file: str) -> str:

@@ -1,6 +1,7 @@
 """Mappings with known keys: a frozen dataclass whose fields say how each key is read.
 
-A reader takes a part of the tree and returns what it says, or raises MathlabError with every problem in it. (pydantic
+A reader takes a part of the tree and returns what it says, or raises MathlabError with every problem in it. Those made
+of other readers are records too, so that `jsonschema` can tell what they read without reading anything. (pydantic
 would do this too; importing it and making its first model takes as long as a whole run of an article's config does.)
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
-from typing import TypeVar, cast, overload
+from typing import Generic, TypeVar, cast, overload
 
 from mathlab.config.values import attempt
 from mathlab.config.yamltext import Scalar, Table, Tree, kind
@@ -75,45 +76,50 @@ def draft(record: type[KeysT], table: Table) -> tuple[KeysT, list[Problem]]:
     return record(**values), problems
 
 
-def parsed(record: type[KeysT]) -> Callable[[Tree], KeysT]:
+@dataclass(frozen=True)
+class parsed(Generic[KeysT]):
     """The reader of such a mapping, all or nothing."""
 
-    def read(tree: Tree) -> KeysT:
-        whole, problems = draft(record, mapping(tree))
+    record: type[KeysT]
+
+    def __call__(self, tree: Tree) -> KeysT:
+        whole, problems = draft(self.record, mapping(tree))
         if problems:
             raise MathlabError(problems)
         return whole
 
-    return read
 
-
-def entries(read_key: Callable[[Scalar], K], read_value: Callable[[Tree], T]) -> Callable[[Tree], dict[K, T]]:
+@dataclass(frozen=True)
+class entries(Generic[K, T]):
     """The reader of a mapping with free keys. What it raises (`Partly`) keeps the entries without a problem."""
 
-    def read(tree: Tree) -> dict[K, T]:
+    read_key: Callable[[Scalar], K]
+    read_value: Callable[[Tree], T]
+
+    def __call__(self, tree: Tree) -> dict[K, T]:
         rest: dict[K, T] = {}
         problems: list[Problem] = []
         table = mapping(tree)
         for name in table:
-            found = attempt(read_key, cast(Scalar, name), problems), attempt(read_value, table[name], problems)
-            if found[0] is not None and found[1] is not None:
-                rest[found[0]] = found[1]
+            key = attempt(self.read_key, cast(Scalar, name), problems)
+            value = attempt(self.read_value, table[name], problems)
+            if key is not None and value is not None:
+                rest[key] = value
         if problems:
             raise Partly(problems, rest)
         return rest
 
-    return read
 
-
-def filled(read: Callable[[Tree], dict[K, T]]) -> Callable[[Tree], dict[K, T]]:
+@dataclass(frozen=True)
+class filled(Generic[K, T]):
     """The same reader for a mapping that would say nothing if it were empty."""
 
-    def read_filled(tree: Tree) -> dict[K, T]:
+    read: Callable[[Tree], dict[K, T]]
+
+    def __call__(self, tree: Tree) -> dict[K, T]:
         if not mapping(tree):
             raise MathlabError("this mapping has no entries", tree.place)
-        return read(tree)
-
-    return read_filled
+        return self.read(tree)
 
 
 def mapping(tree: Tree) -> Table:

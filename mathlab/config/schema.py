@@ -70,6 +70,11 @@ def count(key: Scalar) -> Scalar:
     return key
 
 
+def untouched(tree: Tree) -> Tree:
+    """The part of the tree itself, to be read later."""
+    return tree
+
+
 def formula(tree: Tree) -> Formula:
     """An expression of the equation language."""
     return _formula(tree, _no_jacobian)
@@ -132,8 +137,25 @@ def _printing(tree: Tree) -> PrintingText:
     return printing
 
 
+@dataclass(frozen=True)
+class HandFormulaText(Keys):
+    """A gradient as an article derives it by hand, in one of the ways that it writes it."""
+
+    formula: Formula = key(quantity)
+    at: str = key(text, "")
+    erratum: str = key(text, "")
+
+
+def hand_formulas(tree: Tree) -> tuple[HandFormulaText, ...]:
+    """An expression, a mapping with `formula`, or a list of such mappings."""
+    if isinstance(tree, Row) and any(isinstance(item, Table) for item in tree):
+        return tuple(gather(parsed(HandFormulaText), tree))
+    return (parsed(HandFormulaText)(tree) if isinstance(tree, Table) else HandFormulaText(quantity(tree)),)
+
+
 Values: TypeAlias = dict[Scalar, Value]
 Formulas: TypeAlias = dict[Scalar, Formula]
+Derivation: TypeAlias = dict[Scalar, tuple[HandFormulaText, ...]]
 Figures: TypeAlias = dict[Formula, tuple[PrintingText, ...]]
 
 values = entries(name, value)
@@ -171,6 +193,25 @@ class TrainText(Keys):
     after: dict[Scalar, Figures] | None = key(filled(entries(count, figures)), None)
 
 
+def quantities(tree: Tree) -> tuple[Formula, ...]:
+    """One quantity, or a list of them."""
+    found = tuple(gather(quantity, tree if isinstance(tree, Row) else [tree]))
+    if not found:
+        raise MathlabError("an empty list reports nothing", tree.place)
+    return found
+
+
+@dataclass(frozen=True)
+class SweepText(Keys):
+    """What differs from run to run; `grid` and `over` are read when the case has inherited the rest."""
+
+    grid: Tree | None = key(untouched, None)
+    sample: int | None = key(partial(whole, least=1), None)
+    seed: int | None = key(whole, None)
+    over: Table | None = key(mapping, None)
+    report: tuple[Formula, ...] | None = key(quantities, None)
+
+
 @dataclass(frozen=True)
 class CaseText(Keys):
     """What a case may say, and the top level too; None where it says nothing."""
@@ -178,12 +219,16 @@ class CaseText(Keys):
     dtype: Dtype | None = key(partial(choice, known=DTYPES, what="dtype"), None)
     inputs: Values = section(values)
     parameters: Values = section(values)
+    layers: Tree | None = key(untouched, None)  # these three are read when the case has inherited the rest
+    loss: Tree | None = key(untouched, None)
+    batch: Tree | None = key(untouched, None)
     equations: Formulas = section(entries(name, formula))
     upstream: Value | None = key(value, None)
-    derivation: Formulas | None = key(filled(entries(name, quantity)), None)
+    derivation: Derivation | None = key(filled(entries(name, hand_formulas)), None)
     expected: Figures | None = key(figures, None)
     gradcheck: GradcheckText | None = key(parsed(GradcheckText), None)
     train: TrainText | None = key(parsed(TrainText), None)
+    sweep: SweepText | None = key(parsed(SweepText), None)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from yaml.reader import Reader
 from mathlab.errors import MathlabError, Place, Problem
 
 DEEPEST = 64  # levels of nesting; NumPy's own limit on axes, and far inside Python's recursion limit
-LARGEST = 1_000_000  # parts of the tree once every alias is expanded: an alias bomb stops here
+LARGEST = 100_000  # parts of the tree once every alias is expanded: an alias bomb stops here
 
 LOADER: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -156,6 +156,9 @@ class _Builder:
             return Scalar(event.value.strip(), self.block_start(place), True)
         if event.style:
             return Scalar(event.value, place.shifted(1), True)
+        end = event.end_mark
+        if event.anchor is not None and end and end.line + 1 == place.line:  # the event begins with the anchor
+            place = Place(self.file, place.line, end.column + 1 - len(event.value))
         return Scalar(event.value, place)
 
     def block_start(self, place: Place) -> Place:

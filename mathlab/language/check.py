@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+import operator
+from collections.abc import Callable, Iterable, Mapping
 
-from mathlab.errors import ExpressionError, did_you_mean
+from mathlab.errors import ExpressionError, ShapeMismatch, did_you_mean
 from mathlab.language.ops import OPS, Op, Site
-from mathlab.language.shapes import LARGEST, Kind, ShapeError, Type, show
-from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, parse, unparse
+from mathlab.language.shapes import LARGEST, MOST_AXES, Kind, ShapeError, Type, show
+from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, parse, shortened, unparse
 
 CLASS_INDEX = "an index must be a whole number"
 
@@ -87,6 +89,42 @@ def _constant(value: Static, call: Call, name: str) -> Static:
             return value
 
 
+ARITHMETIC: Mapping[str, Callable[..., float]] = {
+    "neg": operator.neg,
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "div": operator.truediv,
+    "pow": operator.pow,
+}
+
+
+def _constant_value(expr: Expr) -> float | None:
+    """The value of arithmetic on written numbers alone; None for anything else.
+
+    Python computes such a part when the program runs, exactly and at any length: 9**9**9**9 would never end. So it must
+    be seen to be a float first. Raises ExpressionError where it is none.
+    """
+    if isinstance(expr, Num):
+        return float(expr.value)
+    if not isinstance(expr, Call) or expr.op not in ARITHMETIC:
+        return None
+    values = [_constant_value(arg) for arg in expr.args]
+    if None in values:
+        return None
+    try:
+        value = ARITHMETIC[expr.op](*values)
+    except ZeroDivisionError:
+        raise ExpressionError(f"'{shortened(unparse(expr))}' divides by zero", expr.position) from None
+    except OverflowError:
+        value = math.inf
+    if isinstance(value, complex):
+        raise ExpressionError(f"'{shortened(unparse(expr))}' is not a real number", expr.position)
+    if not math.isfinite(value):
+        raise ExpressionError(f"'{shortened(unparse(expr))}' is too large for float64", expr.position)
+    return value
+
+
 class Types:
     """The types of expressions over given names.
 
@@ -104,9 +142,11 @@ class Types:
         """The type of `expr`. Raises ExpressionError, at the smallest part that does not fit."""
         if isinstance(expr, Name):
             return self._name(expr)
+        if not isinstance(expr, Call):
+            return Type((), _kind(expr))  # not remembered: 1 and 1.0 are equal keys of different kinds
         known = self._known.get(expr)
         if known is None:
-            known = self._known[expr] = self._call(expr) if isinstance(expr, Call) else Type((), _kind(expr))
+            known = self._known[expr] = self._call(expr)
         return known
 
     def site(self, call: Call) -> Site:
@@ -120,6 +160,7 @@ class Types:
 
     def _call(self, call: Call) -> Type:
         op = OPS[call.op]
+        _constant_value(call)
         types = [self.of(arg) for arg in call.args]
         for position, (arg, type_) in enumerate(zip(call.args, types, strict=True)):
             if op.accepts(position) == "i" or (
@@ -129,10 +170,12 @@ class Types:
         try:
             shape = op.shape(types, call)
             result = Type(shape, _common(types, op) if op.kind == "same" else op.kind)
+            if result.ndim > MOST_AXES:
+                raise ShapeError(f"the result would have {result.ndim} axes, more than {MOST_AXES},")
             if result.size > LARGEST:
                 raise ShapeError(f"the result would have shape {show(shape)}, more than {LARGEST:,} entries")
         except ShapeError as error:
-            raise ExpressionError(f"{error} in '{unparse(call)}'", call.position) from None
+            raise ShapeMismatch(f"{error} in '{unparse(call)}'", call.position) from None
         return result
 
     def _use_as_index(self, arg: Expr, type_: Type) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from mathlab.errors import ExpressionError
+from mathlab.errors import ExpressionError, MathlabError
 from mathlab.language.check import Types, resolve
 from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS, Rule, Site
@@ -46,7 +46,10 @@ def derive(equations: Sequence[Equation], types: Types, wanted: Collection[str])
     its gradient is the name `upstream`, which must be among the types. A wanted name that the end does not depend on
     gets zeros; one that reaches it only through an op without a derivative raises MathlabError at its equation.
     """
-    return _Derivation(equations, types, wanted).run()
+    try:
+        return _Derivation(equations, types, wanted).run()
+    except ExpressionError as error:  # in what was derived: two constants may have a product that is no float
+        raise MathlabError(f"a gradient cannot be written down: {error.message}", equations[-1].place) from None
 
 
 class _Derivation:
@@ -57,6 +60,8 @@ class _Derivation:
         self.builder = Builder(types)
         self.received: dict[str, list[Expr]] = {}
         self.out: list[Equation] = []
+        self.written: set[str] = set()
+        self.defined = {equation.name for equation in equations}
         self.taken = {*types.names, *(equation.name for equation in equations)}
         self.forward = {equation.expr: Name(equation.name) for equation in reversed(equations)}
         # how many equations have yet to hand something to a name, so that its sum is written as soon as it is whole
@@ -102,16 +107,15 @@ class _Derivation:
 
     def _settle(self, equation: Equation) -> None:
         """Write out the gradients of the constants and parameters that no earlier equation reads."""
-        defined = {other.name for other in self.equations}
         for name in names(equation.expr):
             self.pending[name] -= 1
-            if not self.pending[name] and name not in defined and name in self.wanted:
+            if not self.pending[name] and name not in self.defined and name in self.wanted:
                 self._total(name)
 
     def _total(self, name: str) -> Expr | None:
         """The gradient of `name` as an expression for its readers: the name of its equation, or what it simply is."""
         gradient = f"d{name}"
-        if any(equation.name == gradient for equation in self.out):
+        if gradient in self.written:
             return Name(gradient)
         type_ = self.types.names[name]
         parts = self.received.get(name)
@@ -146,6 +150,7 @@ class _Derivation:
         expr = self._with_names(expr)
         self.types.names[name] = Type(self.types.of(expr).shape)
         self.out.append(Equation(name, expr, unparse(expr)))
+        self.written.add(name)
 
     def _with_names(self, expr: Expr) -> Expr:
         """The expression with whatever a forward equation has already computed called by its name."""

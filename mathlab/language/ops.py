@@ -17,7 +17,7 @@ from typing import Literal
 
 from mathlab.language import shapes
 from mathlab.language.shapes import Kind, Shape, Type
-from mathlab.language.syntax import Call, Static
+from mathlab.language.syntax import Call, NewAxis, Num, Slice, Static
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,10 @@ def _expanded(name: str, site: Site) -> str:
     return f"{name}[{', '.join('None' if i in axes else ':' for i in range(x.ndim))}]"
 
 
+def _is_constant(site: Site, position: int) -> bool:
+    return isinstance(site.call.args[position], Num)
+
+
 def _settings(site: Site, **more: Static) -> str:
     """The settings of a call as text, to be handed on to another one: `, axis=1`."""
     settings = {**dict(site.call.attrs), **more}
@@ -160,6 +164,9 @@ def _index(site: Site) -> str:
     if count == 1 and site.args[0].ndim == 1 and site.out.ndim == 0:
         # the gradient of picking one entry of a vector reads best as a one-hot vector
         return f"g * one_hot(i0, {site.args[0].size})"
+    items = site.call.args[1:]
+    if all(item in (NewAxis(), Slice(None, None, None)) for item in items):  # new axes are taken away again
+        return f"g[{', '.join('0' if item == NewAxis() else ':' for item in items)}]"
     return f"scatter(g, x[{', '.join(f'i{k}' for k in range(count))}])"
 
 
@@ -336,20 +343,21 @@ OPS: Mapping[str, Op] = {
     "erf": Op("erf(x)", ("g * 1.1283791670955126 * exp(-x**2)",), samples={"erf(x)": X3}),
     "normal_cdf": Op("normal_cdf(x)", ("g * normal_pdf(x)",), latex=r"\Phi({x})", samples={"normal_cdf(x)": X3}),
     "normal_pdf": Op("normal_pdf(x)", ("-g * x * y",), latex=r"\varphi({x})", samples={"normal_pdf(x)": X3}),
-    # piecewise: at a tie the derivative is the one that the articles choose
+    # piecewise: at a tie the derivative is the one that the articles choose, b's; but max(0, x) is ReLU too, so that a
+    # number that is written out takes the tie from either side
     "maximum": Op(
         "np.maximum(a, b)",
-        ("g * (a > b)", "g * (a <= b)"),
+        ("g * (a > b)", lambda site: f"g * (a {'<' if _is_constant(site, 0) else '<='} b)"),
         AB,
         latex=r"\max({a}, {b})",
-        samples={"maximum(a, b)": PAIR},
+        samples={"maximum(a, b)": PAIR, "maximum(0, x)": X23},
     ),
     "minimum": Op(
         "np.minimum(a, b)",
-        ("g * (a < b)", "g * (a >= b)"),
+        ("g * (a < b)", lambda site: f"g * (a {'>' if _is_constant(site, 0) else '>='} b)"),
         AB,
         latex=r"\min({a}, {b})",
-        samples={"minimum(a, b)": PAIR},
+        samples={"minimum(a, b)": PAIR, "minimum(0.5, x)": X23},
     ),
     "clip": Op(
         "np.clip(x, low, high)",
@@ -468,6 +476,8 @@ OPS: Mapping[str, Op] = {
     "ones": Op("np.ones(shape, dtype)", (None,), ("*shape",), shapes.filled, takes=("i",)),
     "zeros": Op("np.zeros(shape, dtype)", (None,), ("*shape",), shapes.filled, takes=("i",)),
     "arange": Op("np.arange(n)", (None,), ("n",), shapes.filled, takes=("i",), kind="i"),
+    # what Python computes from settings alone, in float64, before it meets the program's floats
+    "rounded": Op("dtype(x)", (None,), internal=True),
     # a quantity for figures only: computed by one backward pass for each entry of z
     "jacobian": Op("", (None, None), ("z", "x"), shapes.every_pair, internal=True),
     # the gradient of x[i]: g put back to where it was taken from

@@ -13,8 +13,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from types import CodeType
+from typing import Literal
 
 import numpy as np
 
@@ -32,6 +33,7 @@ RESERVED = {"np", "math", "dtype", "slice", "shake", FUNCTION, *KERNELS}
 CHEAP = frozenset({"T", "mT", "neg", "ones", "zeros", "ones_like", "zeros_like", "array"})
 
 Function = Callable[..., tuple[np.ndarray, ...]]
+Shaken = Literal["equations", "ops"]
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,15 @@ class Program:
     text: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    function: Function
     lines: Mapping[int, Equation]
     dtype: str
+
+    @cached_property
+    def function(self) -> Function:
+        """The compiled function, over the inputs in order."""
+        namespace: dict[str, object] = {"np": np, "dtype": getattr(np, self.dtype), **KERNELS}
+        exec(_code(self.text), namespace)
+        return namespace[FUNCTION]  # type: ignore[return-value]  # what exec has made
 
     def __call__(self, env: Mapping[str, object]) -> dict[str, np.ndarray]:
         """The outputs by name, from an environment that holds the inputs."""
@@ -70,26 +78,26 @@ class Program:
 
 
 def compile_program(
-    equations: Sequence[Equation], types: Types, outputs: Sequence[str], dtype: str, shaken: bool = False
+    equations: Sequence[Equation], types: Types, outputs: Sequence[str], dtype: str, shaken: Shaken | None = None
 ) -> Program:
     """The function that computes `outputs` from the names that the equations read but do not define.
 
-    With `shaken`, the function takes one more argument in front, `shake`, and passes the value of every equation that
-    rounds through it: so the noise of rounding can be made visible.
+    With `shaken`, the function takes one more argument in front, `shake`, and passes the value of every equation, or of
+    every op in one, through it where it rounds: so the noise of rounding can be made visible.
     """
     needed = _needed(equations, outputs)
-    writer = _Writer(needed, types)
-    body: list[ast.stmt] = []
-    origins: list[Equation] = []
+    writer = _Writer(needed, types, shaken == "ops")
+    text: list[str] = []
+    lines: dict[int, Equation] = {}
     for equation in needed:
         value = writer.lower(equation.expr, root=equation.name)
-        if isinstance(equation.expr, Num):
+        if isinstance(equation.expr, Num) or _is_made_float(equation, types):
             value = ast.Call(ast.Name("dtype"), [value], [])  # a node is never one of Python's own numbers
-        if shaken and types.of(equation.expr).kind == "f" and _rounds(equation.expr):
-            value = ast.Call(ast.Name("shake"), [value], [])
-        lines = [*writer.take_temporaries(), _assign(_python_name(equation.name), value)]
-        body += lines
-        origins += [equation] * len(lines)
+        if shaken == "equations" and _rounds(equation.expr, types):
+            value = _shake(value)
+        for name, part in (*writer.take_temporaries(), (python_name(equation.name), value)):
+            text.append(f"    {name} = {ast.unparse(part)}")
+            lines[len(text) + 1] = equation  # the first line is the function's head
     defined = {equation.name for equation in needed}
     inputs = tuple(
         dict.fromkeys(
@@ -98,24 +106,28 @@ def compile_program(
             if name not in defined
         )
     )
-    arguments = [*(["shake"] if shaken else []), *map(_python_name, inputs)]
-    text = [f"def {FUNCTION}({', '.join(arguments)}):"]
-    lines_of: dict[int, Equation] = {}
-    for statement, equation in zip(body, origins, strict=True):
-        text.append("    " + ast.unparse(ast.fix_missing_locations(statement)))
-        lines_of[len(text)] = equation
-    text.append(f"    return ({''.join(f'{_python_name(name)}, ' for name in outputs)})".replace(", )", ",)"))
-    source = "\n".join(text) + "\n"
-    namespace: dict[str, object] = {"np": np, "dtype": getattr(np, dtype), **KERNELS}
-    exec(_code(source), namespace)
-    return Program(source, inputs, tuple(outputs), namespace[FUNCTION], lines_of, dtype)  # type: ignore[arg-type]  # exec
+    arguments = [*(["shake"] if shaken else []), *map(python_name, inputs)]
+    head = f"def {FUNCTION}({', '.join(arguments)}):"
+    results = ", ".join(map(python_name, outputs)) + "," * (len(outputs) == 1)
+    source = "\n".join([head, *text, f"    return ({results})", ""])
+    return Program(source, inputs, tuple(outputs), lines, dtype)
 
 
-def _rounds(expr: Expr) -> bool:
-    return isinstance(expr, Call) and expr.op not in EXACT
+def _is_made_float(equation: Equation, types: Types) -> bool:
+    """Whether a gradient is nothing but a mask, as that of sum(relu(x)) is."""
+    name = types.names.get(equation.name)
+    return name is not None and name.kind == "f" and types.of(equation.expr).kind != "f"
 
 
-@cache
+def _rounds(expr: Expr, types: Types) -> bool:
+    return isinstance(expr, Call) and expr.op not in EXACT and types.of(expr).kind == "f"
+
+
+def _shake(value: ast.expr) -> ast.expr:
+    return ast.Call(ast.Name("shake"), [value], [])
+
+
+@lru_cache(256)
 def _code(source: str) -> CodeType:
     return compile(source, FILE, "exec")
 
@@ -131,26 +143,23 @@ def _needed(equations: Sequence[Equation], outputs: Sequence[str]) -> list[Equat
     return kept[::-1]
 
 
-def _python_name(name: str) -> str:
+def python_name(name: str) -> str:
     """A name that cannot hide NumPy or a kernel inside the program."""
-    return f"{name}_" if name in RESERVED else name
-
-
-def _assign(name: str, value: ast.expr) -> ast.stmt:
-    return ast.Assign([ast.Name(name, ast.Store())], value)
+    return f"{name}_" if name.rstrip("_") in RESERVED else name  # np is np_, and np_ then np__
 
 
 class _Writer:
     """Lowers expressions to Python, one equation after the other, remembering what is already computed."""
 
-    def __init__(self, equations: Sequence[Equation], types: Types) -> None:
+    def __init__(self, equations: Sequence[Equation], types: Types, shaken: bool) -> None:
         self.types = types
+        self.shaken = shaken
         self.shared = _shared(equations)
         self.computed: dict[Expr, str] = {}
-        self.temporaries: list[ast.stmt] = []
+        self.temporaries: list[tuple[str, ast.expr]] = []
         self.count = 0
 
-    def take_temporaries(self) -> list[ast.stmt]:
+    def take_temporaries(self) -> list[tuple[str, ast.expr]]:
         """The lines that have to stand before the one just lowered."""
         lines, self.temporaries = self.temporaries, []
         return lines
@@ -160,12 +169,14 @@ class _Writer:
         if isinstance(expr, Call) and expr in self.computed:
             return ast.Name(self.computed[expr])
         if isinstance(expr, Name):
-            return ast.Name(_python_name(expr.id))
+            return ast.Name(python_name(expr.id))
         if not isinstance(expr, Call):
             return to_python(expr)
         value = self._call(expr)
+        if self.shaken and _rounds(expr, self.types):
+            value = _shake(value)
         if root:
-            self.computed.setdefault(expr, _python_name(root))
+            self.computed.setdefault(expr, python_name(root))
         elif expr in self.shared:
             return self._temporary(value, expr)
         return value
@@ -173,7 +184,7 @@ class _Writer:
     def _temporary(self, value: ast.expr, expr: Expr | None = None) -> ast.expr:
         self.count += 1
         name = f"_{self.count}"
-        self.temporaries.append(_assign(name, value))
+        self.temporaries.append((name, value))
         if expr is not None:
             self.computed[expr] = name
         return ast.Name(name)
@@ -221,7 +232,7 @@ class _Writer:
             if accepted and op.kind == "same" and op.variadic and call.op in ("array", "concat"):
                 accepted = type_.kind == result.kind and not (plain and result.kind == "f")
                 plain = False
-            if plain and isinstance(arg, Num) and op.accepts(position) == "f" and weak and not any(floats):
+            if plain and isinstance(arg, Num) and "f" in op.accepts(position) and weak and not any(floats):
                 accepted = plain = False
             lowered.append(value if accepted or plain else ast.Call(ast.Name("dtype"), [value], []))
         return lowered
@@ -248,6 +259,7 @@ def _template(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body if text else ast.Constant(None)
 
 
+@cache
 def _mentions(template: ast.expr, name: str) -> int:
     return sum(isinstance(node, ast.Name) and node.id == name for node in ast.walk(template))
 

@@ -18,6 +18,7 @@ from mathlab.language.syntax import Call, Expr, NewAxis, Num, Slice
 
 Shape = tuple[int, ...]
 Kind = Literal["f", "i", "b"]  # floats, integers that serve as indices, masks
+MOST_AXES = 32  # of an array; half of what NumPy has, so that intermediate results fit too
 LARGEST = 200_000_000  # entries; anything larger is a mistake, or meant to hurt
 
 

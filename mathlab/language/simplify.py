@@ -5,7 +5,7 @@ Every rewriting here keeps the value and the shape exactly; a test draws random 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -13,7 +13,7 @@ from math import gcd
 
 from mathlab.language.check import Types
 from mathlab.language.shapes import Shape, Type
-from mathlab.language.syntax import Call, Expr, Name, Num, Static, walk
+from mathlab.language.syntax import Call, Expr, Name, Num, Slice, Static, walk
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,15 @@ def _led(top: Fraction, core: Expr) -> Expr:
     return Call("neg", (core,)) if top == -1 else Call("mul", (as_number(top), core))
 
 
+def _drops_kept_axes(total: Call, items: Sequence[Expr]) -> bool:
+    """Whether `total[items]` takes away the axes, and only those, that a sum has kept with length 1."""
+    axis = total.attr("axis")
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    taken = tuple(at for at, item in enumerate(items) if item == Num(0))
+    whole = all(item in (Num(0), Slice(None, None, None)) for item in items)
+    return bool(total.attr("keepdims")) and taken == axes and whole
+
+
 class Builder:
     """Makes simplified expressions; it needs the types because a factor of ones may carry a shape."""
 
@@ -154,10 +163,16 @@ class Builder:
                 return inner
             case Call("T", (inner,)) if len(self.shape(inner)) < 2:
                 return inner
+            case Call("T", (Call("matmul", (left, right)),)) if len(self.shape(left)) == len(self.shape(right)) == 2:
+                return self.call("matmul", (self.call("T", (right,)), self.call("T", (left,))))
+            case Call("T", (Call("outer", (left, right)),)):
+                return Call("outer", (right, left))
             case Call("outer" | "matmul", (left, right)):
                 (f1, core1), (f2, core2) = split(left), split(right)
                 bare = isinstance(core1, Num) or isinstance(core2, Num)
                 return call if bare else join(f1 * f2, Call(call.op, (core1, core2)))
+            case Call("index", (Call("sum", (inner,)) as total, *items)) if _drops_kept_axes(total, items):
+                return self.call("sum", (inner,), (("axis", total.attr("axis")),))
             case Call("index", (inner, *_)):
                 factor, core = split(inner)
                 if is_ones(core):

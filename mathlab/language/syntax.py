@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import unicodedata
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -59,6 +60,18 @@ class Call:
     args: tuple[Expr, ...]
     attrs: tuple[tuple[str, Static], ...] = ()
     position: int = field(default=0, compare=False)
+    _hash: int = field(default=0, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # taken once: the tables of what is typed and computed already would hash a deep tree at each of its levels
+        object.__setattr__(self, "_hash", hash((self.op, self.args, self.attrs)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """The call as another process gets it, where texts have other hashes."""
+        return Call, (self.op, self.args, self.attrs, self.position)
 
     def attr(self, name: str) -> Static:
         """The setting `name`; None when it is not given."""
@@ -102,7 +115,9 @@ def parse(text: str) -> Expr:
     if "#" in source:
         raise ExpressionError("'#' is not part of the equation language", lead + source.index("#"))
     try:
-        tree = ast.parse(source, mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Python only frowns at ('1if') is judged here all the same
+            tree = ast.parse(source, mode="eval").body
     except SyntaxError as error:
         offset = min(max((error.offset or 1) - 1, 0), len(source) - 1)
         raise ExpressionError(f"not an expression: {_blame(source, offset, error.msg)}", lead + offset) from None
@@ -116,7 +131,7 @@ def parse(text: str) -> Expr:
         # ast counts in UTF-8 bytes; a user counts characters
         return lead + len(encoded[: node.col_offset].decode(errors="ignore"))
 
-    return _Reader(offset_of).read(tree, 0)
+    return _Reader(source, offset_of).read(tree, 0)
 
 
 def _blame(source: str, offset: int, message: str | None) -> str:
@@ -127,7 +142,8 @@ def _blame(source: str, offset: int, message: str | None) -> str:
 
 
 class _Reader:
-    def __init__(self, offset_of: Callable[[ast.expr], int]) -> None:
+    def __init__(self, source: str, offset_of: Callable[[ast.expr], int]) -> None:
+        self.source = source
         self.offset_of = offset_of
 
     def read(self, node: ast.expr, depth: int) -> Expr:
@@ -141,7 +157,7 @@ class _Reader:
             case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
                 return _number(value, at)
             case ast.Constant():
-                raise ExpressionError(f"{ast.unparse(node)} is not a number", at)
+                raise ExpressionError(f"{self.shown(node)} is not a number", at)
             case ast.Name(id=name):
                 return Name(name, at)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -176,7 +192,12 @@ class _Reader:
             case ast.Call(func=ast.Name(id=op), args=args, keywords=keywords):
                 return self.call(op, args, keywords, at, deeper)
             case _:
-                raise ExpressionError(f"'{_shorten(ast.unparse(node))}' is not in the equation language", at)
+                raise ExpressionError(f"'{self.shown(node)}' is not in the equation language", at)
+
+    def shown(self, node: ast.expr) -> str:
+        """The part of the text that a node was read from; Python's own way back to text would recurse into it."""
+        text = ast.get_source_segment(self.source, node) or ""
+        return shortened(text)
 
     def call(self, op: str, args: list[ast.expr], keywords: list[ast.keyword], at: int, deeper: int) -> Expr:
         attrs: dict[str, Static] = {}
@@ -227,7 +248,8 @@ def _number(value: int | float, at: int) -> Num:
     return Num(value, at)
 
 
-def _shorten(text: str) -> str:
+def shortened(text: str) -> str:
+    """As much of an expression's text as a sentence has room for."""
     return text if len(text) <= 40 else text[:37] + "..."
 
 

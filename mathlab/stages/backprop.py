@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
-from mathlab.experiment import Array, Case
-from mathlab.language.equation import Equation
+from mathlab.errors import ExpressionError, ShapeMismatch
+from mathlab.experiment import Array, Case, HandFormula
+from mathlab.language.check import Types
 from mathlab.language.latex import latex_equation
 from mathlab.language.syntax import names
 from mathlab.printed import judge
@@ -19,15 +21,27 @@ POINTS = 3  # random points at which a formula must hold too, so that a coincide
 AGREEMENT = {"float64": 1e-9, "float32": 1e-4}  # relative to the largest entry of the gradient
 
 
-def run(case: Case) -> BackpropResult:
-    """Forward and backward of one case. Raises MathlabError for equations, figures or formulas that do not fit."""
+def run(case: Case, witnesses: Sequence[str] | None = None) -> BackpropResult:
+    """Forward and backward of one case, with what the `witnesses` say of its gradients (None: the default ones).
+
+    Raises MathlabError for equations, figures or formulas that do not fit, and for a witness that cannot be had.
+    """
+    from mathlab.stages import witness
+
     prepared = prepare(case)
     values = prepared.run()
     quantities = evaluate(case.expected, prepared, values)
     figures = tuple(
         judge(figure, value, stage="backprop") for figure, value in zip(case.expected, quantities, strict=True)
     )
-    return BackpropResult(node_results(prepared, values), figures, check_formulas(prepared, values))
+    formulas = check_formulas(prepared, values)
+    return BackpropResult(
+        nodes=node_results(prepared, values),
+        figures=figures,
+        formulas=formulas,
+        witnesses=witness.run(prepared, values, witnesses),
+        first_nonfinite=prepared.first_nonfinite(values),
+    )
 
 
 def node_results(prepared: Prepared, values: Env) -> tuple[NodeResult, ...]:
@@ -68,7 +82,7 @@ def node_results(prepared: Prepared, values: Env) -> tuple[NodeResult, ...]:
 def _note(prepared: Prepared, name: str) -> str:
     """Why a node has no gradient of its own."""
     for written, run in zip(prepared.case.equations, prepared.equations, strict=True):
-        if name in names(written.expr) and name not in names(run.expr):
+        if written.expr != run.expr and name in names(written.expr) and name not in names(run.expr):
             return f"taken together with the logarithm in {written.name}, in the stable form"
     return f"no gradient flows through it to {prepared.end}"
 
@@ -82,29 +96,51 @@ def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]
     case = prepared.case
     if not case.derivation:
         return ()
-    points = [dict(values), *_random_points(prepared)]
-    at_points = [evaluate(case.derivation, prepared, point) for point in points]
-    noise = _noise(prepared, [formula.name for formula in case.derivation])
+    misfits = {formula: message for formula in case.derivation if (message := _misfit(formula, prepared))}
+    fitting = [formula for formula in case.derivation if formula not in misfits]
+    points = [dict(values), *random_points(prepared)]
+    at_points = [dict(zip(fitting, evaluate(fitting, prepared, point), strict=True)) for point in points]
+    noise = rounding_noise(prepared, [formula.name for formula in fitting])
     derived = {equation.name: equation.text for equation in prepared.backward.equations}
     results = []
-    for position, formula in enumerate(case.derivation):
+    for formula in case.derivation:
+        text = derived.get(formula.name, "1")
+        if formula in misfits:
+            results.append(_no_comparison(formula, text, misfits[formula]))
+            continue
         pairs = [
-            (np.asarray(by_hand[position], np.float64), np.asarray(point[formula.name], np.float64))
+            (np.asarray(by_hand[formula], np.float64), np.asarray(point[formula.name], np.float64))
             for by_hand, point in zip(at_points, points, strict=True)
         ]
-        results.append(
-            _compare_formula(formula, pairs, derived.get(formula.name, "1"), case.dtype, noise[formula.name])
-        )
+        results.append(_compare_formula(formula, pairs, text, case.dtype, noise[formula.name]))
     return tuple(results)
 
 
+def _misfit(formula: HandFormula, prepared: Prepared) -> str:
+    """Why the formula's parts do not fit together (a transpose is missing, say); empty where they do."""
+    try:
+        Types(prepared.types.names, prepared.types.integral).of(formula.expr)
+    except ShapeMismatch as error:
+        return error.message
+    except ExpressionError:
+        pass  # not a wrong derivation but bad input, which evaluating it reports
+    return ""
+
+
+def _no_comparison(formula: HandFormula, derived: str, message: str) -> FormulaResult:
+    """The result for a formula without an array of the gradient's shape: wrong, by no measurable amount."""
+    passed = bool(formula.erratum)
+    about = (message, formula.place, formula.at, formula.erratum)
+    return FormulaResult(formula.name, formula.text, derived, np.inf, 0.0, passed, *about)
+
+
 def _compare_formula(
-    formula: Equation, pairs: Sequence[tuple[Array, Array]], derived: str, dtype: str, noise: float
+    formula: HandFormula, pairs: Sequence[tuple[Array, Array]], derived: str, dtype: str, noise: float
 ) -> FormulaResult:
     by_hand, gradient = pairs[0]
     if by_hand.shape != gradient.shape:
         message = f"has shape {by_hand.shape}, but the gradient has shape {gradient.shape}"
-        return FormulaResult(formula.name, formula.text, derived, np.inf, 0.0, False, message, formula.place)
+        return _no_comparison(formula, derived, message)
     scale = max(float(np.max(np.abs(gradient), initial=0.0)), float(np.max(np.abs(by_hand), initial=0.0)))
     errors, allowed = [], []
     for mine, true in pairs:
@@ -114,12 +150,13 @@ def _compare_formula(
     bad = [k for k, (error, limit) in enumerate(zip(errors, allowed, strict=True)) if not error <= limit]
     worst = bad[0] if bad else int(np.argmax(errors))
     message = "agrees at the article's point, but not where the parameters are others" if bad and bad[0] > 0 else ""
-    return FormulaResult(
-        formula.name, formula.text, derived, errors[worst], allowed[worst], not bad, message, formula.place
-    )
+    # what is not finite is wrong, but confirms nothing about the article
+    passed = bool(bad) and math.isfinite(errors[worst]) if formula.erratum else not bad
+    about = (message, formula.place, formula.at, formula.erratum)
+    return FormulaResult(formula.name, formula.text, derived, errors[worst], allowed[worst], passed, *about)
 
 
-def _random_points(prepared: Prepared) -> list[dict[str, Array]]:
+def random_points(prepared: Prepared) -> list[dict[str, Array]]:
     """All values at a few perturbed parameters; points where something is not finite are left out."""
     rng = np.random.default_rng(0)
     moved = list(prepared.case.parameters) or [
@@ -139,7 +176,7 @@ def _random_points(prepared: Prepared) -> list[dict[str, Array]]:
     return points
 
 
-def _noise(prepared: Prepared, gradients: list[str]) -> dict[str, float]:
+def rounding_noise(prepared: Prepared, gradients: list[str]) -> dict[str, float]:
     """How far the gradients move when every value is shaken in its last place."""
     rng = np.random.default_rng(0)
     runs = [prepared.shaken(rng) for _ in range(4)]

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Literal
+import itertools
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.experiment import Array, Case, GradcheckSettings, Value
+from mathlab.language.cost import ENTRY, Cost, seconds_of
+from mathlab.language.functions import FUNCTIONS
+from mathlab.language.syntax import Call, Name, walk
 from mathlab.printed import judge
-from mathlab.results import EntryCheck, GradcheckResult
+from mathlab.results import EntryChecks, GradcheckResult
+from mathlab.stages import limits
 from mathlab.stages.prepare import Prepared, evaluate, prepare
 from mathlab.witnesses import SMALLEST_SLOPE, central_difference, complex_step_noise, one_sided
+from mathlab.witnesses.arrays import numbers
+from mathlab.witnesses.graph import seen_from
+from mathlab.witnesses.stacked import STACKED, Stacker, ends
 
 Floats = NDArray[np.float64]
 
@@ -33,25 +40,45 @@ def run(case: Case) -> GradcheckResult:
     settings = case.gradcheck or GradcheckSettings()
     prepared = prepare(case)
     # The witnesses work in float64 whatever the case's dtype is, at the numbers that the case really has.
-    exact = prepared if case.dtype == "float64" else prepare(_widened(case))
+    exact = prepared if case.dtype == "float64" else prepare(widened(case))
+    entries_checked = sum(np.size(prepared.env[name]) for name in checked(prepared))
+    limits.check(
+        case, "the gradient check", _cost_of_entry(prepared), entries_checked, 2 * RUNS, case.place, each=2_000
+    )
     values = prepared.run()
     noise = rounding_noise(prepared, exact, values)
-    entries: list[EntryCheck] = []
+    entries: list[EntryChecks] = []
     numeric: dict[str, Array] = {}
     for name in checked(prepared):
         of_name = check_parameter(exact, name, _gradient(values, name), noise[name], settings)
-        entries += of_name
-        for witness, slopes in (
-            ("central", [entry.central for entry in of_name]),
-            ("complex", [entry.complex_step for entry in of_name]),
-        ):
+        entries.append(of_name)
+        for witness, slopes in (("central", of_name.central), ("complex", of_name.complex_step)):
             numeric[f"{witness}_{name}"] = np.array(slopes, dtype=np.float64).reshape(values[name].shape)
     quantities = evaluate(settings.expected, prepared, {**values, **numeric})
     figures = tuple(
         judge(figure, quantity, stage="gradcheck")
         for figure, quantity in zip(settings.expected, quantities, strict=True)
     )
-    return GradcheckResult(tuple(entries), figures)
+    return GradcheckResult(EntryChecks.joined(entries), figures)
+
+
+def _cost_of_entry(prepared: Prepared) -> Cost:
+    """What the witnesses do for one entry: a dozen forward passes, and a record at the end.
+
+    Where the ops allow it they are passes of many copies at once, which take half the time, and in which a product with
+    a parameter costs no more than its result.
+    """
+    once, types, parameters = prepared.cost, prepared.types, checked(prepared)
+    calls = [part for equation in prepared.equations for part in walk(equation.expr) if isinstance(part, Call)]
+    if not all(call.op in STACKED for call in calls):
+        return dataclasses.replace(once, seconds=12 * once.seconds + 1e-4)
+    seconds = 0.0
+    for call in calls:
+        by_parameter = call.op in ("matmul", "dot") and not set(parameters).isdisjoint(
+            arg.id for arg in call.args if isinstance(arg, Name)
+        )
+        seconds += ENTRY * types.of(call).size if by_parameter else seconds_of(call, types)
+    return dataclasses.replace(once, seconds=6 * seconds + 1e-5)
 
 
 def checked(prepared: Prepared) -> tuple[str, ...]:
@@ -63,7 +90,7 @@ def checked(prepared: Prepared) -> tuple[str, ...]:
 
 def check_parameter(
     exact: Prepared, name: str, derived: Floats, noise: Floats, settings: GradcheckSettings
-) -> tuple[EntryCheck, ...]:
+) -> EntryChecks:
     """The verdict on every entry of `derived`, the gradient of `name`, against the witnesses of `exact`.
 
     `noise` is how far rounding moves `derived`; all arrays have the shape of `name`. Entries that would fail or be
@@ -71,9 +98,11 @@ def check_parameter(
     whose terms cancel to 0 differs from it by what rounding leaves of them.
     """
     left, right = one_sided(exact.equations, exact.env, name, exact.upstream)
-    central, resolution = central_difference(lambda env: _end(exact, env), exact.env, name, settings.step)
+    central, resolution = central_difference(
+        lambda env: end_value(exact, env), exact.env, name, settings.step, lambda points: _ends(exact, name, points)
+    )
     entries = check_entries(name, derived, left, right, central, resolution, noise, settings.rtol)
-    doubtful = np.array([not entry.passed or entry.verdict == "kink" for entry in entries], dtype=np.bool_)
+    doubtful = ~np.array(entries.passed) | (np.array(entries.verdict) == "kink")
     if not doubtful.any():
         return entries
     step_noise = complex_step_noise(
@@ -92,7 +121,7 @@ def check_entries(
     noise: Floats,
     rtol: float,
     step_noise: Floats | None = None,
-) -> tuple[EntryCheck, ...]:
+) -> EntryChecks:
     """The verdict on every entry of the gradient of `name`, in C order. All arrays have the shape of `name`.
 
     `complex_left` and `complex_right` are the one-sided slopes of the complex step, the same but at a kink; `noise` is
@@ -107,86 +136,71 @@ def check_entries(
 
     Where the complex step is not finite, the central difference stands in for it, with its own resolution added to r.
     """
-    return tuple(
-        _check_entry(
-            name,
-            index,
-            float(derived[index]),
-            (float(complex_left[index]), float(complex_right[index])),
-            float(central[index]),
-            float(central_resolution[index]),
-            MARGIN * float(noise[index]) + SMALLEST_SLOPE,
-            0.0 if step_noise is None else MARGIN * float(step_noise[index]),
-            rtol,
+    shape, size = derived.shape, derived.size
+    d, left, right, center = (array.ravel() for array in (derived, complex_left, complex_right, central))
+    noise_of_step = np.zeros(size) if step_noise is None else MARGIN * step_noise.ravel()
+    with np.errstate(all="ignore"):
+        resolution = MARGIN * noise.ravel() + SMALLEST_SLOPE + noise_of_step
+        low, high = _smaller(left, right), _larger(left, right)
+        steepest = _larger(np.abs(low), np.abs(high))
+        kink = high - low > rtol * steepest + noise_of_step
+        # at a kink: the slope nearest to the derived one, or itself when it lies between them
+        reference = np.where(kink, _smaller(high, _larger(low, d)), right)
+        stands_in = ~kink & ~(np.isfinite(left) & np.isfinite(right))
+        against = np.where(stands_in, center, reference)
+        resolution = np.where(stands_in, resolution + central_resolution.ravel(), resolution)
+        resolution = np.where(kink, _smaller(resolution, SMALLEST_FAULT / 2 * steepest), resolution)
+        error = np.abs(d - against)
+        largest = _larger(np.abs(d), np.abs(against))
+        finite = np.isfinite(d)
+        agrees = finite & ((error <= rtol * largest + resolution) | ~np.isfinite(against))
+        told = (resolution <= SMALLEST_FAULT / 2 * np.abs(against)) & np.isfinite(against)
+        verdicts = np.select(
+            [~finite, kink, ~agrees, (largest == 0) | told], ["refuted", "kink", "refuted", "confirmed"], "inconclusive"
         )
-        for index in np.ndindex(derived.shape)
+        relative = np.where(largest != 0, error / largest, 0.0)
+    return EntryChecks(
+        parameter=[name] * size,
+        indices=list(itertools.product(*map(range, shape))),
+        derived=d.tolist(),
+        complex_step=reference.tolist(),
+        central=center.tolist(),
+        resolution=resolution.tolist(),
+        absolute_error=error.tolist(),
+        relative_error=relative.tolist(),
+        verdict=verdicts.tolist(),
+        passed=agrees.tolist(),
     )
 
 
-def _check_entry(
-    name: str,
-    index: tuple[int, ...],
-    derived: float,
-    slopes: tuple[float, float],
-    central: float,
-    central_resolution: float,
-    resolution: float,
-    step_resolution: float,
-    rtol: float,
-) -> EntryCheck:
-    low, high = min(slopes), max(slopes)
-    resolution += step_resolution
-    kink = high - low > rtol * max(abs(low), abs(high)) + step_resolution
-    # at a kink: the slope nearest to the derived one, or itself when it lies between them
-    reference = against = min(high, max(low, derived)) if kink else slopes[1]
-    if kink:
-        resolution = min(resolution, SMALLEST_FAULT / 2 * max(abs(low), abs(high)))
-    elif not np.isfinite(slopes).all():
-        against = central
-        resolution += central_resolution
-    error = abs(derived - against)
-    largest = max(abs(derived), abs(against))
-    agrees = error <= rtol * largest + resolution or not np.isfinite(against)
-    verdict: Literal["confirmed", "refuted", "inconclusive", "kink"]
-    if not np.isfinite(derived):
-        verdict, agrees = "refuted", False
-    elif kink:
-        verdict = "kink"
-    elif not agrees:
-        verdict = "refuted"
-    elif error == largest == 0 or resolution <= SMALLEST_FAULT / 2 * abs(against) < np.inf:
-        verdict = "confirmed"
-    else:
-        verdict = "inconclusive"
-    return EntryCheck(
-        parameter=name,
-        index=index,
-        derived=derived,
-        complex_step=reference,
-        central=central,
-        resolution=resolution,
-        absolute_error=error,
-        relative_error=error / largest if largest else 0.0,
-        verdict=verdict,
-        passed=agrees,
-    )
+# of two numbers one of which is NaN, the first: so the NaN of a slope to the right does not hide the one to the left
 
 
-def rounding_noise(prepared: Prepared, exact: Prepared, values: Mapping[str, Array]) -> dict[str, Floats]:
-    """For every name that is checked, how far rounding moves the entries of its derived gradient.
+def _smaller(a: Floats, b: Floats) -> Floats:
+    return np.where(b < a, b, a)
+
+
+def _larger(a: Floats, b: Floats) -> Floats:
+    return np.where(b > a, b, a)
+
+
+def rounding_noise(
+    prepared: Prepared, exact: Prepared, values: Mapping[str, Array], names: Sequence[str] | None = None
+) -> dict[str, Floats]:
+    """How far rounding moves the entries of the derived gradients of `names`: those that are checked, unless given.
 
     It is the largest deviation among three kinds of rerun: with every value off by a unit in its last place as it is
     computed; with the parameters so (which decides the side of a kink where a sum cancels to 0 up to rounding); and,
     for a case in float32, in float64, where the deviation is the rounding itself.
     """
     rng = np.random.default_rng(0)
-    names = checked(prepared)
+    moved = checked(prepared)
     reruns: list[Mapping[str, Array]] = [prepared.shaken(rng) for _ in range(RUNS)]
-    reruns += [prepared.run({name: _nudged(prepared.env[name], rng) for name in names}) for _ in range(RUNS)]
+    reruns += [prepared.run({name: _nudged(prepared.env[name], rng) for name in moved}) for _ in range(RUNS)]
     reruns += [exact.run()] if exact is not prepared else []
     noise = {}
     with np.errstate(all="ignore"):
-        for name in names:
+        for name in moved if names is None else names:
             deviations = np.abs(np.stack([_gradient(rerun, name) for rerun in reruns]) - _gradient(values, name))
             # a maximum that is shaken equals no entry any more: such a rerun is nan, and says nothing of rounding
             told = ~np.isnan(deviations)
@@ -206,18 +220,25 @@ def _gradient(values: Mapping[str, Array], name: str) -> Floats:
     return np.asarray(values.get(f"d{name}", np.zeros(values[name].shape)), dtype=np.float64)
 
 
-def _end(prepared: Prepared, env: Mapping[str, Array]) -> float:
+def end_value(prepared: Prepared, env: Mapping[str, Array]) -> float:
     """The end of the graph, weighted by its upstream gradient."""
     end = np.asarray(prepared.forward(env)[prepared.end], dtype=np.float64)
     upstream = 1.0 if prepared.upstream is None else np.asarray(prepared.upstream, dtype=np.float64)
     return float(np.sum(upstream * end))
 
 
-def _widened(case: Case) -> Case:
+def _ends(prepared: Prepared, name: str, points: Floats) -> Floats | None:
+    """The same for many values of every entry of `name`, as `central_difference` asks for it."""
+    graph = seen_from(name, prepared.equations, prepared.env, prepared.upstream)
+    values = {name: numbers(value) for name, value in {**prepared.env, **prepared.forward(prepared.env)}.items()}
+    return ends(Stacker(FUNCTIONS, values), graph, np.arange(graph.start.size), numbers(points))
+
+
+def widened(case: Case) -> Case:
     """The case in float64, at the numbers that float32 makes of its inputs."""
 
     def rounded(value: Value) -> Value:
-        return dataclasses.replace(value, array=value.array.astype(np.float32).astype(np.float64))
+        return dataclasses.replace(value, array=value.bound("float32").astype(np.float64), divided_by=1.0)
 
     return dataclasses.replace(
         case,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,12 +12,15 @@ import numpy as np
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Case, Figure, Value
 from mathlab.language.check import Types
+from mathlab.language.cost import Cost, cost
 from mathlab.language.derive import UPSTREAM, Backward, derive
 from mathlab.language.equation import Equation
 from mathlab.language.program import Program, compile_program
 from mathlab.language.shapes import Type, show
 from mathlab.language.stable import stabilised
 from mathlab.language.syntax import Call, Expr, Name, names, replace, walk
+from mathlab.language.thrift import thrifty
+from mathlab.stages import limits
 
 Env = Mapping[str, Array]
 
@@ -46,11 +49,11 @@ class Prepared:
         """The gradient of an end that is not a scalar."""
         return self.env.get(UPSTREAM)
 
-    @property
+    @cached_property
     def nodes(self) -> tuple[str, ...]:
         return tuple(equation.name for equation in self.equations)
 
-    @property
+    @cached_property
     def gradients(self) -> tuple[str, ...]:
         return tuple(equation.name for equation in self.backward.equations)
 
@@ -58,6 +61,11 @@ class Prepared:
     def both(self) -> tuple[Equation, ...]:
         """The forward equations, then the backward ones."""
         return (*self.equations, *self.backward.equations)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """What one run of `program` takes; the inputs and parameters are part of what is held."""
+        return cost(self.both, self.types).holding(sum(array.nbytes for array in self.env.values()))
 
     @cached_property
     def program(self) -> Program:
@@ -70,16 +78,37 @@ class Prepared:
 
     @cached_property
     def shaken_program(self) -> Program:
-        return compile_program(self.both, self.types, (*self.nodes, *self.gradients), self.case.dtype, shaken=True)
+        """As `program`, with a `shake` for the value of every equation."""
+        return compile_program(self.both, self.types, (*self.nodes, *self.gradients), self.case.dtype, "equations")
+
+    @cached_property
+    def noisy_program(self) -> Program:
+        """As `program`, with a `shake` for the value of every op."""
+        return compile_program(self.both, self.types, (*self.nodes, *self.gradients), self.case.dtype, "ops")
 
     def run(self, parameters: Env | None = None) -> dict[str, Array]:
         """The values of every name, with some parameters (or inputs) replaced."""
         env = {**self.env, **(parameters or {})}
         return {**env, **execute(self.program, env)}
 
+    def lean_program(self, wanted: Collection[str]) -> Program:
+        """The nodes and gradients that are wanted; what they take is let go of on the way."""
+        outputs = [name for name in (*self.nodes, *self.gradients) if name in wanted]
+        return thrifty(compile_program(self.both, self.types, outputs, self.case.dtype))
+
     def forward(self, env: Env) -> dict[str, Array]:
         """The nodes' values alone."""
         return execute(self.forward_program, {**self.env, **env})
+
+    def first_nonfinite(self, values: Env) -> str:
+        """The first of the values in the order of computation that is not finite, as in `z[0] is inf`; else empty."""
+        for name in (*self.case.parameters, *self.nodes, *self.gradients):
+            finite = np.isfinite(values[name])
+            if not np.all(finite):
+                index = ",".join(map(str, np.argwhere(~np.asarray(finite))[0]))
+                value = float(np.asarray(values[name])[~np.asarray(finite)][0])
+                return f"{name}[{index}] is {value}" if index else f"{name} is {value}"
+        return ""
 
     def shaken(self, rng: np.random.Generator) -> dict[str, Array]:
         """As `run`, with each value off by up to one unit in its last place as it is computed."""
@@ -89,7 +118,7 @@ class Prepared:
             noise = 1 + eps * rng.uniform(-1, 1, np.shape(value))
             return np.asarray(np.asarray(value, np.float64) * noise, self.case.dtype)
 
-        program = self.shaken_program
+        program = self.noisy_program
         with np.errstate(all="ignore"):
             values = program.function(shake, *(self.env[name] for name in program.inputs))
         return {**self.env, **dict(zip(program.outputs, values, strict=True))}
@@ -111,7 +140,7 @@ def prepare(case: Case) -> Prepared:
         equations, Types({name: Type(t.shape, "i" if name in indices else "f") for name, t in shapes.items()}, integral)
     )
     env = {
-        name: _bound(value, "int64" if name in indices else case.dtype)
+        name: value.bound("int64" if name in indices else case.dtype)
         for name, value in (*case.inputs.items(), *case.parameters.items())
     }
     end = equations[-1]
@@ -127,12 +156,15 @@ def prepare(case: Case) -> Prepared:
                 case.upstream.place,
             )
         types.names[UPSTREAM] = Type(shape)
-        env[UPSTREAM] = _bound(case.upstream, case.dtype)
+        env[UPSTREAM] = case.upstream.bound(case.dtype)
     wanted = [name for name in known if name in case.parameters or name in asked]
     if not case.parameters:
         wanted = [name for name in known if name in asked or (name in case.inputs and name not in indices)]
     backward = derive(equations, types, wanted)
-    return Prepared(case, equations, backward, types, env)
+    prepared = Prepared(case, equations, backward, types, env)
+    runs = 10 if case.derivation else 1  # formulas are held against the gradients at several points
+    limits.check(case, "running the equations", prepared.cost, runs, kept=runs, place=case.place)
+    return prepared
 
 
 def _typed(equations: Sequence[Equation], types: Types) -> Types:
@@ -152,10 +184,6 @@ def _collect_indices(quantity: Expr, types: Types) -> None:
             types.indices.update(
                 item.id for item in part.args[1:] if isinstance(item, Name) and item.id in types.integral
             )
-
-
-def _bound(value: Value, dtype: str) -> Array:
-    return value.array.astype(dtype)[()]
 
 
 def _all_figures(case: Case) -> Iterator[Figure]:
@@ -254,9 +282,20 @@ def jacobian(prepared: Prepared, call: Call, values: Env) -> Array:
     shape = types.names[z].shape
     types.names[UPSTREAM] = Type(shape)
     backward = derive(equations, types, [x])
-    program = compile_program((*equations, *backward.equations), types, [f"d{x}"], prepared.case.dtype)
+    both = (*equations, *backward.equations)
+    program = compile_program(both, types, [f"d{x}"], prepared.case.dtype)
+    count = max(int(np.prod(shape)), 1)
+    limits.check(
+        prepared.case,
+        f"jacobian({z}, {x})",
+        cost(both, types),
+        count,
+        1,
+        prepared.case.place,
+        each=types.names[x].size * 24,
+    )
     rows = []
-    for unit in np.eye(max(int(np.prod(shape)), 1), dtype=prepared.case.dtype):
+    for unit in np.eye(count, dtype=prepared.case.dtype):
         rows.append(execute(program, {**values, UPSTREAM: unit.reshape(shape)[()]})[f"d{x}"])
     return np.asarray(rows).reshape(shape + types.names[x].shape)
 

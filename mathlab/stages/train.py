@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,66 +13,111 @@ from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Case, TrainSettings
 from mathlab.language import read
 from mathlab.language.check import Types
+from mathlab.language.cost import CALL
 from mathlab.language.equation import Equation
+from mathlab.language.planned import Planned, plan
 from mathlab.language.program import Program, compile_program
 from mathlab.language.shapes import Type
 from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute, unparse
+from mathlab.language.syntax import replace as replace_parts
+from mathlab.language.thrift import thrifty
 from mathlab.optimizers import OPTIMIZERS
 from mathlab.printed import judge
 from mathlab.results import FigureResult, TrainResult
-from mathlab.stages.prepare import Prepared, evaluate, prepare
+from mathlab.stages import limits
+from mathlab.stages.prepare import Prepared, evaluate, execute, prepare
 
 SMALL = 16  # entries: outputs up to this size are written to training.csv
-KEPT = 4096  # entries: gradients up to this size are kept for their norms to be taken at once after the run
+KEPT = 1_000_000  # numbers: a gradient's whole history up to this size is kept, and its norms taken at once
+CELL = 1e-6  # seconds, roughly, that an entry of training.csv takes,
+CELL_BYTES = 100  # and bytes until it is written
 UPDATE = "_t"  # the number of the update, counted from 1
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One update as a program: `moved` are the names that it replaces, `recorded` what it computes on the way."""
+    """One update as a program: `moved` maps names to the outputs that replace them, `recorded` is seen on the way."""
 
     program: Program
-    moved: tuple[str, ...]
+    moved: Mapping[str, str]
     recorded: tuple[str, ...]
 
 
 def run(case: Case, progress: Progress | None = None) -> TrainResult:
     """Train one case from its initial parameters.
 
-    `progress` is told (epochs done, epochs in all). Raises MathlabError when the case does not say how to train, or for
-    equations and figures that do not fit.
+    `progress` is told (updates done, updates in all). Raises MathlabError when the case does not say how to train, or
+    for equations and figures that do not fit.
     """
     settings = case.train
     if settings is None:
         raise MathlabError("the case has no 'train'", case.place)
     prepared = prepare(case)
-    trained = [name for name in case.parameters if name not in settings.freeze]
-    state: dict[str, Array] = {name: prepared.env[name] for name in case.parameters}
-    for name in trained:
-        for part in OPTIMIZERS[settings.optimizer].state:
-            state[_state_name(part, name)] = np.zeros_like(prepared.env[name])
+    _check_cost(prepared, settings)
     due = dict(settings.after)
     figures: list[FigureResult] = []
 
+    @cache
+    def program(*mentioned: str) -> Program:
+        return prepared.lean_program(mentioned)
+
     def judge_after(updates: int, now: Mapping[str, Array]) -> None:
         if updates in due:
-            values = prepared.run({name: now[name] for name in case.parameters})
+            mentioned = dict.fromkeys(name for figure in due[updates] for name in names(figure.quantity))
+            env = {**prepared.env, **{name: now[name] for name in case.parameters}}
+            values = {**env, **execute(program(*mentioned), env)}
             quantities = evaluate(due[updates], prepared, values)
             for figure, value in zip(due[updates], quantities, strict=True):
                 figures.append(judge(figure, value, stage="train", updates=updates))
 
-    train = _full_batch if settings.batch_size is None else _minibatches
-    with np.errstate(all="ignore"):
-        history, state, updates = train(prepared, trained, settings, state, judge_after, progress or (lambda *_: None))
+    try:
+        history, state, updates = _trained(prepared, settings, judge_after, progress or (lambda *_: None))
+    except IndexError:
+        prepared.run()  # the readable program knows in which equation a class index is out of its range
+        raise
     parameters = {name: np.asarray(state[name]) for name in case.parameters}
     columns = _columns(prepared, history)
-    return TrainResult(columns, parameters, tuple(figures), updates, _first_nonfinite(prepared, settings, columns))
+    nonfinite = _first_nonfinite(prepared, settings, columns)
+    return TrainResult(columns, parameters, tuple(figures), updates, nonfinite)
+
+
+def _trained(prepared: Prepared, settings: TrainSettings, judge: Judge, tell: Progress) -> Trained:
+    train = _full_batch if settings.batch_size is None else _minibatches
+    trained, state = initial_state(prepared, settings)
+    with np.errstate(all="ignore"):
+        return train(prepared, trained, settings, state, judge, tell)
+
+
+def _check_cost(prepared: Prepared, settings: TrainSettings) -> None:
+    """Raise MathlabError for training that takes longer, or writes down more, than the case may."""
+    once, updates = prepared.cost, settings.epochs
+    if settings.batch_size is not None:
+        count = len(prepared.env[settings.over[0]])
+        batches = -(-count // settings.batch_size)
+        batch = prepare(first_rows(prepared.case, settings, settings.batch_size))
+        once = replace(once, seconds=batch.cost.seconds + once.seconds / batches)
+        updates *= batches
+    moving = OPTIMIZERS[settings.optimizer].update
+    once = replace(once, seconds=once.seconds + CALL * len(prepared.case.parameters) * len(moving))
+    columns = 3 + len(_normed(prepared))
+    once = replace(once, seconds=once.seconds + CELL * columns)
+    limits.check(prepared.case, "training", once, updates, kept=2, place=settings.place, each=CELL_BYTES * columns)
+
+
+def initial_state(prepared: Prepared, settings: TrainSettings) -> tuple[list[str], dict[str, Array]]:
+    """The parameters that are trained; and all parameters with the optimizer's state, as copies to be changed."""
+    trained = [name for name in prepared.case.parameters if name not in settings.freeze]
+    state: dict[str, Array] = {name: prepared.env[name].copy() for name in prepared.case.parameters}
+    for name in trained:
+        for part in OPTIMIZERS[settings.optimizer].state:
+            state[state_name(part, name)] = np.zeros_like(prepared.env[name])
+    return trained, state
 
 
 Judge = Callable[[int, Mapping[str, Array]], None]
-History = Sequence[Mapping[str, Array]]
-Trained = tuple[list[dict[str, Array]], dict[str, Array], int]
+History = Mapping[str, Array]  # what is recorded, with the epochs along the first axis
+Trained = tuple[History, dict[str, Array], int]
 
 
 def _full_batch(
@@ -84,37 +129,44 @@ def _full_batch(
     tell: Progress,
 ) -> Trained:
     """One update an epoch. The program that makes it has the loss and the gradients at hand, so it records them too."""
-    step = _step(prepared, trained, settings, record=True)
-    env: dict[str, object] = {**prepared.env, **state, UPDATE: 1.0}
-    arguments = [env[name] for name in step.program.inputs]
-    slots = [_slot(step.program, name) for name in step.moved]
-    clock = _slot(step.program, UPDATE)
-    moved = len(step.moved)
-    function = step.program.function
+    planned = planned_rounds(prepared, trained, settings, state)
+    scalars = tuple(state[name] for name in planned.scalars)
+    done = 0
+    for last in _stops(settings):
+        if done in dict(settings.after):
+            judge(done, _now(planned, state, scalars))
+        scalars = planned.functions["run"](done, last, *scalars)
+        done = last
+        tell(done, settings.epochs)
+    judge(done, _now(planned, state, scalars))
+    planned.functions["measure"](done, *scalars)
+    return planned.history, _now(planned, state, scalars), done
+
+
+def planned_rounds(
+    prepared: Prepared,
+    trained: list[str],
+    settings: TrainSettings,
+    state: Mapping[str, Array],
+    record: bool = True,
+) -> Planned:
+    """The planned program of full-batch training, which changes the arrays of `state`."""
+    step = update_program(prepared, trained, settings, record)
+    env = {**prepared.env, **state, UPDATE: 1.0}
+    return plan(step.program, env, step.moved, step.recorded, settings.epochs, clock=UPDATE)
+
+
+def _stops(settings: TrainSettings) -> list[int]:
+    """The epochs at which somebody looks: where figures are due, and a hundred times in all for the progress bar."""
     due = {updates for updates, _ in settings.after}
-    rows = []
-
-    def now() -> dict[str, Array]:
-        return {**state, **{name: values[slot] for name, slot in zip(step.moved, slots, strict=True)}}
-
-    values: list = [*arguments, None]  # type: ignore[type-arg]  # arrays and the clock; the last slot takes what nobody reads
-    for epoch in range(settings.epochs):
-        if epoch in due:
-            judge(epoch, now())
-        values[clock] = float(epoch + 1)
-        out = function(*values[:-1])
-        rows.append(out[moved:])
-        for slot, value in zip(slots, out, strict=False):
-            values[slot] = value
-        tell(epoch + 1, settings.epochs)
-    judge(settings.epochs, now())
-    rows.append(function(*values[:-1])[moved:])
-    return [dict(zip(step.recorded, row, strict=True)) for row in rows], now(), settings.epochs
+    stops = {*due, *range(0, settings.epochs, max(1, settings.epochs // 100)), settings.epochs}
+    return sorted(stop for stop in stops if 0 < stop <= settings.epochs)
 
 
-def _slot(program: Program, name: str) -> int:
-    """The position of an argument; one past the last for a name that the program does not read."""
-    return program.inputs.index(name) if name in program.inputs else len(program.inputs)
+def _now(planned: Planned, state: Mapping[str, Array], scalars: tuple[Array, ...]) -> dict[str, Array]:
+    """The state as it is, which the next round will change."""
+    arrays = {name: array.copy() for name, array in planned.state.items()}
+    return {**state, **arrays, **dict(zip(planned.scalars, scalars, strict=True))}
 
 
 def _minibatches(
@@ -126,34 +178,39 @@ def _minibatches(
     tell: Progress,
 ) -> Trained:
     """Several updates an epoch; the whole data is measured once before the first epoch and after each."""
-    recorder, recorded = _recorder(prepared)
-    steps: dict[int, Step] = {}
+    recorder, recorded = _recorder(prepared, settings)
     rng = None if settings.seed is None else np.random.default_rng(settings.seed)
     count = len(prepared.env[settings.over[0]])
     env = {**prepared.env, **state}
+    steps: dict[int, Planned] = {}
+    due = {updates for updates, _ in settings.after}
+    in_all = settings.epochs * -(-count // (settings.batch_size or count))
     updates = 0
     judge(0, env)
-    history = [dict(zip(recorded, recorder(env).values(), strict=True))]
-    for epoch in range(settings.epochs):
-        for rows in _batches(count, settings.batch_size or count, rng):
-            size = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+    rows = [recorder(env)]
+    for _ in range(settings.epochs):
+        for picked in batches(count, settings.batch_size or count, rng):
+            batch = [prepared.env[name][picked] for name in settings.over]
+            size = len(batch[0])
             if size not in steps:
-                steps[size] = _step(
-                    prepare(_first_rows(prepared.case, settings, size)), trained, settings, record=False
+                step = update_program(
+                    prepare(first_rows(prepared.case, settings, size)), trained, settings, record=False
                 )
-            step = steps[size]
+                sample = {**env, **dict(zip(settings.over, batch, strict=True)), UPDATE: 1.0}
+                steps[size] = plan(step.program, sample, step.moved, varying=settings.over, clock=UPDATE)
             updates += 1
-            batch = {name: prepared.env[name][rows] for name in settings.over}
-            values = {**env, **batch, UPDATE: float(updates)}
-            new = step.program.function(*(values[name] for name in step.program.inputs))
-            env.update(zip(step.moved, new, strict=True))
-            judge(updates, env)
-        history.append(dict(zip(recorded, recorder(env).values(), strict=True)))
-        tell(epoch + 1, settings.epochs)
-    return history, env, updates
+            planned = steps[size]
+            values = {**env, **dict(zip(settings.over, batch, strict=True)), UPDATE: float(updates)}
+            moved = planned.functions["step"](*(values[name] for name in planned.takes))
+            env.update(zip(planned.scalars, moved, strict=True))
+            if updates in due:
+                judge(updates, env)
+            tell(updates, in_all)
+        rows.append(recorder(env))
+    return {name: np.array([row[name] for row in rows]) for name in recorded}, env, updates
 
 
-def _batches(count: int, size: int, rng: np.random.Generator | None) -> Iterator[slice | NDArray[np.int64]]:
+def batches(count: int, size: int, rng: np.random.Generator | None) -> Iterator[slice | NDArray[np.int64]]:
     """The rows of each batch: in the order of the data, or shuffled; the last one may be smaller."""
     order = None if rng is None else rng.permutation(count)
     for start in range(0, count, size):
@@ -161,60 +218,87 @@ def _batches(count: int, size: int, rng: np.random.Generator | None) -> Iterator
         yield slice(start, stop) if order is None else order[start:stop]
 
 
-def _first_rows(case: Case, settings: TrainSettings, size: int) -> Case:
+def first_rows(case: Case, settings: TrainSettings, size: int) -> Case:
     """The case with the batched inputs cut to a batch's size, so that its equations are typed and derived for it."""
     cut = {name: replace(case.inputs[name], array=case.inputs[name].array[:size]) for name in settings.over}
     return replace(case, inputs={**case.inputs, **cut}, expected=(), derivation=(), train=None, gradcheck=None)
 
 
-def _state_name(part: str, parameter: str) -> str:
+def state_name(part: str, parameter: str) -> str:
+    """What the optimizer's state for a parameter is called in the program."""
     return f"_{part}_{parameter}"
 
 
-def _step(prepared: Prepared, trained: list[str], settings: TrainSettings, record: bool) -> Step:
+def update_program(prepared: Prepared, trained: list[str], settings: TrainSettings, record: bool) -> Step:
     """The forward, backward and update equations as one program.
 
     All updates read the old parameters: they are simultaneous.
     """
-    rule = OPTIMIZERS[settings.optimizer]
     types = Types(prepared.types.names, prepared.types.integral)
-    types.names[UPDATE] = Type(())
-    updates, moved, outputs = [], [], []
+    updates, moved = update_equations(trained, settings, types)
+    records = _records(prepared, types, settings) if record else ()
+    equations = (*prepared.both, *updates, *records)
+    recorded = _recorded(prepared, records) if record else ()
+    program = compile_program(equations, types, (*moved.values(), *recorded), prepared.case.dtype)
+    return Step(program, moved, recorded)
+
+
+def update_equations(
+    trained: Sequence[str], settings: TrainSettings, types: Types, free: Collection[str] = ()
+) -> tuple[tuple[Equation, ...], dict[str, str]]:
+    """The optimizer's equations for every parameter, and which of their results replaces which name.
+
+    What they define is added to `types`. Settings that are `free` are read by name (`setting_name`), as numbers in
+    float64; the others are written out.
+    """
+    rule = OPTIMIZERS[settings.optimizer]
+    types.names |= {UPDATE: Type(()), **{setting_name(setting): Type(()) for setting in free}}
+    numbers: dict[str, Expr] = {setting: Num(value) for setting, value in settings.settings.items()}
+    numbers |= {setting: Name(setting_name(setting)) for setting in free}
+    outside = {UPDATE, *map(setting_name, free)}
+
+    def rounded(part: Expr) -> Expr | None:
+        """What is made of free settings alone is computed as it would be of numbers: not in the program's floats."""
+        read_here = set(names(part))
+        alone = read_here <= outside and not read_here <= {UPDATE}
+        return Call("rounded", (part,)) if alone else None
+
+    updates, moved = [], {}
     for name in trained:
-        type_ = prepared.types.names[name]
-        values: dict[str, Expr] = {setting: Num(value) for setting, value in settings.settings.items()}
+        type_ = types.names[name]
+        values = dict(numbers)
         values |= {"w": Name(name), "g": Name(f"d{name}"), "t": Name(UPDATE)}
-        values |= {part: Name(_state_name(part, name)) for part in rule.state}
-        types.names |= {_state_name(part, name): type_ for part in rule.state}
+        values |= {part: Name(state_name(part, name)) for part in rule.state}
+        types.names |= {state_name(part, name): type_ for part in rule.state}
         for part, text in rule.update.items():
-            expr = substitute(read(text), values)
-            old = name if part == "w" else _state_name(part, name)
+            expr = replace_parts(substitute(read(text), values), rounded)
+            old = name if part == "w" else state_name(part, name)
             new = f"_next_{part}_{name}"
             updates.append(Equation(new, expr, unparse(expr)))
             types.names[new] = type_
             values[part] = Name(new)  # the lines after this one read the new state
-            moved.append(old)
-            outputs.append(new)
-    records = _records(prepared, types) if record else ()
-    equations = (*prepared.both, *updates, *records)
-    recorded = _recorded(prepared, records) if record else ()
-    program = compile_program(equations, types, (*outputs, *recorded), prepared.case.dtype)
-    return Step(program, tuple(moved), recorded)
+            moved[old] = new
+    return tuple(updates), moved
 
 
-def _recorder(prepared: Prepared) -> tuple[Program, tuple[str, ...]]:
+def setting_name(setting: str) -> str:
+    """The name by which a program reads a setting of the optimizer that is free."""
+    return f"_setting_{setting}"
+
+
+def _recorder(prepared: Prepared, settings: TrainSettings) -> tuple[Program, tuple[str, ...]]:
     """The program that measures the whole data: loss, small outputs, gradients."""
     types = Types(prepared.types.names, prepared.types.integral)
-    records = _records(prepared, types)
+    records = _records(prepared, types, settings)
     recorded = _recorded(prepared, records)
-    return compile_program((*prepared.both, *records), types, recorded, prepared.case.dtype), recorded
+    return thrifty(compile_program((*prepared.both, *records), types, recorded, prepared.case.dtype)), recorded
 
 
-def _records(prepared: Prepared, types: Types) -> tuple[Equation, ...]:
-    """The norms of gradients that are too large to be kept."""
+def _records(prepared: Prepared, types: Types, settings: TrainSettings) -> tuple[Equation, ...]:
+    """The norms of gradients whose history is too large to be kept."""
     lines = []
     for name in _normed(prepared):
-        if types.names[f"d{name}"].size > KEPT:
+        if types.names[f"d{name}"].size * (settings.epochs + 1) > KEPT:
             expr = Call("norm", (Name(f"d{name}"),))
             lines.append(Equation(f"_norm_{name}", expr, unparse(expr)))
             types.names[f"_norm_{name}"] = Type(())
@@ -224,11 +308,18 @@ def _records(prepared: Prepared, types: Types) -> tuple[Equation, ...]:
 def _recorded(prepared: Prepared, records: tuple[Equation, ...]) -> tuple[str, ...]:
     made = {record.name for record in records}
     norms = [f"_norm_{name}" if f"_norm_{name}" in made else f"d{name}" for name in _normed(prepared)]
-    return tuple(dict.fromkeys([prepared.end, *small_outputs(prepared), *norms]))
+    return tuple(dict.fromkeys([prepared.end, *monitors(prepared), *small_outputs(prepared), *norms]))
 
 
 def _normed(prepared: Prepared) -> list[str]:
     return [name for name in prepared.case.parameters if f"d{name}" in prepared.gradients]
+
+
+def monitors(prepared: Prepared) -> tuple[str, ...]:
+    """The nodes that are there to be watched, as an accuracy is: single numbers that no equation reads."""
+    read_somewhere = {name for equation in prepared.equations for name in names(equation.expr)}
+    numbers = [name for name in prepared.nodes if not prepared.types.names[name].shape and name != prepared.end]
+    return tuple(name for name in numbers if name not in read_somewhere)
 
 
 def small_outputs(prepared: Prepared) -> tuple[str, ...]:
@@ -253,27 +344,36 @@ def small_outputs(prepared: Prepared) -> tuple[str, ...]:
 def _columns(prepared: Prepared, history: History) -> dict[str, Array]:
     """The columns of training.csv: the end, the outputs' entries, and the norm of each parameter's gradient."""
     columns: dict[str, Array] = {}
-    end = np.array([row[prepared.end] for row in history])
-    if end.ndim == 1:
-        columns[prepared.end] = end
+    if history[prepared.end].ndim == 1:
+        columns[prepared.end] = history[prepared.end]
+    columns |= {name: np.array(history[name]) for name in monitors(prepared)}
     for name in small_outputs(prepared):
-        entries = np.array([row[name] for row in history])
+        entries = history[name]
         for index in np.ndindex(entries.shape[1:]):
             label = f"{name}[{','.join(map(str, index))}]" if index else name
             columns[label] = entries[(slice(None), *index)]
     for name in _normed(prepared):
-        if f"_norm_{name}" in history[0]:
-            columns[f"norm(d{name})"] = np.array([row[f"_norm_{name}"] for row in history])
+        if f"_norm_{name}" in history:
+            columns[f"norm(d{name})"] = history[f"_norm_{name}"]
         else:
-            gradients = np.array([row[f"d{name}"] for row in history])
-            columns[f"norm(d{name})"] = np.sqrt(np.sum(np.square(gradients.reshape(len(history), -1)), axis=1))
+            gradients = history[f"d{name}"].reshape(len(history[f"d{name}"]), -1)
+            columns[f"norm(d{name})"] = np.sqrt(np.sum(np.square(gradients), axis=1))
     return columns
 
 
 def _first_nonfinite(prepared: Prepared, settings: TrainSettings, columns: Mapping[str, Array]) -> str:
-    """Where training left the finite numbers: the epoch and the first column that shows it."""
-    for epoch in range(settings.epochs + 1):
-        for name, values in columns.items():
-            if not math.isfinite(values[epoch]):
-                return f"epoch {epoch}: {name} is {float(values[epoch])}"
-    return ""
+    """Where training left the finite numbers: the epoch, and the first node or gradient in it that shows it.
+
+    The columns know the epoch; for the node, training is repeated up to there.
+    """
+    epochs = [int(np.argmin(finite)) for finite in map(np.isfinite, columns.values()) if not np.all(finite)]
+    if not epochs:
+        return ""
+    _, state, _ = _trained(prepared, replace(settings, epochs=min(epochs), after=()), _nothing, _nothing)
+    values = prepared.run({name: state[name] for name in prepared.case.parameters})
+    shown = (f"{name} is {float(at[min(epochs)])}" for name, at in columns.items() if not np.isfinite(at[min(epochs)]))
+    return f"epoch {min(epochs)}: {prepared.first_nonfinite(values) or next(shown)}"
+
+
+def _nothing(*_: object) -> None:
+    pass

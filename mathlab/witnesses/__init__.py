@@ -3,15 +3,31 @@
 They read the forward equations alone: the complex step, the central difference, a tape of scalars, and PyTorch.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
 from mathlab.witnesses.evaluation import evaluate, run
-from mathlab.witnesses.numeric import SMALLEST_SLOPE, central_difference, complex_step, complex_step_noise, one_sided
-from mathlab.witnesses.pytorch import torch_gradient
 from mathlab.witnesses.reference import REFERENCE
+from mathlab.witnesses.table import WITNESSES, Witness
 from mathlab.witnesses.tape import tape
+
+if TYPE_CHECKING:
+    from mathlab.witnesses.numeric import (
+        SMALLEST_SLOPE,
+        central_difference,
+        complex_step,
+        complex_step_noise,
+        one_sided,
+    )
+    from mathlab.witnesses.pytorch import torch_gradient
 
 __all__ = [
     "REFERENCE",
     "SMALLEST_SLOPE",
+    "WITNESSES",
+    "Witness",
     "central_difference",
     "complex_step",
     "complex_step_noise",
@@ -21,3 +37,11 @@ __all__ = [
     "tape",
     "torch_gradient",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """The other witnesses, imported by who asks: every `mathlab backprop` asks the tape."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "pytorch" if name == "torch_gradient" else "numeric"
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)

@@ -117,6 +117,14 @@ def power(a: Numbers, b: Numbers) -> Numbers:
     return complex_of(result, _moved(in_base, a.imag) + _moved(in_exponent, b.imag))
 
 
+def product(a: Numbers, b: Numbers) -> Numbers:
+    """`a @ b`. A float meets the two parts of a complex number one by one, not as a complex number itself."""
+    kinds = {a.dtype.kind, b.dtype.kind}
+    if kinds != {"c", "f"}:
+        return a @ b
+    return complex_of(np.asarray(a.real @ b.real), np.asarray(a.imag @ b if np.iscomplexobj(a) else a @ b.imag))
+
+
 def select(condition: Numbers, a: Numbers | float, b: Numbers | float) -> Numbers:
     """`a` where the condition is not 0, else `b`."""
     return numbers(np.where(values(condition) != 0, a, b))

@@ -34,6 +34,9 @@ def evaluate(expr: Expr, env: Mapping[str, Numbers], rounded: Rounding | None = 
         case Call("index", (base, *items), _, position):
             array = evaluate(base, env, rounded)
             return _tried("index", lambda: array[tuple(_item(item, env) for item in items)], position)
+        case Call("maximum" | "minimum" as op, (Num() as number, Name() | Call() as other), attrs, position):
+            # the second argument takes a tie, and a number that is written out takes it from either side
+            return evaluate(Call(op, (other, number), attrs, position), env, rounded)
         case Call(op, args, attrs, position) if op in REFERENCE:
             function, arrays = REFERENCE[op], [evaluate(arg, env, rounded) for arg in args]
             result = _tried(op, lambda: function(*arrays, **dict(attrs)), position)

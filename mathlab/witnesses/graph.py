@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,6 +34,15 @@ class Graph:
     def connected(self) -> bool:
         return self.end == self.wrt or any(equation.name == self.end for equation in self.moving)
 
+    @property
+    def readers(self) -> tuple[Equation, ...]:
+        """The equations that mention `wrt` themselves."""
+        return tuple(equation for equation in self.moving if self.wrt in names(equation.expr))
+
+    def seen_from(self, node: str) -> Graph:
+        """The same graph seen from one of the nodes that move."""
+        return replace(self, wrt=node, moving=_moving(self.moving, node))
+
     def rerun(self, start: Numbers, rounded: Rounding | None = None) -> dict[str, Numbers]:
         """The values of all nodes when `wrt` is `start`, an array of any kind; `rounded` is applied as by `run`."""
         return run(self.moving, {**self.values, self.wrt: start}, rounded)
@@ -58,10 +67,15 @@ def seen_from(wrt: str, equations: Sequence[Equation], env: Mapping[str, Array],
         raise MathlabError(f"'{end}' has shape {shape}; a gradient needs a scalar end, or an upstream gradient")
     if seed is not None and seed.shape != shape:
         raise MathlabError(f"an upstream gradient of shape {seed.shape} does not fit '{end}' of shape {shape}")
+    weights = np.ones(shape) if seed is None else seed.astype(np.float64)
+    return Graph(values, wrt, _moving(equations, wrt), end, weights)
+
+
+def _moving(equations: Sequence[Equation], wrt: str) -> tuple[Equation, ...]:
     moved = {wrt}
     moving = []
     for equation in equations:
         if equation.name != wrt and not moved.isdisjoint(names(equation.expr)):
             moved.add(equation.name)
             moving.append(equation)
-    return Graph(values, wrt, tuple(moving), end, np.ones(shape) if seed is None else seed.astype(np.float64))
+    return tuple(moving)

@@ -14,6 +14,7 @@ from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice
 from mathlab.witnesses.arrays import Floats
 from mathlab.witnesses.graph import seen_from
+from mathlab.witnesses.table import NO_TORCH
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +32,7 @@ def torch_gradient(
     try:
         import torch
     except ImportError:
-        raise MathlabError('PyTorch is not installed; pip install "mathlab-backprop[torch]"') from None
+        raise MathlabError(NO_TORCH) from None
     graph = seen_from(wrt, equations, env, seed)
     if not graph.connected:
         return np.zeros(graph.start.shape)
@@ -43,7 +44,7 @@ def torch_gradient(
             tensors[equation.name] = _evaluate(equation.expr, tensors, ops)
         except ExpressionError as error:
             raise error.at(equation.place) from None
-    end = torch.sum(torch.from_numpy(graph.seed) * tensors[graph.end])
+    end = torch.sum(torch.from_numpy(np.asarray(graph.seed)) * tensors[graph.end])
     if not end.requires_grad:  # every way from `wrt` to the end passes through a comparison or an index
         return np.zeros(graph.start.shape)
     (gradient,) = torch.autograd.grad(end, start, allow_unused=True)
@@ -170,7 +171,7 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
         "tanh": torch.tanh,
         "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x)),  # PyTorch's own is linear from 20 on
         "silu": functional.silu,
-        "gelu": functional.gelu,
+        "gelu": lambda x: x * torch.special.ndtr(x),  # PyTorch's own has 1 + erf(x), which rounds its lower tail away
         "sum": over(torch.sum),
         "mean": over(torch.mean),
         "max": over(torch.amax),

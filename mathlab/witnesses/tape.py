@@ -177,7 +177,8 @@ class Node:
 def tape(equations: Sequence[Equation], env: Mapping[str, Array], wrt: str, seed: Array | None = None) -> Floats:
     """The gradient of the end with respect to `wrt`, in its shape, by reverse mode over scalars.
 
-    At a tie: the slope of relu and abs at 0 is 0, maximum(a, b) routes to b, and max and min share equally.
+    At a tie: the slope of relu and abs at 0 is 0, maximum(a, b) routes to b (or to a number written out
+    in a's place), and max and min share equally.
     `seed` is the gradient of the end in its shape, None for a scalar end; the result is that of sum(seed * end).
     Raises MathlabError as `seen_from` does, and for what cannot be evaluated.
     """

@@ -1,0 +1,112 @@
+"""Arrays of somebody else's program, as .npz or as a CSV in the shape of nodes.csv."""
+
+from __future__ import annotations
+
+import csv
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from zipfile import BadZipFile, is_zipfile
+
+import numpy as np
+
+from mathlab.errors import MathlabError, Place
+from mathlab.experiment import Array
+
+Arrays = Mapping[str, Array]
+CASELESS = ""  # the case of arrays that do not say which case they are of
+Entries = dict[tuple[int, ...], float]
+
+
+def read(path: Path) -> dict[str, Arrays]:
+    """The arrays of a file by case, those of an .npz and of a CSV without a column `case` under "".
+
+    In a CSV, `value` is the entry of the node `name` at `index` ("0,1"; empty for a single number) and `gradient` that
+    of its gradient, which is then called `d<name>`; one of the two columns may be missing, and cells may be empty.
+
+    Raises MathlabError for a file that cannot be read, and for entries that are missing or no numbers. Pickled objects
+    are refused.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".npz", ".csv"):
+        raise MathlabError(f"{path}: arrays are read from .npz and .csv files")
+    try:
+        return {CASELESS: _npz(path)} if suffix == ".npz" else _csv(path)
+    except FileNotFoundError:
+        raise MathlabError(f"{path} does not exist") from None
+    except OSError as error:
+        raise MathlabError(f"{path} cannot be read ({error.strerror or error})") from None
+
+
+def _npz(path: Path) -> Arrays:
+    with path.open("rb") as file:
+        if not is_zipfile(file):
+            raise MathlabError(f"{path} is not an .npz file")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (ValueError, EOFError, KeyError, BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+        pickled = "allow_pickle" in str(error)
+        why = "it holds pickled objects, which are not read" if pickled else "it is not an .npz file of arrays"
+        raise MathlabError(f"{path} cannot be used: {why}") from None
+    unreadable = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if unreadable:
+        raise MathlabError(f"{path} holds {unreadable[0]!r}, which is not an array")
+    for name, array in arrays.items():
+        if array.dtype.kind not in "iufb":
+            raise MathlabError(f"{path}: the array {name!r} does not hold real numbers, but {array.dtype}")
+    return {name: array if array.dtype.kind == "f" else array.astype(np.float64) for name, array in arrays.items()}
+
+
+def _csv(path: Path) -> dict[str, Arrays]:
+    entries: dict[str, dict[str, Entries]] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            columns = reader.fieldnames or []
+            kinds = [column for column in ("value", "gradient") if column in columns]
+            if "name" not in columns or "index" not in columns or not kinds:
+                raise MathlabError("the columns name, index, and value or gradient are needed", Place(str(path), 1, 1))
+            for row in reader:
+                place = Place(str(path), reader.line_num, 1)
+                arrays = entries.setdefault(row.get("case") or CASELESS, {})
+                index = _index(row["index"], place)
+                for kind in kinds:
+                    if row[kind]:
+                        name = row["name"] if kind == "value" else f"d{row['name']}"
+                        cells = arrays.setdefault(name, {})
+                        if index in cells:
+                            raise MathlabError(f"{name} has the index '{row['index']}' twice", place)
+                        cells[index] = _number(row[kind], place)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise MathlabError(f"{path} is not a CSV file: {error}") from None
+    return {
+        case: {name: _whole(cells, name, path) for name, cells in arrays.items()} for case, arrays in entries.items()
+    }
+
+
+def _index(text: str | None, place: Place) -> tuple[int, ...]:
+    parts = text.split(",") if text else []
+    if not all(part.strip().isdecimal() for part in parts):
+        raise MathlabError(f"'{text}' is not an index, such as 0,1", place)
+    return tuple(map(int, parts))
+
+
+def _number(text: str, place: Place) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise MathlabError(f"{text!r} is not a number", place) from None
+
+
+def _whole(cells: Entries, name: str, path: Path) -> Array:
+    """The array whose every entry is given."""
+    if len({len(index) for index in cells}) > 1:
+        raise MathlabError(f"{path}: the indices of {name} have different lengths")
+    shape = tuple(max(axis) + 1 for axis in zip(*cells, strict=True))
+    if int(np.prod(shape, dtype=object)) != len(cells):
+        raise MathlabError(f"{path}: {name} has {len(cells)} entries, but its indices reach to shape {shape}")
+    array = np.empty(shape)
+    for index, number in cells.items():
+        array[index] = number
+    return array

@@ -1,0 +1,48 @@
+"""What the config that is being read may do: which folders it may read data from, and how much it may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+
+from mathlab.errors import MathlabError, Place
+from mathlab.experiment import Allowed
+
+LARGEST_DRAWN = 35_000_000  # entries that one config draws: 280 MB
+
+
+@dataclass
+class Permits:
+    """`folder` is the config's own. `drawn` counts entries: a thousand small arrays are as large as one."""
+
+    folder: Path
+    allowed: Allowed
+    drawn: int = 0
+
+    def draw(self, entries: int, place: Place) -> None:
+        """Count the entries of one more array that is drawn. Raises MathlabError when that makes them too many."""
+        self.drawn += entries
+        if self.drawn > LARGEST_DRAWN and not self.allowed.large:
+            problem = f"initial values of {self.drawn} entries are too large ({LARGEST_DRAWN} are the limit)"
+            raise MathlabError(f"{problem}; --allow-large permits them", place)
+
+
+_current: ContextVar[Permits] = ContextVar("permits")
+
+
+@contextmanager
+def permits(folder: Path, allowed: Allowed) -> Iterator[None]:
+    """While a config is read: the readers of its parts know that part alone, and ask `current` for the rest."""
+    token = _current.set(Permits(folder, allowed))
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current() -> Permits:
+    """The permits of the config that is being read; outside of one, nothing is allowed."""
+    return _current.get(Permits(Path(), Allowed()))

@@ -1,0 +1,11 @@
+"""Why a number is wrong: mistakes that are often made are tried, and the one that gives the number is named.
+
+A mistake is tried by making it: in the stated numbers themselves, or in the equations, which are rewritten, compiled
+and run again. It is named only when it gives every digit of what was stated, and when that many digits cannot well be
+an accident among as many mistakes as were tried. Nothing here runs for a case in which everything matches.
+"""
+
+from mathlab.diagnosis.explain import explained
+from mathlab.diagnosis.variants import VARIANTS
+
+__all__ = ["VARIANTS", "explained"]

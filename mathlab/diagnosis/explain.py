@@ -1,0 +1,179 @@
+"""The results of a case with a diagnosis beside each figure and formula that differs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mathlab.diagnosis.claims import Claim, of_arrays, of_figure
+from mathlab.diagnosis.divergence import first_divergences
+from mathlab.diagnosis.evidence import Finding, findings
+from mathlab.diagnosis.repair import repairs
+from mathlab.diagnosis.variants import VARIANTS
+from mathlab.diagnosis.worlds import Scene
+from mathlab.experiment import Array, Case, Figure
+from mathlab.language.syntax import Call, Expr, Name, walk
+from mathlab.results import CaseResult, FigureResult, FormulaResult
+from mathlab.stages.backprop import AGREEMENT, random_points, rounding_noise
+from mathlab.stages.prepare import Prepared, evaluate, prepare
+
+PATIENCE = 3.0  # seconds, of which a trial takes
+OPERATION = 2e-5  # for each operation of the case; it is prepared and compiled anew,
+TRAINED = 0.2  # and trained in one trial of five
+MOST = 10_000
+NAMED = 2  # other explanations, or other figures explained, that are named beside the first
+
+
+def explained(case: Case, result: CaseResult) -> CaseResult:
+    """The results of backprop and train, with what can be said about why something differs.
+
+    `result` must come from `case`. What is an erratum is explained too. Where nothing differs this is `result` itself.
+    """
+    backprop, train = result.backprop, result.train
+    figures = [*_figures(case, result)]
+    formulas = [formula for formula in (backprop.formulas if backprop else ()) if not formula.agrees]
+    if not formulas and not any(_differs(judged) for _, judged in figures):
+        return result
+    prepared = prepare(case)
+    said = _about_figures(prepared, figures)
+    if backprop:
+        about = _about_formulas(prepared, formulas)
+        backprop = replace(
+            backprop,
+            figures=tuple(said.get(id(figure), figure) for figure in backprop.figures),
+            formulas=tuple(about.get(id(formula), formula) for formula in backprop.formulas),
+        )
+    if train:
+        train = replace(train, figures=tuple(said.get(id(figure), figure) for figure in train.figures))
+    return replace(result, backprop=backprop, train=train)
+
+
+def _figures(case: Case, result: CaseResult) -> Iterator[tuple[Figure, FigureResult]]:
+    """The figures of backprop and training beside what became of them."""
+    if result.backprop:
+        yield from zip(case.expected, result.backprop.figures, strict=True)
+    if result.train and case.train:
+        for updates, printed in case.train.after:
+            judged = [figure for figure in result.train.figures if figure.updates == updates]
+            yield from zip(printed, judged, strict=True)
+
+
+def _differs(figure: FigureResult) -> bool:
+    """Whether some number is not as computed, be it a known erratum."""
+    return any(entry.verdict.label == "erratum confirmed" or not entry.verdict.passed for entry in figure.entries)
+
+
+# Figures
+
+
+def _about_figures(prepared: Prepared, figures: Sequence[tuple[Figure, FigureResult]]) -> dict[int, FigureResult]:
+    divergences = first_divergences(prepared, [(figure.quantity, judged) for figure, judged in figures])
+    claims: list[Claim] = []
+    results: list[FigureResult] = []
+    for figure, judged in figures:
+        if not _has_jacobian(figure.quantity) and all(np.isfinite(entry.computed) for entry in judged.entries):
+            claims.append(of_figure(figure, judged, _shape(prepared, figure), _differs(judged)))
+            results.append(judged)
+    found = diagnosed(Scene(prepared, claims)) if any(claim.wrong for claim in claims) else {}
+    said = {id(results[k]): sentence for k, sentence in found.items()}
+    return {
+        id(judged): replace(judged, diagnosis=said.get(id(judged), ""), first_divergence=divergence)
+        for (_, judged), divergence in zip(figures, divergences, strict=True)
+    }
+
+
+def _shape(prepared: Prepared, figure: Figure) -> tuple[int, ...]:
+    return prepared.types.of(figure.quantity).shape
+
+
+def _has_jacobian(quantity: Expr) -> bool:
+    return any(isinstance(part, Call) and part.op == "jacobian" for part in walk(quantity))
+
+
+def diagnosed(scene: Scene) -> dict[int, str]:
+    """A sentence for each wrong claim that an explanation is found for."""
+    every = (trial for variant in VARIANTS for trial in variant.trials(scene))
+    trials = [*itertools.islice(every, _affordable(scene))]
+    return {k: _sentence(scene, k, finding) for k, finding in findings(scene, trials).items()}
+
+
+def _affordable(scene: Scene) -> int:
+    """How many trials, of the likeliest first, take no longer than anybody would wait for a hint."""
+    prepared = scene.prepared
+    case = prepared.case
+    operations = sum(1 for equation in prepared.both for _ in walk(equation.expr))
+    training = case.train.epochs * prepared.cost.seconds if case.train else 0.0
+    once = OPERATION * operations * (1 + len(scene.claims) / 10) + TRAINED * training
+    return int(min(PATIENCE * min(case.share, 1.0) / once, MOST))
+
+
+def _sentence(scene: Scene, k: int, finding: Finding) -> str:
+    claim = scene.claims[k]
+    count = claim.stated[0].size
+    where = "to the last printed digit" if claim.unit is not None else "to rounding"
+    fit = f"fits {f'all {count} entries ' if count > 1 else ''}{where}"
+    if len(claim.moments) > 1:
+        fit = f"agrees at the article's point and {len(claim.moments) - 1} random ones"
+    other = [scene.claims[n].label for n in finding.with_it if n != k]
+    if other:
+        fit += f"; so does {_listed(other)}"
+    alternatives = "".join(f"; or {cause}" for cause in finding.others[:NAMED])
+    return f"{finding.cause} ({fit}){alternatives}"
+
+
+def _listed(labels: Sequence[str]) -> str:
+    shown, rest = labels[:NAMED], len(labels) - NAMED
+    words = [*shown, f"{rest} more"] if rest > 0 else [*shown]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+# Formulas
+
+
+def _about_formulas(prepared: Prepared, formulas: Sequence[FormulaResult]) -> dict[int, FormulaResult]:
+    """Each formula that differs with what explains it; it is a claim about every point at which it was evaluated."""
+    if not formulas:
+        return {}
+    values = [prepared.run(), *random_points(prepared)]
+    points = [{name: point[name] for name in prepared.env} for point in values]
+    by_hand = {(formula.name, formula.text): formula for formula in prepared.case.derivation}
+    noise = rounding_noise(prepared, [formula.name for formula in formulas])
+    claims, judged = [], []
+    about: dict[int, FormulaResult] = {}
+    for formula in formulas:
+        written = by_hand[formula.name, formula.formula]
+        repair = repairs(prepared, written, values)
+        if repair:
+            about[id(formula)] = replace(formula, diagnosis=repair)
+        if repair or not _typed(prepared, written.expr):
+            continue
+        stated = [np.asarray(evaluate([written], prepared, point)[0], np.float64) for point in values]
+        sizes = [max(_largest(mine), _largest(point[formula.name])) for mine, point in zip(stated, values, strict=True)]
+        scale = sizes[0] or 1.0
+        tolerances = [
+            np.full(mine.shape, AGREEMENT[prepared.case.dtype] * size + noise[formula.name] * size / scale)
+            for mine, size in zip(stated, sizes, strict=True)
+        ]
+        claims.append(of_arrays(formula.name, Name(formula.name), stated, tolerances))
+        judged.append(formula)
+    if claims:
+        for k, sentence in diagnosed(Scene(prepared, claims, points)).items():
+            about[id(judged[k])] = replace(judged[k], diagnosis=sentence)
+    return about
+
+
+def _typed(prepared: Prepared, expr: Expr) -> bool:
+    from mathlab.errors import ExpressionError
+
+    try:
+        prepared.types.of(expr)
+    except ExpressionError:
+        return False
+    return True
+
+
+def _largest(array: Array) -> float:
+    return float(np.max(np.abs(array), initial=0.0))

@@ -1,0 +1,214 @@
+"""The same computation with something done otherwise, and what each claim's quantity is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from mathlab.diagnosis.claims import Claim, Moment
+from mathlab.diagnosis.rewrite import Names
+from mathlab.errors import ExpressionError, MathlabError
+from mathlab.experiment import Array, Case, TrainSettings
+from mathlab.language.check import Types
+from mathlab.language.derive import UPSTREAM
+from mathlab.language.equation import Equation
+from mathlab.language.program import Program, compile_program
+from mathlab.language.syntax import Expr, unparse
+from mathlab.stages.prepare import Env, Prepared, execute, prepare
+
+# What all tries together may cost, counted in entries computed (an equation costs `OVERHEAD` more); a few seconds.
+WORK = 2_000_000_000
+OVERHEAD = 500
+NEAR = 20  # updates that are always made
+
+Rounding = Callable[[Array], Array]
+Outcome = Sequence[Array] | None  # what a claim's numbers would be, at each of its moments
+Outcomes = Sequence[Outcome]  # one for each claim
+
+
+@dataclass(frozen=True)
+class World:
+    """Equations to run in place of the true ones.
+
+    `settings` train them, and `later` updates more than a claim says are made; `rounding` is done to every equation's
+    value as soon as it is computed. Where `shown` is given, those are the equations after the training is done, with
+    `stated` for some parameters.
+    """
+
+    prepared: Prepared
+    settings: TrainSettings | None
+    later: int = 0
+    rounding: Rounding | None = None
+    shown: Prepared | None = None
+    stated: Env = field(default_factory=dict)
+
+    def values(self, parameters: Env) -> dict[str, Array]:
+        """Every name's value, given those of the parameters."""
+        if self.rounding is None:
+            return (self.shown or self.prepared).run({**parameters, **self.stated})
+        program = self.prepared.shaken_program
+        env = {**self.prepared.env, **parameters}
+        out = program.function(self.rounding, *(env[name] for name in program.inputs))
+        return {**env, **dict(zip(program.outputs, out, strict=True))}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One explanation tried: what the claims' numbers would be if it held.
+
+    It stands for `weight` explanations of its kind, of which it is the one that comes closest. `anywhere` says that its
+    numbers owe nothing to how far they are from the true ones, as those of a rounding do.
+    """
+
+    cause: str
+    outcomes: Outcomes
+    weight: float = 1.0
+    anywhere: bool = False
+    world: bool = True
+
+
+@dataclass
+class Scene:
+    """A case, the claims about it, and what is left of the work that may be spent on explaining them.
+
+    `points` are the parameters at which the claims are made, the article's own first.
+    """
+
+    prepared: Prepared
+    claims: Sequence[Claim]
+    points: Sequence[Mapping[str, Array]] = ({},)
+    left: float = WORK
+    programs: dict[tuple[Expr, str], Program] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        moments = dict.fromkeys(moment for claim in self.claims for moment in claim.moments)
+        self.near = tuple(moment for moment in moments if moment.updates <= NEAR)
+        self.far = tuple(moment for moment in moments if moment.updates > NEAR)
+        with np.errstate(all="ignore"):
+            values = self._values(self.true_world, (*self.near, *self.far))
+            # the true value of what each claim's quantity is, or is an entry of
+            self.bases = [
+                [self._value(claim.base, values[at], self.case.dtype) for at in claim.moments] for claim in self.claims
+            ]
+        self.truth: Outcomes = self.transformed(lambda base: base)
+
+    @property
+    def case(self) -> Case:
+        return self.prepared.case
+
+    @property
+    def true_world(self) -> World:
+        return World(self.prepared, self.case.train)
+
+    @property
+    def wrong(self) -> list[int]:
+        """The claims to explain, by their position."""
+        return [position for position, claim in enumerate(self.claims) if claim.wrong]
+
+    @property
+    def trained(self) -> bool:
+        return self.case.train is not None and any(moment.updates for moment in (*self.near, *self.far))
+
+    @property
+    def names(self) -> Names:
+        """What the rules of rewriting know."""
+        gradients = frozenset(self.prepared.gradients) | {UPSTREAM}
+        return Names(self.prepared.types, gradients, frozenset(self.case.parameters))
+
+    def run(self, world: World) -> Outcomes | None:
+        """The claims' numbers in a world; None where it cannot be run, or where the work is used up.
+
+        What a long training comes to is computed for a world that explains something of what came soon, if anything
+        soon was wrong: else ten thousand updates would be made for every try.
+        """
+        try:
+            with np.errstate(all="ignore"):
+                outcomes = self._outcomes(world, self.near)
+                soon = [k for k in self.wrong if self.claims[k].moments[0] in self.near]
+                if outcomes is None or not self.far:
+                    return outcomes
+                if soon and not any(self.claims[k].fits(outcomes[k]) for k in soon):
+                    return outcomes
+                return self._outcomes(world, (*self.near, *self.far)) or outcomes
+        except (MathlabError, ExpressionError, FloatingPointError, ValueError, np.linalg.LinAlgError):
+            return None
+
+    def _outcomes(self, world: World, moments: Sequence[Moment]) -> Outcomes | None:
+        entries = sum(self.prepared.types.names[equation.name].size + OVERHEAD for equation in self.prepared.both)
+        cost = entries * (len(moments) + max((moment.updates for moment in moments), default=0))
+        if cost > self.left:
+            return None
+        self.left -= cost
+        values = self._values(world, moments)
+        return [self._look(claim, values, world.prepared.case.dtype) for claim in self.claims]
+
+    def _values(self, world: World, moments: Sequence[Moment]) -> dict[Moment, dict[str, Array]]:
+        from mathlab.diagnosis.training import snapshots
+
+        due = {moment: moment.updates + world.later for moment in moments if moment.point == 0 or not world.later}
+        due = {moment: updates for moment, updates in due.items() if updates >= 0}
+        later = sorted({updates for updates in due.values() if updates})
+        states = snapshots(world.prepared, world.settings, later) if later and world.settings else {}
+        return {
+            moment: world.values(states[updates] if updates else self.points[moment.point])
+            for moment, updates in due.items()
+            if not updates or updates in states
+        }
+
+    def _look(self, claim: Claim, values: Mapping[Moment, Env], dtype: str) -> Outcome:
+        """A claim's quantity at its moments."""
+        if any(moment not in values for moment in claim.moments):
+            return None
+        return [self._value(claim.base, values[moment], dtype)[claim.pick] for moment in claim.moments]
+
+    def transformed(self, change: Callable[[Array], Array | None]) -> Outcomes:
+        """The claims' numbers with `change` made to the array that each is, or is an entry of."""
+        return [self._transformed(claim, bases, change) for claim, bases in zip(self.claims, self.bases, strict=True)]
+
+    @staticmethod
+    def _transformed(claim: Claim, bases: Sequence[Array], change: Callable[[Array], Array | None]) -> Outcome:
+        changed = [change(base) for base in bases]
+        try:
+            return [np.asarray(array)[claim.pick] for array in changed if array is not None] or None
+        except IndexError:
+            return None
+
+    def _value(self, quantity: Expr, values: Env, dtype: str) -> Array:
+        if (quantity, dtype) not in self.programs:
+            types = Types(self.prepared.types.names, self.prepared.types.integral)
+            line = Equation("_quantity", quantity, unparse(quantity))
+            types.names[line.name] = types.of(quantity)
+            self.programs[quantity, dtype] = compile_program([line], types, [line.name], dtype)
+        program = self.programs[quantity, dtype]
+        return np.asarray(execute(program, values)["_quantity"], np.float64)
+
+
+def rederived(prepared: Prepared, equations: Sequence[Equation]) -> Prepared | None:
+    """The case with other equations, differentiated again; None where they do not fit together."""
+    try:
+        return prepare(replace(prepared.case, equations=tuple(equations)))
+    except (MathlabError, ExpressionError):
+        return None
+
+
+def with_forward(prepared: Prepared, equations: Sequence[Equation]) -> Prepared:
+    """Other forward equations under the true backward ones: the mistake was made in computing, not in deriving."""
+    return replace(prepared, equations=tuple(equations))
+
+
+def with_backward(prepared: Prepared, equations: Sequence[Equation]) -> Prepared:
+    """The true forward equations with other backward ones."""
+    types = Types(prepared.types.names, prepared.types.integral)
+    for equation in equations:
+        types.names[equation.name] = types.of(equation.expr)
+    return replace(prepared, backward=replace(prepared.backward, equations=tuple(equations)), types=types)
+
+
+def tried(scene: Scene, worlds: Iterator[tuple[str, World]]) -> Iterator[Trial]:
+    """A trial for each world that can be run."""
+    for cause, world in worlds:
+        outcomes = scene.run(world)
+        if outcomes is not None:
+            yield Trial(cause, outcomes)

@@ -1,0 +1,61 @@
+"""What running equations takes, told from their shapes alone: nobody should have to run them to find out.
+
+The figures are rough, and meant to be: they tell seconds from hours and megabytes from gigabytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from mathlab.language.check import Types
+from mathlab.language.equation import Equation
+from mathlab.language.ops import OPS
+from mathlab.language.syntax import Call, walk
+
+CALL = 1e-6  # seconds for an op on a small array, whatever it does,
+ENTRY = 4e-9  # for each entry of what it reads or makes,
+PRODUCT = 1e-10  # for each product in a matrix product,
+BY_ENTRY = 3e-7  # and for each entry of an op that calls the C library entry by entry
+PER_ENTRY_KERNELS = ("erf(", "normal_cdf(")
+FLOAT = 8  # bytes,
+OBJECT = 4  # and as many times that where each entry is one of Python's own numbers in between
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of one run, and the bytes of what it holds at its end and of the largest array on its way."""
+
+    seconds: float
+    held: int
+    largest: int
+
+    def holding(self, size: int) -> Cost:
+        """The same with so many bytes more."""
+        return replace(self, held=self.held + size)
+
+
+def cost(equations: Iterable[Equation], types: Types) -> Cost:
+    """The cost of running `equations` once, with every result kept. `types` knows every name that they mention."""
+    seconds, held, largest = 0.0, 0, 0
+    for equation in equations:
+        held += FLOAT * types.of(equation.expr).size
+        for part in walk(equation.expr):
+            if isinstance(part, Call):
+                seconds += seconds_of(part, types)
+                largest = max(largest, FLOAT * types.of(part).size * (OBJECT if _by_entry(part) else 1))
+    return Cost(seconds, held, largest)
+
+
+def _by_entry(call: Call) -> bool:
+    return any(kernel in OPS[call.op].numpy for kernel in PER_ENTRY_KERNELS)
+
+
+def seconds_of(call: Call, types: Types) -> float:
+    """The seconds that one op takes, its arguments once computed."""
+    sizes = [types.of(arg).size for arg in call.args]
+    entries = max([types.of(call).size, *sizes])
+    if call.op in ("matmul", "dot"):
+        shape = types.of(call.args[0]).shape
+        return CALL + ENTRY * entries + PRODUCT * types.of(call).size * (shape[-1] if shape else 1)
+    return CALL + (BY_ENTRY if _by_entry(call) else ENTRY) * entries

@@ -1,0 +1,323 @@
+"""Equations -> the same equations for many runs at once, whose values lie on a new leading axis.
+
+Some names are stacked: they have a value for every run. Whatever depends on one of them is stacked too; the rest is
+computed once, for all runs. There is one rule for each family of ops, the families being those of `shapes`.
+
+The result is an ordinary list of equations. It computes what the runs compute one by one, up to rounding: a sum may be
+taken in another order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from mathlab.errors import ExpressionError
+from mathlab.language import shapes
+from mathlab.language.check import Types
+from mathlab.language.equation import Equation
+from mathlab.language.ops import OPS, ShapeRule
+from mathlab.language.shapes import Shape, Type
+from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, unparse, walk
+
+ALL = Slice(None, None, None)
+# A matrix product of at most so many products is written as a sum, for a call of BLAS for each run takes longer.
+FEW = 64
+PRODUCTS = ("matmul", "dot")
+
+
+class NotStackable(Exception):
+    """An expression that no rule stacks; the runs have to be made one by one."""
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """The equations of `count` runs, and the names that are stacked.
+
+    `runs_last` says how stacked values are best laid out in memory: with the runs next to each other, or run after run.
+    """
+
+    equations: tuple[Equation, ...]
+    types: Types
+    names: frozenset[str]
+    count: int
+    runs_last: bool
+
+
+@dataclass(frozen=True)
+class Operand:
+    """An argument for all runs: `expr` has a leading axis of runs when it is `stacked`; `type` is that in one run."""
+
+    expr: Expr
+    stacked: bool
+    type: Type
+
+    def lifted(self, rank: int) -> Expr:
+        """The operand such that its axes meet those of operands with `rank` axes, as broadcasting aligns them."""
+        missing = rank - self.type.ndim
+        return _at(self.expr, ALL, *[NewAxis()] * missing) if self.stacked and missing > 0 else self.expr
+
+    def expanded(self, axis: int) -> Operand:
+        """The operand with a new axis of length 1 before the axis `axis` of one run."""
+        shape = (*self.type.shape[:axis], 1, *self.type.shape[axis:])
+        return replace(
+            self, expr=_at(self.expr, *[ALL] * (axis + self.stacked), NewAxis()), type=Type(shape, self.type.kind)
+        )
+
+
+def stack(equations: Sequence[Equation], types: Types, names: Collection[str], count: int) -> Stacked:
+    """The equations with `names` (and all that follows from them) stacked for `count` runs.
+
+    `types` knows every name, as one run has it. Raises NotStackable where no rule applies.
+    """
+    stacked = {name for name in names if name in types.names}
+    every = {
+        name: Type((count, *type_.shape), type_.kind) if name in stacked else type_
+        for name, type_ in types.names.items()
+    }
+    written = []
+    stacker = _Stacker(types, Types(every, types.integral), stacked, count, sums=_few_products(equations, types))
+    for equation in equations:
+        operand = stacker.of(equation.expr)
+        shape = (count, *types.names[equation.name].shape)
+        if operand.stacked:
+            stacked.add(equation.name)
+            stacker.every.names[equation.name] = Type(shape, types.names[equation.name].kind)
+        elif equation.name in stacked:
+            raise NotStackable(f"{equation.name} is the same in all runs")
+        written.append(replace(equation, expr=operand.expr, text=unparse(operand.expr)))
+    return Stacked(tuple(written), stacker.every, frozenset(stacked), count, stacker.sums)
+
+
+def _few_products(equations: Sequence[Equation], types: Types) -> bool:
+    """Whether every matrix product is so small that a sum of products is faster."""
+    calls = (part for equation in equations for part in walk(equation.expr) if isinstance(part, Call))
+    return all(types.of(call).size * types.of(call.args[0]).shape[-1] <= FEW for call in calls if call.op in PRODUCTS)
+
+
+class _Stacker:
+    """`types` are those of one run, `every` those of all runs, with the names that are `stacked` so far.
+
+    With `sums`, matrix products are written as sums of products.
+    """
+
+    def __init__(self, types: Types, every: Types, stacked: Collection[str], count: int, sums: bool) -> None:
+        self.types = types
+        self.every = every
+        self.stacked = stacked
+        self.count = count
+        self.sums = sums
+        self.known: dict[Expr, Operand] = {}
+
+    def of(self, expr: Expr) -> Operand:
+        """The expression for all runs."""
+        if isinstance(expr, Name):
+            return Operand(expr, expr.id in self.stacked, self.types.of(expr))
+        if not isinstance(expr, Call):
+            return Operand(expr, False, self.types.of(expr))
+        if expr not in self.known:
+            self.known[expr] = self._call(expr)
+        return self.known[expr]
+
+    def _call(self, call: Call) -> Operand:
+        operands = tuple(map(self.of, call.args))
+        type_ = self.types.of(call)
+        family = OPS[call.op].shape
+        if family is shapes.same:  # only the shape of the operand counts
+            return Operand(_filled(call.op.removesuffix("_like"), type_.shape), False, type_)
+        if family is shapes.as_second:  # as it does here
+            place = Operand(_filled("zeros", type_.shape), False, type_)
+            operands = (operands[0], place, *operands[2:])
+        if not any(operand.stacked for operand in operands):
+            return Operand(replace(call, args=tuple(operand.expr for operand in operands)), False, type_)
+        if family not in RULES:
+            raise NotStackable(f"{call.op} has no rule")
+        made = RULES[family](self, call, operands)
+        try:
+            found = self.every.of(made).shape
+        except ExpressionError as error:
+            raise NotStackable(error.message) from None
+        if found != (self.count, *type_.shape):
+            raise NotStackable(f"'{unparse(call)}' would have the shape {found}")
+        return Operand(made, True, type_)
+
+    # --- the rules ----------------------------------------------------------------------------------------------------
+
+    def elementwise(self, call: Call, operands: Operands) -> Expr:
+        rank = max(operand.type.ndim for operand in operands)
+        return replace(call, args=tuple(operand.lifted(rank) for operand in operands))
+
+    def reduction(self, call: Call, operands: Operands) -> Expr:
+        (x,) = operands
+        if call.op in ("argmax", "argmin") and call.attr("axis") is None:  # which count in C order, and know one axis
+            return _with(call, _reshaped(x.expr, (self.count, x.type.size)), axis=1)
+        axes = tuple(axis + 1 for axis in shapes.axes_of(x.type, call.attr("axis")))
+        return _with(call, x.expr, axis=axes[0] if len(axes) == 1 else axes)
+
+    def along_axis(self, call: Call, operands: Operands) -> Expr:
+        axis = call.attr("axis")
+        return _with(call, operands[0].expr, axis=axis + 1 if isinstance(axis, int) and axis >= 0 else axis)
+
+    def transposed(self, call: Call, operands: Operands) -> Expr:
+        (x,) = operands
+        if call.op == "T" and x.type.ndim > 2:
+            raise NotStackable("the axes of each run cannot be reversed")
+        return x.expr if x.type.ndim < 2 else Call("mT", (x.expr,), (), call.position)
+
+    def product(self, call: Call, operands: Operands) -> Expr:
+        a, b = operands
+        if self.sums or (a.type.ndim == b.type.ndim == 1 and a.stacked and b.stacked):
+            return self._sum_of_products(a, b)
+        if a.type.ndim == b.type.ndim == 1:
+            return _matmul(a.expr, b.expr) if a.stacked else _matmul(b.expr, a.expr)
+        if a.type.ndim == 1 and not (a.stacked and b.stacked) and (b.stacked or b.type.ndim == 2):
+            return _matmul(a.expr, b.expr)  # one vector for all runs, or a matrix of the runs' vectors
+        if b.type.ndim == 1 and not b.stacked:
+            return _matmul(a.expr, b.expr)
+        if b.type.ndim == 1 and a.type.ndim == 2 and not a.stacked:
+            return _matmul(b.expr, Call("T", (a.expr,)))
+        left = a.expanded(0) if a.type.ndim == 1 else a
+        right = b.expanded(1) if b.type.ndim == 1 else b
+        rank = max(left.type.ndim, right.type.ndim)
+        product = _matmul(left.lifted(rank), right.lifted(rank))
+        if a.type.ndim == 1:
+            return _at(product, *[ALL] * (rank - 1), Num(0))
+        return _at(product, *[ALL] * rank, Num(0)) if b.type.ndim == 1 else product
+
+    def _sum_of_products(self, a: Operand, b: Operand) -> Expr:
+        if b.type.ndim == 1:
+            return self._summed(self._times(a, b), -1)
+        left = a.expanded(a.type.ndim)
+        return self._summed(self._times(left, b if a.type.ndim == 1 else b.expanded(b.type.ndim - 2)), -2)
+
+    def _summed(self, expr: Expr, axis: int) -> Expr:
+        return Call("sum", (expr,), (("axis", axis),))
+
+    def _times(self, a: Operand, b: Operand) -> Expr:
+        return self.elementwise(Call("mul", ()), (a, b))
+
+    def outer(self, call: Call, operands: Operands) -> Expr:
+        a, b = operands
+        return self._times(a.expanded(1), b)
+
+    def reshape(self, call: Call, operands: Operands) -> Expr:
+        return _reshaped(operands[0].expr, (self.count, *self.types.of(call).shape))
+
+    def concat(self, call: Call, operands: Operands) -> Expr:
+        (axis,) = shapes.axes_of(operands[0].type, call.attr("axis") or 0)
+        joined = tuple(self._spread(operand, self.types.of(call)) for operand in operands)
+        return Call("concat", joined, (("axis", axis + 1),), call.position)
+
+    def array(self, call: Call, operands: Operands) -> Expr:
+        of_one = [
+            replace(operand, expr=self._spread(operand, self.types.of(call)), stacked=True) for operand in operands
+        ]
+        return Call("concat", tuple(operand.expanded(0).expr for operand in of_one), (("axis", 1),), call.position)
+
+    def _spread(self, operand: Operand, result: Type) -> Expr:
+        """The operand with an axis of runs, also where all runs share it."""
+        if operand.stacked:
+            return operand.expr
+        if result.kind != "f":
+            raise NotStackable("masks and whole numbers cannot be repeated for every run")
+        return Call("mul", (_filled("ones", (self.count, *[1] * operand.type.ndim)), operand.expr))
+
+    def index(self, call: Call, operands: Operands) -> Expr:
+        x, *items = operands
+        return _at(x.expr, *self._place(items, x.stacked))
+
+    def scatter(self, call: Call, operands: Operands) -> Expr:
+        g, x, *items = operands
+        whole = _filled("zeros", (self.count, *x.type.shape))
+        return replace(call, args=(g.expr, whole, *self._place(items, True)))
+
+    def _place(self, items: Sequence[Operand], of_stacked: bool) -> tuple[Expr, ...]:
+        """The items of an index into what has an axis of runs (`of_stacked`) or has none.
+
+        NumPy puts the axes of arrays that serve as an index where the first of them stands if they are neighbours, and
+        first otherwise; the axis of runs must come first.
+        """
+        at = [k for k, item in enumerate(items) if not isinstance(item.expr, Slice | NewAxis)]
+        rank = max((items[k].type.ndim for k in at), default=0)
+        neighbours = not at or at[-1] - at[0] == len(at) - 1
+        if not any(item.stacked for item in items):
+            if rank and not neighbours:
+                raise NotStackable("an index by arrays that are no neighbours")
+            return (ALL, *(item.expr for item in items))
+        leading = neighbours and at[0] == 0
+        if not leading and (rank or not of_stacked):
+            raise NotStackable("an index by arrays that do not come first")
+        own = [_at(_runs(self.count), ALL, *[NewAxis()] * rank) if rank else _runs(self.count)] if of_stacked else []
+        return (*own, *(item.lifted(rank) if k in at else item.expr for k, item in enumerate(items)))
+
+    def one_hot(self, call: Call, operands: Operands) -> Expr:
+        return replace(call, args=tuple(operand.expr for operand in operands))
+
+    def cross_entropy(self, call: Call, operands: Operands) -> Expr:
+        z, t = operands
+        logs = replace(z, expr=Call("log_softmax", (z.expr,)))
+        if t.type.ndim == z.type.ndim:
+            return Call("neg", (self._summed(self._times(t, logs), -1),))
+        rows = [
+            Operand(
+                _at(_runs(n), ALL, *[NewAxis()] * (t.type.ndim - 1 - axis)),
+                False,
+                Type((n, *[1] * (t.type.ndim - 1 - axis)), "i"),
+            )
+            for axis, n in enumerate(t.type.shape)
+        ]
+        return Call("neg", (_at(logs.expr, *self._place([*rows, t], logs.stacked)),))
+
+    def diagonal(self, call: Call, operands: Operands) -> Expr:
+        (x,) = operands
+        diagonal = Call("gt", (Call("diag", (_filled("ones", x.type.shape),)), Num(0)))
+        return Call("where", (diagonal, x.expanded(1).expr, Num(0)))
+
+
+Operands = tuple[Operand, ...]
+
+RULES: Mapping[ShapeRule, Callable[[_Stacker, Call, Operands], Expr]] = {
+    shapes.broadcast: _Stacker.elementwise,
+    shapes.reduced: _Stacker.reduction,
+    shapes.along_axis: _Stacker.along_axis,
+    shapes.transposed: _Stacker.transposed,
+    shapes.matmul: _Stacker.product,
+    shapes.dotted: _Stacker.product,
+    shapes.vectors: _Stacker.outer,
+    shapes.reshaped: _Stacker.reshape,
+    shapes.concatenated: _Stacker.concat,
+    shapes.stacked: _Stacker.array,
+    shapes.indexed: _Stacker.index,
+    shapes.as_second: _Stacker.scatter,
+    shapes.class_rows: _Stacker.one_hot,
+    shapes.per_sample: _Stacker.cross_entropy,
+    shapes.diagonal: _Stacker.diagonal,
+}
+
+
+def _at(expr: Expr, *items: Expr) -> Expr:
+    return Call("index", (expr, *items))
+
+
+def _with(call: Call, x: Expr, **settings: Static) -> Expr:
+    given = {**dict(call.attrs), **settings}
+    return Call(
+        call.op, (x,), tuple((name, value) for name, value in given.items() if value is not None), call.position
+    )
+
+
+def _matmul(a: Expr, b: Expr) -> Expr:
+    return Call("matmul", (a, b))
+
+
+def _reshaped(expr: Expr, shape: Shape) -> Expr:
+    return Call("reshape", (expr, *map(Num, shape)))
+
+
+def _filled(op: str, shape: Shape) -> Expr:
+    """Ones or zeros of a shape; for a single number, the number."""
+    return Call(op, tuple(map(Num, shape))) if shape else Num(1 if op == "ones" else 0)
+
+
+def _runs(count: int) -> Expr:
+    return Call("arange", (Num(count),))

@@ -1,0 +1,182 @@
+"""`pytest --mathlab configs/`: every figure, formula and gradient check of a config as a test item.
+
+Nothing of mathlab is imported before a config is collected with the option: pytest loads this module in every session.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from _pytest._code.code import ExceptionInfo, TerminalRepr
+
+    from mathlab.config.yamltext import Tree
+    from mathlab.errors import Place
+    from mathlab.plan import Plan
+    from mathlab.reports.checks import Check
+
+SUFFIXES = (".yaml", ".yml")
+
+# What a text that is no YAML must have to be a config that somebody is about to mend, and not a file of something else.
+LOOKS_LIKE_CONFIG = re.compile(r"^(equations|layers)[ \t]*:", re.MULTILINE)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The option and the ini setting, both of them called `mathlab`."""
+    parser.getgroup("mathlab").addoption(
+        "--mathlab", action="store_true", help="collect mathlab configs (*.yaml): an item for every figure and formula"
+    )
+    parser.addini("mathlab", "collect mathlab configs, as with --mathlab", type="bool", default=False)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ConfigFile | None:
+    """A YAML file that is a mathlab config, when the option or the ini setting asks for it."""
+    config = parent.config
+    wanted = file_path.suffix in SUFFIXES and (config.getoption("--mathlab") or config.getini("mathlab"))
+    return ConfigFile.from_parent(parent, path=file_path) if wanted and is_config(file_path) else None
+
+
+def is_config(path: Path) -> bool:
+    """Whether the file is meant as a mathlab config: it has `equations`, or `layers` beside inputs or parameters."""
+    from mathlab.config.yamltext import Table, read
+    from mathlab.errors import MathlabError
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        tree, _ = read(text, str(path))
+    except MathlabError:
+        return bool(LOOKS_LIKE_CONFIG.search(text))
+    except (OSError, ValueError):
+        return False
+    if not isinstance(tree, Table):
+        return False
+    cases = tree.get("cases")
+    return any(_has_graph(part, tree) for part in (tree, *(cases.values() if isinstance(cases, Table) else ())))
+
+
+def _has_graph(part: Tree, top: Mapping[str, Tree]) -> bool:
+    keys = {*part} if isinstance(part, dict) else set()
+    return "equations" in keys or ("layers" in keys and not {"inputs", "parameters"}.isdisjoint({*keys, *top}))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What running a config gave: its checks by case and name, or what kept it from running."""
+
+    checks: Mapping[tuple[str, str], Check]
+    trouble: Exception | None = None
+
+    def contradictions(self, case: str) -> list[Check]:
+        """Where a witness contradicts a gradient of the case, which puts everything else that it says in doubt."""
+        return [check for check in self.checks.values() if check.case == case and check.verdict == "contradicts"]
+
+
+RAN = pytest.StashKey[dict[Path, Outcome]]()  # every config runs once a session
+
+
+class ConfigFile(pytest.File):
+    """A config; its cases are collectors of their own."""
+
+    def collect(self) -> Iterator[CaseCollector]:
+        from mathlab import config, plan
+        from mathlab.errors import MathlabError
+
+        try:
+            (planned,) = plan.plans("run", [config.load(_shown(self.path))], ())
+        except MathlabError as error:
+            raise self.CollectError(str(error)) from None
+        for case, _ in planned.steps:
+            yield CaseCollector.from_parent(self, name=case.name, planned=planned)
+
+
+class CaseCollector(pytest.Collector):
+    """A case of a config."""
+
+    def __init__(self, *, planned: Plan, name: str, parent: ConfigFile) -> None:
+        super().__init__(name, parent)
+        self.planned = planned
+
+    def collect(self) -> Iterator[CheckItem]:
+        from mathlab.errors import MathlabError
+        from mathlab.reports.names import declared
+
+        for case, stages in self.planned.steps:
+            if case.name == self.name:
+                try:
+                    expected = declared(case, stages)
+                except MathlabError as error:
+                    raise self.CollectError(str(error)) from None
+                for name, place in expected:
+                    yield CheckItem.from_parent(self, name=name, place=place, planned=self.planned)
+
+
+class CheckItem(pytest.Item):
+    """A printed number, a formula, or the gradient check of a parameter."""
+
+    def __init__(self, *, place: Place | None, planned: Plan, name: str, parent: CaseCollector) -> None:
+        super().__init__(name, parent)
+        self.place = place
+        self.planned = planned
+
+    def runtest(self) -> None:
+        """Fails with the explanation of the check; an erratum that is confirmed is an expected failure."""
+        from mathlab.errors import MathlabError
+        from mathlab.reports.checks import explanation
+
+        outcome = _outcome(self.path, self.planned, self.session)
+        if isinstance(outcome.trouble, MathlabError):
+            raise CheckFailed(str(outcome.trouble))
+        if outcome.trouble:
+            raise outcome.trouble
+        assert self.parent is not None
+        check = outcome.checks[self.parent.name, self.name]
+        if doubts := outcome.contradictions(self.parent.name):
+            raise CheckFailed("\n".join(map(explanation, doubts)))
+        if check.outcome == "failed":
+            raise CheckFailed(explanation(check))
+        if check.outcome == "erratum":
+            pytest.xfail(dict(check.remarks)["erratum"])
+
+    def repr_failure(self, excinfo: ExceptionInfo[BaseException], style: str | None = None) -> str | TerminalRepr:
+        if isinstance(excinfo.value, CheckFailed):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        assert self.parent is not None
+        return self.path, self.place.line - 1 if self.place else None, f"{self.parent.name}: {self.name}"
+
+
+class CheckFailed(Exception):
+    """A check that does not pass; its text is all there is to say."""
+
+
+def _outcome(path: Path, planned: Plan, session: pytest.Session) -> Outcome:
+    """What running the config gives, or gave when another of its items asked."""
+    ran = session.stash.setdefault(RAN, {})
+    if path not in ran:
+        ran[path] = _run(planned)
+    return ran[path]
+
+
+def _run(planned: Plan) -> Outcome:
+    from mathlab import plan
+    from mathlab.reports.checks import checks
+
+    try:
+        result = plan.results(planned, lambda _: nullcontext())
+    except Exception as error:  # a crash too: each item shall show it, and none try again
+        return Outcome({}, error)
+    return Outcome({(check.case, check.name): check for check in checks(result)})
+
+
+def _shown(path: Path) -> Path:
+    """As short as it can be written from here, as it stands in a message."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,39 @@
+"""How much an experiment may ask of the machine: an article's numbers take little, and a slip or a prank takes all."""
+
+from __future__ import annotations
+
+from mathlab.errors import MathlabError, Place
+from mathlab.experiment import Case
+from mathlab.language.cost import Cost
+
+# What is not allowed to be larger stays well below 10 seconds and 1 GB for a whole run, whatever is estimated wrongly.
+SECONDS = 4.0
+BYTES = 500_000_000
+# Data that somebody really has may be worked on for longer, and a few copies of it held: for each of its numbers
+SECONDS_A_NUMBER = 2e-5
+BYTES_A_NUMBER = 48
+
+
+def check(case: Case, what: str, once: Cost, times: int, kept: float, place: Place | None, each: float = 0) -> None:
+    """Raise MathlabError, at `place`, when `what` takes longer or more memory than `case` may.
+
+    It runs what costs `once` so many `times`, and `kept` times holds what that leaves behind at the same moment; `each`
+    is how many bytes more every run leaves.
+    """
+    values = (*case.inputs.values(), *case.parameters.values())
+    numbers = sum(value.array.size for value in values if value.from_file)
+    size = kept * once.held + 2 * once.largest + times * each
+    if size > BYTES * case.share + BYTES_A_NUMBER * numbers:
+        raise MathlabError(f"{what} takes about {_rough(size / 1e9)} GB of memory{_more(case)}", place)
+    seconds = times * once.seconds
+    if seconds > SECONDS * case.share + SECONDS_A_NUMBER * numbers:
+        raise MathlabError(f"{what} takes about {_rough(seconds)} seconds{_more(case)}", place)
+
+
+def _more(case: Case) -> str:
+    among = "" if case.share == 1 else f", as one of {round(1 / case.share)} cases"
+    return f"{among}; --allow-large permits it"
+
+
+def _rough(amount: float) -> str:
+    return f"{amount:.1f}" if amount < 10 else f"{amount:.0f}" if amount < 1e6 else f"{amount:.0e}"

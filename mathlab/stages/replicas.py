@@ -1,0 +1,249 @@
+"""Runs of one case that differ in numbers alone: as one program whose values are stacked, or one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mathlab.errors import ExpressionError
+from mathlab.experiment import Array, Case, TrainSettings, Value
+from mathlab.language.check import Types
+from mathlab.language.cost import cost
+from mathlab.language.equation import Equation
+from mathlab.language.planned import Planned, plan
+from mathlab.language.program import compile_program
+from mathlab.language.shapes import Shape
+from mathlab.language.stacked import Stacked, stack
+from mathlab.optimizers import OPTIMIZERS
+from mathlab.stages import train
+from mathlab.stages.prepare import Prepared, evaluate, execute, prepare
+from mathlab.stages.train import UPDATE, batches, first_rows, setting_name, state_name, update_equations
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Ends:
+    """How runs end: the values of the case's figures (`expected`) and of its parameters, the runs on the first axis."""
+
+    reported: tuple[Array, ...]
+    parameters: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Weight:
+    """What runs take: seconds from start to end, and the bytes of what they hold. `shapes` are the figures'."""
+
+    seconds: float
+    held: int
+    shapes: tuple[Shape, ...]
+
+
+def alone(case: Case) -> Ends:
+    """The end of one run, made as `train` makes it. Raises MathlabError for a case that does not fit."""
+    prepared = prepare(case)
+    prepared.run()  # tells where an index lies outside of its array, before training stumbles over it
+    parameters = train.run(case).parameters if case.train else {}
+    reported = evaluate(case.expected, prepared, prepared.run(parameters))
+    return Ends(tuple(value[None] for value in reported), {name: value[None] for name, value in parameters.items()})
+
+
+def joined(ends: Sequence[Ends]) -> Ends:
+    """The ends of all runs as one."""
+    reported = tuple(map(np.concatenate, zip(*(each.reported for each in ends), strict=True)))
+    return Ends(
+        reported, {name: np.concatenate([each.parameters[name] for each in ends]) for name in ends[0].parameters}
+    )
+
+
+def weight(case: Case, differing: Sequence[str] = (), free: Sequence[str] = (), count: int = 0) -> Weight:
+    """What `count` stacked runs take that differ in these values and settings; without a count, one run alone.
+
+    Raises NotStackable where they cannot be stacked, and MathlabError for a case that does not fit.
+    """
+    trained = tuple(name for name in case.parameters if case.train and name not in case.train.freeze)
+    runs = Replicas([case] * max(count, 1), prepare(case), tuple(differing), trained, tuple(free))
+    lines, types = runs.report()
+    shapes = tuple(types.names[line.name].shape for line in lines)
+    updates, prepared = 1, runs.prepared
+    if case.train:
+        updates = max(case.train.epochs, 1)
+        if case.train.batch_size is not None:
+            samples = prepared.types.names[case.train.over[0]].shape[0]
+            prepared = prepare(first_rows(case, case.train, case.train.batch_size))
+            updates *= -(-samples // case.train.batch_size)
+    if not count:
+        return Weight(updates * prepared.cost.seconds, runs.prepared.cost.held, shapes)
+    runs.stacked(lines, types)
+    own = {*differing, *trained, *(case.train.over if case.train else ())}
+    made = stack(prepared.both, prepared.types, own, count)
+    taken = cost(made.equations, made.types)
+    return Weight(updates * taken.seconds, taken.held, shapes)
+
+
+def together(cases: Sequence[Case]) -> Ends:
+    """The ends of runs that are made as one program.
+
+    The cases have the same equations, shapes, optimizer, number of epochs and size of batches. Raises NotStackable
+    where they cannot be stacked, and MathlabError for what does not fit.
+    """
+    runs = Replicas.of(cases)
+    lines, types = runs.report()
+    made = runs.stacked(lines, types)
+    values = runs.values(made)
+    with np.errstate(all="ignore"):
+        if cases[0].train:
+            runs.train(cases[0].train, values)
+    program = compile_program(made.equations, made.types, [line.name for line in lines], cases[0].dtype)
+    found = execute(program, values)
+    reported = [found[line.name] if line.name in made.names else runs.repeated(found[line.name]) for line in lines]
+    parameters = {name: values[name] if name in made.names else runs.repeated(values[name]) for name in runs.final}
+    return Ends(tuple(reported), parameters)
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """Runs that are stacked.
+
+    `differing` are the inputs and parameters that are not the same in all runs, `trained` the parameters that move,
+    `free` the settings of the optimizer that are not the same in all runs.
+    """
+
+    cases: Sequence[Case]
+    prepared: Prepared
+    differing: tuple[str, ...]
+    trained: tuple[str, ...]
+    free: tuple[str, ...]
+
+    @classmethod
+    def of(cls, cases: Sequence[Case]) -> Replicas:
+        """What differs between the cases. Raises MathlabError when the first does not fit."""
+        prepared = prepare(cases[0])
+        given = [_given(case) for case in cases]
+        settings = [case.train for case in cases if case.train]
+        return cls(
+            cases,
+            prepared,
+            differing=tuple(name for name in given[0] if any(each[name] is not given[0][name] for each in given)),
+            trained=tuple(name for name in cases[0].parameters if settings and name not in settings[0].freeze),
+            free=tuple(
+                name
+                for name in (settings[0].settings if settings else ())
+                if len({each.settings[name] for each in settings}) > 1
+            ),
+        )
+
+    @property
+    def final(self) -> tuple[str, ...]:
+        """The parameters that have a value at the end of training."""
+        return tuple(self.prepared.case.parameters) if self.prepared.case.train else ()
+
+    def repeated(self, value: Array) -> Array:
+        """What all runs have in common, once for each."""
+        return np.broadcast_to(value, (len(self.cases), *np.shape(value)))
+
+    def report(self) -> tuple[tuple[Equation, ...], Types]:
+        """The figures of the case as equations, and the types with theirs."""
+        types = Types(self.prepared.types.names, self.prepared.types.integral)
+        lines = []
+        for number, figure in enumerate(self.prepared.case.expected):
+            line = Equation(f"_quantity_{number}", figure.quantity, figure.key, figure.place)
+            try:
+                types.names[line.name] = types.of(line.expr)
+            except ExpressionError as error:
+                raise error.at(figure.place) from None
+            lines.append(line)
+        return tuple(lines), types
+
+    def stacked(self, lines: Sequence[Equation], types: Types) -> Stacked:
+        """The equations of all runs, in both directions, and the `lines` after them."""
+        own = {*self.differing, *self.trained}
+        return stack((*self.prepared.both, *lines), types, own, len(self.cases))
+
+    def values(self, made: Stacked) -> dict[str, Array]:
+        """The inputs and parameters of all runs, laid out as `made` wants them."""
+        values = dict(self.prepared.env)
+        for name in {*self.differing, *self.trained}:
+            kind = np.asarray(values[name]).dtype.name
+            values[name] = _laid_out([_given(case)[name].bound(kind) for case in self.cases], made.runs_last)
+        return values
+
+    def train(self, settings: TrainSettings, values: dict[str, Array]) -> None:
+        """Make all updates of all runs. The arrays of the trained parameters in `values` are changed."""
+        if settings.batch_size is None:
+            self.full_batch(settings, values).functions["run"](0, settings.epochs)
+        else:
+            env, own = self._state(settings, values)
+            self._minibatches(settings, settings.batch_size, env, own)
+
+    def full_batch(self, settings: TrainSettings, values: Mapping[str, Array]) -> Planned:
+        """The planned program of an update on all the data. It changes the trained parameters in `values`."""
+        env, own = self._state(settings, values)
+        return self._planned(self.prepared, settings, env, own)
+
+    def _state(self, settings: TrainSettings, values: Mapping[str, Array]) -> tuple[dict[str, Array], set[str]]:
+        """The values with the optimizer's state and its free settings, and the names that each run has for itself."""
+        env = dict(values)
+        for name in self.trained:
+            for part in OPTIMIZERS[settings.optimizer].state:
+                env[state_name(part, name)] = np.zeros_like(values[name])
+        own = {*self.differing, *self.trained, *env.keys() - values.keys()}
+        for setting in self.free:
+            env[setting_name(setting)] = np.array([case.train.settings[setting] for case in self.cases if case.train])
+            own.add(setting_name(setting))
+        return env, own
+
+    def _planned(
+        self,
+        prepared: Prepared,
+        settings: TrainSettings,
+        env: Mapping[str, Array],
+        own: Collection[str],
+        varying: Sequence[str] = (),
+    ) -> Planned:
+        """One update of all runs; `own` are the names that have a value for each."""
+        types = Types(prepared.types.names, prepared.types.integral)
+        updates, moved = update_equations(self.trained, settings, types, self.free)
+        made = stack((*prepared.both, *updates), types, own, len(self.cases))
+        program = compile_program(made.equations, made.types, tuple(moved.values()), prepared.case.dtype)
+        return plan(program, {**env, UPDATE: 1.0}, moved, varying=varying, clock=UPDATE)
+
+    def _minibatches(self, settings: TrainSettings, size: int, env: dict[str, Array], own: set[str]) -> None:
+        """Several updates an epoch. Runs that shuffle with the same seed share their rows."""
+        seeds = [case.train.seed for case in self.cases if case.train]
+        shared = len(set(seeds)) == 1
+        generators = [None if seed is None else np.random.default_rng(seed) for seed in seeds[: 1 if shared else None]]
+        steps: dict[int, Planned] = {}
+        count, updates = self.prepared.types.names[settings.over[0]].shape[0], 0
+        for _ in range(settings.epochs):
+            for picked in zip(*(batches(count, size, rng) for rng in generators), strict=True):
+                rows = [np.arange(count)[rows] for rows in picked]
+                batch = {name: _picked(env[name], rows, name in own, shared) for name in settings.over}
+                if len(rows[0]) not in steps:
+                    cut = prepare(first_rows(self.prepared.case, settings, len(rows[0])))
+                    names = own if shared else own.union(settings.over)
+                    steps[len(rows[0])] = self._planned(cut, settings, {**env, **batch}, names, settings.over)
+                updates += 1
+                given: dict[str, object] = {**env, **batch, UPDATE: float(updates)}
+                step = steps[len(rows[0])]
+                step.functions["step"](*(given[name] for name in step.takes))
+
+
+def _given(case: Case) -> dict[str, Value]:
+    return {**case.inputs, **case.parameters}
+
+
+def _laid_out(values: Sequence[Array], runs_last: bool) -> Array:
+    """The values of all runs, on a new first axis; in memory it is the innermost one where `runs_last` says so."""
+    return np.moveaxis(np.stack(values, axis=-1), -1, 0) if runs_last else np.stack(values)
+
+
+def _picked(value: Array, rows: Sequence[Rows], stacked: bool, shared: bool) -> Array:
+    """The rows of a batch: `value` has an axis of runs when it is `stacked`, and `rows` are one for each run unless
+    they are `shared`."""
+    if shared:
+        return value[:, rows[0]] if stacked else value[rows[0]]
+    return value[np.arange(len(rows))[:, None], np.stack(rows)] if stacked else value[np.stack(rows)]

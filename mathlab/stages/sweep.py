@@ -1,0 +1,304 @@
+"""Many runs of one case with other numbers: which they are, which can be made together, and how each of them ends."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mathlab.backends import LOCAL, Where, spread
+from mathlab.config import initial
+from mathlab.errors import MathlabError
+from mathlab.experiment import Array, Axis, Case, Choice, Figure, Range, Recipe, SweepSettings, TrainSettings, Value
+from mathlab.language.cost import Cost
+from mathlab.language.stacked import NotStackable
+from mathlab.language.syntax import Name
+from mathlab.results import SweepResult
+from mathlab.stages import limits
+from mathlab.stages.replicas import Ends, Weight, alone, joined, together, weight
+
+TOGETHER = 1_000  # runs in one program: with more, values no longer stay in the processor's cache
+BYTES = 1_000_000  # that they may take, for the same reason
+PIECES = 64  # of the work that is made run by run
+SMALL = 16  # entries: quantities up to this size are reported
+RUN, RUN_BYTES = 5e-5, 1_000  # seconds and bytes that a run takes before it begins
+TAKEN = ("case", "run", "nonfinite")  # columns of sweep.csv
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one run has on one axis."""
+
+    axis: Axis
+    choice: Choice
+
+
+Point = tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some runs of a sweep, by their numbers: made as one program if they are `stacked`."""
+
+    case: Case
+    numbers: tuple[int, ...]
+    points: tuple[Point, ...]
+    stacked: bool
+
+
+def run(case: Case, where: Where = LOCAL, progress: Progress | None = None) -> SweepResult:
+    """Make all runs of a case's sweep.
+
+    `progress` is told (runs done, runs in all). Raises MathlabError when the case has no sweep, or for a run that does
+    not fit.
+    """
+    settings = case.sweep
+    if settings is None:
+        raise MathlabError("the case has no 'sweep'", case.place)
+    count = settings.sample or sum(math.prod(len(_listed(axis)) for axis in axes) for axes in settings.grids)
+    _check_cost(case, Cost(count * RUN, count * RUN_BYTES, 0))
+    base, runs = _bare(case, settings), points(settings)
+    pieces, taken = _pieces(base, runs)
+    _check_cost(case, replace(taken, seconds=taken.seconds + count * RUN))
+    ends: list[Ends] = []
+    done = 0
+    for piece, made in zip(pieces, spread(ends_of, pieces, where, taken.seconds), strict=True):
+        ends.append(made)
+        done += len(piece.numbers)
+        if progress:
+            progress(done, count)
+    return _result(base, runs, pieces, ends)
+
+
+def _check_cost(case: Case, taken: Cost) -> None:
+    limits.check(case, "the sweep", taken, 1, kept=1, place=case.sweep.place if case.sweep else None)
+
+
+# --- which runs there are ---------------------------------------------------------------------------------------------
+
+
+def points(settings: SweepSettings) -> list[Point]:
+    """What every run has on every axis, run after run."""
+    if settings.sample is None:
+        return [
+            tuple(itertools.starmap(Change, zip(axes, picked, strict=True)))
+            for axes in settings.grids
+            for picked in itertools.product(*(_listed(axis) for axis in axes))
+        ]
+    rng = np.random.default_rng(settings.seed)
+    (axes,) = settings.grids
+    return [tuple(Change(axis, _drawn(axis, rng)) for axis in axes) for _ in range(settings.sample)]
+
+
+def _listed(axis: Axis) -> tuple[Choice, ...]:
+    assert not isinstance(axis.values, Range), "a grid has lists"
+    return axis.values
+
+
+def _drawn(axis: Axis, rng: np.random.Generator) -> Choice:
+    """A choice for one run. It takes one number from `rng`, so that a larger sample begins with a smaller one."""
+    share = rng.random()
+    if not isinstance(axis.values, Range):
+        return axis.values[int(share * len(axis.values))]
+    low, high = axis.values.low, axis.values.high + axis.values.whole
+    number = low * (high / low) ** share if axis.values.log else low + (high - low) * share
+    number = float(min(max(math.floor(number) if axis.values.whole else number, axis.values.low), axis.values.high))
+    label = str(int(number)) if axis.values.whole else repr(number)
+    value = Value(np.array(number), axis.place, integral=axis.values.whole) if axis.kind == "value" else None
+    return Choice(label, number, value)
+
+
+def _bare(case: Case, settings: SweepSettings) -> Case:
+    """The case with the reported quantities as its figures, and nothing else to do than to be trained."""
+    end = case.equations[-1]
+    report = settings.report or (replace(end, expr=Name(end.name), text=end.name),)
+    figures = tuple(Figure(quantity.text, quantity.expr, (), (), quantity.place) for quantity in report)
+    trained = replace(case.train, after=()) if case.train else None
+    return replace(case, expected=figures, derivation=(), gradcheck=None, sweep=None, train=trained)
+
+
+def changed(case: Case, point: Point) -> Case:
+    """The case of one run. Raises MathlabError for initial values that cannot be drawn."""
+    values: dict[str, Value] = {**case.inputs, **case.parameters}
+    recipes: dict[str, Recipe] = {}
+    train = case.train
+    for change in point:
+        axis, number = change.axis, change.choice.number
+        if axis.kind == "value" and change.choice.value is not None:
+            values[axis.name] = change.choice.value
+        elif axis.kind == "init":
+            recipe = recipes.get(axis.name) or values[axis.name].recipe
+            assert recipe, "only what is drawn has such an axis"
+            recipes[axis.name] = _with(recipe, axis.part, number)
+        elif train:
+            train = _trained(train, axis, number)
+    values |= {name: _made(recipe, values[name]) for name, recipe in recipes.items()}
+    if train and len({values[name].array.shape[:1] for name in train.over}) > 1:
+        raise MathlabError("the inputs that 'over' names have different numbers of samples", train.place)
+    return replace(
+        case,
+        inputs={name: values[name] for name in case.inputs},
+        parameters={name: values[name] for name in case.parameters},
+        train=train,
+    )
+
+
+def _with(recipe: Recipe, part: str, number: float) -> Recipe:
+    if part == "seed":
+        return replace(recipe, seed=int(number))
+    if part == "scale":
+        return replace(recipe, scale=number)
+    return replace(recipe, settings={**recipe.settings, part: number})
+
+
+def _trained(train: TrainSettings, axis: Axis, number: float) -> TrainSettings:
+    if axis.kind == "optimizer":
+        return replace(train, settings={**train.settings, axis.name: number})
+    if axis.name == "seed":
+        return replace(train, seed=int(number))
+    return replace(train, epochs=int(number)) if axis.name == "epochs" else replace(train, batch_size=int(number))
+
+
+def _made(recipe: Recipe, value: Value) -> Value:
+    """The value as drawn anew."""
+    low, high = (recipe.settings.get(bound, 0.0) for bound in ("low", "high"))
+    if low > high:
+        raise MathlabError(f"low ({low:g}) is above high ({high:g})", value.place)
+    with np.errstate(all="ignore"):
+        array = initial.draw(recipe.init, recipe.shape, recipe.seed, recipe.scale, recipe.settings)
+    if not np.isfinite(array).all():
+        raise MathlabError("these initial values are not finite", value.place)
+    return replace(value, array=array, recipe=recipe)
+
+
+# --- which of them are made together ----------------------------------------------------------------------------------
+
+
+def _pieces(case: Case, runs: Sequence[Point]) -> tuple[list[Piece], Cost]:
+    """The work in pieces, and about what it takes in all; the same pieces wherever they are run."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for number, point in enumerate(runs):
+        groups.setdefault(_alike(point), []).append(number)
+    pieces: list[Piece] = []
+    seconds, held = 0.0, 0
+    for numbers in groups.values():
+        with _in_run(numbers[0], runs[numbers[0]]):
+            first = changed(case, runs[numbers[0]])
+            taken, size = weight(first), 1
+            _check_report(first, taken)
+            together = min(TOGETHER, len(numbers), BYTES // max(taken.held, 1))
+            if together > 1:
+                with contextlib.suppress(NotStackable):
+                    taken, size = weight(first, *_differing(runs[numbers[0]]), together), together
+        count = -(-len(numbers) // size) if size > 1 else min(len(numbers), PIECES)
+        for part in np.array_split(numbers, count):
+            chosen = tuple(map(int, part))
+            pieces.append(Piece(case, chosen, tuple(runs[number] for number in chosen), stacked=size > 1))
+        seconds += taken.seconds * len(numbers) / size
+        held = max(held, taken.held)
+    return pieces, Cost(seconds, held, 0)
+
+
+def _alike(point: Point) -> tuple[object, ...]:
+    """What runs have in common that can be made together: shapes, and the numbers that are no values in the program."""
+    found: list[object] = []
+    for axis, choice in ((change.axis, change.choice) for change in point):
+        found.append(axis.key)
+        if choice.value:
+            found += [choice.value.array.shape, choice.value.integral]
+        elif axis.kind == "train" and axis.name != "seed":
+            found.append(choice.number)
+    return tuple(found)
+
+
+def _differing(point: Point) -> tuple[list[str], list[str]]:
+    """The inputs and parameters, and the optimizer's settings, that are not the same in all runs."""
+    axes = [change.axis for change in point]
+    values = [axis.name for axis in axes if axis.kind in ("value", "init")]
+    return values, [axis.name for axis in axes if axis.kind == "optimizer"]
+
+
+def _check_report(case: Case, taken: Weight) -> None:
+    """Raise MathlabError for a quantity that is too large to have columns."""
+    for figure, shape in zip(case.expected, taken.shapes, strict=True):
+        if math.prod(shape) > SMALL:
+            message = f"'{figure.key}' has {math.prod(shape)} entries, and at most {SMALL} are reported"
+            raise MathlabError(f"{message}; report its norm or a part of it", figure.place)
+
+
+# --- how they end -----------------------------------------------------------------------------------------------------
+
+
+def ends_of(piece: Piece) -> Ends:
+    """Make the runs of one piece. Raises MathlabError for a run that does not fit, and says which."""
+    if piece.stacked:
+        # what does not fit in one of them is found out below
+        with contextlib.suppress(NotStackable, MathlabError, IndexError):
+            return together([changed(piece.case, point) for point in piece.points])
+    ends = []
+    for number, point in zip(piece.numbers, piece.points, strict=True):
+        with _in_run(number, point):
+            ends.append(alone(changed(piece.case, point)))
+    return joined(ends)
+
+
+@contextlib.contextmanager
+def _in_run(number: int, point: Point) -> Iterator[None]:
+    try:
+        yield
+    except MathlabError as error:
+        settings = ", ".join(f"{change.axis.key}: {change.choice.label}" for change in point)
+        raise MathlabError(
+            [replace(problem, message=f"{problem.message}, in run {number} ({settings})") for problem in error.problems]
+        ) from None
+
+
+def _result(case: Case, runs: Sequence[Point], pieces: Sequence[Piece], ends: Sequence[Ends]) -> SweepResult:
+    """The ends in the order of the runs."""
+    order = np.argsort([number for piece in pieces for number in piece.numbers])
+    keys = dict.fromkeys(change.axis.key for point in runs for change in point)
+    chosen = [{change.axis.key: change.choice for change in point} for point in runs]
+    columns: dict[str, Array] = {}
+    for position, figure in enumerate(case.expected):
+        parts = [end.reported[position] for end in ends]
+        if len({part.shape[1:] for part in parts}) > 1:
+            raise MathlabError(f"'{figure.key}' has not the same shape in all runs; report a number", figure.place)
+        key = f"{figure.key} (end)" if figure.key in keys or figure.key in TAKEN else figure.key
+        columns |= _entries(key, np.concatenate(parts)[order])
+    finals = {
+        name: np.concatenate([_worst(end.parameters[name]) for end in ends])[order] for name in ends[0].parameters
+    }
+    return SweepResult(
+        settings={key: tuple(choices.get(key) for choices in chosen) for key in keys},
+        columns=columns,
+        nonfinite=_nonfinite({**columns, **finals}, len(runs)),
+        stacked=sum(len(piece.numbers) for piece in pieces if piece.stacked),
+    )
+
+
+def _entries(key: str, values: Array) -> dict[str, Array]:
+    """A column for every entry; `values` has the runs on its first axis."""
+    return {
+        f"{key}[{','.join(map(str, index))}]" if index else key: values[(slice(None), *index)]
+        for index in np.ndindex(values.shape[1:])
+    }
+
+
+def _worst(values: Array) -> Array:
+    """For each run the first entry that is no finite number, or else any."""
+    flat = values.reshape(len(values), -1)
+    return np.take_along_axis(flat, np.argmin(np.isfinite(flat), axis=1)[:, None], axis=1)[:, 0]
+
+
+def _nonfinite(columns: Mapping[str, Array], count: int) -> tuple[str, ...]:
+    """For each run the first column that is no finite number, and what it is; empty where all are."""
+    found = [""] * count
+    for name, values in columns.items():
+        for number in np.flatnonzero(~np.isfinite(values)):
+            found[number] = found[number] or f"{name} is {float(values[number])}"
+    return tuple(found)

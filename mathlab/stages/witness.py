@@ -1,0 +1,167 @@
+"""Every derived gradient beside what the witnesses say: the worst disagreement, and whether rounding explains it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mathlab.errors import MathlabError, did_you_mean
+from mathlab.experiment import Array
+from mathlab.language.check import Types
+from mathlab.language.equation import Equation
+from mathlab.language.syntax import Call, walk
+from mathlab.results import WitnessResult
+from mathlab.stages.prepare import Prepared, prepare
+from mathlab.witnesses import WITNESSES
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+DEFAULT = ("tape",)
+NONE = "none"
+PATIENCE = 0.05  # seconds that one gradient may take by default,
+TOGETHER = 0.5  # and all of them,
+LONGEST = 10.0  # and when its witness was asked for
+AGREEMENT = {"float64": 1e-9, "float32": 1e-4}  # relative to an entry: up to there nobody asks about rounding
+RESOLUTIONS = 10  # of a central difference, which estimates its own
+
+
+def chosen(names: Sequence[str]) -> tuple[str, ...]:
+    """The witnesses of these names, each once; "none" alone stands for none.
+
+    Raises MathlabError for one that does not exist or is not installed.
+    """
+    if list(names) == [NONE]:
+        return ()
+    for name in names:
+        if name not in WITNESSES:
+            hint = did_you_mean(name, WITNESSES) or f"; known are {', '.join(WITNESSES)}"
+            raise MathlabError(f"unknown witness {name!r}{hint}")
+        if not WITNESSES[name].installed():
+            raise MathlabError(WITNESSES[name].install)
+    return tuple(dict.fromkeys(names))
+
+
+def run(prepared: Prepared, values: Mapping[str, Array], names: Sequence[str] | None) -> tuple[WitnessResult, ...]:
+    """What the witnesses `names` say of every gradient in `values`, gradient after gradient.
+
+    None stands for the default ones, which are skipped where they would keep anybody waiting. Raises MathlabError for a
+    witness that does not exist or is not installed, and for what it cannot evaluate.
+    """
+    asked, patience = (DEFAULT, PATIENCE) if names is None else (chosen(names), LONGEST)
+    scene = _Scene(prepared, values)
+    work = operations(prepared.equations, prepared.types)
+    results = []
+    left = TOGETHER * prepared.case.share if names is None else math.inf
+    for name in scene.gradients:
+        for witness in asked:
+            seconds = WITNESSES[witness].seconds(int(np.size(values[name])), work)
+            left -= seconds
+            if seconds > patience or left < 0:
+                because = f"{np.size(values[name])} entries in a graph of {work} operations would take too long"
+                results.append(WitnessResult(name, witness, None, None, "skipped", because))
+            else:
+                results.append(scene.compared(name, witness))
+    return tuple(results)
+
+
+def operations(equations: Sequence[Equation], types: Types) -> int:
+    """The operations on scalars in one forward pass, roughly."""
+    count = 0
+    for equation in equations:
+        for call in (part for part in walk(equation.expr) if isinstance(part, Call)):
+            sizes = [types.of(arg).size for arg in call.args]
+            shape = types.of(call.args[0]).shape if call.args else ()
+            products = types.of(call).size * (shape[-1] if shape else 1) if call.op in ("matmul", "dot") else 0
+            count += max([2 * products, types.of(call).size, *sizes])
+    return count
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """A case that has run, before the witnesses."""
+
+    prepared: Prepared
+    values: Mapping[str, Array]
+
+    @property
+    def gradients(self) -> tuple[str, ...]:
+        """The names that have a gradient, in the order of the config."""
+        case = self.prepared.case
+        known = (*case.inputs, *case.parameters, *self.prepared.nodes)
+        derived = {*self.prepared.gradients}
+        return tuple(name for name in known if f"d{name}" in derived)
+
+    @cached_property
+    def noise(self) -> Mapping[str, Floats]:
+        """How far rounding moves every gradient; measured only where something is to be explained by it."""
+        from mathlab.stages.gradcheck import rounding_noise, widened
+
+        prepared = self.prepared
+        exact = prepared
+        if prepared.case.dtype != "float64":  # the same equations, so that a fault in them does not pass for rounding
+            exact = replace(prepare(widened(prepared.case)), backward=prepared.backward)
+        return rounding_noise(prepared, exact, prepared.run(), self.gradients)
+
+    def compared(self, name: str, witness: str) -> WitnessResult:
+        """One gradient beside one witness.
+
+        An entry agrees when the two differ by no more than a relative AGREEMENT, the resolution of the witness, and
+        what rounding may do to either. It is at a kink where the slopes to both sides differ and both lie between them.
+        It is inconclusive where the witness has no finite answer. Anything else contradicts.
+        """
+        prepared = self.prepared
+        derived = np.asarray(self.values[f"d{name}"], np.float64)
+        told, resolution = WITNESSES[witness].measure(prepared.equations, prepared.env, name, prepared.upstream)
+        with np.errstate(all="ignore"):
+            size = np.maximum(np.abs(derived), np.abs(told))
+            error = np.abs(derived - told)
+            relative = np.where(error == 0, 0.0, error / size)
+            ulp = np.where(error == 0, 0.0, error / np.spacing(size.astype(prepared.case.dtype)).astype(np.float64))
+        allowed = AGREEMENT[prepared.case.dtype] * size + RESOLUTIONS * resolution
+        unanswered = ~np.isfinite(told)
+        doubtful = ~(error <= allowed) & ~unanswered
+        kinks = np.zeros_like(doubtful)
+        if doubtful.any():
+            doubtful &= ~(error <= allowed + self._rounding(name, doubtful))
+        if doubtful.any():
+            kinks = doubtful & self._between(name, derived, told, allowed)
+        verdict: Literal["agrees", "contradicts", "kink", "inconclusive"] = "kink" if kinks.any() else "agrees"
+        if (doubtful & ~kinks).any():
+            verdict = "contradicts"
+        elif unanswered.any():
+            verdict = "inconclusive"
+        return WitnessResult(name, witness, _worst(relative), _worst(ulp), verdict)
+
+    def _rounding(self, name: str, among: Mask) -> Floats:
+        """What rounding may do to the gradient of `name`, as it is derived and as the forward pass has it."""
+        from mathlab.stages.gradcheck import MARGIN
+        from mathlab.witnesses import complex_step_noise
+
+        prepared = self.prepared
+        in_witness = complex_step_noise(
+            prepared.equations, prepared.env, name, prepared.upstream, among, np.random.default_rng(0)
+        )
+        noise = MARGIN * (self.noise[name] + in_witness)
+        return np.where(np.isfinite(noise), noise, 0.0)
+
+    def _between(self, name: str, derived: Floats, told: Floats, allowed: Floats) -> Mask:
+        """Where the slopes to both sides differ, and the two gradients lie between them."""
+        from mathlab.witnesses import one_sided
+
+        prepared = self.prepared
+        left, right = one_sided(prepared.equations, prepared.env, name, prepared.upstream)
+        low, high = np.minimum(left, right) - allowed, np.maximum(left, right) + allowed
+        inside = [(low <= one) & (one <= high) for one in (derived, told)]
+        return np.asarray((left != right) & inside[0] & inside[1])
+
+
+def _worst(errors: Floats) -> float | None:
+    finite = errors[np.isfinite(errors)]
+    return float(np.max(finite)) if finite.size else None

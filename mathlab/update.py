@@ -1,0 +1,99 @@
+"""Failing figures -> the config's text with the computed numbers in their place, and every other byte as it was."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mathlab.errors import MathlabError, Place, Problem
+from mathlab.files import replace_file
+from mathlab.results import ExperimentResult, Judged, Tally, figures_of, tally
+
+LINE = re.compile("[^\r\n\x85\u2028\u2029]*(?:\r\n|[\r\n\x85\u2028\u2029]|$)")  # as YAML breaks them
+BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One printed number, and the computed one written like it: as many digits, in the same notation."""
+
+    place: Place
+    key: str
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.old} -> {self.new} ({self.key})"
+
+
+def changes(result: ExperimentResult) -> tuple[list[Change], list[Problem]]:
+    """What makes the failing figures of a run match, in the order of the file, and why others cannot be made to.
+
+    Errata stay as they are printed. A number that stands in the file once, but is compared with two that are written
+    differently (it has an anchor, or is printed once for two stages), cannot match both.
+    """
+    found: dict[Place, Change] = {}
+    problems: list[Problem] = []
+    printed: dict[Place, set[str]] = {}
+    for key, entry in _numbers(result):
+        if entry.place is None:
+            continue
+        printed.setdefault(entry.place, set()).add(entry.printed if entry.verdict.passed else entry.shown)
+        if entry.verdict.passed:
+            continue
+        if entry.error is None:
+            problems.append(Problem(f"{key} is computed as {entry.shown}, which cannot be printed", entry.place))
+        else:
+            found[entry.place] = Change(entry.place, key, entry.printed, entry.shown)
+    for place, texts in printed.items():
+        if place in found and len(texts) > 1:
+            problems.append(Problem(f"{found.pop(place).key} would have to be {' and '.join(sorted(texts))}", place))
+    return [found[place] for place in sorted(found)], problems
+
+
+def left_over(result: ExperimentResult, changes: Iterable[Change]) -> Tally:
+    """The counts of the run as they will be after the changes: what they cannot mend still fails."""
+    places = {change.place for change in changes}
+    mended = sum(entry.place in places and not entry.verdict.passed for _, entry in _numbers(result))
+    counts = tally(result)
+    return replace(counts, matched=counts.matched + mended, failed=counts.failed - mended)
+
+
+def _numbers(result: ExperimentResult) -> Iterator[tuple[str, Judged]]:
+    for case in result.cases:
+        for figure in figures_of(case):
+            if not figure.erratum:
+                yield from ((figure.key, entry) for entry in figure.entries)
+
+
+def rewritten(text: str, changes: Iterable[Change]) -> str:
+    """The text with every change made at its place.
+
+    Raises MathlabError where the old number does not stand there as it is.
+    """
+    mark = BOM if text.startswith(BOM) else ""  # an editor's, and no character of the first line
+    lines = LINE.findall(text.removeprefix(BOM))
+    for change in sorted(changes, key=lambda change: change.place, reverse=True):  # from the end, so that places stay
+        row, column = change.place.line - 1, change.place.column - 1
+        if row >= len(lines) or not lines[row].startswith(change.old, column):
+            raise MathlabError(f"{change.old} does not stand here", change.place)
+        lines[row] = lines[row][:column] + change.new + lines[row][column + len(change.old) :]
+    return mark + "".join(lines)
+
+
+def update(result: ExperimentResult, changes: Sequence[Change]) -> None:
+    """Make the changes in the config that the result comes from, in one step.
+
+    Raises MathlabError when the file is not the one that was run, or cannot be written.
+    """
+    path = Path(result.experiment.path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise MathlabError(f"{path} cannot be read: {error.strerror or error}") from None
+    if hashlib.sha256(content).hexdigest() != result.experiment.sha256:
+        raise MathlabError(f"{path} has changed since it was run; run it again")
+    replace_file(path, rewritten(content.decode("utf-8"), changes))

@@ -1,0 +1,87 @@
+"""The table of witnesses: what `--witness` may name."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mathlab.experiment import Array
+from mathlab.language.equation import Equation
+from mathlab.witnesses.arrays import Floats
+from mathlab.witnesses.evaluation import run
+from mathlab.witnesses.tape import tape
+
+NO_TORCH = 'PyTorch is not installed; pip install "mathlab-backprop[torch]"'
+
+Equations = Sequence[Equation]
+Env = Mapping[str, Array]
+Measure = Callable[[Equations, Env, str, Array | None], tuple[Floats, Floats]]
+
+
+@dataclass(frozen=True)
+class Witness:
+    """A way to a gradient that shares no code with the derivation.
+
+    `measure` takes the equations, the values of what they read, the name whose gradient is wanted, and the gradient of
+    the end where that is no scalar; it returns the gradient and its own resolution (0 where it is exact but for
+    rounding), both in the shape of that name. `seconds` guesses roughly what that takes, from the gradient's entries
+    and the operations on scalars in a forward pass. `package` is what has to be installed for it, `install` says how.
+    """
+
+    measure: Measure
+    seconds: Callable[[int, int], float]
+    package: str = "mathlab"
+    install: str = ""
+
+    def installed(self) -> bool:
+        """Whether it can be asked."""
+        return importlib.util.find_spec(self.package) is not None
+
+
+# each imports what it needs, for it is rarely called
+
+
+def _tape(equations: Equations, env: Env, wrt: str, seed: Array | None) -> tuple[Floats, Floats]:
+    return _to_rounding(tape(equations, env, wrt, seed))
+
+
+def _complex(equations: Equations, env: Env, wrt: str, seed: Array | None) -> tuple[Floats, Floats]:
+    from mathlab.witnesses.numeric import complex_step
+
+    return _to_rounding(complex_step(equations, env, wrt, seed))
+
+
+def _torch(equations: Equations, env: Env, wrt: str, seed: Array | None) -> tuple[Floats, Floats]:
+    from mathlab.witnesses.pytorch import torch_gradient
+
+    return _to_rounding(torch_gradient(equations, env, wrt, seed))
+
+
+def _to_rounding(gradient: Floats) -> tuple[Floats, Floats]:
+    return gradient, np.zeros(gradient.shape)
+
+
+def _central(equations: Equations, env: Env, wrt: str, seed: Array | None) -> tuple[Floats, Floats]:
+    """The central difference of the reference definitions' forward pass, in float64."""
+    from mathlab.witnesses.numeric import central_difference
+
+    exact = run(equations, env)
+    graph = [equation for equation in equations if equation.name != wrt]
+    end = equations[-1].name
+
+    def weighted_end(moved: Env) -> float:
+        value = moved[end] if end == wrt else run(graph, moved)[end].real
+        return float(np.sum(value if seed is None else seed * value))
+
+    return central_difference(weighted_end, {name: exact[name].real for name in (*env, wrt)}, wrt)
+
+
+WITNESSES: Mapping[str, Witness] = {
+    "tape": Witness(_tape, lambda entries, operations: 1e-3 + 4e-6 * operations),
+    "complex": Witness(_complex, lambda entries, operations: entries * (2e-4 + 2e-8 * operations)),
+    "central": Witness(_central, lambda entries, operations: entries * (8e-4 + 8e-8 * operations)),
+    "torch": Witness(_torch, lambda entries, operations: 1e-2 + 1e-9 * operations, "torch", NO_TORCH),
+}

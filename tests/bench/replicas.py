@@ -1,0 +1,72 @@
+"""Many replicas of the 2-2-2 training, with other seeds and learning rates: stacked, and one after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from mathlab.experiment import Axis, Case, Figure, Range, Recipe, SweepSettings
+from mathlab.language.syntax import Name
+from mathlab.stages import sweep, train
+from mathlab.stages.prepare import prepare
+from mathlab.stages.replicas import Replicas
+from tests.bench.timing import Work, interleaved
+from tests.bench.works import EPOCHS, net
+from tests.build import value
+
+MANY = 1_000
+SECONDS = 10.0
+
+
+def swept(count: int) -> Case:
+    """Article E's network from `count` other starts, at other learning rates."""
+    drawn = {
+        name: replace(value(np.zeros((2, 2))), recipe=Recipe("normal", (2, 2), seed, 1.0, {"mean": 0.0, "std": 1.0}))
+        for seed, name in enumerate(("W", "V"))
+    }
+    axes = (
+        Axis("lr", "optimizer", "lr", Range(0.1, 1.0)),
+        *(Axis(f"{name}.seed", "init", name, Range(0, 1e6, whole=True), "seed") for name in drawn),
+    )
+    return replace(net(), parameters=drawn, sweep=SweepSettings((axes,), sample=count), share=np.inf)
+
+
+def loops() -> dict[str, Work]:
+    """The planned loop of all replicas at once, and that of one of them as many times."""
+    case = swept(MANY)
+    assert case.sweep
+    bare = replace(case, expected=(Figure("loss", Name("loss"), (), ()),), sweep=None)
+    cases = [sweep.changed(bare, point) for point in sweep.points(case.sweep)]
+    runs = Replicas.of(cases)
+    lines, types = runs.report()
+    values = runs.values(runs.stacked(lines, types))
+    settings = cases[0].train
+    assert settings
+    together = runs.full_batch(settings, values)
+    prepared = prepare(cases[0])
+    trained, state = train.initial_state(prepared, settings)
+    alone = train.planned_rounds(prepared, trained, settings, state, record=False)
+
+    def one_by_one() -> None:
+        for _ in range(MANY):
+            alone.functions["run"](0, EPOCHS)
+
+    return {"stacked": lambda: together.functions["run"](0, EPOCHS), "one by one": one_by_one}
+
+
+def replicas() -> Iterator[tuple[str, str, float, float]]:
+    """The rows of the table."""
+    seconds = interleaved(loops(), 3)
+    ratio = seconds["stacked"] / seconds["one by one"]
+    yield (
+        f"{MANY:,} replicas of the 2-2-2 training, stacked",
+        f"{MANY:,} single runs of the same program",
+        ratio,
+        1 / 30,
+    )
+    start = time.perf_counter()
+    sweep.run(swept(10 * MANY))
+    yield f"{10 * MANY:,} runs of it, the whole stage", "10 seconds", (time.perf_counter() - start) / SECONDS, 1.0

@@ -1,0 +1,33 @@
+"""Interleaved timing: machines drift, so only ratios within one run mean something."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+Work = Callable[[], object]
+
+
+def interleaved(works: Mapping[str, Work], rounds: int) -> dict[str, float]:
+    """The median seconds of each work, run in turn so that a slow moment hits all of them; one warm-up first."""
+    taken: dict[str, list[float]] = {name: [] for name in works}
+    for turn in range(rounds + 1):
+        for name, work in works.items():
+            start = time.perf_counter()
+            work()
+            if turn:
+                taken[name].append(time.perf_counter() - start)
+    return {name: statistics.median(times) for name, times in taken.items()}
+
+
+def process(command: Sequence[str]) -> Work:
+    """A whole process as a work, with bytecode caches as a user has them."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+    def run() -> None:
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+
+    return run

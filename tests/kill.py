@@ -1,0 +1,109 @@
+"""Runs that end at any moment, by kill -9 or by Ctrl-C: what they leave in the output folder is whole.
+
+`python -m tests.kill 200` kills that many, and prints what became of them.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from mathlab.csvtables import LAYOUTS
+
+# files as large as they get, so that writing them takes a part of the run that can be hit
+CONFIG = """\
+parameters: {{w: {{init: normal, shape: [100, 100], seed: {seed}}}, v: {{init: normal, shape: 5, seed: {seed}}}}}
+equations: {{a: tanh(w), b: a * w, c: exp(b), d: c + w, s: sum(v), loss: sum(d) + s**2}}
+expected: {{loss: {seed}, v: [1, 1, 1, 1, 1]}}
+cases:
+  a: {{expected: {{loss: {seed}}}, train: {{optimizer: {{name: sgd, lr: 0.0001}}, epochs: 300}}}}
+  b: {{equations: {{loss: sum(v**2)}}, parameters: {{w: 1}}, expected: {{loss: {seed}}}, gradcheck: {{}}}}
+"""
+# says when Python itself is ready: until then it, not mathlab, decides what Ctrl-C means
+STARTED = "from mathlab.__main__ import main; print(flush=True); main()"
+LEFTOVER = ".mathlab-*"
+
+Files = Mapping[str, bytes]
+
+
+def command(folder: Path) -> list[str]:
+    """The run that is killed."""
+    arguments = ["run", str(folder / "net.yaml"), "--out", str(folder / "out"), "--quiet"]
+    return [sys.executable, "-c", STARTED, *arguments]
+
+
+def written(folder: Path) -> Files:
+    """The CSVs, by their names."""
+    return {path.name: path.read_bytes() for path in sorted((folder / "out" / "net").glob("*.csv"))}
+
+
+def versions(folder: Path) -> tuple[Files, Files, float]:
+    """What each of two configs writes, and the seconds that it takes. The first one is what lies there afterwards."""
+    made = []
+    for seed in (1, 2, 1):
+        (folder / "net.yaml").write_text(CONFIG.format(seed=seed))
+        start = time.monotonic()
+        subprocess.run(command(folder), stdout=subprocess.DEVNULL, check=False)
+        seconds = time.monotonic() - start
+        made.append(written(folder))
+    assert made[0] == made[2]
+    assert sum(made[0][file] != made[1][file] for file in made[0]) >= 4
+    return made[0], made[1], seconds
+
+
+def killed(folder: Path, rng: random.Random, seconds: float, by: signal.Signals, seed: int) -> int:
+    """Start a run, and end it at a random moment within `seconds`, or while it writes its files; its exit code."""
+    (folder / "net.yaml").write_text(CONFIG.format(seed=seed))
+    running = subprocess.Popen(command(folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert running.stdout
+    running.stdout.readline()
+    if rng.random() < 0.5:
+        time.sleep(seconds * rng.random())
+    else:
+        while running.poll() is None and not [*(folder / "out" / "net").glob(LEFTOVER)]:
+            time.sleep(0.0005)
+        time.sleep(0.02 * rng.random() ** 2)
+    running.send_signal(by)
+    _, problems = running.communicate()
+    assert "Traceback" not in problems, problems
+    return running.returncode
+
+
+def check(folder: Path, old: Files, new: Files) -> str:
+    """Whether the files are old, new or some of both. Raises AssertionError where one is neither."""
+    found = written(folder)
+    assert found.keys() == set(LAYOUTS) & (old.keys() | new.keys())
+    for file, content in found.items():
+        assert content in (old[file], new[file]), f"{file} is neither the old one nor the new one"
+    return "old" if found == old else "new" if found == new else "some of both"
+
+
+def main() -> None:
+    """Kill as many runs as the argument says."""
+    count = int(sys.argv[1])
+    ends: Counter[str] = Counter()
+    rng = random.Random(0)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        old, new, seconds = versions(folder)
+        for _ in range(count):
+            killed(folder, rng, 1.1 * seconds, signal.SIGKILL, seed=2)
+            found = check(folder, old, new)
+            leftovers = len([*(folder / "out" / "net").glob(LEFTOVER)])
+            ends[f"{found}{f' and {leftovers} leftovers' if leftovers else ''}"] += 1
+            (folder / "net.yaml").write_text(CONFIG.format(seed=1))
+            subprocess.run(command(folder), stdout=subprocess.DEVNULL, check=False)
+            assert written(folder) == old
+            assert not [*(folder / "out" / "net").glob(LEFTOVER)], "leftovers stay"
+    print(f"{count} runs killed; files: {', '.join(f'{number} times {end}' for end, number in ends.most_common())}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""mathlab from Python: what the README and the docstrings show, and that importing it is cheap."""
+
+from __future__ import annotations
+
+import doctest
+import io
+import re
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+import mathlab
+from mathlab import MathlabError, Result, api, load, run
+from mathlab.csvtables import LAYOUTS, tables_of
+from mathlab.results import ExperimentResult
+
+ROOT = Path(__file__).parent.parent
+SIGMOID = ROOT / "configs" / "sigmoid-2-2-2.yaml"
+
+
+@pytest.fixture(scope="module")
+def result() -> Result:
+    return run(load(SIGMOID))
+
+
+def test_the_docstring_is_true(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    failed, attempted = doctest.testmod(api)
+    assert attempted
+    assert not failed
+
+
+def test_the_readme_is_true(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    sessions = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if block.startswith(">>> ")]
+    assert sessions
+    for session in sessions:
+        test = doctest.DocTestParser().get_doctest(session, {}, "README", "README.md", 0)
+        assert doctest.DocTestRunner().run(test).failed == 0
+
+
+def test_the_result_is_the_frozen_record_of_the_command(result: Result) -> None:
+    assert isinstance(result, ExperimentResult)
+    assert result.passed
+    assert [case.case for case in result.cases] == [case.name for case in load(SIGMOID).cases]
+    with pytest.raises(FrozenInstanceError):
+        result.cases = ()  # type: ignore[misc]  # which is the point
+    assert repr(result).startswith("<sigmoid-2-2-2: 74 figures, ")
+
+
+@pytest.mark.parametrize("file", [file for file in LAYOUTS if file != "sweep.csv"])  # nothing is swept there
+def test_a_frame_is_the_table(result: Result, file: str) -> None:
+    layout, table = LAYOUTS[file], tables_of(result)[file]
+    frame = result.frame(file.removesuffix(".csv"))
+    assert tuple(frame.columns) == table.columns
+    assert len(frame) == len(table.rows) > 0
+    assert set(layout.kinds) <= set(layout.columns)
+    for at, name in enumerate(table.columns):
+        texts = [row[at] for row in table.rows]
+        kind = "float64" if name not in layout.columns else layout.kinds.get(name)
+        if kind is None:
+            assert list(frame[name]) == texts
+            # a new column of numbers is to be named in `kinds`; these are texts that may look like numbers
+            assert name in ("index", "printed", "shape", "derived", "formula") or not all(map(_is_number, texts)), name
+            continue
+        assert str(frame[name].dtype) == kind
+        for text, value in zip(texts, frame[name], strict=True):
+            if text == "":
+                assert pd.isna(value)
+            elif kind == "boolean":
+                assert bool(value) is (text == "true")
+            else:
+                np.testing.assert_equal(float(value), float(text))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def test_there_is_no_frame_of_what_did_not_run() -> None:
+    result = run(load(SIGMOID), "backprop", cases=["second instance"])
+    assert [case.case for case in result.cases] == ["second instance"]
+    with pytest.raises(MathlabError, match="no table 'training' here, because train did not run"):
+        result.frame("training")
+    with pytest.raises(MathlabError, match="no table 'figure'; did you mean 'figures'"):
+        result.frame("figure")
+
+
+def test_what_the_command_refuses_is_raised(tmp_path: Path) -> None:
+    bare = tmp_path / "bare.yaml"
+    bare.write_text("parameters: {x: 3}\nequations: {y: x * x}\n")
+    with pytest.raises(MathlabError, match="declares nothing to check"):
+        run(load(bare))
+    assert run(load(bare), "backprop").frame("nodes")["gradient"].tolist() == [6.0, 1.0]
+    with pytest.raises(MathlabError, match="no case is named 'bse'; did you mean 'base'"):
+        run(load(bare), "backprop", cases=["bse"])
+    with pytest.raises(MathlabError, match="does not exist"):
+        load(tmp_path / "missing.yaml")
+
+
+class Page(HTMLParser):
+    """The text of a page, and its tags."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_notebooks_show_the_page_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "net.yaml"
+    config.write_text("title: <b>[a]&\nparameters: {x: 3}\nequations: {y: x * x}\nexpected: {y: 9.0}\n")
+    result = run(load(config))
+    text = io.StringIO()
+    Console(file=text, width=120).print(result)
+    page = Page()
+    page.feed(result._repr_html_())
+    assert page.open == []
+    assert page.text.strip() == text.getvalue().strip()
+    assert text.getvalue().startswith("net: <b>[a]&\n")
+    assert capsys.readouterr().out == ""
+
+
+def test_importing_mathlab_is_light_and_typed() -> None:
+    code = "import sys, mathlab; print([name for name in ('numpy', 'rich', 'yaml', 'typer') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+    assert Path(mathlab.__file__).with_name("py.typed").exists()
+    assert all(hasattr(mathlab, name) for name in mathlab.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'lod'"):
+        _ = mathlab.lod  # type: ignore[attr-defined]  # which is the point

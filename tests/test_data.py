@@ -1,0 +1,221 @@
+"""Data files: columns of a CSV however they are named, types no wider than the data, and the memory of it all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mathlab.config import load
+from mathlab.config.datafiles import PIECE, DataError, chosen, read_csv, read_numpy
+from mathlab.errors import MathlabError
+from mathlab.experiment import SHARED, Value
+from mathlab.stages import train
+from mathlab.stages.prepare import prepare
+from tests.readme import ROOT
+
+NAMES = ("label", "pixel0", "pixel1", "pixel2", "0", "odd..name")
+
+COLUMNS: list[tuple[list[str] | None, list[str], list[int]]] = [
+    (None, [], [0, 1, 2, 3, 4, 5]),
+    (["pixel1"], [], [2]),
+    (["pixel1", "label"], [], [2, 0]),
+    (["pixel0..pixel2"], [], [1, 2, 3]),
+    (["pixel2..pixel2"], [], [3]),
+    (["pixel1.."], [], [2, 3, 4, 5]),
+    (["..pixel0"], [], [0, 1]),
+    ([".."], ["label"], [1, 2, 3, 4, 5]),
+    (None, ["label", "0.."], [1, 2, 3]),
+    (["1", "-1"], [], [1, 5]),
+    (["1..3"], [], [1, 2, 3]),
+    (["1..3"], ["2"], [1, 3]),
+    (["0"], [], [4]),  # a name before a position
+    (["odd..name"], [], [5]),
+]
+
+
+@pytest.mark.parametrize(("columns", "but", "positions"), COLUMNS)
+def test_columns_go_by_name_position_and_range(columns: list[str] | None, but: list[str], positions: list[int]) -> None:
+    assert chosen(NAMES, columns, but, "f.csv") == positions
+
+
+REFUSED = [
+    (["pixel9"], [], "f.csv has no column 'pixel9'; did you mean 'pixel2'?"),
+    (["6"], [], "f.csv has no column '6'"),
+    (["-7"], [], "f.csv has no column '-7'"),
+    (["pixel0..pixle2"], [], "f.csv has no column 'pixle2'; did you mean 'pixel2'?"),
+    (["pixel2..pixel0"], [], "in f.csv, column 'pixel2' stands after 'pixel0'"),
+    (None, ["lable"], "f.csv has no column 'lable'; did you mean 'label'?"),
+    (["label"], ["label"], "no column of f.csv is left"),
+]
+
+
+@pytest.mark.parametrize(("columns", "but", "message"), REFUSED)
+def test_columns_that_are_not_there(columns: list[str] | None, but: list[str], message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        chosen(NAMES, columns, but, "f.csv")
+    assert str(caught.value) == message
+
+
+WIDTHS = [
+    (["0", "255"], np.uint8),
+    (["-1", "-128"], np.int8),
+    (["-1", "255"], np.int16),
+    (["0", "70000"], np.uint32),
+    (["0", "1.5"], np.float64),
+    (["0", "1e3"], np.float64),
+]
+
+
+@pytest.mark.parametrize(("entries", "dtype"), WIDTHS)
+def test_whole_numbers_take_no_more_room_than_they_need(entries: list[str], dtype: type, tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    path.write_text("\n".join(["x", *entries]))
+    found = read_csv(path, None, (), header=True)
+    assert found.dtype == dtype
+    assert found.tolist() == [float(entry) for entry in entries]
+
+
+@given(st.lists(st.sampled_from(["1", "-3", "300", "2.25", "70000"]), min_size=1, max_size=12))
+def test_a_file_that_is_read_in_pieces_is_the_same(entries: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "f.csv"
+        path.write_text("\n".join(["x,y", *(f"{entry},1" for entry in entries)]))
+        patch.setattr("mathlab.config.datafiles.PIECE", 4)
+        assert read_csv(path, ["x"], (), header=True).tolist() == [float(entry) for entry in entries]
+
+
+def test_the_row_of_a_bad_entry_is_counted_over_all_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    path.write_text("a,b\n" + "1,2\n" * PIECE + "1,x\n" + "1,2\n")
+    with pytest.raises(DataError) as caught:
+        read_csv(path, None, (), header=True)
+    assert str(caught.value) == f"row {PIECE + 1} in column 'b' of f.csv is 'x', which is not a finite number"
+    path.write_text("a,b\n" + "1,2\n" * PIECE + "1,2,3\n")
+    with pytest.raises(DataError, match=r"^f.csv is not a CSV file: .*Expected 2 fields in line 500002, saw 3"):
+        read_csv(path, ["a"], (), header=True)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64, ">f4", ">i2", np.float16])
+def test_an_array_keeps_its_type(dtype: type | str, tmp_path: Path) -> None:
+    np.save(tmp_path / "f.npy", np.arange(6).reshape(2, 3, order="F").astype(dtype))
+    found = read_numpy(tmp_path / "f.npy", None)
+    assert found.dtype == np.dtype(dtype).newbyteorder("=")
+    assert found.tolist() == [[0, 2, 4], [1, 3, 5]]
+    assert found.flags.c_contiguous
+
+
+def test_divide_by_divides_exactly(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    pixels = np.arange(256)
+    np.savetxt(tmp_path / "f.csv", pixels, fmt="%d")
+    path.write_text(
+        "inputs: {x: {file: f.csv, header: false, divide_by: 255}}\nequations: {y: sum(x)}\n"
+        "cases: {a: {expected: {y: 128}}, b: {dtype: float32, expected: {y: 128}}}\n"
+    )
+    double, single = (prepare(case).env["x"] for case in load(path).cases)
+    np.testing.assert_array_equal(double, pixels / 255)
+    np.testing.assert_array_equal(single, pixels.astype(np.float32) / np.float32(255))
+    path.write_text(path.read_text().replace("sum(x)", '"sum(one_hot(x, 256))"'))
+    with pytest.raises(MathlabError, match="an index must be a whole number"):
+        prepare(load(path).cases[0])
+
+
+def test_a_large_array_is_made_once_and_by_nobody_changed() -> None:
+    value = Value(np.zeros(SHARED + 1, np.uint8))
+    one = value.bound("float32")
+    assert one.dtype == np.float32
+    assert value.bound("float32") is one
+    assert value.bound("float64") is not one
+    with pytest.raises(ValueError, match="read-only"):
+        one[0] = 1
+    already = Value(np.zeros(SHARED + 1))
+    assert np.shares_memory(already.bound("float64"), already.array)
+
+
+def _digits(path: Path, rows: int) -> None:
+    """A file laid out as that of the handwritten digits is; the labels can be learnt from the pixels."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (rows, 784), dtype=np.uint8) * (rng.random((rows, 784)) < 0.2)
+    labels = np.argmax(pixels[:, :10], axis=1)
+    header = ",".join(["label", *(f"pixel{k}" for k in range(784))])
+    np.savetxt(path, np.column_stack([labels, pixels]), fmt="%d", delimiter=",", header=header, comments="")
+
+
+NET = """\
+dtype: {dtype}
+inputs:
+  X: {{file: train.csv, columns: pixel0..pixel783, divide_by: 255}}
+  y: {{file: train.csv, columns: label}}
+parameters:
+  W1: {{init: he, shape: [784, 128], seed: 0}}
+  b1: {{init: zeros, shape: [128]}}
+  W2: {{init: xavier, shape: [128, 10], seed: 1}}
+  b2: {{init: zeros, shape: [10]}}
+layers:
+  - affine: {{W: W1, b: b1}}
+  - relu
+  - affine: {{W: W2, b: b2, as: logits}}
+equations:
+  accuracy: mean(argmax(logits, axis=1) == y)
+loss: cross_entropy
+train:
+  optimizer: {{name: adam, lr: 0.003}}
+  epochs: {epochs}
+  batch_size: 100
+  over: [X, y]
+  seed: 0
+  after: {{0: {{"mean(argmax(logits, axis=1) == y)": 0.1}}}}
+"""
+
+
+def test_a_digit_net_learns_from_a_csv(tmp_path: Path) -> None:
+    _digits(tmp_path / "train.csv", 500)
+    (tmp_path / "net.yaml").write_text(NET.format(dtype="float64", epochs=12))
+    (case,) = load(tmp_path / "net.yaml").cases
+    assert case.inputs["X"].array.dtype == np.uint8
+    result = train.run(case)
+    assert result.columns["accuracy"][-1] > 0.9 > 0.3 > result.columns["accuracy"][0]
+    (figure,) = result.figures
+    assert figure.entries[0].computed == result.columns["accuracy"][0]
+
+
+PEAK = """\
+import resource, sys
+from mathlab.cli import app
+sys.argv = ["mathlab", "{command}", *{arguments}]
+try:
+    app()
+except SystemExit as done:
+    assert done.code in (0, 1), done.code
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * {unit})
+"""
+
+
+def _peak(folder: Path, rows: int, dtype: str, command: str) -> int:
+    """The most memory that a run holds, in bytes."""
+    _digits(folder / "train.csv", rows)
+    (folder / "net.yaml").write_text(NET.format(dtype=dtype, epochs=1) + "expected: {accuracy: 0.1}\n")
+    arguments = ["--config"] * (command != "run") + ["net.yaml", "--quiet", "--out", "out"]
+    code = PEAK.format(command=command, arguments=arguments, unit=1 if sys.platform == "darwin" else 1024)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env={"PYTHONPATH": str(ROOT)}, capture_output=True, check=True
+    )
+    return int(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("command", ["train", "run"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_memory_is_no_more_than_three_times_the_data(dtype: str, command: str, tmp_path: Path) -> None:
+    pytest.importorskip("resource")
+    rows = 4000
+    fixed = _peak(tmp_path, 200, dtype, command)  # the interpreter, what it imports, the parameters
+    array = rows * 784 * np.dtype(dtype).itemsize
+    assert _peak(tmp_path, rows, dtype, command) - fixed <= 3 * array
+    assert sum(file.stat().st_size for file in (tmp_path / "out" / "net").iterdir()) < 2_000_000

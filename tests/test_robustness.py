@@ -1,0 +1,339 @@
+"""What goes wrong around a run: killed, interrupted, several at once, no room, no permission, nobody listening."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from mathlab.csvtables import LAYOUTS
+from tests import kill
+from tests.sandbox import ROOT, run_all
+
+NET = """\
+inputs: {x: [1, 2], t: 1}
+parameters: {W: [[0.3, 0.4], [-0.5, -0.2]], b: [0, 0.1]}
+equations: {z: W @ x + b, p: softmax(z), loss: "-log(p[t])"}
+expected: {loss: 1.9, p: [0.8, 0.2]}
+gradcheck: {}
+train: {optimizer: {name: sgd, lr: 0.1}, epochs: 20, after: {1: {loss: 1.0}}}
+"""
+
+
+def mathlab(
+    folder: Path, *arguments: str, python: str = sys.executable, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """The command in `folder`, with nothing of the caller's environment that could change what it does."""
+    env = {key: text for key, text in os.environ.items() if key in ("PATH", "HOME", "TMPDIR")}
+    return subprocess.run(
+        [python, "-m", "mathlab", *arguments],
+        cwd=folder,
+        env={**env, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **variables},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+
+
+def files(folder: Path) -> Mapping[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.csv"))}
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    """A folder with one config."""
+    (tmp_path / "net.yaml").write_text(NET)
+    return tmp_path
+
+
+# Fuzz
+
+
+def test_500_random_configs_end_in_a_sentence() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz", "500"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("500 configs: ")
+
+
+# Killed and interrupted
+
+
+def test_what_a_killed_or_interrupted_run_leaves_is_whole(tmp_path: Path) -> None:
+    old, new, seconds = kill.versions(tmp_path)
+    rng = random.Random(1)
+    for number in range(15):
+        by = signal.SIGINT if number % 3 == 0 else signal.SIGKILL
+        code = kill.killed(tmp_path, rng, seconds, by, seed=2)
+        assert code in ((0, 1, 130, -by) if by is signal.SIGINT else (0, 1, -by))
+        kill.check(tmp_path, old, new)
+    (tmp_path / "net.yaml").write_text(kill.CONFIG.format(seed=1))
+    subprocess.run(kill.command(tmp_path), stdout=subprocess.DEVNULL, check=False)
+    assert kill.written(tmp_path) == old
+    assert not [*tmp_path.rglob(kill.LEFTOVER)]
+
+
+@pytest.mark.parametrize("after", [0.0, 0.03, 0.06, 0.1, 0.2])
+def test_ctrl_c_while_it_starts_is_no_traceback(net: Path, after: float) -> None:
+    (net / "net.yaml").write_text(kill.CONFIG.format(seed=1))
+    running = subprocess.Popen(kill.command(net), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert running.stdout
+    running.stdout.readline()
+    time.sleep(after + 0.005)
+    running.send_signal(signal.SIGINT)
+    _, problems = running.communicate()
+    assert (running.returncode, problems) == (130, "")
+
+
+# Several at once
+
+
+def test_eight_runs_at_once_take_turns(tmp_path: Path) -> None:
+    """Each has a config of the same name and other numbers: every file is that of one of them, and none fails."""
+    runs = []
+    for number in range(8):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "net.yaml").write_text(kill.CONFIG.format(seed=number))
+        command = [sys.executable, "-m", "mathlab", "run", "net.yaml", "--quiet", "--out"]
+        subprocess.run([*command, "alone"], cwd=folder, stdout=subprocess.DEVNULL, check=False)
+    for number in range(8):
+        runs.append(
+            subprocess.Popen(
+                [*command, "../out"], cwd=tmp_path / str(number), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            )
+        )
+    assert [(run.communicate()[1], run.returncode) for run in runs] == [(b"", 1)] * 8
+    alone = [files(tmp_path / str(number) / "alone") for number in range(8)]
+    found = files(tmp_path / "out")
+    assert found in alone, "the files come from different runs"
+    assert not [*tmp_path.rglob(kill.LEFTOVER)]
+
+
+def test_stages_at_once_lose_none_of_each_others_rows(net: Path) -> None:
+    stages = ("backprop", "gradcheck", "train")
+    runs = [
+        subprocess.Popen([sys.executable, "-m", "mathlab", stage, "-c", "net.yaml"], cwd=net, stdout=subprocess.DEVNULL)
+        for stage in stages * 2
+    ]
+    assert all(run.wait() in (0, 1) for run in runs)
+    together = files(net / "outputs")
+    shutil.rmtree(net / "outputs")
+    mathlab(net, "run", "net.yaml")
+    assert together == files(net / "outputs")
+
+
+# No room, no permission
+
+
+def test_a_full_disk_leaves_whole_files(tmp_path: Path) -> None:
+    """A limit on the size of files stands for it: a write fails in the middle."""
+    old, new, _ = kill.versions(tmp_path)
+    (tmp_path / "net.yaml").write_text(kill.CONFIG.format(seed=2))
+    largest = max(len(content) for content in new.values())
+    for limit in (0, 100, largest // 2, largest - 1):
+        done = subprocess.run(
+            kill.command(tmp_path),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            preexec_fn=lambda limit=limit: _no_file_beyond(limit),  # type: ignore[misc]  # bound at once
+        )
+        assert done.returncode == 2
+        assert re.fullmatch(r"mathlab: \S+ cannot be written: File too large\n", done.stderr)
+        assert kill.written(tmp_path) == old
+        assert not [*tmp_path.rglob(kill.LEFTOVER)]
+
+
+def _no_file_beyond(size: int) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+@pytest.mark.parametrize("kind", ["file", "link to a file", "file above", "device", "link out"])
+def test_where_no_folder_can_be(net: Path, kind: str) -> None:
+    (net / "occupied").write_text("mine")
+    out = {"file": "occupied", "file above": "occupied/out", "device": "/dev/null"}.get(kind, "link")
+    if kind == "link to a file":
+        (net / "link").symlink_to("occupied")
+    if kind == "link out":
+        (net / "link").mkdir()
+        (net / "elsewhere").mkdir()
+        (net / "link" / "net").symlink_to("../elsewhere")
+    done = mathlab(net, "run", "net.yaml", "--out", out)
+    assert done.returncode == 2
+    assert re.fullmatch(r"mathlab: [^\n]*(cannot be written|leads out of)[^\n]*\n", done.stderr)
+    assert (net / "occupied").read_text() == "mine"
+    assert not files(net)
+
+
+def test_a_folder_that_may_not_be_written(net: Path) -> None:
+    (net / "out").mkdir()
+    (net / "out").chmod(0o500)
+    command: list[str] = []
+    if os.access(net / "out", os.W_OK):  # as root may
+        command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+        if not shutil.which("setpriv") or subprocess.run([*command, "true"], check=False).returncode:
+            pytest.skip("root may write everywhere, and there is no setpriv to be less than root")
+    done = subprocess.run(
+        [*command, sys.executable, "-m", "mathlab", "run", "net.yaml", "--out", "out"],
+        cwd=net,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (net / "out").chmod(0o700)
+    assert done.returncode == 2
+    assert re.fullmatch(r"mathlab: \S+ cannot be written: Permission denied\n", done.stderr)
+
+
+# Nobody listens
+
+
+@pytest.mark.parametrize("arguments", ["--help", "--version", "run net.yaml", "derive -c net.yaml", "schema", "run -h"])
+@pytest.mark.parametrize("where", ["closed pipe", "closed", "full"])
+def test_nobody_reads_stdout(net: Path, arguments: str, where: str) -> None:
+    """A reader that is gone changes nothing; a disk that is full is trouble."""
+    expected = mathlab(net, *arguments.split()).returncode
+    shell = {"closed pipe": "| true; exit ${PIPESTATUS[0]}", "closed": ">&-", "full": "> /dev/full"}[where]
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m mathlab {arguments} {shell}"],
+        cwd=net,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == (2 if where == "full" else expected)
+    assert done.stderr == ("mathlab: [Errno 28] No space left on device\n" if where == "full" else "")
+    if arguments.startswith("run net"):
+        assert bool(files(net / "outputs"))
+
+
+def test_nobody_reads_stderr(net: Path) -> None:
+    for shell in ("2>&-", "2>/dev/full", "2> >(true)"):
+        command = f"{sys.executable} -m mathlab run nothing.yaml {shell}"
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=net, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False
+        )
+        assert done.returncode == 2
+
+
+# Numbers that are none
+
+NOT_FINITE = (
+    ("epoch 4: loss is inf", "parameters: {w: 3}\nequations: {z: w**2, loss: z**2}\n", "epochs: 9", 10, 9),
+    ("epoch 2: z is inf", "parameters: {w: 3}\nequations: {z: exp(w**2), loss: log(z)}\n", "epochs: 9", 2, 9),
+    (
+        "epoch 1: w is inf",
+        "inputs: {X: [1, 2, 3, 4]}\nparameters: {w: 3}\nequations: {a: exp(w * X), loss: sum(a)}\n",
+        "epochs: 2, batch_size: 2, over: [X]",
+        -2,
+        4,
+    ),
+    ("z[1] is inf", "parameters: {w: [1, 1000]}\nequations: {z: exp(w), loss: sum(log(z))}\n", "", 0, 0),
+    ("z is nan", "parameters: {w: -1}\nequations: {z: sqrt(w), loss: z**2}\n", "", 0, 0),
+    ("dw[0] is inf", "parameters: {w: [0, 4]}\nequations: {loss: sum(sqrt(w))}\n", "", 0, 0),
+)
+
+
+@pytest.mark.parametrize(("words", "net", "train", "rate", "after"), NOT_FINITE, ids=lambda value: str(value)[:20])
+def test_a_number_that_is_none_is_named(
+    tmp_path: Path, words: str, net: str, train: str, rate: float, after: int
+) -> None:
+    config = net + "expected: {loss: 1}\n"
+    if train:
+        config += f"train: {{optimizer: {{name: sgd, lr: {rate}}}, {train}, after: {{{after}: {{loss: 1}}}}}}\n"
+    (tmp_path / "net.yaml").write_text(config)
+    arguments = ["run", "net.yaml", "--out", "out"]
+    for ran in run_all([(tmp_path, arguments), (tmp_path, [*arguments, "--quiet"])]):
+        assert not ran.complaint()
+        assert ran.code == 1
+        assert re.search(f"^ *{re.escape(words)}$", ran.out, re.MULTILINE), ran.out
+
+
+# The same bytes
+
+# the interpreters that are found, and those whose paths MATHLAB_PYTHONS lists
+FOUND = [path for version in ("3.11", "3.12", "3.13") if (path := shutil.which(f"python{version}"))]
+PYTHONS = [*FOUND, *filter(None, os.environ.get("MATHLAB_PYTHONS", "").split(os.pathsep))]
+NEEDED = "import numpy, pandas, rich, typer, yaml"
+WIDE = """\
+inputs: {X: {init: normal, shape: [300, 200], seed: 1}}
+parameters: {W: {init: he, shape: [200, 120]}, v: {init: normal, shape: [120], seed: 2}}
+equations: {H: relu(X @ W), y: H @ v, loss: mean(y**2), λ: loss}
+expected: {loss: 1}
+train: {optimizer: {name: adam, lr: 0.01}, epochs: 3, batch_size: 64, over: [X], seed: 1, after: {1: {loss: 1}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Mapping[str, bytes]]:
+    """A folder with two configs, and what a run of them writes."""
+    folder = tmp_path_factory.mktemp("reference")
+    (folder / "net.yaml").write_text(NET)
+    (folder / "wide.yaml").write_text(WIDE, encoding="utf-8")
+    done = mathlab(folder, "run", "net.yaml", "wide.yaml")
+    assert (done.returncode, done.stderr) == (1, "")
+    found = files(folder / "outputs")
+    assert {Path(name).name for name in found} >= {*LAYOUTS} - {"derivation.csv", "sweep.csv"}
+    return folder, found
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        {"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"},
+        {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"LC_ALL": "C.UTF-8"},
+        {"PYTHONHASHSEED": "1", "TZ": "Asia/Kathmandu", "COLUMNS": "20"},
+    ],
+    ids=lambda variables: " ".join(variables),
+)
+def test_the_environment_changes_no_byte(
+    reference: tuple[Path, Mapping[str, bytes]], variables: dict[str, str], tmp_path: Path
+) -> None:
+    folder, expected = reference
+    mathlab(folder, "run", "net.yaml", "wide.yaml", "--out", str(tmp_path), **variables)
+    assert files(tmp_path) == expected
+
+
+def test_the_working_directory_changes_no_byte(reference: tuple[Path, Mapping[str, bytes]], tmp_path: Path) -> None:
+    folder, expected = reference
+    mathlab(tmp_path, "run", str(folder), "--out", "out")
+    assert files(tmp_path / "out") == expected
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_version_of_python_changes_no_byte(
+    reference: tuple[Path, Mapping[str, bytes]], python: str, tmp_path: Path
+) -> None:
+    folder, expected = reference
+    if subprocess.run([python, "-c", NEEDED], capture_output=True, check=False).returncode:
+        pytest.skip(f"{Path(python).name} has not got what mathlab needs")
+    mathlab(folder, "run", "net.yaml", "wide.yaml", "--out", str(tmp_path), python=python)
+    numpys = {
+        json.loads(path.read_text())["numpy"]
+        for out in (tmp_path, folder / "outputs")
+        for path in out.rglob("run.json")
+    }
+    if len(numpys) > 1:
+        pytest.skip(f"{Path(python).name} has another NumPy: {' and '.join(sorted(numpys))}")
+    assert files(tmp_path) == expected
