@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 import os
+import sys
 
 if __name__ == "__main__":
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy: a fork must not miss the threads of its parent
+    sys.dont_write_bytecode = True  # the import system's own files are not what is watched for
 
 import json
 import re
 import resource
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import warnings

@@ -106,7 +106,7 @@ def _constant_value(expr: Expr) -> float | None:
     be seen to be a float first. Raises ExpressionError where it is none.
     """
     if isinstance(expr, Num):
-        return float(expr.value)
+        return float(expr.value)  # which it has been read as
     if not isinstance(expr, Call) or expr.op not in ARITHMETIC:
         return None
     values = [_constant_value(arg) for arg in expr.args]

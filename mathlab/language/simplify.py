@@ -11,9 +11,12 @@ from decimal import Decimal
 from fractions import Fraction
 from math import gcd
 
+from mathlab.errors import ExpressionError
 from mathlab.language.check import Types
 from mathlab.language.shapes import Shape, Type
 from mathlab.language.syntax import Call, Expr, Name, Num, Slice, Static, walk
+
+LONGEST = 10**16  # integers from here on are written as floats
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,16 @@ def as_fraction(number: Num) -> Fraction:
 
 
 def as_number(value: Fraction) -> Num:
-    """A number with a finite decimal expansion, as an integer where it is one."""
-    return Num(value.numerator) if value.denominator == 1 else Num(float(value))
+    """A number with a finite decimal expansion, as an integer where it is one and not too long to be read.
+
+    Raises ExpressionError where it is too large for float64.
+    """
+    if value.denominator == 1 and abs(value) < LONGEST:
+        return Num(value.numerator)
+    try:
+        return Num(float(value))
+    except OverflowError:
+        raise ExpressionError("the product of its constants is too large for float64") from None
 
 
 def is_ones(expr: Expr) -> bool:
@@ -91,7 +102,7 @@ def split(expr: Expr) -> tuple[Factor, Expr]:
 def join(factor: Factor, core: Expr) -> Expr:
     """The inverse of `split`: the number goes to the front of a product, the count to its end."""
     term = _led(factor.top, core)
-    return term if factor.bottom == 1 else Call("div", (term, Num(factor.bottom)))
+    return term if factor.bottom == 1 else Call("div", (term, as_number(Fraction(factor.bottom))))
 
 
 def _led(top: Fraction, core: Expr) -> Expr:
