@@ -134,7 +134,7 @@ def _quoted(expression: str) -> str:
 def mutated(draw: st.DrawFn) -> str:
     """A shipped config after a few accidents."""
     text = draw(st.sampled_from(SEEDS))
-    for _ in range(draw(st.integers(1, 5))):
+    for _ in range(draw(st.sampled_from((1, 1, 1, 2, 3, 5)))):
         accident = draw(st.integers(0, 7))
         if accident == 0:
             text = _replaced(draw, text, r"(?<![\w.])[-+]?\d[\d.]*(?:e[-+]?\d+)?", (*NUMBERS, *TREES))

@@ -63,6 +63,13 @@ MIXED = [
     {"loss": "norm(w) + logsumexp(w) + sum(gelu(w)) + max(w) + mean(w)"},
     {"loss": "elu(w[1], 1.0) + w[1] * 1.0"},
     {"loss": "sum(outer(w, x) @ x) + sum((w > 0.1) + (x > 0))"},
+    {"loss": "sum(w) * (2 * 3)"},
+    {"loss": "exp(2 * 3) * sum(w) / (1 / 3)"},
+    {"loss": "maximum(-(1), 2 * 3) * sum(w) + sqrt(2 * 2 + 1)"},
+    {"k": "2 * 3", "loss": "sum(w * k)"},
+    {"loss": "sum([1, 2 * 3] * w) + sum(where(x > 0, 2 * 3, -1) * w)"},
+    {"loss": "sum((x > 0) * (2 * 3)) * sum(w)"},
+    {"loss": "2 ** (1 / 2) * sum(w ** (2 - 1))"},
 ]
 
 

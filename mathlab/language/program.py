@@ -91,7 +91,7 @@ def compile_program(
     lines: dict[int, Equation] = {}
     for equation in needed:
         value = writer.lower(equation.expr, root=equation.name)
-        if isinstance(equation.expr, Num) or _is_made_float(equation, types):
+        if _is_written(equation.expr) or _is_made_float(equation, types):
             value = ast.Call(ast.Name("dtype"), [value], [])  # a node is never one of Python's own numbers
         if shaken == "equations" and _rounds(equation.expr, types):
             value = _shake(value)
@@ -222,20 +222,28 @@ class _Writer:
         result = self.types.of(call)
         lowered = []
         weak = call.op not in (*OPERATORS, "neg")  # operators leave Python's own numbers weak; functions do not
-        floats = [t.kind == "f" and not isinstance(arg, Num) for arg, t in zip(call.args, types, strict=True)]
+        floats = [t.kind == "f" and not _is_written(arg) for arg, t in zip(call.args, types, strict=True)]
         for position, (arg, type_) in enumerate(zip(call.args, types, strict=True)):
             value = self.lower(arg)
-            plain = isinstance(arg, Num | Slice | NewAxis)
+            plain = _is_written(arg)
             accepted = type_.kind in op.accepts(position)
             if accepted and call.op == "mul" and type_.kind == "b":
                 accepted = any(floats)  # a mask times a mask, or times 2, would leave the floats
             if accepted and op.kind == "same" and op.variadic and call.op in ("array", "concat"):
                 accepted = type_.kind == result.kind and not (plain and result.kind == "f")
                 plain = False
-            if plain and isinstance(arg, Num) and "f" in op.accepts(position) and weak and not any(floats):
+            number = plain and not isinstance(arg, Slice | NewAxis)
+            if number and "f" in op.accepts(position) and weak and not any(floats):
                 accepted = plain = False
             lowered.append(value if accepted or plain else ast.Call(ast.Name("dtype"), [value], []))
         return lowered
+
+
+def _is_written(expr: Expr) -> bool:
+    """Whether Python itself computes an expression: a number, a slice, or arithmetic on written numbers alone."""
+    if isinstance(expr, Call):
+        return expr.op in (*OPERATORS, "neg") and all(_is_written(arg) for arg in expr.args)
+    return isinstance(expr, Num | Slice | NewAxis)
 
 
 def _shared(equations: Sequence[Equation]) -> frozenset[Expr]:

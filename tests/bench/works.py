@@ -106,7 +106,7 @@ def torch_net() -> Work | None:
         for _ in range(EPOCHS):
             y = torch.sigmoid(torch.sigmoid(x @ w) @ v)
             loss = ((y - t) ** 2).sum(dim=1).sum()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             with torch.no_grad():
                 assert w.grad is not None
                 assert v.grad is not None
@@ -168,7 +168,7 @@ def torch_step(lab: Case, dtype: Dtype) -> Work:
     def run() -> None:
         loss = torch.nn.functional.cross_entropy(torch.relu(x @ p["W1"] + p["b1"]) @ p["W2"] + p["b2"], y)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
 
     return run
