@@ -17,6 +17,7 @@ import numpy as np
 from mathlab import __version__
 from mathlab.csvtables import LAYOUTS, STAGES, Layout, Owner, Row, Table, join, parts_of, stages_of, tables_of
 from mathlab.errors import MathlabError
+from mathlab.experiment import Case
 from mathlab.results import ExperimentResult
 
 try:
@@ -73,16 +74,26 @@ def write(result: ExperimentResult, out: Path, provenance: Mapping[str, object])
 def _run(result: ExperimentResult) -> dict[str, object]:
     experiment = result.experiment
     ran = {case.case: stages_of(case) for case in result.cases}
-    trained = [case for case in experiment.cases if case.train and "train" in ran.get(case.name, ())]
     return {
         "cases": ran,
         "config": Path(experiment.path).name,
         "mathlab": __version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
-        "seeds": {case.name: case.train.seed for case in trained if case.train},
+        "seeds": {case.name: _seeds(case, ran[case.name]) for case in experiment.cases if case.name in ran},
         "sha256": experiment.sha256,
     }
+
+
+def _seeds(case: Case, stages: Collection[str]) -> dict[str, int]:
+    """All that a case drew by: its initial values, the shuffles of its training, the samples of its sweep."""
+    values = {**case.inputs, **case.parameters}
+    seeds = {f"{name}.seed": value.recipe.seed for name, value in values.items() if value.recipe}
+    if case.train and case.train.seed is not None and "train" in stages:
+        seeds["seed"] = case.train.seed
+    if case.sweep and case.sweep.sample and "sweep" in stages:
+        seeds["sample"] = case.sweep.seed
+    return seeds
 
 
 def _kept(path: Path, layout: Layout, keep: Collection[Owner]) -> dict[Owner, Table]:

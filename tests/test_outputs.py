@@ -21,7 +21,7 @@ from hypothesis.extra import numpy as hnp
 from mathlab import csvtables, outputs
 from mathlab.csvtables import LARGEST_LISTED, LAYOUTS
 from mathlab.errors import MathlabError
-from mathlab.experiment import Array, Case, Choice, Experiment, Source, SweepSettings, TrainSettings
+from mathlab.experiment import Array, Case, Choice, Experiment, Recipe, Source, SweepSettings, TrainSettings, Value
 from mathlab.outputs import tables_of, write
 from mathlab.printed import judge_number
 from mathlab.results import (
@@ -86,7 +86,9 @@ def case(name: str) -> CaseResult:
 
 def experiment(*names: str, name: str = "net") -> Experiment:
     settings = TrainSettings("sgd", {"lr": 0.5}, epochs=1, seed=7)
-    cases = tuple(Case(case, "float64", {}, {}, (), train=settings, sweep=SweepSettings(())) for case in names)
+    drawn = {"W": Value(np.zeros(1), recipe=Recipe("normal", (1,), 5, 1.0, {}))}
+    sample = SweepSettings((), sample=2, seed=9)
+    cases = tuple(Case(case, "float64", {}, drawn, (), train=settings, sweep=sample) for case in names)
     return Experiment(name, f"configs/{name}.yaml", "abc123", "A net", Source(), cases)
 
 
@@ -330,7 +332,7 @@ def test_run_json(tmp_path: Path) -> None:
     assert run["config"] == "net.yaml"
     assert run["sha256"] == "abc123"
     assert run["numpy"] == np.__version__
-    assert run["seeds"] == {"first": 7, "second": 7, "third": 7}
+    assert run["seeds"]["second"] == {"W.seed": 5, "seed": 7, "sample": 9}
     assert run["cases"]["second"] == ["backprop", "gradcheck", "train", "sweep"]
     write(EVERYTHING, tmp_path, {"command": "run"})
     assert (tmp_path / "net" / "run.json").read_text() == text
