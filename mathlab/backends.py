@@ -95,11 +95,11 @@ def _cluster(work: Callable[[Task], Done], tasks: Sequence[Task], place: Where, 
     """The same on a cluster. A task whose worker is lost goes to another one."""
     import joblib
 
-    connected = {"dask": _dask, "ray": _ray}[place.backend]
+    connected, return_as = {"dask": (_dask, "generator"), "ray": (_ray, "list")}[place.backend]  # joblib knows no more
     # joblib waits for ever for a task that has lost one worker after the other: it is told when that is too long
     patience = PATIENCE + 100 * seconds
     with connected(place.scheduler), joblib.parallel_config(backend=place.backend):
-        pool = joblib.Parallel(batch_size=1, timeout=patience, return_as="generator")
+        pool = joblib.Parallel(batch_size=1, timeout=patience, return_as=return_as)
         try:
             yield from pool(joblib.delayed(work)(task) for task in tasks)
         except (TimeoutError, multiprocessing.TimeoutError):
@@ -135,13 +135,18 @@ def version() -> str:
 
 @contextlib.contextmanager
 def _ray(address: str) -> Iterator[None]:
+    import socket
+
     import ray
     from ray.util.joblib import register_ray
 
+    host, _, port = address.rpartition("/")[2].rpartition(":")
     try:
-        ray.init(address=address)
-    except (ConnectionError, ValueError) as error:
-        raise MathlabError(f"the scheduler {address} cannot be used: {error}") from None
+        if host:  # not so for "auto"; Ray itself would go on trying for minutes
+            socket.create_connection((host, int(port)), timeout=10).close()
+        ray.init(address=address, logging_level="error", log_to_driver=False)
+    except (OSError, ValueError) as error:
+        raise MathlabError(f"the scheduler {address} cannot be reached: {error}") from None
     try:
         register_ray()
         yield
