@@ -418,7 +418,7 @@ def _run(
                 console.print(page, crop=False)
             if at_once and len(plans) > 1 and not quiet:
                 console.print(tables.closing(tally(result), result.experiment.name), crop=False)
-            outputs.write(result, out, {"command": command})
+            outputs.write(result, out, {"command": command}, everything=command == "run")
         if at_once and (counts.compared or not refused):
             console.print(tables.closing(counts), crop=False)
         if not refused and not counts.compared and command not in plan.OPTIONAL:

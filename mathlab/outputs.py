@@ -31,13 +31,16 @@ OPTIONAL = ("train", "sweep")  # stages that a case may not have
 TEMPORARY = ".mathlab-{}.tmp"
 
 
-def write(result: ExperimentResult, out: Path, provenance: Mapping[str, object]) -> list[Path]:
+def write(
+    result: ExperimentResult, out: Path, provenance: Mapping[str, object], everything: bool = False
+) -> list[Path]:
     """Write `out/<experiment>/*.csv` and run.json (with `provenance` beside what is known here); the files written.
 
     A file is touched only when a stage that writes it ran. In it, the rows of the cases and stages that ran are
     replaced, and the others are kept as long as the config still has their case (and, for training, its `train`): so
-    running the stages or the cases one by one leaves the same files as running all of them at once. A file that ends
-    up without rows is removed. run.json describes the last run alone.
+    running the stages or the cases one by one leaves the same files as running all of them at once. With `everything`,
+    the cases that ran did so with all the stages that they should have, and lose their rows of other ones. A file that
+    ends up without rows is removed. run.json describes the last run alone.
 
     Every text is made before the first file is written, and each file is replaced in one step, so a run that fails
     leaves whole files. What a killed run left half-written is removed. Several runs at once into one folder take turns.
@@ -58,14 +61,15 @@ def write(result: ExperimentResult, out: Path, provenance: Mapping[str, object])
         for stage in STAGES
         if stage not in OPTIONAL or getattr(case, stage)
     }
-    parts_made = parts_of(result)
+    settled = ran | ({(case.case, stage) for case in result.cases for stage in STAGES} if everything else set())
+    made = parts_of(result)
     texts: dict[str, str] = {}
     with _alone_in(folder):
-        for file, parts in parts_made.items():
+        for file in LAYOUTS if everything else made:
             layout = LAYOUTS[file]
-            keep = {(case, stage) for case, stage in configured - ran if stage in layout.stages}
+            keep = {(case, stage) for case, stage in configured - settled if stage in layout.stages}
             kept = _kept(folder / file, layout, keep) if keep else {}
-            texts[file] = _csv_text(join(layout, {**kept, **parts}, result))
+            texts[file] = _csv_text(join(layout, {**kept, **made.get(file, {})}, result))
         texts["run.json"] = json.dumps({**_run(result), **provenance}, indent=2, sort_keys=True, default=str) + "\n"
         _replace_files(folder, texts)
     return [folder / file for file, text in texts.items() if text]

@@ -118,7 +118,10 @@ class Lab:
     def derivation(self, case: Case, form: str) -> str:
         return f"dx = {form} of {len(case.equations)}\n"
 
-    def write(self, result: ExperimentResult, out: Path, provenance: Mapping[str, object]) -> list[Path]:
+    def write(
+        self, result: ExperimentResult, out: Path, provenance: Mapping[str, object], everything: bool
+    ) -> list[Path]:
+        assert everything == (provenance["command"] == "run")
         self.written.append(result)
         return []
 

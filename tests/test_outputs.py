@@ -323,6 +323,16 @@ def test_what_the_config_no_longer_has_is_dropped(tmp_path: Path) -> None:
     assert {row["case"] for row in rows(contents(tmp_path / "net")["training.csv"])} == {"new"}
 
 
+def test_a_run_of_everything_drops_what_the_case_does_not_declare(tmp_path: Path) -> None:
+    write(only(results("first", "second"), "gradcheck"), tmp_path, {})
+    written = write(only(results("first"), "backprop"), tmp_path, {}, everything=True)
+    assert {path.name for path in written} >= {"nodes.csv", "gradcheck.csv"}
+    left = contents(tmp_path / "net")
+    assert {row["case"] for row in rows(left["gradcheck.csv"])} == {"second"}  # which did not run
+    write(only(results("second"), "backprop"), tmp_path, {}, everything=True)
+    assert "gradcheck.csv" not in contents(tmp_path / "net")
+
+
 def test_run_json(tmp_path: Path) -> None:
     write(EVERYTHING, tmp_path, {"command": "run"})
     text = (tmp_path / "net" / "run.json").read_text()
