@@ -16,7 +16,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from mathlab import config, plan, tables
 from mathlab.csvtables import LAYOUTS, Layout, tables_of
 from mathlab.errors import MathlabError, did_you_mean
 from mathlab.experiment import Allowed, Experiment
+from mathlab.frozen import dataclass
 from mathlab.plan import Command
 from mathlab.results import ExperimentResult, tally
 
@@ -39,7 +39,7 @@ READERS: Mapping[str, Callable[[str], float | bool]] = {"float64": float, "Int64
 HTML_WIDTH = 120  # columns; a notebook's page is about as wide
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Result(ExperimentResult):
     """What ran for an experiment. `cases` holds the records; here they are as tables, for people and for pandas."""
 

@@ -9,10 +9,10 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
 from mathlab.errors import MathlabError, did_you_mean
+from mathlab.frozen import dataclass
 
 Task = TypeVar("Task")
 Done = TypeVar("Done")

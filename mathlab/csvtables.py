@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 import numpy as np
 
 from mathlab.experiment import Array, Choice
+from mathlab.frozen import dataclass
 from mathlab.results import (
     CaseResult,
     EntryCheck,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from mathlab.csvtables import LAYOUTS, Layout
 from mathlab.errors import MathlabError
+from mathlab.frozen import dataclass
 
 Side = Literal["a", "b"]
 Texts = NDArray[np.object_]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
+
+from mathlab.frozen import dataclass
 
 LOOKED_AT = 500  # known words, when a close one is sought: each comparison takes a while
 
 
-@dataclass(frozen=True, order=True)
-class Place:
+class Place(NamedTuple):
     """Where something stands in a file; line and column count from 1, as editors do."""
 
     file: str

@@ -7,10 +7,11 @@ One table says what layers there are, one what losses.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from mathlab.errors import ExpressionError, MathlabError, Place
+from mathlab.frozen import dataclass
 from mathlab.language import OPS, read
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
@@ -17,6 +16,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.text import Text
 
 from mathlab.experiment import Array
+from mathlab.frozen import dataclass
 
 GAP = 2
 SHOWN = 16  # entries; a larger array is summarised

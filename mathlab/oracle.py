@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from mathlab.arrayfiles import CASELESS, read
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Case, Dtype, Figure
+from mathlab.frozen import dataclass
 from mathlab.language.syntax import Name
 from mathlab.stages.prepare import Env, Prepared, prepare
 

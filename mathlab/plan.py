@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +13,7 @@ import numpy as np
 from mathlab import config
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
 from mathlab.experiment import Allowed, Case, Experiment
+from mathlab.frozen import dataclass
 from mathlab.results import CaseResult, ExperimentResult, tally
 
 if TYPE_CHECKING:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from typing import Literal, overload
 
 from mathlab.errors import Place
 from mathlab.experiment import Array, Choice, Experiment
+from mathlab.frozen import dataclass
 
 Role = Literal["input", "parameter", "node"]
 EntryVerdict = Literal["confirmed", "refuted", "inconclusive", "kink"]

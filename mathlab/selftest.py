@@ -8,7 +8,7 @@ it. What is not caught is a survivor: a digit or a gradient that nobody looks at
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from mathlab.diagnosis.training import snapshots
 from mathlab.diagnosis.worlds import with_backward
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Array, Case, Experiment, Figure
+from mathlab.frozen import dataclass
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Num, unparse
 from mathlab.printed import REPR_DIGITS, judge, judge_number, neighbours

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from mathlab.config.values import array, choice, flag, gather, number, positive,
 from mathlab.config.yamltext import Row, Table, Tree
 from mathlab.errors import MathlabError
 from mathlab.experiment import Recipe, Value
+from mathlab.frozen import dataclass
 from mathlab.language.shapes import MOST_AXES
 
 

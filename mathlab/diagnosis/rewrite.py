@@ -7,9 +7,10 @@ every equation, so it needs to know nothing of the article.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mathlab.errors import ExpressionError
+from mathlab.frozen import dataclass
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import COMPARE, Call, Expr, Name, Num, Slice, Static, names, unparse

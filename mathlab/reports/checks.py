@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
 from mathlab.errors import Place
 from mathlab.experiment import Experiment
+from mathlab.frozen import dataclass
 from mathlab.layout import number, short
 from mathlab.reports.names import distinct, figure_name, formula_name, gradient_name
 from mathlab.results import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,6 +13,7 @@ from rich.console import Group, RenderableType
 from mathlab import tables
 from mathlab.difference import Change, Difference, OneSided
 from mathlab.errors import Problem
+from mathlab.frozen import dataclass
 from mathlab.layout import Paragraph, number, plain, short
 from mathlab.reports import data
 from mathlab.reports.checks import Check, Outcome, checks

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.errors import ExpressionError
 from mathlab.experiment import Array, Case, TrainSettings, Value
+from mathlab.frozen import dataclass
 from mathlab.language.check import Types
 from mathlab.language.cost import cost
 from mathlab.language.equation import Equation

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from mathlab.backends import LOCAL, Where, spread
 from mathlab.config import initial
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Axis, Case, Choice, Figure, Range, Recipe, SweepSettings, TrainSettings, Value
+from mathlab.frozen import dataclass
 from mathlab.language.cost import Cost
 from mathlab.language.stacked import NotStackable
 from mathlab.language.syntax import Name

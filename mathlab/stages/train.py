@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Case, TrainSettings
+from mathlab.frozen import dataclass
 from mathlab.language import read
 from mathlab.language.check import Types
 from mathlab.language.cost import CALL

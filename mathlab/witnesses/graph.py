@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array
+from mathlab.frozen import dataclass
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import names
 from mathlab.witnesses.arrays import Floats, Numbers

@@ -15,7 +15,7 @@ from mathlab.witnesses.arrays import Floats, Numbers
 from mathlab.witnesses.graph import seen_from
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tape:
     """For every node in order: the nodes it was computed from, each with its local derivative."""
 
