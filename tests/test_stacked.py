@@ -14,10 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 from mathlab.experiment import Case, Dtype, GradcheckSettings
 from mathlab.language import OPS
 from mathlab.stages import gradcheck
+from mathlab.stages.gradcheck import Witnesses
 from mathlab.stages.prepare import Prepared, prepare
-from mathlab.witnesses import central_difference, numeric, one_sided, run, stacked
+from mathlab.witnesses import central, copies, numeric, one_sided, run, stacked, stepped
+from mathlab.witnesses.central import central_difference
 from mathlab.witnesses.graph import seen_from
+from mathlab.witnesses.numeric import both_sides
 from mathlab.witnesses.stack import Stack, spread, taken
+from mathlab.witnesses.stepped import STEP
+from mathlab.witnesses.superposed import Responses
 from tests.build import case
 from tests.programs import Program, equations, programs
 from tests.test_planned import mlp
@@ -28,8 +33,7 @@ Floats = NDArray[np.float64]
 
 @pytest.fixture(params=[1, 8, 10**9], ids=["cache of a byte", "cache of an entry", "all at once"])
 def chunks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stacked, "CACHED", request.param)
-    monkeypatch.setattr(stacked, "PROBE", 1)
+    monkeypatch.setattr(copies, "CACHED", request.param)
 
 
 def both(
@@ -38,24 +42,26 @@ def both(
     """The slopes to both sides, the central difference and its resolution: one by one, and together."""
     found: list[tuple[Floats, ...]] = []
     for few in (10**9, 0):
-        monkeypatch.setattr(numeric, "FEW", few)
-        slopes = one_sided(prepared.equations, prepared.env, name, prepared.upstream)
-        central = central_difference(
+        for module in (numeric, central):
+            monkeypatch.setattr(module, "FEW", few)
+        monkeypatch.setattr(central, "MANY", few)
+        witnesses = Witnesses.of(prepared)
+        slopes = both_sides(witnesses.responses.graph.seen_from(name), witnesses.responses)
+        difference = central_difference(
             lambda env: gradcheck.end_value(prepared, env),
             prepared.env,
             name,
-            together=lambda points: gradcheck._ends(prepared, name, points),
+            together=lambda points, witnesses=witnesses: witnesses.differences.of(name, points),  # type: ignore[misc]  # a default binds it
         )
-        found.append((*slopes, *central))
+        found.append((*slopes, *difference))
     return found[0], found[1]
 
 
 def assert_same(prepared: Prepared, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    (left, right, central, _), (left_2, right_2, central_2, resolution) = both(prepared, name, monkeypatch)
+    (left, right, one, _), (left_2, right_2, many, resolution) = both(prepared, name, monkeypatch)
     scale = max(float(np.max(np.abs(right), initial=0.0)), 1e-3)
-    for one, many in ((left, left_2), (right, right_2)):
-        np.testing.assert_allclose(many, one, rtol=1e-13, atol=1e-13 * scale + 1e-15)
-    assert np.all(np.abs(central_2 - central) <= 10 * resolution + 1e-12 * scale)
+    np.testing.assert_allclose([left_2, right_2], [left, right], rtol=1e-13, atol=1e-13 * scale + 1e-15)
+    assert np.all(np.abs(many - one) <= 10 * resolution + 1e-12 * scale)
 
 
 def sampled(text: str, arguments: Mapping[str, tuple[int, ...]]) -> tuple[Case, list[str]]:
@@ -76,8 +82,9 @@ def test_every_op(text: str, arguments: Mapping[str, tuple[int, ...]], monkeypat
         assert_same(prepared, name, monkeypatch)
         graph = seen_from(name, prepared.equations, prepared.env, prepared.upstream)
         entries = np.arange(graph.start.size)
-        assert numeric._stepped(graph, entries, numeric.STEP) is not None, "it was run one by one"
-        assert gradcheck._ends(prepared, name, graph.start.ravel()[None]) is not None, "it was run one by one"
+        assert stepped.stacked(graph, entries, STEP) is not None, "it was run one by one"
+        points = np.tile(graph.start.ravel(), (2, 1))
+        assert Witnesses.of(prepared).differences.of(name, points) is not None, "it was run one by one"
 
 
 def test_every_op_has_a_rule_or_is_known_to_have_none() -> None:
@@ -149,16 +156,16 @@ def test_a_slope_is_not_superposed_where_it_is_not_linear(monkeypatch: pytest.Mo
     prepared = prepare(case({"z": "W @ x", "loss": middle}, {"W": np.zeros((3, 4))}, {"x": [1, 2, 3, 4]}))
     graph = seen_from("W", prepared.equations, prepared.env, None)
     monkeypatch.setattr(numeric, "FEW", 0)
-    assert numeric._superposed(graph, numeric.STEP) is None
+    assert Responses(graph).slopes(graph) is None
     assert_same(prepared, "W", monkeypatch)
 
 
 def test_a_graph_that_is_smooth_is_superposed() -> None:
     prepared = prepare(mlp(8, (30, 20, 5)))
     graph = seen_from("W1", prepared.equations, prepared.env, None)
-    slopes = numeric._superposed(graph, numeric.STEP)
+    slopes = Responses(graph).slopes(graph)
     assert slopes is not None
-    one_by_one = [numeric._slope(graph, entry, numeric.STEP) for entry in range(0, 600, 7)]
+    one_by_one = [stepped.slope(graph, entry, STEP) for entry in range(0, 600, 7)]
     np.testing.assert_allclose(slopes[::7], one_by_one, rtol=1e-12, atol=1e-15)
 
 
@@ -203,7 +210,7 @@ def test_memory_stays_bounded() -> None:
     prepared = prepare(lab)
     tracemalloc.start()
     one_sided(prepared.equations, prepared.env, "W1")
-    gradcheck._ends(prepared, "W1", np.tile(np.asarray(prepared.env["W1"], np.float64).ravel(), (4, 1)))
+    Witnesses.of(prepared).differences.of("W1", np.tile(np.asarray(prepared.env["W1"], np.float64).ravel(), (4, 1)))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 60e6, "24,000 copies of the hidden layer alone would take 370 MB"

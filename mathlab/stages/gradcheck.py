@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,14 @@ from mathlab.printed import judge
 from mathlab.results import EntryChecks, GradcheckResult
 from mathlab.stages import limits
 from mathlab.stages.prepare import Prepared, evaluate, prepare
-from mathlab.witnesses import SMALLEST_SLOPE, central_difference, complex_step_noise, one_sided
+from mathlab.witnesses import SMALLEST_SLOPE, central_difference, complex_step_noise
 from mathlab.witnesses.arrays import numbers
-from mathlab.witnesses.graph import seen_from
-from mathlab.witnesses.stacked import STACKED, Stacker, ends
+from mathlab.witnesses.central import Differences
+from mathlab.witnesses.evaluation import run as run_equations
+from mathlab.witnesses.graph import whole
+from mathlab.witnesses.numeric import both_sides
+from mathlab.witnesses.stacked import STACKED
+from mathlab.witnesses.superposed import Responses
 
 Floats = NDArray[np.float64]
 
@@ -47,10 +52,11 @@ def run(case: Case) -> GradcheckResult:
     )
     values = prepared.run()
     noise = rounding_noise(prepared, exact, values)
+    witnesses = Witnesses.of(exact)
     entries: list[EntryChecks] = []
     numeric: dict[str, Array] = {}
     for name in checked(prepared):
-        of_name = check_parameter(exact, name, _gradient(values, name), noise[name], settings)
+        of_name = check_parameter(exact, name, _gradient(values, name), noise[name], settings, witnesses)
         entries.append(of_name)
         for witness, slopes in (("central", of_name.central), ("complex", of_name.complex_step)):
             numeric[f"{witness}_{name}"] = np.array(slopes, dtype=np.float64).reshape(values[name].shape)
@@ -88,8 +94,34 @@ def checked(prepared: Prepared) -> tuple[str, ...]:
     return tuple(case.parameters) or tuple(floats)
 
 
+@dataclass(frozen=True)
+class Witnesses:
+    """The complex step by the witnesses' own definitions, and the central difference by those of the program.
+
+    What one parameter's check finds out about the nodes is kept for the next.
+    """
+
+    responses: Responses
+    differences: Differences
+
+    @classmethod
+    def of(cls, exact: Prepared) -> Witnesses:
+        """Those of a case in float64."""
+        equations, upstream = exact.equations, exact.upstream
+        values = {name: numbers(value) for name, value in {**exact.env, **exact.forward(exact.env)}.items()}
+        return cls(
+            Responses(whole(equations, run_equations(equations, exact.env), upstream), checked(exact)),
+            Differences(whole(equations, values, upstream), FUNCTIONS, lambda env: end_value(exact, env)),
+        )
+
+
 def check_parameter(
-    exact: Prepared, name: str, derived: Floats, noise: Floats, settings: GradcheckSettings
+    exact: Prepared,
+    name: str,
+    derived: Floats,
+    noise: Floats,
+    settings: GradcheckSettings,
+    witnesses: Witnesses | None = None,
 ) -> EntryChecks:
     """The verdict on every entry of `derived`, the gradient of `name`, against the witnesses of `exact`.
 
@@ -97,9 +129,15 @@ def check_parameter(
     called a kink are tried once more with the noise of the complex step itself, which is dear to measure: a gradient
     whose terms cancel to 0 differs from it by what rounding leaves of them.
     """
-    left, right = one_sided(exact.equations, exact.env, name, exact.upstream)
+    witnesses = witnesses or Witnesses.of(exact)
+    left, right = both_sides(witnesses.responses.graph.seen_from(name), witnesses.responses)
     central, resolution = central_difference(
-        lambda env: end_value(exact, env), exact.env, name, settings.step, lambda points: _ends(exact, name, points)
+        lambda env: end_value(exact, env),
+        exact.env,
+        name,
+        settings.step,
+        lambda points: witnesses.differences.of(name, points),
+        resolved=not np.isfinite([left, right]).all(),  # nothing else asks for the resolution
     )
     entries = check_entries(name, derived, left, right, central, resolution, noise, settings.rtol)
     doubtful = ~np.array(entries.passed) | (np.array(entries.verdict) == "kink")
@@ -225,13 +263,6 @@ def end_value(prepared: Prepared, env: Mapping[str, Array]) -> float:
     end = np.asarray(prepared.forward(env)[prepared.end], dtype=np.float64)
     upstream = 1.0 if prepared.upstream is None else np.asarray(prepared.upstream, dtype=np.float64)
     return float(np.sum(upstream * end))
-
-
-def _ends(prepared: Prepared, name: str, points: Floats) -> Floats | None:
-    """The same for many values of every entry of `name`, as `central_difference` asks for it."""
-    graph = seen_from(name, prepared.equations, prepared.env, prepared.upstream)
-    values = {name: numbers(value) for name, value in {**prepared.env, **prepared.forward(prepared.env)}.items()}
-    return ends(Stacker(FUNCTIONS, values), graph, np.arange(graph.start.size), numbers(points))
 
 
 def widened(case: Case) -> Case:

@@ -14,14 +14,10 @@ from mathlab.witnesses.table import WITNESSES, Witness
 from mathlab.witnesses.tape import tape
 
 if TYPE_CHECKING:
-    from mathlab.witnesses.numeric import (
-        SMALLEST_SLOPE,
-        central_difference,
-        complex_step,
-        complex_step_noise,
-        one_sided,
-    )
+    from mathlab.witnesses.central import central_difference
+    from mathlab.witnesses.numeric import complex_step, complex_step_noise, one_sided
     from mathlab.witnesses.pytorch import torch_gradient
+    from mathlab.witnesses.stepped import SMALLEST_SLOPE
 
 __all__ = [
     "REFERENCE",
@@ -39,9 +35,11 @@ __all__ = [
 ]
 
 
+LATER = {"torch_gradient": "pytorch", "central_difference": "central", "SMALLEST_SLOPE": "stepped"}
+
+
 def __getattr__(name: str) -> object:
     """The other witnesses, imported by who asks: every `mathlab backprop` asks the tape."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "pytorch" if name == "torch_gradient" else "numeric"
-    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{LATER.get(name, 'numeric')}"), name)

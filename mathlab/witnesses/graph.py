@@ -18,13 +18,18 @@ from mathlab.witnesses.evaluation import Rounding, run
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph seen from `wrt`: plain values of all nodes, the equations that move with it, and the end's gradient."""
+    """A graph seen from `wrt`: plain values of all nodes, the equations through which it moves the end, the end's
+    gradient, and the names that each equation reads.
+
+    Seen from nowhere, `wrt` is empty and all equations are kept.
+    """
 
     values: Mapping[str, Numbers]
     wrt: str
     moving: tuple[Equation, ...]
     end: str
     seed: Floats
+    reads: Mapping[str, frozenset[str]]
 
     @property
     def start(self) -> Floats:
@@ -33,50 +38,67 @@ class Graph:
 
     @property
     def connected(self) -> bool:
-        return self.end == self.wrt or any(equation.name == self.end for equation in self.moving)
+        return self.end == self.wrt or bool(self.moving)
 
     @property
     def readers(self) -> tuple[Equation, ...]:
         """The equations that mention `wrt` themselves."""
-        return tuple(equation for equation in self.moving if self.wrt in names(equation.expr))
+        return self.readers_of(self.wrt)
+
+    def readers_of(self, node: str) -> tuple[Equation, ...]:
+        """The same for a node that moves."""
+        return tuple(equation for equation in self.moving if node in self.reads[equation.name])
 
     def seen_from(self, node: str) -> Graph:
-        """The same graph seen from one of the nodes that move."""
-        return replace(self, wrt=node, moving=_moving(self.moving, node))
+        """The same graph seen from an input, or from one of the nodes that move.
+
+        Raises MathlabError when there is no such array, and when it holds no floats.
+        """
+        if node not in self.values:
+            raise MathlabError(f"there is no '{node}' to differentiate with respect to")
+        if not np.issubdtype(self.values[node].dtype, np.floating):
+            raise MathlabError(f"'{node}' holds whole numbers; a derivative needs floats")
+        return replace(self, wrt=node, moving=self._between(node))
+
+    def _between(self, node: str) -> tuple[Equation, ...]:
+        """The equations on the paths from `node` to the end."""
+        moved, needed = {node}, {self.end}
+        for equation in self.moving:
+            if equation.name != node and not moved.isdisjoint(self.reads[equation.name]):
+                moved.add(equation.name)
+        for equation in reversed(self.moving):
+            if equation.name in needed:
+                needed |= self.reads[equation.name]
+        both = (moved & needed) - {node}
+        return tuple(equation for equation in self.moving if equation.name in both)
 
     def rerun(self, start: Numbers, rounded: Rounding | None = None) -> dict[str, Numbers]:
         """The values of all nodes when `wrt` is `start`, an array of any kind; `rounded` is applied as by `run`."""
         return run(self.moving, {**self.values, self.wrt: start}, rounded)
 
 
-def seen_from(wrt: str, equations: Sequence[Equation], env: Mapping[str, Array], seed: Array | None) -> Graph:
-    """The graph of `equations` over `env` seen from `wrt`, an array of `env` or the name of an equation.
+def whole(equations: Sequence[Equation], values: Mapping[str, Numbers], seed: Array | None) -> Graph:
+    """The graph of `equations`, seen from nowhere; `values` has those of all names.
 
     `seed` is the gradient of the last equation, in its shape; None for a scalar end, whose gradient is 1.
-    Raises MathlabError when there is no `wrt`, when it holds no floats, and when the seed does not fit the end.
+    Raises MathlabError when there are no equations, and when the seed does not fit the end.
     """
     if not equations:
         raise MathlabError("there are no equations to differentiate")
-    values = run(equations, env)
     end = equations[-1].name
-    if wrt not in values:
-        raise MathlabError(f"there is no '{wrt}' to differentiate with respect to")
-    if not np.issubdtype(values[wrt].dtype, np.floating):
-        raise MathlabError(f"'{wrt}' holds whole numbers; a derivative needs floats")
     shape = values[end].shape
     if seed is None and values[end].size != 1:
         raise MathlabError(f"'{end}' has shape {shape}; a gradient needs a scalar end, or an upstream gradient")
     if seed is not None and seed.shape != shape:
         raise MathlabError(f"an upstream gradient of shape {seed.shape} does not fit '{end}' of shape {shape}")
     weights = np.ones(shape) if seed is None else seed.astype(np.float64)
-    return Graph(values, wrt, _moving(equations, wrt), end, weights)
+    reads = {equation.name: frozenset(names(equation.expr)) for equation in equations}
+    return Graph(values, "", tuple(equations), end, weights, reads)
 
 
-def _moving(equations: Sequence[Equation], wrt: str) -> tuple[Equation, ...]:
-    moved = {wrt}
-    moving = []
-    for equation in equations:
-        if equation.name != wrt and not moved.isdisjoint(names(equation.expr)):
-            moved.add(equation.name)
-            moving.append(equation)
-    return tuple(moving)
+def seen_from(wrt: str, equations: Sequence[Equation], env: Mapping[str, Array], seed: Array | None) -> Graph:
+    """The graph of `equations` over `env` seen from `wrt`, an array of `env` or the name of an equation.
+
+    Raises MathlabError as `whole` and its `seen_from` do.
+    """
+    return whole(equations, run(equations, env), seed).seen_from(wrt)

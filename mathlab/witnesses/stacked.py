@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,9 +11,8 @@ import numpy as np
 from mathlab.language.equation import Equation
 from mathlab.language.ops import EXACT
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, names, unparse
-from mathlab.witnesses.arrays import Floats, Numbers, whole
+from mathlab.witnesses.arrays import Numbers, whole
 from mathlab.witnesses.evaluation import LARGEST_EXACT, Rounding
-from mathlab.witnesses.graph import Graph
 from mathlab.witnesses.stack import (
     Function,
     Operand,
@@ -26,16 +25,9 @@ from mathlab.witnesses.stack import (
     plain,
     product,
     rearranged,
-    spread,
     squeezed,
     total,
 )
-
-PROBE = 4  # copies in the run that finds out how large the arrays become,
-CACHED = 2_000_000  # and the bytes of the largest one in each run after it: some of them fit a processor's cache
-# The C library hands freed memory back to the system until it has seen a block as large as this one freed; fetching it
-# again page by page takes longer than what is computed in it.
-BLOCK = 30_000_000
 
 
 class NotStacked(Exception):
@@ -287,43 +279,3 @@ class Stacker:
 def _floats(operand: Numbers) -> Numbers:
     """Whole numbers as floats: an integer has no negative powers."""
     return operand.astype(np.float64) if np.issubdtype(operand.dtype, np.integer) else operand
-
-
-# --- running them -----------------------------------------------------------------------------------------------------
-
-
-def ends(stacker: Stacker, graph: Graph, entries: Positions, points: Numbers) -> Floats | None:
-    """The end of the graph, weighted by its gradient, with each of `entries` in turn at each of its points.
-
-    `entries`, of shape (N,), count those of `graph.wrt` in C order; `points` has shape (P, N), and so has the result.
-    Of a complex end it is the imaginary part. None where some op has no rule for stacks.
-    """
-    np.empty(BLOCK, np.uint8)
-    found = np.empty(points.shape, np.float64)
-    try:
-        for part, stack in stacks(stacker, graph, entries, points):
-            end = stacker.run(graph.moving, {graph.wrt: stack})[graph.end]
-            value = spread(end).new if isinstance(end, Stack) else end[..., None]
-            shown = value.imag if np.iscomplexobj(points) else value.real
-            with np.errstate(all="ignore"):
-                weighted = np.sum(graph.seed[..., None] * shown, axis=tuple(range(graph.seed.ndim)))
-            found[:, part] = np.reshape(np.broadcast_to(weighted, stack.new.shape), (len(points), -1))
-    except NotStacked:
-        return None
-    return found
-
-
-def stacks(stacker: Stacker, graph: Graph, entries: Positions, points: Numbers) -> Iterator[tuple[slice, Stack]]:
-    """The copies of `graph.wrt`, as many at a time as a cache holds, and which of `entries` they are.
-
-    The arguments are those of `ends`; the copies of each point follow upon another. A first few copies show how large
-    the arrays on the way are, for that depends on how long one position is all that moves.
-    """
-    base, rows = stacker.values[graph.wrt], len(points)
-    done, count = 0, PROBE
-    while done < len(entries):
-        part = slice(done, min(done + count, len(entries)))
-        place = np.unravel_index(entries[part], base.shape) if base.ndim else ()
-        at = {axis: np.tile(positions, rows) for axis, positions in enumerate(place)}
-        yield part, Stack(base, points[:, part].ravel(), at)
-        done, count = part.stop, max(1, CACHED // (points.itemsize * stacker.largest * rows))

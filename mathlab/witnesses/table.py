@@ -66,7 +66,7 @@ def _to_rounding(gradient: Floats) -> tuple[Floats, Floats]:
 
 def _central(equations: Equations, env: Env, wrt: str, seed: Array | None) -> tuple[Floats, Floats]:
     """The central difference of the reference definitions' forward pass, in float64."""
-    from mathlab.witnesses.numeric import central_difference
+    from mathlab.witnesses.central import central_difference
 
     exact = run(equations, env)
     graph = [equation for equation in equations if equation.name != wrt]
