@@ -14,6 +14,7 @@ import numpy as np
 
 from mathlab.experiment import Array
 from mathlab.frozen import dataclass
+from mathlab.language.layout import Layout
 from mathlab.language.program import Program, python_name
 from mathlab.language.trace import MEMORY, Line, Slot, Trace
 
@@ -61,9 +62,9 @@ def plan(
         name, value = python_name(raw), env[raw]
         if name in renamed and isinstance(value, np.ndarray) and value.ndim:
             state[name] = value
-            inputs[name] = Slot(name, value.copy(order="K"))
+            inputs[name] = Slot.of(name, value)
         else:
-            inputs[name] = Slot(name, value, constant=name not in renamed and raw not in (*varying, clock))
+            inputs[name] = Slot.of(name, value, constant=name not in renamed and raw not in (*varying, clock))
     trace = Trace(program.text, program.dtype, inputs)
     memory = _Memory(trace, state, renamed, [python_name(name) for name in recorded], rounds)
     scalars = tuple(name for name in renamed if name in inputs and name not in state)
@@ -101,9 +102,10 @@ class _Memory:
         written = {line.target for line in self.trace.lines if line.writes}
         for name in recorded:
             slot = self.trace.slots[name]
-            self.history[name] = np.empty((rounds + 1, *slot.array.shape), slot.array.dtype)
+            dtype = slot.layout.dtype if slot.layout else np.asarray(slot.value).dtype
+            self.history[name] = np.empty((rounds + 1, *slot.shape), dtype)
             self.space[f"__h_{name}"] = self.history[name]
-            if slot in written and slot not in self.rows and np.ndim(slot.array):
+            if slot in written and slot not in self.rows and slot.layout:
                 self.rows[slot] = name
             self.last[slot.root] = NEVER
 
@@ -120,36 +122,49 @@ class _Memory:
             dying = {slot.root for slot in line.operands if self.last[slot.root] == position} & pooled
             if target in in_place:
                 self.place[target] = in_place[target]
-            elif line.writes and target not in self.rows:
-                layout = _layout(target.array)
-                over = [slot for slot in line.operands if slot in dying and _layout(slot.array) == layout]
+            elif target.layout and line.writes and target not in self.rows:
+                over = [slot for slot in line.operands if slot in dying and _alike(slot, target)]
                 if over and line.elementwise:
                     dying.remove(over[0])
                     self.place[target] = self.place[over[0]]
                 else:
-                    self.place[target] = free[layout].pop() if free[layout] else self._buffer(target)
+                    waiting = free[target.layout.key]
+                    self.place[target] = waiting.pop() if waiting else self._buffer(target.layout)
                 pooled.add(target)
                 if self.last[target] == -1:
                     dying.add(target)
             for slot in dying:
-                free[_layout(slot.array)].append(self.place[slot])
+                assert slot.layout
+                free[slot.layout.key].append(self.place[slot])
                 pooled.remove(slot)
 
     def _in_place(self) -> dict[Slot, tuple[str, Array]]:
-        """The new state that can be written over the old: nobody reads the old after it."""
+        """What can be written over old state that nobody reads any more: the new state, and what leads only to it."""
+        slots, lines = self.trace.slots, self.trace.lines
+        old_of = {slots[new]: slots[old] for old, new in self.moved.items() if old in self.state}
+        moved = {slots[new] for new in self.moved.values()}
+        made = {line.target: position for position, line in enumerate(lines) if line.elementwise}
         found: dict[Slot, tuple[str, Array]] = {}
-        for position, line in enumerate(self.trace.lines):
-            for name, new in self.moved.items():
-                old, target = self.trace.slots.get(name), self.trace.slots[new]
-                if line.target is target and old and name in self.state and line.writes and target not in self.rows:
-                    fits = _layout(target.array) == _layout(self.state[name]) and line.elementwise
-                    if fits and self.last[old] <= position and target not in found:
-                        found[target] = (name, self.state[name])
+        for position, line in reversed([*enumerate(lines)]):
+            target, old = line.target, old_of.get(line.target)
+            if (
+                old
+                and target in made
+                and target not in self.rows
+                and _alike(target, old)
+                and self.last[old] <= position
+            ):
+                found[target] = self.place[old]
+            if target in found:
+                unread = self.last[slots[found[target][0]]]
+                ending = (slot for slot in line.operands if self.last[slot] == position and _alike(slot, target))
+                leading = (slot for slot in ending if made.get(slot, -1) >= unread and slot not in self.rows)
+                found |= {slot: found[target] for slot in [*leading][:1] if slot not in moved}
         return found
 
-    def _buffer(self, slot: Slot) -> tuple[str, Array]:
+    def _buffer(self, layout: Layout) -> tuple[str, Array]:
         name = self.trace.fresh("b")
-        array = np.empty_like(slot.array)  # of the same layout, so that the same routines run on it
+        array = layout.empty()
         self.space[name] = array
         self.footprint += array.nbytes
         return name, array
@@ -227,8 +242,8 @@ class _Memory:
         return kept[::-1]
 
 
-def _layout(array: Array) -> tuple[object, ...]:
-    return array.shape, array.dtype, array.strides
+def _alike(one: Slot, other: Slot) -> bool:
+    return bool(one.layout and other.layout and one.layout.key == other.layout.key)
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

@@ -80,10 +80,15 @@ def axes_of(type_: Type, axis: object) -> tuple[int, ...]:
 
 def reduced(types: Sequence[Type], call: Call) -> Shape:
     """The shape after a reduction over `axis`, which stays with length 1 under `keepdims`."""
-    axes = axes_of(types[0], call.attr("axis"))
-    if call.attr("keepdims"):
-        return tuple(1 if i in axes else n for i, n in enumerate(types[0].shape))
-    return tuple(n for i, n in enumerate(types[0].shape) if i not in axes)
+    return without(types[0], call.attr("axis"), bool(call.attr("keepdims")))
+
+
+def without(type_: Type, axis: object, keepdims: bool) -> Shape:
+    """A shape without some axes, or with length 1 in their place."""
+    axes = axes_of(type_, axis)
+    if keepdims:
+        return tuple(1 if i in axes else n for i, n in enumerate(type_.shape))
+    return tuple(n for i, n in enumerate(type_.shape) if i not in axes)
 
 
 def along_axis(types: Sequence[Type], call: Call) -> Shape:
@@ -114,7 +119,12 @@ def matmul(types: Sequence[Type], call: Call) -> Shape:
         stack = np.broadcast_shapes(a[:-2], b[:-2])
     except ValueError:
         raise ShapeError(f"shapes {show(a)} and {show(b)} do not fit: their leading axes differ") from None
-    return (*stack, *a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
+    return (*stack, *product(a, b))
+
+
+def product(a: Shape, b: Shape) -> Shape:
+    """The shape of a product of two matrices or vectors; of stacks of them, without the stack."""
+    return (*a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
 
 
 def vectors(types: Sequence[Type], call: Call) -> Shape:

@@ -1,22 +1,22 @@
-"""A readable program taken apart into single NumPy calls, by running it once on sample values.
+"""A readable program taken apart into single NumPy calls, without the memory that running it would take.
 
 The calls are those that the readable program makes, in its order, so that their results are the same to the last bit;
-only the layers above them are gone (`np.sum(x)` is `np.add.reduce(x)`, a kernel's lines stand for its call).
+only the layers above them are gone (`np.sum(x)` is `np.add.reduce(x)`, a kernel's lines stand for its call). Of an
+array that changes only its layout is known; what never changes is computed.
 """
 
 from __future__ import annotations
 
 import ast
-import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
-from mathlab.experiment import Array
+from mathlab.language.layout import Layout, of_elementwise, of_product, of_reduction
 from mathlab.language.program import KERNELS
+from mathlab.language.straight import Straight, straight
 
 # an operator's NumPy function, and how Python writes it between two numbers
 OPERATORS: Mapping[type[ast.AST], tuple[str, str]] = {
@@ -40,15 +40,23 @@ GLOBALS: Mapping[str, object] = {"np": np, "math": math, **KERNELS}
 
 @dataclass(eq=False)
 class Slot:
-    """One result: the name by which lines read it, and its value in the tracing run.
+    """One result: the name by which lines read it, and what is known of it.
 
-    `constant`: the same in every round. `base`: the slot of which this one is a view.
+    `layout` is that of an array. `value` is that of what is `constant`, the same in every round, and an example for a
+    single number. `base`: the slot of which this one is a view.
     """
 
     name: str
-    sample: object
+    value: object = None
+    layout: Layout | None = None
     constant: bool = False
     base: Slot | None = None
+
+    @classmethod
+    def of(cls, name: str, value: object, constant: bool = False) -> Slot:
+        """The slot for what is like `value`."""
+        layout = Layout.of(value) if isinstance(value, np.ndarray) and value.ndim else None
+        return cls(name, value if constant or layout is None else None, layout, constant)
 
     @property
     def root(self) -> Slot:
@@ -56,12 +64,18 @@ class Slot:
         return self.base.root if self.base else self
 
     @property
-    def is_array(self) -> bool:
-        return isinstance(self.sample, np.ndarray) and self.sample.ndim > 0
+    def shape(self) -> tuple[int, ...]:
+        return self.layout.shape if self.layout else ()
 
     @property
-    def array(self) -> Array:
-        return np.asarray(self.sample)
+    def example(self) -> object:
+        """The value, or zeros of the same layout."""
+        return self.layout.zeros() if self.layout and not self.constant else self.value
+
+    @property
+    def miniature(self) -> object:
+        """As `example`, with an array's axes cut short."""
+        return self.layout.miniature() if self.layout else self.value
 
 
 @dataclass(eq=False)
@@ -89,12 +103,13 @@ class Trace:
         self.space: dict[str, object] = {"dtype": getattr(np, dtype), **GLOBALS}
         self.lines: list[Line] = []
         self.count = 0
-        self.slots = {name: self.constant(slot.sample) if slot.constant else slot for name, slot in inputs.items()}
+        self.slots = {name: self.constant(slot.value) if slot.constant else slot for name, slot in inputs.items()}
         (function,) = ast.parse(program).body
         assert isinstance(function, ast.FunctionDef)
-        for statement in function.body:
-            if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-                self.slots[statement.targets[0].id] = self.trace(statement.value, self.slots)
+        with np.errstate(all="ignore"):
+            for statement in function.body:
+                if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+                    self.slots[statement.targets[0].id] = self.trace(statement.value, self.slots)
 
     def fresh(self, kind: str) -> str:
         """A name that the program does not have: its own begin with a letter, or with `_` and a digit or a word."""
@@ -104,8 +119,8 @@ class Trace:
     def constant(self, value: object) -> Slot:
         """A slot for what never changes; plain numbers are written out."""
         if value is None or (type(value) in (int, bool)) or (type(value) is float and math.isfinite(value)):
-            return Slot(f"({value!r})", value, constant=True)
-        slot = Slot(self.fresh("c"), value, constant=True)
+            return Slot.of(f"({value!r})", value, constant=True)
+        slot = Slot.of(self.fresh("c"), value, constant=True)
         self.space[slot.name] = value
         return slot
 
@@ -118,9 +133,9 @@ class Trace:
                 return self.constant(value)
             case ast.BinOp(left=left, op=ast.Pow(), right=right):
                 base, exponent = self.trace(left, scope), self.trace(right, scope)
-                if exponent.is_array:
+                if exponent.layout:
                     return self.function("power", base, exponent)
-                if base.is_array and type(exponent.sample) in (int, float) and exponent.sample == 2:
+                if base.layout and exponent.constant and type(exponent.value) in (int, float) and exponent.value == 2:
                     return self.function("square", base)  # which is what an array's x**2 is
                 return self.emit("{0} ** {1}", base, exponent)
             case ast.BinOp(left=left, op=operator, right=right):
@@ -129,6 +144,8 @@ class Trace:
                 return self.operator(operator, self.trace(operand, scope))
             case ast.Compare(left=left, ops=[operator], comparators=[right]):
                 return self.operator(operator, self.trace(left, scope), self.trace(right, scope))
+            case ast.IfExp(test=test, body=then, orelse=otherwise):
+                return self.trace(then if self.holds(test, scope) else otherwise, scope)
             case ast.Attribute(value=ast.Name(id="math"), attr=name):
                 return self.constant(getattr(math, name))
             case ast.Attribute(value=value, attr=attr):
@@ -137,7 +154,7 @@ class Trace:
                 return self.emit(ast.unparse(ast.Subscript(ast.Name("{0}"), index)), self.trace(value, scope))
             case ast.Call(func=ast.Attribute(value=ast.Name(id="np"), attr=name), args=args, keywords=keywords):
                 slots = [self.trace(arg, scope) for arg in args]
-                found = self.numpy(name, slots, {k.arg: self.trace(k.value, scope).sample for k in keywords})
+                found = self.numpy(name, slots, {k.arg: self.trace(k.value, scope).value for k in keywords})
                 if found is not None:
                     return found
             case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords) if body := straight(name):
@@ -148,7 +165,7 @@ class Trace:
     def operator(self, operator: ast.AST, *operands: Slot) -> Slot:
         """A NumPy call for arrays; what is between numbers is left to Python, which is faster for one of them."""
         name, form = OPERATORS[type(operator)]
-        if any(operand.is_array for operand in operands):
+        if any(operand.layout for operand in operands):
             return self.function(name, *operands)
         return self.emit(form.format(*(f"{{{k}}}" for k in range(len(operands)))), *operands)
 
@@ -160,9 +177,11 @@ class Trace:
             return self.reduction(REDUCTIONS[name], slots[0], settings)
         if name == "mean":
             total = self.reduction("add", slots[0], settings)
-            count = self.constant(slots[0].array.size // max(total.array.size, 1))
+            count = self.constant(math.prod(slots[0].shape) // max(math.prod(total.shape), 1))
             return self.operator(ast.Div(), total, count)
-        if name == "outer" and all(slot.array.ndim == 1 for slot in slots):
+        if name == "ndim":
+            return self.constant(len(slots[0].shape))
+        if name == "outer" and all(len(slot.shape) == 1 for slot in slots):
             return self.function("multiply", self.emit("{0}[:, None]", slots[0]), self.emit("{0}[None, :]", slots[1]))
         return None
 
@@ -172,19 +191,22 @@ class Trace:
         self.space[f"__{name}"] = function
         operands = self._unboxed(operands)
         arguments = ", ".join(f"{{{k}}}" for k in range(len(operands)))
-        sample = function(*(operand.sample for operand in operands))
         # maximum and minimum want their third argument by name
         out = OUT.replace(" ", " out=") if name in ("maximum", "minimum") else OUT
-        return self.add(sample, f"__{name}({arguments}{out})", *operands, elementwise=name != "matmul")
+        if all(operand.constant for operand in operands):
+            return self.constant(function(*(operand.value for operand in operands)))
+        shapes, small = [operand.shape for operand in operands], function(*(operand.miniature for operand in operands))
+        layout = of_product(small, *shapes) if name == "matmul" else of_elementwise(small, *shapes)
+        return self.add(small, layout, f"__{name}({arguments}{out})", *operands, elementwise=name != "matmul")
 
     def _unboxed(self, operands: tuple[Slot, ...]) -> tuple[Slot, ...]:
         """The operands with constant numbers as arrays of the others' dtype, which NumPy reads faster than Python's."""
-        dtypes = [slot.array.dtype for slot in operands if slot.is_array]
+        dtypes = [slot.layout.dtype for slot in operands if slot.layout]
         if not dtypes or not np.issubdtype(dtypes[0], np.floating):
             return operands
         return tuple(
-            self.constant(np.array(slot.sample, dtypes[0]))
-            if type(slot.sample) in (int, float) and slot.constant
+            self.constant(np.array(slot.value, dtypes[0]))
+            if type(slot.value) in (int, float) and slot.constant
             else slot
             for slot in operands
         )
@@ -194,16 +216,31 @@ class Trace:
         function = getattr(np, name).reduce
         self.space[f"__{name}_reduce"] = function
         axis, keepdims = settings.get("axis"), bool(settings.get("keepdims"))
-        sample = function(operand.sample, axis, None, None, keepdims)
-        result = f", None{OUT}, {keepdims}" if np.ndim(sample) else ""
-        return self.add(sample, f"__{name}_reduce({{0}}, {axis!r}{result})", operand)
+        if operand.constant:
+            return self.constant(function(operand.value, axis, None, None, keepdims))
+        small = function(operand.miniature, axis, None, None, keepdims)
+        result = f", None{OUT}, {keepdims}" if np.ndim(small) else ""
+        layout = of_reduction(small, operand.shape, axis, keepdims)
+        return self.add(small, layout, f"__{name}_reduce({{0}}, {axis!r}{result})", operand)
 
     def inline(self, body: Straight, given: Mapping[str, Slot]) -> Slot:
         """A kernel that is a list of assignments, as if it stood in the program."""
         scope = {name: self.constant(value) for name, value in body.defaults.items()} | dict(given)
-        for name, value in body.statements.items():
-            scope[name] = self.trace(value, scope)
-        return self.trace(body.result, scope)
+        pending = list(body.statements)
+        while True:
+            match pending.pop(0):
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    scope[name] = self.trace(value, scope)
+                case ast.If(test=test, body=then, orelse=otherwise):
+                    pending[:0] = then if self.holds(test, scope) else otherwise
+                case ast.Return(value=ast.expr() as value):
+                    return self.trace(value, scope)
+
+    def holds(self, test: ast.expr, scope: Mapping[str, Slot]) -> bool:
+        """Whether a kernel's condition holds, which depends on shapes and settings alone."""
+        slot = self.trace(test, scope)
+        assert slot.constant
+        return bool(slot.value)
 
     def whole(self, node: ast.expr, scope: Mapping[str, Slot]) -> Slot:
         """Anything else, as one line whose result is new memory in each round."""
@@ -213,27 +250,38 @@ class Trace:
         return self.emit(ast.unparse(renamed), *(scope[name] for name in places))
 
     def emit(self, text: str, *operands: Slot) -> Slot:
-        """A line for an expression that makes its own result."""
-        samples = {f"_{k}": operand.sample for k, operand in enumerate(operands)}
-        return self.add(eval(text.format(*samples), {**self.space, **samples}), text, *operands)
-
-    def add(self, sample: object, text: str, *operands: Slot, elementwise: bool = False) -> Slot:
-        """A line whose result is known; or a constant, where all that it reads is constant."""
+        """A line for an expression that makes its own result, or a view of an operand."""
+        examples = {f"_{k}": operand.example for k, operand in enumerate(operands)}
+        example = eval(text.format(*examples), {**self.space, **examples})
         if all(operand.constant for operand in operands):
-            return self.constant(sample)
-        if not np.ndim(np.asarray(sample)):
+            return self.constant(example)
+        made = Slot.of("", example)
+        base = _base(example, dict(zip(operands, examples.values(), strict=True)))
+        return self.add(made.value, made.layout, text, *operands, base=base)
+
+    def add(
+        self,
+        value: object,
+        layout: Layout | None,
+        text: str,
+        *operands: Slot,
+        elementwise: bool = False,
+        base: Slot | None = None,
+    ) -> Slot:
+        """A line whose result is an array of `layout`, or a number like `value`."""
+        if layout is None:
             text = text.replace(OUT, "").replace(OUT.replace(" ", " out="), "")
-        slot = Slot(self.fresh("x"), sample, base=None if MEMORY in text else _base(sample, operands))
+        slot = Slot(self.fresh("x"), None if layout else value, layout, base=base)
         self.lines.append(Line(slot, operands, text, elementwise))
         return slot
 
 
-def _base(sample: object, operands: tuple[Slot, ...]) -> Slot | None:
+def _base(example: object, operands: Mapping[Slot, object]) -> Slot | None:
     """The operand whose memory a result is a view of."""
-    if not isinstance(sample, np.ndarray):
+    if not isinstance(example, np.ndarray):
         return None
-    shared = (slot for slot in operands if slot.is_array and np.may_share_memory(sample, slot.array))
-    return next(shared, None)
+    arrays = ((slot, value) for slot, value in operands.items() if isinstance(value, np.ndarray) and slot.layout)
+    return next((slot for slot, value in arrays if np.may_share_memory(example, value)), None)
 
 
 class _Renamed(ast.NodeTransformer):
@@ -253,37 +301,3 @@ def _is_basic(item: ast.expr) -> bool:
     return isinstance(item, ast.Slice | ast.Constant) or (
         isinstance(item, ast.UnaryOp) and isinstance(item.operand, ast.Constant)
     )
-
-
-@dataclass(frozen=True)
-class Straight:
-    """The body of a kernel without branches."""
-
-    parameters: tuple[str, ...]
-    defaults: Mapping[str, object]
-    statements: Mapping[str, ast.expr]
-    result: ast.expr
-
-
-@cache
-def straight(name: str) -> Straight | None:
-    """The body of the kernel `name`, when it is a list of assignments and a result."""
-    if name not in KERNELS:
-        return None
-    definition = ast.parse(inspect.getsource(KERNELS[name])).body[0]
-    assert isinstance(definition, ast.FunctionDef)
-    statements = definition.body[1:]  # after the docstring
-    branches = (ast.IfExp, ast.If, ast.Lambda, ast.For)
-    if any(isinstance(part, branches) for part in ast.walk(definition)) or not isinstance(statements[-1], ast.Return):
-        return None
-    result = statements.pop()
-    assert isinstance(result, ast.Return)
-    assert result.value
-    assigned = {}
-    for statement in statements:
-        if not (isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)):
-            return None
-        assigned[statement.targets[0].id] = statement.value
-    parameters = tuple(inspect.signature(KERNELS[name]).parameters.values())
-    defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
-    return Straight(tuple(p.name for p in parameters), defaults, assigned, result.value)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import datetime
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from tests.bench import works
+from mathlab.experiment import Dtype
+from tests.bench import networks, works
 from tests.bench.checks import checks, configs, growing, memory
 from tests.bench.peers import peers
 from tests.bench.replicas import replicas
 from tests.bench.timing import interleaved
 
 Row = tuple[str, str, float, float]
+GOALS: Mapping[Dtype, float] = {"float32": 0.9, "float64": 1.15}  # of PyTorch's step, whose float64 is the slower one
 
 
 def training() -> Iterator[Row]:
@@ -39,19 +41,13 @@ def training() -> Iterator[Row]:
 
 
 def steps() -> Iterator[Row]:
-    for size in works.SIZES:
-        for dtype in ("float32", "float64"):
-            measured = works.mlp_step(size, dtype)
-            seconds = interleaved(measured, 40 if size.startswith("64") else 15)
-            name = f"train step {size}, {dtype}"
-            yield (
-                name,
-                "the five products",
-                seconds["mathlab"] / seconds["products"],
-                2.0 if size.startswith("64") else 1.3,
-            )
+    for network in networks.NETWORKS:
+        small = network.products < networks.SMALL
+        for dtype, goal in GOALS.items():
+            seconds = interleaved(network.works(dtype), 40 if small else 15)
+            name = f"train step {network}, {dtype}"
+            yield name, "the matrix products", seconds["mathlab"] / seconds["products"], 2.0 if small else 1.3
             if "PyTorch" in seconds:
-                goal = 0.9 if dtype == "float32" else 1.15
                 yield name, "PyTorch eager", seconds["mathlab"] / seconds["PyTorch"], goal
 
 
@@ -83,9 +79,8 @@ PARTS = {
 
 def main() -> None:
     chosen = sys.argv[1:] or list(PARTS)
-    print(
-        f"{datetime.date.today()}, Python {platform.python_version()}, NumPy {np.__version__}, {works.len_cpus()} CPUs"
-    )
+    versions = f"Python {platform.python_version()}, NumPy {np.__version__}"
+    print(f"{datetime.date.today()}, {versions}, {networks.len_cpus()} CPUs")
     print()
     print("| work | beside | ratio | goal |")
     print("|---|---|---|---|")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import importlib.util
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mathlab.experiment import Case, Dtype, TrainSettings
+from mathlab.experiment import Case, TrainSettings
 from mathlab.stages import train
 from mathlab.stages.prepare import prepare
 from tests.bench.timing import Work, process
@@ -19,7 +18,6 @@ from tests.build import case
 from tests.test_planned import mlp
 
 ROOT = Path(__file__).parent.parent.parent
-Floats = NDArray[np.floating]
 
 NET = {
     "H_in": "X @ W",
@@ -86,6 +84,7 @@ def ours() -> tuple[Work, Work]:
     def loop() -> None:
         state["W"][...], state["V"][...] = W, V
         planned.functions["run"](0, EPOCHS)
+        planned.functions["measure"](EPOCHS)  # the last row of the history, which has one more than there are updates
         for gradient in ("dW", "dV"):
             np.sqrt(np.sum(np.square(planned.history[gradient]), axis=(1, 2)))
 
@@ -119,68 +118,6 @@ def torch_net() -> Work | None:
     return run
 
 
-SIZES: Mapping[str, tuple[int, tuple[int, ...]]] = {
-    "64 x 784-128-10": (64, (784, 128, 10)),
-    "256 x 784-512-10": (256, (784, 512, 10)),
-    "512 x 1024-1024-100": (512, (1024, 1024, 100)),
-}
-
-
-def mlp_step(size: str, dtype: Dtype) -> dict[str, Work]:
-    """One training step of a dense network: ours, PyTorch's, and the five matrix products that it cannot do without."""
-    samples, widths = SIZES[size]
-    lab = mlp(samples, widths, dtype)
-    prepared, settings = prepare(lab), TrainSettings("sgd", {"lr": 0.01}, 1_000_000)
-    trained, state = train.initial_state(prepared, settings)
-    planned = train.planned_rounds(prepared, trained, settings, state, record=False)
-    inputs, hidden, classes = widths
-    rng = np.random.default_rng(0)
-    a, b, c, d, e = (
-        rng.normal(size=shape).astype(dtype)
-        for shape in ((samples, inputs), (inputs, hidden), (samples, hidden), (hidden, classes), (samples, classes))
-    )
-
-    def products() -> None:
-        a @ b
-        c @ d
-        c.T @ e
-        e @ d.T
-        a.T @ c
-
-    works: dict[str, Work] = {"mathlab": lambda: planned.functions["run"](0, 1), "products": products}
-    if importlib.util.find_spec("torch"):
-        works["PyTorch"] = torch_step(lab, dtype)
-    return works
-
-
-def torch_step(lab: Case, dtype: Dtype) -> Work:
-    """The same step in PyTorch, eager."""
-    import torch
-
-    torch.set_num_threads(len_cpus())
-    kind = torch.float32 if dtype == "float32" else torch.float64
-    x = torch.tensor(lab.inputs["X"].array, dtype=kind)
-    y = torch.tensor(lab.inputs["y"].array, dtype=torch.long)
-    parameters = {n: torch.tensor(v.array, dtype=kind, requires_grad=True) for n, v in lab.parameters.items()}
-    optimizer = torch.optim.SGD(list(parameters.values()), lr=0.01)
-    p = parameters
-
-    def run() -> None:
-        loss = torch.nn.functional.cross_entropy(torch.relu(x @ p["W1"] + p["b1"]) @ p["W2"] + p["b2"], y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    return run
-
-
-def len_cpus() -> int:
-    """The processors that this process may use."""
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def processes() -> dict[str, Work]:
     """Whole processes: ours, and the bare imports."""
     python, out = sys.executable, tempfile.mkdtemp()
@@ -199,4 +136,4 @@ def deep(layers: int) -> Callable[[], object]:
     return lambda: prepare(lab).program
 
 
-__all__ = ["SIZES", "by_hand", "by_hand_bare", "deep", "mlp_step", "ours", "processes", "torch_net"]
+__all__ = ["by_hand", "by_hand_bare", "deep", "ours", "processes", "torch_net"]

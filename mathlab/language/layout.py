@@ -1,0 +1,90 @@
+"""How arrays lie in memory, told without having them.
+
+NumPy lays a result out after its operands: which axis is the innermost depends on theirs, and with it the routines that
+run on it later, and so its last bits. The rules are asked of NumPy itself, on miniatures.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from mathlab.experiment import Array
+from mathlab.language import shapes
+from mathlab.language.shapes import Shape, Type
+
+
+@dataclass(frozen=True)
+class Layout:
+    """An array's shape and dtype, and the bytes from one entry to the next along each axis."""
+
+    shape: Shape
+    dtype: np.dtype[np.generic]
+    strides: Shape
+
+    @classmethod
+    def of(cls, array: Array) -> Layout:
+        return cls(array.shape, array.dtype, array.strides)
+
+    @classmethod
+    def dense(cls, like: Array, shape: Shape) -> Layout:
+        """An array of `shape` without gaps, its axes nested as those of `like` are."""
+        strides, step = [0] * len(shape), like.itemsize
+        for axis in _inner_first(like.strides):
+            strides[axis], step = step, step * max(shape[axis], 1)
+        return cls(shape, like.dtype, tuple(strides))
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What two arrays have in common that may take each other's place: a step that nobody takes does not count."""
+        full = math.prod(self.shape) > 0
+        steps = (step if full and length > 1 else 0 for length, step in zip(self.shape, self.strides, strict=True))
+        return self.shape, self.dtype, *steps
+
+    def zeros(self) -> Array:
+        """An array of exactly this layout, gaps and all."""
+        reach = [(length - 1) * step for length, step in zip(self.shape, self.strides, strict=True)]
+        first = -sum(way for way in reach if way < 0) if math.prod(self.shape) else 0
+        last = sum(way for way in reach if way > 0) if math.prod(self.shape) else 0
+        memory = np.zeros(first + last + self.dtype.itemsize, np.uint8)
+        return np.ndarray(self.shape, self.dtype, memory, first, self.strides)
+
+    def empty(self) -> Array:
+        """An array without gaps, its axes nested and directed as this layout has them."""
+        return np.empty_like(self.miniature(), shape=self.shape)
+
+    def miniature(self) -> Array:
+        """An array with its axes nested and directed as here, but none of them longer than 2.
+
+        A result's dtype and layout depend on no more than that, and on which axes have length 1.
+        """
+        inner_first = _inner_first(self.strides)
+        outer_first = inner_first[::-1]
+        array = np.zeros([min(self.shape[axis], 2) for axis in outer_first], self.dtype)
+        directions = tuple(slice(None, None, -1 if step < 0 else 1) for step in self.strides)
+        return array.transpose([outer_first.index(axis) for axis in range(len(self.shape))])[directions]
+
+
+def of_elementwise(small: object, *operands: Shape) -> Layout | None:
+    """The layout of an elementwise result, given that of the miniatures; None for a single number."""
+    return Layout.dense(small, np.broadcast_shapes(*operands)) if isinstance(small, np.ndarray) else None
+
+
+def of_product(small: object, a: Shape, b: Shape) -> Layout | None:
+    """The same for a matrix product, or a stack of them."""
+    stack = np.broadcast_shapes(a[:-2], b[:-2])
+    return Layout.dense(small, (*stack, *shapes.product(a, b))) if isinstance(small, np.ndarray) else None
+
+
+def of_reduction(small: object, operand: Shape, axis: object, keepdims: bool) -> Layout | None:
+    """The same for a reduction over `axis`."""
+    if not isinstance(small, np.ndarray):
+        return None
+    return Layout.dense(small, shapes.without(Type(operand), axis, keepdims))
+
+
+def _inner_first(strides: Shape) -> list[int]:
+    """The axes from the innermost to the outermost; of those that are equal, the last is the inner one."""
+    return sorted(range(len(strides)), key=lambda axis: (abs(strides[axis]), -axis))
