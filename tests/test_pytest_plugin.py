@@ -8,9 +8,17 @@ from pathlib import Path
 
 import pytest
 
+# imported here because pytester forgets what a session inside of it imports, and NumPy cannot be imported twice
+import mathlab.diagnosis
+import mathlab.reports.checks
+import mathlab.stages.gradcheck
+import mathlab.stages.train  # noqa: F401
+
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parent.parent
+# without what no test here is about, and what would be imported for each of them
+INI = "[pytest]\naddopts = -p no:cacheprovider -p no:hypothesispytest"
 
 GOOD = """\
 parameters: {w: [3, 4]}
@@ -32,7 +40,7 @@ WRONG = GOOD.replace("0.8]", "0.9]").replace("w / n", "w * n").replace("n: 4.0",
 def folder(pytester: pytest.Pytester) -> pytest.Pytester:
     pytester.makefile(".yaml", good=GOOD, compose="services: {web: {image: nginx}}\n", keras="layers: [dense]\n")
     pytester.makefile(".yaml", list="- 1\n", template="a: {{ b }}\nc: [\n")
-    pytester.makeini("[pytest]\naddopts = -p no:cacheprovider -p no:xdist\n")
+    pytester.makeini(f"{INI} -p no:xdist\n")
     return pytester
 
 
@@ -80,7 +88,7 @@ def test_one_item_can_be_chosen(folder: pytest.Pytester) -> None:
 
 
 def test_the_ini_setting_does_what_the_option_does(folder: pytest.Pytester) -> None:
-    folder.makeini("[pytest]\nmathlab = true\naddopts = -p no:cacheprovider -p no:xdist\n")
+    folder.makeini(f"{INI} -p no:xdist\nmathlab = true\n")
     folder.runpytest().assert_outcomes(passed=5, xfailed=1)
 
 
@@ -137,5 +145,5 @@ def test_a_config_runs_once_and_one_that_cannot_run_says_so_in_every_item(
 
 def test_with_xdist(folder: pytest.Pytester) -> None:
     folder.makefile(".yaml", wrong=WRONG)
-    folder.makeini("[pytest]\naddopts = -p no:cacheprovider\n")
+    folder.makeini(INI)
     folder.runpytest_subprocess("--mathlab", "-n", "2").assert_outcomes(passed=7, failed=3, xfailed=2)
