@@ -182,6 +182,8 @@ def _array(site: Site, position: int) -> str:
 
 
 def _reshape(site: Site) -> str:
+    if not site.args[0].shape:  # a single number has no sizes to write down, and is the one entry
+        return f"g[{', '.join('0' * site.out.ndim)}]"
     return f"reshape(g, {', '.join(map(str, site.args[0].shape))})"
 
 
@@ -301,7 +303,7 @@ OPS: Mapping[str, Op] = {
         shapes.reshaped,
         takes=(ANY, "i"),
         kind="same",
-        samples={"reshape(x, 3, 2)": X23, "reshape(x, -1)": X23},
+        samples={"reshape(x, 3, 2)": X23, "reshape(x, -1)": X23, "reshape(x, 1, 1)": {"x": ()}},
     ),
     "concat": Op(
         "np.concatenate(joined, axis=axis)",

@@ -261,6 +261,9 @@ def diagonal(types: Sequence[Type], call: Call) -> Shape:
 
 def as_second(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `scatter(g, x[i])`: that of x, which a gradient of x[i] is put back into."""
+    g, place = types[0].shape, indexed(types[1:], Call("index", call.args[1:]))
+    if g != place:
+        raise ShapeError(f"shape {show(g)} cannot be put back into the place of shape {show(place)}")
     return types[1].shape
 
 
