@@ -23,7 +23,7 @@ from mathlab.config.initial import INITS
 from mathlab.language import OPS
 from mathlab.optimizers import SETTINGS
 from tests.readme import README, blocks
-from tests.sandbox import Ran, run, warm
+from tests.sandbox import Job, Ran, run, warm
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = sorted((ROOT / "configs").glob("*.yaml"))
@@ -176,7 +176,7 @@ def ended(text: str) -> Ran:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "c.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
-        ran = run(["run", "c.yaml", "--out", "out"], folder)
+        ran = run(Job(name, ["run", "c.yaml", "--out", "out"]))
         assert not ran.complaint(), ran.complaint()
         assert {path.name for path in folder.iterdir()} <= {"c.yaml", "out"}
         assert not [*folder.glob("out/*/.*")], "leftovers"

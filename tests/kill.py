@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,27 +16,34 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mathlab.csvtables import LAYOUTS
+from tests.sandbox import Job, Ran, finish, start
 
-# files as large as they get, so that writing them takes a part of the run that can be hit
+# Files so large that writing them takes a part of the run that can be hit. The figures match, because explaining those
+# that do not would take most of it.
 CONFIG = """\
-parameters: {{w: {{init: normal, shape: [100, 100], seed: {seed}}}, v: {{init: normal, shape: 5, seed: {seed}}}}}
-equations: {{a: tanh(w), b: a * w, c: exp(b), d: c + w, s: sum(v), loss: sum(d) + s**2}}
-expected: {{loss: {seed}, v: [1, 1, 1, 1, 1]}}
+inputs: {{seed: {seed}}}
+parameters: {{w: {{init: normal, shape: [50, 50], seed: {seed}}}, v: {{init: normal, shape: 5, seed: {seed}}}}}
+equations: {{a: tanh(w), b: a * w, c: exp(b), d: c + w, s: sum(v) + seed, loss: sum(d) + s**2}}
+expected: {{seed: {seed}}}
 cases:
-  a: {{expected: {{loss: {seed}}}, train: {{optimizer: {{name: sgd, lr: 0.0001}}, epochs: 300}}}}
-  b: {{equations: {{loss: sum(v**2)}}, parameters: {{w: 1}}, expected: {{loss: {seed}}}, gradcheck: {{}}}}
+  a: {{expected: {{seed: {seed}}}, train: {{optimizer: {{name: sgd, lr: 0.0001}}, epochs: 300}}}}
+  b: {{equations: {{loss: sum(v**2)}}, parameters: {{w: 1}}, expected: {{seed: {seed}}}, gradcheck: {{}}}}
 """
-# says when Python itself is ready: until then it, not mathlab, decides what Ctrl-C means
-STARTED = "from mathlab.__main__ import main; print(flush=True); main()"
+ARGUMENTS = ("run", "net.yaml", "--out", "out", "--quiet")
 LEFTOVER = ".mathlab-*"
 
 Files = Mapping[str, bytes]
 
 
-def command(folder: Path) -> list[str]:
-    """The run that is killed."""
-    arguments = ["run", str(folder / "net.yaml"), "--out", str(folder / "out"), "--quiet"]
-    return [sys.executable, "-c", STARTED, *arguments]
+def started(folder: Path, seed: int) -> int:
+    """The process of a run that may be killed."""
+    (folder / "net.yaml").write_text(CONFIG.format(seed=seed))
+    return start(Job(str(folder), ARGUMENTS, watched=False))
+
+
+def ended(folder: Path, seed: int) -> Ran:
+    """How the run ends that nothing happens to."""
+    return finish(started(folder, seed))
 
 
 def written(folder: Path) -> Files:
@@ -48,32 +55,28 @@ def versions(folder: Path) -> tuple[Files, Files, float]:
     """What each of two configs writes, and the seconds that it takes. The first one is what lies there afterwards."""
     made = []
     for seed in (1, 2, 1):
-        (folder / "net.yaml").write_text(CONFIG.format(seed=seed))
-        start = time.monotonic()
-        subprocess.run(command(folder), stdout=subprocess.DEVNULL, check=False)
-        seconds = time.monotonic() - start
+        ran = ended(folder, seed)
+        assert (ran.code, ran.err) == (0, "")
         made.append(written(folder))
     assert made[0] == made[2]
     assert sum(made[0][file] != made[1][file] for file in made[0]) >= 4
-    return made[0], made[1], seconds
+    return made[0], made[1], ran.seconds
 
 
 def killed(folder: Path, rng: random.Random, seconds: float, by: signal.Signals, seed: int) -> int:
     """Start a run, and end it at a random moment within `seconds`, or while it writes its files; its exit code."""
-    (folder / "net.yaml").write_text(CONFIG.format(seed=seed))
-    running = subprocess.Popen(command(folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert running.stdout
-    running.stdout.readline()
+    process = started(folder, seed)
+    since = time.monotonic()
     if rng.random() < 0.5:
         time.sleep(seconds * rng.random())
     else:
-        while running.poll() is None and not [*(folder / "out" / "net").glob(LEFTOVER)]:
+        while time.monotonic() < since + 2 * seconds and not [*(folder / "out" / "net").glob(LEFTOVER)]:
             time.sleep(0.0005)
         time.sleep(0.02 * rng.random() ** 2)
-    running.send_signal(by)
-    _, problems = running.communicate()
-    assert "Traceback" not in problems, problems
-    return running.returncode
+    os.kill(process, by)  # it is there until it is asked how it ended, if only as a zombie
+    ran = finish(process)
+    assert not ran.err, ran.err
+    return ran.code
 
 
 def check(folder: Path, old: Files, new: Files) -> str:
@@ -98,8 +101,7 @@ def main() -> None:
             found = check(folder, old, new)
             leftovers = len([*(folder / "out" / "net").glob(LEFTOVER)])
             ends[f"{found}{f' and {leftovers} leftovers' if leftovers else ''}"] += 1
-            (folder / "net.yaml").write_text(CONFIG.format(seed=1))
-            subprocess.run(command(folder), stdout=subprocess.DEVNULL, check=False)
+            ended(folder, seed=1)
             assert written(folder) == old
             assert not [*(folder / "out" / "net").glob(LEFTOVER)], "leftovers stay"
     print(f"{count} runs killed; files: {', '.join(f'{number} times {end}' for end, number in ends.most_common())}")

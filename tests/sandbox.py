@@ -1,6 +1,6 @@
 """The command in a process of its own: what it printed, how it ended, what that took, and what it tried to do.
 
-`python -m tests.sandbox` reads jobs from stdin and writes what became of them to stdout (see `run_all`).
+`python -m tests.sandbox` is a process that has imported all of mathlab and is forked for every job: see `start`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ if __name__ == "__main__":
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy: a fork must not miss the threads of its parent
     sys.dont_write_bytecode = True  # the import system's own files are not what is watched for
 
+import functools
+import gc
 import json
 import re
 import resource
@@ -23,6 +25,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 ROOT = Path(__file__).parent.parent
 
@@ -70,50 +73,104 @@ class Ran:
         return f"{found}\n{self.err[-3000:]}" if found else ""
 
 
-def run(arguments: Sequence[str], folder: Path) -> Ran:
-    """`mathlab ARGUMENTS` in `folder`, in a fork of this process, which has imported all of mathlab already.
+@dataclass(frozen=True)
+class Job:
+    """`mathlab ARGUMENTS` in `folder`, where it is watched, unless it need not be.
 
-    Warnings are errors there, so that one that nobody would see is found too.
+    Where it is, warnings are errors too, so that one that nobody would see is found.
     """
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        start = time.monotonic()
-        child = os.fork()
-        if child == 0:
-            _become(arguments, folder, out.fileno(), err.fileno())
-        _, status, usage = os.wait4(child, 0)
-        seconds = time.monotonic() - start
+
+    folder: str
+    arguments: Sequence[str]
+    watched: bool = True
+
+
+@dataclass(frozen=True)
+class Running:
+    """A job that was started, and where its words go."""
+
+    since: float
+    out: BinaryIO
+    err: BinaryIO
+
+
+def run_all(jobs: Iterable[tuple[Path, Sequence[str]]]) -> list[Ran]:
+    """How each job (folder, arguments) ended, one after the other."""
+    return [finish(start(Job(str(folder), arguments))) for folder, arguments in jobs]
+
+
+def start(job: Job) -> int:
+    """Start the job, and return its process's number. The process is no child of this one, which may have threads."""
+    return int(_asked(asdict(job)))
+
+
+def finish(process: int) -> Ran:
+    """Wait for the end of a job that was started."""
+    return Ran(**json.loads(_asked(process)))
+
+
+def _asked(question: object) -> str:
+    forker = _forker()
+    assert forker.stdin
+    assert forker.stdout
+    print(json.dumps(question), file=forker.stdin, flush=True)
+    return forker.stdout.readline()
+
+
+@functools.cache
+def _forker() -> subprocess.Popen[str]:
+    """The process that is forked for every job. It ends when this one does, and with it the pipe that it reads."""
+    command = [sys.executable, "-m", "tests.sandbox"]
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def run(job: Job) -> Ran:
+    """How the job ends in a fork of this very process."""
+    return _finished(*_started(job))
+
+
+def _started(job: Job) -> tuple[int, Running]:
+    out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115  # closed when the job is finished
+    running = Running(time.monotonic(), out, err)
+    process = os.fork()
+    if process == 0:
+        _become(job, out.fileno(), err.fileno())
+    return process, running
+
+
+def _finished(process: int, running: Running) -> Ran:
+    _, status, usage = os.wait4(process, 0)
+    seconds = time.monotonic() - running.since
+    with running.out as out, running.err as err:
         for stream in (out, err):
             stream.seek(0)
         text, problems = (stream.read().decode("utf-8", "replace") for stream in (out, err))
     return Ran(os.waitstatus_to_exitcode(status), text, problems, seconds, usage.ru_maxrss / 1024)
 
 
-def run_all(jobs: Iterable[tuple[Path, Sequence[str]]]) -> list[Ran]:
-    """What `run` says of each job (folder, arguments), from a process of its own: forking this one may have threads."""
-    described = json.dumps([[str(folder), [*arguments]] for folder, arguments in jobs])
-    command = [sys.executable, "-m", "tests.sandbox"]
-    done = subprocess.run(command, cwd=ROOT, input=described, stdout=subprocess.PIPE, text=True, check=True)
-    return [Ran(**one) for one in json.loads(done.stdout)]
-
-
-def _become(arguments: Sequence[str], folder: Path, out: int, err: int) -> None:
+def _become(job: Job, out: int, err: int) -> None:
     """Be the command, in this very process, and end with it."""
     code = 99
     try:
         signal.alarm(int(3 * SECONDS))
         resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))  # so that a mistake here does not take the machine
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(out, 1)
         os.dup2(err, 2)
         sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
-        os.chdir(folder)
-        warnings.simplefilter("error")
-        sys.argv = ["mathlab", *arguments]
-        from mathlab.cli import main
+        os.chdir(job.folder)
+        sys.argv = ["mathlab", *job.arguments]
+        from mathlab.__main__ import main
 
-        _watch(folder)
+        if job.watched:
+            warnings.simplefilter("error")
+            _watch(Path(job.folder))
         main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 98
+    except KeyboardInterrupt as end:
+        if end.__traceback__ and not end.__traceback__.tb_next:  # it came before `main` could take care of it
+            code = 130
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -152,10 +209,11 @@ def _watch(folder: Path) -> None:
 
 
 def warm() -> None:
-    """Import what every command needs, once for all forks."""
+    """Make ready what every command needs, once for all forks."""
     import pandas as pd
     import rich.console
     import rich.progress
+    import typer.main
     import yaml
 
     import mathlab.cli
@@ -169,9 +227,19 @@ def warm() -> None:
     import mathlab.tables
 
     _ = pd, rich.console, rich.progress, yaml, mathlab
+    typer.main.get_command = functools.cache(typer.main.get_command)
+    typer.main.get_command(mathlab.cli.app)
+    gc.freeze()  # what a fork never touches, it need not copy
 
 
 if __name__ == "__main__":
     warm()
-    results = [run(arguments, Path(folder)) for folder, arguments in json.load(sys.stdin)]
-    json.dump([asdict(result) for result in results], sys.stdout)
+    under_way: dict[int, Running] = {}
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if isinstance(asked, int):
+            print(json.dumps(asdict(_finished(asked, under_way.pop(asked)))), flush=True)
+        else:
+            process, running = _started(Job(**asked))
+            under_way[process] = running
+            print(process, flush=True)
