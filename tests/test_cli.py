@@ -387,7 +387,7 @@ expected:
   loss: 0.36173336583124
   y: [0.80049902176063, -0.71629787019902]
 """
-TRAINS = WIDE + "train: {optimizer: {name: sgd, lr: 0.01}, epochs: 100000000}\n"
+TRAINS = WIDE + "train: {optimizer: {name: sgd, lr: 0.01}, epochs: 5000000}\n"
 ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[a-zA-Z]")
 
 

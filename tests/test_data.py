@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from mathlab.errors import MathlabError
 from mathlab.experiment import SHARED, Value
 from mathlab.stages import train
 from mathlab.stages.prepare import prepare
-from tests.readme import ROOT
+from tests.sandbox import run_all
 
 NAMES = ("label", "pixel0", "pixel1", "pixel2", "0", "odd..name")
 
@@ -186,36 +185,25 @@ def test_a_digit_net_learns_from_a_csv(tmp_path: Path) -> None:
     assert figure.entries[0].computed == result.columns["accuracy"][0]
 
 
-PEAK = """\
-import resource, sys
-from mathlab.cli import app
-sys.argv = ["mathlab", "{command}", *{arguments}]
-try:
-    app()
-except SystemExit as done:
-    assert done.code in (0, 1), done.code
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * {unit})
-"""
-
-
-def _peak(folder: Path, rows: int, dtype: str, command: str) -> int:
-    """The most memory that a run holds, in bytes."""
-    _digits(folder / "train.csv", rows)
-    (folder / "net.yaml").write_text(NET.format(dtype=dtype, epochs=1) + "expected: {accuracy: 0.1}\n")
-    arguments = ["--config"] * (command != "run") + ["net.yaml", "--quiet", "--out", "out"]
-    code = PEAK.format(command=command, arguments=arguments, unit=1 if sys.platform == "darwin" else 1024)
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env={"PYTHONPATH": str(ROOT)}, capture_output=True, check=True
-    )
-    return int(done.stdout.splitlines()[-1])
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Mapping[int, Path]:
+    """A folder with the digits' file, for each number of rows."""
+    made = {rows: tmp_path_factory.mktemp("digits") for rows in (200, 4000)}
+    for rows, folder in made.items():
+        _digits(folder / "train.csv", rows)
+    return made
 
 
 @pytest.mark.parametrize("command", ["train", "run"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_memory_is_no_more_than_three_times_the_data(dtype: str, command: str, tmp_path: Path) -> None:
-    pytest.importorskip("resource")
-    rows = 4000
-    fixed = _peak(tmp_path, 200, dtype, command)  # the interpreter, what it imports, the parameters
-    array = rows * 784 * np.dtype(dtype).itemsize
-    assert _peak(tmp_path, rows, dtype, command) - fixed <= 3 * array
-    assert sum(file.stat().st_size for file in (tmp_path / "out" / "net").iterdir()) < 2_000_000
+def test_memory_is_no_more_than_three_times_the_data(folders: Mapping[int, Path], dtype: str, command: str) -> None:
+    def peak(rows: int) -> float:
+        (folders[rows] / "net.yaml").write_text(NET.format(dtype=dtype, epochs=1) + "expected: {accuracy: 0.1}\n")
+        arguments = [command, *["--config"] * (command != "run"), "net.yaml", "--quiet", "--out", "out"]
+        (ran,) = run_all([(folders[rows], arguments)])
+        assert ran.code in (0, 1), ran.err
+        return ran.megabytes * 2**20
+
+    fixed = peak(200)  # the interpreter, what it imports, the parameters
+    assert peak(4000) - fixed <= 3 * 4000 * 784 * np.dtype(dtype).itemsize
+    assert sum(file.stat().st_size for file in (folders[4000] / "out" / "net").iterdir()) < 2_000_000
