@@ -18,7 +18,7 @@ from mathlab.experiment import Array, Case, Figure
 from mathlab.language.syntax import Call, Expr, Name, walk
 from mathlab.results import CaseResult, FigureResult, FormulaResult
 from mathlab.stages.backprop import AGREEMENT, random_points, rounding_noise
-from mathlab.stages.prepare import Prepared, evaluate, prepare
+from mathlab.stages.prepare import Prepared, evaluate_at, prepare
 
 PATIENCE = 3.0  # seconds, of which a trial takes
 OPERATION = 2e-5  # for each operation of the case; it is prepared and compiled anew,
@@ -150,7 +150,7 @@ def _about_formulas(prepared: Prepared, formulas: Sequence[FormulaResult]) -> di
             about[id(formula)] = replace(formula, diagnosis=repair)
         if repair or not _typed(prepared, written.expr):
             continue
-        stated = [np.asarray(evaluate([written], prepared, point)[0], np.float64) for point in values]
+        stated = [np.asarray(found, np.float64) for (found,) in evaluate_at([written], prepared, values)]
         sizes = [max(_largest(mine), _largest(point[formula.name])) for mine, point in zip(stated, values, strict=True)]
         scale = sizes[0] or 1.0
         tolerances = [

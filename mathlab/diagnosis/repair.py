@@ -11,7 +11,7 @@ from mathlab.experiment import HandFormula
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Name, unparse
 from mathlab.stages.backprop import AGREEMENT
-from mathlab.stages.prepare import Env, Prepared, evaluate
+from mathlab.stages.prepare import Env, Prepared, evaluate_at
 
 
 def repairs(prepared: Prepared, formula: HandFormula, points: Sequence[Env]) -> str:
@@ -27,7 +27,7 @@ def repairs(prepared: Prepared, formula: HandFormula, points: Sequence[Env]) -> 
         try:
             if prepared.types.of(expr).shape != shape:
                 continue
-            values = [evaluate([mended], prepared, point)[0] for point in points]
+            values = [found for (found,) in evaluate_at([mended], prepared, points)]
         except (ExpressionError, MathlabError):
             continue
         rtol = AGREEMENT[prepared.case.dtype]

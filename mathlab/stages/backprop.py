@@ -15,7 +15,7 @@ from mathlab.language.latex import latex_equation
 from mathlab.language.syntax import names
 from mathlab.printed import judge
 from mathlab.results import BackpropResult, FormulaResult, NodeResult, Part, Role
-from mathlab.stages.prepare import Env, Prepared, evaluate, prepare
+from mathlab.stages.prepare import Env, Prepared, evaluate, evaluate_at, prepare
 
 POINTS = 3  # random points at which a formula must hold too, so that a coincidence does not pass
 AGREEMENT = {"float64": 1e-9, "float32": 1e-4}  # relative to the largest entry of the gradient
@@ -99,7 +99,7 @@ def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]
     misfits = {formula: message for formula in case.derivation if (message := _misfit(formula, prepared))}
     fitting = [formula for formula in case.derivation if formula not in misfits]
     points = [dict(values), *random_points(prepared)]
-    at_points = [dict(zip(fitting, evaluate(fitting, prepared, point), strict=True)) for point in points]
+    at_points = [dict(zip(fitting, found, strict=True)) for found in evaluate_at(fitting, prepared, points)]
     noise = rounding_noise(prepared, [formula.name for formula in fitting])
     derived = {equation.name: equation.text for equation in prepared.backward.equations}
     results = []

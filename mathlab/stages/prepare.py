@@ -226,9 +226,16 @@ def evaluate(quantities: Sequence[Figure | Equation], prepared: Prepared, values
 
     Raises MathlabError, at the quantity, where it does not fit the shapes.
     """
-    env = dict(values)
+    return evaluate_at(quantities, prepared, [values])[0]
+
+
+def evaluate_at(
+    quantities: Sequence[Figure | Equation], prepared: Prepared, points: Sequence[Env]
+) -> list[list[Array]]:
+    """As `evaluate`, at several points: a list of the quantities' values for each."""
+    envs = [dict(values) for values in points]
     types = Types({**prepared.types.names}, prepared.types.integral)
-    for name, value in values.items():
+    for name, value in points[0].items():
         if name not in types.names:
             types.names[name] = Type(np.shape(value))
     lines = []
@@ -240,8 +247,9 @@ def evaluate(quantities: Sequence[Figure | Equation], prepared: Prepared, values
             for part in walk(expr):
                 if isinstance(part, Call) and part.op == "jacobian":
                     name = _jacobian_name(part)
-                    env[name] = jacobian(prepared, part, values)
-                    types.names[name] = Type(env[name].shape)
+                    for env, values in zip(envs, points, strict=True):
+                        env[name] = jacobian(prepared, part, values)
+                    types.names[name] = Type(envs[0][name].shape)
             expr = replace(expr, _jacobian_by_name)
             line = Equation(f"_quantity_{count}", expr, text, quantity.place)
             types.names[line.name] = types.of(expr)
@@ -250,8 +258,7 @@ def evaluate(quantities: Sequence[Figure | Equation], prepared: Prepared, values
         lines.append(line)
     outputs = [line.name for line in lines]
     program = compile_program(lines, types, outputs, prepared.case.dtype)
-    computed = execute(program, env)
-    return [np.asarray(computed[name]) for name in outputs]
+    return [[np.asarray(computed[name]) for name in outputs] for computed in (execute(program, env) for env in envs)]
 
 
 def _jacobian_name(call: Call) -> str:
