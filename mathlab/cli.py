@@ -320,7 +320,7 @@ def update(
     left, trouble = Tally(), False
     for planned in plan.plans("run", plan.load(files, _allowed(allow_files, allow_large)), case or ()):
         try:
-            result = plan.results(planned, terminal.progress)
+            result = plan.judged(planned, terminal.progress)
             found, problems = changes(result)
             if found:
                 write(result, found)

@@ -134,19 +134,31 @@ def _objections(command: Command, experiments: Sequence[Experiment]) -> Iterator
 
 
 def results(plan: Plan, progress: Progress) -> ExperimentResult:
-    """Run every step. Raises MathlabError with the problems of all cases."""
+    """Run every step, and look for what explains that which differs.
+
+    Raises MathlabError with the problems of all cases.
+    """
+    return _run(plan, lambda case, stages: _explained(case, _judged(case, stages, progress, plan)))
+
+
+def judged(plan: Plan, progress: Progress) -> ExperimentResult:
+    """As `results`, for those who do not ask why: explaining takes longer than most runs."""
+    return _run(plan, lambda case, stages: _judged(case, stages, progress, plan))
+
+
+def _run(plan: Plan, run: Callable[[Case, Sequence[Stage]], CaseResult]) -> ExperimentResult:
     done, problems = [], []
     for case, stages in plan.steps:
         try:
             with np.errstate(all="ignore"):  # what is not finite is named in the results, not by NumPy
-                done.append(_result(case, stages, progress, plan))
+                done.append(run(case, stages))
         except MathlabError as error:
             problems += [replace(problem, place=problem.place or case.place) for problem in error.problems]
     _refuse(problems)
     return ExperimentResult(plan.experiment, tuple(done))
 
 
-def _result(case: Case, stages: Sequence[Stage], progress: Progress, plan: Plan) -> CaseResult:
+def _judged(case: Case, stages: Sequence[Stage], progress: Progress, plan: Plan) -> CaseResult:
     # imported one by one: `mathlab backprop` must not wait for the other stages
     result = CaseResult(case.name, case.dtype)
     # backprop last: its result holds the values of all nodes, and training needs the memory
@@ -169,11 +181,15 @@ def _result(case: Case, stages: Sequence[Stage], progress: Progress, plan: Plan)
         from mathlab.stages import backprop
 
         result = replace(result, backprop=backprop.run(case, plan.witnesses))
+    return result
+
+
+def _explained(case: Case, result: CaseResult) -> CaseResult:
     counts = tally(result)
     if counts.failed or counts.errata or counts.formulas_failed or counts.formula_errata:
         from mathlab.diagnosis import explained
 
-        result = explained(case, result)
+        return explained(case, result)
     return result
 
 

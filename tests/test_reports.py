@@ -7,7 +7,6 @@ import json
 import os
 import re
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -29,10 +28,10 @@ from mathlab.reports import FORMATS, DiffReport, RunReport, values
 from mathlab.reports.checks import Check, checks
 from mathlab.reports.github import MOST
 from mathlab.reports.names import declared
-from mathlab.results import ExperimentResult, NodeResult, WitnessResult, tally
+from mathlab.results import NodeResult, WitnessResult, tally
+from tests.test_configs import CONFIGS, ran
 
 ROOT = Path(__file__).parent.parent
-CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 
 WRONG = """\
 title: Wrong | in [every] way
@@ -71,12 +70,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def invoke(*args: str) -> Result:
     return CliRunner().invoke(cli.app, args)
-
-
-@cache
-def ran(path: Path) -> ExperimentResult:
-    (planned,) = plan.plans("run", [config.load(path)], ())
-    return plan.results(planned, lambda _: nullcontext())
 
 
 # The schema

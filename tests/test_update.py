@@ -35,7 +35,7 @@ expected:
 
 def ran(path: Path) -> ExperimentResult:
     (planned,) = plan.plans("run", [config.load(path)], ())
-    return plan.results(planned, lambda _: nullcontext())
+    return plan.judged(planned, lambda _: nullcontext())
 
 
 def invoke(*args: object, ci: str = "") -> Result:
@@ -161,13 +161,13 @@ def test_a_case_alone(tmp_path: Path) -> None:
 def test_a_file_that_changed_meanwhile_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "net.yaml"
     path.write_text(NET.replace("PRINTED", "0.7"), encoding="utf-8")
-    results = plan.results
+    judged = plan.judged
 
     def slow(*args: object) -> ExperimentResult:
         path.write_text("# somebody else's\n")
-        return results(*args)  # type: ignore[arg-type]  # handed on as they are
+        return judged(*args)  # type: ignore[arg-type]  # handed on as they are
 
-    monkeypatch.setattr(plan, "results", slow)
+    monkeypatch.setattr(plan, "judged", slow)
     done = invoke(path)
     assert (done.exit_code, done.stderr) == (2, f"mathlab: {path} has changed since it was run; run it again\n")
     assert path.read_text() == "# somebody else's\n"
