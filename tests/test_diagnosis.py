@@ -204,7 +204,7 @@ def test_the_learning_rate_behind_the_erratum_of_article_e() -> None:
 # --- saying nothing
 
 
-@pytest.mark.parametrize("decimals", [2, 3, 4, 6, 8])
+@pytest.mark.parametrize("decimals", [2, 4, 8])
 def test_an_unrelated_wrong_number_gets_no_diagnosis(decimals: int) -> None:
     rng, true = np.random.default_rng(decimals), planted.sigmoid_net()
     for name in ("y", "loss", "dW1", "db2", "dz1"):

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +17,7 @@ from mathlab.config import jsonschema
 from mathlab.config.keys import Keys
 from mathlab.errors import MathlabError
 from tests.fuzz import SEEDS
-from tests.sandbox import ROOT
+from tests.sandbox import ROOT, Job, finish, start
 from tests.test_configs import CONFIGS
 
 COPY = ROOT / "mathlab" / "config" / "schema.json"
@@ -143,32 +140,16 @@ def test_every_record_is_described() -> None:
 # The starter
 
 
-def started(folder: Path, *commands: list[str]) -> list[subprocess.CompletedProcess[str]]:
-    """What each command does in the folder, one after the other."""
-    return [
-        subprocess.run(
-            [sys.executable, "-m", "mathlab", *command],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        for command in commands
-    ]
-
-
 @pytest.mark.parametrize("name", ["first", "first.yaml", "sub/first", "a b", "-x", "é"])
 def test_the_starter_passes(tmp_path: Path, name: str) -> None:
     (tmp_path / "sub").mkdir()
     path = name if name.endswith(".yaml") else f"{name}.yaml"
-    made, again, ran = started(
-        tmp_path, ["init", "--", name], ["init", "--", name], ["run", "--out", "out", "--", path]
-    )
-    assert (made.returncode, made.stderr) == (0, "")
-    assert made.stdout == f"{path} is written; run it with: mathlab run {path}\n"
-    assert (again.returncode, again.stderr) == (2, f"mathlab: {path} exists already, and is left as it is\n")
-    assert (ran.returncode, ran.stderr) == (0, "")
+    commands = ["init", "--", name], ["init", "--", name], ["run", "--out", "out", "--", path]
+    made, again, ran = (finish(start(Job(str(tmp_path), command, watched=False))) for command in commands)
+    assert (made.code, made.err) == (0, "")
+    assert made.out == f"{path} is written; run it with: mathlab run {path}\n"
+    assert (again.code, again.err) == (2, f"mathlab: {path} exists already, and is left as it is\n")
+    assert (ran.code, ran.err) == (0, "")
     text = (tmp_path / path).read_text(encoding="utf-8")
     assert "NAME" not in text
     assert problems(text) == []
