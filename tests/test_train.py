@@ -165,7 +165,7 @@ def test_outputs_are_the_nodes_that_the_target_meets() -> None:
 
 
 def test_large_gradients_are_measured_where_they_are_made() -> None:
-    size = train.KEPT // 3 + 1
+    size = train.FEW + 1
     net = case(
         {"loss": "sum((w - x)**2)"},
         {"w": np.zeros(size)},

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.lib.npyio import NpzFile
 
 LARGEST = 10**8  # entries of one array: 800 MB of float64
-PIECE = 500_000  # entries of a CSV file that are read at a time
+PIECE = 200_000  # entries of a CSV file that are read at a time
 LARGEST_PACKED = 50_000_000  # bytes that any archive may unpack to; from there on
 MOST_PACKED = 100  # bytes for each of its own, which data does not come near and a bomb goes beyond
 

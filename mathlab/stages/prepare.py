@@ -103,10 +103,11 @@ class Prepared:
     def first_nonfinite(self, values: Env) -> str:
         """The first of the values in the order of computation that is not finite, as in `z[0] is inf`; else empty."""
         for name in (*self.case.parameters, *self.nodes, *self.gradients):
-            finite = np.isfinite(values[name])
-            if not np.all(finite):
-                index = ",".join(map(str, np.argwhere(~np.asarray(finite))[0]))
-                value = float(np.asarray(values[name])[~np.asarray(finite)][0])
+            array = np.asarray(values[name])
+            if not np.isfinite([array.min(initial=0), array.max(initial=0)]).all():  # nan is both; no second array
+                finite = np.isfinite(array)
+                index = ",".join(map(str, np.argwhere(~finite)[0]))
+                value = float(array[~finite][0])
                 return f"{name}[{index}] is {value}" if index else f"{name} is {value}"
         return ""
 

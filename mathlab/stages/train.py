@@ -29,7 +29,8 @@ from mathlab.stages import limits
 from mathlab.stages.prepare import Prepared, evaluate, execute, prepare
 
 SMALL = 16  # entries: outputs up to this size are written to training.csv
-KEPT = 1_000_000  # numbers: a gradient's whole history up to this size is kept, and its norms taken at once
+FEW = 256  # entries: the history of a gradient up to this size is kept, and its norms are taken at once;
+KEPT = 1_000_000  # up to so many numbers in all
 CELL = 1e-6  # seconds, roughly, that an entry of training.csv takes,
 CELL_BYTES = 100  # and bytes until it is written
 UPDATE = "_t"  # the number of the update, counted from 1
@@ -54,8 +55,7 @@ def run(case: Case, progress: Progress | None = None) -> TrainResult:
     settings = case.train
     if settings is None:
         raise MathlabError("the case has no 'train'", case.place)
-    prepared = prepare(case)
-    _check_cost(prepared, settings)
+    prepared, trained, state = _started(case, settings)
     due = dict(settings.after)
     figures: list[FigureResult] = []
 
@@ -73,19 +73,39 @@ def run(case: Case, progress: Progress | None = None) -> TrainResult:
                 figures.append(judge(figure, value, stage="train", updates=updates))
 
     try:
-        history, state, updates = _trained(prepared, settings, judge_after, progress or (lambda *_: None))
+        history, state, updates = _trained(
+            prepared, trained, settings, state, judge_after, progress or (lambda *_: None)
+        )
     except IndexError:
-        prepared.run()  # the readable program knows in which equation a class index is out of its range
+        prepared.run(state)  # the readable program knows in which equation a class index is out of its range
         raise
     parameters = {name: np.asarray(state[name]) for name in case.parameters}
     columns = _columns(prepared, history)
-    nonfinite = _first_nonfinite(prepared, settings, columns)
+    nonfinite = _first_nonfinite(case, settings, columns)
     return TrainResult(columns, parameters, tuple(figures), updates, nonfinite)
 
 
-def _trained(prepared: Prepared, settings: TrainSettings, judge: Judge, tell: Progress) -> Trained:
-    train = _full_batch if settings.batch_size is None else _minibatches
+def _started(case: Case, settings: TrainSettings) -> tuple[Prepared, list[str], dict[str, Array]]:
+    """The case, the parameters that are trained, and the initial state.
+
+    The parameters are not in the environment, where they would be held a second time.
+    """
+    prepared = prepare(case)
+    _check_cost(prepared, settings)
     trained, state = initial_state(prepared, settings)
+    inputs = {name: value for name, value in prepared.env.items() if name not in state}
+    return replace(prepared, env=inputs), trained, state
+
+
+def _trained(
+    prepared: Prepared,
+    trained: list[str],
+    settings: TrainSettings,
+    state: dict[str, Array],
+    judge: Judge,
+    tell: Progress,
+) -> Trained:
+    train = _full_batch if settings.batch_size is None else _minibatches
     with np.errstate(all="ignore"):
         return train(prepared, trained, settings, state, judge, tell)
 
@@ -133,15 +153,17 @@ def _full_batch(
     planned = planned_rounds(prepared, trained, settings, state)
     scalars = tuple(state[name] for name in planned.scalars)
     done = 0
+    due = dict(settings.after)
     for last in _stops(settings):
-        if done in dict(settings.after):
+        if done in due:
             judge(done, _now(planned, state, scalars))
         scalars = planned.functions["run"](done, last, *scalars)
         done = last
         tell(done, settings.epochs)
-    judge(done, _now(planned, state, scalars))
+    now = _now(planned, state, scalars)
+    judge(done, now)
     planned.functions["measure"](done, *scalars)
-    return planned.history, _now(planned, state, scalars), done
+    return planned.history, now, done
 
 
 def planned_rounds(
@@ -165,9 +187,8 @@ def _stops(settings: TrainSettings) -> list[int]:
 
 
 def _now(planned: Planned, state: Mapping[str, Array], scalars: tuple[Array, ...]) -> dict[str, Array]:
-    """The state as it is, which the next round will change."""
-    arrays = {name: array.copy() for name, array in planned.state.items()}
-    return {**state, **arrays, **dict(zip(planned.scalars, scalars, strict=True))}
+    """The state as it is; its arrays are those that the next round will change."""
+    return {**state, **planned.state, **dict(zip(planned.scalars, scalars, strict=True))}
 
 
 def _minibatches(
@@ -299,7 +320,8 @@ def _records(prepared: Prepared, types: Types, settings: TrainSettings) -> tuple
     """The norms of gradients whose history is too large to be kept."""
     lines = []
     for name in _normed(prepared):
-        if types.names[f"d{name}"].size * (settings.epochs + 1) > KEPT:
+        size = types.names[f"d{name}"].size
+        if size > FEW or size * (settings.epochs + 1) > KEPT:
             expr = Call("norm", (Name(f"d{name}"),))
             lines.append(Equation(f"_norm_{name}", expr, unparse(expr)))
             types.names[f"_norm_{name}"] = Type(())
@@ -362,7 +384,7 @@ def _columns(prepared: Prepared, history: History) -> dict[str, Array]:
     return columns
 
 
-def _first_nonfinite(prepared: Prepared, settings: TrainSettings, columns: Mapping[str, Array]) -> str:
+def _first_nonfinite(case: Case, settings: TrainSettings, columns: Mapping[str, Array]) -> str:
     """Where training left the finite numbers: the epoch, and the first node or gradient in it that shows it.
 
     The columns know the epoch; for the node, training is repeated up to there.
@@ -370,8 +392,10 @@ def _first_nonfinite(prepared: Prepared, settings: TrainSettings, columns: Mappi
     epochs = [int(np.argmin(finite)) for finite in map(np.isfinite, columns.values()) if not np.all(finite)]
     if not epochs:
         return ""
-    _, state, _ = _trained(prepared, replace(settings, epochs=min(epochs), after=()), _nothing, _nothing)
-    values = prepared.run({name: state[name] for name in prepared.case.parameters})
+    until = replace(settings, epochs=min(epochs), after=())
+    prepared, trained, state = _started(case, until)
+    _, state, _ = _trained(prepared, trained, until, state, _nothing, _nothing)
+    values = prepared.run({name: state[name] for name in case.parameters})
     shown = (f"{name} is {float(at[min(epochs)])}" for name, at in columns.items() if not np.isfinite(at[min(epochs)]))
     return f"epoch {min(epochs)}: {prepared.first_nonfinite(values) or next(shown)}"
 
