@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import zlib
 from collections.abc import Callable
+from decimal import Decimal
 from typing import cast
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 from mathlab.experiment import Array, Case
 from mathlab.language import OPS, read
 from mathlab.language.check import Types
+from mathlab.language.kernels import erf, normal_cdf
 from mathlab.language.latex import latex
 from mathlab.language.ops import Op, Rule, Site
 from mathlab.language.shapes import Shape, Type
@@ -114,3 +117,27 @@ def test_latex_of_every_op(op: str, text: str) -> None:
 def test_no_sample_is_of_another_op() -> None:
     for op, text in SAMPLES:
         assert any(isinstance(part, Call) and part.op == op for part in walk(read(text))), (op, text)
+
+
+def exact_cdf(x: float) -> float:
+    """By the C library's erfc, without the rounding of its argument."""
+    z = -x / math.sqrt(2)
+    missing = float(Decimal(-x) / Decimal(2).sqrt() - Decimal(z)) if math.isfinite(x) else 0.0
+    return math.erfc(z) / 2 - missing * math.exp(-z * z) / math.sqrt(math.pi)
+
+
+@pytest.mark.parametrize(("dtype", "ulps"), [("float64", 4), ("float32", 6)])
+@pytest.mark.parametrize(("kernel", "exact"), [(erf, math.erf), (normal_cdf, exact_cdf)])
+def test_series_are_those_of_the_c_library(
+    kernel: Callable[..., Array], exact: Callable[[float], float], dtype: str, ulps: int
+) -> None:
+    x = np.concatenate([np.linspace(-12, 12, 4001), np.geomspace(1e-30, 1, 500), [np.inf, -np.inf, np.nan, 0.0]])
+    x = np.tile(x.astype(dtype), 10)  # in several pieces
+    want = np.tile([exact(value) for value in x[: len(x) // 10].tolist()], 10)
+    computed = kernel(x)
+    assert computed.dtype == dtype
+    np.testing.assert_array_equal(np.isnan(computed), np.isnan(x))
+    assert np.nanmax(np.abs(computed - want) / np.spacing(np.abs(want).astype(dtype)).astype(np.float64)) <= ulps
+    columns = np.empty((len(x), 2), dtype)
+    np.testing.assert_array_equal(kernel(x, columns[:, 1]), computed)
+    np.testing.assert_array_equal(columns[:, 1], computed)

@@ -17,10 +17,9 @@ from mathlab.language.syntax import Call, walk
 CALL = 1e-6  # seconds for an op on a small array, whatever it does,
 ENTRY = 4e-9  # for each entry of what it reads or makes,
 PRODUCT = 1e-10  # for each product in a matrix product,
-BY_ENTRY = 3e-7  # and for each entry of an op that calls the C library entry by entry
-PER_ENTRY_KERNELS = ("erf(", "normal_cdf(")
-FLOAT = 8  # bytes,
-OBJECT = 4  # and as many times that where each entry is one of Python's own numbers in between
+SERIES = 3e-8  # and for each entry of an op that sums a series
+SERIES_KERNELS = ("erf(", "normal_cdf(")
+FLOAT = 8  # bytes
 
 
 @dataclass(frozen=True)
@@ -44,12 +43,12 @@ def cost(equations: Iterable[Equation], types: Types) -> Cost:
         for part in walk(equation.expr):
             if isinstance(part, Call):
                 seconds += seconds_of(part, types)
-                largest = max(largest, FLOAT * types.of(part).size * (OBJECT if _by_entry(part) else 1))
+                largest = max(largest, FLOAT * types.of(part).size)
     return Cost(seconds, held, largest)
 
 
-def _by_entry(call: Call) -> bool:
-    return any(kernel in OPS[call.op].numpy for kernel in PER_ENTRY_KERNELS)
+def _is_series(call: Call) -> bool:
+    return any(kernel in OPS[call.op].numpy for kernel in SERIES_KERNELS)
 
 
 def seconds_of(call: Call, types: Types) -> float:
@@ -59,4 +58,4 @@ def seconds_of(call: Call, types: Types) -> float:
     if call.op in ("matmul", "dot"):
         shape = types.of(call.args[0]).shape
         return CALL + ENTRY * entries + PRODUCT * types.of(call).size * (shape[-1] if shape else 1)
-    return CALL + (BY_ENTRY if _by_entry(call) else ENTRY) * entries
+    return CALL + (SERIES if _is_series(call) else ENTRY) * entries

@@ -28,14 +28,6 @@ class Layout:
     def of(cls, array: Array) -> Layout:
         return cls(array.shape, array.dtype, array.strides)
 
-    @classmethod
-    def dense(cls, like: Array, shape: Shape) -> Layout:
-        """An array of `shape` without gaps, its axes nested as those of `like` are."""
-        strides, step = [0] * len(shape), like.itemsize
-        for axis in _inner_first(like.strides):
-            strides[axis], step = step, step * max(shape[axis], 1)
-        return cls(shape, like.dtype, tuple(strides))
-
     @property
     def key(self) -> tuple[object, ...]:
         """What two arrays have in common that may take each other's place: a step that nobody takes does not count."""
@@ -69,20 +61,28 @@ class Layout:
 
 def of_elementwise(small: object, *operands: Shape) -> Layout | None:
     """The layout of an elementwise result, given that of the miniatures; None for a single number."""
-    return Layout.dense(small, np.broadcast_shapes(*operands)) if isinstance(small, np.ndarray) else None
+    return _dense(small, np.broadcast_shapes(*operands))
 
 
 def of_product(small: object, a: Shape, b: Shape) -> Layout | None:
     """The same for a matrix product, or a stack of them."""
     stack = np.broadcast_shapes(a[:-2], b[:-2])
-    return Layout.dense(small, (*stack, *shapes.product(a, b))) if isinstance(small, np.ndarray) else None
+    return _dense(small, (*stack, *shapes.product(a, b)))
 
 
 def of_reduction(small: object, operand: Shape, axis: object, keepdims: bool) -> Layout | None:
     """The same for a reduction over `axis`."""
-    if not isinstance(small, np.ndarray):
+    return _dense(small, shapes.without(Type(operand), axis, keepdims))
+
+
+def _dense(small: object, shape: Shape) -> Layout | None:
+    """An array of `shape` without gaps, its axes nested as those of the miniature are."""
+    if not isinstance(small, np.ndarray) or not shape:
         return None
-    return Layout.dense(small, shapes.without(Type(operand), axis, keepdims))
+    strides, step = [0] * len(shape), small.itemsize
+    for axis in _inner_first(small.strides):
+        strides[axis], step = step, step * max(shape[axis], 1)
+    return Layout(shape, small.dtype, tuple(strides))
 
 
 def _inner_first(strides: Shape) -> list[int]:

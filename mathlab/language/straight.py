@@ -33,6 +33,15 @@ def straight(name: str) -> Straight | None:
         return None
     if any(isinstance(part, ast.Lambda | ast.Starred) for part in inside):
         return None
-    parameters = tuple(inspect.signature(KERNELS[name]).parameters.values())
-    defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
-    return Straight(tuple(p.name for p in parameters), defaults, tuple(statements))
+    defaults = {
+        name: parameter.default
+        for name, parameter in parameters(name).items()
+        if parameter.default is not inspect.Parameter.empty
+    }
+    return Straight(tuple(parameters(name)), defaults, tuple(statements))
+
+
+@cache
+def parameters(name: str) -> Mapping[str, inspect.Parameter]:
+    """The parameters of the kernel `name`; none for what is no kernel."""
+    return inspect.signature(KERNELS[name]).parameters if name in KERNELS else {}

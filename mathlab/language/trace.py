@@ -16,7 +16,7 @@ import numpy as np
 
 from mathlab.language.layout import Layout, of_elementwise, of_product, of_reduction
 from mathlab.language.program import KERNELS
-from mathlab.language.straight import Straight, straight
+from mathlab.language.straight import Straight, parameters, straight
 
 # an operator's NumPy function, and how Python writes it between two numbers
 OPERATORS: Mapping[type[ast.AST], tuple[str, str]] = {
@@ -102,6 +102,7 @@ class Trace:
     def __init__(self, program: str, dtype: str, inputs: Mapping[str, Slot]) -> None:
         self.space: dict[str, object] = {"dtype": getattr(np, dtype), **GLOBALS}
         self.lines: list[Line] = []
+        self.known: dict[tuple[str, tuple[Slot, ...]], Slot] = {}  # what a line computes is not computed again
         self.count = 0
         self.slots = {name: self.constant(slot.value) if slot.constant else slot for name, slot in inputs.items()}
         (function,) = ast.parse(program).body
@@ -157,6 +158,8 @@ class Trace:
                 found = self.numpy(name, slots, {k.arg: self.trace(k.value, scope).value for k in keywords})
                 if found is not None:
                     return found
+            case ast.Call(func=ast.Name(id=name), args=[arg]) if "out" in parameters(name):
+                return self.kernel(name, self.trace(arg, scope))
             case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords) if body := straight(name):
                 inner = dict(zip(body.parameters, (self.trace(arg, scope) for arg in args), strict=False))
                 return self.inline(body, inner | {k.arg: self.trace(k.value, scope) for k in keywords if k.arg})
@@ -198,6 +201,14 @@ class Trace:
         shapes, small = [operand.shape for operand in operands], function(*(operand.miniature for operand in operands))
         layout = of_product(small, *shapes) if name == "matmul" else of_elementwise(small, *shapes)
         return self.add(small, layout, f"__{name}({arguments}{out})", *operands, elementwise=name != "matmul")
+
+    def kernel(self, name: str, operand: Slot) -> Slot:
+        """A kernel that computes entry by entry and can be told where to write."""
+        function = KERNELS[name]
+        if operand.constant:
+            return self.constant(function(operand.value))
+        small = function(operand.miniature)
+        return self.add(small, of_elementwise(small, operand.shape), f"{name}({{0}}{OUT})", operand, elementwise=True)
 
     def _unboxed(self, operands: tuple[Slot, ...]) -> tuple[Slot, ...]:
         """The operands with constant numbers as arrays of the others' dtype, which NumPy reads faster than Python's."""
@@ -271,7 +282,11 @@ class Trace:
         """A line whose result is an array of `layout`, or a number like `value`."""
         if layout is None:
             text = text.replace(OUT, "").replace(OUT.replace(" ", " out="), "")
+        known = self.known.get((text, operands))
+        if known is not None:
+            return known
         slot = Slot(self.fresh("x"), None if layout else value, layout, base=base)
+        self.known[text, operands] = slot
         self.lines.append(Line(slot, operands, text, elementwise))
         return slot
 
