@@ -6,7 +6,6 @@ What a command needs is imported when it runs: `mathlab --help` must not wait fo
 from __future__ import annotations
 
 import functools
-import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from mathlab.plan import Command
     from mathlab.reports import Report
     from mathlab.results import ExperimentResult
-
-# Importing makes objects that stay; looking for garbage among them every 700 of them costs a tenth of the start-up.
-gc.set_threshold(100_000, 50, 50)
 
 MATCH, FAIL, TROUBLE, INTERRUPTED = 0, 1, 2, 130
 EXIT_CODES = "Exit code: 0 everything matches, 1 something does not, 2 bad input or nothing compared."
@@ -75,6 +71,9 @@ Large = Annotated[bool, typer.Option("--allow-large", help="Let configs take mor
 def main() -> None:
     """Run the command that the arguments name, and exit."""
     terminal.prepare()
+    # Typer would build every command that it knows, with all its options, before it runs one
+    asked = [known for known in app.registered_commands if known.callback and known.callback.__name__ in sys.argv[1:2]]
+    app.registered_commands = asked or app.registered_commands
     try:
         app()
     except OSError as error:  # not even the help can be written

@@ -501,17 +501,3 @@ def test_a_long_training_shows_a_bar_on_a_terminal_and_ctrl_c_is_130(folder: Pat
     os.close(ours)
     assert running.returncode == 130
     assert b"Traceback" not in seen
-
-
-def test_help_needs_none_of_the_heavy_packages() -> None:
-    heavy = ("numpy", "pandas", "yaml", "mathlab.config", "rich.console")
-    code = f"""
-import sys, contextlib
-from mathlab.cli import main
-sys.argv = ["mathlab", "--help"]
-with contextlib.suppress(SystemExit):
-    main()
-print([name for name in {heavy} if name in sys.modules], file=sys.stderr)
-"""
-    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
-    assert done.stderr == "[]\n"

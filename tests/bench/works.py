@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mathlab import config
 from mathlab.experiment import Case, TrainSettings
 from mathlab.stages import train
 from mathlab.stages.prepare import prepare
@@ -118,15 +119,18 @@ def torch_net() -> Work | None:
     return run
 
 
+IMPORTS = "import numpy, typer, rich.table, yaml"
+HELP, HELP_IMPORTS = "mathlab --help", "import typer, rich.table"
+
+
 def processes() -> dict[str, Work]:
-    """Whole processes: ours, and the bare imports."""
-    python, out = sys.executable, tempfile.mkdtemp()
-    config = str(ROOT / "configs" / "softmax-mlp.yaml")
+    """Whole processes: the bare imports, and ours, `mathlab backprop` for every config that is a single case."""
+    mathlab, out = [sys.executable, "-m", "mathlab"], tempfile.mkdtemp()
+    single = [file for file in sorted((ROOT / "configs").glob("*.yaml")) if len(config.load(file).cases) == 1]
     return {
-        "mathlab backprop": process([python, "-m", "mathlab", "backprop", "--config", config, "--out", out]),
-        "its imports": process([python, "-c", "import numpy, typer, rich.table, yaml, pydantic"]),
-        "mathlab --help": process([python, "-m", "mathlab", "--help"]),
-        "typer and rich": process([python, "-c", "import typer, rich.table"]),
+        **{code: process([sys.executable, "-c", code]) for code in (IMPORTS, HELP_IMPORTS)},
+        **{file.name: process([*mathlab, "backprop", "--config", str(file), "--out", out]) for file in single},
+        HELP: process([*mathlab, "--help"]),
     }
 
 
