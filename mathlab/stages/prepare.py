@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -103,11 +103,10 @@ class Prepared:
     def first_nonfinite(self, values: Env) -> str:
         """The first of the values in the order of computation that is not finite, as in `z[0] is inf`; else empty."""
         for name in (*self.case.parameters, *self.nodes, *self.gradients):
-            array = np.asarray(values[name])
-            if not np.isfinite([array.min(initial=0), array.max(initial=0)]).all():  # nan is both; no second array
-                finite = np.isfinite(array)
-                index = ",".join(map(str, np.argwhere(~finite)[0]))
-                value = float(array[~finite][0])
+            finite = np.isfinite(values[name])
+            if not np.all(finite):
+                index = ",".join(map(str, np.argwhere(~np.asarray(finite))[0]))
+                value = float(np.asarray(values[name])[~np.asarray(finite)][0])
                 return f"{name}[{index}] is {value}" if index else f"{name} is {value}"
         return ""
 
@@ -233,13 +232,13 @@ def evaluate(quantities: Sequence[Figure | Equation], prepared: Prepared, values
 def evaluate_at(
     quantities: Sequence[Figure | Equation], prepared: Prepared, points: Sequence[Env]
 ) -> list[list[Array]]:
-    """As `evaluate`, at several points: a list of the quantities' values for each."""
-    envs = [dict(values) for values in points]
+    """As `evaluate`, at several points: the same names, with other values of the same shapes."""
     types = Types({**prepared.types.names}, prepared.types.integral)
     for name, value in points[0].items():
         if name not in types.names:
             types.names[name] = Type(np.shape(value))
     lines = []
+    jacobians: dict[str, Callable[[Env], Array]] = {}
     for count, quantity in enumerate(quantities):
         text, expr = (
             (quantity.key, quantity.quantity) if isinstance(quantity, Figure) else (quantity.text, quantity.expr)
@@ -248,18 +247,19 @@ def evaluate_at(
             for part in walk(expr):
                 if isinstance(part, Call) and part.op == "jacobian":
                     name = _jacobian_name(part)
-                    for env, values in zip(envs, points, strict=True):
-                        env[name] = jacobian(prepared, part, values)
-                    types.names[name] = Type(envs[0][name].shape)
+                    jacobians[name], types.names[name] = jacobian(prepared, part)
             expr = replace(expr, _jacobian_by_name)
             line = Equation(f"_quantity_{count}", expr, text, quantity.place)
             types.names[line.name] = types.of(expr)
         except ExpressionError as error:
             raise error.at(quantity.place) from None
         lines.append(line)
-    outputs = [line.name for line in lines]
-    program = compile_program(lines, types, outputs, prepared.case.dtype)
-    return [[np.asarray(computed[name]) for name in outputs] for computed in (execute(program, env) for env in envs)]
+    program = compile_program(lines, types, [line.name for line in lines], prepared.case.dtype)
+    found = []
+    for values in points:
+        computed = execute(program, {**values, **{name: compute(values) for name, compute in jacobians.items()}})
+        found.append([np.asarray(computed[line.name]) for line in lines])
+    return found
 
 
 def _jacobian_name(call: Call) -> str:
@@ -273,10 +273,10 @@ def _jacobian_by_name(part: Expr) -> Expr | None:
     return Name(_jacobian_name(part)) if isinstance(part, Call) and part.op == "jacobian" else None
 
 
-def jacobian(prepared: Prepared, call: Call, values: Env) -> Array:
-    """The derivative of every entry of z by every entry of x, of shape (*z.shape, *x.shape).
+def jacobian(prepared: Prepared, call: Call) -> tuple[Callable[[Env], Array], Type]:
+    """The derivative of every entry of z by every entry of x, from the values of all names; and its type.
 
-    It takes one backward pass for each entry of z.
+    It has shape (*z.shape, *x.shape), and takes one backward pass for each entry of z.
     """
     z, x = (arg.id for arg in call.args if isinstance(arg, Name))
     nodes = list(prepared.nodes)
@@ -302,10 +302,14 @@ def jacobian(prepared: Prepared, call: Call, values: Env) -> Array:
         prepared.case.place,
         each=types.names[x].size * 24,
     )
-    rows = []
-    for unit in np.eye(count, dtype=prepared.case.dtype):
-        rows.append(execute(program, {**values, UPSTREAM: unit.reshape(shape)[()]})[f"d{x}"])
-    return np.asarray(rows).reshape(shape + types.names[x].shape)
+    result = Type(shape + types.names[x].shape)
+
+    def compute(values: Env) -> Array:
+        units = np.eye(count, dtype=prepared.case.dtype)
+        rows = [execute(program, {**values, UPSTREAM: unit.reshape(shape)[()]})[f"d{x}"] for unit in units]
+        return np.asarray(rows).reshape(result.shape)
+
+    return compute, result
 
 
 def replaced(case: Case, **inputs: Value) -> Case:
