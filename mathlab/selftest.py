@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mathlab.diagnosis import rewrite
+from mathlab.diagnosis import rewrite, slips
 from mathlab.diagnosis.numbers import batch_size
 from mathlab.diagnosis.training import snapshots
 from mathlab.diagnosis.worlds import with_backward
@@ -194,10 +194,10 @@ class _Lab:
     def faults(self) -> Iterator[tuple[str, Prepared]]:
         """The prepared case with one mistake in its backward equations, for every mistake and every place."""
         equations = self.prepared.backward.equations
-        known = rewrite.Names(self.prepared.types, frozenset(self.prepared.gradients), frozenset(self.case.parameters))
+        known = slips.known(self.prepared)
         for kind, rule in RULES.items():
-            for name, clause, mutated in rewrite.mutants(equations, rule, known):
-                yield f"{kind}: in {name}, {clause}", with_backward(self.prepared, mutated)
+            for mutant in slips.mutants(equations, rule, known):
+                yield f"{kind}: {mutant.cause}", with_backward(self.prepared, mutant.equations)
         for position, equation in enumerate(equations):
             for clause, expr in self._whole(equation):
                 wrong = replace(equation, expr=expr, text=unparse(expr))

@@ -30,19 +30,25 @@ MLP_EQUATIONS = {
 }
 
 
-def softmax_mlp(bug: str = "", dtype: type = np.float64, lr: float = 0.1) -> Values:
-    """Forward and backward; `bug` names what is wrong."""
-    x: Floats = X.astype(dtype)
-    weights: Values = {name: value.astype(dtype) for name, value in MLP.items()}
-    w1, b1, w2, b2 = weights.values()
+def softmax_mlp(
+    bug: str = "",
+    dtype: type = np.float64,
+    lr: float = 0.1,
+    weights: Mapping[str, Floats] = MLP,
+    rows: slice = slice(None),
+) -> Values:
+    """Forward and backward on some of the samples; `bug` names what is wrong."""
+    x: Floats = X[rows].astype(dtype)
+    narrow: list[Floats] = [value.astype(dtype) for value in weights.values()]
+    w1, b1, w2, b2 = narrow
     z1 = x @ (w1.T if bug == "forward transposed" else w1) + (0 if bug == "bias left out" else b1)
     h = np.maximum(z1, 0)
     s = h @ w2 + b2
     e = np.exp(s - s.max(axis=1, keepdims=True))
     p = e / e.sum(axis=1, keepdims=True)
     n = len(x)
-    losses = -np.log(p[np.arange(n), T])
-    ds = (p - np.eye(3, dtype=dtype)[T]) / (1 if bug == "sum" else n)
+    losses = -np.log(p[np.arange(n), T[rows]])
+    ds = (p - np.eye(3, dtype=dtype)[T[rows]]) / (1 if bug == "sum" else n)
     ds = -ds if bug == "sign" else ds
     dw2, db2 = h.T @ ds, ds.sum(axis=0)
     dh = ds @ (w2 - lr * dw2 if bug == "updated weight" else w2).T
@@ -132,6 +138,7 @@ def sigmoid_net(
     dh = carry((back if bug == "backward transposed" else back.T) @ dz2)
     dz1 = carry(dh * h * (1 - h))
     dw1, db1 = carry(np.outer(dz1, x)), carry(dz1.sum())
+    dw1 = dw1.T if bug == "gradient transposed" else dw1
     named = {"z1": z1, "h": h, "z2": z2, "y": y, "loss": loss, "dz2": dz2, "dh": dh, "dz1": dz1}
     named |= {"dW1": dw1, "db1": db1, "dW2": dw2, "db2": db2}
     return {name: np.asarray(value) for name, value in named.items()}

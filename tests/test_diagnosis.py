@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from mathlab.results import BackpropResult, CaseResult, FigureResult, FormulaRes
 from mathlab.stages import backprop as backprop_stage
 from mathlab.stages import train as train_stage
 from tests import planted
+from tests import planted_nets as nets
 from tests.build import case, figure
 
 MLP_TRAIN = TrainSettings("sgd", {"lr": 0.1}, 1)
@@ -71,6 +73,13 @@ Net = tuple[Callable[..., planted.Values], Mapping[str, tuple[str, str]], Callab
 NETS: Mapping[str, Net] = {
     "mlp": (planted.softmax_mlp, planted.MLP_BUGS, mlp),
     "sigmoid": (planted.sigmoid_net, planted.SIGMOID_BUGS, sigmoid),
+    "units": (nets.units, nets.UNITS_BUGS, partial(case, nets.UNITS_EQUATIONS, nets.UNITS, nets.UNITS_INPUTS)),
+    "rnn": (nets.rnn, nets.RNN_BUGS, partial(case, nets.RNN_EQUATIONS, nets.RNN, nets.RNN_INPUTS)),
+    "columns": (
+        nets.columns,
+        nets.COLUMNS_BUGS,
+        partial(case, nets.COLUMNS_EQUATIONS, nets.COLUMNS, nets.COLUMNS_INPUTS),
+    ),
 }
 BUGS = [(net, bug) for net, (_, bugs, _) in NETS.items() for bug in bugs]
 
@@ -173,6 +182,7 @@ def steps(bug: str = "", count: int = 1, lr: float = 0.5) -> planted.Values:
         (steps("bias not summed", 2), 2, "entry 0 is taken alone"),
         (steps("backward transposed", 1), 1, "W2 stands in place of W2.T"),
         (steps("bias left out", 2), 2, "the bias b1 is left out"),
+        (steps("gradient transposed", 2), 2, "dW1 is transposed"),
         (steps(count=3), 2, "one update later"),
         (steps(count=2), 3, "one update earlier"),
         (steps(lr=0.65), 1, "the learning rate is 0.65, not 0.5"),
@@ -192,6 +202,26 @@ def test_one_epoch_more_with_minibatches() -> None:
     (later,) = trained(made, printed("loss", 9.0), after=6, epochs=2)
     (result,) = trained(made, printed("loss", later.entries[0].computed), after=3, epochs=1)
     assert "one epoch later" in result.diagnosis
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("mask missing", "the mask (Z1 > 0) is missing"),
+        ("updated weight", "the gradient passes through W2 as already updated"),
+        ("bias of one sample", "entry 0 is taken alone"),
+    ],
+)
+def test_a_mistake_in_the_gradients_of_minibatches(rule: str, words: str) -> None:
+    lr, weights = 0.1, dict(planted.MLP)
+    for rows in (slice(0, 2), slice(2, 4), slice(4, 5)):
+        gradients = planted.softmax_mlp(rule, lr=lr, weights=weights, rows=rows)
+        weights = {name: value - lr * gradients[f"d{name}"] for name, value in weights.items()}
+    made = mlp(train=replace(MLP_TRAIN, batch_size=2, over=("X", "T")))
+    results = trained(made, *(printed(name, value) for name, value in weights.items()), after=3, epochs=1)
+    failing = [result for result in results if not result.passed]
+    assert failing
+    assert all(words in result.diagnosis for result in failing), [result.diagnosis for result in failing]
 
 
 def test_the_learning_rate_behind_the_erratum_of_article_e() -> None:

@@ -61,6 +61,24 @@ def test_a_figure_that_says_little_is_still_noticed(tmp_path: Path) -> None:
     assert selftest.run(config.load(path)).figures_caught == 2
 
 
+ROWS = """
+inputs: {center: 1, noise: [0, 2]}
+parameters: {E: [[0.2, -0.4], [0.5, 0.1], [0.3, 0.7]]}
+equations:
+  v: E[center]
+  p: sigmoid(E[noise] @ v)
+  loss: -sum(log(p))
+gradcheck: {}
+"""
+
+
+def test_faults_planted_where_rows_are_picked(tmp_path: Path) -> None:
+    path = tmp_path / "rows.yaml"
+    path.write_text(ROWS)
+    result = selftest.run(config.load(path))
+    assert result.faults == result.faults_caught > 10
+
+
 def test_a_config_that_fails_is_bad_input(tmp_path: Path) -> None:
     path = tmp_path / "blind.yaml"
     path.write_text(BLIND % "0.9")
@@ -72,4 +90,4 @@ def test_a_config_that_fails_is_bad_input(tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["selftest", str(CONFIGS / "softmax-mlp.yaml")])
     assert done.exit_code == 0
-    assert "14 of 14 changed figures and 35 of 35 planted faults caught" in done.stdout
+    assert "14 of 14 changed figures and 37 of 37 planted faults caught" in done.stdout

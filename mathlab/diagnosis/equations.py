@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
-from mathlab.diagnosis import rewrite
+from mathlab.diagnosis import rewrite, slips
 from mathlab.diagnosis.numbers import batch_size
 from mathlab.diagnosis.worlds import Scene, Trial, World, rederived, tried, with_backward, with_forward
 from mathlab.language.check import Types
@@ -13,18 +15,26 @@ from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute, unparse
 from mathlab.stages.prepare import Prepared
 
+MOST_EXCHANGED = 12  # parameters, of which any two may have been taken for each other
 RATES = (1.0, 0.5, 0.1, 0.05, 0.01)  # learning rates to try where the config states none
 
 
 def backward(rule: rewrite.Rule) -> Callable[[Scene], Iterator[Trial]]:
-    """One change to the backward equations."""
+    """A change to the backward equations."""
 
     def worlds(scene: Scene) -> Iterator[tuple[str, World]]:
-        for name, clause, equations in rewrite.mutants(scene.prepared.backward.equations, rule, scene.names):
-            whose = _derivative_of(scene, name) if rule is rewrite.without_derivative else ""
-            yield f"in {name}, {clause}{whose}", World(with_backward(scene.prepared, equations), scene.case.train)
+        for mutant in slips.every(scene.prepared.backward.equations, rule, slips.known(scene.prepared)):
+            whose = _derivative_of(scene, mutant.made[0][0]) if rule is rewrite.without_derivative else ""
+            wrong = with_backward(scene.prepared, mutant.equations)
+            yield f"{mutant.cause}{whose}", World(wrong, scene.case.train, batch=partial(_again, rule, mutant.made))
 
     return lambda scene: tried(scene, worlds(scene))
+
+
+def _again(rule: rewrite.Rule, made: Sequence[tuple[str, str]], prepared: Prepared) -> Prepared | None:
+    """The same mistake in the backward equations of a batch."""
+    mutant = slips.again(made, prepared.backward.equations, rule, slips.known(prepared))
+    return with_backward(prepared, mutant.equations) if mutant else None
 
 
 def _derivative_of(scene: Scene, gradient: str) -> str:
@@ -43,28 +53,90 @@ def unsummed(scene: Scene) -> Iterator[Trial]:
     free = {equation.name for equation in equations} - read
     if all(claim.unit is not None for claim in scene.claims):
         return  # figures have their quantity's shape
-    mutants = rewrite.mutants(equations, rewrite.unsummed, scene.names, free)
+    mutants = slips.mutants(equations, rewrite.unsummed, slips.known(scene.prepared), free)
     yield from tried(
-        scene,
-        (
-            (f"in {name}, {what}", World(with_backward(scene.prepared, changed), None))
-            for name, what, changed in mutants
-        ),
+        scene, ((mutant.cause, World(with_backward(scene.prepared, mutant.equations), None)) for mutant in mutants)
     )
 
 
+def transposed(scene: Scene) -> Iterator[Trial]:
+    """A matrix turned over in the backward equations, or a whole gradient that a training goes on with."""
+
+    def worlds() -> Iterator[tuple[str, World]]:
+        for name in scene.case.parameters if scene.trained else ():
+            shape = scene.prepared.types.names[name].shape
+            if len(shape) == 2 and shape[0] == shape[1]:
+                wrong = partial(_turned, f"d{name}")
+                cause = f"d{name} is transposed"
+                yield cause, World(wrong(scene.prepared), scene.case.train, batch=wrong)
+
+    return itertools.chain(backward(rewrite.transposed)(scene), tried(scene, worlds()))
+
+
+def _turned(gradient: str, prepared: Prepared) -> Prepared:
+    turned = [
+        replace(equation, expr=Call("T", (equation.expr,))) if equation.name == gradient else equation
+        for equation in prepared.backward.equations
+    ]
+    return with_backward(prepared, turned)
+
+
 def forward(rule: rewrite.Rule) -> Callable[[Scene], Iterator[Trial]]:
-    """One change to the forward equations: with the gradient that belongs to it, or with the true formulas."""
+    """A change to the forward equations: with the gradient that belongs to it, or with the true formulas."""
 
     def worlds(scene: Scene) -> Iterator[tuple[str, World]]:
-        for name, clause, equations in rewrite.mutants(scene.case.equations, rule, scene.names):
-            other = rederived(scene.prepared, equations)
+        for mutant in slips.every(scene.case.equations, rule, slips.known(scene.prepared)):
+            other = rederived(scene.prepared, mutant.equations)
             if other is not None:
-                yield f"in {name}, {clause}", World(other, scene.case.train)
-                alone = with_forward(scene.prepared, other.equations)
-                yield f"in {name}, {clause}, in the forward pass only", World(alone, scene.case.train)
+                yield mutant.cause, World(other, scene.case.train)
+                alone = partial(_forward_only, mutant.equations)
+                wrong = with_forward(scene.prepared, other.equations)
+                yield f"{mutant.cause}, in the forward pass only", World(wrong, scene.case.train, batch=alone)
 
     return lambda scene: tried(scene, worlds(scene))
+
+
+def anywhere(rule: rewrite.Rule) -> Callable[[Scene], Iterator[Trial]]:
+    """A change to the backward equations, or to the forward ones."""
+    both = backward(rule), forward(rule)
+    return lambda scene: itertools.chain.from_iterable(trials(scene) for trials in both)
+
+
+def _forward_only(equations: Sequence[Equation], prepared: Prepared) -> Prepared | None:
+    """A batch's own backward equations after other forward ones."""
+    other = rederived(prepared, equations)
+    return with_forward(prepared, other.equations) if other else None
+
+
+def exchanged_parameters(scene: Scene) -> Iterator[Trial]:
+    """Two parameters of one shape, as w6 and w7 of a net with a name for each weight, each in the other's place."""
+
+    def worlds() -> Iterator[tuple[str, World]]:
+        shape = {name: scene.prepared.types.names[name].shape for name in scene.case.parameters}
+        backward_only = _read_backward(scene)
+        for one, other in itertools.combinations(list(shape)[:MOST_EXCHANGED], 2):
+            if shape[one] != shape[other]:
+                continue
+            swap: dict[str, Expr] = {one: Name(other), other: Name(one)}
+            cause = f"{one} and {other} are exchanged"
+            if one in backward_only and other in backward_only:
+                wrong = partial(_backward_with, swap)
+                yield f"{cause} in the backward pass", World(wrong(scene.prepared), scene.case.train, batch=wrong)
+            forward_too = rederived(scene.prepared, _with(swap, scene.case.equations))
+            if forward_too is not None:
+                yield f"{cause} in the equations", World(forward_too, scene.case.train)
+
+    return tried(scene, worlds())
+
+
+def _with(values: Mapping[str, Expr], equations: Sequence[Equation]) -> tuple[Equation, ...]:
+    exprs = [substitute(equation.expr, values) for equation in equations]
+    pairs = zip(equations, exprs, strict=True)
+    return tuple(replace(equation, expr=expr, text=unparse(expr)) for equation, expr in pairs)
+
+
+def _backward_with(values: Mapping[str, Expr], prepared: Prepared) -> Prepared:
+    return with_backward(prepared, _with(values, prepared.backward.equations))
 
 
 def scaled_loss(scene: Scene) -> Iterator[Trial]:
@@ -98,11 +170,11 @@ def updated_weights(scene: Scene) -> Iterator[Trial]:
         frozen = train.freeze if train else ()
         for rate in (train.settings["lr"],) if train else RATES:
             for weights in _subsets([name for name in _read_backward(scene) if name not in frozen]):
-                other = _through_updated(scene, weights, rate)
+                other = _through_updated(weights, rate, scene.prepared)
                 if other is not None:
                     at = "" if stated else f", with a learning rate of {rate:g}"
                     cause = f"the gradient passes through {' and '.join(weights)} as already updated{at}"
-                    yield cause, World(other, train)
+                    yield cause, World(other, train, batch=partial(_through_updated, weights, rate))
 
     return tried(scene, worlds())
 
@@ -120,9 +192,8 @@ def _subsets(parameters: list[str]) -> Iterator[tuple[str, ...]]:
         yield tuple(parameters)
 
 
-def _through_updated(scene: Scene, weights: Collection[str], rate: float) -> Prepared | None:
+def _through_updated(weights: Collection[str], rate: float, prepared: Prepared) -> Prepared | None:
     """The backward equations with these weights replaced by what one step makes of them, wherever that is possible."""
-    prepared = scene.prepared
     definitions = {equation.name: equation for equation in prepared.backward.equations}
     types = Types(prepared.types.names, prepared.types.integral)
     equations: list[Equation] = []

@@ -37,12 +37,15 @@ def findings(scene: Scene, trials: Sequence[Trial]) -> dict[int, Finding]:
         sum(not claim.wrong and not claim.fits(outcome) for claim, outcome in _pairs(scene, trial)) if fit else 0
         for trial, fit in zip(trials, fits, strict=True)
     ]
+    chances: dict[tuple[int, tuple[int, ...]], float] = {}
     found: dict[int, Finding] = {}
     for k in wrong:
         fitting = [n for n, fit in enumerate(fits) if k in fit]
         for n in sorted(fitting, key=lambda n: (-len(fits[n]), broken[n], n)):
             together = tuple(sorted(fits[n]))
-            if expected_by_chance(scene, trials, n, together) <= BELIEVED:
+            if (n, together) not in chances:  # which many claims ask for
+                chances[n, together] = expected_by_chance(scene, trials, n, together)
+            if chances[n, together] <= BELIEVED:
                 same = (m for m in fitting if m != n and fits[m] == fits[n] and broken[m] == broken[n])
                 others = [trials[m].cause for m in same if _alike(trials[m].outcomes, trials[n].outcomes, together)]
                 distinct = (cause for cause in dict.fromkeys(others) if not cause.startswith(trials[n].cause))

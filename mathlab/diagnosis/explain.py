@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from mathlab.diagnosis.divergence import first_divergences
 from mathlab.diagnosis.evidence import Finding, findings
 from mathlab.diagnosis.repair import repairs
 from mathlab.diagnosis.variants import VARIANTS
-from mathlab.diagnosis.worlds import Scene
+from mathlab.diagnosis.worlds import Scene, Trial
 from mathlab.experiment import Array, Case, Figure
 from mathlab.language.syntax import Call, Expr, Name, walk
 from mathlab.results import CaseResult, FigureResult, FormulaResult
@@ -22,6 +21,7 @@ from mathlab.stages.prepare import Prepared, evaluate_at, prepare
 
 PATIENCE = 3.0  # seconds, of which a trial takes
 OPERATION = 2e-5  # for each operation of the case; it is prepared and compiled anew,
+CLAIM = 3e-5  # for each number that is looked at afterwards,
 TRAINED = 0.2  # and trained in one trial of five
 MOST = 10_000
 NAMED = 2  # other explanations, or other figures explained, that are named beside the first
@@ -96,8 +96,17 @@ def _has_jacobian(quantity: Expr) -> bool:
 def diagnosed(scene: Scene) -> dict[int, str]:
     """A sentence for each wrong claim that an explanation is found for."""
     every = (trial for variant in VARIANTS for trial in variant.trials(scene))
-    trials = [*itertools.islice(every, _affordable(scene))]
+    trials = [*_first_worlds(every, _affordable(scene))]
     return {k: _sentence(scene, k, finding) for k, finding in findings(scene, trials).items()}
+
+
+def _first_worlds(trials: Iterator[Trial], most: int) -> Iterator[Trial]:
+    """The trials up to so many that take any time: those for which equations are compiled and run."""
+    for trial in trials:
+        most -= trial.world
+        if most < 0:
+            return
+        yield trial
 
 
 def _affordable(scene: Scene) -> int:
@@ -106,7 +115,7 @@ def _affordable(scene: Scene) -> int:
     case = prepared.case
     operations = sum(1 for equation in prepared.both for _ in walk(equation.expr))
     training = case.train.epochs * prepared.cost.seconds if case.train else 0.0
-    once = OPERATION * operations * (1 + len(scene.claims) / 10) + TRAINED * training
+    once = OPERATION * operations + CLAIM * len(scene.claims) + TRAINED * training
     return int(min(PATIENCE * min(case.share, 1.0) / once, MOST))
 
 

@@ -29,13 +29,16 @@ def factors(scene: Scene) -> Iterator[tuple[float, str]]:
 
 
 def batch_size(case: Case) -> int | None:
-    """The number of rows that the inputs have in common."""
+    """The number of samples: the rows that most inputs have in common, or else the columns."""
     if case.train and case.train.batch_size:
         return case.train.batch_size
-    matrices = [value.array.shape[0] for value in case.inputs.values() if value.array.ndim >= 2]
-    vectors = [value.array.shape[0] for value in case.inputs.values() if value.array.ndim == 1]
-    rows = [*matrices, *(length for length in vectors if length in matrices)]
-    return max(rows, key=rows.count) if rows else None
+    shapes = [value.array.shape for value in case.inputs.values() if value.array.ndim]
+    matrices = [shape for shape in shapes if len(shape) > 1]
+    rows, columns = [shape[0] for shape in matrices], [shape[-1] for shape in matrices]
+    sharing = {n: sum(shape[0] == n for shape in shapes) for n in rows}
+    for n in columns:  # which a vector of class indices has too, but so may anything else
+        sharing[n] = max(sharing.get(n, 0), columns.count(n))
+    return max(sharing, key=lambda n: sharing[n], default=None)
 
 
 def _lengths(case: Case) -> Iterator[tuple[int, str]]:

@@ -1,4 +1,4 @@
-"""Equations with one mistake in them, each made by one small change to the text of one equation.
+"""The rules by which a mistake is made in an equation: each is one small change to its text.
 
 A rule looks at one part of an expression and says what a slip of the pen may make of it. It is tried at every part of
 every equation, so it needs to know nothing of the article.
@@ -6,13 +6,10 @@ every equation, so it needs to know nothing of the article.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 
-from mathlab.errors import ExpressionError
 from mathlab.frozen import dataclass
 from mathlab.language.check import Types
-from mathlab.language.equation import Equation
 from mathlab.language.syntax import COMPARE, Call, Expr, Name, Num, Slice, Static, names, unparse
 
 MASKS = frozenset(COMPARE.values())
@@ -35,6 +32,14 @@ class Names:
     def carries(self, expr: Expr) -> bool:
         """Whether a gradient is handed on by the expression."""
         return any(name in self.gradients for name in names(expr))
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One of the things that are multiplied; `under` says that it stands under a fraction line."""
+
+    expr: Expr
+    under: bool = False
 
 
 Change = tuple[str, Expr]  # what went wrong, and the part as it then reads
@@ -60,18 +65,17 @@ def mask_reversed(part: Expr, known: Names) -> Iterator[Change]:
 
 def without_derivative(part: Expr, known: Names) -> Iterator[Change]:
     """Factors beside the upstream gradient: all of them, then each alone."""
-    if not (isinstance(part, Call) and part.op == "mul" and known.carries(part)):
+    if not (isinstance(part, Call) and part.op in ("mul", "div") and known.carries(part)):
         return
     factors = _factors(part)
-    kept = [factor for factor in factors if known.carries(factor) or isinstance(factor, Num)]
-    local = [factor for factor in factors if factor not in kept]
+    local = [n for n, factor in enumerate(factors) if not (known.carries(factor.expr) or isinstance(factor.expr, Num))]
     if len(local) > 1:
-        yield f"the factor {_product_text(local)} is missing", _product(kept)
-    for factor in local:
-        rest = [*factors]
-        rest.remove(factor)
-        if not (isinstance(factor, Call) and factor.op in MASKS):
-            yield f"the factor {_product_text([factor])} is missing", _product(rest)
+        text = _product_text([factors[n] for n in local])
+        yield f"the factor {text} is missing", _product([factor for n, factor in enumerate(factors) if n not in local])
+    for n in local:
+        alone = factors[n].expr
+        if not (isinstance(alone, Call) and alone.op in MASKS):
+            yield f"the factor {_product_text([factors[n]])} is missing", _product([*factors[:n], *factors[n + 1 :]])
 
 
 def without_upstream(part: Expr, known: Names) -> Iterator[Change]:
@@ -82,7 +86,7 @@ def without_upstream(part: Expr, known: Names) -> Iterator[Change]:
 
 
 def transposed(part: Expr, known: Names) -> Iterator[Change]:
-    """A matrix of a product as its transpose, where the shapes hide it."""
+    """A matrix of a product, or a product in a sum, as its transpose, where the shapes hide it."""
     match part:
         case Call("matmul" | "dot", (left, right)):
             for side, other in enumerate((left, right)):
@@ -93,6 +97,11 @@ def transposed(part: Expr, known: Names) -> Iterator[Change]:
                     yield text, Call(part.op, args)
         case Call("outer", (left, right)):
             yield "the outer product is transposed", Call("outer", (right, left))
+    if isinstance(part, Call) and part.op in ("add", "sub") and known.carries(part):
+        for side, inner in enumerate(part.args):  # a whole gradient's transpose is tried with its numbers
+            if isinstance(inner, Call) and inner.op == "matmul" and len(known.shape(inner)) == 2:
+                args = (Call("T", (inner,)), part.args[1]) if side == 0 else (part.args[0], Call("T", (inner,)))
+                yield f"{unparse(inner)} is transposed", Call(part.op, args)
 
 
 def not_summed(part: Expr, known: Names) -> Iterator[Change]:
@@ -103,22 +112,28 @@ def not_summed(part: Expr, known: Names) -> Iterator[Change]:
             count = _length(shape, axis)
             if count > 1:
                 yield f"{unparse(part)} is averaged instead of summed", Call("mean", (inner,), attrs)
-            if not dict(attrs).get("keepdims") and (isinstance(axis, int) or (axis is None and len(shape) == 1)):
-                yield from _single_entries(inner, axis if isinstance(axis, int) else 0, len(shape), count)
-        case Call("matmul", (Call("T", (left,)), right)):
-            rows = known.shape(left)[0]
-            if len(known.shape(left)) == 2 == len(known.shape(right)) and rows > 1:
-                for row in _few(rows):
-                    one = Slice(row, row + 1, None)
-                    args = (Call("T", (Call("index", (left, one)),)), Call("index", (right, one)))
-                    yield f"{unparse(part)} is not summed over the batch: it is row {row} alone", Call("matmul", args)
-                yield f"{unparse(part)} is averaged over the batch instead of summed", Call("div", (part, Num(rows)))
+            if isinstance(axis, int) or (axis is None and len(shape) == 1):
+                keeps = bool(dict(attrs).get("keepdims"))
+                yield from _single_entries(inner, axis if isinstance(axis, int) else 0, len(shape), count, keeps)
+        case Call("matmul", (left, right)) if len(known.shape(left)) == 2 == len(known.shape(right)):
+            # X.T @ dZ with a sample in each row, dZ @ X.T with one in each column; W.T @ dZ is a sum over units
+            count, everything = known.shape(right)[0], Slice(None, None, None)
+            turned = [_turned(side) for side in (left, right) if isinstance(side, Call) and side.op == "T"]
+            if not known.carries(part) or count == 1 or not turned or known.parameters & set(names(turned[0])):
+                return
+            what = "row" if _turned(left) == turned[0] else "column"
+            for n in _few(count):
+                one = Slice(n, n + 1, None)
+                args = Call("index", (left, everything, one)), Call("index", (right, one))
+                text = f"{unparse(part)} is not summed over the batch: it is {what} {n} alone"
+                yield text, Call("matmul", args)
+            yield f"{unparse(part)} is averaged over the batch instead of summed", Call("div", (part, Num(count)))
 
 
-def _single_entries(inner: Expr, axis: int, ndim: int, count: int) -> Iterator[Change]:
+def _single_entries(inner: Expr, axis: int, ndim: int, count: int, keeps: bool) -> Iterator[Change]:
     everything = Slice(None, None, None)
     for entry in _few(count):
-        items = [everything] * (axis % ndim) + [Num(entry)]
+        items = [everything] * (axis % ndim) + [Slice(entry, entry + 1, None) if keeps else Num(entry)]
         text = f"{unparse(inner)} is not summed: entry {entry} is taken alone"
         yield text, Call("index", (inner, *items))
 
@@ -131,14 +146,26 @@ def unsummed(part: Expr, known: Names) -> Iterator[Change]:
 
 
 def without_term(part: Expr, known: Names) -> Iterator[Change]:
-    """One side of a sum alone."""
+    """One side of a sum alone; of a longer sum, one term alone."""
     match part:
         case Call("add", (left, right)):
             for gone, rest in ((right, left), (left, right)):
                 bias = isinstance(gone, Name) and gone.id in known.parameters
                 yield f"the {'bias' if bias else 'term'} {unparse(gone)} is left out", rest
-        case Call("sub", (left, right)) if known.carries(part):
+            terms = _terms(part)
+            if len(terms) > 2:
+                for term in terms:
+                    yield f"of the sum {unparse(part)}, {unparse(term)} is taken alone", term
+        case Call("sub", (left, right)) if not isinstance(left, Num):  # 1 - y belongs to an activation's derivative
             yield f"the term {unparse(right)} is left out", left
+            yield f"the term {unparse(left)} is left out", Call("neg", (right,))
+
+
+def _terms(expr: Expr) -> list[Expr]:
+    match expr:
+        case Call("add", (left, right)):
+            return [*_terms(left), *_terms(right)]
+    return [expr]
 
 
 def other_sign(part: Expr, known: Names) -> Iterator[Change]:
@@ -146,6 +173,7 @@ def other_sign(part: Expr, known: Names) -> Iterator[Change]:
     match part:
         case Call("add", (left, right)):
             yield f"{unparse(right)} is subtracted instead of added", Call("sub", (left, right))
+            yield f"{unparse(left)} is subtracted instead of added", Call("sub", (right, left))
         case Call("sub", (left, right)):
             yield f"{unparse(right)} is added instead of subtracted", Call("add", (left, right))
         case Call("neg", (inner,)):
@@ -176,51 +204,27 @@ def without_activation(part: Expr, known: Names) -> Iterator[Change]:
             yield f"the activation {op} is left out", inner
 
 
-def mutants(
-    equations: Sequence[Equation], rule: Rule, known: Names, free: Collection[str] = ()
-) -> Iterator[tuple[str, str, tuple[Equation, ...]]]:
-    """The name of the equation that changes, a clause that says how, and all equations with one change by `rule`.
-
-    Every name keeps its shape, but for those in `free`, which no other equation reads.
-    """
-    for position, equation in enumerate(equations):
-        for clause, expr in _changed(equation.expr, rule, known):
-            try:
-                types = Types(known.types.names, known.types.integral)
-                type_ = types.of(expr)
-            except ExpressionError:
-                continue
-            if type_.kind != "f":
-                expr = Call("mul", (expr, Num(1)))  # a mask alone is a number too
-            if type_.shape == known.types.names[equation.name].shape or equation.name in free:
-                changed = replace(equation, expr=expr, text=unparse(expr))
-                yield equation.name, clause, (*equations[:position], changed, *equations[position + 1 :])
+def _factors(expr: Expr) -> list[Factor]:
+    """What is multiplied, and what it is divided by."""
+    match expr:
+        case Call("mul", (left, right)):
+            return [*_factors(left), *_factors(right)]
+        case Call("div", (left, right)):
+            return [*_factors(left), *(Factor(factor.expr, not factor.under) for factor in _factors(right))]
+    return [Factor(expr)]
 
 
-def _changed(expr: Expr, rule: Rule, known: Names) -> Iterator[Change]:
-    """The expression with one of its parts, or itself, changed by the rule."""
-    yield from rule(expr, known)
-    if isinstance(expr, Call):
-        for position, arg in enumerate(expr.args):
-            for clause, new in _changed(arg, rule, known):
-                args = (*expr.args[:position], new, *expr.args[position + 1 :])
-                yield clause, Call(expr.op, args, expr.attrs, expr.position)
+def _product(factors: Sequence[Factor]) -> Expr:
+    product: Expr | None = None
+    for factor in factors:
+        if factor.under:
+            product = Call("div", (product or Num(1), factor.expr))
+        else:
+            product = Call("mul", (product, factor.expr)) if product else factor.expr
+    return product or Num(1)
 
 
-def _factors(expr: Expr) -> list[Expr]:
-    if isinstance(expr, Call) and expr.op == "mul":
-        return [factor for arg in expr.args for factor in _factors(arg)]
-    return [expr]
-
-
-def _product(factors: Sequence[Expr]) -> Expr:
-    product: Expr = factors[0] if factors else Num(1)
-    for factor in factors[1:]:
-        product = Call("mul", (product, factor))
-    return product
-
-
-def _product_text(factors: Sequence[Expr]) -> str:
+def _product_text(factors: Sequence[Factor]) -> str:
     return unparse(_product(factors))
 
 

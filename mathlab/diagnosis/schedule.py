@@ -53,6 +53,8 @@ def other_rates(scene: Scene) -> Iterator[Trial]:
                 return
             if scene.claims[k].fits(outcomes[k]):
                 cause = f"the learning rate is {rounded:.{PRECISE}g}, not {rate:g}"
+                if rounded == -rate:
+                    cause = f"{cause} (the step is added instead of subtracted)"
                 # there are about this many numbers of so many digits within a factor of 100 up and down
                 yield Trial(cause, outcomes, weight=4 * 10.0**digits)
                 break

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
 from mathlab.diagnosis.claims import Claim, Moment
-from mathlab.diagnosis.rewrite import Names
+from mathlab.diagnosis.training import snapshots
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Case, TrainSettings
 from mathlab.language.check import Types
-from mathlab.language.derive import UPSTREAM
 from mathlab.language.equation import Equation
 from mathlab.language.program import Program, compile_program
-from mathlab.language.syntax import Expr, unparse
+from mathlab.language.shapes import Type
+from mathlab.language.syntax import Expr, names
 from mathlab.stages.prepare import Env, Prepared, execute, prepare
+from mathlab.stages.train import first_rows
 
 # What all tries together may cost, counted in entries computed (an equation costs `OVERHEAD` more); a few seconds.
 WORK = 2_000_000_000
 OVERHEAD = 500
 NEAR = 20  # updates that are always made
+RESULT = "_result"  # the name of an expression that is compiled alone
 
 Rounding = Callable[[Array], Array]
 Outcome = Sequence[Array] | None  # what a claim's numbers would be, at each of its moments
@@ -34,7 +37,8 @@ class World:
 
     `settings` train them, and `later` updates more than a claim says are made; `rounding` is done to every equation's
     value as soon as it is computed. Where `shown` is given, those are the equations after the training is done, with
-    `stated` for some parameters.
+    `stated` for some parameters. `batch` makes the same mistake in the equations of a batch; where it is missing, they
+    are those of the case that is `prepared`.
     """
 
     prepared: Prepared
@@ -43,15 +47,7 @@ class World:
     rounding: Rounding | None = None
     shown: Prepared | None = None
     stated: Env = field(default_factory=dict)
-
-    def values(self, parameters: Env) -> dict[str, Array]:
-        """Every name's value, given those of the parameters."""
-        if self.rounding is None:
-            return (self.shown or self.prepared).run({**parameters, **self.stated})
-        program = self.prepared.shaken_program
-        env = {**self.prepared.env, **parameters}
-        out = program.function(self.rounding, *(env[name] for name in program.inputs))
-        return {**env, **dict(zip(program.outputs, out, strict=True))}
+    batch: Callable[[Prepared], Prepared | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,8 @@ class Scene:
     claims: Sequence[Claim]
     points: Sequence[Mapping[str, Array]] = ({},)
     left: float = WORK
-    programs: dict[tuple[Expr, str], Program] = field(default_factory=dict)
+    programs: dict[Hashable, Program] = field(default_factory=dict)
+    batches: dict[Hashable, Prepared] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         moments = dict.fromkeys(moment for claim in self.claims for moment in claim.moments)
@@ -111,12 +108,6 @@ class Scene:
     def trained(self) -> bool:
         return self.case.train is not None and any(moment.updates for moment in (*self.near, *self.far))
 
-    @property
-    def names(self) -> Names:
-        """What the rules of rewriting know."""
-        gradients = frozenset(self.prepared.gradients) | {UPSTREAM}
-        return Names(self.prepared.types, gradients, frozenset(self.case.parameters))
-
     def run(self, world: World) -> Outcomes | None:
         """The claims' numbers in a world; None where it cannot be run, or where the work is used up.
 
@@ -145,14 +136,14 @@ class Scene:
         return [self._look(claim, values, world.prepared.case.dtype) for claim in self.claims]
 
     def _values(self, world: World, moments: Sequence[Moment]) -> dict[Moment, dict[str, Array]]:
-        from mathlab.diagnosis.training import snapshots
-
         due = {moment: moment.updates + world.later for moment in moments if moment.point == 0 or not world.later}
         due = {moment: updates for moment, updates in due.items() if updates >= 0}
         later = sorted({updates for updates in due.values() if updates})
-        states = snapshots(world.prepared, world.settings, later) if later and world.settings else {}
+        states: Mapping[int, Env] = {}
+        if later and world.settings:
+            states = snapshots(world.prepared, world.settings, later, partial(self._batch, world))
         return {
-            moment: world.values(states[updates] if updates else self.points[moment.point])
+            moment: self._run(world, states[updates] if updates else self.points[moment.point])
             for moment, updates in due.items()
             if not updates or updates in states
         }
@@ -175,14 +166,44 @@ class Scene:
         except IndexError:
             return None
 
+    def _batch(self, world: World, size: int) -> Prepared:
+        """A world's equations for a batch of a size; without the mistake they are derived once."""
+        case, settings = world.prepared.case, world.settings
+        key = (case.equations, case.dtype, size)
+        if key not in self.batches:
+            assert settings is not None  # there are no batches without training
+            self.batches[key] = prepare(first_rows(case, settings, size))
+        true = self.batches[key]
+        return (world.batch(true) if world.batch else None) or true
+
+    def _run(self, world: World, parameters: Env) -> dict[str, Array]:
+        """Every name's value in a world, given those of the parameters."""
+        prepared = world.shown or world.prepared
+        values = {**prepared.env, **parameters, **world.stated}
+        if world.rounding is not None:
+            program = prepared.shaken_program
+            out = program.function(world.rounding, *(values[name] for name in program.inputs))
+            return {**values, **dict(zip(program.outputs, out, strict=True))}
+        for equation in prepared.both:
+            program = self._program(
+                equation.expr, prepared.types, prepared.types.names[equation.name], prepared.case.dtype
+            )
+            values[equation.name] = execute(program, values)[RESULT]
+        return values
+
     def _value(self, quantity: Expr, values: Env, dtype: str) -> Array:
-        if (quantity, dtype) not in self.programs:
-            types = Types(self.prepared.types.names, self.prepared.types.integral)
-            line = Equation("_quantity", quantity, unparse(quantity))
-            types.names[line.name] = types.of(quantity)
-            self.programs[quantity, dtype] = compile_program([line], types, [line.name], dtype)
-        program = self.programs[quantity, dtype]
-        return np.asarray(execute(program, values)["_quantity"], np.float64)
+        types = self.prepared.types
+        return np.asarray(
+            execute(self._program(quantity, types, types.of(quantity), dtype), values)[RESULT], np.float64
+        )
+
+    def _program(self, expr: Expr, types: Types, result: Type, dtype: str) -> Program:
+        """One expression compiled; the worlds differ in few of theirs, so that each is compiled once."""
+        key = (expr, dtype, result, tuple(types.names[name] for name in names(expr)))
+        if key not in self.programs:
+            inside = Types({**types.names, RESULT: result}, types.integral)
+            self.programs[key] = compile_program([Equation(RESULT, expr, "")], inside, [RESULT], dtype)
+        return self.programs[key]
 
 
 def rederived(prepared: Prepared, equations: Sequence[Equation]) -> Prepared | None:
