@@ -12,6 +12,7 @@ if __name__ == "__main__":
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy: a fork must not miss the threads of its parent
     sys.dont_write_bytecode = True  # the import system's own files are not what is watched for
 
+import atexit
 import functools
 import gc
 import json
@@ -121,7 +122,9 @@ def _asked(question: object) -> str:
 def _forker() -> subprocess.Popen[str]:
     """The process that is forked for every job. It ends when this one does, and with it the pipe that it reads."""
     command = [sys.executable, "-m", "tests.sandbox"]
-    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    forker = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(forker.__exit__, None, None, None)
+    return forker
 
 
 def run(job: Job) -> Ran:
