@@ -1,7 +1,7 @@
 """`@dataclass(frozen=True)`, without what the standard one costs at start-up.
 
 That one writes, compiles and runs six methods for every class: for the seventy records that `mathlab backprop` imports,
-a fifth of its time. Here all classes share the six. They are dataclasses in everything else: `fields`, `replace` and
+a sixth of its time. Here all classes share the six. They are dataclasses in everything else: `fields`, `replace` and
 `match` know them, and they inherit from one another. What is made by the thousand is the standard's, with slots.
 """
 
