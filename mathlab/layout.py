@@ -7,12 +7,14 @@ is a block of short lines a row. Print them with `crop=False`, so that a word wi
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 import numpy as np
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleOptions
+from rich.segment import Segment
 from rich.text import Text
 
 from mathlab.experiment import Array
@@ -24,7 +26,8 @@ SHOWN = 16  # entries; a larger array is summarised
 
 def plain(words: str, style: str = "") -> Text:
     """Data as text: brackets are not markup, and a control character is spelt out instead of obeyed."""
-    safe = "".join(c if c.isprintable() else repr(c)[1:-1] for c in words.replace("\n", " "))
+    words = words.replace("\n", " ")
+    safe = words if words.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
     return Text(safe, style=style, no_wrap=True, overflow="ignore", end="")
 
 
@@ -54,21 +57,33 @@ def _line(*parts: Text) -> Text:
     return line
 
 
-def _padded(text: Text, width: int, right: bool = False) -> Text:
+def _padded(text: Text, width: int, right: bool = False) -> tuple[Text, Text]:
     space = Text(" " * max(width - text.cell_len, 0))
-    return _joined(space, text) if right else _joined(text, space)
+    return (space, text) if right else (text, space)
+
+
+class Lines(ABC):
+    """A renderable made of lines, which are not wrapped once more when they are printed."""
+
+    @abstractmethod
+    def lines(self, width: int) -> Iterator[Text]:
+        """The lines, within `width` where they can be."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for line in self.lines(options.max_width):
+            yield from line.render(console, end="\n")
 
 
 @dataclass(frozen=True)
-class Paragraph:
+class Paragraph(Lines):
     """A sentence or title."""
 
     text: Text
     indent: int = 0
     hang: int = 2
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        yield from wrapped(self.text, options.max_width, self.indent, self.hang)
+    def lines(self, width: int) -> Iterator[Text]:
+        yield from wrapped(self.text, width, self.indent, self.hang)
 
 
 @dataclass(frozen=True)
@@ -80,7 +95,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class Sheet(Lines):
     """Rows under column names. Where they are too wide, each row becomes a head line with the rest labelled below it.
 
     `head` gives the columns of that head line. `words` are the columns set to the left; numbers are set to the right.
@@ -92,23 +107,23 @@ class Sheet:
     words: tuple[int, ...] = (0,)
     indent: int = 2
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+    def lines(self, width: int) -> Iterator[Text]:
         natural = [max((row.cells[i].cell_len for row in self.rows), default=0) for i in range(len(self.columns))]
         widths = [max(len(name), cells) for name, cells in zip(self.columns, natural, strict=True)]
-        if self.indent + sum(widths) + GAP * (len(widths) - 1) <= options.max_width:
+        if self.indent + sum(widths) + GAP * (len(widths) - 1) <= width:
             yield self._across([plain(name, "bold") for name in self.columns], widths)
             blocks: Iterator[Iterator[Text]] = (iter([self._across(row.cells, widths)]) for row in self.rows)
         else:
-            blocks = (self._down(row, natural, options.max_width) for row in self.rows)
+            blocks = (self._down(row, natural, width) for row in self.rows)
         for row, block in zip(self.rows, blocks, strict=True):
             yield from block
             for note in row.notes:
-                yield from wrapped(note, options.max_width, self.indent + 2, 2)
+                yield from wrapped(note, width, self.indent + 2, 2)
 
     def _across(self, cells: Sequence[Text], widths: Sequence[int]) -> Text:
         parts = [plain(" " * self.indent)]
         for column, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-            parts += [_padded(cell, width, right=column not in self.words), plain(" " * GAP)]
+            parts += [*_padded(cell, width, right=column not in self.words), plain(" " * GAP)]
         return _line(*parts)
 
     def _down(self, row: Row, natural: Sequence[int], width: int) -> Iterator[Text]:
@@ -126,8 +141,8 @@ class Sheet:
         for level in range(depth):
             cells = [
                 _joined(
-                    _padded(plain(self.columns[pile[level]], "dim"), label + 1),
-                    _padded(row.cells[pile[level]], value + GAP),
+                    *_padded(plain(self.columns[pile[level]], "dim"), label + 1),
+                    *_padded(row.cells[pile[level]], value + GAP),
                 )
                 for pile, label, value in zip(piles, labels, values, strict=True)
                 if level < len(pile)
@@ -150,14 +165,13 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Blocks:
+class Blocks(Lines):
     """Blocks of entries, their shapes and values under one another; a value too wide for its column goes below."""
 
     blocks: tuple[tuple[Entry, ...], ...]
     indent: int = 2
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        width = options.max_width
+    def lines(self, width: int) -> Iterator[Text]:
         entries = [entry for block in self.blocks for entry in block if entry.shape]
         longest = min(max(20, width * 45 // 100), 60)
         left = max((entry.left.cell_len for entry in entries if entry.left.cell_len <= longest), default=0)
@@ -177,9 +191,9 @@ class Blocks:
         if not entry.shape or entry.left.cell_len > left:
             yield from wrapped(entry.left, width, self.indent, 4)
             if entry.shape:
-                yield _line(plain(" " * (self.indent + left + GAP)), label, first)
+                yield _line(plain(" " * (self.indent + left + GAP)), *label, first)
         else:
-            yield _line(plain(" " * self.indent), _padded(entry.left, left + GAP), label, first)
+            yield _line(plain(" " * self.indent), *_padded(entry.left, left + GAP), *label, first)
         for line in beside:
             yield _line(plain(" " * start), line)
         if not fits:
