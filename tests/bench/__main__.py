@@ -14,7 +14,7 @@ from tests.bench import networks, works
 from tests.bench.checks import checks, configs, growing, memory
 from tests.bench.peers import peers
 from tests.bench.replicas import replicas
-from tests.bench.timing import interleaved
+from tests.bench.timing import interleaved, processor_time
 
 Row = tuple[str, str, float, float]
 GOALS: Mapping[Dtype, float] = {"float32": 0.9, "float64": 1.15}  # of PyTorch's step, whose float64 is the slower one
@@ -52,7 +52,7 @@ def steps() -> Iterator[Row]:
 
 
 def processes() -> Iterator[Row]:
-    seconds = interleaved(works.processes(), 15)
+    seconds = interleaved(works.processes(), 15, processor_time)
     for name in seconds:
         if name.endswith(".yaml"):
             yield f"mathlab backprop, {name}", works.IMPORTS, seconds[name] / seconds[works.IMPORTS], 1.25

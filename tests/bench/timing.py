@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import subprocess
 import time
@@ -11,15 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 Work = Callable[[], object]
 
 
-def interleaved(works: Mapping[str, Work], rounds: int) -> dict[str, float]:
+def interleaved(
+    works: Mapping[str, Work], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
     """The median seconds of each work, run in turn so that a slow moment hits all of them; one warm-up first."""
     taken: dict[str, list[float]] = {name: [] for name in works}
     for turn in range(rounds + 1):
         for name, work in works.items():
-            start = time.perf_counter()
+            start = clock()
             work()
             if turn:
-                taken[name].append(time.perf_counter() - start)
+                taken[name].append(clock() - start)
     return {name: statistics.median(times) for name, times in taken.items()}
 
 
@@ -31,3 +34,9 @@ def process(command: Sequence[str]) -> Work:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
 
     return run
+
+
+def processor_time() -> float:
+    """The seconds that processes took of a processor, once they have ended: those of others do not count."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
