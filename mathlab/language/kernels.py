@@ -65,16 +65,18 @@ def erf(x: Floats, out: Floats | None = None) -> Floats:
     )  # fmt: skip
     with in_pieces(x, out) as pieces:
         for piece, result in pieces:
+            near = piece * polynomial(piece * piece, coefficients)
             size = np.abs(piece)
-            square = np.minimum(size, 1) ** 2
-            series = polynomial(square, coefficients)
             far = np.copysign(1 - 2 * lower_tail(size * math.sqrt(2)), piece)
-            result[...] = np.where(size < 0.5, piece * series, far)
+            result[...] = np.where(size < 0.5, near, far)
         return pieces.operands[1]
 
 
 def normal_cdf(x: Floats, out: Floats | None = None) -> Floats:
-    """The standard normal distribution function, which in the lower tail keeps its digits; as exact as erf."""
+    """The standard normal distribution function, which keeps its digits in the lower tail.
+
+    Of few entries it is as the C library has it; of many it is right within some units in the last place of it or of x.
+    """
     if np.size(x) <= 256:
         return entry_by_entry(lambda v: math.erfc(-v / math.sqrt(2)) / 2, x, out)
     with in_pieces(x, out) as pieces:
@@ -90,23 +92,20 @@ def lower_tail(a: Floats) -> Floats:
     It is exp(-a**2 / 2) / (a + 4) times a function that a polynomial in (a - 4) / (a + 4) follows for all a, as in
     Shepherd & Laframboise, Mathematics of Computation 36 (1981); here it meets it at Chebyshev's points.
     """
-    single = a.dtype == np.float32
     coefficients = (
-        (2.1182985e-05, -1.7310823e-06, -0.00021557377, 0.00013365339, 0.0016220401, -0.0034799546,
-         -0.0075377170, 0.060396649, -0.18652216, 0.38713738, -0.60789663, 0.75528514)
-        if single else
-        (3.403312308649495e-10, -1.1997782031253095e-10, -3.73064508186837e-09, -5.873626764987191e-10,
-         2.1427603843452355e-08, 1.7844927772981415e-08, -8.686647015997893e-08, -1.597739614223922e-07,
-         2.7246296951145873e-07, 1.0247851016552774e-06, -6.298367338492369e-07, -5.921611045923978e-06,
-         7.166587641195121e-07, 3.514511190283765e-05, -1.908246351414571e-06, -0.00023109501736277426,
-         0.00013334430941183256, 0.0016308184674099085, -0.0034796923670479736, -0.007540188967386312,
-         0.060396574890917876, -0.1865218579596366, 0.3871374007422149, -0.6078966419718923, 0.7552851304157515)
+        (2.64787303e-06, -2.16385288e-07, -2.6946722e-05, 1.67066734e-05, 0.000202755013, -0.00043499433,
+         -0.000942214645, 0.00754958103, -0.02331527, 0.0483921742, -0.0759870789, 0.0944106413)
+        if a.dtype == np.float32 else
+        (4.2541403858118684e-11, -1.499722753906637e-11, -4.663306352335463e-10, -7.342033456233988e-11,
+         2.6784504804315443e-09, 2.230615971622677e-09, -1.0858308769997366e-08, -1.9971745177799025e-08,
+         3.405787118893234e-08, 1.2809813770690967e-07, -7.872959173115461e-08, -7.402013807404972e-07,
+         8.958234551493901e-08, 4.393138987854707e-06, -2.3853079392682136e-07, -2.8886877170346782e-05,
+         1.666803867647907e-05, 0.00020385230842623857, -0.0004349615458809967, -0.000942523620923289,
+         0.0075495718613647345, -0.023315232244954576, 0.048392175092776865, -0.07598708024648654,
+         0.09441064130196894)
     )  # fmt: skip
-    a = np.minimum(a, 40)  # from there on it is 0, and nothing overflows
-    y = polynomial((a - 4) / (a + 4), coefficients)
-    ahead = a * (4097 if single else 134217729)
-    half = ahead - (ahead - a)  # the leading half of a's digits, whose square is exact
-    return np.exp(half * half * -0.5) * np.exp((half - a) * (half + a) * 0.5) * (y / (a + 4))
+    w = 8 / (a + 4)
+    return np.exp(a * a * -0.5) * w * polynomial(1 - w, coefficients)
 
 
 def polynomial(x: Floats, coefficients: tuple[float, ...]) -> Floats:
