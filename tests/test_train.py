@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +12,11 @@ from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError
 from mathlab.experiment import Case, TrainSettings
+from mathlab.optimizers import OPTIMIZERS as RULES
 from mathlab.stages import train
 from mathlab.stages.prepare import prepare
 from tests.build import case, figure
+from tests.test_planned import mlp
 
 Floats = NDArray[np.float64]
 X = np.array([[3.0, 1.0], [-1.0, 4.0], [0.5, -2.0], [1.0, 1.0], [2.0, 0.0]])
@@ -218,3 +222,21 @@ def test_what_no_equation_reads_is_watched(settings: TrainSettings) -> None:
     columns = train.run(net).columns
     assert list(columns)[:2] == ["loss", "accuracy"]
     assert columns["accuracy"][[0, -1]].tolist() == [1 / 3, 1.0]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_training_holds_little_more_than_a_step_must(optimizer: str) -> None:
+    """At most half as much again as every value, gradient and parameter, from deriving the equations to the results."""
+    settings = TrainSettings(optimizer, OPTIMIZERS[optimizer], epochs=3)
+    net = replace(mlp(256, (200, 500, 300, 10), activation="sigmoid"), train=settings)
+    prepared = prepare(net)
+    values = prepared.run()
+    needed = sum(values[name].nbytes for name in (*prepared.nodes, *prepared.gradients))
+    held = 1 + len(RULES[optimizer].state)
+    needed += held * sum(values[name].nbytes for name in net.parameters)
+    del prepared, values
+    tracemalloc.start()
+    train.run(net)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak <= 1.5 * needed

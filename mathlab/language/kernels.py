@@ -132,6 +132,19 @@ def in_pieces(x: Floats, out: Floats | None) -> np.nditer:
     return np.nditer(operands, *settings, buffersize=size)  # type: ignore[arg-type]  # the stubs want them flat
 
 
+def norm(x: Floats, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Floats:
+    """The root of the sum of squares over `axis`."""
+    if axis is None and not keepdims:
+        return norm_of_all(x)
+    return np.sqrt(np.sum(np.square(x), axis=axis, keepdims=keepdims))
+
+
+def norm_of_all(x: Floats) -> Floats:
+    """The norm of all entries, without an array of their squares."""
+    with np.nditer(x, ["external_loop", "buffered", "zerosize_ok"], buffersize=65536 // x.itemsize) as pieces:
+        return np.sqrt(sum((np.sum(np.square(piece)) for piece in pieces), start=x.dtype.type(0)))
+
+
 def normal_pdf(x: Floats) -> Floats:
     """The standard normal density."""
     return np.exp(-x * x / 2) * (1 / math.sqrt(2 * math.pi))

@@ -435,7 +435,7 @@ OPS: Mapping[str, Op] = {
         samples=_over("logsumexp"),
     ),
     "norm": Op(
-        "np.sqrt(np.sum(np.square(x), axis=axis, keepdims=keepdims))",
+        "norm(x, axis=axis, keepdims=keepdims)",
         (_norm,),
         shape=shapes.reduced,
         settings=AXIS,

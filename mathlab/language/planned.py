@@ -143,23 +143,22 @@ class _Memory:
         slots, lines = self.trace.slots, self.trace.lines
         old_of = {slots[new]: slots[old] for old, new in self.moved.items() if old in self.state}
         moved = {slots[new] for new in self.moved.values()}
-        made = {line.target: position for position, line in enumerate(lines) if line.elementwise}
+        measured = {line.target for line in self._leading_to([slots[name] for name in self.history])}
+        made = {
+            line.target: position
+            for position, line in enumerate(lines)
+            if line.elementwise and line.target not in measured
+        }
         found: dict[Slot, tuple[str, Array]] = {}
         for position, line in reversed([*enumerate(lines)]):
             target, old = line.target, old_of.get(line.target)
-            if (
-                old
-                and target in made
-                and target not in self.rows
-                and _alike(target, old)
-                and self.last[old] <= position
-            ):
+            if old and target in made and _alike(target, old) and self.last[old] <= position:
                 found[target] = self.place[old]
             if target in found:
                 unread = self.last[slots[found[target][0]]]
                 ending = (slot for slot in line.operands if self.last[slot] == position and _alike(slot, target))
-                leading = (slot for slot in ending if made.get(slot, -1) >= unread and slot not in self.rows)
-                found |= {slot: found[target] for slot in [*leading][:1] if slot not in moved}
+                leading = (slot for slot in ending if made.get(slot, -1) >= unread and slot not in moved)
+                found |= dict.fromkeys([*leading][:1], found[target])
         return found
 
     def _buffer(self, layout: Layout) -> tuple[str, Array]:
@@ -218,8 +217,10 @@ class _Memory:
         return self.place[slot][0] if slot in self.place else slot.name
 
     def text(self, lines: Sequence[Line]) -> list[str]:
-        """The lines as Python; views of memory that stays are made here, once."""
+        """The lines as Python; views of memory that stays are made here, once, and what is new memory is let go of."""
         written = []
+        last = {operand.root: line for line in lines for operand in line.operands}
+        let_go: dict[Line, list[str]] = defaultdict(list)
         for line in lines:
             text = line.text.format(*map(self.name, line.operands))
             base = line.target.base
@@ -229,6 +230,9 @@ class _Memory:
                 self.space[line.target.name] = eval(text, self.space)
             else:
                 written.append(f"{line.target.name} = {text}")
+                if line.target.layout and self.last[line.target.root] != NEVER:
+                    let_go[last.get(line.target.root, line)].append(line.target.name)
+            written += [f"del {name}" for name in let_go[line]]
         return written
 
     def _leading_to(self, slots: Sequence[Slot]) -> list[Line]:

@@ -259,7 +259,7 @@ def update_program(prepared: Prepared, trained: list[str], settings: TrainSettin
     types = Types(prepared.types.names, prepared.types.integral)
     updates, moved = update_equations(trained, settings, types)
     records = _records(prepared, types, settings) if record else ()
-    equations = (*prepared.both, *updates, *records)
+    equations = (*prepared.both, *records, *updates)  # the updates last, so that they may write over the gradients
     recorded = _recorded(prepared, records) if record else ()
     program = compile_program(equations, types, (*moved.values(), *recorded), prepared.case.dtype)
     return Step(program, moved, recorded)

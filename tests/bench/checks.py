@@ -13,10 +13,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from mathlab.experiment import Case
+from mathlab.experiment import Case, Dtype
 from mathlab.optimizers import OPTIMIZERS
-from mathlab.stages import gradcheck
-from mathlab.stages.prepare import Prepared, prepare
+from mathlab.stages import gradcheck, train
+from mathlab.stages.prepare import prepare
 from tests.bench import networks, works
 from tests.bench.networks import Network
 from tests.bench.timing import Work, interleaved, process
@@ -33,6 +33,8 @@ NETWORKS = {  # widths and activation; those of the goals, and others, so that n
 }
 GOAL = 1 / 30
 LAYERS = (5, 50, 500)  # of two equations each
+ARRAYS_COUNT = 2_000_000  # bytes
+DTYPES: tuple[Dtype, ...] = ("float32", "float64")
 
 
 def checking(case: Case) -> Work:
@@ -112,30 +114,35 @@ def growing() -> Iterator[Row]:
 
 
 def memory() -> Iterator[Row]:
-    """What NumPy holds at most while a training step is planned and run, beside what the step cannot do without.
+    """What Python and NumPy hold at most during a whole training, beside what a step of it cannot do without.
 
-    The state of the optimizer is counted on both sides, the data on neither.
+    The state of the optimizer is counted on both sides. Networks of less than some megabytes are left out: beside their
+    arrays, Python's own objects count.
     """
     for network in networks.NETWORKS:
-        prepared = prepare(network.case("float64"))
-        values = prepared.run()
-        held = {*prepared.nodes, *prepared.gradients, *prepared.case.parameters}
-        needed = sum(np.asarray(values[name]).nbytes for name in held)
-        kept = len(OPTIMIZERS[network.optimizer].state)
-        needed += kept * sum(prepared.env[name].nbytes for name in prepared.case.parameters)
-        del values
-        yield (
-            f"peak memory of a train step {network}",
-            "values, gradients and parameters",
-            _peak(network, prepared) / needed,
-            1.5,
-        )
+        for dtype in DTYPES:
+            case = network.case(dtype)
+            needed = _needed(network, case)
+            if needed > ARRAYS_COUNT:
+                peer = "values, gradients, parameters"
+                yield f"peak memory of training {network}, {dtype}", peer, _peak(case) / needed, 1.5
 
 
-def _peak(network: Network, prepared: Prepared) -> int:
-    """The most bytes held at once."""
+def _needed(network: Network, case: Case) -> int:
+    """The bytes of every value, gradient, and array of the state."""
+    prepared = prepare(case)
+    values = prepared.run()
+    held = {*prepared.nodes, *prepared.gradients}
+    parameters = sum(values[name].nbytes for name in case.parameters)
+    return sum(values[name].nbytes for name in held) + parameters * (1 + len(OPTIMIZERS[network.optimizer].state))
+
+
+def _peak(case: Case) -> int:
+    """The most bytes held at once, from preparing the case on."""
+    assert case.train
+    case = replace(case, train=replace(case.train, epochs=3), share=np.inf)
     tracemalloc.start()
-    network.planned(prepared).functions["run"](0, 2)
+    train.run(case)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return peak
