@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -52,27 +53,37 @@ class Layout:
 
         A result's dtype and layout depend on no more than that, and on which axes have length 1.
         """
-        inner_first = _inner_first(self.strides)
-        outer_first = inner_first[::-1]
-        array = np.zeros([min(self.shape[axis], 2) for axis in outer_first], self.dtype)
-        directions = tuple(slice(None, None, -1 if step < 0 else 1) for step in self.strides)
-        return array.transpose([outer_first.index(axis) for axis in range(len(self.shape))])[directions]
+        return _miniature(tuple(min(length, 2) for length in self.shape), self.dtype, self.strides)
 
 
 def of_elementwise(small: object, *operands: Shape) -> Layout | None:
     """The layout of an elementwise result, given that of the miniatures; None for a single number."""
-    return _dense(small, np.broadcast_shapes(*operands))
+    return _dense(small, _broadcast(*operands))
 
 
 def of_product(small: object, a: Shape, b: Shape) -> Layout | None:
     """The same for a matrix product, or a stack of them."""
-    stack = np.broadcast_shapes(a[:-2], b[:-2])
+    stack = _broadcast(a[:-2], b[:-2])
     return _dense(small, (*stack, *shapes.product(a, b)))
 
 
 def of_reduction(small: object, operand: Shape, axis: object, keepdims: bool) -> Layout | None:
     """The same for a reduction over `axis`."""
     return _dense(small, shapes.without(Type(operand), axis, keepdims))
+
+
+@lru_cache
+def _miniature(shape: Shape, dtype: np.dtype[np.generic], strides: Shape) -> Array:
+    outer_first = _inner_first(strides)[::-1]
+    array = np.zeros([shape[axis] for axis in outer_first], dtype)
+    directions = tuple(slice(None, None, -1 if step < 0 else 1) for step in strides)
+    return array.transpose([outer_first.index(axis) for axis in range(len(shape))])[directions]
+
+
+def _broadcast(*operands: Shape) -> Shape:
+    """As NumPy broadcasts, but faster where all that is not a number has one shape."""
+    arrays = {shape for shape in operands if shape}
+    return arrays.pop() if len(arrays) == 1 else np.broadcast_shapes(*arrays)
 
 
 def _dense(small: object, shape: Shape) -> Layout | None:
