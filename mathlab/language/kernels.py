@@ -1,6 +1,6 @@
 """What the ops compute that NumPy has no single expression for. `mathlab derive --format numpy` prints these functions.
 
-Each takes and returns arrays of one dtype; none changes its arguments.
+Each takes and returns arrays of one dtype; none changes its arguments, but for an `out` that it is given to write to.
 """
 
 from __future__ import annotations
