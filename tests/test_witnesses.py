@@ -311,6 +311,16 @@ def test_what_torch_cannot_do_is_said_with_its_place() -> None:
         torch_gradient(graph, {"v": floats([1, 2])}, "v")
 
 
+@pytest.mark.parametrize("witness", WITNESSES)
+@pytest.mark.parametrize("text", ["sum(x * normal_cdf(x))", "sum(gelu(x))"])
+def test_the_lower_tail_of_the_normal_distribution_keeps_its_digits(witness: Witness, text: str) -> None:
+    x = floats([-3, -9, -15, -20])
+    graph = equations(("y", text))
+    cdf = floats([math.erfc(-value / math.sqrt(2)) / 2 for value in x])
+    gradient = cdf + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+    np.testing.assert_allclose(witness(graph, {"x": x}, "x", None), gradient, rtol=1e-12)
+
+
 def test_torch_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MathlabError, match=r'pip install "mathlab-backprop\[torch\]"'):

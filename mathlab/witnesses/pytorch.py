@@ -122,6 +122,10 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
     def sizes(shape: Sequence[Tensor]) -> list[int]:
         return [int(n) for n in shape]
 
+    def normal_cdf(x: Tensor) -> Tensor:
+        """PyTorch's own, and its GELU, have 1 + erf(x), which rounds the lower tail away."""
+        return torch.special.erfc(-x / math.sqrt(2)) / 2
+
     def logsumexp(x: Tensor, dim: Sequence[int] = (), keepdim: bool = False) -> Tensor:
         return torch.logsumexp(x, tuple(dim), keepdim) if x.ndim else x
 
@@ -158,7 +162,7 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
         "sign": torch.sign,
         "square": torch.square,
         "erf": torch.erf,
-        "normal_cdf": torch.special.ndtr,
+        "normal_cdf": normal_cdf,
         "normal_pdf": lambda x: torch.exp(-x * x / 2) / math.sqrt(2 * math.pi),
         "maximum": lambda a, b: torch.maximum(floats(a), floats(b)),
         "minimum": lambda a, b: torch.minimum(floats(a), floats(b)),
@@ -171,7 +175,7 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
         "tanh": torch.tanh,
         "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x)),  # PyTorch's own is linear from 20 on
         "silu": functional.silu,
-        "gelu": lambda x: x * torch.special.ndtr(x),  # PyTorch's own has 1 + erf(x), which rounds its lower tail away
+        "gelu": lambda x: x * normal_cdf(x),
         "sum": over(torch.sum),
         "mean": over(torch.mean),
         "max": over(torch.amax),
