@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
+from itertools import chain
 from typing import Literal, overload
 
 from mathlab.errors import Place
@@ -190,7 +191,7 @@ class EntryChecks(Sequence[EntryCheck]):
     @classmethod
     def joined(cls, parts: Sequence[EntryChecks]) -> EntryChecks:
         """All entries of all parts, in order."""
-        return cls(*([value for part in parts for value in getattr(part, name)] for name in cls.__dataclass_fields__))
+        return cls(*(list(chain.from_iterable(getattr(p, name) for p in parts)) for name in cls.__dataclass_fields__))
 
     @cached_property
     def records(self) -> tuple[EntryCheck, ...]:

@@ -29,6 +29,7 @@ from mathlab.witnesses.superposed import Responses
 
 Floats = NDArray[np.float64]
 
+VERDICTS = np.array(["refuted", "kink", "confirmed", "inconclusive"], dtype=object)
 RUNS = 8  # of the shaken program, and as many at shaken parameters; seeded, so that a verdict never changes
 MARGIN = 8  # times the largest deviation among those runs: what rounding may do
 SMALLEST_FAULT = 5e-4  # relative: an entry is confirmed only where a fault of this size would have been refuted
@@ -107,12 +108,10 @@ class Witnesses:
     @classmethod
     def of(cls, exact: Prepared) -> Witnesses:
         """Those of a case in float64."""
-        equations, upstream = exact.equations, exact.upstream
+        graph = whole(exact.equations, run_equations(exact.equations, exact.env), exact.upstream)
         values = {name: numbers(value) for name, value in {**exact.env, **exact.forward(exact.env)}.items()}
-        return cls(
-            Responses(whole(equations, run_equations(equations, exact.env), upstream), checked(exact)),
-            Differences(whole(equations, values, upstream), FUNCTIONS, lambda env: end_value(exact, env)),
-        )
+        own = dataclasses.replace(graph, values=values)
+        return cls(Responses(graph, checked(exact)), Differences(own, FUNCTIONS, lambda env: end_value(exact, env)))
 
 
 def check_parameter(
@@ -140,9 +139,9 @@ def check_parameter(
         resolved=not np.isfinite([left, right]).all(),  # nothing else asks for the resolution
     )
     entries = check_entries(name, derived, left, right, central, resolution, noise, settings.rtol)
-    doubtful = ~np.array(entries.passed) | (np.array(entries.verdict) == "kink")
-    if not doubtful.any():
+    if all(entries.passed) and "kink" not in entries.verdict:
         return entries
+    doubtful = ~np.array(entries.passed) | (np.array(entries.verdict) == "kink")
     step_noise = complex_step_noise(
         exact.equations, exact.env, name, exact.upstream, doubtful.reshape(derived.shape), np.random.default_rng(0)
     )
@@ -193,9 +192,7 @@ def check_entries(
         finite = np.isfinite(d)
         agrees = finite & ((error <= rtol * largest + resolution) | ~np.isfinite(against))
         told = (resolution <= SMALLEST_FAULT / 2 * np.abs(against)) & np.isfinite(against)
-        verdicts = np.select(
-            [~finite, kink, ~agrees, (largest == 0) | told], ["refuted", "kink", "refuted", "confirmed"], "inconclusive"
-        )
+        verdicts = np.select([~finite, kink, ~agrees, (largest == 0) | told], [0, 1, 0, 2], 3)
         relative = np.where(largest != 0, error / largest, 0.0)
     return EntryChecks(
         parameter=[name] * size,
@@ -206,7 +203,7 @@ def check_entries(
         resolution=resolution.tolist(),
         absolute_error=error.tolist(),
         relative_error=relative.tolist(),
-        verdict=verdicts.tolist(),
+        verdict=VERDICTS[verdicts].tolist(),
         passed=agrees.tolist(),
     )
 

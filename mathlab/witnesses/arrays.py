@@ -19,6 +19,9 @@ Floats = NDArray[np.float64]
 Axis = int | tuple[int, ...] | None
 Function = Callable[[Floats], Floats]
 
+ALONE = 1 << 18  # multiplications in a matrix product that OpenBLAS leaves to one processor,
+NARROW = 16  # and columns below which so few of them do not pay
+
 
 def numbers(x: object) -> Numbers:
     """Any array or number as one of the three kinds."""
@@ -82,18 +85,25 @@ def _moved(slope: Floats, step: Floats) -> Floats:
     return np.where(step == 0, 0.0, slope * step)
 
 
-def _elementwise(function: Callable[[float], float]) -> Function:
-    every = np.frompyfunc(function, 1, 1)
-    return lambda x: np.asarray(every(x), dtype=np.float64)
+def _each_float(function: Callable[[float], float], x: Floats) -> Floats:
+    """A function of the C library, entry by entry; a loop over Python's own floats is the fastest there is."""
+    x = np.asarray(x, np.float64)
+    return np.fromiter(map(function, x.ravel().tolist()), np.float64, x.size).reshape(x.shape)
 
 
 def _density(x: Floats) -> Floats:
     return np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
 
 
-# erfc keeps the digits of the lower tail
-plain_erf = _elementwise(math.erf)
-plain_normal_cdf = _elementwise(lambda x: math.erfc(-x / math.sqrt(2)) / 2)
+def plain_erf(x: Floats) -> Floats:
+    """The error function."""
+    return _each_float(math.erf, x)
+
+
+def plain_normal_cdf(x: Floats) -> Floats:
+    """The standard normal distribution function; by erfc, which keeps the digits of the lower tail."""
+    return _each_float(math.erfc, np.asarray(x) / -math.sqrt(2)) / 2
+
 
 exp, expm1, sin, cos, tanh = map(_entire, ("exp", "expm1", "sin", "cos", "tanh"))
 log = _continued("log", np.log, lambda x: 1 / x)
@@ -120,9 +130,30 @@ def power(a: Numbers, b: Numbers) -> Numbers:
 def product(a: Numbers, b: Numbers) -> Numbers:
     """`a @ b`. A float meets the two parts of a complex number one by one, not as a complex number itself."""
     kinds = {a.dtype.kind, b.dtype.kind}
+    if kinds == {"f"}:
+        return numbers(_product_of_floats(a.real, b.real))
     if kinds != {"c", "f"}:
         return a @ b
-    return complex_of(np.asarray(a.real @ b.real), np.asarray(a.imag @ b if np.iscomplexobj(a) else a @ b.imag))
+    imaginary = (a.imag, b.real) if np.iscomplexobj(a) else (a.real, b.imag)
+    return complex_of(_product_of_floats(a.real, b.real), _product_of_floats(*imaginary))
+
+
+def _product_of_floats(a: Floats, b: Floats) -> Floats:
+    """`a @ b`; where `a` is a small matrix and `b` very wide, in pieces that BLAS leaves to one processor.
+
+    It shares what is larger among all of them, which takes longer than these products, and far longer when another
+    program has one of the processors.
+    """
+    columns = ALONE // max(1, a.size)
+    if a.ndim != 2 or b.ndim != 2 or columns < NARROW or b.shape[1] <= columns:
+        return np.asarray(a @ b)
+    pieces = b.shape[1] // columns
+    even = pieces * columns
+    out = np.empty((a.shape[0], b.shape[1]))
+    inside, result = (x[:, :even].reshape(len(x), pieces, columns).swapaxes(0, 1) for x in (b, out))
+    np.matmul(a, inside, out=result)
+    np.matmul(a, b[:, even:], out=out[:, even:])
+    return out
 
 
 def select(condition: Numbers, a: Numbers | float, b: Numbers | float) -> Numbers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 
 import numpy as np
@@ -20,13 +20,13 @@ from mathlab.witnesses.stacked import NotStacked, Stacker
 
 FEW = 8  # entries; more of them are worth the trouble of stacking copies,
 MANY = 256  # and more of these that of following what they move
+KEPT = 100_000  # moved entries whose moves are kept, not computed a second time
 GROWTH = 4  # times as many entries in what reads an array as in the array are worth it
 REACH = (
     1.5  # how far a curve is measured, times what is asked for: the next parameter that moves the node asks for more
 )
 BENT = 1e-3, 1e-7  # relative: what is left over of a curve's odd and even part, where it has a kink or turns sharply
 ROUNDED = 64 * float(np.finfo(np.float64).eps)  # relative: how far rounding may move the end
-TRIED = 2  # entries that are run through the whole program as well
 
 
 def central_difference(
@@ -88,13 +88,24 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Move:
+    """How far some `entries`, at each of their points in turn, move a `node`: `at` and `by` are those of a stack."""
+
+    entries: slice
+    node: str
+    at: dict[int, Positions]
+    by: Floats
+
+
+@dataclass(frozen=True)
 class Differences:
     """The ends of a graph for many moved entries: each of them run through it, or followed through what it moves.
 
     `definitions` are the ops, and `graph` has the values of all nodes by these. An entry of a weight moves the nodes
     that read it, by an amount that is computed entry by entry; the end's answer to that is the sum of its answers to
     each of these moves, which are measured once for each entry of the nodes, at 4 points. What that leaves out is of
-    third order in the step; `evaluate`, as in `central_difference`, must find the same for some entries.
+    third order in the step: `evaluate`, as in `central_difference`, must find the same for the entry that moves the end
+    most, up to rounding.
     """
 
     graph: Graph
@@ -116,7 +127,7 @@ class Differences:
         found = ends(self._stacker(), graph, entries, numbers(points[:, entries]))
         return None if found is None else found[::2] - found[1::2]
 
-    def _end(self, graph: Graph, entry: np.intp, value: float) -> float:
+    def _end(self, graph: Graph, entry: int, value: float) -> float:
         moved = graph.start.copy()
         moved.flat[entry] = value
         return self.evaluate({graph.wrt: moved})
@@ -134,43 +145,44 @@ class Differences:
         size = abs(float(np.sum(graph.seed * graph.values[graph.end].real)))
         try:
             reaches = dict.fromkeys(readers, 0.0)
-            for _, name, _, moved in self._moves(graph, points[-2:-1]):
-                reaches[name] = max(reaches[name], float(np.max(np.abs(moved), initial=0.0)))
+            moves: Iterable[Move] = self._moves(graph, points)
+            if points.size <= KEPT:
+                moves = list(moves)
+            for move in moves:
+                reaches[move.node] = max(reaches[move.node], float(np.max(np.abs(move.by), initial=0.0)))
             for name, reach in reaches.items():
                 if not np.isfinite(reach):
                     return None
                 if name not in self.curves or self.curves[name].reach < reach:
                     self.curves[name] = self._measured(graph.seen_from(name), REACH * reach, size)
-            found, bent = self._followed(graph, points)
+            found, bent = self._followed(moves if isinstance(moves, list) else self._moves(graph, points), points.shape)
         except NotStacked:
             return None
-        for entry in np.linspace(0, graph.start.size - 1, TRIED).astype(np.intp):
-            ahead, behind = (self._end(graph, entry, float(value)) for value in points[:2, entry])
-            if not abs(found[0, entry] - (ahead - behind)) <= ROUNDED * size:
-                return None
+        largest = int(np.argmax(np.abs(found[0])))
+        ahead, behind = (self._end(graph, largest, float(value)) for value in points[:2, largest])
+        if not abs(found[0, largest] - (ahead - behind)) <= ROUNDED * size:
+            return None
         alone = np.flatnonzero(bent)
         exact = self._one_by_one(graph, alone, points)
         if exact is not None:
             found[:, alone] = exact
         return found
 
-    def _followed(self, graph: Graph, points: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-        """The differences, and which of the entries move anything whose curve does not hold."""
-        found, bent = np.zeros(points.shape), np.zeros(points.shape[1], np.bool_)
-        for part, name, at, moved in self._moves(graph, points):
-            curve = self.curves[name]
-            slope, cubic = (taken(numbers(array), at) for array in (curve.slope, curve.cubic))
-            changes = np.sum((slope + cubic * moved**2) * moved, axis=tuple(range(moved.ndim - 1)))
-            found[:, part] += changes.reshape(len(points), -1)
+    def _followed(self, moves: Iterable[Move], shape: tuple[int, ...]) -> tuple[Floats, NDArray[np.bool_]]:
+        """The differences between each two rows of `shape`, and which entries move anything whose curve does not hold."""
+        found, bent = np.zeros(shape), np.zeros(shape[1], np.bool_)
+        for move in moves:
+            curve, by, copies = self.curves[move.node], move.by, (shape[0], -1)
+            inner = tuple(range(by.ndim - 1))
+            slope, cubic = (taken(numbers(array), move.at) for array in (curve.slope, curve.cubic))
+            found[:, move.entries] += np.sum((slope + cubic * by**2) * by, axis=inner).reshape(copies)
             if curve.bent.any():
-                touched = np.any(
-                    (taken(numbers(curve.bent), at) != 0) & (moved != 0), axis=tuple(range(moved.ndim - 1))
-                )
-                bent[part] |= touched.reshape(len(points), -1).any(axis=0)
+                touched = np.any((taken(numbers(curve.bent), move.at) != 0) & (by != 0), axis=inner)
+                bent[move.entries] |= touched.reshape(copies).any(axis=0)
         return found[::2] - found[1::2], bent
 
-    def _moves(self, graph: Graph, points: Floats) -> Iterator[tuple[slice, str, dict[int, Positions], Floats]]:
-        """How far the nodes that read `graph.wrt` are moved, as stacks have it: entries, node, positions, moves."""
+    def _moves(self, graph: Graph, points: Floats) -> Iterator[Move]:
+        """How far the nodes that read `graph.wrt` are moved when its entries are at `points`."""
         stacker = self._stacker()
         entries = np.arange(graph.start.size)
         with np.errstate(all="ignore"):
@@ -178,7 +190,7 @@ class Differences:
                 for reader in graph.readers:
                     node = stacker.evaluate(reader.expr, {graph.wrt: stack})
                     if isinstance(node, Stack):
-                        yield part, reader.name, node.at, np.asarray(node.new - node.old(), np.float64)
+                        yield Move(part, reader.name, node.at, np.asarray(node.new - node.old(), np.float64))
 
     def _measured(self, graph: Graph, reach: float, size: float) -> Curve:
         """The curve of every entry of `graph.wrt`; `size` is that of the end."""

@@ -54,6 +54,6 @@ def stacks(
     while done < len(entries):
         part = slice(done, done + max(1, CACHED // (points.itemsize * max(1, largest) * rows)))
         place = np.unravel_index(entries[part], base.shape) if base.ndim else ()
-        at = {axis: np.tile(positions, rows) for axis, positions in enumerate(place)}
+        at = {axis: np.concatenate([positions] * rows) for axis, positions in enumerate(place)}
         yield part, Stack(base, points[:, part].ravel(), at)
         done, largest = part.stop, stacker.largest

@@ -51,19 +51,18 @@ def taken(array: Numbers, at: dict[int, Positions]) -> Numbers:
 
     An axis of length 1 has only one position to take.
     """
-    single = tuple(axis for axis in at if array.shape[axis] == 1)
-    several = [axis for axis in sorted(at) if axis not in single]
+    several = [axis for axis in sorted(at) if array.shape[axis] != 1]
     if not several:
-        return np.squeeze(array, single)[..., None]
-    last = np.moveaxis(array, several, range(-len(several), 0))
+        return array.squeeze(tuple(at))[..., None]
+    rest = [axis for axis in range(array.ndim) if axis not in several]
+    last = array.transpose([*rest, *several])
     if len(several) == 1:
-        picked: Numbers = np.take(last, at[several[0]], axis=-1)
+        picked: Numbers = last.take(at[several[0]], axis=-1)
     else:
         place: Place = (..., *(at[axis] for axis in several))
         picked = np.ascontiguousarray(last[place])
     # of the axes that stay, those of length 1 are dropped only now, counted as they stand in `last`
-    rest = [axis for axis in range(array.ndim) if axis not in several]
-    return np.squeeze(picked, tuple(rest.index(axis) for axis in single))
+    return picked.squeeze(tuple(rest.index(axis) for axis in at if axis in rest))
 
 
 def spread(stack: Stack, keep: Sequence[int] = ()) -> Stack:
@@ -78,9 +77,10 @@ def spread(stack: Stack, keep: Sequence[int] = ()) -> Stack:
     new = np.empty(shape, stack.new.dtype)
     new[...] = taken(stack.base, kept)
     # the written axes first: NumPy puts the axis of the positions in front of those that are sliced
-    view = np.moveaxis(new, [rest.index(axis) for axis in out], range(len(out)))
+    written = [rest.index(axis) for axis in out]
+    view = new.transpose([*written, *(axis for axis in range(new.ndim) if axis not in written)])
     place: Place = (*(stack.at[axis] for axis in out), ..., np.arange(copies))
-    view[place] = np.moveaxis(stack.new, -1, 0)
+    view[place] = stack.new.transpose([stack.new.ndim - 1, *range(stack.new.ndim - 1)])
     return Stack(stack.base, new, kept)
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from mathlab.experiment import Dtype
 from tests.bench import networks, works
-from tests.bench.checks import checks, configs, growing, memory
+from tests.bench.checks import configs, growing, memory
+from tests.bench.gradients import checks
 from tests.bench.peers import peers
 from tests.bench.replicas import replicas
 from tests.bench.timing import interleaved, processor_time

@@ -26,6 +26,13 @@ def interleaved(
     return {name: statistics.median(times) for name, times in taken.items()}
 
 
+def once(work: Work) -> float:
+    """The seconds of a single run."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
 def process(command: Sequence[str]) -> Work:
     """A whole process as a work, with bytecode caches as a user has them."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
