@@ -47,7 +47,8 @@ def cost(equations: Iterable[Equation], types: Types) -> Cost:
     return Cost(seconds, held, largest)
 
 
-def _is_series(call: Call) -> bool:
+def is_series(call: Call) -> bool:
+    """Whether the op sums a series for each entry."""
     return any(kernel in OPS[call.op].numpy for kernel in SERIES_KERNELS)
 
 
@@ -58,4 +59,4 @@ def seconds_of(call: Call, types: Types) -> float:
     if call.op in ("matmul", "dot"):
         shape = types.of(call.args[0]).shape
         return CALL + ENTRY * entries + PRODUCT * types.of(call).size * (shape[-1] if shape else 1)
-    return CALL + (SERIES if _is_series(call) else ENTRY) * entries
+    return CALL + (SERIES if is_series(call) else ENTRY) * entries

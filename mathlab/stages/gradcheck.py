@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from mathlab.experiment import Array, Case, GradcheckSettings, Value
 from mathlab.frozen import dataclass
-from mathlab.language.cost import ENTRY, Cost, seconds_of
+from mathlab.language.cost import Cost
 from mathlab.language.functions import FUNCTIONS
-from mathlab.language.syntax import Call, Name, walk
 from mathlab.printed import judge
 from mathlab.results import EntryChecks, GradcheckResult
-from mathlab.stages import limits
+from mathlab.stages import checkcost, limits
 from mathlab.stages.prepare import Prepared, evaluate, prepare
 from mathlab.witnesses import SMALLEST_SLOPE, central_difference, complex_step_noise
 from mathlab.witnesses.arrays import numbers
@@ -24,11 +23,11 @@ from mathlab.witnesses.central import Differences
 from mathlab.witnesses.evaluation import run as run_equations
 from mathlab.witnesses.graph import whole
 from mathlab.witnesses.numeric import both_sides
-from mathlab.witnesses.stacked import STACKED
 from mathlab.witnesses.superposed import Responses
 
 Floats = NDArray[np.float64]
 
+BYTES = 2_000  # of what is kept and written of an entry
 VERDICTS = np.array(["refuted", "kink", "confirmed", "inconclusive"], dtype=object)
 RUNS = 8  # of the shaken program, and as many at shaken parameters; seeded, so that a verdict never changes
 MARGIN = 8  # times the largest deviation among those runs: what rounding may do
@@ -47,13 +46,12 @@ def run(case: Case) -> GradcheckResult:
     prepared = prepare(case)
     # The witnesses work in float64 whatever the case's dtype is, at the numbers that the case really has.
     exact = prepared if case.dtype == "float64" else prepare(widened(case))
-    entries_checked = sum(np.size(prepared.env[name]) for name in checked(prepared))
-    limits.check(
-        case, "the gradient check", _cost_of_entry(prepared), entries_checked, 2 * RUNS, case.place, each=2_000
-    )
+    count = sum(np.size(exact.env[name]) for name in checked(exact))
+    _permitted(case, checkcost.least(exact, count), count)
+    witnesses = Witnesses.of(exact)
+    _permitted(case, checkcost.of(exact, checked(exact), witnesses.differences, witnesses.responses.smooth), count)
     values = prepared.run()
     noise = rounding_noise(prepared, exact, values)
-    witnesses = Witnesses.of(exact)
     entries: list[EntryChecks] = []
     numeric: dict[str, Array] = {}
     for name in checked(prepared):
@@ -69,23 +67,9 @@ def run(case: Case) -> GradcheckResult:
     return GradcheckResult(EntryChecks.joined(entries), figures)
 
 
-def _cost_of_entry(prepared: Prepared) -> Cost:
-    """What the witnesses do for one entry: a dozen forward passes, and a record at the end.
-
-    Where the ops allow it they are passes of many copies at once, which take half the time, and in which a product with
-    a parameter costs no more than its result.
-    """
-    once, types, parameters = prepared.cost, prepared.types, checked(prepared)
-    calls = [part for equation in prepared.equations for part in walk(equation.expr) if isinstance(part, Call)]
-    if not all(call.op in STACKED for call in calls):
-        return dataclasses.replace(once, seconds=12 * once.seconds + 1e-4)
-    seconds = 0.0
-    for call in calls:
-        by_parameter = call.op in ("matmul", "dot") and not set(parameters).isdisjoint(
-            arg.id for arg in call.args if isinstance(arg, Name)
-        )
-        seconds += ENTRY * types.of(call).size if by_parameter else seconds_of(call, types)
-    return dataclasses.replace(once, seconds=6 * seconds + 1e-5)
+def _permitted(case: Case, cost: Cost, entries: int) -> None:
+    """Raise MathlabError when a check of so many entries takes more than the case may."""
+    limits.check(case, "the gradient check", cost, 1, 2 * RUNS, case.place, each=entries * BYTES)
 
 
 def checked(prepared: Prepared) -> tuple[str, ...]:

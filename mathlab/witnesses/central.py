@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import field
 
 import numpy as np
@@ -123,6 +123,15 @@ class Differences:
         superposed = self._superposed(graph, points)
         return self._one_by_one(graph, entries, points) if superposed is None else superposed
 
+    def followed(self, graph: Graph, known: Collection[str]) -> list[str] | None:
+        """The nodes whose curves are to be measured, when those of `known` are; None where it is not worth while."""
+        readers = [reader.name for reader in graph.readers]
+        unknown = [name for name in readers if name not in known]
+        size = sum(np.size(graph.values[name]) for name in unknown)
+        few = bool(unknown) and graph.start.size <= MANY
+        few |= any(not np.issubdtype(graph.values[name].dtype, np.floating) for name in unknown)
+        return None if few or size > GROWTH * graph.start.size or readers in ([], [graph.end]) else unknown
+
     def _one_by_one(self, graph: Graph, entries: Positions, points: Floats) -> Floats | None:
         found = ends(self._stacker(), graph, entries, numbers(points[:, entries]))
         return None if found is None else found[::2] - found[1::2]
@@ -136,15 +145,11 @@ class Differences:
         return Stacker(self.definitions, self.graph.values, bases=self.bases)
 
     def _superposed(self, graph: Graph, points: Floats) -> Floats | None:
-        readers = [reader.name for reader in graph.readers]
-        unknown = sum(np.size(graph.values[name]) for name in readers if name not in self.curves)
-        if unknown > GROWTH * graph.start.size or graph.wrt == graph.end or readers == [graph.end]:
-            return None
-        if unknown and graph.start.size <= MANY:
+        if self.followed(graph, self.curves) is None:
             return None
         size = abs(float(np.sum(graph.seed * graph.values[graph.end].real)))
         try:
-            reaches = dict.fromkeys(readers, 0.0)
+            reaches = {reader.name: 0.0 for reader in graph.readers}
             moves: Iterable[Move] = self._moves(graph, points)
             if points.size <= KEPT:
                 moves = list(moves)
@@ -158,18 +163,18 @@ class Differences:
             found, bent = self._followed(moves if isinstance(moves, list) else self._moves(graph, points), points.shape)
         except NotStacked:
             return None
-        largest = int(np.argmax(np.abs(found[0])))
-        ahead, behind = (self._end(graph, largest, float(value)) for value in points[:2, largest])
-        if not abs(found[0, largest] - (ahead - behind)) <= ROUNDED * size:
-            return None
         alone = np.flatnonzero(bent)
         exact = self._one_by_one(graph, alone, points)
         if exact is not None:
             found[:, alone] = exact
+        largest = int(np.argmax(np.abs(found[0])))
+        ahead, behind = (self._end(graph, largest, float(value)) for value in points[:2, largest])
+        if not abs(found[0, largest] - (ahead - behind)) <= ROUNDED * size:
+            return None
         return found
 
     def _followed(self, moves: Iterable[Move], shape: tuple[int, ...]) -> tuple[Floats, NDArray[np.bool_]]:
-        """The differences between each two rows of `shape`, and which entries move anything whose curve does not hold."""
+        """The differences between each two of the points, and which entries move anything whose curve does not hold."""
         found, bent = np.zeros(shape), np.zeros(shape[1], np.bool_)
         for move in moves:
             curve, by, copies = self.curves[move.node], move.by, (shape[0], -1)

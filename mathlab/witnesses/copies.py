@@ -56,4 +56,4 @@ def stacks(
         place = np.unravel_index(entries[part], base.shape) if base.ndim else ()
         at = {axis: np.concatenate([positions] * rows) for axis, positions in enumerate(place)}
         yield part, Stack(base, points[:, part].ravel(), at)
-        done, largest = part.stop, stacker.largest
+        done, largest = part.stop, max(stacker.moved.values(), default=1)

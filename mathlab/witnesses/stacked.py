@@ -183,8 +183,8 @@ class Stacker:
 
     `definitions` are the ops on arrays, the references of the witnesses or the program's own; `values` are those of all
     names where nothing moves; `rounded` is applied to what is new in every result that rounds. What does not move is
-    computed once, and kept in `still`, like the `bases` of what moves. `largest` is the size of the largest array so
-    far, for each copy.
+    computed once, and kept in `still`, like the `bases` of what moves. `moved` are the entries that each op made for
+    every copy.
     """
 
     definitions: Mapping[str, Function]
@@ -192,7 +192,7 @@ class Stacker:
     rounded: Rounding | None = None
     still: dict[Expr, Numbers] = field(default_factory=dict)
     bases: dict[Expr, Numbers] = field(default_factory=dict)
-    largest: int = 1
+    moved: dict[Call, int] = field(default_factory=dict)
 
     def run(self, equations: Sequence[Equation], moved: Mapping[str, Operand]) -> Mapping[str, Operand]:
         """The values of all names; `equations` are those that move with `moved`, in order."""
@@ -220,7 +220,7 @@ class Stacker:
         result = self._call(call, env)
         if isinstance(result, Stack):
             self.bases[call] = result.base
-            self.largest = max(self.largest, result.new.size // result.new.shape[-1])
+            self.moved[call] = result.new.size // result.new.shape[-1]
             return replace(result, new=self.rounded(result.new)) if self.rounded and call.op not in EXACT else result
         if not any(name in env for name in names(call)):
             self.still[call] = result

@@ -88,6 +88,8 @@ class Responses:
     def _of_node(self, graph: Graph, node: str) -> Floats:
         if node == graph.end:
             return graph.seed
+        if not np.issubdtype(graph.values[node].dtype, np.floating):
+            raise NotStacked
         seen = graph.seen_from(node)
         if all(reader.name in self.found for reader in seen.readers):
             return repaired(self._through(seen, node), seen, STEP)
