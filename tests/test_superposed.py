@@ -20,6 +20,7 @@ from mathlab.stages.gradcheck import Witnesses
 from mathlab.stages.prepare import Prepared, prepare
 from mathlab.witnesses import arrays, central, numeric
 from mathlab.witnesses.central import central_difference
+from mathlab.witnesses.graph import Graph
 from tests.bench.gradients import Network
 from tests.build import case
 from tests.programs import Program, programs
@@ -132,6 +133,22 @@ def test_long_steps_are_those_of_the_entries(step: float, loss: str) -> None:
         many, _, _ = differences(prepared, name, 0, step)
         rounding = 200 * np.finfo(np.float64).eps * abs(gradcheck.end_value(prepared, prepared.env)) / step
         np.testing.assert_allclose(many, one, rtol=0, atol=rounding)
+
+
+@pytest.mark.parametrize("step", [None, 1e-5, 3e-4])
+def test_steps_as_they_are_usual_are_followed(step: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = prepare(Network((30, 20, 20, 5), "tanh").case())
+    found, followed = central.Differences._superposed, list[bool]()
+
+    def noted(self: central.Differences, graph: Graph, points: Floats) -> Floats | None:
+        result = found(self, graph, points)
+        followed.append(result is not None)
+        return result
+
+    monkeypatch.setattr(central.Differences, "_superposed", noted)
+    for name in ("W1", "W2", "W3"):
+        differences(prepared, name, 0, step)
+    assert followed == [True] * 3
 
 
 def test_what_does_not_lead_to_the_end_stops_nothing() -> None:
