@@ -14,15 +14,17 @@ from hypothesis import given, settings
 from numpy.typing import ArrayLike, NDArray
 
 from mathlab.experiment import Case, GradcheckSettings
+from mathlab.language.syntax import names, unparse
 from mathlab.results import EntryChecks
 from mathlab.stages import checkcost, gradcheck
 from mathlab.stages.gradcheck import Witnesses
 from mathlab.stages.prepare import Prepared, prepare
 from mathlab.witnesses import arrays, central, numeric
 from mathlab.witnesses.central import central_difference
+from mathlab.witnesses.divided import divided
 from mathlab.witnesses.graph import Graph
 from tests.bench.gradients import Network
-from tests.build import case
+from tests.build import case, equation
 from tests.programs import Program, programs
 
 Floats = NDArray[np.float64]
@@ -91,6 +93,41 @@ NETWORKS = [
 @pytest.mark.parametrize("network", NETWORKS, ids=str)
 def test_networks(network: Network) -> None:
     assert_same_verdicts(network.case())
+
+
+DIVIDED = {
+    "X @ W + b": ["y = X @ W + b"],
+    "tanh(X @ W + b)": ["X @ W + b = X @ W + b", "y = tanh(X @ W + b)"],
+    "tanh(X @ W) @ V - c": ["X @ W = X @ W", "y = tanh(X @ W) @ V - c"],
+    "(X @ W) @ V": ["X @ W = X @ W", "y = X @ W @ V"],
+    "sum(-(X @ W)) + sum(relu(X @ W) * b)": [
+        "-(X @ W) = -(X @ W)",
+        "X @ W = X @ W",
+        "y = sum(-(X @ W)) + sum(relu(X @ W) * b)",
+    ],
+    "sum(exp(b)) + 0.1": ["y = sum(exp(b)) + 0.1"],
+}
+
+
+@pytest.mark.parametrize(("text", "parts"), DIVIDED.items())
+def test_every_sum_of_products_is_a_node(text: str, parts: list[str]) -> None:
+    found = divided([equation("y", text)])
+    assert [f"{part.name} = {unparse(part.expr)}" for part in found] == parts
+    known: set[str] = set()
+    for part in found:
+        assert {name for name in names(part.expr) if not name.isidentifier()} <= known
+        known.add(part.name)
+    assert divided(found[-1:]) == found[-1:], "nothing is left to divide"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["mean(cross_entropy(tanh(tanh(X @ W + b) @ V) @ V.T, y))", "sum(softmax(X @ W) @ (W.T @ W)) + norm(X @ W - 1)"],
+)
+def test_many_layers_in_one_equation(text: str) -> None:
+    shapes = {"W": (5, 4), "b": (4,), "V": (4, 3)}
+    inputs: dict[str, ArrayLike] = {"X": RNG.normal(size=(3, 5)), "y": [0, 1, 2]}
+    assert_same_verdicts(case({"loss": text}, {name: RNG.normal(size=shape) for name, shape in shapes.items()}, inputs))
 
 
 def differences(prepared: Prepared, name: str, few: int, step: float | None = None) -> tuple[Floats, Floats, Witnesses]:

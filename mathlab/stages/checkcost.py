@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -10,7 +11,7 @@ import numpy as np
 
 from mathlab.language.cost import ENTRY, PRODUCT, SERIES, Cost, is_series
 from mathlab.language.equation import Equation
-from mathlab.language.syntax import Call
+from mathlab.language.syntax import Call, names
 from mathlab.stages.prepare import Prepared
 from mathlab.witnesses.arrays import numbers
 from mathlab.witnesses.central import Differences
@@ -45,14 +46,14 @@ def of(prepared: Prepared, names: Sequence[str], differences: Differences, smoot
     graphs = [differences.graph.seen_from(name) for name in names]
     entries = sum(graph.start.size for graph in graphs)
     try:
-        seconds = _stacked(prepared, graphs, differences, smooth)
+        seconds = _stacked(graphs, differences, smooth)
     except NotStacked:
         seconds = entries * (ALONE * prepared.cost.seconds + 1e-4)
     cost = least(prepared, entries)
     return replace(cost, seconds=cost.seconds + seconds)
 
 
-def _stacked(prepared: Prepared, graphs: Sequence[Graph], differences: Differences, smooth: bool) -> float:
+def _stacked(graphs: Sequence[Graph], differences: Differences, smooth: bool) -> float:
     """The seconds of the witnesses, where all copies of an entry are run together."""
     seconds, known = 0.0, set[str]()
     through: dict[str, float] = {}  # the seconds of a copy in each equation, when an entry of a parameter moves,
@@ -62,23 +63,23 @@ def _stacked(prepared: Prepared, graphs: Sequence[Graph], differences: Differenc
         size, readers = graph.start.size, differences.followed(graph, known)
         if readers is None or not smooth:
             copies = OF_PARAMETER if smooth else AT_KINK
-            seconds += copies * size * _of_copy(prepared, graph, differences, through)
+            seconds += copies * size * _of_copy(graph, differences, through)
         if readers is None:
             continue
         read = (result for _, result, _ in _run(graph, graph.readers, differences))
         seconds += FOLLOWED * size * sum(result.new.size for result in read if isinstance(result, Stack))
         for name in readers:
             seen = graph.seen_from(name)
-            seconds += OF_NODE * seen.start.size * _of_copy(prepared, seen, differences, behind)
+            seconds += OF_NODE * seen.start.size * _of_copy(seen, differences, behind)
         known.update(readers)
     return seconds
 
 
-def _of_copy(prepared: Prepared, graph: Graph, differences: Differences, known: dict[str, float]) -> float:
+def _of_copy(graph: Graph, differences: Differences, known: dict[str, float]) -> float:
     """The seconds of one copy of `graph.wrt`, from those in each equation; a copy is run only for what is not known."""
     if any(equation.name not in known for equation in graph.moving):
         for equation, _, moved in _run(graph, graph.moving, differences):
-            known.setdefault(equation.name, sum(_seconds(call, made, prepared) for call, made in moved))
+            known.setdefault(equation.name, sum(_seconds(call, made, graph) for call, made in moved))
     return sum(known[equation.name] for equation in graph.moving)
 
 
@@ -97,9 +98,9 @@ def _run(graph: Graph, equations: Sequence[Equation], differences: Differences) 
             yield equation, env[equation.name], tuple(islice(stacker.moved.items(), before, None))
 
 
-def _seconds(call: Call, made: int, prepared: Prepared) -> float:
+def _seconds(call: Call, made: int, graph: Graph) -> float:
     """The seconds of an op that makes so many entries of a copy."""
     if call.op in ("matmul", "dot"):
-        shape = prepared.types.of(call.args[0]).shape
-        return made * (ENTRY + PRODUCT * (shape[-1] if shape else 1))
+        inner = max((np.shape(graph.values[name])[-1:] for name in names(call.args[0])), default=())
+        return made * (ENTRY + PRODUCT * math.prod(inner))
     return made * (SERIES if is_series(call) else COMPUTED)

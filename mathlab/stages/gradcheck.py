@@ -20,9 +20,11 @@ from mathlab.stages.prepare import Prepared, evaluate, prepare
 from mathlab.witnesses import SMALLEST_SLOPE, central_difference, complex_step_noise
 from mathlab.witnesses.arrays import numbers
 from mathlab.witnesses.central import Differences
+from mathlab.witnesses.divided import divided
 from mathlab.witnesses.evaluation import run as run_equations
 from mathlab.witnesses.graph import whole
 from mathlab.witnesses.numeric import both_sides
+from mathlab.witnesses.stacked import with_values
 from mathlab.witnesses.superposed import Responses
 
 Floats = NDArray[np.float64]
@@ -92,10 +94,12 @@ class Witnesses:
     @classmethod
     def of(cls, exact: Prepared) -> Witnesses:
         """Those of a case in float64."""
-        graph = whole(exact.equations, run_equations(exact.equations, exact.env), exact.upstream)
+        equations = divided(exact.equations)
+        graph = whole(equations, run_equations(equations, exact.env), exact.upstream)
         values = {name: numbers(value) for name, value in {**exact.env, **exact.forward(exact.env)}.items()}
-        own = dataclasses.replace(graph, values=values)
-        return cls(Responses(graph, checked(exact)), Differences(own, FUNCTIONS, lambda env: end_value(exact, env)))
+        own = with_values(FUNCTIONS, equations, values)
+        differences = Differences(dataclasses.replace(graph, values=own), FUNCTIONS, lambda env: end_value(exact, env))
+        return cls(Responses(graph, checked(exact)), differences)
 
 
 def check_parameter(

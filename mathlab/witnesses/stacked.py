@@ -279,3 +279,14 @@ class Stacker:
 def _floats(operand: Numbers) -> Numbers:
     """Whole numbers as floats: an integer has no negative powers."""
     return operand.astype(np.float64) if np.issubdtype(operand.dtype, np.integer) else operand
+
+
+def with_values(
+    definitions: Mapping[str, Function], equations: Sequence[Equation], values: Mapping[str, Numbers]
+) -> dict[str, Numbers]:
+    """`values` with those of the equations that have none, by the `definitions`."""
+    known = dict(values)
+    stacker = Stacker(definitions, known)
+    for name, value in stacker.run([equation for equation in equations if equation.name not in known], {}).items():
+        known[name] = plain(value)
+    return known
