@@ -12,7 +12,8 @@ from mathlab.witnesses.graph import Graph
 from mathlab.witnesses.stack import Positions, Stack, spread
 from mathlab.witnesses.stacked import NotStacked, Stacker
 
-CACHED = 2_000_000  # bytes of the largest array on the way: some of them fit a processor's cache
+CACHED = 2_000_000  # bytes of the largest array on the way: some of them fit a processor's cache;
+FIRST = 2  # times that for the first copies, which seldom move as much as they might
 # The C library hands freed memory back to the system until it has seen a block as large as this one freed; fetching it
 # again page by page takes longer than what is computed in it.
 BLOCK = 30_000_000
@@ -50,10 +51,10 @@ def stacks(
     """
     base, rows = stacker.values[wrt], len(points)
     largest = max((np.size(stacker.values[equation.name]) for equation in moving), default=1)
-    done = 0
+    done, room = 0, FIRST * CACHED
     while done < len(entries):
-        part = slice(done, done + max(1, CACHED // (points.itemsize * max(1, largest) * rows)))
+        part = slice(done, done + max(1, room // (points.itemsize * max(1, largest) * rows)))
         place = np.unravel_index(entries[part], base.shape) if base.ndim else ()
         at = {axis: np.concatenate([positions] * rows) for axis, positions in enumerate(place)}
         yield part, Stack(base, points[:, part].ravel(), at)
-        done, largest = part.stop, max(stacker.moved.values(), default=1)
+        done, room, largest = part.stop, CACHED, max(stacker.moved.values(), default=1)
