@@ -22,9 +22,8 @@ FEW = 8  # entries; more of them are worth the trouble of stacking copies,
 MANY = 256  # and more of these that of following what they move
 KEPT = 100_000  # moved entries whose moves are kept, not computed a second time
 GROWTH = 4  # times as many entries in what reads an array as in the array are worth it
-REACH = (
-    1.5  # how far a curve is measured, times what is asked for: the next parameter that moves the node asks for more
-)
+REACH = 2  # how far a curve is measured, times how far a parameter moves the node, or a bias would: by its whole step;
+MOST = 10  # but not further than so many times what is asked for
 BENT = 1e-3, 1e-7  # relative: what is left over of a curve's odd and even part, where it has a kink or turns sharply
 ROUNDED = 64 * float(np.finfo(np.float64).eps)  # relative: how far rounding may move the end
 
@@ -87,7 +86,7 @@ class Curve:
     bent: NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Move:
     """How far some `entries`, at each of their points in turn, move a `node`: `at` and `by` are those of a stack."""
 
@@ -149,6 +148,7 @@ class Differences:
             return None
         size = abs(float(np.sum(graph.seed * graph.values[graph.end].real)))
         try:
+            longest = float(np.max(np.abs(points - graph.start.ravel())))
             reaches = {reader.name: 0.0 for reader in graph.readers}
             moves: Iterable[Move] = self._moves(graph, points)
             if points.size <= KEPT:
@@ -159,7 +159,8 @@ class Differences:
                 if not np.isfinite(reach):
                     return None
                 if name not in self.curves or self.curves[name].reach < reach:
-                    self.curves[name] = self._measured(graph.seen_from(name), REACH * reach, size)
+                    further = REACH * min(max(reach, longest), MOST * reach)
+                    self.curves[name] = self._measured(graph.seen_from(name), further, size)
             found, bent = self._followed(moves if isinstance(moves, list) else self._moves(graph, points), points.shape)
         except NotStacked:
             return None

@@ -7,12 +7,12 @@ batch right up to its loss. So a stack keeps the array that all copies share, an
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import EllipsisType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mathlab.frozen import dataclass
 from mathlab.witnesses.arrays import Numbers
 from mathlab.witnesses.arrays import product as multiplied
 
@@ -21,7 +21,7 @@ Place = tuple[EllipsisType | Positions, ...]
 Function = Callable[..., Numbers]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Stack:
     """K copies of `base`, an array of any shape.
 

@@ -34,7 +34,7 @@ class NotStacked(Exception):
     """Some op has no rule for stacks; whoever asked runs the copies one by one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Site:
     """An op's `function` on arrays where it meets stacks: the operands, at least one of them a stack, and settings.
 
