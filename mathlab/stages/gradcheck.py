@@ -54,19 +54,20 @@ def run(case: Case) -> GradcheckResult:
     _permitted(case, checkcost.of(exact, checked(exact), witnesses.differences, witnesses.responses.smooth), count)
     values = prepared.run()
     noise = rounding_noise(prepared, exact, values)
-    entries: list[EntryChecks] = []
+    checks = {
+        name: check_parameter(exact, name, _gradient(values, name), noise[name], settings, witnesses)
+        for name in checked(prepared)
+    }
     numeric: dict[str, Array] = {}
-    for name in checked(prepared):
-        of_name = check_parameter(exact, name, _gradient(values, name), noise[name], settings, witnesses)
-        entries.append(of_name)
-        for witness, slopes in (("central", of_name.central), ("complex", of_name.complex_step)):
+    for name, found in checks.items() if settings.expected else ():
+        for witness, slopes in (("central", found.central), ("complex", found.complex_step)):
             numeric[f"{witness}_{name}"] = np.array(slopes, dtype=np.float64).reshape(values[name].shape)
     quantities = evaluate(settings.expected, prepared, {**values, **numeric})
     figures = tuple(
         judge(figure, quantity, stage="gradcheck")
         for figure, quantity in zip(settings.expected, quantities, strict=True)
     )
-    return GradcheckResult(EntryChecks.joined(entries), figures)
+    return GradcheckResult(EntryChecks.joined([*checks.values()]), figures)
 
 
 def _permitted(case: Case, cost: Cost, entries: int) -> None:

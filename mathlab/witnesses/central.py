@@ -20,7 +20,7 @@ from mathlab.witnesses.stacked import NotStacked, Stacker
 
 FEW = 8  # entries; more of them are worth the trouble of stacking copies,
 MANY = 256  # and more of these that of following what they move
-KEPT = 100_000  # moved entries whose moves are kept, not computed a second time
+KEPT = 1_000_000  # numbers that say how far something is moved are kept; more of them are computed a second time
 GROWTH = 4  # times as many entries in what reads an array as in the array are worth it
 REACH = 2  # how far a curve is measured, times how far a parameter moves the node, or a bias would: by its whole step;
 MOST = 10  # but not further than so many times what is asked for
@@ -86,7 +86,7 @@ class Curve:
     bent: NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Move:
     """How far some `entries`, at each of their points in turn, move a `node`: `at` and `by` are those of a stack."""
 
@@ -128,8 +128,9 @@ class Differences:
         unknown = [name for name in readers if name not in known]
         size = sum(np.size(graph.values[name]) for name in unknown)
         few = bool(unknown) and graph.start.size <= MANY
-        few |= any(not np.issubdtype(graph.values[name].dtype, np.floating) for name in unknown)
-        return None if few or size > GROWTH * graph.start.size or readers in ([], [graph.end]) else unknown
+        whole = any(not np.issubdtype(graph.values[name].dtype, np.floating) for name in unknown)
+        in_vain = readers in ([], [graph.end])
+        return None if few or whole or in_vain or size > GROWTH * graph.start.size else unknown
 
     def _one_by_one(self, graph: Graph, entries: Positions, points: Floats) -> Floats | None:
         found = ends(self._stacker(), graph, entries, numbers(points[:, entries]))
@@ -150,18 +151,20 @@ class Differences:
         try:
             longest = float(np.max(np.abs(points - graph.start.ravel())))
             reaches = {reader.name: 0.0 for reader in graph.readers}
-            moves: Iterable[Move] = self._moves(graph, points)
-            if points.size <= KEPT:
-                moves = list(moves)
-            for move in moves:
+            moves, size_of_moves = list[Move](), 0
+            for move in self._moves(graph, points):
                 reaches[move.node] = max(reaches[move.node], float(np.max(np.abs(move.by), initial=0.0)))
+                size_of_moves += move.by.size
+                if size_of_moves <= KEPT:
+                    moves.append(move)
             for name, reach in reaches.items():
                 if not np.isfinite(reach):
                     return None
                 if name not in self.curves or self.curves[name].reach < reach:
                     further = REACH * min(max(reach, longest), MOST * reach)
                     self.curves[name] = self._measured(graph.seen_from(name), further, size)
-            found, bent = self._followed(moves if isinstance(moves, list) else self._moves(graph, points), points.shape)
+            again = moves if size_of_moves <= KEPT else self._moves(graph, points)
+            found, bent = self._followed(again, points.shape)
         except NotStacked:
             return None
         alone = np.flatnonzero(bent)
