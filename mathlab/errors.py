@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -13,15 +14,23 @@ LOOKED_AT = 500  # known words, when a close one is sought: each comparison take
 
 
 class Place(NamedTuple):
-    """Where something stands in a file; line and column count from 1, as editors do."""
+    """Where something stands in a file; line and column count from 1, as editors do.
+
+    Of a text that goes on over several lines, `turns` says where each of them begins: after how many characters of the
+    text, and at which line and column.
+    """
 
     file: str
     line: int
     column: int
+    turns: tuple[tuple[int, int, int], ...] = ()
 
     def shifted(self, characters: int) -> Place:
-        """The place `characters` further on the same line."""
-        return Place(self.file, self.line, self.column + characters)
+        """The place of what stands so many characters further in the text that begins here."""
+        start, line, column = max(
+            (turn for turn in self.turns if turn[0] <= characters), default=(0, self.line, self.column)
+        )
+        return Place(self.file, line, column + characters - start)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
@@ -73,6 +82,15 @@ class ShapeMismatch(ExpressionError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`"; did you mean 'loss'?"` when a known word is close to `word`, else the empty string."""
-    close = difflib.get_close_matches(word, [*itertools.islice(known, LOOKED_AT)], n=1, cutoff=0.6)
+    """`"; did you mean 'loss'?"` when a known word is close to `word`, else the empty string.
+
+    Short names are close that differ in their digits only, or in upper and lower case: W3 and W2, w and W.
+    """
+    words = [*itertools.islice(known, LOOKED_AT)]
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    close = close or [other for other in words if _stem(other) and _stem(other) == _stem(word)]
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _stem(word: str) -> str:
+    return re.sub(r"\d", "", word).casefold()

@@ -36,6 +36,17 @@ YAML = [
     (MINIMAL + "inputs: {y: 3}\n", "3:1: the key 'inputs' is given twice; the first stands on line 1"),
 ]
 
+# expressions that go on over several lines, in each of YAML's ways
+LINES = [
+    ("inputs: {x: 2}\nequations:\n  y: >\n    x +\n      x *\n\n        q\n", "7:9: unknown name 'q' in 'y'"),
+    ("inputs: {x: 2}\nequations:\n  y: |-\n    x +\n    x * q\n", "5:9: unknown name 'q' in 'y'"),
+    ("inputs: {x: 2}\nequations:\n  y: x +\n     x * q\n", "4:10: unknown name 'q' in 'y'"),
+    ("inputs: {x: 2}\nequations: {y: x +\n  q }\n", "3:3: unknown name 'q' in 'y'"),
+    ("inputs: {x: 2}\nequations:\n  y: 'x +\n     q'\n", "4:6: unknown name 'q' in 'y'"),
+    ('inputs: {x: 2}\nequations:\n  y: "x +\n     q"\n', "4:6: unknown name 'q' in 'y'"),
+    ("inputs: {x: 2}\nequations:\n  y: >\n    x +\n    * x\n", "5:5: not an expression: invalid syntax near '* x'"),
+]
+
 # keys, names and equations
 NAMES = [
     (MINIMAL + "? [a]\n: 1\n", "3:3: a key is a word or an expression, not a list; put it in quotes"),
@@ -44,6 +55,8 @@ NAMES = [
     (MINIMAL + "case: {}\n", "3:1: unknown key 'case'; did you mean 'cases'?"),
     (MINIMAL + "xyzzy: 1\n", "3:1: unknown key 'xyzzy'"),
     (MINIMAL + "source: {titel: a}\n", "3:10: unknown key 'titel'; did you mean 'title'?"),
+    ("parameters: {W1: 2, W2: 3}\nequations: {y: W1 * W3}\n", "2:21: unknown name 'W3' in 'y'; did you mean 'W1'?"),
+    ("parameters: {W: 2}\nequations: {y: 2 * w}\n", "2:20: unknown name 'w' in 'y'; did you mean 'W'?"),
     (MINIMAL + "source: Knuth\n", "3:9: a mapping is needed here, not 'Knuth'"),
     (MINIMAL + "title: [a]\n", "3:8: a text is needed here, not a list"),
     (MINIMAL + "title:\n", "3:7: a text is missing"),
@@ -347,7 +360,7 @@ def folder(tmp_path: Path) -> Path:
     return inside
 
 
-@pytest.mark.parametrize(("text", "expected"), YAML + NAMES + FIGURES + NESTED)
+@pytest.mark.parametrize(("text", "expected"), YAML + LINES + NAMES + FIGURES + NESTED)
 def test_problem(tmp_path: Path, text: str, expected: str) -> None:
     config = tmp_path / "c.yaml"
     config.write_text(text, encoding="utf-8")

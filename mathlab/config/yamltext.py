@@ -107,7 +107,7 @@ class _Frame:
 
 class _Builder:
     def __init__(self, text: str, file: str) -> None:
-        self.text = text
+        self.lines = text.split("\n")
         self.file = file
         self.root: Tree | None = None
         self.problems: list[Problem] = []
@@ -152,22 +152,44 @@ class _Builder:
             raise MathlabError(f"the config holds more than {LARGEST} entries; keep large arrays in a file", place)
 
     def scalar(self, event: yaml.ScalarEvent, place: Place) -> Scalar:
-        if event.style in ("|", ">"):
-            return Scalar(event.value.strip(), self.block_start(place), True)
-        if event.style:
-            return Scalar(event.value, place.shifted(1), True)
         end = event.end_mark
-        if event.anchor is not None and end and end.line + 1 == place.line:  # the event begins with the anchor
+        if event.style in ("|", ">"):
+            text = event.value.strip()
+            return Scalar(text, self.over_lines(text, self.block_start(place)), True)
+        if event.style:
+            place = place.shifted(1)
+        elif event.anchor is not None and end and end.line + 1 == place.line:  # the event begins with the anchor
             place = Place(self.file, place.line, end.column + 1 - len(event.value))
-        return Scalar(event.value, place)
+        if end and end.line + 1 > place.line:
+            place = self.over_lines(event.value, place)
+        return Scalar(event.value, place, bool(event.style))
 
     def block_start(self, place: Place) -> Place:
         """Where the text of a block scalar begins: on a later line than its `|` or `>`."""
-        lines = self.text.split("\n")
-        for number, line in enumerate(lines[place.line :], start=place.line + 1):
+        for number, line in enumerate(self.lines[place.line :], start=place.line + 1):
             if content := re.search(r"\S", line):
                 return Place(self.file, number, content.start() + 1)
         return place
+
+    def over_lines(self, text: str, place: Place) -> Place:
+        """The place with what of the text stands on which line: YAML changes the spaces between words only.
+
+        It ends at a word that stands otherwise in the file, as one with an escape does.
+        """
+        turns: list[tuple[int, int, int]] = []
+        line, column = place.line - 1, place.column - 1
+        for word in re.finditer(r"\S+", text):
+            begin = line
+            while line < len(self.lines) and not self.lines[line][column:].strip():
+                line, column = line + 1, 0
+            rest = self.lines[line][column:] if line < len(self.lines) else ""
+            if not rest.lstrip().startswith(word.group()):
+                break
+            column += len(rest) - len(rest.lstrip())
+            if line > begin:
+                turns.append((word.start(), line + 1, column + 1))
+            column += len(word.group())
+        return place._replace(turns=tuple(turns))
 
     def open(self, tree: Row | Table, anchor: str | None) -> None:
         before = self.parts
