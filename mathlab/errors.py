@@ -88,7 +88,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
     words = [*itertools.islice(known, LOOKED_AT)]
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
-    close = close or [other for other in words if _stem(other) and _stem(other) == _stem(word)]
+    close = close or sorted(other for other in words if _stem(other) and _stem(other) == _stem(word))
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

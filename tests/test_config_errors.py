@@ -12,6 +12,12 @@ from mathlab.errors import MathlabError
 
 MINIMAL = "inputs: {x: 2}\nequations: {y: x**2}\n"
 
+BRACES = "; inside braces an expression with brackets stands in quotes"
+
+KNOWN = (
+    "dtype, inputs, parameters, layers, loss, batch, equations, upstream, derivation, expected, gradcheck, train, sweep"
+)
+
 # whole files: what YAML itself does not allow, or a config does not use
 YAML = [
     ("", "1:1: the config is empty"),
@@ -19,7 +25,11 @@ YAML = [
     ("[1, 2]\n", "1:1: a config is a mapping of keys, not a list"),
     ("just text\n", "1:1: a config is a mapping of keys, not 'just text'"),
     ("---\na: 1\n---\nb: 2\n", "3:1: a config is one YAML document, and a second one starts here"),
-    ("inputs: {x: 1\n", "2:1: this is not YAML: did not find expected ',' or '}'"),
+    ("inputs: {x: 1\n", "2:1: this is not YAML: did not find expected ',' or '}'" + BRACES),
+    (
+        "inputs: {x: [1, 2]}\nequations: {y: x[0] + x[1]}\n",
+        "2:17: this is not YAML: did not find expected ',' or '}'" + BRACES,
+    ),
     ("inputs: [1,\n b: c: d\n", "2:6: this is not YAML: did not find expected ',' or ']'"),
     ("\ttitle: a\n", "1:1: this is not YAML: found character that cannot start any token"),
     ("title: 'a\n", "2:1: this is not YAML: found unexpected end of stream"),
@@ -53,14 +63,20 @@ NAMES = [
     (MINIMAL + ": 1\n", "3:1: this is not YAML: did not find expected key"),
     (MINIMAL + "titel: a\n", "3:1: unknown key 'titel'; did you mean 'title'?"),
     (MINIMAL + "case: {}\n", "3:1: unknown key 'case'; did you mean 'cases'?"),
-    (MINIMAL + "xyzzy: 1\n", "3:1: unknown key 'xyzzy'"),
     (MINIMAL + "source: {titel: a}\n", "3:10: unknown key 'titel'; did you mean 'title'?"),
     ("parameters: {W1: 2, W2: 3}\nequations: {y: W1 * W3}\n", "2:21: unknown name 'W3' in 'y'; did you mean 'W1'?"),
     ("parameters: {W: 2}\nequations: {y: 2 * w}\n", "2:20: unknown name 'w' in 'y'; did you mean 'W'?"),
+    (MINIMAL + "expected: {dy/dx: 4}\n", "3:12: 'dy/dx' divides one gradient by another; the gradient of 'x' is 'dx'"),
+    (MINIMAL + "expected: {dy_dx: 4}\n", "3:12: unknown name 'dy_dx'; the gradient of 'x' is 'dx'"),
+    (MINIMAL + "expected: {grad_x: 4}\n", "3:12: unknown name 'grad_x'; the gradient of 'x' is 'dx'"),
+    (
+        MINIMAL + "train: {lr: 0.1}\n",
+        "3:9: unknown key 'lr'; known are optimizer, epochs, batch_size, over, freeze, seed, after",
+    ),
     (MINIMAL + "source: Knuth\n", "3:9: a mapping is needed here, not 'Knuth'"),
     (MINIMAL + "title: [a]\n", "3:8: a text is needed here, not a list"),
     (MINIMAL + "title:\n", "3:7: a text is missing"),
-    (MINIMAL + "stages: [relu]\n", "3:1: unknown key 'stages'"),
+    (MINIMAL + "stages: [relu]\n", f"3:1: unknown key 'stages'; known are {KNOWN}, title, source, cases"),
     ("inputs: [1]\nequations: {y: x}\n", "1:9: a mapping is needed here, not a list"),
     (
         "inputs: {2x: 1}\nequations: {y: 1}\n",
@@ -242,7 +258,7 @@ FIGURES = [
         MINIMAL + "cases: {a: {inputs: {x: a}}, b: {expectd: {}}}\n",
         "3:25: a number is needed here, not 'a'\n3:34: unknown key 'expectd'; did you mean 'expected'?",
     ),
-    (MINIMAL + "cases: {a: {title: b}}\n", "3:13: unknown key 'title'"),
+    (MINIMAL + "cases: {a: {title: b}}\n", f"3:13: unknown key 'title'; known are {KNOWN}"),
     (
         MINIMAL + "expected: {y: 4}\ncases: {base: {expected: {y: 4}}}\n",
         "4:9: a case cannot be called 'base' beside figures at the top level, which are those of 'base'",

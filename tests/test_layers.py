@@ -230,7 +230,7 @@ REFUSED = [
     ("[[relu]]", "3:10: a layer is a word, or a word with its arguments, not a list"),
     ("[{affine: {W: W}, relu: {}}]", "3:10: a layer is a word, or a word with its arguments, not a mapping of 2 keys"),
     ("[affine]", "3:10: affine needs its 'W'"),
-    ("[{affine: {w: W}}]", "3:11: affine needs its 'W'\nnet.yaml:3:20: affine has no 'w'; it has W, b, x, as"),
+    ("[{affine: {w: W}}]", "3:11: affine needs its 'W'\nnet.yaml:3:20: affine has no 'w'; did you mean 'W'?"),
     ("[{affine: {W: W, as: 2}}]", "3:30: '2' is not a name: letters, digits and '_', beginning with a letter"),
     ("[{affine: {W: V}}]", "3:23: unknown name 'V'"),
     ("[{affine: {W: 'W @ V'}}]", "3:28: unknown name 'V'"),

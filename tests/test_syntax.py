@@ -29,6 +29,7 @@ READ_BACK = [
     "δ1 * ŷ",
     "z1 > 0",
     "1e-5 * a",
+    "(-0.0)[None]",
 ]
 
 
@@ -67,6 +68,11 @@ REFUSED = [
     ("sum(x, axes=1)", "sum has no argument 'axes'; did you mean 'axis'?", 0),
     ("sum(x, 1, axis=1)", "sum is given axis twice", 0),
     ("sum(x, axis=n)", "axis of sum must be a constant, not 'n'", 0),
+    ("2x + 1", "not an expression: a product is written with '*' near '2x + 1'", 0),
+    ("1 + np.exp(x)", "'np.exp(x)' is not in the equation language; write exp(...), with nothing before it", 4),
+    ("x.sum(axis=1)", "'x.sum(axis=1)' is not in the equation language; write sum(...), with nothing before it", 0),
+    ("w.grad", "'.grad' is not in the equation language; the gradient of w is dw", 0),
+    ("ln(x)", "unknown function 'ln'; write log(x)", 0),
     ("δ1 * foo(ŷ)", "unknown function 'foo'", 5),
 ]
 

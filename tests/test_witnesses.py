@@ -121,6 +121,9 @@ CLOSED = [
     ("norm([3 * x, 4 * x])", 2.0, 5.0),
     ("x", 3.0, 1.0),
     ("0 * x + 1", 3.0, 0.0),
+    ("x * sqrt(3)", 1.0, 3**0.5),
+    ("x * (1 / 3)", 1.0, 1 / 3),
+    ("x * exp(-1) * sigmoid(2)", 1.0, math.exp(-1) / (1 + math.exp(-2))),
 ]
 
 
@@ -129,6 +132,12 @@ CLOSED = [
 def test_derivatives_have_their_closed_form(text: str, at: float, slope: float, witness: Witness) -> None:
     found = witness(equations(("y", text)), {"x": np.array(at)}, "x", None)
     assert found == pytest.approx(slope, rel=1e-14, abs=1e-300)
+
+
+@needs_torch
+@pytest.mark.parametrize(("text", "at", "slope"), CLOSED[-3:])
+def test_torch_takes_whole_numbers_in_float64(text: str, at: float, slope: float) -> None:
+    assert torch_gradient(equations(("y", text)), {"x": np.array(at)}, "x") == pytest.approx(slope, rel=1e-15)
 
 
 def test_the_complex_step_does_not_cancel_where_reverse_mode_does() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 
 from mathlab.config.schema import CaseText, Derivation, Figures, Formula, SweepText, TrainText
 from mathlab.config.values import choice, gather, number
 from mathlab.config.yamltext import Scalar
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
-from mathlab.language.syntax import Name, names, walk
+from mathlab.language.syntax import Call, Name, names, walk
 from mathlab.optimizers import SETTINGS
 
 # what the rest of a name means when it begins so
@@ -37,12 +38,13 @@ def check(case: CaseText, place: Place, train_place: Place, unreadable: Collecti
     readable = {*defined, *gradients, *unreadable}
     witnesses = {f"{prefix}{key}" for prefix in ("central_", "complex_") for key in case.parameters}
     yield from _derivation(case.derivation or {}, defined, readable)
-    yield from _figures(case.expected, readable)
+    end = str(next(reversed(case.equations), ""))
+    yield from _figures(case.expected, readable, end)
     if case.gradcheck:
-        yield from _figures(case.gradcheck.expected, readable | witnesses)
+        yield from _figures(case.gradcheck.expected, readable | witnesses, end)
     if case.train:
         for figures in (case.train.after or {}).values():
-            yield from _figures(figures, readable)
+            yield from _figures(figures, readable, end)
         yield from _training(case.train, case, train_place, unreadable)
     if case.sweep:
         yield from _sweep(case.sweep, case, place, readable, unreadable)
@@ -131,13 +133,26 @@ def _derivation(derivation: Derivation, defined: Collection[str], readable: Coll
 def _unknown(formula: Formula, known: Collection[str]) -> Iterator[Problem]:
     for part in _names(formula):
         if part.id not in known:
-            hint = did_you_mean(part.id, known)
+            hint = _gradient_meant(part.id, known) or did_you_mean(part.id, known)
             inside = "" if formula.text == part.id else f" in '{formula.text}'"
             yield Problem(f"unknown name '{part.id}'{inside}{hint}", formula.place.shifted(part.position))
 
 
-def _figures(figures: Figures | None, known: Collection[str]) -> Iterator[Problem]:
+def _gradient_meant(name: str, known: Collection[str]) -> str:
+    """A hint for who writes dL_dw, grad_w or w_grad."""
+    match = re.fullmatch(r"d\w+?_d(\w+)|grad_?(\w+)|(\w+)_grad", name)
+    meant = next((group for group in match.groups() if group), "") if match else ""
+    return f"; the gradient of '{meant}' is 'd{meant}'" if f"d{meant}" in known else ""
+
+
+def _figures(figures: Figures | None, known: Collection[str], end: str) -> Iterator[Problem]:
     for quantity in figures or ():
+        match quantity.expr:
+            case Call("div", (Name(over), Name(under))) if over == f"d{end}" and under in known and under[1:] in known:
+                message = (
+                    f"'{quantity.text}' divides one gradient by another; the gradient of '{under[1:]}' is '{under}'"
+                )
+                yield Problem(message, quantity.place)
         if not names(quantity.expr):
             yield Problem(f"'{quantity.text}' names nothing to compare with", quantity.place)
         yield from _unknown(quantity, known)

@@ -61,7 +61,8 @@ def draft(record: type[KeysT], table: Table) -> tuple[KeysT, list[Problem]]:
     known = {item.name: item for item in fields(record)}
     for name, tree in table.items():
         if name not in known:
-            problems.append(Problem(f"unknown key '{name}'{did_you_mean(name, known)}", table.key(name).place))
+            hint = did_you_mean(name, known) or f"; known are {', '.join(known)}"
+            problems.append(Problem(f"unknown key '{name}'{hint}", table.key(name).place))
             continue
         try:
             values[name] = known[name].metadata["read"](tree)

@@ -93,7 +93,9 @@ def _formula(tree: Tree, check_jacobian: Callable[[Call], None]) -> Formula:
                 raise ExpressionError(f"unknown function '{call.op}'", call.position)
             check_jacobian(call)
     except ExpressionError as error:
-        raise error.at(tree.place) from None
+        cut = "was never closed" in error.message and not tree.quoted
+        hint = "; inside braces an expression with a comma stands in quotes" if cut else ""
+        raise ExpressionError(f"{error.message}{hint}", error.offset).at(tree.place) from None
     return Formula(" ".join(tree.split()), expr, tree.place)
 
 

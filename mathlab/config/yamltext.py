@@ -83,7 +83,9 @@ def read(text: str, file: str) -> tuple[Tree | None, tuple[Problem, ...]]:
 
 def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark or error.context_mark):
-        return Problem(f"this is not YAML: {error.problem}", Place(file, mark.line + 1, mark.column + 1))
+        braces = str(error.problem).endswith("or '}'")
+        hint = "; inside braces an expression with brackets stands in quotes" if braces else ""
+        return Problem(f"this is not YAML: {error.problem}{hint}", Place(file, mark.line + 1, mark.column + 1))
     if bad := Reader.NON_PRINTABLE.search(text):
         before = text[: bad.start()]
         place = Place(file, before.count("\n") + 1, bad.start() - before.rfind("\n"))

@@ -12,6 +12,18 @@ from mathlab.language.shapes import LARGEST, MOST_AXES, Kind, ShapeError, Type, 
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, parse, shortened, unparse
 
 CLASS_INDEX = "an index must be a whole number"
+ELSEWHERE: Mapping[str, str] = {  # what functions are called in articles and in other languages
+    "ln": "log(x)",
+    "transpose": "x.T",
+    "power": "x**2",
+    "logistic": "sigmoid(x)",
+    "σ": "sigmoid(x)",
+    "sigma": "sigmoid(x)",
+    "step": "(x > 0)",
+    "heaviside": "(x > 0)",
+    "var": "mean((x - mean(x))**2)",
+    "std": "sqrt(mean((x - mean(x))**2))",
+}
 
 
 def read(text: str) -> Expr:
@@ -29,7 +41,9 @@ def resolve(expr: Expr) -> Expr:
     op = OPS.get(expr.op)
     if op is None:
         known = [name for name, record in OPS.items() if not record.internal]
-        raise ExpressionError(f"unknown function '{expr.op}'{did_you_mean(expr.op, known)}", expr.position)
+        here = ELSEWHERE.get(expr.op)
+        hint = f"; write {here}" if here else did_you_mean(expr.op, known)
+        raise ExpressionError(f"unknown function '{expr.op}'{hint}", expr.position)
     args = tuple(resolve(arg) for arg in expr.args)
     attrs = dict(expr.attrs)
     last = args[-1] if args else None

@@ -7,6 +7,7 @@ and `T`. So the rest of the engine has one kind of node to know.
 from __future__ import annotations
 
 import ast
+import math
 import re
 import unicodedata
 import warnings
@@ -137,6 +138,8 @@ def parse(text: str) -> Expr:
 def _blame(source: str, offset: int, message: str | None) -> str:
     if "=" in source.replace("==", "").replace("<=", "").replace(">=", "").replace("!=", "") and "(" not in source:
         return "write only what stands to the right of '='"
+    if re.match(r"\d[\d.]*[^\W\d]", source[offset:]) and "literal" in (message or ""):
+        return f"a product is written with '*' near {source[offset : offset + 12]!r}"
     reason = (message or "invalid syntax").split(";")[0].split(": value has")[0]
     return f"{reason} near {source[offset : offset + 12]!r}"
 
@@ -177,6 +180,8 @@ class _Reader:
                 raise ExpressionError("a chained comparison is not in the language; write (a < b) * (b < c)", at)
             case ast.Attribute(value=value, attr=attr) if attr in TRANSPOSES:
                 return Call(attr, (self.read(value, deeper),), (), at)
+            case ast.Attribute(value=ast.Name(id=name), attr="grad"):
+                raise ExpressionError(f"'.grad' is not in the equation language; the gradient of {name} is d{name}", at)
             case ast.Attribute(attr=attr):
                 raise ExpressionError(
                     f"'.{attr}' is not in the equation language; of attributes only .T and .mT are", at
@@ -191,6 +196,10 @@ class _Reader:
                 return Call("array", tuple(self.read(element, deeper) for element in elements), (), at)
             case ast.Call(func=ast.Name(id=op), args=args, keywords=keywords):
                 return self.call(op, args, keywords, at, deeper)
+            case ast.Call(func=ast.Attribute(attr=op)):
+                raise ExpressionError(
+                    f"'{self.shown(node)}' is not in the equation language; write {op}(...), with nothing before it", at
+                )
             case _:
                 raise ExpressionError(f"'{self.shown(node)}' is not in the equation language", at)
 
@@ -294,7 +303,7 @@ def to_python(expr: Expr) -> ast.expr:
     match expr:
         case Num(value):
             # a negative constant must stand in parentheses as the base of a power, so it is spelt as a unary minus
-            if value < 0:
+            if math.copysign(1, value) < 0:
                 return ast.UnaryOp(ast.USub(), ast.Constant(-value))
             return ast.Constant(value)
         case Name(name):

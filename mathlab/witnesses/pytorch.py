@@ -68,7 +68,10 @@ def _evaluate(expr: Expr, env: Mapping[str, Tensor], ops: Mapping[str, Callable[
                     return _evaluate(args[0], env, ops)[items]
                 if op not in ops:
                     raise ExpressionError(f"the PyTorch witness has no definition of '{op}'", position)
-                return ops[op](*(_evaluate(arg, env, ops) for arg in args), **dict(attrs))
+                operands = [_evaluate(arg, env, ops) for arg in args]
+                if op != "pow":  # of whole numbers PyTorch makes float32: sqrt(3) and 1 / 3 would be too short
+                    operands = [operand.to(torch.float64) for operand in operands]
+                return ops[op](*operands, **dict(attrs))
             except (RuntimeError, ValueError, TypeError, IndexError) as error:
                 sentence = str(error).splitlines()[0]
                 raise ExpressionError(f"PyTorch cannot evaluate {op}: {sentence}", position) from None
