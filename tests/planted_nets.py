@@ -46,7 +46,7 @@ def units(bug: str = "") -> Values:
 
 UNITS_BUGS: Mapping[str, tuple[str, str]] = {
     "bias left out": ("y", "in n1 and n2, the term b * 1 is left out"),
-    "derivative missing": ("dw1", "/ (1 + exp(-n2))**2 * exp(-n2) is missing; likewise in dn1"),
+    "derivative missing": ("dw1", "))**2 * exp(-n"),
     "weights exchanged": ("dw1", "w5 and w6 are exchanged in the backward pass"),
     "term missing": ("db", "the term dn1 is left out"),
 }

@@ -307,6 +307,17 @@ def test_a_formula_whose_shapes_do_not_fit_is_mended(text: str, words: str) -> N
     assert formula(mlp(), "dH", text).diagnosis.startswith(words)
 
 
+def test_a_sum_over_the_wrong_axis_is_mended() -> None:
+    assert formula(mlp(), "db1", "sum(dZ1, axis=1)").diagnosis.startswith(
+        "sum must run over axis 0: sum(dZ1, axis=0) agr"
+    )
+
+
+def test_the_slope_of_a_leaky_relu_that_is_taken_for_a_relu() -> None:
+    made = case({"z": "w * x", "h": "leaky_relu(z, 0.1)", "loss": "sum(h**2)"}, {"w": [0.3, -0.7]}, {"x": [1.5, 2.5]})
+    assert formula(made, "dz", "dh * (z > 0)").diagnosis.startswith("in dz, the slope 0.1 is missing")
+
+
 @pytest.mark.parametrize("text", ["sum(dZ1, axis=0) + 0.1", "dZ1[0] * db2[0]", "sqrt(abs(sum(dZ1, axis=0)))"])
 def test_a_formula_that_is_wrong_in_no_known_way_is_left_alone(text: str) -> None:
     result = formula(mlp(), "db1", text)

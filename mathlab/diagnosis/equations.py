@@ -26,7 +26,8 @@ def backward(rule: rewrite.Rule) -> Callable[[Scene], Iterator[Trial]]:
         for mutant in slips.every(scene.prepared.backward.equations, rule, slips.known(scene.prepared)):
             whose = _derivative_of(scene, mutant.made[0][0]) if rule is rewrite.without_derivative else ""
             wrong = with_backward(scene.prepared, mutant.equations)
-            yield f"{mutant.cause}{whose}", World(wrong, scene.case.train, batch=partial(_again, rule, mutant.made))
+            again = partial(_again, rule, mutant.made)
+            yield f"{mutant.cause}{whose}", World(wrong, scene.case.train, batch=again, broad=mutant.broad)
 
     return lambda scene: tried(scene, worlds(scene))
 
@@ -88,10 +89,10 @@ def forward(rule: rewrite.Rule) -> Callable[[Scene], Iterator[Trial]]:
         for mutant in slips.every(scene.case.equations, rule, slips.known(scene.prepared)):
             other = rederived(scene.prepared, mutant.equations)
             if other is not None:
-                yield mutant.cause, World(other, scene.case.train)
-                alone = partial(_forward_only, mutant.equations)
-                wrong = with_forward(scene.prepared, other.equations)
-                yield f"{mutant.cause}, in the forward pass only", World(wrong, scene.case.train, batch=alone)
+                yield mutant.cause, World(other, scene.case.train, broad=mutant.broad)
+                again = partial(_forward_only, mutant.equations)
+                alone = World(with_forward(scene.prepared, other.equations), scene.case.train, batch=again)
+                yield f"{mutant.cause}, in the forward pass only", replace(alone, broad=mutant.broad)
 
     return lambda scene: tried(scene, worlds(scene))
 

@@ -46,7 +46,8 @@ def findings(scene: Scene, trials: Sequence[Trial]) -> dict[int, Finding]:
             if (n, together) not in chances:  # which many claims ask for
                 chances[n, together] = expected_by_chance(scene, trials, n, together)
             if chances[n, together] <= BELIEVED:
-                same = (m for m in fitting if m != n and fits[m] == fits[n] and broken[m] == broken[n])
+                narrow = [m for m in fitting if m != n and not trials[m].broad]
+                same = (m for m in narrow if fits[m] == fits[n] and broken[m] == broken[n])
                 others = [trials[m].cause for m in same if _alike(trials[m].outcomes, trials[n].outcomes, together)]
                 distinct = (cause for cause in dict.fromkeys(others) if not cause.startswith(trials[n].cause))
                 found[k] = Finding(trials[n].cause, together, tuple(distinct))

@@ -1,4 +1,4 @@
-"""A formula whose shapes do not fit, mended: it is tried with one of its names transposed."""
+"""A formula whose shapes do not fit, mended: it is tried with one of its parts transposed, or over another axis."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Name, unparse
 from mathlab.stages.backprop import AGREEMENT
 from mathlab.stages.prepare import Env, Prepared, evaluate_at
+
+MOST_AXES = 3  # over which a sum is tried to run
 
 
 def repairs(prepared: Prepared, formula: HandFormula, points: Sequence[Env]) -> str:
@@ -38,12 +40,17 @@ def repairs(prepared: Prepared, formula: HandFormula, points: Sequence[Env]) -> 
 
 
 def _turned(expr: Expr) -> Iterator[tuple[str, Expr]]:
-    """The expression with a transpose put in, or taken away, at one place."""
+    """The expression with a transpose put in, or taken away, or another axis, at one place."""
     match expr:
         case Call("T", (inner,)):
             yield f"{unparse(inner)} must not be transposed", inner
         case _ if isinstance(expr, Name | Call):
             yield f"{unparse(expr)} must be transposed", Call("T", (expr,))
+    if isinstance(expr, Call) and isinstance(axis := expr.attr("axis"), int):
+        for other in range(MOST_AXES):
+            if other != axis:
+                attrs = tuple((name, other if name == "axis" else value) for name, value in expr.attrs)
+                yield f"{expr.op} must run over axis {other}", Call(expr.op, expr.args, attrs)
     if isinstance(expr, Call) and expr.op != "T":
         for position, arg in enumerate(expr.args):
             for what, new in _turned(arg):

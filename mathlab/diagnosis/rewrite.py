@@ -61,6 +61,10 @@ def mask_reversed(part: Expr, known: Names) -> Iterator[Change]:
         case Call(op, args) if op in OPPOSITE:
             wrong = Call(OPPOSITE[op], args)
             yield f"the mask ({unparse(part)}) is the wrong way round, ({unparse(wrong)})", wrong
+        case Call("where", (mask, Num() as left, Num() as right)):  # the slopes of leaky_relu
+            yield f"the slope {unparse(right)} is missing", Call("where", (mask, left, Num(0)))
+            wrong = Call("where", (mask, right, left))
+            yield f"{unparse(wrong)} stands in place of {unparse(part)}", wrong
 
 
 def without_derivative(part: Expr, known: Names) -> Iterator[Change]:

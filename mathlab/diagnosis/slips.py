@@ -28,6 +28,11 @@ class Mutant:
     equations: tuple[Equation, ...]
 
     @property
+    def broad(self) -> bool:
+        """Whether the mistake is made at several places."""
+        return len(self.made) > 1
+
+    @property
     def cause(self) -> str:
         """The mistake in words, and where it is made."""
         (first, clause), *rest = self.made

@@ -38,7 +38,7 @@ class World:
     `settings` train them, and `later` updates more than a claim says are made; `rounding` is done to every equation's
     value as soon as it is computed. Where `shown` is given, those are the equations after the training is done, with
     `stated` for some parameters. `batch` makes the same mistake in the equations of a batch; where it is missing, they
-    are those of the case that is `prepared`.
+    are those of the case that is `prepared`. In what is `broad`, the mistake is made at several places.
     """
 
     prepared: Prepared
@@ -48,6 +48,7 @@ class World:
     shown: Prepared | None = None
     stated: Env = field(default_factory=dict)
     batch: Callable[[Prepared], Prepared | None] | None = None
+    broad: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ class Trial:
     """One explanation tried: what the claims' numbers would be if it held.
 
     It stands for `weight` explanations of its kind, of which it is the one that comes closest. `anywhere` says that its
-    numbers owe nothing to how far they are from the true ones, as those of a rounding do.
+    numbers owe nothing to how far they are from the true ones, as those of a rounding do. What is `broad` is wrong at
+    several places, and nothing to be told beside an explanation that comes to the same.
     """
 
     cause: str
@@ -63,6 +65,7 @@ class Trial:
     weight: float = 1.0
     anywhere: bool = False
     world: bool = True
+    broad: bool = False
 
 
 @dataclass
@@ -232,4 +235,4 @@ def tried(scene: Scene, worlds: Iterator[tuple[str, World]]) -> Iterator[Trial]:
     for cause, world in worlds:
         outcomes = scene.run(world)
         if outcomes is not None:
-            yield Trial(cause, outcomes)
+            yield Trial(cause, outcomes, broad=world.broad)
