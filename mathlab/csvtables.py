@@ -89,7 +89,7 @@ LAYOUTS: Mapping[str, Layout] = {
         keys=("case", "stage", "updates", "quantity", "index"),
         stages=("backprop", "gradcheck", "train"),
         kinds={"updates": "Int64", "computed": "float64", "error": "float64", "tolerance": "float64"},
-        texts=("printed",),
+        texts=("printed", "at", "erratum"),
         # error = computed - printed, two nearly equal numbers: it is off by no more than computed is
         scales={"error": "computed"},
     ),
@@ -101,6 +101,7 @@ LAYOUTS: Mapping[str, Layout] = {
         keys=("case", "name", "formula"),
         stages=("backprop",),
         kinds={"error": "float64", "tolerance": "float64"},
+        texts=("at", "erratum"),
     ),
     "gradcheck.csv": Layout(
         columns=(

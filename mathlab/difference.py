@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from mathlab.csvtables import LAYOUTS, Layout
 from mathlab.errors import MathlabError
 from mathlab.frozen import dataclass
+from mathlab.rows import Positions, Table, Texts, match, pairs, row_names
 
 Side = Literal["a", "b"]
-Texts = NDArray[np.object_]
 Numbers = NDArray[np.float64]
-Positions = NDArray[np.intp]
-Table = dict[str, Texts]
 
+NOT_FINITE = {"nan": "nan", "inf": "inf", "infinity": "inf", "-inf": "-inf", "-infinity": "-inf"}  # as it is written
 LISTED = 1_000  # of each kind and file; the counts are complete
 
 
@@ -78,9 +77,10 @@ class Difference:
 def compare(a: Path, b: Path, rtol: float = 1e-9, atol: float = 1e-12) -> Difference:
     """Compare two CSV files, or two folders with all the CSV files in them (run.json is not compared).
 
-    Rows are matched by the key columns of `LAYOUTS` (and, where a key occurs several times, by the order of its
-    occurrences). In a CSV that mathlab does not write, the columns that hold text are the key; where none does, or
-    every one, the number of the row is.
+    Rows are matched by the key columns of `LAYOUTS`; where a key occurs several times, by its texts too (what was
+    printed), and then by the order of its occurrences. In a CSV that mathlab does not write, the columns that hold text
+    are the key, and as many of those that hold whole numbers, from the left, as it takes to tell the rows apart; where
+    there are none, or where nothing else would be left, the number of the row is.
 
     Two cells are the same when their texts are; when both are numbers and |a - b| <= atol + rtol*|b|; or when both are
     NaN. Where `LAYOUTS` says so, |b| is the size of another column, or the tolerance a multiple. An empty cell is
@@ -119,9 +119,15 @@ def _files(path: Path) -> dict[str, Path]:
     """The CSV files at `path`, by their path inside it."""
     if not path.exists():
         raise MathlabError(f"{path} does not exist")
+    if not (path.is_file() or path.is_dir() or path.is_fifo()):  # a device may never end
+        raise MathlabError(f"{path} is neither a file nor a folder")
     if not path.is_dir():
         return {path.name: path}
-    return {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*.csv"))}
+    files = {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*.csv"))}
+    for file in files.values():
+        if not file.is_file():  # a pipe in a folder is nothing that somebody writes to
+            raise MathlabError(f"{file} is not a file")
+    return files
 
 
 def _one_sided(
@@ -141,8 +147,9 @@ def _compare_files(file: str, path_a: Path, path_b: Path, rtol: float, atol: flo
         for key in layout.keys:
             if key not in table:
                 raise MathlabError(f"{path} has no column {key!r}, by which its rows are told apart")
-    names_a, names_b = _row_names(a, b, layout.keys)
-    rows = _match(names_a.ids, names_b.ids)
+    names_a, names_b = row_names(a, b, layout.keys)
+    texts = [name for name in layout.texts if name in a and name in b]
+    rows = match(a, b, layout.keys, texts) if texts else pairs(names_a, names_b)
 
     columns = [name for name in a if name in b and name not in layout.keys and name not in layout.derived]
     changed = 0
@@ -204,14 +211,33 @@ def _layout(names: tuple[str, str], a: Table, b: Table) -> Layout:
     """How rows and columns are compared: by a file's name, or its columns, or what the cells look like."""
     by_name = [LAYOUTS[name] for name in names if name in LAYOUTS]
     by_columns = [layout for layout in LAYOUTS.values() if layout.columns == tuple(a) == tuple(b)]
-    return next(iter([*by_name, *by_columns]), None) or Layout(columns=tuple(a), keys=_text_columns(a, b), stages=())
+    return next(iter([*by_name, *by_columns]), None) or Layout(columns=tuple(a), keys=_key_columns(a, b), stages=())
 
 
-def _text_columns(a: Table, b: Table) -> tuple[str, ...]:
-    """The columns of both in which something is neither a number nor empty; none when that is true of all of them."""
+def _key_columns(a: Table, b: Table) -> tuple[str, ...]:
+    """The columns of both in which something is neither a number nor empty, and what else it takes of whole numbers."""
     common = [name for name in a if name in b]
     texts = [name for name in common if not (_all_numbers(a[name]) and _all_numbers(b[name]))]
-    return () if texts == common else tuple(texts)
+    keys = [*texts]
+    for name in common:
+        if not _repeated(a, b, keys):
+            break
+        if name not in texts and _all_whole(a[name]) and _all_whole(b[name]):
+            keys.append(name)
+    if len(keys) == len(common) or _repeated(a, b, keys):
+        keys = texts
+    return () if keys == common else tuple(keys)
+
+
+def _repeated(a: Table, b: Table, keys: Sequence[str]) -> bool:
+    """Whether a key occurs twice on one side."""
+    return any(names.nth.any() for names in row_names(a, b, keys))
+
+
+def _all_whole(texts: Texts) -> bool:
+    import pandas as pd
+
+    return pd.to_numeric(texts, errors="coerce").dtype.kind in "iu"
 
 
 def _all_numbers(texts: Texts) -> bool:
@@ -227,73 +253,6 @@ def _numbers(texts: Texts) -> Numbers:
     return np.asarray(pd.to_numeric(texts, errors="coerce"), np.float64)
 
 
-# Matching rows
-
-
-@dataclass(frozen=True)
-class _RowNames:
-    """What tells the rows of one side apart: the same row has the same id on both sides.
-
-    `nth` counts the rows of the same key, from 0.
-    """
-
-    ids: Positions
-    nth: Positions
-    keys: Mapping[str, Texts]
-
-    def text(self, row: int) -> str:
-        """The row's key, for people; a row without one by its number, from 1."""
-        if not self.keys:
-            return f"row {row + 1}"
-        named = ", ".join(f"{key}={texts[row]}" for key, texts in self.keys.items() if texts[row] != "")
-        return f"{named} (no. {self.nth[row] + 1})" if self.nth[row] else named
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Row numbers: `in_a` and `in_b` are the same rows pair by pair."""
-
-    in_a: Positions
-    in_b: Positions
-    only_a: Positions
-    only_b: Positions
-
-
-def _row_names(a: Table, b: Table, keys: Sequence[str]) -> tuple[_RowNames, _RowNames]:
-    import pandas as pd
-
-    count = len(next(iter(a.values())))
-    total = count + len(next(iter(b.values())))
-    codes = np.zeros(total, np.intp)
-    for key in keys:
-        code, distinct = pd.factorize(np.concatenate([a[key], b[key]]))
-        codes = pd.factorize(codes * len(distinct) + code)[0]  # small again, so that the next product fits
-    nth = np.concatenate([_nth(codes[:count]), _nth(codes[count:])])
-    ids = codes * (nth.max(initial=0) + 1) + nth
-    return (
-        _RowNames(ids[:count], nth[:count], {key: a[key] for key in keys}),
-        _RowNames(ids[count:], nth[count:], {key: b[key] for key in keys}),
-    )
-
-
-def _nth(codes: Positions) -> Positions:
-    """How many times each code has occurred before."""
-    import pandas as pd
-
-    return np.asarray(pd.Series(codes).groupby(codes).cumcount(), np.intp)
-
-
-def _match(ids_a: Positions, ids_b: Positions) -> _Rows:
-    import pandas as pd
-
-    partner = np.asarray(pd.Index(ids_b).get_indexer(pd.Index(ids_a)), np.intp)
-    in_a = np.flatnonzero(partner >= 0)
-    in_b = partner[in_a]
-    alone_b = np.ones(len(ids_b), np.bool_)
-    alone_b[in_b] = False
-    return _Rows(in_a, in_b, np.flatnonzero(partner < 0), np.flatnonzero(alone_b))
-
-
 # Comparing cells
 
 
@@ -306,7 +265,7 @@ def _differing(a: Texts, b: Texts, sizes: Texts, rtol: float, atol: float) -> tu
         gap = np.abs(x - y)
         error = gap / size
         same = (x == y) | (np.isfinite(gap) & (gap <= atol + rtol * size))
-    for at in np.flatnonzero(np.isnan(x) & np.isnan(y)):
-        same[at] = a[where[at]].lower() == b[where[at]].lower() == "nan"
+    for at in np.flatnonzero(~np.isfinite(x) & ~np.isfinite(y)):  # no numbers, or such as float64 cannot hold
+        same[at] = NOT_FINITE.get(a[where[at]].lower(), 0) == NOT_FINITE.get(b[where[at]].lower())
     error[~np.isfinite(error)] = np.inf
     return where[~same], error[~same]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -49,6 +50,8 @@ CELLS = [
     ("inf", "Infinity", True),
     ("inf", "-inf", False),
     ("1.0", "inf", False),
+    ("1e400", "2e400", False),
+    ("1e400", "inf", False),
     ("inf", "1.0", False),
     ("1e308", "-1e308", False),
     ("", "", True),
@@ -122,6 +125,12 @@ def test_a_quantity_that_is_printed_twice(tmp_path: Path) -> None:
         (f"{key} (no. 2)", "computed", "0.625")
     ]
     assert found.one_sided == (OneSided("figures.csv", "row", f"{key} (no. 3)", "b"),)
+
+
+def test_its_rows_in_another_order(tmp_path: Path) -> None:
+    row = "base,backprop,,loss,,{},0.5,0.0,0.005,match,{},\n"
+    rows = [row.format(printed, at) for printed, at in (("0.50", "5.4"), ("0.500", "5.4"), ("0.50", "5.40"))]
+    assert compare(*pair(tmp_path, "figures", FIGURES + "".join(rows), FIGURES + "".join(reversed(rows)))).same
 
 
 FIGURE = "base,backprop,,loss,,{printed},{computed},{error},0.005,{verdict},,\n"
@@ -229,9 +238,13 @@ def test_tables_of_others(tmp_path: Path) -> None:
     assert changes("name,v\nx,1\ny,2\n", "name,v\ny,2\nx,3\n") == [("name=x", "v")]
     assert changes("name,v\nx,1\nx,2\n", "name,v\nx,1\nx,3\n") == [("name=x (no. 2)", "v")]
     # there is none, or nothing else: the row's number is
-    assert changes("a,b\n1,2\n3,\n", "a,b\n1,2\n3,4\n") == [("row 2", "b")]
-    assert changes("a\nx\ny\n", "a\nx\nz\n") == [("row 2", "a")]
-    assert changes("v,v\n1,2\n", "v,v\n1,3\n") == [("row 1", "v (2)")]
+    assert changes("a,b\n.1,2\n.1,\n", "a,b\n.1,2\n.1,4\n") == [("2", "b")]
+    # and whole numbers, where it takes them to tell the rows apart
+    assert changes("id,v\n1,.5\n2,.7\n", "id,v\n2,.7\n1,.6\n") == [("id=1", "v")]
+    assert changes("name,at,v\nx,1,.5\nx,2,.7\n", "name,at,v\nx,2,.7\nx,1,.6\n") == [("name=x, at=1", "v")]
+    assert changes("v,w\n.5,.5\n.7,.5\n", "v,w\n.7,.5\n.5,.5\n") == [("2", "v"), ("1", "v")]
+    assert changes("a\nx\ny\n", "a\nx\nz\n") == [("2", "a")]
+    assert changes("v,v\n1,2\n", "v,v\n1,3\n") == [("1", "v (2)")]
 
 
 def test_what_is_missing(tmp_path: Path) -> None:
@@ -245,6 +258,11 @@ def test_what_is_missing(tmp_path: Path) -> None:
     b = folder(tmp_path / "b", other="x\n1\n")
     with pytest.raises(MathlabError, match=r"have no CSV file in common$"):
         compare(a, b)
+    with pytest.raises(MathlabError, match=r"^/dev/zero is neither a file nor a folder$"):
+        compare(Path("/dev/zero"), b / "other.csv")
+    os.mkfifo(b / "pipe.csv")
+    with pytest.raises(MathlabError, match=r"pipe\.csv is not a file$"):
+        compare(b, b)
     with pytest.raises(MathlabError, match=r"have no CSV file in common$"):
         compare(folder(tmp_path / "tree", net__nodes=NODES), a)
 
