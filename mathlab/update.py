@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from mathlab.config.yamltext import Row, Scalar, Tree, read
 from mathlab.errors import MathlabError, Place, Problem
 from mathlab.files import replace_file
 from mathlab.frozen import dataclass
 from mathlab.results import ExperimentResult, Judged, Tally, figures_of, tally
 
 LINE = re.compile("[^\r\n\x85\u2028\u2029]*(?:\r\n|[\r\n\x85\u2028\u2029]|$)")  # as YAML breaks them
+FIGURES = ("expected", "after")  # the keys of sections that hold figures
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
@@ -88,7 +90,8 @@ def rewritten(text: str, changes: Iterable[Change]) -> str:
 def update(result: ExperimentResult, changes: Sequence[Change]) -> None:
     """Make the changes in the config that the result comes from, in one step.
 
-    Raises MathlabError when the file is not the one that was run, or cannot be written.
+    Raises MathlabError when the file is not the one that was run, when something else there is an alias of a number to
+    be changed, or when it cannot be written.
     """
     path = Path(result.experiment.path)
     try:
@@ -97,4 +100,28 @@ def update(result: ExperimentResult, changes: Sequence[Change]) -> None:
         raise MathlabError(f"{path} cannot be read: {error.strerror or error}") from None
     if hashlib.sha256(content).hexdigest() != result.experiment.sha256:
         raise MathlabError(f"{path} has changed since it was run; run it again")
-    replace_file(path, rewritten(content.decode("utf-8"), changes))
+    text = content.decode("utf-8")
+    tree, _ = read(text.removeprefix(BOM), result.experiment.path)
+    others = {*_others(tree)} if tree is not None else set()
+    if bound := [change for change in changes if change.place in others]:
+        raise MathlabError(
+            [
+                Problem(f"{change.old} has an alias that is no figure, and would change with it", change.place)
+                for change in bound
+            ]
+        )
+    replace_file(path, rewritten(text, changes))
+
+
+def _others(tree: Tree, figure: bool = False) -> Iterator[Place]:
+    """Where all stands that is no figure, or is an erratum's."""
+    match tree:
+        case Scalar():
+            if not figure:
+                yield tree.place
+        case Row():
+            for part in tree:
+                yield from _others(part, figure)
+        case _:
+            for key, part in tree.items():
+                yield from _others(part, "erratum" not in tree and (figure or key in FIGURES))

@@ -228,3 +228,18 @@ def test_a_shipped_config_whose_figures_were_changed_comes_back(path: Path, tmp_
         assert re.sub(r"[-+\d.e]+", "0", before) == re.sub(r"[-+\d.e]+", "0", now), "".join(
             difflib.ndiff([before], [now])
         )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "inputs: {x: &v 0.5}\nequations: {y: 2 * x}\nexpected: {y: *v}\n",
+        "inputs: {x: 0.5}\nequations: {y: 2 * x}\nexpected: {y: [{printed: &v 0.7}, {printed: *v, erratum: a slip}]}\n",
+    ],
+)
+def test_what_stands_for_something_else_too_is_left_alone(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    done = invoke(path)
+    assert (done.exit_code, path.read_text()) == (2, text)
+    assert re.search(r"c\.yaml:\d:\d+: 0\.[57] has an alias that is no figure, and would change with it$", done.stderr)
