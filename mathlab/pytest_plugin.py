@@ -30,11 +30,13 @@ LOOKS_LIKE_CONFIG = re.compile(r"^(equations|layers)[ \t]*:", re.MULTILINE)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The option and the ini setting, both of them called `mathlab`."""
+    """The option and the ini setting, both of them called `mathlab`, and the ini settings for what configs may do."""
     parser.getgroup("mathlab").addoption(
         "--mathlab", action="store_true", help="collect mathlab configs (*.yaml): an item for every figure and formula"
     )
     parser.addini("mathlab", "collect mathlab configs, as with --mathlab", type="bool", default=False)
+    parser.addini("mathlab_allow_files", "folders from which mathlab configs may read data too", type="paths")
+    parser.addini("mathlab_allow_large", "let mathlab configs take long", type="bool", default=False)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ConfigFile | None:
@@ -88,9 +90,13 @@ class ConfigFile(pytest.File):
     def collect(self) -> Iterator[CaseCollector]:
         from mathlab import config, plan
         from mathlab.errors import MathlabError
+        from mathlab.experiment import Allowed
 
+        allowed = Allowed(
+            tuple(self.config.getini("mathlab_allow_files")), bool(self.config.getini("mathlab_allow_large"))
+        )
         try:
-            (planned,) = plan.plans("run", [config.load(_shown(self.path))], ())
+            (planned,) = plan.plans("run", [config.load(_shown(self.path), allowed)], ())
         except MathlabError as error:
             raise self.CollectError(str(error)) from None
         for case, _ in planned.steps:

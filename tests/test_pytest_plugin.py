@@ -92,6 +92,15 @@ def test_the_ini_setting_does_what_the_option_does(folder: pytest.Pytester) -> N
     folder.runpytest().assert_outcomes(passed=5, xfailed=1)
 
 
+def test_configs_may_do_what_the_ini_file_says(folder: pytest.Pytester) -> None:
+    folder.mkdir("sub")
+    (folder.path / "x.csv").write_text("a\n1\n2\n")
+    (folder.path / "sub" / "far.yaml").write_text(GOOD_FAR)
+    folder.runpytest("--mathlab", "sub").assert_outcomes(errors=1)
+    folder.makeini(f"{INI} -p no:xdist\nmathlab = true\nmathlab_allow_files = .\nmathlab_allow_large = true\n")
+    folder.runpytest("sub").assert_outcomes(passed=1)
+
+
 def test_without_the_option_nothing_is_collected_or_imported(folder: pytest.Pytester) -> None:
     folder.makepyfile(
         test_it="""
@@ -104,6 +113,8 @@ def test_without_the_option_nothing_is_collected_or_imported(folder: pytest.Pyte
     )
     folder.runpytest_subprocess().assert_outcomes(passed=1)
 
+
+GOOD_FAR = "inputs: {x: {file: ../x.csv}}\nequations: {n: sum(x)}\nexpected: {n: 3}\n"
 
 BROKEN = [
     (WRONG.replace("norm(w)", "norm(v)"), "'v'"),
