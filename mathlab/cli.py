@@ -353,10 +353,13 @@ def selftest(
 @_command
 def init(name: Annotated[str, typer.Argument(metavar="NAME", help="Of the experiment, and so of its file.")]) -> int:
     """Write a first experiment, with comments, to NAME.yaml."""
+    import shlex
+
     from mathlab.starter import start
 
     path = start(name)
-    terminal.write(f"{path} is written; run it with: mathlab run {path}\n")
+    dashes = "-- " if str(path).startswith("-") else ""
+    terminal.write(f"{path} is written; run it with: mathlab run {dashes}{shlex.quote(str(path))}\n")
     return MATCH
 
 

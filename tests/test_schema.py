@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -140,14 +141,17 @@ def test_every_record_is_described() -> None:
 # The starter
 
 
-@pytest.mark.parametrize("name", ["first", "first.yaml", "sub/first", "a b", "-x", "é"])
+@pytest.mark.parametrize("name", ["first", "first.yaml", "sub/first", "a b", "-x", "é", "it's"])
 def test_the_starter_passes(tmp_path: Path, name: str) -> None:
     (tmp_path / "sub").mkdir()
     path = name if name.endswith(".yaml") else f"{name}.yaml"
     commands = ["init", "--", name], ["init", "--", name], ["run", "--out", "out", "--", path]
     made, again, ran = (finish(start(Job(str(tmp_path), command, watched=False))) for command in commands)
     assert (made.code, made.err) == (0, "")
-    assert made.out == f"{path} is written; run it with: mathlab run {path}\n"
+    told, _, advice = made.out.rstrip("\n").partition(" is written; run it with: ")
+    assert told == path
+    assert [word for word in shlex.split(advice) if word != "--"] == ["mathlab", "run", path]
+    assert ("--" in advice.split()) == path.startswith("-")
     assert (again.code, again.err) == (2, f"mathlab: {path} exists already, and is left as it is\n")
     assert (ran.code, ran.err) == (0, "")
     text = (tmp_path / path).read_text(encoding="utf-8")
@@ -168,7 +172,7 @@ def test_the_starter_shows_every_section() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["no/folder", "a\0b", "x" * 300, ""])
+@pytest.mark.parametrize("name", ["no/folder", "a\0b", "a\nb", "x" * 300, "", " "])
 def test_where_no_starter_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["init", name])
