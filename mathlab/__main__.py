@@ -1,21 +1,35 @@
 """`python -m mathlab`, and the `mathlab` script."""
 
 import gc
+import os
 import sys
+
+INTERRUPTED = 130
 
 
 def main() -> None:
     """The entry point: the command line, or 130 after Ctrl-C, which may come while it is still being imported."""
     # Importing makes objects that stay; looking for garbage among them every 700 of them costs a tenth of the start-up.
     gc.set_threshold(100_000, 50, 50)
+    sys.unraisablehook = _dropped
     try:
         from mathlab.cli import main as command
 
         command()
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     finally:
-        gc.freeze()  # nor is it looked for at the end, when the system takes the memory back anyway
+        import signal  # late: before the `try`, Ctrl-C is a traceback
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said: while Python ends, it would die without its code
+        gc.freeze()  # nor is garbage looked for at the end, when the system takes the memory back anyway
+
+
+def _dropped(dropped: "sys.UnraisableHookArgs") -> None:
+    """Ctrl-C that came inside a callback of Python's own, say of an import, is one all the same."""
+    if issubclass(dropped.exc_type, KeyboardInterrupt):
+        os._exit(INTERRUPTED)
+    sys.__unraisablehook__(dropped)
 
 
 if __name__ == "__main__":
