@@ -115,6 +115,8 @@ def _kept(path: Path, layout: Layout, keep: Collection[Owner]) -> dict[Owner, Ta
 
 def _read(path: Path, layout: Layout) -> tuple[Row, list[Row]]:
     try:
+        if path.exists() and not path.is_file():  # a pipe, which nobody may ever write to
+            raise OSError(errno.EINVAL, "it is not a file")
         with path.open(encoding="utf-8", newline="") as file:
             columns, *rows = map(tuple, csv.reader(file, strict=True))
     except (FileNotFoundError, NotADirectoryError):
