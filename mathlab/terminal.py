@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ColorSystem: TypeAlias = Literal["auto", "standard", "256", "truecolor", "windows"]  # as rich names them
 
+LONGEST = 1_000  # characters of a message
 ENDLESS = 1_000_000  # columns: a pipe has no edge at which to cut or fold a line
 
 
@@ -85,6 +86,8 @@ def complain(problems: Iterable[Problem]) -> None:
     """One line on stderr for each problem."""
     for problem in problems:
         words = " ".join(str(problem).splitlines())
+        if len(words) > LONGEST:  # it quotes a name or a number as long as that
+            words = f"{words[:LONGEST]}..."
         words = "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)  # no command to the terminal
         with contextlib.suppress(OSError):  # there is nobody left to tell
             if sys.stderr is not None:

@@ -73,6 +73,8 @@ def _initial(tree: Table) -> Value:
             raise MathlabError(f"{spec.init} needs its setting '{setting}'", tree.place)
     if settings.get("low", 0) > settings.get("high", 0):
         raise MathlabError(f"low ({settings['low']:g}) is above high ({settings['high']:g})", tree.place)
+    if math.isinf(settings.get("high", 0) - settings.get("low", 0)):
+        raise MathlabError("from low to high is further than float64 can say", tree.place)
     current().draw(math.prod(spec.shape), tree.place)
     with np.errstate(all="ignore"):
         drawn = initial.draw(spec.init, spec.shape, spec.seed, spec.scale, settings)

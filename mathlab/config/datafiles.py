@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 LARGEST = 10**8  # entries of one array: 800 MB of float64
 PIECE = 200_000  # entries of a CSV file that are read at a time
+WIDEST = 100_000  # columns of a CSV file
+LONGEST_LINE = 50_000_000  # bytes that are looked at to tell
+LISTED = 10  # arrays of a file that are named
 LARGEST_PACKED = 50_000_000  # bytes that any archive may unpack to; from there on
 MOST_PACKED = 100  # bytes for each of its own, which data does not come near and a bomb goes beyond
 
@@ -69,6 +72,12 @@ def read_csv(path: Path, columns: Sequence[str] | None, but: Sequence[str], head
     return np.ascontiguousarray(whole[:, 0]) if whole.shape[1] == 1 else whole
 
 
+def _width(path: Path) -> int:
+    """How many columns the first line has, or more where its names are in quotes; pandas needs seconds for many."""
+    with path.open("rb") as file:
+        return file.readline(LONGEST_LINE).count(b",") + 1
+
+
 def chosen(names: Sequence[str], columns: Sequence[str] | None, but: Sequence[str], file: str) -> list[int]:
     """The positions of the columns that are meant. Raises DataError for one that `file` does not have, or for none."""
     every = range(len(names)) if columns is None else [at for word in columns for at in _positions(word, names, file)]
@@ -105,6 +114,8 @@ def _frames(path: Path, header: bool) -> Iterator[pd.DataFrame]:
     # from 3.1 on pandas reads floats exactly, and warns when it is asked to
     exact = tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)
     try:
+        if _width(path) > WIDEST:
+            raise DataError(f"{path.name} has more than {WIDEST} columns")
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             with pd.read_csv(
@@ -141,7 +152,10 @@ def _numbers(column: pd.Series[float], before: int, what: str) -> NDArray[np.flo
     """The entries of one column. A column with one bad entry is read as texts, so the bad one has to be looked for."""
     import pandas as pd
 
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
+    try:
+        numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
+    except OverflowError:  # one of Python's whole numbers, beyond float64
+        numbers = pd.to_numeric(column.astype(str), errors="coerce").to_numpy(dtype=np.float64)
     bad = ~np.isfinite(numbers) | (column.dtype.kind == "b")
     if bad.any():
         row = int(np.argmax(bad))
@@ -212,5 +226,6 @@ def _only(names: Sequence[str], wanted: str | None, file: str) -> str:
     if wanted is not None:
         raise DataError(f"{file} has no array {wanted!r}{did_you_mean(wanted, names)}")
     if len(names) != 1:
-        raise DataError(f"{file} holds {len(names)} arrays ({', '.join(names)}); choose one with 'array'")
+        listed = ", ".join([*names[:LISTED], *(["..."] if len(names) > LISTED else [])])
+        raise DataError(f"{file} holds {len(names)} arrays ({listed}); choose one with 'array'")
     return names[0]

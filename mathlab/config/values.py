@@ -21,6 +21,7 @@ NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
 NOT_FINITE = re.compile(r"[+-]?\.?(?:nan|inf|infinity)", re.IGNORECASE)
 LEADING_ZERO = re.compile(r"[+-]?0[0-9][0-9.eE+-]*")
+LONGEST = 1_500  # characters of a printed number; float64 has none whose every digit takes more
 
 Part = TypeVar("Part")
 Read = TypeVar("Read")
@@ -132,6 +133,9 @@ def array(tree: Tree) -> Value:
 def printed(tree: Tree) -> Numbers:
     """The numbers of a figure, with the digits they were printed with."""
     scalars, shape, _ = _flat(tree)
+    for scalar in scalars:
+        if isinstance(scalar, Scalar) and len(scalar) > LONGEST:
+            raise MathlabError(f"a printed number has at most {LONGEST} characters, not {len(scalar)}", scalar.place)
     return Numbers(tuple(PrintedNumber(str(scalar), scalar.place) for scalar in scalars), shape)
 
 
