@@ -20,7 +20,7 @@ from mathlab.stages.backprop import AGREEMENT, random_points, rounding_noise
 from mathlab.stages.prepare import Prepared, evaluate_at, prepare
 
 PATIENCE = 3.0  # seconds, of which a trial takes
-OPERATION = 2e-5  # for each operation of the case; it is prepared and compiled anew,
+OPERATION = 2e-5  # for each operation of the case; it is prepared, compiled and run anew,
 CLAIM = 3e-5  # for each number that is looked at afterwards,
 TRAINED = 0.2  # and trained in one trial of five
 MOST = 10_000
@@ -115,7 +115,7 @@ def _affordable(scene: Scene) -> int:
     case = prepared.case
     operations = sum(1 for equation in prepared.both for _ in walk(equation.expr))
     training = case.train.epochs * prepared.cost.seconds if case.train else 0.0
-    once = OPERATION * operations + CLAIM * len(scene.claims) + TRAINED * training
+    once = OPERATION * operations + CLAIM * len(scene.claims) + prepared.cost.seconds + TRAINED * training
     return int(min(PATIENCE * min(case.share, 1.0) / once, MOST))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 from mathlab.errors import ExpressionError, ShapeMismatch, did_you_mean
 from mathlab.language.ops import OPS, Op, Site
@@ -113,6 +114,7 @@ ARITHMETIC: Mapping[str, Callable[..., float]] = {
 }
 
 
+@lru_cache(maxsize=10_000)  # asked at every level of an expression
 def _constant_value(expr: Expr) -> float | None:
     """The value of arithmetic on written numbers alone; None for anything else.
 

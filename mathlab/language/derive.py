@@ -20,7 +20,7 @@ from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS, Rule, Site
 from mathlab.language.shapes import Type, show
 from mathlab.language.simplify import Builder, is_ones, split
-from mathlab.language.syntax import Call, Expr, Name, Num, names, parse, replace, unparse, walk
+from mathlab.language.syntax import Call, Expr, Name, Num, names, parse, replace, unparse
 
 WIDEST = 32  # terms of one sum
 UPSTREAM = "upstream"  # the name of the gradient of an end that is not a scalar
@@ -67,6 +67,7 @@ class _Derivation:
         # how many equations have yet to hand something to a name, so that its sum is written as soon as it is whole
         self.pending = Counter(name for equation in equations for name in names(equation.expr))
         self.active = self._active()
+        self.depending: dict[Call, bool] = {}
         self.blocked: dict[str, tuple[Call, Equation]] = {}
         self.handed: dict[str, list[Expr]] = {}
         self.parts: dict[str, list[str]] = {}
@@ -157,7 +158,11 @@ class _Derivation:
         return replace(expr, lambda part: self.forward.get(part) if isinstance(part, Call) else None)
 
     def _depends(self, expr: Expr) -> bool:
-        return any(isinstance(part, Name) and part.id in self.active for part in walk(expr))
+        if not isinstance(expr, Call):
+            return isinstance(expr, Name) and expr.id in self.active
+        if expr not in self.depending:  # asked at every level of an expression
+            self.depending[expr] = any(map(self._depends, expr.args))
+        return self.depending[expr]
 
     def hand_down(self, expr: Expr, upstream: Expr, equation: Equation) -> None:
         """Give each name in `expr` its share of the gradient `upstream` of `expr`."""

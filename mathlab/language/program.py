@@ -239,6 +239,7 @@ class _Writer:
         return lowered
 
 
+@lru_cache(maxsize=10_000)  # asked at every level of an expression
 def _is_written(expr: Expr) -> bool:
     """Whether Python itself computes an expression: a number, a slice, or arithmetic on written numbers alone."""
     if isinstance(expr, Call):
