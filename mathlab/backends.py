@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Literal, TypeVar, get_args
 
+from mathlab import threads
 from mathlab.errors import MathlabError, did_you_mean
 from mathlab.frozen import dataclass
 
@@ -21,7 +22,6 @@ Backend = Literal["local", "dask", "ray"]
 STARTING = 2.0  # seconds of work from which other processes pay off: each has to import NumPy and mathlab first
 PATIENCE = 600.0  # seconds
 NEEDS = {"dask": ("joblib", "distributed"), "ray": ("joblib", "ray")}
-THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ def processors() -> int:
 @contextlib.contextmanager
 def _one_thread_each() -> Iterator[None]:
     """Processes that start meanwhile leave the other processors to each other."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
+    before = {name: os.environ.get(name) for name in threads.VARIABLES}
+    threads.one()
     try:
         yield
     finally:

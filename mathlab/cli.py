@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, ParamSpec
 
 import typer
 
-from mathlab import __version__, terminal
+from mathlab import __version__, terminal, threads
 from mathlab.delivery import deliver, reporting
 from mathlab.errors import MathlabError, Problem
 
@@ -70,6 +70,7 @@ Large = Annotated[bool, typer.Option("--allow-large", help="Let configs take mor
 
 def main() -> None:
     """Run the command that the arguments name, and exit."""
+    threads.one()  # the same config, the same bytes, however many processors there are
     terminal.prepare()
     # Typer would build every command that it knows, with all its options, before it runs one
     asked = [known for known in app.registered_commands if known.callback and known.callback.__name__ in sys.argv[1:2]]

@@ -280,8 +280,8 @@ FOUND = [path for version in ("3.11", "3.12", "3.13") if (path := shutil.which(f
 PYTHONS = [*FOUND, *filter(None, os.environ.get("MATHLAB_PYTHONS", "").split(os.pathsep))]
 NEEDED = "import numpy, pandas, rich, typer, yaml"
 WIDE = """\
-inputs: {X: {init: normal, shape: [300, 200], seed: 1}}
-parameters: {W: {init: he, shape: [200, 120]}, v: {init: normal, shape: [120], seed: 2}}
+inputs: {X: {init: normal, shape: [300, 784], seed: 1}}
+parameters: {W: {init: he, shape: [784, 120]}, v: {init: normal, shape: [120], seed: 2}}
 equations: {H: relu(X @ W), y: H @ v, loss: mean(y**2), λ: loss}
 expected: {0 * loss: 0}
 train: {optimizer: {name: adam, lr: 0.01}, epochs: 3, batch_size: 64, over: [X], seed: 1, after: {1: {0 * loss: 0}}}
