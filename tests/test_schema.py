@@ -56,6 +56,7 @@ FITS = (
     "",
     "title: 1984",
     "title: a",
+    "title: 'null'",
     "source: {title: a, url: b, note: c}",
     "upstream: [1, 2]",
     "gradcheck:",
@@ -80,6 +81,8 @@ FITS = (
 DOES_NOT = (
     "titel: a",
     "title: [a]",
+    "title: null",
+    "title: ~",
     "source: {tilte: a}",
     "expected: {}",
     "expected: {loss: true}",

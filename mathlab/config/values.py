@@ -21,6 +21,7 @@ NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
 NOT_FINITE = re.compile(r"[+-]?\.?(?:nan|inf|infinity)", re.IGNORECASE)
 LEADING_ZERO = re.compile(r"[+-]?0[0-9][0-9.eE+-]*")
+NULLS = ("~", "null", "Null", "NULL")  # YAML's ways to say nothing
 LONGEST = 1_500  # characters of a printed number; float64 has none whose every digit takes more
 
 Part = TypeVar("Part")
@@ -84,7 +85,7 @@ def text(tree: Tree) -> str:
     """A text that says something, without the white space around it."""
     if not isinstance(tree, Scalar):
         raise MathlabError(f"a text is needed here, not {kind(tree)}", tree.place)
-    if not tree.strip():
+    if not tree.strip() or (tree in NULLS and not tree.quoted):
         raise MathlabError("a text is missing", tree.place)
     return str(tree).strip()
 
