@@ -17,7 +17,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from rich.console import Console, Group, RenderableType
 
@@ -97,8 +97,10 @@ def run(
 
     `cases` names the cases that run (all of them, when it is empty), `witnesses` those that the gradients are held
     against (the command's own, when it is None). Raises MathlabError for a case or witness that does not exist, for a
-    case that cannot run, and when there is nothing to run.
+    case that cannot run, for a command that does not exist, and when there is nothing to run.
     """
+    if command not in get_args(Command):
+        raise MathlabError(f"there is no command {str(command)!r}; known are {', '.join(get_args(Command))}")
     (planned,) = plan.plans(command, [experiment], cases, witnesses)
     done = plan.results(planned, lambda _: nullcontext())
     return Result(done.experiment, done.cases)

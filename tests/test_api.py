@@ -150,3 +150,18 @@ def test_importing_mathlab_is_light_and_typed() -> None:
     assert all(hasattr(mathlab, name) for name in mathlab.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'lod'"):
         _ = mathlab.lod  # type: ignore[attr-defined]  # which is the point
+
+
+def test_its_arrays_cannot_be_written_to(result: Result) -> None:
+    backprop = result.cases[0].backprop
+    assert backprop
+    for node in backprop.nodes:
+        for array in (node.value, node.gradient, *(part.value for part in node.parts)):
+            if array is not None:
+                with pytest.raises(ValueError, match="read-only"):
+                    array[...] = 0
+
+
+def test_a_command_that_does_not_exist(result: Result) -> None:
+    with pytest.raises(MathlabError, match=r"^there is no command 'derive'; known are backprop, gradcheck"):
+        run(result.experiment, "derive")  # type: ignore[arg-type]  # that is the point

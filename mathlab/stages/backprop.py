@@ -15,7 +15,7 @@ from mathlab.language.latex import latex_equation
 from mathlab.language.syntax import names
 from mathlab.printed import judge
 from mathlab.results import BackpropResult, FormulaResult, NodeResult, Part, Role
-from mathlab.stages.prepare import Env, Prepared, evaluate, evaluate_at, prepare
+from mathlab.stages.prepare import Env, Prepared, evaluate, evaluate_at, prepare, sealed
 
 POINTS = 3  # random points at which a formula must hold too, so that a coincidence does not pass
 AGREEMENT = {"float64": 1e-9, "float32": 1e-4}  # relative to the largest entry of the gradient
@@ -64,13 +64,12 @@ def node_results(prepared: Prepared, values: Env) -> tuple[NodeResult, ...]:
             NodeResult(
                 name=name,
                 role=role,
-                value=np.asarray(values[name]),
+                value=sealed(values[name]),
                 equation=texts.get(name, ""),
-                gradient=None if gradient is None else np.asarray(gradient),
+                gradient=None if gradient is None else sealed(gradient),
                 gradient_equation=text,
                 parts=tuple(
-                    Part(part, backward[part], np.asarray(values[part]))
-                    for part in prepared.backward.parts.get(name, ())
+                    Part(part, backward[part], sealed(values[part])) for part in prepared.backward.parts.get(name, ())
                 ),
                 stores=prepared.backward.stores.get(name, ()),
                 note=_note(prepared, name) if role == "node" and gradient is None else "",

@@ -315,3 +315,10 @@ def jacobian(prepared: Prepared, call: Call) -> tuple[Callable[[Env], Array], Ty
 def replaced(case: Case, **inputs: Value) -> Case:
     """The case with some inputs replaced, as a minibatch does."""
     return dataclasses.replace(case, inputs={**case.inputs, **inputs})
+
+
+def sealed(array: Array) -> Array:
+    """The array as a record holds it: a view that cannot be written to, for it may be the experiment's own."""
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view

@@ -26,7 +26,7 @@ from mathlab.optimizers import OPTIMIZERS
 from mathlab.printed import judge
 from mathlab.results import FigureResult, TrainResult
 from mathlab.stages import limits
-from mathlab.stages.prepare import Prepared, evaluate, execute, prepare
+from mathlab.stages.prepare import Prepared, evaluate, execute, prepare, sealed
 
 SMALL = 16  # entries: outputs up to this size are written to training.csv
 FEW = 256  # entries: the history of a gradient up to this size is kept, and its norms are taken at once;
@@ -79,8 +79,8 @@ def run(case: Case, progress: Progress | None = None) -> TrainResult:
     except IndexError:
         prepared.run(state)  # the readable program knows in which equation a class index is out of its range
         raise
-    parameters = {name: np.asarray(state[name]) for name in case.parameters}
-    columns = _columns(prepared, history)
+    parameters = {name: sealed(state[name]) for name in case.parameters}
+    columns = {name: sealed(column) for name, column in _columns(prepared, history).items()}
     nonfinite = _first_nonfinite(case, settings, columns)
     return TrainResult(columns, parameters, tuple(figures), updates, nonfinite)
 
