@@ -344,11 +344,18 @@ def selftest(
     """Change every figure and plant every fault, and tell what the run would not notice."""
     from mathlab import plan, selftest, tables
 
-    results = [selftest.run(experiment) for experiment in plan.load(files, _allowed(allow_files, allow_large))]
-    if not any(result.figures + result.faults for result in results):
+    results, refused = [], False
+    for experiment in plan.load(files, _allowed(allow_files, allow_large)):
+        try:
+            results.append(selftest.run(experiment))
+        except MathlabError as error:
+            terminal.complain(error.problems)
+            refused = True
+    if any(result.figures + result.faults for result in results):
+        terminal.console().print(tables.selftest(results, quiet), crop=False)
+    elif not refused:
         raise MathlabError("nothing was changed: no figure and no gradient is looked at here")
-    terminal.console().print(tables.selftest(results, quiet), crop=False)
-    return MATCH if selftest.passed(results) else FAIL
+    return TROUBLE if refused else MATCH if selftest.passed(results) else FAIL
 
 
 @_command

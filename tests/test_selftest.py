@@ -79,12 +79,13 @@ def test_faults_planted_where_rows_are_picked(tmp_path: Path) -> None:
     assert result.faults == result.faults_caught > 10
 
 
-def test_a_config_that_fails_is_bad_input(tmp_path: Path) -> None:
+def test_a_config_that_fails_is_bad_input_and_the_others_are_tried(tmp_path: Path) -> None:
     path = tmp_path / "blind.yaml"
     path.write_text(BLIND % "0.9")
-    done = CliRunner().invoke(app, ["selftest", str(path)])
+    done = CliRunner().invoke(app, ["selftest", str(path), str(CONFIGS / "softmax-mlp.yaml")])
     assert done.exit_code == 2
     assert "does not pass as it is" in done.stderr
+    assert "14 of 14 changed figures" in done.stdout
 
 
 def test_the_command(tmp_path: Path) -> None:
