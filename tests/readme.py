@@ -1,7 +1,8 @@
 """The README's blocks: what it shows is generated from here, and a test holds it to that.
 
 A block stands between `<!-- run: COMMAND -->` and the end of the fenced code under it; for `<!-- file: NAME -->` the
-fenced code is a file that the commands after it can use. `python -m tests.readme` rewrites the outputs in place.
+fenced code is a file that the commands after it can use. Between `<!-- copy: FILE -->` and `<!-- end -->` stands what
+a command that takes long has left in the project. `python -m tests.readme` rewrites the outputs in place.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ README = ROOT / "README.md"
 BLOCK = re.compile(
     r"<!-- (?P<kind>run|file|table): (?P<what>.+?) -->\n```(?P<language>\w*)\n(?P<text>.*?)```\n", re.DOTALL
 )
+COPY = re.compile(r"(<!-- copy: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ def made(block: Block, folder: Path) -> str:
 
 def regenerated(readme: str) -> str:
     """The README with every output made afresh."""
+    readme = COPY.sub(lambda found: f"{found[1]}{(ROOT / found[2]).read_text(encoding='utf-8')}{found[3]}", readme)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "configs").symlink_to(ROOT / "configs")

@@ -12,18 +12,33 @@ from collections.abc import Callable, Mapping, Sequence
 Work = Callable[[], object]
 
 
+REST = 0.05  # seconds until threads have gone to sleep that spin in case that there is more to do: OpenBLAS', OpenMP's
+
+
 def interleaved(
-    works: Mapping[str, Work], rounds: int, clock: Callable[[], float] = time.perf_counter
+    works: Mapping[str, Work], rounds: int, clock: Callable[[], float] = time.perf_counter, lasting: float = 0.0
 ) -> dict[str, float]:
-    """The median seconds of each work, run in turn so that a slow moment hits all of them; one warm-up first."""
+    """The median seconds of each work, run in turn so that a slow moment hits all of them; one warm-up first.
+
+    With `lasting`, each turn repeats a work for about so many seconds, as a loop would, after a rest: what the threads
+    of one library leave running would otherwise be counted as the time of the next one.
+    """
+    times = dict.fromkeys(works, 1)
+    for name, work in works.items():
+        work()
+        if lasting:
+            times[name] = max(1, round(lasting / once(work)))
     taken: dict[str, list[float]] = {name: [] for name in works}
-    for turn in range(rounds + 1):
+    for _ in range(rounds):
         for name, work in works.items():
+            if lasting:
+                time.sleep(REST)
+                work()
             start = clock()
-            work()
-            if turn:
-                taken[name].append(clock() - start)
-    return {name: statistics.median(times) for name, times in taken.items()}
+            for _ in range(times[name]):
+                work()
+            taken[name].append((clock() - start) / times[name])
+    return {name: statistics.median(seconds) for name, seconds in taken.items()}
 
 
 def once(work: Work) -> float:
