@@ -281,7 +281,10 @@ def oracle_summary(rows: Sequence[Compared]) -> str:
 
 
 def _array_row(row: Compared) -> Row:
-    numbers = (number(row.given), number(row.computed), short(row.tolerance)) if row.fits else ("", "", "")
+    given, computed = number(row.given), number(row.computed)
+    if given == computed and not row.passed:  # they differ further on
+        given, computed = repr(float(row.given)), repr(float(row.computed))
+    numbers = (given, computed, short(row.tolerance)) if row.fits else ("", "", "")
     cells = (
         *(plain(row.array, "bold"), plain(row.quantity), plain(str(row.shape))),
         *(plain(str(list(row.index)) if row.index else ""), *map(plain, numbers)),

@@ -144,6 +144,14 @@ def test_the_lab_agrees_with_its_own_csv(nodes: Path) -> None:
     assert output.count("0 differ") > 2  # one line for each case
 
 
+def test_numbers_that_differ_late_are_shown_in_full(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("parameters: {w: 0.3}\nequations: {loss: w}\n")
+    np.savez(tmp_path / "mine.npz", loss=0.3 + 1e-9)
+    done = CliRunner().invoke(app, ["oracle", "-c", str(tmp_path / "x.yaml"), str(tmp_path / "mine.npz")])
+    assert done.exit_code == 1
+    assert done.stdout.split().count("0.3") == done.stdout.split().count("0.300000001") == 1
+
+
 def test_an_npz_is_for_one_case(tmp_path: Path) -> None:
     x, t = np.array([[3.0, 1.0]]), np.array([[1.0, 0.0]])
     w, v = np.array([[6.0, -3.0], [-2.0, 5.0]]), np.array([[1.0, -2.0], [0.25, 2.0]])
