@@ -17,7 +17,7 @@ from tests.bench.checks import configs, growing, memory
 from tests.bench.gradients import checks
 from tests.bench.peers import peers
 from tests.bench.replicas import replicas
-from tests.bench.timing import interleaved, processor_time
+from tests.bench.timing import interleaved
 
 PEERS = ("torch", "autograd", "micrograd")  # left out where they are not installed
 Row = tuple[str, str, float, float]
@@ -56,7 +56,7 @@ def steps() -> Iterator[Row]:
 
 
 def processes() -> Iterator[Row]:
-    seconds = interleaved(works.processes(), 15, processor_time)
+    seconds = interleaved(works.processes(), 15)
     for name in seconds:
         if name.endswith(".yaml"):
             yield f"mathlab backprop, {name}", works.IMPORTS, seconds[name] / seconds[works.IMPORTS], 1.25

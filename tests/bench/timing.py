@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import statistics
 import subprocess
 import time
@@ -15,9 +14,7 @@ Work = Callable[[], object]
 REST = 0.05  # seconds until threads have gone to sleep that spin in case that there is more to do: OpenBLAS', OpenMP's
 
 
-def interleaved(
-    works: Mapping[str, Work], rounds: int, clock: Callable[[], float] = time.perf_counter, lasting: float = 0.0
-) -> dict[str, float]:
+def interleaved(works: Mapping[str, Work], rounds: int, lasting: float = 0.0) -> dict[str, float]:
     """The median seconds of each work, run in turn so that a slow moment hits all of them; one warm-up first.
 
     With `lasting`, each turn repeats a work for about so many seconds, as a loop would, after a rest: what the threads
@@ -34,10 +31,10 @@ def interleaved(
             if lasting:
                 time.sleep(REST)
                 work()
-            start = clock()
+            start = time.perf_counter()
             for _ in range(times[name]):
                 work()
-            taken[name].append((clock() - start) / times[name])
+            taken[name].append((time.perf_counter() - start) / times[name])
     return {name: statistics.median(seconds) for name, seconds in taken.items()}
 
 
@@ -56,9 +53,3 @@ def process(command: Sequence[str]) -> Work:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
 
     return run
-
-
-def processor_time() -> float:
-    """The seconds that processes took of a processor, once they have ended: those of others do not count."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime

@@ -125,7 +125,7 @@ HELP, HELP_IMPORTS = "mathlab --help", "import typer, rich.table"
 
 def processes() -> dict[str, Work]:
     """Whole processes: the bare imports, and ours, `mathlab backprop` for every config that is a single case."""
-    mathlab, out = [sys.executable, "-m", "mathlab"], tempfile.mkdtemp()
+    mathlab, out = [str(Path(sys.executable).with_name("mathlab"))], tempfile.mkdtemp()
     single = [file for file in sorted((ROOT / "configs").glob("*.yaml")) if len(config.load(file).cases) == 1]
     return {
         **{code: process([sys.executable, "-c", code]) for code in (IMPORTS, HELP_IMPORTS)},
