@@ -89,9 +89,11 @@ def complain(problems: Iterable[Problem]) -> None:
         if len(words) > LONGEST:  # it quotes a name or a number as long as that
             words = f"{words[:LONGEST]}..."
         words = "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)  # no command to the terminal
-        with contextlib.suppress(OSError):  # there is nobody left to tell
+        try:
             if sys.stderr is not None:
-                print(words if problem.place else f"mathlab: {words}", file=sys.stderr)
+                print(words if problem.place else f"mathlab: {words}", file=sys.stderr, flush=True)
+        except OSError:  # there is nobody left to tell
+            silence(sys.stderr)
 
 
 def silence(stream: IO[str] | None) -> None:

@@ -6,6 +6,7 @@ import os
 
 # Before NumPy: the tests run in as many processes as there are cores, and BLAS's threads would wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.pop("PYTHONUNBUFFERED", None)  # streams as users have them, which are flushed last when Python ends
 
 import functools
 

@@ -232,12 +232,12 @@ def test_nobody_reads_stdout(net: Path, arguments: str, expected: int, where: st
 
 
 def test_nobody_reads_stderr(net: Path) -> None:
-    for shell in ("2>&-", "2>/dev/full", "2> >(true)"):
+    for shell in ("2>&-", "2>/dev/full", "2> >(true)", "2>/dev/full >/dev/full"):
         command = f"{sys.executable} -m mathlab run nothing.yaml {shell}"
         done = subprocess.run(
             ["bash", "-c", command], cwd=net, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False
         )
-        assert done.returncode == 2
+        assert done.returncode == 2, shell
 
 
 # Numbers that are none
