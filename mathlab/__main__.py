@@ -9,19 +9,21 @@ INTERRUPTED = 130
 
 def main() -> None:
     """The entry point: the command line, or 130 after Ctrl-C, which may come while it is still being imported."""
-    # Importing makes objects that stay; looking for garbage among them every 700 of them costs a tenth of the start-up.
-    gc.set_threshold(100_000, 50, 50)
-    sys.unraisablehook = _dropped
     try:
-        from mathlab.cli import main as command
+        # Importing makes objects that stay; looking for garbage among them every 700 costs a tenth of the start-up.
+        gc.set_threshold(100_000, 50, 50)
+        sys.unraisablehook = _dropped
+        try:
+            from mathlab.cli import main as command
 
-        command()
+            command()
+        finally:
+            import signal  # late, where Ctrl-C is no traceback
+
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said; Python, as it ends, would die of it
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     finally:
-        import signal  # late: before the `try`, Ctrl-C is a traceback
-
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said: while Python ends, it would die without its code
         gc.freeze()  # nor is garbage looked for at the end, when the system takes the memory back anyway
 
 

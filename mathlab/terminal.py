@@ -29,8 +29,9 @@ class _Stream(TextIOWrapper):
     """
 
     def __init__(self, stream: TextIOWrapper) -> None:
+        self.replaced = stream  # and kept: it would close the buffer; detached, Ctrl-C might find neither with one
         by_line, at_once = stream.line_buffering, stream.write_through
-        super().__init__(stream.detach(), stream.encoding, "backslashreplace", None, by_line, at_once)
+        super().__init__(stream.buffer, stream.encoding, "backslashreplace", None, by_line, at_once)
 
     def write(self, text: str) -> int:
         try:

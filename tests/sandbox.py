@@ -153,7 +153,7 @@ def _finished(process: int, running: Running) -> Ran:
 
 def _become(job: Job, out: int, err: int) -> None:
     """Be the command, in this very process, and end with it."""
-    code = 99
+    code, begun = 99, False
     try:
         signal.alarm(int(3 * SECONDS))
         resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))  # so that a mistake here does not take the machine
@@ -168,11 +168,12 @@ def _become(job: Job, out: int, err: int) -> None:
         if job.watched:
             warnings.simplefilter("error")
             _watch(Path(job.folder))
+        begun = True
         main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 98
-    except KeyboardInterrupt as end:
-        if end.__traceback__ and not end.__traceback__.tb_next:  # it came before `main` could take care of it
+    except KeyboardInterrupt:
+        if not begun:  # it came before `main` could take care of it
             code = 130
     finally:
         sys.stdout.flush()
