@@ -57,6 +57,19 @@ LINES = [
     ("inputs: {x: 2}\nequations:\n  y: >\n    x +\n    * x\n", "5:5: not an expression: invalid syntax near '* x'"),
 ]
 
+# what follows from a problem is no second one
+FOLLOWING = [
+    (
+        "inputs: {x: 2}\nequations: {h: rellu(x), y: h**2}\nderivation: {dh: 2 * h, dx: dh * (x > 0)}\n"
+        "expected: {h: 2, dh: 4}\n",
+        "2:16: unknown function 'rellu'; did you mean 'relu'?",
+    ),
+    (
+        "paramters: {w: 2}\ninputs: {x: 2}\nequations: {y: w * x}\nderivation: {dw: x}\nexpected: {dw: 2, w: 2}\n",
+        "1:1: unknown key 'paramters'; did you mean 'parameters'?",
+    ),
+]
+
 # keys, names and equations
 NAMES = [
     (MINIMAL + "? [a]\n: 1\n", "3:3: a key is a word or an expression, not a list; put it in quotes"),
@@ -376,7 +389,7 @@ def folder(tmp_path: Path) -> Path:
     return inside
 
 
-@pytest.mark.parametrize(("text", "expected"), YAML + LINES + NAMES + FIGURES + NESTED)
+@pytest.mark.parametrize(("text", "expected"), YAML + LINES + FOLLOWING + NAMES + FIGURES + NESTED)
 def test_problem(tmp_path: Path, text: str, expected: str) -> None:
     config = tmp_path / "c.yaml"
     config.write_text(text, encoding="utf-8")

@@ -158,9 +158,14 @@ def _content(file: str) -> bytes:
 
 
 def _names(tree: Table) -> set[str] | None:
-    """Every name that a mapping means to define; None when a section that defines names is not a mapping."""
+    """Every name that a mapping means to define; None when a section that defines names is not a mapping.
+
+    A key that does not exist may be such a section, misspelt: its names are none to complain of once more.
+    """
+    known = {field.name for field in fields(ConfigText)}
+    misspelt = {name for key, part in tree.items() if key not in known and isinstance(part, Table) for name in part}
     try:
-        return {name for section in NAMED if section in tree for name in mapping(tree[section])}
+        return misspelt.union(*(mapping(tree[section]) for section in NAMED if section in tree))
     except MathlabError:
         return None
 

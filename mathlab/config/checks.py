@@ -34,10 +34,10 @@ def check(case: CaseText, place: Place, train_place: Place, unreadable: Collecti
         yield Problem("an experiment needs inputs or parameters", place)
     values = {*case.inputs, *case.parameters, *unreadable}
     yield from _order(case.equations, values)
-    gradients = {f"d{key}" for key in defined}
-    readable = {*defined, *gradients, *unreadable}
+    meant = (*defined, *sorted(unreadable))
+    readable = {*meant, *(f"d{key}" for key in meant)}
     witnesses = {f"{prefix}{key}" for prefix in ("central_", "complex_") for key in case.parameters}
-    yield from _derivation(case.derivation or {}, defined, readable)
+    yield from _derivation(case.derivation or {}, meant, readable)
     end = str(next(reversed(case.equations), ""))
     yield from _figures(case.expected, readable, end)
     if case.gradcheck:
