@@ -66,13 +66,6 @@ def is_ones(expr: Expr) -> bool:
     return (isinstance(expr, Num) and expr.value == 1) or (isinstance(expr, Call) and expr.op in ("ones", "ones_like"))
 
 
-def is_zeros(expr: Expr) -> bool:
-    """Whether every entry of the expression is known to be 0."""
-    return (isinstance(expr, Num) and expr.value == 0) or (
-        isinstance(expr, Call) and expr.op in ("zeros", "zeros_like")
-    )
-
-
 def split(expr: Expr) -> tuple[Factor, Expr]:
     """The number in front of an expression, and the rest."""
     match expr:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 
 from mathlab.errors import ExpressionError, MathlabError
-from mathlab.experiment import Array, Case, Figure, Value
+from mathlab.experiment import Array, Case, Figure
 from mathlab.frozen import dataclass
 from mathlab.language.check import Types
 from mathlab.language.cost import Cost, cost
@@ -310,11 +309,6 @@ def jacobian(prepared: Prepared, call: Call) -> tuple[Callable[[Env], Array], Ty
         return np.asarray(rows).reshape(result.shape)
 
     return compute, result
-
-
-def replaced(case: Case, **inputs: Value) -> Case:
-    """The case with some inputs replaced, as a minibatch does."""
-    return dataclasses.replace(case, inputs={**case.inputs, **inputs})
 
 
 def sealed(array: Array) -> Array:
