@@ -457,7 +457,7 @@ def test_links_and_devices_stay_what_they_are(folder: Path) -> None:
 
 
 TROUBLE: list[tuple[tuple[str, ...], str]] = [
-    (("run", "broken.yaml"), "broken.yaml:1:1: an experiment needs equations"),
+    (("run", "broken.yaml"), "broken.yaml:1:1: unknown key 'equation'; did you mean 'equations'?"),
     (("backprop", "-c", "empty.yaml"), "nothing was compared"),
     (("run", "missing.yaml"), "missing.yaml does not exist"),
     (("diff", "a", "b"), "a does not exist"),
