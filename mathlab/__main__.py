@@ -1,6 +1,5 @@
 """`python -m mathlab`, and the `mathlab` script."""
 
-import gc
 import os
 import sys
 
@@ -10,8 +9,6 @@ INTERRUPTED = 130
 def main() -> None:
     """The entry point: the command line, or 130 after Ctrl-C, which may come while it is still being imported."""
     try:
-        # Importing makes objects that stay; looking for garbage among them every 700 costs a tenth of the start-up.
-        gc.set_threshold(100_000, 50, 50)
         sys.unraisablehook = _dropped
         try:
             from mathlab.cli import main as command
@@ -23,8 +20,6 @@ def main() -> None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said; Python, as it ends, would die of it
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    finally:
-        gc.freeze()  # nor is garbage looked for at the end, when the system takes the memory back anyway
 
 
 def _dropped(dropped: "sys.UnraisableHookArgs") -> None:

@@ -16,17 +16,18 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from rich.console import Console, Group, RenderableType
 
-from mathlab import config, plan, tables
-from mathlab.csvtables import LAYOUTS, Layout, tables_of
+from mathlab import config, plan
 from mathlab.errors import MathlabError, did_you_mean
 from mathlab.experiment import Allowed, Experiment
-from mathlab.frozen import dataclass
+from mathlab.outputs.tables import LAYOUTS, Layout, tables_of
 from mathlab.plan import Command
+from mathlab.reports import page as tables
 from mathlab.results import ExperimentResult, tally
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ import difflib
 import itertools
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
-
-from mathlab.frozen import dataclass
 
 LOOKED_AT = 500  # known words, when a close one is sought: each comparison takes a while
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.errors import Place
-from mathlab.frozen import dataclass
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Expr
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,11 +13,10 @@ import numpy as np
 from mathlab import config
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
 from mathlab.experiment import Allowed, Case, Experiment
-from mathlab.frozen import dataclass
 from mathlab.results import CaseResult, ExperimentResult, tally
 
 if TYPE_CHECKING:
-    from mathlab.backends import Where
+    from mathlab.stages.backends import Where
 
 Stage = Literal["backprop", "gradcheck", "train", "sweep"]
 Command = Literal["backprop", "gradcheck", "train", "sweep", "run"]
@@ -109,7 +108,7 @@ def _called(witnesses: Sequence[str]) -> tuple[str, ...]:
 
 
 def _placed(backend: str, scheduler: str | None) -> Where:
-    from mathlab import backends
+    from mathlab.stages import backends
 
     return backends.where(backend, scheduler)
 
@@ -168,8 +167,8 @@ def _judged(case: Case, stages: Sequence[Stage], progress: Progress, plan: Plan)
         with progress(f"training {case.name}") as report:
             result = replace(result, train=train.run(case, report))
     if "sweep" in stages:
-        from mathlab.backends import LOCAL
         from mathlab.stages import sweep
+        from mathlab.stages.backends import LOCAL
 
         with progress(f"sweeping {case.name}") as report:
             result = replace(result, sweep=sweep.run(case, plan.where or LOCAL, report))

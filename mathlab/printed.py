@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Literal
 
@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Figure
-from mathlab.frozen import dataclass
 from mathlab.results import FigureResult, Judged, Verdict
 
 Rounding = Literal["nearest", "truncate"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from itertools import chain
@@ -10,7 +11,6 @@ from typing import Literal, overload
 
 from mathlab.errors import Place
 from mathlab.experiment import Array, Choice, Experiment
-from mathlab.frozen import dataclass
 
 Role = Literal["input", "parameter", "node"]
 EntryVerdict = Literal["confirmed", "refuted", "inconclusive", "kink"]

@@ -114,7 +114,7 @@ def progress(label: str, quiet: bool = False) -> Iterator[Callable[[int, int], N
     from rich.markup import escape
     from rich.progress import Progress
 
-    from mathlab.layout import plain
+    from mathlab.reports.layout import plain
 
     bar = Progress(console=Console(stderr=True), transient=True)
     task = bar.add_task(escape(plain(label).plain), total=None)

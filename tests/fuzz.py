@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from mathlab.config.initial import INITS
 from mathlab.language import OPS
-from mathlab.optimizers import SETTINGS
+from mathlab.language.optimizers import SETTINGS
 from tests.readme import README, blocks
 from tests.sandbox import Job, Ran, run, warm
 

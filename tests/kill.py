@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from mathlab.csvtables import LAYOUTS
+from mathlab.outputs.tables import LAYOUTS
 from tests.sandbox import Job, Ran, finish, start
 
 # Files so large that writing them takes a part of the run that can be hit. The figures match, because explaining those

@@ -225,10 +225,10 @@ def warm() -> None:
     import mathlab.diagnosis
     import mathlab.outputs
     import mathlab.plan
+    import mathlab.reports.page
     import mathlab.stages.backprop
     import mathlab.stages.gradcheck
     import mathlab.stages.train
-    import mathlab.tables
 
     _ = pd, rich.console, rich.progress, yaml, mathlab
     typer.main.get_command = functools.cache(typer.main.get_command)

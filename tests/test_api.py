@@ -18,7 +18,7 @@ from rich.console import Console
 
 import mathlab
 from mathlab import MathlabError, Result, api, load, run
-from mathlab.csvtables import LAYOUTS, tables_of
+from mathlab.outputs.tables import LAYOUTS, tables_of
 from mathlab.results import ExperimentResult
 
 ROOT = Path(__file__).parent.parent

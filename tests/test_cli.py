@@ -132,7 +132,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Lab:
     parts: dict[str, Callable[..., object]] = {
         "config.find": played.find,
         "config.load": played.load,
-        "outputs.write": played.write,
+        "outputs.write.write": played.write,
         "stages.backprop.run": played.backprop,
         "stages.backprop.derivation": played.derivation,
         "stages.gradcheck.run": played.gradcheck,

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from mathlab import config, plan
-from mathlab.difference import compare
 from mathlab.experiment import Experiment, Figure
-from mathlab.outputs import write
+from mathlab.outputs.difference import compare
+from mathlab.outputs.write import write
 from mathlab.printed import REPR_DIGITS
 from mathlab.results import ExperimentResult, tally
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from mathlab.csvtables import LAYOUTS
+from mathlab.outputs.tables import LAYOUTS
 from tests import kill
 from tests.sandbox import ROOT, Job, Ran, finish, run_all, start
 

@@ -30,7 +30,7 @@ from mathlab.experiment import (
     TrainSettings,
 )
 from mathlab.language.equation import Equation
-from mathlab.optimizers import SETTINGS
+from mathlab.language.optimizers import SETTINGS
 
 __all__ = ["find", "load"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from mathlab.config.values import array, choice, flag, gather, number, positive,
 from mathlab.config.yamltext import Row, Table, Tree
 from mathlab.errors import MathlabError
 from mathlab.experiment import Recipe, Value
-from mathlab.frozen import dataclass
 from mathlab.language.shapes import MOST_AXES
 
 

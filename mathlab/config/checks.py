@@ -9,8 +9,8 @@ from mathlab.config.schema import CaseText, Derivation, Figures, Formula, SweepT
 from mathlab.config.values import choice, gather, number
 from mathlab.config.yamltext import Scalar
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
+from mathlab.language.optimizers import SETTINGS
 from mathlab.language.syntax import Call, Name, names, walk
-from mathlab.optimizers import SETTINGS
 
 # what the rest of a name means when it begins so
 PREFIXES = {"d": "the gradient", "central_": "the central difference", "complex_": "the complex step"}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from mathlab.frozen import dataclass
 
 Shape = tuple[int, ...]
 Settings = Mapping[str, float]

@@ -14,8 +14,8 @@ from typing import TypeAlias
 
 from mathlab.config import arrays, schema, sweeps, values
 from mathlab.config.keys import Keys, entries, filled, parsed
-from mathlab.layers import BATCHES, LAYERS, LOSSES, REDUCTIONS
-from mathlab.optimizers import SETTINGS
+from mathlab.language.layers import BATCHES, LAYERS, LOSSES, REDUCTIONS
+from mathlab.language.optimizers import SETTINGS
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 Schema: TypeAlias = dict[str, Json]

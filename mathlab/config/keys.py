@@ -8,13 +8,12 @@ would do this too; importing it and making its first model takes as long as a wh
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Generic, TypeVar, cast, overload
 
 from mathlab.config.values import attempt
 from mathlab.config.yamltext import Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
-from mathlab.frozen import dataclass
 
 T = TypeVar("T")
 D = TypeVar("D")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeAlias
 
@@ -13,7 +14,6 @@ from mathlab.config.values import Numbers, choice, gather, positive, printed, te
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import ExpressionError, MathlabError, Place
 from mathlab.experiment import Dtype, Value
-from mathlab.frozen import dataclass
 from mathlab.language import OPS, read
 from mathlab.language.syntax import TRANSPOSES, Call, Expr, Name, walk
 

@@ -13,8 +13,8 @@ from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
+from mathlab.language.layers import BATCHES, LAYERS, LOSSES, REDUCTIONS, Layer, Loss, Part, Reduction, expand
 from mathlab.language.shapes import Type
-from mathlab.layers import BATCHES, LAYERS, LOSSES, REDUCTIONS, Layer, Loss, Part, Reduction, expand
 
 
 def expanded(case: CaseText) -> CaseText:

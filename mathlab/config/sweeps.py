@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal, cast
 
@@ -14,9 +15,8 @@ from mathlab.config.values import attempt, flag, gather, number, positive, whole
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
 from mathlab.experiment import Axis, Choice, Range, SweepSettings, Value
-from mathlab.frozen import dataclass
 from mathlab.language.equation import Equation
-from mathlab.optimizers import SETTINGS
+from mathlab.language.optimizers import SETTINGS
 
 Kind = Literal["optimizer", "train", "value", "init"]
 Read = Callable[[Tree], float]

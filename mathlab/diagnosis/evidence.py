@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from mathlab.diagnosis.claims import Claim
 from mathlab.diagnosis.worlds import Outcomes, Scene, Trial
 from mathlab.experiment import Array
-from mathlab.frozen import dataclass
 
 BELIEVED = 0.01  # an explanation is given when at most this many of those tried are expected to fit by chance
 ENOUGH = 1000  # entries; more of them could only be more convincing

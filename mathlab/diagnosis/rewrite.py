@@ -7,8 +7,8 @@ every equation, so it needs to know nothing of the article.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
-from mathlab.frozen import dataclass
 from mathlab.language.check import Types
 from mathlab.language.syntax import COMPARE, Call, Expr, Name, Num, Slice, Static, names, unparse
 

@@ -7,11 +7,10 @@ in one time step of a recurrent net writes it in all of them.
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mathlab.diagnosis.rewrite import Names, Rule
 from mathlab.errors import ExpressionError
-from mathlab.frozen import dataclass
 from mathlab.language import syntax
 from mathlab.language.check import Types
 from mathlab.language.derive import UPSTREAM

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 import numpy as np
 
 from mathlab.experiment import Array, TrainSettings
-from mathlab.optimizers import OPTIMIZERS
+from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.stages.prepare import Prepared, prepare
 from mathlab.stages.train import UPDATE, Step, batches, first_rows, state_name, update_program
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from mathlab.diagnosis import equations, rewrite, roundings, schedule, values
 from mathlab.diagnosis.worlds import Scene, Trial
-from mathlab.frozen import dataclass
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ The figures are rough, and meant to be: they tell seconds from hours and megabyt
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from mathlab.frozen import dataclass
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 from mathlab.errors import ExpressionError, MathlabError
-from mathlab.frozen import dataclass
 from mathlab.language.check import Types, resolve
 from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS, Rule, Site

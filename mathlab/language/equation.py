@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from mathlab.errors import Place
-from mathlab.frozen import dataclass
 from mathlab.language.syntax import Expr
 
 

@@ -11,11 +11,10 @@ derivative; a function builds the text where it depends on the shapes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from mathlab.frozen import dataclass
 from mathlab.language import shapes
 from mathlab.language.shapes import Kind, Shape, Type
 from mathlab.language.syntax import Call, NewAxis, Num, Slice, Static

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from mathlab.experiment import Array
-from mathlab.frozen import dataclass
 from mathlab.language.layout import Layout
 from mathlab.language.program import Program, python_name
 from mathlab.language.trace import MEMORY, Line, Slot, Trace

@@ -12,13 +12,13 @@ import inspect
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from types import CodeType
 from typing import Literal
 
 import numpy as np
 
-from mathlab.frozen import dataclass
 from mathlab.language import kernels
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation

@@ -6,12 +6,12 @@ Every rewriting here keeps the value and the shape exactly; a test draws random 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from math import gcd
 
 from mathlab.errors import ExpressionError
-from mathlab.frozen import dataclass
 from mathlab.language.check import Types
 from mathlab.language.shapes import Shape, Type
 from mathlab.language.syntax import Call, Expr, Name, Num, Slice, Static, walk

@@ -10,10 +10,9 @@ taken in another order.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mathlab.errors import ExpressionError
-from mathlab.frozen import dataclass
 from mathlab.language import shapes
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 
-from mathlab.frozen import dataclass
 from mathlab.language.program import KERNELS
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from mathlab.errors import Place
 from mathlab.experiment import Experiment
-from mathlab.frozen import dataclass
-from mathlab.layout import number, short
+from mathlab.reports.layout import number, short
 from mathlab.reports.names import distinct, figure_name, formula_name, gradient_name
+from mathlab.reports.verdicts import badness, indexed
 from mathlab.results import (
     CaseResult,
     EntryCheck,
@@ -23,7 +23,6 @@ from mathlab.results import (
     GradcheckResult,
     WitnessResult,
 )
-from mathlab.verdicts import badness, indexed
 
 Kind = Literal["figure", "formula", "gradient", "cell", "array"]
 Outcome = Literal["passed", "failed", "erratum"]

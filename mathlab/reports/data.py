@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mathlab import __version__
-from mathlab.difference import Difference
 from mathlab.errors import Problem
+from mathlab.outputs.difference import Difference
 from mathlab.reports.values import Record, array, number, place_keys
 from mathlab.results import (
     BackpropResult,
@@ -28,7 +28,7 @@ from mathlab.results import (
 )
 
 if TYPE_CHECKING:
-    from mathlab.oracle import OracleResult
+    from mathlab.oracle.oracle import OracleResult
 
 VERSION = 1  # of the form; a key that goes, or changes its meaning, makes a new one
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mathlab.errors import Place
 from mathlab.reports.checks import sentence
-from mathlab.reports.records import Report
+from mathlab.reports.report import Report
 
 MOST = 10  # annotations; GitHub shows no more of one step
 

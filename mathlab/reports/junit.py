@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from mathlab.errors import Problem
 from mathlab.reports.checks import Check, explanation, sentence
-from mathlab.reports.records import Report
+from mathlab.reports.report import Report
 
 # What XML 1.0 cannot hold, not even escaped.
 ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

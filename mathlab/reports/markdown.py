@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from mathlab.reports.checks import SIDES, Check
-from mathlab.reports.records import Report
+from mathlab.reports.report import Report
 
 MOST = 500  # rows of failures; a job's summary may have 1 MB
 

@@ -10,7 +10,7 @@ import numpy as np
 from mathlab.errors import Place
 from mathlab.experiment import Case, Figure
 from mathlab.plan import Stage
-from mathlab.verdicts import quantity
+from mathlab.reports.verdicts import quantity
 
 
 def declared(case: Case, stages: Sequence[Stage]) -> tuple[tuple[str, Place | None], ...]:

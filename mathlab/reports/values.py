@@ -9,9 +9,9 @@ from typing import TypeAlias, cast
 
 import numpy as np
 
-from mathlab.csvtables import LARGEST_LISTED
 from mathlab.errors import Place
 from mathlab.experiment import Array
+from mathlab.outputs.tables import LARGEST_LISTED
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | float | int | bool | None"
 Record: TypeAlias = dict[str, Json]

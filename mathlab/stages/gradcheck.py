@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.experiment import Array, Case, GradcheckSettings, Value
-from mathlab.frozen import dataclass
 from mathlab.language.cost import Cost
 from mathlab.language.functions import FUNCTIONS
 from mathlab.printed import judge

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Case, Figure
-from mathlab.frozen import dataclass
 from mathlab.language.check import Types
 from mathlab.language.cost import Cost, cost
 from mathlab.language.derive import UPSTREAM, Backward, derive

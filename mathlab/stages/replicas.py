@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.errors import ExpressionError
 from mathlab.experiment import Array, Case, TrainSettings, Value
-from mathlab.frozen import dataclass
 from mathlab.language.check import Types
 from mathlab.language.cost import cost
 from mathlab.language.equation import Equation
+from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.language.planned import Planned, plan
 from mathlab.language.program import compile_program
 from mathlab.language.shapes import Shape
 from mathlab.language.stacked import Stacked, stack
-from mathlab.optimizers import OPTIMIZERS
 from mathlab.stages import train
 from mathlab.stages.prepare import Prepared, evaluate, execute, prepare
 from mathlab.stages.train import UPDATE, batches, first_rows, setting_name, state_name, update_equations

@@ -6,20 +6,19 @@ import contextlib
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mathlab.backends import LOCAL, Where, spread
 from mathlab.config import initial
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Axis, Case, Choice, Figure, Range, Recipe, SweepSettings, TrainSettings, Value
-from mathlab.frozen import dataclass
 from mathlab.language.cost import Cost
 from mathlab.language.stacked import NotStackable
 from mathlab.language.syntax import Name
 from mathlab.results import SweepResult
 from mathlab.stages import limits
+from mathlab.stages.backends import LOCAL, Where, spread
 from mathlab.stages.replicas import Ends, Weight, alone, joined, together, weight
 
 TOGETHER = 1_000  # runs in one program: with more, values no longer stay in the processor's cache

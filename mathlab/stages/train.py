@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -11,18 +11,17 @@ from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Case, TrainSettings
-from mathlab.frozen import dataclass
 from mathlab.language import read
 from mathlab.language.check import Types
 from mathlab.language.cost import CALL
 from mathlab.language.equation import Equation
+from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.language.planned import Planned, plan
 from mathlab.language.program import Program, compile_program
 from mathlab.language.shapes import Type
 from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute, unparse
 from mathlab.language.syntax import replace as replace_parts
 from mathlab.language.thrift import thrifty
-from mathlab.optimizers import OPTIMIZERS
 from mathlab.printed import judge
 from mathlab.results import FigureResult, TrainResult
 from mathlab.stages import limits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError, did_you_mean
 from mathlab.experiment import Array
-from mathlab.frozen import dataclass
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, walk

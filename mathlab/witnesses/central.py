@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array
-from mathlab.frozen import dataclass
 from mathlab.language.syntax import Expr
 from mathlab.witnesses.arrays import Floats, Numbers, numbers
 from mathlab.witnesses.copies import ends, stacks

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array
-from mathlab.frozen import dataclass
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import names
 from mathlab.witnesses.arrays import Floats, Numbers

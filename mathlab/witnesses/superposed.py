@@ -8,12 +8,11 @@ node: for a dense layer that is a step for each entry of its output instead of o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from mathlab.frozen import dataclass
 from mathlab.language.syntax import Expr
 from mathlab.witnesses.arrays import Floats, Numbers, numbers
 from mathlab.witnesses.copies import stacks

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from mathlab.experiment import Array
-from mathlab.frozen import dataclass
 from mathlab.language.equation import Equation
 from mathlab.witnesses.arrays import Floats
 from mathlab.witnesses.evaluation import run

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from mathlab.experiment import Case, Dtype
-from mathlab.optimizers import OPTIMIZERS
+from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.stages import train
 from mathlab.stages.prepare import prepare
 from tests.bench import networks, works

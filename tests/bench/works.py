@@ -16,7 +16,7 @@ from mathlab.stages import train
 from mathlab.stages.prepare import prepare
 from tests.bench.timing import Work, process
 from tests.build import case
-from tests.test_planned import mlp
+from tests.language.test_planned import mlp
 
 ROOT = Path(__file__).parent.parent.parent
 

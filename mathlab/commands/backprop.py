@@ -1,0 +1,39 @@
+"""`mathlab backprop`."""
+
+from __future__ import annotations
+
+from mathlab.commands.common import (
+    OUTPUTS,
+    Cases,
+    Configs,
+    Folders,
+    Format,
+    Large,
+    Out,
+    Quiet,
+    Target,
+    Witnesses,
+    allowed,
+    run_stages,
+)
+
+
+def backprop(
+    config: Configs,
+    out: Out = OUTPUTS,
+    case: Cases = None,
+    quiet: Quiet = False,
+    form: Format = "table",
+    target: Target = None,
+    allow_files: Folders = None,
+    allow_large: Large = False,
+    witness: Witnesses = None,
+) -> int:
+    """Run forward and backward, and judge the figures.
+
+    For every node: its equation, value and gradient. Hand-derived formulas are held against the derived ones, and
+    every gradient against witnesses.
+    """
+    witnesses = None if witness is None else [name.strip() for name in witness.split(",")]
+    permits = allowed(allow_files, allow_large)
+    return run_stages("backprop", config, out, case or (), quiet, form, target, permits, witnesses)

@@ -1,0 +1,112 @@
+"""What commands share: the options that several have, and the loop over experiments that runs, prints and writes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from mathlab import terminal
+from mathlab.errors import MathlabError, Problem
+from mathlab.reports.delivery import deliver, reporting
+
+if TYPE_CHECKING:
+    from mathlab.experiment import Allowed
+    from mathlab.plan import Command
+    from mathlab.reports.report import Report
+    from mathlab.results import ExperimentResult
+
+MATCH, FAIL, TROUBLE = 0, 1, 2
+
+OUTPUTS = Path("outputs")
+
+Configs = Annotated[
+    list[Path], typer.Option("--config", "-c", metavar="FILE", help="A config, or a folder of them. Repeatable.")
+]
+Files = Annotated[list[Path] | None, typer.Argument(metavar="PATH", help="Configs and folders of them. [configs/]")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder for the CSVs.")]
+Cases = Annotated[list[str] | None, typer.Option("--case", metavar="NAME", help="Only this case. Repeatable.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the problems and the last line.")]
+Witnesses = Annotated[
+    str | None,
+    typer.Option("--witness", metavar="NAMES", help="tape, complex, central, torch, with commas; or none. [tape]"),
+]
+Form = Annotated[
+    Literal["text", "latex", "numpy"], typer.Option("--format", metavar="FORM", help="text, latex or numpy.")
+]
+Format = Annotated[
+    Literal["table", "plain", "json", "junit", "github", "markdown"],
+    typer.Option("--format", metavar="FORM", help="table, plain, json, junit, github or markdown."),
+]
+Target = Annotated[
+    Path | None, typer.Option("--report", "-o", metavar="FILE", help="Write the report to this file, not to stdout.")
+]
+Folders = Annotated[
+    list[Path] | None,
+    typer.Option("--allow-files", metavar="DIR", help="Let configs read data from this folder too. Repeatable."),
+]
+Large = Annotated[bool, typer.Option("--allow-large", help="Let configs take more than some seconds, or 1 GB.")]
+
+
+def allowed(files: Sequence[Path] | None, large: bool) -> Allowed:
+    """What the options permit a config."""
+    from mathlab.experiment import Allowed
+
+    return Allowed(tuple(files or ()), large)
+
+
+def run_stages(
+    command: Command,
+    paths: Sequence[Path],
+    out: Path,
+    names: Sequence[str],
+    quiet: bool,
+    form: str,
+    target: Path | None,
+    permits: Allowed,
+    witnesses: Sequence[str] | None = None,
+    where: tuple[str, str | None] | None = None,
+) -> int:
+    """Load everything; then run, print and write experiment after experiment."""
+    from mathlab import plan
+    from mathlab.outputs.write import write
+    from mathlab.reports import page
+    from mathlab.results import Tally, tally
+
+    at_once = form == "table" and target is None  # the other formats are made of all results together
+    kept: list[ExperimentResult] = []
+    refused: list[Problem] = []
+
+    def report(problems: Sequence[Problem]) -> Report:
+        from mathlab.reports.report import RunReport
+
+        return RunReport(command, tuple(kept), (*refused, *problems), quiet)
+
+    with reporting(form, target, report):
+        plans = plan.plans(command, plan.load(paths, permits), names, witnesses, where)
+        console, counts = terminal.console(), Tally()
+        for planned in plans:
+            try:
+                result = plan.results(planned, functools.partial(terminal.progress, quiet=quiet))
+            except MathlabError as error:
+                terminal.complain(error.problems)
+                refused += error.problems
+                continue
+            counts += tally(result)
+            if not at_once:
+                kept.append(result)
+            elif shown := page.problems(result) if quiet else page.report(result):
+                console.print(shown, crop=False)
+            if at_once and len(plans) > 1 and not quiet:
+                console.print(page.closing(tally(result), result.experiment.name), crop=False)
+            write(result, out, {"command": command}, everything=command == "run")
+        if at_once and (counts.compared or not refused):
+            console.print(page.closing(counts), crop=False)
+        if not refused and not counts.compared and command not in plan.OPTIONAL:
+            raise MathlabError("nothing was compared: add expected figures, a derivation or a gradcheck to the config")
+    if not at_once:
+        deliver(report(()), form, target)
+    return TROUBLE if refused else MATCH if counts.passed else FAIL

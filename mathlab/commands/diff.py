@@ -1,0 +1,31 @@
+"""`mathlab diff`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mathlab.commands.common import FAIL, MATCH, Format, Quiet, Target
+from mathlab.reports.delivery import deliver, reporting
+
+
+def diff(
+    a: Annotated[Path, typer.Argument(metavar="A", show_default=False, help="An output folder or a CSV.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="What A is compared with.")],
+    rtol: Annotated[float, typer.Option("--rtol", min=0, help="Relative tolerance.")] = 1e-9,
+    atol: Annotated[float, typer.Option("--atol", min=0, help="Absolute tolerance.")] = 1e-12,
+    most: Annotated[int, typer.Option("-n", min=0, help="How many differences to show.")] = 20,
+    quiet: Quiet = False,
+    form: Format = "table",
+    target: Target = None,
+) -> int:
+    """Compare two output folders, or two CSVs."""
+    from mathlab.outputs.difference import compare
+    from mathlab.reports.report import DiffReport
+
+    with reporting(form, target, lambda problems: DiffReport(a, b, None, most, problems)):
+        report = DiffReport(a, b, compare(a, b, rtol, atol), most, quiet=quiet)
+    deliver(report, form, target)
+    return MATCH if report.passed else FAIL

@@ -1,0 +1,34 @@
+"""`mathlab gradcheck`."""
+
+from __future__ import annotations
+
+from mathlab.commands.common import (
+    OUTPUTS,
+    Cases,
+    Configs,
+    Folders,
+    Format,
+    Large,
+    Out,
+    Quiet,
+    Target,
+    allowed,
+    run_stages,
+)
+
+
+def gradcheck(
+    config: Configs,
+    out: Out = OUTPUTS,
+    case: Cases = None,
+    quiet: Quiet = False,
+    form: Format = "table",
+    target: Target = None,
+    allow_files: Folders = None,
+    allow_large: Large = False,
+) -> int:
+    """Check every entry of every parameter's gradient.
+
+    Held against the complex step and central differences; confirmed, refuted, or inconclusive.
+    """
+    return run_stages("gradcheck", config, out, case or (), quiet, form, target, allowed(allow_files, allow_large))

@@ -1,0 +1,22 @@
+"""`mathlab init`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mathlab import terminal
+from mathlab.commands.common import MATCH
+
+
+def init(name: Annotated[str, typer.Argument(metavar="NAME", help="Of the experiment, and so of its file.")]) -> int:
+    """Write a first experiment, with comments, to NAME.yaml."""
+    import shlex
+
+    from mathlab.starter import start
+
+    path = start(name)
+    dashes = "-- " if str(path).startswith("-") else ""
+    terminal.write(f"{path} is written; run it with: mathlab run {dashes}{shlex.quote(str(path))}\n")
+    return MATCH

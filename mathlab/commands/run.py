@@ -1,0 +1,35 @@
+"""`mathlab run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mathlab.commands.common import (
+    OUTPUTS,
+    Cases,
+    Files,
+    Folders,
+    Format,
+    Large,
+    Out,
+    Quiet,
+    Target,
+    allowed,
+    run_stages,
+)
+
+
+def run(
+    files: Files = None,
+    out: Out = OUTPUTS,
+    case: Cases = None,
+    quiet: Quiet = False,
+    form: Format = "table",
+    target: Target = None,
+    allow_files: Folders = None,
+    allow_large: Large = False,
+) -> int:
+    """Run every stage that each config declares: the command for CI."""
+    return run_stages(
+        "run", files or [Path("configs")], out, case or (), quiet, form, target, allowed(allow_files, allow_large)
+    )

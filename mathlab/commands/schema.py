@@ -1,0 +1,14 @@
+"""`mathlab schema`."""
+
+from __future__ import annotations
+
+from mathlab import terminal
+from mathlab.commands.common import MATCH
+
+
+def schema() -> int:
+    """Print the JSON Schema of a config, for editors."""
+    from mathlab.config import jsonschema
+
+    terminal.write(jsonschema.text())
+    return MATCH

@@ -1,0 +1,37 @@
+"""`mathlab selftest`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mathlab import terminal
+from mathlab.commands.common import FAIL, MATCH, TROUBLE, Folders, Large, Quiet, allowed
+from mathlab.errors import MathlabError
+
+
+def selftest(
+    files: Annotated[list[Path], typer.Argument(metavar="PATH...", show_default=False, help="Configs and folders.")],
+    quiet: Quiet = False,
+    allow_files: Folders = None,
+    allow_large: Large = False,
+) -> int:
+    """Change every figure and plant every fault, and tell what the run would not notice."""
+    from mathlab import plan
+    from mathlab.diagnosis import selftest
+    from mathlab.reports import page
+
+    results, refused = [], False
+    for experiment in plan.load(files, allowed(allow_files, allow_large)):
+        try:
+            results.append(selftest.run(experiment))
+        except MathlabError as error:
+            terminal.complain(error.problems)
+            refused = True
+    if any(result.figures + result.faults for result in results):
+        terminal.console().print(page.selftest(results, quiet), crop=False)
+    elif not refused:
+        raise MathlabError("nothing was changed: no figure and no gradient is looked at here")
+    return TROUBLE if refused else MATCH if selftest.passed(results) else FAIL

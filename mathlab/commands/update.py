@@ -1,0 +1,48 @@
+"""`mathlab update`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mathlab import terminal
+from mathlab.commands.common import FAIL, MATCH, TROUBLE, Cases, Folders, Large, allowed
+from mathlab.errors import MathlabError
+
+
+def update(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="A config, or a folder of them.")],
+    case: Cases = None,
+    force: Annotated[bool, typer.Option("--force", help="Also where the environment says CI=true.")] = False,
+    allow_files: Folders = None,
+    allow_large: Large = False,
+) -> int:
+    """Put the computed number in the place of each printed one that fails.
+
+    With as many digits, in the same notation; errata and everything else in the file stay as they are.
+    """
+    from mathlab import plan
+    from mathlab.results import Tally
+    from mathlab.update import changes, left_over
+    from mathlab.update import update as write
+
+    if os.environ.get("CI", "").lower() not in ("", "0", "false") and not force:
+        raise MathlabError("CI checks figures and does not change them; --force changes them all the same")
+    left, trouble = Tally(), False
+    for planned in plan.plans("run", plan.load(files, allowed(allow_files, allow_large)), case or ()):
+        try:
+            result = plan.judged(planned, terminal.progress)
+            found, problems = changes(result)
+            if found:
+                write(result, found)
+        except MathlabError as error:
+            terminal.complain(error.problems)
+            trouble = True
+            continue
+        terminal.write("".join(f"{change}\n" for change in found))
+        terminal.complain(problems)
+        left += left_over(result, found)
+    return TROUBLE if trouble else MATCH if left.passed else FAIL

@@ -1,0 +1,231 @@
+"""How much would a run notice? Every figure is changed by one last digit, and every gradient by the usual mistakes.
+
+A changed figure is caught when it no longer matches. A planted fault is a copy of the derived program with one mistake
+in its backward equations; it is caught when a figure, a formula, a witness or the gradient check of the case fails by
+it. What is not caught is a survivor: a digit or a gradient that nobody looks at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mathlab.diagnosis import rewrite, slips
+from mathlab.diagnosis.numbers import batch_size
+from mathlab.diagnosis.training import snapshots
+from mathlab.diagnosis.worlds import with_backward
+from mathlab.errors import MathlabError, Place
+from mathlab.experiment import Array, Case, Experiment, Figure
+from mathlab.language.equation import Equation
+from mathlab.language.syntax import Call, Expr, Num, unparse
+from mathlab.printed import REPR_DIGITS, judge, judge_number, neighbours
+from mathlab.stages import backprop, gradcheck, witness
+from mathlab.stages.prepare import Prepared, evaluate, prepare
+from mathlab.witnesses import central_difference, complex_step_noise, one_sided
+
+ENOUGH = 0.99  # of the planted faults
+SAME = 1e-12  # relative: a fault that moves no gradient by more changes nothing at the article's point
+
+RULES: Mapping[str, rewrite.Rule] = {
+    "mask missing": rewrite.without_mask,
+    "mask reversed": rewrite.mask_reversed,
+    "derivative missing": rewrite.without_derivative,
+    "upstream missing": rewrite.without_upstream,
+    "transposed": rewrite.transposed,
+    "not summed": rewrite.not_summed,
+    "term missing": rewrite.without_term,
+    "sign of a term": rewrite.other_sign,
+}
+
+
+@dataclass(frozen=True)
+class Survivor:
+    """Something wrong that the run lets pass, and where it would have stood."""
+
+    what: str
+    place: Place | None = None
+
+
+@dataclass(frozen=True)
+class SelftestResult:
+    """What one experiment's run notices.
+
+    `set_aside` are the figures that were not changed: errata, and those that claim only some of their digits.
+    `without_effect` counts faults that change no gradient at the article's point, and so are none there.
+    """
+
+    name: str
+    figures: int
+    figures_caught: int
+    faults: int
+    faults_caught: int
+    without_effect: int
+    set_aside: tuple[Survivor, ...] = ()
+    survivors: tuple[Survivor, ...] = ()
+
+
+def passed(results: Sequence[SelftestResult]) -> bool:
+    """Whether every changed figure was caught, and enough of the planted faults."""
+    figures = all(result.figures_caught == result.figures for result in results)
+    faults = sum(result.faults_caught for result in results) >= ENOUGH * sum(result.faults for result in results)
+    return figures and faults
+
+
+def run(experiment: Experiment) -> SelftestResult:
+    """The self-test of every case. Raises MathlabError for an experiment that does not pass as it is."""
+    total = SelftestResult(experiment.name, 0, 0, 0, 0, 0)
+    for case in experiment.cases:
+        lab = _Lab(case)
+        if lab.notices(lab.prepared):
+            raise MathlabError(
+                f"case {case.name} does not pass as it is, so nothing can be said of changes", case.place
+            )
+        changed, aside = _changed_figures(lab)
+        lost = [Survivor(f"{case.name}: {what}", place) for what, place, caught in changed if not caught]
+        faults = [(clause, lab.notices(mutant)) for clause, mutant in lab.faults() if lab.has_effect(mutant)]
+        lost += [Survivor(f"{case.name}: {clause}", case.place) for clause, caught in faults if not caught]
+        total = replace(
+            total,
+            figures=total.figures + len(changed),
+            figures_caught=total.figures_caught + sum(caught for _, _, caught in changed),
+            faults=total.faults + len(faults),
+            faults_caught=total.faults_caught + sum(caught for _, caught in faults),
+            without_effect=total.without_effect + sum(1 for _ in lab.faults()) - len(faults),
+            set_aside=(*total.set_aside, *aside),
+            survivors=(*total.survivors, *lost),
+        )
+    return total
+
+
+def _changed_figures(lab: _Lab) -> tuple[list[tuple[str, Place | None, bool]], list[Survivor]]:
+    """Every figure with its last digit one up and one down, and whether it then fails; and those that are set aside.
+
+    Of a figure with more digits than float64 has, the last one that it can tell apart is changed.
+    """
+    changed, aside = [], []
+    for figure, value in lab.figures():
+        if figure.erratum or figure.digits:
+            why = "an erratum" if figure.erratum else f"{figure.digits} digits are claimed"
+            aside.append(Survivor(f"{lab.case.name}: {figure.key} ({why})", figure.place))
+            continue
+        numbers = value.ravel() if np.issubdtype(value.dtype, np.floating) else value.ravel().astype(np.float64)
+        for printed, computed in zip(figure.printed, numbers, strict=True):
+            for text in neighbours(printed.text, REPR_DIGITS):
+                judged = judge_number(text, computed, rounding=figure.rounding)
+                what = f"{figure.key} with {text} in place of {printed.text}"
+                changed.append((what, printed.place or figure.place, not judged.verdict.passed))
+    return changed, aside
+
+
+class _Lab:
+    """One case with what its run looks at, measured once."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.prepared = prepare(case)
+        self.values = self.prepared.run()
+        self.checks = dict(self._checks()) if case.gradcheck else {}
+
+    def _checks(self) -> Iterator[tuple[str, Callable[[Array], bool]]]:
+        """For every parameter, whether the gradient check refutes a gradient."""
+        case, settings = self.case, self.case.gradcheck
+        assert settings
+        exact = self.prepared if case.dtype == "float64" else prepare(gradcheck.widened(case))
+        noise = gradcheck.rounding_noise(self.prepared, exact, self.values)
+        for name in gradcheck.checked(self.prepared):
+            left, right = one_sided(exact.equations, exact.env, name, exact.upstream)
+            central, resolution = central_difference(
+                lambda env: gradcheck.end_value(exact, env), exact.env, name, settings.step
+            )
+            everywhere = np.ones(np.shape(left), np.bool_)
+            rng = np.random.default_rng(0)
+            blur = complex_step_noise(exact.equations, exact.env, name, exact.upstream, everywhere, rng)
+            measured = (left, right, central, resolution, noise[name], settings.rtol, blur)
+
+            def refutes(gradient: Array, name: str = name, measured: tuple = measured) -> bool:  # type: ignore[type-arg]  # check_entries' own
+                entries = gradcheck.check_entries(name, np.asarray(gradient, np.float64), *measured)
+                return any(not entry.passed for entry in entries)
+
+            yield name, refutes
+
+    def figures(self) -> Iterator[tuple[Figure, Array]]:
+        """Every figure and the value it is held against."""
+        yield from self._stated(self.prepared)
+        if self.case.gradcheck:
+            result = gradcheck.run(self.case)
+            for figure, found in zip(self.case.gradcheck.expected, result.figures, strict=True):
+                yield figure, np.array([entry.computed for entry in found.entries])
+        if self.case.train:
+            yield from self._trained(self.prepared)
+
+    def _stated(self, prepared: Prepared) -> Iterator[tuple[Figure, Array]]:
+        values = prepared.run()
+        yield from zip(self.case.expected, evaluate(self.case.expected, prepared, values), strict=True)
+
+    def _trained(self, prepared: Prepared) -> Iterator[tuple[Figure, Array]]:
+        settings = self.case.train
+        if settings is None or not settings.after:
+            return
+        start = {name: prepared.env[name] for name in self.case.parameters}
+        moments = {0: start, **snapshots(prepared, settings, [updates for updates, _ in settings.after])}
+        for updates, figures in settings.after:
+            yield from zip(figures, evaluate(figures, prepared, prepared.run(moments[updates])), strict=True)
+
+    def notices(self, prepared: Prepared) -> bool:
+        """Whether anything that the run looks at fails by these equations; what is quickest to see comes first."""
+        values = prepared.run()
+        if any(refutes(values[f"d{name}"]) for name, refutes in self.checks.items() if f"d{name}" in values):
+            return True
+        if not self._passes(self._stated(prepared)):
+            return True
+        if any(not formula.passed for formula in backprop.check_formulas(prepared, values)):
+            return True
+        if any(told.verdict == "contradicts" for told in witness.run(prepared, values, None)):
+            return True
+        return not self._passes(self._trained(prepared))
+
+    @staticmethod
+    def _passes(looked_at: Iterator[tuple[Figure, Array]]) -> bool:
+        return all(judge(figure, value, "selftest").passed for figure, value in looked_at)
+
+    def faults(self) -> Iterator[tuple[str, Prepared]]:
+        """The prepared case with one mistake in its backward equations, for every mistake and every place."""
+        equations = self.prepared.backward.equations
+        known = slips.known(self.prepared)
+        for kind, rule in RULES.items():
+            for mutant in slips.mutants(equations, rule, known):
+                yield f"{kind}: {mutant.cause}", with_backward(self.prepared, mutant.equations)
+        for position, equation in enumerate(equations):
+            for clause, expr in self._whole(equation):
+                wrong = replace(equation, expr=expr, text=unparse(expr))
+                mutated = (*equations[:position], wrong, *equations[position + 1 :])
+                yield f"{clause}: {equation.name}", with_backward(self.prepared, mutated)
+
+    def _whole(self, equation: Equation) -> Iterator[tuple[str, Expr]]:
+        """Mistakes in a gradient as a whole: its sign, a factor, a transpose that the shape hides."""
+        yield "sign", Call("neg", (equation.expr,))
+        factors = {"factor 2": 2.0, "factor 1/2": 0.5}
+        samples = batch_size(self.case)
+        if samples and samples > 1:
+            factors |= {f"factor N = {samples}": float(samples), f"factor 1/N = 1/{samples}": 1 / samples}
+        rate = self.case.train.settings.get("lr") if self.case.train else None
+        if rate and rate != 1:
+            factors[f"factor lr = {rate:g}"] = rate
+        for clause, factor in factors.items():
+            yield clause, Call("mul", (Num(factor), equation.expr))
+        shape = self.prepared.types.names[equation.name].shape
+        if len(shape) == 2 and shape[0] == shape[1]:
+            yield "transposed", Call("T", (equation.expr,))
+
+    def has_effect(self, prepared: Prepared) -> bool:
+        """Whether a fault changes any gradient here."""
+        values = prepared.run()
+        return any(not _alike(values[name], self.values[name]) for name in self.prepared.gradients)
+
+
+def _alike(one: Array, other: Array) -> bool:
+    scale = max(float(np.max(np.abs(np.asarray(other, np.float64)), initial=0.0)), 1e-300)
+    difference = np.abs(np.asarray(one, np.float64) - np.asarray(other, np.float64))
+    return bool(np.all(difference <= SAME * scale))

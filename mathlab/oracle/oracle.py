@@ -1,0 +1,211 @@
+"""Somebody else's backprop, held against the lab's: arrays matched by name and shape, compared and diagnosed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mathlab.errors import MathlabError
+from mathlab.experiment import Array, Case, Dtype, Figure
+from mathlab.language.syntax import Name
+from mathlab.oracle.arrays import CASELESS, read
+from mathlab.stages.prepare import Env, Prepared, prepare
+
+# what else the gradient of W1 may be called, for W1 and for a last equation named loss
+ALIASES = (
+    *("d{name}", "d_{name}", "grad_{name}", "{name}_grad", "{name}.grad", "g_{name}", "grad{name}"),
+    *("d{end}_d{name}", "d{end}/d{name}", "dL_d{name}", "dL/d{name}", "dL_{name}"),
+)
+RTOL: Mapping[Dtype, float] = {"float64": 1e-9, "float32": 1e-6}
+SHAKEN = 4  # runs that show how far rounding moves each entry
+NOISE = 8.0  # times which it is allowed
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One array of the file beside the lab's: `quantity`, of shape `expected`, is what it was matched with.
+
+    `given` and `computed` are the entry at `index`, the one furthest beyond its tolerance; where `fits` is false the
+    shapes are too different for entries to be compared.
+    """
+
+    array: str
+    quantity: str
+    shape: tuple[int, ...]
+    expected: tuple[int, ...]
+    passed: bool
+    fits: bool
+    index: tuple[int, ...] = ()
+    given: float = math.nan
+    computed: float = math.nan
+    tolerance: float = math.nan
+    diagnosis: str = ""
+
+
+@dataclass(frozen=True)
+class OracleResult:
+    """Every array that was matched, in the order of the graph; the `ignored` ones no name here matches.
+
+    `first_divergence` is the earliest quantity that differs.
+    """
+
+    case: str
+    compared: tuple[Compared, ...]
+    ignored: tuple[str, ...] = ()
+    first_divergence: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return all(row.passed for row in self.compared)
+
+
+def compare_file(cases: Sequence[Case], path: Path) -> list[OracleResult]:
+    """Hold the arrays of a file against the cases they are of.
+
+    A file that does not name its arrays' cases is for one case; of a file that does, those cases are compared that are
+    among `cases`. Raises MathlabError when that leaves none, and as `read` and `compare` do.
+    """
+    found = read(path)
+    if CASELESS in found:
+        if len(cases) != 1:
+            known = ", ".join(case.name for case in cases)
+            raise MathlabError(f"{path} is for one case, and there are {len(cases)} ({known}); choose one with --case")
+        return [compare(cases[0], found[CASELESS])]
+    results = [compare(case, found[case.name]) for case in cases if case.name in found]
+    if not results:
+        known = ", ".join(case.name for case in cases)
+        raise MathlabError(f"{path} has arrays of {', '.join(found) or 'no case'}, and none of {known}")
+    return results
+
+
+def compare(case: Case, arrays: Mapping[str, Array]) -> OracleResult:
+    """Hold arrays against a case's nodes and gradients.
+
+    float32 arrays, and those for a float32 case, are compared with the case run in float32, to 1e-6 of each entry; all
+    others in float64, to 1e-9. To that comes what rounding is seen to do to the entry. Shapes may differ by axes of
+    length 1.
+
+    Raises MathlabError when no array's name is that of a node, parameter, input or gradient.
+    """
+    matches = matched(case, arrays)
+    if not matches:
+        raise MathlabError(
+            f"no array is named like a node of the case {case.name!r}: {', '.join(arrays) or 'no arrays'}"
+        )
+    rows: dict[str, Compared] = {}
+    order: list[str] = []
+    for dtype in RTOL:
+        chosen = {array: name for array, name in matches.items() if _precision(case, arrays[array]) == dtype}
+        if chosen:
+            prepared = _with_gradients(case, dtype, chosen.values())
+            order = [*prepared.env, *prepared.nodes, *prepared.gradients]
+            rows |= _compared(prepared, {array: arrays[array] for array in chosen}, chosen)
+    ordered = sorted(rows.values(), key=lambda row: order.index(row.quantity) if row.quantity in order else len(order))
+    first = next((row.quantity for row in ordered if not row.passed), "")
+    return OracleResult(case.name, tuple(ordered), tuple(name for name in arrays if name not in matches), first)
+
+
+def matched(case: Case, names: Iterable[str]) -> dict[str, str]:
+    """Each array's name with the quantity it is of: `W1` of itself, `W1_grad` of `dW1`.
+
+    A name that fits in another case of letters only (`dw1`) is taken when nothing else fits.
+    """
+    nodes = [*case.inputs, *case.parameters, *(equation.name for equation in case.equations)]
+    end = case.equations[-1].name
+    known = {name: name for name in nodes}
+    for name in nodes:
+        for alias in ALIASES:
+            known.setdefault(alias.format(name=name, end=end), f"d{name}")
+    folded: dict[str, list[str]] = {}
+    for alias, quantity in known.items():
+        if quantity not in folded.setdefault(alias.casefold(), []):
+            folded[alias.casefold()].append(quantity)
+    found = {}
+    for name in names:
+        loose = folded.get(name.casefold(), [])
+        quantity = known.get(name) or (loose[0] if len(loose) == 1 else "")
+        if quantity:
+            found[name] = quantity
+    return found
+
+
+def _precision(case: Case, array: Array) -> Dtype:
+    return "float32" if case.dtype == "float32" or array.dtype in (np.float32, np.float16) else "float64"
+
+
+def _with_gradients(case: Case, dtype: Dtype, quantities: Iterable[str]) -> Prepared:
+    """The case made ready in a precision, with every gradient that is asked for."""
+    nodes = {*case.inputs, *case.parameters, *(equation.name for equation in case.equations)}
+    asked = [name for name in quantities if name not in nodes]
+    figures = tuple(Figure(name, Name(name), (), ()) for name in dict.fromkeys(asked))
+    train = replace(case.train, after=()) if case.train else None
+    return prepare(replace(case, dtype=dtype, expected=figures, derivation=(), gradcheck=None, train=train))
+
+
+def _compared(prepared: Prepared, arrays: Mapping[str, Array], names: Mapping[str, str]) -> dict[str, Compared]:
+    values = prepared.run()
+    rng = np.random.default_rng(0)
+    shaken = [prepared.shaken(rng) for _ in range(SHAKEN)]
+    rtol = RTOL[prepared.case.dtype]
+    rows: dict[str, Compared] = {}
+    windows: dict[str, tuple[Array, Array]] = {}
+    for array, quantity in names.items():
+        true = np.asarray(values[quantity], np.float64)
+        given = np.asarray(arrays[array], np.float64)
+        if [n for n in given.shape if n != 1] == [n for n in true.shape if n != 1]:
+            given = given.reshape(true.shape)
+        far = _tolerance(given, true, _noise(shaken, quantity), rtol)
+        windows[array] = given, far
+        rows[array] = _row(array, quantity, arrays[array].shape, given, true, far)
+    said = _diagnosed(prepared, rows, windows)
+    return {array: replace(row, diagnosis=said.get(array, "")) for array, row in rows.items()}
+
+
+def _noise(shaken: Sequence[Env], quantity: str) -> Array:
+    """How far rounding moves each entry."""
+    runs = np.array([run[quantity] for run in shaken], np.float64)
+    return np.asarray(np.max(np.abs(runs - runs[0]), axis=0))
+
+
+def _tolerance(given: Array, true: Array, noise: Array, rtol: float) -> Array:
+    given = np.where(np.isfinite(given), given, 0)
+    largest = float(np.max(np.abs(true), initial=0.0))
+    grown = max(1.0, float(np.max(np.abs(given), initial=0.0)) / largest) if largest else 1.0
+    if given.shape != true.shape:
+        return rtol * np.abs(given) + NOISE * grown * float(np.max(noise, initial=0.0))
+    return rtol * np.maximum(np.abs(given), np.abs(true)) + NOISE * grown * noise
+
+
+def _row(array: str, quantity: str, shape: tuple[int, ...], given: Array, true: Array, far: Array) -> Compared:
+    if given.shape != true.shape:
+        return Compared(array, quantity, shape, true.shape, passed=False, fits=False)
+    with np.errstate(all="ignore"):
+        misses = np.abs(given - true) - far
+    worst = np.unravel_index(int(np.argmax(np.where(np.isfinite(misses), misses, np.inf))), true.shape)
+    passed = bool(np.all(misses <= 0))
+    at = tuple(int(i) for i in worst)
+    numbers = (float(given[at]), float(true[at]), float(far[at]))
+    return Compared(array, quantity, shape, true.shape, passed, True, at, *numbers)
+
+
+def _diagnosed(
+    prepared: Prepared, rows: Mapping[str, Compared], windows: Mapping[str, tuple[Array, Array]]
+) -> dict[str, str]:
+    """A sentence for each array that differs and is explained."""
+    if all(row.passed for row in rows.values()):
+        return {}
+    from mathlab.diagnosis.claims import of_arrays
+    from mathlab.diagnosis.explain import diagnosed
+    from mathlab.diagnosis.worlds import Scene
+
+    claims = []
+    labels = []
+    for array, (given, far) in windows.items():
+        if np.all(np.isfinite(given)):
+            claims.append(of_arrays(array, Name(rows[array].quantity), [given], [far], wrong=not rows[array].passed))
+            labels.append(array)
+    return {labels[k]: sentence for k, sentence in diagnosed(Scene(prepared, claims)).items()}

@@ -1,0 +1,271 @@
+"""Two sets of output files -> what differs, number by number with a tolerance, and the worst first."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mathlab.errors import MathlabError
+from mathlab.outputs.rows import Positions, Table, Texts, match, pairs, row_names
+from mathlab.outputs.tables import LAYOUTS, Layout
+
+Side = Literal["a", "b"]
+Numbers = NDArray[np.float64]
+
+NOT_FINITE = {"nan": "nan", "inf": "inf", "infinity": "inf", "-inf": "-inf", "-infinity": "-inf"}  # as it is written
+LISTED = 1_000  # of each kind and file; the counts are complete
+
+
+@dataclass(frozen=True)
+class Change:
+    """One cell that differs.
+
+    `error` is |a - b| relative to |b|, or to what stands for it in `LAYOUTS`; inf where that is not a finite number.
+    """
+
+    file: str
+    key: str
+    column: str
+    a: str
+    b: str
+    error: float
+
+
+@dataclass(frozen=True)
+class OneSided:
+    """A file, column or row (`what`, of `file`) that only one side has."""
+
+    file: str
+    kind: Literal["file", "column", "row"]
+    what: str
+    side: Side
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What two sets of files do not share.
+
+    `files` were compared, in `cells` cells (those of the key columns not counted). `changed` cells differ, of which
+    `changes` holds the worst, the worst first; `missing` files, columns and rows are on one side only, of which
+    `one_sided` holds the first.
+    """
+
+    files: tuple[str, ...]
+    cells: int
+    changed: int
+    changes: tuple[Change, ...]
+    missing: int
+    one_sided: tuple[OneSided, ...]
+
+    @property
+    def same(self) -> bool:
+        return not (self.changed or self.missing)
+
+    def worst(self, most: int) -> tuple[tuple[Change, ...], tuple[OneSided, ...]]:
+        """At most `most` of them: the worst changes and the first one-sided, neither of which crowds out the other."""
+        changes = self.changes[: max(most - len(self.one_sided), (most + 1) // 2)]
+        return changes, self.one_sided[: most - len(changes)]
+
+
+def compare(a: Path, b: Path, rtol: float = 1e-9, atol: float = 1e-12) -> Difference:
+    """Compare two CSV files, or two folders with all the CSV files in them (run.json is not compared).
+
+    Rows are matched by the key columns of `LAYOUTS`; where a key occurs several times, by its texts too (what was
+    printed), and then by the order of its occurrences. In a CSV that mathlab does not write, the columns that hold text
+    are the key, and as many of those that hold whole numbers, from the left, as it takes to tell the rows apart; where
+    there are none, or where nothing else would be left, the number of the row is.
+
+    Two cells are the same when their texts are; when both are numbers and |a - b| <= atol + rtol*|b|; or when both are
+    NaN. Where `LAYOUTS` says so, |b| is the size of another column, or the tolerance a multiple. An empty cell is
+    the same as an empty cell only.
+
+    Raises MathlabError for what cannot be read or is no table, and when there is nothing to compare: no file that both
+    sides have, or no row on either side.
+    """
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if not 0 <= value < math.inf:
+            raise MathlabError(f"{name} is {value}, but a tolerance is a number from 0 up")
+    in_a, in_b = _files(a), _files(b)
+    if a.is_dir() != b.is_dir():
+        raise MathlabError(f"{a} and {b} cannot be compared: one is a folder, the other a file")
+    if not a.is_dir():
+        in_b = dict(zip(in_a, in_b.values(), strict=True))
+    common = [file for file in in_a if file in in_b]
+    if not common:
+        raise MathlabError(f"nothing to compare: {a} and {b} have no CSV file in common")
+    alone = _one_sided("", "file", in_a, in_b)
+    parts = [_compare_files(file, in_a[file], in_b[file], rtol, atol) for file in common]
+    if not any(part.cells or part.missing for part in parts):
+        raise MathlabError(f"nothing to compare: the CSV files of {a} and {b} have no rows")
+    changes = sorted((change for part in parts for change in part.changes), key=lambda change: -change.error)
+    return Difference(
+        files=tuple(common),
+        cells=sum(part.cells for part in parts),
+        changed=sum(part.changed for part in parts),
+        changes=tuple(changes),
+        missing=len(alone) + sum(part.missing for part in parts),
+        one_sided=(*alone, *(item for part in parts for item in part.one_sided)),
+    )
+
+
+def _files(path: Path) -> dict[str, Path]:
+    """The CSV files at `path`, by their path inside it."""
+    if not path.exists():
+        raise MathlabError(f"{path} does not exist")
+    if not (path.is_file() or path.is_dir() or path.is_fifo()):  # a device may never end
+        raise MathlabError(f"{path} is neither a file nor a folder")
+    if not path.is_dir():
+        return {path.name: path}
+    files = {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*.csv"))}
+    for file in files.values():
+        if not file.is_file():  # a pipe in a folder is nothing that somebody writes to
+            raise MathlabError(f"{file} is not a file")
+    return files
+
+
+def _one_sided(
+    file: str, kind: Literal["file", "column"], a: Mapping[str, object], b: Mapping[str, object]
+) -> list[OneSided]:
+    sides: tuple[tuple[Side, list[str]], ...] = (
+        ("a", [x for x in a if x not in b]),
+        ("b", [x for x in b if x not in a]),
+    )
+    return [OneSided(file or name, kind, name, side) for side, names in sides for name in names]
+
+
+def _compare_files(file: str, path_a: Path, path_b: Path, rtol: float, atol: float) -> Difference:
+    a, b = _read(path_a), _read(path_b)
+    layout = _layout((path_a.name, path_b.name), a, b)
+    for path, table in ((path_a, a), (path_b, b)):
+        for key in layout.keys:
+            if key not in table:
+                raise MathlabError(f"{path} has no column {key!r}, by which its rows are told apart")
+    names_a, names_b = row_names(a, b, layout.keys)
+    texts = [name for name in layout.texts if name in a and name in b]
+    rows = match(a, b, layout.keys, texts) if texts else pairs(names_a, names_b)
+
+    columns = [name for name in a if name in b and name not in layout.keys and name not in layout.derived]
+    changed = 0
+    changes: list[Change] = []
+    for column in columns:
+        texts_a, texts_b = a[column][rows.in_a], b[column][rows.in_b]
+        if column in layout.texts:
+            where = np.flatnonzero(texts_a != texts_b)
+            errors = np.full(len(where), np.inf)
+        else:
+            sizes = b.get(layout.scales.get(column, column), b[column])[rows.in_b]
+            times = layout.amplified.get(column, 1.0)
+            where, errors = _differing(texts_a, texts_b, sizes, rtol * times, atol * times)
+        changed += len(where)
+        for worst in np.argsort(-errors, kind="stable")[:LISTED]:
+            at = where[worst]
+            key = names_b.text(int(rows.in_b[at]))
+            changes.append(Change(file, key, column, texts_a[at], texts_b[at], float(errors[worst])))
+    changes.sort(key=lambda change: -change.error)
+
+    one_sided = _one_sided(file, "column", a, b)
+    missing = len(one_sided) + len(rows.only_a) + len(rows.only_b)
+    one_sided += [OneSided(file, "row", names_a.text(int(at)), "a") for at in rows.only_a[:LISTED]]
+    one_sided += [OneSided(file, "row", names_b.text(int(at)), "b") for at in rows.only_b[:LISTED]]
+    cells = len(rows.in_a) * len(columns)
+    return Difference((file,), cells, changed, tuple(changes[:LISTED]), missing, tuple(one_sided))
+
+
+# Reading
+
+
+def _read(path: Path) -> Table:
+    """The file's columns, every cell as its text. A column name that comes again gets a number."""
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(path, header=None, dtype=object, na_filter=False, encoding="utf-8", compression=None)
+        columns = [frame[at].to_numpy() for at in frame]
+        # pandas fills a row that is too short, and only then can a last cell be empty that was not written so
+        if (columns[-1] == "").any():
+            with path.open(encoding="utf-8", newline="") as file:
+                if {len(row) for row in csv.reader(file)} - {0, len(columns)}:
+                    raise ValueError("a row has fewer cells than the header")
+    except OSError as error:
+        raise MathlabError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, csv.Error) as error:  # pandas' errors, and text that is not UTF-8, are ValueErrors
+        raise MathlabError(f"{path} is not a CSV table: {str(error).split('C error: ')[-1].strip()}") from None
+    table: Table = {}
+    for column in columns:
+        name, count = column[0], 1
+        while name in table:
+            count += 1
+            name = f"{column[0]} ({count})"
+        table[name] = column[1:]
+    return table
+
+
+def _layout(names: tuple[str, str], a: Table, b: Table) -> Layout:
+    """How rows and columns are compared: by a file's name, or its columns, or what the cells look like."""
+    by_name = [LAYOUTS[name] for name in names if name in LAYOUTS]
+    by_columns = [layout for layout in LAYOUTS.values() if layout.columns == tuple(a) == tuple(b)]
+    return next(iter([*by_name, *by_columns]), None) or Layout(columns=tuple(a), keys=_key_columns(a, b), stages=())
+
+
+def _key_columns(a: Table, b: Table) -> tuple[str, ...]:
+    """The columns of both in which something is neither a number nor empty, and what else it takes of whole numbers."""
+    common = [name for name in a if name in b]
+    texts = [name for name in common if not (_all_numbers(a[name]) and _all_numbers(b[name]))]
+    keys = [*texts]
+    for name in common:
+        if not _repeated(a, b, keys):
+            break
+        if name not in texts and _all_whole(a[name]) and _all_whole(b[name]):
+            keys.append(name)
+    if len(keys) == len(common) or _repeated(a, b, keys):
+        keys = texts
+    return () if keys == common else tuple(keys)
+
+
+def _repeated(a: Table, b: Table, keys: Sequence[str]) -> bool:
+    """Whether a key occurs twice on one side."""
+    return any(names.nth.any() for names in row_names(a, b, keys))
+
+
+def _all_whole(texts: Texts) -> bool:
+    import pandas as pd
+
+    return pd.to_numeric(texts, errors="coerce").dtype.kind in "iu"
+
+
+def _all_numbers(texts: Texts) -> bool:
+    written = texts[texts != ""]
+    unreadable = written[np.isnan(_numbers(written))]
+    return all(text.lower() == "nan" for text in unreadable)
+
+
+def _numbers(texts: Texts) -> Numbers:
+    """Each text as a number; NaN for what is none."""
+    import pandas as pd
+
+    return np.asarray(pd.to_numeric(texts, errors="coerce"), np.float64)
+
+
+# Comparing cells
+
+
+def _differing(a: Texts, b: Texts, sizes: Texts, rtol: float, atol: float) -> tuple[Positions, Numbers]:
+    """Where a and b differ by more than atol + rtol*|size|, and by what part of |size| (else inf)."""
+    where = np.flatnonzero(a != b)
+    x, y, size = (_numbers(texts[where]) for texts in (a, b, sizes))
+    size = np.abs(np.where(np.isfinite(size), size, y))
+    with np.errstate(all="ignore"):  # infinities, and division by a size of 0
+        gap = np.abs(x - y)
+        error = gap / size
+        same = (x == y) | (np.isfinite(gap) & (gap <= atol + rtol * size))
+    for at in np.flatnonzero(~np.isfinite(x) & ~np.isfinite(y)):  # no numbers, or such as float64 cannot hold
+        same[at] = NOT_FINITE.get(a[where[at]].lower(), 0) == NOT_FINITE.get(b[where[at]].lower())
+    error[~np.isfinite(error)] = np.inf
+    return where[~same], error[~same]

@@ -1,0 +1,196 @@
+"""Results -> files: one folder of CSVs per experiment, the same bytes for the same numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import errno
+import io
+import json
+import os
+import platform
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from mathlab import __version__
+from mathlab.errors import MathlabError
+from mathlab.experiment import Case
+from mathlab.outputs.tables import LAYOUTS, STAGES, Layout, Owner, Row, Table, join, parts_of, stages_of
+from mathlab.results import ExperimentResult
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]  # a module that is not there
+
+OPTIONAL = ("train", "sweep")  # stages that a case may not have
+TEMPORARY = ".mathlab-{}.tmp"
+
+
+def write(
+    result: ExperimentResult, out: Path, provenance: Mapping[str, object], everything: bool = False
+) -> list[Path]:
+    """Write `out/<experiment>/*.csv` and run.json (with `provenance` beside what is known here); the files written.
+
+    A file is touched only when a stage that writes it ran. In it, the rows of the cases and stages that ran are
+    replaced, and the others are kept as long as the config still has their case (and, for training, its `train`): so
+    running the stages or the cases one by one leaves the same files as running all of them at once. With `everything`,
+    the cases that ran did so with all the stages that they should have, and lose their rows of other ones. A file that
+    ends up without rows is removed. run.json describes the last run alone.
+
+    Every text is made before the first file is written, and each file is replaced in one step, so a run that fails
+    leaves whole files. What a killed run left half-written is removed. Several runs at once into one folder take turns.
+
+    Raises MathlabError, naming the path, for a folder or file that cannot be written, for an experiment whose name is
+    no folder's, and for a file whose rows must be kept but cannot be read.
+    """
+    name = result.experiment.name
+    if name in ("", ".", "..") or any(character in name for character in "/\\\0"):
+        raise MathlabError(f"the name {name!r} of {result.experiment.path} cannot be that of an output folder")
+    folder = out / name
+    if not folder.resolve().is_relative_to(out.resolve()):
+        raise MathlabError(f"{folder} is a link that leads out of {out}")
+    ran = {(case.case, stage) for case in result.cases for stage in stages_of(case)}
+    configured = {
+        (case.name, stage)
+        for case in result.experiment.cases
+        for stage in STAGES
+        if stage not in OPTIONAL or getattr(case, stage)
+    }
+    settled = ran | ({(case.case, stage) for case in result.cases for stage in STAGES} if everything else set())
+    made = parts_of(result)
+    texts: dict[str, str] = {}
+    with _alone_in(folder):
+        for file in LAYOUTS if everything else made:
+            layout = LAYOUTS[file]
+            keep = {(case, stage) for case, stage in configured - settled if stage in layout.stages}
+            kept = _kept(folder / file, layout, keep) if keep else {}
+            texts[file] = _csv_text(join(layout, {**kept, **made.get(file, {})}, result))
+        texts["run.json"] = json.dumps({**_run(result), **provenance}, indent=2, sort_keys=True, default=str) + "\n"
+        _replace_files(folder, texts)
+    return [folder / file for file, text in texts.items() if text]
+
+
+def _run(result: ExperimentResult) -> dict[str, object]:
+    experiment = result.experiment
+    ran = {case.case: stages_of(case) for case in result.cases}
+    return {
+        "cases": ran,
+        "config": Path(experiment.path).name,
+        "mathlab": __version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "seeds": {case.name: _seeds(case, ran[case.name]) for case in experiment.cases if case.name in ran},
+        "sha256": experiment.sha256,
+    }
+
+
+def _seeds(case: Case, stages: Collection[str]) -> dict[str, int]:
+    """All that a case drew by: its initial values, the shuffles of its training, the samples of its sweep."""
+    values = {**case.inputs, **case.parameters}
+    seeds = {f"{name}.seed": value.recipe.seed for name, value in values.items() if value.recipe}
+    if case.train and case.train.seed is not None and "train" in stages:
+        seeds["seed"] = case.train.seed
+    if case.sweep and case.sweep.sample and "sweep" in stages:
+        seeds["sample"] = case.sweep.seed
+    return seeds
+
+
+def _kept(path: Path, layout: Layout, keep: Collection[Owner]) -> dict[Owner, Table]:
+    """The rows of the file at `path` that belong to the owners in `keep`."""
+    parts: dict[Owner, list[Row]] = {}
+    columns, rows = _read(path, layout)
+    for row in rows:
+        owner = row[0], row[1] if "stage" in layout.columns else layout.stages[0]
+        if owner in keep:
+            parts.setdefault(owner, []).append(row)
+    return {
+        owner: _without_empty_columns(Table(columns, tuple(rows)), len(layout.columns)) for owner, rows in parts.items()
+    }
+
+
+def _read(path: Path, layout: Layout) -> tuple[Row, list[Row]]:
+    try:
+        if path.exists() and not path.is_file():  # a pipe, which nobody may ever write to
+            raise OSError(errno.EINVAL, "it is not a file")
+        with path.open(encoding="utf-8", newline="") as file:
+            columns, *rows = map(tuple, csv.reader(file, strict=True))
+    except (FileNotFoundError, NotADirectoryError):
+        return layout.columns, []
+    except OSError as error:
+        raise MathlabError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, csv.Error):  # not UTF-8, no header, quotes that do not close
+        columns, rows = (), []
+    own = len(layout.columns)
+    known = columns[:own] == layout.columns and (layout.open_ended or len(columns) == own)
+    if not known or any(len(row) != len(columns) for row in rows):
+        raise MathlabError(
+            f"{path} is not as this version of mathlab writes it, so its rows of other cases and stages cannot be "
+            "kept; remove it and run again"
+        )
+    return columns, rows
+
+
+def _without_empty_columns(table: Table, own: int) -> Table:
+    """The table without those further columns that came from other cases: none of its rows has anything in them."""
+    used = [at for at in range(len(table.columns)) if at < own or any(row[at] for row in table.rows)]
+    if len(used) == len(table.columns):
+        return table
+    return Table(tuple(table.columns[at] for at in used), tuple(tuple(row[at] for at in used) for row in table.rows))
+
+
+def _csv_text(table: Table) -> str:
+    """The table as CSV; no text for a table without rows."""
+    if not table.rows:
+        return ""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([table.columns, *table.rows])
+    return text.getvalue()
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Make the folder, and wait until no other run writes to it. The system ends a killed run's turn by itself."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY) if fcntl else None
+    except OSError as error:
+        raise MathlabError(f"{folder} cannot be written: {error.strerror or error}") from None
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks; each file is still replaced in one step
+            if handle is not None:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _replace_files(folder: Path, texts: Mapping[str, str]) -> None:
+    """Make each file of `folder` hold its text, and be absent where the text is empty."""
+    target = folder
+    temporary: dict[Path, Path] = {}
+    try:
+        for leftover in folder.glob(TEMPORARY.format("*")):
+            leftover.unlink(missing_ok=True)
+        for file, text in texts.items():
+            target = folder / file
+            if target.is_dir():  # found before the first file is replaced
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            if text:
+                temporary[target] = folder / TEMPORARY.format(f"{os.getpid()}-{file}")
+                temporary[target].write_bytes(text.encode("utf-8", "backslashreplace"))
+        for target, written in temporary.items():
+            os.replace(written, target)
+        for file, text in texts.items():
+            if not text:
+                target = folder / file
+                target.unlink(missing_ok=True)
+    except OSError as error:
+        raise MathlabError(f"{target} cannot be written: {error.strerror or error}") from None
+    finally:
+        for written in temporary.values():
+            with contextlib.suppress(OSError):
+                written.unlink(missing_ok=True)

@@ -1,0 +1,235 @@
+"""Rows -> lines that fit the terminal. A line is wrapped between words only: no digit is cut, no number broken in two.
+
+Everything here is a rich renderable that decides by measuring: a sheet whose rows fit is a table, one whose rows do not
+is a block of short lines a row. Print them with `crop=False`, so that a word wider than the terminal stays whole.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions
+from rich.segment import Segment
+from rich.text import Text
+
+from mathlab.experiment import Array
+
+GAP = 2
+SHOWN = 16  # entries; a larger array is summarised
+
+
+def plain(words: str, style: str = "") -> Text:
+    """Data as text: brackets are not markup, and a control character is spelt out instead of obeyed."""
+    words = words.replace("\n", " ")
+    safe = words if words.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
+    return Text(safe, style=style, no_wrap=True, overflow="ignore", end="")
+
+
+def wrapped(text: Text, width: int, indent: int = 0, hang: int = 0) -> Iterator[Text]:
+    """The lines of `text` within `width`, set in by `indent`, and by `hang` more from the second line on."""
+    room, used, breaks = width - indent, 0, []
+    for word in re.finditer(r"\s*\S+", text.plain):
+        size = cell_len(word.group())
+        if used and used + size > room:
+            breaks.append(word.end() - len(word.group().lstrip()))
+            room, used, size = width - indent - hang, 0, cell_len(word.group().lstrip())
+        used += size
+    for number, line in enumerate(text.divide(breaks)):
+        yield _line(plain(" " * (indent + hang if number else indent)), line)
+
+
+def _joined(*parts: Text) -> Text:
+    whole = Text("", no_wrap=True, overflow="ignore")
+    for part in parts:
+        whole.append_text(part)
+    return whole
+
+
+def _line(*parts: Text) -> Text:
+    line = _joined(*parts)
+    line.rstrip()
+    return line
+
+
+def _padded(text: Text, width: int, right: bool = False) -> tuple[Text, Text]:
+    space = Text(" " * max(width - text.cell_len, 0))
+    return (space, text) if right else (text, space)
+
+
+class Lines(ABC):
+    """A renderable made of lines, which are not wrapped once more when they are printed."""
+
+    @abstractmethod
+    def lines(self, width: int) -> Iterator[Text]:
+        """The lines, within `width` where they can be."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for line in self.lines(options.max_width):
+            yield from line.render(console, end="\n")
+
+
+@dataclass(frozen=True)
+class Paragraph(Lines):
+    """A sentence or title."""
+
+    text: Text
+    indent: int = 0
+    hang: int = 2
+
+    def lines(self, width: int) -> Iterator[Text]:
+        yield from wrapped(self.text, width, self.indent, self.hang)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a sheet; the notes are sentences that stand below it."""
+
+    cells: tuple[Text, ...]
+    notes: tuple[Text, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sheet(Lines):
+    """Rows under column names. Where they are too wide, each row becomes a head line with the rest labelled below it.
+
+    `head` gives the columns of that head line. `words` are the columns set to the left; numbers are set to the right.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    head: tuple[int, ...] = (0,)
+    words: tuple[int, ...] = (0,)
+    indent: int = 2
+
+    def lines(self, width: int) -> Iterator[Text]:
+        natural = [max((row.cells[i].cell_len for row in self.rows), default=0) for i in range(len(self.columns))]
+        widths = [max(len(name), cells) for name, cells in zip(self.columns, natural, strict=True)]
+        if self.indent + sum(widths) + GAP * (len(widths) - 1) <= width:
+            yield self._across([plain(name, "bold") for name in self.columns], widths)
+            blocks: Iterator[Iterator[Text]] = (iter([self._across(row.cells, widths)]) for row in self.rows)
+        else:
+            blocks = (self._down(row, natural, width) for row in self.rows)
+        for row, block in zip(self.rows, blocks, strict=True):
+            yield from block
+            for note in row.notes:
+                yield from wrapped(note, width, self.indent + 2, 2)
+
+    def _across(self, cells: Sequence[Text], widths: Sequence[int]) -> Text:
+        parts = [plain(" " * self.indent)]
+        for column, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+            parts += [*_padded(cell, width, right=column not in self.words), plain(" " * GAP)]
+        return _line(*parts)
+
+    def _down(self, row: Row, natural: Sequence[int], width: int) -> Iterator[Text]:
+        head = Text(" " * GAP).join([row.cells[column] for column in self.head])
+        yield from wrapped(head, width, self.indent, 4)
+        body = [column for column in range(len(self.columns)) if column not in self.head]
+        room = width - self.indent - 2
+        for across in range(len(body), 0, -1):
+            depth = -(-len(body) // across)
+            piles = [body[start : start + depth] for start in range(0, len(body), depth)]
+            labels = [max(len(self.columns[column]) for column in pile) for pile in piles]
+            values = [max(natural[column] for column in pile) for pile in piles]
+            if sum(labels) + sum(values) + len(piles) + GAP * (len(piles) - 1) <= room:
+                break
+        for level in range(depth):
+            cells = [
+                _joined(
+                    *_padded(plain(self.columns[pile[level]], "dim"), label + 1),
+                    *_padded(row.cells[pile[level]], value + GAP),
+                )
+                for pile, label, value in zip(piles, labels, values, strict=True)
+                if level < len(pile)
+            ]
+            line = _line(*cells)
+            yield from (
+                wrapped(line, width, self.indent + 2, 4)
+                if across == 1
+                else [_line(plain(" " * (self.indent + 2)), line)]
+            )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`left` (an equation), the shape and the value of what it gives; the value one line a matrix row."""
+
+    left: Text
+    shape: str = ""
+    value: tuple[Text, ...] = ()
+
+
+@dataclass(frozen=True)
+class Blocks(Lines):
+    """Blocks of entries, their shapes and values under one another; a value too wide for its column goes below."""
+
+    blocks: tuple[tuple[Entry, ...], ...]
+    indent: int = 2
+
+    def lines(self, width: int) -> Iterator[Text]:
+        entries = [entry for block in self.blocks for entry in block if entry.shape]
+        longest = min(max(20, width * 45 // 100), 60)
+        left = max((entry.left.cell_len for entry in entries if entry.left.cell_len <= longest), default=0)
+        shape = max((len(entry.shape) for entry in entries), default=0)
+        for number, block in enumerate(self.blocks):
+            if number and (len(block) > 1 or len(self.blocks[number - 1]) > 1):
+                yield Text("")
+            for entry in block:
+                yield from self._entry(entry, width, left, shape)
+
+    def _entry(self, entry: Entry, width: int, left: int, shape: int) -> Iterator[Text]:
+        start = self.indent + left + GAP + shape + GAP
+        fits = start + max((line.cell_len for line in entry.value), default=0) <= width
+        label = _padded(plain(entry.shape, "dim"), shape + GAP)
+        beside = list(entry.value) if fits else []
+        first = beside.pop(0) if beside else Text("")
+        if not entry.shape or entry.left.cell_len > left:
+            yield from wrapped(entry.left, width, self.indent, 4)
+            if entry.shape:
+                yield _line(plain(" " * (self.indent + left + GAP)), *label, first)
+        else:
+            yield _line(plain(" " * self.indent), *_padded(entry.left, left + GAP), *label, first)
+        for line in beside:
+            yield _line(plain(" " * start), line)
+        if not fits:
+            for line in entry.value:
+                yield from wrapped(line, width, self.indent + 2, 2)
+
+
+def array_lines(value: Array) -> tuple[Text, ...]:
+    """A small array in full, a line a row, at 8 significant digits (float32: 7); a larger one as norm, min and max."""
+    if value.size > SHOWN:
+        with np.errstate(over="ignore", invalid="ignore"):
+            facts = (("norm", np.linalg.norm(value.ravel())), ("min", value.min()), ("max", value.max()))
+        return (plain(", ".join(f"{name} {number(fact)}" for name, fact in facts)),)
+    column = max((len(number(entry)) for entry in value.flat), default=0) if value.ndim > 1 else 0
+
+    def cell(entry: np.generic) -> str:
+        return number(entry).rjust(column)
+
+    # NumPy lays out the brackets only; too long a line is folded when it is printed, between numbers
+    text = np.array2string(
+        value,
+        separator=", ",
+        max_line_width=10_000,
+        formatter={"bool": cell, "int_kind": cell, "float_kind": cell},
+    )
+    return tuple(plain(line) for line in text.split("\n") if line)
+
+
+def number(value: np.generic | float) -> str:
+    """A computed number for reading: `0.447134`, `16.0`, `-5.3438148e-08`; integers stay whole, and -0.0 is 0.0."""
+    if isinstance(value, np.integer | np.bool_):
+        return str(value)
+    text = f"{float(value) + 0.0:.{7 if isinstance(value, np.float32) else 8}g}"
+    return text if any(c in text for c in ".en") else text + ".0"
+
+
+def short(value: float | Decimal | None) -> str:
+    """An error or a tolerance: three significant digits are enough to compare the two."""
+    return "not finite" if value is None else f"{float(value):.3g}"

@@ -1,0 +1,304 @@
+"""Results -> rich renderables. Nothing here prints; nothing here rounds what was printed in an article."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from mathlab.experiment import Array, Experiment
+from mathlab.reports.layout import Blocks, Entry, Paragraph, Row, Sheet, array_lines, number, plain, short
+from mathlab.reports.verdicts import count, entries, figures, formulas, witnesses
+from mathlab.results import (
+    BackpropResult,
+    CaseResult,
+    EntryChecks,
+    ExperimentResult,
+    GradcheckResult,
+    NodeResult,
+    Tally,
+    TrainResult,
+    figures_of,
+    tally,
+)
+
+if TYPE_CHECKING:
+    from mathlab.diagnosis.selftest import SelftestResult
+    from mathlab.oracle.oracle import Compared, OracleResult
+    from mathlab.outputs.difference import Change, Difference
+
+
+def report(result: ExperimentResult) -> RenderableType:
+    """Everything that ran for an experiment, case after case."""
+    return Group(_heading(result.experiment), *(_case(case, len(result.cases) > 1) for case in result.cases), Text(""))
+
+
+def problems(result: ExperimentResult) -> RenderableType | None:
+    """Only what failed, each under its case; None when nothing did."""
+    parts: list[RenderableType] = []
+    for case in result.cases:
+        found = [*figures([figure for figure in figures_of(case) if not figure.passed], only_failures=True)]
+        if case.backprop:
+            found += formulas([formula for formula in case.backprop.formulas if not formula.passed])
+            found += witnesses([witness for witness in case.backprop.witnesses if not witness.passed])
+        if case.gradcheck:
+            found += entries([entry for entry in case.gradcheck.entries if not entry.passed])
+        if case.backprop and case.backprop.first_nonfinite:
+            found.append(_warning(case.backprop.first_nonfinite))
+        if case.train and case.train.first_nonfinite:
+            found.append(_warning(case.train.first_nonfinite))
+        if case.sweep and any(case.sweep.nonfinite):
+            from mathlab.reports import sweeptable
+
+            found.append(sweeptable.lost(case.sweep))
+        if found:
+            parts += [_title(f"{result.experiment.name}, case {case.case} ({case.dtype})"), *found, Text("")]
+    return Group(*parts) if parts else None
+
+
+def summary(counts: Tally) -> str:
+    """The last line of a report."""
+    parts = []
+    if counts.figures:
+        failed = f", {counts.failed} fail" if counts.failed else ""
+        errata = count(counts.errata, "erratum", "errata")
+        parts.append(f"{count(counts.figures, 'figure')}, {counts.matched} match, {errata} confirmed{failed}")
+    if counts.formulas:
+        errata = f", {count(counts.formula_errata, 'erratum', 'errata')} confirmed" if counts.formula_errata else ""
+        failed = f", {counts.formulas_failed} differ" if counts.formulas_failed else ""
+        agree = counts.formulas - counts.formula_errata - counts.formulas_failed
+        parts.append(f"{count(counts.formulas, 'formula')}, {agree} agree{errata}{failed}")
+    if counts.entries:
+        parts.append(
+            f"{count(counts.entries, 'gradient entry', 'gradient entries')} checked, "
+            f"{counts.entries_refuted} refuted, {counts.entries_inconclusive} inconclusive"
+        )
+    if counts.contradicted:
+        parts.append(f"{count(counts.contradicted, 'gradient')} contradicted by a witness")
+    return "; ".join(parts) or "no figures to compare"
+
+
+def closing(counts: Tally, name: str = "") -> RenderableType:
+    """The summary as the last line of a report, or of one experiment's part of it."""
+    words = f"{name}: {summary(counts)}" if name else summary(counts)
+    line = Paragraph(plain(words, "bold" if counts.passed else "bold red"))
+    return Group(line, Text("")) if name else line
+
+
+def _heading(experiment: Experiment) -> RenderableType:
+    source = experiment.source
+    cited = ", ".join(part for part in (source.title, source.url) if part)
+    lines = [plain(": ".join(part for part in (experiment.name, experiment.title) if part), "bold")]
+    lines += [plain(f"source: {cited}")] if cited else []
+    lines += [plain(f"note: {' '.join(source.note.split())}", "dim")] if source.note else []
+    return Group(*(Paragraph(line) for line in lines))
+
+
+def _case(result: CaseResult, one_of_many: bool) -> RenderableType:
+    parts: list[RenderableType] = [Text(""), _title(f"case {result.case} ({result.dtype})")]
+    if result.backprop:
+        parts += _backprop(result.backprop)
+    if result.gradcheck:
+        parts += _gradcheck(result.gradcheck)
+    if result.train:
+        parts += _train(result.train)
+    if result.sweep:
+        from mathlab.reports import sweeptable
+
+        parts += [*_section(sweeptable.title(result.sweep)), *sweeptable.body(result.sweep)]
+    if one_of_many:
+        parts += [Text(""), Paragraph(plain(summary(tally(result))), indent=2)]
+    return Group(*parts)
+
+
+def _title(words: str) -> RenderableType:
+    return Paragraph(plain(words, "bold underline"))
+
+
+def _section(words: str) -> tuple[RenderableType, ...]:
+    return Text(""), Paragraph(plain(words, "bold"))
+
+
+def _warning(words: str) -> RenderableType:
+    return Paragraph(plain(words, "bold yellow"), indent=2)
+
+
+# Nodes
+
+
+def _backprop(result: BackpropResult) -> Iterable[RenderableType]:
+    for role, title in (("input", "inputs"), ("parameter", "parameters"), ("node", "equations")):
+        nodes = [node for node in result.nodes if node.role == role]
+        if nodes:
+            yield from _section(title)
+            yield Blocks(tuple(_node(node) for node in nodes))
+    if result.first_nonfinite:
+        yield _warning(result.first_nonfinite)
+    if result.witnesses:
+        yield from _section("witnesses")
+        yield from witnesses(result.witnesses)
+    if result.formulas:
+        yield from _section("hand-derived formulas")
+        yield from formulas(result.formulas)
+    if result.figures:
+        yield from _section("figures")
+        yield from figures(result.figures)
+
+
+def _node(node: NodeResult) -> tuple[Entry, ...]:
+    entries = [_quantity(node.name, node.equation, node.value)]
+    if node.gradient is not None:
+        entries.append(_quantity(f"d{node.name}", node.gradient_equation, node.gradient))
+        entries += [_quantity(part.name, part.equation, part.value) for part in node.parts]
+        if node.role == "node":
+            entries.append(Entry(plain(f"stores {', '.join(node.stores) or 'nothing'}", "dim")))
+    if node.note:
+        entries.append(Entry(plain(node.note, "yellow")))
+    return tuple(entries)
+
+
+def _quantity(name: str, equation: str, value: Array) -> Entry:
+    left = plain("").append_text(plain(name, "bold")).append_text(plain(f" = {equation}" if equation else ""))
+    return Entry(left, f"({', '.join(map(str, value.shape))}{',' if value.ndim == 1 else ''})", array_lines(value))
+
+
+# Gradient check
+
+
+def _gradcheck(result: GradcheckResult) -> Iterable[RenderableType]:
+    yield from _section("gradient check")
+    yield from entries(result.entries)
+    checks = EntryChecks.of(result.entries)
+    for parameter in dict.fromkeys(checks.parameter):
+        verdicts = [v for v, owner in zip(checks.verdict, checks.parameter, strict=True) if owner == parameter]
+        counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts))
+        yield Paragraph(plain(f"d{parameter}: {count(len(verdicts), 'entry', 'entries')}, {counts}"), indent=2)
+    if result.figures:
+        yield from _section("figures of the gradient check")
+        yield from figures(result.figures)
+
+
+# Training
+
+
+def _train(result: TrainResult) -> Iterable[RenderableType]:
+    yield from _section(f"training, {count(result.updates, 'update')}")
+    yield from _epochs(result)
+    if result.first_nonfinite:
+        yield _warning(result.first_nonfinite)
+    if result.parameters:
+        yield from _section("parameters after training")
+        yield Blocks(tuple((_quantity(name, "", value),) for name, value in result.parameters.items()))
+    if result.figures:
+        yield from _section("figures of the training")
+        yield from figures(result.figures)
+
+
+def _epochs(result: TrainResult) -> Iterable[RenderableType]:
+    names = tuple(name for name in result.columns if not name.endswith("]")) or tuple(result.columns)
+    epochs = max((len(result.columns[name]) for name in names), default=0)
+    rows = (
+        Row((plain(f"epoch {epoch}"), *(plain(number(result.columns[name][epoch])) for name in names)))
+        for epoch in selected(epochs)
+    )
+    yield Sheet(("", *names), tuple(rows))
+
+
+def selected(epochs: int) -> list[int]:
+    """The first epoch, 1, 2, 5, 10, 20, 50, …, and the last of `epochs`."""
+    steps = (digit * 10**power for power in range(len(str(epochs))) for digit in (1, 2, 5))
+    return sorted({0, *(step for step in steps if step < epochs), epochs - 1}) if epochs else []
+
+
+# Two sets of outputs
+
+
+def difference(found: Difference, most: int) -> RenderableType:
+    """The worst of the cells that differ, then what one side only has, `most` in all, then the counts."""
+    parts: list[RenderableType] = []
+    changes, one_sided = found.worst(most)
+    if changes:
+        rows = tuple(Row(tuple(map(plain, _change(change)))) for change in changes)
+        parts += [Sheet(("file", "row", "column", "A", "B", "relative"), rows, (0, 1, 2), (0, 1, 2), 0), Text("")]
+    alone = [f"{item.side.upper()} only: {item.kind} {item.what}" for item in one_sided]
+    files = [f" in {item.file}" if item.kind != "file" else "" for item in one_sided]
+    parts += [Paragraph(plain(line + file)) for line, file in zip(alone, files, strict=True)]
+    hidden = found.changed - len(changes) + found.missing - len(alone)
+    parts += [Paragraph(plain(f"and {hidden} more", "dim"))] if hidden else []
+    return Group(*parts, Paragraph(plain(difference_summary(found), "bold" if found.same else "bold red")))
+
+
+# The self-test
+
+
+def selftest(results: Sequence[SelftestResult], quiet: bool = False) -> RenderableType:
+    """What each experiment's run notices, and what it lets pass."""
+    names = ("experiment", "figures", "caught", "faults", "caught", "without effect")
+    rows = tuple(
+        Row((plain(r.name), *(plain(str(n)) for n in counted)))
+        for r in results
+        for counted in [(r.figures, r.figures_caught, r.faults, r.faults_caught, r.without_effect)]
+    )
+    parts: list[RenderableType] = [] if quiet else [Sheet(names, rows, (0,), (0,), 0)]
+    survivors = [survivor for result in results for survivor in result.survivors]
+    aside = [survivor for result in results for survivor in result.set_aside]
+    for title, listed in (("not caught", survivors), ("not changed", () if quiet else aside)):
+        if listed:
+            lines = (f"{one.what}  {one.place or ''}" for one in listed)
+            parts += [*_section(title), *(Paragraph(plain(line), indent=2) for line in lines)]
+    figures, caught = sum(r.figures for r in results), sum(r.figures_caught for r in results)
+    faults, found = sum(r.faults for r in results), sum(r.faults_caught for r in results)
+    words = f"{caught} of {figures} changed figures and {found} of {faults} planted faults caught"
+    return Group(
+        *parts, *([Text("")] if parts else []), Paragraph(plain(words, "bold yellow" if survivors else "bold"))
+    )
+
+
+# Somebody else's arrays
+
+
+def oracle(result: OracleResult, only_failures: bool = False) -> RenderableType:
+    """A row for each array, with the entry that is furthest off; below it what is known of the reason."""
+    shown = [row for row in result.compared if not (only_failures and row.passed)]
+    names = ("array", "held against", "shape", "entry", "given", "computed", "tolerance", "verdict")
+    parts: list[RenderableType] = [_title(f"case {result.case}")]
+    if shown:
+        parts.append(Sheet(names, tuple(map(_array_row, shown)), head=(0, 7), words=(0, 1, 2, 3, 7)))
+    if result.ignored:
+        parts.append(Paragraph(plain(f"not compared: {', '.join(result.ignored)}", "yellow"), indent=2))
+    if result.first_divergence:
+        parts.append(Paragraph(plain(f"differs first: {result.first_divergence}"), indent=2))
+    words = oracle_summary(result.compared)
+    return Group(*parts, Paragraph(plain(words, "bold" if result.passed else "bold red")))
+
+
+def oracle_summary(rows: Sequence[Compared]) -> str:
+    """The last line of what is said of somebody else's arrays."""
+    differ = sum(not row.passed for row in rows)
+    return f"{count(len(rows), 'array')}, {len(rows) - differ} agree, {differ} differ"
+
+
+def _array_row(row: Compared) -> Row:
+    given, computed = number(row.given), number(row.computed)
+    if given == computed and not row.passed:  # they differ further on
+        given, computed = repr(float(row.given)), repr(float(row.computed))
+    numbers = (given, computed, short(row.tolerance)) if row.fits else ("", "", "")
+    cells = (
+        *(plain(row.array, "bold"), plain(row.quantity), plain(str(row.shape))),
+        *(plain(str(list(row.index)) if row.index else ""), *map(plain, numbers)),
+        plain("agrees" if row.passed else "differs", "green" if row.passed else "bold red"),
+    )
+    misfit = [] if row.fits else [plain(f"has shape {row.shape}, but {row.quantity} has shape {row.expected}")]
+    return Row(cells, (*misfit, *([plain(f"diagnosis: {row.diagnosis}")] if row.diagnosis else [])))
+
+
+def difference_summary(found: Difference) -> str:
+    """The last line of a comparison."""
+    compared = f"{count(len(found.files), 'file')}, {count(found.cells, 'cell')} compared"
+    return f"{compared}, {found.changed} differ, {found.missing} on one side only"
+
+
+def _change(change: Change) -> tuple[str, ...]:
+    return change.file, change.key, change.column, change.a or "(empty)", change.b or "(empty)", short(change.error)

@@ -1,0 +1,154 @@
+"""Where pieces of work run: here, on this machine's processors, or on a cluster that joblib knows how to use."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Literal, TypeVar, get_args
+
+from mathlab import threads
+from mathlab.errors import MathlabError, did_you_mean
+
+Task = TypeVar("Task")
+Done = TypeVar("Done")
+Backend = Literal["local", "dask", "ray"]
+
+STARTING = 2.0  # seconds of work from which other processes pay off: each has to import NumPy and mathlab first
+PATIENCE = 600.0  # seconds
+NEEDS = {"dask": ("joblib", "distributed"), "ray": ("joblib", "ray")}
+
+
+@dataclass(frozen=True)
+class Where:
+    """A backend, and the address of its scheduler, which the local one has none of."""
+
+    backend: Backend = "local"
+    scheduler: str = ""
+
+
+LOCAL = Where()
+
+
+def where(backend: str, scheduler: str | None) -> Where:
+    """What a user asks for. Raises MathlabError for what does not exist, is not installed, or lacks its address."""
+    known = {str(name): name for name in get_args(Backend)}
+    if backend not in known:
+        hint = did_you_mean(backend, known) or f"; known are {', '.join(known)}"
+        raise MathlabError(f"unknown backend {backend!r}{hint}")
+    if backend == "local" and scheduler:
+        raise MathlabError("--scheduler is for --backend dask or ray")
+    if backend != "local" and not scheduler:
+        raise MathlabError(f"--backend {backend} needs --scheduler ADDRESS")
+    missing = [module for module in NEEDS.get(backend, ()) if importlib.util.find_spec(module) is None]
+    if missing:
+        install = "pip install ray joblib" if backend == "ray" else "pip install 'mathlab-backprop[sweep]'"
+        raise MathlabError(f"--backend {backend} needs {' and '.join(missing)}: {install}")
+    return Where(known[backend], scheduler or "")
+
+
+def spread(work: Callable[[Task], Done], tasks: Sequence[Task], place: Where, seconds: float) -> Iterator[Done]:
+    """What `work` makes of each task, in order; `seconds` is about how long all of them take on one processor.
+
+    Raises MathlabError when the scheduler cannot be reached or the workers are lost.
+    """
+    workers = min(len(tasks), processors())
+    if place.backend != "local":
+        yield from _cluster(work, tasks, place, seconds)
+    elif workers < 2 or seconds < STARTING:
+        yield from map(work, tasks)
+    else:
+        with _one_thread_each(), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+            try:
+                yield from pool.map(work, tasks)
+            except BrokenProcessPool:
+                raise MathlabError("a process that made runs of the sweep was ended from outside") from None
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes that start meanwhile leave the other processors to each other."""
+    before = {name: os.environ.get(name) for name in threads.VARIABLES}
+    threads.one()
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _cluster(work: Callable[[Task], Done], tasks: Sequence[Task], place: Where, seconds: float) -> Iterator[Done]:
+    """The same on a cluster. A task whose worker is lost goes to another one."""
+    import joblib
+
+    connected, return_as = {"dask": (_dask, "generator"), "ray": (_ray, "list")}[place.backend]  # joblib knows no more
+    # joblib waits for ever for a task that has lost one worker after the other: it is told when that is too long
+    patience = PATIENCE + 100 * seconds
+    with connected(place.scheduler), joblib.parallel_config(backend=place.backend):
+        pool = joblib.Parallel(batch_size=1, timeout=patience, return_as=return_as)
+        try:
+            yield from pool(joblib.delayed(work)(task) for task in tasks)
+        except (TimeoutError, multiprocessing.TimeoutError):
+            raise MathlabError(f"the workers of {place.scheduler} were lost, or are too slow") from None
+
+
+@contextlib.contextmanager
+def _dask(address: str) -> Iterator[None]:
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise MathlabError(f"the scheduler {address} cannot be reached: {error}") from None
+    with client:  # joblib's dask backend takes the client that was made last
+        try:
+            versions = set(client.run(version).values())
+        except Exception as error:  # whatever a worker says that cannot import mathlab
+            raise MathlabError(f"the workers of {address} cannot run mathlab: {error}") from None
+        if versions - {version()}:
+            raise MathlabError(
+                f"the workers of {address} have mathlab {', '.join(versions)}, and here it is {version()}"
+            )
+        yield
+
+
+def version() -> str:
+    """The version of mathlab, as a worker has it."""
+    from mathlab import __version__
+
+    return __version__
+
+
+@contextlib.contextmanager
+def _ray(address: str) -> Iterator[None]:
+    import socket
+
+    import ray
+    from ray.util.joblib import register_ray
+
+    host, _, port = address.rpartition("/")[2].rpartition(":")
+    try:
+        if host:  # not so for "auto"; Ray itself would go on trying for minutes
+            socket.create_connection((host, int(port)), timeout=10).close()
+        ray.init(address=address, logging_level="error", log_to_driver=False)
+    except (OSError, ValueError) as error:
+        raise MathlabError(f"the scheduler {address} cannot be reached: {error}") from None
+    try:
+        register_ray()
+        yield
+    finally:
+        ray.shutdown()

@@ -1,0 +1,362 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import ArrayLike
+
+from mathlab import config
+from mathlab.diagnosis import VARIANTS, explained
+from mathlab.diagnosis.explain import _affordable
+from mathlab.diagnosis.worlds import Scene
+from mathlab.experiment import Case, Figure, TrainSettings
+from mathlab.results import BackpropResult, CaseResult, FigureResult, FormulaResult
+from mathlab.stages import backprop as backprop_stage
+from mathlab.stages import train as train_stage
+from mathlab.stages.prepare import prepare
+from tests import planted
+from tests import planted_nets as nets
+from tests.build import case, figure
+
+MLP_TRAIN = TrainSettings("sgd", {"lr": 0.1}, 1)
+SIGMOID_TRAIN = TrainSettings("sgd", {"lr": 0.5}, 3)
+
+
+def mlp(**more: object) -> Case:
+    made = case(planted.MLP_EQUATIONS, planted.MLP, {"X": planted.X, "T": planted.T}, train=MLP_TRAIN)
+    return replace(made, **more)  # type: ignore[arg-type]  # fields of a case
+
+
+def sigmoid(**more: object) -> Case:
+    inputs = {"x": planted.SIGMOID_X, "t": planted.SIGMOID_T}
+    made = case(planted.SIGMOID_EQUATIONS, planted.SIGMOID, inputs, train=SIGMOID_TRAIN)
+    return replace(made, **more)  # type: ignore[arg-type]  # fields of a case
+
+
+def printed(name: str, value: ArrayLike, decimals: int = 8) -> Figure:
+    """A figure as an article prints it."""
+    return figure(name, *(f"{number:.{decimals}f}" for number in np.ravel(value)), shape=np.shape(value))
+
+
+def backprop_of(made: Case) -> BackpropResult:
+    result = explained(made, CaseResult(made.name, made.dtype, backprop=backprop_stage.run(made)))
+    assert result.backprop is not None
+    return result.backprop
+
+
+def figures_of_training(made: Case) -> list[FigureResult]:
+    result = explained(made, CaseResult(made.name, made.dtype, train=train_stage.run(made)))
+    assert result.train is not None
+    return list(result.train.figures)
+
+
+def backprop(made: Case) -> dict[str, FigureResult]:
+    return {figure.key: figure for figure in backprop_of(made).figures}
+
+
+def trained(made: Case, *figures: Figure, after: int = 1, **settings: object) -> list[FigureResult]:
+    assert made.train is not None
+    train = replace(made.train, **{"after": ((after, figures),), "epochs": after, **settings})  # type: ignore[arg-type]
+    return figures_of_training(replace(made, train=train))
+
+
+def formula(made: Case, name: str, text: str) -> FormulaResult:
+    derivation = case({}, {}, derivation={name: text}).derivation
+    return backprop_of(replace(made, derivation=derivation)).formulas[0]
+
+
+# --- figures with a planted mistake
+
+
+Net = tuple[Callable[..., planted.Values], Mapping[str, tuple[str, str]], Callable[..., Case]]
+NETS: Mapping[str, Net] = {
+    "mlp": (planted.softmax_mlp, planted.MLP_BUGS, mlp),
+    "sigmoid": (planted.sigmoid_net, planted.SIGMOID_BUGS, sigmoid),
+    "units": (nets.units, nets.UNITS_BUGS, partial(case, nets.UNITS_EQUATIONS, nets.UNITS, nets.UNITS_INPUTS)),
+    "rnn": (nets.rnn, nets.RNN_BUGS, partial(case, nets.RNN_EQUATIONS, nets.RNN, nets.RNN_INPUTS)),
+    "columns": (
+        nets.columns,
+        nets.COLUMNS_BUGS,
+        partial(case, nets.COLUMNS_EQUATIONS, nets.COLUMNS, nets.COLUMNS_INPUTS),
+    ),
+}
+BUGS = [(net, bug) for net, (_, bugs, _) in NETS.items() for bug in bugs]
+
+
+@pytest.mark.parametrize(("net", "bug"), BUGS)
+def test_a_planted_bug_is_named_for_every_figure_that_it_spoils(net: str, bug: str) -> None:
+    compute, bugs, build = NETS[net]
+    true, wrong = compute(), compute(bug)
+    spoilt, words = bugs[bug]
+    figures = tuple(printed(name, wrong[name]) for name in true if wrong[name].shape == true[name].shape)
+    if wrong[spoilt].shape != true[spoilt].shape:
+        pytest.skip("a figure has its quantity's shape; the oracle's tests plant this one")
+    results = backprop(build(expected=figures))
+    failing = {name: result for name, result in results.items() if not result.passed}
+    assert spoilt in failing
+    assert all(words in result.diagnosis for result in failing.values()), failing
+
+
+@pytest.mark.parametrize(("net", "bug"), BUGS)
+def test_a_planted_bug_is_named_for_the_one_figure_printed(net: str, bug: str) -> None:
+    compute, bugs, build = NETS[net]
+    spoilt, words = bugs[bug]
+    wrong = compute(bug)[spoilt]
+    if wrong.shape == compute()[spoilt].shape:
+        result = backprop(build(expected=(printed(spoilt, wrong, 6),)))[spoilt]
+        assert words in result.diagnosis
+        assert "to the last printed digit" in result.diagnosis
+
+
+@pytest.mark.parametrize("digits", [3, 4])
+def test_intermediate_results_that_were_rounded(digits: int) -> None:
+    rounded = planted.sigmoid_net(carry=lambda value: np.round(value, digits))
+    figures = tuple(printed(name, rounded[name], digits if name != "loss" else 8) for name in ("z1", "h", "y", "loss"))
+    assert f"rounded to {digits} decimals" in backprop(sigmoid(expected=figures))["loss"].diagnosis
+
+
+def test_a_figure_that_follows_from_a_misprinted_one() -> None:
+    true = planted.sigmoid_net()
+    misprint = true["y"] + [0.0021, 0]
+    loss = 0.5 * np.sum((misprint - planted.SIGMOID_T) ** 2)
+    results = backprop(sigmoid(expected=(printed("y", misprint, 6), printed("loss", loss, 6))))
+    assert results["loss"].diagnosis.startswith("it follows from y as printed")
+    assert not results["y"].diagnosis
+
+
+def test_a_loss_that_follows_from_the_parameters_as_they_are_printed_after_a_step() -> None:
+    stepped = {name: np.round(value, 2) for name, value in steps().items()}
+    loss = planted.sigmoid_net(weights=stepped)["loss"]
+    figures = (*(printed(name, value, 2) for name, value in stepped.items()), printed("loss", loss, 8))
+    *right, wrong = trained(sigmoid(), *figures)
+    assert all(result.passed for result in right)
+    assert wrong.diagnosis.startswith("it follows from the other figures as they are printed")
+
+
+def test_digits_that_were_cut_off() -> None:
+    cut = figure("z2", *(f"{np.floor(value * 1e5) / 1e5:.5f}" for value in planted.sigmoid_net()["z2"]), shape=(2,))
+    result = backprop(sigmoid(expected=(cut,)))["z2"]
+    assert not result.passed
+    assert "cut off" in result.diagnosis
+
+
+def test_float32() -> None:
+    narrow = planted.softmax_mlp(dtype=np.float32)
+    figures = tuple(printed(name, narrow[name], 11) for name in ("loss", "dW1"))
+    assert all("float32" in result.diagnosis for result in backprop(mlp(expected=figures)).values())
+
+
+def test_entries_rows_columns_and_figures_that_are_exchanged() -> None:
+    true = planted.softmax_mlp()
+    rows, entries = true["dW2"][[1, 0, 2, 3]], true["db1"][[0, 2, 1, 3]]
+    far = true["dW1"].copy()
+    far[0, 1], far[2, 3] = far[2, 3], far[0, 1]
+    figures = (printed("dW2", rows, 5), printed("db1", entries, 5), printed("dW1", far, 5))
+    results = backprop(mlp(expected=figures))
+    assert "rows 0 and 1 are exchanged" in results["dW2"].diagnosis
+    assert "entries 1 and 2 are exchanged" in results["db1"].diagnosis
+    assert "entries [0, 1] and [2, 3] are exchanged" in results["dW1"].diagnosis
+    single = (printed("dW1[0,1]", true["dW1"][1, 0], 6), printed("dW1[1,0]", true["dW1"][0, 1], 6))
+    assert all("transpose" in result.diagnosis for result in backprop(mlp(expected=single)).values())
+    neighbour = backprop(mlp(expected=(printed("db1[1]", true["db1"][2], 6),)))["db1[1]"]
+    assert neighbour.diagnosis.startswith("it is the value of db1[2]")
+
+
+# --- training
+
+
+def steps(bug: str = "", count: int = 1, lr: float = 0.5) -> planted.Values:
+    """The sigmoid net's parameters after some updates, all of them simultaneous unless the bug says otherwise."""
+    weights = dict(planted.SIGMOID)
+    for _ in range(count):
+        gradients = planted.sigmoid_net(bug, lr, weights=weights)
+        weights = {name: np.asarray(value - lr * gradients[f"d{name}"]) for name, value in weights.items()}
+    return weights
+
+
+@pytest.mark.parametrize(
+    ("made", "after", "words"),
+    [
+        (steps("updated weight", 3), 3, "W2 as already updated"),
+        (steps("bias not summed", 2), 2, "entry 0 is taken alone"),
+        (steps("backward transposed", 1), 1, "W2 stands in place of W2.T"),
+        (steps("bias left out", 2), 2, "the bias b1 is left out"),
+        (steps("gradient transposed", 2), 2, "dW1 is transposed"),
+        (steps(count=3), 2, "one update later"),
+        (steps(count=2), 3, "one update earlier"),
+        (steps(lr=0.65), 1, "the learning rate is 0.65, not 0.5"),
+        (steps(count=20, lr=0.05), 20, "the learning rate is 0.05, not 0.5"),
+        (steps(count=3, lr=-0.5), 3, "the learning rate is -0.5, not 0.5"),
+    ],
+)
+def test_training_with_a_planted_mistake(made: planted.Values, after: int, words: str) -> None:
+    results = trained(sigmoid(), *(printed(name, value) for name, value in made.items()), after=after)
+    failing = [result for result in results if not result.passed]
+    assert failing
+    assert all(words in result.diagnosis for result in failing), [result.diagnosis for result in failing]
+
+
+def test_one_epoch_more_with_minibatches() -> None:
+    made = mlp(train=replace(MLP_TRAIN, batch_size=2, over=("X", "T")))
+    (later,) = trained(made, printed("loss", 9.0), after=6, epochs=2)
+    (result,) = trained(made, printed("loss", later.entries[0].computed), after=3, epochs=1)
+    assert "one epoch later" in result.diagnosis
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("mask missing", "the mask (Z1 > 0) is missing"),
+        ("updated weight", "the gradient passes through W2 as already updated"),
+        ("bias of one sample", "entry 0 is taken alone"),
+    ],
+)
+def test_a_mistake_in_the_gradients_of_minibatches(rule: str, words: str) -> None:
+    lr, weights = 0.1, dict(planted.MLP)
+    for rows in (slice(0, 2), slice(2, 4), slice(4, 5)):
+        gradients = planted.softmax_mlp(rule, lr=lr, weights=weights, rows=rows)
+        weights = {name: value - lr * gradients[f"d{name}"] for name, value in weights.items()}
+    made = mlp(train=replace(MLP_TRAIN, batch_size=2, over=("X", "T")))
+    results = trained(made, *(printed(name, value) for name, value in weights.items()), after=3, epochs=1)
+    failing = [result for result in results if not result.passed]
+    assert failing
+    assert all(words in result.diagnosis for result in failing), [result.diagnosis for result in failing]
+
+
+def test_the_learning_rate_behind_the_erratum_of_article_e() -> None:
+    experiment = config.load(Path(__file__).parents[2] / "configs" / "sigmoid-2-2-2.yaml")
+    (training,) = (chosen for chosen in experiment.cases if chosen.name == "training")
+    by_key = {figure.key: figure for figure in figures_of_training(training) if figure.erratum}
+    assert by_key["V"].diagnosis == "the learning rate is 0.65, not 0.5 (fits all 4 entries to the last printed digit)"
+
+
+# --- saying nothing
+
+
+@pytest.mark.parametrize("decimals", [2, 4, 8])
+def test_an_unrelated_wrong_number_gets_no_diagnosis(decimals: int) -> None:
+    rng, true = np.random.default_rng(decimals), planted.sigmoid_net()
+    for name in ("y", "loss", "dW1", "db2", "dz1"):
+        value = true[name] * rng.uniform(0.3, 3, true[name].shape)
+        result = backprop(sigmoid(expected=(printed(name, value, decimals),)))[name]
+        assert result.passed or not result.diagnosis
+
+
+@pytest.mark.parametrize("key", ["loss", "db1", "z1[0]", "y[0]", "dW1[0,0]"])
+def test_two_digits_are_too_few_to_blame_anything(key: str) -> None:
+    made = sigmoid(expected=(figure(key, "0.5"),))
+    true = backprop(made)[key].entries[0].computed
+    for factor in (2.0, 0.5):
+        text = f"{true * factor:.1e}"
+        assert not backprop(sigmoid(expected=(figure(key, text),)))[key].diagnosis
+
+
+def test_nothing_is_tried_where_everything_matches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mathlab.diagnosis.explain.diagnosed", lambda *_: pytest.fail("diagnosed"))
+    made = sigmoid(expected=(printed("loss", planted.sigmoid_net()["loss"]),))
+    result = CaseResult(made.name, made.dtype, backprop=backprop_stage.run(made))
+    assert explained(made, result) is result
+
+
+# --- formulas
+
+
+FORMULAS: Mapping[str, tuple[str, str]] = {
+    "transposed": ("(X.T @ dZ1).T", "it is the transpose"),
+    "sign": ("-X.T @ dZ1", "the sign is the other way round"),
+    "factor 2": ("2 * X.T @ dZ1", "a factor 2"),
+    "batch size": ("X.T @ dZ1 * 5", "the batch size"),
+    "any factor": ("X.T @ dZ1 * 1.7", "1.7 times"),
+    "mask missing": ("X.T @ dH", "the mask (Z1 > 0) is missing"),
+    "mask reversed": ("X.T @ (dH * (Z1 <= 0))", "the wrong way round"),
+    "upstream missing": ("X.T @ (Z1 > 0)", "the upstream gradient dH is missing"),
+    "one row": ("outer(X[0], dZ1[0])", "row 0 alone"),
+    "updated weight": ("X.T @ ((Z1 > 0) * (dS @ (W2 - 0.1 * dW2).T))", "W2 as already updated"),
+}
+
+
+@pytest.mark.parametrize("slip", FORMULAS)
+def test_a_wrong_formula_is_explained(slip: str) -> None:
+    text, words = FORMULAS[slip]
+    result = formula(mlp(), "dW1", text)
+    assert words in result.diagnosis, result.diagnosis
+    assert "random" in result.diagnosis
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("dz1", "dh", "the factor h * (1 - h) is missing (from the derivative of sigmoid)"),
+        ("dz1", "dh * h", "the factor 1 - h is missing"),
+        ("dz1", "h * (1 - h)", "the upstream gradient dh is missing"),
+        ("dh", "W2 @ dz2", "W2 stands in place of W2.T"),
+        ("db1", "dz1[1]", "entry 1 is taken alone"),
+        ("dW1", "outer(x, dz1)", "transpose"),
+    ],
+)
+def test_a_wrong_formula_of_the_sigmoid_net(name: str, text: str, words: str) -> None:
+    assert words in formula(sigmoid(), name, text).diagnosis
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("dS @ W2", "W2 must be transposed: dS @ W2.T agrees"), ("(dS @ W2.T).T", "dS @ W2.T must not be transposed")],
+)
+def test_a_formula_whose_shapes_do_not_fit_is_mended(text: str, words: str) -> None:
+    assert formula(mlp(), "dH", text).diagnosis.startswith(words)
+
+
+def test_a_sum_over_the_wrong_axis_is_mended() -> None:
+    assert formula(mlp(), "db1", "sum(dZ1, axis=1)").diagnosis.startswith(
+        "sum must run over axis 0: sum(dZ1, axis=0) agr"
+    )
+
+
+def test_the_slope_of_a_leaky_relu_that_is_taken_for_a_relu() -> None:
+    made = case({"z": "w * x", "h": "leaky_relu(z, 0.1)", "loss": "sum(h**2)"}, {"w": [0.3, -0.7]}, {"x": [1.5, 2.5]})
+    assert formula(made, "dz", "dh * (z > 0)").diagnosis.startswith("in dz, the slope 0.1 is missing")
+
+
+@pytest.mark.parametrize("text", ["sum(dZ1, axis=0) + 0.1", "dZ1[0] * db2[0]", "sqrt(abs(sum(dZ1, axis=0)))"])
+def test_a_formula_that_is_wrong_in_no_known_way_is_left_alone(text: str) -> None:
+    result = formula(mlp(), "db1", text)
+    assert not result.passed
+    assert not result.diagnosis
+
+
+# --- first divergence
+
+
+def test_the_first_figure_that_differs_is_named_after_the_order_of_the_graph() -> None:
+    true, wrong = planted.softmax_mlp(), planted.softmax_mlp("mask missing")
+    names = ["dW1", "db1", "dZ1", "dW2", "loss"]
+    results = backprop(mlp(expected=tuple(printed(name, wrong[name]) for name in names)))
+    assert [results[name].first_divergence for name in names] == ["dZ1", "dZ1", "", "", ""]
+    lone = (printed("H", true["H"] + 1), printed("dW1", true["dW1"]), printed("loss", true["loss"] + 1))
+    results = backprop(mlp(expected=lone))
+    assert [figure.first_divergence for figure in results.values()] == ["", "", "H"]
+
+
+def test_the_earliest_update_that_differs_is_named() -> None:
+    wrong = {after: steps("bias left out", after)["W1"] for after in (1, 2)}
+    after = tuple((count, (printed("W1", value),)) for count, value in wrong.items())
+    made = sigmoid(train=replace(SIGMOID_TRAIN, after=after))
+    assert [result.first_divergence for result in figures_of_training(made)] == ["", "W1 after 1 update"]
+
+
+# --- the table
+
+
+def test_every_variant_is_described() -> None:
+    assert len({variant.name for variant in VARIANTS}) == len(VARIANTS)
+    assert all(variant.sentence for variant in VARIANTS)
+
+
+def test_what_takes_long_to_run_is_not_run_often() -> None:
+    loss = {"z": "ones(2000, 2000) @ ones(2000, 2000)", "loss": "w * sum(z)"}
+    slow, quick = (Scene(prepare(case(equations, {"w": 1.0}, {})), ()) for equations in (loss, {"loss": "w * w"}))
+    assert _affordable(slow) < 10 < _affordable(quick)

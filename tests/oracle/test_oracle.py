@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mathlab.cli import app
+from mathlab.errors import MathlabError
+from mathlab.oracle.arrays import read
+from mathlab.oracle.oracle import ALIASES, OracleResult, compare, matched
+from tests import planted
+from tests.diagnosis.test_diagnosis import mlp, sigmoid
+from tests.planted import Values
+
+CONFIG = Path(__file__).parents[2] / "configs" / "sigmoid-2-2-2.yaml"
+
+
+def mlp_oracle(bug: str = "", dtype: type = np.float64) -> OracleResult:
+    """What an engineer would save: the loss and the gradients of the parameters."""
+    arrays = planted.softmax_mlp(bug, dtype)
+    chosen = ("loss", "dZ1", "dW1", "db1", "dW2", "db2")
+    return compare(mlp(), {name: np.asarray(arrays[name], dtype) for name in chosen})
+
+
+def diagnoses(result: OracleResult) -> Mapping[str, str]:
+    return {row.array: row.diagnosis for row in result.compared if not row.passed}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_right_backprop_agrees(dtype: type) -> None:
+    result = mlp_oracle("", dtype)
+    assert result.passed
+    assert len(result.compared) == 6
+    assert compare(sigmoid(), planted.sigmoid_net()).passed
+
+
+@pytest.mark.parametrize("bug", [bug for bug, (spoilt, _) in planted.MLP_BUGS.items() if spoilt != "Z1"])
+def test_a_bug_planted_in_the_mlp_is_named(bug: str) -> None:
+    spoilt, words = planted.MLP_BUGS[bug]
+    found = diagnoses(mlp_oracle(bug))
+    assert words in found[spoilt]
+    assert all(words in sentence for sentence in found.values())
+
+
+@pytest.mark.parametrize("bug", ["sum", "sign", "mask missing", "updated weight", "bias not summed"])
+def test_a_bug_planted_in_float32_is_named(bug: str) -> None:
+    spoilt, words = planted.MLP_BUGS[bug]
+    assert words in diagnoses(mlp_oracle(bug, np.float32))[spoilt]
+
+
+@pytest.mark.parametrize("bug", planted.SIGMOID_BUGS)
+def test_a_bug_planted_in_the_sigmoid_net_is_named(bug: str) -> None:
+    spoilt, words = planted.SIGMOID_BUGS[bug]
+    result = compare(sigmoid(), planted.sigmoid_net(bug))
+    assert words in diagnoses(result)[spoilt]
+    assert result.first_divergence == next(row.quantity for row in result.compared if not row.passed)
+
+
+def test_the_factor_is_said_to_be_the_batch_size() -> None:
+    sentence = diagnoses(mlp_oracle("sum"))["dW1"]
+    assert sentence.startswith("it is 5 times the computed value: the batch size (divide by 5) (fits all 16 entries")
+
+
+def test_a_factor_that_is_no_number_of_the_experiment_is_solved_for() -> None:
+    result = compare(mlp(), {"dW1": planted.softmax_mlp()["dW1"] * 1.7})
+    assert diagnoses(result)["dW1"].startswith("it is 1.7 times the computed value, every entry of it")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_unrelated_wrong_array_gets_no_diagnosis(seed: int) -> None:
+    true = planted.softmax_mlp()
+    noise = np.random.default_rng(seed)
+    wrong = {name: value + 0.1 * noise.normal(size=value.shape) for name, value in true.items() if name != "L"}
+    assert set(diagnoses(compare(mlp(), wrong)).values()) == {""}
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_what_is_not_finite_differs(wrong: float) -> None:
+    dw1 = planted.softmax_mlp()["dW1"].copy()
+    dw1[1, 2] = wrong
+    (row,) = compare(mlp(), {"dW1": dw1}).compared
+    assert not row.passed
+    assert row.index == (1, 2)
+
+
+def test_a_small_entry_is_judged_by_its_own_size() -> None:
+    db1 = planted.softmax_mlp()["db1"].copy()
+    smallest = int(np.argmin(np.where(db1 == 0, np.inf, np.abs(db1))))
+    db1[smallest] *= 1 + 1e-7
+    (row,) = compare(mlp(), {"db1": db1}).compared
+    assert not row.passed
+    assert row.index == (smallest,)
+
+
+def test_axes_of_length_one_do_not_matter() -> None:
+    assert compare(mlp(), {"db1": planted.softmax_mlp()["db1"][None, :]}).passed
+
+
+# --- names
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_every_alias_of_a_gradient_is_matched(alias: str) -> None:
+    name = alias.format(name="W1", end="loss")
+    assert matched(mlp(), [name]) == {name: "dW1"}
+
+
+def test_nodes_keep_their_names_and_strangers_are_ignored() -> None:
+    assert matched(mlp(), ["W1", "Z1", "dw1", "epoch"]) == {"W1": "W1", "Z1": "Z1", "dw1": "dW1"}
+    result = compare(mlp(), {"W1": planted.MLP["W1"], "epoch": np.array(3.0)})
+    assert result.ignored == ("epoch",)
+
+
+def test_the_gradient_of_an_input_can_be_held_against_the_lab() -> None:
+    dz1 = planted.softmax_mlp()["dZ1"]
+    assert compare(mlp(), {"dX": dz1 @ planted.MLP["W1"].T}).passed
+
+
+# --- files and the command
+
+
+def run(*arguments: str | Path) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["oracle", *map(str, arguments)])
+    return result.exit_code, result.output
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Path:
+    """A nodes.csv as mathlab writes it."""
+    CliRunner().invoke(app, ["backprop", "-c", str(CONFIG), "--out", str(tmp_path), "-q"])
+    return tmp_path / "sigmoid-2-2-2" / "nodes.csv"
+
+
+def test_the_lab_agrees_with_its_own_csv(nodes: Path) -> None:
+    code, output = run(nodes, "-c", CONFIG, "-q", "--case", "first instance")
+    assert code == 0, output
+    assert "0 differ" in output
+    code, output = run(nodes, "-c", CONFIG, "-q")
+    assert code == 0, output
+    assert output.count("0 differ") > 2  # one line for each case
+
+
+def test_numbers_that_differ_late_are_shown_in_full(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("parameters: {w: 0.3}\nequations: {loss: w}\n")
+    np.savez(tmp_path / "mine.npz", loss=0.3 + 1e-9)
+    done = CliRunner().invoke(app, ["oracle", "-c", str(tmp_path / "x.yaml"), str(tmp_path / "mine.npz")])
+    assert done.exit_code == 1
+    assert done.stdout.split().count("0.3") == done.stdout.split().count("0.300000001") == 1
+
+
+def test_an_npz_is_for_one_case(tmp_path: Path) -> None:
+    x, t = np.array([[3.0, 1.0]]), np.array([[1.0, 0.0]])
+    w, v = np.array([[6.0, -3.0], [-2.0, 5.0]]), np.array([[1.0, -2.0], [0.25, 2.0]])
+    h = 1 / (1 + np.exp(-x @ w))
+    y = 1 / (1 + np.exp(-h @ v))
+    np.savez(
+        tmp_path / "mine.npz", W_grad=x.T @ ((2 * (y - t) * y * (1 - y)) @ v.T * h * (1 - h)), V_grad=h.T @ (y - t)
+    )
+    code, output = run(tmp_path / "mine.npz", "-c", CONFIG, "--case", "first instance")
+    assert code == 1
+    assert "differs first: dV\n2 arrays, 1 agree, 1 differ" in output
+    code, output = run(tmp_path / "mine.npz", "-c", CONFIG)
+    assert code == 2
+    assert "choose one with --case" in output
+
+
+def write_npz(**arrays: object) -> Callable[[Path], object]:
+    return lambda path: np.savez(path, **arrays)  # type: ignore[arg-type]  # objects are what is to be refused
+
+
+UNUSABLE: Mapping[str, tuple[str, Callable[[Path], object], str]] = {
+    "pickled": ("a.npz", write_npz(dW=np.array([{}], object)), "pickled objects"),
+    "words": ("a.npz", write_npz(dW=np.array(["a"])), "does not hold real numbers"),
+    "no name": ("a.npz", write_npz(other=np.ones(2)), "no array is named like a node"),
+    "no zip": ("a.npz", lambda path: path.write_bytes(b"nothing"), "is not an .npz file"),
+    "missing": ("a.npz", lambda path: None, "does not exist"),
+    "suffix": ("a.txt", lambda path: path.write_text("1"), ".npz and .csv"),
+    "columns": ("a.csv", lambda path: path.write_text("a,b\n1,2\n"), "a.csv:1:1: the columns name"),
+    "number": ("a.csv", lambda path: path.write_text("name,index,value\nW,0,x\n"), "a.csv:2:1: 'x' is not"),
+    "index": ("a.csv", lambda path: path.write_text("name,index,value\nW,-1,1\n"), "is not an index"),
+    "gap": ("a.csv", lambda path: path.write_text('name,index,value\nW,"0,0",1\nW,"1,1",1\n'), "2 entries"),
+    "twice": ("a.csv", lambda path: path.write_text("name,index,value\nW,0,1\nW,0,1\n"), "twice"),
+    "huge": ("a.csv", lambda path: path.write_text("name,index,value\nW,99999999999999999999,1\n"), "reach"),
+    "ragged": ("a.csv", lambda path: path.write_text('name,index,value\nW,0,1\nW,"0,1",1\n'), "different"),
+    "empty": ("a.csv", lambda path: path.write_text("name,index,value\n"), "no case"),
+}
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_a_file_that_cannot_be_used(kind: str, tmp_path: Path) -> None:
+    name, write, words = UNUSABLE[kind]
+    write(tmp_path / name)
+    code, output = run(tmp_path / name, "-c", CONFIG, "--case", "first instance")
+    assert code == 2
+    assert words in output
+    assert "internal error" not in output
+    assert len(output.splitlines()) == 1
+
+
+def test_a_csv_may_give_gradients_alone(tmp_path: Path) -> None:
+    values: Values = planted.softmax_mlp()
+    path = tmp_path / "mine.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["name", "index", "gradient"])
+        for index, number in np.ndenumerate(values["dW1"]):
+            writer.writerow(["W1", ",".join(map(str, index)), repr(float(number))])
+    assert compare(mlp(), read(path)[""]).passed
+
+
+def test_reading_says_what_is_wrong(tmp_path: Path) -> None:
+    with pytest.raises(MathlabError, match="does not exist"):
+        read(tmp_path / "none.csv")
