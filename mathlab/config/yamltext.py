@@ -72,13 +72,24 @@ def read(text: str, file: str) -> tuple[Tree | None, tuple[Problem, ...]]:
 
     Raises MathlabError where the text is not YAML, or nests or expands beyond all use.
     """
+    builder, error = _built(text, file)
+    if error is not None:
+        if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+            # the scanner reads ahead of the parser, and what stands before its complaint may be past our own limits
+            _built(text[: error.problem_mark.index], file)
+        raise MathlabError([*builder.problems, _syntax_problem(error, text, file)])
+    return builder.root, tuple(builder.problems)
+
+
+def _built(text: str, file: str) -> tuple[_Builder, yaml.YAMLError | None]:
+    """What can be built of a text, and why the parser stopped if it did not come to the end."""
     builder = _Builder(text, file)
     try:
         for event in yaml.parse(text, Loader=LOADER):
             builder.take(event)
     except yaml.YAMLError as error:
-        raise MathlabError([*builder.problems, _syntax_problem(error, text, file)]) from None
-    return builder.root, tuple(builder.problems)
+        return builder, error
+    return builder, None
 
 
 def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:

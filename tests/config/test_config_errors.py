@@ -351,6 +351,8 @@ TRAINING = [
 NESTED = [
     ("a: " + "[" * 70 + "]" * 70, "1:67: the config is nested more than 64 levels deep"),
     ("[" * 100_000, "1:65: the config is nested more than 64 levels deep"),
+    ("a: 1\nb:\n  " + "[{x: " * 100_000, "3:159: the config is nested more than 64 levels deep"),
+    ("- é\n- " + "[" * 900 + "\n" + "{" * 900, "2:66: the config is nested more than 64 levels deep"),
     ("- " * 100_000, "1:129: the config is nested more than 64 levels deep"),
     (MINIMAL + "title: " + "{a: " * 3000, "3:260: the config is nested more than 64 levels deep"),
 ]
