@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from itertools import chain
@@ -26,11 +26,28 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Share:
+    """What the equation `reader` hands back to a name that it reads: a part of its gradient, of the name's shape.
+
+    `factors` are the reader's own gradient ("upstream") and the local derivative ("local") where the share is, entry by
+    entry, their product; elsewhere (a matrix product, a sum) there are none. `fused` names the equations that are taken
+    together with the reader in the stable form: their path is a part of this one.
+    """
+
+    reader: str
+    equation: str
+    value: Array
+    factors: tuple[Part, ...] = ()
+    fused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class NodeResult:
     """One node of the graph: its value, its gradient (same shape; None where none is derived), and their equations.
 
     `parts` are the pieces, named `d<name>_1` and so on, by which the gradient passes on through the node's equation;
-    `stores` names the forward values that this takes.
+    `stores` names the forward values that this takes; `reads` are the names in the node's own equation, and `readers`
+    the equations that hand a share of its gradient back to it.
     `note` says why there is no gradient where a reader would look for one.
     """
 
@@ -43,6 +60,8 @@ class NodeResult:
     stores: tuple[str, ...] = ()
     note: str = ""
     parts: tuple[Part, ...] = ()
+    reads: tuple[str, ...] = ()
+    readers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -262,6 +281,7 @@ class BackpropResult:
     """The nodes in order (inputs, parameters, equations), the figures, the hand-derived formulas and the witnesses.
 
     `first_nonfinite` names the first value or gradient, in the order of computation, that is not finite, where one is.
+    `shares` are what each path contributes to the gradient of a node, computed when somebody asks for them.
     """
 
     nodes: tuple[NodeResult, ...]
@@ -269,6 +289,7 @@ class BackpropResult:
     formulas: tuple[FormulaResult, ...] = ()
     witnesses: tuple[WitnessResult, ...] = ()
     first_nonfinite: str = ""
+    shares: Mapping[str, tuple[Share, ...]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

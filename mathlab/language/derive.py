@@ -31,12 +31,15 @@ class Backward:
     """`equations` in the order in which they can be computed, each named `d<name>`, or `d<name>_1` for a part of one.
 
     `stores` names, for each forward equation, the forward values that its part of the backward pass reads; `parts` the
-    pieces of its gradient that have names of their own.
+    pieces of its gradient that have names of their own. `shares` holds, for each name, what every mention of it in
+    an equation hands back: (that equation's name, the share, which may have yet to be fitted to the name's shape). They
+    sum to its gradient. Nothing reads the end, whose gradient comes from "".
     """
 
     equations: tuple[Equation, ...]
     stores: Mapping[str, tuple[str, ...]]
     parts: Mapping[str, tuple[str, ...]]
+    shares: Mapping[str, tuple[tuple[str, Expr], ...]]
 
 
 def derive(equations: Sequence[Equation], types: Types, wanted: Collection[str]) -> Backward:
@@ -58,7 +61,7 @@ class _Derivation:
         self.types = types
         self.wanted = wanted
         self.builder = Builder(types)
-        self.received: dict[str, list[Expr]] = {}
+        self.received: dict[str, list[tuple[str, Expr]]] = {}  # with the equation that each share comes from
         self.out: list[Equation] = []
         self.written: set[str] = set()
         self.defined = {equation.name for equation in equations}
@@ -89,7 +92,7 @@ class _Derivation:
                 f"'{end}', the last equation, has shape {show(end_type.shape)}: "
                 "give its gradient as 'upstream', or add an equation that makes one number of it"
             ).at(self.equations[-1].place)
-        self.received[end] = [seed]
+        self.received[end] = [("", seed)]
         for equation in reversed(self.equations):
             if equation.name not in self.active:
                 self._settle(equation)
@@ -104,7 +107,8 @@ class _Derivation:
         stores = {
             name: stored((self._with_names(share) for share in shares), forward) for name, shares in self.handed.items()
         }
-        return Backward(tuple(self.out), stores, {name: tuple(parts) for name, parts in self.parts.items()})
+        parts = {name: tuple(parts) for name, parts in self.parts.items()}
+        return Backward(tuple(self.out), stores, parts, {name: tuple(shares) for name, shares in self.received.items()})
 
     def _settle(self, equation: Equation) -> None:
         """Write out the gradients of the constants and parameters that no earlier equation reads."""
@@ -119,8 +123,8 @@ class _Derivation:
         if gradient in self.written:
             return Name(gradient)
         type_ = self.types.names[name]
-        parts = self.received.get(name)
-        if parts is None:
+        parts = [share for _, share in self.received.get(name, ())]
+        if not parts:
             if name in self.blocked and name in self.wanted:
                 call, at = self.blocked[name]
                 raise ExpressionError(
@@ -168,7 +172,7 @@ class _Derivation:
         """Give each name in `expr` its share of the gradient `upstream` of `expr`."""
         if isinstance(expr, Name):
             if expr.id in self.active:
-                self.received.setdefault(expr.id, []).append(upstream)
+                self.received.setdefault(expr.id, []).append((equation.name, upstream))
                 self.handed.setdefault(equation.name, []).append(upstream)
             return
         if not isinstance(expr, Call):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,7 @@ from mathlab.results import (
     FormulaResult,
     GradcheckResult,
     NodeResult,
+    Share,
     SweepResult,
     Tally,
     TrainResult,
@@ -132,14 +133,14 @@ def _case(case: CaseResult) -> Record:
 
 def _backprop(result: BackpropResult) -> Record:
     return {
-        "nodes": [_node(node) for node in result.nodes],
+        "nodes": [_node(node, result.shares.get(node.name, ())) for node in result.nodes],
         "figures": [_figure(figure) for figure in result.figures],
         "formulas": [_formula(formula) for formula in result.formulas],
         "witnesses": [_witness(witness) for witness in result.witnesses],
     }
 
 
-def _node(node: NodeResult) -> Record:
+def _node(node: NodeResult, shares: Sequence[Share]) -> Record:
     return {
         "name": node.name,
         "role": node.role,
@@ -149,8 +150,22 @@ def _node(node: NodeResult) -> Record:
         "gradient": None if node.gradient is None else array(node.gradient),
         "gradient_equation": node.gradient_equation,
         "parts": [{"name": part.name, "equation": part.equation, "value": array(part.value)} for part in node.parts],
+        "reads": list(node.reads),
+        "shares": [_share(share) for share in shares],
         "stores": list(node.stores),
         "note": node.note,
+    }
+
+
+def _share(share: Share) -> Record:
+    factors = {factor.name: {"equation": factor.equation, "value": array(factor.value)} for factor in share.factors}
+    return {
+        "from": share.reader,
+        "equation": share.equation,
+        "value": array(share.value),
+        "upstream": factors.get("upstream"),
+        "local": factors.get("local"),
+        "fused": list(share.fused),
     }
 
 

@@ -18,6 +18,7 @@ from mathlab.results import (
     ExperimentResult,
     GradcheckResult,
     NodeResult,
+    Share,
     Tally,
     TrainResult,
     figures_of,
@@ -133,7 +134,7 @@ def _backprop(result: BackpropResult) -> Iterable[RenderableType]:
         nodes = [node for node in result.nodes if node.role == role]
         if nodes:
             yield from _section(title)
-            yield Blocks(tuple(_node(node) for node in nodes))
+            yield Blocks(tuple(_node(node, _meeting(result, node)) for node in nodes))
     if result.first_nonfinite:
         yield _warning(result.first_nonfinite)
     if result.witnesses:
@@ -147,10 +148,16 @@ def _backprop(result: BackpropResult) -> Iterable[RenderableType]:
         yield from figures(result.figures)
 
 
-def _node(node: NodeResult) -> tuple[Entry, ...]:
+def _meeting(result: BackpropResult, node: NodeResult) -> Sequence[Share]:
+    """What each path contributes, where two or more of them meet."""
+    return result.shares[node.name] if len(node.readers) > 1 else ()
+
+
+def _node(node: NodeResult, shares: Sequence[Share]) -> tuple[Entry, ...]:
     entries = [_quantity(node.name, node.equation, node.value)]
     if node.gradient is not None:
         entries.append(_quantity(f"d{node.name}", node.gradient_equation, node.gradient))
+        entries += [_quantity(f"  from {share.reader}", share.equation, share.value) for share in shares]
         entries += [_quantity(part.name, part.equation, part.value) for part in node.parts]
         if node.role == "node":
             entries.append(Entry(plain(f"stores {', '.join(node.stores) or 'nothing'}", "dim")))

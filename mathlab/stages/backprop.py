@@ -16,6 +16,7 @@ from mathlab.language.syntax import names
 from mathlab.printed import judge
 from mathlab.results import BackpropResult, FormulaResult, NodeResult, Part, Role
 from mathlab.stages.prepare import Env, Prepared, evaluate, evaluate_at, prepare, sealed
+from mathlab.stages.shares import Shares, readers
 
 POINTS = 3  # random points at which a formula must hold too, so that a coincidence does not pass
 AGREEMENT = {"float64": 1e-9, "float32": 1e-4}  # relative to the largest entry of the gradient
@@ -41,6 +42,7 @@ def run(case: Case, witnesses: Sequence[str] | None = None) -> BackpropResult:
         formulas=formulas,
         witnesses=witness.run(prepared, values, witnesses),
         first_nonfinite=prepared.first_nonfinite(values),
+        shares=Shares(prepared, values),
     )
 
 
@@ -49,6 +51,7 @@ def node_results(prepared: Prepared, values: Env) -> tuple[NodeResult, ...]:
     case = prepared.case
     backward = {equation.name: equation.text for equation in prepared.backward.equations}
     texts = {equation.name: equation.text for equation in case.equations}
+    reads = {equation.name: equation.expr for equation in case.equations}
     roles: list[tuple[str, Role]] = [
         *((name, "input") for name in case.inputs),
         *((name, "parameter") for name in case.parameters),
@@ -71,6 +74,8 @@ def node_results(prepared: Prepared, values: Env) -> tuple[NodeResult, ...]:
                 parts=tuple(
                     Part(part, backward[part], sealed(values[part])) for part in prepared.backward.parts.get(name, ())
                 ),
+                reads=tuple(names(reads[name])) if name in reads else (),
+                readers=readers(prepared, name),
                 stores=prepared.backward.stores.get(name, ()),
                 note=_note(prepared, name) if role == "node" and gradient is None else "",
             )

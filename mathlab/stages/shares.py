@@ -1,0 +1,126 @@
+"""What each path contributes to a gradient: the share that every equation reading a name hands back to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from functools import reduce
+
+import numpy as np
+
+from mathlab.language.check import Types
+from mathlab.language.equation import Equation
+from mathlab.language.shapes import Type
+from mathlab.language.simplify import Builder, Factor, is_ones, join, split
+from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, names, replace, unparse, walk
+from mathlab.results import Part, Share
+from mathlab.stages.prepare import Env, Prepared, evaluate, sealed
+
+MULTIPLE = {"mul": (0, 1), "div": (0,), "neg": (0,)}  # the arguments of which an op's result is a multiple
+ROLES = ("upstream", "local")
+MIXING = frozenset("sum mean matmul dot outer scatter ones_like ones".split())  # where one entry is made of several
+
+
+class Shares(Mapping[str, tuple[Share, ...]]):
+    """The shares of every name that equations hand something back to, in order; a name's are computed when asked for.
+
+    They sum to the name's gradient, up to the rounding of that sum.
+    """
+
+    def __init__(self, prepared: Prepared, values: Env) -> None:
+        self._prepared = prepared
+        self._values = values
+        self._made: dict[str, tuple[Share, ...]] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in (*self._prepared.env, *self._prepared.nodes) if readers(self._prepared, name))
+
+    def __len__(self) -> int:
+        return len([*self])
+
+    def __getitem__(self, name: str) -> tuple[Share, ...]:
+        if not readers(self._prepared, name):
+            raise KeyError(name)
+        if name not in self._made:
+            self._made[name] = _shares(self._prepared, self._values, name)
+        return self._made[name]
+
+
+def readers(prepared: Prepared, name: str) -> tuple[str, ...]:
+    """The equations that hand something back to a name whose gradient is known, as they run."""
+    shares = prepared.backward.shares.get(name, ()) if f"d{name}" in prepared.gradients else ()
+    return tuple(dict.fromkeys(reader for reader, _ in shares if reader))
+
+
+def _shares(prepared: Prepared, values: Env, name: str) -> tuple[Share, ...]:
+    builder = Builder(Types({n: Type(np.shape(value)) for n, value in values.items()} | prepared.types.names))
+    forward = {equation.expr: Name(equation.name) for equation in reversed(prepared.equations)}
+    type_ = prepared.types.names[name]
+    found = []
+    for reader in readers(prepared, name):
+        pieces = [piece for source, piece in prepared.backward.shares[name] if source == reader]
+        whole = builder.fit(reduce(lambda a, b: builder.call("add", (a, b)), pieces), type_.shape, Name(name))
+        expr = replace(whole, lambda part: forward.get(part) if isinstance(part, Call) else None)
+        found.append((reader, expr, _factors(prepared, reader, expr, builder)))
+    wanted = dict.fromkeys(part for _, expr, factors in found for part in (expr, *factors))
+    lines = [Equation("", expr, unparse(expr)) for expr in wanted]
+    computed = dict(zip(wanted, evaluate(lines, prepared, values), strict=True))
+
+    def spread(expr: Expr) -> np.ndarray:
+        return sealed(np.broadcast_to(computed[expr], type_.shape))
+
+    return tuple(
+        Share(
+            reader,
+            unparse(expr),
+            spread(expr),
+            tuple(Part(role, unparse(factor), spread(factor)) for role, factor in zip(ROLES, factors, strict=False)),
+            _fused(prepared, reader),
+        )
+        for reader, expr, factors in found
+    )
+
+
+def _factors(prepared: Prepared, reader: str, share: Expr, builder: Builder) -> tuple[Expr, ...]:
+    """The upstream gradient and the local factor of which a share is the product, entry by entry; nothing elsewhere."""
+    upstream = {f"d{reader}", *prepared.backward.parts.get(reader, ())}
+    for leaf, local in _multiples(share, builder):
+        if _base(leaf) in upstream:
+            return () if upstream & {*names(local)} else (leaf, local)
+    # an upstream gradient of ones, or of so many ones, is not written out
+    written = {equation.name: equation.expr for equation in prepared.backward.equations}
+    (count, ones), (own, rest) = split(written.get(f"d{reader}", Num(1))), split(share)
+    mixed = any(isinstance(part, Call) and part.op in MIXING for part in walk(rest))
+    if not is_ones(ones) or not count.top or mixed or upstream & {*names(share)}:
+        return ()
+    ratio = (own.top / own.bottom) / (count.top / count.bottom)
+    return join(count, Num(1)), join(Factor(Fraction(ratio.numerator), ratio.denominator), rest)
+
+
+def _multiples(expr: Expr, builder: Builder) -> Iterator[tuple[Expr, Expr]]:
+    """Every name, with new axes or without, of which the expression is a multiple; and what it is multiplied by."""
+    if _base(expr):
+        yield expr, Num(1)
+    elif isinstance(expr, Call):
+        for position in MULTIPLE.get(expr.op, ()):
+            for leaf, rest in _multiples(expr.args[position], builder):
+                args = (*expr.args[:position], rest, *expr.args[position + 1 :])
+                yield leaf, builder.call(expr.op, args)
+
+
+def _base(expr: Expr) -> str:
+    """The name that stands there as a whole, whatever its axes; else empty."""
+    match expr:
+        case Name(name):
+            return name
+        case Call("index", (Name(name), *items)) if all(i in (NewAxis(), Slice(None, None, None)) for i in items):
+            return name
+    return ""
+
+
+def _fused(prepared: Prepared, reader: str) -> tuple[str, ...]:
+    """The equations that are taken together with this one in the stable form, and so hand nothing back themselves."""
+    for written, run in zip(prepared.case.equations, prepared.equations, strict=True):
+        if written.name == reader and written.expr != run.expr:
+            return tuple(name for name in names(written.expr) if name not in names(run.expr))
+    return ()
