@@ -12,7 +12,7 @@ from typing import Annotated, ParamSpec
 
 import typer
 
-from mathlab import __version__, terminal, threads
+from mathlab import __version__, files, terminal, threads
 from mathlab.commands.backprop import backprop
 from mathlab.commands.common import TROUBLE
 from mathlab.commands.derive import derive
@@ -49,6 +49,7 @@ def main() -> None:
     """Run the command that the arguments name, and exit."""
     threads.one()  # the same config, the same bytes, however many processors there are
     terminal.prepare()
+    files.guard()
     try:
         app()
     except OSError as error:  # not even the help can be written
@@ -74,10 +75,21 @@ def _guarded(body: Callable[[], int]) -> int:
         return INTERRUPTED
     except OSError as error:
         _complain_of(error)
+    except MemoryError:
+        terminal.complain([Problem("there is not enough memory for this")])
+    except ImportError as error:  # a broken installation, or no memory for a library
+        terminal.complain([Problem(f"a library cannot be loaded: {_root(error)}")])
     except Exception as error:
         words = ": ".join(filter(None, (type(error).__name__, str(error))))
         terminal.complain([Problem(f"internal error: {words}, please report")])
     return TROUBLE
+
+
+def _root(error: BaseException) -> BaseException:
+    """What came first; NumPy's own words on how to install it are many."""
+    while error.__context__:
+        error = error.__context__
+    return error
 
 
 def _complain_of(error: OSError) -> None:

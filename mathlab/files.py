@@ -1,12 +1,55 @@
-"""Files that are replaced whole: a reader sees the old text or the new one, never a part of it."""
+"""Files: those that a command reads are not written to, and others are replaced whole.
+
+A reader of a replaced file sees the old text or the new one, never a part of it.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
-import shutil
+import re
+import stat
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 
 from mathlab.errors import MathlabError
+
+TEMPORARY = re.compile(r"\.mathlab-([0-9]{1,9})-[0-9a-f]{16}\.tmp")  # the process that writes it, and a random part
+
+Identity = tuple[int, int]  # device and number: what a file is under each of its names
+
+_inputs: ContextVar[set[Identity] | None] = ContextVar("inputs", default=None)
+
+
+def guard() -> None:
+    """From now on, keep in mind what is read; a session of Python, which may do many things in turn, does without."""
+    _inputs.set(set())
+
+
+def note(*paths: Path) -> None:
+    """Keep in mind that these files and folders are read."""
+    inputs = _inputs.get()
+    if inputs is not None:
+        inputs.update(found for path in paths if (found := _identity(path)))
+
+
+def refuse_inputs(paths: Iterable[Path]) -> None:
+    """Raise MathlabError for a path that is, under whatever name, one of those that were noted."""
+    inputs = _inputs.get() or set()
+    for path in paths:
+        if _identity(path) in inputs:
+            raise MathlabError(f"{path} is read by this command, and so it is not written to")
+
+
+def _identity(path: Path) -> Identity | None:
+    try:
+        found = path.stat()
+    except (OSError, ValueError):  # it is not there, or that cannot be the name of a file
+        return None
+    mode = found.st_mode
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else None
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -14,23 +57,83 @@ def replace_file(path: Path, text: str) -> None:
 
     What is no regular file, a pipe or a device, is written to. Raises MathlabError where that cannot be done.
     """
-    content = text.encode("utf-8", "backslashreplace")
-    target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        if target.exists() and not target.is_file() and not target.is_dir():
-            target.write_bytes(content)
+        if path.exists() and not path.is_file() and not path.is_dir():
+            path.write_bytes(_encoded(text))
             return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(content)
-            if target.exists():
-                shutil.copymode(target, temporary)
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path
     except OSError as error:
         raise MathlabError(f"{path} cannot be written: {error.strerror or error}") from None
+    replace_files({target: text})
+
+
+def replace_files(texts: Mapping[Path, str | None]) -> None:
+    """Make each file hold its text, in UTF-8, and be absent where there is none.
+
+    All are written before the first is replaced, so that they stay as they are when one cannot be written, which
+    raises MathlabError. A file keeps its owner and its permissions. What a killed process left half-written goes.
+    """
+    target = Path()
+    temporaries: dict[Path, Path] = {}
+    try:
+        for target in {path.parent: path for path in texts}.values():
+            _sweep(target.parent)
+        for target, text in texts.items():
+            if target.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            if text is not None:
+                # its name is as short as any: what the target's name leaves room for is not known
+                temporaries[target] = target.with_name(f".mathlab-{os.getpid()}-{os.urandom(8).hex()}.tmp")
+                _write(temporaries[target], target, _encoded(text))
+        for target, temporary in temporaries.items():
+            os.replace(temporary, target)
+        for target in texts.keys() - temporaries.keys():
+            target.unlink(missing_ok=True)
+    except OSError as error:
+        raise MathlabError(f"{target} cannot be written: {error.strerror or error}") from None
+    finally:
+        for temporary in temporaries.values():
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _write(temporary: Path, target: Path, content: bytes) -> None:
+    """Make a new file, never through a link that somebody put in its place, for what is to replace `target`."""
+    alone = os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    with open(os.open(temporary, os.O_WRONLY | alone, 0o666), "wb") as file:
+        if target.exists() and hasattr(os, "fchown"):
+            was, made = target.stat(), os.fstat(file.fileno())
+            if (was.st_uid, was.st_gid) != (made.st_uid, made.st_gid):
+                with contextlib.suppress(PermissionError):  # only root may give a file away
+                    os.fchown(file.fileno(), was.st_uid, was.st_gid)
+            os.fchmod(file.fileno(), stat.S_IMODE(was.st_mode))
+        file.write(content)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the temporary files of processes that are gone."""
+    for leftover in folder.glob(".mathlab-*.tmp"):
+        match = TEMPORARY.fullmatch(leftover.name)
+        if match and _is_gone(int(match.group(1))):
+            with contextlib.suppress(OSError):
+                leftover.unlink(missing_ok=True)
+
+
+def _is_gone(process: int) -> bool:
+    if os.name == "nt":  # signal 0 is no question there
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:  # it is there, and somebody else's
+        return False
+    return False
 
 
 def append(path: Path, text: str) -> None:

@@ -196,7 +196,8 @@ def test_a_case_that_cannot_run_ends_in_2_and_the_others_still_run(lab: Lab) -> 
 CRASHES: list[tuple[BaseException, int, str]] = [
     (ValueError("bad\nluck"), 2, "mathlab: internal error: ValueError: bad luck, please report\n"),
     (RecursionError("too deep"), 2, "mathlab: internal error: RecursionError: too deep, please report\n"),
-    (MemoryError(), 2, "mathlab: internal error: MemoryError, please report\n"),
+    (MemoryError(), 2, "mathlab: there is not enough memory for this\n"),
+    (ImportError("no libblas.so"), 2, "mathlab: a library cannot be loaded: no libblas.so\n"),
     (KeyboardInterrupt(), 130, ""),
 ]
 

@@ -168,6 +168,23 @@ def _no_file_beyond(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
+@pytest.mark.parametrize("megabytes", [30, 50, 110, 140])
+def test_too_little_memory_is_a_sentence(net: Path, megabytes: int) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -v {megabytes * 1000}; exec {sys.executable} -m mathlab run net.yaml"],
+        cwd=net,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 1 and not done.stderr:
+        return  # it is enough here
+    assert done.returncode in (1, 2)
+    said = r"mathlab: (there is not enough memory for this|a library cannot be loaded: .*)\n"
+    assert re.fullmatch(rf"({said}|OpenBLAS .*\n)+", done.stderr), done.stderr
+
+
 @pytest.mark.parametrize("kind", ["file", "link to a file", "file above", "device", "link out"])
 def test_where_no_folder_can_be(net: Path, kind: str) -> None:
     (net / "occupied").write_text("mine")

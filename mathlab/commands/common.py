@@ -11,6 +11,7 @@ import typer
 
 from mathlab import terminal
 from mathlab.errors import MathlabError, Problem
+from mathlab.files import refuse_inputs
 from mathlab.reports.delivery import deliver, reporting
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def run_stages(
 ) -> int:
     """Load everything; then run, print and write experiment after experiment."""
     from mathlab import plan
-    from mathlab.outputs.write import write
+    from mathlab.outputs.write import FILES, write
     from mathlab.reports import page
     from mathlab.results import Tally, tally
 
@@ -87,6 +88,8 @@ def run_stages(
 
     with reporting(form, target, report):
         plans = plan.plans(command, plan.load(paths, permits), names, witnesses, where)
+        written = [out / planned.experiment.name / file for planned in plans for file in FILES]
+        refuse_inputs([out, *written, *([target] if target else [])])
         console, counts = terminal.console(), Tally()
         for planned in plans:
             try:

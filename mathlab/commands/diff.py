@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mathlab.commands.common import FAIL, MATCH, Format, Quiet, Target
+from mathlab.files import note
 from mathlab.reports.delivery import deliver, reporting
 
 
@@ -25,6 +26,8 @@ def diff(
     from mathlab.outputs.difference import compare
     from mathlab.reports.report import DiffReport
 
+    for path in (a, b):
+        note(path, *path.rglob("*.csv"))
     with reporting(form, target, lambda problems: DiffReport(a, b, None, most, problems)):
         report = DiffReport(a, b, compare(a, b, rtol, atol), most, quiet=quiet)
     deliver(report, form, target)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mathlab.commands.common import FAIL, MATCH, Cases, Configs, Folders, Format, Large, Quiet, Target, allowed
+from mathlab.files import note
 from mathlab.reports.delivery import deliver, reporting
 
 
@@ -31,6 +32,7 @@ def oracle(
     from mathlab.oracle.oracle import compare_file
     from mathlab.reports.report import OracleReport
 
+    note(arrays)
     with reporting(form, target, lambda problems: OracleReport(arrays, (), problems, quiet)):
         experiments = plan.load(config, allowed(allow_files, allow_large))
         results = compare_file([chosen for _, chosen in plan.chosen(experiments, case or ())], arrays)

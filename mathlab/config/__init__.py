@@ -29,6 +29,7 @@ from mathlab.experiment import (
     SweepSettings,
     TrainSettings,
 )
+from mathlab.files import note
 from mathlab.language.equation import Equation
 from mathlab.language.optimizers import SETTINGS
 
@@ -64,6 +65,7 @@ def find(paths: Sequence[str | Path]) -> list[Path]:
         except OSError as error:
             raise MathlabError(f"{path} cannot be read ({error.strerror})") from None
         if path.is_dir():
+            note(path)
             inside = [file for file in inside if file.suffix in SUFFIXES and file.is_file() and file.name[0] != "."]
             if not inside:
                 raise MathlabError(f"{path} holds no config (*.yaml, *.yml)")
@@ -135,6 +137,7 @@ def _content(file: str) -> bytes:
     try:
         if Path(file).exists() and not Path(file).is_file() and not Path(file).is_dir():
             raise MathlabError(f"the config {file} is not a file")  # but a device or a pipe, and they may never end
+        note(Path(file))
         with Path(file).open("rb") as stream:
             content = stream.read(LONGEST + 1)
     except FileNotFoundError:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.errors import did_you_mean
+from mathlab.files import note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +50,7 @@ def beside(folder: Path, name: str, allowed: Sequence[Path] = ()) -> Path:
         raise DataError(f"{name!r} lies outside the folder of the config; --allow-files permits another one")
     if not there:
         raise DataError(f"the file {name!r} does not exist")
+    note(path)
     return path
 
 
@@ -196,7 +198,7 @@ def read_numpy(path: Path, array: str | None) -> Numbers:
         else:
             # mapped, so that a file that is too large is refused before it is read
             entries = np.load(path, mmap_mode="r", allow_pickle=False)
-    except DataError:
+    except (DataError, MemoryError):
         raise
     except Exception:  # NumPy and zipfile stumble over a broken or hostile file in a dozen ways
         raise DataError(f"{path.name} is not a NumPy file of numbers") from None

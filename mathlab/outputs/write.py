@@ -17,6 +17,7 @@ import numpy as np
 from mathlab import __version__
 from mathlab.errors import MathlabError
 from mathlab.experiment import Case
+from mathlab.files import replace_files
 from mathlab.outputs.tables import LAYOUTS, STAGES, Layout, Owner, Row, Table, join, parts_of, stages_of
 from mathlab.results import ExperimentResult
 
@@ -25,8 +26,9 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]  # a module that is not there
 
+RUN = "run.json"
+FILES = (*LAYOUTS, RUN)  # all that a run may write
 OPTIONAL = ("train", "sweep")  # stages that a case may not have
-TEMPORARY = ".mathlab-{}.tmp"
 
 
 def write(
@@ -68,8 +70,8 @@ def write(
             keep = {(case, stage) for case, stage in configured - settled if stage in layout.stages}
             kept = _kept(folder / file, layout, keep) if keep else {}
             texts[file] = _csv_text(join(layout, {**kept, **made.get(file, {})}, result))
-        texts["run.json"] = json.dumps({**_run(result), **provenance}, indent=2, sort_keys=True, default=str) + "\n"
-        _replace_files(folder, texts)
+        texts[RUN] = json.dumps({**_run(result), **provenance}, indent=2, sort_keys=True, default=str) + "\n"
+        replace_files({folder / file: text or None for file, text in texts.items()})
     return [folder / file for file, text in texts.items() if text]
 
 
@@ -166,31 +168,3 @@ def _alone_in(folder: Path) -> Iterator[None]:
     finally:
         if handle is not None:
             os.close(handle)
-
-
-def _replace_files(folder: Path, texts: Mapping[str, str]) -> None:
-    """Make each file of `folder` hold its text, and be absent where the text is empty."""
-    target = folder
-    temporary: dict[Path, Path] = {}
-    try:
-        for leftover in folder.glob(TEMPORARY.format("*")):
-            leftover.unlink(missing_ok=True)
-        for file, text in texts.items():
-            target = folder / file
-            if target.is_dir():  # found before the first file is replaced
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            if text:
-                temporary[target] = folder / TEMPORARY.format(f"{os.getpid()}-{file}")
-                temporary[target].write_bytes(text.encode("utf-8", "backslashreplace"))
-        for target, written in temporary.items():
-            os.replace(written, target)
-        for file, text in texts.items():
-            if not text:
-                target = folder / file
-                target.unlink(missing_ok=True)
-    except OSError as error:
-        raise MathlabError(f"{target} cannot be written: {error.strerror or error}") from None
-    finally:
-        for written in temporary.values():
-            with contextlib.suppress(OSError):
-                written.unlink(missing_ok=True)

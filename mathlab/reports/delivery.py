@@ -24,13 +24,16 @@ def reporting(form: str, target: Path | None, report: Callable[[Sequence[Problem
         yield
     except MathlabError as error:
         if form not in READ_BY_PEOPLE or target:
-            deliver(report(error.problems), form, target)
+            try:
+                deliver(report(error.problems), form, target)
+            except MathlabError as other:
+                raise MathlabError([*dict.fromkeys((*error.problems, *other.problems))]) from None
         raise
 
 
 def deliver(report: Report, form: str, target: Path | None) -> None:
     """Put the report where it belongs; for GitHub, also what it shows on the job's summary page."""
-    from mathlab.files import append, replace_file
+    from mathlab.files import append, refuse_inputs, replace_file
     from mathlab.reports.formats import FORMATS
     from mathlab.reports.markdown import overview
 
@@ -39,7 +42,9 @@ def deliver(report: Report, form: str, target: Path | None) -> None:
     elif target is None or str(target) == "-":
         terminal.write(FORMATS[form](report))
     else:
+        refuse_inputs([target])
         replace_file(target, FORMATS[form](report))
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if form == "github" and summary:
+        refuse_inputs([Path(summary)])
         append(Path(summary), overview(report) + "\n")

@@ -8,6 +8,8 @@ import io
 import itertools
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -18,10 +20,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from mathlab import files
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Case, Choice, Experiment, Recipe, Source, SweepSettings, TrainSettings, Value
 from mathlab.outputs.tables import LARGEST_LISTED, LAYOUTS, STAGES, tables_of
-from mathlab.outputs.write import TEMPORARY, write
+from mathlab.outputs.write import write
 from mathlab.printed import judge_number
 from mathlab.results import (
     BackpropResult,
@@ -407,21 +410,28 @@ def test_a_disk_that_fails_leaves_whole_files(tmp_path: Path, monkeypatch: pytes
     write(EVERYTHING, tmp_path, {})
     before = contents(tmp_path / "net")
 
-    def full(path: Path, data: bytes) -> int:
-        path.open("xb").close()
+    def full(temporary: Path, target: Path, content: bytes) -> None:
+        temporary.open("xb").close()
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", full)
+        patch.setattr(files, "_write", full)
         with pytest.raises(MathlabError, match=r"nodes\.csv cannot be written: No space left on device$"):
             write(replace(EVERYTHING, cases=(case("second"),)), tmp_path, {})
     assert contents(tmp_path / "net") == before
 
 
+def _gone() -> int:
+    """The number of a process that has ended."""
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    return done.pid
+
+
 def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     write(EVERYTHING, tmp_path, {})
     before = contents(tmp_path / "net")
-    (tmp_path / "net" / TEMPORARY.format("1-nodes.csv")).write_text("half a fi")
+    (tmp_path / "net" / f".mathlab-{_gone()}-0123456789abcdef.tmp").write_text("half a fi")
     write(EVERYTHING, tmp_path, {})
     assert contents(tmp_path / "net") == before
 
