@@ -155,3 +155,8 @@ def scatter(g: Floats, shape: tuple[int, ...], index: object) -> Floats:
     out = np.zeros(shape, np.result_type(g))
     np.add.at(out, index, g)  # type: ignore[arg-type]  # NumPy's stubs want a narrower index
     return out
+
+
+# what the planned program calls as it stands, for the lines inside are not the same in every round, or have no results
+WHOLE = (erf, normal_cdf, norm_of_all, one_hot, scatter)
+INTO = (erf, normal_cdf)  # and what it can tell where to write, which may be over what they read

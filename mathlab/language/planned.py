@@ -1,22 +1,21 @@
 """A program's second form: the same calls in the same order, into memory that is planned beforehand.
 
-Every array result gets a buffer, which is handed on to a later result when its last reader has run; a call writes over
-an operand that nobody reads afterwards; what never changes is computed once, and a view of a buffer made once. So a
-round allocates nothing. What is recorded is written straight into its row of the history.
+Every array gets a block of memory, which is handed on to a later one when its last reader has run; a call writes over
+an operand that nobody reads afterwards, and so also over the state; a view is made once. So a round allocates next to
+nothing.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mathlab.experiment import Array
-from mathlab.language.layout import Layout
-from mathlab.language.program import Program, python_name
-from mathlab.language.trace import MEMORY, Line, Slot, Trace
+from mathlab.language.program import Program
+from mathlab.language.recorded import Memory, Slot, StandIn, Tape
 
 NEVER = 1 << 60  # a line later than any
 
@@ -25,17 +24,18 @@ NEVER = 1 << 60  # a line later than any
 class Planned:
     """A planned program.
 
-    Of its `functions`, `run(first, last, *scalars)` makes the rounds first..last-1, recording round k in row k of
-    `history`; `measure(k, *scalars)` records a round without moving the state; `step(*takes)` makes one round on other
-    inputs. `state` holds the arrays that rounds change in place; its numbers are passed and returned in the order of
-    `scalars`. `footprint` is the memory in bytes that results take, beside the state and the history.
+    `run(first, last, *numbers)` makes the rounds first..last-1, recording round k in row k of `history`, and
+    `measure(k, *numbers)` records a round without moving the state. `state` holds the arrays that rounds change in
+    place; the state's numbers are passed and returned, in the order of `numbers`. What is written to the arrays in
+    `inputs` is read by the next round. `footprint` is the memory in bytes that results and these inputs take.
     """
 
     text: str
-    functions: Mapping[str, Callable[..., tuple[Array, ...]]]
+    run: Callable[..., tuple[Array, ...]]
+    measure: Callable[..., tuple[Array, ...]]
     state: Mapping[str, Array]
-    scalars: tuple[str, ...]
-    takes: tuple[str, ...]
+    numbers: tuple[str, ...]
+    inputs: Mapping[str, Array]
     history: Mapping[str, Array]
     footprint: int
 
@@ -52,203 +52,151 @@ def plan(
     """The planned form of a program whose output `moved[name]` takes the place of its input `name` after each round.
 
     `env` holds a sample of every input; its arrays that move are the state, and are changed. `recorded` are outputs
-    that are kept for `rounds` + 1 rounds; `varying` are the inputs that `step` is given anew; `clock` is the input that
-    `run` sets to the number of the round, from 1.
+    that are kept for `rounds` + 1 rounds; `varying` are arrays that are given anew for a round; `clock` is the input
+    that `run` sets to the number of the round, from 1.
     """
-    renamed = {python_name(old): python_name(new) for old, new in moved.items()}
-    inputs: dict[str, Slot] = {}
-    state: dict[str, Array] = {}
-    for raw in program.inputs:
-        name, value = python_name(raw), env[raw]
-        if name in renamed and isinstance(value, np.ndarray) and value.ndim:
-            state[name] = value
-            inputs[name] = Slot.of(name, value)
-        else:
-            inputs[name] = Slot.of(name, value, constant=name not in renamed and raw not in (*varying, clock))
-    trace = Trace(program.text, program.dtype, inputs)
-    memory = _Memory(trace, state, renamed, [python_name(name) for name in recorded], rounds)
-    scalars = tuple(name for name in renamed if name in inputs and name not in state)
-    return memory.planned(scalars, tuple(map(python_name, varying)), python_name(clock))
+    tape = Tape()
+    changing = {*moved, *varying, clock}
+    inputs = {
+        name: tape.slot(env[name], constant=name not in changing)
+        for name in dict.fromkeys([*program.inputs, *moved, *varying])
+    }
+    outputs = tape.play(program, inputs)
+    moves = {inputs[old]: _apart(tape, outputs[new]) for old, new in moved.items()}
+    kept = {f"h{k}": outputs[name] for k, name in enumerate(recorded)}
+    lines, measured = (_leading_to([*ends, *kept.values()], tape.lines) for ends in (moves.values(), ()))
+
+    state = {name: array for name in moved if isinstance(array := env[name], np.ndarray) and array.ndim}
+    memory = _Memory(lines, measured, {inputs[name]: array for name, array in state.items()})
+    fed = {name: memory.new(inputs[name]) for name in varying}
+    memory.assign({new: old for old, new in moves.items() if old.layout}, kept.values())
+
+    named = {*moves, *moves.values(), *kept.values(), *(slot for line in lines for slot in (line, *line.operands))}
+    space = {slot.name: slot.value if slot.constant else memory.array(slot) for slot in named if slot.is_fixed}
+    history = {name: _rows(outputs[name], rounds + 1) for name in recorded}
+    space |= {**tape.functions, "copyto": np.copyto, **dict(zip(kept, history.values(), strict=True))}
+    keep = [f"{rows}[k] = {slot.name}" for rows, slot in kept.items()]
+    tick = [f"{inputs[clock].name} = k + 1.0"] if clock in inputs else []
+    numbers = {name: inputs[name] for name in moved if name not in state}
+    update = [
+        f"copyto({old.name}, {new.name})"
+        for old, new in moves.items()
+        if old.layout and memory.arrays.get(new) is not memory.arrays[old]
+    ]
+    if numbers:
+        update.append(f"{_listed(numbers.values())} = {_listed(moves[old] for old in numbers.values())}")
+    back = f"return {_listed(numbers.values())}" if numbers else "return ()"
+    every = [*tick, *(line.text for line in lines), *keep, *update, "pass"]
+    once = [*tick, *(line.text for line in measured), *keep, back]
+    arguments = "".join(f", {slot.name}" for slot in numbers.values())
+    text = "\n    ".join([
+        f"def run(first, last{arguments}):", "for k in range(first, last):", *(f"    {line}" for line in every), back,
+    ]) + "\n" + "\n    ".join([f"def measure(k{arguments}):", *once])  # fmt: skip
+    exec(compile(text, "<the planned program>", "exec"), space)
+    return Planned(
+        text=text,
+        run=space["run"],  # type: ignore[arg-type]  # which exec has made
+        measure=space["measure"],  # type: ignore[arg-type]
+        state=state,
+        numbers=tuple(numbers),
+        inputs=fed,
+        history=history,
+        footprint=memory.footprint,
+    )
 
 
 class _Memory:
-    """Where each result of a trace goes."""
+    """Where the results of lines go; `arrays` holds the state, and after `assign` those of all slots but views."""
 
-    def __init__(
-        self, trace: Trace, state: Mapping[str, Array], moved: Mapping[str, str], recorded: Sequence[str], rounds: int
-    ) -> None:
-        self.trace = trace
-        self.state = state
-        self.moved = moved
-        self.space: dict[str, object] = {**trace.space, **state, "__copyto": np.copyto}
-        self.place: dict[Slot, tuple[str, Array]] = {trace.slots[name]: (name, array) for name, array in state.items()}
-        self.rows: dict[Slot, str] = {}
-        self.history: dict[str, Array] = {}
+    def __init__(self, lines: Sequence[Slot], measured: Iterable[Slot], state: Mapping[Slot, Array]) -> None:
+        self.lines = lines
+        self.measured = {*measured}
+        self.arrays = dict(state)
+        self.places = {old: old for old in state}  # whose place in the state a slot has,
+        self.guests = {old: old for old in state}  # and who has each place
+        self.blocks: dict[Slot, Memory] = {}  # the memory of other slots, as long as somebody reads them
+        self.last: dict[Slot, int] = defaultdict(lambda: -1)  # the last line that reads a slot, also through a view
         self.footprint = 0
-        self.last = self._last_readers()
-        self._record(recorded, rounds)
-        self._assign()
 
-    def _last_readers(self) -> dict[Slot, int]:
-        """The position of the last line that reads each slot's memory, by itself or through a view."""
-        last: dict[Slot, int] = defaultdict(lambda: -1)
-        for position, line in enumerate(self.trace.lines):
-            for operand in line.operands:
-                last[operand.root] = position
-        return last
-
-    def _record(self, recorded: Sequence[str], rounds: int) -> None:
-        """Let recorded arrays live in their rows; what cannot is copied there at the end of the round."""
-        written = {line.target for line in self.trace.lines if line.writes}
-        for name in recorded:
-            slot = self.trace.slots[name]
-            dtype = slot.layout.dtype if slot.layout else np.asarray(slot.value).dtype
-            self.history[name] = np.empty((rounds + 1, *slot.shape), dtype)
-            self.space[f"__h_{name}"] = self.history[name]
-            if slot in written and slot not in self.rows and slot.layout:
-                self.rows[slot] = name
-            self.last[slot.root] = NEVER
-
-    def _assign(self) -> None:
-        """Give memory to the target of every line that writes, in the order in which they run."""
-        in_place = self._in_place()
-        for new in self.moved.values():
-            if self.trace.slots[new] not in in_place:
-                self.last[self.trace.slots[new].root] = NEVER  # it is read once more, when the round is over
-        free: dict[tuple[object, ...], list[tuple[str, Array]]] = defaultdict(list)
-        pooled: set[Slot] = set()
-        for position, line in enumerate(self.trace.lines):
-            target = line.target
-            dying = {slot.root for slot in line.operands if self.last[slot.root] == position} & pooled
-            if target in in_place:
-                self.place[target] = in_place[target]
-            elif target.layout and line.writes and target not in self.rows:
-                over = [slot for slot in line.operands if slot in dying and _alike(slot, target)]
-                if over and line.elementwise:
-                    dying.remove(over[0])
-                    self.place[target] = self.place[over[0]]
+    def assign(self, homes: Mapping[Slot, Slot], kept: Iterable[Slot]) -> None:
+        """Give memory to the lines' results, in order; `homes` are the old values whose place new ones will take."""
+        self.last |= {slot.root: at for at, line in enumerate(self.lines) for slot in line.operands}
+        self.last |= {slot.root: NEVER for slot in (*homes, *kept)}
+        free: dict[int, list[Memory]] = defaultdict(list)
+        for at, target in enumerate(self.lines):
+            dying = dict.fromkeys(slot.root for slot in target.operands if self.last[slot.root] == at)
+            if target.layout:
+                under = self._under(target, homes.get(target), at)
+                if under is None:
+                    waiting = free[target.layout.size]
+                    self.blocks[target] = waiting.pop() if waiting else self._block(target.layout.size)
+                    self.arrays[target] = target.layout.array(self.blocks[target])
                 else:
-                    waiting = free[target.layout.key]
-                    self.place[target] = waiting.pop() if waiting else self._buffer(target.layout)
-                pooled.add(target)
+                    self.arrays[target] = self.arrays[under]
+                    if under in self.places:
+                        self.places[target] = place = self.places[under]
+                        self.guests[place] = target
+                    else:
+                        self.blocks[target] = self.blocks.pop(under)
                 if self.last[target] == -1:
-                    dying.add(target)
+                    dying[target] = None
             for slot in dying:
-                assert slot.layout
-                free[slot.layout.key].append(self.place[slot])
-                pooled.remove(slot)
+                if slot in self.blocks:
+                    block = self.blocks.pop(slot)
+                    free[block.nbytes].append(block)
 
-    def _in_place(self) -> dict[Slot, tuple[str, Array]]:
-        """What can be written over old state that nobody reads any more: the new state, and what leads only to it."""
-        slots, lines = self.trace.slots, self.trace.lines
-        old_of = {slots[new]: slots[old] for old, new in self.moved.items() if old in self.state}
-        moved = {slots[new] for new in self.moved.values()}
-        measured = {line.target for line in self._leading_to([slots[name] for name in self.history])}
-        made = {
-            line.target: position
-            for position, line in enumerate(lines)
-            if line.elementwise and line.target not in measured
-        }
-        found: dict[Slot, tuple[str, Array]] = {}
-        for position, line in reversed([*enumerate(lines)]):
-            target, old = line.target, old_of.get(line.target)
-            if old and target in made and _alike(target, old) and self.last[old] <= position:
-                found[target] = self.place[old]
-            if target in found:
-                unread = self.last[slots[found[target][0]]]
-                ending = (slot for slot in line.operands if self.last[slot] == position and _alike(slot, target))
-                leading = (slot for slot in ending if made.get(slot, -1) >= unread and slot not in moved)
-                found |= dict.fromkeys([*leading][:1], found[target])
-        return found
+    def _under(self, target: Slot, home: Slot | None, at: int) -> Slot | None:
+        """Whom the result of line `at` may be written over: somebody of the same layout whom nobody reads any more.
 
-    def _buffer(self, layout: Layout) -> tuple[str, Array]:
-        name = self.trace.fresh("b")
-        array = layout.empty()
-        self.space[name] = array
-        self.footprint += array.nbytes
-        return name, array
+        A measuring round leaves the state as it is. What is read when the round is over lies in no place of the state
+        but its own: another's new value would be written over it.
+        """
+        over = [slot for slot in target.operands if self.last[slot] == at] if target.over else []
+        if home and self.last[self.guests[home]] < at:
+            over.append(self.guests[home])
+        if target in self.measured:
+            over = [slot for slot in over if slot in self.blocks]
+        elif self.last[target] == NEVER:
+            over = [slot for slot in over if slot in self.blocks or self.places.get(slot) is home]
+        alike = [slot for slot in over if slot.layout == target.layout and (slot in self.blocks or slot in self.places)]
+        return next((slot for slot in alike if home and self.places.get(slot) is home), next(iter(alike), None))
 
-    # --- the text -----------------------------------------------------------------------------------------------------
+    def new(self, slot: Slot) -> Array:
+        """Memory for an input that is given anew."""
+        assert slot.layout
+        self.arrays[slot] = array = slot.layout.array(self._block(slot.layout.size))
+        return array
 
-    def planned(self, scalars: tuple[str, ...], varying: tuple[str, ...], clock: str) -> Planned:
-        """The three functions, compiled."""
-        rows = [f"{name} = __h_{name}[k]" for name in dict.fromkeys(self.rows.values())]
-        kept = [
-            f"__h_{name}[k] = {self.name(self.trace.slots[name])}"
-            for name in self.history
-            if self.rows.get(self.trace.slots[name]) != name
-        ]
-        everything = self.text(self.trace.lines)
-        measured = self.text(self._leading_to([self.trace.slots[name] for name in self.history]))
-        update = [
-            f"__copyto({old}, {self.name(self.trace.slots[new])})"
-            for old, new in self.moved.items()
-            if old in self.state and self.place.get(self.trace.slots[new], ("",))[0] != old
-        ]
-        update += [f"{old} = {self.name(self.trace.slots[self.moved[old]])}" for old in scalars]
-        back = f"return ({''.join(f'{name}, ' for name in scalars)})"
-        tick = [f"{clock} = k + 1.0"] if clock in self.trace.slots else []
-        arguments = "".join(f", {name}" for name in scalars)
-        body = [*tick, *rows, *everything, *kept, *update]
-        functions = {
-            "run": (f"run(first, last{arguments})", ["for k in range(first, last):", *_indented(body), back]),
-            "measure": (f"measure(k{arguments})", [*tick, *rows, *measured, *kept, back]),
-        }
-        takes = (*varying, *([clock] if tick else []), *scalars)
-        if varying:  # no rounds on the program's own inputs, only steps on those that are given
-            functions = {"step": (f"step({', '.join(takes)})", [*everything, *update, back])}
-        text = "\n".join(f"def {signature}:\n" + "\n".join(_indented(lines)) for signature, lines in functions.values())
-        space = dict(self.space)
-        exec(compile(text, "<the planned program>", "exec"), space)
-        return Planned(
-            text=text,
-            functions={name: space[name] for name in functions},  # type: ignore[misc]  # functions that exec has made
-            state=self.state,
-            scalars=scalars,
-            takes=takes,
-            history=self.history,
-            footprint=self.footprint,
-        )
+    def _block(self, size: int) -> Memory:
+        self.footprint += size
+        return np.empty(size, np.uint8)
 
-    def name(self, slot: Slot) -> str:
-        """How a line reads a slot."""
-        if slot in self.rows:
-            return self.rows[slot]
-        return self.place[slot][0] if slot in self.place else slot.name
-
-    def text(self, lines: Sequence[Line]) -> list[str]:
-        """The lines as Python; views of memory that stays are made here, once, and what is new memory is let go of."""
-        written = []
-        last = {operand.root: line for line in lines for operand in line.operands}
-        let_go: dict[Line, list[str]] = defaultdict(list)
-        for line in lines:
-            text = line.text.format(*map(self.name, line.operands))
-            base = line.target.base
-            if line.writes:
-                written.append(text.replace(MEMORY, self.name(line.target)))
-            elif base is not None and base.root in self.place and base.root not in self.rows:
-                self.space[line.target.name] = eval(text, self.space)
-            else:
-                written.append(f"{line.target.name} = {text}")
-                if line.target.layout and self.last[line.target.root] != NEVER:
-                    let_go[last.get(line.target.root, line)].append(line.target.name)
-            written += [f"del {name}" for name in let_go[line]]
-        return written
-
-    def _leading_to(self, slots: Sequence[Slot]) -> list[Line]:
-        """The lines that some slots depend on, in order."""
-        wanted = set(slots) | {slot.root for slot in slots}
-        kept = []
-        for line in reversed(self.trace.lines):
-            if line.target in wanted:
-                kept.append(line)
-                wanted.update(line.operands)
-        return kept[::-1]
+    def array(self, slot: Slot) -> Array:
+        """The array of a slot, which may be a view."""
+        return slot.view(self.array(slot.base)) if slot.base and slot.view else self.arrays[slot]
 
 
-def _alike(one: Slot, other: Slot) -> bool:
-    return bool(one.layout and other.layout and one.layout.key == other.layout.key)
+def _apart(tape: Tape, slot: Slot) -> Slot:
+    """What takes an old value's place, copied where it is an input: others' new values may be written over that."""
+    given = slot.layout and not slot.constant and not slot.root.text
+    return tape.call(np.copy, [StandIn(tape, slot)]).slot if given else slot
 
 
-def _indented(lines: Sequence[str]) -> list[str]:
-    return [f"    {line}" for line in lines]
+def _leading_to(slots: Iterable[Slot], lines: Sequence[Slot]) -> list[Slot]:
+    """The lines that some slots depend on, in order."""
+    wanted = {slot.root for slot in slots}
+    kept = []
+    for line in reversed(lines):
+        if line in wanted:
+            kept.append(line)
+            wanted.update(slot.root for slot in line.operands)
+    return kept[::-1]
+
+
+def _rows(slot: Slot, count: int) -> Array:
+    shape, dtype = (slot.layout.shape, slot.layout.dtype) if slot.layout else ((), np.asarray(slot.value).dtype)
+    return np.empty((count, *shape), dtype)
+
+
+def _listed(slots: Iterable[Slot]) -> str:
+    return "".join(f"{slot.name}, " for slot in slots)

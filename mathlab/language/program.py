@@ -52,9 +52,13 @@ class Program:
     @cached_property
     def function(self) -> Function:
         """The compiled function, over the inputs in order."""
-        namespace: dict[str, object] = {"np": np, "dtype": getattr(np, self.dtype), **KERNELS}
-        exec(_code(self.text), namespace)
-        return namespace[FUNCTION]  # type: ignore[return-value]  # what exec has made
+        return self.bound({"np": np, "dtype": getattr(np, self.dtype), **KERNELS})
+
+    def bound(self, namespace: Mapping[str, object]) -> Function:
+        """The function with `np`, `dtype` and the kernels as in `namespace`."""
+        space = dict(namespace)
+        exec(_code(self.text), space)
+        return space[FUNCTION]  # type: ignore[return-value]  # what exec has made
 
     def __call__(self, env: Mapping[str, object]) -> dict[str, np.ndarray]:
         """The outputs by name, from an environment that holds the inputs."""
@@ -78,26 +82,37 @@ class Program:
 
 
 def compile_program(
-    equations: Sequence[Equation], types: Types, outputs: Sequence[str], dtype: str, shaken: Shaken | None = None
+    equations: Sequence[Equation],
+    types: Types,
+    outputs: Sequence[str],
+    dtype: str,
+    shaken: Shaken | None = None,
+    thrifty: bool = False,
 ) -> Program:
     """The function that computes `outputs` from the names that the equations read but do not define.
 
     With `shaken`, the function takes one more argument in front, `shake`, and passes the value of every equation, or of
-    every op in one, through it where it rounds: so the noise of rounding can be made visible.
+    every op in one, through it where it rounds: so the noise of rounding can be made visible. A `thrifty` one deletes
+    every value that it has computed after its last use, for data that fills the memory.
     """
     needed = _needed(equations, outputs)
     writer = _Writer(needed, types, shaken == "ops")
-    text: list[str] = []
-    lines: dict[int, Equation] = {}
+    statements: list[tuple[str, ast.expr, Equation]] = []
     for equation in needed:
         value = writer.lower(equation.expr, root=equation.name)
         if _is_written(equation.expr) or _is_made_float(equation, types):
             value = ast.Call(ast.Name("dtype"), [value], [])  # a node is never one of Python's own numbers
         if shaken == "equations" and _rounds(equation.expr, types):
             value = _shake(value)
-        for name, part in (*writer.take_temporaries(), (python_name(equation.name), value)):
-            text.append(f"    {name} = {ast.unparse(part)}")
-            lines[len(text) + 1] = equation  # the first line is the function's head
+        named = (*writer.take_temporaries(), (python_name(equation.name), value))
+        statements += [(name, part, equation) for name, part in named]
+    text: list[str] = []
+    lines: dict[int, Equation] = {}
+    deleted = _last_uses(statements, [*map(python_name, outputs)]) if thrifty else {}
+    for number, (name, part, equation) in enumerate(statements):
+        text.append(f"    {name} = {ast.unparse(part)}")
+        lines[len(text) + 1] = equation  # the first line is the function's head
+        text += [f"    del {', '.join(deleted[number])}"] if number in deleted else []
     defined = {equation.name for equation in needed}
     inputs = tuple(
         dict.fromkeys(
@@ -111,6 +126,18 @@ def compile_program(
     results = ", ".join(map(python_name, outputs)) + "," * (len(outputs) == 1)
     source = "\n".join([head, *text, f"    return ({results})", ""])
     return Program(source, inputs, tuple(outputs), lines, dtype)
+
+
+def _last_uses(statements: Sequence[tuple[str, ast.expr, Equation]], kept: Sequence[str]) -> dict[int, list[str]]:
+    """The names that are read, or made and never read, for the last time in each statement."""
+    last: dict[str, int] = {}
+    for number, (made, value, _) in enumerate(statements):
+        read = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
+        last |= dict.fromkeys((made, *sorted(read & last.keys())), number)
+    uses: dict[int, list[str]] = {}
+    for name, number in last.items():
+        uses.setdefault(number, []).extend([name] if name not in kept else [])
+    return {number: names for number, names in uses.items() if names}
 
 
 def _is_made_float(equation: Equation, types: Types) -> bool:

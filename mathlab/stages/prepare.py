@@ -18,7 +18,6 @@ from mathlab.language.program import Program, compile_program
 from mathlab.language.shapes import Type, show
 from mathlab.language.stable import stabilised
 from mathlab.language.syntax import Call, Expr, Name, names, replace, walk
-from mathlab.language.thrift import thrifty
 from mathlab.stages import limits
 
 Env = Mapping[str, Array]
@@ -93,7 +92,7 @@ class Prepared:
     def lean_program(self, wanted: Collection[str]) -> Program:
         """The nodes and gradients that are wanted; what they take is let go of on the way."""
         outputs = [name for name in (*self.nodes, *self.gradients) if name in wanted]
-        return thrifty(compile_program(self.both, self.types, outputs, self.case.dtype))
+        return compile_program(self.both, self.types, outputs, self.case.dtype, thrifty=True)
 
     def forward(self, env: Env) -> dict[str, Array]:
         """The nodes' values alone."""

@@ -174,7 +174,7 @@ class Replicas:
     def train(self, settings: TrainSettings, values: dict[str, Array]) -> None:
         """Make all updates of all runs. The arrays of the trained parameters in `values` are changed."""
         if settings.batch_size is None:
-            self.full_batch(settings, values).functions["run"](0, settings.epochs)
+            self.full_batch(settings, values).run(0, settings.epochs)
         else:
             env, own = self._state(settings, values)
             self._minibatches(settings, settings.batch_size, env, own)
@@ -226,10 +226,11 @@ class Replicas:
                     cut = prepare(first_rows(self.prepared.case, settings, len(rows[0])))
                     names = own if shared else own.union(settings.over)
                     steps[len(rows[0])] = self._planned(cut, settings, {**env, **batch}, names, settings.over)
-                updates += 1
-                given: dict[str, object] = {**env, **batch, UPDATE: float(updates)}
                 step = steps[len(rows[0])]
-                step.functions["step"](*(given[name] for name in step.takes))
+                for name, value in batch.items():
+                    np.copyto(step.inputs[name], value)
+                step.run(updates, updates + 1)
+                updates += 1
 
 
 def _given(case: Case) -> dict[str, Value]:

@@ -21,7 +21,6 @@ from mathlab.language.program import Program, compile_program
 from mathlab.language.shapes import Type
 from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute, unparse
 from mathlab.language.syntax import replace as replace_parts
-from mathlab.language.thrift import thrifty
 from mathlab.printed import judge
 from mathlab.results import FigureResult, TrainResult
 from mathlab.stages import limits
@@ -150,18 +149,18 @@ def _full_batch(
 ) -> Trained:
     """One update an epoch. The program that makes it has the loss and the gradients at hand, so it records them too."""
     planned = planned_rounds(prepared, trained, settings, state)
-    scalars = tuple(state[name] for name in planned.scalars)
+    scalars = tuple(state[name] for name in planned.numbers)
     done = 0
     due = dict(settings.after)
     for last in _stops(settings):
         if done in due:
             judge(done, _now(planned, state, scalars))
-        scalars = planned.functions["run"](done, last, *scalars)
+        scalars = planned.run(done, last, *scalars)
         done = last
         tell(done, settings.epochs)
     now = _now(planned, state, scalars)
     judge(done, now)
-    planned.functions["measure"](done, *scalars)
+    planned.measure(done, *scalars)
     return planned.history, now, done
 
 
@@ -187,7 +186,7 @@ def _stops(settings: TrainSettings) -> list[int]:
 
 def _now(planned: Planned, state: Mapping[str, Array], scalars: tuple[Array, ...]) -> dict[str, Array]:
     """The state as it is; its arrays are those that the next round will change."""
-    return {**state, **planned.state, **dict(zip(planned.scalars, scalars, strict=True))}
+    return {**state, **planned.state, **dict(zip(planned.numbers, scalars, strict=True))}
 
 
 def _minibatches(
@@ -221,9 +220,10 @@ def _minibatches(
                 steps[size] = plan(step.program, sample, step.moved, varying=settings.over, clock=UPDATE)
             updates += 1
             planned = steps[size]
-            values = {**env, **dict(zip(settings.over, batch, strict=True)), UPDATE: float(updates)}
-            moved = planned.functions["step"](*(values[name] for name in planned.takes))
-            env.update(zip(planned.scalars, moved, strict=True))
+            for name, value in zip(settings.over, batch, strict=True):
+                np.copyto(planned.inputs[name], value)
+            moved = planned.run(updates - 1, updates, *(env[name] for name in planned.numbers))
+            env.update(zip(planned.numbers, moved, strict=True))
             if updates in due:
                 judge(updates, env)
             tell(updates, in_all)
@@ -312,7 +312,8 @@ def _recorder(prepared: Prepared, settings: TrainSettings) -> tuple[Program, tup
     types = Types(prepared.types.names, prepared.types.integral)
     records = _records(prepared, types, settings)
     recorded = _recorded(prepared, records)
-    return thrifty(compile_program((*prepared.both, *records), types, recorded, prepared.case.dtype)), recorded
+    equations = (*prepared.both, *records)
+    return compile_program(equations, types, recorded, prepared.case.dtype, thrifty=True), recorded
 
 
 def _records(prepared: Prepared, types: Types, settings: TrainSettings) -> tuple[Equation, ...]:

@@ -75,7 +75,7 @@ class Network:
         """A training step of ours and of PyTorch's, and the matrix products alone."""
         lab = self.case(dtype)
         planned = self.planned(prepare(lab))
-        works: dict[str, Work] = {"mathlab": lambda: planned.functions["run"](0, 1), "products": self._multiply(dtype)}
+        works: dict[str, Work] = {"mathlab": lambda: planned.run(0, 1), "products": self._multiply(dtype)}
         if importlib.util.find_spec("torch"):
             works["PyTorch"] = self._in_torch(lab, dtype)
         return works

@@ -52,9 +52,9 @@ def loops() -> dict[str, Work]:
 
     def one_by_one() -> None:
         for _ in range(MANY):
-            alone.functions["run"](0, EPOCHS)
+            alone.run(0, EPOCHS)
 
-    return {"stacked": lambda: together.functions["run"](0, EPOCHS), "one by one": one_by_one}
+    return {"stacked": lambda: together.run(0, EPOCHS), "one by one": one_by_one}
 
 
 def replicas() -> Iterator[tuple[str, str, float, float]]:

@@ -84,8 +84,8 @@ def ours() -> tuple[Work, Work]:
 
     def loop() -> None:
         state["W"][...], state["V"][...] = W, V
-        planned.functions["run"](0, EPOCHS)
-        planned.functions["measure"](EPOCHS)  # the last row of the history, which has one more than there are updates
+        planned.run(0, EPOCHS)
+        planned.measure(EPOCHS)  # the last row of the history, which has one more than there are updates
         for gradient in ("dW", "dV"):
             np.sqrt(np.sum(np.square(planned.history[gradient]), axis=(1, 2)))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Callable, Iterable, Mapping
+from inspect import signature
 from itertools import pairwise
 
 import numpy as np
@@ -11,9 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mathlab.experiment import Array, Case, Dtype, TrainSettings
+from mathlab.language import read
 from mathlab.language.check import Types
+from mathlab.language.equation import Equation
+from mathlab.language.kernels import INTO
+from mathlab.language.ops import OPS
 from mathlab.language.planned import Planned, plan
-from mathlab.language.program import Program, compile_program
+from mathlab.language.program import KERNELS, Program, compile_program
+from mathlab.language.recorded import StandIn, Tape
+from mathlab.language.shapes import Type
 from mathlab.stages.prepare import Prepared, prepare
 from mathlab.stages.train import UPDATE, initial_state, update_equations
 from tests.build import case
@@ -60,11 +68,11 @@ def planned(
     """The planned program after the same rounds, and its state."""
     program, env, moved = stepping(prepared, settings)
     made = plan(program, {**env, UPDATE: 1.0}, moved, recorded, ROUNDS, clock=UPDATE)
-    scalars = tuple(env[name] for name in made.scalars)
+    scalars = tuple(env[name] for name in made.numbers)
     with np.errstate(all="ignore"):
-        scalars = made.functions["run"](0, ROUNDS, *scalars)
-        made.functions["measure"](ROUNDS, *scalars)
-    return made, {**made.state, **dict(zip(made.scalars, scalars, strict=True))}
+        scalars = made.run(0, ROUNDS, *scalars)
+        made.measure(ROUNDS, *scalars)
+    return made, {**made.state, **dict(zip(made.numbers, scalars, strict=True))}
 
 
 def assert_same(prepared: Prepared, recorded: tuple[str, ...], settings: TrainSettings = SGD) -> None:
@@ -136,3 +144,138 @@ def test_what_never_changes_is_computed_once() -> None:
     net = case({"loss": "sum((exp(X.T) @ w - exp(y))**2)"}, {"w": [0.5, 0.25]}, {"X": [[1, 2], [3, 4]], "y": [1, 2]})
     made, _ = planned(prepare(net), ("loss",))
     assert "exp" not in made.text
+
+
+def assert_same_rounds(program: Program, env: Mapping[str, Array], moved: Mapping[str, str]) -> None:
+    """The state after some planned rounds is the state after as many readable ones."""
+    values = {name: np.array(value)[()] for name, value in env.items()}
+    for _ in range(ROUNDS):
+        with np.errstate(all="ignore"):
+            out = program(values)
+        values |= {name: np.array(out[new])[()] for name, new in moved.items()}
+    made = plan(program, {name: np.array(value)[()] for name, value in env.items()}, moved)
+    with np.errstate(all="ignore"):
+        numbers = made.run(0, ROUNDS, *(env[name] for name in made.numbers))
+    state = {**made.state, **dict(zip(made.numbers, numbers, strict=True))}
+    for name, value in state.items():
+        np.testing.assert_array_equal(value, values[name], err_msg=f"{name}\n{made.text}")
+
+
+def small_program(texts: Mapping[str, str], env: Mapping[str, Array], outputs: Iterable[str]) -> Program:
+    types = Types({name: Type(value.shape) for name, value in env.items()})
+    lines = [Equation(name, read(text), text) for name, text in texts.items()]
+    for line in lines:
+        types.names[line.name] = types.of(line.expr)
+    return compile_program(lines, types, [*outputs], "float64")
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"a2": "b", "b2": "a"},
+        {"a2": "b + 1", "b2": "a + 1"},
+        {"a2": "b.T", "b2": "a.T"},
+        {"c": "a + b", "a2": "c.T", "b2": "c * 2"},
+        {"c": "a * 2", "a2": "b - c", "b2": "c"},
+        {"c": "-a", "b2": "c.T", "a2": "b * 3"},
+        {"c": "exp(a)", "d": "c * b", "b2": "c", "a2": "d"},
+        {"a2": "ones_like(a)", "b2": "a"},
+        {"b2": "a[::-1]", "a2": "a[::-1] + b"},
+        {"b2": "erf(a[::-1])", "a2": "erf(b[::-1]) - a"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("shape", [(2, 2), (20, 20), ()], ids=str)
+def test_every_new_value_is_made_of_old_ones(texts: dict[str, str], shape: tuple[int, ...]) -> None:
+    """In particular, two arrays that swap their values do not meet in one of them."""
+    if not shape and "::" in str(texts):
+        return
+    rng = np.random.default_rng(0)
+    env = {name: rng.normal(size=shape) for name in "ab"}
+    program = small_program(texts, env, ("a2", "b2"))
+    assert_same_rounds(program, env, {"a": "a2", "b": "b2"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "X[argmax(w)]",  # what does not change, at a place that does
+        "[1, 2, 3][argmax(w)] * ones_like(w)",
+        "[w[2], w[0], w[argmin(w)]]",
+        "concat(w[1:], w[:1])",
+        "where(w > 0, w, -w)[[2, 1, 0]]",
+        "w**3 + w**-1 + w**0.5 + 2**w + w**w",
+        "reshape(X, 3, 3)[:, 0] + w",
+        "clip(w, -w, 0.5)",
+        "dot(X, w)",
+        "[norm(w), sum(w), sum(w) / mean(w)]",
+    ],
+)
+def test_what_is_picked_and_arranged(text: str) -> None:
+    env: dict[str, Array] = {"w": np.array([0.5, -0.25, 1.5]), "X": np.arange(9.0).reshape(3, 3)}
+    assert_same_rounds(small_program({"w2": text}, env, ["w2"]), env, {"w": "w2"})
+
+
+CALLS = {(op, text): arguments for op, record in OPS.items() for text, arguments in record.samples.items()}
+
+
+@pytest.mark.parametrize(("op", "text"), CALLS, ids=lambda part: part)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_every_op_records(op: str, text: str, dtype: Dtype) -> None:
+    """Of arguments that change and of those that do not, forwards and backwards, to the last bit."""
+    rng = np.random.default_rng(0)
+    values = {}
+    for name, shape in CALLS[op, text].items():
+        positive = rng.uniform(0.5, 2, shape)
+        values[name] = rng.integers(0, 2, shape) if name == "t" else positive if name == "p" else rng.normal(size=shape)
+    whole = {name: value for name, value in values.items() if value.dtype.kind == "i"}
+    floats = {name: value for name, value in values.items() if name not in whole}
+    for moving in (floats, dict([*floats.items()][:1])):
+        fixed = {name: value for name, value in floats.items() if name not in moving}
+        net = case({"y": text, "loss": "sum(square(y))"}, moving, {**fixed, **whole}, dtype=dtype)
+        prepared = prepare(net)
+        assert_same(prepared, (*prepared.nodes, *prepared.gradients))
+
+
+def test_every_kernel_records_unless_it_is_called_whole() -> None:
+    inside = {"lower_tail", "polynomial", "entry_by_entry", "in_pieces"}  # of those, and in no program
+    called = {name for record in OPS.values() for name in KERNELS if f"{name}(" in record.numpy} | {"scatter"}
+    assert called | {"norm_of_all", *inside} == KERNELS.keys()
+    assert {kernel for name, kernel in KERNELS.items() if "out" in signature(kernel).parameters} >= {*INTO}
+    x, t, g = np.array([[0.5, 2.0], [1.0, -1.0]]), np.array([1, 0]), np.ones((2, 2))
+    given: dict[str, tuple[object, ...]] = {"cross_entropy": (x, t), "one_hot": (t, 3, np.float64)}
+    given["scatter"] = (g, (3, 2), ([2, 0],))
+    for name in sorted(called | {"norm_of_all"}):
+        tape = Tape()
+        args = [StandIn(tape, tape.slot(arg)) if isinstance(arg, np.ndarray) else arg for arg in given.get(name, (x,))]
+        with np.errstate(all="ignore"):
+            made = tape.kernels()[name](*args)
+        assert isinstance(made, StandIn), name
+        expected = KERNELS[name](*given.get(name, (x,)))
+        assert np.shape(expected) == (made.slot.layout.shape if made.slot.layout else ())
+        assert tape.lines
+
+
+def test_views_are_made_once_and_inputs_given_anew() -> None:
+    env = {"w": np.ones((2, 3)), "X": np.arange(8.0).reshape(2, 4).T}
+    program = small_program({"w2": "w + X.T[:, :3] + X[:2, :1]"}, env, ["w2"])
+    made = plan(program, env, {"w": "w2"}, varying=("X",))
+    expected = env["w"].copy()
+    for k in range(ROUNDS):
+        X = np.full((4, 2), float(k))
+        np.copyto(made.inputs["X"], X)
+        made.run(k, k + 1)
+        expected = expected + X.T[:, :3] + X[:2, :1]
+    np.testing.assert_array_equal(made.state["w"], expected)
+    assert made.state["w"] is env["w"]
+    assert "attrgetter" not in made.text
+    assert "getitem" not in made.text
+
+
+def test_what_changes_cannot_be_looked_at() -> None:
+    tape = Tape()
+    w = StandIn(tape, tape.slot(np.ones(3)))
+    looks: list[Callable[[StandIn], object]] = [bool, float, len, iter, np.asarray, lambda x: np.ones(3)[x]]
+    for look in looks:
+        with pytest.raises(TypeError, match="cannot be looked at"):
+            look(w)

@@ -1,0 +1,316 @@
+"""A program recorded: the NumPy calls that a round makes, each with what it reads and what it gives.
+
+The readable program itself runs, once, on stand-ins, and each call that meets what changes between rounds is written
+down as a line. The call is made too, on zeros that lie in memory as the array does, so that dtype, shape, memory order,
+and what is a view of what, are NumPy's own answers. What meets nothing that changes is computed then and there.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import FunctionType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mathlab.experiment import Array
+from mathlab.language.kernels import INTO, WHOLE
+from mathlab.language.program import KERNELS, Program
+
+Memory = NDArray[np.uint8]
+Function = Callable[..., Array]  # or a number
+# an operator's function for arrays; its function between two numbers, which is faster there; and how that is written
+BETWEEN: Mapping[Function, tuple[Function, str]] = {
+    np.add: (operator.add, "{} + {}"),
+    np.subtract: (operator.sub, "{} - {}"),
+    np.multiply: (operator.mul, "{} * {}"),
+    np.divide: (operator.truediv, "{} / {}"),
+    np.power: (operator.pow, "{} ** {}"),
+    np.negative: (operator.neg, "-{}"),
+    np.greater: (operator.gt, "{} > {}"),
+    np.greater_equal: (operator.ge, "{} >= {}"),
+    np.less: (operator.lt, "{} < {}"),
+    np.less_equal: (operator.le, "{} <= {}"),
+    np.equal: (operator.eq, "{} == {}"),
+    np.not_equal: (operator.ne, "{} != {}"),
+}
+# functions without the layers that they have above a ufunc's
+REDUCTIONS: Mapping[Function, Function] = {
+    np.sum: np.add.reduce,
+    np.max: np.maximum.reduce,
+    np.min: np.minimum.reduce,
+}
+MEASURES: Mapping[object, Callable[[tuple[int, ...]], object]] = {np.ndim: len, np.shape: tuple, np.size: math.prod}
+FILLED = (np.ones_like, np.zeros_like)  # which read no entry either
+NONE: Mapping[str, object] = {}
+TOLD = (np.concatenate, np.stack, np.argmax, np.argmin, np.dot)  # where to write, which may not be what they read
+TRANSPOSED, EACH_TRANSPOSED = operator.attrgetter("T"), operator.attrgetter("mT")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """An array's shape and dtype, and the bytes from one entry to the next along each axis."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
+    strides: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """The bytes from the first entry to the last."""
+        reach = sum((n - 1) * abs(step) for n, step in zip(self.shape, self.strides, strict=True))
+        return (reach + self.dtype.itemsize) * (math.prod(self.shape) > 0)
+
+    def array(self, memory: Memory) -> Array:
+        """An array that lies so in some memory of its size."""
+        first = sum((1 - n) * step for n, step in zip(self.shape, self.strides, strict=True) if step < 0 < n)
+        return np.ndarray(self.shape, self.dtype, memory, first, self.strides)
+
+
+@dataclass(eq=False)
+class Slot:
+    """What a line reads by its `name`, and what one line gives: an array, with its `layout`, or a number.
+
+    `value` is that of a `constant`, the same in every round, and an example of another number. A line's `text` reads
+    `operands`, and may write `over` one of them. A view has no line, but a `base`, of which `view` makes it.
+    """
+
+    name: str
+    value: object
+    constant: bool = False
+    operands: tuple[Slot, ...] = ()
+    text: str = ""
+    over: bool = False
+    base: Slot | None = None
+    view: Callable[[object], Array] | None = None
+    layout: Layout | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.value, np.ndarray) and self.value.ndim:
+            self.layout = Layout(self.value.shape, self.value.dtype, self.value.strides)
+            self.value = self.value if self.constant else None
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether its name always stands for the same object."""
+        return self.constant or self.layout is not None
+
+    @property
+    def root(self) -> Slot:
+        """The slot that has the memory."""
+        return self.base.root if self.base else self
+
+
+class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
+    """What the program computes with in place of a slot's value."""
+
+    def __init__(self, tape: Tape, slot: Slot) -> None:
+        self.tape = tape
+        self.slot = slot
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: object, **settings: object) -> object:
+        return NotImplemented if settings or method != "__call__" else self.tape.ufunc(ufunc, args)
+
+    def __getitem__(self, index: object) -> StandIn:
+        return self.tape.call(operator.getitem, (self, index))
+
+    @property
+    def T(self) -> StandIn:
+        return self.tape.call(TRANSPOSED, (self,))
+
+    @property
+    def mT(self) -> StandIn:
+        return self.tape.call(EACH_TRANSPOSED, (self,))
+
+    def _refuse(self, *_: object) -> bool:
+        raise TypeError("what changes between rounds cannot be looked at while a program is recorded")
+
+    __bool__ = __iter__ = __len__ = __float__ = __index__ = __array__ = _refuse
+
+
+@dataclass(frozen=True)
+class Written:
+    """A function that is written down where the program calls it."""
+
+    tape: Tape
+    function: Function
+
+    def __call__(self, *args: object, **named: object) -> object:
+        return self.tape.function(self.function, args, named)
+
+
+@dataclass(frozen=True)
+class Numpy:
+    """What the program knows as `np`."""
+
+    tape: Tape
+
+    def __getattr__(self, name: str) -> Written:
+        return Written(self.tape, getattr(np, name))
+
+
+class Tape:
+    """The `lines` of a program, and the `functions` that they call, by the names that these have in them."""
+
+    def __init__(self) -> None:
+        self.lines: list[Slot] = []
+        self.functions: dict[str, Function] = {}
+        self.names: dict[Function, str] = {}
+        self.known: dict[object, StandIn] = {}  # what is computed is not computed again
+        self.zeros = np.zeros(0, np.uint8)  # the memory of all examples
+
+    def play(self, program: Program, inputs: Mapping[str, Slot]) -> dict[str, Slot]:
+        """Run the program on stand-ins for its inputs; the slots of its outputs."""
+        space = {"np": Numpy(self), "dtype": Written(self, getattr(np, program.dtype)), **self.kernels()}
+        with np.errstate(all="ignore"):
+            values = program.bound(space)(*(StandIn(self, inputs[name]) for name in program.inputs))
+        self.zeros = np.zeros(0, np.uint8)
+        return dict(zip(program.outputs, _slots(values), strict=True))
+
+    def kernels(self) -> dict[str, Callable[..., object]]:
+        """The kernels on stand-ins: played, as the program is, or called whole."""
+        space: dict[str, object] = {"np": Numpy(self), "math": math}
+        kernels: dict[str, Callable[..., object]] = {}
+        for name, kernel in KERNELS.items():
+            played = FunctionType(kernel.__code__, space, name, kernel.__defaults__)
+            kernels[name] = Written(self, kernel) if kernel in WHOLE else played
+            space[name] = kernels[name]
+        return kernels
+
+    def slot(self, value: object, constant: bool = False) -> Slot:
+        """A slot for an input that is, or is like, a value."""
+        self.known[len(self.known)] = made = StandIn(self, Slot(f"i{len(self.known)}", value, constant))
+        return made.slot
+
+    def ufunc(self, ufunc: np.ufunc, args: Sequence[object]) -> StandIn:
+        """A ufunc of arrays or numbers."""
+        layouts = [arg.slot.layout for arg in args if isinstance(arg, StandIn) and arg.slot.layout]
+        by_number = ufunc is np.power and not _shape(args[1])  # which an array has shorter ways for
+        if by_number and layouts and type(args[1]) in (int, float) and args[1] == 2:
+            return self.ufunc(np.square, args[:1])
+        if by_number or (not layouts and ufunc in BETWEEN):
+            function, form = BETWEEN[ufunc]
+            return self.call(function, args, form=form)
+        if layouts and np.issubdtype(layouts[0].dtype, np.floating):  # NumPy reads an array faster than Python's number
+            args = [self._boxed(arg, layouts[0].dtype) if type(arg) in (int, float) else arg for arg in args]
+        # maximum and minimum want their third argument by name
+        out = ", out={}" if ufunc in (np.maximum, np.minimum) else ", {}"
+        return self.call(ufunc, args, out=out, over=ufunc is not np.matmul)
+
+    def _boxed(self, number: object, dtype: np.dtype[np.generic]) -> StandIn:
+        key = repr(number), dtype
+        if key not in self.known:
+            self.known[key] = StandIn(self, self.slot(np.array(number, dtype), constant=True))
+        return self.known[key]
+
+    def function(self, function: Function, args: Sequence[object], named: Mapping[str, object]) -> object:
+        """Any function: in calls of ufuncs, if it is one in other words."""
+        if function in MEASURES:
+            return MEASURES[function](_shape(args[0]))
+        if isinstance(function, np.ufunc) and not named:
+            return self.ufunc(function, args)
+        if function is np.outer and all(len(_shape(arg)) == 1 for arg in args):
+            a, b = (arg for arg in args if isinstance(arg, StandIn))
+            return a[:, None] * b[None, :]
+        if function is np.mean:
+            total = self.function(np.sum, args, named)
+            return self.ufunc(np.divide, (total, math.prod(_shape(args[0])) // max(math.prod(_shape(total)), 1)))
+        if function in REDUCTIONS:
+            return self.call(REDUCTIONS[function], args, {"axis": None, **named}, out=", out={}", over=False)
+        out = ", out={}" if function in (*INTO, np.clip, *TOLD) else ""
+        return self.call(function, args, named, out=out, over=function not in TOLD)
+
+    def call(
+        self,
+        function: Function,
+        args: Sequence[object],
+        named: Mapping[str, object] = NONE,
+        form: str = "",
+        out: str = "",
+        over: bool = True,
+    ) -> StandIn:
+        """What a line gives that calls `function`, or is written in the `form` of an operator.
+
+        `out` is how the function is told where to write, if it can be told; `over` says whether that may be an operand.
+        """
+        given = [*map(self.text, args), *(f"{name}={self.text(value)}" for name, value in named.items())]
+        text = form.format(*given) if form else f"{self.text(function)}({', '.join(given)})"
+        if text not in self.known:
+            made = self._result(function, args, named)
+            self.known[text] = StandIn(self, made)
+            if made.constant or made.base:
+                return self.known[text]
+            made.over = over
+            if not made.layout:
+                made.text = f"{made.name} = {text}{'.copy()' * isinstance(made.value, np.ndarray)}"
+            elif out:
+                made.text = f"{text[:-1]}{out.format(made.name)})"
+            else:
+                made.text = f"{self.text(np.copyto)}({made.name}, {text})"
+            self.lines.append(made)
+        return self.known[text]
+
+    def _result(self, function: Function, args: Sequence[object], named: Mapping[str, object]) -> Slot:
+        """The slot of what a call gives: a constant, a view, or what still needs its line."""
+        name, operands, values = f"x{len(self.known)}", tuple(dict.fromkeys(_slots(args))), [*map(self.value, args)]
+        if function in FILLED or all(operand.constant for operand in operands):
+            return Slot(name, function(*values, **named), constant=True)
+        if function is np.matmul:  # what it gives lies as it does with one product for each entry
+            a, b = map(np.asarray, values)
+            values = [a[..., :1], b[:1] if b.ndim == 1 else b[..., :1, :]]
+        result = function(*values, **named)
+        first, rest = values[0], values[1:]
+        shared = isinstance(result, np.ndarray) and isinstance(first, np.ndarray) and np.may_share_memory(result, first)
+        if shared and result.ndim and [operand for operand in operands if not operand.constant] == [*operands[:1]]:
+            return Slot(name, result, base=operands[0], view=lambda base: function(base, *rest, **named))
+        return Slot(name, result, operands=operands)
+
+    def text(self, value: object) -> str:
+        """How a line reads a value, or calls a function."""
+        if isinstance(value, StandIn):
+            return value.slot.name
+        if isinstance(value, list | tuple):
+            return f"({''.join(f'{self.text(part)}, ' for part in value)})"
+        if isinstance(value, slice):
+            return f"slice({value.start}, {value.stop}, {value.step})"
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"float('{value}')"
+        if not callable(value):
+            return f"({value!r})"
+        function = value.function if isinstance(value, Written) else value
+        name = self.names.setdefault(function, f"{getattr(function, '__name__', 'part')}_{len(self.names)}")
+        self.functions[name] = function
+        return name
+
+    def value(self, value: object) -> object:
+        """What to compute with in place of a stand-in: a constant's value, or zeros, which share their memory."""
+        if isinstance(value, list | tuple):
+            return type(value)(map(self.value, value))
+        if isinstance(value, Written):
+            return value.function
+        return self._example(value.slot) if isinstance(value, StandIn) else value
+
+    def _example(self, slot: Slot) -> object:
+        if slot.constant or not slot.layout:
+            return slot.value
+        if slot.base and slot.view:
+            return slot.view(self._example(slot.base))
+        if slot.layout.size > self.zeros.nbytes:
+            self.zeros = np.zeros(slot.layout.size, np.uint8)
+        return slot.layout.array(self.zeros)
+
+
+def _shape(value: object) -> tuple[int, ...]:
+    return value.slot.layout.shape if isinstance(value, StandIn) and value.slot.layout else ()
+
+
+def _slots(values: Sequence[object]) -> Iterator[Slot]:
+    """The slots of the stand-ins among some values, and in lists of them."""
+    for value in values:
+        if isinstance(value, StandIn):
+            yield value.slot
+        elif isinstance(value, list | tuple):
+            yield from _slots(value)
