@@ -2,44 +2,55 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from mathlab.language.check import Types
 from mathlab.language.equation import Equation
-from mathlab.language.ops import OPS
+from mathlab.language.ops import OPS, Op
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice
 
-# how tightly an operator binds, and how it is written; the operand on the right needs parentheses at equal strength
-INFIX = {
-    "add": (1, "{a} + {b}"),
-    "sub": (1, "{a} - {b}"),
-    "mul": (2, r"{a} \odot {b}"),
-    "matmul": (2, r"{a} \, {b}"),
-    "gt": (0, r"{a} > {b}"),
-    "ge": (0, r"{a} \geq {b}"),
-    "lt": (0, r"{a} < {b}"),
-    "le": (0, r"{a} \leq {b}"),
-    "eq": (0, r"{a} = {b}"),
-    "ne": (0, r"{a} \neq {b}"),
-}
-ATOM = 9
+ATOM = 6  # how tightly a symbol binds; the table of ops says it of every op
+SUBSCRIPTED, APPLIED, PRODUCT, NEGATIVE = 5, 4, 2, 1
 GREEK = frozenset(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
     "omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()
 )
 
 
-def latex_equation(equation: Equation, end: str) -> str:
+@dataclass(frozen=True)
+class Written:
+    """The LaTeX of an expression and how tightly it binds, for the forms of the op table.
+
+    A form says with `{x:2}` that what binds less tightly than 2 stands in brackets there.
+    """
+
+    text: str
+    binds: int
+
+    def __format__(self, least: str) -> str:
+        return rf"\left({self.text}\right)" if self.binds < int(least or 0) else self.text
+
+
+def latex_equation(equation: Equation, end: str, types: Types) -> str:
     """`name &= expression`; a gradient `dW` is written as the derivative of `end` by W."""
-    return f"{latex_name(equation.name, end)} &= {latex(equation.expr, end)}"
+    # a comparison is bracketed, lest its sign be read as the equation's
+    return f"{_name(equation.name, end)} &= {_written(equation.expr, end, types):1}"
 
 
-def latex_name(name: str, end: str) -> str:
+def latex(expr: Expr, end: str, types: Types) -> str:
+    """An expression as LaTeX; `types` knows the names in it."""
+    return _written(expr, end, types).text
+
+
+def _name(name: str, end: str) -> Written:
     """A name as mathematics: trailing digits become a subscript, `dW1` a partial derivative."""
-    return rf"\frac{{\partial {_symbol(end)}}}{{\partial {_symbol(name[1:])}}}" if _is_gradient(name) else _symbol(name)
-
-
-def _is_gradient(name: str) -> bool:
-    return len(name) > 1 and name[0] == "d" and name not in GREEK
+    if len(name) > 1 and name[0] == "d" and name not in GREEK:
+        return Written(rf"\frac{{\partial {_symbol(end)}}}{{\partial {_symbol(name[1:])}}}", APPLIED)
+    symbol = r"\mathit{e}" if name == "e" else _symbol(name)  # which is not the base of exponentials
+    return Written(symbol, SUBSCRIPTED if "_{" in symbol else ATOM)
 
 
 def _symbol(name: str) -> str:
@@ -52,64 +63,51 @@ def _symbol(name: str) -> str:
     return f"{core}_{{{below}}}" if below else core
 
 
-def latex(expr: Expr, end: str) -> str:
-    """An expression as LaTeX."""
-    return _written(expr, end)[0]
-
-
-def _written(expr: Expr, end: str) -> tuple[str, int]:
-    """The LaTeX of an expression and how tightly it binds."""
+def _written(expr: Expr, end: str, types: Types) -> Written:
     match expr:
         case Num(value):
-            return _number(value), ATOM if value >= 0 else 1
+            return _number(value)
         case Name(name):
-            return latex_name(name, end), ATOM
+            return _name(name, end)
         case NewAxis():
-            return r"\cdot", ATOM
+            return Written(r"\cdot", ATOM)
         case Slice(start, stop, step):
             bounds = [start, stop] if step is None else [start, stop, step]
-            return ":".join("" if bound is None else str(bound) for bound in bounds), ATOM
-        case Call("neg", (inner,)):
-            return f"-{_inside(inner, end, 2)}", 1
-        case Call("div", (top, bottom)):
-            return rf"\frac{{{latex(top, end)}}}{{{latex(bottom, end)}}}", ATOM
-        case Call("pow", (base, exponent)):
-            return f"{_inside(base, end, ATOM, tight=True)}^{{{latex(exponent, end)}}}", ATOM - 1
-        case Call("T" | "mT", (inner,)):
-            return rf"{_inside(inner, end, ATOM, tight=True)}^\top", ATOM - 1
-        case Call("mul", (Num() as number, right)):
-            return rf"{_number(number.value)} \, {_inside(right, end, 2)}", 2
-        case Call(op, (left, right)) if op in INFIX:
-            strength, form = INFIX[op]
-            return form.format(a=_inside(left, end, strength), b=_inside(right, end, strength + 1)), strength
-        case Call("index", (base, *items)):
-            places = ", ".join(latex(item, end) for item in items)
-            return f"{_inside(base, end, ATOM, tight=True)}_{{[{places}]}}", ATOM - 1
-        case Call("outer", (left, right)):
-            return rf"{_inside(left, end, 2)} \, {_inside(right, end, ATOM, tight=True)}^\top", 2
+            return Written(":".join("" if bound is None else str(bound) for bound in bounds), ATOM)
+        case Call("matmul", (left, Call("T", (Name(name) as vector,)))) if types.names[name].ndim == 1:
+            # to transpose a vector does nothing; in second place it would be read as an outer product
+            return _written(Call("matmul", (left, vector)), end, types)
+        case Call("scatter", (g, *place)):
+            return _function("scatter", [_written(part, end, types) for part in (g, Call("index", tuple(place)))])
         case Call(op, args, attrs):
-            written = [latex(arg, end) for arg in args]
-            form, record = OPS[op].latex, OPS[op]
-            if form and not attrs and len(written) == len(record.args):
-                return form.format(**dict(zip(record.args, map(_bracketed, written), strict=True))), ATOM - 1
-            settings = "".join(f",\\ \\mathrm{{{name}}}={value}" for name, value in attrs if name != "keepdims")
-            name = op.replace("_", r"\_")
-            return rf"\operatorname{{{name}}}\left({', '.join(written)}{settings}\right)", ATOM
-    raise TypeError(expr)  # pragma: no cover  # the cases above are all that an expression can be
+            written, record = [_written(arg, end, types) for arg in args], OPS[op]
+            form = record.latex if isinstance(record.latex, str) else record.latex(types.site(expr))
+            if form and not attrs:
+                return Written(form.format(**_by_name(record, written)), record.binds)
+            return _function(op, written, attrs)
 
 
-def _bracketed(text: str) -> str:
-    return text
+def _by_name(record: Op, written: Sequence[Written]) -> dict[str, Written | str]:
+    """What the names in a form stand for: the arguments, the last of which may be a list of any length."""
+    fixed = [name for name in record.args if not name.startswith("*")]
+    rest = {name[1:]: ", ".join(f"{part}" for part in written[len(fixed) :]) for name in record.args[len(fixed) :]}
+    return {**dict(zip(fixed, written, strict=False)), **rest}
 
 
-def _inside(expr: Expr, end: str, strength: int, tight: bool = False) -> str:
-    text, own = _written(expr, end)
-    # a fraction with an index or a power on it is ambiguous without parentheses
-    fragile = tight and (text.startswith(r"\frac") or own < ATOM)
-    return rf"\left({text}\right)" if own < strength or fragile else text
+def _function(name: str, arguments: Sequence[Written], settings: Sequence[tuple[str, object]] = ()) -> Written:
+    inside = [f"{argument}" for argument in arguments]
+    inside += [rf"\mathrm{{{setting}}}={_setting(value)}" for setting, value in settings]
+    upright = name.replace("_", r"\_")
+    return Written(rf"\operatorname{{{upright}}}\left({', '.join(inside)}\right)", APPLIED)
 
 
-def _number(value: float) -> str:
-    text = repr(value)
-    mantissa, _, exponent = text.partition("e")
-    return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if exponent else text
+def _setting(value: object) -> str:
+    if isinstance(value, tuple):
+        return rf"\left({', '.join(map(str, value))}\right)"
+    return rf"\mathrm{{{value}}}" if value is None or isinstance(value, bool) else str(value)
+
+
+def _number(value: float) -> Written:
+    mantissa, _, exponent = repr(value).partition("e")
+    text = rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if exponent else mantissa
+    return Written(text, NEGATIVE if math.copysign(1, value) < 0 else PRODUCT if exponent else ATOM)

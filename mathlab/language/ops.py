@@ -43,8 +43,11 @@ class Op:
     `args` names the arguments; a last name such as "*shape" stands for any number of them. `takes` gives, for each, the
     kinds it accepts as they are (f floats, i integers, b masks); a mask or integer elsewhere is made a float first.
     `kind` is the result's kind, "same" meaning the first argument's. `settings` are constants with their defaults.
-    `latex` is a format over the arguments. `samples` maps calls to the shapes of their arguments: a name beginning with
-    p is drawn positive, one beginning with t is a class index. `internal` ops are for derivatives alone.
+    `latex` is a format over the arguments, in which `{x:2}` stands in brackets unless it binds as tightly as 2; `binds`
+    is how tightly the whole does: 0 a comparison, 1 a sum, 2 a product with a sign, 3 one without, 4 a power, a
+    fraction or a function, 5 a name with a subscript, 6 what is a symbol or has brackets of its own.
+    `samples` maps calls to the shapes of their arguments: a name beginning with p is drawn positive, one beginning with
+    t is a class index. `internal` ops are for derivatives alone.
     """
 
     numpy: str
@@ -55,7 +58,8 @@ class Op:
     kind: Kind | Literal["same"] = "f"
     defaults: Mapping[str, float] = field(default_factory=dict)
     settings: Mapping[str, Static] = field(default_factory=dict)
-    latex: str = ""
+    latex: str | Callable[[Site], str] = ""
+    binds: int = 4
     samples: Mapping[str, Mapping[str, Shape]] = field(default_factory=dict)
     each: Callable[[Site, int], str] | None = None
     internal: bool = False
@@ -219,30 +223,60 @@ def _over(name: str) -> Mapping[str, Mapping[str, Shape]]:
 
 
 def _comparison(symbol: str, latex: str) -> Op:
-    return Op(f"a {symbol} b", (None, None), AB, takes=(ANY, ANY), kind="b", latex=latex)
+    form = f"{{a:1}} {latex} {{b:1}}"
+    return Op(f"a {symbol} b", (None, None), AB, takes=(ANY, ANY), kind="b", latex=form, binds=0)
+
+
+def _times(site: Site) -> str:
+    return r"{a:2} \odot {b:4}" if all(type_.shape for type_ in site.args) else r"{a:2} \cdot {b:3}"
+
+
+def _dot(site: Site) -> str:
+    return r"{a:3} \cdot {b:3}" if site.args[0].ndim == site.args[1].ndim == 1 else r"{a:3} \, {b:4}"
+
+
+def _top(site: Site) -> str:
+    return r"{x:5}^{{\top}}" if site.args[0].ndim < 3 else r"\operatorname{{T}}\left({x}\right)"
 
 
 OPS: Mapping[str, Op] = {
     # arithmetic
-    "add": Op("a + b", ("g", "g"), AB, samples={"a + b": PAIR, "b + a": PAIR, "a + 1": PAIR}),
-    "sub": Op("a - b", ("g", "-g"), AB, samples={"a - b": PAIR, "b - a": PAIR}),
-    "mul": Op(
-        "a * b", ("g * b", "g * a"), AB, takes=("fb", "fb"), samples={"a * b": PAIR, "b * a": {"a": (2, 1), "b": (3,)}}
+    "add": Op(
+        "a + b", ("g", "g"), AB, latex="{a:1} + {b:2}", binds=1, samples={"a + b": PAIR, "b + a": PAIR, "a + 1": PAIR}
     ),
-    "div": Op("a / b", ("g / b", "-g * a / b**2"), ("a", "b"), samples={"a / p": {"a": (2, 3), "p": (2, 1)}}),
+    "sub": Op("a - b", ("g", "-g"), AB, latex="{a:1} - {b:2}", binds=1, samples={"a - b": PAIR, "b - a": PAIR}),
+    "mul": Op(
+        "a * b",
+        ("g * b", "g * a"),
+        AB,
+        takes=("fb", "fb"),
+        latex=_times,
+        binds=2,
+        samples={"a * b": PAIR, "b * a": {"a": (2, 1), "b": (3,)}},
+    ),
+    "div": Op(
+        "a / b",
+        ("g / b", "-g * a / b**2"),
+        AB,
+        latex=r"\frac{{{a}}}{{{b}}}",
+        samples={"a / p": {"a": (2, 3), "p": (2, 1)}},
+    ),
     "pow": Op(
         "a ** b",
         # the logarithm is taken only where it exists: 0**b is flat in b for every b > 0
         ("g * b * a**(b - 1)", "g * y * log(where(a > 0, a, 1))"),
         AB,
+        latex="{a:5}^{{{b}}}",
         samples={"x**2": X3, "p**b": {"p": (2, 3), "b": (3,)}, "p**-1.5": {"p": (2,)}, "x**3": X23},
     ),
-    "neg": Op("-x", ("-g",), samples={"-x": X3}),
+    "neg": Op("-x", ("-g",), latex="-{x:2}", binds=1, samples={"-x": X3}),
     "matmul": Op(
         "a @ b",
         (_matmul_left, _matmul_right),
         AB,
         shapes.matmul,
+        latex=r"{a:3} \, {b:4}",
+        binds=3,
         samples={
             "a @ b": {"a": (2, 3), "b": (3,)},
             "b @ a": {"a": (3, 2), "b": (3,)},
@@ -260,11 +294,18 @@ OPS: Mapping[str, Op] = {
         (_matmul_left, _matmul_right),
         AB,
         shapes.dotted,
-        latex=r"{a} \cdot {b}",
+        latex=_dot,
+        binds=2,
         samples={"dot(u, v)": {"u": (3,), "v": (3,)}, "dot(a, b)": {"a": (2, 3), "b": (3, 2)}},
     ),
     "outer": Op(
-        "np.outer(a, b)", ("g @ b", "a @ g"), AB, shapes.vectors, samples={"outer(u, v)": {"u": (2,), "v": (3,)}}
+        "np.outer(a, b)",
+        ("g @ b", "a @ g"),
+        AB,
+        shapes.vectors,
+        latex=r"{a:3} \, {b:5}^{{\top}}",
+        binds=3,
+        samples={"outer(u, v)": {"u": (2,), "v": (3,)}},
     ),
     # comparisons: masks, flat wherever they are not broken, so without a derivative
     "gt": _comparison(">", ">"),
@@ -281,6 +322,8 @@ OPS: Mapping[str, Op] = {
         shapes.indexed,
         takes=(ANY, "i"),
         kind="same",
+        latex="{x:6}_{{[{i}]}}",
+        binds=5,
         samples={
             "x[1]": X3,
             "x[1, 0]": X23,
@@ -293,8 +336,16 @@ OPS: Mapping[str, Op] = {
             "x[[0, 1], t]": {"x": (2, 3), "t": (2,)},
         },
     ),
-    "T": Op("x.T", ("g.T",), shape=shapes.transposed, takes=(ANY,), kind="same", samples={"x.T": X23}),
-    "mT": Op("x.mT", ("g.mT",), shape=shapes.transposed, takes=(ANY,), kind="same", samples={"x.mT": {"x": (2, 3, 4)}}),
+    "T": Op("x.T", ("g.T",), shape=shapes.transposed, takes=(ANY,), kind="same", latex=_top, samples={"x.T": X23}),
+    "mT": Op(
+        "x.mT",
+        ("g.mT",),
+        shape=shapes.transposed,
+        takes=(ANY,),
+        kind="same",
+        latex=r"{x:5}^{{\top}}",
+        samples={"x.mT": {"x": (2, 3, 4)}},
+    ),
     "reshape": Op(
         "np.reshape(x, shape)",
         (_reshape, None),
@@ -323,6 +374,8 @@ OPS: Mapping[str, Op] = {
         takes=(ANY,),
         kind="same",
         each=_array,
+        latex=r"\left[{x}\right]",
+        binds=6,
         samples={"[a, b]": {"a": (), "b": ()}},
     ),
     "diag": Op(
@@ -333,32 +386,36 @@ OPS: Mapping[str, Op] = {
     ),
     # elementwise functions
     "exp": Op("np.exp(x)", ("g * y",), latex="e^{{{x}}}", samples={"exp(x)": X3}),
-    "expm1": Op("np.expm1(x)", ("g * (y + 1)",), samples={"expm1(x)": X3}),
-    "log": Op("np.log(x)", ("g / x",), latex=r"\log {x}", samples={"log(p)": {"p": (3,)}}),
-    "log1p": Op("np.log1p(x)", ("g / (1 + x)",), samples={"log1p(p)": {"p": (3,)}}),
-    "sqrt": Op("np.sqrt(x)", ("g / (2 * y)",), latex=r"\sqrt{{{x}}}", samples={"sqrt(p)": {"p": (3,)}}),
-    "sin": Op("np.sin(x)", ("g * cos(x)",), latex=r"\sin {x}", samples={"sin(x)": X3}),
-    "cos": Op("np.cos(x)", ("-g * sin(x)",), latex=r"\cos {x}", samples={"cos(x)": X3}),
+    "expm1": Op("np.expm1(x)", ("g * (y + 1)",), latex="e^{{{x}}} - 1", binds=1, samples={"expm1(x)": X3}),
+    "log": Op("np.log(x)", ("g / x",), latex=r"\log\left({x}\right)", samples={"log(p)": {"p": (3,)}}),
+    "log1p": Op(
+        "np.log1p(x)", ("g / (1 + x)",), latex=r"\log\left(1 + {x:2}\right)", samples={"log1p(p)": {"p": (3,)}}
+    ),
+    "sqrt": Op("np.sqrt(x)", ("g / (2 * y)",), latex=r"\sqrt{{{x}}}", binds=6, samples={"sqrt(p)": {"p": (3,)}}),
+    "sin": Op("np.sin(x)", ("g * cos(x)",), latex=r"\sin\left({x}\right)", samples={"sin(x)": X3}),
+    "cos": Op("np.cos(x)", ("-g * sin(x)",), latex=r"\cos\left({x}\right)", samples={"cos(x)": X3}),
     "abs": Op("np.abs(x)", ("g * sign(x)",), latex=r"\left|{x}\right|", samples={"abs(x)": X3}),
     "sign": Op("np.sign(x)", (None,)),
-    "square": Op("np.square(x)", ("g * 2 * x",), latex="{x}^2", samples={"square(x)": X3}),
+    "square": Op("np.square(x)", ("g * 2 * x",), latex="{x:5}^{{2}}", samples={"square(x)": X3}),
     "erf": Op("erf(x)", ("g * 1.1283791670955126 * exp(-x**2)",), samples={"erf(x)": X3}),
-    "normal_cdf": Op("normal_cdf(x)", ("g * normal_pdf(x)",), latex=r"\Phi({x})", samples={"normal_cdf(x)": X3}),
-    "normal_pdf": Op("normal_pdf(x)", ("-g * x * y",), latex=r"\varphi({x})", samples={"normal_pdf(x)": X3}),
+    "normal_cdf": Op(
+        "normal_cdf(x)", ("g * normal_pdf(x)",), latex=r"\Phi\left({x}\right)", samples={"normal_cdf(x)": X3}
+    ),
+    "normal_pdf": Op("normal_pdf(x)", ("-g * x * y",), latex=r"\varphi\left({x}\right)", samples={"normal_pdf(x)": X3}),
     # piecewise: at a tie the derivative is the one that the articles choose, b's; but max(0, x) is ReLU too, so that a
     # number that is written out takes the tie from either side
     "maximum": Op(
         "np.maximum(a, b)",
         ("g * (a > b)", lambda site: f"g * (a {'<' if _is_constant(site, 0) else '<='} b)"),
         AB,
-        latex=r"\max({a}, {b})",
+        latex=r"\max\left({a}, {b}\right)",
         samples={"maximum(a, b)": PAIR, "maximum(0, x)": X23},
     ),
     "minimum": Op(
         "np.minimum(a, b)",
         ("g * (a < b)", lambda site: f"g * (a {'>' if _is_constant(site, 0) else '>='} b)"),
         AB,
-        latex=r"\min({a}, {b})",
+        latex=r"\min\left({a}, {b}\right)",
         samples={"minimum(a, b)": PAIR, "minimum(0.5, x)": X23},
     ),
     "clip": Op(
@@ -375,7 +432,9 @@ OPS: Mapping[str, Op] = {
         samples={"where(a > b, a * b, b)": PAIR},
     ),
     # activations
-    "relu": Op("np.maximum(x, 0)", ("g * (x > 0)",), latex=r"\mathrm{{ReLU}}({x})", samples={"relu(x)": X23}),
+    "relu": Op(
+        "np.maximum(x, 0)", ("g * (x > 0)",), latex=r"\operatorname{{ReLU}}\left({x}\right)", samples={"relu(x)": X23}
+    ),
     "leaky_relu": Op(
         "np.where(x > 0, x, alpha * x)",
         ("g * where(x > 0, 1, alpha)", "g * minimum(x, 0)"),
@@ -390,19 +449,21 @@ OPS: Mapping[str, Op] = {
         defaults={"alpha": 1.0},
         samples={"elu(x)": X23, "elu(x, 0.5)": X23, "elu(x, a)": {"x": (2, 3), "a": ()}},
     ),
-    "sigmoid": Op("1 / (1 + np.exp(-x))", ("g * y * (1 - y)",), latex=r"\sigma({x})", samples={"sigmoid(x)": X23}),
-    "tanh": Op("np.tanh(x)", ("g * (1 - y**2)",), latex=r"\tanh({x})", samples={"tanh(x)": X23}),
+    "sigmoid": Op(
+        "1 / (1 + np.exp(-x))", ("g * y * (1 - y)",), latex=r"\sigma\left({x}\right)", samples={"sigmoid(x)": X23}
+    ),
+    "tanh": Op("np.tanh(x)", ("g * (1 - y**2)",), latex=r"\tanh\left({x}\right)", samples={"tanh(x)": X23}),
     "softplus": Op("np.logaddexp(0, x)", ("g * sigmoid(x)",), samples={"softplus(x)": X23}),
     "silu": Op(
         "x / (1 + np.exp(-x))",
         ("g * (sigmoid(x) + y * (1 - sigmoid(x)))",),
-        latex=r"\mathrm{{SiLU}}({x})",
+        latex=r"\operatorname{{SiLU}}\left({x}\right)",
         samples={"silu(x)": X23},
     ),
     "gelu": Op(
         "x * normal_cdf(x)",  # the exact form, not the tanh approximation
         ("g * (normal_cdf(x) + x * normal_pdf(x))",),
-        latex=r"\mathrm{{GELU}}({x})",
+        latex=r"\operatorname{{GELU}}\left({x}\right)",
         samples={"gelu(x)": X23},
     ),
     # reductions
@@ -438,7 +499,8 @@ OPS: Mapping[str, Op] = {
         (_norm,),
         shape=shapes.reduced,
         settings=AXIS,
-        latex=r"\lVert {x} \rVert",
+        latex=r"\left\lVert {x} \right\rVert",
+        binds=6,
         samples=_over("norm"),
     ),
     "argmax": Op("np.argmax(x, axis=axis)", (None,), shape=shapes.reduced, kind="i", settings={"axis": None}),

@@ -196,7 +196,8 @@ def derivation(case: Case, form: Literal["text", "latex", "numpy"]) -> str:
     if form == "numpy":
         return prepared.program.listing()
     if form == "latex":
-        lines = [latex_equation(equation, prepared.end) for equation in (*case.equations, *prepared.backward.equations)]
+        equations = (*case.equations, *prepared.backward.equations)
+        lines = [latex_equation(equation, prepared.end, prepared.types) for equation in equations]
         return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}\n"
     blocks = [
         "\n".join(f"{equation.name} = {equation.text}" for equation in equations)

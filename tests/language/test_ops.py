@@ -16,7 +16,6 @@ from mathlab.experiment import Array, Case
 from mathlab.language import OPS, read
 from mathlab.language.check import Types
 from mathlab.language.kernels import erf, normal_cdf
-from mathlab.language.latex import latex
 from mathlab.language.ops import Op, Rule, Site
 from mathlab.language.shapes import Shape, Type
 from mathlab.language.syntax import Call, walk
@@ -105,13 +104,6 @@ def _disagrees(op: str, text: str) -> bool:
         not np.allclose(values[f"d{name}"], complex_step(prepared.equations, prepared.env, name), rtol=1e-6)
         for name in prepared.case.parameters
     )
-
-
-@pytest.mark.parametrize(("op", "text"), SAMPLES)
-def test_latex_of_every_op(op: str, text: str) -> None:
-    written = latex(read(text), "loss")
-    assert written.count("{") == written.count("}")
-    assert written.count(r"\left") == written.count(r"\right")
 
 
 def test_no_sample_is_of_another_op() -> None:

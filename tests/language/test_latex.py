@@ -1,0 +1,142 @@
+"""Every equation's LaTeX has the equation's value: it is read back by a reader of its own, and both are computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mathlab.errors import ExpressionError
+from mathlab.language import read
+from mathlab.language.check import Types
+from mathlab.language.equation import Equation
+from mathlab.language.latex import latex, latex_equation
+from mathlab.language.program import compile_program
+from mathlab.language.shapes import Type
+from mathlab.language.syntax import Call, Expr, Name, Num, unparse
+from mathlab.stages.prepare import prepare
+from tests.language.latexreader import Reader
+from tests.language.test_ops import SAMPLES, sample_case
+from tests.language.test_simplify import TYPES, VALUES, trees
+from tests.programs import Program, programs
+
+
+def value(expr: Expr, types: Types, values: Mapping[str, object]) -> np.ndarray:
+    program = compile_program([Equation("result", expr, "")], types, ["result"], "float64")
+    with np.errstate(all="ignore"):
+        return np.asarray(program(values)["result"])
+
+
+def assert_reads_back(expr: Expr, types: Types, values: Mapping[str, object]) -> None:
+    written = latex(expr, "loss", types)
+    read_back = Reader(written, types).read()
+    found, wanted = value(read_back, types, values), value(expr, types, values)
+    assert found.shape == wanted.shape, (unparse(expr), written, unparse(read_back))
+    np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12, err_msg=f"{unparse(expr)}\n{written}")
+
+
+@pytest.mark.parametrize(("op", "text"), SAMPLES)
+def test_every_op(op: str, text: str) -> None:
+    """The sample call itself, as an operand, and the gradients of its arguments."""
+    prepared = prepare(sample_case(op, text))
+    values = {**prepared.env, **prepared.run()}
+    for equation in (*prepared.equations, *prepared.backward.equations):
+        assert_reads_back(equation.expr, prepared.types, values)
+    for part in surrounded(read(text), Name("weights")):
+        assert_reads_back(part, prepared.types, values)
+
+
+def surrounded(a: Expr, b: Expr) -> list[Expr]:
+    """An expression in the places where it may need brackets."""
+    binary, unary = (
+        "add sub mul gt eq maximum".split(),
+        "neg log exp sin cos log1p sqrt square abs sigmoid tanh".split(),
+    )
+    pairs = [(a, b), (b, a), (a, a)]
+    return [
+        *(Call(op, pair) for op in binary for pair in pairs),
+        *(Call(op, (a,)) for op in unary),
+        *(Call("pow", (a, Num(k))) for k in (2, -1)),
+    ]
+
+
+def nested() -> st.SearchStrategy[Expr]:
+    """Numbers, in everything that binds in its own way, many levels deep."""
+    leaves = st.sampled_from(["s", "u", "e", "x1"]).map(Name) | st.sampled_from([2, -1, 0.5, -0.25, 1e-5]).map(Num)
+    binary = st.sampled_from("add sub mul div pow gt le eq maximum minimum".split())
+    unary = st.sampled_from(
+        "neg log exp sin cos tanh log1p expm1 sqrt square abs sigmoid relu gelu normal_cdf norm sum sign".split()
+    )
+    return st.recursive(
+        leaves,
+        lambda inner: (
+            st.builds(lambda op, a, b: Call(op, (a, b)), binary, inner, inner)
+            | st.builds(lambda op, a: Call(op, (a,)), unary, inner)
+        ),
+        max_leaves=12,
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(nested())
+def test_nested_expressions(expr: Expr) -> None:
+    values = {"s": np.array(1.75), "u": np.array(-0.5), "e": np.array(0.25), "x1": np.array(3.0)}
+    types = Types(dict.fromkeys(values, TYPES["s"]))
+    try:
+        types.of(expr)
+    except ExpressionError:  # arithmetic on numbers alone that is no float
+        return
+    assert_reads_back(expr, types, values)
+
+
+@settings(max_examples=200, deadline=None)
+@given(trees())
+def test_arrays(expr: Expr) -> None:
+    types = Types(TYPES)
+    try:
+        types.of(expr)
+    except ExpressionError:
+        return
+    assert_reads_back(expr, types, VALUES)
+
+
+@settings(max_examples=30, deadline=None)
+@given(programs())
+def test_programs_and_their_gradients(program: Program) -> None:
+    prepared = prepare(program.case())
+    values = {**prepared.env, **prepared.run()}
+    for equation in (*prepared.equations, *prepared.backward.equations):
+        assert_reads_back(equation.expr, prepared.types, values)
+
+
+READS = [
+    ("log(s + u)", r"\log\left(s + u\right)"),
+    ("log(s) * u", r"\log\left(s\right) \cdot u"),
+    ("log(s)**2", r"\left(\log\left(s\right)\right)^{2}"),
+    ("square(s - u)", r"\left(s - u\right)^{2}"),
+    ("exp(-s**2)", r"e^{-s^{2}}"),
+    ("s - (u - e)", r"s - \left(u - \mathit{e}\right)"),
+    ("(s / u)**2", r"\left(\frac{s}{u}\right)^{2}"),
+    ("v * v", r"v \odot v"),
+    ("W1 @ v", r"W_{1} \, v"),
+    ("W1.T @ (W1 @ v)", r"W_{1}^{\top} \, \left(W_{1} \, v\right)"),
+    ("outer(v, v)", r"v \, v^{\top}"),
+    ("dot(v, v)", r"v \cdot v"),
+    ("W1[0, 1]", r"\left(W_{1}\right)_{[0, 1]}"),
+    ("sum(v, keepdims=True)", r"\operatorname{sum}\left(v, \mathrm{keepdims}=\mathrm{True}\right)"),
+    ("norm(v)**2", r"\left\lVert v \right\rVert^{2}"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "written"), READS)
+def test_it_is_written_as_one_writes(text: str, written: str) -> None:
+    types = Types({"s": Type(()), "u": Type(()), "e": Type(()), "v": Type((3,)), "W1": Type((3, 3))})
+    assert latex(read(text), "loss", types) == written
+
+
+def test_a_comparison_is_told_from_the_equals_sign() -> None:
+    equation = Equation("m", read("s == s"), "")
+    assert latex_equation(equation, "loss", Types(TYPES)) == r"m &= \left(s = s\right)"
