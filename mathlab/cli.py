@@ -31,7 +31,7 @@ from mathlab.errors import MathlabError, Problem
 COMMANDS = (backprop, gradcheck, train, sweep, run, derive, diff, oracle, update, selftest, init, schema)
 
 INTERRUPTED = 130
-EXIT_CODES = "Exit code: 0 everything matches, 1 something does not, 2 bad input or nothing compared."
+EXIT_CODES = "Exit code: 0 everything matches, 1 something does not or is not finite, 2 bad input or nothing compared."
 
 P = ParamSpec("P")
 

@@ -83,7 +83,8 @@ class PrintedNumber:
 class Figure:
     """A quantity and what the article printed for it.
 
-    `printed` lists the numbers in C order for an array of `shape` (`()` for a single number).
+    `printed` lists the numbers in C order for an array of `shape` (`()` for a single number). Where they are
+    `worked_out`, no article printed them: whoever wrote the config has worked them out by other means.
     """
 
     key: str
@@ -96,6 +97,7 @@ class Figure:
     because: str = ""
     erratum: str = ""
     at: str = ""
+    worked_out: bool = False
 
 
 @dataclass(frozen=True)

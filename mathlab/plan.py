@@ -28,6 +28,7 @@ DECLARED: Mapping[Stage, Callable[[Case], bool]] = {
     "train": lambda case: case.train is not None,
     "sweep": lambda case: case.sweep is not None,
 }
+CLAIMS = ("run", "gradcheck")  # commands that are there to compare, and so do not pass where nothing is
 OPTIONAL = ("train", "sweep")  # stages that a case may not have, for it says nothing of what they do
 
 

@@ -163,6 +163,7 @@ def judge(figure: Figure, computed: ArrayLike, stage: str, updates: int | None =
         erratum=figure.erratum,
         at=figure.at,
         because=figure.because,
+        worked_out=figure.worked_out,
     )
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from mathlab.plan import Plan
     from mathlab.reports.checks import Check
 
+DOUBTS = ("contradicts", "not finite")  # verdicts
+NOTHING = "nothing to compare"  # the item of a case that declares no check, but runs, and may leave the finite numbers
+
 SUFFIXES = (".yaml", ".yml")
 
 # What a text that is no YAML must have to be a config that somebody is about to mend, and not a file of something else.
@@ -75,9 +78,12 @@ class Outcome:
     checks: Mapping[tuple[str, str], Check]
     trouble: Exception | None = None
 
-    def contradictions(self, case: str) -> list[Check]:
-        """Where a witness contradicts a gradient of the case, which puts everything else that it says in doubt."""
-        return [check for check in self.checks.values() if check.case == case and check.verdict == "contradicts"]
+    def doubts(self, case: str) -> list[Check]:
+        """What puts all else that the case says in doubt: a gradient that a witness contradicts, or what is no number.
+
+        Nobody can know of them before the case has run, so that they are no items.
+        """
+        return [check for check in self.checks.values() if check.case == case and check.verdict in DOUBTS]
 
 
 RAN = pytest.StashKey[dict[Path, Outcome]]()  # every config runs once a session
@@ -119,7 +125,7 @@ class CaseCollector(pytest.Collector):
                     expected = declared(case, stages)
                 except MathlabError as error:
                     raise self.CollectError(str(error)) from None
-                for name, place in expected:
+                for name, place in expected or [(NOTHING, case.place)]:
                     yield CheckItem.from_parent(self, name=name, place=place, planned=self.planned)
 
 
@@ -142,9 +148,11 @@ class CheckItem(pytest.Item):
         if outcome.trouble:
             raise outcome.trouble
         assert self.parent is not None
-        check = outcome.checks[self.parent.name, self.name]
-        if doubts := outcome.contradictions(self.parent.name):
+        if doubts := outcome.doubts(self.parent.name):
             raise CheckFailed("\n".join(map(explanation, doubts)))
+        if self.name == NOTHING:
+            pytest.skip(NOTHING)
+        check = outcome.checks[self.parent.name, self.name]
         if check.outcome == "failed":
             raise CheckFailed(explanation(check))
         if check.outcome == "erratum":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -13,7 +14,8 @@ from mathlab.errors import Place
 from mathlab.experiment import Array, Choice, Experiment
 
 Role = Literal["input", "parameter", "node"]
-EntryVerdict = Literal["confirmed", "refuted", "inconclusive", "kink"]
+EntryVerdict = Literal["confirmed", "refuted", "inconclusive", "kink", "not finite"]
+NOT_FINITE = "not finite"  # the verdict on what is no number, beside which nothing can be held
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ class Judged:
 class FigureResult:
     """A figure's entries in C order.
 
-    `stage` is backprop, gradcheck or train; `updates` counts the updates made before it, in training. Where it differs,
+    `stage` is backprop, gradcheck or train; `updates` counts the updates made before it, in training. One that
+    is `worked_out` was never printed: whoever wrote the config has worked it out. Where it differs,
     `diagnosis` says why, if that could be found out, and `first_divergence` names the earliest figure that differs too.
     """
 
@@ -105,6 +108,7 @@ class FigureResult:
     erratum: str = ""
     at: str = ""
     because: str = ""
+    worked_out: bool = False
     diagnosis: str = ""
     first_divergence: str = ""
 
@@ -141,6 +145,8 @@ class FormulaResult:
         """The verdict in words, as in `Verdict`."""
         if self.passed:
             return "erratum confirmed" if self.erratum else "agrees"
+        if math.isnan(self.error):
+            return NOT_FINITE
         return "erratum refuted" if self.erratum and self.agrees else "differs"
 
 
@@ -156,12 +162,12 @@ class WitnessResult:
     witness: str
     relative: float | None
     ulp: float | None
-    verdict: Literal["agrees", "contradicts", "kink", "inconclusive", "skipped"]
+    verdict: Literal["agrees", "contradicts", "kink", "inconclusive", "skipped", "not finite"]
     message: str = ""
 
     @property
     def passed(self) -> bool:
-        return self.verdict != "contradicts"
+        return self.verdict not in ("contradicts", NOT_FINITE)
 
 
 @dataclass(frozen=True)
@@ -169,8 +175,8 @@ class EntryCheck:
     """One entry of one parameter's gradient, held against the witnesses.
 
     `complex_step` and `central` are the two numeric derivatives; `resolution` is the smallest error that the comparison
-    can tell from rounding; `verdict` is confirmed, refuted, inconclusive or kink (a kink passes when the derived value
-    lies between the one-sided slopes).
+    can tell from rounding; `verdict` is confirmed, refuted, inconclusive, kink (which passes when the derived value
+    lies between the one-sided slopes) or, of a derived value that is nan or infinite, not finite.
     """
 
     parameter: str
@@ -275,6 +281,16 @@ class SweepResult:
         first = next(iter(self.columns.values()))
         return sorted((run for run, found in enumerate(self.nonfinite) if not found), key=lambda run: float(first[run]))
 
+    @property
+    def lost(self) -> list[int]:
+        """The runs that left the finite numbers."""
+        return [run for run, found in enumerate(self.nonfinite) if found]
+
+    @property
+    def first_nonfinite(self) -> str:
+        """What the first run shows, where none stayed finite: to lose some is what sweeps are for."""
+        return f"every run: {self.nonfinite[0]}, in the first" if self.lost and not self.ranked else ""
+
 
 @dataclass(frozen=True)
 class BackpropResult:
@@ -314,27 +330,38 @@ class ExperimentResult:
 
 @dataclass(frozen=True)
 class Tally:
-    """How many things were compared, and how many of them passed."""
+    """How many things were compared, and how many of them passed.
+
+    The figures are those that were printed; what the config's author has worked out is counted apart.
+    """
 
     figures: int = 0
     matched: int = 0
     errata: int = 0
     failed: int = 0
+    worked_out: int = 0
+    worked_out_matched: int = 0
+    worked_out_failed: int = 0
     formulas: int = 0
     formula_errata: int = 0
     formulas_failed: int = 0
     entries: int = 0
     entries_refuted: int = 0
     entries_inconclusive: int = 0
+    entries_nonfinite: int = 0
     contradicted: int = 0  # gradients, by a witness
+    runs: int = 0  # of sweeps
+    runs_lost: int = 0  # those that left the finite numbers
+    nonfinite: int = 0  # cases of which some number is not finite
 
     @property
     def compared(self) -> int:
-        return self.figures + self.formulas + self.entries
+        return self.figures + self.worked_out + self.formulas + self.entries
 
     @property
     def passed(self) -> bool:
-        return not (self.failed or self.formulas_failed or self.entries_refuted or self.contradicted)
+        figures = self.failed + self.worked_out_failed + self.formulas_failed
+        return not (figures or self.entries_refuted or self.entries_nonfinite or self.contradicted or self.nonfinite)
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
@@ -350,21 +377,39 @@ def tally(result: ExperimentResult | CaseResult) -> Tally:
     """The counts behind the last line of a report and behind the exit code."""
     if isinstance(result, ExperimentResult):
         return sum((tally(case) for case in result.cases), Tally())
-    judged = [entry.verdict for figure in figures_of(result) for entry in figure.entries]
+    figures, worked_out = (
+        [entry.verdict for figure in figures_of(result) for entry in figure.entries if figure.worked_out is told]
+        for told in (False, True)
+    )
     formulas = result.backprop.formulas if result.backprop else ()
+    witnesses = result.backprop.witnesses if result.backprop else ()
     entries = EntryChecks.of(result.gradcheck.entries if result.gradcheck else ())
-    errata = sum(verdict.label == "erratum confirmed" for verdict in judged)
-    failed = sum(not verdict.passed for verdict in judged)
+    errata = sum(verdict.label == "erratum confirmed" for verdict in figures)
+    failed, worked_out_failed = (sum(not verdict.passed for verdict in judged) for judged in (figures, worked_out))
+    entries_nonfinite = sum(verdict == NOT_FINITE for verdict in entries.verdict)
     return Tally(
-        figures=len(judged),
-        matched=len(judged) - errata - failed,
+        figures=len(figures),
+        matched=len(figures) - errata - failed,
         errata=errata,
         failed=failed,
+        worked_out=len(worked_out),
+        worked_out_matched=len(worked_out) - worked_out_failed,
+        worked_out_failed=worked_out_failed,
         formulas=len(formulas),
         formula_errata=sum(formula.label == "erratum confirmed" for formula in formulas),
         formulas_failed=sum(not formula.passed for formula in formulas),
         entries=len(entries),
-        entries_refuted=len(entries) - sum(entries.passed),
+        entries_refuted=len(entries) - sum(entries.passed) - entries_nonfinite,
         entries_inconclusive=sum(verdict == "inconclusive" for verdict in entries.verdict),
-        contradicted=sum(not witness.passed for witness in result.backprop.witnesses) if result.backprop else 0,
+        entries_nonfinite=entries_nonfinite,
+        contradicted=sum(witness.verdict == "contradicts" for witness in witnesses),
+        runs=len(result.sweep.nonfinite) if result.sweep else 0,
+        runs_lost=len(result.sweep.lost) if result.sweep else 0,
+        nonfinite=int(bool(nonfinite_of(result))),
     )
+
+
+def nonfinite_of(case: CaseResult) -> dict[str, str]:
+    """What is not finite, and why, by the stage that shows it."""
+    stages = {"backprop": case.backprop, "train": case.train, "sweep": case.sweep}
+    return {name: stage.first_nonfinite for name, stage in stages.items() if stage and stage.first_nonfinite}

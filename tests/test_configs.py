@@ -42,7 +42,7 @@ def figures(experiment: Experiment) -> list[Figure]:
 def test_it_runs_green(path: Path) -> None:
     counts = tally(ran(path))
     assert counts.passed
-    assert counts.figures > 0
+    assert counts.figures + counts.worked_out > 0
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -56,9 +56,9 @@ def test_outputs_hold_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_every_figure_says_where_it_is_printed(path: Path) -> None:
+def test_every_figure_says_where_it_is_printed_or_that_it_is_worked_out(path: Path) -> None:
     for figure in figures(config.load(path)):
-        assert figure.at, figure.place
+        assert figure.at or figure.worked_out, figure.place
         assert len(figure.at.split()) <= 8, figure.place
 
 
@@ -86,7 +86,8 @@ def test_each_figure_changed_in_its_last_digit_turns_the_run_red(path: Path, tmp
     copy = tmp_path / path.name
     copy.write_text("".join(changed), encoding="utf-8")
     (planned,) = plan.plans("run", [config.load(copy)], ())
-    assert tally(plan.judged(planned, lambda _: nullcontext())).failed == expected
+    counts = tally(plan.judged(planned, lambda _: nullcontext()))
+    assert counts.failed + counts.worked_out_failed == expected
 
 
 def _moved(text: str) -> str:

@@ -158,3 +158,24 @@ def test_with_xdist(folder: pytest.Pytester) -> None:
     folder.makefile(".yaml", wrong=WRONG)
     folder.makeini(INI)
     folder.runpytest_subprocess("--mathlab", "-n", "2").assert_outcomes(passed=7, failed=3, xfailed=2)
+
+
+DIVERGES = "parameters: {w: 3}\nequations: {L: w**4}\ntrain: {optimizer: {name: sgd, lr: LR}, epochs: 20}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "outcomes"),
+    [
+        (DIVERGES.replace("LR", "10") + "expected: {L: 81}\n", {"failed": 1}),
+        (DIVERGES.replace("LR", "10"), {"failed": 1}),
+        (DIVERGES.replace("LR", "0.001"), {"skipped": 1}),
+    ],
+)
+def test_what_is_not_finite_fails_although_all_figures_match(
+    folder: pytest.Pytester, text: str, outcomes: dict[str, int]
+) -> None:
+    folder.makefile(".yaml", lost=text)
+    result = folder.runpytest("--mathlab", "lost.yaml")
+    result.assert_outcomes(**outcomes)
+    if "failed" in outcomes:
+        result.stdout.fnmatch_lines(["*the numbers of train: not finite", "*epoch 4: L is inf: w**4, where w is *"])

@@ -6,6 +6,7 @@ from mathlab.commands.common import (
     OUTPUTS,
     Cases,
     Configs,
+    Files,
     Folders,
     Format,
     Large,
@@ -14,12 +15,14 @@ from mathlab.commands.common import (
     Target,
     Witnesses,
     allowed,
+    named,
     run_stages,
 )
 
 
 def backprop(
-    config: Configs,
+    files: Files = None,
+    config: Configs = None,
     out: Out = OUTPUTS,
     case: Cases = None,
     quiet: Quiet = False,
@@ -36,4 +39,4 @@ def backprop(
     """
     witnesses = None if witness is None else [name.strip() for name in witness.split(",")]
     permits = allowed(allow_files, allow_large)
-    return run_stages("backprop", config, out, case or (), quiet, form, target, permits, witnesses)
+    return run_stages("backprop", named(files, config), out, case or (), quiet, form, target, permits, witnesses)

@@ -24,10 +24,10 @@ MATCH, FAIL, TROUBLE = 0, 1, 2
 
 OUTPUTS = Path("outputs")
 
+Files = Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="Configs, and folders of them.")]
 Configs = Annotated[
-    list[Path], typer.Option("--config", "-c", metavar="FILE", help="A config, or a folder of them. Repeatable.")
+    list[Path] | None, typer.Option("--config", "-c", metavar="FILE", help="The same, as an option. Repeatable.")
 ]
-Files = Annotated[list[Path] | None, typer.Argument(metavar="PATH", help="Configs and folders of them. [configs/]")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder for the CSVs.")]
 Cases = Annotated[list[str] | None, typer.Option("--case", metavar="NAME", help="Only this case. Repeatable.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the problems and the last line.")]
@@ -50,6 +50,14 @@ Folders = Annotated[
     typer.Option("--allow-files", metavar="DIR", help="Let configs read data from this folder too. Repeatable."),
 ]
 Large = Annotated[bool, typer.Option("--allow-large", help="Let configs take more than some seconds, or 1 GB.")]
+
+
+def named(files: Sequence[Path] | None, configs: Sequence[Path] | None, default: Sequence[Path] = ()) -> list[Path]:
+    """The configs that a command is given, in either way. Raises MathlabError for none."""
+    paths = [*(files or ()), *(configs or ())] or [*default]
+    if not paths:
+        raise MathlabError("no config is named: give a file, or a folder of them")
+    return paths
 
 
 def allowed(files: Sequence[Path] | None, large: bool) -> Allowed:
@@ -108,7 +116,7 @@ def run_stages(
             write(result, out, {"command": command}, everything=command == "run")
         if at_once and (counts.compared or not refused):
             console.print(page.closing(counts), crop=False)
-        if not refused and not counts.compared and command not in plan.OPTIONAL:
+        if not refused and counts.passed and not counts.compared and command in plan.CLAIMS:
             raise MathlabError("nothing was compared: add expected figures, a derivation or a gradcheck to the config")
     if not at_once:
         deliver(report(()), form, target)

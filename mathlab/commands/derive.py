@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from mathlab import terminal
-from mathlab.commands.common import MATCH, Cases, Configs, Folders, Form, Large, allowed
+from mathlab.commands.common import MATCH, Cases, Configs, Files, Folders, Form, Large, allowed, named
 
 
 def derive(
-    config: Configs,
+    files: Files = None,
+    config: Configs = None,
     form: Form = "text",
     case: Cases = None,
     allow_files: Folders = None,
@@ -21,7 +22,9 @@ def derive(
     from mathlab.stages.backprop import derivation
 
     titles: dict[str, list[str]] = {}  # cases that differ in numbers only have one derivation
-    for experiment, chosen in plan.chosen(plan.load(config, allowed(allow_files, allow_large)), case or ()):
+    for experiment, chosen in plan.chosen(
+        plan.load(named(files, config), allowed(allow_files, allow_large)), case or ()
+    ):
         titles.setdefault(derivation(chosen, form).rstrip("\n"), []).append(f"{experiment.name}, {chosen.name}")
     mark = "%" if form == "latex" else "#"
     for index, (text, cases) in enumerate(titles.items()):

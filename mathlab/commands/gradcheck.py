@@ -6,6 +6,7 @@ from mathlab.commands.common import (
     OUTPUTS,
     Cases,
     Configs,
+    Files,
     Folders,
     Format,
     Large,
@@ -13,12 +14,14 @@ from mathlab.commands.common import (
     Quiet,
     Target,
     allowed,
+    named,
     run_stages,
 )
 
 
 def gradcheck(
-    config: Configs,
+    files: Files = None,
+    config: Configs = None,
     out: Out = OUTPUTS,
     case: Cases = None,
     quiet: Quiet = False,
@@ -31,4 +34,6 @@ def gradcheck(
 
     Held against the complex step and central differences; confirmed, refuted, or inconclusive.
     """
-    return run_stages("gradcheck", config, out, case or (), quiet, form, target, allowed(allow_files, allow_large))
+    return run_stages(
+        "gradcheck", named(files, config), out, case or (), quiet, form, target, allowed(allow_files, allow_large)
+    )

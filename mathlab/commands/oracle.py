@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mathlab.commands.common import FAIL, MATCH, Cases, Configs, Folders, Format, Large, Quiet, Target, allowed
+from mathlab.commands.common import FAIL, MATCH, Cases, Configs, Folders, Format, Large, Quiet, Target, allowed, named
 from mathlab.files import note
 from mathlab.reports.delivery import deliver, reporting
 
@@ -16,7 +16,7 @@ def oracle(
     arrays: Annotated[
         Path, typer.Argument(metavar="ARRAYS", show_default=False, help="An .npz, or a CSV as nodes.csv.")
     ],
-    config: Configs,
+    config: Configs = None,
     case: Cases = None,
     quiet: Quiet = False,
     form: Format = "table",
@@ -34,7 +34,7 @@ def oracle(
 
     note(arrays)
     with reporting(form, target, lambda problems: OracleReport(arrays, (), problems, quiet)):
-        experiments = plan.load(config, allowed(allow_files, allow_large))
+        experiments = plan.load(named((), config), allowed(allow_files, allow_large))
         results = compare_file([chosen for _, chosen in plan.chosen(experiments, case or ())], arrays)
         report = OracleReport(arrays, results, (), quiet)
     deliver(report, form, target)

@@ -7,6 +7,7 @@ from pathlib import Path
 from mathlab.commands.common import (
     OUTPUTS,
     Cases,
+    Configs,
     Files,
     Folders,
     Format,
@@ -15,12 +16,14 @@ from mathlab.commands.common import (
     Quiet,
     Target,
     allowed,
+    named,
     run_stages,
 )
 
 
 def run(
     files: Files = None,
+    config: Configs = None,
     out: Out = OUTPUTS,
     case: Cases = None,
     quiet: Quiet = False,
@@ -29,7 +32,9 @@ def run(
     allow_files: Folders = None,
     allow_large: Large = False,
 ) -> int:
-    """Run every stage that each config declares: the command for CI."""
-    return run_stages(
-        "run", files or [Path("configs")], out, case or (), quiet, form, target, allowed(allow_files, allow_large)
-    )
+    """Run every stage that each config declares: the command for CI.
+
+    Without a FILE, those of configs/.
+    """
+    paths = named(files, config, default=[Path("configs")])
+    return run_stages("run", paths, out, case or (), quiet, form, target, allowed(allow_files, allow_large))

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from mathlab import terminal
-from mathlab.commands.common import FAIL, MATCH, TROUBLE, Folders, Large, Quiet, allowed
+from mathlab.commands.common import FAIL, MATCH, TROUBLE, Configs, Files, Folders, Large, Quiet, allowed, named
 from mathlab.errors import MathlabError
 
 
 def selftest(
-    files: Annotated[list[Path], typer.Argument(metavar="PATH...", show_default=False, help="Configs and folders.")],
+    files: Files = None,
+    config: Configs = None,
     quiet: Quiet = False,
     allow_files: Folders = None,
     allow_large: Large = False,
@@ -24,7 +20,7 @@ def selftest(
     from mathlab.reports import page
 
     results, refused = [], False
-    for experiment in plan.load(files, allowed(allow_files, allow_large)):
+    for experiment in plan.load(named(files, config), allowed(allow_files, allow_large)):
         try:
             results.append(selftest.run(experiment))
         except MathlabError as error:

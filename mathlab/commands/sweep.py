@@ -10,6 +10,7 @@ from mathlab.commands.common import (
     OUTPUTS,
     Cases,
     Configs,
+    Files,
     Folders,
     Format,
     Large,
@@ -17,12 +18,14 @@ from mathlab.commands.common import (
     Quiet,
     Target,
     allowed,
+    named,
     run_stages,
 )
 
 
 def sweep(
-    config: Configs,
+    files: Files = None,
+    config: Configs = None,
     out: Out = OUTPUTS,
     case: Cases = None,
     quiet: Quiet = False,
@@ -39,4 +42,6 @@ def sweep(
 ) -> int:
     """Make many runs with other settings, and compare how they end."""
     permits = allowed(allow_files, allow_large)
-    return run_stages("sweep", config, out, case or (), quiet, form, target, permits, where=(backend, scheduler))
+    return run_stages(
+        "sweep", named(files, config), out, case or (), quiet, form, target, permits, where=(backend, scheduler)
+    )

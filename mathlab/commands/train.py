@@ -6,6 +6,7 @@ from mathlab.commands.common import (
     OUTPUTS,
     Cases,
     Configs,
+    Files,
     Folders,
     Format,
     Large,
@@ -13,12 +14,14 @@ from mathlab.commands.common import (
     Quiet,
     Target,
     allowed,
+    named,
     run_stages,
 )
 
 
 def train(
-    config: Configs,
+    files: Files = None,
+    config: Configs = None,
     out: Out = OUTPUTS,
     case: Cases = None,
     quiet: Quiet = False,
@@ -28,4 +31,6 @@ def train(
     allow_large: Large = False,
 ) -> int:
     """Train as the config says, and judge the figures."""
-    return run_stages("train", config, out, case or (), quiet, form, target, allowed(allow_files, allow_large))
+    return run_stages(
+        "train", named(files, config), out, case or (), quiet, form, target, allowed(allow_files, allow_large)
+    )

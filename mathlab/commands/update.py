@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mathlab import terminal
-from mathlab.commands.common import FAIL, MATCH, TROUBLE, Cases, Folders, Large, allowed
+from mathlab.commands.common import FAIL, MATCH, TROUBLE, Cases, Configs, Files, Folders, Large, allowed, named
 from mathlab.errors import MathlabError
 
 
 def update(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="A config, or a folder of them.")],
+    files: Files = None,
+    config: Configs = None,
     case: Cases = None,
     force: Annotated[bool, typer.Option("--force", help="Also where the environment says CI=true.")] = False,
     allow_files: Folders = None,
@@ -32,7 +32,7 @@ def update(
     if os.environ.get("CI", "").lower() not in ("", "0", "false") and not force:
         raise MathlabError("CI checks figures and does not change them; --force changes them all the same")
     left, trouble = Tally(), False
-    for planned in plan.plans("run", plan.load(files, allowed(allow_files, allow_large)), case or ()):
+    for planned in plan.plans("run", plan.load(named(files, config), allowed(allow_files, allow_large)), case or ()):
         try:
             result = plan.judged(planned, terminal.progress)
             found, problems = changes(result)

@@ -284,6 +284,7 @@ def _figures(figures: Figures | None) -> tuple[Figure, ...]:
             digits=printing.digits,
             because=printing.because,
             erratum=printing.erratum,
+            worked_out=printing.worked_out,
             at=printing.at,
         )
         for quantity, printings in (figures or {}).items()

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from mathlab.config.arrays import value
 from mathlab.config.keys import Keys, entries, filled, key, mapping, parsed, section
-from mathlab.config.values import Numbers, choice, gather, positive, printed, text, whole
+from mathlab.config.values import Numbers, choice, flag, gather, positive, printed, text, whole
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import ExpressionError, MathlabError, Place
 from mathlab.experiment import Dtype, Value
@@ -118,6 +118,7 @@ class PrintingText(Keys):
     because: str = key(text, "")
     erratum: str = key(text, "")
     at: str = key(text, "")
+    worked_out: bool = key(flag, False)
 
 
 def printings(tree: Tree) -> tuple[PrintingText, ...]:
@@ -129,6 +130,8 @@ def printings(tree: Tree) -> tuple[PrintingText, ...]:
 
 def _printing(tree: Tree) -> PrintingText:
     printing = parsed(PrintingText)(tree)
+    if printing.worked_out and printing.erratum and isinstance(tree, Table):
+        raise MathlabError("an erratum is of what was printed; these numbers are worked out", tree["erratum"].place)
     if printing.digits is not None and isinstance(tree, Table):
         if printing.digits > 17:
             raise MathlabError("float64 has no more than 17 digits to compare", tree["digits"].place)

@@ -83,11 +83,17 @@ LAYOUTS: Mapping[str, Layout] = {
     "figures.csv": Layout(
         columns=(
             *("case", "stage", "updates", "quantity", "index"),
-            *("printed", "computed", "error", "tolerance", "verdict", "at", "erratum", "diagnosis"),
+            *("printed", "computed", "error", "tolerance", "verdict", "worked_out", "at", "erratum", "diagnosis"),
         ),
         keys=("case", "stage", "updates", "quantity", "index"),
         stages=("backprop", "gradcheck", "train"),
-        kinds={"updates": "Int64", "computed": "float64", "error": "float64", "tolerance": "float64"},
+        kinds={
+            "updates": "Int64",
+            "computed": "float64",
+            "error": "float64",
+            "tolerance": "float64",
+            "worked_out": "boolean",
+        },
         texts=("printed", "at", "erratum"),
         # error = computed - printed, two nearly equal numbers: it is off by no more than computed is
         scales={"error": "computed"},
@@ -251,7 +257,8 @@ def _figure(figure: FigureResult, stage: str, dtype: str) -> Iterator[Row]:
         tolerance = _number(float(entry.tolerance), "float64")
         yield (
             *(stage, updates, figure.key, index, entry.printed, computed),
-            *(error, tolerance, entry.verdict.label, figure.at, figure.erratum, figure.diagnosis),
+            *(error, tolerance, entry.verdict.label, str(figure.worked_out).lower()),
+            *(figure.at, figure.erratum, figure.diagnosis),
         )
 
 

@@ -19,7 +19,7 @@ from mathlab.errors import MathlabError
 from mathlab.experiment import Case
 from mathlab.files import replace_files
 from mathlab.outputs.tables import LAYOUTS, STAGES, Layout, Owner, Row, Table, join, parts_of, stages_of
-from mathlab.results import ExperimentResult
+from mathlab.results import ExperimentResult, nonfinite_of
 
 try:
     import fcntl
@@ -82,6 +82,7 @@ def _run(result: ExperimentResult) -> dict[str, object]:
         "cases": ran,
         "config": Path(experiment.path).name,
         "mathlab": __version__,
+        "not_finite": {case.case: said for case in result.cases if (said := nonfinite_of(case))},
         "numpy": np.__version__,
         "python": platform.python_version(),
         "seeds": {case.name: _seeds(case, ran[case.name]) for case in experiment.cases if case.name in ran},

@@ -15,6 +15,7 @@ from mathlab.reports.layout import number, short
 from mathlab.reports.names import distinct, figure_name, formula_name, gradient_name
 from mathlab.reports.verdicts import badness, indexed
 from mathlab.results import (
+    NOT_FINITE,
     CaseResult,
     EntryCheck,
     ExperimentResult,
@@ -22,9 +23,10 @@ from mathlab.results import (
     FormulaResult,
     GradcheckResult,
     WitnessResult,
+    nonfinite_of,
 )
 
-Kind = Literal["figure", "formula", "gradient", "cell", "array"]
+Kind = Literal["figure", "worked out", "number", "formula", "gradient", "cell", "array"]
 Outcome = Literal["passed", "failed", "erratum"]
 
 WORST = 10  # refuted entries of one gradient that are told one by one
@@ -32,6 +34,8 @@ WORST = 10  # refuted entries of one gradient that are told one by one
 # What the two sides of a comparison are called.
 SIDES: Mapping[Kind, tuple[str, str]] = {
     "figure": ("printed", "computed"),
+    "worked out": ("worked out", "computed"),
+    "number": ("", ""),
     "formula": ("by hand", "derived"),
     "gradient": ("complex step", "derived"),
     "cell": ("A", "B"),
@@ -42,6 +46,8 @@ SIDES: Mapping[Kind, tuple[str, str]] = {
 @dataclass(frozen=True)
 class Check:
     """One comparison: a printed number, a formula, the gradient check of one parameter, cells of a CSV, an array.
+
+    A case of which some number is not finite has one for that, of the kind `number`.
 
     `group` (an experiment) and `case` say where it belongs; `name` is unique there. `expected` and `computed` are the
     two sides as they are shown, called what `SIDES` says; a side, `error` or `tolerance` may be empty. `remarks` are
@@ -92,7 +98,7 @@ def explanation(check: Check) -> str:
 def checks(result: ExperimentResult) -> tuple[Check, ...]:
     """Everything that was compared, case by case, in the order of `names.declared`.
 
-    A witness has a check of its own only where it contradicts a gradient.
+    A witness has a check of its own only where it contradicts a gradient, a stage only where it is not finite.
     """
     places = {case.name: case.place for case in result.experiment.cases}
     return tuple(
@@ -121,9 +127,12 @@ def _of_case(case: CaseResult, experiment: Experiment, place: Place | None) -> I
         for figure in case.gradcheck.figures:
             yield from _figure(figure, *at)
     if case.train:
-        left = (("note", case.train.first_nonfinite),) if case.train.first_nonfinite else ()
         for figure in sorted(case.train.figures, key=lambda figure: figure.updates or 0):
-            yield from (replace(check, remarks=(*check.remarks, *left)) for check in _figure(figure, *at))
+            yield from _figure(figure, *at)
+
+    for stage, said in nonfinite_of(case).items():
+        name = f"the numbers of {stage}"
+        yield Check("number", *at[:2], name, "failed", NOT_FINITE, at[2], place, remarks=(("first", said),))
 
 
 def _figure(figure: FigureResult, group: str, case: str, file: str) -> Iterator[Check]:
@@ -133,7 +142,7 @@ def _figure(figure: FigureResult, group: str, case: str, file: str) -> Iterator[
         outcome = _outcome(entry.verdict.passed, entry.verdict.label)
         in_full = (("in full", repr(entry.computed)),) if outcome == "failed" else ()
         yield Check(
-            kind="figure",
+            kind="worked out" if figure.worked_out else "figure",
             group=group,
             case=case,
             name=figure_name(figure.stage, figure.key, index, figure.updates),

@@ -137,6 +137,7 @@ def _backprop(result: BackpropResult) -> Record:
         "figures": [_figure(figure) for figure in result.figures],
         "formulas": [_formula(formula) for formula in result.formulas],
         "witnesses": [_witness(witness) for witness in result.witnesses],
+        "first_nonfinite": result.first_nonfinite,
     }
 
 
@@ -178,6 +179,7 @@ def _figure(figure: FigureResult) -> Record:
         "at": figure.at,
         "because": figure.because,
         "erratum": figure.erratum,
+        "worked_out": figure.worked_out,
         "diagnosis": figure.diagnosis,
         "first_divergence": figure.first_divergence,
         "entries": [

@@ -12,6 +12,7 @@ from mathlab.experiment import Array, Experiment
 from mathlab.reports.layout import Blocks, Entry, Paragraph, Row, Sheet, array_lines, number, plain, short
 from mathlab.reports.verdicts import count, entries, figures, formulas, witnesses
 from mathlab.results import (
+    NOT_FINITE,
     BackpropResult,
     CaseResult,
     EntryChecks,
@@ -22,6 +23,7 @@ from mathlab.results import (
     Tally,
     TrainResult,
     figures_of,
+    nonfinite_of,
     tally,
 )
 
@@ -46,11 +48,8 @@ def problems(result: ExperimentResult) -> RenderableType | None:
             found += witnesses([witness for witness in case.backprop.witnesses if not witness.passed])
         if case.gradcheck:
             found += entries([entry for entry in case.gradcheck.entries if not entry.passed])
-        if case.backprop and case.backprop.first_nonfinite:
-            found.append(_warning(case.backprop.first_nonfinite))
-        if case.train and case.train.first_nonfinite:
-            found.append(_warning(case.train.first_nonfinite))
-        if case.sweep and any(case.sweep.nonfinite):
+        found += [_warning(f"{NOT_FINITE}: {stage}: {said}") for stage, said in nonfinite_of(case).items()]
+        if case.sweep and case.sweep.lost:
             from mathlab.reports import sweeptable
 
             found.append(sweeptable.lost(case.sweep))
@@ -65,19 +64,28 @@ def summary(counts: Tally) -> str:
     if counts.figures:
         failed = f", {counts.failed} fail" if counts.failed else ""
         errata = count(counts.errata, "erratum", "errata")
-        parts.append(f"{count(counts.figures, 'figure')}, {counts.matched} match, {errata} confirmed{failed}")
+        figures = count(counts.figures, "printed figure" if counts.worked_out else "figure")
+        parts.append(f"{figures}, {counts.matched} match, {errata} confirmed{failed}")
+    if counts.worked_out:
+        failed = f", {counts.worked_out_failed} fail" if counts.worked_out_failed else ""
+        parts.append(f"{counts.worked_out} worked out, {counts.worked_out_matched} match{failed}")
     if counts.formulas:
         errata = f", {count(counts.formula_errata, 'erratum', 'errata')} confirmed" if counts.formula_errata else ""
         failed = f", {counts.formulas_failed} differ" if counts.formulas_failed else ""
         agree = counts.formulas - counts.formula_errata - counts.formulas_failed
         parts.append(f"{count(counts.formulas, 'formula')}, {agree} agree{errata}{failed}")
     if counts.entries:
+        lost = f", {counts.entries_nonfinite} {NOT_FINITE}" if counts.entries_nonfinite else ""
         parts.append(
             f"{count(counts.entries, 'gradient entry', 'gradient entries')} checked, "
-            f"{counts.entries_refuted} refuted, {counts.entries_inconclusive} inconclusive"
+            f"{counts.entries_refuted} refuted, {counts.entries_inconclusive} inconclusive{lost}"
         )
     if counts.contradicted:
         parts.append(f"{count(counts.contradicted, 'gradient')} contradicted by a witness")
+    if counts.runs_lost:
+        parts.append(f"{counts.runs_lost} of {count(counts.runs, 'run')} {NOT_FINITE}")
+    if counts.nonfinite:
+        parts.append(f"{count(counts.nonfinite, 'case')} {NOT_FINITE}")
     return "; ".join(parts) or "no figures to compare"
 
 

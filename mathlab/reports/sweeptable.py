@@ -32,7 +32,7 @@ def body(result: SweepResult) -> Iterable[RenderableType]:
         names = ("", "run", *result.settings, *result.columns)
         yield Sheet(names, tuple(_run(result, run, ranked) for run in shown))
         yield from _quantiles(result, ranked)
-    if any(result.nonfinite):
+    if result.lost:
         yield lost(result)
 
 
@@ -62,7 +62,7 @@ def _quantiles(result: SweepResult, ranked: Sequence[int]) -> Iterable[Renderabl
 
 def lost(result: SweepResult) -> RenderableType:
     """Which runs left the finite numbers, and by what that was seen."""
-    runs = [run for run, found in enumerate(result.nonfinite) if found]
+    runs = result.lost
     told = ", ".join(f"run {run}: {result.nonfinite[run]}" for run in runs[:LOST])
     more = f", and {len(runs) - LOST} more" if len(runs) > LOST else ""
     return Paragraph(plain(f"{count(len(runs), 'run')} left the finite numbers: {told}{more}", "bold yellow"), indent=2)

@@ -30,11 +30,16 @@ def count(number: int, one: str, many: str = "") -> str:
 
 
 def figures(results: Sequence[FigureResult], only_failures: bool = False) -> Iterable[RenderableType]:
-    """A row for every printed number; below it what the config says about it, and its place where it fails."""
-    rows = tuple(row for figure in results for row in _figure_rows(figure, only_failures))
-    if rows:
-        names = ("quantity", "printed", "computed", "error", "tolerance", "verdict")
-        yield Sheet(names, rows, head=(0, 5), words=(0, 5))
+    """A row for every number; below it what the config says about it, and its place where it fails.
+
+    Those that were worked out stand in a sheet of their own, after those that were printed.
+    """
+    for worked_out, source in ((False, "printed"), (True, "worked out")):
+        told = [figure for figure in results if figure.worked_out is worked_out]
+        rows = tuple(row for figure in told for row in _figure_rows(figure, only_failures))
+        if rows:
+            names = ("quantity", source, "computed", "error", "tolerance", "verdict")
+            yield Sheet(names, rows, head=(0, 5), words=(0, 5))
 
 
 def _figure_rows(figure: FigureResult, only_failures: bool) -> Iterable[Row]:

@@ -15,6 +15,7 @@ from mathlab.language.latex import latex_equation
 from mathlab.language.syntax import names
 from mathlab.printed import judge
 from mathlab.results import BackpropResult, FormulaResult, NodeResult, Part, Role
+from mathlab.stages.nonfinite import first_nonfinite
 from mathlab.stages.prepare import Env, Prepared, evaluate, evaluate_at, prepare, sealed
 from mathlab.stages.shares import Shares, readers
 
@@ -41,7 +42,7 @@ def run(case: Case, witnesses: Sequence[str] | None = None) -> BackpropResult:
         figures=figures,
         formulas=formulas,
         witnesses=witness.run(prepared, values, witnesses),
-        first_nonfinite=prepared.first_nonfinite(values),
+        first_nonfinite=first_nonfinite(prepared, values),
         shares=Shares(prepared, values),
     )
 

@@ -98,16 +98,6 @@ class Prepared:
         """The nodes' values alone."""
         return execute(self.forward_program, {**self.env, **env})
 
-    def first_nonfinite(self, values: Env) -> str:
-        """The first of the values in the order of computation that is not finite, as in `z[0] is inf`; else empty."""
-        for name in (*self.case.parameters, *self.nodes, *self.gradients):
-            finite = np.isfinite(values[name])
-            if not np.all(finite):
-                index = ",".join(map(str, np.argwhere(~np.asarray(finite))[0]))
-                value = float(np.asarray(values[name])[~np.asarray(finite)][0])
-                return f"{name}[{index}] is {value}" if index else f"{name} is {value}"
-        return ""
-
     def shaken(self, rng: np.random.Generator) -> dict[str, Array]:
         """As `run`, with each value off by up to one unit in its last place as it is computed."""
         eps = float(np.finfo(self.case.dtype).eps)

@@ -24,6 +24,7 @@ from mathlab.language.syntax import replace as replace_parts
 from mathlab.printed import judge
 from mathlab.results import FigureResult, TrainResult
 from mathlab.stages import limits
+from mathlab.stages.nonfinite import first_nonfinite, first_of, is_finite
 from mathlab.stages.prepare import Prepared, evaluate, execute, prepare, sealed
 
 SMALL = 16  # entries: outputs up to this size are written to training.csv
@@ -79,7 +80,7 @@ def run(case: Case, progress: Progress | None = None) -> TrainResult:
         raise
     parameters = {name: sealed(state[name]) for name in case.parameters}
     columns = {name: sealed(column) for name, column in _columns(prepared, history).items()}
-    nonfinite = _first_nonfinite(case, settings, columns)
+    nonfinite = _first_nonfinite(case, settings, columns, parameters)
     return TrainResult(columns, parameters, tuple(figures), updates, nonfinite)
 
 
@@ -380,24 +381,76 @@ def _columns(prepared: Prepared, history: History) -> dict[str, Array]:
             columns[f"norm(d{name})"] = history[f"_norm_{name}"]
         else:
             gradients = history[f"d{name}"].reshape(len(history[f"d{name}"]), -1)
-            columns[f"norm(d{name})"] = np.sqrt(np.sum(np.square(gradients), axis=1))
+            columns[f"norm(d{name})"] = _norms(gradients)
     return columns
 
 
-def _first_nonfinite(case: Case, settings: TrainSettings, columns: Mapping[str, Array]) -> str:
-    """Where training left the finite numbers: the epoch, and the first node or gradient in it that shows it.
+def _norms(rows: Array) -> Array:
+    """The Euclidean norm of each row; where its squares overflow, they are those of smaller numbers."""
+    with np.errstate(over="ignore"):
+        norms: Array = np.sqrt(np.sum(np.square(rows), axis=1))
+    lost = np.isinf(norms) & np.isfinite(rows).all(axis=1)
+    if lost.any():
+        sizes = np.max(np.abs(rows[lost]), axis=1)
+        norms[lost] = sizes * np.sqrt(np.sum(np.square(rows[lost] / sizes[:, None]), axis=1))
+    return norms
 
-    The columns know the epoch; for the node, training is repeated up to there.
+
+def _first_nonfinite(case: Case, settings: TrainSettings, columns: Mapping[str, Array], parameters: History) -> str:
+    """Where training left the finite numbers: the epoch, the first value in it that shows it, and what made it so.
+
+    The columns and the parameters know that it did; for the rest, training is repeated up to there, update by update.
     """
-    epochs = [int(np.argmin(finite)) for finite in map(np.isfinite, columns.values()) if not np.all(finite)]
-    if not epochs:
+    if is_finite([*columns.values(), *parameters.values()]):
         return ""
-    until = replace(settings, epochs=min(epochs), after=())
+    epochs = [int(np.argmin(finite)) for finite in map(np.isfinite, columns.values()) if not np.all(finite)]
+    epoch = min(epochs, default=settings.epochs)
+    until = replace(settings, epochs=epoch, after=())
     prepared, trained, state = _started(case, until)
-    _, state, _ = _trained(prepared, trained, until, state, _nothing, _nothing)
-    values = prepared.run({name: state[name] for name in case.parameters})
-    shown = (f"{name} is {float(at[min(epochs)])}" for name, at in columns.items() if not np.isfinite(at[min(epochs)]))
-    return f"epoch {min(epochs)}: {prepared.first_nonfinite(values) or next(shown)}"
+    a_round = -(-len(prepared.env[settings.over[0]]) // settings.batch_size) if settings.batch_size else 1
+    every = replace(until, after=tuple((update, ()) for update in range(epoch * a_round + 1)))
+    seen = [{name: value.copy() for name, value in state.items()}]  # the last finite state
+    left: list[int] = []  # the updates after which the state was not finite
+
+    def look(updates: int, now: Mapping[str, Array]) -> None:
+        if not is_finite(now[name] for name in state):
+            left.append(updates)
+        elif not left:
+            seen[:] = [{name: np.array(now[name]) for name in state}]
+
+    _trained(prepared, trained, every, state, look, _nothing)
+    if left:
+        return _in_update(prepared, trained, settings, seen[0], left[0], a_round)
+    shown = (f"{name} is {float(at[epoch])}" for name, at in columns.items() if not np.isfinite(at[epoch]))
+    return f"epoch {epoch}: {first_nonfinite(prepared, prepared.run(seen[0])) or next(shown)}"
+
+
+def _in_update(
+    prepared: Prepared, trained: list[str], settings: TrainSettings, state: dict[str, Array], update: int, a_round: int
+) -> str:
+    """What is not finite first in an update that begins with a finite `state`; there are `a_round` in an epoch."""
+    epoch, nth = divmod(update - 1, a_round)
+    env = {**prepared.env, **state}
+    if settings.batch_size is not None:
+        rng = None if settings.seed is None else np.random.default_rng(settings.seed)
+        count = len(prepared.env[settings.over[0]])
+        of_epochs = [list(batches(count, settings.batch_size, rng)) for _ in range(epoch + 1)]
+        env |= {name: prepared.env[name][of_epochs[-1][nth]] for name in settings.over}
+        prepared = prepare(first_rows(prepared.case, settings, len(env[settings.over[0]])))
+    types = Types({**prepared.types.names}, prepared.types.integral)
+    updates, moved = update_equations(trained, settings, types)
+    values: dict[str, Array] = {**env, **execute(prepared.program, env), UPDATE: np.asarray(float(update))}
+    if shown := first_nonfinite(prepared, values):
+        return f"epoch {epoch}: {shown}" if settings.batch_size is None else f"epoch {epoch + 1}, a batch: {shown}"
+    values |= execute(compile_program(updates, types, [*moved.values()], prepared.case.dtype), values)
+    parts = ("w", *OPTIMIZERS[settings.optimizer].state)
+    called = {UPDATE: "t"} | {
+        written: name if part == "w" else part
+        for name in trained
+        for part in parts
+        for written in (state_name(part, name), f"_next_{part}_{name}")
+    }
+    return f"epoch {epoch + 1}: {first_of(moved.values(), updates, values, types, called)}"
 
 
 def _nothing(*_: object) -> None:

@@ -114,10 +114,13 @@ class _Scene:
 
         An entry agrees when the two differ by no more than a relative AGREEMENT, the resolution of the witness, and
         what rounding may do to either. It is at a kink where the slopes to both sides differ and both lie between them.
-        It is inconclusive where the witness has no finite answer. Anything else contradicts.
+        It is inconclusive where the witness has no finite answer. Anything else contradicts; but a gradient that is not
+        finite is called that, whatever the witness has.
         """
         prepared = self.prepared
         derived = np.asarray(self.values[f"d{name}"], np.float64)
+        if not np.isfinite(derived).all():
+            return WitnessResult(name, witness, None, None, "not finite")
         told, resolution = WITNESSES[witness].measure(prepared.equations, prepared.env, name, prepared.upstream)
         with np.errstate(all="ignore"):
             size = np.maximum(np.abs(derived), np.abs(told))

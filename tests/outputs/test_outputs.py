@@ -155,11 +155,11 @@ OTHER_FILES = [
     ("training.csv", "case,epoch,loss,norm(dW)\nfirst,0,0.5,0.5\nfirst,1,0.25,0.25\n"),
     (
         "figures.csv",
-        "case,stage,updates,quantity,index,printed,computed,error,tolerance,verdict,at,erratum,diagnosis\n"
-        "first,backprop,,loss,,0.50,0.5,0.0,0.005,match,eq. 2,,\n"
-        "first,backprop,,loss,,0.5,0.5,0.0,0.05,match,eq. 2,,\n"
-        'first,gradcheck,,"central_W[0,1]",,4.00,4.0,0.0,0.005,match,eq. 2,,\n'
-        "first,train,1,loss,,0.25,0.2578125,0.0078125,0.005,truncated,eq. 2,,\n",
+        "case,stage,updates,quantity,index,printed,computed,error,tolerance,verdict,worked_out,at,erratum,diagnosis\n"
+        "first,backprop,,loss,,0.50,0.5,0.0,0.005,match,false,eq. 2,,\n"
+        "first,backprop,,loss,,0.5,0.5,0.0,0.05,match,false,eq. 2,,\n"
+        'first,gradcheck,,"central_W[0,1]",,4.00,4.0,0.0,0.005,match,false,eq. 2,,\n'
+        "first,train,1,loss,,0.25,0.2578125,0.0078125,0.005,truncated,false,eq. 2,,\n",
     ),
 ]
 

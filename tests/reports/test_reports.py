@@ -178,7 +178,7 @@ def test_junit_has_a_test_case_for_every_figure_formula_and_parameter(path: Path
     parameters = {
         (case.case, entry.parameter) for case in result.cases if case.gradcheck for entry in case.gradcheck.entries
     }
-    assert len(cases) == suites.tests == counts.figures + counts.formulas + len(parameters)
+    assert len(cases) == suites.tests == counts.figures + counts.worked_out + counts.formulas + len(parameters)
     assert suites.skipped == counts.errata + counts.formula_errata
     assert (suites.failures, suites.errors) == (0, 0)
     assert len({(case.classname, case.name) for case in cases}) == len(cases)
@@ -188,7 +188,7 @@ def test_junit_has_a_test_case_for_every_figure_formula_and_parameter(path: Path
         if check.kind != "gradient":
             assert check.place
             assert int(element.get("line")) == check.place.line
-            if check.kind == "figure":
+            if check.kind in ("figure", "worked out"):
                 assert lines[check.place.line - 1][check.place.column - 1 :].startswith(check.expected)
 
 
@@ -462,7 +462,7 @@ def test_links_and_devices_stay_what_they_are(folder: Path) -> None:
 
 TROUBLE: list[tuple[tuple[str, ...], str]] = [
     (("run", "broken.yaml"), "broken.yaml:1:1: unknown key 'equation'; did you mean 'equations'?"),
-    (("backprop", "-c", "empty.yaml"), "nothing was compared"),
+    (("gradcheck", "-c", "indices.yaml"), "nothing was compared"),
     (("run", "missing.yaml"), "missing.yaml does not exist"),
     (("diff", "a", "b"), "a does not exist"),
     (("oracle", "mine.npz", "-c", "wrong.yaml"), "mine.npz"),
@@ -472,7 +472,7 @@ TROUBLE: list[tuple[tuple[str, ...], str]] = [
 @pytest.mark.parametrize(("args", "message"), TROUBLE)
 def test_bad_input_is_in_the_report_too(folder: Path, args: tuple[str, ...], message: str) -> None:
     (folder / "broken.yaml").write_text("equation: {y: x}\n")
-    (folder / "empty.yaml").write_text("parameters: {x: 2}\nequations: {y: x * x}\n")
+    (folder / "indices.yaml").write_text('inputs: {t: 1}\nequations: {y: "one_hot(t, 2)[t] * 2.0"}\n')
     read: dict[str, Callable[[str], str]] = {
         "json": lambda text: str(json.loads(text)["problems"][0]),
         "junit": lambda text: str(

@@ -1,0 +1,134 @@
+"""Where numbers stop being finite, and why: the first value that is not, and the operation that made it so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from mathlab.experiment import Array
+from mathlab.language import shapes
+from mathlab.language.check import Types
+from mathlab.language.equation import Equation
+from mathlab.language.ops import OPS
+from mathlab.language.program import compile_program
+from mathlab.language.syntax import Call, Expr, Name, shortened, substitute, unparse
+from mathlab.stages.prepare import Prepared, execute
+
+Index = tuple[int, ...]
+Env = Mapping[str, Array]
+
+
+def is_finite(values: Iterable[Array]) -> bool:
+    """Whether every entry of every array is a finite number."""
+    return all(bool(np.all(np.isfinite(value))) for value in values)
+
+
+def first_nonfinite(prepared: Prepared, values: Env) -> str:
+    """What `first_of` says of a case's inputs, parameters, nodes and gradients; an empty text where all are finite."""
+    order = [*prepared.case.inputs, *prepared.case.parameters, *prepared.nodes, *prepared.gradients]
+    return first_of(order, prepared.both, values, prepared.types)
+
+
+def first_of(
+    order: Iterable[str], equations: Sequence[Equation], values: Env, types: Types, called: Mapping[str, str] = {}
+) -> str:
+    """The first of the values of `order`, in which they were computed, that is not finite, and what made it so.
+
+    As in `cost is nan: log(1 - a) is -inf, where 1 - a is 0`. An empty text where all are finite. `called` are the
+    names that a reader knows, where they are others.
+    """
+    made_by = {equation.name: equation.expr for equation in equations}
+    for name in order:
+        wrong = ~np.asarray(np.isfinite(values[name]))
+        if wrong.any():
+            at = _first(wrong)
+            where = f"[{','.join(map(str, at))}]" if at else ""
+            said = f"{called.get(name, name)}{where} is {_entry(values[name], at)}"
+            why = _cause(made_by[name], at, values, types, called) if name in made_by else ""
+            return f"{said}: {why}" if why else said
+    return ""
+
+
+def _cause(expr: Expr, at: Index, values: Env, types: Types, called: Mapping[str, str]) -> str:
+    """The operation inside `expr` whose operands are all finite where its result, which the entry `at` reads, is not.
+
+    Empty where none is to be found: the program need not compute an expression part by part as it is written.
+    """
+    inside = _values_inside(expr, values, types)
+    root = expr
+    while isinstance(expr, Call):
+        operands = [(part, inside[part]) for part in _read_by(expr, at, inside) if part in inside]
+        pointwise = OPS[expr.op].shape is shapes.broadcast
+        found = [(part, _place(value, at) if pointwise else None) for part, value in operands]
+        wrong = [(part, here) for part, here in found if not is_finite([_looked_at(inside[part], here)])]
+        if not wrong:
+            words = [_operand(part, inside[part], here, called) for part, here in found]
+            result = "" if expr is root else f" is {_entry(inside[expr], at)}{_at(at)}"
+            said = f"{_text(expr, called)}{result}" + (f", where {' and '.join(words)}" if words else "")
+            return "" if is_finite([_looked_at(inside[expr], at)]) else said
+        expr, here = wrong[0]
+        at = _first(~np.isfinite(inside[expr])) if here is None else here
+    return ""
+
+
+def _values_inside(expr: Expr, values: Env, types: Types) -> dict[Expr, Array]:
+    """The values of an expression's parts, each computed as an equation of its own; names by what is known of them."""
+    known: dict[Expr, Array] = {}
+    pending, calls = [expr], list[Call]()
+    while pending:
+        match pending.pop():
+            case Name(name) as part:
+                known[part] = np.asarray(values[name])
+            case Call(_, args) as call:
+                calls.append(call)
+                pending += args
+    lines = [Equation(f"_part_{count}", call, "") for count, call in enumerate(dict.fromkeys(calls))]
+    dtype = next((value.dtype.name for value in values.values() if value.dtype.kind == "f"), "float64")
+    computed = execute(compile_program(lines, types, [line.name for line in lines], dtype), {**values})
+    return known | {line.expr: np.asarray(computed[line.name]) for line in lines}
+
+
+def _read_by(call: Call, at: Index, inside: Mapping[Expr, Array]) -> Sequence[Expr]:
+    """The operands that make the entry `at` of a call what it is."""
+    if call.op != "where":
+        return call.args
+    condition, then, otherwise = call.args
+    told = inside.get(condition)
+    return call.args[1:] if told is None else (then if told[_place(told, at)] else otherwise,)
+
+
+def _place(value: Array, at: Index) -> Index:
+    """Where the entry stands that broadcasting brings to `at`."""
+    return tuple(
+        0 if length == 1 else place for length, place in zip(value.shape, at[len(at) - value.ndim :], strict=True)
+    )
+
+
+def _looked_at(value: Array, at: Index | None) -> Array:
+    return value if at is None else np.asarray(value[at])
+
+
+def _first(wrong: Array) -> Index:
+    return tuple(map(int, np.argwhere(wrong)[0]))
+
+
+def _entry(value: Array, at: Index) -> str:
+    return f"{float(np.asarray(value)[at]):.6g}"
+
+
+def _at(at: Index) -> str:
+    return f" at [{','.join(map(str, at))}]" if at else ""
+
+
+def _operand(part: Expr, value: Array, at: Index | None, called: Mapping[str, str]) -> str:
+    """`1 - a is 0 at [0]`; of an operand that is read as a whole, the entry that is furthest from 0."""
+    if at is not None or value.size <= 1:
+        at = (0,) * value.ndim if at is None else at
+        return f"{_text(part, called)} is {_entry(value, at)}{_at(at)}"
+    largest = tuple(map(int, np.unravel_index(np.argmax(np.abs(value)), value.shape)))
+    return f"the largest entry of {_text(part, called)} is {_entry(value, largest)}{_at(largest)}"
+
+
+def _text(part: Expr, called: Mapping[str, str]) -> str:
+    return shortened(unparse(substitute(part, {name: Name(known) for name, known in called.items()})))
