@@ -146,7 +146,7 @@ def scaled_loss(scene: Scene) -> Iterator[Trial]:
     def worlds() -> Iterator[tuple[str, World]]:
         end = scene.case.equations[-1]
         scales = {0.5: "has a factor 1/2 in front", 2.0: "has a factor 2 in front (a 1/2 is missing)"}
-        batch = batch_size(scene.case)
+        batch = batch_size(scene.prepared)
         if batch and batch > 1:
             scales.setdefault(1 / batch, "is divided by the batch size")
             scales.setdefault(float(batch), "is multiplied by the batch size")

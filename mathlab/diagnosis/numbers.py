@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 from mathlab.diagnosis.worlds import Scene
 from mathlab.experiment import Case
+from mathlab.language.check import Types
+from mathlab.language.syntax import Call, Expr, Name, Num
+from mathlab.stages.prepare import Prepared
 
 
 def factors(scene: Scene) -> Iterator[tuple[float, str]]:
@@ -14,7 +17,7 @@ def factors(scene: Scene) -> Iterator[tuple[float, str]]:
     A length that is one of the others already is not named as well.
     """
     named: dict[float, list[str]] = {2.0: ["a factor 2"], 0.5: ["a factor 1/2"]}
-    batch = batch_size(scene.case) or 1
+    batch = batch_size(scene.prepared) or 1
     if batch > 1:
         named.setdefault(float(batch), []).append(f"the batch size (divide by {batch})")
         named.setdefault(1 / batch, []).append(f"1 over the batch size (multiply by {batch})")
@@ -28,17 +31,36 @@ def factors(scene: Scene) -> Iterator[tuple[float, str]]:
     yield from ((value, " or ".join(words)) for value, words in named.items())
 
 
-def batch_size(case: Case) -> int | None:
-    """The number of samples: the rows that most inputs have in common, or else the columns."""
-    if case.train and case.train.batch_size:
-        return case.train.batch_size
-    shapes = [value.array.shape for value in case.inputs.values() if value.array.ndim]
-    matrices = [shape for shape in shapes if len(shape) > 1]
-    rows, columns = [shape[0] for shape in matrices], [shape[-1] for shape in matrices]
-    sharing = {n: sum(shape[0] == n for shape in shapes) for n in rows}
-    for n in columns:  # which a vector of class indices has too, but so may anything else
-        sharing[n] = max(sharing.get(n, 0), columns.count(n))
-    return max(sharing, key=lambda n: sharing[n], default=None)
+def batch_size(prepared: Prepared) -> int | None:
+    """The number of samples: a length of the inputs over which the end is a mean; None where it is none over such."""
+    lengths = {n for value in prepared.case.inputs.values() for n in value.array.shape}
+    found = next((count for count in _averaged(prepared) if count > 1 and count in lengths), None)
+    train = prepared.case.train
+    return train.batch_size if found and train and train.batch_size else found
+
+
+def _averaged(prepared: Prepared) -> Iterator[int]:
+    """The counts by which the end divides its sums."""
+    definitions = {equation.name: equation.expr for equation in prepared.case.equations}
+    types = Types(prepared.types.names, prepared.types.integral)
+    pending: list[Expr] = [Name(prepared.end)]
+    while pending:
+        match pending.pop(0):
+            case Name(name) if name in definitions:
+                pending.append(definitions.pop(name))
+            case Call("mean", (inner,)) as mean:
+                yield types.of(inner).size // max(types.of(mean).size, 1)
+            case Call("div", (inner, Num(count))) if count == int(count):
+                yield int(count)
+                pending.append(inner)
+            case Call("mul", (Num(part), inner) | (inner, Num(part))) if part:
+                yield round(1 / abs(part)) if abs(part * round(1 / abs(part))) == 1 else 1
+                pending.append(inner)
+            case Call("mul", (Call("div", (Num(1), Num(count))), inner)) if count == int(count):
+                yield int(count)
+                pending.append(inner)
+            case Call("add" | "sub" | "neg" | "sum" | "mul" | "div", args):
+                pending += args
 
 
 def _lengths(case: Case) -> Iterator[tuple[int, str]]:

@@ -207,7 +207,7 @@ class _Lab:
         """Mistakes in a gradient as a whole: its sign, a factor, a transpose that the shape hides."""
         yield "sign", Call("neg", (equation.expr,))
         factors = {"factor 2": 2.0, "factor 1/2": 0.5}
-        samples = batch_size(self.case)
+        samples = batch_size(self.prepared)
         if samples and samples > 1:
             factors |= {f"factor N = {samples}": float(samples), f"factor 1/N = 1/{samples}": 1 / samples}
         rate = self.case.train.settings.get("lr") if self.case.train else None

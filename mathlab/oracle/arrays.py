@@ -1,10 +1,11 @@
-"""Arrays of somebody else's program, as .npz or as a CSV in the shape of nodes.csv."""
+"""Arrays of somebody else's program: an .npz, a folder of .npy, or a CSV in the shape of nodes.csv."""
 
 from __future__ import annotations
 
 import csv
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from zipfile import BadZipFile, is_zipfile
 
@@ -19,7 +20,9 @@ Entries = dict[tuple[int, ...], float]
 
 
 def read(path: Path) -> dict[str, Arrays]:
-    """The arrays of a file by case, those of an .npz and of a CSV without a column `case` under "".
+    """The arrays of a file by case, those of an .npz, a folder and a CSV without a column `case` under "".
+
+    In a folder, `dW.npy` is the array dW.
 
     In a CSV, `value` is the entry of the node `name` at `index` ("0,1"; empty for a single number) and `gradient` that
     of its gradient, which is then called `d<name>`; one of the two columns may be missing, and cells may be empty.
@@ -28,34 +31,60 @@ def read(path: Path) -> dict[str, Arrays]:
     are refused.
     """
     suffix = path.suffix.lower()
-    if suffix not in (".npz", ".csv"):
-        raise MathlabError(f"{path}: arrays are read from .npz and .csv files")
+    if suffix not in (".npz", ".csv") and not path.is_dir():
+        raise MathlabError(f"{path}: arrays are read from .npz and .csv files, and from folders of .npy files")
     try:
-        return {CASELESS: _npz(path)} if suffix == ".npz" else _csv(path)
+        return _csv(path) if suffix == ".csv" else {CASELESS: _folder(path) if path.is_dir() else _npz(path)}
     except FileNotFoundError:
         raise MathlabError(f"{path} does not exist") from None
     except OSError as error:
         raise MathlabError(f"{path} cannot be read ({error.strerror or error})") from None
 
 
+def numbers(name: str, found: object, whose: str = "") -> Array:
+    """The array as floats, of the precision that it has. Raises MathlabError where it holds anything but numbers."""
+    where = f"{whose}: " if whose else ""
+    try:
+        array = np.asarray(found)
+    except ValueError:
+        raise MathlabError(f"{where}{name!r} is not an array") from None
+    if array.dtype.kind not in "iufb":
+        raise MathlabError(f"{where}the array {name!r} does not hold real numbers, but {array.dtype}")
+    return array if array.dtype.kind == "f" else array.astype(np.float64)
+
+
 def _npz(path: Path) -> Arrays:
     with path.open("rb") as file:
         if not is_zipfile(file):
             raise MathlabError(f"{path} is not an .npz file")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, EOFError, KeyError, BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
-        pickled = "allow_pickle" in str(error)
-        why = "it holds pickled objects, which are not read" if pickled else "it is not an .npz file of arrays"
-        raise MathlabError(f"{path} cannot be used: {why}") from None
+    with _unpickled(path, ".npz file of arrays"), np.load(path, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
     unreadable = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
     if unreadable:
         raise MathlabError(f"{path} holds {unreadable[0]!r}, which is not an array")
-    for name, array in arrays.items():
-        if array.dtype.kind not in "iufb":
-            raise MathlabError(f"{path}: the array {name!r} does not hold real numbers, but {array.dtype}")
-    return {name: array if array.dtype.kind == "f" else array.astype(np.float64) for name, array in arrays.items()}
+    return {name: numbers(name, array, str(path)) for name, array in arrays.items()}
+
+
+def _folder(path: Path) -> Arrays:
+    files = sorted(path.glob("*.npy"))
+    if not files:
+        raise MathlabError(f"{path} is a folder without .npy files")
+    found: dict[str, Array] = {}
+    for file in files:
+        with _unpickled(file, ".npy file"):
+            found[file.stem] = numbers(file.stem, np.load(file, allow_pickle=False), str(file))
+    return found
+
+
+@contextmanager
+def _unpickled(path: Path, kind: str) -> Iterator[None]:
+    """What NumPy says of a file that it cannot read, as a sentence."""
+    try:
+        yield
+    except (ValueError, EOFError, KeyError, BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+        pickled = "allow_pickle" in str(error) and "object arrays" in str(error).casefold()
+        why = "it holds pickled objects, which are not read" if pickled else f"it is not an {kind}"
+        raise MathlabError(f"{path} cannot be used: {why}") from None
 
 
 def _csv(path: Path) -> dict[str, Arrays]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,9 @@ from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Case, Dtype, Figure
 from mathlab.language.syntax import Name
 from mathlab.oracle.arrays import CASELESS, read
+from mathlab.oracle.names import matched, wanted
 from mathlab.stages.prepare import Env, Prepared, prepare
 
-# what else the gradient of W1 may be called, for W1 and for a last equation named loss
-ALIASES = (
-    *("d{name}", "d_{name}", "grad_{name}", "{name}_grad", "{name}.grad", "g_{name}", "grad{name}"),
-    *("d{end}_d{name}", "d{end}/d{name}", "dL_d{name}", "dL/d{name}", "dL_{name}"),
-)
 RTOL: Mapping[Dtype, float] = {"float64": 1e-9, "float32": 1e-6}
 SHAKEN = 4  # runs that show how far rounding moves each entry
 NOISE = 8.0  # times which it is allowed
@@ -50,20 +46,33 @@ class Compared:
 class OracleResult:
     """Every array that was matched, in the order of the graph; the `ignored` ones no name here matches.
 
-    `first_divergence` is the earliest quantity that differs.
+    `first_divergence` is the earliest quantity that differs; `sought` says what arrays may be called.
     """
 
     case: str
     compared: tuple[Compared, ...]
     ignored: tuple[str, ...] = ()
     first_divergence: str = ""
+    sought: str = ""
 
     @property
     def passed(self) -> bool:
         return all(row.passed for row in self.compared)
 
 
-def compare_file(cases: Sequence[Case], path: Path) -> list[OracleResult]:
+@dataclass(frozen=True)
+class Terms:
+    """On what terms arrays are compared.
+
+    `names` says which quantity some of the arrays are of. `rtol` is how precisely the other program computes each of
+    its numbers (None: as its arrays' type allows).
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    rtol: float | None = None
+
+
+def compare_file(cases: Sequence[Case], path: Path, terms: Terms = Terms()) -> list[OracleResult]:
     """Hold the arrays of a file against the cases they are of.
 
     A file that does not name its arrays' cases is for one case; of a file that does, those cases are compared that are
@@ -71,30 +80,37 @@ def compare_file(cases: Sequence[Case], path: Path) -> list[OracleResult]:
     """
     found = read(path)
     if CASELESS in found:
-        if len(cases) != 1:
-            known = ", ".join(case.name for case in cases)
-            raise MathlabError(f"{path} is for one case, and there are {len(cases)} ({known}); choose one with --case")
-        return [compare(cases[0], found[CASELESS])]
-    results = [compare(case, found[case.name]) for case in cases if case.name in found]
+        return [compare(only(cases, str(path)), found[CASELESS], terms)]
+    results = [compare(case, found[case.name], terms) for case in cases if case.name in found]
     if not results:
         known = ", ".join(case.name for case in cases)
         raise MathlabError(f"{path} has arrays of {', '.join(found) or 'no case'}, and none of {known}")
     return results
 
 
-def compare(case: Case, arrays: Mapping[str, Array]) -> OracleResult:
+def only(cases: Sequence[Case], whose: str) -> Case:
+    """The one case that arrays without a case can be of. Raises MathlabError where there are several."""
+    if len(cases) != 1:
+        known = ", ".join(case.name for case in cases)
+        raise MathlabError(f"{whose} is for one case, and there are {len(cases)} ({known}); choose one with --case")
+    return cases[0]
+
+
+def compare(case: Case, arrays: Mapping[str, Array], terms: Terms = Terms()) -> OracleResult:
     """Hold arrays against a case's nodes and gradients.
 
     float32 arrays, and those for a float32 case, are compared with the case run in float32, to 1e-6 of each entry; all
-    others in float64, to 1e-9. To that comes what rounding is seen to do to the entry. Shapes may differ by axes of
-    length 1.
+    others in float64, to 1e-9; with an `rtol` to that. To this comes what rounding is seen to do to the entry: an entry
+    that is 0 because its terms cancel is judged by their size. Shapes may differ by axes of length 1.
 
     Raises MathlabError when no array's name is that of a node, parameter, input or gradient.
     """
-    matches = matched(case, arrays)
+    matches = matched(case, arrays, terms.names)
+    sought = wanted(case)
     if not matches:
         raise MathlabError(
-            f"no array is named like a node of the case {case.name!r}: {', '.join(arrays) or 'no arrays'}"
+            f"no array is named like a node of the case {case.name!r}: {', '.join(arrays) or 'no arrays'}; {sought}; "
+            f"or say it with --map {next(iter(arrays), 'mine')}=NAME"
         )
     rows: dict[str, Compared] = {}
     order: list[str] = []
@@ -103,34 +119,11 @@ def compare(case: Case, arrays: Mapping[str, Array]) -> OracleResult:
         if chosen:
             prepared = _with_gradients(case, dtype, chosen.values())
             order = [*prepared.env, *prepared.nodes, *prepared.gradients]
-            rows |= _compared(prepared, {array: arrays[array] for array in chosen}, chosen)
+            rows |= _compared(prepared, {array: arrays[array] for array in chosen}, chosen, terms.rtol)
     ordered = sorted(rows.values(), key=lambda row: order.index(row.quantity) if row.quantity in order else len(order))
     first = next((row.quantity for row in ordered if not row.passed), "")
-    return OracleResult(case.name, tuple(ordered), tuple(name for name in arrays if name not in matches), first)
-
-
-def matched(case: Case, names: Iterable[str]) -> dict[str, str]:
-    """Each array's name with the quantity it is of: `W1` of itself, `W1_grad` of `dW1`.
-
-    A name that fits in another case of letters only (`dw1`) is taken when nothing else fits.
-    """
-    nodes = [*case.inputs, *case.parameters, *(equation.name for equation in case.equations)]
-    end = case.equations[-1].name
-    known = {name: name for name in nodes}
-    for name in nodes:
-        for alias in ALIASES:
-            known.setdefault(alias.format(name=name, end=end), f"d{name}")
-    folded: dict[str, list[str]] = {}
-    for alias, quantity in known.items():
-        if quantity not in folded.setdefault(alias.casefold(), []):
-            folded[alias.casefold()].append(quantity)
-    found = {}
-    for name in names:
-        loose = folded.get(name.casefold(), [])
-        quantity = known.get(name) or (loose[0] if len(loose) == 1 else "")
-        if quantity:
-            found[name] = quantity
-    return found
+    ignored = tuple(name for name in arrays if name not in matches)
+    return OracleResult(case.name, tuple(ordered), ignored, first, sought if ignored else "")
 
 
 def _precision(case: Case, array: Array) -> Dtype:
@@ -146,11 +139,12 @@ def _with_gradients(case: Case, dtype: Dtype, quantities: Iterable[str]) -> Prep
     return prepare(replace(case, dtype=dtype, expected=figures, derivation=(), gradcheck=None, train=train))
 
 
-def _compared(prepared: Prepared, arrays: Mapping[str, Array], names: Mapping[str, str]) -> dict[str, Compared]:
+def _compared(
+    prepared: Prepared, arrays: Mapping[str, Array], names: Mapping[str, str], rtol: float | None
+) -> dict[str, Compared]:
     values = prepared.run()
     rng = np.random.default_rng(0)
     shaken = [prepared.shaken(rng) for _ in range(SHAKEN)]
-    rtol = RTOL[prepared.case.dtype]
     rows: dict[str, Compared] = {}
     windows: dict[str, tuple[Array, Array]] = {}
     for array, quantity in names.items():
@@ -158,11 +152,24 @@ def _compared(prepared: Prepared, arrays: Mapping[str, Array], names: Mapping[st
         given = np.asarray(arrays[array], np.float64)
         if [n for n in given.shape if n != 1] == [n for n in true.shape if n != 1]:
             given = given.reshape(true.shape)
-        far = _tolerance(given, true, _noise(shaken, quantity), rtol)
+        far = _tolerance(given, true, _noise(shaken, quantity), _precise(prepared, arrays[array], rtol))
         windows[array] = given, far
         rows[array] = _row(array, quantity, arrays[array].shape, given, true, far)
     said = _diagnosed(prepared, rows, windows)
     return {array: replace(row, diagnosis=said.get(array, "")) for array, row in rows.items()}
+
+
+def _precise(prepared: Prepared, array: Array, rtol: float | None) -> tuple[float, float]:
+    """To how much of itself an entry must agree, and how many times the noise of rounding it may be off beyond that.
+
+    A program that computes each of its numbers to `rtol` only has so much more noise than one that rounds them.
+    """
+    usual = RTOL[prepared.case.dtype]
+    if array.dtype.kind == "f":  # a half float has fewer digits than are asked for
+        usual = max(usual, float(np.finfo(array.dtype).eps))
+    if rtol is None:
+        return usual, NOISE
+    return rtol, max(NOISE, rtol / float(np.finfo(prepared.case.dtype).eps))
 
 
 def _noise(shaken: Sequence[Env], quantity: str) -> Array:
@@ -171,13 +178,16 @@ def _noise(shaken: Sequence[Env], quantity: str) -> Array:
     return np.asarray(np.max(np.abs(runs - runs[0]), axis=0))
 
 
-def _tolerance(given: Array, true: Array, noise: Array, rtol: float) -> Array:
+def _tolerance(given: Array, true: Array, noise: Array, precise: tuple[float, float]) -> Array:
+    """How far each entry may be off. Nothing here grows with what was given, beyond a small part of itself."""
+    rtol, times = precise
     given = np.where(np.isfinite(given), given, 0)
-    largest = float(np.max(np.abs(true), initial=0.0))
-    grown = max(1.0, float(np.max(np.abs(given), initial=0.0)) / largest) if largest else 1.0
     if given.shape != true.shape:
-        return rtol * np.abs(given) + NOISE * grown * float(np.max(noise, initial=0.0))
-    return rtol * np.maximum(np.abs(given), np.abs(true)) + NOISE * grown * noise
+        return rtol * np.abs(given) + times * float(np.max(noise, initial=0.0))
+    # what is 0 but for rounding is judged by the rounding of all such entries: that of one alone may be small by luck
+    lost = np.abs(true) < times * noise
+    noise = np.where(lost, np.max(noise, where=lost, initial=0.0), noise)
+    return rtol * np.where(lost, np.abs(given), np.maximum(np.abs(given), np.abs(true))) + times * noise
 
 
 def _row(array: str, quantity: str, shape: tuple[int, ...], given: Array, true: Array, far: Array) -> Compared:

@@ -282,7 +282,8 @@ def oracle(result: OracleResult, only_failures: bool = False) -> RenderableType:
     if shown:
         parts.append(Sheet(names, tuple(map(_array_row, shown)), head=(0, 7), words=(0, 1, 2, 3, 7)))
     if result.ignored:
-        parts.append(Paragraph(plain(f"not compared: {', '.join(result.ignored)}", "yellow"), indent=2))
+        hint = f"{result.sought}; say it with --map {result.ignored[0]}=NAME, or --allow-unmatched"
+        parts.append(Paragraph(plain(f"not compared: {', '.join(result.ignored)} ({hint})", "yellow"), indent=2))
     if result.first_divergence:
         parts.append(Paragraph(plain(f"differs first: {result.first_divergence}"), indent=2))
     words = oracle_summary(result.compared)

@@ -162,11 +162,13 @@ class OracleReport:
     results: Sequence[OracleResult] = ()
     problems: Sequence[Problem] = ()
     quiet: bool = False
+    unmatched: bool = False  # whether arrays may be left that nothing was held against
     command: str = "oracle"
 
     @property
     def passed(self) -> bool:
-        return bool(self.results) and all(result.passed for result in self.results) and not self.problems
+        whole = self.unmatched or not any(result.ignored for result in self.results)
+        return bool(self.results) and all(result.passed for result in self.results) and whole and not self.problems
 
     @property
     def summary(self) -> str:

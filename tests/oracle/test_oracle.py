@@ -10,9 +10,13 @@ from typer.testing import CliRunner
 
 from mathlab.cli import app
 from mathlab.errors import MathlabError
+from mathlab.experiment import Case
 from mathlab.oracle.arrays import read
-from mathlab.oracle.oracle import ALIASES, OracleResult, compare, matched
+from mathlab.oracle.names import ALIASES, matched
+from mathlab.oracle.oracle import OracleResult, Terms, compare
+from mathlab.stages.prepare import prepare
 from tests import planted
+from tests.build import case
 from tests.diagnosis.test_diagnosis import mlp, sigmoid
 from tests.planted import Values
 
@@ -100,6 +104,68 @@ def test_axes_of_length_one_do_not_matter() -> None:
     assert compare(mlp(), {"db1": planted.softmax_mlp()["db1"][None, :]}).passed
 
 
+# --- gradients that are 0 because their terms cancel
+
+CENTRED = {"x": [[1.0, 2.0, 0.3], [3.0, -1.0, 0.2], [0.5, 0.7, -0.4], [-0.2, 0.1, 0.9]]}
+CANCELLING: Mapping[str, tuple[Case, str]] = {
+    "a bias before the batch's mean is taken off": (
+        case({"a": "x + b", "c": "a - mean(a, axis=0)", "L": "sum(c**3)"}, {"b": [0.1, 0.2, -0.3]}, CENTRED),
+        "b",
+    ),
+    "a bias before batch normalisation": (
+        case(
+            {
+                "a": "x + b",
+                "c": "a - mean(a, axis=0)",
+                "n": "c / sqrt(mean(c**2, axis=0) + 1e-5)",
+                "L": "sum(tanh(n * g))",
+            },
+            {"b": [0.1, 0.2, -0.3], "g": [1.0, 0.5, 2.0]},
+            CENTRED,
+        ),
+        "b",
+    ),
+    "the shift of all features before layer normalisation": (
+        case({"c": "(x + s) - mean(x + s, axis=1, keepdims=True)", "L": "sum(c**3)"}, {"s": 0.4}, CENTRED),
+        "s",
+    ),
+    "a key's bias in attention": (
+        case(
+            {"s": "(x @ Q) @ (x @ K + b).T", "a": "softmax(s, axis=-1)", "L": "sum((a @ x)**2)"},
+            {"Q": [[0.1], [0.3], [-0.2]], "K": [[0.4], [-0.1], [0.2]], "b": [0.7]},
+            CENTRED,
+        ),
+        "b",
+    ),
+    "a bias of all logits": (
+        case(
+            {"z": "x @ W + s", "L": "mean(cross_entropy(z, t))"}, {"W": np.eye(3), "s": 0.2}, {**CENTRED, "t": [0] * 4}
+        ),
+        "s",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "wrong"), [(np.float64, 1e3), (np.float64, 1e-9), (np.float32, 1e3), (np.float32, 0.01)]
+)
+@pytest.mark.parametrize("kind", CANCELLING)
+def test_a_gradient_that_cancels_is_judged_by_what_cancels(kind: str, wrong: float, dtype: type) -> None:
+    made, name = CANCELLING[kind]
+    right: Values = {f"d{name}": np.zeros(made.parameters[name].array.shape, dtype)}
+    assert compare(made, right).passed
+    (row,) = compare(made, {array: np.asarray(zeros + wrong, dtype) for array, zeros in right.items()}).compared
+    assert not row.passed
+    assert row.tolerance < wrong / 10
+
+
+def test_a_precision_says_how_far_the_arrays_may_be_off() -> None:
+    rough = {name: np.asarray(planted.softmax_mlp()[name] * (1 + 1e-7)) for name in ("dW1", "db1")}
+    assert not compare(mlp(), rough).passed
+    assert compare(mlp(), rough, Terms(rtol=1e-5)).passed
+    assert not compare(mlp(), {"dW1": rough["dW1"] * 1.001}, Terms(rtol=1e-5)).passed
+
+
 # --- names
 
 
@@ -107,6 +173,24 @@ def test_axes_of_length_one_do_not_matter() -> None:
 def test_every_alias_of_a_gradient_is_matched(alias: str) -> None:
     name = alias.format(name="W1", end="loss")
     assert matched(mlp(), [name]) == {name: "dW1"}
+
+
+UNUSUAL = ("dLdW1", "dJ_dW1", "nabla_w1", "gW1", "grads_W1", "grads['W1']", 'grads["dW1"]', "dL/dW1", "DW1", "∂L/∂W1")
+
+
+@pytest.mark.parametrize("name", [*UNUSUAL, "grad W1", "∇W1", "dloss/dW1", "W1_GRAD", "dW_1", "dlossdw1"])
+def test_a_gradient_is_known_by_many_names(name: str) -> None:
+    assert matched(mlp(), [name]) == {name: "dW1"}
+
+
+def test_a_name_that_fits_two_is_none() -> None:
+    made = case({"z": "w * W * w_1 * w1"}, {"w": 1.0, "W": 2.0, "w_1": 3.0, "w1": 4.0})
+    assert matched(made, ["grad_w", "dW", "nabla_W", "DW", "dLd1", "dLdw1"]) == {
+        "grad_w": "dw",
+        "dW": "dW",
+        "nabla_W": "dW",
+    }
+    assert matched(made, ["DW"], {"DW": "dW"}) == {"DW": "dW"}
 
 
 def test_nodes_keep_their_names_and_strangers_are_ignored() -> None:
@@ -168,6 +252,54 @@ def test_an_npz_is_for_one_case(tmp_path: Path) -> None:
     assert "choose one with --case" in output
 
 
+def test_what_was_not_compared_is_said(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("parameters: {w: 0.3}\nequations: {loss: w * w}\n")
+    np.savez(tmp_path / "mine.npz", dw=0.6, other=0.6)
+    arguments = (tmp_path / "mine.npz", "-c", tmp_path / "x.yaml")
+    code, output = run(*arguments)
+    assert code == 2
+    assert "not compared: other (sought were w, loss, and for the gradient of w: dw, grad_w" in " ".join(output.split())
+    assert run(*arguments, "--allow-unmatched")[0] == 0
+    assert run(*arguments, "--map", "other=dw")[0] == 0
+    assert run(*arguments, "--map", "other=w")[0] == 1
+    for said, words in (("other=dv", "no node or gradient 'dv'"), ("one=dw", "no array 'one'"), ("dw", "--map dw:")):
+        code, output = run(*arguments, "--map", said)
+        assert (code, words in output) == (2, True), output
+    np.savez(tmp_path / "mine.npz", dw=0.7, other=0.6)
+    assert run(*arguments)[0] == 1
+
+
+def test_a_folder_holds_an_array_in_each_file(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("parameters: {w: 0.3}\nequations: {loss: w * w}\n")
+    (tmp_path / "mine").mkdir()
+    code, output = run(tmp_path / "mine", "-c", tmp_path / "x.yaml")
+    assert (code, "without .npy files" in output) == (2, True)
+    np.save(tmp_path / "mine" / "grad_w.npy", np.float64(0.6))
+    assert run(tmp_path / "mine", "-c", tmp_path / "x.yaml")[0] == 0
+    (tmp_path / "mine" / "w.npy").write_bytes(b"nothing")
+    code, output = run(tmp_path / "mine", "-c", tmp_path / "x.yaml")
+    assert (code, "is not an .npy file" in output) == (2, True)
+
+
+# --- sizes are named by what they are
+
+SUMMED = "-sum(Y * log(A) + (1 - Y) * log(1 - A))"
+FEATURES = {"X": [[1, 2, 3], [0, 1, -1], [2, 0, 1], [1, 1, 1]]}
+
+
+@pytest.mark.parametrize("labels", [[[1, 0, 1]], [1, 0, 1]])
+@pytest.mark.parametrize("loss", [f"{SUMMED} / 3", f"1 / 3 * {SUMMED}", SUMMED])
+@pytest.mark.parametrize(("factor", "words"), [(4, "the length of axis 0 of X"), (3, "the batch size (divide by 3)")])
+def test_a_size_is_named_by_what_it_is(labels: object, loss: str, factor: int, words: str) -> None:
+    parameters = {"W": [[0.1, -0.2, 0.3, 0.2]], "b": [[0.1]]}
+    made = case({"A": "sigmoid(W @ X + b)", "J": loss}, parameters, {**FEATURES, "Y": labels})  # type: ignore[dict-item]
+    right = prepare(made).run()
+    (row,) = compare(made, {"db": np.asarray(right["db"]) * factor}).compared
+    if factor == 3 and loss == SUMMED:
+        words = "the length of axis 1 of X"
+    assert words in row.diagnosis
+
+
 def write_npz(**arrays: object) -> Callable[[Path], object]:
     return lambda path: np.savez(path, **arrays)  # type: ignore[arg-type]  # objects are what is to be refused
 
@@ -178,7 +310,7 @@ UNUSABLE: Mapping[str, tuple[str, Callable[[Path], object], str]] = {
     "no name": ("a.npz", write_npz(other=np.ones(2)), "no array is named like a node"),
     "no zip": ("a.npz", lambda path: path.write_bytes(b"nothing"), "is not an .npz file"),
     "missing": ("a.npz", lambda path: None, "does not exist"),
-    "suffix": ("a.txt", lambda path: path.write_text("1"), ".npz and .csv"),
+    "suffix": ("a.txt", lambda path: path.write_text("1"), ".npz and .csv files"),
     "columns": ("a.csv", lambda path: path.write_text("a,b\n1,2\n"), "a.csv:1:1: the columns name"),
     "number": ("a.csv", lambda path: path.write_text("name,index,value\nW,0,x\n"), "a.csv:2:1: 'x' is not"),
     "index": ("a.csv", lambda path: path.write_text("name,index,value\nW,-1,1\n"), "is not an index"),
