@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Stage = Literal["backprop", "gradcheck", "train", "sweep"]
 Command = Literal["backprop", "gradcheck", "train", "sweep", "run"]
-Progress = Callable[[str], AbstractContextManager[Callable[[int, int], None] | None]]
+Progress = Callable[[str], AbstractContextManager[Callable[[int, int, float | None], None] | None]]
 
 DECLARED: Mapping[Stage, Callable[[Case], bool]] = {
     "backprop": lambda case: bool(case.expected or case.derivation),

@@ -105,8 +105,11 @@ def silence(stream: IO[str] | None) -> None:
 
 
 @contextlib.contextmanager
-def progress(label: str, quiet: bool = False) -> Iterator[Callable[[int, int], None] | None]:
-    """A callback (done, total) behind a bar for what lasts longer than a second; None where nobody would see it."""
+def progress(label: str, quiet: bool = False) -> Iterator[Callable[[int, int, float | None], None] | None]:
+    """A callback (done, total, loss) behind a bar for what lasts longer than a second; None where nobody would see it.
+
+    The loss is shown where there is one.
+    """
     if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
@@ -117,14 +120,16 @@ def progress(label: str, quiet: bool = False) -> Iterator[Callable[[int, int], N
     from mathlab.reports.layout import plain
 
     bar = Progress(console=Console(stderr=True), transient=True)
-    task = bar.add_task(escape(plain(label).plain), total=None)
+    label = escape(plain(label).plain)
+    task = bar.add_task(label, total=None)
     due = time.monotonic() + 1
 
-    def report(done: int, total: int) -> None:
+    def report(done: int, total: int, loss: float | None) -> None:
         nonlocal due
         if time.monotonic() >= due:
             due = time.monotonic() + 0.1
-            bar.update(task, completed=done, total=total)
+            shown = label if loss is None else f"{label}, loss {loss:.4g}"
+            bar.update(task, completed=done, total=total, description=shown)
             bar.start()
 
     try:

@@ -110,7 +110,7 @@ class Lab:
         self.called("gradcheck", case)
         return GradcheckResult((), self.figures("gradcheck", case))
 
-    def train(self, case: Case, progress: Callable[[int, int], None] | None = None) -> TrainResult:
+    def train(self, case: Case, progress: Callable[[int, int, float | None], None] | None = None) -> TrainResult:
         self.called("train", case)
         assert progress is None
         return TrainResult({"loss": np.array([2.0, 1.0])}, {}, self.figures("train", case), 1)

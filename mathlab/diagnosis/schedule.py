@@ -10,6 +10,7 @@ import numpy as np
 
 from mathlab.diagnosis.worlds import Outcomes, Scene, Trial, World, tried
 from mathlab.experiment import TrainSettings
+from mathlab.stages.updates import in_all
 
 STEPS = 25  # of the secant; it converges in a few or not at all
 PRECISE = 10  # significant digits of a learning rate, at most
@@ -22,9 +23,7 @@ def other_updates(scene: Scene) -> Iterator[Trial]:
         train = scene.case.train
         if train is None:
             return
-        batches = 1
-        if train.batch_size:
-            batches = math.ceil(len(scene.prepared.env[train.over[0]]) / train.batch_size)
+        batches, _ = in_all(scene.prepared, train)
         for count, what in {batches: "epoch", 1: "update"}.items():
             for later, word in ((count, "later"), (-count, "earlier")):
                 yield f"it is the value one {what} {word}", replace(scene.true_world, later=later)

@@ -18,7 +18,7 @@ from mathlab.language.program import Program, compile_program
 from mathlab.language.shapes import Type
 from mathlab.language.syntax import Expr, names
 from mathlab.stages.prepare import Env, Prepared, execute, prepare
-from mathlab.stages.train import first_rows
+from mathlab.stages.updates import first_rows
 
 # What all tries together may cost, counted in entries computed (an equation costs `OVERHEAD` more); a few seconds.
 WORK = 2_000_000_000

@@ -39,6 +39,12 @@ class Planned:
     history: Mapping[str, Array]
     footprint: int
 
+    def advance(self, env: dict[str, Array], first: int, last: int, given: Mapping[str, Array]) -> None:
+        """Make rounds on inputs that are `given`; the state's numbers are those in `env`, and are changed there."""
+        for name, value in given.items():
+            np.copyto(self.inputs[name], value)
+        env |= zip(self.numbers, self.run(first, last, *(env[name] for name in self.numbers)), strict=True)
+
 
 def plan(
     program: Program,

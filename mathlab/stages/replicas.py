@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +14,25 @@ from mathlab.experiment import Array, Case, TrainSettings, Value
 from mathlab.language.check import Types
 from mathlab.language.cost import cost
 from mathlab.language.equation import Equation
-from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.language.planned import Planned, plan
 from mathlab.language.program import compile_program
 from mathlab.language.shapes import Shape
 from mathlab.language.stacked import Stacked, stack
 from mathlab.stages import train
 from mathlab.stages.prepare import Prepared, evaluate, execute, prepare
-from mathlab.stages.train import UPDATE, batches, first_rows, setting_name, state_name, update_equations
-
-Rows = NDArray[np.int64]
+from mathlab.stages.updates import (
+    UPDATE,
+    Advance,
+    Batch,
+    Rows,
+    at_rest,
+    first_rows,
+    in_all,
+    rows_of,
+    setting_name,
+    update_equations,
+    updates,
+)
 
 
 @dataclass(frozen=True)
@@ -68,20 +78,18 @@ def weight(case: Case, differing: Sequence[str] = (), free: Sequence[str] = (), 
     runs = Replicas([case] * max(count, 1), prepare(case), tuple(differing), trained, tuple(free))
     lines, types = runs.report()
     shapes = tuple(types.names[line.name].shape for line in lines)
-    updates, prepared = 1, runs.prepared
+    total, prepared = 1, runs.prepared
     if case.train:
-        updates = max(case.train.epochs, 1)
+        total = max(in_all(prepared, case.train)[1], 1)
         if case.train.batch_size is not None:
-            samples = prepared.types.names[case.train.over[0]].shape[0]
             prepared = prepare(first_rows(case, case.train, case.train.batch_size))
-            updates *= -(-samples // case.train.batch_size)
     if not count:
-        return Weight(updates * prepared.cost.seconds, runs.prepared.cost.held, shapes)
+        return Weight(total * prepared.cost.seconds, runs.prepared.cost.held, shapes)
     runs.stacked(lines, types)
     own = {*differing, *trained, *(case.train.over if case.train else ())}
     made = stack(prepared.both, prepared.types, own, count)
     taken = cost(made.equations, made.types)
-    return Weight(updates * taken.seconds, taken.held, shapes)
+    return Weight(total * taken.seconds, taken.held, shapes)
 
 
 def together(cases: Sequence[Case]) -> Ends:
@@ -172,31 +180,37 @@ class Replicas:
         return values
 
     def train(self, settings: TrainSettings, values: dict[str, Array]) -> None:
-        """Make all updates of all runs. The arrays of the trained parameters in `values` are changed."""
-        if settings.batch_size is None:
-            self.full_batch(settings, values).run(0, settings.epochs)
-        else:
-            env, own = self._state(settings, values)
-            self._minibatches(settings, settings.batch_size, env, own)
+        """Make all updates of all runs. The arrays of the trained parameters in `values` are changed.
 
-    def full_batch(self, settings: TrainSettings, values: Mapping[str, Array]) -> Planned:
-        """The planned program of an update on all the data. It changes the trained parameters in `values`."""
-        env, own = self._state(settings, values)
-        return self._planned(self.prepared, settings, env, own)
+        Runs that shuffle with the same seed share their rows.
+        """
+        env, own = self.state(settings, values)
+        seeds = [case.train.seed for case in self.cases if case.train]
+        shared = len(set(seeds)) == 1
+        count = rows_of(self.prepared, settings)
 
-    def _state(self, settings: TrainSettings, values: Mapping[str, Array]) -> tuple[dict[str, Array], set[str]]:
+        def batch_of(picked: Sequence[Rows]) -> Batch:
+            rows = [np.arange(count)[rows] for rows in picked]
+            return {name: _picked(env[name], rows, name in own, shared) for name in settings.over}
+
+        def advance_on(size: int, batch: Batch) -> Advance:
+            cut = prepare(first_rows(self.prepared.case, settings, size)) if batch else self.prepared
+            names = own if shared else own.union(batch)
+            return partial(self.planned(cut, settings, {**env, **batch}, names, [*batch]).advance, env)
+
+        for _ in updates(self.prepared, settings, advance_on, (), seeds[: 1 if shared else None], batch_of):
+            pass
+
+    def state(self, settings: TrainSettings, values: Mapping[str, Array]) -> tuple[dict[str, Array], set[str]]:
         """The values with the optimizer's state and its free settings, and the names that each run has for itself."""
-        env = dict(values)
-        for name in self.trained:
-            for part in OPTIMIZERS[settings.optimizer].state:
-                env[state_name(part, name)] = np.zeros_like(values[name])
+        env = {**values, **at_rest(self.trained, settings, values)}
         own = {*self.differing, *self.trained, *env.keys() - values.keys()}
         for setting in self.free:
             env[setting_name(setting)] = np.array([case.train.settings[setting] for case in self.cases if case.train])
             own.add(setting_name(setting))
         return env, own
 
-    def _planned(
+    def planned(
         self,
         prepared: Prepared,
         settings: TrainSettings,
@@ -206,31 +220,10 @@ class Replicas:
     ) -> Planned:
         """One update of all runs; `own` are the names that have a value for each."""
         types = Types(prepared.types.names, prepared.types.integral)
-        updates, moved = update_equations(self.trained, settings, types, self.free)
-        made = stack((*prepared.both, *updates), types, own, len(self.cases))
+        equations, moved = update_equations(self.trained, settings, types, self.free)
+        made = stack((*prepared.both, *equations), types, own, len(self.cases))
         program = compile_program(made.equations, made.types, tuple(moved.values()), prepared.case.dtype)
         return plan(program, {**env, UPDATE: 1.0}, moved, varying=varying, clock=UPDATE)
-
-    def _minibatches(self, settings: TrainSettings, size: int, env: dict[str, Array], own: set[str]) -> None:
-        """Several updates an epoch. Runs that shuffle with the same seed share their rows."""
-        seeds = [case.train.seed for case in self.cases if case.train]
-        shared = len(set(seeds)) == 1
-        generators = [None if seed is None else np.random.default_rng(seed) for seed in seeds[: 1 if shared else None]]
-        steps: dict[int, Planned] = {}
-        count, updates = self.prepared.types.names[settings.over[0]].shape[0], 0
-        for _ in range(settings.epochs):
-            for picked in zip(*(batches(count, size, rng) for rng in generators), strict=True):
-                rows = [np.arange(count)[rows] for rows in picked]
-                batch = {name: _picked(env[name], rows, name in own, shared) for name in settings.over}
-                if len(rows[0]) not in steps:
-                    cut = prepare(first_rows(self.prepared.case, settings, len(rows[0])))
-                    names = own if shared else own.union(settings.over)
-                    steps[len(rows[0])] = self._planned(cut, settings, {**env, **batch}, names, settings.over)
-                step = steps[len(rows[0])]
-                for name, value in batch.items():
-                    np.copyto(step.inputs[name], value)
-                step.run(updates, updates + 1)
-                updates += 1
 
 
 def _given(case: Case) -> dict[str, Value]:
@@ -242,7 +235,7 @@ def _laid_out(values: Sequence[Array], runs_last: bool) -> Array:
     return np.moveaxis(np.stack(values, axis=-1), -1, 0) if runs_last else np.stack(values)
 
 
-def _picked(value: Array, rows: Sequence[Rows], stacked: bool, shared: bool) -> Array:
+def _picked(value: Array, rows: Sequence[NDArray[np.integer]], stacked: bool, shared: bool) -> Array:
     """The rows of a batch: `value` has an axis of runs when it is `stacked`, and `rows` are one for each run unless
     they are `shared`."""
     if shared:

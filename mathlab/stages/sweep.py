@@ -27,7 +27,7 @@ PIECES = 64  # of the work that is made run by run
 SMALL = 16  # entries: quantities up to this size are reported
 RUN, RUN_BYTES = 5e-5, 1_000  # seconds and bytes that a run takes before it begins
 TAKEN = ("case", "run", "nonfinite")  # columns of sweep.csv
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int, float | None], None]
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Piece:
 def run(case: Case, where: Where = LOCAL, progress: Progress | None = None) -> SweepResult:
     """Make all runs of a case's sweep.
 
-    `progress` is told (runs done, runs in all). Raises MathlabError when the case has no sweep, or for a run that does
-    not fit.
+    `progress` is told (runs done, runs in all, and no loss). Raises MathlabError when the case has no sweep, or for a
+    run that does not fit.
     """
     settings = case.sweep
     if settings is None:
@@ -71,7 +71,7 @@ def run(case: Case, where: Where = LOCAL, progress: Progress | None = None) -> S
         ends.append(made)
         done += len(piece.numbers)
         if progress:
-            progress(done, count)
+            progress(done, count, None)
     return _result(base, runs, pieces, ends)
 
 

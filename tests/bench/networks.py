@@ -12,7 +12,7 @@ import numpy as np
 
 from mathlab.experiment import Case, Dtype, TrainSettings
 from mathlab.language.planned import Planned
-from mathlab.stages import train
+from mathlab.stages import train, updates
 from mathlab.stages.prepare import Prepared, prepare
 from tests.bench.timing import Work
 from tests.build import case
@@ -68,8 +68,8 @@ class Network:
 
     def planned(self, prepared: Prepared) -> Planned:
         """The planned step, as training plans it, without a history."""
-        trained, state = train.initial_state(prepared, self.settings)
-        return train.planned_rounds(prepared, trained, self.settings, state, record=False)
+        trained, state = updates.initial_state(prepared, self.settings)
+        return train.planned_rounds(prepared, trained, self.settings, {**prepared.env, **state}, record=False)
 
     def works(self, dtype: Dtype) -> dict[str, Work]:
         """A training step of ours and of PyTorch's, and the matrix products alone."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from mathlab.experiment import Axis, Case, Figure, Range, Recipe, SweepSettings
 from mathlab.language.syntax import Name
-from mathlab.stages import sweep, train
+from mathlab.stages import sweep, train, updates
 from mathlab.stages.prepare import prepare
 from mathlab.stages.replicas import Replicas
 from tests.bench.timing import Work, interleaved
@@ -45,10 +45,11 @@ def loops() -> dict[str, Work]:
     values = runs.values(runs.stacked(lines, types))
     settings = cases[0].train
     assert settings
-    together = runs.full_batch(settings, values)
+    env, own = runs.state(settings, values)
+    together = runs.planned(runs.prepared, settings, env, own)
     prepared = prepare(cases[0])
-    trained, state = train.initial_state(prepared, settings)
-    alone = train.planned_rounds(prepared, trained, settings, state, record=False)
+    trained, state = updates.initial_state(prepared, settings)
+    alone = train.planned_rounds(prepared, trained, settings, {**prepared.env, **state}, record=False)
 
     def one_by_one() -> None:
         for _ in range(MANY):

@@ -12,7 +12,7 @@ import numpy as np
 
 from mathlab import config
 from mathlab.experiment import Case, TrainSettings
-from mathlab.stages import train
+from mathlab.stages import train, updates
 from mathlab.stages.prepare import prepare
 from tests.bench.timing import Work, process
 from tests.build import case
@@ -79,8 +79,8 @@ def ours() -> tuple[Work, Work]:
     lab = net()
     assert lab.train
     prepared = prepare(lab)
-    trained, state = train.initial_state(prepared, lab.train)
-    planned = train.planned_rounds(prepared, trained, lab.train, state)
+    trained, state = updates.initial_state(prepared, lab.train)
+    planned = train.planned_rounds(prepared, trained, lab.train, {**prepared.env, **state})
 
     def loop() -> None:
         state["W"][...], state["V"][...] = W, V

@@ -23,7 +23,7 @@ from mathlab.language.program import KERNELS, Program, compile_program
 from mathlab.language.recorded import StandIn, Tape
 from mathlab.language.shapes import Type
 from mathlab.stages.prepare import Prepared, prepare
-from mathlab.stages.train import UPDATE, initial_state, update_equations
+from mathlab.stages.updates import UPDATE, initial_state, update_equations
 from tests.build import case
 from tests.programs import Program as Drawn
 from tests.programs import programs

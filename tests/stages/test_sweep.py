@@ -301,7 +301,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(tmp_path: Path) -> N
     with cluster() as (address, worker):
         killed: list[int] = []
 
-        def kill_once(done: int, total: int) -> None:
+        def kill_once(done: int, total: int, loss: float | None) -> None:
             if not killed:
                 os.kill(worker, signal.SIGKILL)
                 killed.append(done)

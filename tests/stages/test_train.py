@@ -190,19 +190,18 @@ def test_a_class_index_out_of_range_is_told_with_its_equation() -> None:
         train.run(net)
 
 
-def test_progress_is_told_each_epoch() -> None:
-    told: list[tuple[int, int]] = []
-    train.run(logistic(TrainSettings("sgd", {"lr": 0.1}, epochs=3)), lambda done, total: told.append((done, total)))
-    assert told == [(1, 3), (2, 3), (3, 3)]
-
-
-def test_progress_is_told_each_update_of_a_minibatch() -> None:
-    told: list[tuple[int, int]] = []
-    settings = TrainSettings("sgd", {"lr": 0.1}, epochs=2, batch_size=2, over=("x",))
-    train.run(
-        case({"loss": "sum((x * w)**2)"}, {"w": 1.0}, {"x": [1, 2, 3]}, train=settings), lambda *done: told.append(done)
-    )
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_progress_is_told_with_the_loss(batch_size: int | None) -> None:
+    """Each epoch, or each update of a minibatch; the loss is the latest that was measured on all data."""
+    told: list[tuple[int, int, float | None]] = []
+    settings = TrainSettings("sgd", {"lr": 0.01}, epochs=3, batch_size=batch_size, over=("x",) * bool(batch_size))
+    net = case({"loss": "sum((x * w)**2)"}, {"w": 1.0}, {"x": [1, 2, 3]}, train=settings)
+    losses = train.run(net, lambda *of: told.append(of)).columns["loss"]
+    if batch_size is None:
+        assert told == [(1, 3, losses[0]), (2, 3, losses[1]), (3, 3, losses[2])]
+    else:
+        assert [done for done, _, _ in told] == [1, 2, 3, 4, 5, 6]
+        assert [loss for _, _, loss in told] == [losses[done // 2] for done in range(1, 7)]
 
 
 @pytest.mark.parametrize(
