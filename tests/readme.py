@@ -21,7 +21,6 @@ from pathlib import Path
 
 from mathlab.diagnosis import VARIANTS
 from mathlab.language import OPS
-from mathlab.language.syntax import COMPARISONS, OPERATORS, TRANSPOSES
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -80,11 +79,11 @@ def signatures() -> str:
     """The functions of the equation language as they are called, wrapped."""
     written = []
     for name, op in OPS.items():
-        if op.internal or name in (*OPERATORS, *COMPARISONS, *TRANSPOSES, "neg", "index", "array"):
+        if op.internal:
             continue
         arguments = [f"{arg}={op.defaults[arg]}" if arg in op.defaults else arg for arg in op.args]
-        arguments += [f"{setting}={default}" for setting, default in op.settings.items()]
-        written.append(f"{name}({', '.join(arguments)})")
+        arguments += [f"{setting}={of.default}" for setting, of in op.settings.items()]
+        written.append(f"{name}({', '.join(arguments)})".replace("x, *i)", "x[i])" if name == "scatter" else "x, *i)"))
     lines = [""]
     for function in written:
         if len(lines[-1]) + len(function) > 96:
@@ -95,13 +94,13 @@ def signatures() -> str:
 
 def record(name: str) -> str:
     """The source of one op's record."""
-    source = (ROOT / "mathlab" / "language" / "ops.py").read_text(encoding="utf-8")
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Dict):
-            for key, value in zip(node.keys, node.values, strict=True):
-                if isinstance(key, ast.Constant) and key.value == name:
-                    return textwrap.dedent(" " * 4 + f'"{name}": {ast.get_source_segment(source, value)},\n')
+    for path in (ROOT / "mathlab" / "language" / "ops").glob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Dict):
+                for key, value in zip(node.keys, node.values, strict=True):
+                    if isinstance(key, ast.Constant) and key.value == name:
+                        return textwrap.dedent(" " * 4 + f'"{name}": {ast.get_source_segment(source, value)},\n')
     raise KeyError(name)
 
 

@@ -15,7 +15,7 @@ from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import ExpressionError, MathlabError, Place
 from mathlab.experiment import Dtype, Value
 from mathlab.language import OPS, read
-from mathlab.language.syntax import TRANSPOSES, Call, Expr, Name, walk
+from mathlab.language.syntax import Call, Expr, Name, walk
 
 Rounding = Literal["nearest", "truncate"]
 
@@ -41,8 +41,6 @@ def name(key: Scalar) -> Scalar:
         raise MathlabError(f"a name does not begin with '_', as {str(key)!r} does", key.place)
     if keyword.iskeyword(key):
         raise MathlabError(f"{str(key)!r} is a word of Python and cannot be a name", key.place)
-    if key in OPS and key not in TRANSPOSES:
-        raise MathlabError(f"{str(key)!r} is a function of the equation language and cannot be a name", key.place)
     return key
 
 

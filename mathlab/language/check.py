@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from mathlab.errors import ExpressionError, ShapeMismatch, did_you_mean
 from mathlab.language.ops import OPS, Op, Site
-from mathlab.language.shapes import LARGEST, MOST_AXES, Kind, ShapeError, Type, show
+from mathlab.language.shapes import LARGEST, MOST_AXES, Kind, ShapeError, Type, assert_entries, show
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, parse, shortened, unparse
 
 CLASS_INDEX = "an index must be a whole number"
@@ -52,9 +52,11 @@ def resolve(expr: Expr) -> Expr:
         args = (*args[:-1], *last.args)  # reshape(x, (2, 3)) and concat([a, b]), as NumPy has them
     args, attrs = _bind(expr, op, args, attrs)
     settings = []
-    for name, default in op.settings.items():
-        value = _constant(attrs[name], expr, name) if name in attrs else default
-        if value != default:
+    for name, setting in op.settings.items():
+        value = _constant(attrs[name], expr, name) if name in attrs else setting.default
+        if not setting.fits(value):
+            raise ExpressionError(f"{name} of {expr.op} must be {setting.wanted}, not {value}", expr.position)
+        if value != setting.default:
             settings.append((name, value))
     return Call(expr.op, args, tuple(settings), expr.position)
 
@@ -63,13 +65,12 @@ def _bind(
     call: Call, op: Op, args: tuple[Expr, ...], attrs: dict[str, Static]
 ) -> tuple[tuple[Expr, ...], dict[str, Static]]:
     fixed = [name for name in op.args if not name.startswith("*")]
+    named = [*op.settings] if op.variadic else [*fixed, *op.settings]
     for name in attrs:
-        if name not in fixed and name not in op.settings:
-            raise ExpressionError(
-                f"{call.op} has no argument '{name}'{did_you_mean(name, [*fixed, *op.settings])}", call.position
-            )
+        if name not in named:
+            raise ExpressionError(f"{call.op} has no argument '{name}'{did_you_mean(name, named)}", call.position)
     if op.variadic:
-        if len(args) <= len(fixed) - (call.op in ("ones", "zeros")):
+        if len(args) <= len(fixed) - (op.args == ("*shape",)):  # the shape of a single number has no sizes
             raise ExpressionError(f"{call.op} needs more than {len(args)} arguments", call.position)
         return args, attrs
     # what stands beyond the arguments are settings in order, as in sum(x, 1)
@@ -97,7 +98,7 @@ def _constant(value: Static, call: Call, name: str) -> Static:
         case Num(number):
             return number
         case Call("array", elements) if all(isinstance(element, Num) for element in elements):
-            return tuple(int(element.value) for element in elements if isinstance(element, Num))
+            return tuple(element.value for element in elements if isinstance(element, Num))
         case Num() | Name() | Slice() | NewAxis() | Call():
             raise ExpressionError(f"{name} of {call.op} must be a constant, not '{unparse(value)}'", call.position)
         case _:
@@ -179,12 +180,13 @@ class Types:
         _constant_value(call)
         types = [self.of(arg) for arg in call.args]
         for position, (arg, type_) in enumerate(zip(call.args, types, strict=True)):
-            if op.accepts(position) == "i" or (
-                call.op == "cross_entropy" and position == 1 and type_.ndim < types[0].ndim
-            ):
+            if op.is_index(position, types):
                 self._use_as_index(arg, type_)
         try:
             shape = op.shape(types, call)
+            if op.needs_entries:
+                default = op.settings["axis"].default if "axis" in op.settings else -1
+                assert_entries(types[0], dict(call.attrs).get("axis", default), call.op)
             result = Type(shape, _common(types, op) if op.kind == "same" else op.kind)
             if result.ndim > MOST_AXES:
                 raise ShapeError(f"the result would have {result.ndim} axes, more than {MOST_AXES},")

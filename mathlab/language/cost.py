@@ -55,7 +55,7 @@ def seconds_of(call: Call, types: Types) -> float:
     """The seconds that one op takes, its arguments once computed."""
     sizes = [types.of(arg).size for arg in call.args]
     entries = max([types.of(call).size, *sizes])
-    if call.op in ("matmul", "dot"):
+    if OPS[call.op].multiplies_matrices:
         shape = types.of(call.args[0]).shape
         return CALL + ENTRY * entries + PRODUCT * types.of(call).size * (shape[-1] if shape else 1)
     return CALL + (SERIES if is_series(call) else ENTRY) * entries

@@ -17,7 +17,7 @@ from functools import cache
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.language.check import Types, resolve
 from mathlab.language.equation import Equation
-from mathlab.language.ops import OPS, Rule, Site
+from mathlab.language.ops import OPS
 from mathlab.language.shapes import Type, show
 from mathlab.language.simplify import Builder, is_ones, split
 from mathlab.language.syntax import Call, Expr, Name, Num, names, parse, replace, unparse
@@ -179,7 +179,7 @@ class _Derivation:
             return
         op, site = OPS[expr.op], self.types.site(expr)
         rules = {
-            position: rule_tree(op.rule(position) if op.each is None else op.each(site, position), site)
+            position: _parsed(text) if (text := op.rule(position, site)) is not None else None
             for position, arg in enumerate(expr.args)
             if self._depends(arg)
         }
@@ -263,13 +263,6 @@ def _parsed(rule: str) -> Expr:
     return resolve(parse(rule))
 
 
-def rule_tree(rule: Rule, site: Site) -> Expr | None:
-    """The tree of a derivative's text at one use of its op; None where there is none."""
-    if rule is None:
-        return None
-    return _parsed(rule if isinstance(rule, str) else rule(site))
-
-
 def stored(backward: Iterable[Expr], forward_names: Collection[str]) -> tuple[str, ...]:
     """The forward values that backward expressions read: what a node must store.
 
@@ -279,12 +272,8 @@ def stored(backward: Iterable[Expr], forward_names: Collection[str]) -> tuple[st
     pending = list(backward)
     while pending:
         match pending.pop(0):
-            case Call("ones_like" | "zeros_like"):
-                continue
-            case Call("scatter", (g, _, *items)):
-                pending = [g, *items, *pending]
-            case Call(_, args):
-                pending = [*args, *pending]
+            case Call(op, args):
+                pending = [*(arg for position, arg in enumerate(args) if OPS[op].reads(position)), *pending]
             case Name(name) if name in forward_names:
                 found[name] = None
     return tuple(found)

@@ -13,7 +13,7 @@ Function = Callable[..., np.ndarray]
 
 
 def _function(op: Op) -> Function:
-    settings = [f"{name}={default!r}" for name, default in op.settings.items()]
+    settings = [f"{name}={setting.default!r}" for name, setting in op.settings.items()]
     namespace: dict[str, object] = {"np": np, "dtype": np.float64, **KERNELS}
     made: Function = eval(f"lambda {', '.join((*op.args, *settings))}: {op.numpy}", namespace)
     # a mask is made a float, as the program does where it meets floats

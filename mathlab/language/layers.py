@@ -14,8 +14,8 @@ from mathlab.errors import ExpressionError, MathlabError, Place
 from mathlab.language import OPS, read
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
-from mathlab.language.ops import Op
-from mathlab.language.shapes import Type, broadcast, show
+from mathlab.language.ops import ACTIVATIONS, Op
+from mathlab.language.shapes import Type, along_axis, broadcast, show
 from mathlab.language.syntax import Expr, Name, substitute, unparse
 
 Batch = Literal["rows", "columns"]
@@ -128,7 +128,11 @@ def _is_activation(op: Op) -> bool:
 LAYERS: Mapping[str, Layer] = {
     "affine": Layer(_affine, needs=("W",), takes=("b",), stem="z"),
     **{name: Layer(_entrywise(name, op.args[1:]), takes=op.args[1:]) for name, op in OPS.items() if _is_activation(op)},
-    **{name: Layer(_along(name), stem="p" if name == "softmax" else "a") for name in ("softmax", "log_softmax")},
+    **{
+        name: Layer(_along(name), stem="p" if name == "softmax" else "a")
+        for name, op in ACTIVATIONS.items()
+        if op.shape is along_axis
+    },
 }
 
 # --- losses -----------------------------------------------------------------------------------------------------------

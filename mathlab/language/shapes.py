@@ -91,6 +91,12 @@ def without(type_: Type, axis: object, keepdims: bool) -> Shape:
     return tuple(n for i, n in enumerate(type_.shape) if i not in axes)
 
 
+def assert_entries(type_: Type, axis: object, op: str) -> None:
+    """Raise ShapeError where the axes that an op runs along are empty, so that it has nothing to choose from."""
+    if any(type_.shape[one] == 0 for one in axes_of(type_, axis)):
+        raise ShapeError(f"{op} has no value where there is nothing to run along, as in shape {show(type_.shape)},")
+
+
 def along_axis(types: Sequence[Type], call: Call) -> Shape:
     """The shape of an op that normalises along one axis, as softmax does: unchanged."""
     axis = call.attr("axis")
@@ -100,7 +106,8 @@ def along_axis(types: Sequence[Type], call: Call) -> Shape:
     (counted,) = axes_of(types[0], -1 if axis is None else axis)
     if shape[counted] == 1 and axis is None:
         raise ShapeError(
-            f"shape {show(shape)} has length 1 along its last axis (say which axis is meant, as in axis=0)"
+            f"shape {show(shape)} has length 1 along its last axis (say which axis is meant, as in axis=0; "
+            f"axis={counted}, if it is the last)"
         )
     return shape
 

@@ -80,7 +80,7 @@ class Call:
 
 
 Expr = Num | Name | Slice | NewAxis | Call
-Static = int | float | bool | tuple[int, ...] | None | Num | Name | Slice | NewAxis | Call
+Static = int | float | bool | tuple[float, ...] | None | Num | Name | Slice | NewAxis | Call
 
 BINARY: Mapping[type[ast.operator], str] = {
     ast.Add: "add",

@@ -123,7 +123,7 @@ def power(a: Numbers, b: Numbers) -> Numbers:
     if not (np.iscomplexobj(a) or np.iscomplexobj(b)):
         return numbers(result)
     in_base = np.where(exponent == 0, 0.0, exponent * np.power(base, exponent - 1))
-    in_exponent = np.where(base == 0, 0.0, np.log(base) * result)
+    in_exponent = np.where((base == 0) & (exponent > 0), 0.0, np.log(base) * result)
     return complex_of(result, _moved(in_base, a.imag) + _moved(in_exponent, b.imag))
 
 

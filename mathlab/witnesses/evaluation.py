@@ -34,6 +34,10 @@ def evaluate(expr: Expr, env: Mapping[str, Numbers], rounded: Rounding | None = 
         case Call("index", (base, *items), _, position):
             array = evaluate(base, env, rounded)
             return _tried("index", lambda: array[tuple(_item(item, env) for item in items)], position)
+        case Call("scatter", (given, base, *items), _, position):
+            shape, added = np.shape(evaluate(base, env, rounded)), evaluate(given, env, rounded)
+            place = tuple(_item(item, env) for item in items)
+            return _tried("scatter", lambda: _scattered(np.zeros(shape, added.dtype), place, added), position)
         case Call("maximum" | "minimum" as op, (Num() as number, Name() | Call() as other), attrs, position):
             # the second argument takes a tie, and a number that is written out takes it from either side
             return evaluate(Call(op, (other, number), attrs, position), env, rounded)
@@ -45,6 +49,12 @@ def evaluate(expr: Expr, env: Mapping[str, Numbers], rounded: Rounding | None = 
             raise ExpressionError(f"the witnesses have no definition of '{op}'", position)
         case _:
             raise ExpressionError("a slice or None stands for a number", expr.position)
+
+
+def _scattered(array: Numbers, place: tuple[slice | NDArray[np.intp] | None, ...], added: Numbers) -> Numbers:
+    """The array, zeros, with what is added in its place; an entry that is named twice gets both."""
+    np.add.at(array, place, added)  # type: ignore[arg-type]  # NumPy's stubs want a narrower index
+    return array
 
 
 def _item(item: Expr, env: Mapping[str, Numbers]) -> slice | NDArray[np.intp] | None:

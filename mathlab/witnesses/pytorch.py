@@ -66,6 +66,12 @@ def _evaluate(expr: Expr, env: Mapping[str, Tensor], ops: Mapping[str, Callable[
                 if op == "index":
                     items = tuple(_item(item, env, ops) for item in args[1:])
                     return _evaluate(args[0], env, ops)[items]
+                if op == "scatter":
+                    items = tuple(_item(item, env, ops) for item in args[2:])
+                    zeros = torch.zeros_like(_evaluate(args[1], env, ops), dtype=torch.float64)
+                    place = torch.arange(zeros.numel()).reshape(zeros.shape)[items].reshape(-1)
+                    added = _evaluate(args[0], env, ops).reshape(-1)
+                    return zeros.reshape(-1).index_add(0, place, added).reshape(zeros.shape)
                 if op not in ops:
                     raise ExpressionError(f"the PyTorch witness has no definition of '{op}'", position)
                 operands = [_evaluate(arg, env, ops) for arg in args]

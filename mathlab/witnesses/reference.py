@@ -45,7 +45,8 @@ def _minimum(a: Numbers, b: Numbers) -> Numbers:
 
 
 def _clip(x: Numbers, low: Numbers, high: Numbers) -> Numbers:
-    return select(less(x, low), low, select(greater(x, high), high, x))
+    raised = select(less(x, low), low, x)
+    return select(greater(raised, high), high, raised)
 
 
 def _absolute(x: Numbers) -> Numbers:

@@ -92,7 +92,7 @@ class Node:
     def __pow__(self, other: Node) -> Node:
         power = self.value**other.value
         in_base = other.value * self.value ** (other.value - 1) if other.value else 0.0
-        in_exponent = np.log(self.value) * power if self.value else 0.0
+        in_exponent = np.log(self.value) * power if self.value or other.value <= 0 else 0.0
         # an exponent is mostly a constant, whose derivative nobody asks for and a negative base has not
         return self._binary(other, power, in_base, in_exponent)
 

@@ -97,14 +97,6 @@ NAMES = [
     ),
     ("inputs: {_x: 1}\nequations: {y: 1}\n", "1:10: a name does not begin with '_', as '_x' does"),
     ("inputs: {lambda: 1}\nequations: {y: 1}\n", "1:10: 'lambda' is a word of Python and cannot be a name"),
-    (
-        "inputs: {exp: 1}\nequations: {y: 1}\n",
-        "1:10: 'exp' is a function of the equation language and cannot be a name",
-    ),
-    (
-        "inputs: {jacobian: 1}\nequations: {y: 1}\n",
-        "1:10: 'jacobian' is a function of the equation language and cannot be a name",
-    ),
     ("inputs: {x: 1}\nequations: {x: 1}\n", "2:13: 'x' is an input (line 1) and cannot be an equation too"),
     (
         "inputs: {x: 1}\nparameters: {x: 1}\nequations: {y: x}\n",

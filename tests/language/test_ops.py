@@ -94,7 +94,8 @@ def test_a_wrong_derivative_is_noticed(op: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def _slightly_off(rule: str | Callable[[Site], str]) -> Rule:
-    return f"1.01 * ({rule})" if isinstance(rule, str) else lambda site: f"1.01 * ({rule(site)})"
+    wrong = "1.01 * ({}) + 0.01".format  # a rule that gives zeros would stay right without the sum
+    return wrong(rule) if isinstance(rule, str) else lambda site: wrong(rule(site))
 
 
 def _disagrees(op: str, text: str) -> bool:

@@ -111,7 +111,8 @@ UNFIT = [
     ({"z": "ones(1000000, 1000000)"}, "in z: the result would have shape (1000000, 1000000), more than 200,000,000 "
                                       "entries in 'ones(1000000, 1000000)'"),
     ({"z": "softmax(reshape(x, 2, 1))"}, "in z: shape (2, 1) has length 1 along its last axis (say which axis is "
-                                         "meant, as in axis=0) in 'softmax(reshape(x, 2, 1))'"),
+                                         "meant, as in axis=0; axis=1, if it is the last) in "
+                                         "'softmax(reshape(x, 2, 1))'"),
     ({"z": "cross_entropy(x, W)"}, "in z: targets of shape (2, 3) fit logits of shape (2,) neither as class indices () "
                                    "nor as one-hot rows (2,) in 'cross_entropy(x, W)'"),
 ]  # fmt: skip

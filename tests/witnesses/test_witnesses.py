@@ -46,7 +46,7 @@ def floats(x: ArrayLike) -> NDArray[np.float64]:
 
 def test_every_op_has_a_definition_and_every_definition_an_op() -> None:
     public = {name for name, op in OPS.items() if not op.internal}
-    assert set(REFERENCE) | {"index"} == public
+    assert set(REFERENCE) | {"index", "scatter"} == public
 
 
 def _samples() -> list[tuple[str, Mapping[str, tuple[int, ...]]]]:

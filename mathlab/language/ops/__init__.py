@@ -1,0 +1,25 @@
+"""The table of ops: the one place where an op exists, a module for each family.
+
+Adding an op is adding one record: what it computes (as NumPy), its derivative (in the equation language), its LaTeX,
+and sample calls that the tests run it over.
+
+In a derivative `g` is the upstream gradient, `y` the op's own result, and the other names are the op's arguments; a
+result that broadcasting has made larger than the argument is summed back by the engine. None says that there is no
+derivative; a function builds the text where it depends on the shapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mathlab.language.ops.activations import ACTIVATIONS
+from mathlab.language.ops.arithmetic import ARITHMETIC
+from mathlab.language.ops.arrays import ARRAYS
+from mathlab.language.ops.elementwise import ELEMENTWISE
+from mathlab.language.ops.record import Op, Rule, Setting, ShapeRule, Site
+from mathlab.language.ops.reductions import REDUCTIONS
+
+__all__ = ["ACTIVATIONS", "EXACT", "OPS", "Op", "Rule", "Setting", "ShapeRule", "Site"]
+
+OPS: Mapping[str, Op] = {**ARITHMETIC, **ARRAYS, **ELEMENTWISE, **ACTIVATIONS, **REDUCTIONS}
+EXACT = frozenset(name for name, op in OPS.items() if op.exact or op.kind in ("i", "b"))

@@ -1,0 +1,153 @@
+"""Picking and arranging: what never rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mathlab.language import shapes
+from mathlab.language.ops.record import ANY, FIRST_AXIS, X3, X23, Op, Site
+from mathlab.language.syntax import NewAxis, Slice
+
+
+def _top(site: Site) -> str:
+    return r"{x:5}^{{\top}}" if site.args[0].ndim < 3 else r"\operatorname{{T}}\left({x}\right)"
+
+
+def _index(site: Site) -> str:
+    count = len(site.args) - 1
+    if count == 1 and site.args[0].ndim == 1 and site.out.ndim == 0:
+        # the gradient of picking one entry of a vector reads best as a one-hot vector
+        return f"g * one_hot(i0, {site.args[0].size})"
+    items = site.call.args[1:]
+    if all(item in (NewAxis(), Slice(None, None, None)) for item in items):  # new axes are taken away again
+        return f"g[{', '.join('0' if item == NewAxis() else ':' for item in items)}]"
+    return f"scatter(g, x[{', '.join(f'i{k}' for k in range(count))}])"
+
+
+def _concat(site: Site, position: int) -> str:
+    (axis,) = shapes.axes_of(site.out, site.call.attr("axis") or 0)
+    start = sum(type_.shape[axis] for type_ in site.args[:position])
+    return f"g[{':, ' * axis}{start}:{start + site.args[position].shape[axis]}]"
+
+
+def _array(site: Site, position: int) -> str:
+    return f"g[{position}]"
+
+
+def _reshape(site: Site) -> str:
+    if not site.args[0].shape:  # a single number has no sizes to write down, and is the one entry
+        return f"g[{', '.join('0' * site.out.ndim)}]"
+    return f"reshape(g, {', '.join(map(str, site.args[0].shape))})"
+
+
+def _gathered(site: Site) -> str:
+    return f"g[{', '.join(f'i{k}' for k in range(len(site.args) - 2))}]"
+
+
+ARRAYS: Mapping[str, Op] = {
+    "index": Op(
+        "",  # lowered by the compiler, as a subscript
+        (_index, None),
+        ("x", "*i"),
+        shapes.indexed,
+        takes=(ANY, "i"),
+        kind="same",
+        latex="{x:6}_{{[{i}]}}",
+        binds=5,
+        exact=True,
+        samples={
+            "x[1]": X3,
+            "x[1, 0]": X23,
+            "x[t]": {"x": (3,), "t": ()},
+            "x[:, 1]": X23,
+            "x[0:2]": X3,
+            "x[:, ::2]": X23,
+            "x[:, None]": X3,
+            "x[[0, 1, 0]]": X3,
+            "x[[0, 1], t]": {"x": (2, 3), "t": (2,)},
+        },
+    ),
+    "T": Op(
+        "x.T",
+        ("g.T",),
+        shape=shapes.transposed,
+        takes=(ANY,),
+        kind="same",
+        latex=_top,
+        exact=True,
+        samples={"x.T": X23},
+    ),
+    "mT": Op(
+        "x.mT",
+        ("g.mT",),
+        shape=shapes.transposed,
+        takes=(ANY,),
+        kind="same",
+        latex=r"{x:5}^{{\top}}",
+        exact=True,
+        samples={"x.mT": {"x": (2, 3, 4)}},
+    ),
+    "reshape": Op(
+        "np.reshape(x, shape)",
+        (_reshape, None),
+        ("x", "*shape"),
+        shapes.reshaped,
+        takes=(ANY, "i"),
+        kind="same",
+        exact=True,
+        samples={"reshape(x, 3, 2)": X23, "reshape(x, -1)": X23, "reshape(x, 1, 1)": {"x": ()}},
+    ),
+    "concat": Op(
+        "np.concatenate(joined, axis=axis)",
+        (),
+        ("*joined",),
+        shapes.concatenated,
+        takes=(ANY,),
+        kind="same",
+        each=_concat,
+        settings={"axis": FIRST_AXIS},
+        exact=True,
+        samples={"concat(a, b)": {"a": (2,), "b": (3,)}, "concat(a, b, axis=1)": {"a": (2, 1), "b": (2, 3)}},
+    ),
+    "array": Op(
+        "np.stack(x)",
+        (),
+        ("*x",),
+        shapes.stacked,
+        takes=(ANY,),
+        kind="same",
+        each=_array,
+        latex=r"\left[{x}\right]",
+        binds=6,
+        exact=True,
+        samples={"[a, b]": {"a": (), "b": ()}},
+    ),
+    "diag": Op(
+        "np.diag(x)",
+        ("sum(g * diag(ones_like(x)), axis=1)",),
+        shape=shapes.diagonal,
+        exact=True,
+        samples={"diag(x)": X3},
+    ),
+    # the gradient of x[i]: v put back to where it was taken from
+    "scatter": Op(
+        "",  # lowered by the compiler, as the index is
+        (_gathered, "zeros_like(x)", None),
+        ("v", "x", "*i"),
+        shapes.as_second,
+        takes=("f", ANY, "i"),
+        samples={
+            "scatter(v, x[1])": {"v": (3,), "x": (2, 3)},
+            "scatter(v, x[[0, 1, 0]])": {"v": (3,), "x": (2,)},
+            "scatter(v, x[t])": {"v": (2,), "x": (3,), "t": (2,)},
+        },
+    ),
+    "one_hot": Op("one_hot(t, n, dtype)", (None, None), ("t", "n"), shapes.class_rows, takes=("i", "i"), exact=True),
+    "ones_like": Op("np.ones_like(x)", (None,), shape=shapes.same, exact=True),
+    "zeros_like": Op("np.zeros_like(x)", (None,), shape=shapes.same, exact=True),
+    "ones": Op("np.ones(shape, dtype)", (None,), ("*shape",), shapes.filled, takes=("i",), exact=True),
+    "zeros": Op("np.zeros(shape, dtype)", (None,), ("*shape",), shapes.filled, takes=("i",), exact=True),
+    "arange": Op("np.arange(n)", (None,), ("n",), shapes.filled, takes=("i",), kind="i"),
+    # what Python computes from settings alone, in float64, before it meets the program's floats
+    "rounded": Op("dtype(x)", (None,), internal=True),
+}

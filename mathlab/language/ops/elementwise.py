@@ -1,0 +1,61 @@
+"""Functions of each entry, and what chooses between entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mathlab.language.ops.record import AB, ANY, PAIR, X3, X23, Op
+
+ELEMENTWISE: Mapping[str, Op] = {
+    "exp": Op("np.exp(x)", ("g * y",), latex="e^{{{x}}}", samples={"exp(x)": X3}),
+    "expm1": Op("np.expm1(x)", ("g * (y + 1)",), latex="e^{{{x}}} - 1", binds=1, samples={"expm1(x)": X3}),
+    "log": Op("np.log(x)", ("g / x",), latex=r"\log\left({x}\right)", samples={"log(p)": {"p": (3,)}}),
+    "log1p": Op(
+        "np.log1p(x)", ("g / (1 + x)",), latex=r"\log\left(1 + {x:2}\right)", samples={"log1p(p)": {"p": (3,)}}
+    ),
+    "sqrt": Op("np.sqrt(x)", ("g / (2 * y)",), latex=r"\sqrt{{{x}}}", binds=6, samples={"sqrt(p)": {"p": (3,)}}),
+    "sin": Op("np.sin(x)", ("g * cos(x)",), latex=r"\sin\left({x}\right)", samples={"sin(x)": X3}),
+    "cos": Op("np.cos(x)", ("-g * sin(x)",), latex=r"\cos\left({x}\right)", samples={"cos(x)": X3}),
+    "abs": Op("np.abs(x)", ("g * sign(x)",), latex=r"\left|{x}\right|", exact=True, samples={"abs(x)": X3}),
+    "sign": Op("np.sign(x)", (None,), exact=True),
+    "square": Op("np.square(x)", ("g * 2 * x",), latex="{x:5}^{{2}}", samples={"square(x)": X3}),
+    "erf": Op("erf(x)", ("g * 1.1283791670955126 * exp(-x**2)",), samples={"erf(x)": X3}),
+    "normal_cdf": Op(
+        "normal_cdf(x)", ("g * normal_pdf(x)",), latex=r"\Phi\left({x}\right)", samples={"normal_cdf(x)": X3}
+    ),
+    "normal_pdf": Op("normal_pdf(x)", ("-g * x * y",), latex=r"\varphi\left({x}\right)", samples={"normal_pdf(x)": X3}),
+    # piecewise: at a tie the derivative is the one that the articles choose, b's; but max(0, x) is ReLU too, so that a
+    # number that is written out takes the tie from either side
+    "maximum": Op(
+        "np.maximum(a, b)",
+        ("g * (a > b)", lambda site: f"g * (a {'<' if site.is_number(0) else '<='} b)"),
+        AB,
+        latex=r"\max\left({a}, {b}\right)",
+        exact=True,
+        samples={"maximum(a, b)": PAIR, "maximum(0, x)": X23},
+    ),
+    "minimum": Op(
+        "np.minimum(a, b)",
+        ("g * (a < b)", lambda site: f"g * (a {'>' if site.is_number(0) else '>='} b)"),
+        AB,
+        latex=r"\min\left({a}, {b}\right)",
+        exact=True,
+        samples={"minimum(a, b)": PAIR, "minimum(0.5, x)": X23},
+    ),
+    "clip": Op(
+        "np.clip(x, low, high)",
+        # NumPy takes the upper bound last, so that it wins where it is below the lower one
+        ("g * (x >= low) * (x <= high)", "g * (x < low) * (low <= high)", "g * (maximum(x, low) > high)"),
+        ("x", "low", "high"),
+        exact=True,
+        samples={"clip(x, -0.5, 0.5)": X23, "clip(x, -p / 4, p / 4)": {"x": (4, 3), "p": (3,)}},
+    ),
+    "where": Op(
+        "np.where(c, a, b)",
+        (None, "where(c, g, 0)", "where(c, 0, g)"),
+        ("c", "a", "b"),
+        takes=(ANY, "f", "f"),
+        exact=True,
+        samples={"where(a > b, a * b, b)": PAIR},
+    ),
+}

@@ -1,0 +1,112 @@
+"""What makes one number of many: reductions over axes, and the loss of each sample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from mathlab.language import shapes
+from mathlab.language.ops.record import (
+    AXES,
+    KEEPDIMS,
+    ONE_AXIS_OR_ALL,
+    X23,
+    Op,
+    Rule,
+    Site,
+    expanded,
+    lead,
+    settings_of,
+)
+from mathlab.language.shapes import Shape
+
+SAMPLES: Mapping[str, Mapping[str, Shape]] = {
+    "{}(x)": X23,
+    "{}(x, axis=0)": X23,
+    "{}(x, axis=-1, keepdims=True)": X23,
+    "{}(x, axis=(0, 2))": {"x": (2, 3, 2)},
+}
+
+
+def _sum(site: Site) -> str:
+    return f"{expanded('g', site)} * ones_like(x)"
+
+
+def _mean(site: Site) -> str:
+    x = site.args[0]
+    count = math.prod(x.shape[axis] for axis in shapes.axes_of(x, site.call.attr("axis")))
+    return f"{expanded('g', site)} * ones_like(x) / {count}"
+
+
+def _extreme(site: Site) -> str:
+    chosen = f"(x == {expanded('y', site)})"
+    return f"{expanded('g', site)} * {chosen} / sum({chosen}{settings_of(site, keepdims=True)})"
+
+
+def _logsumexp(site: Site) -> str:
+    return f"{expanded('g', site)} * exp(x - {expanded('y', site)})"
+
+
+def _norm(site: Site) -> str:
+    y = expanded("y", site)
+    # 0 at the origin, as PyTorch has it, but not where the squares are too small for a float
+    return f"{expanded('g', site)} * x / where({y} > 0, {y}, x == 0)"
+
+
+def _cross_entropy(site: Site) -> str:
+    z, t = site.args
+    g = f"g[{lead(z)}None]" if z.ndim > 1 else "g"
+    if t.ndim == z.ndim:
+        return f"{g} * (softmax(z) * sum(t, axis=-1, keepdims=True) - t)"
+    return f"{g} * (softmax(z) - one_hot(t, {z.shape[-1]}))"
+
+
+def _cross_entropy_target(site: Site) -> str:
+    z = site.args[0]
+    g = f"g[{lead(z)}None]" if z.ndim > 1 else "g"
+    return f"-{g} * log_softmax(z)"
+
+
+def _reduction(name: str, function: str, rule: Rule) -> Op:
+    return Op(
+        f"{function}(x, axis=axis, keepdims=keepdims)",
+        (rule,),
+        shape=shapes.reduced,
+        settings={"axis": AXES, "keepdims": KEEPDIMS},
+        needs_entries=True,
+        samples={text.format(name): arguments for text, arguments in SAMPLES.items()},
+    )
+
+
+ARG = Op("", (None,), shape=shapes.reduced, kind="i", settings={"axis": ONE_AXIS_OR_ALL}, needs_entries=True)
+
+REDUCTIONS: Mapping[str, Op] = {
+    "sum": replace(_reduction("sum", "np.sum", _sum), needs_entries=False),
+    "mean": _reduction("mean", "np.mean", _mean),
+    "max": replace(_reduction("max", "np.max", _extreme), exact=True),
+    "min": replace(_reduction("min", "np.min", _extreme), exact=True),
+    "logsumexp": _reduction("logsumexp", "logsumexp", _logsumexp),
+    "norm": replace(
+        _reduction("norm", "norm", _norm), needs_entries=False, latex=r"\left\lVert {x} \right\rVert", binds=6
+    ),
+    "argmax": replace(ARG, numpy="np.argmax(x, axis=axis)"),
+    "argmin": replace(ARG, numpy="np.argmin(x, axis=axis)"),
+    # per sample, so that the factor of a batch (sum or mean) stands in the equation
+    "cross_entropy": Op(
+        "cross_entropy(z, t)",
+        (_cross_entropy, _cross_entropy_target),
+        ("z", "t"),
+        shapes.per_sample,
+        takes=("f", "fi"),
+        labels=1,
+        needs_entries=True,
+        samples={
+            "cross_entropy(z, t)": {"z": (3,), "t": ()},
+            "cross_entropy(x, t)": {"x": (4, 3), "t": (4,)},
+            "cross_entropy(x, softmax(w))": {"x": (2, 3), "w": (2, 3)},
+        },
+    ),
+    # a quantity for figures only: computed by one backward pass for each entry of z
+    "jacobian": Op("", (None, None), ("z", "x"), shapes.every_pair, internal=True),
+}

@@ -1,0 +1,96 @@
+"""Every op with every odd setting, on every odd shape: a value and a gradient, or one sentence with its place."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mathlab.config import load
+from mathlab.errors import MathlabError
+from mathlab.language import OPS
+from mathlab.stages.prepare import prepare
+
+AXES = ("None", "0", "-1", "1", "-2", "31", "10**30", "(0, 1)", "(-1, 0)", "(0, 0)", "(0, -1)", "[0]")
+NO_AXES = ("7", "0.0", "1e300", "True", "False", "x", "-x", "(0.5, 1)", "(True, 0)", "(x, 0)", "[[0]]", "(0, 1e300)")
+KEPT = ("None", "True", "False", "0", "1", "2.0", "(0, 1)", "x")
+EMPTY = ("x[1:0]", "M[1:0]", "M[:, 1:0]", "S[:, :, 1:0]")
+SHAPES = ("s", "x", "M", "S", "M[:1, :1]", f"x[{'None, ' * 31}:]", *EMPTY)
+CONFIG = """\
+inputs: {{t: 1, ts: [0, 1]}}
+parameters: {{s: 0.5, x: [0.25, 0.5], M: [[0.5, 0.25], [0.125, 0.75]], S: [[[1, 2, 3]], [[4, 5, 6]]]}}
+equations: {{loss: "sum({})"}}
+"""
+PLACED = re.compile(r".*/c\.yaml:3:\d+: [^\n]{10,999}")
+
+
+def ends_well(folder: Path, text: str) -> str:
+    """The sentence that refuses an expression, or nothing where it has been computed with its gradients."""
+    path = folder / "c.yaml"
+    path.write_text(CONFIG.format(text), encoding="utf-8")
+    try:
+        values = prepare(load(path).cases[0]).run()
+    except MathlabError as error:
+        refused = str(error)
+    else:
+        refused = ""
+        assert np.ndim(values["loss"]) == 0, text
+    assert not refused or PLACED.fullmatch(refused), (text, refused)
+    return refused
+
+
+def calls(op: str) -> list[str]:
+    """The op with as many arguments as it may take, of every shape, with every odd setting."""
+    record = OPS[op]
+    fixed = [name for name in record.args if not name.startswith("*")]
+    counts = range(len(fixed) + 3) if record.variadic else (max(len(fixed) - len(record.defaults), 0), len(fixed))
+    texts = []
+    for shape in SHAPES:
+        texts += [f"{op}({', '.join([shape] * count)})" for count in {*counts}]
+        others = {"t", "2", "-1", "x[1:0]"} if len(record.args) > 1 else ()
+        texts += [f"{op}({', '.join([shape, *[other] * max(len(fixed) - 1, 1)])})" for other in sorted(others)]
+        arguments = ", ".join([shape] * max(len(fixed), 1))
+        if "axis" in record.settings:
+            texts += [f"{op}({arguments}, axis={axis})" for axis in AXES]
+        if "keepdims" in record.settings:
+            texts += [f"{op}({arguments}, axis={axis}, keepdims=True)" for axis in ("None", "0", "(0, 1)")]
+    texts += [f"{op}(x, axis={axis})" for axis in NO_AXES]
+    return [*texts, *(f"{op}(M, keepdims={value})" for value in KEPT)]
+
+
+@pytest.mark.parametrize("op", sorted(OPS))
+def test_every_op_with_every_odd_setting(op: str, tmp_path: Path) -> None:
+    refused = [text for text in calls(op) if ends_well(tmp_path, text)]
+    assert refused  # some setting or shape fits nothing
+
+
+REFUSED = [
+    ("mean(concat(M, M, axis=None))", "axis of concat must be a whole number, not None"),
+    ("softmax(M, axis=(0, 1))", "axis of softmax must be a whole number, not (0, 1)"),
+    ("log_softmax(M, axis=None)", "axis of log_softmax must be a whole number, not None"),
+    ("x[argmax(M, axis=(0, 1))]", "axis of argmax must be a whole number, or None for all axes, not (0, 1)"),
+    ("x[argmin(x, axis=0.0)]", "axis of argmin must be a whole number, or None for all axes, not 0.0"),
+    ("mean(M, axis=True)", "axis of mean must be a whole number, several in brackets, or None for all axes, not True"),
+    ("max(M, axis=(0, 0.5))", "or None for all axes, not (0, 0.5)"),
+    ("norm(M, axis=(0, -2))", "an axis is named twice in 'norm(M, axis=(0, -2))'"),
+    ("sum(M, keepdims=None)", "keepdims of sum must be True or False, not None"),
+    ("sum(M, axis=2)", "axis 2 does not exist in shape (2, 2) in 'sum(M, axis=2)'"),
+    *(
+        (f"{op}(x[1:0])", f"{op} has no value where there is nothing to run along, as in shape (0,), in '{op}(x[1:0])'")
+        for op in ("max", "min", "mean", "logsumexp", "softmax", "log_softmax")
+    ),
+    ("cross_entropy(M[:, 1:0], ts)", "cross_entropy has no value where there is nothing to run along"),
+    ("reshape(M, 4, x=x)", "reshape has no argument 'x'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "sentence"), REFUSED)
+def test_what_is_refused(text: str, sentence: str, tmp_path: Path) -> None:
+    assert sentence in ends_well(tmp_path, text)
+
+
+@pytest.mark.parametrize("text", ["sum(x[1:0])", "sum(M[:, 1:0], axis=0)", "norm(x[1:0])", "max(M[1:0], axis=1)"])
+def test_what_has_a_value_though_there_is_nothing(text: str, tmp_path: Path) -> None:
+    assert ends_well(tmp_path, text) == ""
