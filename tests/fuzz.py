@@ -66,6 +66,10 @@ FORMULAS = (
         "x * 1e99",
     ),
 )
+ODD = (
+    *("axis=0", "axis=-1", "axis=1", "axis=7", "axis=None", "axis=(0, 1)", "axis=(0, 0)", "axis=0.5", "axis=True"),
+    *("keepdims=True", "keepdims=None", "keepdims=1", "keepdims=x", "alpha=0.5", "x=x", "a=1", "q=1", "axis=[0]"),
+)
 CHARACTERS = "\n \t:-[]{},'\"#&*!|>%@`?()0123456789.eE+_xyzdw\\~=<^/$\x00\x07\x85\u2028\ufeff𝕏"
 
 
@@ -74,7 +78,9 @@ def expression(draw: st.DrawFn, depth: int = 3) -> str:
     """Any op on anything: most do not fit, and all must end in a sentence."""
     leaf = depth == 0 or draw(st.integers(0, 3)) == 0
     if leaf:
-        return draw(st.sampled_from((*NUMBERS[:12], *WORDS[:8], "[1, 2]", "[[1, 2], [3, 4]]")))
+        return draw(
+            st.sampled_from((*NUMBERS[:12], *WORDS[:8], "[1, 2]", "[[1, 2], [3, 4]]", "w[1:0]", "w[None]", "t"))
+        )
     part = expression(depth - 1)
     kind = draw(st.integers(0, 4))
     if kind == 0:
@@ -87,8 +93,8 @@ def expression(draw: st.DrawFn, depth: int = 3) -> str:
         return draw(st.sampled_from(FORMULAS))
     op = draw(st.sampled_from([*OPS]))
     arguments = [draw(part) for _ in range(draw(st.integers(0, 3)))]
-    setting = draw(st.sampled_from(("", "", "", "axis=0", "axis=-1", "keepdims=True", "axis=None", "alpha=0.5", "q=1")))
-    return f"{op}({', '.join([*arguments, *([setting] if setting else [])])})"
+    settings = draw(st.lists(st.sampled_from(ODD), max_size=2)) if draw(st.booleans()) else []
+    return f"{op}({', '.join([*arguments, *settings])})"
 
 
 @st.composite

@@ -12,6 +12,7 @@ from mathlab.diagnosis.numbers import batch_size
 from mathlab.diagnosis.worlds import Scene, Trial, World, rederived, tried, with_backward, with_forward
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
+from mathlab.language.ops import ACTIVATIONS
 from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute, unparse
 from mathlab.stages.prepare import Prepared
 
@@ -42,7 +43,7 @@ def _derivative_of(scene: Scene, gradient: str) -> str:
     """Which activation's derivative belongs into a gradient's equation, where its node goes through one."""
     for equation in scene.case.equations:
         match equation.expr:
-            case Call(op, (Name(name), *_)) if op in rewrite.ACTIVATIONS and f"d{name}" == gradient:
+            case Call(op, (Name(name), *_)) if op in ACTIVATIONS and f"d{name}" == gradient:
                 return f" (from the derivative of {op})"
     return ""
 

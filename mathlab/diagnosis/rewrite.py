@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mathlab.language.check import Types
+from mathlab.language.ops import ACTIVATIONS
 from mathlab.language.syntax import COMPARE, Call, Expr, Name, Num, Slice, Static, names, unparse
 
 MASKS = frozenset(COMPARE.values())
 OPPOSITE = {"gt": "le", "ge": "lt", "lt": "ge", "le": "gt"}
-ACTIVATIONS = ("relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "silu", "gelu", "softmax")
 FEW = 4  # entries of a sum that are each tried as the only one that was taken; of more, the first and the last
 
 

@@ -15,6 +15,7 @@ from mathlab.errors import MathlabError, did_you_mean
 from mathlab.experiment import Array
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
+from mathlab.language.ops import OPS
 from mathlab.language.syntax import Call, walk
 from mathlab.results import WitnessResult
 from mathlab.stages.prepare import Prepared, prepare
@@ -78,7 +79,7 @@ def operations(equations: Sequence[Equation], types: Types) -> int:
         for call in (part for part in walk(equation.expr) if isinstance(part, Call)):
             sizes = [types.of(arg).size for arg in call.args]
             shape = types.of(call.args[0]).shape if call.args else ()
-            products = types.of(call).size * (shape[-1] if shape else 1) if call.op in ("matmul", "dot") else 0
+            products = types.of(call).size * (shape[-1] if shape else 1) if OPS[call.op].multiplies_matrices else 0
             count += max([2 * products, types.of(call).size, *sizes])
     return count
 

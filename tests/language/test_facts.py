@@ -1,0 +1,88 @@
+"""Every fact that is told of an op is what the op does, and every place that must know an op knows it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from mathlab.experiment import Array
+from mathlab.language import OPS, read
+from mathlab.language.check import Types
+from mathlab.language.equation import Equation
+from mathlab.language.ops import EXACT
+from mathlab.language.program import compile_program
+from mathlab.language.shapes import Shape, Type
+from mathlab.language.syntax import Call, walk
+from mathlab.witnesses.reference import REFERENCE
+from tests.language.test_ops import drawn
+
+PUBLIC = sorted(name for name, op in OPS.items() if not op.internal)
+# calls of ops that have no samples, being flat, or none in which they stand alone
+ALONE: Mapping[str, Mapping[str, Mapping[str, Shape]]] = {
+    "where": {"where(c, a, b)": {"c": (3,), "a": (3,), "b": (3,)}},
+    "sign": {"sign(x)": {"x": (3,)}},
+    "one_hot": {"one_hot(t, 3)": {"t": (2,)}},
+    "ones_like": {"ones_like(x)": {"x": (3,)}},
+    "zeros_like": {"zeros_like(x)": {"x": (3,)}},
+    "ones": {"ones(2, 3)": {}},
+    "zeros": {"zeros(2)": {}},
+}
+
+
+def calls(op: str) -> dict[str, Mapping[str, Shape]]:
+    """The sample calls in which no other op computes."""
+    alone = {"index", "array", op}
+    samples = {**OPS[op].samples, **ALONE.get(op, {})}
+    return {
+        text: shapes
+        for text, shapes in samples.items()
+        if all(part.op in alone for part in walk(read(text)) if isinstance(part, Call))
+    }
+
+
+def value(text: str, env: Mapping[str, Array], dtype: str) -> np.ndarray:
+    indices = {name for name in env if name.startswith("t")}
+    types = Types({name: Type(array.shape, "i" if name in indices else "f") for name, array in env.items()})
+    program = compile_program([Equation("result", read(text), text)], types, ["result"], dtype)
+    return program({name: array.astype(int if name in indices else dtype) for name, array in env.items()})["result"]
+
+
+@pytest.mark.parametrize("op", [name for name in PUBLIC if OPS[name].kind in ("f", "same")])
+def test_whether_it_rounds(op: str) -> None:
+    """What never rounds is the same in both precisions, of numbers that both have."""
+    assert calls(op), f"{op}: a call of it alone is needed"
+    rounded = []
+    for text, shapes in calls(op).items():
+        rng = np.random.default_rng(zlib.crc32(text.encode()))
+        env = {name: drawn(name, shape, rng).astype(np.float32).astype(float) for name, shape in shapes.items()}
+        rounded.append(not np.array_equal(value(text, env, "float32"), value(text, env, "float64")))
+    assert any(rounded) is (op not in EXACT), f"{op}: is it exact?"
+
+
+@pytest.mark.parametrize("op", PUBLIC)
+def test_it_is_defined_for_the_witnesses(op: str) -> None:
+    assert op in REFERENCE or op in ("index", "scatter"), f"{op}: a definition in witnesses/reference.py"
+
+
+@pytest.mark.parametrize("op", PUBLIC)
+def test_it_is_defined_in_pytorch(op: str) -> None:
+    pytest.importorskip("torch")
+    from mathlab.witnesses.pytorch import _ops
+
+    assert op in _ops() or op in ("index", "scatter"), f"{op}: a definition in witnesses/pytorch.py"
+
+
+@pytest.mark.parametrize("op", PUBLIC)
+def test_its_facts_fit_together(op: str) -> None:
+    record = OPS[op]
+    settings = set(record.settings)
+    assert settings <= {"axis", "keepdims"}, f"{op}: the walk over odd settings knows no others"
+    assert all(setting.fits(setting.default) for setting in record.settings.values()), f"{op}: a default"
+    assert set(record.defaults) <= set(record.args), f"{op}: a default"
+    assert record.each or len(record.vjp) == len(record.args), f"{op}: a derivative for each argument"
+    assert record.labels is None or "i" in record.accepts(record.labels), f"{op}: labels"
+    assert all(isinstance(part, str) for part in record.args[:-1]), f"{op}: arguments"
+    assert not any(name.startswith("*") for name in record.args[:-1]), f"{op}: only the last may be many"
