@@ -193,7 +193,8 @@ class SweepSettings:
 class Case:
     """One set of inputs and figures. `name` is "base" for an experiment without cases.
 
-    `share` is its part of the time and memory that a run may take: infinite where its user allows that.
+    `share` is its part of the time and memory that a run may take: infinite where its user allows that. What is to be
+    `quick` takes seconds, or is refused.
     """
 
     name: str
@@ -209,18 +210,20 @@ class Case:
     sweep: SweepSettings | None = None
     place: Place | None = None
     share: float = 1.0
+    quick: bool = False
 
 
 @dataclass(frozen=True)
 class Allowed:
-    """What a config may do only because its user says so.
+    """What a config may do because its user says so, and else not.
 
     `files` are folders, beside the config's own, from which it may read data; `large` says that it may take as much
-    time and memory as it asks for.
+    time and memory as it asks for, and `quick` that it may not even take an hour.
     """
 
     files: tuple[Path, ...] = ()
     large: bool = False
+    quick: bool = False
 
 
 @dataclass(frozen=True)

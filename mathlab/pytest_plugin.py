@@ -97,9 +97,8 @@ class ConfigFile(pytest.File):
         from mathlab.errors import MathlabError
         from mathlab.experiment import Allowed
 
-        allowed = Allowed(
-            tuple(self.config.getini("mathlab_allow_files")), bool(self.config.getini("mathlab_allow_large"))
-        )
+        folders, large = self.config.getini("mathlab_allow_files"), bool(self.config.getini("mathlab_allow_large"))
+        allowed = Allowed(tuple(folders), large, quick=True)
         try:
             (planned,) = plan.plans("run", [config.load(_shown(self.path), allowed)], ())
         except MathlabError as error:

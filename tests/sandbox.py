@@ -232,9 +232,11 @@ def warm() -> None:
     import mathlab.reports.page
     import mathlab.stages.backprop
     import mathlab.stages.gradcheck
+    import mathlab.stages.limits
     import mathlab.stages.train
 
     _ = pd, rich.console, rich.progress, yaml, mathlab
+    mathlab.stages.limits.BUDGET = mathlab.stages.limits.QUICK  # nobody waits for what is drawn at random
     typer.main.get_command = functools.cache(typer.main.get_command)
     typer.main.get_command(mathlab.cli.app)
     gc.freeze()  # what a fork never touches, it need not copy

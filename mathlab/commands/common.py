@@ -49,7 +49,7 @@ Folders = Annotated[
     list[Path] | None,
     typer.Option("--allow-files", metavar="DIR", help="Let configs read data from this folder too. Repeatable."),
 ]
-Large = Annotated[bool, typer.Option("--allow-large", help="Let configs take more than some seconds, or 1 GB.")]
+Large = Annotated[bool, typer.Option("--allow-large", help="Let configs take more than an hour, or 8 GB.")]
 
 
 def named(files: Sequence[Path] | None, configs: Sequence[Path] | None, default: Sequence[Path] = ()) -> list[Path]:

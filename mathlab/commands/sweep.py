@@ -34,10 +34,10 @@ def sweep(
     allow_files: Folders = None,
     allow_large: Large = False,
     backend: Annotated[
-        str, typer.Option("--backend", metavar="NAME", help="Where the runs are made: local, dask or ray.")
+        str, typer.Option("--backend", metavar="NAME", help="Where the runs are made: local or dask.")
     ] = "local",
     scheduler: Annotated[
-        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Of the Dask or Ray cluster.")
+        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Of the Dask cluster.")
     ] = None,
 ) -> int:
     """Make many runs with other settings, and compare how they end."""

@@ -123,13 +123,14 @@ def _experiment(file: str, content: bytes, allowed: Allowed) -> Experiment:
         raise MathlabError(listed[:MOST])
     if not allowed.large:
         check_size([(draft.text, draft.place) for draft in drafts])
+    share = math.inf if allowed.large else 1 / len(drafts)
     return Experiment(
         name=Path(file).stem,
         path=file,
         sha256=hashlib.sha256(content).hexdigest(),
         title=config.title,
         source=Source(config.source.title, config.source.url, config.source.note),
-        cases=tuple(_case(draft, math.inf if allowed.large else 1 / len(drafts)) for draft in drafts),
+        cases=tuple(_case(draft, share, allowed.quick) for draft in drafts),
     )
 
 
@@ -234,7 +235,7 @@ def _merged_optimizer(top: Table, case: Table) -> Table:
     return merged
 
 
-def _case(draft: _Draft, share: float) -> Case:
+def _case(draft: _Draft, share: float, quick: bool) -> Case:
     text = draft.text
     return Case(
         name=draft.name,
@@ -250,6 +251,7 @@ def _case(draft: _Draft, share: float) -> Case:
         sweep=_sweep(text, draft.place) if text.sweep else None,
         place=draft.place,
         share=share,
+        quick=quick,
     )
 
 

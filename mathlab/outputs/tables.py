@@ -165,7 +165,8 @@ def parts_of(result: ExperimentResult) -> dict[str, dict[Owner, Table]]:
     parts: dict[str, dict[Owner, Table]] = {}
     for case in result.cases:
         for file, stage, more, rows in _rows_of(case):
-            columns = (*LAYOUTS[file].columns, *more)
+            own = LAYOUTS[file].columns
+            columns = (*own, *(f"{name} (value)" if name in own else name for name in more))
             table = Table(columns, tuple((case.case, *row) for row in rows))
             parts.setdefault(file, {})[case.case, stage] = table
     return {file: parts[file] for file in LAYOUTS if file in parts}

@@ -1,4 +1,4 @@
-"""Where pieces of work run: here, on this machine's processors, or on a cluster that joblib knows how to use."""
+"""Where pieces of work run: here, on this machine's processors, or on a Dask cluster, by way of joblib."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from mathlab.errors import MathlabError, did_you_mean
 
 Task = TypeVar("Task")
 Done = TypeVar("Done")
-Backend = Literal["local", "dask", "ray"]
+Backend = Literal["local", "dask"]
 
 STARTING = 2.0  # seconds of work from which other processes pay off: each has to import NumPy and mathlab first
 PATIENCE = 600.0  # seconds
-NEEDS = {"dask": ("joblib", "distributed"), "ray": ("joblib", "ray")}
+NEEDS = {"dask": ("joblib", "distributed")}
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,13 @@ def where(backend: str, scheduler: str | None) -> Where:
         hint = did_you_mean(backend, known) or f"; known are {', '.join(known)}"
         raise MathlabError(f"unknown backend {backend!r}{hint}")
     if backend == "local" and scheduler:
-        raise MathlabError("--scheduler is for --backend dask or ray")
+        raise MathlabError("--scheduler is for --backend dask")
     if backend != "local" and not scheduler:
         raise MathlabError(f"--backend {backend} needs --scheduler ADDRESS")
     missing = [module for module in NEEDS.get(backend, ()) if importlib.util.find_spec(module) is None]
     if missing:
-        install = "pip install ray joblib" if backend == "ray" else "pip install 'mathlab-backprop[sweep]'"
-        raise MathlabError(f"--backend {backend} needs {' and '.join(missing)}: {install}")
+        needed = f"{' and '.join(missing)}: pip install 'mathlab-backprop[sweep]'"
+        raise MathlabError(f"--backend {backend} needs {needed}")
     return Where(known[backend], scheduler or "")
 
 
@@ -95,11 +95,10 @@ def _cluster(work: Callable[[Task], Done], tasks: Sequence[Task], place: Where, 
     """The same on a cluster. A task whose worker is lost goes to another one."""
     import joblib
 
-    connected, return_as = {"dask": (_dask, "generator"), "ray": (_ray, "list")}[place.backend]  # joblib knows no more
     # joblib waits for ever for a task that has lost one worker after the other: it is told when that is too long
     patience = PATIENCE + 100 * seconds
-    with connected(place.scheduler), joblib.parallel_config(backend=place.backend):
-        pool = joblib.Parallel(batch_size=1, timeout=patience, return_as=return_as)
+    with _dask(place.scheduler), joblib.parallel_config(backend=place.backend):
+        pool = joblib.Parallel(batch_size=1, timeout=patience, return_as="generator")
         try:
             yield from pool(joblib.delayed(work)(task) for task in tasks)
         except (TimeoutError, multiprocessing.TimeoutError):
@@ -131,24 +130,3 @@ def version() -> str:
     from mathlab import __version__
 
     return __version__
-
-
-@contextlib.contextmanager
-def _ray(address: str) -> Iterator[None]:
-    import socket
-
-    import ray
-    from ray.util.joblib import register_ray
-
-    host, _, port = address.rpartition("/")[2].rpartition(":")
-    try:
-        if host:  # not so for "auto"; Ray itself would go on trying for minutes
-            socket.create_connection((host, int(port)), timeout=10).close()
-        ray.init(address=address, logging_level="error", log_to_driver=False)
-    except (OSError, ValueError) as error:
-        raise MathlabError(f"the scheduler {address} cannot be reached: {error}") from None
-    try:
-        register_ray()
-        yield
-    finally:
-        ray.shutdown()

@@ -26,7 +26,6 @@ BYTES = 1_000_000  # that they may take, for the same reason
 PIECES = 64  # of the work that is made run by run
 SMALL = 16  # entries: quantities up to this size are reported
 RUN, RUN_BYTES = 5e-5, 1_000  # seconds and bytes that a run takes before it begins
-TAKEN = ("case", "run", "nonfinite")  # columns of sweep.csv
 Progress = Callable[[int, int, float | None], None]
 
 
@@ -268,7 +267,7 @@ def _result(case: Case, runs: Sequence[Point], pieces: Sequence[Piece], ends: Se
         parts = [end.reported[position] for end in ends]
         if len({part.shape[1:] for part in parts}) > 1:
             raise MathlabError(f"'{figure.key}' has not the same shape in all runs; report a number", figure.place)
-        key = f"{figure.key} (end)" if figure.key in keys or figure.key in TAKEN else figure.key
+        key = f"{figure.key} (end)" if figure.key in keys else figure.key
         columns |= _entries(key, np.concatenate(parts)[order])
     finals = {
         name: np.concatenate([_worst(end.parameters[name]) for end in ends])[order] for name in ends[0].parameters

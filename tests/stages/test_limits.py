@@ -53,23 +53,25 @@ def allowed(seconds: float, **changes: object) -> bool:
 
 
 def test_seconds_are_shared_among_cases() -> None:
-    assert allowed(limits.SECONDS)
-    assert not allowed(limits.SECONDS * 1.01)
-    assert not allowed(limits.SECONDS, share=0.5)
+    assert allowed(limits.BUDGET.seconds)
+    assert not allowed(limits.BUDGET.seconds * 1.01)
+    assert not allowed(limits.BUDGET.seconds, share=0.5)
     assert allowed(1e9, share=float("inf"))
+    assert allowed(limits.QUICK.seconds, quick=True)
+    assert not allowed(limits.QUICK.seconds * 1.01, quick=True)
 
 
 def test_data_that_is_there_may_take_longer() -> None:
     array = np.zeros((1000, 784))
     for from_file in (False, True):
         inputs = {**NET.inputs, "x": Value(array, from_file=from_file)}
-        assert allowed(limits.SECONDS + 0.9 * array.size * limits.SECONDS_A_NUMBER, inputs=inputs) is from_file
+        assert allowed(limits.BUDGET.seconds + 0.9 * array.size * limits.SECONDS_A_NUMBER, inputs=inputs) is from_file
 
 
 def test_memory_counts_what_is_kept_and_what_every_run_leaves() -> None:
-    once = Cost(seconds=0.0, held=limits.BYTES // 4, largest=limits.BYTES // 8)
+    once = Cost(seconds=0.0, held=int(limits.BUDGET.size / 4), largest=int(limits.BUDGET.size / 8))
     limits.check(NET, "it", once, 1, kept=3, place=None)
-    with pytest.raises(MathlabError, match=r"it takes about 0\.6 GB of memory; --allow-large permits it"):
+    with pytest.raises(MathlabError, match=r"it takes about 10 GB of memory; --allow-large permits it"):
         limits.check(NET, "it", once, 1, kept=4, place=None)
     with pytest.raises(MathlabError, match=r"GB of memory, as one of 4 cases; --allow-large permits it"):
         limits.check(replace(NET, share=0.25), "it", once, 10**9, kept=0, place=None, each=1.0)

@@ -251,7 +251,7 @@ def test_batches_of_different_lengths(tmp_path: Path) -> None:
     ("asked", "message"),
     [
         (("dusk", None), "unknown backend 'dusk'; did you mean 'dask'?"),
-        (("local", "tcp://127.0.0.1:1"), "--scheduler is for --backend dask or ray"),
+        (("local", "tcp://127.0.0.1:1"), "--scheduler is for --backend dask"),
         (("dask", None), "--backend dask needs --scheduler ADDRESS"),
     ],
 )
