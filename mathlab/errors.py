@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+LONGEST = 1_000  # characters of a message, which may quote a name or a number as long as a file
 LOOKED_AT = 500  # known words, when a close one is sought: each comparison takes a while
 
 
@@ -41,6 +42,10 @@ class Problem:
 
     message: str
     place: Place | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.message) > LONGEST:
+            object.__setattr__(self, "message", f"{self.message[:LONGEST]}...")
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}" if self.place else self.message

@@ -102,7 +102,7 @@ class ConfigFile(pytest.File):
         try:
             (planned,) = plan.plans("run", [config.load(_shown(self.path), allowed)], ())
         except MathlabError as error:
-            raise self.CollectError(str(error)) from None
+            raise self.CollectError(_harmless(str(error), "\n")) from None
         for case, _ in planned.steps:
             yield CaseCollector.from_parent(self, name=case.name, planned=planned)
 
@@ -111,7 +111,7 @@ class CaseCollector(pytest.Collector):
     """A case of a config."""
 
     def __init__(self, *, planned: Plan, name: str, parent: ConfigFile) -> None:
-        super().__init__(name, parent)
+        super().__init__(name, parent, nodeid=f"{parent.nodeid}::{_harmless(name)}")
         self.planned = planned
 
     def collect(self) -> Iterator[CheckItem]:
@@ -123,7 +123,7 @@ class CaseCollector(pytest.Collector):
                 try:
                     expected = declared(case, stages)
                 except MathlabError as error:
-                    raise self.CollectError(str(error)) from None
+                    raise self.CollectError(_harmless(str(error), "\n")) from None
                 for name, place in expected or [(NOTHING, case.place)]:
                     yield CheckItem.from_parent(self, name=name, place=place, planned=self.planned)
 
@@ -132,7 +132,7 @@ class CheckItem(pytest.Item):
     """A printed number, a formula, or the gradient check of a parameter."""
 
     def __init__(self, *, place: Place | None, planned: Plan, name: str, parent: CaseCollector) -> None:
-        super().__init__(name, parent)
+        super().__init__(name, parent, nodeid=f"{parent.nodeid}::{_harmless(name)}")
         self.place = place
         self.planned = planned
 
@@ -155,16 +155,22 @@ class CheckItem(pytest.Item):
         if check.outcome == "failed":
             raise CheckFailed(explanation(check))
         if check.outcome == "erratum":
-            pytest.xfail(dict(check.remarks)["erratum"])
+            pytest.xfail(_harmless(dict(check.remarks)["erratum"]))
 
     def repr_failure(self, excinfo: ExceptionInfo[BaseException], style: str | None = None) -> str | TerminalRepr:
         if isinstance(excinfo.value, CheckFailed):
-            return str(excinfo.value)
+            return _harmless(str(excinfo.value), "\n")
         return super().repr_failure(excinfo)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         assert self.parent is not None
-        return self.path, self.place.line - 1 if self.place else None, f"{self.parent.name}: {self.name}"
+        return self.path, self.place.line - 1 if self.place else None, _harmless(f"{self.parent.name}: {self.name}")
+
+
+def _harmless(text: str, kept: str = "") -> str:
+    from mathlab.terminal import harmless
+
+    return harmless(text, kept)
 
 
 class CheckFailed(Exception):

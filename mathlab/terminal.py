@@ -1,9 +1,10 @@
-"""The two consoles: results on stdout, messages and the progress bar on stderr."""
+"""The two consoles: results on stdout, messages and the progress bar on stderr; and what neither may be told."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,8 +18,33 @@ if TYPE_CHECKING:
 
 ColorSystem: TypeAlias = Literal["auto", "standard", "256", "truecolor", "windows"]  # as rich names them
 
-LONGEST = 1_000  # characters of a message
+LONGEST_TEXT = 10_000  # characters of any text that somebody else wrote
 ENDLESS = 1_000_000  # columns: a pipe has no edge at which to cut or fold a line
+
+
+# What the runners of GitHub, Azure and TeamCity obey: `##[…]`, `##vso[…]` anywhere in a line, `::…` where one begins,
+# which any word does in a narrow window.
+COMMAND = r"#(?=#\w*\[)|(?<!\S):(?=:[^\W\d])"
+
+
+def as_python(character: str) -> str:
+    """A character as Python spells it in a string."""
+    return repr(character)[1:-1] if not character.isprintable() else f"\\x{ord(character):02x}"
+
+
+def harmless(
+    text: str, kept: str = "", spelt: Callable[[str], str] = as_python, longest: int | None = LONGEST_TEXT
+) -> str:
+    """The text with all spelt out that somebody could mean to command with, and cut where nobody reads on.
+
+    That is every character which is not printable (control characters and escape sequences, what turns the direction
+    of writing, any line break) but for those in `kept`, and a sign of each command to a runner of CI.
+    """
+    if longest is not None and len(text) > longest:
+        text = f"{text[:longest]}..."
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() or c in kept else spelt(c) for c in text)
+    return re.sub(COMMAND, lambda found: spelt(found.group()), text)
 
 
 class _Stream(TextIOWrapper):
@@ -86,10 +112,7 @@ def write(text: str) -> None:
 def complain(problems: Iterable[Problem]) -> None:
     """One line on stderr for each problem."""
     for problem in problems:
-        words = " ".join(str(problem).splitlines())
-        if len(words) > LONGEST:  # it quotes a name or a number as long as that
-            words = f"{words[:LONGEST]}..."
-        words = "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)  # no command to the terminal
+        words = harmless(" ".join(str(problem).splitlines()))
         try:
             if sys.stderr is not None:
                 print(words if problem.place else f"mathlab: {words}", file=sys.stderr, flush=True)
@@ -117,10 +140,8 @@ def progress(label: str, quiet: bool = False) -> Iterator[Callable[[int, int, fl
     from rich.markup import escape
     from rich.progress import Progress
 
-    from mathlab.reports.layout import plain
-
     bar = Progress(console=Console(stderr=True), transient=True)
-    label = escape(plain(label).plain)
+    label = escape(harmless(label))
     task = bar.add_task(label, total=None)
     due = time.monotonic() + 1
 

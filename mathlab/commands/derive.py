@@ -26,8 +26,10 @@ def derive(
         plan.load(named(files, config), allowed(allow_files, allow_large)), case or ()
     ):
         titles.setdefault(derivation(chosen, form).rstrip("\n"), []).append(f"{experiment.name}, {chosen.name}")
+    console = terminal.console()
     mark = "%" if form == "latex" else "#"
     for index, (text, cases) in enumerate(titles.items()):
         heading = [*([""] if index else []), *(f"{mark} {title}" for title in cases)] if len(titles) > 1 else []
-        terminal.console().out(*heading, text, sep="\n", highlight=False)
+        lines = [terminal.harmless(line, longest=None) for line in (*heading, *text.split("\n"))]
+        console.out(*lines, sep="\n", highlight=False)
     return MATCH

@@ -18,5 +18,6 @@ def init(name: Annotated[str, typer.Argument(metavar="NAME", help="Of the experi
 
     path = start(name)
     dashes = "-- " if str(path).startswith("-") else ""
-    terminal.write(f"{path} is written; run it with: mathlab run {dashes}{shlex.quote(str(path))}\n")
+    words = f"{path} is written; run it with: mathlab run {dashes}{shlex.quote(str(path))}"
+    terminal.write(f"{terminal.harmless(words)}\n")
     return MATCH

@@ -42,7 +42,7 @@ def update(
             terminal.complain(error.problems)
             trouble = True
             continue
-        terminal.write("".join(f"{change}\n" for change in found))
+        terminal.write("".join(f"{terminal.harmless(str(change))}\n" for change in found))
         terminal.complain(problems)
         left += left_over(result, found)
     return TROUBLE if trouble else MATCH if left.passed else FAIL

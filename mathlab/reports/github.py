@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from mathlab.errors import Place
 from mathlab.reports.checks import sentence
 from mathlab.reports.report import Report
+from mathlab.terminal import harmless
 
 MOST = 10  # annotations; GitHub shows no more of one step
 
@@ -18,7 +19,7 @@ def github(report: Report) -> str:
     lines = annotations[:MOST]
     if len(annotations) > MOST:
         lines.append(f"and {len(annotations) - MOST} more")
-    return "\n".join([*lines, report.summary]) + "\n"
+    return "\n".join([*lines, harmless(report.summary)]) + "\n"
 
 
 def _annotations(report: Report) -> Iterator[str]:
@@ -49,9 +50,8 @@ def _in_workspace(file: str) -> str:
 
 
 def _data(text: str) -> str:
-    """Escaped as GitHub's runner unescapes it; any other line break or control character is spelt out."""
-    kept = "".join(c if c.isprintable() or c in "\r\n" else repr(c)[1:-1] for c in text)
-    return kept.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    """Escaped as GitHub's runner unescapes it."""
+    return harmless(text, kept="\r\n").replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

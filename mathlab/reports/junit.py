@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from itertools import groupby
 from xml.etree import ElementTree
@@ -10,9 +9,7 @@ from xml.etree import ElementTree
 from mathlab.errors import Problem
 from mathlab.reports.checks import Check, explanation, sentence
 from mathlab.reports.report import Report
-
-# What XML 1.0 cannot hold, not even escaped.
-ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+from mathlab.terminal import harmless
 
 
 def junit(report: Report) -> str:
@@ -25,7 +22,8 @@ def junit(report: Report) -> str:
     _count(suites)
     ElementTree.indent(suites)
     # all of it ASCII, so that no terminal or locale can make it anything but what its first line says
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{str(ElementTree.tostring(suites, "us-ascii"), "ascii")}\n'
+    text = str(ElementTree.tostring(suites, "us-ascii"), "ascii") + "\n"
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + harmless(text, "\n", _as_xml, None)
 
 
 def _suite(suites: ElementTree.Element, name: str, cases: Sequence[ElementTree.Element]) -> None:
@@ -70,4 +68,9 @@ def _test_case(name: str, classname: str) -> ElementTree.Element:
 
 
 def _legal(text: str) -> str:
-    return ILLEGAL.sub(lambda found: repr(found.group())[1:-1], text)
+    """What XML can hold: of what is not printable, line breaks alone."""
+    return harmless(text, kept="\n")
+
+
+def _as_xml(character: str) -> str:
+    return f"&#{ord(character)};"

@@ -19,16 +19,15 @@ from rich.segment import Segment
 from rich.text import Text
 
 from mathlab.experiment import Array
+from mathlab.terminal import harmless
 
 GAP = 2
 SHOWN = 16  # entries; a larger array is summarised
 
 
 def plain(words: str, style: str = "") -> Text:
-    """Data as text: brackets are not markup, and a control character is spelt out instead of obeyed."""
-    words = words.replace("\n", " ")
-    safe = words if words.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
-    return Text(safe, style=style, no_wrap=True, overflow="ignore", end="")
+    """Data as text: brackets are not markup, and what could command is spelt out."""
+    return Text(harmless(words.replace("\n", " ")), style=style, no_wrap=True, overflow="ignore", end="")
 
 
 def wrapped(text: Text, width: int, indent: int = 0, hang: int = 0) -> Iterator[Text]:
@@ -71,6 +70,9 @@ class Lines(ABC):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         for line in self.lines(options.max_width):
+            safe = harmless(line.plain, longest=None)  # once more: what was harmless in parts may not be together
+            if safe != line.plain:
+                line = plain(safe)
             yield from line.render(console, end="\n")
 
 

@@ -8,10 +8,13 @@ from itertools import groupby
 
 from mathlab.reports.checks import SIDES, Check
 from mathlab.reports.report import Report
+from mathlab.terminal import harmless
 
 MOST = 500  # rows of failures; a job's summary may have 1 MB
 
-SPECIAL = re.compile(r"([\\`*_\[\]<>|~$&])")
+SPECIAL = re.compile(r"([\\`*_\[\]<>|~$&#])")
+BLOCK = re.compile(r"^(\d*)([-+=.)])")  # what may begin a list, or underline a heading
+MENTION = re.compile(r"(?<!\w)@(?=\w)")  # GitHub would tell somebody of that name
 
 
 def markdown(report: Report) -> str:
@@ -24,9 +27,9 @@ def markdown(report: Report) -> str:
 def overview(report: Report) -> str:
     """The counts of every group, and what fails."""
     failed = [check for check in report.checks if check.outcome == "failed"]
-    blocks = [f"## mathlab {report.command}: {'passed' if report.passed else 'failed'}", escape(report.summary)]
+    blocks = [f"## mathlab {report.command}: {'passed' if report.passed else 'failed'}", _begun(report.summary)]
     if report.problems:
-        blocks.append("\n".join(f"- {escape(str(problem))}" for problem in report.problems))
+        blocks.append("\n".join(f"- {_begun(str(problem))}" for problem in report.problems))
     if report.checks:
         blocks.append(_totals(report.checks))
     if failed:
@@ -37,8 +40,13 @@ def overview(report: Report) -> str:
 
 def escape(text: str) -> str:
     """Data as it is read, in a table's cell too: no character of it is markup, and a line break is a space."""
-    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(text.split()))
-    return SPECIAL.sub(r"\\\1", line)
+    line = SPECIAL.sub(r"\\\1", harmless(" ".join(text.split())))
+    return MENTION.sub("@<!-- -->", line)
+
+
+def _begun(text: str) -> str:
+    """The same where a line begins, and a few more characters would be markup."""
+    return BLOCK.sub(r"\1\\\2", escape(text))
 
 
 def _totals(checks: Sequence[Check]) -> str:
