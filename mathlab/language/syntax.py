@@ -136,6 +136,8 @@ def parse(text: str) -> Expr:
 
 
 def _blame(source: str, offset: int, message: str | None) -> str:
+    if "∂" in source:
+        return "the gradient of w is written dw, without '∂'"
     if "=" in source.replace("==", "").replace("<=", "").replace(">=", "").replace("!=", "") and "(" not in source:
         return "write only what stands to the right of '='"
     if re.match(r"\d[\d.]*[^\W\d]", source[offset:]) and "literal" in (message or ""):

@@ -62,7 +62,7 @@ def node_results(prepared: Prepared, values: Env) -> tuple[NodeResult, ...]:
     for name, role in roles:
         gradient = values.get(f"d{name}") if f"d{name}" in backward else None
         text = backward.get(f"d{name}", "")
-        if name == prepared.end and gradient is None:
+        if name == prepared.end and gradient is None and not prepared.forward_only:
             gradient, text = np.ones((), case.dtype), "1"
         results.append(
             NodeResult(
@@ -86,6 +86,8 @@ def node_results(prepared: Prepared, values: Env) -> tuple[NodeResult, ...]:
 
 def _note(prepared: Prepared, name: str) -> str:
     """Why a node has no gradient of its own."""
+    if prepared.forward_only:
+        return ""
     for written, run in zip(prepared.case.equations, prepared.equations, strict=True):
         if written.expr != run.expr and name in names(written.expr) and name not in names(run.expr):
             return f"taken together with the logarithm in {written.name}, in the stable form"

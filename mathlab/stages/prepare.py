@@ -38,6 +38,12 @@ class Prepared:
     env: dict[str, Array]
 
     @property
+    def forward_only(self) -> bool:
+        """Whether nothing was derived, because the end has no gradient of its own and nobody asked for others."""
+        end = self.types.names[self.end]
+        return UPSTREAM not in self.types.names and bool(end.shape or end.kind != "f")
+
+    @property
     def end(self) -> str:
         """The name that is differentiated."""
         return self.equations[-1].name
@@ -132,7 +138,9 @@ def prepare(case: Case) -> Prepared:
         for name, value in (*case.inputs.items(), *case.parameters.items())
     }
     end = equations[-1]
-    if types.names[end.name].kind != "f":
+    _refuse_quotients(case, end.name, known)
+    forward_only = _forward_only(case, types.names[end.name], asked)
+    if types.names[end.name].kind != "f" and not forward_only:
         raise ExpressionError(f"'{end.name}', the last equation, is not a number that can be differentiated").at(
             end.place
         )
@@ -148,11 +156,28 @@ def prepare(case: Case) -> Prepared:
     wanted = [name for name in known if name in case.parameters or name in asked]
     if not case.parameters:
         wanted = [name for name in known if name in asked or (name in case.inputs and name not in indices)]
-    backward = derive(equations, types, wanted)
+    backward = Backward((), {}, {}, {}) if forward_only else derive(equations, types, wanted)
     prepared = Prepared(case, equations, backward, types, env)
     runs = 10 if case.derivation else 1  # formulas are held against the gradients at several points
     limits.check(case, "running the equations", prepared.cost, runs, kept=runs, place=case.place)
     return prepared
+
+
+def _refuse_quotients(case: Case, end: str, known: Collection[str]) -> None:
+    """Raise ExpressionError for a figure of `dL/dw`, by which nobody means that one gradient is divided by another."""
+    for figure in _all_figures(case):
+        match figure.quantity:
+            case Call("div", (Name(above), Name(below))) if (
+                above == f"d{end}" and below[0] == "d" and below[1:] in known
+            ):
+                meant = f"the gradient of {below[1:]} is written {below}, not {above}/{below}"
+                raise ExpressionError(meant).at(figure.place)
+
+
+def _forward_only(case: Case, end: Type, asked: Sequence[str]) -> bool:
+    """Whether nothing but figures of the forward pass is asked of a case whose end has no gradient of its own."""
+    differentiated = case.upstream is not None or case.derivation or case.gradcheck or case.train or asked
+    return bool(case.expected and not differentiated and (end.shape or end.kind != "f"))
 
 
 def _typed(equations: Sequence[Equation], types: Types) -> Types:
