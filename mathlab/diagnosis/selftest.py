@@ -14,8 +14,7 @@ import numpy as np
 
 from mathlab.diagnosis import rewrite, slips
 from mathlab.diagnosis.numbers import batch_size
-from mathlab.diagnosis.training import snapshots
-from mathlab.diagnosis.worlds import with_backward
+from mathlab.diagnosis.worlds import snapshots, with_backward
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Array, Case, Experiment, Figure
 from mathlab.language.equation import Equation

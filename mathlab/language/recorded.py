@@ -51,7 +51,7 @@ TRANSPOSED, EACH_TRANSPOSED = operator.attrgetter("T"), operator.attrgetter("mT"
 
 
 @dataclass(frozen=True)
-class Layout:
+class Strided:
     """An array's shape and dtype, and the bytes from one entry to the next along each axis."""
 
     shape: tuple[int, ...]
@@ -86,11 +86,11 @@ class Slot:
     over: bool = False
     base: Slot | None = None
     view: Callable[[object], Array] | None = None
-    layout: Layout | None = None
+    layout: Strided | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.value, np.ndarray) and self.value.ndim:
-            self.layout = Layout(self.value.shape, self.value.dtype, self.value.strides)
+            self.layout = Strided(self.value.shape, self.value.dtype, self.value.strides)
             self.value = self.value if self.constant else None
 
     @property

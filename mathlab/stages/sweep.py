@@ -14,12 +14,12 @@ from mathlab.config import initial
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Axis, Case, Choice, Figure, Range, Recipe, SweepSettings, TrainSettings, Value
 from mathlab.language.cost import Cost
-from mathlab.language.stacked import NotStackable
+from mathlab.language.replicas import NotStackable
 from mathlab.language.syntax import Name
 from mathlab.results import SweepResult
 from mathlab.stages import limits
 from mathlab.stages.backends import LOCAL, Where, spread
-from mathlab.stages.replicas import Ends, Weight, alone, joined, together, weight
+from mathlab.stages.runs import Ends, Weight, alone, joined, together, weight
 
 TOGETHER = 1_000  # runs in one program: with more, values no longer stay in the processor's cache
 BYTES = 1_000_000  # that they may take, for the same reason

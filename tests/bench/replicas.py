@@ -12,7 +12,7 @@ from mathlab.experiment import Axis, Case, Figure, Range, Recipe, SweepSettings
 from mathlab.language.syntax import Name
 from mathlab.stages import sweep, train, updates
 from mathlab.stages.prepare import prepare
-from mathlab.stages.replicas import Replicas
+from mathlab.stages.runs import Replicas
 from tests.bench.timing import Work, interleaved
 from tests.bench.works import EPOCHS, net
 from tests.build import value

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mathlab.experiment import Array, Case
 from mathlab.language.ops import OPS
 from mathlab.language.program import compile_program
-from mathlab.language.stacked import RULES, NotStackable, stack
+from mathlab.language.replicas import RULES, NotStackable, stack
 from mathlab.language.syntax import Call, walk
 from mathlab.stages.prepare import Prepared, execute, prepare
 from tests.build import case

@@ -22,7 +22,7 @@ from mathlab.outputs.tables import tables_of
 from mathlab.results import CaseResult, ExperimentResult, SweepResult
 from mathlab.stages import sweep
 from mathlab.stages.backends import LOCAL, Where, spread, where
-from mathlab.stages.replicas import alone
+from mathlab.stages.runs import alone
 from tests.test_cli import invoke
 
 NET = """

@@ -16,8 +16,8 @@ from mathlab.language.cost import cost
 from mathlab.language.equation import Equation
 from mathlab.language.planned import Planned, plan
 from mathlab.language.program import compile_program
+from mathlab.language.replicas import Stacked, stack
 from mathlab.language.shapes import Shape
-from mathlab.language.stacked import Stacked, stack
 from mathlab.stages import train
 from mathlab.stages.prepare import Prepared, evaluate, execute, prepare
 from mathlab.stages.updates import (
