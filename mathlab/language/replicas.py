@@ -229,7 +229,7 @@ class _Stacker:
     def scatter(self, call: Call, operands: Operands) -> Expr:
         g, x, *items = operands
         whole = _filled("zeros", (self.count, *x.type.shape))
-        return replace(call, args=(g.expr, whole, *self._place(items, True)))
+        return replace(call, args=(self._spread(g, g.type), whole, *self._place(items, True)))
 
     def _place(self, items: Sequence[Operand], of_stacked: bool) -> tuple[Expr, ...]:
         """The items of an index into what has an axis of runs (`of_stacked`) or has none.
