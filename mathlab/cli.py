@@ -13,6 +13,7 @@ from typing import Annotated, ParamSpec
 import typer
 
 from mathlab import __version__, files, terminal, threads
+from mathlab.commands.article import article
 from mathlab.commands.backprop import backprop
 from mathlab.commands.common import TROUBLE
 from mathlab.commands.derive import derive
@@ -28,7 +29,7 @@ from mathlab.commands.train import train
 from mathlab.commands.update import update
 from mathlab.errors import MathlabError, Problem
 
-COMMANDS = (backprop, gradcheck, train, sweep, run, derive, diff, oracle, update, selftest, init, schema)
+COMMANDS = (backprop, gradcheck, train, sweep, run, derive, diff, article, oracle, update, selftest, init, schema)
 
 INTERRUPTED = 130
 EXIT_CODES = "Exit code: 0 everything matches, 1 something does not or is not finite, 2 bad input or nothing compared."

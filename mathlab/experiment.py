@@ -228,11 +228,16 @@ class Allowed:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the figures were printed."""
+    """Where the figures were printed.
+
+    `article` names the documents themselves, as paths; `ignore` are quotes whose numbers are nobody's figures, and why.
+    """
 
     title: str = ""
     url: str = ""
     note: str = ""
+    article: tuple[tuple[str, Place | None], ...] = ()
+    ignore: tuple[tuple[str, str, Place | None], ...] = ()
 
 
 @dataclass(frozen=True)

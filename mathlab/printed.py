@@ -145,7 +145,7 @@ def judge(figure: Figure, computed: ArrayLike, stage: str, updates: int | None =
         values = values.astype(np.float64)
     if not figure.printed:
         raise MathlabError(f"{figure.key}: no number is printed, so there is nothing to compare", figure.place)
-    if _without_ones(values.shape) != _without_ones(figure.shape):
+    if without_ones(values.shape) != without_ones(figure.shape):
         printed = f"with shape {figure.shape}" if figure.shape else "as a single number"
         raise MathlabError(f"{figure.key} is printed {printed}, but computed with shape {values.shape}", figure.place)
     judged = tuple(
@@ -190,7 +190,8 @@ def _as_erratum(entries: Sequence[Judged]) -> tuple[Judged, ...]:
     )
 
 
-def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+def without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes that tell arrays apart."""
     return tuple(length for length in shape if length != 1)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 from pathlib import Path
 
 from mathlab.errors import MathlabError
@@ -9,15 +12,31 @@ from mathlab.errors import MathlabError
 TEMPLATE = Path(__file__).with_suffix(".yaml")
 
 
-def start(name: str) -> Path:
-    """Write the starter experiment to NAME.yaml (NAME may say so itself); the path of the file.
+FROM = """\
+title: {title}
+source: {{title: {title}, article: {article}}}
+{formulas}
+inputs:
+  x: 1.0
+parameters:
+  w: 1.0
+equations:
+  y: w * x
+"""
+FORMULAS = 40  # that are copied
 
-    Raises MathlabError when there is one already, or where it cannot be written.
+
+def start(name: str, article: Path | None = None) -> Path:
+    """Write a first experiment to NAME.yaml (NAME may say so itself), of an article if one is given; the path.
+
+    Raises MathlabError when there is one already, where it cannot be written, and for an article that cannot be read.
     """
     if not Path(name).name.removesuffix(".yaml").strip(". ") or not name.isprintable():
         raise MathlabError(f"an experiment needs a name, and {name!r} is none")
     path = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
     text = TEMPLATE.read_text(encoding="utf-8").replace("NAME.yaml", str(path)).replace("NAME", path.stem)
+    if article:
+        text = _of(article, path)
     made = False
     try:
         with path.open("x", encoding="utf-8", newline="\n") as file:
@@ -30,3 +49,18 @@ def start(name: str) -> Path:
             path.unlink(missing_ok=True)  # or the next try would find a part of it
         raise MathlabError(f"{path} cannot be written: {error.strerror or error}") from None
     return path
+
+
+def _of(article: Path, config: Path) -> str:
+    """A config whose source is the article, with its title, and its formulas as comments."""
+    from mathlab.article.text import read
+
+    document = read(article)
+    title = document.headings[0].title if document.headings else article.stem
+    source = article.read_text(encoding="utf-8-sig")
+    found = re.findall(r"\$([^$\n]{1,200}=[^$\n]{1,200})\$|^[ \t>]*(\w{1,40} = [^\n=]{1,200})$", source, re.MULTILINE)
+    lines = dict.fromkeys(" ".join(maths.split() or code.split()) for maths, code in found)
+    heading = ["", "# What the article states, to be edited into the sections below:"] if lines else []
+    shown = [*heading, *(f"#   {''.join(c for c in line if c.isprintable())}" for line in [*lines][:FORMULAS])]
+    path = os.path.relpath(article, config.parent)
+    return FROM.format(title=json.dumps(title), article=json.dumps(path), formulas="\n".join(shown))

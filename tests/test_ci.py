@@ -83,7 +83,8 @@ def test_the_snippet_of_the_hook_names_it() -> None:
     config = snippet("repos:")
     assert isinstance(config, dict)
     ids = {hook["id"] for repository in config["repos"] for hook in repository["hooks"]}
-    assert ids == {hook["id"] for hook in yaml.safe_load(HOOKS.read_text(encoding="utf-8"))}
+    assert ids <= {hook["id"] for hook in yaml.safe_load(HOOKS.read_text(encoding="utf-8"))}
+    assert ids
 
 
 def test_no_input_is_pasted_into_a_script() -> None:
@@ -143,7 +144,7 @@ def test_the_action_runs(job: Path) -> None:
 
 
 def test_the_hook_runs(job: Path) -> None:
-    (hook,) = yaml.safe_load(HOOKS.read_text(encoding="utf-8"))
+    hook, _ = yaml.safe_load(HOOKS.read_text(encoding="utf-8"))
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{job / 'bin'}:{os.environ['PATH']}"}
 
     def code(*files: str) -> int:

@@ -119,7 +119,12 @@ class Lab:
         return f"dx = {form} of {len(case.equations)}\n"
 
     def write(
-        self, result: ExperimentResult, out: Path, provenance: Mapping[str, object], everything: bool
+        self,
+        result: ExperimentResult,
+        out: Path,
+        provenance: Mapping[str, object],
+        everything: bool,
+        more: Mapping[str, str],
     ) -> list[Path]:
         assert everything == (provenance["command"] == "run")
         self.written.append(result)

@@ -17,6 +17,7 @@ from mathlab.reports.delivery import deliver, reporting
 if TYPE_CHECKING:
     from mathlab.experiment import Allowed
     from mathlab.plan import Command
+    from mathlab.reports.article import ArticleReport
     from mathlab.reports.report import Report
     from mathlab.results import ExperimentResult
 
@@ -81,18 +82,19 @@ def run_stages(
 ) -> int:
     """Load everything; then run, print and write experiment after experiment."""
     from mathlab import plan
-    from mathlab.outputs.write import FILES, write
+    from mathlab.outputs.write import ARTICLE, FILES, write
     from mathlab.reports import page
     from mathlab.results import Tally, tally
 
     at_once = form == "table" and target is None  # the other formats are made of all results together
     kept: list[ExperimentResult] = []
+    articles: list[ArticleReport] = []
     refused: list[Problem] = []
 
     def report(problems: Sequence[Problem]) -> Report:
         from mathlab.reports.report import RunReport
 
-        return RunReport(command, tuple(kept), (*refused, *problems), quiet)
+        return RunReport(command, tuple(kept), (*refused, *problems), quiet, tuple(articles))
 
     with reporting(form, target, report):
         plans = plan.plans(command, plan.load(paths, permits), names, witnesses, where)
@@ -102,6 +104,7 @@ def run_stages(
         for planned in plans:
             try:
                 result = plan.results(planned, functools.partial(terminal.progress, quiet=quiet))
+                article = _article(result, quiet) if command == "run" else None
             except MathlabError as error:
                 terminal.complain(error.problems)
                 refused += error.problems
@@ -113,11 +116,26 @@ def run_stages(
                 console.print(shown, crop=False)
             if at_once and len(plans) > 1 and not quiet:
                 console.print(page.closing(tally(result), result.experiment.name), crop=False)
-            write(result, out, {"command": command}, everything=command == "run")
+            if article and at_once:
+                console.print(article.page(), crop=False)
+            articles += [article] if article else []
+            more = {ARTICLE: article.csv() if article else ""} if command == "run" else {}
+            write(result, out, {"command": command}, everything=command == "run", more=more)
         if at_once and (counts.compared or not refused):
             console.print(page.closing(counts), crop=False)
         if not refused and counts.passed and not counts.compared and command in plan.CLAIMS:
             raise MathlabError("nothing was compared: add expected figures, a derivation or a gradcheck to the config")
     if not at_once:
         deliver(report(()), form, target)
-    return TROUBLE if refused else MATCH if counts.passed else FAIL
+    passed = counts.passed and all(article.passed for article in articles)
+    return TROUBLE if refused else MATCH if passed else FAIL
+
+
+def _article(result: ExperimentResult, quiet: bool) -> ArticleReport | None:
+    """What the config's articles' numbers are; None where it names none."""
+    if not result.experiment.source.article:
+        return None
+    from mathlab.article.check import articles_of, coverage_of
+    from mathlab.reports.article import ArticleReport
+
+    return ArticleReport(articles_of(result.experiment), coverage_of(result), quiet=quiet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,13 +11,18 @@ from mathlab import terminal
 from mathlab.commands.common import MATCH
 
 
-def init(name: Annotated[str, typer.Argument(metavar="NAME", help="Of the experiment, and so of its file.")]) -> int:
+def init(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the experiment, and so of its file.")],
+    article: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="An article: its title and formulas are a start.")
+    ] = None,
+) -> int:
     """Write a first experiment, with comments, to NAME.yaml."""
     import shlex
 
     from mathlab.starter import start
 
-    path = start(name)
+    path = start(name, article)
     dashes = "-- " if str(path).startswith("-") else ""
     words = f"{path} is written; run it with: mathlab run {dashes}{shlex.quote(str(path))}"
     terminal.write(f"{terminal.harmless(words)}\n")

@@ -16,6 +16,8 @@ def update(
     files: Files = None,
     config: Configs = None,
     case: Cases = None,
+    article: Annotated[bool, typer.Option("--article", help="Put them into the articles' text as well.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the changes, and write nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Also where the environment says CI=true.")] = False,
     allow_files: Folders = None,
     allow_large: Large = False,
@@ -25,24 +27,29 @@ def update(
     With as many digits, in the same notation; errata and everything else in the file stay as they are.
     """
     from mathlab import plan
+    from mathlab.article.check import rewritten
+    from mathlab.files import replace_file
     from mathlab.results import Tally
     from mathlab.update import changes, left_over
     from mathlab.update import update as write
 
-    if os.environ.get("CI", "").lower() not in ("", "0", "false") and not force:
+    if os.environ.get("CI", "").lower() not in ("", "0", "false") and not (force or dry_run):
         raise MathlabError("CI checks figures and does not change them; --force changes them all the same")
     left, trouble = Tally(), False
     for planned in plan.plans("run", plan.load(named(files, config), allowed(allow_files, allow_large)), case or ()):
         try:
             result = plan.judged(planned, terminal.progress)
             found, problems = changes(result)
-            if found:
+            texts, told = rewritten(result, found) if article else ({}, [])
+            if found and not dry_run:
                 write(result, found)
+                for path, text in texts.items():
+                    replace_file(path, text)
         except MathlabError as error:
             terminal.complain(error.problems)
             trouble = True
             continue
-        terminal.write("".join(f"{terminal.harmless(str(change))}\n" for change in found))
+        terminal.write("".join(f"{terminal.harmless(str(change))}\n" for change in [*found, *told]))
         terminal.complain(problems)
         left += left_over(result, found)
     return TROUBLE if trouble else MATCH if left.passed else FAIL

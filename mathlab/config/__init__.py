@@ -14,7 +14,16 @@ from mathlab.config import yamltext
 from mathlab.config.checks import check, optimizer
 from mathlab.config.keys import draft, mapping
 from mathlab.config.permits import permits
-from mathlab.config.schema import CaseText, ConfigText, Derivation, Figures, Formula, GradcheckText, TrainText
+from mathlab.config.schema import (
+    CaseText,
+    ConfigText,
+    Derivation,
+    Figures,
+    Formula,
+    GradcheckText,
+    SourceText,
+    TrainText,
+)
 from mathlab.config.size import check_size
 from mathlab.config.yamltext import Scalar, Table, kind
 from mathlab.errors import MathlabError, Place, Problem
@@ -129,7 +138,7 @@ def _experiment(file: str, content: bytes, allowed: Allowed) -> Experiment:
         path=file,
         sha256=hashlib.sha256(content).hexdigest(),
         title=config.title,
-        source=Source(config.source.title, config.source.url, config.source.note),
+        source=_source(config.source),
         cases=tuple(_case(draft, share, allowed.quick) for draft in drafts),
     )
 
@@ -177,6 +186,12 @@ def _names(tree: Table) -> set[str] | None:
 def _has_figures(text: CaseText) -> bool:
     after = text.train.after if text.train else None
     return bool(text.expected or after or (text.gradcheck and text.gradcheck.expected))
+
+
+def _source(text: SourceText) -> Source:
+    ignored = tuple((str(quote), because, quote.place) for quote, because in (text.ignore or {}).items())
+    documents = tuple((str(name), name.place) for name in text.article)
+    return Source(text.title, text.url, text.note, documents, ignored)
 
 
 def _cases(config: ConfigText, tree: Table, problems: set[Problem]) -> list[tuple[str, Table]]:

@@ -165,11 +165,13 @@ figures = filled(entries(quantity, printings))
 
 @dataclass(frozen=True)
 class SourceText(Keys):
-    """Where the figures were printed."""
+    """Where the figures were printed: `article` are the documents, `ignore` quotes with numbers that are no figures."""
 
     title: str = key(text, "")
     url: str = key(text, "")
     note: str = key(text, "")
+    article: tuple[Scalar, ...] = key(name_list, ())
+    ignore: dict[Scalar, str] | None = key(filled(entries(label, text)), None)
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,17 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]  # a module that is not there
 
 RUN = "run.json"
-FILES = (*LAYOUTS, RUN)  # all that a run may write
+ARTICLE = "article.csv"
+FILES = (*LAYOUTS, ARTICLE, RUN)  # all that a run may write
 OPTIONAL = ("train", "sweep")  # stages that a case may not have
 
 
 def write(
-    result: ExperimentResult, out: Path, provenance: Mapping[str, object], everything: bool = False
+    result: ExperimentResult,
+    out: Path,
+    provenance: Mapping[str, object],
+    everything: bool = False,
+    more: Mapping[str, str] | None = None,
 ) -> list[Path]:
     """Write `out/<experiment>/*.csv` and run.json (with `provenance` beside what is known here); the files written.
 
@@ -41,6 +46,7 @@ def write(
     running the stages or the cases one by one leaves the same files as running all of them at once. With `everything`,
     the cases that ran did so with all the stages that they should have, and lose their rows of other ones. A file that
     ends up without rows is removed. run.json describes the last run alone.
+    `more` are files of the experiment as a whole and their texts, an empty one of which is removed.
 
     Every text is made before the first file is written, and each file is replaced in one step, so a run that fails
     leaves whole files. What a killed run left half-written is removed. Several runs at once into one folder take turns.
@@ -63,7 +69,7 @@ def write(
     }
     settled = ran | ({(case.case, stage) for case in result.cases for stage in STAGES} if everything else set())
     made = parts_of(result)
-    texts: dict[str, str] = {}
+    texts: dict[str, str] = {**(more or {})}
     with _alone_in(folder):
         for file in LAYOUTS if everything else made:
             layout = LAYOUTS[file]

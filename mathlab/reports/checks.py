@@ -26,7 +26,7 @@ from mathlab.results import (
     nonfinite_of,
 )
 
-Kind = Literal["figure", "worked out", "number", "formula", "gradient", "cell", "array"]
+Kind = Literal["figure", "worked out", "number", "formula", "gradient", "cell", "array", "article"]
 Outcome = Literal["passed", "failed", "erratum"]
 
 WORST = 10  # refuted entries of one gradient that are told one by one
@@ -40,6 +40,7 @@ SIDES: Mapping[Kind, tuple[str, str]] = {
     "gradient": ("complex step", "derived"),
     "cell": ("A", "B"),
     "array": ("computed", "given"),
+    "article": ("computed", "printed"),
 }
 
 

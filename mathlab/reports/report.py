@@ -21,6 +21,7 @@ from mathlab.results import ExperimentResult, Tally, tally
 
 if TYPE_CHECKING:
     from mathlab.oracle.oracle import Compared, OracleResult
+    from mathlab.reports.article import ArticleReport
 
 
 class Report(Protocol):
@@ -66,6 +67,7 @@ class RunReport:
     results: Sequence[ExperimentResult] = ()
     problems: Sequence[Problem] = ()
     quiet: bool = False
+    articles: Sequence[ArticleReport] = ()
 
     @cached_property
     def _counts(self) -> Tally:
@@ -73,7 +75,7 @@ class RunReport:
 
     @property
     def passed(self) -> bool:
-        return self._counts.passed and not self.problems
+        return self._counts.passed and not self.problems and all(article.passed for article in self.articles)
 
     @property
     def summary(self) -> str:
@@ -81,7 +83,8 @@ class RunReport:
 
     @cached_property
     def checks(self) -> tuple[Check, ...]:
-        return tuple(check for result in self.results for check in checks(result))
+        own = [check for result in self.results for check in checks(result)]
+        return (*own, *(check for article in self.articles for check in article.checks))
 
     def page(self) -> RenderableType:
         parts = _told(self.problems)
@@ -90,13 +93,14 @@ class RunReport:
             parts += [page] if page else []
             if len(self.results) > 1 and not self.quiet:
                 parts.append(tables.closing(tally(result), result.experiment.name))
-        return Group(*parts, tables.closing(self._counts))
+        return Group(*parts, *(article.page() for article in self.articles), tables.closing(self._counts))
 
     def record(self) -> Record:
         return {
             **data.report(self.command, self.passed, self.problems),
             "summary": data.summary(self._counts),
             "experiments": [data.experiment(result) for result in self.results],
+            **({"articles": [article.content() for article in self.articles]} if self.articles else {}),
         }
 
 

@@ -1,0 +1,52 @@
+"""`mathlab article`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mathlab.commands.common import FAIL, MATCH, Folders, Format, Large, Quiet, Target, allowed
+from mathlab.reports.delivery import deliver, reporting
+
+
+def article(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Documents: .md, .ipynb, .tex, .html, .txt.")],
+    config: Annotated[
+        list[Path] | None,
+        typer.Option("--config", "-c", metavar="FILE", help="A config. [those that name the document as their source]"),
+    ] = None,
+    look: Annotated[bool, typer.Option("--suggest", help="Say which computed values the open numbers are.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Put these figures into the configs.")] = False,
+    integers: Annotated[bool, typer.Option("--integers", help="Whole numbers must be accounted for too.")] = False,
+    quiet: Quiet = False,
+    form: Format = "table",
+    target: Target = None,
+    allow_files: Folders = None,
+    allow_large: Large = False,
+) -> int:
+    """Account for every number of an article.
+
+    Each is checked by a figure, given in a config, ignored for a reason, or open; and every printed figure must stand
+    in the article.
+    """
+    from mathlab import plan
+    from mathlab.article import check
+    from mathlab.article.cover import cover
+    from mathlab.article.suggest import suggest
+    from mathlab.reports.article import ArticleReport
+
+    with reporting(form, target, lambda problems: ArticleReport(files, problems=problems)):
+        documents = check.documents_of(files)
+        permits = allowed(allow_files, allow_large)
+        experiments = check.experiments_of(files, config or (), permits)
+        coverage = cover(documents, check.judged(experiments), integers)
+        found, undecided = suggest(coverage, experiments) if look or write else ([], [])
+        left = check.write(experiments, found) if write else []
+        if found and write:
+            written = plan.load([Path(experiment.path) for experiment in experiments], permits)
+            coverage = cover(documents, check.judged(written), integers)
+        report = ArticleReport(files, coverage, found, undecided, left, quiet=quiet)
+    deliver(report, form, target)
+    return MATCH if report.passed else FAIL

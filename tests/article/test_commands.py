@@ -1,0 +1,106 @@
+"""The commands that read an article: what they print, write and end with."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from mathlab import config
+from mathlab.cli import app
+
+GUIDE = Path(__file__).parents[2] / "mathlab" / "guide" / "article.md"
+FILES = dict(re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The guide's own article and config."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CI", raising=False)
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+def test_the_guide_goes_as_it_says() -> None:
+    assert invoke("article", "notes.md").exit_code == 1
+    assert invoke("article", "--write", "notes.md").exit_code == 0
+    ran = invoke("run", "neuron.yaml", "--quiet")
+    assert (ran.exit_code, ran.stdout.splitlines()[-1]) == (0, "2 figures, 2 match, 0 errata confirmed")
+    rows = Path("outputs/neuron/article.csv").read_text(encoding="utf-8").splitlines()
+    assert rows[0] == "document,line,column,number,status,by"
+    assert rows[-1] == "notes.md,11,24,0.378388,checked,dw"
+    changed = Path("notes.md").read_text(encoding="utf-8").replace("0.378388", "0.378398")
+    Path("notes.md").write_text(changed, encoding="utf-8")
+    ran = invoke("run", "neuron.yaml", "--quiet")
+    assert ran.exit_code == 1
+    assert "0.378388 of dw is printed nowhere at 'Backward'; the document has 0.378398, notes.md:11:24" in ran.stdout
+
+
+def test_what_is_written_keeps_every_line_that_was_there() -> None:
+    before = Path("neuron.yaml").read_text(encoding="utf-8")
+    invoke("article", "--write", "notes.md")
+    assert Path("neuron.yaml").read_text(encoding="utf-8").startswith(before)
+
+
+def test_suggesting_writes_nothing() -> None:
+    before = Path("neuron.yaml").read_bytes()
+    told = invoke("article", "--suggest", "notes.md")
+    assert told.exit_code == 1
+    assert 'dw: {printed: 0.378388, at: "Backward"}' in told.stdout
+    assert Path("neuron.yaml").read_bytes() == before
+
+
+def test_update_mends_the_text_too() -> None:
+    invoke("article", "--write", "notes.md")
+    for name in ("notes.md", "neuron.yaml"):
+        text = Path(name).read_text(encoding="utf-8")
+        Path(name).write_text(text.replace("0.378388", "0.379388"), encoding="utf-8")
+    before = Path("notes.md").read_text(encoding="utf-8")
+    looked = invoke("update", "--article", "--dry-run", "neuron.yaml")
+    assert looked.stdout.splitlines()[-1] == "notes.md:11:24: 0.379388 -> 0.378388"
+    assert Path("notes.md").read_text(encoding="utf-8") == before
+    assert invoke("update", "--article", "neuron.yaml").exit_code == 0
+    assert Path("notes.md").read_text(encoding="utf-8") == before.replace("0.379388", "0.378388")
+
+
+def test_a_config_starts_from_an_article(folder: Path) -> None:
+    Path("notes.md").write_text('# It\'s "one"\n\nwith $z = w x$ and\n\n    y = f(z)\n', encoding="utf-8")
+    assert invoke("init", "new", "--from", "notes.md").exit_code == 0
+    text = Path("new.yaml").read_text(encoding="utf-8")
+    assert "#   z = w x\n#   y = f(z)\n" in text
+    made = config.load("new.yaml")
+    assert (made.title, [name for name, _ in made.source.article]) == ('It\'s "one"', ["notes.md"])
+
+
+def test_every_format(folder: Path) -> None:
+    record = json.loads(invoke("article", "notes.md", "--format", "json").stdout)
+    assert [number["status"] for number in record["article"]["numbers"]] == ["given", "given", "open", "open"]
+    github = invoke("article", "notes.md", "--format", "github").stdout.splitlines()
+    assert github[0].startswith("::error file=notes.md,line=7,col=22::")
+    for form in ("plain", "junit", "markdown"):
+        assert "0.851953" in invoke("article", "notes.md", "--format", form).stdout
+
+
+WRONG = [
+    (("article", "nothing.md"), "nothing.md cannot be read"),
+    (("article", "notes.md", "-c", "nothing.yaml"), "nothing.yaml does not exist"),
+    (("article", "neuron.yaml"), "a document ends in one of"),
+    (("article", "other.md"), "no config below this folder has other.md as its source"),
+    (("init", "new", "--from", "nothing.md"), "nothing.md cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG)
+def test_bad_input(arguments: tuple[str, ...], message: str) -> None:
+    Path("other.md").write_text("0.5", encoding="utf-8")
+    result = invoke(*arguments)
+    assert (result.exit_code, message in result.stderr, "Traceback" in result.stderr) == (2, True, False)

@@ -1,0 +1,184 @@
+"""An article's numbers against its config: what each is, what is missing, and that a changed digit does not pass."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mathlab import config
+from mathlab.article import check
+from mathlab.article.cover import Coverage, cover, regions
+from mathlab.article.suggest import suggest
+from mathlab.article.text import read
+from mathlab.article.write import sections, written
+from mathlab.cli import app
+from mathlab.errors import MathlabError
+
+NET = """\
+# a comment that stays
+source: {article: notes.md}
+inputs: {x: [1.5, -2], t: 1}
+parameters:
+  w: [0.3, -0.7]   # and this one
+  b: 0.1
+equations:
+  z: w @ x + b
+  y: sigmoid(z)
+  loss: -(t * log(y) + (1 - t) * log(1 - y))
+train: {optimizer: {name: sgd, lr: 0.25}, epochs: 20}
+"""
+
+NOTES = """\
+# A neuron by hand
+
+We start from w = (0.3, -0.7) and b = 0.1, and look at x = (1.5, -2).
+
+## The forward pass
+
+The pre-activation is 1.95, which the sigmoid makes y = 0.875447:
+
+    >>> loss
+    0.13302107507286723
+
+## The backward pass
+
+| gradient | of w1 | of w2 |
+|----------|-------|-------|
+| value    | -0.186830 | 0.249107 |
+
+and $\\frac{\\partial L}{\\partial b} = -0.124553$.
+
+## Training
+
+With a learning rate of 0.25, the first update gives
+w = [0.34670751, -0.76227668] and the loss falls to 0.107529.
+After 20 updates the loss is 2.3e-2, or $2.2956\\times10^{-2}$ more precisely.
+"""
+
+FIGURES = """\
+expected:
+  z: {printed: 1.95, at: The forward pass}
+  y: {printed: 0.875447, at: The forward pass}
+  loss: {printed: 0.13302107507286723, at: The forward pass}
+  dw: {printed: [-0.186830, 0.249107], at: The backward pass}
+  db: {printed: -0.124553, at: "The backward pass"}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("net.yaml").write_text(NET, encoding="utf-8")
+    Path("notes.md").write_text(NOTES, encoding="utf-8")
+    return tmp_path
+
+
+def covered(text: str = NOTES) -> Coverage:
+    Path("notes.md").write_text(text, encoding="utf-8")
+    return cover([read(Path("notes.md"))], check.judged([config.load("net.yaml")]))
+
+
+def statuses(coverage: Coverage) -> dict[str, str]:
+    return {one.number.text: one.status for one in coverage.numbers}
+
+
+def test_every_number_has_a_status(folder: Path) -> None:
+    (folder / "net.yaml").write_text(NET + FIGURES, encoding="utf-8")
+    found = statuses(covered())
+    assert found["0.3"] == found["-0.7"] == found["0.25"] == found["1.5"] == "given"
+    assert found["1.95"] == found["0.875447"] == found["-0.186830"] == found["-0.124553"] == "checked"
+    assert found["0.107529"] == found["0.34670751"] == "open"
+
+
+def test_everything_is_found_again_and_written_into_the_config(folder: Path) -> None:
+    experiment = config.load("net.yaml")
+    before = covered()
+    found, undecided = suggest(before, [experiment])
+    text, left = written(NET, sections(found, experiment))
+    assert left == []
+    assert [line for line in NET.splitlines() if line not in text.splitlines()] == [
+        "train: {optimizer: {name: sgd, lr: 0.25}, epochs: 20}"
+    ]
+    (folder / "net.yaml").write_text(text, encoding="utf-8")
+    after = covered()
+    assert after.missing == ()
+    assert after.wrong == []
+    assert [one.number.text for one in after.numbers if one.status == "open"] == ["2.3e-02"]
+    assert [one.number.text for one in undecided] == ["2.3e-02"]
+
+
+def test_of_fifty_changed_digits_none_passes(folder: Path) -> None:
+    experiment = config.load("net.yaml")
+    text, _ = written(NET, sections(suggest(covered(), [experiment])[0], experiment))
+    (folder / "net.yaml").write_text(text, encoding="utf-8")
+    clean = covered()
+    document = clean.documents[0]
+    source = NOTES
+    rng = random.Random(0)
+    claimed = [one for one in clean.numbers if one.status == "checked"]
+    noticed = 0
+    for _ in range(50):
+        number = rng.choice(claimed).number
+        places = [at for at in range(number.start, number.end) if source[at].isdigit() and source[at - 1] != "^"]
+        places = [at for at in places if "^{" not in source[at - 3 : at]]
+        at = rng.choice(places)
+        changed = source[:at] + rng.choice([d for d in "0123456789" if d != source[at]]) + source[at + 1 :]
+        found = covered(changed)
+        untouched = {one.number.start: one.status for one in found.numbers if one.number.start != number.start}
+        assert untouched == {one.number.start: one.status for one in clean.numbers if one.number.start != number.start}
+        touched = [one for one in found.numbers if one.number.start == number.start]
+        noticed += bool(found.missing) or any(one.status == "open" for one in touched)
+    assert noticed >= 49
+    assert document.path == "notes.md"
+
+
+def test_an_at_is_a_heading_or_a_quote(folder: Path) -> None:
+    document = read(Path("notes.md"))
+    inside = NOTES.index("-0.124553")
+    (section,) = regions(document, "the backward pass")
+    assert section[0] <= inside < section[1]
+    assert not section[0] <= NOTES.index("0.107529") < section[1]
+    assert any(start <= inside < end for start, end in regions(document, "The backward pass, gradient"))
+    assert regions(document, "nowhere at all") == []
+
+
+WRONG = [
+    ("expected: {z: {printed: 1.95, at: No such place}}", "at: 'No such place' stands nowhere in notes.md"),
+    ("source: {article: notes.md, ignore: {never said: because}}", "ignore: 'never said' fits no number"),
+    ("source: {article: other.md}", "other.md cannot be read"),
+    ("source: {article: ../../../etc/notes.md}", "lies outside of this folder"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), WRONG)
+def test_bad_input_is_one_sentence(folder: Path, line: str, message: str) -> None:
+    text = NET.replace("source: {article: notes.md}\n", "") if line.startswith("source") else NET
+    (folder / "net.yaml").write_text(text + line + "\n", encoding="utf-8")
+    result = CliRunner().invoke(app, ["run", "net.yaml", "--out", "out"])
+    assert result.exit_code == 2
+    assert message in result.stderr
+    with pytest.raises(MathlabError):
+        check.coverage_of(check.judged([config.load("net.yaml")])[0])
+
+
+def test_a_digit_copied_wrongly_is_named_with_the_nearest(folder: Path) -> None:
+    (folder / "net.yaml").write_text(NET + "expected: {z: {printed: 1.95}, y: 0.875477}\n", encoding="utf-8")
+    (missing,) = covered().missing
+    assert (missing.claim.text, missing.nearest and missing.nearest.text) == ("0.875477", "0.875447")
+
+
+def test_what_is_ignored_says_why(folder: Path) -> None:
+    text = NET.replace("article: notes.md", "article: notes.md, ignore: {the loss falls to 0.107529: told elsewhere}")
+    (folder / "net.yaml").write_text(text, encoding="utf-8")
+    (one,) = (one for one in covered().numbers if one.number.text == "0.107529")
+    assert (one.status, one.by) == ("ignored", "told elsewhere")
+
+
+def test_a_round_number_is_nobodys_figure(folder: Path) -> None:
+    (folder / "notes.md").write_text("Half of it, 0.5, and a tenth, 0.2, of 1.0.", encoding="utf-8")
+    found, undecided = suggest(covered((folder / "notes.md").read_text()), [config.load("net.yaml")])
+    assert found == []
+    assert [one.number.text for one in undecided] == ["0.5", "0.2"]  # 1.0 is the target
