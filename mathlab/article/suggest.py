@@ -305,7 +305,7 @@ class _Search:
     def run(self) -> list[Suggestion]:
         """What is found: arrays first, then single numbers, again and again while one helps another."""
         self.arrays()
-        rules = (self._next_entry, self._certain, self._again, self._mentioned, self._beside)
+        rules = (self._next_entry, self._certain, self._again, self._beside)
         while any(self._single(position, rule) for rule in rules for position in range(len(self.document.numbers))):
             pass
         return sorted(self.found, key=lambda one: one.numbers[0].start)
@@ -364,18 +364,6 @@ class _Search:
             if len(known) == 1
             else []
         )
-
-    def _mentioned(self, position: int, fits: list[int]) -> list[int]:
-        """An entry of what is named just before, in a run that numbers around it belong to (in the first, without)."""
-        number = self.document.numbers[position]
-        line = self.document.text[max(number.start - 80, 0) : number.start].rpartition("\n\n")[2]
-        words = {re.sub(r"[\W\d_]|^(?:grad|d|g|delta)_", "", word).casefold() for word in re.findall(r"\w+", line)}
-        states = self._near(position) or {self.pool.quantities[0].state}
-        meant = [q for q in self.pool.quantities if q.state in states and q.name.casefold() in words]
-        entries = sum(quantity.value.size for quantity in meant)
-        if not entries or entries * half_unit(number) > CERTAIN * abs(float(number.text)):
-            return []
-        return [at for at in fits if self.pool.quantity(at) in meant]
 
     def _beside(self, position: int, fits: list[int]) -> list[int]:
         """An entry of a run that numbers around it belong to."""
