@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import yaml
 
-from mathlab.article.suggest import State, Suggestion
+from mathlab.article.pool import State
+from mathlab.article.suggest import Suggestion
 from mathlab.config.yamltext import LOADER
 from mathlab.experiment import Experiment
 
