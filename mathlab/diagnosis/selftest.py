@@ -21,8 +21,8 @@ from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Num, unparse
 from mathlab.printed import REPR_DIGITS, judge, judge_number, neighbours
 from mathlab.stages import backprop, gradcheck, witness
+from mathlab.stages.gradcheck import Measured, Noise, check_entries
 from mathlab.stages.prepare import Prepared, evaluate, prepare
-from mathlab.witnesses import central_difference, complex_step_noise, one_sided
 
 ENOUGH = 0.99  # of the planted faults
 SAME = 1e-12  # relative: a fault that moves no gradient by more changes nothing at the article's point
@@ -133,18 +133,13 @@ class _Lab:
         assert settings
         exact = self.prepared if case.dtype == "float64" else prepare(gradcheck.widened(case))
         noise = gradcheck.rounding_noise(self.prepared, exact, self.values)
+        witnesses = gradcheck.Witnesses.of(exact, settings.step)
         for name in gradcheck.checked(self.prepared):
-            left, right = one_sided(exact.equations, exact.env, name, exact.upstream)
-            central, resolution = central_difference(
-                lambda env: gradcheck.end_value(exact, env), exact.env, name, settings.step
-            )
-            everywhere = np.ones(np.shape(left), np.bool_)
-            rng = np.random.default_rng(0)
-            blur = complex_step_noise(exact.equations, exact.env, name, exact.upstream, everywhere, rng)
-            measured = (left, right, central, resolution, noise[name], settings.rtol, blur)
+            measured = witnesses.measured(name)
+            blur = gradcheck.Noise(noise[name], *witnesses.noise(name))
 
-            def refutes(gradient: Array, name: str = name, measured: tuple = measured) -> bool:  # type: ignore[type-arg]  # check_entries' own
-                entries = gradcheck.check_entries(name, np.asarray(gradient, np.float64), *measured)
+            def refutes(gradient: Array, name: str = name, measured: Measured = measured, blur: Noise = blur) -> bool:
+                entries = check_entries(name, np.asarray(gradient, np.float64), measured, blur, settings.rtol)
                 return any(not entry.passed for entry in entries)
 
             yield name, refutes

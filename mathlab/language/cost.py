@@ -5,12 +5,14 @@ The figures are rough, and meant to be: they tell seconds from hours and megabyt
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS
+from mathlab.language.shapes import Shape
 from mathlab.language.syntax import Call, walk
 
 CALL = 1e-6  # seconds for an op on a small array, whatever it does,
@@ -53,9 +55,12 @@ def is_series(call: Call) -> bool:
 
 def seconds_of(call: Call, types: Types) -> float:
     """The seconds that one op takes, its arguments once computed."""
-    sizes = [types.of(arg).size for arg in call.args]
-    entries = max([types.of(call).size, *sizes])
+    return seconds_between(call, types.of(call).shape, [types.of(arg).shape for arg in call.args])
+
+
+def seconds_between(call: Call, made: Shape, read: Sequence[Shape]) -> float:
+    """The same from the shapes of its result and of its arguments."""
+    entries = max(map(math.prod, (made, *read)))
     if OPS[call.op].multiplies_matrices:
-        shape = types.of(call.args[0]).shape
-        return CALL + ENTRY * entries + PRODUCT * types.of(call).size * (shape[-1] if shape else 1)
+        return CALL + ENTRY * entries + PRODUCT * math.prod(made) * (read[0][-1] if read[0] else 1)
     return CALL + (SERIES if is_series(call) else ENTRY) * entries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,26 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.experiment import Array, Case, GradcheckSettings, Value
-from mathlab.language.cost import Cost
+from mathlab.language.cost import seconds_between
 from mathlab.language.functions import FUNCTIONS
+from mathlab.language.syntax import Call, Name
 from mathlab.printed import judge
-from mathlab.results import EntryChecks, GradcheckResult
-from mathlab.stages import checkcost, limits
+from mathlab.results import NOT_FINITE, EntryChecks, GradcheckResult
+from mathlab.stages import limits
 from mathlab.stages.prepare import Prepared, evaluate, prepare
-from mathlab.witnesses import SMALLEST_SLOPE, central_difference, complex_step_noise
-from mathlab.witnesses.arrays import numbers
-from mathlab.witnesses.central import Differences
-from mathlab.witnesses.divided import divided
+from mathlab.witnesses.central import Differences, central_difference
 from mathlab.witnesses.evaluation import run as run_equations
 from mathlab.witnesses.graph import whole
-from mathlab.witnesses.numeric import both_sides
-from mathlab.witnesses.stacked import with_values
-from mathlab.witnesses.superposed import Responses
+from mathlab.witnesses.steps import ROUNDINGS, SMALLEST_SLOPE, ComplexStep
 
 Floats = NDArray[np.float64]
 
 BYTES = 2_000  # of what is kept and written of an entry
-VERDICTS = np.array(["refuted", "kink", "confirmed", "inconclusive"], dtype=object)
+WRITTEN = 1.1e-5  # seconds for the verdict on an entry, the record of it, and its line in a file,
+RERUNS = 40  # runs of the program; the 17 that show what rounding does also draw random numbers,
+STEPS = 6  # times as long as an op takes: a complex step and two real ones of some entries of an argument of it,
+MOVED = 2e-5  # and for setting out on each,
+ALONE = 6  # and so many forward passes for an entry that is run through the whole graph
+VERDICTS = np.array([NOT_FINITE, "kink", "refuted", "confirmed", "inconclusive"], dtype=object)
 RUNS = 8  # of the shaken program, and as many at shaken parameters; seeded, so that a verdict never changes
 MARGIN = 8  # times the largest deviation among those runs: what rounding may do
 SMALLEST_FAULT = 5e-4  # relative: an entry is confirmed only where a fault of this size would have been refuted
@@ -48,10 +50,8 @@ def run(case: Case) -> GradcheckResult:
     prepared = prepare(case)
     # The witnesses work in float64 whatever the case's dtype is, at the numbers that the case really has.
     exact = prepared if case.dtype == "float64" else prepare(widened(case))
-    count = sum(np.size(exact.env[name]) for name in checked(exact))
-    _permitted(case, checkcost.least(exact, count), count)
-    witnesses = Witnesses.of(exact)
-    _permitted(case, checkcost.of(exact, checked(exact), witnesses.differences, witnesses.responses.smooth), count)
+    witnesses = Witnesses.of(exact, settings.step)
+    witnesses.permit(witnesses.measuring())
     values = prepared.run()
     noise = rounding_noise(prepared, exact, values)
     checks = {
@@ -70,16 +70,40 @@ def run(case: Case) -> GradcheckResult:
     return GradcheckResult(EntryChecks.joined([*checks.values()]), figures)
 
 
-def _permitted(case: Case, cost: Cost, entries: int) -> None:
-    """Raise MathlabError when a check of so many entries takes more than the case may."""
-    limits.check(case, "the gradient check", cost, 1, 2 * RUNS, case.place, each=entries * BYTES)
-
-
 def checked(prepared: Prepared) -> tuple[str, ...]:
     """The names whose gradient is checked, in the order of the config."""
     case = prepared.case
     floats = (name for name in case.inputs if np.issubdtype(prepared.env[name].dtype, np.floating))
     return tuple(case.parameters) or tuple(floats)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the witnesses say of every entry of an array: the slopes to both sides, by the complex step, and the central
+    difference with its resolution, which is infinite where nobody asks for it."""
+
+    left: Floats
+    right: Floats
+    central: Floats
+    resolution: Floats
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How far rounding moves what is compared, entry by entry: the derived gradient, and the complex step.
+
+    `of_slopes` is what rounding may do to the complex step while all values stay as they are, and with them the side of
+    a kink; `of_values` what it may do when they do not.
+    """
+
+    derived: Floats
+    of_slopes: Floats
+    of_values: Floats
+
+    @classmethod
+    def only(cls, derived: Floats) -> Noise:
+        """As if the complex step had none."""
+        return cls(derived, np.zeros(derived.shape), np.zeros(derived.shape))
 
 
 @dataclass(frozen=True)
@@ -89,18 +113,56 @@ class Witnesses:
     What one parameter's check finds out about the nodes is kept for the next.
     """
 
-    responses: Responses
+    exact: Prepared
+    complex: ComplexStep
     differences: Differences
 
     @classmethod
-    def of(cls, exact: Prepared) -> Witnesses:
+    def of(cls, exact: Prepared, step: float | None = None) -> Witnesses:
         """Those of a case in float64."""
-        equations = divided(exact.equations)
-        graph = whole(equations, run_equations(equations, exact.env), exact.upstream)
-        values = {name: numbers(value) for name, value in {**exact.env, **exact.forward(exact.env)}.items()}
-        own = with_values(FUNCTIONS, equations, values)
-        differences = Differences(dataclasses.replace(graph, values=own), FUNCTIONS, lambda env: end_value(exact, env))
-        return cls(Responses(graph, checked(exact)), differences)
+        names, values = checked(exact), run_equations(exact.equations, exact.env)
+        stepped = ComplexStep(whole(exact.equations, values, exact.upstream), names)
+        end = functools.partial(end_value, exact)
+        return cls(exact, stepped, Differences(stepped.divided, FUNCTIONS, end, exact.env, names, step, stepped.known))
+
+    def measured(self, name: str) -> Measured:
+        """Raises MathlabError where too many entries are at a kink."""
+        left, right = self.complex.both_sides(name, self._alone)
+        central, resolution = self.differences.of(name, self._alone), np.full(np.shape(left), np.inf)
+        unknown = ~(np.isfinite(left) & np.isfinite(right))
+        if unknown.any():
+            end, step = self.differences.end, self.differences.step
+            _, resolution = central_difference(end, self.exact.env, name, step, unknown)
+        return Measured(left, right, central, resolution)
+
+    def noise(self, name: str) -> tuple[Floats, Floats]:
+        """That of the complex step, for all entries: of slopes alone, and of values too."""
+        self.permit(2 * ROUNDINGS * self.measuring())
+        of_slopes, of_values = (self.complex.noise(name, values, np.random.default_rng(0)) for values in (False, True))
+        return of_slopes, of_values
+
+    def measuring(self) -> float:
+        """The seconds that measuring all slopes once takes."""
+        shapes = {name: np.shape(value) for name, value in self.complex.divided.values.items()}
+        seconds = 0.0
+        for equation, count in self.complex.work():
+            if isinstance(equation.expr, Call):
+                read = [shapes.get(arg.id, ()) for arg in equation.expr.args if isinstance(arg, Name)]
+                once = seconds_between(equation.expr, shapes[equation.name], read or [()])
+                seconds += count * STEPS * (MOVED + once)
+        return seconds
+
+    def permit(self, seconds: float) -> None:
+        """Raise MathlabError when a check of so many seconds, beside what every check takes, is more than may be."""
+        entries = sum(np.size(self.exact.env[name]) for name in checked(self.exact))
+        cost = self.exact.cost
+        cost = dataclasses.replace(cost, seconds=seconds + RERUNS * cost.seconds + entries * WRITTEN)
+        case = self.exact.case
+        limits.check(case, "the gradient check", cost, 1, 2 * RUNS, case.place, each=entries * BYTES)
+
+    def _alone(self, entries: int) -> None:
+        """Raise MathlabError when so many entries, at a kink or few, take too long to be run one by one."""
+        self.permit(entries * ALONE * (MOVED * len(self.exact.equations) + self.exact.cost.seconds))
 
 
 def check_parameter(
@@ -113,75 +175,54 @@ def check_parameter(
 ) -> EntryChecks:
     """The verdict on every entry of `derived`, the gradient of `name`, against the witnesses of `exact`.
 
-    `noise` is how far rounding moves `derived`; all arrays have the shape of `name`. Entries that would fail or be
-    called a kink are tried once more with the noise of the complex step itself, which is dear to measure: a gradient
-    whose terms cancel to 0 differs from it by what rounding leaves of them.
+    `noise` is how far rounding moves `derived`; all arrays have the shape of `name`. Where an entry would fail or be
+    called a kink, all are tried once more with the noise of the complex step itself, which is dear to measure: it
+    loses digits too, where terms cancel.
     """
-    witnesses = witnesses or Witnesses.of(exact)
-    left, right = both_sides(witnesses.responses.graph.seen_from(name), witnesses.responses)
-    central, resolution = central_difference(
-        lambda env: end_value(exact, env),
-        exact.env,
-        name,
-        settings.step,
-        lambda points: witnesses.differences.of(name, points),
-        resolved=not np.isfinite([left, right]).all(),  # nothing else asks for the resolution
-    )
-    entries = check_entries(name, derived, left, right, central, resolution, noise, settings.rtol)
+    witnesses = witnesses or Witnesses.of(exact, settings.step)
+    measured = witnesses.measured(name)
+    entries = check_entries(name, derived, measured, Noise.only(noise), settings.rtol)
     if all(entries.passed) and "kink" not in entries.verdict:
         return entries
-    doubtful = ~np.array(entries.passed) | (np.array(entries.verdict) == "kink")
-    step_noise = complex_step_noise(
-        exact.equations, exact.env, name, exact.upstream, doubtful.reshape(derived.shape), np.random.default_rng(0)
-    )
-    return check_entries(name, derived, left, right, central, resolution, noise, settings.rtol, step_noise)
+    return check_entries(name, derived, measured, Noise(noise, *witnesses.noise(name)), settings.rtol)
 
 
-def check_entries(
-    name: str,
-    derived: Floats,
-    complex_left: Floats,
-    complex_right: Floats,
-    central: Floats,
-    central_resolution: Floats,
-    noise: Floats,
-    rtol: float,
-    step_noise: Floats | None = None,
-) -> EntryChecks:
+def check_entries(name: str, derived: Floats, measured: Measured, noise: Noise, rtol: float) -> EntryChecks:
     """The verdict on every entry of the gradient of `name`, in C order. All arrays have the shape of `name`.
 
-    `complex_left` and `complex_right` are the one-sided slopes of the complex step, the same but at a kink; `noise` is
-    how far rounding moves the derived gradient, and `step_noise` how far it moves the slopes (not at all when None).
-    With d derived, c complex step, s = MARGIN * step_noise, r = MARGIN * noise + s:
+    With d derived, c complex step, s = MARGIN * its noise, r = MARGIN * the noise of d + s:
 
-    - refuted: |d - c| > rtol * max(|d|, |c|) + r, or d is not finite;
+    - not finite: d is nan or infinite;
+    - refuted: |d - c| > rtol * max(|d|, |c|) + r;
     - confirmed: not refuted, and r so small that a fault of SMALLEST_FAULT would have been; or both are exactly 0;
     - inconclusive: anything else. The check cannot tell a fault from rounding here, and says so;
-    - kink: the slopes differ by more than rtol and s. It passes when d lies between them, up to the bound above with an
-      r of at most half a SMALLEST_FAULT: rounding decides on which side a rerun falls, and that is no noise to allow.
+    - kink: the slopes to both sides differ by more than rtol and what rounding does to slopes. It passes when d lies
+      between them, up to the bound above with an r of at most half a SMALLEST_FAULT: rounding decides on which side a
+      rerun falls, and that is no noise to allow.
 
     Where the complex step is not finite, the central difference stands in for it, with its own resolution added to r.
     """
     shape, size = derived.shape, derived.size
-    d, left, right, center = (array.ravel() for array in (derived, complex_left, complex_right, central))
-    noise_of_step = np.zeros(size) if step_noise is None else MARGIN * step_noise.ravel()
+    d, left, right = (array.ravel() for array in (derived, measured.left, measured.right))
+    center, blur = measured.central.ravel(), MARGIN * noise.of_slopes.ravel()
     with np.errstate(all="ignore"):
-        resolution = MARGIN * noise.ravel() + SMALLEST_SLOPE + noise_of_step
+        resolution = MARGIN * noise.derived.ravel() + SMALLEST_SLOPE
+        resolution = resolution + _larger(blur, MARGIN * noise.of_values.ravel())
         low, high = _smaller(left, right), _larger(left, right)
         steepest = _larger(np.abs(low), np.abs(high))
-        kink = high - low > rtol * steepest + noise_of_step
+        kink = high - low > rtol * steepest + blur
         # at a kink: the slope nearest to the derived one, or itself when it lies between them
         reference = np.where(kink, _smaller(high, _larger(low, d)), right)
         stands_in = ~kink & ~(np.isfinite(left) & np.isfinite(right))
         against = np.where(stands_in, center, reference)
-        resolution = np.where(stands_in, resolution + central_resolution.ravel(), resolution)
+        resolution = np.where(stands_in, resolution + measured.resolution.ravel(), resolution)
         resolution = np.where(kink, _smaller(resolution, SMALLEST_FAULT / 2 * steepest), resolution)
         error = np.abs(d - against)
         largest = _larger(np.abs(d), np.abs(against))
         finite = np.isfinite(d)
         agrees = finite & ((error <= rtol * largest + resolution) | ~np.isfinite(against))
         told = (resolution <= SMALLEST_FAULT / 2 * np.abs(against)) & np.isfinite(against)
-        verdicts = np.select([~finite, kink, ~agrees, (largest == 0) | told], [0, 1, 0, 2], 3)
+        verdicts = np.select([~finite, kink, ~agrees, (largest == 0) | told], [0, 1, 2, 3], 4)
         relative = np.where(largest != 0, error / largest, 0.0)
     return EntryChecks(
         parameter=[name] * size,

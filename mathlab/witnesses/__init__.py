@@ -15,9 +15,8 @@ from mathlab.witnesses.tape import tape
 
 if TYPE_CHECKING:
     from mathlab.witnesses.central import central_difference
-    from mathlab.witnesses.numeric import complex_step, complex_step_noise, one_sided
     from mathlab.witnesses.pytorch import torch_gradient
-    from mathlab.witnesses.stepped import SMALLEST_SLOPE
+    from mathlab.witnesses.steps import SMALLEST_SLOPE, complex_step, complex_step_noise, one_sided
 
 __all__ = [
     "REFERENCE",
@@ -35,11 +34,11 @@ __all__ = [
 ]
 
 
-LATER = {"torch_gradient": "pytorch", "central_difference": "central", "SMALLEST_SLOPE": "stepped"}
+LATER = {"torch_gradient": "pytorch", "central_difference": "central"}
 
 
 def __getattr__(name: str) -> object:
     """The other witnesses, imported by who asks: every `mathlab backprop` asks the tape."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{LATER.get(name, 'numeric')}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{LATER.get(name, 'steps')}"), name)

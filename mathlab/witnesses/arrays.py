@@ -16,11 +16,9 @@ from numpy.typing import NDArray
 # Stands for all three kinds: complex is the one whose type allows what the definitions do.
 Numbers = NDArray[np.complex128]
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 Axis = int | tuple[int, ...] | None
 Function = Callable[[Floats], Floats]
-
-ALONE = 1 << 18  # multiplications in a matrix product that OpenBLAS leaves to one processor,
-NARROW = 16  # and columns below which so few of them do not pay
 
 
 def numbers(x: object) -> Numbers:
@@ -129,31 +127,9 @@ def power(a: Numbers, b: Numbers) -> Numbers:
 
 def product(a: Numbers, b: Numbers) -> Numbers:
     """`a @ b`. A float meets the two parts of a complex number one by one, not as a complex number itself."""
-    kinds = {a.dtype.kind, b.dtype.kind}
-    if kinds == {"f"}:
-        return numbers(_product_of_floats(a.real, b.real))
-    if kinds != {"c", "f"}:
+    if {a.dtype.kind, b.dtype.kind} != {"c", "f"}:
         return a @ b
-    imaginary = (a.imag, b.real) if np.iscomplexobj(a) else (a.real, b.imag)
-    return complex_of(_product_of_floats(a.real, b.real), _product_of_floats(*imaginary))
-
-
-def _product_of_floats(a: Floats, b: Floats) -> Floats:
-    """`a @ b`; where `a` is a small matrix and `b` very wide, in pieces that BLAS leaves to one processor.
-
-    It shares what is larger among all of them, which takes longer than these products, and far longer when another
-    program has one of the processors.
-    """
-    columns = ALONE // max(1, a.size)
-    if a.ndim != 2 or b.ndim != 2 or columns < NARROW or b.shape[1] <= columns:
-        return np.asarray(a @ b)
-    pieces = b.shape[1] // columns
-    even = pieces * columns
-    out = np.empty((a.shape[0], b.shape[1]))
-    inside, result = (x[:, :even].reshape(len(x), pieces, columns).swapaxes(0, 1) for x in (b, out))
-    np.matmul(a, inside, out=result)
-    np.matmul(a, b[:, even:], out=out[:, even:])
-    return out
+    return complex_of(a.real @ b.real, a.imag @ b.real if np.iscomplexobj(a) else a.real @ b.imag)
 
 
 def select(condition: Numbers, a: Numbers | float, b: Numbers | float) -> Numbers:

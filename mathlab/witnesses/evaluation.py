@@ -15,12 +15,20 @@ from mathlab.witnesses.arrays import Numbers, numbers, whole
 from mathlab.witnesses.reference import REFERENCE
 
 Rounding = Callable[[Numbers], Numbers]
+Definitions = Mapping[str, Callable[..., Numbers]]
 
 LARGEST_EXACT = 1 << 53  # larger integers are not all floats, and NumPy would make objects of some
 
 
-def evaluate(expr: Expr, env: Mapping[str, Numbers], rounded: Rounding | None = None) -> Numbers:
-    """The value of an expression over arrays of any kind. `rounded` is applied to every result that rounds.
+def evaluate(
+    expr: Expr,
+    env: Mapping[str, Numbers],
+    rounded: Rounding | None = None,
+    definitions: Definitions = REFERENCE,
+) -> Numbers:
+    """The value of an expression over arrays of any kind, by the `definitions` of the ops.
+
+    `rounded` is applied to every result that rounds.
 
     Raises ExpressionError for a name or op that does not exist, and where NumPy refuses the arrays.
     """
@@ -32,7 +40,7 @@ def evaluate(expr: Expr, env: Mapping[str, Numbers], rounded: Rounding | None = 
                 raise ExpressionError(f"unknown name '{name}'{did_you_mean(name, env)}", position)
             return env[name]
         case Call("index", (base, *items), _, position):
-            array = evaluate(base, env, rounded)
+            array = evaluate(base, env, rounded, definitions)
             return _tried("index", lambda: array[tuple(_item(item, env) for item in items)], position)
         case Call("scatter", (given, base, *items), _, position):
             shape, added = np.shape(evaluate(base, env, rounded)), evaluate(given, env, rounded)
@@ -40,9 +48,9 @@ def evaluate(expr: Expr, env: Mapping[str, Numbers], rounded: Rounding | None = 
             return _tried("scatter", lambda: _scattered(np.zeros(shape, added.dtype), place, added), position)
         case Call("maximum" | "minimum" as op, (Num() as number, Name() | Call() as other), attrs, position):
             # the second argument takes a tie, and a number that is written out takes it from either side
-            return evaluate(Call(op, (other, number), attrs, position), env, rounded)
-        case Call(op, args, attrs, position) if op in REFERENCE:
-            function, arrays = REFERENCE[op], [evaluate(arg, env, rounded) for arg in args]
+            return evaluate(Call(op, (other, number), attrs, position), env, rounded, definitions)
+        case Call(op, args, attrs, position) if op in definitions:
+            function, arrays = definitions[op], [evaluate(arg, env, rounded, definitions) for arg in args]
             result = _tried(op, lambda: function(*arrays, **dict(attrs)), position)
             return result if rounded is None or op in EXACT else rounded(result)
         case Call(op, _, _, position):

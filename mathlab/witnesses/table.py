@@ -49,7 +49,7 @@ def _tape(equations: Equations, env: Env, wrt: str, seed: Array | None) -> tuple
 
 
 def _complex(equations: Equations, env: Env, wrt: str, seed: Array | None) -> tuple[Floats, Floats]:
-    from mathlab.witnesses.numeric import complex_step
+    from mathlab.witnesses.steps import complex_step
 
     return _to_rounding(complex_step(equations, env, wrt, seed))
 

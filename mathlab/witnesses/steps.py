@@ -1,0 +1,193 @@
+"""The complex step: derivatives from evaluating the forward equations at arguments with a tiny imaginary part."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from mathlab.experiment import Array
+from mathlab.language.equation import Equation
+from mathlab.witnesses import chained
+from mathlab.witnesses.arrays import Floats, Mask, Numbers, complex_of, numbers
+from mathlab.witnesses.chained import Known, Result
+from mathlab.witnesses.evaluation import Rounding, evaluate, run
+from mathlab.witnesses.graph import Graph, seen_from, whole
+
+# A complex step errs by about its square, beside slopes and values alike: this one is small enough that not even a
+# slope or a value of 0 shows it (with the customary 1e-20, x**3 has the slope -1e-40 at 0). Slopes down to
+# SMALLEST_SLOPE are carried with all their digits; the product of step and slope underflows below.
+STEP = 1e-120
+SMALLEST_SLOPE = float(np.finfo(np.float64).tiny) / STEP
+
+EXPLORED = 8  # evaluations that show which entries may be moved together
+FEW = 8  # entries; more of them are worth the trouble of a chain
+ROUNDINGS = 8  # reruns that show what rounding may do:
+UNITS = 4  # to a slope so many units in the last place, for a softmax rounds several times; to a value one
+JUMP = 64 * float(np.finfo(np.float64).eps)  # relative: what rounding may put between two branches of one value,
+UNSEEN = 1e-60  # and what the step itself may beside a value of 0
+
+
+@dataclass(frozen=True)
+class ComplexSteps:
+    """Steps into the imaginary direction, where the forward equations are the witnesses' own."""
+
+    values: Mapping[str, Numbers]
+    rounded: Rounding | None = None
+    kind = np.complex128
+    linear = 1e-9
+
+    def by(self, name: str) -> Floats:
+        return np.full(np.shape(self.values[name]), STEP)
+
+    def moved(self, start: Numbers, by: Floats) -> Numbers:
+        return complex_of(start.real, np.asarray(by))
+
+    def evaluate(self, equation: Equation, env: Mapping[str, Numbers]) -> Numbers:
+        return evaluate(equation.expr, env, self.rounded)
+
+    def difference(self, result: Result) -> Floats:
+        return result(1.0).imag
+
+    def bent(self, result: Result) -> Mask:
+        """Without a kink, conjugate arguments give conjugate values; with rounding, nobody looks for one."""
+        ahead = result(1.0)
+        if self.rounded:
+            return np.zeros(ahead.shape, np.bool_)
+        return chained.differ(ahead, np.conj(result(-1.0)))
+
+
+@dataclass(frozen=True)
+class ComplexStep:
+    """The complex step of every entry of the `wanted` arrays; what one of them shows of the nodes serves the next."""
+
+    graph: Graph
+    wanted: Sequence[str]
+    known: Known = field(default_factory=dict)
+
+    @cached_property
+    def divided(self) -> Graph:
+        """The same graph with every op an equation of its own."""
+        equations = chained.divided(self.graph.moving)
+        return whole(equations, run(equations, self.graph.values), self.graph.seed)
+
+    def work(self) -> Iterator[tuple[Equation, int]]:
+        """The equations of one op that are to be evaluated, and how often, to measure the wanted slopes."""
+        chained.explore(self.divided, self.wanted, ComplexSteps(self.divided.values), self.known)
+        for equation, reads in chained.between(self.divided, self.wanted):
+            for name in reads:
+                shape = np.shape(self.divided.values[name])
+                lanes = self.known.get((equation.name, name), {})
+                yield equation, EXPLORED + math.prod(n for axis, n in enumerate(shape) if axis not in lanes)
+
+    @cached_property
+    def slopes(self) -> Mapping[str, chained.Slopes]:
+        return chained.slopes(self.divided, self.wanted, ComplexSteps(self.divided.values), self.known)
+
+    def both_sides(self, name: str, permitted: Callable[[int], None] = lambda count: None) -> tuple[Floats, Floats]:
+        """The slopes to the left and to the right of every entry of a wanted array.
+
+        They differ only at a kink, and are nan where the end has no finite value, or jumps. `permitted` is told how
+        many entries are to be run through the whole graph one by one, and raises MathlabError where these are too many.
+        """
+        graph = self.graph.seen_from(name)
+        shape = graph.start.shape
+        if not graph.connected:
+            return np.zeros(shape), np.zeros(shape)
+        if not np.isfinite(np.asarray(graph.values[graph.end])).all():
+            return np.full(shape, np.nan), np.full(shape, np.nan)
+        right, alone = np.zeros(shape), np.ones(shape, np.bool_)
+        if graph.start.size > FEW:
+            found = self.slopes[name]
+            sound = ~found.rough & np.isfinite(found.values)
+            seen = self.divided.seen_from(name)
+            if chained.agrees(seen, found.values, sound, ComplexSteps(self.divided.values)):
+                right, alone = np.asarray(found.values + 0.0), ~sound  # no -0.0
+        permitted(int(np.count_nonzero(alone)))
+        left = right.copy()
+        for entry in np.flatnonzero(alone):
+            left.flat[entry], right.flat[entry] = _alone(graph, int(entry))
+        return left, right
+
+    def noise(self, name: str, values: bool, rng: np.random.Generator) -> Floats:
+        """How far rounding may move the complex step of every entry of a wanted array.
+
+        It is the largest deviation among reruns in which the slope in every result of an op is off by a few units in
+        its last place, drawn at random; with `values` also the value, by one. So it sees terms that cancel to 0, or to
+        what rounding leaves of 0, and 1 less what is almost 1. Without `values` the side of a kink stays as it is.
+        """
+        graph = self.divided.seen_from(name)
+        noise = np.zeros(graph.start.shape)
+        if not graph.connected:
+            return noise
+
+        def off(x: Floats, units: float) -> Floats:
+            return x * (1 + units * float(np.finfo(np.float64).eps) * rng.uniform(-1, 1, x.shape))
+
+        def rounded(x: Numbers) -> Numbers:
+            real = off(x.real, 1) if values and np.issubdtype(x.dtype, np.inexact) else x.real
+            return complex_of(real, off(x.imag, UNITS)) if np.iscomplexobj(x) else numbers(real)
+
+        plain = ComplexSteps(graph.values, lambda x: x)
+        slopes = chained.slopes(graph, [name], plain, self.known)[name].values
+        for _ in range(ROUNDINGS):
+            leaves = {other: rounded(value) for other, value in graph.values.items()}
+            shaken = run(self.divided.moving, leaves, rounded) if values else graph.values
+            found = chained.slopes(graph, [name], ComplexSteps(shaken, rounded), self.known)[name].values
+            with np.errstate(all="ignore"):
+                noise = np.fmax(noise, np.abs(found - slopes))
+        return noise
+
+
+def _alone(graph: Graph, entry: int) -> tuple[float, float]:
+    """The slopes to both sides of one entry of `graph.wrt`, counted in C order; nan where the end jumps."""
+    ends = [_end(graph, entry, sign * STEP) for sign in (-1, 1)]
+    with np.errstate(all="ignore"):
+        left, right = (float(np.sum(graph.seed * end.imag)) / STEP for end in ends)
+        apart = np.max(np.abs(ends[1].real - ends[0].real)) > JUMP * np.max(np.abs(ends[1].real)) + UNSEEN
+    return (np.nan, np.nan) if apart else (0.0 - left, right + 0.0)
+
+
+def _end(graph: Graph, entry: int, step: float) -> Numbers:
+    moved = graph.start.astype(np.complex128)
+    moved.flat[entry] += 1j * step
+    return graph.rerun(moved)[graph.end]
+
+
+def complex_step(
+    equations: Sequence[Equation], env: Mapping[str, Array], wrt: str, seed: Array | None = None
+) -> Floats:
+    """The gradient of the end with respect to every entry of `wrt`, in its shape; to the right of a kink.
+
+    `seed` is the gradient of the end in its shape, None for a scalar end; the result is that of sum(seed * end).
+    nan where the end has no finite value. Raises MathlabError as `seen_from` does, and for what cannot be evaluated.
+    """
+    return one_sided(equations, env, wrt, seed)[1]
+
+
+def one_sided(
+    equations: Sequence[Equation], env: Mapping[str, Array], wrt: str, seed: Array | None = None
+) -> tuple[Floats, Floats]:
+    """The slopes to the left and to the right of every entry of `wrt`; they differ only at a kink.
+
+    Arguments, nan and errors are as for `complex_step`.
+    """
+    return ComplexStep(seen_from(wrt, equations, env, seed), (wrt,)).both_sides(wrt)
+
+
+def complex_step_noise(
+    equations: Sequence[Equation],
+    env: Mapping[str, Array],
+    wrt: str,
+    seed: Array | None,
+    values: bool,
+    rng: np.random.Generator,
+) -> Floats:
+    """How far rounding may move the complex step of every entry of `wrt`: see `ComplexStep.noise`.
+
+    Arguments and errors are as for `complex_step`.
+    """
+    return ComplexStep(seen_from(wrt, equations, env, seed), (wrt,)).noise(wrt, values, rng)
