@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from mathlab.experiment import Array
 from mathlab.language.equation import Equation
+from mathlab.language.syntax import names
 from mathlab.witnesses import chained
 from mathlab.witnesses.arrays import Floats, Mask, Numbers, complex_of, numbers
 from mathlab.witnesses.chained import Known, Result
 from mathlab.witnesses.evaluation import Rounding, evaluate, run
-from mathlab.witnesses.graph import Graph, seen_from, whole
+from mathlab.witnesses.graph import Graph, seen_from
 
 # A complex step errs by about its square, beside slopes and values alike: this one is small enough that not even a
 # slope or a value of 0 shows it (with the customary 1e-20, x**3 has the slope -1e-40 at 0). Slopes down to
@@ -72,7 +73,8 @@ class ComplexStep:
     def divided(self) -> Graph:
         """The same graph with every op an equation of its own."""
         equations = chained.divided(self.graph.moving)
-        return whole(equations, run(equations, self.graph.values), self.graph.seed)
+        reads = {equation.name: frozenset(names(equation.expr)) for equation in equations}
+        return replace(self.graph, values=run(equations, self.graph.values), moving=equations, reads=reads)
 
     def work(self) -> Iterator[tuple[Equation, int]]:
         """The equations of one op that are to be evaluated, and how often, to measure the wanted slopes."""
