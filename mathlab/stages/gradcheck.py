@@ -22,7 +22,7 @@ from mathlab.stages.prepare import Prepared, evaluate, prepare
 from mathlab.witnesses.central import Differences, central_difference
 from mathlab.witnesses.evaluation import run as run_equations
 from mathlab.witnesses.graph import whole
-from mathlab.witnesses.steps import ROUNDINGS, SMALLEST_SLOPE, ComplexStep
+from mathlab.witnesses.steps import ROUNDINGS, SMALLEST_SLOPE, ComplexStep, end_noise
 
 Floats = NDArray[np.float64]
 
@@ -132,7 +132,9 @@ class Witnesses:
         unknown = ~(np.isfinite(left) & np.isfinite(right))
         if unknown.any():
             end, step = self.differences.end, self.differences.step
-            _, resolution = central_difference(end, self.exact.env, name, step, unknown)
+            exact = self.exact
+            noise = end_noise(exact.equations, exact.env, exact.upstream)
+            _, resolution = central_difference(end, exact.env, name, step, unknown, noise=noise)
         return Measured(left, right, central, resolution)
 
     def noise(self, name: str) -> tuple[Floats, Floats]:

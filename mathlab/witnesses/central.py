@@ -35,11 +35,13 @@ def central_difference(
     step: float | None = None,
     among: Mask | None = None,
     resolved: bool = True,
+    noise: float = 0.0,
 ) -> tuple[Floats, Floats]:
     """The central difference for every entry x of `wrt`, and its resolution, both in the shape of `wrt`.
 
     `end` is the forward pass alone, from `env` to a scalar f; without `step` h is cbrt(eps) * max(1, |x|).
-    The resolution is eps * |f| / h for rounding plus |D(h) - D(2h)| / 3 for truncation (D's error grows as h**2).
+    The resolution is eps * |f| / h for rounding, or `noise` / h where that is more and rounding on the way moves f by
+    it, plus |D(h) - D(2h)| / 3 for truncation (D's error grows as h**2).
     It takes twice the time, and is infinite where it is not wanted, `resolved`, and where D(2h) is another number: the
     end jumps there, or what it moves by is rounding. Entries that are not `among` those asked for are nan.
     Raises MathlabError when `wrt` holds no floats.
@@ -49,7 +51,7 @@ def central_difference(
         raise MathlabError(f"'{wrt}' holds whole numbers; a derivative needs floats")
     eps = float(np.finfo(start.dtype.name).eps)
     gradient, resolution = np.full(start.shape, np.nan), np.full(start.shape, np.inf)
-    size = abs(end(env)) if resolved else 0.0
+    rounding = 2 * max(eps * abs(end(env)), noise) if resolved else 0.0
     h = _step(start, step)
 
     def difference(entry: int, times: int) -> tuple[float, float]:
@@ -68,7 +70,7 @@ def central_difference(
                 twice = np.divide(*difference(entry, 2))
                 apart = abs(gradient.flat[entry] - twice)
                 if apart <= APART * abs(gradient.flat[entry]):
-                    resolution.flat[entry] = 2 * eps * size / width + apart / 3
+                    resolution.flat[entry] = rounding / width + apart / 3
     return gradient, resolution
 
 

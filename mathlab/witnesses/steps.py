@@ -125,14 +125,7 @@ class ComplexStep:
         noise = np.zeros(graph.start.shape)
         if not graph.connected:
             return noise
-
-        def off(x: Floats, units: float) -> Floats:
-            return x * (1 + units * float(np.finfo(np.float64).eps) * rng.uniform(-1, 1, x.shape))
-
-        def rounded(x: Numbers) -> Numbers:
-            real = off(x.real, 1) if values and np.issubdtype(x.dtype, np.inexact) else x.real
-            return complex_of(real, off(x.imag, UNITS)) if np.iscomplexobj(x) else numbers(real)
-
+        rounded = shaking(values, rng)
         plain = ComplexSteps(graph.values, lambda x: x)
         slopes = chained.slopes(graph, [name], plain, self.known)[name].values
         for _ in range(ROUNDINGS):
@@ -142,6 +135,33 @@ class ComplexStep:
             with np.errstate(all="ignore"):
                 noise = np.fmax(noise, np.abs(found - slopes))
         return noise
+
+
+def shaking(values: bool, rng: np.random.Generator) -> Rounding:
+    """What rounding may do to an array: a slope is off by some units in its last place; with `values`, they by one."""
+
+    def off(x: Floats, units: float) -> Floats:
+        return x * (1 + units * float(np.finfo(np.float64).eps) * rng.uniform(-1, 1, x.shape))
+
+    def rounded(x: Numbers) -> Numbers:
+        real = off(x.real, 1) if values and np.issubdtype(x.dtype, np.inexact) else x.real
+        return complex_of(real, off(x.imag, UNITS)) if np.iscomplexobj(x) else numbers(real)
+
+    return rounded
+
+
+def end_noise(equations: Sequence[Equation], env: Mapping[str, Array], seed: Array | None) -> float:
+    """How far rounding on the way moves the end, weighted by its gradient `seed`."""
+    rounded, name = shaking(True, np.random.default_rng(0)), equations[-1].name
+    leaves = [
+        {key: rounded(numbers(np.asarray(x, np.float64))) if x.dtype.kind == "f" else x for key, x in env.items()}
+        for _ in range(ROUNDINGS)
+    ]
+    with np.errstate(all="ignore"):
+        here = run(equations, env)[name].real
+        moved = [run(equations, leaf, rounded)[name].real - here for leaf in leaves]
+        ends = np.array([np.sum(by if seed is None else seed * by) for by in moved])
+    return float(np.max(np.abs(ends), initial=0.0, where=~np.isnan(ends)))
 
 
 def _alone(graph: Graph, entry: int) -> tuple[float, float]:

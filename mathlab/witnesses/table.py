@@ -67,6 +67,7 @@ def _to_rounding(gradient: Floats) -> tuple[Floats, Floats]:
 def _central(equations: Equations, env: Env, wrt: str, seed: Array | None) -> tuple[Floats, Floats]:
     """The central difference of the reference definitions' forward pass, in float64."""
     from mathlab.witnesses.central import central_difference
+    from mathlab.witnesses.steps import end_noise
 
     exact = run(equations, env)
     graph = [equation for equation in equations if equation.name != wrt]
@@ -76,7 +77,8 @@ def _central(equations: Equations, env: Env, wrt: str, seed: Array | None) -> tu
         value = moved[end] if end == wrt else run(graph, moved)[end].real
         return float(np.sum(value if seed is None else seed * value))
 
-    return central_difference(weighted_end, {name: exact[name].real for name in (*env, wrt)}, wrt)
+    noise = end_noise(graph, {name: array.real for name, array in exact.items()}, seed) if end != wrt else 0.0
+    return central_difference(weighted_end, {name: exact[name].real for name in (*env, wrt)}, wrt, noise=noise)
 
 
 WITNESSES: Mapping[str, Witness] = {

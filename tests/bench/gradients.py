@@ -19,7 +19,7 @@ from tests.build import case
 Row = tuple[str, str, float, float]
 
 SAMPLES = 8
-GOAL = 1 / 30
+GOAL = 1 / 9
 ROUNDS = 3  # of PyTorch, which takes up to a minute; ours runs
 REPEATS = 3  # times as often in between
 LOSSES = {

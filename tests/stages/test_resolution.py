@@ -1,0 +1,154 @@
+"""Losses that lose digits on the way: the right gradient, in 60-digit decimals, is not refuted, a wrong one is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from numpy.typing import ArrayLike, NDArray
+
+from mathlab.experiment import Case, GradcheckSettings
+from mathlab.stages import gradcheck, witness
+from mathlab.stages.prepare import prepare
+from mathlab.witnesses import WITNESSES
+from tests import decimals
+from tests.build import case
+from tests.decimals import Decimals, Values, each
+
+Floats = NDArray[np.float64]
+INSTALLED = [name for name, record in WITNESSES.items() if record.installed()]
+
+
+@dataclass(frozen=True)
+class Lossy:
+    """Equations, and the same as one function of decimals; `sound` are the points at which a fault of 1 % shows."""
+
+    equations: Mapping[str, str]
+    exact: Callable[[Values], Decimals]
+    sound: tuple[float, ...]
+    lost: tuple[float, ...]
+    parameter: ArrayLike = 0.0
+    at: Callable[[float], ArrayLike] = lambda z: z
+
+    def case(self, z: float) -> Case:
+        return case(self.equations, {"b": self.parameter}, {"z": np.asarray(self.at(z), np.float64)})
+
+    def gradient(self, z: float) -> Floats:
+        values = {
+            "b": each(Decimal)(np.asarray(self.parameter, np.float64)),
+            "z": each(Decimal)(np.asarray(self.at(z), np.float64)),
+        }
+        return np.asarray(decimals.gradient({"loss": self.exact}, values, "b"), np.float64)
+
+
+def log(x: Decimals) -> Decimals:
+    return each(Decimal.ln)(x)
+
+
+def exp(x: Decimals) -> Decimals:
+    return each(Decimal.exp)(x)
+
+
+def one(x: Decimals) -> Decimals:
+    return np.asarray(1 - x, object)
+
+
+def variance(v: Values) -> Decimals:
+    x = v["z"] + v["b"]
+    return np.asarray(np.sum(x * x) / x.size - (np.sum(x) / x.size) ** 2, object)
+
+
+def attention(v: Values) -> Decimals:
+    weights = decimals.softmax(v["z"] + v["b"])
+    return np.asarray(-log(one(np.asarray(weights, object)[0])), object)
+
+
+LOSSY = {
+    "the complement of a sigmoid": Lossy(
+        {"a": "sigmoid(z + b)", "loss": "-log(1 - a)"},
+        lambda v: -log(one(each(decimals.sigmoid)(v["z"] + v["b"]))),
+        (12.0, 16.0, 20.0, 24.0, 28.0),
+        (32.0, 36.0, 40.0),
+    ),
+    "the complement of a tanh": Lossy(
+        {"a": "tanh(z + b)", "loss": "-log(1 - a)"},
+        lambda v: -log(one(each(decimals.tanh)(v["z"] + v["b"]))),
+        (6.0, 8.0, 12.0, 14.0),
+        (16.0, 18.0, 20.0),
+    ),
+    "the complement of a probability": Lossy(
+        {"p": "softmax(z + b)", "loss": "-log(1 - p[0])"},
+        attention,
+        (8.0, 16.0, 24.0),
+        (33.0, 40.0),
+        [0.0, 0.0, 0.0],
+        lambda z: [z, 0.5, -0.25],
+    ),
+    "the logarithm of almost 1": Lossy(
+        {"e": "exp(-(z + b))", "loss": "log(1 + e) * 3"},
+        lambda v: log(np.asarray(1 + exp(-(v["z"] + v["b"])), object)) * 3,
+        (12.0, 20.0, 26.0),
+        (34.0, 37.0, 40.0),
+    ),
+    "a variance as a difference": Lossy(
+        {"x": "z + b", "loss": "mean(x**2) - mean(x)**2"},
+        variance,
+        (0.0, 1e3, 1e6),
+        (1e12, 1e15),
+        [0.0, 0.0, 0.0],
+        lambda z: [z + 1, z + 2, z + 4],
+    ),
+    "a square of what is left": Lossy(
+        {"a": "sigmoid(z + b)", "loss": "(1 - a)**2"},
+        lambda v: one(each(decimals.sigmoid)(v["z"] + v["b"])) ** 2,
+        (12.0, 20.0, 28.0),
+        (33.0, 36.0),
+    ),
+}
+POINTS = [
+    pytest.param(lossy, z, id=f"{name} at {z:g}") for name, lossy in LOSSY.items() for z in lossy.sound + lossy.lost
+]
+SOUND = [pytest.param(lossy, z, id=f"{name} at {z:g}") for name, lossy in LOSSY.items() for z in lossy.sound]
+
+
+def checked(lossy: Lossy, z: float, derived: Floats) -> list[str]:
+    """The verdicts on a gradient, with the noise of the one that is derived."""
+    prepared = prepare(lossy.case(z))
+    noise = gradcheck.rounding_noise(prepared, prepared, prepared.run())["b"]
+    return list(gradcheck.check_parameter(prepared, "b", derived, noise, GradcheckSettings()).verdict)
+
+
+@pytest.mark.parametrize(("lossy", "z"), POINTS)
+def test_the_right_gradient_is_confirmed_or_cannot_be_told(lossy: Lossy, z: float) -> None:
+    assert {*checked(lossy, z, lossy.gradient(z))} <= {"confirmed", "inconclusive"}
+    of_program = gradcheck.run(replace(lossy.case(z), gradcheck=GradcheckSettings())).entries
+    assert {entry.verdict for entry in of_program} <= {"confirmed", "inconclusive", "not finite"}
+
+
+@pytest.mark.parametrize(("lossy", "z"), POINTS)
+def test_no_witness_contradicts_the_right_gradient(lossy: Lossy, z: float) -> None:
+    prepared = prepare(lossy.case(z))
+    values = {**prepared.run(), "db": lossy.gradient(z)}
+    assert [result.verdict for result in witness.run(prepared, values, INSTALLED) if result.name == "b"] != []
+    assert all(result.passed for result in witness.run(prepared, values, INSTALLED) if result.name == "b")
+
+
+@pytest.mark.parametrize("factor", [1.01, 0.99, -1.0, 2.0])
+@pytest.mark.parametrize(("lossy", "z"), SOUND)
+def test_a_gradient_that_is_off_by_a_hundredth_is_refuted(lossy: Lossy, z: float, factor: float) -> None:
+    wrong = factor * lossy.gradient(z)
+    assert {*checked(lossy, z, wrong)} == {"refuted"}
+
+
+def test_a_derivative_that_does_not_exist_is_not_confirmed() -> None:
+    for equations, parameters in (
+        ({"loss": "x**w"}, {"w": 0.0}),
+        ({"loss": "where(w > 0, 2, 1) * x + 3"}, {"w": 0.0}),
+        ({"loss": "sign(w) + x"}, {"w": 0.0}),
+    ):
+        lab = case(equations, parameters, {"x": 0.0 if "**" in equations["loss"] else 1.0})
+        (entry,) = gradcheck.run(replace(lab, gradcheck=GradcheckSettings())).entries
+        assert entry.verdict in ("inconclusive", "not finite"), (equations, entry)
