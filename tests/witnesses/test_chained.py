@@ -325,14 +325,14 @@ def test_the_cost_is_foreseen() -> None:
 
 
 def test_a_large_network_needs_no_permission() -> None:
-    gradcheck.run(Network((300, 128, 10), "relu").case())
+    gradcheck.run(dataclasses.replace(Network((300, 128, 10), "relu").case(), quick=True))
 
 
 def test_many_entries_at_a_kink_are_refused_in_a_sentence() -> None:
     """A penalty on weights that are all 0: each of them is at a kink, and is run through the whole graph alone."""
     texts = {"z": "X @ W", "loss": "mean(cross_entropy(z, y)) + 0.1 * sum(abs(W))"}
     inputs: dict[str, ArrayLike] = {"X": RNG.normal(size=(8, 700)), "y": [0, 1] * 4}
-    lab = case(texts, {"W": np.zeros((700, 100))}, inputs)
+    lab = dataclasses.replace(case(texts, {"W": np.zeros((700, 100))}, inputs), quick=True)
     with pytest.raises(MathlabError, match=r"^the gradient check takes about \d+ seconds; --allow-large permits it$"):
         gradcheck.run(lab)
 
