@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,12 @@ GREEK = frozenset(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
     "omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()
 )
+LETTERS = {
+    unicodedata.lookup(
+        f"GREEK {'SMALL' if word.islower() else 'CAPITAL'} LETTER {word.upper().replace('LAMBDA', 'LAMDA')}"
+    ): word
+    for word in GREEK
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class Written:
 def latex_equation(equation: Equation, end: str, types: Types) -> str:
     """`name &= expression`; a gradient `dW` is written as the derivative of `end` by W."""
     # a comparison is bracketed, lest its sign be read as the equation's
-    return f"{_name(equation.name, end)} &= {_written(equation.expr, end, types):1}"
+    return f"{_name(equation.name, end, types)} &= {_written(equation.expr, end, types):1}"
 
 
 def latex(expr: Expr, end: str, types: Types) -> str:
@@ -45,9 +52,9 @@ def latex(expr: Expr, end: str, types: Types) -> str:
     return _written(expr, end, types).text
 
 
-def _name(name: str, end: str) -> Written:
-    """A name as mathematics: trailing digits become a subscript, `dW1` a partial derivative."""
-    if len(name) > 1 and name[0] == "d" and name not in GREEK:
+def _name(name: str, end: str, types: Types) -> Written:
+    """A name as mathematics: trailing digits become a subscript, `dW1` (or a part of it, `dW1_1`) a derivative."""
+    if name[0] == "d" and {name[1:], re.sub(r"_\d+$", "", name[1:])} & types.names.keys():
         return Written(rf"\frac{{\partial {_symbol(end)}}}{{\partial {_symbol(name[1:])}}}", APPLIED)
     symbol = r"\mathit{e}" if name == "e" else _symbol(name)  # which is not the base of exponentials
     return Written(symbol, SUBSCRIPTED if "_{" in symbol else ATOM)
@@ -58,6 +65,7 @@ def _symbol(name: str) -> str:
     stem, _, rest = stem.partition("_")
     if not stem:
         return rf"\mathrm{{{name}}}".replace("_", r"\_")
+    stem = LETTERS.get(stem, stem)
     core = f"\\{stem}" if stem in GREEK else stem if len(stem) == 1 else rf"\mathrm{{{stem}}}"
     below = ",".join(part for part in (rf"\mathrm{{{rest}}}".replace("_", r"\_") if rest else "", digits) if part)
     return f"{core}_{{{below}}}" if below else core
@@ -68,7 +76,7 @@ def _written(expr: Expr, end: str, types: Types) -> Written:
         case Num(value):
             return _number(value)
         case Name(name):
-            return _name(name, end)
+            return _name(name, end, types)
         case NewAxis():
             return Written(r"\cdot", ATOM)
         case Slice(start, stop, step):

@@ -127,13 +127,17 @@ READS = [
     ("dot(v, v)", r"v \cdot v"),
     ("W1[0, 1]", r"\left(W_{1}\right)_{[0, 1]}"),
     ("sum(v, keepdims=True)", r"\operatorname{sum}\left(v, \mathrm{keepdims}=\mathrm{True}\right)"),
+    ("s * δ1 + data * λ", r"s \cdot \delta_{1} + \mathrm{data} \cdot \lambda"),
+    ("dv + dv_1", r"\frac{\partial \mathrm{loss}}{\partial v} + \frac{\partial \mathrm{loss}}{\partial v_{1}}"),
     ("norm(v)**2", r"\left\lVert v \right\rVert^{2}"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "written"), READS)
 def test_it_is_written_as_one_writes(text: str, written: str) -> None:
-    types = Types({"s": Type(()), "u": Type(()), "e": Type(()), "v": Type((3,)), "W1": Type((3, 3))})
+    numbers = ("s", "u", "e", "δ1", "λ", "data")
+    vectors = ("v", "dv", "dv_1")
+    types = Types({**dict.fromkeys(numbers, Type(())), **dict.fromkeys(vectors, Type((3,))), "W1": Type((3, 3))})
     assert latex(read(text), "loss", types) == written
 
 
