@@ -29,8 +29,6 @@ FUNCTION = "program"
 FILE = "<the compiled program>"
 KERNELS = {name: value for name, value in vars(kernels).items() if inspect.isfunction(value)}
 RESERVED = {"np", "math", "dtype", "slice", "shake", FUNCTION, *KERNELS}
-# views and constants, which cost less than a lookup saves
-CHEAP = frozenset({"T", "mT", "neg", "ones", "zeros", "ones_like", "zeros_like", "array"})
 
 Function = Callable[..., tuple[np.ndarray, ...]]
 Shaken = Literal["equations", "ops"]
@@ -286,7 +284,7 @@ def _shared(equations: Sequence[Equation]) -> frozenset[Expr]:
                 if counts[expr] == 1:
                     pending.extend(expr.args)
     return frozenset(
-        expr for expr, count in counts.items() if count > 1 and isinstance(expr, Call) and expr.op not in CHEAP
+        expr for expr, count in counts.items() if count > 1 and isinstance(expr, Call) and not OPS[expr.op].cheap
     )
 
 

@@ -23,7 +23,6 @@ from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Stati
 ALL = Slice(None, None, None)
 # A matrix product of at most so many products is written as a sum, for a call of BLAS for each run takes longer.
 FEW = 64
-PRODUCTS = ("matmul", "dot")
 
 
 class NotStackable(Exception):
@@ -92,7 +91,11 @@ def stack(equations: Sequence[Equation], types: Types, names: Collection[str], c
 def _few_products(equations: Sequence[Equation], types: Types) -> bool:
     """Whether every matrix product is so small that a sum of products is faster."""
     calls = (part for equation in equations for part in walk(equation.expr) if isinstance(part, Call))
-    return all(types.of(call).size * types.of(call.args[0]).shape[-1] <= FEW for call in calls if call.op in PRODUCTS)
+    return all(
+        types.of(call).size * types.of(call.args[0]).shape[-1] <= FEW
+        for call in calls
+        if OPS[call.op].multiplies_matrices
+    )
 
 
 class _Stacker:

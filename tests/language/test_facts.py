@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mathlab.experiment import Array
-from mathlab.language import OPS, read
+from mathlab.language import OPS, read, shapes
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import EXACT
@@ -55,9 +55,9 @@ def test_whether_it_rounds(op: str) -> None:
     """What never rounds is the same in both precisions, of numbers that both have."""
     assert calls(op), f"{op}: a call of it alone is needed"
     rounded = []
-    for text, shapes in calls(op).items():
+    for text, given in calls(op).items():
         rng = np.random.default_rng(zlib.crc32(text.encode()))
-        env = {name: drawn(name, shape, rng).astype(np.float32).astype(float) for name, shape in shapes.items()}
+        env = {name: drawn(name, shape, rng).astype(np.float32).astype(float) for name, shape in given.items()}
         rounded.append(not np.array_equal(value(text, env, "float32"), value(text, env, "float64")))
     assert any(rounded) is (op not in EXACT), f"{op}: is it exact?"
 
@@ -82,6 +82,9 @@ def test_its_facts_fit_together(op: str) -> None:
     assert settings <= {"axis", "keepdims"}, f"{op}: the walk over odd settings knows no others"
     assert all(setting.fits(setting.default) for setting in record.settings.values()), f"{op}: a default"
     assert set(record.defaults) <= set(record.args), f"{op}: a default"
+    assert not record.cheap or op in EXACT, f"{op}: a view or a constant never rounds"
+    made_of_sizes = record.shape in (shapes.same, shapes.filled, shapes.transposed) and record.kind != "i"
+    assert record.cheap or not made_of_sizes, f"{op}: a view or a constant is cheap"
     assert record.each or len(record.vjp) == len(record.args), f"{op}: a derivative for each argument"
     assert record.labels is None or "i" in record.accepts(record.labels), f"{op}: labels"
     assert all(isinstance(part, str) for part in record.args[:-1]), f"{op}: arguments"

@@ -84,7 +84,7 @@ ARITHMETIC: Mapping[str, Op] = {
         latex="{a:5}^{{{b}}}",
         samples={"x**2": X3, "p**b": {"p": (2, 3), "b": (3,)}, "p**-1.5": {"p": (2,)}, "x**3": X23},
     ),
-    "neg": Op("-x", ("-g",), latex="-{x:2}", binds=1, exact=True, samples={"-x": X3}),
+    "neg": Op("-x", ("-g",), latex="-{x:2}", binds=1, exact=True, cheap=True, samples={"-x": X3}),
     "matmul": Op(
         "a @ b",
         (_matmul_left, _matmul_right),

@@ -75,6 +75,7 @@ ARRAYS: Mapping[str, Op] = {
         kind="same",
         latex=_top,
         exact=True,
+        cheap=True,
         samples={"x.T": X23},
     ),
     "mT": Op(
@@ -85,6 +86,7 @@ ARRAYS: Mapping[str, Op] = {
         kind="same",
         latex=r"{x:5}^{{\top}}",
         exact=True,
+        cheap=True,
         samples={"x.mT": {"x": (2, 3, 4)}},
     ),
     "reshape": Op(
@@ -120,6 +122,7 @@ ARRAYS: Mapping[str, Op] = {
         latex=r"\left[{x}\right]",
         binds=6,
         exact=True,
+        cheap=True,
         samples={"[a, b]": {"a": (), "b": ()}},
     ),
     "diag": Op(
@@ -143,10 +146,10 @@ ARRAYS: Mapping[str, Op] = {
         },
     ),
     "one_hot": Op("one_hot(t, n, dtype)", (None, None), ("t", "n"), shapes.class_rows, takes=("i", "i"), exact=True),
-    "ones_like": Op("np.ones_like(x)", (None,), shape=shapes.same, exact=True),
-    "zeros_like": Op("np.zeros_like(x)", (None,), shape=shapes.same, exact=True),
-    "ones": Op("np.ones(shape, dtype)", (None,), ("*shape",), shapes.filled, takes=("i",), exact=True),
-    "zeros": Op("np.zeros(shape, dtype)", (None,), ("*shape",), shapes.filled, takes=("i",), exact=True),
+    "ones_like": Op("np.ones_like(x)", (None,), shape=shapes.same, exact=True, cheap=True),
+    "zeros_like": Op("np.zeros_like(x)", (None,), shape=shapes.same, exact=True, cheap=True),
+    "ones": Op("np.ones(shape, dtype)", (None,), ("*shape",), shapes.filled, takes=("i",), exact=True, cheap=True),
+    "zeros": Op("np.zeros(shape, dtype)", (None,), ("*shape",), shapes.filled, takes=("i",), exact=True, cheap=True),
     "arange": Op("np.arange(n)", (None,), ("n",), shapes.filled, takes=("i",), kind="i"),
     # what Python computes from settings alone, in float64, before it meets the program's floats
     "rounded": Op("dtype(x)", (None,), internal=True),

@@ -54,7 +54,8 @@ class Op:
     `labels` is the position of the argument that holds class indices where it has fewer axes than the first one.
     `kind` is the result's kind, "same" meaning the first argument's. `settings` are constants that are written out.
     With `needs_entries`, there is no value where the axes that the op runs along are empty.
-    `exact` says that it picks or arranges numbers, and so never rounds.
+    `exact` says that it picks or arranges numbers, and so never rounds; `cheap` that it is a view or a constant, which
+    is sooner made again than kept.
     `latex` is a format over the arguments, in which `{x:2}` stands in brackets unless it binds as tightly as 2; `binds`
     is how tightly the whole does: 0 a comparison, 1 a sum, 2 a product with a sign, 3 one without, 4 a power, a
     fraction or a function, 5 a name with a subscript, 6 what is a symbol or has brackets of its own.
@@ -73,6 +74,7 @@ class Op:
     labels: int | None = None
     needs_entries: bool = False
     exact: bool = False
+    cheap: bool = False
     latex: str | Callable[[Site], str] = ""
     binds: int = 4
     samples: Mapping[str, Mapping[str, Shape]] = field(default_factory=dict)
