@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
+import numpy as np
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.text import Text
 
 from mathlab.experiment import Array, Experiment
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from mathlab.diagnosis.selftest import SelftestResult
     from mathlab.oracle.oracle import Compared, OracleResult
     from mathlab.outputs.difference import Change, Difference
+
+BARS = "▁▂▃▄▅▆▇█"
 
 
 def report(result: ExperimentResult) -> RenderableType:
@@ -201,6 +205,7 @@ def _gradcheck(result: GradcheckResult) -> Iterable[RenderableType]:
 def _train(result: TrainResult) -> Iterable[RenderableType]:
     yield from _section(f"training, {count(result.updates, 'update')}")
     yield from _epochs(result)
+    yield Sparkline(next(iter(result.columns.values())))
     if result.first_nonfinite:
         yield _warning(result.first_nonfinite)
     if result.parameters:
@@ -219,6 +224,21 @@ def _epochs(result: TrainResult) -> Iterable[RenderableType]:
         for epoch in selected(epochs)
     )
     yield Sheet(("", *names), tuple(rows))
+
+
+@dataclass(frozen=True)
+class Sparkline:
+    """A column of numbers as one line of bars, for people: a terminal that can show them."""
+
+    column: Array
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        if not (console.is_terminal and options.encoding.startswith("utf") and np.all(np.isfinite(self.column))):
+            return
+        means = [float(np.mean(part)) for part in np.array_split(self.column, min(60, len(self.column)))]
+        low, high = min(means), max(means)
+        bars = "".join(BARS[round((mean - low) / (high - low) * 7) if high > low else 0] for mean in means)
+        yield Paragraph(plain(bars, "blue"), indent=2)
 
 
 def selected(epochs: int) -> list[int]:

@@ -374,3 +374,14 @@ def test_witnesses_stand_beside_the_gradients() -> None:
     quiet = tables.problems(experiment_of(CaseResult("a", "float64", BackpropResult((), witnesses=told))))
     assert quiet is not None
     assert [line for line in lines(quiet, 100) if "dW1" in line or "db1" in line] == [page[page.index("witnesses") + 5]]
+
+
+@pytest.mark.parametrize(("terminal", "shown"), [(True, True), (False, False)])
+def test_a_terminal_gets_a_line_of_bars_of_the_loss(terminal: bool, shown: bool) -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, width=80, height=50, force_terminal=terminal, color_system=None)
+    console.print(tables.Sparkline(np.linspace(8.0, 1.0, 200)))
+    assert ("█" in stream.getvalue()) is shown
+    assert stream.getvalue().startswith("  █" if shown else "")
+    console.print(tables.Sparkline(np.array([1.0, np.nan])))
+    assert stream.getvalue().count("\n") == shown
