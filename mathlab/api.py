@@ -17,27 +17,46 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from rich.console import Console, Group, RenderableType
 
 from mathlab import config, plan
-from mathlab.errors import MathlabError, did_you_mean
-from mathlab.experiment import Allowed, Experiment
+from mathlab.errors import ExpressionError, MathlabError, did_you_mean
+from mathlab.experiment import DRAWN, PLOTTED, Allowed, Experiment, Picture, Scale
+from mathlab.language import read
+from mathlab.language.equation import Equation
 from mathlab.outputs.tables import LAYOUTS, Layout, tables_of
 from mathlab.plan import Command
 from mathlab.reports import page as tables
-from mathlab.results import ExperimentResult, tally
+from mathlab.results import CaseResult, ExperimentResult, tally
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 __all__ = ["Result", "load", "run"]
 
 # Python reads every digit of a text, which pandas' own parser need not.
 READERS: Mapping[str, Callable[[str], float | bool]] = {"float64": float, "Int64": int, "boolean": "true".__eq__}
 HTML_WIDTH = 120  # columns; a notebook's page is about as wide
+PAGES = 8  # of cases that a notebook shows at once
+
+
+class Shown(str):
+    """The text of a picture, which a notebook shows as the picture."""
+
+    def _repr_svg_(self) -> str | None:
+        return str(self) if self.startswith("<svg") else None
+
+    def _repr_html_(self) -> str | None:
+        """A page, in a frame that may run its script and nothing else."""
+        if not self.startswith("<!DOCTYPE html>"):
+            return None
+        frame = 'sandbox="allow-scripts" style="width: 100%; height: 50rem; border: 0" title="The page of a case"'
+        return f'<iframe {frame} srcdoc="{escape(self)}"></iframe>'
 
 
 @dataclass(frozen=True)
@@ -68,11 +87,68 @@ class Result(ExperimentResult):
     def __rich__(self) -> RenderableType:
         return Group(tables.report(self), tables.closing(tally(self)))
 
+    def draw(self, kind: str = "graph", case: str | None = None, *, direction: str = "auto", sample: int = 0) -> Shown:
+        """A picture of a case (the first, when it is None): `graph`, `network`, `page` or `mermaid`.
+
+        It is the text of the file that `mathlab draw` writes, which a notebook shows. Raises MathlabError for another
+        kind, a case that did not run, and where there is nothing to draw.
+        """
+        from mathlab.pictures import gallery
+
+        if kind not in DRAWN:
+            raise MathlabError(f"there is no picture {kind!r}; known are {', '.join(DRAWN)}")
+        return Shown(gallery.draw(self.experiment, self._of(case), kind, gallery.Options(direction, sample)))
+
+    def plot(
+        self,
+        kind: str,
+        case: str | None = None,
+        *,
+        ax: Axes | None = None,
+        of: Sequence[str] = (),
+        over: Mapping[str, tuple[float, float]] | None = None,
+        cases: Sequence[str] = (),
+        log: Scale = "",
+        title: str = "",
+        rows: Sequence[str] = (),
+        columns: Sequence[str] = (),
+        derivative: bool = False,
+    ) -> Axes:
+        """Draw a plot of `mathlab plot` onto `ax`, or a new one, and return it. The settings are those of a config.
+
+        Raises MathlabError where the case does not have what it shows, and without matplotlib.
+        """
+        from mathlab.pictures import plots
+
+        if kind not in PLOTTED:
+            raise MathlabError(f"there is no plot {kind!r}; known are {', '.join(PLOTTED)}")
+        spans = tuple((_quantity(name), float(low), float(high)) for name, (low, high) in (over or {}).items())
+        more = (tuple(cases), log, title, tuple(rows), tuple(columns), derivative)
+        picture = Picture(kind, tuple(map(_quantity, of)), spans, *more)
+        made = plots.drawing(plots.subject(self, self._of(case).case, picture))
+        return plots.onto(made, ax)
+
+    def _of(self, case: str | None) -> CaseResult:
+        known = {one.case: one for one in self.cases}
+        if case is None:
+            return self.cases[0]
+        if case not in known:
+            raise MathlabError(f"no case is named {case!r}{did_you_mean(case, known)}")
+        return known[case]
+
     def _repr_html_(self) -> str:
-        """The same page for notebooks."""
-        console = Console(record=True, file=io.StringIO(), width=HTML_WIDTH, highlight=False, force_jupyter=False)
-        console.print(self, crop=False)
-        return console.export_html(inline_styles=True, code_format='<pre style="line-height: 1.3">{code}</pre>')
+        """For notebooks: the page of every case that ran forward and backward, the first one open; else the report."""
+        pages = [(one.case, self.draw("page", one.case)) for one in self.cases if one.backprop][:PAGES]
+        if not pages:
+            console = Console(record=True, file=io.StringIO(), width=HTML_WIDTH, highlight=False, force_jupyter=False)
+            console.print(self, crop=False)
+            return console.export_html(inline_styles=True, code_format='<pre style="line-height: 1.3">{code}</pre>')
+        said = f"<p>{escape(tables.summary(tally(self)))}</p>"
+        folded = (
+            f"<details{' open' * (at == 0)}><summary>{escape(name)}</summary>{page._repr_html_()}</details>"
+            for at, (name, page) in enumerate(pages)
+        )
+        return said + "".join(folded)
 
     def __repr__(self) -> str:
         return f"<{self.experiment.name}: {tables.summary(tally(self))}>"
@@ -105,6 +181,13 @@ def run(
     (planned,) = plan.plans(command, [experiment], cases, witnesses)
     done = plan.results(planned, lambda _: nullcontext())
     return Result(done.experiment, done.cases)
+
+
+def _quantity(text: str) -> Equation:
+    try:
+        return Equation(text, read(text), text)
+    except ExpressionError as error:
+        raise MathlabError(f"in {text!r}: {error.message}") from None
 
 
 def _frame(columns: Sequence[str], rows: Sequence[Sequence[str]], layout: Layout) -> pd.DataFrame:

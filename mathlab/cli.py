@@ -18,9 +18,11 @@ from mathlab.commands.backprop import backprop
 from mathlab.commands.common import TROUBLE
 from mathlab.commands.derive import derive
 from mathlab.commands.diff import diff
+from mathlab.commands.draw import draw
 from mathlab.commands.gradcheck import gradcheck
 from mathlab.commands.init import init
 from mathlab.commands.oracle import oracle
+from mathlab.commands.plot import plot
 from mathlab.commands.run import run
 from mathlab.commands.schema import schema
 from mathlab.commands.selftest import selftest
@@ -29,7 +31,23 @@ from mathlab.commands.train import train
 from mathlab.commands.update import update
 from mathlab.errors import MathlabError, Problem
 
-COMMANDS = (backprop, gradcheck, train, sweep, run, derive, diff, article, oracle, update, selftest, init, schema)
+COMMANDS = (
+    backprop,
+    gradcheck,
+    train,
+    sweep,
+    run,
+    derive,
+    draw,
+    plot,
+    diff,
+    article,
+    oracle,
+    update,
+    selftest,
+    init,
+    schema,
+)
 
 INTERRUPTED = 130
 EXIT_CODES = "Exit code: 0 everything matches, 1 something does not or is not finite, 2 bad input or nothing compared."

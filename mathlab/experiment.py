@@ -19,6 +19,7 @@ SHARED = 100_000  # entries; a larger array is not copied for each stage
 
 Array = NDArray[np.floating]
 Dtype = Literal["float64", "float32"]
+Scale = Literal["", "x", "y", "xy"]
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,30 @@ class SweepSettings:
     place: Place | None = None
 
 
+DRAWN = ("graph", "network", "page", "mermaid")  # pictures of one case, which mathlab draws by itself
+PLOTTED = ("loss", "norms", "curve", "contour", "heat", "steps", "sweep", "weights")  # those that matplotlib draws
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that a config declares, of a kind in `DRAWN` or `PLOTTED`.
+
+    `of` are the quantities that it shows, `over` the names or entries that differ in it, each from one number to
+    another; `cases` those that it compares (none: its own); `log` the axes with a logarithmic scale.
+    """
+
+    kind: str
+    of: tuple[Equation, ...] = ()
+    over: tuple[tuple[Equation, float, float], ...] = ()
+    cases: tuple[str, ...] = ()
+    log: Scale = ""
+    title: str = ""
+    rows: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    derivative: bool = False
+    place: Place | None = None
+
+
 @dataclass(frozen=True)
 class Case:
     """One set of inputs and figures. `name` is "base" for an experiment without cases.
@@ -208,6 +233,7 @@ class Case:
     gradcheck: GradcheckSettings | None = None
     train: TrainSettings | None = None
     sweep: SweepSettings | None = None
+    pictures: tuple[Picture, ...] = ()
     place: Place | None = None
     share: float = 1.0
     quick: bool = False

@@ -52,7 +52,7 @@ def _identity(path: Path) -> Identity | None:
     return (found.st_dev, found.st_ino) if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else None
 
 
-def replace_file(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str | bytes) -> None:
     """Make the file at `path` (through a link: what it points to) hold `text`, in UTF-8, in one step.
 
     What is no regular file, a pipe or a device, is written to. Raises MathlabError where that cannot be done.
@@ -68,7 +68,7 @@ def replace_file(path: Path, text: str) -> None:
     replace_files({target: text})
 
 
-def replace_files(texts: Mapping[Path, str | None]) -> None:
+def replace_files(texts: Mapping[Path, str | bytes | None]) -> None:
     """Make each file hold its text, in UTF-8, and be absent where there is none.
 
     All are written before the first is replaced, so that they stay as they are when one cannot be written, which
@@ -98,8 +98,8 @@ def replace_files(texts: Mapping[Path, str | None]) -> None:
                 temporary.unlink(missing_ok=True)
 
 
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "backslashreplace")
+def _encoded(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
 
 
 def _write(temporary: Path, target: Path, content: bytes) -> None:

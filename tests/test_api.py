@@ -128,10 +128,10 @@ class Page(HTMLParser):
         self.text += data
 
 
-def test_notebooks_show_the_page_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_notebooks_show_the_report_of_what_has_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "net.yaml"
     config.write_text("title: <b>[a]&\nparameters: {x: 3}\nequations: {y: x * x}\nexpected: {y: 9.0}\n")
-    result = run(load(config))
+    result = run(load(config), "gradcheck")
     text = io.StringIO()
     Console(file=text, width=120).print(result)
     page = Page()

@@ -105,6 +105,7 @@ def run_stages(
             try:
                 result = plan.results(planned, functools.partial(terminal.progress, quiet=quiet))
                 article = _article(result, quiet) if command == "run" else None
+                pictures = _pictures(result) if command == "run" else {}
             except MathlabError as error:
                 terminal.complain(error.problems)
                 refused += error.problems
@@ -121,6 +122,10 @@ def run_stages(
             articles += [article] if article else []
             more = {ARTICLE: article.csv() if article else ""} if command == "run" else {}
             write(result, out, {"command": command}, everything=command == "run", more=more)
+            if pictures:
+                from mathlab.pictures import gallery
+
+                gallery.write(result, out, pictures)
         if at_once and (counts.compared or not refused):
             console.print(page.closing(counts), crop=False)
         if not refused and counts.passed and not counts.compared and command in plan.CLAIMS:
@@ -139,3 +144,16 @@ def _article(result: ExperimentResult, quiet: bool) -> ArticleReport | None:
     from mathlab.reports.article import ArticleReport
 
     return ArticleReport(articles_of(result.experiment), coverage_of(result), quiet=quiet)
+
+
+def _pictures(result: ExperimentResult) -> dict[str, str | bytes]:
+    """The pictures that a config declares. Without matplotlib its plots are left as they are."""
+    if not any(case.pictures for case in result.experiment.cases):
+        return {}
+    from mathlab.pictures import gallery
+
+    pictures, left_out = gallery.declared(result)
+    if left_out:
+        words = f"{left_out} plots are left as they are, for matplotlib is not installed"
+        terminal.complain([Problem(f"{result.experiment.name}: {words}")])
+    return pictures

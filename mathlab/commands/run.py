@@ -37,4 +37,9 @@ def run(
     Without a FILE, those of configs/.
     """
     paths = named(files, config, default=[Path("configs")])
-    return run_stages("run", paths, out, case or (), quiet, form, target, allowed(allow_files, allow_large))
+    code = run_stages("run", paths, out, case or (), quiet, form, target, allowed(allow_files, allow_large))
+    if (out / "index.html").is_file():
+        from mathlab.pictures.index import write_index
+
+        write_index(out)
+    return code

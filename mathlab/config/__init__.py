@@ -230,6 +230,7 @@ def _merged(top: CaseText, case: CaseText) -> CaseText:
         gradcheck=case.gradcheck or gradcheck,
         train=_merged_train(top.train, case.train or TrainText()) if top.train else case.train,
         sweep=case.sweep or top.sweep,
+        pictures=top.pictures if case.pictures is None else case.pictures,
     )
 
 
@@ -264,6 +265,7 @@ def _case(draft: _Draft, share: float, quick: bool) -> Case:
         gradcheck=_gradcheck(text.gradcheck) if text.gradcheck else None,
         train=_train(text.train, draft.train_place) if text.train else None,
         sweep=_sweep(text, draft.place) if text.sweep else None,
+        pictures=text.pictures or (),
         place=draft.place,
         share=share,
         quick=quick,

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from mathlab.config import arrays, schema, sweeps, values
 from mathlab.config.keys import Keys, entries, filled, parsed
+from mathlab.experiment import DRAWN, PLOTTED
 from mathlab.language.layers import BATCHES, LAYERS, LOSSES, REDUCTIONS
 from mathlab.language.optimizers import SETTINGS
 
@@ -34,6 +35,8 @@ def made() -> Schema:
         "value": _any_of(_ref("numbers"), record(arrays.InitText), record(arrays.DataText)),
         "case": record(schema.CaseText),
         "RangeText": record(sweeps.RangeText),
+        "PictureText": record(schema.PictureText),
+        "pictures": _pictures(),
         **{name: later for (_, name), later in LATER.items()},
         **{reader.__name__: _or_several(*of) for reader, of in SEVERAL.items()},
     }
@@ -124,6 +127,19 @@ def _optimizer() -> Schema:
     return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
 
 
+def _pictures() -> Schema:
+    """A kind of picture, or a list of them, those of which something more is said in a mapping."""
+    more: Schema = {
+        "type": "object",
+        "propertyNames": _one_of(PLOTTED),
+        "additionalProperties": _ref("PictureText"),
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+    one = _any_of(_one_of((*DRAWN, *PLOTTED)), more)
+    return _any_of(one, {"type": "array", "items": one})
+
+
 AXES: Schema = {"type": "object", "additionalProperties": {"type": "array", "minItems": 1, "items": _ref("value")}}
 
 # what is read later: when the case has inherited the rest, or case by case
@@ -167,6 +183,9 @@ READERS: Mapping[Callable[..., object], Schema] = {
     schema.formula: TEXT,
     schema.quantity: TEXT,
     schema.quantities: _any_of(TEXT, {"type": "array", "minItems": 1, "items": TEXT}),
+    schema.labels: _any_of(TEXT, {"type": "array", "items": TEXT}),
+    schema.span: {"type": "array", "minItems": 2, "maxItems": 2, "items": _ref("number")},
+    schema.pictures: _ref("pictures"),
     schema.name_list: _any_of(TEXT, {"type": "array", "minItems": 1, "items": TEXT}),
 }
 

@@ -10,16 +10,18 @@ from typing import Literal, TypeAlias
 
 from mathlab.config.arrays import value
 from mathlab.config.keys import Keys, entries, filled, key, mapping, parsed, section
-from mathlab.config.values import Numbers, choice, flag, gather, positive, printed, text, whole
+from mathlab.config.values import Numbers, choice, flag, gather, number, positive, printed, text, whole
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import ExpressionError, MathlabError, Place
-from mathlab.experiment import Dtype, Value
+from mathlab.experiment import DRAWN, PLOTTED, Dtype, Picture, Scale, Value
 from mathlab.language import OPS, read
+from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Name, walk
 
 Rounding = Literal["nearest", "truncate"]
 
 DTYPES: tuple[Dtype, ...] = ("float64", "float32")
+SCALES: tuple[Scale, ...] = ("x", "y", "xy")
 ROUNDINGS: tuple[Rounding, ...] = ("nearest", "truncate")
 JACOBIAN = "jacobian"
 
@@ -215,6 +217,52 @@ class SweepText(Keys):
     report: tuple[Formula, ...] | None = key(quantities, None)
 
 
+def span(tree: Tree) -> tuple[float, float]:
+    """Two numbers, the smaller one first."""
+    ends = [number(item) for item in tree] if isinstance(tree, Row) else []
+    if len(ends) != 2 or not ends[0] < ends[1]:
+        raise MathlabError("two numbers are needed here, the smaller one first, as in [-3, 3]", tree.place)
+    return ends[0], ends[1]
+
+
+def labels(tree: Tree) -> tuple[str, ...]:
+    """A list of texts."""
+    return tuple(map(str, gather(text, tree if isinstance(tree, Row) else [tree])))
+
+
+@dataclass(frozen=True)
+class PictureText(Keys):
+    """What a plot shows: quantities, what they are drawn over, and the cases that it compares."""
+
+    of: tuple[Formula, ...] = key(quantities, ())
+    over: dict[Formula, tuple[float, float]] = section(filled(entries(quantity, span)))
+    cases: tuple[str, ...] = key(labels, ())
+    log: Scale = key(partial(choice, known=SCALES, what="log"), "")
+    title: str = key(text, "")
+    rows: tuple[str, ...] = key(labels, ())
+    columns: tuple[str, ...] = key(labels, ())
+    derivative: bool = key(flag, False)
+
+
+def pictures(tree: Tree) -> tuple[Picture, ...]:
+    """A kind of picture, or a list of kinds, each of which may say more: `loss: {log: y}`."""
+    return tuple(gather(_picture, tree if isinstance(tree, Row) else [tree]))
+
+
+def _picture(tree: Tree) -> Picture:
+    if not isinstance(tree, Table):
+        return Picture(choice(tree, known=(*DRAWN, *PLOTTED), what="picture"), place=tree.place)
+    if len(tree) != 1:
+        raise MathlabError("a picture is one kind, as in loss: {log: y}", tree.place)
+    ((kind, about),) = tree.items()
+    choice(tree.key(kind), known=PLOTTED, what="plot")
+    said = parsed(PictureText)(about)
+    of = tuple(Equation(one.text, one.expr, one.text, one.place) for one in said.of)
+    over = tuple((Equation(one.text, one.expr, one.text, one.place), *ends) for one, ends in said.over.items())
+    more = (said.cases, said.log, said.title, said.rows, said.columns, said.derivative)
+    return Picture(str(kind), of, over, *more, tree.place)
+
+
 @dataclass(frozen=True)
 class CaseText(Keys):
     """What a case may say, and the top level too; None where it says nothing."""
@@ -232,6 +280,7 @@ class CaseText(Keys):
     gradcheck: GradcheckText | None = key(parsed(GradcheckText), None)
     train: TrainText | None = key(parsed(TrainText), None)
     sweep: SweepText | None = key(parsed(SweepText), None)
+    pictures: tuple[Picture, ...] | None = key(pictures, None)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ MINIMAL = "inputs: {x: 2}\nequations: {y: x**2}\n"
 BRACES = "; inside braces an expression with brackets stands in quotes"
 
 KNOWN = (
-    "dtype, inputs, parameters, layers, loss, batch, equations, upstream, derivation, expected, gradcheck, train, sweep"
+    "dtype, inputs, parameters, layers, loss, batch, equations, upstream, derivation, expected, gradcheck, train, "
+    "sweep, pictures"
 )
 
 # whole files: what YAML itself does not allow, or a config does not use

@@ -1,0 +1,99 @@
+"""`mathlab draw`."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from mathlab import terminal
+from mathlab.commands.common import FAIL, MATCH, OUTPUTS, Cases, Configs, Files, Folders, Large, Out, allowed, named
+from mathlab.errors import MathlabError
+from mathlab.files import replace_file
+
+if TYPE_CHECKING:
+    from mathlab.experiment import Case
+    from mathlab.plan import Stage
+    from mathlab.results import ExperimentResult
+
+Kinds = Annotated[
+    list[str] | None,
+    typer.Option("--as", metavar="KIND", help="graph, network, page or mermaid. Repeatable. [as declared, or graph]"),
+]
+
+
+def draw(
+    files: Files = None,
+    config: Configs = None,
+    case: Cases = None,
+    kinds: Kinds = None,
+    direction: Annotated[
+        Literal["auto", "right", "down"], typer.Option("--direction", help="Where a graph runs.")
+    ] = "auto",
+    sample: Annotated[int, typer.Option("--sample", min=0, help="The sample of a batch in a network.")] = 0,
+    out: Out = OUTPUTS,
+    target: Annotated[
+        Path | None, typer.Option("-o", metavar="FILE", help="Write the one picture here; - is stdout.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; 1 where a file is not what it would be.")
+    ] = False,
+    show: Annotated[bool, typer.Option("--open", help="Show the pictures in the browser.")] = False,
+    index: Annotated[bool, typer.Option("--index", help="Make index.html, which links everything in --out.")] = False,
+    allow_files: Folders = None,
+    allow_large: Large = False,
+) -> int:
+    """Draw the computation graph, the network, or a page that recomputes; judge the figures on the way.
+
+    The files go to <out>/<experiment>/pictures/, also where figures fail.
+    """
+    from mathlab import plan
+    from mathlab.experiment import DRAWN
+    from mathlab.pictures import gallery
+    from mathlab.pictures.index import write_index
+    from mathlab.results import Tally, tally
+
+    for kind in kinds or ():
+        if kind not in DRAWN:
+            raise MathlabError(f"unknown picture {kind!r}; known are {', '.join(DRAWN)}")
+    paths = [*(files or ()), *(config or ())] if index else named(files, config)
+    loaded = plan.load(paths, allowed(allow_files, allow_large))
+    cases = plan.chosen(loaded, case or ())
+    drawn: list[tuple[ExperimentResult, dict[str, str]]] = []
+    for experiment in loaded:
+        chosen = [one for owner, one in cases if owner is experiment]
+        asked = gallery.wanted(chosen, kinds or ())
+        steps: list[tuple[Case, tuple[Stage, ...]]] = [
+            (one, ("train", "backprop") if one.train and "page" in asked[one.name] else ("backprop",)) for one in chosen
+        ]
+        result = plan.judged(plan.Plan(experiment, tuple(steps)), terminal.progress)
+        drawn.append((result, gallery.made(result, asked, gallery.Options(direction, sample))))
+    counts = sum((tally(result) for result, _ in drawn), Tally())
+    if target is not None:
+        texts = [text for _, made in drawn for text in made.values()]
+        if len(texts) != 1:
+            raise MathlabError(f"-o takes one picture, and these are {len(texts)}; name one --case and one kind --as")
+        _put(target, texts[0])
+        shown = [target]
+    elif check:
+        wrong = [words for result, made in drawn for words in gallery.stale(result, out, made)]
+        terminal.write("".join(f"{words}\n" for words in wrong))
+        return FAIL if wrong or not counts.passed else MATCH
+    else:
+        shown = [path for result, made in drawn for path in gallery.write(result, out, made)]
+        if index:
+            shown.append(write_index(out))
+        terminal.write("".join(f"{path}\n" for path in shown))
+    if show:
+        for path in shown:
+            webbrowser.open(path.resolve().as_uri())
+    return MATCH if counts.passed else FAIL
+
+
+def _put(target: Path, text: str) -> None:
+    if str(target) == "-":
+        terminal.write(text)
+    else:
+        replace_file(target, text)

@@ -1,0 +1,83 @@
+"""`mathlab plot`."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+import typer
+
+from mathlab import terminal
+from mathlab.commands.common import FAIL, MATCH, OUTPUTS, Cases, Folders, Large, Out, allowed
+from mathlab.errors import ExpressionError, MathlabError
+from mathlab.language.equation import Equation
+
+if TYPE_CHECKING:
+    from mathlab.plan import Stage
+
+
+def plot(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="loss, norms, curve, contour, heat, steps, sweep, weights.")
+    ],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Configs.")],
+    case: Cases = None,
+    of: Annotated[list[str] | None, typer.Option("--of", metavar="EXPR", help="What is shown. Repeatable.")] = None,
+    over: Annotated[
+        list[str] | None, typer.Option("--over", metavar="NAME=LOW..HIGH", help="What it is drawn over. Repeatable.")
+    ] = None,
+    derivative: Annotated[bool, typer.Option("--derivative", help="A curve with its derivative.")] = False,
+    log: Annotated[Literal["x", "y", "xy"] | None, typer.Option("--log", help="Logarithmic axes.")] = None,
+    form: Annotated[Literal["svg", "png", "pdf"], typer.Option("--format", help="The file's format.")] = "svg",
+    out: Out = OUTPUTS,
+    allow_files: Folders = None,
+    allow_large: Large = False,
+) -> int:
+    """Plot a training, a curve with its derivative, a contour, a heat map, a sweep.
+
+    Several cases are drawn into one plot. The files go to <out>/<experiment>/pictures/. Needs matplotlib.
+    """
+    from mathlab import plan
+    from mathlab.experiment import PLOTTED, Picture
+    from mathlab.pictures import gallery, plots
+    from mathlab.results import Tally, tally
+
+    if kind not in PLOTTED:
+        raise MathlabError(f"unknown plot {kind!r}; known are {', '.join(PLOTTED)}")
+    named = tuple(case or ())
+    picture = Picture(
+        kind, tuple(map(_quantity, of or ())), tuple(map(_range, over or ())), named, log or "", derivative=derivative
+    )
+    counts, shown = Tally(), list[Path]()
+    for experiment in plan.load(files, allowed(allow_files, allow_large)):
+        stage, _ = plots.KINDS[kind]
+        cases = [one for _, one in plan.chosen([experiment], named)]
+        steps = [(one, (cast("Stage", stage),) if stage and getattr(one, stage) else ()) for one in cases]
+        result = plan.judged(plan.Plan(experiment, tuple(steps)), terminal.progress)
+        counts += tally(result)
+        able = [one for one in cases if not stage or getattr(one, stage)] or cases
+        about = plots.subject(result, able[0].name, picture)
+        content = plots.rendered(plots.drawing(about), form)
+        name = f"{gallery.names(experiment)[about.case.name]}.{kind}.{form}"
+        shown += gallery.write(result, out, {name: content})
+    terminal.write("".join(f"{path}\n" for path in shown))
+    return MATCH if counts.passed else FAIL
+
+
+def _quantity(text: str) -> Equation:
+    from mathlab.language import read
+
+    try:
+        return Equation(text, read(text), text)
+    except ExpressionError as error:
+        raise MathlabError(f"in {text!r}: {error.message}") from None
+
+
+def _range(text: str) -> tuple[Equation, float, float]:
+    name, _, ends = text.partition("=")
+    low, _, high = ends.partition("..")
+    with contextlib.suppress(ValueError):
+        if float(low) < float(high):
+            return _quantity(name), float(low), float(high)
+    raise MathlabError(f"--over takes NAME=LOW..HIGH, as in x=-4..4, and not {text!r}")

@@ -1,0 +1,75 @@
+"""Layers that repeat, taken together, so that a long network can be seen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from mathlab.results import NodeResult
+
+
+def folded(nodes: Sequence[NodeResult], most: int) -> tuple[tuple[NodeResult, ...], dict[str, str]]:
+    """At most `most` nodes where that can be had, and what the nodes that stand for several of them stand for.
+
+    Of equations that repeat, but for the digits in their names, three times and more, the first round and the last are
+    kept; one node stands for those between. An input or parameter that only these read is folded with them.
+    """
+    hidden: dict[str, str] = {}
+    while len(nodes) > most:
+        equations = [node for node in nodes if node.role == "node"]
+        start, period, stop = _repeated([_pattern(node, hidden) for node in equations])
+        if stop - start <= period:
+            break
+        inside = equations[start:stop]
+        words = f"… {len(inside) // period} rounds like those before and after: {inside[0].name} … {inside[-1].name}"
+        hidden[inside[-1].name] = words
+        nodes = _without(nodes, inside)
+    return tuple(nodes), hidden
+
+
+def _pattern(node: NodeResult, hidden: Mapping[str, str]) -> str:
+    return hidden.get(node.name) or re.sub(r"\d+", "#", f"{node.name} = {node.equation}")
+
+
+def _repeated(patterns: Sequence[str]) -> tuple[int, int, int]:
+    """The rounds between the first and the last of the repetition that saves most: where they start, period, stop."""
+    best = (0, 1, 0)
+    for period in range(1, len(patterns) // 3 + 1):
+        start = 0
+        for at in range(len(patterns) - period + 1):
+            if at + period < len(patterns) and patterns[at] == patterns[at + period]:
+                continue
+            rounds = (at + period - start) // period
+            inner = (start + period, period, start + (rounds - 1) * period)
+            if rounds > 2 and inner[2] - inner[0] > best[2] - best[0]:
+                best = inner
+            start = at + 1
+    return best
+
+
+def _without(nodes: Sequence[NodeResult], inside: Sequence[NodeResult]) -> tuple[NodeResult, ...]:
+    """The nodes with one in the place of those `inside`, which keeps the edges that lead to them and from them."""
+    gone = {node.name for node in inside}
+    read = {name for node in nodes if node.name not in gone for name in node.reads}
+    gone |= {node.name for node in nodes if node.role != "node" and node.name not in read}
+    last = inside[-1]
+    gone.discard(last.name)
+
+    def named(groups: Iterable[Sequence[str]], own: str) -> tuple[str, ...]:
+        outside = {node.name for node in nodes} - gone
+        members = {node.name for node in inside}
+        found = (last.name if name in members else name for names in groups for name in names)
+        return tuple(dict.fromkeys(name for name in found if name != own and name in outside))
+
+    kept = []
+    for node in nodes:
+        if node.name in gone:
+            continue
+        group = inside if node is last else (node,)
+        reads, readers = (
+            named([one.reads for one in group], node.name),
+            named([one.readers for one in group], node.name),
+        )
+        kept.append(replace(node, reads=reads, readers=readers))
+    return tuple(kept)

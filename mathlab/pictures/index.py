@@ -1,0 +1,74 @@
+"""The index of an output folder: every experiment with its verdicts, as its CSVs have them, and its pictures."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+from urllib.parse import quote
+
+from mathlab.files import replace_file
+from mathlab.pictures.svg import escape
+
+FILE = "index.html"
+# file, the column of its verdicts, what it counts, and the verdicts that pass
+COUNTED = (
+    ("figures.csv", "figures", {"match", "rounded", "erratum confirmed"}),
+    ("derivation.csv", "formulas", {"agrees", "erratum confirmed"}),
+    ("gradcheck.csv", "gradient entries", {"confirmed", "inconclusive", "kink"}),
+)
+SHOWN = (".html", ".svg", ".png")
+STYLE = """:root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;max-width:60rem;margin:auto;
+padding:1rem;background:#fff;color:#1a1a1a;overflow-wrap:anywhere}a{color:#0060a0}.good{color:#00765a}.bad{color:#c00020}
+section{border-top:1px solid #c3c9d0}p,ul{margin:.25rem 0}h2{font-size:1.1rem;margin:.6rem 0 .2rem}
+@media(prefers-color-scheme:dark){body{background:#14171a;color:#f0f0f0}a{color:#6cb8f0}.good{color:#3fc8a0}.bad{color:#ff8095}}"""
+
+
+def refresh(out: Path) -> None:
+    """Write the index of a folder anew, if it has one."""
+    if (out / FILE).is_file():
+        write_index(out)
+
+
+def write_index(out: Path) -> Path:
+    """Make `out/index.html`. Raises MathlabError where it cannot be written."""
+    folders = (
+        sorted(path for path in out.iterdir() if path.is_dir() and (path / "run.json").is_file())
+        if out.is_dir()
+        else []
+    )
+    body = "\n".join(map(_experiment, folders)) or "<p>There are no results here yet.</p>"
+    replace_file(
+        out / FILE,
+        '<!DOCTYPE html>\n<html lang="en"><meta charset="utf-8">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Experiments</title>'
+        f"<style>{STYLE}</style>\n<main><h1>Experiments</h1>\n{body}\n</main></html>\n",
+    )
+    return out / FILE
+
+
+def _experiment(folder: Path) -> str:
+    said = [words for file, what, passing in COUNTED if (words := _verdicts(folder / file, what, passing))]
+    pictures = sorted(path for path in (folder / "pictures").glob("*") if path.suffix in SHOWN)
+    links = "".join(f"<li>{_link(folder, path)}</li>" for path in pictures)
+    tables = ", ".join(_link(folder, path) for path in sorted(folder.glob("*.csv")))
+    return (
+        f"<section><h2>{escape(folder.name)}</h2><p>{'; '.join(said) or 'nothing was compared'}</p>"
+        f"{f'<ul>{links}</ul>' if links else ''}<p>{tables}</p></section>"
+    )
+
+
+def _link(folder: Path, path: Path) -> str:
+    return f'<a href="{quote(str(path.relative_to(folder.parent)))}">{escape(path.name)}</a>'
+
+
+def _verdicts(path: Path, what: str, passing: set[str]) -> str:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            counts = Counter(row["verdict"] for row in csv.DictReader(file))
+    except (OSError, ValueError, KeyError, csv.Error):
+        return ""
+    failed = sum(count for verdict, count in counts.items() if verdict not in passing)
+    words = f"{counts.total()} {what}, " + (f"{failed} fail" if failed else "all pass")
+    return f'<span class="{"bad" if failed else "good"}">{"✗" if failed else "✓"} {words}</span>' if counts else ""

@@ -1,0 +1,178 @@
+"use strict";
+// The equation language on arrays {s: shape, d: entries in C order}: trees are interpreted, nothing is evaluated as code.
+// A tree is a number, a name, null (a new axis), or [op, argument…, {setting: value}]; [":", start, stop, step] a slice.
+// A number that is written out is weak (w), as in NumPy: arithmetic on such numbers alone is done in float64.
+const lab = (() => {
+  let r = x => x; // rounds what an op gives: to float32 where the case has that type
+  const A = (s, d, w) => ({s, d, w});
+  const fail = words => { throw new Error(words); };
+  const size = s => s.reduce((n, m) => n * m, 1);
+  const range = n => Array.from({length: n}, (_, k) => k);
+  const strides = s => s.map((_, i) => size(s.slice(i + 1)));
+  const offsets = (s, st) => s.reduce((all, n, i) => all.flatMap(at => range(n).map(k => at + k * st[i])), [0]);
+  const axis = (k, n) => k < 0 ? k + n : k;
+
+  // broadcasting
+  const together = shapes => {
+    const n = Math.max(...shapes.map(s => s.length));
+    return range(n).map(i => shapes.reduce((m, s) => {
+      const k = s[i - n + s.length] ?? 1;
+      return m === 1 ? k : k === 1 || k === m ? m : fail("shapes do not fit together");
+    }, 1));
+  };
+  const spread = (x, s) => {
+    if (x.w) return Array(size(s)).fill(r(x.d[0]));
+    if (x.s.length === s.length && x.s.every((n, i) => n === s[i])) return x.d;
+    const skip = s.length - x.s.length, st = strides(x.s);
+    return offsets(s, s.map((_, i) => i < skip || x.s[i - skip] === 1 ? 0 : st[i - skip])).map(at => x.d[at]);
+  };
+  const map = (f, ...xs) => {
+    const s = together(xs.map(x => x.s)), w = xs.every(x => x.w);
+    if (w) return A(s, [f(...xs.map(x => x.d[0]))], 1);
+    const [a, b, c] = xs.map(x => spread(x, s)), d = Array(size(s));
+    for (let i = 0; i < d.length; i++) d[i] = r(f(a[i], b && b[i], c && c[i]));
+    return A(s, d);
+  };
+
+  // reductions: f of the entries along some axes
+  const axes = (x, {axis: k = null}) => (k === null ? range(x.s.length) : [k].flat()).map(i => axis(i, x.s.length));
+  const reduce = (f, x, set = {}) => {
+    const gone = axes(x, set), st = strides(x.s), one = x.s.map((n, i) => gone.includes(i) ? 1 : n);
+    const inner = offsets(gone.map(i => x.s[i]), gone.map(i => st[i]));
+    const d = offsets(one, st).map(at => r(f(inner.map(k => x.d[at + k]))));
+    return A(set.keepdims ? one : x.s.filter((_, i) => !gone.includes(i)), d);
+  };
+  const total = list => { let sum = 0; for (const x of list) sum += x; return sum; };
+  const top = list => { let best = -Infinity; for (const x of list) best = Math.max(best, x); return best; };
+  const first = (list, better) => list.reduce((k, x, i) => better(x, list[k]) || (x !== x && list[k] === list[k]) ? i : k, 0);
+  const lse = list => { const m = top(list); return r(Math.log(r(total(list.map(x => r(Math.exp(r(x - m)))))))) + m; };
+  const along = (f, x, set) => { // f makes a list of a list, along one axis
+    const [k] = axes(x, {axis: set.axis ?? -1}), st = strides(x.s), d = Array(x.d.length);
+    for (const at of offsets(x.s.map((n, i) => i === k ? 1 : n), st))
+      f(range(x.s[k]).map(i => x.d[at + i * st[k]])).forEach((y, i) => { d[at + i * st[k]] = r(y); });
+    return A(x.s, d);
+  };
+  const soft = list => { const m = top(list), e = list.map(x => r(Math.exp(r(x - m)))), s = r(total(e)); return e.map(x => x / s); };
+  const logSoft = list => { const m = top(list), h = list.map(x => r(x - m)), s = r(Math.log(r(total(h.map(x => r(Math.exp(x))))))); return h.map(x => x - s); };
+
+  // products and places
+  const matmul = (a, b) => {
+    const x = a.s.length > 1 ? a.s : [1, ...a.s], y = b.s.length > 1 ? b.s : [...b.s, 1];
+    const [m, k] = x.slice(-2), n = y[y.length - 1];
+    if (k !== y[y.length - 2]) fail("shapes do not fit");
+    const stack = together([x.slice(0, -2), y.slice(0, -2)]);
+    const p = spread(A([...x.slice(0, -2), m * k], a.d), [...stack, m * k]), q = spread(A([...y.slice(0, -2), k * n], b.d), [...stack, k * n]);
+    const d = [];
+    for (let l = 0; l < size(stack); l++) for (let i = 0; i < m; i++) for (let j = 0; j < n; j++) {
+      let sum = 0;
+      for (let t = 0; t < k; t++) sum += p[(l * m + i) * k + t] * q[(l * k + t) * n + j];
+      d.push(r(sum));
+    }
+    return A([...stack, ...(a.s.length > 1 ? [m] : []), ...(b.s.length > 1 ? [n] : [])], d);
+  };
+  const moved = (x, order) => A(order.map(i => x.s[i]), offsets(order.map(i => x.s[i]), order.map(i => strides(x.s)[i])).map(k => x.d[k]));
+  const inside = (k, n) => Number.isInteger(k) && k >= -n && k < n ? axis(k, n) : fail(`index ${k} lies outside of an axis of length ${n}`);
+  const bound = (k, n, none, back) => k === null ? none : Math.min(Math.max(axis(k, n), back ? -1 : 0), back ? n - 1 : n);
+  const selected = (s, items) => { // NumPy's indexing: the shape, and where each entry stands
+    const st = strides(s), parts = [];
+    let at = 0;
+    for (const item of [...items, ...Array(s.length - items.filter(i => i !== null).length).fill([":", null, null, null])]) {
+      if (item === null) { parts.push({s: [1], o: [0]}); continue; }
+      const n = s[at], step = st[at++];
+      if (!Array.isArray(item)) { parts.push({ints: A(item.s, item.d.map(k => inside(k, n) * step))}); continue; }
+      const by = item[3] ?? 1, from = bound(item[1], n, by < 0 ? n - 1 : 0, by < 0), to = bound(item[2], n, by < 0 ? -1 : n, by < 0);
+      const count = Math.max(0, Math.ceil((to - from) / by));
+      parts.push({s: [count], o: range(count).map(k => (from + k * by) * step)});
+    }
+    const ints = parts.filter(p => p.ints).map(p => p.ints), shape = ints.length ? together(ints.map(i => i.s)) : [];
+    const added = ints.map(i => spread(i, shape)), block = {s: shape, o: range(size(shape)).map(i => total(added.map(d => d[i])))};
+    const marks = parts.map((p, i) => p.ints ? i : -1).filter(i => i >= 0), lists = ints.some(i => i.s.length);
+    const apart = lists && marks.some((m, i) => i && m !== marks[i - 1] + 1);
+    const rest = parts.map((p, i) => p.ints ? (i === marks[0] && !apart ? block : null) : p).filter(Boolean);
+    const order = apart ? [block, ...rest] : rest;
+    return {s: order.flatMap(p => p.s), at: order.reduce((all, p) => all.flatMap(a => p.o.map(o => a + o)), [0])};
+  };
+  const classes = (t, n, on) => A([...t.s, n], t.d.flatMap(k => { const c = inside(k, n); return range(n).map(i => i === c ? on : 0); }));
+  const filled = (s, v) => A(s, Array(size(s)).fill(v));
+  const given = xs => xs.map(x => x.d[0]);
+
+  // the error function: its series near 0, its continued fraction in the tail
+  const tail = t => { let f = t; for (let k = 120; k; k--) f = t + k / 2 / f; return Math.exp(-t * t) / Math.sqrt(Math.PI) / f; };
+  const near = t => { let term = t, sum = t; for (let k = 1; term > sum * 1e-17; k++) sum += term *= 2 * t * t / (2 * k + 1); return 2 / Math.sqrt(Math.PI) * Math.exp(-t * t) * sum; };
+  const erfc = t => t < 0 ? 2 - erfc(-t) : t < 2 ? 1 - near(t) : t > 28 ? 0 : tail(t);
+  const erf = t => t !== t ? t : t < 0 ? -erf(-t) : t < 2 ? near(t) : 1 - erfc(t);
+  const cdf = x => x !== x ? x : erfc(-x / Math.SQRT2) / 2, pdf = x => Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
+  const sigmoid = x => 1 / r(1 + r(Math.exp(-x)));
+
+  const entrywise = {
+    add: (a, b) => a + b, sub: (a, b) => a - b, mul: (a, b) => a * b, div: (a, b) => a / b, neg: x => -x,
+    pow: (a, b) => b === 2 ? a * a : a === 1 ? 1 : Math.pow(a, b),
+    gt: (a, b) => +(a > b), ge: (a, b) => +(a >= b), lt: (a, b) => +(a < b), le: (a, b) => +(a <= b), eq: (a, b) => +(a === b), ne: (a, b) => +(a !== b),
+    exp: Math.exp, expm1: Math.expm1, log: Math.log, log1p: Math.log1p, sqrt: Math.sqrt, sin: Math.sin, cos: Math.cos,
+    abs: Math.abs, sign: Math.sign, square: x => x * x, tanh: Math.tanh, erf, normal_cdf: cdf, normal_pdf: pdf,
+    maximum: (a, b) => Math.max(a, b), minimum: (a, b) => Math.min(a, b), clip: (x, low, high) => Math.min(Math.max(x, low), high), where: (c, a, b) => c !== 0 ? a : b,
+    relu: x => Math.max(x, 0), leaky_relu: (x, alpha) => x > 0 ? x : alpha * x, elu: (x, alpha) => x > 0 ? x : alpha * r(Math.expm1(Math.min(x, 0))),
+    sigmoid, silu: x => x / r(1 + r(Math.exp(-x))), softplus: x => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))), gelu: x => x * r(cdf(x)),
+  };
+  const ops = {
+    matmul, dot: matmul, outer: (a, b) => matmul(A([a.s[0], 1], a.d), A([1, b.s[0]], b.d)),
+    T: x => moved(x, range(x.s.length).reverse()), mT: x => moved(x, [...range(x.s.length - 2), x.s.length - 1, x.s.length - 2]),
+    reshape: (x, ...s) => { const n = given(s), known = size(n.filter(k => k !== -1)); return A(n.map(k => k === -1 ? x.d.length / known : k), x.d); },
+    concat: (...xs) => {
+      const {axis: k = 0} = xs.pop(), at = axis(k, xs[0].s.length), inner = xs.map(x => size(x.s.slice(at)));
+      const d = range(size(xs[0].s.slice(0, at))).flatMap(o => xs.flatMap((x, i) => x.d.slice(o * inner[i], (o + 1) * inner[i])));
+      return A(xs[0].s.map((n, i) => i === at ? total(xs.map(x => x.s[at])) : n), d);
+    },
+    array: (...xs) => A([xs.length, ...xs[0].s], xs.flatMap(x => x.d)),
+    diag: x => A([x.s[0], x.s[0]], x.d.flatMap((v, i) => x.d.map((_, j) => i === j ? v : 0))),
+    index: (x, ...items) => { const to = selected(x.s, items); return A(to.s, to.at.map(k => x.d[k])); },
+    scatter: (g, x, ...items) => { const d = Array(x.d.length).fill(0); selected(x.s, items).at.forEach((k, i) => { d[k] = r(d[k] + g.d[i]); }); return A(x.s, d); },
+    sum: (x, set) => reduce(total, x, set), mean: (x, set) => reduce(list => r(total(list)) / list.length, x, set),
+    max: (x, set) => reduce(top, x, set), min: (x, set) => reduce(list => -top(list.map(v => -v)), x, set),
+    logsumexp: (x, set) => reduce(lse, x, set), norm: (x, set) => reduce(list => Math.sqrt(r(total(list.map(v => r(v * v))))), x, set),
+    argmax: (x, set) => reduce(list => first(list, (a, b) => a > b), x, set), argmin: (x, set) => reduce(list => first(list, (a, b) => a < b), x, set),
+    softmax: (x, set) => along(soft, x, set), log_softmax: (x, set) => along(logSoft, x, set),
+    cross_entropy: (z, t) => {
+      const n = z.s[z.s.length - 1], rows = t.s.length === z.s.length ? t : classes(t, n, 1), logs = along(logSoft, z, {});
+      return map(x => -x, reduce(total, A(z.s, logs.d.map((x, i) => rows.d[i] === 0 && rows !== t ? 0 : r(x * rows.d[i]))), {axis: -1}));
+    },
+    one_hot: (t, n) => classes(t, n.d[0], 1), ones_like: x => filled(x.s, 1), zeros_like: x => filled(x.s, 0),
+    ones: (...s) => filled(given(s), 1), zeros: (...s) => filled(given(s), 0), arange: n => A([n.d[0]], range(n.d[0])),
+  };
+  const table = new Map([...Object.entries(entrywise).map(([op, f]) => [op, (...xs) => map(f, ...xs)]), ...Object.entries(ops)]);
+  const settled = new Set("sum mean max min logsumexp norm argmax argmin softmax log_softmax concat".split(" "));
+
+  const run = (tree, env) => {
+    if (typeof tree === "number") return A([], [tree], 1);
+    if (typeof tree === "string") return env.get(tree) ?? fail(`${tree} is not known`);
+    if (tree === null || tree[0] === ":") return tree;
+    const last = tree[tree.length - 1], set = last && typeof last === "object" && !Array.isArray(last) ? last : null;
+    const [op, ...args] = set ? tree.slice(0, -1) : tree;
+    if (op === "rounded") { // what settings alone make is computed in float64 before it meets the program's floats
+      const kept = r;
+      try { r = x => x; return A([], [kept(run(args[0], env).d[0])]); } finally { r = kept; }
+    }
+    const values = args.map(arg => run(arg, env));
+    return (table.get(op) ?? fail(`no op ${op}`))(...values, ...(settled.has(op) ? [set ?? {}] : []));
+  };
+  const numbers = single => { // as mathlab's own pictures write them: four digits, or as many more as it takes not to look whole
+    const trim = text => text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+    const is = (text, x) => single ? Math.fround(+text) === x : Math.abs(+text - x) <= (Math.abs(x) >= 1 || trim(text).includes(".") ? 1e-12 * Math.abs(x) : 0);
+    const num = x => {
+      if (!Number.isFinite(x)) return x !== x ? "NaN" : x > 0 ? "∞" : "-∞";
+      for (let digits = 4; ; digits++) {
+        const [mantissa, power] = x.toExponential(digits - 1).split("e"), e = +power, short = `${trim(mantissa)}e${e}`;
+        if (e < -4 || e >= 7) return is(short, x) ? short : `${mantissa}e${e}`;
+        const padded = x.toFixed(Math.max(digits - 1 - e, 0)), whole = trim(padded);
+        if (is(whole, x)) return whole === "-0" ? "0" : whole;
+        if (whole.includes(".") || digits > 16) return padded;
+      }
+    };
+    return {is, num};
+  };
+  const strong = x => x.w ? A(x.s, x.d.map(v => r(v))) : x;
+  return {
+    size, strides, range, numbers, ops: [...table.keys(), "rounded"], entrywise: new Set(Object.keys(entrywise)),
+    value: (tree, env, single) => { r = single ? Math.fround : x => x; return strong(run(tree, env)); },
+  };
+})();

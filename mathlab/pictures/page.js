@@ -1,0 +1,214 @@
+// The page: steps through the equations, recomputes them when a number is edited, trains. Names of nodes are only ever
+// keys of Maps and text of elements, so that none of them can be code or markup.
+(() => {
+  const D = JSON.parse(document.getElementById("data").textContent), $ = id => document.getElementById(id);
+  const fill = (element, ...inside) => element.replaceChildren(...inside.flat(9).filter(x => x !== null && x !== undefined));
+  const say = (tag, set, ...inside) => {
+    const made = document.createElement(tag);
+    for (const [key, value] of Object.entries(set ?? {})) key in made && key !== "list" ? made[key] = value : made.setAttribute(key, value);
+    fill(made, inside);
+    return made;
+  };
+  const drawn = (tag, set) => { const made = document.createElementNS("http://www.w3.org/2000/svg", tag); for (const key in set) made.setAttribute(key, set[key]); return made; };
+  const {is, num} = lab.numbers(D.single);
+  const label = (name, at) => at.length ? `${name}[${at.join(",")}]` : name;
+  const places = s => s.reduce((all, n) => all.flatMap(at => lab.range(n).map(k => [...at, k])), [[]]);
+  const shape = s => s.join("×") || "scalar";
+
+  // what is known: the numbers of the article, those that the reader has put in their place, all that follows from them
+  const origin = new Map(D.leaves.map(([name, , s, d]) => [name, {s, d}])), roles = new Map(D.leaves.map(([name, role]) => [name, role]));
+  const lines = [...D.forward, ...D.backward], forward = D.forward.length, kept = new Map(D.stores), shares = new Map(D.shares);
+  const gradients = new Set(D.backward.map(([name]) => name)), order = new Map(lines.map(([name], k) => [name, k + 1]));
+  let now = new Map([...origin].map(([name, x]) => [name, {s: x.s, d: [...x.d]}])), env = new Map(), step = 1, at = [], epoch = null;
+  const compute = leaves => { const found = new Map(leaves); for (const [name, tree] of lines) found.set(name, lab.value(tree, found, D.single)); return found; };
+  const edits = () => [...origin].flatMap(([name, x]) => places(x.s).flatMap((place, k) => Object.is(now.get(name).d[k], x.d[k]) ? [] : [[name, place, now.get(name).d[k]]]));
+  const fixed = new Map(D.fixed ?? []); // of a page that is too large to be computed anew: arrays, and what large ones come to
+
+  // the picture
+  const cells = new Map(), boxes = new Map();
+  for (const text of document.querySelectorAll("#graph [data-n]")) cells.set(text.dataset.n, text);
+  for (const box of document.querySelectorAll("#graph [data-node]")) boxes.set(box.dataset.node, box);
+  const refill = (name, x) => {
+    const whole = cells.get(name);
+    if (whole && whole.dataset.norm) { const [low, high] = [Math.min(...x.d), Math.max(...x.d)]; whole.textContent = `norm ${num(Math.hypot(...x.d))}, ${num(low)} … ${num(high)}`; return; }
+    places(x.s).forEach((place, k) => {
+      const text = cells.get(label(name, place));
+      if (text) { text.textContent = num(x.d[k]); text.dataset.v = x.d[k]; }
+    });
+  };
+  const done = name => (order.get(name) ?? 0) <= step;
+  const show = () => {
+    const [name, , , owner] = lines[step - 1];
+    for (const [node, box] of boxes) {
+      box.classList.toggle("now", node === owner);
+      for (const layer of box.querySelectorAll("[data-layer]")) layer.classList.toggle("absent", layer.dataset.layer === "verdict" ? edits().length > 0 || epoch !== null || !done(node) : !done(layer.dataset.layer === "backward" ? "d" + node : node));
+    }
+    for (const edge of document.querySelectorAll("#graph [data-from]")) {
+      const {from, to, layer} = edge.dataset, back = layer === "backward";
+      edge.classList.toggle("off", !done(to)); edge.classList.toggle("absent", back && !(done("d" + from)));
+      edge.classList.toggle("now", step > forward === back && owner === (back ? from : to));
+    }
+    $("graph").classList.toggle("backward", step > forward);
+    $("step").value = step; $("count").textContent = `${step} / ${lines.length}`;
+    $("said").textContent = `Step ${step} of ${lines.length}, ${step > forward ? "backward" : "forward"}: ${name} = ${lines[step - 1][2]}`;
+    const box = boxes.get(owner), pane = $("graph");
+    if (box && !pane.classList.contains("fit")) { const a = box.getBoundingClientRect(), b = pane.getBoundingClientRect(); pane.scrollBy(a.x + a.width / 2 - b.x - b.width / 2, a.y + a.height / 2 - b.y - b.height / 2); }
+    try { history.replaceState(null, "", `#step=${step}`); } catch (trouble) { void trouble; } // not in a frame without an address
+    card();
+  };
+
+  // the numbers put in
+  const infix = {add: [1, " + "], sub: [1, " − "], mul: [2, " · "], div: [2, " / "], gt: [0, " > "], ge: [0, " ≥ "], lt: [0, " < "], le: [0, " ≤ "], eq: [0, " = "], ne: [0, " ≠ "]};
+  const value = tree => lab.value(tree, env, D.single);
+  const entry = (x, place) => { const here = place.slice(place.length - x.s.length), st = lab.strides(x.s); return x.d[here.reduce((k, i, a) => k + (x.s[a] === 1 ? 0 : i * st[a]), 0)]; };
+  const leaf = (x, kind, least) => say("span", {className: kind}, x < 0 && least > 1 ? `(${num(x)})` : num(x));
+  const kind = tree => typeof tree === "string" && gradients.has(tree) ? "gradient" : typeof tree === "number" ? "" : "value";
+  const listed = (terms, sign) => terms.length <= 6 ? terms.flatMap((t, i) => i ? [sign, t] : [t]) : [...listed(terms.slice(0, 5), sign), `${sign}… (${terms.length} terms)`];
+  const put = (tree, place, least = 0) => {
+    const [op, a, b] = Array.isArray(tree) ? tree : [], inside = (strength, ...parts) => strength < least ? ["(", ...parts, ")"] : parts;
+    if (op in infix) { const [p, sign] = infix[op]; return inside(p, put(a, place, p), sign, put(b, place, p + 1)); }
+    if (op === "neg") return inside(1, "−", put(a, place, 2));
+    if (op === "pow") return inside(4, put(a, place, 9), "^", put(b, place, 9));
+    if (op === "T" && value(a).s.length === 2) return put(a, [...place].reverse(), least);
+    if (op === "outer") return inside(2, leaf(value(a).d[place[0]], kind(a), 2), " · ", leaf(value(b).d[place[1]], kind(b), 2));
+    if (op === "matmul" || op === "dot") {
+      const x = value(a), y = value(b), n = x.s[x.s.length - 1], row = x.s.length > 1 ? 1 : 0, column = y.s.length > 1 ? 1 : 0;
+      const stack = place.slice(0, place.length - row - column), i = place.slice(stack.length, stack.length + row), j = place.slice(stack.length + row);
+      const base = t => Array.isArray(t) && (t[0] === "T" || t[0] === "mT") ? t[1] : t;
+      return inside(n > 1 ? 1 : 2, ...listed(lab.range(n).map(k => [leaf(entry(x, [...stack, ...i, k]), kind(base(a)), 2), " · ", leaf(entry(y, [...stack, k, ...j]), kind(base(b)), 2)]), " + "));
+    }
+    if (op === "sum" || op === "mean") {
+      const s = value(a).s, gone = b?.axis === undefined ? lab.range(s.length) : [b.axis].flat().map(k => k < 0 ? k + s.length : k), rest = [...place];
+      const fixed = s.map((_, i) => gone.includes(i) ? (b?.keepdims && rest.shift(), null) : rest.shift());
+      const terms = places(gone.map(i => s[i])).map(p => { const q = [...p]; return put(a, fixed.map(k => k ?? q.shift()), 2); });
+      return op === "sum" ? inside(terms.length > 1 ? 1 : 2, ...listed(terms, " + ")) : inside(2, "(", ...listed(terms, " + "), `) / ${terms.length}`);
+    }
+    if (op === "softmax") {
+      const x = value(a), k = (b?.axis ?? -1) < 0 ? place.length + (b?.axis ?? -1) : b.axis, power = i => ["e^", leaf(entry(x, place.map((p, n) => n === k ? i : p)), "value", 2)];
+      return inside(2, power(place[k]), " / (", ...listed(lab.range(x.s[k]).map(power), " + "), ")");
+    }
+    if (lab.entrywise.has(op)) return [op, "(", ...tree.slice(1).flatMap((t, i) => [i ? ", " : "", put(t, place)]), ")"];
+    return [leaf(entry(value(tree), place), kind(tree), least)];
+  };
+
+  // what can be scrolled sideways can be reached by keyboard
+  const reachable = () => { for (const part of document.querySelectorAll(".wide, fieldset")) part.scrollWidth > part.clientWidth ? part.tabIndex = 0 : part.removeAttribute("tabindex"); };
+  // the card of a step
+  const table = (head, rows) => say("div", {className: "wide"}, say("table", {}, say("tr", {}, head.map(h => say("th", {scope: "col"}, h))), rows.map(row => say("tr", {}, row.map(cell => say("td", {}, cell))))));
+  const card = () => {
+    const [name, tree, text, owner] = lines[step - 1], back = step > forward, x = env.get(name), parts = [];
+    parts.push(say("h2", {}, back ? "Backward: " : "Forward: ", say("span", {className: back ? "gradient" : "value"}, name), " ", say("span", {className: "dim"}, x ? shape(x.s) : "")));
+    const math = $(`m${step}`);
+    if (math) parts.push(say("div", {className: "wide"}, math.content.cloneNode(true)));
+    parts.push(say("p", {}, say("code", {}, `${name} = ${text}`)));
+    if (!x) parts.push(say("p", {}, fixed.get(name) ?? ""));
+    else {
+      if (at.length !== x.s.length || at.some((k, i) => k >= x.s[i])) at = x.s.map(() => 0);
+      const all = places(x.s), width = x.s[x.s.length - 1] ?? 1, pick = place => say("button", {className: "entry", "aria-pressed": String(String(place) === String(at)), "aria-label": `${label(name, place)} = ${num(entry(x, place))}`, onclick: () => { at = place; card(); document.querySelector("#card [aria-pressed=true]").focus(); }}, num(entry(x, place)));
+      if (all.length <= 60) parts.push(say("div", {className: "wide"}, say("table", {}, lab.range(all.length / width).map(i => say("tr", {}, all.slice(i * width, (i + 1) * width).map(place => say("td", {}, pick(place))))))));
+      else parts.push(say("p", {}, `norm ${num(Math.hypot(...x.d))}, ${num(Math.min(...x.d))} … ${num(Math.max(...x.d))}`));
+      try { const shown = put(tree, at), alone = shown.flat(9).length === 1 && shown.flat(9)[0].textContent === num(entry(x, at)); parts.push(say("p", {className: "numbers", id: "put"}, label(name, at), alone ? [] : [" = ", shown], " = ", say("b", {className: back ? "gradient" : "value"}, num(entry(x, at))))); } catch (trouble) { void trouble; }
+      if (back && name === "d" + owner && shares.has(owner)) {
+        const rows = shares.get(owner).map(([reader, written, share, up, near, fused]) => [`back from ${reader}${fused.length ? ` (with ${fused.join(", ")})` : ""}`, say("code", {}, written), up === null ? "" : ["upstream ", leaf(entry(value(up), at), "gradient", 2), " × local ", leaf(entry(value(near), at), "value", 2)], ["= ", leaf(entry(value(share), at), "gradient", 0)]]);
+        if (rows.length > 1) rows.push(["sum", "", "", say("b", {}, "= ", num(entry(x, at)))]);
+        parts.push(say("h3", {}, rows.length > 1 ? `The paths that meet in ${label(name, at)}` : "The path"), table(["path", "share", "upstream × local", "gives"], rows));
+      }
+    }
+    if (!back && kept.get(name)?.length) parts.push(say("p", {className: "dim"}, `keeps ${kept.get(name).join(", ")} for the backward pass`));
+    const figures = D.figures.filter(figure => figure[0] === name);
+    if (figures.length && !edits().length && epoch === null) parts.push(say("h3", {}, "Figures"), table(["figure", "printed", "computed", "verdict", "in the article"], figures.map(([, quantity, printed, shown, verdict, passed, place]) => [quantity, printed, shown, say("span", {className: passed ? "good" : "bad"}, `${passed ? "✓" : "✗"} ${verdict}`), say("span", {className: "dim"}, place)])));
+    fill($("card"), parts);
+    reachable();
+  };
+
+  // the numbers that can be changed
+  const edit = () => {
+    if (D.fixed) { fill($("edit"), say("h2", {}, "Inputs and weights"), say("p", {}, D.said)); return; }
+    const groups = [...origin].map(([name, x]) => {
+      const all = places(x.s), width = x.s[x.s.length - 1] ?? 1;
+      const field = (place, k) => say("input", {type: "text", inputMode: "decimal", value: is(num(x.d[k]), x.d[k]) ? num(x.d[k]) : String(x.d[k]), "aria-label": label(name, place), autocomplete: "off", oninput: event => {
+        const typed = event.target.value.trim().replace("−", "-"), good = typed !== "" && Number.isFinite(+typed) && (roles.get(name) !== "index" || Number.isInteger(+typed));
+        event.target.setAttribute("aria-invalid", String(!good));
+        if (good) { epoch = null; now.get(name).d[k] = D.single ? Math.fround(+typed) : +typed; event.target.classList.toggle("changed", now.get(name).d[k] !== x.d[k]); renew(); }
+      }});
+      return say("fieldset", {}, say("legend", {}, `${name} `, say("span", {className: "dim"}, roles.get(name) === "index" ? "index" : roles.get(name))), lab.range(all.length / width).map(i => say("div", {className: "row"}, all.slice(i * width, (i + 1) * width).map((place, j) => field(place, i * width + j)))));
+    });
+    fill($("edit"), say("h2", {}, "Inputs and weights"), say("p", {className: "dim", id: "state", role: "status"}), groups, say("button", {id: "reset", onclick: () => { epoch = null; now = new Map([...origin].map(([name, x]) => [name, {s: x.s, d: [...x.d]}])); edit(); renew(); $("reset").focus(); }}, "back to the article's numbers"), say("p", {className: "wide"}, say("code", {id: "set"})));
+  };
+  const renew = () => {
+    const changed = edits();
+    try { env = compute(now); $("state") && ($("state").textContent = epoch !== null ? `The weights after ${epoch} epochs.` : changed.length ? `Changed numbers: ${changed.map(([name, place]) => label(name, place)).join(", ")}; what was printed no longer applies.` : "Change a number: everything is computed anew, here in the page."); } catch (trouble) { $("state").textContent = `This cannot be computed: ${trouble.message}`; return; }
+    if ($("set")) $("set").textContent = changed.map(([name, place, x]) => `--set "${label(name, place)}=${x}"`).join(" ");
+    for (const [name, x] of env) refill(name, x);
+    for (const [name, paths] of shares) for (const [reader, , share] of paths) if (paths.length > 1) refill(`d${name}<${reader}`, lab.value(["add", share, ["zeros_like", name]], env, D.single));
+    tabled(); show();
+    if (epoch === null && D.train?.updates && !D.fixed) { clearTimeout(later); later = setTimeout(train, changed.length ? 150 : 0); }
+  };
+  const written = x => !x ? "" : x.d.length > 30 ? `norm ${num(Math.hypot(...x.d))}` : x.s.length < 2 ? x.d.map(num).join("  ") : lab.range(x.d.length / x.s[x.s.length - 1]).map(i => say("div", {}, x.d.slice(i * x.s[x.s.length - 1], (i + 1) * x.s[x.s.length - 1]).map(num).join("  ")));
+  const tabled = () => fill($("table"), table(["node", "equation", "value", "gradient"], [...D.leaves.map(([name]) => [name, ""]), ...D.forward.map(([name, , text]) => [name, text])].map(([name, text]) => [name, say("span", {className: "left"}, text), say("span", {className: "value"}, written(env.get(name)) || (fixed.get(name) ?? "")), say("span", {className: "gradient"}, written(env.get("d" + name)) || (fixed.get("d" + name) ?? ""))])));
+
+  // training
+  let later = 0, past = [];
+  const settings = new Map(D.train?.settings ?? []);
+  let epochs = D.train?.epochs ?? 0;
+  const train = () => {
+    const {state, updates, moved} = D.train, losses = [];
+    const at = new Map(now);
+    for (const [name, like] of state) at.set(name, {s: now.get(like).s, d: now.get(like).d.map(() => 0)});
+    for (const [name, x] of settings) at.set(`_setting_${name}`, {s: [], d: [x]});
+    past = [];
+    for (let t = 0; t <= epochs; t++) {
+      const found = compute(at);
+      losses.push(found.get(D.end).d[0]); past.push(new Map(D.train.trained.map(name => [name, at.get(name)])));
+      if (t === epochs) break;
+      found.set("_t", {s: [], d: [t + 1]});
+      for (const [name, tree] of updates) found.set(name, lab.value(tree, found, D.single));
+      for (const [old, next] of moved) at.set(old, found.get(next));
+    }
+    curve(losses);
+  };
+  const curve = losses => {
+    const good = losses.filter(Number.isFinite), low = Math.min(...good), high = Math.max(...good), log = low > 0 && high / low > 20, scale = x => log ? Math.log(x) : x;
+    const y = x => 150 - 130 * (scale(x) - scale(low)) / (scale(high) - scale(low) || 1), x = k => 70 + 520 * k / Math.max(losses.length - 1, 1);
+    const picture = drawn("svg", {viewBox: "0 0 600 185", id: "curve", role: "img", "aria-label": `${D.end} from ${num(losses[0])} to ${num(losses[losses.length - 1])} over ${losses.length - 1} epochs`});
+    const text = (px, py, words, anchor) => { const made = drawn("text", {x: px, y: py, "font-size": 12, fill: "currentColor", "text-anchor": anchor}); made.textContent = words; return made; };
+    const dot = drawn("circle", {r: 5, fill: "var(--gradient)"});
+    picture.append(drawn("path", {d: "M70 15V155H592", fill: "none", stroke: "var(--line)"}), drawn("path", {d: losses.map((l, k) => Number.isFinite(l) ? `${k && Number.isFinite(losses[k - 1]) ? "L" : "M"}${x(k).toFixed(1)} ${y(l).toFixed(1)}` : "").join(""), fill: "none", stroke: "var(--value)", "stroke-width": 2}), text(64, 24, num(high), "end"), text(64, 154, num(low), "end"), text(70, 172, "0", "middle"), text(590, 172, String(losses.length - 1), "end"), text(330, 172, `epoch${log ? " (logarithmic scale)" : ""}`, "middle"), dot);
+    const told = say("output", {}), told_at = k => { told.textContent = `epoch ${k}: ${D.end} = ${num(losses[k])}`; dot.setAttribute("cx", x(k)); dot.setAttribute("cy", Number.isFinite(losses[k]) ? y(losses[k]) : 155); };
+    const scrub = say("input", {type: "range", min: 0, max: losses.length - 1, value: epoch ?? losses.length - 1, "aria-label": "Epoch whose weights are shown", oninput: event => {
+      epoch = +event.target.value; told_at(epoch);
+      if (past.length) { const before = now; now = new Map([...now, ...past[epoch]]); renew(); now = before; }
+    }});
+    scrub.value = losses.length - 1; told_at(losses.length - 1);
+    fill($("curves"), picture, scrub, say("p", {}, told));
+    $("curves").dataset.losses = losses.length <= 2000 ? losses.join(" ") : "";
+  };
+  const training = () => {
+    const field = (name, x, change) => say("label", {}, name, say("input", {type: "text", inputMode: "decimal", value: String(x), oninput: event => { const typed = +event.target.value, good = event.target.value.trim() !== "" && Number.isFinite(typed) && typed >= 0; event.target.setAttribute("aria-invalid", String(!good)); if (good) { change(typed); epoch = null; train(); } }}));
+    const fields = D.train.updates ? [...settings].map(([name, x]) => field(name, x, typed => settings.set(name, typed))) : [];
+    if (D.train.updates) fields.push(field("epochs", epochs, typed => { epochs = Math.min(Math.floor(typed), D.train.most); }));
+    const rows = D.train.figures.map(([quantity, printed, shown, verdict, passed, place]) => [quantity, printed, shown, say("span", {className: passed ? "good" : "bad"}, `${passed ? "✓" : "✗"} ${verdict}`), say("span", {className: "dim"}, place)]);
+    fill($("train"), say("h2", {}, `Training: ${D.train.optimizer}`), fields, say("p", {className: "dim"}, D.train.said), say("div", {id: "curves"}), rows.length ? [say("h3", {}, "Figures, with the article's numbers"), table(["figure", "printed", "computed", "verdict", "in the article"], rows)] : []);
+    $("train").hidden = false;
+    if (!D.train.updates || D.fixed) curve(D.train.losses);
+  };
+
+  const go = to => { step = Math.min(Math.max(to, 1), lines.length); show(); };
+  $("step").max = lines.length; $("step").oninput = event => go(+event.target.value);
+  $("start").onclick = () => go(1); $("back").onclick = () => go(step - 1); $("next").onclick = () => go(step + 1); $("stop").onclick = () => go(lines.length);
+  const zoom = () => { const fit = $("graph").classList.toggle("fit"); $("zoom").setAttribute("aria-pressed", String(!fit)); };
+  $("zoom").onclick = () => { zoom(); show(); };
+  const whole = document.querySelector("#graph svg");
+  if (innerWidth < 800 && whole.getBoundingClientRect().width < 0.4 * whole.viewBox.baseVal.width) zoom(); // nobody could read it
+  document.addEventListener("keydown", event => {
+    if (event.target.closest("input, button.entry, [tabindex]") || event.altKey || event.ctrlKey || event.metaKey) return;
+    const to = {ArrowRight: step + 1, ArrowLeft: step - 1, Home: 1, End: lines.length}[event.key];
+    if (to) { event.preventDefault(); go(to); }
+  });
+  for (const [node, box] of boxes) box.addEventListener("click", () => go(step > forward && order.has("d" + node) ? order.get("d" + node) : order.get(node) ?? order.get("d" + node) ?? step));
+  addEventListener("hashchange", () => { const to = /^#step=(\d+)$/.exec(location.hash); if (to) go(+to[1]); });
+  const asked = /^#step=(\d+)$/.exec(location.hash);
+  step = asked ? Math.min(Math.max(+asked[1], 1), lines.length) : 1;
+  edit(); if (D.train) training();
+  if (D.fixed) { env = new Map(D.small.map(([name, s, d]) => [name, {s, d: d.map(Number)}])); tabled(); show(); } else renew();
+})();

@@ -1,0 +1,142 @@
+"""SVG as text: elements, numbers to be read in a picture, and the colours, light and dark.
+
+Colours are attributes, which every viewer and LaTeX chain understands; a style sheet, all of whose selectors begin with
+the picture's own id, only changes them where the reader's screen is dark.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+
+import numpy as np
+
+CHAR, SIZE, LINE = 7.3, 12, 16.0  # of the monospaced text: a character's width, the font's size, a line's height
+FONT = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
+DIGITS = 4
+HALF_UP = Context(prec=800, rounding=ROUND_HALF_UP)
+
+# class: light, dark. Told apart by the colour-blind, and never by colour alone.
+COLOURS: Mapping[str, tuple[str, str]] = {
+    "paper": ("#ffffff", "#14171a"),
+    "ink": ("#1a1a1a", "#f0f0f0"),
+    "dim": ("#5a5f66", "#a8b0b8"),
+    "frame": ("#6b7280", "#8b949e"),
+    "value": ("#0060a0", "#6cb8f0"),
+    "gradient": ("#b34700", "#ff9f5a"),
+    "good": ("#00765a", "#3fc8a0"),
+    "bad": ("#c00020", "#ff8095"),
+}
+
+
+def fill(colour: str) -> str:
+    """The attributes that fill a shape or text with a colour."""
+    return f'class="{colour}" fill="{COLOURS[colour][0]}"'
+
+
+def stroke(colour: str, width: float = 1.2) -> str:
+    """The attributes that draw a shape's outline in a colour."""
+    return f'class="{colour}-line" fill="none" stroke="{COLOURS[colour][0]}" stroke-width="{width:g}"'
+
+
+def style(scope: str) -> str:
+    """The rules for a dark screen, for the picture with the id `scope` alone."""
+    rules = (
+        f"#{scope} .{name}{{fill:{dark}}}#{scope} .{name}-line{{stroke:{dark}}}" for name, (_, dark) in COLOURS.items()
+    )
+    return f"@media (prefers-color-scheme:dark){{{''.join(rules)}}}"
+
+
+def picture(scope: str, width: float, height: float, title: str, description: str, body: str) -> str:
+    """A whole picture, with words for those who do not see it."""
+    size = f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
+    words = f'<title id="{scope}-title">{escape(title)}</title><desc id="{scope}-desc">{escape(description)}</desc>'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" id="{scope}" {size} role="img" '
+        f'aria-labelledby="{scope}-title {scope}-desc" font-family="{FONT}" font-size="{SIZE}">'
+        f"{words}<style>{style(scope)}</style>"
+        f'<rect width="100%" height="100%" {fill("paper")}/>\n{body}</svg>\n'
+    )
+
+
+def escape(words: str) -> str:
+    """Text for XML and HTML; what is no printable character is spelt out."""
+    if not words.isprintable():
+        words = "".join(c if c.isprintable() else " " if c == "\n" else repr(c)[1:-1] for c in words)
+    for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
+        words = words.replace(sign, entity)
+    return words
+
+
+def text(x: float, y: float, words: str, *attributes: str, cut: int = 0) -> str:
+    """A line of text; one that is cut to so many characters is whole in its title."""
+    whole = f"<title>{escape(words)}</title>" if cut and len(words) > cut else ""
+    shown = words[: cut - 1] + "…" if whole else words
+    more = "".join(f" {attribute}" for attribute in attributes)
+    return f'<text x="{x:.1f}" y="{y:.1f}"{more}>{whole}{escape(shown)}</text>'
+
+
+def arrow(path: str, end: tuple[float, float], ahead: tuple[float, float], colour: str, *attributes: str) -> str:
+    """A line with a head at `end`, which it reaches in the direction `ahead`, of length 1."""
+    (x, y), (ux, uy) = end, ahead
+    sides = " ".join(f"{x - 8 * ux + side * 4 * uy:.1f},{y - 8 * uy + side * 4 * ux:.1f}" for side in (1, -1))
+    more = "".join(f" {attribute}" for attribute in attributes)
+    return f'<path d="{path}" {stroke(colour)}{more}/><polygon points="{x:.1f},{y:.1f} {sides}" {fill(colour)}/>'
+
+
+def box(x: float, y: float, width: float, height: float, corner: float, colour: str, line: float = 1.2) -> str:
+    """A framed rectangle, filled with the paper's colour."""
+    paper, frame = COLOURS["paper"][0], COLOURS[colour][0]
+    place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="{corner:g}"'
+    return f'<rect {place} class="paper {colour}-line" fill="{paper}" stroke="{frame}" stroke-width="{line:g}"/>'
+
+
+def number(value: float | np.generic) -> str:
+    """A number at four digits, or at as many more as it takes not to look whole: 0.9999999 is not 1, nor 0.5000 0.5."""
+    rough = float(value)
+    if not math.isfinite(rough):
+        return "NaN" if math.isnan(rough) else "∞" if rough > 0 else "-∞"
+    for digits in range(DIGITS, 18):
+        scientific = _rounded(rough, f".{digits - 1}e")
+        exponent = int(scientific.partition("e")[2])
+        if not -4 <= exponent < 7:
+            return _shortest(scientific, value)
+        padded = _rounded(rough, f".{max(digits - 1 - exponent, 0)}f")
+        shown = _shortest(padded, value)
+        if shown != padded or "." in _trimmed(padded) or _is(padded, value):
+            break
+    return shown
+
+
+def _rounded(value: float, form: str) -> str:
+    """The value in a format, a tie away from zero, as JavaScript has it."""
+    with localcontext(HALF_UP):
+        return format(Decimal(value), form)
+
+
+def _shortest(padded: str, value: float | np.generic) -> str:
+    """The text without zeros at its end, where it is all of the number."""
+    mantissa, e, power = padded.partition("e")
+    shown = f"{_trimmed(mantissa)}{e}{int(power) if e else ''}"
+    full = f"{mantissa}{e}{int(power) if e else ''}"
+    return ("0" if shown == "-0" else shown) if _is(shown, value) else full
+
+
+def _trimmed(digits: str) -> str:
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
+
+
+def _is(shown: str, value: float | np.generic) -> bool:
+    """Whether a text is the number, in its own type, up to the last bits of one that is not small."""
+    if isinstance(value, np.float32):
+        return bool(np.float32(shown) == value)
+    slack = 1e-12 * abs(float(value)) if abs(float(value)) >= 1 or "." in _trimmed(shown) else 0.0
+    return bool(abs(float(shown) - float(value)) <= slack)
+
+
+def exact(value: float | np.generic) -> str:
+    """A number in the shortest form that reads back to it, as nodes.csv has it."""
+    if isinstance(value, np.integer | np.bool_):
+        return str(int(value))
+    return str(value) if value else "0.0"

@@ -1,0 +1,125 @@
+"""`mathlab draw` and `mathlab plot`: files, exit codes, one sentence for bad input."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from mathlab.cli import app
+
+ROOT = Path(__file__).parents[2]
+NET = """\
+title: Net
+inputs: {x: [1, 2]}
+equations: {z: W @ x, loss: sum(z**2)}
+cases:
+  right: {parameters: {W: [[1, 2], [3, 4]]}, expected: {loss: 146}, pictures: [graph, page, network]}
+  wrong: {parameters: {W: [[1, 2], [3, 4]]}, expected: {loss: 145}}
+  trained:
+    parameters: {W: [[0.1, 0.2], [0.3, 0.4]]}
+    train: {optimizer: {name: sgd, lr: 0.01}, epochs: 5}
+    pictures: page
+"""
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    path = tmp_path / "net.yaml"
+    path.write_text(NET, encoding="utf-8")
+    return path
+
+
+def asked(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [*map(str, arguments)])
+
+
+def test_it_draws_what_is_declared(net: Path, tmp_path: Path) -> None:
+    ran = asked("draw", net, "--case", "right", "--case", "trained", "--out", tmp_path)
+    assert ran.exit_code == 0
+    folder = tmp_path / "net" / "pictures"
+    assert {path.name for path in folder.iterdir()} == {
+        *("right.graph.svg", "right.html", "right.network.svg", "trained.html")
+    }
+    assert [Path(line).name for line in ran.stdout.split()] == [
+        *("right.graph.svg", "right.html", "right.network.svg", "trained.html")
+    ]
+    assert '"epochs":5' in (folder / "trained.html").read_text(encoding="utf-8")
+
+
+def test_a_picture_is_there_also_where_figures_fail(net: Path, tmp_path: Path) -> None:
+    ran = asked("draw", "--config", net, "--case", "wrong", "--out", tmp_path)
+    assert ran.exit_code == 1
+    assert "✗ 1 of 1 printed figures differs" in (tmp_path / "net/pictures/wrong.graph.svg").read_text(encoding="utf-8")
+
+
+def test_one_picture_goes_where_it_is_sent(net: Path, tmp_path: Path) -> None:
+    ran = asked("draw", net, "--case", "right", "--as", "mermaid", "-o", "-")
+    assert (ran.exit_code, ran.stdout.splitlines()[0]) == (0, "flowchart LR")
+    ran = asked("draw", net, "--case", "right", "--as", "graph", "-o", tmp_path / "a.svg", "--direction", "down")
+    assert ran.exit_code == 0
+    assert (tmp_path / "a.svg").read_text(encoding="utf-8").startswith("<svg")
+    ran = asked("draw", net, "--case", "right", "-o", "-")
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert "-o takes one picture, and these are 3" in ran.stderr
+
+
+def test_check_tells_what_is_not_as_it_would_be(net: Path, tmp_path: Path) -> None:
+    arguments = ("draw", net, "--case", "right", "--out", tmp_path)
+    assert asked(*arguments).exit_code == 0
+    folder = tmp_path / "net" / "pictures"
+    assert asked(*arguments, "--check").exit_code == 0
+    graph = folder / "right.graph.svg"
+    graph.write_text(graph.read_text(encoding="utf-8").replace('data-v="146.0"', 'data-v="147.0"'), encoding="utf-8")
+    (folder / "right.html").unlink()
+    (folder / "right.mmd").write_text("flowchart LR\n", encoding="utf-8")
+    ran = asked(*arguments, "--check")
+    assert ran.exit_code == 1
+    assert [line.partition(" is ")[2] for line in ran.stdout.splitlines()] == [
+        *("not what would be drawn now", "missing", "not declared")
+    ]
+    assert "147.0" in graph.read_text(encoding="utf-8")
+
+
+def test_run_writes_what_is_declared_and_the_index(net: Path, tmp_path: Path) -> None:
+    assert asked("draw", net, "--case", "right", "--out", tmp_path, "--index").exit_code == 0
+    assert asked("run", net, "--case", "right", "--out", tmp_path).exit_code == 0
+    index = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "1 figures, all pass" in index
+    links = re.findall('href="([^"]*)"', index)
+    assert "net/pictures/right.html" in links
+    assert all((tmp_path / link).is_file() for link in links)
+    assert asked("run", net, "--case", "wrong", "--out", tmp_path).exit_code == 1
+    assert "2 figures, 1 fail" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("draw {} --as grph", "unknown picture 'grph'; known are graph, network, page, mermaid"),
+        ("draw {} --case left", "no case is named 'left'"),
+        ("draw {} --case right --as network --sample 3", "there is no sample 3"),
+        ("draw", "no config is named"),
+        ("plot pie {}", "unknown plot 'pie'"),
+        ("plot loss {} --case right", "case 'right' has no 'train'"),
+        ("plot curve {} --over W=1..0", "--over takes NAME=LOW..HIGH"),
+        ("plot heat {} --of loss", "a heat map needs a matrix or a vector"),
+        ("plot heat {} --of W[", "in 'W['"),
+        ("plot heat {} --of nobody", "unknown name 'nobody'"),
+    ],
+)
+def test_bad_input_is_one_sentence(net: Path, tmp_path: Path, arguments: str, message: str) -> None:
+    ran = asked(*arguments.format(net).split(), "--out", tmp_path / "out")
+    assert ran.exit_code == 2
+    assert message in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_plot_is_a_file(net: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    ran = asked("plot", "heat", net, "--of", "W", "--case", "right", "--format", "png", "--out", tmp_path)
+    assert ran.exit_code == 0
+    assert (tmp_path / "net/pictures/right.heat.png").read_bytes().startswith(b"\x89PNG")

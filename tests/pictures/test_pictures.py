@@ -1,0 +1,313 @@
+"""The markup of the pictures: the numbers of nodes.csv, well-formed, inert, and the same every time."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mathlab import api, config
+from mathlab.errors import MathlabError
+from mathlab.experiment import Case, Experiment, Figure, Source
+from mathlab.outputs.tables import tables_of
+from mathlab.pictures import gallery, graph
+from mathlab.pictures import layout as layout_module
+from mathlab.pictures.graph import MOST
+from mathlab.pictures.layout import Layout, Point
+from mathlab.results import CaseResult, ExperimentResult
+from mathlab.stages import backprop
+from tests.build import case, figure
+from tests.pictures.test_layout import trouble
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@cache
+def ran(path: Path) -> ExperimentResult:
+    experiment = config.load(path)
+    with np.errstate(all="ignore"):
+        cases = tuple(CaseResult(one.name, one.dtype, backprop.run(one, ())) for one in experiment.cases)
+    return ExperimentResult(experiment, cases)
+
+
+def result_of(one: Case, title: str = "") -> ExperimentResult:
+    with np.errstate(all="ignore"):
+        found = CaseResult(one.name, one.dtype, backprop.run(one, ()))
+    return ExperimentResult(Experiment("net", "net.yaml", "", title, Source(), (one,)), (found,))
+
+
+def drawn(result: ExperimentResult, kind: str, at: int = 0) -> str:
+    return gallery.draw(result.experiment, result.cases[at], kind)
+
+
+def numbers(svg: str) -> Iterator[tuple[str, str]]:
+    """What each number of a picture says that it is, and its value in full."""
+    for element in ET.fromstring(svg).iter(f"{SVG}text"):
+        if "data-v" in element.attrib:
+            yield element.attrib["data-n"], element.attrib["data-v"]
+
+
+def listed(result: ExperimentResult, name: str) -> dict[str, str]:
+    """Label -> value, of one case's rows in nodes.csv."""
+    found: dict[str, str] = {}
+    for owner, _, node, index, value, gradient in tables_of(result)["nodes.csv"].rows:
+        if owner == name:
+            place = f"[{index}]" if index else ""
+            found |= {f"{node}{place}": value, f"d{node}{place}": gradient}
+    return found
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_graph_and_network_has_the_numbers_of_nodes_csv(path: Path) -> None:
+    result = ran(path)
+    for at, one in enumerate(result.cases):
+        known = listed(result, one.case)
+        svg = drawn(result, "graph", at)
+        pictures = [svg]
+        with contextlib.suppress(MathlabError):
+            pictures.append(drawn(result, "network", at))
+        for picture in pictures:
+            found = {label: value for label, value in numbers(picture) if "<" not in label}
+            assert found == {label: known[label] for label in found}
+        assert one.backprop
+        shown = {label.partition("[")[0] for label, _ in numbers(svg)}
+        assert {node.name for node in one.backprop.nodes if node.value.size <= 5} <= shown
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_no_box_overlaps_and_no_edge_crosses_a_box(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str] = []
+    layered = layout_module.layered
+
+    def checked(sizes: Mapping[str, Point], edges: Sequence[tuple[str, str]], down: bool) -> Layout:
+        layout = layered(sizes, edges, down)
+        found.append(trouble(layout, down))
+        return layout
+
+    monkeypatch.setattr(graph, "layered", checked)
+    result = ran(path)
+    for one in result.cases:
+        for direction in ("right", "down"):
+            gallery.draw(result.experiment, one, "graph", gallery.Options(direction))
+    assert {*found} == {""}
+
+
+def test_ids_are_scoped_and_unique_and_there_are_no_variables() -> None:
+    for path in CONFIGS:
+        result = ran(path)
+        for kind in ("graph", "network"):
+            try:
+                svg = drawn(result, kind)
+            except MathlabError:
+                continue
+            scope = ET.fromstring(svg).attrib["id"]
+            ids = re.findall(r'\bid="([^"]*)"', svg)
+            assert len(ids) == len({*ids})
+            assert all(name == scope or name.startswith(f"{scope}-") for name in ids)
+            (style,) = re.findall("<style>(.*)</style>", svg)
+            assert all(rule.startswith(f"#{scope} ") for rule in re.findall(r"(?:(?<=[{}]))([^{}@]+)(?={)", style))
+            assert "var(" not in svg
+            assert "<script" not in svg
+            assert 'role="img"' in svg
+
+
+NET = {"z": "W @ x + b", "h": "relu(z)", "loss": "sum(h * h)"}
+
+
+def net(*expected: Figure) -> Case:
+    return case(NET, {"W": [[1.0, 2.0], [3.0, -4.0]], "b": [0.5, 0.5]}, {"x": [1.0, 2.0]}, expected=expected)
+
+
+def test_the_paths_that_meet_are_shown_and_sum() -> None:
+    equations = {"c": "z - mean(z)", "v": "mean(c * c)", "loss": "sum(c / (v + 1))"}
+    svg = drawn(result_of(case(equations, {"z": [1.0, 2.0, 6.0]})), "graph")
+    found = dict(numbers(svg))
+    for at in range(3):
+        paths = [
+            float(value) for label, value in found.items() if label.startswith("dc<") and label.endswith(f"[{at}]")
+        ]
+        assert len(paths) == 2
+        assert sum(paths) == pytest.approx(float(found[f"dc[{at}]"]), abs=1e-15)
+
+
+def test_what_is_fused_says_so() -> None:
+    svg = drawn(result_of(case({"p": "softmax(z)", "loss": "-log(p[0])"}, {"z": [1.0, 2.0]})), "graph")
+    assert "one path, through p" in svg
+    assert 'data-from="z" data-to="loss"' in svg.replace('"backward" ', "")
+
+
+def test_verdicts_are_told() -> None:
+    right = result_of(net(figure("loss", "30.25"), figure("z[0]", "5.5")))
+    assert drawn(right, "graph").count("✓ 1 printed figure matches") == 2
+    assert "✗ 1 of 1 printed figures differs" in drawn(result_of(net(figure("loss", "31"))), "graph")
+
+
+def test_a_large_array_is_norm_range_and_strip() -> None:
+    rng = np.random.default_rng(0)
+    big = case(
+        {"y": "x @ W", "loss": "sum(y**2)"}, {"W": rng.normal(size=(400, 250))}, {"x": rng.normal(size=(1, 400))}
+    )
+    svg = drawn(result_of(big), "graph")
+    assert len(svg) < 20_000
+    (norm,) = re.findall(r'data-n="W" data-norm="([^"]*)"', svg)
+    assert float(norm) == pytest.approx(float(np.linalg.norm(big.parameters["W"].array)))
+    page = drawn(result_of(big), "page")
+    assert "too many for a page" in page
+    assert len(page) < 80_000
+
+
+def test_repeated_layers_are_folded() -> None:
+    equations = {"h0": "tanh(W @ x)"}
+    for layer in range(1, 400):
+        equations[f"h{layer}"] = f"tanh(W @ h{layer - 1})"
+    deep = case({**equations, "loss": "sum(h399)"}, {"W": [[0.5, 0.1], [0.2, 0.3]]}, {"x": [1.0, 2.0]})
+    svg = drawn(result_of(deep), "graph")
+    assert len(re.findall("data-node=", svg)) < 10
+    assert "397 rounds like those before and after: h2 … h398" in svg
+
+
+def test_a_large_graph_without_rounds_is_refused() -> None:
+    rng = np.random.default_rng(0)
+    equations = {"a": "x"}
+    for at in range(MOST + 1):
+        function, sign, name = (rng.choice(words.split()) for words in ("sin cos tanh", "+ -", "x y z"))
+        equations[f"b{at}"] = f"{function}({[*equations][-1]}) {sign} {name}"
+    one = case({**equations, "loss": "sum(b1)"}, {"x": [0.1], "y": [0.2], "z": [0.3]})
+    with pytest.raises(MathlabError, match="more than 200, and no layers that repeat"):
+        drawn(result_of(one), "graph")
+
+
+HOSTILE = (
+    "</script><script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "]]> & \" ' \x1b[31m \u202e",
+    "${title} $x {0} %s",
+)
+
+
+class Tags(HTMLParser):
+    """Every tag of a page, with its attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, Mapping[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+@pytest.mark.parametrize("title", HOSTILE)
+def test_hostile_titles_and_names_are_inert(title: str) -> None:
+    one = replace(
+        case(
+            {"constructor": "__proto_ * toString", "hasOwnProperty": "sum(constructor)"},
+            {"__proto_": [1.0, 2.0], "toString": [2.0, 3.0]},
+        ),
+        name=title,
+        expected=(replace(figure("hasOwnProperty", "8"), at=title),),
+    )
+    result = result_of(one, title)
+    ET.fromstring(drawn(result, "graph"))
+    tags = Tags()
+    tags.feed(drawn(result, "page"))
+    assert sum(tag == "script" for tag, _ in tags.found) == 2
+    assert not any(tag == "img" for tag, _ in tags.found)
+    assert not any(name.startswith("on") for _, attributes in tags.found for name in attributes)
+    for name in gallery.names(result.experiment).values():
+        assert re.fullmatch(r"[a-z0-9-]+", name)
+
+
+def test_pages_load_nothing_and_hold_to_their_policy() -> None:
+    page = drawn(ran(ROOT / "configs" / "sigmoid-2-2-2.yaml"), "page")
+    assert len(page.encode()) < 80_000
+    assert "default-src 'none'" in page
+    assert "unsafe" not in page
+    assert "eval(" not in page
+    assert not re.findall(r"""(?:src|href)=|url\(|@import|https?://(?!www\.w3\.org)""", page)
+
+
+def test_names_of_cases_become_names_of_files() -> None:
+    cases = tuple(replace(net(), name=name) for name in ("A b", "a-b", "(x + y)z", "×", "../../etc"))
+    names = gallery.names(Experiment("e", "e.yaml", "", "", Source(), cases))
+    assert [*names.values()] == ["a-b", "a-b-2", "x-y-z", "case", "etc"]
+
+
+def test_the_same_bytes_under_other_hash_seeds() -> None:
+    code = (
+        "import hashlib; from mathlab import load, run;"
+        "result = run(load('configs/computational-graphs.yaml'), 'backprop');"
+        "texts = [result.draw(kind, one.case) for one in result.cases for kind in ('graph', 'page', 'mermaid')];"
+        "print(hashlib.sha256(''.join(texts).encode()).hexdigest())"
+    )
+    seen = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed, "PATH": ""},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1")
+    }
+    assert len(seen) == 1
+
+
+def test_what_a_notebook_shows() -> None:
+    result = api.run(api.load(ROOT / "configs" / "one-weight.yaml"), "backprop")
+    picture = result.draw("graph")
+    assert picture._repr_svg_() == str(picture)
+    assert picture._repr_html_() is None
+    shown = result._repr_html_()
+    assert shown.count('sandbox="allow-scripts"') == len(result.cases)
+    assert "<script" not in shown  # it is inside an attribute
+    with pytest.raises(MathlabError, match="there is no picture 'grap'"):
+        result.draw("grap")
+    with pytest.raises(MathlabError, match="no case is named"):
+        result.draw("graph", "nobody")
+
+
+@pytest.mark.parametrize(
+    ("one", "message"),
+    [
+        (case({"loss": "x * x"}, {"x": 1.0}), "has no network to draw"),
+        (
+            case({"z": "x @ W", "loss": "sum(z)"}, {"W": np.ones((20, 2))}, {"x": np.ones(20)}),
+            "a layer of 20 units, more than 12",
+        ),
+    ],
+)
+def test_a_case_without_a_network_is_told(one: Case, message: str) -> None:
+    with pytest.raises(MathlabError, match=message):
+        drawn(result_of(one), "network")
+
+
+def test_a_sample_that_is_not_there_is_told() -> None:
+    one = case({"z": "x @ W", "loss": "sum(z)"}, {"W": [[1.0], [2.0]]}, {"x": [[1.0, 2.0], [3.0, 4.0]]})
+    result = result_of(one)
+    second = gallery.draw(result.experiment, result.cases[0], "network", gallery.Options(sample=1))
+    assert dict(numbers(second))["z[1,0]"] == "11.0"
+    with pytest.raises(MathlabError, match="there is no sample 2"):
+        gallery.draw(result.experiment, result.cases[0], "network", gallery.Options(sample=2))
+
+
+def test_pictures_are_the_same_up_to_rounding() -> None:
+    svg = drawn(result_of(net()), "graph")
+    assert gallery.same(svg, svg.replace('data-v="30.25"', 'data-v="30.250000000000004"'))
+    assert not gallery.same(svg, svg.replace('data-v="30.25"', 'data-v="30.26"'))
+    assert not gallery.same(svg, svg.replace("relu", "tanh"))
+    data = json.loads(re.findall(r'id="data">(.*?)</script>', drawn(result_of(net()), "page"))[0])
+    assert data["end"] == "loss"

@@ -1,0 +1,167 @@
+"""The data of the plots; and, where there is matplotlib, that each can be drawn."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mathlab import api, config, plan
+from mathlab.errors import MathlabError
+from mathlab.experiment import Array, Picture
+from mathlab.language import read
+from mathlab.language.equation import Equation
+from mathlab.pictures import plots
+from mathlab.pictures.plots import Drawing
+
+ROOT = Path(__file__).parents[2]
+
+
+def equation(text: str) -> Equation:
+    return Equation(text, read(text), text)
+
+
+def asked(kind: str, *of: str, over: dict[str, tuple[float, float]] | None = None, **more: object) -> Picture:
+    spans = tuple((equation(name), *ends) for name, ends in (over or {}).items())
+    return replace(Picture(kind, tuple(map(equation, of)), spans), **more)  # type: ignore[arg-type]  # by name
+
+
+@cache
+def trained() -> api.Result:
+    return api.run(api.load(ROOT / "configs" / "sigmoid-2-2-2.yaml"), "train")
+
+
+def weights() -> dict[str, Array]:
+    """The parameters after the training."""
+    train = trained().cases[0].train
+    assert train
+    return dict(train.parameters)
+
+
+def drawing(picture: Picture, case: str = "training") -> Drawing:
+    return plots.drawing(plots.subject(trained(), case, picture))
+
+
+def test_loss_and_norms_are_the_columns_of_training_csv() -> None:
+    frame = trained().frame("training")
+    own = frame[frame["case"] == "training"]
+    loss, norm = drawing(asked("loss", "loss", "norm(dV)")).lines
+    assert (loss.label, norm.label) == ("loss", "norm(dV)")
+    np.testing.assert_array_equal(loss.y, own["loss"])
+    np.testing.assert_array_equal(norm.y, own["norm(dV)"])
+    assert [line.label for line in drawing(asked("norms")).lines] == ["norm(dW)", "norm(dV)"]
+    both = drawing(asked("loss", cases=("training", "one step with alpha 0.65"))).lines
+    assert [line.label for line in both] == ["training: loss", "one step with alpha 0.65: loss"]
+
+
+def test_weights_before_and_after() -> None:
+    tables = dict(drawing(asked("weights")).tables)
+    assert tables["W before"].tolist() == [[6, -3], [-2, 5]]
+    np.testing.assert_array_equal(tables["V after 200 updates"], weights()["V"])
+
+
+def of_config(name: str, case: str, picture: Picture) -> Drawing:
+    experiment = config.load(ROOT / "configs" / f"{name}.yaml")
+    (one,) = [one for one in experiment.cases if one.name == case]
+    return plots.drawing(
+        plots.subject(plan.judged(plan.Plan(experiment, ((one, ()),)), lambda _: nullcontext()), case, picture)
+    )
+
+
+def test_a_curve_with_its_derivative() -> None:
+    y, slope = of_config("activations", "sigmoid", asked("curve", "h", over={"a": (-4, 4)}, derivative=True)).lines
+    assert (y.label, slope.label) == ("h", "dh/da")
+    np.testing.assert_allclose(y.y, 1 / (1 + np.exp(-y.x)), rtol=1e-14)
+    np.testing.assert_allclose(slope.y, y.y * (1 - y.y), rtol=1e-14)
+    other = of_config("activations", "sigmoid", asked("curve", "tanh(u) * 2", over={"u": (-1, 1)})).lines
+    np.testing.assert_allclose(other[0].y, 2 * np.tanh(other[0].x), rtol=1e-14)
+
+
+def test_a_contour_and_the_path_on_it() -> None:
+    made = drawing(asked("contour", over={"W[0,0]": (-8, 8), "V[0,0]": (-4, 4)}))
+    (path,) = made.lines
+    assert (path.x[0], path.y[0]) == (6, 1)
+    assert path.x[-1] == weights()["W"][0, 0]
+    assert made.field
+    x, y, z = made.field
+    assert z.shape == (len(y), len(x))
+    (one,) = [one for one in trained().experiment.cases if one.name == "training"]
+    W = one.parameters["W"].array.copy()
+    V = one.parameters["V"].array.copy()
+    W[0, 0], V[0, 0] = x[7], y[11]
+    hidden = 1 / (1 + np.exp(-one.inputs["X"].array @ W))
+    out = 1 / (1 + np.exp(-hidden @ V))
+    assert z[11, 7] == pytest.approx(np.sum((out - one.inputs["T"].array) ** 2), rel=1e-14)
+
+
+def test_heat_shows_an_expression() -> None:
+    ((name, table),) = of_config("sigmoid-2-2-2", "first instance", asked("heat", "dW * 2")).tables
+    assert name == "dW * 2"
+    assert table[0, 1] == pytest.approx(2 * 0.0014201436720081408)
+
+
+def test_steps_draw_the_v() -> None:
+    central, one_sided = of_config("sigmoid-2-2-2", "first instance", asked("steps", "dV[0,0]")).lines
+    assert central.y.min() < 1e-9 < one_sided.y.min() < 1e-6
+    assert central.y[0] > 1e-6
+    assert central.y[-1] > 1e-3
+
+
+WRONG: list[tuple[Callable[[], Drawing], str]] = [
+    (lambda: drawing(asked("loss", "lss")), "has no column 'lss'; did you mean 'loss'?"),
+    (lambda: drawing(asked("loss", cases=("second instance",))), "no case is named 'second instance'"),
+    (lambda: of_config("sigmoid-2-2-2", "first instance", asked("loss")), "case 'first instance' has no 'train'"),
+    (lambda: of_config("sigmoid-2-2-2", "first instance", asked("sweep")), "has no 'sweep'"),
+    (lambda: of_config("sigmoid-2-2-2", "first instance", asked("heat", "loss")), "'loss' has shape ()"),
+    (lambda: of_config("sigmoid-2-2-2", "first instance", asked("heat", "dW", rows=("a",))), "1 rows are named"),
+    (lambda: of_config("sigmoid-2-2-2", "first instance", asked("steps", "loss")), "is no entry of"),
+    (lambda: of_config("activations", "ReLU", asked("curve", "h")), "a curve runs over one name"),
+    (
+        lambda: of_config("activations", "ReLU", asked("curve", "sum(h)", over={"a": (0, 1)})),
+        "'sum(h)' is no curve over a",
+    ),
+    (lambda: drawing(asked("contour", over={"W[0,0]": (0, 1)})), "a contour runs over two entries"),
+    (lambda: drawing(asked("contour", over={"W": (0, 1), "V[0,0]": (0, 1)})), "'W' is no single entry"),
+    (lambda: drawing(asked("contour", "Y", over={"W[0,0]": (0, 1), "V[0,0]": (0, 1)})), "needs one number"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), WRONG, ids=[message for _, message in WRONG])
+def test_bad_input_is_one_sentence(make: Callable[[], Drawing], message: str) -> None:
+    with pytest.raises(MathlabError) as caught:
+        make()
+    assert message in str(caught.value)
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("form", ["svg", "png", "pdf"])
+def test_every_format_is_the_same_each_time(form: str) -> None:
+    pytest.importorskip("matplotlib")
+    made = drawing(asked("loss", log="y"))
+    assert plots.rendered(made, form) == plots.rendered(made, form)
+
+
+def test_every_kind_is_drawn_onto_axes() -> None:
+    figure = pytest.importorskip("matplotlib.figure")
+    for picture in (asked("loss", log="xy"), asked("contour", over={"W[0,0]": (-8, 8), "V[0,0]": (-4, 4)})):
+        made = drawing(picture)
+        ax = figure.Figure().subplots()
+        assert plots.onto(made, ax) is ax
+        shown = ax.lines[0]
+        np.testing.assert_array_equal(shown.get_xdata(), made.lines[0].x)
+        np.testing.assert_array_equal(shown.get_ydata(), made.lines[0].y)
+    assert b"W before" in plots.rendered(drawing(asked("weights")), "svg")
+    with pytest.raises(MathlabError, match="this plot has 4 parts"):
+        plots.onto(drawing(asked("weights")), None)
+
+
+def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MathlabError, match="pip install 'mathlab-backprop\\[plot\\]'"):
+        plots.rendered(drawing(asked("loss")), "svg")
