@@ -1,0 +1,232 @@
+"""The pages in a browser, under their own policy: every step, edits, training, a phone's width, keyboard, axe.
+
+`pytest tests/pictures/browser.py` runs it where playwright and a Chromium are there; the suite itself does not.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from mathlab import api
+from mathlab.pictures import gallery
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python judges the pages")
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
+)
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+NUMBERS = "[...document.querySelectorAll('#graph [data-v]')].map(t => [t.dataset.n, +t.dataset.v])"
+
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium here")
+
+
+class Visit:
+    """A page that is open, and what it has complained of or asked for."""
+
+    def __init__(self, browser: Browser, path: Path, **settings: object) -> None:
+        self.context = browser.new_context(**settings)
+        self.page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.page.on(
+            "console", lambda said: self.complaints.append(said.text) if said.type in ("error", "warning") else None
+        )
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on(
+            "request", lambda asked: self.complaints.append(asked.url) if not asked.url.startswith("file:") else None
+        )
+        self.page.goto(path.as_uri())
+
+    def steps(self) -> int:
+        return int(self.page.get_attribute("#step", "max"))
+
+    def go(self, step: int) -> None:
+        self.page.eval_on_selector("#step", "(s, k) => { s.value = k; s.dispatchEvent(new Event('input')); }", step)
+
+    def close(self) -> None:
+        self.context.close()
+        assert self.complaints == []
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with playwright.sync_playwright() as running:
+        started = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]:
+    """A page for every case of every config."""
+    folder = tmp_path_factory.mktemp("pages")
+    made = {}
+    for config in CONFIGS:
+        experiment = api.load(config)
+        result = api.run(experiment, "run")
+        for name, slug in gallery.names(experiment).items():
+            path = folder / f"{config.stem}.{slug}.html"
+            path.write_text(result.draw("page", name), encoding="utf-8")
+            made[config.stem, name] = path
+    return made
+
+
+E = "sigmoid-2-2-2"
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_step_of_every_page(browser: Browser, pages: dict[tuple[str, str], Path], path: Path) -> None:
+    for (stem, _), file in pages.items():
+        if stem != path.stem:
+            continue
+        visit = Visit(browser, file)
+        before = dict(visit.page.evaluate(NUMBERS))
+        for step in range(1, visit.steps() + 1):
+            visit.go(step)
+            title = visit.page.inner_text("#card h2")
+            assert title.startswith(("Forward: ", "Backward: "))
+            assert visit.page.inner_text("#count") == f"{step} / {visit.steps()}"
+            assert visit.page.query_selector("#card math")
+        assert not visit.page.query_selector("#graph .absent:not([data-layer=verdict])")
+        after = dict(visit.page.evaluate(NUMBERS))
+        assert before.keys() == after.keys()
+        source = dict(_numbers(file))
+        for name, value in after.items():
+            assert np.isclose(value, source[name], rtol=1e-6, atol=1e-13, equal_nan=True), (file.name, name)
+        assert "cannot be computed" not in visit.page.inner_text("#edit")
+        visit.close()
+
+
+def _numbers(file: Path) -> Iterator[tuple[str, float]]:
+    for name, value in re.findall(r'data-n="([^"]*)" data-v="([^"]*)"', file.read_text(encoding="utf-8")):
+        yield html.unescape(name), float(value)
+
+
+def test_a_gradient_that_is_not_computed_yet_is_absent(browser: Browser, pages: dict[tuple[str, str], Path]) -> None:
+    visit = Visit(browser, pages[E, "first instance"])
+    seen = (
+        "[...document.querySelectorAll('#graph [data-v]')]"
+        ".filter(t => getComputedStyle(t).visibility === 'visible').map(t => t.dataset.n)"
+    )
+    assert not [name for name in visit.page.evaluate(seen) if name.startswith("d")]
+    visit.go(visit.steps())
+    assert "dW[0,0]" in visit.page.evaluate(seen)
+    visit.close()
+
+
+def test_an_edit_shows_at_once_and_can_be_taken_back(browser: Browser, pages: dict[tuple[str, str], Path]) -> None:
+    visit = Visit(browser, pages[E, "first instance"])
+    visit.go(12)
+    before = dict(visit.page.evaluate(NUMBERS))
+    assert visit.page.query_selector("#card .good")
+    took = visit.page.evaluate(
+        "() => { const f = document.querySelector('[aria-label=\"V[0,0]\"]'), t = performance.now();"
+        "f.value = '2'; f.dispatchEvent(new Event('input')); return performance.now() - t; }"
+    )
+    assert took < 50
+    assert "V[0,0]" in visit.page.inner_text("#state")
+    assert visit.page.inner_text("#set") == '--set "V[0,0]=2"'
+    assert not visit.page.query_selector("#card .good")
+    after = dict(visit.page.evaluate(NUMBERS))
+    result = _with(2.0)
+    for name, value in after.items():
+        assert value == pytest.approx(result[name], rel=1e-9, abs=1e-15), name
+    visit.page.click("#reset")
+    assert dict(visit.page.evaluate(NUMBERS)) == pytest.approx(before, rel=1e-12)
+    assert visit.page.query_selector("#card .good")
+    visit.page.fill("[aria-label='V[0,0]']", "2x")
+    assert visit.page.get_attribute("[aria-label='V[0,0]']", "aria-invalid") == "true"
+    assert dict(visit.page.evaluate(NUMBERS)) == pytest.approx(before, rel=1e-12)
+    visit.close()
+
+
+def _with(weight: float) -> dict[str, float]:
+    """What NumPy makes of the net with another weight."""
+    text = (ROOT / "configs" / f"{E}.yaml").read_text(encoding="utf-8").replace("V: [[1, -2]", f"V: [[{weight}, -2]")
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{E}.yaml"
+        path.write_text(text, encoding="utf-8")
+        frame = api.run(api.load(path), "backprop", cases=["first instance"]).frame("nodes")
+    found: dict[str, float] = {}
+    for row in frame.to_dict("records"):
+        place = f"[{row['index']}]" if row["index"] else ""
+        found |= {f"{row['name']}{place}": row["value"], f"d{row['name']}{place}": row["gradient"]}
+    return found
+
+
+def test_training_in_the_page_is_the_lab_s(browser: Browser, pages: dict[tuple[str, str], Path]) -> None:
+    visit = Visit(browser, pages[E, "training"])
+    visit.page.wait_for_selector("#curve")
+    losses = [float(x) for x in visit.page.get_attribute("#curves", "data-losses").split()]
+    result = api.run(api.load(ROOT / "configs" / f"{E}.yaml"), "train", cases=["training"])
+    train = result.cases[0].train
+    assert train
+    np.testing.assert_allclose(losses, train.columns["loss"], rtol=1e-12)
+    visit.page.eval_on_selector("#curves input", "s => { s.value = 200; s.dispatchEvent(new Event('input')); }")
+    assert "after 200 epochs" in visit.page.inner_text("#state")
+    shown = dict(visit.page.evaluate(NUMBERS))
+    assert shown["W[0,0]"] == pytest.approx(train.parameters["W"][0, 0], rel=1e-12)
+    took = visit.page.evaluate(
+        "() => { const labels = [...document.querySelectorAll('#train label')];"
+        "const f = labels.find(l => l.textContent === 'lr').querySelector('input'), t = performance.now();"
+        "f.value = '0.65'; f.dispatchEvent(new Event('input')); return performance.now() - t; }"
+    )
+    assert took < 1000
+    other = [float(x) for x in visit.page.get_attribute("#curves", "data-losses").split()]
+    assert other[0] == losses[0]
+    assert other[1] != losses[1]
+    visit.close()
+
+
+def test_a_phone_needs_no_sideways_scroll(browser: Browser, pages: dict[tuple[str, str], Path]) -> None:
+    for file in pages.values():
+        visit = Visit(browser, file, viewport={"width": 390, "height": 800})
+        for step in (1, visit.steps()):
+            visit.go(step)
+            assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390, file.name
+        visit.close()
+
+
+def test_the_keyboard_is_enough(browser: Browser, pages: dict[tuple[str, str], Path]) -> None:
+    visit = Visit(browser, pages[E, "training"])
+    keys = visit.page.keyboard
+    for key, step in (("ArrowRight", 2), ("ArrowRight", 3), ("ArrowLeft", 2), ("End", visit.steps()), ("Home", 1)):
+        keys.press(key)
+        assert visit.page.inner_text("#count") == f"{step} / {visit.steps()}"
+    reached = set()
+    for _ in range(60):
+        keys.press("Tab")
+        reached.add(
+            visit.page.evaluate("document.activeElement.id || document.activeElement.getAttribute('aria-label')")
+        )
+    assert {"next", "step", "zoom", "W[0,0]", "reset", "Epoch whose weights are shown"} <= reached
+    visit.page.focus("[aria-label='W[0,0]']")
+    keys.press("ArrowRight")
+    assert visit.page.inner_text("#count") == f"1 / {visit.steps()}"  # the field has the keys
+    assert "#step=1" in visit.page.url
+    visit.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser: Browser, pages: dict[tuple[str, str], Path], scheme: str) -> None:
+    for file in [*pages.values()]:
+        visit = Visit(browser, file, color_scheme=scheme, bypass_csp=True)
+        visit.go(visit.steps())
+        visit.page.wait_for_timeout(50)
+        found = axe.Axe().run(visit.page)
+        assert found.violations_count == 0, f"{file.name}: {found.generate_report()}"
+        visit.close()
