@@ -53,9 +53,12 @@ def latex(expr: Expr, end: str, types: Types) -> str:
 
 
 def _name(name: str, end: str, types: Types) -> Written:
-    """A name as mathematics: trailing digits become a subscript, `dW1` (or a part of it, `dW1_1`) a derivative."""
-    if name[0] == "d" and {name[1:], re.sub(r"_\d+$", "", name[1:])} & types.names.keys():
+    """A name as mathematics: trailing digits are a subscript, `dW1` is a derivative, and `dW1_2` a part of it."""
+    if name[0] == "d" and name[1:] in types.names:
         return Written(rf"\frac{{\partial {_symbol(end)}}}{{\partial {_symbol(name[1:])}}}", APPLIED)
+    whole, _, part = name.rpartition("_")
+    if part.isdigit() and whole[:1] == "d" and whole[1:] in types.names:
+        return Written(rf"{_name(whole, end, types):{ATOM}}_{{{part}}}", SUBSCRIPTED)
     symbol = r"\mathit{e}" if name == "e" else _symbol(name)  # which is not the base of exponentials
     return Written(symbol, SUBSCRIPTED if "_{" in symbol else ATOM)
 

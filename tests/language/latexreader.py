@@ -86,7 +86,12 @@ class Reader:
         expr = self.atom()
         if self.take("_"):
             self.need("{")
-            self.need("[")
+            if isinstance(expr, Name) and not self.take("["):  # a part of a gradient
+                expr = Name(f"{expr.id}_{self.tokens.pop(0)}")
+                self.need("}")
+                return expr
+            if not isinstance(expr, Name):
+                self.need("[")
             expr = Call("index", (expr, *self.listed(self.item, "]")))
             self.need("}")
         if self.take("^"):

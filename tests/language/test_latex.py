@@ -128,7 +128,8 @@ READS = [
     ("W1[0, 1]", r"\left(W_{1}\right)_{[0, 1]}"),
     ("sum(v, keepdims=True)", r"\operatorname{sum}\left(v, \mathrm{keepdims}=\mathrm{True}\right)"),
     ("s * δ1 + data * λ", r"s \cdot \delta_{1} + \mathrm{data} \cdot \lambda"),
-    ("dv + dv_1", r"\frac{\partial \mathrm{loss}}{\partial v} + \frac{\partial \mathrm{loss}}{\partial v_{1}}"),
+    ("dv * dv1", r"\frac{\partial \mathrm{loss}}{\partial v} \odot \frac{\partial \mathrm{loss}}{\partial v_{1}}"),
+    ("dv_1", r"\left(\frac{\partial \mathrm{loss}}{\partial v}\right)_{1}"),
     ("norm(v)**2", r"\left\lVert v \right\rVert^{2}"),
 ]  # fmt: skip
 
@@ -136,7 +137,7 @@ READS = [
 @pytest.mark.parametrize(("text", "written"), READS)
 def test_it_is_written_as_one_writes(text: str, written: str) -> None:
     numbers = ("s", "u", "e", "δ1", "λ", "data")
-    vectors = ("v", "dv", "dv_1")
+    vectors = ("v", "v1", "dv", "dv1", "dv_1")
     types = Types({**dict.fromkeys(numbers, Type(())), **dict.fromkeys(vectors, Type((3,))), "W1": Type((3, 3))})
     assert latex(read(text), "loss", types) == written
 
