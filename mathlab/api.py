@@ -19,7 +19,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 
@@ -28,10 +28,11 @@ from mathlab.errors import ExpressionError, MathlabError, did_you_mean
 from mathlab.experiment import DRAWN, PLOTTED, Allowed, Experiment, Picture, Scale
 from mathlab.language import read
 from mathlab.language.equation import Equation
-from mathlab.outputs.tables import LAYOUTS, Layout, tables_of
-from mathlab.plan import Command
+from mathlab.outputs.tables import tables_of
 from mathlab.reports import page as tables
 from mathlab.results import CaseResult, ExperimentResult, tally
+from mathlab.stages.layouts import Layout
+from mathlab.stages.table import every_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,14 +76,14 @@ class Result(ExperimentResult):
         (`0,1`) and `printed`. Raises MathlabError for another name, and for the table of a stage that did not run.
         """
         made = tables_of(self)
-        file = f"{name}.csv"
-        if file not in LAYOUTS:
-            known = [known.removesuffix(".csv") for known in LAYOUTS]
-            raise MathlabError(f"there is no table {name!r}{did_you_mean(name, known)}")
+        file, known = f"{name}.csv", every_file()
+        if file not in known:
+            names = [name.removesuffix(".csv") for name in known]
+            raise MathlabError(f"there is no table {name!r}{did_you_mean(name, names)}")
         if file not in made:
-            stages = " or ".join(LAYOUTS[file].stages)
+            stages = " or ".join(known[file].stages)
             raise MathlabError(f"there is no table {name!r} here, because {stages} did not run")
-        return _frame(made[file].columns, made[file].rows, LAYOUTS[file])
+        return _frame(made[file].columns, made[file].rows, known[file])
 
     def __rich__(self) -> RenderableType:
         return Group(tables.report(self), tables.closing(tally(self)))
@@ -165,7 +166,7 @@ def load(path: str | Path, *, allow_files: Sequence[str | Path] = (), allow_larg
 
 def run(
     experiment: Experiment,
-    command: Command = "run",
+    command: str = plan.RUN,
     *,
     cases: Sequence[str] = (),
     witnesses: Sequence[str] | None = None,
@@ -176,8 +177,8 @@ def run(
     against (the command's own, when it is None). Raises MathlabError for a case or witness that does not exist, for a
     case that cannot run, for a command that does not exist, and when there is nothing to run.
     """
-    if command not in get_args(Command):
-        raise MathlabError(f"there is no command {str(command)!r}; known are {', '.join(get_args(Command))}")
+    if command not in plan.commands():
+        raise MathlabError(f"there is no command {str(command)!r}; known are {', '.join(plan.commands())}")
     (planned,) = plan.plans(command, [experiment], cases, witnesses)
     done = plan.results(planned, lambda _: nullcontext())
     return Result(done.experiment, done.cases)

@@ -20,6 +20,7 @@ from mathlab.commands.derive import derive
 from mathlab.commands.diff import diff
 from mathlab.commands.draw import draw
 from mathlab.commands.gradcheck import gradcheck
+from mathlab.commands.guide import guide
 from mathlab.commands.init import init
 from mathlab.commands.oracle import oracle
 from mathlab.commands.plot import plot
@@ -32,21 +33,8 @@ from mathlab.commands.update import update
 from mathlab.errors import MathlabError, Problem
 
 COMMANDS = (
-    backprop,
-    gradcheck,
-    train,
-    sweep,
-    run,
-    derive,
-    draw,
-    plot,
-    diff,
-    article,
-    oracle,
-    update,
-    selftest,
-    init,
-    schema,
+    *(backprop, gradcheck, train, sweep, run, derive, draw, plot, diff, article, oracle, update, selftest),
+    *(init, schema, guide),
 )
 
 INTERRUPTED = 130

@@ -218,6 +218,7 @@ class Picture:
 class Case:
     """One set of inputs and figures. `name` is "base" for an experiment without cases.
 
+    `sections` are those of the stages that read theirs by themselves, by the stage's name.
     `share` is its part of the time and memory that a run may take: infinite where its user allows that. What is to be
     `quick` takes seconds, or is refused.
     """
@@ -234,6 +235,7 @@ class Case:
     train: TrainSettings | None = None
     sweep: SweepSettings | None = None
     pictures: tuple[Picture, ...] = ()
+    sections: Mapping[str, object] = field(default_factory=dict)
     place: Place | None = None
     share: float = 1.0
     quick: bool = False

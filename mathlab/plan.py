@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,22 +13,13 @@ from mathlab import config
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
 from mathlab.experiment import Allowed, Case, Experiment
 from mathlab.results import CaseResult, ExperimentResult, tally
+from mathlab.stages.table import STAGES, Asked, Progress
 
 if TYPE_CHECKING:
     from mathlab.stages.backends import Where
 
-Stage = Literal["backprop", "gradcheck", "train", "sweep"]
-Command = Literal["backprop", "gradcheck", "train", "sweep", "run"]
-Progress = Callable[[str], AbstractContextManager[Callable[[int, int, float | None], None] | None]]
-
-DECLARED: Mapping[Stage, Callable[[Case], bool]] = {
-    "backprop": lambda case: bool(case.expected or case.derivation),
-    "gradcheck": lambda case: case.gradcheck is not None,
-    "train": lambda case: case.train is not None,
-    "sweep": lambda case: case.sweep is not None,
-}
-CLAIMS = ("run", "gradcheck")  # commands that are there to compare, and so do not pass where nothing is
-OPTIONAL = ("train", "sweep")  # stages that a case may not have, for it says nothing of what they do
+RUN = "run"  # the command for CI, which runs what each case declares; the other commands are called as their stage
+CLAIMS = (RUN, "gradcheck")  # commands that are there to compare, and so do not pass where nothing is
 
 
 @dataclass(frozen=True)
@@ -41,7 +31,7 @@ class Plan:
     """
 
     experiment: Experiment
-    steps: tuple[tuple[Case, tuple[Stage, ...]], ...]
+    steps: tuple[tuple[Case, tuple[str, ...]], ...]
     witnesses: tuple[str, ...] | None = None
     where: Where | None = None
 
@@ -75,7 +65,7 @@ def chosen(experiments: Sequence[Experiment], names: Sequence[str]) -> list[tupl
 
 
 def plans(
-    command: Command,
+    command: str,
     experiments: Sequence[Experiment],
     names: Sequence[str],
     witnesses: Sequence[str] | None = None,
@@ -114,22 +104,28 @@ def _placed(backend: str, scheduler: str | None) -> Where:
     return backends.where(backend, scheduler)
 
 
-def stages_of(command: Command, case: Case) -> tuple[Stage, ...]:
+def commands() -> tuple[str, ...]:
+    """The commands that run stages."""
+    return *STAGES, RUN
+
+
+def stages_of(command: str, case: Case) -> tuple[str, ...]:
     """The stages of `case` that `command` runs: `run` those that the case declares, the others their own."""
-    if command == "run":
-        return tuple(stage for stage, declares in DECLARED.items() if declares(case)) or ("backprop",)
-    return () if command in OPTIONAL and not DECLARED[command](case) else (command,)
+    if command == RUN:
+        return tuple(name for name, stage in STAGES.items() if stage.declared(case)) or ("backprop",)
+    return () if STAGES[command].optional and not STAGES[command].declared(case) else (command,)
 
 
-def _objections(command: Command, experiments: Sequence[Experiment]) -> Iterator[Problem]:
+def _objections(command: str, experiments: Sequence[Experiment]) -> Iterator[Problem]:
     paths: dict[str, str] = {}
     for experiment in experiments:
         other = paths.setdefault(experiment.name, experiment.path)
         if other != experiment.path:
             yield Problem(f"{other} and {experiment.path} would write to the same output folder; rename one of them")
-        declared = any(declares(case) for case in experiment.cases for declares in DECLARED.values())
-        if command == "run" and not declared:
-            message = "declares nothing to check: add expected, derivation, gradcheck, train or sweep"
+        declared = any(stage.declared(case) for case in experiment.cases for stage in STAGES.values())
+        if command == RUN and not declared:
+            *some, last = ("expected", "derivation", *(name for name in STAGES if name != "backprop"))
+            message = f"declares nothing to check: add {', '.join(some)} or {last}"
             yield Problem(message, Place(experiment.path, 1, 1))
 
 
@@ -146,7 +142,7 @@ def judged(plan: Plan, progress: Progress) -> ExperimentResult:
     return _run(plan, lambda case, stages: _judged(case, stages, progress, plan))
 
 
-def _run(plan: Plan, run: Callable[[Case, Sequence[Stage]], CaseResult]) -> ExperimentResult:
+def _run(plan: Plan, run: Callable[[Case, Sequence[str]], CaseResult]) -> ExperimentResult:
     done, problems = [], []
     for case, stages in plan.steps:
         try:
@@ -158,35 +154,16 @@ def _run(plan: Plan, run: Callable[[Case, Sequence[Stage]], CaseResult]) -> Expe
     return ExperimentResult(plan.experiment, tuple(done))
 
 
-def _judged(case: Case, stages: Sequence[Stage], progress: Progress, plan: Plan) -> CaseResult:
-    # imported one by one: `mathlab backprop` must not wait for the other stages
-    result = CaseResult(case.name, case.dtype)
-    # backprop last: its result holds the values of all nodes, and training needs the memory
-    if "train" in stages:
-        from mathlab.stages import train
-
-        with progress(f"training {case.name}") as report:
-            result = replace(result, train=train.run(case, report))
-    if "sweep" in stages:
-        from mathlab.stages import sweep
-        from mathlab.stages.backends import LOCAL
-
-        with progress(f"sweeping {case.name}") as report:
-            result = replace(result, sweep=sweep.run(case, plan.where or LOCAL, report))
-    if "gradcheck" in stages:
-        from mathlab.stages import gradcheck
-
-        result = replace(result, gradcheck=gradcheck.run(case))
-    if "backprop" in stages:
-        from mathlab.stages import backprop
-
-        result = replace(result, backprop=backprop.run(case, plan.witnesses))
-    return result
+def _judged(case: Case, stages: Sequence[str], progress: Progress, plan: Plan) -> CaseResult:
+    asked = Asked(progress, plan.witnesses, plan.where)
+    found = {name: STAGES[name].run(case, asked) for name in sorted(stages, key=lambda name: STAGES[name].turn)}
+    return CaseResult(case.name, case.dtype, {name: found[name] for name in STAGES if name in found})
 
 
 def _explained(case: Case, result: CaseResult) -> CaseResult:
     counts = tally(result)
-    if counts.failed or counts.errata or counts.formulas_failed or counts.formula_errata:
+    figures, formulas = counts.failed + counts.worked_out_failed, counts.formulas_failed
+    if figures or formulas or counts.errata or counts.formula_errata:
         from mathlab.diagnosis import explained
 
         return explained(case, result)

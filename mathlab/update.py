@@ -11,7 +11,7 @@ from pathlib import Path
 from mathlab.config.yamltext import Row, Scalar, Tree, read
 from mathlab.errors import MathlabError, Place, Problem
 from mathlab.files import replace_file
-from mathlab.results import ExperimentResult, Judged, Tally, figures_of, tally
+from mathlab.results import ExperimentResult, FigureResult, Judged, Tally, figures_of, tally
 
 LINE = re.compile("[^\r\n\x85\u2028\u2029]*(?:\r\n|[\r\n\x85\u2028\u2029]|$)")  # as YAML breaks them
 FIGURES = ("expected", "after")  # the keys of sections that hold figures
@@ -40,16 +40,16 @@ def changes(result: ExperimentResult) -> tuple[list[Change], list[Problem]]:
     found: dict[Place, Change] = {}
     problems: list[Problem] = []
     printed: dict[Place, set[str]] = {}
-    for key, entry in _numbers(result):
+    for figure, entry in _numbers(result):
         if entry.place is None:
             continue
         printed.setdefault(entry.place, set()).add(entry.printed if entry.verdict.passed else entry.shown)
         if entry.verdict.passed:
             continue
         if entry.error is None:
-            problems.append(Problem(f"{key} is computed as {entry.shown}, which cannot be printed", entry.place))
+            problems.append(Problem(f"{figure.key} is computed as {entry.shown}, which cannot be printed", entry.place))
         else:
-            found[entry.place] = Change(entry.place, key, entry.printed, entry.shown)
+            found[entry.place] = Change(entry.place, figure.key, entry.printed, entry.shown)
     for place, texts in printed.items():
         if place in found and len(texts) > 1:
             problems.append(Problem(f"{found.pop(place).key} would have to be {' and '.join(sorted(texts))}", place))
@@ -59,16 +59,25 @@ def changes(result: ExperimentResult) -> tuple[list[Change], list[Problem]]:
 def left_over(result: ExperimentResult, changes: Iterable[Change]) -> Tally:
     """The counts of the run as they will be after the changes: what they cannot mend still fails."""
     places = {change.place for change in changes}
-    mended = sum(entry.place in places and not entry.verdict.passed for _, entry in _numbers(result))
-    counts = tally(result)
-    return replace(counts, matched=counts.matched + mended, failed=counts.failed - mended)
+    mended = [
+        figure.worked_out for figure, entry in _numbers(result) if entry.place in places and not entry.verdict.passed
+    ]
+    counts, worked_out = tally(result), sum(mended)
+    printed = len(mended) - worked_out
+    return replace(
+        counts,
+        matched=counts.matched + printed,
+        failed=counts.failed - printed,
+        worked_out_matched=counts.worked_out_matched + worked_out,
+        worked_out_failed=counts.worked_out_failed - worked_out,
+    )
 
 
-def _numbers(result: ExperimentResult) -> Iterator[tuple[str, Judged]]:
+def _numbers(result: ExperimentResult) -> Iterator[tuple[FigureResult, Judged]]:
     for case in result.cases:
         for figure in figures_of(case):
             if not figure.erratum:
-                yield from ((figure.key, entry) for entry in figure.entries)
+                yield from ((figure, entry) for entry in figure.entries)
 
 
 def rewritten(text: str, changes: Iterable[Change]) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from mathlab.experiment import Case, Figure, GradcheckSettings, HandFormula, PrintedNumber, TrainSettings, Value
 from mathlab.language import read
 from mathlab.language.equation import Equation
+from mathlab.results import BackpropResult, CaseResult, GradcheckResult, StageResult, SweepResult, TrainResult
 
 
 def value(array: ArrayLike) -> Value:
@@ -51,3 +52,10 @@ def case(
         train=train,
         gradcheck=gradcheck,
     )
+
+
+def case_result(name: str, dtype: str, *results: StageResult) -> CaseResult:
+    """What ran for a case, in the order of the table of stages."""
+    kinds = {"backprop": BackpropResult, "gradcheck": GradcheckResult, "train": TrainResult, "sweep": SweepResult}
+    found = {stage: result for stage, kind in kinds.items() for result in results if isinstance(result, kind)}
+    return CaseResult(name, dtype, found)

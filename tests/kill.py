@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from mathlab.outputs.tables import LAYOUTS
+from mathlab.stages.table import every_file
 from tests.sandbox import Job, Ran, finish, start
 
 # Files so large that writing them takes a part of the run that can be hit. The figures match, because explaining those
@@ -82,7 +82,7 @@ def killed(folder: Path, rng: random.Random, seconds: float, by: signal.Signals,
 def check(folder: Path, old: Files, new: Files) -> str:
     """Whether the files are old, new or some of both. Raises AssertionError where one is neither."""
     found = written(folder)
-    assert found.keys() == set(LAYOUTS) & (old.keys() | new.keys())
+    assert found.keys() == set(every_file()) & (old.keys() | new.keys())
     for file, content in found.items():
         assert content in (old[file], new[file]), f"{file} is neither the old one nor the new one"
     return "old" if found == old else "new" if found == new else "some of both"

@@ -18,8 +18,9 @@ from rich.console import Console
 
 import mathlab
 from mathlab import MathlabError, Result, api, load, run
-from mathlab.outputs.tables import LAYOUTS, tables_of
+from mathlab.outputs.tables import tables_of
 from mathlab.results import ExperimentResult
+from mathlab.stages.table import every_file
 
 ROOT = Path(__file__).parent.parent
 SIGMOID = ROOT / "configs" / "sigmoid-2-2-2.yaml"
@@ -56,9 +57,9 @@ def test_the_result_is_the_frozen_record_of_the_command(result: Result) -> None:
     assert repr(result).startswith("<sigmoid-2-2-2: 73 figures, ")
 
 
-@pytest.mark.parametrize("file", [file for file in LAYOUTS if file != "sweep.csv"])  # nothing is swept there
+@pytest.mark.parametrize("file", [file for file in every_file() if file != "sweep.csv"])  # nothing is swept there
 def test_a_frame_is_the_table(result: Result, file: str) -> None:
-    layout, table = LAYOUTS[file], tables_of(result)[file]
+    layout, table = every_file()[file], tables_of(result)[file]
     frame = result.frame(file.removesuffix(".csv"))
     assert tuple(frame.columns) == table.columns
     assert len(frame) == len(table.rows) > 0
@@ -164,4 +165,4 @@ def test_its_arrays_cannot_be_written_to(result: Result) -> None:
 
 def test_a_command_that_does_not_exist(result: Result) -> None:
     with pytest.raises(MathlabError, match=r"^there is no command 'derive'; known are backprop, gradcheck"):
-        run(result.experiment, "derive")  # type: ignore[arg-type]  # that is the point
+        run(result.experiment, "derive")

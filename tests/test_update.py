@@ -61,6 +61,7 @@ def not_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
         ("-0.80", "0.80"),
         ("0.80218388855850000000", "0.80218388855858169251"),
         ("{printed: 0.8032, at: here}  # why", "{printed: 0.8022, at: here}  # why"),
+        ("{printed: 0.8032, worked_out: true}", "{printed: 0.8022, worked_out: true}"),
         ("{printed: 0.8022, rounding: truncate}", "{printed: 0.8021, rounding: truncate}"),
         ("[{printed: 0.7},   {printed: 0.80}]", "[{printed: 0.8},   {printed: 0.80}]"),
         ("{printed: 0.7, erratum: the article is wrong}", "{printed: 0.7, erratum: the article is wrong}"),

@@ -16,7 +16,6 @@ from mathlab.reports.delivery import deliver, reporting
 
 if TYPE_CHECKING:
     from mathlab.experiment import Allowed
-    from mathlab.plan import Command
     from mathlab.reports.article import ArticleReport
     from mathlab.reports.report import Report
     from mathlab.results import ExperimentResult
@@ -69,7 +68,7 @@ def allowed(files: Sequence[Path] | None, large: bool) -> Allowed:
 
 
 def run_stages(
-    command: Command,
+    command: str,
     paths: Sequence[Path],
     out: Path,
     names: Sequence[str],
@@ -82,7 +81,7 @@ def run_stages(
 ) -> int:
     """Load everything; then run, print and write experiment after experiment."""
     from mathlab import plan
-    from mathlab.outputs.write import ARTICLE, FILES, write
+    from mathlab.outputs.write import ARTICLE, write, written_to
     from mathlab.reports import page
     from mathlab.results import Tally, tally
 
@@ -98,7 +97,7 @@ def run_stages(
 
     with reporting(form, target, report):
         plans = plan.plans(command, plan.load(paths, permits), names, witnesses, where)
-        written = [out / planned.experiment.name / file for planned in plans for file in FILES]
+        written = [path for planned in plans for path in written_to(out, planned.experiment.name)]
         refuse_inputs([out, *written, *([target] if target else [])])
         console, counts = terminal.console(), Tally()
         for planned in plans:

@@ -15,7 +15,6 @@ from mathlab.files import replace_file
 
 if TYPE_CHECKING:
     from mathlab.experiment import Case
-    from mathlab.plan import Stage
     from mathlab.results import ExperimentResult
 
 Kinds = Annotated[
@@ -65,7 +64,7 @@ def draw(
     for experiment in loaded:
         chosen = [one for owner, one in cases if owner is experiment]
         asked = gallery.wanted(chosen, kinds or ())
-        steps: list[tuple[Case, tuple[Stage, ...]]] = [
+        steps: list[tuple[Case, tuple[str, ...]]] = [
             (one, ("train", "backprop") if one.train and "page" in asked[one.name] else ("backprop",)) for one in chosen
         ]
         result = plan.judged(plan.Plan(experiment, tuple(steps)), terminal.progress)

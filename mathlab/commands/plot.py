@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,9 +12,6 @@ from mathlab import terminal
 from mathlab.commands.common import FAIL, MATCH, OUTPUTS, Cases, Folders, Large, Out, allowed
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.language.equation import Equation
-
-if TYPE_CHECKING:
-    from mathlab.plan import Stage
 
 
 def plot(
@@ -53,7 +50,7 @@ def plot(
     for experiment in plan.load(files, allowed(allow_files, allow_large)):
         stage, _ = plots.KINDS[kind]
         cases = [one for _, one in plan.chosen([experiment], named)]
-        steps = [(one, (cast("Stage", stage),) if stage and getattr(one, stage) else ()) for one in cases]
+        steps = [(one, (stage,) if stage and getattr(one, stage) else ()) for one in cases]
         result = plan.judged(plan.Plan(experiment, tuple(steps)), terminal.progress)
         counts += tally(result)
         able = [one for one in cases if not stage or getattr(one, stage)] or cases

@@ -175,7 +175,7 @@ def _names(tree: Table) -> set[str] | None:
 
     A key that does not exist may be such a section, misspelt: its names are none to complain of once more.
     """
-    known = {field.name for field in fields(ConfigText)}
+    known = ConfigText.readers()
     misspelt = {name for key, part in tree.items() if key not in known and isinstance(part, Table) for name in part}
     try:
         return misspelt.union(*(mapping(tree[section]) for section in NAMED if section in tree))
@@ -231,6 +231,7 @@ def _merged(top: CaseText, case: CaseText) -> CaseText:
         train=_merged_train(top.train, case.train or TrainText()) if top.train else case.train,
         sweep=case.sweep or top.sweep,
         pictures=top.pictures if case.pictures is None else case.pictures,
+        sections={**top.sections, **case.sections},
     )
 
 
@@ -266,6 +267,7 @@ def _case(draft: _Draft, share: float, quick: bool) -> Case:
         train=_train(text.train, draft.train_place) if text.train else None,
         sweep=_sweep(text, draft.place) if text.sweep else None,
         pictures=text.pictures or (),
+        sections=text.sections,
         place=draft.place,
         share=share,
         quick=quick,

@@ -24,6 +24,7 @@ Schema: TypeAlias = dict[str, Json]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 NUMBER: Schema = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": f"^(?:{values.NUMBER.pattern})$"}]}
+ANYTHING: Schema = {}  # what a reader that is not from here reads
 TEXT: Schema = {"type": ["string", "number", "boolean"]}  # a title may be 1986, and a formula 0
 
 
@@ -51,8 +52,8 @@ def text() -> str:
 def record(of: type[Keys]) -> Schema:
     """The schema of a mapping with known keys."""
     properties: Schema = {
-        item.name: _ref(item.name) if _is_later(of, item.name) else read_by(item.metadata["read"])
-        for item in fields(of)
+        name: ANYTHING if name in of.further() else _ref(name) if _is_later(of, name) else read_by(reader)
+        for name, reader in of.readers().items()
     }
     needed: list[Json] = [
         item.name for item in fields(of) if item.default is MISSING and item.default_factory is MISSING

@@ -7,7 +7,7 @@ would do this too; importing it and making its first model takes as long as a wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Generic, TypeVar, cast, overload
 
@@ -22,7 +22,17 @@ K = TypeVar("K")
 
 @dataclass(frozen=True)
 class Keys:
-    """The base of such mappings."""
+    """The base of such mappings. Beside its fields, `sections` holds what the readers of `further` keys return."""
+
+    @classmethod
+    def further(cls) -> Mapping[str, Callable[[Tree], object]]:
+        """Keys that are no fields, for whoever adds to what may be said."""
+        return {}
+
+    @classmethod
+    def readers(cls) -> dict[str, Callable[[Tree], object]]:
+        """Every key, and how it is read."""
+        return {item.name: item.metadata["read"] for item in fields(cls) if item.metadata} | {**cls.further()}
 
 
 KeysT = TypeVar("KeysT", bound=Keys)
@@ -57,24 +67,25 @@ def draft(record: type[KeysT], table: Table) -> tuple[KeysT, list[Problem]]:
     """The record of what can be read, and what is wrong with the rest, which gets its default."""
     values: dict[str, object] = {}
     problems: list[Problem] = []
-    known = {item.name: item for item in fields(record)}
+    known, further = record.readers(), record.further()
+    sections: dict[str, object] = {}
     for name, tree in table.items():
         if name not in known:
             hint = did_you_mean(name, known) or f"; known are {', '.join(known)}"
             problems.append(Problem(f"unknown key '{name}'{hint}", table.key(name).place))
             continue
         try:
-            values[name] = known[name].metadata["read"](tree)
+            (sections if name in further else values)[name] = known[name](tree)
         except MathlabError as error:
             problems.extend(error.problems)
             if isinstance(error, Partly):
                 values[name] = error.rest
-    for name, item in known.items():
+    for name, item in ((item.name, item) for item in fields(record)):
         if item.default is MISSING and item.default_factory is MISSING and name not in values:
             if name not in table:
                 problems.append(Problem(f"'{name}' is missing", table.place))
             values[name] = None
-    return record(**values), problems
+    return record(**values, **({"sections": sections} if sections else {})), problems
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, TypeAlias
 
@@ -17,6 +17,7 @@ from mathlab.experiment import DRAWN, PLOTTED, Dtype, Picture, Scale, Value
 from mathlab.language import OPS, read
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Name, walk
+from mathlab.stages.table import STAGES
 
 Rounding = Literal["nearest", "truncate"]
 
@@ -281,6 +282,12 @@ class CaseText(Keys):
     train: TrainText | None = key(parsed(TrainText), None)
     sweep: SweepText | None = key(parsed(SweepText), None)
     pictures: tuple[Picture, ...] | None = key(pictures, None)
+    sections: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def further(cls) -> Mapping[str, Callable[[Tree], object]]:
+        """The sections of the stages that bring a reader of their own."""
+        return {stage.name: stage.section for stage in STAGES.values() if stage.section}
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def explained(case: Case, result: CaseResult) -> CaseResult:
         )
     if train:
         train = replace(train, figures=tuple(said.get(id(figure), figure) for figure in train.figures))
-    return replace(result, backprop=backprop, train=train)
+    return result.having(backprop=backprop, train=train)
 
 
 def _figures(case: Case, result: CaseResult) -> Iterator[tuple[Figure, FigureResult]]:

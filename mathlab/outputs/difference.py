@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError
 from mathlab.outputs.rows import Positions, Table, Texts, match, pairs, row_names
-from mathlab.outputs.tables import LAYOUTS, Layout
+from mathlab.stages.layouts import Layout
+from mathlab.stages.table import every_file
 
 Side = Literal["a", "b"]
 Numbers = NDArray[np.float64]
@@ -27,7 +28,8 @@ LISTED = 1_000  # of each kind and file; the counts are complete
 class Change:
     """One cell that differs.
 
-    `error` is |a - b| relative to |b|, or to what stands for it in `LAYOUTS`; inf where that is not a finite number.
+    `error` is |a - b| relative to |b|, or to what stands for it in the file's layout; inf where that is not a finite
+    number.
     """
 
     file: str
@@ -77,13 +79,13 @@ class Difference:
 def compare(a: Path, b: Path, rtol: float = 1e-9, atol: float = 1e-12) -> Difference:
     """Compare two CSV files, or two folders with all the CSV files in them (run.json is not compared).
 
-    Rows are matched by the key columns of `LAYOUTS`; where a key occurs several times, by its texts too (what was
-    printed), and then by the order of its occurrences. In a CSV that mathlab does not write, the columns that hold text
+    Rows are matched by the key columns of the file's layout; where a key occurs several times, by its texts too (what
+    was printed), and then by the order of its occurrences. In a CSV that mathlab does not write, the columns of text
     are the key, and as many of those that hold whole numbers, from the left, as it takes to tell the rows apart; where
     there are none, or where nothing else would be left, the number of the row is.
 
     Two cells are the same when their texts are; when both are numbers and |a - b| <= atol + rtol*|b|; or when both are
-    NaN. Where `LAYOUTS` says so, |b| is the size of another column, or the tolerance a multiple. An empty cell is
+    NaN. Where the layout says so, |b| is the size of another column, or the tolerance a multiple. An empty cell is
     the same as an empty cell only.
 
     Raises MathlabError for what cannot be read or is no table, and when there is nothing to compare: no file that both
@@ -209,8 +211,9 @@ def _read(path: Path) -> Table:
 
 def _layout(names: tuple[str, str], a: Table, b: Table) -> Layout:
     """How rows and columns are compared: by a file's name, or its columns, or what the cells look like."""
-    by_name = [LAYOUTS[name] for name in names if name in LAYOUTS]
-    by_columns = [layout for layout in LAYOUTS.values() if layout.columns == tuple(a) == tuple(b)]
+    known = every_file()
+    by_name = [known[name] for name in names if name in known]
+    by_columns = [layout for layout in known.values() if layout.columns == tuple(a) == tuple(b)]
     return next(iter([*by_name, *by_columns]), None) or Layout(columns=tuple(a), keys=_key_columns(a, b), stages=())
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,12 +20,12 @@ from mathlab.results import (
     SweepResult,
     WitnessResult,
 )
+from mathlab.stages.layouts import Layout, Row
+from mathlab.stages.table import STAGES, Rows, every_file
 
-STAGES = ("backprop", "gradcheck", "train", "sweep")
+FIGURES = "figures.csv"
 LARGEST_LISTED = 10_000  # entries; nodes.csv lists no array with more of them, gradient_norms.csv still measures it
 
-Row = tuple[str, ...]
-DType = Literal["float64", "Int64", "boolean"]
 Owner = tuple[str, str]  # the case and the stage that a row comes from
 
 
@@ -38,160 +37,67 @@ class Table:
     rows: tuple[Row, ...]
 
 
-@dataclass(frozen=True)
-class Layout:
-    """What is known about one of the files.
-
-    `columns` come first, `case` the first of them; an `open_ended` file continues with columns of its own. `keys` are
-    the columns that tell its rows apart, `stages` those that write it. `kinds` are the pandas dtypes of the columns
-    that are no texts; a column of its own is float64. The rest is for `mathlab diff`: `texts` are
-    compared as they are written, `derived` (computed from other columns) are not compared, `scales` names the column by
-    whose size a column's tolerance is measured, and `amplified` says how many tolerances a column may differ by.
-    """
-
-    columns: Row
-    keys: Row
-    stages: tuple[str, ...]
-    kinds: Mapping[str, DType] = field(default_factory=dict)
-    open_ended: bool = False
-    texts: Row = ()
-    derived: Row = ()
-    scales: Mapping[str, str] = field(default_factory=dict)
-    amplified: Mapping[str, float] = field(default_factory=dict)
-
-
-LAYOUTS: Mapping[str, Layout] = {
-    "nodes.csv": Layout(
-        columns=("case", "role", "name", "index", "value", "gradient"),
-        keys=("case", "name", "index"),
-        stages=("backprop",),
-        kinds={"value": "float64", "gradient": "float64"},
-    ),
-    "gradient_norms.csv": Layout(
-        columns=("case", "name", "role", "shape", "norm", "largest"),
-        keys=("case", "name"),
-        stages=("backprop",),
-        kinds={"norm": "float64", "largest": "float64"},
-    ),
-    "witnesses.csv": Layout(
-        columns=("case", "name", "witness", "relative", "ulp", "verdict", "message"),
-        keys=("case", "name", "witness"),
-        stages=("backprop",),
-        kinds={"relative": "float64", "ulp": "float64"},
-        derived=("relative", "ulp"),  # rounding itself, which no tolerance measures
-    ),
-    "figures.csv": Layout(
-        columns=(
-            *("case", "stage", "updates", "quantity", "index"),
-            *("printed", "computed", "error", "tolerance", "verdict", "worked_out", "at", "erratum", "diagnosis"),
-        ),
-        keys=("case", "stage", "updates", "quantity", "index"),
-        stages=("backprop", "gradcheck", "train"),
-        kinds={
-            "updates": "Int64",
-            "computed": "float64",
-            "error": "float64",
-            "tolerance": "float64",
-            "worked_out": "boolean",
-        },
-        texts=("printed", "at", "erratum"),
-        # error = computed - printed, two nearly equal numbers: it is off by no more than computed is
-        scales={"error": "computed"},
-    ),
-    "derivation.csv": Layout(
-        columns=(
-            *("case", "name", "formula", "derived", "error", "tolerance"),
-            *("verdict", "message", "at", "erratum", "diagnosis"),
-        ),
-        keys=("case", "name", "formula"),
-        stages=("backprop",),
-        kinds={"error": "float64", "tolerance": "float64"},
-        texts=("at", "erratum"),
-    ),
-    "gradcheck.csv": Layout(
-        columns=(
-            *("case", "parameter", "index", "derived", "complex_step", "central"),
-            *("resolution", "absolute_error", "relative_error", "verdict", "passed"),
-        ),
-        keys=("case", "parameter", "index"),
-        stages=("gradcheck",),
-        kinds={
-            **dict.fromkeys(("derived", "complex_step", "central"), "float64"),
-            **dict.fromkeys(("resolution", "absolute_error", "relative_error"), "float64"),
-            "passed": "boolean",
-        },
-        derived=("relative_error",),
-        scales={"absolute_error": "derived", "resolution": "derived"},
-        # a difference quotient divides the rounding of its two values by its step, which is cbrt(eps)
-        amplified={"central": float(np.finfo(np.float64).eps) ** (-1 / 3)},
-    ),
-    "training.csv": Layout(
-        columns=("case", "epoch"),
-        keys=("case", "epoch"),
-        stages=("train",),
-        kinds={"epoch": "Int64"},
-        open_ended=True,
-    ),
-    "sweep.csv": Layout(
-        columns=("case", "run", "nonfinite"),
-        keys=("case", "run"),
-        stages=("sweep",),
-        kinds={"run": "Int64"},
-        open_ended=True,
-        texts=("nonfinite",),
-    ),
-}
-
-
 def tables_of(result: ExperimentResult) -> dict[str, Table]:
-    """The tables of the stages that ran: file name -> table, in the order of `LAYOUTS`.
+    """The tables of the stages that ran: file name -> table, in the order of the table of stages.
 
-    Rows are in the order of the config's cases, then of `STAGES`, whatever the order in which they ran. A table may
+    Rows are in the order of the config's cases, then of that table, whatever the order in which they ran. A table may
     have no rows (no figure was printed).
 
     Numbers are written in the shortest form that reads back to the same number (in float32 for float32), -0.0 as 0.0;
     an index as `0,1`, empty for a single number; what there is not (the gradient of an input) as an empty text.
     """
-    return {file: join(LAYOUTS[file], parts, result) for file, parts in parts_of(result).items()}
-
-
-def stages_of(case: CaseResult) -> list[str]:
-    """The stages that ran for a case, in the order of `STAGES`."""
-    return [stage for stage in STAGES if getattr(case, stage)]
+    known = every_file()
+    return {file: join(known[file], parts, result) for file, parts in parts_of(result).items()}
 
 
 def parts_of(result: ExperimentResult) -> dict[str, dict[Owner, Table]]:
     """File name -> the rows of each case and stage that ran and writes that file."""
     parts: dict[str, dict[Owner, Table]] = {}
+    known = every_file()
     for case in result.cases:
-        for file, stage, more, rows in _rows_of(case):
-            own = LAYOUTS[file].columns
-            columns = (*own, *(f"{name} (value)" if name in own else name for name in more))
-            table = Table(columns, tuple((case.case, *row) for row in rows))
-            parts.setdefault(file, {})[case.case, stage] = table
-    return {file: parts[file] for file in LAYOUTS if file in parts}
+        for stage in case.stages:
+            for file, more, rows in (*STAGES[stage].rows(case), *_figures(case, stage)):
+                own = known[file].columns
+                columns = (*own, *(f"{name} (value)" if name in own else name for name in more))
+                table = Table(columns, tuple((case.case, *row) for row in rows))
+                parts.setdefault(file, {})[case.case, stage] = table
+    return {file: parts[file] for file in known if file in parts}
 
 
-def _rows_of(case: CaseResult) -> Iterator[tuple[str, str, Iterable[str], Iterable[Row]]]:
-    """File name, stage, columns beyond the file's own, and rows without their case."""
-    if case.backprop:
-        nodes = case.backprop.nodes
-        yield "nodes.csv", "backprop", (), (row for node in nodes for row in _entries(node))
-        yield "gradient_norms.csv", "backprop", (), (_norms(node) for node in nodes if node.gradient is not None)
-        yield "witnesses.csv", "backprop", (), map(_witness, case.backprop.witnesses)
-        yield "derivation.csv", "backprop", (), (_formula(formula, case.dtype) for formula in case.backprop.formulas)
-    if case.gradcheck:
-        yield "gradcheck.csv", "gradcheck", (), _checks(case.gradcheck.entries, case.dtype)
-    if case.train:
-        columns = {name: _numbers(values) for name, values in case.train.columns.items()}
+def _figures(case: CaseResult, stage: str) -> Rows:
+    """What was printed for a stage, whichever it is."""
+    if FIGURES in STAGES[stage].files:
+        found = case.stages[stage].figures
+        yield FIGURES, (), (row for figure in found for row in _figure(figure, stage, case.dtype))
+
+
+def backprop_rows(case: CaseResult) -> Rows:
+    """Every node, its gradient, what the witnesses say of it, and the hand-derived formulas."""
+    if found := case.backprop:
+        yield "nodes.csv", (), (row for node in found.nodes for row in _entries(node))
+        yield "gradient_norms.csv", (), (_norms(node) for node in found.nodes if node.gradient is not None)
+        yield "witnesses.csv", (), map(_witness, found.witnesses)
+        yield "derivation.csv", (), (_formula(formula, case.dtype) for formula in found.formulas)
+
+
+def gradcheck_rows(case: CaseResult) -> Rows:
+    """Every entry that was checked."""
+    if found := case.gradcheck:
+        yield "gradcheck.csv", (), _checks(found.entries, case.dtype)
+
+
+def train_rows(case: CaseResult) -> Rows:
+    """Every epoch."""
+    if found := case.train:
+        columns = {name: _numbers(values) for name, values in found.columns.items()}
         epochs = map(str, range(len(next(iter(columns.values()), ()))))
-        yield "training.csv", "train", columns, zip(epochs, *columns.values(), strict=True)
-    if case.sweep:
-        yield "sweep.csv", "sweep", *_runs(case.sweep)
-    for stage, ran in (("backprop", case.backprop), ("gradcheck", case.gradcheck), ("train", case.train)):
-        if ran:
-            rows = (row for figure in ran.figures for row in _figure(figure, stage, case.dtype))
-            yield "figures.csv", stage, (), rows
+        yield "training.csv", columns, zip(epochs, *columns.values(), strict=True)
+
+
+def sweep_rows(case: CaseResult) -> Rows:
+    """Every run."""
+    if found := case.sweep:
+        yield "sweep.csv", *_runs(found)
 
 
 def _runs(result: SweepResult) -> tuple[tuple[str, ...], Iterator[Row]]:
@@ -296,8 +202,8 @@ def _number(value: float, dtype: str) -> str:
 def join(layout: Layout, parts: Mapping[Owner, Table], result: ExperimentResult) -> Table:
     """One table of all parts, by case and stage; its further columns in the order of first appearance."""
     cases = dict.fromkeys([case.name for case in result.experiment.cases] + [case.case for case in result.cases])
-    rank = {name: position for position, name in enumerate(cases)}
-    ordered = [parts[owner] for owner in sorted(parts, key=lambda owner: (rank[owner[0]], STAGES.index(owner[1])))]
+    rank, stages = {name: position for position, name in enumerate(cases)}, [*STAGES]
+    ordered = [parts[owner] for owner in sorted(parts, key=lambda owner: (rank[owner[0]], stages.index(owner[1])))]
     own = len(layout.columns)
     further = tuple(dict.fromkeys(name for part in ordered for name in part.columns[own:]))
     rows: list[Row] = []

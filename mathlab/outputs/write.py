@@ -18,8 +18,10 @@ from mathlab import __version__
 from mathlab.errors import MathlabError
 from mathlab.experiment import Case
 from mathlab.files import replace_files
-from mathlab.outputs.tables import LAYOUTS, STAGES, Layout, Owner, Row, Table, join, parts_of, stages_of
+from mathlab.outputs.tables import Owner, Table, join, parts_of
 from mathlab.results import ExperimentResult, nonfinite_of
+from mathlab.stages.layouts import Layout, Row
+from mathlab.stages.table import STAGES, every_file
 
 try:
     import fcntl
@@ -28,8 +30,11 @@ except ImportError:  # Windows
 
 RUN = "run.json"
 ARTICLE = "article.csv"
-FILES = (*LAYOUTS, ARTICLE, RUN)  # all that a run may write
-OPTIONAL = ("train", "sweep")  # stages that a case may not have
+
+
+def written_to(out: Path, name: str) -> list[Path]:
+    """All files that `write` may make for the experiment of this name."""
+    return [out / name / file for file in (*every_file(), ARTICLE, RUN)]
 
 
 def write(
@@ -60,19 +65,20 @@ def write(
     folder = out / name
     if not folder.resolve().is_relative_to(out.resolve()):
         raise MathlabError(f"{folder} is a link that leads out of {out}")
-    ran = {(case.case, stage) for case in result.cases for stage in stages_of(case)}
+    ran = {(case.case, stage) for case in result.cases for stage in case.stages}
     configured = {
-        (case.name, stage)
+        (case.name, stage.name)
         for case in result.experiment.cases
-        for stage in STAGES
-        if stage not in OPTIONAL or getattr(case, stage)
+        for stage in STAGES.values()
+        if not stage.optional or stage.declared(case)
     }
     settled = ran | ({(case.case, stage) for case in result.cases for stage in STAGES} if everything else set())
     made = parts_of(result)
     texts: dict[str, str] = {**(more or {})}
     with _alone_in(folder):
-        for file in LAYOUTS if everything else made:
-            layout = LAYOUTS[file]
+        for file, layout in every_file().items():
+            if not everything and file not in made:
+                continue
             keep = {(case, stage) for case, stage in configured - settled if stage in layout.stages}
             kept = _kept(folder / file, layout, keep) if keep else {}
             texts[file] = _csv_text(join(layout, {**kept, **made.get(file, {})}, result))
@@ -83,7 +89,7 @@ def write(
 
 def _run(result: ExperimentResult) -> dict[str, object]:
     experiment = result.experiment
-    ran = {case.case: stages_of(case) for case in result.cases}
+    ran = {case.case: [*case.stages] for case in result.cases}
     return {
         "cases": ran,
         "config": Path(experiment.path).name,

@@ -25,6 +25,7 @@ from mathlab.results import (
     WitnessResult,
     nonfinite_of,
 )
+from mathlab.stages.table import STAGES
 
 Kind = Literal["figure", "worked out", "number", "formula", "gradient", "cell", "array", "article"]
 Outcome = Literal["passed", "failed", "erratum"]
@@ -114,26 +115,43 @@ def _named(found: Sequence[Check]) -> Iterator[tuple[Check, str]]:
 
 
 def _of_case(case: CaseResult, experiment: Experiment, place: Place | None) -> Iterator[Check]:
-    at = experiment.name, case.case, experiment.path
-    if case.backprop:
-        for figure in case.backprop.figures:
-            yield from _figure(figure, *at)
-        for formula in case.backprop.formulas:
-            yield _formula(formula, *at)
-        for witness in case.backprop.witnesses:
-            if not witness.passed:
-                yield _contradiction(witness, *at, place)
-    if case.gradcheck:
-        yield from _gradients(case.gradcheck, place, *at)
-        for figure in case.gradcheck.figures:
-            yield from _figure(figure, *at)
-    if case.train:
-        for figure in sorted(case.train.figures, key=lambda figure: figure.updates or 0):
-            yield from _figure(figure, *at)
-
+    group, file = experiment.name, experiment.path
+    for stage in case.stages:
+        yield from STAGES[stage].checks(case, group, file, place)
     for stage, said in nonfinite_of(case).items():
         name = f"the numbers of {stage}"
-        yield Check("number", *at[:2], name, "failed", NOT_FINITE, at[2], place, remarks=(("first", said),))
+        yield Check("number", group, case.case, name, "failed", NOT_FINITE, file, place, remarks=(("first", said),))
+
+
+def backprop_checks(case: CaseResult, group: str, file: str, place: Place | None) -> Iterator[Check]:
+    """The figures, the formulas, and where a witness contradicts."""
+    if result := case.backprop:
+        yield from figure_checks(result.figures, group, case.case, file)
+        for formula in result.formulas:
+            yield _formula(formula, group, case.case, file)
+        for witness in result.witnesses:
+            if not witness.passed:
+                yield _contradiction(witness, group, case.case, file, place)
+
+
+def gradcheck_checks(case: CaseResult, group: str, file: str, place: Place | None) -> Iterator[Check]:
+    """The parameters, then the figures."""
+    if result := case.gradcheck:
+        yield from _gradients(result, place, group, case.case, file)
+        yield from figure_checks(result.figures, group, case.case, file)
+
+
+def train_checks(case: CaseResult, group: str, file: str, place: Place | None) -> Iterator[Check]:
+    """The figures, in the order of the updates."""
+    if result := case.train:
+        figures = sorted(result.figures, key=lambda figure: figure.updates or 0)
+        yield from figure_checks(figures, group, case.case, file)
+
+
+def figure_checks(figures: Iterable[FigureResult], group: str, case: str, file: str) -> Iterator[Check]:
+    """Every number of every figure."""
+    for figure in figures:
+        yield from _figure(figure, group, case, file)
 
 
 def _figure(figure: FigureResult, group: str, case: str, file: str) -> Iterator[Check]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from mathlab import __version__
 from mathlab.errors import Problem
 from mathlab.outputs.difference import Difference
-from mathlab.reports.values import Record, array, number, place_keys
+from mathlab.reports.values import Record, array, number, place_keys, plain
 from mathlab.results import (
     BackpropResult,
     CaseResult,
@@ -21,12 +21,14 @@ from mathlab.results import (
     GradcheckResult,
     NodeResult,
     Share,
+    StageResult,
     SweepResult,
     Tally,
     TrainResult,
     WitnessResult,
     tally,
 )
+from mathlab.stages.table import STAGES
 
 if TYPE_CHECKING:
     from mathlab.oracle.oracle import OracleResult
@@ -124,11 +126,21 @@ def _case(case: CaseResult) -> Record:
         "dtype": case.dtype,
         "passed": counts.passed,
         "summary": summary(counts),
-        "backprop": _backprop(case.backprop) if case.backprop else None,
-        "gradcheck": _gradcheck(case.gradcheck) if case.gradcheck else None,
-        "train": _train(case.train) if case.train else None,
-        "sweep": _sweep(case.sweep) if case.sweep else None,
+        **{name: _stage(case.stages[name]) if name in case.stages else None for name in STAGES},
     }
+
+
+def _stage(result: StageResult) -> Record:
+    match result:
+        case BackpropResult():
+            return _backprop(result)
+        case GradcheckResult():
+            return _gradcheck(result)
+        case TrainResult():
+            return _train(result)
+        case SweepResult():
+            return _sweep(result)
+    return cast(Record, plain(result))
 
 
 def _backprop(result: BackpropResult) -> Record:

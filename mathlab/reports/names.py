@@ -9,26 +9,36 @@ import numpy as np
 
 from mathlab.errors import Place
 from mathlab.experiment import Case, Figure
-from mathlab.plan import Stage
 from mathlab.reports.verdicts import quantity
+from mathlab.stages.table import STAGES, Named
 
 
-def declared(case: Case, stages: Sequence[Stage]) -> tuple[tuple[str, Place | None], ...]:
+def declared(case: Case, stages: Sequence[str]) -> tuple[tuple[str, Place | None], ...]:
     """The names that the checks of a case will have, and where each stands, without running it.
 
     Raises MathlabError for a case without parameters whose inputs cannot be told apart, because it does not fit.
     """
-    found: list[tuple[str, Place | None]] = []
-    if "backprop" in stages:
-        found += _declared_figures("backprop", case.expected)
-        found += [(formula_name(formula.name, formula.text), formula.place) for formula in case.derivation]
-    if "gradcheck" in stages and case.gradcheck:
-        found += [(gradient_name(parameter), case.place) for parameter in case.parameters or _checked_inputs(case)]
-        found += _declared_figures("gradcheck", case.gradcheck.expected)
-    if "train" in stages and case.train:
-        for updates, figures in sorted(case.train.after, key=lambda pair: pair[0]):
-            found += _declared_figures("train", figures, updates)
+    found = [named for stage in stages for named in STAGES[stage].names(case)]
     return tuple(zip(distinct(name for name, _ in found), (place for _, place in found), strict=True))
+
+
+def backprop_names(case: Case) -> Named:
+    """Of the figures, then of the formulas."""
+    yield from _declared_figures("backprop", case.expected)
+    yield from ((formula_name(formula.name, formula.text), formula.place) for formula in case.derivation)
+
+
+def gradcheck_names(case: Case) -> Named:
+    """Of the parameters, then of the figures."""
+    if case.gradcheck:
+        yield from ((gradient_name(parameter), case.place) for parameter in case.parameters or _checked_inputs(case))
+        yield from _declared_figures("gradcheck", case.gradcheck.expected)
+
+
+def train_names(case: Case) -> Named:
+    """Of the figures, in the order of the updates."""
+    for updates, figures in sorted(case.train.after if case.train else (), key=lambda pair: pair[0]):
+        yield from _declared_figures("train", figures, updates)
 
 
 def _checked_inputs(case: Case) -> tuple[str, ...]:
@@ -40,7 +50,7 @@ def _checked_inputs(case: Case) -> tuple[str, ...]:
 
 
 def _declared_figures(
-    stage: Stage, figures: Iterable[Figure], updates: int | None = None
+    stage: str, figures: Iterable[Figure], updates: int | None = None
 ) -> Iterator[tuple[str, Place | None]]:
     for figure in figures:
         for index, printed in zip(np.ndindex(figure.shape), figure.printed, strict=True):

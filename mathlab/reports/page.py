@@ -19,7 +19,6 @@ from mathlab.results import (
     CaseResult,
     EntryChecks,
     ExperimentResult,
-    GradcheckResult,
     NodeResult,
     Share,
     Tally,
@@ -28,6 +27,7 @@ from mathlab.results import (
     nonfinite_of,
     tally,
 )
+from mathlab.stages.table import STAGES
 
 if TYPE_CHECKING:
     from mathlab.diagnosis.selftest import SelftestResult
@@ -47,16 +47,8 @@ def problems(result: ExperimentResult) -> RenderableType | None:
     parts: list[RenderableType] = []
     for case in result.cases:
         found = [*figures([figure for figure in figures_of(case) if not figure.passed], only_failures=True)]
-        if case.backprop:
-            found += formulas([formula for formula in case.backprop.formulas if not formula.passed])
-            found += witnesses([witness for witness in case.backprop.witnesses if not witness.passed])
-        if case.gradcheck:
-            found += entries([entry for entry in case.gradcheck.entries if not entry.passed])
+        found += [part for stage in case.stages for part in STAGES[stage].failures(case)]
         found += [_warning(f"{NOT_FINITE}: {stage}: {said}") for stage, said in nonfinite_of(case).items()]
-        if case.sweep and case.sweep.lost:
-            from mathlab.reports import sweeptable
-
-            found.append(sweeptable.lost(case.sweep))
         if found:
             parts += [_title(f"{result.experiment.name}, case {case.case} ({case.dtype})"), *found, Text("")]
     return Group(*parts) if parts else None
@@ -111,16 +103,7 @@ def _heading(experiment: Experiment) -> RenderableType:
 
 def _case(result: CaseResult, one_of_many: bool) -> RenderableType:
     parts: list[RenderableType] = [Text(""), _title(f"case {result.case} ({result.dtype})")]
-    if result.backprop:
-        parts += _backprop(result.backprop)
-    if result.gradcheck:
-        parts += _gradcheck(result.gradcheck)
-    if result.train:
-        parts += _train(result.train)
-    if result.sweep:
-        from mathlab.reports import sweeptable
-
-        parts += [*_section(sweeptable.title(result.sweep)), *sweeptable.body(result.sweep)]
+    parts += [part for stage in result.stages for part in STAGES[stage].page(result)]
     if one_of_many:
         parts += [Text(""), Paragraph(plain(summary(tally(result))), indent=2)]
     return Group(*parts)
@@ -130,7 +113,8 @@ def _title(words: str) -> RenderableType:
     return Paragraph(plain(words, "bold underline"))
 
 
-def _section(words: str) -> tuple[RenderableType, ...]:
+def section(words: str) -> tuple[RenderableType, ...]:
+    """The title of a part of a case's page."""
     return Text(""), Paragraph(plain(words, "bold"))
 
 
@@ -141,23 +125,34 @@ def _warning(words: str) -> RenderableType:
 # Nodes
 
 
-def _backprop(result: BackpropResult) -> Iterable[RenderableType]:
+def backprop_page(case: CaseResult) -> Iterable[RenderableType]:
+    """Every node with its gradient, and what they were held against."""
+    result = case.backprop
+    if result is None:
+        return
     for role, title in (("input", "inputs"), ("parameter", "parameters"), ("node", "equations")):
         nodes = [node for node in result.nodes if node.role == role]
         if nodes:
-            yield from _section(title)
+            yield from section(title)
             yield Blocks(tuple(_node(node, _meeting(result, node)) for node in nodes))
     if result.first_nonfinite:
         yield _warning(result.first_nonfinite)
     if result.witnesses:
-        yield from _section("witnesses")
+        yield from section("witnesses")
         yield from witnesses(result.witnesses)
     if result.formulas:
-        yield from _section("hand-derived formulas")
+        yield from section("hand-derived formulas")
         yield from formulas(result.formulas)
     if result.figures:
-        yield from _section("figures")
+        yield from section("figures")
         yield from figures(result.figures)
+
+
+def backprop_failures(case: CaseResult) -> Iterable[RenderableType]:
+    """The formulas that differ, and what a witness says of a gradient."""
+    if result := case.backprop:
+        yield from formulas([formula for formula in result.formulas if not formula.passed])
+        yield from witnesses([witness for witness in result.witnesses if not witness.passed])
 
 
 def _meeting(result: BackpropResult, node: NodeResult) -> Sequence[Share]:
@@ -186,8 +181,12 @@ def _quantity(name: str, equation: str, value: Array) -> Entry:
 # Gradient check
 
 
-def _gradcheck(result: GradcheckResult) -> Iterable[RenderableType]:
-    yield from _section("gradient check")
+def gradcheck_page(case: CaseResult) -> Iterable[RenderableType]:
+    """The entries, the verdicts parameter by parameter, and the figures printed for the check."""
+    result = case.gradcheck
+    if result is None:
+        return
+    yield from section("gradient check")
     yield from entries(result.entries)
     checks = EntryChecks.of(result.entries)
     for parameter in dict.fromkeys(checks.parameter):
@@ -195,24 +194,34 @@ def _gradcheck(result: GradcheckResult) -> Iterable[RenderableType]:
         counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts))
         yield Paragraph(plain(f"d{parameter}: {count(len(verdicts), 'entry', 'entries')}, {counts}"), indent=2)
     if result.figures:
-        yield from _section("figures of the gradient check")
+        yield from section("figures of the gradient check")
         yield from figures(result.figures)
+
+
+def gradcheck_failures(case: CaseResult) -> Iterable[RenderableType]:
+    """The entries that are refuted."""
+    if result := case.gradcheck:
+        yield from entries([entry for entry in result.entries if not entry.passed])
 
 
 # Training
 
 
-def _train(result: TrainResult) -> Iterable[RenderableType]:
-    yield from _section(f"training, {count(result.updates, 'update')}")
+def train_page(case: CaseResult) -> Iterable[RenderableType]:
+    """Some epochs, the trained parameters, and the figures."""
+    result = case.train
+    if result is None:
+        return
+    yield from section(f"training, {count(result.updates, 'update')}")
     yield from _epochs(result)
     yield Sparkline(next(iter(result.columns.values())))
     if result.first_nonfinite:
         yield _warning(result.first_nonfinite)
     if result.parameters:
-        yield from _section("parameters after training")
+        yield from section("parameters after training")
         yield Blocks(tuple((_quantity(name, "", value),) for name, value in result.parameters.items()))
     if result.figures:
-        yield from _section("figures of the training")
+        yield from section("figures of the training")
         yield from figures(result.figures)
 
 
@@ -282,7 +291,7 @@ def selftest(results: Sequence[SelftestResult], quiet: bool = False) -> Renderab
     for title, listed in (("not caught", survivors), ("not changed", () if quiet else aside)):
         if listed:
             lines = (f"{one.what}  {one.place or ''}" for one in listed)
-            parts += [*_section(title), *(Paragraph(plain(line), indent=2) for line in lines)]
+            parts += [*section(title), *(Paragraph(plain(line), indent=2) for line in lines)]
     figures, caught = sum(r.figures for r in results), sum(r.figures_caught for r in results)
     faults, found = sum(r.faults for r in results), sum(r.faults_caught for r in results)
     words = f"{caught} of {figures} changed figures and {found} of {faults} planted faults caught"

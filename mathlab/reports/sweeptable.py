@@ -11,10 +11,22 @@ from rich.text import Text
 from mathlab.experiment import Choice
 from mathlab.reports.layout import Paragraph, Row, Sheet, number, plain
 from mathlab.reports.verdicts import count
-from mathlab.results import SweepResult
+from mathlab.results import CaseResult, SweepResult
 
 BEST, WORST, LOST = 3, 3, 5  # runs that are shown
 QUANTILES = {"min": 0.0, "5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75, "95%": 0.95, "max": 1.0}
+
+
+def page(case: CaseResult) -> Iterable[RenderableType]:
+    """The whole sweep."""
+    if case.sweep:
+        yield from (Text(""), Paragraph(plain(title(case.sweep), "bold")), *body(case.sweep))
+
+
+def failures(case: CaseResult) -> Iterable[RenderableType]:
+    """The runs that left the finite numbers."""
+    if case.sweep and case.sweep.lost:
+        yield lost(case.sweep)
 
 
 def title(result: SweepResult) -> str:

@@ -26,8 +26,11 @@ def is_finite(values: Iterable[Array]) -> bool:
 
 def first_nonfinite(prepared: Prepared, values: Env) -> str:
     """What `first_of` says of a case's inputs, parameters, nodes and gradients; an empty text where all are finite."""
-    order = [*prepared.case.inputs, *prepared.case.parameters, *prepared.nodes, *prepared.gradients]
-    return first_of(order, prepared.both, values, prepared.types)
+    case = prepared.case
+    given = [*case.inputs, *case.parameters]
+    said = first_of([*given, *prepared.nodes, *prepared.gradients], prepared.both, values, prepared.types)
+    lost = [name for name in given if not is_finite([values[name]])]
+    return f"{said}: the number is too large for {case.dtype}" if lost else said
 
 
 def first_of(
@@ -65,7 +68,7 @@ def _cause(expr: Expr, at: Index, values: Env, types: Types, called: Mapping[str
         if not wrong:
             words = [_operand(part, inside[part], here, called) for part, here in found]
             result = "" if expr is root else f" is {_entry(inside[expr], at)}{_at(at)}"
-            said = f"{_text(expr, called)}{result}" + (f", where {' and '.join(words)}" if words else "")
+            said = f"{_text(expr, called)}{result}" + (f", where {' and '.join(dict.fromkeys(words))}" if words else "")
             return "" if is_finite([_looked_at(inside[expr], at)]) else said
         expr, here = wrong[0]
         at = _first(~np.isfinite(inside[expr])) if here is None else here

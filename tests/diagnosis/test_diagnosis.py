@@ -14,13 +14,13 @@ from mathlab.diagnosis import VARIANTS, explained
 from mathlab.diagnosis.explain import _affordable
 from mathlab.diagnosis.worlds import Scene
 from mathlab.experiment import Case, Figure, TrainSettings
-from mathlab.results import BackpropResult, CaseResult, FigureResult, FormulaResult
+from mathlab.results import BackpropResult, FigureResult, FormulaResult
 from mathlab.stages import backprop as backprop_stage
 from mathlab.stages import train as train_stage
 from mathlab.stages.prepare import prepare
 from tests import planted
 from tests import planted_nets as nets
-from tests.build import case, figure
+from tests.build import case, case_result, figure
 
 MLP_TRAIN = TrainSettings("sgd", {"lr": 0.1}, 1)
 SIGMOID_TRAIN = TrainSettings("sgd", {"lr": 0.5}, 3)
@@ -43,13 +43,13 @@ def printed(name: str, value: ArrayLike, decimals: int = 8) -> Figure:
 
 
 def backprop_of(made: Case) -> BackpropResult:
-    result = explained(made, CaseResult(made.name, made.dtype, backprop=backprop_stage.run(made)))
+    result = explained(made, case_result(made.name, made.dtype, backprop_stage.run(made)))
     assert result.backprop is not None
     return result.backprop
 
 
 def figures_of_training(made: Case) -> list[FigureResult]:
-    result = explained(made, CaseResult(made.name, made.dtype, train=train_stage.run(made)))
+    result = explained(made, case_result(made.name, made.dtype, train_stage.run(made)))
     assert result.train is not None
     return list(result.train.figures)
 
@@ -258,7 +258,7 @@ def test_two_digits_are_too_few_to_blame_anything(key: str) -> None:
 def test_nothing_is_tried_where_everything_matches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mathlab.diagnosis.explain.diagnosed", lambda *_: pytest.fail("diagnosed"))
     made = sigmoid(expected=(printed("loss", planted.sigmoid_net()["loss"]),))
-    result = CaseResult(made.name, made.dtype, backprop=backprop_stage.run(made))
+    result = case_result(made.name, made.dtype, backprop_stage.run(made))
     assert explained(made, result) is result
 
 

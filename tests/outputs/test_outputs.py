@@ -23,7 +23,7 @@ from hypothesis.extra import numpy as hnp
 from mathlab import files
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Case, Choice, Experiment, Recipe, Source, SweepSettings, TrainSettings, Value
-from mathlab.outputs.tables import LARGEST_LISTED, LAYOUTS, STAGES, tables_of
+from mathlab.outputs.tables import LARGEST_LISTED, tables_of
 from mathlab.outputs.write import write
 from mathlab.printed import judge_number
 from mathlab.results import (
@@ -39,6 +39,8 @@ from mathlab.results import (
     TrainResult,
     WitnessResult,
 )
+from mathlab.stages.table import STAGES, every_file
+from tests.build import case_result
 
 NAN = math.nan
 
@@ -83,7 +85,7 @@ TRAINED = {"first": ("loss", "norm(dW)"), "second": ("loss", "p[0]", "norm(dW)")
 
 def case(name: str) -> CaseResult:
     columns: dict[str, Array] = {column: np.array([0.5, 0.25]) for column in TRAINED[name]}
-    return CaseResult(name, "float64", backprop(), gradcheck(), train(columns), sweep())
+    return case_result(name, "float64", backprop(), gradcheck(), train(columns), sweep())
 
 
 def experiment(*names: str, name: str = "net") -> Experiment:
@@ -99,8 +101,7 @@ def results(*names: str) -> ExperimentResult:
 
 
 def only(result: ExperimentResult, stage: str) -> ExperimentResult:
-    dropped = {other: None for other in ("backprop", "gradcheck", "train", "sweep") if other != stage}
-    return replace(result, cases=tuple(replace(case, **dropped) for case in result.cases))  # type: ignore[arg-type]
+    return replace(result, cases=tuple(replace(case, stages={stage: case.stages[stage]}) for case in result.cases))
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -168,7 +169,7 @@ OTHER_FILES = [
 def test_the_other_files(file: str, text: str, tmp_path: Path) -> None:
     written = write(results("first"), tmp_path, {})
     assert (tmp_path / "net" / file).read_bytes().decode() == text
-    assert {path.name for path in written} == {*LAYOUTS, "run.json"}
+    assert {path.name for path in written} == {*every_file(), "run.json"}
 
 
 def test_training_has_the_columns_of_every_case() -> None:
@@ -185,13 +186,13 @@ def test_a_node_named_like_a_column_does_no_harm(tmp_path: Path) -> None:
     odd: dict[str, Array] = {"epoch": np.array([0.5]), "case": np.array([7.0])}
     result = ExperimentResult(
         experiment("first", "second"),
-        tuple(CaseResult(name, "float64", train=train(odd)) for name in ("first", "second")),
+        tuple(case_result(name, "float64", train(odd)) for name in ("first", "second")),
     )
     write(result, tmp_path, {})
     write(replace(result, cases=result.cases[1:]), tmp_path, {})
     assert (
         tmp_path / "net" / "training.csv"
-    ).read_text() == "case,epoch,epoch,case\nfirst,0,0.5,7.0\nsecond,0,0.5,7.0\n"
+    ).read_text() == "case,epoch,epoch (value),case (value)\nfirst,0,0.5,7.0\nsecond,0,0.5,7.0\n"
 
 
 CELLS = [
@@ -212,14 +213,14 @@ CELLS = [
 @pytest.mark.parametrize(("value", "text"), CELLS)
 def test_how_a_number_is_written(value: np.generic, text: str) -> None:
     nodes = (NodeResult("v", "node", np.asarray(value)),)
-    result = ExperimentResult(experiment("base"), (CaseResult("base", "float64", BackpropResult(nodes)),))
+    result = ExperimentResult(experiment("base"), (case_result("base", "float64", BackpropResult(nodes)),))
     assert tables_of(result)["nodes.csv"].rows[0][4] == text
 
 
 @given(hnp.arrays(st.sampled_from([np.float64, np.float32]), (4,), elements={"allow_nan": False}))
 def test_a_written_number_reads_back(value: Array) -> None:
     nodes = (NodeResult("v", "node", value),)
-    result = ExperimentResult(experiment("base"), (CaseResult("base", "float64", BackpropResult(nodes)),))
+    result = ExperimentResult(experiment("base"), (case_result("base", "float64", BackpropResult(nodes)),))
     texts = [row[4] for row in tables_of(result)["nodes.csv"].rows]
     assert np.array_equal(np.array(texts, value.dtype), value)
 
@@ -229,14 +230,14 @@ def test_a_float32_figure_is_written_in_float32s_digits() -> None:
     wide = judge_number("0.1", 0.1)
     huge = judge_number("1e300", 1e300)  # a float64 quantity of a float32 case, such as a central difference
     figures = (FigureResult("p", "backprop", (3,), (judged, wide, huge)),)
-    result = ExperimentResult(experiment("base"), (CaseResult("base", "float32", BackpropResult((), figures)),))
+    result = ExperimentResult(experiment("base"), (case_result("base", "float32", BackpropResult((), figures)),))
     assert [row[6] for row in tables_of(result)["figures.csv"].rows] == ["0.1", "0.1", "1e+300"]
     assert judged.error == Decimal(float(np.float32(0.1))) - Decimal("0.1")
 
 
 def test_a_figure_without_a_finite_value_has_no_error() -> None:
     figures = (figure("loss", "0.5", NAN, "backprop"),)
-    result = ExperimentResult(experiment("base"), (CaseResult("base", "float64", BackpropResult((), figures)),))
+    result = ExperimentResult(experiment("base"), (case_result("base", "float64", BackpropResult((), figures)),))
     assert tables_of(result)["figures.csv"].rows[0][6:10] == ("nan", "", "0.05", "differs")
 
 
@@ -251,7 +252,7 @@ NORMS = [
 @pytest.mark.parametrize(("gradient", "norm", "largest"), NORMS)
 def test_gradient_norms(gradient: list[float], norm: str, largest: str) -> None:
     nodes = (NodeResult("W", "parameter", np.ones(2), gradient=np.array(gradient)),)
-    result = ExperimentResult(experiment("base"), (CaseResult("base", "float64", BackpropResult(nodes)),))
+    result = ExperimentResult(experiment("base"), (case_result("base", "float64", BackpropResult(nodes)),))
     assert tables_of(result)["gradient_norms.csv"].rows == (("base", "W", "parameter", "2", norm, largest),)
 
 
@@ -260,7 +261,7 @@ def test_large_arrays_are_measured_and_not_listed() -> None:
         return (NodeResult("W", "parameter", np.ones(size), gradient=np.ones(size)),)
 
     for size, listed in ((LARGEST_LISTED, LARGEST_LISTED), (LARGEST_LISTED + 1, 0)):
-        result = ExperimentResult(experiment("base"), (CaseResult("base", "float64", BackpropResult(nodes(size))),))
+        result = ExperimentResult(experiment("base"), (case_result("base", "float64", BackpropResult(nodes(size))),))
         assert len(tables_of(result)["nodes.csv"].rows) == listed
         assert len(tables_of(result)["gradient_norms.csv"].rows) == 1
 
@@ -294,7 +295,7 @@ def test_a_stage_leaves_the_files_of_other_stages_alone(tmp_path: Path) -> None:
 def test_new_rows_replace_old_ones(tmp_path: Path) -> None:
     write(EVERYTHING, tmp_path, {})
     changed = replace(
-        only(results("second"), "backprop"), cases=(CaseResult("second", "float64", backprop(shift=1.0)),)
+        only(results("second"), "backprop"), cases=(case_result("second", "float64", backprop(shift=1.0)),)
     )
     write(changed, tmp_path, {})
     found = rows(contents(tmp_path / "net")["nodes.csv"])
@@ -307,7 +308,7 @@ def test_new_rows_replace_old_ones(tmp_path: Path) -> None:
 
 def test_a_stage_with_nothing_to_say_removes_what_it_said_before(tmp_path: Path) -> None:
     write(only(results("first"), "backprop"), tmp_path, {})
-    silent = CaseResult("first", "float64", BackpropResult(backprop().nodes))
+    silent = case_result("first", "float64", BackpropResult(backprop().nodes))
     assert (tmp_path / "net" / "figures.csv").exists()
     written = write(replace(results("first"), cases=(silent,)), tmp_path, {})
     assert sorted(contents(tmp_path / "net")) == ["gradient_norms.csv", "nodes.csv"]
@@ -356,7 +357,7 @@ def test_text_of_any_kind_survives(tmp_path: Path) -> None:
     odd = 'Δ "quoted", a\nsecond line\rand [brackets] \ud800'
     result = results("first")
     note = replace(figure("loss", "0.5", 0.5, "backprop"), erratum=odd, at="π")
-    noted = replace(result, cases=(CaseResult("first", "float64", BackpropResult((), (note,))),))
+    noted = replace(result, cases=(case_result("first", "float64", BackpropResult((), (note,))),))
     write(noted, tmp_path, {})
     before = contents(tmp_path / "net")
     write(only(result, "gradcheck"), tmp_path, {})
@@ -400,7 +401,7 @@ def test_a_folder_where_a_file_should_be_leaves_the_others_whole(tmp_path: Path)
     before = contents(tmp_path / "net")
     (tmp_path / "net" / "run.json").unlink()
     (tmp_path / "net" / "run.json").mkdir()
-    changed = replace(EVERYTHING, cases=(CaseResult("first", "float64", backprop(shift=1.0)),))
+    changed = replace(EVERYTHING, cases=(case_result("first", "float64", backprop(shift=1.0)),))
     with pytest.raises(MathlabError, match=r"run\.json cannot be written: Is a directory$"):
         write(changed, tmp_path, {})
     assert contents(tmp_path / "net") == before
@@ -444,7 +445,7 @@ def test_names_that_are_no_folder(name: str, tmp_path: Path) -> None:
 
 
 def test_the_layouts_are_consistent() -> None:
-    for layout in LAYOUTS.values():
+    for layout in every_file().values():
         assert layout.columns[0] == "case"
         named = {
             *layout.keys,
@@ -457,7 +458,7 @@ def test_the_layouts_are_consistent() -> None:
         assert named <= set(layout.columns)
         assert set(layout.stages) <= set(STAGES)
     for file, table in tables_of(EVERYTHING).items():
-        assert table.columns[: len(LAYOUTS[file].columns)] == LAYOUTS[file].columns
+        assert table.columns[: len(every_file()[file].columns)] == every_file()[file].columns
         assert {len(row) for row in table.rows} == {len(table.columns)}
 
 

@@ -25,9 +25,9 @@ from mathlab.pictures import gallery, graph
 from mathlab.pictures import layout as layout_module
 from mathlab.pictures.graph import MOST
 from mathlab.pictures.layout import Layout, Point
-from mathlab.results import CaseResult, ExperimentResult
+from mathlab.results import ExperimentResult
 from mathlab.stages import backprop
-from tests.build import case, figure
+from tests.build import case, case_result, figure
 from tests.pictures.test_layout import trouble
 
 ROOT = Path(__file__).parents[2]
@@ -39,13 +39,13 @@ SVG = "{http://www.w3.org/2000/svg}"
 def ran(path: Path) -> ExperimentResult:
     experiment = config.load(path)
     with np.errstate(all="ignore"):
-        cases = tuple(CaseResult(one.name, one.dtype, backprop.run(one, ())) for one in experiment.cases)
+        cases = tuple(case_result(one.name, one.dtype, backprop.run(one, ())) for one in experiment.cases)
     return ExperimentResult(experiment, cases)
 
 
 def result_of(one: Case, title: str = "") -> ExperimentResult:
     with np.errstate(all="ignore"):
-        found = CaseResult(one.name, one.dtype, backprop.run(one, ()))
+        found = case_result(one.name, one.dtype, backprop.run(one, ()))
     return ExperimentResult(Experiment("net", "net.yaml", "", title, Source(), (one,)), (found,))
 
 

@@ -34,6 +34,7 @@ from mathlab.results import (
     WitnessResult,
     tally,
 )
+from tests.build import case_result
 
 PIPED = 1_000_000
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?")
@@ -115,12 +116,12 @@ TRAINED = TrainResult(
     200,
     "loss is not finite after epoch 7",
 )
-CASE = CaseResult("first", "float64", BACKPROP, GradcheckResult((check((0, 0), 0.0), check((0, 1), 1.0, "refuted"))))
-TRAINING = CaseResult("training", "float32", train=TRAINED)
+CASE = case_result("first", "float64", BACKPROP, GradcheckResult((check((0, 0), 0.0), check((0, 1), 1.0, "refuted"))))
+TRAINING = case_result("training", "float32", TRAINED)
 
 
 def test_a_node_shows_equation_shape_value_and_what_it_stores() -> None:
-    shown = lines(tables.report(experiment_of(CaseResult("base", "float64", BACKPROP))))
+    shown = lines(tables.report(experiment_of(case_result("base", "float64", BACKPROP))))
     start = next(index for index, line in enumerate(shown) if line.startswith("  z1 ="))
     assert [re.split(r" {2,}", line.strip()) for line in shown[start : start + 3]] == [
         ["z1 = W1 @ x + b1", "(2,)", "[1.1, -0.8]"],
@@ -177,7 +178,7 @@ def test_quiet_shows_only_problems() -> None:
     assert "W2 @ d" in page
     assert "outer" not in page
     assert "loss is not finite after epoch 7" in page
-    good = experiment_of(CaseResult("base", "float64", BackpropResult(NODES, FIGURES[:2], FORMULAS[:1])))
+    good = experiment_of(case_result("base", "float64", BackpropResult(NODES, FIGURES[:2], FORMULAS[:1])))
     assert tables.problems(good) is None
 
 
@@ -244,7 +245,7 @@ def test_an_entry_of_an_array_figure_is_labelled(key: str, index: tuple[int, ...
     entries = tuple(judged("1.0", 1.0) for _ in np.ndindex(shape))
     shown = text(
         tables.report(
-            experiment_of(CaseResult("a", "float64", BackpropResult((), (figure(key, *entries, shape=shape),))))
+            experiment_of(case_result("a", "float64", BackpropResult((), (figure(key, *entries, shape=shape),))))
         ),
         PIPED,
     )
@@ -275,7 +276,7 @@ def test_a_long_gradient_check_shows_the_worst_and_counts_the_rest() -> None:
     entries = [check((index,), index * 1e-9) for index in range(50)]
     entries[3] = check((3,), 1e-12, "inconclusive")
     entries[4] = check((4,), 1e-15, "refuted")
-    shown = lines(tables.report(experiment_of(CaseResult("a", "float64", gradcheck=GradcheckResult(tuple(entries))))))
+    shown = lines(tables.report(experiment_of(case_result("a", "float64", GradcheckResult(tuple(entries))))))
     heads = [line.strip() for line in shown if re.match(r" +dW\[", line)]
     assert heads[:3] == ["dW[4]  refuted", "dW[3]  inconclusive", "dW[49]  confirmed"]
     assert len(heads) == 10
@@ -327,7 +328,7 @@ def test_a_paragraph_hangs_and_an_endless_word_stays_whole() -> None:
 def test_a_long_equation_and_a_long_value_wrap_between_words() -> None:
     equation = " + ".join(f"w{index} * x{index}" for index in range(20))
     node = NodeResult("z", "node", np.linspace(0.1, 1, 16) / 3, equation)
-    shown = lines(tables.report(experiment_of(CaseResult("a", "float64", BackpropResult((node,))))), 60)
+    shown = lines(tables.report(experiment_of(case_result("a", "float64", BackpropResult((node,))))), 60)
     assert max(map(len, shown)) <= 60
     assert equation in " ".join(" ".join(shown).split())
     assert "0.033333333, 0.053333333," in text(Paragraph(array_lines(node.value)[0]), 60)
@@ -363,7 +364,7 @@ def test_witnesses_stand_beside_the_gradients() -> None:
         WitnessResult("W1", "central", None, None, "skipped", "5000 entries would take too long"),
         WitnessResult("b1", "tape", 2.0, 9e15, "contradicts"),
     )
-    page = lines(tables.report(experiment_of(CaseResult("a", "float64", BackpropResult((), witnesses=told)))), 100)
+    page = lines(tables.report(experiment_of(case_result("a", "float64", BackpropResult((), witnesses=told)))), 100)
     assert "\n".join(page[page.index("witnesses") + 1 :]).split("\n\n")[0].splitlines() == [
         "  gradient  witness  relative    ulp  verdict",
         "  dW1       tape      2.5e-16      1  agrees",
@@ -371,7 +372,7 @@ def test_witnesses_stand_beside_the_gradients() -> None:
         "    5000 entries would take too long",
         "  db1       tape            2  9e+15  contradicts",
     ]
-    quiet = tables.problems(experiment_of(CaseResult("a", "float64", BackpropResult((), witnesses=told))))
+    quiet = tables.problems(experiment_of(case_result("a", "float64", BackpropResult((), witnesses=told))))
     assert quiet is not None
     assert [line for line in lines(quiet, 100) if "dW1" in line or "db1" in line] == [page[page.index("witnesses") + 5]]
 

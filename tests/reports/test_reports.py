@@ -254,7 +254,7 @@ def test_a_diagnosis_and_a_contradicting_witness_are_told_in_every_format(folder
     figures = tuple(replace(figure, diagnosis="the sign is wrong") for figure in case.backprop.figures)
     witness = WitnessResult("w", "tape", 0.25, 1e12, "contradicts")
     backprop = replace(case.backprop, figures=figures, witnesses=(witness,))
-    report = RunReport("run", (replace(result, cases=(replace(case, backprop=backprop),)),))
+    report = RunReport("run", (replace(result, cases=(case.having(backprop=backprop),)),))
     for form in ("json", "junit", "github", "markdown"):
         text = FORMATS[form](report)
         assert "the sign is wrong" in text

@@ -14,8 +14,9 @@ from mathlab.errors import MathlabError
 from mathlab.experiment import Experiment
 from mathlab.outputs.tables import tables_of
 from mathlab.reports import page as tables
-from mathlab.results import CaseResult, ExperimentResult, FormulaResult, tally
+from mathlab.results import ExperimentResult, FormulaResult, tally
 from mathlab.stages import backprop
+from tests.build import case_result
 
 AFFINE = """\
 inputs: {x: [5, 6, 7]}
@@ -35,7 +36,7 @@ def loaded(tmp_path: Path, text: str) -> Experiment:
 def ran(tmp_path: Path, derivation: str, given: str = AFFINE) -> ExperimentResult:
     experiment = loaded(tmp_path, given + derivation)
     return ExperimentResult(
-        experiment, tuple(CaseResult(case.name, case.dtype, backprop.run(case)) for case in experiment.cases)
+        experiment, tuple(case_result(case.name, case.dtype, backprop.run(case)) for case in experiment.cases)
     )
 
 

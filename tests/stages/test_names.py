@@ -19,10 +19,10 @@ from mathlab.language.ops import OPS
 from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.language.program import RESERVED
 from mathlab.outputs.tables import tables_of
-from mathlab.results import CaseResult, ExperimentResult
+from mathlab.results import ExperimentResult
 from mathlab.stages import backprop, gradcheck, sweep, train
 from mathlab.stages.prepare import prepare
-from tests.build import case
+from tests.build import case, case_result
 
 OURS = """
 k last first run range measure copyto i0 x1 h0 c1 add_0 program tape np math dtype slice shake norm_ norm__ np_ type
@@ -150,7 +150,7 @@ def test_no_column_stands_twice_in_a_table(tmp_path: Path, value: str, end: str)
     path.write_text(COLUMNS.format(value=value, end=end), encoding="utf-8")
     experiment = config.load(path)
     (only,) = experiment.cases
-    result = CaseResult("base", "float64", train=train.run(only), sweep=sweep.run(only))
+    result = case_result("base", "float64", train.run(only), sweep.run(only))
     tables = tables_of(ExperimentResult(experiment, (result,)))
     for name in ("training.csv", "sweep.csv"):
         assert len(tables[name].columns) == len({*tables[name].columns})

@@ -17,6 +17,7 @@ SATURATED = {"a": "sigmoid(z + b)", "cost": "-(y * log(a) + (1 - y) * log(1 - a)
 Numbers = dict[str, ArrayLike]
 
 PASSES: list[tuple[dict[str, str], Numbers, Numbers, str]] = [
+    ({"y": "sum(a / a)"}, {"a": [0.0, 1.0]}, {}, "y is nan: a / a is nan at [0], where a is 0 at [0]"),
     (SATURATED, {"b": 0.0}, {"z": 40.0, "y": 1.0}, "cost is nan: log(1 - a) is -inf, where 1 - a is 0"),
     (
         {"a": "sigmoid(z + b)", "cost": "mean(-(y * log(a) + (1 - y) * log(1 - a)))"},
@@ -57,6 +58,13 @@ def test_the_first_operation_is_named(
         found = backprop.run(case(equations, parameters, inputs), ()).first_nonfinite
     assert found.startswith(said)
     assert bool(found) == bool(said)
+
+
+def test_a_number_that_the_dtype_cannot_hold() -> None:
+    of = case({"y": "w * x"}, {"w": 1.0}, {"x": [1.0, 1e300]}, dtype="float32", upstream=[1, 1])
+    with np.errstate(all="ignore"):
+        found = backprop.run(of, ()).first_nonfinite
+    assert found == "x[1] is inf: the number is too large for float32"
 
 
 SGD = TrainSettings("sgd", {"lr": 1.0}, epochs=400)

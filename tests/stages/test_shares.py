@@ -16,9 +16,9 @@ from rich.console import Console
 from mathlab import config
 from mathlab.experiment import Case, Experiment, Source
 from mathlab.reports import data, page
-from mathlab.results import BackpropResult, CaseResult, ExperimentResult, Share
+from mathlab.results import BackpropResult, ExperimentResult, Share
 from mathlab.stages import backprop
-from tests.build import case
+from tests.build import case, case_result
 from tests.programs import Program, programs
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
@@ -140,7 +140,7 @@ def test_nothing_is_computed_before_it_is_asked_for(monkeypatch: pytest.MonkeyPa
 def test_the_page_and_the_json_report_show_them() -> None:
     result = backprop.run(case(NORM, PARAMETERS), ())
     console = Console(file=io.StringIO(), width=100)
-    ran = ExperimentResult(Experiment("net", "net.yaml", "", "", Source()), (CaseResult("base", "float64", result),))
+    ran = ExperimentResult(Experiment("net", "net.yaml", "", "", Source()), (case_result("base", "float64", result),))
     console.print(page.report(ran))
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()

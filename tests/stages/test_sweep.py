@@ -19,10 +19,11 @@ from mathlab.errors import MathlabError
 from mathlab.experiment import Case, SweepSettings
 from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.outputs.tables import tables_of
-from mathlab.results import CaseResult, ExperimentResult, SweepResult
+from mathlab.results import ExperimentResult, SweepResult
 from mathlab.stages import sweep
 from mathlab.stages.backends import LOCAL, Where, spread, where
 from mathlab.stages.runs import alone
+from tests.build import case_result
 from tests.test_cli import invoke
 
 NET = """
@@ -61,7 +62,7 @@ def chosen(result: SweepResult, key: str) -> list[float | None]:
 
 def csv_of(case: Case, result: SweepResult, folder: Path) -> tuple[tuple[str, ...], ...]:
     experiment = config.load(folder / "net.yaml")
-    return tables_of(ExperimentResult(experiment, (CaseResult(case.name, case.dtype, sweep=result),)))["sweep.csv"].rows
+    return tables_of(ExperimentResult(experiment, (case_result(case.name, case.dtype, result),)))["sweep.csv"].rows
 
 
 # --- which runs there are ---------------------------------------------------------------------------------------------

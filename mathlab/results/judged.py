@@ -1,17 +1,17 @@
-"""What the stages return: frozen records, from which tables and CSVs are made. Nothing here prints or computes."""
+"""What was computed and judged: nodes, figures, formulas, gradients and entries, each as a frozen record."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from itertools import chain
 from typing import Literal, overload
 
 from mathlab.errors import Place
-from mathlab.experiment import Array, Choice, Experiment
+from mathlab.experiment import Array
 
 Role = Literal["input", "parameter", "node"]
 EntryVerdict = Literal["confirmed", "refuted", "inconclusive", "kink", "not finite"]
@@ -237,179 +237,3 @@ class EntryChecks(Sequence[EntryCheck]):
 
     def __getitem__(self, place: int | slice) -> EntryCheck | tuple[EntryCheck, ...]:
         return self.records[place]
-
-
-@dataclass(frozen=True)
-class GradcheckResult:
-    """Every entry of every parameter, and the figures printed for the check itself."""
-
-    entries: Sequence[EntryCheck]
-    figures: tuple[FigureResult, ...] = ()
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """`columns` are the training.csv columns in order, one entry per epoch from 0 (before the first update).
-
-    `first_nonfinite` names the epoch and node where training left the finite numbers, when it did.
-    """
-
-    columns: Mapping[str, Array]
-    parameters: Mapping[str, Array]
-    figures: tuple[FigureResult, ...]
-    updates: int
-    first_nonfinite: str = ""
-
-
-@dataclass(frozen=True)
-class SweepResult:
-    """How the runs of a sweep end; everything has one entry per run.
-
-    `settings` are what differs between them, by the config's key (None: as the config has it, in a run of another
-    grid). `columns` are the reported quantities, entry by entry. `nonfinite` names the first of them, or the first
-    parameter, that is no finite number. `stacked` counts the runs that were made many at a time.
-    """
-
-    settings: Mapping[str, tuple[Choice | None, ...]]
-    columns: Mapping[str, Array]
-    nonfinite: tuple[str, ...]
-    stacked: int
-
-    @property
-    def ranked(self) -> list[int]:
-        """The finite runs, that with the smallest first reported number first."""
-        first = next(iter(self.columns.values()))
-        return sorted((run for run, found in enumerate(self.nonfinite) if not found), key=lambda run: float(first[run]))
-
-    @property
-    def lost(self) -> list[int]:
-        """The runs that left the finite numbers."""
-        return [run for run, found in enumerate(self.nonfinite) if found]
-
-    @property
-    def first_nonfinite(self) -> str:
-        """What the first run shows, where none stayed finite: to lose some is what sweeps are for."""
-        return f"every run: {self.nonfinite[0]}, in the first" if self.lost and not self.ranked else ""
-
-
-@dataclass(frozen=True)
-class BackpropResult:
-    """The nodes in order (inputs, parameters, equations), the figures, the hand-derived formulas and the witnesses.
-
-    `first_nonfinite` names the first value or gradient, in the order of computation, that is not finite, where one is.
-    `shares` are what each path contributes to the gradient of a node, computed when somebody asks for them.
-    """
-
-    nodes: tuple[NodeResult, ...]
-    figures: tuple[FigureResult, ...] = ()
-    formulas: tuple[FormulaResult, ...] = ()
-    witnesses: tuple[WitnessResult, ...] = ()
-    first_nonfinite: str = ""
-    shares: Mapping[str, tuple[Share, ...]] = field(default_factory=dict, repr=False)
-
-
-@dataclass(frozen=True)
-class CaseResult:
-    """What ran for one case; None for a stage that did not."""
-
-    case: str
-    dtype: str
-    backprop: BackpropResult | None = None
-    gradcheck: GradcheckResult | None = None
-    train: TrainResult | None = None
-    sweep: SweepResult | None = None
-
-
-@dataclass(frozen=True)
-class ExperimentResult:
-    """What ran for a config, case by case."""
-
-    experiment: Experiment
-    cases: tuple[CaseResult, ...]
-
-
-@dataclass(frozen=True)
-class Tally:
-    """How many things were compared, and how many of them passed.
-
-    The figures are those that were printed; what the config's author has worked out is counted apart.
-    """
-
-    figures: int = 0
-    matched: int = 0
-    errata: int = 0
-    failed: int = 0
-    worked_out: int = 0
-    worked_out_matched: int = 0
-    worked_out_failed: int = 0
-    formulas: int = 0
-    formula_errata: int = 0
-    formulas_failed: int = 0
-    entries: int = 0
-    entries_refuted: int = 0
-    entries_inconclusive: int = 0
-    entries_nonfinite: int = 0
-    contradicted: int = 0  # gradients, by a witness
-    runs: int = 0  # of sweeps
-    runs_lost: int = 0  # those that left the finite numbers
-    nonfinite: int = 0  # cases of which some number is not finite
-
-    @property
-    def compared(self) -> int:
-        return self.figures + self.worked_out + self.formulas + self.entries
-
-    @property
-    def passed(self) -> bool:
-        figures = self.failed + self.worked_out_failed + self.formulas_failed
-        return not (figures or self.entries_refuted or self.entries_nonfinite or self.contradicted or self.nonfinite)
-
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
-
-
-def figures_of(case: CaseResult) -> tuple[FigureResult, ...]:
-    """The figures of every stage that ran, in the order backprop, gradcheck, train."""
-    stages = (case.backprop, case.gradcheck, case.train)
-    return tuple(figure for stage in stages if stage for figure in stage.figures)
-
-
-def tally(result: ExperimentResult | CaseResult) -> Tally:
-    """The counts behind the last line of a report and behind the exit code."""
-    if isinstance(result, ExperimentResult):
-        return sum((tally(case) for case in result.cases), Tally())
-    figures, worked_out = (
-        [entry.verdict for figure in figures_of(result) for entry in figure.entries if figure.worked_out is told]
-        for told in (False, True)
-    )
-    formulas = result.backprop.formulas if result.backprop else ()
-    witnesses = result.backprop.witnesses if result.backprop else ()
-    entries = EntryChecks.of(result.gradcheck.entries if result.gradcheck else ())
-    errata = sum(verdict.label == "erratum confirmed" for verdict in figures)
-    failed, worked_out_failed = (sum(not verdict.passed for verdict in judged) for judged in (figures, worked_out))
-    entries_nonfinite = sum(verdict == NOT_FINITE for verdict in entries.verdict)
-    return Tally(
-        figures=len(figures),
-        matched=len(figures) - errata - failed,
-        errata=errata,
-        failed=failed,
-        worked_out=len(worked_out),
-        worked_out_matched=len(worked_out) - worked_out_failed,
-        worked_out_failed=worked_out_failed,
-        formulas=len(formulas),
-        formula_errata=sum(formula.label == "erratum confirmed" for formula in formulas),
-        formulas_failed=sum(not formula.passed for formula in formulas),
-        entries=len(entries),
-        entries_refuted=len(entries) - sum(entries.passed) - entries_nonfinite,
-        entries_inconclusive=sum(verdict == "inconclusive" for verdict in entries.verdict),
-        entries_nonfinite=entries_nonfinite,
-        contradicted=sum(witness.verdict == "contradicts" for witness in witnesses),
-        runs=len(result.sweep.nonfinite) if result.sweep else 0,
-        runs_lost=len(result.sweep.lost) if result.sweep else 0,
-        nonfinite=int(bool(nonfinite_of(result))),
-    )
-
-
-def nonfinite_of(case: CaseResult) -> dict[str, str]:
-    """What is not finite, and why, by the stage that shows it."""
-    stages = {"backprop": case.backprop, "train": case.train, "sweep": case.sweep}
-    return {name: stage.first_nonfinite for name, stage in stages.items() if stage and stage.first_nonfinite}

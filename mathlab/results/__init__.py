@@ -1,0 +1,288 @@
+"""What the stages return: frozen records, from which tables and CSVs are made. Nothing here prints or computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
+
+from mathlab.experiment import Array, Choice, Experiment
+from mathlab.results.judged import (
+    NOT_FINITE,
+    EntryCheck,
+    EntryChecks,
+    EntryVerdict,
+    FigureResult,
+    FormulaResult,
+    Judged,
+    NodeResult,
+    Part,
+    Role,
+    Share,
+    Verdict,
+    WitnessResult,
+)
+
+__all__ = [
+    "NOT_FINITE",
+    "BackpropResult",
+    "CaseResult",
+    "EntryCheck",
+    "EntryChecks",
+    "EntryVerdict",
+    "ExperimentResult",
+    "FigureResult",
+    "FormulaResult",
+    "GradcheckResult",
+    "Judged",
+    "NodeResult",
+    "Part",
+    "Role",
+    "Share",
+    "StageResult",
+    "SweepResult",
+    "Tally",
+    "TrainResult",
+    "Verdict",
+    "WitnessResult",
+    "figures_of",
+    "nonfinite_of",
+    "tally",
+]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many things were compared, and how many of them passed.
+
+    The figures are those that were printed; what the config's author has worked out is counted apart.
+    """
+
+    figures: int = 0
+    matched: int = 0
+    errata: int = 0
+    failed: int = 0
+    worked_out: int = 0
+    worked_out_matched: int = 0
+    worked_out_failed: int = 0
+    formulas: int = 0
+    formula_errata: int = 0
+    formulas_failed: int = 0
+    entries: int = 0
+    entries_refuted: int = 0
+    entries_inconclusive: int = 0
+    entries_nonfinite: int = 0
+    contradicted: int = 0  # gradients, by a witness
+    runs: int = 0  # of sweeps
+    runs_lost: int = 0  # those that left the finite numbers
+    nonfinite: int = 0  # cases of which some number is not finite
+
+    @property
+    def compared(self) -> int:
+        return self.figures + self.worked_out + self.formulas + self.entries
+
+    @property
+    def passed(self) -> bool:
+        figures = self.failed + self.worked_out_failed + self.formulas_failed
+        return not (figures or self.entries_refuted or self.entries_nonfinite or self.contradicted or self.nonfinite)
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+
+
+class StageResult(Protocol):
+    """What a stage found in a case, as everything that knows no stage by its name sees it."""
+
+    @property
+    def figures(self) -> Sequence[FigureResult]: ...
+
+    @property
+    def first_nonfinite(self) -> str:
+        """The first of its values that is not finite, and what made it so; empty where all are."""
+
+    @property
+    def counts(self) -> Tally:
+        """What was compared, beside the figures."""
+
+
+@dataclass(frozen=True)
+class GradcheckResult:
+    """Every entry of every parameter, and the figures printed for the check itself."""
+
+    entries: Sequence[EntryCheck]
+    figures: tuple[FigureResult, ...] = ()
+    first_nonfinite: str = ""  # the entries say it
+
+    @property
+    def counts(self) -> Tally:
+        entries = EntryChecks.of(self.entries)
+        lost = sum(verdict == NOT_FINITE for verdict in entries.verdict)
+        return Tally(
+            entries=len(entries),
+            entries_refuted=len(entries) - sum(entries.passed) - lost,
+            entries_inconclusive=sum(verdict == "inconclusive" for verdict in entries.verdict),
+            entries_nonfinite=lost,
+        )
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """`columns` are the training.csv columns in order, one entry per epoch from 0 (before the first update).
+
+    `first_nonfinite` names the epoch and node where training left the finite numbers, when it did.
+    """
+
+    columns: Mapping[str, Array]
+    parameters: Mapping[str, Array]
+    figures: tuple[FigureResult, ...]
+    updates: int
+    first_nonfinite: str = ""
+
+    @property
+    def counts(self) -> Tally:
+        return Tally()
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """How the runs of a sweep end; everything has one entry per run.
+
+    `settings` are what differs between them, by the config's key (None: as the config has it, in a run of another
+    grid). `columns` are the reported quantities, entry by entry. `nonfinite` names the first of them, or the first
+    parameter, that is no finite number. `stacked` counts the runs that were made many at a time.
+    """
+
+    settings: Mapping[str, tuple[Choice | None, ...]]
+    columns: Mapping[str, Array]
+    nonfinite: tuple[str, ...]
+    stacked: int
+
+    @property
+    def ranked(self) -> list[int]:
+        """The finite runs, that with the smallest first reported number first."""
+        first = next(iter(self.columns.values()))
+        return sorted((run for run, found in enumerate(self.nonfinite) if not found), key=lambda run: float(first[run]))
+
+    @property
+    def lost(self) -> list[int]:
+        """The runs that left the finite numbers."""
+        return [run for run, found in enumerate(self.nonfinite) if found]
+
+    @property
+    def first_nonfinite(self) -> str:
+        """What the first run shows, where none stayed finite: to lose some is what sweeps are for."""
+        return f"every run: {self.nonfinite[0]}, in the first" if self.lost and not self.ranked else ""
+
+    @property
+    def figures(self) -> tuple[FigureResult, ...]:
+        return ()
+
+    @property
+    def counts(self) -> Tally:
+        return Tally(runs=len(self.nonfinite), runs_lost=len(self.lost))
+
+
+@dataclass(frozen=True)
+class BackpropResult:
+    """The nodes in order (inputs, parameters, equations), the figures, the hand-derived formulas and the witnesses.
+
+    `first_nonfinite` names the first value or gradient, in the order of computation, that is not finite, where one is.
+    `shares` are what each path contributes to the gradient of a node, computed when somebody asks for them.
+    """
+
+    nodes: tuple[NodeResult, ...]
+    figures: tuple[FigureResult, ...] = ()
+    formulas: tuple[FormulaResult, ...] = ()
+    witnesses: tuple[WitnessResult, ...] = ()
+    first_nonfinite: str = ""
+    shares: Mapping[str, tuple[Share, ...]] = field(default_factory=dict, repr=False)
+
+    @property
+    def counts(self) -> Tally:
+        return Tally(
+            formulas=len(self.formulas),
+            formula_errata=sum(formula.label == "erratum confirmed" for formula in self.formulas),
+            formulas_failed=sum(not formula.passed for formula in self.formulas),
+            contradicted=sum(witness.verdict == "contradicts" for witness in self.witnesses),
+        )
+
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """What ran for one case: the results of its stages by their names, in the order of the table of stages."""
+
+    case: str
+    dtype: str
+    stages: Mapping[str, StageResult] = field(default_factory=dict)
+
+    def found(self, stage: str, kind: type[R]) -> R | None:
+        """The result of a stage, which is of this `kind`; None where it did not run."""
+        result = self.stages.get(stage)
+        return result if isinstance(result, kind) else None
+
+    def having(self, **stages: StageResult | None) -> CaseResult:
+        """The same with other results of some stages."""
+        return replace(self, stages={**self.stages, **{name: result for name, result in stages.items() if result}})
+
+    @property
+    def backprop(self) -> BackpropResult | None:
+        return self.found("backprop", BackpropResult)
+
+    @property
+    def gradcheck(self) -> GradcheckResult | None:
+        return self.found("gradcheck", GradcheckResult)
+
+    @property
+    def train(self) -> TrainResult | None:
+        return self.found("train", TrainResult)
+
+    @property
+    def sweep(self) -> SweepResult | None:
+        return self.found("sweep", SweepResult)
+
+
+@dataclass(frozen=True)
+class ExperimentResult:
+    """What ran for a config, case by case."""
+
+    experiment: Experiment
+    cases: tuple[CaseResult, ...]
+
+
+def figures_of(case: CaseResult) -> tuple[FigureResult, ...]:
+    """The figures of every stage that ran."""
+    return tuple(figure for stage in case.stages.values() for figure in stage.figures)
+
+
+def tally(result: ExperimentResult | CaseResult) -> Tally:
+    """The counts behind the last line of a report and behind the exit code."""
+    if isinstance(result, ExperimentResult):
+        return sum((tally(case) for case in result.cases), Tally())
+    lost = Tally(nonfinite=int(bool(nonfinite_of(result))))
+    return sum((stage.counts for stage in result.stages.values()), _figures(figures_of(result)) + lost)
+
+
+def _figures(figures: Sequence[FigureResult]) -> Tally:
+    printed, worked_out = (
+        [entry.verdict for figure in figures for entry in figure.entries if figure.worked_out is told]
+        for told in (False, True)
+    )
+    errata = sum(verdict.label == "erratum confirmed" for verdict in printed)
+    failed, worked_out_failed = (sum(not verdict.passed for verdict in judged) for judged in (printed, worked_out))
+    return Tally(
+        figures=len(printed),
+        matched=len(printed) - errata - failed,
+        errata=errata,
+        failed=failed,
+        worked_out=len(worked_out),
+        worked_out_matched=len(worked_out) - worked_out_failed,
+        worked_out_failed=worked_out_failed,
+    )
+
+
+def nonfinite_of(case: CaseResult) -> dict[str, str]:
+    """What is not finite, and why, by the stage that shows it."""
+    return {name: stage.first_nonfinite for name, stage in case.stages.items() if stage.first_nonfinite}

@@ -1,0 +1,87 @@
+"""The table of stages: what every record says of itself holds, and a stage from elsewhere is one like the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mathlab.cli import app
+from mathlab.config.keys import mapping
+from mathlab.errors import MathlabError
+from mathlab.results import CaseResult, FigureResult, Tally
+from mathlab.stages.layouts import Layout
+from mathlab.stages.table import STAGES, Rows, Stage, every_file
+from tests.build import case
+
+
+@pytest.mark.parametrize("stage", STAGES.values(), ids=lambda stage: stage.name)
+def test_what_a_record_names_is_there(stage: Stage) -> None:
+    """Each function is found where it is said to be, and says nothing of a case in which the stage did not run."""
+    nothing = CaseResult("base", "float64")
+    assert [*stage.rows(nothing), *stage.page(nothing), *stage.failures(nothing)] == []
+    assert [*stage.checks(nothing, "net", "net.yaml", None)] == []
+    bare = case({"y": "x * x"}, {"x": 1.0})
+    assert not stage.declared(bare)
+    assert [*stage.names(bare)] == []
+
+
+def test_every_file_has_a_case_and_a_stage() -> None:
+    for layout in every_file().values():
+        assert layout.columns[0] == layout.keys[0] == "case"
+        assert layout.stages
+        assert ("stage" in layout.columns) == (len(layout.stages) > 1)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How many parameters a case has."""
+
+    count: int
+    figures: tuple[FigureResult, ...] = ()
+    first_nonfinite: str = ""
+
+    @property
+    def counts(self) -> Tally:
+        return Tally(entries=self.count, entries_refuted=self.count > 1)
+
+
+def rows(ran: CaseResult) -> Rows:
+    if found := ran.found("count", Counted):
+        yield "count.csv", (), [(str(found.count),)]
+
+
+COUNT = Stage(
+    "count",
+    declared=lambda one: "count" in one.sections,
+    run=lambda one, asked: Counted(len(one.parameters)),
+    files={"count.csv": Layout(columns=("case", "parameters"), keys=("case",), kinds={"parameters": "Int64"})},
+    rows=rows,
+    section=mapping,
+)
+
+
+def test_a_stage_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.yaml").write_text("equations: {L: x * y}\nparameters: {x: 2, y: 3}\ncount: {}\n")
+    Path("one.yaml").write_text("equations: {L: x * x}\nparameters: {x: 2}\ncount: {}\n")
+    unknown = CliRunner().invoke(app, ["run", "net.yaml"])
+    assert (unknown.exit_code, unknown.stderr.partition(";")[0]) == (2, "net.yaml:3:1: unknown key 'count'")
+    monkeypatch.setitem(STAGES, "count", COUNT)
+    assert CliRunner().invoke(app, ["run", "one.yaml"]).exit_code == 0
+    result = CliRunner().invoke(app, ["run", "net.yaml"])
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert "2 gradient entries checked, 1 refuted" in result.stdout
+    assert Path("outputs/net/count.csv").read_text() == "case,parameters\nbase,2\n"
+    Path("net.yaml").write_text("equations: {L: x * y}\nparameters: {x: 2, y: 3}\n")
+    nothing = CliRunner().invoke(app, ["run", "net.yaml"])
+    assert "add expected, derivation, gradcheck, train, sweep or count" in nothing.stderr
+
+
+def test_an_api_run_of_a_stage_that_does_not_exist() -> None:
+    from mathlab import load, run
+
+    with pytest.raises(MathlabError, match="known are backprop, gradcheck, train, sweep, run"):
+        run(load(Path(__file__).parents[2] / "configs" / "two-partials.yaml"), "count")
