@@ -101,7 +101,7 @@ class DataText(Keys):
     array: str | None = key(text, None)
     columns: tuple[str, ...] | None = key(column_names, None)
     but: tuple[str, ...] = key(column_names, ())
-    header: bool = key(flag, True)
+    header: bool | None = key(flag, None)
     divide_by: float = key(positive, 1.0)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import mmap
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,16 +57,19 @@ def beside(folder: Path, name: str, allowed: Sequence[Path] = ()) -> Path:
     return path
 
 
-def read_csv(path: Path, columns: Sequence[str] | None, but: Sequence[str], header: bool) -> Numbers:
+def read_csv(path: Path, columns: Sequence[str] | None, but: Sequence[str], header: bool | None) -> Numbers:
     """Columns of a CSV file, but for those in `but`; None means all of them.
 
     One column gives shape (rows,), several give (rows, columns), in the order in which they are named. A column goes by
     its name, or by its position from 0; `first..last` are all from one to the other. The result has the narrowest type
-    that holds whole numbers, else float64; the file is read in pieces, so that little else is held. Raises DataError.
+    that holds whole numbers, else float64; the file is read in pieces, so that little else is held.
+
+    Raises DataError, also for a file that may be meant otherwise: see `_header` and `_gapless`.
     """
     whole: Numbers | None = None
-    for frame in _frames(path, header):
-        names = [str(name) for name in frame.columns]
+    given = _header(path, header, columns is None)
+    for frame in _frames(path, header is not False):
+        names = given or [str(name) for name in frame.columns]
         wanted = chosen(names, columns, but, path.name)
         part = _narrowed(_entries(frame.iloc[:, wanted], 0 if whole is None else len(whole), path.name))
         whole = part if whole is None else _extended(whole, part)
@@ -72,6 +78,45 @@ def read_csv(path: Path, columns: Sequence[str] | None, but: Sequence[str], head
     if whole is None or not len(whole):
         raise DataError(f"{path.name} has no rows")
     return np.ascontiguousarray(whole[:, 0]) if whole.shape[1] == 1 else whole
+
+
+def _header(path: Path, header: bool | None, all_columns: bool) -> list[str]:
+    """The names in the first row, none without a header.
+
+    Raises DataError where `header` does not say whether the first row holds names, and it could be data; where two
+    columns have one name; and where one without a name, as of a row's number, would be taken for data too.
+    """
+    if header is False:
+        return []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            names = next(filter(None, csv.reader(file)), [])
+    except (OSError, ValueError, csv.Error):
+        return []  # pandas says why
+    if header is None and names and all(map(_is_number, names)):
+        message = f"every cell in the first row of {path.name} is a number: say 'header: false' if it is data"
+        raise DataError(f"{message}, or 'header: true' if these are names")
+    if twice := next((name for name, times in Counter(filter(None, names)).items() if times > 1), None):
+        raise DataError(f"{path.name} has two columns that are called {twice!r}")
+    if all_columns and not all(names):
+        raise DataError(f"column {names.index('')} of {path.name} has no name in the first row; choose the 'columns'")
+    return names
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _gapless(path: Path) -> None:
+    """Raise DataError for an empty line between two that hold one number each: pandas would leave it out."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if gap := re.search(rb"\S[ \t]*\r?\n[ \t]*\r?\n\s*\S", content):
+            line = content[: gap.start()].count(b"\n") + 2
+            raise DataError(f"line {line} of {path.name} is empty")
 
 
 def _width(path: Path) -> int:
@@ -116,8 +161,11 @@ def _frames(path: Path, header: bool) -> Iterator[pd.DataFrame]:
     # from 3.1 on pandas reads floats exactly, and warns when it is asked to
     exact = tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)
     try:
-        if _width(path) > WIDEST:
+        width = _width(path)
+        if width > WIDEST:
             raise DataError(f"{path.name} has more than {WIDEST} columns")
+        if width == 1 and path.stat().st_size:
+            _gapless(path)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             with pd.read_csv(

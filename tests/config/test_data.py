@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mathlab.config import load
@@ -81,6 +82,7 @@ def test_whole_numbers_take_no_more_room_than_they_need(entries: list[str], dtyp
     assert found.tolist() == [float(entry) for entry in entries]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["1", "-3", "300", "2.25", "70000"]), min_size=1, max_size=12))
 def test_a_file_that_is_read_in_pieces_is_the_same(entries: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
@@ -207,3 +209,61 @@ def test_memory_is_no_more_than_three_times_the_data(folders: Mapping[int, Path]
     fixed = peak(200)  # the interpreter, what it imports, the parameters
     assert peak(4000) - fixed <= 3 * 4000 * 784 * np.dtype(dtype).itemsize
     assert sum(file.stat().st_size for file in (folders[4000] / "out" / "net").iterdir()) < 2_000_000
+
+
+READ_AS_SOMETHING_ELSE = (
+    (
+        "0.5,1.5,0\n2.0,1.0,1\n",
+        "",
+        "every cell in the first row of f.csv is a number: say 'header: false' if it is data",
+    ),
+    ("1\n2\n", "", "every cell in the first row of f.csv is a number"),
+    ("1e5,nan,-inf\n1,2,3\n", "", "every cell in the first row of f.csv is a number"),
+    ("\ufeff1, 2\n1,2\n", "", "every cell in the first row of f.csv is a number"),
+    ("a,b,a\n1,2,3\n", "", "f.csv has two columns that are called 'a'"),
+    ("a,b,a\n1,2,3\n", "columns: b", "f.csv has two columns that are called 'a'"),
+    ("1,1\n1,2\n", "header: true", "f.csv has two columns that are called '1'"),
+    (",a,b\n0,1,2\n", "", "column 0 of f.csv has no name in the first row; choose the 'columns'"),
+    ("a,b,\n1,2,3\n", "", "column 2 of f.csv has no name in the first row; choose the 'columns'"),
+    ("x\n1\n\n2\n", "", "line 3 of f.csv is empty"),
+    ("x\n1\n2\n \n\n3\n", "", "line 4 of f.csv is empty"),
+    ("1\r\n\r\n2\r\n", "header: false", "line 2 of f.csv is empty"),
+    ("a;b\n1;2\n", "", "row 1 in column 'a;b' of f.csv is '1;2', which is not a finite number"),
+    ("x\n0,5\n", "", "f.csv has rows that are longer than its first"),
+    ('x\n"0,5"\n', "", "row 1 in column 'x' of f.csv is '0,5', which is not a finite number"),
+    ("a\tb\n1\t2\n", "", "row 1 in column 'a\\tb' of f.csv is '1\\t2', which is not a finite number"),
+    ("a,b\n1,2,3\n", "", "f.csv has rows that are longer than its first"),
+    ("x\n1_000\n", "", "row 1 in column 'x' of f.csv is '1_000', which is not a finite number"),
+    ("x\nTrue\n", "", "row 1 in column 'x' of f.csv is 'True', which is not a finite number"),
+)
+
+
+@pytest.mark.parametrize(("text", "said", "message"), READ_AS_SOMETHING_ELSE)
+def test_what_may_be_meant_otherwise_is_refused(tmp_path: Path, text: str, said: str, message: str) -> None:
+    (tmp_path / "f.csv").write_bytes(text.encode("utf-8"))
+    config = tmp_path / "c.yaml"
+    config.write_text(f"inputs: {{x: {{file: f.csv, {said}}}}}\nequations: {{L: sum(x)}}\n")
+    with pytest.raises(MathlabError, match=rf"c\.yaml:1:20: {re.escape(message)}"):
+        load(config)
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "expected"),
+    [
+        ("1,2\n3,4\n", "header: false", [[1, 2], [3, 4]]),
+        ("1,2\n3,4\n", "header: true", [[3, 4]]),
+        ("1,2\n3,4\n", "header: true, columns: '2'", [4]),
+        ("\ufeffa,b\n3,4\n", "columns: a", [3]),
+        (",a\n0,4\n", "columns: a", [4]),
+        (",a\n0,4\n", "columns: 0", [0]),
+        ("a,b\n3,4,\n", "", [[3, 4]]),
+        ("x\n1\n2\n\n\n", "", [1, 2]),
+        ("\n\nx\n1\n", "", [1]),
+        ("a,b\n1,2\n\n3,4\n", "", [[1, 2], [3, 4]]),
+    ],
+)
+def test_what_can_be_meant_in_one_way_is_read(tmp_path: Path, text: str, said: str, expected: list[object]) -> None:
+    (tmp_path / "f.csv").write_bytes(text.encode("utf-8"))
+    config = tmp_path / "c.yaml"
+    config.write_text(f"inputs: {{x: {{file: f.csv, {said}}}}}\nequations: {{L: sum(x)}}\n")
+    assert load(config).cases[0].inputs["x"].array.tolist() == expected
