@@ -89,11 +89,11 @@ MLP_BUGS: Mapping[str, tuple[str, str]] = {
     "upstream missing": ("dZ1", "the upstream gradient dH is missing"),
     "bias not summed": ("db1", "not summed"),
     "bias of one sample": ("db1", "entry 0 is taken alone"),
-    "bias averaged": ("db1", "1 over the batch size"),
+    "bias averaged": ("db1", "is averaged instead of summed"),
     "weight of one sample": ("dW1", "row 0 alone"),
     "transposed": ("dW1", "the transpose"),
     "bias sign": ("db1", "sign"),
-    "half": ("dW1", "a factor 1/2"),
+    "half": ("dW1", "half of what it should be"),
     "times lr": ("dW1", "the learning rate"),
 }
 

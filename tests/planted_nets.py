@@ -46,7 +46,7 @@ def units(bug: str = "") -> Values:
 
 UNITS_BUGS: Mapping[str, tuple[str, str]] = {
     "bias left out": ("y", "in n1 and n2, the term b * 1 is left out"),
-    "derivative missing": ("dw1", "))**2 * exp(-n"),
+    "derivative missing": ("dw1", "is missing (from the derivative of sigmoid)"),
     "weights exchanged": ("dw1", "w5 and w6 are exchanged in the backward pass"),
     "term missing": ("db", "the term dn1 is left out"),
 }
@@ -139,7 +139,7 @@ def columns(bug: str = "") -> Values:
 
 
 COLUMNS_BUGS: Mapping[str, tuple[str, str]] = {
-    "mean missing": ("dS", "the division by 4 is missing"),
+    "mean missing": ("dS", "the batch size (divide by 4)"),
     "decay missing": ("dW1", "the term 0.1 * W"),
     "decay subtracted": ("dW1", "is subtracted instead of added"),
     "one sample": ("dW1", "it is column 0 alone"),

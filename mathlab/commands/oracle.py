@@ -34,6 +34,7 @@ Precise = Annotated[
     float | None,
     typer.Option("--rtol", min=0.0, max=0.5, help="How precise the arrays are, say 1e-5 for numeric gradients."),
 ]
+Thorough = Annotated[bool, typer.Option("--thorough", help="Try every known mistake, however long it takes.")]
 
 
 def oracle(
@@ -46,6 +47,7 @@ def oracle(
     maps: Maps = None,
     allow_unmatched: Unmatched = False,
     rtol: Precise = None,
+    thorough: Thorough = False,
     quiet: Quiet = False,
     form: Format = "table",
     target: Target = None,
@@ -62,7 +64,7 @@ def oracle(
 
     note(arrays)
     with reporting(form, target, lambda problems: OracleReport(arrays, (), problems, quiet)):
-        terms = Terms(dict(map(_pair, maps or ())), rtol)
+        terms = Terms(dict(map(_pair, maps or ())), rtol, thorough)
         experiments = plan.load(named((), config), allowed(allow_files, allow_large))
         results = compare_file([chosen for _, chosen in plan.chosen(experiments, case or ())], arrays, terms)
         report = OracleReport(arrays, results, (), quiet, allow_unmatched)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mathlab.diagnosis.claims import Claim
 from mathlab.diagnosis.worlds import Outcomes, Scene, Trial
 from mathlab.experiment import Array
 
 BELIEVED = 0.01  # an explanation is given when at most this many of those tried are expected to fit by chance
 ENOUGH = 1000  # entries; more of them could only be more convincing
 COMPARED = 100  # entries, by which two explanations are known to come to the same
+PATHS = ("term missing", "mask missing", "upstream missing")  # what may make a whole gradient 0
+NEAR = 0.15  # how far the sorts of two explanations may lie apart that are given beside each other
 
 
 @dataclass(frozen=True)
@@ -23,49 +24,65 @@ class Finding:
     cause: str
     with_it: tuple[int, ...]
     others: tuple[str, ...] = ()
+    trial: Trial | None = None
 
 
-def findings(scene: Scene, trials: Sequence[Trial]) -> dict[int, Finding]:
+def judged(scene: Scene, trial: Trial, tier: float) -> Trial:
+    """The trial with what it explains, and how many right claims it breaks."""
+    pairs = [*enumerate(zip(scene.claims, trial.outcomes, strict=True))]
+    explains = tuple(k for k, (claim, outcome) in pairs if claim.wrong and claim.fits(outcome))
+    others = trial.outcomes if trial.world else scene.truth
+    breaks = sum(not claim.wrong and not claim.fits(other) for claim, other in zip(scene.claims, others, strict=True))
+    return replace(trial, tier=tier, explains=explains, breaks=breaks if explains else 0)
+
+
+def findings(scene: Scene, trials: Sequence[Trial], tried: int) -> dict[int, Finding]:
     """The best explanation of each wrong claim that has one to be believed.
 
-    Of those that fit, that one is best which explains most of the wrong claims; then one that leaves the right ones
-    right; then the first in the table's order.
+    One that breaks a right array is none. Of the others that one is best which explains most of the wrong claims; then
+    one that leaves right figures right, which an article may have from another computation; then the likeliest.
     """
-    wrong = scene.wrong
-    fits = [{k for k in wrong if scene.claims[k].fits(trial.outcomes[k])} for trial in trials]
-    broken = [
-        sum(not claim.wrong and not claim.fits(outcome) for claim, outcome in _pairs(scene, trial)) if fit else 0
-        for trial, fit in zip(trials, fits, strict=True)
-    ]
-    chances: dict[tuple[int, tuple[int, ...]], float] = {}
+    ordered = sorted(trials, key=lambda trial: trial.tier)
+    counting = [n for n, trial in enumerate(ordered) if _counts(scene, trial)]
+    best = sorted(counting, key=lambda n: (-len(ordered[n].explains), ordered[n].breaks))
+    believed: dict[int, bool] = {}
     found: dict[int, Finding] = {}
-    for k in wrong:
-        fitting = [n for n, fit in enumerate(fits) if k in fit]
-        for n in sorted(fitting, key=lambda n: (-len(fits[n]), broken[n], n)):
-            together = tuple(sorted(fits[n]))
-            if (n, together) not in chances:  # which many claims ask for
-                chances[n, together] = expected_by_chance(scene, trials, n, together)
-            if chances[n, together] <= BELIEVED:
-                narrow = [m for m in fitting if m != n and not trials[m].broad]
-                same = (m for m in narrow if fits[m] == fits[n] and broken[m] == broken[n])
-                others = [trials[m].cause for m in same if _alike(trials[m].outcomes, trials[n].outcomes, together)]
-                distinct = (cause for cause in dict.fromkeys(others) if not cause.startswith(trials[n].cause))
-                found[k] = Finding(trials[n].cause, together, tuple(distinct))
+    for k in scene.wrong:
+        for n in best:
+            trial = ordered[n]
+            if k not in trial.explains:
+                continue
+            if n not in believed:
+                believed[n] = expected_by_chance(scene, ordered, n, trial.explains, tried) <= BELIEVED
+            if believed[n]:
+                rivals = (ordered[m] for m in best if m != n and ordered[m].explains == trial.explains)
+                near = (other for other in rivals if abs(other.tier - trial.tier) <= NEAR and not other.broad)
+                same = [other.cause for other in near if _alike(other.outcomes, trial.outcomes, trial.explains)]
+                distinct = (cause for cause in dict.fromkeys(same) if not cause.startswith(trial.cause))
+                found[k] = Finding(trial.cause, trial.explains, tuple(distinct), trial)
                 break
     return found
 
 
-def _pairs(scene: Scene, trial: Trial) -> Iterator[tuple[Claim, Sequence[Array] | None]]:
-    return zip(scene.claims, trial.outcomes if trial.world else scene.truth, strict=True)
+def _counts(scene: Scene, trial: Trial) -> bool:
+    """Whether a trial explains something at all: zeros come free, and only of a path that is gone."""
+    if not trial.explains or (trial.breaks and not scene.printed):
+        return False
+    empty = [k for k in trial.explains if all(not np.any(array) for array in scene.claims[k].stated)]
+    if len(empty) < len(trial.explains):
+        return True
+    return trial.kind in PATHS and trial.whole
 
 
-def expected_by_chance(scene: Scene, trials: Sequence[Trial], best: int, claims: Sequence[int]) -> float:
+def expected_by_chance(scene: Scene, trials: Sequence[Trial], best: int, claims: Sequence[int], tried: int) -> float:
     """How many of the explanations tried, up to the best one, are expected to fit these claims by chance.
 
     An explanation that moves an entry by d from its true value is as likely to land anywhere within d of it, so it
     lands on the digits that were printed with the chance (width of what rounds to them) / 2d. One that moves an entry
     by less than half of what is to be explained cannot land there at all.
     """
+    if not scene.printed:  # the numbers of a program: those that do not fit are not kept
+        return (tried + trials[best].weight) * _luck(scene, trials[best], claims)
     total = 0.0
     seen: set[str] = set()
     for trial in trials[: best + 1]:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mathlab.diagnosis.claims import Claim, of_arrays, of_figure
 from mathlab.diagnosis.divergence import first_divergences
-from mathlab.diagnosis.evidence import Finding, findings
+from mathlab.diagnosis.evidence import Finding, findings, judged
+from mathlab.diagnosis.mistakes import Mistake
 from mathlab.diagnosis.repair import repairs
-from mathlab.diagnosis.variants import VARIANTS
-from mathlab.diagnosis.worlds import Scene, Trial
+from mathlab.diagnosis.search import WORK, Search
+from mathlab.diagnosis.variants import OTHERS
+from mathlab.diagnosis.worlds import Scene
 from mathlab.experiment import Array, Case, Figure
 from mathlab.language.syntax import Call, Expr, Name, walk
 from mathlab.results import CaseResult, FigureResult, FormulaResult
 from mathlab.stages.backprop import AGREEMENT, random_points, rounding_noise
 from mathlab.stages.prepare import Prepared, evaluate_at, prepare
 
-PATIENCE = 3.0  # seconds, of which a trial takes
-OPERATION = 2e-5  # for each operation of the case; it is prepared, compiled and run anew,
-CLAIM = 3e-5  # for each number that is looked at afterwards,
-TRAINED = 0.2  # and trained in one trial of five
-MOST = 10_000
 NAMED = 2  # other explanations, or other figures explained, that are named beside the first
 
 
@@ -73,10 +71,10 @@ def _about_figures(prepared: Prepared, figures: Sequence[tuple[Figure, FigureRes
     divergences = first_divergences(prepared, [(figure.quantity, judged) for figure, judged in figures])
     claims: list[Claim] = []
     results: list[FigureResult] = []
-    for figure, judged in figures:
-        if not _has_jacobian(figure.quantity) and all(np.isfinite(entry.computed) for entry in judged.entries):
-            claims.append(of_figure(figure, judged, _shape(prepared, figure), _differs(judged)))
-            results.append(judged)
+    for figure, result in figures:
+        if not _has_jacobian(figure.quantity) and all(np.isfinite(entry.computed) for entry in result.entries):
+            claims.append(of_figure(figure, result, _shape(prepared, figure), _differs(result)))
+            results.append(result)
     found = diagnosed(Scene(prepared, claims)) if any(claim.wrong for claim in claims) else {}
     said = {id(results[k]): sentence for k, sentence in found.items()}
     return {
@@ -93,44 +91,81 @@ def _has_jacobian(quantity: Expr) -> bool:
     return any(isinstance(part, Call) and part.op == "jacobian" for part in walk(quantity))
 
 
+@dataclass(frozen=True)
+class Cause:
+    """What went wrong, and the line to write instead; the claims that it explains, and what may be the cause as well.
+
+    `upon` says that it is seen once the causes before it are taken for granted.
+    """
+
+    text: str
+    instead: str
+    explains: tuple[int, ...]
+    others: tuple[str, ...] = ()
+    upon: bool = False
+
+
+@dataclass(frozen=True)
+class Causes:
+    """Every cause that was found, the one that explains most first, and how many of the known mistakes were tried."""
+
+    causes: tuple[Cause, ...] = ()
+    tried: int = 0
+    known: int = 0
+
+
+def causes(scene: Scene, thorough: bool = False) -> Causes:
+    """What can be said about why the wrong claims of a scene are wrong; `thorough` tries all that is known."""
+    search = Search(scene, math.inf if thorough else WORK * min(scene.case.share, 1.0))
+    searched = search.run()
+    others = [judged(scene, trial, row.tier) for row in OTHERS if row.trials for trial in row.trials(scene)]
+    found = findings(scene, [*searched.trials, *others], searched.tried)
+    told = _distinct(found, search)
+    first = next((found[k].trial for k in scene.wrong if k in found), None)
+    left = [k for k in scene.wrong if k not in found]
+    if left and first and first.instead and not scene.trained:
+        told += _upon(search, first.instead, first.explains, left)
+    return Causes(tuple(told), searched.tried, searched.known)
+
+
+def _distinct(found: Mapping[int, Finding], search: Search) -> list[Cause]:
+    """Each cause once, the one that explains most first."""
+    made: dict[str, Cause] = {}
+    for finding in found.values():
+        mistake = finding.trial.instead if finding.trial else None
+        instead = search.instead(mistake) if mistake else ""
+        made.setdefault(finding.cause, Cause(finding.cause, instead, finding.with_it, finding.others[:NAMED]))
+    return sorted(made.values(), key=lambda cause: -len(cause.explains))
+
+
+def _upon(search: Search, mistake: Mistake, explained: Sequence[int], left: Sequence[int]) -> list[Cause]:
+    """What explains the rest once one mistake is taken for granted."""
+    again = search.upon(mistake, explained)
+    if again is None:
+        return []
+    searched = again.run()
+    found = findings(again.scene, searched.trials, searched.tried)
+    return [replace(cause, upon=True) for cause in _distinct(found, again) if set(cause.explains) & {*left}]
+
+
 def diagnosed(scene: Scene) -> dict[int, str]:
     """A sentence for each wrong claim that an explanation is found for."""
-    every = (trial for variant in VARIANTS for trial in variant.trials(scene))
-    trials = [*_first_worlds(every, _affordable(scene))]
-    return {k: _sentence(scene, k, finding) for k, finding in findings(scene, trials).items()}
+    found = causes(scene).causes
+    return {k: _sentence(scene, k, cause) for cause in reversed(found) for k in cause.explains}
 
 
-def _first_worlds(trials: Iterator[Trial], most: int) -> Iterator[Trial]:
-    """The trials up to so many that take any time: those for which equations are compiled and run."""
-    for trial in trials:
-        most -= trial.world
-        if most < 0:
-            return
-        yield trial
-
-
-def _affordable(scene: Scene) -> int:
-    """How many trials, of the likeliest first, take no longer than anybody would wait for a hint."""
-    prepared = scene.prepared
-    case = prepared.case
-    operations = sum(1 for equation in prepared.both for _ in walk(equation.expr))
-    training = case.train.epochs * prepared.cost.seconds if case.train else 0.0
-    once = OPERATION * operations + CLAIM * len(scene.claims) + prepared.cost.seconds + TRAINED * training
-    return int(min(PATIENCE * min(case.share, 1.0) / once, MOST))
-
-
-def _sentence(scene: Scene, k: int, finding: Finding) -> str:
+def _sentence(scene: Scene, k: int, cause: Cause) -> str:
     claim = scene.claims[k]
     count = claim.stated[0].size
     where = "to the last printed digit" if claim.unit is not None else "to rounding"
     fit = f"fits {f'all {count} entries ' if count > 1 else ''}{where}"
     if len(claim.moments) > 1:
         fit = f"agrees at the article's point and {len(claim.moments) - 1} random ones"
-    other = [scene.claims[n].label for n in finding.with_it if n != k]
+    other = [scene.claims[n].label for n in cause.explains if n != k]
     if other:
         fit += f"; so does {_listed(other)}"
-    alternatives = "".join(f"; or {cause}" for cause in finding.others[:NAMED])
-    return f"{finding.cause} ({fit}){alternatives}"
+    alternatives = "".join(f"; or {other}" for other in cause.others)
+    return f"{cause.text} ({fit}){alternatives}"
 
 
 def _listed(labels: Sequence[str]) -> str:

@@ -6,12 +6,13 @@ every equation, so it needs to know nothing of the article.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from mathlab.language.check import Types
 from mathlab.language.ops import ACTIVATIONS
 from mathlab.language.syntax import COMPARE, Call, Expr, Name, Num, Slice, Static, names, unparse
+from mathlab.language.syntax import replace as rewritten
 
 MASKS = frozenset(COMPARE.values())
 OPPOSITE = {"gt": "le", "ge": "lt", "lt": "ge", "le": "gt"}
@@ -20,11 +21,21 @@ FEW = 4  # entries of a sum that are each tried as the only one that was taken; 
 
 @dataclass(frozen=True)
 class Names:
-    """What a rule must know about names: their types, which are gradients, and which are parameters."""
+    """What a rule must know about names: their types, which are gradients, which are parameters, and the equations.
+
+    And where it is: `target` is the equation that is changed, `owner` the node whose gradient is handed on there, and
+    `root` says that the part is all of the equation.
+    """
 
     types: Types
     gradients: frozenset[str]
     parameters: frozenset[str]
+    forward: Mapping[str, Expr] = field(default_factory=dict)
+    target: str = ""
+    owner: str = ""
+    root: bool = False
+    numbers: Sequence[tuple[float, str]] = ()  # by which something may be multiplied, and what each is
+    rates: Sequence[float] = ()  # learning rates
 
     def shape(self, expr: Expr) -> tuple[int, ...]:
         return self.types.of(expr).shape
@@ -32,6 +43,43 @@ class Names:
     def carries(self, expr: Expr) -> bool:
         """Whether a gradient is handed on by the expression."""
         return any(name in self.gradients for name in names(expr))
+
+    def node(self, name: str) -> str:
+        """The node that a gradient, or a part of one, is of; any other name is its own."""
+        if name not in self.gradients or not name.startswith("d"):
+            return name
+        whole, _, part = name[1:].rpartition("_")
+        known = self.types.names
+        return name[1:] if name[1:] in known or not part.isdecimal() or whole not in known else whole
+
+    def reads(self, name: str) -> list[str]:
+        """What a node is computed from, each once."""
+        return names(self.forward[name]) if name in self.forward else []
+
+    def readers(self, name: str) -> list[str]:
+        """What is computed from a node."""
+        return [other for other in self.forward if name in self.reads(other)]
+
+    def seen(self, name: str) -> str:
+        """A name as it looks from the owner: itself, the first that it reads, what reads it, the gradient of one."""
+        node = self.node(name)
+        d = "d" if node != name else ""
+        if node == self.owner:
+            return f"{d}_self"
+        if node in self.reads(self.owner):
+            return f"{d}_in{self.reads(self.owner).index(node)}"
+        if node == self.node(self.target):
+            return f"{d}_target"
+        if self.owner in self.reads(node):
+            return f"{d}_out{self.reads(node).index(self.owner)}"
+        return (
+            name if node in self.parameters or node not in self.forward else f"{d}_far{_skeleton(self.forward[node])}"
+        )
+
+
+def _skeleton(expr: Expr) -> str:
+    """The expression without its names and numbers."""
+    return unparse(rewritten(expr, lambda part: Name("_") if isinstance(part, Name | Num) else None))
 
 
 @dataclass(frozen=True)
@@ -42,7 +90,7 @@ class Factor:
     under: bool = False
 
 
-Change = tuple[str, Expr]  # what went wrong, and the part as it then reads
+Change = tuple[str, Expr] | tuple[str, Expr, float]  # what went wrong, the part as it then reads, and how likely it is
 Rule = Callable[[Expr, Names], Iterator[Change]]
 
 
@@ -71,15 +119,26 @@ def without_derivative(part: Expr, known: Names) -> Iterator[Change]:
     """Factors beside the upstream gradient: all of them, then each alone."""
     if not (isinstance(part, Call) and part.op in ("mul", "div") and known.carries(part)):
         return
-    factors = _factors(part)
-    local = [n for n, factor in enumerate(factors) if not (known.carries(factor.expr) or isinstance(factor.expr, Num))]
+    chain = factors(part)
+    local = [n for n, factor in enumerate(chain) if not (known.carries(factor.expr) or isinstance(factor.expr, Num))]
     if len(local) > 1:
-        text = _product_text([factors[n] for n in local])
-        yield f"the factor {text} is missing", _product([factor for n, factor in enumerate(factors) if n not in local])
+        text = f"{_product_text([chain[n] for n in local])} is missing{_derivative_of(known)}"
+        yield f"the factor {text}", multiplied([factor for n, factor in enumerate(chain) if n not in local])
     for n in local:
-        alone = factors[n].expr
+        alone = chain[n].expr
         if not (isinstance(alone, Call) and alone.op in MASKS):
-            yield f"the factor {_product_text([factors[n]])} is missing", _product([*factors[:n], *factors[n + 1 :]])
+            what = _derivative_of(known) if len(local) == 1 else ""
+            yield f"the factor {_product_text([chain[n]])} is missing{what}", multiplied([*chain[:n], *chain[n + 1 :]])
+
+
+def _derivative_of(known: Names) -> str:
+    """Which activation's derivative belongs into the equation, where its node goes through one."""
+    node = Name(known.node(known.target))
+    for expr in known.forward.values():
+        match expr:
+            case Call(op, (inner, *_)) if op in ACTIVATIONS and inner == node:
+                return f" (from the derivative of {op})"
+    return ""
 
 
 def without_upstream(part: Expr, known: Names) -> Iterator[Change]:
@@ -208,19 +267,20 @@ def without_activation(part: Expr, known: Names) -> Iterator[Change]:
             yield f"the activation {op} is left out", inner
 
 
-def _factors(expr: Expr) -> list[Factor]:
+def factors(expr: Expr) -> list[Factor]:
     """What is multiplied, and what it is divided by."""
     match expr:
         case Call("mul", (left, right)):
-            return [*_factors(left), *_factors(right)]
+            return [*factors(left), *factors(right)]
         case Call("div", (left, right)):
-            return [*_factors(left), *(Factor(factor.expr, not factor.under) for factor in _factors(right))]
+            return [*factors(left), *(Factor(factor.expr, not factor.under) for factor in factors(right))]
     return [Factor(expr)]
 
 
-def _product(factors: Sequence[Factor]) -> Expr:
+def multiplied(chain: Sequence[Factor]) -> Expr:
+    """The product of factors."""
     product: Expr | None = None
-    for factor in factors:
+    for factor in chain:
         if factor.under:
             product = Call("div", (product or Num(1), factor.expr))
         else:
@@ -228,8 +288,8 @@ def _product(factors: Sequence[Factor]) -> Expr:
     return product or Num(1)
 
 
-def _product_text(factors: Sequence[Factor]) -> str:
-    return unparse(_product(factors))
+def _product_text(chain: Sequence[Factor]) -> str:
+    return unparse(multiplied(chain))
 
 
 def _turned(expr: Expr) -> Expr:

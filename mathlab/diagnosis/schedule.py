@@ -31,6 +31,17 @@ def other_updates(scene: Scene) -> Iterator[Trial]:
     return tried(scene, worlds())
 
 
+def step_added(scene: Scene) -> Iterator[Trial]:
+    """Each step made uphill."""
+    train = scene.case.train
+    if train is not None and scene.trained and "lr" in train.settings:
+        rate = train.settings["lr"]
+        outcomes = _with_rate(scene, train, -rate)
+        if outcomes is not None:
+            cause = f"the learning rate is {-rate:.{PRECISE}g}, not {rate:g} (the step is added instead of subtracted)"
+            yield Trial(cause, outcomes)
+
+
 def other_rates(scene: Scene) -> Iterator[Trial]:
     """The learning rate that one number of a claim asks for, written with as few digits as fit all of them."""
     train = scene.case.train
@@ -52,8 +63,6 @@ def other_rates(scene: Scene) -> Iterator[Trial]:
                 return
             if scene.claims[k].fits(outcomes[k]):
                 cause = f"the learning rate is {rounded:.{PRECISE}g}, not {rate:g}"
-                if rounded == -rate:
-                    cause = f"{cause} (the step is added instead of subtracted)"
                 # there are about this many numbers of so many digits within a factor of 100 up and down
                 yield Trial(cause, outcomes, weight=4 * 10.0**digits)
                 break

@@ -190,7 +190,7 @@ class _Lab:
         known = slips.known(self.prepared)
         for kind, rule in RULES.items():
             for mutant in slips.mutants(equations, rule, known):
-                yield f"{kind}: {mutant.cause}", with_backward(self.prepared, mutant.equations)
+                yield f"{kind}: {mutant.cause}", with_backward(self.prepared, mutant.applied(equations))
         for position, equation in enumerate(equations):
             for clause, expr in self._whole(equation):
                 wrong = replace(equation, expr=expr, text=unparse(expr))

@@ -1,12 +1,14 @@
 """A rule's mistakes, made in the equations: in one of them, or in all that look alike.
 
 Who forgets the derivative of an activation in one hidden unit forgets it in the next one too, and who writes W for W.T
-in one time step of a recurrent net writes it in all of them.
+in one time step of a recurrent net writes it in all of them; or in all but the last, which has a line of its own. What
+looks alike is told by names seen from the node whose gradient is handed on: in every layer and step, `W.T @ dz` hands
+dz on by the first that z's equation reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mathlab.diagnosis.rewrite import Names, Rule
@@ -15,8 +17,25 @@ from mathlab.language import syntax
 from mathlab.language.check import Types
 from mathlab.language.derive import UPSTREAM
 from mathlab.language.equation import Equation
-from mathlab.language.syntax import Call, Expr, Name, Num, names, unparse
+from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names, unparse
 from mathlab.stages.prepare import Prepared
+
+Path = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Slip:
+    """One change to the equation called `name`: the part to which `path` leads becomes `part`.
+
+    `looks` is the same for changes of one kind to parts that look alike; `rank` says how likely it is within its kind.
+    """
+
+    name: str
+    path: Path
+    part: Expr
+    clause: str
+    looks: Hashable
+    rank: float = 0
 
 
 @dataclass(frozen=True)
@@ -24,7 +43,8 @@ class Mutant:
     """Equations changed by a rule: `made` has the names of those that were, each with a clause that says how."""
 
     made: tuple[tuple[str, str], ...]
-    equations: tuple[Equation, ...]
+    changes: Mapping[str, Expr]
+    rank: float = 0
 
     @property
     def broad(self) -> bool:
@@ -34,127 +54,170 @@ class Mutant:
     @property
     def cause(self) -> str:
         """The mistake in words, and where it is made."""
-        (first, clause), *rest = self.made
-        if not rest:
-            return f"in {first}, {clause}"
-        others = [name for name, _ in rest]
-        if all(other == clause for _, other in rest):
-            return f"in {', '.join([first, *others[:-1]])} and {others[-1]}, {clause}"
-        return f"in {first}, {clause}; likewise in {' and '.join(others)}"
+        return cause(self.made)
+
+    def applied(self, equations: Sequence[Equation]) -> tuple[Equation, ...]:
+        """The equations with the changes made."""
+        return tuple(
+            replace(equation, expr=self.changes[equation.name], text=unparse(self.changes[equation.name]))
+            if equation.name in self.changes
+            else equation
+            for equation in equations
+        )
 
 
-@dataclass(frozen=True)
-class _Slip:
-    """One change to the equation at `position`, made at the part to which `path` leads."""
+MOST_NAMED = 4  # equations that a sentence names
 
-    position: int
-    path: tuple[int, ...]
-    clause: str
-    equation: Equation
+
+def cause(made: Sequence[tuple[str, str]]) -> str:
+    """A mistake in words, and the equations in which it is made."""
+    places = [*dict.fromkeys(name for name, _ in made)]
+    (first, clause), *rest = made
+    if all(other == clause for _, other in rest):
+        return f"in {_listed(places)}, {clause}"
+    if len(places) == 1:
+        clauses = [*dict.fromkeys(other for _, other in made)]
+        more = f"; {len(clauses) - MOST_NAMED} more" if len(clauses) > MOST_NAMED else ""
+        return f"in {first}, {'; '.join(clauses[:MOST_NAMED])}{more}"
+    return f"in {first}, {clause}; likewise in {_listed(places[1:])}"
+
+
+def _listed(places: Sequence[str]) -> str:
+    shown = [*places[:MOST_NAMED], *([f"{len(places) - MOST_NAMED} more"] if len(places) > MOST_NAMED else [])]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
 def known(prepared: Prepared) -> Names:
     """What the rules must know about the names of a case."""
     gradients = frozenset(prepared.gradients) | {UPSTREAM}
-    return Names(prepared.types, gradients, frozenset(prepared.case.parameters))
+    forward = {equation.name: equation.expr for equation in prepared.equations}
+    return Names(prepared.types, gradients, frozenset(prepared.case.parameters), forward)
 
 
-def every(equations: Sequence[Equation], rule: Rule, known: Names) -> Iterator[Mutant]:
-    """The equations with each change that the rule makes to one of them, then to several."""
-    yield from mutants(equations, rule, known)
-    yield from repeated(equations, rule, known)
-
-
-def mutants(equations: Sequence[Equation], rule: Rule, known: Names, free: Collection[str] = ()) -> Iterator[Mutant]:
-    """The equations with each change that the rule makes to one of them.
-
-    Every name keeps its shape, but for those in `free`, which no other equation reads.
-    """
-    for slip in _slips(equations, rule, known, free):
-        yield _with(equations, [slip])
-
-
-def repeated(equations: Sequence[Equation], rule: Rule, known: Names) -> Iterator[Mutant]:
-    """The equations with the same change made to several of them, and every name's shape kept.
-
-    The same is what is said in the same words, or is done to the same part of equations that differ in their names
-    only: in those that stand equally far from the start (the units of a layer), and in all (the layers).
-    """
-    slips = [*_slips(equations, rule, known)]
-    levels = _levels(equations)
-    skeletons = [_skeleton(equation.expr) for equation in equations]
-    groups: dict[Hashable, dict[int, _Slip]] = {}
-    for slip in slips:
-        looks = (skeletons[slip.position], slip.path, _skeleton(slip.equation.expr))
-        level = levels[equations[slip.position].name]
-        for key in (slip.clause, (level, *looks), looks):
-            groups.setdefault(key, {}).setdefault(slip.position, slip)
-    seen = set()
-    for group in groups.values():
-        chosen = tuple(group.values())
-        if len(chosen) > 1 and chosen not in seen:
-            seen.add(chosen)
-            yield _with(equations, chosen)
-
-
-def again(made: Sequence[tuple[str, str]], equations: Sequence[Equation], rule: Rule, known: Names) -> Mutant | None:
-    """The mutant of other equations, as those of a batch are, in which the same was done; None where it cannot be."""
-    wanted = dict(made)
-    found: dict[str, _Slip] = {}
-    for position, equation in enumerate(equations):
-        if equation.name in wanted:
-            slips = _slips_of(position, equation, rule, known)
-            same = next((slip for slip in slips if slip.clause == wanted[equation.name]), None)
-            if same:
-                found[equation.name] = same
-    return _with(equations, [found[name] for name in wanted]) if len(found) == len(wanted) else None
-
-
-def _with(equations: Sequence[Equation], slips: Sequence[_Slip]) -> Mutant:
-    changed = {slip.position: slip.equation for slip in slips}
-    made = tuple((slip.equation.name, slip.clause) for slip in slips)
-    return Mutant(made, tuple(changed.get(position, equation) for position, equation in enumerate(equations)))
-
-
-def _slips(equations: Sequence[Equation], rule: Rule, known: Names, free: Collection[str] = ()) -> Iterator[_Slip]:
-    for position, equation in enumerate(equations):
-        yield from _slips_of(position, equation, rule, known, free)
-
-
-def _slips_of(
-    position: int, equation: Equation, rule: Rule, known: Names, free: Collection[str] = ()
-) -> Iterator[_Slip]:
-    types = Types(known.types.names, known.types.integral)
-    for path, clause, expr in _changed(equation.expr, rule, known):
+def mutants(equations: Sequence[Equation], rule: Rule, known: Names) -> Iterator[Mutant]:
+    """The equations with each change that the rule makes to one of them; every name keeps its shape."""
+    definitions = {equation.name: equation.expr for equation in equations}
+    for slip in slips(equations, rule, known):
+        mutant = applied([slip], definitions)
+        types = Types(known.types.names, known.types.integral)
         try:
-            type_ = types.of(expr)
+            type_ = types.of(mutant.changes[slip.name])
         except ExpressionError:
             continue
-        if type_.kind != "f":
-            expr = Call("mul", (expr, Num(1)))  # a mask alone is a number too
-        if type_.shape == known.types.names[equation.name].shape or equation.name in free:
-            yield _Slip(position, path, clause, replace(equation, expr=expr, text=unparse(expr)))
+        if type_.shape == known.types.names[slip.name].shape:
+            if type_.kind != "f":  # a mask alone is a number too
+                mutant = replace(mutant, changes={slip.name: Call("mul", (mutant.changes[slip.name], Num(1)))})
+            yield mutant
 
 
-def _changed(expr: Expr, rule: Rule, known: Names) -> Iterator[tuple[tuple[int, ...], str, Expr]]:
-    """The expression with one of its parts, or itself, changed by the rule: the way to the part, and what was done."""
-    for clause, new in rule(expr, known):
-        yield (), clause, new
-    if isinstance(expr, Call):
-        for position, arg in enumerate(expr.args):
-            for path, clause, new in _changed(arg, rule, known):
-                args = (*expr.args[:position], new, *expr.args[position + 1 :])
-                yield (position, *path), clause, Call(expr.op, args, expr.attrs, expr.position)
-
-
-def _skeleton(expr: Expr) -> Expr:
-    """The expression without its names and numbers."""
-    return syntax.replace(expr, lambda part: Name("_") if isinstance(part, Name | Num) else None)
-
-
-def _levels(equations: Sequence[Equation]) -> dict[str, int]:
-    """How many equations, at most, lead from what is given to each name."""
-    levels: dict[str, int] = {}
+def slips(equations: Sequence[Equation], rule: Rule, known: Names) -> Iterator[Slip]:
+    """Every change that a rule makes to any part of any equation."""
     for equation in equations:
-        levels[equation.name] = 1 + max((levels.get(name, 0) for name in names(equation.expr)), default=0)
-    return levels
+        here = replace(known, target=equation.name)
+        for path, old, inner in _parts(equation.expr):
+            context = replace(here, root=not path, owner=_owner(equation, inner, known))
+            for clause, new, *rank in rule(old, context):
+                looks = (rule.__name__, _canonical(old, context), _canonical(new, context))
+                yield Slip(equation.name, path, new, clause, looks, rank[0] if rank else 0)
+
+
+def _parts(expr: Expr, path: Path = (), term: Expr | None = None) -> Iterator[tuple[Path, Expr, Expr]]:
+    """Each part of an expression, the way to it, and the term of a sum that it stands in."""
+    term = expr if term is None or (isinstance(term, Call) and term.op in ("add", "sub", "neg") and len(path)) else term
+    yield path, expr, term
+    if isinstance(expr, Call):
+        opens = expr.op in ("add", "sub", "neg") and term is expr
+        for position, arg in enumerate(expr.args):
+            yield from _parts(arg, (*path, position), arg if opens else term)
+
+
+def _owner(equation: Equation, term: Expr, known: Names) -> str:
+    """The node whose gradient a term hands on; where it hands none on, the equation's own."""
+    for name in names(term):
+        if name in known.gradients:
+            return known.node(name)
+    return known.node(equation.name)
+
+
+def _canonical(expr: Expr, known: Names) -> Expr:
+    """The expression with its names as they look from its owner, and without the numbers of indices."""
+
+    def token(part: Expr) -> Expr | None:
+        match part:
+            case Name(name):
+                return Name(known.seen(name))
+            case Call("index", (base, *items)):
+                base = syntax.replace(base, token)
+                return Call("index", (base, *(Num(0) if isinstance(item, Num | Slice) else item for item in items)))
+        return None
+
+    return syntax.replace(expr, token)
+
+
+def grouped(found: Sequence[Slip], definitions: Mapping[str, Expr]) -> Iterator[Mutant]:
+    """The changes made to all that look alike, then to all but the first or the last of them.
+
+    The same is what looks the same, or is said in the same words.
+    """
+    groups: dict[Hashable, list[Slip]] = {}
+    for slip in found:
+        for key in (slip.looks, slip.clause):
+            groups.setdefault(key, []).append(slip)
+    seen = set()
+    for group in groups.values():
+        chosen = _apart(group)
+        shorter = [chosen[1:], chosen[:-1]] if len(chosen) > 2 else []
+        for some in (chosen, *shorter):
+            key = frozenset((slip.name, slip.path, slip.part) for slip in some)
+            if len(some) > 1 and key not in seen:
+                seen.add(key)
+                yield applied(some, definitions)
+
+
+def _apart(group: Sequence[Slip]) -> list[Slip]:
+    """The changes that do not touch the same part."""
+    chosen: list[Slip] = []
+    taken: dict[str, list[Path]] = {}
+    for slip in group:
+        paths = taken.setdefault(slip.name, [])
+        if not any(path[: len(slip.path)] == slip.path or slip.path[: len(path)] == path for path in paths):
+            paths.append(slip.path)
+            chosen.append(slip)
+    return chosen
+
+
+def applied(chosen: Sequence[Slip], definitions: Mapping[str, Expr]) -> Mutant:
+    """The changes, made."""
+    changes: dict[str, Expr] = {}
+    for slip in chosen:
+        changes[slip.name] = placed(changes.get(slip.name, definitions[slip.name]), slip.path, slip.part)
+    made = tuple((slip.name, slip.clause) for slip in chosen)
+    return Mutant(made, changes, max(slip.rank for slip in chosen))
+
+
+def placed(expr: Expr, path: Path, part: Expr) -> Expr:
+    """The expression with the part to which `path` leads replaced."""
+    if not path:
+        return part
+    assert isinstance(expr, Call)
+    args = [*expr.args]
+    args[path[0]] = placed(args[path[0]], path[1:], part)
+    return Call(expr.op, tuple(args), expr.attrs, expr.position)
+
+
+def through_one_reader(found: Sequence[Slip], definitions: Mapping[str, Expr], known: Names) -> Iterator[Slip]:
+    """Each change to a gradient as one of its readers alone sees it: made where it is handed on, and nowhere else."""
+    readers: dict[str, list[tuple[str, Path, Expr]]] = {}
+    for name, expr in definitions.items():
+        for path, part, term in _parts(expr):
+            if isinstance(part, Name) and part.id in definitions:
+                readers.setdefault(part.id, []).append((name, path, term))
+    for slip in found:
+        places = readers.get(slip.name, ())
+        if len({name for name, _, _ in places}) < 2:
+            continue
+        changed = placed(definitions[slip.name], slip.path, slip.part)
+        for name, path, _ in places:
+            role = replace(known, owner=known.node(slip.name)).seen(known.node(name))
+            clause = f"{slip.clause} (in the {slip.name} that it reads)"
+            yield Slip(name, path, changed, clause, ("through", slip.looks, role), slip.rank)

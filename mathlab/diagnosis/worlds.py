@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.program import Program, compile_program
 from mathlab.language.shapes import Type
-from mathlab.language.syntax import Expr, names
+from mathlab.language.syntax import Expr, names, unparse
 from mathlab.stages.prepare import Env, Prepared, execute, prepare
 from mathlab.stages.updates import UPDATE, Advance, Batch, at_rest, first_rows, update_program, updates
 
@@ -24,6 +25,9 @@ WORK = 2_000_000_000
 OVERHEAD = 500
 NEAR = 20  # updates that are always made
 RESULT = "_result"  # the name of an expression that is compiled alone
+
+if TYPE_CHECKING:
+    from mathlab.diagnosis.mistakes import Mistake
 
 Rounding = Callable[[Array], Array]
 Outcome = Sequence[Array] | None  # what a claim's numbers would be, at each of its moments
@@ -55,8 +59,11 @@ class Trial:
     """One explanation tried: what the claims' numbers would be if it held.
 
     It stands for `weight` explanations of its kind, of which it is the one that comes closest. `anywhere` says that its
-    numbers owe nothing to how far they are from the true ones, as those of a rounding do. What is `broad` is wrong at
-    several places, and nothing to be told beside an explanation that comes to the same.
+    numbers owe nothing to how far they are from the true ones, as those of a rounding do; without `world`, the right
+    claims stay as they are. What is `broad` is wrong at several places. The lower its `tier`, the likelier it is.
+
+    It `explains` these wrong claims, and `breaks` so many right ones; `whole` says that it reaches no other wrong one.
+    `instead` is the mistake, where it is one in the equations.
     """
 
     cause: str
@@ -65,6 +72,12 @@ class Trial:
     anywhere: bool = False
     world: bool = True
     broad: bool = False
+    tier: float = 5.0
+    explains: tuple[int, ...] = ()
+    breaks: int = 0
+    kind: str = ""
+    whole: bool = True
+    instead: Mistake | None = None
 
 
 @dataclass
@@ -105,6 +118,11 @@ class Scene:
     def wrong(self) -> list[int]:
         """The claims to explain, by their position."""
         return [position for position, claim in enumerate(self.claims) if claim.wrong]
+
+    @property
+    def printed(self) -> bool:
+        """Whether some claim has digits, and may fit by chance."""
+        return any(claim.unit is not None for claim in self.claims)
 
     @property
     def trained(self) -> bool:
@@ -227,6 +245,35 @@ def with_backward(prepared: Prepared, equations: Sequence[Equation]) -> Prepared
     for equation in equations:
         types.names[equation.name] = types.of(equation.expr)
     return replace(prepared, backward=replace(prepared.backward, equations=tuple(equations)), types=types)
+
+
+def changed(prepared: Prepared, changes: Mapping[str, Expr]) -> Prepared | None:
+    """The case with some of its equations changed; None where they do not fit together."""
+
+    def wrong(equation: Equation) -> Equation:
+        expr = changes.get(equation.name)
+        return equation if expr is None else replace(equation, expr=expr, text=unparse(expr))
+
+    ordered, forward = (in_order(tuple(map(wrong, some))) for some in (prepared.backward.equations, prepared.equations))
+    try:
+        backward = with_backward(prepared, ordered) if ordered else None
+    except ExpressionError:
+        return None
+    return with_forward(backward, forward) if backward and forward else None
+
+
+def in_order(equations: Sequence[Equation]) -> tuple[Equation, ...] | None:
+    """The equations so that each comes after those that it reads; None where they go round in a circle."""
+    waiting = {equation.name: equation for equation in equations}
+    ordered: list[Equation] = []
+    while waiting:
+        ready = [equation for equation in waiting.values() if not waiting.keys() & set(names(equation.expr))]
+        if not ready:
+            return None
+        ordered += ready
+        for equation in ready:
+            del waiting[equation.name]
+    return tuple(ordered)
 
 
 def tried(scene: Scene, worlds: Iterator[tuple[str, World]]) -> Iterator[Trial]:

@@ -19,6 +19,7 @@ from mathlab.stages.prepare import Env, Prepared, prepare
 RTOL: Mapping[Dtype, float] = {"float64": 1e-9, "float32": 1e-6}
 SHAKEN = 4  # runs that show how far rounding moves each entry
 NOISE = 8.0  # times which it is allowed
+GROWN = 1e6  # times which, at most, it is taken to be larger in a program whose gradients are too large
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,25 @@ class Compared:
 
 
 @dataclass(frozen=True)
+class Why:
+    """A cause of what differs, the line to write instead, the arrays that it explains, and what may be it as well.
+
+    `upon` says that it is seen once the causes before it are taken for granted.
+    """
+
+    cause: str
+    instead: str
+    explains: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    upon: bool = False
+
+
+@dataclass(frozen=True)
 class OracleResult:
     """Every array that was matched, in the order of the graph; the `ignored` ones no name here matches.
 
-    `first_divergence` is the earliest quantity that differs; `sought` says what arrays may be called.
+    `first_divergence` is the earliest quantity that differs; `sought` says what arrays may be called. `causes` are what
+    was found to explain the arrays that differ, when `tried` of `known` mistakes had been made.
     """
 
     case: str
@@ -54,6 +70,9 @@ class OracleResult:
     ignored: tuple[str, ...] = ()
     first_divergence: str = ""
     sought: str = ""
+    causes: tuple[Why, ...] = ()
+    tried: int = 0
+    known: int = 0
 
     @property
     def passed(self) -> bool:
@@ -65,11 +84,12 @@ class Terms:
     """On what terms arrays are compared.
 
     `names` says which quantity some of the arrays are of. `rtol` is how precisely the other program computes each of
-    its numbers (None: as its arrays' type allows).
+    its numbers (None: as its arrays' type allows). `thorough` tries every known mistake, however long it takes.
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
     rtol: float | None = None
+    thorough: bool = False
 
 
 def compare_file(cases: Sequence[Case], path: Path, terms: Terms = Terms()) -> list[OracleResult]:
@@ -114,16 +134,37 @@ def compare(case: Case, arrays: Mapping[str, Array], terms: Terms = Terms()) -> 
         )
     rows: dict[str, Compared] = {}
     order: list[str] = []
+    found: list[Explained] = []
     for dtype in RTOL:
         chosen = {array: name for array, name in matches.items() if _precision(case, arrays[array]) == dtype}
         if chosen:
             prepared = _with_gradients(case, dtype, chosen.values())
             order = [*prepared.env, *prepared.nodes, *prepared.gradients]
-            rows |= _compared(prepared, {array: arrays[array] for array in chosen}, chosen, terms.rtol)
+            compared, why = _compared(prepared, {array: arrays[array] for array in chosen}, chosen, terms)
+            rows |= compared
+            found.append(why)
     ordered = sorted(rows.values(), key=lambda row: order.index(row.quantity) if row.quantity in order else len(order))
     first = next((row.quantity for row in ordered if not row.passed), "")
     ignored = tuple(name for name in arrays if name not in matches)
-    return OracleResult(case.name, tuple(ordered), ignored, first, sought if ignored else "")
+    return OracleResult(
+        case.name,
+        tuple(ordered),
+        ignored,
+        first,
+        sought if ignored else "",
+        tuple(why for explained in found for why in explained.causes),
+        sum(explained.tried for explained in found),
+        sum(explained.known for explained in found),
+    )
+
+
+@dataclass(frozen=True)
+class Explained:
+    """The causes that were found, and how many mistakes were tried of how many."""
+
+    causes: tuple[Why, ...] = ()
+    tried: int = 0
+    known: int = 0
 
 
 def _precision(case: Case, array: Array) -> Dtype:
@@ -140,23 +181,42 @@ def _with_gradients(case: Case, dtype: Dtype, quantities: Iterable[str]) -> Prep
 
 
 def _compared(
-    prepared: Prepared, arrays: Mapping[str, Array], names: Mapping[str, str], rtol: float | None
-) -> dict[str, Compared]:
+    prepared: Prepared, arrays: Mapping[str, Array], names: Mapping[str, str], terms: Terms
+) -> tuple[dict[str, Compared], Explained]:
     values = prepared.run()
     rng = np.random.default_rng(0)
     shaken = [prepared.shaken(rng) for _ in range(SHAKEN)]
     rows: dict[str, Compared] = {}
-    windows: dict[str, tuple[Array, Array]] = {}
+    windows: dict[str, Window] = {}
     for array, quantity in names.items():
         true = np.asarray(values[quantity], np.float64)
         given = np.asarray(arrays[array], np.float64)
         if [n for n in given.shape if n != 1] == [n for n in true.shape if n != 1]:
             given = given.reshape(true.shape)
-        far = _tolerance(given, true, _noise(shaken, quantity), _precise(prepared, arrays[array], rtol))
-        windows[array] = given, far
+        precise = _precise(prepared, arrays[array], terms.rtol)
+        noise = _noise(shaken, quantity)
+        far = _tolerance(given, true, noise, precise)
+        windows[array] = Window(given, true, far, precise[1] * float(np.max(noise, initial=0.0)))
         rows[array] = _row(array, quantity, arrays[array].shape, given, true, far)
-    said = _diagnosed(prepared, rows, windows)
-    return {array: replace(row, diagnosis=said.get(array, "")) for array, row in rows.items()}
+    why = _explained(prepared, rows, windows, terms.thorough)
+    said = {array: found.cause for found in reversed(why.causes) for array in found.explains}
+    return {array: replace(row, diagnosis=said.get(array, "")) for array, row in rows.items()}, why
+
+
+@dataclass(frozen=True)
+class Window:
+    """An array, the lab's, how far it may be off, and the noise of rounding in the lab's."""
+
+    given: Array
+    true: Array
+    far: Array
+    noise: float
+
+    @property
+    def grown(self) -> float:
+        """How much larger the array is than the lab's; where that is nothing but rounding, this is not known."""
+        largest = float(np.max(np.abs(self.true), initial=0.0))
+        return float(np.max(np.abs(self.given), initial=0.0)) / largest if largest > self.noise else 1.0
 
 
 def _precise(prepared: Prepared, array: Array, rtol: float | None) -> tuple[float, float]:
@@ -202,20 +262,38 @@ def _row(array: str, quantity: str, shape: tuple[int, ...], given: Array, true: 
     return Compared(array, quantity, shape, true.shape, passed, True, at, *numbers)
 
 
-def _diagnosed(
-    prepared: Prepared, rows: Mapping[str, Compared], windows: Mapping[str, tuple[Array, Array]]
-) -> dict[str, str]:
-    """A sentence for each array that differs and is explained."""
+def _explained(
+    prepared: Prepared, rows: Mapping[str, Compared], windows: Mapping[str, Window], thorough: bool
+) -> Explained:
+    """Why the arrays that differ do, as far as it can be found out."""
     if all(row.passed for row in rows.values()):
-        return {}
+        return Explained()
     from mathlab.diagnosis.claims import of_arrays
-    from mathlab.diagnosis.explain import diagnosed
+    from mathlab.diagnosis.explain import causes
     from mathlab.diagnosis.worlds import Scene
 
-    claims = []
-    labels = []
-    for array, (given, far) in windows.items():
-        if np.all(np.isfinite(given)):
-            claims.append(of_arrays(array, Name(rows[array].quantity), [given], [far], wrong=not rows[array].passed))
-            labels.append(array)
-    return {labels[k]: sentence for k, sentence in diagnosed(Scene(prepared, claims)).items()}
+    finite = {array: window for array, window in windows.items() if np.all(np.isfinite(window.given))}
+    # the arrays of a program whose gradients are too large have the larger rounding, which counts for an explanation
+    grown = max((window.grown for window in finite.values()), default=1.0)
+    claims = [
+        of_arrays(
+            array,
+            Name(rows[array].quantity),
+            [window.given],
+            [window.far + min(max(grown - 1, 0), GROWN) * window.noise],
+            wrong=not rows[array].passed,
+        )
+        for array, window in finite.items()
+    ]
+    labels = [*finite]
+    if not any(claim.wrong for claim in claims):
+        return Explained()
+    found = causes(Scene(prepared, claims), thorough)
+    return Explained(
+        tuple(
+            Why(cause.text, cause.instead, tuple(labels[k] for k in cause.explains), cause.others, cause.upon)
+            for cause in found.causes
+        ),
+        found.tried,
+        found.known,
+    )

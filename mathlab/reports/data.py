@@ -100,6 +100,18 @@ def oracle(result: OracleResult) -> Record:
         "passed": result.passed,
         "first_divergence": result.first_divergence,
         "ignored": list(result.ignored),
+        "causes": [
+            {
+                "cause": why.cause,
+                "instead": why.instead,
+                "explains": list(why.explains),
+                "others": list(why.others),
+                "upon": why.upon,
+            }
+            for why in result.causes
+        ],
+        "tried": result.tried,
+        "known": result.known,
         "arrays": [
             {
                 "array": row.array,

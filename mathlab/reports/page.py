@@ -314,9 +314,35 @@ def oracle(result: OracleResult, only_failures: bool = False) -> RenderableType:
         hint = f"{result.sought}; say it with --map {result.ignored[0]}=NAME, or --allow-unmatched"
         parts.append(Paragraph(plain(f"not compared: {', '.join(result.ignored)} ({hint})", "yellow"), indent=2))
     if result.first_divergence:
-        parts.append(Paragraph(plain(f"differs first: {result.first_divergence}"), indent=2))
+        parts += [*_causes(result), Paragraph(plain(f"differs first: {result.first_divergence}"), indent=2)]
     words = oracle_summary(result.compared)
     return Group(*parts, Paragraph(plain(words, "bold" if result.passed else "bold red")))
+
+
+def _causes(result: OracleResult) -> Iterator[RenderableType]:
+    """What was found, each cause once, and what it explains; and how much was tried, where that was not all."""
+    differing = [row.array for row in result.compared if not row.passed]
+    told = {array for why in result.causes for array in why.explains}
+    for why in result.causes:
+        yield Paragraph(plain(f"{'and then' if why.upon else 'cause'}: {why.cause}", "bold"), indent=2)
+        for other in why.others:
+            yield Paragraph(plain(f"or: {other}"), indent=4)
+        if why.instead:
+            yield Paragraph(plain(f"write: {why.instead}"), indent=4)
+        rest = [array for array in differing if array not in why.explains]
+        yield Paragraph(plain(f"explains {_and(why.explains)}{f'; not {_and(rest)}' if rest else ''}"), indent=4)
+    unexplained = [array for array in differing if array not in told]
+    if unexplained and result.tried < result.known:
+        words = f"{result.tried:,} of {result.known:,} mistakes tried; --thorough tries all"
+        yield Paragraph(plain(f"no cause found for {_and(unexplained)}: {words}"), indent=2)
+    elif unexplained and result.known:
+        yield Paragraph(
+            plain(f"no cause found for {_and(unexplained)}: none of {result.known:,} mistakes fits"), indent=2
+        )
+
+
+def _and(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def oracle_summary(rows: Sequence[Compared]) -> str:
@@ -336,7 +362,7 @@ def _array_row(row: Compared) -> Row:
         plain("agrees" if row.passed else "differs", "green" if row.passed else "bold red"),
     )
     misfit = [] if row.fits else [plain(f"has shape {row.shape}, but {row.quantity} has shape {row.expected}")]
-    return Row(cells, (*misfit, *([plain(f"diagnosis: {row.diagnosis}")] if row.diagnosis else [])))
+    return Row(cells, tuple(misfit))
 
 
 def difference_summary(found: Difference) -> str:

@@ -1,0 +1,108 @@
+"""The equations with a name for every activation and for what goes into it, so that layers and steps look alike.
+
+An article writes `h2 = tanh(W @ x2 + U @ h1)` for one step and `z = ...; h = tanh(z)` for the next net; the mistakes of
+their backward passes are the same, and are looked for in one form. A sigmoid that is written out is one too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from mathlab.experiment import Case
+from mathlab.language.equation import Equation
+from mathlab.language.ops import ACTIVATIONS
+from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute, unparse
+
+
+@dataclass(frozen=True)
+class Unfolded:
+    """A case with more names, and what each of them is called: `the pre-activation of h2`."""
+
+    case: Case
+    called: Mapping[str, str] = field(default_factory=dict)
+
+
+def unfolded(case: Case) -> Unfolded:
+    """The case with its activations apart. Its values are the same up to rounding."""
+    taken = {*case.inputs, *case.parameters, *(equation.name for equation in case.equations)}
+    out: list[Equation] = []
+    called: dict[str, str] = {}
+    for equation in case.equations:
+        expr = _plain(equation.expr)
+        expr = _apart(expr, equation, out, called, taken, root=True)
+        out.append(equation if expr == equation.expr else replace(equation, expr=expr, text=unparse(expr)))
+    return Unfolded(replace(case, equations=tuple(out)), called)
+
+
+def _plain(expr: Expr) -> Expr:
+    """The expression with what has several spellings in one: a sigmoid that is written out, a square as a product."""
+    if not isinstance(expr, Call):
+        return expr
+    args = tuple(map(_plain, expr.args))
+    match Call(expr.op, args, expr.attrs, expr.position):
+        case Call("div", (Num(1), Call("add", (Num(1), Call("exp", (Call("neg", (inner,)),)))))):
+            return Call("sigmoid", (inner,))
+        case Call("div", (Num(1), Call("add", (Call("exp", (Call("neg", (inner,)),)), Num(1))))):
+            return Call("sigmoid", (inner,))
+        case Call("maximum", (Num(0), inner) | (inner, Num(0))):
+            return Call("relu", (inner,))
+        case Call("mul", (left, right)) if left == right and not isinstance(left, Num):
+            return Call("pow", (left, Num(2)))
+        case Call("square", (inner,)):
+            return Call("pow", (inner, Num(2)))
+        case plain:
+            return plain if args != expr.args else expr
+
+
+def _apart(
+    expr: Expr, equation: Equation, out: list[Equation], called: dict[str, str], taken: set[str], root: bool = False
+) -> Expr:
+    """The expression with its activations, and what goes into them, read by name."""
+    if not isinstance(expr, Call):
+        return expr
+    args = tuple(_apart(arg, equation, out, called, taken) for arg in expr.args)
+    if expr.op in ACTIVATIONS and args:
+        if isinstance(args[0], Call):
+            what = f"the pre-activation of {equation.name}" if root else f"what goes into {expr.op} in {equation.name}"
+            args = (_named(args[0], f"{equation.name}_in", what, out, called, taken), *args[1:])
+        made = Call(expr.op, args, expr.attrs, expr.position)
+        text = unparse(expr)
+        return made if root else _named(made, f"{equation.name}_{expr.op}", text, out, called, taken)
+    return expr if args == expr.args else Call(expr.op, args, expr.attrs, expr.position)
+
+
+def _named(expr: Expr, stem: str, what: str, out: list[Equation], called: dict[str, str], taken: set[str]) -> Name:
+    known = next((equation for equation in out if equation.expr == expr), None)
+    if known:
+        return Name(known.name)
+    name = next(fresh for fresh in _numbered(stem) if fresh not in taken)
+    taken.add(name)
+    called[name] = what
+    out.append(Equation(name, expr, unparse(expr)))
+    return Name(name)
+
+
+def _numbered(stem: str) -> Iterator[str]:
+    yield stem
+    count = 2
+    while True:
+        yield f"{stem}{count}"
+        count += 1
+
+
+def told(text: str, called: Mapping[str, str]) -> str:
+    """A text with the names that nobody knows said in words."""
+    import re
+
+    for name, what in called.items():
+        text = re.sub(rf"(?<!\w)d{name}(_\d+)?(?!\w)", f"d({what.removeprefix('the ')})", text)
+        text = re.sub(rf"(?<!\w){name}(?!\w)", f"({what.removeprefix('the ')})" if " " in what else what, text)
+    return re.sub(r"(?<!\w)d(\w+?)_\d+(?!\w)", lambda found: found[0], text)
+
+
+def inlined(expr: Expr, definitions: Mapping[str, Expr], called: Mapping[str, str]) -> Expr:
+    """The expression with the forward names that nobody knows replaced by what they are."""
+    while found := {name: definitions[name] for name in names(expr) if name in called and name in definitions}:
+        expr = substitute(expr, found)
+    return expr
