@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mathlab import terminal
 from mathlab.commands.common import FAIL, MATCH, OUTPUTS, Cases, Folders, Large, Out, allowed
 from mathlab.errors import ExpressionError, MathlabError
-from mathlab.language.equation import Equation
+
+if TYPE_CHECKING:
+    from mathlab.language.equation import Equation
 
 
 def plot(
@@ -64,6 +66,7 @@ def plot(
 
 def _quantity(text: str) -> Equation:
     from mathlab.language import read
+    from mathlab.language.equation import Equation
 
     try:
         return Equation(text, read(text), text)
