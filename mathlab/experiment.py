@@ -124,7 +124,11 @@ class GradcheckSettings:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """`after` pairs a number of updates with the figures printed for it; `over` names the inputs that are batched."""
+    """`after` pairs a number of updates with the figures printed for it; `over` names the inputs that are batched.
+
+    A `schedule` gives the learning rate in place of a number in `settings`. `start` is the optimizer's state before the
+    first update, as `m_W`, and the number `t` of updates that it comes from; what is not there is 0.
+    """
 
     optimizer: str
     settings: Mapping[str, float]
@@ -135,6 +139,8 @@ class TrainSettings:
     seed: int | None = None
     after: tuple[tuple[int, tuple[Figure, ...]], ...] = ()
     place: Place | None = None
+    schedule: Equation | None = None
+    start: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

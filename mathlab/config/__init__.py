@@ -319,7 +319,7 @@ def _gradcheck(text: GradcheckText) -> GradcheckSettings:
 
 
 def _train(text: TrainText, place: Place) -> TrainSettings:
-    name, settings = optimizer(text, place)
+    name, settings, rate = optimizer(text, place)
     return TrainSettings(
         optimizer=name,
         settings=settings,
@@ -330,4 +330,6 @@ def _train(text: TrainText, place: Place) -> TrainSettings:
         seed=text.seed,
         after=tuple((int(count), _figures(figures)) for count, figures in (text.after or {}).items()),
         place=place,
+        schedule=Equation("lr", rate.expr, rate.text, rate.place) if rate else None,
+        start={str(key): value for key, value in (text.start or {}).items()},
     )

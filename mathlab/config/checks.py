@@ -6,12 +6,15 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from mathlab.config.schema import CaseText, Derivation, Figures, Formula, SweepText, TrainText
+from mathlab.config.schema import formula as read_formula
 from mathlab.config.values import choice, gather, number
-from mathlab.config.yamltext import Scalar
+from mathlab.config.yamltext import Scalar, Tree
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
-from mathlab.language.optimizers import SETTINGS
+from mathlab.language import OPS, shapes
+from mathlab.language.optimizers import OPTIMIZERS, SCHEDULED, SETTINGS
 from mathlab.language.syntax import Call, Name, names, walk
 
+MOVING = re.compile(r"\b(t|epoch)\b")  # what a learning rate reads that changes
 # what the rest of a name means when it begins so
 PREFIXES = {"d": "the gradient", "central_": "the central difference", "complex_": "the complex step"}
 
@@ -44,7 +47,7 @@ def check(case: CaseText, place: Place, train_place: Place, unreadable: Collecti
         yield from _figures(case.gradcheck.expected, readable | witnesses, end)
     if case.train:
         for figures in (case.train.after or {}).values():
-            yield from _figures(figures, readable, end)
+            yield from _figures(figures, {*readable, *_state(case.train, case, shown=True)}, end)
         yield from _training(case.train, case, train_place, unreadable)
     if case.sweep:
         yield from _sweep(case.sweep, case, place, readable, unreadable)
@@ -181,6 +184,13 @@ def _training(train: TrainText, case: CaseText, place: Place, unreadable: Collec
         optimizer(train, place)
     except MathlabError as error:
         yield from error.problems
+    states = _state(train, case)
+    for name, value in (train.start or {}).items():
+        if name not in states and not unreadable:
+            hint = did_you_mean(name, states) or f"; it can give {', '.join(states)}"
+            yield Problem(f"'start' gives '{name}', which is not part of this training's state{hint}", name.place)
+        elif name == "t" and (value.array.ndim or not value.integral or value.array < 0):
+            yield Problem("'t' is the number of updates made before, a whole number of at least 0", name.place)
     for what, listed, section in (
         ("freeze", train.freeze or (), case.parameters),
         ("over", train.over or (), case.inputs),
@@ -209,13 +219,40 @@ def _training(train: TrainText, case: CaseText, place: Place, unreadable: Collec
                 yield Problem(f"training makes {updates} updates and never comes to {after}", after.place)
 
 
-def optimizer(train: TrainText, place: Place) -> tuple[str, dict[str, float]]:
-    """The optimizer's name and all its settings. Raises MathlabError for what it does not have or lacks."""
+def _state(train: TrainText, case: CaseText, shown: bool = False) -> list[str]:
+    """What the optimizer's state is called, with the number of updates; or what figures may name of it."""
+    rule = OPTIMIZERS.get(str(train.optimizer["name"])) if train.optimizer and "name" in train.optimizer else None
+    parts = () if rule is None else rule.shown if shown else rule.state
+    moving = [name for name in case.parameters if name not in (train.freeze or ())]
+    return [*(f"{part}_{name}" for part in parts for name in moving), *(() if shown else ("t",))]
+
+
+def _schedule(tree: Tree | None) -> Formula | None:
+    """A learning rate that changes from update to update; None for what is to be a number."""
+    if not isinstance(tree, Scalar) or not MOVING.search(tree):
+        return None
+    rate = read_formula(tree)
+    for part in walk(rate.expr):
+        if isinstance(part, Name) and part.id not in SCHEDULED:
+            message = f"unknown name '{part.id}' in the learning rate, which reads {', '.join(SCHEDULED)} alone"
+            raise MathlabError(message, rate.place.shifted(part.position))
+        if isinstance(part, Call) and OPS[part.op].shape is not shapes.broadcast:
+            message = f"{part.op} cannot stand in the learning rate, which is one number for each t"
+            raise MathlabError(message, rate.place.shifted(part.position))
+    return rate
+
+
+def optimizer(train: TrainText, place: Place) -> tuple[str, dict[str, float], Formula | None]:
+    """The optimizer's name, all its settings, and its learning rate where that is no number.
+
+    Raises MathlabError for what it does not have or lacks.
+    """
     table = train.optimizer
     if table is None or "name" not in table:
         raise MathlabError(f"train needs an optimizer with a 'name': {', '.join(SETTINGS)}", place)
     name = choice(table["name"], SETTINGS, "optimizer")
     defaults = SETTINGS[name]
+    rate = _schedule(table.get("lr")) if "lr" in defaults else None
 
     def setting(key: str) -> float:
         if key not in defaults:
@@ -223,12 +260,17 @@ def optimizer(train: TrainText, place: Place) -> tuple[str, dict[str, float]]:
             raise MathlabError(f"{name} has no setting '{key}'{hint}", table.key(key).place)
         return number(table[key])
 
-    keys = [key for key in table if key != "name"]
+    keys = [key for key in table if key != "name" and not (key == "lr" and rate)]
     given = dict(zip(keys, gather(setting, keys), strict=True))
     settings: dict[str, float] = {}
     for key, default in defaults.items():
         found = given.get(key, default)
-        if found is None:
+        if found is not None:
+            settings[key] = found
+        elif key in OPTIMIZERS[name].settings and not (key == "lr" and rate):
             raise MathlabError(f"{name} needs its setting '{key}'", table["name"].place)
-        settings[key] = found
-    return name, settings
+    if rate:
+        settings.pop("lr", None)
+    if "clip_eps" in settings and "clip_norm" not in settings:
+        raise MathlabError("'clip_eps' needs a 'clip_norm': it is added to the norm", table.key("clip_eps").place)
+    return name, settings, rate

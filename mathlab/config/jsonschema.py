@@ -124,6 +124,7 @@ def _words(known: Mapping[str, tuple[str, ...]], reduction: bool = False) -> Sch
 
 def _optimizer() -> Schema:
     settings = dict.fromkeys((key for keys in SETTINGS.values() for key in keys), _ref("number"))
+    settings |= {"lr": _any_of(_ref("number"), TEXT)}  # a schedule is an expression
     properties: Schema = {"name": _one_of(SETTINGS), **settings}
     return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
 

@@ -196,6 +196,7 @@ class TrainText(Keys):
     over: tuple[Scalar, ...] | None = key(name_list, None)
     freeze: tuple[Scalar, ...] | None = key(name_list, None)
     seed: int | None = key(whole, None)
+    start: Values | None = key(filled(values), None)
     after: dict[Scalar, Figures] | None = key(filled(entries(count, figures)), None)
 
 

@@ -18,7 +18,7 @@ from mathlab.language.program import Program, compile_program
 from mathlab.language.shapes import Type
 from mathlab.language.syntax import Expr, names, unparse
 from mathlab.stages.prepare import Env, Prepared, execute, prepare
-from mathlab.stages.updates import UPDATE, Advance, Batch, at_rest, first_rows, update_program, updates
+from mathlab.stages.updates import UPDATE, Advance, Batch, at_rest, first_rows, settled, update_program, updates
 
 # What all tries together may cost, counted in entries computed (an equation costs `OVERHEAD` more); a few seconds.
 WORK = 2_000_000_000
@@ -292,6 +292,7 @@ def snapshots(
     `cut` makes the case for a batch of a size; where it is missing, its equations are derived from the case's own.
     """
     trained = [name for name in prepared.case.parameters if name not in settings.freeze]
+    settings = settled(prepared, replace(settings, epochs=max(at)))  # a claim may be about more updates than there are
     env = {**prepared.env, **at_rest(trained, settings, prepared.env)}
 
     def case_of(size: int) -> Prepared:
@@ -309,8 +310,7 @@ def snapshots(
         return advance
 
     kept: dict[int, dict[str, Array]] = {}
-    endless = replace(settings, epochs=max(at))  # a claim may be about more updates than there are
-    for done in updates(prepared, endless, advance_on, at):
+    for done in updates(prepared, settings, advance_on, at):
         if done in at:
             kept[done] = {name: env[name] for name in prepared.case.parameters}
         if done == max(at):

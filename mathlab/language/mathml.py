@@ -12,7 +12,13 @@ from html import escape
 
 TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\d+(?:\.\d*)?|[^\W\d]|\S")
 SIGNS: Mapping[str, str] = {
-    **dict(zip("odot cdot geq leq neq top partial lVert rVert infty".split(), "⊙·≥≤≠⊤∂‖‖∞", strict=True)),
+    **dict(
+        zip(
+            "odot cdot geq leq neq top partial lVert rVert infty lfloor rfloor lceil rceil".split(),
+            "⊙·≥≤≠⊤∂‖‖∞⌊⌋⌈⌉",
+            strict=True,
+        )
+    ),
     "lbrack": "[",
     "rbrack": "]",
     "{": "{",

@@ -109,6 +109,7 @@ const lab = (() => {
     pow: (a, b) => b === 2 ? a * a : a === 1 ? 1 : Math.pow(a, b),
     gt: (a, b) => +(a > b), ge: (a, b) => +(a >= b), lt: (a, b) => +(a < b), le: (a, b) => +(a <= b), eq: (a, b) => +(a === b), ne: (a, b) => +(a !== b),
     exp: Math.exp, expm1: Math.expm1, log: Math.log, log1p: Math.log1p, sqrt: Math.sqrt, sin: Math.sin, cos: Math.cos,
+    floor: Math.floor, ceil: Math.ceil, round: x => { const n = Math.round(x); return n - x === 0.5 && n % 2 ? n - 1 : n; }, double: x => x,
     abs: Math.abs, sign: Math.sign, square: x => x * x, tanh: Math.tanh, erf, normal_cdf: cdf, normal_pdf: pdf,
     maximum: (a, b) => Math.max(a, b), minimum: (a, b) => Math.min(a, b), clip: (x, low, high) => Math.min(Math.max(x, low), high), where: (c, a, b) => c !== 0 ? a : b,
     relu: x => Math.max(x, 0), leaky_relu: (x, alpha) => x > 0 ? x : alpha * x, elu: (x, alpha) => x > 0 ? x : alpha * r(Math.expm1(Math.min(x, 0))),

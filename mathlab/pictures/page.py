@@ -26,7 +26,7 @@ from mathlab.pictures.graph import graph, shape_of, title_of
 from mathlab.pictures.svg import escape, number
 from mathlab.results import CaseResult, FigureResult, Share, tally
 from mathlab.stages.prepare import Prepared, prepare
-from mathlab.stages.updates import state_name, update_equations
+from mathlab.stages.updates import settled, state_name, update_equations
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | float | int | bool | None"
 
@@ -176,9 +176,10 @@ def _printed(figure: FigureResult) -> list[list[Json]]:
 
 
 def _training(prepared: Prepared, result: CaseResult) -> Json:
-    settings, case = prepared.case.train, prepared.case
-    assert settings
+    case = prepared.case
+    assert case.train
     assert result.train
+    settings = settled(prepared, case.train)
     trained = [name for name in case.parameters if name not in settings.freeze]
     entries = sum(type_.size for type_ in prepared.types.names.values())
     rows = [
@@ -193,7 +194,7 @@ def _training(prepared: Prepared, result: CaseResult) -> Json:
         "figures": [*rows],
         "said": "Every setting can be changed: the page trains anew.",
     }
-    if settings.batch_size is None and settings.epochs * entries <= WORK:
+    if settings.batch_size is None and not settings.start and settings.epochs * entries <= WORK:
         types = Types(prepared.types.names, prepared.types.integral)
         updates, moved = update_equations(trained, settings, types, free=settings.settings)
         state = OPTIMIZERS[settings.optimizer].state

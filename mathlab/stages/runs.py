@@ -30,6 +30,7 @@ from mathlab.stages.updates import (
     in_all,
     rows_of,
     setting_name,
+    settled,
     update_equations,
     updates,
 )
@@ -184,6 +185,7 @@ class Replicas:
 
         Runs that shuffle with the same seed share their rows.
         """
+        settings = settled(self.prepared, settings)
         env, own = self.state(settings, values)
         seeds = [case.train.seed for case in self.cases if case.train]
         shared = len(set(seeds)) == 1

@@ -30,6 +30,8 @@ from mathlab.stages.updates import (
     first_rows,
     in_all,
     initial_state,
+    settled,
+    shown_state,
     state_name,
     update_equations,
     update_program,
@@ -55,6 +57,7 @@ def run(case: Case, progress: Progress | None = None) -> TrainResult:
     if settings is None:
         raise MathlabError("the case has no 'train'", case.place)
     prepared, trained, state = _started(case, settings)
+    settings = settled(prepared, settings)
     _, total = in_all(prepared, settings)
     due = dict(settings.after)
     figures: list[FigureResult] = []
@@ -67,7 +70,8 @@ def run(case: Case, progress: Progress | None = None) -> TrainResult:
         if done in due:
             mentioned = dict.fromkeys(name for figure in due[done] for name in names(figure.quantity))
             env = {**prepared.env, **{name: now[name] for name in case.parameters}}
-            values = {**env, **execute(program(*mentioned), env)}
+            shown = shown_state(trained, settings, now, done)
+            values = {**shown, **env, **execute(program(*mentioned), env)}
             quantities = evaluate(due[done], prepared, values)
             for figure, value in zip(due[done], quantities, strict=True):
                 figures.append(judge(figure, value, stage="train", updates=done))
@@ -106,7 +110,7 @@ def _check_cost(prepared: Prepared, settings: TrainSettings) -> None:
         once = replace(once, seconds=batch.cost.seconds + once.seconds / batches)
     moving = OPTIMIZERS[settings.optimizer].update
     once = replace(once, seconds=once.seconds + CALL * len(prepared.case.parameters) * len(moving))
-    columns = 3 + len(_normed(prepared))
+    columns = 3 + len(_normed(prepared)) + sum(prepared.types.names[name].size for name in _small(prepared, settings))
     once = replace(once, seconds=once.seconds + CELL * columns)
     limits.check(prepared.case, "training", once, total, kept=2, place=settings.place, each=CELL_BYTES * columns)
 
@@ -192,7 +196,14 @@ def _records(prepared: Prepared, settings: TrainSettings) -> tuple[list[Equation
             norms[-1] = f"_norm_{name}"
             expr = Call("norm", (Name(f"d{name}"),))
             lines.append(Equation(norms[-1], expr, unparse(expr)))
-    return lines, tuple(dict.fromkeys([prepared.end, *monitors(prepared), *small_outputs(prepared), *norms]))
+    watched = [prepared.end, *monitors(prepared), *small_outputs(prepared), *norms, *_small(prepared, settings)]
+    return lines, tuple(dict.fromkeys(watched))
+
+
+def _small(prepared: Prepared, settings: TrainSettings) -> list[str]:
+    """The parameters whose way is written down: those that move, of at most `SMALL` entries."""
+    moving = (name for name in prepared.case.parameters if name not in settings.freeze)
+    return [name for name in moving if prepared.types.names[name].size <= SMALL]
 
 
 def _normed(prepared: Prepared) -> list[str]:
@@ -226,23 +237,30 @@ def small_outputs(prepared: Prepared) -> tuple[str, ...]:
 
 
 def _columns(prepared: Prepared, history: History) -> dict[str, Array]:
-    """The columns of training.csv: the end, the outputs' entries, and the norm of each parameter's gradient."""
+    """The columns of training.csv: the end, the outputs' entries, the norm of each gradient, and small parameters."""
     columns: dict[str, Array] = {}
     if history[prepared.end].ndim == 1:
         columns[prepared.end] = history[prepared.end]
     columns |= {name: np.array(history[name]) for name in monitors(prepared)}
     for name in small_outputs(prepared):
-        entries = history[name]
-        for index in np.ndindex(entries.shape[1:]):
-            label = f"{name}[{','.join(map(str, index))}]" if index else name
-            columns[label] = entries[(slice(None), *index)]
+        columns |= _entries(name, history[name])
     for name in _normed(prepared):
         if f"_norm_{name}" in history:
             columns[f"norm(d{name})"] = history[f"_norm_{name}"]
         else:
             gradients = history[f"d{name}"].reshape(len(history[f"d{name}"]), -1)
             columns[f"norm(d{name})"] = _norms(gradients)
+    for name in prepared.case.parameters:
+        columns |= _entries(name, history[name]) if name in history else {}
     return columns
+
+
+def _entries(name: str, rows: Array) -> dict[str, Array]:
+    """A column for each entry; `rows` has the epochs on its first axis."""
+    return {
+        f"{name}[{','.join(map(str, index))}]" if index else name: rows[(slice(None), *index)]
+        for index in np.ndindex(rows.shape[1:])
+    }
 
 
 def _norms(rows: Array) -> Array:

@@ -5,24 +5,27 @@ Training, sweeps and the diagnosis run this loop, each with programs of its own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Case, TrainSettings
 from mathlab.language import read
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
-from mathlab.language.optimizers import OPTIMIZERS
+from mathlab.language.optimizers import CLIP_EPS, OPTIMIZERS
 from mathlab.language.program import Program, compile_program
-from mathlab.language.shapes import Type
+from mathlab.language.shapes import Type, show
 from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute, unparse
 from mathlab.language.syntax import replace as replace_parts
-from mathlab.stages.prepare import Prepared
+from mathlab.stages.prepare import Prepared, execute
 
 UPDATE = "_t"  # the number of the update, counted from 1
+CHECKED = 100_000  # learning rates at a time
 
 Rows = slice | NDArray[np.int64]
 Batch = Mapping[str, Array]
@@ -120,8 +123,67 @@ def initial_state(prepared: Prepared, settings: TrainSettings) -> tuple[list[str
 
 def at_rest(trained: Iterable[str], settings: TrainSettings, values: Mapping[str, Array]) -> dict[str, Array]:
     """What the optimizer's state is before the first update."""
-    parts = OPTIMIZERS[settings.optimizer].state
-    return {state_name(part, name): np.zeros_like(values[name]) for name in trained for part in parts}
+    state = {}
+    for name in trained:
+        for part in OPTIMIZERS[settings.optimizer].state:
+            state[state_name(part, name)] = made = np.zeros_like(values[name])
+            if given := settings.start.get(f"{part}_{name}"):
+                made[...] = given.bound(made.dtype.name)
+    return state
+
+
+def settled(prepared: Prepared, settings: TrainSettings) -> TrainSettings:
+    """The settings with a schedule that reads no other name than `t`.
+
+    Raises MathlabError where it gives no learning rate, or where the state to start from does not fit the parameters.
+    """
+    for name, value in settings.start.items():
+        parameter = name.partition("_")[2]
+        if parameter and value.array.shape != (shape := prepared.types.names[parameter].shape):
+            message = f"'{name}' has shape {show(value.array.shape)}, but '{parameter}' has shape {show(shape)}"
+            raise MathlabError(message, value.place)
+    if settings.schedule is None:
+        return settings
+    batches, total = in_all(prepared, settings)
+    known = {"epoch": read(f"floor((t - 1) / {batches}) + 1"), "pi": Num(math.pi)}
+    schedule = replace(settings.schedule, expr=substitute(settings.schedule.expr, known))
+    before = _made_before(settings)
+    for first in range(before, before + total, CHECKED):
+        t = np.arange(first, min(first + CHECKED, before + total)) + 1.0
+        program = compile_program([schedule], Types({"t": Type(t.shape), "lr": Type(t.shape)}), ["lr"], "float64")
+        rates = np.broadcast_to(execute(program, {"t": t})["lr"], t.shape)
+        noise = 1e-12 * np.max(np.abs(rates), where=np.isfinite(rates), initial=0)  # of what goes down to 0
+        for wrong in np.flatnonzero(~(np.isfinite(rates) & (rates >= -noise)))[:1]:
+            message = f"the learning rate is {rates[wrong]:.6g} in update {t[wrong]:.0f}; it is to be 0 or more"
+            raise MathlabError(message, schedule.place)
+    return replace(settings, schedule=schedule)
+
+
+def _made_before(settings: TrainSettings) -> int:
+    """The updates that the state to start from has seen."""
+    return int(settings.start["t"].array) if "t" in settings.start else 0
+
+
+def shown_state(
+    trained: Sequence[str], settings: TrainSettings, now: Mapping[str, Array], done: int
+) -> dict[str, Array]:
+    """The optimizer's state after `done` updates and what is made of it, by the names that figures have for it."""
+    rule = OPTIMIZERS[settings.optimizer]
+    shown = {f"{part}_{name}": now[state_name(part, name)] for name in trained for part in rule.state}
+    numbers: dict[str, Expr] = {key: Num(value) for key, value in settings.settings.items()}
+    numbers["t"] = Num(done + _made_before(settings))
+    for name in trained:
+        values = {**numbers, **{part: Name(f"{part}_{name}") for part in rule.shown}}
+        made = [
+            Equation(f"{part}_{name}", substitute(read(rule.update[part]), values), "")
+            for part in rule.shown
+            if part not in rule.state
+        ]
+        types = Types({key: Type(np.shape(value)) for key, value in shown.items()})
+        shown |= execute(
+            compile_program(made, with_records(types, made), [line.name for line in made], now[name].dtype.name), shown
+        )
+    return shown
 
 
 def state_name(part: str, parameter: str) -> str:
@@ -169,8 +231,15 @@ def update_equations(
     """
     rule = OPTIMIZERS[settings.optimizer]
     types.names |= {UPDATE: Type(()), **{setting_name(setting): Type(()) for setting in free}}
-    numbers: dict[str, Expr] = {setting: Num(value) for setting, value in settings.settings.items()}
+    numbers: dict[str, Expr] = {"clip_eps": Num(CLIP_EPS)}
+    numbers |= {setting: Num(value) for setting, value in settings.settings.items()}
+    before = _made_before(settings)
+    clock: Expr = Call("add", (Name(UPDATE), Num(before))) if before else Name(UPDATE)
+    if settings.schedule:  # in float64, as a number would be
+        rate = substitute(settings.schedule.expr, {"t": Call("double", (clock,))})
+        numbers = {"lr": Call("rounded", (rate,)), **numbers}
     numbers |= {setting: Name(setting_name(setting)) for setting in free}
+    norm = read(f"sqrt({' + '.join(f'sum(square(d{name}))' for name in trained) or 0})")
     outside = {UPDATE, *map(setting_name, free)}
 
     def rounded(part: Expr) -> Expr | None:
@@ -183,11 +252,14 @@ def update_equations(
     for name in trained:
         type_ = types.names[name]
         values = dict(numbers)
-        values |= {"w": Name(name), "g": Name(f"d{name}"), "t": Name(UPDATE)}
+        values |= {"w": Name(name), "g": Name(f"d{name}"), "t": clock, "norm": norm}
         values |= {part: Name(state_name(part, name)) for part in rule.state}
         types.names |= {state_name(part, name): type_ for part in rule.state}
-        for part, text in rule.update.items():
+        for part, text in rule.lines(settings.settings):
             expr = replace_parts(substitute(read(text), values), rounded)
+            if part not in ("w", *rule.state):
+                values[part] = expr
+                continue
             old = name if part == "w" else state_name(part, name)
             new = f"_next_{part}_{name}"
             updates.append(Equation(new, expr, unparse(expr)))

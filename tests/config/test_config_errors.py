@@ -9,6 +9,7 @@ import pytest
 
 from mathlab.config import find, load
 from mathlab.errors import MathlabError
+from mathlab.language.optimizers import SETTINGS
 
 MINIMAL = "inputs: {x: 2}\nequations: {y: x**2}\n"
 
@@ -85,7 +86,7 @@ NAMES = [
     (MINIMAL + "expected: {grad_x: 4}\n", "3:12: unknown name 'grad_x'; the gradient of 'x' is 'dx'"),
     (
         MINIMAL + "train: {lr: 0.1}\n",
-        "3:9: unknown key 'lr'; known are optimizer, epochs, batch_size, over, freeze, seed, after",
+        "3:9: unknown key 'lr'; known are optimizer, epochs, batch_size, over, freeze, seed, start, after",
     ),
     (MINIMAL + "source: Knuth\n", "3:9: a mapping is needed here, not 'Knuth'"),
     (MINIMAL + "title: [a]\n", "3:8: a text is needed here, not a list"),
@@ -123,7 +124,7 @@ NAMES = [
     ("inputs: {x: 1}\nequations:\n  a: x + b\n  b: a + x\n", "3:10: a cycle: a -> b -> a"),
     ("inputs: {x: 1}\nequations:\n  a: x + c\n  b: a + x\n  c: b\n", "3:10: a cycle: a -> c -> b -> a"),
     ("inputs: {x: 1}\nequations:\n  y: x +* 2\n", "3:9: not an expression: invalid syntax near '* 2'"),
-    ('inputs: {x: 1}\nequations:\n  y: "x + foo(x)"\n', "3:11: unknown function 'foo'"),
+    ('inputs: {x: 1}\nequations:\n  y: "x + blub(x)"\n', "3:11: unknown function 'blub'"),
     ("inputs: {x: 1}\nequations:\n  y: |\n    x + q\n", "4:9: unknown name 'q' in 'y'"),
     ("inputs: {x: 1}\nequations:\n  y: [x, x]\n", "3:6: an expression is needed here, not a list; put it in quotes"),
     ("inputs: {x: 1}\nequations:\n  y:\n", "3:5: an expression is missing"),
@@ -288,16 +289,28 @@ FIGURES = [
 
 # what stands under `train:`
 TRAINING = [
-    ("epochs: 2\n", "4:1: train needs an optimizer with a 'name': sgd, momentum, adam"),
+    (
+        "epochs: 2\n",
+        f"4:1: train needs an optimizer with a 'name': {', '.join(SETTINGS)}",
+    ),
     ("optimizer: {name: sgd, lr: 1}\n", "4:1: train needs its 'epochs'"),
     ("optimizer: {name: sgdd, lr: 1}\n  epochs: 1\n", "5:21: unknown optimizer 'sgdd'; did you mean 'sgd'?"),
     ("optimizer: {name: sgd}\n  epochs: 1\n", "5:21: sgd needs its setting 'lr'"),
     ("optimizer: {name: sgd, lr: fast}\n  epochs: 1\n", "5:30: a number is needed here, not 'fast'"),
-    ("optimizer: {name: sgd, lr: 1, momentum: 0.9}\n  epochs: 1\n", "5:33: sgd has no setting 'momentum'; it has lr"),
+    (
+        "optimizer: {name: sgd, lr: 1, momentum: 0.9}\n  epochs: 1\n",
+        "5:33: sgd has no setting 'momentum'; it has lr, clip_value, clip_norm, weight_decay, clip_eps",
+    ),
     ("optimizer: {name: adam, bta1: 1}\n  epochs: 1\n", "5:27: adam has no setting 'bta1'; did you mean 'beta1'?"),
-    ("optimizer: {name: 1}\n  epochs: 1\n", "5:21: unknown optimizer '1'; known are sgd, momentum, adam"),
+    (
+        "optimizer: {name: 1}\n  epochs: 1\n",
+        f"5:21: unknown optimizer '1'; known are {', '.join(SETTINGS)}",
+    ),
     ("optimizer: sgd\n  epochs: 1\n", "5:14: a mapping is needed here, not 'sgd'"),
-    ("optimizer: {lr: 1}\n  epochs: 1\n", "4:1: train needs an optimizer with a 'name': sgd, momentum, adam"),
+    (
+        "optimizer: {lr: 1}\n  epochs: 1\n",
+        f"4:1: train needs an optimizer with a 'name': {', '.join(SETTINGS)}",
+    ),
     ("optimizer: {name: adam}\n  epochs: -1\n", "6:11: a number of at least 0 is needed here, not -1"),
     ("optimizer: {name: adam}\n  epochs: 1.5\n", "6:11: a whole number is needed here, not '1.5'"),
     (

@@ -23,7 +23,7 @@ PUBLIC = sorted(name for name, op in OPS.items() if not op.internal)
 # calls of ops that have no samples, being flat, or none in which they stand alone
 ALONE: Mapping[str, Mapping[str, Mapping[str, Shape]]] = {
     "where": {"where(c, a, b)": {"c": (3,), "a": (3,), "b": (3,)}},
-    "sign": {"sign(x)": {"x": (3,)}},
+    **{name: {f"{name}(x)": {"x": (3,)}} for name in ("sign", "floor", "ceil", "round")},
     "one_hot": {"one_hot(t, 3)": {"t": (2,)}},
     "ones_like": {"ones_like(x)": {"x": (3,)}},
     "zeros_like": {"zeros_like(x)": {"x": (3,)}},

@@ -27,7 +27,7 @@ X = {"x": [[0.5, -1.5, 0.5], [2.0, 2.0, -0.25]]}
 FLAT: Mapping[str, str] = {  # ops that have no derivative, and so no samples
     **{op: f"({text}) * 1.0" for op, text in {"gt": "x > 0.5", "ge": "x >= 0.5", "lt": "x < 0.5"}.items()},
     **{op: f"({text}) * 1.0" for op, text in {"le": "x <= 0.5", "eq": "x == 0.5", "ne": "x != 0.5"}.items()},
-    "sign": "sign(x)",
+    **{op: f"{op}({text})" for op, text in {"sign": "x", "floor": "x", "ceil": "x", "round": "x + 1"}.items()},
     "argmax": "x[argmax(x[:, 0]), argmax(x, axis=1)]",
     "argmin": "x[argmin(x[:, 0]), argmin(x, axis=1)]",
     "one_hot": "x @ one_hot(argmax(x[0]), 3)",
@@ -37,7 +37,7 @@ FLAT: Mapping[str, str] = {  # ops that have no derivative, and so no samples
     "zeros": "x * zeros(2, 3)",
     "arange": "x[:, arange(2)]",
 }
-BY_THE_ENGINE = {"rounded", "scatter"}  # which it writes itself, in updates and in derivatives
+BY_THE_ENGINE = {"rounded", "double", "scatter"}  # which it writes itself, in updates and in derivatives
 INDICES = (
     *("x[1]", "x[-1]", "x[:, 1]", "x[0:2, ::-1]", "x[::-2]", "x[:, None, 1:]", "x[None]", "x[1, [0, 2, 0]]"),
     *(

@@ -199,7 +199,8 @@ REFUSED = {
     "grid: {lr: 0.1}": "'lr' needs a list of values, not '0.1'",
     "grid: {lr: []}": "'lr' needs a list of values, not a list",
     "grid: {lr: [a]}": "a number is needed here, not 'a'",
-    "grid: {momentum: [1]}": "a sweep cannot change 'momentum'; it can change lr, seed, epochs",
+    "grid: {momentum: [1]}": "a sweep cannot change 'momentum'; it can change lr, "
+    "clip_value, clip_norm, weight_decay, clip_eps, seed, epochs",
     "grid: {W.sed: [1]}": "a sweep cannot change 'W.sed'; did you mean 'W.seed'?",
     "grid: {b.seed: [1]}": "a sweep cannot change 'b.seed', because 'b' is not drawn ('init')",
     "grid: {W.seed: [0.5]}": "a whole number is needed here, not '0.5'",

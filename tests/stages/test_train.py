@@ -164,7 +164,7 @@ def test_float32_is_kept_through_training() -> None:
 
 def test_outputs_are_the_nodes_that_the_target_meets() -> None:
     assert list(train.run(logistic(TrainSettings("sgd", {"lr": 0.1}, epochs=1))).columns) == [
-        "loss", "y[0]", "y[1]", "y[2]", "y[3]", "y[4]", "norm(dw)", "norm(db)",
+        "loss", "y[0]", "y[1]", "y[2]", "y[3]", "y[4]", "norm(dw)", "norm(db)", "w[0]", "w[1]", "b",
     ]  # fmt: skip
 
 

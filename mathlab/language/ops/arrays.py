@@ -153,4 +153,5 @@ ARRAYS: Mapping[str, Op] = {
     "arange": Op("np.arange(n)", (None,), ("n",), shapes.filled, takes=("i",), kind="i"),
     # what Python computes from settings alone, in float64, before it meets the program's floats
     "rounded": Op("dtype(x)", (None,), internal=True),
+    "double": Op("np.float64(x)", (None,), internal=True),
 }

@@ -6,6 +6,12 @@ from collections.abc import Mapping
 
 from mathlab.language.ops.record import AB, ANY, PAIR, X3, X23, Op
 
+
+def _steps(name: str, latex: str) -> Op:
+    """A function that is flat wherever it does not jump, so without a derivative."""
+    return Op(f"np.{name}(x)", (None,), latex=latex, binds=6, exact=True)
+
+
 ELEMENTWISE: Mapping[str, Op] = {
     "exp": Op("np.exp(x)", ("g * y",), latex="e^{{{x}}}", samples={"exp(x)": X3}),
     "expm1": Op("np.expm1(x)", ("g * (y + 1)",), latex="e^{{{x}}} - 1", binds=1, samples={"expm1(x)": X3}),
@@ -18,6 +24,9 @@ ELEMENTWISE: Mapping[str, Op] = {
     "cos": Op("np.cos(x)", ("-g * sin(x)",), latex=r"\cos\left({x}\right)", samples={"cos(x)": X3}),
     "abs": Op("np.abs(x)", ("g * sign(x)",), latex=r"\left|{x}\right|", exact=True, samples={"abs(x)": X3}),
     "sign": Op("np.sign(x)", (None,), exact=True),
+    "floor": _steps("floor", r"\left\lfloor {x} \right\rfloor"),
+    "ceil": _steps("ceil", r"\left\lceil {x} \right\rceil"),
+    "round": _steps("round", r"\operatorname{{round}}\left({x}\right)"),  # a tie goes to the even neighbour
     "square": Op("np.square(x)", ("g * 2 * x",), latex="{x:5}^{{2}}", samples={"square(x)": X3}),
     "erf": Op("erf(x)", ("g * 1.1283791670955126 * exp(-x**2)",), samples={"erf(x)": X3}),
     "normal_cdf": Op(
