@@ -24,10 +24,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console, Group, RenderableType
 
 from mathlab import config, plan
-from mathlab.errors import ExpressionError, MathlabError, did_you_mean
+from mathlab.errors import MathlabError, did_you_mean
 from mathlab.experiment import DRAWN, PLOTTED, Allowed, Experiment, Picture, Scale
-from mathlab.language import read
-from mathlab.language.equation import Equation
 from mathlab.outputs.tables import tables_of
 from mathlab.reports import page as tables
 from mathlab.results import CaseResult, ExperimentResult, tally
@@ -119,15 +117,15 @@ class Result(ExperimentResult):
 
         Raises MathlabError where the case does not have what it shows, and without matplotlib.
         """
-        from mathlab.pictures import plots
+        from mathlab.pictures import chart, plots
 
         if kind not in PLOTTED:
             raise MathlabError(f"there is no plot {kind!r}; known are {', '.join(PLOTTED)}")
-        spans = tuple((_quantity(name), float(low), float(high)) for name, (low, high) in (over or {}).items())
+        spans = tuple((plots.quantity(name), float(low), float(high)) for name, (low, high) in (over or {}).items())
         more = (tuple(cases), log, title, tuple(rows), tuple(columns), derivative)
-        picture = Picture(kind, tuple(map(_quantity, of)), spans, *more)
+        picture = Picture(kind, tuple(map(plots.quantity, of)), spans, *more)
         made = plots.drawing(plots.subject(self, self._of(case).case, picture))
-        return plots.onto(made, ax)
+        return chart.onto(made, ax)
 
     def _of(self, case: str | None) -> CaseResult:
         known = {one.case: one for one in self.cases}
@@ -182,13 +180,6 @@ def run(
     (planned,) = plan.plans(command, [experiment], cases, witnesses)
     done = plan.results(planned, lambda _: nullcontext())
     return Result(done.experiment, done.cases)
-
-
-def _quantity(text: str) -> Equation:
-    try:
-        return Equation(text, read(text), text)
-    except ExpressionError as error:
-        raise MathlabError(f"in {text!r}: {error.message}") from None
 
 
 def _frame(columns: Sequence[str], rows: Sequence[Sequence[str]], layout: Layout) -> pd.DataFrame:

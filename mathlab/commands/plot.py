@@ -10,7 +10,7 @@ import typer
 
 from mathlab import terminal
 from mathlab.commands.common import FAIL, MATCH, OUTPUTS, Cases, Folders, Large, Out, allowed
-from mathlab.errors import ExpressionError, MathlabError
+from mathlab.errors import MathlabError
 
 if TYPE_CHECKING:
     from mathlab.language.equation import Equation
@@ -39,15 +39,14 @@ def plot(
     """
     from mathlab import plan
     from mathlab.experiment import PLOTTED, Picture
-    from mathlab.pictures import gallery, plots
+    from mathlab.pictures import chart, gallery, plots
     from mathlab.results import Tally, tally
 
     if kind not in PLOTTED:
         raise MathlabError(f"unknown plot {kind!r}; known are {', '.join(PLOTTED)}")
     named = tuple(case or ())
-    picture = Picture(
-        kind, tuple(map(_quantity, of or ())), tuple(map(_range, over or ())), named, log or "", derivative=derivative
-    )
+    spans = tuple(map(_range, over or ()))
+    picture = Picture(kind, tuple(map(plots.quantity, of or ())), spans, named, log or "", derivative=derivative)
     counts, shown = Tally(), list[Path]()
     for experiment in plan.load(files, allowed(allow_files, allow_large)):
         stage, _ = plots.KINDS[kind]
@@ -57,27 +56,19 @@ def plot(
         counts += tally(result)
         able = [one for one in cases if not stage or getattr(one, stage)] or cases
         about = plots.subject(result, able[0].name, picture)
-        content = plots.rendered(plots.drawing(about), form)
+        content = chart.rendered(plots.drawing(about), form)
         name = f"{gallery.names(experiment)[about.case.name]}.{kind}.{form}"
         shown += gallery.write(result, out, {name: content})
     terminal.write("".join(f"{path}\n" for path in shown))
     return MATCH if counts.passed else FAIL
 
 
-def _quantity(text: str) -> Equation:
-    from mathlab.language import read
-    from mathlab.language.equation import Equation
-
-    try:
-        return Equation(text, read(text), text)
-    except ExpressionError as error:
-        raise MathlabError(f"in {text!r}: {error.message}") from None
-
-
 def _range(text: str) -> tuple[Equation, float, float]:
+    from mathlab.pictures.plots import quantity
+
     name, _, ends = text.partition("=")
     low, _, high = ends.partition("..")
     with contextlib.suppress(ValueError):
         if float(low) < float(high):
-            return _quantity(name), float(low), float(high)
+            return quantity(name), float(low), float(high)
     raise MathlabError(f"--over takes NAME=LOW..HIGH, as in x=-4..4, and not {text!r}")

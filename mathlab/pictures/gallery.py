@@ -110,12 +110,12 @@ def declared(result: ExperimentResult) -> tuple[dict[str, str | bytes], int]:
             if not able:
                 left_out += 1
                 continue
-            from mathlab.pictures import plots
+            from mathlab.pictures import chart, plots
 
             file = next(
                 f for n in count(1) if (f := f"{slug}.{picture.kind}{f'-{n}' if n > 1 else ''}.svg") not in found
             )
-            found[file] = plots.rendered(plots.drawing(plots.subject(result, name, picture)), "svg")
+            found[file] = chart.rendered(plots.drawing(plots.subject(result, name, picture)), "svg")
     return found, left_out
 
 

@@ -98,13 +98,6 @@ def _matrix(expr: Expr) -> tuple[str, bool]:
     return "", False
 
 
-@dataclass(frozen=True)
-class _Unit:
-    x: float
-    y: float
-    words: str
-
-
 def network(experiment: Experiment, case: CaseResult, scope: str, sample: int = 0) -> str:
     """The network of a case as SVG, with the numbers of one sample of a batch.
 
@@ -120,7 +113,7 @@ def network(experiment: Experiment, case: CaseResult, scope: str, sample: int = 
             "as in z: W @ x + b"
         )
     columns = [layers[0].source, *(layer.outer for layer in layers)]
-    sides = [_per_unit(nodes[name].value, _axis(at, layers)) for at, name in enumerate(columns)]
+    sides = [nodes[name].value.shape[_axis(at, layers)] for at, name in enumerate(columns)]
     if max(sides) > MOST_UNITS:
         raise MathlabError(
             f"the network of case {case.case!r} has a layer of {max(sides)} units, more than {MOST_UNITS}"
@@ -130,7 +123,7 @@ def network(experiment: Experiment, case: CaseResult, scope: str, sample: int = 
         raise MathlabError(
             f"there is no sample {sample} in case {case.case!r}: they are counted from 0 to {samples - 1}"
         )
-    step = max(2 * RADIUS + 44, 150 if max(sides) <= 3 else 0)
+    step = 2 * RADIUS + (66 if any(layer.bias for layer in layers) else 48)
     height = HEAD + step * max(sides) + 20
     places = [
         [
@@ -164,10 +157,6 @@ def network(experiment: Experiment, case: CaseResult, scope: str, sample: int = 
 def _axis(at: int, layers: Sequence[Layer]) -> int:
     """The axis of a column's values that counts the units."""
     return 0 if layers[max(at - 1, 0)].left else -1
-
-
-def _per_unit(array: Array, axis: int) -> int:
-    return int(array.shape[axis])
 
 
 def _samples(array: Array, axis: int) -> int:

@@ -1,0 +1,92 @@
+"""The data of a plot drawn by matplotlib, which only this module imports, and only when it draws."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mathlab.errors import MathlabError
+from mathlab.experiment import Array
+from mathlab.pictures.plots import Drawing
+from mathlab.pictures.svg import number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MISSING = "plots are drawn by matplotlib, which is not installed: pip install 'mathlab-backprop[plot]'"
+LINES = (("#0060a0", "-"), ("#b34700", "--"), ("#00765a", ":"), ("#6a3d9a", "-."), ("#444444", (0, (5, 1, 1, 1))))
+NUMBERED = 400  # cells of a heat map that are written out
+
+
+def plot(made: Drawing, axes: Sequence[Axes]) -> None:
+    """Draw the data: tables on an axes each, everything else on the first."""
+    for ax, (name, table) in zip(axes, made.tables, strict=False):
+        _table(ax, name, table, made)
+    if made.tables:
+        return
+    ax = axes[0]
+    if made.field:
+        ax.contourf(*made.field, levels=24, cmap="viridis", alpha=0.6)
+        ax.contour(*made.field, levels=24, colors="white", linewidths=0.4)
+    for line, (colour, dashes) in zip(made.lines, cycle(LINES)):  # the styles are endless
+        ax.plot(line.x, line.y, color=colour, linestyle=dashes, label=line.label)
+        if line.path:
+            ax.plot(line.x[-1:], line.y[-1:], "o", color=colour)
+    scales = {axis: "log" if axis in made.log else "linear" for axis in "xy"}
+    ax.set(title=made.title, xlabel=made.x, ylabel=made.y, xscale=scales["x"], yscale=scales["y"])
+    if not made.field:
+        ax.grid(color="#dddddd", linewidth=0.6)
+    if len(made.lines) > 1 or made.field is None:
+        ax.legend(frameon=False)
+
+
+def _table(ax: Axes, name: str, table: Array, made: Drawing) -> None:
+    table = np.atleast_2d(table)
+    ax.imshow(table, cmap="Blues", aspect="auto" if table.shape[1] > 4 * table.shape[0] else "equal")
+    low, high = float(np.nanmin(table)), float(np.nanmax(table))
+    if table.size <= NUMBERED:
+        for (i, j), value in np.ndenumerate(table):
+            dark = value > low + 0.6 * (high - low)
+            ax.text(j, i, number(value), ha="center", va="center", color="white" if dark else "black", fontsize=8)
+    ax.set_title(name if len(made.tables) > 1 else made.title)
+    ax.set_xticks(range(table.shape[1]) if table.shape[1] <= 20 else [], made.columns or None)
+    ax.set_yticks(range(table.shape[0]) if table.shape[0] <= 20 else [], made.rows or None)
+
+
+def onto(made: Drawing, ax: Axes | None) -> Axes:
+    """Draw one plot onto an axes, or onto a new one of pyplot's. Raises MathlabError for one that needs several."""
+    if len(made.tables) > 1:
+        raise MathlabError(
+            f"this plot has {len(made.tables)} parts: name one of them with of=, or write it with mathlab plot"
+        )
+    try:
+        from matplotlib import pyplot
+    except ImportError:
+        raise MathlabError(MISSING) from None
+    ax = pyplot.subplots()[1] if ax is None else ax
+    plot(made, [ax])
+    return ax
+
+
+def rendered(made: Drawing, form: str) -> bytes:
+    """The plot as a file of a format that matplotlib has: svg, png, pdf. Raises MathlabError without matplotlib."""
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure as Page
+    except ImportError:
+        raise MathlabError(MISSING) from None
+    count = max(len(made.tables), 1)
+    with matplotlib.rc_context({"svg.hashsalt": "mathlab", "svg.fonttype": "none", "font.size": 10}):
+        page = Page(figsize=(4.2 * min(count, 4) + 2.2 * (count == 1), 4.0 * -(-count // 4)), layout="constrained")
+        plot(made, page.subplots(-(-count // 4), min(count, 4), squeeze=False).ravel().tolist())
+        buffer = io.BytesIO()
+        dates = {
+            "svg": {"Date": None, "Creator": None},
+            "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+        }
+        page.savefig(buffer, format=form, metadata=dates.get(form, {"Software": None}), dpi=150)
+    return buffer.getvalue()
