@@ -11,7 +11,7 @@ import typer
 from mathlab import terminal
 from mathlab.commands.common import FAIL, MATCH, OUTPUTS, Cases, Configs, Files, Folders, Large, Out, allowed, named
 from mathlab.errors import MathlabError
-from mathlab.files import replace_file
+from mathlab.files import refuse_inputs, replace_file
 
 if TYPE_CHECKING:
     from mathlab.experiment import Case
@@ -63,7 +63,7 @@ def draw(
     drawn: list[tuple[ExperimentResult, dict[str, str]]] = []
     for experiment in loaded:
         chosen = [one for owner, one in cases if owner is experiment]
-        asked = gallery.wanted(chosen, kinds or ())
+        asked = gallery.wanted(chosen, kinds or (), () if check else ("graph",))
         steps: list[tuple[Case, tuple[str, ...]]] = [
             (one, ("train", "backprop") if one.train and "page" in asked[one.name] else ("backprop",)) for one in chosen
         ]
@@ -77,6 +77,8 @@ def draw(
         _put(target, texts[0])
         shown = [target]
     elif check:
+        if not any(made for _, made in drawn):
+            raise MathlabError("nothing was checked: no picture is declared that draw could make")
         wrong = [words for result, made in drawn for words in gallery.stale(result, out, made)]
         terminal.write("".join(f"{words}\n" for words in wrong))
         return FAIL if wrong or not counts.passed else MATCH
@@ -95,4 +97,5 @@ def _put(target: Path, text: str) -> None:
     if str(target) == "-":
         terminal.write(text)
     else:
+        refuse_inputs([target])
         replace_file(target, text)

@@ -16,7 +16,7 @@ import numpy as np
 
 from mathlab import __version__
 from mathlab.errors import MathlabError
-from mathlab.experiment import Case
+from mathlab.experiment import Case, Experiment
 from mathlab.files import replace_files
 from mathlab.outputs.tables import Owner, Table, join, parts_of
 from mathlab.results import ExperimentResult, nonfinite_of
@@ -59,12 +59,7 @@ def write(
     Raises MathlabError, naming the path, for a folder or file that cannot be written, for an experiment whose name is
     no folder's, and for a file whose rows must be kept but cannot be read.
     """
-    name = result.experiment.name
-    if name in ("", ".", "..") or any(character in name for character in "/\\\0"):
-        raise MathlabError(f"the name {name!r} of {result.experiment.path} cannot be that of an output folder")
-    folder = out / name
-    if not folder.resolve().is_relative_to(out.resolve()):
-        raise MathlabError(f"{folder} is a link that leads out of {out}")
+    folder = folder_of(result.experiment, out)
     ran = {(case.case, stage) for case in result.cases for stage in case.stages}
     configured = {
         (case.name, stage.name)
@@ -85,6 +80,17 @@ def write(
         texts[RUN] = json.dumps({**_run(result), **provenance}, indent=2, sort_keys=True, default=str) + "\n"
         replace_files({folder / file: text or None for file, text in texts.items()})
     return [folder / file for file, text in texts.items() if text]
+
+
+def folder_of(experiment: Experiment, out: Path, inside: str = "") -> Path:
+    """Where the files of an experiment go. Raises MathlabError for a name that is no folder's, and for a way out."""
+    name = experiment.name
+    if name in ("", ".", "..") or any(character in name for character in "/\\\0"):
+        raise MathlabError(f"the name {name!r} of {experiment.path} cannot be that of an output folder")
+    folder = out / name / inside
+    if not folder.resolve().is_relative_to(out.resolve()):
+        raise MathlabError(f"{folder} is a link that leads out of {out}")
+    return folder
 
 
 def _run(result: ExperimentResult) -> dict[str, object]:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from mathlab.errors import MathlabError, Problem
 from mathlab.experiment import DRAWN, PLOTTED, Case, Experiment
-from mathlab.files import replace_files
+from mathlab.files import refuse_inputs, replace_files
+from mathlab.outputs.write import folder_of
 from mathlab.pictures.graph import graph, mermaid
 from mathlab.pictures.network import network
 from mathlab.results import CaseResult, ExperimentResult
@@ -65,12 +66,13 @@ def _page(experiment: Experiment, result: CaseResult, scope: str) -> str:
     return page(experiment, result, scope)
 
 
-def wanted(cases: Sequence[Case], kinds: Sequence[str] = ()) -> dict[str, list[str]]:
-    """The kinds that are to be drawn of each case: these; or those that it declares, or where none does, the graph."""
-    asked = {case.name: [one.kind for one in case.pictures if one.kind in DRAWN] for case in cases}
-    if not kinds and any(asked.values()):
-        return asked
-    return {case.name: list(dict.fromkeys(kinds or ["graph"])) for case in cases}
+def wanted(
+    cases: Sequence[Case], kinds: Sequence[str] = (), otherwise: Sequence[str] = ("graph",)
+) -> dict[str, list[str]]:
+    """The kinds that are to be drawn of each case: these; or those that it declares, or `otherwise` where none does."""
+    if not kinds and any(case.pictures for case in cases):
+        return {case.name: [one.kind for one in case.pictures if one.kind in DRAWN] for case in cases}
+    return {case.name: list(dict.fromkeys(kinds or otherwise)) for case in cases}
 
 
 def made(
@@ -123,9 +125,13 @@ def write(result: ExperimentResult, out: Path, texts: Mapping[str, str | bytes])
     """Write the pictures into `out/<experiment>/pictures/`, and the index of `out` anew if it has one."""
     from mathlab.pictures.index import refresh
 
-    folder = out / result.experiment.name / FOLDER
+    folder = folder_of(result.experiment, out, FOLDER)
     if texts:
-        folder.mkdir(parents=True, exist_ok=True)
+        refuse_inputs([folder, *(folder / name for name in texts)])
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MathlabError(f"{folder} cannot be written: {error.strerror or error}") from None
         replace_files({folder / name: text for name, text in texts.items()})
         refresh(out)
     return [folder / name for name in texts]
@@ -133,7 +139,7 @@ def write(result: ExperimentResult, out: Path, texts: Mapping[str, str | bytes])
 
 def stale(result: ExperimentResult, out: Path, texts: Mapping[str, str]) -> Iterator[str]:
     """What is wrong with the pictures in a folder: missing, not declared, or not what would be written."""
-    folder = out / result.experiment.name / FOLDER
+    folder = folder_of(result.experiment, out, FOLDER)
     for name, text in texts.items():
         try:
             there = (folder / name).read_text(encoding="utf-8")

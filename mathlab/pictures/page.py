@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import re
+from dataclasses import replace
 from importlib.resources import files
 from string import Template
 from typing import TypeAlias
@@ -45,7 +46,8 @@ def page(experiment: Experiment, result: CaseResult, scope: str) -> str:
     script = "".join(source.joinpath(name).read_text(encoding="utf-8") for name in ("ops.js", "page.js"))
     html = source.joinpath("page.html").read_text(encoding="utf-8")
     styles = [*re.findall("<style>(.*?)</style>", html + picture, re.DOTALL)]
-    counts = tally(result)
+    shown = {name: found for name, found in result.stages.items() if name in ("backprop", "train")}
+    counts = tally(replace(result, stages=shown))
     said = [f"{result.case}, {result.dtype}." if result.case != "base" else f"{result.dtype}."]
     if counts.figures:
         said.append(f"{counts.figures - counts.failed} of {counts.figures} printed figures match.")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextvars
 import re
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from mathlab import files
 from mathlab.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +83,29 @@ def test_check_tells_what_is_not_as_it_would_be(net: Path, tmp_path: Path) -> No
         *("not what would be drawn now", "missing", "not declared")
     ]
     assert "147.0" in graph.read_text(encoding="utf-8")
+
+
+def test_nothing_is_written_where_it_does_not_belong(net: Path, tmp_path: Path) -> None:
+
+    def guarded() -> Result:
+        files.guard()  # as the command itself does
+        return asked("draw", net, "--case", "wrong", "-o", net)
+
+    ran = contextvars.copy_context().run(guarded)
+    assert (ran.exit_code, net.read_text(encoding="utf-8")) == (2, NET)
+    (tmp_path / "out" / "net").mkdir(parents=True)
+    (tmp_path / "out" / "net" / "pictures").symlink_to(tmp_path)
+    ran = asked("draw", net, "--case", "right", "--out", tmp_path / "out")
+    assert ran.exit_code == 2
+    assert "is a link that leads out of" in ran.stderr
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert asked("draw", net, "--case", "right", "--out", tmp_path / "file").exit_code == 2
+
+
+def test_a_check_of_nothing_is_not_green(net: Path, tmp_path: Path) -> None:
+    ran = asked("draw", net, "--case", "wrong", "--out", tmp_path, "--check")
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert "nothing was checked" in ran.stderr
 
 
 def test_run_writes_what_is_declared_and_the_index(net: Path, tmp_path: Path) -> None:
