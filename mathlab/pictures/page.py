@@ -204,6 +204,6 @@ def _training(prepared: Prepared, result: CaseResult) -> Json:
         made["moved"] = [[old, new] for old, new in moved.items()]
         made["state"] = [[state_name(part, name), name] for name in trained for part in state]
     else:
-        made["said"] = "This is the training that mathlab ran; it is too long, or its batches too random, for a page."
+        made["said"] = "This is what mathlab ran: a page trains anew only with all rows at once, and not for long."
         made["losses"] = _array(next(iter(result.train.columns.values())))[1]
     return made

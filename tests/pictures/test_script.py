@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from mathlab import config
-from mathlab.experiment import Array, Case
+from mathlab.experiment import Array, Case, Dtype, TrainSettings
 from mathlab.language import OPS, read
 from mathlab.language.equation import Equation
+from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.pictures.svg import number
 from mathlab.stages import train, updates
 from mathlab.stages.backprop import rounding_noise
@@ -171,16 +172,43 @@ def test_an_index_out_of_its_range_is_refused(script: Script) -> None:
 
 def test_two_hundred_epochs_give_the_losses_of_the_lab(script: Script) -> None:
     one = next(one for one in config.load(CONFIGS[0].parent / "sigmoid-2-2-2.yaml").cases if one.name == "training")
-    prepared, settings = prepare(one), one.train
-    assert settings
+    trains_alike(script, one)
+
+
+WAYS: Mapping[str, TrainSettings] = {
+    **{
+        name: TrainSettings(name, {key: 0.05 if at is None else at for key, at in rule.settings.items()}, 12)
+        for name, rule in OPTIMIZERS.items()
+    },
+    "clipped": TrainSettings("sgd", {"lr": 0.2, "clip_norm": 0.1, "weight_decay": 0.01}, 12),
+    "scheduled": TrainSettings(
+        "momentum", {"momentum": 0.9}, 12, schedule=Equation("lr", read("0.1 / epoch**0.5"), "")
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("way", WAYS)
+def test_every_optimizer_trains_as_in_the_lab(script: Script, way: str, dtype: Dtype) -> None:
+    equations = {"h": "tanh(x @ W)", "loss": "sum((h - 0.3)**2)"}
+    weights, inputs = {"W": [[0.5, -0.2], [0.1, 0.4]]}, {"x": [[1.0, 2.0], [-1.0, 0.5]]}
+    trains_alike(script, case(equations, weights, inputs, train=WAYS[way], dtype=dtype))
+
+
+def trains_alike(script: Script, one: Case) -> None:
+    """Hold the losses of a training by the script, from the equations that a page has, against the lab's."""
+    prepared = prepare(one)
+    assert one.train
+    settings = updates.settled(prepared, one.train)
     moving, moved = updates.update_equations([*one.parameters], settings, prepared.types, free=settings.settings)
-    env = {**prepared.env, **{f"_setting_{name}": np.array(value) for name, value in settings.settings.items()}}
+    env = {**prepared.env, **updates.initial_state(prepared, settings)[1]}
+    env |= {f"_setting_{name}": np.array(value) for name, value in settings.settings.items()}
     losses = []
     for epoch in range(settings.epochs + 1):
         found = script.run((*prepared.both, *moving), {**env, "_t": np.array(epoch + 1.0)}, one.dtype)
         losses.append(float(found[prepared.end]))
         env |= {old: found[new] for old, new in moved.items()}
-    np.testing.assert_allclose(losses, train.run(one).columns["loss"], rtol=1e-12)
+    np.testing.assert_allclose(losses, train.run(one).columns["loss"], rtol=1e-12 if one.dtype == "float64" else 1e-5)
 
 
 PLANTED: Sequence[tuple[str, str]] = (
