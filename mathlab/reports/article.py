@@ -69,7 +69,7 @@ class ArticleReport:
 
     def record(self) -> Record:
         """Every number with its status, for JSON."""
-        return {**data.report(self.command, self.passed, self.problems), "article": self.content()}
+        return data.report(self.command, self.passed, self.problems, {"article": self.content()})
 
     def content(self) -> Record:
         """The same, as a part of another report."""

@@ -1,300 +1,166 @@
-"""Results -> the JSON report: every number at full precision, in the form that `report.schema.json` lays down."""
+"""Results -> the JSON report, by one walk over their records: every field under its name, every number in full.
+
+Where the form that `report.schema.json` lays down is another one, `FORMS` says so.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from mathlab import __version__
 from mathlab.errors import Problem
-from mathlab.outputs.difference import Difference
-from mathlab.reports.values import Record, array, number, place_keys, plain
+from mathlab.experiment import Choice, Source
+from mathlab.oracle.oracle import Compared, OracleResult
+from mathlab.outputs.difference import Change
+from mathlab.reports.values import Json, Record, array, number, place_keys
 from mathlab.results import (
     BackpropResult,
     CaseResult,
-    EntryCheck,
     ExperimentResult,
     FigureResult,
     FormulaResult,
     GradcheckResult,
+    Judged,
     NodeResult,
     Share,
-    StageResult,
     SweepResult,
-    Tally,
     TrainResult,
     WitnessResult,
     tally,
 )
 from mathlab.stages.table import STAGES
 
-if TYPE_CHECKING:
-    from mathlab.oracle.oracle import OracleResult
-
 VERSION = 1  # of the form; a key that goes, or changes its meaning, makes a new one
 
 
-def report(command: str, passed: bool, problems: Iterable[Problem]) -> Record:
-    """What every report has; `passed` is false whenever there are problems."""
+def report(command: str, passed: bool, problems: Iterable[Problem], about: Mapping[str, object]) -> Record:
+    """What every report has, and what this one is `about`; `passed` is false whenever there are problems."""
     return {
         "version": VERSION,
         "mathlab": __version__,
         "command": command,
         "passed": passed,
-        "problems": [{"message": problem.message, **place_keys(problem.place)} for problem in problems],
+        "problems": told([*problems]),
+        **{key: told(part) for key, part in about.items()},
     }
 
 
-def experiment(result: ExperimentResult) -> Record:
-    """One experiment with all that ran for it."""
-    about = result.experiment
-    counts = tally(result)
-    return {
-        "name": about.name,
-        "config": about.path,
-        "sha256": about.sha256,
-        "title": about.title,
-        "source": {"title": about.source.title, "url": about.source.url, "note": about.source.note},
-        "passed": counts.passed,
-        "summary": summary(counts),
-        "cases": [_case(case) for case in result.cases],
-    }
+def told(value: object) -> Json:
+    """A value as JSON has it: a record as its fields, of which `place` becomes three; an array as nested lists."""
+    match value:
+        case None | bool() | str():
+            return value
+        case int() | np.integer():
+            return int(value)
+        case float() | np.floating() | Decimal():
+            return number(float(value))
+        case np.bool_():
+            return bool(value)
+        case np.ndarray():
+            return array(value)
+        case Path():
+            return str(value)
+        case Mapping():
+            return {str(key): told(part) for key, part in value.items()}
+        case Sequence():
+            return [told(part) for part in value]
+    return record(value)
 
 
-def summary(counts: Tally) -> Record:
-    """The counts by their names."""
-    return {name: getattr(counts, name) for name in counts.__dataclass_fields__}
+def record(value: object) -> Record:
+    """A dataclass as its fields."""
+    assert is_dataclass(value), value
+    form = FORMS.get(type(value), Form())
+    found: Record = {}
+    for name in (part.name for part in fields(value)):
+        if name == "place":
+            found |= place_keys(getattr(value, name))
+        elif name not in form.without:
+            found[form.called.get(name, name)] = told(getattr(value, name))
+    return found | {key: told(of(value)) for key, of in form.more.items()}
 
 
-def difference(found: Difference, most: int) -> Record:
-    """At most `most` of the cells that differ and of what one side only has; the counts are complete."""
-    changes, one_sided = found.worst(most)
-    return {
-        "files": list(found.files),
-        "cells": found.cells,
-        "changed": found.changed,
-        "changes": [
-            {
-                "file": change.file,
-                "row": change.key,
-                "column": change.column,
-                "a": change.a,
-                "b": change.b,
-                "relative_error": number(change.error),
-            }
-            for change in changes
-        ],
-        "missing": found.missing,
-        "one_sided": [
-            {"file": item.file, "kind": item.kind, "what": item.what, "side": item.side} for item in one_sided
-        ],
-    }
+@dataclass(frozen=True)
+class Form:
+    """How the JSON of a record differs from its fields: what they are `called`, what is left out, what comes to it."""
+
+    called: Mapping[str, str] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
+    more: Mapping[str, Callable[..., object]] = field(default_factory=dict)  # of the record
 
 
-def oracle(result: OracleResult) -> Record:
-    """One case beside somebody else's arrays."""
-    return {
-        "case": result.case,
-        "passed": result.passed,
-        "first_divergence": result.first_divergence,
-        "ignored": list(result.ignored),
-        "causes": [
-            {
-                "cause": why.cause,
-                "instead": why.instead,
-                "explains": list(why.explains),
-                "others": list(why.others),
-                "upon": why.upon,
-            }
-            for why in result.causes
-        ],
-        "tried": result.tried,
-        "known": result.known,
-        "arrays": [
-            {
-                "array": row.array,
-                "quantity": row.quantity,
-                "shape": list(row.shape),
-                "expected_shape": list(row.expected),
-                "fits": row.fits,
-                "index": list(row.index),
-                "given": number(row.given),
-                "computed": number(row.computed),
-                "tolerance": number(row.tolerance),
-                "passed": row.passed,
-                "diagnosis": row.diagnosis,
-            }
-            for row in result.compared
-        ],
-    }
+def _entries(figure: FigureResult) -> list[Record]:
+    indices = np.ndindex(figure.shape)
+    return [{"index": told(index), **record(entry)} for index, entry in zip(indices, figure.entries, strict=True)]
 
 
-def _case(case: CaseResult) -> Record:
-    counts = tally(case)
-    return {
-        "case": case.case,
-        "dtype": case.dtype,
-        "passed": counts.passed,
-        "summary": summary(counts),
-        **{name: _stage(case.stages[name]) if name in case.stages else None for name in STAGES},
-    }
+def _nodes(result: BackpropResult) -> list[Record]:
+    return [{**record(node), "shares": told(result.shares.get(node.name, ()))} for node in result.nodes]
 
 
-def _stage(result: StageResult) -> Record:
-    match result:
-        case BackpropResult():
-            return _backprop(result)
-        case GradcheckResult():
-            return _gradcheck(result)
-        case TrainResult():
-            return _train(result)
-        case SweepResult():
-            return _sweep(result)
-    return cast(Record, plain(result))
+def _factor(name: str) -> Callable[[Share], Record | None]:
+    def factor(share: Share) -> Record | None:
+        found = (part for part in share.factors if part.name == name)
+        return next(({"equation": part.equation, "value": array(part.value)} for part in found), None)
+
+    return factor
 
 
-def _backprop(result: BackpropResult) -> Record:
-    return {
-        "nodes": [_node(node, result.shares.get(node.name, ())) for node in result.nodes],
-        "figures": [_figure(figure) for figure in result.figures],
-        "formulas": [_formula(formula) for formula in result.formulas],
-        "witnesses": [_witness(witness) for witness in result.witnesses],
-        "first_nonfinite": result.first_nonfinite,
-    }
+def _columns(result: TrainResult | SweepResult) -> dict[str, list[float]]:
+    """As they are in the CSV, however many entries they have."""
+    return {name: column.astype(np.float64).tolist() for name, column in result.columns.items()}
 
 
-def _node(node: NodeResult, shares: Sequence[Share]) -> Record:
-    return {
-        "name": node.name,
-        "role": node.role,
-        "shape": list(node.value.shape),
-        "equation": node.equation,
-        "value": array(node.value),
-        "gradient": None if node.gradient is None else array(node.gradient),
-        "gradient_equation": node.gradient_equation,
-        "parts": [{"name": part.name, "equation": part.equation, "value": array(part.value)} for part in node.parts],
-        "reads": list(node.reads),
-        "shares": [_share(share) for share in shares],
-        "stores": list(node.stores),
-        "note": node.note,
-    }
+# a case's stages stand beside each other, null for one that did not run
+STAGED = {name: partial(lambda name, case: case.stages.get(name), name) for name in STAGES}
 
-
-def _share(share: Share) -> Record:
-    factors = {factor.name: {"equation": factor.equation, "value": array(factor.value)} for factor in share.factors}
-    return {
-        "from": share.reader,
-        "equation": share.equation,
-        "value": array(share.value),
-        "upstream": factors.get("upstream"),
-        "local": factors.get("local"),
-        "fused": list(share.fused),
-    }
-
-
-def _figure(figure: FigureResult) -> Record:
-    return {
-        "quantity": figure.key,
-        "shape": list(figure.shape),
-        "updates": figure.updates,
-        "passed": figure.passed,
-        "at": figure.at,
-        "because": figure.because,
-        "erratum": figure.erratum,
-        "worked_out": figure.worked_out,
-        "diagnosis": figure.diagnosis,
-        "first_divergence": figure.first_divergence,
-        "entries": [
-            {
-                "index": list(index),
-                "printed": entry.printed,
-                "computed": number(entry.computed),
-                "shown": entry.shown,
-                "error": None if entry.error is None else number(float(entry.error)),
-                "tolerance": number(float(entry.tolerance)),
-                "verdict": entry.verdict.label,
-                "passed": entry.verdict.passed,
-                **place_keys(entry.place),
-            }
-            for index, entry in zip(np.ndindex(figure.shape), figure.entries, strict=True)
-        ],
-    }
-
-
-def _formula(formula: FormulaResult) -> Record:
-    return {
-        "name": formula.name,
-        "formula": formula.formula,
-        "derived": formula.derived,
-        "error": number(formula.error),
-        "tolerance": number(formula.tolerance),
-        "verdict": formula.label,
-        "passed": formula.passed,
-        "message": formula.message,
-        "at": formula.at,
-        "erratum": formula.erratum,
-        "diagnosis": formula.diagnosis,
-        **place_keys(formula.place),
-    }
-
-
-def _witness(result: WitnessResult) -> Record:
-    return {
-        "name": result.name,
-        "witness": result.witness,
-        "relative": None if result.relative is None else number(result.relative),
-        "ulp": None if result.ulp is None else number(result.ulp),
-        "verdict": result.verdict,
-        "passed": result.passed,
-        "message": result.message,
-    }
-
-
-def _gradcheck(result: GradcheckResult) -> Record:
-    return {
-        "entries": [_entry(entry) for entry in result.entries],
-        "figures": [_figure(figure) for figure in result.figures],
-    }
-
-
-def _entry(entry: EntryCheck) -> Record:
-    return {
-        "parameter": entry.parameter,
-        "index": list(entry.index),
-        "derived": number(entry.derived),
-        "complex_step": number(entry.complex_step),
-        "central": number(entry.central),
-        "resolution": number(entry.resolution),
-        "absolute_error": number(entry.absolute_error),
-        "relative_error": number(entry.relative_error),
-        "verdict": entry.verdict,
-        "passed": entry.passed,
-    }
-
-
-def _sweep(result: SweepResult) -> Record:
-    return {
-        "runs": len(result.nonfinite),
-        "stacked": result.stacked,
-        "settings": {
-            key: [
-                None if choice is None else {"written": choice.label, "number": number(choice.number)}
-                for choice in chosen
-            ]
-            for key, chosen in result.settings.items()
+FORMS: Mapping[type, Form] = {
+    ExperimentResult: Form(
+        without=("experiment", "cases"),
+        more={
+            "name": lambda result: result.experiment.name,
+            "config": lambda result: result.experiment.path,
+            "sha256": lambda result: result.experiment.sha256,
+            "title": lambda result: result.experiment.title,
+            "source": lambda result: result.experiment.source,
+            "passed": lambda result: tally(result).passed,
+            "summary": tally,
+            "cases": lambda result: result.cases,
         },
-        "columns": {key: [number(value) for value in column.tolist()] for key, column in result.columns.items()},
-        "nonfinite": list(result.nonfinite),
-    }
-
-
-def _train(result: TrainResult) -> Record:
-    return {
-        "updates": result.updates,
-        "columns": {name: [number(float(value)) for value in values] for name, values in result.columns.items()},
-        "parameters": {name: array(values) for name, values in result.parameters.items()},
-        "first_nonfinite": result.first_nonfinite,
-        "figures": [_figure(figure) for figure in result.figures],
-    }
+    ),
+    Source: Form(without=("article", "ignore")),
+    CaseResult: Form(without=("stages",), more={"passed": lambda case: tally(case).passed, "summary": tally, **STAGED}),
+    BackpropResult: Form(without=("shares", "nodes"), more={"nodes": _nodes}),
+    NodeResult: Form(without=("readers",), more={"shape": lambda node: node.value.shape}),
+    Share: Form(
+        called={"reader": "from"},
+        without=("factors",),
+        more={"upstream": _factor("upstream"), "local": _factor("local")},
+    ),
+    FigureResult: Form(
+        called={"key": "quantity"},
+        without=("stage", "entries"),
+        more={"passed": lambda figure: figure.passed, "entries": _entries},
+    ),
+    Judged: Form(
+        without=("verdict",),
+        more={"verdict": lambda entry: entry.verdict.label, "passed": lambda entry: entry.verdict.passed},
+    ),
+    FormulaResult: Form(more={"verdict": lambda formula: formula.label}),
+    WitnessResult: Form(more={"passed": lambda witness: witness.passed}),
+    GradcheckResult: Form(without=("first_nonfinite",)),
+    TrainResult: Form(more={"columns": _columns}),
+    SweepResult: Form(more={"columns": _columns, "runs": lambda result: len(result.nonfinite)}),
+    OracleResult: Form(
+        called={"compared": "arrays"}, without=("sought",), more={"passed": lambda result: result.passed}
+    ),
+    Compared: Form(called={"expected": "expected_shape"}),
+    Choice: Form(called={"label": "written"}, without=("value",)),
+    Change: Form(called={"key": "row", "error": "relative_error"}),
+}

@@ -96,12 +96,9 @@ class RunReport:
         return Group(*parts, *(article.page() for article in self.articles), tables.closing(self._counts))
 
     def record(self) -> Record:
-        return {
-            **data.report(self.command, self.passed, self.problems),
-            "summary": data.summary(self._counts),
-            "experiments": [data.experiment(result) for result in self.results],
-            **({"articles": [article.content() for article in self.articles]} if self.articles else {}),
-        }
+        about = {"summary": self._counts, "experiments": self.results}
+        read = {"articles": [article.content() for article in self.articles]} if self.articles else {}
+        return data.report(self.command, self.passed, self.problems, {**about, **read})
 
 
 @dataclass(frozen=True)
@@ -153,9 +150,10 @@ class DiffReport:
         return Group(*_told(self.problems), *found)
 
     def record(self) -> Record:
-        found = data.difference(self.found, self.most) if self.found else None
-        about: Record = {"a": str(self.a), "b": str(self.b), "difference": found}
-        return {**data.report(self.command, self.passed, self.problems), **about}
+        changes, one_sided = self.found.worst(self.most) if self.found else ((), ())
+        told = self.found and replace(self.found, changes=changes, one_sided=one_sided)
+        about = {"a": self.a, "b": self.b, "difference": told}
+        return data.report(self.command, self.passed, self.problems, about)
 
 
 @dataclass(frozen=True)
@@ -204,8 +202,8 @@ class OracleReport:
         return Group(*_told(self.problems), *(tables.oracle(result, self.quiet) for result in self.results))
 
     def record(self) -> Record:
-        about: Record = {"arrays": str(self.path), "cases": [data.oracle(result) for result in self.results]}
-        return {**data.report(self.command, self.passed, self.problems), **about}
+        about = {"arrays": self.path, "cases": self.results}
+        return data.report(self.command, self.passed, self.problems, about)
 
 
 def _told(problems: Sequence[Problem]) -> list[RenderableType]:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass
-from decimal import Decimal
 from importlib.resources import files
 from typing import TypeAlias, cast
 
@@ -66,24 +63,6 @@ def array(values: Array) -> Json:
 
 def _spelt(values: object) -> Json:
     return [_spelt(value) for value in values] if isinstance(values, list) else number(cast(float, values))
-
-
-def plain(value: object) -> Json:
-    """Any record, or what stands in one: its fields by their names, a number or array as above."""
-    match value:
-        case None | str() | bool() | int():
-            return value
-        case np.ndarray():
-            return array(value)
-        case float() | np.floating() | Decimal():
-            return number(float(value))
-        case Mapping():
-            return {str(key): plain(item) for key, item in value.items()}
-        case Iterable():
-            return [plain(item) for item in value]
-        case _ if is_dataclass(value):
-            return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
-    return str(value)
 
 
 def place_keys(place: Place | None) -> Record:

@@ -147,7 +147,7 @@ def test_the_page_and_the_json_report_show_them() -> None:
     assert "from var = 2 * dvar * c / 3" in shown
     assert "from mu" in shown  # z is read by mu and by c
     assert "from loss" not in shown  # the only path to n, which is the gradient itself
-    record = json.loads(json.dumps(data.experiment(ran)))
+    record = json.loads(json.dumps(data.told(ran)))
     nodes = {node["name"]: node for node in record["cases"][0]["backprop"]["nodes"]}
     assert nodes["c"]["reads"] == ["z", "mu"]
     assert [share["from"] for share in nodes["c"]["shares"]] == ["n", "var"]
