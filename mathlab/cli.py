@@ -40,12 +40,23 @@ COMMANDS = (
 INTERRUPTED = 130
 EXIT_CODES = "Exit code: 0 everything matches, 1 something does not or is not finite, 2 bad input or nothing compared."
 
+FIRST_STEPS = """\
+mathlab regenerates the numbers that articles on backpropagation report, and
+judges each by its printed digits. To begin:
+
+  mathlab init mine            writes a first experiment to mine.yaml
+  mathlab backprop mine.yaml   shows every step of it, and judges its figures
+  mathlab guide                is the manual, page by page
+
+mathlab --help lists the other commands.
+"""
+
 P = ParamSpec("P")
 
 app = typer.Typer(
     help="Regenerate the numbers that articles on backpropagation report, and judge each by its printed digits.",
     epilog=EXIT_CODES,
-    no_args_is_help=True,
+    no_args_is_help=False,
     add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -111,13 +122,16 @@ def _version(wanted: bool) -> None:
         raise typer.Exit()
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        terminal.write(FIRST_STEPS)
+        raise typer.Exit(TROUBLE)  # a script that has lost its command does not pass
 
 
 for _body in COMMANDS:

@@ -128,10 +128,12 @@ def silence(stream: IO[str] | None) -> None:
 
 
 @contextlib.contextmanager
-def progress(label: str, quiet: bool = False) -> Iterator[Callable[[int, int, float | None], None] | None]:
+def progress(
+    label: str, quiet: bool = False, before: str = ""
+) -> Iterator[Callable[[int, int, float | None], None] | None]:
     """A callback (done, total, loss) behind a bar for what lasts longer than a second; None where nobody would see it.
 
-    The loss is shown where there is one.
+    What stands `before` the label says where it belongs. The loss is shown where there is one.
     """
     if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield None
@@ -141,7 +143,7 @@ def progress(label: str, quiet: bool = False) -> Iterator[Callable[[int, int, fl
     from rich.progress import Progress
 
     bar = Progress(console=Console(stderr=True), transient=True)
-    label = escape(harmless(label))
+    label = escape(harmless(before + label))
     task = bar.add_task(label, total=None)
     due = time.monotonic() + 1
 

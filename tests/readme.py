@@ -1,4 +1,4 @@
-"""The README's blocks: what it shows is generated from here, and a test holds it to that.
+"""The README's blocks, and the guide's: what they show is generated from here, and a test holds them to that.
 
 A block stands between `<!-- run: COMMAND -->` and the end of the fenced code under it; for `<!-- file: NAME -->` the
 fenced code is a file that the commands after it can use. Between `<!-- copy: FILE -->` and `<!-- end -->` stands what
@@ -24,6 +24,7 @@ from mathlab.language import OPS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+PAGES = (README, ROOT / "mathlab" / "guide" / "reading.md")  # the others' recipes are followed elsewhere
 BLOCK = re.compile(
     r"<!-- (?P<kind>run|file|table): (?P<what>.+?) -->\n```(?P<language>\w*)\n(?P<text>.*?)```\n", re.DOTALL
 )
@@ -135,4 +136,5 @@ def regenerated(readme: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(regenerated(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(regenerated(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -237,8 +237,49 @@ def test_run_runs_the_configs_folder_and_totals_it(lab: Lab) -> None:
     result = invoke("run")
     assert result.exit_code == 0
     assert lab.calls == [("backprop", "base"), ("backprop", "one"), ("backprop", "two")]
-    assert "b: 1 figure, 1 match, 0 errata confirmed" in result.stdout.splitlines()
-    assert result.stdout.splitlines()[-1] == "2 figures, 2 match, 0 errata confirmed"
+    assert result.stdout.splitlines() == [
+        "experiment  figures  formulas  entries  verdict",
+        "a                 1                     match",
+        "b                 1                     match",
+        "",
+        "2 figures, 2 match, 0 errata confirmed",
+    ]
+    pages = invoke("run", "-v").stdout.splitlines()
+    assert pages[0] == "a: A title"
+    assert "b: 1 figure, 1 match, 0 errata confirmed" in pages
+    assert pages[-1] == result.stdout.splitlines()[-1]
+
+
+def test_run_tells_in_full_what_failed_and_counts_the_rest(lab: Lab) -> None:
+    lab.configs = {"a.yaml": experiment("a"), "b.yaml": experiment("b")}
+    lab.passes = False
+    lines = invoke("run").stdout.splitlines()
+    assert lines[1:4] == [f"{name}                 1                     1 fail" for name in "ab"] + [""]
+    assert lines[4:] == invoke("run", "--quiet").stdout.splitlines()
+    assert "    a.yaml:12:9" in lines
+
+
+def test_run_on_a_terminal_tells_the_time_within_80_columns(tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text("parameters: {x: 3}\nequations: {y: x * x}\nexpected: {y: 9.0}\n")
+    screen, end = pty.openpty()
+    command = [sys.executable, "-m", "mathlab", "run", "net.yaml"]
+    environment = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "TERM": "xterm"}
+    with subprocess.Popen(command, stdout=end, cwd=tmp_path, env=environment) as process:
+        os.close(end)
+        assert process.wait() == 0
+    shown = os.read(screen, 10_000).decode().splitlines()
+    os.close(screen)
+    assert max(map(len, shown)) <= 80
+    assert shown[0].split() == ["experiment", "figures", "formulas", "entries", "time", "verdict"]
+    assert re.fullmatch(r"net +1 +\d+\.\d\d s  match", shown[1])
+
+
+def test_without_a_command_it_says_where_to_begin_and_does_not_pass() -> None:
+    result = invoke()
+    assert (result.exit_code, result.stderr) == (2, "")
+    commands = re.findall(r"^  mathlab (\w+)", result.stdout, re.MULTILINE)
+    assert commands == ["init", "backprop", "guide"]
+    assert max(map(len, result.stdout.splitlines())) <= 80
 
 
 SUGGESTION = "; did you mean 'base'?"
@@ -340,7 +381,6 @@ USAGE = [
     ("diff", "a"),
     ("diff", "a", "b", "--rtol", "x"),
     ("nonsense",),
-    (),
 ]
 
 

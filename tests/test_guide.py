@@ -100,7 +100,7 @@ def test_the_recipe_for_a_stage(followed: Path) -> None:
         "hessian",
         "backprop",
     ]
-    assert "diagonal of the Hessian" in told(followed, "run", "hessian.yaml")
+    assert "diagonal of the Hessian" in told(followed, "run", "-v", "hessian.yaml")
     schema = json.loads(told(followed, "schema"))
     assert "hessian" in schema["properties"]
     assert "0 differ" in told(followed, "diff", "outputs", "outputs")

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
 from mathlab.cli import app
 from mathlab.language import OPS
-from tests.readme import README, ROOT, blocks, regenerated
+from tests.readme import PAGES, README, ROOT, blocks, regenerated
 
 TEXT = README.read_text(encoding="utf-8")
 COMMANDS = sorted(getattr(get_command(app), "commands", {}))
 
 
-def test_what_it_shows_is_what_is_printed() -> None:
-    assert regenerated(TEXT) == TEXT, "run `python -m tests.readme`"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_it_shows_is_what_is_printed(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert regenerated(text) == text, "run `python -m tests.readme`"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

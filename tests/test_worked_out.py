@@ -43,7 +43,7 @@ def test_a_summary_counts_it_apart(form: str) -> None:
 
 
 def test_it_is_never_called_printed() -> None:
-    _, page = told(NET)
+    _, page = told(NET, "-v")
     heads = [line.split() for line in page.splitlines() if line.split()[:1] == ["quantity"]]
     assert heads == [
         ["quantity", "printed", "computed", "error", "tolerance", "verdict"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -30,6 +31,7 @@ Configs = Annotated[
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder for the CSVs.")]
 Cases = Annotated[list[str] | None, typer.Option("--case", metavar="NAME", help="Only this case. Repeatable.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print the page of every experiment.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the problems and the last line.")]
 Witnesses = Annotated[
     str | None,
@@ -78,14 +80,19 @@ def run_stages(
     permits: Allowed,
     witnesses: Sequence[str] | None = None,
     where: tuple[str, str | None] | None = None,
+    summary: bool = False,
 ) -> int:
-    """Load everything; then run, print and write experiment after experiment."""
+    """Load everything; then run, print and write experiment after experiment.
+
+    With `summary`, a table is a line for each, and then what failed, in place of the pages.
+    """
     from mathlab import plan
     from mathlab.outputs.write import ARTICLE, write, written_to
-    from mathlab.reports import page
+    from mathlab.reports import overview, page
     from mathlab.results import Tally, tally
 
     at_once = form == "table" and target is None  # the other formats are made of all results together
+    summary = summary and at_once and not quiet
     kept: list[ExperimentResult] = []
     articles: list[ArticleReport] = []
     refused: list[Problem] = []
@@ -100,24 +107,27 @@ def run_stages(
         written = [path for planned in plans for path in written_to(out, planned.experiment.name)]
         refuse_inputs([out, *written, *([target] if target else [])])
         console, counts = terminal.console(), Tally()
-        for planned in plans:
+        called = [planned.experiment.name for planned in plans]
+        view = overview.Pages(quiet, len(plans) > 1)
+        if summary:
+            view = overview.Summary(quiet, len(plans) > 1, called, console.is_terminal)
+        for at, planned in enumerate(plans, start=1):
+            began = time.perf_counter()
+            step = f"{called[at - 1]} ({at} of {len(plans)}): " if summary else ""
             try:
-                result = plan.results(planned, functools.partial(terminal.progress, quiet=quiet))
-                article = _article(result, quiet) if command == "run" else None
+                result = plan.results(planned, functools.partial(terminal.progress, quiet=quiet, before=step))
+                article = _article(result, quiet or summary) if command == "run" else None
                 pictures = _pictures(result) if command == "run" else {}
             except MathlabError as error:
                 terminal.complain(error.problems)
                 refused += error.problems
                 continue
             counts += tally(result)
-            if not at_once:
+            if at_once:
+                for shown in view.of(result, article, time.perf_counter() - began):
+                    console.print(shown, crop=False)
+            else:
                 kept.append(result)
-            elif shown := page.problems(result) if quiet else page.report(result):
-                console.print(shown, crop=False)
-            if at_once and len(plans) > 1 and not quiet:
-                console.print(page.closing(tally(result), result.experiment.name), crop=False)
-            if article and at_once:
-                console.print(article.page(), crop=False)
             articles += [article] if article else []
             more = {ARTICLE: article.csv() if article else ""} if command == "run" else {}
             write(result, out, {"command": command}, everything=command == "run", more=more)
@@ -126,7 +136,8 @@ def run_stages(
 
                 gallery.write(result, out, pictures)
         if at_once and (counts.compared or not refused):
-            console.print(page.closing(counts), crop=False)
+            for shown in (*view.rest(), page.closing(counts)):
+                console.print(shown, crop=False)
         if not refused and counts.passed and not counts.compared and command in plan.CLAIMS:
             raise MathlabError("nothing was compared: add expected figures, a derivation or a gradcheck to the config")
     if not at_once:

@@ -15,6 +15,7 @@ from mathlab.commands.common import (
     Out,
     Quiet,
     Target,
+    Verbose,
     allowed,
     named,
     run_stages,
@@ -27,6 +28,7 @@ def run(
     out: Out = OUTPUTS,
     case: Cases = None,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     form: Format = "table",
     target: Target = None,
     allow_files: Folders = None,
@@ -34,10 +36,10 @@ def run(
 ) -> int:
     """Run every stage that each config declares: the command for CI.
 
-    Without a FILE, those of configs/.
+    Without a FILE, those of configs/. Prints a line for each experiment, and in full what failed.
     """
-    paths = named(files, config, default=[Path("configs")])
-    code = run_stages("run", paths, out, case or (), quiet, form, target, allowed(allow_files, allow_large))
+    paths, permits = named(files, config, default=[Path("configs")]), allowed(allow_files, allow_large)
+    code = run_stages("run", paths, out, case or (), quiet, form, target, permits, summary=not verbose)
     if (out / "index.html").is_file():
         from mathlab.pictures.index import write_index
 

@@ -408,7 +408,7 @@ def test_every_row_of_a_markdown_table_has_its_cells(report: Told) -> None:
 
 def test_plain_is_the_same_on_every_screen(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = invoke("run", "wrong.yaml", "--format", "plain").stdout
-    assert text == invoke("run", "wrong.yaml").stdout
+    assert text == invoke("run", "wrong.yaml", "-v").stdout
     for name, value in (("COLUMNS", "40"), ("FORCE_COLOR", "1"), ("TERM", "dumb")):
         monkeypatch.setenv(name, value)
     assert invoke("run", "wrong.yaml", "--format", "plain").stdout == text
@@ -430,7 +430,7 @@ def test_colour(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_file_holds_what_stdout_would(folder: Path, form: str) -> None:
-    shown = invoke("run", "wrong.yaml", "--format", form)
+    shown = invoke("run", "wrong.yaml", "--verbose", "--format", form)
     result = invoke("run", "wrong.yaml", "--format", form, "-o", "new/report")
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", "")
     assert (folder / "new" / "report").read_text(encoding="utf-8") == shown.stdout

@@ -1,0 +1,92 @@
+"""What a terminal is shown while experiments run: their pages, or a line for each and in the end what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from mathlab.reports import page
+from mathlab.reports.layout import Paragraph, plain
+from mathlab.reports.verdicts import count
+from mathlab.results import NOT_FINITE, ExperimentResult, Tally, tally
+
+if TYPE_CHECKING:
+    from mathlab.reports.article import ArticleReport
+
+COUNTED = ("figures", "formulas", "entries")  # entries of gradients that were checked
+LONGEST = 30  # columns of a name; what stands behind a longer one is pushed aside
+SECONDS = 8  # columns
+
+
+@dataclass
+class Pages:
+    """What a terminal is shown: every experiment's page, or what failed if `quiet`; each with its summary if `many`."""
+
+    quiet: bool
+    many: bool
+
+    def of(self, result: ExperimentResult, article: ArticleReport | None, seconds: float) -> Iterator[RenderableType]:
+        """What is shown as soon as one experiment has run."""
+        if shown := page.problems(result) if self.quiet else page.report(result):
+            yield shown
+        if self.many and not self.quiet:
+            yield page.closing(tally(result), result.experiment.name)
+        if article:
+            yield article.page()
+
+    def rest(self) -> Iterable[RenderableType]:
+        """What is shown after all of them."""
+        return ()
+
+
+@dataclass
+class Summary(Pages):
+    """A line for each experiment, and in the end what failed; with the `time` that it took."""
+
+    names: Sequence[str]
+    time: bool
+    failed: list[RenderableType] = field(default_factory=list)
+    begun: bool = False
+
+    def of(self, result: ExperimentResult, article: ArticleReport | None, seconds: float) -> Iterator[RenderableType]:
+        width = min(max(map(len, ("experiment", *self.names))), LONGEST)
+        if not self.begun:
+            time = f"  {'time':>{SECONDS}}" if self.time else ""
+            yield Paragraph(plain(f"{'experiment':{width}}  {'  '.join(COUNTED)}{time}  verdict", "bold"))
+        self.begun = True
+        yield _line(result.experiment.name, tally(result), article, width, seconds if self.time else None)
+        problems = page.problems(result)
+        self.failed += [problems] if problems else []
+        self.failed += [article.page()] if article and not article.passed else []
+
+    def rest(self) -> Iterable[RenderableType]:
+        return (Text(""), *self.failed) if self.begun else ()
+
+
+def _line(name: str, counts: Tally, article: ArticleReport | None, width: int, seconds: float | None) -> RenderableType:
+    numbers = (counts.figures + counts.worked_out, counts.formulas, counts.entries)
+    cells = [f"{number or '':>{len(title)}}" for title, number in zip(COUNTED, numbers, strict=True)]
+    cells += [] if seconds is None else [f"{f'{seconds:.2f} s':>{SECONDS}}"]
+    accounted = article is None or article.passed
+    style = "bold red" if not (counts.passed and accounted) else "green" if counts.compared else "yellow"
+    start = plain(f"{name:{width}}  {'  '.join(cells)}  ")
+    return Paragraph(start.append_text(plain(verdict(counts, accounted), style)))
+
+
+def verdict(counts: Tally, accounted: bool = True) -> str:
+    """`match`, `match, 2 errata`, `3 fail`, `not finite` …"""
+    failed = counts.failed + counts.worked_out_failed + counts.formulas_failed
+    failed += counts.entries_refuted + counts.contradicted
+    bad = [f"{failed} fail"] if failed else []
+    bad += [NOT_FINITE] if counts.nonfinite or counts.entries_nonfinite else []
+    bad += [] if accounted else ["the article fails"]
+    if bad or not counts.compared:
+        return ", ".join(bad) or "nothing compared"
+    errata = counts.errata + counts.formula_errata
+    aside = [count(errata, "erratum", "errata")] if errata else []
+    aside += [f"{counts.entries_inconclusive} inconclusive"] if counts.entries_inconclusive else []
+    return ", ".join(["match", *aside])
