@@ -19,8 +19,8 @@ from mathlab.diagnosis.worlds import Scene
 from mathlab.experiment import Array, Case, Figure
 from mathlab.language.syntax import Call, Expr, Name, walk
 from mathlab.results import CaseResult, FigureResult, FormulaResult
-from mathlab.stages.backprop import AGREEMENT, random_points, rounding_noise
-from mathlab.stages.prepare import Prepared, evaluate_at, prepare
+from mathlab.stages.backprop import AGREEMENT, formula_noise, random_points
+from mathlab.stages.prepare import Prepared, evaluator, prepare
 
 NAMED = 2  # other explanations, or other figures explained, that are named beside the first
 
@@ -184,7 +184,6 @@ def _about_formulas(prepared: Prepared, formulas: Sequence[FormulaResult]) -> di
     values = [prepared.run(), *random_points(prepared)]
     points = [{name: point[name] for name in prepared.env} for point in values]
     by_hand = {(formula.name, formula.text): formula for formula in prepared.case.derivation}
-    noise = rounding_noise(prepared, [formula.name for formula in formulas])
     claims, judged = [], []
     about: dict[int, FormulaResult] = {}
     for formula in formulas:
@@ -194,12 +193,12 @@ def _about_formulas(prepared: Prepared, formulas: Sequence[FormulaResult]) -> di
             about[id(formula)] = replace(formula, diagnosis=repair)
         if repair or not _typed(prepared, written.expr):
             continue
-        stated = [np.asarray(found, np.float64) for (found,) in evaluate_at([written], prepared, values)]
+        evaluate = evaluator([written], prepared, values[0])
+        stated = [np.asarray(evaluate(point)[0], np.float64) for point in values]
         sizes = [max(_largest(mine), _largest(point[formula.name])) for mine, point in zip(stated, values, strict=True)]
-        scale = sizes[0] or 1.0
         tolerances = [
-            np.full(mine.shape, AGREEMENT[prepared.case.dtype] * size + noise[formula.name] * size / scale)
-            for mine, size in zip(stated, sizes, strict=True)
+            np.full(mine.shape, AGREEMENT[prepared.case.dtype] * size + formula_noise(prepared, written, point))
+            for mine, size, point in zip(stated, sizes, values, strict=True)
         ]
         claims.append(of_arrays(formula.name, Name(formula.name), stated, tolerances))
         judged.append(formula)

@@ -11,7 +11,7 @@ from mathlab.experiment import HandFormula
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Name, unparse
 from mathlab.stages.backprop import AGREEMENT
-from mathlab.stages.prepare import Env, Prepared, evaluate_at
+from mathlab.stages.prepare import Env, Prepared, evaluator
 
 MOST_AXES = 3  # over which a sum is tried to run
 
@@ -29,7 +29,8 @@ def repairs(prepared: Prepared, formula: HandFormula, points: Sequence[Env]) -> 
         try:
             if prepared.types.of(expr).shape != shape:
                 continue
-            values = [found for (found,) in evaluate_at([mended], prepared, points)]
+            evaluate = evaluator([mended], prepared, points[0])
+            values = [evaluate(point)[0] for point in points]
         except (ExpressionError, MathlabError):
             continue
         rtol = AGREEMENT[prepared.case.dtype]

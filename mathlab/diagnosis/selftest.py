@@ -22,6 +22,7 @@ from mathlab.language.syntax import Call, Expr, Num, unparse
 from mathlab.printed import REPR_DIGITS, judge, judge_number, neighbours
 from mathlab.stages import backprop, gradcheck, witness
 from mathlab.stages.gradcheck import Measured, Noise, check_entries
+from mathlab.stages.noise import rounding_noise
 from mathlab.stages.prepare import Prepared, evaluate, prepare
 
 ENOUGH = 0.99  # of the planted faults
@@ -132,11 +133,11 @@ class _Lab:
         case, settings = self.case, self.case.gradcheck
         assert settings
         exact = self.prepared if case.dtype == "float64" else prepare(gradcheck.widened(case))
-        noise = gradcheck.rounding_noise(self.prepared, exact, self.values)
+        noise = rounding_noise(self.prepared, [f"d{name}" for name in gradcheck.checked(self.prepared)])
         witnesses = gradcheck.Witnesses.of(exact, settings.step)
         for name in gradcheck.checked(self.prepared):
             measured = witnesses.measured(name)
-            blur = gradcheck.Noise(noise[name], *witnesses.noise(name))
+            blur = gradcheck.Noise(noise[f"d{name}"], *witnesses.noise(name))
 
             def refutes(gradient: Array, name: str = name, measured: Measured = measured, blur: Noise = blur) -> bool:
                 entries = check_entries(name, np.asarray(gradient, np.float64), measured, blur, settings.rtol)

@@ -26,6 +26,7 @@ from mathlab.language.ops import EXACT, OPS
 from mathlab.language.syntax import OPERATORS, Call, Expr, Name, NewAxis, Num, Slice, Static, names, to_python
 
 FUNCTION = "program"
+SHORT = 13  # binary places: a written number that needs no more is what float64 makes of it
 FILE = "<the compiled program>"
 KERNELS = {name: value for name, value in vars(kernels).items() if inspect.isfunction(value)}
 RESERVED = {"np", "math", "dtype", "slice", "shake", FUNCTION, *KERNELS}
@@ -90,8 +91,8 @@ def compile_program(
     """The function that computes `outputs` from the names that the equations read but do not define.
 
     With `shaken`, the function takes one more argument in front, `shake`, and passes the value of every equation, or of
-    every op in one, through it where it rounds: so the noise of rounding can be made visible. A `thrifty` one deletes
-    every value that it has computed after its last use, for data that fills the memory.
+    every op and written number in one, through it where it rounds: so the noise of rounding can be made visible. A
+    `thrifty` one deletes every value that it has computed after its last use, for data that fills the memory.
     """
     needed = _needed(equations, outputs)
     writer = _Writer(needed, types, shaken == "ops")
@@ -196,7 +197,8 @@ class _Writer:
         if isinstance(expr, Name):
             return ast.Name(python_name(expr.id))
         if not isinstance(expr, Call):
-            return to_python(expr)
+            rounded = isinstance(expr, Num) and expr.value * 2**SHORT % 1  # 0.1 has no end in binary
+            return _shake(to_python(expr)) if self.shaken and rounded else to_python(expr)
         value = self._call(expr)
         if self.shaken and _rounds(expr, self.types):
             value = _shake(value)

@@ -14,11 +14,11 @@ from mathlab.experiment import Array, Case, Dtype, Figure
 from mathlab.language.syntax import Name
 from mathlab.oracle.arrays import CASELESS, read
 from mathlab.oracle.names import matched, wanted
-from mathlab.stages.prepare import Env, Prepared, prepare
+from mathlab.stages.noise import rounding_noise
+from mathlab.stages.prepare import Prepared, prepare
 
 RTOL: Mapping[Dtype, float] = {"float64": 1e-9, "float32": 1e-6}
-SHAKEN = 4  # runs that show how far rounding moves each entry
-NOISE = 8.0  # times which it is allowed
+NOISE = 8.0  # times the noise that is measured: what rounding may do
 GROWN = 1e6  # times which, at most, it is taken to be larger in a program whose gradients are too large
 
 
@@ -184,8 +184,7 @@ def _compared(
     prepared: Prepared, arrays: Mapping[str, Array], names: Mapping[str, str], terms: Terms
 ) -> tuple[dict[str, Compared], Explained]:
     values = prepared.run()
-    rng = np.random.default_rng(0)
-    shaken = [prepared.shaken(rng) for _ in range(SHAKEN)]
+    noise = rounding_noise(prepared, [*dict.fromkeys(names.values())])
     rows: dict[str, Compared] = {}
     windows: dict[str, Window] = {}
     for array, quantity in names.items():
@@ -194,9 +193,9 @@ def _compared(
         if [n for n in given.shape if n != 1] == [n for n in true.shape if n != 1]:
             given = given.reshape(true.shape)
         precise = _precise(prepared, arrays[array], terms.rtol)
-        noise = _noise(shaken, quantity)
-        far = _tolerance(given, true, noise, precise)
-        windows[array] = Window(given, true, far, precise[1] * float(np.max(noise, initial=0.0)))
+        blur = np.where(np.isfinite(noise[quantity]), noise[quantity], 0)
+        far = _tolerance(given, true, blur, precise)
+        windows[array] = Window(given, true, far, precise[1] * float(np.max(blur, initial=0.0)))
         rows[array] = _row(array, quantity, arrays[array].shape, given, true, far)
     why = _explained(prepared, rows, windows, terms.thorough)
     said = {array: found.cause for found in reversed(why.causes) for array in found.explains}
@@ -230,12 +229,6 @@ def _precise(prepared: Prepared, array: Array, rtol: float | None) -> tuple[floa
     if rtol is None:
         return usual, NOISE
     return rtol, max(NOISE, rtol / float(np.finfo(prepared.case.dtype).eps))
-
-
-def _noise(shaken: Sequence[Env], quantity: str) -> Array:
-    """How far rounding moves each entry."""
-    runs = np.array([run[quantity] for run in shaken], np.float64)
-    return np.asarray(np.max(np.abs(runs - runs[0]), axis=0))
 
 
 def _tolerance(given: Array, true: Array, noise: Array, precise: tuple[float, float]) -> Array:

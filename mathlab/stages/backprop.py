@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -11,12 +12,14 @@ import numpy as np
 from mathlab.errors import ExpressionError, ShapeMismatch
 from mathlab.experiment import Array, Case, HandFormula
 from mathlab.language.check import Types
+from mathlab.language.equation import Equation
 from mathlab.language.latex import latex_equation
-from mathlab.language.syntax import names
+from mathlab.language.syntax import Name, names
 from mathlab.printed import judge
 from mathlab.results import BackpropResult, FormulaResult, NodeResult, Part, Role
+from mathlab.stages.noise import quantity_noise
 from mathlab.stages.nonfinite import first_nonfinite
-from mathlab.stages.prepare import Env, Prepared, evaluate, evaluate_at, prepare, sealed
+from mathlab.stages.prepare import Env, Prepared, evaluate, evaluator, prepare, sealed
 from mathlab.stages.shares import Shares, readers
 
 POINTS = 3  # random points at which a formula must hold too, so that a coincidence does not pass
@@ -98,7 +101,8 @@ def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]
     """Each hand-derived formula beside the derived gradient, with true values for all that it refers to.
 
     So one wrong line does not drag down the next. A formula must hold at the article's point and at a few random ones
-    (seeded normal perturbations of the parameters), up to rounding as the program itself shows it when it is shaken.
+    (seeded normal perturbations of the parameters), up to `AGREEMENT`; where that is not enough, up to the rounding
+    noise of both.
     """
     case = prepared.case
     if not case.derivation:
@@ -106,8 +110,8 @@ def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]
     misfits = {formula: message for formula in case.derivation if (message := _misfit(formula, prepared))}
     fitting = [formula for formula in case.derivation if formula not in misfits]
     points = [dict(values), *random_points(prepared)]
-    at_points = [dict(zip(fitting, found, strict=True)) for found in evaluate_at(fitting, prepared, points)]
-    noise = rounding_noise(prepared, [formula.name for formula in fitting])
+    evaluate = evaluator(fitting, prepared, values)
+    at_points = [dict(zip(fitting, evaluate(point), strict=True)) for point in points]
     derived = {equation.name: equation.text for equation in prepared.backward.equations}
     results = []
     for formula in case.derivation:
@@ -119,7 +123,8 @@ def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]
             (np.asarray(by_hand[formula], np.float64), np.asarray(point[formula.name], np.float64))
             for by_hand, point in zip(at_points, points, strict=True)
         ]
-        results.append(_compare_formula(formula, pairs, text, case.dtype, noise[formula.name]))
+        noise = [partial(formula_noise, prepared, formula, point) for point in points]
+        results.append(_compare_formula(formula, pairs, text, case.dtype, noise))
     return tuple(results)
 
 
@@ -142,18 +147,22 @@ def _no_comparison(formula: HandFormula, derived: str, message: str) -> FormulaR
 
 
 def _compare_formula(
-    formula: HandFormula, pairs: Sequence[tuple[Array, Array]], derived: str, dtype: str, noise: float
+    formula: HandFormula,
+    pairs: Sequence[tuple[Array, Array]],
+    derived: str,
+    dtype: str,
+    noise: Sequence[Callable[[], float]],
 ) -> FormulaResult:
     by_hand, gradient = pairs[0]
     if by_hand.shape != gradient.shape:
         message = f"has shape {by_hand.shape}, but the gradient has shape {gradient.shape}"
         return _no_comparison(formula, derived, message)
-    scale = max(float(np.max(np.abs(gradient), initial=0.0)), float(np.max(np.abs(by_hand), initial=0.0)))
     errors, allowed = [], []
-    for mine, true in pairs:
+    for (mine, true), measured in zip(pairs, noise, strict=True):
         here = max(float(np.max(np.abs(true), initial=0.0)), float(np.max(np.abs(mine), initial=0.0)))
         errors.append(float(np.max(np.abs(mine - true), initial=0.0)))
-        allowed.append(AGREEMENT[dtype] * here + noise * (here / scale if scale else 1.0))
+        limit = AGREEMENT[dtype] * here
+        allowed.append(limit if errors[-1] <= limit else limit + measured())
     bad = [k for k, (error, limit) in enumerate(zip(errors, allowed, strict=True)) if not error <= limit]
     worst = bad[0] if bad else int(np.argmax(errors))
     message = "agrees at the article's point, but not where the parameters are others" if bad and bad[0] > 0 else ""
@@ -161,6 +170,13 @@ def _compare_formula(
     passed = bool(bad) and math.isfinite(errors[worst]) if formula.erratum else not bad
     about = (message, formula.place, formula.at, formula.erratum)
     return FormulaResult(formula.name, formula.text, derived, errors[worst], allowed[worst], passed, *about)
+
+
+def formula_noise(prepared: Prepared, formula: Equation, point: Env) -> float:
+    """What rounding may put between a formula and the gradient that it is of; what cannot be measured is none."""
+    gradient = Equation(formula.name, Name(formula.name), formula.name)
+    noise = (float(np.max(entries, initial=0.0)) for entries in quantity_noise([formula, gradient], prepared, point))
+    return sum(largest for largest in noise if math.isfinite(largest))
 
 
 def random_points(prepared: Prepared) -> list[dict[str, Array]]:
@@ -181,16 +197,6 @@ def random_points(prepared: Prepared) -> list[dict[str, Array]]:
         if all(np.all(np.isfinite(values[name])) for name in prepared.gradients):
             points.append(values)
     return points
-
-
-def rounding_noise(prepared: Prepared, gradients: list[str]) -> dict[str, float]:
-    """How far the gradients move when every value is shaken in its last place."""
-    rng = np.random.default_rng(0)
-    runs = [prepared.shaken(rng) for _ in range(4)]
-    return {
-        name: 4 * max(float(np.max(np.abs(run[name] - runs[0][name]), initial=0.0)) for run in runs)
-        for name in gradients
-    }
 
 
 def derivation(case: Case, form: Literal["text", "latex", "numpy"]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from mathlab.language.syntax import Call, Name
 from mathlab.printed import judge
 from mathlab.results import NOT_FINITE, EntryChecks, GradcheckResult
 from mathlab.stages import limits
+from mathlab.stages.noise import RUNS, rounding_noise
 from mathlab.stages.prepare import Prepared, evaluate, prepare
 from mathlab.witnesses.central import Differences, central_difference
 from mathlab.witnesses.evaluation import run as run_equations
@@ -33,8 +34,7 @@ STEPS = 6  # times as long as an op takes: a complex step and two real ones of s
 MOVED = 2e-5  # and for setting out on each,
 ALONE = 6  # and so many forward passes for an entry that is run through the whole graph
 VERDICTS = np.array([NOT_FINITE, "kink", "refuted", "confirmed", "inconclusive"], dtype=object)
-RUNS = 8  # of the shaken program, and as many at shaken parameters; seeded, so that a verdict never changes
-MARGIN = 8  # times the largest deviation among those runs: what rounding may do
+MARGIN = 8  # times the noise that is measured: what rounding may do
 SMALLEST_FAULT = 5e-4  # relative: an entry is confirmed only where a fault of this size would have been refuted
 
 
@@ -53,9 +53,9 @@ def run(case: Case) -> GradcheckResult:
     witnesses = Witnesses.of(exact, settings.step)
     witnesses.permit(witnesses.measuring())
     values = prepared.run()
-    noise = rounding_noise(prepared, exact, values)
+    noise = rounding_noise(prepared, [f"d{name}" for name in checked(prepared)])
     checks = {
-        name: check_parameter(exact, name, _gradient(values, name), noise[name], settings, witnesses)
+        name: check_parameter(exact, name, _gradient(values, name), noise[f"d{name}"], settings, witnesses)
         for name in checked(prepared)
     }
     numeric: dict[str, Array] = {}
@@ -249,37 +249,6 @@ def _smaller(a: Floats, b: Floats) -> Floats:
 
 def _larger(a: Floats, b: Floats) -> Floats:
     return np.where(b > a, b, a)
-
-
-def rounding_noise(
-    prepared: Prepared, exact: Prepared, values: Mapping[str, Array], names: Sequence[str] | None = None
-) -> dict[str, Floats]:
-    """How far rounding moves the entries of the derived gradients of `names`: those that are checked, unless given.
-
-    It is the largest deviation among three kinds of rerun: with every value off by a unit in its last place as it is
-    computed; with the parameters so (which decides the side of a kink where a sum cancels to 0 up to rounding); and,
-    for a case in float32, in float64, where the deviation is the rounding itself.
-    """
-    rng = np.random.default_rng(0)
-    moved = checked(prepared)
-    reruns: list[Mapping[str, Array]] = [prepared.shaken(rng) for _ in range(RUNS)]
-    reruns += [prepared.run({name: _nudged(prepared.env[name], rng) for name in moved}) for _ in range(RUNS)]
-    reruns += [exact.run()] if exact is not prepared else []
-    noise = {}
-    with np.errstate(all="ignore"):
-        for name in moved if names is None else names:
-            deviations = np.abs(np.stack([_gradient(rerun, name) for rerun in reruns]) - _gradient(values, name))
-            # a maximum that is shaken equals no entry any more: such a rerun is nan, and says nothing of rounding
-            told = ~np.isnan(deviations)
-            noise[name] = np.where(told.any(axis=0), np.max(np.where(told, deviations, 0.0), axis=0), np.inf)
-    return noise
-
-
-def _nudged(array: Array, rng: np.random.Generator) -> Array:
-    """Every entry one unit in the last place, or about that, up or down."""
-    exact = np.asarray(array, dtype=np.float64)
-    eps = float(np.finfo(array.dtype.name).eps)
-    return np.asarray(exact * (1 + eps * rng.choice([-1.0, 1.0], exact.shape)), dtype=array.dtype)
 
 
 def _gradient(values: Mapping[str, Array], name: str) -> Floats:

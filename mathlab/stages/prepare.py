@@ -21,6 +21,7 @@ from mathlab.language.syntax import Call, Expr, Name, names, replace, walk
 from mathlab.stages import limits
 
 Env = Mapping[str, Array]
+Shaker = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
@@ -103,19 +104,6 @@ class Prepared:
     def forward(self, env: Env) -> dict[str, Array]:
         """The nodes' values alone."""
         return execute(self.forward_program, {**self.env, **env})
-
-    def shaken(self, rng: np.random.Generator) -> dict[str, Array]:
-        """As `run`, with each value off by up to one unit in its last place as it is computed."""
-        eps = float(np.finfo(self.case.dtype).eps)
-
-        def shake(value: Array) -> Array:
-            noise = 1 + eps * rng.uniform(-1, 1, np.shape(value))
-            return np.asarray(np.asarray(value, np.float64) * noise, self.case.dtype)
-
-        program = self.noisy_program
-        with np.errstate(all="ignore"):
-            values = program.function(shake, *(self.env[name] for name in program.inputs))
-        return {**self.env, **dict(zip(program.outputs, values, strict=True))}
 
 
 def prepare(case: Case) -> Prepared:
@@ -220,18 +208,20 @@ def _asked_gradients(case: Case, known: Iterable[str]) -> Iterator[str]:
         yield from (gradients[name] for name in names(expr) if name in gradients and name not in known)
 
 
-def execute(program: Program, env: Env) -> dict[str, Array]:
-    """The program's outputs as arrays, without a word from NumPy about overflow.
+def execute(program: Program, env: Env, shake: Shaker | None = None) -> dict[str, Array]:
+    """The program's outputs as arrays, without a word from NumPy about overflow; `shake` is for a shaken program.
 
     Raises MathlabError, at the equation, where an index lies outside of its array.
     """
+    shaken = [] if shake is None else [shake]
     try:
         with np.errstate(all="ignore"):
-            return program(env)
+            values = program.function(*shaken, *(env[name] for name in program.inputs))
     except IndexError as error:
         equation = program.equation_at(error)
         place = equation.place if equation else None
         raise MathlabError(f"in {equation.name if equation else 'a figure'}: {error}", place) from None
+    return dict(zip(program.outputs, values, strict=True))
 
 
 def evaluate(quantities: Sequence[Figure | Equation], prepared: Prepared, values: Env) -> list[Array]:
@@ -239,15 +229,18 @@ def evaluate(quantities: Sequence[Figure | Equation], prepared: Prepared, values
 
     Raises MathlabError, at the quantity, where it does not fit the shapes.
     """
-    return evaluate_at(quantities, prepared, [values])[0]
+    return evaluator(quantities, prepared, values)(values)
 
 
-def evaluate_at(
-    quantities: Sequence[Figure | Equation], prepared: Prepared, points: Sequence[Env]
-) -> list[list[Array]]:
-    """As `evaluate`, at several points: the same names, with other values of the same shapes."""
+def evaluator(
+    quantities: Sequence[Figure | Equation], prepared: Prepared, known: Env, shake: Shaker | None = None
+) -> Callable[[Env], list[Array]]:
+    """The function that gives the quantities' values at a point: at the same names as `known`, with the same shapes.
+
+    With `shake`, the value of every op goes through it. Raises MathlabError, at the quantity, where it does not fit.
+    """
     types = Types({**prepared.types.names}, prepared.types.integral)
-    for name, value in points[0].items():
+    for name, value in known.items():
         if name not in types.names:
             types.names[name] = Type(np.shape(value))
     lines = []
@@ -260,19 +253,23 @@ def evaluate_at(
             for part in walk(expr):
                 if isinstance(part, Call) and part.op == "jacobian":
                     name = _jacobian_name(part)
-                    jacobians[name], types.names[name] = jacobian(prepared, part)
+                    jacobians[name], types.names[name] = jacobian(prepared, part, shake)
             expr = replace(expr, _jacobian_by_name)
             line = Equation(f"_quantity_{count}", expr, text, quantity.place)
             types.names[line.name] = types.of(expr)
         except ExpressionError as error:
             raise error.at(quantity.place) from None
         lines.append(line)
-    program = compile_program(lines, types, [line.name for line in lines], prepared.case.dtype)
-    found = []
-    for values in points:
-        computed = execute(program, {**values, **{name: compute(values) for name, compute in jacobians.items()}})
-        found.append([np.asarray(computed[line.name]) for line in lines])
-    return found
+    program = compile_program(
+        lines, types, [line.name for line in lines], prepared.case.dtype, "ops" if shake else None
+    )
+
+    def values_at(values: Env) -> list[Array]:
+        env = {**values, **{name: compute(values) for name, compute in jacobians.items()}}
+        computed = execute(program, env, shake)
+        return [np.asarray(computed[line.name]) for line in lines]
+
+    return values_at
 
 
 def _jacobian_name(call: Call) -> str:
@@ -286,7 +283,7 @@ def _jacobian_by_name(part: Expr) -> Expr | None:
     return Name(_jacobian_name(part)) if isinstance(part, Call) and part.op == "jacobian" else None
 
 
-def jacobian(prepared: Prepared, call: Call) -> tuple[Callable[[Env], Array], Type]:
+def jacobian(prepared: Prepared, call: Call, shake: Shaker | None = None) -> tuple[Callable[[Env], Array], Type]:
     """The derivative of every entry of z by every entry of x, from the values of all names; and its type.
 
     It has shape (*z.shape, *x.shape), and takes one backward pass for each entry of z.
@@ -304,7 +301,7 @@ def jacobian(prepared: Prepared, call: Call) -> tuple[Callable[[Env], Array], Ty
     types.names[UPSTREAM] = Type(shape)
     backward = derive(equations, types, [x])
     both = (*equations, *backward.equations)
-    program = compile_program(both, types, [f"d{x}"], prepared.case.dtype)
+    program = compile_program(both, types, [f"d{x}"], prepared.case.dtype, "ops" if shake else None)
     count = max(int(np.prod(shape)), 1)
     limits.check(
         prepared.case,
@@ -319,7 +316,7 @@ def jacobian(prepared: Prepared, call: Call) -> tuple[Callable[[Env], Array], Ty
 
     def compute(values: Env) -> Array:
         units = np.eye(count, dtype=prepared.case.dtype)
-        rows = [execute(program, {**values, UPSTREAM: unit.reshape(shape)[()]})[f"d{x}"] for unit in units]
+        rows = [execute(program, {**values, UPSTREAM: unit.reshape(shape)[()]}, shake)[f"d{x}"] for unit in units]
         return np.asarray(rows).reshape(result.shape)
 
     return compute, result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -18,7 +18,7 @@ from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS
 from mathlab.language.syntax import Call, walk
 from mathlab.results import WitnessResult
-from mathlab.stages.prepare import Prepared, prepare
+from mathlab.stages.prepare import Prepared
 from mathlab.witnesses import WITNESSES
 
 Floats = NDArray[np.float64]
@@ -101,13 +101,9 @@ class _Scene:
     @cached_property
     def noise(self) -> Mapping[str, Floats]:
         """How far rounding moves every gradient; measured only where something is to be explained by it."""
-        from mathlab.stages.gradcheck import rounding_noise, widened
+        from mathlab.stages.noise import rounding_noise
 
-        prepared = self.prepared
-        exact = prepared
-        if prepared.case.dtype != "float64":  # the same equations, so that a fault in them does not pass for rounding
-            exact = replace(prepare(widened(prepared.case)), backward=prepared.backward)
-        return rounding_noise(prepared, exact, prepared.run(), self.gradients)
+        return rounding_noise(self.prepared, [f"d{name}" for name in self.gradients])
 
     def compared(self, name: str, witness: str) -> WitnessResult:
         """One gradient beside one witness.
@@ -151,7 +147,7 @@ class _Scene:
 
         prepared, rng = self.prepared, np.random.default_rng(0)
         in_witness = complex_step_noise(prepared.equations, prepared.env, name, prepared.upstream, True, rng)
-        return np.asarray(MARGIN * (self.noise[name] + in_witness))
+        return np.asarray(MARGIN * (self.noise[f"d{name}"] + in_witness))
 
     def _sides(self, name: str) -> tuple[Floats, Floats]:
         """The slopes to both sides, the lower one first; they differ at a kink by more than rounding."""

@@ -14,7 +14,8 @@ from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Case, Dtype, Figure, GradcheckSettings
 from mathlab.results import EntryCheck
 from mathlab.stages import gradcheck
-from mathlab.stages.gradcheck import Measured, Noise, check_entries, check_parameter, rounding_noise
+from mathlab.stages.gradcheck import Measured, Noise, check_entries, check_parameter
+from mathlab.stages.noise import rounding_noise
 from mathlab.stages.prepare import prepare
 from tests import build
 from tests.programs import Program, programs
@@ -62,7 +63,9 @@ def checked_with(name: str, fault: Callable[[Floats], Floats], dtype: Dtype = "f
     prepared, exact = prepare(net(dtype)), prepare(net())
     values = prepared.run()
     derived = fault(np.array(values[f"d{name}"], dtype=np.float64))
-    return check_parameter(exact, name, derived, rounding_noise(prepared, exact, values)[name], GradcheckSettings())
+    return check_parameter(
+        exact, name, derived, rounding_noise(prepared, [f"d{name}"])[f"d{name}"], GradcheckSettings()
+    )
 
 
 def test_every_entry_of_the_article_is_confirmed() -> None:

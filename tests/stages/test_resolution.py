@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mathlab.experiment import Case, GradcheckSettings
 from mathlab.stages import gradcheck, witness
+from mathlab.stages.noise import rounding_noise
 from mathlab.stages.prepare import prepare
 from mathlab.witnesses import WITNESSES
 from tests import decimals
@@ -117,7 +118,7 @@ SOUND = [pytest.param(lossy, z, id=f"{name} at {z:g}") for name, lossy in LOSSY.
 def checked(lossy: Lossy, z: float, derived: Floats) -> list[str]:
     """The verdicts on a gradient, with the noise of the one that is derived."""
     prepared = prepare(lossy.case(z))
-    noise = gradcheck.rounding_noise(prepared, prepared, prepared.run())["b"]
+    noise = rounding_noise(prepared, ["db"])["db"]
     return list(gradcheck.check_parameter(prepared, "b", derived, noise, GradcheckSettings()).verdict)
 
 

@@ -20,6 +20,7 @@ from mathlab.language.syntax import names, unparse
 from mathlab.results import EntryChecks
 from mathlab.stages import gradcheck
 from mathlab.stages.gradcheck import Witnesses
+from mathlab.stages.noise import rounding_noise
 from mathlab.stages.prepare import Prepared, prepare
 from mathlab.witnesses import central, one_sided, run, steps
 from mathlab.witnesses.chained import divided
@@ -146,7 +147,7 @@ def with_faults(gradient: Floats) -> Floats:
 def checks(prepared: Prepared, few: int) -> list[EntryChecks]:
     """Of all parameters, with the right gradient and with a wrong one."""
     values = prepared.run()
-    noise = gradcheck.rounding_noise(prepared, prepared, values)
+    noise = rounding_noise(prepared, [f"d{name}" for name in gradcheck.checked(prepared)])
     found = []
     with from_entries(few):
         witnesses = Witnesses.of(prepared)
@@ -154,7 +155,7 @@ def checks(prepared: Prepared, few: int) -> list[EntryChecks]:
             right = np.asarray(values.get(f"d{name}", np.zeros(np.shape(values[name]))), np.float64)
             for derived in (right, with_faults(right)):
                 defaults = GradcheckSettings()
-                found.append(gradcheck.check_parameter(prepared, name, derived, noise[name], defaults, witnesses))
+                found.append(gradcheck.check_parameter(prepared, name, derived, noise[f"d{name}"], defaults, witnesses))
     return found
 
 
@@ -232,11 +233,11 @@ def test_a_fault_in_one_of_many_entries_is_refuted(factor: float, dtype: Dtype) 
     lab = mlp(8, (20, 12, 5), dtype, "tanh")
     prepared, exact = prepare(lab), prepare(gradcheck.widened(lab))
     values = prepared.run()
-    noise = gradcheck.rounding_noise(prepared, exact, values)
+    noise = rounding_noise(prepared, [f"d{name}" for name in gradcheck.checked(prepared)])
     derived = np.array(values["dW1"], np.float64)
 
     def refuted() -> list[tuple[int, ...]]:
-        entries = gradcheck.check_parameter(exact, "W1", derived, noise["W1"], GradcheckSettings())
+        entries = gradcheck.check_parameter(exact, "W1", derived, noise["dW1"], GradcheckSettings())
         assert len(entries) == 240
         return [entry.index for entry in entries if not entry.passed]
 

@@ -1,0 +1,235 @@
+"""How far rounding moves a value: measured, by running the case again with everything off in its last place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mathlab.experiment import Array, Dtype, Figure
+from mathlab.language.derive import UPSTREAM
+from mathlab.language.equation import Equation
+from mathlab.stages.prepare import Env, Prepared, evaluator, execute
+
+Floats = NDArray[np.float64]
+Look = Callable[[Env], Sequence[Array]]
+Lead = Callable[[Prepared, Env, "Shake"], Env]  # from where the case starts to where it is looked at
+
+RUNS = 8  # of each kind; seeded, so that a verdict never changes
+# what picks among numbers, or changes a sign, never rounds
+PICKING = frozenset({np.negative, np.positive, np.absolute, np.maximum, np.minimum, np.sign, np.copysign})
+
+
+class Shake:
+    """Moves floats by up to `units` units in the last place of `dtype`, and takes down which way comparisons went.
+
+    What it returns hands itself on: NumPy's own operations on it are shaken too, inside of a kernel as well.
+    """
+
+    def __init__(self, rng: np.random.Generator, dtype: Dtype, units: float = 1.0) -> None:
+        self.rng, self.dtype, self.eps = rng, dtype, units * float(np.finfo(dtype).eps)
+        self.branches: list[bytes] = []
+
+    def __call__(self, value: ArrayLike) -> Array:
+        """The value of an op, shaken where NumPy has not been seen to round it."""
+        return value if isinstance(value, _Watched) else self.moved(np.asarray(value, self.dtype))
+
+    def moved(self, value: Array) -> Array:
+        if self.eps:
+            with np.errstate(all="ignore"):
+                noise = 1 + self.eps * self.rng.uniform(-1, 1, value.shape)
+                value = np.asarray(np.asarray(value, np.float64) * noise, value.dtype)
+        return self.watched(value)
+
+    def watched(self, value: Array) -> Array:
+        """The same numbers; those that are made of them are shaken."""
+        if not np.issubdtype(np.asarray(value).dtype, np.floating):
+            return value
+        view = np.asarray(value).view(_Watched)
+        view.shake = self
+        return view
+
+    def chosen(self, value: Array) -> None:
+        self.branches.append(np.asarray(value).tobytes())
+
+
+class _Watched(np.ndarray):
+    """An array whose operations are shaken."""
+
+    shake: Shake
+
+    def __array_finalize__(self, made_from: object) -> None:
+        if isinstance(made_from, _Watched):
+            self.shake = made_from.shake
+
+    def __array_ufunc__(
+        self,
+        ufunc: np.ufunc,
+        method: Literal["__call__", "reduce", "reduceat", "accumulate", "outer", "at"],
+        *inputs: object,
+        **settings: object,
+    ) -> object:
+        into = settings.get("out")
+        if isinstance(into, tuple):
+            settings["out"] = tuple(map(_plain, into))
+        result = getattr(ufunc, method)(*map(_plain, inputs), **settings)
+        if result is None:  # `at` works in place
+            return None
+        array = np.asarray(result)
+        if array.dtype == np.bool_ or ufunc is np.sign:
+            self.shake.chosen(array)
+        if not np.issubdtype(array.dtype, np.floating):
+            return result
+        shaken = self.shake.watched(array) if ufunc in PICKING else self.shake.moved(array)
+        if isinstance(into, tuple):
+            _plain(into[0])[...] = shaken  # type: ignore[index]  # an array, as NumPy has accepted it
+            return into[0]
+        return shaken
+
+    def __array_function__(
+        self, function: Callable[..., object], types: object, args: Iterable[object], settings: Mapping[str, object]
+    ) -> object:
+        result = super().__array_function__(function, types, args, settings)  # type: ignore[arg-type]
+        if function in (np.argmax, np.argmin):
+            self.shake.chosen(np.asarray(result))
+        return self.shake.moved(np.asarray(result)) if function is np.dot else result  # no ufunc, but it rounds
+
+
+def _plain(value: object) -> object:
+    return np.asarray(value) if isinstance(value, _Watched) else value
+
+
+def rounding_noise(prepared: Prepared, names: Sequence[str], values: Env | None = None) -> dict[str, Floats]:
+    """How far rounding moves each entry of the nodes and gradients `names`; 0 for a gradient that there is not.
+
+    It is the largest deviation among three kinds of rerun: with the result of every op off by up to a unit in its last
+    place; with the inputs and parameters so (which decides the side of a kink where a sum cancels to 0 up to rounding),
+    but for entries of a few bits, which are what was written; and, for a case in float32, in float64, where the
+    deviation is the rounding itself. A rerun that is nan says nothing; where none says anything, the noise is inf.
+
+    `values` are those of the inputs and parameters, the case's own unless given.
+    """
+
+    def look(_: Prepared, __: Shake) -> Look:
+        return lambda values: [
+            np.asarray(values.get(name, np.zeros(np.shape(values[name.removeprefix("d")])))) for name in names
+        ]
+
+    start = {name: (values or prepared.env)[name] for name in prepared.env}
+    return dict(zip(names, _measured(prepared, start, look, _there, RUNS, kinks=True), strict=True))
+
+
+def quantity_noise(
+    quantities: Sequence[Figure | Equation],
+    prepared: Prepared,
+    values: Env,
+    lead: Lead | None = None,
+    runs: int = RUNS,
+    own: Env | None = None,
+) -> list[Floats]:
+    """How far rounding moves each entry of figures' quantities (or of formulas): of what they name, and in themselves.
+
+    `values` are those of the inputs and parameters to begin with, from which `lead` (a training) gets to where the
+    quantities are looked at. `own` holds the noise of what is no node or gradient and stands among the values as it is.
+
+    The reruns are those of `rounding_noise`, but one in which a comparison falls out differently says nothing here: on
+    the other side of a kink the value is another, and not the same one rounded.
+    """
+    own = own or {}
+    rng = np.random.default_rng(1)
+
+    def look(prepared: Prepared, shake: Shake) -> Look:
+        evaluate = evaluator(quantities, prepared, fixed, shake)
+
+        def looked(here: Env) -> Sequence[Array]:
+            blurred = {name: fixed[name] + own[name] * rng.uniform(-1, 1, np.shape(own[name])) for name in own}
+            return evaluate({**here, **(blurred if shake.eps else fixed)})
+
+        return looked
+
+    fixed = {name: values[name] for name in own}
+    known = (*prepared.case.inputs, *prepared.case.parameters, UPSTREAM)
+    start = {name: values[name] for name in known if name in values}
+    return _measured(prepared, start, look, lead or _there, runs, kinks=False)
+
+
+def _there(_: Prepared, env: Env, __: Shake) -> Env:
+    return env
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Reruns of one kind: of a case, from some starts, by a shake."""
+
+    prepared: Prepared
+    shake: Shake
+    starts: Iterator[Env]
+
+
+def _kinds(prepared: Prepared, start: Env, runs: int) -> Iterator[_Kind]:
+    rng, dtype = np.random.default_rng(0), prepared.case.dtype
+    yield _Kind(prepared, Shake(rng, dtype), (start for _ in range(runs)))
+    nudged = ({name: _nudged(value, rng) for name, value in start.items()} for _ in range(runs))
+    yield _Kind(prepared, Shake(rng, dtype, 0), nudged)
+    if dtype != "float64":
+        wide = widened(prepared)
+        yield _Kind(wide, Shake(rng, "float64", 0), iter([{name: _wide(value) for name, value in start.items()}]))
+
+
+def _measured(
+    prepared: Prepared,
+    start: Env,
+    look: Callable[[Prepared, Shake], Look],
+    lead: Lead,
+    runs: int,
+    kinks: bool,
+) -> list[Floats]:
+    """The largest deviation of what is looked at among all reruns: of those on the same side of every kink, or all."""
+    still = Shake(np.random.default_rng(0), prepared.case.dtype, 0)
+    with np.errstate(all="ignore"):
+        true = _seen(prepared, start, look(prepared, still), lead, still)
+        branches = still.branches
+        largest = [np.full(np.shape(value), np.nan) for value in true]
+        for kind in _kinds(prepared, start, runs):
+            looked = look(kind.prepared, kind.shake)
+            for env in kind.starts:
+                kind.shake.branches = []
+                seen = _seen(kind.prepared, env, looked, lead, kind.shake)
+                if kinks or kind.shake.branches == branches:
+                    for k, (value, there) in enumerate(zip(true, seen, strict=True)):
+                        largest[k] = np.fmax(largest[k], np.abs(there - value))
+    return [np.where(np.isnan(entries), np.inf, entries) for entries in largest]
+
+
+def _seen(prepared: Prepared, start: Env, look: Look, lead: Lead, shake: Shake) -> list[Floats]:
+    """What one rerun shows."""
+    env = {name: shake.watched(value) for name, value in start.items()}
+    env = {**env, **lead(prepared, env, shake)}
+    values = {**env, **execute(prepared.noisy_program, env, shake)}
+    return [np.asarray(value, np.float64) for value in look(values)]
+
+
+def widened(prepared: Prepared) -> Prepared:
+    """The same equations in float64, at the numbers that float32 makes of the inputs."""
+    env = {name: _wide(value) for name, value in prepared.env.items()}
+    return replace(prepared, case=replace(prepared.case, dtype="float64"), env=env)
+
+
+def _wide(value: Array) -> Array:
+    return np.asarray(value, np.float64)[()] if np.issubdtype(value.dtype, np.floating) else value
+
+
+def _nudged(value: Array, rng: np.random.Generator) -> Array:
+    """Every entry one unit in the last place, or about that, up or down, but for those that are exact."""
+    if not np.issubdtype(value.dtype, np.floating):
+        return value
+    wide, info = np.asarray(value, np.float64), np.finfo(value.dtype)
+    # sums and products of fixed-point numbers so short are exact; 0.1 has no end in binary
+    bits = info.nmant // 4
+    counts = np.abs(wide) * 2.0**bits
+    short = (counts == np.floor(counts)) & (counts < 4.0**bits)
+    moved = wide * (1 + float(info.eps) * rng.choice([-1.0, 1.0], wide.shape))
+    return np.asarray(np.where(short, wide, moved), value.dtype)[()]
