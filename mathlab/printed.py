@@ -1,10 +1,10 @@
-"""Printed digits -> tolerance -> verdict: a figure is judged by the digits that were printed, and by nothing else."""
+"""Printed digits -> tolerance -> verdict: by the digits that were printed, up to the rounding of the value itself."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Literal
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mathlab.errors import MathlabError, Place
-from mathlab.experiment import Figure
+from mathlab.experiment import Array, Figure
 from mathlab.results import FigureResult, Judged, Verdict
 
 Rounding = Literal["nearest", "truncate"]
@@ -80,14 +80,17 @@ def judge_number(
     rounding: Rounding = "nearest",
     digits: int | None = None,
     place: Place | None = None,
+    noise: float = 0.0,
 ) -> Judged:
     """One printed number held against the computed one, in exact decimal arithmetic.
 
-    With e the printed value and u one unit of its last digit, the verdict is the first of these that holds:
+    With e the printed value, u one unit of its last digit and n the `noise`, how far rounding moves the computed value
+    (none where that is not finite), the verdict is the first of these that holds:
 
-    - `match`: |computed - e| <= u/2, both ends included. A text of 15 or more significant digits is a float's own, and
-      never needs more than 4 ulp of float64 at e. With `rounding="truncate"` instead: both numbers, cut towards zero
-      after the unit's digit, are the same (the tolerance is then u).
+    - `match`: |computed - e| <= u/2 + n, both ends included: a tie of decimals is none in binary. A text of 15 or more
+      significant digits is a float's own, and never needs to be nearer than 4 ulp of float64 at e. With
+      `rounding="truncate"` instead: both numbers, cut towards zero after the unit's digit, are the same, for a number
+      within n of the computed one (the tolerance is then u + n).
     - `rounded` (truncate only): the number was rounded to nearest, not cut. Fails.
     - `truncated` (nearest only): the number was cut, not rounded. Fails.
     - `off by k`: wrong by k units, rounded to a whole number of them, for k from 1 to 9. Fails.
@@ -103,8 +106,9 @@ def judge_number(
         printed = read_digits(text, digits)
     except ValueError as problem:
         raise MathlabError(f"a printed number is needed here: {problem}", place) from None
+    n = Decimal(float(noise)) if math.isfinite(noise) else Decimal(0)
     half = printed.unit.scaleb(-1) * 5
-    tolerance = max(half if rounding == "nearest" else printed.unit, printed.noise)
+    tolerance = max((half if rounding == "nearest" else printed.unit) + n, printed.noise)
     if not math.isfinite(computed):
         return Judged(text, float(computed), str(float(computed)), None, tolerance, DIFFERS, place)
 
@@ -114,9 +118,11 @@ def judge_number(
     error = exact.subtract(Decimal(float(computed)), printed.value)
     size = error.copy_abs()
     same_cut = _cut(displayed, printed.unit, exact) == _cut(printed.value, printed.unit, exact)
-    if size <= (tolerance if rounding == "nearest" else printed.noise) or (rounding == "truncate" and same_cut):
+    far = max(n, printed.noise)
+    ends = [_cut(exact.add(displayed, end), printed.unit, exact) for end in (-far, far)]
+    if size <= tolerance if rounding == "nearest" else ends[0] <= _cut(printed.value, printed.unit, exact) <= ends[1]:
         verdict = MATCH
-    elif rounding == "truncate" and size <= half:
+    elif rounding == "truncate" and size <= half + n:
         verdict = Verdict("rounded", False)
     elif rounding == "nearest" and same_cut:
         verdict = Verdict("truncated", False)
@@ -129,11 +135,18 @@ def judge_number(
     return Judged(text, float(computed), written, error, tolerance, verdict, place)
 
 
-def judge(figure: Figure, computed: ArrayLike, stage: str, updates: int | None = None) -> FigureResult:
+def judge(
+    figure: Figure,
+    computed: ArrayLike,
+    stage: str,
+    updates: int | None = None,
+    noise: Callable[[], ArrayLike] | None = None,
+) -> FigureResult:
     """Every number of a figure held against the computed array, entry by entry in C order.
 
     `computed` has the figure's shape; axes of length 1 may be more or fewer, so that a single printed number can be
-    held against an array of one entry. Booleans and whole numbers count as floats.
+    held against an array of one entry. Booleans and whole numbers count as floats. `noise` measures how far rounding
+    moves every entry of `computed`; it is asked only where the digits alone do not make all entries match.
 
     An erratum passes while the article is still wrong: its entries that do not match are `erratum confirmed`; when all
     of them match, all are `erratum refuted` and fail. A computed value that is not finite confirms nothing: `differs`.
@@ -148,12 +161,12 @@ def judge(figure: Figure, computed: ArrayLike, stage: str, updates: int | None =
     if without_ones(values.shape) != without_ones(figure.shape):
         printed = f"with shape {figure.shape}" if figure.shape else "as a single number"
         raise MathlabError(f"{figure.key} is printed {printed}, but computed with shape {values.shape}", figure.place)
-    judged = tuple(
-        judge_number(
-            number.text, value, rounding=figure.rounding, digits=figure.digits, place=number.place or figure.place
+    judged = _judged(figure, values, np.zeros(values.shape))
+    if noise is not None and not all(entry.verdict == MATCH for entry in judged):
+        measured = _judged(figure, values, np.asarray(noise(), np.float64))
+        judged = tuple(
+            plain if plain.verdict == MATCH else noisy for plain, noisy in zip(judged, measured, strict=True)
         )
-        for number, value in zip(figure.printed, values.ravel(), strict=True)
-    )
     return FigureResult(
         key=figure.key,
         stage=stage,
@@ -167,16 +180,34 @@ def judge(figure: Figure, computed: ArrayLike, stage: str, updates: int | None =
     )
 
 
-def neighbours(text: str, digits: int = REPR_DIGITS) -> tuple[str, str]:
+def _judged(figure: Figure, values: Array, noise: Array) -> tuple[Judged, ...]:
+    return tuple(
+        judge_number(
+            number.text,
+            value,
+            rounding=figure.rounding,
+            digits=figure.digits,
+            place=number.place or figure.place,
+            noise=float(blur),
+        )
+        for number, value, blur in zip(figure.printed, values.ravel(), noise.ravel(), strict=True)
+    )
+
+
+def neighbours(text: str, noise: float = 0.0) -> tuple[str, str]:
     """The number with its last digit one up and one down, in the same notation.
 
-    Of more than `digits` significant digits, the last of these is changed: it is the last that float64 can tell apart.
+    Of more than `REPR_DIGITS` significant digits, the last of these is changed: it is the last that float64 can tell
+    apart. Nor is one changed that is lost in the `noise` of the value: half a unit of it must be more.
     """
     number, e, exponent = text.replace("E", "e").partition("e")
     value = Decimal(number)
     _, significant, last = value.as_tuple()
     assert isinstance(last, int)  # it is a letter for NaN and infinity only
-    unit = Decimal((0, (1,), last + max(len(significant) - digits, 0)))
+    place = last + max(len(significant) - REPR_DIGITS, 0)
+    if noise > 0 and math.isfinite(noise):
+        place = max(place, (2 * Decimal(noise)).adjusted() + 1 - int(exponent or 0))
+    unit = Decimal((0, (1,), place))
     return f"{value + unit:f}{e}{exponent}", f"{value - unit:f}{e}{exponent}"
 
 

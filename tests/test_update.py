@@ -194,9 +194,9 @@ def test_several_numbers_on_a_line(numbers: list[tuple[int, int]], newline: str)
 
 
 def moved(text: str) -> str:
-    """The text with a late digit changed, in the same width; not so late that it is a float's own rounding."""
+    """The text with a late digit changed, in the same width; not so late that a saturated value is lost in rounding."""
     mantissa, e, exponent = text.partition("e")
-    at = [place for place, character in enumerate(mantissa) if character.isdigit()][:12][-1]
+    at = [place for place, character in enumerate(mantissa) if character.isdigit()][:8][-1]
     return f"{mantissa[:at]}{(int(mantissa[at]) + 4) % 10}{mantissa[at + 1 :]}{e}{exponent}"
 
 

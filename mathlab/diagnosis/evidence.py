@@ -66,7 +66,7 @@ def findings(scene: Scene, trials: Sequence[Trial], tried: int) -> dict[int, Fin
 
 def _counts(scene: Scene, trial: Trial) -> bool:
     """Whether a trial explains something at all: zeros come free, and only of a path that is gone."""
-    if not trial.explains or (trial.breaks and not scene.printed):
+    if not (trial.told and trial.explains) or (trial.breaks and not scene.printed):
         return False
     empty = [k for k in trial.explains if all(not np.any(array) for array in scene.claims[k].stated)]
     if len(empty) < len(trial.explains):

@@ -16,20 +16,32 @@ from mathlab.language.equation import Equation
 from mathlab.language.syntax import Expr, Name, names, substitute
 
 DECIMALS = range(1, 9)
+TOSSES = 2  # numbers that are cut and not rounded, before it is no accident
 MOST = 12  # claims for each of which the figures printed before it are carried on
 
 
 def truncated(scene: Scene) -> Iterator[Trial]:
-    """Every number cut after its last printed digit."""
+    """Every number cut after its last printed digit.
+
+    One number is cut where it should be rounded up by the toss of a coin: it takes `TOSSES` of them, and none beside
+    them that was rounded up.
+    """
     outcomes: list[list[Array] | None] = []
+    cut_off, rounded_up = 0, 0
     for claim, truth in zip(scene.claims, scene.truth, strict=True):
         if claim.unit is None or truth is None:
             outcomes.append(None)
             continue
         # the nudge keeps 0.3, which is a little less in binary, from being cut to 0.2
         units = truth[0] / claim.unit
-        outcomes.append([np.trunc(units * (1 + 4e-16)) * claim.unit])
-    yield Trial("the digits are cut off, not rounded", outcomes, anywhere=True, world=False)
+        cut = np.trunc(units * (1 + 4e-16))
+        outcomes.append([cut * claim.unit])
+        stated = np.round(claim.stated[0] / claim.unit)
+        differ = cut != np.round(units)
+        cut_off += int(np.count_nonzero(differ & (stated == cut)))
+        rounded_up += int(np.count_nonzero(differ & (stated == np.round(units)))) if not claim.wrong else 0
+    told = cut_off >= TOSSES and not rounded_up
+    yield Trial("the digits are cut off, not rounded", outcomes, anywhere=True, world=False, told=told)
 
 
 def other_precision(scene: Scene) -> Iterator[Trial]:

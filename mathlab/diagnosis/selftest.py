@@ -1,14 +1,18 @@
 """How much would a run notice? Every figure is changed by one last digit, and every gradient by the usual mistakes.
 
-A changed figure is caught when it no longer matches. A planted fault is a copy of the derived program with one mistake
+A changed figure is caught when it no longer matches; where the value is a tie up to its rounding noise, so
+that both figures are right, the change is none. A planted fault is a copy of the derived program with one mistake
 in its backward equations; it is caught when a figure, a formula, a witness or the gradient check of the case fails by
 it. What is not caught is a survivor: a digit or a gradient that nobody looks at.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import partial
 
 import numpy as np
 
@@ -19,10 +23,10 @@ from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Array, Case, Experiment, Figure
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Num, unparse
-from mathlab.printed import REPR_DIGITS, judge, judge_number, neighbours
+from mathlab.printed import judge, judge_number, neighbours
 from mathlab.stages import backprop, gradcheck, witness
 from mathlab.stages.gradcheck import Measured, Noise, check_entries
-from mathlab.stages.noise import rounding_noise
+from mathlab.stages.noise import noises, rounding_noise
 from mathlab.stages.prepare import Prepared, evaluate, prepare
 
 ENOUGH = 0.99  # of the planted faults
@@ -53,7 +57,8 @@ class SelftestResult:
     """What one experiment's run notices.
 
     `set_aside` are the figures that were not changed: errata, and those that claim only some of their digits.
-    `without_effect` counts faults that change no gradient at the article's point, and so are none there.
+    `without_effect` counts faults that change no gradient at the article's point, and so are none there, and changes of
+    a figure to the other neighbour of a tie.
     """
 
     name: str
@@ -82,7 +87,7 @@ def run(experiment: Experiment) -> SelftestResult:
             raise MathlabError(
                 f"case {case.name} does not pass as it is, so nothing can be said of changes", case.place
             )
-        changed, aside = _changed_figures(lab)
+        changed, ties, aside = _changed_figures(lab)
         lost = [Survivor(f"{case.name}: {what}", place) for what, place, caught in changed if not caught]
         faults = [(clause, lab.notices(mutant)) for clause, mutant in lab.faults() if lab.has_effect(mutant)]
         lost += [Survivor(f"{case.name}: {clause}", case.place) for clause, caught in faults if not caught]
@@ -92,31 +97,44 @@ def run(experiment: Experiment) -> SelftestResult:
             figures_caught=total.figures_caught + sum(caught for _, _, caught in changed),
             faults=total.faults + len(faults),
             faults_caught=total.faults_caught + sum(caught for _, caught in faults),
-            without_effect=total.without_effect + sum(1 for _ in lab.faults()) - len(faults),
+            without_effect=total.without_effect + sum(1 for _ in lab.faults()) - len(faults) + ties,
             set_aside=(*total.set_aside, *aside),
             survivors=(*total.survivors, *lost),
         )
     return total
 
 
-def _changed_figures(lab: _Lab) -> tuple[list[tuple[str, Place | None, bool]], list[Survivor]]:
-    """Every figure with its last digit one up and one down, and whether it then fails; and those that are set aside.
+def _changed_figures(lab: _Lab) -> tuple[list[tuple[str, Place | None, bool]], int, list[Survivor]]:
+    """Every figure with its last digit one up and one down, and whether it then fails; how many are ties so; and those
+    that are set aside.
 
-    Of a figure with more digits than float64 has, the last one that it can tell apart is changed.
+    Of a figure with more digits than its value has, the last one that can be told apart is changed.
     """
-    changed, aside = [], []
-    for figure, value in lab.figures():
+    changed, ties, aside = [], 0, []
+    for figure, value, measure in lab.figures():
         if figure.erratum or figure.digits:
             why = "an erratum" if figure.erratum else f"{figure.digits} digits are claimed"
             aside.append(Survivor(f"{lab.case.name}: {figure.key} ({why})", figure.place))
             continue
         numbers = value.ravel() if np.issubdtype(value.dtype, np.floating) else value.ravel().astype(np.float64)
-        for printed, computed in zip(figure.printed, numbers, strict=True):
-            for text in neighbours(printed.text, REPR_DIGITS):
-                judged = judge_number(text, computed, rounding=figure.rounding)
+        for printed, computed, noise in zip(figure.printed, numbers, measure().ravel().tolist(), strict=True):
+            for text in neighbours(printed.text, noise):
+                judged = judge_number(text, computed, rounding=figure.rounding, noise=noise)
+                if judged.verdict.passed and _is_tie(printed.text, text, computed, noise):
+                    ties += 1
+                    continue
                 what = f"{figure.key} with {text} in place of {printed.text}"
                 changed.append((what, printed.place or figure.place, not judged.verdict.passed))
-    return changed, aside
+    return changed, ties, aside
+
+
+def _is_tie(printed: str, changed: str, computed: float | np.floating, noise: float) -> bool:
+    """Whether a value lies in the middle between two figures, as near as rounding lets anyone say."""
+    middle = (Decimal(printed) + Decimal(changed)) / 2
+    return math.isfinite(noise) and abs(Decimal(float(computed)) - middle) <= Decimal(float(noise))
+
+
+_Stated = tuple[Figure, Array, Callable[[], Array]]
 
 
 class _Lab:
@@ -127,6 +145,7 @@ class _Lab:
         self.prepared = prepare(case)
         self.values = self.prepared.run()
         self.checks = dict(self._checks()) if case.gradcheck else {}
+        self.noise = [*noises(case.expected, self.prepared, self.values)]  # the mistakes are judged by it too
 
     def _checks(self) -> Iterator[tuple[str, Callable[[Array], bool]]]:
         """For every parameter, whether the gradient check refutes a gradient."""
@@ -145,28 +164,31 @@ class _Lab:
 
             yield name, refutes
 
-    def figures(self) -> Iterator[tuple[Figure, Array]]:
-        """Every figure and the value it is held against."""
+    def figures(self) -> Iterator[_Stated]:
+        """Every figure, the value it is held against, and what measures how far rounding moves that."""
         yield from self._stated(self.prepared)
         if self.case.gradcheck:
             result = gradcheck.run(self.case)
             for figure, found in zip(self.case.gradcheck.expected, result.figures, strict=True):
-                yield figure, np.array([entry.computed for entry in found.entries])
+                values = np.array([entry.computed for entry in found.entries])
+                yield figure, values, partial(np.zeros, values.size)
         if self.case.train:
             yield from self._trained(self.prepared)
 
-    def _stated(self, prepared: Prepared) -> Iterator[tuple[Figure, Array]]:
+    def _stated(self, prepared: Prepared) -> Iterator[_Stated]:
         values = prepared.run()
-        yield from zip(self.case.expected, evaluate(self.case.expected, prepared, values), strict=True)
+        yield from zip(self.case.expected, evaluate(self.case.expected, prepared, values), self.noise, strict=True)
 
-    def _trained(self, prepared: Prepared) -> Iterator[tuple[Figure, Array]]:
+    def _trained(self, prepared: Prepared) -> Iterator[_Stated]:
         settings = self.case.train
         if settings is None or not settings.after:
             return
         start = {name: prepared.env[name] for name in self.case.parameters}
         moments = {0: start, **snapshots(prepared, settings, [updates for updates, _ in settings.after])}
         for updates, figures in settings.after:
-            yield from zip(figures, evaluate(figures, prepared, prepared.run(moments[updates])), strict=True)
+            values = evaluate(figures, prepared, prepared.run(moments[updates]))
+            for figure, value in zip(figures, values, strict=True):
+                yield figure, value, partial(np.zeros, value.shape)
 
     def notices(self, prepared: Prepared) -> bool:
         """Whether anything that the run looks at fails by these equations; what is quickest to see comes first."""
@@ -182,8 +204,8 @@ class _Lab:
         return not self._passes(self._trained(prepared))
 
     @staticmethod
-    def _passes(looked_at: Iterator[tuple[Figure, Array]]) -> bool:
-        return all(judge(figure, value, "selftest").passed for figure, value in looked_at)
+    def _passes(looked_at: Iterator[_Stated]) -> bool:
+        return all(judge(figure, value, "selftest", noise=measure).passed for figure, value, measure in looked_at)
 
     def faults(self) -> Iterator[tuple[str, Prepared]]:
         """The prepared case with one mistake in its backward equations, for every mistake and every place."""

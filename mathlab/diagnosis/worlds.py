@@ -63,7 +63,8 @@ class Trial:
     claims stay as they are. What is `broad` is wrong at several places. The lower its `tier`, the likelier it is.
 
     It `explains` these wrong claims, and `breaks` so many right ones; `whole` says that it reaches no other wrong one.
-    `instead` is the mistake, where it is one in the equations.
+    `instead` is the mistake, where it is one in the equations. One that is
+    not to be `told` is ruled out, or an accident as likely; it counts among those tried all the same.
     """
 
     cause: str
@@ -78,6 +79,7 @@ class Trial:
     kind: str = ""
     whole: bool = True
     instead: Mistake | None = None
+    told: bool = True
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,7 @@ Side = Literal["a", "b"]
 Numbers = NDArray[np.float64]
 
 NOT_FINITE = {"nan": "nan", "inf": "inf", "infinity": "inf", "-inf": "-inf", "-infinity": "-inf"}  # as it is written
+ORDER = 10.0  # times: two measurements of rounding, on two machines
 LISTED = 1_000  # of each kind and file; the counts are complete
 
 
@@ -85,8 +87,9 @@ def compare(a: Path, b: Path, rtol: float = 1e-9, atol: float = 1e-12) -> Differ
     there are none, or where nothing else would be left, the number of the row is.
 
     Two cells are the same when their texts are; when both are numbers and |a - b| <= atol + rtol*|b|; or when both are
-    NaN. Where the layout says so, |b| is the size of another column, or the tolerance a multiple. An empty cell is
-    the same as an empty cell only.
+    NaN. Where the layout says so, |b| is the size of another column, the tolerance a multiple, or a share of what the
+    row itself allows; and what measures rounding is only to be of the same order of size. With an rtol of 0 none of
+    this holds: then all that is not the same differs. An empty cell is the same as an empty cell only.
 
     Raises MathlabError for what cannot be read or is no table, and when there is nothing to compare: no file that both
     sides have, or no row on either side.
@@ -165,6 +168,13 @@ def _compare_files(file: str, path_a: Path, path_b: Path, rtol: float, atol: flo
             sizes = b.get(layout.scales.get(column, column), b[column])[rows.in_b]
             times = layout.amplified.get(column, 1.0)
             where, errors = _differing(texts_a, texts_b, sizes, rtol * times, atol * times)
+            if rtol and column in layout.rough:
+                told = ~_of_one_order(texts_a[where], texts_b[where])
+                where, errors = where[told], errors[told]
+            if rtol and column in layout.allowed:
+                other, share = layout.allowed[column]
+                told = ~_within(texts_a[where], texts_b[where], b[other][rows.in_b][where], share)
+                where, errors = where[told], errors[told]
         changed += len(where)
         for worst in np.argsort(-errors, kind="stable")[:LISTED]:
             at = where[worst]
@@ -250,13 +260,29 @@ def _all_numbers(texts: Texts) -> bool:
 
 
 def _numbers(texts: Texts) -> Numbers:
-    """Each text as a number; NaN for what is none."""
+    """Each text as the float nearest to it, which is not what every pandas makes of it; NaN for what is none."""
     import pandas as pd
 
-    return np.asarray(pd.to_numeric(texts, errors="coerce"), np.float64)
+    coarse = np.array(pd.to_numeric(texts, errors="coerce"), np.float64)
+    for at in np.flatnonzero(~np.isnan(coarse)):
+        with suppress(ValueError):  # pandas takes some texts that Python does not
+            coarse[at] = float(texts[at])
+    return coarse
 
 
 # Comparing cells
+
+
+def _of_one_order(a: Texts, b: Texts) -> NDArray[np.bool_]:
+    """Whether neither of two positive numbers is more than `ORDER` times the other."""
+    x, y = _numbers(a), _numbers(b)
+    return np.asarray((x > 0) & (y > 0) & (x <= ORDER * y) & (y <= ORDER * x))
+
+
+def _within(a: Texts, b: Texts, allowed: Texts, share: float) -> NDArray[np.bool_]:
+    """Whether two numbers differ by no more than a share of what is allowed."""
+    with np.errstate(all="ignore"):
+        return np.asarray(np.abs(_numbers(a) - _numbers(b)) <= share * _numbers(allowed))
 
 
 def _differing(a: Texts, b: Texts, sizes: Texts, rtol: float, atol: float) -> tuple[Positions, Numbers]:

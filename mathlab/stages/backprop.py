@@ -17,7 +17,7 @@ from mathlab.language.latex import latex_equation
 from mathlab.language.syntax import Name, names
 from mathlab.printed import judge
 from mathlab.results import BackpropResult, FormulaResult, NodeResult, Part, Role
-from mathlab.stages.noise import quantity_noise
+from mathlab.stages.noise import noises, quantity_noise
 from mathlab.stages.nonfinite import first_nonfinite
 from mathlab.stages.prepare import Env, Prepared, evaluate, evaluator, prepare, sealed
 from mathlab.stages.shares import Shares, readers
@@ -36,8 +36,10 @@ def run(case: Case, witnesses: Sequence[str] | None = None) -> BackpropResult:
     prepared = prepare(case)
     values = prepared.run()
     quantities = evaluate(case.expected, prepared, values)
+    noise = noises(case.expected, prepared, values)
     figures = tuple(
-        judge(figure, value, stage="backprop") for figure, value in zip(case.expected, quantities, strict=True)
+        judge(figure, value, stage="backprop", noise=measure)
+        for figure, value, measure in zip(case.expected, quantities, noise, strict=True)
     )
     formulas = check_formulas(prepared, values)
     return BackpropResult(

@@ -19,7 +19,10 @@ class Layout:
     the columns that tell its rows apart, `stages` those that write it. `kinds` are the pandas dtypes of the columns
     that are no texts; a column of its own is float64. The rest is for `mathlab diff`: `texts` are
     compared as they are written, `derived` (computed from other columns) are not compared, `scales` names the column by
-    whose size a column's tolerance is measured, and `amplified` says how many tolerances a column may differ by.
+    whose size a column's tolerance is measured, `amplified` says how many tolerances a column may differ by, and the
+    `rough` ones, which measure rounding itself, are the same when they are of the same order of size.
+    `allowed` says of a column what share of another one it may be off by: a figure's computed value need not be known
+    much finer than the figure was printed.
     """
 
     columns: Row
@@ -30,6 +33,8 @@ class Layout:
     derived: Row = ()
     scales: Mapping[str, str] = field(default_factory=dict)
     amplified: Mapping[str, float] = field(default_factory=dict)
+    rough: Row = ()
+    allowed: Mapping[str, tuple[str, float]] = field(default_factory=dict)
     stages: tuple[str, ...] = ()
 
 
@@ -68,6 +73,8 @@ FIGURES = Layout(
     texts=("printed", "at", "erratum"),
     # error = computed - printed, two nearly equal numbers: it is off by no more than computed is
     scales={"error": "computed"},
+    rough=("tolerance",),
+    allowed={"computed": ("tolerance", 2e-5), "error": ("tolerance", 2e-5)},
 )
 
 DERIVATION = Layout(
@@ -78,6 +85,8 @@ DERIVATION = Layout(
     keys=("case", "name", "formula"),
     kinds={"error": "float64", "tolerance": "float64"},
     texts=("at", "erratum"),
+    rough=("tolerance",),
+    allowed={"error": ("tolerance", 0.01)},
 )
 
 GRADCHECK = Layout(
@@ -92,7 +101,9 @@ GRADCHECK = Layout(
         "passed": "boolean",
     },
     derived=("relative_error",),
-    scales={"absolute_error": "derived", "resolution": "derived"},
+    scales={"absolute_error": "derived"},
+    rough=("resolution",),
+    allowed=dict.fromkeys(("derived", "complex_step", "absolute_error"), ("resolution", 0.01)),
     # a difference quotient divides the rounding of its two values by its step, which is cbrt(eps)
     amplified={"central": sys.float_info.epsilon ** (-1 / 3)},
 )

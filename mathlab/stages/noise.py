@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Literal
 
 import numpy as np
@@ -115,7 +116,7 @@ def rounding_noise(prepared: Prepared, names: Sequence[str], values: Env | None 
 
     def look(_: Prepared, __: Shake) -> Look:
         return lambda values: [
-            np.asarray(values.get(name, np.zeros(np.shape(values[name.removeprefix("d")])))) for name in names
+            values[name] if name in values else np.zeros(np.shape(values[name.removeprefix("d")])) for name in names
         ]
 
     start = {name: (values or prepared.env)[name] for name in prepared.env}
@@ -154,6 +155,21 @@ def quantity_noise(
     known = (*prepared.case.inputs, *prepared.case.parameters, UPSTREAM)
     start = {name: values[name] for name in known if name in values}
     return _measured(prepared, start, look, lead or _there, runs, kinks=False)
+
+
+def noises(
+    quantities: Sequence[Figure], prepared: Prepared, values: Env, own: Env | None = None
+) -> Iterator[Callable[[], Floats]]:
+    """For each figure, what measures the noise of its quantity; with the first that is asked, all are measured."""
+
+    @cache
+    def measured() -> list[Floats]:
+        return quantity_noise(quantities, prepared, values, own=own)
+
+    def of(k: int) -> Floats:
+        return measured()[k]
+
+    return (partial(of, k) for k in range(len(quantities)))
 
 
 def _there(_: Prepared, env: Env, __: Shake) -> Env:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -135,10 +136,21 @@ def test_a_loss_that_follows_from_the_parameters_as_they_are_printed_after_a_ste
 
 
 def test_digits_that_were_cut_off() -> None:
-    cut = figure("z2", *(f"{np.floor(value * 1e5) / 1e5:.5f}" for value in planted.sigmoid_net()["z2"]), shape=(2,))
-    result = backprop(sigmoid(expected=(cut,)))["z2"]
-    assert not result.passed
-    assert "cut off" in result.diagnosis
+    """One alone is cut by chance, and beside one that was rounded up nothing is cut on purpose."""
+    net = planted.sigmoid_net()
+    numbers = [(f"{name}[{k}]", float(net[name][k])) for name in ("h", "y") for k in range(2)]
+    places = {label: next(d for d in range(3, 12) if value * 10**d % 1 > 0.55) for label, value in numbers}
+
+    def stated(label: str, value: float, rounded: int = 0) -> Figure:
+        scale = 10 ** places[label]
+        return figure(label, f"{(math.floor(value * scale) + rounded) / scale:.{places[label]}f}")
+
+    cut = [stated(*number) for number in numbers]
+    assert all("cut off" in result.diagnosis for result in backprop(sigmoid(expected=tuple(cut[:2]))).values())
+    assert not backprop(sigmoid(expected=(cut[0],)))[numbers[0][0]].diagnosis
+    beside = backprop(sigmoid(expected=(*cut[:2], stated(*numbers[2], rounded=1))))
+    assert [result.passed for result in beside.values()] == [False, False, True]
+    assert not any(result.diagnosis for result in beside.values())
 
 
 def test_float32() -> None:

@@ -231,7 +231,8 @@ def test_a_network_is_measured_together() -> None:
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_fault_in_one_of_many_entries_is_refuted(factor: float, dtype: Dtype) -> None:
     lab = mlp(8, (20, 12, 5), dtype, "tanh")
-    prepared, exact = prepare(lab), prepare(gradcheck.widened(lab))
+    prepared = prepare(lab)
+    exact = prepared if dtype == "float64" else prepare(gradcheck.widened(lab))
     values = prepared.run()
     noise = rounding_noise(prepared, [f"d{name}" for name in gradcheck.checked(prepared)])
     derived = np.array(values["dW1"], np.float64)
