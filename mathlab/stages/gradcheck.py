@@ -34,7 +34,7 @@ STEPS = 6  # times as long as an op takes: a complex step and two real ones of s
 MOVED = 2e-5  # and for setting out on each,
 ALONE = 6  # and so many forward passes for an entry that is run through the whole graph
 VERDICTS = np.array([NOT_FINITE, "kink", "refuted", "confirmed", "inconclusive"], dtype=object)
-MARGIN = 8  # times the noise that is measured: what rounding may do
+MARGIN = 6  # times the noise that is measured: what rounding may do
 SMALLEST_FAULT = 5e-4  # relative: an entry is confirmed only where a fault of this size would have been refuted
 
 

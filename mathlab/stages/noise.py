@@ -31,7 +31,7 @@ class Shake:
     """
 
     def __init__(self, rng: np.random.Generator, dtype: Dtype, units: float = 1.0) -> None:
-        self.rng, self.dtype, self.eps = rng, dtype, units * float(np.finfo(dtype).eps)
+        self.rng, self.dtype, self.units = rng, dtype, units
         self.branches: list[bytes] = []
 
     def __call__(self, value: ArrayLike) -> Array:
@@ -39,10 +39,8 @@ class Shake:
         return value if isinstance(value, _Watched) else self.moved(np.asarray(value, self.dtype))
 
     def moved(self, value: Array) -> Array:
-        if self.eps:
-            with np.errstate(all="ignore"):
-                noise = 1 + self.eps * self.rng.uniform(-1, 1, value.shape)
-                value = np.asarray(np.asarray(value, np.float64) * noise, value.dtype)
+        if self.units:
+            value = _off(value, self.units * self.rng.uniform(-1, 1, value.shape))
         return self.watched(value)
 
     def watched(self, value: Array) -> Array:
@@ -147,7 +145,7 @@ def quantity_noise(
 
         def looked(here: Env) -> Sequence[Array]:
             blurred = {name: fixed[name] + own[name] * rng.uniform(-1, 1, np.shape(own[name])) for name in own}
-            return evaluate({**here, **(blurred if shake.eps else fixed)})
+            return evaluate({**here, **(blurred if shake.units else fixed)})
 
         return looked
 
@@ -239,7 +237,7 @@ def _wide(value: Array) -> Array:
 
 
 def _nudged(value: Array, rng: np.random.Generator) -> Array:
-    """Every entry one unit in the last place, or about that, up or down, but for those that are exact."""
+    """Every entry one unit in the last place up or down, but for those that are exact."""
     if not np.issubdtype(value.dtype, np.floating):
         return value
     wide, info = np.asarray(value, np.float64), np.finfo(value.dtype)
@@ -247,5 +245,11 @@ def _nudged(value: Array, rng: np.random.Generator) -> Array:
     bits = info.nmant // 4
     counts = np.abs(wide) * 2.0**bits
     short = (counts == np.floor(counts)) & (counts < 4.0**bits)
-    moved = wide * (1 + float(info.eps) * rng.choice([-1.0, 1.0], wide.shape))
-    return np.asarray(np.where(short, wide, moved), value.dtype)[()]
+    return np.where(short, value, _off(value, rng.choice([-1.0, 1.0], wide.shape)))[()]
+
+
+def _off(value: Array, units: Floats) -> Array:
+    """The value moved by so many units in its last place; what is 0 or not finite stays."""
+    with np.errstate(all="ignore"):
+        step = np.where((value == 0) | ~np.isfinite(value), 0, np.spacing(np.abs(value)))
+        return np.asarray(np.asarray(value, np.float64) + step.astype(np.float64) * units, value.dtype)
