@@ -16,7 +16,7 @@ from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Name, Num, names
 from mathlab.results import CaseResult, ExperimentResult
 from mathlab.stages import train
-from mathlab.stages.prepare import Prepared, evaluate, evaluate_at, prepare
+from mathlab.stages.prepare import Prepared, evaluate, evaluator, prepare
 
 POINTS, GRID, PATH = 401, 61, 200  # of a curve, of a contour's side, of the path of an optimizer
 STEPS = tuple(10.0 ** (k / 4) for k in range(-48, 1))  # of a difference quotient
@@ -236,7 +236,8 @@ def _contour(about: Subject) -> Drawing:
     of = (about.picture.of or (_end(about.case),))[0]
     prepared = prepare(_bare(about.case))
     points = [prepared.forward(_with(about.case, ((entries[0], a), (entries[1], b)))) for b in y for a in x]
-    heights = [found for (found,) in evaluate_at([of], prepared, [{**prepared.env, **point} for point in points])]
+    height = evaluator([of], prepared, points[0])
+    heights = [height({**prepared.env, **point})[0] for point in points]
     if np.ndim(heights[0]):
         raise about.wrong(f"a contour needs one number, and {of.text!r} has shape {np.shape(heights[0])}", of)
     paths = tuple(_path(case, (first, second)) for case, _ in about.cases if case.train)

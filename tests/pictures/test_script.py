@@ -17,7 +17,7 @@ from mathlab.language.equation import Equation
 from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.pictures.svg import number
 from mathlab.stages import train, updates
-from mathlab.stages.backprop import rounding_noise
+from mathlab.stages.noise import rounding_noise
 from mathlab.stages.prepare import Prepared, prepare
 from tests.build import case
 from tests.language.test_ops import SAMPLES, sample_case
@@ -73,7 +73,7 @@ def noises(prepared: Prepared) -> dict[str, float]:
     values = prepared.run()
     # a step that leads from one value of a float to the next is noise as well
     return {
-        name: noise + 8 * eps * float(np.max(np.abs(values[name]), initial=0))
+        name: 4 * np.max(noise, initial=0) + 8 * eps * float(np.max(np.abs(values[name]), initial=0))
         for name, noise in rounding_noise(prepared, names).items()
     }
 
