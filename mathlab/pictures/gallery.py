@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
+import numpy as np
+
 from mathlab.errors import MathlabError, Problem
 from mathlab.experiment import DRAWN, PLOTTED, Case, Experiment
 from mathlab.files import refuse_inputs, replace_files
@@ -19,6 +21,7 @@ from mathlab.outputs.write import folder_of
 from mathlab.pictures.graph import graph, mermaid
 from mathlab.pictures.network import network
 from mathlab.results import CaseResult, ExperimentResult
+from mathlab.stages import backprop
 
 FOLDER = "pictures"
 ENDINGS: Mapping[str, str] = {"graph": ".graph.svg", "network": ".network.svg", "page": ".html", "mermaid": ".mmd"}
@@ -49,6 +52,10 @@ def names(experiment: Experiment) -> dict[str, str]:
 def draw(experiment: Experiment, result: CaseResult, kind: str, options: Options | None = None) -> str:
     """A picture of a kind in `DRAWN`, as the text of its file. Raises MathlabError where there is none."""
     options = options or Options()
+    if result.backprop is None:  # a run of what a config declares may have trained alone
+        with np.errstate(all="ignore"):
+            case = next(one for one in experiment.cases if one.name == result.case)
+            result = result.having(backprop=backprop.run(case, ()))
     scope = f"{re.sub(r'[^a-zA-Z0-9]+', '-', experiment.name)}-{names(experiment)[result.case]}-{kind}"
     scope = scope if scope[0].isalpha() else f"p-{scope}"
     makers: Mapping[str, Callable[[], str]] = {

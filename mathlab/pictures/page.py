@@ -131,7 +131,7 @@ def data(prepared: Prepared, result: CaseResult) -> dict[str, Json]:
         if fixed
         else [[name, [_share(share) for share in shares]] for name, shares in backprop.shares.items()],
         "figures": [row for figure in backprop.figures for row in _printed(figure)],
-        "train": _training(prepared, result) if result.train else None,
+        "train": _training(prepared, result, fixed) if result.train else None,
     }
     if fixed:
         made["said"] = (
@@ -177,7 +177,7 @@ def _printed(figure: FigureResult) -> list[list[Json]]:
     return rows
 
 
-def _training(prepared: Prepared, result: CaseResult) -> Json:
+def _training(prepared: Prepared, result: CaseResult, fixed: bool) -> Json:
     case = prepared.case
     assert case.train
     assert result.train
@@ -196,7 +196,7 @@ def _training(prepared: Prepared, result: CaseResult) -> Json:
         "figures": [*rows],
         "said": "Every setting can be changed: the page trains anew.",
     }
-    if settings.batch_size is None and not settings.start and settings.epochs * entries <= WORK:
+    if not fixed and settings.batch_size is None and not settings.start and settings.epochs * entries <= WORK:
         types = Types(prepared.types.names, prepared.types.integral)
         updates, moved = update_equations(trained, settings, types, free=settings.settings)
         state = OPTIMIZERS[settings.optimizer].state

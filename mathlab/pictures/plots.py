@@ -98,7 +98,8 @@ def quantity(text: str) -> Equation:
 def _trained(about: Subject) -> Iterator[tuple[Case, Mapping[str, Array], str]]:
     for case, result in about.cases:
         if result.train is None:
-            raise about.wrong(f"{about.picture.kind} shows a training, and case {case.name!r} has no 'train'")
+            reason = "did not train" if case.train else "has no 'train'"
+            raise about.wrong(f"{about.picture.kind} shows a training, and case {case.name!r} {reason}")
         yield case, result.train.columns, f"{case.name}: " if len(about.cases) > 1 else ""
 
 
@@ -312,7 +313,8 @@ def _largest(prepared: Prepared, values: Mapping[str, Array]) -> Equation:
 def _sweep(about: Subject) -> Drawing:
     result = about.result.sweep
     if result is None:
-        raise about.wrong(f"case {about.case.name!r} has no 'sweep'")
+        reason = "was not swept" if about.case.sweep else "has no 'sweep'"
+        raise about.wrong(f"case {about.case.name!r} {reason}")
     settings = {
         key: [choice.number if choice else np.nan for choice in chosen] for key, chosen in result.settings.items()
     }

@@ -114,6 +114,28 @@ def _numbers(file: Path) -> Iterator[tuple[str, float]]:
         yield html.unescape(name), float(value)
 
 
+LARGE = """\
+inputs: {X: {init: normal, shape: [20, 100], seed: 1}, t: {init: normal, shape: [20, 5], seed: 2}}
+parameters: {W: {init: he, shape: [100, 60], seed: 0}, V: {init: he, shape: [60, 5], seed: 3}}
+equations: {z: X @ W, h: relu(z), y: h @ V, loss: mean((y - t)**2)}
+train: {optimizer: {name: sgd, lr: 0.05}, epochs: 30}
+"""
+
+
+def test_a_page_over_its_limits_still_steps(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "large.yaml").write_text(LARGE, encoding="utf-8")
+    path = tmp_path / "large.html"
+    result = api.run(api.load(tmp_path / "large.yaml"))
+    path.write_text(result.draw("page"), encoding="utf-8")
+    visit = Visit(browser, path)
+    for step in range(1, visit.steps() + 1):
+        visit.go(step)
+        assert "norm" in visit.page.inner_text("#card") or "loss" in visit.page.inner_text("#card h2")
+    assert "too many for a page" in visit.page.inner_text("#edit")
+    assert visit.page.query_selector("#curve")
+    visit.close()
+
+
 def test_a_gradient_that_is_not_computed_yet_is_absent(browser: Browser, pages: dict[tuple[str, str], Path]) -> None:
     visit = Visit(browser, pages[E, "first instance"])
     seen = (

@@ -102,6 +102,13 @@ def test_nothing_is_written_where_it_does_not_belong(net: Path, tmp_path: Path) 
     assert asked("draw", net, "--case", "right", "--out", tmp_path / "file").exit_code == 2
 
 
+def test_a_case_that_only_trains_is_drawn_too(net: Path, tmp_path: Path) -> None:
+    ran = asked("run", net, "--case", "trained", "--out", tmp_path)
+    assert ran.exit_code == 2  # for it compares nothing
+    assert "nothing was compared" in ran.stderr
+    assert '"epochs":5' in (tmp_path / "net/pictures/trained.html").read_text(encoding="utf-8")
+
+
 def test_a_check_of_nothing_is_not_green(net: Path, tmp_path: Path) -> None:
     ran = asked("draw", net, "--case", "wrong", "--out", tmp_path, "--check")
     assert (ran.exit_code, ran.stdout) == (2, "")

@@ -166,6 +166,7 @@ def test_a_large_array_is_norm_range_and_strip() -> None:
     assert float(norm) == pytest.approx(float(np.linalg.norm(big.parameters["W"].array)))
     page = drawn(result_of(big), "page")
     assert "too many for a page" in page
+    assert '"leaves":[]' in page
     assert len(page) < 80_000
 
 
