@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mathlab.commands.common import (
     OUTPUTS,
+    Brief,
     Cases,
     Configs,
     Files,
@@ -26,6 +27,7 @@ def backprop(
     out: Out = OUTPUTS,
     case: Cases = None,
     quiet: Quiet = False,
+    brief: Brief = False,
     form: Format = "table",
     target: Target = None,
     allow_files: Folders = None,
@@ -38,5 +40,5 @@ def backprop(
     every gradient against witnesses.
     """
     witnesses = None if witness is None else [name.strip() for name in witness.split(",")]
-    permits = allowed(allow_files, allow_large)
-    return run_stages("backprop", named(files, config), out, case or (), quiet, form, target, permits, witnesses)
+    paths, permits = named(files, config), allowed(allow_files, allow_large)
+    return run_stages("backprop", paths, out, case or (), quiet, form, target, permits, witnesses, brief=brief)

@@ -31,6 +31,7 @@ Configs = Annotated[
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder for the CSVs.")]
 Cases = Annotated[list[str] | None, typer.Option("--case", metavar="NAME", help="Only this case. Repeatable.")]
+Brief = Annotated[bool, typer.Option("--brief", help="Print equations, values and gradients, and nothing else.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print the page of every experiment.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the problems and the last line.")]
 Witnesses = Annotated[
@@ -81,10 +82,12 @@ def run_stages(
     witnesses: Sequence[str] | None = None,
     where: tuple[str, str | None] | None = None,
     summary: bool = False,
+    brief: bool = False,
 ) -> int:
     """Load everything; then run, print and write experiment after experiment.
 
-    With `summary`, a table is a line for each, and then what failed, in place of the pages.
+    With `summary`, a table is a line for each, and then what failed, in place of the pages; with `brief`, a page is
+    nothing but the equations with values and gradients.
     """
     from mathlab import plan
     from mathlab.outputs.write import ARTICLE, write, written_to
@@ -100,7 +103,7 @@ def run_stages(
     def report(problems: Sequence[Problem]) -> Report:
         from mathlab.reports.report import RunReport
 
-        return RunReport(command, tuple(kept), (*refused, *problems), quiet, tuple(articles))
+        return RunReport(command, tuple(kept), (*refused, *problems), quiet, tuple(articles), brief)
 
     with reporting(form, target, report):
         plans = plan.plans(command, plan.load(paths, permits), names, witnesses, where)
@@ -108,9 +111,9 @@ def run_stages(
         refuse_inputs([out, *written, *([target] if target else [])])
         console, counts = terminal.console(), Tally()
         called = [planned.experiment.name for planned in plans]
-        view = overview.Pages(quiet, len(plans) > 1)
+        view = overview.Pages(overview.showing(quiet, brief), len(plans) > 1 and not quiet)
         if summary:
-            view = overview.Summary(quiet, len(plans) > 1, called, console.is_terminal)
+            view = overview.Summary(page.problems, False, called, console.is_terminal)
         for at, planned in enumerate(plans, start=1):
             began = time.perf_counter()
             step = f"{called[at - 1]} ({at} of {len(plans)}): " if summary else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,23 +17,30 @@ from mathlab.results import NOT_FINITE, ExperimentResult, Tally, tally
 if TYPE_CHECKING:
     from mathlab.reports.article import ArticleReport
 
+Show = Callable[[ExperimentResult], RenderableType | None]
+
 COUNTED = ("figures", "formulas", "entries")  # entries of gradients that were checked
 LONGEST = 30  # columns of a name; what stands behind a longer one is pushed aside
 SECONDS = 8  # columns
 
 
+def showing(quiet: bool, brief: bool) -> Show:
+    """What failed, the equations with their values, or the whole page."""
+    return page.problems if quiet else page.brief if brief else page.report
+
+
 @dataclass
 class Pages:
-    """What a terminal is shown: every experiment's page, or what failed if `quiet`; each with its summary if `many`."""
+    """What a terminal is shown: what `show` makes of every experiment, each with its counts if `counted`."""
 
-    quiet: bool
-    many: bool
+    show: Show
+    counted: bool
 
     def of(self, result: ExperimentResult, article: ArticleReport | None, seconds: float) -> Iterator[RenderableType]:
         """What is shown as soon as one experiment has run."""
-        if shown := page.problems(result) if self.quiet else page.report(result):
+        if shown := self.show(result):
             yield shown
-        if self.many and not self.quiet:
+        if self.counted:
             yield page.closing(tally(result), result.experiment.name)
         if article:
             yield article.page()

@@ -11,16 +11,15 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.text import Text
 
 from mathlab.experiment import Array, Experiment
-from mathlab.reports.layout import Blocks, Entry, Paragraph, Row, Sheet, array_lines, number, plain, short
+from mathlab.reports.layout import Blocks, Paragraph, Row, Sheet, number, plain, short
+from mathlab.reports.steps import brief as in_brief
+from mathlab.reports.steps import quantity, section, steps
 from mathlab.reports.verdicts import count, entries, figures, formulas, witnesses
 from mathlab.results import (
     NOT_FINITE,
-    BackpropResult,
     CaseResult,
     EntryChecks,
     ExperimentResult,
-    NodeResult,
-    Share,
     Tally,
     TrainResult,
     figures_of,
@@ -40,6 +39,16 @@ BARS = "▁▂▃▄▅▆▇█"
 def report(result: ExperimentResult) -> RenderableType:
     """Everything that ran for an experiment, case after case."""
     return Group(_heading(result.experiment), *(_case(case, len(result.cases) > 1) for case in result.cases), Text(""))
+
+
+def brief(result: ExperimentResult) -> RenderableType:
+    """The equations of every case with values and gradients, and what failed."""
+    parts: list[RenderableType] = []
+    for case in result.cases:
+        title = [_title(f"{result.experiment.name}, case {case.case}")] if len(result.cases) > 1 else []
+        parts += [*title, *([in_brief(case.backprop)] if case.backprop else []), Text("")]
+    failed = problems(result)
+    return Group(*parts, *([failed] if failed else []))
 
 
 def problems(result: ExperimentResult) -> RenderableType | None:
@@ -113,11 +122,6 @@ def _title(words: str) -> RenderableType:
     return Paragraph(plain(words, "bold underline"))
 
 
-def section(words: str) -> tuple[RenderableType, ...]:
-    """The title of a part of a case's page."""
-    return Text(""), Paragraph(plain(words, "bold"))
-
-
 def _warning(words: str) -> RenderableType:
     return Paragraph(plain(words, "bold yellow"), indent=2)
 
@@ -130,11 +134,7 @@ def backprop_page(case: CaseResult) -> Iterable[RenderableType]:
     result = case.backprop
     if result is None:
         return
-    for role, title in (("input", "inputs"), ("parameter", "parameters"), ("node", "equations")):
-        nodes = [node for node in result.nodes if node.role == role]
-        if nodes:
-            yield from section(title)
-            yield Blocks(tuple(_node(node, _meeting(result, node)) for node in nodes))
+    yield from steps(result)
     if result.first_nonfinite:
         yield _warning(result.first_nonfinite)
     if result.witnesses:
@@ -153,29 +153,6 @@ def backprop_failures(case: CaseResult) -> Iterable[RenderableType]:
     if result := case.backprop:
         yield from formulas([formula for formula in result.formulas if not formula.passed])
         yield from witnesses([witness for witness in result.witnesses if not witness.passed])
-
-
-def _meeting(result: BackpropResult, node: NodeResult) -> Sequence[Share]:
-    """What each path contributes, where two or more of them meet."""
-    return result.shares[node.name] if len(node.readers) > 1 else ()
-
-
-def _node(node: NodeResult, shares: Sequence[Share]) -> tuple[Entry, ...]:
-    entries = [_quantity(node.name, node.equation, node.value)]
-    if node.gradient is not None:
-        entries.append(_quantity(f"d{node.name}", node.gradient_equation, node.gradient))
-        entries += [_quantity(f"  from {share.reader}", share.equation, share.value) for share in shares]
-        entries += [_quantity(part.name, part.equation, part.value) for part in node.parts]
-        if node.role == "node":
-            entries.append(Entry(plain(f"stores {', '.join(node.stores) or 'nothing'}", "dim")))
-    if node.note:
-        entries.append(Entry(plain(node.note, "yellow")))
-    return tuple(entries)
-
-
-def _quantity(name: str, equation: str, value: Array) -> Entry:
-    left = plain("").append_text(plain(name, "bold")).append_text(plain(f" = {equation}" if equation else ""))
-    return Entry(left, f"({', '.join(map(str, value.shape))}{',' if value.ndim == 1 else ''})", array_lines(value))
 
 
 # Gradient check
@@ -219,7 +196,7 @@ def train_page(case: CaseResult) -> Iterable[RenderableType]:
         yield _warning(result.first_nonfinite)
     if result.parameters:
         yield from section("parameters after training")
-        yield Blocks(tuple((_quantity(name, "", value),) for name, value in result.parameters.items()))
+        yield Blocks(tuple((quantity(name, "", value),) for name, value in result.parameters.items()))
     if result.figures:
         yield from section("figures of the training")
         yield from figures(result.figures)

@@ -16,6 +16,7 @@ from mathlab.reports import data
 from mathlab.reports import page as tables
 from mathlab.reports.checks import Check, Outcome, checks
 from mathlab.reports.layout import Paragraph, number, plain, short
+from mathlab.reports.overview import showing
 from mathlab.reports.values import Record
 from mathlab.results import ExperimentResult, Tally, tally
 
@@ -68,6 +69,7 @@ class RunReport:
     problems: Sequence[Problem] = ()
     quiet: bool = False
     articles: Sequence[ArticleReport] = ()
+    brief: bool = False
 
     @cached_property
     def _counts(self) -> Tally:
@@ -89,7 +91,7 @@ class RunReport:
     def page(self) -> RenderableType:
         parts = _told(self.problems)
         for result in self.results:
-            page = tables.problems(result) if self.quiet else tables.report(result)
+            page = showing(self.quiet, self.brief)(result)
             parts += [page] if page else []
             if len(self.results) > 1 and not self.quiet:
                 parts.append(tables.closing(tally(result), result.experiment.name))

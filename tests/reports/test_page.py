@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
+from mathlab import config
 from mathlab.errors import Place
 from mathlab.experiment import Array, Case, Experiment, Source
 from mathlab.outputs.difference import Change, Difference, OneSided
 from mathlab.reports import page as tables
 from mathlab.reports.layout import Paragraph, Row, Sheet, array_lines, number, plain, short
+from mathlab.reports.steps import backward
 from mathlab.results import (
     BackpropResult,
     CaseResult,
@@ -34,7 +37,8 @@ from mathlab.results import (
     WitnessResult,
     tally,
 )
-from tests.build import case_result
+from mathlab.stages import backprop
+from tests.build import case, case_result
 
 PIPED = 1_000_000
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?")
@@ -122,13 +126,55 @@ TRAINING = case_result("training", "float32", TRAINED)
 
 def test_a_node_shows_equation_shape_value_and_what_it_stores() -> None:
     shown = lines(tables.report(experiment_of(case_result("base", "float64", BACKPROP))))
-    start = next(index for index, line in enumerate(shown) if line.startswith("  z1 ="))
-    assert [re.split(r" {2,}", line.strip()) for line in shown[start : start + 3]] == [
-        ["z1 = W1 @ x + b1", "(2,)", "[1.1, -0.8]"],
+    start = shown.index("backward")
+    assert [re.split(r" {2,}", line.strip()) for line in shown if line.startswith("  z1 =")] == [
+        ["z1 = W1 @ x + b1", "(2,)", "[1.1, -0.8]"]
+    ]
+    assert [re.split(r" {2,}", line.strip()) for line in shown[start + 1 : start + 3]] == [
         ["dz1 = dh * (z1 > 0)", "(2,)", "[0.447134, 0.0]"],
         ["stores z1, x"],
     ]
+    assert shown[start + 3].startswith("  (what a node stores: ")
     assert "  no gradient: a comparison has none" in shown
+
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_gradient_stands_behind_those_that_it_comes_from(path: Path) -> None:
+    for chosen in config.load(path).cases:
+        nodes = backprop.run(chosen, ["none"]).nodes
+        order = backward(nodes)
+        assert sorted(node.name for node in order) == sorted(n.name for n in nodes if n.gradient is not None)
+        told: set[str] = set()
+        for node in order:
+            assert told >= {*node.readers}
+            told.add(node.name)
+
+
+def test_stores_and_the_names_of_parts_are_explained_where_they_first_stand() -> None:
+    equations = {"h": "tanh(x)", "y": "sigmoid(h) + h**2", "z": "sigmoid(h * y) * (h + y)", "L": "sum(y * exp(z))"}
+    found = backprop.run(case(equations, {"x": [0.5, -1]}), ["none"])
+    shown = lines(tables.report(experiment_of(case_result("base", "float64", found))), PIPED)
+    (about,) = [at for at, line in enumerate(shown) if line.startswith("  (what a node stores: ")]
+    assert about == min(at for at, line in enumerate(shown) if line.startswith("  stores ")) + 1
+    parts = [[part.name for part in node.parts] for node in backward(found.nodes) if node.parts]
+    (told,) = [at for at, line in enumerate(shown) if ": a part of the step back through" in line]
+    assert shown[told].startswith(f"  ({parts[0][0]}: ")
+    assert shown[told - 1].startswith(f"  {parts[0][-1]} = ")
+
+
+def test_in_brief_there_are_equations_with_value_and_gradient_and_nothing_else() -> None:
+    result = experiment_of(case_result("base", "float64", BackpropResult(NODES)))
+    shown = [re.split(r" {2,}", line.strip()) for line in lines(tables.brief(result), 100)]
+    assert [row[0] for row in shown if row != [""]] == [
+        "z1 = W1 @ x + b1",
+        "mask = z1 > 0",
+        "dz1 = dh * (z1 > 0)",
+        "dW1 = outer(dz1, x)",
+        "[",
+    ]
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 120, PIPED])
