@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mathlab.api import Result, load, run
+    from mathlab.api import Result, assert_gradients, load, run
     from mathlab.errors import MathlabError
 
 __version__ = "0.1.0"
-__all__ = ["MathlabError", "Result", "__version__", "load", "run"]
+__all__ = ["MathlabError", "Result", "__version__", "assert_gradients", "load", "oracle", "run"]
 
 if not TYPE_CHECKING:  # or no type checker would find a name that does not exist
 
@@ -22,7 +23,9 @@ if not TYPE_CHECKING:  # or no type checker would find a name that does not exis
             from mathlab.errors import MathlabError
 
             return MathlabError
-        if name in ("Result", "load", "run"):
+        if name == "oracle":
+            return import_module("mathlab.oracle")
+        if name in ("Result", "assert_gradients", "load", "run"):
             from mathlab import api
 
             return getattr(api, name)

@@ -25,7 +25,8 @@ from rich.console import Console, Group, RenderableType
 
 from mathlab import config, plan
 from mathlab.errors import MathlabError, did_you_mean
-from mathlab.experiment import DRAWN, PLOTTED, Allowed, Experiment, Picture, Scale
+from mathlab.experiment import DRAWN, PLOTTED, Allowed, Array, Experiment, Picture, Scale
+from mathlab.oracle.oracle import of_python
 from mathlab.outputs.tables import tables_of
 from mathlab.reports import page as tables
 from mathlab.results import CaseResult, ExperimentResult, tally
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["Result", "load", "run"]
+__all__ = ["Result", "assert_gradients", "load", "run"]
 
 # Python reads every digit of a text, which pandas' own parser need not.
 READERS: Mapping[str, Callable[[str], float | bool]] = {"float64": float, "Int64": int, "boolean": "true".__eq__}
@@ -180,6 +181,29 @@ def run(
     (planned,) = plan.plans(command, [experiment], cases, witnesses)
     done = plan.results(planned, lambda _: nullcontext())
     return Result(done.experiment, done.cases)
+
+
+def assert_gradients(
+    config: str | Path | Experiment,
+    arrays: Mapping[str, Array],
+    *,
+    case: str = "",
+    names: Mapping[str, str] | None = None,
+    rtol: float | None = None,
+) -> None:
+    """Assert, in a test of one's own backprop, that its arrays are those of an experiment.
+
+    The arguments are those of `mathlab.oracle`. Raises AssertionError, with what `mathlab oracle` prints, where an
+    array differs or is of nothing that is known, and MathlabError as `mathlab.oracle` does.
+    """
+    __tracebackhide__ = True
+    result = of_python(config, arrays, case=case, names=names, rtol=rtol)
+    if result.passed and not result.ignored:
+        return
+    console = Console(file=io.StringIO(), width=HTML_WIDTH, highlight=False, force_terminal=False, no_color=True)
+    with console.capture() as page:
+        console.print(tables.oracle(result, only_failures=True), crop=False)
+    raise AssertionError(f"these are not the gradients of {config}\n{page.get()}")
 
 
 def _frame(columns: Sequence[str], rows: Sequence[Sequence[str]], layout: Layout) -> pd.DataFrame:

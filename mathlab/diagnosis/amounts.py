@@ -78,16 +78,15 @@ def other_number(part: Expr, known: Names) -> Iterator[Change]:
                 yield text, Call("div", (Call("sum", (inner,), attrs), Num(count - 1)))
 
 
-def one_less(part: Expr, known: Names) -> Iterator[Change]:
-    """What a variance with N - 1 in place of N makes of a term."""
+def other_length(part: Expr, known: Names) -> Iterator[Change]:
+    """One length in place of another, as N - 1 for N in a variance, or the batch for the features."""
     if isinstance(part, Call) and part.op in ("mul", "div") and known.carries(part):
-        shapes = {n for name in names(part) for n in known.types.names[name].shape[:1] if n > 2}
-        for n in shapes:
-            for value, text in (((n - 1) / n, f"{n - 1} / {n}"), (n / (n - 1), f"{n} / {n - 1}")):
-                yield (
-                    f"{unparse(part)} is off by {text}: N - 1 and N are taken for each other",
-                    Call("mul", (Num(value), part)),
-                )
+        lengths = {n for name in names(part) for n in known.types.names[name].shape if n > 1}
+        lengths |= {n - 1 for n in lengths if n > 2}
+        for top in lengths:
+            for bottom in lengths - {top}:
+                text = f"{unparse(part)} is {top} / {bottom} of what it should be: {bottom} stands in place of {top}"
+                yield text, Call("mul", (Num(top / bottom), part))
 
 
 def extra_factor(part: Expr, known: Names) -> Iterator[Change]:

@@ -61,7 +61,7 @@ BACKWARD: Mapping[str, Kind] = {
     "number missing": Kind("a constant factor is left out", rewrite.without_number, 3),
     "term scaled": Kind("a term or path times 2, 1/2, N or 1/N", amounts.scaled_term, 3.1),
     "other number": Kind("another number or power", amounts.other_number, 3.2),
-    "one less": Kind("N - 1 for N", amounts.one_less, 3.3),
+    "other length": Kind("one length for another, N - 1 for N", amounts.other_length, 3.3),
     "updated weight": Kind("a gradient passes through a weight already updated", swaps.updated_weight, 2.5),
     "other name": Kind("one name stands where another should", swaps.other_name, 4),
     "labels shifted": Kind("labels or inputs of the next sample", swaps.shifted, 3.4),

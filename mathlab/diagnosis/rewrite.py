@@ -60,6 +60,14 @@ class Names:
         """What is computed from a node."""
         return [other for other in self.forward if name in self.reads(other)]
 
+    def kin(self, name: str, deep: int = 2) -> frozenset[str]:
+        """The parameters that a node is computed with, or what it reads: the same in every step, not in every gate."""
+        if name in self.parameters or not deep:
+            return frozenset({name} & self.parameters)
+        return frozenset().union(
+            *(self.kin(other, deep - (other not in self.parameters)) for other in self.reads(name))
+        )
+
     def seen(self, name: str) -> str:
         """A name as it looks from the owner: itself, the first that it reads, what reads it, the gradient of one."""
         node = self.node(name)
@@ -122,22 +130,23 @@ def without_derivative(part: Expr, known: Names) -> Iterator[Change]:
     chain = factors(part)
     local = [n for n, factor in enumerate(chain) if not (known.carries(factor.expr) or isinstance(factor.expr, Num))]
     if len(local) > 1:
-        text = f"{_product_text([chain[n] for n in local])} is missing{_derivative_of(known)}"
+        gone = multiplied([chain[n] for n in local])
+        text = f"{unparse(gone)} is missing{_derivative_of(known, gone)}"
         yield f"the factor {text}", multiplied([factor for n, factor in enumerate(chain) if n not in local])
     for n in local:
         alone = chain[n].expr
         if not (isinstance(alone, Call) and alone.op in MASKS):
-            what = _derivative_of(known) if len(local) == 1 else ""
+            what = _derivative_of(known, alone) if len(local) == 1 else ""
             yield f"the factor {_product_text([chain[n]])} is missing{what}", multiplied([*chain[:n], *chain[n + 1 :]])
 
 
-def _derivative_of(known: Names) -> str:
-    """Which activation's derivative belongs into the equation, where its node goes through one."""
+def _derivative_of(known: Names, gone: Expr) -> str:
+    """Which activation's derivative the factor is, where it is one."""
     node = Name(known.node(known.target))
-    for expr in known.forward.values():
+    for name, expr in known.forward.items():
         match expr:
-            case Call(op, (inner, *_)) if op in ACTIVATIONS and inner == node:
-                return f" (from the derivative of {op})"
+            case Call(op, (inner, *_)) if op in ACTIVATIONS and inner == node and {*names(gone)} <= {name, node.id}:
+                return f" (from the derivative of {op})" if names(gone) else ""
     return ""
 
 

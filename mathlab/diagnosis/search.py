@@ -49,6 +49,8 @@ class Search:
             whole = unfolded(scene.case)
             self.called, prepared = whole.called, _prepared(scene, whole.case)
         self.prepared = prepared
+        inside = self.prepared.backward.parts.items()
+        self.parts = {part: f"d(inside {called.get(name, name)})" for name, some in inside for part in some}
         self.evaluator = Evaluator(self.prepared, scene.points)
         self.sources = [self.evaluator.sources(claim.quantity) for claim in scene.claims]
         train = scene.case.train
@@ -155,9 +157,8 @@ class Search:
         """The mistake in words, with the names of the case for its equations, and in words for what has none there."""
         shown = {name: what.rpartition(" ")[2] for name, what in self.called.items()} if mistake.forward else {}
         text = slips.cause([(shown.get(name, name), clause) for name, clause in mistake.made])
-        return told(
-            f"{text}{', in the forward pass only' if mistake.forward and not mistake.followed else ''}", self.called
-        )
+        alone = ", in the forward pass only" if mistake.forward and not mistake.followed else ""
+        return told(text + alone, self.called, self.parts)
 
     def _outcome(self, k: int, sessions: Sequence[Session]) -> Outcome:
         claim = self.scene.claims[k]
@@ -185,11 +186,11 @@ class Search:
         """The right line in place of the first that is wrong, as NumPy has it."""
         definitions = {equation.name: equation.expr for equation in self.prepared.both}
         first = mistake.made[0][0]
-        unknown = {f"d{name}" for name in self.called}
+        unknown = {*self.parts, *(f"d{name}" for name in self.called)} - {first}
         expr = inlined(definitions[first], definitions, self.called)
         while some := [name for name in names(expr) if name in unknown and name in definitions]:
             expr = inlined(expr, definitions, {**self.called, **dict.fromkeys(some, "")})
-        return f"{told(first, self.called)} = {unparse(expr)}"
+        return f"{told(first, self.called, self.parts)} = {unparse(expr)}"
 
 
 def _prepared(scene: Scene, case: Case) -> Prepared:

@@ -27,7 +27,8 @@ Path = tuple[int, ...]
 class Slip:
     """One change to the equation called `name`: the part to which `path` leads becomes `part`.
 
-    `looks` is the same for changes of one kind to parts that look alike; `rank` says how likely it is within its kind.
+    `looks` is the same for changes of one kind to parts that look alike, and `kin` for the same place in other steps;
+    `rank` says how likely it is within its kind.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Slip:
     clause: str
     looks: Hashable
     rank: float = 0
+    kin: Hashable = ""
 
 
 @dataclass(frozen=True)
@@ -112,13 +114,29 @@ def mutants(equations: Sequence[Equation], rule: Rule, known: Names) -> Iterator
 
 def slips(equations: Sequence[Equation], rule: Rule, known: Names) -> Iterator[Slip]:
     """Every change that a rule makes to any part of any equation."""
+    kinds: dict[tuple[str, str], Hashable] = {}
     for equation in equations:
         here = replace(known, target=equation.name)
         for path, old, inner in _parts(equation.expr):
             context = replace(here, root=not path, owner=_owner(equation, inner, known))
+            kin = kinds.setdefault((context.owner, equation.name), _kin(context))
             for clause, new, *rank in rule(old, context):
-                looks = (rule.__name__, _canonical(old, context), _canonical(new, context))
-                yield Slip(equation.name, path, new, clause, looks, rank[0] if rank else 0)
+                looks = (rule.__name__, _canonical(old, context), _canonical(new, context), _before(old, new, context))
+                yield Slip(equation.name, path, new, clause, looks, rank[0] if rank else 0, kin)
+
+
+def _before(old: Expr, new: Expr, known: Names) -> tuple[bool, bool]:
+    """Of one name in place of another: whether it is of the next step, or of the one before."""
+    if not (isinstance(old, Name) and isinstance(new, Name)):
+        return False, False
+    one, other = known.node(old.id), known.node(new.id)
+    return one in known.reads(other), other in known.reads(one)
+
+
+def _kin(known: Names) -> Hashable:
+    """What tells a place from those that look alike but are not the same one in another step, as of another gate."""
+    target = known.node(known.target)
+    return known.kin(known.owner), known.seen(target), known.kin(target)
 
 
 def _parts(expr: Expr, path: Path = (), term: Expr | None = None) -> Iterator[tuple[Path, Expr, Expr]]:
@@ -155,13 +173,13 @@ def _canonical(expr: Expr, known: Names) -> Expr:
 
 
 def grouped(found: Sequence[Slip], definitions: Mapping[str, Expr]) -> Iterator[Mutant]:
-    """The changes made to all that look alike, then to all but the first or the last of them.
+    """The changes made to all that look alike, of all equations or of one, then to all but the first or the last.
 
     The same is what looks the same, or is said in the same words.
     """
     groups: dict[Hashable, list[Slip]] = {}
     for slip in found:
-        for key in (slip.looks, slip.clause):
+        for key in (slip.looks, slip.clause, (slip.name, slip.looks), (slip.kin, slip.looks)):
             groups.setdefault(key, []).append(slip)
     seen = set()
     for group in groups.values():
@@ -220,4 +238,4 @@ def through_one_reader(found: Sequence[Slip], definitions: Mapping[str, Expr], k
         for name, path, _ in places:
             role = replace(known, owner=known.node(slip.name)).seen(known.node(name))
             clause = f"{slip.clause} (in the {slip.name} that it reads)"
-            yield Slip(name, path, changed, clause, ("through", slip.looks, role), slip.rank)
+            yield Slip(name, path, changed, clause, ("through", slip.looks, role), slip.rank, slip.kin)

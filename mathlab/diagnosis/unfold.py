@@ -6,6 +6,7 @@ their backward passes are the same, and are looked for in one form. A sigmoid th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -91,14 +92,16 @@ def _numbered(stem: str) -> Iterator[str]:
         count += 1
 
 
-def told(text: str, called: Mapping[str, str]) -> str:
-    """A text with the names that nobody knows said in words."""
-    import re
-
+def told(text: str, called: Mapping[str, str], parts: Mapping[str, str]) -> str:
+    """A text with the names that nobody knows said in words; `parts` are the pieces of gradients, and what they are."""
+    words = dict(parts)
     for name, what in called.items():
-        text = re.sub(rf"(?<!\w)d{name}(_\d+)?(?!\w)", f"d({what.removeprefix('the ')})", text)
-        text = re.sub(rf"(?<!\w){name}(?!\w)", f"({what.removeprefix('the ')})" if " " in what else what, text)
-    return re.sub(r"(?<!\w)d(\w+?)_\d+(?!\w)", lambda found: found[0], text)
+        bare = what.removeprefix("the ")
+        words |= {f"d{name}": f"d({bare})", name: f"({bare})" if " " in what else what}
+    if not words:
+        return text
+    unknown = "|".join(sorted(map(re.escape, words), key=len, reverse=True))
+    return re.sub(rf"(?<!\w)({unknown})(?!\w)", lambda found: words[found[1]], text)
 
 
 def inlined(expr: Expr, definitions: Mapping[str, Expr], called: Mapping[str, str]) -> Expr:

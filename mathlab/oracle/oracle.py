@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mathlab.errors import MathlabError
-from mathlab.experiment import Array, Case, Dtype, Figure
+from mathlab.config import load
+from mathlab.errors import MathlabError, did_you_mean
+from mathlab.experiment import Array, Case, Dtype, Experiment, Figure
 from mathlab.language.syntax import Name
-from mathlab.oracle.arrays import CASELESS, read
+from mathlab.oracle.arrays import CASELESS, numbers, read
 from mathlab.oracle.names import matched, wanted
 from mathlab.stages.noise import rounding_noise
 from mathlab.stages.prepare import Prepared, prepare
@@ -106,6 +107,30 @@ def compare_file(cases: Sequence[Case], path: Path, terms: Terms = Terms()) -> l
         known = ", ".join(case.name for case in cases)
         raise MathlabError(f"{path} has arrays of {', '.join(found) or 'no case'}, and none of {known}")
     return results
+
+
+def of_python(
+    config: str | Path | Experiment,
+    arrays: Mapping[str, Array],
+    *,
+    case: str = "",
+    names: Mapping[str, str] | None = None,
+    rtol: float | None = None,
+    thorough: bool = False,
+) -> OracleResult:
+    """Hold arrays against an experiment, as `mathlab oracle` does.
+
+    `arrays` are NumPy arrays, or what NumPy makes arrays of, by name (`dW1`, `grads['W1']`, ...); `case` names the case
+    they are of, where the config has several; `names` says what arrays of other names are (`{"mine": "dW1"}`), and
+    `rtol` how precisely they were computed (None: as their type allows). Raises MathlabError for a config that cannot
+    be used, for a case that does not exist, and when no array's name is known.
+    """
+    experiment = config if isinstance(config, Experiment) else load(config)
+    cases = [known for known in experiment.cases if case in ("", known.name)]
+    if not cases:
+        raise MathlabError(f"there is no case {case!r}{did_you_mean(case, [known.name for known in experiment.cases])}")
+    read = {name: numbers(name, array) for name, array in arrays.items()}
+    return compare(only(cases, experiment.path), read, Terms(names or {}, rtol, thorough))
 
 
 def only(cases: Sequence[Case], whose: str) -> Case:

@@ -1,0 +1,332 @@
+"""Mistakes planted in nets of several kinds, each written out in NumPy: the oracle must name every one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pytest
+
+import mathlab
+from mathlab.experiment import Case
+from mathlab.oracle.oracle import OracleResult, Terms, compare
+from tests.build import case
+from tests.planted import Floats, Values
+
+Net = Callable[[str], tuple[Case, Values]]
+RNG = np.random.default_rng
+
+
+def sigmoid(z: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-z)))
+
+
+# --- gates over time: a GRU whose weights are shared by three steps
+
+GRU_WORDS: Mapping[str, str] = {
+    "the next step's gradient not handed on": "the term dh3 * (1 - z3) is left out; likewise in dh1",
+    "gate for what it leaves": "stands in place of",
+    "this step for the one before": "h3 stands in place of h2; h2 stands in place of h1; h1 stands in place of h0",
+}
+
+
+def gru(bug: str) -> tuple[Case, Values]:
+    rng, steps, n = RNG(1), 3, 2
+    x, h0, t = rng.normal(size=(steps, n)), 0.3 * rng.normal(size=n), rng.normal(size=n)
+    p = {f"{kind}{gate}": 0.6 * rng.normal(size=(n, n)) for gate in "zrc" for kind in "WU"}
+    equations: dict[str, str] = {}
+    h, z, r, c = [h0], [h0], [h0], [h0]
+    for k in range(1, steps + 1):
+        equations |= {
+            f"z{k}": f"sigmoid(Wz @ x[{k - 1}] + Uz @ h{k - 1})",
+            f"r{k}": f"sigmoid(Wr @ x[{k - 1}] + Ur @ h{k - 1})",
+            f"c{k}": f"tanh(Wc @ x[{k - 1}] + Uc @ (r{k} * h{k - 1}))",
+            f"h{k}": f"(1 - z{k}) * h{k - 1} + z{k} * c{k}",
+        }
+        z.append(sigmoid(p["Wz"] @ x[k - 1] + p["Uz"] @ h[-1]))
+        r.append(sigmoid(p["Wr"] @ x[k - 1] + p["Ur"] @ h[-1]))
+        c.append(np.tanh(p["Wc"] @ x[k - 1] + p["Uc"] @ (r[-1] * h[-1])))
+        h.append((1 - z[-1]) * h[-1] + z[-1] * c[-1])
+    equations["loss"] = f"0.5 * sum((h{steps} - t)**2)"
+    g = {name: np.zeros((n, n)) for name in p}
+    dh = h[-1] - t
+    for k in range(steps, 0, -1):
+        before = h[k - 1]
+        dc = dh * ((1 - z[k]) if bug == "gate for what it leaves" else z[k])
+        slope = {
+            "square forgotten": 1 - c[k],
+            "slope missing": np.ones(n),
+            "another slope": c[k] * (1 - c[k]),
+        }.get(bug, 1 - c[k] ** 2)
+        dac, daz = dc * slope, dh * (c[k] - before) * (z[k] * (1 - z[k])) ** (2 if bug == "slope twice" else 1)
+        back = (p["Uc"] if bug == "not transposed" else p["Uc"].T) @ dac
+        dar = back * before * r[k] * (1 - r[k])
+        for gate, da in (("z", daz), ("r", dar), ("c", dac)):
+            g[f"W{gate}"] += np.outer(da, x[k - 1])
+        g["Uz"] += np.outer(daz, h[k] if bug == "this step for the one before" else before)
+        g["Ur"] += np.outer(dar, before)
+        g["Uc"] += np.outer(dac, r[k] * before)
+        direct = 0 * dh if bug == "the next step's gradient not handed on" else dh * (1 - z[k])
+        dh = direct + back * r[k] + p["Uz"].T @ daz + p["Ur"].T @ dar
+    made = case(equations, p, {"x": x, "h0": h0, "t": t})
+    return made, {f"d{name}": value for name, value in g.items()}
+
+
+# --- a residual and layer normalisation, softmax and a batch
+
+LAYER_NORM_WORDS: Mapping[str, str] = {
+    "not averaged": "the division by 5 is missing",
+    "softmax differentiated twice": "the derivative of softmax stands once too often",
+    "labels of the next sample": "y is shifted by one",
+    "gain missing": "the factor g is missing",
+    "variance's path": "the term dv * xc / 2 is left out",
+    "variance's power": "the factor 1 / (v + 1e-5) is missing",
+    "mean's path": "the term dmu * ones_like(s) / 4 is left out",
+    "mask missing": "the mask (u > 0) is missing",
+    "mask of the gradient": "the mask is taken from the gradient, (da > 0), instead of (u > 0)",
+    "mask reversed": "the wrong way round",
+    "residual's path": "the term ds is left out",
+    "centred for normalised": "xc stands in place of xh",
+    "bias averaged": "is averaged instead of summed",
+    "weight not transposed": "W1 stands in place of W1.T",
+    "bias before the mask": "the mask (u > 0) is missing (in the du that it reads)",
+}
+
+
+def layer_norm(bug: str) -> tuple[Case, Values]:
+    rng = RNG(2)
+    X, y = rng.normal(size=(5, 4)), rng.integers(0, 3, 5)
+    p = {"W1": 0.7 * rng.normal(size=(4, 4)), "b1": 0.2 * rng.normal(size=4), "g": 1 + 0.5 * rng.normal(size=4)}
+    p |= {"be": 0.2 * rng.normal(size=4), "W2": rng.normal(size=(4, 3)), "b2": 0.2 * rng.normal(size=3)}
+    equations = {
+        "u": "X @ W1 + b1",
+        "a": "relu(u)",
+        "s": "X + a",
+        "mu": "mean(s, axis=1, keepdims=True)",
+        "xc": "s - mu",
+        "v": "mean(xc**2, axis=1, keepdims=True)",
+        "xh": "xc / sqrt(v + 1e-5)",
+        "o": "g * xh + be",
+        "z": "o @ W2 + b2",
+        "loss": "mean(cross_entropy(z, y))",
+    }
+    u = X @ p["W1"] + p["b1"]
+    s = X + np.maximum(u, 0)
+    xc = s - s.mean(1, keepdims=True)
+    v = (xc**2).mean(1, keepdims=True) + 1e-5
+    xh = xc / np.sqrt(v)
+    o = p["g"] * xh + p["be"]
+    z = o @ p["W2"] + p["b2"]
+    q = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+    labels = np.roll(y, 1) if bug == "labels of the next sample" else y
+    dz = (q - np.eye(3)[labels]) / (1 if bug == "not averaged" else 5)
+    dz = dz * q * (1 - q) if bug == "softmax differentiated twice" else dz
+    do = dz @ p["W2"].T
+    dxh = do * (1 if bug == "gain missing" else p["g"])
+    dv = (dxh * xc).sum(1, keepdims=True) * -0.5 * v ** (-0.5 if bug == "variance's power" else -1.5)
+    dxc = dxh / np.sqrt(v) + (0 if bug == "variance's path" else 2 * xc * dv / 4)
+    ds = dxc - (0 if bug == "mean's path" else dxc.mean(1, keepdims=True))
+    masks = {"mask missing": np.ones((5, 4)), "mask of the gradient": ds > 0, "mask reversed": u <= 0}
+    du = ds * masks.get(bug, u > 0)
+    g = {"W2": o.T @ dz, "b2": dz.mean(0) if bug == "bias averaged" else dz.sum(0)}
+    g |= {"g": (do * (xc if bug == "centred for normalised" else xh)).sum(0), "be": do.sum(0), "W1": X.T @ du}
+    g["b1"] = (ds if bug == "bias before the mask" else du).sum(0)
+    through = du @ (p["W1"] if bug == "weight not transposed" else p["W1"].T)
+    g["X"] = through + (0 if bug == "residual's path" else ds)
+    return case(equations, p, {"X": X, "y": y}), {f"d{name}": value for name, value in g.items()}
+
+
+# --- attention
+
+ATTENTION_WORDS: Mapping[str, str] = {
+    "diagonal alone": "only the diagonal of the Jacobian of softmax is taken",
+    "softmax left out": "the derivative of softmax is left out",
+    "other axis": "sum runs over axis 0",
+    "scale missing": "the factor 1 / sqrt(3) is missing",
+    "key for query": "k stands in place of q",
+    "scores not transposed": "stands in place of",
+    "value's path": "the term dv @ V.T is left out",
+    "not transposed": "V stands in place of V.T; K stands in place of K.T; Q stands in place of Q.T",
+    "half": "is half of what it should be",
+    "weights not transposed": "a stands in place of a.T",
+}
+
+
+def attention(bug: str) -> tuple[Case, Values]:
+    rng = RNG(3)
+    X, t = rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
+    p = {name: 0.7 * rng.normal(size=(3, 3)) for name in "QKVO"}
+    equations = {
+        "q": "X @ Q",
+        "k": "X @ K",
+        "v": "X @ V",
+        "s": "q @ k.T / sqrt(3)",
+        "a": "softmax(s, axis=1)",
+        "c": "a @ v",
+        "y": "c @ O",
+        "loss": "mean((y - t)**2)",
+    }
+    q, k, v = (X @ p[name] for name in "QKV")
+    e = np.exp(q @ k.T / np.sqrt(3))
+    a = e / e.sum(1, keepdims=True)
+    c = a @ v
+    dy = (1 if bug == "half" else 2) * (c @ p["O"] - t) / 12
+    dc = dy @ p["O"].T
+    da, dv = dc @ v.T, (a if bug == "weights not transposed" else a.T) @ dc
+    ds = a * (da - (da * a).sum(0 if bug == "other axis" else 1, keepdims=True))
+    ds = {"diagonal alone": da * a * (1 - a), "softmax left out": da}.get(bug, ds)
+    scale = 1 if bug == "scale missing" else np.sqrt(3)
+    dq = ds @ k / scale
+    dk = (ds if bug == "scores not transposed" else ds.T) @ (k if bug == "key for query" else q) / scale
+    g = {"O": c.T @ dy, "Q": X.T @ dq, "K": X.T @ dk, "V": X.T @ dv}
+    w = p if bug == "not transposed" else {name: value.T for name, value in p.items()}
+    g["X"] = dq @ w["Q"] + dk @ w["K"] + (0 if bug == "value's path" else dv @ w["V"])
+    return case(equations, p, {"X": X, "t": t}), {f"d{name}": value for name, value in g.items()}
+
+
+# --- a convolution by slices, relu and the largest of two
+
+CONVOLUTION_WORDS: Mapping[str, str] = {
+    "mask missing": "the mask (z > 0) is missing",
+    "kernel flipped": "w is flipped, as w[::-1]",
+    "bias averaged": "is averaged instead of summed",
+}
+
+
+def convolution(bug: str) -> tuple[Case, Values]:
+    rng = RNG(4)
+    x, w, b = rng.normal(size=8), rng.normal(size=3), np.array(0.1)
+    U, c, t = rng.normal(size=(2, 3)), 0.2 * rng.normal(size=2), np.array(1)
+    equations = {
+        "z": "w[0] * x[0:6] + w[1] * x[1:7] + w[2] * x[2:8] + b",
+        "h": "relu(z)",
+        "p": "maximum(h[0::2], h[1::2])",
+        "s": "U @ p + c",
+        "loss": "cross_entropy(s, t)",
+    }
+    z = sum(w[k] * x[k : k + 6] for k in range(3)) + b
+    h = np.maximum(z, 0)
+    first, second = h[::2], h[1::2]
+    pooled = np.maximum(first, second)
+    s = U @ pooled + c
+    ds = np.exp(s) / np.exp(s).sum() - np.eye(2)[t]
+    dp = U.T @ ds
+    dh = np.zeros(6)
+    dh[::2], dh[1::2] = dp * (first > second), dp * (first <= second)
+    dz = dh * (1 if bug == "mask missing" else z > 0)
+    kernel = w[::-1] if bug == "kernel flipped" else w
+    dx = np.zeros(8)
+    for k in range(3):
+        dx[k : k + 6] += kernel[k] * dz
+    g = {"U": np.outer(ds, pooled), "c": ds, "w": np.array([dz @ x[k : k + 6] for k in range(3)]), "x": dx}
+    g["b"] = np.asarray(dz.mean() if bug == "bias averaged" else dz.sum())
+    made = case(equations, {"w": w, "b": b, "U": U, "c": c}, {"x": x, "t": t})
+    return made, {f"d{name}": value for name, value in g.items()}
+
+
+NETS: Mapping[str, tuple[Net, Mapping[str, str]]] = {
+    "gates": (gru, GRU_WORDS),
+    "layer norm": (layer_norm, LAYER_NORM_WORDS),
+    "attention": (attention, ATTENTION_WORDS),
+    "convolution": (convolution, CONVOLUTION_WORDS),
+}
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_a_right_backprop_is_not_accused(net: str) -> None:
+    made, arrays = NETS[net][0]("")
+    assert compare(made, arrays).passed
+
+
+@pytest.mark.parametrize(("net", "bug"), [(net, bug) for net, (_, words) in NETS.items() for bug in words])
+def test_a_planted_mistake_is_named(net: str, bug: str) -> None:
+    compute, words = NETS[net]
+    made, arrays = compute(bug)
+    result = compare(made, arrays)
+    wrong = {row.array for row in result.compared if not row.passed}
+    assert wrong
+    first = result.causes[0]
+    assert words[bug] in " | ".join((first.cause, *first.others))
+    assert {*first.explains} == wrong
+    assert first.instead
+
+
+NOISES: Mapping[str, Callable[[np.random.Generator, Floats], Floats]] = {
+    "drawn": lambda rng, true: rng.normal(size=true.shape),
+    "added": lambda rng, true: true + 0.1 * rng.normal(size=true.shape),
+    "of each entry": lambda rng, true: true * (1 + 0.1 * rng.normal(size=true.shape)),
+    "of one entry": lambda rng, true: true + 0.1 * (np.arange(true.size).reshape(true.shape) == 0),
+    "ones": lambda rng, true: np.ones(true.shape),
+    "in another order": lambda rng, true: rng.permutation(true.ravel()).reshape(true.shape),
+    "squared": lambda rng, true: true**3 + true,
+    "signs": lambda rng, true: true * rng.choice([-1, 1], size=true.shape),
+    "zeros": lambda rng, true: true * 0,
+}
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_of_noise_nothing_is_said(noise: str) -> None:
+    made, arrays = attention("")
+    rng = RNG(5)
+    spoilt = {**arrays, "dK": np.asarray(NOISES[noise](rng, arrays["dK"]))}
+    result = compare(made, spoilt)
+    assert not result.passed
+    assert not result.causes
+
+
+def test_of_two_mistakes_each_is_named() -> None:
+    _, one = layer_norm("bias averaged")
+    made, other = layer_norm("mask missing")
+    result = compare(made, {**other, "db2": one["db2"]})
+    causes = [why.cause for why in result.causes]
+    assert any("the mask (u > 0) is missing" in cause for cause in causes)
+    assert any("averaged" in cause for cause in causes)
+
+
+def test_what_was_tried_is_said_and_a_thorough_search_tries_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mathlab.diagnosis.explain.WORK", 300_000.0)
+    made, arrays = attention("")
+    arrays = {**arrays, "dK": arrays["dK"] + 0.1}
+    result = compare(made, arrays)
+    assert 0 < result.tried < result.known
+    whole = compare(made, arrays, Terms(thorough=True))
+    assert whole.tried == whole.known >= result.known
+
+
+# --- from Python
+
+
+CONFIG = """
+inputs: {x: [1.0, 2.0], t: 1.0}
+parameters: {w: [0.5, -0.3]}
+equations: {z: w @ x, y: sigmoid(z), loss: 0.5 * (y - t)**2}
+"""
+
+
+def gradients() -> tuple[Floats, Floats]:
+    x, w = np.array([1.0, 2.0]), np.array([0.5, -0.3])
+    y = sigmoid(np.asarray(w @ x))
+    return (y - 1) * y * (1 - y) * x, (y - 1) * x
+
+
+def test_an_assertion_says_the_cause(tmp_path: object) -> None:
+    from pathlib import Path
+
+    config = Path(str(tmp_path)) / "net.yaml"
+    config.write_text(CONFIG, encoding="utf-8")
+    right, wrong = gradients()
+    lab: Callable[..., OracleResult] = getattr(mathlab, "oracle")  # noqa: B009  # a package that can be called
+    mathlab.assert_gradients(config, {"dw": right})
+    with pytest.raises(AssertionError, match=r"cause: in dz, the factor y \* \(1 - y\) is missing") as error:
+        mathlab.assert_gradients(config, {"grads['w']": wrong})
+    assert "write: dz = dy * y * (1 - y)" in str(error.value)
+    with pytest.raises(AssertionError, match="not compared: mine"):
+        mathlab.assert_gradients(config, {"dw": right, "mine": right})
+    mathlab.assert_gradients(config, {"dw": right, "mine": right}, names={"mine": "dw"})
+    for _ in range(2):  # the package of this name is imported by then
+        result = lab(config, {"dw": wrong})
+        assert not result.passed
+    with pytest.raises(mathlab.MathlabError, match="there is no case 'other'"):
+        lab(config, {"dw": wrong}, case="other")
+    with pytest.raises(mathlab.MathlabError, match="does not hold real numbers"):
+        lab(config, {"dw": np.array(["a"])})
