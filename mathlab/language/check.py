@@ -15,23 +15,15 @@ from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Stati
 CLASS_INDEX = "an index must be a whole number"
 ELSEWHERE: Mapping[str, str] = {  # what functions are called in articles and in other languages
     "ln": "log(x)",
-    "transpose": "x.T (all axes reversed) or x.mT (the last two swapped)",
     "power": "x**2",
-    "log2": "log(x) / log(2)",
-    "log10": "log(x) / log(10)",
-    "tan": "sin(x) / cos(x)",
-    "huber": "where(abs(x) <= 1, x**2 / 2, abs(x) - 0.5)",
     "stack": "[a, b]",
     "concatenate": "concat(a, b, axis=0)",
-    "eye": "diag(ones(3))",
     "swish": "silu(x)",
     "logistic": "sigmoid(x)",
     "σ": "sigmoid(x)",
     "sigma": "sigmoid(x)",
     "step": "(x > 0)",
     "heaviside": "(x > 0)",
-    "var": "mean((x - mean(x))**2)",
-    "std": "sqrt(mean((x - mean(x))**2))",
 }
 
 
@@ -120,6 +112,8 @@ ARITHMETIC: Mapping[str, Callable[..., float]] = {
     "mul": operator.mul,
     "div": operator.truediv,
     "pow": operator.pow,
+    "floordiv": operator.floordiv,
+    "mod": operator.mod,
 }
 
 

@@ -167,6 +167,15 @@ class _Stacker:
             raise NotStackable("the axes of each run cannot be reversed")
         return x.expr if x.type.ndim < 2 else Call("mT", (x.expr,), (), call.position)
 
+    def permuted(self, call: Call, operands: Operands) -> Expr:
+        order = shapes.permutation(operands[0].type, call)
+        return Call("transpose", (operands[0].expr, *(Num(axis) for axis in (0, *(axis + 1 for axis in order)))))
+
+    def triangular(self, call: Call, operands: Operands) -> Expr:
+        if operands[1].stacked:
+            raise NotStackable("each run has a diagonal of its own")
+        return replace(call, args=tuple(operand.expr for operand in operands))
+
     def product(self, call: Call, operands: Operands) -> Expr:
         a, b = operands
         if self.sums or (a.type.ndim == b.type.ndim == 1 and a.stacked and b.stacked):
@@ -282,6 +291,9 @@ Operands = tuple[Operand, ...]
 RULES: Mapping[ShapeRule, Callable[[_Stacker, Call, Operands], Expr]] = {
     shapes.broadcast: _Stacker.elementwise,
     shapes.reduced: _Stacker.reduction,
+    shapes.deviating: _Stacker.reduction,
+    shapes.permuted: _Stacker.permuted,
+    shapes.triangular: _Stacker.triangular,
     shapes.along_axis: _Stacker.along_axis,
     shapes.transposed: _Stacker.transposed,
     shapes.matmul: _Stacker.product,

@@ -83,6 +83,17 @@ def reduced(types: Sequence[Type], call: Call) -> Shape:
     return without(types[0], call.attr("axis"), bool(call.attr("keepdims")))
 
 
+def deviating(types: Sequence[Type], call: Call) -> Shape:
+    """As `reduced`, for what is divided by the number of entries less `ddof`."""
+    ddof, count = (
+        call.attr("ddof") or 0,
+        math.prod(types[0].shape[axis] for axis in axes_of(types[0], call.attr("axis"))),
+    )
+    if isinstance(ddof, int) and 0 < count <= ddof:
+        raise ShapeError(f"{call.op} with ddof={ddof} needs more than {ddof} entries, and there are {count}")
+    return reduced(types, call)
+
+
 def without(type_: Type, axis: object, keepdims: bool) -> Shape:
     """A shape without some axes, or with length 1 in their place."""
     axes = axes_of(type_, axis)
@@ -157,6 +168,39 @@ def transposed(types: Sequence[Type], call: Call) -> Shape:
             raise ShapeError(f".mT needs at least two axes, not shape {show(shape)}")
         return (*shape[:-2], shape[-1], shape[-2])
     return shape[::-1]
+
+
+def permutation(type_: Type, call: Call) -> tuple[int, ...]:
+    """The order of axes that `transpose(x, 0, 2, 1)` and `swapaxes(x, 1, 2)` spell out, counted from 0."""
+    named = tuple(integer(expr, "an axis") for expr in call.args[1:])
+    for axis in named:
+        axes_of(type_, axis)  # which must exist
+    counted = [axis % type_.ndim for axis in named]
+    if call.op == "swapaxes":
+        a, b = counted
+        return tuple({a: b, b: a}.get(axis, axis) for axis in range(type_.ndim))
+    if sorted(counted) != list(range(type_.ndim)):
+        raise ShapeError(f"axes {', '.join(map(str, named))} do not name each axis of shape {show(type_.shape)} once")
+    return tuple(counted)
+
+
+def permuted(types: Sequence[Type], call: Call) -> Shape:
+    """The shape with its axes in another order."""
+    return tuple(types[0].shape[axis] for axis in permutation(types[0], call))
+
+
+def triangular(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `tril(x)`: that of a matrix, or of a stack of them."""
+    if types[0].ndim < 2 or types[1].shape:
+        raise ShapeError(
+            f"{call.op} takes a matrix and one whole number, not shapes {' and '.join(show(t.shape) for t in types)}"
+        )
+    return types[0].shape
+
+
+def square(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `eye(3)`."""
+    return filled(types, call) * 2
 
 
 def integer(expr: Expr, what: str) -> int:

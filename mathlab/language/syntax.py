@@ -89,6 +89,8 @@ BINARY: Mapping[type[ast.operator], str] = {
     ast.Div: "div",
     ast.Pow: "pow",
     ast.MatMult: "matmul",
+    ast.FloorDiv: "floordiv",
+    ast.Mod: "mod",
 }
 COMPARE: Mapping[type[ast.cmpop], str] = {
     ast.Gt: "gt",

@@ -102,12 +102,16 @@ const lab = (() => {
   const erfc = t => t < 0 ? 2 - erfc(-t) : t < 2 ? 1 - near(t) : t > 28 ? 0 : tail(t);
   const erf = t => t !== t ? t : t < 0 ? -erf(-t) : t < 2 ? near(t) : 1 - erfc(t);
   const cdf = x => x !== x ? x : erfc(-x / Math.SQRT2) / 2, pdf = x => Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
+  const deviation = ({ddof = 0}) => list => { const m = r(r(total(list)) / list.length); return r(total(list.map(v => r(r(v - m) ** 2)))) / (list.length - ddof); };
+  const triangle = (kept, x) => { const [n, m] = x.s.slice(-2); return A(x.s, x.d.map((v, at) => kept(Math.floor(at / m) % n, at % m) ? v : 0)); };
   const sigmoid = x => 1 / r(1 + r(Math.exp(-x)));
 
   const entrywise = {
     add: (a, b) => a + b, sub: (a, b) => a - b, mul: (a, b) => a * b, div: (a, b) => a / b, neg: x => -x,
     pow: (a, b) => b === 2 ? a * a : a === 1 ? 1 : Math.pow(a, b),
     gt: (a, b) => +(a > b), ge: (a, b) => +(a >= b), lt: (a, b) => +(a < b), le: (a, b) => +(a <= b), eq: (a, b) => +(a === b), ne: (a, b) => +(a !== b),
+    floordiv: (a, b) => Math.floor(a / b), mod: (a, b) => { const m = a % b; return m && m < 0 !== b < 0 ? m + b : m; },
+    tan: Math.tan, log2: Math.log2, log10: Math.log10, huber: (x, d) => Math.abs(x) <= d ? r(x * x) / 2 : d * r(Math.abs(x) - d / 2),
     exp: Math.exp, expm1: Math.expm1, log: Math.log, log1p: Math.log1p, sqrt: Math.sqrt, sin: Math.sin, cos: Math.cos,
     floor: Math.floor, ceil: Math.ceil, round: x => { const n = Math.round(x); return n - x === 0.5 && n % 2 ? n - 1 : n; }, double: x => x,
     abs: Math.abs, sign: Math.sign, square: x => x * x, tanh: Math.tanh, erf, normal_cdf: cdf, normal_pdf: pdf,
@@ -118,6 +122,12 @@ const lab = (() => {
   const ops = {
     matmul, dot: matmul, outer: (a, b) => matmul(A([a.s[0], 1], a.d), A([1, b.s[0]], b.d)),
     T: x => moved(x, range(x.s.length).reverse()), mT: x => moved(x, [...range(x.s.length - 2), x.s.length - 1, x.s.length - 2]),
+    transpose: (x, ...order) => moved(x, given(order).map(k => axis(k, x.s.length))),
+    swapaxes: (x, ...pair) => { const [a, b] = given(pair).map(k => axis(k, x.s.length)); return moved(x, range(x.s.length).map(k => k === a ? b : k === b ? a : k)); },
+    tril: (x, k) => triangle((i, j) => j - i <= k.d[0], x), triu: (x, k) => triangle((i, j) => j - i >= k.d[0], x),
+    eye: n => triangle((i, j) => i === j, filled([n.d[0], n.d[0]], 1)),
+    var: (x, set) => reduce(deviation(set), x, set), std: (x, set) => reduce(list => Math.sqrt(r(deviation(set)(list))), x, set),
+    prod: (x, set) => reduce(list => list.reduce((all, v) => r(all * v), 1), x, set),
     reshape: (x, ...s) => { const n = given(s), known = size(n.filter(k => k !== -1)); return A(n.map(k => k === -1 ? x.d.length / known : k), x.d); },
     concat: (...xs) => {
       const {axis: k = 0} = xs.pop(), at = axis(k, xs[0].s.length), inner = xs.map(x => size(x.s.slice(at)));
@@ -141,7 +151,7 @@ const lab = (() => {
     ones: (...s) => filled(given(s), 1), zeros: (...s) => filled(given(s), 0), arange: n => A([n.d[0]], range(n.d[0])),
   };
   const table = new Map([...Object.entries(entrywise).map(([op, f]) => [op, (...xs) => map(f, ...xs)]), ...Object.entries(ops)]);
-  const settled = new Set("sum mean max min logsumexp norm argmax argmin softmax log_softmax concat".split(" "));
+  const settled = new Set("sum mean max min var std prod logsumexp norm argmax argmin softmax log_softmax concat".split(" "));
 
   const run = (tree, env) => {
     if (typeof tree === "number") return A([], [tree], 1);

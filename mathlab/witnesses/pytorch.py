@@ -138,12 +138,25 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
     def logsumexp(x: Tensor, dim: Sequence[int] = (), keepdim: bool = False) -> Tensor:
         return torch.logsumexp(x, tuple(dim), keepdim) if x.ndim else x
 
+    def prod(x: Tensor, dim: Sequence[int] = (), keepdim: bool = False) -> Tensor:
+        for axis in sorted((axis % x.ndim for axis in dim), reverse=True):
+            x = torch.prod(x, axis, keepdim)
+        return x
+
+    def deviation(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def of(x: Tensor, axis: int | tuple[int, ...] | None = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
+            return function(floats(x), dim=axes(x, axis), correction=ddof, keepdim=keepdims)
+
+        return of
+
     return {
         "add": torch.add,
         "sub": torch.sub,
         "mul": torch.mul,
         "div": torch.div,
         "pow": lambda a, b: torch.pow(floats(a), b),
+        "floordiv": lambda a, b: torch.floor(a / b).detach(),
+        "mod": torch.remainder,
         "neg": torch.neg,
         "matmul": lambda a, b: floats(a) @ floats(b),
         "dot": lambda a, b: floats(a) @ floats(b),
@@ -156,6 +169,11 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
         "ne": compared(torch.ne),
         "T": lambda x: x.permute(*reversed(range(x.ndim))),
         "mT": lambda x: x.transpose(-1, -2),
+        "transpose": lambda x, *axes: x.permute(sizes(axes)),
+        "swapaxes": lambda x, a, b: x.swapaxes(int(a), int(b)),
+        "tril": lambda x, k: torch.tril(x, int(k)),
+        "triu": lambda x, k: torch.triu(x, int(k)),
+        "eye": lambda n: torch.eye(int(n), dtype=torch.float64),
         "reshape": lambda x, *shape: x.reshape(sizes(shape)),
         "concat": lambda *x, axis=0: torch.cat(x, dim=axis),
         "array": lambda *x: torch.stack(x),
@@ -167,6 +185,10 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
         "sqrt": torch.sqrt,
         "sin": torch.sin,
         "cos": torch.cos,
+        "tan": torch.tan,
+        "log2": torch.log2,
+        "log10": torch.log10,
+        "huber": lambda x, d: torch.where(abs(x) <= d, x * x / 2, d * (abs(x) - d / 2)),
         "abs": torch.abs,
         "sign": torch.sign,
         "floor": torch.floor,
@@ -194,6 +216,9 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
         "min": over(torch.amin),
         "logsumexp": over(logsumexp),
         "norm": over(torch.linalg.vector_norm),
+        "var": deviation(torch.var),
+        "std": deviation(torch.std),
+        "prod": over(prod),
         "argmax": lambda x, axis=None: torch.argmax(x, dim=axis),
         "argmin": lambda x, axis=None: torch.argmin(x, dim=axis),
         "softmax": along(torch.softmax),

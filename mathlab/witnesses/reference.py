@@ -157,6 +157,26 @@ def _norm(x: Numbers, axis: Axis = None, keepdims: bool = False) -> Numbers:
     return complex_of(result.real, np.where(values(off_origin) != 0, result.imag, along))
 
 
+def _huber(x: Numbers, delta: Numbers) -> Numbers:
+    size = _absolute(x)
+    return select(greater(size, delta), delta * (size - delta / 2), x * x / 2)
+
+
+def _deviation(x: Numbers, axis: Axis, ddof: int, keepdims: bool) -> tuple[Numbers, Numbers]:
+    """The distance from the mean, and the number of entries less `ddof`."""
+    return x - _mean(x, axis, keepdims=True), _total(np.ones_like(x, dtype=np.float64), axis, keepdims) - ddof
+
+
+def _var(x: Numbers, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Numbers:
+    away, count = _deviation(x, axis, ddof, keepdims)
+    return _total(away * away, axis, keepdims) / count
+
+
+def _std(x: Numbers, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Numbers:
+    away, count = _deviation(x, axis, ddof, keepdims)
+    return _norm(away, axis, keepdims) / sqrt(count)
+
+
 def _size(x: Numbers) -> int:
     return int(whole(x))
 
@@ -180,6 +200,8 @@ REFERENCE: Mapping[str, Callable[..., Numbers]] = {
     "mul": lambda a, b: a * b,
     "div": lambda a, b: a / b,
     "pow": power,
+    "floordiv": lambda a, b: numbers(np.floor(values(a) / values(b))),
+    "mod": lambda a, b: a - b * np.floor(values(a) / values(b)),
     "neg": lambda x: -x,
     "matmul": product,
     "dot": product,
@@ -192,6 +214,11 @@ REFERENCE: Mapping[str, Callable[..., Numbers]] = {
     "ne": lambda a, b: 1 - equal(a, b),
     "T": lambda x: x.T,
     "mT": lambda x: x.mT,
+    "transpose": lambda x, *axes: x.transpose([_size(axis) for axis in axes]),
+    "swapaxes": lambda x, a, b: x.swapaxes(_size(a), _size(b)),
+    "tril": lambda x, k: select(numbers(np.tril(np.ones(x.shape), _size(k))), x, 0),
+    "triu": lambda x, k: select(numbers(np.triu(np.ones(x.shape), _size(k))), x, 0),
+    "eye": lambda n: numbers(np.eye(_size(n))),
     "reshape": lambda x, *shape: x.reshape([_size(n) for n in shape]),
     "concat": lambda *x, axis=0: np.concatenate(x, axis=axis),
     "array": lambda *x: np.stack(x),
@@ -203,6 +230,10 @@ REFERENCE: Mapping[str, Callable[..., Numbers]] = {
     "sqrt": sqrt,
     "sin": sin,
     "cos": cos,
+    "tan": lambda x: sin(x) / cos(x),
+    "log2": lambda x: log(x) / math.log(2),
+    "log10": lambda x: log(x) / math.log(10),
+    "huber": _huber,
     "abs": _absolute,
     "sign": lambda x: greater(x, 0) - less(x, 0),
     "floor": lambda x: numbers(np.floor(values(x))),
@@ -230,6 +261,9 @@ REFERENCE: Mapping[str, Callable[..., Numbers]] = {
     "min": _smallest,
     "logsumexp": _logsumexp,
     "norm": _norm,
+    "var": _var,
+    "std": _std,
+    "prod": lambda x, axis=None, keepdims=False: numbers(np.prod(x, axis=axis, keepdims=keepdims)),
     "argmax": lambda x, axis=None: numbers(np.argmax(x, axis=axis)),
     "argmin": lambda x, axis=None: numbers(np.argmin(x, axis=axis)),
     "softmax": _softmax,

@@ -13,10 +13,10 @@ from mathlab.language.check import Types, resolve
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, parse
 
 TOKEN = re.compile(
-    r"\s*(\\left(?:[(|\[]|\\lVert)|\\right(?:[)|\]]|\\rVert)|\\[a-zA-Z]+|\\[,_]|\d+(?:\.\d+)?|[a-zA-Z]|\S)"
+    r"\s*(\\left(?:[(|\[]|\\lVert|\\lfloor)|\\right(?:[)|\]]|\\rVert|\\rfloor)|\\[a-zA-Z]+|\\[,_]|\d+(?:\.\d+)?|[a-zA-Z]|\S)"
 )
 SIGNS = {">": "gt", r"\geq": "ge", "<": "lt", r"\leq": "le", "=": "eq", r"\neq": "ne"}
-UPRIGHT = ("log", "sin", "cos", "tanh")
+UPRIGHT = ("log", "sin", "cos", "tan", "tanh")
 FUNCTIONS = {rf"\{name}": name for name in UPRIGHT} | {
     r"\sigma": "sigmoid",
     r"\Phi": "normal_cdf",
@@ -151,6 +151,10 @@ class Reader:
             expr = self.relation()
             self.need(token.replace("left", "right").replace("(", ")").replace("lV", "rV"))
             return {"|": Call("abs", (expr,)), "t": Call("norm", (expr,))}.get(token[-1], expr)
+        if token == r"\left\lfloor":
+            expr = self.relation()
+            self.need(r"\right\rfloor")
+            return Call("floor", (expr,))
         if token == r"\left[":
             return Call("array", tuple(self.listed(self.relation, r"\right]")))
         if token[0].isdigit():

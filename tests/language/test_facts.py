@@ -24,6 +24,8 @@ PUBLIC = sorted(name for name, op in OPS.items() if not op.internal)
 ALONE: Mapping[str, Mapping[str, Mapping[str, Shape]]] = {
     "where": {"where(c, a, b)": {"c": (3,), "a": (3,), "b": (3,)}},
     **{name: {f"{name}(x)": {"x": (3,)}} for name in ("sign", "floor", "ceil", "round")},
+    "floordiv": {"a // p": {"a": (3,), "p": (3,)}},
+    "eye": {"eye(3)": {}},
     "one_hot": {"one_hot(t, 3)": {"t": (2,)}},
     "ones_like": {"ones_like(x)": {"x": (3,)}},
     "zeros_like": {"zeros_like(x)": {"x": (3,)}},
@@ -79,7 +81,7 @@ def test_it_is_defined_in_pytorch(op: str) -> None:
 def test_its_facts_fit_together(op: str) -> None:
     record = OPS[op]
     settings = set(record.settings)
-    assert settings <= {"axis", "keepdims"}, f"{op}: the walk over odd settings knows no others"
+    assert settings <= {"axis", "ddof", "keepdims"}, f"{op}: the walk over odd settings knows no others"
     assert all(setting.fits(setting.default) for setting in record.settings.values()), f"{op}: a default"
     assert set(record.defaults) <= set(record.args), f"{op}: a default"
     assert not record.cheap or op in EXACT, f"{op}: a view or a constant never rounds"

@@ -54,6 +54,8 @@ def calls(op: str) -> list[str]:
         arguments = ", ".join([shape] * max(len(fixed), 1))
         if "axis" in record.settings:
             texts += [f"{op}({arguments}, axis={axis})" for axis in AXES]
+        if "ddof" in record.settings:
+            texts += [f"{op}({arguments}, ddof={value})" for value in (0, 1, 2, 6, 7, -1, 0.5, True, "None", "x")]
         if "keepdims" in record.settings:
             texts += [f"{op}({arguments}, axis={axis}, keepdims=True)" for axis in ("None", "0", "(0, 1)")]
     texts += [f"{op}(x, axis={axis})" for axis in NO_AXES]

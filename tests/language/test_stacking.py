@@ -100,7 +100,7 @@ def test_every_op(text: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
 def test_every_family_has_a_rule() -> None:
     """Those without are made of numbers alone, read only a shape, or belong to figures."""
     without = {name for name, op in OPS.items() if op.shape not in RULES}
-    assert without == {"ones_like", "zeros_like", "ones", "zeros", "arange", "jacobian"}
+    assert without == {"ones_like", "zeros_like", "ones", "zeros", "eye", "arange", "jacobian"}
 
 
 def test_large_products_are_left_to_blas() -> None:

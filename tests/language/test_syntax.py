@@ -73,14 +73,14 @@ REFUSED = [
     ("x.sum(axis=1)", "'x.sum(axis=1)' is not in the equation language; write sum(...), with nothing before it", 0),
     ("w.grad", "'.grad' is not in the equation language; the gradient of w is dw", 0),
     ("∂L/∂w", "not an expression: the gradient of w is written dw, without '∂'", 0),
-    ("log10(x)", "unknown function 'log10'; write log(x) / log(10)", 0),
+    ("swish(x)", "unknown function 'swish'; write silu(x)", 0),
     (
-        "transpose(q, 1, 0)",
-        "unknown function 'transpose'; write x.T (all axes reversed) or x.mT (the last two swapped)",
+        "stack(q, x)",
+        "unknown function 'stack'; write [a, b]",
         0,
     ),
     ("ln(x)", "unknown function 'ln'; write log(x)", 0),
-    ("δ1 * foo(ŷ)", "unknown function 'foo'", 5),
+    ("δ1 * blub(ŷ)", "unknown function 'blub'", 5),
 ]
 
 

@@ -29,6 +29,8 @@ FLAT: Mapping[str, str] = {  # ops that have no derivative, and so no samples
     **{op: f"({text}) * 1.0" for op, text in {"gt": "x > 0.5", "ge": "x >= 0.5", "lt": "x < 0.5"}.items()},
     **{op: f"({text}) * 1.0" for op, text in {"le": "x <= 0.5", "eq": "x == 0.5", "ne": "x != 0.5"}.items()},
     **{op: f"{op}({text})" for op, text in {"sign": "x", "floor": "x", "ceil": "x", "round": "x + 1"}.items()},
+    "floordiv": "x // 0.5",
+    "eye": "x @ eye(3)",
     "argmax": "x[argmax(x[:, 0]), argmax(x, axis=1)]",
     "argmin": "x[argmin(x[:, 0]), argmin(x, axis=1)]",
     "one_hot": "x @ one_hot(argmax(x[0]), 3)",

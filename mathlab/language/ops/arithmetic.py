@@ -84,6 +84,10 @@ ARITHMETIC: Mapping[str, Op] = {
         latex="{a:5}^{{{b}}}",
         samples={"x**2": X3, "p**b": {"p": (2, 3), "b": (3,)}, "p**-1.5": {"p": (2,)}, "x**3": X23},
     ),
+    "floordiv": Op(
+        "a // b", (None, None), AB, latex=r"\left\lfloor \frac{{{a}}}{{{b}}} \right\rfloor", binds=6, exact=True
+    ),
+    "mod": Op("a % b", ("g", "-g * floor(a / b)"), AB, samples={"a % p": {"a": (6, 3), "p": (3,)}}),
     "neg": Op("-x", ("-g",), latex="-{x:2}", binds=1, exact=True, cheap=True, samples={"-x": X3}),
     "matmul": Op(
         "a @ b",

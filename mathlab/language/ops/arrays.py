@@ -44,6 +44,26 @@ def _gathered(site: Site) -> str:
     return f"g[{', '.join(f'i{k}' for k in range(len(site.args) - 2))}]"
 
 
+def _permuted(site: Site) -> str:
+    order = shapes.permutation(site.args[0], site.call)
+    return f"transpose(g, {', '.join(str(order.index(axis)) for axis in range(len(order)))})"
+
+
+def _triangle(name: str) -> Op:
+    """What is on or below, or on or above, the k-th diagonal of a matrix, and 0 elsewhere."""
+    samples: Mapping[str, Mapping[str, shapes.Shape]] = {f"{name}(x)": X23, f"{name}(x, -1)": {"x": (2, 3, 3)}}
+    return Op(
+        f"np.{name}(x, k)",
+        (f"{name}(g, k)", None),
+        ("x", "k"),
+        shapes.triangular,
+        takes=("f", "i"),
+        defaults={"k": 0},
+        exact=True,
+        samples=samples,
+    )
+
+
 ARRAYS: Mapping[str, Op] = {
     "index": Op(
         "",  # lowered by the compiler, as a subscript
@@ -89,6 +109,31 @@ ARRAYS: Mapping[str, Op] = {
         cheap=True,
         samples={"x.mT": {"x": (2, 3, 4)}},
     ),
+    "transpose": Op(
+        "np.transpose(x, axes)",
+        (_permuted, None),
+        ("x", "*axes"),
+        shapes.permuted,
+        takes=(ANY, "i"),
+        kind="same",
+        exact=True,
+        cheap=True,
+        samples={"transpose(x, 2, 0, 1)": {"x": (2, 3, 4)}, "transpose(x, -1, 0)": X23},
+    ),
+    "swapaxes": Op(
+        "np.swapaxes(x, a, b)",
+        ("swapaxes(g, a, b)", None, None),
+        ("x", "a", "b"),
+        shapes.permuted,
+        takes=(ANY, "i", "i"),
+        kind="same",
+        exact=True,
+        cheap=True,
+        samples={"swapaxes(x, 0, -1)": {"x": (2, 3, 4)}},
+    ),
+    "tril": _triangle("tril"),
+    "triu": _triangle("triu"),
+    "eye": Op("np.eye(n, dtype=dtype)", (None,), ("n",), shapes.square, takes=("i",), exact=True, cheap=True),
     "reshape": Op(
         "np.reshape(x, shape)",
         (_reshape, None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from mathlab.language.ops.record import AB, ANY, PAIR, X3, X23, Op
@@ -22,6 +23,17 @@ ELEMENTWISE: Mapping[str, Op] = {
     "sqrt": Op("np.sqrt(x)", ("g / (2 * y)",), latex=r"\sqrt{{{x}}}", binds=6, samples={"sqrt(p)": {"p": (3,)}}),
     "sin": Op("np.sin(x)", ("g * cos(x)",), latex=r"\sin\left({x}\right)", samples={"sin(x)": X3}),
     "cos": Op("np.cos(x)", ("-g * sin(x)",), latex=r"\cos\left({x}\right)", samples={"cos(x)": X3}),
+    "tan": Op("np.tan(x)", ("g * (1 + y**2)",), latex=r"\tan\left({x}\right)", samples={"tan(x)": X3}),
+    "log2": Op("np.log2(x)", (f"g / (x * {math.log(2)!r})",), samples={"log2(p)": {"p": (3,)}}),
+    "log10": Op("np.log10(x)", (f"g / (x * {math.log(10)!r})",), samples={"log10(p)": {"p": (3,)}}),
+    # of a residual: half its square up to delta, and from there on a straight line
+    "huber": Op(
+        "np.where(np.abs(x) <= delta, x * x / 2, delta * (np.abs(x) - delta / 2))",
+        ("g * clip(x, -delta, delta)", "g * maximum(abs(x) - delta, 0)"),
+        ("x", "delta"),
+        defaults={"delta": 1.0},
+        samples={"huber(x)": X23, "huber(x, p)": {"x": (2, 3), "p": (3,)}, "huber(x, 0.25)": X23},
+    ),
     "abs": Op("np.abs(x)", ("g * sign(x)",), latex=r"\left|{x}\right|", exact=True, samples={"abs(x)": X3}),
     "sign": Op("np.sign(x)", (None,), exact=True),
     "floor": _steps("floor", r"\left\lfloor {x} \right\rfloor"),

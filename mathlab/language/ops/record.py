@@ -84,7 +84,7 @@ class Op:
     @property
     def unpacks(self) -> bool:
         """Whether a list in last place stands for its entries."""
-        return self.variadic and self.args[-1] in ("*shape", "*joined")
+        return self.variadic and self.args[-1] in ("*shape", "*joined", "*axes")
 
     @cached_property
     def variadic(self) -> bool:
@@ -135,6 +135,7 @@ LAST_AXIS = Setting(-1, "a whole number", _is_whole)
 FIRST_AXIS = Setting(0, "a whole number", _is_whole)
 ONE_AXIS_OR_ALL = Setting(None, "a whole number, or None for all axes", lambda value: value is None or _is_whole(value))
 AXES = Setting(None, "a whole number, several in brackets, or None for all axes", _are_axes)
+DDOF = Setting(0, "a whole number of at least 0", lambda value: _is_whole(value) and value >= 0)  # type: ignore[operator]
 KEEPDIMS = Setting(False, "True or False", lambda value: isinstance(value, bool))
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from mathlab.language import shapes
 from mathlab.language.ops.record import (
     AXES,
+    DDOF,
     KEEPDIMS,
     ONE_AXIS_OR_ALL,
     X23,
@@ -48,6 +49,33 @@ def _logsumexp(site: Site) -> str:
     return f"{expanded('g', site)} * exp(x - {expanded('y', site)})"
 
 
+def _away(site: Site) -> tuple[str, int]:
+    """How far x is from its mean, and what the squares of that are divided by."""
+    x = site.args[0]
+    count = math.prod(x.shape[axis] for axis in shapes.axes_of(x, site.call.attr("axis")))
+    ddof = site.call.attr("ddof") or 0
+    assert isinstance(ddof, int)
+    return f"(x - mean(x{settings_of(site, ddof=None, keepdims=True)}))", count - ddof
+
+
+def _var(site: Site) -> str:
+    away, count = _away(site)
+    return f"{expanded('g', site)} * 2 * {away} / {count}"
+
+
+def _std(site: Site) -> str:
+    (away, count), y = _away(site), expanded("y", site)
+    return f"{expanded('g', site)} * {away} / ({count} * where({y} > 0, {y}, 1))"  # 0 where all entries are the same
+
+
+def _prod(site: Site) -> str:
+    """The product of the others: y / x, but where an entry is 0."""
+    kept = settings_of(site, keepdims=True)
+    zeros, rest = f"sum(x == 0{kept})", "where(x == 0, 1, x)"
+    others = f"where(x == 0, {zeros} == 1, ({zeros} == 0) / {rest})"
+    return f"{expanded('g', site)} * prod({rest}{kept}) * {others}"
+
+
 def _norm(site: Site) -> str:
     y = expanded("y", site)
     # 0 at the origin, as PyTorch has it, but not where the squares are too small for a float
@@ -79,6 +107,15 @@ def _reduction(name: str, function: str, rule: Rule) -> Op:
     )
 
 
+def _spread(name: str) -> Op:
+    """Over n - ddof, as NumPy has it."""
+    one = _reduction(name, f"np.{name}", None)
+    numpy = f"np.{name}(x, axis=axis, ddof=ddof, keepdims=keepdims)"
+    samples = {**one.samples, f"{name}(x, axis=1, ddof=1)": X23}
+    settings = {"axis": AXES, "ddof": DDOF, "keepdims": KEEPDIMS}
+    return replace(one, numpy=numpy, settings=settings, shape=shapes.deviating, samples=samples)
+
+
 ARG = Op("", (None,), shape=shapes.reduced, kind="i", settings={"axis": ONE_AXIS_OR_ALL}, needs_entries=True)
 
 REDUCTIONS: Mapping[str, Op] = {
@@ -90,6 +127,9 @@ REDUCTIONS: Mapping[str, Op] = {
     "norm": replace(
         _reduction("norm", "norm", _norm), needs_entries=False, latex=r"\left\lVert {x} \right\rVert", binds=6
     ),
+    "var": replace(_spread("var"), vjp=(_var,)),
+    "std": replace(_spread("std"), vjp=(_std,)),
+    "prod": replace(_reduction("prod", "np.prod", _prod), needs_entries=False),
     "argmax": replace(ARG, numpy="np.argmax(x, axis=axis)"),
     "argmin": replace(ARG, numpy="np.argmin(x, axis=axis)"),
     # per sample, so that the factor of a batch (sum or mean) stands in the equation
