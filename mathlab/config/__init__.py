@@ -20,6 +20,7 @@ from mathlab.config.schema import (
     Derivation,
     Figures,
     Formula,
+    Formulas,
     GradcheckText,
     SourceText,
     TrainText,
@@ -41,6 +42,7 @@ from mathlab.experiment import (
 from mathlab.files import note
 from mathlab.language.equation import Equation
 from mathlab.language.optimizers import SETTINGS
+from mathlab.language.syntax import names as read_names
 
 __all__ = ["find", "load"]
 
@@ -223,7 +225,7 @@ def _merged(top: CaseText, case: CaseText) -> CaseText:
         layers=top.layers if case.layers is None else case.layers,
         loss=top.loss if case.loss is None else case.loss,
         batch=top.batch if case.batch is None else case.batch,
-        equations={**top.equations, **case.equations},
+        equations=_with_added(top.equations, case.equations),
         upstream=case.upstream or top.upstream,
         derivation=case.derivation or top.derivation,
         expected=case.expected,
@@ -233,6 +235,17 @@ def _merged(top: CaseText, case: CaseText) -> CaseText:
         pictures=top.pictures if case.pictures is None else case.pictures,
         sections={**top.sections, **case.sections},
     )
+
+
+def _with_added(top: Formulas, case: Formulas) -> Formulas:
+    """A case's equations in place of those of the same names; what it adds stands before the first that reads it."""
+    merged = {**top, **case}
+    order, unread = [*top], 0
+    for name in [name for name in case if name not in top][::-1]:
+        reader = next((at for at, key in enumerate(order) if name in read_names(merged[key].expr)), None)
+        order.insert(len(order) - unread if reader is None else reader, name)
+        unread += reader is None
+    return {name: merged[name] for name in order}
 
 
 def _merged_train(top: TrainText, case: TrainText) -> TrainText:

@@ -107,6 +107,19 @@ def test_a_case_overrides_key_by_key(tmp_path: Path) -> None:
     assert figure.printed[0].text == "0.10"
 
 
+def test_what_a_case_adds_stands_where_it_is_read(tmp_path: Path) -> None:
+    """Before its first reader; what nobody reads comes last, as written."""
+    top = "inputs: {x: 2}\nparameters: {w: 3}\nequations: {z: w * x, loss: z**2}\nexpected: {loss: 36}\n"
+    for added, order in {
+        "{u: z + 1, loss: u**2}": "z u loss",
+        "{loss: v**2, u: z + 1, v: 2 * u}": "z u v loss",
+        "{a: 2 * loss, b: a + z}": "z loss a b",
+        "{u: w, v: 2, z: u * v * x, watched: z}": "v u z loss watched",
+    }.items():
+        *_, case = loaded(tmp_path, f"{top}cases: {{other: {{equations: {added}}}}}\n").cases
+        assert " ".join(equation.name for equation in case.equations) == order
+
+
 def test_another_optimizer_does_not_inherit_what_it_does_not_have(tmp_path: Path) -> None:
     text = """\
 parameters: {w: 1}
