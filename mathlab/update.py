@@ -8,6 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mathlab.article.check import articles_of
+from mathlab.article.cover import cover
+from mathlab.article.formats import signs
+from mathlab.article.text import read as read_document
 from mathlab.config.yamltext import Row, Scalar, Tree, read
 from mathlab.errors import MathlabError, Place, Problem
 from mathlab.files import replace_file
@@ -133,3 +137,28 @@ def _others(tree: Tree, figure: bool = False) -> Iterator[Place]:
         case _:
             for key, part in tree.items():
                 yield from _others(part, "erratum" not in tree and (figure or key in FIGURES))
+
+
+def in_articles(result: ExperimentResult, changes: Sequence[Change]) -> tuple[dict[Path, str], list[str]]:
+    """The texts of an experiment's articles with the changes made where the old numbers stand; a line for each.
+
+    A number that is written otherwise there (a table in a notebook, a power of ten) stays, and the line says so.
+    """
+    new = {change.place: change for change in changes}
+    texts: dict[Path, str] = {}
+    told = []
+    for path in articles_of(result.experiment) if new else ():
+        document, source = read_document(path), path.read_bytes().decode("utf-8")
+        for one in reversed(cover([document], [result]).numbers):
+            change = new.get(one.claim.place) if one.claim and one.claim.place else None
+            if change is None:
+                continue
+            start, end = one.number.start, one.number.end
+            if signs(source[start:end]) != change.old:
+                told.append(f"{one.number.place}: left as it is, for it is not written as {change.old}")
+                continue
+            minus = source[start] if change.new.startswith("-") and source[start] != change.old[0] else ""
+            source = source[:start] + minus + change.new[len(minus) :] + source[end:]
+            told.append(f"{one.number.place}: {change.old} -> {change.new}")
+            texts[path] = source
+    return texts, told[::-1]

@@ -1,0 +1,1 @@
+"""Articles: the numbers of a document, and what accounts for each of them."""

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from mathlab import config, plan
 from mathlab.article.cover import Coverage, cover
-from mathlab.article.formats import signs
 from mathlab.article.suggest import Suggestion
 from mathlab.article.text import Document, read
 from mathlab.article.write import sections, written
@@ -16,7 +15,6 @@ from mathlab.errors import MathlabError, Problem
 from mathlab.experiment import Allowed, Experiment
 from mathlab.files import replace_file
 from mathlab.results import ExperimentResult
-from mathlab.update import Change
 
 MOST = 10_000  # files that are looked at for configs
 LEFT_OUT = ("outputs", "build", "dist", "node_modules")
@@ -117,28 +115,3 @@ def documents_of(files: Sequence[Path]) -> list[Document]:
     if problems:
         raise MathlabError(problems)
     return documents
-
-
-def rewritten(result: ExperimentResult, changes: Sequence[Change]) -> tuple[dict[Path, str], list[str]]:
-    """The texts of an experiment's articles with the changes made where the old numbers stand; a line for each.
-
-    A number that is written otherwise there (a table in a notebook, a power of ten) stays, and the line says so.
-    """
-    new = {change.place: change for change in changes}
-    texts: dict[Path, str] = {}
-    told = []
-    for path in articles_of(result.experiment) if new else ():
-        document, source = read(path), path.read_bytes().decode("utf-8")
-        for one in reversed(cover([document], [result]).numbers):
-            change = new.get(one.claim.place) if one.claim and one.claim.place else None
-            if change is None:
-                continue
-            start, end = one.number.start, one.number.end
-            if signs(source[start:end]) != change.old:
-                told.append(f"{one.number.place}: left as it is, for it is not written as {change.old}")
-                continue
-            minus = source[start] if change.new.startswith("-") and source[start] != change.old[0] else ""
-            source = source[:start] + minus + change.new[len(minus) :] + source[end:]
-            told.append(f"{one.number.place}: {change.old} -> {change.new}")
-            texts[path] = source
-    return texts, told[::-1]

@@ -27,10 +27,9 @@ def update(
     With as many digits, in the same notation; errata and everything else in the file stay as they are.
     """
     from mathlab import plan
-    from mathlab.article.check import rewritten
     from mathlab.files import replace_file
     from mathlab.results import Tally
-    from mathlab.update import changes, left_over
+    from mathlab.update import changes, in_articles, left_over
     from mathlab.update import update as write
 
     if os.environ.get("CI", "").lower() not in ("", "0", "false") and not (force or dry_run):
@@ -40,7 +39,7 @@ def update(
         try:
             result = plan.judged(planned, terminal.progress)
             found, problems = changes(result)
-            texts, told = rewritten(result, found) if article else ({}, [])
+            texts, told = in_articles(result, found) if article else ({}, [])
             if found and not dry_run:
                 write(result, found)
                 for path, text in texts.items():

@@ -10,7 +10,7 @@ import numpy as np
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array
 from mathlab.language import kernels
-from mathlab.language.functions import FUNCTIONS
+from mathlab.language.program import one_op
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, names
 from mathlab.stages.prepare import Prepared
 
@@ -138,7 +138,7 @@ class Session:
         if call.op == "scatter":
             return kernels.scatter(np.asarray(args[0]), np.asarray(args[1]).shape, tuple(map(_whole, args[2:])))
         settings = {**LAST, **dict(call.attrs)} if call.op in ("softmax", "log_softmax") else dict(call.attrs)
-        return FUNCTIONS[call.op](*args, **settings)
+        return one_op(call.op)(*args, **settings)
 
 
 def _place(expr: Expr) -> object:

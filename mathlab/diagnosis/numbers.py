@@ -11,7 +11,7 @@ from mathlab.language.syntax import Call, Expr, Name, Num
 from mathlab.stages.prepare import Prepared
 
 
-def factors(scene: Scene) -> Iterator[tuple[float, str]]:
+def multipliers(scene: Scene) -> Iterator[tuple[float, str]]:
     """Each number by which a value may be off, and what it is here: a 2, the batch size, the learning rate, a length.
 
     A length that is one of the others already is not named as well.

@@ -11,7 +11,7 @@ import numpy as np
 from mathlab.diagnosis import mistakes, slips
 from mathlab.diagnosis.evaluator import OVERHEAD, Evaluator, Session
 from mathlab.diagnosis.mistakes import Mistake
-from mathlab.diagnosis.numbers import factors
+from mathlab.diagnosis.numbers import multipliers
 from mathlab.diagnosis.rewrite import Names
 from mathlab.diagnosis.unfold import inlined, told, unfolded
 from mathlab.diagnosis.worlds import Outcome, Scene, Trial, World, changed
@@ -55,7 +55,7 @@ class Search:
         self.sources = [self.evaluator.sources(claim.quantity) for claim in scene.claims]
         train = scene.case.train
         rates = (train.settings["lr"],) if train and "lr" in train.settings else RATES
-        numbers = tuple(value for value in factors(scene))[:NUMBERS]
+        numbers = tuple(value for value in multipliers(scene))[:NUMBERS]
         self.names: Names = replace(slips.known(self.prepared), numbers=numbers, rates=rates)
 
     @cached_property

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from mathlab.diagnosis.numbers import factors
+from mathlab.diagnosis.numbers import multipliers
 from mathlab.diagnosis.worlds import Scene, Trial
 from mathlab.experiment import Array
 from mathlab.language.syntax import unparse
@@ -29,14 +29,14 @@ def transpose(scene: Scene) -> Iterator[Trial]:
 
 def factor(scene: Scene) -> Iterator[Trial]:
     """Everything times a number of the experiment."""
-    for value, reason in factors(scene):
+    for value, reason in multipliers(scene):
         multiply = partial(np.multiply, value)
         yield Trial(f"it is {value:.4g} times the computed value: {reason}", scene.transformed(multiply), world=False)
 
 
 def any_factor(scene: Scene) -> Iterator[Trial]:
     """Everything times whatever the largest entry asks for, where a program or a formula computed the numbers."""
-    named = [1.0, -1.0, *dict(factors(scene))]
+    named = [1.0, -1.0, *dict(multipliers(scene))]
     for k in scene.wrong:
         claim, truth = scene.claims[k], scene.truth[k]
         if claim.unit is None and truth is not None and claim.stated[0].shape == truth[0].shape and truth[0].size > 1:

@@ -40,7 +40,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Site:
+class LayerSite:
     """Where a layer stands: the types of its arguments, and how samples lie (None: there is one, a vector)."""
 
     types: Mapping[str, Type]
@@ -54,7 +54,7 @@ class Layer:
     `needs` are the arguments that must be given, `takes` those that may be.
     """
 
-    text: Callable[[Site], str]
+    text: Callable[[LayerSite], str]
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     stem: str = "a"
@@ -102,7 +102,7 @@ class Loss:
 # --- layers -----------------------------------------------------------------------------------------------------------
 
 
-def _affine(site: Site) -> str:
+def _affine(site: LayerSite) -> str:
     product = "x @ W" if site.batch == "rows" else "W @ x"
     if "b" not in site.types:
         return product
@@ -110,12 +110,12 @@ def _affine(site: Site) -> str:
     return f"{product} + b[:, None]" if site.batch == "columns" and site.types["b"].ndim == 1 else f"{product} + b"
 
 
-def _along(name: str) -> Callable[[Site], str]:
+def _along(name: str) -> Callable[[LayerSite], str]:
     """A function of a whole sample."""
     return lambda site: f"{name}(x, axis=0)" if site.batch == "columns" else f"{name}(x)"
 
 
-def _entrywise(name: str, takes: Sequence[str]) -> Callable[[Site], str]:
+def _entrywise(name: str, takes: Sequence[str]) -> Callable[[LayerSite], str]:
     return lambda site: f"{name}({', '.join(['x', *(f'{key}={key}' for key in takes if key in site.types)])})"
 
 
@@ -202,10 +202,10 @@ def expand(
         depth += layer.kind == "affine"
         given = {"x": x, **layer.given}
         types = {key: _type(argument, names) for key, argument in given.items()}
-        text = kind.text(Site(types, batch))
+        text = kind.text(LayerSite(types, batch))
         name = layer.name or _free(kind.stem if kind.stem == "p" else f"{kind.stem}{depth}", equations)
         values = {key: argument.expr for key, argument in given.items()}
-        by_columns = kind.text(Site(types, "columns")) if batch == "rows" else ""
+        by_columns = kind.text(LayerSite(types, "columns")) if batch == "rows" else ""
         equations.append(_equation(name, text, values, layer, names, by_columns))
         logits, x = given["x"], Equation("x", Name(name), name, layer.place)
     if loss is None:

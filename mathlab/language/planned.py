@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mathlab.experiment import Array
 from mathlab.language.program import Program
-from mathlab.language.recorded import Memory, Slot, StandIn, Tape
+from mathlab.language.recorded import Array, Memory, Slot, StandIn, Tape
 
 NEVER = 1 << 60  # a line later than any
 

@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 
-from mathlab.language import kernels
+from mathlab.language import kernels, shapes
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import EXACT, OPS
@@ -351,3 +351,16 @@ def _source(name: str) -> str:
     for argument in tree.args.args:
         argument.annotation = None
     return ast.unparse(tree)
+
+
+@cache
+def one_op(name: str) -> Callable[..., np.ndarray]:
+    """An op as a function of its arguments and settings: what the program does, one op at a time."""
+    op = OPS[name]
+    last = op.shape is shapes.along_axis  # without an axis it is the last one, as the kernels have it
+    defaults = {key: -1 if last and key == "axis" else setting.default for key, setting in op.settings.items()}
+    settings = [f"{key}={default!r}" for key, default in defaults.items()]
+    namespace: dict[str, object] = {"np": np, "dtype": np.float64, **KERNELS}
+    made: Callable[..., np.ndarray] = eval(f"lambda {', '.join((*op.args, *settings))}: {op.numpy}", namespace)
+    # a mask is made a float, as the program does where it meets floats
+    return (lambda *args: made(*args).astype(np.float64)) if op.kind == "b" else made

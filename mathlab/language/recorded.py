@@ -16,10 +16,10 @@ from types import FunctionType
 import numpy as np
 from numpy.typing import NDArray
 
-from mathlab.experiment import Array
 from mathlab.language.kernels import INTO, WHOLE
 from mathlab.language.program import KERNELS, Program
 
+Array = NDArray[np.floating]
 Memory = NDArray[np.uint8]
 Function = Callable[..., Array]  # or a number
 # an operator's function for arrays; its function between two numbers, which is faster there; and how that is written
@@ -132,7 +132,7 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
 
 
 @dataclass(frozen=True)
-class Written:
+class Recorded:
     """A function that is written down where the program calls it."""
 
     tape: Tape
@@ -148,8 +148,8 @@ class Numpy:
 
     tape: Tape
 
-    def __getattr__(self, name: str) -> Written:
-        return Written(self.tape, getattr(np, name))
+    def __getattr__(self, name: str) -> Recorded:
+        return Recorded(self.tape, getattr(np, name))
 
 
 class Tape:
@@ -164,7 +164,7 @@ class Tape:
 
     def play(self, program: Program, inputs: Mapping[str, Slot]) -> dict[str, Slot]:
         """Run the program on stand-ins for its inputs; the slots of its outputs."""
-        space = {"np": Numpy(self), "dtype": Written(self, getattr(np, program.dtype)), **self.kernels()}
+        space = {"np": Numpy(self), "dtype": Recorded(self, getattr(np, program.dtype)), **self.kernels()}
         with np.errstate(all="ignore"):
             values = program.bound(space)(*(StandIn(self, inputs[name]) for name in program.inputs))
         self.zeros = np.zeros(0, np.uint8)
@@ -176,7 +176,7 @@ class Tape:
         kernels: dict[str, Callable[..., object]] = {}
         for name, kernel in KERNELS.items():
             played = FunctionType(kernel.__code__, space, name, kernel.__defaults__)
-            kernels[name] = Written(self, kernel) if kernel in WHOLE else played
+            kernels[name] = Recorded(self, kernel) if kernel in WHOLE else played
             space[name] = kernels[name]
         return kernels
 
@@ -280,7 +280,7 @@ class Tape:
             return f"float('{value}')"
         if not callable(value):
             return f"({value!r})"
-        function = value.function if isinstance(value, Written) else value
+        function = value.function if isinstance(value, Recorded) else value
         name = self.names.setdefault(function, f"{getattr(function, '__name__', 'part')}_{len(self.names)}")
         self.functions[name] = function
         return name
@@ -289,7 +289,7 @@ class Tape:
         """What to compute with in place of a stand-in: a constant's value, or zeros, which share their memory."""
         if isinstance(value, list | tuple):
             return type(value)(map(self.value, value))
-        if isinstance(value, Written):
+        if isinstance(value, Recorded):
             return value.function
         return self._example(value.slot) if isinstance(value, StandIn) else value
 

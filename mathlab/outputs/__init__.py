@@ -1,0 +1,1 @@
+"""CSV files: what is in them, writing and comparing them."""

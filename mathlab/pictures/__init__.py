@@ -1,0 +1,1 @@
+"""Pictures: graphs, networks, pages that recompute, and plots."""

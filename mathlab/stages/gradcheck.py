@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from mathlab.experiment import Array, Case, GradcheckSettings, Value
 from mathlab.language.cost import seconds_between
-from mathlab.language.functions import FUNCTIONS
+from mathlab.language.ops import OPS
+from mathlab.language.program import one_op
 from mathlab.language.syntax import Call, Name
 from mathlab.printed import judge
 from mathlab.results import NOT_FINITE, EntryChecks, GradcheckResult
@@ -27,6 +28,7 @@ from mathlab.witnesses.steps import ROUNDINGS, SMALLEST_SLOPE, ComplexStep, end_
 
 Floats = NDArray[np.float64]
 
+PROGRAM = {name: one_op(name) for name, op in OPS.items() if op.numpy}  # what the program computes, op by op
 BYTES = 2_000  # of what is kept and written of an entry
 WRITTEN = 1.1e-5  # seconds for the verdict on an entry, the record of it, and its line in a file,
 RERUNS = 40  # runs of the program; the 17 that show what rounding does also draw random numbers,
@@ -123,7 +125,7 @@ class Witnesses:
         names, values = checked(exact), run_equations(exact.equations, exact.env)
         stepped = ComplexStep(whole(exact.equations, values, exact.upstream), names)
         end = functools.partial(end_value, exact)
-        return cls(exact, stepped, Differences(stepped.divided, FUNCTIONS, end, exact.env, names, step, stepped.known))
+        return cls(exact, stepped, Differences(stepped.divided, PROGRAM, end, exact.env, names, step, stepped.known))
 
     def measured(self, name: str) -> Measured:
         """Raises MathlabError where too many entries are at a kink."""

@@ -16,7 +16,7 @@ from mathlab.language.derive import UPSTREAM, Backward, derive
 from mathlab.language.equation import Equation
 from mathlab.language.program import Program, compile_program
 from mathlab.language.shapes import Type, show
-from mathlab.language.stable import stabilised
+from mathlab.language.simplify import stabilised
 from mathlab.language.syntax import Call, Expr, Name, names, replace, walk
 from mathlab.stages import limits
 

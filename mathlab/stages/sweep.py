@@ -50,7 +50,7 @@ class Piece:
     stacked: bool
 
 
-def run(case: Case, where: Where = LOCAL, progress: Progress | None = None) -> SweepResult:
+def run(case: Case, where: Where | None = None, progress: Progress | None = None) -> SweepResult:
     """Make all runs of a case's sweep.
 
     `progress` is told (runs done, runs in all, and no loss). Raises MathlabError when the case has no sweep, or for a
@@ -66,7 +66,7 @@ def run(case: Case, where: Where = LOCAL, progress: Progress | None = None) -> S
     _check_cost(case, replace(taken, seconds=taken.seconds + count * RUN))
     ends: list[Ends] = []
     done = 0
-    for piece, made in zip(pieces, spread(ends_of, pieces, where, taken.seconds), strict=True):
+    for piece, made in zip(pieces, spread(ends_of, pieces, where or LOCAL, taken.seconds), strict=True):
         ends.append(made)
         done += len(piece.numbers)
         if progress:

@@ -84,30 +84,25 @@ def later(where: str) -> Callable[P, T]:
 
 
 def _backprop(case: Case, asked: Asked) -> StageResult:
-    from mathlab.stages import backprop
-
-    return backprop.run(case, asked.witnesses)
+    run: Callable[..., StageResult] = later("mathlab.stages.backprop:run")
+    return run(case, asked.witnesses)
 
 
 def _gradcheck(case: Case, asked: Asked) -> StageResult:
-    from mathlab.stages import gradcheck
-
-    return gradcheck.run(case)
+    run: Callable[..., StageResult] = later("mathlab.stages.gradcheck:run")
+    return run(case)
 
 
 def _train(case: Case, asked: Asked) -> StageResult:
-    from mathlab.stages import train
-
+    run: Callable[..., StageResult] = later("mathlab.stages.train:run")
     with asked.progress(f"training {case.name}") as report:
-        return train.run(case, report)
+        return run(case, report)
 
 
 def _sweep(case: Case, asked: Asked) -> StageResult:
-    from mathlab.stages import sweep
-    from mathlab.stages.backends import LOCAL
-
+    run: Callable[..., StageResult] = later("mathlab.stages.sweep:run")
     with asked.progress(f"sweeping {case.name}") as report:
-        return sweep.run(case, asked.where or LOCAL, report)
+        return run(case, asked.where, report)
 
 
 STAGES: dict[str, Stage] = {

@@ -152,7 +152,7 @@ def equal(a: Numbers, b: Numbers | float) -> Numbers:
     return numbers(np.equal(a, b).astype(np.float64))
 
 
-def whole(x: Numbers) -> NDArray[np.intp]:
+def as_index(x: Numbers) -> NDArray[np.intp]:
     """An index as integers. Raises ValueError for anything but whole numbers."""
     if np.issubdtype(x.dtype, np.integer):
         return x.astype(np.intp)

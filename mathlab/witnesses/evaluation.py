@@ -11,7 +11,7 @@ from mathlab.errors import ExpressionError, did_you_mean
 from mathlab.language.equation import Equation
 from mathlab.language.ops import EXACT
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice
-from mathlab.witnesses.arrays import Numbers, numbers, whole
+from mathlab.witnesses.arrays import Numbers, as_index, numbers
 from mathlab.witnesses.reference import REFERENCE
 
 Rounding = Callable[[Numbers], Numbers]
@@ -72,7 +72,7 @@ def _item(item: Expr, env: Mapping[str, Numbers]) -> slice | NDArray[np.intp] | 
         case NewAxis():
             return None
         case _:
-            return whole(evaluate(item, env))
+            return as_index(evaluate(item, env))
 
 
 def _tried(op: str, compute: Callable[[], Numbers], position: int) -> Numbers:

@@ -14,10 +14,11 @@ from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice
 from mathlab.witnesses.arrays import Floats
 from mathlab.witnesses.graph import seen_from
-from mathlab.witnesses.table import NO_TORCH
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+NO_TORCH = 'PyTorch is not installed; pip install "mathlab-backprop[torch]"'
 
 
 def torch_gradient(

@@ -13,6 +13,7 @@ import numpy as np
 from mathlab.witnesses.arrays import (
     Axis,
     Numbers,
+    as_index,
     complex_of,
     cos,
     equal,
@@ -32,7 +33,6 @@ from mathlab.witnesses.arrays import (
     sqrt,
     tanh,
     values,
-    whole,
 )
 
 
@@ -141,7 +141,7 @@ def _cross_entropy(z: Numbers, t: Numbers) -> Numbers:
     logs = _log_softmax(z)
     if t.ndim == z.ndim:
         return -_total(t * logs, -1)
-    return -np.take_along_axis(logs, whole(t)[..., None], -1)[..., 0]
+    return -np.take_along_axis(logs, as_index(t)[..., None], -1)[..., 0]
 
 
 def _norm(x: Numbers, axis: Axis = None, keepdims: bool = False) -> Numbers:
@@ -178,11 +178,11 @@ def _std(x: Numbers, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -
 
 
 def _size(x: Numbers) -> int:
-    return int(whole(x))
+    return int(as_index(x))
 
 
 def _one_hot(t: Numbers, n: Numbers) -> Numbers:
-    return numbers(np.eye(_size(n))[whole(t)])
+    return numbers(np.eye(_size(n))[as_index(t)])
 
 
 def _filled(value: float) -> Callable[..., Numbers]:

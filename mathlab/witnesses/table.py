@@ -11,10 +11,11 @@ import numpy as np
 from mathlab.experiment import Array
 from mathlab.language.equation import Equation
 from mathlab.witnesses.arrays import Floats
+from mathlab.witnesses.central import central_difference
 from mathlab.witnesses.evaluation import run
+from mathlab.witnesses.pytorch import NO_TORCH, torch_gradient
+from mathlab.witnesses.steps import complex_step, end_noise
 from mathlab.witnesses.tape import tape
-
-NO_TORCH = 'PyTorch is not installed; pip install "mathlab-backprop[torch]"'
 
 Equations = Sequence[Equation]
 Env = Mapping[str, Array]
@@ -41,34 +42,18 @@ class Witness:
         return importlib.util.find_spec(self.package) is not None
 
 
-# each imports what it needs, for it is rarely called
+def _exact(gradient: Callable[[Equations, Env, str, Array | None], Floats]) -> Measure:
+    """The measure of a witness that is exact but for rounding."""
 
+    def measure(equations: Equations, env: Env, wrt: str, seed: Array | None) -> tuple[Floats, Floats]:
+        found = gradient(equations, env, wrt, seed)
+        return found, np.zeros(found.shape)
 
-def _tape(equations: Equations, env: Env, wrt: str, seed: Array | None) -> tuple[Floats, Floats]:
-    return _to_rounding(tape(equations, env, wrt, seed))
-
-
-def _complex(equations: Equations, env: Env, wrt: str, seed: Array | None) -> tuple[Floats, Floats]:
-    from mathlab.witnesses.steps import complex_step
-
-    return _to_rounding(complex_step(equations, env, wrt, seed))
-
-
-def _torch(equations: Equations, env: Env, wrt: str, seed: Array | None) -> tuple[Floats, Floats]:
-    from mathlab.witnesses.pytorch import torch_gradient
-
-    return _to_rounding(torch_gradient(equations, env, wrt, seed))
-
-
-def _to_rounding(gradient: Floats) -> tuple[Floats, Floats]:
-    return gradient, np.zeros(gradient.shape)
+    return measure
 
 
 def _central(equations: Equations, env: Env, wrt: str, seed: Array | None) -> tuple[Floats, Floats]:
     """The central difference of the reference definitions' forward pass, in float64."""
-    from mathlab.witnesses.central import central_difference
-    from mathlab.witnesses.steps import end_noise
-
     exact = run(equations, env)
     graph = [equation for equation in equations if equation.name != wrt]
     end = equations[-1].name
@@ -82,8 +67,8 @@ def _central(equations: Equations, env: Env, wrt: str, seed: Array | None) -> tu
 
 
 WITNESSES: Mapping[str, Witness] = {
-    "tape": Witness(_tape, lambda entries, operations: 1e-3 + 4e-6 * operations),
-    "complex": Witness(_complex, lambda entries, operations: entries * (2e-4 + 2e-8 * operations)),
+    "tape": Witness(_exact(tape), lambda entries, operations: 1e-3 + 4e-6 * operations),
+    "complex": Witness(_exact(complex_step), lambda entries, operations: entries * (2e-4 + 2e-8 * operations)),
     "central": Witness(_central, lambda entries, operations: entries * (8e-4 + 8e-8 * operations)),
-    "torch": Witness(_torch, lambda entries, operations: 1e-2 + 1e-9 * operations, "torch", NO_TORCH),
+    "torch": Witness(_exact(torch_gradient), lambda entries, operations: 1e-2 + 1e-9 * operations, "torch", NO_TORCH),
 }
