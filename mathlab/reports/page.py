@@ -12,8 +12,7 @@ from rich.text import Text
 
 from mathlab.experiment import Array, Experiment
 from mathlab.reports.layout import Blocks, Paragraph, Row, Sheet, number, plain, short
-from mathlab.reports.steps import brief as in_brief
-from mathlab.reports.steps import quantity, section, steps
+from mathlab.reports.steps import entry_of, in_brief, section, steps
 from mathlab.reports.verdicts import count, entries, figures, formulas, witnesses
 from mathlab.results import (
     NOT_FINITE,
@@ -196,7 +195,7 @@ def train_page(case: CaseResult) -> Iterable[RenderableType]:
         yield _warning(result.first_nonfinite)
     if result.parameters:
         yield from section("parameters after training")
-        yield Blocks(tuple((quantity(name, "", value),) for name, value in result.parameters.items()))
+        yield Blocks(tuple((entry_of(name, "", value),) for name, value in result.parameters.items()))
     if result.figures:
         yield from section("figures of the training")
         yield from figures(result.figures)

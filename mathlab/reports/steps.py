@@ -32,7 +32,7 @@ def steps(result: BackpropResult) -> Iterable[RenderableType]:
         )
 
 
-def brief(result: BackpropResult) -> RenderableType:
+def in_brief(result: BackpropResult) -> RenderableType:
     """Equations with their values, and their gradients' with theirs: nothing else."""
     forward = tuple(_forward(node)[0] for node in result.nodes if node.role == "node")
     return Blocks(tuple(block for block in (forward, tuple(map(_gradient, backward(result.nodes)))) if block))
@@ -55,7 +55,7 @@ def backward(nodes: Sequence[NodeResult]) -> list[NodeResult]:
     return sorted((node for node in nodes if node.gradient is not None), key=turn)
 
 
-def quantity(name: str, equation: str, value: Array) -> Entry:
+def entry_of(name: str, equation: str, value: Array) -> Entry:
     """`z = W @ x`, its shape and its value."""
     left = plain("").append_text(plain(name, "bold")).append_text(plain(f" = {equation}" if equation else ""))
     return Entry(left, f"({', '.join(map(str, value.shape))}{',' if value.ndim == 1 else ''})", array_lines(value))
@@ -68,18 +68,18 @@ def _meeting(result: BackpropResult, node: NodeResult) -> Sequence[Share]:
 
 def _forward(node: NodeResult) -> tuple[Entry, ...]:
     note = [Entry(plain(node.note, "yellow"))] if node.note else []
-    return (quantity(node.name, node.equation, node.value), *note)
+    return (entry_of(node.name, node.equation, node.value), *note)
 
 
 def _gradient(node: NodeResult) -> Entry:
     assert node.gradient is not None, "asked of those that have one"
-    return quantity(f"d{node.name}", node.gradient_equation, node.gradient)
+    return entry_of(f"d{node.name}", node.gradient_equation, node.gradient)
 
 
 def _backward(node: NodeResult, shares: Sequence[Share], storing: bool, parted: bool) -> tuple[Entry, ...]:
     entries = [_gradient(node)]
-    entries += [quantity(f"  from {share.reader}", share.equation, share.value) for share in shares]
-    entries += [quantity(part.name, part.equation, part.value) for part in node.parts]
+    entries += [entry_of(f"  from {share.reader}", share.equation, share.value) for share in shares]
+    entries += [entry_of(part.name, part.equation, part.value) for part in node.parts]
     if parted:
         entries.append(Entry(plain(PARTS.format(part=node.parts[0].name, node=node.name), "dim")))
     if node.role == "node":
