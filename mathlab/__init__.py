@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mathlab.api import Result, assert_gradients, load, run
+    from mathlab.api import Result, arrays, assert_gradients, changed, load, run
     from mathlab.errors import MathlabError
 
 __version__ = "0.1.0"
-__all__ = ["MathlabError", "Result", "__version__", "assert_gradients", "load", "oracle", "run"]
+__all__ = ["MathlabError", "Result", "__version__", "arrays", "assert_gradients", "changed", "load", "oracle", "run"]
 
 if not TYPE_CHECKING:  # or no type checker would find a name that does not exist
 
@@ -25,7 +25,7 @@ if not TYPE_CHECKING:  # or no type checker would find a name that does not exis
             return MathlabError
         if name == "oracle":
             return import_module("mathlab.oracle")
-        if name in ("Result", "assert_gradients", "load", "run"):
+        if name in ("Result", "arrays", "assert_gradients", "changed", "load", "run"):
             from mathlab import api
 
             return getattr(api, name)

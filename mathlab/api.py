@@ -14,33 +14,41 @@ True
 from __future__ import annotations
 
 import io
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.console import Console, Group, RenderableType
 
 from mathlab import config, plan
+from mathlab.config import change
 from mathlab.errors import MathlabError, did_you_mean
-from mathlab.experiment import DRAWN, PLOTTED, Allowed, Array, Experiment, Picture, Scale
+from mathlab.experiment import DRAWN, PLOTTED, Allowed, Array, Case, Experiment, Picture, Scale, Value
+from mathlab.oracle.arrays import read as read_arrays
 from mathlab.oracle.oracle import of_python
 from mathlab.outputs.tables import tables_of
 from mathlab.reports import page as tables
 from mathlab.results import CaseResult, ExperimentResult, tally
+from mathlab.results.arrays import of_backprop
 from mathlab.stages.layouts import Layout
 from mathlab.stages.table import every_file
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
 
-__all__ = ["Result", "assert_gradients", "load", "run"]
+__all__ = ["Result", "arrays", "assert_gradients", "changed", "load", "run"]
 
 # Python reads every digit of a text, which pandas' own parser need not.
 READERS: Mapping[str, Callable[[str], float | bool]] = {"float64": float, "Int64": int, "boolean": "true".__eq__}
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 HTML_WIDTH = 120  # columns; a notebook's page is about as wide
 PAGES = 8  # of cases that a notebook shows at once
 
@@ -86,6 +94,21 @@ class Result(ExperimentResult):
 
     def __rich__(self) -> RenderableType:
         return Group(tables.report(self), tables.closing(tally(self)))
+
+    def __getitem__(self, name: str | tuple[str, str]) -> Array:
+        """The value of a name, or its gradient: `result["dW1"]`; of several cases, `result["case", "dW1"]`.
+
+        Raises MathlabError for another name, and where it does not say which case it is of.
+        """
+        case, name = name if isinstance(name, tuple) else (None, name)
+        if case is None and len(self.cases) > 1:
+            known = ", ".join(one.case for one in self.cases)
+            raise MathlabError(f"there are {len(self.cases)} cases ({known}): say result[case, {name!r}]")
+        found = of_backprop(self._of(case))
+        if name not in found:
+            hint = did_you_mean(name, found) or ("" if found else ", because backprop did not run")
+            raise MathlabError(f"there is no array {name!r} here{hint}")
+        return found[name]
 
     def draw(self, kind: str = "graph", case: str | None = None, *, direction: str = "auto", sample: int = 0) -> Shown:
         """A picture of a case (the first, when it is None): `graph`, `network`, `page` or `mermaid`.
@@ -154,17 +177,49 @@ class Result(ExperimentResult):
         return f"<{self.experiment.name}: {tables.summary(tally(self))}>"
 
 
-def load(path: str | Path, *, allow_files: Sequence[str | Path] = (), allow_large: bool = False) -> Experiment:
-    """The experiment that a config file describes. Raises MathlabError with the problems found in the file.
+def load(
+    source: str | Path | Mapping[str, object], *, allow_files: Sequence[str | Path] = (), allow_large: bool = False
+) -> Experiment:
+    """The experiment that a config file, or a mapping of the same form, describes.
+
+    In a mapping, figures whose digits matter are texts, as in {"p": "0.50"}; its arrays may be NumPy's. Raises
+    MathlabError with the problems found, in a mapping at their places in the YAML that it makes.
 
     `allow_files` are folders, beside the config's own, from which it may read data; `allow_large` lets it take more
     time and memory than a config that somebody else wrote should.
     """
-    return config.load(path, Allowed(tuple(map(Path, allow_files)), allow_large))
+    allowed = Allowed(tuple(map(Path, allow_files)), allow_large)
+    if isinstance(source, Mapping):
+        return config.read(_yaml(source).encode(), "mapping.yaml", allowed)
+    return config.load(source, allowed)
+
+
+def changed(experiment: Experiment, targets: Mapping[str, ArrayLike] | None = None, **values: ArrayLike) -> Experiment:
+    """The experiment with other numbers, as `--set` has it: `changed(experiment, {"W[0,0]": 0.5}, b=[0, 1])`.
+
+    Its figures are judged as before. Raises MathlabError for a name that no case has, and for what does not fit.
+    """
+    cases: Sequence[Case] = experiment.cases
+    for target, given in {**(targets or {}), **values}.items():
+        array = np.asarray(given)
+        if not isinstance(given, str) and (array.dtype.kind not in "iuf" or not np.isfinite(array).all()):
+            raise MathlabError(f"{target} is set to what is no finite number")
+        value = Value(array.astype(np.float64), integral=array.dtype.kind in "iu")
+        cases = change.changed(cases, target, given if isinstance(given, str) else value)
+    return replace(experiment, cases=tuple(cases))
+
+
+def arrays(folder: str | Path) -> dict[str, Mapping[str, Array]]:
+    """The values and gradients that a run has written to a folder such as outputs/softmax-mlp, by case and name.
+
+    The gradient of W1 is dW1. Arrays that are too large for nodes.csv are not there. Raises MathlabError for a folder
+    without a nodes.csv, and for one that cannot be read.
+    """
+    return read_arrays(Path(folder) / "nodes.csv")
 
 
 def run(
-    experiment: Experiment,
+    experiment: Experiment | str | Path | Mapping[str, object],
     command: str = plan.RUN,
     *,
     cases: Sequence[str] = (),
@@ -172,12 +227,15 @@ def run(
 ) -> Result:
     """Run what `mathlab COMMAND` runs, without writing files: by default every stage that each case declares.
 
-    `cases` names the cases that run (all of them, when it is empty), `witnesses` those that the gradients are held
-    against (the command's own, when it is None). Raises MathlabError for a case or witness that does not exist, for a
-    case that cannot run, for a command that does not exist, and when there is nothing to run.
+    What is not loaded yet is loaded. `cases` names the cases that run (all of them, when it is empty), `witnesses`
+    those that the gradients are held against (the command's own, when it is None). Raises MathlabError for a case or
+    witness that does not exist, for a case that cannot run, for a command that does not exist, and when there is
+    nothing to run.
     """
     if command not in plan.commands():
         raise MathlabError(f"there is no command {str(command)!r}; known are {', '.join(plan.commands())}")
+    if not isinstance(experiment, Experiment):
+        experiment = load(experiment)
     (planned,) = plan.plans(command, [experiment], cases, witnesses)
     done = plan.results(planned, lambda _: nullcontext())
     return Result(done.experiment, done.cases)
@@ -204,6 +262,25 @@ def assert_gradients(
     with console.capture() as page:
         console.print(tables.oracle(result, only_failures=True), crop=False)
     raise AssertionError(f"these are not the gradients of {config}\n{page.get()}")
+
+
+def _yaml(part: object) -> str:
+    """A part of a mapping as YAML, on one line. A text that is a number keeps its digits and loses its quotes."""
+    match part:
+        case Mapping():
+            keys = (str(key) if isinstance(key, int) else json.dumps(str(key), ensure_ascii=False) for key in part)
+            return f"{{{', '.join(f'{key}: {_yaml(value)}' for key, value in zip(keys, part.values(), strict=True))}}}"
+        case np.ndarray() | np.generic():
+            return _yaml(part.tolist())
+        case list() | tuple():
+            return f"[{', '.join(map(_yaml, part))}]"
+        case str() if not NUMBER.fullmatch(part):
+            return json.dumps(part, ensure_ascii=False)
+        case bool() | None:
+            return json.dumps(part)
+        case str() | int() | float():
+            return str(part)
+    raise MathlabError(f"a config has no place for {type(part).__name__}")
 
 
 def _frame(columns: Sequence[str], rows: Sequence[Sequence[str]], layout: Layout) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from mathlab.results import ExperimentResult
 from mathlab.stages.table import every_file
 
 ROOT = Path(__file__).parent.parent
+PAGES = (ROOT / "README.md", ROOT / "mathlab" / "guide" / "reading.md")
 SIGMOID = ROOT / "configs" / "sigmoid-2-2-2.yaml"
 
 
@@ -40,7 +41,7 @@ def test_the_docstring_is_true(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_readme_is_true(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     sessions = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if block.startswith(">>> ")]
     assert sessions
     for session in sessions:

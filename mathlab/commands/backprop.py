@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mathlab.commands.changes import show_changes
 from mathlab.commands.common import (
     OUTPUTS,
     Brief,
@@ -11,8 +12,9 @@ from mathlab.commands.common import (
     Folders,
     Format,
     Large,
-    Out,
+    OutIf,
     Quiet,
+    Sets,
     Target,
     Witnesses,
     allowed,
@@ -24,8 +26,9 @@ from mathlab.commands.common import (
 def backprop(
     files: Files = None,
     config: Configs = None,
-    out: Out = OUTPUTS,
+    out: OutIf = None,
     case: Cases = None,
+    sets: Sets = None,
     quiet: Quiet = False,
     brief: Brief = False,
     form: Format = "table",
@@ -41,4 +44,8 @@ def backprop(
     """
     witnesses = None if witness is None else [name.strip() for name in witness.split(",")]
     paths, permits = named(files, config), allowed(allow_files, allow_large)
-    return run_stages("backprop", paths, out, case or (), quiet, form, target, permits, witnesses, brief=brief)
+    if sets:
+        return show_changes("backprop", paths, sets, out, case or (), form, target, permits)
+    return run_stages(
+        "backprop", paths, out or OUTPUTS, case or (), quiet, form, target, permits, witnesses, brief=brief
+    )

@@ -30,6 +30,13 @@ Configs = Annotated[
     list[Path] | None, typer.Option("--config", "-c", metavar="FILE", help="The same, as an option. Repeatable.")
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder for the CSVs.")]
+OutIf = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="The folder for the CSVs. [outputs; with --set, none]")
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Show what W1[0,0]=0.5, train.lr=1, … moves. Repeatable."),
+]
 Cases = Annotated[list[str] | None, typer.Option("--case", metavar="NAME", help="Only this case. Repeatable.")]
 Brief = Annotated[bool, typer.Option("--brief", help="Print equations, values and gradients, and nothing else.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print the page of every experiment.")]

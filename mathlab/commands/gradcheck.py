@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mathlab.commands.changes import show_changes
 from mathlab.commands.common import (
     OUTPUTS,
     Cases,
@@ -10,8 +11,9 @@ from mathlab.commands.common import (
     Folders,
     Format,
     Large,
-    Out,
+    OutIf,
     Quiet,
+    Sets,
     Target,
     allowed,
     named,
@@ -22,8 +24,9 @@ from mathlab.commands.common import (
 def gradcheck(
     files: Files = None,
     config: Configs = None,
-    out: Out = OUTPUTS,
+    out: OutIf = None,
     case: Cases = None,
+    sets: Sets = None,
     quiet: Quiet = False,
     form: Format = "table",
     target: Target = None,
@@ -34,6 +37,7 @@ def gradcheck(
 
     Held against the complex step and central differences; confirmed, refuted, or inconclusive.
     """
-    return run_stages(
-        "gradcheck", named(files, config), out, case or (), quiet, form, target, allowed(allow_files, allow_large)
-    )
+    paths, permits = named(files, config), allowed(allow_files, allow_large)
+    if sets:
+        return show_changes("gradcheck", paths, sets, out, case or (), form, target, permits)
+    return run_stages("gradcheck", paths, out or OUTPUTS, case or (), quiet, form, target, permits)

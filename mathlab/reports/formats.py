@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from mathlab.reports import values
 from mathlab.reports.github import github
@@ -19,13 +19,13 @@ from mathlab.reports.report import Report
 ENDLESS = 1_000_000  # columns: a file has no edge at which to fold a line
 
 
-def plain(report: Report) -> str:
-    """The tables without colour, in lines as long as they need to be, so that they are the same everywhere."""
+def plain(page: RenderableType) -> str:
+    """Tables without colour, in lines as long as they need to be, so that they are the same everywhere."""
     text = io.StringIO()
     console = Console(
         file=text, color_system=None, force_terminal=False, highlight=False, width=ENDLESS, height=ENDLESS
     )
-    console.print(report.page(), crop=False)
+    console.print(page, crop=False)
     return text.getvalue()
 
 
@@ -35,8 +35,10 @@ def json(report: Report) -> str:
 
 
 FORMATS: Mapping[str, Callable[[Report], str]] = {
-    "table": plain,  # on a terminal the command prints the page itself, as wide as the terminal is and in colour
-    "plain": plain,
+    "table": lambda report: plain(
+        report.page()
+    ),  # on a terminal the command prints the page itself, as wide as the terminal is and in colour
+    "plain": lambda report: plain(report.page()),
     "json": json,
     "junit": junit,
     "github": github,

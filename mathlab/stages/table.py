@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from mathlab.errors import Place
-from mathlab.experiment import Case
+from mathlab.experiment import Array, Case
 from mathlab.results import CaseResult, StageResult
 from mathlab.stages import layouts
 from mathlab.stages.layouts import Layout, Row
@@ -54,8 +54,9 @@ class Stage:
     that with the smallest `turn` runs first. `files` are the CSVs that it writes, `rows` what stands in them: a file's
     name, the columns beyond its own, and the rows without their case. `page` shows the result, `failures` what of it
     failed beside figures. `checks` are all comparisons (of a case of the experiment `group`, in `file`, at a place),
-    and `names` what they are called, known before the case runs. `section` reads the part of a config that has the
-    stage's name, for `Case.sections`; the stages that have none are read with the case.
+    and `names` what they are called, known before the case runs. `arrays` are its numbers by name.
+    `section` reads the part of a config that has the stage's name, for `Case.sections`; the stages that have none are
+    read with the case.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Stage:
     failures: Callable[[CaseResult], Iterable[RenderableType]] = lambda case: ()
     checks: Callable[[CaseResult, str, str, Place | None], Iterable[Check]] = lambda case, group, file, place: ()
     names: Callable[[Case], Named] = lambda case: ()
+    arrays: Callable[[CaseResult], Mapping[str, Array]] = lambda case: {}
     section: Callable[[Tree], object] | None = None
     optional: bool = True
     turn: int = 0
@@ -124,6 +126,7 @@ STAGES: dict[str, Stage] = {
             failures=later("mathlab.reports.page:backprop_failures"),
             checks=later("mathlab.reports.checks:backprop_checks"),
             names=later("mathlab.reports.names:backprop_names"),
+            arrays=later("mathlab.results.arrays:of_backprop"),
             optional=False,
             turn=3,  # last: its result holds the values of all nodes, and training needs the memory
         ),
@@ -137,6 +140,7 @@ STAGES: dict[str, Stage] = {
             failures=later("mathlab.reports.page:gradcheck_failures"),
             checks=later("mathlab.reports.checks:gradcheck_checks"),
             names=later("mathlab.reports.names:gradcheck_names"),
+            arrays=later("mathlab.results.arrays:of_gradcheck"),
             optional=False,
             turn=2,
         ),
@@ -149,6 +153,7 @@ STAGES: dict[str, Stage] = {
             page=later("mathlab.reports.page:train_page"),
             checks=later("mathlab.reports.checks:train_checks"),
             names=later("mathlab.reports.names:train_names"),
+            arrays=later("mathlab.results.arrays:of_train"),
         ),
         Stage(
             "sweep",

@@ -1,0 +1,84 @@
+"""What `--set` makes of a command: the same run twice, with the config's numbers and with others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mathlab import terminal
+from mathlab.commands.common import FAIL, MATCH
+from mathlab.errors import MathlabError
+from mathlab.files import refuse_inputs, replace_file
+from mathlab.reports.delivery import READ_BY_PEOPLE
+
+if TYPE_CHECKING:
+    from mathlab.experiment import Allowed, Experiment
+
+
+def show_changes(
+    command: str,
+    paths: Sequence[Path],
+    texts: Sequence[str],
+    out: Path | None,
+    names: Sequence[str],
+    form: str,
+    target: Path | None,
+    permits: Allowed,
+) -> int:
+    """Print what the changes of `texts` move; write the changed run where `out` says so, and nothing else."""
+    from rich.console import Group, RenderableType
+    from rich.text import Text
+
+    from mathlab import plan
+    from mathlab.outputs.write import write, written_to
+    from mathlab.reports import changes
+    from mathlab.reports.formats import plain
+    from mathlab.results import nonfinite_of
+
+    if form not in READ_BY_PEOPLE:
+        raise MathlabError(f"what --set moves is shown as a table or plain, not as {form}; --out writes the numbers")
+    before, after = _experiments(plan.load(paths, permits), names, texts)
+    plans = [plan.plans(command, experiments, (), ["none"]) for experiments in (before, after)]
+    files = [path for planned in plans[1] for path in written_to(out, planned.experiment.name)] if out else []
+    refuse_inputs([*([out] if out else []), *files, *([target] if target else [])])
+    pages, good = list[RenderableType](), True
+    for pair in zip(*plans, strict=True):
+        old, new = (plan.judged(planned, terminal.progress) for planned in pair)
+        for cases in zip(old.cases, new.cases, strict=True):
+            pages += [Text("")] if pages else []
+            pages.append(changes.page(new.experiment.name, *cases))
+        good = good and not any(map(nonfinite_of, new.cases))
+        if out:
+            write(new, out, {"command": command, "set": list(texts)})
+    if form == "table" and target is None:
+        terminal.console().print(Group(*pages), crop=False)
+    elif target is None or str(target) == "-":
+        terminal.write(plain(Group(*pages)))
+    else:
+        replace_file(target, plain(Group(*pages)))
+    return MATCH if good else FAIL
+
+
+def _experiments(
+    experiments: Sequence[Experiment], names: Sequence[str], texts: Sequence[str]
+) -> tuple[list[Experiment], list[Experiment]]:
+    """The experiments with the chosen cases, which nothing is held against, and the same changed."""
+    from mathlab import plan
+    from mathlab.config import change
+
+    chosen = plan.chosen(experiments, names)
+    old = [change.unjudged(case) for _, case in chosen]
+    new = old
+    for text in texts:
+        new = change.changed(new, *change.read(text))
+    owners = [owner for owner, _ in chosen]
+    made = [
+        [
+            replace(one, cases=tuple(case for owner, case in zip(owners, cases, strict=True) if owner is one))
+            for one in experiments
+        ]
+        for cases in (old, new)
+    ]
+    return made[0], made[1]

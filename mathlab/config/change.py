@@ -1,0 +1,126 @@
+"""`W1[0,0]=0.5` -> cases with this number in the place of the config's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mathlab.config import yamltext
+from mathlab.config.schema import DTYPES
+from mathlab.config.sweeps import TRAIN
+from mathlab.config.values import array
+from mathlab.errors import MathlabError, did_you_mean
+from mathlab.experiment import Case, TrainSettings, Value
+
+TARGET = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<index>[-+\d,\s]*)\])?")
+
+
+def read(text: str) -> tuple[str, Value | str]:
+    """What `text` sets, and to what: a number, an array, or a word. Raises MathlabError for a text that does not."""
+    target, equals, written = (part.strip() for part in text.partition("="))
+    if not (target and equals and written):
+        raise MathlabError(f"{text!r} sets nothing: write what is set and its value, as in W1[0,0]=0.5")
+    if written in DTYPES:
+        return target, written
+    try:
+        tree, problems = yamltext.read(written, "")
+        if tree is None or problems:
+            raise MathlabError(problems or "a value is needed")
+        return target, array(tree)
+    except MathlabError as error:
+        raise MathlabError(f"{text!r} sets nothing: {error.problems[0].message}") from None
+
+
+def changed(cases: Sequence[Case], target: str, given: Value | str) -> list[Case]:
+    """The cases with `given` for what `target` names: a value or an entry of it, a setting of training, the dtype.
+
+    A case that has nothing of that name stays as it is. Raises MathlabError where no case has it, and where `given`
+    does not fit.
+    """
+    found = TARGET.fullmatch(target)
+    name = found["name"].strip() if found else target
+    known = dict.fromkeys(key for case in cases for key in _known(case))
+    if not found or not any(_has(case, name) for case in cases):
+        computed = {equation.name for case in cases for equation in case.equations}
+        hint = "; it is computed, so set what it is computed from" if name in computed else did_you_mean(name, known)
+        raise MathlabError(f"nothing here is called {target!r}{hint or '; there are ' + ', '.join(known)}")
+    return [_changed(case, name, found["index"], given) if _has(case, name) else case for case in cases]
+
+
+def unjudged(case: Case) -> Case:
+    """The case without anything that its numbers could be held against."""
+    return replace(
+        case,
+        expected=(),
+        derivation=(),
+        gradcheck=replace(case.gradcheck, expected=()) if case.gradcheck else None,
+        train=replace(case.train, after=()) if case.train else None,
+        sweep=None,
+        pictures=(),
+    )
+
+
+def _known(case: Case) -> tuple[str, ...]:
+    return (*case.inputs, *case.parameters, *(f"train.{name}" for name in _settings(case.train)), "dtype")
+
+
+def _settings(train: TrainSettings | None) -> tuple[str, ...]:
+    """What can be set of a training: the optimizer's settings, and of its own those that the config has."""
+    return (*train.settings, *(name for name in TRAIN if getattr(train, name) is not None)) if train else ()
+
+
+def _has(case: Case, name: str) -> bool:
+    known = _known(case)
+    return name in known or f"train.{name}" in known  # lr is train.lr where no value has the name
+
+
+def _changed(case: Case, name: str, index: str | None, given: Value | str) -> Case:
+    if name == "dtype":
+        for dtype in DTYPES:
+            if dtype == given:
+                return replace(case, dtype=dtype)
+        raise MathlabError(f"dtype is {' or '.join(DTYPES)}")
+    if isinstance(given, str):
+        raise MathlabError(f"{name} is a number or an array, not {given!r}")
+    if name in case.inputs:
+        return replace(case, inputs={**case.inputs, name: _value(case.inputs[name], name, index, given)})
+    if name in case.parameters:
+        return replace(case, parameters={**case.parameters, name: _value(case.parameters[name], name, index, given)})
+    assert case.train, "it has the name, which is then that of a setting"
+    return replace(case, train=_trained(case.train, name.removeprefix("train."), given))
+
+
+def _value(old: Value, name: str, index: str | None, given: Value) -> Value:
+    shape = old.array.shape
+    if index is None:
+        if given.array.shape != shape:
+            raise MathlabError(f"{name} has shape {shape}, and is set to an array of shape {given.array.shape}")
+        return given
+    made = np.array(old.bound("float64"))
+    try:
+        at = tuple(int(part) for part in index.split(",") if part.strip())
+        if len(at) != len(shape) or given.array.ndim:
+            raise IndexError
+        made[at] = given.array
+    except (IndexError, ValueError):
+        raise MathlabError(
+            f"{name} has shape {shape}: '{name}[{index}]' is no entry of it, or is set to more"
+        ) from None
+    return Value(made, old.place, old.integral and given.integral)
+
+
+def _trained(train: TrainSettings, key: str, given: Value) -> TrainSettings:
+    number = float(given.array) if not given.array.ndim else None
+    if number is None or (key not in train.settings and not (given.integral and number >= (key == "batch_size"))):
+        raise MathlabError(f"train.{key} is {'a number' if key in train.settings else 'a whole number'}")
+    if key in train.settings:
+        return replace(train, settings={**train.settings, key: number})
+    whole = int(number)
+    return {
+        "seed": replace(train, seed=whole),
+        "epochs": replace(train, epochs=whole),
+        "batch_size": replace(train, batch_size=whole),
+    }[key]

@@ -1,0 +1,198 @@
+"""A changed number: what it moves, what it leaves alone, and what cannot be set."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+import mathlab
+from mathlab import MathlabError
+from mathlab.cli import app
+from mathlab.config import change
+from mathlab.reports.changes import moved
+from mathlab.results.arrays import of_backprop
+
+NET = """\
+inputs: {x: [1.5, -0.5], t: 1}
+parameters: {W: [[0.8, -0.4], [0.2, 0.6]], b: [0.1, 0]}
+equations:
+  z: W @ x + b
+  h: tanh(z)
+  L: -log_softmax(h)[t]
+expected: {L: 5.0}
+gradcheck: {}
+train: {optimizer: {name: sgd, lr: 0.1}, epochs: 3}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.yaml").write_text(NET, encoding="utf-8")
+
+
+def invoke(*args: str) -> Result:
+    return CliRunner().invoke(app, args)
+
+
+AS_IN_THE_CONFIG = [
+    ("W[0,1]=0.5", "[0.8, -0.4]", "[0.8, 0.5]"),
+    ("W[-1, 0] = 3", "[0.2, 0.6]", "[3, 0.6]"),
+    ("b=[0.5, -1]", "b: [0.1, 0]", "b: [0.5, -1]"),
+    ("x[0]=-2e-3", "[1.5, -0.5]", "[-2e-3, -0.5]"),
+    ("t=0", "t: 1", "t: 0"),
+    ("dtype=float32", "inputs:", "dtype: float32\ninputs:"),
+    ("train.lr=0.7", "lr: 0.1", "lr: 0.7"),
+    ("lr=0.7", "lr: 0.1", "lr: 0.7"),
+    ("train.epochs=5", "epochs: 3", "epochs: 5"),
+]
+
+
+@pytest.mark.parametrize(("text", "old", "new"), AS_IN_THE_CONFIG)
+def test_it_is_as_if_the_config_said_so(text: str, old: str, new: str) -> None:
+    assert NET.count(old) == 1
+    Path("new.yaml").write_text(NET.replace(old, new), encoding="utf-8")
+    wanted = [mathlab.run("new.yaml", command) for command in ("backprop", "train")]
+    cases = change.changed(mathlab.load("net.yaml").cases, *change.read(text))
+    made = replace(mathlab.load("net.yaml"), cases=tuple(cases))
+    result = [mathlab.run(made, command) for command in ("backprop", "train")]
+    for table in ("nodes", "training"):
+        at = table == "training"
+        assert result[at].frame(table).equals(wanted[at].frame(table))
+
+
+def test_what_moved_most_stands_first_and_what_did_not_move_nowhere() -> None:
+    result = invoke("backprop", "net.yaml", "--set", "b[1]=0.5")
+    assert (result.exit_code, result.stderr) == (0, "")
+    old, new = (
+        of_backprop(mathlab.run(made, "backprop").cases[0])
+        for made in (mathlab.load("net.yaml"), mathlab.changed(mathlab.load("net.yaml"), {"b[1]": 0.5}))
+    )
+    rows = [re.split(r" {2,}", line.strip()) for line in result.stdout.splitlines()[2:-1]]
+    shown = {row[0]: row[1:] for row in rows}
+    assert shown["b[1]"] == ["0.0", "0.5", "0.5"]
+    for name, value in new.items():
+        for index in np.ndindex(value.shape):
+            label = f"{name}[{','.join(map(str, index))}]" if index else name
+            assert (label in shown) == (old[name][index] != value[index])
+            if label in shown:
+                np.testing.assert_allclose([*map(float, shown[label][:2])], [old[name][index], value[index]], 1e-7)
+    sizes = {
+        name: float(np.max(abs(new[name] - old[name])) / max(np.max(abs(new[name])), np.max(abs(old[name]))))
+        for name in new
+    }
+    order = [*dict.fromkeys(row[0].partition("[")[0] for row in rows)]
+    assert order == sorted(order, key=lambda name: -sizes[name])
+    assert result.stdout.splitlines()[-1] == f"{len(order)} of {len(new)} quantities moved; figures are not judged"
+
+
+@pytest.mark.parametrize("command", ["backprop", "gradcheck", "train"])
+def test_nothing_is_written_unless_a_folder_is_named(command: str) -> None:
+    before = sorted(Path().rglob("*"))
+    assert invoke(command, "net.yaml", "--set", "W[0,0]=1").exit_code == 0
+    assert sorted(Path().rglob("*")) == before
+    assert invoke(command, "net.yaml", "--set", "W[0,0]=1", "--out", "new").exit_code == 0
+    assert '"W[0,0]=1"' in Path("new/net/run.json").read_text(encoding="utf-8")
+    if command == "backprop":
+        assert mathlab.arrays("new/net")["base"]["W"][0, 0] == 1
+
+
+def test_what_is_not_finite_fails() -> None:
+    result = invoke("backprop", "net.yaml", "--set", "W[0,0]=1e308", "--set", "x[0]=1e308")
+    assert result.exit_code == 1
+    assert "not finite: z[0] is inf" in result.stdout
+
+
+REFUSED = {
+    "V=1": "nothing here is called 'V'; there are x, t, W, b, train.lr, train.epochs, dtype",
+    "w[0,0]=1": "nothing here is called 'w[0,0]'; did you mean 'W'?",
+    "h=1": "nothing here is called 'h'; it is computed, so set what it is computed from",
+    "W": "'W' sets nothing: write what is set and its value, as in W1[0,0]=0.5",
+    "W[0,0]=": "'W[0,0]=' sets nothing: write what is set and its value, as in W1[0,0]=0.5",
+    "W[0,0]=a": "'W[0,0]=a' sets nothing: a number is needed here, not 'a'",
+    "W[0,0]=[1, 2": "'W[0,0]=[1, 2' sets nothing: ",
+    "W[0,0]=[1, 2]": "W has shape (2, 2): 'W[0,0]' is no entry of it, or is set to more",
+    "W[2,0]=1": "W has shape (2, 2): 'W[2,0]' is no entry of it, or is set to more",
+    "W[0]=1": "W has shape (2, 2): 'W[0]' is no entry of it, or is set to more",
+    "W[]=1": "W has shape (2, 2): 'W[]' is no entry of it, or is set to more",
+    "W=1": "W has shape (2, 2), and is set to an array of shape ()",
+    "x[0]=nan": "'x[0]=nan' sets nothing: ",
+    "train.lr=[1, 2]": "train.lr is a number",
+    "train.epochs=1.5": "train.epochs is a whole number",
+    "train.momentum=1": "nothing here is called 'train.momentum'",
+    "dtype=float16": "'dtype=float16' sets nothing: ",
+    "dtype=2": "dtype is float64 or float32",
+    "W=float32": "W is a number or an array, not 'float32'",
+    "W[0,0=1": "nothing here is called 'W[0,0'",
+}
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_cannot_be_set_is_one_sentence(text: str) -> None:
+    result = invoke("backprop", "net.yaml", "--set", text)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"mathlab: {REFUSED[text]}")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_other_formats_are_refused() -> None:
+    result = invoke("backprop", "net.yaml", "--set", "t=0", "--format", "json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    plain = invoke("backprop", "net.yaml", "--set", "t=0", "--format", "plain")
+    assert plain.stdout == invoke("backprop", "net.yaml", "--set", "t=0").stdout
+    assert invoke("backprop", "net.yaml", "--set", "t=0", "-o", "report").stdout == ""
+    assert Path("report").read_text(encoding="utf-8") == plain.stdout
+
+
+def test_a_case_without_the_name_is_left_alone() -> None:
+    Path("net.yaml").write_text(NET + "cases: {other: {inputs: {u: 2}, expected: {u: 2.0}}}\n", encoding="utf-8")
+    one, other = mathlab.load("net.yaml").cases
+    assert change.changed([one, other], *change.read("u=3"))[0] is one
+    old, new = mathlab.load("net.yaml"), mathlab.changed(mathlab.load("net.yaml"), u=3)
+    results = [mathlab.run(made, "backprop", cases=["base"]).cases[0] for made in (old, new)]
+    assert moved(*results)[0] == []
+
+
+def test_from_python() -> None:
+    made = mathlab.load(
+        {
+            "inputs": {"x": np.array([1.0, 2.0])},
+            "parameters": {"w": np.float64(0.5)},
+            "equations": {"y": "sum(w * x)"},
+            "expected": {"y": "1.50"},
+            "train": {"optimizer": {"name": "sgd", "lr": 1e-7}, "epochs": 2, "after": {2: {"y": "1.50"}}},
+        }
+    )
+    assert made.cases[0].expected[0].printed[0].text == "1.50"
+    result = mathlab.run(made)
+    assert result.passed
+    assert result["dw"] == 3
+    with pytest.raises(MathlabError, match="no array 'dv' here"):
+        _ = result["dv"]
+    assert mathlab.run(mathlab.changed(made, x=[2, 2]), "backprop")["y"] == 2
+    with pytest.raises(MathlabError, match="no finite number"):
+        mathlab.changed(made, w=float("nan"))
+    with pytest.raises(MathlabError, match="no place for object"):
+        mathlab.load({"title": object()})
+    with pytest.raises(MathlabError, match=r"mapping.yaml:1:3: unknown key 'equation'"):
+        mathlab.load({"equation": {"y": "x"}})
+
+
+def test_what_was_written_is_what_was_computed() -> None:
+    Path("net.yaml").write_text(NET + "cases: {other: {inputs: {t: 0}, expected: {L: 1}}}\n", encoding="utf-8")
+    invoke("run", "net.yaml")
+    result, written = mathlab.run("net.yaml"), mathlab.arrays("outputs/net")
+    assert [*written] == ["base", "other"]
+    for case, arrays in written.items():
+        assert {*arrays} == {*of_backprop(result._of(case))}
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(array, result[case, name], strict=False)
+    with pytest.raises(MathlabError, match="there are 2 cases"):
+        _ = result["W"]
+    with pytest.raises(MathlabError, match="does not exist"):
+        mathlab.arrays("outputs/other")
