@@ -104,9 +104,9 @@ def _one_of(words: Iterable[str]) -> Schema:
 
 
 def _or_several(one: Schema, written: type[Keys]) -> Schema:
-    """What may stand for itself, or in a mapping that says more about it, or in a list of such mappings."""
+    """What may stand for itself, or in a mapping that says more about it, or in a list of such."""
     whole = record(written)
-    return _any_of(one, whole, {"type": "array", "minItems": 1, "items": whole})
+    return _any_of(one, whole, {"type": "array", "minItems": 1, "items": _any_of(one, whole) if one is TEXT else whole})
 
 
 def _words(known: Mapping[str, tuple[str, ...]], reduction: bool = False) -> Schema:

@@ -151,10 +151,12 @@ class HandFormulaText(Keys):
 
 
 def hand_formulas(tree: Tree) -> tuple[HandFormulaText, ...]:
-    """An expression, a mapping with `formula`, or a list of such mappings."""
-    if isinstance(tree, Row) and any(isinstance(item, Table) for item in tree):
-        return tuple(gather(parsed(HandFormulaText), tree))
-    return (parsed(HandFormulaText)(tree) if isinstance(tree, Table) else HandFormulaText(quantity(tree)),)
+    """An expression, a mapping with `formula`, or a list of such."""
+
+    def one(item: Tree) -> HandFormulaText:
+        return parsed(HandFormulaText)(item) if isinstance(item, Table) else HandFormulaText(quantity(item))
+
+    return tuple(gather(one, tree)) if isinstance(tree, Row) and tree else (one(tree),)
 
 
 Values: TypeAlias = dict[Scalar, Value]

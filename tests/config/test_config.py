@@ -107,6 +107,14 @@ def test_a_case_overrides_key_by_key(tmp_path: Path) -> None:
     assert figure.printed[0].text == "0.10"
 
 
+def test_a_derivation_lists_formulas(tmp_path: Path) -> None:
+    text = "parameters: {w: 2}\nequations: {y: w**2}\nderivation: {dw: [2 * w, w + w, {formula: 3 * w, erratum: no}]}\n"
+    case = only_case(tmp_path, text)
+    assert [(formula.text, formula.erratum) for formula in case.derivation] == [
+        ("2 * w", ""), ("w + w", ""), ("3 * w", "no"),
+    ]  # fmt: skip
+
+
 def test_what_a_case_adds_stands_where_it_is_read(tmp_path: Path) -> None:
     """Before its first reader; what nobody reads comes last, as written."""
     top = "inputs: {x: 2}\nparameters: {w: 3}\nequations: {z: w * x, loss: z**2}\nexpected: {loss: 36}\n"
