@@ -153,6 +153,9 @@ def test_a_case_without_the_name_is_left_alone() -> None:
     Path("net.yaml").write_text(NET + "cases: {other: {inputs: {u: 2}, expected: {u: 2.0}}}\n", encoding="utf-8")
     one, other = mathlab.load("net.yaml").cases
     assert change.changed([one, other], *change.read("u=3"))[0] is one
+    shown = invoke("backprop", "net.yaml", "--set", "u=3").stdout
+    assert "case other" in shown
+    assert "case base" not in shown
     old, new = mathlab.load("net.yaml"), mathlab.changed(mathlab.load("net.yaml"), u=3)
     results = [mathlab.run(made, "backprop", cases=["base"]).cases[0] for made in (old, new)]
     assert moved(*results)[0] == []

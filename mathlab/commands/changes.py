@@ -64,7 +64,7 @@ def show_changes(
 def _experiments(
     experiments: Sequence[Experiment], names: Sequence[str], texts: Sequence[str]
 ) -> tuple[list[Experiment], list[Experiment]]:
-    """The experiments with the chosen cases, which nothing is held against, and the same changed."""
+    """The experiments with those of the chosen cases that change, which nothing is held against, and as they become."""
     from mathlab import plan
     from mathlab.config import change
 
@@ -73,12 +73,9 @@ def _experiments(
     new = old
     for text in texts:
         new = change.changed(new, *change.read(text))
-    owners = [owner for owner, _ in chosen]
-    made = [
-        [
-            replace(one, cases=tuple(case for owner, case in zip(owners, cases, strict=True) if owner is one))
-            for one in experiments
-        ]
-        for cases in (old, new)
-    ]
-    return made[0], made[1]
+    owners = (owner for owner, _ in chosen)
+    moved = [found for found in zip(owners, old, new, strict=True) if found[1] is not found[2]]
+    return (
+        [replace(one, cases=tuple(was for owner, was, _ in moved if owner is one)) for one in experiments],
+        [replace(one, cases=tuple(now for owner, _, now in moved if owner is one)) for one in experiments],
+    )
