@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,11 +40,16 @@ MARGIN = 6  # times the noise that is measured: what rounding may do
 SMALLEST_FAULT = 5e-4  # relative: an entry is confirmed only where a fault of this size would have been refuted
 
 
-def run(case: Case) -> GradcheckResult:
+Progress = Callable[[int, int, float | None], None]
+
+
+def run(case: Case, progress: Progress | None = None) -> GradcheckResult:
     """The gradient check of one case, and the figures printed for it.
 
     Checked are the parameters, or the inputs that are not class indices where there are no parameters. Figures may
     mention `central_<name>` and `complex_<name>` beside the nodes and gradients.
+
+    `progress` is told, array by array, (entries checked, entries in all, None).
 
     Raises MathlabError for a case that cannot be prepared or evaluated, and for a figure that does not fit.
     """
@@ -56,10 +61,13 @@ def run(case: Case) -> GradcheckResult:
     witnesses.permit(witnesses.measuring())
     values = prepared.run()
     noise = rounding_noise(prepared, [f"d{name}" for name in checked(prepared)])
-    checks = {
-        name: check_parameter(exact, name, _gradient(values, name), noise[f"d{name}"], settings, witnesses)
-        for name in checked(prepared)
-    }
+    checks: dict[str, EntryChecks] = {}
+    done, total = 0, sum(np.size(values[name]) for name in checked(prepared))
+    for name in checked(prepared):
+        if progress:
+            progress(done, total, None)
+        checks[name] = check_parameter(exact, name, _gradient(values, name), noise[f"d{name}"], settings, witnesses)
+        done += np.size(values[name])
     numeric: dict[str, Array] = {}
     for name, found in checks.items() if settings.expected else ():
         for witness, slopes in (("central", found.central), ("complex", found.complex_step)):

@@ -92,7 +92,8 @@ def _backprop(case: Case, asked: Asked) -> StageResult:
 
 def _gradcheck(case: Case, asked: Asked) -> StageResult:
     run: Callable[..., StageResult] = later("mathlab.stages.gradcheck:run")
-    return run(case)
+    with asked.progress(f"checking {case.name}") as report:
+        return run(case, report)
 
 
 def _train(case: Case, asked: Asked) -> StageResult:

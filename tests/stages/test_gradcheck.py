@@ -306,3 +306,10 @@ def test_a_step_is_the_one_that_is_asked_for() -> None:
 def test_a_figure_of_nothing_is_an_error_with_its_place() -> None:
     with pytest.raises(MathlabError, match=r"^c.yaml:9:5: unknown name 'central_Q'"):
         gradcheck.run(with_figures(figure("central_Q", "0.0")))
+
+
+def test_progress_is_told_array_by_array() -> None:
+    told: list[tuple[int, int, float | None]] = []
+    kinked = case({"x": [1]}, {"W": [[0.5], [1.0]], "b": [-0.5, 1]}, *KINK)
+    gradcheck.run(kinked, lambda *now: told.append(now))
+    assert told == [(0, 4, None), (2, 4, None)]
