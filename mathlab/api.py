@@ -190,7 +190,7 @@ def load(
     """
     allowed = Allowed(tuple(map(Path, allow_files)), allow_large)
     if isinstance(source, Mapping):
-        return config.read(_yaml(source).encode(), "mapping.yaml", allowed)
+        return config.described(_yaml(source).encode(), "mapping.yaml", allowed)
     return config.load(source, allowed)
 
 

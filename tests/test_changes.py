@@ -58,7 +58,7 @@ def test_it_is_as_if_the_config_said_so(text: str, old: str, new: str) -> None:
     assert NET.count(old) == 1
     Path("new.yaml").write_text(NET.replace(old, new), encoding="utf-8")
     wanted = [mathlab.run("new.yaml", command) for command in ("backprop", "train")]
-    cases = change.changed(mathlab.load("net.yaml").cases, *change.read(text))
+    cases = change.changed(mathlab.load("net.yaml").cases, *change.assignment(text))
     made = replace(mathlab.load("net.yaml"), cases=tuple(cases))
     result = [mathlab.run(made, command) for command in ("backprop", "train")]
     for table in ("nodes", "training"):
@@ -152,7 +152,7 @@ def test_other_formats_are_refused() -> None:
 def test_a_case_without_the_name_is_left_alone() -> None:
     Path("net.yaml").write_text(NET + "cases: {other: {inputs: {u: 2}, expected: {u: 2.0}}}\n", encoding="utf-8")
     one, other = mathlab.load("net.yaml").cases
-    assert change.changed([one, other], *change.read("u=3"))[0] is one
+    assert change.changed([one, other], *change.assignment("u=3"))[0] is one
     shown = invoke("backprop", "net.yaml", "--set", "u=3").stdout
     assert "case other" in shown
     assert "case base" not in shown

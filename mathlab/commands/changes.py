@@ -72,7 +72,7 @@ def _experiments(
     old = [change.unjudged(case) for _, case in chosen]
     new = old
     for text in texts:
-        new = change.changed(new, *change.read(text))
+        new = change.changed(new, *change.assignment(text))
     owners = (owner for owner, _ in chosen)
     moved = [found for found in zip(owners, old, new, strict=True) if found[1] is not found[2]]
     return (

@@ -44,7 +44,7 @@ from mathlab.language.equation import Equation
 from mathlab.language.optimizers import SETTINGS
 from mathlab.language.syntax import names as read_names
 
-__all__ = ["find", "load", "read"]
+__all__ = ["described", "find", "load"]
 
 LONGEST = 10_000_000  # bytes
 MOST = 100  # problems; nobody reads more at a time
@@ -89,10 +89,10 @@ def load(path: str | Path, allowed: Allowed | None = None) -> Experiment:
 
     Raises MathlabError with the problems found in the file: all of them, or as many as anybody will read.
     """
-    return read(_content(str(path)), str(path), allowed)
+    return described(_content(str(path)), str(path), allowed)
 
 
-def read(content: bytes, file: str, allowed: Allowed | None = None) -> Experiment:
+def described(content: bytes, file: str, allowed: Allowed | None = None) -> Experiment:
     """The same of the text of a config that is, or could be, the `file`."""
     with permits(Path(file).parent, allowed or Allowed()):
         return _experiment(file, content, allowed or Allowed())

@@ -18,7 +18,7 @@ from mathlab.experiment import Case, TrainSettings, Value
 TARGET = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<index>[-+\d,\s]*)\])?")
 
 
-def read(text: str) -> tuple[str, Value | str]:
+def assignment(text: str) -> tuple[str, Value | str]:
     """What `text` sets, and to what: a number, an array, or a word. Raises MathlabError for a text that does not."""
     target, equals, written = (part.strip() for part in text.partition("="))
     if not (target and equals and written):

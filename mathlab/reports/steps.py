@@ -9,10 +9,8 @@ from rich.text import Text
 
 from mathlab.experiment import Array
 from mathlab.reports.layout import Blocks, Entry, Paragraph, array_lines, plain
+from mathlab.reports.meanings import PARTS, STORES
 from mathlab.results import BackpropResult, NodeResult, Share
-
-STORES = "(what a node stores: the values of the way forward that the step back through its equation reads)"
-PARTS = "({part}: a part of the step back through {node}, which is read more than once and so has a name)"
 
 
 def steps(result: BackpropResult) -> Iterable[RenderableType]:

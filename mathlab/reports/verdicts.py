@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from mathlab.reports.layout import Paragraph, Row, Sheet, number, plain, short
+from mathlab.reports.meanings import explained
 from mathlab.results import EntryCheck, FigureResult, FormulaResult, Judged, WitnessResult
 
 CHECKED = 40  # entries of a gradient check; a longer one shows its worst
@@ -21,15 +22,6 @@ STYLES = {
     "inconclusive": "yellow",
     "skipped": "yellow",
     "erratum confirmed": "cyan",
-}
-
-MEANING = {
-    "truncated": "printed cut off, not rounded; 'rounding: truncate' in the config judges it as cut off",
-    "rounded": "printed rounded, where the config says 'rounding: truncate'",
-    "off by": "so many units of the last printed digit",
-    "erratum refuted": "the config calls it an erratum, but it agrees with what is computed",
-    "inconclusive": "rounding hides the answer: neither confirmed nor refuted, and no failure",
-    "kink": "there is a corner here: the derivative lies between the slopes on its two sides",
 }
 
 
@@ -45,7 +37,7 @@ def figures(results: Sequence[FigureResult], only_failures: bool = False) -> Ite
     """
     for worked_out, source in ((False, "printed"), (True, "worked out")):
         told = [figure for figure in results if figure.worked_out is worked_out]
-        rows = _explained(row for figure in told for row in _figure_rows(figure, only_failures))
+        rows = explained(row for figure in told for row in _figure_rows(figure, only_failures))
         if rows:
             names = ("quantity", source, "computed", "error", "tolerance", "verdict")
             yield Sheet(names, rows, head=(0, 5), words=(0, 5))
@@ -62,18 +54,6 @@ def _figure_rows(figure: FigureResult, only_failures: bool) -> Iterable[Row]:
     for place, (index, entry) in enumerate(shown, start=1):
         where = [plain(str(entry.place), "bold red")] if entry.place and not entry.verdict.passed else []
         yield Row(_figure_cells(figure, index, entry), (*where, *(about if place == len(shown) else [])))
-
-
-def _explained(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """The rows, whose last cell is a verdict; what it means stands once, where it is not obvious."""
-    told: set[str] = set()
-    found = []
-    for row in rows:
-        kind = row.cells[-1].plain.rstrip(" 0123456789")
-        meaning = [plain(MEANING[kind], "dim")] if kind in MEANING and kind not in told else []
-        told.add(kind)
-        found.append(Row(row.cells, (*meaning, *row.notes)))
-    return tuple(found)
 
 
 def _about(*said: tuple[str, str]) -> list[Text]:
@@ -112,7 +92,7 @@ def _verdict(label: str, passed: bool) -> Text:
 
 def formulas(results: Sequence[FormulaResult]) -> Iterable[RenderableType]:
     """The hand-derived formulas beside the derived ones."""
-    rows = _explained(_formula_row(formula) for formula in results)
+    rows = explained(_formula_row(formula) for formula in results)
     if rows:
         names = ("gradient", "by hand", "derived", "error", "tolerance", "verdict")
         yield Sheet(names, rows, head=(0, 5), words=(0, 1, 2, 5))
@@ -161,7 +141,7 @@ def entries(checks: Sequence[EntryCheck]) -> Iterable[RenderableType]:
         yield Paragraph(plain(f"the {len(shown)} worst of {len(checks)} entries"), indent=2)
     if shown:
         names = ("entry", "derived", "complex step", "central", "resolution", "absolute", "relative", "verdict")
-        yield Sheet(names, _explained(Row(_entry_cells(entry)) for entry in shown), head=(0, 7), words=(0, 7))
+        yield Sheet(names, explained(Row(_entry_cells(entry)) for entry in shown), head=(0, 7), words=(0, 7))
 
 
 def badness(entry: EntryCheck) -> tuple[bool, bool, float]:
