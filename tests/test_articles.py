@@ -26,6 +26,8 @@ from tests.decimals import (
 )
 from tests.test_series import STEMS
 
+pytestmark = pytest.mark.numbers
+
 CONFIGS = Path(__file__).parent.parent / "configs"
 
 

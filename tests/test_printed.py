@@ -16,6 +16,8 @@ from mathlab.language.syntax import Name
 from mathlab.printed import Rounding, judge, judge_number
 from mathlab.results import Verdict
 
+pytestmark = pytest.mark.numbers
+
 PLACE = Place("a.yaml", 3, 5)
 
 

@@ -174,6 +174,7 @@ def _pictures(result: ExperimentResult) -> dict[str, str | bytes]:
 
     pictures, left_out = gallery.declared(result)
     if left_out:
-        words = f"{left_out} plots are left as they are, for matplotlib is not installed"
+        plots = "1 plot is" if left_out == 1 else f"{left_out} plots are"
+        words = f"{plots} not drawn anew, for matplotlib is not installed"
         terminal.complain([Problem(f"{result.experiment.name}: {words}")])
     return pictures

@@ -55,8 +55,8 @@ def scaled_loss(scene: Scene) -> Iterator[Trial]:
         scales = {0.5: "has a factor 1/2 in front", 2.0: "has a factor 2 in front (a 1/2 is missing)"}
         batch = batch_size(scene.prepared)
         if batch and batch > 1:
-            scales.setdefault(1 / batch, "is divided by the batch size")
-            scales.setdefault(float(batch), "is multiplied by the batch size")
+            scales.setdefault(1 / batch, f"is divided by the batch size (multiply by {batch})")
+            scales.setdefault(float(batch), f"is multiplied by the batch size (divide by {batch})")
         for value, cause in scales.items():
             expr = Call("mul", (Num(value), end.expr))
             changed = replace(end, expr=expr, text=unparse(expr))
