@@ -13,6 +13,7 @@ if __name__ == "__main__":
     sys.dont_write_bytecode = True  # the import system's own files are not what is watched for
 
 import atexit
+import contextlib
 import functools
 import gc
 import json
@@ -234,6 +235,11 @@ def warm() -> None:
     import mathlab.stages.gradcheck
     import mathlab.stages.limits
     import mathlab.stages.train
+
+    with contextlib.suppress(ImportError):  # it makes a folder for its settings, and a list of fonts
+        import matplotlib.font_manager
+
+        matplotlib.get_configdir()
 
     _ = pd, rich.console, rich.progress, yaml, mathlab
     mathlab.stages.limits.BUDGET = mathlab.stages.limits.QUICK  # nobody waits for what is drawn at random

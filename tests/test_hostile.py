@@ -93,7 +93,7 @@ TRICKS = {
 NAMES = {
     f"name {name} in {section}": named(name, section)
     for section in ("inputs", "parameters", "equations")
-    for name in _listed("class  None  lambda  __class__  __builtins__  __import__  _t  _1  exp  a b  'x\\ny'")
+    for name in _listed("class  None  lambda  __class__  __builtins__  __import__  _t  _1  a b  'x\\ny'")
 }
 
 # names that a program could stumble over, and must not

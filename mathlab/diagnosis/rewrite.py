@@ -31,6 +31,7 @@ class Names:
     gradients: frozenset[str]
     parameters: frozenset[str]
     forward: Mapping[str, Expr] = field(default_factory=dict)
+    read: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by each of them, asked at every part of each
     target: str = ""
     owner: str = ""
     root: bool = False
@@ -52,9 +53,9 @@ class Names:
         known = self.types.names
         return name[1:] if name[1:] in known or not part.isdecimal() or whole not in known else whole
 
-    def reads(self, name: str) -> list[str]:
+    def reads(self, name: str) -> Sequence[str]:
         """What a node is computed from, each once."""
-        return names(self.forward[name]) if name in self.forward else []
+        return self.read.get(name, ())
 
     def readers(self, name: str) -> list[str]:
         """What is computed from a node."""

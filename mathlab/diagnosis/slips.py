@@ -93,7 +93,8 @@ def known(prepared: Prepared) -> Names:
     """What the rules must know about the names of a case."""
     gradients = frozenset(prepared.gradients) | {UPSTREAM}
     forward = {equation.name: equation.expr for equation in prepared.equations}
-    return Names(prepared.types, gradients, frozenset(prepared.case.parameters), forward)
+    read = {name: names(expr) for name, expr in forward.items()}
+    return Names(prepared.types, gradients, frozenset(prepared.case.parameters), forward, read)
 
 
 def mutants(equations: Sequence[Equation], rule: Rule, known: Names) -> Iterator[Mutant]:
@@ -117,9 +118,14 @@ def slips(equations: Sequence[Equation], rule: Rule, known: Names) -> Iterator[S
     kinds: dict[tuple[str, str], Hashable] = {}
     for equation in equations:
         here = replace(known, target=equation.name)
+        owners: dict[int, str] = {}  # by the term, which is the same one for all its parts
         for path, old, inner in _parts(equation.expr):
-            context = replace(here, root=not path, owner=_owner(equation, inner, known))
-            kin = kinds.setdefault((context.owner, equation.name), _kin(context))
+            if id(inner) not in owners:
+                owners[id(inner)] = _owner(equation, inner, known)
+            context = replace(here, root=not path, owner=owners[id(inner)])
+            if (context.owner, equation.name) not in kinds:
+                kinds[context.owner, equation.name] = _kin(context)
+            kin = kinds[context.owner, equation.name]
             for clause, new, *rank in rule(old, context):
                 looks = (rule.__name__, _canonical(old, context), _canonical(new, context), _before(old, new, context))
                 yield Slip(equation.name, path, new, clause, looks, rank[0] if rank else 0, kin)

@@ -18,7 +18,17 @@ from mathlab.language.program import Program, compile_program
 from mathlab.language.shapes import Type
 from mathlab.language.syntax import Expr, names, unparse
 from mathlab.stages.prepare import Env, Prepared, execute, prepare
-from mathlab.stages.updates import UPDATE, Advance, Batch, at_rest, first_rows, settled, update_program, updates
+from mathlab.stages.updates import (
+    UPDATE,
+    Advance,
+    Batch,
+    at_rest,
+    first_rows,
+    settled,
+    shown_state,
+    update_program,
+    updates,
+)
 
 # What all tries together may cost, counted in entries computed (an equation costs `OVERHEAD` more); a few seconds.
 WORK = 2_000_000_000
@@ -289,7 +299,7 @@ def tried(scene: Scene, worlds: Iterator[tuple[str, World]]) -> Iterator[Trial]:
 def snapshots(
     prepared: Prepared, settings: TrainSettings, at: Collection[int], cut: Callable[[int], Prepared] | None = None
 ) -> dict[int, dict[str, Array]]:
-    """The parameters after each of these numbers of updates, by the equations of `prepared` as they stand.
+    """The parameters and the optimizer's state after each of these numbers of updates, by the equations of `prepared`.
 
     `cut` makes the case for a batch of a size; where it is missing, its equations are derived from the case's own.
     """
@@ -314,7 +324,9 @@ def snapshots(
     kept: dict[int, dict[str, Array]] = {}
     for done in updates(prepared, settings, advance_on, at):
         if done in at:
-            kept[done] = {name: env[name] for name in prepared.case.parameters}
+            shown = shown_state(trained, settings, env, done)
+            kept[done] = {name: value for name, value in shown.items() if name not in prepared.types.names}
+            kept[done] |= {name: env[name] for name in prepared.case.parameters}
         if done == max(at):
             break
     return kept
