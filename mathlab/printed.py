@@ -24,6 +24,8 @@ Rounding = Literal["nearest", "truncate"]
 REPR_DIGITS = 15
 REPR_ULPS = 4
 
+TIE = Decimal("0.1")  # of half a unit: so near to the middle between two figures rounding may choose either
+
 MATCH = Verdict("match", True)
 DIFFERS = Verdict("differs", False)
 ERRATUM_CONFIRMED = Verdict("erratum confirmed", True)
@@ -87,8 +89,8 @@ def judge_number(
     With e the printed value, u one unit of its last digit and n the `noise`, how far rounding moves the computed value
     (none where that is not finite), the verdict is the first of these that holds:
 
-    - `match`: |computed - e| <= u/2 + n, both ends included: a tie of decimals is none in binary. A text of 15 or more
-      significant digits is a float's own, and never needs to be nearer than 4 ulp of float64 at e. With
+    - `match`: |computed - e| <= u/2 + n, both ends included: a tie of decimals is none in binary, and n is no more than
+      that here. A text of 15 or more significant digits is a float's own: it may be off by n, and by 4 ulp at e. With
       `rounding="truncate"` instead: both numbers, cut towards zero after the unit's digit, are the same, for a number
       within n of the computed one (the tolerance is then u + n).
     - `rounded` (truncate only): the number was rounded to nearest, not cut. Fails.
@@ -106,8 +108,12 @@ def judge_number(
         printed = read_digits(text, digits)
     except ValueError as problem:
         raise MathlabError(f"a printed number is needed here: {problem}", place) from None
-    n = Decimal(float(noise)) if math.isfinite(noise) else Decimal(0)
     half = printed.unit.scaleb(-1) * 5
+    n = Decimal(float(noise)) if math.isfinite(noise) else Decimal(0)
+    if (
+        not printed.noise
+    ):  # fewer digits than a float's own: they claim what they say, and only a tie is left to rounding
+        n = min(n, half * TIE)
     tolerance = max((half if rounding == "nearest" else printed.unit) + n, printed.noise)
     if not math.isfinite(computed):
         return Judged(text, float(computed), str(float(computed)), None, tolerance, DIFFERS, place)

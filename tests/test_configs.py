@@ -89,7 +89,7 @@ def test_each_figure_changed_in_its_last_digit_turns_the_run_red(path: Path, tmp
     (planned,) = plan.plans("run", [config.load(copy)], ())
     result = plan.judged(planned, lambda _: nullcontext())
     counts = tally(result)
-    # of a gradient that cancels, digits behind the tenth are rounding: there a change of the 15th is none
+    # of a gradient that cancels (article E's dW), digits from the tenth on are rounding: the 15th says nothing
     noisy = [
         entry
         for case in result.cases
@@ -98,7 +98,7 @@ def test_each_figure_changed_in_its_last_digit_turns_the_run_red(path: Path, tmp
         if not figure.erratum and entry.verdict.passed and len(Decimal(entry.printed).as_tuple().digits) >= REPR_DIGITS
     ]
     assert counts.failed + counts.worked_out_failed + len(noisy) == expected
-    assert len(noisy) < 8
+    assert len(noisy) < 3
     for entry in noisy:
         assert REPR_ULPS * math.ulp(entry.computed) < entry.tolerance < 1e-6 * abs(entry.computed)
 
