@@ -96,7 +96,11 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark or error.context_mark):
         braces = str(error.problem).endswith("or '}'")
         hint = "; inside braces an expression with brackets stands in quotes" if braces else ""
-        return Problem(f"this is not YAML: {error.problem}{hint}", Place(file, mark.line + 1, mark.column + 1))
+        place = Place(file, mark.line + 1, mark.column + 1)
+        line = "".join(text.split("\n")[mark.line : mark.line + 1])
+        if line[mark.column :].startswith("\t"):
+            return Problem("a tab stands here, and YAML is indented by spaces alone", place)
+        return Problem(f"this is not YAML: {error.problem}{hint}", place)
     if bad := Reader.NON_PRINTABLE.search(text):
         before = text[: bad.start()]
         place = Place(file, before.count("\n") + 1, bad.start() - before.rfind("\n"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +28,15 @@ YAML = [
     ("[1, 2]\n", "1:1: a config is a mapping of keys, not a list"),
     ("just text\n", "1:1: a config is a mapping of keys, not 'just text'"),
     ("---\na: 1\n---\nb: 2\n", "3:1: a config is one YAML document, and a second one starts here"),
-    ("inputs: {x: 1\n", "2:1: this is not YAML: did not find expected ',' or '}'" + BRACES),
+    ("inputs: {x: 1\n", "2:1: this is not YAML" + BRACES),
     (
         "inputs: {x: [1, 2]}\nequations: {y: x[0] + x[1]}\n",
-        "2:17: this is not YAML: did not find expected ',' or '}'" + BRACES,
+        "2:17: this is not YAML" + BRACES,
     ),
-    ("inputs: [1,\n b: c: d\n", "2:6: this is not YAML: did not find expected ',' or ']'"),
-    ("\ttitle: a\n", "1:1: this is not YAML: found character that cannot start any token"),
-    ("title: 'a\n", "2:1: this is not YAML: found unexpected end of stream"),
-    ("title: a\n b: 2\n", "2:3: this is not YAML: mapping values are not allowed in this context"),
+    ("inputs: [1,\n b: c: d\n", "2:6: this is not YAML"),
+    ("\ttitle: a\n", "1:1: a tab stands here, and YAML is indented by spaces alone"),
+    ("title: 'a\n", "2:1: this is not YAML"),
+    ("title: a\n b: 2\n", "2:3: this is not YAML"),
     ("title: a\u0007b\n", "1:9: the character U+0007 is not allowed in YAML"),
     (MINIMAL + "title: &t [*t]\n", "3:12: the anchor '&t' contains itself"),
     (MINIMAL + "title: *t\n", "3:8: the anchor '&t' is not defined before this alias"),
@@ -75,7 +76,7 @@ FOLLOWING = [
 # keys, names and equations
 NAMES = [
     (MINIMAL + "? [a]\n: 1\n", "3:3: a key is a word or an expression, not a list; put it in quotes"),
-    (MINIMAL + ": 1\n", "3:1: this is not YAML: did not find expected key"),
+    (MINIMAL + ": 1\n", "3:1: this is not YAML"),
     (MINIMAL + "titel: a\n", "3:1: unknown key 'titel'; did you mean 'title'?"),
     (MINIMAL + "case: {}\n", "3:1: unknown key 'case'; did you mean 'cases'?"),
     (MINIMAL + "source: {titel: a}\n", "3:10: unknown key 'titel'; did you mean 'title'?"),
@@ -365,10 +366,11 @@ NESTED = [
 
 
 def problems(path: Path) -> str:
-    """What is wrong with a file, one problem a line, without the name of the file."""
+    """What is wrong with a file, one problem a line, without the name of the file and the words of the YAML library."""
     with pytest.raises(MathlabError) as caught:
         load(path)
-    return "\n".join(str(problem).removeprefix(f"{path}:") for problem in caught.value.problems)
+    told = "\n".join(str(problem).removeprefix(f"{path}:") for problem in caught.value.problems)
+    return re.sub(r"(this is not YAML): [^;\n]+", r"\1", told)
 
 
 @pytest.fixture
