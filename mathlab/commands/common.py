@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -106,6 +106,7 @@ def run_stages(
     kept: list[ExperimentResult] = []
     articles: list[ArticleReport] = []
     refused: list[Problem] = []
+    left_out = 0  # plots
 
     def report(problems: Sequence[Problem]) -> Report:
         from mathlab.reports.report import RunReport
@@ -127,7 +128,8 @@ def run_stages(
             try:
                 result = plan.results(planned, functools.partial(terminal.progress, quiet=quiet, before=step))
                 article = _article(result, quiet or summary) if command == "run" else None
-                pictures = _pictures(result) if command == "run" else {}
+                pictures, without = _pictures(result) if command == "run" else ({}, 0)
+                left_out += without
             except MathlabError as error:
                 terminal.complain(error.problems)
                 refused += error.problems
@@ -145,6 +147,7 @@ def run_stages(
                 from mathlab.pictures import gallery
 
                 gallery.write(result, out, pictures)
+        _tell_of_plots(left_out)
         if at_once and (counts.compared or not refused):
             for shown in (*view.rest(), page.closing(counts)):
                 console.print(shown, crop=False)
@@ -166,15 +169,16 @@ def _article(result: ExperimentResult, quiet: bool) -> ArticleReport | None:
     return ArticleReport(articles_of(result.experiment), coverage_of(result), quiet=quiet)
 
 
-def _pictures(result: ExperimentResult) -> dict[str, str | bytes]:
-    """The pictures that a config declares. Without matplotlib its plots are left as they are."""
+def _pictures(result: ExperimentResult) -> tuple[Mapping[str, str | bytes], int]:
+    """The pictures that a config declares, and how many plots are left as they are, for want of matplotlib."""
     if not any(case.pictures for case in result.experiment.cases):
-        return {}
+        return {}, 0
     from mathlab.pictures import gallery
 
-    pictures, left_out = gallery.declared(result)
+    return gallery.declared(result)
+
+
+def _tell_of_plots(left_out: int) -> None:
     if left_out:
         plots = "1 plot is" if left_out == 1 else f"{left_out} plots are"
-        words = f"{plots} not drawn anew, for matplotlib is not installed"
-        terminal.complain([Problem(f"{result.experiment.name}: {words}")])
-    return pictures
+        terminal.complain([Problem(f"{plots} not drawn anew, for matplotlib is not installed")])
