@@ -11,7 +11,7 @@ import numpy as np
 
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array
-from mathlab.pictures.plots import Drawing
+from mathlab.pictures.plots import Drawing, Line
 from mathlab.pictures.svg import number
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MISSING = "plots are drawn by matplotlib, which is not installed: pip install 'mathlab-backprop[plot]'"
 LINES = (("#0060a0", "-"), ("#b34700", "--"), ("#00765a", ":"), ("#6a3d9a", "-."), ("#444444", (0, (5, 1, 1, 1))))
 NUMBERED = 400  # cells of a heat map that are written out
+LARGEST = 1e150  # an axis computes with squares and differences of its ends, which are numbers too up to here
 
 
 def plot(made: Drawing, axes: Sequence[Axes]) -> None:
@@ -30,24 +31,40 @@ def plot(made: Drawing, axes: Sequence[Axes]) -> None:
         return
     ax = axes[0]
     if made.field:
-        ax.contourf(*made.field, levels=24, cmap="viridis", alpha=0.6)
-        ax.contour(*made.field, levels=24, colors="white", linewidths=0.4)
+        x, y, z = made.field
+        if np.isfinite(height := _drawable(z)).any():
+            ax.contourf(x, y, height, levels=24, cmap="viridis", alpha=0.6)
+            ax.contour(x, y, height, levels=24, colors="white", linewidths=0.4)
+    log = made.log if any(np.isfinite(np.add(*_points(line, made.log))).any() for line in made.lines) else ""
     for line, (colour, dashes) in zip(made.lines, cycle(LINES)):  # the styles are endless
-        ax.plot(line.x, line.y, color=colour, linestyle=dashes, label=line.label)
+        x, y = _points(line, log)
+        ax.plot(x, y, color=colour, linestyle=dashes, label=line.label)
         if line.path:
-            ax.plot(line.x[-1:], line.y[-1:], "o", color=colour)
-    scales = {axis: "log" if axis in made.log else "linear" for axis in "xy"}
-    ax.set(title=made.title, xlabel=made.x, ylabel=made.y, xscale=scales["x"], yscale=scales["y"])
+            ax.plot(x[-1:], y[-1:], "o", color=colour)
+    scales = {f"{axis}scale": "log" if axis in log else "linear" for axis in "xy"}
+    ax.set(title=made.title, xlabel=made.x, ylabel=made.y, **scales)
     if not made.field:
         ax.grid(color="#dddddd", linewidth=0.6)
     if len(made.lines) > 1 or made.field is None:
         ax.legend(frameon=False)
 
 
+def _points(line: Line, log: str) -> tuple[Array, Array]:
+    return _drawable(line.x, "x" in log), _drawable(line.y, "y" in log)
+
+
+def _drawable(values: Array, log: bool = False) -> Array:
+    """The values with a gap where an axis has no place for one: not finite, too large, not positive on a log axis."""
+    fits = (values > 1 / LARGEST if log else values > -LARGEST) & (values < LARGEST)
+    return np.where(fits, values, np.nan)
+
+
 def _table(ax: Axes, name: str, table: Array, made: Drawing) -> None:
     table = np.atleast_2d(table)
-    ax.imshow(table, cmap="Blues", aspect="auto" if table.shape[1] > 4 * table.shape[0] else "equal")
-    low, high = float(np.nanmin(table)), float(np.nanmax(table))
+    drawn = _drawable(table)
+    ax.imshow(drawn, cmap="Blues", aspect="auto" if table.shape[1] > 4 * table.shape[0] else "equal")
+    coloured = drawn[np.isfinite(drawn)]
+    low, high = (float(coloured.min()), float(coloured.max())) if coloured.size else (0.0, 0.0)
     if table.size <= NUMBERED:
         for (i, j), value in np.ndenumerate(table):
             dark = value > low + 0.6 * (high - low)

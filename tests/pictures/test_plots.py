@@ -18,7 +18,7 @@ from mathlab.experiment import Array, Picture
 from mathlab.language import read
 from mathlab.language.equation import Equation
 from mathlab.pictures import chart, plots
-from mathlab.pictures.plots import Drawing
+from mathlab.pictures.plots import Drawing, Line
 
 ROOT = Path(__file__).parents[2]
 
@@ -149,7 +149,7 @@ def test_every_format_is_the_same_each_time(form: str) -> None:
 
 def test_every_kind_is_drawn_onto_axes() -> None:
     figure = pytest.importorskip("matplotlib.figure")
-    for picture in (asked("loss", log="xy"), asked("contour", over={"W[0,0]": (-8, 8), "V[0,0]": (-4, 4)})):
+    for picture in (asked("loss", log="y"), asked("contour", over={"W[0,0]": (-8, 8), "V[0,0]": (-4, 4)})):
         made = drawing(picture)
         ax = figure.Figure().subplots()
         assert chart.onto(made, ax) is ax
@@ -159,6 +159,25 @@ def test_every_kind_is_drawn_onto_axes() -> None:
     assert b"W before" in chart.rendered(drawing(asked("weights")), "svg")
     with pytest.raises(MathlabError, match="this plot has 4 parts"):
         chart.onto(drawing(asked("weights")), None)
+
+
+@pytest.mark.parametrize("log", ["", "xy"])
+def test_what_no_axis_can_show_is_a_gap(log: str) -> None:
+    """Each pair of odd numbers as a line, a contour and a table: drawn without an error or a warning."""
+    figure, x = pytest.importorskip("matplotlib.figure"), np.linspace(0, 1, 3)
+    odd = (np.inf, np.nan, 1.7e308, -1.7e308, 1e149, 5e-324, -1.0, 1.0)
+    for pair in [(a, b) for a in odd for b in odd][:: 5 if log else 3]:
+        z = np.full((3, 3), pair[0])
+        z[0, 0] = pair[1]
+        lines = (Line("along", x, z[0]), Line("across", z[0], x))
+        for made in (
+            Drawing("f", lines=lines, log=log),
+            Drawing("f", field=(x, x, z)),
+            Drawing("f", tables=(("f", z),)),
+        ):
+            page = figure.Figure()
+            chart.plot(made, [page.subplots()])
+            page.draw_without_rendering()
 
 
 def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
