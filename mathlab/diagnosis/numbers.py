@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from mathlab.diagnosis.worlds import Scene
@@ -54,7 +55,8 @@ def _averaged(prepared: Prepared) -> Iterator[int]:
                 yield int(count)
                 pending.append(inner)
             case Call("mul", (Num(part), inner) | (inner, Num(part))) if part:
-                yield round(1 / abs(part)) if abs(part * round(1 / abs(part))) == 1 else 1
+                count = 1 / abs(part)
+                yield round(count) if math.isfinite(count) and abs(part * round(count)) == 1 else 1
                 pending.append(inner)
             case Call("mul", (Call("div", (Num(1), Num(count))), inner)) if count == int(count):
                 yield int(count)
