@@ -5,23 +5,22 @@ What a command needs is imported when it runs: `mathlab --help` must not wait fo
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable
-from typing import Annotated, ParamSpec
+from typing import Annotated
 
 import typer
 
 from mathlab import __version__, files, terminal, threads
 from mathlab.commands.article import article
 from mathlab.commands.backprop import backprop
-from mathlab.commands.common import TROUBLE
 from mathlab.commands.derive import derive
 from mathlab.commands.diff import diff
 from mathlab.commands.draw import draw
 from mathlab.commands.gradcheck import gradcheck
 from mathlab.commands.guide import guide
 from mathlab.commands.init import init
+from mathlab.commands.options import TROUBLE, flat
 from mathlab.commands.oracle import oracle
 from mathlab.commands.plot import plot
 from mathlab.commands.run import run
@@ -51,8 +50,6 @@ judges each by its printed digits. To begin:
 mathlab --help lists the other commands.
 """
 
-P = ParamSpec("P")
-
 app = typer.Typer(
     help="Regenerate the numbers that articles on backpropagation report, and judge each by its printed digits.",
     epilog=EXIT_CODES,
@@ -75,13 +72,9 @@ def main() -> None:
         sys.exit(TROUBLE)
 
 
-def _registered(body: Callable[P, int]) -> None:
-    """Make `body` a command. What it returns, or raises, becomes the exit code."""
-
-    @app.command(epilog=EXIT_CODES)
-    @functools.wraps(body)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        raise typer.Exit(_guarded(lambda: body(*args, **kwargs)))
+def _ended(call: Callable[[], int]) -> None:
+    """What a command returns, or raises, becomes the exit code."""
+    raise typer.Exit(_guarded(call))
 
 
 def _guarded(body: Callable[[], int]) -> int:
@@ -135,4 +128,4 @@ def _options(
 
 
 for _body in COMMANDS:
-    _registered(_body)
+    app.command(epilog=EXIT_CODES)(flat(_body, _ended))

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mathlab.commands.common import FAIL, MATCH, Folders, Format, Large, Quiet, Target, allowed
-from mathlab.reports.delivery import deliver, reporting
+from mathlab.commands.options import FAIL, MATCH, Permits, Telling
 
 
 def article(
@@ -20,11 +19,9 @@ def article(
     look: Annotated[bool, typer.Option("--suggest", help="Say which computed values the open numbers are.")] = False,
     write: Annotated[bool, typer.Option("--write", help="Put these figures into the configs.")] = False,
     integers: Annotated[bool, typer.Option("--integers", help="Whole numbers must be accounted for too.")] = False,
-    quiet: Quiet = False,
-    form: Format = "table",
-    target: Target = None,
-    allow_files: Folders = None,
-    allow_large: Large = False,
+    *,
+    telling: Telling,
+    permits: Permits,
 ) -> int:
     """Account for every number of an article.
 
@@ -37,16 +34,15 @@ def article(
     from mathlab.article.suggest import suggest
     from mathlab.reports.article import ArticleReport
 
-    with reporting(form, target, lambda problems: ArticleReport(files, problems=problems)):
+    with telling.reporting(lambda problems: ArticleReport(files, problems=problems)):
         documents = check.documents_of(files)
-        permits = allowed(allow_files, allow_large)
-        experiments = check.experiments_of(files, config or (), permits)
+        experiments = check.experiments_of(files, config or (), permits.allowed)
         coverage = cover(documents, check.judged(experiments), integers)
         found, undecided = suggest(coverage, experiments) if look or write else ([], [])
         left = check.write(experiments, found) if write else []
         if found and write:
-            written = plan.load([Path(experiment.path) for experiment in experiments], permits)
+            written = plan.load([Path(experiment.path) for experiment in experiments], permits.allowed)
             coverage = cover(documents, check.judged(written), integers)
-        report = ArticleReport(files, coverage, found, undecided, left, quiet=quiet)
-    deliver(report, form, target)
+        report = ArticleReport(files, coverage, found, undecided, left, quiet=telling.quiet)
+    telling.deliver(report)
     return MATCH if report.passed else FAIL

@@ -2,50 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from mathlab.commands.changes import show_changes
-from mathlab.commands.common import (
-    OUTPUTS,
-    Brief,
-    Cases,
-    Configs,
-    Files,
-    Folders,
-    Format,
-    Large,
-    OutIf,
-    Quiet,
-    Sets,
-    Target,
-    Witnesses,
-    allowed,
-    named,
-    run_stages,
-)
+from mathlab.commands.common import run_stages
+from mathlab.commands.options import OUTPUTS, Cases, OutIf, Permits, Sets, Telling
 
 
 def backprop(
-    files: Files = None,
-    config: Configs = None,
+    cases: Cases,
+    *,
     out: OutIf = None,
-    case: Cases = None,
     sets: Sets = None,
-    quiet: Quiet = False,
-    brief: Brief = False,
-    form: Format = "table",
-    target: Target = None,
-    allow_files: Folders = None,
-    allow_large: Large = False,
-    witness: Witnesses = None,
+    brief: Annotated[
+        bool, typer.Option("--brief", help="Print equations, values and gradients, and nothing else.")
+    ] = False,
+    telling: Telling,
+    permits: Permits,
+    witness: Annotated[
+        str | None,
+        typer.Option("--witness", metavar="NAMES", help="tape, complex, central, torch, with commas; or none. [tape]"),
+    ] = None,
 ) -> int:
     """Run forward and backward, and judge the figures.
 
     For every node: its equation, value and gradient. Hand-derived formulas are held against the derived ones, and
     every gradient against witnesses.
     """
-    witnesses = None if witness is None else [name.strip() for name in witness.split(",")]
-    paths, permits = named(files, config), allowed(allow_files, allow_large)
     if sets:
-        return show_changes("backprop", paths, sets, out, case or (), form, target, permits)
-    return run_stages(
-        "backprop", paths, out or OUTPUTS, case or (), quiet, form, target, permits, witnesses, brief=brief
-    )
+        return show_changes("backprop", cases, telling, permits, sets, out)
+    witnesses = None if witness is None else [name.strip() for name in witness.split(",")]
+    return run_stages("backprop", cases, telling, permits, out or OUTPUTS, witnesses, brief=brief)

@@ -8,24 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mathlab import terminal
-from mathlab.commands.common import FAIL, MATCH
+from mathlab.commands.options import FAIL, MATCH, Cases, Permits, Telling
 from mathlab.errors import MathlabError
 from mathlab.files import refuse_inputs, replace_file
 from mathlab.reports.delivery import READ_BY_PEOPLE
 
 if TYPE_CHECKING:
-    from mathlab.experiment import Allowed, Experiment
+    from mathlab.experiment import Experiment
 
 
 def show_changes(
-    command: str,
-    paths: Sequence[Path],
-    texts: Sequence[str],
-    out: Path | None,
-    names: Sequence[str],
-    form: str,
-    target: Path | None,
-    permits: Allowed,
+    command: str, cases: Cases, telling: Telling, permits: Permits, texts: Sequence[str], out: Path | None
 ) -> int:
     """Print what the changes of `texts` move; write the changed run where `out` says so, and nothing else."""
     from rich.console import Group, RenderableType
@@ -37,18 +30,19 @@ def show_changes(
     from mathlab.reports.formats import plain
     from mathlab.results import nonfinite_of
 
+    paths, form, target = cases.paths(), telling.form, telling.target
     if form not in READ_BY_PEOPLE:
         raise MathlabError(f"what --set moves is shown as a table or plain, not as {form}; --out writes the numbers")
-    before, after = _experiments(plan.load(paths, permits), names, texts)
+    before, after = _experiments(plan.load(paths, permits.allowed), cases.names, texts)
     plans = [plan.plans(command, experiments, (), ["none"]) for experiments in (before, after)]
     files = [path for planned in plans[1] for path in written_to(out, planned.experiment.name)] if out else []
     refuse_inputs([*([out] if out else []), *files, *([target] if target else [])])
     pages, good = list[RenderableType](), True
     for pair in zip(*plans, strict=True):
         old, new = (plan.judged(planned, terminal.progress) for planned in pair)
-        for cases in zip(old.cases, new.cases, strict=True):
+        for was, now in zip(old.cases, new.cases, strict=True):
             pages += [Text("")] if pages else []
-            pages.append(changes.page(new.experiment.name, *cases))
+            pages.append(changes.page(new.experiment.name, was, now))
         good = good and not any(map(nonfinite_of, new.cases))
         if out:
             write(new, out, {"command": command, "set": list(texts)})

@@ -1,4 +1,4 @@
-"""What commands share: the options that several have, and the loop over experiments that runs, prints and writes."""
+"""The loop over experiments of the commands that run stages: it runs, prints and writes."""
 
 from __future__ import annotations
 
@@ -6,86 +6,27 @@ import functools
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-import typer
+from typing import TYPE_CHECKING
 
 from mathlab import terminal
+from mathlab.commands.options import FAIL, MATCH, TROUBLE, Cases, Permits, Telling
 from mathlab.errors import MathlabError, Problem
 from mathlab.files import refuse_inputs
-from mathlab.reports.delivery import deliver, reporting
 
 if TYPE_CHECKING:
-    from mathlab.experiment import Allowed
     from mathlab.reports.article import ArticleReport
     from mathlab.reports.report import Report
     from mathlab.results import ExperimentResult
 
-MATCH, FAIL, TROUBLE = 0, 1, 2
-
-OUTPUTS = Path("outputs")
-
-Files = Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="Configs, and folders of them.")]
-Configs = Annotated[
-    list[Path] | None, typer.Option("--config", "-c", metavar="FILE", help="The same, as an option. Repeatable.")
-]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder for the CSVs.")]
-OutIf = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="The folder for the CSVs. [outputs; with --set, none]")
-]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Show what W1[0,0]=0.5, train.lr=1, … moves. Repeatable."),
-]
-Cases = Annotated[list[str] | None, typer.Option("--case", metavar="NAME", help="Only this case. Repeatable.")]
-Brief = Annotated[bool, typer.Option("--brief", help="Print equations, values and gradients, and nothing else.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print the page of every experiment.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the problems and the last line.")]
-Witnesses = Annotated[
-    str | None,
-    typer.Option("--witness", metavar="NAMES", help="tape, complex, central, torch, with commas; or none. [tape]"),
-]
-Form = Annotated[
-    Literal["text", "latex", "numpy"], typer.Option("--format", metavar="FORM", help="text, latex or numpy.")
-]
-Format = Annotated[
-    Literal["table", "plain", "json", "junit", "github", "markdown"],
-    typer.Option("--format", metavar="FORM", help="table, plain, json, junit, github or markdown."),
-]
-Target = Annotated[
-    Path | None, typer.Option("--report", "-o", metavar="FILE", help="Write the report to this file, not to stdout.")
-]
-Folders = Annotated[
-    list[Path] | None,
-    typer.Option("--allow-files", metavar="DIR", help="Let configs read data from this folder too. Repeatable."),
-]
-Large = Annotated[bool, typer.Option("--allow-large", help="Let configs take more than an hour, or 8 GB.")]
-
-
-def named(files: Sequence[Path] | None, configs: Sequence[Path] | None, default: Sequence[Path] = ()) -> list[Path]:
-    """The configs that a command is given, in either way. Raises MathlabError for none."""
-    paths = [*(files or ()), *(configs or ())] or [*default]
-    if not paths:
-        raise MathlabError("no config is named: give a file, or a folder of them")
-    return paths
-
-
-def allowed(files: Sequence[Path] | None, large: bool) -> Allowed:
-    """What the options permit a config."""
-    from mathlab.experiment import Allowed
-
-    return Allowed(tuple(files or ()), large)
+DEFAULTS = {"run": [Path("configs")]}  # what a command reads that is told nothing
 
 
 def run_stages(
     command: str,
-    paths: Sequence[Path],
+    cases: Cases,
+    telling: Telling,
+    permits: Permits,
     out: Path,
-    names: Sequence[str],
-    quiet: bool,
-    form: str,
-    target: Path | None,
-    permits: Allowed,
     witnesses: Sequence[str] | None = None,
     where: tuple[str, str | None] | None = None,
     summary: bool = False,
@@ -101,7 +42,8 @@ def run_stages(
     from mathlab.reports import overview, page
     from mathlab.results import Tally, tally
 
-    at_once = form == "table" and target is None  # the other formats are made of all results together
+    paths, quiet, target = cases.paths(DEFAULTS.get(command)), telling.quiet, telling.target
+    at_once = telling.form == "table" and target is None  # the other formats are made of all results together
     summary = summary and at_once and not quiet
     kept: list[ExperimentResult] = []
     articles: list[ArticleReport] = []
@@ -113,8 +55,8 @@ def run_stages(
 
         return RunReport(command, tuple(kept), (*refused, *problems), quiet, tuple(articles), brief)
 
-    with reporting(form, target, report):
-        plans = plan.plans(command, plan.load(paths, permits), names, witnesses, where)
+    with telling.reporting(report):
+        plans = plan.plans(command, plan.load(paths, permits.allowed), cases.names, witnesses, where)
         written = [path for planned in plans for path in written_to(out, planned.experiment.name)]
         refuse_inputs([out, *written, *([target] if target else [])])
         console, counts = terminal.console(), Tally()
@@ -154,7 +96,7 @@ def run_stages(
         if not refused and counts.passed and not counts.compared and command in plan.CLAIMS:
             raise MathlabError("nothing was compared: add expected figures, a derivation or a gradcheck to the config")
     if not at_once:
-        deliver(report(()), form, target)
+        telling.deliver(report(()))
     passed = counts.passed and all(article.passed for article in articles)
     return TROUBLE if refused else MATCH if passed else FAIL
 

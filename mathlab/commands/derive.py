@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
+import typer
+
 from mathlab import terminal
-from mathlab.commands.common import MATCH, Cases, Configs, Files, Folders, Form, Large, allowed, named
+from mathlab.commands.options import MATCH, Cases, Permits
 
 
 def derive(
-    files: Files = None,
-    config: Configs = None,
-    form: Form = "text",
-    case: Cases = None,
-    allow_files: Folders = None,
-    allow_large: Large = False,
+    cases: Cases,
+    *,
+    form: Annotated[
+        Literal["text", "latex", "numpy"], typer.Option("--format", metavar="FORM", help="text, latex or numpy.")
+    ] = "text",
+    permits: Permits,
 ) -> int:
     """Print the backward equations.
 
     As text, as LaTeX, or as the NumPy program that is run.
     """
-    from mathlab import plan
     from mathlab.stages.backprop import derivation
 
     titles: dict[str, list[str]] = {}  # cases that differ in numbers only have one derivation
-    for experiment, chosen in plan.chosen(
-        plan.load(named(files, config), allowed(allow_files, allow_large)), case or ()
-    ):
+    for experiment, chosen in cases.chosen(permits):
         titles.setdefault(derivation(chosen, form).rstrip("\n"), []).append(f"{experiment.name}, {chosen.name}")
     console = terminal.console()
     mark = "%" if form == "latex" else "#"
-    for index, (text, cases) in enumerate(titles.items()):
-        heading = [*([""] if index else []), *(f"{mark} {title}" for title in cases)] if len(titles) > 1 else []
+    for index, (text, same) in enumerate(titles.items()):
+        heading = [*([""] if index else []), *(f"{mark} {title}" for title in same)] if len(titles) > 1 else []
         lines = [terminal.harmless(line, longest=None) for line in (*heading, *text.split("\n"))]
         console.out(*lines, sep="\n", highlight=False)
     return MATCH

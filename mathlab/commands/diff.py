@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mathlab.commands.common import FAIL, MATCH, Format, Quiet, Target
+from mathlab.commands.options import FAIL, MATCH, Telling
 from mathlab.files import note
-from mathlab.reports.delivery import deliver, reporting
 
 
 def diff(
@@ -18,9 +17,8 @@ def diff(
     rtol: Annotated[float, typer.Option("--rtol", min=0, help="Relative tolerance.")] = 1e-9,
     atol: Annotated[float, typer.Option("--atol", min=0, help="Absolute tolerance.")] = 1e-12,
     most: Annotated[int, typer.Option("-n", min=0, help="How many differences to show.")] = 20,
-    quiet: Quiet = False,
-    form: Format = "table",
-    target: Target = None,
+    *,
+    telling: Telling,
 ) -> int:
     """Compare two output folders, or two CSVs."""
     from mathlab.outputs.difference import compare
@@ -28,7 +26,7 @@ def diff(
 
     for path in (a, b):
         note(path, *path.rglob("*.csv"))
-    with reporting(form, target, lambda problems: DiffReport(a, b, None, most, problems)):
-        report = DiffReport(a, b, compare(a, b, rtol, atol), most, quiet=quiet)
-    deliver(report, form, target)
+    with telling.reporting(lambda problems: DiffReport(a, b, None, most, problems)):
+        report = DiffReport(a, b, compare(a, b, rtol, atol), most, quiet=telling.quiet)
+    telling.deliver(report)
     return MATCH if report.passed else FAIL

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mathlab import terminal
-from mathlab.commands.common import FAIL, MATCH, OUTPUTS, Cases, Configs, Files, Folders, Large, Out, allowed, named
+from mathlab.commands.options import FAIL, MATCH, OUTPUTS, Cases, Out, Permits
 from mathlab.errors import MathlabError
 from mathlab.files import refuse_inputs, replace_file
 
@@ -17,17 +17,16 @@ if TYPE_CHECKING:
     from mathlab.experiment import Case
     from mathlab.results import ExperimentResult
 
-Kinds = Annotated[
-    list[str] | None,
-    typer.Option("--as", metavar="KIND", help="graph, network, page or mermaid. Repeatable. [as declared, or graph]"),
-]
-
 
 def draw(
-    files: Files = None,
-    config: Configs = None,
-    case: Cases = None,
-    kinds: Kinds = None,
+    cases: Cases,
+    *,
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--as", metavar="KIND", help="graph, network, page or mermaid. Repeatable. [as declared, or graph]"
+        ),
+    ] = None,
     direction: Annotated[
         Literal["auto", "right", "down"], typer.Option("--direction", help="Where a graph runs.")
     ] = "auto",
@@ -41,8 +40,7 @@ def draw(
     ] = False,
     show: Annotated[bool, typer.Option("--open", help="Show the pictures in the browser.")] = False,
     index: Annotated[bool, typer.Option("--index", help="Make index.html, which links everything in --out.")] = False,
-    allow_files: Folders = None,
-    allow_large: Large = False,
+    permits: Permits,
 ) -> int:
     """Draw the computation graph, the network, or a page that recomputes; judge the figures on the way.
 
@@ -57,12 +55,11 @@ def draw(
     for kind in kinds or ():
         if kind not in DRAWN:
             raise MathlabError(f"unknown picture {kind!r}; known are {', '.join(DRAWN)}")
-    paths = [*(files or ()), *(config or ())] if index else named(files, config)
-    loaded = plan.load(paths, allowed(allow_files, allow_large))
-    cases = plan.chosen(loaded, case or ())
+    loaded = cases.load(permits, default=[] if index else None)
+    named = plan.chosen(loaded, cases.names)
     drawn: list[tuple[ExperimentResult, dict[str, str]]] = []
     for experiment in loaded:
-        chosen = [one for owner, one in cases if owner is experiment]
+        chosen = [one for owner, one in named if owner is experiment]
         asked = gallery.wanted(chosen, kinds or (), () if check else ("graph",))
         steps: list[tuple[Case, tuple[str, ...]]] = [
             (one, ("train", "backprop") if one.train and "page" in asked[one.name] else ("backprop",)) for one in chosen

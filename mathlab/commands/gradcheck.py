@@ -3,41 +3,15 @@
 from __future__ import annotations
 
 from mathlab.commands.changes import show_changes
-from mathlab.commands.common import (
-    OUTPUTS,
-    Cases,
-    Configs,
-    Files,
-    Folders,
-    Format,
-    Large,
-    OutIf,
-    Quiet,
-    Sets,
-    Target,
-    allowed,
-    named,
-    run_stages,
-)
+from mathlab.commands.common import run_stages
+from mathlab.commands.options import OUTPUTS, Cases, OutIf, Permits, Sets, Telling
 
 
-def gradcheck(
-    files: Files = None,
-    config: Configs = None,
-    out: OutIf = None,
-    case: Cases = None,
-    sets: Sets = None,
-    quiet: Quiet = False,
-    form: Format = "table",
-    target: Target = None,
-    allow_files: Folders = None,
-    allow_large: Large = False,
-) -> int:
+def gradcheck(cases: Cases, *, out: OutIf = None, sets: Sets = None, telling: Telling, permits: Permits) -> int:
     """Check every entry of every parameter's gradient.
 
     Held against the complex step and central differences; confirmed, refuted, or inconclusive.
     """
-    paths, permits = named(files, config), allowed(allow_files, allow_large)
     if sets:
-        return show_changes("gradcheck", paths, sets, out, case or (), form, target, permits)
-    return run_stages("gradcheck", paths, out or OUTPUTS, case or (), quiet, form, target, permits)
+        return show_changes("gradcheck", cases, telling, permits, sets, out)
+    return run_stages("gradcheck", cases, telling, permits, out or OUTPUTS)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mathlab import terminal
-from mathlab.commands.common import MATCH
+from mathlab.commands.options import MATCH
 
 
 def init(

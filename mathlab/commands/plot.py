@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mathlab import terminal
-from mathlab.commands.common import FAIL, MATCH, OUTPUTS, Cases, Folders, Large, Out, allowed
+from mathlab.commands.options import FAIL, MATCH, OUTPUTS, Chosen, Out, Permits
 from mathlab.errors import MathlabError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def plot(
         str, typer.Argument(metavar="KIND", help="loss, norms, curve, contour, heat, steps, sweep, weights.")
     ],
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Configs.")],
-    case: Cases = None,
+    case: Chosen = None,
     of: Annotated[list[str] | None, typer.Option("--of", metavar="EXPR", help="What is shown. Repeatable.")] = None,
     over: Annotated[
         list[str] | None, typer.Option("--over", metavar="NAME=LOW..HIGH", help="What it is drawn over. Repeatable.")
@@ -30,8 +30,8 @@ def plot(
     log: Annotated[Literal["x", "y", "xy"] | None, typer.Option("--log", help="Logarithmic axes.")] = None,
     form: Annotated[Literal["svg", "png", "pdf"], typer.Option("--format", help="The file's format.")] = "svg",
     out: Out = OUTPUTS,
-    allow_files: Folders = None,
-    allow_large: Large = False,
+    *,
+    permits: Permits,
 ) -> int:
     """Plot a training, a curve with its derivative, a contour, a heat map, a sweep.
 
@@ -48,7 +48,7 @@ def plot(
     spans = tuple(map(_range, over or ()))
     picture = Picture(kind, tuple(map(plots.quantity, of or ())), spans, named, log or "", derivative=derivative)
     counts, shown = Tally(), list[Path]()
-    for experiment in plan.load(files, allowed(allow_files, allow_large)):
+    for experiment in plan.load(files, permits.allowed):
         stage, _ = plots.KINDS[kind]
         cases = [one for _, one in plan.chosen([experiment], named)]
         steps = [(one, (stage,) if stage and getattr(one, stage) else ()) for one in cases]

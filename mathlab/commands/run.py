@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Annotated
 
-from mathlab.commands.common import (
-    OUTPUTS,
-    Cases,
-    Configs,
-    Files,
-    Folders,
-    Format,
-    Large,
-    Out,
-    Quiet,
-    Target,
-    Verbose,
-    allowed,
-    named,
-    run_stages,
-)
+import typer
+
+from mathlab.commands.common import run_stages
+from mathlab.commands.options import OUTPUTS, Cases, Out, Permits, Telling
 
 
 def run(
-    files: Files = None,
-    config: Configs = None,
+    cases: Cases,
+    *,
     out: Out = OUTPUTS,
-    case: Cases = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    form: Format = "table",
-    target: Target = None,
-    allow_files: Folders = None,
-    allow_large: Large = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print the page of every experiment.")] = False,
+    telling: Telling,
+    permits: Permits,
 ) -> int:
     """Run every stage that each config declares: the command for CI.
 
     Without a FILE, those of configs/. Prints a line for each experiment, and in full what failed.
     """
-    paths, permits = named(files, config, default=[Path("configs")]), allowed(allow_files, allow_large)
-    code = run_stages("run", paths, out, case or (), quiet, form, target, permits, summary=not verbose)
+    code = run_stages("run", cases, telling, permits, out, summary=not verbose)
     if (out / "index.html").is_file():
         from mathlab.pictures.index import write_index
 

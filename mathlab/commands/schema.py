@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mathlab import terminal
-from mathlab.commands.common import MATCH
+from mathlab.commands.options import MATCH
 
 
 def schema() -> int:

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from mathlab import terminal
-from mathlab.commands.common import FAIL, MATCH, TROUBLE, Configs, Files, Folders, Large, Quiet, allowed, named
+from mathlab.commands.options import FAIL, MATCH, TROUBLE, Configs, Permits, Quiet
 from mathlab.errors import MathlabError
 
 
-def selftest(
-    files: Files = None,
-    config: Configs = None,
-    quiet: Quiet = False,
-    allow_files: Folders = None,
-    allow_large: Large = False,
-) -> int:
+def selftest(configs: Configs, *, quiet: Quiet = False, permits: Permits) -> int:
     """Change every figure and plant every fault, and tell what the run would not notice."""
-    from mathlab import plan
     from mathlab.diagnosis import selftest
     from mathlab.reports import page
 
     results, refused = [], False
-    for experiment in plan.load(named(files, config), allowed(allow_files, allow_large)):
+    for experiment in configs.load(permits):
         try:
             results.append(selftest.run(experiment))
         except MathlabError as error:

@@ -6,33 +6,16 @@ from typing import Annotated
 
 import typer
 
-from mathlab.commands.common import (
-    OUTPUTS,
-    Cases,
-    Configs,
-    Files,
-    Folders,
-    Format,
-    Large,
-    Out,
-    Quiet,
-    Target,
-    allowed,
-    named,
-    run_stages,
-)
+from mathlab.commands.common import run_stages
+from mathlab.commands.options import OUTPUTS, Cases, Out, Permits, Telling
 
 
 def sweep(
-    files: Files = None,
-    config: Configs = None,
+    cases: Cases,
+    *,
     out: Out = OUTPUTS,
-    case: Cases = None,
-    quiet: Quiet = False,
-    form: Format = "table",
-    target: Target = None,
-    allow_files: Folders = None,
-    allow_large: Large = False,
+    telling: Telling,
+    permits: Permits,
     backend: Annotated[
         str, typer.Option("--backend", metavar="NAME", help="Where the runs are made: local or dask.")
     ] = "local",
@@ -41,7 +24,4 @@ def sweep(
     ] = None,
 ) -> int:
     """Make many runs with other settings, and compare how they end."""
-    permits = allowed(allow_files, allow_large)
-    return run_stages(
-        "sweep", named(files, config), out, case or (), quiet, form, target, permits, where=(backend, scheduler)
-    )
+    return run_stages("sweep", cases, telling, permits, out, where=(backend, scheduler))

@@ -8,19 +8,17 @@ from typing import Annotated
 import typer
 
 from mathlab import terminal
-from mathlab.commands.common import FAIL, MATCH, TROUBLE, Cases, Configs, Files, Folders, Large, allowed, named
+from mathlab.commands.options import FAIL, MATCH, TROUBLE, Cases, Permits
 from mathlab.errors import MathlabError
 
 
 def update(
-    files: Files = None,
-    config: Configs = None,
-    case: Cases = None,
+    cases: Cases,
+    *,
     article: Annotated[bool, typer.Option("--article", help="Put them into the articles' text as well.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the changes, and write nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Also where the environment says CI=true.")] = False,
-    allow_files: Folders = None,
-    allow_large: Large = False,
+    permits: Permits,
 ) -> int:
     """Put the computed number in the place of each printed one that fails.
 
@@ -35,7 +33,7 @@ def update(
     if os.environ.get("CI", "").lower() not in ("", "0", "false") and not (force or dry_run):
         raise MathlabError("CI checks figures and does not change them; --force changes them all the same")
     left, trouble = Tally(), False
-    for planned in plan.plans("run", plan.load(named(files, config), allowed(allow_files, allow_large)), case or ()):
+    for planned in plan.plans("run", cases.load(permits), cases.names):
         try:
             result = plan.judged(planned, terminal.progress)
             found, problems = changes(result)

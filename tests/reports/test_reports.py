@@ -24,7 +24,7 @@ from typer.testing import CliRunner, Result
 
 from mathlab import config, plan
 from mathlab.cli import app
-from mathlab.commands import common
+from mathlab.commands import options
 from mathlab.errors import Place, Problem
 from mathlab.reports import values
 from mathlab.reports.checks import Check, checks
@@ -159,7 +159,7 @@ def test_every_float_comes_back_from_json(floats: list[float], dtype: str) -> No
 
 
 def test_the_options_values_and_the_readme_are_the_table_of_formats() -> None:
-    assert get_args(get_args(common.Format)[0]) == tuple(FORMATS)
+    assert get_args(get_args(options.Format)[0]) == tuple(FORMATS)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (table,) = re.findall(r"\| `--format` \|.*\n\|---\|---\|\n((?:\|.*\n)+)", readme)
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(FORMATS)

@@ -1,0 +1,139 @@
+"""The options that several commands have, each said once: a command takes them as records."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, get_type_hints
+
+import typer
+
+from mathlab.errors import MathlabError, Problem
+from mathlab.reports import delivery
+
+if TYPE_CHECKING:
+    from mathlab.experiment import Allowed, Case, Experiment
+    from mathlab.reports.report import Report
+
+MATCH, FAIL, TROUBLE = 0, 1, 2
+
+OUTPUTS = Path("outputs")
+
+Named = Annotated[
+    list[Path] | None, typer.Option("--config", "-c", metavar="FILE", help="The same, as an option. Repeatable.")
+]
+Chosen = Annotated[list[str] | None, typer.Option("--case", metavar="NAME", help="Only this case. Repeatable.")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder for the CSVs.")]
+OutIf = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="The folder for the CSVs. [outputs; with --set, none]")
+]
+Format = Annotated[
+    Literal["table", "plain", "json", "junit", "github", "markdown"],
+    typer.Option("--format", metavar="FORM", help="table, plain, json, junit, github or markdown."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the problems and the last line.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Show what W1[0,0]=0.5, train.lr=1, … moves. Repeatable."),
+]
+
+
+@dataclass(frozen=True)
+class Permits:
+    """What a config may do because its user says so."""
+
+    allow_files: Annotated[
+        list[Path] | None,
+        typer.Option("--allow-files", metavar="DIR", help="Let configs read data from this folder too. Repeatable."),
+    ] = None
+    allow_large: Annotated[bool, typer.Option("--allow-large", help="Let configs take more than an hour, or 8 GB.")] = (
+        False
+    )
+
+    @property
+    def allowed(self) -> Allowed:
+        from mathlab.experiment import Allowed
+
+        return Allowed(tuple(self.allow_files or ()), self.allow_large)
+
+
+@dataclass(frozen=True)
+class Configs:
+    """Which configs a command reads."""
+
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="Configs, and folders of them.")] = None
+    config: Named = None
+
+    def paths(self, default: Sequence[Path] | None = None) -> Sequence[Path]:
+        """Those that are named, in either way, else `default`. Raises MathlabError where that is None."""
+        paths = [*(self.files or ()), *(self.config or ())] or default
+        if paths is None:
+            raise MathlabError("no config is named: give a file, or a folder of them")
+        return paths
+
+    def load(self, permits: Permits, default: Sequence[Path] | None = None) -> list[Experiment]:
+        from mathlab import plan
+
+        return plan.load(self.paths(default), permits.allowed)
+
+
+@dataclass(frozen=True)
+class Cases(Configs):
+    """Which configs a command reads, and which of their cases."""
+
+    case: Chosen = None
+
+    @property
+    def names(self) -> Sequence[str]:
+        return self.case or ()
+
+    def chosen(self, permits: Permits) -> list[tuple[Experiment, Case]]:
+        """The cases, each with its experiment. Raises MathlabError for a name that no case has."""
+        from mathlab import plan
+
+        return plan.chosen(self.load(permits), self.names)
+
+
+@dataclass(frozen=True)
+class Telling:
+    """How a command tells what it found, and where."""
+
+    quiet: Quiet = False
+    form: Format = "table"
+    target: Annotated[
+        Path | None,
+        typer.Option("--report", "-o", metavar="FILE", help="Write the report to this file, not to stdout."),
+    ] = None
+
+    def reporting(self, report: Callable[[Sequence[Problem]], Report]) -> AbstractContextManager[None]:
+        return delivery.reporting(self.form, self.target, report)
+
+    def deliver(self, report: Report) -> None:
+        delivery.deliver(report, self.form, self.target)
+
+
+def flat(body: Callable[..., int], end: Callable[[Callable[[], int]], None]) -> Callable[..., None]:
+    """`body` as Typer takes it, with the fields of its records among its options; `end` is given the call."""
+    hints = get_type_hints(body, include_extras=True)
+    records = {name: kind for name, kind in hints.items() if is_dataclass(kind) and isinstance(kind, type)}
+    options: list[tuple[str, object, object]] = []
+    for name, parameter in inspect.signature(body).parameters.items():
+        if record := records.get(name):
+            kinds = get_type_hints(record, include_extras=True)
+            options += ((field.name, field.default, kinds[field.name]) for field in fields(record))
+        else:
+            options.append((name, parameter.default, hints[name]))
+
+    @functools.wraps(body)
+    def run(**given: object) -> None:
+        made = {name: of(**{field.name: given.pop(field.name) for field in fields(of)}) for name, of in records.items()}
+        end(lambda: body(**given, **made))
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [inspect.Parameter(name, keyword, default=default, annotation=kind) for name, default, kind in options]
+    vars(run)["__signature__"] = inspect.Signature(parameters)
+    return run
