@@ -22,14 +22,14 @@ from hypothesis import strategies as st
 from mathlab.config.initial import INITS
 from mathlab.language import OPS
 from mathlab.language.optimizers import SETTINGS
-from tests.readme import README, blocks
+from tests.readme import PAGES, blocks
 from tests.sandbox import Job, Ran, run, warm
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = sorted((ROOT / "configs").glob("*.yaml"))
 SEEDS = [
     *(path.read_text(encoding="utf-8") for path in SHIPPED if path.stat().st_size < 10_000),
-    *(block.text for block in blocks(README.read_text(encoding="utf-8")) if block.language == "yaml"),
+    *(block.text for page in PAGES for block in blocks(page.read_text(encoding="utf-8")) if block.language == "yaml"),
 ]
 
 NUMBERS = (

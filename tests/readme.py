@@ -15,16 +15,26 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from typer.core import TyperCommand, TyperOption
+from typer.main import get_command
+
+from mathlab.cli import app
+from mathlab.config import initial
 from mathlab.diagnosis import VARIANTS
 from mathlab.language import OPS
+from mathlab.language.layers import LAYERS
+from mathlab.language.optimizers import OPTIMIZERS
+from mathlab.stages.table import every_file
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-PAGES = (README, ROOT / "mathlab" / "guide" / "reading.md")  # the others' recipes are followed elsewhere
+PAGES = (README, *sorted((ROOT / "mathlab" / "guide").glob("*.md")))
+COMMANDS: Mapping[str, TyperCommand] = getattr(get_command(app), "commands", {})
+MANY = 5  # commands that take an option: it is then one of all
 BLOCK = re.compile(
     r"<!-- (?P<kind>run|file|table): (?P<what>.+?) -->\n```(?P<language>\w*)\n(?P<text>.*?)```\n", re.DOTALL
 )
@@ -76,7 +86,7 @@ def output(command: str, folder: Path) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def signatures() -> str:
+def ops() -> str:
     """The functions of the equation language as they are called, wrapped."""
     written = []
     for name, op in OPS.items():
@@ -85,12 +95,83 @@ def signatures() -> str:
         arguments = [f"{arg}={op.defaults[arg]}" if arg in op.defaults else arg for arg in op.args]
         arguments += [f"{setting}={of.default}" for setting, of in op.settings.items()]
         written.append(f"{name}({', '.join(arguments)})".replace("x, *i)", "x[i])" if name == "scatter" else "x, *i)"))
-    lines = [""]
-    for function in written:
-        if len(lines[-1]) + len(function) > 96:
-            lines.append("")
-        lines[-1] += f"{function}  "
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return wrapped(written)
+
+
+def wrapped(words: Iterable[str], indent: str = "") -> str:
+    """Words two spaces apart, in lines as wide as a terminal is."""
+    lines = [indent]
+    for word in words:
+        if lines[-1] != indent and len(lines[-1]) + len(word) > 80:
+            lines.append(indent)
+        lines[-1] += f"{word}  "
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def aligned(rows: Iterable[tuple[str, str]]) -> str:
+    """Two columns, the first as wide as its widest; what is longer than a line goes on below."""
+    rows = [*rows]
+    width = max(len(first) for first, _ in rows) + 2
+    return "".join(
+        textwrap.fill(f"{first:{width}}{second}", 100, subsequent_indent=" " * width, break_on_hyphens=False).rstrip()
+        + "\n"
+        for first, second in rows
+    )
+
+
+def inits() -> str:
+    """The ways to draw initial values, each with its settings."""
+    defaults = {name: f"={value:g}" for name, value in initial.DEFAULTS.items()}
+    return aligned(
+        (name, ", ".join(f"{setting}{defaults.get(setting, '')}" for setting in init.settings))
+        for name, init in initial.INITS.items()
+    )
+
+
+def optimizers() -> str:
+    """The optimizers, each with its own settings and their defaults."""
+    return aligned(
+        (name, ", ".join(f"{key}={value:g}" if value is not None else key for key, value in rule.settings.items()))
+        for name, rule in OPTIMIZERS.items()
+    )
+
+
+def layers() -> str:
+    """The layers, each with its arguments."""
+    return wrapped(
+        f"{name}({', '.join([*layer.needs, *(f'[{argument}]' for argument in layer.takes)])})"
+        for name, layer in LAYERS.items()
+    )
+
+
+def columns() -> str:
+    """The columns of every CSV file of a stage, with the types of those that are no texts."""
+    listed = {
+        file: [f"{name} {layout.kinds[name]}" if name in layout.kinds else name for name in layout.columns]
+        for file, layout in every_file().items()
+    }
+    return "\n".join(f"{file}\n{wrapped(names, '  ')}" for file, names in listed.items())
+
+
+def commands() -> str:
+    """The commands, each with the first lines of its help."""
+    return aligned((name, " ".join(str(command.help).split("\n\n")[0].split())) for name, command in COMMANDS.items())
+
+
+def options() -> str:
+    """Every option, what it does, and the commands that take it."""
+    takers: dict[tuple[str, str], list[str]] = {}
+    for command in COMMANDS.values():
+        for option in command.params:
+            if isinstance(option, TyperOption):
+                choices = "|".join(getattr(option.type, "choices", ())) or "N"
+                takes = "" if option.is_flag else f" {option.metavar or choices}"
+                written = f"{', '.join(sorted(option.opts, key=len, reverse=True))}{takes}", str(option.help)
+                takers.setdefault(written, []).append(str(command.name))
+    return aligned(
+        (name, text if len(names) >= MANY else f"{text} ({', '.join(names)})")
+        for (name, text), names in sorted(takers.items())
+    )
 
 
 def record(name: str) -> str:
@@ -111,12 +192,14 @@ def variants() -> str:
     return "".join(f"{variant.name:{width}}  {variant.sentence}\n" for variant in VARIANTS)
 
 
+TABLES = {table.__name__: table for table in (ops, variants, inits, optimizers, layers, columns, commands, options)}
+
+
 def made(block: Block, folder: Path) -> str:
     """The text that a block should have."""
     if block.kind == "run":
         return output(block.what, folder)
-    tables = {"ops": signatures, "variants": variants}
-    return tables[block.what]() if block.what in tables else record(block.what)
+    return TABLES[block.what]() if block.what in TABLES else record(block.what)
 
 
 def regenerated(readme: str) -> str:
@@ -128,6 +211,7 @@ def regenerated(readme: str) -> str:
         pieces, position = [], 0
         for block in blocks(readme):
             if block.kind == "file":
+                (folder / block.what).parent.mkdir(parents=True, exist_ok=True)
                 (folder / block.what).write_text(block.text, encoding="utf-8")
                 continue
             pieces += [readme[position : block.start], made(block, folder)]

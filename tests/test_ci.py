@@ -1,4 +1,4 @@
-"""What other people's CI is given: the GitHub Action, the pre-commit hook, and the README's snippets for them."""
+"""What other people's CI is given: the GitHub Action, the pre-commit hook, and the guide's snippets for them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import yaml
 from typer.main import get_command
 
 from mathlab.cli import app
-from tests.readme import README
+from mathlab.guide import page
 from tests.sandbox import ROOT
 
 ACTION = ROOT / ".github" / "actions" / "mathlab" / "action.yml"
 HOOKS = ROOT / ".pre-commit-hooks.yaml"
-TEXT = README.read_text(encoding="utf-8")
+TEXT = page("ci")
 FENCED = re.compile(r"```(yaml|sh)\n(.*?)```", re.DOTALL)
 SNIPPETS = [(language, text) for language, text in FENCED.findall(TEXT)]
 STEPS = yaml.safe_load(ACTION.read_text(encoding="utf-8"))["runs"]["steps"]

@@ -13,16 +13,79 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import mathlab
 from mathlab.cli import app
+from mathlab.config import arrays, initial, schema, sweeps
+from mathlab.config.keys import Keys
+from mathlab.experiment import DRAWN, PLOTTED
 from mathlab.guide import page, topics
+from mathlab.language import OPS
+from mathlab.language.layers import LAYERS, LOSSES
+from mathlab.language.optimizers import SETTINGS
+from mathlab.stages.table import STAGES, every_file
+from mathlab.witnesses.table import WITNESSES
 
 PACKAGE = Path(mathlab.__file__).parent
 STEP = re.compile(
     r"<!-- (?P<kind>into|file|end): (?P<path>\S+)(?: after: (?P<line>.*?))? -->\n```\w+\n(?P<text>.*?)```\n", re.DOTALL
 )
+
+
+CODE = re.compile(r"^```\w+\n(.*?)^```$|`([^`\n]+)`", re.DOTALL | re.MULTILINE)
+COMMANDS = getattr(get_command(app), "commands", {})
+
+
+def keys_of(record: type[Keys]) -> set[str]:
+    """What a mapping in a config may say, by the record that reads it."""
+    return {*record.readers()}
+
+
+# what there is of each kind, and the page on which all of it stands
+WHOLE = {
+    "ops": ("language", {name for name, op in OPS.items() if not op.internal}),
+    "keys": ("experiments", keys_of(schema.ConfigText)),
+    "keys of a source": ("experiments", keys_of(schema.SourceText)),
+    "keys of a figure": ("experiments", keys_of(schema.PrintingText)),
+    "keys of a formula": ("experiments", keys_of(schema.HandFormulaText)),
+    "keys of a gradient check": ("experiments", keys_of(schema.GradcheckText)),
+    "keys of initial values": ("experiments", keys_of(arrays.InitText)),
+    "keys of a data file": ("experiments", keys_of(arrays.DataText)),
+    "initial values": ("experiments", {*initial.INITS}),
+    "layers": ("experiments", {*LAYERS, *(key for layer in LAYERS.values() for key in layer.keys)}),
+    "losses": ("experiments", {*LOSSES, *(key for loss in LOSSES.values() for key in loss.keys)}),
+    "keys of a training": ("training", keys_of(schema.TrainText)),
+    "optimizers": ("training", {*SETTINGS, *(setting for settings in SETTINGS.values() for setting in settings)}),
+    "keys of a sweep": ("training", keys_of(schema.SweepText) | keys_of(sweeps.RangeText)),
+    "pictures": ("pictures", {*DRAWN, *PLOTTED}),
+    "keys of a picture": ("pictures", keys_of(schema.PictureText)),
+    "witnesses": ("reliability", {*WITNESSES}),
+    "commands": ("commands", {*COMMANDS}),
+    "options": (
+        "commands",
+        {name for command in COMMANDS.values() for option in command.params for name in option.opts if name[0] == "-"},
+    ),
+    "files": ("files", {*every_file()}),
+    "columns": ("files", {column for layout in every_file().values() for column in layout.columns}),
+}
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_all_that_there_is_stands_in_it(kind: str) -> None:
+    topic, known = WHOLE[kind]
+    code = " ".join(fenced or inline for fenced, inline in CODE.findall(page(topic)))
+    assert known
+    assert not known - {*re.findall(r"-{0,2}[^\W\d][\w-]*(?:\.csv)?", code), *re.findall(r"\w+", code)}
+
+
+def test_every_stage_and_every_record_of_keys_is_walked() -> None:
+    records = {
+        record for topic, known in WHOLE.values() for record in Keys.__subclasses__() if keys_of(record) <= known
+    }
+    assert {*Keys.__subclasses__()} - records == set()
+    assert {*STAGES} - {"backprop"} <= keys_of(schema.ConfigText)
 
 
 @pytest.mark.parametrize("topic", topics())

@@ -10,8 +10,7 @@ import pytest
 from typer.main import get_command
 
 from mathlab.cli import app
-from mathlab.language import OPS
-from tests.readme import PAGES, README, ROOT, blocks, regenerated
+from tests.readme import PAGES, README, ROOT, regenerated
 
 TEXT = README.read_text(encoding="utf-8")
 COMMANDS = sorted(getattr(get_command(app), "commands", {}))
@@ -26,11 +25,6 @@ def test_what_it_shows_is_what_is_printed(page: Path) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_in_the_table(command: str) -> None:
     assert f"| `mathlab {command}" in TEXT
-
-
-def test_every_function_is_listed() -> None:
-    (listed,) = (block.text for block in blocks(TEXT) if block.what == "ops")
-    assert {name for name, op in OPS.items() if not op.internal} == set(re.findall(r"(\w+)\(", listed))
 
 
 def test_ci_runs_the_test_command_word_for_word() -> None:

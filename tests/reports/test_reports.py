@@ -26,6 +26,7 @@ from mathlab import config, plan
 from mathlab.cli import app
 from mathlab.commands import options
 from mathlab.errors import Place, Problem
+from mathlab.guide import page
 from mathlab.reports import values
 from mathlab.reports.checks import Check, checks
 from mathlab.reports.formats import FORMATS
@@ -158,10 +159,9 @@ def test_every_float_comes_back_from_json(floats: list[float], dtype: str) -> No
     np.testing.assert_array_equal(np.array([float(value) for value in record["values"]], dtype), array)
 
 
-def test_the_options_values_and_the_readme_are_the_table_of_formats() -> None:
+def test_the_options_values_and_the_guide_are_the_table_of_formats() -> None:
     assert get_args(get_args(options.Format)[0]) == tuple(FORMATS)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (table,) = re.findall(r"\| `--format` \|.*\n\|---\|---\|\n((?:\|.*\n)+)", readme)
+    (table,) = re.findall(r"\| `--format` \|.*\n\|---\|---\|\n((?:\|.*\n)+)", page("ci"))
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(FORMATS)
 
 
