@@ -34,6 +34,7 @@ from mathlab.oracle.arrays import read as read_arrays
 from mathlab.oracle.oracle import of_python
 from mathlab.outputs.tables import tables_of
 from mathlab.reports import page as tables
+from mathlab.reports.oracle import oracle_page
 from mathlab.results import CaseResult, ExperimentResult, tally
 from mathlab.results.arrays import of_backprop
 from mathlab.stages.layouts import Layout
@@ -260,7 +261,7 @@ def assert_gradients(
         return
     console = Console(file=io.StringIO(), width=HTML_WIDTH, highlight=False, force_terminal=False, no_color=True)
     with console.capture() as page:
-        console.print(tables.oracle(result, only_failures=True), crop=False)
+        console.print(oracle_page(result, only_failures=True), crop=False)
     raise AssertionError(f"these are not the gradients of {config}\n{page.get()}")
 
 

@@ -32,9 +32,9 @@ def article(
     from mathlab.article import check
     from mathlab.article.cover import cover
     from mathlab.article.suggest import suggest
-    from mathlab.reports.article import ArticleReport
+    from mathlab.reports.article import article_report
 
-    with telling.reporting(lambda problems: ArticleReport(files, problems=problems)):
+    with telling.reporting(lambda problems: article_report(files, problems=problems)):
         documents = check.documents_of(files)
         experiments = check.experiments_of(files, config or (), permits.allowed)
         coverage = cover(documents, check.judged(experiments), integers)
@@ -43,6 +43,6 @@ def article(
         if found and write:
             written = plan.load([Path(experiment.path) for experiment in experiments], permits.allowed)
             coverage = cover(documents, check.judged(written), integers)
-        report = ArticleReport(files, coverage, found, undecided, left, quiet=telling.quiet)
+        report = article_report(files, coverage, found, undecided, left, quiet=telling.quiet)
     telling.deliver(report)
     return MATCH if report.passed else FAIL

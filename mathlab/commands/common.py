@@ -14,7 +14,6 @@ from mathlab.errors import MathlabError, Problem
 from mathlab.files import refuse_inputs
 
 if TYPE_CHECKING:
-    from mathlab.reports.article import ArticleReport
     from mathlab.reports.report import Report
     from mathlab.results import ExperimentResult
 
@@ -46,14 +45,14 @@ def run_stages(
     at_once = telling.form == "table" and target is None  # the other formats are made of all results together
     summary = summary and at_once and not quiet
     kept: list[ExperimentResult] = []
-    articles: list[ArticleReport] = []
+    articles: list[Report] = []
     refused: list[Problem] = []
     left_out = 0  # plots
 
     def report(problems: Sequence[Problem]) -> Report:
-        from mathlab.reports.report import RunReport
+        from mathlab.reports.report import run_report
 
-        return RunReport(command, tuple(kept), (*refused, *problems), quiet, tuple(articles), brief)
+        return run_report(command, tuple(kept), (*refused, *problems), quiet, tuple(articles), brief)
 
     with telling.reporting(report):
         plans = plan.plans(command, plan.load(paths, permits.allowed), cases.names, witnesses, where)
@@ -69,7 +68,7 @@ def run_stages(
             step = f"{called[at - 1]} ({at} of {len(plans)}): " if summary else ""
             try:
                 result = plan.results(planned, functools.partial(terminal.progress, quiet=quiet, before=step))
-                article = _article(result, quiet or summary) if command == "run" else None
+                article, table = _article(result, quiet or summary) if command == "run" else (None, "")
                 pictures, without = _pictures(result) if command == "run" else ({}, 0)
                 left_out += without
             except MathlabError as error:
@@ -83,7 +82,7 @@ def run_stages(
             else:
                 kept.append(result)
             articles += [article] if article else []
-            more = {ARTICLE: article.csv() if article else ""} if command == "run" else {}
+            more = {ARTICLE: table} if command == "run" else {}
             write(result, out, {"command": command}, everything=command == "run", more=more)
             if pictures:
                 from mathlab.pictures import gallery
@@ -101,14 +100,15 @@ def run_stages(
     return TROUBLE if refused else MATCH if passed else FAIL
 
 
-def _article(result: ExperimentResult, quiet: bool) -> ArticleReport | None:
-    """What the config's articles' numbers are; None where it names none."""
+def _article(result: ExperimentResult, quiet: bool) -> tuple[Report | None, str]:
+    """What the config's articles' numbers are, as a report and as a CSV; nothing where it names none."""
     if not result.experiment.source.article:
-        return None
+        return None, ""
     from mathlab.article.check import articles_of, coverage_of
-    from mathlab.reports.article import ArticleReport
+    from mathlab.reports.article import article_csv, article_report
 
-    return ArticleReport(articles_of(result.experiment), coverage_of(result), quiet=quiet)
+    coverage = coverage_of(result)
+    return article_report(articles_of(result.experiment), coverage, quiet=quiet), article_csv(coverage)
 
 
 def _pictures(result: ExperimentResult) -> tuple[Mapping[str, str | bytes], int]:

@@ -22,11 +22,11 @@ def diff(
 ) -> int:
     """Compare two output folders, or two CSVs."""
     from mathlab.outputs.difference import compare
-    from mathlab.reports.report import DiffReport
+    from mathlab.reports.difference import difference_report
 
     for path in (a, b):
         note(path, *path.rglob("*.csv"))
-    with telling.reporting(lambda problems: DiffReport(a, b, None, most, problems)):
-        report = DiffReport(a, b, compare(a, b, rtol, atol), most, quiet=telling.quiet)
+    with telling.reporting(lambda problems: difference_report(a, b, None, most, problems)):
+        report = difference_report(a, b, compare(a, b, rtol, atol), most, quiet=telling.quiet)
     telling.deliver(report)
     return MATCH if report.passed else FAIL

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import numpy as np
 
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Array
+from mathlab.outputs.csvtext import read_table
 
 Arrays = Mapping[str, Array]
 CASELESS = ""  # the case of arrays that do not say which case they are of
@@ -90,31 +90,29 @@ def _unpickled(path: Path, kind: str) -> Iterator[None]:
 def _csv(path: Path) -> dict[str, Arrays]:
     entries: dict[str, dict[str, Entries]] = {}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = reader.fieldnames or []
-            kinds = [column for column in ("value", "gradient") if column in columns]
-            if "name" not in columns or "index" not in columns or not kinds:
-                raise MathlabError("the columns name, index, and value or gradient are needed", Place(str(path), 1, 1))
-            for row in reader:
-                place = Place(str(path), reader.line_num, 1)
-                arrays = entries.setdefault(row.get("case") or CASELESS, {})
-                index = _index(row["index"], place)
-                for kind in kinds:
-                    if row[kind]:
-                        name = row["name"] if kind == "value" else f"d{row['name']}"
-                        cells = arrays.setdefault(name, {})
-                        if index in cells:
-                            raise MathlabError(f"{name} has the index '{row['index']}' twice", place)
-                        cells[index] = _number(row[kind], place)
-    except (csv.Error, UnicodeDecodeError) as error:
+        columns, rows, lines = read_table(path)
+    except ValueError as error:
         raise MathlabError(f"{path} is not a CSV file: {error}") from None
+    kinds = [column for column in ("value", "gradient") if column in columns]
+    if "name" not in columns or "index" not in columns or not kinds:
+        raise MathlabError("the columns name, index, and value or gradient are needed", Place(str(path), 1, 1))
+    for line, row in zip(lines, (dict(zip(columns, cells, strict=True)) for cells in rows), strict=True):
+        place = Place(str(path), line, 1)
+        arrays = entries.setdefault(row.get("case") or CASELESS, {})
+        index = _index(row["index"], place)
+        for kind in kinds:
+            if row[kind]:
+                name = row["name"] if kind == "value" else f"d{row['name']}"
+                cells = arrays.setdefault(name, {})
+                if index in cells:
+                    raise MathlabError(f"{name} has the index '{row['index']}' twice", place)
+                cells[index] = _number(row[kind], place)
     return {
         case: {name: _whole(cells, name, path) for name, cells in arrays.items()} for case, arrays in entries.items()
     }
 
 
-def _index(text: str | None, place: Place) -> tuple[int, ...]:
+def _index(text: str, place: Place) -> tuple[int, ...]:
     parts = text.split(",") if text else []
     if not all(part.strip().isdecimal() for part in parts):
         raise MathlabError(f"'{text}' is not an index, such as 0,1", place)

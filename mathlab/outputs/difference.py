@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError
+from mathlab.outputs.csvtext import read_table
 from mathlab.outputs.rows import Positions, Table, Texts, match, pairs, row_names
 from mathlab.stages.layouts import Layout
 from mathlab.stages.table import every_file
@@ -195,27 +195,20 @@ def _compare_files(file: str, path_a: Path, path_b: Path, rtol: float, atol: flo
 
 def _read(path: Path) -> Table:
     """The file's columns, every cell as its text. A column name that comes again gets a number."""
-    import pandas as pd
-
     try:
-        frame = pd.read_csv(path, header=None, dtype=object, na_filter=False, encoding="utf-8", compression=None)
-        columns = [frame[at].to_numpy() for at in frame]
-        # pandas fills a row that is too short, and only then can a last cell be empty that was not written so
-        if (columns[-1] == "").any():
-            with path.open(encoding="utf-8", newline="") as file:
-                if {len(row) for row in csv.reader(file)} - {0, len(columns)}:
-                    raise ValueError("a row has fewer cells than the header")
+        columns, rows, _ = read_table(path)
     except OSError as error:
         raise MathlabError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, csv.Error) as error:  # pandas' errors, and text that is not UTF-8, are ValueErrors
-        raise MathlabError(f"{path} is not a CSV table: {str(error).split('C error: ')[-1].strip()}") from None
+    except ValueError as error:
+        raise MathlabError(f"{path} is not a CSV table: {error}") from None
+    cells = np.array(rows, object).reshape(len(rows), len(columns))
     table: Table = {}
-    for column in columns:
-        name, count = column[0], 1
+    for at, column in enumerate(columns):
+        name, count = column, 1
         while name in table:
             count += 1
-            name = f"{column[0]} ({count})"
-        table[name] = column[1:]
+            name = f"{column} ({count})"
+        table[name] = cells[:, at]
     return table
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import errno
-import io
 import json
 import os
 import platform
@@ -18,6 +16,7 @@ from mathlab import __version__
 from mathlab.errors import MathlabError
 from mathlab.experiment import Case, Experiment
 from mathlab.files import replace_files
+from mathlab.outputs.csvtext import csv_text, read_table
 from mathlab.outputs.tables import Owner, Table, join, parts_of
 from mathlab.results import ExperimentResult, nonfinite_of
 from mathlab.stages.layouts import Layout, Row
@@ -76,7 +75,8 @@ def write(
                 continue
             keep = {(case, stage) for case, stage in configured - settled if stage in layout.stages}
             kept = _kept(folder / file, layout, keep) if keep else {}
-            texts[file] = _csv_text(join(layout, {**kept, **made.get(file, {})}, result))
+            table = join(layout, {**kept, **made.get(file, {})}, result)
+            texts[file] = csv_text(table.columns, table.rows)
         texts[RUN] = json.dumps({**_run(result), **provenance}, indent=2, sort_keys=True, default=str) + "\n"
         replace_files({folder / file: text or None for file, text in texts.items()})
     return [folder / file for file, text in texts.items() if text]
@@ -136,17 +136,15 @@ def _read(path: Path, layout: Layout) -> tuple[Row, list[Row]]:
     try:
         if path.exists() and not path.is_file():  # a pipe, which nobody may ever write to
             raise OSError(errno.EINVAL, "it is not a file")
-        with path.open(encoding="utf-8", newline="") as file:
-            columns, *rows = map(tuple, csv.reader(file, strict=True))
+        columns, rows, _ = read_table(path)
     except (FileNotFoundError, NotADirectoryError):
         return layout.columns, []
     except OSError as error:
         raise MathlabError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, csv.Error):  # not UTF-8, no header, quotes that do not close
+    except ValueError:
         columns, rows = (), []
     own = len(layout.columns)
-    known = columns[:own] == layout.columns and (layout.open_ended or len(columns) == own)
-    if not known or any(len(row) != len(columns) for row in rows):
+    if columns[:own] != layout.columns or not (layout.open_ended or len(columns) == own):
         raise MathlabError(
             f"{path} is not as this version of mathlab writes it, so its rows of other cases and stages cannot be "
             "kept; remove it and run again"
@@ -160,15 +158,6 @@ def _without_empty_columns(table: Table, own: int) -> Table:
     if len(used) == len(table.columns):
         return table
     return Table(tuple(table.columns[at] for at in used), tuple(tuple(row[at] for at in used) for row in table.rows))
-
-
-def _csv_text(table: Table) -> str:
-    """The table as CSV; no text for a table without rows."""
-    if not table.rows:
-        return ""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([table.columns, *table.rows])
-    return text.getvalue()
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from mathlab.reports.verdicts import count
 from mathlab.results import NOT_FINITE, ExperimentResult, Tally, tally
 
 if TYPE_CHECKING:
-    from mathlab.reports.article import ArticleReport
+    from mathlab.reports.report import Report
 
 Show = Callable[[ExperimentResult], RenderableType | None]
 
@@ -36,7 +36,7 @@ class Pages:
     show: Show
     counted: bool
 
-    def of(self, result: ExperimentResult, article: ArticleReport | None, seconds: float) -> Iterator[RenderableType]:
+    def of(self, result: ExperimentResult, article: Report | None, seconds: float) -> Iterator[RenderableType]:
         """What is shown as soon as one experiment has run."""
         if shown := self.show(result):
             yield shown
@@ -59,7 +59,7 @@ class Summary(Pages):
     failed: list[RenderableType] = field(default_factory=list)
     begun: bool = False
 
-    def of(self, result: ExperimentResult, article: ArticleReport | None, seconds: float) -> Iterator[RenderableType]:
+    def of(self, result: ExperimentResult, article: Report | None, seconds: float) -> Iterator[RenderableType]:
         width = min(max(map(len, ("experiment", *self.names))), LONGEST)
         if not self.begun:
             time = f"  {'time':>{SECONDS}}" if self.time else ""
@@ -74,7 +74,7 @@ class Summary(Pages):
         return (Text(""), *self.failed) if self.begun else ()
 
 
-def _line(name: str, counts: Tally, article: ArticleReport | None, width: int, seconds: float | None) -> RenderableType:
+def _line(name: str, counts: Tally, article: Report | None, width: int, seconds: float | None) -> RenderableType:
     numbers = (counts.figures + counts.worked_out, counts.formulas, counts.entries)
     cells = [f"{number or '':>{len(title)}}" for title, number in zip(COUNTED, numbers, strict=True)]
     cells += [] if seconds is None else [f"{f'{seconds:.2f} s':>{SECONDS}}"]

@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.text import Text
 
 from mathlab.experiment import Array, Experiment
-from mathlab.reports.layout import Blocks, Paragraph, Row, Sheet, number, plain, short
+from mathlab.reports.layout import Blocks, Paragraph, Row, Sheet, number, plain
 from mathlab.reports.steps import entry_of, in_brief, section, steps
 from mathlab.reports.verdicts import count, entries, figures, formulas, witnesses
 from mathlab.results import (
@@ -29,8 +29,6 @@ from mathlab.stages.table import STAGES
 
 if TYPE_CHECKING:
     from mathlab.diagnosis.selftest import SelftestResult
-    from mathlab.oracle.oracle import Compared, OracleResult
-    from mathlab.outputs.difference import Change, Difference
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -232,24 +230,6 @@ def selected(epochs: int) -> list[int]:
     return sorted({0, *(step for step in steps if step < epochs), epochs - 1}) if epochs else []
 
 
-# Two sets of outputs
-
-
-def difference(found: Difference, most: int) -> RenderableType:
-    """The worst of the cells that differ, then what one side only has, `most` in all, then the counts."""
-    parts: list[RenderableType] = []
-    changes, one_sided = found.worst(most)
-    if changes:
-        rows = tuple(Row(tuple(map(plain, _change(change)))) for change in changes)
-        parts += [Sheet(("file", "row", "column", "A", "B", "relative"), rows, (0, 1, 2), (0, 1, 2), 0), Text("")]
-    alone = [f"{item.side.upper()} only: {item.kind} {item.what}" for item in one_sided]
-    files = [f" in {item.file}" if item.kind != "file" else "" for item in one_sided]
-    parts += [Paragraph(plain(line + file)) for line, file in zip(alone, files, strict=True)]
-    hidden = found.changed - len(changes) + found.missing - len(alone)
-    parts += [Paragraph(plain(f"and {hidden} more", "dim"))] if hidden else []
-    return Group(*parts, Paragraph(plain(difference_summary(found), "bold" if found.same else "bold red")))
-
-
 # The self-test
 
 
@@ -274,78 +254,3 @@ def selftest(results: Sequence[SelftestResult], quiet: bool = False) -> Renderab
     return Group(
         *parts, *([Text("")] if parts else []), Paragraph(plain(words, "bold yellow" if survivors else "bold"))
     )
-
-
-# Somebody else's arrays
-
-
-def oracle(result: OracleResult, only_failures: bool = False) -> RenderableType:
-    """A row for each array, with the entry that is furthest off; below it what is known of the reason."""
-    shown = [row for row in result.compared if not (only_failures and row.passed)]
-    names = ("array", "held against", "shape", "entry", "given", "computed", "tolerance", "verdict")
-    parts: list[RenderableType] = [_title(f"case {result.case}")]
-    if shown:
-        parts.append(Sheet(names, tuple(map(_array_row, shown)), head=(0, 7), words=(0, 1, 2, 3, 7)))
-    if result.ignored:
-        hint = f"{result.sought}; say it with --map {result.ignored[0]}=NAME, or --allow-unmatched"
-        parts.append(Paragraph(plain(f"not compared: {', '.join(result.ignored)} ({hint})", "yellow"), indent=2))
-    if result.first_divergence:
-        parts += [*_causes(result), Paragraph(plain(f"differs first: {result.first_divergence}"), indent=2)]
-    words = oracle_summary(result.compared)
-    return Group(*parts, Paragraph(plain(words, "bold" if result.passed else "bold red")))
-
-
-def _causes(result: OracleResult) -> Iterator[RenderableType]:
-    """What was found, each cause once, and what it explains; and how much was tried, where that was not all."""
-    differing = [row.array for row in result.compared if not row.passed]
-    told = {array for why in result.causes for array in why.explains}
-    for why in result.causes:
-        yield Paragraph(plain(f"{'and then' if why.upon else 'cause'}: {why.cause}", "bold"), indent=2)
-        for other in why.others:
-            yield Paragraph(plain(f"or: {other}"), indent=4)
-        if why.instead:
-            yield Paragraph(plain(f"write: {why.instead}"), indent=4)
-        rest = [array for array in differing if array not in why.explains]
-        yield Paragraph(plain(f"explains {_and(why.explains)}{f'; not {_and(rest)}' if rest else ''}"), indent=4)
-    unexplained = [array for array in differing if array not in told]
-    if unexplained and result.tried < result.known:
-        words = f"{result.tried:,} of {result.known:,} mistakes tried; --thorough tries all"
-        yield Paragraph(plain(f"no cause found for {_and(unexplained)}: {words}"), indent=2)
-    elif unexplained and result.known:
-        yield Paragraph(
-            plain(f"no cause found for {_and(unexplained)}: none of {result.known:,} mistakes fits"), indent=2
-        )
-
-
-def _and(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-def oracle_summary(rows: Sequence[Compared]) -> str:
-    """The last line of what is said of somebody else's arrays."""
-    differ = sum(not row.passed for row in rows)
-    return f"{count(len(rows), 'array')}, {len(rows) - differ} agree, {differ} differ"
-
-
-def _array_row(row: Compared) -> Row:
-    given, computed = number(row.given), number(row.computed)
-    if given == computed and not row.passed:  # they differ further on
-        given, computed = repr(float(row.given)), repr(float(row.computed))
-    numbers = (given, computed, short(row.tolerance)) if row.fits else ("", "", "")
-    cells = (
-        *(plain(row.array, "bold"), plain(row.quantity), plain(str(row.shape))),
-        *(plain(str(list(row.index)) if row.index else ""), *map(plain, numbers)),
-        plain("agrees" if row.passed else "differs", "green" if row.passed else "bold red"),
-    )
-    misfit = [] if row.fits else [plain(f"has shape {row.shape}, but {row.quantity} has shape {row.expected}")]
-    return Row(cells, tuple(misfit))
-
-
-def difference_summary(found: Difference) -> str:
-    """The last line of a comparison."""
-    compared = f"{count(len(found.files), 'file')}, {count(found.cells, 'cell')} compared"
-    return f"{compared}, {found.changed} differ, {found.missing} on one side only"
-
-
-def _change(change: Change) -> tuple[str, ...]:
-    return change.file, change.key, change.column, change.a or "(empty)", change.b or "(empty)", short(change.error)

@@ -268,10 +268,10 @@ def test_what_is_missing(tmp_path: Path) -> None:
 
 
 BROKEN = [
-    (b"", "No columns to parse from file"),
-    (b"case,role,name,index,value,gradient\nbase,node,x\n", "a row has fewer cells than the header"),
-    (b"case,index,name\n1,2,3,4\n", "Expected 3 fields in line 2, saw 4"),
-    (b'case,name,index,value\nbase,x,"0,1\n', "EOF inside string starting at row 1"),
+    (b"", "it has no columns"),
+    (b"case,role,name,index,value,gradient\nbase,node,x\n", "line 2 has 3 cells, and the header 6"),
+    (b"case,index,name\n1,2,3,4\n", "line 2 has 4 cells, and the header 3"),
+    (b'case,name,index,value\nbase,x,"0,1\n', "unexpected end of data in line 2"),
     (b"case,name,index,value\nbase,\xff,0,1\n", "'utf-8' codec can't decode byte 0xff"),
 ]
 

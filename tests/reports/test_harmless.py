@@ -15,7 +15,7 @@ import pytest
 from mathlab.errors import LONGEST, Problem
 from mathlab.reports.formats import FORMATS
 from mathlab.reports.markdown import escape
-from mathlab.reports.report import RunReport
+from mathlab.reports.report import run_report
 from mathlab.terminal import LONGEST_TEXT, harmless
 from tests.sandbox import ROOT, Job, Ran, finish, start
 
@@ -148,7 +148,7 @@ def test_markdown_is_no_markup(text: str, shown: str) -> None:
 
 @pytest.mark.parametrize("text", ["# a", "- a", "1. a", "2) a", "=== a", "+ a", "---"])
 def test_a_problem_is_no_block_of_markdown(text: str) -> None:
-    shown = FORMATS["markdown"](RunReport("run", (), [Problem(text)]))
+    shown = FORMATS["markdown"](run_report("run", (), [Problem(text)]))
     assert re.search(r"^- \d*\\[-#=+.)]", shown, re.MULTILINE)
 
 

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 
 from mathlab import config
 from mathlab.errors import Place
 from mathlab.experiment import Array, Case, Experiment, Source
 from mathlab.outputs.difference import Change, Difference, OneSided
 from mathlab.reports import page as tables
+from mathlab.reports.difference import difference_page
 from mathlab.reports.layout import Paragraph, Row, Sheet, array_lines, number, plain, short
 from mathlab.reports.steps import backward
 from mathlab.results import (
@@ -388,7 +389,7 @@ def test_a_difference_shows_the_worst_and_counts_all() -> None:
     )
     missing = (OneSided("mlp/nodes.csv", "row", "case=base, name=q", "b"), OneSided("x.csv", "file", "x.csv", "a"))
     found = Difference(("mlp/nodes.csv", "mlp/figures.csv"), 120, 7, changes, 2, missing)
-    shown = text(tables.difference(found, 3))
+    shown = text(Group(*difference_page(found, 3)))
     for part in (
         "name=W[bold], index=0,1",
         "0.1",
@@ -399,7 +400,7 @@ def test_a_difference_shows_the_worst_and_counts_all() -> None:
         assert part in shown
     assert "1.00001" not in shown
     assert shown.splitlines()[-1] == "2 files, 120 cells compared, 7 differ, 2 on one side only"
-    assert text(tables.difference(Difference(("a.csv",), 3, 0, (), 0, ()), 20)) == (
+    assert text(Group(*difference_page(Difference(("a.csv",), 3, 0, (), 0, ()), 20))) == (
         "1 file, 3 cells compared, 0 differ, 0 on one side only"
     )
 

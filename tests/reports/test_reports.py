@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import cast, get_args
@@ -19,7 +19,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
-from rich.console import Group, RenderableType
 from typer.testing import CliRunner, Result
 
 from mathlab import config, plan
@@ -29,10 +28,11 @@ from mathlab.errors import Place, Problem
 from mathlab.guide import page
 from mathlab.reports import values
 from mathlab.reports.checks import Check, checks
+from mathlab.reports.difference import difference_report
 from mathlab.reports.formats import FORMATS
 from mathlab.reports.github import MOST
 from mathlab.reports.names import declared
-from mathlab.reports.report import DiffReport, RunReport
+from mathlab.reports.report import Report, run_report
 from mathlab.results import NodeResult, WitnessResult, tally
 from tests.test_configs import CONFIGS, ran
 
@@ -130,7 +130,7 @@ def test_the_schema_notices_every_key_that_is_missing_or_unknown(folder: Path) -
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_json_of_the_shipped_configs_is_valid_and_exact(path: Path) -> None:
     result = ran(path)
-    record = json.loads(FORMATS["json"](RunReport("run", (result,))))
+    record = json.loads(FORMATS["json"](run_report("run", (result,))))
     validator().validate(record)
     assert record["passed"] is True
     for case, told in zip(result.cases, record["experiments"][0]["cases"], strict=True):
@@ -173,7 +173,7 @@ def test_junit_has_a_test_case_for_every_figure_formula_and_parameter(path: Path
     result = ran(path)
     lines = path.read_text(encoding="utf-8").splitlines()
     counts = tally(result)
-    suites = JUnitXml.fromstring(FORMATS["junit"](RunReport("run", (result,))).encode())
+    suites = JUnitXml.fromstring(FORMATS["junit"](run_report("run", (result,))).encode())
     cases = [case for suite in suites for case in suite]
     parameters = {
         (case.case, entry.parameter) for case in result.cases if case.gradcheck for entry in case.gradcheck.entries
@@ -254,7 +254,7 @@ def test_a_diagnosis_and_a_contradicting_witness_are_told_in_every_format(folder
     figures = tuple(replace(figure, diagnosis="the sign is wrong") for figure in case.backprop.figures)
     witness = WitnessResult("w", "tape", 0.25, 1e12, "contradicts")
     backprop = replace(case.backprop, figures=figures, witnesses=(witness,))
-    report = RunReport("run", (replace(result, cases=(case.having(backprop=backprop),)),))
+    report = run_report("run", (replace(result, cases=(case.having(backprop=backprop),)),))
     for form in ("json", "junit", "github", "markdown"):
         text = FORMATS[form](report)
         assert "the sign is wrong" in text
@@ -325,22 +325,9 @@ def test_the_summary_page_gets_a_table(folder: Path, monkeypatch: pytest.MonkeyP
 # Any text at all
 
 
-@dataclass(frozen=True)
-class Told:
+def told(found: Sequence[Check], problems: Sequence[Problem]) -> Report:
     """A report with given checks."""
-
-    checks: Sequence[Check]
-    problems: Sequence[Problem] = ()
-    command: str = "run"
-    passed: bool = False
-    quiet: bool = False
-    summary: str = "said"
-
-    def page(self) -> RenderableType:
-        return Group()
-
-    def record(self) -> values.Record:
-        return {}
+    return Report("run", False, "said", tuple, lambda: found, dict, problems)
 
 
 ANY = st.text(st.characters(), max_size=12)
@@ -359,12 +346,12 @@ CHECKS = st.builds(
     computed=ANY,
     remarks=st.lists(st.tuples(ANY, ANY), max_size=2).map(tuple),
 )
-TOLD = st.builds(Told, st.lists(CHECKS, max_size=12), st.lists(st.builds(Problem, ANY, PLACES), max_size=2))
+TOLD = st.builds(told, st.lists(CHECKS, max_size=12), st.lists(st.builds(Problem, ANY, PLACES), max_size=2))
 
 
 @settings(deadline=None)
 @given(TOLD)
-def test_junit_can_hold_any_text(report: Told) -> None:
+def test_junit_can_hold_any_text(report: Report) -> None:
     text = FORMATS["junit"](report)
     assert text.isascii()
     root = ElementTree.fromstring(text)
@@ -379,7 +366,7 @@ def test_junit_can_hold_any_text(report: Told) -> None:
 
 @settings(deadline=None)
 @given(TOLD)
-def test_no_text_can_make_a_workflow_command_of_its_own(report: Told) -> None:
+def test_no_text_can_make_a_workflow_command_of_its_own(report: Report) -> None:
     wrong = len(report.problems) + sum(check.outcome == "failed" for check in report.checks)
     text = FORMATS["github"](report)
     lines = text.splitlines()
@@ -390,7 +377,7 @@ def test_no_text_can_make_a_workflow_command_of_its_own(report: Told) -> None:
 
 @settings(deadline=None)
 @given(TOLD)
-def test_every_row_of_a_markdown_table_has_its_cells(report: Told) -> None:
+def test_every_row_of_a_markdown_table_has_its_cells(report: Report) -> None:
     text = FORMATS["markdown"](report)
     width = 0
     for line in text.split("\n"):
@@ -567,7 +554,7 @@ def test_a_file_whose_differences_are_not_shown_does_not_pass(folder: Path) -> N
     from mathlab.outputs.difference import compare
 
     found = compare(tables(folder, "a", 0.5), tables(folder, "b", 0.75))
-    report = DiffReport(folder / "a", folder / "b", found, most=0)
+    report = difference_report(folder / "a", folder / "b", found, most=0)
     assert [(check.group, check.outcome) for check in report.checks] == [
         ("nodes.csv", "failed"),
         ("same.csv", "passed"),
