@@ -24,6 +24,8 @@ from mathlab.config.schema import (
     GradcheckText,
     SourceText,
     TrainText,
+    is_loop,
+    lines,
 )
 from mathlab.config.size import check_size
 from mathlab.config.yamltext import Scalar, Table, kind
@@ -122,9 +124,9 @@ def _experiment(file: str, content: bytes, allowed: Allowed) -> Experiment:
         drafts.append(_Draft(str(name), text, place, train_place))
         if names is not None and own is not None:
             unreadable = (names | own).difference(text.inputs, text.parameters, text.equations)
-            if any(part is not None for part in (text.layers, text.loss, text.batch)):
+            if any(part is not None for part in (text.layers, text.loss, text.batch)) or any(map(is_loop, names | own)):
                 if unreadable:
-                    continue  # the layers' shapes are not known
+                    continue  # the layers' shapes are not known, or what the loops read
                 try:
                     text = _expanded(text)
                 except MathlabError as error:
@@ -183,7 +185,7 @@ def _names(tree: Table) -> set[str] | None:
     known = ConfigText.readers()
     misspelt = {name for key, part in tree.items() if key not in known and isinstance(part, Table) for name in part}
     try:
-        return misspelt.union(*(mapping(tree[section]) for section in NAMED if section in tree))
+        return misspelt.union(*(lines(mapping(tree[section])) for section in NAMED if section in tree))
     except MathlabError:
         return None
 
@@ -212,10 +214,11 @@ def _cases(config: ConfigText, tree: Table, problems: set[Problem]) -> list[tupl
 
 
 def _expanded(text: CaseText) -> CaseText:
-    """The case with its layers written out as equations."""
-    from mathlab.config.shorthand import expanded  # only here: few configs have layers
+    """The case with its layers and its loops written out as equations."""
+    from mathlab.config.loops import unrolled  # only here: few configs have any
+    from mathlab.config.shorthand import expanded
 
-    return expanded(text)
+    return unrolled(expanded(text))
 
 
 def _merged(top: CaseText, case: CaseText) -> CaseText:
@@ -298,7 +301,10 @@ def _sweep(text: CaseText, place: Place) -> SweepSettings:
 
 
 def _equations(formulas: Mapping[Scalar, Formula]) -> tuple[Equation, ...]:
-    return tuple(Equation(str(key), formula.expr, formula.text, formula.place) for key, formula in formulas.items())
+    return tuple(
+        Equation(str(key), formula.expr, formula.text, formula.place, step=formula.step)
+        for key, formula in formulas.items()
+    )
 
 
 def _hand_formulas(derivation: Derivation) -> tuple[HandFormula, ...]:

@@ -61,10 +61,12 @@ def _definitions(kinds: Mapping[str, Mapping[Scalar, object]]) -> Iterator[Probl
                 first, earlier = seen[key]
                 yield Problem(f"'{key}' is {first} (line {earlier.place.line}) and cannot be {kind} too", key.place)
             seen.setdefault(key, (kind, key))
+    told: set[Place] = set()  # of all steps of a loop, one
     for prefix, meaning in PREFIXES.items():
         for name, (_, scalar) in seen.items():
             of = name.removeprefix(prefix)
-            if of != name and of in seen:
+            if of != name and of in seen and scalar.place not in told:
+                told.add(scalar.place)
                 yield Problem(f"'{name}' is reserved: it means {meaning} of '{of}'", scalar.place)
 
 
@@ -73,23 +75,27 @@ def _order(equations: Mapping[Scalar, Formula], values: Collection[str]) -> Iter
     reads = {str(key): names(formula.expr) for key, formula in equations.items()}
     places = {str(key): key.place for key in equations}
     cycles: set[frozenset[str]] = set()
+    told: set[Place] = set()  # what is wrong in a loop, of the first step
     for key, formula in equations.items():
+        where = f"'{key}'{f' at {formula.step}' if formula.step else ''}"
         for part in _names(formula):
             place = formula.place.shifted(part.position)
-            if part.id == key:
-                yield Problem(f"'{key}' reads itself", place)
-            elif part.id in values or position.get(part.id, len(position)) < position[key]:
+            before = part.id != key and position.get(part.id, len(position)) < position[key]
+            if before or part.id in values or (formula.step and place in told):
                 continue
+            told.add(place)
+            if part.id == key:
+                yield Problem(f"{where} reads itself", place)
             elif part.id not in position:
                 hint = did_you_mean(part.id, [*values, *equations])
-                yield Problem(f"unknown name '{part.id}' in '{key}'{hint}", place)
+                yield Problem(f"unknown name '{part.id}' in {where}{hint}", place)
             elif way := _way(part.id, str(key), reads):
                 if frozenset(way) not in cycles:
                     cycles.add(frozenset(way))
                     yield Problem(f"a cycle: {' -> '.join([str(key), *way])}", place)
             else:
                 later = places[part.id].line
-                yield Problem(f"'{key}' reads '{part.id}', which is defined later, on line {later}", place)
+                yield Problem(f"{where} reads '{part.id}', which is defined later, on line {later}", place)
 
 
 def _names(formula: Formula) -> list[Name]:

@@ -183,6 +183,12 @@ READERS: Mapping[Callable[..., object], Schema] = {
         {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 1}},
     ),
     schema.formula: TEXT,
+    schema.equations: {
+        "type": ["object", "null"],
+        **KEYS[schema.name],
+        "patternProperties": {r"^for\s": {"type": "object", "minProperties": 1, "additionalProperties": TEXT}},
+        "additionalProperties": TEXT,
+    },
     schema.quantity: TEXT,
     schema.quantities: _any_of(TEXT, {"type": "array", "minItems": 1, "items": TEXT}),
     schema.labels: _any_of(TEXT, {"type": "array", "items": TEXT}),

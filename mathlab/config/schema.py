@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from mathlab.config.arrays import value
-from mathlab.config.keys import Keys, entries, filled, key, mapping, parsed, section
+from mathlab.config.keys import Keys, Partly, entries, filled, key, mapping, parsed, section
 from mathlab.config.values import Numbers, choice, flag, gather, number, positive, printed, text, whole
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
-from mathlab.errors import ExpressionError, MathlabError, Place
+from mathlab.errors import ExpressionError, MathlabError, Place, Problem
 from mathlab.experiment import DRAWN, PLOTTED, Dtype, Picture, Scale, Value
 from mathlab.language import OPS, read
-from mathlab.language.equation import Equation
-from mathlab.language.syntax import Call, Expr, Name, walk
+from mathlab.language.equation import Equation, Step
+from mathlab.language.syntax import Call, Expr, Name, names, walk
 from mathlab.stages.table import STAGES
 
 Rounding = Literal["nearest", "truncate"]
@@ -25,6 +26,7 @@ DTYPES: tuple[Dtype, ...] = ("float64", "float32")
 SCALES: tuple[Scale, ...] = ("x", "y", "xy")
 ROUNDINGS: tuple[Rounding, ...] = ("nearest", "truncate")
 JACOBIAN = "jacobian"
+LOOP = re.compile(r"for\s+(?P<counter>\w+)\s+in\s+(?P<first>.+?)\s*\.\.\s*(?P<last>.+)")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Formula:
     text: str
     expr: Expr
     place: Place
+    step: Step | None = None
 
 
 def name(key: Scalar) -> Scalar:
@@ -159,6 +162,101 @@ def hand_formulas(tree: Tree) -> tuple[HandFormulaText, ...]:
     return tuple(gather(one, tree)) if isinstance(tree, Row) and tree else (one(tree),)
 
 
+class Line(Scalar):
+    """The key of an equation in a loop, `for t in 1..9: h[t]`, which no other loop has; `header` is the loop's."""
+
+    __slots__ = ("header", "written")
+    header: Scalar
+    written: Scalar
+
+    @classmethod
+    def of(cls, header: Scalar, written: Scalar) -> Line:
+        """The key of what is `written` below a loop's header."""
+        line = cls(f"{header}: {written}", written.place)
+        line.header, line.written = header, written
+        return line
+
+
+class Target(NamedTuple):
+    """What a line of a loop makes: of `h[t]` the name before the bracket, and the step."""
+
+    series: str
+    step: Expr
+
+
+class Range(NamedTuple):
+    """What a loop's header says."""
+
+    counter: str
+    first: Formula
+    last: Formula
+
+
+def loop_range(header: Scalar) -> Range:
+    """The header of a loop, read."""
+    found = LOOP.fullmatch(header)
+    if not found:
+        raise MathlabError("a loop is written 'for t in 1..T:', with its equations below it", header.place)
+    parts = {part: Scalar(found[part], header.place.shifted(found.start(part))) for part in LOOP.groupindex}
+    return Range(name(parts["counter"]), formula(parts["first"]), formula(parts["last"]))
+
+
+def target(line: Line) -> Target:
+    """The key of a line, read."""
+    counter = loop_range(line.header).counter
+    match formula(line.written).expr:
+        case Call("index", (Name(series), step)) if counter in names(step):
+            name(Scalar(series, line.place))
+            return Target(series, step)
+    message = f"an equation in this loop is named by its step, as in h[{counter}], not {str(line.written)!r}"
+    raise MathlabError(message, line.place)
+
+
+def lines(table: Table) -> Table:
+    """The equations with those in loops among them."""
+    flat = Table(table.place)
+    for word, part in table.items():
+        if isinstance(part, Table) and part and LOOP.match(word):
+            flat.update({Line.of(table.key(word), part.key(inner)): body for inner, body in part.items()})
+        else:
+            flat[word] = part
+    return flat
+
+
+def equation_name(key: Scalar) -> Scalar:
+    """The name of an equation, or what a line of a loop makes."""
+    if isinstance(key, Line):
+        target(key)
+        return key
+    return name(key)
+
+
+def is_loop(key: str) -> bool:
+    """Whether a key begins a loop, or stands in one."""
+    return key.split()[:1] == ["for"]
+
+
+def equations(tree: Tree) -> Formulas:
+    """Equations by their names, and loops `for t in 1..T:` of such, whose names are `h[t]`."""
+    table, problems = lines(mapping(tree)), []
+    for word in [*table]:
+        if isinstance(word, Line) and is_loop(word.written):
+            problems.append(Problem("a loop cannot stand in another", word.place))
+        elif is_loop(word) and not isinstance(word, Line):
+            message = "a loop is written 'for t in 1..T:', with its equations below it"
+            problems.append(Problem(message, table.key(word).place))
+        else:
+            continue
+        del table[word]
+    try:
+        read = entries(equation_name, formula)(table)
+    except Partly as error:
+        raise Partly([*problems, *error.problems], error.rest) from None
+    if problems:
+        raise Partly(problems, read)
+    return read
+
+
 Values: TypeAlias = dict[Scalar, Value]
 Formulas: TypeAlias = dict[Scalar, Formula]
 Derivation: TypeAlias = dict[Scalar, tuple[HandFormulaText, ...]]
@@ -277,7 +375,7 @@ class CaseText(Keys):
     layers: Tree | None = key(untouched, None)  # these three are read when the case has inherited the rest
     loss: Tree | None = key(untouched, None)
     batch: Tree | None = key(untouched, None)
-    equations: Formulas = section(entries(name, formula))
+    equations: Formulas = section(equations)
     upstream: Value | None = key(value, None)
     derivation: Derivation | None = key(filled(entries(name, hand_formulas)), None)
     expected: Figures | None = key(figures, None)

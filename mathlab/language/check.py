@@ -118,7 +118,7 @@ ARITHMETIC: Mapping[str, Callable[..., float]] = {
 
 
 @lru_cache(maxsize=10_000)  # asked at every level of an expression
-def _constant_value(expr: Expr) -> float | None:
+def constant_value(expr: Expr) -> float | None:
     """The value of arithmetic on written numbers alone; None for anything else.
 
     Python computes such a part when the program runs, exactly and at any length: 9**9**9**9 would never end. So it must
@@ -128,7 +128,7 @@ def _constant_value(expr: Expr) -> float | None:
         return float(expr.value)  # which it has been read as
     if not isinstance(expr, Call) or expr.op not in ARITHMETIC:
         return None
-    values = [_constant_value(arg) for arg in expr.args]
+    values = [constant_value(arg) for arg in expr.args]
     if None in values:
         return None
     try:
@@ -179,7 +179,7 @@ class Types:
 
     def _call(self, call: Call) -> Type:
         op = OPS[call.op]
-        _constant_value(call)
+        constant_value(call)
         types = [self.of(arg) for arg in call.args]
         for position, (arg, type_) in enumerate(zip(call.args, types, strict=True)):
             if op.is_index(position, types):

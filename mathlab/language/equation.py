@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mathlab.errors import Place
 from mathlab.language.syntax import Expr
 
 
 @dataclass(frozen=True)
+class Step:
+    """The step of a loop that an equation was written for, and what its name begins with: the h of h3."""
+
+    counter: str
+    number: int
+    series: str
+
+    def __str__(self) -> str:
+        return f"{self.counter} = {self.number}"
+
+
+@dataclass(frozen=True)
 class Equation:
-    """`name = expr`; `text` is what the config says, `place` where the expression's first character stands."""
+    """`name = expr`; `text` is what the config says, `place` where the expression's first character stands.
+
+    Of an equation in a loop they are what the step would say if it were written by hand, and the place of its line.
+    """
 
     name: str
     expr: Expr
     text: str
     place: Place | None = None
+    step: Step | None = field(default=None, kw_only=True)
+
+    @property
+    def called(self) -> str:
+        """The name, and the step that it belongs to: `h3 at t = 3`."""
+        return f"{self.name} at {self.step}" if self.step else self.name

@@ -174,7 +174,7 @@ def _typed(equations: Sequence[Equation], types: Types) -> Types:
         try:
             types.names[equation.name] = types.of(equation.expr)
         except ExpressionError as error:
-            raise ExpressionError(f"in {equation.name}: {error.message}", error.offset).at(equation.place) from None
+            raise ExpressionError(f"in {equation.called}: {error.message}", error.offset).at(equation.place) from None
     return types
 
 
@@ -220,7 +220,7 @@ def execute(program: Program, env: Env, shake: Shaker | None = None) -> dict[str
     except IndexError as error:
         equation = program.equation_at(error)
         place = equation.place if equation else None
-        raise MathlabError(f"in {equation.name if equation else 'a figure'}: {error}", place) from None
+        raise MathlabError(f"in {equation.called if equation else 'a figure'}: {error}", place) from None
     return dict(zip(program.outputs, values, strict=True))
 
 

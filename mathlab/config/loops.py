@@ -1,0 +1,231 @@
+"""`for t in 1..25:` -> the equations of every step, as they would be written by hand: h1, h2 and so on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from mathlab.config.schema import CaseText, Formula, Formulas, Line, Target, loop_range, target
+from mathlab.config.yamltext import Scalar
+from mathlab.errors import ExpressionError, MathlabError, Place, Problem
+from mathlab.language.check import constant_value
+from mathlab.language.equation import Step
+from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names, substitute, unparse
+from mathlab.language.syntax import replace as rewritten
+
+MOST = 10_000  # equations of a loop
+
+Numbers = Mapping[str, Num]  # what counters stand for, and inputs that loops count to
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop's lines, each with what it makes, and the numbers that its counter goes through.
+
+    `bounds` are the inputs that say how far it counts.
+    """
+
+    counter: str
+    steps: range
+    bounds: tuple[str, ...]
+    lines: Mapping[Line, Formula]
+    targets: Mapping[Line, Target]
+
+
+def unrolled(case: CaseText) -> CaseText:
+    """The case with its loops written out. An input that a loop counts to is a number in the equations, and no node.
+
+    Raises MathlabError, once for each loop or line of it: where it never runs, where a name clashes, and where a step
+    reads what is not computed before it.
+    """
+    if not any(isinstance(key, Line) for key in case.equations):
+        return case
+    whole = {
+        str(key): Num(int(value.array)) for key, value in case.inputs.items() if value.integral and not value.array.ndim
+    }
+    parts: list[Loop | Formulas] = []
+    for header, entries in groupby(case.equations.items(), lambda entry: getattr(entry[0], "header", None)):
+        equations = dict(entries)
+        parts.append(_loop(header, equations, whole) if header else equations)
+    loops = [part for part in parts if isinstance(part, Loop)]
+    bounds = {name: whole[name] for loop in loops for name in loop.bounds}
+    inputs = {key: value for key, value in case.inputs.items() if key not in bounds}
+    plain = [key for key in case.equations if not isinstance(key, Line)]
+    places = {str(key): key.place for key in (*case.inputs, *case.parameters, *plain)}
+    writer = _Writer(places, bounds, loops, {*map(str, (*inputs, *case.parameters))})
+    for part in parts:
+        if isinstance(part, Loop):
+            writer.loop(part)
+        else:
+            writer.plain(part)
+    if writer.problems:
+        raise MathlabError(list(writer.problems.values()))
+    return replace(case, inputs=inputs, equations=writer.equations)
+
+
+def _loop(header: Scalar, equations: Formulas, whole: Numbers) -> Loop:
+    counter, *written = loop_range(header)
+    first, last = (_bound(bound, whole) for bound in written)
+    if last < first:
+        raise MathlabError(f"a loop counts up, and from {first} to {last} it never runs", header.place)
+    if (last - first + 1) * len(equations) > MOST:
+        raise MathlabError(f"this loop would make more than {MOST:,} equations", header.place)
+    lines = {key: formula for key, formula in equations.items() if isinstance(key, Line)}
+    bounds = tuple(name for bound in written for name in names(bound.expr))
+    return Loop(counter, range(first, last + 1), bounds, lines, {line: target(line) for line in lines})
+
+
+def _bound(bound: Formula, whole: Numbers) -> int:
+    for name in names(bound.expr):
+        if name not in whole:
+            message = f"a loop counts to a whole number, or to an input that is one, and '{name}' is none"
+            raise MathlabError(message, bound.place)
+    try:
+        return _number(substitute(bound.expr, whole))
+    except ExpressionError as error:
+        raise error.at(bound.place) from None
+
+
+def _number(expr: Expr) -> int:
+    """The whole number that arithmetic on numbers gives."""
+    value = constant_value(expr)
+    if value is None or value != int(value):
+        raise ExpressionError(f"'{unparse(expr)}' is no whole number", getattr(expr, "position", 0))
+    return int(value)
+
+
+def _named(series: str, step: int) -> str:
+    """The name of a step: h3, and h1_3 of what is called h1."""
+    return f"{series}_{step}" if series[-1].isdigit() else f"{series}{step}"
+
+
+class _Writer:
+    """Writes the equations out in order.
+
+    `places` says where the names stand that no loop makes, `numbers` what bounds are, `made` what has been computed so
+    far; `steps` holds what the loops make, by what stands before the bracket and the number in it.
+    """
+
+    def __init__(self, places: Mapping[str, Place], numbers: Numbers, loops: Sequence[Loop], made: set[str]) -> None:
+        self.places = places
+        self.numbers = numbers
+        self.made = made
+        self.equations: Formulas = {}
+        self.problems: dict[str, Problem] = {}  # the first of each line
+        self.steps: dict[str, dict[int, str]] = {}
+        self.of_loops: set[str] = set()
+        for loop in loops:
+            for line in loop.lines:
+                self.announce(line, loop)
+
+    def complain(self, key: Scalar, message: str) -> None:
+        """Of each line only once, whatever the step."""
+        self.problems.setdefault(key, Problem(message, key.place))
+
+    def announce(self, line: Line, loop: Loop) -> None:
+        """Notice all names that a line makes."""
+        series, step = loop.targets[line]
+        for key, name, why in (
+            (line.header, loop.counter, "it cannot count the steps of a loop"),
+            (line, series, f"'{line.written}' would be an entry of it; give the steps another name"),
+        ):
+            if name in self.places:
+                self.complain(key, f"'{name}' is defined already, on line {self.places[name].line}, and {why}")
+        for number in loop.steps:
+            at, where = self.number_of(line, step, loop.counter, number), f"at {loop.counter} = {number}"
+            if at is None:
+                continue
+            name = _named(series, at)
+            if at < 0:
+                self.complain(line, f"'{line.written}' {where} is step {at}, and steps are counted from 0")
+            elif name in self.places:
+                there = self.places[name].line
+                self.complain(line, f"'{line.written}' {where} is '{name}', which line {there} defines too")
+            elif name in self.of_loops:
+                self.complain(line, f"'{line.written}' {where} is '{name}', which a loop has made already")
+            self.steps.setdefault(series, {})[at] = name
+            self.of_loops.add(name)
+
+    def number_of(self, line: Line, step: Expr, counter: str, number: int) -> int | None:
+        try:
+            return _number(substitute(step, {counter: Num(number), **self.numbers}))
+        except ExpressionError as error:
+            self.complain(line, error.message)
+            return None
+
+    def plain(self, equations: Formulas) -> None:
+        """Equations that stand in no loop."""
+        for key, formula in equations.items():
+            self.write(key, str(key), formula, None)
+
+    def loop(self, loop: Loop) -> None:
+        """All steps of a loop."""
+        for number in loop.steps:
+            for line, formula in loop.lines.items():
+                series, step = loop.targets[line]
+                at = self.number_of(line, step, loop.counter, number)
+                if at is not None:
+                    self.write(line, _named(series, at), formula, Step(loop.counter, number, series))
+
+    def write(self, key: Scalar, name: str, formula: Formula, step: Step | None) -> None:
+        """The equation of a name."""
+        values = {**self.numbers, step.counter: Num(step.number)} if step else self.numbers
+
+        def rewrite(part: Expr) -> Expr | None:
+            match part:
+                case Name(id, position) if id in values:
+                    return replace(values[id], position=position)
+                case Call("index", (base, *items)):
+                    return self.indexed(part, rewritten(base, rewrite), [_item(i, rewrite) for i in items], name, step)
+            return None
+
+        try:
+            expr = rewritten(formula.expr, rewrite)
+        except ExpressionError as error:
+            (problem,) = error.at(formula.place).problems
+            self.problems.setdefault(key, problem)
+            return
+        finally:
+            self.made.add(name)
+        text = formula.text if expr == formula.expr else unparse(expr)
+        self.equations[Scalar(name, key.place)] = Formula(text, expr, formula.place, step)
+
+    def indexed(self, call: Call, base: Expr, items: Sequence[Expr], own: str, step: Step | None) -> Expr:
+        """`x[t]` in a step: an entry of x, or the name of a step where x is not defined itself."""
+        where = f"'{unparse(call)}'{f' at {step}' if step else ''}"
+        head, *rest = items
+        if isinstance(base, Name) and base.id not in self.places:
+            series = base.id
+            numbers = self.steps.get(series, {})
+            if isinstance(head, Slice) and numbers:
+                asked = range(max(numbers) + 1)[head.start : head.stop : head.step]
+                every = [self.computed(series, number, own, where, call) for number in asked if number in numbers]
+                base = Call("array", tuple(every), (), call.position)
+                return Call("index", (base, Slice(None, None, None), *rest), (), call.position) if rest else base
+            if isinstance(head, Num) and (numbers or _named(series, int(head.value)) in self.places):
+                base = self.computed(series, int(head.value), own, where, call)
+                return Call("index", (base, *rest), (), call.position) if rest else base
+            if numbers:
+                raise ExpressionError(f"{where} reads a step, and a step is told by its number", call.position)
+        counted = [item for item, written in zip(items, call.args[1:], strict=True) if names(written)]
+        if any(isinstance(item, Num) and item.value < 0 for item in counted):
+            raise ExpressionError(f"{where} counts from the end, and a step cannot", call.position)
+        return Call("index", (base, *items), (), call.position)
+
+    def computed(self, series: str, number: int, own: str, where: str, call: Call) -> Name:
+        """The name of a step that has been computed before."""
+        name = self.steps.get(series, {}).get(number) or _named(series, number)
+        if name not in self.made and name != own:  # which is told as of any equation
+            known = name in self.places or name in self.of_loops
+            why = "which is computed later" if known else "which nothing defines"
+            raise ExpressionError(f"{where} is {repr(name) if number >= 0 else f'step {number}'}, {why}", call.position)
+        return Name(name, call.position)
+
+
+def _item(item: Expr, rewrite: Callable[[Expr], Expr | None]) -> Expr:
+    """What stands in an index, in a step: a number where it was arithmetic on the counter."""
+    written = rewritten(item, rewrite)
+    if isinstance(written, Call) and constant_value(written) is not None:
+        return Num(_number(written), written.position)
+    return written

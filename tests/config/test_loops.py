@@ -1,0 +1,171 @@
+"""Loops: what is written once is what would be written by hand, and what is wrong in one is told once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mathlab.config import described
+from mathlab.errors import MathlabError
+from mathlab.experiment import Case
+from mathlab.stages.prepare import prepare
+from tests.config.test_schema import problems
+
+HEAD = """\
+inputs:
+  T: 25
+  x: [[1, 2], [0.5, -1], [0.1, 0.2]]
+  h0: [0, 1]
+parameters:
+  W: [[0.1, 0.2], [0.3, 0.4]]
+  U: [[1, 2], [3, 4]]
+equations:
+"""
+LOOP = "  for t in 1..3:\n    h[t]: W @ h[t-1]\n"
+
+
+def cases(equations: str, head: str = HEAD) -> tuple[Case, ...]:
+    return described((head + equations).encode(), "c.yaml").cases
+
+
+def written(equations: str, head: str = HEAD) -> list[str]:
+    """The equations of the only case, as a person reads them."""
+    (case,) = cases(equations, head)
+    return [f"{equation.name} = {equation.text}" for equation in case.equations]
+
+
+ALIKE = [
+    (
+        "  for t in 1..3:\n    z[t]: W @ h[t-1] + U @ x[t-1]\n    h[t]: tanh(z[t])\n  loss: sum(h3)\n",
+        "  z1: W @ h0 + U @ x[0]\n  h1: tanh(z1)\n  z2: W @ h1 + U @ x[1]\n  h2: tanh(z2)\n"
+        "  z3: W @ h2 + U @ x[2]\n  h3: tanh(z3)\n  loss: sum(h3)\n",
+    ),
+    # the counter is a number, and so is an input that a loop counts to
+    (
+        "  for k in 0..T//25:\n    s[k]: U / (k + 1) * T\n  loss: sum(s1)\n",
+        "  s0: U / (0 + 1) * 25\n  s1: U / (1 + 1) * 25\n  loss: sum(s1)\n",
+    ),
+    # more than one step at once, and all of them; an entry of a step
+    (
+        "  for t in 1..2:\n    h[t]: W @ h[t-1]\n  loss: sum(h[1:]) + h[2][0] + h[2, 1]\n",
+        "  h1: W @ h0\n  h2: W @ h1\n  loss: sum([h1, h2]) + h2[0] + h2[1]\n",
+    ),
+    # backwards in time, by a counter that goes up; a name that ends in a digit
+    (
+        "  g1_4: x[0]\n  for s in 1..3:\n    g1[4-s]: W @ g1[5-s]\n  loss: sum(g1[1])\n",
+        "  g1_4: x[0]\n  g1_3: W @ g1_4\n  g1_2: W @ g1_3\n  g1_1: W @ g1_2\n  loss: sum(g1_1)\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("loop", "by_hand"), ALIKE)
+def test_a_loop_is_what_would_be_written_by_hand(loop: str, by_hand: str) -> None:
+    assert written(loop) == [*written(by_hand)]
+    (one,), (other,) = cases(loop), cases(by_hand)
+    first, second = prepare(one), prepare(other)
+    assert first.backward.equations == second.backward.equations
+    for name, value in first.run().items():
+        np.testing.assert_array_equal(value, second.run()[name])
+    assert problems(HEAD + loop) == []
+
+
+def test_a_case_says_how_far_it_counts_or_what_a_line_is() -> None:
+    loop = "  for t in 1..T:\n    h[t]: W @ h[t-1]\n  loss: sum(h2)\n"
+    loop += (
+        "cases:\n  a: {inputs: {T: 2}}\n  b: {inputs: {T: 3}, equations: {for t in 1..T: {'h[t]': 'tanh(h[t-1])'}}}\n"
+    )
+    short, other = cases(loop)
+    assert [equation.text for equation in short.equations] == ["W @ h0", "W @ h1", "sum(h2)"]
+    assert [equation.text for equation in other.equations] == ["tanh(h0)", "tanh(h1)", "tanh(h2)", "sum(h2)"]
+    assert "T" not in short.inputs  # nothing can change it afterwards
+
+
+COUNTS = "a loop counts to a whole number, or to an input that is one"
+
+# what is wrong, and the one sentence with its place
+WRONG = [
+    ("  for t in 3..1:\n    h[t]: h0\n", "9:3: a loop counts up, and from 3 to 1 it never runs"),
+    ("  for t in 1..0:\n    h[t]: h0\n", "9:3: a loop counts up, and from 1 to 0 it never runs"),
+    (
+        "  for t in 1..Q:\n    h[t]: h0\n",
+        f"9:15: {COUNTS}, and 'Q' is none",
+    ),
+    (
+        "  for t in 1..x:\n    h[t]: h0\n",
+        f"9:15: {COUNTS}, and 'x' is none",
+    ),
+    ("  for t in 1..2.5:\n    h[t]: h0\n", "9:15: '2.5' is no whole number"),
+    ("  for t in 1..10**300:\n    h[t]: h0\n", "9:3: this loop would make more than 10,000 equations"),
+    ("  for t in 1..9**9**9:\n    h[t]: h0\n", "9:15: '9**9**9' is too large for float64"),
+    ("  for t in 1 to 3:\n    h[t]: h0\n", "9:3: a loop is written 'for t in 1..T:', with its equations below it"),
+    ("  for t in 1..3: h0\n", "9:3: a loop is written 'for t in 1..T:', with its equations below it"),
+    ("  for t in 1..3:\n", "9:3: a loop is written 'for t in 1..T:', with its equations below it"),
+    (
+        "  for t in 1..3:\n    for s in 1..2:\n      h[t]: h0\n",
+        "10:5: a loop cannot stand in another",
+    ),
+    ("  for t in 1..3:\n    h: h0\n", "10:5: an equation in this loop is named by its step, as in h[t], not 'h'"),
+    ("  for t in 1..3:\n    h[1]: h0\n", "10:5: an equation in this loop is named by its step, as in h[t], not 'h[1]'"),
+    ("  for t in 1..3:\n    h[t/2]: h0\n", "10:5: '1 / 2' is no whole number"),
+    ("  for t in 1..3:\n    h[t-2]: h0\n", "10:5: 'h[t-2]' at t = 1 is step -1, and steps are counted from 0"),
+    # a step that is not computed yet, or never
+    ("  for t in 1..3:\n    h[t]: W @ h[t+1]\n", "10:15: 'h[t + 1]' at t = 1 is 'h2', which is computed later"),
+    (
+        "  for t in 1..3:\n    h[t]: z[t]\n    z[t]: W @ h[t-1]\n",
+        "10:11: 'z[t]' at t = 1 is 'z1', which is computed later",
+    ),
+    ("  for t in 1..3:\n    g[t]: W @ g[t-1]\n", "10:15: 'g[t - 1]' at t = 1 is 'g0', which nothing defines"),
+    ("  for t in 0..3:\n    g[t]: W @ g[t-1]\n", "10:15: 'g[t - 1]' at t = 0 is step -1, which nothing defines"),
+    ("  for t in 1..3:\n    h[t]: W @ h[t]\n", "10:15: 'h1' at t = 1 reads itself"),
+    ("  for t in 0..3:\n    g[t]: x[t-1]\n", "10:11: 'x[t - 1]' at t = 0 counts from the end, and a step cannot"),
+    ("  for t in 1..3:\n    h[t]: h[U]\n", "10:11: 'h[U]' at t = 1 reads a step, and a step is told by its number"),
+    (LOOP + "  loss: sum(h[5])\n", "11:13: 'h[5]' is 'h5', which nothing defines"),
+    # what does not fit, at the step where it does not
+    (
+        "  for t in 1..T:\n    h[t]: W @ x[t]\n",
+        "10:15: in h3 at t = 3: shape (3, 2) cannot be indexed so: index 3 is out of bounds for axis 0 with size 3 "
+        "in 'x[3]'",
+    ),
+    (
+        "  for t in 1..T:\n    h[t]: W @ h[t-1] + x\n",
+        "10:11: in h2 at t = 2: shapes (2, 2) and (3, 2) do not fit: the inner sizes 2 and 3 differ in 'W @ h1'",
+    ),
+    ("  for t in 1..T:\n    h[t]: W @ h[t-1] + q\n", "10:24: unknown name 'q' in 'h1' at t = 1"),
+    ("  for t in 1..T:\n    h[t]: W @ tanx(h[t-1])\n", "10:15: unknown function 'tanx'; did you mean 'tan'?"),
+    # names that clash
+    (
+        "  for x in 1..3:\n    h[x]: h0\n",
+        "9:3: 'x' is defined already, on line 3, and it cannot count the steps of a loop",
+    ),
+    (
+        "  for t in 1..3:\n    x[t]: h0\n",
+        "10:5: 'x' is defined already, on line 3, and 'x[t]' would be an entry of it; give the steps another name",
+    ),
+    ("  for t in 0..3:\n    h[t]: x[0]\n", "10:5: 'h[t]' at t = 0 is 'h0', which line 4 defines too"),
+    (LOOP + "  h2: x[0]\n", "10:5: 'h[t]' at t = 2 is 'h2', which line 11 defines too"),
+    (LOOP + "  for s in 3..4:\n    h[s]: h0\n", "12:5: 'h[s]' at s = 3 is 'h3', which a loop has made already"),
+    (LOOP + "    dh[t]: h0\n", "11:5: 'dh1' is reserved: it means the gradient of 'h1'"),
+]
+
+
+@pytest.mark.parametrize(("equations", "sentence"), WRONG)
+def test_what_is_wrong_in_a_loop_is_told_once(equations: str, sentence: str) -> None:
+    with pytest.raises(MathlabError) as caught:
+        prepare(cases(equations + ("" if "loss" in equations else "  loss: sum(h0)\n"))[0])
+    assert str(caught.value) == f"c.yaml:{sentence}"
+
+
+@pytest.mark.parametrize(
+    "equations", ["  for t in 1..3: h0\n", "  for t in 1..3: {}\n", "  for t in 1..3: {'h[t]': [1]}\n"]
+)
+def test_an_editor_underlines_what_is_no_loop(equations: str) -> None:
+    assert problems(HEAD + equations)
+
+
+def test_cost_grows_with_the_steps_alone() -> None:
+    def equations(steps: int) -> int:
+        (case,) = cases(f"  for t in 1..{steps}:\n    h[t]: tanh(W @ h[t-1])\n  loss: sum(h{steps})\n")
+        return sum(len(equation.text) for equation in prepare(case).both)
+
+    few, many = equations(50), equations(100)
+    assert many < 2.2 * few
