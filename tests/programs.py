@@ -25,7 +25,8 @@ from mathlab.language import read
 from mathlab.language.equation import Equation
 from mathlab.stages import witness
 from mathlab.stages.prepare import prepare
-from mathlab.witnesses import WITNESSES, evaluate, run
+from mathlab.witnesses.evaluation import evaluate, run
+from mathlab.witnesses.table import WITNESSES
 from tests.build import case
 
 Floats = NDArray[np.float64]

@@ -26,7 +26,7 @@ from mathlab.language.syntax import Call, Expr, Num, unparse
 from mathlab.printed import judge, judge_number, neighbours
 from mathlab.stages import backprop, gradcheck, witness
 from mathlab.stages.gradcheck import Measured, Noise, check_entries
-from mathlab.stages.noise import noises, rounding_noise
+from mathlab.stages.noise import in_float64, noises, rounding_noise
 from mathlab.stages.prepare import Prepared, evaluate, prepare
 
 ENOUGH = 0.99  # of the planted faults
@@ -149,9 +149,9 @@ class _Lab:
 
     def _checks(self) -> Iterator[tuple[str, Callable[[Array], bool]]]:
         """For every parameter, whether the gradient check refutes a gradient."""
-        case, settings = self.case, self.case.gradcheck
+        settings = self.case.gradcheck
         assert settings
-        exact = self.prepared if case.dtype == "float64" else prepare(gradcheck.widened(case))
+        exact = in_float64(self.prepared)
         noise = rounding_noise(self.prepared, [f"d{name}" for name in gradcheck.checked(self.prepared)])
         witnesses = gradcheck.Witnesses.of(exact, settings.step)
         for name in gradcheck.checked(self.prepared):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mathlab.experiment import Array, Case, GradcheckSettings, Value
+from mathlab.experiment import Array, Case, GradcheckSettings
 from mathlab.language.cost import seconds_between
 from mathlab.language.ops import OPS
 from mathlab.language.program import one_op
@@ -19,8 +19,9 @@ from mathlab.language.syntax import Call, Name
 from mathlab.printed import judge
 from mathlab.results import NOT_FINITE, EntryChecks, GradcheckResult
 from mathlab.stages import limits
-from mathlab.stages.noise import RUNS, rounding_noise
+from mathlab.stages.noise import RUNS, in_float64, rounding_noise
 from mathlab.stages.prepare import Prepared, evaluate, prepare
+from mathlab.stages.table import Report
 from mathlab.witnesses.central import Differences, central_difference
 from mathlab.witnesses.evaluation import run as run_equations
 from mathlab.witnesses.graph import whole
@@ -40,10 +41,7 @@ MARGIN = 6  # times the noise that is measured: what rounding may do
 SMALLEST_FAULT = 5e-4  # relative: an entry is confirmed only where a fault of this size would have been refuted
 
 
-Progress = Callable[[int, int, float | None], None]
-
-
-def run(case: Case, progress: Progress | None = None) -> GradcheckResult:
+def run(case: Case, progress: Report | None = None) -> GradcheckResult:
     """The gradient check of one case, and the figures printed for it.
 
     Checked are the parameters, or the inputs that are not class indices where there are no parameters. Figures may
@@ -56,7 +54,7 @@ def run(case: Case, progress: Progress | None = None) -> GradcheckResult:
     settings = case.gradcheck or GradcheckSettings()
     prepared = prepare(case)
     # The witnesses work in float64 whatever the case's dtype is, at the numbers that the case really has.
-    exact = prepared if case.dtype == "float64" else prepare(widened(case))
+    exact = in_float64(prepared)
     witnesses = Witnesses.of(exact, settings.step)
     witnesses.permit(witnesses.measuring())
     values = prepared.run()
@@ -271,18 +269,3 @@ def end_value(prepared: Prepared, env: Mapping[str, Array]) -> float:
     end = np.asarray(prepared.forward(env)[prepared.end], dtype=np.float64)
     upstream = 1.0 if prepared.upstream is None else np.asarray(prepared.upstream, dtype=np.float64)
     return float(np.sum(upstream * end))
-
-
-def widened(case: Case) -> Case:
-    """The case in float64, at the numbers that float32 makes of its inputs."""
-
-    def rounded(value: Value) -> Value:
-        return dataclasses.replace(value, array=value.bound("float32").astype(np.float64), divided_by=1.0)
-
-    return dataclasses.replace(
-        case,
-        dtype="float64",
-        inputs={name: rounded(value) for name, value in case.inputs.items()},
-        parameters={name: rounded(value) for name, value in case.parameters.items()},
-        upstream=case.upstream and rounded(case.upstream),
-    )

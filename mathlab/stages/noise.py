@@ -189,8 +189,8 @@ def _kinds(prepared: Prepared, start: Env, runs: int) -> Iterator[_Kind]:
     nudged = ({name: _nudged(value, rng) for name, value in start.items()} for _ in range(runs))
     yield _Kind(prepared, Shake(rng, dtype, 0), nudged)
     if dtype != "float64":
-        wide = in_float64(prepared)
-        yield _Kind(wide, Shake(rng, "float64", 0), iter([{name: _wide(value) for name, value in start.items()}]))
+        wide = {name: _wide(value) for name, value in start.items()}
+        yield _Kind(in_float64(prepared), Shake(rng, "float64", 0), iter([wide]))
 
 
 def _measured(
@@ -228,6 +228,8 @@ def _seen(prepared: Prepared, start: Env, look: Look, lead: Lead, shake: Shake) 
 
 def in_float64(prepared: Prepared) -> Prepared:
     """The same equations in float64, at the numbers that float32 makes of the inputs."""
+    if prepared.case.dtype == "float64":
+        return prepared
     env = {name: _wide(value) for name, value in prepared.env.items()}
     return replace(prepared, case=replace(prepared.case, dtype="float64"), env=env)
 

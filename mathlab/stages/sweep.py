@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,13 +20,14 @@ from mathlab.results import SweepResult
 from mathlab.stages import limits
 from mathlab.stages.backends import LOCAL, Where, spread
 from mathlab.stages.runs import Ends, Weight, alone, joined, together, weight
+from mathlab.stages.table import Report
+from mathlab.stages.train import entry_columns
 
 TOGETHER = 1_000  # runs in one program: with more, values no longer stay in the processor's cache
 BYTES = 1_000_000  # that they may take, for the same reason
 PIECES = 64  # of the work that is made run by run
 SMALL = 16  # entries: quantities up to this size are reported
 RUN, RUN_BYTES = 5e-5, 1_000  # seconds and bytes that a run takes before it begins
-Progress = Callable[[int, int, float | None], None]
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Piece:
     stacked: bool
 
 
-def run(case: Case, where: Where | None = None, progress: Progress | None = None) -> SweepResult:
+def run(case: Case, progress: Report | None = None, where: Where | None = None) -> SweepResult:
     """Make all runs of a case's sweep.
 
     `progress` is told (runs done, runs in all, and no loss). Raises MathlabError when the case has no sweep, or for a
@@ -268,7 +269,7 @@ def _result(case: Case, runs: Sequence[Point], pieces: Sequence[Piece], ends: Se
         if len({part.shape[1:] for part in parts}) > 1:
             raise MathlabError(f"'{figure.key}' has not the same shape in all runs; report a number", figure.place)
         key = f"{figure.key} (end)" if figure.key in keys else figure.key
-        columns |= _entries(key, np.concatenate(parts)[order])
+        columns |= entry_columns(key, np.concatenate(parts)[order])
     finals = {
         name: np.concatenate([_worst(end.parameters[name]) for end in ends])[order] for name in ends[0].parameters
     }
@@ -278,14 +279,6 @@ def _result(case: Case, runs: Sequence[Point], pieces: Sequence[Piece], ends: Se
         nonfinite=_nonfinite({**columns, **finals}, len(runs)),
         stacked=sum(len(piece.numbers) for piece in pieces if piece.stacked),
     )
-
-
-def _entries(key: str, values: Array) -> dict[str, Array]:
-    """A column for every entry; `values` has the runs on its first axis."""
-    return {
-        f"{key}[{','.join(map(str, index))}]" if index else key: values[(slice(None), *index)]
-        for index in np.ndindex(values.shape[1:])
-    }
 
 
 def _worst(values: Array) -> Array:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-Progress = Callable[[str], AbstractContextManager[Callable[[int, int, float | None], None] | None]]
+Report = Callable[[int, int, float | None], None]  # is told how much is done, of how much, and the latest loss
+Progress = Callable[[str], AbstractContextManager[Report | None]]
 Rows = Iterator[tuple[str, Iterable[str], Iterable[Row]]]
 Named = Iterable[tuple[str, Place | None]]
 
@@ -85,27 +86,15 @@ def later(where: str) -> Callable[P, T]:
     return call
 
 
-def _backprop(case: Case, asked: Asked) -> StageResult:
-    run: Callable[..., StageResult] = later("mathlab.stages.backprop:run")
-    return run(case, asked.witnesses)
+def _called(where: str, *arguments: object) -> StageResult:
+    run: Callable[..., StageResult] = later(where)
+    return run(*arguments)
 
 
-def _gradcheck(case: Case, asked: Asked) -> StageResult:
-    run: Callable[..., StageResult] = later("mathlab.stages.gradcheck:run")
-    with asked.progress(f"checking {case.name}") as report:
-        return run(case, report)
-
-
-def _train(case: Case, asked: Asked) -> StageResult:
-    run: Callable[..., StageResult] = later("mathlab.stages.train:run")
-    with asked.progress(f"training {case.name}") as report:
-        return run(case, report)
-
-
-def _sweep(case: Case, asked: Asked) -> StageResult:
-    run: Callable[..., StageResult] = later("mathlab.stages.sweep:run")
-    with asked.progress(f"sweeping {case.name}") as report:
-        return run(case, asked.where, report)
+def _told(where: str, doing: str, case: Case, asked: Asked, *more: object) -> StageResult:
+    """What the function `where` makes of a case, behind a bar that says what it is `doing`."""
+    with asked.progress(f"{doing} {case.name}") as report:
+        return _called(where, case, report, *more)
 
 
 STAGES: dict[str, Stage] = {
@@ -114,7 +103,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             "backprop",
             declared=lambda case: bool(case.expected or case.derivation),
-            run=_backprop,
+            run=lambda case, asked: _called("mathlab.stages.backprop:run", case, asked.witnesses),
             files={
                 "nodes.csv": layouts.NODES,
                 "gradient_norms.csv": layouts.NORMS,
@@ -134,7 +123,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             "gradcheck",
             declared=lambda case: case.gradcheck is not None,
-            run=_gradcheck,
+            run=lambda case, asked: _told("mathlab.stages.gradcheck:run", "checking", case, asked),
             files={"figures.csv": layouts.FIGURES, "gradcheck.csv": layouts.GRADCHECK},
             rows=later("mathlab.outputs.tables:gradcheck_rows"),
             page=later("mathlab.reports.page:gradcheck_page"),
@@ -148,7 +137,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             "train",
             declared=lambda case: case.train is not None,
-            run=_train,
+            run=lambda case, asked: _told("mathlab.stages.train:run", "training", case, asked),
             files={"figures.csv": layouts.FIGURES, "training.csv": layouts.TRAINING},
             rows=later("mathlab.outputs.tables:train_rows"),
             page=later("mathlab.reports.page:train_page"),
@@ -159,7 +148,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             "sweep",
             declared=lambda case: case.sweep is not None,
-            run=_sweep,
+            run=lambda case, asked: _told("mathlab.stages.sweep:run", "sweeping", case, asked, asked.where),
             files={"sweep.csv": layouts.SWEEP},
             rows=later("mathlab.outputs.tables:sweep_rows"),
             page=later("mathlab.reports.sweeptable:page"),

@@ -22,6 +22,7 @@ from mathlab.results import FigureResult, TrainResult
 from mathlab.stages import limits
 from mathlab.stages.nonfinite import first_nonfinite, first_of, is_finite
 from mathlab.stages.prepare import Prepared, evaluate, execute, prepare, sealed
+from mathlab.stages.table import Report
 from mathlab.stages.updates import (
     UPDATE,
     Advance,
@@ -44,10 +45,9 @@ FEW = 256  # entries: the history of a gradient up to this size is kept, and its
 KEPT = 1_000_000  # up to so many numbers in all
 CELL = 1e-6  # seconds, roughly, that an entry of training.csv takes,
 CELL_BYTES = 100  # and bytes until it is written
-Progress = Callable[[int, int, float | None], None]
 
 
-def run(case: Case, progress: Progress | None = None) -> TrainResult:
+def run(case: Case, progress: Report | None = None) -> TrainResult:
     """Train one case from its initial parameters.
 
     `progress` is told (updates done, updates in all, the latest loss). Raises MathlabError when the case does not say
@@ -243,7 +243,7 @@ def _columns(prepared: Prepared, history: History) -> dict[str, Array]:
         columns[prepared.end] = history[prepared.end]
     columns |= {name: np.array(history[name]) for name in monitors(prepared)}
     for name in small_outputs(prepared):
-        columns |= _entries(name, history[name])
+        columns |= entry_columns(name, history[name])
     for name in _normed(prepared):
         if f"_norm_{name}" in history:
             columns[f"norm(d{name})"] = history[f"_norm_{name}"]
@@ -251,12 +251,12 @@ def _columns(prepared: Prepared, history: History) -> dict[str, Array]:
             gradients = history[f"d{name}"].reshape(len(history[f"d{name}"]), -1)
             columns[f"norm(d{name})"] = _norms(gradients)
     for name in prepared.case.parameters:
-        columns |= _entries(name, history[name]) if name in history else {}
+        columns |= entry_columns(name, history[name]) if name in history else {}
     return columns
 
 
-def _entries(name: str, rows: Array) -> dict[str, Array]:
-    """A column for each entry; `rows` has the epochs on its first axis."""
+def entry_columns(name: str, rows: Array) -> dict[str, Array]:
+    """A column for each entry; `rows` has epochs, or runs, on its first axis."""
     return {
         f"{name}[{','.join(map(str, index))}]" if index else name: rows[(slice(None), *index)]
         for index in np.ndindex(rows.shape[1:])

@@ -19,7 +19,9 @@ from mathlab.language.ops import OPS
 from mathlab.language.syntax import Call, walk
 from mathlab.results import WitnessResult
 from mathlab.stages.prepare import Prepared
-from mathlab.witnesses import WITNESSES
+from mathlab.witnesses.graph import seen_from
+from mathlab.witnesses.steps import ComplexStep
+from mathlab.witnesses.table import WITNESSES
 
 Floats = NDArray[np.float64]
 
@@ -143,19 +145,18 @@ class _Scene:
     def _rounding(self, name: str) -> Floats:
         """What rounding may do to the gradient of `name`, as it is derived and inside of a witness."""
         from mathlab.stages.gradcheck import MARGIN
-        from mathlab.witnesses import complex_step_noise
 
-        prepared, rng = self.prepared, np.random.default_rng(0)
-        in_witness = complex_step_noise(prepared.equations, prepared.env, name, prepared.upstream, True, rng)
+        in_witness = self._stepped(name).noise(name, True, np.random.default_rng(0))
         return np.asarray(MARGIN * (self.noise[f"d{name}"] + in_witness))
 
     def _sides(self, name: str) -> tuple[Floats, Floats]:
         """The slopes to both sides, the lower one first; they differ at a kink by more than rounding."""
-        from mathlab.witnesses import one_sided
-
-        prepared = self.prepared
-        sides = one_sided(prepared.equations, prepared.env, name, prepared.upstream)
+        sides = self._stepped(name).both_sides(name)
         return np.minimum(*sides), np.maximum(*sides)
+
+    def _stepped(self, name: str) -> ComplexStep:
+        prepared = self.prepared
+        return ComplexStep(seen_from(name, prepared.equations, prepared.env, prepared.upstream), (name,))
 
 
 def _worst(errors: Floats) -> float | None:

@@ -96,26 +96,10 @@ def divided(equations: Sequence[Equation]) -> tuple[Equation, ...]:
     return tuple(result.values())
 
 
-def between(graph: Graph, wanted: Iterable[str]) -> list[tuple[Equation, list[str]]]:
-    """The equations on the paths from the `wanted` names to the end, in order, each with what it reads that moves."""
-    moved, needed = {*wanted}, {graph.end}
-    for equation in graph.moving:
-        if not moved.isdisjoint(graph.reads[equation.name]):
-            moved.add(equation.name)
-    for equation in reversed(graph.moving):
-        if equation.name in needed:
-            needed |= graph.reads[equation.name]
-    return [
-        (equation, sorted(moved & graph.reads[equation.name]))
-        for equation in graph.moving
-        if equation.name in moved & needed
-    ]
-
-
 def explore(graph: Graph, wanted: Iterable[str], steps: Steps, known: Known) -> None:
     """Add to `known` the lanes of every equation that moves with the `wanted` names, and each name that it reads."""
     with np.errstate(all="ignore"):
-        for equation, reads in between(graph, wanted):
+        for equation, reads in graph.between(wanted):
             for name in reads:
                 if (equation.name, name) not in known and _floats(steps.values[name]):
                     known[equation.name, name] = _Op(equation, name, steps).lanes()
@@ -130,7 +114,7 @@ def slopes(graph: Graph, wanted: Iterable[str], steps: Steps, known: Known) -> d
     explore(graph, wanted, steps, known)
     found = {graph.end: Slopes(graph.seed, np.zeros(graph.seed.shape, np.bool_))}
     with np.errstate(all="ignore"):
-        for equation, reads in reversed(between(graph, wanted)):
+        for equation, reads in reversed(graph.between(wanted)):
             ahead, floats = found[equation.name], [name for name in reads if _floats(steps.values[name])]
             bent = steps.bent(_in_random_direction(equation, floats, steps))
             ahead = Slopes(ahead.values, ahead.rough | bent)

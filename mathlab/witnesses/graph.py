@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,15 +39,6 @@ class Graph:
     def connected(self) -> bool:
         return self.end == self.wrt or bool(self.moving)
 
-    @property
-    def readers(self) -> tuple[Equation, ...]:
-        """The equations that mention `wrt` themselves."""
-        return self.readers_of(self.wrt)
-
-    def readers_of(self, node: str) -> tuple[Equation, ...]:
-        """The same for a node that moves."""
-        return tuple(equation for equation in self.moving if node in self.reads[equation.name])
-
     def seen_from(self, node: str) -> Graph:
         """The same graph seen from an input, or from one of the nodes that move.
 
@@ -57,19 +48,26 @@ class Graph:
             raise MathlabError(f"there is no '{node}' to differentiate with respect to")
         if not np.issubdtype(self.values[node].dtype, np.floating):
             raise MathlabError(f"'{node}' holds whole numbers; a derivative needs floats")
-        return replace(self, wrt=node, moving=self._between(node))
+        return replace(self, wrt=node, moving=tuple(equation for equation, _ in self.between([node])))
 
-    def _between(self, node: str) -> tuple[Equation, ...]:
-        """The equations on the paths from `node` to the end."""
-        moved, needed = {node}, {self.end}
+    def between(self, wanted: Iterable[str]) -> list[tuple[Equation, list[str]]]:
+        """The equations on the paths from the `wanted` names to the end, in order, each with what it reads that moves.
+
+        Those of the wanted names themselves are none of them.
+        """
+        start, needed = {*wanted}, {self.end}
+        moved = {*start}
         for equation in self.moving:
-            if equation.name != node and not moved.isdisjoint(self.reads[equation.name]):
+            if equation.name not in start and not moved.isdisjoint(self.reads[equation.name]):
                 moved.add(equation.name)
         for equation in reversed(self.moving):
             if equation.name in needed:
                 needed |= self.reads[equation.name]
-        both = (moved & needed) - {node}
-        return tuple(equation for equation in self.moving if equation.name in both)
+        return [
+            (equation, sorted(moved & self.reads[equation.name]))
+            for equation in self.moving
+            if equation.name in (moved & needed) - start
+        ]
 
     def rerun(self, start: Numbers, rounded: Rounding | None = None) -> dict[str, Numbers]:
         """The values of all nodes when `wrt` is `start`, an array of any kind; `rounded` is applied as by `run`."""

@@ -79,7 +79,7 @@ class ComplexStep:
     def work(self) -> Iterator[tuple[Equation, int]]:
         """The equations of one op that are to be evaluated, and how often, to measure the wanted slopes."""
         chained.explore(self.divided, self.wanted, ComplexSteps(self.divided.values), self.known)
-        for equation, reads in chained.between(self.divided, self.wanted):
+        for equation, reads in self.divided.between(self.wanted):
             for name in reads:
                 shape = np.shape(self.divided.values[name])
                 lanes = self.known.get((equation.name, name), {})
@@ -198,18 +198,3 @@ def one_sided(
     Arguments, nan and errors are as for `complex_step`.
     """
     return ComplexStep(seen_from(wrt, equations, env, seed), (wrt,)).both_sides(wrt)
-
-
-def complex_step_noise(
-    equations: Sequence[Equation],
-    env: Mapping[str, Array],
-    wrt: str,
-    seed: Array | None,
-    values: bool,
-    rng: np.random.Generator,
-) -> Floats:
-    """How far rounding may move the complex step of every entry of `wrt`: see `ComplexStep.noise`.
-
-    Arguments and errors are as for `complex_step`.
-    """
-    return ComplexStep(seen_from(wrt, equations, env, seed), (wrt,)).noise(wrt, values, rng)

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 
 from mathlab.errors import MathlabError
 from mathlab.stages.prepare import prepare
-from mathlab.witnesses import complex_step, tape
+from mathlab.witnesses.steps import complex_step
+from mathlab.witnesses.tape import tape
 from tests.build import case
 from tests.programs import Program, programs
 

@@ -20,7 +20,8 @@ from mathlab.language.ops import Op, Rule, Site
 from mathlab.language.shapes import Shape, Type
 from mathlab.language.syntax import Call, walk
 from mathlab.stages.prepare import prepare
-from mathlab.witnesses import complex_step, run
+from mathlab.witnesses.evaluation import run
+from mathlab.witnesses.steps import complex_step
 from tests.build import case
 
 SAMPLES = [(op, text) for op, record in OPS.items() for text in record.samples]

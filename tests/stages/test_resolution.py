@@ -14,7 +14,7 @@ from mathlab.experiment import Case, GradcheckSettings
 from mathlab.stages import gradcheck, witness
 from mathlab.stages.noise import rounding_noise
 from mathlab.stages.prepare import prepare
-from mathlab.witnesses import WITNESSES
+from mathlab.witnesses.table import WITNESSES
 from tests import decimals
 from tests.build import case
 from tests.decimals import Decimals, Values, each

@@ -308,7 +308,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(tmp_path: Path) -> N
                 os.kill(worker, signal.SIGKILL)
                 killed.append(done)
 
-        result = sweep.run(case, Where("dask", address), kill_once)
+        result = sweep.run(case, kill_once, Where("dask", address))
     assert killed
     assert killed[0] < 40
     assert csv_of(case, result, tmp_path) == csv_of(case, sweep.run(case), tmp_path)

@@ -21,7 +21,7 @@ from mathlab.language import OPS
 from mathlab.results import WitnessResult
 from mathlab.stages import backprop, witness
 from mathlab.stages.prepare import prepare
-from mathlab.witnesses import WITNESSES
+from mathlab.witnesses.table import WITNESSES
 from tests.build import case
 from tests.programs import Program, check, programs
 

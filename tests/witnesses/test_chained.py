@@ -20,10 +20,12 @@ from mathlab.language.syntax import names, unparse
 from mathlab.results import EntryChecks
 from mathlab.stages import gradcheck
 from mathlab.stages.gradcheck import Witnesses
-from mathlab.stages.noise import rounding_noise
+from mathlab.stages.noise import in_float64, rounding_noise
 from mathlab.stages.prepare import Prepared, prepare
-from mathlab.witnesses import central, one_sided, run, steps
+from mathlab.witnesses import central, steps
 from mathlab.witnesses.chained import divided
+from mathlab.witnesses.evaluation import run
+from mathlab.witnesses.steps import one_sided
 from tests.bench.gradients import Network
 from tests.build import case, equation
 from tests.language.test_planned import mlp
@@ -232,7 +234,7 @@ def test_a_network_is_measured_together() -> None:
 def test_a_fault_in_one_of_many_entries_is_refuted(factor: float, dtype: Dtype) -> None:
     lab = mlp(8, (20, 12, 5), dtype, "tanh")
     prepared = prepare(lab)
-    exact = prepared if dtype == "float64" else prepare(gradcheck.widened(lab))
+    exact = in_float64(prepared)
     values = prepared.run()
     noise = rounding_noise(prepared, [f"d{name}" for name in gradcheck.checked(prepared)])
     derived = np.array(values["dW1"], np.float64)

@@ -19,15 +19,12 @@ from mathlab.language import OPS
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import parse
 from mathlab.stages.prepare import prepare
-from mathlab.witnesses import (
-    REFERENCE,
-    central_difference,
-    complex_step,
-    one_sided,
-    run,
-    tape,
-    torch_gradient,
-)
+from mathlab.witnesses.central import central_difference
+from mathlab.witnesses.evaluation import run
+from mathlab.witnesses.pytorch import torch_gradient
+from mathlab.witnesses.reference import REFERENCE
+from mathlab.witnesses.steps import complex_step, one_sided
+from mathlab.witnesses.tape import tape
 from tests.programs import Program, equations, programs
 
 Witness = Callable[[Sequence[Equation], Mapping[str, Array], str, Array | None], NDArray[np.float64]]
