@@ -63,13 +63,15 @@ def blocks(readme: str) -> Iterator[Block]:
 def output(command: str, folder: Path) -> str:
     """What a command prints, piped, in a folder that holds the configs and the README's own files.
 
-    `| head -N` is understood, and `[exit N]` is added when the command does not exit with 0.
+    `A && B` is understood (A prints nothing), and `| head -N`; `[exit N]` is added when it does not exit with 0.
     """
+    before, _, command = command.rpartition(" && ")
+    if before:
+        assert output(before, folder) == "\n", before
     words, _, cut = command.partition(" | head -")
-    arguments = shlex.split(words)
-    assert arguments[0] == "mathlab", command
+    program, *arguments = shlex.split(words)
     done = subprocess.run(
-        [sys.executable, "-m", "mathlab", *arguments[1:]],
+        [sys.executable, *{"mathlab": ["-m", "mathlab"], "python": []}[program], *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "PYTHONUTF8": "1", "CI": ""},
         capture_output=True,

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from mathlab.cli import app
+from mathlab.guide import topics
 from tests.readme import PAGES, README, ROOT, regenerated
 
 TEXT = README.read_text(encoding="utf-8")
@@ -25,6 +27,25 @@ def test_what_it_shows_is_what_is_printed(page: Path) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_in_the_table(command: str) -> None:
     assert f"| `mathlab {command}" in TEXT
+
+
+def test_it_is_read_in_a_few_minutes() -> None:
+    assert len(TEXT.splitlines()) <= 220
+
+
+def test_every_topic_of_the_guide_is_in_its_table_and_every_link_leads_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", TEXT)
+    assert {f"mathlab/guide/{topic}.md" for topic in topics()} <= {*links}
+    assert not [link for link in links if "://" not in link and not (ROOT / link).exists()]
+
+
+def test_its_pictures_are_what_would_be_drawn_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    pictures = re.findall(r"!\[[^]]+\]\(outputs/(.+?)/pictures/(.+?)\)", TEXT)
+    assert pictures
+    for experiment, _ in pictures:
+        drawn = CliRunner().invoke(app, ["draw", f"configs/{experiment}.yaml", "--check"])
+        assert drawn.exit_code == 0, drawn.stdout
 
 
 def test_ci_runs_the_test_command_word_for_word() -> None:
