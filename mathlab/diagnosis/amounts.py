@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 
 from mathlab.diagnosis.rewrite import Change, Names, factors
 from mathlab.language.syntax import Call, Expr, Name, Num, names, unparse
@@ -26,6 +27,11 @@ def scaled_term(part: Expr, known: Names) -> Iterator[Change]:
             for value, why in known.numbers:
                 args = tuple(Call("mul", (Num(value), arg)) if n == side else arg for n, arg in enumerate(part.args))
                 yield _scaled(term, value, why), Call(part.op, args)
+
+
+def _numbers(others: Iterable[float]) -> list[float]:
+    """Those that a program can hold: twice a number may be too large, and 1 over one."""
+    return [other for other in others if abs(other) <= sys.float_info.max]
 
 
 def _scaled(term: Expr, value: float, why: str) -> str:
@@ -55,11 +61,11 @@ def other_number(part: Expr, known: Names) -> Iterator[Change]:
             yield f"{unparse(under)} multiplies instead of dividing", Call("mul", (top, under))
             yield f"the division is by the square of {unparse(under)}", Call("div", (top, Call("pow", (under, Num(2)))))
         case Call("div", (top, Num(k))) if k == int(k) and k > 1:
-            for other in {k - 1, k + 1, 2 * k, k / 2} - {0}:
+            for other in _numbers({k - 1, k + 1, 2 * k, k / 2} - {0}):
                 new = Call("div", (top, Num(other))) if other != 1 else top
                 yield f"the division is by {other:g} instead of {k}", new
         case Call("mul", (Num(k), rest)) if k not in (0, 1):
-            for other in (1 / k, 2 * k, k / 2, k**2):
+            for other in _numbers((1 / k, 2 * k, k / 2, k * k)):
                 yield f"the factor is {other:.4g} instead of {k}", Call("mul", (Num(other), rest))
         case Call("add", (rest, Num(small))) if 0 < abs(small) <= SMALL:
             for other in EPSILONS:

@@ -119,7 +119,7 @@ class Session:
         if isinstance(expr, Name):
             return self.env[expr.id] if expr.id in self.touched and expr.id in self.env else self.base[expr.id]
         if isinstance(expr, Num):
-            return expr.value
+            return expr.value if abs(expr.value) < 2**63 else float(expr.value)
         if not isinstance(expr, Call):
             return _place(expr)
         fixed = self.touched.isdisjoint(self.whole.reads(expr))
@@ -137,6 +137,8 @@ class Session:
             return operator.getitem(np.asarray(args[0]), tuple(map(_whole, args[1:])))  # type: ignore[misc]  # an index may be anything
         if call.op == "scatter":
             return kernels.scatter(np.asarray(args[0]), np.asarray(args[1]).shape, tuple(map(_whole, args[2:])))
+        if args and not any(isinstance(arg, np.ndarray | np.generic) for arg in args):
+            args[0] = np.asarray(args[0])  # Python's own numbers are no arrays, and raise where NumPy gives inf
         settings = {**LAST, **dict(call.attrs)} if call.op in ("softmax", "log_softmax") else dict(call.attrs)
         return one_op(call.op)(*args, **settings)
 

@@ -17,7 +17,7 @@ from mathlab.diagnosis.search import WORK, Search
 from mathlab.diagnosis.variants import OTHERS
 from mathlab.diagnosis.worlds import Scene
 from mathlab.experiment import Array, Case, Figure
-from mathlab.language.syntax import Call, Expr, Name, walk
+from mathlab.language.syntax import Call, Expr, Name, names, walk
 from mathlab.results import CaseResult, FigureResult, FormulaResult
 from mathlab.stages.backprop import AGREEMENT, formula_noise, random_points
 from mathlab.stages.prepare import Prepared, evaluator, prepare
@@ -72,8 +72,10 @@ def _about_figures(prepared: Prepared, figures: Sequence[tuple[Figure, FigureRes
     claims: list[Claim] = []
     results: list[FigureResult] = []
     for figure, result in figures:
-        if not _has_jacobian(figure.quantity) and all(np.isfinite(entry.computed) for entry in result.entries):
-            claims.append(of_figure(figure, result, _shape(prepared, figure), _differs(result)))
+        # the search computes values and gradients, and neither a Jacobian nor an optimizer's state
+        known = not _has_jacobian(figure.quantity) and {*names(figure.quantity)} <= prepared.types.names.keys()
+        if known and all(np.isfinite(entry.computed) for entry in result.entries):
+            claims.append(of_figure(figure, result, prepared.types.of(figure.quantity).shape, _differs(result)))
             results.append(result)
     found = diagnosed(Scene(prepared, claims)) if any(claim.wrong for claim in claims) else {}
     said = {id(results[k]): sentence for k, sentence in found.items()}
@@ -81,10 +83,6 @@ def _about_figures(prepared: Prepared, figures: Sequence[tuple[Figure, FigureRes
         id(judged): replace(judged, diagnosis=said.get(id(judged), ""), first_divergence=divergence)
         for (_, judged), divergence in zip(figures, divergences, strict=True)
     }
-
-
-def _shape(prepared: Prepared, figure: Figure) -> tuple[int, ...]:
-    return prepared.types.of(figure.quantity).shape
 
 
 def _has_jacobian(quantity: Expr) -> bool:

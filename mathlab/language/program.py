@@ -363,4 +363,4 @@ def one_op(name: str) -> Callable[..., np.ndarray]:
     namespace: dict[str, object] = {"np": np, "dtype": np.float64, **KERNELS}
     made: Callable[..., np.ndarray] = eval(f"lambda {', '.join((*op.args, *settings))}: {op.numpy}", namespace)
     # a mask is made a float, as the program does where it meets floats
-    return (lambda *args: made(*args).astype(np.float64)) if op.kind == "b" else made
+    return (lambda *args: np.asarray(made(*args), np.float64)) if op.kind == "b" else made
