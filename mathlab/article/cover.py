@@ -6,7 +6,7 @@ import difflib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -245,8 +245,3 @@ def _constants(case: Case) -> Iterator[tuple[float, str]]:
         for part in walk(equation.expr):
             if isinstance(part, Num):
                 yield from ((float(sign * part.value), f"a constant of {equation.name}") for sign in (1, -1))
-
-
-def without_figures(case: Case) -> Case:
-    """The case with nothing claimed of it."""
-    return replace(case, expected=(), derivation=())

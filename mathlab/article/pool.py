@@ -66,6 +66,12 @@ class Quantity:
         """The node or gradient that it is of."""
         return re.sub(r"\W.*", "", re.sub(rf"^(?:{'|'.join(REDUCTIONS)})\(", "", self.key))
 
+    def entry(self, at: int) -> str:
+        """The key of one of its entries."""
+        index = np.unravel_index(at, self.value.shape)
+        inner = self.key if not index or self.key.isidentifier() else f"({self.key})"
+        return f"{inner}[{','.join(map(str, index))}]" if index else inner
+
 
 def quantities(experiment: Experiment) -> Iterator[Quantity]:
     """All that the experiment computes, as figures may be printed of it.
@@ -183,12 +189,11 @@ class Pool:
     def distinct(self) -> Floats:
         return np.unique(np.float32(self.values)).astype(np.float64)
 
-    def fitting(self, number: Number) -> list[int]:
-        """The entries that are printed so, the likeliest quantity first."""
-        value, half = float(number.text), half_unit(number)
-        first, last = np.searchsorted(self.values, [value - half, value + half], side="left")
-        last = np.searchsorted(self.values, value + half, side="right")
-        return sorted(range(first, last), key=self.rank)
+    def fitting(self, number: Number, slack: float = 0.0) -> list[int]:
+        """The entries that are printed so, or are no more than `slack` away; the likeliest quantity first."""
+        value, half = float(number.text), max(half_unit(number), slack)
+        first = np.searchsorted(self.values, value - half, side="left")
+        return sorted(range(first, np.searchsorted(self.values, value + half, side="right")), key=self.rank)
 
     def rank(self, at: int) -> tuple[int, ...]:
         quantity = self.quantity(at)
@@ -211,12 +216,7 @@ class Pool:
         return f"{self.key(at)} of {self.quantity(at).state}"
 
     def key(self, at: int) -> str:
-        quantity = self.quantity(at)
-        index = np.unravel_index(int(self.entries[at]), quantity.value.shape)
-        if not index:
-            return quantity.key
-        inner = quantity.key if quantity.key.isidentifier() else f"({quantity.key})"
-        return f"{inner}[{','.join(map(str, index))}]"
+        return self.quantity(at).entry(int(self.entries[at]))
 
 
 def half_unit(number: Number) -> float:

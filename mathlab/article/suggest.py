@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mathlab.article.cover import BEHIND, Coverage, regions
+from mathlab.article.near import Near
 from mathlab.article.pool import DERIVED, Pool, Quantity, State, half_unit, quantities
 from mathlab.article.text import Document, Number
 from mathlab.experiment import Experiment
@@ -40,10 +41,11 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Undecided:
-    """A number that stays open, and what it may be; the fewer digits, the more."""
+    """A number that stays open, and what it may be; the fewer digits, the more. One that fits nothing may be `near`."""
 
     number: Number
     candidates: tuple[str, ...]
+    near: str = ""
 
 
 def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list[Suggestion], list[Undecided]]:
@@ -52,6 +54,7 @@ def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list
     Raises MathlabError for a case that cannot run.
     """
     pool = Pool.of(quantity for experiment in experiments for quantity in quantities(experiment))
+    near = Near(pool, experiments)
     found: list[Suggestion] = []
     undecided: list[Undecided] = []
     for document in coverage.documents:
@@ -60,11 +63,11 @@ def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list
         }
         search = _Search(document, pool, numbers)
         found += [replace(one, at=_at(document, one.numbers)) for one in search.run()]
-        undecided += [
-            Undecided(number, tuple(dict.fromkeys(map(pool.name, pool.fitting(number))))[:LISTED])
-            for number in document.numbers
-            if number.start in search.open
-        ]
+        for position, number in enumerate(document.numbers):
+            if number.start in search.open:
+                fits = tuple(dict.fromkeys(map(pool.name, pool.fitting(number))))[:LISTED]
+                told = near.told(number, [*search.expected(position)]) if not fits and number.decimal else ""
+                undecided.append(Undecided(number, fits, told))
     return found, undecided
 
 
@@ -150,29 +153,47 @@ class _Search:
 
     def _beside(self, position: int, fits: list[int]) -> list[int]:
         """An entry of a run that numbers around it belong to."""
-        near = self._near(position)
         if self.pool.chance(self.document.numbers[position]) > SUPPORTED:
             return []
+        near = {one.quantity.state for one in self._around(position, BEHIND)}
         return [at for at in fits if self.pool.quantity(at).state in near]
 
-    def _near(self, position: int) -> set[State]:
-        return {one.quantity.state for at, one in self.placed.items() if self._distance(at, position) < BEHIND}
+    def expected(self, position: int) -> Iterator[tuple[Quantity, int]]:
+        """What should stand in the place of a number: the entry next to its neighbours', or the rest of an array."""
+        for step in (-1, 1):
+            beside = self.placed.get(position + step)
+            close = beside and self._distance(position, position + step) < BESIDE
+            if beside and close and 0 <= beside.entry - step < beside.quantity.value.size:
+                yield beside.quantity, beside.entry - step
+        for shape, members in self.document.groups:
+            if position in members:
+                entry = members.index(position)
+                others = [self.document.numbers[member] for member in members if member != position]
+                told = math.prod(self.pool.chance(number) for number in others if number.decimal)
+                fits = (one for one in self.pool.quantities if _is(one, shape, others, without=entry))
+                yield from ((one, entry) for one in (fits if told < CERTAIN else ()))
 
     def _distance(self, a: int, b: int) -> int:
         return abs(self.document.numbers[a].start - self.document.numbers[b].start)
 
     def _apart(self, quantity: Quantity, position: int) -> tuple[int, ...]:
         """How far a quantity is from what stands around: 0 where a neighbour belongs to its run, or to itself."""
-        near = [one.quantity for at, one in self.placed.items() if self._distance(at, position) < BEHIND]
-        close = [one.quantity for at, one in self.placed.items() if self._distance(at, position) < BESIDE]
-        run = 0 if not near or quantity.state in {q.state for q in near} else 1
-        return run, quantity.rank // DERIVED, 0 if quantity.name in {q.name for q in close} else 1
+        near = {one.quantity.state for one in self._around(position, BEHIND)}
+        close = {one.quantity.name for one in self._around(position, BESIDE)}
+        return int(bool(near) and quantity.state not in near), quantity.rank // DERIVED, int(quantity.name not in close)
+
+    def _around(self, position: int, characters: int) -> list[_Placed]:
+        return [one for at, one in self.placed.items() if self._distance(at, position) < characters]
 
 
-def _is(quantity: Quantity, shape: tuple[int, ...], numbers: Sequence[Number]) -> bool:
-    if quantity.value.size != len(numbers) or without_ones(shape) != without_ones(quantity.value.shape):
+def _is(quantity: Quantity, shape: tuple[int, ...], numbers: Sequence[Number], without: int | None = None) -> bool:
+    """Whether these are the entries of a quantity, or all of them but one."""
+    values = quantity.value.ravel().tolist()
+    if len(values) != math.prod(shape) or without_ones(shape) != without_ones(quantity.value.shape):
         return False
-    pairs = zip(quantity.value.ravel(), numbers, strict=True)
+    if without is not None:
+        del values[without]
+    pairs = zip(values, numbers, strict=True)
     return all(abs(value - float(number.text)) <= half_unit(number) for value, number in pairs)
 
 

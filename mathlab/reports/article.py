@@ -133,5 +133,6 @@ def _told(found: Sequence[Suggestion], undecided: Sequence[Undecided], left: Seq
         yield Paragraph(plain(f"{one.key}: {printing(one)}  # {one.numbers[0].place}"), indent=2)
     for number in undecided:
         what = f" may be {', or '.join(number.candidates)}" if number.candidates else " fits nothing that is computed"
+        what += f"; {number.near}" if number.near else ""
         yield Paragraph(plain(f"{number.number.place}: {number.number.text}{what}"))
     yield from (Paragraph(plain(f"not written, for there is no room for it: {key}", "yellow")) for key in left)

@@ -1,0 +1,100 @@
+"""What a number nearly is, or is of a float32 run, where it fits nothing: told beside it, and never claimed of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import cached_property
+
+import numpy as np
+
+from mathlab.article.pool import Pool, Quantity, quantities
+from mathlab.article.text import Number
+from mathlab.experiment import Experiment
+from mathlab.printed import REPR_DIGITS, judge_number, read_digits
+
+PRECISE = 6  # significant digits, by which float32 tells from float64
+GRAIN = 2.0**-22  # relative: what another order of the same steps makes of a float32
+CHANCE = 0.1  # the values that all the numbers like a number may be expected to fit by chance
+
+
+@dataclass(frozen=True)
+class Near:
+    """What open numbers are held against: all that is computed, and what float32 runs of the same nets compute."""
+
+    pool: Pool
+    experiments: Sequence[Experiment]
+
+    @cached_property
+    def singles(self) -> Pool:
+        """Float32 twins of the experiments in which no case has that type."""
+        doubles = [one for one in self.experiments if all(case.dtype != "float32" for case in one.cases)]
+        return Pool.of(
+            quantity
+            for one in doubles
+            for twin in [[replace(case, dtype="float32", name=f"{case.name} as float32") for case in one.cases]]
+            for quantity in quantities(replace(one, cases=tuple(twin)))
+        )
+
+    def told(self, number: Number, expected: Sequence[tuple[Quantity, int]]) -> str:
+        """What a number that fits nothing is, or nearly is; empty where nothing is known of it.
+
+        `expected` are the entries that should stand in its place, by what stands around it.
+        """
+        for quantity, entry in expected:
+            if said := slip(number, float(quantity.value.ravel()[entry])):
+                return f"{quantity.entry(entry)} of {quantity.state} is {said}"
+        precise = len(number.digits[1]) >= PRECISE and self.singles.chance(number) < CHANCE
+        if precise and (fits := self.singles.fitting(number)):
+            return self._single(fits[0])
+        if len(number.digits[1]) > REPR_DIGITS + 2:
+            return ""
+        for numbers in ([*_rounded(number)], [*_mistyped(number)]):
+            if sum(map(self.pool.chance, numbers)) < CHANCE:
+                for at in (at for other in numbers for at in self.pool.fitting(other)):
+                    if said := slip(number, float(self.pool.values[at])):
+                        return f"{self.pool.name(at)} is {said}"
+        value = float(number.text)
+        if precise and float(str(np.float32(value))) == value:  # the whole text of a float32
+            fits = self.singles.fitting(number, slack=GRAIN * abs(value))
+            return self._single(fits[0]) if fits else ""
+        return ""
+
+    def _single(self, at: int) -> str:
+        return f"it is {self.singles.name(at)}, which a case with dtype: float32 computes"
+
+
+def slip(number: Number, value: float) -> str:
+    """What a number would be for a value, and how it differs; empty unless by its rounding alone, or in one digit."""
+    judged = judge_number(number.text, value)
+    pairs = [*zip(number.text, judged.shown, strict=False)]
+    if judged.verdict.passed:
+        return ""
+    if judged.verdict.label == "truncated":
+        how = "cut off, not rounded"
+    elif judged.error is not None and abs(judged.error) < 2 * judged.tolerance:
+        how = "rounded the other way"
+    elif len(number.text) == len(judged.shown) and sum(a != b for a, b in pairs) == 1:
+        how = "one digit differs"
+    else:
+        return ""
+    return f"{judged.shown}: {how}"
+
+
+def _rounded(number: Number) -> Iterator[Number]:
+    """The numbers one unit of the last digit beside it."""
+    mantissa, e, power = number.text.partition("e")
+    unit = read_digits(mantissa).unit
+    for step in (unit, -unit):
+        yield replace(number, text=f"{Decimal(mantissa) + step}{e}{power}")
+
+
+def _mistyped(number: Number) -> Iterator[Number]:
+    """The numbers that differ in one digit, leading zeros aside."""
+    mantissa, e, power = number.text.partition("e")
+    first = re.search("[1-9]", mantissa)
+    for at in range(first.start() if first else len(mantissa), len(mantissa)):
+        for digit in "0123456789".replace(mantissa[at], "") if mantissa[at].isdigit() else "":
+            yield replace(number, text=f"{mantissa[:at]}{digit}{mantissa[at + 1 :]}{e}{power}")
