@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import heapq
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mathlab.diagnosis import amounts, rewrite, slips, slopes, swaps
@@ -108,42 +109,73 @@ class Mistake:
         return len(self.made) > 1
 
 
-def backward(prepared: Prepared, known: Names) -> list[Mistake]:
-    """Every mistake in the backward equations."""
+def backward(prepared: Prepared, known: Names, most: Callable[[], float]) -> Iterator[Mistake]:
+    """Every mistake in the backward equations, up to the tier `most`, likeliest first."""
     equations = prepared.backward.equations
     definitions = {equation.name: equation.expr for equation in equations}
-    found: list[Mistake] = []
-    for kind, row in BACKWARD.items():
+
+    def of_kind(kind: str) -> Iterator[Mistake]:
+        row = BACKWARD[kind]
         direct = _distinct(slips.slips(equations, row.rule, known), definitions)
-        found += _mistakes(kind, row.tier, direct, definitions)
+        yield from _mistakes(kind, row.tier, direct, definitions)
         if row.seen_by_one and row.tier < SEEN:
             some = [slip for slip in direct if not slip.rank]
             one = _distinct(slips.through_one_reader(some, definitions, known), definitions)
-            found += _mistakes(kind, row.tier + ONE_READER, one, definitions)
-    return sorted(found, key=lambda mistake: mistake.tier + mistake.later)
+            yield from _mistakes(kind, row.tier + ONE_READER, one, definitions)
+
+    return _in_order(BACKWARD, of_kind, most)
 
 
-def forward(prepared: Prepared, known: Names) -> list[Mistake]:
+def forward(prepared: Prepared, known: Names, most: Callable[[], float]) -> Iterator[Mistake]:
     """Every mistake in the forward equations: with the gradient that belongs to it, or under the true formulas."""
     definitions = {equation.name: equation.expr for equation in prepared.equations}
-    found: list[Mistake] = []
-    for kind, row in FORWARD.items():
+
+    def of_kind(kind: str) -> Iterator[Mistake]:
+        row = FORWARD[kind]
         direct = _distinct(slips.slips(prepared.equations, row.rule, known), definitions)
         for mistake in _mistakes(kind, row.tier, direct, definitions):
-            found.append(replace(mistake, forward=True, followed=True))
-            found.append(replace(mistake, tier=mistake.tier + 0.05, forward=True))
-    return sorted(found, key=lambda mistake: mistake.tier + mistake.later)
+            yield replace(mistake, forward=True, followed=True)
+            yield replace(mistake, tier=mistake.tier + 0.05, forward=True)
+
+    return _in_order(FORWARD, of_kind, most)
 
 
-def again(mistake: Mistake, known: Names, prepared: Prepared) -> Prepared | None:
-    """The same mistake in the equations of a batch, which differ in their numbers."""
+def _in_order(
+    rows: Mapping[str, Kind], of_kind: Callable[[str], Iterator[Mistake]], most: Callable[[], float]
+) -> Iterator[Mistake]:
+    """The mistakes of all kinds, likeliest first; those of a kind are made when it is their turn.
+
+    What is of a tier above `most`, which may fall on the way, is left out.
+    """
+    waiting: list[tuple[float, int, int, Mistake]] = []
+    coming, kinds = sorted(rows, key=lambda kind: rows[kind].tier), [*rows]
+    while waiting or coming:
+        if coming and not (waiting and waiting[0][0] < rows[coming[0]].tier):
+            kind = coming.pop(0)
+            if rows[kind].tier <= most():
+                for count, mistake in enumerate(of_kind(kind)):
+                    heapq.heappush(waiting, (mistake.tier + mistake.later, kinds.index(kind), count, mistake))
+        elif (mistake := heapq.heappop(waiting)[-1]).tier <= most():
+            yield mistake
+
+
+Places = Mapping[tuple[str, str], Slip]  # by the equation, and the clause that says what is wrong in it
+
+
+def places(mistake: Mistake, known: Names, prepared: Prepared) -> Places:
+    """Every mistake of the same kind in other equations, such as those of a batch, which differ in their numbers."""
+    equations = prepared.equations if mistake.forward else prepared.backward.equations
+    rule = (FORWARD if mistake.forward else BACKWARD)[mistake.kind].rule
+    names = replace(slips.known(prepared), numbers=known.numbers, rates=known.rates)
+    return {(slip.name, slip.clause): slip for slip in slips.slips(equations, rule, names)}
+
+
+def again(mistake: Mistake, found: Places, prepared: Prepared) -> Prepared | None:
+    """The same mistake in other equations, where it is one of those that were `found` there."""
     from mathlab.diagnosis.worlds import changed
 
     equations = prepared.equations if mistake.forward else prepared.backward.equations
-    rule = (FORWARD if mistake.forward else BACKWARD)[mistake.kind].rule
     definitions = {equation.name: equation.expr for equation in equations}
-    names = replace(slips.known(prepared), numbers=known.numbers, rates=known.rates)
-    found = {(slip.name, slip.clause): slip for slip in slips.slips(equations, rule, names)}
     if any(place not in found for place in mistake.made):
         return None
     return changed(prepared, slips.applied([found[place] for place in mistake.made], definitions).changes)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 
 from mathlab.diagnosis import mistakes, slips
 from mathlab.diagnosis.evaluator import OVERHEAD, Evaluator, Session
-from mathlab.diagnosis.mistakes import Mistake
+from mathlab.diagnosis.evidence import NEAR
+from mathlab.diagnosis.mistakes import Mistake, Places
 from mathlab.diagnosis.numbers import multipliers
 from mathlab.diagnosis.rewrite import Names
 from mathlab.diagnosis.unfold import inlined, told, unfolded
@@ -45,6 +47,7 @@ class Search:
     ) -> None:
         self.scene, self.most = scene, most
         self.called = called
+        self.places: dict[Hashable, Places] = {}
         if prepared is None:
             whole = unfolded(scene.case)
             self.called, prepared = whole.called, _prepared(scene, whole.case)
@@ -58,29 +61,32 @@ class Search:
         numbers = tuple(value for value in multipliers(scene))[:NUMBERS]
         self.names: Names = replace(slips.known(self.prepared), numbers=numbers, rates=rates)
 
-    @cached_property
-    def backward(self) -> list[Mistake]:
-        return mistakes.backward(self.prepared, self.names)
+    def run(self) -> Searched:
+        """The mistakes that explain something: first those of the backward pass, then those of the forward one.
 
-    @cached_property
-    def forward(self) -> list[Mistake]:
-        return mistakes.forward(self.prepared, self.names)
-
-    def run(self, believed: bool = True) -> Searched:
-        """The mistakes that explain something: first those of the backward pass, then those of the forward one."""
+        Once all is explained, what is less likely is not looked for.
+        """
         trials: list[Trial] = []
-        tried = 0
-        for some in ("backward", "forward"):
-            for mistake in getattr(self, some):
+        tried = known = 0
+        best = math.inf
+
+        def most() -> float:
+            return best + NEAR
+
+        for some in (mistakes.backward, mistakes.forward):
+            for mistake in some(self.prepared, self.names, most):
+                known += 1
                 if self.evaluator.work > self.most:
-                    break
+                    continue
                 tried += 1
                 trial = self.tried(mistake)
                 if trial is not None:
                     trials.append(trial)
-            if believed and any(len(trial.explains) == len(self.scene.wrong) and not trial.breaks for trial in trials):
-                return Searched(trials, tried, tried if self.evaluator.work <= self.most else len(self.backward))
-        return Searched(trials, tried, len(self.backward) + len(self.forward))
+                    if len(trial.explains) == len(self.scene.wrong) and not trial.breaks:
+                        best = min(best, trial.tier)
+            if best < math.inf:
+                break
+        return Searched(trials, tried, known)
 
     def tried(self, mistake: Mistake) -> Trial | None:
         """A mistake made: a trial where it reaches a wrong claim; where numbers are many, one that it explains."""
@@ -130,9 +136,14 @@ class Search:
 
     def _world(self, mistake: Mistake) -> World | None:
         wrong = changed(self.prepared, mistake.changes)
-        return (
-            World(wrong, self.scene.case.train, batch=partial(mistakes.again, mistake, self.names)) if wrong else None
-        )
+        return World(wrong, self.scene.case.train, batch=partial(self._again, mistake)) if wrong else None
+
+    def _again(self, mistake: Mistake, batch: Prepared) -> Prepared | None:
+        """The mistake in the equations of a batch."""
+        key = (mistake.kind, mistake.forward, *(batch.types.names[name] for name in batch.case.inputs))
+        if key not in self.places:
+            self.places[key] = mistakes.places(mistake, self.names, batch)
+        return mistakes.again(mistake, self.places[key], batch)
 
     def _trial(
         self, mistake: Mistake, outcomes: Sequence[Outcome], explains: Sequence[int], breaks: int, whole: bool

@@ -18,7 +18,7 @@ import numpy as np
 
 from mathlab.diagnosis import rewrite, slips
 from mathlab.diagnosis.numbers import batch_size
-from mathlab.diagnosis.worlds import snapshots, with_backward
+from mathlab.diagnosis.worlds import Compiled, snapshots, with_backward
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Array, Case, Experiment, Figure
 from mathlab.language.equation import Equation
@@ -142,7 +142,7 @@ class _Lab:
 
     def __init__(self, case: Case) -> None:
         self.case = case
-        self.prepared = prepare(case)
+        self.prepared, self.compiled = prepare(case), Compiled()
         self.values = self.prepared.run()
         self.checks = dict(self._checks()) if case.gradcheck else {}
         self.noise = [*noises(case.expected, self.prepared, self.values)]  # the mistakes are judged by it too
@@ -184,7 +184,7 @@ class _Lab:
         if settings is None or not settings.after:
             return
         start = {name: prepared.env[name] for name in self.case.parameters}
-        moments = {0: start, **snapshots(prepared, settings, [updates for updates, _ in settings.after])}
+        moments = {0: start, **snapshots(prepared, settings, [updates for updates, _ in settings.after], self.compiled)}
         for updates, figures in settings.after:
             values = evaluate(figures, prepared, prepared.run(moments[updates]))
             for figure, value in zip(figures, values, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.program import Program, compile_program
 from mathlab.language.shapes import Type
-from mathlab.language.syntax import Expr, names, unparse
+from mathlab.language.syntax import Expr, names
 from mathlab.stages.prepare import Env, Prepared, execute, prepare
 from mathlab.stages.updates import (
     UPDATE,
@@ -26,14 +26,13 @@ from mathlab.stages.updates import (
     first_rows,
     settled,
     shown_state,
-    update_program,
+    update_equations,
     updates,
 )
 
 # What all tries together may cost, counted in entries computed (an equation costs `OVERHEAD` more); a few seconds.
 WORK = 2_000_000_000
 OVERHEAD = 500
-NEAR = 20  # updates that are always made
 RESULT = "_result"  # the name of an expression that is compiled alone
 
 if TYPE_CHECKING:
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
 Rounding = Callable[[Array], Array]
 Outcome = Sequence[Array] | None  # what a claim's numbers would be, at each of its moments
 Outcomes = Sequence[Outcome]  # one for each claim
+Bound = Sequence[tuple[str, Program]]  # names, and what computes the value of each
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,54 @@ class Trial:
     told: bool = True
 
 
+read_by = lru_cache(10_000)(names)
+
+
+class Compiled:
+    """Equations compiled one by one: worlds differ in few of theirs, so that each is compiled once for all of them."""
+
+    def __init__(self) -> None:
+        self.programs: dict[Hashable, Program] = {}
+        self.steps: dict[Hashable, tuple[tuple[Equation, ...], dict[str, str], dict[str, Type]]] = {}
+
+    def bound(self, equations: Sequence[Equation], types: Types, dtype: str) -> Bound:
+        """The equations' names with what computes each."""
+        return [(made.name, self.program(made.expr, types, types.names[made.name], dtype)) for made in equations]
+
+    def program(self, expr: Expr, types: Types, result: Type, dtype: str) -> Program:
+        """One expression compiled."""
+        key = (expr, dtype, result, *[types.names[name] for name in read_by(expr)])
+        if key not in self.programs:
+            inside = Types({**types.names, RESULT: result}, types.integral)
+            self.programs[key] = compile_program([Equation(RESULT, expr, "")], inside, [RESULT], dtype)
+        return self.programs[key]
+
+    def update(
+        self, prepared: Prepared, trained: Sequence[str], settings: TrainSettings
+    ) -> tuple[Bound, dict[str, str]]:
+        """What makes one update, and which of its results replaces which name."""
+        key = (settings.optimizer, tuple(settings.settings.items()), settings.schedule, *trained)
+        if key not in self.steps:
+            types = Types(prepared.types.names, prepared.types.integral)
+            equations, moved = update_equations(trained, settings, types)
+            added = {name: type_ for name, type_ in types.names.items() if name not in prepared.types.names}
+            self.steps[key] = equations, moved, added
+        equations, moved, added = self.steps[key]
+        types = Types({**prepared.types.names, **added}, prepared.types.integral)
+        return self.bound((*prepared.both, *equations), types, prepared.case.dtype), moved
+
+
+def computed(bound: Bound, env: Mapping[str, object]) -> dict[str, Array]:
+    """What the equations compute."""
+    values = dict(env)
+    made: dict[str, Array] = {}
+    with np.errstate(all="ignore"):
+        for name, program in bound:
+            (made[name],) = program.function(*[values[read] for read in program.inputs])
+            values[name] = made[name]
+    return made
+
+
 @dataclass
 class Scene:
     """A case, the claims about it, and what is left of the work that may be spent on explaining them.
@@ -103,15 +151,15 @@ class Scene:
     claims: Sequence[Claim]
     points: Sequence[Mapping[str, Array]] = ({},)
     left: float = WORK
-    programs: dict[Hashable, Program] = field(default_factory=dict)
+    compiled: Compiled = field(default_factory=Compiled)
     batches: dict[Hashable, Prepared] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        moments = dict.fromkeys(moment for claim in self.claims for moment in claim.moments)
-        self.near = tuple(moment for moment in moments if moment.updates <= NEAR)
-        self.far = tuple(moment for moment in moments if moment.updates > NEAR)
+        self.moments = tuple(dict.fromkeys(moment for claim in self.claims for moment in claim.moments))
+        when = min((self.claims[k].moments[0].updates for k in self.wrong), default=0)
+        self.first = tuple(moment for moment in self.moments if moment.updates <= when)
         with np.errstate(all="ignore"):
-            values = self._values(self.true_world, (*self.near, *self.far))
+            values = self._values(self.true_world, self.moments)
             # the true value of what each claim's quantity is, or is an entry of
             self.bases = [
                 [self._value(claim.base, values[at], self.case.dtype) for at in claim.moments] for claim in self.claims
@@ -138,24 +186,23 @@ class Scene:
 
     @property
     def trained(self) -> bool:
-        return self.case.train is not None and any(moment.updates for moment in (*self.near, *self.far))
+        return self.case.train is not None and any(moment.updates for moment in self.moments)
 
     def run(self, world: World) -> Outcomes | None:
         """The claims' numbers in a world; None where it cannot be run, or where the work is used up.
 
-        What a long training comes to is computed for a world that explains something of what came soon, if anything
-        soon was wrong: else ten thousand updates would be made for every try.
+        What a training comes to later is computed for a world that explains something of what was wrong first: else
+        ten thousand updates would be made for every try.
         """
         try:
             with np.errstate(all="ignore"):
-                outcomes = self._outcomes(world, self.near)
-                soon = [k for k in self.wrong if self.claims[k].moments[0] in self.near]
-                if outcomes is None or not self.far:
+                outcomes = self._outcomes(world, self.first)
+                if outcomes is None or self.first == self.moments:
                     return outcomes
-                if soon and not any(self.claims[k].fits(outcomes[k]) for k in soon):
+                if not any(self.claims[k].fits(outcomes[k]) for k in self.wrong):
                     return outcomes
-                return self._outcomes(world, (*self.near, *self.far)) or outcomes
-        except (MathlabError, ExpressionError, FloatingPointError, ValueError, np.linalg.LinAlgError):
+                return self._outcomes(world, self.moments) or outcomes
+        except (MathlabError, ExpressionError, FloatingPointError, ValueError, IndexError, np.linalg.LinAlgError):
             return None
 
     def _outcomes(self, world: World, moments: Sequence[Moment]) -> Outcomes | None:
@@ -173,7 +220,7 @@ class Scene:
         later = sorted({updates for updates in due.values() if updates})
         states: Mapping[int, Env] = {}
         if later and world.settings:
-            states = snapshots(world.prepared, world.settings, later, partial(self._batch, world))
+            states = snapshots(world.prepared, world.settings, later, self.compiled, partial(self._batch, world))
         return {
             moment: self._run(world, states[updates] if updates else self.points[moment.point])
             for moment, updates in due.items()
@@ -216,26 +263,12 @@ class Scene:
             program = prepared.shaken_program
             out = program.function(world.rounding, *(values[name] for name in program.inputs))
             return {**values, **dict(zip(program.outputs, out, strict=True))}
-        for equation in prepared.both:
-            program = self._program(
-                equation.expr, prepared.types, prepared.types.names[equation.name], prepared.case.dtype
-            )
-            values[equation.name] = execute(program, values)[RESULT]
-        return values
+        return {**values, **computed(self.compiled.bound(prepared.both, prepared.types, prepared.case.dtype), values)}
 
     def _value(self, quantity: Expr, values: Env, dtype: str) -> Array:
         types = self.prepared.types
-        return np.asarray(
-            execute(self._program(quantity, types, types.of(quantity), dtype), values)[RESULT], np.float64
-        )
-
-    def _program(self, expr: Expr, types: Types, result: Type, dtype: str) -> Program:
-        """One expression compiled; the worlds differ in few of theirs, so that each is compiled once."""
-        key = (expr, dtype, result, tuple(types.names[name] for name in names(expr)))
-        if key not in self.programs:
-            inside = Types({**types.names, RESULT: result}, types.integral)
-            self.programs[key] = compile_program([Equation(RESULT, expr, "")], inside, [RESULT], dtype)
-        return self.programs[key]
+        program = self.compiled.program(quantity, types, types.of(quantity), dtype)
+        return np.asarray(execute(program, values)[RESULT], np.float64)
 
 
 def rederived(prepared: Prepared, equations: Sequence[Equation]) -> Prepared | None:
@@ -264,22 +297,32 @@ def changed(prepared: Prepared, changes: Mapping[str, Expr]) -> Prepared | None:
 
     def wrong(equation: Equation) -> Equation:
         expr = changes.get(equation.name)
-        return equation if expr is None else replace(equation, expr=expr, text=unparse(expr))
+        return equation if expr is None else replace(equation, expr=expr, text="")
 
     ordered, forward = (in_order(tuple(map(wrong, some))) for some in (prepared.backward.equations, prepared.equations))
+    if ordered is None or forward is None:
+        return None
     try:
-        backward = with_backward(prepared, ordered) if ordered else None
+        if all(prepared.types.of(expr) == prepared.types.names[name] for name, expr in changes.items()):
+            return replace(prepared, equations=forward, backward=replace(prepared.backward, equations=ordered))
+        return with_forward(with_backward(prepared, ordered), forward)
     except ExpressionError:
         return None
-    return with_forward(backward, forward) if backward and forward else None
 
 
 def in_order(equations: Sequence[Equation]) -> tuple[Equation, ...] | None:
     """The equations so that each comes after those that it reads; None where they go round in a circle."""
     waiting = {equation.name: equation for equation in equations}
+    seen: set[str] = set()
+    for equation in equations:
+        if any(name in waiting and name not in seen for name in read_by(equation.expr)):
+            break
+        seen.add(equation.name)
+    else:
+        return tuple(equations)
     ordered: list[Equation] = []
     while waiting:
-        ready = [equation for equation in waiting.values() if not waiting.keys() & set(names(equation.expr))]
+        ready = [equation for equation in waiting.values() if waiting.keys().isdisjoint(read_by(equation.expr))]
         if not ready:
             return None
         ordered += ready
@@ -297,7 +340,11 @@ def tried(scene: Scene, worlds: Iterator[tuple[str, World]]) -> Iterator[Trial]:
 
 
 def snapshots(
-    prepared: Prepared, settings: TrainSettings, at: Collection[int], cut: Callable[[int], Prepared] | None = None
+    prepared: Prepared,
+    settings: TrainSettings,
+    at: Collection[int],
+    compiled: Compiled,
+    cut: Callable[[int], Prepared] | None = None,
 ) -> dict[int, dict[str, Array]]:
     """The parameters and the optimizer's state after each of these numbers of updates, by the equations of `prepared`.
 
@@ -311,13 +358,12 @@ def snapshots(
         return cut(size) if cut else prepare(first_rows(prepared.case, settings, size))
 
     def advance_on(size: int, batch: Batch) -> Advance:
-        step = update_program(case_of(size) if batch else prepared, trained, settings)
+        bound, moved = compiled.update(case_of(size) if batch else prepared, trained, settings)
 
         def advance(first: int, last: int, batch: Batch) -> None:
             for done in range(first, last):
-                values: dict[str, object] = {**env, **batch, UPDATE: done + 1.0}
-                out = step.program(values)
-                env.update({name: np.asarray(out[new])[()] for name, new in step.moved.items()})
+                out = computed(bound, {**env, **batch, UPDATE: done + 1.0})
+                env.update({name: np.asarray(out[new])[()] for name, new in moved.items()})
 
         return advance
 
