@@ -13,13 +13,8 @@ const lab = (() => {
   const axis = (k, n) => k < 0 ? k + n : k;
 
   // broadcasting
-  const together = shapes => {
-    const n = Math.max(...shapes.map(s => s.length));
-    return range(n).map(i => shapes.reduce((m, s) => {
-      const k = s[i - n + s.length] ?? 1;
-      return m === 1 ? k : k === 1 || k === m ? m : fail("shapes do not fit together");
-    }, 1));
-  };
+  const meet = (m, k) => m === 1 ? k : k === 1 || k === m ? m : fail("shapes do not fit together");
+  const together = shapes => { const n = Math.max(...shapes.map(s => s.length)); return range(n).map(i => shapes.reduce((m, s) => meet(m, s[i - n + s.length] ?? 1), 1)); };
   const spread = (x, s) => {
     if (x.w) return Array(size(s)).fill(r(x.d[0]));
     if (x.s.length === s.length && x.s.every((n, i) => n === s[i])) return x.d;
@@ -62,12 +57,8 @@ const lab = (() => {
     if (k !== y[y.length - 2]) fail("shapes do not fit");
     const stack = together([x.slice(0, -2), y.slice(0, -2)]);
     const p = spread(A([...x.slice(0, -2), m * k], a.d), [...stack, m * k]), q = spread(A([...y.slice(0, -2), k * n], b.d), [...stack, k * n]);
-    const d = [];
-    for (let l = 0; l < size(stack); l++) for (let i = 0; i < m; i++) for (let j = 0; j < n; j++) {
-      let sum = 0;
-      for (let t = 0; t < k; t++) sum += p[(l * m + i) * k + t] * q[(l * k + t) * n + j];
-      d.push(r(sum));
-    }
+    const entry = (l, i, j) => { let sum = 0; for (let t = 0; t < k; t++) sum += p[(l * m + i) * k + t] * q[(l * k + t) * n + j]; return r(sum); };
+    const d = range(size(stack)).flatMap(l => range(m).flatMap(i => range(n).map(j => entry(l, i, j))));
     return A([...stack, ...(a.s.length > 1 ? [m] : []), ...(b.s.length > 1 ? [n] : [])], d);
   };
   const moved = (x, order) => A(order.map(i => x.s[i]), offsets(order.map(i => x.s[i]), order.map(i => strides(x.s)[i])).map(k => x.d[k]));
@@ -182,8 +173,31 @@ const lab = (() => {
     return {is, num};
   };
   const strong = x => x.w ? A(x.s, x.d.map(v => r(v))) : x;
-  return {
-    size, strides, range, numbers, ops: [...table.keys(), "rounded"], entrywise: new Set(Object.keys(entrywise)),
-    value: (tree, env, single) => { r = single ? Math.fround : x => x; return strong(run(tree, env)); },
+  const value = (tree, env, single) => { r = single ? Math.fround : x => x; return strong(run(tree, env)); };
+  const computed = (from, lines, single) => { const found = new Map(from); for (const [name, tree] of lines) found.set(name, value(tree, found, single)); return found; };
+  // training as the lab does it: the losses, and the weights before the first epoch and after each; the equations may be others for a batch
+  const train = ({forward, backward, end, single, train: {state, updates, moved, trained, batches}}, leaves, settings, epochs) => {
+    const now = new Map(leaves), lines = [...forward, ...backward], losses = [], past = []; let made = 0;
+    for (const [name, like, start] of state) now.set(name, A(now.get(like).s, start ?? now.get(like).d.map(() => 0)));
+    for (const [name, x] of settings) now.set(`_setting_${name}`, A([], [x]));
+    const move = found => { found.set("_t", A([], [++made])); const next = computed(found, updates, single); for (const [old, name] of moved) now.set(old, next.get(name)); };
+    const rows = (x, picked) => { const n = size(x.s.slice(1)); return A([picked.length, ...x.s.slice(1)], picked.flatMap(k => x.d.slice(k * n, (k + 1) * n))); };
+    for (let epoch = 0; ; epoch++) {
+      const found = computed(now, lines, single);
+      losses.push(found.get(end).d[0]); past.push(new Map(trained.map(name => [name, now.get(name)])));
+      if (epoch === epochs) return {losses, past};
+      if (!batches) move(found);
+      else for (let k = 0; k < batches.each; k++) {
+        const picked = batches.rows[made % batches.rows.length], batch = new Map([...now, ...batches.over.map(name => [name, rows(now.get(name), picked)])]);
+        move(computed(batch, batches.lines[picked.length] ?? lines, single));
+      }
+    }
   };
+  // what an expression comes to over two entries, row by row from below
+  const field = ({forward, single}, leaves, {over, of}, side) => range(side * side).map(at => {
+    const now = new Map(leaves), steps = [at % side, Math.floor(at / side)];
+    over.forEach(([name, k, low, high], i) => { const x = now.get(name), v = low + (high - low) * steps[i] / (side - 1); now.set(name, A(x.s, x.d.map((old, at) => at === k ? v : old))); });
+    return value(of, computed(now, forward, single), single).d[0];
+  });
+  return {size, strides, range, numbers, value, computed, train, field, ops: [...table.keys(), "rounded"], entrywise: new Set(Object.keys(entrywise))};
 })();

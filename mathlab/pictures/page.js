@@ -9,7 +9,10 @@
     fill(made, inside);
     return made;
   };
-  const drawn = (tag, set) => { const made = document.createElementNS("http://www.w3.org/2000/svg", tag); for (const key in set) made.setAttribute(key, set[key]); return made; };
+  const drawn = (tag, set, ...inside) => { const made = document.createElementNS("http://www.w3.org/2000/svg", tag); for (const key in set) made.setAttribute(key, set[key]); fill(made, inside); return made; };
+  const words = (x, y, said, anchor, colour = "currentColor") => drawn("text", {x, y, "font-size": 12, fill: colour, "text-anchor": anchor}, said);
+  const lined = (points, colour, set) => drawn("path", {d: points.map((p, k) => p.every(Number.isFinite) ? `${k && points[k - 1].every(Number.isFinite) ? "L" : "M"}${p[0].toFixed(1)} ${p[1].toFixed(1)}` : "").join(""), fill: "none", stroke: colour, "stroke-width": 2, ...set});
+  const typed = (set, good, change) => say("input", {type: "text", inputMode: "decimal", ...set, oninput: ({target}) => { const text = target.value.trim().replace("−", "-"), fits = text !== "" && Number.isFinite(+text) && good(+text); target.setAttribute("aria-invalid", String(!fits)); if (fits) change(+text, target); }});
   const {is, num} = lab.numbers(D.single);
   const label = (name, at) => at.length ? `${name}[${at.join(",")}]` : name;
   const places = s => s.reduce((all, n) => all.flatMap(at => lab.range(n).map(k => [...at, k])), [[]]);
@@ -19,8 +22,8 @@
   const origin = new Map(D.leaves.map(([name, , s, d]) => [name, {s, d}])), roles = new Map(D.leaves.map(([name, role]) => [name, role]));
   const lines = [...D.forward, ...D.backward], forward = D.forward.length, kept = new Map(D.stores), shares = new Map(D.shares);
   const gradients = new Set(D.backward.map(([name]) => name)), order = new Map(lines.map(([name], k) => [name, k + 1]));
-  let now = new Map([...origin].map(([name, x]) => [name, {s: x.s, d: [...x.d]}])), env = new Map(), step = 1, at = [], epoch = null;
-  const compute = leaves => { const found = new Map(leaves); for (const [name, tree] of lines) found.set(name, lab.value(tree, found, D.single)); return found; };
+  const fresh = () => new Map([...origin].map(([name, x]) => [name, {s: x.s, d: [...x.d]}]));
+  let now = fresh(), env = new Map(), step = 1, at = [], epoch = null, later = 0, past = [], epochs = D.train?.epochs ?? 0;
   const edits = () => [...origin].flatMap(([name, x]) => places(x.s).flatMap((place, k) => Object.is(now.get(name).d[k], x.d[k]) ? [] : [[name, place, now.get(name).d[k]]]));
   const fixed = new Map(D.fixed ?? []); // of a page that is too large to be computed anew: arrays, and what large ones come to
 
@@ -48,8 +51,7 @@
       edge.classList.toggle("off", !done(to)); edge.classList.toggle("absent", back && !(done("d" + from)));
       edge.classList.toggle("now", step > forward === back && owner === (back ? from : to));
     }
-    $("graph").classList.toggle("backward", step > forward);
-    $("step").value = step; $("count").textContent = `${step} / ${lines.length}`;
+    $("graph").classList.toggle("backward", step > forward); $("step").value = step; $("count").textContent = `${step} / ${lines.length}`;
     $("said").textContent = `Step ${step} of ${lines.length}, ${step > forward ? "backward" : "forward"}: ${name} = ${lines[step - 1][2]}`;
     const box = boxes.get(owner), pane = $("graph");
     if (box && !pane.classList.contains("fit")) { const a = box.getBoundingClientRect(), b = pane.getBoundingClientRect(); pane.scrollBy(a.x + a.width / 2 - b.x - b.width / 2, a.y + a.height / 2 - b.y - b.height / 2); }
@@ -95,6 +97,7 @@
   const reachable = () => { for (const part of document.querySelectorAll(".wide, fieldset")) part.scrollWidth > part.clientWidth ? part.tabIndex = 0 : part.removeAttribute("tabindex"); };
   // the card of a step
   const table = (head, rows) => say("div", {className: "wide"}, say("table", {}, say("tr", {}, head.map(h => say("th", {scope: "col"}, h))), rows.map(row => say("tr", {}, row.map(cell => say("td", {}, cell))))));
+  const judged = figures => table(["figure", "printed", "computed", "verdict", "in the article"], figures.map(([quantity, printed, shown, verdict, passed, place]) => [quantity, printed, shown, say("span", {className: passed ? "good" : "bad"}, `${passed ? "✓" : "✗"} ${verdict}`), say("span", {className: "dim"}, place)]));
   const card = () => {
     const [name, tree, text, owner] = lines[step - 1], back = step > forward, x = env.get(name), parts = [];
     parts.push(say("h2", {}, back ? "Backward: " : "Forward: ", say("span", {className: back ? "gradient" : "value"}, name), " ", say("span", {className: "dim"}, x ? shape(x.s) : "")));
@@ -116,7 +119,7 @@
     }
     if (!back && kept.get(name)?.length) parts.push(say("p", {className: "dim"}, `keeps ${kept.get(name).join(", ")} for the backward pass`));
     const figures = D.figures.filter(figure => figure[0] === name);
-    if (figures.length && !edits().length && epoch === null) parts.push(say("h3", {}, "Figures"), table(["figure", "printed", "computed", "verdict", "in the article"], figures.map(([, quantity, printed, shown, verdict, passed, place]) => [quantity, printed, shown, say("span", {className: passed ? "good" : "bad"}, `${passed ? "✓" : "✗"} ${verdict}`), say("span", {className: "dim"}, place)])));
+    if (figures.length && !edits().length && epoch === null) parts.push(say("h3", {}, "Figures"), judged(figures.map(figure => figure.slice(1))));
     fill($("card"), parts);
     reachable();
   };
@@ -126,54 +129,45 @@
     if (D.fixed) { fill($("edit"), say("h2", {}, "Inputs and weights"), say("p", {}, D.said)); return; }
     const groups = [...origin].map(([name, x]) => {
       const all = places(x.s), width = x.s[x.s.length - 1] ?? 1;
-      const field = (place, k) => say("input", {type: "text", inputMode: "decimal", value: is(num(x.d[k]), x.d[k]) ? num(x.d[k]) : String(x.d[k]), "aria-label": label(name, place), autocomplete: "off", oninput: event => {
-        const typed = event.target.value.trim().replace("−", "-"), good = typed !== "" && Number.isFinite(+typed) && (roles.get(name) !== "index" || Number.isInteger(+typed));
-        event.target.setAttribute("aria-invalid", String(!good));
-        if (good) { epoch = null; now.get(name).d[k] = D.single ? Math.fround(+typed) : +typed; event.target.classList.toggle("changed", now.get(name).d[k] !== x.d[k]); renew(); }
-      }});
+      const field = (place, k) => typed({value: is(num(x.d[k]), x.d[k]) ? num(x.d[k]) : String(x.d[k]), "aria-label": label(name, place), autocomplete: "off"}, v => roles.get(name) !== "index" || Number.isInteger(v), (v, target) => {
+        epoch = null; now.get(name).d[k] = D.single ? Math.fround(v) : v; target.classList.toggle("changed", now.get(name).d[k] !== x.d[k]); renew();
+      });
       return say("fieldset", {}, say("legend", {}, `${name} `, say("span", {className: "dim"}, roles.get(name) === "index" ? "index" : roles.get(name))), lab.range(all.length / width).map(i => say("div", {className: "row"}, all.slice(i * width, (i + 1) * width).map((place, j) => field(place, i * width + j)))));
     });
-    fill($("edit"), say("h2", {}, "Inputs and weights"), say("p", {className: "dim", id: "state", role: "status"}), groups, say("button", {id: "reset", onclick: () => { epoch = null; now = new Map([...origin].map(([name, x]) => [name, {s: x.s, d: [...x.d]}])); edit(); renew(); $("reset").focus(); }}, "back to the article's numbers"), say("p", {className: "wide"}, say("code", {id: "set"})));
+    fill($("edit"), say("h2", {}, "Inputs and weights"), say("p", {className: "dim", id: "state", role: "status"}), groups, say("button", {id: "reset", onclick: () => { epoch = null; now = fresh(); edit(); renew(); $("reset").focus(); }}, "back to the article's numbers"), say("p", {className: "wide"}, say("code", {id: "set"})));
   };
   const renew = () => {
     const changed = edits();
-    try { env = compute(now); $("state") && ($("state").textContent = epoch !== null ? `The weights after ${epoch} epochs.` : changed.length ? `Changed numbers: ${changed.map(([name, place]) => label(name, place)).join(", ")}; what was printed no longer applies.` : "Change a number: everything is computed anew, here in the page."); } catch (trouble) { $("state").textContent = `This cannot be computed: ${trouble.message}`; return; }
+    try { env = lab.computed(now, lines, D.single); $("state") && ($("state").textContent = epoch !== null ? `The weights after ${epoch} epochs.` : changed.length ? `Changed numbers: ${changed.map(([name, place]) => label(name, place)).join(", ")}; what was printed no longer applies.` : "Change a number: everything is computed anew, here in the page."); } catch (trouble) { $("state").textContent = `This cannot be computed: ${trouble.message}`; return; }
     if ($("set")) $("set").textContent = changed.map(([name, place, x]) => `--set "${label(name, place)}=${x}"`).join(" ");
     for (const [name, x] of env) refill(name, x);
     for (const [name, paths] of shares) for (const [reader, , share] of paths) if (paths.length > 1) refill(`d${name}<${reader}`, lab.value(["add", share, ["zeros_like", name]], env, D.single));
     tabled(); show();
-    if (epoch === null && D.train?.updates && !D.fixed) { clearTimeout(later); later = setTimeout(train, changed.length ? 150 : 0); }
+    if (epoch === null && !D.fixed) { clearTimeout(later); later = setTimeout(D.train?.updates ? train : contours, changed.length ? 150 : 0); }
   };
   const written = x => !x ? "" : x.d.length > 30 ? `norm ${num(Math.hypot(...x.d))}` : x.s.length < 2 ? x.d.map(num).join("  ") : lab.range(x.d.length / x.s[x.s.length - 1]).map(i => say("div", {}, x.d.slice(i * x.s[x.s.length - 1], (i + 1) * x.s[x.s.length - 1]).map(num).join("  ")));
   const tabled = () => fill($("table"), table(["node", "equation", "value", "gradient"], [...D.leaves.map(([name]) => [name, ""]), ...D.forward.map(([name, , text]) => [name, text])].map(([name, text]) => [name, say("span", {className: "left"}, text), say("span", {className: "value"}, written(env.get(name)) || (fixed.get(name) ?? "")), say("span", {className: "gradient"}, written(env.get("d" + name)) || (fixed.get("d" + name) ?? ""))])));
 
   // training
-  let later = 0, past = [];
   const settings = new Map(D.train?.settings ?? []);
-  let epochs = D.train?.epochs ?? 0;
-  const train = () => {
-    const {state, updates, moved} = D.train, losses = [];
-    const at = new Map(now);
-    for (const [name, like] of state) at.set(name, {s: now.get(like).s, d: now.get(like).d.map(() => 0)});
-    for (const [name, x] of settings) at.set(`_setting_${name}`, {s: [], d: [x]});
-    past = [];
-    for (let t = 0; t <= epochs; t++) {
-      const found = compute(at);
-      losses.push(found.get(D.end).d[0]); past.push(new Map(D.train.trained.map(name => [name, at.get(name)])));
-      if (t === epochs) break;
-      found.set("_t", {s: [], d: [t + 1]});
-      for (const [name, tree] of updates) found.set(name, lab.value(tree, found, D.single));
-      for (const [old, next] of moved) at.set(old, found.get(next));
-    }
-    curve(losses);
-  };
+  const train = () => { const made = lab.train(D, now, settings, epochs); past = made.past; curve(made.losses); contours(); };
+  // a field in ten bands, the higher the darker, and on it the way of the training
+  const contours = () => fill($("contours"), (D.contours ?? []).map(one => {
+    const side = 41, cell = 420 / side, [[a, i, x0, x1], [b, j, y0, y1]] = one.over, heights = lab.field(D, now, one, side), good = heights.filter(Number.isFinite).sort((p, q) => p - q);
+    const on = ([x, y]) => [70 + 420 * (x - x0) / (x1 - x0), 440 - 420 * (y - y0) / (y1 - y0)], bands = heights.map(h => Number.isFinite(h) ? Math.floor(10 * good.findIndex(v => v >= h) / good.length) : -1);
+    const square = (band, at, k) => band === k ? `M${70 + at % side * cell} ${440 - (Math.floor(at / side) + 1) * cell}h${cell}v${cell}h-${cell}z` : "";
+    const way = past.map(p => [(p.get(a) ?? now.get(a)).d[i], (p.get(b) ?? now.get(b)).d[j]]), last = way[way.length - 1], led = last ? `; the training leads from (${way[0].map(num).join(", ")}) to (${last.map(num).join(", ")})` : "";
+    const told = `${one.text} over ${one.x} and ${one.y}: from ${num(good[0] ?? NaN)} to ${num(good[good.length - 1] ?? NaN)}${led}`;
+    const others = one.paths.map(([name, points]) => [lined(points.map(on), "var(--good)", {"stroke-dasharray": "6 3"}), words(...on(points[points.length - 1]), name, "middle", "var(--good)")]);
+    const own = last ? [lined(way.map(on), "var(--gradient)"), drawn("circle", {cx: on(last)[0], cy: on(last)[1], r: 5, fill: "var(--gradient)"})] : [];
+    const axes = [words(70, 456, num(x0), "middle"), words(490, 456, num(x1), "middle"), words(280, 472, one.x, "middle"), words(64, 444, num(y0), "end"), words(64, 28, num(y1), "end"), words(64, 235, one.y, "end")];
+    return [drawn("svg", {viewBox: "0 0 560 480", class: "contour", role: "img", "aria-label": told}, lab.range(10).map(k => drawn("path", {d: bands.map((band, at) => square(band, at, k)).join(""), fill: "var(--value)", "fill-opacity": 0.05 + 0.07 * k})), others, own, axes), say("p", {className: "dim"}, told)];
+  }));
   const curve = losses => {
     const good = losses.filter(Number.isFinite), low = Math.min(...good), high = Math.max(...good), log = low > 0 && high / low > 20, scale = x => log ? Math.log(x) : x;
     const y = x => 150 - 130 * (scale(x) - scale(low)) / (scale(high) - scale(low) || 1), x = k => 70 + 520 * k / Math.max(losses.length - 1, 1);
-    const picture = drawn("svg", {viewBox: "0 0 600 185", id: "curve", role: "img", "aria-label": `${D.end} from ${num(losses[0])} to ${num(losses[losses.length - 1])} over ${losses.length - 1} epochs`});
-    const text = (px, py, words, anchor) => { const made = drawn("text", {x: px, y: py, "font-size": 12, fill: "currentColor", "text-anchor": anchor}); made.textContent = words; return made; };
-    const dot = drawn("circle", {r: 5, fill: "var(--gradient)"});
-    picture.append(drawn("path", {d: "M70 15V155H592", fill: "none", stroke: "var(--line)"}), drawn("path", {d: losses.map((l, k) => Number.isFinite(l) ? `${k && Number.isFinite(losses[k - 1]) ? "L" : "M"}${x(k).toFixed(1)} ${y(l).toFixed(1)}` : "").join(""), fill: "none", stroke: "var(--value)", "stroke-width": 2}), text(64, 24, num(high), "end"), text(64, 154, num(low), "end"), text(70, 172, "0", "middle"), text(590, 172, String(losses.length - 1), "end"), text(330, 172, `epoch${log ? " (logarithmic scale)" : ""}`, "middle"), dot);
+    const set = {viewBox: "0 0 600 185", id: "curve", role: "img", "aria-label": `${D.end} from ${num(losses[0])} to ${num(losses[losses.length - 1])} over ${losses.length - 1} epochs`}, dot = drawn("circle", {r: 5, fill: "var(--gradient)"});
+    const picture = drawn("svg", set, drawn("path", {d: "M70 15V155H592", fill: "none", stroke: "var(--line)"}), lined(losses.map((l, k) => [x(k), y(l)]), "var(--value)"), words(64, 24, num(high), "end"), words(64, 154, num(low), "end"), words(70, 172, "0", "middle"), words(590, 172, String(losses.length - 1), "end"), words(330, 172, `epoch${log ? " (logarithmic scale)" : ""}`, "middle"), dot);
     const told = say("output", {}), told_at = k => { told.textContent = `epoch ${k}: ${D.end} = ${num(losses[k])}`; dot.setAttribute("cx", x(k)); dot.setAttribute("cy", Number.isFinite(losses[k]) ? y(losses[k]) : 155); };
     const scrub = say("input", {type: "range", min: 0, max: losses.length - 1, value: epoch ?? losses.length - 1, "aria-label": "Epoch whose weights are shown", oninput: event => {
       epoch = +event.target.value; told_at(epoch);
@@ -184,20 +178,17 @@
     $("curves").dataset.losses = losses.length <= 2000 ? losses.join(" ") : "";
   };
   const training = () => {
-    const field = (name, x, change) => say("label", {}, name, say("input", {type: "text", inputMode: "decimal", value: String(x), oninput: event => { const typed = +event.target.value, good = event.target.value.trim() !== "" && Number.isFinite(typed) && typed >= 0; event.target.setAttribute("aria-invalid", String(!good)); if (good) { change(typed); epoch = null; train(); } }}));
-    const fields = D.train.updates ? [...settings].map(([name, x]) => field(name, x, typed => settings.set(name, typed))) : [];
-    if (D.train.updates) fields.push(field("epochs", epochs, typed => { epochs = Math.min(Math.floor(typed), D.train.most); }));
-    const rows = D.train.figures.map(([quantity, printed, shown, verdict, passed, place]) => [quantity, printed, shown, say("span", {className: passed ? "good" : "bad"}, `${passed ? "✓" : "✗"} ${verdict}`), say("span", {className: "dim"}, place)]);
-    fill($("train"), say("h2", {}, `Training: ${D.train.optimizer}`), fields, say("p", {className: "dim"}, D.train.said), say("div", {id: "curves"}), rows.length ? [say("h3", {}, "Figures, with the article's numbers"), table(["figure", "printed", "computed", "verdict", "in the article"], rows)] : []);
-    $("train").hidden = false;
+    const field = (name, x, change) => say("label", {}, name, typed({value: String(x)}, v => v >= 0, v => { change(v); epoch = null; train(); }));
+    const fields = D.train.updates ? [...settings].map(([name, x]) => field(name, x, v => settings.set(name, v))) : [];
+    if (D.train.updates) fields.push(field("epochs", epochs, v => { epochs = Math.min(Math.floor(v), D.train.most); }));
+    fill($("trained"), say("h2", {}, `Training: ${D.train.optimizer}`), fields, say("p", {className: "dim"}, D.train.said), say("div", {id: "curves"}), D.train.figures.length ? [say("h3", {}, "Figures, with the article's numbers"), judged(D.train.figures)] : []);
     if (!D.train.updates || D.fixed) curve(D.train.losses);
   };
 
   const go = to => { step = Math.min(Math.max(to, 1), lines.length); show(); };
   $("step").max = lines.length; $("step").oninput = event => go(+event.target.value);
   $("start").onclick = () => go(1); $("back").onclick = () => go(step - 1); $("next").onclick = () => go(step + 1); $("stop").onclick = () => go(lines.length);
-  const zoom = () => { const fit = $("graph").classList.toggle("fit"); $("zoom").setAttribute("aria-pressed", String(!fit)); };
-  $("zoom").onclick = () => { zoom(); show(); };
+  const zoom = () => { const fit = $("graph").classList.toggle("fit"); $("zoom").setAttribute("aria-pressed", String(!fit)); }; $("zoom").onclick = () => { zoom(); show(); };
   const whole = document.querySelector("#graph svg");
   if (innerWidth < 800 && whole.getBoundingClientRect().width < 0.4 * whole.viewBox.baseVal.width) zoom(); // nobody could read it
   document.addEventListener("keydown", event => {
@@ -206,9 +197,9 @@
     if (to) { event.preventDefault(); go(to); }
   });
   for (const [node, box] of boxes) box.addEventListener("click", () => go(step > forward && order.has("d" + node) ? order.get("d" + node) : order.get(node) ?? order.get("d" + node) ?? step));
-  addEventListener("hashchange", () => { const to = /^#step=(\d+)$/.exec(location.hash); if (to) go(+to[1]); });
-  const asked = /^#step=(\d+)$/.exec(location.hash);
-  step = asked ? Math.min(Math.max(+asked[1], 1), lines.length) : 1;
-  edit(); if (D.train) training();
+  const asked = () => +(/^#step=(\d+)$/.exec(location.hash)?.[1] ?? 0);
+  addEventListener("hashchange", () => { if (asked()) go(asked()); });
+  step = Math.min(Math.max(asked(), 1), lines.length);
+  $("train").hidden = !D.train && !D.contours?.length; edit(); if (D.train) training();
   if (D.fixed) { env = new Map(D.small.map(([name, s, d]) => [name, {s, d: d.map(Number)}])); tabled(); show(); } else renew();
 })();

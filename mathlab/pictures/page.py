@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from string import Template
@@ -14,7 +15,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mathlab.experiment import Array, Experiment
+from mathlab.experiment import Array, Experiment, TrainSettings
 from mathlab.language import read
 from mathlab.language.check import Types
 from mathlab.language.derive import UPSTREAM
@@ -27,10 +28,23 @@ from mathlab.pictures.graph import graph, shape_of, title_of
 from mathlab.pictures.svg import escape, number
 from mathlab.results import CaseResult, FigureResult, Share, tally
 from mathlab.stages.prepare import Prepared, prepare
-from mathlab.stages.updates import settled, state_name, update_equations
+from mathlab.stages.updates import (
+    Batch,
+    Rows,
+    at_rest,
+    first_rows,
+    in_all,
+    rows_of,
+    settled,
+    state_name,
+    update_equations,
+    updates,
+)
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | float | int | bool | None"
 
+PICKED = 20_000  # rows of minibatches that a page knows, where every epoch has others
+SIDE = 41  # of a contour's grid, in values
 EDITABLE = 4_000  # entries of inputs and parameters; a page with more of them shows what was computed
 LISTED = 30  # entries of an array that such a page still shows one by one
 WORK = 20_000_000  # entries that a page computes in its training, all epochs together
@@ -60,7 +74,9 @@ def page(experiment: Experiment, result: CaseResult, scope: str) -> str:
         scripts=_hash(script),
         graph=picture,
         maths="\n".join(_maths(prepared)),
-        data=json.dumps(data(prepared, result), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
+        data=json.dumps(data(experiment, prepared, result), separators=(",", ":"), allow_nan=False).replace(
+            "<", "\\u003c"
+        ),
         script=script,
     )
 
@@ -110,7 +126,7 @@ def _maths(prepared: Prepared) -> list[str]:
     return [f'<template id="m{at}">{mathml(line)}</template>' for at, line in enumerate(latex, start=1)]
 
 
-def data(prepared: Prepared, result: CaseResult) -> dict[str, Json]:
+def data(experiment: Experiment, prepared: Prepared, result: CaseResult) -> dict[str, Json]:
     """What the page's script works on: expressions as trees, the numbers they start from, and what was printed."""
     forward, backward = _steps(prepared)
     case, backprop = prepared.case, result.backprop
@@ -132,6 +148,7 @@ def data(prepared: Prepared, result: CaseResult) -> dict[str, Json]:
         else [[name, [_share(share) for share in shares]] for name, shares in backprop.shares.items()],
         "figures": [row for figure in backprop.figures for row in _printed(figure)],
         "train": _training(prepared, result, fixed) if result.train else None,
+        "contours": [] if fixed else [*_contours(experiment, prepared, result)],
     }
     if fixed:
         made["said"] = (
@@ -183,7 +200,9 @@ def _training(prepared: Prepared, result: CaseResult, fixed: bool) -> Json:
     assert result.train
     settings = settled(prepared, case.train)
     trained = [name for name in case.parameters if name not in settings.freeze]
-    entries = sum(type_.size for type_ in prepared.types.names.values())
+    batched = settings.batch_size is not None
+    work = sum(type_.size for type_ in prepared.types.names.values()) * (1 + batched)
+    batches = _batches(prepared, settings) if batched and not fixed and settings.epochs * work <= WORK else None
     rows = [
         [f"after {figure.updates}: {row[1]}", *row[2:]] for figure in result.train.figures for row in _printed(figure)
     ]
@@ -191,19 +210,87 @@ def _training(prepared: Prepared, result: CaseResult, fixed: bool) -> Json:
         "optimizer": settings.optimizer,
         "settings": [[name, value] for name, value in settings.settings.items()],
         "epochs": settings.epochs,
-        "most": max(settings.epochs, WORK // entries),
+        "most": settings.epochs if batched and settings.seed is not None else max(settings.epochs, WORK // work),
         "trained": list[Json](trained),
         "figures": [*rows],
         "said": "Every setting can be changed: the page trains anew.",
     }
-    if not fixed and settings.batch_size is None and not settings.start and settings.epochs * entries <= WORK:
+    if not fixed and settings.epochs * work <= WORK and (batches or not batched):
         types = Types(prepared.types.names, prepared.types.integral)
-        updates, moved = update_equations(trained, settings, types, free=settings.settings)
-        state = OPTIMIZERS[settings.optimizer].state
-        made["updates"] = [[update.name, tree(update.expr)] for update in updates]
+        equations, moved = update_equations(trained, settings, types, free=settings.settings)
+        rest = at_rest(trained, settings, prepared.env)
+        made["updates"] = [[equation.name, tree(equation.expr)] for equation in equations]
         made["moved"] = [[old, new] for old, new in moved.items()]
-        made["state"] = [[state_name(part, name), name] for name in trained for part in state]
+        made["state"] = [
+            [own, name, _array(rest[own])[1] if settings.start else None]
+            for name in trained
+            for part in OPTIMIZERS[settings.optimizer].state
+            for own in [state_name(part, name)]
+        ]
+        made["batches"] = batches
     else:
-        made["said"] = "This is what mathlab ran: a page trains anew only with all rows at once, and not for long."
+        made["said"] = "This is what mathlab ran: a page trains anew only where that does not take long."
         made["losses"] = _array(next(iter(result.train.columns.values())))[1]
     return made
+
+
+def _batches(prepared: Prepared, settings: TrainSettings) -> Json:
+    """The rows of every update, of one epoch where all have the same; and the equations where they are a batch's own.
+
+    None where there are too many of them.
+    """
+    picked: list[Rows] = []
+    count, (each, _) = rows_of(prepared, settings), in_all(prepared, settings)
+    epochs = 1 if settings.seed is None else settings.epochs
+    if epochs * count > PICKED:
+        return None
+
+    def note(rows: Sequence[Rows]) -> Batch:
+        picked.append(rows[0])
+        return {}
+
+    for _ in updates(prepared, replace(settings, epochs=epochs), lambda *_: lambda *_: None, batch_of=note):
+        pass
+    rows = [np.arange(count)[part].tolist() for part in picked]
+    sizes = {len(part) for part in rows}
+    lines = {size: _lines(prepare(first_rows(prepared.case, settings, size))) for size in sorted(sizes)}
+    own: dict[str, Json] = {str(size): made for size, made in lines.items() if made != _lines(prepared)}
+    return {"over": [*settings.over], "each": each, "rows": [*rows], "lines": own}
+
+
+def _lines(prepared: Prepared) -> list[Json]:
+    forward, backward = _steps(prepared)
+    return [[name, tree(expr)] for name, expr, *_ in (*forward, *backward)]
+
+
+def _contours(experiment: Experiment, prepared: Prepared, result: CaseResult) -> Iterator[Json]:
+    """The contours that the case declares, over entries of its own, and the ways of other cases on them."""
+    declared = [one for one in prepared.case.pictures if one.kind == "contour" and len(one.over) == 2]
+    known = {*prepared.env, *prepared.nodes}
+    if not declared or SIDE**2 * sum(prepared.types.names[name].size for name in prepared.nodes) > WORK // 4:
+        return
+    from mathlab.pictures import plots  # what it needs takes a while to import
+
+    for picture in declared:
+        about = plots.Subject(picture, ((prepared.case, result),))
+        of = (picture.of or (plots.end_of(prepared.case),))[0]
+        if not known.issuperset(names(of.expr)) or prepared.types.of(of.expr).shape:
+            continue
+        over: list[Json] = []
+        for wanted, low, high in picture.over:
+            name, place = plots.entry_of(about, wanted)
+            over.append([name, int(np.ravel_multi_index(place, np.shape(prepared.env[name]))), low, high])
+        entries = [wanted for wanted, *_ in picture.over]
+        others = [one for one in experiment.cases if one.name in picture.cases and one.train]
+        ways = [plots.path_of(one, entries) for one in others if one.name != prepared.case.name]
+        paths: list[Json] = [
+            [way.label, [list(point) for point in np.stack([way.x, way.y], axis=1).tolist()]] for way in ways
+        ]
+        yield {
+            "text": of.text,
+            "x": entries[0].text,
+            "y": entries[1].text,
+            "of": tree(of.expr),
+            "over": over,
+            "paths": paths,
+        }

@@ -168,7 +168,7 @@ def _curve(about: Subject) -> Drawing:
     x, lines = np.linspace(low, high, POINTS), list[Line]()
     for case, _ in about.cases:
         prefix = f"{case.name}: " if len(about.cases) > 1 else ""
-        for wanted in about.picture.of or (_end(case),):
+        for wanted in about.picture.of or (end_of(case),):
             y, slope = _along(about, case, over.text, wanted, x)
             lines.append(Line(prefix + wanted.text, x, y))
             if about.picture.derivative:
@@ -176,7 +176,8 @@ def _curve(about: Subject) -> Drawing:
     return Drawing("; ".join(line.label for line in lines[:2]), over.text, lines=tuple(lines))
 
 
-def _end(case: Case) -> Equation:
+def end_of(case: Case) -> Equation:
+    """What a case ends in, as a quantity."""
     end = case.equations[-1].name
     return Equation(end, Name(end), end)
 
@@ -205,7 +206,7 @@ def _along(about: Subject, case: Case, over: str, wanted: Equation, x: Array) ->
     return np.asarray(values["_curve"], np.float64), np.asarray(values[f"d{over}"], np.float64)
 
 
-def _entry(about: Subject, of: Equation) -> tuple[str, tuple[int, ...]]:
+def entry_of(about: Subject, of: Equation) -> tuple[str, tuple[int, ...]]:
     """The name and index of one number among the inputs and parameters."""
     values = {**about.case.inputs, **about.case.parameters}
     match of.expr:
@@ -232,20 +233,20 @@ def _contour(about: Subject) -> Drawing:
     if len(about.picture.over) != 2:
         raise about.wrong('a contour runs over two entries, as in over: {"W[0,0]": [-3, 3], "W[0,1]": [-3, 3]}')
     (first, *ends_x), (second, *ends_y) = about.picture.over
-    entries = _entry(about, first), _entry(about, second)
+    entries = entry_of(about, first), entry_of(about, second)
     x, y = (np.linspace(low, high, GRID) for low, high in (ends_x, ends_y))
-    of = (about.picture.of or (_end(about.case),))[0]
+    of = (about.picture.of or (end_of(about.case),))[0]
     prepared = prepare(_bare(about.case))
     points = [prepared.forward(_with(about.case, ((entries[0], a), (entries[1], b)))) for b in y for a in x]
     height = evaluator([of], prepared, points[0])
     heights = [height({**prepared.env, **point})[0] for point in points]
     if np.ndim(heights[0]):
         raise about.wrong(f"a contour needs one number, and {of.text!r} has shape {np.shape(heights[0])}", of)
-    paths = tuple(_path(case, (first, second)) for case, _ in about.cases if case.train)
+    paths = tuple(path_of(case, (first, second)) for case, _ in about.cases if case.train)
     return Drawing(of.text, first.text, second.text, lines=paths, field=(x, y, np.reshape(heights, (GRID, GRID))))
 
 
-def _path(case: Case, entries: Sequence[Equation]) -> Line:
+def path_of(case: Case, entries: Sequence[Equation]) -> Line:
     """The way of two entries in training, as figures that are due after so many updates see it."""
     assert case.train
     shown = sorted({int(k) for k in np.linspace(0, case.train.epochs, PATH)})
@@ -258,7 +259,7 @@ def _path(case: Case, entries: Sequence[Equation]) -> Line:
 def _heat(about: Subject) -> Drawing:
     prepared = prepare(about.case)
     values, tables = prepared.run(), list[tuple[str, Array]]()
-    for of in about.picture.of or (_end(about.case),):
+    for of in about.picture.of or (end_of(about.case),):
         (found,) = evaluate([of], prepared, values)
         if found.ndim not in (1, 2) or not found.size:
             raise about.wrong(f"a heat map needs a matrix or a vector, and {of.text!r} has shape {found.shape}", of)
@@ -289,7 +290,7 @@ def _steps(about: Subject) -> Drawing:
                 base = Name(gradient[1:])
             case _:
                 raise about.wrong(f"{of.text!r} is no entry of an input's or parameter's gradient, as dW[0,0] is", of)
-        name, place = _entry(about, Equation("", base, of.text, of.place))
+        name, place = entry_of(about, Equation("", base, of.text, of.place))
         at, derived = float(np.asarray(prepared.env[name])[place]), float(np.asarray(values[f"d{name}"])[place])
 
         def end(step: float, entry: tuple[str, tuple[int, ...]] = (name, place), at: float = at) -> float:

@@ -1,0 +1,85 @@
+"""What a page computes beyond its steps: trainings with batches and a state to start from, and contours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+
+import numpy as np
+import pytest
+
+from mathlab import api
+from mathlab.pictures import page, plots
+from mathlab.stages.prepare import prepare
+from tests.pictures.script import Script
+
+NET = {
+    "inputs": {"X": [[1.5, -2], [0.5, 1], [-1, 0.25], [2, 2], [0, -1]], "t": [0, 1, 1, 0, 1]},
+    "parameters": {"W": [[0.3, -0.7], [0.25, 0.5]], "b": [0.1, -0.2]},
+    "equations": {"z": "tanh(X @ W + b)", "loss": "mean(cross_entropy(z, t))"},
+    "expected": {"loss": "0.573"},
+}
+START = [[0.1, -0.2], [0.3, 0.05]]
+SGD = {"name": "sgd", "lr": 0.25}
+MOMENTUM = {"name": "momentum", "lr": 0.25, "momentum": 0.9}
+ADAM = {"name": "adam", "lr": 0.1}
+BATCHES = {"batch_size": 2, "over": ["X", "t"]}
+TRAININGS: Mapping[str, Mapping[str, object]] = {
+    "in order": {"optimizer": SGD, **BATCHES},
+    "shuffled": {"optimizer": SGD, **BATCHES, "seed": 3},
+    "with momentum from before": {"optimizer": MOMENTUM, "start": {"v_W": START}},
+    "with Adam's state and batches": {"optimizer": ADAM, **BATCHES, "seed": 1, "start": {"m_W": START, "t": 4}},
+    "a scheduled rate": {"optimizer": {"name": "sgd", "lr": "0.2 / epoch"}, **BATCHES, "seed": 3},
+}
+CONTOURS = [
+    {"contour": {"over": {"W[0,0]": [-3, 3], "b[1]": [-1, 2]}}},
+    {"contour": {"over": {"W[0,0]": [-1, 1], "W[1,1]": [0, 1]}, "of": ["sum(z[0])"]}},
+]
+CALLS = """
+var leaves = data => new Map(data.leaves.map(([name, , s, d]) => [name, {s, d: d.map(Number)}]));
+var trained = text => {
+  const data = JSON.parse(text), {settings, epochs} = data.train;
+  return lab.train(data, leaves(data), settings, epochs).losses;
+};
+var field = (text, at) => (data => lab.field(data, leaves(data), data.contours[at], 61))(JSON.parse(text));
+"""
+
+
+@cache
+def script() -> Script:
+    made = Script()
+    made.context.eval(CALLS)
+    return made
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("way", TRAININGS)
+def test_a_page_trains_as_the_lab_does(way: str, dtype: str) -> None:
+    result = api.run({**NET, "dtype": dtype, "train": {**TRAININGS[way], "epochs": 7}})
+    data = page.data(result.experiment, prepare(result.experiment.cases[0]), result.cases[0])
+    losses = np.array(script().asked("trained", data))
+    assert result.cases[0].train
+    rtol = 1e-12 if dtype == "float64" else 1e-5
+    np.testing.assert_allclose(losses, result.cases[0].train.columns["loss"], rtol=rtol)
+
+
+def test_a_page_draws_the_contours_that_are_declared() -> None:
+    result = api.run({**NET, "pictures": CONTOURS}, "backprop")
+    (case,) = result.experiment.cases
+    data = page.data(result.experiment, prepare(case), result.cases[0])
+    for at, picture in enumerate(case.pictures):
+        made = plots.drawing(plots.subject(result, case.name, picture))
+        assert made.field
+        heights = np.array(script().asked("field", data, at))
+        np.testing.assert_allclose(heights, made.field[2].ravel(), rtol=1e-12)
+
+
+def test_what_a_page_cannot_train_it_shows() -> None:
+    many = {**NET, "train": {"optimizer": SGD, **BATCHES, "seed": 3, "epochs": page.PICKED}}
+    result = api.run(many)
+    data = page.data(result.experiment, prepare(result.experiment.cases[0]), result.cases[0])
+    assert isinstance(data["train"], dict)
+    assert "losses" in data["train"]
+    assert "batches" not in data["train"]
+    assert json.dumps(data)
