@@ -13,7 +13,7 @@ from typing import NamedTuple
 from mathlab.config import yamltext
 from mathlab.config.checks import check, optimizer
 from mathlab.config.keys import draft, mapping
-from mathlab.config.permits import permits
+from mathlab.config.permits import current, permits
 from mathlab.config.schema import (
     CaseText,
     ConfigText,
@@ -102,6 +102,7 @@ def described(content: bytes, file: str, allowed: Allowed | None = None) -> Expe
 
 def _experiment(file: str, content: bytes, allowed: Allowed) -> Experiment:
     tree, found = yamltext.read(content.decode("utf-8-sig"), file)
+    current().tree = tree
     if not isinstance(tree, Table):
         if tree is None or (isinstance(tree, Scalar) and not tree):
             raise MathlabError([*found, Problem("the config is empty", Place(file, 1, 1))])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -112,6 +114,31 @@ KEYS_OF_FILES = {
 }
 
 
+def _columns(path: Path, spec: DataText) -> datafiles.Numbers:
+    """The columns of a CSV file; those that other values of the config name are read along."""
+    from mathlab.config.csvfiles import Columns, read_csv  # only here: few configs have one
+
+    read, own = current().read, Columns(spec.columns, spec.but)
+    found = read.get((path, spec.header), {})
+    if own not in found:
+        alike = (other for other in _specs(current().tree) if (other.file, other.header) == (spec.file, spec.header))
+        others = [Columns(other.columns, other.but) for other in alike]
+        found = read[path, spec.header] = read_csv(path, [own, *others], spec.header)
+    if isinstance(entries := found[own], datafiles.DataError):
+        raise entries
+    return entries
+
+
+def _specs(tree: Tree | None) -> Iterator[DataText]:
+    """The data files that a config names, as far as they can be read."""
+    parts: Iterable[Tree] = tree.values() if isinstance(tree, Table) else tree if isinstance(tree, Row) else ()
+    if isinstance(tree, Table) and "file" in tree:
+        with suppress(MathlabError):
+            yield parsed(DataText)(tree)
+    for part in parts:
+        yield from _specs(part)
+
+
 def _data(tree: Table) -> Value:
     spec = parsed(DataText)(tree)
     suffix = Path(spec.file).suffix.lower()
@@ -121,10 +148,7 @@ def _data(tree: Table) -> Value:
         raise MathlabError(f"'{unused}' has no meaning for a {suffix} file", tree.key(unused).place)
     try:
         path = datafiles.beside(current().folder, spec.file, current().allowed.files)
-        if suffix == ".csv":
-            entries = datafiles.read_csv(path, spec.columns, spec.but, spec.header)
-        else:
-            entries = datafiles.read_numpy(path, spec.array)
+        entries = _columns(path, spec) if suffix == ".csv" else datafiles.read_numpy(path, spec.array)
     except datafiles.DataError as error:
         raise MathlabError(str(error), tree["file"].place) from None
     integral = spec.divide_by == 1 and entries.dtype.kind in "iu"

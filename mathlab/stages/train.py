@@ -37,7 +37,6 @@ from mathlab.stages.updates import (
     update_equations,
     update_program,
     updates,
-    with_records,
 )
 
 SMALL = 16  # entries: outputs up to this size are written to training.csv
@@ -154,11 +153,8 @@ def _minibatches(
     look: Look,
 ) -> History:
     """Several updates an epoch; the whole data is measured once before the first epoch and after each."""
-    records, recorded = _records(prepared, settings)
-    types = with_records(prepared.types, records)
-    recorder = compile_program((*prepared.both, *records), types, recorded, prepared.case.dtype, thrifty=True)
+    recorder = planned_rounds(prepared, trained, settings, env)
     per_epoch, _ = in_all(prepared, settings)
-    rows = []
 
     def advance_on(size: int, batch: Batch) -> Advance:
         cut = prepare(first_rows(prepared.case, settings, size))
@@ -167,10 +163,11 @@ def _minibatches(
         return partial(plan(step.program, sample, step.moved, varying=settings.over, clock=UPDATE).advance, env)
 
     for done in updates(prepared, settings, advance_on):
-        if done % per_epoch == 0:
-            rows.append(recorder(env))
-        look(done, env, rows[-1][prepared.end])
-    return {name: np.array([row[name] for row in rows]) for name in recorded}
+        epoch, inside = divmod(done, per_epoch)
+        if not inside:
+            recorder.measure(epoch, *(env[name] for name in recorder.numbers))
+        look(done, env, recorder.history[prepared.end][epoch])
+    return recorder.history
 
 
 def planned_rounds(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mathlab.config import load
-from mathlab.config.datafiles import PIECE, DataError, chosen, read_csv, read_numpy
+from mathlab.config import csvfiles, decimals, load
+from mathlab.config.csvfiles import PIECE, Columns, chosen
+from mathlab.config.datafiles import DataError, Numbers, read_numpy
 from mathlab.errors import MathlabError
 from mathlab.experiment import SHARED, Value
 from mathlab.stages import train
 from mathlab.stages.prepare import prepare
 from tests.sandbox import run_all
+
+
+def read_csv(path: Path, named: Sequence[str] | None = None, header: bool | None = True) -> Numbers:
+    """One selection of a file's columns."""
+    (found,) = csvfiles.read_csv(path, [Columns(tuple(named) if named else None)], header).values()
+    if isinstance(found, DataError):
+        raise found
+    return found
+
 
 NAMES = ("label", "pixel0", "pixel1", "pixel2", "0", "odd..name")
 
@@ -77,7 +87,7 @@ WIDTHS = [
 def test_whole_numbers_take_no_more_room_than_they_need(entries: list[str], dtype: type, tmp_path: Path) -> None:
     path = tmp_path / "f.csv"
     path.write_text("\n".join(["x", *entries]))
-    found = read_csv(path, None, (), header=True)
+    found = read_csv(path)
     assert found.dtype == dtype
     assert found.tolist() == [float(entry) for entry in entries]
 
@@ -88,19 +98,92 @@ def test_a_file_that_is_read_in_pieces_is_the_same(entries: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "f.csv"
         path.write_text("\n".join(["x,y", *(f"{entry},1" for entry in entries)]))
-        patch.setattr("mathlab.config.datafiles.PIECE", 4)
-        assert read_csv(path, ["x"], (), header=True).tolist() == [float(entry) for entry in entries]
+        patch.setattr("mathlab.config.csvfiles.PIECE", 4)
+        patch.setattr("mathlab.config.decimals.BLOCK", 16)
+        assert read_csv(path, ["x"]).tolist() == [float(entry) for entry in entries]
+
+
+PLAIN = ("0", "7", "007", "65536", "99999999999999", "-4", "2.25", "-0.1", "5.", ".5", "0.30000000000001", "-.125")
+OTHERS = ("9" * 18, "-0.0", "+3", "1e3", "2.5E-7", "0.1234567890123456789", "1" * 19, "-" + "2" * 18, " 4", '"5"')
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.lists(st.sampled_from((*PLAIN, *OTHERS)), min_size=3, max_size=3), min_size=1, max_size=8),
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+    st.sampled_from([18, 64, 2**18]),
+)
+def test_decimals_are_what_pandas_and_python_make_of_them(
+    rows: list[list[str]], end: str, ends: bool, block: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "f.csv"
+        path.write_bytes(end.join(["x,y,z", *map(",".join, rows), *[""] * ends]).encode())
+        patch.setattr(decimals, "BLOCK", block)
+        for named in (None, ("y",), ("z", "x")):
+            found = read_csv(path, named)
+            wanted = [row["xyz".index(name)] for row in rows for name in named or "xyz"]
+            whole = all(re.fullmatch(r'[ "+-]*[0-9]+"?', text) for text in wanted)
+            if found.dtype.kind in "iu":
+                assert found.ravel().tolist() == [int(text.strip('"')) for text in wanted]
+            else:
+                assert not whole or any(abs(int(text.strip('"'))) >= 2**63 for text in wanted)
+                assert found.ravel().tobytes() == np.array([float(text.strip('"')) for text in wanted]).tobytes()
+
+
+@pytest.mark.parametrize("text", ["1.2.3", "1-2", "--1", "-", ".", "", "1,2", "x", "1 2", "0x1", "1_0"])
+def test_what_is_no_plain_decimal_is_left_to_pandas(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    path.write_text(f"x,y\n1,2.5\n3,{text}\n")
+    with pytest.raises(decimals.NotPlain):
+        list(decimals.blocks(path, ["x", "y"], header=True))
+
+
+def test_plain_decimals_need_no_pandas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csvfiles, "_frames", None)
+    path = tmp_path / "f.csv"
+    path.write_text("x\n" + "\n".join(PLAIN))
+    assert read_csv(path).tolist() == [float(text) for text in PLAIN]
+    path.write_text(f"x\n12\n{'9' * 18}")
+    assert read_csv(path).tolist() == [12, 10**18 - 1]
+    path.write_text("1,2\r\n30,-400\r\n")
+    assert read_csv(path, header=False).tolist() == [[1, 2], [30, -400]]
+
+
+def test_a_file_that_several_values_name_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "f.csv").write_text("a,b,name\n1,2,x\n3,4,y\n")
+    config = tmp_path / "c.yaml"
+    values = ("columns: a", "columns: b, divide_by: 2", "but: name", "columns: a")
+    inputs = ", ".join(f"x{k}: {{file: f.csv, {value}}}" for k, value in enumerate(values))
+    case = "cases: {one: {inputs: {x0: {file: f.csv, columns: b}}, expected: {x0: [2, 4]}}}"
+    config.write_text(f"inputs: {{{inputs}}}\nequations: {{L: sum(x0)}}\n{case}\n")
+    asked, read_all = list[Path](), csvfiles.read_csv
+
+    def reading(path: Path, columns: Iterable[Columns], header: bool | None) -> object:
+        asked.append(path)
+        return read_all(path, columns, header)
+
+    monkeypatch.setattr(csvfiles, "read_csv", reading)
+    (read,) = load(config).cases
+    assert [read.inputs[f"x{k}"].array.tolist() for k in range(4)] == [[2, 4], [2, 4], [[1, 2], [3, 4]], [1, 3]]
+    assert len(asked) == 1
+    config.write_text(config.read_text().replace("but: name", "but: a"))
+    with pytest.raises(MathlabError, match=r"row 1 in column 'name' of f.csv is 'x'") as caught:
+        load(config)
+    assert len(caught.value.problems) == 1
+    assert len(asked) == 2
 
 
 def test_the_row_of_a_bad_entry_is_counted_over_all_pieces(tmp_path: Path) -> None:
     path = tmp_path / "f.csv"
     path.write_text("a,b\n" + "1,2\n" * PIECE + "1,x\n" + "1,2\n")
     with pytest.raises(DataError) as caught:
-        read_csv(path, None, (), header=True)
+        read_csv(path)
     assert str(caught.value) == f"row {PIECE + 1} in column 'b' of f.csv is 'x', which is not a finite number"
     path.write_text("a,b\n" + "1,2\n" * PIECE + "1,2,3\n")
     with pytest.raises(DataError, match=rf"^f.csv is not a CSV file: .*Expected 2 fields in line {PIECE + 2}, saw 3"):
-        read_csv(path, ["a"], (), header=True)
+        read_csv(path, ["a"])
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64, ">f4", ">i2", np.float16])

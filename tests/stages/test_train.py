@@ -124,6 +124,8 @@ def test_figures_after_updates_and_the_history(batch_size: int | None) -> None:
         fresh = prepare(logistic(settings(4))).run({name: array[()] for name, array in parameters.items()})
         np.testing.assert_allclose(result.columns["loss"][position], fresh["loss"], rtol=1e-12)
         np.testing.assert_allclose(result.columns["norm(dw)"][position], np.linalg.norm(fresh["dw"]), rtol=1e-12)
+        written = [result.columns[name][position] for name in ("w[0]", "w[1]", "b")]
+        np.testing.assert_allclose(written, [*parameters["w"], parameters["b"]], rtol=1e-12)
         of_epoch = [entry for entry in result.figures if entry.updates == epochs * per_epoch]
         assert [entry.key for entry in of_epoch] == ["loss", "b"]
         np.testing.assert_allclose(of_epoch[0].entries[0].computed, fresh["loss"], rtol=1e-12)

@@ -1,0 +1,275 @@
+"""`{file: digits.csv, columns: [...]}`: columns of a CSV file, which is read once for all that are wanted of it."""
+
+from __future__ import annotations
+
+import csv
+import mmap
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mathlab.config.datafiles import LARGEST, DataError, Numbers
+from mathlab.config.decimals import WIDEST, NotPlain, blocks
+from mathlab.errors import did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PIECE = 1_000_000  # entries of a CSV file that pandas reads at a time
+LONGEST_LINE = 50_000_000  # bytes that are looked at to tell
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns of a CSV file, but for those in `but`; None means all of them.
+
+    A column goes by its name, or by its position from 0; `first..last` are all from one to the other.
+    """
+
+    named: tuple[str, ...] | None = None
+    but: tuple[str, ...] = ()
+
+
+class Piece(Protocol):
+    """Rows of a CSV file. The entries of some of its columns are integers if all are; a bad one is a DataError."""
+
+    @property
+    def names(self) -> Sequence[str]: ...
+
+    def entries(self, wanted: Sequence[int], before: int) -> Numbers: ...
+
+
+def read_csv(path: Path, selections: Iterable[Columns], header: bool | None) -> Mapping[Columns, Numbers | DataError]:
+    """What each selection is, or why it cannot be used.
+
+    One column gives shape (rows,), several give (rows, columns), in the order in which they are named. The result has
+    the narrowest type that holds whole numbers, else float64; the file is read in pieces, so that little else is held.
+
+    Raises DataError for a file that cannot be used at all, or may be meant otherwise: see `_header` and `_gapless`.
+    """
+    names = _header(path, header)
+    arrays = [_Selected(selection, path.name) for selection in dict.fromkeys(selections)]
+    try:
+        _fill(arrays, blocks(path, names, header is not False))
+    except NotPlain:
+        _fill(arrays, _frames(path, names, header is not False))
+    return {each.selection: each.result() for each in arrays}
+
+
+def _fill(arrays: Sequence[_Selected], pieces: Iterable[Piece]) -> None:
+    """Give the arrays the rows of a file, from the first on."""
+    for each in arrays:
+        each.whole = each.wrong = None
+    for piece in pieces:
+        for each in arrays:
+            each.take(piece)
+        if all(each.wrong for each in arrays):
+            break
+
+
+@dataclass
+class _Selected:
+    """The columns of one selection, as far as the file `name` is read, or what is `wrong` with them."""
+
+    selection: Columns
+    name: str
+    whole: Numbers | None = None
+    wrong: DataError | None = None
+
+    def take(self, piece: Piece) -> None:
+        """Add the rows of a piece."""
+        try:
+            self.whole = None if self.wrong else self._with(piece)
+        except DataError as error:
+            self.whole, self.wrong = None, error
+
+    def _with(self, piece: Piece) -> Numbers:
+        if self.selection.named is None and "" in piece.names:  # as of a row's number, which is no data
+            at = piece.names.index("")
+            raise DataError(f"column {at} of {self.name} has no name in the first row; choose the 'columns'")
+        wanted = chosen(piece.names, self.selection.named, self.selection.but, self.name)
+        part = _narrowed(piece.entries(wanted, 0 if self.whole is None else len(self.whole)))
+        whole = part if self.whole is None else _extended(self.whole, part)
+        if whole.size > LARGEST:
+            raise DataError(f"{self.name} holds more than {LARGEST} entries")
+        return whole
+
+    def result(self) -> Numbers | DataError:
+        """All that was taken."""
+        if self.wrong:
+            return self.wrong
+        if self.whole is None or not len(self.whole):
+            return DataError(f"{self.name} has no rows")
+        return np.ascontiguousarray(self.whole[:, 0]) if self.whole.shape[1] == 1 else self.whole
+
+
+def _header(path: Path, header: bool | None) -> list[str]:
+    """The names in the first row, none without a header.
+
+    Raises DataError where `header` does not say whether the first row holds names, and it could be data; and where two
+    columns have one name.
+    """
+    if header is False:
+        return []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            names = next(filter(None, csv.reader(file)), [])
+    except (OSError, ValueError, csv.Error):
+        return []  # pandas says why
+    if header is None and names and all(map(_is_number, names)):
+        message = f"every cell in the first row of {path.name} is a number: say 'header: false' if it is data"
+        raise DataError(f"{message}, or 'header: true' if these are names")
+    if twice := next((name for name, times in Counter(filter(None, names)).items() if times > 1), None):
+        raise DataError(f"{path.name} has two columns that are called {twice!r}")
+    return names
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _gapless(path: Path) -> None:
+    """Raise DataError for an empty line between two that hold one number each: pandas would leave it out."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if gap := re.search(rb"\S[ \t]*\r?\n[ \t]*\r?\n\s*\S", content):
+            line = content[: gap.start()].count(b"\n") + 2
+            raise DataError(f"line {line} of {path.name} is empty")
+
+
+def _width(path: Path) -> int:
+    """How many columns the first line has, or more where its names are in quotes; pandas needs seconds for many."""
+    with path.open("rb") as file:
+        return file.readline(LONGEST_LINE).count(b",") + 1
+
+
+def chosen(names: Sequence[str], columns: Sequence[str] | None, but: Sequence[str], file: str) -> list[int]:
+    """The positions of the columns that are meant. Raises DataError for one that `file` does not have, or for none."""
+    every = range(len(names)) if columns is None else [at for word in columns for at in _positions(word, names, file)]
+    left_out = {at for word in but for at in _positions(word, names, file)}
+    found = [at for at in every if at not in left_out]
+    if not found:
+        raise DataError(f"no column of {file} is left")
+    return found
+
+
+def _positions(word: str, names: Sequence[str], file: str) -> Sequence[int]:
+    first, dots, last = word.partition("..")
+    if not dots or word in names:
+        return [_position(word, names, file)]
+    start = _position(first, names, file) if first else 0
+    stop = _position(last, names, file) if last else len(names) - 1
+    if start > stop:
+        raise DataError(f"in {file}, column {first!r} stands after {last!r}")
+    return range(start, stop + 1)
+
+
+def _position(word: str, names: Sequence[str], file: str) -> int:
+    if word in names:
+        return names.index(word)
+    if re.fullmatch("-?[0-9]{1,9}", word) and -len(names) <= int(word) < len(names):
+        return int(word) % len(names)
+    raise DataError(f"{file} has no column {word!r}{did_you_mean(word, names)}")
+
+
+def _frames(path: Path, names: Sequence[str], header: bool) -> Iterator[_Frame]:
+    """The rows as pandas reads them, which knows texts and exponents; a file without rows gives one empty frame."""
+    import pandas as pd
+
+    # from 3.1 on pandas reads floats exactly, and warns when it is asked to
+    exact = tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)
+    try:
+        width = _width(path)
+        if width > WIDEST:
+            raise DataError(f"{path.name} has more than {WIDEST} columns")
+        if width == 1 and path.stat().st_size:
+            _gapless(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            with pd.read_csv(
+                path,
+                header=0 if header else None,
+                index_col=False,
+                float_precision=None if exact else "round_trip",
+                low_memory=False,
+                iterator=True,
+            ) as reader:
+                rows = 1
+                while True:
+                    frame = reader.get_chunk(rows)
+                    yield _Frame(frame, names or [*map(str, frame.columns)], path.name)
+                    rows = max(1, PIECE // max(1, frame.shape[1]))
+    except StopIteration:
+        return
+    except pd.errors.ParserWarning:  # pandas would cut them
+        raise DataError(f"{path.name} has rows that are longer than its first") from None
+    except (ValueError, OSError) as error:
+        reason = (str(error).splitlines() or ["unreadable"])[0].rstrip(".")
+        raise DataError(f"{path.name} is not a CSV file: {reason}") from None
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Rows of the `file` as pandas reads them."""
+
+    frame: pd.DataFrame
+    names: Sequence[str]
+    file: str
+
+    def entries(self, wanted: Sequence[int], before: int) -> Numbers:
+        """The entries of some columns, of which `before` rows have gone before."""
+        frame = self.frame.iloc[:, [*wanted]]
+        if all(dtype.kind in "iu" for dtype in frame.dtypes):
+            return frame.to_numpy()
+        if all(dtype.kind in "iuf" for dtype in frame.dtypes):
+            numbers = np.array(frame.to_numpy(np.float64), order="C")
+            if np.isfinite(numbers).all():
+                return numbers
+        columns = (frame.iloc[:, at] for at in range(frame.shape[1]))
+        return np.column_stack([_numbers(column, before, f"{str(column.name)!r} of {self.file}") for column in columns])
+
+
+def _numbers(column: pd.Series[float], before: int, what: str) -> NDArray[np.float64]:
+    """The entries of one column. A column with one bad entry is read as texts, so the bad one has to be looked for."""
+    import pandas as pd
+
+    try:
+        numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
+    except OverflowError:  # one of Python's whole numbers, beyond float64
+        numbers = pd.to_numeric(column.astype(str), errors="coerce").to_numpy(dtype=np.float64)
+    bad = ~np.isfinite(numbers) | (column.dtype.kind == "b")
+    if bad.any():
+        row = int(np.argmax(bad))
+        entry = column.iloc[row]
+        wrong = "empty or NaN" if pd.isna(entry) else f"{str(entry)!r}, which is not a finite number"
+        raise DataError(f"row {before + row + 1} in column {what} is {wrong}")
+    return numbers
+
+
+def _narrowed(entries: Numbers) -> Numbers:
+    """Integers in the narrowest type that holds them: a pixel takes one byte, not eight."""
+    if entries.dtype.kind not in "iu" or not entries.size:
+        return entries
+    low, high = int(entries.min()), int(entries.max())
+    return entries.astype(np.min_scalar_type(high if low >= 0 else min(low, ~high)), order="C")
+
+
+def _extended(whole: Numbers, part: Numbers) -> Numbers:
+    """`whole` with the rows of `part` added; its memory grows in place, so that it is not held twice."""
+    wide = np.promote_types(whole.dtype, part.dtype)
+    if wide != whole.dtype:
+        whole = whole.astype(wide)
+    rows = len(whole)
+    whole.resize((rows + len(part), whole.shape[1]), refcheck=False)
+    whole[rows:] = part
+    return whole
