@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -100,6 +100,11 @@ class Figure:
     at: str = ""
     worked_out: bool = False
 
+    @property
+    def equation(self) -> Equation:
+        """The quantity by its key."""
+        return Equation(self.key, self.quantity, self.key, self.place)
+
 
 @dataclass(frozen=True)
 class HandFormula(Equation):
@@ -141,6 +146,17 @@ class TrainSettings:
     place: Place | None = None
     schedule: Equation | None = None
     start: Mapping[str, Value] = field(default_factory=dict)
+
+    def changed(self, name: str, number: float) -> TrainSettings:
+        """With another number for its seed, epochs or batch size, or else for a setting of the optimizer."""
+        match name:
+            case "seed":
+                return replace(self, seed=int(number))
+            case "epochs":
+                return replace(self, epochs=int(number))
+            case "batch_size":
+                return replace(self, batch_size=int(number))
+        return replace(self, settings={**self.settings, name: number})
 
 
 @dataclass(frozen=True)

@@ -76,8 +76,15 @@ def plans(
     Raises MathlabError when that is nothing, when two experiments share an output folder, and for a witness or a
     backend that does not exist or is not installed.
     """
-    called = None if witnesses is None else _called(witnesses)
-    placed = None if where is None else _placed(*where)
+    called, placed = None, None
+    if witnesses is not None:
+        from mathlab.stages import witness
+
+        called = witness.chosen(witnesses)
+    if where is not None:
+        from mathlab.stages import backends
+
+        placed = backends.where(*where)
     cases = [(experiment, case, stages_of(command, case)) for experiment, case in chosen(experiments, names)]
     steps = {
         experiment.path: tuple((case, stages) for owner, case, stages in cases if owner is experiment and stages)
@@ -90,18 +97,6 @@ def plans(
     if not made:
         raise MathlabError(f"nothing to {command}: no case here declares {command}")
     return made
-
-
-def _called(witnesses: Sequence[str]) -> tuple[str, ...]:
-    from mathlab.stages import witness
-
-    return witness.chosen(witnesses)
-
-
-def _placed(backend: str, scheduler: str | None) -> Where:
-    from mathlab.stages import backends
-
-    return backends.where(backend, scheduler)
 
 
 def commands() -> tuple[str, ...]:

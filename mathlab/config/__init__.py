@@ -4,45 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from mathlab.config import yamltext
-from mathlab.config.checks import check, optimizer
+from mathlab.config.checks import check, check_size, optimizer
+from mathlab.config.formulas import Formulas, is_loop, lines
 from mathlab.config.keys import draft, mapping
 from mathlab.config.permits import current, permits
-from mathlab.config.schema import (
-    CaseText,
-    ConfigText,
-    Derivation,
-    Figures,
-    Formula,
-    Formulas,
-    GradcheckText,
-    SourceText,
-    TrainText,
-    is_loop,
-    lines,
-)
-from mathlab.config.size import check_size
+from mathlab.config.schema import CaseText, ConfigText, TrainText
 from mathlab.config.yamltext import Scalar, Table, kind
 from mathlab.errors import MathlabError, Place, Problem
 from mathlab.experiment import (
     Allowed,
     Case,
     Experiment,
-    Figure,
-    GradcheckSettings,
-    HandFormula,
-    Source,
-    SweepSettings,
     TrainSettings,
 )
 from mathlab.files import note
-from mathlab.language.equation import Equation
 from mathlab.language.optimizers import SETTINGS
 from mathlab.language.syntax import names as read_names
 
@@ -146,7 +128,7 @@ def _experiment(file: str, content: bytes, allowed: Allowed) -> Experiment:
         path=file,
         sha256=hashlib.sha256(content).hexdigest(),
         title=config.title,
-        source=_source(config.source),
+        source=config.source,
         cases=tuple(_case(draft, share, allowed.quick) for draft in drafts),
     )
 
@@ -196,12 +178,6 @@ def _has_figures(text: CaseText) -> bool:
     return bool(text.expected or after or (text.gradcheck and text.gradcheck.expected))
 
 
-def _source(text: SourceText) -> Source:
-    ignored = tuple((str(quote), because, quote.place) for quote, because in (text.ignore or {}).items())
-    documents = tuple((str(name), name.place) for name in text.article)
-    return Source(text.title, text.url, text.note, documents, ignored)
-
-
 def _cases(config: ConfigText, tree: Table, problems: set[Problem]) -> list[tuple[str, Table]]:
     """The cases that run, each with the mapping that is its own. The top level runs beside cases if it has figures."""
     cases: list[tuple[str, Table]] = [(name, table) for name, table in (config.cases or {}).items()]
@@ -224,7 +200,7 @@ def _expanded(text: CaseText) -> CaseText:
 
 def _merged(top: CaseText, case: CaseText) -> CaseText:
     """A case with all that it inherits; figures are its own."""
-    gradcheck = replace(top.gradcheck, expected=None) if top.gradcheck else None
+    gradcheck = replace(top.gradcheck, expected=()) if top.gradcheck else None
     return CaseText(
         dtype=case.dtype or top.dtype,
         inputs={**top.inputs, **case.inputs},
@@ -273,72 +249,27 @@ def _merged_optimizer(top: Table, case: Table) -> Table:
 
 
 def _case(draft: _Draft, share: float, quick: bool) -> Case:
+    from mathlab.config.sweeps import sweep  # only here: few configs have one
+
     text = draft.text
     return Case(
         name=draft.name,
         dtype=text.dtype or "float64",
         inputs={str(key): value for key, value in text.inputs.items()},
         parameters={str(key): value for key, value in text.parameters.items()},
-        equations=_equations(text.equations),
+        equations=tuple(replace(one, name=str(key)) for key, one in text.equations.items()),
         upstream=text.upstream,
-        derivation=_hand_formulas(text.derivation or {}),
-        expected=_figures(text.expected),
-        gradcheck=_gradcheck(text.gradcheck) if text.gradcheck else None,
+        derivation=tuple(replace(one, name=str(key)) for key, ways in text.derivation.items() for one in ways),
+        expected=text.expected,
+        gradcheck=text.gradcheck,
         train=_train(text.train, draft.train_place) if text.train else None,
-        sweep=_sweep(text, draft.place) if text.sweep else None,
+        sweep=sweep(text.sweep, text, draft.place) if text.sweep else None,
         pictures=text.pictures or (),
         sections=text.sections,
         place=draft.place,
         share=share,
         quick=quick,
     )
-
-
-def _sweep(text: CaseText, place: Place) -> SweepSettings:
-    from mathlab.config.sweeps import sweep  # only here: few configs have one
-
-    assert text.sweep
-    return sweep(text.sweep, text, place)
-
-
-def _equations(formulas: Mapping[Scalar, Formula]) -> tuple[Equation, ...]:
-    return tuple(
-        Equation(str(key), formula.expr, formula.text, formula.place, step=formula.step)
-        for key, formula in formulas.items()
-    )
-
-
-def _hand_formulas(derivation: Derivation) -> tuple[HandFormula, ...]:
-    return tuple(
-        HandFormula(str(key), one.formula.expr, one.formula.text, one.formula.place, one.at, one.erratum)
-        for key, written in derivation.items()
-        for one in written
-    )
-
-
-def _figures(figures: Figures | None) -> tuple[Figure, ...]:
-    return tuple(
-        Figure(
-            key=quantity.text,
-            quantity=quantity.expr,
-            printed=printing.printed.texts,
-            shape=printing.printed.shape,
-            place=quantity.place,
-            rounding=printing.rounding,
-            digits=printing.digits,
-            because=printing.because,
-            erratum=printing.erratum,
-            worked_out=printing.worked_out,
-            at=printing.at,
-        )
-        for quantity, printings in (figures or {}).items()
-        for printing in printings
-    )
-
-
-def _gradcheck(text: GradcheckText) -> GradcheckSettings:
-    default = GradcheckSettings()
-    return GradcheckSettings(text.step, text.rtol if text.rtol is not None else default.rtol, _figures(text.expected))
 
 
 def _train(text: TrainText, place: Place) -> TrainSettings:
@@ -351,8 +282,8 @@ def _train(text: TrainText, place: Place) -> TrainSettings:
         over=tuple(map(str, text.over or ())),
         freeze=tuple(map(str, text.freeze or ())),
         seed=text.seed,
-        after=tuple((int(count), _figures(figures)) for count, figures in (text.after or {}).items()),
+        after=tuple((int(count), figures) for count, figures in (text.after or {}).items()),
         place=place,
-        schedule=Equation("lr", rate.expr, rate.text, rate.place) if rate else None,
+        schedule=replace(rate, name="lr") if rate else None,
         start={str(key): value for key, value in (text.start or {}).items()},
     )

@@ -16,7 +16,7 @@ from mathlab.config.keys import Keys, key, parsed
 from mathlab.config.permits import current
 from mathlab.config.values import array, choice, flag, gather, number, positive, text, whole
 from mathlab.config.yamltext import Row, Table, Tree
-from mathlab.errors import MathlabError
+from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Recipe, Value
 from mathlab.language.shapes import MOST_AXES
 
@@ -73,17 +73,23 @@ def _initial(tree: Table) -> Value:
     for setting in allowed:
         if setting not in settings:
             raise MathlabError(f"{spec.init} needs its setting '{setting}'", tree.place)
-    if settings.get("low", 0) > settings.get("high", 0):
-        raise MathlabError(f"low ({settings['low']:g}) is above high ({settings['high']:g})", tree.place)
-    if math.isinf(settings.get("high", 0) - settings.get("low", 0)):
-        raise MathlabError("from low to high is further than float64 can say", tree.place)
-    current().draw(math.prod(spec.shape), tree.place)
-    with np.errstate(all="ignore"):
-        drawn = initial.draw(spec.init, spec.shape, spec.seed, spec.scale, settings)
-    if not np.isfinite(drawn).all():
-        raise MathlabError("these initial values are not finite", tree.place)
     recipe = Recipe(spec.init, spec.shape, spec.seed, spec.scale, settings)
-    return Value(drawn, tree.place, recipe=recipe)
+    current().draw(math.prod(spec.shape), tree.place)
+    return Value(drawn(recipe, tree.place), tree.place, recipe=recipe)
+
+
+def drawn(recipe: Recipe, place: Place | None) -> initial.Drawn:
+    """The array that a recipe draws. Raises MathlabError, at `place`, where its numbers do not fit or are too large."""
+    low, high = (recipe.settings.get(bound, 0.0) for bound in ("low", "high"))
+    if low > high:
+        raise MathlabError(f"low ({low:g}) is above high ({high:g})", place)
+    if math.isinf(high - low):
+        raise MathlabError("from low to high is further than float64 can say", place)
+    with np.errstate(all="ignore"):
+        array = initial.draw(recipe.init, recipe.shape, recipe.seed, recipe.scale, recipe.settings)
+    if not np.isfinite(array).all():
+        raise MathlabError("these initial values are not finite", place)
+    return array
 
 
 def column_names(tree: Tree) -> tuple[str, ...]:

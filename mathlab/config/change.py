@@ -116,11 +116,4 @@ def _trained(train: TrainSettings, key: str, given: Value) -> TrainSettings:
     number = float(given.array) if not given.array.ndim else None
     if number is None or (key not in train.settings and not (given.integral and number >= (key == "batch_size"))):
         raise MathlabError(f"train.{key} is {'a number' if key in train.settings else 'a whole number'}")
-    if key in train.settings:
-        return replace(train, settings={**train.settings, key: number})
-    whole = int(number)
-    return {
-        "seed": replace(train, seed=whole),
-        "epochs": replace(train, epochs=whole),
-        "batch_size": replace(train, batch_size=whole),
-    }[key]
+    return train.changed(key, number)

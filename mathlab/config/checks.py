@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from mathlab.config.schema import CaseText, Derivation, Figures, Formula, SweepText, TrainText
-from mathlab.config.schema import formula as read_formula
+from mathlab.config.formulas import formula as read_formula
+from mathlab.config.schema import CaseText, Derivation, Figures, SweepText, TrainText
 from mathlab.config.values import choice, gather, number
 from mathlab.config.yamltext import Scalar, Tree
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
 from mathlab.language import OPS, shapes
+from mathlab.language.equation import Equation
 from mathlab.language.optimizers import OPTIMIZERS, SCHEDULED, SETTINGS
 from mathlab.language.syntax import Call, Name, names, walk
 
+LARGEST = 10_000  # operations in the equations, formulas and figures of all cases; a few seconds
+CASE = 50  # operations that a case takes whatever it holds
+NUMBERS = 4  # printed numbers that take as long as an operation
 MOVING = re.compile(r"\b(t|epoch)\b")  # what a learning rate reads that changes
 # what the rest of a name means when it begins so
 PREFIXES = {"d": "the gradient", "central_": "the central difference", "complex_": "the complex step"}
@@ -40,7 +44,7 @@ def check(case: CaseText, place: Place, train_place: Place, unreadable: Collecti
     meant = (*defined, *sorted(unreadable))
     readable = {*meant, *(f"d{key}" for key in meant)}
     witnesses = {f"{prefix}{key}" for prefix in ("central_", "complex_") for key in case.parameters}
-    yield from _derivation(case.derivation or {}, meant, readable)
+    yield from _derivation(case.derivation, meant, readable)
     end = str(next(reversed(case.equations), ""))
     yield from _figures(case.expected, readable, end)
     if case.gradcheck:
@@ -70,16 +74,16 @@ def _definitions(kinds: Mapping[str, Mapping[Scalar, object]]) -> Iterator[Probl
                 yield Problem(f"'{name}' is reserved: it means {meaning} of '{of}'", scalar.place)
 
 
-def _order(equations: Mapping[Scalar, Formula], values: Collection[str]) -> Iterator[Problem]:
+def _order(equations: Mapping[Scalar, Equation], values: Collection[str]) -> Iterator[Problem]:
     position = {str(key): index for index, key in enumerate(equations)}
     reads = {str(key): names(formula.expr) for key, formula in equations.items()}
     places = {str(key): key.place for key in equations}
     cycles: set[frozenset[str]] = set()
-    told: set[Place] = set()  # what is wrong in a loop, of the first step
+    told: set[Place | None] = set()  # what is wrong in a loop, of the first step
     for key, formula in equations.items():
         where = f"'{key}'{f' at {formula.step}' if formula.step else ''}"
         for part in _names(formula):
-            place = formula.place.shifted(part.position)
+            place = formula.place_of(part)
             before = part.id != key and position.get(part.id, len(position)) < position[key]
             if before or part.id in values or (formula.step and place in told):
                 continue
@@ -98,7 +102,7 @@ def _order(equations: Mapping[Scalar, Formula], values: Collection[str]) -> Iter
                 yield Problem(f"{where} reads '{part.id}', which is defined later, on line {later}", place)
 
 
-def _names(formula: Formula) -> list[Name]:
+def _names(formula: Equation) -> list[Name]:
     """The names a formula reads, each at its first mention."""
     found: dict[str, Name] = {}
     for part in walk(formula.expr):
@@ -133,18 +137,18 @@ def _derivation(derivation: Derivation, defined: Collection[str], readable: Coll
         if key not in gradients:
             hint = did_you_mean(key, gradients)
             yield Problem(f"a derivation gives the gradient d<name> of a name, and '{key}' is none{hint}", key.place)
-        for formula in (one.formula for one in written):
+        for formula in written:
             yield from _unknown(formula, readable)
             if key in gradients and key in names(formula.expr):
                 yield Problem(f"the formula for '{key}' reads '{key}' itself", formula.place)
 
 
-def _unknown(formula: Formula, known: Collection[str]) -> Iterator[Problem]:
+def _unknown(formula: Equation, known: Collection[str]) -> Iterator[Problem]:
     for part in _names(formula):
         if part.id not in known:
             hint = _gradient_meant(part.id, known) or did_you_mean(part.id, known)
             inside = "" if formula.text == part.id else f" in '{formula.text}'"
-            yield Problem(f"unknown name '{part.id}'{inside}{hint}", formula.place.shifted(part.position))
+            yield Problem(f"unknown name '{part.id}'{inside}{hint}", formula.place_of(part))
 
 
 def _gradient_meant(name: str, known: Collection[str]) -> str:
@@ -154,8 +158,8 @@ def _gradient_meant(name: str, known: Collection[str]) -> str:
     return f"; the gradient of '{meant}' is 'd{meant}'" if f"d{meant}" in known else ""
 
 
-def _figures(figures: Figures | None, known: Collection[str], end: str) -> Iterator[Problem]:
-    for quantity in figures or ():
+def _figures(figures: Figures, known: Collection[str], end: str) -> Iterator[Problem]:
+    for quantity in (figure.equation for figure in figures):
         match quantity.expr:
             case Call("div", (Name(over), Name(under))) if over == f"d{end}" and under in known and under[1:] in known:
                 message = (
@@ -172,7 +176,7 @@ def _sweep(
 ) -> Iterator[Problem]:
     from mathlab.config.sweeps import sweep  # only here: few configs have one
 
-    for quantity in text.report or ():
+    for quantity in text.report:
         if not names(quantity.expr):
             yield Problem(f"'{quantity.text}' names nothing to report", quantity.place)
         yield from _unknown(quantity, readable)
@@ -233,7 +237,7 @@ def _state(train: TrainText, case: CaseText, shown: bool = False) -> list[str]:
     return [*(f"{part}_{name}" for part in parts for name in moving), *(() if shown else ("t",))]
 
 
-def _schedule(tree: Tree | None) -> Formula | None:
+def _schedule(tree: Tree | None) -> Equation | None:
     """A learning rate that changes from update to update; None for what is to be a number."""
     if not isinstance(tree, Scalar) or not MOVING.search(tree):
         return None
@@ -241,14 +245,14 @@ def _schedule(tree: Tree | None) -> Formula | None:
     for part in walk(rate.expr):
         if isinstance(part, Name) and part.id not in SCHEDULED:
             message = f"unknown name '{part.id}' in the learning rate, which reads {', '.join(SCHEDULED)} alone"
-            raise MathlabError(message, rate.place.shifted(part.position))
+            raise MathlabError(message, rate.place_of(part))
         if isinstance(part, Call) and OPS[part.op].shape is not shapes.broadcast:
             message = f"{part.op} cannot stand in the learning rate, which is one number for each t"
-            raise MathlabError(message, rate.place.shifted(part.position))
+            raise MathlabError(message, rate.place_of(part))
     return rate
 
 
-def optimizer(train: TrainText, place: Place) -> tuple[str, dict[str, float], Formula | None]:
+def optimizer(train: TrainText, place: Place) -> tuple[str, dict[str, float], Equation | None]:
     """The optimizer's name, all its settings, and its learning rate where that is no number.
 
     Raises MathlabError for what it does not have or lacks.
@@ -280,3 +284,22 @@ def optimizer(train: TrainText, place: Place) -> tuple[str, dict[str, float], Fo
     if "clip_eps" in settings and "clip_norm" not in settings:
         raise MathlabError("'clip_eps' needs a 'clip_norm': it is added to the norm", table.key("clip_eps").place)
     return name, settings, rate
+
+
+def check_size(cases: Iterable[tuple[CaseText, Place]]) -> None:
+    """Raise MathlabError, at the case that is one too many, when the cases with all that they inherit are too large.
+
+    What there is to do only to get a config ready is to read, derive and compile its equations for every case.
+    """
+    total = 0
+    for case, place in cases:
+        after = (case.train.after if case.train else None) or {}
+        checks = case.gradcheck.expected if case.gradcheck else ()
+        figures = [figure for part in (case.expected, checks, *after.values()) for figure in part]
+        exprs = [one.expr for ways in ([*case.equations.values()], *case.derivation.values()) for one in ways]
+        exprs += (expr for _, expr in dict.fromkeys((figure.place, figure.quantity) for figure in figures))
+        total += CASE + sum(len(figure.printed) // NUMBERS for figure in figures)
+        total += sum(1 for expr in exprs for _ in walk(expr))
+        if total > LARGEST:
+            problem = f"up to here, the cases of this config have {total} operations, and {LARGEST} are the limit"
+            raise MathlabError(f"{problem}; --allow-large permits more", place)

@@ -12,8 +12,8 @@ from dataclasses import MISSING, fields
 from functools import partial
 from typing import TypeAlias
 
-from mathlab.config import arrays, schema, sweeps, values
-from mathlab.config.keys import Keys, entries, filled, parsed
+from mathlab.config import arrays, formulas, schema, sweeps, values
+from mathlab.config.keys import Keys, entries, filled, parsed, turned
 from mathlab.experiment import DRAWN, PLOTTED
 from mathlab.language.layers import BATCHES, LAYERS, LOSSES, REDUCTIONS
 from mathlab.language.optimizers import SETTINGS
@@ -79,6 +79,8 @@ def read_by(reader: Callable[..., object]) -> Schema:
             return record(of)
         case entries(read_key, read_value):
             return {"type": ["object", "null"], **KEYS[read_key], "additionalProperties": read_by(read_value)}
+        case turned(read, _):
+            return read_by(read)
         case filled(read):
             return {**read_by(read), "type": "object", "minProperties": 1}
         case partial(func=values.choice, keywords={"known": known}):
@@ -163,10 +165,10 @@ LATER: Mapping[tuple[type[Keys], str], Schema] = {
 }
 
 KEYS: Mapping[Callable[..., object], Schema] = {
-    schema.name: {"propertyNames": {"pattern": "^[^_0-9]"}},
-    schema.count: {"propertyNames": {"pattern": "^[0-9]+$"}},
-    schema.quantity: {},
-    schema.label: {},
+    formulas.name: {"propertyNames": {"pattern": "^[^_0-9]"}},
+    formulas.count: {"propertyNames": {"pattern": "^[0-9]+$"}},
+    formulas.quantity: {},
+    formulas.label: {},
 }
 
 READERS: Mapping[Callable[..., object], Schema] = {
@@ -182,19 +184,19 @@ READERS: Mapping[Callable[..., object], Schema] = {
         {"type": "integer", "minimum": 1},
         {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 1}},
     ),
-    schema.formula: TEXT,
-    schema.equations: {
+    formulas.formula: TEXT,
+    formulas.equations: {
         "type": ["object", "null"],
-        **KEYS[schema.name],
+        **KEYS[formulas.name],
         "patternProperties": {r"^for\s": {"type": "object", "minProperties": 1, "additionalProperties": TEXT}},
         "additionalProperties": TEXT,
     },
-    schema.quantity: TEXT,
-    schema.quantities: _any_of(TEXT, {"type": "array", "minItems": 1, "items": TEXT}),
+    formulas.quantity: TEXT,
+    formulas.quantities: _any_of(TEXT, {"type": "array", "minItems": 1, "items": TEXT}),
     schema.labels: _any_of(TEXT, {"type": "array", "items": TEXT}),
     schema.span: {"type": "array", "minItems": 2, "maxItems": 2, "items": _ref("number")},
     schema.pictures: _ref("pictures"),
-    schema.name_list: _any_of(TEXT, {"type": "array", "minItems": 1, "items": TEXT}),
+    formulas.name_list: _any_of(TEXT, {"type": "array", "minItems": 1, "items": TEXT}),
 }
 
 SEVERAL: Mapping[Callable[..., object], tuple[Schema, type[Keys]]] = {

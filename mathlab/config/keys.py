@@ -134,6 +134,20 @@ class filled(Generic[K, T]):
         return self.read(tree)
 
 
+@dataclass(frozen=True)
+class turned(Generic[T, D]):
+    """The reader of what another one reads, made into something else."""
+
+    read: Callable[[Tree], T]
+    make: Callable[[T], D]
+
+    def __call__(self, tree: Tree) -> D:
+        try:
+            return self.make(self.read(tree))
+        except Partly as error:
+            raise Partly(list(error.problems), self.make(cast(T, error.rest))) from None
+
+
 def mapping(tree: Tree) -> Table:
     """The tree as a mapping; nothing at all, as in `gradcheck:`, is an empty one."""
     if isinstance(tree, Table):

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from mathlab.config.schema import CaseText, Formula, Formulas, Line, Target, loop_range, target
+from mathlab.config.formulas import Formulas, Line, Target, loop_range, target
+from mathlab.config.schema import CaseText
 from mathlab.config.yamltext import Scalar
 from mathlab.errors import ExpressionError, MathlabError, Place, Problem
 from mathlab.language.check import constant_value
-from mathlab.language.equation import Step
+from mathlab.language.equation import Equation, Step
 from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names, substitute, unparse
 from mathlab.language.syntax import replace as rewritten
 
@@ -29,7 +30,7 @@ class Loop:
     counter: str
     steps: range
     bounds: tuple[str, ...]
-    lines: Mapping[Line, Formula]
+    lines: Mapping[Line, Equation]
     targets: Mapping[Line, Target]
 
 
@@ -76,7 +77,7 @@ def _loop(header: Scalar, equations: Formulas, whole: Numbers) -> Loop:
     return Loop(counter, range(first, last + 1), bounds, lines, {line: target(line) for line in lines})
 
 
-def _bound(bound: Formula, whole: Numbers) -> int:
+def _bound(bound: Equation, whole: Numbers) -> int:
     for name in names(bound.expr):
         if name not in whole:
             message = f"a loop counts to a whole number, or to an input that is one, and '{name}' is none"
@@ -168,7 +169,7 @@ class _Writer:
                 if at is not None:
                     self.write(line, _named(series, at), formula, Step(loop.counter, number, series))
 
-    def write(self, key: Scalar, name: str, formula: Formula, step: Step | None) -> None:
+    def write(self, key: Scalar, name: str, formula: Equation, step: Step | None) -> None:
         """The equation of a name."""
         values = {**self.numbers, step.counter: Num(step.number)} if step else self.numbers
 
@@ -189,7 +190,7 @@ class _Writer:
         finally:
             self.made.add(name)
         text = formula.text if expr == formula.expr else unparse(expr)
-        self.equations[Scalar(name, key.place)] = Formula(text, expr, formula.place, step)
+        self.equations[Scalar(name, key.place)] = replace(formula, expr=expr, text=text, step=step)
 
     def indexed(self, call: Call, base: Expr, items: Sequence[Expr], own: str, step: Step | None) -> Expr:
         """`x[t]` in a step: an entry of x, or the name of a step where x is not defined itself."""

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
+from mathlab.config.formulas import Formulas, formula, name
 from mathlab.config.keys import mapping
-from mathlab.config.schema import CaseText, Formula, Formulas, formula, name
+from mathlab.config.schema import CaseText
 from mathlab.config.values import attempt, choice, gather
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
@@ -42,13 +43,13 @@ def expanded(case: CaseText) -> CaseText:
     )
 
 
-def _written(equations: Iterable[Equation]) -> Iterable[tuple[Scalar, Formula]]:
+def _written(equations: Iterable[Equation]) -> Iterable[tuple[Scalar, Equation]]:
     for equation in equations:
         assert equation.place is not None  # that of the layer
-        yield Scalar(equation.name, equation.place), Formula(equation.text, equation.expr, equation.place)
+        yield Scalar(equation.name, equation.place), equation
 
 
-def _joined(entries: Iterable[tuple[Scalar, Formula]]) -> Formulas:
+def _joined(entries: Iterable[tuple[Scalar, Equation]]) -> Formulas:
     equations: Formulas = {}
     for key, written in entries:
         if key in equations:
@@ -82,7 +83,7 @@ def _part(known: Mapping[str, Layer] | Mapping[str, Loss], what: str, tree: Tree
     given = {key: attempt(formula, part, problems) for key, part in table.items() if key not in ("as", "reduction")}
     if problems:
         raise MathlabError(problems)
-    arguments = {key: Equation(key, one.expr, one.text, one.place) for key, one in given.items() if one is not None}
+    arguments = {key: replace(one, name=key) for key, one in given.items() if one is not None}
     return Part(of_kind, arguments, node or "", reduction, word.place)
 
 

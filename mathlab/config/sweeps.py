@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, cast
 
 from mathlab.config.arrays import value
 from mathlab.config.initial import INITS
 from mathlab.config.keys import Keys, key, mapping, parsed
-from mathlab.config.schema import CaseText, Formula, SweepText
+from mathlab.config.schema import CaseText, SweepText
 from mathlab.config.values import attempt, flag, gather, number, positive, whole
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
 from mathlab.experiment import Axis, Choice, Range, SweepSettings, Value
-from mathlab.language.equation import Equation
 from mathlab.language.optimizers import SETTINGS
 
 Kind = Literal["optimizer", "train", "value", "init"]
@@ -72,12 +71,7 @@ def sweep(text: SweepText, case: CaseText, place: Place) -> SweepSettings:
         grids.append(tuple(axis for name in table if (axis := attempt(read_axis, name, problems))))
     if problems:
         raise MathlabError(problems)
-    report = tuple(_quantity(quantity) for quantity in text.report or ())
-    return SweepSettings(_numbered(grids), text.sample, text.seed or 0, report, place)
-
-
-def _quantity(quantity: Formula) -> Equation:
-    return Equation(quantity.text, quantity.expr, quantity.text, quantity.place)
+    return SweepSettings(_numbered(grids), text.sample, text.seed or 0, text.report, place)
 
 
 def _targets(case: CaseText) -> dict[str, list[_Target]]:
@@ -105,16 +99,15 @@ def _axis(table: Table, targets: Mapping[str, list[_Target]], case: CaseText, sa
     if len(targets[name]) > 1:
         raise MathlabError(f"'{name}' is both a value and a setting of the training; rename the value", key.place)
     (target,) = targets[name]
+    axis = partial(Axis, str(name), target.kind, target.name, part=target.part, place=key.place)
     if isinstance(tree, Table) and sampled:
-        return Axis(str(name), target.kind, target.name, _range(tree, target, case), target.part, key.place)
+        return axis(_range(tree, target, case))
     if not isinstance(tree, Row) or not tree:
         wanted = "a list of values, or {low: …, high: …}" if sampled else "a list of values"
         raise MathlabError(f"'{name}' needs {wanted}, not {kind(tree)}", tree.place)
     if len(tree) > MOST_CHOICES:
         raise MathlabError(f"'{name}' lists more than {MOST_CHOICES} values", tree.place)
-    return Axis(
-        str(name), target.kind, target.name, tuple(gather(partial(_choice, target), tree)), target.part, key.place
-    )
+    return axis(tuple(gather(partial(_choice, target), tree)))
 
 
 def _hint(name: str, case: CaseText, targets: Mapping[str, list[_Target]]) -> str:
@@ -170,20 +163,13 @@ def _numbered(grids: Sequence[Sequence[Axis]]) -> tuple[tuple[Axis, ...], ...]:
         if choice.value is None or not choice.value.array.ndim:
             return choice
         places = seen.setdefault(key, {})
-        return Choice(choice.label, float(places.setdefault(choice.label, len(places))), choice.value)
+        return replace(choice, number=float(places.setdefault(choice.label, len(places))))
 
     return tuple(
         tuple(
             axis
             if isinstance(axis.values, Range)
-            else Axis(
-                axis.key,
-                axis.kind,
-                axis.name,
-                tuple(numbered(axis.key, choice) for choice in axis.values),
-                axis.part,
-                axis.place,
-            )
+            else replace(axis, values=tuple(numbered(axis.key, choice) for choice in axis.values))
             for axis in axes
         )
         for axes in grids

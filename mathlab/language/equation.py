@@ -33,6 +33,10 @@ class Equation:
     place: Place | None = None
     step: Step | None = field(default=None, kw_only=True)
 
+    def place_of(self, part: Expr) -> Place | None:
+        """Where a part of the expression stands."""
+        return self.place.shifted(getattr(part, "position", 0)) if self.place else None
+
     @property
     def called(self) -> str:
         """The name, and the step that it belongs to: `h3 at t = 3`."""

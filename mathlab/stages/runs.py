@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -159,7 +159,7 @@ class Replicas:
         types = Types(self.prepared.types.names, self.prepared.types.integral)
         lines = []
         for number, figure in enumerate(self.prepared.case.expected):
-            line = Equation(f"_quantity_{number}", figure.quantity, figure.key, figure.place)
+            line = replace(figure.equation, name=f"_quantity_{number}")
             try:
                 types.names[line.name] = types.of(line.expr)
             except ExpressionError as error:

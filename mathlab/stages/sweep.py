@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mathlab.config import initial
+from mathlab.config.arrays import drawn
 from mathlab.errors import MathlabError
-from mathlab.experiment import Array, Axis, Case, Choice, Figure, Range, Recipe, SweepSettings, TrainSettings, Value
+from mathlab.experiment import Array, Axis, Case, Choice, Figure, Range, Recipe, SweepSettings, Value
 from mathlab.language.cost import Cost
 from mathlab.language.replicas import NotStackable
 from mathlab.language.syntax import Name
@@ -136,8 +136,9 @@ def changed(case: Case, point: Point) -> Case:
             assert recipe, "only what is drawn has such an axis"
             recipes[axis.name] = _with(recipe, axis.part, number)
         elif train:
-            train = _trained(train, axis, number)
-    values |= {name: _made(recipe, values[name]) for name, recipe in recipes.items()}
+            train = train.changed(axis.name, number)
+    for name, recipe in recipes.items():
+        values[name] = replace(values[name], array=drawn(recipe, values[name].place), recipe=recipe)
     if train and len({values[name].array.shape[:1] for name in train.over}) > 1:
         raise MathlabError("the inputs that 'over' names have different numbers of samples", train.place)
     return replace(
@@ -154,26 +155,6 @@ def _with(recipe: Recipe, part: str, number: float) -> Recipe:
     if part == "scale":
         return replace(recipe, scale=number)
     return replace(recipe, settings={**recipe.settings, part: number})
-
-
-def _trained(train: TrainSettings, axis: Axis, number: float) -> TrainSettings:
-    if axis.kind == "optimizer":
-        return replace(train, settings={**train.settings, axis.name: number})
-    if axis.name == "seed":
-        return replace(train, seed=int(number))
-    return replace(train, epochs=int(number)) if axis.name == "epochs" else replace(train, batch_size=int(number))
-
-
-def _made(recipe: Recipe, value: Value) -> Value:
-    """The value as drawn anew."""
-    low, high = (recipe.settings.get(bound, 0.0) for bound in ("low", "high"))
-    if low > high:
-        raise MathlabError(f"low ({low:g}) is above high ({high:g})", value.place)
-    with np.errstate(all="ignore"):
-        array = initial.draw(recipe.init, recipe.shape, recipe.seed, recipe.scale, recipe.settings)
-    if not np.isfinite(array).all():
-        raise MathlabError("these initial values are not finite", value.place)
-    return replace(value, array=array, recipe=recipe)
 
 
 # --- which of them are made together ----------------------------------------------------------------------------------
