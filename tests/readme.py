@@ -95,7 +95,7 @@ def ops() -> str:
         if op.internal:
             continue
         arguments = [f"{arg}={op.defaults[arg]}" if arg in op.defaults else arg for arg in op.args]
-        arguments += [f"{setting}={of.default}" for setting, of in op.settings.items()]
+        arguments += [f"{key}={of.default}" if of.fits(of.default) else key for key, of in op.settings.items()]
         written.append(f"{name}({', '.join(arguments)})".replace("x, *i)", "x[i])" if name == "scatter" else "x, *i)"))
     return wrapped(written)
 

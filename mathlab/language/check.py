@@ -54,6 +54,8 @@ def resolve(expr: Expr) -> Expr:
     settings = []
     for name, setting in op.settings.items():
         value = _constant(attrs[name], expr, name) if name in attrs else setting.default
+        if name not in attrs and not setting.fits(value):
+            raise ExpressionError(f"{expr.op} needs its setting '{name}', {setting.wanted}", expr.position)
         if not setting.fits(value):
             raise ExpressionError(f"{name} of {expr.op} must be {setting.wanted}, not {value}", expr.position)
         if value != setting.default:

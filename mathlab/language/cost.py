@@ -61,6 +61,6 @@ def seconds_of(call: Call, types: Types) -> float:
 def seconds_between(call: Call, made: Shape, read: Sequence[Shape]) -> float:
     """The same from the shapes of its result and of its arguments."""
     entries = max(map(math.prod, (made, *read)))
-    if OPS[call.op].multiplies_matrices:
-        return CALL + ENTRY * entries + PRODUCT * math.prod(made) * (read[0][-1] if read[0] else 1)
+    if products := OPS[call.op].products(made, read):
+        return CALL + ENTRY * entries + PRODUCT * products
     return CALL + (SERIES if is_series(call) else ENTRY) * entries

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
+Pair = int | tuple[int, ...]  # one for rows and columns alike, or two
 
 
 def softmax(x: Floats, axis: int = -1) -> Floats:
@@ -157,6 +158,107 @@ def scatter(g: Floats, shape: tuple[int, ...], index: object) -> Floats:
     return out
 
 
+def two(size: Pair) -> tuple[int, int]:
+    """A size for rows and columns, given as one number for both or as two."""
+    rows, columns = size if isinstance(size, tuple) else (size, size)
+    return rows, columns
+
+
+def bordered(x: Floats, width: Pair, value: float = 0.0) -> Floats:
+    """x with `value` around its last two axes."""
+    (top, left), (rows, columns) = two(width), x.shape[-2:]
+    if not (top or left):
+        return x
+    wide = np.full((*x.shape[:-2], rows + 2 * top, columns + 2 * left), value, x.dtype)
+    wide[..., top : top + rows, left : left + columns] = x
+    return wide
+
+
+def windows(x: Floats, size: Pair, stride: Pair = 1, dilation: Pair = 1, out: Floats | None = None) -> Floats:
+    """Every window of x's last two axes: the window's own axes first, and its places last.
+
+    So the axes in between and the places line up with those of one number for each window.
+    """
+    return copied(window_view(x, size, stride, dilation), out)
+
+
+def copied(x: Floats, out: Floats | None) -> Floats:
+    """x in C order, along which NumPy is fast, whatever the order of its entries in memory."""
+    result = np.empty(x.shape, x.dtype) if out is None else out
+    np.copyto(result, x)
+    return result
+
+
+def window_view(x: Floats, size: Pair, stride: Pair = 1, dilation: Pair = 1) -> Floats:
+    """The windows of x without a copy of them."""
+    (rows, columns), (down, right), (far, wide) = two(size), two(stride), two(dilation)
+    reach = (far * (rows - 1) + 1, wide * (columns - 1) + 1)
+    view = np.lib.stride_tricks.sliding_window_view(x, reach, (-2, -1), writeable=True)
+    return np.moveaxis(view[..., ::down, ::right, ::far, ::wide], (-2, -1), (0, 1))
+
+
+def overlap_add(
+    v: Floats, shape: tuple[int, ...], stride: Pair = 1, dilation: Pair = 1, out: Floats | None = None
+) -> Floats:
+    """Zeros of `shape` with v added to its windows: an entry gets what all windows have that it stands in."""
+    result = np.empty(shape, v.dtype) if out is None else out
+    result[...] = 0
+    places = window_view(result, v.shape[:2], stride, dilation)
+    for entry in np.ndindex(v.shape[:2]):
+        places[entry] += v[entry]
+    return result
+
+
+def im2col(x: Floats, size: Pair, stride: Pair = 1, pad: Pair = 0, dilation: Pair = 1) -> Floats:
+    """The windows of x as columns, whose rows are a window's entries, channel after channel."""
+    view = window_view(bordered(x, pad), size, stride, dilation)
+    if x.ndim > 2:
+        view = np.moveaxis(view, (0, 1), (-4, -3))
+    batch, places = x.shape[:-3], view.shape[-2:]
+    return view.reshape(*batch, math.prod(view.shape[len(batch) : -2]), math.prod(places))
+
+
+def conv2d(
+    x: Floats, k: Floats, stride: Pair = 1, pad: Pair = 0, dilation: Pair = 1, out: Floats | None = None
+) -> Floats:
+    """The kernel k, (rows, columns) or ([outputs], channels, rows, columns), times every window of x, summed up.
+
+    It is one product of matrices, for which the windows are copied along whichever is longer, kernel or result.
+    """
+    image = x if k.ndim > 2 else x[..., None, :, :]
+    view = window_view(bordered(image, pad), k.shape[-2:], stride, dilation)
+    batch, places = view.shape[2:-3], view.shape[-2:]
+    if math.prod(places) < math.prod(k.shape[-2:]):
+        columns = np.moveaxis(view, (-2, -1, 0, 1), (-5, -4, -2, -1)).reshape(*batch, math.prod(places), -1).mT
+    else:
+        columns = np.moveaxis(view, (0, 1), (-4, -3)).reshape(*batch, -1, math.prod(places))
+    filters = k.reshape(math.prod(k.shape[:-3]), -1)
+    result = np.matmul(filters, columns, None if out is None else out.reshape(*batch, len(filters), -1))
+    return result.reshape(*batch, *k.shape[:-3], *places)
+
+
+def max_pool(x: Floats, size: Pair, stride: Pair | None = None, pad: Pair = 0, out: Floats | None = None) -> Floats:
+    """The largest entry of every window, which moves by its own size."""
+    return each_window(
+        np.maximum, window_view(bordered(x, pad, -np.inf), size, size if stride is None else stride), out
+    )
+
+
+def avg_pool(x: Floats, size: Pair, stride: Pair | None = None, pad: Pair = 0) -> Floats:
+    """The mean of every window, in which the zeros of the padding count too."""
+    total = each_window(np.add, window_view(bordered(x, pad), size, size if stride is None else stride), None)
+    return total / math.prod(two(size))
+
+
+def each_window(function: np.ufunc, view: Floats, out: Floats | None) -> Floats:
+    """A function of all entries of every window: one entry after the other, for NumPy is slow along short axes."""
+    total = copied(view[0, 0], out)
+    for entry in [*np.ndindex(view.shape[:2])][1:]:
+        function(total, view[entry], out=total)
+    return total
+
+
 # what the planned program calls as it stands, for the lines inside are not the same in every round, or have no results
-WHOLE = (erf, normal_cdf, norm_of_all, one_hot, scatter)
-INTO = (erf, normal_cdf)  # and what it can tell where to write, which may be over what they read
+INTO = (erf, normal_cdf)  # what it can tell where to write, which may be over what they read,
+APART = (windows, overlap_add, conv2d, max_pool)  # or not,
+WHOLE = (*INTO, *APART, norm_of_all, one_hot, scatter, bordered, im2col, avg_pool)  # and all of them

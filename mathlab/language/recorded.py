@@ -16,7 +16,7 @@ from types import FunctionType
 import numpy as np
 from numpy.typing import NDArray
 
-from mathlab.language.kernels import INTO, WHOLE
+from mathlab.language.kernels import APART, INTO, WHOLE
 from mathlab.language.program import KERNELS, Program
 
 Array = NDArray[np.floating]
@@ -46,7 +46,14 @@ REDUCTIONS: Mapping[Function, Function] = {
 MEASURES: Mapping[object, Callable[[tuple[int, ...]], object]] = {np.ndim: len, np.shape: tuple, np.size: math.prod}
 FILLED = (np.ones_like, np.zeros_like)  # which read no entry either
 NONE: Mapping[str, object] = {}
-TOLD = (np.concatenate, np.stack, np.argmax, np.argmin, np.dot)  # where to write, which may not be what they read
+TOLD = (
+    np.concatenate,
+    np.stack,
+    np.argmax,
+    np.argmin,
+    np.dot,
+    *APART,
+)  # where to write, which may not be what they read
 TRANSPOSED, EACH_TRANSPOSED = operator.attrgetter("T"), operator.attrgetter("mT")
 
 

@@ -92,9 +92,7 @@ def _few_products(equations: Sequence[Equation], types: Types) -> bool:
     """Whether every matrix product is so small that a sum of products is faster."""
     calls = (part for equation in equations for part in walk(equation.expr) if isinstance(part, Call))
     return all(
-        types.of(call).size * types.of(call.args[0]).shape[-1] <= FEW
-        for call in calls
-        if OPS[call.op].multiplies_matrices
+        OPS[call.op].products(types.of(call).shape, [types.of(arg).shape for arg in call.args]) <= FEW for call in calls
     )
 
 

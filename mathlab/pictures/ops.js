@@ -95,6 +95,28 @@ const lab = (() => {
   const cdf = x => x !== x ? x : erfc(-x / Math.SQRT2) / 2, pdf = x => Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
   const deviation = ({ddof = 0}) => list => { const m = r(r(total(list)) / list.length); return r(total(list.map(v => r(r(v - m) ** 2)))) / (list.length - ddof); };
   const triangle = (kept, x) => { const [n, m] = x.s.slice(-2); return A(x.s, x.d.map((v, at) => kept(Math.floor(at / m) % n, at % m) ? v : 0)); };
+  const pair = v => Array.isArray(v) ? v : [v, v];
+  const bordered = (x, width, v = 0) => { // v around the last two axes
+    const [p, q] = pair(width), [n, m] = x.s.slice(-2), s = [...x.s.slice(0, -2), n + 2 * p, m + 2 * q], d = Array(size(s)).fill(v);
+    x.d.forEach((y, at) => { d[(Math.floor(at / (n * m)) * (n + 2 * p) + p + Math.floor(at / m) % n) * (m + 2 * q) + q + at % m] = y; });
+    return A(s, d);
+  };
+  const slid = (s, of, {stride: by = 1, dilation: gap = 1}) => { // the windows of a shape: their shape, and where each entry stands
+    const st = strides(s), e = pair(by), a = pair(gap), k = s.length - 2;
+    const count = [0, 1].map(i => Math.floor((s[k + i] - (of[i] - 1) * a[i] - 1) / e[i]) + 1), to = [...of, ...s.slice(0, k), ...count];
+    return {s: to, at: offsets(to, [st[k] * a[0], st[k + 1] * a[1], ...st.slice(0, k), st[k] * e[0], st[k + 1] * e[1]])};
+  };
+  const windows = (x, set) => { const to = slid(x.s, pair(set.size), set); return A(to.s, to.at.map(k => x.d[k])); };
+  const im2col = (x, set) => {
+    const v = windows(bordered(x, set.pad ?? 0), set), n = x.s.length, batch = x.s.slice(0, -3), rows = size(x.s.slice(-3, -2)) * v.s[0] * v.s[1];
+    return A([...batch, rows, v.s[n] * v.s[n + 1]], moved(v, [...range(n - 2).map(k => k + 2), 0, 1, n, n + 1]).d);
+  };
+  const conv2d = (x, k, set) => {
+    const n = Math.min(k.s.length, 3), of = k.s.slice(-2), image = bordered(x, set.pad ?? 0), places = slid(image.s, of, set).s.slice(-2);
+    const columns = im2col(n === 2 ? A([...x.s.slice(0, -2), 1, ...x.s.slice(-2)], x.d) : x, {...set, size: of});
+    return A([...x.s.slice(0, -n), ...k.s.slice(0, -3), ...places], matmul(A([size(k.s.slice(0, -3)), size(k.s.slice(-3))], k.d), columns).d);
+  };
+  const pooled = (f, x, set, v) => reduce(f, windows(bordered(x, set.pad ?? 0, v), {size: set.size, stride: set.stride ?? set.size}), {axis: [0, 1]});
   const sigmoid = x => 1 / r(1 + r(Math.exp(-x)));
 
   const entrywise = {
@@ -129,6 +151,10 @@ const lab = (() => {
     diag: x => A([x.s[0], x.s[0]], x.d.flatMap((v, i) => x.d.map((_, j) => i === j ? v : 0))),
     index: (x, ...items) => { const to = selected(x.s, items); return A(to.s, to.at.map(k => x.d[k])); },
     scatter: (g, x, ...items) => { const d = Array(x.d.length).fill(0); selected(x.s, items).at.forEach((k, i) => { d[k] = r(d[k] + g.d[i]); }); return A(x.s, d); },
+    windows, im2col, conv2d, pad: (x, set) => bordered(x, set.width ?? 0, set.value),
+    overlap_add: (v, x, set) => { const d = Array(x.d.length).fill(0); slid(x.s, v.s.slice(0, 2), set).at.forEach((k, i) => { d[k] = r(d[k] + v.d[i]); }); return A(x.s, d); },
+    flip: (x, set) => { const back = axes(x, set), st = strides(x.s), end = total(back.map(i => (x.s[i] - 1) * st[i])); return A(x.s, offsets(x.s, st.map((n, i) => back.includes(i) ? -n : n)).map(k => x.d[end + k])); },
+    max_pool: (x, set) => pooled(top, x, set, -Infinity), avg_pool: (x, set) => pooled(list => r(total(list)) / list.length, x, set),
     sum: (x, set) => reduce(total, x, set), mean: (x, set) => reduce(list => r(total(list)) / list.length, x, set),
     max: (x, set) => reduce(top, x, set), min: (x, set) => reduce(list => -top(list.map(v => -v)), x, set),
     logsumexp: (x, set) => reduce(lse, x, set), norm: (x, set) => reduce(list => Math.sqrt(r(total(list.map(v => r(v * v))))), x, set),
@@ -142,7 +168,7 @@ const lab = (() => {
     ones: (...s) => filled(given(s), 1), zeros: (...s) => filled(given(s), 0), arange: n => A([n.d[0]], range(n.d[0])),
   };
   const table = new Map([...Object.entries(entrywise).map(([op, f]) => [op, (...xs) => map(f, ...xs)]), ...Object.entries(ops)]);
-  const settled = new Set("sum mean max min var std prod logsumexp norm argmax argmin softmax log_softmax concat".split(" "));
+  const settled = new Set("sum mean max min var std prod logsumexp norm argmax argmin softmax log_softmax concat windows overlap_add pad flip im2col conv2d max_pool avg_pool".split(" "));
 
   const run = (tree, env) => {
     if (typeof tree === "number") return A([], [tree], 1);

@@ -79,8 +79,7 @@ def operations(equations: Sequence[Equation], types: Types) -> int:
     for equation in equations:
         for call in (part for part in walk(equation.expr) if isinstance(part, Call)):
             sizes = [types.of(arg).size for arg in call.args]
-            shape = types.of(call.args[0]).shape if call.args else ()
-            products = types.of(call).size * (shape[-1] if shape else 1) if OPS[call.op].multiplies_matrices else 0
+            products = OPS[call.op].products(types.of(call).shape, [types.of(arg).shape for arg in call.args])
             count += max([2 * products, types.of(call).size, *sizes])
     return count
 

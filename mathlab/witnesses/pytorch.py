@@ -18,6 +18,8 @@ from mathlab.witnesses.graph import seen_from
 if TYPE_CHECKING:
     from torch import Tensor
 
+Size = int | tuple[int, ...]  # for rows and columns: one, or two
+
 NO_TORCH = 'PyTorch is not installed; pip install "mathlab-backprop[torch]"'
 
 
@@ -150,7 +152,52 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
 
         return of
 
+    def pair(size: Size) -> tuple[int, ...]:
+        return size if isinstance(size, tuple) else (size, size)
+
+    def bordered(x: Tensor, width: Size, value: float = 0) -> Tensor:
+        rows, columns = pair(width)
+        return functional.pad(floats(x), (columns, columns, rows, rows), value=value)
+
+    def windows(x: Tensor, size: Size, stride: Size = 1, dilation: Size = 1) -> Tensor:
+        for n, step, gap in zip(pair(size), pair(stride), pair(dilation), strict=True):
+            x = x.unfold(-2, (n - 1) * gap + 1, step)[..., ::gap]
+        return x.movedim((-2, -1), (0, 1))
+
+    def overlap_add(v: Tensor, x: Tensor, stride: Size = 1, dilation: Size = 1) -> Tensor:
+        at = windows(torch.arange(x.numel(), dtype=torch.float64).reshape(x.shape), v.shape[:2], stride, dilation)
+        zeros = torch.zeros(x.numel(), dtype=torch.float64)
+        return zeros.index_add(0, at.reshape(-1).long(), v.reshape(-1)).reshape(x.shape)
+
+    def batched(x: Tensor, channels: bool) -> Tensor:
+        """x as (batch, channels, rows, columns)."""
+        return x.reshape(-1, *x.shape[-3:]) if channels else x.reshape(-1, 1, *x.shape[-2:])
+
+    def im2col(x: Tensor, size: Size, stride: Size = 1, pad: Size = 0, dilation: Size = 1) -> Tensor:
+        columns = functional.unfold(batched(x, x.ndim > 2), pair(size), dilation, pad, stride)
+        return columns.reshape(*x.shape[:-3], *columns.shape[1:])
+
+    def conv2d(x: Tensor, k: Tensor, stride: Size = 1, pad: Size = 0, dilation: Size = 1) -> Tensor:
+        kernel = k if k.ndim == 4 else k[None] if k.ndim == 3 else k[None, None]
+        result = functional.conv2d(batched(x, k.ndim > 2), kernel, None, stride, pad, dilation)
+        return result.reshape(*x.shape[: -min(k.ndim, 3)], *k.shape[:-3], *result.shape[-2:])
+
+    def pooling(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def pool(x: Tensor, size: Size, stride: Size | None = None, pad: Size = 0) -> Tensor:
+            result = function(batched(x, channels=False), size, stride, pad)
+            return result.reshape(*x.shape[:-2], *result.shape[-2:])
+
+        return pool
+
     return {
+        "windows": windows,
+        "overlap_add": overlap_add,
+        "pad": bordered,
+        "flip": lambda x, axis=None: torch.flip(x, axes(x, axis)),
+        "im2col": im2col,
+        "conv2d": conv2d,
+        "max_pool": pooling(functional.max_pool2d),
+        "avg_pool": pooling(functional.avg_pool2d),
         "add": torch.add,
         "sub": torch.sub,
         "mul": torch.mul,

@@ -177,6 +177,70 @@ def _std(x: Numbers, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -
     return _norm(away, axis, keepdims) / sqrt(count)
 
 
+Pair = int | tuple[int, int]
+
+
+def _pair(size: Pair) -> tuple[int, int]:
+    return size if isinstance(size, tuple) else (size, size)
+
+
+def _bordered(x: Numbers, width: Pair, value: float = 0) -> Numbers:
+    rows, columns = _pair(width)
+    return np.pad(x, (*[(0, 0)] * (x.ndim - 2), (rows, rows), (columns, columns)), constant_values=value)
+
+
+def _places(x: Numbers, size: Pair, stride: Pair, dilation: Pair) -> dict[tuple[int, int], tuple[slice, slice]]:
+    """For each entry of a window, the rows and columns of x that it meets."""
+    sizes, steps, gaps, shape = _pair(size), _pair(stride), _pair(dilation), x.shape[-2:]
+    counts = [(n - (k - 1) * gap - 1) // step + 1 for n, k, gap, step in zip(shape, sizes, gaps, steps, strict=True)]
+
+    def met(axis: int, entry: int) -> slice:
+        first = entry * gaps[axis]
+        return slice(first, first + (counts[axis] - 1) * steps[axis] + 1, steps[axis])
+
+    return {(a, b): (met(0, a), met(1, b)) for a, b in np.ndindex(sizes)}
+
+
+def _windows(x: Numbers, size: Pair, stride: Pair = 1, dilation: Pair = 1) -> Numbers:
+    met = [x[..., rows, columns] for rows, columns in _places(x, size, stride, dilation).values()]
+    return np.reshape(np.stack(met), (*_pair(size), *met[0].shape))
+
+
+def _overlap_add(v: Numbers, x: Numbers, stride: Pair = 1, dilation: Pair = 1) -> Numbers:
+    total = np.zeros(x.shape, v.dtype)
+    for entry, (rows, columns) in _places(x, v.shape[:2], stride, dilation).items():
+        total[..., rows, columns] += v[entry]
+    return total
+
+
+def _im2col(x: Numbers, size: Pair, stride: Pair = 1, pad: Pair = 0, dilation: Pair = 1) -> Numbers:
+    view = _windows(_bordered(x, pad), size, stride, dilation)
+    stack = range(2, x.ndim)
+    ordered = view.transpose(*stack, 0, 1, x.ndim, x.ndim + 1)
+    entries = math.prod(ordered.shape[max(x.ndim - 3, 0) : -2])
+    return ordered.reshape(*x.shape[:-3], entries, math.prod(ordered.shape[-2:]))
+
+
+def _conv2d(x: Numbers, k: Numbers, stride: Pair = 1, pad: Pair = 0, dilation: Pair = 1) -> Numbers:
+    """One entry of the kernel after the other, over the whole image."""
+    image, kernel = (x[..., None, :, :], k[None]) if k.ndim == 2 else (x, k)
+    bordered, total = _bordered(image, pad), numbers(0.0)
+    for entry, (rows, columns) in _places(bordered, kernel.shape[-2:], stride, dilation).items():
+        met = bordered[..., rows, columns]
+        flat = met.reshape(*met.shape[:-2], -1)
+        shape = (*met.shape[:-3], *kernel.shape[:-3], *met.shape[-2:])
+        total = total + product(kernel[(..., *entry)], flat).reshape(shape)
+    return total
+
+
+def _max_pool(x: Numbers, size: Pair, stride: Pair | None = None, pad: Pair = 0) -> Numbers:
+    return _largest(_windows(_bordered(x, pad, -1e300), size, stride or size), (0, 1))
+
+
+def _avg_pool(x: Numbers, size: Pair, stride: Pair | None = None, pad: Pair = 0) -> Numbers:
+    return _mean(_windows(_bordered(x, pad), size, stride or size), (0, 1))
+
+
 def _size(x: Numbers) -> int:
     return int(as_index(x))
 
@@ -275,4 +339,12 @@ REFERENCE: Mapping[str, Callable[..., Numbers]] = {
     "ones": _filled(1.0),
     "zeros": _filled(0.0),
     "arange": lambda n: numbers(np.arange(_size(n))),
+    "windows": _windows,
+    "overlap_add": _overlap_add,
+    "pad": _bordered,
+    "flip": lambda x, axis=None: np.flip(x, axis),
+    "im2col": _im2col,
+    "conv2d": _conv2d,
+    "max_pool": _max_pool,
+    "avg_pool": _avg_pool,
 }

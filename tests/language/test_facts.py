@@ -18,6 +18,7 @@ from mathlab.language.shapes import Shape, Type
 from mathlab.language.syntax import Call, walk
 from mathlab.witnesses.reference import REFERENCE
 from tests.language.test_ops import drawn
+from tests.language.test_settings import SIZES
 
 PUBLIC = sorted(name for name, op in OPS.items() if not op.internal)
 # calls of ops that have no samples, being flat, or none in which they stand alone
@@ -81,8 +82,8 @@ def test_it_is_defined_in_pytorch(op: str) -> None:
 def test_its_facts_fit_together(op: str) -> None:
     record = OPS[op]
     settings = set(record.settings)
-    assert settings <= {"axis", "ddof", "keepdims"}, f"{op}: the walk over odd settings knows no others"
-    assert all(setting.fits(setting.default) for setting in record.settings.values()), f"{op}: a default"
+    assert settings <= {"axis", "ddof", "keepdims", *SIZES}, f"{op}: the walk over odd settings knows no others"
+    assert all(one.fits(one.default) or one.default is None for one in record.settings.values()), f"{op}: a default"
     assert set(record.defaults) <= set(record.args), f"{op}: a default"
     assert not record.cheap or op in EXACT, f"{op}: a view or a constant never rounds"
     made_of_sizes = record.shape in (shapes.same, shapes.filled, shapes.transposed) and record.kind != "i"

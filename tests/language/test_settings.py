@@ -16,6 +16,10 @@ from mathlab.stages.prepare import prepare
 AXES = ("None", "0", "-1", "1", "-2", "31", "10**30", "(0, 1)", "(-1, 0)", "(0, 0)", "(0, -1)", "[0]")
 NO_AXES = ("7", "0.0", "1e300", "True", "False", "x", "-x", "(0.5, 1)", "(True, 0)", "(x, 0)", "[[0]]", "(0, 1e300)")
 KEPT = ("None", "True", "False", "0", "1", "2.0", "(0, 1)", "x")
+SIZES = dict.fromkeys(
+    ("size", "stride", "pad", "dilation", "width", "value"),
+    ("1", "2", "(1, 2)", "3", "0", "-1", "(2, 0)", "(1, 2, 3)", "2.0", "True", "None", "x", "10**30", "1e300"),
+)
 EMPTY = ("x[1:0]", "M[1:0]", "M[:, 1:0]", "S[:, :, 1:0]")
 SHAPES = ("s", "x", "M", "S", "M[:1, :1]", f"x[{'None, ' * 31}:]", *EMPTY)
 CONFIG = """\
@@ -56,6 +60,10 @@ def calls(op: str) -> list[str]:
             texts += [f"{op}({arguments}, axis={axis})" for axis in AXES]
         if "ddof" in record.settings:
             texts += [f"{op}({arguments}, ddof={value})" for value in (0, 1, 2, 6, 7, -1, 0.5, True, "None", "x")]
+        fitting = "".join(", size=1" for name in record.settings if name == "size")
+        for name in record.settings.keys() & SIZES.keys():
+            rest = fitting * (name != "size")
+            texts += [f"{op}({arguments}{rest}, {name}={value})" for value in SIZES[name]]
         if "keepdims" in record.settings:
             texts += [f"{op}({arguments}, axis={axis}, keepdims=True)" for axis in ("None", "0", "(0, 1)")]
     texts += [f"{op}(x, axis={axis})" for axis in NO_AXES]

@@ -16,10 +16,11 @@ from mathlab.language.ops.activations import ACTIVATIONS
 from mathlab.language.ops.arithmetic import ARITHMETIC
 from mathlab.language.ops.arrays import ARRAYS
 from mathlab.language.ops.elementwise import ELEMENTWISE
+from mathlab.language.ops.images import IMAGES
 from mathlab.language.ops.record import Op, Rule, Setting, ShapeRule, Site
 from mathlab.language.ops.reductions import REDUCTIONS
 
 __all__ = ["ACTIVATIONS", "EXACT", "OPS", "Op", "Rule", "Setting", "ShapeRule", "Site"]
 
-OPS: Mapping[str, Op] = {**ARITHMETIC, **ARRAYS, **ELEMENTWISE, **ACTIVATIONS, **REDUCTIONS}
+OPS: Mapping[str, Op] = {**ARITHMETIC, **ARRAYS, **ELEMENTWISE, **ACTIVATIONS, **REDUCTIONS, **IMAGES}
 EXACT = frozenset(name for name, op in OPS.items() if op.exact or op.kind in ("i", "b"))

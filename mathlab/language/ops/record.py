@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from mathlab.language import shapes
+from mathlab.language import shapes, windows
 from mathlab.language.shapes import Kind, Shape, Type
 from mathlab.language.syntax import Call, Num, Static
 
@@ -40,6 +41,7 @@ ANY = "fib"
 OF_SHAPES: Mapping[ShapeRule, int] = {
     shapes.same: 0,
     shapes.as_second: 1,
+    windows.overlapping: 1,
 }  # the argument of which nothing but the shape is read
 
 
@@ -90,10 +92,11 @@ class Op:
     def variadic(self) -> bool:
         return bool(self.args) and self.args[-1].startswith("*")
 
-    @property
-    def multiplies_matrices(self) -> bool:
-        """Whether its work is that of a matrix product, many times what it reads and makes."""
-        return self.shape in (shapes.matmul, shapes.dotted)
+    def products(self, made: Shape, read: Sequence[Shape]) -> int:
+        """The products of numbers that a matrix product, or a convolution, takes; 0 for other ops."""
+        if self.shape is windows.convolved:
+            return math.prod(made) * math.prod(read[1][-3:])
+        return math.prod(made) * read[0][-1] if self.shape in (shapes.matmul, shapes.dotted) else 0
 
     def accepts(self, position: int) -> str:
         """The kinds that the argument at `position` takes as they are."""
@@ -137,6 +140,20 @@ ONE_AXIS_OR_ALL = Setting(None, "a whole number, or None for all axes", lambda v
 AXES = Setting(None, "a whole number, several in brackets, or None for all axes", _are_axes)
 DDOF = Setting(0, "a whole number of at least 0", lambda value: _is_whole(value) and value >= 0)  # type: ignore[operator]
 KEEPDIMS = Setting(False, "True or False", lambda value: isinstance(value, bool))
+
+
+def _are_sizes(least: int) -> Callable[[Static], bool]:
+    def fits(value: Static) -> bool:
+        pair = value if isinstance(value, tuple) else (value, value)
+        return len(pair) == 2 and all(_is_whole(size) and size >= least for size in pair)  # type: ignore[operator]
+
+    return fits
+
+
+TWO = "a whole number of at least {}, or two of them, for rows and columns"
+WINDOW = Setting(None, TWO.format(1), _are_sizes(1))  # must be given
+STEP = Setting(1, TWO.format(1), _are_sizes(1))
+PADDING = Setting(0, TWO.format(0), _are_sizes(0))
 
 
 def lead(type_: Type, without: int = 1) -> str:
