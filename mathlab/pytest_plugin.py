@@ -116,7 +116,7 @@ class CaseCollector(pytest.Collector):
 
     def collect(self) -> Iterator[CheckItem]:
         from mathlab.errors import MathlabError
-        from mathlab.reports.names import declared
+        from mathlab.reports.checks import declared
 
         for case, stages in self.planned.steps:
             if case.name == self.name:

@@ -14,10 +14,9 @@ from mathlab.article.write import printing
 from mathlab.errors import Place, Problem
 from mathlab.outputs.csvtext import csv_text
 from mathlab.reports.checks import Check
-from mathlab.reports.layout import Paragraph, Row, Sheet, plain
+from mathlab.reports.layout import Paragraph, Row, Sheet, count, plain
 from mathlab.reports.report import Report
 from mathlab.reports.values import Record, place_keys
-from mathlab.reports.verdicts import count
 
 STYLES = {"checked": "green", "given": "green", "ignored": "dim", "open": "bold red"}
 
@@ -86,7 +85,7 @@ def _checks(coverage: Coverage) -> Iterator[Check]:
 
 def _check(name: str, passed: bool, verdict: str, place: Place) -> Check:
     group = Path(place.file).name
-    return Check("article", group, "", name, "passed" if passed else "failed", verdict, place.file, place)
+    return Check("article", name, "passed" if passed else "failed", verdict, group, file=place.file, place=place)
 
 
 def article_summary(coverage: Coverage) -> str:

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from rich.console import Group, RenderableType
 
 from mathlab.experiment import Array
-from mathlab.reports.layout import SHOWN, Paragraph, Row, Sheet, number, plain, short
-from mathlab.reports.verdicts import count, indexed
+from mathlab.reports.layout import SHOWN, Paragraph, Row, Sheet, count, indexed, number, plain, short
 from mathlab.results import NOT_FINITE, CaseResult, nonfinite_of
 from mathlab.stages.table import STAGES
 

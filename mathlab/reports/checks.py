@@ -1,4 +1,7 @@
-"""Results -> a flat list of what was compared: the items of a JUnit file, of annotations, of a pytest session."""
+"""Results -> a flat list of what was compared: the rows of sheets, the items of JUnit, annotations and pytest.
+
+What the checks of a case are called is known before it runs, so that a test session can be collected.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,8 @@ from typing import Literal
 import numpy as np
 
 from mathlab.errors import Place
-from mathlab.experiment import Experiment
-from mathlab.reports.layout import number, short
-from mathlab.reports.names import distinct, figure_name, formula_name, gradient_name
-from mathlab.reports.verdicts import badness, indexed
+from mathlab.experiment import Case, Figure
+from mathlab.reports.layout import indexed, number, quantity, short
 from mathlab.results import (
     NOT_FINITE,
     CaseResult,
@@ -25,7 +26,7 @@ from mathlab.results import (
     WitnessResult,
     nonfinite_of,
 )
-from mathlab.stages.table import STAGES
+from mathlab.stages.table import STAGES, Named
 
 Kind = Literal["figure", "worked out", "number", "formula", "gradient", "cell", "array", "article"]
 Outcome = Literal["passed", "failed", "erratum"]
@@ -51,19 +52,22 @@ class Check:
 
     A case of which some number is not finite has one for that, of the kind `number`.
 
-    `group` (an experiment) and `case` say where it belongs; `name` is unique there. `expected` and `computed` are the
-    two sides as they are shown, called what `SIDES` says; a side, `error` or `tolerance` may be empty. `remarks` are
-    (word, sentence) pairs. `place` is where the expected value stands; without one, `file` still says in which file.
+    `group` (an experiment) and `case` say where it belongs; `name` is unique there. `of` is the quantity alone, and
+    `figure` the whole of which it is an entry. `expected` and `computed` are the two sides as they are shown, called
+    what `SIDES` says; a side, `error` or `tolerance` may be empty. `remarks` are (word, sentence) pairs. `place` is
+    where the expected value stands; without one, `file` still says in which file.
     """
 
     kind: Kind
-    group: str
-    case: str
     name: str
     outcome: Outcome
     verdict: str
-    file: str
+    group: str = ""
+    case: str = ""
+    file: str = ""
     place: Place | None = None
+    of: str = ""
+    figure: str = ""
     expected: str = ""
     computed: str = ""
     error: str = ""
@@ -98,126 +102,95 @@ def explanation(check: Check) -> str:
 
 
 def checks(result: ExperimentResult) -> tuple[Check, ...]:
-    """Everything that was compared, case by case, in the order of `names.declared`.
+    """Everything that was compared, case by case, in the order of `declared`.
 
     A witness has a check of its own only where it contradicts a gradient, a stage only where it is not finite.
     """
-    places = {case.name: case.place for case in result.experiment.cases}
-    return tuple(
-        replace(check, name=name)
-        for case in result.cases
-        for check, name in _named(list(_of_case(case, result.experiment, places.get(case.case))))
-    )
+    return tuple(check for case in result.cases for check in _of_case(case, result))
 
 
-def _named(found: Sequence[Check]) -> Iterator[tuple[Check, str]]:
-    return zip(found, distinct(check.name for check in found), strict=True)
-
-
-def _of_case(case: CaseResult, experiment: Experiment, place: Place | None) -> Iterator[Check]:
-    group, file = experiment.name, experiment.path
-    for stage in case.stages:
-        yield from STAGES[stage].checks(case, group, file, place)
+def _of_case(case: CaseResult, result: ExperimentResult) -> Iterator[Check]:
+    group, file = result.experiment.name, result.experiment.path
+    place = next((one.place for one in result.experiment.cases if one.name == case.case), None)
+    found = [check for stage in case.stages for check in STAGES[stage].checks(case)]
     for stage, said in nonfinite_of(case).items():
         name = f"the numbers of {stage}"
-        yield Check("number", group, case.case, name, "failed", NOT_FINITE, file, place, remarks=(("first", said),))
+        found.append(Check("number", name, "failed", NOT_FINITE, remarks=(("first", said),)))
+    for check, name in zip(found, distinct(check.name for check in found), strict=True):
+        own = place if check.kind in ("number", "gradient") else check.place
+        yield replace(check, name=name, group=group, case=case.case, file=file, place=own)
 
 
-def backprop_checks(case: CaseResult, group: str, file: str, place: Place | None) -> Iterator[Check]:
+def backprop_checks(case: CaseResult) -> Iterator[Check]:
     """The figures, the formulas, and where a witness contradicts."""
     if result := case.backprop:
-        yield from figure_checks(result.figures, group, case.case, file)
-        for formula in result.formulas:
-            yield _formula(formula, group, case.case, file)
-        for witness in result.witnesses:
-            if not witness.passed:
-                yield _contradiction(witness, group, case.case, file, place)
+        yield from figure_checks(result.figures)
+        yield from map(formula_check, result.formulas)
+        yield from (_contradiction(witness) for witness in result.witnesses if not witness.passed)
 
 
-def gradcheck_checks(case: CaseResult, group: str, file: str, place: Place | None) -> Iterator[Check]:
+def gradcheck_checks(case: CaseResult) -> Iterator[Check]:
     """The parameters, then the figures."""
     if result := case.gradcheck:
-        yield from _gradients(result, place, group, case.case, file)
-        yield from figure_checks(result.figures, group, case.case, file)
+        yield from _gradients(result)
+        yield from figure_checks(result.figures)
 
 
-def train_checks(case: CaseResult, group: str, file: str, place: Place | None) -> Iterator[Check]:
+def train_checks(case: CaseResult) -> Iterator[Check]:
     """The figures, in the order of the updates."""
     if result := case.train:
-        figures = sorted(result.figures, key=lambda figure: figure.updates or 0)
-        yield from figure_checks(figures, group, case.case, file)
+        yield from figure_checks(sorted(result.figures, key=lambda figure: figure.updates or 0))
 
 
-def figure_checks(figures: Iterable[FigureResult], group: str, case: str, file: str) -> Iterator[Check]:
+def figure_checks(figures: Iterable[FigureResult]) -> Iterator[Check]:
     """Every number of every figure."""
     for figure in figures:
-        yield from _figure(figure, group, case, file)
+        about = (("at", figure.at), ("because", figure.because), ("erratum", figure.erratum))
+        why = (("diagnosis", figure.diagnosis), ("first divergence", figure.first_divergence))
+        for index, entry in zip(np.ndindex(figure.shape), figure.entries, strict=True):
+            outcome = _outcome(entry.verdict.passed, entry.verdict.label)
+            in_full = (("in full", repr(entry.computed)),) if outcome == "failed" else ()
+            yield Check(
+                kind="worked out" if figure.worked_out else "figure",
+                name=_figure_name(figure.stage, figure.key, index, figure.updates),
+                outcome=outcome,
+                verdict=entry.verdict.label,
+                place=entry.place,
+                of=quantity(figure.key, index, figure.updates),
+                figure=quantity(figure.key, (), figure.updates),
+                expected=entry.printed,
+                computed=entry.shown,
+                error=short(entry.error),
+                tolerance=short(entry.tolerance),
+                remarks=(*in_full, *_said(*about), *(_said(*why) if outcome != "passed" else ())),
+            )
 
 
-def _figure(figure: FigureResult, group: str, case: str, file: str) -> Iterator[Check]:
-    about = (("at", figure.at), ("because", figure.because), ("erratum", figure.erratum))
-    why = (("diagnosis", figure.diagnosis), ("first divergence", figure.first_divergence))
-    for index, entry in zip(np.ndindex(figure.shape), figure.entries, strict=True):
-        outcome = _outcome(entry.verdict.passed, entry.verdict.label)
-        in_full = (("in full", repr(entry.computed)),) if outcome == "failed" else ()
-        yield Check(
-            kind="worked out" if figure.worked_out else "figure",
-            group=group,
-            case=case,
-            name=figure_name(figure.stage, figure.key, index, figure.updates),
-            outcome=outcome,
-            verdict=entry.verdict.label,
-            file=file,
-            place=entry.place,
-            expected=entry.printed,
-            computed=entry.shown,
-            error=short(entry.error),
-            tolerance=short(entry.tolerance),
-            remarks=(*in_full, *_said(about), *(_said(why) if outcome != "passed" else ())),
-        )
-
-
-def _formula(formula: FormulaResult, group: str, case: str, file: str) -> Check:
+def formula_check(formula: FormulaResult) -> Check:
+    """A formula beside what is derived."""
+    about = (("at", formula.at), ("erratum", formula.erratum), ("diagnosis", formula.diagnosis))
     return Check(
         kind="formula",
-        group=group,
-        case=case,
-        name=formula_name(formula.name, formula.formula),
+        name=_formula_name(formula.name, formula.formula),
         outcome=_outcome(formula.passed, formula.label),
         verdict=formula.label,
-        file=file,
         place=formula.place,
+        of=formula.name,
         expected=formula.formula,
         computed=formula.derived,
         error=short(formula.error),
         tolerance=short(formula.tolerance),
-        remarks=_said(
-            (
-                ("message", formula.message),
-                ("at", formula.at),
-                ("erratum", formula.erratum),
-                ("diagnosis", formula.diagnosis),
-            )
-        ),
+        remarks=_said(("message", formula.message), *about),
     )
 
 
-def _contradiction(result: WitnessResult, group: str, case: str, file: str, place: Place | None) -> Check:
-    return Check(
-        kind="gradient",
-        group=group,
-        case=case,
-        name=f"d{result.name} beside the witness {result.witness}",
-        outcome="failed",
-        verdict=result.verdict,
-        file=file,
-        place=place,
-        error="" if result.relative is None else f"{short(result.relative)} (relative)",
-        remarks=_said((("message", result.message),)),
-    )
+def _contradiction(result: WitnessResult) -> Check:
+    name = f"d{result.name} beside the witness {result.witness}"
+    error = "" if result.relative is None else f"{short(result.relative)} (relative)"
+    return Check("gradient", name, "failed", result.verdict, error=error, remarks=_said(("message", result.message)))
 
 
-def _gradients(result: GradcheckResult, place: Place | None, group: str, case: str, file: str) -> Iterator[Check]:
+def _gradients(result: GradcheckResult) -> Iterator[Check]:
     """A check for every parameter; the numbers shown are those of its worst entry."""
     for parameter in dict.fromkeys(entry.parameter for entry in result.entries):
         entries = sorted((entry for entry in result.entries if entry.parameter == parameter), key=badness, reverse=True)
@@ -227,18 +200,20 @@ def _gradients(result: GradcheckResult, place: Place | None, group: str, case: s
         more = (("", f"and {len(refuted) - WORST} more"),) if len(refuted) > WORST else ()
         yield Check(
             kind="gradient",
-            group=group,
-            case=case,
-            name=gradient_name(parameter),
+            name=_gradient_name(parameter),
             outcome="failed" if refuted else "passed",
             verdict=", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()),
-            file=file,
-            place=place,
             expected=number(entries[0].complex_step),
             computed=number(entries[0].derived),
             error=short(entries[0].absolute_error),
             remarks=(("worst entry", _entry_name(entries[0])), *told, *more),
         )
+
+
+def badness(entry: EntryCheck) -> tuple[bool, bool, float]:
+    """Refuted before inconclusive before confirmed, then by relative error; NaN is worst."""
+    error = entry.relative_error
+    return not entry.passed, entry.verdict == "inconclusive", error if error == error else float("inf")
 
 
 def _entry_name(entry: EntryCheck) -> str:
@@ -254,5 +229,75 @@ def _outcome(passed: bool, label: str) -> Outcome:
     return "failed" if not passed else "erratum" if label == "erratum confirmed" else "passed"
 
 
-def _said(remarks: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+def _said(*remarks: tuple[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple((word, text) for word, text in remarks if text)
+
+
+# What they are called
+
+
+def declared(case: Case, stages: Sequence[str]) -> tuple[tuple[str, Place | None], ...]:
+    """The names that the checks of a case will have, and where each stands, without running it.
+
+    Raises MathlabError for a case without parameters whose inputs cannot be told apart, because it does not fit.
+    """
+    found = [named for stage in stages for named in STAGES[stage].names(case)]
+    return tuple(zip(distinct(name for name, _ in found), (place for _, place in found), strict=True))
+
+
+def backprop_names(case: Case) -> Named:
+    """Of the figures, then of the formulas."""
+    yield from _declared_figures("backprop", case.expected)
+    yield from ((_formula_name(formula.name, formula.text), formula.place) for formula in case.derivation)
+
+
+def gradcheck_names(case: Case) -> Named:
+    """Of the parameters, then of the figures."""
+    if case.gradcheck:
+        yield from ((_gradient_name(parameter), case.place) for parameter in case.parameters or _checked_inputs(case))
+        yield from _declared_figures("gradcheck", case.gradcheck.expected)
+
+
+def train_names(case: Case) -> Named:
+    """Of the figures, in the order of the updates."""
+    for updates, figures in sorted(case.train.after if case.train else (), key=lambda pair: pair[0]):
+        yield from _declared_figures("train", figures, updates)
+
+
+def _checked_inputs(case: Case) -> tuple[str, ...]:
+    """The names whose gradient is checked where there are no parameters."""
+    from mathlab.stages.gradcheck import checked
+    from mathlab.stages.prepare import prepare
+
+    return checked(prepare(case))
+
+
+def _declared_figures(
+    stage: str, figures: Iterable[Figure], updates: int | None = None
+) -> Iterator[tuple[str, Place | None]]:
+    for figure in figures:
+        for index, printed in zip(np.ndindex(figure.shape), figure.printed, strict=True):
+            yield _figure_name(stage, figure.key, index, updates), printed.place or figure.place
+
+
+def _figure_name(stage: str, key: str, index: tuple[int, ...], updates: int | None) -> str:
+    """`p[0]`, `loss after 2 updates`, `central_W[0,1] in the gradient check`."""
+    return quantity(key, index, updates) + (" in the gradient check" if stage == "gradcheck" else "")
+
+
+def _formula_name(name: str, formula: str) -> str:
+    """`dW = outer(dz, x)`."""
+    return f"{name} = {formula}"
+
+
+def _gradient_name(parameter: str) -> str:
+    """`gradient check of dW`."""
+    return f"gradient check of d{parameter}"
+
+
+def distinct(names: Iterable[str]) -> Iterator[str]:
+    """The names; one that comes again gets a number."""
+    seen: Counter[str] = Counter()
+    for name in names:
+        seen[name] += 1
+        yield f"{name} (no. {seen[name]})" if seen[name] > 1 else name

@@ -11,10 +11,9 @@ from rich.text import Text
 
 from mathlab.errors import Problem
 from mathlab.outputs.difference import Difference
-from mathlab.reports.checks import Check
-from mathlab.reports.layout import Paragraph, Row, Sheet, plain, short
+from mathlab.reports.checks import Check, Outcome
+from mathlab.reports.layout import Paragraph, Row, Sheet, count, plain, short
 from mathlab.reports.report import Report
-from mathlab.reports.verdicts import count
 
 
 def difference_report(
@@ -40,7 +39,8 @@ def _checks(found: Difference, most: int, side: Path) -> Iterator[Check]:
 
     def check(file: str, name: str, verdict: str) -> Check:
         path = side / file if side.is_dir() else side
-        return Check("cell", file, "", name or file, "passed" if verdict == "same" else "failed", verdict, str(path))
+        outcome: Outcome = "passed" if verdict == "same" else "failed"
+        return Check("cell", name or file, outcome, verdict, group=file, file=str(path))
 
     changes, one_sided = found.worst(most)
     for change in changes:

@@ -235,3 +235,22 @@ def number(value: np.generic | float) -> str:
 def short(value: float | Decimal | None) -> str:
     """An error or a tolerance: three significant digits are enough to compare the two."""
     return "not finite" if value is None else f"{float(value):.3g}"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 figure`, `2 figures`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def quantity(key: str, index: tuple[int, ...], updates: int | None = None) -> str:
+    """One entry of what a figure is printed for: `p[0]`, `loss after 2 updates`."""
+    after = "" if updates is None else f" after {count(updates, 'update')}"
+    return indexed(key, index) + after
+
+
+def indexed(key: str, index: tuple[int, ...]) -> str:
+    """One entry of a quantity; an expression is put in parentheses: `(a + b)[0,1]`."""
+    if not index:
+        return key
+    simple = re.fullmatch(r"\w+([\[(][^\[\]()]*[\])])?", key)  # a name, or one call or index of it
+    return f"{key if simple else f'({key})'}[{','.join(map(str, index))}]"

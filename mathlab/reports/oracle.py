@@ -10,9 +10,8 @@ from rich.console import Group, RenderableType
 from mathlab.errors import Problem
 from mathlab.oracle.oracle import Compared, OracleResult
 from mathlab.reports.checks import Check
-from mathlab.reports.layout import Paragraph, Row, Sheet, number, plain, short
+from mathlab.reports.layout import Paragraph, Row, Sheet, count, number, plain, short
 from mathlab.reports.report import Report
-from mathlab.reports.verdicts import count
 
 
 def oracle_report(

@@ -10,8 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from mathlab.reports import page
-from mathlab.reports.layout import Paragraph, plain
-from mathlab.reports.verdicts import count
+from mathlab.reports.layout import Paragraph, count, plain
 from mathlab.results import NOT_FINITE, ExperimentResult, Tally, tally
 
 if TYPE_CHECKING:

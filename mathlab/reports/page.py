@@ -11,9 +11,10 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.text import Text
 
 from mathlab.experiment import Array, Experiment
-from mathlab.reports.layout import Blocks, Paragraph, Row, Sheet, number, plain
+from mathlab.reports.checks import figure_checks, formula_check
+from mathlab.reports.layout import Blocks, Paragraph, Row, Sheet, count, number, plain
 from mathlab.reports.steps import entry_of, in_brief, section, steps
-from mathlab.reports.verdicts import count, entries, figures, formulas, witnesses
+from mathlab.reports.verdicts import compared, entries, witnesses
 from mathlab.results import (
     NOT_FINITE,
     CaseResult,
@@ -52,7 +53,7 @@ def problems(result: ExperimentResult) -> RenderableType | None:
     """Only what failed, each under its case; None when nothing did."""
     parts: list[RenderableType] = []
     for case in result.cases:
-        found = [*figures([figure for figure in figures_of(case) if not figure.passed], only_failures=True)]
+        found = [*compared(check for check in figure_checks(figures_of(case)) if check.outcome == "failed")]
         found += [part for stage in case.stages for part in STAGES[stage].failures(case)]
         found += [_warning(f"{NOT_FINITE}: {stage}: {said}") for stage, said in nonfinite_of(case).items()]
         if found:
@@ -139,16 +140,16 @@ def backprop_page(case: CaseResult) -> Iterable[RenderableType]:
         yield from witnesses(result.witnesses)
     if result.formulas:
         yield from section("hand-derived formulas")
-        yield from formulas(result.formulas)
+        yield from compared(map(formula_check, result.formulas))
     if result.figures:
         yield from section("figures")
-        yield from figures(result.figures)
+        yield from compared(figure_checks(result.figures))
 
 
 def backprop_failures(case: CaseResult) -> Iterable[RenderableType]:
     """The formulas that differ, and what a witness says of a gradient."""
     if result := case.backprop:
-        yield from formulas([formula for formula in result.formulas if not formula.passed])
+        yield from compared(formula_check(formula) for formula in result.formulas if not formula.passed)
         yield from witnesses([witness for witness in result.witnesses if not witness.passed])
 
 
@@ -169,7 +170,7 @@ def gradcheck_page(case: CaseResult) -> Iterable[RenderableType]:
         yield Paragraph(plain(f"d{parameter}: {count(len(verdicts), 'entry', 'entries')}, {counts}"), indent=2)
     if result.figures:
         yield from section("figures of the gradient check")
-        yield from figures(result.figures)
+        yield from compared(figure_checks(result.figures))
 
 
 def gradcheck_failures(case: CaseResult) -> Iterable[RenderableType]:
@@ -196,7 +197,7 @@ def train_page(case: CaseResult) -> Iterable[RenderableType]:
         yield Blocks(tuple((entry_of(name, "", value),) for name, value in result.parameters.items()))
     if result.figures:
         yield from section("figures of the training")
-        yield from figures(result.figures)
+        yield from compared(figure_checks(result.figures))
 
 
 def _epochs(result: TrainResult) -> Iterable[RenderableType]:

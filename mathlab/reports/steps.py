@@ -9,7 +9,7 @@ from rich.text import Text
 
 from mathlab.experiment import Array
 from mathlab.reports.layout import Blocks, Entry, Paragraph, array_lines, plain
-from mathlab.reports.meanings import PARTS, STORES
+from mathlab.reports.verdicts import PARTS, STORES
 from mathlab.results import BackpropResult, NodeResult, Share
 
 

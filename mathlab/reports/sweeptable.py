@@ -9,8 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from mathlab.experiment import Choice
-from mathlab.reports.layout import Paragraph, Row, Sheet, number, plain
-from mathlab.reports.verdicts import count
+from mathlab.reports.layout import Paragraph, Row, Sheet, count, number, plain
 from mathlab.results import CaseResult, SweepResult
 
 BEST, WORST, LOST = 3, 3, 5  # runs that are shown

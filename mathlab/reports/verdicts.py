@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
-import numpy as np
 from rich.console import RenderableType
 from rich.text import Text
 
-from mathlab.reports.layout import Paragraph, Row, Sheet, number, plain, short
-from mathlab.reports.meanings import explained
-from mathlab.results import EntryCheck, FigureResult, FormulaResult, Judged, WitnessResult
+from mathlab.reports.checks import SIDES, WORST, Check, badness
+from mathlab.reports.layout import Paragraph, Row, Sheet, indexed, number, plain, short
+from mathlab.results import EntryCheck, WitnessResult
 
 CHECKED = 40  # entries of a gradient check; a longer one shows its worst
-WORST = 10
+
+STORES = "(what a node stores: the values of the way forward that the step back through its equation reads)"
+PARTS = "({part}: a part of the step back through {node}, which is read more than once and so has a name)"
+MEANING = {
+    "truncated": "printed cut off, not rounded; 'rounding: truncate' in the config judges it as cut off",
+    "rounded": "printed rounded, where the config says 'rounding: truncate'",
+    "off by": "so many units of the last printed digit",
+    "erratum refuted": "the config calls it an erratum, but it agrees with what is computed",
+    "inconclusive": "rounding hides the answer: neither confirmed nor refuted, and no failure",
+    "kink": "there is a corner here: the derivative lies between the slopes on its two sides",
+}
 
 STYLES = {
     "confirmed": "green",
@@ -25,94 +34,48 @@ STYLES = {
 }
 
 
-def count(number: int, one: str, many: str = "") -> str:
-    """`1 figure`, `2 figures`."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
+def compared(found: Iterable[Check]) -> Iterable[RenderableType]:
+    """A row for every number that was printed, then worked out, and for every formula; below it what is known of it.
 
-
-def figures(results: Sequence[FigureResult], only_failures: bool = False) -> Iterable[RenderableType]:
-    """A row for every number; below it what the config says about it, and its place where it fails.
-
-    Those that were worked out stand in a sheet of their own, after those that were printed.
+    What is said of a whole figure stands once, below the last of its numbers.
     """
-    for worked_out, source in ((False, "printed"), (True, "worked out")):
-        told = [figure for figure in results if figure.worked_out is worked_out]
-        rows = explained(row for figure in told for row in _figure_rows(figure, only_failures))
+    every = [*found]
+    for kind in SIDES:
+        told = [check for check in every if check.kind == kind]
+        rows = explained(_row(check, after) for check, after in zip_longest(told, told[1:]) if check)
         if rows:
-            names = ("quantity", source, "computed", "error", "tolerance", "verdict")
-            yield Sheet(names, rows, head=(0, 5), words=(0, 5))
+            names = ("gradient" if kind == "formula" else "quantity", *SIDES[kind], "error", "tolerance", "verdict")
+            yield Sheet(names, rows, head=(0, 5), words=(0, 1, 2, 5) if kind == "formula" else (0, 5))
 
 
-def _figure_rows(figure: FigureResult, only_failures: bool) -> Iterable[Row]:
-    about = _about(("", figure.at), ("because", figure.because), ("erratum", figure.erratum))
-    about += _about(("diagnosis", figure.diagnosis), ("differs first", figure.first_divergence))
-    shown = [
-        (index, entry)
-        for index, entry in zip(np.ndindex(figure.shape), figure.entries, strict=True)
-        if not (only_failures and entry.verdict.passed)
-    ]
-    for place, (index, entry) in enumerate(shown, start=1):
-        where = [plain(str(entry.place), "bold red")] if entry.place and not entry.verdict.passed else []
-        yield Row(_figure_cells(figure, index, entry), (*where, *(about if place == len(shown) else [])))
+def _row(check: Check, after: Check | None) -> Row:
+    told_next = after.remarks if after and check.figure and after.figure == check.figure else ()
+    where = [plain(str(check.place), "bold red")] if check.place and check.outcome == "failed" else []
+    texts = (check.of, check.expected, check.computed, check.error, check.tolerance)
+    remarks = [_remark(*said) for said in check.remarks if said[0] != "in full" and said not in told_next]
+    return Row((*map(plain, texts), _verdict(check.verdict, check.outcome != "failed")), (*where, *remarks))
 
 
-def _about(*said: tuple[str, str]) -> list[Text]:
-    """What the config says about a figure or formula, a line for each."""
-    return [plain(f"{word}: {text}" if word else text, "dim") for word, text in said if text]
-
-
-def _figure_cells(figure: FigureResult, index: tuple[int, ...], entry: Judged) -> tuple[Text, ...]:
-    return (
-        plain(quantity(figure.key, index, figure.updates)),
-        plain(entry.printed),
-        plain(entry.shown),
-        plain(short(entry.error)),
-        plain(short(entry.tolerance)),
-        _verdict(entry.verdict.label, entry.verdict.passed),
-    )
-
-
-def quantity(key: str, index: tuple[int, ...], updates: int | None = None) -> str:
-    """One entry of what a figure is printed for: `p[0]`, `loss after 2 updates`."""
-    after = "" if updates is None else f" after {count(updates, 'update')}"
-    return indexed(key, index) + after
-
-
-def indexed(key: str, index: tuple[int, ...]) -> str:
-    """One entry of a quantity; an expression is put in parentheses: `(a + b)[0,1]`."""
-    if not index:
-        return key
-    simple = re.fullmatch(r"\w+([\[(][^\[\]()]*[\])])?", key)  # a name, or one call or index of it
-    return f"{key if simple else f'({key})'}[{','.join(map(str, index))}]"
+def _remark(word: str, text: str) -> Text:
+    """What the config says, or what was found out, in a line; a message is the lab's own."""
+    called = {"at": "", "message": "", "first divergence": "differs first"}.get(word, word)
+    return plain(f"{called}: {text}" if called else text, "" if word == "message" else "dim")
 
 
 def _verdict(label: str, passed: bool) -> Text:
     return plain(label, STYLES.get(label, "green") if passed else "bold red")
 
 
-def formulas(results: Sequence[FormulaResult]) -> Iterable[RenderableType]:
-    """The hand-derived formulas beside the derived ones."""
-    rows = explained(_formula_row(formula) for formula in results)
-    if rows:
-        names = ("gradient", "by hand", "derived", "error", "tolerance", "verdict")
-        yield Sheet(names, rows, head=(0, 5), words=(0, 1, 2, 5))
-
-
-def _formula_row(formula: FormulaResult) -> Row:
-    where = [plain(str(formula.place), "bold red")] if formula.place and not formula.passed else []
-    cells = (
-        plain(formula.name),
-        plain(formula.formula),
-        plain(formula.derived),
-        plain(short(formula.error)),
-        plain(short(formula.tolerance)),
-        _verdict(formula.label, formula.passed),
-    )
-    message = [plain(formula.message)] if formula.message else []
-    return Row(
-        cells,
-        (*where, *message, *_about(("", formula.at), ("erratum", formula.erratum), ("diagnosis", formula.diagnosis))),
-    )
+def explained(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """The rows, whose last cell is a verdict; what it means stands once, where it is not obvious."""
+    told: set[str] = set()
+    found = []
+    for row in rows:
+        kind = row.cells[-1].plain.rstrip(" 0123456789")
+        meaning = [plain(MEANING[kind], "dim")] if kind in MEANING and kind not in told else []
+        told.add(kind)
+        found.append(Row(row.cells, (*meaning, *row.notes)))
+    return tuple(found)
 
 
 def witnesses(results: Sequence[WitnessResult]) -> Iterable[RenderableType]:
@@ -142,12 +105,6 @@ def entries(checks: Sequence[EntryCheck]) -> Iterable[RenderableType]:
     if shown:
         names = ("entry", "derived", "complex step", "central", "resolution", "absolute", "relative", "verdict")
         yield Sheet(names, explained(Row(_entry_cells(entry)) for entry in shown), head=(0, 7), words=(0, 7))
-
-
-def badness(entry: EntryCheck) -> tuple[bool, bool, float]:
-    """Refuted before inconclusive before confirmed, then by relative error; NaN is worst."""
-    error = entry.relative_error
-    return not entry.passed, entry.verdict == "inconclusive", error if error == error else float("inf")
 
 
 def _entry_cells(entry: EntryCheck) -> tuple[Text, ...]:

@@ -51,13 +51,13 @@ class Asked:
 class Stage:
     """One stage.
 
-    `declared` says whether a case asks for it; one that is `optional` cannot run where the case does not. Of several,
-    that with the smallest `turn` runs first. `files` are the CSVs that it writes, `rows` what stands in them: a file's
-    name, the columns beyond its own, and the rows without their case. `page` shows the result, `failures` what of it
-    failed beside figures. `checks` are all comparisons (of a case of the experiment `group`, in `file`, at a place),
-    and `names` what they are called, known before the case runs. `arrays` are its numbers by name.
-    `section` reads the part of a config that has the stage's name, for `Case.sections`; the stages that have none are
-    read with the case.
+    `declared` says whether a case asks for it; one that is `optional` cannot run where the case does not. Of
+    several, that with the smallest `turn` runs first. `files` are the CSVs that it writes, `rows` what stands in
+    them: a file's name, the columns beyond its own, and the rows without their case. `page` shows the result,
+    `failures` what of it failed beside figures. `checks` are all comparisons, and `names` what they are called,
+    known before the case runs. `arrays` are its numbers by name.
+    `section` reads the part of a config that has the stage's name, for `Case.sections`; the stages that have none
+    are read with the case.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Stage:
     rows: Callable[[CaseResult], Rows] = lambda case: iter(())
     page: Callable[[CaseResult], Iterable[RenderableType]] = lambda case: ()
     failures: Callable[[CaseResult], Iterable[RenderableType]] = lambda case: ()
-    checks: Callable[[CaseResult, str, str, Place | None], Iterable[Check]] = lambda case, group, file, place: ()
+    checks: Callable[[CaseResult], Iterable[Check]] = lambda case: ()
     names: Callable[[Case], Named] = lambda case: ()
     arrays: Callable[[CaseResult], Mapping[str, Array]] = lambda case: {}
     section: Callable[[Tree], object] | None = None
@@ -115,7 +115,7 @@ STAGES: dict[str, Stage] = {
             page=later("mathlab.reports.page:backprop_page"),
             failures=later("mathlab.reports.page:backprop_failures"),
             checks=later("mathlab.reports.checks:backprop_checks"),
-            names=later("mathlab.reports.names:backprop_names"),
+            names=later("mathlab.reports.checks:backprop_names"),
             arrays=later("mathlab.results.arrays:of_backprop"),
             optional=False,
             turn=3,  # last: its result holds the values of all nodes, and training needs the memory
@@ -129,7 +129,7 @@ STAGES: dict[str, Stage] = {
             page=later("mathlab.reports.page:gradcheck_page"),
             failures=later("mathlab.reports.page:gradcheck_failures"),
             checks=later("mathlab.reports.checks:gradcheck_checks"),
-            names=later("mathlab.reports.names:gradcheck_names"),
+            names=later("mathlab.reports.checks:gradcheck_names"),
             arrays=later("mathlab.results.arrays:of_gradcheck"),
             optional=False,
             turn=2,
@@ -142,7 +142,7 @@ STAGES: dict[str, Stage] = {
             rows=later("mathlab.outputs.tables:train_rows"),
             page=later("mathlab.reports.page:train_page"),
             checks=later("mathlab.reports.checks:train_checks"),
-            names=later("mathlab.reports.names:train_names"),
+            names=later("mathlab.reports.checks:train_names"),
             arrays=later("mathlab.results.arrays:of_train"),
         ),
         Stage(

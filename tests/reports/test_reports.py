@@ -27,11 +27,10 @@ from mathlab.commands import options
 from mathlab.errors import Place, Problem
 from mathlab.guide import page
 from mathlab.reports import values
-from mathlab.reports.checks import Check, checks
+from mathlab.reports.checks import Check, checks, declared
 from mathlab.reports.difference import difference_report
 from mathlab.reports.formats import FORMATS
 from mathlab.reports.github import MOST
-from mathlab.reports.names import declared
 from mathlab.reports.report import Report, run_report
 from mathlab.results import NodeResult, WitnessResult, tally
 from tests.test_configs import CONFIGS, ran

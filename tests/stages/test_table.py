@@ -22,7 +22,7 @@ def test_what_a_record_names_is_there(stage: Stage) -> None:
     """Each function is found where it is said to be, and says nothing of a case in which the stage did not run."""
     nothing = CaseResult("base", "float64")
     assert [*stage.rows(nothing), *stage.page(nothing), *stage.failures(nothing)] == []
-    assert [*stage.checks(nothing, "net", "net.yaml", None)] == []
+    assert [*stage.checks(nothing)] == []
     bare = case({"y": "x * x"}, {"x": 1.0})
     assert not stage.declared(bare)
     assert [*stage.names(bare)] == []
