@@ -225,19 +225,23 @@ def run(
     *,
     cases: Sequence[str] = (),
     witnesses: Sequence[str] | None = None,
+    threads: int = 1,
 ) -> Result:
     """Run what `mathlab COMMAND` runs, without writing files: by default every stage that each case declares.
 
     What is not loaded yet is loaded. `cases` names the cases that run (all of them, when it is empty), `witnesses`
-    those that the gradients are held against (the command's own, when it is None). Raises MathlabError for a case or
-    witness that does not exist, for a case that cannot run, for a command that does not exist, and when there is
-    nothing to run.
+    those that the gradients are held against (the command's own, when it is None). A matrix product takes so many
+    `threads`, and meanwhile the whole process is held to them: with one, as the command has it, the numbers are the
+    same however many processors there are. Raises MathlabError for a case or witness that does not exist, for a case
+    that cannot run, for a command that does not exist, for less than one thread, and when there is nothing to run.
     """
     if command not in plan.commands():
         raise MathlabError(f"there is no command {str(command)!r}; known are {', '.join(plan.commands())}")
+    if threads < 1:
+        raise MathlabError(f"a matrix product takes at least one thread, not {threads}")
     if not isinstance(experiment, Experiment):
         experiment = load(experiment)
-    (planned,) = plan.plans(command, [experiment], cases, witnesses)
+    (planned,) = plan.plans(command, [experiment], cases, witnesses, threads=threads)
     done = plan.results(planned, lambda _: nullcontext())
     return Result(done.experiment, done.cases)
 

@@ -62,7 +62,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command that the arguments name, and exit."""
-    threads.one()  # the same config, the same bytes, however many processors there are
+    threads.take(1)  # the same config, the same bytes, however many processors there are
     terminal.prepare()
     files.guard()
     try:

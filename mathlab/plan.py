@@ -14,6 +14,7 @@ from mathlab.errors import MathlabError, Place, Problem, did_you_mean
 from mathlab.experiment import Allowed, Case, Experiment
 from mathlab.results import CaseResult, ExperimentResult, tally
 from mathlab.stages.table import STAGES, Asked, Progress
+from mathlab.threads import held
 
 if TYPE_CHECKING:
     from mathlab.stages.backends import Where
@@ -27,13 +28,14 @@ class Plan:
     """The cases of one experiment that run, and their stages; an experiment of which none runs has no plan.
 
     `witnesses` names those that gradients are held against; None stands for the default ones. `where` says where the
-    runs of a sweep are made, None that it is here.
+    runs of a sweep are made, None that it is here; `threads` what a matrix product takes, None as many as it does.
     """
 
     experiment: Experiment
     steps: tuple[tuple[Case, tuple[str, ...]], ...]
     witnesses: tuple[str, ...] | None = None
     where: Where | None = None
+    threads: int | None = None
 
 
 def load(paths: Sequence[Path], allowed: Allowed | None = None) -> list[Experiment]:
@@ -70,6 +72,7 @@ def plans(
     names: Sequence[str],
     witnesses: Sequence[str] | None = None,
     where: tuple[str, str | None] | None = None,
+    threads: int | None = None,
 ) -> list[Plan]:
     """What `command` runs; `where` is a backend and the address of its scheduler.
 
@@ -92,7 +95,9 @@ def plans(
     }
     _refuse(list(_objections(command, experiments)))
     made = [
-        Plan(experiment, steps[experiment.path], called, placed) for experiment in experiments if steps[experiment.path]
+        Plan(experiment, steps[experiment.path], called, placed, threads)
+        for experiment in experiments
+        if steps[experiment.path]
     ]
     if not made:
         raise MathlabError(f"nothing to {command}: no case here declares {command}")
@@ -141,7 +146,8 @@ def _run(plan: Plan, run: Callable[[Case, Sequence[str]], CaseResult]) -> Experi
     done, problems = [], []
     for case, stages in plan.steps:
         try:
-            with np.errstate(all="ignore"):  # what is not finite is named in the results, not by NumPy
+            # what is not finite is named in the results, not by NumPy
+            with held(plan.threads), np.errstate(all="ignore"):
                 done.append(run(case, stages))
         except MathlabError as error:
             problems += [replace(problem, place=problem.place or case.place) for problem in error.problems]

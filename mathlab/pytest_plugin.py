@@ -100,7 +100,7 @@ class ConfigFile(pytest.File):
         folders, large = self.config.getini("mathlab_allow_files"), bool(self.config.getini("mathlab_allow_large"))
         allowed = Allowed(tuple(folders), large, quick=True)
         try:
-            (planned,) = plan.plans("run", [config.load(_shown(self.path), allowed)], ())
+            (planned,) = plan.plans("run", [config.load(_shown(self.path), allowed)], (), threads=1)
         except MathlabError as error:
             raise self.CollectError(_harmless(str(error), "\n")) from None
         for case, _ in planned.steps:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
-
-# Before NumPy: the tests run in as many processes as there are cores, and BLAS's threads would wait for each other.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.pop("PYTHONUNBUFFERED", None)  # streams as users have them, which are flushed last when Python ends
-
 import functools
+import os
 
 import typer.main
 from hypothesis import settings
+
+from mathlab import threads
+
+threads.take(1)  # before NumPy is imported: the tests run in as many processes as there are cores
+os.environ.pop("PYTHONUNBUFFERED", None)  # streams as users have them, which are flushed last when Python ends
 
 # The same examples on every machine and in every run: a red one is the work of a change. New ones are for the commands
 # that try 20,000, and for `pytest --hypothesis-profile default`.

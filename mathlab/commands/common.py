@@ -83,7 +83,7 @@ def run_stages(
                 kept.append(result)
             articles += [article] if article else []
             more = {ARTICLE: table} if command == "run" else {}
-            write(result, out, {"command": command}, everything=command == "run", more=more)
+            write(result, out, {"command": command, "threads": permits.threads}, everything=command == "run", more=more)
             if pictures:
                 from mathlab.pictures import gallery
 

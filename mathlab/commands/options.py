@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_type_hints
 
 import typer
 
+from mathlab import threads
 from mathlab.errors import MathlabError, Problem
 from mathlab.reports import delivery
 
@@ -44,7 +45,7 @@ Sets = Annotated[
 
 @dataclass(frozen=True)
 class Permits:
-    """What a config may do because its user says so."""
+    """What a config may do, and take, because its user says so."""
 
     allow_files: Annotated[
         list[Path] | None,
@@ -53,6 +54,10 @@ class Permits:
     allow_large: Annotated[bool, typer.Option("--allow-large", help="Let configs take more than an hour, or 8 GB.")] = (
         False
     )
+    threads: Annotated[
+        int,
+        typer.Option("--threads", metavar="N", min=1, callback=threads.take, help="Threads of a matrix product. [1]"),
+    ] = 1
 
     @property
     def allowed(self) -> Allowed:

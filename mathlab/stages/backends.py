@@ -81,7 +81,7 @@ def processors() -> int:
 def _one_thread_each() -> Iterator[None]:
     """Processes that start meanwhile leave the other processors to each other."""
     before = {name: os.environ.get(name) for name in threads.VARIABLES}
-    threads.one()
+    threads.take(1)
     try:
         yield
     finally:
@@ -100,9 +100,15 @@ def _cluster(work: Callable[[Task], Done], tasks: Sequence[Task], place: Where, 
     with _dask(place.scheduler), joblib.parallel_config(backend=place.backend):
         pool = joblib.Parallel(batch_size=1, timeout=patience, return_as="generator")
         try:
-            yield from pool(joblib.delayed(work)(task) for task in tasks)
+            yield from pool(joblib.delayed(_in_one_thread)(work, task) for task in tasks)
         except (TimeoutError, multiprocessing.TimeoutError):
             raise MathlabError(f"the workers of {place.scheduler} were lost, or are too slow") from None
+
+
+def _in_one_thread(work: Callable[[Task], Done], task: Task) -> Done:
+    """The same bytes, whatever a worker's BLAS would take."""
+    with threads.held(1):
+        return work(task)
 
 
 @contextlib.contextmanager
