@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError
 from mathlab.outputs.csvtext import read_table
-from mathlab.outputs.rows import Positions, Table, Texts, match, pairs, row_names
+from mathlab.outputs.rows import Called, Positions, Table, Texts, called, match, told
 from mathlab.stages.layouts import Layout
 from mathlab.stages.table import every_file
 
@@ -22,6 +22,7 @@ Side = Literal["a", "b"]
 Numbers = NDArray[np.float64]
 
 NOT_FINITE = {"nan": "nan", "inf": "inf", "infinity": "inf", "-inf": "-inf", "-infinity": "-inf"}  # as it is written
+WHOLE = re.compile("[-+]?[0-9]{1,18}")
 ORDER = 10.0  # times: two measurements of rounding, on two machines
 LISTED = 1_000  # of each kind and file; the counts are complete
 
@@ -152,9 +153,8 @@ def _compare_files(file: str, path_a: Path, path_b: Path, rtol: float, atol: flo
         for key in layout.keys:
             if key not in table:
                 raise MathlabError(f"{path} has no column {key!r}, by which its rows are told apart")
-    names_a, names_b = row_names(a, b, layout.keys)
-    texts = [name for name in layout.texts if name in a and name in b]
-    rows = match(a, b, layout.keys, texts) if texts else pairs(names_a, names_b)
+    names_a, names_b = called(a, layout.keys), called(b, layout.keys)
+    rows = match(a, b, layout.keys, [name for name in layout.texts if name in a and name in b])
 
     columns = [name for name in a if name in b and name not in layout.keys and name not in layout.derived]
     changed = 0
@@ -169,23 +169,24 @@ def _compare_files(file: str, path_a: Path, path_b: Path, rtol: float, atol: flo
             times = layout.amplified.get(column, 1.0)
             where, errors = _differing(texts_a, texts_b, sizes, rtol * times, atol * times)
             if rtol and column in layout.rough:
-                told = ~_of_one_order(texts_a[where], texts_b[where])
-                where, errors = where[told], errors[told]
+                apart = ~_of_one_order(texts_a[where], texts_b[where])
+                where, errors = where[apart], errors[apart]
             if rtol and column in layout.allowed:
                 other, share = layout.allowed[column]
-                told = ~_within(texts_a[where], texts_b[where], b[other][rows.in_b][where], share)
-                where, errors = where[told], errors[told]
+                apart = ~_within(texts_a[where], texts_b[where], b[other][rows.in_b][where], share)
+                where, errors = where[apart], errors[apart]
         changed += len(where)
         for worst in np.argsort(-errors, kind="stable")[:LISTED]:
             at = where[worst]
-            key = names_b.text(int(rows.in_b[at]))
+            key = told(names_b[rows.in_b[at]], layout.keys)
             changes.append(Change(file, key, column, texts_a[at], texts_b[at], float(errors[worst])))
     changes.sort(key=lambda change: -change.error)
 
     one_sided = _one_sided(file, "column", a, b)
     missing = len(one_sided) + len(rows.only_a) + len(rows.only_b)
-    one_sided += [OneSided(file, "row", names_a.text(int(at)), "a") for at in rows.only_a[:LISTED]]
-    one_sided += [OneSided(file, "row", names_b.text(int(at)), "b") for at in rows.only_b[:LISTED]]
+    sides: tuple[tuple[Side, list[Called], Positions], ...] = (("a", names_a, rows.only_a), ("b", names_b, rows.only_b))
+    for side, names, only in sides:
+        one_sided += [OneSided(file, "row", told(names[at], layout.keys), side) for at in only[:LISTED]]
     cells = len(rows.in_a) * len(columns)
     return Difference((file,), cells, changed, tuple(changes[:LISTED]), missing, tuple(one_sided))
 
@@ -237,13 +238,11 @@ def _key_columns(a: Table, b: Table) -> tuple[str, ...]:
 
 def _repeated(a: Table, b: Table, keys: Sequence[str]) -> bool:
     """Whether a key occurs twice on one side."""
-    return any(names.nth.any() for names in row_names(a, b, keys))
+    return any(nth for table in (a, b) for _, nth in called(table, keys))
 
 
 def _all_whole(texts: Texts) -> bool:
-    import pandas as pd
-
-    return pd.to_numeric(texts, errors="coerce").dtype.kind in "iu"
+    return all(WHOLE.fullmatch(text) for text in texts)
 
 
 def _all_numbers(texts: Texts) -> bool:
@@ -253,14 +252,15 @@ def _all_numbers(texts: Texts) -> bool:
 
 
 def _numbers(texts: Texts) -> Numbers:
-    """Each text as the float nearest to it, which is not what every pandas makes of it; NaN for what is none."""
-    import pandas as pd
+    """Each text as the float nearest to it; NaN for what is none."""
+    return np.array([_number(text) for text in texts], np.float64)
 
-    coarse = np.array(pd.to_numeric(texts, errors="coerce"), np.float64)
-    for at in np.flatnonzero(~np.isnan(coarse)):
-        with suppress(ValueError):  # pandas takes some texts that Python does not
-            coarse[at] = float(texts[at])
-    return coarse
+
+def _number(text: str) -> float:
+    try:
+        return float(text) if text.isascii() and "_" not in text else math.nan
+    except ValueError:
+        return math.nan
 
 
 # Comparing cells

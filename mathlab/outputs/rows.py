@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,25 +13,7 @@ from numpy.typing import NDArray
 Texts = NDArray[np.object_]
 Positions = NDArray[np.intp]
 Table = dict[str, Texts]
-
-
-@dataclass(frozen=True)
-class RowNames:
-    """What tells the rows of one side apart: the same row has the same id on both sides.
-
-    `nth` counts the rows of the same key, from 0.
-    """
-
-    ids: Positions
-    nth: Positions
-    keys: Mapping[str, Texts]
-
-    def text(self, row: int) -> str:
-        """The row's key, for people; a row without one by its number, from 1."""
-        if not self.keys:
-            return str(row + 1)
-        named = ", ".join(f"{key}={texts[row]}" for key, texts in self.keys.items() if texts[row] != "")
-        return f"{named} (no. {self.nth[row] + 1})" if self.nth[row] else named
+Called = tuple[tuple[str, ...], int]  # a row's key, and how many rows of that key stand before it
 
 
 @dataclass(frozen=True)
@@ -42,53 +26,35 @@ class Rows:
     only_b: Positions
 
 
-def row_names(a: Table, b: Table, keys: Sequence[str]) -> tuple[RowNames, RowNames]:
-    """What the rows of each table are called by the columns `keys`; without any, by where they stand."""
-    import pandas as pd
-
-    count = len(next(iter(a.values())))
-    total = count + len(next(iter(b.values())))
-    codes = np.zeros(total, np.intp)
-    for key in keys:
-        code, distinct = pd.factorize(np.concatenate([a[key], b[key]]))
-        codes = pd.factorize(codes * len(distinct) + code)[0]  # small again, so that the next product fits
-    nth = np.concatenate([_nth(codes[:count]), _nth(codes[count:])])
-    ids = codes * (nth.max(initial=0) + 1) + nth
-    return (
-        RowNames(ids[:count], nth[:count], {key: a[key] for key in keys}),
-        RowNames(ids[count:], nth[count:], {key: b[key] for key in keys}),
-    )
+def called(table: Table, keys: Sequence[str], rows: Iterable[int] | None = None) -> list[Called]:
+    """What each of the rows is called by the columns `keys`; without any, by where it stands."""
+    count = len(next(iter(table.values())))
+    cells = list(zip(*(table[key] for key in keys), strict=True)) if keys else list(repeat((), count))
+    seen: Counter[tuple[str, ...]] = Counter()
+    found = []
+    for row in range(count) if rows is None else rows:
+        found.append((cells[row], seen[cells[row]]))
+        seen[cells[row]] += 1
+    return found
 
 
-def _nth(codes: Positions) -> Positions:
-    """How many times each code has occurred before."""
-    import pandas as pd
-
-    return np.asarray(pd.Series(codes).groupby(codes).cumcount(), np.intp)
+def told(name: Called, keys: Sequence[str]) -> str:
+    """A row's key, for people; a row without one by its number, from 1."""
+    texts, nth = name
+    if not keys:
+        return str(nth + 1)
+    named = ", ".join(f"{key}={text}" for key, text in zip(keys, texts, strict=True) if text != "")
+    return f"{named} (no. {nth + 1})" if nth else named
 
 
 def match(a: Table, b: Table, keys: Sequence[str], texts: Sequence[str]) -> Rows:
     """The rows of the same key; of several of one key, first those that say the same in `texts`."""
-    rows = pairs(*row_names(a, b, (*keys, *texts)))
-    left_a, left_b = (
-        {name: table[name][only] for name in table} for table, only in ((a, rows.only_a), (b, rows.only_b))
-    )
-    left = pairs(*row_names(left_a, left_b, keys))
-    in_a = np.concatenate([rows.in_a, rows.only_a[left.in_a]])
-    in_b = np.concatenate([rows.in_b, rows.only_b[left.in_b]])
-    order = np.argsort(in_a)
-    return Rows(in_a[order], in_b[order], rows.only_a[left.only_a], rows.only_b[left.only_b])
-
-
-def pairs(a: RowNames, b: RowNames) -> Rows:
-    """The rows that are called the same."""
-    import pandas as pd
-
-    ids_a, ids_b = a.ids, b.ids
-
-    partner = np.asarray(pd.Index(ids_b).get_indexer(pd.Index(ids_a)), np.intp)
-    in_a = np.flatnonzero(partner >= 0)
-    in_b = partner[in_a]
-    alone_b = np.ones(len(ids_b), np.bool_)
-    alone_b[in_b] = False
-    return Rows(in_a, in_b, np.flatnonzero(partner < 0), np.flatnonzero(alone_b))
+    only_a, only_b = (list(range(len(next(iter(table.values()))))) for table in (a, b))
+    pairs: dict[int, int] = {}
+    for names in ((*keys, *texts), keys) if texts else (keys,):
+        place = dict(zip(called(b, names, only_b), only_b, strict=True))
+        named = zip(only_a, called(a, names, only_a), strict=True)
+        pairs |= {row: place.pop(name) for row, name in named if name in place}
+        only_a, only_b = [row for row in only_a if row not in pairs], [*place.values()]
+    in_a = sorted(pairs)
+    return Rows(*(np.array(rows, np.intp) for rows in (in_a, [pairs[row] for row in in_a], only_a, only_b)))

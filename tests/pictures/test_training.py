@@ -42,7 +42,7 @@ var trained = text => {
   const data = JSON.parse(text), {settings, epochs} = data.train;
   return lab.train(data, leaves(data), settings, epochs).losses;
 };
-var field = (text, at) => (data => lab.field(data, leaves(data), data.contours[at], 61))(JSON.parse(text));
+var field = (text, at) => (data => lab.field(data, leaves(data), data.contours[at], 9))(JSON.parse(text));
 """
 
 
@@ -64,7 +64,8 @@ def test_a_page_trains_as_the_lab_does(way: str, dtype: str) -> None:
     np.testing.assert_allclose(losses, result.cases[0].train.columns["loss"], rtol=rtol)
 
 
-def test_a_page_draws_the_contours_that_are_declared() -> None:
+def test_a_page_draws_the_contours_that_are_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plots, "GRID", 9)
     result = api.run({**NET, "pictures": CONTOURS}, "backprop")
     (case,) = result.experiment.cases
     data = page.data(result.experiment, prepare(case), result.cases[0])
@@ -75,9 +76,9 @@ def test_a_page_draws_the_contours_that_are_declared() -> None:
         np.testing.assert_allclose(heights, made.field[2].ravel(), rtol=1e-12)
 
 
-def test_what_a_page_cannot_train_it_shows() -> None:
-    many = {**NET, "train": {"optimizer": SGD, **BATCHES, "seed": 3, "epochs": page.PICKED}}
-    result = api.run(many)
+def test_what_a_page_cannot_train_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "PICKED", 10)
+    result = api.run({**NET, "train": {"optimizer": SGD, **BATCHES, "seed": 3, "epochs": 3}})
     data = page.data(result.experiment, prepare(result.experiment.cases[0]), result.cases[0])
     assert isinstance(data["train"], dict)
     assert "losses" in data["train"]
