@@ -211,9 +211,9 @@ def test_the_last_digit_changed_by_one_fails(value: float, digits: int, change: 
     wrong = printed + change * Decimal((0, (1,), exponent))
     assume(math.isfinite(float(wrong)) and (float(wrong) != 0 or not wrong) and len(wrong.as_tuple().digits) < 15)
     judged = judge_number(f"{wrong:e}" if wrong else f"0e{exponent}", value)
-    # a tie lies half a unit from both neighbours, and both are right
+    # a tie lies half a unit from both neighbours, and both are right; one further on it is off by 1.5 units
     tie = abs(Decimal(value) - printed) == Decimal((0, (1,), exponent)) / 2
-    assert judged.verdict.label in {"off by 1", "truncated", *(["match"] if tie else [])}
+    assert judged.verdict.label in {"off by 1", "truncated", *(["match", "off by 2"] if tie else [])}
     assert judged.verdict.passed == (judged.verdict.label == "match")
 
 

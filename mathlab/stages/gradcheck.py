@@ -19,10 +19,10 @@ from mathlab.language.syntax import Call, Name
 from mathlab.printed import judge
 from mathlab.results import NOT_FINITE, EntryChecks, GradcheckResult
 from mathlab.stages import limits
-from mathlab.stages.noise import RUNS, in_float64, rounding_noise
+from mathlab.stages.noise import RUNS, in_float64, noises, rounding_noise
 from mathlab.stages.prepare import Prepared, evaluate, prepare
 from mathlab.stages.table import Report
-from mathlab.witnesses.central import Differences, central_difference
+from mathlab.witnesses.central import Differences, central_difference, widths
 from mathlab.witnesses.evaluation import run as run_equations
 from mathlab.witnesses.graph import whole
 from mathlab.witnesses.steps import ROUNDINGS, SMALLEST_SLOPE, ComplexStep, end_noise
@@ -71,9 +71,10 @@ def run(case: Case, progress: Report | None = None) -> GradcheckResult:
         for witness, slopes in (("central", found.central), ("complex", found.complex_step)):
             numeric[f"{witness}_{name}"] = np.array(slopes, dtype=np.float64).reshape(values[name].shape)
     quantities = evaluate(settings.expected, prepared, {**values, **numeric})
+    blurs = noises(settings.expected, prepared, {**values, **numeric}, own=witnesses.rounding)
     figures = tuple(
-        judge(figure, quantity, stage="gradcheck")
-        for figure, quantity in zip(settings.expected, quantities, strict=True)
+        judge(figure, quantity, stage="gradcheck", noise=measure)
+        for figure, quantity, measure in zip(settings.expected, quantities, blurs, strict=True)
     )
     return GradcheckResult(EntryChecks.joined([*checks.values()]), figures)
 
@@ -150,6 +151,16 @@ class Witnesses:
         self.permit(2 * ROUNDINGS * self.measuring())
         of_slopes, of_values = (self.complex.noise(name, values, np.random.default_rng(0)) for values in (False, True))
         return of_slopes, of_values
+
+    def rounding(self) -> dict[str, Floats]:
+        """How far rounding moves what figures call `central_<name>` and `complex_<name>`."""
+        exact, differences, found = self.exact, self.differences, dict[str, Floats]()
+        end = np.spacing(abs(differences.end(exact.env)))
+        end = max(end, end_noise(exact.equations, exact.env, exact.upstream))
+        for name in checked(exact):
+            found[f"central_{name}"] = end / widths(np.asarray(exact.env[name]), differences.step)
+            found[f"complex_{name}"] = self.noise(name)[1]
+        return found
 
     def measuring(self) -> float:
         """The seconds that measuring all slopes once takes."""

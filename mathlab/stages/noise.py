@@ -141,7 +141,7 @@ def quantity_noise(
     rng = np.random.default_rng(1)
 
     def look(prepared: Prepared, shake: Shake) -> Look:
-        evaluate = evaluator(quantities, prepared, fixed, shake)
+        evaluate = evaluator(quantities, prepared, values, shake)
 
         def looked(here: Env) -> Sequence[Array]:
             blurred = {name: fixed[name] + own[name] * rng.uniform(-1, 1, np.shape(own[name])) for name in own}
@@ -156,13 +156,18 @@ def quantity_noise(
 
 
 def noises(
-    quantities: Sequence[Figure], prepared: Prepared, values: Env, own: Env | None = None
+    quantities: Sequence[Figure],
+    prepared: Prepared,
+    values: Env,
+    lead: Lead | None = None,
+    runs: int = RUNS,
+    own: Callable[[], Env] = dict,
 ) -> Iterator[Callable[[], Floats]]:
     """For each figure, what measures the noise of its quantity; with the first that is asked, all are measured."""
 
     @cache
     def measured() -> list[Floats]:
-        return quantity_noise(quantities, prepared, values, own=own)
+        return quantity_noise(quantities, prepared, values, lead, runs, own())
 
     def of(k: int) -> Floats:
         return measured()[k]

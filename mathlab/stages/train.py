@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -17,16 +18,19 @@ from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.language.planned import Planned, plan
 from mathlab.language.program import Program, compile_program
 from mathlab.language.syntax import Call, Name, names, unparse
-from mathlab.printed import judge
+from mathlab.printed import TIE, judge
 from mathlab.results import FigureResult, TrainResult
 from mathlab.stages import limits
+from mathlab.stages.noise import Lead, Shake, noises
 from mathlab.stages.nonfinite import first_nonfinite, first_of, is_finite
-from mathlab.stages.prepare import Prepared, evaluate, execute, prepare, sealed
+from mathlab.stages.prepare import Env, Prepared, evaluate, execute, prepare, sealed
 from mathlab.stages.table import Report
 from mathlab.stages.updates import (
     UPDATE,
     Advance,
     Batch,
+    Rows,
+    at_rest,
     batch_at,
     first_rows,
     in_all,
@@ -42,6 +46,8 @@ from mathlab.stages.updates import (
 SMALL = 16  # entries: outputs up to this size are written to training.csv
 FEW = 256  # entries: the history of a gradient up to this size is kept, and its norms are taken at once;
 KEPT = 1_000_000  # up to so many numbers in all
+RERUNS, RETRAINED = 4, 20_000  # trainings of each kind that show what rounding does, of up to so many equations in all
+NEAR = 1e-6  # relative: what is off by more is no rounding of a training
 CELL = 1e-6  # seconds, roughly, that an entry of training.csv takes,
 CELL_BYTES = 100  # and bytes until it is written
 
@@ -59,6 +65,7 @@ def run(case: Case, progress: Report | None = None) -> TrainResult:
     settings = settled(prepared, settings)
     _, total = in_all(prepared, settings)
     due = dict(settings.after)
+    start = {name: state[name].copy() for name in case.parameters} if due else {}
     figures: list[FigureResult] = []
 
     @cache
@@ -72,8 +79,12 @@ def run(case: Case, progress: Report | None = None) -> TrainResult:
             shown = shown_state(trained, settings, now, done)
             values = {**shown, **env, **execute(program(*mentioned), env)}
             quantities = evaluate(due[done], prepared, values)
-            for figure, value in zip(due[done], quantities, strict=True):
-                figures.append(judge(figure, value, stage="train", updates=done))
+            noise = noises(due[done], prepared, {**values, **start}, _retrained(settings, done), RERUNS)
+            for figure, value, measure in zip(due[done], quantities, noise, strict=True):
+                plain = judge(figure, value, stage="train", updates=done)
+                asked = done * len(prepared.both) <= RETRAINED and _near(plain)
+                noisy = judge(figure, value, stage="train", updates=done, noise=measure) if asked else plain
+                figures.append(noisy)
         if progress and done:
             progress(done, total, float(end) if end is not None and not np.ndim(end) else None)
 
@@ -86,6 +97,44 @@ def run(case: Case, progress: Report | None = None) -> TrainResult:
     columns = {name: sealed(column) for name, column in _columns(prepared, history).items()}
     nonfinite = _first_nonfinite(case, settings, columns, parameters)
     return TrainResult(columns, parameters, tuple(figures), total, nonfinite)
+
+
+def _near(judged: FigureResult) -> bool:
+    """Whether what is wrong with a figure may be rounding: a tie, or the last of many digits."""
+    return all(
+        entry.verdict.passed
+        or (entry.error is not None and abs(entry.error) <= (1 + TIE) * entry.tolerance)
+        or abs(float(entry.error or math.inf)) <= NEAR * abs(entry.computed)
+        for entry in judged.entries
+    )
+
+
+def _retrained(settings: TrainSettings, done: int) -> Lead:
+    """What trains as training does, by the readable program with every op of it shaken, up to an update."""
+
+    def lead(prepared: Prepared, env: Env, shake: Shake) -> Env:
+        trained = [name for name in prepared.case.parameters if name not in settings.freeze]
+        now = {**env, **at_rest(trained, settings, env)}
+
+        def advance_on(size: int, _: Batch) -> Advance:
+            cut = prepare(first_rows(prepared.case, settings, size)) if settings.over else prepared
+            step = update_program(cut, trained, settings, shaken="ops")
+
+            def advance(first: int, last: int, batch: Batch) -> None:
+                for update in range(first, last):
+                    made = execute(step.program, {**now, **batch, UPDATE: np.asarray(update + 1.0)}, shake)
+                    now.update({old: made[new] for old, new in step.moved.items()})
+
+            return advance
+
+        def batch_of(picked: Sequence[Rows]) -> Batch:
+            return {name: env[name][picked[0]] for name in settings.over}
+
+        made = updates(prepared, settings, advance_on, {done}, batch_of=batch_of)
+        next(count for count in made if count >= done)
+        return {**now, **shown_state(trained, settings, now, done)}
+
+    return lead
 
 
 def _started(case: Case, settings: TrainSettings) -> tuple[Prepared, list[str], dict[str, Array]]:

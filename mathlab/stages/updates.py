@@ -18,7 +18,7 @@ from mathlab.language import read
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.optimizers import CLIP_EPS, OPTIMIZERS
-from mathlab.language.program import Program, compile_program
+from mathlab.language.program import Program, Shaken, compile_program
 from mathlab.language.shapes import Type, show
 from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute, unparse
 from mathlab.language.syntax import replace as replace_parts
@@ -202,15 +202,17 @@ def update_program(
     settings: TrainSettings,
     records: Sequence[Equation] = (),
     recorded: Sequence[str] = (),
+    shaken: Shaken | None = None,
 ) -> Step:
     """The forward, backward and update equations as one program, and some `records` of which it gives the `recorded`.
 
-    All updates read the old parameters: they are simultaneous.
+    `shaken` is as in `compile_program`. All updates read the old parameters: they are simultaneous.
     """
     types = with_records(prepared.types, records)
     equations, moved = update_equations(trained, settings, types)
     equations = (*prepared.both, *records, *equations)  # the updates last, so that they may write over the gradients
-    return Step(compile_program(equations, types, (*moved.values(), *recorded), prepared.case.dtype), moved)
+    outputs = (*moved.values(), *recorded)
+    return Step(compile_program(equations, types, outputs, prepared.case.dtype, shaken), moved)
 
 
 def with_records(types: Types, records: Iterable[Equation]) -> Types:

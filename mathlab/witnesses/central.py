@@ -52,7 +52,7 @@ def central_difference(
     eps = float(np.finfo(start.dtype.name).eps)
     gradient, resolution = np.full(start.shape, np.nan), np.full(start.shape, np.inf)
     rounding = 2 * max(eps * abs(end(env)), noise) if resolved else 0.0
-    h = _step(start, step)
+    h = widths(start, step)
 
     def difference(entry: int, times: int) -> tuple[float, float]:
         """What a step comes to at the end, and its width: as it is taken, not as it was meant."""
@@ -74,7 +74,8 @@ def central_difference(
     return gradient, resolution
 
 
-def _step(start: Array, step: float | None) -> Floats:
+def widths(start: Array, step: float | None) -> Floats:
+    """The step for every entry: `step`, or cbrt(eps) * max(1, |x|)."""
     x = np.asarray(start, np.float64)
     return np.full(x.shape, step) if step else float(np.cbrt(np.finfo(start.dtype.name).eps)) * np.maximum(1, np.abs(x))
 
@@ -171,7 +172,7 @@ class Differences:
     @cached_property
     def steps(self) -> RealSteps:
         """Every node's entries are moved about as far as a parameter's step moves them, or by their own size's."""
-        steps = {name: _step(np.asarray(self.env[name]), self.step) for name in self.wanted}
+        steps = {name: widths(np.asarray(self.env[name]), self.step) for name in self.wanted}
         values = self._run({})
         reach = dict(steps)
         rng = np.random.default_rng(0)
@@ -183,7 +184,7 @@ class Differences:
                     if name not in steps and np.issubdtype(value.dtype, np.floating):
                         before = np.asarray(values[name], np.float64)
                         by = np.abs(value - before)
-                        by = np.where(by == 0, 0.0, np.maximum(by, _step(np.zeros(()), None) * np.abs(before)))
+                        by = np.where(by == 0, 0.0, np.maximum(by, widths(np.zeros(()), None) * np.abs(before)))
                         reach[name] = np.fmax(reach.get(name, 0.0), by)
         return RealSteps(values, self.definitions, reach)
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
+from mathlab import api
 from mathlab.diagnosis import selftest
-from mathlab.experiment import Case, Dtype, Experiment, Figure, Source
+from mathlab.experiment import Array, Case, Dtype, Experiment, Figure, Source
 from mathlab.stages import backprop
 from mathlab.stages.noise import quantity_noise, rounding_noise
 from mathlab.stages.prepare import prepare
@@ -164,3 +165,54 @@ def test_the_selftest_counts_the_other_neighbour_of_a_tie_as_no_change() -> None
     result = selftest.run(Experiment("a", "a.yaml", "", "", Source(), (made,)))
     assert (result.figures, result.figures_caught) == (1, 1)
     assert not result.survivors
+
+
+def reordered(updates: int, w: Array, x: Array, y: Array) -> tuple[Array, Array]:
+    """Momentum on a tanh unit with every sum taken from its last term to its first: the weights and their velocity."""
+    velocity = np.zeros_like(w)
+    for _ in range(updates):
+        h = np.array([np.tanh(sum(row[::-1] * w[::-1])) for row in x])
+        dz = 2 * (h - y) / len(x) * (1 - h * h)
+        velocity = 0.9 * velocity + np.array([sum((column * dz)[::-1]) for column in x.T])
+        w = w - 0.3 * velocity
+    return w, velocity
+
+
+@pytest.mark.parametrize(("changed", "label"), [(0.0, "match"), (1e-9, "differs")])
+def test_a_training_figure_in_all_digits_of_another_order_of_its_sums(changed: float, label: str) -> None:
+    """The velocity of a training that has nearly come to rest is what is left of sums that cancel."""
+    rng = np.random.default_rng(5)
+    x, y, w = np.round(rng.normal(size=(9, 3)), 2), np.round(rng.uniform(-0.5, 0.5, 9), 2), np.array([0.3, -0.2, 0.5])
+    _, velocity = reordered(150, w, x, y)
+    printed = [repr(float(v * (1 + changed))) for v in velocity]
+    momentum = {"name": "momentum", "lr": 0.3, "momentum": 0.9}
+    config = {
+        "inputs": {"x": x.tolist(), "y": y.tolist()},
+        "parameters": {"w": w.tolist()},
+        "equations": {"loss": "mean(square(tanh(x @ w) - y))"},
+        "train": {"optimizer": momentum, "epochs": 150, "after": {150: {"v_w": {"printed": printed}}}},
+    }
+    result = api.run(api.load(config)).cases[0].train
+    assert result
+    assert {entry.verdict.label for entry in result.figures[0].entries} == {label}
+    ulps = [abs(float(e.error or 0)) / np.spacing(abs(e.computed)) for e in result.figures[0].entries]
+    assert max(ulps) > 4, "rounding shows"
+
+
+@pytest.mark.parametrize(("changed", "passed"), [(0.0, True), (1e-7, False)])
+def test_a_central_difference_in_all_digits_of_another_order_of_its_sums(changed: float, passed: bool) -> None:
+    x, w, h = np.array([0.3, -1.7, 2.9, 0.4]), np.array([0.2, 0.9, 0.5, -0.8]), 1e-5
+
+    def end(w: Array) -> float:
+        return float(np.tanh(sum((x * w)[::-1])))
+
+    slopes = [(end(w + h * unit) - end(w - h * unit)) / (2 * h) * (1 + changed) for unit in np.eye(4)]
+    config = {
+        "inputs": {"x": x.tolist()},
+        "parameters": {"w": w.tolist()},
+        "equations": {"loss": "tanh(x @ w)"},
+        "gradcheck": {"step": h, "expected": {"central_w": {"printed": [repr(slope) for slope in slopes]}}},
+    }
+    result = api.run(api.load(config)).cases[0].gradcheck
+    assert result
+    assert result.figures[0].passed == passed
