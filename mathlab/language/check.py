@@ -16,7 +16,6 @@ CLASS_INDEX = "an index must be a whole number"
 ELSEWHERE: Mapping[str, str] = {  # what functions are called in articles and in other languages
     "ln": "log(x)",
     "power": "x**2",
-    "stack": "[a, b]",
     "concatenate": "concat(a, b, axis=0)",
     "swish": "silu(x)",
     "logistic": "sigmoid(x)",

@@ -90,6 +90,11 @@ def _written(expr: Expr, end: str, types: Types) -> Written:
             return _written(Call("matmul", (left, vector)), end, types)
         case Call("scatter", (g, *place)):
             return _function("scatter", [_written(part, end, types) for part in (g, Call("index", tuple(place)))])
+        case Call("einsum", args, ((_, subscripts),)):
+            summed, _, kept = str(subscripts).replace(" ", "").partition("->")
+            inside = ", ".join(_written(arg, end, types).text for arg in args)
+            under = rf"\mathrm{{{summed}}} \to \mathrm{{{kept}}}"
+            return Written(rf"\operatorname{{einsum}}_{{{under}}}\left({inside}\right)", APPLIED)
         case Call(op, args, attrs):
             written, record = [_written(arg, end, types) for arg in args], OPS[op]
             form = record.latex if isinstance(record.latex, str) else record.latex(types.site(expr))

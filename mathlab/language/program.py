@@ -256,7 +256,7 @@ class _Writer:
             accepted = type_.kind in op.accepts(position)
             if accepted and call.op == "mul" and type_.kind == "b":
                 accepted = any(floats)  # a mask times a mask, or times 2, would leave the floats
-            if accepted and op.kind == "same" and op.variadic and call.op in ("array", "concat"):
+            if accepted and op.kind == "same" and op.variadic and call.op in ("array", "concat", "stack"):
                 accepted = type_.kind == result.kind and not (plain and result.kind == "f")
                 plain = False
             number = plain and not isinstance(arg, Slice | NewAxis)

@@ -52,6 +52,7 @@ TOLD = (
     np.argmax,
     np.argmin,
     np.dot,
+    np.einsum,
     *APART,
 )  # where to write, which may not be what they read
 TRANSPOSED, EACH_TRANSPOSED = operator.attrgetter("T"), operator.attrgetter("mT")

@@ -9,11 +9,12 @@ taken in another order.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mathlab.errors import ExpressionError
-from mathlab.language import shapes
+from mathlab.language import shapes, windows
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS, ShapeRule
@@ -126,6 +127,10 @@ class _Stacker:
         family = OPS[call.op].shape
         if family is shapes.same:  # only the shape of the operand counts
             return Operand(_filled(call.op.removesuffix("_like"), type_.shape), False, type_)
+        if family is shapes.measured:
+            counted = tuple(map(Num, operands[0].type.shape))
+            single = Num(math.prod(operands[0].type.shape))
+            return Operand(Call("array", counted) if call.op == "shape" else single, False, type_)
         if family is shapes.as_second:  # as it does here
             place = Operand(_filled("zeros", type_.shape), False, type_)
             operands = (operands[0], place, *operands[2:])
@@ -222,7 +227,17 @@ class _Stacker:
         of_one = [
             replace(operand, expr=self._spread(operand, self.types.of(call)), stacked=True) for operand in operands
         ]
-        return Call("concat", tuple(operand.expanded(0).expr for operand in of_one), (("axis", 1),), call.position)
+        axis = shapes.new_axis(operands[0].type, call)
+        joined = tuple(operand.expanded(axis).expr for operand in of_one)
+        return Call("concat", joined, (("axis", axis + 1),), call.position)
+
+    def contracted(self, call: Call, operands: Operands) -> Expr:
+        (letters, result), run = shapes.subscripts(call), "Z"
+        while run in "".join(letters):
+            run = chr(ord(run) - 1)
+        of_all = [run * operand.stacked + axes for axes, operand in zip(letters, operands, strict=True)]
+        subscripts = f"{','.join(of_all)}->{run}{result}"
+        return Call("einsum", tuple(operand.expr for operand in operands), (("subscripts", subscripts),), call.position)
 
     def _spread(self, operand: Operand, result: Type) -> Expr:
         """The operand with an axis of runs, also where all runs share it."""
@@ -300,6 +315,9 @@ RULES: Mapping[ShapeRule, Callable[[_Stacker, Call, Operands], Expr]] = {
     shapes.reshaped: _Stacker.reshape,
     shapes.concatenated: _Stacker.concat,
     shapes.stacked: _Stacker.array,
+    shapes.accumulated: _Stacker.reduction,
+    windows.flipped: _Stacker.reduction,
+    shapes.contracted: _Stacker.contracted,
     shapes.indexed: _Stacker.index,
     shapes.as_second: _Stacker.scatter,
     shapes.class_rows: _Stacker.one_hot,

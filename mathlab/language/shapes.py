@@ -258,11 +258,18 @@ def per_sample(types: Sequence[Type], call: Call) -> Shape:
 
 
 def stacked(types: Sequence[Type], call: Call) -> Shape:
-    """The shape of `[a, b, c]`: equal shapes on a new first axis."""
+    """The shape of `[a, b, c]` and `stack(a, b, c, axis=0)`: equal shapes on a new axis."""
     shapes = {type_.shape for type_ in types}
     if len(shapes) > 1:
         raise ShapeError(f"a list needs entries of one shape, not {' and '.join(map(show, sorted(shapes)))}")
-    return (len(types), *types[0].shape)
+    axis, shape = new_axis(types[0], call), types[0].shape
+    return (*shape[:axis], len(types), *shape[axis:])
+
+
+def new_axis(entry: Type, call: Call) -> int:
+    """Where the axis stands that entries are stacked along."""
+    (axis,) = axes_of(Type((*entry.shape, 1)), call.attr("axis") or 0)
+    return axis
 
 
 def concatenated(types: Sequence[Type], call: Call) -> Shape:
@@ -316,6 +323,54 @@ def as_second(types: Sequence[Type], call: Call) -> Shape:
     if g != place:
         raise ShapeError(f"shape {show(g)} cannot be put back into the place of shape {show(place)}")
     return types[1].shape
+
+
+def measured(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `shape(x)`, a number for each axis, and of `size(x)`, a single one."""
+    if call.op == "size":
+        return ()
+    if not types[0].ndim:
+        raise ShapeError("a single number has no axes")
+    return (types[0].ndim,)
+
+
+def accumulated(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `cumsum(x, axis)`: unchanged."""
+    if call.attr("axis") is None and types[0].ndim != 1:
+        raise ShapeError(f"{call.op} of shape {show(types[0].shape)} needs an axis, as in axis=0,")
+    axes_of(types[0], call.attr("axis"))  # which must exist
+    return types[0].shape
+
+
+def spaced(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `linspace(start, stop, n)`, from one number to another."""
+    n = integer(call.args[2], "the number of points")
+    if types[0].shape or types[1].shape or n < 1:
+        raise ShapeError("linspace takes a first number, a last one, and how many there are")
+    return (n,)
+
+
+def subscripts(call: Call) -> tuple[list[str], str]:
+    """The letters of each operand's axes, and of the result's, of `einsum("ij,jk->ik", a, b)`."""
+    left, _, right = str(call.attr("subscripts")).replace(" ", "").partition("->")
+    return left.split(","), right
+
+
+def contracted(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `einsum("ij,jk->ik", a, b)`: every letter is one size, and what the result lacks is summed over."""
+    operands, result = subscripts(call)
+    sizes: dict[str, int] = {}
+    if len(operands) != len(types):
+        raise ShapeError(f"einsum has subscripts for {len(operands)} arrays, not for {len(types)},")
+    for letters, type_ in zip(operands, types, strict=True):
+        if len(letters) != type_.ndim or len({*letters}) != len(letters):
+            raise ShapeError(f"'{letters}' does not name each axis of shape {show(type_.shape)} once")
+        for letter, size in zip(letters, type_.shape, strict=True):
+            if sizes.setdefault(letter, size) != size:
+                raise ShapeError(f"axis {letter} of einsum has {sizes[letter]} entries, and {size} in another place,")
+    if len({*result}) != len(result) or not {*result} <= sizes.keys():
+        raise ShapeError(f"'{result}' does not name axes of einsum's arrays, each once,")
+    return tuple(sizes[letter] for letter in result)
 
 
 def every_pair(types: Sequence[Type], call: Call) -> Shape:

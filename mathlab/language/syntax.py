@@ -80,7 +80,7 @@ class Call:
 
 
 Expr = Num | Name | Slice | NewAxis | Call
-Static = int | float | bool | tuple[float, ...] | None | Num | Name | Slice | NewAxis | Call
+Static = int | float | bool | str | tuple[float, ...] | None | Num | Name | Slice | NewAxis | Call
 
 BINARY: Mapping[type[ast.operator], str] = {
     ast.Add: "add",
@@ -220,6 +220,8 @@ class _Reader:
             if keyword.arg in attrs:
                 raise ExpressionError(f"{op} is given {keyword.arg} twice", at)
             attrs[keyword.arg] = self.setting(keyword.value, deeper)
+        if op == "einsum" and args and isinstance(args[0], ast.Constant) and isinstance(args[0].value, str):
+            attrs["subscripts"], args = args[0].value, args[1:]
         read = tuple(self.read(arg, deeper) for arg in args)
         if op == "scatter" and len(read) == 2 and isinstance(read[1], Call) and read[1].op == "index":
             read = (read[0], *read[1].args)  # scatter(g, x[i]) is about the place x[i], not its value
@@ -332,6 +334,8 @@ def to_python(expr: Expr) -> ast.expr:
             return ast.Call(ast.Name(expr.op), [to_python(g), to_python(Call("index", tuple(place)))], [])
         case Call("array", elements):
             return ast.List([to_python(element) for element in elements])
+        case Call("einsum", args, ((_, subscripts),)):
+            return ast.Call(ast.Name("einsum"), [_setting(subscripts), *map(to_python, args)], [])
         case Call(op, args, attrs):
             keywords = [ast.keyword(name, _setting(value)) for name, value in attrs]
             return ast.Call(ast.Name(op), [to_python(arg) for arg in args], keywords)

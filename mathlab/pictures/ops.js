@@ -147,6 +147,17 @@ const lab = (() => {
       const d = range(size(xs[0].s.slice(0, at))).flatMap(o => xs.flatMap((x, i) => x.d.slice(o * inner[i], (o + 1) * inner[i])));
       return A(xs[0].s.map((n, i) => i === at ? total(xs.map(x => x.s[at])) : n), d);
     },
+    stack: (...xs) => { const {axis: k = 0} = xs.pop(), n = xs[0].s.length, at = axis(k, n + 1); return moved(ops.array(...xs), [...range(at).map(i => i + 1), 0, ...range(n - at).map(i => i + at + 1)]); },
+    shape: x => A([x.s.length], x.s), size: x => A([], [x.d.length]),
+    cumsum: (x, set) => along(list => { let sum = 0; return list.map(v => sum = r(sum + v)); }, x, set),
+    linspace: (a, b, n) => { const end = n.d[0] - 1, step = r(r(r(b.d[0]) - r(a.d[0])) / end); return A([end + 1], range(end + 1).map(k => k && k === end ? r(b.d[0]) : r(r(k * step) + r(a.d[0])))); },
+    einsum: (...xs) => {
+      const [left, right] = xs.pop().subscripts.replaceAll(" ", "").split("->"), of = left.split(","), n = {};
+      xs.forEach((x, i) => [...of[i]].forEach((c, k) => { n[c] = x.s[k]; }));
+      const out = [...right], gone = Object.keys(n).filter(c => !out.includes(c)), s = out.map(c => n[c]);
+      const at = xs.map((x, i) => { const st = strides(x.s), by = list => list.map(c => of[i].includes(c) ? st[of[i].indexOf(c)] : 0); return [offsets(s, by(out)), offsets(gone.map(c => n[c]), by(gone))]; });
+      return A(s, range(size(s)).map(o => r(total(range(size(gone.map(c => n[c]))).map(k => xs.reduce((p, x, i) => r(p * x.d[at[i][0][o] + at[i][1][k]]), 1))))));
+    },
     array: (...xs) => A([xs.length, ...xs[0].s], xs.flatMap(x => x.d)),
     diag: x => A([x.s[0], x.s[0]], x.d.flatMap((v, i) => x.d.map((_, j) => i === j ? v : 0))),
     index: (x, ...items) => { const to = selected(x.s, items); return A(to.s, to.at.map(k => x.d[k])); },
@@ -168,7 +179,7 @@ const lab = (() => {
     ones: (...s) => filled(given(s), 1), zeros: (...s) => filled(given(s), 0), arange: n => A([n.d[0]], range(n.d[0])),
   };
   const table = new Map([...Object.entries(entrywise).map(([op, f]) => [op, (...xs) => map(f, ...xs)]), ...Object.entries(ops)]);
-  const settled = new Set("sum mean max min var std prod logsumexp norm argmax argmin softmax log_softmax concat windows overlap_add pad flip im2col conv2d max_pool avg_pool".split(" "));
+  const settled = new Set("sum mean max min var std prod logsumexp norm argmax argmin softmax log_softmax concat stack cumsum einsum windows overlap_add pad flip im2col conv2d max_pool avg_pool".split(" "));
 
   const run = (tree, env) => {
     if (typeof tree === "number") return A([], [tree], 1);

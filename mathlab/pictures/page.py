@@ -101,7 +101,7 @@ def tree(expr: Expr) -> Json:
 
 
 def _setting(value: object) -> Json:
-    return list(value) if isinstance(value, tuple) else value if isinstance(value, int | float) else None
+    return list(value) if isinstance(value, tuple) else value if isinstance(value, int | float | str) else None
 
 
 def _steps(prepared: Prepared) -> tuple[list[tuple[str, Expr, str, str]], list[tuple[str, Expr, str, str]]]:

@@ -160,11 +160,20 @@ class Reader:
         if token[0].isdigit():
             return Num(float(token) if "." in token else int(token))
         name = self.word() if token == r"\operatorname" else token
+        if name == "einsum":
+            for token in ("_", "{", r"\mathrm"):
+                self.need(token)
+            left = self.word()
+            for token in (r"\to", r"\mathrm"):
+                self.need(token)
+            subscripts = f"{left}->{self.word()}"
+            self.need("}")
+            return Call("einsum", self.function(name).args, (("subscripts", subscripts),))
         if self.tokens[0] == r"\left(":
             return self.function(FUNCTIONS.get(name, name))
         return Name(self.name(token))
 
-    def function(self, name: str) -> Expr:
+    def function(self, name: str) -> Call:
         self.need(r"\left(")
         args, settings = [], ""
         while True:

@@ -82,7 +82,9 @@ def test_it_is_defined_in_pytorch(op: str) -> None:
 def test_its_facts_fit_together(op: str) -> None:
     record = OPS[op]
     settings = set(record.settings)
-    assert settings <= {"axis", "ddof", "keepdims", *SIZES}, f"{op}: the walk over odd settings knows no others"
+    assert settings <= {"axis", "ddof", "keepdims", "subscripts", *SIZES}, (
+        f"{op}: the walk over odd settings knows no others"
+    )
     assert all(one.fits(one.default) or one.default is None for one in record.settings.values()), f"{op}: a default"
     assert set(record.defaults) <= set(record.args), f"{op}: a default"
     assert not record.cheap or op in EXACT, f"{op}: a view or a constant never rounds"

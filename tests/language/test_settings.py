@@ -20,6 +20,19 @@ SIZES = dict.fromkeys(
     ("size", "stride", "pad", "dilation", "width", "value"),
     ("1", "2", "(1, 2)", "3", "0", "-1", "(2, 0)", "(1, 2, 3)", "2.0", "True", "None", "x", "10**30", "1e300"),
 )
+LETTERS = (
+    "''",
+    "'i'",
+    "'->'",
+    "'i->'",
+    "'i->i'",
+    "'ij->ji'",
+    "'ii->i'",
+    "'i,i->i'",
+    "'ij,jk->ik'",
+    "'i->j'",
+    "'ia->a1'",
+)
 EMPTY = ("x[1:0]", "M[1:0]", "M[:, 1:0]", "S[:, :, 1:0]")
 SHAPES = ("s", "x", "M", "S", "M[:1, :1]", f"x[{'None, ' * 31}:]", *EMPTY)
 CONFIG = """\
@@ -64,6 +77,7 @@ def calls(op: str) -> list[str]:
         for name in record.settings.keys() & SIZES.keys():
             rest = fitting * (name != "size")
             texts += [f"{op}({arguments}{rest}, {name}={value})" for value in SIZES[name]]
+        texts += [f"{op}({letters}, {arguments})" for letters in LETTERS if "subscripts" in record.settings]
         if "keepdims" in record.settings:
             texts += [f"{op}({arguments}, axis={axis}, keepdims=True)" for axis in ("None", "0", "(0, 1)")]
     texts += [f"{op}(x, axis={axis})" for axis in NO_AXES]
@@ -92,6 +106,13 @@ REFUSED = [
         for op in ("max", "min", "mean", "logsumexp", "softmax", "log_softmax")
     ),
     ("cross_entropy(M[:, 1:0], ts)", "cross_entropy has no value where there is nothing to run along"),
+    ("einsum('ij,jk->ik', M, x)", "'jk' does not name each axis of shape (2,) once in"),
+    ("einsum('ij,jk->ik', M, S[0])", "axis j of einsum has 2 entries, and 1 in another place, in"),
+    ("einsum('ij->ik', M)", "'ik' does not name axes of einsum's arrays, each once, in"),
+    ("einsum(M, M)", "einsum needs its setting 'subscripts', a text in front, as in einsum('ij,jk->ik', a, b)"),
+    ("cumsum(M)", "cumsum of shape (2, 2) needs an axis, as in axis=0, in 'cumsum(M)'"),
+    ("linspace(0, M, 3)", "linspace takes a first number, a last one, and how many there are in"),
+    ("shape(s)", "a single number has no axes in 'shape(s)'"),
     ("reshape(M, 4, x=x)", "reshape has no argument 'x'"),
 ]  # fmt: skip
 

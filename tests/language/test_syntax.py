@@ -74,11 +74,6 @@ REFUSED = [
     ("w.grad", "'.grad' is not in the equation language; the gradient of w is dw", 0),
     ("∂L/∂w", "not an expression: the gradient of w is written dw, without '∂'", 0),
     ("swish(x)", "unknown function 'swish'; write silu(x)", 0),
-    (
-        "stack(q, x)",
-        "unknown function 'stack'; write [a, b]",
-        0,
-    ),
     ("ln(x)", "unknown function 'ln'; write log(x)", 0),
     ("δ1 * blub(ŷ)", "unknown function 'blub'", 5),
 ]

@@ -31,6 +31,8 @@ FLAT: Mapping[str, str] = {  # ops that have no derivative, and so no samples
     **{op: f"{op}({text})" for op, text in {"sign": "x", "floor": "x", "ceil": "x", "round": "x + 1"}.items()},
     "floordiv": "x // 0.5",
     "eye": "x @ eye(3)",
+    "shape": "x * shape(x)[1]",
+    "size": "x / size(x)",
     "argmax": "x[argmax(x[:, 0]), argmax(x, axis=1)]",
     "argmin": "x[argmin(x[:, 0]), argmin(x, axis=1)]",
     "one_hot": "x @ one_hot(argmax(x[0]), 3)",

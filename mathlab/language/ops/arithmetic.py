@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mathlab.language import shapes
-from mathlab.language.ops.record import AB, ANY, PAIR, X3, X23, Op, Site, lead
+from mathlab.language.ops.record import AB, ANY, PAIR, SUBSCRIPTS, X3, X23, Op, Site, lead
 from mathlab.language.syntax import Num
 
 
@@ -41,6 +41,18 @@ def _matmul_right(site: Site) -> str:
     if a.ndim == 1:
         return "outer(a, g)" if b.ndim == 2 else f"a[:, None] * g[{lead(b, 2)}None, :]"
     return "a.T @ g" if a.ndim == 2 else "a.mT @ g"
+
+
+def _einsum(site: Site, position: int) -> str:
+    """The same sum of products with the upstream gradient in the operand's place, spread over what it summed alone."""
+    operands, result = shapes.subscripts(site.call)
+    own = operands.pop(position)
+    alone = "".join(letter for letter in own if letter not in result.join(operands) + result)
+    letters = [result, *operands, *([alone] if alone else [])]
+    factors = ["g", *(f"x{k}" for k in range(len(site.args)) if k != position)]
+    sizes = [str(size) for letter, size in zip(own, site.args[position].shape, strict=True) if letter in alone]
+    factors += [f"ones({', '.join(sizes)})"] if alone else []
+    return f"einsum('{','.join(letters)}->{own}', {', '.join(factors)})"
 
 
 def _comparison(symbol: str, latex: str) -> Op:
@@ -116,6 +128,19 @@ ARITHMETIC: Mapping[str, Op] = {
         latex=_dot,
         binds=2,
         samples={"dot(u, v)": {"u": (3,), "v": (3,)}, "dot(a, b)": {"a": (2, 3), "b": (3, 2)}},
+    ),
+    "einsum": Op(
+        "np.einsum(subscripts, *x, optimize=True)",
+        (),
+        ("*x",),
+        shapes.contracted,
+        each=_einsum,
+        settings={"subscripts": SUBSCRIPTS},
+        samples={
+            "einsum('bhqd,bhkd->bhqk', q, k)": {"q": (2, 1, 3, 2), "k": (2, 1, 2, 2)},
+            "einsum('ijk->ki', x)": {"x": (2, 3, 2)},
+            "einsum('i,ij->j', u, x)": {"u": (2,), "x": (2, 3)},
+        },
     ),
     "outer": Op(
         "np.outer(a, b)",

@@ -30,8 +30,8 @@ def _concat(site: Site, position: int) -> str:
     return f"g[{':, ' * axis}{start}:{start + site.args[position].shape[axis]}]"
 
 
-def _array(site: Site, position: int) -> str:
-    return f"g[{position}]"
+def _stacked(site: Site, position: int) -> str:
+    return f"g[{':, ' * shapes.new_axis(site.args[0], site.call)}{position}]"
 
 
 def _reshape(site: Site) -> str:
@@ -163,13 +163,27 @@ ARRAYS: Mapping[str, Op] = {
         shapes.stacked,
         takes=(ANY,),
         kind="same",
-        each=_array,
+        each=_stacked,
         latex=r"\left[{x}\right]",
         binds=6,
         exact=True,
         cheap=True,
         samples={"[a, b]": {"a": (), "b": ()}},
     ),
+    "stack": Op(
+        "np.stack(joined, axis=axis)",
+        (),
+        ("*joined",),
+        shapes.stacked,
+        takes=(ANY,),
+        kind="same",
+        each=_stacked,
+        settings={"axis": FIRST_AXIS},
+        exact=True,
+        samples={"stack(a, b)": {"a": (2,), "b": (2,)}, "stack(a, b, axis=-1)": {"a": (2, 3), "b": (2, 3)}},
+    ),
+    "shape": Op("np.array(np.shape(x))", (None,), shape=shapes.measured, takes=(ANY,), kind="i", cheap=True),
+    "size": Op("np.array(np.size(x))", (None,), shape=shapes.measured, takes=(ANY,), kind="i", cheap=True),
     "diag": Op(
         "np.diag(x)",
         ("sum(g * diag(ones_like(x)), axis=1)",),
@@ -196,6 +210,14 @@ ARRAYS: Mapping[str, Op] = {
     "ones": Op("np.ones(shape, dtype)", (None,), ("*shape",), shapes.filled, takes=("i",), exact=True, cheap=True),
     "zeros": Op("np.zeros(shape, dtype)", (None,), ("*shape",), shapes.filled, takes=("i",), exact=True, cheap=True),
     "arange": Op("np.arange(n)", (None,), ("n",), shapes.filled, takes=("i",), kind="i"),
+    "linspace": Op(
+        "np.linspace(start, stop, n)",
+        ("sum(g * linspace(1, 0, n))", "sum(g * linspace(0, 1, n))", None),
+        ("start", "stop", "n"),
+        shapes.spaced,
+        takes=("f", "f", "i"),
+        samples={"linspace(a, b, 5)": {"a": (), "b": ()}, "linspace(a, 1, 3)": {"a": ()}},
+    ),
     # what Python computes from settings alone, in float64, before it meets the program's floats
     "rounded": Op("dtype(x)", (None,), internal=True),
     "double": Op("np.float64(x)", (None,), internal=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -42,6 +43,7 @@ OF_SHAPES: Mapping[ShapeRule, int] = {
     shapes.same: 0,
     shapes.as_second: 1,
     windows.overlapping: 1,
+    shapes.measured: 0,
 }  # the argument of which nothing but the shape is read
 
 
@@ -96,6 +98,8 @@ class Op:
         """The products of numbers that a matrix product, or a convolution, takes; 0 for other ops."""
         if self.shape is windows.convolved:
             return math.prod(made) * math.prod(read[1][-3:])
+        if self.shape is shapes.contracted:  # right for a product of matrices, and too many for a stack of them
+            return math.isqrt(math.prod(map(math.prod, (made, *read))))
         return math.prod(made) * read[0][-1] if self.shape in (shapes.matmul, shapes.dotted) else 0
 
     def accepts(self, position: int) -> str:
@@ -151,6 +155,11 @@ def _are_sizes(least: int) -> Callable[[Static], bool]:
 
 
 TWO = "a whole number of at least {}, or two of them, for rows and columns"
+SUBSCRIPTS = Setting(
+    None,
+    "a text in front, as in einsum('ij,jk->ik', a, b)",
+    lambda value: isinstance(value, str) and re.fullmatch(r"[a-zA-Z, ]*->[a-zA-Z ]*", value) is not None,
+)
 WINDOW = Setting(None, TWO.format(1), _are_sizes(1))  # must be given
 STEP = Setting(1, TWO.format(1), _are_sizes(1))
 PADDING = Setting(0, TWO.format(0), _are_sizes(0))

@@ -132,6 +132,13 @@ REDUCTIONS: Mapping[str, Op] = {
     "prod": replace(_reduction("prod", "np.prod", _prod), needs_entries=False),
     "argmax": replace(ARG, numpy="np.argmax(x, axis=axis)"),
     "argmin": replace(ARG, numpy="np.argmin(x, axis=axis)"),
+    "cumsum": Op(
+        "np.cumsum(x, axis=axis)",
+        (lambda site: "flip(cumsum(flip(g{0}){0}){0})".format(settings_of(site)),),
+        shape=shapes.accumulated,
+        settings={"axis": ONE_AXIS_OR_ALL},
+        samples={"cumsum(x)": {"x": (4,)}, "cumsum(x, axis=-1)": X23, "cumsum(x, axis=0)": X23},
+    ),
     # per sample, so that the factor of a batch (sum or mean) stands in the equation
     "cross_entropy": Op(
         "cross_entropy(z, t)",
