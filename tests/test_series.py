@@ -1,4 +1,4 @@
-"""What was worked out for optimizers and attention, in decimals and from the rules as they are written."""
+"""What was worked out for optimizers, attention and convolution, in decimals and from the rules as they are written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mathlab import config
 from mathlab.experiment import Figure
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-STEMS = ("attention", "optimizer-geometry")
+STEMS = ("attention", "convolution", "optimizer-geometry")
 LR, BETA, BETA2 = D("0.08"), D("0.9"), D("0.999")
 Numbers = dict[str, list[D]]
 
@@ -73,6 +73,30 @@ def attended(case: str) -> Numbers:
     return {"weights[1, 2]": heads[1][0][2], "context": flat(context)}
 
 
+X = [[D(digit) for digit in row] for row in ("12013", "01210", "21011", "10112", "02101")]
+
+
+def convolved(case: str) -> Numbers:
+    """Each place of the kernel by itself; the gradients are of half the sum of squares."""
+    step, pad = (2, 1) if case == "steps of two" else (1, 0)
+    side = (len(X) + 2 * pad - 3) // step + 1
+    out = np.full((side, side), D(0))
+    dk, dx = np.full((3, 3), D(0)), np.full((5, 5), D(0))
+    meets = [
+        (place, entry, (row, column))
+        for place in np.ndindex(side, side)
+        for entry in np.ndindex(3, 3)
+        for row, column in [(place[0] * step + entry[0] - pad, place[1] * step + entry[1] - pad)]
+        if 0 <= row < 5 and 0 <= column < 5
+    ]
+    for place, entry, (row, column) in meets:
+        out[place] += X[row][column] * (1 - entry[1])
+    for place, entry, (row, column) in meets:
+        dk[entry] += out[place] * X[row][column]
+        dx[row, column] += out[place] * (1 - entry[1])
+    return {"side": [D(side)], "out": [*out.flat], "dK": [*dk.flat], "dX": [*dx.flat]}
+
+
 def worked_out() -> list[tuple[str, str, int, Figure]]:
     return [
         (stem, case.name, updates, figure)
@@ -88,6 +112,7 @@ def worked_out() -> list[tuple[str, str, int, Figure]]:
 def test_it_is_what_the_rule_gives(stem: str, case: str, updates: int, figure: Figure) -> None:
     with localcontext() as context:
         context.prec = 40
-        exact = (attended(case) if stem == "attention" else moved(case, updates))[figure.key]
+        rules = {"attention": attended, "convolution": convolved}
+        exact = (rules[stem](case) if stem in rules else moved(case, updates))[figure.key]
         for number, value in zip(figure.printed, np.ravel(np.array(exact, object)), strict=True):
             assert D(number.text) == value.quantize(D(number.text)), number.place
