@@ -33,11 +33,11 @@ def values(x: Numbers) -> Floats:
 
 
 def _each(name: str, x: Numbers, plain: Function) -> Numbers:
-    """The method `name` of every node; a constant that stands among nodes goes through `plain`."""
+    """The function `name` of every node; a constant that stands among nodes goes through `plain`."""
 
     def one(element: object) -> object:
-        method = getattr(element, name, None)
-        return method() if method else plain(np.asarray(element, dtype=np.float64))
+        of = getattr(element, "of", None)
+        return of(name) if of else plain(np.asarray(element, dtype=np.float64))
 
     return np.asarray(np.frompyfunc(one, 1, 1)(x), dtype=object)
 

@@ -36,14 +36,6 @@ from mathlab.witnesses.arrays import (
 )
 
 
-def _maximum(a: Numbers, b: Numbers) -> Numbers:
-    return select(greater(a, b), a, b)
-
-
-def _minimum(a: Numbers, b: Numbers) -> Numbers:
-    return select(less(a, b), a, b)
-
-
 def _clip(x: Numbers, low: Numbers, high: Numbers) -> Numbers:
     raised = select(less(x, low), low, x)
     return select(greater(raised, high), high, raised)
@@ -62,10 +54,6 @@ def _relu(x: Numbers) -> Numbers:
     return select(greater(x, 0), x, 0)
 
 
-def _leaky_relu(x: Numbers, alpha: Numbers) -> Numbers:
-    return select(greater(x, 0), x, alpha * x)
-
-
 def _elu(x: Numbers, alpha: Numbers) -> Numbers:
     positive = greater(x, 0)
     return select(positive, x, alpha * expm1(select(positive, 0, x)))
@@ -74,14 +62,6 @@ def _elu(x: Numbers, alpha: Numbers) -> Numbers:
 def _sigmoid(x: Numbers) -> Numbers:
     e = exp(_below_zero(x))
     return select(greater(x, 0), 1, e) / (1 + e)
-
-
-def _softplus(x: Numbers) -> Numbers:
-    return _relu(x) + log1p(exp(_below_zero(x)))
-
-
-def _normal_pdf(x: Numbers) -> Numbers:
-    return exp(-x * x / 2) / math.sqrt(2 * math.pi)
 
 
 def _total(x: Numbers, axis: Axis = None, keepdims: bool = False) -> Numbers:
@@ -103,10 +83,6 @@ def _largest(x: Numbers, axis: Axis = None, keepdims: bool = False) -> Numbers:
     # what is shared is 0 but for its slope, so that the value is an entry to the last bit
     share = _total(select(best, x - top, 0), axis, keepdims=True) / _total(best, axis, keepdims=True)
     return _squeezed(top + share, axis, keepdims)
-
-
-def _smallest(x: Numbers, axis: Axis = None, keepdims: bool = False) -> Numbers:
-    return -_largest(-x, axis, keepdims)
 
 
 def _log_sum(x: Numbers, axis: Axis) -> tuple[Numbers, Numbers]:
@@ -245,10 +221,6 @@ def _size(x: Numbers) -> int:
     return int(as_index(x))
 
 
-def _one_hot(t: Numbers, n: Numbers) -> Numbers:
-    return numbers(np.eye(_size(n))[as_index(t)])
-
-
 def _filled(value: float) -> Callable[..., Numbers]:
     return lambda *shape: numbers(np.full([_size(n) for n in shape], value))
 
@@ -312,23 +284,23 @@ REFERENCE: Mapping[str, Callable[..., Numbers]] = {
     "square": lambda x: x * x,
     "erf": erf,
     "normal_cdf": normal_cdf,
-    "normal_pdf": _normal_pdf,
-    "maximum": _maximum,
-    "minimum": _minimum,
+    "normal_pdf": lambda x: exp(-x * x / 2) / math.sqrt(2 * math.pi),
+    "maximum": lambda a, b: select(greater(a, b), a, b),
+    "minimum": lambda a, b: select(less(a, b), a, b),
     "clip": _clip,
     "where": select,
     "relu": _relu,
-    "leaky_relu": _leaky_relu,
+    "leaky_relu": lambda x, alpha: select(greater(x, 0), x, alpha * x),
     "elu": _elu,
     "sigmoid": _sigmoid,
     "tanh": tanh,
-    "softplus": _softplus,
+    "softplus": lambda x: _relu(x) + log1p(exp(_below_zero(x))),
     "silu": lambda x: x * _sigmoid(x),
     "gelu": lambda x: x * normal_cdf(x),
     "sum": _total,
     "mean": _mean,
     "max": _largest,
-    "min": _smallest,
+    "min": lambda x, axis=None, keepdims=False: -_largest(-x, axis, keepdims),
     "logsumexp": _logsumexp,
     "norm": _norm,
     "var": _var,
@@ -339,7 +311,7 @@ REFERENCE: Mapping[str, Callable[..., Numbers]] = {
     "softmax": _softmax,
     "log_softmax": _log_softmax,
     "cross_entropy": _cross_entropy,
-    "one_hot": _one_hot,
+    "one_hot": lambda t, n: numbers(np.eye(_size(n))[as_index(t)]),
     "ones_like": _constant(1.0),
     "zeros_like": _constant(0.0),
     "ones": _filled(1.0),

@@ -14,6 +14,8 @@ from mathlab.language.equation import Equation
 from mathlab.witnesses.arrays import Floats, Numbers
 from mathlab.witnesses.graph import seen_from
 
+Function = Callable[[np.float64], float]
+
 
 @dataclass(frozen=True, slots=True)
 class Tape:
@@ -140,38 +142,28 @@ class Node:
 
     __hash__ = None  # type: ignore[assignment]  # equal values are not the same node
 
-    def exp(self) -> Node:
-        e = np.exp(self.value)
-        return self._unary(e, e)
+    def of(self, function: str) -> Node:
+        """One of `FUNCTIONS` of it."""
+        value, slope = FUNCTIONS[function]
+        return self._unary(value(self.value), slope(self.value))
 
-    def expm1(self) -> Node:
-        return self._unary(np.expm1(self.value), np.exp(self.value))
 
-    def log(self) -> Node:
-        return self._unary(np.log(self.value), 1 / self.value)
-
-    def log1p(self) -> Node:
-        return self._unary(np.log1p(self.value), 1 / (1 + self.value))
-
-    def sqrt(self) -> Node:
-        root = np.sqrt(self.value)
-        return self._unary(root, 0.5 / root)
-
-    def sin(self) -> Node:
-        return self._unary(np.sin(self.value), np.cos(self.value))
-
-    def cos(self) -> Node:
-        return self._unary(np.cos(self.value), -np.sin(self.value))
-
-    def tanh(self) -> Node:
-        return self._unary(np.tanh(self.value), 1 / np.cosh(self.value) ** 2)
-
-    def erf(self) -> Node:
-        return self._unary(math.erf(self.value), 2 / math.sqrt(math.pi) * np.exp(-(self.value**2)))
-
-    def normal_cdf(self) -> Node:
-        density = np.exp(-(self.value**2) / 2) / math.sqrt(2 * math.pi)
-        return self._unary(math.erfc(-self.value / math.sqrt(2)) / 2, density)
+# a function and its derivative, side by side
+FUNCTIONS: Mapping[str, tuple[Function, Function]] = {
+    "exp": (np.exp, np.exp),
+    "expm1": (np.expm1, np.exp),
+    "log": (np.log, lambda x: 1 / x),
+    "log1p": (np.log1p, lambda x: 1 / (1 + x)),
+    "sqrt": (np.sqrt, lambda x: 0.5 / np.sqrt(x)),
+    "sin": (np.sin, np.cos),
+    "cos": (np.cos, lambda x: -np.sin(x)),
+    "tanh": (np.tanh, lambda x: 1 / np.cosh(x) ** 2),
+    "erf": (math.erf, lambda x: 2 / math.sqrt(math.pi) * np.exp(-(x**2))),
+    "normal_cdf": (
+        lambda x: math.erfc(-x / math.sqrt(2)) / 2,
+        lambda x: np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi),
+    ),
+}
 
 
 def tape(equations: Sequence[Equation], env: Mapping[str, Array], wrt: str, seed: Array | None = None) -> Floats:
