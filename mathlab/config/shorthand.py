@@ -14,7 +14,7 @@ from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
-from mathlab.language.layers import BATCHES, LAYERS, LOSSES, REDUCTIONS, Layer, Loss, Part, Reduction, expand
+from mathlab.language.layers import BATCHES, LAYERS, LOSSES, REDUCTIONS, Layer, Loss, Part, expand
 from mathlab.language.shapes import Type
 
 
@@ -64,6 +64,9 @@ def _layers(tree: Tree) -> list[Part]:
     return gather(partial(_part, LAYERS, "layer"), tree)
 
 
+_reduction = partial(choice, known=REDUCTIONS, what="reduction")
+
+
 def _part(known: Mapping[str, Layer] | Mapping[str, Loss], what: str, tree: Tree) -> Part:
     """A layer or a loss: its word, or a mapping of it to its arguments."""
     if isinstance(tree, Row) or (isinstance(tree, Table) and len(tree) != 1):
@@ -95,7 +98,3 @@ def _name(tree: Tree) -> str:
     if not isinstance(tree, Scalar):
         raise MathlabError(f"a name is needed here, not {kind(tree)}", tree.place)
     return str(name(tree.normalized()))
-
-
-def _reduction(tree: Tree) -> Reduction:
-    return choice(tree, REDUCTIONS, "reduction")

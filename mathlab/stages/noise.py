@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from typing import Literal
 
@@ -179,23 +179,15 @@ def _there(_: Prepared, env: Env, __: Shake) -> Env:
     return env
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """Reruns of one kind: of a case, from some starts, by a shake."""
-
-    prepared: Prepared
-    shake: Shake
-    starts: Iterator[Env]
-
-
-def _kinds(prepared: Prepared, start: Env, runs: int) -> Iterator[_Kind]:
+def _kinds(prepared: Prepared, start: Env, runs: int) -> Iterator[tuple[Prepared, Shake, Iterable[Env]]]:
+    """The reruns of each kind: of a case, by a shake, from some starts."""
     rng, dtype = np.random.default_rng(0), prepared.case.dtype
-    yield _Kind(prepared, Shake(rng, dtype), (start for _ in range(runs)))
+    yield prepared, Shake(rng, dtype), (start for _ in range(runs))
     nudged = ({name: _nudged(value, rng) for name, value in start.items()} for _ in range(runs))
-    yield _Kind(prepared, Shake(rng, dtype, 0), nudged)
+    yield prepared, Shake(rng, dtype, 0), nudged
     if dtype != "float64":
         wide = {name: _wide(value) for name, value in start.items()}
-        yield _Kind(in_float64(prepared), Shake(rng, "float64", 0), iter([wide]))
+        yield in_float64(prepared), Shake(rng, "float64", 0), [wide]
 
 
 def _measured(
@@ -212,12 +204,12 @@ def _measured(
         true = _seen(prepared, start, look(prepared, still), lead, still)
         branches = still.branches
         largest = [np.full(np.shape(value), np.nan) for value in true]
-        for kind in _kinds(prepared, start, runs):
-            looked = look(kind.prepared, kind.shake)
-            for env in kind.starts:
-                kind.shake.branches = []
-                seen = _seen(kind.prepared, env, looked, lead, kind.shake)
-                if kinks or kind.shake.branches == branches:
+        for same, shake, starts in _kinds(prepared, start, runs):
+            looked = look(same, shake)
+            for env in starts:
+                shake.branches = []
+                seen = _seen(same, env, looked, lead, shake)
+                if kinks or shake.branches == branches:
                     for k, (value, there) in enumerate(zip(true, seen, strict=True)):
                         largest[k] = np.fmax(largest[k], np.abs(there - value))
     return [np.where(np.isnan(entries), np.inf, entries) for entries in largest]

@@ -126,7 +126,6 @@ def prepare(case: Case) -> Prepared:
         for name, value in (*case.inputs.items(), *case.parameters.items())
     }
     end = equations[-1]
-    _refuse_quotients(case, end.name, known)
     forward_only = _forward_only(case, types.names[end.name], asked)
     if types.names[end.name].kind != "f" and not forward_only:
         raise ExpressionError(f"'{end.name}', the last equation, is not a number that can be differentiated").at(
@@ -149,17 +148,6 @@ def prepare(case: Case) -> Prepared:
     runs = 10 if case.derivation else 1  # formulas are held against the gradients at several points
     limits.check(case, "running the equations", prepared.cost, runs, kept=runs, place=case.place)
     return prepared
-
-
-def _refuse_quotients(case: Case, end: str, known: Collection[str]) -> None:
-    """Raise ExpressionError for a figure of `dL/dw`, by which nobody means that one gradient is divided by another."""
-    for figure in _all_figures(case):
-        match figure.quantity:
-            case Call("div", (Name(above), Name(below))) if (
-                above == f"d{end}" and below[0] == "d" and below[1:] in known
-            ):
-                meant = f"the gradient of {below[1:]} is written {below}, not {above}/{below}"
-                raise ExpressionError(meant).at(figure.place)
 
 
 def _forward_only(case: Case, end: Type, asked: Sequence[str]) -> bool:
@@ -246,19 +234,16 @@ def evaluator(
     lines = []
     jacobians: dict[str, Callable[[Env], Array]] = {}
     for count, quantity in enumerate(quantities):
-        text, expr = (
-            (quantity.key, quantity.quantity) if isinstance(quantity, Figure) else (quantity.text, quantity.expr)
-        )
+        written = quantity.equation if isinstance(quantity, Figure) else quantity
         try:
-            for part in walk(expr):
+            for part in walk(written.expr):
                 if isinstance(part, Call) and part.op == "jacobian":
                     name = _jacobian_name(part)
                     jacobians[name], types.names[name] = jacobian(prepared, part, shake)
-            expr = replace(expr, _jacobian_by_name)
-            line = Equation(f"_quantity_{count}", expr, text, quantity.place)
-            types.names[line.name] = types.of(expr)
+            line = Equation(f"_quantity_{count}", replace(written.expr, _jacobian_by_name), written.text, written.place)
+            types.names[line.name] = types.of(line.expr)
         except ExpressionError as error:
-            raise error.at(quantity.place) from None
+            raise error.at(written.place) from None
         lines.append(line)
     program = compile_program(
         lines, types, [line.name for line in lines], prepared.case.dtype, "ops" if shake else None

@@ -41,8 +41,3 @@ def test_figures_of_the_forward_pass_alone(equations: dict[str, str], figures: t
 def test_a_gradient_that_is_asked_for_needs_an_upstream(asked: dict[str, object]) -> None:
     with pytest.raises(MathlabError, match="give its gradient as 'upstream'"):
         prepare(case(NET, VALUES, {"x": [1, 2]}, **asked))  # type: ignore[arg-type]
-
-
-def test_a_quotient_of_gradients_is_told_what_it_means() -> None:
-    with pytest.raises(MathlabError, match=r"^the gradient of w is written dw, not dL/dw$"):
-        prepare(case({"L": "w**2"}, {"w": 3}, expected=(figure("dL/dw", "6"),)))
