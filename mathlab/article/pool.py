@@ -48,7 +48,8 @@ class State:
     updates: int = 0
 
     def __str__(self) -> str:
-        after = f" after {self.updates} updates" if self.stage == "after" else ""
+        updates = f"{self.updates} update{'s' * (self.updates != 1)}"
+        after = f" after {updates}" if self.stage == "after" else ""
         return f"{self.experiment}, {self.case}{after}" + (" (gradient check)" if self.stage == "gradcheck" else "")
 
 

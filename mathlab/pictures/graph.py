@@ -25,7 +25,6 @@ CUT = 44  # characters of an equation
 WIDE = 900.0  # a graph that is wider runs down
 MOST = 200  # boxes
 BARS = 32  # of the strip that stands for a large array
-DIRECTIONS = ("auto", "right", "down")
 DASHES = 'stroke-dasharray="5 3"'
 SPOKEN = {"input": "an input", "parameter": "a parameter", "node": ""}
 

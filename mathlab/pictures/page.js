@@ -158,7 +158,7 @@
     const square = (band, at, k) => band === k ? `M${70 + at % side * cell} ${440 - (Math.floor(at / side) + 1) * cell}h${cell}v${cell}h-${cell}z` : "";
     const way = past.map(p => [(p.get(a) ?? now.get(a)).d[i], (p.get(b) ?? now.get(b)).d[j]]), last = way[way.length - 1], led = last ? `; the training leads from (${way[0].map(num).join(", ")}) to (${last.map(num).join(", ")})` : "";
     const told = `${one.text} over ${one.x} and ${one.y}: from ${num(good[0] ?? NaN)} to ${num(good[good.length - 1] ?? NaN)}${led}`;
-    const others = one.paths.map(([name, points]) => [lined(points.map(on), "var(--good)", {"stroke-dasharray": "6 3"}), words(...on(points[points.length - 1]), name, "middle", "var(--good)")]);
+    const others = one.paths.map(([name, points], k) => [lined(points.map(on), "var(--good)", {"stroke-dasharray": `${Math.max(7 - 3 * k, 1)} 3`}), words(...on(points[Math.min(3 + 3 * k, points.length - 1)]), name, "middle", "var(--good)")]);
     const own = last ? [lined(way.map(on), "var(--gradient)"), drawn("circle", {cx: on(last)[0], cy: on(last)[1], r: 5, fill: "var(--gradient)"})] : [];
     const axes = [words(70, 456, num(x0), "middle"), words(490, 456, num(x1), "middle"), words(280, 472, one.x, "middle"), words(64, 444, num(y0), "end"), words(64, 28, num(y1), "end"), words(64, 235, one.y, "end")];
     return [drawn("svg", {viewBox: "0 0 560 480", class: "contour", role: "img", "aria-label": told}, lab.range(10).map(k => drawn("path", {d: bands.map((band, at) => square(band, at, k)).join(""), fill: "var(--value)", "fill-opacity": 0.05 + 0.07 * k})), others, own, axes), say("p", {className: "dim"}, told)];

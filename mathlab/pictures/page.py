@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import math
@@ -15,7 +16,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mathlab.experiment import Array, Experiment, TrainSettings
+from mathlab.errors import ExpressionError, MathlabError
+from mathlab.experiment import Array, Experiment, Picture, TrainSettings
 from mathlab.language import read
 from mathlab.language.check import Types
 from mathlab.language.derive import UPSTREAM
@@ -58,6 +60,7 @@ def page(experiment: Experiment, result: CaseResult, scope: str) -> str:
     picture = graph(experiment, result, scope, wide=WIDE)
     source = files("mathlab.pictures")
     script = "".join(source.joinpath(name).read_text(encoding="utf-8") for name in ("ops.js", "page.js"))
+    script = re.sub(r"^ +(?://.*\n)?", "", script, flags=re.MULTILINE)  # what only its authors need
     html = source.joinpath("page.html").read_text(encoding="utf-8")
     styles = [*re.findall("<style>(.*?)</style>", html + picture, re.DOTALL)]
     shown = {name: found for name, found in result.stages.items() if name in ("backprop", "train")}
@@ -266,31 +269,34 @@ def _lines(prepared: Prepared) -> list[Json]:
 def _contours(experiment: Experiment, prepared: Prepared, result: CaseResult) -> Iterator[Json]:
     """The contours that the case declares, over entries of its own, and the ways of other cases on them."""
     declared = [one for one in prepared.case.pictures if one.kind == "contour" and len(one.over) == 2]
-    known = {*prepared.env, *prepared.nodes}
-    if not declared or SIDE**2 * sum(prepared.types.names[name].size for name in prepared.nodes) > WORK // 4:
+    if SIDE**2 * sum(prepared.types.names[name].size for name in prepared.nodes) > WORK // 4:
         return
+    for picture in declared:
+        with contextlib.suppress(MathlabError, ExpressionError):  # its plot says what is wrong with it
+            yield from _contour(experiment, prepared, result, picture)
+
+
+def _contour(experiment: Experiment, prepared: Prepared, result: CaseResult, picture: Picture) -> Iterator[Json]:
     from mathlab.pictures import plots  # what it needs takes a while to import
 
-    for picture in declared:
-        about = plots.Subject(picture, ((prepared.case, result),))
-        of = (picture.of or (plots.end_of(prepared.case),))[0]
-        if not known.issuperset(names(of.expr)) or prepared.types.of(of.expr).shape:
-            continue
-        over: list[Json] = []
-        for wanted, low, high in picture.over:
-            name, place = plots.entry_of(about, wanted)
-            over.append([name, int(np.ravel_multi_index(place, np.shape(prepared.env[name]))), low, high])
-        entries = [wanted for wanted, *_ in picture.over]
-        others = [one for one in experiment.cases if one.name in picture.cases and one.train]
-        ways = [plots.path_of(one, entries) for one in others if one.name != prepared.case.name]
-        paths: list[Json] = [
-            [way.label, [list(point) for point in np.stack([way.x, way.y], axis=1).tolist()]] for way in ways
-        ]
-        yield {
-            "text": of.text,
-            "x": entries[0].text,
-            "y": entries[1].text,
-            "of": tree(of.expr),
-            "over": over,
-            "paths": paths,
-        }
+    about = plots.Subject(picture, ((prepared.case, result),))
+    of = (picture.of or (plots.end_of(prepared.case),))[0]
+    entries = [wanted for wanted, *_ in picture.over]
+    over: list[Json] = []
+    for wanted, low, high in picture.over:
+        name, place = plots.entry_of(about, wanted)
+        type_ = prepared.types.names[name]
+        if type_.kind != "f":
+            return
+        over.append([name, int(np.arange(type_.size).reshape(type_.shape)[place]), low, high])
+    if not {*names(of.expr)} <= {*prepared.env, *prepared.nodes} or prepared.types.of(of.expr).shape:
+        return
+    paths: list[Json] = []
+    for other in experiment.cases:
+        if other.name in picture.cases and other.train and other.name != prepared.case.name:
+            way = plots.path_of(other, entries)
+            points = np.stack([way.x, way.y], axis=1)
+            points = points[np.isfinite(points).all(axis=1)]
+            paths += [[way.label, points.tolist()]] if len(points) else []
+    x, y = (entry.text for entry in entries)
+    yield {"text": of.text, "x": x, "y": y, "of": tree(of.expr), "over": over, "paths": paths}

@@ -16,7 +16,7 @@ from mathlab.outputs.csvtext import csv_text
 from mathlab.reports.checks import Check
 from mathlab.reports.layout import Paragraph, Row, Sheet, count, plain
 from mathlab.reports.report import Report
-from mathlab.reports.values import Record, place_keys
+from mathlab.reports.values import Json, Record, place_keys
 
 STYLES = {"checked": "green", "given": "green", "ignored": "dim", "open": "bold red"}
 
@@ -37,8 +37,8 @@ def article_report(
         fine=bool(known.numbers) and known.passed,
         summary=article_summary(known),
         tables=lambda: (*_page(known, quiet), *_told(found, undecided, left)),
-        compared=lambda: _checks(known),
-        about=lambda: {"article": _content(files, known, found)},
+        compared=lambda: _checks(known, undecided),
+        about=lambda: {"article": _content(files, known, found, undecided)},
         problems=problems,
         quiet=quiet,
     )
@@ -55,37 +55,46 @@ def article_csv(coverage: Coverage) -> str:
     return csv_text(("document", "line", "column", "number", "status", "by"), [*rows, *absent])
 
 
-def _content(files: Sequence[Path], coverage: Coverage, found: Sequence[Suggestion]) -> Record:
+def _content(
+    files: Sequence[Path], coverage: Coverage, found: Sequence[Suggestion], undecided: Sequence[Undecided]
+) -> Record:
+    def at(place: Place | None, **told: Json) -> Record:
+        return {**told, **place_keys(place)}
+
+    numbers = (at(one.number.place, number=one.number.text, status=one.status, by=one.by) for one in coverage.numbers)
+    claims = (one.claim for one in coverage.missing)
     return {
         "documents": [str(file) for file in files],
-        "numbers": [
-            {"number": one.number.text, "status": one.status, "by": one.by, **place_keys(one.number.place)}
-            for one in coverage.numbers
-        ],
-        "missing": [
-            {"key": one.claim.key, "printed": one.claim.text, "at": one.claim.at, **place_keys(one.claim.place)}
-            for one in coverage.missing
-        ],
+        "numbers": [*numbers],
+        "missing": [at(claim.place, key=claim.key, printed=claim.text, at=claim.at) for claim in claims],
         "suggestions": [
-            {"case": one.state.case, "key": one.key, "figure": printing(one), **place_keys(one.numbers[0].place)}
-            for one in found
+            at(one.numbers[0].place, case=one.state.case, key=one.key, figure=printing(one)) for one in found
+        ],
+        "undecided": [
+            at(one.number.place, number=one.number.text, candidates=[*one.candidates], near=one.near)
+            for one in undecided
         ],
     }
 
 
-def _checks(coverage: Coverage) -> Iterator[Check]:
+def _checks(coverage: Coverage, undecided: Sequence[Undecided]) -> Iterator[Check]:
+    known = {one.number.place: one for one in undecided}
     for one in (one for one in coverage.numbers if one.status in ("checked", "open")):
         number, place = one.number, one.number.place
         verdict = one.claim.verdict.label if one.claim else one.status
-        yield _check(f"{number.text} at {place.line}:{place.column}", not _failed(one), verdict, place)
+        said = known.get(place)
+        about = (("may be", ", or ".join(said.candidates)), ("nearly", said.near)) if said else ()
+        yield _check(f"{number.text} at {place.line}:{place.column}", not _failed(one), verdict, place, *about)
     for absent in coverage.missing:
         claim = absent.claim
         yield _check(f"{claim.key} {claim.text}", False, "missing from the article", claim.place or Place("", 1, 1))
 
 
-def _check(name: str, passed: bool, verdict: str, place: Place) -> Check:
-    group = Path(place.file).name
-    return Check("article", name, "passed" if passed else "failed", verdict, group, file=place.file, place=place)
+def _check(name: str, passed: bool, verdict: str, place: Place, *about: tuple[str, str]) -> Check:
+    group, said = Path(place.file).name, tuple(remark for remark in about if remark[1])
+    return Check(
+        "article", name, "passed" if passed else "failed", verdict, group, file=place.file, place=place, remarks=said
+    )
 
 
 def article_summary(coverage: Coverage) -> str:

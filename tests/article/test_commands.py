@@ -86,6 +86,13 @@ def test_every_format(folder: Path) -> None:
     assert [number["status"] for number in record["article"]["numbers"]] == ["given", "given", "open", "open"]
     github = invoke("article", "notes.md", "--format", "github").stdout.splitlines()
     assert github[0].startswith("::error file=notes.md,line=7,col=22::")
+    Path("notes.md").write_text(Path("notes.md").read_text().replace("0.378388", "0.378398"), encoding="utf-8")
+    record = json.loads(invoke("article", "--suggest", "notes.md", "--format", "json").stdout)
+    assert [one["near"] for one in record["article"]["undecided"]] == [
+        "dw of neuron, base is 0.378388: one digit differs"
+    ]
+    annotations = invoke("article", "--suggest", "notes.md", "--format", "github").stdout
+    assert "open; nearly: dw of neuron, base is 0.378388: one digit differs" in annotations
     for form in ("plain", "junit", "markdown"):
         assert "0.851953" in invoke("article", "notes.md", "--format", form).stdout
 

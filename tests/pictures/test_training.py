@@ -76,6 +76,24 @@ def test_a_page_draws_the_contours_that_are_declared(monkeypatch: pytest.MonkeyP
         np.testing.assert_allclose(heights, made.field[2].ravel(), rtol=1e-12)
 
 
+ODD = {
+    "a class": {"W[0,0]": [0, 1], "t[0]": [0, 1]},
+    "nothing known": {"W[0,0]": [0, 1], "other": [0, 1]},
+    "a matrix": {"W": [0, 1], "b[0]": [0, 1]},
+}
+
+
+@pytest.mark.parametrize("over", ODD)
+def test_a_page_leaves_out_a_contour_that_it_cannot_draw(over: str) -> None:
+    counted = {"W[-1,-1]": [0, 1], "b[-2]": [0, 1]}
+    pictures = [{"contour": {"over": ODD[over]}}, {"contour": {"over": counted, "of": ["dW[0,0]"]}}]
+    result = api.run({**NET, "pictures": [*pictures, {"contour": {"over": counted}}]}, "backprop")
+    data = page.data(result.experiment, prepare(result.experiment.cases[0]), result.cases[0])
+    assert isinstance(data["contours"], list)
+    over_entries = [one["over"] for one in data["contours"] if isinstance(one, dict)]
+    assert over_entries == [[["W", 3, 0, 1], ["b", 0, 0, 1]]]
+
+
 def test_what_a_page_cannot_train_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "PICKED", 10)
     result = api.run({**NET, "train": {"optimizer": SGD, **BATCHES, "seed": 3, "epochs": 3}})
