@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from mathlab.habits import NOWHERE, folded, here
+
 LONGEST = 1_000  # characters of a message, which may quote a name or a number as long as a file
 LOOKED_AT = 500  # known words, when a close one is sought: each comparison takes a while
 
@@ -88,10 +90,14 @@ class ShapeMismatch(ExpressionError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`"; did you mean 'loss'?"` when a known word is close to `word`, else the empty string.
 
-    Short names are close that differ in their digits only, or in upper and lower case: W3 and W2, w and W.
+    Close is what differs in case and underscores, then what another tool calls so, then what is spelt alike. Short
+    names are close that differ in their digits only, or in upper and lower case: W3 and W2, w and W.
     """
     words = [*itertools.islice(known, LOOKED_AT)]
-    close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    close = [other for other in words if folded(other) == folded(word)] or [*filter(None, [here(word, words)])]
+    if not close and folded(word) in NOWHERE:
+        return ""
+    close = close or difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     close = close or sorted(other for other in words if _stem(other) and _stem(other) == _stem(word))
     return f"; did you mean {close[0]!r}?" if close else ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from mathlab import habits
 from mathlab.config.formulas import formula as read_formula
 from mathlab.config.schema import CaseText, Derivation, Figures, SweepText, TrainText
 from mathlab.config.values import choice, gather, number
@@ -91,7 +92,7 @@ def _order(equations: Mapping[Scalar, Equation], values: Collection[str]) -> Ite
             if part.id == key:
                 yield Problem(f"{where} reads itself", place)
             elif part.id not in position:
-                hint = did_you_mean(part.id, [*values, *equations])
+                hint = _meant(part.id, formula, [*values, *equations])
                 yield Problem(f"unknown name '{part.id}' in {where}{hint}", place)
             elif way := _way(part.id, str(key), reads):
                 if frozenset(way) not in cycles:
@@ -135,7 +136,7 @@ def _derivation(derivation: Derivation, defined: Collection[str], readable: Coll
     gradients = [f"d{name}" for name in defined]
     for key, written in derivation.items():
         if key not in gradients:
-            hint = did_you_mean(key, gradients)
+            hint = _gradient_meant(key, gradients) or did_you_mean(key, gradients)
             yield Problem(f"a derivation gives the gradient d<name> of a name, and '{key}' is none{hint}", key.place)
         for formula in written:
             yield from _unknown(formula, readable)
@@ -146,16 +147,25 @@ def _derivation(derivation: Derivation, defined: Collection[str], readable: Coll
 def _unknown(formula: Equation, known: Collection[str]) -> Iterator[Problem]:
     for part in _names(formula):
         if part.id not in known:
-            hint = _gradient_meant(part.id, known) or did_you_mean(part.id, known)
+            hint = _gradient_meant(formula.text, known) or _meant(part.id, formula, known)
             inside = "" if formula.text == part.id else f" in '{formula.text}'"
             yield Problem(f"unknown name '{part.id}'{inside}{hint}", formula.place_of(part))
 
 
 def _gradient_meant(name: str, known: Collection[str]) -> str:
-    """A hint for who writes dL_dw, grad_w or w_grad."""
-    match = re.fullmatch(r"d\w+?_d(\w+)|grad_?(\w+)|(\w+)_grad", name)
-    meant = next((group for group in match.groups() if group), "") if match else ""
+    """A hint for who writes dL/dw, grad_w or w_grad."""
+    meant = habits.gradient_of(name)
     return f"; the gradient of '{meant}' is 'd{meant}'" if f"d{meant}" in known else ""
+
+
+def _meant(name: str, formula: Equation, known: Collection[str]) -> str:
+    """A hint for a name that nothing defines: another tool's, one misspelt, an entry, x² or π."""
+    if written := habits.sign(formula.text, habits.SUPERSCRIPTS) or habits.CONSTANTS.get(name):
+        return f"; write {written}"
+    entry = re.fullmatch(r"(\w+?)_?\d+", name)
+    if entry and entry[1] in known:
+        return f"; did you mean {entry[1]!r}, or an entry of it, as in {entry[1]}[0]?"
+    return _gradient_meant(name, known) or did_you_mean(name, known)
 
 
 def _figures(figures: Figures, known: Collection[str], end: str) -> Iterator[Problem]:
@@ -266,7 +276,8 @@ def optimizer(train: TrainText, place: Place) -> tuple[str, dict[str, float], Eq
 
     def setting(key: str) -> float:
         if key not in defaults:
-            hint = did_you_mean(key, defaults) or f"; it has {', '.join(defaults)}"
+            hint = f"; that is the optimizer '{key}'" if key in OPTIMIZERS else habits.pair(key, table[key])
+            hint = hint or did_you_mean(key, defaults) or f"; it has {', '.join(defaults)}"
             raise MathlabError(f"{name} has no setting '{key}'{hint}", table.key(key).place)
         return number(table[key])
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
+from mathlab import habits
 from mathlab.config.keys import Partly, entries, mapping
 from mathlab.config.values import gather, text, whole
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
@@ -24,7 +25,7 @@ Formulas: TypeAlias = dict[Scalar, Equation]
 def name(key: Scalar) -> Scalar:
     """A name that equations can read."""
     if not key.isidentifier():
-        raise MathlabError(f"{str(key)!r} is not a name: letters, digits and '_', beginning with a letter", key.place)
+        raise MathlabError(f"{str(key)!r} is not a name: {habits.named(key)}", key.place)
     if key.startswith("_"):
         raise MathlabError(f"a name does not begin with '_', as {str(key)!r} does", key.place)
     if keyword.iskeyword(key):
@@ -74,8 +75,7 @@ def _formula(tree: Tree, check_jacobian: Callable[[Call], None]) -> Equation:
                 raise ExpressionError(f"unknown function '{call.op}'", call.position)
             check_jacobian(call)
     except ExpressionError as error:
-        cut = "was never closed" in error.message and not tree.quoted
-        hint = "; inside braces an expression with a comma stands in quotes" if cut else ""
+        hint = "" if tree.quoted else habits.cut(error.message)
         raise ExpressionError(f"{error.message}{hint}", error.offset).at(tree.place) from None
     text = " ".join(tree.split())
     return Equation(text, expr, text, tree.place)

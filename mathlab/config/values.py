@@ -16,6 +16,7 @@ import numpy as np
 from mathlab.config.yamltext import Row, Scalar, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
 from mathlab.experiment import PrintedNumber, Value
+from mathlab.habits import NUMBERS, slip
 
 NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
@@ -60,7 +61,8 @@ def _not_a_number(tree: Tree) -> str:
         if NUMBER.fullmatch(tree.replace("\N{MINUS SIGN}", "-")):
             return f"a minus sign is written '-', not as in {str(tree)!r}"
     quoted = ", which stands in quotes" if isinstance(tree, Scalar) and tree.quoted and NUMBER.fullmatch(tree) else ""
-    return f"a number is needed here, not {kind(tree)}{quoted}"
+    hint = slip(tree, NUMBERS) if isinstance(tree, Scalar) and not quoted else ""
+    return f"a number is needed here, not {kind(tree)}{quoted or hint}"
 
 
 def whole(tree: Tree, least: int = 0) -> int:

@@ -100,12 +100,32 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
         line = "".join(text.split("\n")[mark.line : mark.line + 1])
         if line[mark.column :].startswith("\t"):
             return Problem("a tab stands here, and YAML is indented by spaces alone", place)
+        hint = hint or _indented(text.split("\n"), mark.line) or _quoted(line)
         return Problem(f"this is not YAML: {error.problem}{hint}", place)
     if bad := Reader.NON_PRINTABLE.search(text):
         before = text[: bad.start()]
         place = Place(file, before.count("\n") + 1, bad.start() - before.rfind("\n"))
         return Problem(f"the character U+{ord(bad.group()):04X} is not allowed in YAML", place)
     return Problem("this is not YAML", Place(file, 1, 1))
+
+
+def _indented(lines: list[str], at: int) -> str:
+    """A hint for a line that begins where none above it begins."""
+    said = [line for line in lines[: at + 1] if line.strip() and line.strip()[0] != "#"]
+    starts = [len(line) - len(line.lstrip()) for line in said]
+    before = "".join(said[:-1])
+    open_still = any(before.count(one) != before.count(other) for one, other in ("[]", "{}"))
+    if open_still or len(said) < 2 or said[-2].rstrip()[-1] in ":->|" or starts[-1] in (0, *starts[:-1]):
+        return ""
+    return f"; this line is indented by {starts[-1]}, the one above it by {starts[-2]}"
+
+
+def _quoted(line: str) -> str:
+    """A hint for a value that only quotes keep together."""
+    value = line.partition(": ")[2].strip()
+    if value[:1] in tuple("@`|>%&*!?,") or ": " in value or " :" in value:
+        return "; an expression, or a text, of this kind stands in quotes"
+    return ""
 
 
 class _Frame:
@@ -220,7 +240,8 @@ class _Builder:
 
     def alias(self, name: str, place: Place) -> None:
         if name not in self.anchors:
-            raise MathlabError(f"the anchor '&{name}' is not defined before this alias", place)
+            message = f"the anchor '&{name}' is not defined before this alias; what begins with '*' stands in quotes"
+            raise MathlabError(message, place)
         anchored = self.anchors[name]
         if anchored is None:
             raise MathlabError(f"the anchor '&{name}' contains itself", place)

@@ -7,23 +7,13 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
+from mathlab import habits
 from mathlab.errors import ExpressionError, ShapeMismatch, did_you_mean
 from mathlab.language.ops import OPS, Op, Site
 from mathlab.language.shapes import LARGEST, MOST_AXES, Kind, ShapeError, Type, assert_entries, show
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, parse, shortened, unparse
 
 CLASS_INDEX = "an index must be a whole number"
-ELSEWHERE: Mapping[str, str] = {  # what functions are called in articles and in other languages
-    "ln": "log(x)",
-    "power": "x**2",
-    "concatenate": "concat(a, b, axis=0)",
-    "swish": "silu(x)",
-    "logistic": "sigmoid(x)",
-    "σ": "sigmoid(x)",
-    "sigma": "sigmoid(x)",
-    "step": "(x > 0)",
-    "heaviside": "(x > 0)",
-}
 
 
 def read(text: str) -> Expr:
@@ -41,9 +31,7 @@ def resolve(expr: Expr) -> Expr:
     op = OPS.get(expr.op)
     if op is None:
         known = [name for name, record in OPS.items() if not record.internal]
-        here = ELSEWHERE.get(expr.op)
-        hint = f"; write {here}" if here else did_you_mean(expr.op, known)
-        raise ExpressionError(f"unknown function '{expr.op}'{hint}", expr.position)
+        raise ExpressionError(f"unknown function '{expr.op}'{_meant(expr, known)}", expr.position)
     args = tuple(resolve(arg) for arg in expr.args)
     attrs = dict(expr.attrs)
     last = args[-1] if args else None
@@ -60,6 +48,19 @@ def resolve(expr: Expr) -> Expr:
         if value != setting.default:
             settings.append((name, value))
     return Call(expr.op, args, tuple(settings), expr.position)
+
+
+def _meant(call: Call, known: Iterable[str]) -> str:
+    """A hint for who calls what is no function here."""
+    match call.args:
+        case (Name(name),) if call.op in habits.DERIVED:
+            return f"; the gradient of {name} is written d{name}"
+    if (name := habits.here(call.op, known)) and habits.folded(name) != habits.folded(call.op):
+        return f"; write {name}({', '.join(OPS[name].args)})"
+    instead = habits.expression(call.op)
+    if not instead and all(isinstance(arg, Num) for arg in call.args):
+        return did_you_mean(call.op, known) or f"; an entry is written {call.op}[0]"
+    return f"; write {instead}" if instead else did_you_mean(call.op, known)
 
 
 def _bind(
@@ -101,7 +102,9 @@ def _constant(value: Static, call: Call, name: str) -> Static:
         case Call("array", elements) if all(isinstance(element, Num) for element in elements):
             return tuple(element.value for element in elements if isinstance(element, Num))
         case Num() | Name() | Slice() | NewAxis() | Call():
-            raise ExpressionError(f"{name} of {call.op} must be a constant, not '{unparse(value)}'", call.position)
+            hint = f"; of two values it is {call.op}imum(a, b)" if call.op in ("max", "min") else ""
+            message = f"{name} of {call.op} must be a constant, not '{unparse(value)}'{hint}"
+            raise ExpressionError(message, call.position)
         case _:
             return value
 

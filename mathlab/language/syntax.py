@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from mathlab import habits
 from mathlab.errors import ExpressionError
 
 LONGEST = 20_000  # characters; keeps hostile input cheap, and no article prints a longer line
@@ -101,6 +102,11 @@ COMPARE: Mapping[type[ast.cmpop], str] = {
     ast.NotEq: "ne",
 }
 TRANSPOSES = ("T", "mT")
+INSTEAD: Mapping[type[ast.expr], str] = {
+    ast.BoolOp: "; of two masks the product is taken, as in (a > 0) * (b > 0)",
+    ast.IfExp: "; a choice is written where(c, a, b)",
+    ast.UnaryOp: "; what is not so is written (x == 0)",
+}
 
 
 def parse(text: str) -> Expr:
@@ -128,6 +134,8 @@ def parse(text: str) -> Expr:
         raise ExpressionError("an expression is nested too deeply; split it into several equations") from None
     except ValueError as error:  # a NUL byte, or an integer of thousands of digits
         raise ExpressionError(f"not an expression: {error}") from None
+    if isinstance(tree, ast.Tuple) and re.match(r"\d+,\d", source):
+        raise ExpressionError("a decimal point is written '.', and a list stands in brackets", lead)
     encoded = source.encode()
 
     def offset_of(node: ast.expr) -> int:
@@ -138,12 +146,14 @@ def parse(text: str) -> Expr:
 
 
 def _blame(source: str, offset: int, message: str | None) -> str:
-    if "∂" in source:
-        return "the gradient of w is written dw, without '∂'"
-    if "=" in source.replace("==", "").replace("<=", "").replace(">=", "").replace("!=", "") and "(" not in source:
-        return "write only what stands to the right of '='"
+    if written := habits.sign(source, habits.SIGNS):
+        return written
     if re.match(r"\d[\d.]*[^\W\d]", source[offset:]) and "literal" in (message or ""):
         return f"a product is written with '*' near {source[offset : offset + 12]!r}"
+    if re.match(r"[\w.]", source[offset:]) and re.search(r"[\w.)\]]\s+$", source[:offset]):
+        return (
+            f"before {source[offset : offset + 12]!r} an operator is missing: a product is a * b or a @ b, a call f(x)"
+        )
     reason = (message or "invalid syntax").split(";")[0].split(": value has")[0]
     return f"{reason} near {source[offset : offset + 12]!r}"
 
@@ -176,7 +186,9 @@ class _Reader:
                 args = self.read(left, deeper), self.read(right, deeper)
                 return Call(BINARY[type(operator)], args, (), at)
             case ast.BinOp(op=ast.BitXor()):
-                raise ExpressionError("'^' is not in the equation language; a power is written x**2", at)
+                transpose = re.search(r"\^\s*T\b", self.source)
+                meant = "a transpose is written x.T" if transpose else "a power is written x**2"
+                raise ExpressionError(f"'^' is not in the equation language; {meant}", at)
             case ast.Compare(left=left, ops=[operator], comparators=[right]) if type(operator) in COMPARE:
                 args = self.read(left, deeper), self.read(right, deeper)
                 return Call(COMPARE[type(operator)], args, (), at)
@@ -187,9 +199,9 @@ class _Reader:
             case ast.Attribute(value=ast.Name(id=name), attr="grad"):
                 raise ExpressionError(f"'.grad' is not in the equation language; the gradient of {name} is d{name}", at)
             case ast.Attribute(attr=attr):
-                raise ExpressionError(
-                    f"'.{attr}' is not in the equation language; of attributes only .T and .mT are", at
-                )
+                instead = habits.CONSTANTS.get(attr) or habits.expression(attr)
+                hint = f"write {instead}" if instead else "of attributes only .T and .mT are"
+                raise ExpressionError(f"'.{attr}' is not in the equation language; {hint}", at)
             case ast.Subscript(value=value, slice=index):
                 items = index.elts if isinstance(index, ast.Tuple) else [index]
                 base = self.read(value, deeper)
@@ -200,12 +212,24 @@ class _Reader:
                 return Call("array", tuple(self.read(element, deeper) for element in elements), (), at)
             case ast.Call(func=ast.Name(id=op), args=args, keywords=keywords):
                 return self.call(op, args, keywords, at, deeper)
-            case ast.Call(func=ast.Attribute(attr=op)):
-                raise ExpressionError(
-                    f"'{self.shown(node)}' is not in the equation language; write {op}(...), with nothing before it", at
-                )
+            case ast.Call(func=ast.Attribute(value=value, attr=op), args=args, keywords=keywords):
+                transposed = op in ("t", "transpose") and not args
+                hint = self.unbound(value, "T" if transposed else op, bool(args or keywords))
+                raise ExpressionError(f"'{self.shown(node)}' is not in the equation language; write {hint}", at)
             case _:
-                raise ExpressionError(f"'{self.shown(node)}' is not in the equation language", at)
+                hint = INSTEAD.get(type(node), "")
+                raise ExpressionError(f"'{self.shown(node)}' is not in the equation language{hint}", at)
+
+    def unbound(self, owner: ast.expr, op: str, more: bool) -> str:
+        """What to write in the place of a function of a module, or of a method."""
+        root = owner
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        if isinstance(root, ast.Name) and root.id in habits.MODULES:
+            return habits.expression(op) or f"{habits.first(op)}(...), with nothing before it"
+        if op in TRANSPOSES:
+            return f"{self.shown(owner)}.{op}"
+        return habits.expression(op) or f"{op}({self.shown(owner)}{', ...' if more else ''})"
 
     def shown(self, node: ast.expr) -> str:
         """The part of the text that a node was read from; Python's own way back to text would recurse into it."""

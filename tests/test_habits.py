@@ -1,0 +1,281 @@
+"""Habits from other tools: each of these mistakes gets the sentence that mends it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from mathlab import habits
+from mathlab.config import load, schema
+from mathlab.config.arrays import InitText
+from mathlab.config.initial import INITS
+from mathlab.config.keys import Keys
+from mathlab.errors import ExpressionError, MathlabError
+from mathlab.language import OPS
+from mathlab.language.check import read
+from mathlab.language.layers import LAYERS, LOSSES
+from mathlab.language.optimizers import SETTINGS
+from mathlab.stages.prepare import prepare
+
+NET = "inputs: {x: [2, -1], y: 1}\nparameters: {w: [0.3, -0.7], b: 0.1}\nequations:\n  s: w @ x + b\n  p: sigmoid(s)\n"
+LAYERED = "inputs: {x: [[2, -1]], y: [[1.0, 0.0]]}\nparameters: {W: [[1, 2], [3, 4]], b: [0, 0]}\n"
+FORMS = {
+    "equation": NET + "  loss: %\n",
+    "figure": NET + "  loss: (y - p)**2\nexpected:\n  %\n",
+    "formula": NET + "  loss: (y - p)**2\nderivation:\n  %\n",
+    "optimizer": NET + "  loss: (y - p)**2\ntrain:\n  epochs: 3\n  optimizer: %\n",
+    "training": NET + "  loss: (y - p)**2\ntrain:\n  optimizer: {name: sgd, lr: 0.1}\n  %\n",
+    "layer": LAYERED + "layers: [%]\nloss: half_sse\n",
+    "loss": LAYERED + "layers: [{affine: {W: W, b: b}}]\nloss: %\n",
+    "value": "parameters:\n  W: %\nequations: {z: sum(W)}\n",
+    "config": "%",
+}
+MISTAKES = [
+    (
+        "equation",
+        "np.sum((y - p)**2)",
+        "'np.sum((y - p)**2)' is not in the equation language; write sum(...), with nothing before it",
+    ),
+    (
+        "equation",
+        "torch.log(p)",
+        "'torch.log(p)' is not in the equation language; write log(...), with nothing before it",
+    ),
+    (
+        "equation",
+        "tf.reduce_sum(x)",
+        "'tf.reduce_sum(x)' is not in the equation language; write sum(...), with nothing before it",
+    ),
+    ("equation", "np.power(s, 2)", "'np.power(s, 2)' is not in the equation language; write x**2"),
+    ("equation", "p.mean(axis=0)", "'p.mean(axis=0)' is not in the equation language; write mean(p, ...)"),
+    ("equation", "w.t() @ x", "'w.t()' is not in the equation language; write w.T"),
+    ("equation", "x.shape[0] * p", "'.shape' is not in the equation language; write the number itself"),
+    ("equation", "s.detach()", "'s.detach()' is not in the equation language; write the value itself"),
+    ("equation", "np.pi * s", "'.pi' is not in the equation language; write 3.141592653589793"),
+    ("equation", "s^2", "'^' is not in the equation language; a power is written x**2"),
+    ("equation", "w^T @ x", "'^' is not in the equation language; a transpose is written x.T"),
+    ("equation", "w · x", "not an expression: a product is written '*', that of matrices '@'"),
+    ("equation", "w ⊙ x", "not an expression: an entry-wise product is written '*'"),
+    ("equation", "s ÷ 2", "not an expression: a quotient is written a / b"),
+    ("equation", "−s", "not an expression: a minus sign is written '-'"),
+    ("equation", "2s", "not an expression: a product is written with '*' near '2s'"),
+    (
+        "equation",
+        "2 x",
+        "not an expression: before 'x' an operator is missing: a product is a * b or a @ b, a call f(x)",
+    ),
+    (
+        "equation",
+        "exp s",
+        "not an expression: before 's' an operator is missing: a product is a * b or a @ b, a call f(x)",
+    ),
+    ("equation", "s²", "unknown name 's2' in 'loss'; write x**2 for a power"),
+    ("equation", "wᵀ @ x", "unknown name 'wT' in 'loss'; write x.T for a transpose"),
+    ("equation", "√s", "not an expression: a root is written sqrt(x)"),
+    ("equation", "∑ x", "not an expression: a sum is written sum(x)"),
+    ("equation", "σ(s) + lg(p)", "unknown function 'σ'; write sigmoid(x)"),
+    ("equation", "s ≥ 0", "not an expression: comparisons are written '>=', '<=', '==' and '!='"),
+    ("equation", "s = w @ x", "not an expression: write only what stands to the right of '='"),
+    ("equation", "0,5 * s", "a decimal point is written '.', and a list stands in brackets"),
+    (
+        "equation",
+        "s if s > 0 else 0",
+        "'s if s > 0 else 0' is not in the equation language; a choice is written where(c, a, b)",
+    ),
+    (
+        "equation",
+        "s > 0 and p > 0",
+        "'s > 0 and p > 0' is not in the equation language; of two masks the product is taken, as in (a > 0) * (b > 0)",
+    ),
+    ("equation", "w' * x", "not an expression: a transpose is written x.T, and what is derived d<name>"),
+    ("equation", "$w$", "not an expression: an expression is not LaTeX: write sigmoid(x), w @ x, a / b"),
+    ("equation", "\\\\sigma(s)", "not an expression: an expression is not LaTeX: write sigmoid(x), w @ x, a / b"),
+    ("equation", "max(0, s)", "axis of max must be a constant, not 's'; of two values it is maximum(a, b)"),
+    ("equation", "sum(x, dim=0)", "sum has no argument 'dim'; did you mean 'axis'?"),
+    ("equation", "clamp(s, 0, 1)", "unknown function 'clamp'; write clip(x, low, high)"),
+    ("equation", "swish(s)", "unknown function 'swish'; write silu(x)"),
+    ("equation", "ReLU(s)", "unknown function 'ReLU'; did you mean 'relu'?"),
+    ("equation", "flatten(x)", "unknown function 'flatten'; write reshape(x, -1)"),
+    ("equation", "mse_loss(p, y)", "unknown function 'mse_loss'; write mean((y - t)**2)"),
+    ("equation", "e**s", "unknown name 'e' in 'loss'; write exp(1)"),
+    ("equation", "x_1", "unknown name 'x_1' in 'loss'; did you mean 'x', or an entry of it, as in x[0]?"),
+    ("equation", "x(0)", "unknown function 'x'; an entry is written x[0]"),
+    ("equation", "|s|", "; an expression, or a text, of this kind stands in quotes"),
+    ("equation", "@x", "; an expression, or a text, of this kind stands in quotes"),
+    ("figure", "w.grad: 0.1", "'.grad' is not in the equation language; the gradient of w is dw"),
+    ("figure", "dL/dw: [0.1, 0.2]", "unknown name 'dL' in 'dL/dw'; the gradient of 'w' is 'dw'"),
+    ("figure", "∂L/∂w: [0.1, 0.2]", "not an expression: the gradient of w is written dw, without '∂'"),
+    ("figure", "grad_w: [0.1, 0.2]", "unknown name 'grad_w'; the gradient of 'w' is 'dw'"),
+    ("figure", "grad(w): [0.1, 0.2]", "unknown function 'grad'; the gradient of w is written dw"),
+    ("figure", "loss: 0,039", "a number is needed here, not '0,039'; a decimal point is written '.', as in 0.039"),
+    (
+        "figure",
+        "loss: ≈ 0.039",
+        "a number is needed here, not '≈ 0.039'; write 0.039 alone, whose digits say how precise it is",
+    ),
+    ("figure", "loss: 3.9×10⁻²", "a number is needed here, not '3.9×10⁻²'; a power of ten is written as in 3.9e-2"),
+    (
+        "figure",
+        "loss: 0.039 ± 0.001",
+        "a number is needed here, not '0.039 ± 0.001'; write 0.039 alone, whose digits say how precise it is",
+    ),
+    ("figure", "loss: 3.9%", "a number is needed here, not '3.9%'; a percentage is written as a fraction, as in 0.25"),
+    ("figure", "loss: 1 000.5", "a number is needed here, not '1 000.5'; digits stand without separators"),
+    (
+        "figure",
+        "dw: (0.1, 0.2)",
+        "a number is needed here, not '(0.1, 0.2)'; a list is written [1, 2], in brackets and with commas",
+    ),
+    (
+        "figure",
+        "dw: [0.1 0.2]",
+        "a number is needed here, not '0.1 0.2'; a list is written [1, 2], in brackets and with commas",
+    ),
+    ("figure", "loss=0.039", "a mapping is needed here, not 'loss=0.039'; write loss: 0.039"),
+    ("figure", "loss:0.039", "a mapping is needed here, not 'loss:0.039'; write loss: 0.039"),
+    ("figure", "- loss: 0.039", "a mapping is needed here, not a list; write 'name: value', without '-' and brackets"),
+    ("figure", "loss: {value: 0.039}", "unknown key 'value'; did you mean 'printed'?"),
+    ("figure", "loss: {printed: 0.039, tolerance: 0.01}", "unknown key 'tolerance'; did you mean 'digits'?"),
+    (
+        "formula",
+        "dL/dw: ds * x",
+        "'dL/dw' is not a name: letters, digits and '_', beginning with a letter; the gradient of w is written dw",
+    ),
+    (
+        "formula",
+        "grad_w: ds * x",
+        "a derivation gives the gradient d<name> of a name, and 'grad_w' is none; the gradient of 'w' is 'dw'",
+    ),
+    ("formula", "dw = ds * x", "a mapping is needed here, not 'dw = ds * x'; write dw: ds * x"),
+    ("optimizer", "sgd", "a mapping is needed here, not 'sgd', as in {name: sgd, lr: 0.1}"),
+    ("optimizer", "{name: AdamW}", "unknown optimizer 'AdamW'; did you mean 'adamw'?"),
+    ("optimizer", "{name: gradient_descent, lr: 0.1}", "unknown optimizer 'gradient_descent'; did you mean 'sgd'?"),
+    ("optimizer", "{name: sgd, learning_rate: 0.1}", "sgd has no setting 'learning_rate'; did you mean 'lr'?"),
+    ("optimizer", "{name: sgd, lr=0.1}", "sgd has no setting 'lr=0.1'; write lr: 0.1"),
+    ("optimizer", "{name: sgd, lr:0.1}", "sgd has no setting 'lr:0.1'; write lr: 0.1"),
+    ("optimizer", "{name: sgd, lr: 0,1}", "sgd has no setting '1'; a decimal point is written '.'"),
+    (
+        "optimizer",
+        "{name: sgd, lr: 0.1, momentum: 0.9}",
+        "sgd has no setting 'momentum'; that is the optimizer 'momentum'",
+    ),
+    ("optimizer", "{name: adam, betas: 1}", "adam has no setting 'betas'; did you mean 'beta1'?"),
+    ("optimizer", "{name: rmsprop, rho: 0.9}", "rmsprop has no setting 'rho'; did you mean 'alpha'?"),
+    ("training", "steps: 3", "unknown key 'steps'; did you mean 'epochs'?"),
+    ("training", "epochs: 3\n  shuffle: true", "unknown key 'shuffle'; did you mean 'seed'?"),
+    ("training", "epochs: 3\n  expected: {b: 1}", "unknown key 'expected'; did you mean 'after'?"),
+    ("layer", "{dense: {W: W, b: b}}", "unknown layer 'dense'; did you mean 'affine'?"),
+    ("layer", "{Linear: {W: W}}", "unknown layer 'Linear'; did you mean 'affine'?"),
+    ("layer", "{affine: {weight: W}}", "affine has no 'weight'; did you mean 'W'?"),
+    ("layer", "{affine: {W: W}}, LeakyReLU", "unknown layer 'LeakyReLU'; did you mean 'leaky_relu'?"),
+    ("loss", "MSELoss", "unknown loss 'MSELoss'; did you mean 'mse'?"),
+    ("loss", "binary_crossentropy", "unknown loss 'binary_crossentropy'; did you mean 'bce'?"),
+    ("loss", "categorical_crossentropy", "unknown loss 'categorical_crossentropy'; did you mean 'cross_entropy'?"),
+    ("value", "0,5", "a number is needed here, not '0,5'; a decimal point is written '.', as in 0.5"),
+    ("value", "1 2 3", "a number is needed here, not '1 2 3'; a list is written [1, 2], in brackets and with commas"),
+    (
+        "value",
+        "np.random.randn(2, 2)",
+        "values are drawn as in {init: normal, shape: [2, 3], seed: 0}",
+    ),
+    (
+        "value",
+        "np.array([1, 2])",
+        "a number is needed here, not 'np.array([1, 2])'; the numbers stand alone, in brackets",
+    ),
+    ("value", "w.csv", "a number is needed here, not 'w.csv'; a file is named as in {file: w.csv}"),
+    ("value", "1/3", "a number is needed here, not '1/3'; a fraction is written out in digits, or is an equation"),
+    ("value", "{init: glorot, shape: [2, 2]}", "unknown init 'glorot'; did you mean 'xavier'?"),
+    ("value", "{init: normal, size: [2, 2]}", "unknown key 'size'; did you mean 'shape'?"),
+    ("value", "{init: normal, shape: 2x2}", "a number is needed here, not '2x2'; a shape is written [2, 2]"),
+    ("value", "{init: normal, shape: 2, stddev: 1}", "unknown key 'stddev'; did you mean 'std'?"),
+    ("config", "params: {x: 1}\nequations: {y: 2 * x}\n", "unknown key 'params'; did you mean 'parameters'?"),
+    ("config", "parameters: {x: 1}\nforward: {y: 2 * x}\n", "unknown key 'forward'; did you mean 'equations'?"),
+    (
+        "config",
+        "parameters: {x: 1}\nequations: {y: 2 * x}\nresults: {y: 2}\n",
+        "unknown key 'results'; did you mean 'expected'?",
+    ),
+    (
+        "config",
+        "parameters: {x: 1}\nequations: {y: 2 * x}\ndtype: double\n",
+        "unknown dtype 'double'; did you mean 'float64'?",
+    ),
+    ("config", "parameters:\nx: 1\n", "unknown key 'x'; what belongs to 'parameters' is indented"),
+    (
+        "config",
+        "parameters: {x: 1}\nequations:\n\ty: 2 * x\n",
+        "a tab stands here, and YAML is indented by spaces alone",
+    ),
+    (
+        "config",
+        "parameters: {x: 1}\nequations:\n  y: 2 * x\n   z: y\n",
+        "; this line is indented by 3, the one above it by 2",
+    ),
+    (
+        "config",
+        "parameters: {x=1}\nequations: {z: x}\n",
+        "'x=1' is not a name: letters, digits and '_', beginning with a letter; write x: 1",
+    ),
+    (
+        "config",
+        "parameters: {x: 1}\nequations:\n  - y: 2 * x\n",
+        "a mapping is needed here, not a list; write 'name: value', without '-' and brackets",
+    ),
+]
+
+
+def prepared(config: Path) -> None:
+    for case in load(config).cases:
+        prepare(case)
+
+
+@pytest.mark.parametrize(("form", "written", "sentence"), MISTAKES, ids=lambda text: text[:30])
+def test_the_sentence_mends_it(form: str, written: str, sentence: str, tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text(FORMS[form].replace("%", written), encoding="utf-8")
+    with pytest.raises(MathlabError) as caught:
+        prepared(config)
+    told = [problem.message for problem in caught.value.problems]
+    assert [message for message in told if message.endswith(sentence)], told
+
+
+RECORDS: list[type[Keys]] = [schema.ConfigText, *Keys.__subclasses__()]
+KNOWN = {
+    *OPS,
+    *(setting for op in OPS.values() for setting in op.settings),
+    *(word for name, layer in LAYERS.items() for word in (name, *layer.keys)),
+    *(word for name, loss in LOSSES.items() for word in (name, *loss.keys)),
+    *(word for name, settings in SETTINGS.items() for word in (name, *settings)),
+    *(key for record in RECORDS for key in record.readers()),
+    *INITS,
+    *InitText.readers(),
+    *(*schema.DTYPES, *schema.ROUNDINGS),
+}
+
+
+@pytest.mark.parametrize("here", habits.HERE)
+def test_what_is_said_to_be_here_is(here: str) -> None:
+    if here.isidentifier():
+        assert here in KNOWN
+    elif re.search(r"[(\[*+@/-].*[)\]\w]", here) and "<" not in here and "," not in here.split(")")[-1]:
+        ast.parse(here, mode="eval")
+        read(here)
+    assert not [word for word in habits.HERE[here].split() if word in OPS and here in OPS], "it is here itself"
+
+
+def test_what_is_said_to_be_nowhere_is() -> None:
+    assert not {*OPS, *LAYERS, *LOSSES, *SETTINGS, *INITS} & habits.NOWHERE
+
+
+def test_no_hint_names_a_function_that_is_none() -> None:
+    for word in habits.ELSEWHERE:
+        if word in OPS or not word.isidentifier():
+            continue
+        with pytest.raises(ExpressionError) as caught:
+            read(f"{word}(x)")
+        for name in re.findall(r"write (\w+)\(", caught.value.message):
+            assert name in OPS, caught.value.message
