@@ -29,7 +29,7 @@ HERE: Mapping[str, str] = {
     "norm": "l2norm norm2 frobenius",
     "sigmoid": "logistic expit sig sigma σ",
     "silu": "swish",
-    "leaky_relu": "lrelu",
+    "leaky_relu": "lrelu prelu",
     "where": "ifelse cond select iif",
     "one_hot": "tocategorical",
     "concat(a, b, axis=0)": "cat concatenate hstack vstack",
@@ -61,6 +61,11 @@ HERE: Mapping[str, str] = {
     "(exp(x) - exp(-x)) / 2": "sinh",
     "(exp(x) + exp(-x)) / 2": "cosh",
     "2**x": "exp2",
+    "x * sigmoid(1.702 * x)": "quickgelu",
+    "softmax(-x)": "softmin",
+    "huber(y - t)": "smoothl1",
+    "sum(t * log(t / y))": "kldiv kldivergence kl",
+    "dot(a, b) / (norm(a) * norm(b))": "cosinesimilarity cosine",
     "1 / sqrt(x)": "rsqrt",
     "sign(x) * abs(x)**(1 / 3)": "cbrt",
     "(x - mean(x)) / std(x)": "batchnorm layernorm normalize standardize",
@@ -74,9 +79,9 @@ HERE: Mapping[str, str] = {
     # losses and layers
     "mse": "meansquarederror",
     "sse": "squarederror sumsquarederror sumofsquares rss",
-    "half_sse": "quadratic halfmse",
+    "half_sse": "quadratic",
     "cross_entropy": "categoricalcrossentropy sparsecategoricalcrossentropy softmaxcrossentropy "
-    "softmaxcrossentropywithlogits",
+    "softmaxcrossentropywithlogits xent ce",
     "bce": "binarycrossentropy bcewithlogits binarycrossentropywithlogits logistic",
     "affine": "dense linear fc fullyconnected gemm innerproduct",
     "W": "weight weights kernel",
@@ -87,19 +92,19 @@ HERE: Mapping[str, str] = {
     "nesterov": "nag nesterovmomentum",
     "lr": "learningrate eta stepsize alpha η α",
     "alpha": "rho decay beta gamma negativeslope slope a",
-    "beta1": "betas b1 beta",
-    "beta2": "b2",
-    "eps": "epsilon delta",
+    "beta1": "betas b1 beta β1",
+    "beta2": "b2 β2",
+    "eps": "epsilon delta ε",
     "weight_decay": "l2 wd lambda decay regularization",
     "clip_norm": "maxnorm gradclip maxgradnorm",
     # keys
-    "parameters": "variables weights params theta trainable",
+    "parameters": "variables weights params theta trainable vars init",
     "inputs": "data constants features dataset",
     "equations": "forward model graph nodes computation formulas",
     "layers": "network net architecture",
-    "derivation": "backward gradients backprop grads derivatives",
-    "expected": "results figures outputs values printed assert numbers",
-    "gradcheck": "gradientcheck checkgradients",
+    "derivation": "backward gradients backprop grads grad derivatives",
+    "expected": "results figures outputs values printed assert numbers verify test tests check checks",
+    "gradcheck": "gradientcheck checkgradients checkgrad",
     "train": "training optimizer epochs lr learningrate fit",
     "cases": "variants examples scenarios experiments",
     "sweep": "hyperparameters search grid",
@@ -108,6 +113,12 @@ HERE: Mapping[str, str] = {
     "title": "name",
     "source": "description article author url link paper reference doi",
     "epochs": "steps iterations updates iters maxiter niter numsteps passes",
+    "batch_size": "batch bs minibatch minibatchsize",
+    "columns": "usecols names",
+    "but": "drop exclude except without",
+    "divide_by": "scale normalize",
+    "header": "skiprows",
+    "value": "fill const",
     "optimizer": "lr learningrate momentum scheduler lrschedule schedule weightdecay method algorithm",
     "seed": "shuffle randomstate randomseed rng",
     "after": "expected figures results checkpoints",
@@ -134,6 +145,7 @@ HERE: Mapping[str, str] = {
 }
 # Words that are close to one that exists, and mean something that does not.
 NOWHERE = frozenset(
+    "any median sort argsort normal rand randn celu glu hardsigmoid heuniform lrdecay "
     "arctan atan arcsin asin arccos acos arctanh atanh nadam adadelta adamax lbfgs cross kron hessian mae l2 units "
     "activation float16 bfloat16 half device metrics seed".split()
 )
@@ -143,7 +155,7 @@ for _here, _words in HERE.items():
         ELSEWHERE.setdefault(_word, []).append(_here)
 
 MODULES = frozenset(
-    "np numpy torch jnp jax tf keras K F nn math cmath linalg special scipy sp functional cupy cp".split()
+    "np numpy torch jnp jax tf keras K F nn math cmath linalg special scipy sp functional cupy cp optim".split()
 )
 DERIVED = frozenset("grad gradient gradients d D diff nabla derivative partial".split())  # as if they were functions
 CONSTANTS = {"pi": "3.141592653589793", "π": "3.141592653589793", "e": "exp(1)"}
@@ -158,6 +170,10 @@ SIGNS: Slips = (
     (r"[⊙∘⊗]", "an entry-wise product is written '*'"),
     (r"[÷⁄]", "a quotient is written a / b"),
     (r"[−–—]", "a minus sign is written '-'"),
+    (r"‖", "a norm is written norm(x)"),
+    (r"[“”‘’]", "quotes of this kind are no part of an expression"),
+    (r"->|→|↦|:=", "write the expression alone"),
+    (r"[_^]\{", "an entry is written x[0], a power x**2"),
     (r"√", "a root is written sqrt(x)"),
     (r"∑|Σ\s", "a sum is written sum(x)"),
     (r"∏", "a product of entries is written prod(x)"),
@@ -171,10 +187,12 @@ SIGNS: Slips = (
     (r";\s*$", "an expression does not end in ';'"),
 )
 # What is read as other letters, because names are the same in all their forms: x² is x2.
-SUPERSCRIPTS: Slips = ((r"[ᵀ]", "x.T for a transpose"), (r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]", "x**2 for a power"))
+SUPERSCRIPTS: Slips = ((r"[ᵀᵗ⊤]", "x.T for a transpose"), (r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]", "x**2 for a power"))
 _DIGITS = r"[+-]?(?:\d+\.?\d*|\.\d+)"
 # The same of a whole text that is to be a number.
 NUMBERS: Slips = (
+    (r"([+-]?[1-9]\d{0,2}),(\d{3})", r"write \1.\2 or \1\2, without ','"),
+    (r"[+-]?\d{1,3}(?:,\d{3})+\.\d+", "digits stand without separators"),
     (r"([+-]?\d+),(\d+)", r"a decimal point is written '.', as in \1.\2"),
     (rf"[~≈≃∼]\s*({_DIGITS})", r"write \1 alone, whose digits say how precise it is"),
     (rf"({_DIGITS})\s*(?:±|\+/?-).*", r"write \1 alone, whose digits say how precise it is"),
@@ -193,20 +211,33 @@ NUMBERS: Slips = (
         "a list is written [1, 2], in brackets and with commas",
     ),
     (r"pi|π", "write 3.141592653589793"),
+    (
+        r"he|xavier|normal|uniform|zeros|ones|randn?|random",
+        "values are drawn as in {init: normal, shape: [2, 3], seed: 0}",
+    ),
+    (rf"[^\d.+*/^-]*(?<![A-Za-z])({_DIGITS}(?:[eE][+-]?\d+)?)(?![\d.]*[eE\d])[^\d*/^]*", r"write \1 alone"),
 )
 # The same of a text that is to be a key with its value.
 PAIRS: Slips = (
-    (r"([\w.\[\],]+)\s*[=:]\s*([^=\s()/](?:[^()]|\([^()]*\))*)", r"write \1: \2"),
+    (r"([\w.\[\],]+)\s*[=:]\s*([^=\s()/](?:[^()=]|\([^()]*\))*)", r"write \1: \2"),
     (r"true|yes|on", "write {}"),
 )
 
 # Keys that hold a mapping, of which people give a word.
-EXAMPLES = {"optimizer": ", as in {name: sgd, lr: 0.1}", "source": ", as in {title: ..., url: ...}"}
+EXAMPLES = {
+    "inputs": ", as in {x: [1, 2]}",
+    "parameters": ", as in {w: 0.5}",
+    "equations": ", as in {y: w * x}",
+    "expected": ", as in {y: 0.50}",
+    "optimizer": ", as in {name: sgd, lr: 0.1}",
+    "source": ", as in {title: ..., url: ...}",
+}
 
 
 def folded(word: str) -> str:
     """A word without what tools differ in: case, '_' and '-', and the 'Loss' behind a loss."""
-    plain = re.sub(r"[\s_-]", "", word)
+    path = re.sub(r"\(.*", "", word).split(".")
+    plain = re.sub(r"[\s_-]", "", path[-1] if path[0] in MODULES else ".".join(path))
     plain = plain.casefold() if plain.isascii() else plain  # Σ is no σ
     return plain.removesuffix("loss") or plain
 
@@ -254,12 +285,33 @@ def pair(key: str, value: object) -> str:
     """The same for a key with nothing behind it, such as `lr=0.1`."""
     if value != "":
         return ""
-    return "; a decimal point is written '.'" if key.isdigit() else slip(key, PAIRS)
+    a_number = re.fullmatch(_DIGITS, key)
+    return "; a decimal point is written '.', and a list stands in brackets" if a_number else slip(key, PAIRS)
 
 
 def gradient_of(name: str) -> str:
     """The name whose gradient is meant by `dL_dw`, `dL/dw`, `grad_w`, `w.grad`, `delta_w`; empty for none of these."""
     found = re.fullmatch(
-        r"[d∂]\w*?[_/][d∂](\w+)|(?:grad|nabla|delta|del|D|δ|Δ|∇|∂|d_)_?(\w+)|(\w+?)[_.]?(?:grad|gradient|bar)", name
+        r"[d∂]\w*?[_/][d∂](\w+)(?:\[.*\])?|d(?:[A-Z]|loss)d(\w+)|(?:grad|nabla|delta|del|g|D|δ|Δ|∇|∂|d_)_?(\w+)|(\w+?)[_.]?(?:grad|gradient|bar)",
+        name,
     )
     return next((group for group in found.groups() if group), "") if found else ""
+
+
+def indented(lines: list[str], at: int) -> str:
+    """A hint for a line of YAML that begins where none above it begins."""
+    said = [line for line in lines[: at + 1] if line.strip() and line.strip()[0] != "#"]
+    starts = [len(line) - len(line.lstrip()) for line in said]
+    before = "".join(said[:-1])
+    open_still = any(before.count(one) != before.count(other) for one, other in ("[]", "{}"))
+    if open_still or len(said) < 2 or said[-2].rstrip()[-1] in ":->|" or starts[-1] in starts[:-1]:
+        return ""
+    return f"; this line is indented by {starts[-1]}, the one above it by {starts[-2]}"
+
+
+def quoted(line: str) -> str:
+    """A hint for a value in YAML that only quotes keep together."""
+    value = line.partition(": ")[2].strip()
+    if value[:1] in tuple("@`|>%&*!?,") or re.match(r"""[^{\[]*(: | :)|(["']).*\2 *[^ #]""", value):
+        return "; an expression, or a text, of this kind stands in quotes"
+    return ""

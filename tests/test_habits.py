@@ -156,7 +156,11 @@ MISTAKES = [
     ("optimizer", "{name: sgd, learning_rate: 0.1}", "sgd has no setting 'learning_rate'; did you mean 'lr'?"),
     ("optimizer", "{name: sgd, lr=0.1}", "sgd has no setting 'lr=0.1'; write lr: 0.1"),
     ("optimizer", "{name: sgd, lr:0.1}", "sgd has no setting 'lr:0.1'; write lr: 0.1"),
-    ("optimizer", "{name: sgd, lr: 0,1}", "sgd has no setting '1'; a decimal point is written '.'"),
+    (
+        "optimizer",
+        "{name: sgd, lr: 0,1}",
+        "sgd has no setting '1'; a decimal point is written '.', and a list stands in brackets",
+    ),
     (
         "optimizer",
         "{name: sgd, lr: 0.1, momentum: 0.9}",
@@ -225,6 +229,85 @@ MISTAKES = [
         "parameters: {x: 1}\nequations:\n  - y: 2 * x\n",
         "a mapping is needed here, not a list; write 'name: value', without '-' and brackets",
     ),
+    ("equation", "mean((y - p)²)", "not an expression: write x**2 for a power"),
+    ("equation", "p(1 - p)", "unknown function 'p'; a product is written p * (...)"),
+    ("equation", "2(s + 1)", "a product is written with '*' in '2(s + 1)'"),
+    ("equation", "(1 - p)(1 - y)", "a product is written with '*' in '(1 - p)(1 - y)'"),
+    ("equation", "1.000,5 * s", "a decimal point is written '.', and a list stands in brackets"),
+    ("equation", "s -> 2", "not an expression: write the expression alone"),
+    ("equation", "sum(x, axis=0, keepdims=true)", "keepdims of sum must be a constant, not 'true'; write True"),
+    ("equation", "nn.ReLU(s)", "'nn.ReLU(s)' is not in the equation language; write ReLU(...), with nothing before it"),
+    ("equation", "kl_div(p, y)", "unknown function 'kl_div'; write sum(t * log(t / y))"),
+    ("equation", "softmin(x)", "unknown function 'softmin'; write softmax(-x)"),
+    ("equation", "smooth_l1(p - y)", "unknown function 'smooth_l1'; write huber(y - t)"),
+    (
+        "equation",
+        "cosine_similarity(w, x)",
+        "unknown function 'cosine_similarity'; write dot(a, b) / (norm(a) * norm(b))",
+    ),
+    ("equation", "‖x‖", "not an expression: a norm is written norm(x)"),
+    ("equation", "x⊤ @ w", "not an expression: write x.T for a transpose"),
+    ("equation", "x_{1}", "not an expression: an entry is written x[0], a power x**2"),
+    ("equation", "Sum(x)", "unknown function 'Sum'; did you mean 'sum'?"),
+    ("equation", "“s”", "not an expression: quotes of this kind are no part of an expression"),
+    ("equation", "s,", "a decimal point is written '.', and a list stands in brackets"),
+    ("equation", '"s" + 1', "; an expression, or a text, of this kind stands in quotes"),
+    ("equation", "s.pow(2)", "'s.pow(2)' is not in the equation language; write pow(s, ...)"),
+    (
+        "equation",
+        "torch.sigmoid(s).sum()",
+        "'torch.sigmoid(s).sum()' is not in the equation language; write sum(torch.sigmoid(s))",
+    ),
+    ("figure", "dL/dw[0]: 1", "unknown name 'dL' in 'dL/dw[0]'; the gradient of 'w' is 'dw'"),
+    ("figure", "dLdw: [1, 2]", "unknown name 'dLdw'; the gradient of 'w' is 'dw'"),
+    ("figure", "g_w: [1, 2]", "unknown name 'g_w'; the gradient of 'w' is 'dw'"),
+    ("figure", "loss: 0.039,", "a number is needed here, not '0.039,'; write 0.039 alone"),
+    ("figure", "loss: 0.039 (rounded)", "a number is needed here, not '0.039 (rounded)'; write 0.039 alone"),
+    ("figure", "loss: $0.039$", "a number is needed here, not '$0.039$'; write 0.039 alone"),
+    ("figure", "loss: 1,234.5", "a number is needed here, not '1,234.5'; digits stand without separators"),
+    (
+        "figure",
+        "loss: {0.039, at: eq}",
+        "unknown key '0.039'; a decimal point is written '.', and a list stands in brackets",
+    ),
+    ("optimizer", "{name: torch.optim.Adam, lr: 0.1}", "unknown optimizer 'torch.optim.Adam'; did you mean 'adam'?"),
+    (
+        "optimizer",
+        "{name: sgd, lr: 10%}",
+        "a number is needed here, not '10%'; a percentage is written as a fraction, as in 0.25",
+    ),
+    ("optimizer", "{name: adam, β1: 0.9}", "adam has no setting 'β1'; did you mean 'beta1'?"),
+    ("training", "epochs: 1,000", "a number is needed here, not '1,000'; write 1.000 or 1000, without ','"),
+    ("training", "epochs: 1\n  mini_batch: 1", "unknown key 'mini_batch'; did you mean 'batch_size'?"),
+    (
+        "training",
+        "epochs: 1\n  after:\n    epoch 1: {w: [1, 2]}",
+        "a number is needed here, not 'epoch 1'; write 1 alone",
+    ),
+    ("layer", "{affine: {W: W}}, nn.ReLU", "unknown layer 'nn.ReLU'; did you mean 'relu'?"),
+    ("loss", "nn.MSELoss", "unknown loss 'nn.MSELoss'; did you mean 'mse'?"),
+    ("loss", "mse(y, z1)", "unknown loss 'mse(y, z1)'; did you mean 'mse'?"),
+    ("loss", "xent", "unknown loss 'xent'; did you mean 'cross_entropy'?"),
+    ("value", "he", "a number is needed here, not 'he'; values are drawn as in {init: normal, shape: [2, 3], seed: 0}"),
+    (
+        "value",
+        "zeros(2, 2)",
+        "a number is needed here, not 'zeros(2, 2)'; values are made as in {init: zeros, shape: [2, 3]}",
+    ),
+    ("value", "{init: constant, shape: [2, 2], fill: 1}", "unknown key 'fill'; did you mean 'value'?"),
+    (
+        "value",
+        "{init: normal, shape: 2, 3}",
+        "unknown key '3'; a decimal point is written '.', and a list stands in brackets",
+    ),
+    (
+        "config",
+        "parameters: {x: 1}\nequations: {y: 2 * x}\nverify: {y: 2}\n",
+        "unknown key 'verify'; did you mean 'expected'?",
+    ),
+    ("config", "vars: {x: 1}\nequations: {y: 2 * x}\n", "unknown key 'vars'; did you mean 'parameters'?"),
+    ("config", "parameters: {x: 1}\nequations: x**2\n", "a mapping is needed here, not 'x**2', as in {y: w * x}"),
+    ("config", " parameters:\n  x: 1\nequations: {y: 2 * x}\n", "; this line is indented by 0, the one above it by 2"),
 ]
 
 
@@ -268,7 +351,7 @@ def test_what_is_said_to_be_here_is(here: str) -> None:
 
 
 def test_what_is_said_to_be_nowhere_is() -> None:
-    assert not {*OPS, *LAYERS, *LOSSES, *SETTINGS, *INITS} & habits.NOWHERE
+    assert not {*OPS, *LAYERS, *LOSSES, *SETTINGS} & habits.NOWHERE
 
 
 def test_no_hint_names_a_function_that_is_none() -> None:

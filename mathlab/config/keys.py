@@ -79,7 +79,10 @@ def draft(record: type[KeysT], table: Table) -> tuple[KeysT, list[Problem]]:
             (sections if name in further else values)[name] = known[name](tree)
         except MathlabError as error:
             example = EXAMPLES.get(name, "") if isinstance(tree, Scalar) and tree else ""
-            problems.extend(Problem(f"{one.message}{example}", one.place) for one in error.problems)
+            problems.extend(
+                Problem(one.message if ";" in one.message else f"{one.message}{example}", one.place)
+                for one in error.problems
+            )
             if isinstance(error, Partly):
                 values[name] = error.rest
     for name, item in ((item.name, item) for item in fields(record)):

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import yaml
 from yaml.reader import Reader
 
+from mathlab import habits
 from mathlab.errors import MathlabError, Place, Problem
 
 DEEPEST = 64  # levels of nesting; NumPy's own limit on axes, and far inside Python's recursion limit
@@ -100,32 +101,13 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
         line = "".join(text.split("\n")[mark.line : mark.line + 1])
         if line[mark.column :].startswith("\t"):
             return Problem("a tab stands here, and YAML is indented by spaces alone", place)
-        hint = hint or _indented(text.split("\n"), mark.line) or _quoted(line)
+        hint = hint or habits.indented(text.split("\n"), mark.line) or habits.quoted(line)
         return Problem(f"this is not YAML: {error.problem}{hint}", place)
     if bad := Reader.NON_PRINTABLE.search(text):
         before = text[: bad.start()]
         place = Place(file, before.count("\n") + 1, bad.start() - before.rfind("\n"))
         return Problem(f"the character U+{ord(bad.group()):04X} is not allowed in YAML", place)
     return Problem("this is not YAML", Place(file, 1, 1))
-
-
-def _indented(lines: list[str], at: int) -> str:
-    """A hint for a line that begins where none above it begins."""
-    said = [line for line in lines[: at + 1] if line.strip() and line.strip()[0] != "#"]
-    starts = [len(line) - len(line.lstrip()) for line in said]
-    before = "".join(said[:-1])
-    open_still = any(before.count(one) != before.count(other) for one, other in ("[]", "{}"))
-    if open_still or len(said) < 2 or said[-2].rstrip()[-1] in ":->|" or starts[-1] in (0, *starts[:-1]):
-        return ""
-    return f"; this line is indented by {starts[-1]}, the one above it by {starts[-2]}"
-
-
-def _quoted(line: str) -> str:
-    """A hint for a value that only quotes keep together."""
-    value = line.partition(": ")[2].strip()
-    if value[:1] in tuple("@`|>%&*!?,") or ": " in value or " :" in value:
-        return "; an expression, or a text, of this kind stands in quotes"
-    return ""
 
 
 class _Frame:

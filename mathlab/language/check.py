@@ -13,6 +13,7 @@ from mathlab.language.ops import OPS, Op, Site
 from mathlab.language.shapes import LARGEST, MOST_AXES, Kind, ShapeError, Type, assert_entries, show
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, parse, shortened, unparse
 
+SHORT = 2  # characters: a value, rather than a misspelt function
 CLASS_INDEX = "an index must be a whole number"
 
 
@@ -58,9 +59,11 @@ def _meant(call: Call, known: Iterable[str]) -> str:
     if (name := habits.here(call.op, known)) and habits.folded(name) != habits.folded(call.op):
         return f"; write {name}({', '.join(OPS[name].args)})"
     instead = habits.expression(call.op)
-    if not instead and all(isinstance(arg, Num) for arg in call.args):
-        return did_you_mean(call.op, known) or f"; an entry is written {call.op}[0]"
-    return f"; write {instead}" if instead else did_you_mean(call.op, known)
+    hint = f"; write {instead}" if instead else did_you_mean(call.op, known)
+    if hint or len(call.op) > SHORT or len(call.args) != 1:
+        return hint
+    value = f"{call.op}[0]" if isinstance(call.args[0], Num) else f"{call.op} * (...)"
+    return f"; {'an entry' if '[' in value else 'a product'} is written {value}"
 
 
 def _bind(
@@ -103,6 +106,8 @@ def _constant(value: Static, call: Call, name: str) -> Static:
             return tuple(element.value for element in elements if isinstance(element, Num))
         case Num() | Name() | Slice() | NewAxis() | Call():
             hint = f"; of two values it is {call.op}imum(a, b)" if call.op in ("max", "min") else ""
+            word = unparse(value).capitalize()
+            hint = f"; write {word}" if word in ("True", "False", "None") else hint
             message = f"{name} of {call.op} must be a constant, not '{unparse(value)}'{hint}"
             raise ExpressionError(message, call.position)
         case _:

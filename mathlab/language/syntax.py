@@ -129,12 +129,12 @@ def parse(text: str) -> Expr:
             tree = ast.parse(source, mode="eval").body
     except SyntaxError as error:
         offset = min(max((error.offset or 1) - 1, 0), len(source) - 1)
-        raise ExpressionError(f"not an expression: {_blame(source, offset, error.msg)}", lead + offset) from None
+        raise ExpressionError(f"not an expression: {_blame(text, source, offset, error.msg)}", lead + offset) from None
     except (RecursionError, MemoryError):
         raise ExpressionError("an expression is nested too deeply; split it into several equations") from None
     except ValueError as error:  # a NUL byte, or an integer of thousands of digits
         raise ExpressionError(f"not an expression: {error}") from None
-    if isinstance(tree, ast.Tuple) and re.match(r"\d+,\d", source):
+    if isinstance(tree, ast.Tuple) and re.match(r"[\d.]+,\d|[^(\[].*,$", source):
         raise ExpressionError("a decimal point is written '.', and a list stands in brackets", lead)
     encoded = source.encode()
 
@@ -145,9 +145,11 @@ def parse(text: str) -> Expr:
     return _Reader(source, offset_of).read(tree, 0)
 
 
-def _blame(source: str, offset: int, message: str | None) -> str:
+def _blame(text: str, source: str, offset: int, message: str | None) -> str:
     if written := habits.sign(source, habits.SIGNS):
         return written
+    if written := habits.sign(text, habits.SUPERSCRIPTS):
+        return f"write {written}"
     if re.match(r"\d[\d.]*[^\W\d]", source[offset:]) and "literal" in (message or ""):
         return f"a product is written with '*' near {source[offset : offset + 12]!r}"
     if re.match(r"[\w.]", source[offset:]) and re.search(r"[\w.)\]]\s+$", source[:offset]):
@@ -216,6 +218,8 @@ class _Reader:
                 transposed = op in ("t", "transpose") and not args
                 hint = self.unbound(value, "T" if transposed else op, bool(args or keywords))
                 raise ExpressionError(f"'{self.shown(node)}' is not in the equation language; write {hint}", at)
+            case ast.Call(func=ast.BinOp() | ast.Constant()):
+                raise ExpressionError(f"a product is written with '*' in '{self.shown(node)}'", at)
             case _:
                 hint = INSTEAD.get(type(node), "")
                 raise ExpressionError(f"'{self.shown(node)}' is not in the equation language{hint}", at)
