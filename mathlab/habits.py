@@ -6,6 +6,7 @@ seen by its signs. Messages look up what was written and could not be read; noth
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterable, Mapping
 
@@ -43,14 +44,15 @@ HERE: Mapping[str, str] = {
     "a - b": "subtract",
     "a / b": "divide truedivide",
     "a @ b": "mm bmm tensordot product",
-    "[a, b]": "stack",
     "x[:, None]": "expanddims unsqueeze",
     "x[0]": "squeeze",
     "reshape(x, -1)": "flatten ravel",
     "x.T": "matrixtranspose",
     "the value itself": "detach item numpy cpu clone copy contiguous float double",
     "d<name>, which is derived by itself": "backward autograd",
-    "the number itself": "len shape size numel ndim",
+    "shape(x)": "shape",
+    "shape(x)[0]": "len",
+    "size(x)": "size numel",
     "exp(x) / sum(exp(x))": "softargmax",
     "-softplus(-x)": "logsigmoid",
     "x * tanh(softplus(x))": "mish",
@@ -160,6 +162,12 @@ MODULES = frozenset(
 DERIVED = frozenset("grad gradient gradients d D diff nabla derivative partial".split())  # as if they were functions
 CONSTANTS = {"pi": "3.141592653589793", "π": "3.141592653589793", "e": "exp(1)"}
 
+INSTEAD: Mapping[type[ast.expr], str] = {
+    ast.BoolOp: "; of two masks the product is taken, as in (a > 0) * (b > 0)",
+    ast.IfExp: "; a choice is written where(c, a, b)",
+    ast.UnaryOp: "; what is not so is written (x == 0)",
+}
+
 Slips = tuple[tuple[str, str], ...]
 
 # What an expression looks like that is none, and what to write.
@@ -256,6 +264,18 @@ def expression(word: str) -> str:
 def first(word: str) -> str:
     """What another tool's function is called here, or the word itself."""
     return next(iter(ELSEWHERE.get(folded(word), ())), word)
+
+
+def unbound(owner: ast.expr, shown: str, function: str, more: bool) -> str:
+    """What to write in the place of a module's function, or of a method; the owner is `shown`, and may take `more`."""
+    root = owner
+    while isinstance(root, ast.Attribute):
+        root = root.value
+    if isinstance(root, ast.Name) and root.id in MODULES:
+        return expression(function) or f"{first(function)}(...), with nothing before it"
+    if function in ("t", "transpose", "T") and not more:
+        return f"{shown}.T"
+    return expression(function) or f"{function}({shown}{', ...' if more else ''})"
 
 
 def sign(text: str, slips: Slips) -> str:

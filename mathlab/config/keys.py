@@ -7,15 +7,15 @@ would do this too; importing it and making its first model takes as long as a wh
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Generic, TypeVar, cast, overload
 
+from mathlab.config.hints import exemplified, meant
 from mathlab.config.values import attempt
 from mathlab.config.yamltext import Scalar, Table, Tree, kind
-from mathlab.errors import MathlabError, Problem, did_you_mean
-from mathlab.habits import EXAMPLES, PAIRS, pair, slip
+from mathlab.errors import MathlabError, Problem
+from mathlab.habits import PAIRS, slip
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -73,16 +73,12 @@ def draft(record: type[KeysT], table: Table) -> tuple[KeysT, list[Problem]]:
     sections: dict[str, object] = {}
     for name, tree in table.items():
         if name not in known:
-            problems.append(Problem(f"unknown key '{name}'{_meant(table, name, known)}", table.key(name).place))
+            problems.append(Problem(f"unknown key '{name}'{meant(table, name, known)}", table.key(name).place))
             continue
         try:
             (sections if name in further else values)[name] = known[name](tree)
         except MathlabError as error:
-            example = EXAMPLES.get(name, "") if isinstance(tree, Scalar) and tree else ""
-            problems.extend(
-                Problem(one.message if ";" in one.message else f"{one.message}{example}", one.place)
-                for one in error.problems
-            )
+            problems.extend(exemplified(name, tree, error.problems))
             if isinstance(error, Partly):
                 values[name] = error.rest
     for name, item in ((item.name, item) for item in fields(record)):
@@ -91,17 +87,6 @@ def draft(record: type[KeysT], table: Table) -> tuple[KeysT, list[Problem]]:
                 problems.append(Problem(f"'{name}' is missing", table.place))
             values[name] = None
     return record(**values, **({"sections": sections} if sections else {})), problems
-
-
-def _meant(table: Table, name: str, known: Mapping[str, object]) -> str:
-    """A hint for who writes another tool's key, `lr=0.1` for `lr: 0.1`, or what is not indented."""
-    if hint := pair(name, table[name]):
-        return hint
-    before = [*itertools.takewhile(lambda key: key != name, table)]
-    empty = next((key for key in reversed(before) if key in known), "")
-    if empty and table[empty] == "":
-        return f"; what belongs to '{empty}' is indented"
-    return did_you_mean(name, known) or f"; known are {', '.join(known)}"
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,12 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
-from mathlab import habits
 from mathlab.errors import ExpressionError, ShapeMismatch, did_you_mean
+from mathlab.language.hints import meant
 from mathlab.language.ops import OPS, Op, Site
 from mathlab.language.shapes import LARGEST, MOST_AXES, Kind, ShapeError, Type, assert_entries, show
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, parse, shortened, unparse
 
-SHORT = 2  # characters: a value, rather than a misspelt function
 CLASS_INDEX = "an index must be a whole number"
 
 
@@ -31,8 +30,7 @@ def resolve(expr: Expr) -> Expr:
         return expr
     op = OPS.get(expr.op)
     if op is None:
-        known = [name for name, record in OPS.items() if not record.internal]
-        raise ExpressionError(f"unknown function '{expr.op}'{_meant(expr, known)}", expr.position)
+        raise ExpressionError(f"unknown function '{expr.op}'{meant(expr)}", expr.position)
     args = tuple(resolve(arg) for arg in expr.args)
     attrs = dict(expr.attrs)
     last = args[-1] if args else None
@@ -49,21 +47,6 @@ def resolve(expr: Expr) -> Expr:
         if value != setting.default:
             settings.append((name, value))
     return Call(expr.op, args, tuple(settings), expr.position)
-
-
-def _meant(call: Call, known: Iterable[str]) -> str:
-    """A hint for who calls what is no function here."""
-    match call.args:
-        case (Name(name),) if call.op in habits.DERIVED:
-            return f"; the gradient of {name} is written d{name}"
-    if (name := habits.here(call.op, known)) and habits.folded(name) != habits.folded(call.op):
-        return f"; write {name}({', '.join(OPS[name].args)})"
-    instead = habits.expression(call.op)
-    hint = f"; write {instead}" if instead else did_you_mean(call.op, known)
-    if hint or len(call.op) > SHORT or len(call.args) != 1:
-        return hint
-    value = f"{call.op}[0]" if isinstance(call.args[0], Num) else f"{call.op} * (...)"
-    return f"; {'an entry' if '[' in value else 'a product'} is written {value}"
 
 
 def _bind(

@@ -102,11 +102,6 @@ COMPARE: Mapping[type[ast.cmpop], str] = {
     ast.NotEq: "ne",
 }
 TRANSPOSES = ("T", "mT")
-INSTEAD: Mapping[type[ast.expr], str] = {
-    ast.BoolOp: "; of two masks the product is taken, as in (a > 0) * (b > 0)",
-    ast.IfExp: "; a choice is written where(c, a, b)",
-    ast.UnaryOp: "; what is not so is written (x == 0)",
-}
 
 
 def parse(text: str) -> Expr:
@@ -146,18 +141,17 @@ def parse(text: str) -> Expr:
 
 
 def _blame(text: str, source: str, offset: int, message: str | None) -> str:
+    near = repr(source[offset : offset + 12])
     if written := habits.sign(source, habits.SIGNS):
         return written
     if written := habits.sign(text, habits.SUPERSCRIPTS):
         return f"write {written}"
     if re.match(r"\d[\d.]*[^\W\d]", source[offset:]) and "literal" in (message or ""):
-        return f"a product is written with '*' near {source[offset : offset + 12]!r}"
+        return f"a product is written with '*' near {near}"
     if re.match(r"[\w.]", source[offset:]) and re.search(r"[\w.)\]]\s+$", source[:offset]):
-        return (
-            f"before {source[offset : offset + 12]!r} an operator is missing: a product is a * b or a @ b, a call f(x)"
-        )
+        return f"before {near} an operator is missing: a product is a * b or a @ b, a call f(x)"
     reason = (message or "invalid syntax").split(";")[0].split(": value has")[0]
-    return f"{reason} near {source[offset : offset + 12]!r}"
+    return f"{reason} near {near}"
 
 
 class _Reader:
@@ -215,25 +209,13 @@ class _Reader:
             case ast.Call(func=ast.Name(id=op), args=args, keywords=keywords):
                 return self.call(op, args, keywords, at, deeper)
             case ast.Call(func=ast.Attribute(value=value, attr=op), args=args, keywords=keywords):
-                transposed = op in ("t", "transpose") and not args
-                hint = self.unbound(value, "T" if transposed else op, bool(args or keywords))
+                hint = habits.unbound(value, self.shown(value), op, bool(args or keywords))
                 raise ExpressionError(f"'{self.shown(node)}' is not in the equation language; write {hint}", at)
             case ast.Call(func=ast.BinOp() | ast.Constant()):
                 raise ExpressionError(f"a product is written with '*' in '{self.shown(node)}'", at)
             case _:
-                hint = INSTEAD.get(type(node), "")
+                hint = habits.INSTEAD.get(type(node), "")
                 raise ExpressionError(f"'{self.shown(node)}' is not in the equation language{hint}", at)
-
-    def unbound(self, owner: ast.expr, op: str, more: bool) -> str:
-        """What to write in the place of a function of a module, or of a method."""
-        root = owner
-        while isinstance(root, ast.Attribute):
-            root = root.value
-        if isinstance(root, ast.Name) and root.id in habits.MODULES:
-            return habits.expression(op) or f"{habits.first(op)}(...), with nothing before it"
-        if op in TRANSPOSES:
-            return f"{self.shown(owner)}.{op}"
-        return habits.expression(op) or f"{op}({self.shown(owner)}{', ...' if more else ''})"
 
     def shown(self, node: ast.expr) -> str:
         """The part of the text that a node was read from; Python's own way back to text would recurse into it."""

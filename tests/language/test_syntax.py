@@ -52,7 +52,7 @@ REFUSED = [
         0,
     ),
     ("a if b else c", "'a if b else c' is not in the equation language; a choice is written where(c, a, b)", 0),
-    ("1 + x.shape", "'.shape' is not in the equation language; write the number itself", 4),
+    ("1 + x.shape", "'.shape' is not in the equation language; write shape(x)", 4),
     ("1 + x.__class__", "'.__class__' is not in the equation language; of attributes only .T and .mT are", 4),
     ("(lambda: 1)()", "'(lambda: 1)()' is not in the equation language", 0),
     ("[a for a in b]", "'[a for a in b]' is not in the equation language", 0),
