@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -146,6 +146,10 @@ class TrainSettings:
     place: Place | None = None
     schedule: Equation | None = None
     start: Mapping[str, Value] = field(default_factory=dict)
+
+    def trained(self, parameters: Iterable[str]) -> tuple[str, ...]:
+        """Those of the parameters that move."""
+        return tuple(name for name in parameters if name not in self.freeze)
 
     def changed(self, name: str, number: float) -> TrainSettings:
         """With another number for its seed, epochs or batch size, or else for a setting of the optimizer."""

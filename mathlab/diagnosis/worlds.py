@@ -350,7 +350,7 @@ def snapshots(
 
     `cut` makes the case for a batch of a size; where it is missing, its equations are derived from the case's own.
     """
-    trained = [name for name in prepared.case.parameters if name not in settings.freeze]
+    trained = settings.trained(prepared.case.parameters)
     settings = settled(prepared, replace(settings, epochs=max(at)))  # a claim may be about more updates than there are
     env = {**prepared.env, **at_rest(trained, settings, prepared.env)}
 

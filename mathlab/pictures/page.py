@@ -202,7 +202,7 @@ def _training(prepared: Prepared, result: CaseResult, fixed: bool) -> Json:
     assert case.train
     assert result.train
     settings = settled(prepared, case.train)
-    trained = [name for name in case.parameters if name not in settings.freeze]
+    trained = settings.trained(case.parameters)
     batched = settings.batch_size is not None
     work = sum(type_.size for type_ in prepared.types.names.values()) * (1 + batched)
     batches = _batches(prepared, settings) if batched and not fixed and settings.epochs * work <= WORK else None

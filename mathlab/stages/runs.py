@@ -75,7 +75,7 @@ def weight(case: Case, differing: Sequence[str] = (), free: Sequence[str] = (), 
 
     Raises NotStackable where they cannot be stacked, and MathlabError for a case that does not fit.
     """
-    trained = tuple(name for name in case.parameters if case.train and name not in case.train.freeze)
+    trained = case.train.trained(case.parameters) if case.train else ()
     runs = Replicas([case] * max(count, 1), prepare(case), tuple(differing), trained, tuple(free))
     lines, types = runs.report()
     shapes = tuple(types.names[line.name].shape for line in lines)
@@ -137,7 +137,7 @@ class Replicas:
             cases,
             prepared,
             differing=tuple(name for name in given[0] if any(each[name] is not given[0][name] for each in given)),
-            trained=tuple(name for name in cases[0].parameters if settings and name not in settings[0].freeze),
+            trained=settings[0].trained(cases[0].parameters) if settings else (),
             free=tuple(
                 name
                 for name in (settings[0].settings if settings else ())

@@ -61,7 +61,7 @@ def run(case: Case, progress: Report | None = None) -> TrainResult:
     settings = case.train
     if settings is None:
         raise MathlabError("the case has no 'train'", case.place)
-    prepared, trained, state = _started(case, settings)
+    prepared, state = _started(case, settings)
     settings = settled(prepared, settings)
     _, total = in_all(prepared, settings)
     due = dict(settings.after)
@@ -76,7 +76,7 @@ def run(case: Case, progress: Report | None = None) -> TrainResult:
         if done in due:
             mentioned = dict.fromkeys(name for figure in due[done] for name in names(figure.quantity))
             env = {**prepared.env, **{name: now[name] for name in case.parameters}}
-            shown = shown_state(trained, settings, now, done)
+            shown = shown_state(settings.trained(case.parameters), settings, now, done)
             values = {**shown, **env, **execute(program(*mentioned), env)}
             quantities = evaluate(due[done], prepared, values)
             noise = noises(due[done], prepared, {**values, **start}, _retrained(settings, done), RERUNS)
@@ -89,7 +89,7 @@ def run(case: Case, progress: Report | None = None) -> TrainResult:
             progress(done, total, float(end) if end is not None and not np.ndim(end) else None)
 
     try:
-        history, state = _trained(prepared, trained, settings, state, look)
+        history, state = _trained(prepared, settings, state, look)
     except IndexError:
         prepared.run(state)  # the readable program knows in which equation a class index is out of its range
         raise
@@ -113,12 +113,12 @@ def _retrained(settings: TrainSettings, done: int) -> Lead:
     """What trains as training does, by the readable program with every op of it shaken, up to an update."""
 
     def lead(prepared: Prepared, env: Env, shake: Shake) -> Env:
-        trained = [name for name in prepared.case.parameters if name not in settings.freeze]
+        trained = settings.trained(prepared.case.parameters)
         now = {**env, **at_rest(trained, settings, env)}
 
         def advance_on(size: int, _: Batch) -> Advance:
             cut = prepare(first_rows(prepared.case, settings, size)) if settings.over else prepared
-            step = update_program(cut, trained, settings, shaken="ops")
+            step = update_program(cut, settings, shaken="ops")
 
             def advance(first: int, last: int, batch: Batch) -> None:
                 for update in range(first, last):
@@ -137,16 +137,16 @@ def _retrained(settings: TrainSettings, done: int) -> Lead:
     return lead
 
 
-def _started(case: Case, settings: TrainSettings) -> tuple[Prepared, list[str], dict[str, Array]]:
-    """The case, the parameters that are trained, and the initial state.
+def _started(case: Case, settings: TrainSettings) -> tuple[Prepared, dict[str, Array]]:
+    """The case, and the initial state.
 
     The parameters are not in the environment, where they would be held a second time.
     """
     prepared = prepare(case)
     _check_cost(prepared, settings)
-    trained, state = initial_state(prepared, settings)
+    state = initial_state(prepared, settings)
     inputs = {name: value for name, value in prepared.env.items() if name not in state}
-    return replace(prepared, env=inputs), trained, state
+    return replace(prepared, env=inputs), state
 
 
 def _check_cost(prepared: Prepared, settings: TrainSettings) -> None:
@@ -168,24 +168,18 @@ Look = Callable[[int, Mapping[str, Array], Array | None], None]  # at the update
 
 
 def _trained(
-    prepared: Prepared, trained: Sequence[str], settings: TrainSettings, state: Mapping[str, Array], look: Look
+    prepared: Prepared, settings: TrainSettings, state: Mapping[str, Array], look: Look
 ) -> tuple[History, dict[str, Array]]:
     """What training records, and all values at its end; `state` is changed."""
     env = {**prepared.env, **state}
     train = _full_batch if settings.batch_size is None else _minibatches
     with np.errstate(all="ignore"):
-        return train(prepared, trained, settings, env, look), env
+        return train(prepared, settings, env, look), env
 
 
-def _full_batch(
-    prepared: Prepared,
-    trained: Sequence[str],
-    settings: TrainSettings,
-    env: dict[str, Array],
-    look: Look,
-) -> History:
+def _full_batch(prepared: Prepared, settings: TrainSettings, env: dict[str, Array], look: Look) -> History:
     """One update an epoch. The program that makes it has the loss and the gradients at hand, so it records them too."""
-    planned = planned_rounds(prepared, trained, settings, env)
+    planned = planned_rounds(prepared, settings, env)
     ends = planned.history[prepared.end]
     stops = {*dict(settings.after), *range(0, settings.epochs, max(1, settings.epochs // 1000))}
     for done in updates(prepared, settings, lambda *_: partial(planned.advance, env), stops):
@@ -194,20 +188,14 @@ def _full_batch(
     return planned.history
 
 
-def _minibatches(
-    prepared: Prepared,
-    trained: Sequence[str],
-    settings: TrainSettings,
-    env: dict[str, Array],
-    look: Look,
-) -> History:
+def _minibatches(prepared: Prepared, settings: TrainSettings, env: dict[str, Array], look: Look) -> History:
     """Several updates an epoch; the whole data is measured once before the first epoch and after each."""
-    recorder = planned_rounds(prepared, trained, settings, env)
+    recorder = planned_rounds(prepared, settings, env)
     per_epoch, _ = in_all(prepared, settings)
 
     def advance_on(size: int, batch: Batch) -> Advance:
         cut = prepare(first_rows(prepared.case, settings, size))
-        step = update_program(cut, trained, settings)
+        step = update_program(cut, settings)
         sample = {**env, **batch, UPDATE: 1.0}
         return partial(plan(step.program, sample, step.moved, varying=settings.over, clock=UPDATE).advance, env)
 
@@ -220,15 +208,11 @@ def _minibatches(
 
 
 def planned_rounds(
-    prepared: Prepared,
-    trained: Sequence[str],
-    settings: TrainSettings,
-    env: Mapping[str, Array],
-    record: bool = True,
+    prepared: Prepared, settings: TrainSettings, env: Mapping[str, Array], record: bool = True
 ) -> Planned:
     """The planned program of full-batch training, which changes the arrays of the state in `env`."""
     records, recorded = _records(prepared, settings) if record else ((), ())
-    step = update_program(prepared, trained, settings, records, recorded)
+    step = update_program(prepared, settings, records, recorded)
     return plan(step.program, {**env, UPDATE: 1.0}, step.moved, recorded, settings.epochs, clock=UPDATE)
 
 
@@ -248,8 +232,7 @@ def _records(prepared: Prepared, settings: TrainSettings) -> tuple[list[Equation
 
 def _small(prepared: Prepared, settings: TrainSettings) -> list[str]:
     """The parameters whose way is written down: those that move, of at most `SMALL` entries."""
-    moving = (name for name in prepared.case.parameters if name not in settings.freeze)
-    return [name for name in moving if prepared.types.names[name].size <= SMALL]
+    return [name for name in settings.trained(prepared.case.parameters) if prepared.types.names[name].size <= SMALL]
 
 
 def _normed(prepared: Prepared) -> list[str]:
@@ -330,7 +313,7 @@ def _first_nonfinite(case: Case, settings: TrainSettings, columns: Mapping[str, 
     epochs = [int(np.argmin(finite)) for finite in map(np.isfinite, columns.values()) if not np.all(finite)]
     epoch = min(epochs, default=settings.epochs)
     until = replace(settings, epochs=epoch, after=())
-    prepared, trained, state = _started(case, until)
+    prepared, state = _started(case, until)
     per_epoch, total = in_all(prepared, until)
     every = replace(until, after=tuple((done, ()) for done in range(total + 1)))
     seen = [{name: value.copy() for name, value in state.items()}]  # the last finite state
@@ -342,20 +325,15 @@ def _first_nonfinite(case: Case, settings: TrainSettings, columns: Mapping[str, 
         elif not left:
             seen[:] = [{name: np.array(now[name]) for name in state}]
 
-    _trained(prepared, trained, every, state, look)
+    _trained(prepared, every, state, look)
     if left:
-        return _in_update(prepared, trained, settings, seen[0], left[0], per_epoch)
+        return _in_update(prepared, settings, seen[0], left[0], per_epoch)
     shown = (f"{name} is {float(at[epoch])}" for name, at in columns.items() if not np.isfinite(at[epoch]))
     return f"epoch {epoch}: {first_nonfinite(prepared, prepared.run(seen[0])) or next(shown)}"
 
 
 def _in_update(
-    prepared: Prepared,
-    trained: Sequence[str],
-    settings: TrainSettings,
-    state: Mapping[str, Array],
-    update: int,
-    per_epoch: int,
+    prepared: Prepared, settings: TrainSettings, state: Mapping[str, Array], update: int, per_epoch: int
 ) -> str:
     """What is not finite first in an update that begins with a finite `state`."""
     epoch = (update - 1) // per_epoch
@@ -364,6 +342,7 @@ def _in_update(
     if batch:
         prepared = prepare(first_rows(prepared.case, settings, len(batch[settings.over[0]])))
     types = Types(prepared.types.names, prepared.types.integral)
+    trained = settings.trained(prepared.case.parameters)
     equations, moved = update_equations(trained, settings, types)
     values: dict[str, Array] = {**env, **execute(prepared.program, env), UPDATE: np.asarray(float(update))}
     if shown := first_nonfinite(prepared, values):

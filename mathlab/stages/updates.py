@@ -114,11 +114,10 @@ def first_rows(case: Case, settings: TrainSettings, size: int) -> Case:
     return replace(case, inputs={**case.inputs, **cut}, expected=(), derivation=(), train=None, gradcheck=None)
 
 
-def initial_state(prepared: Prepared, settings: TrainSettings) -> tuple[list[str], dict[str, Array]]:
-    """The parameters that are trained; and all parameters with the optimizer's state, as copies to be changed."""
-    trained = [name for name in prepared.case.parameters if name not in settings.freeze]
+def initial_state(prepared: Prepared, settings: TrainSettings) -> dict[str, Array]:
+    """All parameters with the optimizer's state, as copies to be changed."""
     state: dict[str, Array] = {name: prepared.env[name].copy() for name in prepared.case.parameters}
-    return trained, state | at_rest(trained, settings, state)
+    return state | at_rest(settings.trained(state), settings, state)
 
 
 def at_rest(trained: Iterable[str], settings: TrainSettings, values: Mapping[str, Array]) -> dict[str, Array]:
@@ -198,7 +197,6 @@ def setting_name(setting: str) -> str:
 
 def update_program(
     prepared: Prepared,
-    trained: Sequence[str],
     settings: TrainSettings,
     records: Sequence[Equation] = (),
     recorded: Sequence[str] = (),
@@ -209,7 +207,7 @@ def update_program(
     `shaken` is as in `compile_program`. All updates read the old parameters: they are simultaneous.
     """
     types = with_records(prepared.types, records)
-    equations, moved = update_equations(trained, settings, types)
+    equations, moved = update_equations(settings.trained(prepared.case.parameters), settings, types)
     equations = (*prepared.both, *records, *equations)  # the updates last, so that they may write over the gradients
     outputs = (*moved.values(), *recorded)
     return Step(compile_program(equations, types, outputs, prepared.case.dtype, shaken), moved)

@@ -68,8 +68,8 @@ class Network:
 
     def planned(self, prepared: Prepared) -> Planned:
         """The planned step, as training plans it, without a history."""
-        trained, state = updates.initial_state(prepared, self.settings)
-        return train.planned_rounds(prepared, trained, self.settings, {**prepared.env, **state}, record=False)
+        state = updates.initial_state(prepared, self.settings)
+        return train.planned_rounds(prepared, self.settings, {**prepared.env, **state}, record=False)
 
     def works(self, dtype: Dtype) -> dict[str, Work]:
         """A training step of ours and of PyTorch's, and the matrix products alone."""

@@ -48,8 +48,8 @@ def loops() -> dict[str, Work]:
     env, own = runs.state(settings, values)
     together = runs.planned(runs.prepared, settings, env, own)
     prepared = prepare(cases[0])
-    trained, state = updates.initial_state(prepared, settings)
-    alone = train.planned_rounds(prepared, trained, settings, {**prepared.env, **state}, record=False)
+    state = updates.initial_state(prepared, settings)
+    alone = train.planned_rounds(prepared, settings, {**prepared.env, **state}, record=False)
 
     def one_by_one() -> None:
         for _ in range(MANY):

@@ -79,8 +79,8 @@ def ours() -> tuple[Work, Work]:
     lab = net()
     assert lab.train
     prepared = prepare(lab)
-    trained, state = updates.initial_state(prepared, lab.train)
-    planned = train.planned_rounds(prepared, trained, lab.train, {**prepared.env, **state})
+    state = updates.initial_state(prepared, lab.train)
+    planned = train.planned_rounds(prepared, lab.train, {**prepared.env, **state})
 
     def loop() -> None:
         state["W"][...], state["V"][...] = W, V

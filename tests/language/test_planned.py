@@ -42,8 +42,8 @@ OPTIMIZERS = [
 def stepping(prepared: Prepared, settings: TrainSettings) -> tuple[Program, dict[str, Array], dict[str, str]]:
     """A program that moves every parameter, its inputs, and what it moves."""
     types = Types(prepared.types.names, prepared.types.integral)
-    trained, state = initial_state(prepared, settings)
-    updates, moved = update_equations(trained, settings, types)
+    state = initial_state(prepared, settings)
+    updates, moved = update_equations(settings.trained(prepared.case.parameters), settings, types)
     outputs = (*moved.values(), *prepared.nodes, *prepared.gradients)
     program = compile_program((*prepared.both, *updates), types, outputs, prepared.case.dtype)
     return program, {**prepared.env, **state}, moved

@@ -205,7 +205,7 @@ def trains_alike(script: Script, one: Case) -> None:
     assert one.train
     settings = updates.settled(prepared, one.train)
     moving, moved = updates.update_equations([*one.parameters], settings, prepared.types, free=settings.settings)
-    env = {**prepared.env, **updates.initial_state(prepared, settings)[1]}
+    env = {**prepared.env, **updates.initial_state(prepared, settings)}
     env |= {f"_setting_{name}": np.array(value) for name, value in settings.settings.items()}
     losses = []
     for epoch in range(settings.epochs + 1):
