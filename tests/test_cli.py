@@ -118,7 +118,7 @@ class Lab:
         assert progress is None
         return TrainResult({"loss": np.array([2.0, 1.0])}, {}, self.figures("train", case), 1)
 
-    def derivation(self, case: Case, form: str) -> str:
+    def derivation(self, case: Case, form: str, full: bool) -> str:
         return f"dx = {form} of {len(case.equations)}\n"
 
     def write(
@@ -142,7 +142,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Lab:
         "config.load": played.load,
         "outputs.write.write": played.write,
         "stages.backprop.run": played.backprop,
-        "stages.backprop.derivation": played.derivation,
+        "stages.derivation.derivation": played.derivation,
         "stages.gradcheck.run": played.gradcheck,
         "stages.train.run": played.train,
         "diagnosis.explained": lambda case, result: result,

@@ -8,7 +8,7 @@ import typer
 
 from mathlab.commands.changes import show_changes
 from mathlab.commands.common import run_stages
-from mathlab.commands.options import OUTPUTS, Cases, OutIf, Permits, Sets, Telling
+from mathlab.commands.options import OUTPUTS, Cases, Every, OutIf, Permits, Sets, Telling
 
 
 def backprop(
@@ -19,6 +19,7 @@ def backprop(
     brief: Annotated[
         bool, typer.Option("--brief", help="Print equations, values and gradients, and nothing else.")
     ] = False,
+    verbose: Every = False,
     telling: Telling,
     permits: Permits,
     witness: Annotated[
@@ -34,4 +35,4 @@ def backprop(
     if sets:
         return show_changes("backprop", cases, telling, permits, sets, out)
     witnesses = None if witness is None else [name.strip() for name in witness.split(",")]
-    return run_stages("backprop", cases, telling, permits, out or OUTPUTS, witnesses, brief=brief)
+    return run_stages("backprop", cases, telling, permits, out or OUTPUTS, witnesses, brief=brief, every=verbose)

@@ -30,16 +30,17 @@ def run_stages(
     where: tuple[str, str | None] | None = None,
     summary: bool = False,
     brief: bool = False,
+    every: bool = False,
 ) -> int:
     """Load everything; then run, print and write experiment after experiment.
 
     With `summary`, a table is a line for each, and then what failed, in place of the pages; with `brief`, a page is
-    nothing but the equations with values and gradients.
+    nothing but the equations with values and gradients. With `every`, pages show every step of a loop.
     """
     from mathlab import plan
     from mathlab.outputs.write import ARTICLE, write, written_to
     from mathlab.reports import overview, page
-    from mathlab.results import Tally, tally
+    from mathlab.results import Tally, step_by_step, tally
 
     paths, quiet, target = cases.paths(DEFAULTS.get(command)), telling.quiet, telling.target
     at_once = telling.form == "table" and target is None  # the other formats are made of all results together
@@ -76,6 +77,7 @@ def run_stages(
                 refused += error.problems
                 continue
             counts += tally(result)
+            result = step_by_step(result) if every else result
             if at_once:
                 for shown in view.of(result, article, time.perf_counter() - began):
                     console.print(shown, crop=False)

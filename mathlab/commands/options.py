@@ -36,6 +36,7 @@ Format = Annotated[
     Literal["table", "plain", "json", "junit", "github", "markdown"],
     typer.Option("--format", metavar="FORM", help="table, plain, json, junit, github or markdown."),
 ]
+Every = Annotated[bool, typer.Option("--verbose", "-v", help="Show every step of a loop.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the problems and the last line.")]
 Sets = Annotated[
     list[str] | None,

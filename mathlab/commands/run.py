@@ -22,7 +22,7 @@ def run(
 
     Without a FILE, those of configs/. Prints a line for each experiment, and in full what failed.
     """
-    code = run_stages("run", cases, telling, permits, out, summary=not verbose)
+    code = run_stages("run", cases, telling, permits, out, summary=not verbose, every=verbose)
     if (out / "index.html").is_file():
         from mathlab.pictures.index import write_index
 

@@ -64,6 +64,11 @@ def _name(name: str, end: str, types: Types) -> Written:
 
 
 def _symbol(name: str) -> str:
+    if name.endswith("]"):  # h[t-1], of a loop
+        stem, _, step = name[:-1].partition("[")
+        return f"{_symbol(stem)}_{{{step}}}"
+    if not name.isidentifier():  # its counter, t-1, or dots
+        return name.replace("…", r"\cdots")
     stem, digits = re.fullmatch(r"(.*?)_?(\d*)", name).groups()  # type: ignore[union-attr]  # matches every name
     stem, _, rest = stem.partition("_")
     if not stem:

@@ -137,7 +137,7 @@ FORMS: Mapping[type, Form] = {
     Source: Form(without=("article", "ignore")),
     CaseResult: Form(without=("stages",), more={"passed": lambda case: tally(case).passed, "summary": tally, **STAGED}),
     BackpropResult: Form(without=("shares", "nodes"), more={"nodes": _nodes}),
-    NodeResult: Form(without=("readers",), more={"shape": lambda node: node.value.shape}),
+    NodeResult: Form(without=("readers", "step"), more={"shape": lambda node: node.value.shape}),
     Share: Form(
         called={"reader": "from"},
         without=("factors",),

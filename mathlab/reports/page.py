@@ -13,7 +13,7 @@ from rich.text import Text
 from mathlab.experiment import Array, Experiment
 from mathlab.reports.checks import figure_checks, formula_check
 from mathlab.reports.layout import Blocks, Paragraph, Row, Sheet, count, number, plain
-from mathlab.reports.steps import entry_of, in_brief, section, steps
+from mathlab.reports.steps import between, entry_of, in_brief, section, steps
 from mathlab.reports.verdicts import compared, entries, witnesses
 from mathlab.results import (
     NOT_FINITE,
@@ -137,7 +137,8 @@ def backprop_page(case: CaseResult) -> Iterable[RenderableType]:
         yield _warning(result.first_nonfinite)
     if result.witnesses:
         yield from section("witnesses")
-        yield from witnesses(result.witnesses)
+        hidden = between(result)
+        yield from witnesses([one for one in result.witnesses if one.name not in hidden or not one.passed])
     if result.formulas:
         yield from section("hand-derived formulas")
         yield from compared(map(formula_check, result.formulas))

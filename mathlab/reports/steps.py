@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from mathlab.experiment import Array
+from mathlab.language.equation import Equation
+from mathlab.language.fold import ROUNDS, Fold
+from mathlab.language.syntax import parse
 from mathlab.reports.layout import Blocks, Entry, Paragraph, array_lines, plain
 from mathlab.reports.verdicts import PARTS, STORES
-from mathlab.results import BackpropResult, NodeResult, Share
+from mathlab.results import BackpropResult, NodeResult
+
+STEPS = "… {first} to {last}, the steps between; -v shows them"
 
 
 def steps(result: BackpropResult) -> Iterable[RenderableType]:
     """What is given, every equation with its value, and then every gradient with all that belongs to it."""
+    shown = _Shown(result)
     for role, title in (("input", "inputs"), ("parameter", "parameters"), ("node", "forward")):
         nodes = [node for node in result.nodes if node.role == role]
         if nodes:
             yield from section(title)
-            yield Blocks(tuple(_forward(node) for node in nodes))
+            yield Blocks(shown.blocks(nodes, shown.forward))
     back = backward(result.nodes)
     if back:
         yield from section("backward")
-        storing = next((node.name for node in back if node.role == "node" and node.stores), "")
-        parted = next((node.name for node in back if node.parts), "")
-        yield Blocks(
-            tuple(_backward(node, _meeting(result, node), node.name == storing, node.name == parted) for node in back)
-        )
+        yield Blocks(shown.blocks(back, shown.backward(back)))
 
 
 def in_brief(result: BackpropResult) -> RenderableType:
     """Equations with their values, and their gradients' with theirs: nothing else."""
-    forward = tuple(_forward(node)[0] for node in result.nodes if node.role == "node")
-    return Blocks(tuple(block for block in (forward, tuple(map(_gradient, backward(result.nodes)))) if block))
+    shown = _Shown(result)
+    nodes = [node for node in result.nodes if node.role == "node"]
+    forward = shown.blocks(nodes, lambda node: shown.forward(node)[:1])
+    gradients = shown.blocks(backward(result.nodes), lambda node: (shown.gradient(node),))
+    return Blocks(tuple(sum(blocks, ()) for blocks in (forward, gradients) if blocks))
 
 
 def section(words: str) -> tuple[RenderableType, ...]:
@@ -59,27 +65,68 @@ def entry_of(name: str, equation: str, value: Array) -> Entry:
     return Entry(left, f"({', '.join(map(str, value.shape))}{',' if value.ndim == 1 else ''})", array_lines(value))
 
 
-def _meeting(result: BackpropResult, node: NodeResult) -> Sequence[Share]:
-    """What each path contributes, where two or more of them meet."""
-    return result.shares[node.name] if len(node.readers) > 1 else ()
+def between(result: BackpropResult) -> set[str]:
+    """The steps of loops that are no more shown than the first and the last are."""
+    series: dict[str, list[str]] = {}
+    for node in result.nodes:
+        if node.step:
+            series.setdefault(node.step.series, []).append(node.name)
+    return {name for names in series.values() if len(names) > ROUNDS for name in names[1:-1]}
 
 
-def _forward(node: NodeResult) -> tuple[Entry, ...]:
-    note = [Entry(plain(node.note, "yellow"))] if node.note else []
-    return (entry_of(node.name, node.equation, node.value), *note)
+class _Shown:
+    """The blocks of a page, in which the steps of a loop between its first and its last are left out."""
 
+    def __init__(self, result: BackpropResult) -> None:
+        self.result = result
+        self.fold = Fold((node.name, node.step) for node in result.nodes)
+        self.hidden = between(result)
 
-def _gradient(node: NodeResult) -> Entry:
-    assert node.gradient is not None, "asked of those that have one"
-    return entry_of(f"d{node.name}", node.gradient_equation, node.gradient)
+    def blocks(
+        self, nodes: Sequence[NodeResult], block: Callable[[NodeResult], tuple[Entry, ...]]
+    ) -> tuple[tuple[Entry, ...], ...]:
+        """The block of each node, and a line for those that are left out."""
+        found: list[tuple[Entry, ...]] = []
+        for hidden, some in groupby(nodes, lambda node: node.name in self.hidden):
+            if hidden:
+                names = [node.name for node in some]
+                found.append((Entry(plain(STEPS.format(first=names[0], last=names[-1]), "dim")),))
+            else:
+                found += map(block, some)
+        return tuple(found)
 
+    def forward(self, node: NodeResult) -> tuple[Entry, ...]:
+        """A node's equation with its value."""
+        note = [Entry(plain(node.note, "yellow"))] if node.note else []
+        return (entry_of(node.name, self.cut(node.equation), node.value), *note)
 
-def _backward(node: NodeResult, shares: Sequence[Share], storing: bool, parted: bool) -> tuple[Entry, ...]:
-    entries = [_gradient(node)]
-    entries += [entry_of(f"  from {share.reader}", share.equation, share.value) for share in shares]
-    entries += [entry_of(part.name, part.equation, part.value) for part in node.parts]
-    if parted:
-        entries.append(Entry(plain(PARTS.format(part=node.parts[0].name, node=node.name), "dim")))
-    if node.role == "node":
-        entries.append(Entry(plain(f"stores {', '.join(node.stores) or 'nothing'}", "dim")))
-    return (*entries, *([Entry(plain(STORES, "dim"))] if storing else []))
+    def gradient(self, node: NodeResult) -> Entry:
+        """Its gradient's."""
+        assert node.gradient is not None, "asked of those that have one"
+        return entry_of(f"d{node.name}", self.cut(node.gradient_equation), node.gradient)
+
+    def cut(self, equation: str) -> str:
+        """An equation's text, in which of many terms that are alike the first and the last stand."""
+        return self.fold.text(Equation("", parse(equation), equation)) if equation and self.fold.steps else equation
+
+    def backward(self, nodes: Sequence[NodeResult]) -> Callable[[NodeResult], tuple[Entry, ...]]:
+        """What makes a node's block of the way back: what needs a word has it where it first stands."""
+        storing = next((node.name for node in nodes if node.role == "node" and node.stores), "")
+        parted = next((node.name for node in nodes if node.parts), "")
+
+        def block(node: NodeResult) -> tuple[Entry, ...]:
+            entries = [self.gradient(node)]
+            # what each path contributes, where two or more of them meet
+            shares = self.result.shares[node.name] if len(node.readers) > 1 else ()
+            shown = [share for share in shares if share.reader not in self.hidden]
+            entries += [entry_of(f"  from {share.reader}", share.equation, share.value) for share in shown]
+            if len(shown) < len(shares):
+                entries.append(Entry(plain("  … and from the steps between", "dim")))
+            entries += [entry_of(part.name, self.cut(part.equation), part.value) for part in node.parts]
+            if node.name == parted:
+                entries.append(Entry(plain(PARTS.format(part=node.parts[0].name, node=node.name), "dim")))
+            if node.role == "node":
+                entries.append(Entry(plain(f"stores {', '.join(node.stores) or 'nothing'}", "dim")))
+            return (*entries, *([Entry(plain(STORES, "dim"))] if node.name == storing else []))
+
+        return block

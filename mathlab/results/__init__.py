@@ -47,6 +47,7 @@ __all__ = [
     "WitnessResult",
     "figures_of",
     "nonfinite_of",
+    "step_by_step",
     "tally",
 ]
 
@@ -286,3 +287,13 @@ def _figures(figures: Sequence[FigureResult]) -> Tally:
 def nonfinite_of(case: CaseResult) -> dict[str, str]:
     """What is not finite, and why, by the stage that shows it."""
     return {name: stage.first_nonfinite for name, stage in case.stages.items() if stage.first_nonfinite}
+
+
+def step_by_step(result: ExperimentResult) -> ExperimentResult:
+    """The results as pages show them that leave out no step of a loop."""
+
+    def shown(case: CaseResult) -> CaseResult:
+        nodes = tuple(replace(node, step=None) for node in case.backprop.nodes) if case.backprop else ()
+        return case.having(backprop=replace(case.backprop, nodes=nodes)) if case.backprop else case
+
+    return replace(result, cases=tuple(map(shown, result.cases)))

@@ -12,6 +12,7 @@ from typing import Literal, overload
 
 from mathlab.errors import Place
 from mathlab.experiment import Array
+from mathlab.language.equation import Step
 
 Role = Literal["input", "parameter", "node"]
 EntryVerdict = Literal["confirmed", "refuted", "inconclusive", "kink", "not finite"]
@@ -50,7 +51,8 @@ class NodeResult:
     `parts` are the pieces, named `d<name>_1` and so on, by which the gradient passes on through the node's equation;
     `stores` names the forward values that this takes; `reads` are the names in the node's own equation, and `readers`
     the equations that hand a share of its gradient back to it.
-    `note` says why there is no gradient where a reader would look for one.
+    `note` says why there is no gradient where a reader would look for one. `step` is that of a loop, where a page may
+    leave it out.
     """
 
     name: str
@@ -64,6 +66,7 @@ class NodeResult:
     parts: tuple[Part, ...] = ()
     reads: tuple[str, ...] = ()
     readers: tuple[str, ...] = ()
+    step: Step | None = None
 
 
 @dataclass(frozen=True)

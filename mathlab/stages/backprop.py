@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal
 
 import numpy as np
 
@@ -13,7 +12,6 @@ from mathlab.errors import ExpressionError, ShapeMismatch
 from mathlab.experiment import Array, Case, HandFormula
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
-from mathlab.language.latex import latex_equation
 from mathlab.language.syntax import Name, names
 from mathlab.printed import judge
 from mathlab.results import BackpropResult, FormulaResult, NodeResult, Part, Role
@@ -58,6 +56,7 @@ def node_results(prepared: Prepared, values: Env) -> tuple[NodeResult, ...]:
     backward = {equation.name: equation.text for equation in prepared.backward.equations}
     texts = {equation.name: equation.text for equation in case.equations}
     reads = {equation.name: equation.expr for equation in case.equations}
+    step = {equation.name: equation.step for equation in case.equations}
     roles: list[tuple[str, Role]] = [
         *((name, "input") for name in case.inputs),
         *((name, "parameter") for name in case.parameters),
@@ -84,6 +83,7 @@ def node_results(prepared: Prepared, values: Env) -> tuple[NodeResult, ...]:
                 readers=readers(prepared, name),
                 stores=prepared.backward.stores.get(name, ()),
                 note=_note(prepared, name) if role == "node" and gradient is None else "",
+                step=step.get(name),
             )
         )
     return tuple(results)
@@ -201,20 +201,3 @@ def random_points(prepared: Prepared) -> list[dict[str, Array]]:
         if all(np.all(np.isfinite(values[name])) for name in prepared.gradients):
             points.append(values)
     return points
-
-
-def derivation(case: Case, form: Literal["text", "latex", "numpy"]) -> str:
-    """The case's equations in both directions as text or LaTeX, or as the NumPy program that runs."""
-    prepared = prepare(case)
-    if form == "numpy":
-        return prepared.program.listing()
-    if form == "latex":
-        equations = (*case.equations, *prepared.backward.equations)
-        lines = [latex_equation(equation, prepared.end, prepared.types) for equation in equations]
-        return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}\n"
-    blocks = [
-        "\n".join(f"{equation.name} = {equation.text}" for equation in equations)
-        for equations in (case.equations, prepared.backward.equations)
-    ]
-    stores = "\n".join(f"{name} stores {', '.join(kept)}" for name, kept in prepared.backward.stores.items() if kept)
-    return "\n\n".join([*blocks, stores]) + "\n"

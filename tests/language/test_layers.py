@@ -12,7 +12,7 @@ from mathlab.errors import MathlabError
 from mathlab.experiment import Case
 from mathlab.language.layers import LAYERS, LOSSES
 from mathlab.stages import gradcheck, train
-from mathlab.stages.backprop import derivation
+from mathlab.stages.derivation import derivation
 from mathlab.stages.prepare import prepare
 
 NET = """\

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from mathlab.errors import MathlabError
-from mathlab.stages.backprop import derivation
+from mathlab.stages.derivation import derivation
 from mathlab.stages.prepare import prepare
 from tests.build import case
 from tests.programs import Program, programs

@@ -1,0 +1,52 @@
+"""The equations in both directions, as they are printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal
+
+from mathlab.experiment import Case
+from mathlab.language.equation import Equation
+from mathlab.language.fold import Fold, Recurrence
+from mathlab.language.latex import latex_equation
+from mathlab.language.syntax import Call, Name
+from mathlab.stages.prepare import prepare
+
+
+def derivation(case: Case, form: Literal["text", "latex", "numpy"], full: bool = False) -> str:
+    """The case's equations in both directions as text or LaTeX, or as the NumPy program that runs.
+
+    The steps of a loop are written as a loop where they are alike, or in `full`.
+    """
+    prepared = prepare(case)
+    if form == "numpy":
+        return prepared.program.listing()
+    fold = Fold(() if full else ((equation.name, equation.step) for equation in case.equations))
+    forward, backward = ([*fold.equations(some)] for some in (case.equations, prepared.backward.equations))
+    if form == "latex":
+        types = fold.types(prepared.types)
+        lines = _lines(
+            (*forward, *backward),
+            r"&\text{{for }} {} = {}, \ldots, {}\text{{:}}",
+            lambda equation: latex_equation(equation, prepared.end, types),
+        )
+        return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}\n"
+    kept = (
+        Equation(name, Call("array", tuple(map(Name, some))), f"[{', '.join(some)}]")
+        for name, some in prepared.backward.stores.items()
+        if some
+    )
+    loop = "for {} in {}..{}:"
+    blocks = [_lines(some, loop, lambda equation: f"{equation.name} = {equation.text}") for some in (forward, backward)]
+    blocks += [_lines(fold.equations([*kept]), loop, lambda one: f"{one.name} stores {one.text[1:-1]}")]
+    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def _lines(equations: Iterable[Equation | Recurrence], loop: str, written: Callable[[Equation], str]) -> Iterator[str]:
+    """A line for each equation, those of a loop below a line that begins it."""
+    for item in equations:
+        if isinstance(item, Recurrence):
+            yield loop.format(item.counter, item.first, item.last)
+            yield from (f"  {written(equation)}" for equation in item.equations)
+        else:
+            yield written(item)
