@@ -10,6 +10,7 @@ from mathlab.language.syntax import Call, Expr, Name, Num, names, unparse
 
 SMALL = 1e-3  # numbers below are there to keep something from being 0
 EPSILONS = (0.0, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-10, 1e-12)
+UNLIKELY = 0.28  # a power that is another is behind another name
 POWERS = (0.5, 1, 2, 3, -0.5, -1, -1.5, -2, -3)
 
 
@@ -49,7 +50,9 @@ def other_number(part: Expr, known: Names) -> Iterator[Change]:
             for other in POWERS:
                 if other != k:
                     new = base if other == 1 else Call("pow", (base, Num(other)))
-                    yield f"{unparse(new)} stands in place of {unparse(part)}", new
+                    yield f"{unparse(new)} stands in place of {unparse(part)}", new, UNLIKELY
+        case Call("sign" | "abs", (inner,)):
+            yield f"{unparse(inner)} stands in place of {unparse(part)}", inner
         case Call("sqrt", (inner,)):
             yield f"the square root in {unparse(part)} is left out", inner
             yield (

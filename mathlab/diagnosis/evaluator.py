@@ -57,6 +57,10 @@ class Evaluator:
             bits |= self.ahead[name]
         return bits
 
+    def ordered(self, changed: Mapping[str, Expr]) -> list[str]:
+        """The changed equations in the order in which they are computed."""
+        return sorted(changed, key=self.place.__getitem__)
+
     def circular(self, changes: Mapping[str, Expr]) -> bool:
         """Whether a changed equation reads what is computed from it."""
         return any(
@@ -104,6 +108,17 @@ class Session:
                 return np.asarray(self._value(quantity), np.float64)
         except (ValueError, IndexError, TypeError, MathlabError, np.linalg.LinAlgError):
             return None
+
+    def defect(self, name: str) -> Array | None:
+        """By how much a changed equation's value is off from what the true one makes of the same; None: not known."""
+        wrong = self.value(Name(name))
+        if wrong is None:
+            return None
+        expr = self.whole.definitions[name]
+        true = self.base[name] if self.touched.isdisjoint(self.whole.reads(expr)) else self.value(expr)
+        if true is None or np.shape(true) != wrong.shape or not np.all(np.isfinite(wrong)):
+            return None
+        return np.asarray(wrong - true)
 
     def _equation(self, name: str) -> Array:
         true = self.base[name]

@@ -13,7 +13,7 @@ from mathlab.diagnosis.divergence import first_divergences
 from mathlab.diagnosis.evidence import Finding, findings, judged
 from mathlab.diagnosis.mistakes import Mistake
 from mathlab.diagnosis.repair import repairs
-from mathlab.diagnosis.search import WORK, Search
+from mathlab.diagnosis.search import EACH, WORK, Search
 from mathlab.diagnosis.variants import OTHERS
 from mathlab.diagnosis.worlds import Scene
 from mathlab.experiment import Array, Case, Figure
@@ -114,7 +114,8 @@ class Causes:
 
 def causes(scene: Scene, thorough: bool = False) -> Causes:
     """What can be said about why the wrong claims of a scene are wrong; `thorough` tries all that is known."""
-    search = Search(scene, math.inf if thorough else WORK * min(scene.case.share, 1.0))
+    equations = len(scene.prepared.both)
+    search = Search(scene, math.inf if thorough else max(WORK, EACH * equations) * min(scene.case.share, 1.0))
     searched = search.run()
     others = [judged(scene, trial, row.tier) for row in OTHERS if row.trials for trial in row.trials(scene)]
     found = findings(scene, [*searched.trials, *others], searched.tried)

@@ -46,15 +46,18 @@ BACKWARD: Mapping[str, Kind] = {
     "derivative missing": Kind(
         "the activation's derivative, or another local factor, is left out", rewrite.without_derivative, 1.1
     ),
+    "factor missing": Kind("a factor of what a gradient is multiplied by is left out", rewrite.without_factor, 1.35),
     "diagonal alone": Kind("of the Jacobian of softmax the diagonal", slopes.diagonal_alone, 1),
     "complement": Kind("z for 1 - z, or the other way round", slopes.complements, 1.3),
     "term missing": Kind("a term or path of a gradient is left out", rewrite.without_term, 1.2),
     "term's sign": Kind("a term is subtracted instead of added", rewrite.other_sign, 1.2),
+    "path missing": Kind("nothing is handed on to a node", rewrite.without_path, 1.25, False),
     "upstream missing": Kind("a local derivative stands alone", rewrite.without_upstream, 1.4),
     "backward transposed": Kind("W stands for W.T", rewrite.transposed, 2),
     "not summed": Kind("one row of the batch, or its mean", rewrite.not_summed, 2),
     "axis kept": Kind("a gradient has the batch's axis still", rewrite.unsummed, 2, False),
     "wrong axis": Kind("a sum runs over another axis", swaps.other_axis, 2),
+    "assigned": Kind("rows that are read several times are set instead of added to", swaps.assigned, 2),
     "wrong product": Kind("a matrix product for an entry-wise one, or the other way round", swaps.other_product, 2.1),
     "products throughout": Kind("matrix products for all entry-wise ones", slopes.products_throughout, 2.15),
     "row sums": Kind("a bias from the sums of a weight's gradient", swaps.row_sums, 3.2, False),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from mathlab.language.check import Types
 from mathlab.language.ops import ACTIVATIONS
@@ -35,6 +36,7 @@ class Names:
     target: str = ""
     owner: str = ""
     root: bool = False
+    summand: str = ""  # the sum, add or sub, of which the part is a term
     numbers: Sequence[tuple[float, str]] = ()  # by which something may be multiplied, and what each is
     rates: Sequence[float] = ()  # learning rates
 
@@ -86,6 +88,7 @@ class Names:
         )
 
 
+@lru_cache(10_000)
 def _skeleton(expr: Expr) -> str:
     """The expression without its names and numbers."""
     return unparse(rewritten(expr, lambda part: Name("_") if isinstance(part, Name | Num) else None))
@@ -99,7 +102,8 @@ class Factor:
     under: bool = False
 
 
-Change = tuple[str, Expr] | tuple[str, Expr, float]  # what went wrong, the part as it then reads, and how likely it is
+# what went wrong, the part as it then reads, how likely it is, and what it has in common with changes of other parts
+Change = tuple[str, Expr] | tuple[str, Expr, float] | tuple[str, Expr, float, str]
 Rule = Callable[[Expr, Names], Iterator[Change]]
 
 
@@ -132,13 +136,32 @@ def without_derivative(part: Expr, known: Names) -> Iterator[Change]:
     local = [n for n, factor in enumerate(chain) if not (known.carries(factor.expr) or isinstance(factor.expr, Num))]
     if len(local) > 1:
         gone = multiplied([chain[n] for n in local])
-        text = f"{unparse(gone)} is missing{_derivative_of(known, gone)}"
-        yield f"the factor {text}", multiplied([factor for n, factor in enumerate(chain) if n not in local])
+        what = _derivative_of(known, gone)
+        rest = multiplied([factor for n, factor in enumerate(chain) if n not in local])
+        yield f"the factor {unparse(gone)} is missing{what}", rest, 0, what and f"derivative {known.root}"
     for n in local:
         alone = chain[n].expr
         if not (isinstance(alone, Call) and alone.op in MASKS):
             what = _derivative_of(known, alone) if len(local) == 1 else ""
-            yield f"the factor {_product_text([chain[n]])} is missing{what}", multiplied([*chain[:n], *chain[n + 1 :]])
+            rest = multiplied([*chain[:n], *chain[n + 1 :]])
+            yield (
+                f"the factor {_product_text([chain[n]])} is missing{what}",
+                rest,
+                0,
+                what and f"derivative {known.root}",
+            )
+
+
+def without_factor(part: Expr, known: Names) -> Iterator[Change]:
+    """A factor of what a gradient is multiplied by: r * h in the gradient of U @ (r * h)."""
+    if isinstance(part, Call) and part.op in ("mul", "div") and not known.root and not known.carries(part):
+        chain = factors(part)
+        for n, factor in enumerate(chain):
+            if not isinstance(factor.expr, Num):
+                yield (
+                    f"the factor {_product_text([factor])} is missing in {unparse(part)}",
+                    multiplied([*chain[:n], *chain[n + 1 :]]),
+                )
 
 
 def _derivative_of(known: Names, gone: Expr) -> str:
@@ -219,19 +242,22 @@ def unsummed(part: Expr, known: Names) -> Iterator[Change]:
 
 
 def without_term(part: Expr, known: Names) -> Iterator[Change]:
-    """One side of a sum alone; of a longer sum, one term alone."""
-    match part:
-        case Call("add", (left, right)):
-            for gone, rest in ((right, left), (left, right)):
-                bias = isinstance(gone, Name) and gone.id in known.parameters
-                yield f"the {'bias' if bias else 'term'} {unparse(gone)} is left out", rest
-            terms = _terms(part)
-            if len(terms) > 2:
-                for term in terms:
-                    yield f"of the sum {unparse(part)}, {unparse(term)} is taken alone", term
-        case Call("sub", (left, right)) if not isinstance(left, Num):  # 1 - y belongs to an activation's derivative
-            yield f"the term {unparse(right)} is left out", left
-            yield f"the term {unparse(left)} is left out", Call("neg", (right,))
+    """A term of a sum left out; of a longer sum, all but one."""
+    if known.summand and not isinstance(part, Num):
+        bias = isinstance(part, Name) and part.id in known.parameters
+        yield f"the {'bias' if bias else 'term'} {unparse(part)} is left out", Num(0)
+    terms = _terms(part)
+    if len(terms) > 2 and not known.summand:
+        for n, term in enumerate(terms):
+            of = "a parameter" if known.node(known.target) in known.parameters else "a node"
+            yield f"of {len(terms)} terms, {unparse(term)} is taken alone", term, 0, f"{n} of {len(terms)} of {of}"
+
+
+def without_path(part: Expr, known: Names) -> Iterator[Change]:
+    """All that is handed on to a node: the gradient of the step after it."""
+    node = known.node(known.target)
+    if known.root and node not in (known.target, *known.parameters) and known.shape(part):
+        yield f"nothing is handed on to {node}", Call("zeros_like", (part,))
 
 
 def _terms(expr: Expr) -> list[Expr]:

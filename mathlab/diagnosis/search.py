@@ -15,6 +15,7 @@ from mathlab.diagnosis.evidence import NEAR
 from mathlab.diagnosis.mistakes import Mistake, Places
 from mathlab.diagnosis.numbers import multipliers
 from mathlab.diagnosis.rewrite import Names
+from mathlab.diagnosis.screen import Screen
 from mathlab.diagnosis.unfold import inlined, told, unfolded
 from mathlab.diagnosis.worlds import Outcome, Scene, Trial, World, changed
 from mathlab.errors import ExpressionError, MathlabError
@@ -22,11 +23,13 @@ from mathlab.experiment import Array, Case, Figure
 from mathlab.language.syntax import Name, names, unparse
 from mathlab.stages.prepare import Prepared, prepare
 
-WORK = 150_000_000.0  # entries computed, of which an op counts `OVERHEAD` more: some seconds
+# entries computed, of which an op counts `OVERHEAD` more, at least and for each equation: some seconds
+WORK, EACH = 100_000_000.0, 2_000_000.0
 MISSES = 2  # wrong claims that a mistake reaches first, and does not explain, before it is given up
 RATES = (1.0, 0.5, 0.1, 0.05, 0.01)  # learning rates to try where the config states none
 NEARER = 1e-4  # how much less an explanation is believed for each equation that it reaches
 ELSEWHERE = 2.0  # and for being made elsewhere than in the formula that is wrong
+LONGEST = 400  # characters of a line to write instead
 NUMBERS = 8  # by which a term is tried to be multiplied
 
 
@@ -56,6 +59,9 @@ class Search:
         self.parts = {part: f"d(inside {called.get(name, name)})" for name, some in inside for part in some}
         self.evaluator = Evaluator(self.prepared, scene.points)
         self.sources = [self.evaluator.sources(claim.quantity) for claim in scene.claims]
+        self.screen = (
+            None if scene.printed or scene.trained else Screen(self.prepared, scene.claims, self.evaluator.base[0])
+        )
         train = scene.case.train
         rates = (train.settings["lr"],) if train and "lr" in train.settings else RATES
         numbers = tuple(value for value in multipliers(scene))[:NUMBERS]
@@ -102,7 +108,9 @@ class Search:
             return self._trained(mistake)
         reached = self.evaluator.reach(mistake.changes)
         sessions = [self.evaluator.session(mistake.changes, point) for point in range(len(self.scene.points))]
-        near = [k for k in self.scene.wrong if self.sources[k] & reached]
+        touched = near = [k for k in self.scene.wrong if self.sources[k] & reached]
+        if not mistake.forward and self.screen:
+            near = self.screen.admitted(touched, self.evaluator.ordered(mistake.changes), sessions[0])
         near.sort(key=lambda k: (self.sources[k] & reached).bit_count())
         outcomes: list[Outcome] = [*self.scene.truth]
         explains: list[int] = []
@@ -117,13 +125,15 @@ class Search:
                     break
         if not near or (not explains and not self.scene.printed):
             return None
+        if mistake.kind == "other name" and any(not np.any(sessions[0].value(Name(name))) for name in mistake.changes):
+            return None  # what is 0 because c - c stands for c - h is a path that is gone, and named as one
         breaks = 0
         if explains:
             for k, claim in enumerate(self.scene.claims):
                 if not claim.wrong and self.sources[k] & reached:
                     outcomes[k] = self._outcome(k, sessions)
                     breaks += not claim.fits(outcomes[k])
-        return self._trial(mistake, outcomes, explains, breaks, len(explains) == len(near))
+        return self._trial(mistake, outcomes, explains, breaks, len(explains) == len(touched))
 
     def _trained(self, mistake: Mistake) -> Trial | None:
         world = self._world(mistake)
@@ -201,7 +211,10 @@ class Search:
         expr = inlined(definitions[first], definitions, self.called)
         while some := [name for name in names(expr) if name in unknown and name in definitions]:
             expr = inlined(expr, definitions, {**self.called, **dict.fromkeys(some, "")})
-        return f"{told(first, self.called, self.parts)} = {unparse(expr)}"
+        text = unparse(expr)
+        if len(text) > LONGEST:  # the gradient of a weight that many steps share
+            text = f"{text[: LONGEST // 2].rpartition(' + ')[0]} + ... + {text.rpartition(' + ')[2]}"
+        return f"{told(first, self.called, self.parts)} = {text}"
 
 
 def _prepared(scene: Scene, case: Case) -> Prepared:

@@ -8,6 +8,7 @@ dz on by the first that z's equation reads.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -28,7 +29,7 @@ class Slip:
     """One change to the equation called `name`: the part to which `path` leads becomes `part`.
 
     `looks` is the same for changes of one kind to parts that look alike, and `kin` for the same place in other steps;
-    `rank` says how likely it is within its kind.
+    `rank` says how likely it is within its kind, and `common` what it shares with changes of parts that look otherwise.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Slip:
     looks: Hashable
     rank: float = 0
     kin: Hashable = ""
+    common: Hashable = ""
 
 
 @dataclass(frozen=True)
@@ -122,13 +124,25 @@ def slips(equations: Sequence[Equation], rule: Rule, known: Names) -> Iterator[S
         for path, old, inner in _parts(equation.expr):
             if id(inner) not in owners:
                 owners[id(inner)] = _owner(equation, inner, known)
-            context = replace(here, root=not path, owner=owners[id(inner)])
+            context = replace(here, root=not path, owner=owners[id(inner)], summand=_sum(equation.expr, path))
             if (context.owner, equation.name) not in kinds:
                 kinds[context.owner, equation.name] = _kin(context)
             kin = kinds[context.owner, equation.name]
-            for clause, new, *rank in rule(old, context):
+            for clause, new, *more in rule(old, context):
                 looks = (rule.__name__, _canonical(old, context), _canonical(new, context), _before(old, new, context))
-                yield Slip(equation.name, path, new, clause, looks, rank[0] if rank else 0, kin)
+                rank = next((number for number in more if isinstance(number, int | float)), 0)
+                yield Slip(equation.name, path, new, clause, looks, rank, kin, more[1] if len(more) > 1 else "")
+
+
+def _sum(expr: Expr, path: Path) -> str:
+    """The op of the sum that a part is a term of; empty where it is of none, as of the 1 - y of an activation."""
+    if not path:
+        return ""
+    for step in path[:-1]:
+        assert isinstance(expr, Call)
+        expr = expr.args[step]
+    assert isinstance(expr, Call)
+    return expr.op if expr.op == "add" or (expr.op == "sub" and not isinstance(expr.args[0], Num)) else ""
 
 
 def _before(old: Expr, new: Expr, known: Names) -> tuple[bool, bool]:
@@ -185,7 +199,9 @@ def grouped(found: Sequence[Slip], definitions: Mapping[str, Expr]) -> Iterator[
     """
     groups: dict[Hashable, list[Slip]] = {}
     for slip in found:
-        for key in (slip.looks, slip.clause, (slip.name, slip.looks), (slip.kin, slip.looks)):
+        numbered = re.sub(r"\d+", "#", slip.clause)  # what is numbered alike is alike: heads, layers and steps
+        keys = [slip.looks, slip.clause, (slip.name, slip.looks), (slip.kin, slip.looks), (numbered, slip.looks)]
+        for key in [*keys, ("common", slip.common)] if slip.common else keys:
             groups.setdefault(key, []).append(slip)
     seen = set()
     for group in groups.values():

@@ -172,6 +172,7 @@ def diagonal_alone(part: Expr, known: Names) -> Iterator[Change]:
                 Call("mul", (y, g)),
             )
             yield "the derivative of softmax is left out", g
+            yield "the derivative of softmax stands once too often", Call("mul", (part, slope))
         case Call("sub", (Call("softmax") as p, rest)):
             slope = Call("mul", (p, Call("sub", (Num(1), p))))
             text = f"the derivative of softmax stands once too often: {unparse(part)} has it already"

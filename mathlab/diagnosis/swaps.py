@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from mathlab.diagnosis.rewrite import Change, Names
 from mathlab.language.ops import ACTIVATIONS
-from mathlab.language.syntax import Call, Expr, Name, Num, Slice, unparse
+from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, unparse
 
 LN10, LN2 = 2.302585092994046, 0.6931471805599453
 FEW = 60  # names of which any may be taken for another; of more, those around
@@ -178,6 +179,24 @@ def flipped(part: Expr, known: Names) -> Iterator[Change]:
 
 def _shown(items: Sequence[Expr]) -> str:
     return f"[{', '.join('::-1' if item == FLIP else ':' for item in items)}]"
+
+
+def assigned(part: Expr, known: Names) -> Iterator[Change]:
+    """Rows of an embedding's gradient that are set instead of added to, so that of equal indices the last one stays."""
+    match part:
+        case Call("scatter", (g, base, Name(index))) if known.types.names[index].shape:
+            shape, width = known.types.names[index].shape, len(known.shape(g))
+            count = math.prod(shape)
+            flat: Expr = Call("reshape", (Name(index), Num(count)))
+            place = Call("array", tuple(Num(k) for k in range(count)))
+            row, column = (NewAxis(), Slice(None, None, None)), (Slice(None, None, None), NewAxis())
+            same = Call("eq", (Call("index", (flat, *column)), Call("index", (flat, *row))))
+            later = Call("lt", (Call("index", (place, *column)), Call("index", (place, *row))))
+            again = Call("sum", (Call("mul", (same, later)),), (("axis", 1),))
+            last = Call("reshape", (Call("eq", (again, Num(0))), *map(Num, shape)))
+            items = [Slice(None, None, None)] * len(shape) + [NewAxis()] * (width - len(shape))
+            kept = Call("scatter", (Call("mul", (g, Call("index", (last, *items)))), base, Name(index)))
+            yield f"rows of {unparse(base)} that {index} has several times are set instead of added to", kept
 
 
 def shifted(part: Expr, known: Names) -> Iterator[Change]:

@@ -285,6 +285,7 @@ def test_of_two_mistakes_each_is_named() -> None:
 
 def test_what_was_tried_is_said_and_a_thorough_search_tries_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mathlab.diagnosis.explain.WORK", 300_000.0)
+    monkeypatch.setattr("mathlab.diagnosis.explain.EACH", 0.0)
     made, arrays = attention("")
     arrays = {**arrays, "dK": arrays["dK"] + 0.1}
     result = compare(made, arrays)
