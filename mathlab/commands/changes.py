@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mathlab import terminal
 from mathlab.commands.options import FAIL, MATCH, Cases, Permits, Telling
 from mathlab.errors import MathlabError
-from mathlab.files import refuse_inputs, replace_file
+from mathlab.files import refuse_inputs
 from mathlab.reports.delivery import READ_BY_PEOPLE
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ def show_changes(
     command: str, cases: Cases, telling: Telling, permits: Permits, texts: Sequence[str], out: Path | None
 ) -> int:
     """Print what the changes of `texts` move; write the changed run where `out` says so, and nothing else."""
-    from rich.console import Group, RenderableType
+    from rich.console import RenderableType
     from rich.text import Text
 
     from mathlab import plan
     from mathlab.outputs.write import write, written_to
     from mathlab.reports import changes
-    from mathlab.reports.formats import plain
+    from mathlab.reports.report import Report
     from mathlab.results import nonfinite_of
 
     paths, form, target = cases.paths(), telling.form, telling.target
@@ -46,12 +46,7 @@ def show_changes(
         good = good and not any(map(nonfinite_of, new.cases))
         if out:
             write(new, out, {"command": command, "set": list(texts)})
-    if form == "table" and target is None:
-        terminal.console().print(Group(*pages), crop=False)
-    elif target is None or str(target) == "-":
-        terminal.write(plain(Group(*pages)))
-    else:
-        replace_file(target, plain(Group(*pages)))
+    telling.deliver(Report(command, good, "", tables=lambda: pages, compared=tuple, about=dict))
     return MATCH if good else FAIL
 
 

@@ -269,7 +269,7 @@ def _lines(prepared: Prepared) -> list[Json]:
 def _contours(experiment: Experiment, prepared: Prepared, result: CaseResult) -> Iterator[Json]:
     """The contours that the case declares, over entries of its own, and the ways of other cases on them."""
     declared = [one for one in prepared.case.pictures if one.kind == "contour" and len(one.over) == 2]
-    if SIDE**2 * sum(prepared.types.names[name].size for name in prepared.nodes) > WORK // 4:
+    if SIDE**2 * sum(prepared.types.names[name].size for name in prepared.nodes) > WORK // 20:
         return
     for picture in declared:
         with contextlib.suppress(MathlabError, ExpressionError):  # its plot says what is wrong with it

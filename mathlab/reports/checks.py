@@ -85,6 +85,11 @@ class Check:
         measured = (("error", self.error), ("tolerance", self.tolerance))
         return tuple((word, text) for word, text in (*sides, *measured) if text)
 
+    @property
+    def said(self) -> str:
+        """The remarks in one line."""
+        return "; ".join(f"{word}: {text}" if word else text for word, text in self.remarks)
+
 
 def sentence(check: Check) -> str:
     """The check in one line: `p[0] differs: printed 0.8032, computed 0.8022, error -0.00102, tolerance 5e-05`."""

@@ -28,8 +28,8 @@ def _annotations(report: Report) -> Iterator[str]:
     for check in report.checks:
         if check.outcome == "failed":
             owner = f"{check.group}, case {check.case}" if check.case else check.group
-            known = [f"{word}: {text}" if word else text for word, text in check.remarks]
-            yield _annotation("; ".join([f"{owner}: {sentence(check)}", *known]), check.place, check.file)
+            known = f"; {check.said}" if check.said else ""
+            yield _annotation(f"{owner}: {sentence(check)}{known}", check.place, check.file)
 
 
 def _annotation(message: str, place: Place | None, file: str = "") -> str:

@@ -62,17 +62,13 @@ def _table(checks: Sequence[Check]) -> str:
     """The columns are named by the kinds of check that there are."""
     kinds = dict.fromkeys(check.kind for check in checks)
     sides = [" / ".join(dict.fromkeys(SIDES[kind][side] for kind in kinds)) for side in (0, 1)]
-    rows = ((*_cells(check), _remarks(check)) for check in checks)
-    return _rows(("", "check", *sides, "error", "tolerance", "verdict", "where", "remarks"), list(rows))
+    rows = [(*_cells(check), check.said) for check in checks]
+    return _rows(("", "check", *sides, "error", "tolerance", "verdict", "where", "remarks"), rows)
 
 
 def _cells(check: Check) -> Iterator[str]:
     yield f"{check.group}, {check.case}" if check.case else check.group
     yield from (check.name, check.expected, check.computed, check.error, check.tolerance, check.verdict, check.where)
-
-
-def _remarks(check: Check) -> str:
-    return "; ".join(f"{word}: {text}" if word else text for word, text in check.remarks)
 
 
 def _rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

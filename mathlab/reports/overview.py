@@ -35,7 +35,9 @@ class Pages:
     show: Show
     counted: bool
 
-    def of(self, result: ExperimentResult, article: Report | None, seconds: float) -> Iterator[RenderableType]:
+    def of(
+        self, result: ExperimentResult, article: Report | None = None, seconds: float = 0
+    ) -> Iterator[RenderableType]:
         """What is shown as soon as one experiment has run."""
         if shown := self.show(result):
             yield shown
@@ -58,7 +60,9 @@ class Summary(Pages):
     failed: list[RenderableType] = field(default_factory=list)
     begun: bool = False
 
-    def of(self, result: ExperimentResult, article: Report | None, seconds: float) -> Iterator[RenderableType]:
+    def of(
+        self, result: ExperimentResult, article: Report | None = None, seconds: float = 0
+    ) -> Iterator[RenderableType]:
         width = min(max(map(len, ("experiment", *self.names))), LONGEST)
         if not self.begun:
             time = f"  {'time':>{SECONDS}}" if self.time else ""

@@ -13,7 +13,7 @@ from mathlab.reports import data
 from mathlab.reports import page as tables
 from mathlab.reports.checks import Check, checks
 from mathlab.reports.layout import Paragraph, plain
-from mathlab.reports.overview import showing
+from mathlab.reports.overview import Pages, showing
 from mathlab.reports.values import Record
 from mathlab.results import ExperimentResult, Tally, tally
 
@@ -68,11 +68,8 @@ def run_report(
     counts = sum(map(tally, results), Tally())
 
     def shown() -> Iterator[RenderableType]:
-        for result in results:
-            if page := showing(quiet, brief)(result):
-                yield page
-            if len(results) > 1 and not quiet:
-                yield tables.closing(tally(result), result.experiment.name)
+        view = Pages(showing(quiet, brief), counted=len(results) > 1 and not quiet)
+        yield from (part for result in results for part in view.of(result))
         yield from (article.page() for article in articles)
         yield tables.closing(counts)
 

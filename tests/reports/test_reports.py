@@ -26,6 +26,7 @@ from mathlab.cli import app
 from mathlab.commands import options
 from mathlab.errors import Place, Problem
 from mathlab.guide import page
+from mathlab.outputs.tables import LARGEST_LISTED
 from mathlab.reports import values
 from mathlab.reports.checks import Check, checks, declared
 from mathlab.reports.difference import difference_report
@@ -135,6 +136,9 @@ def test_json_of_the_shipped_configs_is_valid_and_exact(path: Path) -> None:
     for case, told in zip(result.cases, record["experiments"][0]["cases"], strict=True):
         nodes: tuple[NodeResult, ...] = case.backprop.nodes if case.backprop else ()
         for node, read in zip(nodes, told["backprop"]["nodes"] if case.backprop else (), strict=True):
+            if node.value.size > LARGEST_LISTED:
+                assert read["value"] is read["gradient"] is None
+                continue
             back = np.array(read["value"], node.value.dtype)
             assert back.shape == tuple(read["shape"])
             np.testing.assert_array_equal(back, node.value)
