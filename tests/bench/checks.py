@@ -1,4 +1,4 @@
-"""A whole `mathlab run`, how deriving grows, and the memory of a training step."""
+"""A whole `mathlab run`, and the memory of a training step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tempfile
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
+from functools import partial
 
 import numpy as np
 
@@ -17,39 +17,27 @@ from mathlab.stages import train
 from mathlab.stages.prepare import prepare
 from tests.bench import networks, works
 from tests.bench.networks import Network
-from tests.bench.timing import Work, interleaved, process
+from tests.bench.timing import Race, Work, interleaved, process
 
-Row = tuple[str, str, float, float]
-
-LAYERS = (5, 50, 500)  # of two equations each
 ARRAYS_COUNT = 2_000_000  # bytes
+HELD = "values, gradients, parameters"
 DTYPES: tuple[Dtype, ...] = ("float32", "float64")
 
 
-def configs() -> Iterator[Row]:
+def configs() -> Iterator[Race]:
     """Every shipped config in one process, and each in one of its own."""
+    yield Race("mathlab run, all configs in one process", {"the slowest of them alone": 3.0}, _all_configs)
+
+
+def _all_configs() -> dict[str, float]:
     files = sorted((works.ROOT / "configs").glob("*.yaml"))
     run = [sys.executable, "-m", "mathlab", "run", "--quiet", "--out", tempfile.mkdtemp()]
     each: dict[str, Work] = {file.stem: process([*run, str(file)]) for file in files}
     seconds = interleaved({**each, "all": process([*run, *map(str, files)])}, 3)
-    slowest = max(each, key=lambda name: seconds[name])
-    yield (
-        f"mathlab run, {len(files)} configs in one process",
-        f"{slowest} alone",
-        seconds["all"] / seconds[slowest],
-        3.0,
-    )
+    return {"the slowest of them alone": seconds["all"] / max(seconds[name] for name in each)}
 
 
-def growing() -> Iterator[Row]:
-    """Deriving and compiling: ten times the equations, ten times the time."""
-    seconds = interleaved({str(layers): works.deep(layers) for layers in LAYERS}, 3)
-    for few, many in pairwise(LAYERS):
-        ratio = seconds[str(many)] / seconds[str(few)] * few / many
-        yield f"derive and compile {2 * many:,} equations", f"{many // few} times {2 * few} equations", ratio, 1.5
-
-
-def memory() -> Iterator[Row]:
+def memory() -> Iterator[Race]:
     """What Python and NumPy hold at most during a whole training, beside what a step of it cannot do without.
 
     The state of the optimizer is counted on both sides. Networks of less than some megabytes are left out: beside their
@@ -58,10 +46,13 @@ def memory() -> Iterator[Row]:
     for network in networks.NETWORKS:
         for dtype in DTYPES:
             case = network.case(dtype)
-            needed = _needed(network, case)
-            if needed > ARRAYS_COUNT:
-                peer = "values, gradients, parameters"
-                yield f"peak memory of training {network}, {dtype}", peer, _peak(case) / needed, 1.5
+            if (needed := _needed(network, case)) > ARRAYS_COUNT:
+                work = f"peak memory of training {network}, {dtype}"
+                yield Race(work, {HELD: 1.5}, partial(_held, case, needed))
+
+
+def _held(case: Case, needed: int) -> dict[str, float]:
+    return {HELD: _peak(case) / needed}
 
 
 def _needed(network: Network, case: Case) -> int:

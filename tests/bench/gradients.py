@@ -6,6 +6,7 @@ import importlib.util
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -13,10 +14,8 @@ from numpy.typing import NDArray
 
 from mathlab.experiment import Case
 from mathlab.stages import gradcheck
-from tests.bench.timing import Work, once
+from tests.bench.timing import Race, Work, once
 from tests.build import case
-
-Row = tuple[str, str, float, float]
 
 SAMPLES = 8
 GOAL = 1 / 9
@@ -121,14 +120,19 @@ def checking_in_torch(network: Network) -> Work:
     return check
 
 
-def checks() -> Iterator[Row]:
+PEER = "torch.autograd.gradcheck, slow mode"
+
+
+def checks() -> Iterator[Race]:
     """In every round both, in turn; the median of the rounds' ratios."""
-    if importlib.util.find_spec("torch") is None:
-        return
-    for network in NETWORKS:
+    for network in NETWORKS if importlib.util.find_spec("torch") else ():
         entries = sum(value.array.size for value in network.case().parameters.values())
-        ours, theirs = checking(network), checking_in_torch(network)
-        once(ours)
-        ratios = [statistics.median(once(ours) for _ in range(REPEATS)) / once(theirs) for _ in range(ROUNDS)]
         work = f"gradient check of {network} (batch {SAMPLES}), {entries:,} entries"
-        yield work, "torch.autograd.gradcheck, slow mode", statistics.median(ratios), GOAL
+        yield Race(work, {PEER: GOAL}, partial(_check, network))
+
+
+def _check(network: Network) -> dict[str, float]:
+    ours, theirs = checking(network), checking_in_torch(network)
+    once(ours)
+    ratios = [statistics.median(once(ours) for _ in range(REPEATS)) / once(theirs) for _ in range(ROUNDS)]
+    return {PEER: statistics.median(ratios)}

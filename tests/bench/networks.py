@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -22,6 +24,8 @@ OPTIMIZERS: Mapping[str, Mapping[str, float]] = {
     "momentum": {"lr": 0.01, "momentum": 0.9},
     "adam": {"lr": 0.001, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
 }
+OURS, PRODUCTS = "mathlab", "the matrix products"
+EAGER, COMPILED, JIT = "PyTorch eager", "torch.compile", "JAX jit"
 SMALL = 10**8  # products in a step: below, calls and elementwise work count beside them
 
 
@@ -72,12 +76,16 @@ class Network:
         return train.planned_rounds(prepared, self.settings, {**prepared.env, **state}, record=False)
 
     def works(self, dtype: Dtype) -> dict[str, Work]:
-        """A training step of ours and of PyTorch's, and the matrix products alone."""
+        """A training step of ours, the matrix products alone, and the steps of the peers that are there."""
         lab = self.case(dtype)
         planned = self.planned(prepare(lab))
-        works: dict[str, Work] = {"mathlab": lambda: planned.run(0, 1), "products": self._multiply(dtype)}
+        works: dict[str, Work] = {OURS: lambda: planned.run(0, 1), PRODUCTS: self._multiply(dtype)}
         if importlib.util.find_spec("torch"):
-            works["PyTorch"] = self._in_torch(lab, dtype)
+            works[EAGER] = self._in_torch(lab, dtype)
+            if shutil.which("c++"):
+                works[COMPILED] = self._in_torch(lab, dtype, compiled=True)
+        if importlib.util.find_spec("jax"):
+            works[JIT] = self._in_jax(lab, dtype)
         return works
 
     def _multiply(self, dtype: Dtype) -> Work:
@@ -96,8 +104,53 @@ class Network:
 
         return multiply
 
-    def _in_torch(self, lab: Case, dtype: Dtype) -> Work:
-        """The same step in PyTorch, eager, with as many threads as there are processors."""
+    def _in_jax(self, lab: Case, dtype: Dtype) -> Work:
+        """The same step in JAX, compiled as one function that may write over the old state."""
+        import jax
+        from jax import numpy as jnp
+
+        Arrays = dict[str, jax.Array]
+        jax.config.update("jax_enable_x64", dtype == "float64")
+        x, y = jnp.array(lab.inputs["X"].array, dtype), jnp.array(lab.inputs["y"].array.astype(int))
+        p = {name: jnp.array(value.array, dtype) for name, value in lab.parameters.items()}
+        settings = OPTIMIZERS[self.optimizer]
+        jax_nn: Mapping[str, Callable[..., object]] = vars(jax.nn)
+        activation = jax_nn[self.activation] if self.activation != "gelu" else partial(jax.nn.gelu, approximate=False)
+        layers = range(1, len(self.widths))
+
+        def loss(p: Arrays, x: jax.Array, y: jax.Array) -> jax.Array:
+            h = x
+            for k in layers:
+                h = p[f"W{k}"] @ h + p[f"b{k}"] if self.columns else h @ p[f"W{k}"] + p[f"b{k}"]
+                h = activation(h) if k < layers[-1] else h
+            logs = jax.nn.log_softmax(h.T if self.columns else h)
+            return -jnp.mean(logs[jnp.arange(len(y)), y])
+
+        def moved(p: Arrays, m: Arrays, v: Arrays, count: jax.Array, x: jax.Array, y: jax.Array) -> tuple[object, ...]:
+            g = jax.grad(loss)(p, x, y)
+            if self.optimizer == "adam":
+                one, two, count = settings["beta1"], settings["beta2"], count + 1
+                m = {n: one * m[n] + (1 - one) * g[n] for n in p}
+                v = {n: two * v[n] + (1 - two) * g[n] ** 2 for n in p}
+                sizes = {n: jnp.sqrt(v[n] / (1 - two**count)) + settings["eps"] for n in p}
+                g = {n: m[n] / (1 - one**count) / sizes[n] for n in p}
+            elif self.optimizer == "momentum":
+                g = m = {n: settings["momentum"] * m[n] + g[n] for n in p}
+            return {n: p[n] - settings["lr"] * g[n] for n in p}, m, v, count
+
+        jitted = jax.jit(moved, donate_argnums=(0, 1, 2, 3))
+        more = {"momentum": 1, "adam": 2}.get(self.optimizer, 0)
+        zeros = [{n: jnp.zeros_like(a) for n, a in p.items()} if k < more else {} for k in range(2)]
+        state: list[tuple[object, ...]] = [(p, *zeros, jnp.zeros((), dtype))]
+
+        def step() -> None:
+            state[0] = jitted(*state[0], x, y)
+            jax.block_until_ready(state[0])
+
+        return step
+
+    def _in_torch(self, lab: Case, dtype: Dtype, compiled: bool = False) -> Work:
+        """The same step in PyTorch, with as many threads as there are processors."""
         import torch
 
         torch.set_num_threads(len_cpus())
@@ -115,15 +168,19 @@ class Network:
         activation = getattr(torch, self.activation, None) or getattr(functional, self.activation)
         layers = range(1, len(self.widths))
 
-        def step() -> None:
+        def loss() -> torch.Tensor:
             h = x
             for k in layers:
                 h = p[f"W{k}"] @ h + p[f"b{k}"] if self.columns else h @ p[f"W{k}"] + p[f"b{k}"]
                 if k < layers[-1]:
                     h = activation(h)
-            loss = functional.cross_entropy(h.T if self.columns else h, y)
+            return functional.cross_entropy(h.T if self.columns else h, y)
+
+        loss_of = torch.compile(loss) if compiled else loss
+
+        def step() -> None:
             optimizer.zero_grad()
-            loss.backward()
+            loss_of().backward()
             optimizer.step()
 
         return step

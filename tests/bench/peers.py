@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
 from tests.bench import works
-from tests.bench.timing import Work, interleaved
+from tests.bench.timing import Race, Work, beside, interleaved
 
-Row = tuple[str, str, float, float]
 RATE = 0.5
 
 
@@ -89,12 +89,13 @@ def in_micrograd() -> Work:
 PEERS = {"autograd": ("HIPS autograd", in_autograd, 0.05), "micrograd": ("micrograd", in_micrograd, 0.12)}
 
 
-def peers() -> Iterator[Row]:
+def peers() -> Iterator[Race]:
     """Beside those that are installed."""
     for package, (name, work, goal) in PEERS.items():
-        if importlib.util.find_spec(package) is None:
-            print(f"{name} is not installed: pip install '.[bench]'")
-            continue
-        loop, _ = works.ours()
-        seconds = interleaved({"ours": loop, "theirs": work()}, 5)
-        yield "2-2-2 net, 200 epochs, with history", name, seconds["ours"] / seconds["theirs"], goal
+        if importlib.util.find_spec(package):
+            yield Race("2-2-2 net, 200 epochs, with history", {name: goal}, partial(_race, name, work))
+
+
+def _race(name: str, work: Callable[[], Work]) -> dict[str, float]:
+    loop, _ = works.ours()
+    return beside("ours", interleaved({"ours": loop, name: work()}, 5))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from mathlab.language.syntax import Name
 from mathlab.stages import sweep, train, updates
 from mathlab.stages.prepare import prepare
 from mathlab.stages.runs import Replicas
-from tests.bench.timing import Work, interleaved
+from tests.bench.timing import Race, Work, beside, interleaved, once
 from tests.bench.works import EPOCHS, net
 from tests.build import value
 
@@ -58,16 +57,16 @@ def loops() -> dict[str, Work]:
     return {"stacked": lambda: together.run(0, EPOCHS), "one by one": one_by_one}
 
 
-def replicas() -> Iterator[tuple[str, str, float, float]]:
-    """The rows of the table."""
-    seconds = interleaved(loops(), 3)
-    ratio = seconds["stacked"] / seconds["one by one"]
-    yield (
+def replicas() -> Iterator[Race]:
+    """Stacked beside one by one, and a whole sweep."""
+    single = f"{MANY:,} single runs of the same program"
+    yield Race(
         f"{MANY:,} replicas of the 2-2-2 training, stacked",
-        f"{MANY:,} single runs of the same program",
-        ratio,
-        1 / 30,
+        {single: 1 / 30},
+        lambda: {single: beside("stacked", interleaved(loops(), 3))["one by one"]},
     )
-    start = time.perf_counter()
-    sweep.run(swept(10 * MANY))
-    yield f"{10 * MANY:,} runs of it, the whole stage", "10 seconds", (time.perf_counter() - start) / SECONDS, 1.0
+    yield Race(
+        f"{10 * MANY:,} runs of it, the whole stage",
+        {"10 seconds": 1.0},
+        lambda: {"10 seconds": once(lambda: sweep.run(swept(10 * MANY))) / SECONDS},
+    )

@@ -1,4 +1,4 @@
-"""Interleaved timing: machines drift, so only ratios within one run mean something."""
+"""Races: works and their peers, interleaved; machines drift, so only ratios within one run mean something."""
 
 from __future__ import annotations
 
@@ -7,8 +7,23 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 Work = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Race:
+    """A work and its peers, each with the ratio that is the goal; `ratios` measures those that are there."""
+
+    work: str
+    goals: Mapping[str, float]
+    ratios: Callable[[], Mapping[str, float]]
+
+
+def beside(ours: str, seconds: Mapping[str, float]) -> dict[str, float]:
+    """The seconds of one work over those of each other one."""
+    return {name: seconds[ours] / other for name, other in seconds.items() if name != ours}
 
 
 REST = 0.05  # seconds until threads have gone to sleep that spin in case that there is more to do: OpenBLAS', OpenMP's
@@ -45,11 +60,11 @@ def once(work: Work) -> float:
     return time.perf_counter() - start
 
 
-def process(command: Sequence[str]) -> Work:
-    """A whole process as a work, with bytecode caches as a user has them."""
+def process(command: Sequence[str], code: int = 0) -> Work:
+    """A whole process as a work, with bytecode caches as a user has them; it ends with `code`."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
     def run() -> None:
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+        assert subprocess.run(command, check=False, stdout=subprocess.DEVNULL, env=environment).returncode == code
 
     return run

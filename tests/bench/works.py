@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,9 @@ from mathlab import config
 from mathlab.experiment import Case, TrainSettings
 from mathlab.stages import train, updates
 from mathlab.stages.prepare import prepare
+from tests.bench.networks import Network
 from tests.bench.timing import Work, process
 from tests.build import case
-from tests.language.test_planned import mlp
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -119,25 +119,24 @@ def torch_net() -> Work | None:
     return run
 
 
-IMPORTS = "import numpy, typer, rich.table, yaml"
-HELP, HELP_IMPORTS = "mathlab --help", "import typer, rich.table"
+IMPORTS, HELP_IMPORTS = "import numpy, typer, rich.table, yaml", "import typer, rich.table"
 
 
-def processes() -> dict[str, Work]:
-    """Whole processes: the bare imports, and ours, `mathlab backprop` for every config that is a single case."""
-    mathlab, out = [str(Path(sys.executable).with_name("mathlab"))], tempfile.mkdtemp()
-    single = [file for file in sorted((ROOT / "configs").glob("*.yaml")) if len(config.load(file).cases) == 1]
-    return {
-        **{code: process([sys.executable, "-c", code]) for code in (IMPORTS, HELP_IMPORTS)},
-        **{file.name: process([*mathlab, "backprop", "--config", str(file), "--out", out]) for file in single},
-        HELP: process([*mathlab, "--help"]),
-    }
+def single() -> list[Path]:
+    """The shipped configs that are a single case."""
+    return [file for file in sorted((ROOT / "configs").glob("*.yaml")) if len(config.load(file).cases) == 1]
+
+
+def commands(*arguments: str, peer: Sequence[str]) -> dict[str, Work]:
+    """Whole processes: a command of ours, and another one, or the bare imports of some `-c` code."""
+    out = tempfile.mkdtemp()
+    mathlab = [sys.executable, "-m", "mathlab"]
+    theirs = [sys.executable, *peer] if peer[0] == "-c" else [*mathlab, *peer, "--out", out]
+    ours = [*mathlab, *arguments, *(["--out", out] if len(arguments) > 1 else [])]
+    return {"ours": process(ours), "theirs": process(theirs)}
 
 
 def deep(layers: int) -> Callable[[], object]:
     """Deriving and compiling a network of many layers."""
-    lab = mlp(8, (16,) * (layers + 1), "float64", "tanh")
+    lab = Network(8, (16,) * (layers + 1), "tanh").case("float64")
     return lambda: prepare(lab).program
-
-
-__all__ = ["by_hand", "by_hand_bare", "deep", "ours", "processes", "torch_net"]
