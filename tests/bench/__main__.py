@@ -19,6 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
+from mathlab import threads
 from mathlab.experiment import Dtype
 from tests.bench import networks, works
 from tests.bench.checks import configs, memory
@@ -133,8 +134,9 @@ def main() -> None:
     for part in asked.parts or PARTS:
         counts = sorted({1, networks.len_cpus()}) if part == "steps" and not asked.threads else [0]
         for count in counts:
-            for row in elsewhere(count, asked.only) if count else rows(part, asked.only):
-                print(row, flush=True)
+            with threads.held(None if part == "steps" else 1):  # as commands do
+                for row in elsewhere(count, asked.only) if count else rows(part, asked.only):
+                    print(row, flush=True)
 
 
 if __name__ == "__main__":
