@@ -144,3 +144,16 @@ def two_sigmoids(transposed: bool) -> Network:
         "a2": lambda v: each(sigmoid)(v["z2"]),
         "L": lambda v: np.sum((v["a2"] - v["y"]) ** 2) / 2,
     }
+
+
+def recurrent(steps: int) -> Network:
+    """The steps of a net whose state goes through tanh, and half the squared distance of the last one from y."""
+
+    def step(t: int) -> Network:
+        return {
+            f"z{t}": lambda v: v["W"] @ v[f"h{t - 1}"] + v["U"] @ v["x"][t - 1] + v["b"],
+            f"h{t}": lambda v: each(tanh)(v[f"z{t}"]),
+        }
+
+    network = {name: compute for t in range(1, steps + 1) for name, compute in step(t).items()}
+    return {**network, "L": lambda v: np.array(np.sum((v[f"h{steps}"] - v["y"]) ** 2) / 2, object)}

@@ -22,6 +22,7 @@ from tests.decimals import (
     each,
     forward,
     gradient,
+    recurrent,
     two_sigmoids,
 )
 from tests.test_series import STEMS
@@ -44,6 +45,7 @@ NETWORKS: dict[tuple[str, str], Network] = {
     ("cs231n-three-layer-mlp", "one sample"): THREE_LAYERS,
     ("cs231n-three-layer-mlp", "column matrices"): THREE_LAYERS,
     ("cs231n-three-layer-mlp", "SGD steps"): THREE_LAYERS,
+    ("recurrent", "base"): recurrent(4),
     ("two-layer-sigmoid", "as in section 3"): two_sigmoids(transposed=False),
     ("two-layer-sigmoid", "transposed as in sections 4.3 and 4.5"): two_sigmoids(transposed=True),
 }
