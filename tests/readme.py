@@ -200,7 +200,7 @@ TABLES = {table.__name__: table for table in (ops, variants, inits, optimizers, 
 def made(block: Block, folder: Path) -> str:
     """The text that a block should have."""
     if block.kind == "run":
-        return output(block.what, folder)
+        return f"$ {block.what}\n{output(block.what, folder)}"
     return TABLES[block.what]() if block.what in TABLES else record(block.what)
 
 

@@ -20,7 +20,7 @@ from tests.sandbox import ROOT
 
 ACTION = ROOT / ".github" / "actions" / "mathlab" / "action.yml"
 HOOKS = ROOT / ".pre-commit-hooks.yaml"
-TEXT = page("ci")
+TEXT = page("ci") + page("pictures")
 FENCED = re.compile(r"```(yaml|sh)\n(.*?)```", re.DOTALL)
 SNIPPETS = [(language, text) for language, text in FENCED.findall(TEXT)]
 STEPS = yaml.safe_load(ACTION.read_text(encoding="utf-8"))["runs"]["steps"]
@@ -69,6 +69,16 @@ def snippet(word: str) -> object:
     """The one YAML snippet that has `word` in it."""
     (found,) = [text for language, text in SNIPPETS if language == "yaml" and word in text]
     return yaml.safe_load(found)
+
+
+PINNED = re.compile(r"(?:uses: \S+@|rev: |mathlab@)(\S+?)['\s]")
+
+
+@pytest.mark.parametrize("text", [TEXT, ACTION.read_text(encoding="utf-8")], ids=["guide", "action"])
+def test_what_runs_with_somebody_s_token_is_pinned_to_a_commit(text: str) -> None:
+    commits = PINNED.findall(text)
+    assert len(commits) == len(re.findall(r"uses:|rev:|git\+https", text)) > 0
+    assert all(re.fullmatch(r"[0-9a-f]{40}", commit) for commit in commits)
 
 
 def test_the_snippet_of_the_action_gives_it_inputs_that_it_has() -> None:

@@ -91,7 +91,8 @@ def test_every_stage_and_every_record_of_keys_is_walked() -> None:
 @pytest.mark.parametrize("topic", topics())
 def test_a_page_is_printed_as_it_is_written(topic: str) -> None:
     result = CliRunner().invoke(app, ["guide", topic])
-    assert (result.exit_code, result.stdout) == (0, page(topic))
+    assert result.exit_code == 0
+    assert [line for line in page(topic).splitlines() if not line.startswith("<!--")] == result.stdout.splitlines()
 
 
 def test_topics_are_listed_and_a_misspelt_one_is_refused() -> None:

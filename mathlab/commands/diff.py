@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from mathlab import terminal
 from mathlab.commands.options import FAIL, MATCH, Telling
+from mathlab.errors import Problem
 from mathlab.files import note
 
 
@@ -21,7 +23,7 @@ def diff(
     telling: Telling,
 ) -> int:
     """Compare two output folders, or two CSVs."""
-    from mathlab.outputs.difference import compare
+    from mathlab.outputs.difference import compare, renewal
     from mathlab.reports.difference import difference_report
 
     for path in (a, b):
@@ -29,4 +31,6 @@ def diff(
     with telling.reporting(lambda problems: difference_report(a, b, None, most, problems)):
         report = difference_report(a, b, compare(a, b, rtol, atol), most, quiet=telling.quiet)
     telling.deliver(report)
+    if not report.passed:
+        terminal.complain([Problem(how) for how in map(renewal, (a, b)) if how])
     return MATCH if report.passed else FAIL

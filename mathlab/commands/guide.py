@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Annotated
 
@@ -9,6 +10,8 @@ import typer
 
 from mathlab import terminal
 from mathlab.commands.options import MATCH
+
+MARK = re.compile(r"^<!-- .*? -->\n", re.MULTILINE)  # where what is shown comes from, for the tests
 
 
 def guide(topic: Annotated[str | None, typer.Argument(metavar="TOPIC", help="What to read about.")] = None) -> int:
@@ -19,10 +22,12 @@ def guide(topic: Annotated[str | None, typer.Argument(metavar="TOPIC", help="Wha
         known = topics()
         width = max(map(len, known))
         terminal.write("".join(f"{name:{width}}  {title}\n" for name, title in known.items()))
-    elif sys.stdout is not None and sys.stdout.isatty():
+        return MATCH
+    shown = MARK.sub("", page(topic))
+    if sys.stdout is not None and sys.stdout.isatty():
         from rich.markdown import Markdown
 
-        terminal.console().print(Markdown(page(topic)))
+        terminal.console().print(Markdown(shown))
     else:
-        terminal.write(page(topic))
+        terminal.write(shown)
     return MATCH

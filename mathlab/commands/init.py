@@ -25,5 +25,10 @@ def init(
     path = start(name, article)
     dashes = "-- " if str(path).startswith("-") else ""
     words = f"{path} is written; run it with: mathlab run {dashes}{shlex.quote(str(path))}"
+    if article:
+        words = (
+            f"{path} is written; put the article's inputs and equations into it, then have its numbers found with: "
+            f"mathlab article --write {shlex.quote(str(article))}"
+        )
     terminal.write(f"{terminal.harmless(words)}\n")
     return MATCH

@@ -136,6 +136,19 @@ def _files(path: Path) -> dict[str, Path]:
     return files
 
 
+def renewal(folder: Path) -> str:
+    """How to renew a folder in which a file has the columns of another version of mathlab; empty where none has."""
+    layouts = every_file()
+    for path in _files(folder).values() if folder.is_dir() else ():
+        with path.open(encoding="utf-8", errors="replace") as file:
+            columns = file.readline().rstrip("\n").split(",")
+        own = layouts[path.name].columns if path.name in layouts else ()
+        if columns[: len(own)] != [*own]:
+            how = f"`mathlab run --out {folder}` makes the folder anew"
+            return f"{path} is not as this version of mathlab writes it; {how}"
+    return ""
+
+
 def _one_sided(
     file: str, kind: Literal["file", "column"], a: Mapping[str, object], b: Mapping[str, object]
 ) -> list[OneSided]:

@@ -147,7 +147,7 @@ def _read(path: Path, layout: Layout) -> tuple[Row, list[Row]]:
     if columns[:own] != layout.columns or not (layout.open_ended or len(columns) == own):
         raise MathlabError(
             f"{path} is not as this version of mathlab writes it, so its rows of other cases and stages cannot be "
-            "kept; remove it and run again"
+            f"kept; `mathlab run --out {path.parents[1]}` of the whole config makes it anew"
         )
     return columns, rows
 

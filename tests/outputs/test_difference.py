@@ -10,7 +10,8 @@ import pytest
 
 from mathlab.errors import MathlabError
 from mathlab.outputs import difference
-from mathlab.outputs.difference import Change, Difference, OneSided, compare
+from mathlab.outputs.difference import Change, Difference, OneSided, compare, renewal
+from mathlab.stages.table import every_file
 
 NODES = "case,role,name,index,value,gradient\n"
 FIGURES = "case,stage,updates,quantity,index,printed,computed,error,tolerance,verdict,at,erratum\n"
@@ -316,3 +317,16 @@ def test_no_more_than_asked_for_and_some_of_both(
         one_sided=tuple(OneSided("a.csv", "row", str(at), "a") for at in range(one_sided)),
     )
     assert tuple(map(len, found.worst(most))) == shown
+
+
+@pytest.mark.parametrize("file", every_file())
+def test_a_folder_of_another_version_is_said_to_be_one(file: str, tmp_path: Path) -> None:
+    layout = every_file()[file]
+    (tmp_path / "net").mkdir()
+    written = tmp_path / "net" / file
+    written.write_text(",".join(layout.columns) + "\n")
+    assert renewal(tmp_path) == ""
+    written.write_text(",".join(layout.columns[:-1]) + "\n")
+    assert renewal(tmp_path) == (
+        f"{written} is not as this version of mathlab writes it; `mathlab run --out {tmp_path}` makes the folder anew"
+    )
