@@ -7,13 +7,12 @@ seen by its signs. Messages look up what was written and could not be read; noth
 from __future__ import annotations
 
 import ast
+import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-# What is written here: what it is called elsewhere, in lower case and without '_'. A word may stand in several rows:
-# it means the one that can stand where it was found.
-HERE: Mapping[str, str] = {
-    # functions
+# What is written here: what it is called elsewhere, in lower case and without '_'.
+FUNCTIONS: Mapping[str, str] = {
     "log": "ln",
     "log10": "lg",
     "sum": "reducesum nansum Σ",
@@ -36,7 +35,6 @@ HERE: Mapping[str, str] = {
     "concat(a, b, axis=0)": "cat concatenate hstack vstack",
     "transpose": "permute moveaxis",
     "reshape": "view",
-    "axis": "dim axes",
     "(x > 0)": "step heaviside",
     "x**2": "power",
     "x @ W + b": "linear dense fc fullyconnected",
@@ -78,7 +76,11 @@ HERE: Mapping[str, str] = {
     "mean(maximum(0, 1 - t * y))": "hinge",
     "-mean(t * log(y) + (1 - t) * log(1 - y))": "bce binarycrossentropy",
     "-log(p[t])": "nll",
-    # losses and layers
+}
+# The same of other words. One may stand in several rows: it means what can stand where it was found.
+HERE: Mapping[str, str] = {
+    # settings of functions, losses and layers
+    "axis": "dim axes",
     "mse": "meansquarederror",
     "sse": "squarederror sumsquarederror sumofsquares rss",
     "half_sse": "quadratic",
@@ -147,14 +149,23 @@ HERE: Mapping[str, str] = {
 }
 # Words that are close to one that exists, and mean something that does not.
 NOWHERE = frozenset(
-    "any median sort argsort normal rand randn celu glu hardsigmoid heuniform lrdecay "
+    "model any median sort argsort normal rand randn celu glu hardsigmoid heuniform lrdecay "
     "arctan atan arcsin asin arccos acos arctanh atanh nadam adadelta adamax lbfgs cross kron hessian mae l2 units "
     "activation float16 bfloat16 half device metrics seed".split()
 )
-ELSEWHERE: dict[str, list[str]] = {}
-for _here, _words in HERE.items():
-    for _word in _words.split():
-        ELSEWHERE.setdefault(_word, []).append(_here)
+
+
+def _turned(*tables: Mapping[str, str]) -> Mapping[str, Sequence[str]]:
+    """From each word to what it may mean."""
+    found: dict[str, list[str]] = {}
+    for here, words in itertools.chain(*(table.items() for table in tables)):
+        for word in words.split():
+            found.setdefault(word, []).append(here)
+    return found
+
+
+CALLED = _turned(FUNCTIONS)
+ELSEWHERE = _turned(FUNCTIONS, HERE)
 
 MODULES = frozenset(
     "np numpy torch jnp jax tf keras K F nn math cmath linalg special scipy sp functional cupy cp optim".split()
@@ -182,6 +193,7 @@ SIGNS: Slips = (
     (r"[“”‘’]", "quotes of this kind are no part of an expression"),
     (r"->|→|↦|:=", "write the expression alone"),
     (r"[_^]\{", "an entry is written x[0], a power x**2"),
+    (r"\.[*/^]", "entry-wise operators are written *, / and **"),
     (r"√", "a root is written sqrt(x)"),
     (r"∑|Σ\s", "a sum is written sum(x)"),
     (r"∏", "a product of entries is written prod(x)"),
@@ -258,12 +270,12 @@ def here(word: str, known: Iterable[str] = ()) -> str:
 
 def expression(word: str) -> str:
     """What is written in the place of another tool's function, where that is no function here."""
-    return next((one for one in ELSEWHERE.get(folded(word), ()) if not one.isidentifier()), "")
+    return next((one for one in CALLED.get(folded(word), ()) if not one.isidentifier()), "")
 
 
 def first(word: str) -> str:
     """What another tool's function is called here, or the word itself."""
-    return next(iter(ELSEWHERE.get(folded(word), ())), word)
+    return next(iter(CALLED.get(folded(word), ())), word)
 
 
 def unbound(owner: ast.expr, shown: str, function: str, more: bool) -> str:
@@ -275,7 +287,7 @@ def unbound(owner: ast.expr, shown: str, function: str, more: bool) -> str:
         return expression(function) or f"{first(function)}(...), with nothing before it"
     if function in ("t", "transpose", "T") and not more:
         return f"{shown}.T"
-    return expression(function) or f"{function}({shown}{', ...' if more else ''})"
+    return expression(function) or f"{first(function)}({shown}{', ...' if more else ''})"
 
 
 def sign(text: str, slips: Slips) -> str:

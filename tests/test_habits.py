@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import keyword
 import re
 from pathlib import Path
 
@@ -340,7 +341,7 @@ KNOWN = {
 }
 
 
-@pytest.mark.parametrize("here", habits.HERE)
+@pytest.mark.parametrize("here", [*habits.FUNCTIONS, *habits.HERE])
 def test_what_is_said_to_be_here_is(here: str) -> None:
     if here.isidentifier():
         assert here in KNOWN
@@ -353,11 +354,12 @@ def test_what_is_said_to_be_nowhere_is() -> None:
     assert not {*OPS, *LAYERS, *LOSSES, *SETTINGS} & habits.NOWHERE
 
 
-def test_no_hint_names_a_function_that_is_none() -> None:
-    for word in habits.ELSEWHERE:
-        if word in OPS or not word.isidentifier():
-            continue
+@pytest.mark.parametrize("form", ["{}(x)", "np.{}(x)", "x.{}()", "x.{}(0)"])
+def test_no_hint_names_a_function_that_is_none(form: str) -> None:
+    words = {word for word in [*habits.ELSEWHERE, *OPS] if word.isidentifier() and not keyword.iskeyword(word)}
+    for word in words - ({*OPS} if form == "{}(x)" else {"T", "t", "transpose"}):
         with pytest.raises(ExpressionError) as caught:
-            read(f"{word}(x)")
-        for name in re.findall(r"write (\w+)\(", caught.value.message):
-            assert name in OPS, caught.value.message
+            read(form.format(word))
+        for name in re.findall(r"write (\w+)\((?:\.\.\.|x)", caught.value.message):
+            assert name in OPS or name == word, caught.value.message
+            assert name == word or word not in OPS or word in habits.CALLED, caught.value.message

@@ -142,10 +142,10 @@ def parse(text: str) -> Expr:
 
 def _blame(text: str, source: str, offset: int, message: str | None) -> str:
     near = repr(source[offset : offset + 12])
-    if written := habits.sign(source, habits.SIGNS):
-        return written
     if written := habits.sign(text, habits.SUPERSCRIPTS):
         return f"write {written}"
+    if written := habits.sign(source, habits.SIGNS):
+        return written
     if re.match(r"\d[\d.]*[^\W\d]", source[offset:]) and "literal" in (message or ""):
         return f"a product is written with '*' near {near}"
     if re.match(r"[\w.]", source[offset:]) and re.search(r"[\w.)\]]\s+$", source[:offset]):
