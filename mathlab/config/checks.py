@@ -12,6 +12,7 @@ from mathlab.config.values import choice, gather, number
 from mathlab.config.yamltext import Scalar, Tree
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
 from mathlab.language import OPS, shapes
+from mathlab.language.check import CONSTANTS
 from mathlab.language.equation import Equation
 from mathlab.language.optimizers import OPTIMIZERS, SCHEDULED, SETTINGS
 from mathlab.language.syntax import Call, Name, names, walk
@@ -40,10 +41,11 @@ def check(case: CaseText, place: Place, train_place: Place, unreadable: Collecti
         yield Problem("an experiment needs equations", place)
     elif not case.inputs and not case.parameters and not unreadable:
         yield Problem("an experiment needs inputs or parameters", place)
-    values = {*case.inputs, *case.parameters, *unreadable}
+    constants = CONSTANTS.keys() - {*map(str, defined)}
+    values = {*case.inputs, *case.parameters, *unreadable, *constants}
     yield from _order(case.equations, values)
     meant = (*defined, *sorted(unreadable))
-    readable = {*meant, *(f"d{key}" for key in meant)}
+    readable = {*meant, *(f"d{key}" for key in meant), *constants}
     witnesses = {f"{prefix}{key}" for prefix in ("central_", "complex_") for key in case.parameters}
     yield from _derivation(case.derivation, meant, readable)
     end = str(next(reversed(case.equations), ""))

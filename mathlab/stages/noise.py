@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mathlab.experiment import Array, Dtype, Figure
-from mathlab.language.derive import UPSTREAM
 from mathlab.language.equation import Equation
 from mathlab.stages.prepare import Env, Prepared, evaluator, execute
 
@@ -150,8 +149,7 @@ def quantity_noise(
         return looked
 
     fixed = {name: values[name] for name in own}
-    known = (*prepared.case.inputs, *prepared.case.parameters, UPSTREAM)
-    start = {name: values[name] for name in known if name in values}
+    start = {name: values[name] for name in prepared.env if name in values}
     return _measured(prepared, start, look, lead or _there, runs, kinks=False)
 
 

@@ -12,7 +12,7 @@ from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS
 from mathlab.language.program import compile_program
-from mathlab.language.syntax import Call, Expr, Name, shortened, substitute, unparse
+from mathlab.language.syntax import Call, Expr, Name, names, shortened, substitute, unparse
 from mathlab.stages.prepare import Prepared, execute
 
 Index = tuple[int, ...]
@@ -28,9 +28,17 @@ def first_nonfinite(prepared: Prepared, values: Env) -> str:
     """What `first_of` says of a case's inputs, parameters, nodes and gradients; an empty text where all are finite."""
     case = prepared.case
     given = [*case.inputs, *case.parameters]
-    said = first_of([*given, *prepared.nodes, *prepared.gradients], prepared.both, values, prepared.types)
+    order = [*given, *(node for node in prepared.nodes if not _is_meant(prepared, node, values[node]))]
+    said = first_of([*order, *prepared.gradients], prepared.both, values, prepared.types)
     lost = [name for name in given if not is_finite([values[name]])]
     return f"{said}: the number is too large for {case.dtype}" if lost else said
+
+
+def _is_meant(prepared: Prepared, node: str, value: Array) -> bool:
+    """Whether a node is infinite because its equation says `inf`, as a mask before a softmax does."""
+    expr = next(equation.expr for equation in prepared.case.equations if equation.name == node)
+    says_so = "inf" in names(expr) and bool(np.all(prepared.env.get("inf", np.zeros(())) == np.inf))
+    return says_so and not np.isnan(value).any()
 
 
 def first_of(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as with_fields
 from functools import cached_property
 
 import numpy as np
 
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Case, Figure
-from mathlab.language.check import Types
+from mathlab.language.check import CONSTANTS, Types
 from mathlab.language.cost import Cost, cost
 from mathlab.language.derive import UPSTREAM, Backward, derive
 from mathlab.language.equation import Equation
@@ -111,6 +112,10 @@ def prepare(case: Case) -> Prepared:
     shapes = {name: Type(value.array.shape) for name, value in (*case.inputs.items(), *case.parameters.items())}
     integral = [name for name, value in case.inputs.items() if value.integral]
     known = [*shapes, *(equation.name for equation in case.equations)]
+    constants = {
+        name: np.array(CONSTANTS[name], case.dtype) for name in _read(case) if name in CONSTANTS.keys() - known
+    }
+    shapes |= dict.fromkeys(constants, Type(()))
     asked = [*_asked_gradients(case, known)]
     equations = stabilised(case.equations, keep=asked)
     # a first pass finds out which inputs serve as class indices, the second types them so
@@ -124,7 +129,7 @@ def prepare(case: Case) -> Prepared:
     env = {
         name: value.bound("int64" if name in indices else case.dtype)
         for name, value in (*case.inputs.items(), *case.parameters.items())
-    }
+    } | constants
     end = equations[-1]
     forward_only = _forward_only(case, types.names[end.name], asked)
     if types.names[end.name].kind != "f" and not forward_only:
@@ -144,6 +149,8 @@ def prepare(case: Case) -> Prepared:
     if not case.parameters:
         wanted = [name for name in known if name in asked or (name in case.inputs and name not in indices)]
     backward = Backward((), {}, {}, {}) if forward_only else derive(equations, types, wanted)
+    stores = {name: tuple(one for one in kept if one not in constants) for name, kept in backward.stores.items()}
+    backward = with_fields(backward, stores=stores)
     prepared = Prepared(case, equations, backward, types, env)
     runs = 10 if case.derivation else 1  # formulas are held against the gradients at several points
     limits.check(case, "running the equations", prepared.cost, runs, kept=runs, place=case.place)
@@ -173,6 +180,14 @@ def _collect_indices(quantity: Expr, types: Types) -> None:
             types.indices.update(
                 item.id for item in part.args[1:] if isinstance(item, Name) and item.id in types.integral
             )
+
+
+def _read(case: Case) -> list[str]:
+    """The names that the expressions of a case read, each once."""
+    exprs = [one.expr for one in (*case.equations, *case.derivation, *(case.sweep.report if case.sweep else ()))]
+    exprs += [of.expr for picture in case.pictures for of in picture.of]
+    exprs += [figure.quantity for figure in _all_figures(case)]
+    return [*dict.fromkeys(name for expr in exprs for name in names(expr))]
 
 
 def _all_figures(case: Case) -> Iterator[Figure]:

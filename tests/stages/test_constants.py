@@ -1,0 +1,74 @@
+"""`pi`, `e` and `inf` in equations and figures, and the names that hide them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mathlab.cli import app
+from mathlab.config import load
+from mathlab.errors import MathlabError
+from mathlab.stages import backprop, gradcheck
+from mathlab.stages.prepare import Prepared, prepare
+
+MASK = """\
+parameters: {s: [[0.5, 1.0, -2.0], [0.25, 0.0, 1.5]]}
+equations:
+  seen: where(tril(ones(2, 3)) > 0, s, -inf)
+  w: softmax(seen)
+  L: sum(w**2)
+expected: {"w[0]": [1, 0, 0]}
+gradcheck: {}
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "c.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def made(tmp_path: Path, text: str) -> Prepared:
+    return prepare(load(written(tmp_path, text)).cases[0])
+
+
+def test_they_have_their_values_and_are_no_inputs(tmp_path: Path) -> None:
+    text = "parameters: {r: 3}\nequations: {L: pi * r**2 + e**r}\nexpected: {pi: 3.14159, dr: 38.9}\n"
+    prepared = made(tmp_path, text)
+    values = prepared.run()
+    assert values["L"] == math.pi * 9 + math.e**3
+    np.testing.assert_allclose(values["dr"], 6 * math.pi + math.e**3, rtol=1e-14)
+    assert "dpi" not in prepared.gradients
+    assert all("pi" not in kept and "e" not in kept for kept in prepared.backward.stores.values())
+    result = backprop.run(prepared.case)
+    assert all(figure.passed for figure in result.figures)
+
+
+@pytest.mark.parametrize("name", ["pi", "e", "inf"])
+def test_a_name_of_the_config_hides_one(tmp_path: Path, name: str) -> None:
+    """As an input, and as a node; a node that is defined later is not read as the constant before."""
+    assert (
+        made(tmp_path, f"inputs: {{{name}: 2}}\nparameters: {{w: 3}}\nequations: {{L: w * {name}}}\n").run()["L"] == 6
+    )
+    node = f"parameters: {{w: 3}}\nequations: {{{name}: 2 * w, L: w * {name}}}\n"
+    assert made(tmp_path, node).run()["L"] == 18
+    with pytest.raises(MathlabError, match=f"'L' reads '{name}', which is defined later"):
+        load(written(tmp_path, f"parameters: {{w: 3}}\nequations: {{L: w * {name}, {name}: 2 * w}}\n"))
+
+
+def test_a_mask_of_infinity_is_no_number_that_is_lost(tmp_path: Path) -> None:
+    path = written(tmp_path, MASK)
+    done = CliRunner().invoke(app, ["run", str(path), "--out", str(tmp_path / "o")])
+    assert done.exit_code == 0, done.output
+    case = load(path).cases[0]
+    assert backprop.run(case).first_nonfinite == ""
+    assert {entry.verdict for entry in gradcheck.run(case).entries} == {"confirmed"}
+
+
+def test_what_becomes_of_infinity_is_told(tmp_path: Path) -> None:
+    text = MASK.replace("w: softmax(seen)", "w: seen * 0")
+    assert backprop.run(load(written(tmp_path, text)).cases[0]).first_nonfinite.startswith("w[0,1] is nan")
