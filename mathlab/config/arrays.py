@@ -115,6 +115,7 @@ class DataText(Keys):
 
 KEYS_OF_FILES = {
     ".csv": {"file", "divide_by", "columns", "but", "header"},
+    ".txt": {"file", "divide_by"},
     ".npy": {"file", "divide_by"},
     ".npz": {"file", "divide_by", "array"},
 }
@@ -149,12 +150,15 @@ def _data(tree: Table) -> Value:
     spec = parsed(DataText)(tree)
     suffix = Path(spec.file).suffix.lower()
     if suffix not in KEYS_OF_FILES:
-        raise MathlabError("a data file is a .csv, .npy or .npz file", tree["file"].place)
+        raise MathlabError("a data file is a .csv, .txt, .npy or .npz file", tree["file"].place)
     for unused in tree.keys() - KEYS_OF_FILES[suffix]:
         raise MathlabError(f"'{unused}' has no meaning for a {suffix} file", tree.key(unused).place)
     try:
         path = datafiles.beside(current().folder, spec.file, current().allowed.files)
-        entries = _columns(path, spec) if suffix == ".csv" else datafiles.read_numpy(path, spec.array)
+        if suffix == ".csv":
+            entries = _columns(path, spec)
+        else:
+            entries = datafiles.read_text(path) if suffix == ".txt" else datafiles.read_numpy(path, spec.array)
     except datafiles.DataError as error:
         raise MathlabError(str(error), tree["file"].place) from None
     integral = spec.divide_by == 1 and entries.dtype.kind in "iu"

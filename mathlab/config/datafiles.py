@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +74,25 @@ def read_numpy(path: Path, array: str | None) -> Numbers:
     if not (np.isfinite(values.min()) and np.isfinite(values.max())):  # nan is both
         raise DataError(f"{path.name} holds a number that is not finite")
     return values
+
+
+def read_text(path: Path) -> Numbers:
+    """The numbers of a text file, parted by blanks or commas; whole numbers where all are. Raises DataError."""
+    if path.stat().st_size > 32 * LARGEST:
+        raise DataError(f"{path.name} is too large; {LARGEST} entries can be used")
+    with path.open("rb") as file:
+        commas = any(b"," in line.partition(b"#")[0] for line in file.read(1 << 16).splitlines())
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that there are none is told below
+            values = np.loadtxt(path, delimiter="," if commas else None, encoding="utf-8")
+    except ValueError as error:
+        why = str(error).split(";")[0].rstrip(".")
+        raise DataError(f"{path.name} is no table of numbers: {why}") from None
+    if not values.size or not np.isfinite(values).all():
+        raise DataError(f"{path.name} holds {'a number that is not finite' if values.size else 'no numbers'}")
+    whole = bool(np.all(values == np.round(values)) and np.abs(values).max() < 1 << 53)
+    return values.astype(np.int64) if whole else values
 
 
 def _unpackable(archive: NpzFile, name: str) -> str:

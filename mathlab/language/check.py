@@ -194,8 +194,9 @@ class Types:
     def _use_as_index(self, arg: Expr, type_: Type) -> None:
         if isinstance(arg, Slice | NewAxis) or type_.kind == "i":
             return
-        if isinstance(arg, Name) and arg.id in self.integral:
-            self.indices.add(arg.id)
+        named = arg.args[0] if isinstance(arg, Call) and arg.op == "index" else arg  # t, or t[0]
+        if isinstance(named, Name) and named.id in self.integral:
+            self.indices.add(named.id)
         elif isinstance(arg, Num):
             raise ExpressionError(f"{CLASS_INDEX}, not {arg.value}", arg.position)
         elif isinstance(arg, Name):

@@ -7,7 +7,7 @@ One table says what layers there are, one what losses.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from mathlab.errors import ExpressionError, MathlabError, Place
@@ -15,8 +15,8 @@ from mathlab.language import OPS, read
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import ACTIVATIONS, Op
-from mathlab.language.shapes import Type, along_axis, broadcast, show
-from mathlab.language.syntax import Expr, Name, substitute, unparse
+from mathlab.language.shapes import Shape, Type, along_axis, broadcast, show
+from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, substitute, unparse
 
 Batch = Literal["rows", "columns"]
 Reduction = Literal["sum", "mean"]
@@ -211,6 +211,8 @@ def expand(
     if loss is None:
         return tuple(equations), None
     target = _argument(loss, "target", TARGETS, inputs)
+    if loss.kind == "bce":
+        target = _beside(x, target, names)
     text = _loss_text(loss, layers[-1], x, target, batch, start, names)
     values = {"y": x.expr, "t": target.expr, "z": logits.expr}
     return tuple(equations), _equation(loss.name or LOSS, text, values, loss, names)
@@ -225,6 +227,19 @@ def _argument(part: Part, key: str, usual: Sequence[str], inputs: Collection[str
         return Equation(key, Name(found[0]), found[0], part.place)
     why = f"there are {' and '.join(found)}" if found else f"no input is called {', '.join(usual[:-1])} or {usual[-1]}"
     raise MathlabError(f"say what {part.kind} reads, as in {part.kind}: {{{key}: NAME}}; {why}", part.place)
+
+
+def _beside(output: Equation, target: Equation, names: Types) -> Equation:
+    """The target in the output's shape, where one is a vector and the other a single column or row of such."""
+    y, t = _type(output, names).shape, _type(target, names).shape
+    whole = Slice(None, None, None)
+    items: dict[Shape, tuple[Expr, ...]] = {
+        (*t, 1): (*[whole] * len(t), NewAxis()),
+        (1, *t): (NewAxis(),),
+        t[:-1] if t[-1:] == (1,) else t: (*[whole] * (len(t) - 1), Num(0)),
+        t: (),
+    }
+    return replace(target, expr=Call("index", (target.expr, *items[y]))) if items.get(y) else target
 
 
 def _loss_text(

@@ -122,12 +122,21 @@ def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]
             results.append(_no_comparison(formula, text, misfits[formula]))
             continue
         pairs = [
-            (np.asarray(by_hand[formula], np.float64), np.asarray(point[formula.name], np.float64))
+            _alike(np.asarray(by_hand[formula], np.float64), np.asarray(point[formula.name], np.float64))
             for by_hand, point in zip(at_points, points, strict=True)
         ]
         noise = [partial(formula_noise, prepared, formula, point) for point in points]
         results.append(_compare_formula(formula, pairs, text, case.dtype, noise))
     return tuple(results)
+
+
+def _alike(by_hand: Array, gradient: Array) -> tuple[Array, Array]:
+    """Both in the gradient's shape, where no more than leading axes of length 1 tell (5,) and (1, 5) apart."""
+    longer = max(by_hand.ndim, gradient.ndim)
+    same = np.shape(by_hand[(None,) * (longer - by_hand.ndim)]) == np.shape(
+        gradient[(None,) * (longer - gradient.ndim)]
+    )
+    return (by_hand.reshape(gradient.shape) if same else by_hand), gradient
 
 
 def _misfit(formula: HandFormula, prepared: Prepared) -> str:

@@ -149,7 +149,8 @@ def quantity_noise(
         return looked
 
     fixed = {name: values[name] for name in own}
-    start = {name: values[name] for name in prepared.env if name in values}
+    known = dict.fromkeys((*prepared.case.inputs, *prepared.case.parameters, *prepared.env))
+    start = {name: values[name] for name in known if name in values}
     return _measured(prepared, start, look, lead or _there, runs, kinks=False)
 
 

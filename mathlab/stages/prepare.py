@@ -177,9 +177,8 @@ def _collect_indices(quantity: Expr, types: Types) -> None:
     """Notice inputs that only a figure uses as class indices; what does not type yet is judged later."""
     for part in walk(quantity):
         if isinstance(part, Call) and part.op == "index":
-            types.indices.update(
-                item.id for item in part.args[1:] if isinstance(item, Name) and item.id in types.integral
-            )
+            named = (item.args[0] if isinstance(item, Call) and item.op == "index" else item for item in part.args[1:])
+            types.indices.update(item.id for item in named if isinstance(item, Name) and item.id in types.integral)
 
 
 def _read(case: Case) -> list[str]:

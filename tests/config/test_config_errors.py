@@ -189,7 +189,7 @@ FILES = [
     ("{file: no.csv}", "1:20: the file 'no.csv' does not exist"),
     ("{file: /etc/passwd.csv}", "1:20: a data file is named relative to the config, not as '/etc/passwd.csv'"),
     ("{file: ../up.csv}", "1:20: '../up.csv' lies outside the folder of the config; --allow-files permits another one"),
-    ("{file: a.txt}", "1:20: a data file is a .csv, .npy or .npz file"),
+    ("{file: a.dat}", "1:20: a data file is a .csv, .txt, .npy or .npz file"),
     ("{file: good.csv, columns: [c]}", "1:20: good.csv has no column 'c'"),
     ("{file: good.csv, columns: []}", "1:39: no column is named"),
     ("{file: good.csv, array: c}", "1:30: 'array' has no meaning for a .csv file"),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mathlab.config import csvfiles, decimals, load
 from mathlab.config.csvfiles import PIECE, Columns, chosen
-from mathlab.config.datafiles import DataError, Numbers, read_numpy
+from mathlab.config.datafiles import DataError, Numbers, read_numpy, read_text
 from mathlab.errors import MathlabError
 from mathlab.experiment import SHARED, Value
 from mathlab.stages import train
@@ -350,3 +350,37 @@ def test_what_can_be_meant_in_one_way_is_read(tmp_path: Path, text: str, said: s
     config = tmp_path / "c.yaml"
     config.write_text(f"inputs: {{x: {{file: f.csv, {said}}}}}\nequations: {{L: sum(x)}}\n")
     assert load(config).cases[0].inputs["x"].array.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "values"),
+    [
+        ("1 2\n3 4\n", "i", [[1, 2], [3, 4]]),
+        ("# heights\n1.5, 2\n3, -4e-1\n", "f", [[1.5, 2], [3, -0.4]]),
+        ("0\n1\n1\n", "i", [0, 1, 1]),
+        ("5 6 7", "i", [5, 6, 7]),
+    ],
+)
+def test_a_text_file_is_a_table_of_numbers(tmp_path: Path, text: str, kind: str, values: list[float]) -> None:
+    (tmp_path / "x.txt").write_text(text)
+    found = read_text(tmp_path / "x.txt")
+    assert found.dtype.kind == kind
+    np.testing.assert_array_equal(found, values)
+    config = "inputs: {x: {file: x.txt}}\nparameters: {w: 2}\nequations: {L: sum(w * x)}\n"
+    (tmp_path / "c.yaml").write_text(config)
+    assert prepare(load(tmp_path / "c.yaml").cases[0]).run()["L"] == 2 * np.sum(values)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("1 2\n3\n", "x.txt is no table of numbers: the number of columns changed from 2 to 1 at row 2"),
+        ("a b\n1 2\n", "x.txt is no table of numbers: could not convert string 'a' to float64 at row 0, column 1"),
+        ("1 nan\n", "x.txt holds a number that is not finite"),
+        ("# nothing\n", "x.txt holds no numbers"),
+    ],
+)
+def test_a_text_file_of_something_else_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "x.txt").write_text(text)
+    with pytest.raises(DataError, match=sentence):
+        read_text(tmp_path / "x.txt")

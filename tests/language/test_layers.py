@@ -222,6 +222,21 @@ cases:
     ]
 
 
+@pytest.mark.parametrize(
+    ("y", "W", "loss"),
+    [
+        ("[1, 0]", "[[1], [2]]", "mean(softplus(z1) - y[:, None] * z1)"),
+        ("[[1], [0]]", "[1, 2]", "mean(softplus(z1) - y[:, 0] * z1)"),
+        ("[[1], [0]]", "[[1], [2]]", "mean(softplus(z1) - y * z1)"),
+    ],
+)
+def test_labels_of_bce_are_a_vector_or_a_column(tmp_path: Path, y: str, W: str, loss: str) -> None:
+    path = tmp_path / "net.yaml"
+    text = f"inputs: {{x: [[1, 2], [3, 4]], y: {y}}}\nparameters: {{W: {W}}}\nlayers: [{{affine: {{W: W}}}}]\n"
+    path.write_text(text + "loss: bce\n", encoding="utf-8")
+    assert equations(load(path).cases[0])[-1] == f"loss = {loss}"
+
+
 ONE = "inputs: {{x: [1, 2], y: 1}}\nparameters: {{W: [[1, 2], [3, 4]], b: [1, 2]}}\nlayers: {}\n"
 REFUSED = [
     ("[]", "3:9: 'layers' is a list of layers, as in [{affine: {W: W1, b: b1}}, relu]"),

@@ -72,3 +72,14 @@ def test_a_mask_of_infinity_is_no_number_that_is_lost(tmp_path: Path) -> None:
 def test_what_becomes_of_infinity_is_told(tmp_path: Path) -> None:
     text = MASK.replace("w: softmax(seen)", "w: seen * 0")
     assert backprop.run(load(written(tmp_path, text)).cases[0]).first_nonfinite.startswith("w[0,1] is nan")
+
+
+def test_an_entry_of_whole_numbers_is_an_index(tmp_path: Path) -> None:
+    """Of an input that holds them: in an equation, in a formula and in a figure alone."""
+    given = "inputs: {t: [2, 0], s: [1, 1]}\nparameters: {W: [[1, 2, 3], [4, 5, 7]]}\n"
+    text = given + "equations: {L: 'sum(W[:, t[0]]**2) * W[0, t[1]]'}\nexpected: {'W[s[0], t[0]]': 7, L: 58}\n"
+    case = load(written(tmp_path, text)).cases[0]
+    assert all(figure.passed for figure in backprop.run(case).figures)
+    np.testing.assert_array_equal(prepare(case).run()["dW"], [[58, 0, 6], [0, 0, 14]])
+    with pytest.raises(MathlabError, match=r"an index must be a whole number, and 't\[0\] \+ 1' is computed"):
+        prepare(load(written(tmp_path, given + "equations: {L: 'sum(W[:, t[0] + 1])'}\n")).cases[0])

@@ -179,3 +179,10 @@ def test_the_slope_at_a_tie(text: str, slope: float, tmp_path: Path) -> None:
     assert case.backprop
     gradients = {node.name: node.gradient for node in case.backprop.nodes}
     np.testing.assert_array_equal(gradients["x"], np.float64(slope), strict=True)  # a float, though it is a mask alone
+
+
+@pytest.mark.parametrize(("written", "agrees"), [("2 * v", True), ("(2 * v)[None, None]", True), ("2 * w.T", False)])
+def test_leading_axes_of_length_1_are_no_difference(tmp_path: Path, written: str, agrees: bool) -> None:
+    given = 'parameters: {w: [[1, 2, 3]]}\nequations: {v: "w[0]", L: sum(v**2)}\nderivation: '
+    (result,) = formulas(ran(tmp_path, f'{{dw: "{written}"}}\n', given))
+    assert result.passed is agrees
