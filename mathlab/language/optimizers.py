@@ -63,6 +63,12 @@ ADAM = Optimizer(
         "w": "w - lr * m_hat / (sqrt(v_hat) + eps)",
     },
 )
+# Tieleman & Hinton 2012
+RMSPROP = Optimizer(
+    settings={"lr": 0.01, "alpha": 0.99, "eps": 1e-8},
+    state=("s",),
+    update={"s": "alpha * s + (1 - alpha) * g**2", "w": "w - lr * g / (sqrt(s) + eps)"},
+)
 OPTIMIZERS: Mapping[str, Optimizer] = {
     "sgd": Optimizer(settings={"lr": None}, update={"w": "w - lr * g"}),
     # PyTorch does not dampen the first gradient
@@ -79,11 +85,22 @@ OPTIMIZERS: Mapping[str, Optimizer] = {
         state=("s",),
         update={"s": "s + g**2", "w": "w - lr * g / (sqrt(s) + eps)"},
     ),
-    # Tieleman & Hinton 2012
-    "rmsprop": Optimizer(
-        settings={"lr": 0.01, "alpha": 0.99, "eps": 1e-8},
-        state=("s",),
-        update={"s": "alpha * s + (1 - alpha) * g**2", "w": "w - lr * g / (sqrt(s) + eps)"},
+    "rmsprop": RMSPROP,
+    # over the deviation of the gradients from their mean (Graves 2013)
+    "centered_rmsprop": replace(
+        RMSPROP,
+        state=("s", "m"),
+        update={
+            "s": RMSPROP.update["s"],
+            "m": "alpha * m + (1 - alpha) * g",
+            "w": "w - lr * g / (sqrt(s - m**2) + eps)",
+        },
+    ),
+    "rmsprop_with_momentum": replace(
+        RMSPROP,
+        settings={**RMSPROP.settings, "momentum": 0.9},
+        state=("s", "v"),
+        update={"s": RMSPROP.update["s"], "v": "momentum * v + g / (sqrt(s) + eps)", "w": "w - lr * v"},
     ),
     "adam": ADAM,
     # Loshchilov & Hutter 2019: the weights decay, whatever the gradient is

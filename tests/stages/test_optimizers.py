@@ -31,6 +31,16 @@ RULES: Mapping[str, tuple[dict[str, float], str, dict[str, object]]] = {
     "nesterov": ({"lr": 0.05, "momentum": 0.8}, "SGD", {"momentum": 0.8, "nesterov": True}),
     "adagrad": ({"lr": 0.02, "eps": 1e-10}, "Adagrad", {"eps": 1e-10}),
     "rmsprop": ({"lr": 0.001, "alpha": 0.98, "eps": 1e-8}, "RMSprop", {"alpha": 0.98}),
+    "centered_rmsprop": (
+        {"lr": 0.001, "alpha": 0.98, "eps": 1e-8},
+        "RMSprop",
+        {"alpha": 0.98, "centered": True},
+    ),
+    "rmsprop_with_momentum": (
+        {"lr": 0.0002, "alpha": 0.98, "eps": 1e-8, "momentum": 0.8},
+        "RMSprop",
+        {"alpha": 0.98, "momentum": 0.8},
+    ),
     "adam": ({"lr": 0.05, "beta1": 0.8, "beta2": 0.99, "eps": 1e-8}, "Adam", {"betas": (0.8, 0.99)}),
     "adamw": (
         {"lr": 0.05, "beta1": 0.8, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.1},
