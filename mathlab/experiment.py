@@ -216,7 +216,7 @@ class SweepSettings:
     place: Place | None = None
 
 
-DRAWN = ("graph", "network", "page", "mermaid")  # pictures of one case, which mathlab draws by itself
+DRAWN = ("graph", "network", "scan", "page", "mermaid")  # pictures of one case, which mathlab draws by itself
 PLOTTED = ("loss", "norms", "curve", "contour", "heat", "steps", "sweep", "weights")  # those that matplotlib draws
 
 

@@ -24,7 +24,7 @@ def draw(
     kinds: Annotated[
         list[str] | None,
         typer.Option(
-            "--as", metavar="KIND", help="graph, network, page or mermaid. Repeatable. [as declared, or graph]"
+            "--as", metavar="KIND", help="graph, network, scan, page or mermaid. Repeatable. [as declared, or graph]"
         ),
     ] = None,
     direction: Annotated[

@@ -20,11 +20,18 @@ from mathlab.files import refuse_inputs, replace_files
 from mathlab.outputs.write import folder_of
 from mathlab.pictures.graph import graph, mermaid
 from mathlab.pictures.network import network
+from mathlab.pictures.scan import scan
 from mathlab.results import CaseResult, ExperimentResult
 from mathlab.stages import backprop
 
 FOLDER = "pictures"
-ENDINGS: Mapping[str, str] = {"graph": ".graph.svg", "network": ".network.svg", "page": ".html", "mermaid": ".mmd"}
+ENDINGS: Mapping[str, str] = {
+    "graph": ".graph.svg",
+    "network": ".network.svg",
+    "scan": ".scan.svg",
+    "page": ".html",
+    "mermaid": ".mmd",
+}
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 MEASURED = re.compile(r'data-(?:v|norm|min|max)="([^"]*)"')  # the numbers in full, of which others are roundings
 RTOL, ATOL, ROUNDED = 1e-9, 1e-12, 2e-3  # as `mathlab diff` has them; of a number with four digits
@@ -61,6 +68,7 @@ def draw(experiment: Experiment, result: CaseResult, kind: str, options: Options
     makers: Mapping[str, Callable[[], str]] = {
         "graph": partial(graph, experiment, result, scope, options.direction),
         "network": partial(network, experiment, result, scope, options.sample),
+        "scan": partial(scan, experiment, result, scope),
         "mermaid": partial(mermaid, result),
         "page": partial(_page, experiment, result, scope),
     }

@@ -130,7 +130,7 @@ def test_run_writes_what_is_declared_and_the_index(net: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("draw {} --as grph", "unknown picture 'grph'; known are graph, network, page, mermaid"),
+        ("draw {} --as grph", "unknown picture 'grph'; known are graph, network, scan, page, mermaid"),
         ("draw {} --case left", "no case is named 'left'"),
         ("draw {} --case right --as network --sample 3", "there is no sample 3"),
         ("draw", "no config is named"),

@@ -296,6 +296,40 @@ def test_a_case_without_a_network_is_told(one: Case, message: str) -> None:
         drawn(result_of(one), "network")
 
 
+@pytest.mark.parametrize("settings", ["", ", stride=2, pad=1", ", pad=(0, 2), dilation=(2, 1)"])
+def test_a_scan_has_the_numbers_and_stops_at_every_place(settings: str) -> None:
+    rng = np.random.default_rng(0)
+    values = {"X": rng.normal(size=(5, 6)), "K": rng.normal(size=(3, 2))}
+    result = result_of(case({"out": f"conv2d(X, K{settings})", "L": "sum(out)"}, values))
+    svg = drawn(result, "scan")
+    assert result.cases[0].backprop
+    nodes = {node.name: node.value for node in result.cases[0].backprop.nodes}
+    expected = {f"{n}[{i},{j}]": str(v) for n in ("X", "K", "out") for (i, j), v in np.ndenumerate(nodes[n])}
+    assert dict(numbers(svg)) == expected
+    stops = re.search(r"@keyframes net-base-scan-moving\{(.*?\})\}", svg)
+    assert stops
+    assert stops[1].count("translate(") == svg.count("@keyframes net-base-scan-c") == nodes["out"].size
+    sums = [words for words in re.findall(r">(out\[[^<]*)</text>", svg) if "·" in words]
+    for words, value in zip(sums, nodes["out"].flat, strict=True):
+        terms = re.findall(r"(-?[\d.e-]+)·\(?(-?[\d.e-]+)\)?", words)
+        assert sum(float(a) * float(b) for a, b in terms) == pytest.approx(float(value), abs=0.02)
+    assert "prefers-reduced-motion" in svg
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "message"),
+    [
+        ("sum(X)", (3, 3), "has no convolution to scan, as in y: conv2d(x, k); no equation is one"),
+        ("sum(conv2d(X, K))", (3, 3), "none stands alone, over one image and one kernel"),
+        ("conv2d(X, K)", (20, 3), "an image of (20, 3) and 38 places, more than 16 rows or columns, or 100 places"),
+    ],
+)
+def test_what_cannot_be_scanned_is_told(text: str, shape: tuple[int, ...], message: str) -> None:
+    one = case({"out": text, "L": "sum(out * K[0, 0])"}, {"X": np.ones(shape), "K": np.ones((2, 2))})
+    with pytest.raises(MathlabError, match=re.escape(message)):
+        drawn(result_of(one), "scan")
+
+
 def test_a_sample_that_is_not_there_is_told() -> None:
     one = case({"z": "x @ W", "loss": "sum(z)"}, {"W": [[1.0], [2.0]]}, {"x": [[1.0, 2.0], [3.0, 4.0]]})
     result = result_of(one)
