@@ -254,7 +254,7 @@ class Case:
     inputs: Mapping[str, Value]
     parameters: Mapping[str, Value]
     equations: tuple[Equation, ...]
-    upstream: Value | None = None
+    upstream: Value | Equation | None = None  # which reads inputs
     derivation: tuple[HandFormula, ...] = ()
     expected: tuple[Figure, ...] = ()
     gradcheck: GradcheckSettings | None = None

@@ -14,7 +14,7 @@ import numpy as np
 from mathlab.article.formats import Span
 from mathlab.article.text import Digits, Document, Number, digits_of
 from mathlab.errors import MathlabError, Place, Problem
-from mathlab.experiment import Case, Experiment
+from mathlab.experiment import Case, Experiment, Value
 from mathlab.language.syntax import Num, walk
 from mathlab.results import ExperimentResult, Verdict, figures_of
 
@@ -224,7 +224,11 @@ def _values(number: Number) -> Iterator[float]:
 def _given(experiment: Experiment) -> Iterator[tuple[float, str]]:
     """Numbers of the config itself, and what each of them is."""
     for case in experiment.cases:
-        values = {**case.inputs, **case.parameters, **({"upstream": case.upstream} if case.upstream else {})}
+        values = {
+            **case.inputs,
+            **case.parameters,
+            **({"upstream": case.upstream} if isinstance(case.upstream, Value) else {}),
+        }
         for name, value in values.items():
             if value.array.size <= LARGEST:
                 yield from ((float(entry), name) for entry in np.ravel(value.array))

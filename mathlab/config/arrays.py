@@ -12,13 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from mathlab.config import datafiles, initial
+from mathlab.config.formulas import formula
 from mathlab.config.keys import Keys, key, parsed
 from mathlab.config.permits import current
 from mathlab.config.values import array, choice, flag, gather, number, positive, text, whole
-from mathlab.config.yamltext import Row, Table, Tree
+from mathlab.config.yamltext import Row, Scalar, Table, Tree
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Recipe, Value
+from mathlab.language.equation import Equation
 from mathlab.language.shapes import MOST_AXES
+from mathlab.language.syntax import names
 
 
 def value(tree: Tree) -> Value:
@@ -163,3 +166,12 @@ def _data(tree: Table) -> Value:
         raise MathlabError(str(error), tree["file"].place) from None
     integral = spec.divide_by == 1 and entries.dtype.kind in "iu"
     return Value(entries, tree.place, integral, spec.divide_by, from_file=True)
+
+
+def upstream(tree: Tree) -> Value | Equation:
+    """The gradient of the end: a value, or an expression in which an input is named."""
+    if isinstance(tree, Scalar) and any(letter.isalpha() for letter in tree):
+        with suppress(MathlabError):
+            if names((found := formula(tree)).expr):
+                return found
+    return value(tree)

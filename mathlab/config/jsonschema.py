@@ -185,6 +185,7 @@ READERS: Mapping[Callable[..., object], Schema] = {
         {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 1}},
     ),
     formulas.formula: TEXT,
+    arrays.upstream: _any_of(_ref("value"), TEXT),
     formulas.equations: {
         "type": ["object", "null"],
         **KEYS[formulas.name],

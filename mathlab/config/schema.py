@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, TypeAlias
 
-from mathlab.config.arrays import value
+from mathlab.config.arrays import upstream, value
 from mathlab.config.formulas import (
     Formulas,
     count,
@@ -241,7 +241,7 @@ class CaseText(Keys):
     loss: Tree | None = key(untouched, None)
     batch: Tree | None = key(untouched, None)
     equations: Formulas = section(equations)
-    upstream: Value | None = key(value, None)
+    upstream: Value | Equation | None = key(upstream, None)
     derivation: Derivation = section(filled(entries(name, hand_formulas)))
     expected: Figures = key(figures, ())
     gradcheck: GradcheckSettings | None = key(turned(parsed(GradcheckText), _gradcheck), None)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mathlab.errors import ExpressionError
-from mathlab.language import shapes, windows
+from mathlab.language import einsum, shapes, windows
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS, ShapeRule
@@ -232,7 +232,7 @@ class _Stacker:
         return Call("concat", joined, (("axis", axis + 1),), call.position)
 
     def contracted(self, call: Call, operands: Operands) -> Expr:
-        (letters, result), run = shapes.subscripts(call), "Z"
+        (letters, result), run = einsum.subscripts(call), "Z"
         while run in "".join(letters):
             run = chr(ord(run) - 1)
         of_all = [run * operand.stacked + axes for axes, operand in zip(letters, operands, strict=True)]
@@ -317,7 +317,7 @@ RULES: Mapping[ShapeRule, Callable[[_Stacker, Call, Operands], Expr]] = {
     shapes.stacked: _Stacker.array,
     shapes.accumulated: _Stacker.reduction,
     windows.flipped: _Stacker.reduction,
-    shapes.contracted: _Stacker.contracted,
+    einsum.contracted: _Stacker.contracted,
     shapes.indexed: _Stacker.index,
     shapes.as_second: _Stacker.scatter,
     shapes.class_rows: _Stacker.one_hot,

@@ -137,14 +137,11 @@ def prepare(case: Case) -> Prepared:
             end.place
         )
     if case.upstream is not None:
-        shape = types.names[end.name].shape
-        if case.upstream.array.shape != shape:
-            raise MathlabError(
-                f"upstream has shape {show(case.upstream.array.shape)}, but '{end.name}' has shape {show(shape)}",
-                case.upstream.place,
-            )
-        types.names[UPSTREAM] = Type(shape)
-        env[UPSTREAM] = case.upstream.bound(case.dtype)
+        env[UPSTREAM] = given = _upstream(case, types, env)
+        types.names[UPSTREAM] = Type(np.shape(given))
+        if types.names[UPSTREAM].shape != types.names[end.name].shape:
+            shapes_ = f"{show(np.shape(given))}, but '{end.name}' has shape {show(types.names[end.name].shape)}"
+            raise MathlabError(f"upstream has shape {shapes_}", case.upstream.place)
     wanted = [name for name in known if name in case.parameters or name in asked]
     if not case.parameters:
         wanted = [name for name in known if name in asked or (name in case.inputs and name not in indices)]
@@ -155,6 +152,19 @@ def prepare(case: Case) -> Prepared:
     runs = 10 if case.derivation else 1  # formulas are held against the gradients at several points
     limits.check(case, "running the equations", prepared.cost, runs, kept=runs, place=case.place)
     return prepared
+
+
+def _upstream(case: Case, types: Types, env: Env) -> Array:
+    """The gradient of the end, as it is given or as an expression of inputs has it."""
+    given = case.upstream
+    if not isinstance(given, Equation):
+        assert given
+        return given.bound(case.dtype)
+    if others := [name for name in names(given.expr) if name in types.names and name not in case.inputs]:
+        raise MathlabError(f"upstream reads inputs alone, and '{others[0]}' is none", given.place)
+    line = with_fields(given, name=UPSTREAM)
+    computed = execute(compile_program([line], _typed([line], types), [UPSTREAM], case.dtype), env)[UPSTREAM]
+    return np.asarray(computed, case.dtype)
 
 
 def _forward_only(case: Case, end: Type, asked: Sequence[str]) -> bool:

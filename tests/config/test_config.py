@@ -15,7 +15,7 @@ from mathlab.config import find, load
 from mathlab.config.values import number
 from mathlab.config.yamltext import Scalar
 from mathlab.errors import MathlabError, Place, Problem
-from mathlab.experiment import Case, Experiment, GradcheckSettings, PrintedNumber
+from mathlab.experiment import Case, Experiment, GradcheckSettings, PrintedNumber, Value
 from mathlab.language import read
 
 SIGMOID = """\
@@ -200,7 +200,7 @@ def test_figures_and_formulas_read_gradients_and_jacobians(tmp_path: Path) -> No
     )
     assert [figure.key for figure in case.expected] == ["jacobian(z, x)", "norm(jacobian(z, x)[0])"]
     assert [(formula.name, formula.text) for formula in case.derivation] == [("dx", "dz * (z > 0)")]
-    assert case.upstream is not None
+    assert isinstance(case.upstream, Value)
     assert case.upstream.array.tolist() == [4, -1]
     assert case.gradcheck is not None
     assert case.gradcheck.step == 1e-5

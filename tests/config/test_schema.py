@@ -91,7 +91,7 @@ DOES_NOT = (
     "expected: {loss: {printed: 1, rounding: up}}",
     "expected: {loss: {rounding: truncate}}",
     "expected: {loss: {printed: 1, digits: 0, because: a}}",
-    "upstream: one",
+    "upstream: [one]",
     "upstream: {init: hee, shape: 3}",
     "upstream: {init: he, shape: []}",
     "upstream: {init: he, shape: [0]}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mathlab.language import shapes
+from mathlab.language import einsum, shapes
 from mathlab.language.ops.record import AB, ANY, PAIR, SUBSCRIPTS, X3, X23, Op, Site, lead
 from mathlab.language.syntax import Num
 
@@ -45,7 +45,7 @@ def _matmul_right(site: Site) -> str:
 
 def _einsum(site: Site, position: int) -> str:
     """The same sum of products with the upstream gradient in the operand's place, spread over what it summed alone."""
-    operands, result = shapes.subscripts(site.call)
+    operands, result = einsum.subscripts(site.call)
     own = operands.pop(position)
     alone = "".join(letter for letter in own if letter not in result.join(operands) + result)
     letters = [result, *operands, *([alone] if alone else [])]
@@ -133,7 +133,7 @@ ARITHMETIC: Mapping[str, Op] = {
         "np.einsum(subscripts, *x, optimize=True)",
         (),
         ("*x",),
-        shapes.contracted,
+        einsum.contracted,
         each=_einsum,
         settings={"subscripts": SUBSCRIPTS},
         samples={

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from mathlab.language import shapes, windows
+from mathlab.language import einsum, shapes, windows
 from mathlab.language.shapes import Kind, Shape, Type
 from mathlab.language.syntax import Call, Num, Static
 
@@ -98,7 +98,7 @@ class Op:
         """The products of numbers that a matrix product, or a convolution, takes; 0 for other ops."""
         if self.shape is windows.convolved:
             return math.prod(made) * math.prod(read[1][-3:])
-        if self.shape is shapes.contracted:  # right for a product of matrices, and too many for a stack of them
+        if self.shape is einsum.contracted:  # right for a product of matrices, and too many for a stack of them
             return math.isqrt(math.prod(map(math.prod, (made, *read))))
         return math.prod(made) * read[0][-1] if self.shape in (shapes.matmul, shapes.dotted) else 0
 
