@@ -204,8 +204,13 @@ def overlap_add(
     result = np.empty(shape, v.dtype) if out is None else out
     result[...] = 0
     places = window_view(result, v.shape[:2], stride, dilation)
+    reaches = zip(v.shape[:2], two(stride), two(dilation), strict=True)
+    apart = all(step > (n - 1) * gap for n, step, gap in reaches)
     for entry in np.ndindex(v.shape[:2]):
-        places[entry] += v[entry]
+        if apart:
+            places[entry] = v[entry]
+        else:
+            places[entry] += v[entry]
     return result
 
 
@@ -228,12 +233,15 @@ def conv2d(
     image = x if k.ndim > 2 else x[..., None, :, :]
     view = window_view(bordered(image, pad), k.shape[-2:], stride, dilation)
     batch, places = view.shape[2:-3], view.shape[-2:]
+    filters = k.reshape(math.prod(k.shape[:-3]), math.prod(k.shape[-3:]))
     if math.prod(places) < math.prod(k.shape[-2:]):
-        columns = np.moveaxis(view, (-2, -1, 0, 1), (-5, -4, -2, -1)).reshape(*batch, math.prod(places), -1).mT
-    else:
-        columns = np.moveaxis(view, (0, 1), (-4, -3)).reshape(*batch, -1, math.prod(places))
-    filters = k.reshape(math.prod(k.shape[:-3]), -1)
-    result = np.matmul(filters, columns, None if out is None else out.reshape(*batch, len(filters), -1))
+        rows = np.moveaxis(view, (-2, -1, 0, 1), (-5, -4, -2, -1)).reshape(
+            math.prod(batch) * math.prod(places), filters.shape[1]
+        )
+        made = (rows @ filters.T).reshape(*batch, math.prod(places), len(filters)).mT
+        return copied(made.reshape(*batch, *k.shape[:-3], *places), out)
+    columns = np.moveaxis(view, (0, 1), (-4, -3)).reshape(*batch, filters.shape[1], math.prod(places))
+    result = np.matmul(filters, columns, None if out is None else out.reshape(*batch, len(filters), math.prod(places)))
     return result.reshape(*batch, *k.shape[:-3], *places)
 
 

@@ -26,6 +26,8 @@ def places(image: Type, size: Pair, call: Call, step: int | Pair = 1, what: str 
         of_setting(call, name, default) for name, default in (("stride", step), ("pad", 0), ("dilation", 1))
     )
     rooms = [n + 2 * pad[axis] - (size[axis] - 1) * dilation[axis] - 1 for axis, n in enumerate(image.shape[-2:])]
+    if min(size) < 1:
+        raise ShapeError(f"{what} of shape {show(size)} has no entries")
     if min(rooms) < 0:
         raise ShapeError(
             f"{what} of shape {show(size)} is larger than shape {show(image.shape)}{_settings(call, step)}"

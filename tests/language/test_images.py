@@ -111,7 +111,7 @@ def test_gradients_read_like_the_articles(text: str, x: tuple[int, ...], k: tupl
 def test_pools_hand_the_gradient_back_to_their_windows() -> None:
     made = {equation.name: equation.text for equation in prepared("max_pool(x, 2)", x=(4, 4)).backward.equations}
     w = "windows(x, size=2, stride=2)"
-    assert made["dx"] == f"overlap_add(dy * ({w} == y) / sum({w} == y, axis=(0, 1)), x, stride=2)"
+    assert made["dx"] == f"overlap_add(dy / sum({w} == y, axis=(0, 1)) * ({w} == y), x, stride=2)"
     made = {equation.name: equation.text for equation in prepared("avg_pool(x, 2)", x=(4, 4)).backward.equations}
     assert made["dx"] == "overlap_add(dy * ones(2, 2, 2, 2) / 4, x, stride=2)"
 
@@ -145,6 +145,7 @@ REFUSED = [
     ("max_pool(m)", "max_pool needs its setting 'size', a whole number of at least 1"),
     ("max_pool(m, 3)", "a window of shape (3, 3) is larger than shape (2, 4) with stride=(3, 3), pad=0"),
     ("avg_pool(m, 2, pad=2)", "pad=2 is more than half of a window of shape (2, 2)"),
+    ("conv2d(m, k[1:1])", "a kernel of shape (0, 3) has no entries in"),
     ("windows(v, 1)", "windows needs an array with rows and columns, not shape (4,)"),
 ]
 
@@ -159,3 +160,13 @@ def test_sizes_that_do_not_fit_are_told_with_their_place(text: str, sentence: st
         prepare(load(path).cases[0])
     assert sentence in str(raised.value)
     assert str(raised.value).startswith(f"{path}:4:")
+
+
+@pytest.mark.parametrize(
+    ("x", "k"), [((0, 3, 4, 4), (2, 3, 2, 2)), ((2, 0, 4, 4), (2, 0, 2, 2)), ((2, 3, 4, 4), (0, 3, 4, 4))]
+)
+def test_of_no_images_channels_or_outputs_there_is_a_sum_of_nothing(x: tuple[int, ...], k: tuple[int, ...]) -> None:
+    values = prepare(case({"y": "conv2d(x, k)", "loss": "sum(y)"}, {"x": np.ones(x), "k": np.ones(k)})).run()
+    assert not values["y"].any()
+    assert values["dx"].shape == x
+    assert values["dk"].shape == k

@@ -122,7 +122,7 @@ def _pooled(site: Site, around: float, share: str) -> str:
 
 def _max_pool(site: Site) -> str:
     """To the entries that are the largest of their window; several share it, as those of max do."""
-    return _pooled(site, LOWEST, "g * ({w} == y) / sum({w} == y, axis=(0, 1))")
+    return _pooled(site, LOWEST, "g / sum({w} == y, axis=(0, 1)) * ({w} == y)")
 
 
 def _avg_pool(site: Site) -> str:
