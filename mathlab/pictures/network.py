@@ -19,6 +19,9 @@ LABELLED = 20  # lines between two layers; the weights of more of them are drawn
 RADIUS, COLUMN, HEAD, LEFT = 48.0, 290.0, 74.0, 24.0
 PLACES = (0.5, 0.3, 0.7, 0.4, 0.6, 0.22, 0.78)  # along a line, where its label may stand
 NESTS = ("add", "matmul", "dot")
+PARTS = ("value", "gradient")
+
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -125,13 +128,9 @@ def network(experiment: Experiment, case: CaseResult, scope: str, sample: int = 
         )
     step = 2 * RADIUS + (66 if any(layer.bias for layer in layers) else 48)
     height = HEAD + step * max(sides) + 20
-    places = [
-        [
-            (LEFT + RADIUS + COLUMN * at, HEAD + step * (max(sides) / 2 + row - (side - 1) / 2) + 6)
-            for row in range(side)
-        ]
-        for at, side in enumerate(sides)
-    ]
+    tops = [HEAD + step * (max(sides) / 2 - (side - 1) / 2) + 6 for side in sides]
+    across = [LEFT + RADIUS + COLUMN * at for at in range(len(sides))]
+    places = [[(x, top + step * row) for row in range(side)] for x, top, side in zip(across, tops, sides, strict=True)]
     lines = "".join(_lines(layer, nodes, places[at], places[at + 1]) for at, layer in enumerate(layers))
     units = "".join(
         _unit(nodes, layers, at, row, sample, *place)
@@ -143,12 +142,10 @@ def network(experiment: Experiment, case: CaseResult, scope: str, sample: int = 
     end = nodes[declared.equations[-1].name]
     said = [f"sample {sample} of {samples}; a weight's gradient is that of all of them"] if samples > 1 else []
     loss = [f"{end.name} = {number(float(end.value))}"] if not end.value.ndim else []
-    legend = (
-        text(LEFT, 40, "value", fill("value"))
-        + text(LEFT + 7 * CHAR, 40, f"gradient ∂{end.name}/∂…", fill("gradient"))
-        + text(LEFT + 25 * CHAR + len(end.name) * CHAR, 40, "line: |weight|, dashed if negative", fill("dim"))
-        + text(LEFT, 58, "; ".join(loss + said), fill("dim"))
-    )
+    legend = text(LEFT, 40, "value", fill("value"))
+    legend += text(LEFT + 7 * CHAR, 40, f"gradient ∂{end.name}/∂…", fill("gradient"))
+    legend += text(LEFT + (25 + len(end.name)) * CHAR, 40, "line: |weight|, dashed if negative", fill("dim"))
+    legend += text(LEFT, 58, "; ".join(loss + said), fill("dim"))
     head = text(LEFT, 20, title, fill("ink"), 'font-weight="bold"', cut=int((width - 2 * LEFT) / CHAR))
     words = " ".join(_spoken(layer, nodes) for layer in layers)
     return picture(scope, max(width, 560), height, f"Network: {title}", words, head + legend + lines + units)
@@ -171,62 +168,48 @@ def _place(array: Array, axis: int, row: int, sample: int) -> tuple[int, ...]:
     return (row, own) if axis == 0 else (own, row)
 
 
-def _entry(name: str, array: Array | None, place: tuple[int, ...], colour: str, x: float, y: float) -> str:
+def _entry(node: NodeResult, part: str, place: tuple[int, ...], x: float, y: float) -> str:
+    """One number of a node, of its "value" or its "gradient"; nothing where there is none."""
+    array = node.value if part == "value" else node.gradient
     if array is None:
         return ""
-    index = ",".join(map(str, place))
-    said = f'data-n="{escape(name)}[{index}]" data-v="{exact(array[place])}"'
-    return text(x, y, number(array[place]), fill(colour), said)
+    label = f"{node.name if part == 'value' else f'd{node.name}'}[{','.join(map(str, place))}]"
+    return text(x, y, number(array[place]), fill(part), f'data-n="{escape(label)}" data-v="{exact(array[place])}"')
 
 
 def _unit(
     nodes: Mapping[str, NodeResult], layers: Sequence[Layer], at: int, row: int, sample: int, x: float, y: float
 ) -> str:
     layer = layers[at - 1] if at else None
-    outer = nodes[layer.outer if layer else layers[0].source]
-    axis = _axis(at, layers)
-    shown: list[tuple[str, Array | None, str]] = []
-    if layer and layer.inner:
-        inner = nodes[layer.inner]
-        shown += [(inner.name, inner.value, "value"), (f"d{inner.name}", inner.gradient, "gradient")]
-    if layer and layer.activation:
-        shown.append((layer.activation, None, "dim"))
-    shown += [(outer.name, outer.value, "value"), (f"d{outer.name}", outer.gradient, "gradient")]
-    shown = [part for part in shown if part[1] is not None or part[2] == "dim"]
-    top = y - (len(shown) - 1) * 7.5 + 4
+    outer, axis = nodes[layer.outer if layer else layers[0].source], _axis(at, layers)
+    inner = [nodes[layer.inner]] if layer and layer.inner else []
+    lines: list[tuple[NodeResult | None, str]] = [(node, part) for node in inner for part in PARTS]
+    lines += [(None, layer.activation)] if layer and layer.activation else []
+    lines += [(outer, part) for part in PARTS]
+    lines = [(node, part) for node, part in lines if not (node and part == "gradient" and node.gradient is None)]
+    top = y - (len(lines) - 1) * 7.5 + 4
     body = "".join(
-        text(x, top + 15 * line, name, fill("dim"), 'font-size="11"')
-        if array is None
-        else _entry(name, array, _place(array, axis, row, sample), colour, x, top + 15 * line)
-        for line, (name, array, colour) in enumerate(shown)
+        _entry(node, part, _place(node.value, axis, row, sample), x, top + 15 * line)
+        if node
+        else text(x, top + 15 * line, part, fill("dim"), 'font-size="11"')
+        for line, (node, part) in enumerate(lines)
     )
-    label = text(
-        x,
-        y - RADIUS - 8,
-        f"{outer.name}[{','.join(map(str, _place(outer.value, axis, row, sample)))}]",
-        fill("ink"),
-        'font-weight="bold"',
-    )
+    name = f"{outer.name}[{','.join(map(str, _place(outer.value, axis, row, sample)))}]"
+    label = text(x, y - RADIUS - 8, name, fill("ink"), 'font-weight="bold"')
     below = ""
     if layer and layer.bias and nodes[layer.bias].value.ndim:
         bias = nodes[layer.bias]
-        place = tuple(np.unravel_index(min(row, bias.value.size - 1), bias.value.shape))
+        place = tuple(map(int, np.unravel_index(min(row, bias.value.size - 1), bias.value.shape)))
         below = text(x - 34, y + RADIUS + 14, bias.name, fill("dim"))
-        below += _entry(bias.name, bias.value, tuple(map(int, place)), "value", x, y + RADIUS + 14)
-        below += _entry(f"d{bias.name}", bias.gradient, tuple(map(int, place)), "gradient", x, y + RADIUS + 28)
-    paper = COLOURS["paper"][0]
-    circle = stroke("frame").replace('fill="none"', f'fill="{paper}"').replace('class="', 'class="paper ')
+        below += "".join(_entry(bias, part, place, x, y + RADIUS + 14 * k) for k, part in enumerate(PARTS, start=1))
+    paper, frame = COLOURS["paper"][0], COLOURS["frame"][0]
+    circle = f'class="paper frame-line" fill="{paper}" stroke="{frame}" stroke-width="1.2"'
     return (
         f'<g text-anchor="middle"><circle cx="{x:.1f}" cy="{y:.1f}" r="{RADIUS:g}" {circle}/>{label}{body}{below}</g>'
     )
 
 
-def _lines(
-    layer: Layer,
-    nodes: Mapping[str, NodeResult],
-    starts: Sequence[tuple[float, float]],
-    ends: Sequence[tuple[float, float]],
-) -> str:
+def _lines(layer: Layer, nodes: Mapping[str, NodeResult], starts: Sequence[Point], ends: Sequence[Point]) -> str:
     weights = nodes[layer.weights]
     turned = layer.left != layer.transposed
     size = float(np.max(np.abs(weights.value), initial=0.0)) or 1.0
@@ -235,38 +218,32 @@ def _lines(
     for at, ((x0, y0), (x1, y1)) in enumerate(runs):
         i, j = divmod(at, len(ends))
         place = (j, i) if turned else (i, j)
-        weight = weights.value[place]
-        gradient = None if weights.gradient is None else weights.gradient[place]
-        index = f"[{place[0]},{place[1]}]"
+        weight, index = weights.value[place], f"[{','.join(map(str, place))}]"
+        written = [number(weight)] + ([] if weights.gradient is None else [number(weights.gradient[place])])
         dashed = 'stroke-dasharray="6 4"' if weight < 0 else ""
         width = 0.8 + 3.2 * abs(float(weight)) / size if np.isfinite(weight) else 0.8
-        words = f"{weights.name}{index} = {number(weight)}"
-        words += f", d{weights.name}{index} = {number(gradient)}" if gradient is not None else ""
+        named = zip((weights.name, f"d{weights.name}"), written, strict=False)
+        words = ", ".join(f"{name}{index} = {value}" for name, value in named)
         drawn.append(
             f'<path d="M{x0:.1f} {y0:.1f}L{x1:.1f} {y1:.1f}" {stroke("value", width)} stroke-opacity="0.55" {dashed}>'
             f"<title>{escape(words)}</title></path>"
         )
         if len(runs) <= LABELLED:
-            wide = max(len(number(weight)), len(number(gradient)) if gradient is not None else 0) * CHAR
-            x, y = min(
-                ((x0 + t * (x1 - x0), y0 + t * (y1 - y0)) for t in PLACES),
-                key=lambda middle: _crowding(middle, wide, taken, runs, at),
-            )
+            wide = max(map(len, written)) * CHAR
+            middles = ((x0 + t * (x1 - x0), y0 + t * (y1 - y0)) for t in PLACES)
+            x, y = min(middles, key=lambda middle: _crowding(middle, wide, taken, runs, at))
             taken.append((x, y, wide))
-            paper = (
-                f'x="{x - wide / 2 - 2:.1f}" y="{y - 15:.1f}" width="{wide + 4:.1f}" height="30" fill-opacity="0.85"'
-            )
-            labels.append(f"<rect {paper} {fill('paper')}/>")
-            labels.append(_entry(weights.name, weights.value, place, "value", x, y - 3))
-            labels.append(_entry(f"d{weights.name}", weights.gradient, place, "gradient", x, y + 11))
+            corner = f'x="{x - wide / 2 - 2:.1f}" y="{y - 15:.1f}" width="{wide + 4:.1f}" height="30"'
+            labels.append(f'<rect {corner} fill-opacity="0.85" {fill("paper")}/>')
+            labels += [_entry(weights, part, place, x, y - 3 + 14 * k) for k, part in enumerate(PARTS)]
     return f'<g>{"".join(drawn)}</g><g text-anchor="middle">{"".join(labels)}</g>'
 
 
 def _crowding(
-    middle: tuple[float, float],
+    middle: Point,
     wide: float,
     taken: Sequence[tuple[float, float, float]],
-    runs: Sequence[tuple[tuple[float, float], tuple[float, float]]],
+    runs: Sequence[tuple[Point, Point]],
     own: int,
 ) -> float:
     """How much a label in this place would cover: other labels above all, then other lines."""

@@ -35,6 +35,7 @@ from mathlab.results import (
     tally,
 )
 from mathlab.stages.table import STAGES
+from mathlab.terminal import LONGEST_TEXT
 
 VERSION = 1  # of the form; a key that goes, or changes its meaning, makes a new one
 
@@ -54,7 +55,9 @@ def report(command: str, passed: bool, problems: Iterable[Problem], about: Mappi
 def told(value: object) -> Json:
     """A value as JSON has it: a record as its fields, of which `place` becomes three; an array as nested lists."""
     match value:
-        case None | bool() | str():
+        case str():
+            return value if len(value) <= LONGEST_TEXT else f"{value[:LONGEST_TEXT]}..."
+        case None | bool():
             return value
         case int() | np.integer():
             return int(value)

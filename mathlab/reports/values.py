@@ -12,7 +12,7 @@ import numpy as np
 from mathlab.errors import Place
 from mathlab.experiment import Array
 from mathlab.outputs.tables import LARGEST_LISTED
-from mathlab.terminal import LONGEST_TEXT, harmless
+from mathlab.terminal import harmless
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | float | int | bool | None"
 Record: TypeAlias = dict[str, Json]
@@ -26,22 +26,8 @@ def schema() -> Record:
 
 def text(record: Record) -> str:
     """The record as JSON in ASCII, so that no terminal or locale can change it."""
-    return harmless(json.dumps(_cut(record), indent=1, allow_nan=False) + "\n", "\n", _escaped, None)
-
-
-def _cut(value: Json) -> Json:
-    match value:
-        case str() if len(value) > LONGEST_TEXT:
-            return f"{value[:LONGEST_TEXT]}..."
-        case list():
-            return [_cut(part) for part in value]
-        case dict():
-            return {key: _cut(part) for key, part in value.items()}
-    return value
-
-
-def _escaped(character: str) -> str:
-    return f"\\u{ord(character):04x}"
+    written = json.dumps(record, indent=1, allow_nan=False) + "\n"
+    return harmless(written, "\n", lambda character: f"\\u{ord(character):04x}", None)
 
 
 def number(value: float) -> Json:
