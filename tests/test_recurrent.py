@@ -179,12 +179,15 @@ def test_a_page_shows_the_first_step_and_the_last_or_all(tmp_path: Path) -> None
     assert "for t in" not in CliRunner().invoke(app, ["derive", "-v", str(path)]).stdout
 
 
-def seconds(net: str, steps: int) -> float:
-    began = time.process_time()
-    prepare(case(net, steps)).program  # noqa: B018  # compiled when it is asked for
-    return time.process_time() - began
+@pytest.mark.parametrize("net", NETS)
+def test_two_hundred_steps_need_no_permission(net: str) -> None:
+    assert len(case(net, 200).equations) == 200 * NETS[net][1].count("[t]: ") + 1
 
 
-def test_two_hundred_steps_compile_in_two_seconds_and_time_grows_with_them() -> None:
-    seconds("RNN", 5)
-    assert min(seconds("RNN", 200) for _ in range(2)) < 2
+def test_two_hundred_steps_compile_in_two_seconds() -> None:
+    def seconds() -> float:
+        began = time.process_time()
+        prepare(case("RNN", 200)).program  # noqa: B018  # compiled when it is asked for
+        return time.process_time() - began
+
+    assert min(seconds() for _ in range(2)) < 2

@@ -17,7 +17,7 @@ from mathlab.language.equation import Equation
 from mathlab.language.optimizers import OPTIMIZERS, SCHEDULED, SETTINGS
 from mathlab.language.syntax import Call, Name, names, walk
 
-LARGEST = 10_000  # operations in the equations, formulas and figures of all cases; a few seconds
+LARGEST = 18_000  # operations in the equations, formulas and figures of all cases; a few seconds
 CASE = 50  # operations that a case takes whatever it holds
 NUMBERS = 4  # printed numbers that take as long as an operation
 MOVING = re.compile(r"\b(t|epoch)\b")  # what a learning rate reads that changes
