@@ -185,6 +185,9 @@ class Range:
     whole: bool = False
 
 
+Kind = Literal["optimizer", "train", "value", "init"]
+
+
 @dataclass(frozen=True)
 class Axis:
     """Something that differs from run to run.
@@ -194,7 +197,7 @@ class Axis:
     """
 
     key: str
-    kind: Literal["optimizer", "train", "value", "init"]
+    kind: Kind
     name: str
     values: tuple[Choice, ...] | Range
     part: str = ""

@@ -18,12 +18,7 @@ from mathlab.config.permits import current, permits
 from mathlab.config.schema import CaseText, ConfigText, TrainText
 from mathlab.config.yamltext import Scalar, Table, kind
 from mathlab.errors import MathlabError, Place, Problem
-from mathlab.experiment import (
-    Allowed,
-    Case,
-    Experiment,
-    TrainSettings,
-)
+from mathlab.experiment import Allowed, Case, Experiment, TrainSettings
 from mathlab.files import note
 from mathlab.language.optimizers import SETTINGS
 from mathlab.language.syntax import names as read_names
@@ -110,8 +105,11 @@ def _experiment(file: str, content: bytes, allowed: Allowed) -> Experiment:
             if any(part is not None for part in (text.layers, text.loss, text.batch)) or any(map(is_loop, names | own)):
                 if unreadable:
                     continue  # the layers' shapes are not known, or what the loops read
+                from mathlab.config.loops import unrolled  # only here: few configs have any
+                from mathlab.config.shorthand import expanded
+
                 try:
-                    text = _expanded(text)
+                    text = unrolled(expanded(text))
                 except MathlabError as error:
                     problems |= {*error.problems}
                     continue
@@ -188,14 +186,6 @@ def _cases(config: ConfigText, tree: Table, problems: set[Problem]) -> list[tupl
             message = f"a case cannot be called '{BASE}' beside figures at the top level, which are those of '{BASE}'"
             problems.add(Problem(message, name.place))
     return [(BASE, tree), *cases]
-
-
-def _expanded(text: CaseText) -> CaseText:
-    """The case with its layers and its loops written out as equations."""
-    from mathlab.config.loops import unrolled  # only here: few configs have any
-    from mathlab.config.shorthand import expanded
-
-    return unrolled(expanded(text))
 
 
 def _merged(top: CaseText, case: CaseText) -> CaseText:

@@ -8,16 +8,7 @@ from functools import partial
 from typing import Literal, TypeAlias
 
 from mathlab.config.arrays import upstream, value
-from mathlab.config.formulas import (
-    Formulas,
-    count,
-    equations,
-    label,
-    name,
-    name_list,
-    quantities,
-    quantity,
-)
+from mathlab.config.formulas import Formulas, count, equations, label, name, name_list, quantities, quantity
 from mathlab.config.keys import Keys, entries, filled, key, mapping, parsed, section, turned
 from mathlab.config.values import Numbers, choice, flag, gather, number, positive, printed, text, whole
 from mathlab.config.yamltext import Row, Scalar, Table, Tree

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, cast
+from typing import cast
 
 from mathlab.config.arrays import value
 from mathlab.config.initial import INITS
@@ -14,10 +14,9 @@ from mathlab.config.schema import CaseText, SweepText
 from mathlab.config.values import attempt, flag, gather, number, positive, whole
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
-from mathlab.experiment import Axis, Choice, Range, SweepSettings, Value
+from mathlab.experiment import Axis, Choice, Kind, Range, SweepSettings, Value
 from mathlab.language.optimizers import SETTINGS
 
-Kind = Literal["optimizer", "train", "value", "init"]
 Read = Callable[[Tree], float]
 TRAIN: Mapping[str, Read] = {"seed": whole, "epochs": whole, "batch_size": partial(whole, least=1)}
 INIT: Mapping[str, Read] = {"seed": whole, "std": positive, "fan_in": positive, "fan_out": positive}
