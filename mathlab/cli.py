@@ -86,7 +86,7 @@ def _guarded(body: Callable[[], int]) -> int:
         return INTERRUPTED
     except OSError as error:
         _complain_of(error)
-    except MemoryError:
+    except (MemoryError, SystemError):  # which Python says of itself where it runs out of memory on the way
         terminal.complain([Problem("there is not enough memory for this")])
     except ImportError as error:  # a broken installation, or no memory for a library
         terminal.complain([Problem(f"a library cannot be loaded: {_root(error)}")])

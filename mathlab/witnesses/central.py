@@ -144,7 +144,7 @@ class Differences:
         if start.size > FEW and self.slopes is not None:
             slopes = self.slopes[name]
             sound = ~slopes.rough & np.isfinite(slopes.values)
-            noise = ROUNDED * abs(self.end(self.env))
+            noise = ROUNDED * float(np.sum(np.abs(graph.seed * graph.values[graph.end])))  # the terms may cancel
             if self._holds(name, slopes.values, sound, noise) and chained.agrees(
                 graph, slopes.values, sound, self.steps, noise
             ):

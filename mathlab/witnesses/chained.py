@@ -148,15 +148,18 @@ def agrees(graph: Graph, slopes: Floats, among: Mask, steps: Steps, noise: float
     by = steps.by(graph.wrt) * among * rng.standard_normal(slopes.shape) / math.sqrt(max(1, slopes.size))
     known = {**steps.values}
 
+    def start(times: float) -> Numbers:
+        return steps.moved(steps.values[graph.wrt], times * by)
+
     def end(times: float) -> Numbers:
-        known[graph.wrt] = steps.moved(steps.values[graph.wrt], times * by)
+        known[graph.wrt] = start(times)
         for equation in graph.moving:
             known[equation.name] = steps.evaluate(equation, known)
         return known[graph.end]
 
     with np.errstate(all="ignore"):
         found = float(np.sum(graph.seed * steps.difference(end)))
-        terms = np.where(among, slopes * by, 0.0)
+        terms = np.where(among, slopes * steps.difference(start), 0.0)  # the step as it is taken, not as it was meant
         return bool(abs(found - np.sum(terms)) <= steps.linear * np.sum(np.abs(terms)) + noise)
 
 
@@ -190,17 +193,20 @@ class _Op:
         result = np.shape(self.steps.values[self.equation.name])
         found: dict[int, int | None] = {}
         for axis, length in enumerate(self.start.shape):
-            halves = np.split(rng.permutation(length), [length // 2])
+            rest = 1 + rng.permutation(
+                max(length - 1, 0)
+            )  # the first alone: an axis turned round could keep both halves
+            parts = [part for part in (np.arange(min(length, 1)), *np.split(rest, [length // 2])) if len(part)]
             before, after = self.start.shape[:axis], self.start.shape[axis + 1 :]
             moved = [
-                (half, self._moved((slice(None),) * axis + (half,), rng.uniform(0.5, 1, (*before, len(half), *after))))
-                for half in halves
+                (part, self._moved((slice(None),) * axis + (part,), rng.uniform(0.5, 1, (*before, len(part), *after))))
+                for part in parts
             ]
             possible = [
                 other
                 for other, n in enumerate(result)
                 if n == length and other not in found.values()
-                if not any(np.delete(step, half, other).any() for half, step in moved)
+                if not any(np.delete(step, part, other).any() for part, step in moved)
             ]
             if possible:
                 found[axis] = possible[0]
