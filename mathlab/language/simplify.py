@@ -15,7 +15,7 @@ from math import gcd
 from mathlab.errors import ExpressionError
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
-from mathlab.language.shapes import Shape, Type
+from mathlab.language.shapes import Shape, Type, axes_of
 from mathlab.language.syntax import Call, Expr, Name, Num, Slice, Static, replace, walk
 
 LONGEST = 10**16  # integers from here on are written as floats
@@ -187,6 +187,14 @@ class Builder:
                 return inner
             case Call("ones_like", (inner,)):
                 return self.ones_like(inner)
+            case Call("sum", (Call("sum", (inner,)) as sum_,)) if "keepdims" not in {
+                *dict(sum_.attrs),
+                *dict(call.attrs),
+            }:
+                gone = axes_of(self.types.of(inner), sum_.attr("axis"))
+                kept = [axis for axis in range(len(self.shape(inner))) if axis not in gone]
+                axes = (*gone, *(kept[at] for at in axes_of(self.types.of(sum_), call.attr("axis"))))
+                return self.call("sum", (inner,), (("axis", tuple(sorted(axes))),))
             case Call("sum", (inner,)):
                 factor, core = split(inner)
                 if isinstance(core, Call) and core.op == "one_hot" and self._over_classes(call, core):

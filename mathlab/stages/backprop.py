@@ -12,6 +12,7 @@ from mathlab.errors import ExpressionError, ShapeMismatch
 from mathlab.experiment import Array, Case, HandFormula
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
+from mathlab.language.shapes import MOST_AXES
 from mathlab.language.syntax import Name, names
 from mathlab.printed import judge
 from mathlab.results import BackpropResult, FormulaResult, NodeResult, Part, Role
@@ -132,11 +133,8 @@ def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]
 
 def _alike(by_hand: Array, gradient: Array) -> tuple[Array, Array]:
     """Both in the gradient's shape, where no more than leading axes of length 1 tell (5,) and (1, 5) apart."""
-    longer = max(by_hand.ndim, gradient.ndim)
-    same = np.shape(by_hand[(None,) * (longer - by_hand.ndim)]) == np.shape(
-        gradient[(None,) * (longer - gradient.ndim)]
-    )
-    return (by_hand.reshape(gradient.shape) if same else by_hand), gradient
+    shapes = {(1,) * (MOST_AXES - array.ndim) + array.shape for array in (by_hand, gradient)}
+    return (by_hand.reshape(gradient.shape) if len(shapes) == 1 else by_hand), gradient
 
 
 def _misfit(formula: HandFormula, prepared: Prepared) -> str:

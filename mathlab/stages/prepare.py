@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from mathlab.errors import ExpressionError, MathlabError
-from mathlab.experiment import Array, Case, Figure
+from mathlab.experiment import Array, Case, Figure, Value
 from mathlab.language.check import CONSTANTS, Types
 from mathlab.language.cost import Cost, cost
 from mathlab.language.derive import UPSTREAM, Backward, derive
@@ -137,7 +137,7 @@ def prepare(case: Case) -> Prepared:
             end.place
         )
     if case.upstream is not None:
-        env[UPSTREAM] = given = _upstream(case, types, env)
+        env[UPSTREAM] = given = _upstream(case.upstream, case, types, env)
         types.names[UPSTREAM] = Type(np.shape(given))
         if types.names[UPSTREAM].shape != types.names[end.name].shape:
             shapes_ = f"{show(np.shape(given))}, but '{end.name}' has shape {show(types.names[end.name].shape)}"
@@ -147,18 +147,15 @@ def prepare(case: Case) -> Prepared:
         wanted = [name for name in known if name in asked or (name in case.inputs and name not in indices)]
     backward = Backward((), {}, {}, {}) if forward_only else derive(equations, types, wanted)
     stores = {name: tuple(one for one in kept if one not in constants) for name, kept in backward.stores.items()}
-    backward = with_fields(backward, stores=stores)
-    prepared = Prepared(case, equations, backward, types, env)
+    prepared = Prepared(case, equations, with_fields(backward, stores=stores), types, env)
     runs = 10 if case.derivation else 1  # formulas are held against the gradients at several points
     limits.check(case, "running the equations", prepared.cost, runs, kept=runs, place=case.place)
     return prepared
 
 
-def _upstream(case: Case, types: Types, env: Env) -> Array:
+def _upstream(given: Value | Equation, case: Case, types: Types, env: Env) -> Array:
     """The gradient of the end, as it is given or as an expression of inputs has it."""
-    given = case.upstream
-    if not isinstance(given, Equation):
-        assert given
+    if isinstance(given, Value):
         return given.bound(case.dtype)
     if others := [name for name in names(given.expr) if name in types.names and name not in case.inputs]:
         raise MathlabError(f"upstream reads inputs alone, and '{others[0]}' is none", given.place)

@@ -170,3 +170,8 @@ def test_of_no_images_channels_or_outputs_there_is_a_sum_of_nothing(x: tuple[int
     assert not values["y"].any()
     assert values["dx"].shape == x
     assert values["dk"].shape == k
+
+
+def test_the_gradient_of_a_bias_is_one_sum() -> None:
+    made = prepared("conv2d(x, k) + b[:, None, None]", x=(2, 3, 4, 4), k=(2, 3, 2, 2), b=(2,))
+    assert {equation.name: equation.text for equation in made.backward.equations}["db"] == "sum(dy, axis=(0, 2, 3))"
