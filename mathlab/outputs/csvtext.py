@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,15 +25,21 @@ def read_table(path: Path) -> tuple[Cells, list[Cells], list[int]]:
 
     Raises OSError, and ValueError with a reason for a file that is no table in UTF-8.
     """
+    rows: list[Cells] = []
+    lines: list[int] = []
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, strict=True)
         try:
-            numbered = [(tuple(row), reader.line_num) for row in reader if row]
+            for row in filter(None, reader):
+                # words come again and again, as a case does, and need not be held each time
+                rows.append(tuple([sys.intern(cell) if cell.isalpha() else cell for cell in row]))
+                lines.append(reader.line_num)
         except csv.Error as error:
             raise ValueError(f"{error} in line {reader.line_num}") from None
-    if not numbered:
+    if not rows:
         raise ValueError("it has no columns")
-    (columns, _), *rows = numbered
-    if wrong := next(((row, line) for row, line in rows if len(row) != len(columns)), None):
+    columns = rows.pop(0)
+    del lines[0]
+    if wrong := next(((row, line) for row, line in zip(rows, lines, strict=True) if len(row) != len(columns)), None):
         raise ValueError(f"line {wrong[1]} has {len(wrong[0])} cells, and the header {len(columns)}")
-    return columns, [row for row, _ in rows], [line for _, line in rows]
+    return columns, rows, lines

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError
 from mathlab.outputs.csvtext import read_table
-from mathlab.outputs.rows import Called, Positions, Table, Texts, called, match, told
+from mathlab.outputs.rows import Positions, Table, Texts, called, match, told
 from mathlab.stages.layouts import Layout
 from mathlab.stages.table import every_file
 
@@ -166,7 +166,6 @@ def _compare_files(file: str, path_a: Path, path_b: Path, rtol: float, atol: flo
         for key in layout.keys:
             if key not in table:
                 raise MathlabError(f"{path} has no column {key!r}, by which its rows are told apart")
-    names_a, names_b = called(a, layout.keys), called(b, layout.keys)
     rows = match(a, b, layout.keys, [name for name in layout.texts if name in a and name in b])
 
     columns = [name for name in a if name in b and name not in layout.keys and name not in layout.derived]
@@ -189,19 +188,26 @@ def _compare_files(file: str, path_a: Path, path_b: Path, rtol: float, atol: flo
                 apart = ~_within(texts_a[where], texts_b[where], b[other][rows.in_b][where], share)
                 where, errors = where[apart], errors[apart]
         changed += len(where)
-        for worst in np.argsort(-errors, kind="stable")[:LISTED]:
-            at = where[worst]
-            key = told(names_b[rows.in_b[at]], layout.keys)
-            changes.append(Change(file, key, column, texts_a[at], texts_b[at], float(errors[worst])))
+        worst = np.argsort(-errors, kind="stable")[:LISTED]
+        names = _told(b, layout.keys, rows.in_b[where[worst]])
+        for at, name, error in zip(where[worst], names, errors[worst], strict=True):
+            changes.append(Change(file, name, column, texts_a[at], texts_b[at], float(error)))
     changes.sort(key=lambda change: -change.error)
 
     one_sided = _one_sided(file, "column", a, b)
     missing = len(one_sided) + len(rows.only_a) + len(rows.only_b)
-    sides: tuple[tuple[Side, list[Called], Positions], ...] = (("a", names_a, rows.only_a), ("b", names_b, rows.only_b))
-    for side, names, only in sides:
-        one_sided += [OneSided(file, "row", told(names[at], layout.keys), side) for at in only[:LISTED]]
+    sides: tuple[tuple[Side, Table, Positions], ...] = (("a", a, rows.only_a), ("b", b, rows.only_b))
+    for side, table, only in sides:
+        one_sided += [OneSided(file, "row", name, side) for name in _told(table, layout.keys, only[:LISTED])]
     cells = len(rows.in_a) * len(columns)
     return Difference((file,), cells, changed, tuple(changes[:LISTED]), missing, tuple(one_sided))
+
+
+def _told(table: Table, keys: Sequence[str], rows: Positions) -> list[str]:
+    """What some rows are called, for people; of a large table, the names of all would be large too."""
+    wanted = {*rows.tolist()}
+    names = {row: told(name, keys) for row, name in enumerate(called(table, keys)) if row in wanted} if wanted else {}
+    return [names[row] for row in rows.tolist()]
 
 
 # Reading
@@ -210,12 +216,13 @@ def _compare_files(file: str, path_a: Path, path_b: Path, rtol: float, atol: flo
 def _read(path: Path) -> Table:
     """The file's columns, every cell as its text. A column name that comes again gets a number."""
     try:
-        columns, rows, _ = read_table(path)
+        columns, rows = read_table(path)[:2]
     except OSError as error:
         raise MathlabError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise MathlabError(f"{path} is not a CSV table: {error}") from None
     cells = np.array(rows, object).reshape(len(rows), len(columns))
+    del rows
     table: Table = {}
     for at, column in enumerate(columns):
         name, count = column, 1
