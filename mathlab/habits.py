@@ -171,7 +171,7 @@ MODULES = frozenset(
     "np numpy torch jnp jax tf keras K F nn math cmath linalg special scipy sp functional cupy cp optim".split()
 )
 DERIVED = frozenset("grad gradient gradients d D diff nabla derivative partial".split())  # as if they were functions
-CONSTANTS = {"pi": "3.141592653589793", "π": "3.141592653589793", "e": "exp(1)"}
+CONSTANTS = {"pi": "pi", "π": "pi", "e": "e", "inf": "inf"}
 
 INSTEAD: Mapping[type[ast.expr], str] = {
     ast.BoolOp: "; of two masks the product is taken, as in (a > 0) * (b > 0)",
@@ -194,6 +194,7 @@ SIGNS: Slips = (
     (r"->|→|↦|:=", "write the expression alone"),
     (r"[_^]\{", "an entry is written x[0], a power x**2"),
     (r"\.[*/^]", "entry-wise operators are written *, / and **"),
+    (r"∞", "what is infinite is written inf"),
     (r"√", "a root is written sqrt(x)"),
     (r"∑|Σ\s", "a sum is written sum(x)"),
     (r"∏", "a product of entries is written prod(x)"),
