@@ -6,7 +6,7 @@ Nothing of mathlab is imported before a config is collected with the option: pyt
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("mathlab", "collect mathlab configs, as with --mathlab", type="bool", default=False)
     parser.addini("mathlab_allow_files", "folders from which mathlab configs may read data too", type="paths")
     parser.addini("mathlab_allow_large", "let mathlab configs take long", type="bool", default=False)
+
+
+@pytest.fixture
+def assert_gradients() -> Callable[..., None]:
+    """`mathlab.assert_gradients`, for tests of one's own backprop: `assert_gradients("net.yaml", {"dW1": dW1})`."""
+    import mathlab
+
+    return mathlab.assert_gradients
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ConfigFile | None:

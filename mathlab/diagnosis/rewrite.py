@@ -33,6 +33,9 @@ class Names:
     parameters: frozenset[str]
     forward: Mapping[str, Expr] = field(default_factory=dict)
     read: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by each of them, asked at every part of each
+    place: Mapping[str, tuple[str, int]] = field(
+        default_factory=dict
+    )  # what each looks like, and the how manieth it is
     target: str = ""
     owner: str = ""
     root: bool = False
@@ -83,13 +86,11 @@ class Names:
             return f"{d}_target"
         if self.owner in self.reads(node):
             return f"{d}_out{self.reads(node).index(self.owner)}"
-        return (
-            name if node in self.parameters or node not in self.forward else f"{d}_far{_skeleton(self.forward[node])}"
-        )
+        return name if node in self.parameters or node not in self.forward else f"{d}_far{skeleton(self.forward[node])}"
 
 
 @lru_cache(10_000)
-def _skeleton(expr: Expr) -> str:
+def skeleton(expr: Expr) -> str:
     """The expression without its names and numbers."""
     return unparse(rewritten(expr, lambda part: Name("_") if isinstance(part, Name | Num) else None))
 

@@ -86,6 +86,7 @@ def _moves(
     equations = prepared.backward.equations
     wanted = [equation.name for equation in equations]
     types = Types(prepared.types.names, prepared.types.integral)
+    types.names |= {f"d{name}": types.names[name] for name in wanted}  # so that no part of another is called so
     total: Expr | None = None
     for k, name in claims.items():
         types.names[f"{END}_{k}"] = Type(weights[k].shape)

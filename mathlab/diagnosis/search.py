@@ -163,7 +163,7 @@ class Search:
         own = {name for k in explains for name in names(self.scene.claims[k].quantity)} & mistake.changes.keys()
         tier = mistake.tier + NEARER * reached + (0 if own or len(self.scene.points) == 1 else ELSEWHERE)
         return Trial(
-            self._worded(mistake),
+            self.worded(mistake),
             outcomes,
             broad=mistake.broad,
             tier=tier,
@@ -174,7 +174,7 @@ class Search:
             instead=mistake,
         )
 
-    def _worded(self, mistake: Mistake) -> str:
+    def worded(self, mistake: Mistake) -> str:
         """The mistake in words, with the names of the case for its equations, and in words for what has none there."""
         shown = {name: what.rpartition(" ")[2] for name, what in self.called.items()} if mistake.forward else {}
         text = slips.cause([(shown.get(name, name), clause) for name, clause in mistake.made])

@@ -12,7 +12,7 @@ import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mathlab.diagnosis.rewrite import Names, Rule
+from mathlab.diagnosis.rewrite import Names, Rule, skeleton
 from mathlab.errors import ExpressionError
 from mathlab.language import syntax
 from mathlab.language.check import Types
@@ -96,7 +96,11 @@ def known(prepared: Prepared) -> Names:
     gradients = frozenset(prepared.gradients) | {UPSTREAM}
     forward = {equation.name: equation.expr for equation in prepared.equations}
     read = {name: names(expr) for name, expr in forward.items()}
-    return Names(prepared.types, gradients, frozenset(prepared.case.parameters), forward, read)
+    alike: dict[str, list[str]] = {}
+    for name, expr in forward.items():
+        alike.setdefault(skeleton(expr), []).append(name)
+    place = {name: (looks, k) for looks, some in alike.items() for k, name in enumerate(some)}
+    return Names(prepared.types, gradients, frozenset(prepared.case.parameters), forward, read, place)
 
 
 def mutants(equations: Sequence[Equation], rule: Rule, known: Names) -> Iterator[Mutant]:
@@ -145,12 +149,14 @@ def _sum(expr: Expr, path: Path) -> str:
     return expr.op if expr.op == "add" or (expr.op == "sub" and not isinstance(expr.args[0], Num)) else ""
 
 
-def _before(old: Expr, new: Expr, known: Names) -> tuple[bool, bool]:
-    """Of one name in place of another: whether it is of the next step, or of the one before."""
+def _before(old: Expr, new: Expr, known: Names) -> Hashable:
+    """Of one name in place of another: whether it is of the next step, or of the one before; by how many steps."""
     if not (isinstance(old, Name) and isinstance(new, Name)):
-        return False, False
+        return None
     one, other = known.node(old.id), known.node(new.id)
-    return one in known.reads(other), other in known.reads(one)
+    looks, step = known.place.get(other, ("", 0))
+    mine, first = known.place.get(one, (looks, -1))  # what h1 is computed from is the step before it
+    return one in known.reads(other), other in known.reads(one), step - first if looks == mine else None
 
 
 def _kin(known: Names) -> Hashable:

@@ -96,6 +96,8 @@ def _csv(path: Path) -> dict[str, Arrays]:
     kinds = [column for column in ("value", "gradient") if column in columns]
     if "name" not in columns or "index" not in columns or not kinds:
         raise MathlabError("the columns name, index, and value or gradient are needed", Place(str(path), 1, 1))
+    if twice := [column for column in columns if columns.count(column) > 1]:
+        raise MathlabError(f"the column {twice[0]} stands twice", Place(str(path), 1, 1))
     for line, row in zip(lines, (dict(zip(columns, cells, strict=True)) for cells in rows), strict=True):
         place = Place(str(path), line, 1)
         arrays = entries.setdefault(row.get("case") or CASELESS, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -310,9 +311,16 @@ def gradients() -> tuple[Floats, Floats]:
     return (y - 1) * y * (1 - y) * x, (y - 1) * x
 
 
-def test_an_assertion_says_the_cause(tmp_path: object) -> None:
-    from pathlib import Path
+def test_the_assertion_is_a_fixture(assert_gradients: Callable[..., None], tmp_path: Path) -> None:
+    config = tmp_path / "net.yaml"
+    config.write_text(CONFIG, encoding="utf-8")
+    right, wrong = gradients()
+    assert_gradients(config, {"dw": right})
+    with pytest.raises(AssertionError, match="cause: in dz"):
+        assert_gradients(config, {"dw": wrong})
 
+
+def test_an_assertion_says_the_cause(tmp_path: object) -> None:
     config = Path(str(tmp_path)) / "net.yaml"
     config.write_text(CONFIG, encoding="utf-8")
     right, wrong = gradients()

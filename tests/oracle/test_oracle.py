@@ -315,6 +315,11 @@ UNUSABLE: Mapping[str, tuple[str, Callable[[Path], object], str]] = {
     "number": ("a.csv", lambda path: path.write_text("name,index,value\nW,0,x\n"), "a.csv:2:1: 'x' is not"),
     "index": ("a.csv", lambda path: path.write_text("name,index,value\nW,-1,1\n"), "is not an index"),
     "gap": ("a.csv", lambda path: path.write_text('name,index,value\nW,"0,0",1\nW,"1,1",1\n'), "2 entries"),
+    "columns twice": (
+        "a.csv",
+        lambda path: path.write_text("name,index,value,value\nW,0,1,2\n"),
+        "a.csv:1:1: the column value stands twice",
+    ),
     "twice": ("a.csv", lambda path: path.write_text("name,index,value\nW,0,1\nW,0,1\n"), "twice"),
     "huge": ("a.csv", lambda path: path.write_text("name,index,value\nW,99999999999999999999,1\n"), "reach"),
     "ragged": ("a.csv", lambda path: path.write_text('name,index,value\nW,0,1\nW,"0,1",1\n'), "different"),

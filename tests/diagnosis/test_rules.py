@@ -1,0 +1,146 @@
+"""Every rule of the backward pass, planted in five nets: it is named, or what says the same of any numbers is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cache
+
+import numpy as np
+import pytest
+
+from mathlab.diagnosis import mistakes
+from mathlab.diagnosis.claims import of_arrays
+from mathlab.diagnosis.evidence import findings
+from mathlab.diagnosis.mistakes import Mistake
+from mathlab.diagnosis.search import Search
+from mathlab.diagnosis.worlds import Scene
+from mathlab.experiment import Array, Case
+from mathlab.language.syntax import Name
+from mathlab.stages.prepare import prepare
+from tests.build import case
+from tests.planted import Floats
+
+RNG = np.random.default_rng(8)
+
+
+def drawn(*shape: int) -> Floats:
+    return np.asarray(RNG.normal(size=shape).round(2))
+
+
+def dense() -> Case:
+    equations = {"z": "X @ W + b", "h": "tanh(z)", "u": "h @ V + c", "a": "relu(u)", "e": "a - T"}
+    equations["loss"] = "0.5 * mean(sum(e**2, axis=1)) + 0.1 * sum(W**2)"
+    parameters = {"W": drawn(2, 2), "b": drawn(2), "V": drawn(2, 3), "c": drawn(3)}
+    return case(equations, parameters, {"X": drawn(4, 2), "T": drawn(4, 3)})
+
+
+def convolution() -> Case:
+    equations = {"z": "w[0] * x[0:4] + w[1] * x[1:5] + b", "h": "relu(z)", "s": "U @ h", "loss": "cross_entropy(s, t)"}
+    return case(equations, {"w": drawn(2), "b": 0.1, "U": drawn(3, 4)}, {"x": drawn(5), "t": 1})
+
+
+def batch_norm() -> Case:
+    equations = {"u": "X @ W", "c": "u - mean(u, axis=0)", "v": "mean(c**2, axis=0)", "n": "c / sqrt(v + 1e-5)"}
+    equations |= {"s": "gamma * n + beta", "h": "sigmoid(s)", "loss": "mean(cross_entropy(h, t))"}
+    parameters = {"W": drawn(2, 3), "gamma": 1 + drawn(3), "beta": drawn(3)}
+    return case(equations, parameters, {"X": drawn(5, 2), "t": [0, 2, 1, 1, 0]})
+
+
+def lstm() -> Case:
+    equations: dict[str, str] = {}
+    for k in (1, 2):
+        gates = {gate: f"W{gate} @ x[{k - 1}] + U{gate} @ h{k - 1}" for gate in "ifog"}
+        equations |= {f"{gate}{k}": f"{'tanh' if gate == 'g' else 'sigmoid'}({text})" for gate, text in gates.items()}
+        equations |= {f"c{k}": f"f{k} * c{k - 1} + i{k} * g{k}", f"h{k}": f"o{k} * tanh(c{k})"}
+    equations["loss"] = "0.5 * sum((h2 - t)**2)"
+    parameters = {f"{kind}{gate}": drawn(2, 2) for gate in "ifog" for kind in "WU"}
+    return case(equations, parameters, {"x": drawn(2, 2), "t": drawn(2), "h0": drawn(2), "c0": drawn(2)})
+
+
+def attention() -> Case:
+    equations = {"q": "X @ Q", "k": "X @ K", "v": "X @ V", "a": "softmax(q @ k.T / sqrt(2), axis=1)"}
+    equations |= {"c": "a @ v", "loss": "mean((c @ O - t)**2)"}
+    return case(equations, {name: drawn(2, 2) for name in "QKVO"}, {"X": drawn(3, 2), "t": drawn(3, 2)})
+
+
+NETS: Mapping[str, Case] = {
+    "dense": dense(),
+    "convolution": convolution(),
+    "batch norm": batch_norm(),
+    "lstm": lstm(),
+    "attention": attention(),
+}
+KINDS = [*mistakes.BACKWARD]
+
+
+class Planted:
+    """A net with its mistakes, the first of each kind that changes a gradient."""
+
+    def __init__(self, net: str) -> None:
+        self.prepared = prepare(NETS[net])
+        self.gradients = [f"d{name}" for name in self.prepared.case.parameters]
+        rng = np.random.default_rng(1)
+        moved: dict[str, Array] = {}
+        for name, value in self.prepared.case.parameters.items():
+            moved[name] = np.asarray(value.array + 0.3 * rng.normal(size=value.array.shape), np.float64)
+        true = self.prepared.run()
+        claims = [
+            of_arrays(name, Name(name), [true[name]], [1e-9 * np.abs(true[name])], False) for name in self.gradients
+        ]
+        self.search = Search(Scene(self.prepared, claims, ({},)))
+        self.there = Search(Scene(self.prepared, claims, (moved,)))
+        self.true = true
+        self.first: dict[str, Mistake] = {}
+        for mistake in mistakes.backward(self.search.prepared, self.search.names, lambda: math.inf):
+            if mistake.kind not in self.first and self.spoilt(mistake):
+                self.first[mistake.kind] = mistake
+
+    def values(self, mistake: Mistake, search: Search) -> dict[str, Array | None]:
+        session = search.evaluator.session(mistake.changes)
+        return {name: session.value(Name(name)) for name in self.gradients}
+
+    def spoilt(self, mistake: Mistake) -> bool:
+        if self.search.evaluator.circular(mistake.changes):
+            return False
+        values = self.values(mistake, self.search)
+        pairs = [(value, self.true[name]) for name, value in values.items() if value is not None]
+        if len(pairs) < len(values) or any(value.shape != true.shape for value, true in pairs):
+            return False
+        differs = any(not np.allclose(value, true, rtol=1e-6) for value, true in pairs)
+        return differs and all(np.all(np.isfinite(value)) for value, _ in pairs)
+
+
+planted = cache(Planted)
+
+
+@pytest.mark.parametrize(("net", "kind"), [(net, kind) for net in NETS for kind in KINDS])
+def test_a_rule_that_is_planted_is_named(net: str, kind: str) -> None:
+    lab = planted(net)
+    mistake = lab.first.get(kind)
+    if mistake is None:
+        pytest.skip("this net has no place for it")
+    given = lab.values(mistake, lab.search)
+    claims = []
+    for name, value in given.items():
+        assert value is not None
+        wrong = not np.allclose(value, lab.true[name], rtol=1e-9, atol=1e-12)
+        claims.append(of_arrays(name, Name(name), [value], [1e-9 * np.abs(value) + 1e-13], wrong))
+    scene = Scene(lab.prepared, claims)
+    searched = Search(scene).run()
+    found = findings(scene, searched.trials, searched.tried)
+    assert [*found] == scene.wrong
+    named = found[scene.wrong[0]]
+    assert {*named.with_it} == {*scene.wrong}
+    assert named.trial
+    assert named.trial.instead
+    if lab.search.worded(mistake) not in (
+        named.cause,
+        *named.others,
+    ):  # what comes first says the same: at other parameters too
+        mine, theirs = (lab.values(one, lab.there) for one in (mistake, named.trial.instead))
+        for name, value in mine.items():
+            other = theirs[name]
+            assert value is not None
+            assert other is not None
+            assert np.allclose(value, other, rtol=1e-6, atol=1e-9), named.cause
