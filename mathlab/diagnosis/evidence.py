@@ -13,7 +13,7 @@ from mathlab.experiment import Array
 BELIEVED = 0.01  # an explanation is given when at most this many of those tried are expected to fit by chance
 ENOUGH = 1000  # entries; more of them could only be more convincing
 COMPARED = 100  # entries, by which two explanations are known to come to the same
-PATHS = ("term missing", "path missing", "mask missing", "upstream missing")  # what may make a whole gradient 0
+PATHS = ("term missing", "mask missing", "upstream missing")  # what may make a whole gradient 0
 NEAR = 0.15  # how far the sorts of two explanations may lie apart that are given beside each other
 
 
