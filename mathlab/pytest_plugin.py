@@ -41,12 +41,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("mathlab_allow_large", "let mathlab configs take long", type="bool", default=False)
 
 
-@pytest.fixture
-def assert_gradients() -> Callable[..., None]:
+@pytest.fixture(name="assert_gradients")
+def gradients_fixture() -> Callable[..., None]:
     """`mathlab.assert_gradients`, for tests of one's own backprop: `assert_gradients("net.yaml", {"dW1": dW1})`."""
-    import mathlab
+    from mathlab.api import assert_gradients
 
-    return mathlab.assert_gradients
+    return assert_gradients
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ConfigFile | None:
