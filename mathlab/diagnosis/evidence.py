@@ -9,11 +9,12 @@ import numpy as np
 
 from mathlab.diagnosis.worlds import Outcomes, Scene, Trial
 from mathlab.experiment import Array
+from mathlab.language.syntax import names
 
 BELIEVED = 0.01  # an explanation is given when at most this many of those tried are expected to fit by chance
 ENOUGH = 1000  # entries; more of them could only be more convincing
 COMPARED = 100  # entries, by which two explanations are known to come to the same
-PATHS = ("term missing", "mask missing", "upstream missing")  # what may make a whole gradient 0
+PATHS = ("term missing", "path missing", "mask missing", "upstream missing")  # what may make a whole gradient 0
 NEAR = 0.15  # how far the sorts of two explanations may lie apart that are given beside each other
 
 
@@ -71,7 +72,11 @@ def _counts(scene: Scene, trial: Trial) -> bool:
     empty = [k for k in trial.explains if all(not np.any(array) for array in scene.claims[k].stated)]
     if len(empty) < len(trial.explains):
         return True
-    return trial.kind in PATHS and trial.whole
+    own = (
+        trial.instead.changes.keys() if trial.instead else set()
+    )  # that what is 0 has nothing handed on to it says nothing
+    beyond = any(not own & {*names(scene.claims[k].quantity)} for k in empty)
+    return trial.kind in PATHS and trial.whole and (beyond or trial.kind != "path missing")
 
 
 def expected_by_chance(scene: Scene, trials: Sequence[Trial], best: int, claims: Sequence[int], tried: int) -> float:
