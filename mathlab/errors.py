@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mathlab.habits import NOWHERE, folded, here
+from mathlab.habits import LONGEST_SLIP, NOWHERE, folded, here
 
 LONGEST = 1_000  # characters of a message, which may quote a name or a number as long as a file
 LOOKED_AT = 500  # known words, when a close one is sought: each comparison takes a while
@@ -93,6 +93,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     Close is what differs in case and underscores, then what another tool calls so, then what is spelt alike. Short
     names are close that differ in their digits only, or in upper and lower case: W3 and W2, w and W.
     """
+    if len(word) > LONGEST_SLIP:
+        return ""
     words = [*itertools.islice(known, LOOKED_AT)]
     close = [other for other in words if folded(other) == folded(word)] or [*filter(None, [here(word, words)])]
     if not close and folded(word) in NOWHERE:

@@ -255,6 +255,9 @@ EXAMPLES = {
 }
 
 
+LONGEST_SLIP = 200  # characters of what is held against the words and signs here; more are no slip
+
+
 def folded(word: str) -> str:
     """A word without what tools differ in: case, '_' and '-', and the 'Loss' behind a loss."""
     path = re.sub(r"\(.*", "", word).split(".")
@@ -298,6 +301,8 @@ def sign(text: str, slips: Slips) -> str:
 
 def slip(text: str, slips: Slips) -> str:
     """`"; a decimal point is written '.'"` for a text that is one of these slips, else the empty string."""
+    if len(text) > LONGEST_SLIP:
+        return ""
     found = ((re.fullmatch(pattern, text.strip(), re.DOTALL), sentence) for pattern, sentence in slips)
     return next((f"; {match.expand(sentence)}" for match, sentence in found if match), "")
 
@@ -324,6 +329,8 @@ def pair(key: str, value: object) -> str:
 
 def gradient_of(name: str) -> str:
     """The name whose gradient is meant by `dL_dw`, `dL/dw`, `grad_w`, `w.grad`, `delta_w`; empty for none of these."""
+    if len(name) > LONGEST_SLIP:
+        return ""
     found = re.fullmatch(
         r"[d∂]\w*?[_/][d∂](\w+)(?:\[.*\])?|d(?:[A-Z]|loss)d(\w+)|(?:grad|nabla|delta|del|g|D|δ|Δ|∇|∂|d_)_?(\w+)|(\w+?)[_.]?(?:grad|gradient|bar)",
         name,
@@ -344,7 +351,7 @@ def indented(lines: list[str], at: int) -> str:
 
 def quoted(line: str) -> str:
     """A hint for a value in YAML that only quotes keep together."""
-    value = line.partition(": ")[2].strip()
+    value = line[:LONGEST_SLIP].partition(": ")[2].strip()
     if value[:1] in tuple("@`|>%&*!?,") or re.match(r"""[^{\[]*(: | :)|(["']).*\2 *[^ #]""", value):
         return "; an expression, or a text, of this kind stands in quotes"
     return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping
 
 from mathlab.config.yamltext import Scalar, Table, Tree
@@ -14,8 +13,9 @@ def meant(table: Table, name: str, known: Mapping[str, object]) -> str:
     """A hint for who writes another tool's key, `lr=0.1` for `lr: 0.1`, or what is not indented."""
     if hint := pair(name, table[name]):
         return hint
-    before = [*itertools.takewhile(lambda key: key != name, table)]
-    empty = next((key for key in reversed(before) if key in known), "")
+    line = table.key(name).place.line
+    above = [key for key in known if key in table and table.key(key).place.line < line]
+    empty = max(above, key=lambda key: table.key(key).place.line, default="")
     if empty and table[empty] == "":
         return f"; what belongs to '{empty}' is indented"
     return did_you_mean(name, known) or f"; known are {', '.join(known)}"

@@ -210,7 +210,8 @@ def _measured(
                 seen = _seen(same, env, looked, lead, shake)
                 if kinks or shake.branches == branches:
                     for k, (value, there) in enumerate(zip(true, seen, strict=True)):
-                        largest[k] = np.fmax(largest[k], np.abs(there - value))
+                        off = np.where(there == value, 0, np.abs(there - value))  # a mask's -inf stays what it is
+                        largest[k] = np.fmax(largest[k], off)
     return [np.where(np.isnan(entries), np.inf, entries) for entries in largest]
 
 

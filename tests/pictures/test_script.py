@@ -77,7 +77,8 @@ def noises(prepared: Prepared) -> dict[str, float]:
     values = prepared.run()
     # a step that leads from one value of a float to the next is noise as well
     return {
-        name: 4 * np.max(noise, initial=0) + 8 * eps * float(np.max(np.abs(values[name]), initial=0))
+        name: 4 * np.max(noise, initial=0)
+        + 8 * eps * float(np.max(np.abs(values[name]), initial=0, where=np.isfinite(values[name])))
         for name, noise in rounding_noise(prepared, names).items()
     }
 
