@@ -19,7 +19,7 @@ from mathlab.stages.prepare import Prepared
 
 # How far behind a kind comes a mistake that is of a less likely sort: at several places but not at all that look alike,
 # at one of many alike, as one reader alone sees it, with a name from far away.
-ALONE, MIDDLE, ONE_READER, FAR = 0.25, 10.0, 0.5, 3.0
+ALONE, MIDDLE, ONE_READER, FAR, BROAD = 0.25, 10.0, 0.5, 3.0, 0.01
 SEEN = 2.1
 MANY = 3  # that look alike; of more, one in the middle alone is tried last
 
@@ -213,8 +213,9 @@ def _mistakes(kind: str, tier: float, found: Sequence[Slip], definitions: Mappin
 
 
 def _as_mistake(kind: str, tier: float, mutant: Mutant) -> Mistake:
-    tier += FAR * mutant.rank + (0.01 if mutant.broad else 0)
-    return Mistake(kind, mutant.changes, tier, mutant.made)
+    tier += FAR * mutant.rank + (BROAD if mutant.broad else 0)
+    later = BROAD / len(mutant.made) if mutant.broad else 0  # the more look alike, the sooner all of them are tried
+    return Mistake(kind, mutant.changes, tier, mutant.made, later=later)
 
 
 def followed(mistake: Mistake, prepared: Prepared) -> Mistake | None:

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from mathlab.diagnosis import mistakes, slips
-from mathlab.diagnosis.evaluator import OVERHEAD, Evaluator, Session
+from mathlab.diagnosis.evaluator import Evaluator, Session
 from mathlab.diagnosis.evidence import NEAR
 from mathlab.diagnosis.mistakes import Mistake, Places
 from mathlab.diagnosis.numbers import multipliers
@@ -25,6 +25,8 @@ from mathlab.stages.prepare import Prepared, prepare
 
 # entries computed, of which an op counts `OVERHEAD` more, at least and for each equation: some seconds
 WORK, EACH = 100_000_000.0, 2_000_000.0
+MADE, DERIVED = 5_000.0, 1_000.0  # and so many for making a mistake, and for each equation that is derived anew
+COUNTED = 1.1  # times the work after which mistakes are not even counted any more
 MISSES = 2  # wrong claims that a mistake reaches first, and does not explain, before it is given up
 RATES = (1.0, 0.5, 0.1, 0.05, 0.01)  # learning rates to try where the config states none
 NEARER = 1e-4  # how much less an explanation is believed for each equation that it reaches
@@ -35,7 +37,7 @@ NUMBERS = 8  # by which a term is tried to be multiplied
 
 @dataclass(frozen=True)
 class Searched:
-    """What was found, and how many mistakes were tried of how many there are."""
+    """What was found, and how many mistakes were tried of how many there are at least."""
 
     trials: Sequence[Trial]
     tried: int
@@ -82,6 +84,9 @@ class Search:
         for some in (mistakes.backward, mistakes.forward):
             for mistake in some(self.prepared, self.names, most):
                 known += 1
+                self.evaluator.work += MADE
+                if self.evaluator.work > COUNTED * self.most:
+                    break
                 if self.evaluator.work > self.most:
                     continue
                 tried += 1
@@ -90,16 +95,16 @@ class Search:
                     trials.append(trial)
                     if len(trial.explains) == len(self.scene.wrong) and not trial.breaks:
                         best = min(best, trial.tier)
-            if best < math.inf:
+            if best < math.inf or self.evaluator.work > COUNTED * self.most:
                 break
         return Searched(trials, tried, known)
 
     def tried(self, mistake: Mistake) -> Trial | None:
         """A mistake made: a trial where it reaches a wrong claim; where numbers are many, one that it explains."""
-        self.evaluator.work += OVERHEAD
         if self.evaluator.circular(mistake.changes):
             return None
         if mistake.followed:
+            self.evaluator.work += DERIVED * len(self.evaluator.order)
             whole = mistakes.followed(mistake, self.prepared)
             if whole is None:
                 return None

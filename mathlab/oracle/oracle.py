@@ -63,7 +63,7 @@ class OracleResult:
     """Every array that was matched, in the order of the graph; the `ignored` ones no name here matches.
 
     `first_divergence` is the earliest quantity that differs; `sought` says what arrays may be called. `causes` are what
-    was found to explain the arrays that differ, when `tried` of `known` mistakes had been made.
+    was found to explain the arrays that differ, when `tried` of at least `known` mistakes had been made.
     """
 
     case: str

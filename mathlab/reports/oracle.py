@@ -87,7 +87,7 @@ def _causes(result: OracleResult) -> Iterator[RenderableType]:
         yield Paragraph(plain(f"explains {_and(why.explains)}{f'; not {_and(rest)}' if rest else ''}"), indent=4)
     unexplained = [array for array in differing if array not in told]
     if unexplained and result.tried < result.known:
-        words = f"{result.tried:,} of {result.known:,} mistakes tried; --thorough tries all"
+        words = f"{result.tried:,} of at least {result.known:,} mistakes tried; --thorough tries all"
         yield Paragraph(plain(f"no cause found for {_and(unexplained)}: {words}"), indent=2)
     elif unexplained and result.known:
         words = f"none of {result.known:,} mistakes fits"
