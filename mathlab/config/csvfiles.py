@@ -257,11 +257,15 @@ def _numbers(column: pd.Series[float], before: int, what: str) -> NDArray[np.flo
 
 
 def _narrowed(entries: Numbers) -> Numbers:
-    """Integers in the narrowest type that holds them: a pixel takes one byte, not eight."""
+    """Integers in the narrowest type that holds them: a pixel takes one byte, not eight.
+
+    What int64 holds is no uint64, which would become floats where a number below 0 follows in another piece.
+    """
     if entries.dtype.kind not in "iu" or not entries.size:
         return entries
     low, high = int(entries.min()), int(entries.max())
-    return entries.astype(np.min_scalar_type(high if low >= 0 else min(low, ~high)), order="C")
+    signed = low < 0 or 2**32 <= high < 2**63
+    return entries.astype(np.min_scalar_type(min(low, ~high) if signed else high), order="C")
 
 
 def _extended(whole: Numbers, part: Numbers) -> Numbers:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mathlab.config import csvfiles, decimals, load
@@ -114,6 +114,7 @@ OTHERS = ("9" * 18, "-0.0", "+3", "1e3", "2.5E-7", "0.1234567890123456789", "1" 
     st.booleans(),
     st.sampled_from([18, 64, 2**18]),
 )
+@example([["0", "0", "9" * 14], ["0", "0", "-4"]], "\n", False, 18)  # a block without a sign, and one with
 def test_decimals_are_what_pandas_and_python_make_of_them(
     rows: list[list[str]], end: str, ends: bool, block: int
 ) -> None:
