@@ -37,6 +37,7 @@ COMMANDS = (
 )
 
 INTERRUPTED = 130
+NO_MEMORY = "there is not enough memory for this"
 EXIT_CODES = "Exit code: 0 everything matches, 1 something does not or is not finite, 2 bad input or nothing compared."
 
 FIRST_STEPS = """\
@@ -86,13 +87,15 @@ def _guarded(body: Callable[[], int]) -> int:
         return INTERRUPTED
     except OSError as error:
         _complain_of(error)
-    except (MemoryError, SystemError):  # which Python says of itself where it runs out of memory on the way
-        terminal.complain([Problem("there is not enough memory for this")])
+    except MemoryError:
+        terminal.complain([Problem(NO_MEMORY)])
     except ImportError as error:  # a broken installation, or no memory for a library
         terminal.complain([Problem(f"a library cannot be loaded: {_root(error)}")])
     except Exception as error:
         words = ": ".join(filter(None, (type(error).__name__, str(error))))
-        terminal.complain([Problem(f"internal error: {words}, please report")])
+        # what Python says of itself where no memory was left on the way, and of nothing that we do
+        lost = isinstance(error, SystemError) and "exception set" in words
+        terminal.complain([Problem(NO_MEMORY if lost else f"internal error: {words}, please report")])
     return TROUBLE
 
 

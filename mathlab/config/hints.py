@@ -9,15 +9,12 @@ from mathlab.errors import Problem, did_you_mean
 from mathlab.habits import EXAMPLES, pair
 
 
-def meant(table: Table, name: str, known: Mapping[str, object]) -> str:
-    """A hint for who writes another tool's key, `lr=0.1` for `lr: 0.1`, or what is not indented."""
+def meant(table: Table, name: str, known: Mapping[str, object], above: str) -> str:
+    """A hint for who writes another tool's key, `lr=0.1` for `lr: 0.1`, or what belongs to the known key `above` it."""
     if hint := pair(name, table[name]):
         return hint
-    line = table.key(name).place.line
-    above = [key for key in known if key in table and table.key(key).place.line < line]
-    empty = max(above, key=lambda key: table.key(key).place.line, default="")
-    if empty and table[empty] == "":
-        return f"; what belongs to '{empty}' is indented"
+    if above and table[above] == "":
+        return f"; what belongs to '{above}' is indented"
     return did_you_mean(name, known) or f"; known are {', '.join(known)}"
 
 

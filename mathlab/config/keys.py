@@ -71,10 +71,13 @@ def draft(record: type[KeysT], table: Table) -> tuple[KeysT, list[Problem]]:
     problems: list[Problem] = []
     known, further = record.readers(), record.further()
     sections: dict[str, object] = {}
+    above = ""
     for name, tree in table.items():
         if name not in known:
-            problems.append(Problem(f"unknown key '{name}'{meant(table, name, known)}", table.key(name).place))
+            place = name.place if isinstance(name, Scalar) else table.place
+            problems.append(Problem(f"unknown key '{name}'{meant(table, name, known, above)}", place))
             continue
+        above = name
         try:
             (sections if name in further else values)[name] = known[name](tree)
         except MathlabError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cached_property
 from typing import TypeAlias
 
 import yaml
@@ -58,11 +57,7 @@ class Table(dict[str, "Tree"]):
 
     def key(self, text: str) -> Scalar:
         """The key as it stands in the file, so with its place."""
-        return self._keys[text]
-
-    @cached_property
-    def _keys(self) -> dict[str, Scalar]:
-        return {key: key for key in self if isinstance(key, Scalar)}
+        return next(key for key in self if key == text and isinstance(key, Scalar))
 
 
 Tree: TypeAlias = "Scalar | Row | Table"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mathlab.config import find, load
+from mathlab.config import described, find, load
 from mathlab.errors import MathlabError
 from mathlab.language.optimizers import SETTINGS
 
@@ -480,3 +480,11 @@ def test_folders_without_configs(tmp_path: Path) -> None:
         find([tmp_path])
     with pytest.raises(MathlabError, match=r"missing does not exist$"):
         find([tmp_path / "missing"])
+
+
+def test_a_key_given_twice_hides_no_unknown_key_below_it() -> None:
+    text = MINIMAL + "inputs: {y: 3}\nk9: 1\n"
+    with pytest.raises(MathlabError) as caught:
+        described(text.encode(), "c.yaml")
+    said = [problem.message.partition(";")[0] for problem in caught.value.problems]
+    assert said == ["the key 'inputs' is given twice", "unknown key 'k9'"]
