@@ -5,35 +5,22 @@ What a command needs is imported when it runs: `mathlab --help` must not wait fo
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from mathlab import __version__, files, terminal, threads
-from mathlab.commands.article import article
-from mathlab.commands.backprop import backprop
-from mathlab.commands.derive import derive
-from mathlab.commands.diff import diff
-from mathlab.commands.draw import draw
-from mathlab.commands.gradcheck import gradcheck
-from mathlab.commands.guide import guide
-from mathlab.commands.init import init
 from mathlab.commands.options import TROUBLE, flat
-from mathlab.commands.oracle import oracle
-from mathlab.commands.plot import plot
-from mathlab.commands.run import run
-from mathlab.commands.schema import schema
-from mathlab.commands.selftest import selftest
-from mathlab.commands.sweep import sweep
-from mathlab.commands.train import train
-from mathlab.commands.update import update
 from mathlab.errors import MathlabError, Problem
 
-COMMANDS = (
-    *(backprop, gradcheck, train, sweep, run, derive, draw, plot, diff, article, oracle, update, selftest),
-    *(init, schema, guide),
+COMMANDS = (  # a module each, with a function of its name
+    *("backprop", "gradcheck", "train", "sweep", "run", "derive", "draw", "plot", "diff", "article", "oracle"),
+    *("update", "selftest", "init", "schema", "guide"),
 )
 
 INTERRUPTED = 130
@@ -51,7 +38,39 @@ judges each by its printed digits. To begin:
 mathlab --help lists the other commands.
 """
 
+
+class Commands(Mapping[str, TyperCommand]):
+    """The commands by their names, each imported and built when it is asked for."""
+
+    def __getitem__(self, name: str) -> TyperCommand:
+        if name not in COMMANDS:
+            raise KeyError(name)
+        return _command(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class _Group(TyperGroup):
+    def __init__(self, **given: object) -> None:
+        super().__init__(**given)  # type: ignore[arg-type]  # as Typer gives them
+        self.commands = Commands()  # type: ignore[assignment]  # nothing is added to them
+
+
+@functools.cache
+def _command(name: str) -> TyperCommand:
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command(name, epilog=EXIT_CODES)(flat(getattr(import_module(f"mathlab.commands.{name}"), name), _ended))
+    built = typer.main.get_command(alone)
+    assert isinstance(built, TyperCommand)
+    return built
+
+
 app = typer.Typer(
+    cls=_Group,
     help="Regenerate the numbers that articles on backpropagation report, and judge each by its printed digits.",
     epilog=EXIT_CODES,
     no_args_is_help=False,
@@ -128,7 +147,3 @@ def _options(
     if context.invoked_subcommand is None:
         terminal.write(FIRST_STEPS)
         raise typer.Exit(TROUBLE)  # a script that has lost its command does not pass
-
-
-for _body in COMMANDS:
-    app.command(epilog=EXIT_CODES)(flat(_body, _ended))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import os
 
-import typer.main
 from hypothesis import settings
 
 from mathlab import threads
@@ -17,7 +15,3 @@ os.environ.pop("PYTHONUNBUFFERED", None)  # streams as users have them, which ar
 # that try 20,000, and for `pytest --hypothesis-profile default`.
 settings.register_profile("same", derandomize=True, database=None)
 settings.load_profile("same")
-
-# Typer builds all commands anew for every call: a good part of what a small call takes. (Before typer.testing, which
-# takes this function with it.)
-typer.main.get_command = functools.cache(typer.main.get_command)

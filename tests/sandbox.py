@@ -222,7 +222,6 @@ def warm() -> None:
     import pandas as pd
     import rich.console
     import rich.progress
-    import typer.main
     import yaml
 
     import mathlab.cli
@@ -243,8 +242,7 @@ def warm() -> None:
 
     _ = pd, rich.console, rich.progress, yaml, mathlab
     mathlab.stages.limits.BUDGET = mathlab.stages.limits.QUICK  # nobody waits for what is drawn at random
-    typer.main.get_command = functools.cache(typer.main.get_command)
-    typer.main.get_command(mathlab.cli.app)
+    dict(mathlab.cli.Commands())  # each is built once
     gc.freeze()  # what a fork never touches, it need not copy
 
 
