@@ -10,19 +10,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.config.datafiles import LARGEST, DataError, Numbers
-from mathlab.config.decimals import WIDEST, NotPlain, blocks
 from mathlab.errors import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PIECE = 1_000_000  # entries of a CSV file that pandas reads at a time
+PIECE = 500_000  # entries of a CSV file that are read at a time
+WIDEST = 100_000  # columns of a file; pandas needs seconds for more
 LONGEST_LINE = 50_000_000  # bytes that are looked at to tell
 
 
@@ -37,15 +37,6 @@ class Columns:
     but: tuple[str, ...] = ()
 
 
-class Piece(Protocol):
-    """Rows of a CSV file. The entries of some of its columns are integers if all are; a bad one is a DataError."""
-
-    @property
-    def names(self) -> Sequence[str]: ...
-
-    def entries(self, wanted: Sequence[int], before: int) -> Numbers: ...
-
-
 def read_csv(path: Path, selections: Iterable[Columns], header: bool | None) -> Mapping[Columns, Numbers | DataError]:
     """What each selection is, or why it cannot be used.
 
@@ -55,59 +46,45 @@ def read_csv(path: Path, selections: Iterable[Columns], header: bool | None) -> 
     Raises DataError for a file that cannot be used at all, or may be meant otherwise: see `_header` and `_gapless`.
     """
     names = _header(path, header)
-    arrays = [_Selected(selection, path.name) for selection in dict.fromkeys(selections)]
-    try:
-        _fill(arrays, blocks(path, names, header is not False))
-    except NotPlain:
-        _fill(arrays, _frames(path, names, header is not False))
-    return {each.selection: each.result() for each in arrays}
-
-
-def _fill(arrays: Sequence[_Selected], pieces: Iterable[Piece]) -> None:
-    """Give the arrays the rows of a file, from the first on."""
-    for each in arrays:
-        each.whole = each.wrong = None
-    for piece in pieces:
-        for each in arrays:
-            each.take(piece)
-        if all(each.wrong for each in arrays):
+    found: dict[Columns, Numbers | DataError | None] = dict.fromkeys(selections)
+    for frame in _frames(path, header is not False):
+        for each, before in found.items():
+            if not isinstance(before, DataError):
+                try:
+                    found[each] = _with(before, frame, names or [*map(str, frame.columns)], each, path.name)
+                except DataError as error:
+                    found[each] = error
+        if all(isinstance(one, DataError) for one in found.values()):
             break
+    return {each: _shaped(one, path.name) for each, one in found.items()}
 
 
-@dataclass
-class _Selected:
-    """The columns of one selection, as far as the file `name` is read, or what is `wrong` with them."""
+def _with(before: Numbers | None, frame: pd.DataFrame, names: Sequence[str], selection: Columns, file: str) -> Numbers:
+    """The rows of a selection that were read `before`, and those of the frame.
 
-    selection: Columns
-    name: str
-    whole: Numbers | None = None
-    wrong: DataError | None = None
+    The memory grows in place, so that the rows are not held twice.
+    """
+    if selection.named is None and "" in names:  # as of a row's number, which is no data
+        raise DataError(f"column {names.index('')} of {file} has no name in the first row; choose the 'columns'")
+    wanted = chosen(names, selection.named, selection.but, file)
+    rows = 0 if before is None else len(before)
+    part = _narrowed(_entries(frame.iloc[:, wanted], [names[at] for at in wanted], rows, file))
+    if before is None:
+        return part
+    whole = before.astype(np.promote_types(before.dtype, part.dtype), copy=False)
+    whole.resize((rows + len(part), len(wanted)), refcheck=False)
+    whole[rows:] = part
+    if whole.size > LARGEST:
+        raise DataError(f"{file} holds more than {LARGEST} entries")
+    return whole
 
-    def take(self, piece: Piece) -> None:
-        """Add the rows of a piece."""
-        try:
-            self.whole = None if self.wrong else self._with(piece)
-        except DataError as error:
-            self.whole, self.wrong = None, error
 
-    def _with(self, piece: Piece) -> Numbers:
-        if self.selection.named is None and "" in piece.names:  # as of a row's number, which is no data
-            at = piece.names.index("")
-            raise DataError(f"column {at} of {self.name} has no name in the first row; choose the 'columns'")
-        wanted = chosen(piece.names, self.selection.named, self.selection.but, self.name)
-        part = _narrowed(piece.entries(wanted, 0 if self.whole is None else len(self.whole)))
-        whole = part if self.whole is None else _extended(self.whole, part)
-        if whole.size > LARGEST:
-            raise DataError(f"{self.name} holds more than {LARGEST} entries")
-        return whole
-
-    def result(self) -> Numbers | DataError:
-        """All that was taken."""
-        if self.wrong:
-            return self.wrong
-        if self.whole is None or not len(self.whole):
-            return DataError(f"{self.name} has no rows")
-        return np.ascontiguousarray(self.whole[:, 0]) if self.whole.shape[1] == 1 else self.whole
+def _shaped(found: Numbers | DataError | None, file: str) -> Numbers | DataError:
+    if isinstance(found, DataError):
+        return found
+    if found is None or not len(found):
+        return DataError(f"{file} has no rows")
+    return np.ascontiguousarray(found[:, 0]) if found.shape[1] == 1 else found
 
 
 def _header(path: Path, header: bool | None) -> list[str]:
@@ -182,12 +159,10 @@ def _position(word: str, names: Sequence[str], file: str) -> int:
     raise DataError(f"{file} has no column {word!r}{did_you_mean(word, names)}")
 
 
-def _frames(path: Path, names: Sequence[str], header: bool) -> Iterator[_Frame]:
-    """The rows as pandas reads them, which knows texts and exponents; a file without rows gives one empty frame."""
+def _frames(path: Path, header: bool) -> Iterator[pd.DataFrame]:
+    """The rows of a file, piece by piece; one without rows gives one empty frame."""
     import pandas as pd
 
-    # from 3.1 on pandas reads floats exactly, and warns when it is asked to
-    exact = tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)
     try:
         width = _width(path)
         if width > WIDEST:
@@ -195,19 +170,19 @@ def _frames(path: Path, names: Sequence[str], header: bool) -> Iterator[_Frame]:
         if width == 1 and path.stat().st_size:
             _gapless(path)
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # floats are read exactly, and from pandas 3.1 on one need not ask for it
             warnings.simplefilter("error", pd.errors.ParserWarning)
             with pd.read_csv(
                 path,
                 header=0 if header else None,
                 index_col=False,
-                float_precision=None if exact else "round_trip",
+                float_precision="round_trip",
                 low_memory=False,
                 iterator=True,
             ) as reader:
                 rows = 1
                 while True:
-                    frame = reader.get_chunk(rows)
-                    yield _Frame(frame, names or [*map(str, frame.columns)], path.name)
+                    yield (frame := reader.get_chunk(rows))
                     rows = max(1, PIECE // max(1, frame.shape[1]))
     except StopIteration:
         return
@@ -218,25 +193,15 @@ def _frames(path: Path, names: Sequence[str], header: bool) -> Iterator[_Frame]:
         raise DataError(f"{path.name} is not a CSV file: {reason}") from None
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """Rows of the `file` as pandas reads them."""
-
-    frame: pd.DataFrame
-    names: Sequence[str]
-    file: str
-
-    def entries(self, wanted: Sequence[int], before: int) -> Numbers:
-        """The entries of some columns, of which `before` rows have gone before."""
-        frame = self.frame.iloc[:, [*wanted]]
-        if all(dtype.kind in "iu" for dtype in frame.dtypes):
-            return frame.to_numpy()
-        if all(dtype.kind in "iuf" for dtype in frame.dtypes):
-            numbers = np.array(frame.to_numpy(np.float64), order="C")
-            if np.isfinite(numbers).all():
-                return numbers
-        columns = (frame.iloc[:, at] for at in range(frame.shape[1]))
-        return np.column_stack([_numbers(column, before, f"{str(column.name)!r} of {self.file}") for column in columns])
+def _entries(frame: pd.DataFrame, names: Sequence[str], before: int, file: str) -> Numbers:
+    """The entries of columns of these `names`, after so many rows. Integers if all are; a bad one is a DataError."""
+    kinds = {dtype.kind for dtype in frame.dtypes}
+    if kinds <= {*"iu"}:
+        return frame.to_numpy()
+    if kinds <= {*"iuf"} and np.isfinite(numbers := frame.to_numpy(np.float64)).all():
+        return np.array(numbers, order="C")
+    columns = (_numbers(frame.iloc[:, at], before, f"{name!r} of {file}") for at, name in enumerate(names))
+    return np.column_stack([*columns])
 
 
 def _numbers(column: pd.Series[float], before: int, what: str) -> NDArray[np.float64]:
@@ -266,14 +231,3 @@ def _narrowed(entries: Numbers) -> Numbers:
     low, high = int(entries.min()), int(entries.max())
     signed = low < 0 or 2**32 <= high < 2**63
     return entries.astype(np.min_scalar_type(min(low, ~high) if signed else high), order="C")
-
-
-def _extended(whole: Numbers, part: Numbers) -> Numbers:
-    """`whole` with the rows of `part` added; its memory grows in place, so that it is not held twice."""
-    wide = np.promote_types(whole.dtype, part.dtype)
-    if wide != whole.dtype:
-        whole = whole.astype(wide)
-    rows = len(whole)
-    whole.resize((rows + len(part), whole.shape[1]), refcheck=False)
-    whole[rows:] = part
-    return whole

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mathlab.config import csvfiles, decimals, load
+from mathlab.config import csvfiles, load
 from mathlab.config.csvfiles import PIECE, Columns, chosen
 from mathlab.config.datafiles import DataError, Numbers, read_numpy, read_text
 from mathlab.errors import MathlabError
@@ -99,7 +99,6 @@ def test_a_file_that_is_read_in_pieces_is_the_same(entries: list[str]) -> None:
         path = Path(folder) / "f.csv"
         path.write_text("\n".join(["x,y", *(f"{entry},1" for entry in entries)]))
         patch.setattr("mathlab.config.csvfiles.PIECE", 4)
-        patch.setattr("mathlab.config.decimals.BLOCK", 16)
         assert read_csv(path, ["x"]).tolist() == [float(entry) for entry in entries]
 
 
@@ -112,16 +111,14 @@ OTHERS = ("9" * 18, "-0.0", "+3", "1e3", "2.5E-7", "0.1234567890123456789", "1" 
     st.lists(st.lists(st.sampled_from((*PLAIN, *OTHERS)), min_size=3, max_size=3), min_size=1, max_size=8),
     st.sampled_from(["\n", "\r\n"]),
     st.booleans(),
-    st.sampled_from([18, 64, 2**18]),
+    st.sampled_from([3, 6, PIECE]),
 )
-@example([["0", "0", "9" * 14], ["0", "0", "-4"]], "\n", False, 18)  # a block without a sign, and one with
-def test_decimals_are_what_pandas_and_python_make_of_them(
-    rows: list[list[str]], end: str, ends: bool, block: int
-) -> None:
+@example([["0", "0", "9" * 14], ["0", "0", "-4"]], "\n", False, 3)  # a piece without a sign, and one with
+def test_decimals_are_what_python_makes_of_them(rows: list[list[str]], end: str, ends: bool, piece: int) -> None:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "f.csv"
         path.write_bytes(end.join(["x,y,z", *map(",".join, rows), *[""] * ends]).encode())
-        patch.setattr(decimals, "BLOCK", block)
+        patch.setattr(csvfiles, "PIECE", piece)
         for named in (None, ("y",), ("z", "x")):
             found = read_csv(path, named)
             wanted = [row["xyz".index(name)] for row in rows for name in named or "xyz"]
@@ -131,25 +128,6 @@ def test_decimals_are_what_pandas_and_python_make_of_them(
             else:
                 assert not whole or any(abs(int(text.strip('"'))) >= 2**63 for text in wanted)
                 assert found.ravel().tobytes() == np.array([float(text.strip('"')) for text in wanted]).tobytes()
-
-
-@pytest.mark.parametrize("text", ["1.2.3", "1-2", "--1", "-", ".", "", "1,2", "x", "1 2", "0x1", "1_0"])
-def test_what_is_no_plain_decimal_is_left_to_pandas(text: str, tmp_path: Path) -> None:
-    path = tmp_path / "f.csv"
-    path.write_text(f"x,y\n1,2.5\n3,{text}\n")
-    with pytest.raises(decimals.NotPlain):
-        list(decimals.blocks(path, ["x", "y"], header=True))
-
-
-def test_plain_decimals_need_no_pandas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csvfiles, "_frames", None)
-    path = tmp_path / "f.csv"
-    path.write_text("x\n" + "\n".join(PLAIN))
-    assert read_csv(path).tolist() == [float(text) for text in PLAIN]
-    path.write_text(f"x\n12\n{'9' * 18}")
-    assert read_csv(path).tolist() == [12, 10**18 - 1]
-    path.write_text("1,2\r\n30,-400\r\n")
-    assert read_csv(path, header=False).tolist() == [[1, 2], [30, -400]]
 
 
 def test_a_file_that_several_values_name_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
