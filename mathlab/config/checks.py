@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from mathlab import habits
 from mathlab.config.formulas import formula as read_formula
@@ -114,7 +114,7 @@ def _names(formula: Equation) -> list[Name]:
     return list(found.values())
 
 
-def _way(start: str, goal: str, reads: Mapping[str, list[str]]) -> list[str]:
+def _way(start: str, goal: str, reads: Mapping[str, Sequence[str]]) -> list[str]:
     """The shortest chain of readings from `start` to `goal`; empty where there is none."""
     came_from: dict[str, str] = {}
     front = [start]

@@ -189,8 +189,7 @@ class _Writer:
             return
         finally:
             self.made.add(name)
-        text = formula.text if expr == formula.expr else unparse(expr)
-        self.equations[Scalar(name, key.place)] = replace(formula, expr=expr, text=text, step=step)
+        self.equations[Scalar(name, key.place)] = replace(formula.saying(expr), step=step)
 
     def indexed(self, call: Call, base: Expr, items: Sequence[Expr], own: str, step: Step | None) -> Expr:
         """`x[t]` in a step: an entry of x, or the name of a step where x is not defined itself."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 from mathlab.diagnosis.numbers import batch_size
 from mathlab.diagnosis.worlds import Scene, Trial, World, rederived, tried, with_backward
 from mathlab.language.equation import Equation
-from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute, unparse
+from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute
 from mathlab.stages.prepare import Prepared
 
 MOST_EXCHANGED = 12  # parameters, of which any two may have been taken for each other
@@ -40,7 +39,7 @@ def exchanged_parameters(scene: Scene) -> Iterator[Trial]:
 def _with(values: Mapping[str, Expr], equations: Sequence[Equation]) -> tuple[Equation, ...]:
     exprs = [substitute(equation.expr, values) for equation in equations]
     pairs = zip(equations, exprs, strict=True)
-    return tuple(replace(equation, expr=expr, text=unparse(expr)) for equation, expr in pairs)
+    return tuple(equation.saying(expr) for equation, expr in pairs)
 
 
 def _backward_with(values: Mapping[str, Expr], prepared: Prepared) -> Prepared:
@@ -59,7 +58,7 @@ def scaled_loss(scene: Scene) -> Iterator[Trial]:
             scales.setdefault(float(batch), f"is multiplied by the batch size (divide by {batch})")
         for value, cause in scales.items():
             expr = Call("mul", (Num(value), end.expr))
-            changed = replace(end, expr=expr, text=unparse(expr))
+            changed = end.saying(expr)
             other = rederived(scene.prepared, (*scene.case.equations[:-1], changed))
             if other is not None:
                 yield f"{end.name} {cause}", World(other, scene.case.train)

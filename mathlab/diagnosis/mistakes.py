@@ -250,7 +250,7 @@ def _shares(name: str, expr: Expr, upstream: Expr, prepared: Prepared) -> dict[s
             return None
         if shape.shape:
             types.names[UPSTREAM] = shape
-        backward = derive([Equation(name, expr, "")], types, wanted)
+        backward = derive([Equation(name, expr)], types, wanted)
     except (ExpressionError, MathlabError):
         return None
     seed = {UPSTREAM: upstream, f"d{name}": upstream}

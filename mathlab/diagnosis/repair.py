@@ -25,7 +25,7 @@ def repairs(prepared: Prepared, formula: HandFormula, points: Sequence[Env]) -> 
     except ExpressionError:
         pass
     for what, expr in _turned(formula.expr):
-        mended = Equation(formula.name, expr, unparse(expr))
+        mended = Equation(formula.name, expr)
         try:
             if prepared.types.of(expr).shape != shape:
                 continue

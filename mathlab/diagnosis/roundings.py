@@ -132,7 +132,7 @@ def _continued(scene: Scene, claims: Collection[int]) -> World:
 
     def pinned(equation: Equation) -> Equation:
         pin = nodes.get(equation.name)
-        return replace(equation, expr=Name(pin), text=pin) if pin else equation
+        return equation.saying(Name(pin)) if pin else equation
 
     shown = replace(
         prepared,

@@ -95,7 +95,7 @@ def _moves(
     assert total is not None
     types.names[END] = Type(())
     try:
-        adjoint = derive([*equations, Equation(END, total, "")], types, wanted)
+        adjoint = derive([*equations, Equation(END, total)], types, wanted)
         outputs = [f"d{name}" for name in wanted]
         program = compile_program(adjoint.equations, types, outputs, prepared.case.dtype)
         found: dict[int, Mapping[str, Array]] = {}

@@ -22,7 +22,7 @@ from mathlab.diagnosis.worlds import Compiled, snapshots, with_backward
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Array, Case, Experiment, Figure
 from mathlab.language.equation import Equation
-from mathlab.language.syntax import Call, Expr, Num, unparse
+from mathlab.language.syntax import Call, Expr, Num
 from mathlab.printed import judge, judge_number, neighbours
 from mathlab.stages import backprop, gradcheck, witness
 from mathlab.stages.gradcheck import Measured, Noise, check_entries
@@ -216,7 +216,7 @@ class _Lab:
                 yield f"{kind}: {mutant.cause}", with_backward(self.prepared, mutant.applied(equations))
         for position, equation in enumerate(equations):
             for clause, expr in self._whole(equation):
-                wrong = replace(equation, expr=expr, text=unparse(expr))
+                wrong = equation.saying(expr)
                 mutated = (*equations[:position], wrong, *equations[position + 1 :])
                 yield f"{clause}: {equation.name}", with_backward(self.prepared, mutated)
 

@@ -18,7 +18,7 @@ from mathlab.language import syntax
 from mathlab.language.check import Types
 from mathlab.language.derive import UPSTREAM
 from mathlab.language.equation import Equation
-from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names, unparse
+from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names
 from mathlab.stages.prepare import Prepared
 
 Path = tuple[int, ...]
@@ -62,12 +62,7 @@ class Mutant:
 
     def applied(self, equations: Sequence[Equation]) -> tuple[Equation, ...]:
         """The equations with the changes made."""
-        return tuple(
-            replace(equation, expr=self.changes[equation.name], text=unparse(self.changes[equation.name]))
-            if equation.name in self.changes
-            else equation
-            for equation in equations
-        )
+        return tuple(equation.saying(self.changes.get(equation.name, equation.expr)) for equation in equations)
 
 
 MOST_NAMED = 4  # equations that a sentence names

@@ -32,7 +32,7 @@ def unfolded(case: Case) -> Unfolded:
     for equation in case.equations:
         expr = _plain(equation.expr)
         expr = _apart(expr, equation, out, called, taken, root=True)
-        out.append(equation if expr == equation.expr else replace(equation, expr=expr, text=unparse(expr)))
+        out.append(equation.saying(expr))
     return Unfolded(replace(case, equations=tuple(out)), called)
 
 
@@ -80,7 +80,7 @@ def _named(expr: Expr, stem: str, what: str, out: list[Equation], called: dict[s
     name = next(fresh for fresh in _numbered(stem) if fresh not in taken)
     taken.add(name)
     called[name] = what
-    out.append(Equation(name, expr, unparse(expr)))
+    out.append(Equation(name, expr))
     return Name(name)
 
 

@@ -111,7 +111,7 @@ class Compiled:
         key = (expr, dtype, result, *[types.names[name] for name in read_by(expr)])
         if key not in self.programs:
             inside = Types({**types.names, RESULT: result}, types.integral)
-            self.programs[key] = compile_program([Equation(RESULT, expr, "")], inside, [RESULT], dtype)
+            self.programs[key] = compile_program([Equation(RESULT, expr)], inside, [RESULT], dtype)
         return self.programs[key]
 
     def update(
@@ -297,7 +297,7 @@ def changed(prepared: Prepared, changes: Mapping[str, Expr]) -> Prepared | None:
 
     def wrong(equation: Equation) -> Equation:
         expr = changes.get(equation.name)
-        return equation if expr is None else replace(equation, expr=expr, text="")
+        return equation if expr is None else equation.saying(expr)
 
     ordered, forward = (in_order(tuple(map(wrong, some))) for some in (prepared.backward.equations, prepared.equations))
     if ordered is None or forward is None:

@@ -152,14 +152,14 @@ class Types:
 
     def of(self, expr: Expr) -> Type:
         """The type of `expr`. Raises ExpressionError, at the smallest part that does not fit."""
+        if isinstance(expr, Call):
+            known = self._known.get(expr)
+            if known is None:
+                known = self._known[expr] = self._call(expr)
+            return known
         if isinstance(expr, Name):
             return self._name(expr)
-        if not isinstance(expr, Call):
-            return Type((), _kind(expr))  # not remembered: 1 and 1.0 are equal keys of different kinds
-        known = self._known.get(expr)
-        if known is None:
-            known = self._known[expr] = self._call(expr)
-        return known
+        return Type((), _kind(expr))  # not remembered: 1 and 1.0 are equal keys of different kinds
 
     def site(self, call: Call) -> Site:
         """The types around one call, for the rules of its derivative."""

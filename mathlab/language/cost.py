@@ -6,8 +6,9 @@ The figures are rough, and meant to be: they tell seconds from hours and megabyt
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
@@ -43,24 +44,17 @@ def cost(equations: Iterable[Equation], types: Types) -> Cost:
         held += FLOAT * types.of(equation.expr).size
         for part in walk(equation.expr):
             if isinstance(part, Call):
-                seconds += seconds_of(part, types)
-                largest = max(largest, FLOAT * types.of(part).size)
+                made = types.of(part)
+                seconds += seconds_between(part.op, made.shape, tuple(types.of(arg).shape for arg in part.args))
+                largest = max(largest, FLOAT * made.size)
     return Cost(seconds, held, largest)
 
 
-def is_series(call: Call) -> bool:
-    """Whether the op sums a series for each entry."""
-    return any(kernel in OPS[call.op].numpy for kernel in SERIES_KERNELS)
-
-
-def seconds_of(call: Call, types: Types) -> float:
-    """The seconds that one op takes, its arguments once computed."""
-    return seconds_between(call, types.of(call).shape, [types.of(arg).shape for arg in call.args])
-
-
-def seconds_between(call: Call, made: Shape, read: Sequence[Shape]) -> float:
-    """The same from the shapes of its result and of its arguments."""
+@lru_cache(10_000)  # the steps of a loop have the same shapes
+def seconds_between(op: str, made: Shape, read: tuple[Shape, ...]) -> float:
+    """The seconds that one op takes, from the shapes of its result and of its arguments."""
     entries = max(map(math.prod, (made, *read)))
-    if products := OPS[call.op].products(made, read):
+    if products := OPS[op].products(made, read):
         return CALL + ENTRY * entries + PRODUCT * products
-    return CALL + (SERIES if is_series(call) else ENTRY) * entries
+    series = any(kernel in OPS[op].numpy for kernel in SERIES_KERNELS)
+    return CALL + (SERIES if series else ENTRY) * entries

@@ -103,7 +103,7 @@ class _Derivation:
             self._settle(equation)
         for name in self.wanted:
             self._total(name)
-        forward = [*self.types.names.keys() - {equation.name for equation in self.out}]
+        forward = self.types.names.keys() - {equation.name for equation in self.out}
         stores = {
             name: stored((self._with_names(share) for share in shares), forward) for name, shares in self.handed.items()
         }
@@ -154,7 +154,7 @@ class _Derivation:
     def _write(self, name: str, expr: Expr) -> None:
         expr = self._with_names(expr)
         self.types.names[name] = Type(self.types.of(expr).shape)
-        self.out.append(Equation(name, expr, unparse(expr)))
+        self.out.append(Equation(name, expr))
         self.written.add(name)
 
     def _with_names(self, expr: Expr) -> Expr:
@@ -269,11 +269,11 @@ def stored(backward: Iterable[Expr], forward_names: Collection[str]) -> tuple[st
     A name of which only the shape is needed (`ones_like(x)`, `scatter(g, x[i])`) need not be stored.
     """
     found: dict[str, None] = {}
-    pending = list(backward)
+    pending = [*backward][::-1]
     while pending:
-        match pending.pop(0):
+        match pending.pop():
             case Call(op, args):
-                pending = [*(arg for position, arg in enumerate(args) if OPS[op].reads(position)), *pending]
+                pending += [arg for position, arg in enumerate(args) if OPS[op].reads(position)][::-1]
             case Name(name) if name in forward_names:
                 found[name] = None
     return tuple(found)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from mathlab.errors import Place
-from mathlab.language.syntax import Expr
+from mathlab.language.syntax import Expr, unparse
 
 
 @dataclass(frozen=True)
@@ -22,16 +23,25 @@ class Step:
 
 @dataclass(frozen=True)
 class Equation:
-    """`name = expr`; `text` is what the config says, `place` where the expression's first character stands.
+    """`name = expr`; `written` is what the config says of it, `place` where the expression's first character stands.
 
-    Of an equation in a loop they are what the step would say if it were written by hand, and the place of its line.
+    Of an equation in a loop the place is that of its line.
     """
 
     name: str
     expr: Expr
-    text: str
+    written: str = ""
     place: Place | None = None
     step: Step | None = field(default=None, kw_only=True)
+
+    @cached_property
+    def text(self) -> str:
+        """The expression as it was written, or else as `unparse` has it: of thousands of equations few are shown."""
+        return self.written or unparse(self.expr)
+
+    def saying(self, expr: Expr) -> Equation:
+        """The same name with another expression."""
+        return self if expr == self.expr else replace(self, expr=expr, written="")
 
     def place_of(self, part: Expr) -> Place | None:
         """Where a part of the expression stands."""

@@ -12,7 +12,7 @@ from typing import TypeVar
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation, Step
 from mathlab.language.shapes import Type
-from mathlab.language.syntax import Call, Expr, Name, Num, unparse
+from mathlab.language.syntax import Call, Expr, Name, Num
 
 ROUNDS = 3  # steps, or terms of a sum, that are worth taking together
 DOTS = Name("…")
@@ -57,13 +57,12 @@ class Fold:
                 yield Recurrence(step.counter, step.number, last.number, template)
             else:
                 count = 1
-                yield from (replace(one, expr=self.cut(one.expr), text=self.text(one)) for one in block)
+                yield from (one.saying(self.cut(one.expr)) for one in block)
             at += count
 
     def text(self, equation: Equation) -> str:
         """Its text, with long sums cut short."""
-        short = self.cut(equation.expr)
-        return equation.text if short == equation.expr else unparse(short)
+        return equation.saying(self.cut(equation.expr)).text
 
     def cut(self, expr: Expr) -> Expr:
         """The expression with the first and the last of the terms of a sum, or of a list, that are alike."""
@@ -116,7 +115,7 @@ class Fold:
             expr = self._said(this.expr, that.expr, step.number, way, step.counter)
             if abs(way) != 1 or not isinstance(name, Name) or expr is None:
                 return None
-            said.append(Equation(name.id, expr, unparse(expr)))
+            said.append(Equation(name.id, expr))
         return tuple(said)
 
     def _said(self, one: Expr, other: Expr, number: int, way: int, counter: str) -> Expr | None:

@@ -16,7 +16,7 @@ from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import ACTIVATIONS, Op
 from mathlab.language.shapes import Shape, Type, along_axis, broadcast, show
-from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, substitute, unparse
+from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, substitute
 
 Batch = Literal["rows", "columns"]
 Reduction = Literal["sum", "mean"]
@@ -272,7 +272,7 @@ def _equation(
 ) -> Equation:
     """The equation `text` over `values`; where it does not fit and `by_columns` would, the message says so."""
     expr = substitute(read(text), values)
-    equation = Equation(name, expr, unparse(expr), part.place)
+    equation = Equation(name, expr, place=part.place)
     try:
         names.names[name] = names.of(expr)
     except ExpressionError as error:

@@ -29,6 +29,7 @@ FUNCTION = "program"
 SHORT = 13  # binary places: a written number that needs no more is what float64 makes of it
 FILE = "<the compiled program>"
 KERNELS = {name: value for name, value in vars(kernels).items() if inspect.isfunction(value)}
+PYTHON = {*OPERATORS, "neg"}  # what Python itself computes of written numbers
 RESERVED = {"np", "math", "dtype", "slice", "shake", FUNCTION, *KERNELS}
 
 Function = Callable[..., tuple[np.ndarray, ...]]
@@ -248,7 +249,7 @@ class _Writer:
         types = [self.types.of(arg) for arg in call.args]
         result = self.types.of(call)
         lowered = []
-        weak = call.op not in (*OPERATORS, "neg")  # operators leave Python's own numbers weak; functions do not
+        weak = call.op not in PYTHON  # operators leave Python's own numbers weak; functions do not
         floats = [t.kind == "f" and not _is_written(arg) for arg, t in zip(call.args, types, strict=True)]
         for position, (arg, type_) in enumerate(zip(call.args, types, strict=True)):
             value = self.lower(arg)
@@ -270,7 +271,7 @@ class _Writer:
 def _is_written(expr: Expr) -> bool:
     """Whether Python itself computes an expression: a number, a slice, or arithmetic on written numbers alone."""
     if isinstance(expr, Call):
-        return expr.op in (*OPERATORS, "neg") and all(_is_written(arg) for arg in expr.args)
+        return expr.op in PYTHON and all(_is_written(arg) for arg in expr.args)
     return isinstance(expr, Num | Slice | NewAxis)
 
 

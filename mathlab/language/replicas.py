@@ -85,7 +85,7 @@ def stack(equations: Sequence[Equation], types: Types, names: Collection[str], c
             stacker.every.names[equation.name] = Type(shape, types.names[equation.name].kind)
         elif equation.name in stacked:
             raise NotStackable(f"{equation.name} is the same in all runs")
-        written.append(replace(equation, expr=operand.expr, text=unparse(operand.expr)))
+        written.append(equation.saying(operand.expr))
     return Stacked(tuple(written), stacker.every, frozenset(stacked), count, stacker.sums)
 
 

@@ -144,7 +144,8 @@ class Builder:
         plain = Call(op, args, attrs)
         simplified = self._simplified(plain)
         # a rule may drop a factor of ones; where that would change the shape, the plain form stands
-        return simplified if self.shape(simplified) == self.shape(plain) else plain
+        kept = simplified is plain or self.shape(simplified) == self.shape(plain)
+        return simplified if kept else plain
 
     def _simplified(self, call: Call) -> Expr:
         match call:

@@ -13,6 +13,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from mathlab import habits
 from mathlab.errors import ExpressionError
@@ -285,13 +286,14 @@ def walk(expr: Expr) -> Iterator[Expr]:
         current = pending.pop()
         yield current
         if isinstance(current, Call):
-            inside = [value for _, value in current.attrs if isinstance(value, Expr)]
-            pending.extend(reversed([*current.args, *inside]))
+            pending += [value for _, value in reversed(current.attrs) if isinstance(value, Expr)]
+            pending += current.args[::-1]
 
 
-def names(expr: Expr) -> list[str]:
+@lru_cache(100_000)  # asked of every equation again and again, and of a loop's there are thousands
+def names(expr: Expr) -> tuple[str, ...]:
     """The names an expression reads, each once, in the order of their first mention."""
-    return list(dict.fromkeys(part.id for part in walk(expr) if isinstance(part, Name)))
+    return tuple(dict.fromkeys(part.id for part in walk(expr) if isinstance(part, Name)))
 
 
 def replace(expr: Expr, rewrite: Callable[[Expr], Expr | None]) -> Expr:

@@ -125,7 +125,7 @@ def _maths(prepared: Prepared) -> list[str]:
     written = {equation.name: equation.expr for equation in prepared.case.equations}
     forward, backward = _steps(prepared)
     lines = [(name, written.get(name, expr)) for name, expr, *_ in (*forward, *backward)]
-    latex = [latex_equation(Equation(name, expr, ""), prepared.end, prepared.types) for name, expr in lines]
+    latex = [latex_equation(Equation(name, expr), prepared.end, prepared.types) for name, expr in lines]
     return [f'<template id="m{at}">{mathml(line)}</template>' for at, line in enumerate(latex, start=1)]
 
 

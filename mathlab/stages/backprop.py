@@ -185,7 +185,7 @@ def _compare_formula(
 
 def formula_noise(prepared: Prepared, formula: Equation, point: Env) -> float:
     """What rounding may put between a formula and the gradient that it is of; what cannot be measured is none."""
-    gradient = Equation(formula.name, Name(formula.name), formula.name)
+    gradient = Equation(formula.name, Name(formula.name))
     noise = (float(np.max(entries, initial=0.0)) for entries in quantity_noise([formula, gradient], prepared, point))
     return sum(largest for largest in noise if math.isfinite(largest))
 

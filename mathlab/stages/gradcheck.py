@@ -169,7 +169,7 @@ class Witnesses:
         for equation, count in self.complex.work():
             if isinstance(equation.expr, Call):
                 read = [shapes.get(arg.id, ()) for arg in equation.expr.args if isinstance(arg, Name)]
-                once = seconds_between(equation.expr, shapes[equation.name], read or [()])
+                once = seconds_between(equation.expr.op, shapes[equation.name], tuple(read) or ((),))
                 seconds += count * STEPS * (MOVED + once)
         return seconds
 

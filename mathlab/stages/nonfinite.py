@@ -94,7 +94,7 @@ def _values_inside(expr: Expr, values: Env, types: Types) -> dict[Expr, Array]:
             case Call(_, args) as call:
                 calls.append(call)
                 pending += args
-    lines = [Equation(f"_part_{count}", call, "") for count, call in enumerate(dict.fromkeys(calls))]
+    lines = [Equation(f"_part_{count}", call) for count, call in enumerate(dict.fromkeys(calls))]
     dtype = next((value.dtype.name for value in values.values() if value.dtype.kind == "f"), "float64")
     computed = execute(compile_program(lines, types, [line.name for line in lines], dtype), {**values})
     return known | {line.expr: np.asarray(computed[line.name]) for line in lines}

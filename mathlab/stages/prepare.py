@@ -122,10 +122,10 @@ def prepare(case: Case) -> Prepared:
     first = _typed(equations, Types(shapes, integral))
     for figure in _all_figures(case):
         _collect_indices(figure.quantity, first)
-    indices = first.indices
-    types = _typed(
-        equations, Types({name: Type(t.shape, "i" if name in indices else "f") for name, t in shapes.items()}, integral)
-    )
+    indices, types = first.indices, first
+    if indices:
+        kinds = {name: Type(type_.shape, "i" if name in indices else "f") for name, type_ in shapes.items()}
+        types = _typed(equations, Types(kinds, integral))
     env = {
         name: value.bound("int64" if name in indices else case.dtype)
         for name, value in (*case.inputs.items(), *case.parameters.items())

@@ -63,7 +63,7 @@ def _shares(prepared: Prepared, values: Env, name: str) -> tuple[Share, ...]:
         expr = replace(whole, lambda part: forward.get(part) if isinstance(part, Call) else None)
         found.append((reader, expr, _factors(prepared, reader, expr, builder)))
     wanted = dict.fromkeys(part for _, expr, factors in found for part in (expr, *factors))
-    lines = [Equation("", expr, unparse(expr)) for expr in wanted]
+    lines = [Equation("", expr) for expr in wanted]
     computed = dict(zip(wanted, evaluate(lines, prepared, values), strict=True))
 
     def spread(expr: Expr) -> np.ndarray:

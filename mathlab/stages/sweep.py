@@ -116,7 +116,7 @@ def _drawn(axis: Axis, rng: np.random.Generator) -> Choice:
 def _bare(case: Case, settings: SweepSettings) -> Case:
     """The case with the reported quantities as its figures, and nothing else to do than to be trained."""
     end = case.equations[-1]
-    report = settings.report or (replace(end, expr=Name(end.name), text=end.name),)
+    report = settings.report or (end.saying(Name(end.name)),)
     figures = tuple(Figure(quantity.text, quantity.expr, (), (), quantity.place) for quantity in report)
     trained = replace(case.train, after=()) if case.train else None
     return replace(case, expected=figures, derivation=(), gradcheck=None, sweep=None, train=trained)

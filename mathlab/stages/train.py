@@ -17,7 +17,7 @@ from mathlab.language.equation import Equation
 from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.language.planned import Planned, plan
 from mathlab.language.program import Program, compile_program
-from mathlab.language.syntax import Call, Name, names, unparse
+from mathlab.language.syntax import Call, Name, names
 from mathlab.printed import TIE, judge
 from mathlab.results import FigureResult, TrainResult
 from mathlab.stages import limits
@@ -224,8 +224,7 @@ def _records(prepared: Prepared, settings: TrainSettings) -> tuple[list[Equation
         norms.append(f"d{name}")
         if size > FEW or size * (settings.epochs + 1) > KEPT:
             norms[-1] = f"_norm_{name}"
-            expr = Call("norm", (Name(f"d{name}"),))
-            lines.append(Equation(norms[-1], expr, unparse(expr)))
+            lines.append(Equation(norms[-1], Call("norm", (Name(f"d{name}"),))))
     watched = [prepared.end, *monitors(prepared), *small_outputs(prepared), *norms, *_small(prepared, settings)]
     return lines, tuple(dict.fromkeys(watched))
 

@@ -20,7 +20,7 @@ from mathlab.language.equation import Equation
 from mathlab.language.optimizers import CLIP_EPS, OPTIMIZERS
 from mathlab.language.program import Program, Shaken, compile_program
 from mathlab.language.shapes import Type, show
-from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute, unparse
+from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute
 from mathlab.language.syntax import replace as replace_parts
 from mathlab.stages.prepare import Prepared, execute
 
@@ -174,7 +174,7 @@ def shown_state(
     for name in trained:
         values = {**numbers, **{part: Name(f"{part}_{name}") for part in rule.shown}}
         made = [
-            Equation(f"{part}_{name}", substitute(read(rule.update[part]), values), "")
+            Equation(f"{part}_{name}", substitute(read(rule.update[part]), values))
             for part in rule.shown
             if part not in rule.state
         ]
@@ -262,7 +262,7 @@ def update_equations(
                 continue
             old = name if part == "w" else state_name(part, name)
             new = f"_next_{part}_{name}"
-            updates.append(Equation(new, expr, unparse(expr)))
+            updates.append(Equation(new, expr))
             types.names[new] = type_
             values[part] = Name(new)  # the lines after this one read the new state
             moved[old] = new
