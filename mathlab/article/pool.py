@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mathlab.article.text import Number
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Case, Experiment, Figure
-from mathlab.language.syntax import Call, Expr, Name, unparse, walk
+from mathlab.language.syntax import Call, Expr, Name, names, unparse, walk
 from mathlab.printed import REPR_DIGITS, REPR_ULPS
 from mathlab.stages import gradcheck, train
 from mathlab.stages.prepare import Prepared, evaluate, prepare
@@ -70,8 +70,12 @@ class Quantity:
     def entry(self, at: int) -> str:
         """The key of one of its entries."""
         index = np.unravel_index(at, self.value.shape)
-        inner = self.key if not index or self.key.isidentifier() else f"({self.key})"
-        return f"{inner}[{','.join(map(str, index))}]" if index else inner
+        return f"{self.owner}[{','.join(map(str, index))}]" if index else self.key
+
+    @property
+    def owner(self) -> str:
+        """The key where an index or .T follows: in brackets, where it is more than a name."""
+        return self.key if self.key.isidentifier() else f"({self.key})"
 
 
 def quantities(experiment: Experiment) -> Iterator[Quantity]:
@@ -80,7 +84,7 @@ def quantities(experiment: Experiment) -> Iterator[Quantity]:
     An article prints parts of its formulas too, so that every part of an equation or hand formula is one of them.
     """
     formulas = [equation.expr for case in experiment.cases for equation in (*case.equations, *case.derivation)]
-    parts = {unparse(part): part for expr in formulas for part in walk(expr) if isinstance(part, Call)}
+    parts = {unparse(part): part for expr in formulas for part in walk(expr) if isinstance(part, Call) and names(part)}
     for case in experiment.cases:
         prepared = _with_all_gradients(replace(case, derivation=(), gradcheck=None, train=None, sweep=None))
         yield from _of_run(State(experiment.name, case.name), prepared, prepared.run(), parts)
@@ -106,7 +110,8 @@ def _figure(key: str, expr: Expr) -> Figure:
 
 def _of_run(state: State, prepared: Prepared, values: Values, parts: Mapping[str, Expr]) -> Iterator[Quantity]:
     moved = prepared.case.parameters if state.stage == "after" else {}
-    named = {name: values[name] for name in (*moved, *prepared.nodes, *prepared.gradients)}
+    gradients = [name for name in prepared.gradients if name[1:] in prepared.types.names]  # those of parts are no keys
+    named = {name: values[name] for name in (*moved, *prepared.nodes, *gradients)}
     single = [name for name in prepared.nodes if np.size(values[name]) == 1][-PAIRS:]
     wanted = {**parts, **{f"{a} - {b}": Call("sub", (Name(a), Name(b))) for a in single for b in single if a != b}}
     for rank, (name, value) in enumerate({**named, **dict(_evaluated(wanted, prepared, values))}.items()):
@@ -124,12 +129,12 @@ def _evaluated(parts: Mapping[str, Expr], prepared: Prepared, values: Values) ->
 def _forms(whole: Quantity) -> Iterator[Quantity]:
     """An array, and what an article may print of it instead."""
     yield whole
-    value, key, far = whole.value, whole.key, whole.rank
+    value, key, owner, far = whole.value, whole.key, whole.owner, whole.rank
     if value.ndim == 2:
-        yield replace(whole, key=f"{key}.T", value=value.T, rank=far + DERIVED)
-        yield from (replace(whole, key=f"{key}[{row}]", value=value[row], rank=far + 200) for row in range(len(value)))
-        columns = range(value.shape[1])
-        yield from (replace(whole, key=f"{key}[:,{n}]", value=value[:, n], rank=far + 300) for n in columns)
+        yield replace(whole, key=f"{owner}.T", value=value.T, rank=far + DERIVED)
+        rows, columns = map(range, value.shape)
+        yield from (replace(whole, key=f"{owner}[{n}]", value=value[n], rank=far + 200) for n in rows)
+        yield from (replace(whole, key=f"{owner}[:,{n}]", value=value[:, n], rank=far + 300) for n in columns)
     if value.size > 1:
         for more, (name, reduce) in enumerate(REDUCTIONS.items(), start=1):
             yield replace(whole, key=f"{name}({key})", value=np.asarray(reduce(value)), rank=far + 2 * DERIVED * more)

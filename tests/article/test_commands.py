@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mathlab import config
+from mathlab.article.pool import quantities
 from mathlab.cli import app
 
 GUIDE = Path(__file__).parents[2] / "mathlab" / "guide" / "article.md"
@@ -57,6 +59,52 @@ def test_suggesting_writes_nothing() -> None:
     assert told.exit_code == 1
     assert 'dw: {printed: 0.378388, at: "Backward"}' in told.stdout
     assert Path("neuron.yaml").read_bytes() == before
+
+
+UNSHARED = """\
+source: {article: net.md}
+inputs: {x: [0.7, -1.3], t: 0.45}
+parameters: {w: [0.31, -0.42]}
+equations:
+  s: w @ x / sqrt(2)
+  o: tanh(s)
+  L: (o - t)**2 / 2
+"""
+
+
+def test_what_is_written_is_read_again() -> None:
+    """Gradients of parts of an equation, and parts without a name, are computed too and are no keys of figures."""
+    Path("net.yaml").write_text(UNSHARED, encoding="utf-8")
+    o = math.tanh((0.31 * 0.7 + 0.42 * 1.3) / math.sqrt(2))
+    Path("net.md").write_text(f"The root of 2 is 1.4142136, and do = {o - 0.45:.8f}.\n", encoding="utf-8")
+    told = invoke("article", "--write", "net.md").stdout
+    assert f"do: {{printed: {o - 0.45:.8f}" in told
+    assert "1.4142136 fits nothing" in told
+    assert invoke("run", "net.yaml", "--quiet").stdout.endswith("1 figure, 1 match, 0 errata confirmed\n")
+
+
+@pytest.mark.parametrize(
+    "equations",
+    [
+        {"S": "X @ W + b", "P": "softmax(S)", "l": "-log(P[:, 0])", "L": "mean(l)"},
+        {"A": "softmax(X @ X.T / sqrt(2))", "C": "A @ X + b[:2]", "L": "sum((C - 0.3)**2) / 2"},
+    ],
+)
+def test_every_key_that_may_be_suggested_is_a_figure_of_a_config(equations: dict[str, str]) -> None:
+    plain = {
+        "inputs": {"X": [[1.0, 0.5], [-0.3, 0.8]]},
+        "parameters": {"W": [[0.4, -0.1, 0.2], [0.2, 0.7, -0.6]], "b": [0.1, 0.0, -0.2]},
+        "equations": equations,
+    }
+    Path("plain.yaml").write_text(json.dumps(plain), encoding="utf-8")
+    expected: dict[str, object] = {}
+    for quantity in quantities(config.load(Path("plain.yaml"))):
+        expected[quantity.key] = quantity.value.tolist()
+        expected[quantity.entry(quantity.value.size - 1)] = quantity.value.ravel()[-1].item()
+    Path("every.yaml").write_text(json.dumps({**plain, "expected": expected}), encoding="utf-8")
+    ran = invoke("backprop", "every.yaml", "--quiet")
+    assert ran.exit_code == 0, ran.output
+    assert ran.stdout.count("figures") == 1
 
 
 def test_update_mends_the_text_too() -> None:
