@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mathlab.errors import Place
 from mathlab.language.equation import Equation
+from mathlab.language.optimizers import OPTIMIZERS, Update
 from mathlab.language.syntax import Expr
 
 SHARED = 100_000  # entries; a larger array is not copied for each stage
@@ -146,6 +147,11 @@ class TrainSettings:
     place: Place | None = None
     schedule: Equation | None = None
     start: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def rule(self) -> Update:
+        """The optimizer's lines under its settings."""
+        return OPTIMIZERS[self.optimizer].under(self.settings)
 
     def trained(self, parameters: Iterable[str]) -> tuple[str, ...]:
         """Those of the parameters that move."""

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from mathlab import habits
 from mathlab.config.formulas import formula as read_formula
 from mathlab.config.schema import CaseText, Derivation, Figures, SweepText, TrainText
-from mathlab.config.values import choice, gather, number
+from mathlab.config.values import choice, flag, gather, number
 from mathlab.config.yamltext import Scalar, Tree
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
-from mathlab.language import OPS, shapes
+from mathlab.language import OPS, read, shapes
 from mathlab.language.check import CONSTANTS
 from mathlab.language.equation import Equation
 from mathlab.language.optimizers import OPTIMIZERS, SCHEDULED, SETTINGS
@@ -121,10 +121,10 @@ def _way(start: str, goal: str, reads: Mapping[str, Sequence[str]]) -> list[str]
     while front and goal not in came_from:
         following: list[str] = []
         for name in front:
-            for read in reads.get(name, ()):
-                if read != start and read not in came_from:
-                    came_from[read] = name
-                    following.append(read)
+            for other in reads.get(name, ()):
+                if other != start and other not in came_from:
+                    came_from[other] = name
+                    following.append(other)
         front = following
     if goal not in came_from:
         return []
@@ -178,7 +178,7 @@ def _figures(figures: Figures, known: Collection[str], end: str) -> Iterator[Pro
                     f"'{quantity.text}' divides one gradient by another; the gradient of '{under[1:]}' is '{under}'"
                 )
                 yield Problem(message, quantity.place)
-        if not names(quantity.expr):
+        if not names(read(quantity.text)):  # in the text, for what a loop counts to is a number by now
             yield Problem(f"'{quantity.text}' names nothing to compare with", quantity.place)
         yield from _unknown(quantity, known)
 
@@ -189,7 +189,7 @@ def _sweep(
     from mathlab.config.sweeps import sweep  # only here: few configs have one
 
     for quantity in text.report:
-        if not names(quantity.expr):
+        if not names(read(quantity.text)):  # in the text, for what a loop counts to is a number by now
             yield Problem(f"'{quantity.text}' names nothing to report", quantity.place)
         yield from _unknown(quantity, readable)
     if not unreadable:
@@ -244,7 +244,8 @@ def _training(train: TrainText, case: CaseText, place: Place, unreadable: Collec
 def _state(train: TrainText, case: CaseText, shown: bool = False) -> list[str]:
     """What the optimizer's state is called, with the number of updates; or what figures may name of it."""
     rule = OPTIMIZERS.get(str(train.optimizer["name"])) if train.optimizer and "name" in train.optimizer else None
-    parts = () if rule is None else rule.shown if shown else rule.state
+    update = rule.under(train.optimizer or ()) if rule else None
+    parts = () if update is None else update.shown if shown else update.state
     moving = [name for name in case.parameters if name not in (train.freeze or ())]
     return [*(f"{part}_{name}" for part in parts for name in moving), *(() if shown else ("t",))]
 
@@ -281,14 +282,15 @@ def optimizer(train: TrainText, place: Place) -> tuple[str, dict[str, float], Eq
             hint = f"; that is the optimizer '{key}'" if key in OPTIMIZERS else habits.pair(key, table[key])
             hint = hint or did_you_mean(key, defaults) or f"; it has {', '.join(defaults)}"
             raise MathlabError(f"{name} has no setting '{key}'{hint}", table.key(key).place)
-        return number(table[key])
+        return float(flag(table[key])) if key in switches else number(table[key])
 
+    switches = OPTIMIZERS[name].switches
     keys = [key for key in table if key != "name" and not (key == "lr" and rate)]
     given = dict(zip(keys, gather(setting, keys), strict=True))
     settings: dict[str, float] = {}
     for key, default in defaults.items():
         found = given.get(key, default)
-        if found is not None:
+        if found is not None and (found or key not in switches):
             settings[key] = found
         elif key in OPTIMIZERS[name].settings and not (key == "lr" and rate):
             raise MathlabError(f"{name} needs its setting '{key}'", table["name"].place)

@@ -16,7 +16,7 @@ from mathlab.config import arrays, formulas, schema, sweeps, values
 from mathlab.config.keys import Keys, entries, filled, parsed, turned
 from mathlab.experiment import DRAWN, PLOTTED
 from mathlab.language.layers import BATCHES, LAYERS, LOSSES, REDUCTIONS
-from mathlab.language.optimizers import SETTINGS
+from mathlab.language.optimizers import OPTIMIZERS, SETTINGS
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 Schema: TypeAlias = dict[str, Json]
@@ -125,7 +125,10 @@ def _words(known: Mapping[str, tuple[str, ...]], reduction: bool = False) -> Sch
 
 
 def _optimizer() -> Schema:
-    settings = dict.fromkeys((key for keys in SETTINGS.values() for key in keys), _ref("number"))
+    switches = frozenset[str]().union(*(rule.switches for rule in OPTIMIZERS.values()))
+    settings: Schema = {
+        key: {"type": "boolean"} if key in switches else _ref("number") for keys in SETTINGS.values() for key in keys
+    }
     settings |= {"lr": _any_of(_ref("number"), TEXT)}  # a schedule is an expression
     properties: Schema = {"name": _one_of(SETTINGS), **settings}
     return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}

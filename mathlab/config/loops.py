@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import groupby
+from typing import cast
 
 from mathlab.config.formulas import Formulas, Line, Target, loop_range, target
+from mathlab.config.keys import Keys
 from mathlab.config.schema import CaseText
 from mathlab.config.yamltext import Scalar
 from mathlab.errors import ExpressionError, MathlabError, Place, Problem
+from mathlab.experiment import Figure, GradcheckSettings, Picture
 from mathlab.language.check import constant_value
 from mathlab.language.equation import Equation, Step
 from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names, substitute, unparse
@@ -62,7 +65,25 @@ def unrolled(case: CaseText) -> CaseText:
             writer.plain(part)
     if writer.problems:
         raise MathlabError(list(writer.problems.values()))
-    return replace(case, inputs=inputs, equations=writer.equations)
+    counted = cast(CaseText, _counting(replace(case, inputs=inputs, equations={}), bounds))
+    return replace(counted, equations=writer.equations)
+
+
+def _counting(part: object, numbers: Numbers) -> object:
+    """A part of a case with the inputs that loops count to as numbers, whatever asks for them: figures and formulas."""
+    match part:
+        case Equation():
+            return replace(part, expr=substitute(part.expr, numbers))
+        case Figure():
+            return replace(part, quantity=substitute(part.quantity, numbers))
+        case tuple():
+            return tuple(_counting(one, numbers) for one in part)
+        case dict():
+            return {key: _counting(one, numbers) for key, one in part.items()}
+        case Keys() | GradcheckSettings() | Picture():
+            parts = {one.name: _counting(getattr(part, one.name), numbers) for one in fields(part)}
+            return replace(part, **parts)  # type: ignore[arg-type]  # each is what it was, with other expressions
+    return part
 
 
 def _loop(header: Scalar, equations: Formulas, whole: Numbers) -> Loop:

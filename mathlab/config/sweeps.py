@@ -15,7 +15,7 @@ from mathlab.config.values import attempt, flag, gather, number, positive, whole
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
 from mathlab.experiment import Axis, Choice, Kind, Range, SweepSettings, Value
-from mathlab.language.optimizers import SETTINGS
+from mathlab.language.optimizers import OPTIMIZERS, SETTINGS
 
 Read = Callable[[Tree], float]
 TRAIN: Mapping[str, Read] = {"seed": whole, "epochs": whole, "batch_size": partial(whole, least=1)}
@@ -78,7 +78,8 @@ def _targets(case: CaseText) -> dict[str, list[_Target]]:
     found: dict[str, list[_Target]] = {}
     if case.train:
         optimizer = case.train.optimizer.get("name") if case.train.optimizer else None
-        for setting in SETTINGS.get(optimizer, ()) if isinstance(optimizer, Scalar) else ():
+        settings = SETTINGS.get(optimizer, {}) if isinstance(optimizer, Scalar) else {}
+        for setting in (one for one in settings if one not in OPTIMIZERS[str(optimizer)].switches):
             found.setdefault(setting, []).append(_Target("optimizer", setting))
         for setting, read in TRAIN.items():
             found.setdefault(setting, []).append(_Target("train", setting, read=read))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 Lines = Mapping[str, str]
@@ -18,43 +19,64 @@ DECAYED: Mapping[str, Lines] = {**CLIPPED, "weight_decay": {"g": "g + weight_dec
 
 
 @dataclass(frozen=True)
-class Optimizer:
-    """An update rule for one parameter `w` with gradient `g`.
+class Update:
+    """The lines of an update in order, under the settings that are given."""
 
-    `settings` maps each setting to its default (None: it must be given). `state` names arrays of w's shape that start
-    at zero. `update` gives the new state and the new `w`, in order; `t` counts updates from 1. A line reads the state
-    as the lines before it left it; one that gives neither state nor `w` names what the lines after it read.
-    `options` are settings that nothing is computed for unless they are given; their lines stand in place of the
-    rule's, and before it where it has none.
-    """
-
-    settings: Mapping[str, float | None]
-    update: Lines
-    state: tuple[str, ...] = ()
-    options: Mapping[str, Lines] = field(default_factory=lambda: DECAYED)
+    lines: tuple[tuple[str, str], ...]
 
     @property
     def shown(self) -> tuple[str, ...]:
         """What figures may name of it: the state, and what is made of that alone."""
-        return tuple(part for part in self.update if part != "w")
+        return tuple(part for part, _ in self.lines if part not in ("w", "g"))
 
-    def lines(self, given: Mapping[str, object]) -> list[tuple[str, str]]:
-        """The lines of an update under the settings that are given."""
-        chosen = [line for option, lines in self.options.items() if option in given for line in lines.items()]
-        own = {part: dict(chosen).get(part, text) for part, text in self.update.items()}
-        return [*(line for line in chosen if line[0] == "g"), *own.items()]
+    @property
+    def state(self) -> tuple[str, ...]:
+        """The arrays of w's shape that start at zero: what is made of what it was."""
+        return tuple(part for part, text in self.lines if part in self.shown and _reads(text, part))
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """An update rule for one parameter `w` with gradient `g`.
+
+    `settings` maps each setting to its default (None: it must be given). `update` gives the new state and the new `w`,
+    in order; `t` counts updates from 1. A line reads the state as the lines before it left it; one that gives neither
+    state nor `w` is made of state alone, for the lines after it.
+    `options` are settings that nothing is computed for unless they are given. The last line of each stands in place of
+    the rule's, with the others before it; a line of `g` stands before all.
+    """
+
+    settings: Mapping[str, float | None]
+    update: Lines
+    options: Mapping[str, Lines] = field(default_factory=lambda: DECAYED)
+
+    @property
+    def switches(self) -> frozenset[str]:
+        """The options that are no numbers, but given or not."""
+        return frozenset(name for name, lines in self.options.items() if not _reads(" ".join(lines.values()), name))
+
+    def under(self, given: Collection[str]) -> Update:
+        """The update under the settings that are given."""
+        lines = [*self.update.items()]
+        for added in (added for option, added in self.options.items() if option in given):
+            parts, last = [part for part, _ in lines], [*added][-1]
+            at = parts.index(last) if last in self.update else parts.count(last)
+            lines[at : at + (last in self.update)] = added.items()
+        return Update(tuple(lines))
+
+
+def _reads(text: str, name: str) -> bool:
+    return re.search(rf"\b{name}\b", text) is not None
 
 
 MOMENTUM = Optimizer(
     # v accumulates gradients and lr multiplies the sum, as PyTorch does; for a constant lr it is the classical form.
     settings={"lr": None, "momentum": 0.9},
-    state=("v",),
     update={"v": "momentum * v + g", "w": "w - lr * v"},
 )
 # Kingma & Ba 2015, Algorithm 1
 ADAM = Optimizer(
     settings={"lr": 0.001, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
-    state=("m", "v"),
     update={
         "m": "beta1 * m + (1 - beta1) * g",
         "v": "beta2 * v + (1 - beta2) * g**2",
@@ -62,12 +84,6 @@ ADAM = Optimizer(
         "v_hat": "v / (1 - beta2**t)",
         "w": "w - lr * m_hat / (sqrt(v_hat) + eps)",
     },
-)
-# Tieleman & Hinton 2012
-RMSPROP = Optimizer(
-    settings={"lr": 0.01, "alpha": 0.99, "eps": 1e-8},
-    state=("s",),
-    update={"s": "alpha * s + (1 - alpha) * g**2", "w": "w - lr * g / (sqrt(s) + eps)"},
 )
 OPTIMIZERS: Mapping[str, Optimizer] = {
     "sgd": Optimizer(settings={"lr": None}, update={"w": "w - lr * g"}),
@@ -82,25 +98,17 @@ OPTIMIZERS: Mapping[str, Optimizer] = {
     # Duchi et al. 2011
     "adagrad": Optimizer(
         settings={"lr": 0.01, "eps": 1e-10},
-        state=("s",),
         update={"s": "s + g**2", "w": "w - lr * g / (sqrt(s) + eps)"},
     ),
-    "rmsprop": RMSPROP,
-    # over the deviation of the gradients from their mean (Graves 2013)
-    "centered_rmsprop": replace(
-        RMSPROP,
-        state=("s", "m"),
-        update={
-            "s": RMSPROP.update["s"],
-            "m": "alpha * m + (1 - alpha) * g",
-            "w": "w - lr * g / (sqrt(s - m**2) + eps)",
+    # Tieleman & Hinton 2012; over the deviation of the gradients from their mean, Graves 2013
+    "rmsprop": Optimizer(
+        settings={"lr": 0.01, "alpha": 0.99, "eps": 1e-8},
+        update={"s": "alpha * s + (1 - alpha) * g**2", "rms": "sqrt(s) + eps", "w": "w - lr * g / rms"},
+        options={
+            **DECAYED,
+            "centered": {"m": "alpha * m + (1 - alpha) * g", "rms": "sqrt(s - m**2) + eps"},
+            "momentum": {"v": "momentum * v + g / rms", "w": "w - lr * v"},
         },
-    ),
-    "rmsprop_with_momentum": replace(
-        RMSPROP,
-        settings={**RMSPROP.settings, "momentum": 0.9},
-        state=("s", "v"),
-        update={"s": RMSPROP.update["s"], "v": "momentum * v + g / (sqrt(s) + eps)", "w": "w - lr * v"},
     ),
     "adam": ADAM,
     # Loshchilov & Hutter 2019: the weights decay, whatever the gradient is

@@ -57,6 +57,10 @@ class Operand:
         missing = rank - self.type.ndim
         return _at(self.expr, ALL, *[NewAxis()] * missing) if self.stacked and missing > 0 else self.expr
 
+    def alike(self) -> Operand:
+        """What has the shape in one run, for those who read nothing else."""
+        return replace(self, expr=_filled("zeros", self.type.shape), stacked=False)
+
     def expanded(self, axis: int) -> Operand:
         """The operand with a new axis of length 1 before the axis `axis` of one run."""
         shape = (*self.type.shape[:axis], 1, *self.type.shape[axis:])
@@ -122,18 +126,12 @@ class _Stacker:
         return self.known[expr]
 
     def _call(self, call: Call) -> Operand:
-        operands = tuple(map(self.of, call.args))
-        type_ = self.types.of(call)
-        family = OPS[call.op].shape
-        if family is shapes.same:  # only the shape of the operand counts
-            return Operand(_filled(call.op.removesuffix("_like"), type_.shape), False, type_)
-        if family is shapes.measured:
-            counted = tuple(map(Num, operands[0].type.shape))
-            single = Num(math.prod(operands[0].type.shape))
-            return Operand(Call("array", counted) if call.op == "shape" else single, False, type_)
-        if family is shapes.as_second:  # as it does here
-            place = Operand(_filled("zeros", type_.shape), False, type_)
-            operands = (operands[0], place, *operands[2:])
+        op, type_ = OPS[call.op], self.types.of(call)
+        operands = tuple(
+            operand if op.reads(position) or not operand.stacked else operand.alike()
+            for position, operand in enumerate(map(self.of, call.args))
+        )
+        family = op.shape
         if not any(operand.stacked for operand in operands):
             return Operand(replace(call, args=tuple(operand.expr for operand in operands)), False, type_)
         if family not in RULES:
@@ -172,12 +170,7 @@ class _Stacker:
 
     def permuted(self, call: Call, operands: Operands) -> Expr:
         order = shapes.permutation(operands[0].type, call)
-        return Call("transpose", (operands[0].expr, *(Num(axis) for axis in (0, *(axis + 1 for axis in order)))))
-
-    def triangular(self, call: Call, operands: Operands) -> Expr:
-        if operands[1].stacked:
-            raise NotStackable("each run has a diagonal of its own")
-        return replace(call, args=tuple(operand.expr for operand in operands))
+        return _permuted(operands[0].expr, (0, *(axis + 1 for axis in order)))
 
     def product(self, call: Call, operands: Operands) -> Expr:
         a, b = operands
@@ -275,9 +268,6 @@ class _Stacker:
         own = [_at(_runs(self.count), ALL, *[NewAxis()] * rank) if rank else _runs(self.count)] if of_stacked else []
         return (*own, *(item.lifted(rank) if k in at else item.expr for k, item in enumerate(items)))
 
-    def one_hot(self, call: Call, operands: Operands) -> Expr:
-        return replace(call, args=tuple(operand.expr for operand in operands))
-
     def cross_entropy(self, call: Call, operands: Operands) -> Expr:
         z, t = operands
         logs = replace(z, expr=Call("log_softmax", (z.expr,)))
@@ -298,6 +288,37 @@ class _Stacker:
         diagonal = Call("gt", (Call("diag", (_filled("ones", x.type.shape),)), Num(0)))
         return Call("where", (diagonal, x.expanded(1).expr, Num(0)))
 
+    def spaced(self, call: Call, operands: Operands) -> Expr:
+        start, stop = (operand.lifted(1) for operand in operands[:2])
+        share = Call("mul", (Call("sub", (stop, start)), Call("linspace", (Num(0), Num(1), call.args[2]))))
+        return Call("add", (start, share))
+
+    # the windows of images, whatever axes stand in front of their rows and columns
+
+    def windows(self, call: Call, operands: Operands) -> Expr:
+        (x,) = operands  # the runs stand behind the axes of a window
+        return _permuted(_with(call, x.expr), (2, 0, 1, *range(3, x.type.ndim + 3)))
+
+    def overlap_add(self, call: Call, operands: Operands) -> Expr:
+        v, x = operands
+        whole = _filled("zeros", (self.count, *x.type.shape))
+        return replace(call, args=(_permuted(v.expr, (1, 2, 0, *range(3, v.type.ndim + 1))), whole))
+
+    def in_columns(self, call: Call, operands: Operands) -> Expr:
+        (x,) = operands
+        return _with(call, (x.expanded(0) if x.type.ndim == 2 else x).expr)
+
+    def convolved(self, call: Call, operands: Operands) -> Expr:
+        """The kernels of the runs times the windows of their images, as one product of matrices."""
+        x, k = operands
+        axes, rows = min(k.type.ndim, 3), k.type.shape[-2:]
+        image = x if axes == 3 else x.expanded(x.type.ndim - 2)
+        columns = Call("im2col", (image.expr,), (("size", rows), *call.attrs))
+        filters = (math.prod(k.type.shape[:-3]), math.prod(k.type.shape[-3:]))
+        runs = (self.count, *[1] * (x.type.ndim - axes)) if k.stacked else ()
+        made = _matmul(_reshaped(k.expr, (*runs, *filters)), columns)
+        return _reshaped(made, (self.count, *self.types.of(call).shape))
+
 
 Operands = tuple[Operand, ...]
 
@@ -306,7 +327,7 @@ RULES: Mapping[ShapeRule, Callable[[_Stacker, Call, Operands], Expr]] = {
     shapes.reduced: _Stacker.reduction,
     shapes.deviating: _Stacker.reduction,
     shapes.permuted: _Stacker.permuted,
-    shapes.triangular: _Stacker.triangular,
+    shapes.triangular: _Stacker.elementwise,
     shapes.along_axis: _Stacker.along_axis,
     shapes.transposed: _Stacker.transposed,
     shapes.matmul: _Stacker.product,
@@ -320,9 +341,16 @@ RULES: Mapping[ShapeRule, Callable[[_Stacker, Call, Operands], Expr]] = {
     einsum.contracted: _Stacker.contracted,
     shapes.indexed: _Stacker.index,
     shapes.as_second: _Stacker.scatter,
-    shapes.class_rows: _Stacker.one_hot,
+    shapes.class_rows: _Stacker.elementwise,
     shapes.per_sample: _Stacker.cross_entropy,
     shapes.diagonal: _Stacker.diagonal,
+    shapes.spaced: _Stacker.spaced,
+    windows.windowed: _Stacker.windows,
+    windows.overlapping: _Stacker.overlap_add,
+    windows.padded: _Stacker.elementwise,
+    windows.pooled: _Stacker.elementwise,
+    windows.in_columns: _Stacker.in_columns,
+    windows.convolved: _Stacker.convolved,
 }
 
 
@@ -335,6 +363,10 @@ def _with(call: Call, x: Expr, **settings: Static) -> Expr:
     return Call(
         call.op, (x,), tuple((name, value) for name, value in given.items() if value is not None), call.position
     )
+
+
+def _permuted(x: Expr, order: Sequence[int]) -> Expr:
+    return Call("transpose", (x, *map(Num, order)))
 
 
 def _matmul(a: Expr, b: Expr) -> Expr:

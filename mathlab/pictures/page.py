@@ -209,9 +209,10 @@ def _training(prepared: Prepared, result: CaseResult, fixed: bool) -> Json:
     rows = [
         [f"after {figure.updates}: {row[1]}", *row[2:]] for figure in result.train.figures for row in _printed(figure)
     ]
+    free = settings.settings.keys() - OPTIMIZERS[settings.optimizer].switches
     made: dict[str, Json] = {
         "optimizer": settings.optimizer,
-        "settings": [[name, value] for name, value in settings.settings.items()],
+        "settings": [[name, value] for name, value in settings.settings.items() if name in free],
         "epochs": settings.epochs,
         "most": settings.epochs if batched and settings.seed is not None else max(settings.epochs, WORK // work),
         "trained": list[Json](trained),
@@ -220,14 +221,14 @@ def _training(prepared: Prepared, result: CaseResult, fixed: bool) -> Json:
     }
     if not fixed and settings.epochs * work <= WORK and (batches or not batched):
         types = Types(prepared.types.names, prepared.types.integral)
-        equations, moved = update_equations(trained, settings, types, free=settings.settings)
+        equations, moved = update_equations(trained, settings, types, free=free)
         rest = at_rest(trained, settings, prepared.env)
         made["updates"] = [[equation.name, tree(equation.expr)] for equation in equations]
         made["moved"] = [[old, new] for old, new in moved.items()]
         made["state"] = [
             [own, name, _array(rest[own])[1] if settings.start else None]
             for name in trained
-            for part in OPTIMIZERS[settings.optimizer].state
+            for part in settings.rule.state
             for own in [state_name(part, name)]
         ]
         made["batches"] = batches

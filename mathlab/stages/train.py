@@ -14,7 +14,6 @@ from mathlab.experiment import Array, Case, TrainSettings
 from mathlab.language.check import Types
 from mathlab.language.cost import CALL
 from mathlab.language.equation import Equation
-from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.language.planned import Planned, plan
 from mathlab.language.program import Program, compile_program
 from mathlab.language.syntax import Call, Name, names
@@ -156,8 +155,7 @@ def _check_cost(prepared: Prepared, settings: TrainSettings) -> None:
     if settings.batch_size is not None:
         batch = prepare(first_rows(prepared.case, settings, settings.batch_size))
         once = replace(once, seconds=batch.cost.seconds + once.seconds / batches)
-    moving = OPTIMIZERS[settings.optimizer].update
-    once = replace(once, seconds=once.seconds + CALL * len(prepared.case.parameters) * len(moving))
+    once = replace(once, seconds=once.seconds + CALL * len(prepared.case.parameters) * len(settings.rule.lines))
     columns = 3 + len(_normed(prepared)) + sum(prepared.types.names[name].size for name in _small(prepared, settings))
     once = replace(once, seconds=once.seconds + CELL * columns)
     limits.check(prepared.case, "training", once, total, kept=2, place=settings.place, each=CELL_BYTES * columns)
@@ -347,7 +345,7 @@ def _in_update(
     if shown := first_nonfinite(prepared, values):
         return f"epoch {epoch + 1}, a batch: {shown}" if batch else f"epoch {epoch}: {shown}"
     values |= execute(compile_program(equations, types, [*moved.values()], prepared.case.dtype), values)
-    parts = ("w", *OPTIMIZERS[settings.optimizer].state)
+    parts = ("w", *settings.rule.state)
     called = {UPDATE: "t"} | {
         written: name if part == "w" else part
         for name in trained

@@ -17,7 +17,7 @@ from mathlab.experiment import Array, Case, TrainSettings
 from mathlab.language import read
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
-from mathlab.language.optimizers import CLIP_EPS, OPTIMIZERS
+from mathlab.language.optimizers import CLIP_EPS
 from mathlab.language.program import Program, Shaken, compile_program
 from mathlab.language.shapes import Type, show
 from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute
@@ -124,7 +124,7 @@ def at_rest(trained: Iterable[str], settings: TrainSettings, values: Mapping[str
     """What the optimizer's state is before the first update."""
     state = {}
     for name in trained:
-        for part in OPTIMIZERS[settings.optimizer].state:
+        for part in settings.rule.state:
             state[state_name(part, name)] = made = np.zeros_like(values[name])
             if given := settings.start.get(f"{part}_{name}"):
                 made[...] = given.bound(made.dtype.name)
@@ -167,16 +167,16 @@ def shown_state(
     trained: Sequence[str], settings: TrainSettings, now: Mapping[str, Array], done: int
 ) -> dict[str, Array]:
     """The optimizer's state after `done` updates and what is made of it, by the names that figures have for it."""
-    rule = OPTIMIZERS[settings.optimizer]
+    rule = settings.rule
     shown = {f"{part}_{name}": now[state_name(part, name)] for name in trained for part in rule.state}
     numbers: dict[str, Expr] = {key: Num(value) for key, value in settings.settings.items()}
     numbers["t"] = Num(done + _made_before(settings))
     for name in trained:
         values = {**numbers, **{part: Name(f"{part}_{name}") for part in rule.shown}}
         made = [
-            Equation(f"{part}_{name}", substitute(read(rule.update[part]), values))
-            for part in rule.shown
-            if part not in rule.state
+            Equation(f"{part}_{name}", substitute(read(text), values))
+            for part, text in rule.lines
+            if part in rule.shown and part not in rule.state
         ]
         types = Types({key: Type(np.shape(value)) for key, value in shown.items()})
         shown |= execute(
@@ -229,7 +229,7 @@ def update_equations(
     What they define is added to `types`. Settings that are `free` are read by name (`setting_name`), as numbers in
     float64; the others are written out.
     """
-    rule = OPTIMIZERS[settings.optimizer]
+    rule = settings.rule
     types.names |= {UPDATE: Type(()), **{setting_name(setting): Type(()) for setting in free}}
     numbers: dict[str, Expr] = {"clip_eps": Num(CLIP_EPS)}
     numbers |= {setting: Num(value) for setting, value in settings.settings.items()}
@@ -255,7 +255,7 @@ def update_equations(
         values |= {"w": Name(name), "g": Name(f"d{name}"), "t": clock, "norm": norm}
         values |= {part: Name(state_name(part, name)) for part in rule.state}
         types.names |= {state_name(part, name): type_ for part in rule.state}
-        for part, text in rule.lines(settings.settings):
+        for part, text in rule.lines:
             expr = replace_parts(substitute(read(text), values), rounded)
             if part not in ("w", *rule.state):
                 values[part] = expr

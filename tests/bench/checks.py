@@ -61,7 +61,9 @@ def _needed(network: Network, case: Case) -> int:
     values = prepared.run()
     held = {*prepared.nodes, *prepared.gradients}
     parameters = sum(values[name].nbytes for name in case.parameters)
-    return sum(values[name].nbytes for name in held) + parameters * (1 + len(OPTIMIZERS[network.optimizer].state))
+    return sum(values[name].nbytes for name in held) + parameters * (
+        1 + len(OPTIMIZERS[network.optimizer].under(()).state)
+    )
 
 
 def _peak(case: Case) -> int:

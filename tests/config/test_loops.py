@@ -8,6 +8,7 @@ import pytest
 from mathlab.config import described
 from mathlab.errors import MathlabError
 from mathlab.experiment import Case
+from mathlab.stages import backprop
 from mathlab.stages.prepare import prepare
 from tests.config.test_schema import problems
 
@@ -78,6 +79,15 @@ def test_a_case_says_how_far_it_counts_or_what_a_line_is() -> None:
     assert [equation.text for equation in short.equations] == ["W @ h0", "W @ h1", "sum(h2)"]
     assert [equation.text for equation in other.equations] == ["tanh(h0)", "tanh(h1)", "tanh(h2)", "sum(h2)"]
     assert "T" not in short.inputs  # nothing can change it afterwards
+
+
+def test_figures_and_formulas_may_name_how_far_a_loop_counts() -> None:
+    loop = "  for t in 1..T:\n    h[t]: W @ h[t-1]\n  loss: sum(h3)\n"
+    asked = "expected: {T: 3, h3 / T: [4.67, 11.33], loss: 48}\nderivation: {dh3: T * ones_like(h3) / 3}\n"
+    head = HEAD.replace("T: 25", "T: 3").replace("[[0.1, 0.2], [0.3, 0.4]]", "[[1, 1], [1, 3]]")
+    result = backprop.run(cases(loop + asked, head)[0])
+    assert [figure.entries[0].computed for figure in result.figures] == [3, 14 / 3, 48]
+    assert result.formulas[0].passed
 
 
 COUNTS = "a loop counts to a whole number, or to an input that is one"

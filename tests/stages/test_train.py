@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError
 from mathlab.experiment import Case, TrainSettings
-from mathlab.language.optimizers import OPTIMIZERS as RULES
 from mathlab.stages import train
 from mathlab.stages.prepare import prepare
 from tests.build import case, figure
@@ -233,7 +232,7 @@ def test_training_holds_little_more_than_a_step_must(optimizer: str) -> None:
     prepared = prepare(net)
     values = prepared.run()
     needed = sum(values[name].nbytes for name in (*prepared.nodes, *prepared.gradients))
-    held = 1 + len(RULES[optimizer].state)
+    held = 1 + len(settings.rule.state)
     needed += held * sum(values[name].nbytes for name in net.parameters)
     del prepared, values
     tracemalloc.start()
