@@ -29,7 +29,11 @@ FUNCTIONS: Mapping[str, str] = {
     "norm": "l2norm norm2 frobenius",
     "sigmoid": "logistic expit sig sigma σ",
     "silu": "swish",
-    "leaky_relu": "lrelu prelu",
+    "leaky_relu": "lrelu prelu leakyrelu",
+    "log_softmax": "logsoftmax",
+    "cross_entropy": "crossentropy crossentropywithlogits softmaxcrossentropywithlogits softmaxcrossentropy",
+    "max_pool": "maxpool maxpool2d",
+    "avg_pool": "avgpool avgpool2d",
     "where": "ifelse cond select iif",
     "one_hot": "tocategorical",
     "concat(a, b, axis=0)": "cat concatenate hstack vstack",
@@ -75,6 +79,7 @@ FUNCTIONS: Mapping[str, str] = {
     "mean(abs(y - t))": "mae l1 meanabsoluteerror",
     "mean(maximum(0, 1 - t * y))": "hinge",
     "-mean(t * log(y) + (1 - t) * log(1 - y))": "bce binarycrossentropy",
+    "mean(softplus(z) - t * z)": "bcewithlogits binarycrossentropywithlogits sigmoidcrossentropywithlogits",
     "-log(p[t])": "nll",
 }
 # The same of other words. One may stand in several rows: it means what can stand where it was found.
@@ -99,7 +104,7 @@ HERE: Mapping[str, str] = {
     "beta1": "betas b1 beta β1",
     "beta2": "b2 β2",
     "eps": "epsilon delta ε",
-    "weight_decay": "l2 wd lambda decay regularization",
+    "weight_decay": "l2 wd lambda regularization",
     "clip_norm": "maxnorm gradclip maxgradnorm",
     # keys
     "parameters": "variables weights params theta trainable vars init",
@@ -109,7 +114,7 @@ HERE: Mapping[str, str] = {
     "derivation": "backward gradients backprop grads grad derivatives",
     "expected": "results figures outputs values printed assert numbers verify test tests check checks",
     "gradcheck": "gradientcheck checkgradients checkgrad",
-    "train": "training optimizer epochs lr learningrate fit",
+    "train": "training optimizer epochs lr learningrate fit batchsize minibatchsize",
     "cases": "variants examples scenarios experiments",
     "sweep": "hyperparameters search grid",
     "pictures": "plots plot graphs draw",
@@ -171,12 +176,15 @@ MODULES = frozenset(
     "np numpy torch jnp jax tf keras K F nn math cmath linalg special scipy sp functional cupy cp optim".split()
 )
 DERIVED = frozenset("grad gradient gradients d D diff nabla derivative partial".split())  # as if they were functions
-CONSTANTS = {"pi": "pi", "π": "pi", "e": "e", "inf": "inf"}
+CONSTANTS = {"pi": "pi", "π": "pi", "e": "e", "inf": "inf", "end": "-1 for the last entry"}
 
 INSTEAD: Mapping[type[ast.expr], str] = {
     ast.BoolOp: "; of two masks the product is taken, as in (a > 0) * (b > 0)",
     ast.IfExp: "; a choice is written where(c, a, b)",
     ast.UnaryOp: "; what is not so is written (x == 0)",
+    ast.ListComp: "; arrays are read whole, as in sum(w * x), and steps are a loop, 'for t in 1..T:'",
+    ast.GeneratorExp: "; arrays are read whole, as in sum(w * x), and steps are a loop, 'for t in 1..T:'",
+    ast.Lambda: "; an equation says its value, with the names that it reads",
 }
 
 Slips = tuple[tuple[str, str], ...]
@@ -193,7 +201,9 @@ SIGNS: Slips = (
     (r"[“”‘’]", "quotes of this kind are no part of an expression"),
     (r"->|→|↦|:=", "write the expression alone"),
     (r"[_^]\{", "an entry is written x[0], a power x**2"),
+    (r"%\*%", "a product of matrices is written '@'"),
     (r"\.[*/^]", "entry-wise operators are written *, / and **"),
+    (r"\w\.\(", "a function is called as in tanh(x), and takes every entry"),
     (r"∞", "what is infinite is written inf"),
     (r"√", "a root is written sqrt(x)"),
     (r"∑|Σ\s", "a sum is written sum(x)"),
@@ -236,11 +246,13 @@ NUMBERS: Slips = (
         r"he|xavier|normal|uniform|zeros|ones|randn?|random",
         "values are drawn as in {init: normal, shape: [2, 3], seed: 0}",
     ),
+    (r"(?:\w+\.)*[^\W\d]\w*\(.*", "a formula is written out in digits, or is an equation"),
     (rf"[^\d.+*/^-]*(?<![A-Za-z])({_DIGITS}(?:[eE][+-]?\d+)?)(?![\d.]*[eE\d])[^\d*/^]*", r"write \1 alone"),
 )
 # The same of a text that is to be a key with its value.
 PAIRS: Slips = (
-    (r"([\w.\[\],]+)\s*[=:]\s*([^=\s()/](?:[^()=]|\([^()]*\))*)", r"write \1: \2"),
+    (r"([\w.\[\],]+)\s*[=:]\s*([^=\s()/](?:[^()=]|\([^()]*\))*?)(?:\s+\w+\s*[=:].*)?", r"write \1: \2"),
+    (r"\w+\s*[-+*/@]=.*", "a name is given once, and what comes of it has another"),
     (r"true|yes|on", "write {}"),
 )
 
@@ -288,6 +300,7 @@ def unbound(owner: ast.expr, shown: str, function: str, more: bool) -> str:
     while isinstance(root, ast.Attribute):
         root = root.value
     if isinstance(root, ast.Name) and root.id in MODULES:
+        function = folded(function) if function[0].isupper() else function  # nn.ReLU
         return expression(function) or f"{first(function)}(...), with nothing before it"
     if function in ("t", "transpose", "T") and not more:
         return f"{shown}.T"

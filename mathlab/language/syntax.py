@@ -209,7 +209,10 @@ class _Reader:
                 return Call("array", tuple(self.read(element, deeper) for element in elements), (), at)
             case ast.Call(func=ast.Name(id=op), args=args, keywords=keywords):
                 return self.call(op, args, keywords, at, deeper)
-            case ast.Call(func=ast.Attribute(value=value, attr=op), args=args, keywords=keywords):
+            case (
+                ast.Call(func=ast.Attribute(value=value, attr=op), args=args, keywords=keywords)
+                | ast.Call(func=ast.Call(func=ast.Attribute(value=value, attr=op)), args=args, keywords=keywords)
+            ):  # np.exp(x), and nn.ReLU()(x)
                 hint = habits.unbound(value, self.shown(value), op, bool(args or keywords))
                 raise ExpressionError(f"'{self.shown(node)}' is not in the equation language; write {hint}", at)
             case ast.Call(func=ast.BinOp() | ast.Constant()):
