@@ -121,7 +121,7 @@ class Result(ExperimentResult):
 
         if kind not in DRAWN:
             raise MathlabError(f"there is no picture {kind!r}; known are {', '.join(DRAWN)}")
-        return Shown(gallery.draw(self.experiment, self._of(case), kind, gallery.Options(direction, sample)))
+        return Shown(gallery.draw(self.experiment, self._of(case), kind, direction, sample))
 
     def plot(
         self,

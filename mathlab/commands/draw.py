@@ -65,7 +65,7 @@ def draw(
             (one, ("train", "backprop") if one.train and "page" in asked[one.name] else ("backprop",)) for one in chosen
         ]
         result = plan.judged(plan.Plan(experiment, tuple(steps)), terminal.progress)
-        drawn.append((result, gallery.made(result, asked, gallery.Options(direction, sample))))
+        drawn.append((result, gallery.made(result, asked, direction, sample)))
     counts = sum((tally(result) for result, _ in drawn), Tally())
     if target is not None:
         texts = [text for _, made in drawn for text in made.values()]

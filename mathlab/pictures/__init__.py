@@ -1,1 +1,36 @@
-"""Pictures: graphs, networks, pages that recompute, and plots."""
+"""Pictures of what ran: the computation graph, the network, a scan, a page that recomputes, plots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mathlab.experiment import Case, Experiment
+from mathlab.results import BackpropResult, CaseResult
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A case that ran forward and backward, to be drawn: every id in its picture begins with `scope`.
+
+    A graph runs in a `direction`; a network shows one `sample` of a batch.
+    """
+
+    experiment: Experiment
+    case: Case
+    result: CaseResult
+    scope: str
+    direction: str = "auto"
+    sample: int = 0
+
+    @property
+    def title(self) -> str:
+        """What the picture is called."""
+        title = self.experiment.title or self.experiment.name
+        alone = self.case.name == "base" and len(self.experiment.cases) == 1
+        return title if alone else f"{title} — {self.case.name}"
+
+    @property
+    def backprop(self) -> BackpropResult:
+        result = self.result.backprop
+        assert result
+        return result

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from mathlab.results import NodeResult
 
@@ -18,7 +19,8 @@ def folded(nodes: Sequence[NodeResult], most: int) -> tuple[tuple[NodeResult, ..
     hidden: dict[str, str] = {}
     while len(nodes) > most:
         equations = [node for node in nodes if node.role == "node"]
-        start, period, stop = _repeated([_pattern(node, hidden) for node in equations])
+        alike = [hidden.get(one.name) or re.sub(r"\d+", "#", f"{one.name} = {one.equation}") for one in equations]
+        start, period, stop = _repeated(alike)
         if stop - start <= period:
             break
         inside = equations[start:stop]
@@ -26,10 +28,6 @@ def folded(nodes: Sequence[NodeResult], most: int) -> tuple[tuple[NodeResult, ..
         hidden[inside[-1].name] = words
         nodes = _without(nodes, inside)
     return tuple(nodes), hidden
-
-
-def _pattern(node: NodeResult, hidden: Mapping[str, str]) -> str:
-    return hidden.get(node.name) or re.sub(r"\d+", "#", f"{node.name} = {node.equation}")
 
 
 def _repeated(patterns: Sequence[str]) -> tuple[int, int, int]:
@@ -50,26 +48,24 @@ def _repeated(patterns: Sequence[str]) -> tuple[int, int, int]:
 
 def _without(nodes: Sequence[NodeResult], inside: Sequence[NodeResult]) -> tuple[NodeResult, ...]:
     """The nodes with one in the place of those `inside`, which keeps the edges that lead to them and from them."""
-    gone = {node.name for node in inside}
-    read = {name for node in nodes if node.name not in gone for name in node.reads}
-    gone |= {node.name for node in nodes if node.role != "node" and node.name not in read}
-    last = inside[-1]
-    gone.discard(last.name)
+    last, members = inside[-1], {node.name for node in inside}
+    read = {name for node in nodes if node.name not in members for name in node.reads}
+    kept = [
+        node
+        for node in nodes
+        if node is last or (node.name not in members and (node.role == "node" or node.name in read))
+    ]
+    names = {node.name for node in kept}
 
-    def named(groups: Iterable[Sequence[str]], own: str) -> tuple[str, ...]:
-        outside = {node.name for node in nodes} - gone
-        members = {node.name for node in inside}
-        found = (last.name if name in members else name for names in groups for name in names)
-        return tuple(dict.fromkeys(name for name in found if name != own and name in outside))
+    def renamed(groups: Iterable[Sequence[str]], own: str) -> tuple[str, ...]:
+        found = dict.fromkeys(last.name if name in members else name for name in chain(*groups))
+        return tuple(name for name in found if name != own and name in names)
 
-    kept = []
-    for node in nodes:
-        if node.name in gone:
-            continue
-        group = inside if node is last else (node,)
-        reads, readers = (
-            named([one.reads for one in group], node.name),
-            named([one.readers for one in group], node.name),
+    return tuple(
+        replace(
+            node,
+            reads=renamed((one.reads for one in (inside if node is last else (node,))), node.name),
+            readers=renamed((one.readers for one in (inside if node is last else (node,))), node.name),
         )
-        kept.append(replace(node, reads=reads, readers=readers))
-    return tuple(kept)
+        for node in kept
+    )

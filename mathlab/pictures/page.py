@@ -11,13 +11,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.resources import files
+from itertools import chain
 from string import Template
 from typing import TypeAlias
 
 import numpy as np
 
 from mathlab.errors import ExpressionError, MathlabError
-from mathlab.experiment import Array, Experiment, Picture, TrainSettings
+from mathlab.experiment import Array, Picture, TrainSettings
 from mathlab.language import read
 from mathlab.language.check import Types
 from mathlab.language.derive import UPSTREAM
@@ -26,9 +27,10 @@ from mathlab.language.latex import latex_equation
 from mathlab.language.mathml import mathml
 from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names
-from mathlab.pictures.graph import graph, shape_of, title_of
-from mathlab.pictures.svg import escape, number
-from mathlab.results import CaseResult, FigureResult, Share, tally
+from mathlab.pictures import Scene
+from mathlab.pictures.graph import graph, shape_of
+from mathlab.pictures.svg import entry, escape, facts, number
+from mathlab.results import FigureResult, Share, TrainResult, tally
 from mathlab.stages.prepare import Prepared, prepare
 from mathlab.stages.updates import (
     Batch,
@@ -43,6 +45,7 @@ from mathlab.stages.updates import (
     updates,
 )
 
+Step: TypeAlias = tuple[str, Expr, str, str]  # a name, its expression, that as text, the node that it belongs to
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | float | int | bool | None"
 
 PICKED = 20_000  # rows of minibatches that a page knows, where every epoch has others
@@ -53,33 +56,28 @@ WORK = 20_000_000  # entries that a page computes in its training, all epochs to
 WIDE = 4_000.0  # pixels; a page's graph runs down only where it is wider, for it can be scrolled
 
 
-def page(experiment: Experiment, result: CaseResult, scope: str) -> str:
+def page(scene: Scene) -> str:
     """The page of a case that has run (with its training, where it has one)."""
-    case = next(one for one in experiment.cases if one.name == result.case)
-    prepared = prepare(case)
-    picture = graph(experiment, result, scope, wide=WIDE)
-    source = files("mathlab.pictures")
-    script = "".join(source.joinpath(name).read_text(encoding="utf-8") for name in ("ops.js", "page.js"))
-    script = re.sub(r"^ +(?://.*\n)?", "", script, flags=re.MULTILINE)  # what only its authors need
-    html = source.joinpath("page.html").read_text(encoding="utf-8")
-    styles = [*re.findall("<style>(.*?)</style>", html + picture, re.DOTALL)]
-    shown = {name: found for name, found in result.stages.items() if name in ("backprop", "train")}
-    counts = tally(replace(result, stages=shown))
+    prepared, picture, source = prepare(scene.case), graph(scene, WIDE), files("mathlab.pictures")
+    html, *scripts = (source.joinpath(name).read_text(encoding="utf-8") for name in ("page.html", "ops.js", "page.js"))
+    script = re.sub(r"^ +(?://.*\n)?", "", "".join(scripts), flags=re.MULTILINE)  # without what only its authors need
+    result = scene.result
+    stages = {name: found for name, found in result.stages.items() if name in ("backprop", "train")}
+    counts = tally(replace(result, stages=stages))
     said = [f"{result.case}, {result.dtype}." if result.case != "base" else f"{result.dtype}."]
     if counts.figures:
         said.append(f"{counts.figures - counts.failed} of {counts.figures} printed figures match.")
     if counts.worked_out:
         said.append(f"{counts.worked_out_matched} of {counts.worked_out} worked-out figures match.")
+    told = json.dumps(data(scene, prepared), separators=(",", ":"), allow_nan=False)
     return Template(html).substitute(
-        title=escape(title_of(experiment, result)),
-        about=escape(" ".join([*said, experiment.source.title])),
-        styles=" ".join(map(_hash, styles)),
+        title=escape(scene.title),
+        about=escape(" ".join([*said, scene.experiment.source.title])),
+        styles=" ".join(map(_hash, re.findall("<style>(.*?)</style>", html + picture, re.DOTALL))),
         scripts=_hash(script),
         graph=picture,
         maths="\n".join(_maths(prepared)),
-        data=json.dumps(data(experiment, prepared, result), separators=(",", ":"), allow_nan=False).replace(
-            "<", "\\u003c"
-        ),
+        data=told.replace("<", "\\u003c"),
         script=script,
     )
 
@@ -107,56 +105,49 @@ def _setting(value: object) -> Json:
     return list(value) if isinstance(value, tuple) else value if isinstance(value, int | float | str) else None
 
 
-def _steps(prepared: Prepared) -> tuple[list[tuple[str, Expr, str, str]], list[tuple[str, Expr, str, str]]]:
-    """Forward and backward: name, expression, text, and the node that it belongs to."""
+def _steps(prepared: Prepared) -> tuple[list[Step], list[Step]]:
+    """Forward and backward."""
     owner = {part: name for name, parts in prepared.backward.parts.items() for part in parts}
     texts = {equation.name: equation.text for equation in prepared.case.equations}
     forward = [(one.name, one.expr, texts[one.name], one.name) for one in prepared.equations]
-    backward = [
-        (one.name, one.expr, one.text, owner.get(one.name, one.name[1:])) for one in prepared.backward.equations
-    ]
-    end = f"d{prepared.end}"
-    if all(name != end for name, *_ in backward):
-        backward.insert(0, (end, Num(1), "1", prepared.end))
+    found = prepared.backward.equations
+    backward = [(one.name, one.expr, one.text, owner.get(one.name, one.name[1:])) for one in found]
+    if f"d{prepared.end}" not in (name for name, *_ in backward):
+        backward.insert(0, (f"d{prepared.end}", Num(1), "1", prepared.end))
     return forward, backward
 
 
-def _maths(prepared: Prepared) -> list[str]:
+def _maths(prepared: Prepared) -> Iterator[str]:
     written = {equation.name: equation.expr for equation in prepared.case.equations}
-    forward, backward = _steps(prepared)
-    lines = [(name, written.get(name, expr)) for name, expr, *_ in (*forward, *backward)]
-    latex = [latex_equation(Equation(name, expr), prepared.end, prepared.types) for name, expr in lines]
-    return [f'<template id="m{at}">{mathml(line)}</template>' for at, line in enumerate(latex, start=1)]
+    for at, (name, expr, *_) in enumerate(chain(*_steps(prepared)), start=1):
+        line = Equation(name, written.get(name, expr))
+        yield f'<template id="m{at}">{mathml(latex_equation(line, prepared.end, prepared.types))}</template>'
 
 
-def data(experiment: Experiment, prepared: Prepared, result: CaseResult) -> dict[str, Json]:
+def data(scene: Scene, prepared: Prepared) -> dict[str, Json]:
     """What the page's script works on: expressions as trees, the numbers they start from, and what was printed."""
-    forward, backward = _steps(prepared)
-    case, backprop = prepared.case, result.backprop
-    assert backprop
+    forward, backward = ([[name, tree(expr), *said] for name, expr, *said in steps] for steps in _steps(prepared))
+    case, result = prepared.case, scene.backprop
     fixed = sum(np.size(array) for array in prepared.env.values()) > EDITABLE
-    found = {node.name: node.value for node in backprop.nodes}
-    found |= {f"d{node.name}": node.gradient for node in backprop.nodes if node.gradient is not None}
+    leaves = {} if fixed else prepared.env
     made: dict[str, Json] = {
         "end": prepared.end,
         "single": case.dtype == "float32",
-        "leaves": []
-        if fixed
-        else [[name, _role(prepared, name), *_array(array)] for name, array in prepared.env.items()],
-        "forward": [[name, tree(expr), text, owner] for name, expr, text, owner in forward],
-        "backward": [[name, tree(expr), text, owner] for name, expr, text, owner in backward],
-        "stores": [[node.name, list(node.stores)] for node in backprop.nodes if node.stores],
-        "shares": []
-        if fixed
-        else [[name, [_share(share) for share in shares]] for name, shares in backprop.shares.items()],
-        "figures": [row for figure in backprop.figures for row in _printed(figure)],
-        "train": _training(prepared, result, fixed) if result.train else None,
-        "contours": [] if fixed else [*_contours(experiment, prepared, result)],
+        "leaves": [[name, _role(prepared, name), *_array(array)] for name, array in leaves.items()],
+        "forward": [*forward],
+        "backward": [*backward],
+        "stores": [[node.name, [*node.stores]] for node in result.nodes if node.stores],
+        "shares": [] if fixed else [[name, [*map(_share, shares)]] for name, shares in result.shares.items()],
+        "figures": [*chain(*map(_printed, result.figures))],
+        "train": _training(prepared, scene.result.train, fixed) if scene.result.train else None,
+        "contours": [] if fixed else [*_contours(scene, prepared)],
     }
     if fixed:
         made["said"] = (
             f"More than {EDITABLE} numbers could be edited here, too many for a page: it shows what was computed."
         )
+        found = {node.name: node.value for node in result.nodes}
+        found |= {f"d{node.name}": node.gradient for node in result.nodes if node.gradient is not None}
         made["small"] = [[name, *_array(array)] for name, array in found.items() if array.size <= LISTED]
         made["fixed"] = [[name, _summary(array)] for name, array in found.items()]
     return made
@@ -164,8 +155,8 @@ def data(experiment: Experiment, prepared: Prepared, result: CaseResult) -> dict
 
 def _array(array: Array) -> tuple[Json, Json]:
     """Shape and entries, in C order; what JSON has no number for, as a text."""
-    flat = np.asarray(array).ravel()
-    return list(np.shape(array)), [v if math.isfinite(v) else str(v).replace("inf", "Infinity") for v in flat.tolist()]
+    flat = np.asarray(array).ravel().tolist()
+    return [*np.shape(array)], [v if math.isfinite(v) else str(v).replace("inf", "Infinity") for v in flat]
 
 
 def _role(prepared: Prepared, name: str) -> str:
@@ -175,67 +166,56 @@ def _role(prepared: Prepared, name: str) -> str:
 
 
 def _summary(array: Array) -> str:
-    with np.errstate(all="ignore"):
-        norm = float(np.linalg.norm(np.asarray(array, np.float64).ravel()))
-    low, high = (number(array.min()), number(array.max())) if array.size else ("", "")
-    return f"{shape_of(array)}: norm {number(norm)}, {low} … {high}"
+    return f"{shape_of(array)}: " + ("norm {}, {} … {}".format(*map(number, facts(array))) if array.size else "empty")
 
 
 def _share(share: Share) -> Json:
-    up, local = (tree(read(factor.equation)) for factor in share.factors) if share.factors else (None, None)
-    return [share.reader, share.equation, tree(read(share.equation)), up, local, list(share.fused)]
+    factors = [tree(read(factor.equation)) for factor in share.factors] or [None, None]
+    return [share.reader, share.equation, tree(read(share.equation)), *factors, [*share.fused]]
 
 
-def _printed(figure: FigureResult) -> list[list[Json]]:
+def _printed(figure: FigureResult) -> Iterator[list[Json]]:
     """A row for each printed number: the name that it is about first."""
     about = next(iter(names(read(figure.key))), "")
-    rows: list[list[Json]] = []
-    for place, entry in zip(np.ndindex(figure.shape), figure.entries, strict=True):
-        quantity = f"{figure.key}[{','.join(map(str, place))}]" if place else figure.key
-        verdict = entry.verdict
-        rows.append([about, quantity, entry.printed, entry.shown, verdict.label, verdict.passed, figure.at])
-    return rows
+    for place, one in zip(np.ndindex(figure.shape), figure.entries, strict=True):
+        verdict = one.verdict
+        yield [about, entry(figure.key, place), one.printed, one.shown, verdict.label, verdict.passed, figure.at]
 
 
-def _training(prepared: Prepared, result: CaseResult, fixed: bool) -> Json:
+def _training(prepared: Prepared, result: TrainResult, fixed: bool) -> Json:
     case = prepared.case
     assert case.train
-    assert result.train
-    settings = settled(prepared, case.train)
+    settings, batched = settled(prepared, case.train), case.train.batch_size is not None
     trained = settings.trained(case.parameters)
-    batched = settings.batch_size is not None
     work = sum(type_.size for type_ in prepared.types.names.values()) * (1 + batched)
-    batches = _batches(prepared, settings) if batched and not fixed and settings.epochs * work <= WORK else None
-    rows = [
-        [f"after {figure.updates}: {row[1]}", *row[2:]] for figure in result.train.figures for row in _printed(figure)
-    ]
+    able = not fixed and settings.epochs * work <= WORK
+    batches = _batches(prepared, settings) if batched and able else None
     free = settings.settings.keys() - OPTIMIZERS[settings.optimizer].switches
     made: dict[str, Json] = {
         "optimizer": settings.optimizer,
         "settings": [[name, value] for name, value in settings.settings.items() if name in free],
         "epochs": settings.epochs,
         "most": settings.epochs if batched and settings.seed is not None else max(settings.epochs, WORK // work),
-        "trained": list[Json](trained),
-        "figures": [*rows],
-        "said": "Every setting can be changed: the page trains anew.",
+        "trained": [*trained],
+        "figures": [
+            [f"after {figure.updates}: {row[1]}", *row[2:]] for figure in result.figures for row in _printed(figure)
+        ],
     }
-    if not fixed and settings.epochs * work <= WORK and (batches or not batched):
-        types = Types(prepared.types.names, prepared.types.integral)
-        equations, moved = update_equations(trained, settings, types, free=free)
-        rest = at_rest(trained, settings, prepared.env)
-        made["updates"] = [[equation.name, tree(equation.expr)] for equation in equations]
-        made["moved"] = [[old, new] for old, new in moved.items()]
-        made["state"] = [
-            [own, name, _array(rest[own])[1] if settings.start else None]
-            for name in trained
-            for part in settings.rule.state
-            for own in [state_name(part, name)]
-        ]
-        made["batches"] = batches
-    else:
-        made["said"] = "This is what mathlab ran: a page trains anew only where that does not take long."
-        made["losses"] = _array(next(iter(result.train.columns.values())))[1]
-    return made
+    if not able or (batched and not batches):
+        losses = _array(next(iter(result.columns.values())))[1]
+        said = "This is what mathlab ran: a page trains anew only where that does not take long."
+        return made | {"said": said, "losses": losses}
+    types = Types(prepared.types.names, prepared.types.integral)
+    equations, moved = update_equations(trained, settings, types, free=free)
+    rest = at_rest(trained, settings, prepared.env)
+    states = [(state_name(part, name), name) for name in trained for part in settings.rule.state]
+    return made | {
+        "said": "Every setting can be changed: the page trains anew.",
+        "updates": [[equation.name, tree(equation.expr)] for equation in equations],
+        "moved": [[old, new] for old, new in moved.items()],
+        "state": [[own, name, _array(rest[own])[1] if settings.start else None] for own, name in states],
+        "batches": batches,
+    }
 
 
 def _batches(prepared: Prepared, settings: TrainSettings) -> Json:
@@ -243,47 +223,40 @@ def _batches(prepared: Prepared, settings: TrainSettings) -> Json:
 
     None where there are too many of them.
     """
-    picked: list[Rows] = []
-    count, (each, _) = rows_of(prepared, settings), in_all(prepared, settings)
+    count, (each, _), picked = rows_of(prepared, settings), in_all(prepared, settings), list[list[Json]]()
     epochs = 1 if settings.seed is None else settings.epochs
     if epochs * count > PICKED:
         return None
 
     def note(rows: Sequence[Rows]) -> Batch:
-        picked.append(rows[0])
+        picked.append(np.arange(count)[rows[0]].tolist())
         return {}
 
-    for _ in updates(prepared, replace(settings, epochs=epochs), lambda *_: lambda *_: None, batch_of=note):
-        pass
-    rows = [np.arange(count)[part].tolist() for part in picked]
-    sizes = {len(part) for part in rows}
-    lines = {size: _lines(prepare(first_rows(prepared.case, settings, size))) for size in sorted(sizes)}
+    list(updates(prepared, replace(settings, epochs=epochs), lambda *_: lambda *_: None, batch_of=note))
+    lines = {size: _lines(prepare(first_rows(prepared.case, settings, size))) for size in sorted({*map(len, picked)})}
     own: dict[str, Json] = {str(size): made for size, made in lines.items() if made != _lines(prepared)}
-    return {"over": [*settings.over], "each": each, "rows": [*rows], "lines": own}
+    return {"over": [*settings.over], "each": each, "rows": [*picked], "lines": own}
 
 
 def _lines(prepared: Prepared) -> list[Json]:
-    forward, backward = _steps(prepared)
-    return [[name, tree(expr)] for name, expr, *_ in (*forward, *backward)]
+    return [[name, tree(expr)] for name, expr, *_ in chain(*_steps(prepared))]
 
 
-def _contours(experiment: Experiment, prepared: Prepared, result: CaseResult) -> Iterator[Json]:
+def _contours(scene: Scene, prepared: Prepared) -> Iterator[Json]:
     """The contours that the case declares, over entries of its own, and the ways of other cases on them."""
-    declared = [one for one in prepared.case.pictures if one.kind == "contour" and len(one.over) == 2]
     if SIDE**2 * sum(prepared.types.names[name].size for name in prepared.nodes) > WORK // 20:
         return
-    for picture in declared:
-        with contextlib.suppress(MathlabError, ExpressionError):  # its plot says what is wrong with it
-            yield from _contour(experiment, prepared, result, picture)
+    for picture in prepared.case.pictures:
+        if picture.kind == "contour" and len(picture.over) == 2:
+            with contextlib.suppress(MathlabError, ExpressionError):  # its plot says what is wrong with it
+                yield from _contour(scene, prepared, picture)
 
 
-def _contour(experiment: Experiment, prepared: Prepared, result: CaseResult, picture: Picture) -> Iterator[Json]:
+def _contour(scene: Scene, prepared: Prepared, picture: Picture) -> Iterator[Json]:
     from mathlab.pictures import plots  # what it needs takes a while to import
 
-    about = plots.Subject(picture, ((prepared.case, result),))
-    of = (picture.of or (plots.end_of(prepared.case),))[0]
-    entries = [wanted for wanted, *_ in picture.over]
-    over: list[Json] = []
+    about = plots.Subject(picture, ((prepared.case, scene.result),))
+    of, entries, over, paths = about.of(prepared.case)[0], [one for one, *_ in picture.over], list[Json](), list[Json]()
     for wanted, low, high in picture.over:
         name, place = plots.entry_of(about, wanted)
         type_ = prepared.types.names[name]
@@ -292,12 +265,17 @@ def _contour(experiment: Experiment, prepared: Prepared, result: CaseResult, pic
         over.append([name, int(np.arange(type_.size).reshape(type_.shape)[place]), low, high])
     if not {*names(of.expr)} <= {*prepared.env, *prepared.nodes} or prepared.types.of(of.expr).shape:
         return
-    paths: list[Json] = []
-    for other in experiment.cases:
+    for other in scene.experiment.cases:
         if other.name in picture.cases and other.train and other.name != prepared.case.name:
             way = plots.path_of(other, entries)
             points = np.stack([way.x, way.y], axis=1)
             points = points[np.isfinite(points).all(axis=1)]
             paths += [[way.label, points.tolist()]] if len(points) else []
-    x, y = (entry.text for entry in entries)
-    yield {"text": of.text, "x": x, "y": y, "of": tree(of.expr), "over": over, "paths": paths}
+    yield {
+        "text": of.text,
+        "x": entries[0].text,
+        "y": entries[1].text,
+        "of": tree(of.expr),
+        "over": over,
+        "paths": paths,
+    }

@@ -6,14 +6,18 @@ the picture's own id, only changes them where the reader's screen is dark.
 
 from __future__ import annotations
 
+import html
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 
 import numpy as np
 
+from mathlab.experiment import Array
+
 CHAR, SIZE, LINE = 7.3, 12, 16.0  # of the monospaced text: a character's width, the font's size, a line's height
 FONT = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
+BOLD = 'font-weight="bold"'
 DIGITS = 4
 HALF_UP = Context(prec=800, rounding=ROUND_HALF_UP)
 
@@ -40,22 +44,23 @@ def stroke(colour: str, width: float = 1.2) -> str:
     return f'class="{colour}-line" fill="none" stroke="{COLOURS[colour][0]}" stroke-width="{width:g}"'
 
 
-def style(scope: str) -> str:
-    """The rules for a dark screen, for the picture with the id `scope` alone."""
-    rules = (
-        f"#{scope} .{name}{{fill:{dark}}}#{scope} .{name}-line{{stroke:{dark}}}" for name, (_, dark) in COLOURS.items()
-    )
-    return f"@media (prefers-color-scheme:dark){{{''.join(rules)}}}"
+def framed(colour: str, width: float = 1.2) -> str:
+    """The attributes of a shape with an outline, filled with the paper's colour."""
+    paper, frame = COLOURS["paper"][0], COLOURS[colour][0]
+    return f'class="paper {colour}-line" fill="{paper}" stroke="{frame}" stroke-width="{width:g}"'
 
 
 def picture(scope: str, width: float, height: float, title: str, description: str, body: str) -> str:
     """A whole picture, with words for those who do not see it."""
     size = f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
     words = f'<title id="{scope}-title">{escape(title)}</title><desc id="{scope}-desc">{escape(description)}</desc>'
+    dark = "".join(
+        f"#{scope} .{name}{{fill:{dark}}}#{scope} .{name}-line{{stroke:{dark}}}" for name, (_, dark) in COLOURS.items()
+    )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" id="{scope}" {size} role="img" '
         f'aria-labelledby="{scope}-title {scope}-desc" font-family="{FONT}" font-size="{SIZE}">'
-        f"{words}<style>{style(scope)}</style>"
+        f"{words}<style>@media (prefers-color-scheme:dark){{{dark}}}</style>"
         f'<rect width="100%" height="100%" {fill("paper")}/>\n{body}</svg>\n'
     )
 
@@ -64,32 +69,36 @@ def escape(words: str) -> str:
     """Text for XML and HTML; what is no printable character is spelt out."""
     if not words.isprintable():
         words = "".join(c if c.isprintable() else " " if c == "\n" else repr(c)[1:-1] for c in words)
-    for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
-        words = words.replace(sign, entity)
-    return words
+    return html.escape(words, quote=False).replace('"', "&quot;")
 
 
 def text(x: float, y: float, words: str, *attributes: str, cut: int = 0) -> str:
     """A line of text; one that is cut to so many characters is whole in its title."""
     whole = f"<title>{escape(words)}</title>" if cut and len(words) > cut else ""
     shown = words[: cut - 1] + "…" if whole else words
-    more = "".join(f" {attribute}" for attribute in attributes)
-    return f'<text x="{x:.1f}" y="{y:.1f}"{more}>{whole}{escape(shown)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}"{_also(attributes)}>{whole}{escape(shown)}</text>'
+
+
+def entry(name: str, place: Sequence[int]) -> str:
+    """`W[0,1]`; a number has no place."""
+    return f"{name}[{','.join(map(str, place))}]" if place else name
+
+
+def measured(name: str, value: float | np.generic) -> str:
+    """The attributes of a number's text: what it is, and all of its digits."""
+    return f'data-n="{escape(name)}" data-v="{exact(value)}"'
 
 
 def arrow(path: str, end: tuple[float, float], ahead: tuple[float, float], colour: str, *attributes: str) -> str:
     """A line with a head at `end`, which it reaches in the direction `ahead`, of length 1."""
     (x, y), (ux, uy) = end, ahead
     sides = " ".join(f"{x - 8 * ux + side * 4 * uy:.1f},{y - 8 * uy + side * 4 * ux:.1f}" for side in (1, -1))
-    more = "".join(f" {attribute}" for attribute in attributes)
-    return f'<path d="{path}" {stroke(colour)}{more}/><polygon points="{x:.1f},{y:.1f} {sides}" {fill(colour)}/>'
+    head = f'<polygon points="{x:.1f},{y:.1f} {sides}" {fill(colour)}/>'
+    return f'<path d="{path}" {stroke(colour)}{_also(attributes)}/>{head}'
 
 
-def box(x: float, y: float, width: float, height: float, corner: float, colour: str, line: float = 1.2) -> str:
-    """A framed rectangle, filled with the paper's colour."""
-    paper, frame = COLOURS["paper"][0], COLOURS[colour][0]
-    place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="{corner:g}"'
-    return f'<rect {place} class="paper {colour}-line" fill="{paper}" stroke="{frame}" stroke-width="{line:g}"/>'
+def _also(attributes: Sequence[str]) -> str:
+    return "".join(f" {attribute}" for attribute in attributes if attribute)
 
 
 def number(value: float | np.generic) -> str:
@@ -98,13 +107,16 @@ def number(value: float | np.generic) -> str:
     if not math.isfinite(rough):
         return "NaN" if math.isnan(rough) else "∞" if rough > 0 else "-∞"
     for digits in range(DIGITS, 18):
-        scientific = _rounded(rough, f".{digits - 1}e")
-        exponent = int(scientific.partition("e")[2])
+        mantissa, _, power = _rounded(rough, f".{digits - 1}e").partition("e")
+        exponent = int(power)
         if not -4 <= exponent < 7:
-            return _shortest(scientific, value)
-        padded = _rounded(rough, f".{max(digits - 1 - exponent, 0)}f")
-        shown = _shortest(padded, value)
-        if shown != padded or "." in _trimmed(padded) or _is(padded, value):
+            short = f"{_trimmed(mantissa)}e{exponent}"
+            return short if _is(short, value) else f"{mantissa}e{exponent}"
+        shown = _rounded(rough, f".{max(digits - 1 - exponent, 0)}f")
+        whole = _trimmed(shown)
+        if _is(whole, value):
+            return "0" if whole == "-0" else whole
+        if "." in whole:
             break
     return shown
 
@@ -113,14 +125,6 @@ def _rounded(value: float, form: str) -> str:
     """The value in a format, a tie away from zero, as JavaScript has it."""
     with localcontext(HALF_UP):
         return format(Decimal(value), form)
-
-
-def _shortest(padded: str, value: float | np.generic) -> str:
-    """The text without zeros at its end, where it is all of the number."""
-    mantissa, e, power = padded.partition("e")
-    shown = f"{_trimmed(mantissa)}{e}{int(power) if e else ''}"
-    full = f"{mantissa}{e}{int(power) if e else ''}"
-    return ("0" if shown == "-0" else shown) if _is(shown, value) else full
 
 
 def _trimmed(digits: str) -> str:
@@ -140,3 +144,10 @@ def exact(value: float | np.generic) -> str:
     if isinstance(value, np.integer | np.bool_):
         return str(int(value))
     return str(value) if value else "0.0"
+
+
+def facts(array: Array) -> tuple[float, float, float]:
+    """What a large array comes to: its norm, its least and its largest entry."""
+    flat = np.asarray(array, np.float64).ravel()
+    with np.errstate(all="ignore"):
+        return float(np.linalg.norm(flat)), float(flat.min()), float(flat.max())

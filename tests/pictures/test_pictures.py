@@ -101,7 +101,7 @@ def test_no_box_overlaps_and_no_edge_crosses_a_box(path: Path, monkeypatch: pyte
     result = ran(path)
     for one in result.cases:
         for direction in ("right", "down"):
-            gallery.draw(result.experiment, one, "graph", gallery.Options(direction))
+            gallery.draw(result.experiment, one, "graph", direction)
     assert {*found} == {""}
 
 
@@ -296,6 +296,26 @@ def test_a_case_without_a_network_is_told(one: Case, message: str) -> None:
         drawn(result_of(one), "network")
 
 
+@pytest.mark.parametrize(
+    ("equations", "units"),
+    [
+        ({"z": "W @ x", "loss": "norm(z)"}, 2),
+        ({"z": "W @ x", "loss": "logsumexp(z)"}, 2),
+        ({"z": "W @ x", "loss": "max(z) * 2", "h": "relu(z)", "end": "sum(h) + loss"}, 2),
+        ({"loss": "norm(W @ x)"}, 0),
+        ({"loss": "sum(W @ x)"}, 0),
+        ({"z": "(W @ x)[0:1]", "loss": "sum(z)"}, 0),
+    ],
+)
+def test_what_brings_units_together_is_no_activation(equations: Mapping[str, str], units: int) -> None:
+    one = result_of(case(equations, {"W": [[1.0, 2.0], [3.0, -4.0]]}, {"x": [1.0, 2.0]}))
+    if units:
+        assert {label for label, _ in numbers(drawn(one, "network"))} >= {f"z[{at}]" for at in range(units)}
+    else:
+        with pytest.raises(MathlabError, match="has no network to draw"):
+            drawn(one, "network")
+
+
 @pytest.mark.parametrize("settings", ["", ", stride=2, pad=1", ", pad=(0, 2), dilation=(2, 1)"])
 def test_a_scan_has_the_numbers_and_stops_at_every_place(settings: str) -> None:
     rng = np.random.default_rng(0)
@@ -333,10 +353,10 @@ def test_what_cannot_be_scanned_is_told(text: str, shape: tuple[int, ...], messa
 def test_a_sample_that_is_not_there_is_told() -> None:
     one = case({"z": "x @ W", "loss": "sum(z)"}, {"W": [[1.0], [2.0]]}, {"x": [[1.0, 2.0], [3.0, 4.0]]})
     result = result_of(one)
-    second = gallery.draw(result.experiment, result.cases[0], "network", gallery.Options(sample=1))
+    second = gallery.draw(result.experiment, result.cases[0], "network", sample=1)
     assert dict(numbers(second))["z[1,0]"] == "11.0"
     with pytest.raises(MathlabError, match="there is no sample 2"):
-        gallery.draw(result.experiment, result.cases[0], "network", gallery.Options(sample=2))
+        gallery.draw(result.experiment, result.cases[0], "network", sample=2)
 
 
 def test_pictures_are_the_same_up_to_rounding() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mathlab import api
-from mathlab.pictures import page, plots
+from mathlab.pictures import Scene, page, plots
 from mathlab.stages.prepare import prepare
 from tests.pictures.script import Script
 
@@ -53,11 +53,16 @@ def script() -> Script:
     return made
 
 
+def data_of(result: api.Result) -> dict[str, page.Json]:
+    (case,) = result.experiment.cases
+    return page.data(Scene(result.experiment, case, result.cases[0], "net"), prepare(case))
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("way", TRAININGS)
 def test_a_page_trains_as_the_lab_does(way: str, dtype: str) -> None:
     result = api.run({**NET, "dtype": dtype, "train": {**TRAININGS[way], "epochs": 7}})
-    data = page.data(result.experiment, prepare(result.experiment.cases[0]), result.cases[0])
+    data = data_of(result)
     losses = np.array(script().asked("trained", data))
     assert result.cases[0].train
     rtol = 1e-12 if dtype == "float64" else 1e-5
@@ -68,7 +73,7 @@ def test_a_page_draws_the_contours_that_are_declared(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(plots, "GRID", 9)
     result = api.run({**NET, "pictures": CONTOURS}, "backprop")
     (case,) = result.experiment.cases
-    data = page.data(result.experiment, prepare(case), result.cases[0])
+    data = data_of(result)
     for at, picture in enumerate(case.pictures):
         made = plots.drawing(plots.subject(result, case.name, picture))
         assert made.field
@@ -88,7 +93,7 @@ def test_a_page_leaves_out_a_contour_that_it_cannot_draw(over: str) -> None:
     counted = {"W[-1,-1]": [0, 1], "b[-2]": [0, 1]}
     pictures = [{"contour": {"over": ODD[over]}}, {"contour": {"over": counted, "of": ["dW[0,0]"]}}]
     result = api.run({**NET, "pictures": [*pictures, {"contour": {"over": counted}}]}, "backprop")
-    data = page.data(result.experiment, prepare(result.experiment.cases[0]), result.cases[0])
+    data = data_of(result)
     assert isinstance(data["contours"], list)
     over_entries = [one["over"] for one in data["contours"] if isinstance(one, dict)]
     assert over_entries == [[["W", 3, 0, 1], ["b", 0, 0, 1]]]
@@ -97,7 +102,7 @@ def test_a_page_leaves_out_a_contour_that_it_cannot_draw(over: str) -> None:
 def test_what_a_page_cannot_train_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "PICKED", 10)
     result = api.run({**NET, "train": {"optimizer": SGD, **BATCHES, "seed": 3, "epochs": 3}})
-    data = page.data(result.experiment, prepare(result.experiment.cases[0]), result.cases[0])
+    data = data_of(result)
     assert isinstance(data["train"], dict)
     assert "losses" in data["train"]
     assert "batches" not in data["train"]
