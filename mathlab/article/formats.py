@@ -1,4 +1,4 @@
-"""Document formats: which parts of a file are text, where its headings stand, and which cells its tables have.
+"""Document formats: what of a file is text, where its headings stand, and which cells its tables and matrices have.
 
 Nothing is taken out: whatever is no prose or number is blanked, character for character, and signs that mean the same
 become one sign of the same length. So every offset is one of the source.
@@ -6,17 +6,17 @@ become one sign of the same length. So every offset is one of the source.
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from html import unescape
-from html.parser import HTMLParser
+from itertools import pairwise
 
 from mathlab.errors import MathlabError, Place
 
 BLANK = "\0"  # stands for what is no text, and between nothing
+OPEN, ROW, CELL, CLOSE = "⟦⏎&⟧"  # begin a table or matrix, a row and a cell of it, and end it
 
 Span = tuple[int, int]
 
@@ -30,7 +30,8 @@ class Heading:
     title: str
 
 
-# Signs and commands -> one character, blanks behind or before it. The same length, always.
+Read = tuple[str, list[Heading]]
+Reader = Callable[[str], Read]
 
 COMMANDS = {
     "times": "×",
@@ -43,242 +44,159 @@ COMMANDS = {
     "thinspace": "\u2009",
 }
 LATEX = re.compile(
-    r"\\(?:begin|end)\{(?P<matrix>[bpvBVs]?(?:small)?matrix|array|tabular)\}(?:\{[^{}\n]{0,40}\})?"
+    r"\\(?P<side>begin|end)\{(?:[bpvBVs]?(?:small)?matrix|array|tabular)\}(?:\{[^{}\n]{0,40}\})?"
     r"|\\(?:label|ref|eqref|cite[a-z]*|url|includegraphics|input|documentclass|usepackage|[vh]space|cline|tag)\*?"
     r"(?:\[[^\]\n]{0,200}\])?\{[^{}\n]{0,500}\}"
     r"|\\href\{[^{}\n]{0,500}\}"
-    r"|\\(?P<command>[A-Za-z]+)|\\(?P<thin>[,;:!])|\{(?P<comma>,)\}|\\(?P<row>\\)"
+    r"|\\(?P<command>[A-Za-z]+)|(?P<thin>\\[,;:!]|\{,\})|(?P<row>\\\\)"
 )
-
-
-def _same(found: re.Match[str], sign: str, before: bool = False) -> str:
-    """A sign, made as long as what it stands for."""
-    fill = BLANK * (len(found.group()) - len(sign))
-    return fill + sign if before else sign + fill
-
-
-def _blank(found: re.Match[str]) -> str:
-    return re.sub(r"[^\n]", BLANK, found.group())
-
-
-def _latex(found: re.Match[str]) -> str:
-    if found["matrix"]:
-        return _same(found, "⟦") if found.group().startswith(r"\begin") else _same(found, "⟧", before=True)
-    if found["command"]:
-        return _same(found, COMMANDS.get(found["command"], " "))
-    if found["thin"] or found["comma"]:
-        return "\u2009" * len(found.group())
-    return _same(found, "⏎") if found["row"] else _blank(found)
-
-
-SIGNS = {**dict.fromkeys(map(ord, "−–‐‑"), "-"), **dict.fromkeys(map(ord, "‘’"), "'"), ord("\u00a0"): " "}
+TAGS = {"sup": "^", "sub": "_", "table": OPEN, "/table": CLOSE, "tr": ROW, "td": CELL, "th": CELL}
+HTML = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)|(?P<sign>&(?:\#\d{1,7}|\#x[\da-f]{1,6}|[a-z]\w{1,30});?)"
+    r"|<(?P<tag>/?[a-z][\w-]*+)(?:\s++[a-z_:@][\w:.@-]*+(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s\"'<>=]++))?)*+\s*+/?>"
+    r"|<[!?/][^<>]*+>",
+    re.DOTALL | re.IGNORECASE,
+)
+LINKS = re.compile(
+    r"\]\([^()\s]{0,2000}(?:\s[^()\n]{0,500})?\)|https?://[^\s)>\]]{1,2000}|www\.[^\s)>\]]+"
+    r"|\[\^[^\]\n]{1,40}\]|^ {0,3}\[[^\]\n]{1,200}\]:[^\n]*",
+    re.MULTILINE,
+)
+ALIKE = {**dict.fromkeys(map(ord, "−–‐‑"), "-"), **dict.fromkeys(map(ord, "‘’"), "'"), ord("\u00a0"): " "}
 
 
 def signs(text: str) -> str:
     """One sign for all that look like a minus, an apostrophe or a space."""
-    return text.translate(SIGNS)
+    return text.translate(ALIKE)
 
 
-# Formats: the text with blanks, headings, tables (rows of cells), and lines' origin
+def _blank(found: re.Match[str], sign: str = "") -> str:
+    """Blanks, or a sign and blanks, as long as what they stand for."""
+    return sign.ljust(len(found.group()), BLANK)
 
 
-@dataclass
-class Draft:
-    """A source with blanks, its headings, and its tables as rows of cells."""
-
-    text: str
-    headings: list[Heading] = field(default_factory=list)
-    tables: list[list[list[Span]]] = field(default_factory=list)
-
-
-INLINE = re.compile(
-    r"\]\([^()\s]{0,2000}(?:\s[^()\n]{0,500})?\)|<(?:[a-zA-Z/!])[^<>\n]{0,2000}>|https?://[^\s)>\]]{1,2000}|www\.[^\s)>\]]+"
-    r"|\[\^[^\]\n]{1,40}\]|^\s*\[[^\]\n]{1,200}\]:[^\n]*",
-    re.MULTILINE,
-)
-FRONT = re.compile(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*\n", re.DOTALL)
+def _latex(found: re.Match[str]) -> str:
+    if found["thin"]:
+        return "\u2009" * len(found.group())
+    if found["command"]:
+        return _blank(found, COMMANDS.get(found["command"], " "))
+    return _blank(found, {"begin": OPEN, "end": CLOSE}.get(found["side"], "") or ROW * bool(found["row"]))
 
 
-def _markdown(source: str) -> Draft:
-    from markdown_it import MarkdownIt
-
-    front = FRONT.match(source)
-    source = (_blank(front) + source[front.end() :]) if front else source
-    starts = line_starts(source)
-    draft = Draft(source)
-    parts: list[str] = []
-    done = 0
-    tokens = MarkdownIt("commonmark").enable("table").disable("inline").parse(source.replace(BLANK, " "))
-    table: list[list[Span]] = []
-    for token, after in itertools.pairwise([*tokens, None]):
-        if token is None or token.map is None:
-            continue
-        first, last = (starts[min(line, len(starts) - 1)] for line in token.map)
-        if token.type == "heading_open" and after:
-            draft.headings.append(Heading(first, int(token.tag[1]), _title(after.content)))
-        elif token.type in ("fence", "code_block"):
-            code = source[first:last]
-            if token.type == "fence":  # its first line names a language
-                code = re.sub(r"\A[^\n]*", lambda found: BLANK * len(found.group()), code)
-            parts += [_prose(source[done:first]), code]
-            done = last
-        elif token.type == "table_open":
-            draft.tables.append(table := [])
-        elif token.type == "tr_open":
-            table.append(_cells(source, first))
-    draft.text = "".join([*parts, _prose(source[done:])])
-    return draft
+def _tag(found: re.Match[str]) -> str:
+    if found["sign"]:
+        return _blank(found, signs(unescape(found["sign"]))[:1])
+    return _blank(found, TAGS.get((found["tag"] or "").lower(), ""))
 
 
-def _cells(source: str, start: int) -> list[Span]:
-    line = source[start:].partition("\n")[0] if start else source.partition("\n")[0]
-    bars = [-1, *(found.start() for found in re.finditer(r"(?<!\\)\|", line)), len(line)]
-    return [(start + a + 1, start + b) for a, b in itertools.pairwise(bars)]
+def _hypertext(text: str) -> str:
+    return LATEX.sub(_latex, HTML.sub(_tag, text))
 
 
 def _prose(text: str) -> str:
-    return LATEX.sub(_latex, INLINE.sub(_blank, text))
+    return _hypertext(LINKS.sub(_blank, text))
 
 
 def _title(text: str) -> str:
-    return " ".join(re.sub(r"[*`$\\{}\0]", "", INLINE.sub("", text)).split())
+    return " ".join(re.sub(r"[*`$\\{}\[\0]", "", text).split())
 
 
-def _plain(source: str) -> Draft:
+FRONT = re.compile(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*\n", re.DOTALL)
+DISPLAYED = re.compile(r"\$\$(?:[^$`\n]|\n(?!\s*\n)){1,5000}\$\$")
+
+
+def _markdown(source: str) -> Read:
+    """CommonMark with tables. What is displayed as maths hides from the parser: a line of `=` there is no heading."""
+    from markdown_it import MarkdownIt
+
+    source = FRONT.sub(lambda found: re.sub(".", BLANK, found.group()), source)
+    starts = [*line_starts(source), len(source)]
+    plain = DISPLAYED.sub(lambda found: re.sub(".", "x", found.group()), source)
+    tokens = MarkdownIt("commonmark").enable("table").disable("inline").parse(plain)
+    headings, parts, done = [], [], 0
+    for token, after in pairwise(tokens):
+        if token.map is None:
+            continue
+        first, last = (starts[min(line, len(starts) - 1)] for line in token.map)
+        if token.type == "heading_open":
+            headings.append(Heading(first, int(token.tag[1]), _title(LINKS.sub("", after.content))))
+        elif token.type == "table_open":
+            first = max(first - 1, done)  # the end of the line before has room for a sign
+            parts += [_prose(source[done:first]), _table(source[first:last])]
+            done = last
+        elif token.type in ("fence", "code_block"):
+            info = re.compile(r"\A.*" if token.type == "fence" else r"\A")  # it names a language
+            parts += [_prose(source[done:first]), info.sub(_blank, source[first:last])]
+            done = last
+    return "".join([*parts, _prose(source[done:])]), headings
+
+
+def _table(text: str) -> str:
+    cells = re.sub(r"(?<!\\)\|", CELL, _prose(text).replace("\n", ROW))
+    return re.sub(
+        rf"[{ROW}{CELL}]\s*\Z",
+        lambda found: _blank(found, CLOSE),
+        re.sub(rf"\A[{ROW}{CELL}\s]|{ROW}", OPEN, cells, count=1),
+    )
+
+
+def _plain(source: str) -> Read:
     """Text with no marks: a heading is a short line with nothing around it that ends like no sentence."""
-    draft = Draft(_prose(source))
+    headings = []
     for found in re.finditer(r"(?:\A|(?<=\n\n))([^\n]{2,80})\n(?=\n)", source):
         title = found[1].strip()
         sentence = title.endswith((".", ",", ":", ";", "?", "!", "…"))
         if re.match(r"[A-Z\d(]", title) and " " in title and not sentence and not re.search(r"[=_{}\\$|>]", title):
-            draft.headings.append(Heading(found.start(1), 0, _title(title)))
-    return draft
+            headings.append(Heading(found.start(1), 0, _title(title)))
+    return _prose(source), headings
 
 
-def _tex(source: str) -> Draft:
-    draft = Draft(re.sub(r"(?<!\\)%[^\n]*", _blank, source))
-    begin = draft.text.find(r"\begin{document}")
-    for found in re.finditer(r"\\((?:sub)*)(?:section|paragraph|chapter)\*?\{([^{}\n]{1,200})\}", draft.text):
-        draft.headings.append(Heading(found.start(), len(found[1]) // 3 + 1, _title(found[2])))
-    preamble = re.sub(r"[^\n]", BLANK, draft.text[: max(begin, 0)])
-    draft.text = preamble + LATEX.sub(_latex, draft.text[len(preamble) :])
-    return draft
+SECTION = re.compile(r"\\((?:sub)*)(?:section|paragraph|chapter)\*?\{([^{}\n]{1,200})\}")
 
 
-class _Page(HTMLParser):
-    """A page's text with blanks for its tags, its headings and its tables."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__(convert_charrefs=False)
-        self.source, self.starts = source, line_starts(source)
-        self.kept: list[str] = []
-        self.done = 0
-        self.hidden = self.heading = self.cell = 0
-        self.headings: list[tuple[int, int, int]] = []
-        self.tables: list[list[list[Span]]] = []
-        self.feed(_closed(source))
-        self.close()
-        self.keep(len(source), "", 0)
-
-    def draft(self) -> Draft:
-        text = "".join(self.kept)
-        titles = [Heading(start, level, _title(text[start:end])) for start, level, end in self.headings]
-        return Draft(LATEX.sub(_latex, text), titles, self.tables)
-
-    @property
-    def here(self) -> int:
-        line, column = self.getpos()
-        return self.starts[line - 1] + column
-
-    def keep(self, start: int, shown: str, length: int) -> None:
-        self.kept += [re.sub(r"[^\n]", BLANK, self.source[self.done : start]), shown.ljust(length, BLANK)]
-        self.done = start + length
-
-    def handle_data(self, data: str) -> None:
-        if not self.hidden:
-            self.keep(self.here, data, len(data))
-
-    def handle_entityref(self, name: str) -> None:
-        self.handle_sign(f"&{name};")
-
-    def handle_charref(self, name: str) -> None:
-        self.handle_sign(f"&#{name};")
-
-    def handle_sign(self, written: str) -> None:
-        written = written if self.source.startswith(written, self.here) else written[:-1]
-        self.keep(self.here, signs(unescape(written))[:1] or BLANK, len(written))
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        end = self.here + len(self.get_starttag_text() or "")
-        if tag in ("script", "style"):
-            self.hidden += 1
-        elif tag == "sup":
-            self.keep(self.here, "^", 1)
-        elif re.fullmatch("h[1-6]", tag):
-            self.heading = end
-        elif tag == "table":
-            self.tables.append([])
-        elif tag == "tr" and self.tables:
-            self.tables[-1].append([])
-        elif tag in ("td", "th"):
-            self.cell = end
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in ("script", "style"):
-            self.hidden = max(self.hidden - 1, 0)
-        elif re.fullmatch("h[1-6]", tag) and self.heading:
-            self.headings.append((self.heading, int(tag[1]), self.here))
-        elif tag in ("td", "th") and self.tables and self.tables[-1]:
-            self.tables[-1][-1].append((self.cell, self.here))
+def _tex(source: str) -> Read:
+    text = re.sub(r"(?<!\\)%.*", _blank, source)
+    body = max(text.find(r"\begin{document}"), 0)
+    headings = [
+        Heading(found.start(), len(found[1]) // 3 + 1, _title(found[2])) for found in SECTION.finditer(text, body)
+    ]
+    return BLANK * body + LATEX.sub(_latex, text[body:]), headings
 
 
-def _closed(source: str) -> str:
-    """The page without comments and without tags that never end, over which the parser would take its time."""
-    parts, start = [], 0
-    while (begin := source.find("<!--", start)) >= 0 and (end := source.find("-->", begin)) >= 0:
-        parts += [source[start:begin], re.sub(r"[^\n]", " ", source[begin : end + 3])]
-        start = end + 3
-    return re.sub(r"<(?=[^<>]*(?:<|\Z))", " ", "".join([*parts, source[start:]]))
+def _html(source: str) -> Read:
+    text = _hypertext(source)
+    found = re.finditer(r"<h([1-6])\b[^<>]*+>(?:[^<]|<(?!/?h[1-6]\b))*+", source, re.IGNORECASE)
+    return text, [Heading(one.start(), int(one[1]), _title(text[slice(*one.span())])) for one in found]
 
 
-def notebook(source: str, path: str) -> tuple[Draft, list[tuple[int, str]]]:
-    """The text cells and the outputs, one after another, and where each begins."""
-    try:
-        cells = [(str(cell["cell_type"]), cell) for cell in json.loads(source)["cells"]]
-        parts = [
-            (f"{path}, cell {count}", kind, text)
-            for count, (kind, cell) in enumerate(cells, start=1)
-            for text in ([_joined(cell["source"])] if kind == "markdown" else map(_joined, _outputs(cell)))
-        ]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise MathlabError("this is no notebook: it is not JSON, or has no cells", Place(path, 1, 1)) from None
-    draft, origins = Draft(""), []
-    for name, kind, text in parts:
-        read = _markdown(text) if kind == "markdown" else Draft(text)
-        start = len(draft.text)
-        origins.append((start, name))
-        draft.headings += [replace(heading, start=heading.start + start) for heading in read.headings]
-        draft.tables += [[[(a + start, b + start) for a, b in row] for row in table] for table in read.tables]
-        draft.text += read.text + "\n"
-    return draft, origins
+def _output(source: str) -> Read:
+    return source, []
 
 
-def _outputs(cell: Mapping[str, object]) -> Iterator[object]:
-    for output in cell.get("outputs", []) if cell["cell_type"] == "code" else []:  # type: ignore[attr-defined]
-        yield output.get("text", "") or output.get("data", {}).get("text/plain", "")
-
-
-def _joined(text: object) -> str:
-    return "".join(map(str, text)) if isinstance(text, list) else str(text)
-
-
-READERS: Mapping[str, Callable[[str], Draft]] = {
+READERS: Mapping[str, Reader] = {
     **dict.fromkeys((".md", ".qmd", ".rmd", ".markdown"), _markdown),
     ".txt": _plain,
     ".tex": _tex,
-    **dict.fromkeys((".html", ".htm"), lambda source: _Page(source).draft()),
+    **dict.fromkeys((".html", ".htm"), _html),
 }
 KINDS = (*READERS, ".ipynb")
+
+
+def parts(source: str, path: str, kind: str) -> Iterator[tuple[str, str, Reader]]:
+    """The texts of a document of a kind, each with its name and reader: a notebook's text cells and outputs."""
+    if kind in READERS:
+        yield path, source, READERS[kind]
+        return
+    try:
+        for count, cell in enumerate(json.loads(source)["cells"], start=1):
+            is_text = cell["cell_type"] == "markdown"
+            outputs = cell.get("outputs", []) if cell["cell_type"] == "code" else []
+            texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
+            for text in [cell["source"]] if is_text else texts:
+                joined = "".join(map(str, text)) if isinstance(text, list) else str(text)
+                yield f"{path}, cell {count}", signs(joined).replace(BLANK, " "), _markdown if is_text else _output
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise MathlabError("this is no notebook: it is not JSON, or has no cells", Place(path, 1, 1)) from None
 
 
 def line_starts(text: str) -> list[int]:

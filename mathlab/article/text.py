@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from itertools import islice
+from itertools import accumulate, groupby, islice, pairwise
 from pathlib import Path
 
-from mathlab.article.formats import BLANK, KINDS, READERS, Draft, Heading, Span, line_starts, notebook, signs
+from mathlab.article.formats import BLANK, CELL, CLOSE, KINDS, OPEN, ROW, Heading, Span, line_starts, parts, signs
 from mathlab.errors import MathlabError, Place
 
 LARGEST = 4_000_000  # characters
 MOST = 50_000  # numbers
+DEEPEST = 4  # axes of an array that is printed in brackets
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Number:
 
 
 Digits = tuple[int, tuple[int, ...], int]
+Group = tuple[tuple[int, ...], tuple[int, ...]]  # an array: its shape, and the positions of its numbers in C order
 
 
 def digits_of(text: str) -> Digits:
@@ -50,24 +52,24 @@ def digits_of(text: str) -> Digits:
 
 @dataclass(frozen=True)
 class Document:
-    """What is read of a document. `groups` are arrays: a shape, and the positions in `numbers` in C order."""
+    """What is read of a document; in its text, what is no prose or number is blank."""
 
     path: str
     text: str
     numbers: tuple[Number, ...]
-    groups: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
+    groups: tuple[Group, ...]
     headings: tuple[Heading, ...] = ()
 
     def quoted(self, words: str) -> Iterator[Span]:
         """Where some words stand, whatever marks emphasis or maths between them."""
-        parts = [re.escape(part) for part in re.findall(r"\w+|[^\w\s*`$\\{}]", words)]
-        if parts:
-            pattern = r"[\s*`$\\{}\0]*".join(parts)
+        pieces = [re.escape(piece) for piece in re.findall(r"\w+|[^\w\s*`$\\{}]", words)]
+        if pieces:
+            pattern = r"[\s*`$\\{}\0]*".join(pieces)
             yield from (found.span() for found in re.finditer(pattern, self.text, re.IGNORECASE))
 
     def under(self, start: int) -> Heading | None:
         """The heading under which something stands."""
-        at = bisect_right([heading.start for heading in self.headings], start)
+        at = bisect_right(self.headings, start, key=lambda heading: heading.start)
         return self.headings[at - 1] if at else None
 
 
@@ -87,40 +89,33 @@ def read(path: Path) -> Document:
         raise MathlabError(f"{path}: a document ends in one of {', '.join(KINDS)}")
     if len(source) > LARGEST:
         raise MathlabError(f"{path} has {len(source)} characters, and {LARGEST} are the limit of a document")
-    source = source.replace("\r\n", "\n").replace(BLANK, " ")
-    origins = [(0, str(path))]
-    if kind == ".ipynb":
-        draft, origins = notebook(source, str(path))
-    else:
-        draft = READERS[kind](source)
-    return _document(str(path), draft, origins)
-
-
-def _document(path: str, draft: Draft, origins: Sequence[tuple[int, str]]) -> Document:
-    text = PROMPT.sub(lambda found: BLANK * len(found.group()), signs(draft.text))
-    starts = line_starts(text)
-
-    def place(at: int) -> Place:
-        begin, file = origins[max(bisect_right(origins, at, key=lambda origin: origin[0]) - 1, 0)]
-        line = bisect_right(starts, at)
-        first = bisect_right(starts, begin)
-        return Place(file, line - first + 1, at - max(starts[line - 1], begin) + 1)
-
-    titles = {heading.start for heading in draft.headings}
-    numbers = tuple(_numbers(text, place, titles))
-    groups = [*_arrays(text, numbers), *_rows(text, numbers), *_tables(draft.tables, numbers)]
-    return Document(path, text, numbers, tuple(dict.fromkeys(groups)), tuple(draft.headings))
+    whole = ""
+    numbers: list[Number] = []
+    groups: list[Group] = []
+    headings: list[Heading] = []
+    for name, part, reader in parts(signs(source.replace("\r\n", "\n").replace(BLANK, " ")), str(path), kind):
+        text, titles = reader(part)
+        text = PROMPT.sub(lambda found: BLANK * len(found.group()), text)
+        found = [*islice(_numbers(text, part, titles, name, len(whole)), MOST + 1 - len(numbers))]
+        groups += _groups(text, found, len(whole), len(numbers))
+        headings += [Heading(one.start + len(whole), one.level, one.title) for one in titles]
+        numbers += found
+        whole += text + "\n"
+        if len(numbers) > MOST:
+            raise MathlabError(f"a document has at most {MOST} numbers that are looked at", numbers[-1].place)
+    return Document(str(path), whole, tuple(numbers), tuple(groups), tuple(headings))
 
 
 # Numbers
 
-DIGIT = r"(?:\d{1,3}(?:[,\u2009\u202f]{1,3}\d{3})+(?![\d,])|\d+)(?:\.\d+)?|\.\d+"
+DIGITS = r"(?:\d{1,3}(?:[,\u2009\u202f]{1,3}\d{3})+(?![\d,])|\d+)(?:\.\d+)?|\.\d+"
 POWER = (
     r"[\s\0]*[×·*][\s\0]*10"
     r"(?:[\s\0]*\^?[\s\0{]*(?P<power>[-+]?\d{1,3})(?![\d.])\s*\}?|(?P<raised>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3}))"
 )
 NUMBER = re.compile(
-    rf"(?<![\w.])(?P<digits>{DIGIT})(?:[eE](?P<e>[-+]?\d{{1,4}})(?!\w)|{POWER})?(?P<percent>[\s\0]?%)?(?!\d)"
+    r"(?:(?:^|(?<=[^\w\0.)\]}'\s-]))[\s\0]*+(?P<minus>-)[\s\0]*+|(?<![^\s\0])(?P<sign>-)\0*+)?"
+    rf"(?<![\w.])(?P<digits>{DIGITS})(?:[eE](?P<e>[-+]?\d{{1,4}})(?!\w)|{POWER})?(?P<percent>[\s\0]?%)?(?!\d)"
 )
 RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 PROMPT = re.compile(r"^[ \t#]*(?:>>>|\.\.\.(?=\s))", re.MULTILINE)
@@ -128,125 +123,102 @@ WORDS = (
     "section sec chapter figure fig table tab eq eqn equation step example listing algorithm appendix part exercise "
     "theorem lemma version release v python numpy pytorch torch tensorflow jax cuda scipy pandas keras julia ubuntu"
 ).split()
-BEFORE = re.compile(rf"(?:(?<![a-z])(?:{'|'.join(WORDS)})[s.]*[\s\0~(]*|§\s*|[=<>]=\s?)\Z", re.IGNORECASE)
+NOT_THE_ARTICLES = [  # what stands before a number, what behind it, and what it then is
+    (rf"(?i:(?<![a-z])(?:{'|'.join(WORDS)})[s.]*[\s\0~(]*|§\s*|[=<>]=\s?)", "", "a reference or a version"),
+    ("", r"\.\d", "a version or date"),
+    (r"\d[.]", "", "a version or date"),
+    (r"[_\w][-/]", r"[-/.]?\w*[A-Za-z]", "part of a name"),
+    ("", r"\.[a-z]{2,4}\b", "part of a name"),
+    (r"_[{\0]*", "", "an index"),
+]
+RULES = [(re.compile(rf"(?:{before})\Z"), re.compile(after), why) for before, after, why in NOT_THE_ARTICLES]
+MARKS = f"#* \t\n{BLANK}"  # may stand before the number of a section,
+NUMBERED = re.compile(r"[.)]?[\s*]+\(?[^\W\d]")  # and this behind it
 
 
-def _numbers(text: str, place: Callable[[int], Place], titles: set[int]) -> Iterator[Number]:
-    found_all = [*islice(NUMBER.finditer(text), MOST + 1)]
-    if len(found_all) > MOST:
-        raise MathlabError(f"a document has at most {MOST} numbers that are looked at", place(found_all[-1].start()))
-    for found in found_all:
-        start, end = found.span()
-        before, after = text[max(start - 24, 0) : start], text[end : end + 12]
+def _numbers(text: str, source: str, headings: Sequence[Heading], name: str, offset: int) -> Iterator[Number]:
+    lines, titles = line_starts(source), [heading.start for heading in headings]
+    for found in NUMBER.finditer(text):
+        minus = "minus" if found["minus"] else "sign" if found["sign"] else ""
+        start, end = found.start(minus or "digits"), found.end()
         power = found["e"] or found["power"] or (found["raised"] or "").translate(RAISED)
         digits = re.sub("[,\u2009\u202f]", "", found["digits"])
-        sign = re.search(r"(?:^|[^\w\0.)\]}'\s-])[\s\0]*-[\s\0]*\Z|(?:^|[\s\0])-\0*\Z", before)
-        if sign:
-            start -= len(before) - before.rindex("-")
-        written = f"{'-' if sign else ''}{digits}{f'e{int(power):+03d}' if power else ''}"
-        yield Number(
-            written, start, end, place(start), _why(text, found, before, after, titles), bool(found["percent"])
-        )
+        written = f"{'-' if minus else ''}{digits}{f'e{int(power):+03d}' if power else ''}"
+        line = bisect_right(lines, start)
+        before, after = text[max(found.start("digits") - 24, 0) : start], text[end : end + 12]
+        why = next((why for left, right, why in RULES if left.search(before) and right.match(after)), "")
+        title = titles[bisect_right(titles, start) - 1] if titles else 0
+        if not why and titles and start - title < 40 and not text[title:start].strip(MARKS) and NUMBERED.match(after):
+            why = "the number of a section"
+        place = Place(name, line, start - lines[line - 1] + 1)
+        yield Number(written, start + offset, end + offset, place, why, bool(found["percent"]))
 
 
-def _why(text: str, found: re.Match[str], before: str, after: str, titles: set[int]) -> str:
-    """Why a number is none that the article computes; empty where it may be one."""
-    if re.match(r"(?:\.\d)", after) or re.search(r"\d[.]\Z", before):
-        return "a version or date"
-    if (re.search(r"[_\w][-/]\Z", before) and re.match(r"[-/.]?\w*[A-Za-z]", after)) or re.match(
-        r"\.[a-z]{2,4}\b", after
-    ):
-        return "part of a name"
-    if re.search(r"_[{\0]*\Z", before):
-        return "an index"
-    if BEFORE.search(before):
-        return "a reference or a version"
-    line = text[max(text.rfind("\n", 0, found.start()) + 1, found.start() - 40) : found.start()]
-    if re.fullmatch(r"[#\s*\0]*", line) and re.match(r"[.)]?[\s*]+\(?[^\W\d]", after):
-        begin = found.start() - len(line)
-        if line.lstrip().startswith("#") or any(begin <= title <= found.start() for title in titles):
-            return "the number of a section"
-    return ""
+# Arrays: in brackets as NumPy and Python print them, the cells of tables and matrices, and numbers side by side
 
 
-# Arrays: in brackets as NumPy and Python print them, LaTeX matrices, tables, and numbers side by side
-
-TOKEN = re.compile(r"[\[(⟦]|[\])⟧]|[,;&⏎\s\0|]+|[^\[\]()⟦⟧,;&⏎\s\0|]+")
-Groups = Iterator[tuple[tuple[int, ...], tuple[int, ...]]]
-
-
-@dataclass
-class _Bracket:
-    """A bracket that is still open: the shapes and members of what stands in it, row by row."""
-
-    sign: str
-    rows: list[list[tuple[tuple[int, ...], tuple[int, ...]]]] = field(default_factory=lambda: [[]])
-
-    def array(self) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-        rows = [row for row in self.rows if row]
-        shapes = {shape for row in rows for shape, _ in row}
-        if len(shapes) != 1 or len({len(row) for row in rows}) != 1:
-            return None
-        shape = (len(rows), len(rows[0]), *shapes.pop()) if self.sign == "⟦" else (len(rows[0]), *shapes.pop())
-        return (shape, tuple(member for row in rows for _, members in row for member in members)) if shape else None
+def _groups(text: str, numbers: Sequence[Number], offset: int, first: int) -> Iterator[Group]:
+    """The arrays of a part of the document, which begins at `offset` with the `first` of its numbers."""
+    spans = [(number.start - offset, number.end - offset) for number in numbers]
+    found = [*_brackets(text, numbers, spans), *_cells(text, numbers, spans), *_rows(text, spans)]
+    for shape, members in dict.fromkeys(found):
+        yield shape, tuple(member + first for member in members)
 
 
-def _arrays(text: str, numbers: Sequence[Number]) -> Groups:
-    """Brackets that hold numbers and such brackets alone."""
-    starts = {number.start: position for position, number in enumerate(numbers)}
-    stack: list[_Bracket] = []
-    at = 0
-    while found := TOKEN.match(text, at):
-        token, here, at = found.group(), at, found.end()
-        if here in starts and not numbers[starts[here]].why:
-            at = numbers[starts[here]].end
-            if stack:
-                stack[-1].rows[-1].append(((), (starts[here],)))
-        elif token in "[(⟦":
-            stack.append(_Bracket(token))
-        elif token in "])⟧":
-            array = stack.pop().array() if stack else None
-            if array and len(array[1]) > (token == ")"):
-                yield array
-            if array and stack:
-                stack[-1].rows[-1].append(array)
-            elif stack:
-                stack.clear()
-        elif "⏎" in token and stack and stack[-1].sign == "⟦":
-            stack[-1].rows.append([])
-        elif token.strip(",;&⏎|" + BLANK + " \n\t"):
-            stack.clear()
+def _brackets(text: str, numbers: Sequence[Number], spans: Sequence[Span]) -> Iterator[Group]:
+    """Brackets that hold numbers and such brackets alone, by a word with a letter for each number, bracket and rest."""
+    letters, kept, done = [], [], 0
+    for position, (start, end) in enumerate([*spans, (len(text), len(text))]):
+        between = re.sub(r"[,;&⏎\s\0|]+", "", text[done:start])
+        letters.append(re.sub(r"[^\[\]]+", "x", between.replace("(", "[").replace(")", "]")))
+        if position < len(spans):
+            letters.append("x" if numbers[position].why else "n")
+            kept += [] if numbers[position].why else [position]
+        done = end
+    word = "".join(letters)
+    counted = [0, *accumulate(letter == "n" for letter in word)]
+    pattern = "n"
+    for depth in range(1, DEEPEST + 1):
+        pattern = rf"\[(?:{pattern})++\]"
+        for found in re.finditer(pattern, word):
+            array, members = found.group(), tuple(kept[counted[found.start()] : counted[found.end()]])
+            starts = [1, *(array.count("[" * axes + "n") for axes in range(depth - 1, 0, -1)), len(members)]
+            shape = tuple(inner // outer for outer, inner in pairwise(starts))
+            even = "n"
+            for length in reversed(shape):
+                even = f"[{even * length}]"
+            if even == array and len(members) > 1:
+                yield shape, members
 
 
-def _rows(text: str, numbers: Sequence[Number]) -> Groups:
-    """Numbers side by side, as `print(a, b)` writes them."""
-    run: list[int] = []
-    for position, number in enumerate(numbers):
-        joined = run and not re.search(r"[^ ,\t]", text[numbers[run[-1]].end : number.start])
-        if not joined:
-            if len(run) > 1:
-                yield (len(run),), tuple(run)
-            run = []
-        run.append(position)
-    if len(run) > 1:
-        yield (len(run),), tuple(run)
+def _cells(text: str, numbers: Sequence[Number], spans: Sequence[Span]) -> Iterator[Group]:
+    """The body of a table or matrix: the columns that hold numbers alone, each of them, and each row of them."""
+    starts = [start for start, _ in spans]
 
-
-def _tables(tables: Iterable[list[list[Span]]], numbers: Sequence[Number]) -> Groups:
-    """The body of a table: the columns that hold numbers alone, each of them, and each row of them."""
-    starts = [number.start for number in numbers]
-
-    def only(span: Span) -> int | None:
-        first, last = bisect_left(starts, span[0]), bisect_left(starts, span[1])
+    def only(start: int, end: int) -> int | None:
+        first, last = bisect_left(starts, start), bisect_left(starts, end)
         return first if last == first + 1 and not numbers[first].why else None
 
-    for table in tables:
-        cells = [[only(cell) for cell in row] for row in table]
-        width = max(map(len, cells), default=0)
-        body = [row + [None] * (width - len(row)) for row in cells if any(cell is not None for cell in row)]
-        whole = [column for column in range(width) if body and all(row[column] is not None for row in body)]
-        rows = [tuple(cell for column in whole if (cell := row[column]) is not None) for row in body]
+    for table in re.finditer(rf"{OPEN}([^{OPEN}{CLOSE}]*)", text):
+        rows = [
+            [only(*cell.span()) for cell in re.compile(f"[^{CELL}]+|(?<={CELL})(?={CELL})").finditer(text, *row.span())]
+            for row in re.compile(f"[^{ROW}]+").finditer(text, *table.span(1))
+        ]
+        body = [row for row in rows if any(cell is not None for cell in row)]
+        width = max(map(len, body), default=0)
+        columns = [[row[at] if at < len(row) else None for row in body] for at in range(width)]
+        whole = [tuple(cell for cell in column if cell is not None) for column in columns if None not in column]
         if whole:
-            yield (len(rows), len(whole)), tuple(member for row in rows for member in row)
-            yield from (((len(row),), row) for row in rows)
-            yield from (((len(rows),), column) for column in zip(*rows, strict=True))
+            lines = [*zip(*whole, strict=True)]
+            yield (len(lines), len(whole)), sum(lines, ())
+            yield from (((len(line),), line) for line in (*lines, *whole) if len(line) > 1)
+
+
+def _rows(text: str, spans: Sequence[Span]) -> Iterator[Group]:
+    """Numbers side by side, as `print(a, b)` writes them."""
+    apart = (re.search(r"[^ ,\t]", text[a:b]) is not None for (_, a), (b, _) in pairwise(spans))
+    runs = [0, *accumulate(apart)]
+    for _, run in groupby(range(len(spans)), key=runs.__getitem__):
+        members = tuple(run)
+        if len(members) > 1:
+            yield (len(members),), members

@@ -58,6 +58,8 @@ NONE_OF_THE_ARTICLES = [
     "<img src='0.5.png' width='1.5'>",
     "$W_{1.5}$",
     "<!-- 0.5 -->",
+    "x<sub>0.5</sub>",
+    "<p data-a='0 > 1.5'></p>",
     "[1]: http://a.org/0.5",
     "---\nversion: 1.5\n---\n\ntext",
 ]
@@ -82,6 +84,9 @@ ARRAYS = [
         "<table><tr><th>a</th><td>0.1</td><td>0.2</td></tr><tr><th>b</th><td>0.3</td><td>0.4</td></tr></table>",
         [((2, 2), ["0.1", "0.2", "0.3", "0.4"])],
     ),
+    ("a.tex", "\\begin{tabular}{lr}loss & 0.5\\\\rate & 1.5\\end{tabular}", [((2, 1), ["0.5", "1.5"])]),
+    ("a.md", "$\\begin{matrix}0.5&&0.1\\\\1.5&a&0.2\\end{matrix}$", [((2, 2), ["0.5", "0.1", "1.5", "0.2"])]),
+    ("a.md", "a|b\n-|-\n0.5|1.5", [((1, 2), ["0.5", "1.5"])]),
     ("a.md", "print(a, b)\n-0.25 0.75", [((2,), ["-0.25", "0.75"])]),
 ]
 
@@ -131,6 +136,8 @@ def test_a_notebook_has_its_text_cells_and_outputs(tmp_path: Path) -> None:
 def test_headings(tmp_path: Path) -> None:
     markdown = document(tmp_path, "a.md", "# One *two*\n\ntext 0.5\n\nThree\n-----\n\n0.25")
     assert [(h.level, h.title) for h in markdown.headings] == [(1, "One two"), (2, "Three")]
+    displayed = document(tmp_path, "a.md", "# One\n\n$$\nx\n=\n0.5\n$$\n")
+    assert [h.title for h in displayed.headings] == ["One"]
     tex = document(tmp_path, "a.tex", "\\begin{document}\\section{One}\\subsection*{Two}")
     assert [(h.level, h.title) for h in tex.headings] == [(1, "One"), (2, "Two")]
     html = document(tmp_path, "a.html", "<h1>One <i>two</i></h1><h3>Three</h3>")
