@@ -16,7 +16,9 @@ import atexit
 import contextlib
 import functools
 import gc
+import importlib
 import json
+import pkgutil
 import re
 import resource
 import signal
@@ -192,7 +194,7 @@ def _watch(folder: Path) -> None:
     readable = [
         str(path) for path in (home, ROOT / "mathlab", Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve())
     ]
-    readable += [sys.prefix, "/dev/null"]
+    readable += [sys.prefix, "/dev/null", *(path for path in sys.path if path.endswith("site-packages"))]
     out = str(home / "out")
 
     def inside(path: object, roots: Sequence[str]) -> bool:
@@ -218,29 +220,26 @@ def _watch(folder: Path) -> None:
 
 
 def warm() -> None:
-    """Make ready what every command needs, once for all forks."""
+    """Import all that any command needs, once for all forks."""
+    import numpy.random
     import pandas as pd
     import rich.console
     import rich.progress
     import yaml
 
     import mathlab.cli
-    import mathlab.config.shorthand
-    import mathlab.diagnosis
-    import mathlab.outputs
-    import mathlab.plan
-    import mathlab.reports.page
-    import mathlab.stages.backprop
-    import mathlab.stages.gradcheck
     import mathlab.stages.limits
-    import mathlab.stages.train
 
+    for module in pkgutil.walk_packages(mathlab.__path__, "mathlab."):
+        if not module.name.endswith((".__main__", ".pytest_plugin")):
+            importlib.import_module(module.name)
     with contextlib.suppress(ImportError):  # it makes a folder for its settings, and a list of fonts
-        import matplotlib.font_manager
+        import matplotlib.backends.backend_svg
+        import matplotlib.figure
 
         matplotlib.get_configdir()
 
-    _ = pd, rich.console, rich.progress, yaml, mathlab
+    _ = numpy, pd, rich.console, rich.progress, yaml
     mathlab.stages.limits.BUDGET = mathlab.stages.limits.QUICK  # nobody waits for what is drawn at random
     dict(mathlab.cli.Commands())  # each is built once
     gc.freeze()  # what a fork never touches, it need not copy
