@@ -97,8 +97,7 @@ OPTIMIZERS: Mapping[str, Optimizer] = {
     "nesterov": replace(MOMENTUM, update={**MOMENTUM.update, "w": "w - lr * (g + momentum * v)"}),
     # Duchi et al. 2011
     "adagrad": Optimizer(
-        settings={"lr": 0.01, "eps": 1e-10},
-        update={"s": "s + g**2", "w": "w - lr * g / (sqrt(s) + eps)"},
+        settings={"lr": 0.01, "eps": 1e-10}, update={"s": "s + g**2", "w": "w - lr * g / (sqrt(s) + eps)"}
     ),
     # Tieleman & Hinton 2012; over the deviation of the gradients from their mean, Graves 2013
     "rmsprop": Optimizer(

@@ -38,11 +38,7 @@ BETWEEN: Mapping[Function, tuple[Function, str]] = {
     np.not_equal: (operator.ne, "{} != {}"),
 }
 # functions without the layers that they have above a ufunc's
-REDUCTIONS: Mapping[Function, Function] = {
-    np.sum: np.add.reduce,
-    np.max: np.maximum.reduce,
-    np.min: np.minimum.reduce,
-}
+REDUCTIONS: Mapping[Function, Function] = {np.sum: np.add.reduce, np.max: np.maximum.reduce, np.min: np.minimum.reduce}
 MEASURES: Mapping[object, Callable[[tuple[int, ...]], object]] = {np.ndim: len, np.shape: tuple, np.size: math.prod}
 FILLED = (np.ones_like, np.zeros_like)  # which read no entry either
 NONE: Mapping[str, object] = {}

@@ -108,12 +108,7 @@ GRADCHECK = Layout(
     amplified={"central": sys.float_info.epsilon ** (-1 / 3)},
 )
 
-TRAINING = Layout(
-    columns=("case", "epoch"),
-    keys=("case", "epoch"),
-    kinds={"epoch": "Int64"},
-    open_ended=True,
-)
+TRAINING = Layout(columns=("case", "epoch"), keys=("case", "epoch"), kinds={"epoch": "Int64"}, open_ended=True)
 
 SWEEP = Layout(
     columns=("case", "run", "nonfinite"),

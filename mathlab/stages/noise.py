@@ -190,12 +190,7 @@ def _kinds(prepared: Prepared, start: Env, runs: int) -> Iterator[tuple[Prepared
 
 
 def _measured(
-    prepared: Prepared,
-    start: Env,
-    look: Callable[[Prepared, Shake], Look],
-    lead: Lead,
-    runs: int,
-    kinks: bool,
+    prepared: Prepared, start: Env, look: Callable[[Prepared, Shake], Look], lead: Lead, runs: int, kinks: bool
 ) -> list[Floats]:
     """The largest deviation of what is looked at among all reruns: of those on the same side of every kink, or all."""
     still = Shake(np.random.default_rng(0), prepared.case.dtype, 0)

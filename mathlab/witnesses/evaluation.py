@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,8 @@ from numpy.typing import NDArray
 from mathlab.errors import ExpressionError, did_you_mean
 from mathlab.language.equation import Equation
 from mathlab.language.ops import EXACT
-from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice
-from mathlab.witnesses.arrays import Numbers, as_index, numbers
+from mathlab.language.syntax import Call, Expr, Name, Num, Slice
+from mathlab.witnesses.arrays import Numbers, numbers
 from mathlab.witnesses.reference import REFERENCE
 
 Rounding = Callable[[Numbers], Numbers]
@@ -25,61 +26,41 @@ def evaluate(
     env: Mapping[str, Numbers],
     rounded: Rounding | None = None,
     definitions: Definitions = REFERENCE,
+    array: Callable[[object], Numbers] = numbers,
+    who: str = "a witness",
 ) -> Numbers:
-    """The value of an expression over arrays of any kind, by the `definitions` of the ops.
+    """The value of an expression over arrays of any kind, by the `definitions` of the ops, or the reference's.
 
-    `rounded` is applied to every result that rounds.
+    `rounded` is applied to every result that rounds. `array` makes arrays of numbers, and `who` evaluates so.
 
-    Raises ExpressionError for a name or op that does not exist, and where NumPy refuses the arrays.
+    Raises ExpressionError for a name or op that does not exist, and where the arrays are refused.
     """
-    match expr:
-        case Num(value):
-            return np.asarray(value if abs(value) < LARGEST_EXACT else float(value))
-        case Name(name, position):
-            if name not in env:
-                raise ExpressionError(f"unknown name '{name}'{did_you_mean(name, env)}", position)
-            return env[name]
-        case Call("index", (base, *items), _, position):
-            array = evaluate(base, env, rounded, definitions)
-            return _tried("index", lambda: array[tuple(_item(item, env) for item in items)], position)
-        case Call("scatter", (given, base, *items), _, position):
-            shape, added = np.shape(evaluate(base, env, rounded)), evaluate(given, env, rounded)
-            place = tuple(_item(item, env) for item in items)
-            return _tried("scatter", lambda: _scattered(np.zeros(shape, added.dtype), place, added), position)
-        case Call("maximum" | "minimum" as op, (Num() as number, Name() | Call() as other), attrs, position):
-            # the second argument takes a tie, and a number that is written out takes it from either side
-            return evaluate(Call(op, (other, number), attrs, position), env, rounded, definitions)
-        case Call(op, args, attrs, position) if op in definitions:
-            function, arrays = definitions[op], [evaluate(arg, env, rounded, definitions) for arg in args]
-            result = _tried(op, lambda: function(*arrays, **dict(attrs)), position)
-            return result if rounded is None or op in EXACT else rounded(result)
-        case Call(op, _, _, position):
-            raise ExpressionError(f"the witnesses have no definition of '{op}'", position)
-        case _:
-            raise ExpressionError("a slice or None stands for a number", expr.position)
 
+    def of(part: Expr) -> Numbers:
+        match part:
+            case Num(value):
+                return array(value if abs(value) < LARGEST_EXACT else float(value))
+            case Name(name, position):
+                if name not in env:
+                    raise ExpressionError(f"unknown name '{name}'{did_you_mean(name, env)}", position)
+                return env[name]
+            case Call("maximum" | "minimum" as op, (Num() as number, Name() | Call() as other), attrs, position):
+                # the second argument takes a tie, and a number that is written out takes it from either side
+                return of(Call(op, (other, number), attrs, position))
+            case Call(op, args, attrs, position):
+                if (function := definitions.get(op) or REFERENCE.get(op)) is None:
+                    raise ExpressionError(f"the witnesses have no definition of '{op}'", position)
+                operands = [*map(of, args)]
+                try:
+                    result = array(function(*operands, **dict(attrs)))
+                except (ValueError, TypeError, IndexError, ArithmeticError, RuntimeError) as error:
+                    sentence = str(error).splitlines()[0]
+                    raise ExpressionError(f"{who} cannot evaluate {op}: {sentence}", position) from None
+                return result if rounded is None or op in EXACT else rounded(result)
+            case _:  # what stands in an index
+                return cast(Numbers, slice(part.start, part.stop, part.step) if isinstance(part, Slice) else None)
 
-def _scattered(array: Numbers, place: tuple[slice | NDArray[np.intp] | None, ...], added: Numbers) -> Numbers:
-    """The array, zeros, with what is added in its place; an entry that is named twice gets both."""
-    np.add.at(array, place, added)  # type: ignore[arg-type]  # NumPy's stubs want a narrower index
-    return array
-
-
-def _item(item: Expr, env: Mapping[str, Numbers]) -> slice | NDArray[np.intp] | None:
-    match item:
-        case Slice(start, stop, step):
-            return slice(start, stop, step)
-        case NewAxis():
-            return None
-        case _:
-            return as_index(evaluate(item, env))
-
-
-def _tried(op: str, compute: Callable[[], Numbers], position: int) -> Numbers:
-    try:
-        return np.asarray(compute())
-    except (ValueError, TypeError, IndexError, ArithmeticError) as error:
-        raise ExpressionError(f"a witness cannot evaluate {op}: {error}", position) from None
+    return of(expr)
 
 
 def _widened(array: NDArray[np.generic]) -> Numbers:

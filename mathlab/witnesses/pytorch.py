@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array
 from mathlab.language.equation import Equation
-from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice
-from mathlab.witnesses.arrays import Floats
+from mathlab.witnesses.arrays import Floats, Numbers
+from mathlab.witnesses.evaluation import Definitions, evaluate
 from mathlab.witnesses.graph import seen_from
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Size = int | tuple[int, ...]  # for rows and columns: one, or two
+Axis = int | tuple[int, ...] | None
+Item = slice | None  # or a tensor
 
 NO_TORCH = 'PyTorch is not installed; pip install "mathlab-backprop[torch]"'
 
@@ -39,67 +41,26 @@ def torch_gradient(
     graph = seen_from(wrt, equations, env, seed)
     if not graph.connected:
         return np.zeros(graph.start.shape)
-    tensors = {name: torch.from_numpy(np.array(array)) for name, array in graph.values.items()}
+
+    def double(x: object) -> Tensor:
+        """All there is: PyTorch makes float32 of whole numbers, and sqrt(3) and 1 / 3 would be too short."""
+        return torch.as_tensor(x, dtype=torch.float64)
+
+    # the walk over expressions does not look into the arrays
+    ops, array = cast(Definitions, _ops()), cast(Callable[[object], Numbers], double)
+    tensors = {name: double(np.array(value)) for name, value in graph.values.items()}
     start = tensors[wrt].requires_grad_()
-    ops = _ops()
     for equation in graph.moving:
         try:
-            tensors[equation.name] = _evaluate(equation.expr, tensors, ops)
+            found = evaluate(equation.expr, cast(Mapping[str, Numbers], tensors), None, ops, array, "PyTorch")
         except ExpressionError as error:
             raise error.at(equation.place) from None
-    end = torch.sum(torch.from_numpy(np.asarray(graph.seed)) * tensors[graph.end])
+        tensors[equation.name] = cast("Tensor", found)
+    end = torch.sum(double(graph.seed) * tensors[graph.end])
     if not end.requires_grad:  # every way from `wrt` to the end passes through a comparison or an index
         return np.zeros(graph.start.shape)
     (gradient,) = torch.autograd.grad(end, start, allow_unused=True)
     return np.zeros(graph.start.shape) if gradient is None else gradient.numpy()
-
-
-def _evaluate(expr: Expr, env: Mapping[str, Tensor], ops: Mapping[str, Callable[..., Tensor]]) -> Tensor:
-    import torch
-
-    match expr:
-        case Num(value):
-            return torch.tensor(
-                value, dtype=torch.int64 if isinstance(value, int) and abs(value) < 1 << 53 else torch.float64
-            )
-        case Name(name):
-            return env[name]
-        case Call(op, args, attrs, position):
-            try:
-                if op == "index":
-                    items = tuple(_item(item, env, ops) for item in args[1:])
-                    return _evaluate(args[0], env, ops)[items]
-                if op == "scatter":
-                    items = tuple(_item(item, env, ops) for item in args[2:])
-                    zeros = torch.zeros_like(_evaluate(args[1], env, ops), dtype=torch.float64)
-                    place = torch.arange(zeros.numel()).reshape(zeros.shape)[items].reshape(-1)
-                    added = _evaluate(args[0], env, ops).reshape(-1)
-                    return zeros.reshape(-1).index_add(0, place, added).reshape(zeros.shape)
-                if op not in ops:
-                    raise ExpressionError(f"the PyTorch witness has no definition of '{op}'", position)
-                operands = [_evaluate(arg, env, ops) for arg in args]
-                if op != "pow":  # of whole numbers PyTorch makes float32: sqrt(3) and 1 / 3 would be too short
-                    operands = [operand.to(torch.float64) for operand in operands]
-                return ops[op](*operands, **dict(attrs))
-            except (RuntimeError, ValueError, TypeError, IndexError) as error:
-                sentence = str(error).splitlines()[0]
-                raise ExpressionError(f"PyTorch cannot evaluate {op}: {sentence}", position) from None
-        case _:
-            raise ExpressionError("a slice or None stands for a number", expr.position)
-
-
-def _item(
-    item: Expr, env: Mapping[str, Tensor], ops: Mapping[str, Callable[..., Tensor]]
-) -> slice | Tensor | int | None:
-    match item:
-        case Slice(start, stop, step):
-            return slice(start, stop, step)
-        case NewAxis():
-            return None
-        case Num(value):
-            return int(value)
-        case _:
-            return _evaluate(item, env, ops).long()
 
 
 def _ops() -> Mapping[str, Callable[..., Tensor]]:
@@ -107,24 +68,28 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
     import torch
     from torch.nn import functional
 
-    def floats(x: Tensor) -> Tensor:
-        return x.to(torch.float64)
+    def place(items: Sequence[Tensor | Item]) -> tuple[Tensor | Item, ...]:
+        return tuple(item if item is None or isinstance(item, slice) else item.long() for item in items)
 
-    def axes(x: Tensor, axis: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    def scatter(v: Tensor, x: Tensor, *items: Tensor | Item) -> Tensor:
+        at = torch.arange(x.numel()).reshape(x.shape)[place(items)].reshape(-1)
+        return torch.zeros(x.numel(), dtype=v.dtype).index_add(0, at, v.reshape(-1)).reshape(x.shape)
+
+    def axes(x: Tensor, axis: Axis) -> tuple[int, ...]:
         return tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
 
     def over(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def reduction(x: Tensor, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+        def reduction(x: Tensor, axis: Axis = None, keepdims: bool = False, **more: int) -> Tensor:
             # PyTorch reads an empty list of axes as all of them; a number has none
-            return function(floats(x), dim=axes(x, axis), keepdim=keepdims) if x.ndim else function(floats(x))
+            return function(x, dim=axes(x, axis), keepdim=keepdims, **more) if x.ndim else function(x)
 
         return reduction
 
     def along(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        return lambda x, axis=None: function(floats(x), dim=-1 if axis is None else axis)
+        return lambda x, axis=None: function(x, dim=-1 if axis is None else axis)
 
-    def compared(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-        return lambda a, b: floats(function(a, b))
+    def deviation(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        return lambda x, ddof=0, **settings: over(function)(x, correction=ddof, **settings)
 
     def cross_entropy(z: Tensor, t: Tensor) -> Tensor:
         rows = z.reshape(-1, z.shape[-1])
@@ -146,18 +111,12 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
             x = torch.prod(x, axis, keepdim)
         return x
 
-    def deviation(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def of(x: Tensor, axis: int | tuple[int, ...] | None = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
-            return function(floats(x), dim=axes(x, axis), correction=ddof, keepdim=keepdims)
-
-        return of
-
     def pair(size: Size) -> tuple[int, ...]:
         return size if isinstance(size, tuple) else (size, size)
 
     def bordered(x: Tensor, width: Size, value: float = 0) -> Tensor:
         rows, columns = pair(width)
-        return functional.pad(floats(x), (columns, columns, rows, rows), value=value)
+        return functional.pad(x, (columns, columns, rows, rows), value=value)
 
     def windows(x: Tensor, size: Size, stride: Size = 1, dilation: Size = 1) -> Tensor:
         for n, step, gap in zip(pair(size), pair(stride), pair(dilation), strict=True):
@@ -165,9 +124,8 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
         return x.movedim((-2, -1), (0, 1))
 
     def overlap_add(v: Tensor, x: Tensor, stride: Size = 1, dilation: Size = 1) -> Tensor:
-        at = windows(torch.arange(x.numel(), dtype=torch.float64).reshape(x.shape), v.shape[:2], stride, dilation)
-        zeros = torch.zeros(x.numel(), dtype=torch.float64)
-        return zeros.index_add(0, at.reshape(-1).long(), v.reshape(-1)).reshape(x.shape)
+        at = windows(torch.arange(x.numel()).reshape(x.shape), v.shape[:2], stride, dilation).reshape(-1)
+        return torch.zeros(x.numel(), dtype=v.dtype).index_add(0, at, v.reshape(-1)).reshape(x.shape)
 
     def batched(x: Tensor, channels: bool) -> Tensor:
         """x as (batch, channels, rows, columns)."""
@@ -190,12 +148,13 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
         return pool
 
     alike = (
-        "add sub mul div neg outer diag exp expm1 log log1p sqrt sin cos tan log2 log10 abs sign floor "
-        "ceil round square erf relu sigmoid tanh"
+        "add sub mul div neg pow matmul outer diag exp expm1 log log1p sqrt sin cos tan log2 log10 abs sign floor ceil "
+        "round square erf relu sigmoid tanh maximum minimum clip gt ge lt le eq ne ones_like zeros_like"
     ).split()
     return {
         **{name: getattr(torch, name) for name in alike},
-        **{name: compared(getattr(torch, name)) for name in ("gt", "ge", "lt", "le", "eq", "ne")},
+        "index": lambda x, *items: x[place(items)],
+        "scatter": scatter,
         "windows": windows,
         "overlap_add": overlap_add,
         "pad": bordered,
@@ -204,18 +163,16 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
         "conv2d": conv2d,
         "max_pool": pooling(functional.max_pool2d),
         "avg_pool": pooling(functional.avg_pool2d),
-        "pow": lambda a, b: torch.pow(floats(a), b),
         "floordiv": lambda a, b: torch.floor(a / b).detach(),
         "mod": torch.remainder,
-        "matmul": lambda a, b: floats(a) @ floats(b),
-        "dot": lambda a, b: floats(a) @ floats(b),
+        "dot": torch.matmul,
         "T": lambda x: x.permute(*reversed(range(x.ndim))),
         "mT": lambda x: x.transpose(-1, -2),
         "transpose": lambda x, *axes: x.permute(sizes(axes)),
         "swapaxes": lambda x, a, b: x.swapaxes(int(a), int(b)),
         "tril": lambda x, k: torch.tril(x, int(k)),
         "triu": lambda x, k: torch.triu(x, int(k)),
-        "eye": lambda n: torch.eye(int(n), dtype=torch.float64),
+        "eye": lambda n: torch.eye(int(n)),
         "reshape": lambda x, *shape: x.reshape(sizes(shape)),
         "concat": lambda *x, axis=0: torch.cat(x, dim=axis),
         "array": lambda *x: torch.stack(x),
@@ -228,10 +185,7 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
         "huber": lambda x, d: torch.where(abs(x) <= d, x * x / 2, d * (abs(x) - d / 2)),
         "normal_cdf": normal_cdf,
         "normal_pdf": lambda x: torch.exp(-x * x / 2) / math.sqrt(2 * math.pi),
-        "maximum": lambda a, b: torch.maximum(floats(a), floats(b)),
-        "minimum": lambda a, b: torch.minimum(floats(a), floats(b)),
-        "clip": lambda x, low, high: torch.clip(x, floats(low), floats(high)),
-        "where": lambda c, a, b: torch.where(c != 0, floats(a), floats(b)),
+        "where": lambda c, a, b: torch.where(c != 0, a, b),
         "leaky_relu": lambda x, alpha: torch.where(x > 0, x, alpha * x),
         "elu": lambda x, alpha: torch.where(x > 0, x, alpha * torch.expm1(torch.clamp(x, max=0))),
         "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x)),  # PyTorch's own is linear from 20 on
@@ -251,10 +205,8 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
         "softmax": along(torch.softmax),
         "log_softmax": along(torch.log_softmax),
         "cross_entropy": cross_entropy,
-        "one_hot": lambda t, n: torch.eye(int(n), dtype=torch.float64)[t.long()],
-        "ones_like": lambda x: torch.ones_like(floats(x)),
-        "zeros_like": lambda x: torch.zeros_like(floats(x)),
-        "ones": lambda *shape: torch.ones(sizes(shape), dtype=torch.float64),
-        "zeros": lambda *shape: torch.zeros(sizes(shape), dtype=torch.float64),
+        "one_hot": lambda t, n: torch.eye(int(n))[t.long()],
+        "ones": lambda *shape: torch.ones(sizes(shape)),
+        "zeros": lambda *shape: torch.zeros(sizes(shape)),
         "arange": lambda n: torch.arange(int(n)),
     }

@@ -6,34 +6,113 @@ The definitions know no derivatives, and hold for floats, complex numbers and no
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mathlab.witnesses.arrays import (
-    Axis,
-    Numbers,
-    as_index,
-    complex_of,
-    cos,
-    equal,
-    erf,
-    exp,
-    expm1,
-    greater,
-    less,
-    log,
-    log1p,
-    normal_cdf,
-    numbers,
-    power,
-    product,
-    select,
-    sin,
-    sqrt,
-    tanh,
-    values,
-)
+from mathlab.witnesses.arrays import Axis, Floats, Numbers, as_index, complex_of, numbers, values
+
+Function = Callable[[Floats], Floats]
+
+
+# --- functions that have to know of what kind their arrays are --------------------------------------------------------
+
+
+def _smooth(function: Function, slope: Function) -> Callable[[Numbers], Numbers]:
+    """A function and its derivative, side by side: of floats, of nodes, and of complex numbers.
+
+    f(a + ib) = f(a) + i b f'(a) leaves out terms of b**2, which vanish beside the first two; and where NumPy has a
+    complex version, it cuts some along the negative axis, where they must stay nan.
+    """
+
+    def one(element: object) -> object:
+        of = getattr(element, "of", None)  # a constant may stand among nodes
+        return of(function, slope) if of else function(np.asarray(element, np.float64))
+
+    def apply(x: Numbers) -> Numbers:
+        x = numbers(x)
+        if x.dtype == object:
+            return np.asarray(np.frompyfunc(one, 1, 1)(x), dtype=object)
+        result = function(values(x))
+        return complex_of(result, _moved(slope(x.real), x.imag)) if np.iscomplexobj(x) else numbers(result)
+
+    return apply
+
+
+def _moved(slope: Floats, step: Floats) -> Floats:
+    """`slope * step`; 0 where nothing moves, even if the slope is infinite there."""
+    return np.where(step == 0, 0.0, slope * step)
+
+
+def _each_float(function: Callable[[float], float], x: Floats) -> Floats:
+    """A function of the C library, entry by entry; a loop over Python's own floats is the fastest there is."""
+    return np.fromiter(map(function, x.ravel().tolist()), np.float64, x.size).reshape(x.shape)
+
+
+def _density(x: Floats) -> Floats:
+    return np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+
+
+exp = _smooth(np.exp, np.exp)
+expm1 = _smooth(np.expm1, np.exp)
+log = _smooth(np.log, lambda x: 1 / x)
+log1p = _smooth(np.log1p, lambda x: 1 / (1 + x))
+sqrt = _smooth(np.sqrt, lambda x: 0.5 / np.sqrt(x))
+sin = _smooth(np.sin, np.cos)
+cos = _smooth(np.cos, lambda x: -np.sin(x))
+tanh = _smooth(np.tanh, lambda x: 1 / np.cosh(x) ** 2)
+erf = _smooth(lambda x: _each_float(math.erf, x), lambda x: 2 / math.sqrt(math.pi) * np.exp(-x * x))
+# by erfc, which keeps the digits of the lower tail
+normal_cdf = _smooth(lambda x: _each_float(math.erfc, x / -math.sqrt(2)) / 2, _density)
+
+
+def power(a: Numbers, b: Numbers) -> Numbers:
+    """`a ** b`; NumPy's complex power would take negative bases through a logarithm."""
+    a, b = numbers(a), numbers(b)
+    if a.dtype == object or b.dtype == object:
+        return np.asarray(a**b, dtype=object)
+    base, exponent = values(a), values(b)
+    result = np.power(base, exponent)
+    if not (np.iscomplexobj(a) or np.iscomplexobj(b)):
+        return numbers(result)
+    in_base = np.where(exponent == 0, 0.0, exponent * np.power(base, exponent - 1))
+    in_exponent = np.where((base == 0) & (exponent > 0), 0.0, np.log(base) * result)
+    return complex_of(result, _moved(in_base, a.imag) + _moved(in_exponent, b.imag))
+
+
+def product(a: Numbers, b: Numbers) -> Numbers:
+    """`a @ b`. A float meets the two parts of a complex number one by one, not as a complex number itself."""
+    if {a.dtype.kind, b.dtype.kind} != {"c", "f"}:
+        return a @ b
+    return complex_of(a.real @ b.real, a.imag @ b.real if np.iscomplexobj(a) else a.real @ b.imag)
+
+
+def select(condition: Numbers, a: Numbers | float, b: Numbers | float) -> Numbers:
+    """`a` where the condition is not 0, else `b`."""
+    return numbers(np.where(values(condition) != 0, a, b))
+
+
+def _relation(holds: np.ufunc) -> Callable[[Numbers, Numbers | float], Numbers]:
+    """1 where a comparison holds, else 0."""
+    return lambda a, b: numbers(holds(a, b).astype(np.float64))
+
+
+greater, less, equal = map(_relation, (np.greater, np.less, np.equal))
+
+
+# --- the ops ----------------------------------------------------------------------------------------------------------
+
+
+def _place(items: Sequence[Numbers | slice | None]) -> tuple[NDArray[np.intp] | slice | None, ...]:
+    return tuple(item if item is None or isinstance(item, slice) else as_index(item) for item in items)
+
+
+def _scattered(v: Numbers, x: Numbers, *items: Numbers | slice | None) -> Numbers:
+    """Zeros like x with v in its place; an entry that is named twice gets both."""
+    made = np.zeros(x.shape, v.dtype)
+    np.add.at(made, _place(items), v)  # type: ignore[arg-type]  # NumPy's stubs want a narrower index
+    return made
 
 
 def _clip(x: Numbers, low: Numbers, high: Numbers) -> Numbers:
@@ -221,16 +300,9 @@ def _size(x: Numbers) -> int:
     return int(as_index(x))
 
 
-def _filled(value: float) -> Callable[..., Numbers]:
-    return lambda *shape: numbers(np.full([_size(n) for n in shape], value))
-
-
-def _constant(value: float) -> Callable[[Numbers], Numbers]:
-    return lambda x: numbers(np.full(x.shape, value))
-
-
-# `index` is not here: its items need not be arrays.
 REFERENCE: Mapping[str, Callable[..., Numbers]] = {
+    "index": lambda x, *items: x[_place(items)],
+    "scatter": _scattered,
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
@@ -312,10 +384,10 @@ REFERENCE: Mapping[str, Callable[..., Numbers]] = {
     "log_softmax": _log_softmax,
     "cross_entropy": _cross_entropy,
     "one_hot": lambda t, n: numbers(np.eye(_size(n))[as_index(t)]),
-    "ones_like": _constant(1.0),
-    "zeros_like": _constant(0.0),
-    "ones": _filled(1.0),
-    "zeros": _filled(0.0),
+    "ones_like": lambda x: numbers(np.ones(x.shape)),
+    "zeros_like": lambda x: numbers(np.zeros(x.shape)),
+    "ones": lambda *shape: numbers(np.ones([*map(_size, shape)])),
+    "zeros": lambda *shape: numbers(np.zeros([*map(_size, shape)])),
     "arange": lambda n: numbers(np.arange(_size(n))),
     "windows": _windows,
     "overlap_add": _overlap_add,

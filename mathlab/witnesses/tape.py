@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -41,13 +41,33 @@ class Tape:
         return gradients
 
 
-def _scalar(operation: Callable[[Node, Node], Node]) -> Callable[[Node, object], Node]:
-    """An operation of two nodes, as a method that takes a plain number too and leaves arrays to NumPy."""
+Operation = Callable[["Node", "Node"], "Node"]
+Method = Callable[["Node", object], "Node"]
+
+
+def _scalar(operation: Operation) -> tuple[Method, Method]:
+    """An operation of two nodes as methods for either side: they take plain numbers too, and leave arrays to NumPy."""
 
     def method(self: Node, other: object) -> Node:
         return NotImplemented if isinstance(other, np.ndarray) else operation(self, self._lifted(other))
 
-    return method
+    def reflected(self: Node, other: object) -> Node:
+        return NotImplemented if isinstance(other, np.ndarray) else operation(self._lifted(other), self)
+
+    return method, reflected
+
+
+def _compared(relation: Callable[[float, float], bool]) -> Callable[[Node, object], bool]:
+    """A comparison, which is of values, and leaves nothing on the tape."""
+    return lambda self, other: relation(float(self), float(cast(float, other)))
+
+
+def _power(a: Node, b: Node) -> Node:
+    power = a.value**b.value
+    in_base = b.value * a.value ** (b.value - 1) if b.value else 0.0
+    # an exponent is mostly a constant, whose derivative nobody asks for and a negative base has not
+    in_exponent = np.log(a.value) * power if a.value or b.value <= 0 else 0.0
+    return a._binary(b, power, in_base, in_exponent)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -73,97 +93,25 @@ class Node:
     def _binary(self, other: Node, value: float, mine: float, theirs: float) -> Node:
         return self.tape.node(value, (self.index, mine), (other.index, theirs))
 
-    @_scalar
-    def __add__(self, other: Node) -> Node:
-        return self._binary(other, self.value + other.value, 1.0, 1.0)
-
-    @_scalar
-    def __sub__(self, other: Node) -> Node:
-        return self._binary(other, self.value - other.value, 1.0, -1.0)
-
-    @_scalar
-    def __mul__(self, other: Node) -> Node:
-        return self._binary(other, self.value * other.value, other.value, self.value)
-
-    @_scalar
-    def __truediv__(self, other: Node) -> Node:
-        quotient = self.value / other.value
-        return self._binary(other, quotient, 1 / other.value, -quotient / other.value)
-
-    @_scalar
-    def __pow__(self, other: Node) -> Node:
-        power = self.value**other.value
-        in_base = other.value * self.value ** (other.value - 1) if other.value else 0.0
-        in_exponent = np.log(self.value) * power if self.value or other.value <= 0 else 0.0
-        # an exponent is mostly a constant, whose derivative nobody asks for and a negative base has not
-        return self._binary(other, power, in_base, in_exponent)
-
-    @_scalar
-    def __radd__(self, other: Node) -> Node:
-        return other + self
-
-    @_scalar
-    def __rsub__(self, other: Node) -> Node:
-        return other - self
-
-    @_scalar
-    def __rmul__(self, other: Node) -> Node:
-        return other * self
-
-    @_scalar
-    def __rtruediv__(self, other: Node) -> Node:
-        return other / self
-
-    @_scalar
-    def __rpow__(self, other: Node) -> Node:
-        return other**self
+    __add__, __radd__ = _scalar(lambda a, b: a._binary(b, a.value + b.value, 1.0, 1.0))
+    __sub__, __rsub__ = _scalar(lambda a, b: a._binary(b, a.value - b.value, 1.0, -1.0))
+    __mul__, __rmul__ = _scalar(lambda a, b: a._binary(b, a.value * b.value, b.value, a.value))
+    __truediv__, __rtruediv__ = _scalar(
+        lambda a, b: a._binary(b, a.value / b.value, 1 / b.value, -(a.value / b.value) / b.value)
+    )
+    __pow__, __rpow__ = _scalar(_power)
 
     def __neg__(self) -> Node:
         return self._unary(-self.value, -1.0)
 
-    # comparisons are of values, and leave nothing on the tape
-    def __gt__(self, other: object) -> bool:
-        return float(self) > float(cast(float, other))
-
-    def __ge__(self, other: object) -> bool:
-        return float(self) >= float(cast(float, other))
-
-    def __lt__(self, other: object) -> bool:
-        return float(self) < float(cast(float, other))
-
-    def __le__(self, other: object) -> bool:
-        return float(self) <= float(cast(float, other))
-
-    def __eq__(self, other: object) -> bool:
-        return float(self) == float(cast(float, other))
-
-    def __ne__(self, other: object) -> bool:
-        return float(self) != float(cast(float, other))
-
+    __gt__, __ge__ = _compared(operator.gt), _compared(operator.ge)
+    __lt__, __le__ = _compared(operator.lt), _compared(operator.le)
+    __eq__, __ne__ = _compared(operator.eq), _compared(operator.ne)
     __hash__ = None  # type: ignore[assignment]  # equal values are not the same node
 
-    def of(self, function: str) -> Node:
-        """One of `FUNCTIONS` of it."""
-        value, slope = FUNCTIONS[function]
-        return self._unary(value(self.value), slope(self.value))
-
-
-# a function and its derivative, side by side
-FUNCTIONS: Mapping[str, tuple[Function, Function]] = {
-    "exp": (np.exp, np.exp),
-    "expm1": (np.expm1, np.exp),
-    "log": (np.log, lambda x: 1 / x),
-    "log1p": (np.log1p, lambda x: 1 / (1 + x)),
-    "sqrt": (np.sqrt, lambda x: 0.5 / np.sqrt(x)),
-    "sin": (np.sin, np.cos),
-    "cos": (np.cos, lambda x: -np.sin(x)),
-    "tanh": (np.tanh, lambda x: 1 / np.cosh(x) ** 2),
-    "erf": (math.erf, lambda x: 2 / math.sqrt(math.pi) * np.exp(-(x**2))),
-    "normal_cdf": (
-        lambda x: math.erfc(-x / math.sqrt(2)) / 2,
-        lambda x: np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi),
-    ),
-}
+    def of(self, function: Function, slope: Function) -> Node:
+        """A function of it, and the function's derivative."""
+        return self._unary(function(self.value), slope(self.value))
 
 
 def tape(equations: Sequence[Equation], env: Mapping[str, Array], wrt: str, seed: Array | None = None) -> Floats:

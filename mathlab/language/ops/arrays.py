@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from mathlab.language import shapes
 from mathlab.language.ops.record import ANY, FIRST_AXIS, X3, X23, Op, Site
@@ -49,6 +50,12 @@ def _permuted(site: Site) -> str:
     return f"transpose(g, {', '.join(str(order.index(axis)) for axis in range(len(order)))})"
 
 
+# what arranges the entries of its first argument, of whatever kind, by whole numbers; what joins several; and constants
+_arranged = partial(Op, takes=(ANY, "i"), kind="same", exact=True)
+_joined = partial(Op, vjp=(), args=("*joined",), takes=(ANY,), kind="same", exact=True)
+_constant = partial(Op, vjp=(None,), takes=("i",), exact=True, cheap=True)
+
+
 def _triangle(name: str) -> Op:
     """What is on or below, or on or above, the k-th diagonal of a matrix, and 0 elsewhere."""
     samples: Mapping[str, Mapping[str, shapes.Shape]] = {f"{name}(x)": X23, f"{name}(x, -1)": {"x": (2, 3, 3)}}
@@ -65,121 +72,74 @@ def _triangle(name: str) -> Op:
 
 
 ARRAYS: Mapping[str, Op] = {
-    "index": Op(
+    "index": _arranged(
         "",  # lowered by the compiler, as a subscript
         (_index, None),
         ("x", "*i"),
         shapes.indexed,
-        takes=(ANY, "i"),
-        kind="same",
         latex="{x:6}_{{[{i}]}}",
         binds=5,
-        exact=True,
-        samples={
-            "x[1]": X3,
-            "x[1, 0]": X23,
-            "x[t]": {"x": (3,), "t": ()},
-            "x[:, 1]": X23,
-            "x[0:2]": X3,
-            "x[:, ::2]": X23,
-            "x[:, None]": X3,
-            "x[[0, 1, 0]]": X3,
-            "x[[0, 1], t]": {"x": (2, 3), "t": (2,)},
-        },
+        samples=dict.fromkeys(("x[1]", "x[0:2]", "x[:, None]", "x[[0, 1, 0]]"), X3)
+        | dict.fromkeys(("x[1, 0]", "x[:, 1]", "x[:, ::2]"), X23)
+        | {"x[t]": {"x": (3,), "t": ()}, "x[[0, 1], t]": {"x": (2, 3), "t": (2,)}},
     ),
-    "T": Op(
-        "x.T",
-        ("g.T",),
-        shape=shapes.transposed,
-        takes=(ANY,),
-        kind="same",
-        latex=_top,
-        exact=True,
-        cheap=True,
-        samples={"x.T": X23},
-    ),
-    "mT": Op(
+    "T": _arranged("x.T", ("g.T",), shape=shapes.transposed, latex=_top, cheap=True, samples={"x.T": X23}),
+    "mT": _arranged(
         "x.mT",
         ("g.mT",),
         shape=shapes.transposed,
-        takes=(ANY,),
-        kind="same",
         latex=r"{x:5}^{{\top}}",
-        exact=True,
         cheap=True,
         samples={"x.mT": {"x": (2, 3, 4)}},
     ),
-    "transpose": Op(
+    "transpose": _arranged(
         "np.transpose(x, axes)",
         (_permuted, None),
         ("x", "*axes"),
         shapes.permuted,
-        takes=(ANY, "i"),
-        kind="same",
-        exact=True,
         cheap=True,
         samples={"transpose(x, 2, 0, 1)": {"x": (2, 3, 4)}, "transpose(x, -1, 0)": X23},
     ),
-    "swapaxes": Op(
+    "swapaxes": _arranged(
         "np.swapaxes(x, a, b)",
         ("swapaxes(g, a, b)", None, None),
         ("x", "a", "b"),
         shapes.permuted,
-        takes=(ANY, "i", "i"),
-        kind="same",
-        exact=True,
         cheap=True,
         samples={"swapaxes(x, 0, -1)": {"x": (2, 3, 4)}},
     ),
     "tril": _triangle("tril"),
     "triu": _triangle("triu"),
-    "eye": Op("np.eye(n, dtype=dtype)", (None,), ("n",), shapes.square, takes=("i",), exact=True, cheap=True),
-    "reshape": Op(
+    "eye": _constant("np.eye(n, dtype=dtype)", args=("n",), shape=shapes.square),
+    "reshape": _arranged(
         "np.reshape(x, shape)",
         (_reshape, None),
         ("x", "*shape"),
         shapes.reshaped,
-        takes=(ANY, "i"),
-        kind="same",
-        exact=True,
         samples={"reshape(x, 3, 2)": X23, "reshape(x, -1)": X23, "reshape(x, 1, 1)": {"x": ()}},
     ),
-    "concat": Op(
+    "concat": _joined(
         "np.concatenate(joined, axis=axis)",
-        (),
-        ("*joined",),
-        shapes.concatenated,
-        takes=(ANY,),
-        kind="same",
+        shape=shapes.concatenated,
         each=_concat,
         settings={"axis": FIRST_AXIS},
-        exact=True,
         samples={"concat(a, b)": {"a": (2,), "b": (3,)}, "concat(a, b, axis=1)": {"a": (2, 1), "b": (2, 3)}},
     ),
-    "array": Op(
+    "array": _joined(
         "np.stack(x)",
-        (),
-        ("*x",),
-        shapes.stacked,
-        takes=(ANY,),
-        kind="same",
+        args=("*x",),
+        shape=shapes.stacked,
         each=_stacked,
         latex=r"\left[{x}\right]",
         binds=6,
-        exact=True,
         cheap=True,
         samples={"[a, b]": {"a": (), "b": ()}},
     ),
-    "stack": Op(
+    "stack": _joined(
         "np.stack(joined, axis=axis)",
-        (),
-        ("*joined",),
-        shapes.stacked,
-        takes=(ANY,),
-        kind="same",
+        shape=shapes.stacked,
         each=_stacked,
         settings={"axis": FIRST_AXIS},
-        exact=True,
         samples={"stack(a, b)": {"a": (2,), "b": (2,)}, "stack(a, b, axis=-1)": {"a": (2, 3), "b": (2, 3)}},
     ),
     "shape": Op("np.array(np.shape(x))", (None,), shape=shapes.measured, takes=(ANY,), kind="i", cheap=True),
@@ -205,10 +165,10 @@ ARRAYS: Mapping[str, Op] = {
         },
     ),
     "one_hot": Op("one_hot(t, n, dtype)", (None, None), ("t", "n"), shapes.class_rows, takes=("i", "i"), exact=True),
-    "ones_like": Op("np.ones_like(x)", (None,), shape=shapes.same, exact=True, cheap=True),
-    "zeros_like": Op("np.zeros_like(x)", (None,), shape=shapes.same, exact=True, cheap=True),
-    "ones": Op("np.ones(shape, dtype)", (None,), ("*shape",), shapes.filled, takes=("i",), exact=True, cheap=True),
-    "zeros": Op("np.zeros(shape, dtype)", (None,), ("*shape",), shapes.filled, takes=("i",), exact=True, cheap=True),
+    "ones_like": _constant("np.ones_like(x)", shape=shapes.same, takes=()),
+    "zeros_like": _constant("np.zeros_like(x)", shape=shapes.same, takes=()),
+    "ones": _constant("np.ones(shape, dtype)", args=("*shape",), shape=shapes.filled),
+    "zeros": _constant("np.zeros(shape, dtype)", args=("*shape",), shape=shapes.filled),
     "arange": Op("np.arange(n)", (None,), ("n",), shapes.filled, takes=("i",), kind="i"),
     "linspace": Op(
         "np.linspace(start, stop, n)",
