@@ -50,87 +50,71 @@ def one_hot(t: Integers, n: int, dtype: type[np.floating]) -> Floats:
     return rows
 
 
-def erf(x: Floats, out: Floats | None = None) -> Floats:
+def erf(x: Floats) -> Floats:
     """The error function.
 
     Of few entries it is the C library's, exact to the last bit or so, and faster. Of many it is right within some units
     in the last place: by its series near 0, and by the normal tail elsewhere.
     """
     if np.size(x) <= 256:
-        return entry_by_entry(math.erf, x, out)
+        return entry_by_entry(math.erf, x)
     coefficients = (
         (0.0047195054, -0.0267579443, 0.112828347, -0.376126092, 1.12837917)
-        if np.result_type(x) == np.float32 else
+        if np.result_type(x).itemsize == 4 else
         (1.4726381680017032e-06, -1.4845900896375835e-05, 0.00012053337222877719, -0.0008548297798086192,
          0.005223977373542183, -0.026866170632921085, 0.11283791670925457, -0.37612638903183476, 1.1283791670955126)
     )  # fmt: skip
-    with in_pieces(x, out) as pieces:
-        for piece, result in pieces:
-            near = piece * polynomial(piece * piece, coefficients)
-            size = np.abs(piece)
-            far = np.copysign(1 - 2 * lower_tail(size * math.sqrt(2)), piece)
-            result[...] = np.where(size < 0.5, near, far)
-        return pieces.operands[1]
+    near = x * polynomial(x * x, coefficients)
+    far = np.copysign(1 - 2 * lower_tail(x * math.sqrt(2)), x)
+    return np.where(np.abs(x) < 0.5, near, far)
 
 
-def normal_cdf(x: Floats, out: Floats | None = None) -> Floats:
+def normal_cdf(x: Floats) -> Floats:
     """The standard normal distribution function, which keeps its digits in the lower tail.
 
     Of few entries it is as the C library has it; of many it is right within some units in the last place of it or of x.
     """
     if np.size(x) <= 256:
-        return entry_by_entry(lambda v: math.erfc(-v / math.sqrt(2)) / 2, x, out)
-    with in_pieces(x, out) as pieces:
-        for piece, result in pieces:
-            above = (piece > 0).astype(piece.dtype)
-            np.abs(above - lower_tail(np.abs(piece)), out=result)
-        return pieces.operands[1]
+        return entry_by_entry(cdf_of_entry, x)
+    return np.abs((x > 0) - lower_tail(x))
 
 
-def lower_tail(a: Floats) -> Floats:
-    """The standard normal distribution function at -a, for a >= 0.
+def cdf_of_entry(x: float) -> float:
+    """The standard normal distribution function by the C library."""
+    return math.erfc(-x / math.sqrt(2)) / 2
 
-    It is exp(-a**2 / 2) / (a + 4) times a function that a polynomial in (a - 4) / (a + 4) follows for all a, as in
-    Shepherd & Laframboise, Mathematics of Computation 36 (1981); here it meets it at Chebyshev's points.
+
+def lower_tail(x: Floats) -> Floats:
+    """The standard normal distribution function at -abs(x).
+
+    With a = abs(x) it is exp(-a**2 / 2) times a ratio of two polynomials in a, of which all coefficients are positive,
+    so that no digits are lost. They have about the least relative error, 2e-7 for float32 and 5e-17 for float64.
     """
-    coefficients = (
-        (2.64787303e-06, -2.16385288e-07, -2.6946722e-05, 1.67066734e-05, 0.000202755013, -0.00043499433,
-         -0.000942214645, 0.00754958103, -0.02331527, 0.0483921742, -0.0759870789, 0.0944106413)
-        if a.dtype == np.float32 else
-        (4.2541403858118684e-11, -1.499722753906637e-11, -4.663306352335463e-10, -7.342033456233988e-11,
-         2.6784504804315443e-09, 2.230615971622677e-09, -1.0858308769997366e-08, -1.9971745177799025e-08,
-         3.405787118893234e-08, 1.2809813770690967e-07, -7.872959173115461e-08, -7.402013807404972e-07,
-         8.958234551493901e-08, 4.393138987854707e-06, -2.3853079392682136e-07, -2.8886877170346782e-05,
-         1.666803867647907e-05, 0.00020385230842623857, -0.0004349615458809967, -0.000942523620923289,
-         0.0075495718613647345, -0.023315232244954576, 0.048392175092776865, -0.07598708024648654,
-         0.09441064130196894)
+    above, below = (
+        ((5.49342684e-06, 0.398672877, 2.9630098, 9.31228907, 13.5984832),
+         (1.0, 7.41322973, 24.5036106, 40.3244046, 27.1969705))
+        if np.result_type(x).itemsize == 4 else
+        ((0.39894228039733404, 11.023043175809773, 148.39307751045172, 1261.4589623277545, 7412.850008194503,
+          31139.813621746966, 93565.05654067353, 194786.14497892122, 257625.57322021006, 168822.52833373394),
+         (1.0, 27.630671695042132, 372.9662840090382, 3189.639365741323, 18951.225993428547, 81162.67752602106,
+          252380.27943306384, 560262.6361538485, 846812.2154216075, 784652.9241868005, 337645.05666746787))
     )  # fmt: skip
-    w = 8 / (a + 4)
-    return np.exp(a * a * -0.5) * w * polynomial(1 - w, coefficients)
+    a = np.minimum(np.abs(x), 50.0)  # from where on it is 0
+    return np.exp(np.square(x) * -0.5) * (polynomial(a, above) / polynomial(a, below))
 
 
 def polynomial(x: Floats, coefficients: tuple[float, ...]) -> Floats:
     """By Horner's rule; the highest power's coefficient comes first."""
-    y = np.full_like(x, coefficients[0])
-    for coefficient in coefficients[1:]:
-        y *= x
-        y += coefficient
+    first, second, *rest = coefficients
+    y = (x if first == 1 else first * x) + second
+    for coefficient in rest:
+        y = y * x + coefficient
     return y
 
 
-def entry_by_entry(function: Callable[[float], float], x: Floats, out: Floats | None) -> Floats:
+def entry_by_entry(function: Callable[[float], float], x: Floats) -> Floats:
     """A function of Python's own numbers, of each entry."""
-    result = np.empty_like(x) if out is None else out
-    result[...] = np.frompyfunc(function, 1, 1)(x)
-    return result
-
-
-def in_pieces(x: Floats, out: Floats | None) -> np.nditer:
-    """Pieces of x and of the result, which is `out` or new: small, so that they stay in the cache."""
-    operands = [x, np.empty_like(x) if out is None else out]
-    settings = ["external_loop", "buffered", "zerosize_ok"], [["readonly"], ["writeonly"]]
-    size = 65536 // operands[0].itemsize
-    return np.nditer(operands, *settings, buffersize=size)  # type: ignore[arg-type]  # the stubs want them flat
+    return np.array(np.frompyfunc(function, 1, 1)(x), np.result_type(x))
 
 
 def norm(x: Floats, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Floats:
@@ -148,7 +132,7 @@ def norm_of_all(x: Floats) -> Floats:
 
 def normal_pdf(x: Floats) -> Floats:
     """The standard normal density."""
-    return np.exp(-x * x / 2) * (1 / math.sqrt(2 * math.pi))
+    return np.exp(np.square(x) * -0.5) * (1 / math.sqrt(2 * math.pi))
 
 
 def scatter(g: Floats, shape: tuple[int, ...], index: object) -> Floats:
@@ -267,6 +251,5 @@ def each_window(function: np.ufunc, view: Floats, out: Floats | None) -> Floats:
 
 
 # what the planned program calls as it stands, for the lines inside are not the same in every round, or have no results
-INTO = (erf, normal_cdf)  # what it can tell where to write, which may be over what they read,
-APART = (windows, overlap_add, conv2d, max_pool)  # or not,
-WHOLE = (*INTO, *APART, norm_of_all, one_hot, scatter, bordered, im2col, avg_pool)  # and all of them
+APART = (windows, overlap_add, conv2d, max_pool)  # what it can tell where to write, which may not be what they read,
+WHOLE = (*APART, entry_by_entry, norm_of_all, one_hot, scatter, bordered, im2col, avg_pool)  # and all of them

@@ -336,7 +336,7 @@ def _kernels_in(text: str) -> list[str]:
     """The kernels that a program calls, and those that they call, callees first."""
     found: list[str] = []
     for name in KERNELS:
-        if re.search(rf"\b{name}\(", text) and f"def {name}(" not in text:
+        if re.search(rf"\b{name}[(,]", text) and f"def {name}(" not in text:
             found += [callee for callee in _kernels_in(_source(name)) if callee not in found]
             if name not in found:
                 found.append(name)

@@ -16,7 +16,7 @@ from types import FunctionType
 import numpy as np
 from numpy.typing import NDArray
 
-from mathlab.language.kernels import APART, INTO, WHOLE
+from mathlab.language.kernels import APART, WHOLE
 from mathlab.language.program import KERNELS, Program
 
 Array = NDArray[np.floating]
@@ -39,8 +39,8 @@ BETWEEN: Mapping[Function, tuple[Function, str]] = {
 }
 # functions without the layers that they have above a ufunc's
 REDUCTIONS: Mapping[Function, Function] = {np.sum: np.add.reduce, np.max: np.maximum.reduce, np.min: np.minimum.reduce}
-MEASURES: Mapping[object, Callable[[tuple[int, ...]], object]] = {np.ndim: len, np.shape: tuple, np.size: math.prod}
-FILLED = (np.ones_like, np.zeros_like)  # which read no entry either
+MEASURES = (np.ndim, np.shape, np.size, np.result_type)  # which read no entry
+FILLED = (np.ones_like, np.zeros_like)  # nor do these
 NONE: Mapping[str, object] = {}
 TOLD = (
     np.concatenate,
@@ -79,7 +79,8 @@ class Slot:
     """What a line reads by its `name`, and what one line gives: an array, with its `layout`, or a number.
 
     `value` is that of a `constant`, the same in every round, and an example of another number. A line's `text` reads
-    `operands`, and may write `over` one of them. A view has no line, but a `base`, of which `view` makes it.
+    `operands`, and may write `over` one of them; with `each`, an entry is made of the operands' entries at its place.
+    A view has no line, but a `base`, of which `view` makes it.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Slot:
     operands: tuple[Slot, ...] = ()
     text: str = ""
     over: bool = False
+    each: bool = False
     base: Slot | None = None
     view: Callable[[object], Array] | None = None
     layout: Strided | None = None
@@ -213,7 +215,7 @@ class Tape:
     def function(self, function: Function, args: Sequence[object], named: Mapping[str, object]) -> object:
         """Any function: in calls of ufuncs, if it is one in other words."""
         if function in MEASURES:
-            return MEASURES[function](_shape(args[0]))
+            return function(*map(self.value, args))
         if isinstance(function, np.ufunc) and not named:
             return self.ufunc(function, args)
         if function is np.outer and all(len(_shape(arg)) == 1 for arg in args):
@@ -224,7 +226,7 @@ class Tape:
             return self.ufunc(np.divide, (total, math.prod(_shape(args[0])) // max(math.prod(_shape(total)), 1)))
         if function in REDUCTIONS:
             return self.call(REDUCTIONS[function], args, {"axis": None, **named}, out=", out={}", over=False)
-        out = ", out={}" if function in (*INTO, np.clip, *TOLD) else ""
+        out = ", out={}" if function in (np.clip, *TOLD) else ""
         return self.call(function, args, named, out=out, over=function not in TOLD)
 
     def call(
@@ -248,6 +250,8 @@ class Tape:
             if made.constant or made.base:
                 return self.known[text]
             made.over = over
+            made.each = isinstance(function, np.ufunc) and not function.signature
+            made.each = isinstance(function, np.ufunc) and not function.signature
             if not made.layout:
                 made.text = f"{made.name} = {text}{'.copy()' * isinstance(made.value, np.ndarray)}"
             elif out:

@@ -126,8 +126,8 @@ def test_series_are_those_of_the_c_library(
     kernel: Callable[..., Array], exact: Callable[[float], float], dtype: str
 ) -> None:
     x = np.concatenate([np.linspace(-12, 12, 4001), np.geomspace(1e-30, 1, 500), [np.inf, -np.inf, np.nan, 0.0]])
-    x = np.tile(x.astype(dtype), 10)  # in several pieces
-    want = np.tile([exact(value) for value in x[: len(x) // 10].tolist()], 10)
+    x = x.astype(dtype)
+    want = np.array([exact(value) for value in x.tolist()])
     with np.errstate(all="ignore"):
         computed = kernel(x)
     assert computed.dtype == dtype
@@ -136,7 +136,3 @@ def test_series_are_those_of_the_c_library(
     tail = np.maximum(-x[finite], 0)  # where half a unit of x's last place makes as much of a difference
     assert np.max(errors[finite] - tail**2 / 2) <= 5
     np.testing.assert_array_equal(computed[~finite], want[~finite])
-    columns = np.empty((len(x), 2), dtype)
-    with np.errstate(all="ignore"):
-        np.testing.assert_array_equal(kernel(x, columns[:, 1]), computed)
-    np.testing.assert_array_equal(columns[:, 1], computed)

@@ -16,7 +16,7 @@ from mathlab.experiment import Array, Case, Dtype, TrainSettings
 from mathlab.language import read
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
-from mathlab.language.kernels import APART, INTO
+from mathlab.language.kernels import APART
 from mathlab.language.ops import OPS
 from mathlab.language.planned import Planned, plan
 from mathlab.language.program import KERNELS, Program, compile_program
@@ -237,12 +237,31 @@ def test_every_op_records(op: str, text: str, dtype: Dtype) -> None:
         assert_same(prepared, (*prepared.nodes, *prepared.gradients))
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda settings: settings.optimizer)
+@pytest.mark.parametrize(
+    "case_",
+    [
+        mlp(600, (30, 1000, 10), "float32", "gelu"),
+        case(  # whose lines lie in memory in another order, or read what others in a row write in another way
+            {"h": "tanh(W.T * 2 + 1)", "k": "h * h.T + square(h) + h[0]", "m": "exp(-k[::-1]) * k", "loss": "sum(m)"},
+            {"W": np.random.default_rng(0).normal(size=(300, 300))},
+        ),
+    ],
+    ids=["rows", "orders"],
+)
+def test_large_arrays_go_by_blocks(case_: Case, optimizer: TrainSettings) -> None:
+    prepared = prepare(case_)
+    made, _ = planned(prepared, ("loss",), optimizer)
+    assert " in b" in made.text
+    assert_same(prepared, ("loss",), optimizer)
+
+
 def test_every_kernel_records_unless_it_is_called_whole() -> None:
     inside = {
         "lower_tail",
         "polynomial",
         "entry_by_entry",
-        "in_pieces",
+        "cdf_of_entry",
         "each_window",
         "two",
         "copied",
@@ -250,7 +269,7 @@ def test_every_kernel_records_unless_it_is_called_whole() -> None:
     }  # of those, and in no program
     called = {name for record in OPS.values() for name in KERNELS if f"{name}(" in record.numpy} | {"scatter"}
     assert called | {"norm_of_all", *inside} == KERNELS.keys()
-    assert {kernel for name, kernel in KERNELS.items() if "out" in signature(kernel).parameters} >= {*INTO, *APART}
+    assert {kernel for name, kernel in KERNELS.items() if "out" in signature(kernel).parameters} >= {*APART}
     x, t, g = np.array([[0.5, 2.0], [1.0, -1.0]]), np.array([1, 0]), np.ones((2, 2))
     given: dict[str, tuple[object, ...]] = {"cross_entropy": (x, t), "one_hot": (t, 3, np.float64)}
     given |= {"scatter": (g, (3, 2), ([2, 0],)), "windows": (x, 2), "bordered": (x, 1), "conv2d": (x, x)}
