@@ -10,7 +10,7 @@ from typing import cast
 from mathlab.config.formulas import Formulas, Line, Target, loop_range, target
 from mathlab.config.keys import Keys
 from mathlab.config.schema import CaseText
-from mathlab.config.yamltext import Scalar
+from mathlab.config.yamltext import Scalar, Table
 from mathlab.errors import ExpressionError, MathlabError, Place, Problem
 from mathlab.experiment import Figure, GradcheckSettings, Picture
 from mathlab.language.check import constant_value
@@ -72,6 +72,8 @@ def unrolled(case: CaseText) -> CaseText:
 def _counting(part: object, numbers: Numbers) -> object:
     """A part of a case with the inputs that loops count to as numbers, whatever asks for them: figures and formulas."""
     match part:
+        case Table():  # of a sweep, which is read later
+            return part
         case Equation():
             return replace(part, expr=substitute(part.expr, numbers))
         case Figure():

@@ -81,6 +81,13 @@ def test_a_case_says_how_far_it_counts_or_what_a_line_is() -> None:
     assert "T" not in short.inputs  # nothing can change it afterwards
 
 
+def test_a_net_with_a_loop_may_be_swept() -> None:
+    loop = "  for t in 1..2:\n    h[t]: W @ h[t-1]\n  loss: sum(h2)\n"
+    (case,) = cases(loop + "sweep: {grid: {h0: [[1, 2], [3, 4]]}, report: [loss]}\n")
+    assert case.sweep
+    assert [[axis.name for axis in grid] for grid in case.sweep.grids] == [["h0"]]
+
+
 def test_figures_and_formulas_may_name_how_far_a_loop_counts() -> None:
     loop = "  for t in 1..T:\n    h[t]: W @ h[t-1]\n  loss: sum(h3)\n"
     asked = "expected: {T: 3, h3 / T: [4.67, 11.33], loss: 48}\nderivation: {dh3: T * ones_like(h3) / 3}\n"
