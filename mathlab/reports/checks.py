@@ -5,7 +5,7 @@ What the checks of a case are called is known before it runs, so that a test ses
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -22,8 +22,6 @@ from mathlab.results import (
     ExperimentResult,
     FigureResult,
     FormulaResult,
-    GradcheckResult,
-    WitnessResult,
     nonfinite_of,
 )
 from mathlab.stages.table import STAGES, Named
@@ -31,6 +29,7 @@ from mathlab.stages.table import STAGES, Named
 Kind = Literal["figure", "worked out", "number", "formula", "gradient", "cell", "array", "article"]
 Outcome = Literal["passed", "failed", "erratum"]
 
+FORMULA, GRADIENT = "{} = {}", "gradient check of d{}"  # what the checks of them are called
 WORST = 10  # refuted entries of one gradient that are told one by one
 
 # What the two sides of a comparison are called.
@@ -118,9 +117,8 @@ def _of_case(case: CaseResult, result: ExperimentResult) -> Iterator[Check]:
     group, file = result.experiment.name, result.experiment.path
     place = next((one.place for one in result.experiment.cases if one.name == case.case), None)
     found = [check for stage in case.stages for check in STAGES[stage].checks(case)]
-    for stage, said in nonfinite_of(case).items():
-        name = f"the numbers of {stage}"
-        found.append(Check("number", name, "failed", NOT_FINITE, remarks=(("first", said),)))
+    for stage, first in nonfinite_of(case).items():
+        found.append(Check("number", f"the numbers of {stage}", "failed", NOT_FINITE, remarks=(("first", first),)))
     for check, name in zip(found, distinct(check.name for check in found), strict=True):
         own = place if check.kind in ("number", "gradient") else check.place
         yield replace(check, name=name, group=group, case=case.case, file=file, place=own)
@@ -129,15 +127,22 @@ def _of_case(case: CaseResult, result: ExperimentResult) -> Iterator[Check]:
 def backprop_checks(case: CaseResult) -> Iterator[Check]:
     """The figures, the formulas, and where a witness contradicts."""
     if result := case.backprop:
-        yield from figure_checks(result.figures)
-        yield from map(formula_check, result.formulas)
-        yield from (_contradiction(witness) for witness in result.witnesses if not witness.passed)
+        yield from (*figure_checks(result.figures), *map(formula_check, result.formulas))
+        for witness in result.witnesses:
+            if not witness.passed:
+                name = f"d{witness.name} beside the witness {witness.witness}"
+                error = "" if witness.relative is None else f"{short(witness.relative)} (relative)"
+                remarks = remarked(message=witness.message)
+                yield Check("gradient", name, "failed", witness.verdict, error=error, remarks=remarks)
 
 
 def gradcheck_checks(case: CaseResult) -> Iterator[Check]:
     """The parameters, then the figures."""
     if result := case.gradcheck:
-        yield from _gradients(result)
+        of_each: dict[str, list[EntryCheck]] = defaultdict(list)
+        for entry in result.entries:
+            of_each[entry.parameter].append(entry)
+        yield from (_gradient(*one) for one in of_each.items())
         yield from figure_checks(result.figures)
 
 
@@ -150,8 +155,8 @@ def train_checks(case: CaseResult) -> Iterator[Check]:
 def figure_checks(figures: Iterable[FigureResult]) -> Iterator[Check]:
     """Every number of every figure."""
     for figure in figures:
-        about = (("at", figure.at), ("because", figure.because), ("erratum", figure.erratum))
-        why = (("diagnosis", figure.diagnosis), ("first divergence", figure.first_divergence))
+        about = remarked(at=figure.at, because=figure.because, erratum=figure.erratum)
+        why = remarked(diagnosis=figure.diagnosis, first_divergence=figure.first_divergence)
         for index, entry in zip(np.ndindex(figure.shape), figure.entries, strict=True):
             outcome = _outcome(entry.verdict.passed, entry.verdict.label)
             in_full = (("in full", repr(entry.computed)),) if outcome == "failed" else ()
@@ -167,16 +172,15 @@ def figure_checks(figures: Iterable[FigureResult]) -> Iterator[Check]:
                 computed=entry.shown,
                 error=short(entry.error),
                 tolerance=short(entry.tolerance),
-                remarks=(*in_full, *_said(*about), *(_said(*why) if outcome != "passed" else ())),
+                remarks=(*in_full, *about, *(why if outcome != "passed" else ())),
             )
 
 
 def formula_check(formula: FormulaResult) -> Check:
     """A formula beside what is derived."""
-    about = (("at", formula.at), ("erratum", formula.erratum), ("diagnosis", formula.diagnosis))
     return Check(
         kind="formula",
-        name=_formula_name(formula.name, formula.formula),
+        name=FORMULA.format(formula.name, formula.formula),
         outcome=_outcome(formula.passed, formula.label),
         verdict=formula.label,
         place=formula.place,
@@ -185,34 +189,26 @@ def formula_check(formula: FormulaResult) -> Check:
         computed=formula.derived,
         error=short(formula.error),
         tolerance=short(formula.tolerance),
-        remarks=_said(("message", formula.message), *about),
+        remarks=remarked(message=formula.message, at=formula.at, erratum=formula.erratum, diagnosis=formula.diagnosis),
     )
 
 
-def _contradiction(result: WitnessResult) -> Check:
-    name = f"d{result.name} beside the witness {result.witness}"
-    error = "" if result.relative is None else f"{short(result.relative)} (relative)"
-    return Check("gradient", name, "failed", result.verdict, error=error, remarks=_said(("message", result.message)))
-
-
-def _gradients(result: GradcheckResult) -> Iterator[Check]:
-    """A check for every parameter; the numbers shown are those of its worst entry."""
-    for parameter in dict.fromkeys(entry.parameter for entry in result.entries):
-        entries = sorted((entry for entry in result.entries if entry.parameter == parameter), key=badness, reverse=True)
-        refuted = [entry for entry in entries if not entry.passed]
-        verdicts = Counter(entry.verdict for entry in entries)
-        told = tuple((_entry_name(entry), _entry_words(entry)) for entry in refuted[:WORST])
-        more = (("", f"and {len(refuted) - WORST} more"),) if len(refuted) > WORST else ()
-        yield Check(
-            kind="gradient",
-            name=_gradient_name(parameter),
-            outcome="failed" if refuted else "passed",
-            verdict=", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()),
-            expected=number(entries[0].complex_step),
-            computed=number(entries[0].derived),
-            error=short(entries[0].absolute_error),
-            remarks=(("worst entry", _entry_name(entries[0])), *told, *more),
-        )
+def _gradient(parameter: str, entries: Sequence[EntryCheck]) -> Check:
+    """The check of a parameter, with the numbers of its worst entry."""
+    worst, *_ = entries = sorted(entries, key=badness, reverse=True)
+    refuted = [entry for entry in entries if not entry.passed]
+    verdicts = Counter(entry.verdict for entry in entries)
+    more = (("", f"and {len(refuted) - WORST} more"),) if len(refuted) > WORST else ()
+    return Check(
+        kind="gradient",
+        name=GRADIENT.format(parameter),
+        outcome="failed" if refuted else "passed",
+        verdict=", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()),
+        expected=number(worst.complex_step),
+        computed=number(worst.derived),
+        error=short(worst.absolute_error),
+        remarks=(("worst entry", _entry_name(worst)), *map(_told, refuted[:WORST]), *more),
+    )
 
 
 def badness(entry: EntryCheck) -> tuple[bool, bool, float]:
@@ -225,17 +221,19 @@ def _entry_name(entry: EntryCheck) -> str:
     return indexed(f"d{entry.parameter}", entry.index)
 
 
-def _entry_words(entry: EntryCheck) -> str:
+def _told(entry: EntryCheck) -> tuple[str, str]:
     numbers = (("derived", entry.derived), ("complex step", entry.complex_step), ("central", entry.central))
-    return ", ".join(f"{word} {number(value)}" for word, value in numbers) + f": {entry.verdict}"
+    words = ", ".join(f"{word} {number(value)}" for word, value in numbers)
+    return _entry_name(entry), f"{words}: {entry.verdict}"
 
 
 def _outcome(passed: bool, label: str) -> Outcome:
     return "failed" if not passed else "erratum" if label == "erratum confirmed" else "passed"
 
 
-def _said(*remarks: tuple[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple((word, text) for word, text in remarks if text)
+def remarked(**remarks: str) -> tuple[tuple[str, str], ...]:
+    """What there is to remark, by its word."""
+    return tuple((word.replace("_", " "), text) for word, text in remarks.items() if text)
 
 
 # What they are called
@@ -253,13 +251,16 @@ def declared(case: Case, stages: Sequence[str]) -> tuple[tuple[str, Place | None
 def backprop_names(case: Case) -> Named:
     """Of the figures, then of the formulas."""
     yield from _declared_figures("backprop", case.expected)
-    yield from ((_formula_name(formula.name, formula.text), formula.place) for formula in case.derivation)
+    yield from ((FORMULA.format(formula.name, formula.text), formula.place) for formula in case.derivation)
 
 
 def gradcheck_names(case: Case) -> Named:
     """Of the parameters, then of the figures."""
+    from mathlab.stages.gradcheck import checked
+    from mathlab.stages.prepare import prepare
+
     if case.gradcheck:
-        yield from ((_gradient_name(parameter), case.place) for parameter in case.parameters or _checked_inputs(case))
+        yield from ((GRADIENT.format(name), case.place) for name in case.parameters or checked(prepare(case)))
         yield from _declared_figures("gradcheck", case.gradcheck.expected)
 
 
@@ -269,17 +270,7 @@ def train_names(case: Case) -> Named:
         yield from _declared_figures("train", figures, updates)
 
 
-def _checked_inputs(case: Case) -> tuple[str, ...]:
-    """The names whose gradient is checked where there are no parameters."""
-    from mathlab.stages.gradcheck import checked
-    from mathlab.stages.prepare import prepare
-
-    return checked(prepare(case))
-
-
-def _declared_figures(
-    stage: str, figures: Iterable[Figure], updates: int | None = None
-) -> Iterator[tuple[str, Place | None]]:
+def _declared_figures(stage: str, figures: Iterable[Figure], updates: int | None = None) -> Named:
     for figure in figures:
         for index, printed in zip(np.ndindex(figure.shape), figure.printed, strict=True):
             yield _figure_name(stage, figure.key, index, updates), printed.place or figure.place
@@ -288,16 +279,6 @@ def _declared_figures(
 def _figure_name(stage: str, key: str, index: tuple[int, ...], updates: int | None) -> str:
     """`p[0]`, `loss after 2 updates`, `central_W[0,1] in the gradient check`."""
     return quantity(key, index, updates) + (" in the gradient check" if stage == "gradcheck" else "")
-
-
-def _formula_name(name: str, formula: str) -> str:
-    """`dW = outer(dz, x)`."""
-    return f"{name} = {formula}"
-
-
-def _gradient_name(parameter: str) -> str:
-    """`gradient check of dW`."""
-    return f"gradient check of d{parameter}"
 
 
 def distinct(names: Iterable[str]) -> Iterator[str]:

@@ -12,8 +12,10 @@ from rich.text import Text
 from mathlab.errors import Problem
 from mathlab.outputs.difference import Difference
 from mathlab.reports.checks import Check, Outcome
-from mathlab.reports.layout import Paragraph, Row, Sheet, count, plain, short
+from mathlab.reports.layout import Row, Sheet, count, said, short
 from mathlab.reports.report import Report
+
+EMPTY = "(empty)"  # a cell
 
 
 def difference_report(
@@ -38,37 +40,36 @@ def _checks(found: Difference, most: int, side: Path) -> Iterator[Check]:
     """One for everything that differs, as far as it is told; one for every other file."""
 
     def check(file: str, name: str, verdict: str) -> Check:
-        path = side / file if side.is_dir() else side
         outcome: Outcome = "passed" if verdict == "same" else "failed"
-        return Check("cell", name or file, outcome, verdict, group=file, file=str(path))
+        return Check(
+            "cell", name or file, outcome, verdict, group=file, file=str(side / file if side.is_dir() else side)
+        )
 
     changes, one_sided = found.worst(most)
     for change in changes:
         told = check(change.file, f"{change.key}: {change.column}", "differs")
-        a, b = change.a or "(empty)", change.b or "(empty)"
-        yield replace(told, expected=a, computed=b, error=short(change.error))
+        yield replace(told, expected=change.a or EMPTY, computed=change.b or EMPTY, error=short(change.error))
     for item in one_sided:
         name = f"{item.kind} {item.what}" if item.kind != "file" else ""
         yield check(item.file, name, f"{item.side.upper()} only")
     wrong = {change.file for change in found.changes} | {item.file for item in found.one_sided}
-    said = {change.file for change in changes} | {item.file for item in one_sided}
-    yield from (check(file, "", "differs" if file in wrong else "same") for file in found.files if file not in said)
+    shown = {change.file for change in changes} | {item.file for item in one_sided}
+    yield from (check(file, "", "differs" if file in wrong else "same") for file in found.files if file not in shown)
 
 
 def difference_page(found: Difference, most: int) -> Iterator[RenderableType]:
     """The worst of the cells that differ, then what one side only has, `most` in all, then the counts."""
     changes, one_sided = found.worst(most)
     if changes:
-        cells = ((c.file, c.key, c.column, c.a or "(empty)", c.b or "(empty)", short(c.error)) for c in changes)
-        rows = tuple(Row(tuple(map(plain, row))) for row in cells)
-        yield Sheet(("file", "row", "column", "A", "B", "relative"), rows, (0, 1, 2), (0, 1, 2), 0)
+        rows = (Row.of(c.file, c.key, c.column, c.a or EMPTY, c.b or EMPTY, short(c.error)) for c in changes)
+        yield Sheet(("file", "row", "column", "A", "B", "relative"), tuple(rows), (0, 1, 2), (0, 1, 2), 0)
         yield Text("")
     for item in one_sided:
         inside = f" in {item.file}" if item.kind != "file" else ""
-        yield Paragraph(plain(f"{item.side.upper()} only: {item.kind} {item.what}{inside}"))
+        yield said(f"{item.side.upper()} only: {item.kind} {item.what}{inside}")
     if hidden := found.changed - len(changes) + found.missing - len(one_sided):
-        yield Paragraph(plain(f"and {hidden} more", "dim"))
-    yield Paragraph(plain(difference_summary(found), "bold" if found.same else "bold red"))
+        yield said(f"and {hidden} more", "dim")
+    yield said(difference_summary(found), "bold" if found.same else "bold red")
 
 
 def difference_summary(found: Difference) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -40,24 +40,17 @@ def wrapped(text: Text, width: int, indent: int = 0, hang: int = 0) -> Iterator[
             room, used, size = width - indent - hang, 0, cell_len(word.group().lstrip())
         used += size
     for number, line in enumerate(text.divide(breaks)):
-        yield _line(plain(" " * (indent + hang if number else indent)), line)
+        yield _line(" " * (indent + hang if number else indent), line)
 
 
-def _joined(*parts: Text) -> Text:
-    whole = Text("", no_wrap=True, overflow="ignore")
-    for part in parts:
-        whole.append_text(part)
-    return whole
-
-
-def _line(*parts: Text) -> Text:
-    line = _joined(*parts)
+def _line(*parts: Text | str) -> Text:
+    line = Text.assemble(*parts, no_wrap=True, overflow="ignore")
     line.rstrip()
     return line
 
 
-def _padded(text: Text, width: int, right: bool = False) -> tuple[Text, Text]:
-    space = Text(" " * max(width - text.cell_len, 0))
+def _padded(text: Text, width: int, right: bool = False) -> tuple[Text | str, Text | str]:
+    space = " " * max(width - text.cell_len, 0)
     return (space, text) if right else (text, space)
 
 
@@ -88,12 +81,22 @@ class Paragraph(Lines):
         yield from wrapped(self.text, width, self.indent, self.hang)
 
 
+def said(words: str, style: str = "", indent: int = 0) -> Paragraph:
+    """A sentence or title in one style."""
+    return Paragraph(plain(words, style), indent)
+
+
 @dataclass(frozen=True)
 class Row:
     """One row of a sheet; the notes are sentences that stand below it."""
 
     cells: tuple[Text, ...]
     notes: tuple[Text, ...] = ()
+
+    @classmethod
+    def of(cls, *cells: Text | str, notes: Iterable[Text] = ()) -> Row:
+        """The row of cells of which texts are plain."""
+        return cls(tuple(plain(cell) if isinstance(cell, str) else cell for cell in cells), tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -112,49 +115,38 @@ class Sheet(Lines):
     def lines(self, width: int) -> Iterator[Text]:
         natural = [max((row.cells[i].cell_len for row in self.rows), default=0) for i in range(len(self.columns))]
         widths = [max(len(name), cells) for name, cells in zip(self.columns, natural, strict=True)]
-        if self.indent + sum(widths) + GAP * (len(widths) - 1) <= width:
+        fits = self.indent + sum(widths) + GAP * (len(widths) - 1) <= width
+        if fits:
             yield self._across([plain(name, "bold") for name in self.columns], widths)
-            blocks: Iterator[Iterator[Text]] = (iter([self._across(row.cells, widths)]) for row in self.rows)
-        else:
-            blocks = (self._down(row, natural, width) for row in self.rows)
-        for row, block in zip(self.rows, blocks, strict=True):
-            yield from block
+        for row in self.rows:
+            yield from [self._across(row.cells, widths)] if fits else self._down(row, natural, width)
             for note in row.notes:
                 yield from wrapped(note, width, self.indent + 2, 2)
 
     def _across(self, cells: Sequence[Text], widths: Sequence[int]) -> Text:
-        parts = [plain(" " * self.indent)]
+        parts: list[Text | str] = [" " * self.indent]
         for column, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-            parts += [*_padded(cell, width, right=column not in self.words), plain(" " * GAP)]
+            parts += [*_padded(cell, width, right=column not in self.words), " " * GAP]
         return _line(*parts)
 
     def _down(self, row: Row, natural: Sequence[int], width: int) -> Iterator[Text]:
         head = Text(" " * GAP).join([row.cells[column] for column in self.head])
         yield from wrapped(head, width, self.indent, 4)
         body = [column for column in range(len(self.columns)) if column not in self.head]
-        room = width - self.indent - 2
         for across in range(len(body), 0, -1):
             depth = -(-len(body) // across)
             piles = [body[start : start + depth] for start in range(0, len(body), depth)]
             labels = [max(len(self.columns[column]) for column in pile) for pile in piles]
             values = [max(natural[column] for column in pile) for pile in piles]
-            if sum(labels) + sum(values) + len(piles) + GAP * (len(piles) - 1) <= room:
+            if self.indent + 2 + sum(labels) + sum(values) + len(piles) + GAP * (len(piles) - 1) <= width:
                 break
         for level in range(depth):
-            cells = [
-                _joined(
-                    *_padded(plain(self.columns[pile[level]], "dim"), label + 1),
-                    *_padded(row.cells[pile[level]], value + GAP),
-                )
-                for pile, label, value in zip(piles, labels, values, strict=True)
-                if level < len(pile)
-            ]
-            line = _line(*cells)
-            yield from (
-                wrapped(line, width, self.indent + 2, 4)
-                if across == 1
-                else [_line(plain(" " * (self.indent + 2)), line)]
-            )
+            parts: list[Text | str] = []
+            for pile, label, value in zip(piles, labels, values, strict=True):
+                for column in pile[level : level + 1]:
+                    parts += _padded(plain(self.columns[column], "dim"), label + 1)
+                    parts += _padded(row.cells[column], value + GAP)
+            yield from wrapped(_line(*parts), width, self.indent + 2, 4)
 
 
 @dataclass(frozen=True)
@@ -188,19 +180,15 @@ class Blocks(Lines):
         start = self.indent + left + GAP + shape + GAP
         fits = start + max((line.cell_len for line in entry.value), default=0) <= width
         label = _padded(plain(entry.shape, "dim"), shape + GAP)
-        beside = list(entry.value) if fits else []
-        first = beside.pop(0) if beside else Text("")
-        if not entry.shape or entry.left.cell_len > left:
-            yield from wrapped(entry.left, width, self.indent, 4)
-            if entry.shape:
-                yield _line(plain(" " * (self.indent + left + GAP)), *label, first)
+        first, *beside = entry.value if fits and entry.value else (Text(""),)
+        if entry.shape and entry.left.cell_len <= left:
+            yield _line(" " * self.indent, *_padded(entry.left, left + GAP), *label, first)
         else:
-            yield _line(plain(" " * self.indent), *_padded(entry.left, left + GAP), *label, first)
-        for line in beside:
-            yield _line(plain(" " * start), line)
-        if not fits:
-            for line in entry.value:
-                yield from wrapped(line, width, self.indent + 2, 2)
+            yield from wrapped(entry.left, width, self.indent, 4)
+            yield from [_line(" " * (self.indent + left + GAP), *label, first)] if entry.shape else ()
+        yield from (_line(" " * start, line) for line in beside)
+        for line in entry.value if not fits else ():
+            yield from wrapped(line, width, self.indent + 2, 2)
 
 
 def array_lines(value: Array) -> tuple[Text, ...]:
@@ -216,10 +204,7 @@ def array_lines(value: Array) -> tuple[Text, ...]:
 
     # NumPy lays out the brackets only; too long a line is folded when it is printed, between numbers
     text = np.array2string(
-        value,
-        separator=", ",
-        max_line_width=10_000,
-        formatter={"bool": cell, "int_kind": cell, "float_kind": cell},
+        value, separator=", ", max_line_width=10_000, formatter={"bool": cell, "int_kind": cell, "float_kind": cell}
     )
     return tuple(plain(line) for line in text.split("\n") if line)
 

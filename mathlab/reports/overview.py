@@ -63,28 +63,25 @@ class Summary(Pages):
     def of(
         self, result: ExperimentResult, article: Report | None = None, seconds: float = 0
     ) -> Iterator[RenderableType]:
-        width = min(max(map(len, ("experiment", *self.names))), LONGEST)
         if not self.begun:
-            time = f"  {'time':>{SECONDS}}" if self.time else ""
-            yield Paragraph(plain(f"{'experiment':{width}}  {'  '.join(COUNTED)}{time}  verdict", "bold"))
-        self.begun = True
-        yield _line(result.experiment.name, tally(result), article, width, seconds if self.time else None)
-        problems = page.problems(result)
-        self.failed += [problems] if problems else []
+            yield self._line("experiment", COUNTED, "time", plain("verdict", "bold"), "bold")
+        self.begun, counts, name = True, tally(result), result.experiment.name
+        numbers = (counts.figures + counts.worked_out, counts.formulas, counts.entries)
+        accounted = article is None or article.passed
+        style = "bold red" if not (counts.passed and accounted) else "green" if counts.compared else "yellow"
+        words = plain(verdict(counts, accounted), style)
+        yield self._line(name, [str(number or "") for number in numbers], f"{seconds:.2f} s", words)
+        self.failed += filter(None, [page.problems(result)])
         self.failed += [article.page()] if article and not article.passed else []
+
+    def _line(self, name: str, cells: Sequence[str], time: str, words: Text, style: str = "") -> RenderableType:
+        width = min(max(map(len, ("experiment", *self.names))), LONGEST)
+        cells = [f"{cell:>{len(title)}}" for title, cell in zip(COUNTED, cells, strict=True)]
+        cells += [f"{time:>{SECONDS}}"] if self.time else []
+        return Paragraph(plain(f"{name:{width}}  {'  '.join(cells)}  ", style).append_text(words))
 
     def rest(self) -> Iterable[RenderableType]:
         return (Text(""), *self.failed) if self.begun else ()
-
-
-def _line(name: str, counts: Tally, article: Report | None, width: int, seconds: float | None) -> RenderableType:
-    numbers = (counts.figures + counts.worked_out, counts.formulas, counts.entries)
-    cells = [f"{number or '':>{len(title)}}" for title, number in zip(COUNTED, numbers, strict=True)]
-    cells += [] if seconds is None else [f"{f'{seconds:.2f} s':>{SECONDS}}"]
-    accounted = article is None or article.passed
-    style = "bold red" if not (counts.passed and accounted) else "green" if counts.compared else "yellow"
-    start = plain(f"{name:{width}}  {'  '.join(cells)}  ")
-    return Paragraph(start.append_text(plain(verdict(counts, accounted), style)))
 
 
 def verdict(counts: Tally, accounted: bool = True) -> str:

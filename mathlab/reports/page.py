@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from rich.text import Text
 
 from mathlab.experiment import Array, Experiment
 from mathlab.reports.checks import figure_checks, formula_check
-from mathlab.reports.layout import Blocks, Paragraph, Row, Sheet, count, number, plain
+from mathlab.reports.layout import Blocks, Row, Sheet, count, number, said
 from mathlab.reports.steps import between, entry_of, in_brief, section, steps
 from mathlab.reports.verdicts import compared, entries, witnesses
 from mathlab.results import (
@@ -20,6 +21,7 @@ from mathlab.results import (
     CaseResult,
     EntryChecks,
     ExperimentResult,
+    FigureResult,
     Tally,
     TrainResult,
     figures_of,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from mathlab.diagnosis.selftest import SelftestResult
 
 BARS = "▁▂▃▄▅▆▇█"
+TITLE, LOST = "bold underline", "bold yellow"
 
 
 def report(result: ExperimentResult) -> RenderableType:
@@ -43,8 +46,8 @@ def brief(result: ExperimentResult) -> RenderableType:
     """The equations of every case with values and gradients, and what failed."""
     parts: list[RenderableType] = []
     for case in result.cases:
-        title = [_title(f"{result.experiment.name}, case {case.case}")] if len(result.cases) > 1 else []
-        parts += [*title, *([in_brief(case.backprop)] if case.backprop else []), Text("")]
+        parts += [said(f"{result.experiment.name}, case {case.case}", TITLE)] if len(result.cases) > 1 else []
+        parts += [*([in_brief(case.backprop)] if case.backprop else []), Text("")]
     failed = problems(result)
     return Group(*parts, *([failed] if failed else []))
 
@@ -55,34 +58,34 @@ def problems(result: ExperimentResult) -> RenderableType | None:
     for case in result.cases:
         found = [*compared(check for check in figure_checks(figures_of(case)) if check.outcome == "failed")]
         found += [part for stage in case.stages for part in STAGES[stage].failures(case)]
-        found += [_warning(f"{NOT_FINITE}: {stage}: {said}") for stage, said in nonfinite_of(case).items()]
+        found += [said(f"{NOT_FINITE}: {stage}: {what}", LOST, 2) for stage, what in nonfinite_of(case).items()]
         if found:
-            parts += [_title(f"{result.experiment.name}, case {case.case} ({case.dtype})"), *found, Text("")]
+            parts += [said(f"{result.experiment.name}, case {case.case} ({case.dtype})", TITLE), *found, Text("")]
     return Group(*parts) if parts else None
 
 
 def summary(counts: Tally) -> str:
     """The last line of a report."""
-    parts = []
+
+    def some(number: int, words: str) -> str:
+        return f", {number} {words}" if number else ""
+
+    parts, agree = [], counts.formulas - counts.formula_errata - counts.formulas_failed
     if counts.figures:
-        failed = f", {counts.failed} fail" if counts.failed else ""
-        errata = count(counts.errata, "erratum", "errata")
         figures = count(counts.figures, "printed figure" if counts.worked_out else "figure")
-        parts.append(f"{figures}, {counts.matched} match, {errata} confirmed{failed}")
+        errata = count(counts.errata, "erratum", "errata")
+        parts.append(f"{figures}, {counts.matched} match, {errata} confirmed{some(counts.failed, 'fail')}")
     if counts.worked_out:
-        failed = f", {counts.worked_out_failed} fail" if counts.worked_out_failed else ""
+        failed = some(counts.worked_out_failed, "fail")
         parts.append(f"{counts.worked_out} worked out, {counts.worked_out_matched} match{failed}")
     if counts.formulas:
         errata = f", {count(counts.formula_errata, 'erratum', 'errata')} confirmed" if counts.formula_errata else ""
-        failed = f", {counts.formulas_failed} differ" if counts.formulas_failed else ""
-        agree = counts.formulas - counts.formula_errata - counts.formulas_failed
-        parts.append(f"{count(counts.formulas, 'formula')}, {agree} agree{errata}{failed}")
+        differ = some(counts.formulas_failed, "differ")
+        parts.append(f"{count(counts.formulas, 'formula')}, {agree} agree{errata}{differ}")
     if counts.entries:
-        lost = f", {counts.entries_nonfinite} {NOT_FINITE}" if counts.entries_nonfinite else ""
-        parts.append(
-            f"{count(counts.entries, 'gradient entry', 'gradient entries')} checked, "
-            f"{counts.entries_refuted} refuted, {counts.entries_inconclusive} inconclusive{lost}"
-        )
+        checked = f"{count(counts.entries, 'gradient entry', 'gradient entries')} checked"
+        doubts = f"{counts.entries_refuted} refuted, {counts.entries_inconclusive} inconclusive"
+        parts.append(f"{checked}, {doubts}{some(counts.entries_nonfinite, NOT_FINITE)}")
     if counts.contradicted:
         parts.append(f"{count(counts.contradicted, 'gradient')} contradicted by a witness")
     if counts.runs_lost:
@@ -95,56 +98,47 @@ def summary(counts: Tally) -> str:
 def closing(counts: Tally, name: str = "") -> RenderableType:
     """The summary as the last line of a report, or of one experiment's part of it."""
     words = f"{name}: {summary(counts)}" if name else summary(counts)
-    line = Paragraph(plain(words, "bold" if counts.passed else "bold red"))
+    line = said(words, "bold" if counts.passed else "bold red")
     return Group(line, Text("")) if name else line
 
 
 def _heading(experiment: Experiment) -> RenderableType:
     source = experiment.source
     cited = ", ".join(part for part in (source.title, source.url) if part)
-    lines = [plain(": ".join(part for part in (experiment.name, experiment.title) if part), "bold")]
-    lines += [plain(f"source: {cited}")] if cited else []
-    lines += [plain(f"note: {' '.join(source.note.split())}", "dim")] if source.note else []
-    return Group(*(Paragraph(line) for line in lines))
+    lines = [said(": ".join(part for part in (experiment.name, experiment.title) if part), "bold")]
+    lines += [said(f"source: {cited}")] if cited else []
+    lines += [said(f"note: {' '.join(source.note.split())}", "dim")] if source.note else []
+    return Group(*lines)
 
 
 def _case(result: CaseResult, one_of_many: bool) -> RenderableType:
-    parts: list[RenderableType] = [Text(""), _title(f"case {result.case} ({result.dtype})")]
+    parts: list[RenderableType] = [Text(""), said(f"case {result.case} ({result.dtype})", TITLE)]
     parts += [part for stage in result.stages for part in STAGES[stage].page(result)]
-    if one_of_many:
-        parts += [Text(""), Paragraph(plain(summary(tally(result))), indent=2)]
+    parts += [Text(""), said(summary(tally(result)), indent=2)] if one_of_many else []
     return Group(*parts)
 
 
-def _title(words: str) -> RenderableType:
-    return Paragraph(plain(words, "bold underline"))
+def _figures(title: str, figures: Iterable[FigureResult]) -> Iterable[RenderableType]:
+    if figures:
+        yield from (*section(title), *compared(figure_checks(figures)))
 
 
-def _warning(words: str) -> RenderableType:
-    return Paragraph(plain(words, "bold yellow"), indent=2)
-
-
-# Nodes
+# The stages
 
 
 def backprop_page(case: CaseResult) -> Iterable[RenderableType]:
     """Every node with its gradient, and what they were held against."""
-    result = case.backprop
-    if result is None:
-        return
-    yield from steps(result)
-    if result.first_nonfinite:
-        yield _warning(result.first_nonfinite)
-    if result.witnesses:
-        yield from section("witnesses")
-        hidden = between(result)
-        yield from witnesses([one for one in result.witnesses if one.name not in hidden or not one.passed])
-    if result.formulas:
-        yield from section("hand-derived formulas")
-        yield from compared(map(formula_check, result.formulas))
-    if result.figures:
-        yield from section("figures")
-        yield from compared(figure_checks(result.figures))
+    if result := case.backprop:
+        yield from steps(result)
+        if result.first_nonfinite:
+            yield said(result.first_nonfinite, LOST, 2)
+        if result.witnesses:
+            hidden = between(result)
+            shown = [one for one in result.witnesses if one.name not in hidden or not one.passed]
+            yield from (*section("witnesses"), *witnesses(shown))
+        if result.formulas:
+            yield from (*section("hand-derived formulas"), *compared(map(formula_check, result.formulas)))
+        yield from _figures("figures", result.figures)
 
 
 def backprop_failures(case: CaseResult) -> Iterable[RenderableType]:
@@ -154,24 +148,17 @@ def backprop_failures(case: CaseResult) -> Iterable[RenderableType]:
         yield from witnesses([witness for witness in result.witnesses if not witness.passed])
 
 
-# Gradient check
-
-
 def gradcheck_page(case: CaseResult) -> Iterable[RenderableType]:
     """The entries, the verdicts parameter by parameter, and the figures printed for the check."""
-    result = case.gradcheck
-    if result is None:
-        return
-    yield from section("gradient check")
-    yield from entries(result.entries)
-    checks = EntryChecks.of(result.entries)
-    for parameter in dict.fromkeys(checks.parameter):
-        verdicts = [v for v, owner in zip(checks.verdict, checks.parameter, strict=True) if owner == parameter]
-        counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts))
-        yield Paragraph(plain(f"d{parameter}: {count(len(verdicts), 'entry', 'entries')}, {counts}"), indent=2)
-    if result.figures:
-        yield from section("figures of the gradient check")
-        yield from compared(figure_checks(result.figures))
+    if result := case.gradcheck:
+        yield from (*section("gradient check"), *entries(result.entries))
+        checks, verdicts = EntryChecks.of(result.entries), defaultdict[str, Counter[str]](Counter)
+        for parameter, verdict in zip(checks.parameter, checks.verdict, strict=True):
+            verdicts[parameter][verdict] += 1
+        for parameter, found in verdicts.items():
+            counts = ", ".join(f"{number} {verdict}" for verdict, number in found.items())
+            yield said(f"d{parameter}: {count(found.total(), 'entry', 'entries')}, {counts}", indent=2)
+        yield from _figures("figures of the gradient check", result.figures)
 
 
 def gradcheck_failures(case: CaseResult) -> Iterable[RenderableType]:
@@ -180,35 +167,24 @@ def gradcheck_failures(case: CaseResult) -> Iterable[RenderableType]:
         yield from entries([entry for entry in result.entries if not entry.passed])
 
 
-# Training
-
-
 def train_page(case: CaseResult) -> Iterable[RenderableType]:
     """Some epochs, the trained parameters, and the figures."""
-    result = case.train
-    if result is None:
-        return
-    yield from section(f"training, {count(result.updates, 'update')}")
-    yield from _epochs(result)
-    yield Sparkline(next(iter(result.columns.values())))
-    if result.first_nonfinite:
-        yield _warning(result.first_nonfinite)
-    if result.parameters:
-        yield from section("parameters after training")
-        yield Blocks(tuple((entry_of(name, "", value),) for name, value in result.parameters.items()))
-    if result.figures:
-        yield from section("figures of the training")
-        yield from compared(figure_checks(result.figures))
+    if result := case.train:
+        yield from (*section(f"training, {count(result.updates, 'update')}"), _epochs(result))
+        yield Sparkline(next(iter(result.columns.values())))
+        if result.first_nonfinite:
+            yield said(result.first_nonfinite, LOST, 2)
+        if result.parameters:
+            yield from section("parameters after training")
+            yield Blocks(tuple((entry_of(name, "", value),) for name, value in result.parameters.items()))
+        yield from _figures("figures of the training", result.figures)
 
 
-def _epochs(result: TrainResult) -> Iterable[RenderableType]:
+def _epochs(result: TrainResult) -> RenderableType:
     names = tuple(name for name in result.columns if not name.endswith("]")) or tuple(result.columns)
-    epochs = max((len(result.columns[name]) for name in names), default=0)
-    rows = (
-        Row((plain(f"epoch {epoch}"), *(plain(number(result.columns[name][epoch])) for name in names)))
-        for epoch in selected(epochs)
-    )
-    yield Sheet(("", *names), tuple(rows))
+    epochs = selected(max((len(result.columns[name]) for name in names), default=0))
+    rows = (Row.of(f"epoch {at}", *(number(result.columns[name][at]) for name in names)) for at in epochs)
+    return Sheet(("", *names), tuple(rows))
 
 
 @dataclass(frozen=True)
@@ -223,7 +199,7 @@ class Sparkline:
         means = [float(np.mean(part)) for part in np.array_split(self.column, min(60, len(self.column)))]
         low, high = min(means), max(means)
         bars = "".join(BARS[round((mean - low) / (high - low) * 7) if high > low else 0] for mean in means)
-        yield Paragraph(plain(bars, "blue"), indent=2)
+        yield said(bars, "blue", 2)
 
 
 def selected(epochs: int) -> list[int]:
@@ -232,27 +208,17 @@ def selected(epochs: int) -> list[int]:
     return sorted({0, *(step for step in steps if step < epochs), epochs - 1}) if epochs else []
 
 
-# The self-test
-
-
 def selftest(results: Sequence[SelftestResult], quiet: bool = False) -> RenderableType:
     """What each experiment's run notices, and what it lets pass."""
     names = ("experiment", "figures", "caught", "faults", "caught", "without effect")
-    rows = tuple(
-        Row((plain(r.name), *(plain(str(n)) for n in counted)))
-        for r in results
-        for counted in [(r.figures, r.figures_caught, r.faults, r.faults_caught, r.without_effect)]
-    )
+    counted = [(r.figures, r.figures_caught, r.faults, r.faults_caught, r.without_effect) for r in results]
+    rows = tuple(Row.of(r.name, *map(str, numbers)) for r, numbers in zip(results, counted, strict=True))
     parts: list[RenderableType] = [] if quiet else [Sheet(names, rows, (0,), (0,), 0)]
     survivors = [survivor for result in results for survivor in result.survivors]
     aside = [survivor for result in results for survivor in result.set_aside]
     for title, listed in (("not caught", survivors), ("not changed", () if quiet else aside)):
         if listed:
-            lines = (f"{one.what}  {one.place or ''}" for one in listed)
-            parts += [*section(title), *(Paragraph(plain(line), indent=2) for line in lines)]
-    figures, caught = sum(r.figures for r in results), sum(r.figures_caught for r in results)
-    faults, found = sum(r.faults for r in results), sum(r.faults_caught for r in results)
+            parts += [*section(title), *(said(f"{one.what}  {one.place or ''}", indent=2) for one in listed)]
+    figures, caught, faults, found, _ = map(sum, zip(*counted, strict=True))
     words = f"{caught} of {figures} changed figures and {found} of {faults} planted faults caught"
-    return Group(
-        *parts, *([Text("")] if parts else []), Paragraph(plain(words, "bold yellow" if survivors else "bold"))
-    )
+    return Group(*parts, *([Text("")] if parts else []), said(words, "bold yellow" if survivors else "bold"))

@@ -12,7 +12,7 @@ from mathlab.experiment import Array
 from mathlab.language.equation import Equation
 from mathlab.language.fold import ROUNDS, Fold
 from mathlab.language.syntax import parse
-from mathlab.reports.layout import Blocks, Entry, Paragraph, array_lines, plain
+from mathlab.reports.layout import Blocks, Entry, array_lines, plain, said
 from mathlab.reports.verdicts import PARTS, STORES
 from mathlab.results import BackpropResult, NodeResult
 
@@ -44,7 +44,7 @@ def in_brief(result: BackpropResult) -> RenderableType:
 
 def section(words: str) -> tuple[RenderableType, ...]:
     """The title of a part of a case's page."""
-    return Text(""), Paragraph(plain(words, "bold"))
+    return Text(""), said(words, "bold")
 
 
 def backward(nodes: Sequence[NodeResult]) -> list[NodeResult]:
@@ -61,8 +61,12 @@ def backward(nodes: Sequence[NodeResult]) -> list[NodeResult]:
 
 def entry_of(name: str, equation: str, value: Array) -> Entry:
     """`z = W @ x`, its shape and its value."""
-    left = plain("").append_text(plain(name, "bold")).append_text(plain(f" = {equation}" if equation else ""))
+    left = Text.assemble(plain(name, "bold"), plain(f" = {equation}" if equation else ""), no_wrap=True)
     return Entry(left, f"({', '.join(map(str, value.shape))}{',' if value.ndim == 1 else ''})", array_lines(value))
+
+
+def _aside(words: str) -> Entry:
+    return Entry(plain(words, "dim"))
 
 
 def between(result: BackpropResult) -> set[str]:
@@ -90,7 +94,7 @@ class _Shown:
         for hidden, some in groupby(nodes, lambda node: node.name in self.hidden):
             if hidden:
                 names = [node.name for node in some]
-                found.append((Entry(plain(STEPS.format(first=names[0], last=names[-1]), "dim")),))
+                found.append((_aside(STEPS.format(first=names[0], last=names[-1])),))
             else:
                 found += map(block, some)
         return tuple(found)
@@ -115,18 +119,15 @@ class _Shown:
         parted = next((node.name for node in nodes if node.parts), "")
 
         def block(node: NodeResult) -> tuple[Entry, ...]:
-            entries = [self.gradient(node)]
             # what each path contributes, where two or more of them meet
             shares = self.result.shares[node.name] if len(node.readers) > 1 else ()
             shown = [share for share in shares if share.reader not in self.hidden]
-            entries += [entry_of(f"  from {share.reader}", share.equation, share.value) for share in shown]
-            if len(shown) < len(shares):
-                entries.append(Entry(plain("  … and from the steps between", "dim")))
+            entries = [entry_of(f"  from {share.reader}", share.equation, share.value) for share in shown]
+            entries += [_aside("  … and from the steps between")] if len(shown) < len(shares) else []
             entries += [entry_of(part.name, self.cut(part.equation), part.value) for part in node.parts]
-            if node.name == parted:
-                entries.append(Entry(plain(PARTS.format(part=node.parts[0].name, node=node.name), "dim")))
-            if node.role == "node":
-                entries.append(Entry(plain(f"stores {', '.join(node.stores) or 'nothing'}", "dim")))
-            return (*entries, *([Entry(plain(STORES, "dim"))] if node.name == storing else []))
+            entries += [_aside(PARTS.format(part=node.parts[0].name, node=node.name))] if node.name == parted else []
+            entries += [_aside(f"stores {', '.join(node.stores) or 'nothing'}")] if node.role == "node" else []
+            entries += [_aside(STORES)] if node.name == storing else []
+            return (self.gradient(node), *entries)
 
         return block

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from rich.console import RenderableType
 from rich.text import Text
 
 from mathlab.experiment import Choice
-from mathlab.reports.layout import Paragraph, Row, Sheet, count, number, plain
+from mathlab.reports.layout import Row, Sheet, count, number, said
 from mathlab.results import CaseResult, SweepResult
 
 BEST, WORST, LOST = 3, 3, 5  # runs that are shown
@@ -17,41 +17,28 @@ QUANTILES = {"min": 0.0, "5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75, "9
 
 
 def page(case: CaseResult) -> Iterable[RenderableType]:
-    """The whole sweep."""
-    if case.sweep:
-        yield from (Text(""), Paragraph(plain(title(case.sweep), "bold")), *body(case.sweep))
+    """The best and the worst runs by the first reported number, the quantiles, and what is not finite."""
+    if result := case.sweep:
+        runs, ranked = len(result.nonfinite), result.ranked
+        stacked = f", {'all' if result.stacked == runs else result.stacked} of them stacked" if result.stacked else ""
+        yield from (Text(""), said(f"sweep, {count(runs, 'run')}{stacked}", "bold"))
+        if ranked:
+            rows = []
+            for run in (*ranked[:BEST], *ranked[max(len(ranked) - WORST, BEST) :]):
+                rank = "best" if run == ranked[0] else "worst" if run == ranked[-1] else ""
+                values = (number(column[run]) for column in result.columns.values())
+                rows.append(Row.of(rank, str(run), *(_setting(one[run]) for one in result.settings.values()), *values))
+            yield Sheet(("", "run", *result.settings, *result.columns), tuple(rows))
+            yield from (Text(""), _quantiles(result, ranked))
+        yield from failures(case)
 
 
 def failures(case: CaseResult) -> Iterable[RenderableType]:
-    """The runs that left the finite numbers."""
-    if case.sweep and case.sweep.lost:
-        yield lost(case.sweep)
-
-
-def title(result: SweepResult) -> str:
-    """`sweep, 100 runs`, and how many of them were made many at a time."""
-    runs = len(result.nonfinite)
-    stacked = "all" if result.stacked == runs else str(result.stacked)
-    return f"sweep, {count(runs, 'run')}" + (f", {stacked} of them stacked" if result.stacked else "")
-
-
-def body(result: SweepResult) -> Iterable[RenderableType]:
-    """The best and the worst runs by the first reported number, the quantiles, and what is not finite."""
-    ranked = result.ranked
-    shown = [*ranked[:BEST], *ranked[max(len(ranked) - WORST, BEST) :]]
-    if shown:
-        names = ("", "run", *result.settings, *result.columns)
-        yield Sheet(names, tuple(_run(result, run, ranked) for run in shown))
-        yield from _quantiles(result, ranked)
-    if result.lost:
-        yield lost(result)
-
-
-def _run(result: SweepResult, run: int, ranked: Sequence[int]) -> Row:
-    rank = "best" if run == ranked[0] else "worst" if run == ranked[-1] else ""
-    settings = (_setting(chosen[run]) for chosen in result.settings.values())
-    values = (number(column[run]) for column in result.columns.values())
-    return Row(tuple(map(plain, (rank, str(run), *settings, *values))))
+    """Which runs left the finite numbers, and by what that was seen."""
+    if case.sweep and (runs := case.sweep.lost):
+        told = ", ".join(f"run {run}: {case.sweep.nonfinite[run]}" for run in runs[:LOST])
+        more = f", and {len(runs) - LOST} more" if len(runs) > LOST else ""
+        yield said(f"{count(len(runs), 'run')} left the finite numbers: {told}{more}", "bold yellow", 2)
 
 
 def _setting(choice: Choice | None) -> str:
@@ -61,19 +48,8 @@ def _setting(choice: Choice | None) -> str:
     return number(choice.number) if choice.label == repr(choice.number) else choice.label
 
 
-def _quantiles(result: SweepResult, ranked: Sequence[int]) -> Iterable[RenderableType]:
+def _quantiles(result: SweepResult, ranked: list[int]) -> RenderableType:
     """The spread of every column over the runs that stayed finite."""
-    rows = []
-    for name, column in result.columns.items():
-        spread = np.quantile(np.asarray(column, np.float64)[list(ranked)], list(QUANTILES.values()))
-        rows.append(Row(tuple(map(plain, (name, *map(number, spread))))))
-    yield Text("")
-    yield Sheet(("", *QUANTILES), tuple(rows))
-
-
-def lost(result: SweepResult) -> RenderableType:
-    """Which runs left the finite numbers, and by what that was seen."""
-    runs = result.lost
-    told = ", ".join(f"run {run}: {result.nonfinite[run]}" for run in runs[:LOST])
-    more = f", and {len(runs) - LOST} more" if len(runs) > LOST else ""
-    return Paragraph(plain(f"{count(len(runs), 'run')} left the finite numbers: {told}{more}", "bold yellow"), indent=2)
+    columns = ((name, np.asarray(column, np.float64)[ranked]) for name, column in result.columns.items())
+    spread = ((name, np.quantile(column, [*QUANTILES.values()])) for name, column in columns)
+    return Sheet(("", *QUANTILES), tuple(Row.of(name, *map(number, numbers)) for name, numbers in spread))

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from mathlab.reports.checks import SIDES, WORST, Check, badness
-from mathlab.reports.layout import Paragraph, Row, Sheet, indexed, number, plain, short
+from mathlab.reports.layout import Row, Sheet, indexed, number, plain, said, short
 from mathlab.results import EntryCheck, WitnessResult
 
 CHECKED = 40  # entries of a gradient check; a longer one shows its worst
@@ -42,18 +42,18 @@ def compared(found: Iterable[Check]) -> Iterable[RenderableType]:
     every = [*found]
     for kind in SIDES:
         told = [check for check in every if check.kind == kind]
-        rows = explained(_row(check, after) for check, after in zip_longest(told, told[1:]) if check)
-        if rows:
+        if told:
             names = ("gradient" if kind == "formula" else "quantity", *SIDES[kind], "error", "tolerance", "verdict")
+            rows = explained(_row(check, after) for check, after in zip_longest(told, told[1:]) if check)
             yield Sheet(names, rows, head=(0, 5), words=(0, 1, 2, 5) if kind == "formula" else (0, 5))
 
 
 def _row(check: Check, after: Check | None) -> Row:
     told_next = after.remarks if after and check.figure and after.figure == check.figure else ()
     where = [plain(str(check.place), "bold red")] if check.place and check.outcome == "failed" else []
+    remarks = [_remark(*one) for one in check.remarks if one[0] != "in full" and one not in told_next]
     texts = (check.of, check.expected, check.computed, check.error, check.tolerance)
-    remarks = [_remark(*said) for said in check.remarks if said[0] != "in full" and said not in told_next]
-    return Row((*map(plain, texts), _verdict(check.verdict, check.outcome != "failed")), (*where, *remarks))
+    return Row.of(*texts, _verdict(check.verdict, check.outcome != "failed"), notes=(*where, *remarks))
 
 
 def _remark(word: str, text: str) -> Text:
@@ -68,51 +68,35 @@ def _verdict(label: str, passed: bool) -> Text:
 
 def explained(rows: Iterable[Row]) -> tuple[Row, ...]:
     """The rows, whose last cell is a verdict; what it means stands once, where it is not obvious."""
-    told: set[str] = set()
-    found = []
+    found, untold = [], dict(MEANING)
     for row in rows:
-        kind = row.cells[-1].plain.rstrip(" 0123456789")
-        meaning = [plain(MEANING[kind], "dim")] if kind in MEANING and kind not in told else []
-        told.add(kind)
-        found.append(Row(row.cells, (*meaning, *row.notes)))
+        meaning = untold.pop(row.cells[-1].plain.rstrip(" 0123456789"), "")
+        found.append(Row(row.cells, (plain(meaning, "dim"), *row.notes) if meaning else row.notes))
     return tuple(found)
 
 
 def witnesses(results: Sequence[WitnessResult]) -> Iterable[RenderableType]:
     """Every gradient beside every witness."""
-    rows = tuple(
-        Row(
-            (
-                plain(f"d{result.name}"),
-                plain(result.witness),
-                *(plain("" if error is None else short(error)) for error in (result.relative, result.ulp)),
-                _verdict(result.verdict, result.passed),
-            ),
-            (plain(result.message, "dim"),) if result.message else (),
-        )
-        for result in results
-    )
+    rows = []
+    for one in results:
+        errors = ("" if error is None else short(error) for error in (one.relative, one.ulp))
+        notes = [plain(one.message, "dim")] if one.message else []
+        rows.append(Row.of(f"d{one.name}", one.witness, *errors, _verdict(one.verdict, one.passed), notes=notes))
     if rows:
-        yield Sheet(("gradient", "witness", "relative", "ulp", "verdict"), rows, head=(0, 1, 4), words=(0, 1, 4))
+        yield Sheet(("gradient", "witness", "relative", "ulp", "verdict"), tuple(rows), head=(0, 1, 4), words=(0, 1, 4))
 
 
 def entries(checks: Sequence[EntryCheck]) -> Iterable[RenderableType]:
     """Every entry that was checked; of more than `CHECKED`, the worst."""
-    shown = checks
+    shown, rows = checks, []
     if len(checks) > CHECKED:
         shown = sorted(checks, key=badness, reverse=True)[:WORST]
-        yield Paragraph(plain(f"the {len(shown)} worst of {len(checks)} entries"), indent=2)
-    if shown:
+        yield said(f"the {len(shown)} worst of {len(checks)} entries", indent=2)
+    for one in shown:
+        numbers = map(number, (one.derived, one.complex_step, one.central))
+        errors = map(short, (one.resolution, one.absolute_error, one.relative_error))
+        name = indexed(f"d{one.parameter}", one.index)
+        rows.append(Row.of(name, *numbers, *errors, _verdict(one.verdict, one.passed)))
+    if rows:
         names = ("entry", "derived", "complex step", "central", "resolution", "absolute", "relative", "verdict")
-        yield Sheet(names, explained(Row(_entry_cells(entry)) for entry in shown), head=(0, 7), words=(0, 7))
-
-
-def _entry_cells(entry: EntryCheck) -> tuple[Text, ...]:
-    numbers = (entry.derived, entry.complex_step, entry.central)
-    errors = (entry.resolution, entry.absolute_error, entry.relative_error)
-    return (
-        plain(indexed(f"d{entry.parameter}", entry.index)),
-        *(plain(number(value)) for value in numbers),
-        *(plain(short(value)) for value in errors),
-        _verdict(entry.verdict, entry.passed),
-    )
+        yield Sheet(names, explained(rows), head=(0, 7), words=(0, 7))
