@@ -19,9 +19,8 @@ from mathlab.errors import LONGEST, Problem
 from mathlab.reports.formats import FORMATS
 from mathlab.reports.markdown import escape
 from mathlab.reports.report import run_report
-from mathlab.results import ExperimentResult
-from mathlab.stages.table import Progress
 from mathlab.terminal import LONGEST_TEXT, harmless
+from tests.build import once
 from tests.sandbox import ROOT, Job, Ran, finish, start
 
 # as the runners find them: actions/runner, ActionCommand.cs; azure-pipelines-agent, Command.cs
@@ -81,18 +80,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number, text in enumerate(COMMANDS):
             (made / inside / name.format(number)).write_text(net.format(text=quoted(text)), encoding="utf-8")
     return made
-
-
-RESULTS = plan.results
-MADE: dict[str, ExperimentResult] = {}
-
-
-def once(planned: plan.Plan, progress: Progress) -> ExperimentResult:
-    """What every format tells, run and explained once."""
-    name = planned.experiment.name
-    if name not in MADE:
-        MADE[name] = RESULTS(planned, progress)
-    return MADE[name]
 
 
 @pytest.mark.parametrize("form", [*FORMATS, "narrow"])

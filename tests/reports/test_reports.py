@@ -34,6 +34,7 @@ from mathlab.reports.formats import FORMATS
 from mathlab.reports.github import MOST
 from mathlab.reports.report import Report, run_report
 from mathlab.results import NodeResult, WitnessResult, tally
+from tests.build import once
 from tests.test_configs import CONFIGS, ran
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +69,7 @@ train:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "wrong.yaml").write_text(WRONG, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plan, "results", once)
     for name in ("NO_COLOR", "FORCE_COLOR", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
@@ -102,10 +104,17 @@ def validator() -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(schema)
 
 
+def sample(record: values.Json) -> values.Json:
+    """The record with the first entry of each list."""
+    if isinstance(record, list):
+        return [sample(part) for part in record[:1]]
+    return {key: sample(part) for key, part in record.items()} if isinstance(record, dict) else record
+
+
 def members(record: values.Json, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
     """The path of every member of every mapping whose keys the schema names."""
     if isinstance(record, list):
-        return [found for at, part in enumerate(record[:1]) for found in members(part, (*path, at))]
+        return [found for at, part in enumerate(record) for found in members(part, (*path, at))]
     if not isinstance(record, dict):
         return []
     own = [] if path and path[-1] in ("columns", "parameters") else [(*path, key) for key in record]
@@ -113,7 +122,8 @@ def members(record: values.Json, path: tuple[str | int, ...] = ()) -> list[tuple
 
 
 def test_the_schema_notices_every_key_that_is_missing_or_unknown(folder: Path) -> None:
-    record = json.loads(invoke("run", "wrong.yaml", "--format", "json").stdout)
+    told = invoke("run", "wrong.yaml", "--format", "json").stdout
+    record = json.loads(json.dumps(sample(json.loads(told))))
     validator().validate(record)
     for path in members(record):
         changed = copy.deepcopy(record)
