@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from itertools import islice
 from pathlib import Path
 
 from mathlab import config, plan
@@ -25,33 +26,25 @@ def experiments_of(files: Sequence[Path], configs: Sequence[Path], allowed: Allo
 
     Raises MathlabError where there is none, and for what cannot be read.
     """
-    if configs:
-        return plan.load(configs, allowed)
     documents = {file.resolve() for file in files}
-    found = [experiment for path in _configs(Path()) for experiment in _naming(path, documents, allowed)]
+    found = plan.load(configs, allowed)
+    for path in _mentioning() if not configs else ():
+        with suppress(MathlabError):  # a config of something else, or one that is not about these documents
+            experiment = config.load(path, allowed)
+            if not documents.isdisjoint(article.resolve() for article in articles_of(experiment)):
+                found.append(experiment)
     if not found:
-        name = files[0].name
-        hint = f"say `source: {{article: {name}}}` in one, or name one with --config"
+        hint = f"say `source: {{article: {files[0].name}}}` in one, or name one with --config"
         raise MathlabError([Problem(f"no config below this folder has {file} as its source; {hint}") for file in files])
     return found
 
 
-def _configs(folder: Path) -> Iterator[Path]:
-    """The configs below a folder that mention an article."""
-    paths = (path for suffix in config.SUFFIXES for path in sorted(folder.rglob(f"*{suffix}")))
-    for _, path in zip(range(MOST), paths, strict=False):
+def _mentioning() -> Iterator[Path]:
+    """The configs below the folder that mention an article."""
+    for path in islice((path for suffix in config.SUFFIXES for path in sorted(Path().rglob(f"*{suffix}"))), MOST):
         hidden = any(part.startswith(".") or part in LEFT_OUT for part in path.parts)
         if not hidden and path.is_file() and b"article" in path.read_bytes()[: config.LONGEST]:
             yield path
-
-
-def _naming(path: Path, documents: set[Path], allowed: Allowed) -> Iterator[Experiment]:
-    try:
-        experiment = config.load(path, allowed)
-    except MathlabError:  # a config of something else, or one that is not about these documents
-        return
-    if not documents.isdisjoint(path.resolve() for path in articles_of(experiment)):
-        yield experiment
 
 
 def articles_of(experiment: Experiment) -> list[Path]:
@@ -60,22 +53,19 @@ def articles_of(experiment: Experiment) -> list[Path]:
     Raises MathlabError for one that lies neither below the folder in which the command runs nor below the config's.
     """
     folder = Path(experiment.path).parent
-    found = []
     for name, place in experiment.source.article:
-        path = folder / name
-        if not any(path.resolve().is_relative_to(root.resolve()) for root in (Path(), folder)):
+        if not any((folder / name).resolve().is_relative_to(root.resolve()) for root in (Path(), folder)):
             raise MathlabError(f"the article {name!r} lies outside of this folder and of the config's", place)
-        found.append(path)
-    return found
+    return [folder / name for name, _ in experiment.source.article]
 
 
-def judged(experiments: Sequence[Experiment]) -> list[ExperimentResult]:
-    """Their figures, held against what is computed. Raises MathlabError for one that cannot run."""
-    return [_judged(experiment) for experiment in experiments]
+def documents_of(files: Sequence[Path]) -> list[Document]:
+    """The documents, each once. Raises MathlabError for one that cannot be read."""
+    return [read(file) for file in dict.fromkeys(files)]
 
 
-def _judged(experiment: Experiment) -> ExperimentResult:
-    """With the stages that have figures: a config may have none yet."""
+def judged(experiment: Experiment) -> ExperimentResult:
+    """Its figures, held against what is computed; it may have none yet. Raises MathlabError where it cannot run."""
     if not any(case.expected or case.train or case.gradcheck for case in experiment.cases):
         return ExperimentResult(experiment, ())
     (planned,) = plan.plans("run", [experiment], ())
@@ -87,31 +77,18 @@ def coverage_of(result: ExperimentResult) -> Coverage:
     return cover(documents_of(articles_of(result.experiment)), [result])
 
 
-def write(experiments: Sequence[Experiment], found: Sequence[Suggestion]) -> list[str]:
+def write(experiments: Sequence[Experiment], found: Sequence[Suggestion], allowed: Allowed) -> list[str]:
     """Put what is found into the configs; the figures for which there is no room.
 
-    A config is replaced only when the new one reads as the old one with these figures. Raises MathlabError where not.
+    A config is replaced only when the new one can be read. Raises MathlabError where not.
     """
     left: list[str] = []
     for experiment in experiments:
         path = Path(experiment.path)
-        own = [one for one in found if one.state.experiment == experiment.name]
-        text, without = written(path.read_text(encoding="utf-8"), sections(own, experiment))
+        made = sections((one for one in found if one.state.experiment == experiment.name), experiment)
+        text, without = written(path.read_bytes().decode("utf-8"), made)
         left += without
-        if own:
+        if made:
+            config.described(text.encode("utf-8"), experiment.path, allowed)
             replace_file(path, text)
     return left
-
-
-def documents_of(files: Sequence[Path]) -> list[Document]:
-    """The documents. Raises MathlabError with the problems of all of them."""
-    documents: list[Document] = []
-    problems: list[Problem] = []
-    for file in dict.fromkeys(files):
-        try:
-            documents.append(read(file))
-        except MathlabError as error:
-            problems += error.problems
-    if problems:
-        raise MathlabError(problems)
-    return documents

@@ -33,16 +33,7 @@ class Heading:
 Read = tuple[str, list[Heading]]
 Reader = Callable[[str], Read]
 
-COMMANDS = {
-    "times": "×",
-    "cdot": "·",
-    "approx": "≈",
-    "le": "≤",
-    "ge": "≥",
-    "neq": "≠",
-    "pm": "±",
-    "thinspace": "\u2009",
-}
+COMMANDS = dict(zip("times cdot approx le ge neq pm thinspace".split(), "×·≈≤≥≠±\u2009", strict=True))
 LATEX = re.compile(
     r"\\(?P<side>begin|end)\{(?:[bpvBVs]?(?:small)?matrix|array|tabular)\}(?:\{[^{}\n]{0,40}\})?"
     r"|\\(?:label|ref|eqref|cite[a-z]*|url|includegraphics|input|documentclass|usepackage|[vh]space|cline|tag)\*?"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 
 import numpy as np
 
-from mathlab.article.pool import Pool, Quantity, quantities
+from mathlab.article.pool import Fit, Pool, quantities
 from mathlab.article.text import Number
 from mathlab.experiment import Experiment
 from mathlab.printed import REPR_DIGITS, judge_number, read_digits
@@ -31,56 +31,54 @@ class Near:
     def singles(self) -> Pool:
         """Float32 twins of the experiments in which no case has that type."""
         doubles = [one for one in self.experiments if all(case.dtype != "float32" for case in one.cases)]
-        return Pool.of(
-            quantity
-            for one in doubles
-            for twin in [[replace(case, dtype="float32", name=f"{case.name} as float32") for case in one.cases]]
-            for quantity in quantities(replace(one, cases=tuple(twin)))
+        twins = (
+            [replace(case, dtype="float32", name=f"{case.name} as float32") for case in one.cases] for one in doubles
         )
+        made = (replace(one, cases=tuple(cases)) for one, cases in zip(doubles, twins, strict=True))
+        return Pool(quantity for twin in made for quantity in quantities(twin))
 
-    def told(self, number: Number, expected: Sequence[tuple[Quantity, int]]) -> str:
+    def told(self, number: Number, expected: Iterable[Fit]) -> str:
         """What a number that fits nothing is, or nearly is; empty where nothing is known of it.
 
         `expected` are the entries that should stand in its place, by what stands around it.
         """
-        for quantity, entry in expected:
-            if said := slip(number, float(quantity.value.ravel()[entry])):
-                return f"{quantity.entry(entry)} of {quantity.state} is {said}"
-        precise = len(number.digits[1]) >= PRECISE and self.singles.chance(number) < CHANCE
+        digits = len(number.digits[1])
+        if said := self._slip(number, expected):
+            return said
+        precise = digits >= PRECISE and self.singles.chance(number) < CHANCE
         if precise and (fits := self.singles.fitting(number)):
             return self._single(fits[0])
-        if len(number.digits[1]) > REPR_DIGITS + 2:
-            return ""
-        for numbers in ([*_rounded(number)], [*_mistyped(number)]):
-            if sum(map(self.pool.chance, numbers)) < CHANCE:
-                for at in (at for other in numbers for at in self.pool.fitting(other)):
-                    if said := slip(number, float(self.pool.values[at])):
-                        return f"{self.pool.name(at)} is {said}"
-        value = float(number.text)
+        for like in ([*_rounded(number)], [*_mistyped(number)]) if digits <= REPR_DIGITS + 2 else ():
+            if sum(map(self.pool.chance, like)) < CHANCE:
+                fits = [fit for other in like for fit in self.pool.fitting(other)]
+                if said := self._slip(number, fits):
+                    return said
+        value = number.value
         if precise and float(str(np.float32(value))) == value:  # the whole text of a float32
             fits = self.singles.fitting(number, slack=GRAIN * abs(value))
             return self._single(fits[0]) if fits else ""
         return ""
 
-    def _single(self, at: int) -> str:
-        return f"it is {self.singles.name(at)}, which a case with dtype: float32 computes"
+    def _slip(self, number: Number, fits: Iterable[Fit]) -> str:
+        slips = ((fit, slip(number, self.pool.value(fit))) for fit in fits)
+        return next((f"{self.pool.name(fit)} is {said}" for fit, said in slips if said), "")
+
+    def _single(self, fit: Fit) -> str:
+        return f"it is {self.singles.name(fit)}, which a case with dtype: float32 computes"
 
 
 def slip(number: Number, value: float) -> str:
     """What a number would be for a value, and how it differs; empty unless by its rounding alone, or in one digit."""
     judged = judge_number(number.text, value)
-    pairs = [*zip(number.text, judged.shown, strict=False)]
+    differ = sum(a != b for a, b in zip(number.text, judged.shown, strict=False))
     if judged.verdict.passed:
         return ""
     if judged.verdict.label == "truncated":
-        how = "cut off, not rounded"
-    elif judged.error is not None and abs(judged.error) < 2 * judged.tolerance:
-        how = "rounded the other way"
-    elif len(number.text) == len(judged.shown) and sum(a != b for a, b in pairs) == 1:
-        how = "one digit differs"
-    else:
-        return ""
-    return f"{judged.shown}: {how}"
+        return f"{judged.shown}: cut off, not rounded"
+    if judged.error is not None and abs(judged.error) < 2 * judged.tolerance:
+        return f"{judged.shown}: rounded the other way"
+    one = differ == 1 and len(number.text) == len(judged.shown)
+    return f"{judged.shown}: one digit differs" if one else ""
 
 
 def _rounded(number: Number) -> Iterator[Number]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +17,19 @@ from numpy.typing import NDArray
 from mathlab.article.text import Number
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Case, Experiment, Figure
+from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Name, names, unparse, walk
-from mathlab.printed import REPR_DIGITS, REPR_ULPS
+from mathlab.printed import without_ones
 from mathlab.stages import gradcheck, train
 from mathlab.stages.prepare import Prepared, evaluate, prepare
 
 Floats = NDArray[np.float64]
 Values = Mapping[str, Array]
+Fit = tuple[int, int]  # the position of a quantity in a pool, and an entry of it
 
+FLOAT32 = 2.0**-23
 LARGEST = 100_000  # entries of an array whose every entry is a candidate
+SLICES = 200  # rows and columns of an array that are quantities of their own
 ROUND = (1, 2, 3, 4, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)  # epochs that an article may look at
 DERIVED = 1_000  # in rank: what is made of a node, and not a part of it,
 FAR = 20_000  # and what is no node at all
@@ -84,78 +89,94 @@ def quantities(experiment: Experiment) -> Iterator[Quantity]:
     An article prints parts of its formulas too, so that every part of an equation or hand formula is one of them.
     """
     formulas = [equation.expr for case in experiment.cases for equation in (*case.equations, *case.derivation)]
-    parts = {unparse(part): part for expr in formulas for part in walk(expr) if isinstance(part, Call) and names(part)}
     for case in experiment.cases:
-        prepared = _with_all_gradients(replace(case, derivation=(), gradcheck=None, train=None, sweep=None))
+        alone = replace(case, expected=(), derivation=(), gradcheck=None, train=None, sweep=None)
+        prepared = _with_all_gradients(alone)
+        parts = _parts(formulas + [equation.expr for equation in prepared.backward.equations])
         yield from _of_run(State(experiment.name, case.name), prepared, prepared.run(), parts)
         if case.gradcheck:
-            yield from _checked(experiment, case)
-        if case.train:
-            for updates, parameters in _trained(case):
-                yield from _of_run(
-                    State(experiment.name, case.name, "after", updates), prepared, prepared.run(parameters), {}
-                )
+            yield from _checked(experiment, replace(alone, gradcheck=case.gradcheck))
+        for updates, parameters in _trained(replace(alone, train=case.train)) if case.train else ():
+            state = State(experiment.name, case.name, "after", updates)
+            yield from _of_run(state, prepared, prepared.run(parameters), {})
+
+
+def _parts(formulas: Iterable[Expr]) -> dict[str, Expr]:
+    """Every part of some formulas, and of its products what people write down in between.
+
+    That is each term of the sums that a matrix times a vector is, and a product without what it is handed from above.
+    """
+    found: list[Expr] = []
+    for part in (part for formula in formulas for part in walk(formula)):
+        match part:
+            case Call("matmul", (a, b)):
+                found += [part, Call("mul", (a, b)), Call("mul", (Call("T", (b,)), a))]
+            case Call("mul", (Call("mul", (_, *local)), last)):
+                found += [part, Call("mul", (*local, last))]
+            case Call():
+                found += [part]
+    return {unparse(part): part for part in found if names(part)}
 
 
 def _with_all_gradients(case: Case) -> Prepared:
-    plain = prepare(replace(case, expected=()))
+    plain = prepare(case)
     floats = (name for name in (*case.inputs, *case.parameters, *plain.nodes) if plain.types.names[name].kind == "f")
-    wanted = [name for name in floats if f"d{name}" not in plain.types.names]
-    return prepare(replace(case, expected=tuple(_figure(f"d{name}", Name(f"d{name}")) for name in wanted)))
-
-
-def _figure(key: str, expr: Expr) -> Figure:
-    return Figure(key, expr, (), ())
+    missing = [f"d{name}" for name in floats if f"d{name}" not in plain.types.names]
+    return prepare(replace(case, expected=tuple(Figure(name, Name(name), (), ()) for name in missing)))
 
 
 def _of_run(state: State, prepared: Prepared, values: Values, parts: Mapping[str, Expr]) -> Iterator[Quantity]:
+    """What a run computes, save the gradient of its end, which is 1 in every run."""
     moved = prepared.case.parameters if state.stage == "after" else {}
+    seed = f"d{prepared.end}" if np.size(values[prepared.end]) == 1 and prepared.upstream is None else ""
     gradients = [name for name in prepared.gradients if name[1:] in prepared.types.names]  # those of parts are no keys
-    named = {name: values[name] for name in (*moved, *prepared.nodes, *gradients)}
+    named = [name for name in (*moved, *prepared.nodes, *gradients) if name != seed]
     single = [name for name in prepared.nodes if np.size(values[name]) == 1][-PAIRS:]
     wanted = {**parts, **{f"{a} - {b}": Call("sub", (Name(a), Name(b))) for a in single for b in single if a != b}}
-    for rank, (name, value) in enumerate({**named, **dict(_evaluated(wanted, prepared, values))}.items()):
-        array = np.asarray(value, np.float64)
-        if array.size and np.isfinite(array).all():
-            yield from _forms(Quantity(state, name, array, rank if name in named else FAR + rank))
-
-
-def _evaluated(parts: Mapping[str, Expr], prepared: Prepared, values: Values) -> Iterator[tuple[str, Array]]:
-    for key, part in parts.items():
+    known = [(name, values[name]) for name in named]
+    gone = {*prepared.types.names} - {*named, *prepared.case.inputs, *prepared.case.parameters}
+    for key, part in wanted.items():
         with contextlib.suppress(MathlabError):  # a part of another case's formulas, whose names are not these
-            yield key, evaluate([_figure(key, part)], prepared, values)[0]
+            if key not in named and gone.isdisjoint(names(part)):
+                known += [(key, evaluate([Equation(key, part, key)], prepared, values)[0])]
+    for rank, (key, value) in enumerate(known):
+        array, further = (
+            np.asarray(value, np.float64),
+            500 * (key[1:] in prepared.case.inputs),
+        )  # whose gradients are rare
+        if array.size and np.isfinite(array).all():
+            yield from _forms(Quantity(state, key, array, rank + (further if rank < len(named) else FAR)))
 
 
 def _forms(whole: Quantity) -> Iterator[Quantity]:
     """An array, and what an article may print of it instead."""
+    value, key, owner = whole.value, whole.key, whole.owner
+
+    def form(key: str, value: object, further: int) -> Quantity:
+        return replace(whole, key=key, value=np.asarray(value), rank=whole.rank + further)
+
     yield whole
-    value, key, owner, far = whole.value, whole.key, whole.owner, whole.rank
+    if whole.rank < FAR:
+        yield form(f"-{owner}", -value, 100)
     if value.ndim == 2:
-        yield replace(whole, key=f"{owner}.T", value=value.T, rank=far + DERIVED)
-        rows, columns = map(range, value.shape)
-        yield from (replace(whole, key=f"{owner}[{n}]", value=value[n], rank=far + 200) for n in rows)
-        yield from (replace(whole, key=f"{owner}[:,{n}]", value=value[:, n], rank=far + 300) for n in columns)
-    if value.size > 1:
-        for more, (name, reduce) in enumerate(REDUCTIONS.items(), start=1):
-            yield replace(whole, key=f"{name}({key})", value=np.asarray(reduce(value)), rank=far + 2 * DERIVED * more)
-            for axis in range(value.ndim if value.ndim > 1 and name in ("sum", "mean") else 0):
-                reduced = np.asarray(reduce(value, axis=axis))
-                yield replace(whole, key=f"{name}({key}, axis={axis})", value=reduced, rank=far + 2 * DERIVED * more)
+        yield form(f"{owner}.T", value.T, DERIVED)
+        yield from (form(f"{owner}[:,{at}]", value[:, at], 300) for at in range(min(value.shape[1], SLICES)))
+    for axes in range(1, value.ndim):
+        for index in islice(np.ndindex(value.shape[:axes]), SLICES):
+            yield form(f"{owner}[{','.join(map(str, index))}]", value[index], 200)
+    for more, (name, reduce) in enumerate(REDUCTIONS.items() if value.size > 1 else (), start=1):
+        yield form(f"{name}({key})", reduce(value), 2 * DERIVED * more)
+        for axis in range(value.ndim if value.ndim > 1 and name in ("sum", "mean") else 0):
+            yield form(f"{name}({key}, axis={axis})", reduce(value, axis=axis), 2 * DERIVED * more)
 
 
 def _checked(experiment: Experiment, case: Case) -> Iterator[Quantity]:
-    entries = gradcheck.run(replace(case, expected=(), derivation=(), train=None)).entries
-    for name in dict.fromkeys(entry.parameter for entry in entries):
-        shape = np.shape(case.parameters[name].array) if name in case.parameters else ()
+    state, entries = State(experiment.name, case.name, "gradcheck"), gradcheck.run(case).entries
+    for name, value in case.parameters.items():
         for witness, slopes in (("central", "central"), ("complex", "complex_step")):
-            value = np.array([getattr(entry, slopes) for entry in entries if entry.parameter == name], np.float64)
-            if value.size == math.prod(shape):
-                yield Quantity(
-                    State(experiment.name, case.name, "gradcheck"),
-                    f"{witness}_{name}",
-                    value.reshape(shape),
-                    5 * DERIVED,
-                )
+            found = np.array([getattr(entry, slopes) for entry in entries if entry.parameter == name], np.float64)
+            if found.size == value.array.size:
+                yield Quantity(state, f"{witness}_{name}", found.reshape(value.array.shape), 5 * DERIVED)
 
 
 def _trained(case: Case) -> Iterator[tuple[int, Values]]:
@@ -163,71 +184,95 @@ def _trained(case: Case) -> Iterator[tuple[int, Values]]:
     assert case.train is not None
     last = case.train.epochs
     for epochs in sorted({*(n for n in ROUND if n < last), last}):
-        settings = replace(case.train, epochs=epochs, after=())
-        done = train.run(replace(case, expected=(), derivation=(), gradcheck=None, train=settings))
+        done = train.run(replace(case, train=replace(case.train, epochs=epochs, after=())))
         yield done.updates, done.parameters
 
 
-@dataclass(frozen=True)
 class Pool:
     """Every entry of every quantity, in the order of their size."""
 
-    quantities: tuple[Quantity, ...]
-    values: Floats
-    owners: NDArray[np.intp]
-    entries: NDArray[np.intp]
-
-    @classmethod
-    def of(cls, quantities: Iterable[Quantity]) -> Pool:
-        kept = tuple(quantities)
-        small = [k for k, quantity in enumerate(kept) if quantity.value.size <= LARGEST]
-        sizes = [kept[k].value.size for k in small]
-        values = np.concatenate([np.zeros(0), *(kept[k].value.ravel() for k in small)])
-        owners = np.repeat(np.array(small, np.intp), sizes)
-        entries = np.concatenate([np.zeros(0, np.intp), *(np.arange(size) for size in sizes)]).astype(np.intp)
+    def __init__(self, found: Iterable[Quantity]) -> None:
+        self.quantities = [quantity for quantity in found if quantity.value.size <= LARGEST]
+        sizes = [quantity.value.size for quantity in self.quantities]
+        values = np.concatenate([np.zeros(0), *(quantity.value.ravel() for quantity in self.quantities)])
+        entries = np.concatenate([np.zeros(0, np.intp), *map(np.arange, sizes)]).astype(np.intp)
         order = np.argsort(values, kind="stable")
-        return cls(kept, values[order], owners[order], entries[order])
-
-    def quantity(self, at: int) -> Quantity:
-        return self.quantities[int(self.owners[at])]
+        self.values, self.entries = values[order], entries[order]
+        self.owners = np.repeat(np.arange(len(sizes)), sizes)[order]
+        self._evidence: dict[tuple[str, State], float] = {}
+        self.states = [*dict.fromkeys(quantity.state for quantity in self.quantities)]
 
     @cached_property
-    def distinct(self) -> Floats:
-        return np.unique(np.float32(self.values)).astype(np.float64)
+    def shapes(self) -> Mapping[tuple[int, ...], tuple[list[int], Floats]]:
+        """The quantities of each shape, axes of length 1 aside, and their entries, one quantity a row."""
+        found: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for at, quantity in enumerate(self.quantities):
+            found[without_ones(quantity.value.shape)].append(at)
+        return {
+            shape: (alike, np.stack([self.quantities[at].value.ravel() for at in alike]))
+            for shape, alike in found.items()
+        }
 
-    def fitting(self, number: Number, slack: float = 0.0) -> list[int]:
+    @cached_property
+    def _distinct(self) -> Mapping[State | None, Floats]:
+        """The values of each run, and of all, as many as a float32 tells apart."""
+        runs = np.array([self.states.index(quantity.state) for quantity in self.quantities], np.intp)[self.owners]
+        parts: dict[State | None, Floats] = {state: self.values[runs == at] for at, state in enumerate(self.states)}
+        parts[None] = self.values
+        return {state: np.unique(np.float32(values)).astype(np.float64) for state, values in parts.items()}
+
+    def fitting(self, number: Number, slack: float = 0.0) -> list[Fit]:
         """The entries that are printed so, or are no more than `slack` away; the likeliest quantity first."""
-        value, half = float(number.text), max(half_unit(number), slack)
-        first = np.searchsorted(self.values, value - half, side="left")
-        return sorted(range(first, np.searchsorted(self.values, value + half, side="right")), key=self.rank)
+        value, half = number.value, max(number.half_unit, slack)
+        first, last = np.searchsorted(self.values, value - half), np.searchsorted(self.values, value + half, "right")
+        found = zip(self.owners[first:last].tolist(), self.entries[first:last].tolist(), strict=True)
+        return sorted(found, key=self.rank)
 
-    def rank(self, at: int) -> tuple[int, ...]:
-        quantity = self.quantity(at)
+    def alike(self, shape: tuple[int, ...]) -> list[Fit]:
+        """The quantities of a shape."""
+        return [(at, 0) for at in self.shapes.get(without_ones(shape), ([], 0))[0]]
+
+    def arrays(self, shape: tuple[int, ...], numbers: Sequence[Number], without: int | None = None) -> list[Fit]:
+        """The quantities of a shape whose entries are printed so; with `without`, all of them but one."""
+        alike, rows = self.shapes.get(without_ones(shape), ([], np.zeros((0, len(numbers)))))
+        fits = np.abs(rows - [one.value for one in numbers]) <= [one.half_unit for one in numbers]
+        if without is not None:
+            fits[:, without] = True
+        return [(alike[at], 0) for at in np.flatnonzero(fits.all(axis=1))]
+
+    def rank(self, fit: Fit) -> tuple[int, ...]:
+        quantity = self.quantities[fit[0]]
         # a single number is printed as an entry of its node, rather than of a row of it
-        return int(quantity.value.ndim > 0 and "[" in quantity.key), quantity.rank, int(self.owners[at])
+        return int(quantity.value.ndim > 0 and "[" in quantity.key), quantity.rank, *fit
 
-    def chance(self, number: Number) -> float:
-        """How many values a number of these digits fits by accident: as dense as they lie around it."""
-        size = abs(float(number.text))
-        if size == 0:
+    def chance(self, number: Number, state: State | None = None) -> float:
+        """How many values, of a run or of all, a number of these digits fits by accident: as many as lie around it."""
+        if number.value == 0:
             return math.inf
-        sign = math.copysign(1.0, float(number.text))
-        low, high = sorted((sign * size / 3, sign * size * 3))
-        around = bisect_left(self.distinct, high) - bisect_left(self.distinct, low)
-        digits = number.digits[1]
-        zeros = len(digits) - len("".join(map(str, digits)).rstrip("0"))  # 16.0 is as likely as 16
-        return (around + 1) * 2 * half_unit(number) * 10.0**zeros / (size * 8 / 3)
+        low, high = np.searchsorted(self._distinct[state], sorted((number.value / 3, number.value * 3)))
+        return (int(high - low) + 1) * share(number)
 
-    def name(self, at: int) -> str:
-        return f"{self.key(at)} of {self.quantity(at).state}"
+    def evidence(self, number: Number, state: State) -> float:
+        """The same where a value of the run is printed so; else infinitely many, for it says nothing of it."""
+        known = (number.text, state)
+        if known not in self._evidence:
+            half = max(number.half_unit, FLOAT32 * abs(number.value))
+            first, last = np.searchsorted(self._distinct[state], (number.value - half, number.value + half))
+            self._evidence[known] = self.chance(number, state) if first < last else math.inf
+        return self._evidence[known]
 
-    def key(self, at: int) -> str:
-        return self.quantity(at).entry(int(self.entries[at]))
+    def value(self, fit: Fit) -> float:
+        return float(self.quantities[fit[0]].value.ravel()[fit[1]])
+
+    def name(self, fit: Fit) -> str:
+        return f"{self.key(fit)} of {self.quantities[fit[0]].state}"
+
+    def key(self, fit: Fit) -> str:
+        return self.quantities[fit[0]].entry(fit[1])
 
 
-def half_unit(number: Number) -> float:
-    """Half a unit of the last digit; of a float's own text, some units in its last place."""
-    _, digits, exponent = number.digits
-    if len(digits) >= REPR_DIGITS:
-        return REPR_ULPS * math.ulp(float(number.text))
-    return 0.5 * 10.0**exponent * (1 + 1e-12)
+def share(number: Number) -> float:
+    """Which part of the values of its size, a third of it to three times as much, a number of these digits fits."""
+    digits = "".join(map(str, number.digits[1]))
+    unit = 2 * number.half_unit * 10.0 ** (len(digits) - len(digits.rstrip("0")))  # 16.0 is as likely as 16
+    return min(unit / (abs(number.value) * 8 / 3), 1.0) if number.value else 1.0

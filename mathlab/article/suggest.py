@@ -1,31 +1,33 @@
 """Which computed value a printed number is: all that an experiment computes, searched by the printed digits.
 
 Chance is counted: among some thousand values a number of two digits fits dozens, one of eight hardly ever a wrong one.
-In between, what stands beside it decides, or nothing does, and the candidates are listed.
+In between, the run that the numbers around it are of decides, or nothing does, and the candidates are listed.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from mathlab.article.cover import BEHIND, Coverage, regions
 from mathlab.article.near import Near
-from mathlab.article.pool import DERIVED, Pool, Quantity, State, half_unit, quantities
+from mathlab.article.pool import DERIVED, Fit, Pool, State, quantities, share
 from mathlab.article.text import Document, Number
 from mathlab.experiment import Experiment
-from mathlab.printed import without_ones
 
 CERTAIN = 0.02  # the values that a number may be expected to fit by chance, where it is believed for itself,
-SUPPORTED = 0.1  # and where it is what a neighbour is, of the same run
+SUPPORTED = 0.05  # and where it is of the run that is spoken of
 SAME = 1e-6  # relative: values that no article tells apart
-FEW = 3  # characters of a number that may be anything
 BESIDE = 200  # characters between numbers that belong together
+TOGETHER = 300  # characters around a number in which others tell which run is spoken of
+TOLD = 0.5  # a number that more values of a run fit by chance tells nothing of it
 LISTED = 5  # candidates of a number that stays open
+DIGITS = 2  # that a number has at least, if anything is said of it
 
 
 @dataclass(frozen=True)
@@ -36,16 +38,20 @@ class Suggestion:
     key: str
     numbers: tuple[Number, ...]
     shape: tuple[int, ...]
-    at: str = ""
+    at: str
 
 
 @dataclass(frozen=True)
 class Undecided:
-    """A number that stays open, and what it may be; the fewer digits, the more. One that fits nothing may be `near`."""
+    """A number that stays open, and what it may be; one that fits nothing may be `near` something.
+
+    One of a single digit fits so much that nothing is said of it: `vague`.
+    """
 
     number: Number
     candidates: tuple[str, ...]
     near: str = ""
+    vague: bool = False
 
 
 def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list[Suggestion], list[Undecided]]:
@@ -53,148 +59,158 @@ def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list
 
     Raises MathlabError for a case that cannot run.
     """
-    pool = Pool.of(quantity for experiment in experiments for quantity in quantities(experiment))
+    pool = Pool(quantity for experiment in experiments for quantity in quantities(experiment))
     near = Near(pool, experiments)
     found: list[Suggestion] = []
     undecided: list[Undecided] = []
+    unknown = {id(one.number) for one in coverage.numbers if one.status == "open"}
     for document in coverage.documents:
-        numbers = {
-            one.number.start for one in coverage.numbers if one.status == "open" and one.number in document.numbers
-        }
-        search = _Search(document, pool, numbers)
-        found += [replace(one, at=_at(document, one.numbers)) for one in search.run()]
-        for position, number in enumerate(document.numbers):
-            if number.start in search.open:
-                fits = tuple(dict.fromkeys(map(pool.name, pool.fitting(number))))[:LISTED]
-                told = near.told(number, [*search.expected(position)]) if not fits and number.decimal else ""
-                undecided.append(Undecided(number, fits, told))
+        search = _Search(document, pool, [at for at, one in enumerate(document.numbers) if id(one) in unknown])
+        found += search.run()
+        for at in sorted(search.open):
+            number = document.numbers[at]
+            vague = number.significant < DIGITS
+            fits = [] if vague else pool.fitting(number)
+            told = near.told(number, search.expected(at)) if number.decimal and not fits and not vague else ""
+            names = dict.fromkeys(map(pool.name, fits))
+            undecided.append(Undecided(number, tuple(names)[:LISTED], told, vague))
     return found, undecided
-
-
-@dataclass(frozen=True)
-class _Placed:
-    """A number that is found, as an entry of a quantity."""
-
-    number: Number
-    quantity: Quantity
-    entry: int
 
 
 class _Search:
     """The open numbers of one document, one after another taken out by what they are found to be."""
 
-    def __init__(self, document: Document, pool: Pool, unknown: set[int]) -> None:
-        self.document, self.pool, self.open = document, pool, unknown
-        self.placed: dict[int, _Placed] = {}  # by position in the document's numbers
+    def __init__(self, document: Document, pool: Pool, unknown: Sequence[int]) -> None:
+        self.document, self.pool, self.open = document, pool, set(unknown)
+        self.starts = [number.start for number in document.numbers]
+        self.placed: dict[int, Fit] = {}  # by position in the document's numbers,
+        self.told: dict[int, set[State]] = {}  # as are the runs that numbers around tell of
         self.found: list[Suggestion] = []
 
     def run(self) -> list[Suggestion]:
-        """What is found: arrays first, then single numbers, again and again while one helps another."""
-        self.arrays()
-        rules = (self._next_entry, self._certain, self._again, self._beside)
-        while any(self._single(position, rule) for rule in rules for position in range(len(self.document.numbers))):
-            pass
+        """What is found: arrays first, the largest of them, then single numbers, as long as one helps another."""
+        groups = sorted(self.document.groups, key=lambda group: -len(group[1]))
+        for shape, members in groups:
+            self.array(shape, members, set())
+        self.told = {at: states for at in sorted(self.open) if (states := self.spoken_of(at))}
+        done = -1
+        while done < len(self.placed):
+            done = len(self.placed)
+            for shape, members in groups:
+                self.array(shape, members, self.runs(members[0]))
+            for rule in (self.next_entry, self.certain, self.again, self.of_the_run):
+                for at in sorted(self.open):
+                    number = self.document.numbers[at]
+                    if number.decimal or number.percent:
+                        self.take((), (at,), rule(at, number))
         return sorted(self.found, key=lambda one: one.numbers[0].start)
 
-    def take(self, quantity: Quantity, members: Sequence[int], entries: Sequence[int], whole: Suggestion) -> None:
-        self.found.append(whole)
-        for member, entry in zip(members, entries, strict=True):
-            number = self.document.numbers[member]
-            self.placed[member] = _Placed(number, quantity, entry)
-            self.open.discard(number.start)
+    def take(self, shape: tuple[int, ...], members: Sequence[int], fits: Sequence[Fit]) -> None:
+        """Make of numbers what all of the fits have in common, by the name of the likeliest, if they do."""
+        rows = [self.pool.quantities[at].value.ravel()[entry : entry + len(members)] for at, entry in fits]
+        if not fits or any(np.max(np.abs(row - rows[0])) > SAME * np.max(np.abs(row)) for row in rows):
+            return
+        best = min(fits, key=lambda fit: (*self.apart(fit, members[0]), *self.pool.rank(fit)[bool(shape) :]))
+        quantity = self.pool.quantities[best[0]]
+        key = quantity.key if shape else self.pool.key(best)
+        numbers = tuple(self.document.numbers[member] for member in members)
+        self.found.append(Suggestion(quantity.state, key, numbers, shape, _at(self.document, numbers)))
+        for entry, member in enumerate(members, start=best[1]):
+            self.placed[member] = best[0], entry
+            self.open.discard(member)
 
-    def arrays(self) -> None:
-        """Arrays first, the largest of them: all of their digits together leave little to chance."""
-        for shape, members in sorted(self.document.groups, key=lambda group: -len(group[1])):
-            numbers = tuple(self.document.numbers[member] for member in members)
-            if len(numbers) > 1 and any(number.start in self.open for number in numbers):
-                fits = [quantity for quantity in self.pool.quantities if _is(quantity, shape, numbers)]
-                told = math.prod(self.pool.chance(number) for number in numbers if number.decimal)
-                if fits and any(number.decimal for number in numbers) and told < CERTAIN:
-                    best = min(fits, key=lambda quantity: (self._apart(quantity, members[0]), quantity.rank))
-                    self.take(best, members, range(len(members)), Suggestion(best.state, best.key, numbers, shape))
+    def array(self, shape: tuple[int, ...], members: Sequence[int], runs: set[State]) -> None:
+        """An array whose digits together leave little to chance, among all that is computed or some runs of it."""
+        if self.open.isdisjoint(members):
+            return
+        numbers = [self.document.numbers[member] for member in members]
+        alike = self.of_runs(self.pool.alike(shape), runs)
+        if (len(alike) + 1) * _together(numbers) < CERTAIN:
+            self.take(shape, members, self.of_runs(self.pool.arrays(shape, numbers), runs))
 
-    def _single(self, position: int, rule: Callable[[int, list[int]], list[int]]) -> bool:
-        """Whether a number is found by a rule: which of the entries that fit it are left, all of the same value."""
-        number = self.document.numbers[position]
-        if number.start not in self.open or not (number.decimal or number.percent):
-            return False
-        fits = rule(position, self.pool.fitting(number))
-        values = self.pool.values[fits]
-        if not fits or np.ptp(values) > SAME * np.max(np.abs(values)):
-            return False
-        best = min(fits, key=lambda at: (self._apart(self.pool.quantity(at), position), self.pool.rank(at)))
-        quantity = self.pool.quantity(best)
-        whole = Suggestion(quantity.state, self.pool.key(best), (number,), ())
-        self.take(quantity, [position], [int(self.pool.entries[best])], whole)
-        return True
+    def of_runs(self, fits: Sequence[Fit], runs: set[State]) -> list[Fit]:
+        """Those that are of some runs, or all where no run is named."""
+        return [fit for fit in fits if not runs or self.pool.quantities[fit[0]].state in runs]
 
-    def _certain(self, position: int, fits: list[int]) -> list[int]:
-        return fits if self.pool.chance(self.document.numbers[position]) < CERTAIN else []
+    # Which of the entries that fit a number it is
 
-    def _next_entry(self, position: int, fits: list[int]) -> list[int]:
+    def next_entry(self, at: int, number: Number) -> list[Fit]:
         """The entry after the one that is printed just before."""
-        before = self.placed.get(position - 1)
-        if before is None or self._distance(position, position - 1) > BESIDE:
+        before = self.placed.get(at - 1)
+        if before is None or self.starts[at] - self.starts[at - 1] > BESIDE:
             return []
-        return [
-            at for at in fits if self.pool.quantity(at) == before.quantity and self.pool.entries[at] == before.entry + 1
-        ]
+        fit = before[0], before[1] + 1
+        inside = fit[1] < self.pool.quantities[fit[0]].value.size
+        return [fit] if inside and abs(self.pool.value(fit) - number.value) <= number.half_unit else []
 
-    def _again(self, position: int, fits: list[int]) -> list[int]:
+    def certain(self, at: int, number: Number) -> list[Fit]:
+        return self.pool.fitting(number) if self.pool.chance(number) < CERTAIN else []
+
+    def again(self, at: int, number: Number) -> list[Fit]:
         """What the same digits are elsewhere, if they are one thing there."""
-        number = self.document.numbers[position]
-        known = {(id(p.quantity), p.entry) for p in self.placed.values() if p.number.digits == number.digits}
-        return (
-            [at for at in fits if (id(self.pool.quantity(at)), int(self.pool.entries[at])) in known]
-            if len(known) == 1
-            else []
-        )
-
-    def _beside(self, position: int, fits: list[int]) -> list[int]:
-        """An entry of a run that numbers around it belong to."""
-        if self.pool.chance(self.document.numbers[position]) > SUPPORTED:
+        if number.significant < DIGITS:
             return []
-        near = {one.quantity.state for one in self._around(position, BEHIND)}
-        return [at for at in fits if self.pool.quantity(at).state in near]
+        known = {fit for other, fit in self.placed.items() if self.document.numbers[other].digits == number.digits}
+        return [*known] if len(known) == 1 else []
 
-    def expected(self, position: int) -> Iterator[tuple[Quantity, int]]:
-        """What should stand in the place of a number: the entry next to its neighbours', or the rest of an array."""
-        for step in (-1, 1):
-            beside = self.placed.get(position + step)
-            close = beside and self._distance(position, position + step) < BESIDE
-            if beside and close and 0 <= beside.entry - step < beside.quantity.value.size:
-                yield beside.quantity, beside.entry - step
-        for shape, members in self.document.groups:
-            if position in members:
-                entry = members.index(position)
-                others = [self.document.numbers[member] for member in members if member != position]
-                told = math.prod(self.pool.chance(number) for number in others if number.decimal)
-                fits = (one for one in self.pool.quantities if _is(one, shape, others, without=entry))
-                yield from ((one, entry) for one in (fits if told < CERTAIN else ()))
+    def of_the_run(self, at: int, number: Number) -> list[Fit]:
+        """An entry of a run that the numbers around it are of."""
+        for runs in (self.runs(at, BESIDE), self.runs(at, BEHIND)):
+            if runs and sum(self.pool.chance(number, run) for run in runs) < SUPPORTED:
+                return self.of_runs(self.pool.fitting(number), runs)
+        return []
 
-    def _distance(self, a: int, b: int) -> int:
-        return abs(self.document.numbers[a].start - self.document.numbers[b].start)
+    # What stands around
 
-    def _apart(self, quantity: Quantity, position: int) -> tuple[int, ...]:
+    def around(self, at: int, characters: int) -> range:
+        """The numbers so near to one, itself among them."""
+        start = self.starts[at]
+        return range(bisect_right(self.starts, start - characters), bisect_left(self.starts, start + characters))
+
+    def runs(self, at: int, characters: int = BEHIND) -> set[State]:
+        near = {self.pool.quantities[self.placed[n][0]].state for n in self.around(at, characters) if n in self.placed}
+        return near | self.told.get(at, set())
+
+    def spoken_of(self, at: int) -> set[State]:
+        """The runs that so many numbers around are of that it is no chance, with how many runs there are."""
+        near = [self.document.numbers[n] for n in self.around(at, TOGETHER) if n in self.open]
+        near = [*{number.digits: number for number in near if number.decimal}.values()]
+        scores = {}
+        for state in self.pool.states:
+            told = [chance for number in near if (chance := self.pool.evidence(number, state)) < TOLD]
+            scores[state] = math.prod(told) * math.comb(len(near), len(told)) * len(self.pool.states)
+        best = min(scores.values(), default=1.0)
+        return {state for state, score in scores.items() if score <= best * 10} if best < CERTAIN else set()
+
+    def apart(self, fit: Fit, at: int) -> tuple[int, ...]:
         """How far a quantity is from what stands around: 0 where a neighbour belongs to its run, or to itself."""
-        near = {one.quantity.state for one in self._around(position, BEHIND)}
-        close = {one.quantity.name for one in self._around(position, BESIDE)}
+        quantity, near = self.pool.quantities[fit[0]], self.runs(at)
+        close = {self.pool.quantities[self.placed[n][0]].name for n in self.around(at, BESIDE) if n in self.placed}
         return int(bool(near) and quantity.state not in near), quantity.rank // DERIVED, int(quantity.name not in close)
 
-    def _around(self, position: int, characters: int) -> list[_Placed]:
-        return [one for at, one in self.placed.items() if self._distance(at, position) < characters]
+    def expected(self, at: int) -> Iterator[Fit]:
+        """What should stand in the place of a number: the entry next to its neighbours', or the rest of an array."""
+        for step in (-1, 1):
+            beside = self.placed.get(at + step) if at + step in self.around(at, BESIDE) else None
+            if beside and 0 <= beside[1] - step < self.pool.quantities[beside[0]].value.size:
+                yield beside[0], beside[1] - step
+        for shape, members in self.document.groups:
+            if at in members:
+                entry, numbers = members.index(at), [self.document.numbers[member] for member in members]
+                rest = [number for number in numbers if number is not numbers[entry]]
+                if (len(self.pool.alike(shape)) + 1) * _together(rest) < CERTAIN:
+                    yield from ((one, entry) for one, _ in self.pool.arrays(shape, numbers, without=entry))
 
 
-def _is(quantity: Quantity, shape: tuple[int, ...], numbers: Sequence[Number], without: int | None = None) -> bool:
-    """Whether these are the entries of a quantity, or all of them but one."""
-    values = quantity.value.ravel().tolist()
-    if len(values) != math.prod(shape) or without_ones(shape) != without_ones(quantity.value.shape):
-        return False
-    if without is not None:
-        del values[without]
-    pairs = zip(values, numbers, strict=True)
-    return all(abs(value - float(number.text)) <= half_unit(number) for value, number in pairs)
+def _together(numbers: Sequence[Number]) -> float:
+    """Which part of all arrays of some size numbers of these digits fit.
+
+    Equal ones, and one that the others make up to a whole number as probabilities do, say nothing on their own.
+    """
+    shares = sorted({number.digits[1:]: share(number) for number in numbers}.values(), reverse=True)
+    total = sum(number.value for number in numbers)
+    dependent = abs(total - round(total)) <= sum(number.half_unit for number in numbers)
+    return math.prod(shares[: len(shares) - dependent])
 
 
 def _at(document: Document, numbers: Sequence[Number]) -> str:

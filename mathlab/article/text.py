@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from mathlab.article.formats import BLANK, CELL, CLOSE, KINDS, OPEN, ROW, Heading, Span, line_starts, parts, signs
 from mathlab.errors import MathlabError, Place
+from mathlab.printed import REPR_DIGITS, REPR_ULPS
 
 LARGEST = 4_000_000  # characters
 MOST = 50_000  # numbers
@@ -33,6 +35,23 @@ class Number:
     @cached_property
     def digits(self) -> Digits:
         return digits_of(self.text)
+
+    @cached_property
+    def value(self) -> float:
+        return float(self.text)
+
+    @cached_property
+    def half_unit(self) -> float:
+        """Half a unit of the last digit; of a float's own text, some units in its last place."""
+        _, digits, exponent = self.digits
+        if len(digits) >= REPR_DIGITS:
+            return REPR_ULPS * math.ulp(self.value)
+        return 0.5 * 10.0**exponent * (1 + 1e-12)
+
+    @cached_property
+    def significant(self) -> int:
+        """How many digits say something: 16.0 is as likely by chance as 16."""
+        return len("".join(map(str, self.digits[1])).strip("0"))
 
     @property
     def decimal(self) -> bool:
@@ -119,19 +138,24 @@ NUMBER = re.compile(
 )
 RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 PROMPT = re.compile(r"^[ \t#]*(?:>>>|\.\.\.(?=\s))", re.MULTILINE)
-WORDS = (
-    "section sec chapter figure fig table tab eq eqn equation step example listing algorithm appendix part exercise "
-    "theorem lemma version release v python numpy pytorch torch tensorflow jax cuda scipy pandas keras julia ubuntu"
-).split()
-NOT_THE_ARTICLES = [  # what stands before a number, what behind it, and what it then is
-    (rf"(?i:(?<![a-z])(?:{'|'.join(WORDS)})[s.]*[\s\0~(]*|§\s*|[=<>]=\s?)", "", "a reference or a version"),
-    ("", r"\.\d", "a version or date"),
-    (r"\d[.]", "", "a version or date"),
-    (r"[_\w][-/]", r"[-/.]?\w*[A-Za-z]", "part of a name"),
-    ("", r"\.[a-z]{2,4}\b", "part of a name"),
-    (r"_[{\0]*", "", "an index"),
+PARTS = (
+    "section|sec|chapter|figure|fig|table|tab|eq|eqn|equation|step|example|listing|algorithm|appendix|part|exercise"
+    "|theorem|lemma"
+)
+TOOLS = "version|release|python|numpy|pytorch|torch|tensorflow|jax|cuda|scipy|pandas|keras|julia|ubuntu"
+NOT_THE_ARTICLES = [  # what stands before a number, its first digit, what is behind it, and what it then is
+    (rf"(?i:(?<![a-z])(?:{PARTS})[s.]*[\s\0~(]*|§\s*)", "[1-9]", "", "a reference"),
+    (rf"(?i:(?<![a-z])(?:{TOOLS})[\s\0~(]*|(?<![a-z])v\.?|\w[=<>]=)", "", "", "a version"),
+    ("", "", r"\.\d", "a version or date"),
+    (r"\d[.]", "", "", "a version or date"),
+    (r"[_\w][-/]", "", r"[-/.]?\w*[A-Za-z]", "part of a name"),
+    ("", "", r"\.[a-z]{2,4}\b", "part of a name"),
+    (r"_[{\0]*", "", "", "an index"),
 ]
-RULES = [(re.compile(rf"(?:{before})\Z"), re.compile(after), why) for before, after, why in NOT_THE_ARTICLES]
+RULES = [
+    (re.compile(rf"(?:{before})\Z"), re.compile(digit), re.compile(after), why)
+    for before, digit, after, why in NOT_THE_ARTICLES
+]
 MARKS = f"#* \t\n{BLANK}"  # may stand before the number of a section,
 NUMBERED = re.compile(r"[.)]?[\s*]+\(?[^\W\d]")  # and this behind it
 
@@ -146,7 +170,8 @@ def _numbers(text: str, source: str, headings: Sequence[Heading], name: str, off
         written = f"{'-' if minus else ''}{digits}{f'e{int(power):+03d}' if power else ''}"
         line = bisect_right(lines, start)
         before, after = text[max(found.start("digits") - 24, 0) : start], text[end : end + 12]
-        why = next((why for left, right, why in RULES if left.search(before) and right.match(after)), "")
+        rules = ((left, digit, right, why) for left, digit, right, why in RULES if right.match(after))
+        why = next((why for left, digit, _, why in rules if digit.match(digits) and left.search(before)), "")
         title = titles[bisect_right(titles, start) - 1] if titles else 0
         if not why and titles and start - title < 40 and not text[title:start].strip(MARKS) and NUMBERED.match(after):
             why = "the number of a section"
@@ -169,7 +194,7 @@ def _brackets(text: str, numbers: Sequence[Number], spans: Sequence[Span]) -> It
     """Brackets that hold numbers and such brackets alone, by a word with a letter for each number, bracket and rest."""
     letters, kept, done = [], [], 0
     for position, (start, end) in enumerate([*spans, (len(text), len(text))]):
-        between = re.sub(r"[,;&⏎\s\0|]+", "", text[done:start])
+        between = re.sub(r"\A\.(?=[\s\])])|[,;&⏎\s\0|]+", "", text[done:start])  # NumPy's [1. 0.] is one array
         letters.append(re.sub(r"[^\[\]]+", "x", between.replace("(", "[").replace(")", "]")))
         if position < len(spans):
             letters.append("x" if numbers[position].why else "n")
@@ -216,7 +241,7 @@ def _cells(text: str, numbers: Sequence[Number], spans: Sequence[Span]) -> Itera
 
 def _rows(text: str, spans: Sequence[Span]) -> Iterator[Group]:
     """Numbers side by side, as `print(a, b)` writes them."""
-    apart = (re.search(r"[^ ,\t]", text[a:b]) is not None for (_, a), (b, _) in pairwise(spans))
+    apart = (not re.fullmatch(r"\.?[ ,\t]+|,", text[a:b]) for (_, a), (b, _) in pairwise(spans))
     runs = [0, *accumulate(apart)]
     for _, run in groupby(range(len(spans)), key=runs.__getitem__):
         members = tuple(run)

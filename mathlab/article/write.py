@@ -14,32 +14,24 @@ from mathlab.config.yamltext import LOADER
 from mathlab.experiment import Experiment
 
 STEP = 2  # columns of an indent
-PLAIN = re.compile(r"[A-Za-z_][\w.()*/+ -]*(?:\[[\w,: -]*\][\w.()*/+ -]*)*")
+PLAIN = re.compile(r"[A-Za-z_][\w.()*/+ -]*(?:\[[\w,: -]*\][\w.()*/+ -]*)*|\d+")
 
-Section = tuple[str, ...]  # the keys on the way to a mapping of figures
-Found = Mapping[str, Sequence[str]]  # a figure's key, and what is printed for it, as YAML
+Way = tuple[str, ...]  # the keys that lead to a figure, its own at the end
 
 
-def sections(suggestions: Iterable[Suggestion], experiment: Experiment) -> dict[Section, dict[str, list[str]]]:
-    """The figures by the section that they belong to, each once."""
+def sections(suggestions: Iterable[Suggestion], experiment: Experiment) -> dict[Way, list[str]]:
+    """What is printed for each figure, each once."""
     alone = len(experiment.cases) == 1 and experiment.cases[0].name == "base"
-    made: dict[Section, dict[str, list[str]]] = {}
+    made: dict[Way, dict[str, None]] = {}
     for one in suggestions:
-        way = _way(one.state, alone)
-        printings = made.setdefault(way, {}).setdefault(one.key, [])
-        text = printing(one)
-        printings += [text] if text not in printings else []
-    return made
+        case = () if alone else ("cases", one.state.case)
+        made.setdefault((*case, *_section(one.state), one.key), {})[printing(one)] = None
+    return {way: [*printings] for way, printings in made.items()}
 
 
-def _way(state: State, alone: bool) -> Section:
-    case = () if alone else ("cases", state.case)
-    inner: Mapping[str, Section] = {
-        "expected": ("expected",),
-        "gradcheck": ("gradcheck", "expected"),
-        "after": ("train", "after", str(state.updates)),
-    }
-    return (*case, *inner[state.stage])
+def _section(state: State) -> Way:
+    inner = {"gradcheck": ("gradcheck", "expected"), "after": ("train", "after", str(state.updates))}
+    return inner.get(state.stage, ("expected",))
 
 
 def printing(one: Suggestion) -> str:
@@ -57,85 +49,63 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def block(way: Section, figures: Found, indent: int) -> str:
-    """The section as lines of a block, to be put into a mapping whose keys stand at `indent`."""
-    lines = []
-    for depth, key in enumerate(way):
-        lines.append(" " * (indent + STEP * depth) + f"{_key(key)}:")
-    margin = " " * (indent + STEP * len(way))
-    for key, printings in figures.items():
-        if len(printings) == 1:
-            lines.append(f"{margin}{_key(key)}: {printings[0]}")
-        else:
-            lines += [f"{margin}{_key(key)}:", *(f"{margin}  - {text}" for text in printings)]
-    return "\n".join(lines)
-
-
-def _key(key: str, flow: bool = False) -> str:
-    plain = PLAIN.fullmatch(key) or key.isdigit()
-    return key if plain and not (flow and re.search(r"[\[\],{}]", key)) else _quoted(key)
-
-
-def _flow(way: Section, figures: Found) -> str:
-    """The same inside braces."""
-    inner = ", ".join(
-        f"{_key(key, True)}: {printings[0] if len(printings) == 1 else '[' + ', '.join(printings) + ']'}"
-        for key, printings in figures.items()
-    )
-    for key in reversed(way):
-        inner = f"{_key(key, True)}: {{{inner}}}"
-    return inner
-
-
-def written(text: str, made: Mapping[Section, Found]) -> tuple[str, list[str]]:
+def written(text: str, made: Mapping[Way, Sequence[str]]) -> tuple[str, list[str]]:
     """The text with the figures in it, and the keys of those that have no room where they belong.
 
     The text is one that has been read as a config.
     """
-    left: list[str] = []
-    for way, figures in made.items():
-        for key, printings in figures.items():
-            text, fitted = _inserted(text, way, key, printings)
-            left += [] if fitted else [f"{key} ({', '.join(way)})"]
+    left = []
+    for way, printings in made.items():
+        new = _inserted(text, way, printings)
+        left += [] if new else [f"{way[-1]} ({', '.join(way[:-1])})"]
+        text = new or text
     return text, left
 
 
-def _inserted(text: str, way: Section, key: str, printings: Sequence[str]) -> tuple[str, bool]:
-    node, rest = yaml.compose(text, Loader=LOADER), [*way, key]
-    while isinstance(node, yaml.MappingNode) and (inside := _value(node, rest[0])):
-        node, rest = inside, rest[1:]
-        if not rest:
-            return _beside(text, node, printings)
-    figures = {rest[-1]: printings}
+def _inserted(text: str, way: Way, printings: Sequence[str]) -> str:
+    """The text with a figure where it belongs, or nothing where that is no mapping."""
+    node = yaml.compose(text, Loader=LOADER)
+    assert node is not None  # it has been read
+    while way and isinstance(node, yaml.MappingNode):
+        inside = next((value for key, value in node.value if key.value == way[0]), None)
+        if inside is None:
+            break
+        node, way = inside, way[1:]
+    if not way:
+        return _beside(text, node, printings)
+    value = printings[0] if len(printings) == 1 else f"[{', '.join(printings)}]"
     if isinstance(node, yaml.MappingNode) and not node.flow_style:
-        at = _line_end(text, _end(node))
-        return f"{text[:at]}\n{block(tuple(rest[:-1]), figures, node.value[0][0].start_mark.column)}{text[at:]}", True
+        margin = node.value[0][0].start_mark.column
+        lines = [f"\n{' ' * (margin + STEP * depth)}{_key(key)}:" for depth, key in enumerate(way)]
+        return _put(text, _line_end(text, node), f"{''.join(lines)} {value}")
+    for key in reversed(way):
+        value = f"{{{_key(key, '[]{},')}: {value}}}"
     if isinstance(node, yaml.MappingNode):
-        at = node.end_mark.index - 1
-        comma = ", " if node.value else ""
-        return f"{text[:at].rstrip()}{comma}{_flow(tuple(rest[:-1]), figures)}{text[at:]}", True
-    if isinstance(node, yaml.ScalarNode) and not node.value:  # as in `gradcheck:`
-        at = node.start_mark.index
-        return f"{text[:at]} {{{_flow(tuple(rest[:-1]), figures)}}}{text[at:]}", True
-    return text, False
+        end = len(text[: node.end_mark.index - 1].rstrip())
+        return text[:end] + ", " * bool(node.value) + value[1:-1] + text[node.end_mark.index - 1 :]
+    empty = isinstance(node, yaml.ScalarNode) and not node.value  # as in `gradcheck:`
+    return _put(text, node.start_mark.index, f" {value}") if empty else ""
 
 
-def _value(node: yaml.MappingNode, key: str) -> yaml.Node | None:
-    return next((value for known, value in node.value if known.value == key), None)
-
-
-def _beside(text: str, node: yaml.Node, printings: Sequence[str]) -> tuple[str, bool]:
-    """What is printed for a figure besides what stands there."""
-    start, end = node.start_mark.index, _end(node)
+def _beside(text: str, node: yaml.Node, printings: Sequence[str]) -> str:
+    """The text with what is printed for a figure besides what stands there."""
+    start, end, new = node.start_mark.index, _end(node), ", ".join(printings)
     if isinstance(node, yaml.SequenceNode) and any(isinstance(item, yaml.MappingNode) for item in node.value):
         if node.flow_style:
-            return f"{text[: end - 1]}, {', '.join(printings)}{text[end - 1 :]}", True
-        margin, at = " " * node.start_mark.column, _line_end(text, end)
-        return text[:at] + "".join(f"\n{margin}- {one}" for one in printings) + text[at:], True
-    if isinstance(node, yaml.MappingNode) and not node.flow_style:
-        return text, False
-    old = text[start:end] if isinstance(node, yaml.MappingNode) else f"{{printed: {text[start:end]}}}"
-    return f"{text[:start]}[{', '.join([old, *printings])}]{text[end:]}", True
+            return _put(text, end - 1, f", {new}")
+        margin = " " * node.start_mark.column
+        return _put(text, _line_end(text, node), "".join(f"\n{margin}- {one}" for one in printings))
+    if isinstance(node, yaml.MappingNode):
+        return f"{text[:start]}[{text[start:end]}, {new}]{text[end:]}" if node.flow_style else ""
+    return f"{text[:start]}[{{printed: {text[start:end]}}}, {new}]{text[end:]}"
+
+
+def _key(key: str, signs: str = "") -> str:
+    return key if PLAIN.fullmatch(key) and not set(key) & set(signs) else _quoted(key)
+
+
+def _put(text: str, at: int, more: str) -> str:
+    return text[:at] + more + text[at:]
 
 
 def _end(node: yaml.Node) -> int:
@@ -146,6 +116,7 @@ def _end(node: yaml.Node) -> int:
     return int(node.end_mark.index)
 
 
-def _line_end(text: str, at: int) -> int:
-    end = text.find("\n", at)
+def _line_end(text: str, node: yaml.Node) -> int:
+    """The end of the line on which a node ends."""
+    end = text.find("\n", _end(node))
     return len(text) if end < 0 else end

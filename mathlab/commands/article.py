@@ -37,12 +37,12 @@ def article(
     with telling.reporting(lambda problems: article_report(files, problems=problems)):
         documents = check.documents_of(files)
         experiments = check.experiments_of(files, config or (), permits.allowed)
-        coverage = cover(documents, check.judged(experiments), integers)
+        coverage = cover(documents, [*map(check.judged, experiments)], integers)
         found, undecided = suggest(coverage, experiments) if look or write else ([], [])
-        left = check.write(experiments, found) if write else []
+        left = check.write(experiments, found, permits.allowed) if write else []
         if found and write:
             written = plan.load([Path(experiment.path) for experiment in experiments], permits.allowed)
-            coverage = cover(documents, check.judged(written), integers)
+            coverage = cover(documents, [*map(check.judged, written)], integers)
         report = article_report(files, coverage, found, undecided, left, quiet=telling.quiet)
     telling.deliver(report)
     return MATCH if report.passed else FAIL

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
+from typing import get_args
 
 from rich.console import RenderableType
 from rich.text import Text
 
-from mathlab.article.cover import Coverage, Covered, Missing
+from mathlab.article.cover import Coverage, Missing, Status
 from mathlab.article.suggest import Suggestion, Undecided
 from mathlab.article.write import printing
 from mathlab.errors import Place, Problem
 from mathlab.outputs.csvtext import csv_text
-from mathlab.reports.checks import Check
+from mathlab.reports.checks import Check, Outcome
 from mathlab.reports.layout import Paragraph, Row, Sheet, count, plain
 from mathlab.reports.report import Report
 from mathlab.reports.values import Json, Record, place_keys
@@ -61,12 +63,15 @@ def _content(
     def at(place: Place | None, **told: Json) -> Record:
         return {**told, **place_keys(place)}
 
-    numbers = (at(one.number.place, number=one.number.text, status=one.status, by=one.by) for one in coverage.numbers)
-    claims = (one.claim for one in coverage.missing)
     return {
         "documents": [str(file) for file in files],
-        "numbers": [*numbers],
-        "missing": [at(claim.place, key=claim.key, printed=claim.text, at=claim.at) for claim in claims],
+        "numbers": [
+            at(one.number.place, number=one.number.text, status=one.status, by=one.by) for one in coverage.numbers
+        ],
+        "missing": [
+            at(claim.place, key=claim.key, printed=claim.text, at=claim.at)
+            for claim in (one.claim for one in coverage.missing)
+        ],
         "suggestions": [
             at(one.numbers[0].place, case=one.state.case, key=one.key, figure=printing(one)) for one in found
         ],
@@ -79,28 +84,26 @@ def _content(
 
 def _checks(coverage: Coverage, undecided: Sequence[Undecided]) -> Iterator[Check]:
     known = {one.number.place: one for one in undecided}
+
+    def check(name: str, passed: bool, verdict: str, place: Place, *remarks: tuple[str, str]) -> Check:
+        said = tuple(remark for remark in remarks if remark[1])
+        outcome: Outcome = "passed" if passed else "failed"
+        return Check(
+            "article", name, outcome, verdict, Path(place.file).name, file=place.file, place=place, remarks=said
+        )
+
     for one in (one for one in coverage.numbers if one.status in ("checked", "open")):
-        number, place = one.number, one.number.place
-        verdict = one.claim.verdict.label if one.claim else one.status
-        said = known.get(place)
+        number, place, said = one.number, one.number.place, known.get(one.number.place)
         about = (("may be", ", or ".join(said.candidates)), ("nearly", said.near)) if said else ()
-        yield _check(f"{number.text} at {place.line}:{place.column}", not _failed(one), verdict, place, *about)
-    for absent in coverage.missing:
-        claim = absent.claim
-        yield _check(f"{claim.key} {claim.text}", False, "missing from the article", claim.place or Place("", 1, 1))
-
-
-def _check(name: str, passed: bool, verdict: str, place: Place, *about: tuple[str, str]) -> Check:
-    group, said = Path(place.file).name, tuple(remark for remark in about if remark[1])
-    return Check(
-        "article", name, "passed" if passed else "failed", verdict, group, file=place.file, place=place, remarks=said
-    )
+        verdict = one.claim.verdict.label if one.claim else one.status
+        yield check(f"{number.text} at {place.line}:{place.column}", not one.failed, verdict, place, *about)
+    for claim in (absent.claim for absent in coverage.missing):
+        yield check(f"{claim.key} {claim.text}", False, "missing from the article", claim.place or Place("", 1, 1))
 
 
 def article_summary(coverage: Coverage) -> str:
     """The last line: how many numbers there are of each kind."""
-    counted = [(coverage.count(status), status) for status in ("checked", "given", "ignored", "open")]
-    kinds = ", ".join(f"{number} {status}" for number, status in counted)
+    kinds = ", ".join(f"{coverage.count(status)} {status}" for status in get_args(Status))
     missing = f"; {count(len(coverage.missing), 'printed figure')} missing" if coverage.missing else ""
     wrong = f"; {count(len(coverage.wrong), 'figure')} wrong" if coverage.wrong else ""
     return f"{count(len(coverage.numbers), 'number')}: {kinds}{missing}{wrong}"
@@ -110,9 +113,9 @@ def _page(coverage: Coverage, only_failures: bool) -> Iterator[RenderableType]:
     """A row for each number, and a sentence for each printed figure that is missing; then the summary."""
     rows = []
     for one in coverage.numbers:
-        claim, style = one.claim, "bold red" if _failed(one) else STYLES[one.status]
+        claim, style = one.claim, "bold red" if one.failed else STYLES[one.status]
         by = f"{claim.key}, {claim.place}: {claim.verdict.label}" if claim else one.by
-        if not only_failures or _failed(one):
+        if one.failed or not only_failures:
             cells = plain(str(one.number.place)), plain(one.number.text), plain(one.status, style), plain(by)
             rows.append(Row(cells))
     if rows:
@@ -128,19 +131,12 @@ def _absence(one: Missing) -> str:
     return f"{one.claim.place}: {one.claim.text} of {one.claim.key} is printed nowhere{at}{nearest}"
 
 
-def _failed(one: Covered) -> bool:
-    return one.status == "open" or (one.claim is not None and not one.claim.verdict.passed)
-
-
 def _told(found: Sequence[Suggestion], undecided: Sequence[Undecided], left: Sequence[str]) -> Iterable[RenderableType]:
-    owner: object = None
-    for one in found:
-        if one.state != owner:
-            owner = one.state
-            yield Paragraph(Text.assemble(plain("figures of "), plain(str(one.state), "bold")))
-        yield Paragraph(plain(f"{one.key}: {printing(one)}  # {one.numbers[0].place}"), indent=2)
-    for number in undecided:
-        what = f" may be {', or '.join(number.candidates)}" if number.candidates else " fits nothing that is computed"
-        what += f"; {number.near}" if number.near else ""
-        yield Paragraph(plain(f"{number.number.place}: {number.number.text}{what}"))
+    for state, ones in groupby(found, key=lambda one: one.state):
+        yield Paragraph(Text.assemble(plain("figures of "), plain(str(state), "bold")))
+        yield from (Paragraph(plain(f"{one.key}: {printing(one)}  # {one.numbers[0].place}"), indent=2) for one in ones)
+    for one in undecided:
+        unknown = "has too few digits to say what it is" if one.vague else "fits nothing that is computed"
+        may_be = f"may be {', or '.join(one.candidates)}" if one.candidates else unknown
+        yield Paragraph(plain("; ".join(filter(None, (f"{one.number.place}: {one.number.text} {may_be}", one.near)))))
     yield from (Paragraph(plain(f"not written, for there is no room for it: {key}", "yellow")) for key in left)

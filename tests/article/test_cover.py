@@ -11,11 +11,12 @@ from typer.testing import CliRunner
 from mathlab import config
 from mathlab.article import check
 from mathlab.article.cover import Coverage, cover, regions
-from mathlab.article.suggest import suggest
+from mathlab.article.suggest import Undecided, suggest
 from mathlab.article.text import read
 from mathlab.article.write import sections, written
 from mathlab.cli import app
 from mathlab.errors import MathlabError
+from mathlab.results import ExperimentResult
 
 NET = """\
 # a comment that stays
@@ -78,7 +79,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def covered(text: str = NOTES) -> Coverage:
     Path("notes.md").write_text(text, encoding="utf-8")
-    return cover([read(Path("notes.md"))], check.judged([config.load("net.yaml")]))
+    return cover([read(Path("notes.md"))], [check.judged(config.load("net.yaml"))])
 
 
 def statuses(coverage: Coverage) -> dict[str, str]:
@@ -161,7 +162,7 @@ def test_bad_input_is_one_sentence(folder: Path, line: str, message: str) -> Non
     assert result.exit_code == 2
     assert message in result.stderr
     with pytest.raises(MathlabError):
-        check.coverage_of(check.judged([config.load("net.yaml")])[0])
+        check.coverage_of(check.judged(config.load("net.yaml")))
 
 
 def test_a_digit_copied_wrongly_is_named_with_the_nearest(folder: Path) -> None:
@@ -177,8 +178,53 @@ def test_what_is_ignored_says_why(folder: Path) -> None:
     assert (one.status, one.by) == ("ignored", "told elsewhere")
 
 
+def told(text: str, integers: bool = False) -> tuple[dict[str, str], list[Undecided]]:
+    """The texts of what is suggested, by key, and what is not decided."""
+    Path("notes.md").write_text(text, encoding="utf-8")
+    experiment = config.load("net.yaml")
+    coverage = cover([read(Path("notes.md"))], [ExperimentResult(experiment, ())], integers)
+    found, undecided = suggest(coverage, [experiment])
+    return {one.key: " ".join(number.text for number in one.numbers) for one in found}, undecided
+
+
 def test_a_round_number_is_nobodys_figure(folder: Path) -> None:
-    (folder / "notes.md").write_text("Half of it, 0.5, and a tenth, 0.2, of 1.0.", encoding="utf-8")
-    found, undecided = suggest(covered((folder / "notes.md").read_text()), [config.load("net.yaml")])
-    assert found == []
-    assert [one.number.text for one in undecided] == ["0.5", "0.2"]  # 1.0 is the target
+    found, undecided = told("Half of it, 0.5, and a tenth, 0.2, of 4.0, with 2.00e-01.")
+    assert found == {}
+    assert [(one.number.text, one.candidates, one.near, one.vague) for one in undecided] == [
+        (text, (), "", True) for text in ("0.5", "0.2", "4.0", "2.00e-01")
+    ]
+
+
+SHORT = [
+    ("The gradient is 1.0, as that of every end is.", {}),  # 1.0 is the target, and the gradient of the end
+    ("y = 0.88.", {}),
+    ("z = 1.95, y = 0.8754 and the loss is 0.133.", {"z": "1.95", "y": "0.8754", "loss": "0.133"}),
+    ("With $e^{-1.9500}$ = 0.142274.", {"-z": "-1.9500", "exp(-z)": "0.142274"}),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), SHORT)
+def test_what_stands_around_tells_more(text: str, expected: dict[str, str], folder: Path) -> None:
+    net = NET.replace("sigmoid(z)", "1 / (1 + exp(-z))").replace("train:", "#")
+    (folder / "net.yaml").write_text(net, encoding="utf-8")
+    assert told(text)[0] == expected
+
+
+def test_what_stands_between_the_lines_of_a_pass_is_found(folder: Path) -> None:
+    """The terms of a sum, and the derivative of an activation alone."""
+    net = """
+    inputs: {x: [0.37, -1.21], t: 0.3}
+    parameters: {W: [[0.31, -0.42], [0.17, 0.53]], v: [0.61, -0.28]}
+    equations: {z: W @ x, h: sigmoid(z), o: v @ h, L: (o - t)**2 / 2}
+    """
+    (folder / "net.yaml").write_text(net, encoding="utf-8")
+    expected = {"(W * x)[0,1]": "0.508200", "(v * h)[1]": "-0.100604", "(h * (1 - h))[1]": "0.230204"}
+    assert told(", then ".join(expected.values()))[0] == expected
+
+
+def test_arrays_of_whole_numbers_count_where_they_are_asked_for(folder: Path) -> None:
+    net = "inputs: {x: [5, 6], g: [10, -1]}\nparameters: {W: [[1, 2], [3, 4]]}\nequations: {z: W @ x, L: sum(z * g)}\n"
+    (folder / "net.yaml").write_text(net, encoding="utf-8")
+    text = "The gradient is [[50. 60.]\n [-5. -6.]]."
+    assert told(text) == ({}, [])
+    assert told(text, integers=True)[0] == {"dW": "50 60 -5 -6"}
