@@ -7,134 +7,99 @@ which a test over every op finds.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 
+from mathlab.language.latex import LETTERS
+
 TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\d+(?:\.\d*)?|[^\W\d]|\S")
+NAMED = (
+    "odot cdot geq leq neq top partial lVert rVert infty lfloor rfloor lceil rceil lbrack rbrack mid to mapsto times"
+)
 SIGNS: Mapping[str, str] = {
-    **dict(
-        zip(
-            "odot cdot geq leq neq top partial lVert rVert infty lfloor rfloor lceil rceil".split(),
-            "⊙·≥≤≠⊤∂‖‖∞⌊⌋⌈⌉",
-            strict=True,
-        )
-    ),
-    "lbrack": "[",
-    "rbrack": "]",
+    **dict(zip(NAMED.split(), "⊙·≥≤≠⊤∂‖‖∞⌊⌋⌈⌉[]|→↦×", strict=True)),
     "{": "{",
     "}": "}",
     "|": "‖",
-    "mid": "|",
-    "to": "→",
-    "mapsto": "↦",
-    "times": "×",
 }
-LETTERS = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho".split()
-GREEK: Mapping[str, str] = {
-    **{name: chr(0x3B1 + at) for at, name in enumerate(LETTERS)},
-    **{name: chr(0x3C3 + at) for at, name in enumerate("sigma tau upsilon phi chi psi omega".split())},
+IDENTIFIERS: Mapping[str, str] = {
+    **{word: letter for letter, word in LETTERS.items()},
+    **{name: name for name in "log ln exp sin cos tan tanh max min det".split()},
     "varphi": "φ",
 }
-FUNCTIONS = frozenset("log ln exp sin cos tan tanh max min det".split())
 UPRIGHT = frozenset("mathrm operatorname text mathit mathbf".split())
 SPACES = frozenset((r"\,", r"\ ", r"\;", r"\!", r"\quad"))
 
 
 def mathml(latex: str) -> str:
     """A line of LaTeX as a `math` element; without its alignment marks. Raises ValueError for what it cannot read."""
-    tokens = [token for token in TOKEN.findall(latex) if token != "&"]
-    reader = _Reader(tokens[::-1])
-    whole = reader.row(None)
-    return f'<math display="block">{whole}</math>'
+    pending = [token for token in TOKEN.findall(latex) if token != "&"][::-1]
+    return f'<math display="block">{_row(_parts(pending, ""))}</math>'
 
 
-class _Reader:
-    def __init__(self, pending: list[str]) -> None:
-        self.pending = pending
-
-    def row(self, stop: str | None) -> str:
-        """The elements up to the token `stop`, which is read too, or to the end."""
-        parts = []
-        while True:
-            if not self.pending:
-                if stop is not None:
-                    raise ValueError(f"LaTeX ends without {stop!r}")
-                break
-            if self.pending[-1] == stop:
-                self.pending.pop()
-                break
-            parts.append(self.scripted())
-        return parts[0] if len(parts) == 1 else f"<mrow>{''.join(parts)}</mrow>"
-
-    def scripted(self) -> str:
-        """An element with what stands above and below it."""
-        base, scripts = self.atom(), dict[str, str]()
-        while self.pending and self.pending[-1] in "^_":
-            mark = self.pending.pop()
-            scripts[mark] = self.atom()
-        match scripts:
-            case {"_": below, "^": above}:
-                return f"<msubsup>{base}{below}{above}</msubsup>"
-            case {"_": below}:
-                return f"<msub>{base}{below}</msub>"
-            case {"^": above}:
-                return f"<msup>{base}{above}</msup>"
-        return base
-
-    def atom(self) -> str:
-        token = self.pending.pop()
-        name = token[1:]
-        if token == "{":
-            return self.row("}")
-        if token[0].isdigit():
-            return f"<mn>{token}</mn>"
-        if token in SPACES:
-            return '<mspace width="0.2em"/>'
-        if token[0] != "\\":
-            return f"<mi>{escape(token)}</mi>" if token.isalpha() else f"<mo>{escape(MINUS.get(token, token))}</mo>"
-        if name in UPRIGHT:
-            words = self.raw()
-            return f"<mi{' mathvariant=' + NORMAL if len(words) == 1 and name != 'mathit' else ''}>{escape(words)}</mi>"
-        if name in ("frac", "sqrt", "left"):
-            made: Callable[[], str] = getattr(self, name)
-            return made()
-        if name.lower() in GREEK:
-            return f"<mi>{GREEK[name] if name in GREEK else GREEK[name.lower()].upper()}</mi>"
-        if name in FUNCTIONS:
-            return f"<mi>{name}</mi>"
-        if name in SIGNS:
-            return f"<mo>{SIGNS[name]}</mo>"
-        raise ValueError(f"LaTeX has the unknown command {token!r}")
-
-    def raw(self) -> str:
-        """The text of a group in braces."""
-        words, token = [], self.pending.pop()
-        while self.pending and (token := self.pending.pop()) != "}":
-            words.append(token.removeprefix("\\"))
-        return "".join(words)
-
-    def frac(self) -> str:
-        partial = self.pending[-2:-1] == [r"\partial"]
-        return f"<mfrac{' class=' + GRADIENT if partial else ''}>{self.atom()}{self.atom()}</mfrac>"
-
-    def sqrt(self) -> str:
-        return f"<msqrt>{self.atom()}</msqrt>"
-
-    def left(self) -> str:
-        opening = self.fence()
-        inside = []
-        while self.pending[-1:] != [r"\right"]:
-            if not self.pending:
-                raise ValueError("LaTeX ends without '\\right'")
-            inside.append(self.scripted())
-        self.pending.pop()
-        closing = self.fence()
-        return f"<mrow>{opening}{''.join(inside)}{closing}</mrow>"
-
-    def fence(self) -> str:
-        sign = self.pending.pop()
-        return f"<mo>{escape(SIGNS.get(sign[1:], sign) if sign[0] == chr(92) else sign)}</mo>"
+def _row(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"<mrow>{''.join(parts)}</mrow>"
 
 
-MINUS: Mapping[str, str] = {"-": "−"}
-NORMAL, GRADIENT = '"normal"', '"gradient"'
+def _parts(pending: list[str], stop: str) -> list[str]:
+    """The elements up to the token `stop`, which is read too, or to the end."""
+    parts = []
+    while pending and pending[-1] != stop:
+        parts.append(_scripted(pending))
+    if stop and not pending:
+        raise ValueError(f"LaTeX ends without {stop!r}")
+    if stop:
+        pending.pop()
+    return parts
+
+
+def _scripted(pending: list[str]) -> str:
+    """An element with what stands above and below it."""
+    base, scripts = _atom(pending), dict[str, str]()
+    while pending and pending[-1] in "^_":
+        mark = pending.pop()
+        scripts[mark] = _atom(pending)
+    kind = ("sub" if "_" in scripts else "") + ("sup" if "^" in scripts else "")
+    return f"<m{kind}>{base}{scripts.get('_', '')}{scripts.get('^', '')}</m{kind}>" if kind else base
+
+
+def _atom(pending: list[str]) -> str:
+    token = pending.pop()
+    name = token[1:]
+    if token == "{":
+        return _row(_parts(pending, "}"))
+    if token in SPACES:
+        return '<mspace width="0.2em"/>'
+    if token[0] != "\\":
+        tag = "mn" if token[0].isdigit() else "mi" if token.isalpha() else "mo"
+        return f"<{tag}>{escape('−' if token == '-' else token)}</{tag}>"
+    if name in UPRIGHT:
+        words = _words(pending)
+        upright = ' mathvariant="normal"' if len(words) == 1 and name != "mathit" else ""
+        return f"<mi{upright}>{escape(words)}</mi>"
+    if name == "frac":
+        gradient = ' class="gradient"' if pending[-2:-1] == [r"\partial"] else ""
+        return f"<mfrac{gradient}>{_atom(pending)}{_atom(pending)}</mfrac>"
+    if name == "sqrt":
+        return f"<msqrt>{_atom(pending)}</msqrt>"
+    if name == "left":
+        opening, inside = _fence(pending), _parts(pending, r"\right")
+        return f"<mrow>{opening}{''.join(inside)}{_fence(pending)}</mrow>"
+    if name in IDENTIFIERS:
+        return f"<mi>{IDENTIFIERS[name]}</mi>"
+    if name in SIGNS:
+        return f"<mo>{SIGNS[name]}</mo>"
+    raise ValueError(f"LaTeX has the unknown command {token!r}")
+
+
+def _words(pending: list[str]) -> str:
+    """The text of a group in braces."""
+    words, token = "", pending.pop()
+    while pending and (token := pending.pop()) != "}":
+        words += token.removeprefix("\\")
+    return words
+
+
+def _fence(pending: list[str]) -> str:
+    sign = pending.pop()
+    return f"<mo>{escape(SIGNS.get(sign[1:], sign) if sign[0] == chr(92) else sign)}</mo>"

@@ -11,8 +11,6 @@ const lab = (() => {
   const strides = s => s.map((_, i) => size(s.slice(i + 1)));
   const offsets = (s, st) => s.reduce((all, n, i) => all.flatMap(at => range(n).map(k => at + k * st[i])), [0]);
   const axis = (k, n) => k < 0 ? k + n : k;
-
-  // broadcasting
   const meet = (m, k) => m === 1 ? k : k === 1 || k === m ? m : fail("shapes do not fit together");
   const together = shapes => { const n = Math.max(...shapes.map(s => s.length)); return range(n).map(i => shapes.reduce((m, s) => meet(m, s[i - n + s.length] ?? 1), 1)); };
   const spread = (x, s) => {
@@ -22,20 +20,17 @@ const lab = (() => {
     return offsets(s, s.map((_, i) => i < skip || x.s[i - skip] === 1 ? 0 : st[i - skip])).map(at => x.d[at]);
   };
   const map = (f, ...xs) => {
-    const s = together(xs.map(x => x.s)), w = xs.every(x => x.w);
-    if (w) return A(s, [f(...xs.map(x => x.d[0]))], 1);
-    const [a, b, c] = xs.map(x => spread(x, s)), d = Array(size(s));
-    for (let i = 0; i < d.length; i++) d[i] = r(f(a[i], b && b[i], c && c[i]));
-    return A(s, d);
+    const s = together(xs.map(x => x.s));
+    if (xs.every(x => x.w)) return A(s, [f(...xs.map(x => x.d[0]))], 1);
+    const [a, b, c] = xs.map(x => spread(x, s));
+    return A(s, a.map((v, i) => r(f(v, b?.[i], c?.[i]))));
   };
-
   // reductions: f of the entries along some axes
   const axes = (x, {axis: k = null}) => (k === null ? range(x.s.length) : [k].flat()).map(i => axis(i, x.s.length));
   const reduce = (f, x, set = {}) => {
     const gone = axes(x, set), st = strides(x.s), one = x.s.map((n, i) => gone.includes(i) ? 1 : n);
-    const inner = offsets(gone.map(i => x.s[i]), gone.map(i => st[i]));
-    const d = offsets(one, st).map(at => r(f(inner.map(k => x.d[at + k]))));
-    return A(set.keepdims ? one : x.s.filter((_, i) => !gone.includes(i)), d);
+    const inner = offsets(gone.map(i => x.s[i]), gone.map(i => st[i])), s = set.keepdims ? one : x.s.filter((_, i) => !gone.includes(i));
+    return A(s, offsets(one, st).map(at => r(f(inner.map(k => x.d[at + k])))));
   };
   const total = list => { let sum = 0; for (const x of list) sum += x; return sum; };
   const top = list => { let best = -Infinity; for (const x of list) best = Math.max(best, x); return best; };
@@ -49,24 +44,20 @@ const lab = (() => {
   };
   const soft = list => { const m = top(list), e = list.map(x => r(Math.exp(r(x - m)))), s = r(total(e)); return e.map(x => x / s); };
   const logSoft = list => { const m = top(list), h = list.map(x => r(x - m)), s = r(Math.log(r(total(h.map(x => r(Math.exp(x))))))); return h.map(x => x - s); };
-
   // products and places
   const matmul = (a, b) => {
     const x = a.s.length > 1 ? a.s : [1, ...a.s], y = b.s.length > 1 ? b.s : [...b.s, 1];
-    const [m, k] = x.slice(-2), n = y[y.length - 1];
-    if (k !== y[y.length - 2]) fail("shapes do not fit");
-    const stack = together([x.slice(0, -2), y.slice(0, -2)]);
-    const p = spread(A([...x.slice(0, -2), m * k], a.d), [...stack, m * k]), q = spread(A([...y.slice(0, -2), k * n], b.d), [...stack, k * n]);
-    const entry = (l, i, j) => { let sum = 0; for (let t = 0; t < k; t++) sum += p[(l * m + i) * k + t] * q[(l * k + t) * n + j]; return r(sum); };
-    const d = range(size(stack)).flatMap(l => range(m).flatMap(i => range(n).map(j => entry(l, i, j))));
+    const [m, k] = x.slice(-2), [l, n] = y.slice(-2), stack = together([x.slice(0, -2), y.slice(0, -2)]);
+    const [p, q] = [[x, a.d, m * k], [y, b.d, l * n]].map(([s, d, last]) => spread(A([...s.slice(0, -2), last], d), [...stack, last]));
+    const entry = (row, j) => { let sum = 0, at = Math.floor(row / m) * k * n + j; for (let t = 0; t < k; t++) sum += p[row * k + t] * q[at + t * n]; return r(sum); };
+    const d = k === l ? range(size(stack) * m).flatMap(row => range(n).map(j => entry(row, j))) : fail("shapes do not fit");
     return A([...stack, ...(a.s.length > 1 ? [m] : []), ...(b.s.length > 1 ? [n] : [])], d);
   };
   const moved = (x, order) => A(order.map(i => x.s[i]), offsets(order.map(i => x.s[i]), order.map(i => strides(x.s)[i])).map(k => x.d[k]));
   const inside = (k, n) => Number.isInteger(k) && k >= -n && k < n ? axis(k, n) : fail(`index ${k} lies outside of an axis of length ${n}`);
   const bound = (k, n, none, back) => k === null ? none : Math.min(Math.max(axis(k, n), back ? -1 : 0), back ? n - 1 : n);
   const selected = (s, items) => { // NumPy's indexing: the shape, and where each entry stands
-    const st = strides(s), parts = [];
-    let at = 0;
+    const st = strides(s), parts = []; let at = 0;
     for (const item of [...items, ...Array(s.length - items.filter(i => i !== null).length).fill([":", null, null, null])]) {
       if (item === null) { parts.push({s: [1], o: [0]}); continue; }
       const n = s[at], step = st[at++];
@@ -83,10 +74,10 @@ const lab = (() => {
     const order = apart ? [block, ...rest] : rest;
     return {s: order.flatMap(p => p.s), at: order.reduce((all, p) => all.flatMap(a => p.o.map(o => a + o)), [0])};
   };
-  const classes = (t, n, on) => A([...t.s, n], t.d.flatMap(k => { const c = inside(k, n); return range(n).map(i => i === c ? on : 0); }));
+  const classes = (t, n) => A([...t.s, n], t.d.flatMap(k => { const c = inside(k, n); return range(n).map(i => +(i === c)); }));
+  const added = (s, at, x) => { const d = Array(size(s)).fill(0); at.forEach((k, i) => { d[k] = r(d[k] + x.d[i]); }); return A(s, d); };
   const filled = (s, v) => A(s, Array(size(s)).fill(v));
   const given = xs => xs.map(x => x.d[0]);
-
   // the error function: its series near 0, its continued fraction in the tail
   const tail = t => { let f = t; for (let k = 120; k; k--) f = t + k / 2 / f; return Math.exp(-t * t) / Math.sqrt(Math.PI) / f; };
   const near = t => { let term = t, sum = t; for (let k = 1; term > sum * 1e-17; k++) sum += term *= 2 * t * t / (2 * k + 1); return 2 / Math.sqrt(Math.PI) * Math.exp(-t * t) * sum; };
@@ -98,7 +89,7 @@ const lab = (() => {
   const pair = v => Array.isArray(v) ? v : [v, v];
   const bordered = (x, width, v = 0) => { // v around the last two axes
     const [p, q] = pair(width), [n, m] = x.s.slice(-2), s = [...x.s.slice(0, -2), n + 2 * p, m + 2 * q], d = Array(size(s)).fill(v);
-    x.d.forEach((y, at) => { d[(Math.floor(at / (n * m)) * (n + 2 * p) + p + Math.floor(at / m) % n) * (m + 2 * q) + q + at % m] = y; });
+    offsets(x.s, strides(s)).forEach((at, k) => { d[at + p * (m + 2 * q) + q] = x.d[k]; });
     return A(s, d);
   };
   const slid = (s, of, {stride: by = 1, dilation: gap = 1}) => { // the windows of a shape: their shape, and where each entry stands
@@ -117,8 +108,6 @@ const lab = (() => {
     return A([...x.s.slice(0, -n), ...k.s.slice(0, -3), ...places], matmul(A([size(k.s.slice(0, -3)), size(k.s.slice(-3))], k.d), columns).d);
   };
   const pooled = (f, x, set, v) => reduce(f, windows(bordered(x, set.pad ?? 0, v), {size: set.size, stride: set.stride ?? set.size}), {axis: [0, 1]});
-  const sigmoid = x => 1 / r(1 + r(Math.exp(-x)));
-
   const entrywise = {
     add: (a, b) => a + b, sub: (a, b) => a - b, mul: (a, b) => a * b, div: (a, b) => a / b, neg: x => -x,
     pow: (a, b) => b === 2 ? a * a : a === 1 ? 1 : Math.pow(a, b),
@@ -130,7 +119,7 @@ const lab = (() => {
     abs: Math.abs, sign: Math.sign, square: x => x * x, tanh: Math.tanh, erf, normal_cdf: cdf, normal_pdf: pdf,
     maximum: (a, b) => Math.max(a, b), minimum: (a, b) => Math.min(a, b), clip: (x, low, high) => Math.min(Math.max(x, low), high), where: (c, a, b) => c !== 0 ? a : b,
     relu: x => Math.max(x, 0), leaky_relu: (x, alpha) => x > 0 ? x : alpha * x, elu: (x, alpha) => x > 0 ? x : alpha * r(Math.expm1(Math.min(x, 0))),
-    sigmoid, silu: x => x / r(1 + r(Math.exp(-x))), softplus: x => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))), gelu: x => x * r(cdf(x)),
+    sigmoid: x => 1 / r(1 + r(Math.exp(-x))), silu: x => x / r(1 + r(Math.exp(-x))), softplus: x => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))), gelu: x => x * r(cdf(x)),
   };
   const ops = {
     matmul, dot: matmul, outer: (a, b) => matmul(A([a.s[0], 1], a.d), A([1, b.s[0]], b.d)),
@@ -161,9 +150,9 @@ const lab = (() => {
     array: (...xs) => A([xs.length, ...xs[0].s], xs.flatMap(x => x.d)),
     diag: x => A([x.s[0], x.s[0]], x.d.flatMap((v, i) => x.d.map((_, j) => i === j ? v : 0))),
     index: (x, ...items) => { const to = selected(x.s, items); return A(to.s, to.at.map(k => x.d[k])); },
-    scatter: (g, x, ...items) => { const d = Array(x.d.length).fill(0); selected(x.s, items).at.forEach((k, i) => { d[k] = r(d[k] + g.d[i]); }); return A(x.s, d); },
+    scatter: (g, x, ...items) => added(x.s, selected(x.s, items).at, g),
     windows, im2col, conv2d, pad: (x, set) => bordered(x, set.width ?? 0, set.value),
-    overlap_add: (v, x, set) => { const d = Array(x.d.length).fill(0); slid(x.s, v.s.slice(0, 2), set).at.forEach((k, i) => { d[k] = r(d[k] + v.d[i]); }); return A(x.s, d); },
+    overlap_add: (v, x, set) => added(x.s, slid(x.s, v.s.slice(0, 2), set).at, v),
     flip: (x, set) => { const back = axes(x, set), st = strides(x.s), end = total(back.map(i => (x.s[i] - 1) * st[i])); return A(x.s, offsets(x.s, st.map((n, i) => back.includes(i) ? -n : n)).map(k => x.d[end + k])); },
     max_pool: (x, set) => pooled(top, x, set, -Infinity), avg_pool: (x, set) => pooled(list => r(total(list)) / list.length, x, set),
     sum: (x, set) => reduce(total, x, set), mean: (x, set) => reduce(list => r(total(list)) / list.length, x, set),
@@ -172,25 +161,22 @@ const lab = (() => {
     argmax: (x, set) => reduce(list => first(list, (a, b) => a > b), x, set), argmin: (x, set) => reduce(list => first(list, (a, b) => a < b), x, set),
     softmax: (x, set) => along(soft, x, set), log_softmax: (x, set) => along(logSoft, x, set),
     cross_entropy: (z, t) => {
-      const n = z.s[z.s.length - 1], rows = t.s.length === z.s.length ? t : classes(t, n, 1), logs = along(logSoft, z, {});
+      const n = z.s[z.s.length - 1], rows = t.s.length === z.s.length ? t : classes(t, n), logs = along(logSoft, z, {});
       return map(x => -x, reduce(total, A(z.s, logs.d.map((x, i) => rows.d[i] === 0 && rows !== t ? 0 : r(x * rows.d[i]))), {axis: -1}));
     },
-    one_hot: (t, n) => classes(t, n.d[0], 1), ones_like: x => filled(x.s, 1), zeros_like: x => filled(x.s, 0),
+    one_hot: (t, n) => classes(t, n.d[0]), ones_like: x => filled(x.s, 1), zeros_like: x => filled(x.s, 0),
     ones: (...s) => filled(given(s), 1), zeros: (...s) => filled(given(s), 0), arange: n => A([n.d[0]], range(n.d[0])),
   };
   const table = new Map([...Object.entries(entrywise).map(([op, f]) => [op, (...xs) => map(f, ...xs)]), ...Object.entries(ops)]);
   const settled = new Set("sum mean max min var std prod logsumexp norm argmax argmin softmax log_softmax concat stack cumsum einsum windows overlap_add pad flip im2col conv2d max_pool avg_pool".split(" "));
-
   const run = (tree, env) => {
     if (typeof tree === "number") return A([], [tree], 1);
     if (typeof tree === "string") return env.get(tree) ?? fail(`${tree} is not known`);
     if (tree === null || tree[0] === ":") return tree;
     const last = tree[tree.length - 1], set = last && typeof last === "object" && !Array.isArray(last) ? last : null;
     const [op, ...args] = set ? tree.slice(0, -1) : tree;
-    if (op === "rounded") { // what settings alone make is computed in float64 before it meets the program's floats
-      const kept = r;
-      try { r = x => x; return A([], [kept(run(args[0], env).d[0])]); } finally { r = kept; }
-    }
+    // what settings alone make is computed in float64 before it meets the program's floats
+    if (op === "rounded") { const kept = r; r = x => x; const [x] = run(args[0], env).d; r = kept; return A([], [r(x)]); }
     const values = args.map(arg => run(arg, env));
     return (table.get(op) ?? fail(`no op ${op}`))(...values, ...(settled.has(op) ? [set ?? {}] : []));
   };
@@ -209,8 +195,7 @@ const lab = (() => {
     };
     return {is, num};
   };
-  const strong = x => x.w ? A(x.s, x.d.map(v => r(v))) : x;
-  const value = (tree, env, single) => { r = single ? Math.fround : x => x; return strong(run(tree, env)); };
+  const value = (tree, env, single) => { r = single ? Math.fround : x => x; const x = run(tree, env); return x.w ? A(x.s, x.d.map(v => r(v))) : x; };
   const computed = (from, lines, single) => { const found = new Map(from); for (const [name, tree] of lines) found.set(name, value(tree, found, single)); return found; };
   // training as the lab does it: the losses, and the weights before the first epoch and after each; the equations may be others for a batch
   const train = ({forward, backward, end, single, train: {state, updates, moved, trained, batches}}, leaves, settings, epochs) => {

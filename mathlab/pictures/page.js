@@ -5,7 +5,7 @@
   const fill = (element, ...inside) => element.replaceChildren(...inside.flat(9).filter(x => x !== null && x !== undefined));
   const say = (tag, set, ...inside) => {
     const made = document.createElement(tag);
-    for (const [key, value] of Object.entries(set ?? {})) key in made && key !== "list" ? made[key] = value : made.setAttribute(key, value);
+    for (const key in set) key in made ? made[key] = set[key] : made.setAttribute(key, set[key]);
     fill(made, inside);
     return made;
   };
@@ -16,8 +16,7 @@
   const {is, num} = lab.numbers(D.single);
   const label = (name, at) => at.length ? `${name}[${at.join(",")}]` : name;
   const places = s => s.reduce((all, n) => all.flatMap(at => lab.range(n).map(k => [...at, k])), [[]]);
-  const shape = s => s.join("×") || "scalar";
-
+  const shape = s => s.join("×") || "scalar", rowed = (list, s) => { const n = s[s.length - 1] ?? 1; return lab.range(list.length / n).map(i => list.slice(i * n, (i + 1) * n)); };
   // what is known: the numbers of the article, those that the reader has put in their place, all that follows from them
   const origin = new Map(D.leaves.map(([name, , s, d]) => [name, {s, d}])), roles = new Map(D.leaves.map(([name, role]) => [name, role]));
   const lines = [...D.forward, ...D.backward], forward = D.forward.length, kept = new Map(D.stores), shares = new Map(D.shares);
@@ -26,18 +25,12 @@
   let now = fresh(), env = new Map(), step = 1, at = [], epoch = null, later = 0, past = [], epochs = D.train?.epochs ?? 0;
   const edits = () => [...origin].flatMap(([name, x]) => places(x.s).flatMap((place, k) => Object.is(now.get(name).d[k], x.d[k]) ? [] : [[name, place, now.get(name).d[k]]]));
   const fixed = new Map(D.fixed ?? []); // of a page that is too large to be computed anew: arrays, and what large ones come to
-
-  // the picture
-  const cells = new Map(), boxes = new Map();
-  for (const text of document.querySelectorAll("#graph [data-n]")) cells.set(text.dataset.n, text);
-  for (const box of document.querySelectorAll("#graph [data-node]")) boxes.set(box.dataset.node, box);
+  const marked = key => new Map([...document.querySelectorAll(`#graph [data-${key}]`)].map(part => [part.dataset[key], part]));
+  const cells = marked("n"), boxes = marked("node");
+  const gist = x => `norm ${num(Math.hypot(...x.d))}, ${num(Math.min(...x.d))} … ${num(Math.max(...x.d))}`;
   const refill = (name, x) => {
-    const whole = cells.get(name);
-    if (whole && whole.dataset.norm) { const [low, high] = [Math.min(...x.d), Math.max(...x.d)]; whole.textContent = `norm ${num(Math.hypot(...x.d))}, ${num(low)} … ${num(high)}`; return; }
-    places(x.s).forEach((place, k) => {
-      const text = cells.get(label(name, place));
-      if (text) { text.textContent = num(x.d[k]); text.dataset.v = x.d[k]; }
-    });
+    if (cells.get(name)?.dataset.norm) cells.get(name).textContent = gist(x);
+    else places(x.s).forEach((place, k) => { const text = cells.get(label(name, place)); if (text) { text.textContent = num(x.d[k]); text.dataset.v = x.d[k]; } });
   };
   const done = name => (order.get(name) ?? 0) <= step;
   const show = () => {
@@ -58,7 +51,6 @@
     try { history.replaceState(null, "", `#step=${step}`); } catch (trouble) { void trouble; } // not in a frame without an address
     card();
   };
-
   // the numbers put in
   const infix = {add: [1, " + "], sub: [1, " − "], mul: [2, " · "], div: [2, " / "], gt: [0, " > "], ge: [0, " ≥ "], lt: [0, " < "], le: [0, " ≤ "], eq: [0, " = "], ne: [0, " ≠ "]};
   const value = tree => lab.value(tree, env, D.single);
@@ -92,24 +84,21 @@
     if (lab.entrywise.has(op)) return [op, "(", ...tree.slice(1).flatMap((t, i) => [i ? ", " : "", put(t, place)]), ")"];
     return [leaf(entry(value(tree), place), kind(tree), least)];
   };
-
   // what can be scrolled sideways can be reached by keyboard
   const reachable = () => { for (const part of document.querySelectorAll(".wide, fieldset")) part.scrollWidth > part.clientWidth ? part.tabIndex = 0 : part.removeAttribute("tabindex"); };
   // the card of a step
   const table = (head, rows) => say("div", {className: "wide"}, say("table", {}, say("tr", {}, head.map(h => say("th", {scope: "col"}, h))), rows.map(row => say("tr", {}, row.map(cell => say("td", {}, cell))))));
   const judged = figures => table(["figure", "printed", "computed", "verdict", "in the article"], figures.map(([quantity, printed, shown, verdict, passed, place]) => [quantity, printed, shown, say("span", {className: passed ? "good" : "bad"}, `${passed ? "✓" : "✗"} ${verdict}`), say("span", {className: "dim"}, place)]));
   const card = () => {
-    const [name, tree, text, owner] = lines[step - 1], back = step > forward, x = env.get(name), parts = [];
-    parts.push(say("h2", {}, back ? "Backward: " : "Forward: ", say("span", {className: back ? "gradient" : "value"}, name), " ", say("span", {className: "dim"}, x ? shape(x.s) : "")));
-    const math = $(`m${step}`);
-    if (math) parts.push(say("div", {className: "wide"}, math.content.cloneNode(true)));
-    parts.push(say("p", {}, say("code", {}, `${name} = ${text}`)));
+    const [name, tree, text, owner] = lines[step - 1], back = step > forward, x = env.get(name), parts = [
+      say("h2", {}, back ? "Backward: " : "Forward: ", say("span", {className: back ? "gradient" : "value"}, name), " ", say("span", {className: "dim"}, x ? shape(x.s) : "")),
+      say("div", {className: "wide"}, $(`m${step}`).content.cloneNode(true)), say("p", {}, say("code", {}, `${name} = ${text}`))];
     if (!x) parts.push(say("p", {}, fixed.get(name) ?? ""));
     else {
       if (at.length !== x.s.length || at.some((k, i) => k >= x.s[i])) at = x.s.map(() => 0);
-      const all = places(x.s), width = x.s[x.s.length - 1] ?? 1, pick = place => say("button", {className: "entry", "aria-pressed": String(String(place) === String(at)), "aria-label": `${label(name, place)} = ${num(entry(x, place))}`, onclick: () => { at = place; card(); document.querySelector("#card [aria-pressed=true]").focus(); }}, num(entry(x, place)));
-      if (all.length <= 60) parts.push(say("div", {className: "wide"}, say("table", {}, lab.range(all.length / width).map(i => say("tr", {}, all.slice(i * width, (i + 1) * width).map(place => say("td", {}, pick(place))))))));
-      else parts.push(say("p", {}, `norm ${num(Math.hypot(...x.d))}, ${num(Math.min(...x.d))} … ${num(Math.max(...x.d))}`));
+      const all = places(x.s), pick = place => say("button", {className: "entry", "aria-pressed": String(String(place) === String(at)), "aria-label": `${label(name, place)} = ${num(entry(x, place))}`, onclick: () => { at = place; card(); document.querySelector("#card [aria-pressed=true]").focus(); }}, num(entry(x, place)));
+      if (all.length <= 60) parts.push(say("div", {className: "wide"}, say("table", {}, rowed(all, x.s).map(row => say("tr", {}, row.map(place => say("td", {}, pick(place))))))));
+      else parts.push(say("p", {}, gist(x)));
       try { const shown = put(tree, at), alone = shown.flat(9).length === 1 && shown.flat(9)[0].textContent === num(entry(x, at)); parts.push(say("p", {className: "numbers", id: "put"}, label(name, at), alone ? [] : [" = ", shown], " = ", say("b", {className: back ? "gradient" : "value"}, num(entry(x, at))))); } catch (trouble) { void trouble; }
       if (back && name === "d" + owner && shares.has(owner)) {
         const rows = shares.get(owner).map(([reader, written, share, up, near, fused]) => [`back from ${reader}${fused.length ? ` (with ${fused.join(", ")})` : ""}`, say("code", {}, written), up === null ? "" : ["upstream ", leaf(entry(value(up), at), "gradient", 2), " × local ", leaf(entry(value(near), at), "value", 2)], ["= ", leaf(entry(value(share), at), "gradient", 0)]]);
@@ -123,16 +112,14 @@
     fill($("card"), parts);
     reachable();
   };
-
   // the numbers that can be changed
   const edit = () => {
     if (D.fixed) { fill($("edit"), say("h2", {}, "Inputs and weights"), say("p", {}, D.said)); return; }
     const groups = [...origin].map(([name, x]) => {
-      const all = places(x.s), width = x.s[x.s.length - 1] ?? 1;
       const field = (place, k) => typed({value: is(num(x.d[k]), x.d[k]) ? num(x.d[k]) : String(x.d[k]), "aria-label": label(name, place), autocomplete: "off"}, v => roles.get(name) !== "index" || Number.isInteger(v), (v, target) => {
         epoch = null; now.get(name).d[k] = D.single ? Math.fround(v) : v; target.classList.toggle("changed", now.get(name).d[k] !== x.d[k]); renew();
       });
-      return say("fieldset", {}, say("legend", {}, `${name} `, say("span", {className: "dim"}, roles.get(name) === "index" ? "index" : roles.get(name))), lab.range(all.length / width).map(i => say("div", {className: "row"}, all.slice(i * width, (i + 1) * width).map((place, j) => field(place, i * width + j)))));
+      return say("fieldset", {}, say("legend", {}, `${name} `, say("span", {className: "dim"}, roles.get(name) === "index" ? "index" : roles.get(name))), rowed(places(x.s).map(field), x.s).map(row => say("div", {className: "row"}, row)));
     });
     fill($("edit"), say("h2", {}, "Inputs and weights"), say("p", {className: "dim", id: "state", role: "status"}), groups, say("button", {id: "reset", onclick: () => { epoch = null; now = fresh(); edit(); renew(); $("reset").focus(); }}, "back to the article's numbers"), say("p", {className: "wide"}, say("code", {id: "set"})));
   };
@@ -145,10 +132,8 @@
     tabled(); show();
     if (epoch === null && !D.fixed) { clearTimeout(later); later = setTimeout(D.train?.updates ? train : contours, changed.length ? 150 : 0); }
   };
-  const written = x => !x ? "" : x.d.length > 30 ? `norm ${num(Math.hypot(...x.d))}` : x.s.length < 2 ? x.d.map(num).join("  ") : lab.range(x.d.length / x.s[x.s.length - 1]).map(i => say("div", {}, x.d.slice(i * x.s[x.s.length - 1], (i + 1) * x.s[x.s.length - 1]).map(num).join("  ")));
+  const written = x => !x ? "" : x.d.length > 30 ? `norm ${num(Math.hypot(...x.d))}` : x.s.length < 2 ? x.d.map(num).join("  ") : rowed(x.d.map(num), x.s).map(row => say("div", {}, row.join("  ")));
   const tabled = () => fill($("table"), table(["node", "equation", "value", "gradient"], [...D.leaves.map(([name]) => [name, ""]), ...D.forward.map(([name, , text]) => [name, text])].map(([name, text]) => [name, say("span", {className: "left"}, text), say("span", {className: "value"}, written(env.get(name)) || (fixed.get(name) ?? "")), say("span", {className: "gradient"}, written(env.get("d" + name)) || (fixed.get("d" + name) ?? ""))])));
-
-  // training
   const settings = new Map(D.train?.settings ?? []);
   const train = () => { const made = lab.train(D, now, settings, epochs); past = made.past; curve(made.losses); contours(); };
   // a field in ten bands, the higher the darker, and on it the way of the training
@@ -169,22 +154,20 @@
     const set = {viewBox: "0 0 600 185", id: "curve", role: "img", "aria-label": `${D.end} from ${num(losses[0])} to ${num(losses[losses.length - 1])} over ${losses.length - 1} epochs`}, dot = drawn("circle", {r: 5, fill: "var(--gradient)"});
     const picture = drawn("svg", set, drawn("path", {d: "M70 15V155H592", fill: "none", stroke: "var(--line)"}), lined(losses.map((l, k) => [x(k), y(l)]), "var(--value)"), words(64, 24, num(high), "end"), words(64, 154, num(low), "end"), words(70, 172, "0", "middle"), words(590, 172, String(losses.length - 1), "end"), words(330, 172, `epoch${log ? " (loss on a logarithmic scale)" : ""}`, "middle"), dot);
     const told = say("output", {}), told_at = k => { told.textContent = `epoch ${k}: ${D.end} = ${num(losses[k])}`; dot.setAttribute("cx", x(k)); dot.setAttribute("cy", Number.isFinite(losses[k]) ? y(losses[k]) : 155); };
-    const scrub = say("input", {type: "range", min: 0, max: losses.length - 1, value: epoch ?? losses.length - 1, "aria-label": "Epoch whose weights are shown", oninput: event => {
+    const scrub = say("input", {type: "range", min: 0, max: losses.length - 1, value: losses.length - 1, "aria-label": "Epoch whose weights are shown", oninput: event => {
       epoch = +event.target.value; told_at(epoch);
       if (past.length) { const before = now; now = new Map([...now, ...past[epoch]]); renew(); now = before; }
     }});
-    scrub.value = losses.length - 1; told_at(losses.length - 1);
-    fill($("curves"), picture, scrub, say("p", {}, told));
+    fill($("curves"), picture, scrub, say("p", {}, told)); told_at(losses.length - 1);
     $("curves").dataset.losses = losses.length <= 2000 ? losses.join(" ") : "";
   };
   const training = () => {
     const field = (name, x, change) => say("label", {}, name, typed({value: String(x)}, v => v >= 0, v => { change(v); epoch = null; train(); }));
-    const fields = D.train.updates ? [...settings].map(([name, x]) => field(name, x, v => settings.set(name, v))) : [];
-    if (D.train.updates) fields.push(field("epochs", epochs, v => { epochs = Math.min(Math.floor(v), D.train.most); }));
+    const all = [...settings].map(([name, x]) => field(name, x, v => settings.set(name, v)));
+    const fields = D.train.updates ? [...all, field("epochs", epochs, v => { epochs = Math.min(Math.floor(v), D.train.most); })] : [];
     fill($("trained"), say("h2", {}, `Training: ${D.train.optimizer}`), fields, say("p", {className: "dim"}, D.train.said), say("div", {id: "curves"}), D.train.figures.length ? [say("h3", {}, "Figures, with the article's numbers"), judged(D.train.figures)] : []);
-    if (!D.train.updates || D.fixed) curve(D.train.losses);
+    if (!D.train.updates) curve(D.train.losses);
   };
-
   const go = to => { step = Math.min(Math.max(to, 1), lines.length); show(); };
   $("step").max = lines.length; $("step").oninput = event => go(+event.target.value);
   $("start").onclick = () => go(1); $("back").onclick = () => go(step - 1); $("next").onclick = () => go(step + 1); $("stop").onclick = () => go(lines.length);
@@ -197,9 +180,8 @@
     if (to) { event.preventDefault(); go(to); }
   });
   for (const [node, box] of boxes) box.addEventListener("click", () => go(step > forward && order.has("d" + node) ? order.get("d" + node) : order.get(node) ?? order.get("d" + node) ?? step));
-  const asked = () => +(/^#step=(\d+)$/.exec(location.hash)?.[1] ?? 0);
-  addEventListener("hashchange", () => { if (asked()) go(asked()); });
-  step = Math.min(Math.max(asked(), 1), lines.length);
+  const asked = () => Math.min(Math.max(+(/^#step=(\d+)$/.exec(location.hash)?.[1] ?? step), 1), lines.length);
+  addEventListener("hashchange", () => go(asked())); step = asked();
   $("train").hidden = !D.train && !D.contours?.length; edit(); if (D.train) training();
   if (D.fixed) { env = new Map(D.small.map(([name, s, d]) => [name, {s, d: d.map(Number)}])); tabled(); show(); } else renew();
 })();
