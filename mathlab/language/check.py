@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 from mathlab.errors import ExpressionError, ShapeMismatch, did_you_mean
+from mathlab.language.equation import Equation
 from mathlab.language.hints import meant
 from mathlab.language.ops import OPS, Op, Site
 from mathlab.language.shapes import LARGEST, MOST_AXES, Kind, ShapeError, Type, assert_entries, show
@@ -149,6 +150,21 @@ class Types:
         self.integral = frozenset(integral)
         self.indices: set[str] = set()
         self._known: dict[Expr, Type] = {}
+
+    def learning(self, equations: Iterable[Equation]) -> Types:
+        """These types and those of equations more; names that begin with _ are ours, and not told.
+
+        Raises MathlabError, at the equation, where one does not fit.
+        """
+        types = Types(self.names, self.integral)
+        types._known = {**self._known}
+        for equation in equations:
+            try:
+                types.names[equation.name] = types.of(equation.expr)
+            except ExpressionError as error:
+                where = "" if equation.name.startswith("_") else f"in {equation.called}: "
+                raise ExpressionError(f"{where}{error.message}", error.offset).at(equation.place) from None
+        return types
 
     def of(self, expr: Expr) -> Type:
         """The type of `expr`. Raises ExpressionError, at the smallest part that does not fit."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -17,9 +17,11 @@ from mathlab.language.syntax import Name, names
 from mathlab.printed import judge
 from mathlab.results import BackpropResult, FormulaResult, NodeResult, Part, Role
 from mathlab.stages.noise import noises, quantity_noise
-from mathlab.stages.nonfinite import first_nonfinite
+from mathlab.stages.nonfinite import first_nonfinite, is_finite
 from mathlab.stages.prepare import Env, Prepared, evaluate, evaluator, prepare, sealed
 from mathlab.stages.shares import Shares, readers
+
+Comparison = tuple[str, float, float]
 
 POINTS = 3  # random points at which a formula must hold too, so that a coincidence does not pass
 AGREEMENT = {"float64": 1e-9, "float32": 1e-4}  # relative to the largest entry of the gradient
@@ -55,39 +57,31 @@ def node_results(prepared: Prepared, values: Env) -> tuple[NodeResult, ...]:
     """Inputs, parameters and equations in the order of the config, each with its gradient where it has one."""
     case = prepared.case
     backward = {equation.name: equation.text for equation in prepared.backward.equations}
-    texts = {equation.name: equation.text for equation in case.equations}
-    reads = {equation.name: equation.expr for equation in case.equations}
-    step = {equation.name: equation.step for equation in case.equations}
-    roles: list[tuple[str, Role]] = [
-        *((name, "input") for name in case.inputs),
-        *((name, "parameter") for name in case.parameters),
-        *((name, "node") for name in texts),
-    ]
-    results = []
-    for name, role in roles:
-        gradient = values.get(f"d{name}") if f"d{name}" in backward else None
-        text = backward.get(f"d{name}", "")
+    written = {equation.name: equation for equation in case.equations}
+
+    def result(name: str, role: Role) -> NodeResult:
+        gradient = values[f"d{name}"] if f"d{name}" in backward else None
+        text, equation = backward.get(f"d{name}", ""), written.get(name)
         if name == prepared.end and gradient is None and not prepared.forward_only:
             gradient, text = np.ones((), case.dtype), "1"
-        results.append(
-            NodeResult(
-                name=name,
-                role=role,
-                value=sealed(values[name]),
-                equation=texts.get(name, ""),
-                gradient=None if gradient is None else sealed(gradient),
-                gradient_equation=text,
-                parts=tuple(
-                    Part(part, backward[part], sealed(values[part])) for part in prepared.backward.parts.get(name, ())
-                ),
-                reads=tuple(names(reads[name])) if name in reads else (),
-                readers=readers(prepared, name),
-                stores=prepared.backward.stores.get(name, ()),
-                note=_note(prepared, name) if role == "node" and gradient is None else "",
-                step=step.get(name),
-            )
+        parts = prepared.backward.parts.get(name, ())
+        return NodeResult(
+            name=name,
+            role=role,
+            value=sealed(values[name]),
+            equation=equation.text if equation else "",
+            gradient=None if gradient is None else sealed(gradient),
+            gradient_equation=text,
+            parts=tuple(Part(part, backward[part], sealed(values[part])) for part in parts),
+            reads=names(equation.expr) if equation else (),
+            readers=readers(prepared, name),
+            stores=prepared.backward.stores.get(name, ()),
+            note=_note(prepared, name) if role == "node" and gradient is None else "",
+            step=equation.step if equation else None,
         )
-    return tuple(results)
+
+    roles: Mapping[Role, Iterable[str]] = {"input": case.inputs, "parameter": case.parameters, "node": written}
+    return tuple(result(name, role) for role, some in roles.items() for name in some)
 
 
 def _note(prepared: Prepared, name: str) -> str:
@@ -116,18 +110,27 @@ def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]
     evaluate = evaluator(fitting, prepared, values)
     at_points = [dict(zip(fitting, evaluate(point), strict=True)) for point in points]
     derived = {equation.name: equation.text for equation in prepared.backward.equations}
-    results = []
-    for formula in case.derivation:
-        text = derived.get(formula.name, "1")
+
+    def checked(formula: HandFormula) -> Comparison:
         if formula in misfits:
-            results.append(_no_comparison(formula, text, misfits[formula]))
-            continue
+            return misfits[formula], math.inf, 0.0
         pairs = [
             _alike(np.asarray(by_hand[formula], np.float64), np.asarray(point[formula.name], np.float64))
             for by_hand, point in zip(at_points, points, strict=True)
         ]
         noise = [partial(formula_noise, prepared, formula, point) for point in points]
-        results.append(_compare_formula(formula, pairs, text, case.dtype, noise))
+        return _compared(pairs, case.dtype, noise)
+
+    results = []
+    for formula in case.derivation:
+        message, error, allowed = checked(formula)
+        # what is not finite is wrong, but confirms nothing about the article; what has no array of the gradient's shape
+        # is wrong by no measurable amount
+        wrong = not error <= allowed
+        passed = wrong and (math.isfinite(error) or allowed == 0) if formula.erratum else not wrong
+        about = (passed, message, formula.place, formula.at, formula.erratum)
+        text = derived.get(formula.name, "1")
+        results.append(FormulaResult(formula.name, formula.text, text, error, allowed, *about))
     return tuple(results)
 
 
@@ -148,39 +151,20 @@ def _misfit(formula: HandFormula, prepared: Prepared) -> str:
     return ""
 
 
-def _no_comparison(formula: HandFormula, derived: str, message: str) -> FormulaResult:
-    """The result for a formula without an array of the gradient's shape: wrong, by no measurable amount."""
-    passed = bool(formula.erratum)
-    about = (message, formula.place, formula.at, formula.erratum)
-    return FormulaResult(formula.name, formula.text, derived, np.inf, 0.0, passed, *about)
-
-
-def _compare_formula(
-    formula: HandFormula,
-    pairs: Sequence[tuple[Array, Array]],
-    derived: str,
-    dtype: str,
-    noise: Sequence[Callable[[], float]],
-) -> FormulaResult:
+def _compared(pairs: Sequence[tuple[Array, Array]], dtype: str, noise: Sequence[Callable[[], float]]) -> Comparison:
+    """What is wrong with a formula, in words, by how much, and how much is allowed, at the point where it is worst."""
     by_hand, gradient = pairs[0]
     if by_hand.shape != gradient.shape:
-        message = f"has shape {by_hand.shape}, but the gradient has shape {gradient.shape}"
-        return _no_comparison(formula, derived, message)
-    errors, allowed = [], []
+        return f"has shape {by_hand.shape}, but the gradient has shape {gradient.shape}", math.inf, 0.0
+    found: list[tuple[float, float]] = []
     for (mine, true), measured in zip(pairs, noise, strict=True):
         here = max(float(np.max(np.abs(true), initial=0.0)), float(np.max(np.abs(mine), initial=0.0)))
-        errors.append(float(np.max(np.abs(mine - true), initial=0.0)))
-        limit = AGREEMENT[dtype] * here
-        allowed.append(limit if errors[-1] <= limit else limit + measured())
-        if not errors[-1] <= allowed[-1]:
-            break  # it is wrong here: at the other points nothing needs to be measured
-    bad = [k for k, (error, limit) in enumerate(zip(errors, allowed, strict=True)) if not error <= limit]
-    worst = bad[0] if bad else int(np.argmax(errors))
-    message = "agrees at the article's point, but not where the parameters are others" if bad and bad[0] > 0 else ""
-    # what is not finite is wrong, but confirms nothing about the article
-    passed = bool(bad) and math.isfinite(errors[worst]) if formula.erratum else not bad
-    about = (message, formula.place, formula.at, formula.erratum)
-    return FormulaResult(formula.name, formula.text, derived, errors[worst], allowed[worst], passed, *about)
+        error, allowed = float(np.max(np.abs(mine - true), initial=0.0)), AGREEMENT[dtype] * here
+        found.append((error, allowed if error <= allowed else allowed + measured()))
+        if not error <= found[-1][1]:  # it is wrong here: at the other points nothing needs to be measured
+            elsewhere = "agrees at the article's point, but not where the parameters are others"
+            return elsewhere if len(found) > 1 else "", *found[-1]
+    return "", *max(found, key=lambda pair: pair[0])
 
 
 def formula_noise(prepared: Prepared, formula: Equation, point: Env) -> float:
@@ -193,18 +177,11 @@ def formula_noise(prepared: Prepared, formula: Equation, point: Env) -> float:
 def random_points(prepared: Prepared) -> list[dict[str, Array]]:
     """All values at a few perturbed parameters; points where something is not finite are left out."""
     rng = np.random.default_rng(0)
-    moved = list(prepared.case.parameters) or [
-        name for name in prepared.case.inputs if prepared.types.names[name].kind == "f"
-    ]
-    points = []
-    for _ in range(POINTS):
-        parameters = {
-            name: np.asarray(
-                prepared.env[name] + 0.3 * rng.standard_normal(np.shape(prepared.env[name])), prepared.case.dtype
-            )[()]
-            for name in moved
-        }
-        values = prepared.run(parameters)
-        if all(np.all(np.isfinite(values[name])) for name in prepared.gradients):
-            points.append(values)
-    return points
+    case, env, kinds = prepared.case, prepared.env, prepared.types.names
+    moved = [*case.parameters] or [name for name in case.inputs if kinds[name].kind == "f"]
+
+    def perturbed(name: str) -> Array:
+        return np.asarray(env[name] + 0.3 * rng.standard_normal(np.shape(env[name])), case.dtype)[()]
+
+    points = [prepared.run({name: perturbed(name) for name in moved}) for _ in range(POINTS)]
+    return [point for point in points if is_finite(point[name] for name in prepared.gradients)]

@@ -163,59 +163,49 @@ def noises(
     own: Callable[[], Env] = dict,
 ) -> Iterator[Callable[[], Floats]]:
     """For each figure, what measures the noise of its quantity; with the first that is asked, all are measured."""
-
-    @cache
-    def measured() -> list[Floats]:
-        return quantity_noise(quantities, prepared, values, lead, runs, own())
-
-    def of(k: int) -> Floats:
-        return measured()[k]
-
-    return (partial(of, k) for k in range(len(quantities)))
+    measured = cache(lambda: quantity_noise(quantities, prepared, values, lead, runs, own()))
+    return (partial(lambda k: measured()[k], k) for k in range(len(quantities)))
 
 
 def _there(_: Prepared, env: Env, __: Shake) -> Env:
     return env
 
 
-def _kinds(prepared: Prepared, start: Env, runs: int) -> Iterator[tuple[Prepared, Shake, Iterable[Env]]]:
-    """The reruns of each kind: of a case, by a shake, from some starts."""
-    rng, dtype = np.random.default_rng(0), prepared.case.dtype
-    yield prepared, Shake(rng, dtype), (start for _ in range(runs))
-    nudged = ({name: _nudged(value, rng) for name, value in start.items()} for _ in range(runs))
-    yield prepared, Shake(rng, dtype, 0), nudged
-    if dtype != "float64":
-        wide = {name: _wide(value) for name, value in start.items()}
-        yield in_float64(prepared), Shake(rng, "float64", 0), [wide]
-
-
 def _measured(
     prepared: Prepared, start: Env, look: Callable[[Prepared, Shake], Look], lead: Lead, runs: int, kinks: bool
 ) -> list[Floats]:
     """The largest deviation of what is looked at among all reruns: of those on the same side of every kink, or all."""
-    still = Shake(np.random.default_rng(0), prepared.case.dtype, 0)
+    rng, dtype = np.random.default_rng(0), prepared.case.dtype
+    nudged = ({name: _nudged(value, rng) for name, value in start.items()} for _ in range(runs))
+    kinds: list[tuple[Prepared, Shake, Iterable[Env]]] = [
+        (prepared, Shake(rng, dtype), [start] * runs),
+        (prepared, Shake(rng, dtype, 0), nudged),
+    ]
+    if dtype != "float64":
+        wide = {name: _wide(value) for name, value in start.items()}
+        kinds.append((in_float64(prepared), Shake(rng, "float64", 0), [wide]))
+
+    def seen(same: Prepared, env: Env, looked: Look, shake: Shake) -> list[Floats]:
+        """What one rerun shows."""
+        shake.branches = []
+        env = {name: shake.watched(value) for name, value in env.items()}
+        env = {**env, **lead(same, env, shake)}
+        values = {**env, **execute(same.noisy_program, env, shake)}
+        return [np.asarray(value, np.float64) for value in looked(values)]
+
+    still = Shake(np.random.default_rng(0), dtype, 0)
     with np.errstate(all="ignore"):
-        true = _seen(prepared, start, look(prepared, still), lead, still)
-        branches = still.branches
+        true = seen(prepared, start, look(prepared, still), still)
         largest = [np.full(np.shape(value), np.nan) for value in true]
-        for same, shake, starts in _kinds(prepared, start, runs):
+        for same, shake, starts in kinds:
             looked = look(same, shake)
             for env in starts:
-                shake.branches = []
-                seen = _seen(same, env, looked, lead, shake)
-                if kinks or shake.branches == branches:
-                    for k, (value, there) in enumerate(zip(true, seen, strict=True)):
-                        off = np.where(there == value, 0, np.abs(there - value))  # a mask's -inf stays what it is
+                there = seen(same, env, looked, shake)
+                if kinks or shake.branches == still.branches:
+                    for k, (value, moved) in enumerate(zip(true, there, strict=True)):
+                        off = np.where(moved == value, 0, np.abs(moved - value))  # a mask's -inf stays what it is
                         largest[k] = np.fmax(largest[k], off)
     return [np.where(np.isnan(entries), np.inf, entries) for entries in largest]
-
-
-def _seen(prepared: Prepared, start: Env, look: Look, lead: Lead, shake: Shake) -> list[Floats]:
-    """What one rerun shows."""
-    env = {name: shake.watched(value) for name, value in start.items()}
-    env = {**env, **lead(prepared, env, shake)}
-    values = {**env, **execute(prepared.noisy_program, env, shake)}
-    return [np.asarray(value, np.float64) for value in look(values)]
 
 
 def in_float64(prepared: Prepared) -> Prepared:

@@ -11,9 +11,8 @@ from mathlab.language import shapes
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS
-from mathlab.language.program import compile_program
 from mathlab.language.syntax import Call, Expr, Name, names, shortened, substitute, unparse
-from mathlab.stages.prepare import Prepared, execute
+from mathlab.stages.prepare import Prepared, computed
 
 Index = tuple[int, ...]
 Env = Mapping[str, Array]
@@ -96,8 +95,8 @@ def _values_inside(expr: Expr, values: Env, types: Types) -> dict[Expr, Array]:
                 pending += args
     lines = [Equation(f"_part_{count}", call) for count, call in enumerate(dict.fromkeys(calls))]
     dtype = next((value.dtype.name for value in values.values() if value.dtype.kind == "f"), "float64")
-    computed = execute(compile_program(lines, types, [line.name for line in lines], dtype), {**values})
-    return known | {line.expr: np.asarray(computed[line.name]) for line in lines}
+    found = computed(lines, types, values, dtype)
+    return known | {line.expr: np.asarray(value) for line, value in zip(lines, found, strict=True)}
 
 
 def _read_by(call: Call, at: Index, inside: Mapping[Expr, Array]) -> Sequence[Expr]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as with_fields
 from functools import cached_property
@@ -15,7 +16,7 @@ from mathlab.language.check import CONSTANTS, Types
 from mathlab.language.cost import Cost, cost
 from mathlab.language.derive import UPSTREAM, Backward, derive
 from mathlab.language.equation import Equation
-from mathlab.language.program import Program, compile_program
+from mathlab.language.program import Program, Shaken, compile_program
 from mathlab.language.shapes import Type, show
 from mathlab.language.simplify import stabilised
 from mathlab.language.syntax import Call, Expr, Name, names, replace, walk
@@ -76,21 +77,28 @@ class Prepared:
     @cached_property
     def program(self) -> Program:
         """Every node and every gradient."""
-        return compile_program(self.both, self.types, (*self.nodes, *self.gradients), self.case.dtype)
+        return self.compiled()
 
     @cached_property
     def forward_program(self) -> Program:
-        return compile_program(self.equations, self.types, self.nodes, self.case.dtype)
+        return self.compiled(self.nodes)
 
     @cached_property
     def shaken_program(self) -> Program:
         """As `program`, with a `shake` for the value of every equation."""
-        return compile_program(self.both, self.types, (*self.nodes, *self.gradients), self.case.dtype, "equations")
+        return self.compiled(shaken="equations")
 
     @cached_property
     def noisy_program(self) -> Program:
         """As `program`, with a `shake` for the value of every op."""
-        return compile_program(self.both, self.types, (*self.nodes, *self.gradients), self.case.dtype, "ops")
+        return self.compiled(shaken="ops")
+
+    def compiled(
+        self, outputs: Sequence[str] | None = None, shaken: Shaken | None = None, thrifty: bool = False
+    ) -> Program:
+        """The program of some nodes and gradients, or of all, as `compile_program` has it."""
+        outputs = (*self.nodes, *self.gradients) if outputs is None else outputs
+        return compile_program(self.both, self.types, outputs, self.case.dtype, shaken, thrifty)
 
     def run(self, parameters: Env | None = None) -> dict[str, Array]:
         """The values of every name, with some parameters (or inputs) replaced."""
@@ -99,8 +107,7 @@ class Prepared:
 
     def lean_program(self, wanted: Collection[str]) -> Program:
         """The nodes and gradients that are wanted; what they take is let go of on the way."""
-        outputs = [name for name in (*self.nodes, *self.gradients) if name in wanted]
-        return compile_program(self.both, self.types, outputs, self.case.dtype, thrifty=True)
+        return self.compiled([name for name in (*self.nodes, *self.gradients) if name in wanted], thrifty=True)
 
     def forward(self, env: Env) -> dict[str, Array]:
         """The nodes' values alone."""
@@ -109,39 +116,34 @@ class Prepared:
 
 def prepare(case: Case) -> Prepared:
     """The case made ready. Raises MathlabError, at the equation, where names, shapes or derivatives do not fit."""
-    shapes = {name: Type(value.array.shape) for name, value in (*case.inputs.items(), *case.parameters.items())}
+    given = {**case.inputs, **case.parameters}
+    shapes = {name: Type(value.array.shape) for name, value in given.items()}
     integral = [name for name, value in case.inputs.items() if value.integral]
     known = [*shapes, *(equation.name for equation in case.equations)]
-    constants = {
-        name: np.array(CONSTANTS[name], case.dtype) for name in _read(case) if name in CONSTANTS.keys() - known
-    }
+    figures = [figure.quantity for figure in _all_figures(case)]
+    read = _read(case, figures) - {*known}
+    constants = {name: np.array(value, case.dtype) for name, value in CONSTANTS.items() if name in read}
     shapes |= dict.fromkeys(constants, Type(()))
-    asked = [*_asked_gradients(case, known)]
+    asked = _asked_gradients(case, figures, known)
     equations = stabilised(case.equations, keep=asked)
     # a first pass finds out which inputs serve as class indices, the second types them so
-    first = _typed(equations, Types(shapes, integral))
-    for figure in _all_figures(case):
-        _collect_indices(figure.quantity, first)
-    indices, types = first.indices, first
+    types = Types(shapes, integral).learning(equations)
+    indices = types.indices | {name for quantity in figures for name in _indices(quantity) if name in integral}
     if indices:
         kinds = {name: Type(type_.shape, "i" if name in indices else "f") for name, type_ in shapes.items()}
-        types = _typed(equations, Types(kinds, integral))
-    env = {
-        name: value.bound("int64" if name in indices else case.dtype)
-        for name, value in (*case.inputs.items(), *case.parameters.items())
-    } | constants
-    end = equations[-1]
-    forward_only = _forward_only(case, types.names[end.name], asked)
+        types = Types(kinds, integral).learning(equations)
+    env = {name: value.bound("int64" if name in indices else case.dtype) for name, value in given.items()} | constants
+    end, forward_only = equations[-1], _forward_only(case, types.names[equations[-1].name], asked)
     if types.names[end.name].kind != "f" and not forward_only:
-        raise ExpressionError(f"'{end.name}', the last equation, is not a number that can be differentiated").at(
-            end.place
-        )
+        message = f"'{end.name}', the last equation, is not a number that can be differentiated"
+        raise MathlabError(message, end.place)
     if case.upstream is not None:
-        env[UPSTREAM] = given = _upstream(case.upstream, case, types, env)
-        types.names[UPSTREAM] = Type(np.shape(given))
-        if types.names[UPSTREAM].shape != types.names[end.name].shape:
-            shapes_ = f"{show(np.shape(given))}, but '{end.name}' has shape {show(types.names[end.name].shape)}"
-            raise MathlabError(f"upstream has shape {shapes_}", case.upstream.place)
+        env[UPSTREAM] = _upstream(case.upstream, case, types, env)
+        types.names[UPSTREAM] = Type(np.shape(env[UPSTREAM]))
+        own, needed = types.names[UPSTREAM].shape, types.names[end.name].shape
+        if own != needed:
+            message = f"upstream has shape {show(own)}, but '{end.name}' has shape {show(needed)}"
+            raise MathlabError(message, case.upstream.place)
     wanted = [name for name in known if name in case.parameters or name in asked]
     if not case.parameters:
         wanted = [name for name in known if name in asked or (name in case.inputs and name not in indices)]
@@ -160,8 +162,7 @@ def _upstream(given: Value | Equation, case: Case, types: Types, env: Env) -> Ar
     if others := [name for name in names(given.expr) if name in types.names and name not in case.inputs]:
         raise MathlabError(f"upstream reads inputs alone, and '{others[0]}' is none", given.place)
     line = with_fields(given, name=UPSTREAM)
-    computed = execute(compile_program([line], _typed([line], types), [UPSTREAM], case.dtype), env)[UPSTREAM]
-    return np.asarray(computed, case.dtype)
+    return np.asarray(computed([line], types, env, case.dtype)[0], case.dtype)
 
 
 def _forward_only(case: Case, end: Type, asked: Sequence[str]) -> bool:
@@ -170,30 +171,26 @@ def _forward_only(case: Case, end: Type, asked: Sequence[str]) -> bool:
     return bool(case.expected and not differentiated and (end.shape or end.kind != "f"))
 
 
-def _typed(equations: Sequence[Equation], types: Types) -> Types:
-    """The types with every equation's added."""
-    for equation in equations:
-        try:
-            types.names[equation.name] = types.of(equation.expr)
-        except ExpressionError as error:
-            raise ExpressionError(f"in {equation.called}: {error.message}", error.offset).at(equation.place) from None
-    return types
-
-
-def _collect_indices(quantity: Expr, types: Types) -> None:
-    """Notice inputs that only a figure uses as class indices; what does not type yet is judged later."""
+def _indices(quantity: Expr) -> Iterator[str]:
+    """The names that a figure uses as class indices, though no equation may: t of x[t] and of x[t[0]]."""
     for part in walk(quantity):
-        if isinstance(part, Call) and part.op == "index":
-            named = (item.args[0] if isinstance(item, Call) and item.op == "index" else item for item in part.args[1:])
-            types.indices.update(item.id for item in named if isinstance(item, Name) and item.id in types.integral)
+        for item in part.args[1:] if isinstance(part, Call) and part.op == "index" else ():
+            named = item.args[0] if isinstance(item, Call) and item.op == "index" else item
+            yield from [named.id] if isinstance(named, Name) else []
 
 
-def _read(case: Case) -> list[str]:
-    """The names that the expressions of a case read, each once."""
-    exprs = [one.expr for one in (*case.equations, *case.derivation, *(case.sweep.report if case.sweep else ()))]
-    exprs += [of.expr for picture in case.pictures for of in picture.of]
-    exprs += [figure.quantity for figure in _all_figures(case)]
-    return [*dict.fromkeys(name for expr in exprs for name in names(expr))]
+def _read(case: Case, figures: Sequence[Expr]) -> set[str]:
+    """The names that the expressions of a case read."""
+    lines = (*case.equations, *case.derivation, *(case.sweep.report if case.sweep else ()))
+    shown = (of.expr for picture in case.pictures for of in picture.of)
+    return {name for expr in (*figures, *(line.expr for line in lines), *shown) for name in names(expr)}
+
+
+def _asked_gradients(case: Case, figures: Sequence[Expr], known: Sequence[str]) -> list[str]:
+    """The names whose gradient a figure or a formula mentions."""
+    gradients, exprs = {f"d{name}": name for name in known}, (*figures, *(one.expr for one in case.derivation))
+    mentioned = (name for expr in exprs for name in names(expr) if name not in known)
+    return [gradients[name] for name in (*(one.name for one in case.derivation), *mentioned) if name in gradients]
 
 
 def _all_figures(case: Case) -> Iterator[Figure]:
@@ -203,18 +200,6 @@ def _all_figures(case: Case) -> Iterator[Figure]:
     if case.train:
         for _, figures in case.train.after:
             yield from figures
-
-
-def _asked_gradients(case: Case, known: Iterable[str]) -> Iterator[str]:
-    """The names whose gradient a figure or a formula mentions."""
-    gradients = {f"d{name}": name for name in known}
-    mentioned = [figure.quantity for figure in _all_figures(case)]
-    mentioned += [formula.expr for formula in case.derivation]
-    for formula in case.derivation:
-        if formula.name in gradients:
-            yield gradients[formula.name]
-    for expr in mentioned:
-        yield from (gradients[name] for name in names(expr) if name in gradients and name not in known)
 
 
 def execute(program: Program, env: Env, shake: Shaker | None = None) -> dict[str, Array]:
@@ -233,6 +218,12 @@ def execute(program: Program, env: Env, shake: Shaker | None = None) -> dict[str
     return dict(zip(program.outputs, values, strict=True))
 
 
+def computed(lines: Sequence[Equation], types: Types, env: Env, dtype: str) -> list[Array]:
+    """The values of equations that are computed for themselves."""
+    outputs = [line.name for line in lines]
+    return [*execute(compile_program(lines, types.learning(lines), outputs, dtype), env).values()]
+
+
 def evaluate(quantities: Sequence[Figure | Equation], prepared: Prepared, values: Env) -> list[Array]:
     """The values of figures' quantities (or of formulas), given those of all names.
 
@@ -248,45 +239,35 @@ def evaluator(
 
     With `shake`, the value of every op goes through it. Raises MathlabError, at the quantity, where it does not fit.
     """
-    types = Types({**prepared.types.names}, prepared.types.integral)
-    for name, value in known.items():
-        if name not in types.names:
-            types.names[name] = Type(np.shape(value))
-    lines = []
-    jacobians: dict[str, Callable[[Env], Array]] = {}
-    for count, quantity in enumerate(quantities):
+    more = {name: Type(np.shape(known[name])) for name in known.keys() - prepared.types.names}
+    types = Types(prepared.types.names | more, prepared.types.integral)
+    jacobians: dict[Expr, tuple[Name, Callable[[Env], Array]]] = {}
+
+    def by_name(part: Expr) -> Expr | None:
+        if not (isinstance(part, Call) and part.op == "jacobian"):
+            return None
+        if part not in jacobians:
+            name = Name(f"_jacobian_{len(jacobians)}")
+            compute, types.names[name.id] = jacobian(prepared, part, shake)
+            jacobians[part] = name, compute
+        return jacobians[part][0]
+
+    lines: list[Equation] = []
+    for quantity in quantities:
         written = quantity.equation if isinstance(quantity, Figure) else quantity
         try:
-            for part in walk(written.expr):
-                if isinstance(part, Call) and part.op == "jacobian":
-                    name = _jacobian_name(part)
-                    jacobians[name], types.names[name] = jacobian(prepared, part, shake)
-            line = Equation(f"_quantity_{count}", replace(written.expr, _jacobian_by_name), written.text, written.place)
-            types.names[line.name] = types.of(line.expr)
+            expr = replace(written.expr, by_name)
         except ExpressionError as error:
             raise error.at(written.place) from None
-        lines.append(line)
-    program = compile_program(
-        lines, types, [line.name for line in lines], prepared.case.dtype, "ops" if shake else None
-    )
+        lines.append(with_fields(written, name=f"_quantity_{len(lines)}", expr=expr))
+    outputs = [line.name for line in lines]
+    program = compile_program(lines, types.learning(lines), outputs, prepared.case.dtype, "ops" if shake else None)
 
     def values_at(values: Env) -> list[Array]:
-        env = {**values, **{name: compute(values) for name, compute in jacobians.items()}}
-        computed = execute(program, env, shake)
-        return [np.asarray(computed[line.name]) for line in lines]
+        env = {**values, **{name.id: compute(values) for name, compute in jacobians.values()}}
+        return [np.asarray(value) for value in execute(program, env, shake).values()]
 
     return values_at
-
-
-def _jacobian_name(call: Call) -> str:
-    z, x = call.args
-    if not (isinstance(z, Name) and isinstance(x, Name)):
-        raise ExpressionError("jacobian(z, x) takes two names", call.position)
-    return f"_jacobian_{z.id}_{x.id}"
-
-
-def _jacobian_by_name(part: Expr) -> Expr | None:
-    return Name(_jacobian_name(part)) if isinstance(part, Call) and part.op == "jacobian" else None
 
 
 def jacobian(prepared: Prepared, call: Call, shake: Shaker | None = None) -> tuple[Callable[[Env], Array], Type]:
@@ -294,30 +275,22 @@ def jacobian(prepared: Prepared, call: Call, shake: Shaker | None = None) -> tup
 
     It has shape (*z.shape, *x.shape), and takes one backward pass for each entry of z.
     """
-    z, x = (arg.id for arg in call.args if isinstance(arg, Name))
-    nodes = list(prepared.nodes)
-    if z not in nodes:
+    z, x = (arg.id if isinstance(arg, Name) else "" for arg in call.args)
+    if not (z and x):
+        raise ExpressionError("jacobian(z, x) takes two names", call.position)
+    if z not in prepared.nodes:
         raise ExpressionError(f"'{z}' is not an equation, so it has no Jacobian", call.position)
-    equations = prepared.equations[: nodes.index(z) + 1]
     if x not in prepared.types.names:
         raise ExpressionError(f"unknown name '{x}'", call.position)
+    equations = prepared.equations[: prepared.nodes.index(z) + 1]
     forward = {equation.name for equation in prepared.equations} | set(prepared.env)
     types = Types({name: t for name, t in prepared.types.names.items() if name in forward}, prepared.types.integral)
     shape = types.names[z].shape
     types.names[UPSTREAM] = Type(shape)
-    backward = derive(equations, types, [x])
-    both = (*equations, *backward.equations)
+    both = (*equations, *derive(equations, types, [x]).equations)
     program = compile_program(both, types, [f"d{x}"], prepared.case.dtype, "ops" if shake else None)
-    count = max(int(np.prod(shape)), 1)
-    limits.check(
-        prepared.case,
-        f"jacobian({z}, {x})",
-        cost(both, types),
-        count,
-        1,
-        prepared.case.place,
-        each=types.names[x].size * 24,
-    )
+    case, count, each = prepared.case, max(math.prod(shape), 1), types.names[x].size * 24
+    limits.check(case, f"jacobian({z}, {x})", cost(both, types), count, 1, case.place, each)
     result = Type(shape + types.names[x].shape)
 
     def compute(values: Env) -> Array:

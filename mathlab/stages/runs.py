@@ -9,7 +9,6 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from mathlab.errors import ExpressionError
 from mathlab.experiment import Array, Case, TrainSettings, Value
 from mathlab.language.check import Types
 from mathlab.language.cost import cost
@@ -156,16 +155,9 @@ class Replicas:
 
     def report(self) -> tuple[tuple[Equation, ...], Types]:
         """The figures of the case as equations, and the types with theirs."""
-        types = Types(self.prepared.types.names, self.prepared.types.integral)
-        lines = []
-        for number, figure in enumerate(self.prepared.case.expected):
-            line = replace(figure.equation, name=f"_quantity_{number}")
-            try:
-                types.names[line.name] = types.of(line.expr)
-            except ExpressionError as error:
-                raise error.at(figure.place) from None
-            lines.append(line)
-        return tuple(lines), types
+        figures = enumerate(self.prepared.case.expected)
+        lines = tuple(replace(figure.equation, name=f"_quantity_{number}") for number, figure in figures)
+        return lines, self.prepared.types.learning(lines)
 
     def stacked(self, lines: Sequence[Equation], types: Types) -> Stacked:
         """The equations of all runs, in both directions, and the `lines` after them."""
@@ -221,7 +213,7 @@ class Replicas:
         varying: Sequence[str] = (),
     ) -> Planned:
         """One update of all runs; `own` are the names that have a value for each."""
-        types = Types(prepared.types.names, prepared.types.integral)
+        types = prepared.types.learning(())
         equations, moved = update_equations(self.trained, settings, types, self.free)
         made = stack((*prepared.both, *equations), types, own, len(self.cases))
         program = compile_program(made.equations, made.types, tuple(moved.values()), prepared.case.dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 
@@ -11,18 +11,17 @@ import numpy as np
 
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Case, TrainSettings
-from mathlab.language.check import Types
 from mathlab.language.cost import CALL
 from mathlab.language.equation import Equation
 from mathlab.language.planned import Planned, plan
-from mathlab.language.program import Program, compile_program
+from mathlab.language.program import Program
 from mathlab.language.syntax import Call, Name, names
 from mathlab.printed import TIE, judge
 from mathlab.results import FigureResult, TrainResult
 from mathlab.stages import limits
 from mathlab.stages.noise import Lead, Shake, noises
 from mathlab.stages.nonfinite import first_nonfinite, first_of, is_finite
-from mathlab.stages.prepare import Env, Prepared, evaluate, execute, prepare, sealed
+from mathlab.stages.prepare import Env, Prepared, computed, evaluate, execute, prepare, sealed
 from mathlab.stages.table import Report
 from mathlab.stages.updates import (
     UPDATE,
@@ -87,12 +86,15 @@ def run(case: Case, progress: Report | None = None) -> TrainResult:
         if progress and done:
             progress(done, total, float(end) if end is not None and not np.ndim(end) else None)
 
+    train = _full_batch if settings.batch_size is None else _minibatches
     try:
-        history, state = _trained(prepared, settings, state, look)
+        values = {**prepared.env, **state}
+        with np.errstate(all="ignore"):
+            history = train(prepared, settings, values, look)
     except IndexError:
         prepared.run(state)  # the readable program knows in which equation a class index is out of its range
         raise
-    parameters = {name: sealed(state[name]) for name in case.parameters}
+    parameters = {name: sealed(values[name]) for name in case.parameters}
     columns = {name: sealed(column) for name, column in _columns(prepared, history).items()}
     nonfinite = _first_nonfinite(case, settings, columns, parameters)
     return TrainResult(columns, parameters, tuple(figures), total, nonfinite)
@@ -112,28 +114,35 @@ def _retrained(settings: TrainSettings, done: int) -> Lead:
     """What trains as training does, by the readable program with every op of it shaken, up to an update."""
 
     def lead(prepared: Prepared, env: Env, shake: Shake) -> Env:
-        trained = settings.trained(prepared.case.parameters)
-        now = {**env, **at_rest(trained, settings, env)}
-
-        def advance_on(size: int, _: Batch) -> Advance:
-            cut = prepare(first_rows(prepared.case, settings, size)) if settings.over else prepared
-            step = update_program(cut, settings, shaken="ops")
-
-            def advance(first: int, last: int, batch: Batch) -> None:
-                for update in range(first, last):
-                    made = execute(step.program, {**now, **batch, UPDATE: np.asarray(update + 1.0)}, shake)
-                    now.update({old: made[new] for old, new in step.moved.items()})
-
-            return advance
-
-        def batch_of(picked: Sequence[Rows]) -> Batch:
-            return {name: env[name][picked[0]] for name in settings.over}
-
-        made = updates(prepared, settings, advance_on, {done}, batch_of=batch_of)
-        next(count for count in made if count >= done)
-        return {**now, **shown_state(trained, settings, now, done)}
+        made = _retraced(prepared, settings, env, shake)
+        now = next(now for count, now in made if count >= done)
+        return {**now, **shown_state(settings.trained(prepared.case.parameters), settings, now, done)}
 
     return lead
+
+
+def _retraced(
+    prepared: Prepared, settings: TrainSettings, env: Env, shake: Shake | None = None
+) -> Iterator[tuple[int, Env]]:
+    """Train by the readable program, every op of it shaken or none: how many updates, and all values after each."""
+    now = {**env, **at_rest(settings.trained(prepared.case.parameters), settings, env)}
+
+    def advance_on(size: int, _: Batch) -> Advance:
+        cut = prepare(first_rows(prepared.case, settings, size)) if settings.over else prepared
+        step = update_program(cut, settings, shaken="ops" if shake else None)
+
+        def advance(first: int, last: int, batch: Batch) -> None:
+            for update in range(first, last):
+                made = execute(step.program, {**now, **batch, UPDATE: np.asarray(update + 1.0)}, shake)
+                now.update({old: made[new] for old, new in step.moved.items()})
+
+        return advance
+
+    def batch_of(picked: Sequence[Rows]) -> Batch:
+        return {name: env[name][picked[0]] for name in settings.over}
+
+    for done in updates(prepared, settings, advance_on, range(settings.epochs), batch_of=batch_of):
+        yield done, {**now}
 
 
 def _started(case: Case, settings: TrainSettings) -> tuple[Prepared, dict[str, Array]]:
@@ -163,16 +172,6 @@ def _check_cost(prepared: Prepared, settings: TrainSettings) -> None:
 
 History = Mapping[str, Array]  # what is recorded, with the epochs along the first axis
 Look = Callable[[int, Mapping[str, Array], Array | None], None]  # at the updates made, all values, and the end's value
-
-
-def _trained(
-    prepared: Prepared, settings: TrainSettings, state: Mapping[str, Array], look: Look
-) -> tuple[History, dict[str, Array]]:
-    """What training records, and all values at its end; `state` is changed."""
-    env = {**prepared.env, **state}
-    train = _full_batch if settings.batch_size is None else _minibatches
-    with np.errstate(all="ignore"):
-        return train(prepared, settings, env, look), env
 
 
 def _full_batch(prepared: Prepared, settings: TrainSettings, env: dict[str, Array], look: Look) -> History:
@@ -216,13 +215,10 @@ def planned_rounds(
 
 def _records(prepared: Prepared, settings: TrainSettings) -> tuple[list[Equation], tuple[str, ...]]:
     """What is recorded, and equations for it: the norms of gradients whose history is too large to be kept."""
-    lines, norms = [], []
-    for name in _normed(prepared):
-        size = prepared.types.names[f"d{name}"].size
-        norms.append(f"d{name}")
-        if size > FEW or size * (settings.epochs + 1) > KEPT:
-            norms[-1] = f"_norm_{name}"
-            lines.append(Equation(norms[-1], Call("norm", (Name(f"d{name}"),))))
+    sizes = {name: prepared.types.names[f"d{name}"].size for name in _normed(prepared)}
+    large = [name for name, size in sizes.items() if size > FEW or size * (settings.epochs + 1) > KEPT]
+    lines = [Equation(f"_norm_{name}", Call("norm", (Name(f"d{name}"),))) for name in large]
+    norms = (f"_norm_{name}" if name in large else f"d{name}" for name in sizes)
     watched = [prepared.end, *monitors(prepared), *small_outputs(prepared), *norms, *_small(prepared, settings)]
     return lines, tuple(dict.fromkeys(watched))
 
@@ -271,11 +267,8 @@ def _columns(prepared: Prepared, history: History) -> dict[str, Array]:
     for name in small_outputs(prepared):
         columns |= entry_columns(name, history[name])
     for name in _normed(prepared):
-        if f"_norm_{name}" in history:
-            columns[f"norm(d{name})"] = history[f"_norm_{name}"]
-        else:
-            gradients = history[f"d{name}"].reshape(len(history[f"d{name}"]), -1)
-            columns[f"norm(d{name})"] = _norms(gradients)
+        norm = history.get(f"_norm_{name}")
+        columns[f"norm(d{name})"] = _norms(history[f"d{name}"]) if norm is None else norm
     for name in prepared.case.parameters:
         columns |= entry_columns(name, history[name]) if name in history else {}
     return columns
@@ -289,8 +282,9 @@ def entry_columns(name: str, rows: Array) -> dict[str, Array]:
     }
 
 
-def _norms(rows: Array) -> Array:
-    """The Euclidean norm of each row; where its squares overflow, they are those of smaller numbers."""
+def _norms(gradients: Array) -> Array:
+    """The Euclidean norm of each; where its squares overflow, they are those of smaller numbers."""
+    rows = gradients.reshape(len(gradients), -1)
     with np.errstate(over="ignore"):
         norms: Array = np.sqrt(np.sum(np.square(rows), axis=1))
     lost = np.isinf(norms) & np.isfinite(rows).all(axis=1)
@@ -309,24 +303,15 @@ def _first_nonfinite(case: Case, settings: TrainSettings, columns: Mapping[str, 
         return ""
     epochs = [int(np.argmin(finite)) for finite in map(np.isfinite, columns.values()) if not np.all(finite)]
     epoch = min(epochs, default=settings.epochs)
-    until = replace(settings, epochs=epoch, after=())
-    prepared, state = _started(case, until)
-    per_epoch, total = in_all(prepared, until)
-    every = replace(until, after=tuple((done, ()) for done in range(total + 1)))
-    seen = [{name: value.copy() for name, value in state.items()}]  # the last finite state
-    left: list[int] = []  # the updates after which the state was not finite
-
-    def look(done: int, now: Mapping[str, Array], _: Array | None) -> None:
-        if not is_finite(now[name] for name in state):
-            left.append(done)
-        elif not left:
-            seen[:] = [{name: np.array(now[name]) for name in state}]
-
-    _trained(prepared, every, state, look)
-    if left:
-        return _in_update(prepared, settings, seen[0], left[0], per_epoch)
+    prepared, until = prepare(case), replace(settings, epochs=epoch)
+    moved = [*case.parameters, *at_rest(settings.trained(case.parameters), settings, prepared.env)]
+    state: dict[str, Array] = {}  # the last finite one
+    for done, now in _retraced(prepared, until, prepared.env):
+        if not is_finite(now[name] for name in moved):
+            return _in_update(prepared, settings, state, done, in_all(prepared, settings)[0])
+        state = {name: now[name] for name in moved}
     shown = (f"{name} is {float(at[epoch])}" for name, at in columns.items() if not np.isfinite(at[epoch]))
-    return f"epoch {epoch}: {first_nonfinite(prepared, prepared.run(seen[0])) or next(shown)}"
+    return f"epoch {epoch}: {first_nonfinite(prepared, prepared.run(state)) or next(shown)}"
 
 
 def _in_update(
@@ -338,13 +323,14 @@ def _in_update(
     env = {**prepared.env, **state, **batch}
     if batch:
         prepared = prepare(first_rows(prepared.case, settings, len(batch[settings.over[0]])))
-    types = Types(prepared.types.names, prepared.types.integral)
+    types = prepared.types.learning(())
     trained = settings.trained(prepared.case.parameters)
     equations, moved = update_equations(trained, settings, types)
     values: dict[str, Array] = {**env, **execute(prepared.program, env), UPDATE: np.asarray(float(update))}
     if shown := first_nonfinite(prepared, values):
         return f"epoch {epoch + 1}, a batch: {shown}" if batch else f"epoch {epoch}: {shown}"
-    values |= execute(compile_program(equations, types, [*moved.values()], prepared.case.dtype), values)
+    new = computed(equations, types, values, prepared.case.dtype)
+    values |= dict(zip((equation.name for equation in equations), new, strict=True))
     parts = ("w", *settings.rule.state)
     called = {UPDATE: "t"} | {
         written: name if part == "w" else part

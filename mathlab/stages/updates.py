@@ -22,7 +22,7 @@ from mathlab.language.program import Program, Shaken, compile_program
 from mathlab.language.shapes import Type, show
 from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute
 from mathlab.language.syntax import replace as replace_parts
-from mathlab.stages.prepare import Prepared, execute
+from mathlab.stages.prepare import Prepared, computed
 
 UPDATE = "_t"  # the number of the update, counted from 1
 CHECKED = 100_000  # learning rates at a time
@@ -65,7 +65,8 @@ def updates(
         return
     made: dict[int, Advance] = {}
     generators = [None if seed is None else np.random.default_rng(seed) for seed in seeds or [settings.seed]]
-    pick, count, done = batch_of or _picking(prepared, settings), rows_of(prepared, settings), 0
+    pick = batch_of or (lambda picked: {name: prepared.env[name][picked[0]] for name in settings.over})
+    count, done = rows_of(prepared, settings), 0
     for _ in range(settings.epochs):
         orders = [None if rng is None else rng.permutation(count) for rng in generators]
         for start in range(0, count, settings.batch_size):
@@ -85,22 +86,17 @@ def in_all(prepared: Prepared, settings: TrainSettings) -> tuple[int, int]:
     return batches, batches * settings.epochs
 
 
-def _picking(prepared: Prepared, settings: TrainSettings) -> Callable[[Sequence[Rows]], Batch]:
-    """What makes the batch of one generator's rows."""
-    return lambda picked: {name: prepared.env[name][picked[0]] for name in settings.over}
-
-
 def batch_at(prepared: Prepared, settings: TrainSettings, update: int) -> Batch:
     """The batch that an update is made on; empty where it is all data."""
-    pick, last = _picking(prepared, settings), list[Sequence[Rows]]()
+    last: list[Rows] = []
 
     def note(picked: Sequence[Rows]) -> Batch:
-        last[:] = [picked]
+        last[:] = picked
         return {}
 
     done = updates(prepared, settings, lambda *_: lambda *_: None, batch_of=note)
     next(made for made in done if made >= update)
-    return pick(last[0]) if last else {}
+    return {name: prepared.env[name][last[0]] for name in settings.over} if last else {}
 
 
 def rows_of(prepared: Prepared, settings: TrainSettings) -> int:
@@ -149,8 +145,7 @@ def settled(prepared: Prepared, settings: TrainSettings) -> TrainSettings:
     before = _made_before(settings)
     for first in range(before, before + total, CHECKED):
         t = np.arange(first, min(first + CHECKED, before + total)) + 1.0
-        program = compile_program([schedule], Types({"t": Type(t.shape), "lr": Type(t.shape)}), ["lr"], "float64")
-        rates = np.broadcast_to(execute(program, {"t": t})["lr"], t.shape)
+        rates = np.broadcast_to(computed([schedule], Types({"t": Type(t.shape)}), {"t": t}, "float64")[0], t.shape)
         noise = 1e-12 * np.max(np.abs(rates), where=np.isfinite(rates), initial=0)  # of what goes down to 0
         for wrong in np.flatnonzero(~(np.isfinite(rates) & (rates >= -noise)))[:1]:
             message = f"the learning rate is {rates[wrong]:.6g} in update {t[wrong]:.0f}; it is to be 0 or more"
@@ -179,9 +174,8 @@ def shown_state(
             if part in rule.shown and part not in rule.state
         ]
         types = Types({key: Type(np.shape(value)) for key, value in shown.items()})
-        shown |= execute(
-            compile_program(made, with_records(types, made), [line.name for line in made], now[name].dtype.name), shown
-        )
+        found = computed(made, types, shown, now[name].dtype.name)
+        shown |= {line.name: value for line, value in zip(made, found, strict=True)}
     return shown
 
 
@@ -206,19 +200,11 @@ def update_program(
 
     `shaken` is as in `compile_program`. All updates read the old parameters: they are simultaneous.
     """
-    types = with_records(prepared.types, records)
+    types = prepared.types.learning(records)
     equations, moved = update_equations(settings.trained(prepared.case.parameters), settings, types)
     equations = (*prepared.both, *records, *equations)  # the updates last, so that they may write over the gradients
     outputs = (*moved.values(), *recorded)
     return Step(compile_program(equations, types, outputs, prepared.case.dtype, shaken), moved)
-
-
-def with_records(types: Types, records: Iterable[Equation]) -> Types:
-    """The types with those of equations more."""
-    types = Types(types.names, types.integral)
-    for record in records:
-        types.names[record.name] = types.of(record.expr)
-    return types
 
 
 def update_equations(
@@ -244,9 +230,7 @@ def update_equations(
 
     def rounded(part: Expr) -> Expr | None:
         """What is made of free settings alone is computed as it would be of numbers: not in the program's floats."""
-        read_here = set(names(part))
-        alone = read_here <= outside and not read_here <= {UPDATE}
-        return Call("rounded", (part,)) if alone else None
+        return Call("rounded", (part,)) if {UPDATE} < {UPDATE, *names(part)} <= outside else None
 
     updates, moved = [], {}
     for name in trained:
