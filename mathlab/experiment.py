@@ -259,10 +259,10 @@ class Case:
     """
 
     name: str
-    dtype: Dtype
-    inputs: Mapping[str, Value]
-    parameters: Mapping[str, Value]
-    equations: tuple[Equation, ...]
+    dtype: Dtype = "float64"
+    inputs: Mapping[str, Value] = field(default_factory=dict)
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    equations: tuple[Equation, ...] = ()
     upstream: Value | Equation | None = None  # which reads inputs
     derivation: tuple[HandFormula, ...] = ()
     expected: tuple[Figure, ...] = ()

@@ -134,37 +134,32 @@ def results(plan: Plan, progress: Progress) -> ExperimentResult:
 
     Raises MathlabError with the problems of all cases.
     """
-    return _run(plan, lambda case, stages: _explained(case, _judged(case, stages, progress, plan)))
+    return judged(plan, progress, _explained)
 
 
-def judged(plan: Plan, progress: Progress) -> ExperimentResult:
+def judged(
+    plan: Plan, progress: Progress, then: Callable[[Case, CaseResult], CaseResult] = lambda case, result: result
+) -> ExperimentResult:
     """As `results`, for those who do not ask why: explaining takes longer than most runs."""
-    return _run(plan, lambda case, stages: _judged(case, stages, progress, plan))
-
-
-def _run(plan: Plan, run: Callable[[Case, Sequence[str]], CaseResult]) -> ExperimentResult:
-    done, problems = [], []
-    for case, stages in plan.steps:
+    asked, problems = Asked(progress, plan.witnesses, plan.where), []
+    done: list[CaseResult] = []
+    for case, names in plan.steps:
         try:
             # what is not finite is named in the results, not by NumPy
             with held(plan.threads), np.errstate(all="ignore"):
-                done.append(run(case, stages))
+                found = {name: STAGES[name].run(case, asked) for name in sorted(names, key=lambda n: STAGES[n].turn)}
+                result = CaseResult(case.name, case.dtype, {name: found[name] for name in STAGES if name in found})
+                done.append(then(case, result))
         except MathlabError as error:
             problems += [replace(problem, place=problem.place or case.place) for problem in error.problems]
     _refuse(problems)
     return ExperimentResult(plan.experiment, tuple(done))
 
 
-def _judged(case: Case, stages: Sequence[str], progress: Progress, plan: Plan) -> CaseResult:
-    asked = Asked(progress, plan.witnesses, plan.where)
-    found = {name: STAGES[name].run(case, asked) for name in sorted(stages, key=lambda name: STAGES[name].turn)}
-    return CaseResult(case.name, case.dtype, {name: found[name] for name in STAGES if name in found})
-
-
 def _explained(case: Case, result: CaseResult) -> CaseResult:
     counts = tally(result)
-    figures, formulas = counts.failed + counts.worked_out_failed, counts.formulas_failed
-    if figures or formulas or counts.errata or counts.formula_errata:
+    wrong = counts.failed + counts.worked_out_failed + counts.formulas_failed
+    if wrong or counts.errata or counts.formula_errata:
         from mathlab.diagnosis import explained
 
         return explained(case, result)

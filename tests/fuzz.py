@@ -19,7 +19,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from mathlab.config.initial import INITS
+from mathlab.config.arrays import INITS
 from mathlab.language import OPS
 from mathlab.language.optimizers import SETTINGS
 from tests.readme import PAGES, blocks

@@ -23,7 +23,7 @@ from typer.core import TyperCommand, TyperOption
 from typer.main import get_command
 
 from mathlab.cli import app
-from mathlab.config import initial
+from mathlab.config import arrays
 from mathlab.diagnosis import VARIANTS
 from mathlab.language import OPS
 from mathlab.language.layers import LAYERS
@@ -123,10 +123,10 @@ def aligned(rows: Iterable[tuple[str, str]]) -> str:
 
 def inits() -> str:
     """The ways to draw initial values, each with its settings."""
-    defaults = {name: f"={value:g}" for name, value in initial.DEFAULTS.items()}
+    defaults = {name: f"={value:g}" for name, value in arrays.DEFAULTS.items()}
     return aligned(
         (name, ", ".join(f"{setting}{defaults.get(setting, '')}" for setting in init.settings))
-        for name, init in initial.INITS.items()
+        for name, init in arrays.INITS.items()
     )
 
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import mathlab
 from mathlab.cli import app
-from mathlab.config import arrays, initial, schema, sweeps
+from mathlab.config import arrays, schema, sweeps
 from mathlab.config.keys import Keys
 from mathlab.experiment import DRAWN, PLOTTED
 from mathlab.guide import page, topics
@@ -38,29 +38,29 @@ CODE = re.compile(r"^```\w+\n(.*?)^```$|`([^`\n]+)`", re.DOTALL | re.MULTILINE)
 COMMANDS = getattr(get_command(app), "commands", {})
 
 
-def keys_of(record: type[Keys]) -> set[str]:
-    """What a mapping in a config may say, by the record that reads it."""
-    return {*record.readers()}
+def keys_of(record: Keys[object]) -> set[str]:
+    """What a mapping in a config may say, by its reader."""
+    return {*record.readers}
 
 
 # what there is of each kind, and the page on which all of it stands
 WHOLE = {
     "ops": ("language", {name for name, op in OPS.items() if not op.internal}),
-    "keys": ("experiments", keys_of(schema.ConfigText)),
-    "keys of a source": ("experiments", keys_of(schema.SourceText)),
-    "keys of a figure": ("experiments", keys_of(schema.PrintingText)),
-    "keys of a formula": ("experiments", keys_of(schema.HandFormulaText)),
-    "keys of a gradient check": ("experiments", keys_of(schema.GradcheckText)),
-    "keys of initial values": ("experiments", keys_of(arrays.InitText)),
-    "keys of a data file": ("experiments", keys_of(arrays.DataText)),
-    "initial values": ("experiments", {*initial.INITS}),
+    "keys": ("experiments", keys_of(schema.top_keys())),
+    "keys of a source": ("experiments", keys_of(schema.SOURCE)),
+    "keys of a figure": ("experiments", keys_of(schema.PRINTING)),
+    "keys of a formula": ("experiments", keys_of(schema.HAND_FORMULA)),
+    "keys of a gradient check": ("experiments", keys_of(schema.GRADCHECK)),
+    "keys of initial values": ("experiments", keys_of(arrays.INITIAL)),
+    "keys of a data file": ("experiments", keys_of(arrays.DATA)),
+    "initial values": ("experiments", {*arrays.INITS}),
     "layers": ("experiments", {*LAYERS, *(key for layer in LAYERS.values() for key in layer.keys)}),
     "losses": ("experiments", {*LOSSES, *(key for loss in LOSSES.values() for key in loss.keys)}),
-    "keys of a training": ("training", keys_of(schema.TrainText)),
+    "keys of a training": ("training", keys_of(schema.TRAIN)),
     "optimizers": ("training", {*SETTINGS, *(setting for settings in SETTINGS.values() for setting in settings)}),
-    "keys of a sweep": ("training", keys_of(schema.SweepText) | keys_of(sweeps.RangeText)),
+    "keys of a sweep": ("training", keys_of(sweeps.SWEEP) | keys_of(sweeps.RANGE)),
     "pictures": ("pictures", {*DRAWN, *PLOTTED}),
-    "keys of a picture": ("pictures", keys_of(schema.PictureText)),
+    "keys of a picture": ("pictures", keys_of(schema.PICTURE)),
     "witnesses": ("reliability", {*WITNESSES}),
     "commands": ("commands", {*COMMANDS}),
     "options": (
@@ -81,11 +81,9 @@ def test_all_that_there_is_stands_in_it(kind: str) -> None:
 
 
 def test_every_stage_and_every_record_of_keys_is_walked() -> None:
-    records = {
-        record for topic, known in WHOLE.values() for record in Keys.__subclasses__() if keys_of(record) <= known
-    }
-    assert {*Keys.__subclasses__()} - records == set()
-    assert {*STAGES} - {"backprop"} <= keys_of(schema.ConfigText)
+    every = {one for room in (arrays, schema, sweeps) for one in vars(room).values() if isinstance(one, Keys)}
+    assert every == {one for one in every for _, known in WHOLE.values() if keys_of(one) <= known}
+    assert {*STAGES} - {"backprop"} <= keys_of(schema.top_keys())
 
 
 @pytest.mark.parametrize("topic", topics())

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from mathlab import habits
-from mathlab.config import load, schema
-from mathlab.config.arrays import InitText
-from mathlab.config.initial import INITS
+from mathlab.config import arrays, load, schema, sweeps
+from mathlab.config.arrays import INITS
 from mathlab.config.keys import Keys
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.language import OPS
@@ -361,16 +360,15 @@ def test_the_sentence_mends_it(form: str, written: str, sentence: str, tmp_path:
     assert [message for message in told if message.endswith(sentence)], told
 
 
-RECORDS: list[type[Keys]] = [schema.ConfigText, *Keys.__subclasses__()]
+RECORDS = [one for room in (arrays, schema, sweeps) for one in vars(room).values() if isinstance(one, Keys)]
 KNOWN = {
     *OPS,
     *(setting for op in OPS.values() for setting in op.settings),
     *(word for name, layer in LAYERS.items() for word in (name, *layer.keys)),
     *(word for name, loss in LOSSES.items() for word in (name, *loss.keys)),
     *(word for name, settings in SETTINGS.items() for word in (name, *settings)),
-    *(key for record in RECORDS for key in record.readers()),
+    *(key for record in [schema.top_keys(), *RECORDS] for key in record.readers),
     *INITS,
-    *InitText.readers(),
     *(*schema.DTYPES, *schema.ROUNDINGS),
 }
 

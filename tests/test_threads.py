@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mathlab import MathlabError, load, plan, run, threads
+from mathlab import MathlabError, load, run, threads
 from mathlab.experiment import Case
-from mathlab.results import CaseResult
-from mathlab.stages.table import Progress
+from mathlab.results import StageResult
+from mathlab.stages.table import STAGES, Asked
 from tests.sandbox import run_all
 
 MAPPING = {"parameters": {"w": [[1, 2], [3, 4]]}, "equations": {"L": "sum(w @ w)"}, "expected": {"L": 54}}
@@ -22,16 +22,16 @@ CONFIG = "parameters: {w: [[1, 2], [3, 4]]}\nequations: {L: sum(w @ w)}\nexpecte
 def test_python_holds_products_to_as_many_threads_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     pools = pytest.importorskip("threadpoolctl")
     monkeypatch.setattr(threads, "_taken", ContextVar("untold", default=None))
-    made, seen = plan._judged, list[set[int]]()
+    backprop, seen = STAGES["backprop"], list[set[int]]()
 
     def blas() -> set[int]:
         return {pool["num_threads"] for pool in pools.threadpool_info() if pool["user_api"] == "blas"}
 
-    def watched(case: Case, stages: Sequence[str], progress: Progress, planned: plan.Plan) -> CaseResult:
+    def watched(case: Case, asked: Asked) -> StageResult:
         seen.append(blas())
-        return made(case, stages, progress, planned)
+        return backprop.run(case, asked)
 
-    monkeypatch.setattr(plan, "_judged", watched)
+    monkeypatch.setitem(STAGES, "backprop", replace(backprop, run=watched))
     with pools.threadpool_limits(3):
         run(MAPPING)
         run(MAPPING, threads=2)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
-from dataclasses import fields, replace
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import cast
 
 from mathlab.config import yamltext
-from mathlab.config.checks import check, check_size, optimizer
-from mathlab.config.formulas import Formulas, is_loop, lines
-from mathlab.config.keys import draft, mapping
-from mathlab.config.permits import current, permits
-from mathlab.config.schema import CaseText, ConfigText, TrainText
-from mathlab.config.yamltext import Scalar, Table, kind
+from mathlab.config.checks import check, check_size
+from mathlab.config.datafiles import current, permits
+from mathlab.config.formulas import formula, is_loop, lines_of
+from mathlab.config.keys import mapping
+from mathlab.config.schema import SHORTHAND, case_keys, top_keys
+from mathlab.config.yamltext import Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Place, Problem
-from mathlab.experiment import Allowed, Case, Experiment, TrainSettings
+from mathlab.experiment import Allowed, Case, Experiment, Source
 from mathlab.files import note
 from mathlab.language.optimizers import SETTINGS
 from mathlab.language.syntax import names as read_names
@@ -29,16 +29,8 @@ LONGEST = 10_000_000  # bytes
 MOST = 100  # problems; nobody reads more at a time
 BASE = "base"
 SUFFIXES = (".yaml", ".yml")
-NAMED = ("inputs", "parameters", "equations")  # sections that a case extends key by key
-
-
-class _Draft(NamedTuple):
-    """A case with all that it inherits, before it is a record, and where it and its training stand."""
-
-    name: str
-    text: CaseText
-    place: Place
-    train_place: Place
+FIGURES = {"train": "after", "gradcheck": "expected"}  # keys of sections that hold figures, which no case inherits
+NAMED = ("inputs", "parameters", "equations")  # sections that define names
 
 
 def find(paths: Sequence[str | Path]) -> list[Path]:
@@ -84,51 +76,58 @@ def _experiment(file: str, content: bytes, allowed: Allowed) -> Experiment:
         if tree is None or (isinstance(tree, Scalar) and not tree):
             raise MathlabError([*found, Problem("the config is empty", Place(file, 1, 1))])
         raise MathlabError([*found, Problem(f"a config is a mapping of keys, not {kind(tree)}", tree.place)])
-
-    # what a section defines, asked before what cannot be read is taken out of the tree
-    names = _names(tree)
-    config, wrong_keys = draft(ConfigText, tree)
-    problems = {*found[:MOST], *wrong_keys[:MOST]}
-    drafts: list[_Draft] = []
-    for name, table in _cases(config, tree, problems):
-        text: CaseText = config
-        own = _names(table)
-        if table is not tree:
-            case, wrong_keys = draft(CaseText, table)
-            problems |= {*wrong_keys[:MOST]}
-            text = _merged(config, case)
-        place = name.place if isinstance(name, Scalar) else tree.place
-        train_place = next((part.key("train").place for part in (table, tree) if "train" in part), place)
-        drafts.append(_Draft(str(name), text, place, train_place))
-        if names is not None and own is not None:
-            unreadable = (names | own).difference(text.inputs, text.parameters, text.equations)
-            if any(part is not None for part in (text.layers, text.loss, text.batch)) or any(map(is_loop, names | own)):
-                if unreadable:
-                    continue  # the layers' shapes are not known, or what the loops read
-                from mathlab.config.loops import unrolled  # only here: few configs have any
-                from mathlab.config.shorthand import expanded
-
-                try:
-                    text = unrolled(expanded(text))
-                except MathlabError as error:
-                    problems |= {*error.problems}
-                    continue
-                drafts[-1] = drafts[-1]._replace(text=text)
-            problems |= {*islice(check(text, place, train_place, unreadable), MOST)}
-    if problems:
-        listed = sorted(problems, key=lambda problem: (problem.place or tree.place, problem.message))
+    keys = top_keys()
+    problems = [*found, *keys.unknown(tree)]
+    top = keys.said(tree, problems)
+    runs = [*_runs(tree, cast("dict[Scalar, Table]", top.get("cases", {})), problems)]
+    every, cases = {*problems[:MOST]}, []
+    for name, table in runs:
+        case, wrong = _case(name, tree, table, 1 / len(runs), allowed)
+        cases.append(case)
+        every.update(wrong[:MOST])
+    if every:
+        listed = sorted(every, key=lambda problem: (problem.place or tree.place, problem.message))
         raise MathlabError(listed[:MOST])
     if not allowed.large:
-        check_size([(draft.text, draft.place) for draft in drafts])
-    share = math.inf if allowed.large else 1 / len(drafts)
-    return Experiment(
-        name=Path(file).stem,
-        path=file,
-        sha256=hashlib.sha256(content).hexdigest(),
-        title=config.title,
-        source=config.source,
-        cases=tuple(_case(draft, share, allowed.quick) for draft in drafts),
+        check_size(cases)
+    stem, sha256 = Path(file).stem, hashlib.sha256(content).hexdigest()
+    source = cast(Source, top.get("source", Source()))
+    return Experiment(stem, file, sha256, str(top.get("title", "")), source, tuple(cases))
+
+
+def _case(name: str, top: Table, own: Table, share: float, allowed: Allowed) -> tuple[Case, list[Problem]]:
+    """A case with all that it inherits, as far as it can be read, and what is wrong with it."""
+    place = name.place if isinstance(name, Scalar) else own.place
+    keys, tree = case_keys(), inherited(top, own)
+    problems = keys.unknown(own) if own is not top else []
+    said = keys.said(tree, problems)
+    case = keys.make(
+        **said, name=str(name), place=place, share=math.inf if allowed.large else share, quick=allowed.quick
     )
+    names = _names(tree)
+    if names is None:
+        return case, problems
+    unreadable = names.difference(case.inputs, case.parameters, (one.name for one in case.equations))
+    if any(key in tree for key in SHORTHAND) or any(map(is_loop, names)):
+        if unreadable:
+            return case, problems  # the layers' shapes are not known, or what the loops read
+        from mathlab.config.loops import unrolled  # only here: few configs have any
+        from mathlab.config.shorthand import expanded
+
+        try:
+            places = {**yamltext.places(tree.get("inputs")), **yamltext.places(tree.get("parameters"))}
+            case = unrolled(expanded(case, tree), places)
+        except MathlabError as error:
+            return case, [*problems, *error.problems]
+    problems += islice(check(case, tree, unreadable), MOST)
+    if case.sweep and not unreadable:
+        from mathlab.config.sweeps import sweep
+
+        try:
+            case = replace(case, sweep=sweep(case, mapping(tree["sweep"])))
+        except MathlabError as error:
+            problems += error.problems
+    return case, problems
 
 
 def _content(file: str) -> bytes:
@@ -159,121 +158,108 @@ def _content(file: str) -> bytes:
 
 
 def _names(tree: Table) -> set[str] | None:
-    """Every name that a mapping means to define; None when a section that defines names is not a mapping.
+    """Every name that a case means to define; None when a section that defines names is not a mapping.
 
     A key that does not exist may be such a section, misspelt: its names are none to complain of once more.
     """
-    known = ConfigText.readers()
-    misspelt = {name for key, part in tree.items() if key not in known and isinstance(part, Table) for name in part}
-    try:
-        return misspelt.union(*(lines(mapping(tree[section])) for section in NAMED if section in tree))
-    except MathlabError:
-        return None
+    known = top_keys().readers
+    found = {name for key, part in tree.items() if key not in known and isinstance(part, Table) for name in part}
+    for section in (tree[section] for section in NAMED if section in tree):
+        try:
+            table = mapping(section)
+        except MathlabError:
+            return None
+        for key, part in table.items():
+            lines = lines_of(key, part)
+            found |= {key} if lines is None else {f"{key}: {line}" for line in lines}
+    return found
 
 
-def _has_figures(text: CaseText) -> bool:
-    after = text.train.after if text.train else None
-    return bool(text.expected or after or (text.gradcheck and text.gradcheck.expected))
-
-
-def _cases(config: ConfigText, tree: Table, problems: set[Problem]) -> list[tuple[str, Table]]:
+def _runs(tree: Table, cases: dict[Scalar, Table], problems: list[Problem]) -> Iterator[tuple[str, Table]]:
     """The cases that run, each with the mapping that is its own. The top level runs beside cases if it has figures."""
-    cases: list[tuple[str, Table]] = [(name, table) for name, table in (config.cases or {}).items()]
-    if cases and not _has_figures(config):
-        return cases
-    for name, _ in cases:
-        if name == BASE and isinstance(name, Scalar):
+    sections = [(tree.get(name), key) for name, key in FIGURES.items()]
+    if any(isinstance(part, Table) and key in part for part, key in sections) or "expected" in tree or not cases:
+        yield BASE, tree
+        if wrong := next((name for name in cases if name == BASE), None):
             message = f"a case cannot be called '{BASE}' beside figures at the top level, which are those of '{BASE}'"
-            problems.add(Problem(message, name.place))
-    return [(BASE, tree), *cases]
+            problems.append(Problem(message, wrong.place))
+    yield from cases.items()
 
 
-def _merged(top: CaseText, case: CaseText) -> CaseText:
-    """A case with all that it inherits; figures are its own."""
-    gradcheck = replace(top.gradcheck, expected=()) if top.gradcheck else None
-    return CaseText(
-        dtype=case.dtype or top.dtype,
-        inputs={**top.inputs, **case.inputs},
-        parameters={**top.parameters, **case.parameters},
-        layers=top.layers if case.layers is None else case.layers,
-        loss=top.loss if case.loss is None else case.loss,
-        batch=top.batch if case.batch is None else case.batch,
-        equations=_with_added(top.equations, case.equations),
-        upstream=case.upstream or top.upstream,
-        derivation=case.derivation or top.derivation,
-        expected=case.expected,
-        gradcheck=case.gradcheck or gradcheck,
-        train=_merged_train(top.train, case.train or TrainText()) if top.train else case.train,
-        sweep=case.sweep or top.sweep,
-        pictures=top.pictures if case.pictures is None else case.pictures,
-        sections={**top.sections, **case.sections},
-    )
+def inherited(top: Table, case: Table) -> Table:
+    """What a case says, with all that it inherits; figures are its own.
+
+    The place of its training is that of the key. What is no mapping where one is needed stays, to be complained of.
+    """
+    whole = _made(case.place, case)
+    for key, tree in top.items() if case is not top else ():
+        part = _without(FIGURES.get(key), tree)
+        if key in case and key in MERGED:
+            parts = [part, case[key]]
+            wrong = [one for one in parts if not _is_mapping(one)]
+            whole[key] = wrong[0] if wrong else MERGED[key](*map(mapping, parts))
+        elif key not in case and key != "expected":
+            whole[key] = part
+    if "train" in whole and _is_mapping(whole["train"]):
+        place = (case if "train" in case else top).key("train").place
+        whole["train"] = _made(place, mapping(whole["train"]))
+    return whole
 
 
-def _with_added(top: Formulas, case: Formulas) -> Formulas:
-    """A case's equations in place of those of the same names; what it adds stands before the first that reads it."""
-    merged = {**top, **case}
+def _is_mapping(tree: Tree) -> bool:
+    return isinstance(tree, Table) or (not tree and isinstance(tree, Scalar) and not tree.quoted)
+
+
+def _without(key: str | None, tree: Tree) -> Tree:
+    if key is None or not isinstance(tree, Table) or key not in tree:
+        return tree
+    return _made(tree.place, {name: tree[name] for name in tree if name != key})
+
+
+def _made(place: Place, parts: Mapping[str, Tree]) -> Table:
+    table = Table(place)
+    table.update(parts)
+    return table
+
+
+def _entries(top: Table, case: Table) -> Table:
+    """A case's entries in place of those of the same names."""
+    return _made(case.place, {**top, **case})
+
+
+def _equations(top: Table, case: Table) -> Table:
+    """The same of equations, also of those in a loop; what a case adds stands before the first that reads it."""
+    merged = {**top}
+    for name, part in case.items():
+        above, lines = lines_of(name, top.get(name)), lines_of(name, part)
+        merged[name] = _equations(above, lines) if above and lines else part
     order, unread = [*top], 0
     for name in [name for name in case if name not in top][::-1]:
-        reader = next((at for at, key in enumerate(order) if name in read_names(merged[key].expr)), None)
+        reader = next((at for at, key in enumerate(order) if name in _read_in(merged[key])), None)
         order.insert(len(order) - unread if reader is None else reader, name)
         unread += reader is None
-    return {name: merged[name] for name in order}
+    return _made(case.place, {name: merged[name] for name in order})
 
 
-def _merged_train(top: TrainText, case: TrainText) -> TrainText:
-    said = {field.name: value for field in fields(case) if (value := getattr(case, field.name)) is not None}
-    if top.optimizer is not None and case.optimizer is not None:
-        said["optimizer"] = _merged_optimizer(top.optimizer, case.optimizer)
-    return replace(top, **{**said, "after": case.after})
+def _read_in(tree: Tree) -> Sequence[str]:
+    """The names that an equation reads, or those in a loop do."""
+    if isinstance(tree, Table):
+        return [*chain.from_iterable(map(_read_in, tree.values()))]
+    try:
+        return read_names(current().once(formula, tree).expr)
+    except MathlabError:
+        return ()
 
 
-def _merged_optimizer(top: Table, case: Table) -> Table:
-    """The case's settings over the top level's; another optimizer does not inherit what it does not have."""
-    name = case.get("name")
-    kept = SETTINGS.get(name, top) if isinstance(name, Scalar) else top
-    merged = Table(case.place)
-    merged.update({key: value for key, value in top.items() if key in kept})
-    merged.update(case)
-    return merged
+def _training(top: Table, case: Table) -> Table:
+    """A case's settings in place of the top level's; another optimizer does not inherit what it does not have."""
+    whole = _entries(top, case)
+    above, own = top.get("optimizer"), case.get("optimizer")
+    if isinstance(above, Table) and isinstance(own, Table):
+        name = own.get("name")
+        kept = SETTINGS.get(name, above) if isinstance(name, Scalar) else above
+        whole["optimizer"] = _entries(_made(own.place, {key: above[key] for key in above if key in kept}), own)
+    return whole
 
 
-def _case(draft: _Draft, share: float, quick: bool) -> Case:
-    from mathlab.config.sweeps import sweep  # only here: few configs have one
-
-    text = draft.text
-    return Case(
-        name=draft.name,
-        dtype=text.dtype or "float64",
-        inputs={str(key): value for key, value in text.inputs.items()},
-        parameters={str(key): value for key, value in text.parameters.items()},
-        equations=tuple(replace(one, name=str(key)) for key, one in text.equations.items()),
-        upstream=text.upstream,
-        derivation=tuple(replace(one, name=str(key)) for key, ways in text.derivation.items() for one in ways),
-        expected=text.expected,
-        gradcheck=text.gradcheck,
-        train=_train(text.train, draft.train_place) if text.train else None,
-        sweep=sweep(text.sweep, text, draft.place) if text.sweep else None,
-        pictures=text.pictures or (),
-        sections=text.sections,
-        place=draft.place,
-        share=share,
-        quick=quick,
-    )
-
-
-def _train(text: TrainText, place: Place) -> TrainSettings:
-    name, settings, rate = optimizer(text, place)
-    return TrainSettings(
-        optimizer=name,
-        settings=settings,
-        epochs=text.epochs or 0,
-        batch_size=text.batch_size,
-        over=tuple(map(str, text.over or ())),
-        freeze=tuple(map(str, text.freeze or ())),
-        seed=text.seed,
-        after=tuple((int(count), figures) for count, figures in (text.after or {}).items()),
-        place=place,
-        schedule=replace(rate, name="lr") if rate else None,
-        start={str(key): value for key, value in (text.start or {}).items()},
-    )
+MERGED = {"inputs": _entries, "parameters": _entries, "equations": _equations, "train": _training}

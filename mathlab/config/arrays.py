@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mathlab.config import datafiles, initial
+from mathlab.config import datafiles
+from mathlab.config import values as read
+from mathlab.config.datafiles import current
 from mathlab.config.formulas import formula
-from mathlab.config.keys import Keys, key, parsed
-from mathlab.config.permits import current
-from mathlab.config.values import array, choice, flag, gather, number, positive, text, whole
+from mathlab.config.jsonschema import TEXT, any_of, listed, reference
+from mathlab.config.keys import Keys
+from mathlab.config.values import gather, reader
 from mathlab.config.yamltext import Row, Scalar, Table, Tree
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Recipe, Value
@@ -23,11 +26,44 @@ from mathlab.language.equation import Equation
 from mathlab.language.shapes import MOST_AXES
 from mathlab.language.syntax import names
 
+Shape = tuple[int, ...]
+Settings = Mapping[str, float]
+Drawn = NDArray[np.float64]
 
+DEFAULTS: Settings = {"low": 0.0, "high": 1.0, "mean": 0.0, "std": 1.0}
+
+
+class Init(NamedTuple):
+    """A way to draw an array. `settings` names what it may be told; one that has no default must be given."""
+
+    settings: tuple[str, ...]
+    draw: Callable[[np.random.Generator, Shape, Settings], Drawn]
+
+
+INITS: Mapping[str, Init] = {
+    # He et al. 2015, eq. 10
+    "he": Init(
+        ("fan_in",),
+        lambda rng, shape, given: rng.normal(0.0, math.sqrt(2 / given["fan_in"]), shape),
+    ),
+    # Glorot & Bengio 2010, eq. 16: uniform, so that the variance is 2 / (fan_in + fan_out)
+    "xavier": Init(
+        ("fan_in", "fan_out"),
+        lambda rng, shape, given: math.sqrt(6 / (given["fan_in"] + given["fan_out"])) * rng.uniform(-1.0, 1.0, shape),
+    ),
+    "normal": Init(("mean", "std"), lambda rng, shape, given: rng.normal(given["mean"], given["std"], shape)),
+    "uniform": Init(("low", "high"), lambda rng, shape, given: rng.uniform(given["low"], given["high"], shape)),
+    "zeros": Init((), lambda rng, shape, given: np.zeros(shape)),
+    "ones": Init((), lambda rng, shape, given: np.ones(shape)),
+    "constant": Init(("value",), lambda rng, shape, given: np.full(shape, given["value"])),
+}
+
+
+@reader(reference("value"))
 def value(tree: Tree) -> Value:
     """A number, a nested list, initial values, or a data file."""
     if not isinstance(tree, Table):
-        return array(tree)
+        return read.array(tree)
     if "init" in tree:
         return _initial(tree)
     if "file" in tree:
@@ -35,9 +71,10 @@ def value(tree: Tree) -> Value:
     raise MathlabError("a mapping that is a value says either 'init' or 'file'", tree.place)
 
 
-def axes(tree: Tree) -> tuple[int, ...]:
+@reader(any_of(read.counted.schema, listed(read.counted.schema)))
+def axes(tree: Tree) -> Shape:
     """The length of each axis; that of the only one may stand for itself."""
-    lengths = gather(partial(whole, least=1), tree if isinstance(tree, Row) else [tree])
+    lengths = gather(read.counted, tree if isinstance(tree, Row) else [tree])
     if not lengths:
         raise MathlabError("a shape has at least one axis", tree.place)
     if len(lengths) > MOST_AXES:
@@ -47,75 +84,97 @@ def axes(tree: Tree) -> tuple[int, ...]:
     return tuple(lengths)
 
 
-@dataclass(frozen=True)
-class InitText(Keys):
-    """`{init: he, shape: [784, 128], seed: 0}`; see `initial.settings_of` for the settings and their defaults."""
+def _recipe(init: str, shape: Shape, seed: int = 0, scale: float = 1.0, **given: float) -> Recipe:
+    """The recipe with defaults for settings that are not given; those without a default are left out.
 
-    init: str = key(partial(choice, known=initial.INITS, what="init"))
-    shape: tuple[int, ...] = key(axes)
-    seed: int = key(whole, 0)
-    scale: float = key(number, 1.0)
-    low: float | None = key(number, None)
-    high: float | None = key(number, None)
-    mean: float | None = key(number, None)
-    std: float | None = key(positive, None)
-    value: float | None = key(number, None)
-    fan_in: float | None = key(positive, None)
-    fan_out: float | None = key(positive, None)
+    fan_in is the first axis and fan_out the last, as for rows of samples (`X @ W`, W of shape (in, out)); where the
+    article has columns (`W @ x`, W of shape (out, in)) the config says `fan_in` itself.
+    """
+    known = {**DEFAULTS, "fan_in": shape[0], "fan_out": shape[-1], **given}
+    return Recipe(init, shape, seed, scale, {name: known[name] for name in INITS[init].settings if name in known})
+
+
+SETTINGS = {
+    **dict.fromkeys(("low", "high", "mean"), read.number),
+    "std": read.positive,
+    "value": read.number,
+    **dict.fromkeys(("fan_in", "fan_out"), read.positive),
+}
+INITIAL = Keys(
+    "`{init: he, shape: [784, 128], seed: 0}`: initial values that are drawn.",
+    _recipe,
+    {"init": read.one_of([*INITS], "init"), "shape": axes, "seed": read.whole, "scale": read.number, **SETTINGS},
+    needed=("init", "shape"),
+)
 
 
 def _initial(tree: Table) -> Value:
-    spec = parsed(InitText)(tree)
-    allowed = initial.INITS[spec.init].settings
-    optional = ("low", "high", "mean", "std", "value", "fan_in", "fan_out")
-    given = {name: number for name in optional if (number := getattr(spec, name)) is not None}
-    for setting in given.keys() - set(allowed):
-        has = f"; it has {', '.join(allowed)}" if allowed else ""
-        raise MathlabError(f"{spec.init} has no setting '{setting}'{has}", tree.key(setting).place)
-    settings = initial.settings_of(spec.init, spec.shape, given)
+    recipe = INITIAL(tree)
+    allowed = INITS[recipe.init].settings
+    for setting in tree:
+        if setting in SETTINGS and setting not in allowed:
+            has = f"; it has {', '.join(allowed)}" if allowed else ""
+            raise MathlabError(f"{recipe.init} has no setting '{setting}'{has}", tree.key(setting).place)
     for setting in allowed:
-        if setting not in settings:
-            raise MathlabError(f"{spec.init} needs its setting '{setting}'", tree.place)
-    recipe = Recipe(spec.init, spec.shape, spec.seed, spec.scale, settings)
-    current().draw(math.prod(spec.shape), tree.place)
+        if setting not in recipe.settings:
+            raise MathlabError(f"{recipe.init} needs its setting '{setting}'", tree.place)
+    current().draw(math.prod(recipe.shape), tree.place)
     return Value(drawn(recipe, tree.place), tree.place, recipe=recipe)
 
 
-def drawn(recipe: Recipe, place: Place | None) -> initial.Drawn:
-    """The array that a recipe draws. Raises MathlabError, at `place`, where its numbers do not fit or are too large."""
+def drawn(recipe: Recipe, place: Place | None) -> Drawn:
+    """The array that a recipe draws, equal for equal seeds.
+
+    Raises MathlabError, at `place`, where its numbers do not fit or are too large.
+    """
     low, high = (recipe.settings.get(bound, 0.0) for bound in ("low", "high"))
     if low > high:
         raise MathlabError(f"low ({low:g}) is above high ({high:g})", place)
     if math.isinf(high - low):
         raise MathlabError("from low to high is further than float64 can say", place)
     with np.errstate(all="ignore"):
-        array = initial.draw(recipe.init, recipe.shape, recipe.seed, recipe.scale, recipe.settings)
+        rng = np.random.default_rng(recipe.seed)
+        array = recipe.scale * INITS[recipe.init].draw(rng, recipe.shape, recipe.settings)
     if not np.isfinite(array).all():
         raise MathlabError("these initial values are not finite", place)
     return array
 
 
+@reader(any_of(TEXT, listed(TEXT)))
 def column_names(tree: Tree) -> tuple[str, ...]:
     """One column, or a list of them."""
     if not isinstance(tree, Row):
-        return (text(tree),)
+        return (read.text(tree),)
     if not tree:
         raise MathlabError("no column is named", tree.place)
-    return tuple(gather(text, tree))
+    return tuple(gather(read.text, tree))
 
 
 @dataclass(frozen=True)
-class DataText(Keys):
-    """`{file: digits.csv, columns: pixel0..pixel783, divide_by: 255}`; see `datafiles`."""
+class DataFile:
+    """What is wanted of a file; see `datafiles`."""
 
-    file: str = key(text)
-    array: str | None = key(text, None)
-    columns: tuple[str, ...] | None = key(column_names, None)
-    but: tuple[str, ...] = key(column_names, ())
-    header: bool | None = key(flag, None)
-    divide_by: float = key(positive, 1.0)
+    file: str
+    array: str | None = None
+    columns: tuple[str, ...] | None = None
+    but: tuple[str, ...] = ()
+    header: bool | None = None
+    divide_by: float = 1.0
 
 
+DATA = Keys(
+    "`{file: digits.csv, columns: pixel0..pixel783, divide_by: 255}`: numbers of a file beside the config.",
+    DataFile,
+    {
+        "file": read.text,
+        "array": read.text,
+        "columns": column_names,
+        "but": column_names,
+        "header": read.flag,
+        "divide_by": read.positive,
+    },
+    needed=("file",),
+)
 KEYS_OF_FILES = {
     ".csv": {"file", "divide_by", "columns", "but", "header"},
     ".txt": {"file", "divide_by"},
@@ -124,50 +183,51 @@ KEYS_OF_FILES = {
 }
 
 
-def _columns(path: Path, spec: DataText) -> datafiles.Numbers:
+def _columns(path: Path, wanted: DataFile) -> datafiles.Numbers:
     """The columns of a CSV file; those that other values of the config name are read along."""
     from mathlab.config.csvfiles import Columns, read_csv  # only here: few configs have one
 
-    read, own = current().read, Columns(spec.columns, spec.but)
-    found = read.get((path, spec.header), {})
+    read, own = current().columns, Columns(wanted.columns, wanted.but)
+    found = read.get((path, wanted.header), {})
     if own not in found:
-        alike = (other for other in _specs(current().tree) if (other.file, other.header) == (spec.file, spec.header))
+        alike = (one for one in _files(current().tree) if (one.file, one.header) == (wanted.file, wanted.header))
         others = [Columns(other.columns, other.but) for other in alike]
-        found = read[path, spec.header] = read_csv(path, [own, *others], spec.header)
+        found = read[path, wanted.header] = read_csv(path, [own, *others], wanted.header)
     if isinstance(entries := found[own], datafiles.DataError):
         raise entries
     return entries
 
 
-def _specs(tree: Tree | None) -> Iterator[DataText]:
+def _files(tree: Tree | None) -> Iterator[DataFile]:
     """The data files that a config names, as far as they can be read."""
     parts: Iterable[Tree] = tree.values() if isinstance(tree, Table) else tree if isinstance(tree, Row) else ()
     if isinstance(tree, Table) and "file" in tree:
         with suppress(MathlabError):
-            yield parsed(DataText)(tree)
+            yield DATA(tree)
     for part in parts:
-        yield from _specs(part)
+        yield from _files(part)
 
 
 def _data(tree: Table) -> Value:
-    spec = parsed(DataText)(tree)
-    suffix = Path(spec.file).suffix.lower()
+    wanted = DATA(tree)
+    suffix = Path(wanted.file).suffix.lower()
     if suffix not in KEYS_OF_FILES:
         raise MathlabError("a data file is a .csv, .txt, .npy or .npz file", tree["file"].place)
     for unused in tree.keys() - KEYS_OF_FILES[suffix]:
         raise MathlabError(f"'{unused}' has no meaning for a {suffix} file", tree.key(unused).place)
     try:
-        path = datafiles.beside(current().folder, spec.file, current().allowed.files)
+        path = datafiles.beside(current().folder, wanted.file, current().allowed.files)
         if suffix == ".csv":
-            entries = _columns(path, spec)
+            entries = _columns(path, wanted)
         else:
-            entries = datafiles.read_text(path) if suffix == ".txt" else datafiles.read_numpy(path, spec.array)
+            entries = datafiles.read_text(path) if suffix == ".txt" else datafiles.read_numpy(path, wanted.array)
     except datafiles.DataError as error:
         raise MathlabError(str(error), tree["file"].place) from None
-    integral = spec.divide_by == 1 and entries.dtype.kind in "iu"
-    return Value(entries, tree.place, integral, spec.divide_by, from_file=True)
+    integral = wanted.divide_by == 1 and entries.dtype.kind in "iu"
+    return Value(entries, tree.place, integral, wanted.divide_by, from_file=True)
 
 
+@reader(any_of(reference("value"), TEXT))
 def upstream(tree: Tree) -> Value | Equation:
     """The gradient of the end: a value, or an expression in which an input is named."""
     if isinstance(tree, Scalar) and any(letter.isalpha() for letter in tree):

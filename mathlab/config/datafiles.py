@@ -1,22 +1,35 @@
-"""`{file: x.npy}`: arrays from files that lie beside the config; CSV files are read by `csvfiles`."""
+"""`{file: x.npy}`: arrays from files beside the config, and what the config that is being read may do.
+
+CSV files are read by `csvfiles`.
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mathlab.errors import did_you_mean
+from mathlab.config.yamltext import Tree
+from mathlab.errors import MathlabError, Place, did_you_mean
+from mathlab.experiment import Allowed
 from mathlab.files import note
 
 if TYPE_CHECKING:
     from numpy.lib.npyio import NpzFile
 
+    from mathlab.config.csvfiles import Columns
+
+T = TypeVar("T")
+
 LARGEST = 10**8  # entries of one array: 800 MB of float64
+LARGEST_DRAWN = 35_000_000  # entries that one config draws: 280 MB
 LISTED = 10  # arrays of a file that are named
 LARGEST_PACKED = 50_000_000  # bytes that any archive may unpack to; from there on
 MOST_PACKED = 100  # bytes for each of its own, which data does not come near and a bomb goes beyond
@@ -26,6 +39,60 @@ Numbers = NDArray[np.floating | np.integer]
 
 class DataError(Exception):
     """A data file that cannot be used, in one sentence."""
+
+
+@dataclass
+class Permits:
+    """`folder` is the config's own. `drawn` counts entries: a thousand small arrays are as large as one.
+
+    What is read is `kept`, for all cases that inherit it; a CSV file gives all at once that the `tree` wants of it.
+    """
+
+    folder: Path
+    allowed: Allowed
+    drawn: int = 0
+    tree: Tree | None = None
+    columns: dict[tuple[Path, bool | None], Mapping[Columns, Numbers | DataError]] = field(default_factory=dict)
+    kept: dict[tuple[int, Callable[[Tree], object]], tuple[Tree, object]] = field(default_factory=dict)
+
+    def draw(self, entries: int, place: Place) -> None:
+        """Count the entries of one more array that is drawn. Raises MathlabError when that makes them too many."""
+        self.drawn += entries
+        if self.drawn > LARGEST_DRAWN and not self.allowed.large:
+            problem = f"initial values of {self.drawn} entries are too large ({LARGEST_DRAWN} are the limit)"
+            raise MathlabError(f"{problem}; --allow-large permits them", place)
+
+    def once(self, read: Callable[[Tree], T], tree: Tree) -> T:
+        """What `read` makes of a part of the tree."""
+        key = id(tree), read
+        if key not in self.kept:
+            try:
+                found: object = read(tree)
+            except MathlabError as error:
+                found = error
+            self.kept[key] = tree, found  # with the tree, so that nothing else gets its id
+        _, found = self.kept[key]
+        if isinstance(found, MathlabError):
+            raise found
+        return cast(T, found)
+
+
+_current: ContextVar[Permits] = ContextVar("permits")
+
+
+@contextmanager
+def permits(folder: Path, allowed: Allowed) -> Iterator[None]:
+    """While a config is read: the readers of its parts know that part alone, and ask `current` for the rest."""
+    token = _current.set(Permits(folder, allowed))
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current() -> Permits:
+    """The permits of the config that is being read; outside of one, nothing is allowed."""
+    return _current.get(Permits(Path(), Allowed()))
 
 
 def beside(folder: Path, name: str, allowed: Sequence[Path] = ()) -> Path:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple, cast
 
 from mathlab import habits
-from mathlab.config.keys import Partly, entries, mapping
-from mathlab.config.values import gather, text, whole
+from mathlab.config.datafiles import current
+from mathlab.config.jsonschema import TEXT, any_of, listed
+from mathlab.config.keys import Partly, mapping
+from mathlab.config.values import Reader, attempt, gather, reader, text
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import ExpressionError, MathlabError, Problem
 from mathlab.language import OPS, read
@@ -18,8 +22,7 @@ from mathlab.language.syntax import Call, Expr, Name, names, walk
 
 JACOBIAN = "jacobian"
 LOOP = re.compile(r"for\s+(?P<counter>\w+)\s+in\s+(?P<first>.+?)\s*\.\.\s*(?P<last>.+)")
-
-Formulas: TypeAlias = dict[Scalar, Equation]
+NAMES = "^[^_0-9]"  # as the JSON Schema has them
 
 
 def name(key: Scalar) -> Scalar:
@@ -33,14 +36,14 @@ def name(key: Scalar) -> Scalar:
     return key
 
 
+@reader(any_of(TEXT, listed(TEXT)))
 def name_list(tree: Tree) -> tuple[Scalar, ...]:
     """One name, or a list of them."""
     items: list[Tree] = tree if isinstance(tree, Row) else [tree]
     gather(text, items)
-    names = tuple(item.normalized() for item in items if isinstance(item, Scalar))
-    if not names:
+    if not items:
         raise MathlabError("an empty list names nothing", tree.place)
-    return names
+    return tuple(item.normalized() for item in items if isinstance(item, Scalar))
 
 
 def label(key: Scalar) -> Scalar:
@@ -49,23 +52,7 @@ def label(key: Scalar) -> Scalar:
     return key
 
 
-def count(key: Scalar) -> Scalar:
-    """The text of a whole number."""
-    whole(key)
-    return key
-
-
-def formula(tree: Tree) -> Equation:
-    """An expression of the equation language, on one line, which is its name until it has another one."""
-    return _formula(tree, _no_jacobian)
-
-
-def quantity(tree: Tree) -> Equation:
-    """An expression over nodes and gradients, in which `jacobian(z, x)` may stand too."""
-    return _formula(tree, _jacobian_of_names)
-
-
-def _formula(tree: Tree, check_jacobian: Callable[[Call], None]) -> Equation:
+def _expression(check_jacobian: Callable[[Call], None], tree: Tree) -> Equation:
     if not isinstance(tree, Scalar):
         raise MathlabError(f"an expression is needed here, not {kind(tree)}; put it in quotes", tree.place)
     try:
@@ -90,34 +77,19 @@ def _jacobian_of_names(call: Call) -> None:
         raise ExpressionError(f"{JACOBIAN} takes two names, as in {JACOBIAN}(z, x)", call.position)
 
 
+# an expression of the equation language, on one line, which is its name until it has another one
+formula = Reader(partial(_expression, _no_jacobian), TEXT)
+# one over nodes and gradients, in which `jacobian(z, x)` may stand too
+quantity = Reader(partial(_expression, _jacobian_of_names), TEXT)
+
+
+@reader(any_of(TEXT, listed(TEXT)))
 def quantities(tree: Tree) -> tuple[Equation, ...]:
     """One quantity, or a list of them."""
     found = tuple(gather(quantity, tree if isinstance(tree, Row) else [tree]))
     if not found:
         raise MathlabError("an empty list reports nothing", tree.place)
     return found
-
-
-class Line(Scalar):
-    """The key of an equation in a loop, `for t in 1..9: h[t]`, which no other loop has; `header` is the loop's."""
-
-    __slots__ = ("header", "written")
-    header: Scalar
-    written: Scalar
-
-    @classmethod
-    def of(cls, header: Scalar, written: Scalar) -> Line:
-        """The key of what is `written` below a loop's header."""
-        line = cls(f"{header}: {written}", written.place)
-        line.header, line.written = header, written
-        return line
-
-
-class Target(NamedTuple):
-    """What a line of a loop makes: of `h[t]` the name before the bracket, and the step."""
-
-    series: str
-    step: Expr
 
 
 class Range(NamedTuple):
@@ -128,43 +100,31 @@ class Range(NamedTuple):
     last: Equation
 
 
-def loop_range(header: Scalar) -> Range:
-    """The header of a loop, read."""
+@dataclass(frozen=True, kw_only=True)
+class Line(Equation):
+    """An equation in the loop of this `header`, `for t in 1..9`. Its `target`, `h[t]`, is the `series` h at a step."""
+
+    header: Scalar
+    loop: Range
+    target: Scalar
+    series: str
+    at: Expr
+
+
+def _line(header: Scalar, key: Scalar) -> Callable[[Equation], Equation]:
+    """What makes a line of its expression, by the loop's header and by its own key."""
     found = LOOP.fullmatch(header)
     if not found:
         raise MathlabError("a loop is written 'for t in 1..T:', with its equations below it", header.place)
     parts = {part: Scalar(found[part], header.place.shifted(found.start(part))) for part in LOOP.groupindex}
-    return Range(name(parts["counter"]), formula(parts["first"]), formula(parts["last"]))
-
-
-def target(line: Line) -> Target:
-    """The key of a line, read."""
-    counter = loop_range(line.header).counter
-    match formula(line.written).expr:
-        case Call("index", (Name(series), step)) if counter in names(step):
-            name(Scalar(series, line.place))
-            return Target(series, step)
-    message = f"an equation in this loop is named by its step, as in h[{counter}], not {str(line.written)!r}"
-    raise MathlabError(message, line.place)
-
-
-def lines(table: Table) -> Table:
-    """The equations with those in loops among them."""
-    flat = Table(table.place)
-    for word, part in table.items():
-        if isinstance(part, Table) and part and LOOP.match(word):
-            flat.update({Line.of(table.key(word), part.key(inner)): body for inner, body in part.items()})
-        else:
-            flat[word] = part
-    return flat
-
-
-def equation_name(key: Scalar) -> Scalar:
-    """The name of an equation, or what a line of a loop makes."""
-    if isinstance(key, Line):
-        target(key)
-        return key
-    return name(key)
+    loop = Range(str(name(parts["counter"])), formula(parts["first"]), formula(parts["last"]))
+    match formula(key).expr:
+        case Call("index", (Name(series), step)) if loop.counter in names(step):
+            name(Scalar(series, key.place))
+            more = partial(Line, header=header, loop=loop, target=key, series=series, at=step, named_at=key.place)
+            return lambda of: more(f"{header}: {key}", of.expr, of.written, of.place)
+    message = f"an equation in this loop is named by its step, as in h[{loop.counter}], not {str(key)!r}"
+    raise MathlabError(message, key.place)
 
 
 def is_loop(key: str) -> bool:
@@ -172,22 +132,44 @@ def is_loop(key: str) -> bool:
     return key.split()[:1] == ["for"]
 
 
-def equations(tree: Tree) -> Formulas:
+def lines_of(key: str, part: Tree | None) -> Table | None:
+    """The lines below a key that begins a loop."""
+    return part if isinstance(part, Table) and part and LOOP.match(key) else None
+
+
+def _equation(key: Scalar) -> Callable[[Equation], Equation]:
+    return partial(replace, name=str(name(key)), named_at=key.place)
+
+
+@reader(
+    {
+        "type": ["object", "null"],
+        "propertyNames": {"pattern": NAMES},
+        "patternProperties": {r"^for\s": {"type": "object", "minProperties": 1, "additionalProperties": TEXT}},
+        "additionalProperties": TEXT,
+    }
+)
+def equations(tree: Tree) -> tuple[Equation, ...]:
     """Equations by their names, and loops `for t in 1..T:` of such, whose names are `h[t]`."""
-    table, problems = lines(mapping(tree)), []
-    for word in [*table]:
-        if isinstance(word, Line) and is_loop(word.written):
-            problems.append(Problem("a loop cannot stand in another", word.place))
-        elif is_loop(word) and not isinstance(word, Line):
-            message = "a loop is written 'for t in 1..T:', with its equations below it"
-            problems.append(Problem(message, table.key(word).place))
-        else:
+    problems: list[Problem] = []
+    found: list[Equation] = []
+
+    def add(key: Scalar, part: Tree, named: Callable[[Scalar], Callable[[Equation], Equation]], loop: str) -> None:
+        if is_loop(key):
+            problems.append(Problem(loop, key.place))
+            return
+        make, written = attempt(named, key, problems), attempt(partial(current().once, formula), part, problems)
+        if make and written:
+            found.append(make(written))
+
+    table = mapping(tree)
+    for word, part in table.items():
+        key = cast(Scalar, word)
+        if (lines := lines_of(key, part)) is None:
+            add(key, part, _equation, "a loop is written 'for t in 1..T:', with its equations below it")
             continue
-        del table[word]
-    try:
-        read = entries(equation_name, formula)(table)
-    except Partly as error:
-        raise Partly([*problems, *error.problems], error.rest) from None
+        for inner, body in lines.items():
+            add(cast(Scalar, inner), body, partial(_line, key), "a loop cannot stand in another")
     if problems:
-        raise Partly(problems, read)
-    return read
+        raise Partly(problems, tuple(found))
+    return tuple(found)

@@ -1,43 +1,26 @@
-"""Mappings with known keys: a frozen dataclass whose fields say how each key is read.
+"""Mappings with known keys or free ones, each read by readers.
 
-A reader takes a part of the tree and returns what it says, or raises MathlabError with every problem in it. Those made
-of other readers are records too, so that `jsonschema` can tell what they read without reading anything. (pydantic
-would do this too; importing it and making its first model takes as long as a whole run of an article's config does.)
+(pydantic would do this too; importing it and making its first model takes as long as a whole run of an article's config
+does.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
-from typing import Generic, TypeVar, cast, overload
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar, cast
 
-from mathlab.config.hints import exemplified, meant
-from mathlab.config.values import attempt
+from mathlab.config.datafiles import current
+from mathlab.config.jsonschema import Schema
+from mathlab.config.values import Reader, attempt
 from mathlab.config.yamltext import Scalar, Table, Tree, kind
-from mathlab.errors import MathlabError, Problem
-from mathlab.habits import PAIRS, slip
+from mathlab.errors import MathlabError, Problem, did_you_mean
+from mathlab.habits import EXAMPLES, PAIRS, pair, slip
 
 T = TypeVar("T")
-D = TypeVar("D")
+V = TypeVar("V")
 K = TypeVar("K")
-
-
-@dataclass(frozen=True)
-class Keys:
-    """The base of such mappings. Beside its fields, `sections` holds what the readers of `further` keys return."""
-
-    @classmethod
-    def further(cls) -> Mapping[str, Callable[[Tree], object]]:
-        """Keys that are no fields, for whoever adds to what may be said."""
-        return {}
-
-    @classmethod
-    def readers(cls) -> dict[str, Callable[[Tree], object]]:
-        """Every key, and how it is read."""
-        return {item.name: item.metadata["read"] for item in fields(cls) if item.metadata} | {**cls.further()}
-
-
-KeysT = TypeVar("KeysT", bound=Keys)
+MadeT = TypeVar("MadeT", covariant=True)
 
 
 class Partly(MathlabError):
@@ -48,108 +31,114 @@ class Partly(MathlabError):
         self.rest = rest
 
 
-@overload
-def key(read: Callable[[Tree], T]) -> T: ...
-@overload
-def key(read: Callable[[Tree], T], default: D) -> T | D: ...
-def key(read: Callable[[Tree], T], default: object = MISSING) -> object:
-    """A field that `read` makes of its key's value; without a default the key must be there."""
-    if default is MISSING:
-        return field(metadata={"read": read})
-    return field(default=default, metadata={"read": read})
+@dataclass(frozen=True, eq=False)
+class Keys(Generic[MadeT]):
+    """The reader of a mapping with known keys. `make` gets what they say, by their names; `about` is for editors."""
 
+    about: str
+    make: Callable[..., MadeT]
+    readers: Mapping[str, Callable[[Tree], object]]
+    needed: tuple[str, ...] = ()
 
-def section(read: Callable[[Tree], dict[K, T]]) -> dict[K, T]:
-    """A field for a mapping with free keys, empty where the key is not there."""
-    made: dict[K, T] = field(default_factory=dict, metadata={"read": read})
-    return made
-
-
-def draft(record: type[KeysT], table: Table) -> tuple[KeysT, list[Problem]]:
-    """The record of what can be read, and what is wrong with the rest, which gets its default."""
-    values: dict[str, object] = {}
-    problems: list[Problem] = []
-    known, further = record.readers(), record.further()
-    sections: dict[str, object] = {}
-    above = ""
-    for name, tree in table.items():
-        if name not in known:
-            place = name.place if isinstance(name, Scalar) else table.place
-            problems.append(Problem(f"unknown key '{name}'{meant(table, name, known, above)}", place))
-            continue
-        above = name
-        try:
-            (sections if name in further else values)[name] = known[name](tree)
-        except MathlabError as error:
-            problems.extend(exemplified(name, tree, error.problems))
-            if isinstance(error, Partly):
-                values[name] = error.rest
-    for name, item in ((item.name, item) for item in fields(record)):
-        if item.default is MISSING and item.default_factory is MISSING and name not in values:
-            if name not in table:
-                problems.append(Problem(f"'{name}' is missing", table.place))
-            values[name] = None
-    return record(**values, **({"sections": sections} if sections else {})), problems
-
-
-@dataclass(frozen=True)
-class parsed(Generic[KeysT]):
-    """The reader of such a mapping, all or nothing."""
-
-    record: type[KeysT]
-
-    def __call__(self, tree: Tree) -> KeysT:
-        whole, problems = draft(self.record, mapping(tree))
+    def __call__(self, tree: Tree) -> MadeT:
+        table = mapping(tree)
+        problems = self.unknown(table)
+        said = self.said(table, problems)
         if problems:
             raise MathlabError(problems)
-        return whole
+        return self.make(**said)
 
+    def said(self, table: Table, problems: list[Problem]) -> dict[str, object]:
+        """What can be read of the known keys; what is wrong with the rest is added to the problems."""
+        problems += [Problem(f"'{name}' is missing", table.place) for name in self.needed if name not in table]
+        said: dict[str, object] = {}
+        for name, tree in table.items():
+            if name in self.readers:
+                try:
+                    said[str(name)] = current().once(self.readers[name], tree)
+                except MathlabError as error:
+                    problems += _exemplified(name, tree, error.problems)
+                    if isinstance(error, Partly):
+                        said[str(name)] = error.rest
+        return said
 
-@dataclass(frozen=True)
-class entries(Generic[K, T]):
-    """The reader of a mapping with free keys. What it raises (`Partly`) keeps the entries without a problem."""
-
-    read_key: Callable[[Scalar], K]
-    read_value: Callable[[Tree], T]
-
-    def __call__(self, tree: Tree) -> dict[K, T]:
-        rest: dict[K, T] = {}
+    def unknown(self, table: Table) -> list[Problem]:
+        """Its other keys, each with a hint: `lr=0.1` for `lr: 0.1`, or what belongs to the known key above it."""
         problems: list[Problem] = []
+        above = ""
+        for name, tree in table.items():
+            if name in self.readers:
+                above = name
+                continue
+            hint = pair(name, tree)
+            if not hint and above and table[above] == "":
+                hint = f"; what belongs to '{above}' is indented"
+            hint = hint or did_you_mean(name, self.readers) or f"; known are {', '.join(self.readers)}"
+            place = name.place if isinstance(name, Scalar) else table.place
+            problems.append(Problem(f"unknown key '{name}'{hint}", place))
+        return problems
+
+    @property
+    def schema(self) -> Schema:
+        """What it reads."""
+        return {
+            "type": "object" if self.needed else ["object", "null"],
+            "description": self.about,
+            "properties": {name: schema_of(read) for name, read in self.readers.items()},
+            "additionalProperties": False,
+            **({"required": self.needed} if self.needed else {}),
+        }
+
+
+def schema_of(read: Callable[[Tree], object]) -> Schema:
+    """The schema of what a reader reads; one that is not from here may read anything."""
+    return read.schema if isinstance(read, Keys | Reader) else {}
+
+
+def _exemplified(name: str, tree: Tree, problems: Iterable[Problem]) -> Iterable[Problem]:
+    """The problems with a key's value, with an example of it where it is a word that should be a mapping."""
+    example = EXAMPLES.get(name, "") if isinstance(tree, Scalar) and tree else ""
+    return (Problem(one.message if ";" in one.message else f"{one.message}{example}", one.place) for one in problems)
+
+
+def entries(
+    read_key: Callable[[Scalar], K],
+    read_value: Callable[[Tree], V],
+    make: Callable[[dict[K, V]], T],
+    keys: str = "",
+    filled: bool = True,
+) -> Reader[T]:
+    """The reader of a mapping with free keys, which are of the form `keys`; `filled` says that it has any.
+
+    What it raises (`Partly`) holds what is made of the entries without a problem.
+    """
+
+    def read(tree: Tree) -> T:
         table = mapping(tree)
-        for name in table:
-            key = attempt(self.read_key, cast(Scalar, name), problems)
-            value = attempt(self.read_value, table[name], problems)
-            if key is not None and value is not None:
-                rest[key] = value
-        if problems:
-            raise Partly(problems, rest)
-        return rest
-
-
-@dataclass(frozen=True)
-class filled(Generic[K, T]):
-    """The same reader for a mapping that would say nothing if it were empty."""
-
-    read: Callable[[Tree], dict[K, T]]
-
-    def __call__(self, tree: Tree) -> dict[K, T]:
-        if not mapping(tree):
+        if filled and not table:
             raise MathlabError("this mapping has no entries", tree.place)
-        return self.read(tree)
+        rest: dict[K, V] = {}
+        problems: list[Problem] = []
+        for name, part in table.items():
+            key = attempt(read_key, cast(Scalar, name), problems)
+            try:
+                value = current().once(read_value, part)
+            except MathlabError as error:
+                problems += error.problems
+            else:
+                if key is not None:
+                    rest[key] = value
+        if problems:
+            raise Partly(problems, make(rest))
+        return make(rest)
 
-
-@dataclass(frozen=True)
-class turned(Generic[T, D]):
-    """The reader of what another one reads, made into something else."""
-
-    read: Callable[[Tree], T]
-    make: Callable[[T], D]
-
-    def __call__(self, tree: Tree) -> D:
-        try:
-            return self.make(self.read(tree))
-        except Partly as error:
-            raise Partly(list(error.problems), self.make(cast(T, error.rest))) from None
+    schema: Schema = {
+        "type": "object" if filled else ["object", "null"],
+        **({"propertyNames": {"pattern": keys}} if keys else {}),
+        "additionalProperties": schema_of(read_value),
+        **({"minProperties": 1} if filled else {}),
+    }
+    return Reader(read, schema)
 
 
 def mapping(tree: Tree) -> Table:

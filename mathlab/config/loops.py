@@ -7,12 +7,9 @@ from dataclasses import dataclass, fields, replace
 from itertools import groupby
 from typing import cast
 
-from mathlab.config.formulas import Formulas, Line, Target, loop_range, target
-from mathlab.config.keys import Keys
-from mathlab.config.schema import CaseText
-from mathlab.config.yamltext import Scalar, Table
+from mathlab.config.formulas import Line
 from mathlab.errors import ExpressionError, MathlabError, Place, Problem
-from mathlab.experiment import Figure, GradcheckSettings, Picture
+from mathlab.experiment import Case, Figure, GradcheckSettings, Picture, SweepSettings, TrainSettings
 from mathlab.language.check import constant_value
 from mathlab.language.equation import Equation, Step
 from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names, substitute, unparse
@@ -25,79 +22,68 @@ Numbers = Mapping[str, Num]  # what counters stand for, and inputs that loops co
 
 @dataclass(frozen=True)
 class Loop:
-    """A loop's lines, each with what it makes, and the numbers that its counter goes through.
-
-    `bounds` are the inputs that say how far it counts.
-    """
+    """A loop's lines, the numbers that its counter goes through, and the inputs that say how far it counts."""
 
     counter: str
     steps: range
     bounds: tuple[str, ...]
-    lines: Mapping[Line, Equation]
-    targets: Mapping[Line, Target]
+    lines: Sequence[Line]
 
 
-def unrolled(case: CaseText) -> CaseText:
+def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
     """The case with its loops written out. An input that a loop counts to is a number in the equations, and no node.
 
-    Raises MathlabError, once for each loop or line of it: where it never runs, where a name clashes, and where a step
-    reads what is not computed before it.
+    `places` says where its inputs and parameters are defined. Raises MathlabError, once for each loop or line of it:
+    where it never runs, where a name clashes, and where a step reads what is not computed before it.
     """
-    if not any(isinstance(key, Line) for key in case.equations):
-        return case
     whole = {
-        str(key): Num(int(value.array)) for key, value in case.inputs.items() if value.integral and not value.array.ndim
+        name: Num(int(value.array)) for name, value in case.inputs.items() if value.integral and not value.array.ndim
     }
-    parts: list[Loop | Formulas] = []
-    for header, entries in groupby(case.equations.items(), lambda entry: getattr(entry[0], "header", None)):
-        equations = dict(entries)
-        parts.append(_loop(header, equations, whole) if header else equations)
+    parts: list[Loop | Equation] = []
+    for _, group in groupby(case.equations, lambda one: getattr(one, "header", "")):
+        equations = [*group]
+        lines = [one for one in equations if isinstance(one, Line)]
+        parts += [_loop(lines, whole)] if lines else equations
+    plain = {one.name: one.named_at for one in parts if isinstance(one, Equation) and one.named_at}
     loops = [part for part in parts if isinstance(part, Loop)]
     bounds = {name: whole[name] for loop in loops for name in loop.bounds}
-    inputs = {key: value for key, value in case.inputs.items() if key not in bounds}
-    plain = [key for key in case.equations if not isinstance(key, Line)]
-    places = {str(key): key.place for key in (*case.inputs, *case.parameters, *plain)}
-    writer = _Writer(places, bounds, loops, {*map(str, (*inputs, *case.parameters))})
+    inputs = {name: value for name, value in case.inputs.items() if name not in bounds}
+    writer = _Writer({**places, **plain}, bounds, loops, {*inputs, *case.parameters})
     for part in parts:
         if isinstance(part, Loop):
             writer.loop(part)
         else:
-            writer.plain(part)
+            writer.write(part, part.name, None)
     if writer.problems:
         raise MathlabError(list(writer.problems.values()))
-    counted = cast(CaseText, _counting(replace(case, inputs=inputs, equations={}), bounds))
-    return replace(counted, equations=writer.equations)
+    counted = cast(Case, _counting(replace(case, inputs=inputs, equations=()), bounds))
+    return replace(counted, equations=tuple(writer.equations))
 
 
 def _counting(part: object, numbers: Numbers) -> object:
     """A part of a case with the inputs that loops count to as numbers, whatever asks for them: figures and formulas."""
     match part:
-        case Table():  # of a sweep, which is read later
-            return part
         case Equation():
             return replace(part, expr=substitute(part.expr, numbers))
         case Figure():
             return replace(part, quantity=substitute(part.quantity, numbers))
         case tuple():
             return tuple(_counting(one, numbers) for one in part)
-        case dict():
-            return {key: _counting(one, numbers) for key, one in part.items()}
-        case Keys() | GradcheckSettings() | Picture():
+        case Case() | GradcheckSettings() | TrainSettings() | SweepSettings() | Picture():
             parts = {one.name: _counting(getattr(part, one.name), numbers) for one in fields(part)}
             return replace(part, **parts)  # type: ignore[arg-type]  # each is what it was, with other expressions
     return part
 
 
-def _loop(header: Scalar, equations: Formulas, whole: Numbers) -> Loop:
-    counter, *written = loop_range(header)
+def _loop(lines: Sequence[Line], whole: Numbers) -> Loop:
+    header, (counter, *written) = lines[0].header, lines[0].loop
     first, last = (_bound(bound, whole) for bound in written)
     if last < first:
         raise MathlabError(f"a loop counts up, and from {first} to {last} it never runs", header.place)
-    if (last - first + 1) * len(equations) > MOST:
+    if (last - first + 1) * len(lines) > MOST:
         raise MathlabError(f"this loop would make more than {MOST:,} equations", header.place)
-    lines = {key: formula for key, formula in equations.items() if isinstance(key, Line)}
     bounds = tuple(name for bound in written for name in names(bound.expr))
-    return Loop(counter, range(first, last + 1), bounds, lines, {line: target(line) for line in lines})
+    return Loop(counter, range(first, last + 1), bounds, lines)
 
 
 def _bound(bound: Equation, whole: Numbers) -> int:
@@ -135,7 +121,7 @@ class _Writer:
         self.places = places
         self.numbers = numbers
         self.made = made
-        self.equations: Formulas = {}
+        self.equations: list[Equation] = []
         self.problems: dict[str, Problem] = {}  # the first of each line
         self.steps: dict[str, dict[int, str]] = {}
         self.of_loops: set[str] = set()
@@ -143,56 +129,51 @@ class _Writer:
             for line in loop.lines:
                 self.announce(line, loop)
 
-    def complain(self, key: Scalar, message: str) -> None:
+    def complain(self, line: str, place: Place | None, message: str) -> None:
         """Of each line only once, whatever the step."""
-        self.problems.setdefault(key, Problem(message, key.place))
+        self.problems.setdefault(line, Problem(message, place))
 
     def announce(self, line: Line, loop: Loop) -> None:
         """Notice all names that a line makes."""
-        series, step = loop.targets[line]
-        for key, name, why in (
-            (line.header, loop.counter, "it cannot count the steps of a loop"),
-            (line, series, f"'{line.written}' would be an entry of it; give the steps another name"),
+        target = str(line.target)
+        for key, place, name, why in (
+            (line.header, line.header.place, loop.counter, "it cannot count the steps of a loop"),
+            (line.name, line.named_at, line.series, f"'{target}' would be an entry of it; give the steps another name"),
         ):
             if name in self.places:
-                self.complain(key, f"'{name}' is defined already, on line {self.places[name].line}, and {why}")
+                self.complain(key, place, f"'{name}' is defined already, on line {self.places[name].line}, and {why}")
         for number in loop.steps:
-            at, where = self.number_of(line, step, loop.counter, number), f"at {loop.counter} = {number}"
+            at, where = self.number_of(line, number), f"'{target}' at {loop.counter} = {number}"
             if at is None:
                 continue
-            name = _named(series, at)
+            name = _named(line.series, at)
             if at < 0:
-                self.complain(line, f"'{line.written}' {where} is step {at}, and steps are counted from 0")
+                wrong = f"step {at}, and steps are counted from 0"
             elif name in self.places:
-                there = self.places[name].line
-                self.complain(line, f"'{line.written}' {where} is '{name}', which line {there} defines too")
-            elif name in self.of_loops:
-                self.complain(line, f"'{line.written}' {where} is '{name}', which a loop has made already")
-            self.steps.setdefault(series, {})[at] = name
+                wrong = f"'{name}', which line {self.places[name].line} defines too"
+            else:
+                wrong = f"'{name}', which a loop has made already" if name in self.of_loops else ""
+            if wrong:
+                self.complain(line.name, line.named_at, f"{where} is {wrong}")
+            self.steps.setdefault(line.series, {})[at] = name
             self.of_loops.add(name)
 
-    def number_of(self, line: Line, step: Expr, counter: str, number: int) -> int | None:
+    def number_of(self, line: Line, number: int) -> int | None:
+        """The step that a line makes where the counter has come to this number."""
         try:
-            return _number(substitute(step, {counter: Num(number), **self.numbers}))
+            return _number(substitute(line.at, {line.loop.counter: Num(number), **self.numbers}))
         except ExpressionError as error:
-            self.complain(line, error.message)
+            self.complain(line.name, line.named_at, error.message)
             return None
-
-    def plain(self, equations: Formulas) -> None:
-        """Equations that stand in no loop."""
-        for key, formula in equations.items():
-            self.write(key, str(key), formula, None)
 
     def loop(self, loop: Loop) -> None:
         """All steps of a loop."""
         for number in loop.steps:
-            for line, formula in loop.lines.items():
-                series, step = loop.targets[line]
-                at = self.number_of(line, step, loop.counter, number)
-                if at is not None:
-                    self.write(line, _named(series, at), formula, Step(loop.counter, number, series))
+            for line in loop.lines:
+                if (at := self.number_of(line, number)) is not None:
+                    self.write(line, _named(line.series, at), Step(loop.counter, number, line.series))
 
-    def write(self, key: Scalar, name: str, formula: Equation, step: Step | None) -> None:
+    def write(self, line: Equation, name: str, step: Step | None) -> None:
         """The equation of a name."""
         values = {**self.numbers, step.counter: Num(step.number)} if step else self.numbers
 
@@ -205,14 +186,15 @@ class _Writer:
             return None
 
         try:
-            expr = rewritten(formula.expr, rewrite)
+            expr = rewritten(line.expr, rewrite)
         except ExpressionError as error:
-            (problem,) = error.at(formula.place).problems
-            self.problems.setdefault(key, problem)
+            (problem,) = error.at(line.place).problems
+            self.problems.setdefault(line.name, problem)
             return
         finally:
             self.made.add(name)
-        self.equations[Scalar(name, key.place)] = replace(formula.saying(expr), step=step)
+        written = line.written if expr == line.expr else ""
+        self.equations.append(Equation(name, expr, written, line.place, step=step, named_at=line.named_at))
 
     def indexed(self, call: Call, base: Expr, items: Sequence[Expr], own: str, step: Step | None) -> Expr:
         """`x[t]` in a step: an entry of x, or the name of a step where x is not defined itself."""

@@ -1,21 +1,26 @@
-"""What a config may say, key by key."""
+"""What a config may say, key by key, and the records that it becomes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Literal
 
+from mathlab.config import values as read
 from mathlab.config.arrays import upstream, value
-from mathlab.config.formulas import Formulas, count, equations, label, name, name_list, quantities, quantity
-from mathlab.config.keys import Keys, entries, filled, key, mapping, parsed, section, turned
-from mathlab.config.values import Numbers, choice, flag, gather, number, positive, printed, text, whole
+from mathlab.config.formulas import NAMES, equations, label, name, name_list, quantities, quantity
+from mathlab.config.jsonschema import TEXT, Schema, any_of, listed, reference
+from mathlab.config.keys import Keys, Partly, entries, mapping
+from mathlab.config.optimizer import optimizer as chosen
+from mathlab.config.sweeps import SWEEP
+from mathlab.config.values import Numbers, Reader, gather, reader
 from mathlab.config.yamltext import Row, Scalar, Table, Tree
-from mathlab.errors import MathlabError
+from mathlab.errors import MathlabError, Place, Problem
 from mathlab.experiment import (
     DRAWN,
     PLOTTED,
+    Case,
     Dtype,
     Figure,
     GradcheckSettings,
@@ -23,186 +28,212 @@ from mathlab.experiment import (
     Picture,
     Scale,
     Source,
+    TrainSettings,
     Value,
 )
 from mathlab.language.equation import Equation
 from mathlab.stages.table import STAGES
 
 Rounding = Literal["nearest", "truncate"]
+Figures = tuple[Figure, ...]
 
 DTYPES: tuple[Dtype, ...] = ("float64", "float32")
 SCALES: tuple[Scale, ...] = ("x", "y", "xy")
 ROUNDINGS: tuple[Rounding, ...] = ("nearest", "truncate")
 
 
-def untouched(tree: Tree) -> Tree:
-    """The part of the tree itself, to be read later."""
-    return tree
+def _printed(printed: Numbers, **more: object) -> Callable[[Equation], Figure]:
+    """What makes a figure of the quantity that it is of."""
+    make: Callable[..., Figure] = Figure
+    return lambda of: make(of.text, of.expr, printed.texts, printed.shape, of.place, **more)
 
 
-@dataclass(frozen=True)
-class PrintingText(Keys):
-    """What an article printed for a quantity, once."""
+PRINTING = Keys(
+    "What an article printed for a quantity, once.",
+    _printed,
+    {
+        "printed": read.printed,
+        "rounding": read.one_of(ROUNDINGS, "rounding"),
+        "digits": read.counted,
+        **dict.fromkeys(("because", "erratum", "at"), read.text),
+        "worked_out": read.flag,
+    },
+    needed=("printed",),
+)
 
-    printed: Numbers = key(printed)
-    rounding: Rounding = key(partial(choice, known=ROUNDINGS, what="rounding"), "nearest")
-    digits: int | None = key(partial(whole, least=1), None)
-    because: str = key(text, "")
-    erratum: str = key(text, "")
-    at: str = key(text, "")
-    worked_out: bool = key(flag, False)
+
+def _printing(tree: Tree) -> Callable[[Equation], Figure]:
+    made, tree = PRINTING(tree), mapping(tree)
+    if "erratum" in tree and tree.get("worked_out") == "true":
+        raise MathlabError("an erratum is of what was printed; these numbers are worked out", tree["erratum"].place)
+    if "digits" in tree and read.counted(tree["digits"]) > 17:
+        raise MathlabError("float64 has no more than 17 digits to compare", tree["digits"].place)
+    if "digits" in tree and "because" not in tree:
+        raise MathlabError("'digits' needs a 'because' that says why fewer are compared", tree["digits"].place)
+    return made
 
 
-def printings(tree: Tree) -> tuple[PrintingText, ...]:
+@reader(any_of(reference("numbers"), PRINTING.schema, listed(PRINTING.schema)))
+def printings(tree: Tree) -> list[Callable[[Equation], Figure]]:
     """A number, a nested list of numbers, a mapping with `printed`, or a list of such mappings."""
     if isinstance(tree, Row) and any(isinstance(item, Table) for item in tree):
-        return tuple(gather(_printing, tree))
-    return (_printing(tree) if isinstance(tree, Table) else PrintingText(printed(tree)),)
+        return gather(_printing, tree)
+    return [_printing(tree) if isinstance(tree, Table) else _printed(read.printed(tree))]
 
 
-def _printing(tree: Tree) -> PrintingText:
-    printing = parsed(PrintingText)(tree)
-    if printing.worked_out and printing.erratum and isinstance(tree, Table):
-        raise MathlabError("an erratum is of what was printed; these numbers are worked out", tree["erratum"].place)
-    if printing.digits is not None and isinstance(tree, Table):
-        if printing.digits > 17:
-            raise MathlabError("float64 has no more than 17 digits to compare", tree["digits"].place)
-        if not printing.because:
-            raise MathlabError("'digits' needs a 'because' that says why fewer are compared", tree["digits"].place)
-    return printing
+def _figures(printed: Mapping[Equation, list[Callable[[Equation], Figure]]]) -> Figures:
+    return tuple(make(quantity) for quantity, printings in printed.items() for make in printings)
 
 
-@dataclass(frozen=True)
-class HandFormulaText(Keys):
-    """A gradient as an article derives it by hand, in one of the ways that it writes it."""
-
-    formula: Equation = key(quantity)
-    at: str = key(text, "")
-    erratum: str = key(text, "")
+figures = entries(quantity, Reader(printings, reference("printings")), _figures)
 
 
-def hand_formulas(tree: Tree) -> tuple[HandFormula, ...]:
+def _by_name(values: Mapping[Scalar, Value]) -> Mapping[str, Value]:
+    return {str(key): value for key, value in values.items()}
+
+
+values = entries(name, value, _by_name, NAMES, filled=False)
+
+
+def _hand_formula(formula: Equation, at: str = "", erratum: str = "") -> HandFormula:
+    return HandFormula(formula.name, formula.expr, formula.written, formula.place, at, erratum)
+
+
+HAND_FORMULA = Keys(
+    "A gradient as an article derives it by hand, in one of the ways that it writes it.",
+    _hand_formula,
+    {"formula": quantity, "at": read.text, "erratum": read.text},
+    needed=("formula",),
+)
+
+
+@reader(any_of(TEXT, HAND_FORMULA.schema, listed(any_of(TEXT, HAND_FORMULA.schema))))
+def hand_formulas(tree: Tree) -> list[HandFormula]:
     """An expression, a mapping with `formula`, or a list of such."""
 
     def one(item: Tree) -> HandFormula:
-        said = parsed(HandFormulaText)(item) if isinstance(item, Table) else HandFormulaText(quantity(item))
-        return HandFormula(
-            said.formula.name, said.formula.expr, said.formula.text, said.formula.place, said.at, said.erratum
-        )
+        return HAND_FORMULA(item) if isinstance(item, Table) else _hand_formula(quantity(item))
 
-    return tuple(gather(one, tree)) if isinstance(tree, Row) and tree else (one(tree),)
+    return gather(one, tree if isinstance(tree, Row) and tree else [tree])
 
 
-Values: TypeAlias = dict[Scalar, Value]
-Derivation: TypeAlias = dict[Scalar, tuple[HandFormula, ...]]
-Figures: TypeAlias = tuple[Figure, ...]
+def _derivation(written: Mapping[Scalar, list[HandFormula]]) -> tuple[HandFormula, ...]:
+    return tuple(replace(one, name=str(key), named_at=key.place) for key, ways in written.items() for one in ways)
 
 
-def _figures(printed: Mapping[Equation, tuple[PrintingText, ...]]) -> Figures:
-    return tuple(
-        Figure(
-            key=quantity.text,
-            quantity=quantity.expr,
-            printed=one.printed.texts,
-            shape=one.printed.shape,
-            place=quantity.place,
-            rounding=one.rounding,
-            digits=one.digits,
-            because=one.because,
-            erratum=one.erratum,
-            worked_out=one.worked_out,
-            at=one.at,
-        )
-        for quantity, printings in printed.items()
-        for one in printings
-    )
+def _documents(named: Iterable[Scalar]) -> tuple[tuple[str, Place], ...]:
+    return tuple((str(one), one.place) for one in named)
 
 
-values = entries(name, value)
-figures = turned(filled(entries(quantity, printings)), _figures)
+def _ignored(quotes: Mapping[Scalar, str]) -> tuple[tuple[str, str, Place], ...]:
+    return tuple((str(quote), because, quote.place) for quote, because in quotes.items())
 
 
-@dataclass(frozen=True)
-class SourceText(Keys):
-    """Where the figures were printed: `article` are the documents, `ignore` quotes with numbers that are no figures."""
-
-    title: str = key(text, "")
-    url: str = key(text, "")
-    note: str = key(text, "")
-    article: tuple[Scalar, ...] = key(name_list, ())
-    ignore: dict[Scalar, str] = section(filled(entries(label, text)))
-
-
-def _source(text: SourceText) -> Source:
-    ignored = tuple((str(quote), because, quote.place) for quote, because in text.ignore.items())
-    return Source(text.title, text.url, text.note, tuple((str(name), name.place) for name in text.article), ignored)
-
-
-@dataclass(frozen=True)
-class GradcheckText(Keys):
-    """How the gradient check is made, and what was printed for it."""
-
-    step: float | None = key(positive, None)
-    rtol: float = key(positive, GradcheckSettings.rtol)
-    expected: Figures = key(figures, ())
+SOURCE = Keys(
+    "Where the figures were printed: `article` are the documents, `ignore` quotes with numbers that are no figures.",
+    Source,
+    {
+        **dict.fromkeys(("title", "url", "note"), read.text),
+        "article": Reader(lambda tree: _documents(name_list(tree)), name_list.schema),
+        "ignore": entries(label, read.text, _ignored),
+    },
+)
+GRADCHECK = Keys(
+    "How the gradient check is made, and what was printed for it.",
+    GradcheckSettings,
+    {"step": read.positive, "rtol": read.positive, "expected": figures},
+)
 
 
-def _gradcheck(text: GradcheckText) -> GradcheckSettings:
-    return GradcheckSettings(text.step, text.rtol, text.expected)
+def _train(
+    optimizer: Table | None = None,
+    epochs: int | None = None,
+    over: Sequence[str] = (),
+    freeze: Sequence[str] = (),
+    **more: object,
+) -> Callable[[Place], TrainSettings]:
+    """What makes the training that begins at a place, and raises `Partly` where something is missing."""
+
+    def at(place: Place) -> TrainSettings:
+        make: Callable[..., TrainSettings] = TrainSettings
+        names = {"over": tuple(map(str, over)), "freeze": tuple(map(str, freeze))}
+        problems = [Problem("train needs its 'epochs'", place)] if epochs is None else []
+        try:
+            found = chosen(optimizer, place)
+        except MathlabError as error:
+            said = {str(key): 1.0 for key in optimizer or ()}  # of which its state can be told
+            found = str(optimizer["name"]) if optimizer and "name" in optimizer else "", said, None
+            problems += error.problems
+        name, settings, rate = found
+        made = make(name, settings, epochs or 0, **names, **more, place=place, schedule=rate)
+        if problems:
+            raise Partly(problems, made)
+        return made
+
+    return at
 
 
-@dataclass(frozen=True)
-class TrainText(Keys):
-    """How parameters are trained. Everything is optional, for a case inherits what it does not say."""
-
-    optimizer: Table | None = key(mapping, None)  # read when the case has inherited the rest
-    epochs: int | None = key(whole, None)
-    batch_size: int | None = key(partial(whole, least=1), None)
-    over: tuple[Scalar, ...] | None = key(name_list, None)
-    freeze: tuple[Scalar, ...] | None = key(name_list, None)
-    seed: int | None = key(whole, None)
-    start: Values | None = key(filled(values), None)
-    after: dict[Scalar, Figures] | None = key(filled(entries(count, figures)), None)
-
-
-@dataclass(frozen=True)
-class SweepText(Keys):
-    """What differs from run to run; `grid` and `over` are read when the case has inherited the rest."""
-
-    grid: Tree | None = key(untouched, None)
-    sample: int | None = key(partial(whole, least=1), None)
-    seed: int | None = key(whole, None)
-    over: Table | None = key(mapping, None)
-    report: tuple[Equation, ...] = key(quantities, ())
+TRAIN = Keys(
+    "How parameters are trained. Everything is optional, for a case inherits what it does not say.",
+    _train,
+    {
+        "optimizer": Reader(mapping, reference("optimizer")),
+        "epochs": read.whole,
+        "batch_size": read.counted,
+        "over": name_list,
+        "freeze": name_list,
+        "seed": read.whole,
+        "start": entries(name, value, _by_name, NAMES),
+        "after": entries(read.whole, figures, lambda after: tuple(after.items()), "^[0-9]+$"),
+    },
+)
 
 
+@reader({"type": "array", "minItems": 2, "maxItems": 2, "items": read.number.schema})
 def span(tree: Tree) -> tuple[float, float]:
     """Two numbers, the smaller one first."""
-    ends = [number(item) for item in tree] if isinstance(tree, Row) else []
+    ends = [read.number(item) for item in tree] if isinstance(tree, Row) else []
     if len(ends) != 2 or not ends[0] < ends[1]:
         raise MathlabError("two numbers are needed here, the smaller one first, as in [-3, 3]", tree.place)
     return ends[0], ends[1]
 
 
+@reader(any_of(TEXT, listed(TEXT, 0)))
 def labels(tree: Tree) -> tuple[str, ...]:
     """A list of texts."""
-    return tuple(map(str, gather(text, tree if isinstance(tree, Row) else [tree])))
+    return tuple(map(str, gather(read.text, tree if isinstance(tree, Row) else [tree])))
 
 
-@dataclass(frozen=True)
-class PictureText(Keys):
-    """What a plot shows: quantities, what they are drawn over, and the cases that it compares."""
-
-    of: tuple[Equation, ...] = key(quantities, ())
-    over: dict[Equation, tuple[float, float]] = section(filled(entries(quantity, span)))
-    cases: tuple[str, ...] = key(labels, ())
-    log: Scale = key(partial(choice, known=SCALES, what="log"), "")
-    title: str = key(text, "")
-    rows: tuple[str, ...] = key(labels, ())
-    columns: tuple[str, ...] = key(labels, ())
-    derivative: bool = key(flag, False)
+def _drawn(**said: object) -> Callable[..., Picture]:
+    make: Callable[..., Picture] = Picture
+    return partial(make, **said)
 
 
+PICTURE = Keys(
+    "What a plot shows: quantities, what they are drawn over, and the cases that it compares.",
+    _drawn,
+    {
+        "of": quantities,
+        "over": entries(quantity, span, lambda over: tuple((one, *ends) for one, ends in over.items())),
+        "cases": labels,
+        "log": read.one_of(SCALES, "log"),
+        "title": read.text,
+        "rows": labels,
+        "columns": labels,
+        "derivative": read.flag,
+    },
+)
+_kind = read.one_of((*DRAWN, *PLOTTED), "picture")
+_more: Schema = {
+    "type": "object",
+    "propertyNames": {"enum": PLOTTED},
+    "additionalProperties": PICTURE.schema,
+    "minProperties": 1,
+    "maxProperties": 1,
+}
+
+
+@reader(any_of(_kind.schema, _more, listed(any_of(_kind.schema, _more), 0)))
 def pictures(tree: Tree) -> tuple[Picture, ...]:
     """A kind of picture, or a list of kinds, each of which may say more: `loss: {log: y}`."""
     return tuple(gather(_picture, tree if isinstance(tree, Row) else [tree]))
@@ -210,47 +241,57 @@ def pictures(tree: Tree) -> tuple[Picture, ...]:
 
 def _picture(tree: Tree) -> Picture:
     if not isinstance(tree, Table):
-        return Picture(choice(tree, known=(*DRAWN, *PLOTTED), what="picture"), place=tree.place)
+        return Picture(_kind(tree), place=tree.place)
     if len(tree) != 1:
         raise MathlabError("a picture is one kind, as in loss: {log: y}", tree.place)
     ((kind, about),) = tree.items()
-    choice(tree.key(kind), known=PLOTTED, what="plot")
-    said = parsed(PictureText)(about)
-    over = tuple((one, *ends) for one, ends in said.over.items())
-    more = (said.cases, said.log, said.title, said.rows, said.columns, said.derivative)
-    return Picture(str(kind), said.of, over, *more, tree.place)
+    read.choice(tree.key(kind), known=PLOTTED, what="plot")
+    return PICTURE(about)(str(kind), place=tree.place)
 
 
-@dataclass(frozen=True)
-class CaseText(Keys):
-    """What a case may say, and the top level too; None where it says nothing."""
-
-    dtype: Dtype | None = key(partial(choice, known=DTYPES, what="dtype"), None)
-    inputs: Values = section(values)
-    parameters: Values = section(values)
-    layers: Tree | None = key(untouched, None)  # these three are read when the case has inherited the rest
-    loss: Tree | None = key(untouched, None)
-    batch: Tree | None = key(untouched, None)
-    equations: Formulas = section(equations)
-    upstream: Value | Equation | None = key(upstream, None)
-    derivation: Derivation = section(filled(entries(name, hand_formulas)))
-    expected: Figures = key(figures, ())
-    gradcheck: GradcheckSettings | None = key(turned(parsed(GradcheckText), _gradcheck), None)
-    train: TrainText | None = key(parsed(TrainText), None)
-    sweep: SweepText | None = key(parsed(SweepText), None)
-    pictures: tuple[Picture, ...] | None = key(pictures, None)
-    sections: Mapping[str, object] = field(default_factory=dict)
-
-    @classmethod
-    def further(cls) -> Mapping[str, Callable[[Tree], object]]:
-        """The sections of the stages that bring a reader of their own."""
-        return {stage.name: stage.section for stage in STAGES.values() if stage.section}
+SHORTHAND = ("layers", "loss", "batch")  # what is read when the case has inherited the rest
 
 
-@dataclass(frozen=True)
-class ConfigText(CaseText):
-    """A whole config. The cases stay trees, so that each is read for itself."""
+def _case(**said: object) -> Case:
+    make: Callable[..., Case] = Case
+    stages = {name: said.pop(name) for name in _sections() if name in said}
+    return make(**{name: one for name, one in said.items() if name not in SHORTHAND}, sections=stages)
 
-    title: str = key(text, "")
-    source: Source = key(turned(parsed(SourceText), _source), Source())
-    cases: dict[Scalar, Table] | None = key(filled(entries(label, mapping)), None)
+
+def _sections() -> dict[str, Callable[[Tree], object]]:
+    """The sections of the stages that bring a reader of their own."""
+    return {stage.name: stage.section for stage in STAGES.values() if stage.section}
+
+
+CASE: Mapping[str, Callable[[Tree], object]] = {
+    "dtype": read.one_of(DTYPES, "dtype"),
+    "inputs": values,
+    "parameters": values,
+    **{key: Reader(lambda tree: tree, reference(key)) for key in SHORTHAND},
+    "equations": equations,
+    "upstream": upstream,
+    "derivation": entries(name, hand_formulas, _derivation, NAMES),
+    "expected": figures,
+    "gradcheck": GRADCHECK,
+    "train": Reader(lambda tree: TRAIN(tree)(tree.place), TRAIN.schema),
+    "sweep": SWEEP,
+    "pictures": pictures,
+}
+CASES = entries(label, mapping, dict)
+TOP: Mapping[str, Callable[[Tree], object]] = {
+    "title": read.text,
+    "source": SOURCE,
+    "cases": Reader(CASES, {**CASES.schema, "additionalProperties": reference("case")}),
+}
+
+
+def case_keys() -> Keys[Case]:
+    """What a case may say. What it lacks of a training is told with the rest (`Partly`)."""
+    return Keys(
+        "What a case may say, and the top level too; None where it says nothing.", _case, {**CASE, **_sections()}
+    )
+
+
+def top_keys() -> Keys[dict[str, object]]:
+    """What the top level may say; it may lack what the cases have, which inherit it."""
+    return Keys("A whole config.", dict, {**CASE, "train": TRAIN, **TOP, **_sections()})

@@ -2,60 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from mathlab.config.formulas import Formulas, formula, name
+from mathlab.config.formulas import formula, name
 from mathlab.config.keys import mapping
-from mathlab.config.schema import CaseText
-from mathlab.config.values import attempt, choice, gather
+from mathlab.config.values import attempt, choice, gather, one_of
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
+from mathlab.experiment import Case
 from mathlab.language.check import Types
-from mathlab.language.equation import Equation
 from mathlab.language.layers import BATCHES, LAYERS, LOSSES, REDUCTIONS, Layer, Loss, Part, expand
 from mathlab.language.shapes import Type
 
 
-def expanded(case: CaseText) -> CaseText:
-    """The case with its layers written out: first their equations, then the case's own, and the loss last.
+def expanded(case: Case, tree: Table) -> Case:
+    """The case with the layers of its `tree` written out: first their equations, then its own, and the loss last.
 
     Raises MathlabError with what is wrong with the layers or the loss.
     """
-    if case.layers is None:
-        unused = {"loss": case.loss, "batch": case.batch}
-        problems = [Problem(f"'{key}' needs 'layers'", tree.place) for key, tree in unused.items() if tree is not None]
+    problems: list[Problem] = []
+    if "layers" not in tree:
+        problems += [Problem(f"'{key}' needs 'layers'", tree[key].place) for key in ("loss", "batch") if key in tree]
         if problems:
             raise MathlabError(problems)
         return case
-    problems = []
-    layers = attempt(_layers, case.layers, problems)
-    loss = None if case.loss is None else attempt(partial(_part, LOSSES, "loss"), case.loss, problems)
-    batch = None if case.batch is None else attempt(partial(choice, known=BATCHES, what="batch"), case.batch, problems)
+    layers = attempt(_layers, tree["layers"], problems)
+    loss = attempt(partial(_part, LOSSES, "loss"), tree["loss"], problems) if "loss" in tree else None
+    batch = attempt(one_of([*BATCHES], "batch"), tree["batch"], problems) if "batch" in tree else None
     if layers is None or problems:
         raise MathlabError(problems)
-    shapes = {str(key): Type(value.array.shape) for key, value in (*case.inputs.items(), *case.parameters.items())}
-    integral = [str(key) for key, value in case.inputs.items() if value.integral]
-    first, last = expand(layers, loss, batch, list(map(str, case.inputs)), Types(shapes, integral))
-    return replace(
-        case, equations=_joined([*_written(first), *case.equations.items(), *_written([last] if last else [])])
-    )
-
-
-def _written(equations: Iterable[Equation]) -> Iterable[tuple[Scalar, Equation]]:
-    for equation in equations:
-        assert equation.place is not None  # that of the layer
-        yield Scalar(equation.name, equation.place), equation
-
-
-def _joined(entries: Iterable[tuple[Scalar, Equation]]) -> Formulas:
-    equations: Formulas = {}
-    for key, written in entries:
-        if key in equations:
-            raise MathlabError(f"there are two nodes called '{key}'; rename a layer's with 'as'", key.place)
-        equations[key] = written
-    return equations
+    shapes = {name: Type(value.array.shape) for name, value in {**case.inputs, **case.parameters}.items()}
+    integral = [name for name, value in case.inputs.items() if value.integral]
+    first, last = expand(layers, loss, batch, [*case.inputs], Types(shapes, integral))
+    layers_own = [replace(one, named_at=one.place) for one in (*first, *([last] if last else []))]  # where layers stand
+    written = [*layers_own[: len(first)], *case.equations, *layers_own[len(first) :]]
+    names: set[str] = set()
+    for one in written:
+        if one.name in names:
+            raise MathlabError(f"there are two nodes called '{one.name}'; rename a layer's with 'as'", one.named_at)
+        names.add(one.name)
+    return replace(case, equations=tuple(written))
 
 
 def _layers(tree: Tree) -> list[Part]:
@@ -64,7 +52,7 @@ def _layers(tree: Tree) -> list[Part]:
     return gather(partial(_part, LAYERS, "layer"), tree)
 
 
-_reduction = partial(choice, known=REDUCTIONS, what="reduction")
+_reduction = one_of(REDUCTIONS, "reduction")
 
 
 def _part(known: Mapping[str, Layer] | Mapping[str, Loss], what: str, tree: Tree) -> Part:

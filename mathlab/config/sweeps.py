@@ -5,94 +5,115 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import cast
 
-from mathlab.config.arrays import value
-from mathlab.config.initial import INITS
-from mathlab.config.keys import Keys, key, mapping, parsed
-from mathlab.config.schema import CaseText, SweepText
-from mathlab.config.values import attempt, flag, gather, number, positive, whole
-from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
-from mathlab.errors import MathlabError, Place, Problem, did_you_mean
-from mathlab.experiment import Axis, Choice, Kind, Range, SweepSettings, Value
+from mathlab.config import values as read
+from mathlab.config.arrays import INITS, value
+from mathlab.config.formulas import quantities
+from mathlab.config.jsonschema import Schema, any_of, listed, reference
+from mathlab.config.keys import Keys, mapping
+from mathlab.config.values import Reader, attempt, gather
+from mathlab.config.yamltext import Row, Table, Tree, kind
+from mathlab.errors import MathlabError, Problem, did_you_mean
+from mathlab.experiment import Axis, Case, Choice, Kind, Range, SweepSettings
 from mathlab.language.optimizers import OPTIMIZERS, SETTINGS
 
 Read = Callable[[Tree], float]
-TRAIN: Mapping[str, Read] = {"seed": whole, "epochs": whole, "batch_size": partial(whole, least=1)}
-INIT: Mapping[str, Read] = {"seed": whole, "std": positive, "fan_in": positive, "fan_out": positive}
+TRAIN: Mapping[str, Read] = {"seed": read.whole, "epochs": read.whole, "batch_size": read.counted}
+INIT: Mapping[str, Read] = {"seed": read.whole, "std": read.positive, "fan_in": read.positive, "fan_out": read.positive}
 MOST_CHOICES = 10_000
 
 
-@dataclass(frozen=True)
-class RangeText(Keys):
-    """`{low: 0.01, high: 1, log: true}`."""
-
-    low: float = key(number)
-    high: float = key(number)
-    log: bool = key(flag, False)
-    whole: bool = key(flag, False)
+RANGE = Keys(
+    "`{low: 0.01, high: 1, log: true}`: numbers to draw from.",
+    Range,
+    {"low": read.number, "high": read.number, "log": read.flag, "whole": read.flag},
+    needed=("low", "high"),
+)
 
 
 @dataclass(frozen=True)
 class _Target:
-    """What an axis sets, and how a number for it is read."""
+    """What an axis sets, and how a `number` for it is read."""
 
     kind: Kind
     name: str
     part: str = ""
-    read: Read = number
+    number: Read = read.number
 
     @property
     def whole(self) -> bool:
         return self.kind == "train" or self.part == "seed"
 
 
-def sweep(text: SweepText, case: CaseText, place: Place) -> SweepSettings:
-    """The sweep of a case that has inherited all that it does not say itself.
+def _sweep(grid: object = None, over: object = None, **more: object) -> SweepSettings:
+    make: Callable[..., SweepSettings] = SweepSettings
+    return make((), **more)
+
+
+AXES: Schema = {"type": "object", "additionalProperties": listed(reference("value"))}
+DRAWN: Schema = {"type": "object", "additionalProperties": any_of(listed(reference("value")), RANGE.schema)}
+SWEEP = Keys(
+    "What differs from run to run; `grid` and `over` are read when the case has inherited the rest.",
+    _sweep,
+    {
+        "grid": Reader(lambda tree: tree, any_of(AXES, listed(AXES))),
+        "sample": read.counted,
+        "seed": read.whole,
+        "over": Reader(mapping, DRAWN),
+        "report": quantities,
+    },
+)
+
+
+def sweep(case: Case, table: Table) -> SweepSettings:
+    """The sweep of a case that has inherited all that it does not say itself, with what its `table` says.
 
     Raises MathlabError with every problem in it.
     """
-    if (text.grid is None) == (text.sample is None):
-        raise MathlabError("a sweep has either a 'grid' of values or a 'sample' of so many runs", place)
+    assert case.sweep
+    assert case.place
+    grid, over = table.get("grid"), table.get("over")
+    if (grid is None) == (case.sweep.sample is None):
+        raise MathlabError("a sweep has either a 'grid' of values or a 'sample' of so many runs", case.place)
+    sampled = grid is None
     problems: list[Problem] = []
-    if text.sample is None:
-        problems += [Problem(f"'{word}' needs a 'sample'", place) for word in ("over", "seed") if getattr(text, word)]
-    elif text.over is None:
-        problems.append(Problem("'sample' needs 'over': what differs from run to run", place))
-    trees = text.grid if isinstance(text.grid, Row) else [text.grid or text.over or Table(place)]
+    if not sampled:
+        alone = [word for word, said in (("over", over), ("seed", case.sweep.seed)) if said]
+        problems += [Problem(f"'{word}' needs a 'sample'", case.place) for word in alone]
+    elif over is None:
+        problems.append(Problem("'sample' needs 'over': what differs from run to run", case.place))
     targets = _targets(case)
     grids = []
-    for tree in trees:
-        table = attempt(mapping, tree, problems) or Table(tree.place)
-        if not table and not problems:
-            problems.append(Problem("this sweep changes nothing", table.place))
-        read_axis = partial(_axis, table, targets, case, text.sample is not None)
-        grids.append(tuple(axis for name in table if (axis := attempt(read_axis, name, problems))))
+    for tree in grid if isinstance(grid, Row) else [grid or over or Table(case.place)]:
+        lines = attempt(mapping, tree, problems) or Table(tree.place)
+        if not lines and not problems:
+            problems.append(Problem("this sweep changes nothing", lines.place))
+        read_axis = partial(_axis, lines, targets, case, sampled)
+        grids.append([axis for name in lines if (axis := attempt(read_axis, name, problems))])
     if problems:
         raise MathlabError(problems)
-    return SweepSettings(_numbered(grids), text.sample, text.seed or 0, text.report, place)
+    return replace(case.sweep, grids=_numbered(grids), place=case.place)
 
 
-def _targets(case: CaseText) -> dict[str, list[_Target]]:
+def _targets(case: Case) -> dict[str, list[_Target]]:
     """All that may differ from run to run, by what the config calls it."""
     found: dict[str, list[_Target]] = {}
     if case.train:
-        optimizer = case.train.optimizer.get("name") if case.train.optimizer else None
-        settings = SETTINGS.get(optimizer, {}) if isinstance(optimizer, Scalar) else {}
-        for setting in (one for one in settings if one not in OPTIMIZERS[str(optimizer)].switches):
+        rule = OPTIMIZERS.get(case.train.optimizer)
+        for setting in (one for one in SETTINGS[case.train.optimizer] if one not in rule.switches) if rule else ():
             found.setdefault(setting, []).append(_Target("optimizer", setting))
-        for setting, read in TRAIN.items():
-            found.setdefault(setting, []).append(_Target("train", setting, read=read))
-    for name, given in (*case.inputs.items(), *case.parameters.items()):
-        found.setdefault(str(name), []).append(_Target("value", str(name)))
+        for setting, number in TRAIN.items():
+            found.setdefault(setting, []).append(_Target("train", setting, number=number))
+    for name, given in {**case.inputs, **case.parameters}.items():
+        found.setdefault(name, []).append(_Target("value", name))
         if given.recipe:
             for part in ("seed", "scale", *INITS[given.recipe.init].settings):
-                target = _Target("init", str(name), part, INIT.get(part, number))
+                target = _Target("init", name, part, INIT.get(part, read.number))
                 found.setdefault(f"{name}.{part}", []).append(target)
     return found
 
 
-def _axis(table: Table, targets: Mapping[str, list[_Target]], case: CaseText, sampled: bool, name: str) -> Axis:
+def _axis(table: Table, targets: Mapping[str, list[_Target]], case: Case, sampled: bool, name: str) -> Axis:
     key, tree = table.key(name), table[name]
     if name not in targets:
         raise MathlabError(f"a sweep cannot change '{name}'{_hint(name, case, targets)}", key.place)
@@ -110,7 +131,7 @@ def _axis(table: Table, targets: Mapping[str, list[_Target]], case: CaseText, sa
     return axis(tuple(gather(partial(_choice, target), tree)))
 
 
-def _hint(name: str, case: CaseText, targets: Mapping[str, list[_Target]]) -> str:
+def _hint(name: str, case: Case, targets: Mapping[str, list[_Target]]) -> str:
     value_name, _, part = name.partition(".")
     if part and value_name in targets and f"{value_name}.seed" not in targets:
         return f", because '{value_name}' is not drawn ('init')"
@@ -121,7 +142,7 @@ def _hint(name: str, case: CaseText, targets: Mapping[str, list[_Target]]) -> st
 
 def _choice(target: _Target, tree: Tree) -> Choice:
     if target.kind != "value":
-        return Choice(str(tree), target.read(tree))
+        return Choice(str(tree), target.number(tree))
     given = value(tree)
     return Choice(_flow(tree), float(given.array) if not given.array.ndim else 0.0, given)
 
@@ -133,10 +154,10 @@ def _flow(tree: Tree) -> str:
     return f"[{', '.join(map(_flow, tree))}]" if isinstance(tree, Row) else str(tree)
 
 
-def _range(tree: Table, target: _Target, case: CaseText) -> Range:
-    given = parsed(RangeText)(tree)
+def _range(tree: Table, target: _Target, case: Case) -> Range:
+    given = RANGE(tree)
     for bound in ("low", "high"):
-        target.read(tree[bound])
+        target.number(tree[bound])
         if (given.whole or target.whole) and getattr(given, bound) != int(getattr(given, bound)):
             raise MathlabError("a whole number is needed here", tree[bound].place)
     if given.low > given.high:
@@ -145,14 +166,9 @@ def _range(tree: Table, target: _Target, case: CaseText) -> Range:
         raise MathlabError("with 'log', low must be above 0", tree["low"].place)
     if max(abs(given.low), abs(given.high)) >= 2**53 and (given.whole or target.whole):
         raise MathlabError("whole numbers are drawn below 2**53", tree.place)
-    if target.kind == "value" and _value(case, target.name).array.ndim:
+    if target.kind == "value" and {**case.inputs, **case.parameters}[target.name].array.ndim:
         raise MathlabError(f"'{target.name}' is an array, so that it needs a list of arrays", tree.place)
-    return Range(given.low, given.high, given.log, given.whole or target.whole)
-
-
-def _value(case: CaseText, name: str) -> Value:
-    values = {**case.inputs, **case.parameters}
-    return values[cast(Scalar, name)]
+    return replace(given, whole=given.whole or target.whole)
 
 
 def _numbered(grids: Sequence[Sequence[Axis]]) -> tuple[tuple[Axis, ...], ...]:
@@ -165,12 +181,9 @@ def _numbered(grids: Sequence[Sequence[Axis]]) -> tuple[tuple[Axis, ...], ...]:
         places = seen.setdefault(key, {})
         return replace(choice, number=float(places.setdefault(choice.label, len(places))))
 
-    return tuple(
-        tuple(
-            axis
-            if isinstance(axis.values, Range)
-            else replace(axis, values=tuple(numbered(axis.key, choice) for choice in axis.values))
-            for axis in axes
-        )
-        for axes in grids
-    )
+    def of(axis: Axis) -> Axis:
+        if isinstance(axis.values, Range):
+            return axis
+        return replace(axis, values=tuple(numbered(axis.key, choice) for choice in axis.values))
+
+    return tuple(tuple(map(of, axes)) for axes in grids)

@@ -1,18 +1,16 @@
-"""Trees -> numbers, arrays and printed figures.
-
-Every function takes a part of the tree and returns what it says, or raises MathlabError with each problem in that part.
-"""
+"""Trees -> numbers, texts, arrays and printed figures, each with what the JSON Schema of a config says of it."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
+from mathlab.config.jsonschema import TEXT, Schema, reference
 from mathlab.config.yamltext import Row, Scalar, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
 from mathlab.experiment import PrintedNumber, Value
@@ -28,6 +26,26 @@ LONGEST = 1_500  # characters of a printed number; float64 has none whose every 
 Part = TypeVar("Part")
 Read = TypeVar("Read")
 Word = TypeVar("Word", bound=str)
+ReadT = TypeVar("ReadT", covariant=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Reader(Generic[ReadT]):
+    """It takes a part of the tree and returns what it says, or raises MathlabError with each problem in that part.
+
+    The schema is a little wider: it cannot know what an expression means, and takes for a number what is one here.
+    """
+
+    read: Callable[[Tree], ReadT]
+    schema: Schema
+
+    def __call__(self, tree: Tree) -> ReadT:
+        return self.read(tree)
+
+
+def reader(schema: Schema) -> Callable[[Callable[[Tree], Read]], Reader[Read]]:
+    """The decorator that makes a function a reader of what fits the schema."""
+    return lambda read: Reader(read, schema)
 
 
 @dataclass(frozen=True)
@@ -38,6 +56,7 @@ class Numbers:
     shape: tuple[int, ...]
 
 
+@reader(reference("number"))
 def number(tree: Tree) -> float:
     """A finite number in decimal or scientific notation."""
     if not isinstance(tree, Scalar) or tree.quoted or not NUMBER.fullmatch(tree):
@@ -65,16 +84,24 @@ def _not_a_number(tree: Tree) -> str:
     return f"a number is needed here, not {kind(tree)}{quoted or hint}"
 
 
-def whole(tree: Tree, least: int = 0) -> int:
-    """A whole number of at least `least`."""
-    value = number(tree)
-    if not isinstance(tree, Scalar) or not WHOLE.fullmatch(tree):
-        raise MathlabError(f"a whole number is needed here, not {kind(tree)}", tree.place)
-    if value < least:
-        raise MathlabError(f"a number of at least {least} is needed here, not {tree}", tree.place)
-    return int(tree)
+def at_least(least: int) -> Reader[int]:
+    """The reader of a whole number of at least `least`."""
+
+    def read(tree: Tree) -> int:
+        value = number(tree)
+        if not isinstance(tree, Scalar) or not WHOLE.fullmatch(tree):
+            raise MathlabError(f"a whole number is needed here, not {kind(tree)}", tree.place)
+        if value < least:
+            raise MathlabError(f"a number of at least {least} is needed here, not {tree}", tree.place)
+        return int(tree)
+
+    return Reader(read, {"type": "integer", "minimum": least})
 
 
+whole, counted = at_least(0), at_least(1)
+
+
+@reader(reference("number"))
 def positive(tree: Tree) -> float:
     """A number above zero."""
     value = number(tree)
@@ -83,6 +110,7 @@ def positive(tree: Tree) -> float:
     return value
 
 
+@reader(TEXT)
 def text(tree: Tree) -> str:
     """A text that says something, without the white space around it."""
     if not isinstance(tree, Scalar):
@@ -92,6 +120,7 @@ def text(tree: Tree) -> str:
     return str(tree).strip()
 
 
+@reader({"type": "boolean"})
 def flag(tree: Tree) -> bool:
     """`true` or `false`."""
     if not isinstance(tree, Scalar) or tree.quoted or tree not in ("true", "false"):
@@ -106,6 +135,11 @@ def choice(tree: Tree, known: Iterable[Word], what: str) -> Word:
         hint = did_you_mean(word, words) or f"; known are {', '.join(words)}"
         raise MathlabError(f"unknown {what} {word!r}{hint}", tree.place)
     return words[word]
+
+
+def one_of(known: Sequence[Word], what: str) -> Reader[Word]:
+    """The reader of such a choice."""
+    return Reader(lambda tree: choice(tree, known, what), {"enum": [*known]})
 
 
 def attempt(read: Callable[[Part], Read], part: Part, problems: list[Problem]) -> Read | None:
@@ -133,6 +167,7 @@ def array(tree: Tree) -> Value:
     return Value(np.array(numbers, dtype=np.float64).reshape(shape), tree.place, integral)
 
 
+@reader(reference("numbers"))
 def printed(tree: Tree) -> Numbers:
     """The numbers of a figure, with the digits they were printed with."""
     scalars, shape, _ = _flat(tree)

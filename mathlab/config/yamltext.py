@@ -6,8 +6,10 @@ the last of two equal keys wins in silence. So the tree is built from the parser
 
 from __future__ import annotations
 
+import contextlib
 import re
 import unicodedata
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import yaml
@@ -68,29 +70,27 @@ def kind(tree: Tree) -> str:
     return "a list" if isinstance(tree, Row) else "a mapping" if isinstance(tree, Table) else repr(str(tree))
 
 
+def places(tree: Tree | None) -> dict[str, Place]:
+    """Where the keys of a mapping stand, or the words of a list, or the only one."""
+    parts = tree if isinstance(tree, Row | Table) else [tree]
+    return {str(part.normalized()): part.place for part in parts if isinstance(part, Scalar)}
+
+
 def read(text: str, file: str) -> tuple[Tree | None, tuple[Problem, ...]]:
     """The tree of one YAML document (None when it is empty), and what is wrong with its keys and tags.
 
     Raises MathlabError where the text is not YAML, or nests or expands beyond all use.
     """
-    builder, error = _built(text, file)
-    if error is not None:
-        if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-            # the scanner reads ahead of the parser, and what stands before its complaint may be past our own limits
-            _built(text[: error.problem_mark.index], file)
-        raise MathlabError([*builder.problems, _syntax_problem(error, text, file)])
-    return builder.root, tuple(builder.problems)
-
-
-def _built(text: str, file: str) -> tuple[_Builder, yaml.YAMLError | None]:
-    """What can be built of a text, and why the parser stopped if it did not come to the end."""
     builder = _Builder(text, file)
     try:
-        for event in yaml.parse(text, Loader=LOADER):
-            builder.take(event)
+        builder.take_all(text)
     except yaml.YAMLError as error:
-        return builder, error
-    return builder, None
+        if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+            # the scanner reads ahead of the parser, and what stands before its complaint may be past our own limits
+            with contextlib.suppress(yaml.YAMLError):
+                _Builder(text, file).take_all(text[: error.problem_mark.index])
+        raise MathlabError([*builder.problems, _syntax_problem(error, text, file)]) from None
+    return builder.root, tuple(builder.problems)
 
 
 def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
@@ -110,18 +110,18 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     return Problem("this is not YAML", Place(file, 1, 1))
 
 
+@dataclass
 class _Frame:
-    """A mapping or sequence that is still being filled.
+    """A mapping or sequence that is still being filled, and how many parts of the tree stand before it.
 
     In a mapping `waiting` says that a key has been read and its value comes next; `key` is None when it cannot be used.
     """
 
-    def __init__(self, tree: Row | Table, anchor: str | None, before: int) -> None:
-        self.tree = tree
-        self.anchor = anchor
-        self.before = before
-        self.waiting = False
-        self.key: Scalar | None = None
+    tree: Row | Table
+    anchor: str | None
+    before: int
+    waiting: bool = False
+    key: Scalar | None = None
 
 
 class _Builder:
@@ -131,9 +131,12 @@ class _Builder:
         self.root: Tree | None = None
         self.problems: list[Problem] = []
         self.frames: list[_Frame] = []
-        self.documents = 0
-        self.parts = 0
+        self.documents = self.parts = 0
         self.anchors: dict[str, tuple[Tree, int] | None] = {}  # None while the anchored part is still open
+
+    def take_all(self, text: str) -> None:
+        for event in yaml.parse(text, Loader=LOADER):
+            self.take(event)
 
     def take(self, event: yaml.Event) -> None:
         mark = event.start_mark

@@ -25,7 +25,7 @@ class Step:
 class Equation:
     """`name = expr`; `written` is what the config says of it, `place` where the expression's first character stands.
 
-    Of an equation in a loop the place is that of its line.
+    Of an equation in a loop the place is that of its line. `named_at` is where the name stands.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Equation:
     written: str = ""
     place: Place | None = None
     step: Step | None = field(default=None, kw_only=True)
+    named_at: Place | None = field(default=None, kw_only=True, compare=False)
 
     @cached_property
     def text(self) -> str:
