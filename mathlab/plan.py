@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mathlab import config
+from mathlab.config.values import attempt
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
 from mathlab.experiment import Allowed, Case, Experiment
 from mathlab.results import CaseResult, ExperimentResult, tally
@@ -42,18 +44,11 @@ def load(paths: Sequence[Path], allowed: Allowed | None = None) -> list[Experime
     """Every config, each file once. Raises MathlabError with the problems of all of them."""
     problems: list[Problem] = []
     files: dict[Path, Path] = {}
-    experiments = []
     for path in paths:
-        try:
-            for file in config.find([path]):
-                files.setdefault(file.resolve(), file)
-        except MathlabError as error:
-            problems += error.problems
-    for file in files.values():
-        try:
-            experiments.append(config.load(file, allowed))
-        except MathlabError as error:
-            problems += error.problems
+        for file in attempt(config.find, [path], problems) or ():
+            files.setdefault(file.resolve(), file)
+    read = partial(config.load, allowed=allowed)
+    experiments = [made for file in files.values() if (made := attempt(read, file, problems))]
     _refuse(problems)
     return experiments
 
@@ -88,17 +83,13 @@ def plans(
         from mathlab.stages import backends
 
         placed = backends.where(*where)
-    cases = [(experiment, case, stages_of(command, case)) for experiment, case in chosen(experiments, names)]
-    steps = {
-        experiment.path: tuple((case, stages) for owner, case, stages in cases if owner is experiment and stages)
-        for experiment in experiments
-    }
-    _refuse(list(_objections(command, experiments)))
-    made = [
-        Plan(experiment, steps[experiment.path], called, placed, threads)
-        for experiment in experiments
-        if steps[experiment.path]
-    ]
+    picked = chosen(experiments, names)
+    _refuse([*_objections(command, experiments)])
+    made = []
+    for experiment in experiments:
+        cases = [case for owner, case in picked if owner is experiment]
+        if steps := tuple((case, stages) for case in cases if (stages := stages_of(command, case))):
+            made.append(Plan(experiment, steps, called, placed, threads))
     if not made:
         raise MathlabError(f"nothing to {command}: no case here declares {command}")
     return made

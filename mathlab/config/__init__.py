@@ -90,9 +90,8 @@ def _experiment(file: str, content: bytes, allowed: Allowed) -> Experiment:
         raise MathlabError(listed[:MOST])
     if not allowed.large:
         check_size(cases)
-    stem, sha256 = Path(file).stem, hashlib.sha256(content).hexdigest()
-    source = cast(Source, top.get("source", Source()))
-    return Experiment(stem, file, sha256, str(top.get("title", "")), source, tuple(cases))
+    sha256, source = hashlib.sha256(content).hexdigest(), cast(Source, top.get("source", Source()))
+    return Experiment(Path(file).stem, file, sha256, str(top.get("title", "")), source, tuple(cases))
 
 
 def _case(name: str, top: Table, own: Table, share: float, allowed: Allowed) -> tuple[Case, list[Problem]]:
@@ -193,27 +192,20 @@ def inherited(top: Table, case: Table) -> Table:
     """
     whole = _made(case.place, case)
     for key, tree in top.items() if case is not top else ():
-        part = _without(FIGURES.get(key), tree)
+        part = tree
+        if key in FIGURES and isinstance(tree, Table):
+            part = _made(tree.place, {name: tree[name] for name in tree if name != FIGURES[key]})
         if key in case and key in MERGED:
-            parts = [part, case[key]]
-            wrong = [one for one in parts if not _is_mapping(one)]
-            whole[key] = wrong[0] if wrong else MERGED[key](*map(mapping, parts))
+            try:
+                whole[key] = MERGED[key](mapping(part), mapping(case[key]))
+            except MathlabError:
+                whole[key] = part if isinstance(case[key], Table) else case[key]
         elif key not in case and key != "expected":
             whole[key] = part
-    if "train" in whole and _is_mapping(whole["train"]):
+    if isinstance(train := whole.get("train"), Table) or train == "":
         place = (case if "train" in case else top).key("train").place
-        whole["train"] = _made(place, mapping(whole["train"]))
+        whole["train"] = _made(place, train if isinstance(train, Table) else {})
     return whole
-
-
-def _is_mapping(tree: Tree) -> bool:
-    return isinstance(tree, Table) or (not tree and isinstance(tree, Scalar) and not tree.quoted)
-
-
-def _without(key: str | None, tree: Tree) -> Tree:
-    if key is None or not isinstance(tree, Table) or key not in tree:
-        return tree
-    return _made(tree.place, {name: tree[name] for name in tree if name != key})
 
 
 def _made(place: Place, parts: Mapping[str, Tree]) -> Table:

@@ -52,15 +52,19 @@ def label(key: Scalar) -> Scalar:
     return key
 
 
-def _expression(check_jacobian: Callable[[Call], None], tree: Tree) -> Equation:
+def _expression(quantity: bool, tree: Tree) -> Equation:
     if not isinstance(tree, Scalar):
         raise MathlabError(f"an expression is needed here, not {kind(tree)}; put it in quotes", tree.place)
     try:
         expr = read(tree)
         for call in (part for part in walk(expr) if isinstance(part, Call) and OPS[part.op].internal):
+            at = call.position
             if call.op != JACOBIAN:
-                raise ExpressionError(f"unknown function '{call.op}'", call.position)
-            check_jacobian(call)
+                raise ExpressionError(f"unknown function '{call.op}'", at)
+            if not quantity:
+                raise ExpressionError(f"{JACOBIAN} can be expected, but it is not a function for equations", at)
+            if not all(isinstance(arg, Name) for arg in call.args):
+                raise ExpressionError(f"{JACOBIAN} takes two names, as in {JACOBIAN}(z, x)", at)
     except ExpressionError as error:
         hint = "" if tree.quoted else habits.cut(error.message)
         raise ExpressionError(f"{error.message}{hint}", error.offset).at(tree.place) from None
@@ -68,19 +72,10 @@ def _expression(check_jacobian: Callable[[Call], None], tree: Tree) -> Equation:
     return Equation(text, expr, text, tree.place)
 
 
-def _no_jacobian(call: Call) -> None:
-    raise ExpressionError(f"{JACOBIAN} can be expected, but it is not a function for equations", call.position)
-
-
-def _jacobian_of_names(call: Call) -> None:
-    if not all(isinstance(arg, Name) for arg in call.args):
-        raise ExpressionError(f"{JACOBIAN} takes two names, as in {JACOBIAN}(z, x)", call.position)
-
-
 # an expression of the equation language, on one line, which is its name until it has another one
-formula = Reader(partial(_expression, _no_jacobian), TEXT)
+formula = Reader(partial(_expression, False), TEXT)
 # one over nodes and gradients, in which `jacobian(z, x)` may stand too
-quantity = Reader(partial(_expression, _jacobian_of_names), TEXT)
+quantity = Reader(partial(_expression, True), TEXT)
 
 
 @reader(any_of(TEXT, listed(TEXT)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from mathlab import habits
 from mathlab.config.formulas import formula
@@ -47,7 +48,7 @@ def optimizer(table: Table | None, place: Place) -> tuple[str, dict[str, float],
             raise MathlabError(f"{name} needs its setting '{key}'", table["name"].place)
     if "clip_eps" in settings and "clip_norm" not in settings:
         raise MathlabError("'clip_eps' needs a 'clip_norm': it is added to the norm", table.key("clip_eps").place)
-    return name, settings, rate
+    return name, settings, replace(rate, name="lr") if rate else None
 
 
 def _schedule(tree: Tree | None) -> Equation | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Literal
@@ -35,7 +35,6 @@ from mathlab.language.equation import Equation
 from mathlab.stages.table import STAGES
 
 Rounding = Literal["nearest", "truncate"]
-Figures = tuple[Figure, ...]
 
 DTYPES: tuple[Dtype, ...] = ("float64", "float32")
 SCALES: tuple[Scale, ...] = ("x", "y", "xy")
@@ -81,11 +80,11 @@ def printings(tree: Tree) -> list[Callable[[Equation], Figure]]:
     return [_printing(tree) if isinstance(tree, Table) else _printed(read.printed(tree))]
 
 
-def _figures(printed: Mapping[Equation, list[Callable[[Equation], Figure]]]) -> Figures:
-    return tuple(make(quantity) for quantity, printings in printed.items() for make in printings)
-
-
-figures = entries(quantity, Reader(printings, reference("printings")), _figures)
+figures = entries(
+    quantity,
+    Reader(printings, reference("printings")),
+    lambda printed: tuple(make(one) for one, makes in printed.items() for make in makes),
+)
 
 
 def _by_name(values: Mapping[Scalar, Value]) -> Mapping[str, Value]:
@@ -117,25 +116,13 @@ def hand_formulas(tree: Tree) -> list[HandFormula]:
     return gather(one, tree if isinstance(tree, Row) and tree else [tree])
 
 
-def _derivation(written: Mapping[Scalar, list[HandFormula]]) -> tuple[HandFormula, ...]:
-    return tuple(replace(one, name=str(key), named_at=key.place) for key, ways in written.items() for one in ways)
-
-
-def _documents(named: Iterable[Scalar]) -> tuple[tuple[str, Place], ...]:
-    return tuple((str(one), one.place) for one in named)
-
-
-def _ignored(quotes: Mapping[Scalar, str]) -> tuple[tuple[str, str, Place], ...]:
-    return tuple((str(quote), because, quote.place) for quote, because in quotes.items())
-
-
 SOURCE = Keys(
     "Where the figures were printed: `article` are the documents, `ignore` quotes with numbers that are no figures.",
     Source,
     {
         **dict.fromkeys(("title", "url", "note"), read.text),
-        "article": Reader(lambda tree: _documents(name_list(tree)), name_list.schema),
-        "ignore": entries(label, read.text, _ignored),
+        "article": Reader(lambda tree: tuple((str(one), one.place) for one in name_list(tree)), name_list.schema),
+        "ignore": entries(label, read.text, lambda said: tuple((str(one), said[one], one.place) for one in said)),
     },
 )
 GRADCHECK = Keys(
@@ -201,7 +188,7 @@ def span(tree: Tree) -> tuple[float, float]:
 @reader(any_of(TEXT, listed(TEXT, 0)))
 def labels(tree: Tree) -> tuple[str, ...]:
     """A list of texts."""
-    return tuple(map(str, gather(read.text, tree if isinstance(tree, Row) else [tree])))
+    return tuple(gather(read.text, tree if isinstance(tree, Row) else [tree]))
 
 
 def _drawn(**said: object) -> Callable[..., Picture]:
@@ -270,7 +257,12 @@ CASE: Mapping[str, Callable[[Tree], object]] = {
     **{key: Reader(lambda tree: tree, reference(key)) for key in SHORTHAND},
     "equations": equations,
     "upstream": upstream,
-    "derivation": entries(name, hand_formulas, _derivation, NAMES),
+    "derivation": entries(
+        name,
+        hand_formulas,
+        lambda ways: tuple(replace(one, name=str(key), named_at=key.place) for key, of in ways.items() for one in of),
+        NAMES,
+    ),
     "expected": figures,
     "gradcheck": GRADCHECK,
     "train": Reader(lambda tree: TRAIN(tree)(tree.place), TRAIN.schema),

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -48,8 +48,7 @@ def reader(schema: Schema) -> Callable[[Callable[[Tree], Read]], Reader[Read]]:
     return lambda read: Reader(read, schema)
 
 
-@dataclass(frozen=True)
-class Numbers:
+class Numbers(NamedTuple):
     """Numbers as printed, in C order, and the shape of the nested list they stood in."""
 
     texts: tuple[PrintedNumber, ...]

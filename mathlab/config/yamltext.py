@@ -188,10 +188,9 @@ class _Builder:
 
     def block_start(self, place: Place) -> Place:
         """Where the text of a block scalar begins: on a later line than its `|` or `>`."""
-        for number, line in enumerate(self.lines[place.line :], start=place.line + 1):
-            if content := re.search(r"\S", line):
-                return Place(self.file, number, content.start() + 1)
-        return place
+        lines = enumerate(self.lines[place.line :], start=place.line + 1)
+        texts = ((number, found.start()) for number, line in lines if (found := re.search(r"\S", line)))
+        return next((Place(self.file, number, start + 1) for number, start in texts), place)
 
     def over_lines(self, text: str, place: Place) -> Place:
         """The place with what of the text stands on which line: YAML changes the spaces between words only.
