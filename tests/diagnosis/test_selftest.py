@@ -31,7 +31,14 @@ def test_the_last_digit_that_counts_is_changed(text: str, expected: tuple[str, s
     assert neighbours(text) == expected
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+LARGE = ("convolution", "sigmoid-2-2-2", "cs231n-two-layer-mlp", "cs231n-three-layer-mlp")
+SHIPPED = [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in LARGE else [])
+    for path in sorted(CONFIGS.glob("*.yaml"))
+]
+
+
+@pytest.mark.parametrize("path", SHIPPED)
 def test_the_shipped_configs_notice(path: Path) -> None:
     result = selftest.run(config.load(path))
     assert result.figures_caught == result.figures > 0
