@@ -55,7 +55,12 @@ REFUSED = [
     ("1 + x.shape", "'.shape' is not in the equation language; write shape(x)", 4),
     ("1 + x.__class__", "'.__class__' is not in the equation language; of attributes only .T and .mT are", 4),
     ("(lambda: 1)()", "'(lambda: 1)()' is not in the equation language", 0),
-    ("[a for a in b]", "'[a for a in b]' is not in the equation language", 0),
+    (
+        "[a for a in b]",
+        "'[a for a in b]' is not in the equation language; "
+        "arrays are read whole, as in sum(w * x), and steps are a loop, 'for t in 1..T:'",
+        0,
+    ),
     ("f'{a}'", "'f'{a}'' is not in the equation language", 0),
     ("a + 'b'", "'b' is not a number", 4),
     ("a + True", "True is not a number", 4),
