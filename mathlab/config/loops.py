@@ -12,6 +12,7 @@ from mathlab.errors import ExpressionError, MathlabError, Place, Problem
 from mathlab.experiment import Case, Figure, GradcheckSettings, Picture, SweepSettings, TrainSettings
 from mathlab.language.check import constant_value
 from mathlab.language.equation import Equation, Step
+from mathlab.language.ops import OPS
 from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names, substitute, unparse
 from mathlab.language.syntax import replace as rewritten
 
@@ -183,6 +184,8 @@ class _Writer:
                     return replace(values[id], position=position)
                 case Call("index", (base, *items)):
                     return self.indexed(part, rewritten(base, rewrite), [_item(i, rewrite) for i in items], name, step)
+                case Call(op, (*_, Call("index")) as args):  # stack(h[1:])
+                    return replace(part, args=OPS[op].unpacked(tuple(rewritten(arg, rewrite) for arg in args)))
             return None
 
         try:

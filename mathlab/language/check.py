@@ -33,11 +33,8 @@ def resolve(expr: Expr) -> Expr:
     op = OPS.get(expr.op)
     if op is None:
         raise ExpressionError(f"unknown function '{expr.op}'{meant(expr)}", expr.position)
-    args = tuple(resolve(arg) for arg in expr.args)
+    args = op.unpacked(tuple(resolve(arg) for arg in expr.args))
     attrs = dict(expr.attrs)
-    last = args[-1] if args else None
-    if op.unpacks and len(args) == len(op.args) and isinstance(last, Call) and last.op == "array":
-        args = (*args[:-1], *last.args)  # reshape(x, (2, 3)) and concat([a, b]), as NumPy has them
     args, attrs = _bind(expr, op, args, attrs)
     settings = []
     for name, setting in op.settings.items():

@@ -51,6 +51,11 @@ ALIKE = [
         "  for t in 1..2:\n    h[t]: W @ h[t-1]\n  loss: sum(h[1:]) + h[2][0] + h[2, 1]\n",
         "  h1: W @ h0\n  h2: W @ h1\n  loss: sum([h1, h2]) + h2[0] + h2[1]\n",
     ),
+    # all steps, joined
+    (
+        "  for t in 1..2:\n    h[t]: W @ h[t-1]\n  H: stack(h[1:], axis=1)\n  loss: sum(H * concat(h[:2])[:2])\n",
+        "  h1: W @ h0\n  h2: W @ h1\n  H: stack(h1, h2, axis=1)\n  loss: sum(H * concat(h1)[:2])\n",
+    ),
     # backwards in time, by a counter that goes up; a name that ends in a digit
     (
         "  g1_4: x[0]\n  for s in 1..3:\n    g1[4-s]: W @ g1[5-s]\n  loss: sum(g1[1])\n",

@@ -11,7 +11,7 @@ from typing import Literal
 
 from mathlab.language import einsum, shapes, windows
 from mathlab.language.shapes import Kind, Shape, Type
-from mathlab.language.syntax import Call, Num, Static
+from mathlab.language.syntax import Call, Expr, Num, Static
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Setting:
 Rule = str | Callable[[Site], str] | None
 ShapeRule = Callable[[Sequence[Type], Call], Shape]
 ANY = "fib"
+UNPACKED = ("*shape", "*joined", "*axes")  # arguments that NumPy has as one list
 OF_SHAPES: Mapping[ShapeRule, int] = {
     shapes.same: 0,
     shapes.as_second: 1,
@@ -85,10 +86,12 @@ class Op:
     each: Callable[[Site, int], str] | None = None
     internal: bool = False
 
-    @property
-    def unpacks(self) -> bool:
-        """Whether a list in last place stands for its entries."""
-        return self.variadic and self.args[-1] in ("*shape", "*joined", "*axes")
+    def unpacked(self, args: tuple[Expr, ...]) -> tuple[Expr, ...]:
+        """The arguments, with the entries of a list in last place: reshape(x, (2, 3)) and concat([a, b])."""
+        match args:
+            case (*before, Call("array", entries)) if len(args) == len(self.args) and self.args[-1] in UNPACKED:
+                return (*before, *entries)
+        return args
 
     @cached_property
     def variadic(self) -> bool:
