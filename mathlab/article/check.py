@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 
@@ -29,10 +29,13 @@ def experiments_of(files: Sequence[Path], configs: Sequence[Path], allowed: Allo
     documents = {file.resolve() for file in files}
     found = plan.load(configs, allowed)
     for path in _mentioning() if not configs else ():
-        with suppress(MathlabError):  # a config of something else, or one that is not about these documents
+        try:
             experiment = config.load(path, allowed)
             if not documents.isdisjoint(article.resolve() for article in articles_of(experiment)):
                 found.append(experiment)
+        except MathlabError:  # a config of something else, unless it names one of these documents
+            if any(file.name.encode() in path.read_bytes() for file in documents):
+                raise
     if not found:
         hint = f"say `source: {{article: {files[0].name}}}` in one, or name one with --config"
         raise MathlabError([Problem(f"no config below this folder has {file} as its source; {hint}") for file in files])
@@ -80,9 +83,10 @@ def coverage_of(result: ExperimentResult) -> Coverage:
 def write(experiments: Sequence[Experiment], found: Sequence[Suggestion], allowed: Allowed) -> list[str]:
     """Put what is found into the configs; the figures for which there is no room.
 
-    A config is replaced only when the new one can be read. Raises MathlabError where not.
+    No config is replaced unless all of the new ones can be read. Raises MathlabError where one cannot.
     """
     left: list[str] = []
+    texts: dict[Path, str] = {}
     for experiment in experiments:
         path = Path(experiment.path)
         made = sections((one for one in found if one.state.experiment == experiment.name), experiment)
@@ -90,5 +94,7 @@ def write(experiments: Sequence[Experiment], found: Sequence[Suggestion], allowe
         left += without
         if made:
             config.described(text.encode("utf-8"), experiment.path, allowed)
-            replace_file(path, text)
+            texts[path] = text
+    for path, text in texts.items():
+        replace_file(path, text)
     return left

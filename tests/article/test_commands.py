@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mathlab import config
+from mathlab.article import check
 from mathlab.article.pool import quantities
 from mathlab.cli import app
 
@@ -58,6 +59,24 @@ def test_suggesting_writes_nothing() -> None:
     told = invoke("article", "--suggest", "notes.md")
     assert told.exit_code == 1
     assert 'dw: {printed: 0.378388, at: "Backward"}' in told.stdout
+    assert Path("neuron.yaml").read_bytes() == before
+
+
+def test_a_config_of_the_document_that_cannot_be_read_is_told() -> None:
+    Path("other.yaml").write_text("source: {article: others.md}\nequations: {y: 2 x}\n", encoding="utf-8")
+    assert invoke("article", "notes.md").exit_code == 1
+    Path("neuron.yaml").write_text(FILES["neuron.yaml"].replace("sigmoid", "sigmod"), encoding="utf-8")
+    told = invoke("article", "notes.md")
+    assert told.exit_code == 2
+    assert "neuron.yaml:5:16: unknown function 'sigmod'; did you mean 'sigmoid'?" in told.output
+
+
+def test_no_config_is_replaced_by_one_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = Path("neuron.yaml").read_bytes()
+    monkeypatch.setattr(check, "written", lambda text, figures: (text + "expected: {nothing: 1.0}\n", []))
+    told = invoke("article", "--write", "notes.md")
+    assert told.exit_code == 2
+    assert "unknown name 'nothing'" in told.output
     assert Path("neuron.yaml").read_bytes() == before
 
 
