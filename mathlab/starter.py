@@ -24,6 +24,12 @@ equations:
   y: w * x
 """
 FORMULAS = 40  # that are copied
+# What an article says is its title, where that is no heading: of LaTeX, and in front matter.
+TITLE = re.compile(
+    r"^[^%\n]{0,200}\\title\{(?P<latex>[^{}\\]{1,300})\}"
+    r"|\A---\n(?:(?!---).{0,300}\n){0,40}?title: *[\"']?(?P<front>[^\n\"']{1,300})",
+    re.MULTILINE,
+)
 
 
 def start(name: str, article: Path | None = None) -> Path:
@@ -56,11 +62,13 @@ def _of(article: Path, config: Path) -> str:
     from mathlab.article.text import read
 
     document = read(article)
-    title = document.headings[0].title if document.headings else article.stem
     source = article.read_text(encoding="utf-8-sig")
+    stated = TITLE.search(source)
+    heading = document.headings[0].title if document.headings else article.stem
+    title = " ".join((stated["latex"] or stated["front"]).split()) if stated else heading
     found = re.findall(r"\$([^$\n]{1,200}=[^$\n]{1,200})\$|^[ \t>]*(\w{1,40} = [^\n=]{1,200})$", source, re.MULTILINE)
     lines = dict.fromkeys(" ".join(maths.split() or code.split()) for maths, code in found)
-    heading = ["", "# What the article states, to be edited into the sections below:"] if lines else []
-    shown = [*heading, *(f"#   {''.join(c for c in line if c.isprintable())}" for line in [*lines][:FORMULAS])]
+    first = ["", "# What the article states, to be edited into the sections below:"] if lines else []
+    shown = [*first, *(f"#   {''.join(c for c in line if c.isprintable())}" for line in [*lines][:FORMULAS])]
     path = os.path.relpath(article, config.parent)
     return FROM.format(title=json.dumps(title), article=json.dumps(path), formulas="\n".join(shown))

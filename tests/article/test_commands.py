@@ -148,6 +148,21 @@ def test_a_config_starts_from_an_article(folder: Path) -> None:
     assert (made.title, [name for name, _ in made.source.article]) == ('It\'s "one"', ["notes.md"])
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "title"),
+    [
+        ("a.tex", "% \\title{Old}\n\\title{By\n  hand}\n\\section{First}\nw = 1\n", "By hand"),
+        ("b.md", '---\ndate: 2024\ntitle: "By hand"\n---\n\n# First\n', "By hand"),
+        ("c.html", "<title>Site: by hand</title><h1>By <i>hand</i></h1>", "By hand"),
+        ("d.md", "# First\n\ntitle: none\n", "First"),
+    ],
+)
+def test_a_config_has_the_title_of_its_article(name: str, text: str, title: str) -> None:
+    Path(name).write_text(text, encoding="utf-8")
+    assert invoke("init", "new", "--from", name).exit_code == 0
+    assert config.load("new.yaml").title == title
+
+
 def test_every_format(folder: Path) -> None:
     record = json.loads(invoke("article", "notes.md", "--format", "json").stdout)
     assert [number["status"] for number in record["article"]["numbers"]] == ["given", "given", "open", "open"]
