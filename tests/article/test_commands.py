@@ -139,6 +139,49 @@ def test_update_mends_the_text_too() -> None:
     assert Path("notes.md").read_text(encoding="utf-8") == before.replace("0.379388", "0.378388")
 
 
+NOTEBOOK = {
+    "cells": [
+        {"cell_type": "code", "source": ["0.379388\n"], "outputs": []},
+        {"cell_type": "markdown", "source": ['# A "neuron"\n', "\U0001d6fd = \u22120.5, and y = 0.851953.\n"]},
+        {
+            "cell_type": "code",
+            "source": "print(dw)  # 0.379388",
+            "outputs": [{"output_type": "stream", "text": ["0.379388\n"]}, {"data": {"text/plain": "y is 0.851953"}}],
+        },
+    ]
+}
+
+
+@pytest.mark.parametrize("ascii", [True, False])
+@pytest.mark.parametrize("indent", [None, 1])
+def test_update_mends_a_notebook_too(ascii: bool, indent: int | None) -> None:
+    config_text = FILES["neuron.yaml"].replace("notes.md", "notes.ipynb") + "expected: {y: 0.851953, dw: 0.379388}\n"
+    Path("neuron.yaml").write_text(config_text, encoding="utf-8")
+    for keys in (False, True):
+        before = json.dumps(NOTEBOOK, indent=indent, ensure_ascii=ascii, sort_keys=keys)
+        Path("notes.ipynb").write_text(before, encoding="utf-8")
+        Path("neuron.yaml").write_text(config_text, encoding="utf-8")
+        done = invoke("update", "--article", "neuron.yaml")
+        after = Path("notes.ipynb").read_text(encoding="utf-8")
+        if "told apart" in done.output:  # the output stands in a source too, which comes before it here
+            assert (done.exit_code, after, keys) == (2, before, False)
+            continue
+        assert done.stdout.splitlines()[-1] == "notes.ipynb, cell 3:1:1: 0.379388 -> 0.378388"
+        cells = json.loads(after)["cells"]
+        assert cells[2]["outputs"][0]["text"] == ["0.378388\n"]
+        assert after.replace("0.378388", "0.379388") == before
+        assert after.count("0.379388") == 2
+
+
+def test_update_mends_a_text_of_windows_too() -> None:
+    invoke("article", "--write", "notes.md")
+    Path("neuron.yaml").write_text(Path("neuron.yaml").read_text("utf-8").replace("0.378388", "0.379388"), "utf-8")
+    text = "\ufeff" + FILES["notes.md"].replace("0.378388", "0.379388").replace("\n", "\r\n")
+    Path("notes.md").write_bytes(text.encode())
+    assert invoke("update", "--article", "neuron.yaml").exit_code == 0
+    assert Path("notes.md").read_bytes() == text.replace("0.379388", "0.378388").encode()
+
+
 def test_a_config_starts_from_an_article(folder: Path) -> None:
     Path("notes.md").write_text('# It\'s "one"\n\nwith $z = w x$ and\n\n    y = f(z)\n', encoding="utf-8")
     assert invoke("init", "new", "--from", "notes.md").exit_code == 0
