@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError
 from mathlab.outputs.csvtext import read_table
-from mathlab.outputs.rows import Positions, Table, Texts, called, match, told
+from mathlab.outputs.rows import STRINGS, Positions, Table, Texts, called, match, told
 from mathlab.stages.layouts import Layout
 from mathlab.stages.table import every_file
 
@@ -221,15 +221,13 @@ def _read(path: Path) -> Table:
         raise MathlabError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise MathlabError(f"{path} is not a CSV table: {error}") from None
-    cells = np.array(rows, object).reshape(len(rows), len(columns))
-    del rows
     table: Table = {}
     for at, column in enumerate(columns):
         name, count = column, 1
         while name in table:
             count += 1
             name = f"{column} ({count})"
-        table[name] = cells[:, at]
+        table[name] = np.array([row[at] for row in rows], STRINGS)
     return table
 
 

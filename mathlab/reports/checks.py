@@ -142,7 +142,7 @@ def gradcheck_checks(case: CaseResult) -> Iterator[Check]:
         of_each: dict[str, list[EntryCheck]] = defaultdict(list)
         for entry in result.entries:
             of_each[entry.parameter].append(entry)
-        yield from (_gradient(*one) for one in of_each.items())
+        yield from (_gradient(*one, result.sampled.get(one[0], 0)) for one in of_each.items())
         yield from figure_checks(result.figures)
 
 
@@ -193,17 +193,18 @@ def formula_check(formula: FormulaResult) -> Check:
     )
 
 
-def _gradient(parameter: str, entries: Sequence[EntryCheck]) -> Check:
-    """The check of a parameter, with the numbers of its worst entry."""
+def _gradient(parameter: str, entries: Sequence[EntryCheck], size: int) -> Check:
+    """The check of a parameter, with the numbers of its worst entry; `size` is 0 but where it is of a sample."""
     worst, *_ = entries = sorted(entries, key=badness, reverse=True)
     refuted = [entry for entry in entries if not entry.passed]
     verdicts = Counter(entry.verdict for entry in entries)
+    sampled = f" (a sample: {len(entries):,} of {size:,} entries)" if size > len(entries) else ""
     more = (("", f"and {len(refuted) - WORST} more"),) if len(refuted) > WORST else ()
     return Check(
         kind="gradient",
         name=GRADIENT.format(parameter),
         outcome="failed" if refuted else "passed",
-        verdict=", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()),
+        verdict=", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()) + sampled,
         expected=number(worst.complex_step),
         computed=number(worst.derived),
         error=short(worst.absolute_error),

@@ -96,4 +96,5 @@ def verdict(counts: Tally, accounted: bool = True) -> str:
     errata = counts.errata + counts.formula_errata
     aside = [count(errata, "erratum", "errata")] if errata else []
     aside += [f"{counts.entries_inconclusive} inconclusive"] if counts.entries_inconclusive else []
+    aside += ["a sample of entries"] if counts.entries_left else []
     return ", ".join(["match", *aside])

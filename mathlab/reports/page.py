@@ -64,6 +64,11 @@ def problems(result: ExperimentResult) -> RenderableType | None:
     return Group(*parts) if parts else None
 
 
+def checked_of(number: int, left: int, one: str, many: str) -> str:
+    """`4 entries`, or `10,000 of 1,000,000 entries` of a sample."""
+    return f"{number:,} of {number + left:,} {many}" if left else count(number, one, many)
+
+
 def summary(counts: Tally) -> str:
     """The last line of a report."""
 
@@ -83,7 +88,7 @@ def summary(counts: Tally) -> str:
         differ = some(counts.formulas_failed, "differ")
         parts.append(f"{count(counts.formulas, 'formula')}, {agree} agree{errata}{differ}")
     if counts.entries:
-        checked = f"{count(counts.entries, 'gradient entry', 'gradient entries')} checked"
+        checked = f"{checked_of(counts.entries, counts.entries_left, 'gradient entry', 'gradient entries')} checked"
         doubts = f"{counts.entries_refuted} refuted, {counts.entries_inconclusive} inconclusive"
         parts.append(f"{checked}, {doubts}{some(counts.entries_nonfinite, NOT_FINITE)}")
     if counts.contradicted:
@@ -157,7 +162,8 @@ def gradcheck_page(case: CaseResult) -> Iterable[RenderableType]:
             verdicts[parameter][verdict] += 1
         for parameter, found in verdicts.items():
             counts = ", ".join(f"{number} {verdict}" for verdict, number in found.items())
-            yield said(f"d{parameter}: {count(found.total(), 'entry', 'entries')}, {counts}", indent=2)
+            left = result.sampled.get(parameter, found.total()) - found.total()
+            yield said(f"d{parameter}: {checked_of(found.total(), left, 'entry', 'entries')}, {counts}", indent=2)
         yield from _figures("figures of the gradient check", result.figures)
 
 

@@ -73,6 +73,7 @@ class Tally:
     entries_refuted: int = 0
     entries_inconclusive: int = 0
     entries_nonfinite: int = 0
+    entries_left: int = 0  # those that no sample has
     contradicted: int = 0  # gradients, by a witness
     runs: int = 0  # of sweeps
     runs_lost: int = 0  # those that left the finite numbers
@@ -108,21 +109,27 @@ class StageResult(Protocol):
 
 @dataclass(frozen=True)
 class GradcheckResult:
-    """Every entry of every parameter, and the figures printed for the check itself."""
+    """Every entry of every parameter, and the figures printed for the check itself.
+
+    Of an array that is `sampled` not all entries are there; it has so many.
+    """
 
     entries: Sequence[EntryCheck]
     figures: tuple[FigureResult, ...] = ()
     first_nonfinite: str = ""  # the entries say it
+    sampled: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def counts(self) -> Tally:
         entries = EntryChecks.of(self.entries)
+        seen = sum(parameter in self.sampled for parameter in entries.parameter)
         lost = sum(verdict == NOT_FINITE for verdict in entries.verdict)
         return Tally(
             entries=len(entries),
             entries_refuted=len(entries) - sum(entries.passed) - lost,
             entries_inconclusive=sum(verdict == "inconclusive" for verdict in entries.verdict),
             entries_nonfinite=lost,
+            entries_left=sum(self.sampled.values()) - seen,
         )
 
 

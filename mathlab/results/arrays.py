@@ -22,11 +22,13 @@ def of_backprop(case: CaseResult) -> Mapping[str, Array]:
 
 
 def of_gradcheck(case: CaseResult) -> Mapping[str, Array]:
-    """The derived gradient of every parameter that was checked."""
+    """The derived gradient of every parameter of which all entries were checked."""
     checks = EntryChecks.of(case.gradcheck.entries if case.gradcheck else ())
     found: dict[str, Array] = {}
     rows = zip(checks.parameter, checks.indices, checks.derived, strict=True)
     for parameter, entries in groupby(rows, key=lambda row: row[0]):
+        if case.gradcheck and parameter in case.gradcheck.sampled:
+            continue
         listed = list(entries)
         shape = tuple(length + 1 for length in listed[-1][1])  # in C order, so that the last is the furthest
         found[f"d{parameter}"] = np.array([derived for *_, derived in listed]).reshape(shape)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mathlab.experiment import Array, Case, GradcheckSettings
 from mathlab.language.cost import seconds_between
@@ -22,12 +21,11 @@ from mathlab.stages import limits
 from mathlab.stages.noise import RUNS, in_float64, noises, rounding_noise
 from mathlab.stages.prepare import Prepared, evaluate, prepare
 from mathlab.stages.table import Report
+from mathlab.witnesses.arrays import Floats, Mask
 from mathlab.witnesses.central import Differences, central_difference, widths
 from mathlab.witnesses.evaluation import run as run_equations
 from mathlab.witnesses.graph import whole
 from mathlab.witnesses.steps import ROUNDINGS, SMALLEST_SLOPE, ComplexStep, end_noise
-
-Floats = NDArray[np.float64]
 
 PROGRAM = {name: one_op(name) for name, op in OPS.items() if op.numpy}  # what the program computes, op by op
 BYTES = 2_000  # of what is kept and written of an entry
@@ -38,6 +36,8 @@ MOVED = 2e-5  # and for setting out on each,
 ALONE = 6  # and so many forward passes for an entry that is run through the whole graph
 VERDICTS = np.array([NOT_FINITE, "kink", "refuted", "confirmed", "inconclusive"], dtype=object)
 MARGIN = 6  # times the noise that is measured: what rounding may do
+SAMPLE = 10_000  # entries, of those of a check that would take too long or too much memory;
+LEAST = 100  # of each array at least so many, or all
 SMALLEST_FAULT = 5e-4  # relative: an entry is confirmed only where a fault of this size would have been refuted
 
 
@@ -45,7 +45,8 @@ def run(case: Case, progress: Report | None = None) -> GradcheckResult:
     """The gradient check of one case, and the figures printed for it.
 
     Checked are the parameters, or the inputs that are not class indices where there are no parameters. Figures may
-    mention `central_<name>` and `complex_<name>` beside the nodes and gradients.
+    mention `central_<name>` and `complex_<name>` beside the nodes and gradients. Where a check of all entries takes
+    longer or more memory than it may, and no figure is printed for it, a sample is checked, the same in every run.
 
     `progress` is told, array by array, (entries checked, entries in all, None).
 
@@ -56,16 +57,14 @@ def run(case: Case, progress: Report | None = None) -> GradcheckResult:
     # The witnesses work in float64 whatever the case's dtype is, at the numbers that the case really has.
     exact = in_float64(prepared)
     witnesses = Witnesses.of(exact, settings.step)
-    witnesses.permit(witnesses.measuring())
+    try:
+        checks = _checks(prepared, witnesses, settings, progress)
+    except limits.TooLarge:
+        witnesses = dataclasses.replace(witnesses, among=sample(exact))
+        if settings.expected or not witnesses.among:
+            raise
+        checks = _checks(prepared, witnesses, settings, progress)
     values = prepared.run()
-    noise = rounding_noise(prepared, [f"d{name}" for name in checked(prepared)])
-    checks: dict[str, EntryChecks] = {}
-    done, total = 0, sum(np.size(values[name]) for name in checked(prepared))
-    for name in checked(prepared):
-        if progress:
-            progress(done, total, None)
-        checks[name] = check_parameter(exact, name, _gradient(values, name), noise[f"d{name}"], settings, witnesses)
-        done += np.size(values[name])
     numeric: dict[str, Array] = {}
     for name, found in checks.items() if settings.expected else ():
         for witness, slopes in (("central", found.central), ("complex", found.complex_step)):
@@ -76,7 +75,40 @@ def run(case: Case, progress: Report | None = None) -> GradcheckResult:
         judge(figure, quantity, stage="gradcheck", noise=measure)
         for figure, quantity, measure in zip(settings.expected, quantities, blurs, strict=True)
     )
-    return GradcheckResult(EntryChecks.joined([*checks.values()]), figures)
+    sampled = {name: among.size for name, among in witnesses.among.items()}
+    return GradcheckResult(EntryChecks.joined([*checks.values()]), figures, sampled=sampled)
+
+
+def _checks(
+    prepared: Prepared, witnesses: Witnesses, settings: GradcheckSettings, progress: Report | None
+) -> dict[str, EntryChecks]:
+    """The verdicts, array by array; raises limits.TooLarge for too many."""
+    witnesses.permit(witnesses.measuring())
+    values = prepared.run()
+    noise = rounding_noise(prepared, [f"d{name}" for name in checked(prepared)])
+    found: dict[str, EntryChecks] = {}
+    done, total = 0, sum(map(witnesses.count, checked(prepared)))
+    for name in checked(prepared):
+        if progress:
+            progress(done, total, None)
+        derived = _gradient(values, name)
+        found[name] = check_parameter(witnesses.exact, name, derived, noise[f"d{name}"], settings, witnesses)
+        done += witnesses.count(name)
+    return found
+
+
+def sample(exact: Prepared) -> dict[str, Mask]:
+    """Which entries of every checked array are in the sample, drawn by a fixed seed; nothing where all would be."""
+    rng = np.random.default_rng(0)
+    shapes = {name: np.shape(exact.env[name]) for name in checked(exact)}
+    total = sum(map(math.prod, shapes.values()))
+    masks: dict[str, Mask] = {}
+    for name, shape in shapes.items() if total > SAMPLE else ():
+        size = math.prod(shape)
+        masks[name] = np.zeros(shape, np.bool_)
+        drawn = rng.choice(size, min(size, max(LEAST, size * SAMPLE // total)), replace=False)
+        masks[name].flat[drawn] = True
+    return masks
 
 
 def checked(prepared: Prepared) -> tuple[str, ...]:
@@ -119,12 +151,14 @@ class Noise:
 class Witnesses:
     """The complex step by the witnesses' own definitions, and the central difference by those of the program.
 
+    `among` says which entries of an array are checked; it does not name those of which all are.
     What one parameter's check finds out about the nodes is kept for the next.
     """
 
     exact: Prepared
     complex: ComplexStep
     differences: Differences
+    among: Mapping[str, Mask] = field(default_factory=dict)
 
     @classmethod
     def of(cls, exact: Prepared, step: float | None = None) -> Witnesses:
@@ -136,9 +170,10 @@ class Witnesses:
 
     def measured(self, name: str) -> Measured:
         """Raises MathlabError where too many entries are at a kink."""
-        left, right = self.complex.both_sides(name, self._alone)
-        central, resolution = self.differences.of(name, self._alone), np.full(np.shape(left), np.inf)
-        unknown = ~(np.isfinite(left) & np.isfinite(right))
+        among = self.among.get(name, True)
+        left, right = self.complex.both_sides(name, self._alone, among)
+        central, resolution = self.differences.of(name, self._alone, among), np.full(np.shape(left), np.inf)
+        unknown = ~(np.isfinite(left) & np.isfinite(right)) & among
         if unknown.any():
             end, step = self.differences.end, self.differences.step
             exact = self.exact
@@ -173,16 +208,20 @@ class Witnesses:
                 seconds += count * STEPS * (MOVED + once)
         return seconds
 
+    def count(self, name: str) -> int:
+        """How many entries of an array are checked."""
+        return int(np.count_nonzero(self.among[name])) if name in self.among else np.size(self.exact.env[name])
+
     def permit(self, seconds: float) -> None:
-        """Raise MathlabError when a check of so many seconds, beside what every check takes, is more than may be."""
-        entries = sum(np.size(self.exact.env[name]) for name in checked(self.exact))
+        """Raise limits.TooLarge when a check of so many seconds, beside what every check takes, is more than may be."""
+        entries = sum(map(self.count, checked(self.exact)))
         cost = self.exact.cost
         cost = dataclasses.replace(cost, seconds=seconds + RERUNS * cost.seconds + entries * WRITTEN)
         case = self.exact.case
         limits.check(case, "the gradient check", cost, 1, 2 * RUNS, case.place, each=entries * BYTES)
 
     def _alone(self, entries: int) -> None:
-        """Raise MathlabError when so many entries, at a kink or few, take too long to be run one by one."""
+        """Raise limits.TooLarge when so many entries, at a kink or few, take too long to be run one by one."""
         self.permit(entries * ALONE * (MOVED * len(self.exact.equations) + self.exact.cost.seconds))
 
 
@@ -201,15 +240,17 @@ def check_parameter(
     loses digits too, where terms cancel.
     """
     witnesses = witnesses or Witnesses.of(exact, settings.step)
-    measured = witnesses.measured(name)
-    entries = check_entries(name, derived, measured, Noise.only(noise), settings.rtol)
+    measured, among = witnesses.measured(name), witnesses.among.get(name, True)
+    entries = check_entries(name, derived, measured, Noise.only(noise), settings.rtol, among)
     if all(entries.passed) and "kink" not in entries.verdict:
         return entries
-    return check_entries(name, derived, measured, Noise(noise, *witnesses.noise(name)), settings.rtol)
+    return check_entries(name, derived, measured, Noise(noise, *witnesses.noise(name)), settings.rtol, among)
 
 
-def check_entries(name: str, derived: Floats, measured: Measured, noise: Noise, rtol: float) -> EntryChecks:
-    """The verdict on every entry of the gradient of `name`, in C order. All arrays have the shape of `name`.
+def check_entries(
+    name: str, derived: Floats, measured: Measured, noise: Noise, rtol: float, among: Mask | bool = True
+) -> EntryChecks:
+    """The verdict on every entry `among` those of the gradient of `name`, in C order. All arrays have its shape.
 
     With d derived, c complex step, s = MARGIN * its noise, r = MARGIN * the noise of d + s:
 
@@ -223,12 +264,14 @@ def check_entries(name: str, derived: Floats, measured: Measured, noise: Noise, 
 
     Where the complex step is not finite, the central difference stands in for it, with its own resolution added to r.
     """
-    shape, size = derived.shape, derived.size
-    d, left, right = (array.ravel() for array in (derived, measured.left, measured.right))
-    center, blur = measured.central.ravel(), MARGIN * noise.of_slopes.ravel()
+    among = np.broadcast_to(among, derived.shape)
+    arrays = (derived, measured.left, measured.right, measured.central, measured.resolution)
+    d, left, right, center, unresolved = (array[among] for array in arrays)
+    rounded, of_slopes, of_values = (array[among] for array in (noise.derived, noise.of_slopes, noise.of_values))
+    blur = MARGIN * of_slopes
     with np.errstate(all="ignore"):
-        resolution = MARGIN * noise.derived.ravel() + SMALLEST_SLOPE
-        resolution = resolution + _larger(blur, MARGIN * noise.of_values.ravel())
+        resolution = MARGIN * rounded + SMALLEST_SLOPE
+        resolution = resolution + _larger(blur, MARGIN * of_values)
         low, high = _smaller(left, right), _larger(left, right)
         steepest = _larger(np.abs(low), np.abs(high))
         kink = high - low > rtol * steepest + blur
@@ -236,7 +279,7 @@ def check_entries(name: str, derived: Floats, measured: Measured, noise: Noise, 
         reference = np.where(kink, _smaller(high, _larger(low, d)), right)
         stands_in = ~kink & ~(np.isfinite(left) & np.isfinite(right))
         against = np.where(stands_in, center, reference)
-        resolution = np.where(stands_in, resolution + measured.resolution.ravel(), resolution)
+        resolution = np.where(stands_in, resolution + unresolved, resolution)
         resolution = np.where(kink, _smaller(resolution, SMALLEST_FAULT / 2 * steepest), resolution)
         error = np.abs(d - against)
         largest = _larger(np.abs(d), np.abs(against))
@@ -246,8 +289,8 @@ def check_entries(name: str, derived: Floats, measured: Measured, noise: Noise, 
         verdicts = np.select([~finite, kink, ~agrees, (largest == 0) | told], [0, 1, 2, 3], 4)
         relative = np.where(largest != 0, error / largest, 0.0)
     return EntryChecks(
-        parameter=[name] * size,
-        indices=list(itertools.product(*map(range, shape))),
+        parameter=[name] * d.size,
+        indices=[*map(tuple, np.argwhere(among).tolist())],
         derived=d.tolist(),
         complex_step=reference.tolist(),
         central=center.tolist(),

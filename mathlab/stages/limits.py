@@ -17,6 +17,10 @@ class Budget:
     size: float
 
 
+class TooLarge(MathlabError):
+    """What a case asks for takes longer, or more memory, than it may."""
+
+
 BUDGET = Budget(3600.0, 8e9)
 # What is to be quick stays well below 10 seconds and 1 GB for a whole run, whatever is estimated wrongly.
 QUICK = Budget(4.0, 5e8)
@@ -26,7 +30,7 @@ BYTES_A_NUMBER = 48
 
 
 def check(case: Case, what: str, once: Cost, times: int, kept: float, place: Place | None, each: float = 0) -> None:
-    """Raise MathlabError, at `place`, when `what` takes longer or more memory than `case` may.
+    """Raise TooLarge, at `place`, when `what` takes longer or more memory than `case` may.
 
     It runs what costs `once` so many `times`, and `kept` times holds what that leaves behind at the same moment; `each`
     is how many bytes more every run leaves.
@@ -36,10 +40,10 @@ def check(case: Case, what: str, once: Cost, times: int, kept: float, place: Pla
     numbers = sum(value.array.size for value in values if value.from_file)
     size = kept * once.held + 2 * once.largest + times * each
     if size > budget.size * case.share + BYTES_A_NUMBER * numbers:
-        raise MathlabError(f"{what} takes about {_rough(size / 1e9)} GB of memory{_more(case)}", place)
+        raise TooLarge(f"{what} takes about {_rough(size / 1e9)} GB of memory{_more(case)}", place)
     seconds = times * once.seconds
     if seconds > budget.seconds * case.share + SECONDS_A_NUMBER * numbers:
-        raise MathlabError(f"{what} takes about {_rough(seconds)} seconds{_more(case)}", place)
+        raise TooLarge(f"{what} takes about {_rough(seconds)} seconds{_more(case)}", place)
 
 
 def _more(case: Case) -> str:

@@ -134,8 +134,8 @@ class Differences:
     step: float | None = None
     known: Known = field(default_factory=dict)
 
-    def of(self, name: str, permitted: Callable[[int], None] = lambda count: None) -> Floats:
-        """The central difference of every entry; `permitted` is as in `ComplexStep.both_sides`."""
+    def of(self, name: str, permitted: Callable[[int], None] = lambda count: None, among: Mask | bool = True) -> Floats:
+        """The central difference of every entry; `permitted` and `among` are as in `ComplexStep.both_sides`."""
         start = np.asarray(self.env[name])
         graph = self.graph.seen_from(name)
         found, alone = np.zeros(start.shape), np.ones(start.shape, np.bool_)
@@ -149,6 +149,7 @@ class Differences:
                 graph, slopes.values, sound, self.steps, noise
             ):
                 found, alone = slopes.values, ~sound
+        alone = alone & among
         permitted(int(np.count_nonzero(alone)))
         one_by_one, _ = central_difference(self.end, self.env, name, self.step, alone, resolved=False)
         return np.where(alone, one_by_one, found)

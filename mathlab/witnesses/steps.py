@@ -89,8 +89,10 @@ class ComplexStep:
     def slopes(self) -> Mapping[str, chained.Slopes]:
         return chained.slopes(self.divided, self.wanted, ComplexSteps(self.divided.values), self.known)
 
-    def both_sides(self, name: str, permitted: Callable[[int], None] = lambda count: None) -> tuple[Floats, Floats]:
-        """The slopes to the left and to the right of every entry of a wanted array.
+    def both_sides(
+        self, name: str, permitted: Callable[[int], None] = lambda count: None, among: Mask | bool = True
+    ) -> tuple[Floats, Floats]:
+        """The slopes to the left and to the right of every entry of a wanted array that is `among` those asked for.
 
         They differ only at a kink, and are nan where the end has no finite value, or jumps. `permitted` is told how
         many entries are to be run through the whole graph one by one, and raises MathlabError where these are too many.
@@ -108,6 +110,7 @@ class ComplexStep:
             seen = self.divided.seen_from(name)
             if chained.agrees(seen, found.values, sound, ComplexSteps(self.divided.values)):
                 right, alone = np.asarray(found.values + 0.0), ~sound  # no -0.0
+        alone = alone & among
         permitted(int(np.count_nonzero(alone)))
         left = right.copy()
         for entry in np.flatnonzero(alone):

@@ -12,8 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Case, Dtype, Figure, GradcheckSettings
+from mathlab.language import read
+from mathlab.reports.page import summary
 from mathlab.results import EntryCheck
-from mathlab.stages import gradcheck
+from mathlab.stages import gradcheck, limits
 from mathlab.stages.gradcheck import Measured, Noise, check_entries, check_parameter
 from mathlab.stages.noise import rounding_noise
 from mathlab.stages.prepare import prepare
@@ -313,3 +315,22 @@ def test_progress_is_told_array_by_array() -> None:
     kinked = case({"x": [1]}, {"W": [[0.5], [1.0]], "b": [-0.5, 1]}, *KINK)
     gradcheck.run(kinked, lambda *now: told.append(now))
     assert told == [(0, 4, None), (2, 4, None)]
+
+
+def test_a_check_that_would_be_too_large_is_of_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And says so wherever it is told; every entry that it has is checked as among all."""
+    rng = np.random.default_rng(0)
+    weights = {"W": rng.normal(size=(20, 30)), "b": rng.normal(size=30)}
+    large = case({"X": rng.normal(size=(4, 20))}, weights, ("h", "relu(X @ W + b)"), ("loss", "sum(h**2)"))
+    every = {(entry.parameter, entry.index): entry for entry in gradcheck.run(large).entries}
+    monkeypatch.setattr(limits, "BUDGET", limits.Budget(3600.0, 1e6))
+    monkeypatch.setattr(gradcheck, "SAMPLE", 200)
+    found = gradcheck.run(large)
+    assert found.sampled == {"W": 600, "b": 30}
+    assert found.counts.entries + found.counts.entries_left == 630
+    assert [entry == every[entry.parameter, entry.index] for entry in found.entries] == [True] * (190 + 30)
+    assert "220 of 630 gradient entries checked, 0 refuted" in summary(found.counts)
+    printed = Figure("central_b[0]", read("central_b[0]"), (), ())
+    with pytest.raises(MathlabError, match="GB of memory; --allow-large permits it"):
+        gradcheck.run(dataclasses.replace(large, gradcheck=GradcheckSettings(expected=(printed,))))
+    assert not gradcheck.run(dataclasses.replace(large, share=np.inf)).sampled
