@@ -20,6 +20,10 @@ from mathlab.results import ExperimentResult, figures_of, tally
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+LARGE = ("convolution", "sigmoid-2-2-2", "cs231n-two-layer-mlp", "cs231n-three-layer-mlp")
+SHIPPED = [  # for what runs a config again and again
+    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in LARGE else []) for path in CONFIGS
+]
 
 
 @cache

@@ -35,6 +35,7 @@ def test_backprop_needs_none_of_what_the_other_commands_need(tmp_path: Path) -> 
     loaded = set(after(*BACKPROP, str(tmp_path), asked="sorted(sys.modules)"))
     stages = {f"mathlab.stages.{stage}" for stage in ("train", "gradcheck", "sweep", "replicas")}
     others = {"diagnosis", "oracle.oracle", "reports.formats", "outputs.difference", "update", "language.layers"}
+    others |= {"witnesses.central", "witnesses.steps"}
     assert not ({"pandas", "joblib", "torch"} | stages | {f"mathlab.{other}" for other in others}) & loaded
     assert {name for name in loaded if name.startswith("mathlab.commands.")} == {
         f"mathlab.commands.{needed}" for needed in ("backprop", "changes", "common", "options")

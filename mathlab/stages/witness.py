@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,10 @@ from mathlab.language.syntax import Call, walk
 from mathlab.results import WitnessResult
 from mathlab.stages.prepare import Prepared
 from mathlab.witnesses.graph import seen_from
-from mathlab.witnesses.steps import ComplexStep
 from mathlab.witnesses.table import WITNESSES
+
+if TYPE_CHECKING:
+    from mathlab.witnesses.steps import ComplexStep
 
 Floats = NDArray[np.float64]
 
@@ -154,6 +156,8 @@ class _Scene:
         return np.minimum(*sides), np.maximum(*sides)
 
     def _stepped(self, name: str) -> ComplexStep:
+        from mathlab.witnesses.steps import ComplexStep
+
         prepared = self.prepared
         return ComplexStep(seen_from(name, prepared.equations, prepared.env, prepared.upstream), (name,))
 

@@ -1,4 +1,7 @@
-"""The table of witnesses: what `--witness` may name."""
+"""The table of witnesses: what `--witness` may name.
+
+Those that are only asked by their names are imported when they are.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,8 @@ import numpy as np
 from mathlab.experiment import Array
 from mathlab.language.equation import Equation
 from mathlab.witnesses.arrays import Floats
-from mathlab.witnesses.central import central_difference
 from mathlab.witnesses.evaluation import run
 from mathlab.witnesses.pytorch import NO_TORCH, torch_gradient
-from mathlab.witnesses.steps import complex_step, end_noise
 from mathlab.witnesses.tape import tape
 
 Equations = Sequence[Equation]
@@ -52,8 +53,17 @@ def _exact(gradient: Callable[[Equations, Env, str, Array | None], Floats]) -> M
     return measure
 
 
+def _complex(equations: Equations, env: Env, wrt: str, seed: Array | None) -> Floats:
+    from mathlab.witnesses.steps import complex_step
+
+    return complex_step(equations, env, wrt, seed)
+
+
 def _central(equations: Equations, env: Env, wrt: str, seed: Array | None) -> tuple[Floats, Floats]:
     """The central difference of the reference definitions' forward pass, in float64."""
+    from mathlab.witnesses.central import central_difference
+    from mathlab.witnesses.steps import end_noise
+
     exact = run(equations, env)
     graph = [equation for equation in equations if equation.name != wrt]
     end = equations[-1].name
@@ -68,7 +78,7 @@ def _central(equations: Equations, env: Env, wrt: str, seed: Array | None) -> tu
 
 WITNESSES: Mapping[str, Witness] = {
     "tape": Witness(_exact(tape), lambda entries, operations: 1e-3 + 4e-6 * operations),
-    "complex": Witness(_exact(complex_step), lambda entries, operations: entries * (2e-4 + 2e-8 * operations)),
+    "complex": Witness(_exact(_complex), lambda entries, operations: entries * (2e-4 + 2e-8 * operations)),
     "central": Witness(_central, lambda entries, operations: entries * (8e-4 + 8e-8 * operations)),
     "torch": Witness(_exact(torch_gradient), lambda entries, operations: 1e-2 + 1e-9 * operations, "torch", NO_TORCH),
 }

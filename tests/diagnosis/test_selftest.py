@@ -11,6 +11,7 @@ from mathlab import config
 from mathlab.cli import app
 from mathlab.diagnosis import selftest
 from mathlab.printed import neighbours
+from tests.test_configs import SHIPPED
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -29,13 +30,6 @@ NEIGHBOURS = [
 @pytest.mark.parametrize(("text", "expected"), NEIGHBOURS)
 def test_the_last_digit_that_counts_is_changed(text: str, expected: tuple[str, str]) -> None:
     assert neighbours(text) == expected
-
-
-LARGE = ("convolution", "sigmoid-2-2-2", "cs231n-two-layer-mlp", "cs231n-three-layer-mlp")
-SHIPPED = [
-    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in LARGE else [])
-    for path in sorted(CONFIGS.glob("*.yaml"))
-]
 
 
 @pytest.mark.parametrize("path", SHIPPED)
