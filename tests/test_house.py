@@ -47,7 +47,7 @@ TWICE = {
     "main": "the script, and the command that it guards",
     "load": "`mathlab.load` is `plan.load` for one config, which is `config.load`",
     **dict.fromkeys(("report", "summary", "difference", "oracle", "page"), "`data` for programs, `page` for people"),
-    **dict.fromkeys(("number", "plain"), "`values` for JSON, `layout` for a terminal"),
+    **dict.fromkeys(("number", "plain"), "`data` for JSON, `layout` for a terminal"),
     "read": "a config, a change that `--set` asks for, a tree of YAML: `change.read`",
     "text": "`values.text` reads one, `jsonschema.text` is the schema's",
 }

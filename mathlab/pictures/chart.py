@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MISSING = "plots are drawn by matplotlib, which is not installed: pip install 'mathlab-backprop[plot]'"
 LINES = (("#0060a0", "-"), ("#b34700", "--"), ("#00765a", ":"), ("#6a3d9a", "-."), ("#444444", (0, (5, 1, 1, 1))))
 NUMBERED = 400  # cells of a heat map that are written out
+UNSAID = {"svg": ("Date", "Creator"), "pdf": ("CreationDate", "Creator", "Producer"), "png": ("Software",)}  # in a file
 LARGEST = 1e150  # an axis computes with squares and differences of its ends, which are numbers too up to here
 
 
@@ -97,13 +98,12 @@ def rendered(made: Drawing, form: str) -> bytes:
     except ImportError:
         raise MathlabError(MISSING) from None
     count = max(len(made.tables), 1)
+    rows, columns = -(-count // 4), min(count, 4)
     with matplotlib.rc_context({"svg.hashsalt": "mathlab", "svg.fonttype": "none", "font.size": 10}):
-        page = Page(figsize=(4.2 * min(count, 4) + 2.2 * (count == 1), 4.0 * -(-count // 4)), layout="constrained")
-        plot(made, page.subplots(-(-count // 4), min(count, 4), squeeze=False).ravel().tolist())
-        buffer = io.BytesIO()
-        dates = {
-            "svg": {"Date": None, "Creator": None},
-            "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-        }
-        page.savefig(buffer, format=form, metadata=dates.get(form, {"Software": None}), dpi=150)
+        page, buffer = (
+            Page(figsize=(4.2 * columns + 2.2 * (count == 1), 4.0 * rows), layout="constrained"),
+            io.BytesIO(),
+        )
+        plot(made, page.subplots(rows, columns, squeeze=False).ravel().tolist())
+        page.savefig(buffer, format=form, metadata=dict.fromkeys(UNSAID[form]), dpi=150)
     return buffer.getvalue()

@@ -17,31 +17,16 @@ from mathlab.language.syntax import names
 from mathlab.pictures import Scene
 from mathlab.pictures.fold import folded
 from mathlab.pictures.layout import Box, Layout, Point, layered
-from mathlab.pictures.svg import (
-    BOLD,
-    CHAR,
-    LINE,
-    arrow,
-    entry,
-    escape,
-    facts,
-    fill,
-    framed,
-    measured,
-    number,
-    picture,
-    stroke,
-    text,
-)
+from mathlab.pictures.svg import BOLD, CHAR, entry, escape, fill, framed, measured, number, picture, stroke, text
 from mathlab.results import BackpropResult, FigureResult, NodeResult, Share
 
-PAD, HEAD = 10.0, 48.0
+PAD, HEAD, LINE = 10.0, 48.0, 16.0  # the last is a line's height
 ROWS, COLUMNS = 6, 5  # the largest matrix whose numbers are shown; of a vector, `ROWS`
 CUT = 44  # characters of an equation
 WIDE = 900.0  # a graph that is wider runs down
 MOST = 200  # boxes
 BARS = 32  # of the strip that stands for a large array
-DASHES = 'stroke-dasharray="5 3"'
+DASHES = ' stroke-dasharray="5 3"'
 SPOKEN = {"input": ", an input", "parameter": ", a parameter", "node": ""}
 
 
@@ -78,7 +63,7 @@ def graph(scene: Scene, wide: float = WIDE) -> str:
         for at, node in enumerate(nodes)
     )
     width = max(layout.width, 420.0) + 2 * PAD
-    head = text(PAD, 18, scene.title, fill("ink"), BOLD, cut=int((width - 2 * PAD) / CHAR)) + _legend()
+    head = text(PAD, 18, scene.title, "ink", BOLD, cut=int((width - 2 * PAD) / CHAR)) + _legend()
     body = f'{head}<g transform="translate({PAD:g} {HEAD:g})">{edges}\n{boxes}</g>'
     words = " ".join(_spoken(node, figures[node.name]) for node in nodes)
     return picture(scene.scope, width, layout.height + HEAD + PAD, f"Computation graph: {scene.title}", words, body)
@@ -108,6 +93,13 @@ def verdict(figures: Sequence[FigureResult]) -> tuple[str, bool]:
     if errata:
         said.append(f"{errata} known misprint{'s' * (errata > 1)}")
     return ", ".join(said), not failed
+
+
+def facts(array: Array) -> tuple[float, float, float]:
+    """What a large array comes to: its norm, its least and its largest entry."""
+    flat = np.asarray(array, np.float64).ravel()
+    with np.errstate(all="ignore"):
+        return float(np.linalg.norm(flat)), float(flat.min()), float(flat.max())
 
 
 def shape_of(array: Array) -> str:
@@ -157,7 +149,7 @@ def _share(node: NodeResult, share: Share) -> Iterator[Row]:
 def _words(words: str, layer: str, colour: str, *more: str) -> Row:
     space = 'xml:space="preserve"' if words[0] == " " else ""
     width = min(len(words), CUT) * CHAR
-    return Row(width, 1, layer, lambda x, y: text(x, y, words, fill(colour), space, *more, cut=CUT))
+    return Row(width, 1, layer, lambda x, y: text(x, y, words, colour, space, *more, cut=CUT))
 
 
 def _beside(left: Row, right: Row, gap: int) -> Row:
@@ -252,9 +244,17 @@ def _edge(layout: Layout, edge: tuple[str, str], way: tuple[bool, bool], down: b
         if way[layer == "backward"]:
             aside, ahead = -3.0 * sign * all(way), (sign * (not down), sign * down)
             run = [(x + aside * down, y + aside * (not down)) for x, y in layout.edges[edge]][::sign]
-            line = arrow(_curve(run, down), run[-1], ahead, colour, dashes)
+            line = _arrow(_curve(run, down), run[-1], ahead, colour, dashes)
             drawn += f'<g data-layer="{layer}" {ends}>{line}</g>'
     return drawn
+
+
+def _arrow(path: str, end: Point, ahead: Point, colour: str, dashes: str = "") -> str:
+    """A line with a head at `end`, which it reaches in the direction `ahead`, of length 1."""
+    (x, y), (ux, uy) = end, ahead
+    sides = " ".join(f"{x - 8 * ux + side * 4 * uy:.1f},{y - 8 * uy + side * 4 * ux:.1f}" for side in (1, -1))
+    head = f'<polygon points="{x:.1f},{y:.1f} {sides}" {fill(colour)}/>'
+    return f'<path d="{path}" {stroke(colour)}{dashes}/>{head}'
 
 
 def _curve(points: Sequence[Point], down: bool) -> str:
@@ -271,9 +271,9 @@ def _curve(points: Sequence[Point], down: bool) -> str:
 
 
 def _legend() -> str:
-    forward = arrow("M10 32H34", (36, 32), (1, 0), "value")
-    backward = arrow("M190 32H168", (166, 32), (-1, 0), "gradient", DASHES)
-    words = text(42, 36, "forward: values", fill("value")) + text(198, 36, "backward: gradients", fill("gradient"))
+    forward = _arrow("M10 32H34", (36, 32), (1, 0), "value")
+    backward = _arrow("M190 32H168", (166, 32), (-1, 0), "gradient", DASHES)
+    words = text(42, 36, "forward: values", "value") + text(198, 36, "backward: gradients", "gradient")
     return forward + backward + words
 
 

@@ -24,6 +24,8 @@ PLACES = (0.5, 0.3, 0.7, 0.4, 0.6, 0.22, 0.78)  # along a line, where its label 
 PRODUCTS = ("matmul", "dot")
 SHAPING = ("add", "index", "T", "mT", "reshape", *PRODUCTS)  # what is no activation
 PARTS = ("value", "gradient")
+Nodes = Mapping[str, NodeResult]
+Place = tuple[int, ...]
 Said = tuple[str, str, str]  # a line of text: its colour, its words, an attribute
 
 
@@ -48,7 +50,7 @@ class Layer(NamedTuple):
         return 0 if self.left else -1
 
 
-def chain(case: Case, nodes: Mapping[str, NodeResult]) -> list[Layer]:
+def chain(case: Case, nodes: Nodes) -> list[Layer]:
     """The longest run of layers in the equations of a case, each of which reads what the one before it gives."""
     runs: dict[str, list[Layer]] = {"": []}
     for equation in case.equations:
@@ -57,7 +59,7 @@ def chain(case: Case, nodes: Mapping[str, NodeResult]) -> list[Layer]:
     return max(runs.values(), key=len)
 
 
-def _layer(equation: Equation, case: Case, nodes: Mapping[str, NodeResult]) -> Layer | None:
+def _layer(equation: Equation, case: Case, nodes: Nodes) -> Layer | None:
     inside, activation = equation.expr, ""
     match inside:
         case Call(op, (first, *_)) if op not in SHAPING and len(names(first)) > 1:
@@ -129,17 +131,17 @@ def network(scene: Scene) -> str:
     ]
     drawn = "".join(_lines(layer, nodes, *ends) for layer, ends in zip(layers, pairwise(places), strict=True))
     for layer, (node, axis), column in zip((None, *layers), columns, places, strict=True):
-        for row, (x, y) in enumerate(column):
-            drawn += _unit(layer, nodes, node, _place(node.value, axis, row, sample), row, x, y)
+        for row, at in enumerate(column):
+            drawn += _unit(layer, nodes, node, _place(node.value, axis, row, sample), row, at)
     width = 2 * (LEFT + RADIUS) + COLUMN * len(layers)
     end = nodes[scene.case.equations[-1].name]
     said = [f"{end.name} = {number(float(end.value))}"] if not end.value.ndim else []
     said += [f"sample {sample} of {samples}; a weight's gradient is that of all of them"] if samples > 1 else []
-    head = text(LEFT, 20, scene.title, fill("ink"), BOLD, cut=int((width - 2 * LEFT) / CHAR))
-    head += text(LEFT, 40, "value", fill("value"))
-    head += text(LEFT + 7 * CHAR, 40, f"gradient ∂{end.name}/∂…", fill("gradient"))
-    head += text(LEFT + (25 + len(end.name)) * CHAR, 40, "line: |weight|, dashed if negative", fill("dim"))
-    head += text(LEFT, 58, "; ".join(said), fill("dim"))
+    head = text(LEFT, 20, scene.title, "ink", BOLD, cut=int((width - 2 * LEFT) / CHAR))
+    head += text(LEFT, 40, "value", "value")
+    head += text(LEFT + 7 * CHAR, 40, f"gradient ∂{end.name}/∂…", "gradient")
+    head += text(LEFT + (25 + len(end.name)) * CHAR, 40, "line: |weight|, dashed if negative", "dim")
+    head += text(LEFT, 58, "; ".join(said), "dim")
     words = " ".join(_spoken(layer, nodes) for layer in layers)
     height = HEAD + step * max(sides) + 20
     return picture(scene.scope, max(width, 560), height, f"Network: {scene.title}", words, head + drawn)
@@ -149,7 +151,7 @@ def _samples(array: Array, axis: int) -> int:
     return array.shape[-1 - axis] if array.ndim == 2 else 1
 
 
-def _place(array: Array, axis: int, row: int, sample: int) -> tuple[int, ...]:
+def _place(array: Array, axis: int, row: int, sample: int) -> Place:
     """The index of a unit in the values of its layer; what has one row for all samples is read there."""
     if array.ndim < 2:
         return (row,)
@@ -157,7 +159,7 @@ def _place(array: Array, axis: int, row: int, sample: int) -> tuple[int, ...]:
     return (row, own) if axis == 0 else (own, row)
 
 
-def _numbers(node: NodeResult, place: tuple[int, ...]) -> Iterator[Said]:
+def _numbers(node: NodeResult, place: Place) -> Iterator[Said]:
     """An entry of a node, and of its gradient where it has one."""
     for part, name, array in zip(PARTS, (node.name, f"d{node.name}"), (node.value, node.gradient), strict=True):
         if array is not None:
@@ -166,32 +168,25 @@ def _numbers(node: NodeResult, place: tuple[int, ...]) -> Iterator[Said]:
 
 def _pile(lines: Iterable[Said], x: float, y: float, step: float = 14) -> str:
     """Lines of text under one another."""
-    return "".join(text(x, y + step * k, words, fill(colour), more) for k, (colour, words, more) in enumerate(lines))
+    return "".join(text(x, y + step * k, words, colour, more) for k, (colour, words, more) in enumerate(lines))
 
 
-def _unit(
-    layer: Layer | None,
-    nodes: Mapping[str, NodeResult],
-    outer: NodeResult,
-    place: tuple[int, ...],
-    row: int,
-    x: float,
-    y: float,
-) -> str:
+def _unit(layer: Layer | None, nodes: Nodes, outer: NodeResult, place: Place, row: int, at: Point) -> str:
+    x, y = at
     inside: list[Said] = [*_numbers(nodes[layer.inner], place)] if layer and layer.inner else []
     inside += [("dim", layer.activation, 'font-size="11"')] if layer and layer.activation else []
     inside += _numbers(outer, place)
     drawn = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{RADIUS:g}" {framed("frame")}/>'
-    drawn += text(x, y - RADIUS - 8, entry(outer.name, place), fill("ink"), BOLD)
+    drawn += text(x, y - RADIUS - 8, entry(outer.name, place), "ink", BOLD)
     drawn += _pile(inside, x, y - (len(inside) - 1) * 7.5 + 4, 15)
     if layer and layer.bias and nodes[layer.bias].value.ndim:
         bias = nodes[layer.bias]
         own = tuple(map(int, np.unravel_index(min(row, bias.value.size - 1), bias.value.shape)))
-        drawn += text(x - 34, y + RADIUS + 14, bias.name, fill("dim")) + _pile(_numbers(bias, own), x, y + RADIUS + 14)
+        drawn += text(x - 34, y + RADIUS + 14, bias.name, "dim") + _pile(_numbers(bias, own), x, y + RADIUS + 14)
     return f'<g text-anchor="middle">{drawn}</g>'
 
 
-def _lines(layer: Layer, nodes: Mapping[str, NodeResult], starts: Sequence[Point], ends: Sequence[Point]) -> str:
+def _lines(layer: Layer, nodes: Nodes, starts: Sequence[Point], ends: Sequence[Point]) -> str:
     weights = nodes[layer.weights]
     size = float(np.max(np.abs(weights.value), initial=0.0)) or 1.0
     drawn, labels, taken = "", "", list[tuple[float, float, float]]()
@@ -228,7 +223,7 @@ def _crowding(
     return 100.0 * labels + crossed
 
 
-def _spoken(layer: Layer, nodes: Mapping[str, NodeResult]) -> str:
+def _spoken(layer: Layer, nodes: Nodes) -> str:
     outer, weights = nodes[layer.outer], nodes[layer.weights]
     through, bias = (
         f" {word} {name}" if name else "" for word, name in (("through", layer.activation), ("and", layer.bias))

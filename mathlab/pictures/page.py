@@ -28,22 +28,11 @@ from mathlab.language.mathml import mathml
 from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names
 from mathlab.pictures import Scene
-from mathlab.pictures.graph import graph, shape_of
-from mathlab.pictures.svg import entry, escape, facts, number
+from mathlab.pictures.graph import facts, graph, shape_of
+from mathlab.pictures.svg import entry, escape, number
 from mathlab.results import FigureResult, Share, TrainResult, tally
+from mathlab.stages import updates as moves
 from mathlab.stages.prepare import Prepared, prepare
-from mathlab.stages.updates import (
-    Batch,
-    Rows,
-    at_rest,
-    first_rows,
-    in_all,
-    rows_of,
-    settled,
-    state_name,
-    update_equations,
-    updates,
-)
 
 Step: TypeAlias = tuple[str, Expr, str, str]  # a name, its expression, that as text, the node that it belongs to
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | float | int | bool | None"
@@ -185,7 +174,7 @@ def _printed(figure: FigureResult) -> Iterator[list[Json]]:
 def _training(prepared: Prepared, result: TrainResult, fixed: bool) -> Json:
     case = prepared.case
     assert case.train
-    settings, batched = settled(prepared, case.train), case.train.batch_size is not None
+    settings, batched = moves.settled(prepared, case.train), case.train.batch_size is not None
     trained = settings.trained(case.parameters)
     work = sum(type_.size for type_ in prepared.types.names.values()) * (1 + batched)
     able = not fixed and settings.epochs * work <= WORK
@@ -206,9 +195,9 @@ def _training(prepared: Prepared, result: TrainResult, fixed: bool) -> Json:
         said = "This is what mathlab ran: a page trains anew only where that does not take long."
         return made | {"said": said, "losses": losses}
     types = Types(prepared.types.names, prepared.types.integral)
-    equations, moved = update_equations(trained, settings, types, free=free)
-    rest = at_rest(trained, settings, prepared.env)
-    states = [(state_name(part, name), name) for name in trained for part in settings.rule.state]
+    equations, moved = moves.update_equations(trained, settings, types, free=free)
+    rest = moves.at_rest(trained, settings, prepared.env)
+    states = [(moves.state_name(part, name), name) for name in trained for part in settings.rule.state]
     return made | {
         "said": "Every setting can be changed: the page trains anew.",
         "updates": [[equation.name, tree(equation.expr)] for equation in equations],
@@ -223,17 +212,19 @@ def _batches(prepared: Prepared, settings: TrainSettings) -> Json:
 
     None where there are too many of them.
     """
-    count, (each, _), picked = rows_of(prepared, settings), in_all(prepared, settings), list[list[Json]]()
+    count, (each, _), picked = moves.rows_of(prepared, settings), moves.in_all(prepared, settings), list[list[Json]]()
     epochs = 1 if settings.seed is None else settings.epochs
     if epochs * count > PICKED:
         return None
 
-    def note(rows: Sequence[Rows]) -> Batch:
+    def note(rows: Sequence[moves.Rows]) -> moves.Batch:
         picked.append(np.arange(count)[rows[0]].tolist())
         return {}
 
-    list(updates(prepared, replace(settings, epochs=epochs), lambda *_: lambda *_: None, batch_of=note))
-    lines = {size: _lines(prepare(first_rows(prepared.case, settings, size))) for size in sorted({*map(len, picked)})}
+    list(moves.updates(prepared, replace(settings, epochs=epochs), lambda *_: lambda *_: None, batch_of=note))
+    lines = {
+        size: _lines(prepare(moves.first_rows(prepared.case, settings, size))) for size in sorted({*map(len, picked)})
+    }
     own: dict[str, Json] = {str(size): made for size, made in lines.items() if made != _lines(prepared)}
     return {"over": [*settings.over], "each": each, "rows": [*picked], "lines": own}
 

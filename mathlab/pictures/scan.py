@@ -12,7 +12,7 @@ from mathlab.language.kernels import bordered
 from mathlab.language.syntax import Call, Name, walk
 from mathlab.language.windows import Pair, of_setting
 from mathlab.pictures import Scene
-from mathlab.pictures.svg import CHAR, COLOURS, entry, fill, measured, number, picture, stroke, text
+from mathlab.pictures.svg import CHAR, COLOURS, entry, measured, number, picture, stroke, text
 
 LARGEST, MOST_PLACES, WRITTEN = 16, 100, 12  # rows or columns of the image; places; terms of a sum that are written out
 CELL, GAP, TOP, LEFT = 40.0, 44.0, 74.0, 30.0
@@ -61,15 +61,14 @@ def scan(scene: Scene) -> str:
         f'height="{CELL * reach[0]:g}" fill="none" stroke="{COLOURS["gradient"][0]}" stroke-width="4"/>'
     )
     sums = "".join(
-        f'<g class="s{at}" opacity="{int(at == len(places) - 1)}">'
-        f"{text(LEFT, height + 30, total(place), fill('ink'))}</g>"
+        f'<g class="s{at}" opacity="{int(at == len(places) - 1)}">{text(LEFT, height + 30, total(place), "ink")}</g>'
         for at, place in enumerate(places)
     )
     heads = "".join(
-        text(left, TOP - 10, f"{name} {values[name].shape[0]}×{values[name].shape[1]}", fill("dim"))
+        text(left, TOP - 10, f"{name} {values[name].shape[0]}×{values[name].shape[1]}", "dim")
         for left, name in zip(lefts, names, strict=True)
     )
-    title = text(LEFT, 30, scene.title, fill("ink"), cut=70)
+    title = text(LEFT, 30, scene.title, "ink", cut=70)
     body = f"<style>{_moves(scene.scope, places, stride)}</style>{title}{heads}{tables}{frame}{sums}"
     said = ", ".join(f"{name}={value}" for name, value in call.attrs) or "stride=1"
     description = (
@@ -123,7 +122,7 @@ def _grid(left: float, table: Array, cell: Callable[[Place], str]) -> str:
 def _cell(left: float, place: Place, value: np.generic, colour: str, name: str) -> str:
     x, y = left + CELL * (place[1] + 0.5), TOP + CELL * (place[0] + 0.5) + 4
     about = measured(name, value) if name else ""
-    return text(x, y, number(value), fill(colour), 'text-anchor="middle"', about)
+    return text(x, y, number(value), colour, 'text-anchor="middle"', about)
 
 
 def _sum(met: Array, kernel: Array) -> str:

@@ -13,9 +13,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 
 import numpy as np
 
-from mathlab.experiment import Array
-
-CHAR, SIZE, LINE = 7.3, 12, 16.0  # of the monospaced text: a character's width, the font's size, a line's height
+CHAR, SIZE = 7.3, 12  # of the monospaced text: a character's width, the font's size
 FONT = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
 BOLD = 'font-weight="bold"'
 DIGITS = 4
@@ -72,11 +70,12 @@ def escape(words: str) -> str:
     return html.escape(words, quote=False).replace('"', "&quot;")
 
 
-def text(x: float, y: float, words: str, *attributes: str, cut: int = 0) -> str:
+def text(x: float, y: float, words: str, colour: str, *attributes: str, cut: int = 0) -> str:
     """A line of text; one that is cut to so many characters is whole in its title."""
     whole = f"<title>{escape(words)}</title>" if cut and len(words) > cut else ""
     shown = words[: cut - 1] + "…" if whole else words
-    return f'<text x="{x:.1f}" y="{y:.1f}"{_also(attributes)}>{whole}{escape(shown)}</text>'
+    more = "".join(f" {attribute}" for attribute in attributes if attribute)
+    return f'<text x="{x:.1f}" y="{y:.1f}" {fill(colour)}{more}>{whole}{escape(shown)}</text>'
 
 
 def entry(name: str, place: Sequence[int]) -> str:
@@ -87,18 +86,6 @@ def entry(name: str, place: Sequence[int]) -> str:
 def measured(name: str, value: float | np.generic) -> str:
     """The attributes of a number's text: what it is, and all of its digits."""
     return f'data-n="{escape(name)}" data-v="{exact(value)}"'
-
-
-def arrow(path: str, end: tuple[float, float], ahead: tuple[float, float], colour: str, *attributes: str) -> str:
-    """A line with a head at `end`, which it reaches in the direction `ahead`, of length 1."""
-    (x, y), (ux, uy) = end, ahead
-    sides = " ".join(f"{x - 8 * ux + side * 4 * uy:.1f},{y - 8 * uy + side * 4 * ux:.1f}" for side in (1, -1))
-    head = f'<polygon points="{x:.1f},{y:.1f} {sides}" {fill(colour)}/>'
-    return f'<path d="{path}" {stroke(colour)}{_also(attributes)}/>{head}'
-
-
-def _also(attributes: Sequence[str]) -> str:
-    return "".join(f" {attribute}" for attribute in attributes if attribute)
 
 
 def number(value: float | np.generic) -> str:
@@ -144,10 +131,3 @@ def exact(value: float | np.generic) -> str:
     if isinstance(value, np.integer | np.bool_):
         return str(int(value))
     return str(value) if value else "0.0"
-
-
-def facts(array: Array) -> tuple[float, float, float]:
-    """What a large array comes to: its norm, its least and its largest entry."""
-    flat = np.asarray(array, np.float64).ravel()
-    with np.errstate(all="ignore"):
-        return float(np.linalg.norm(flat)), float(flat.min()), float(flat.max())

@@ -16,9 +16,9 @@ from mathlab.article.write import printing
 from mathlab.errors import Place, Problem
 from mathlab.outputs.csvtext import csv_text
 from mathlab.reports.checks import Check, Outcome
+from mathlab.reports.data import Json, Record, place_keys
 from mathlab.reports.layout import Paragraph, Row, Sheet, count, plain
 from mathlab.reports.report import Report
-from mathlab.reports.values import Json, Record, place_keys
 
 STYLES = {"checked": "green", "given": "green", "ignored": "dim", "open": "bold red"}
 

@@ -5,20 +5,24 @@ Where the form that `report.schema.json` lays down is another one, `FORMS` says 
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from decimal import Decimal
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
+from typing import TypeAlias, cast
 
 import numpy as np
 
 from mathlab import __version__
-from mathlab.errors import Problem
-from mathlab.experiment import Choice, Source
+from mathlab.errors import Place, Problem
+from mathlab.experiment import Array, Choice, Source
 from mathlab.oracle.oracle import Compared, OracleResult
 from mathlab.outputs.difference import Change
-from mathlab.reports.values import Json, Record, array, number, place_keys
+from mathlab.outputs.tables import LARGEST_LISTED
 from mathlab.results import (
     BackpropResult,
     CaseResult,
@@ -35,7 +39,10 @@ from mathlab.results import (
     tally,
 )
 from mathlab.stages.table import STAGES
-from mathlab.terminal import LONGEST_TEXT
+from mathlab.terminal import LONGEST_TEXT, harmless
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | float | int | bool | None"
+Record: TypeAlias = dict[str, Json]
 
 VERSION = 1  # of the form; a key that goes, or changes its meaning, makes a new one
 
@@ -87,6 +94,46 @@ def record(value: object) -> Record:
         elif name not in form.without:
             found[form.called.get(name, name)] = told(getattr(value, name))
     return found | {key: told(of(value)) for key, of in form.more.items()}
+
+
+def schema() -> Record:
+    """The JSON Schema (2020-12) of the report."""
+    text = files("mathlab.reports").joinpath("report.schema.json").read_text(encoding="utf-8")
+    return cast(Record, json.loads(text))
+
+
+def text(record: Record) -> str:
+    """The record as JSON in ASCII, so that no terminal or locale can change it."""
+    written = json.dumps(record, indent=1, allow_nan=False) + "\n"
+    return harmless(written, "\n", lambda character: f"\\u{ord(character):04x}", None)
+
+
+def number(value: float) -> Json:
+    """A float in its shortest form that reads back to it, -0.0 as 0.0; what JSON has no number for, as a text."""
+    if math.isfinite(value):
+        return float(value) + 0.0
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def array(values: Array) -> Json:
+    """Nested lists in C order; null for more than `LARGEST_LISTED` entries, which nodes.csv leaves out too."""
+    if values.size > LARGEST_LISTED:
+        return None
+    if np.issubdtype(values.dtype, np.floating):
+        finite = bool(np.isfinite(values).all())
+        return cast(Json, (values + 0.0).tolist()) if finite else _spelt(values.tolist())
+    return cast(Json, values.astype(np.int64).tolist())
+
+
+def _spelt(values: object) -> Json:
+    return [_spelt(value) for value in values] if isinstance(values, list) else number(cast(float, values))
+
+
+def place_keys(place: Place | None) -> Record:
+    """File, line and column."""
+    if place is None:
+        return {"file": None, "line": None, "column": None}
+    return {"file": place.file, "line": place.line, "column": place.column}
 
 
 @dataclass(frozen=True)

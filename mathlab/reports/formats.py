@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from rich.console import Console, RenderableType
 
-from mathlab.reports import values
+from mathlab.reports import data
 from mathlab.reports.github import github
 from mathlab.reports.junit import junit
 from mathlab.reports.markdown import markdown
@@ -31,7 +31,7 @@ def plain(page: RenderableType) -> str:
 
 def json(report: Report) -> str:
     """Everything, at full precision, in the form of `report.schema.json`."""
-    return values.text(report.record())
+    return data.text(report.record())
 
 
 FORMATS: Mapping[str, Callable[[Report], str]] = {

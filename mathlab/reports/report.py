@@ -12,9 +12,9 @@ from mathlab.errors import Problem
 from mathlab.reports import data
 from mathlab.reports import page as tables
 from mathlab.reports.checks import Check, checks
+from mathlab.reports.data import Record
 from mathlab.reports.layout import Paragraph, plain
 from mathlab.reports.overview import Pages, showing
-from mathlab.reports.values import Record
 from mathlab.results import ExperimentResult, Tally, tally
 
 

@@ -27,7 +27,7 @@ from mathlab.commands import options
 from mathlab.errors import Place, Problem
 from mathlab.guide import page
 from mathlab.outputs.tables import LARGEST_LISTED
-from mathlab.reports import values
+from mathlab.reports import data
 from mathlab.reports.checks import Check, checks, declared
 from mathlab.reports.difference import difference_report
 from mathlab.reports.formats import FORMATS
@@ -95,7 +95,7 @@ def validator() -> jsonschema.Draft202012Validator:
         if isinstance(schema, dict) and whole:
             schema["unevaluatedProperties"] = False
 
-    schema = copy.deepcopy(values.schema())
+    schema = copy.deepcopy(data.schema())
     jsonschema.Draft202012Validator.check_schema(schema)
     definitions = cast("dict[str, dict[str, object]]", schema["$defs"])
     summary = definitions["summary"]
@@ -104,14 +104,14 @@ def validator() -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(schema)
 
 
-def sample(record: values.Json) -> values.Json:
+def sample(record: data.Json) -> data.Json:
     """The record with the first entry of each list."""
     if isinstance(record, list):
         return [sample(part) for part in record[:1]]
     return {key: sample(part) for key, part in record.items()} if isinstance(record, dict) else record
 
 
-def members(record: values.Json, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+def members(record: data.Json, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
     """The path of every member of every mapping whose keys the schema names."""
     if isinstance(record, list):
         return [found for at, part in enumerate(record) for found in members(part, (*path, at))]
@@ -159,7 +159,7 @@ def test_json_of_the_shipped_configs_is_valid_and_exact(path: Path) -> None:
                 np.testing.assert_array_equal(np.array(told["train"]["columns"][name], values.dtype), values)
 
 
-ARRAY = jsonschema.Draft202012Validator({"$ref": "#/$defs/array", "$defs": values.schema()["$defs"]})
+ARRAY = jsonschema.Draft202012Validator({"$ref": "#/$defs/array", "$defs": data.schema()["$defs"]})
 
 
 @settings(deadline=None)
@@ -167,7 +167,7 @@ ARRAY = jsonschema.Draft202012Validator({"$ref": "#/$defs/array", "$defs": value
 def test_every_float_comes_back_from_json(floats: list[float], dtype: str) -> None:
     with np.errstate(over="ignore"):
         array = np.array(floats).astype(dtype)
-    record = json.loads(values.text({"values": values.array(array)}), parse_constant=pytest.fail)
+    record = json.loads(data.text({"values": data.array(array)}), parse_constant=pytest.fail)
     assert ARRAY.is_valid(record["values"])
     np.testing.assert_array_equal(np.array([float(value) for value in record["values"]], dtype), array)
 
