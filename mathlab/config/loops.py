@@ -64,6 +64,8 @@ def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
 def _counting(part: object, numbers: Numbers) -> object:
     """A part of a case with the inputs that loops count to as numbers, whatever asks for them: figures and formulas."""
     match part:
+        case Place():  # which is a tuple as well
+            return part
         case Equation():
             return replace(part, expr=substitute(part.expr, numbers))
         case Figure():

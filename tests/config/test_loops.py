@@ -86,6 +86,14 @@ def test_a_case_says_how_far_it_counts_or_what_a_line_is() -> None:
     assert "T" not in short.inputs  # nothing can change it afterwards
 
 
+def test_a_case_with_a_loop_still_has_its_place() -> None:
+    (case,) = cases(
+        "  for t in 1..2:\n    h[t]: W @ h[t-1]\n  loss: sum(h2)\ntrain: {optimizer: {name: sgd, lr: 1}, epochs: 1}\n"
+    )
+    assert case.train
+    assert [str(place).partition(":")[0] for place in (case.place, case.train.place)] == ["c.yaml", "c.yaml"]
+
+
 def test_a_net_with_a_loop_may_be_swept() -> None:
     loop = "  for t in 1..2:\n    h[t]: W @ h[t-1]\n  loss: sum(h2)\n"
     (case,) = cases(loop + "sweep: {grid: {h0: [[1, 2], [3, 4]]}, report: [loss]}\n")
