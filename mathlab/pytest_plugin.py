@@ -187,21 +187,17 @@ class CheckFailed(Exception):
 
 def _outcome(path: Path, planned: Plan, session: pytest.Session) -> Outcome:
     """What running the config gives, or gave when another of its items asked."""
-    ran = session.stash.setdefault(RAN, {})
-    if path not in ran:
-        ran[path] = _run(planned)
-    return ran[path]
-
-
-def _run(planned: Plan) -> Outcome:
     from mathlab import plan
     from mathlab.reports.checks import checks
 
-    try:
-        result = plan.results(planned, lambda _: nullcontext())
-    except Exception as error:  # a crash too: each item shall show it, and none try again
-        return Outcome({}, error)
-    return Outcome({(check.case, check.name): check for check in checks(result)})
+    ran = session.stash.setdefault(RAN, {})
+    if path not in ran:
+        try:
+            result = plan.results(planned, lambda _: nullcontext())
+            ran[path] = Outcome({(check.case, check.name): check for check in checks(result)})
+        except Exception as error:  # a crash too: each item shall show it, and none try again
+            ran[path] = Outcome({}, error)
+    return ran[path]
 
 
 def _shown(path: Path) -> Path:

@@ -116,16 +116,11 @@ def _names(formula: Equation) -> list[Name]:
 
 def _way(start: str, goal: str, reads: Mapping[str, Sequence[str]]) -> list[str]:
     """The shortest chain of readings from `start` to `goal`; empty where there is none."""
-    came_from: dict[str, str] = {}
-    front = [start]
-    while front and goal not in came_from:
-        following: list[str] = []
-        for name in front:
-            for other in reads.get(name, ()):
-                if other != start and other not in came_from:
-                    came_from[other] = name
-                    following.append(other)
-        front = following
+    came_from, queue = {start: ""}, [start]
+    for name in queue:  # which grows meanwhile
+        found = [other for other in reads.get(name, ()) if other not in came_from]
+        came_from |= dict.fromkeys(found, name)
+        queue += found
     if goal not in came_from:
         return []
     way = [goal]

@@ -53,7 +53,7 @@ class Permits:
     drawn: int = 0
     tree: Tree | None = None
     columns: dict[tuple[Path, bool | None], Mapping[Columns, Numbers | DataError]] = field(default_factory=dict)
-    kept: dict[tuple[int, Callable[[Tree], object]], tuple[Tree, object]] = field(default_factory=dict)
+    kept: dict[tuple[object, ...], tuple[tuple[Tree, ...], object]] = field(default_factory=dict)
 
     def draw(self, entries: int, place: Place) -> None:
         """Count the entries of one more array that is drawn. Raises MathlabError when that makes them too many."""
@@ -62,22 +62,22 @@ class Permits:
             problem = f"initial values of {self.drawn} entries are too large ({LARGEST_DRAWN} are the limit)"
             raise MathlabError(f"{problem}; --allow-large permits them", place)
 
-    def once(self, read: Callable[[Tree], T], tree: Tree) -> T:
-        """What `read` makes of a part of the tree."""
-        key = id(tree), read
+    def once(self, read: Callable[..., T], *parts: Tree) -> T:
+        """What `read` makes of parts of the tree."""
+        key = read, *map(id, parts)
         if key not in self.kept:
             try:
-                found: object = read(tree)
+                found: object = read(*parts)
             except MathlabError as error:
                 found = error
-            self.kept[key] = tree, found  # with the tree, so that nothing else gets its id
+            self.kept[key] = parts, found  # with the parts, so that nothing else gets their ids
         _, found = self.kept[key]
         if isinstance(found, MathlabError):
             raise found
         return cast(T, found)
 
 
-_current: ContextVar[Permits] = ContextVar("permits")
+_current: ContextVar[Permits | None] = ContextVar("permits", default=None)
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def permits(folder: Path, allowed: Allowed) -> Iterator[None]:
 
 def current() -> Permits:
     """The permits of the config that is being read; outside of one, nothing is allowed."""
-    return _current.get(Permits(Path(), Allowed()))
+    return _current.get() or Permits(Path(), Allowed())
 
 
 def beside(folder: Path, name: str, allowed: Sequence[Path] = ()) -> Path:

@@ -106,8 +106,11 @@ class Line(Equation):
     at: Expr
 
 
-def _line(header: Scalar, key: Scalar) -> Callable[[Equation], Equation]:
-    """What makes a line of its expression, by the loop's header and by its own key."""
+def _line(header: Scalar, key: Scalar, part: Tree) -> Equation:
+    if is_loop(key):
+        raise MathlabError("a loop cannot stand in another", key.place)
+    problems: list[Problem] = []
+    of = attempt(formula, part, problems)
     found = LOOP.fullmatch(header)
     if not found:
         raise MathlabError("a loop is written 'for t in 1..T:', with its equations below it", header.place)
@@ -116,10 +119,22 @@ def _line(header: Scalar, key: Scalar) -> Callable[[Equation], Equation]:
     match formula(key).expr:
         case Call("index", (Name(series), step)) if loop.counter in names(step):
             name(Scalar(series, key.place))
-            more = partial(Line, header=header, loop=loop, target=key, series=series, at=step, named_at=key.place)
-            return lambda of: more(f"{header}: {key}", of.expr, of.written, of.place)
+            if problems or of is None:
+                raise MathlabError(problems)
+            about = (f"{header}: {key}", of.expr, of.written, of.place)
+            return Line(*about, named_at=key.place, header=header, loop=loop, target=key, series=series, at=step)
     message = f"an equation in this loop is named by its step, as in h[{loop.counter}], not {str(key)!r}"
-    raise MathlabError(message, key.place)
+    raise MathlabError([*problems, Problem(message, key.place)])
+
+
+def _equation(key: Scalar, part: Tree) -> Equation:
+    if is_loop(key):
+        raise MathlabError("a loop is written 'for t in 1..T:', with its equations below it", key.place)
+    problems: list[Problem] = []
+    named, of = attempt(name, key, problems), attempt(formula, part, problems)
+    if named is None or of is None:
+        raise MathlabError(problems)
+    return replace(of, name=str(named), named_at=key.place)
 
 
 def is_loop(key: str) -> bool:
@@ -130,10 +145,6 @@ def is_loop(key: str) -> bool:
 def lines_of(key: str, part: Tree | None) -> Table | None:
     """The lines below a key that begins a loop."""
     return part if isinstance(part, Table) and part and LOOP.match(key) else None
-
-
-def _equation(key: Scalar) -> Callable[[Equation], Equation]:
-    return partial(replace, name=str(name(key)), named_at=key.place)
 
 
 @reader(
@@ -149,22 +160,19 @@ def equations(tree: Tree) -> tuple[Equation, ...]:
     problems: list[Problem] = []
     found: list[Equation] = []
 
-    def add(key: Scalar, part: Tree, named: Callable[[Scalar], Callable[[Equation], Equation]], loop: str) -> None:
-        if is_loop(key):
-            problems.append(Problem(loop, key.place))
-            return
-        make, written = attempt(named, key, problems), attempt(partial(current().once, formula), part, problems)
-        if make and written:
-            found.append(make(written))
+    def add(read: Callable[..., Equation], *parts: Tree) -> None:
+        try:
+            found.append(current().once(read, *parts))
+        except MathlabError as error:
+            problems.extend(error.problems)
 
-    table = mapping(tree)
-    for word, part in table.items():
+    for word, part in mapping(tree).items():
         key = cast(Scalar, word)
         if (lines := lines_of(key, part)) is None:
-            add(key, part, _equation, "a loop is written 'for t in 1..T:', with its equations below it")
-            continue
-        for inner, body in lines.items():
-            add(cast(Scalar, inner), body, partial(_line, key), "a loop cannot stand in another")
+            add(_equation, key, part)
+        else:
+            for inner, body in lines.items():
+                add(_line, key, cast(Scalar, inner), body)
     if problems:
         raise Partly(problems, tuple(found))
     return tuple(found)

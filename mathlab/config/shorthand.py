@@ -36,8 +36,7 @@ def expanded(case: Case, tree: Table) -> Case:
     shapes = {name: Type(value.array.shape) for name, value in {**case.inputs, **case.parameters}.items()}
     integral = [name for name, value in case.inputs.items() if value.integral]
     first, last = expand(layers, loss, batch, [*case.inputs], Types(shapes, integral))
-    layers_own = [replace(one, named_at=one.place) for one in (*first, *([last] if last else []))]  # where layers stand
-    written = [*layers_own[: len(first)], *case.equations, *layers_own[len(first) :]]
+    written = [*first, *case.equations, *([last] if last else [])]
     names: set[str] = set()
     for one in written:
         if one.name in names:

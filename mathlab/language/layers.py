@@ -272,7 +272,7 @@ def _equation(
 ) -> Equation:
     """The equation `text` over `values`; where it does not fit and `by_columns` would, the message says so."""
     expr = substitute(read(text), values)
-    equation = Equation(name, expr, place=part.place)
+    equation = Equation(name, expr, place=part.place, named_at=part.place)
     try:
         names.names[name] = names.of(expr)
     except ExpressionError as error:
