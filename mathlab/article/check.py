@@ -31,9 +31,8 @@ def experiments_of(files: Sequence[Path], configs: Sequence[Path], allowed: Allo
     for path in _mentioning() if not configs else ():
         try:
             experiment = config.load(path, allowed)
-            if not documents.isdisjoint(article.resolve() for article in articles_of(experiment)):
-                found.append(experiment)
-        except MathlabError:  # a config of something else, unless it names one of these documents
+            found += [experiment] if documents & {article.resolve() for article in articles_of(experiment)} else []
+        except MathlabError:  # of a config of something else
             if any(file.name.encode() in path.read_bytes() for file in documents):
                 raise
     if not found:

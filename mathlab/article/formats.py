@@ -160,10 +160,6 @@ def _html(source: str) -> Read:
     return text, [Heading(one.start(), int(one[1]), _title(text[slice(*one.span())])) for one in found]
 
 
-def _output(source: str) -> Read:
-    return source, []
-
-
 READERS: Mapping[str, Reader] = {
     **dict.fromkeys((".md", ".qmd", ".rmd", ".markdown"), _markdown),
     ".txt": _plain,
@@ -180,12 +176,13 @@ def parts(source: str, path: str, kind: str) -> Iterator[tuple[str, str, Reader]
         return
     try:
         for count, cell in enumerate(json.loads(source)["cells"], start=1):
-            is_text = cell["cell_type"] == "markdown"
-            outputs = cell.get("outputs", []) if cell["cell_type"] == "code" else []
+            kind = cell["cell_type"]
+            outputs = cell.get("outputs", []) if kind == "code" else []
             texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
-            for text in [cell["source"]] if is_text else texts:
+            for text in [cell["source"]] if kind == "markdown" else texts:
                 joined = "".join(map(str, text)) if isinstance(text, list) else str(text)
-                yield f"{path}, cell {count}", signs(joined).replace(BLANK, " "), _markdown if is_text else _output
+                reader = _markdown if kind == "markdown" else lambda output: (output, [])
+                yield f"{path}, cell {count}", signs(joined).replace(BLANK, " "), reader
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise MathlabError("this is no notebook: it is not JSON, or has no cells", Place(path, 1, 1)) from None
 

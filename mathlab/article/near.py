@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -30,12 +29,14 @@ class Near:
     @cached_property
     def singles(self) -> Pool:
         """Float32 twins of the experiments in which no case has that type."""
-        doubles = [one for one in self.experiments if all(case.dtype != "float32" for case in one.cases)]
         twins = (
-            [replace(case, dtype="float32", name=f"{case.name} as float32") for case in one.cases] for one in doubles
+            replace(
+                one, cases=tuple(replace(case, dtype="float32", name=f"{case.name} as float32") for case in one.cases)
+            )
+            for one in self.experiments
+            if all(case.dtype != "float32" for case in one.cases)
         )
-        made = (replace(one, cases=tuple(cases)) for one, cases in zip(doubles, twins, strict=True))
-        return Pool(quantity for twin in made for quantity in quantities(twin))
+        return Pool(quantity for twin in twins for quantity in quantities(twin))
 
     def told(self, number: Number, expected: Iterable[Fit]) -> str:
         """What a number that fits nothing is, or nearly is; empty where nothing is known of it.
@@ -48,14 +49,13 @@ class Near:
         precise = digits >= PRECISE and self.singles.chance(number) < CHANCE
         if precise and (fits := self.singles.fitting(number)):
             return self._single(fits[0])
-        for like in ([*_rounded(number)], [*_mistyped(number)]) if digits <= REPR_DIGITS + 2 else ():
+        for like in _alike(number) if digits <= REPR_DIGITS + 2 else ():
             if sum(map(self.pool.chance, like)) < CHANCE:
                 fits = [fit for other in like for fit in self.pool.fitting(other)]
                 if said := self._slip(number, fits):
                     return said
-        value = number.value
-        if precise and float(str(np.float32(value))) == value:  # the whole text of a float32
-            fits = self.singles.fitting(number, slack=GRAIN * abs(value))
+        if precise and float(str(np.float32(number.value))) == number.value:  # the whole text of a float32
+            fits = self.singles.fitting(number, slack=GRAIN * abs(number.value))
             return self._single(fits[0]) if fits else ""
         return ""
 
@@ -81,18 +81,14 @@ def slip(number: Number, value: float) -> str:
     return f"{judged.shown}: one digit differs" if one else ""
 
 
-def _rounded(number: Number) -> Iterator[Number]:
-    """The numbers one unit of the last digit beside it."""
+def _alike(number: Number) -> Iterator[list[Number]]:
+    """The numbers one unit of the last digit beside it, then those that differ in one digit, leading zeros aside."""
     mantissa, e, power = number.text.partition("e")
     unit = read_digits(mantissa).unit
-    for step in (unit, -unit):
-        yield replace(number, text=f"{Decimal(mantissa) + step}{e}{power}")
-
-
-def _mistyped(number: Number) -> Iterator[Number]:
-    """The numbers that differ in one digit, leading zeros aside."""
-    mantissa, e, power = number.text.partition("e")
-    first = re.search("[1-9]", mantissa)
-    for at in range(first.start() if first else len(mantissa), len(mantissa)):
-        for digit in "0123456789".replace(mantissa[at], "") if mantissa[at].isdigit() else "":
-            yield replace(number, text=f"{mantissa[:at]}{digit}{mantissa[at + 1 :]}{e}{power}")
+    first = len(mantissa) - len(mantissa.lstrip("-0."))
+    digits = [
+        (at, digit) for at in range(first, len(mantissa)) for digit in "0123456789" if mantissa[at] not in ".-" + digit
+    ]
+    mistyped = [f"{mantissa[:at]}{digit}{mantissa[at + 1 :]}" for at, digit in digits]
+    for texts in ([str(Decimal(mantissa) + unit), str(Decimal(mantissa) - unit)], mistyped):
+        yield [replace(number, text=f"{text}{e}{power}") for text in texts]

@@ -6,7 +6,7 @@ import contextlib
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 Values = Mapping[str, Array]
 Fit = tuple[int, int]  # the position of a quantity in a pool, and an entry of it
 
-FLOAT32 = 2.0**-23
+SAME = 1e-6  # relative: values that no article tells apart
 LARGEST = 100_000  # entries of an array whose every entry is a candidate
 SLICES = 200  # rows and columns of an array that are quantities of their own
 ROUND = (1, 2, 3, 4, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)  # epochs that an article may look at
@@ -69,8 +69,9 @@ class Quantity:
 
     @property
     def name(self) -> str:
-        """The node or gradient that it is of."""
-        return re.sub(r"\W.*", "", re.sub(rf"^(?:{'|'.join(REDUCTIONS)})\(", "", self.key))
+        """The node or gradient that it is of, or the formula."""
+        of = re.match(rf"-?(?:(?:{'|'.join(REDUCTIONS)})\()?(\w+)", self.key)
+        return of[1] if of and self.rank < FAR else self.key
 
     def entry(self, at: int) -> str:
         """The key of one of its entries."""
@@ -140,12 +141,10 @@ def _of_run(state: State, prepared: Prepared, values: Values, parts: Mapping[str
             if key not in named and gone.isdisjoint(names(part)):
                 known += [(key, evaluate([Equation(key, part, key)], prepared, values)[0])]
     for rank, (key, value) in enumerate(known):
-        array, further = (
-            np.asarray(value, np.float64),
-            500 * (key[1:] in prepared.case.inputs),
-        )  # whose gradients are rare
+        array = np.asarray(value, np.float64)
+        further = FAR if rank >= len(named) else 500 * (key[1:] in prepared.case.inputs)  # whose gradients are rare
         if array.size and np.isfinite(array).all():
-            yield from _forms(Quantity(state, key, array, rank + (further if rank < len(named) else FAR)))
+            yield from _forms(Quantity(state, key, array, rank + further))
 
 
 def _forms(whole: Quantity) -> Iterator[Quantity]:
@@ -200,6 +199,7 @@ class Pool:
         self.values, self.entries = values[order], entries[order]
         self.owners = np.repeat(np.arange(len(sizes)), sizes)[order]
         self._evidence: dict[tuple[str, State], float] = {}
+        self._known: dict[frozenset[State], Floats] = {}
         self.states = [*dict.fromkeys(quantity.state for quantity in self.quantities)]
 
     @cached_property
@@ -213,13 +213,14 @@ class Pool:
             for shape, alike in found.items()
         }
 
-    @cached_property
-    def _distinct(self) -> Mapping[State | None, Floats]:
-        """The values of each run, and of all, as many as a float32 tells apart."""
-        runs = np.array([self.states.index(quantity.state) for quantity in self.quantities], np.intp)[self.owners]
-        parts: dict[State | None, Floats] = {state: self.values[runs == at] for at, state in enumerate(self.states)}
-        parts[None] = self.values
-        return {state: np.unique(np.float32(values)).astype(np.float64) for state, values in parts.items()}
+    def _distinct(self, runs: frozenset[State]) -> Floats:
+        """The values of some runs, or of all where none is named, that an article may tell apart."""
+        if runs not in self._known:
+            asked = np.array([not runs or one.state in runs for one in self.quantities], bool)[self.owners]
+            values = self.values[asked]
+            apart = np.diff(values, prepend=-math.inf) > SAME * np.abs(values)
+            self._known[runs] = values[apart]
+        return self._known[runs]
 
     def fitting(self, number: Number, slack: float = 0.0) -> list[Fit]:
         """The entries that are printed so, or are no more than `slack` away; the likeliest quantity first."""
@@ -228,37 +229,50 @@ class Pool:
         found = zip(self.owners[first:last].tolist(), self.entries[first:last].tolist(), strict=True)
         return sorted(found, key=self.rank)
 
-    def alike(self, shape: tuple[int, ...]) -> list[Fit]:
-        """The quantities of a shape."""
-        return [(at, 0) for at in self.shapes.get(without_ones(shape), ([], 0))[0]]
+    def arrays(
+        self,
+        shape: tuple[int, ...],
+        numbers: Sequence[Number],
+        runs: Collection[State] = (),
+        without: int | None = None,
+    ) -> tuple[list[Fit], int]:
+        """The quantities, of some runs or of all, whose entries are printed so, and how many have such a shape.
 
-    def arrays(self, shape: tuple[int, ...], numbers: Sequence[Number], without: int | None = None) -> list[Fit]:
-        """The quantities of a shape whose entries are printed so; with `without`, all of them but one."""
+        With `without`, all entries but one are.
+        """
         alike, rows = self.shapes.get(without_ones(shape), ([], np.zeros((0, len(numbers)))))
-        fits = np.abs(rows - [one.value for one in numbers]) <= [one.half_unit for one in numbers]
+        asked = [at for at, owner in enumerate(alike) if not runs or self.quantities[owner].state in runs]
+        fits = np.abs(rows[asked] - [one.value for one in numbers]) <= [one.half_unit for one in numbers]
         if without is not None:
             fits[:, without] = True
-        return [(alike[at], 0) for at in np.flatnonzero(fits.all(axis=1))]
+        return [(alike[asked[at]], 0) for at in np.flatnonzero(fits.all(axis=1))], len(asked)
 
     def rank(self, fit: Fit) -> tuple[int, ...]:
         quantity = self.quantities[fit[0]]
         # a single number is printed as an entry of its node, rather than of a row of it
         return int(quantity.value.ndim > 0 and "[" in quantity.key), quantity.rank, *fit
 
-    def chance(self, number: Number, state: State | None = None) -> float:
-        """How many values, of a run or of all, a number of these digits fits by accident: as many as lie around it."""
+    def chance(self, number: Number, runs: frozenset[State] = frozenset()) -> float:
+        """How many values, of some runs or of all, a number of these digits fits by accident.
+
+        There are as many as lie around it; if it ends in zeros, as many of those as are printed with such zeros.
+        """
         if number.value == 0:
             return math.inf
-        low, high = np.searchsorted(self._distinct[state], sorted((number.value / 3, number.value * 3)))
-        return (int(high - low) + 1) * share(number)
+        values = self._distinct(runs)
+        around = values[slice(*np.searchsorted(values, sorted((number.value / 3, number.value * 3))))]
+        if number.zeros:
+            around = around[np.abs(around - around.round(-number.digits[2] - number.zeros)) <= number.half_unit]
+        return (around.size + 1) * number.share
 
-    def evidence(self, number: Number, state: State) -> float:
+    def evidence(self, number: Number, run: State) -> float:
         """The same where a value of the run is printed so; else infinitely many, for it says nothing of it."""
-        known = (number.text, state)
+        known = (number.text, run)
         if known not in self._evidence:
-            half = max(number.half_unit, FLOAT32 * abs(number.value))
-            first, last = np.searchsorted(self._distinct[state], (number.value - half, number.value + half))
-            self._evidence[known] = self.chance(number, state) if first < last else math.inf
+            values = self._distinct(frozenset([run]))
+            first = np.searchsorted(values, number.value - number.half_unit)
+            fits = first < values.size and values[first] <= number.value + number.half_unit
+            self._evidence[known] = self.chance(number, frozenset([run])) if fits else math.inf
         return self._evidence[known]
 
     def value(self, fit: Fit) -> float:
@@ -269,10 +283,3 @@ class Pool:
 
     def key(self, fit: Fit) -> str:
         return self.quantities[fit[0]].entry(fit[1])
-
-
-def share(number: Number) -> float:
-    """Which part of the values of its size, a third of it to three times as much, a number of these digits fits."""
-    digits = "".join(map(str, number.digits[1]))
-    unit = 2 * number.half_unit * 10.0 ** (len(digits) - len(digits.rstrip("0")))  # 16.0 is as likely as 16
-    return min(unit / (abs(number.value) * 8 / 3), 1.0) if number.value else 1.0

@@ -16,14 +16,13 @@ import numpy as np
 
 from mathlab.article.cover import BEHIND, Coverage, regions
 from mathlab.article.near import Near
-from mathlab.article.pool import DERIVED, Fit, Pool, State, quantities, share
+from mathlab.article.pool import DERIVED, SAME, Fit, Pool, State, quantities
 from mathlab.article.text import Document, Number
 from mathlab.experiment import Experiment
 
 CERTAIN = 0.02  # the values that a number may be expected to fit by chance, where it is believed for itself,
-SUPPORTED = 0.05  # and where it is of the run that is spoken of
-SAME = 1e-6  # relative: values that no article tells apart
 BESIDE = 200  # characters between numbers that belong together
+SUPPORTED = {BESIDE: 0.05, BEHIND: 0.03}  # and where it is of a run that numbers so near to it are of
 TOGETHER = 300  # characters around a number in which others tell which run is spoken of
 TOLD = 0.5  # a number that more values of a run fit by chance tells nothing of it
 LISTED = 5  # candidates of a number that stays open
@@ -85,79 +84,70 @@ class _Search:
         self.starts = [number.start for number in document.numbers]
         self.placed: dict[int, Fit] = {}  # by position in the document's numbers,
         self.told: dict[int, set[State]] = {}  # as are the runs that numbers around tell of
-        self.found: list[Suggestion] = []
+        self.found: list[tuple[tuple[int, ...], tuple[int, ...], Sequence[Fit]]] = []
 
     def run(self) -> list[Suggestion]:
         """What is found: arrays first, the largest of them, then single numbers, as long as one helps another."""
         groups = sorted(self.document.groups, key=lambda group: -len(group[1]))
         for shape, members in groups:
-            self.array(shape, members, set())
+            self.array(shape, members, frozenset())
         self.told = {at: states for at in sorted(self.open) if (states := self.spoken_of(at))}
         done = -1
         while done < len(self.placed):
             done = len(self.placed)
             for shape, members in groups:
                 self.array(shape, members, self.runs(members[0]))
-            for rule in (self.next_entry, self.certain, self.again, self.of_the_run):
+            for rule in (self.next_entry, self.certain, self.of_the_run):
                 for at in sorted(self.open):
                     number = self.document.numbers[at]
                     if number.decimal or number.percent:
                         self.take((), (at,), rule(at, number))
-        return sorted(self.found, key=lambda one: one.numbers[0].start)
+        for shape, members, fits in self.found:  # of equal ones, now that all is known that stands around
+            self.place(shape, members, fits)
+        named = (self.named(shape, members) for shape, members, _ in self.found)
+        return sorted(named, key=lambda one: one.numbers[0].start)
 
-    def take(self, shape: tuple[int, ...], members: Sequence[int], fits: Sequence[Fit]) -> None:
-        """Make of numbers what all of the fits have in common, by the name of the likeliest, if they do."""
+    def take(self, shape: tuple[int, ...], members: tuple[int, ...], fits: Sequence[Fit]) -> None:
+        """Make of numbers what all of the fits have in common, if they do."""
         rows = [self.pool.quantities[at].value.ravel()[entry : entry + len(members)] for at, entry in fits]
-        if not fits or any(np.max(np.abs(row - rows[0])) > SAME * np.max(np.abs(row)) for row in rows):
-            return
-        best = min(fits, key=lambda fit: (*self.apart(fit, members[0]), *self.pool.rank(fit)[bool(shape) :]))
-        quantity = self.pool.quantities[best[0]]
-        key = quantity.key if shape else self.pool.key(best)
-        numbers = tuple(self.document.numbers[member] for member in members)
-        self.found.append(Suggestion(quantity.state, key, numbers, shape, _at(self.document, numbers)))
-        for entry, member in enumerate(members, start=best[1]):
-            self.placed[member] = best[0], entry
-            self.open.discard(member)
+        if fits and all(np.max(np.abs(row - rows[0])) <= SAME * np.max(np.abs(row)) for row in rows):
+            self.found.append((shape, members, fits))
+            self.place(shape, members, fits)
 
-    def array(self, shape: tuple[int, ...], members: Sequence[int], runs: set[State]) -> None:
+    def place(self, shape: tuple[int, ...], members: tuple[int, ...], fits: Sequence[Fit]) -> None:
+        best = min(fits, key=lambda fit: (*self.apart(fit, members), *self.pool.rank(fit)[bool(shape) :]))
+        self.placed |= {member: (best[0], entry) for entry, member in enumerate(members, start=best[1])}
+        self.open.difference_update(members)
+
+    def named(self, shape: tuple[int, ...], members: tuple[int, ...]) -> Suggestion:
+        fit = self.placed[members[0]]
+        quantity, numbers = self.pool.quantities[fit[0]], tuple(self.document.numbers[member] for member in members)
+        key = quantity.key if shape else self.pool.key(fit)
+        return Suggestion(quantity.state, key, numbers, shape, _at(self.document, numbers))
+
+    def array(self, shape: tuple[int, ...], members: tuple[int, ...], runs: frozenset[State]) -> None:
         """An array whose digits together leave little to chance, among all that is computed or some runs of it."""
         if self.open.isdisjoint(members):
             return
         numbers = [self.document.numbers[member] for member in members]
-        alike = self.of_runs(self.pool.alike(shape), runs)
-        if (len(alike) + 1) * _together(numbers) < CERTAIN:
-            self.take(shape, members, self.of_runs(self.pool.arrays(shape, numbers), runs))
-
-    def of_runs(self, fits: Sequence[Fit], runs: set[State]) -> list[Fit]:
-        """Those that are of some runs, or all where no run is named."""
-        return [fit for fit in fits if not runs or self.pool.quantities[fit[0]].state in runs]
+        fits, alike = self.pool.arrays(shape, numbers, runs)
+        if (alike + 1) * _together(numbers) < CERTAIN:
+            self.take(shape, members, fits)
 
     # Which of the entries that fit a number it is
 
     def next_entry(self, at: int, number: Number) -> list[Fit]:
-        """The entry after the one that is printed just before."""
-        before = self.placed.get(at - 1)
-        if before is None or self.starts[at] - self.starts[at - 1] > BESIDE:
-            return []
-        fit = before[0], before[1] + 1
-        inside = fit[1] < self.pool.quantities[fit[0]].value.size
-        return [fit] if inside and abs(self.pool.value(fit) - number.value) <= number.half_unit else []
+        return [fit for fit in self.beside(at) if abs(self.pool.value(fit) - number.value) <= number.half_unit]
 
     def certain(self, at: int, number: Number) -> list[Fit]:
         return self.pool.fitting(number) if self.pool.chance(number) < CERTAIN else []
 
-    def again(self, at: int, number: Number) -> list[Fit]:
-        """What the same digits are elsewhere, if they are one thing there."""
-        if number.significant < DIGITS:
-            return []
-        known = {fit for other, fit in self.placed.items() if self.document.numbers[other].digits == number.digits}
-        return [*known] if len(known) == 1 else []
-
     def of_the_run(self, at: int, number: Number) -> list[Fit]:
         """An entry of a run that the numbers around it are of."""
-        for runs in (self.runs(at, BESIDE), self.runs(at, BEHIND)):
-            if runs and sum(self.pool.chance(number, run) for run in runs) < SUPPORTED:
-                return self.of_runs(self.pool.fitting(number), runs)
+        for characters, supported in SUPPORTED.items():
+            runs = self.runs(at, characters)
+            if runs and self.pool.chance(number, runs) < supported:
+                return [fit for fit in self.pool.fitting(number) if self.pool.quantities[fit[0]].state in runs]
         return []
 
     # What stands around
@@ -167,9 +157,9 @@ class _Search:
         start = self.starts[at]
         return range(bisect_right(self.starts, start - characters), bisect_left(self.starts, start + characters))
 
-    def runs(self, at: int, characters: int = BEHIND) -> set[State]:
+    def runs(self, at: int, characters: int = BEHIND) -> frozenset[State]:
         near = {self.pool.quantities[self.placed[n][0]].state for n in self.around(at, characters) if n in self.placed}
-        return near | self.told.get(at, set())
+        return frozenset(near | self.told.get(at, set()))
 
     def spoken_of(self, at: int) -> set[State]:
         """The runs that so many numbers around are of that it is no chance, with how many runs there are."""
@@ -182,24 +172,34 @@ class _Search:
         best = min(scores.values(), default=1.0)
         return {state for state, score in scores.items() if score <= best * 10} if best < CERTAIN else set()
 
-    def apart(self, fit: Fit, at: int) -> tuple[int, ...]:
+    def apart(self, fit: Fit, members: Sequence[int]) -> tuple[int, ...]:
         """How far a quantity is from what stands around: 0 where a neighbour belongs to its run, or to itself."""
-        quantity, near = self.pool.quantities[fit[0]], self.runs(at)
-        close = {self.pool.quantities[self.placed[n][0]].name for n in self.around(at, BESIDE) if n in self.placed}
-        return int(bool(near) and quantity.state not in near), quantity.rank // DERIVED, int(quantity.name not in close)
+        quantity, start = self.pool.quantities[fit[0]], self.starts[members[0]]
+        others = [at for at in self.around(members[0], BEHIND) if at in self.placed and at not in members]
+        near = {at: self.pool.quantities[self.placed[at][0]] for at in others}
+        section = self.document.under(start)
+        here = {one.state for at, one in near.items() if self.document.under(self.starts[at]) == section}
+        runs = {one.state for one in near.values()} | self.told.get(members[0], set())
+        close = {one.name for at, one in near.items() if abs(self.starts[at] - start) < BESIDE}
+        strange = [bool(states) and quantity.state not in states for states in (runs, here)]
+        return *map(int, strange), quantity.rank // DERIVED, int(quantity.name not in close)
+
+    def beside(self, at: int) -> Iterator[Fit]:
+        """The entry after the one that is printed just before, and the one before that which is printed just behind."""
+        for step in (-1, 1):
+            known = self.placed.get(at + step) if at + step in self.around(at, BESIDE) else None
+            if known and 0 <= known[1] - step < self.pool.quantities[known[0]].value.size:
+                yield known[0], known[1] - step
 
     def expected(self, at: int) -> Iterator[Fit]:
-        """What should stand in the place of a number: the entry next to its neighbours', or the rest of an array."""
-        for step in (-1, 1):
-            beside = self.placed.get(at + step) if at + step in self.around(at, BESIDE) else None
-            if beside and 0 <= beside[1] - step < self.pool.quantities[beside[0]].value.size:
-                yield beside[0], beside[1] - step
+        """What should stand in the place of a number: the entry beside its neighbours', or the rest of an array."""
+        yield from self.beside(at)
         for shape, members in self.document.groups:
             if at in members:
                 entry, numbers = members.index(at), [self.document.numbers[member] for member in members]
-                rest = [number for number in numbers if number is not numbers[entry]]
-                if (len(self.pool.alike(shape)) + 1) * _together(rest) < CERTAIN:
-                    yield from ((one, entry) for one, _ in self.pool.arrays(shape, numbers, without=entry))
+                fits, alike = self.pool.arrays(shape, numbers, without=entry)
+                told = (alike + 1) * _together([*numbers[:entry], *numbers[entry + 1 :]])
+                yield from ((one, entry) for one, _ in (fits if told < CERTAIN else ()))
 
 
 def _together(numbers: Sequence[Number]) -> float:
@@ -207,7 +207,7 @@ def _together(numbers: Sequence[Number]) -> float:
 
     Equal ones, and one that the others make up to a whole number as probabilities do, say nothing on their own.
     """
-    shares = sorted({number.digits[1:]: share(number) for number in numbers}.values(), reverse=True)
+    shares = sorted({number.digits[1:]: number.share for number in numbers}.values(), reverse=True)
     total = sum(number.value for number in numbers)
     dependent = abs(total - round(total)) <= sum(number.half_unit for number in numbers)
     return math.prod(shares[: len(shares) - dependent])

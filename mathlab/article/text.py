@@ -50,8 +50,19 @@ class Number:
 
     @cached_property
     def significant(self) -> int:
-        """How many digits say something: 16.0 is as likely by chance as 16."""
+        """How many digits say something."""
         return len("".join(map(str, self.digits[1])).strip("0"))
+
+    @cached_property
+    def zeros(self) -> int:
+        """How many zeros it ends in: 16.0 is as likely by chance as 16."""
+        digits = "".join(map(str, self.digits[1]))
+        return len(digits) - len(digits.rstrip("0"))
+
+    @cached_property
+    def share(self) -> float:
+        """Which part of the values of its size, a third of it to three times as much, is printed so."""
+        return min(2 * self.half_unit * 10.0**self.zeros / (abs(self.value) * 8 / 3), 1.0) if self.value else 1.0
 
     @property
     def decimal(self) -> bool:
@@ -230,13 +241,13 @@ def _cells(text: str, numbers: Sequence[Number], spans: Sequence[Span]) -> Itera
             for row in re.compile(f"[^{ROW}]+").finditer(text, *table.span(1))
         ]
         body = [row for row in rows if any(cell is not None for cell in row)]
-        width = max(map(len, body), default=0)
-        columns = [[row[at] if at < len(row) else None for row in body] for at in range(width)]
+        columns = [[row[at] if at < len(row) else None for row in body] for at in range(max(map(len, body), default=0))]
         whole = [tuple(cell for cell in column if cell is not None) for column in columns if None not in column]
-        if whole:
-            lines = [*zip(*whole, strict=True)]
-            yield (len(lines), len(whole)), sum(lines, ())
-            yield from (((len(line),), line) for line in (*lines, *whole) if len(line) > 1)
+        lines = [*zip(*whole, strict=True)]
+        for below in (lines, lines[1:]):  # the first may be a head that counts the columns
+            if below:
+                yield (len(below), len(whole)), sum(below, ())
+                yield from (((len(line),), line) for line in (*below, *zip(*below, strict=True)) if len(line) > 1)
 
 
 def _rows(text: str, spans: Sequence[Span]) -> Iterator[Group]:

@@ -198,6 +198,8 @@ def test_a_round_number_is_nobodys_figure(folder: Path) -> None:
 SHORT = [
     ("The gradient is 1.0, as that of every end is.", {}),  # 1.0 is the target, and the gradient of the end
     ("y = 0.88.", {}),
+    ("z = 1.95000000.", {"z": "1.95000000"}),  # that few values are printed so
+    ("z = 1.96000000.", {}),
     ("z = 1.95, y = 0.8754 and the loss is 0.133.", {"z": "1.95", "y": "0.8754", "loss": "0.133"}),
     ("With $e^{-1.9500}$ = 0.142274.", {"-z": "-1.9500", "exp(-z)": "0.142274"}),
 ]
