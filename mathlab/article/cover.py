@@ -114,8 +114,7 @@ def _claims(result: ExperimentResult) -> Iterator[Claim]:
 
 def _readings(number: Number) -> list[Digits]:
     """What a number may say: 73 % is 0.73 as well."""
-    sign, digits, exponent = number.digits
-    return [number.digits, *([(sign, digits, exponent - 2)] if number.percent else [])]
+    return [number.digits, number.fraction.digits] if number.percent else [number.digits]
 
 
 def _found(documents: Sequence[Document], claims: Sequence[Claim]) -> tuple[dict[Number, Claim], list[Missing]]:

@@ -38,12 +38,12 @@ LATEX = re.compile(
     r"\\(?P<side>begin|end)\{(?:[bpvBVs]?(?:small)?matrix|array|tabular)\}(?:\{[^{}\n]{0,40}\})?"
     r"|\\(?:label|ref|eqref|cite[a-z]*|url|includegraphics|input|documentclass|usepackage|[vh]space|cline|tag)\*?"
     r"(?:\[[^\]\n]{0,200}\])?\{[^{}\n]{0,500}\}"
-    r"|\\href\{[^{}\n]{0,500}\}"
+    r"|\\href\{[^{}\n]{0,500}\}|\d?\.\d{1,4}\\(?:text|line|column|page)(?:width|height)"
     r"|\\(?P<command>[A-Za-z]+)|(?P<thin>\\[,;:!]|\{,\})|(?P<row>\\\\)"
 )
 TAGS = {"sup": "^", "sub": "_", "table": OPEN, "/table": CLOSE, "tr": ROW, "td": CELL, "th": CELL}
 HTML = re.compile(
-    r"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)|(?P<sign>&(?:\#\d{1,7}|\#x[\da-f]{1,6}|[a-z]\w{1,30});?)"
+    r"<!--.*?(?:-->|\Z)|<(script|style|svg)\b.*?(?:</\1\s*>|\Z)|(?P<sign>&(?:\#\d{1,7}|\#x[\da-f]{1,6}|[a-z]\w{1,30});?)"
     r"|<(?P<tag>/?[a-z][\w-]*+)(?:\s++[a-z_:@][\w:.@-]*+(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s\"'<>=]++))?)*+\s*+/?>"
     r"|<[!?/][^<>]*+>",
     re.DOTALL | re.IGNORECASE,

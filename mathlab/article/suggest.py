@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ SUPPORTED = {BESIDE: 0.05, BEHIND: 0.03}  # and where it is of a run that number
 TOGETHER = 300  # characters around a number in which others tell which run is spoken of
 TOLD = 0.5  # a number that more values of a run fit by chance tells nothing of it
 LISTED = 5  # candidates of a number that stays open
-DIGITS = 2  # that a number has at least, if anything is said of it
+VAGUE = 0.04  # of one digit: nothing is said of a number that this part of all values of its size fits
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,12 @@ def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list
         search = _Search(document, pool, [at for at, one in enumerate(document.numbers) if id(one) in unknown])
         found += search.run()
         for at in sorted(search.open):
-            number = document.numbers[at]
-            vague = number.significant < DIGITS
+            number = search.numbers[at]
+            vague = number.share > VAGUE
             fits = [] if vague else pool.fitting(number)
             told = near.told(number, search.expected(at)) if number.decimal and not fits and not vague else ""
             names = dict.fromkeys(map(pool.name, fits))
-            undecided.append(Undecided(number, tuple(names)[:LISTED], told, vague))
+            undecided.append(Undecided(document.numbers[at], tuple(names)[:LISTED], told, vague))
     return found, undecided
 
 
@@ -81,6 +82,7 @@ class _Search:
 
     def __init__(self, document: Document, pool: Pool, unknown: Sequence[int]) -> None:
         self.document, self.pool, self.open = document, pool, set(unknown)
+        self.numbers = [number.fraction if number.percent else number for number in document.numbers]
         self.starts = [number.start for number in document.numbers]
         self.placed: dict[int, Fit] = {}  # by position in the document's numbers,
         self.told: dict[int, set[State]] = {}  # as are the runs that numbers around tell of
@@ -99,9 +101,8 @@ class _Search:
                 self.array(shape, members, self.runs(members[0]))
             for rule in (self.next_entry, self.certain, self.of_the_run):
                 for at in sorted(self.open):
-                    number = self.document.numbers[at]
-                    if number.decimal or number.percent:
-                        self.take((), (at,), rule(at, number))
+                    if self.numbers[at].decimal:
+                        self.take((), (at,), rule(at, self.numbers[at]))
         for shape, members, fits in self.found:  # of equal ones, now that all is known that stands around
             self.place(shape, members, fits)
         named = (self.named(shape, members) for shape, members, _ in self.found)
@@ -121,7 +122,7 @@ class _Search:
 
     def named(self, shape: tuple[int, ...], members: tuple[int, ...]) -> Suggestion:
         fit = self.placed[members[0]]
-        quantity, numbers = self.pool.quantities[fit[0]], tuple(self.document.numbers[member] for member in members)
+        quantity, numbers = self.pool.quantities[fit[0]], tuple(self.numbers[member] for member in members)
         key = quantity.key if shape else self.pool.key(fit)
         return Suggestion(quantity.state, key, numbers, shape, _at(self.document, numbers))
 
@@ -129,7 +130,7 @@ class _Search:
         """An array whose digits together leave little to chance, among all that is computed or some runs of it."""
         if self.open.isdisjoint(members):
             return
-        numbers = [self.document.numbers[member] for member in members]
+        numbers = [self.numbers[member] for member in members]
         fits, alike = self.pool.arrays(shape, numbers, runs)
         if (alike + 1) * _together(numbers) < CERTAIN:
             self.take(shape, members, fits)
@@ -163,7 +164,7 @@ class _Search:
 
     def spoken_of(self, at: int) -> set[State]:
         """The runs that so many numbers around are of that it is no chance, with how many runs there are."""
-        near = [self.document.numbers[n] for n in self.around(at, TOGETHER) if n in self.open]
+        near = [self.numbers[n] for n in self.around(at, TOGETHER) if n in self.open]
         near = [*{number.digits: number for number in near if number.decimal}.values()]
         scores = {}
         for state in self.pool.states:
@@ -173,16 +174,17 @@ class _Search:
         return {state for state, score in scores.items() if score <= best * 10} if best < CERTAIN else set()
 
     def apart(self, fit: Fit, members: Sequence[int]) -> tuple[int, ...]:
-        """How far a quantity is from what stands around: 0 where a neighbour belongs to its run, or to itself."""
+        """How far a quantity is from what stands around: from the section's case, a neighbour's run, its node."""
         quantity, start = self.pool.quantities[fit[0]], self.starts[members[0]]
         others = [at for at in self.around(members[0], BEHIND) if at in self.placed and at not in members]
         near = {at: self.pool.quantities[self.placed[at][0]] for at in others}
         section = self.document.under(start)
-        here = {one.state for at, one in near.items() if self.document.under(self.starts[at]) == section}
+        here = Counter(one.state.case for at, one in near.items() if self.document.under(self.starts[at]) == section)
         runs = {one.state for one in near.values()} | self.told.get(members[0], set())
         close = {one.name for at, one in near.items() if abs(self.starts[at] - start) < BESIDE}
-        strange = [bool(states) and quantity.state not in states for states in (runs, here)]
-        return *map(int, strange), quantity.rank // DERIVED, int(quantity.name not in close)
+        strange = int(bool(runs) and quantity.state not in runs)
+        elsewhere = max(here.values(), default=0) - here[quantity.state.case]
+        return elsewhere, strange, quantity.rank // DERIVED, int(quantity.name not in close)
 
     def beside(self, at: int) -> Iterator[Fit]:
         """The entry after the one that is printed just before, and the one before that which is printed just behind."""
@@ -196,7 +198,7 @@ class _Search:
         yield from self.beside(at)
         for shape, members in self.document.groups:
             if at in members:
-                entry, numbers = members.index(at), [self.document.numbers[member] for member in members]
+                entry, numbers = members.index(at), [self.numbers[member] for member in members]
                 fits, alike = self.pool.arrays(shape, numbers, without=entry)
                 told = (alike + 1) * _together([*numbers[:entry], *numbers[entry + 1 :]])
                 yield from ((one, entry) for one, _ in (fits if told < CERTAIN else ()))

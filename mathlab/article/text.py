@@ -6,7 +6,7 @@ import math
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from itertools import accumulate, groupby, islice, pairwise
@@ -49,11 +49,6 @@ class Number:
         return 0.5 * 10.0**exponent * (1 + 1e-12)
 
     @cached_property
-    def significant(self) -> int:
-        """How many digits say something."""
-        return len("".join(map(str, self.digits[1])).strip("0"))
-
-    @cached_property
     def zeros(self) -> int:
         """How many zeros it ends in: 16.0 is as likely by chance as 16."""
         digits = "".join(map(str, self.digits[1]))
@@ -63,6 +58,11 @@ class Number:
     def share(self) -> float:
         """Which part of the values of its size, a third of it to three times as much, is printed so."""
         return min(2 * self.half_unit * 10.0**self.zeros / (abs(self.value) * 8 / 3), 1.0) if self.value else 1.0
+
+    @property
+    def fraction(self) -> Number:
+        """What a number of per cent is as a fraction."""
+        return replace(self, text=str(Decimal(self.text).scaleb(-2)), percent=False)
 
     @property
     def decimal(self) -> bool:
@@ -145,7 +145,7 @@ POWER = (
 )
 NUMBER = re.compile(
     r"(?:(?:^|(?<=[^\w\0.)\]}'\s-]))[\s\0]*+(?P<minus>-)[\s\0]*+|(?<![^\s\0])(?P<sign>-)\0*+)?"
-    rf"(?<![\w.])(?P<digits>{DIGITS})(?:[eE](?P<e>[-+]?\d{{1,4}})(?!\w)|{POWER})?(?P<percent>[\s\0]?%)?(?!\d)"
+    rf"(?<![\w.])(?P<digits>{DIGITS})(?:[eE](?P<e>[-+]?\d{{1,4}})(?!\w)|{POWER})?(?P<percent>[\s\0]?\\?%)?(?!\d)"
 )
 RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 PROMPT = re.compile(r"^[ \t#]*(?:>>>|\.\.\.(?=\s))", re.MULTILINE)

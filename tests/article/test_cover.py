@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from mathlab import config
 from mathlab.article import check
 from mathlab.article.cover import Coverage, cover, regions
+from mathlab.article.pool import quantities
 from mathlab.article.suggest import Undecided, suggest
 from mathlab.article.text import read
 from mathlab.article.write import sections, written
@@ -200,6 +201,7 @@ SHORT = [
     ("y = 0.88.", {}),
     ("z = 1.95000000.", {"z": "1.95000000"}),  # that few values are printed so
     ("z = 1.96000000.", {}),
+    ("It is sure to 87.54 %.", {"y": "0.8754"}),
     ("z = 1.95, y = 0.8754 and the loss is 0.133.", {"z": "1.95", "y": "0.8754", "loss": "0.133"}),
     ("With $e^{-1.9500}$ = 0.142274.", {"-z": "-1.9500", "exp(-z)": "0.142274"}),
 ]
@@ -222,6 +224,23 @@ def test_what_stands_between_the_lines_of_a_pass_is_found(folder: Path) -> None:
     (folder / "net.yaml").write_text(net, encoding="utf-8")
     expected = {"(W * x)[0,1]": "0.508200", "(v * h)[1]": "-0.100604", "(h * (1 - h))[1]": "0.230204"}
     assert told(", then ".join(expected.values()))[0] == expected
+
+
+def test_of_equal_values_it_is_that_of_the_case_of_its_section(folder: Path) -> None:
+    cases = (
+        "{one: {train: {epochs: 2}}, two: {train: {epochs: 2, optimizer: {name: momentum, lr: 0.25, momentum: 0.9}}}}"
+    )
+    lines = [line for line in NET.splitlines() if not line.startswith("train")]
+    train = "train: {optimizer: {name: sgd, lr: 0.25}, epochs: 2}"
+    (folder / "net.yaml").write_text("\n".join([*lines, train, f"cases: {cases}"]), encoding="utf-8")
+    experiment = config.load("net.yaml")
+    pool = {(one.state.case, one.state.updates, one.key): one.value for one in quantities(experiment)}
+    rows = {case: [f"{float(pool[case, count, 'loss']):.8f}" for count in (1, 2)] for case in ("one", "two")}
+    assert rows["one"][0] == rows["two"][0]
+    text = "\n\n".join(f"## {case}\n\n{', then '.join(losses)}" for case, losses in rows.items())
+    (folder / "notes.md").write_text(text, encoding="utf-8")
+    found, _ = suggest(cover([read(Path("notes.md"))], [ExperimentResult(experiment, ())]), [experiment])
+    assert [(one.state.case, one.state.updates) for one in found] == [("one", 1), ("one", 2), ("two", 1), ("two", 2)]
 
 
 def test_arrays_of_whole_numbers_count_where_they_are_asked_for(folder: Path) -> None:
