@@ -135,7 +135,7 @@ def _plain(source: str) -> Read:
     """Text with no marks: a heading is a short line with nothing around it that ends like no sentence."""
     headings = []
     for found in re.finditer(r"(?:\A|(?<=\n\n))([^\n]{2,80})\n(?=\n)", source):
-        title = found[1].strip()
+        title = found[1].strip("# \t")
         sentence = title.endswith((".", ",", ":", ";", "?", "!", "…"))
         if re.match(r"[A-Z\d(]", title) and " " in title and not sentence and not re.search(r"[=_{}\\$|>]", title):
             headings.append(Heading(found.start(1), 0, _title(title)))

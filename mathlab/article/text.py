@@ -167,6 +167,7 @@ RULES = [
     (re.compile(rf"(?:{before})\Z"), re.compile(digit), re.compile(after), why)
     for before, digit, after, why in NOT_THE_ARTICLES
 ]
+TITLE = 300  # characters of a heading, before its number
 MARKS = f"#* \t\n{BLANK}"  # may stand before the number of a section,
 NUMBERED = re.compile(r"[.)]?[\s*]+\(?[^\W\d]")  # and this behind it
 
@@ -183,8 +184,9 @@ def _numbers(text: str, source: str, headings: Sequence[Heading], name: str, off
         before, after = text[max(found.start("digits") - 24, 0) : start], text[end : end + 12]
         rules = ((left, digit, right, why) for left, digit, right, why in RULES if right.match(after))
         why = next((why for left, digit, _, why in rules if digit.match(digits) and left.search(before)), "")
-        title = titles[bisect_right(titles, start) - 1] if titles else 0
-        if not why and titles and start - title < 40 and not text[title:start].strip(MARKS) and NUMBERED.match(after):
+        past = bisect_right(titles, start)
+        within = bool(past) and start - titles[past - 1] < TITLE and not text[titles[past - 1] : start].strip(MARKS)
+        if not why and within and NUMBERED.match(after):
             why = "the number of a section"
         place = Place(name, line, start - lines[line - 1] + 1)
         yield Number(written, start + offset, end + offset, place, why, bool(found["percent"]))
