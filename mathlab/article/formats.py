@@ -136,8 +136,8 @@ def _plain(source: str) -> Read:
     headings = []
     for found in re.finditer(r"(?:\A|(?<=\n\n))([^\n]{2,80})\n(?=\n)", source):
         title = found[1].strip("# \t")
-        sentence = title.endswith((".", ",", ":", ";", "?", "!", "…"))
-        if re.match(r"[A-Z\d(]", title) and " " in title and not sentence and not re.search(r"[=_{}\\$|>]", title):
+        sentence = title.endswith((".", ",", ":", ";", "?", "!", "…")) or re.search(r"[=_{}\\$|>]", title)
+        if found[1].startswith("#") or (re.match(r"[A-Z\d(]", title) and " " in title and not sentence):
             headings.append(Heading(found.start(1), 0, _title(title)))
     return _prose(source), headings
 

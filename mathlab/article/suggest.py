@@ -164,12 +164,12 @@ class _Search:
 
     def spoken_of(self, at: int) -> set[State]:
         """The runs that so many numbers around are of that it is no chance, with how many runs there are."""
-        near = [self.numbers[n] for n in self.around(at, TOGETHER) if n in self.open]
-        near = [*{number.digits: number for number in near if number.decimal}.values()]
+        near = [self.numbers[n] for n in self.around(at, TOGETHER) if n in self.open and self.numbers[n].decimal]
+        each = {number.digits: number for number in near}.values()
         scores = {}
         for state in self.pool.states:
-            told = [chance for number in near if (chance := self.pool.evidence(number, state)) < TOLD]
-            scores[state] = math.prod(told) * math.comb(len(near), len(told)) * len(self.pool.states)
+            told = [chance for number in each if (chance := self.pool.evidence(number, state)) < TOLD]
+            scores[state] = math.prod(told) * math.comb(len(each), len(told)) * len(self.pool.states)
         best = min(scores.values(), default=1.0)
         return {state for state, score in scores.items() if score <= best * 10} if best < CERTAIN else set()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 import yaml
 
@@ -15,6 +16,7 @@ from mathlab.experiment import Experiment
 
 STEP = 2  # columns of an indent
 PLAIN = re.compile(r"[A-Za-z_][\w.()*/+ -]*(?:\[[\w,: -]*\][\w.()*/+ -]*)*|\d+")
+QUOTED = partial(json.dumps, ensure_ascii=False)
 
 Way = tuple[str, ...]  # the keys that lead to a figure, its own at the end
 
@@ -41,12 +43,8 @@ def printing(one: Suggestion) -> str:
     def nested(shape: Sequence[int]) -> str:
         return f"[{', '.join(nested(shape[1:]) for _ in range(shape[0]))}]" if shape else next(texts)
 
-    at = f", at: {_quoted(one.at)}" if one.at else ""
+    at = f", at: {QUOTED(one.at)}" if one.at else ""
     return f"{{printed: {nested(one.shape)}{at}}}"
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
 
 
 def written(text: str, made: Mapping[Way, Sequence[str]]) -> tuple[str, list[str]]:
@@ -101,7 +99,7 @@ def _beside(text: str, node: yaml.Node, printings: Sequence[str]) -> str:
 
 
 def _key(key: str, signs: str = "") -> str:
-    return key if PLAIN.fullmatch(key) and not set(key) & set(signs) else _quoted(key)
+    return key if PLAIN.fullmatch(key) and not set(key) & set(signs) else QUOTED(key)
 
 
 def _put(text: str, at: int, more: str) -> str:

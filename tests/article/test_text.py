@@ -141,7 +141,7 @@ def test_a_notebook_has_its_text_cells_and_outputs(tmp_path: Path) -> None:
 def test_what_stands_before_the_first_heading_is_no_number_of_it(tmp_path: Path) -> None:
     for name in ("a.md", "a.txt"):
         found = document(
-            tmp_path, name, "It is 0.5 and\n\n## 2.1 Words follow\n\nthen 1.5 comes, and\n\n## More words\n"
+            tmp_path, name, "It is 0.5 and\n\n## 2.1 Words of $x = y$\n\nthen 1.5 comes, and\n\n## More words\n"
         )
         assert decimals(found) == ["0.5", "1.5"]
 
