@@ -227,7 +227,8 @@ def _equations(top: Table, case: Table) -> Table:
         merged[name] = _equations(above, lines) if above and lines else part
     order, unread = [*top], 0
     for name in [name for name in case if name not in top][::-1]:
-        reader = next((at for at, key in enumerate(order) if name in _read_in(merged[key])), None)
+        series = name.partition("[")[0]  # of a line in a loop
+        reader = next((at for at, key in enumerate(order) if series in _read_in(merged[key])), None)
         order.insert(len(order) - unread if reader is None else reader, name)
         unread += reader is None
     return _made(case.place, {name: merged[name] for name in order})

@@ -107,6 +107,12 @@ def test_a_case_overrides_key_by_key(tmp_path: Path) -> None:
     assert figure.printed[0].text == "0.10"
 
 
+def test_a_case_keeps_the_order_of_equations_that_are_its_own_alone(tmp_path: Path) -> None:
+    equations = "{L1: v**2, L2: sin(v), L: L1 + L2}"
+    case = only_case(tmp_path, f"cases: {{one: {{parameters: {{v: 1}}, equations: {equations}}}}}")
+    assert [equation.name for equation in case.equations] == ["L1", "L2", "L"]
+
+
 def test_a_derivation_lists_formulas(tmp_path: Path) -> None:
     text = "parameters: {w: 2}\nequations: {y: w**2}\nderivation: {dw: [2 * w, w + w, {formula: 3 * w, erratum: no}]}\n"
     case = only_case(tmp_path, text)

@@ -86,6 +86,13 @@ def test_a_case_says_how_far_it_counts_or_what_a_line_is() -> None:
     assert "T" not in short.inputs  # nothing can change it afterwards
 
 
+def test_what_a_case_adds_to_a_loop_stands_before_the_line_that_reads_it() -> None:
+    loop = "  for t in 1..2:\n    h[t]: W @ h[t-1]\n  loss: sum(h2)\n"
+    added = "{for t in 1..2: {'h[t]': 'tanh(z[t])', 'z[t]': 'W @ h[t-1]'}}"
+    (case,) = cases(loop + f"cases:\n  a: {{equations: {added}}}\n")
+    assert [equation.name for equation in case.equations] == ["z1", "h1", "z2", "h2", "loss"]
+
+
 def test_a_case_with_a_loop_still_has_its_place() -> None:
     (case,) = cases(
         "  for t in 1..2:\n    h[t]: W @ h[t-1]\n  loss: sum(h2)\ntrain: {optimizer: {name: sgd, lr: 1}, epochs: 1}\n"
