@@ -25,6 +25,7 @@ from tests.bench import networks, works
 from tests.bench.checks import configs, memory
 from tests.bench.gradients import checks
 from tests.bench.growth import growth
+from tests.bench.images import images
 from tests.bench.networks import COMPILED, EAGER, JIT, OURS, PRODUCTS
 from tests.bench.peers import peers
 from tests.bench.replicas import replicas
@@ -83,6 +84,7 @@ PARTS = {
     "peers": peers,
     "whole": whole,
     "steps": steps,
+    "images": images,
     "memory": memory,
     "checks": checks,
     "processes": processes,

@@ -1,0 +1,65 @@
+"""A step of training of a convolutional net beside PyTorch's, eager, at as many threads."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+
+import numpy as np
+
+from mathlab.experiment import TrainSettings
+from mathlab.stages import train, updates
+from mathlab.stages.prepare import prepare
+from tests.bench.networks import EAGER
+from tests.bench.timing import Race, Work, beside, interleaved
+from tests.build import case
+
+NET = {
+    "a": "relu(conv2d(x, k, pad=1) + c[:, None, None])",
+    "f": "reshape(max_pool(a, 2), 32, -1)",
+    "loss": "mean(cross_entropy(f @ W + b, t))",
+}
+RNG = np.random.default_rng(0)
+IMAGES, CLASSES = RNG.normal(size=(32, 3, 32, 32)), RNG.integers(0, 10, 32)
+PARAMETERS = {
+    "k": RNG.normal(size=(16, 3, 3, 3)) / 5,
+    "c": np.zeros(16),
+    "W": RNG.normal(size=(4096, 10)) / 64,
+    "b": np.zeros(10),
+}
+RATE, STEPS = 0.01, 5
+
+
+def ours() -> Work:
+    """So many steps, as training makes them."""
+    settings = TrainSettings("sgd", {"lr": RATE}, STEPS)
+    prepared = prepare(case(NET, PARAMETERS, {"x": IMAGES, "t": CLASSES}, train=settings))
+    planned = train.planned_rounds(prepared, settings, {**prepared.env, **updates.initial_state(prepared, settings)})
+    return lambda: planned.run(0, STEPS)
+
+
+def in_torch() -> Work:
+    """The same in PyTorch."""
+    import torch
+    from torch.nn import functional
+
+    images, classes = torch.tensor(IMAGES), torch.tensor(CLASSES)
+    parameters = {name: torch.tensor(value, requires_grad=True) for name, value in PARAMETERS.items()}
+    optimizer = torch.optim.SGD([*parameters.values()], RATE)
+
+    def run() -> None:
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            a = functional.relu(functional.conv2d(images, parameters["k"], parameters["c"], padding=1))
+            z = functional.max_pool2d(a, 2).reshape(32, -1) @ parameters["W"] + parameters["b"]
+            functional.cross_entropy(z, classes).backward()
+            optimizer.step()
+
+    return run
+
+
+def images() -> Iterator[Race]:
+    """One race, where PyTorch is installed."""
+    if importlib.util.find_spec("torch"):
+        work = "train a step, 16 filters of 3x3x3 on 32 images of 3x32x32"
+        yield Race(work, {EAGER: 1.5}, lambda: beside("ours", interleaved({"ours": ours(), EAGER: in_torch()}, 5, 1.0)))
