@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,9 +17,6 @@ from mathlab.results import CaseResult, ExperimentResult, tally
 from mathlab.stages.table import STAGES, Asked, Progress
 from mathlab.threads import held
 
-if TYPE_CHECKING:
-    from mathlab.stages.backends import Where
-
 RUN = "run"  # the command for CI, which runs what each case declares; the other commands are called as their stage
 CLAIMS = (RUN, "gradcheck")  # commands that are there to compare, and so do not pass where nothing is
 
@@ -30,13 +26,13 @@ class Plan:
     """The cases of one experiment that run, and their stages; an experiment of which none runs has no plan.
 
     `witnesses` names those that gradients are held against; None stands for the default ones. `where` says where the
-    runs of a sweep are made, None that it is here; `threads` what a matrix product takes, None as many as it does.
+    runs of a sweep are made, empty that it is here; `threads` what a matrix product takes, None as many as it does.
     """
 
     experiment: Experiment
     steps: tuple[tuple[Case, tuple[str, ...]], ...]
     witnesses: tuple[str, ...] | None = None
-    where: Where | None = None
+    where: str = ""
     threads: int | None = None
 
 
@@ -74,7 +70,8 @@ def plans(
     Raises MathlabError when that is nothing, when two experiments share an output folder, and for a witness or a
     backend that does not exist or is not installed.
     """
-    called, placed = None, None
+    called: tuple[str, ...] | None = None
+    placed = ""
     if witnesses is not None:
         from mathlab.stages import witness
 

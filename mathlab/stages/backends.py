@@ -9,56 +9,46 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from typing import Literal, TypeVar, get_args
+from typing import TypeVar
 
 from mathlab import threads
 from mathlab.errors import MathlabError, did_you_mean
 
 Task = TypeVar("Task")
 Done = TypeVar("Done")
-Backend = Literal["local", "dask"]
 
 STARTING = 2.0  # seconds of work from which other processes pay off: each has to import NumPy and mathlab first
 PATIENCE = 600.0  # seconds
-NEEDS = {"dask": ("joblib", "distributed")}
+BACKENDS = ("local", "dask")
+NEEDED = ("joblib", "distributed")  # for a cluster
 
 
-@dataclass(frozen=True)
-class Where:
-    """A backend, and the address of its scheduler, which the local one has none of."""
+def where(backend: str, scheduler: str | None) -> str:
+    """Where a user wants the work to be done: the address of a cluster's scheduler; an empty one is here.
 
-    backend: Backend = "local"
-    scheduler: str = ""
-
-
-LOCAL = Where()
-
-
-def where(backend: str, scheduler: str | None) -> Where:
-    """What a user asks for. Raises MathlabError for what does not exist, is not installed, or lacks its address."""
-    known = {str(name): name for name in get_args(Backend)}
-    if backend not in known:
-        hint = did_you_mean(backend, known) or f"; known are {', '.join(known)}"
+    Raises MathlabError for what does not exist, is not installed, or lacks its address.
+    """
+    if backend not in BACKENDS:
+        hint = did_you_mean(backend, BACKENDS) or f"; known are {', '.join(BACKENDS)}"
         raise MathlabError(f"unknown backend {backend!r}{hint}")
     if backend == "local" and scheduler:
         raise MathlabError("--scheduler is for --backend dask")
     if backend != "local" and not scheduler:
         raise MathlabError(f"--backend {backend} needs --scheduler ADDRESS")
-    missing = [module for module in NEEDS.get(backend, ()) if importlib.util.find_spec(module) is None]
+    missing = [module for module in NEEDED if scheduler and importlib.util.find_spec(module) is None]
     if missing:
         needed = f"{' and '.join(missing)}: pip install 'mathlab-backprop[sweep]'"
         raise MathlabError(f"--backend {backend} needs {needed}")
-    return Where(known[backend], scheduler or "")
+    return scheduler or ""
 
 
-def spread(work: Callable[[Task], Done], tasks: Sequence[Task], place: Where, seconds: float) -> Iterator[Done]:
+def spread(work: Callable[[Task], Done], tasks: Sequence[Task], place: str, seconds: float) -> Iterator[Done]:
     """What `work` makes of each task, in order; `seconds` is about how long all of them take on one processor.
 
     Raises MathlabError when the scheduler cannot be reached or the workers are lost.
     """
     workers = min(len(tasks), processors())
-    if place.backend != "local":
+    if place:
         yield from _cluster(work, tasks, place, seconds)
     elif workers < 2 or seconds < STARTING:
         yield from map(work, tasks)
@@ -91,18 +81,18 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _cluster(work: Callable[[Task], Done], tasks: Sequence[Task], place: Where, seconds: float) -> Iterator[Done]:
+def _cluster(work: Callable[[Task], Done], tasks: Sequence[Task], address: str, seconds: float) -> Iterator[Done]:
     """The same on a cluster. A task whose worker is lost goes to another one."""
     import joblib
 
     # joblib waits for ever for a task that has lost one worker after the other: it is told when that is too long
     patience = PATIENCE + 100 * seconds
-    with _dask(place.scheduler), joblib.parallel_config(backend=place.backend):
+    with _dask(address), joblib.parallel_config(backend="dask"):
         pool = joblib.Parallel(batch_size=1, timeout=patience, return_as="generator")
         try:
             yield from pool(joblib.delayed(_in_one_thread)(work, task) for task in tasks)
         except (TimeoutError, multiprocessing.TimeoutError):
-            raise MathlabError(f"the workers of {place.scheduler} were lost, or are too slow") from None
+            raise MathlabError(f"the workers of {address} were lost, or are too slow") from None
 
 
 def _in_one_thread(work: Callable[[Task], Done], task: Task) -> Done:

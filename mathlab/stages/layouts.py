@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Row = tuple[str, ...]
 DType = Literal["float64", "Int64", "boolean"]
+KINDS: Mapping[str, DType] = {"float64": "float64", "Int64": "Int64", "boolean": "boolean"}
 
 
 @dataclass(frozen=True)
@@ -38,68 +39,46 @@ class Layout:
     stages: tuple[str, ...] = ()
 
 
-NODES = Layout(
-    columns=("case", "role", "name", "index", "value", "gradient"),
-    keys=("case", "name", "index"),
-    kinds={"value": "float64", "gradient": "float64"},
-)
+def _table(columns: str, keys: str) -> Layout:
+    """The layout of such columns: `index value:float64`, where those without a kind are texts."""
+    pairs = [column.partition(":") for column in columns.split()]
+    kinds = {name: KINDS[kind] for name, _, kind in pairs if kind}
+    return Layout(tuple(name for name, _, _ in pairs), tuple(keys.split()), kinds)
 
-NORMS = Layout(
-    columns=("case", "name", "role", "shape", "norm", "largest"),
-    keys=("case", "name"),
-    kinds={"norm": "float64", "largest": "float64"},
-)
 
-WITNESSES = Layout(
-    columns=("case", "name", "witness", "relative", "ulp", "verdict", "message"),
-    keys=("case", "name", "witness"),
-    kinds={"relative": "float64", "ulp": "float64"},
+NODES = _table("case role name index value:float64 gradient:float64", keys="case name index")
+NORMS = _table("case name role shape norm:float64 largest:float64", keys="case name")
+WITNESSES = replace(
+    _table("case name witness relative:float64 ulp:float64 verdict message", keys="case name witness"),
     derived=("relative", "ulp"),  # rounding itself, which no tolerance measures
 )
-
-FIGURES = Layout(
-    columns=(
-        *("case", "stage", "updates", "quantity", "index"),
-        *("printed", "computed", "error", "tolerance", "verdict", "worked_out", "at", "erratum", "diagnosis"),
+FIGURES = replace(
+    _table(
+        "case stage updates:Int64 quantity index printed computed:float64 error:float64 tolerance:float64 verdict "
+        "worked_out:boolean at erratum diagnosis",
+        keys="case stage updates quantity index",
     ),
-    keys=("case", "stage", "updates", "quantity", "index"),
-    kinds={
-        "updates": "Int64",
-        "computed": "float64",
-        "error": "float64",
-        "tolerance": "float64",
-        "worked_out": "boolean",
-    },
     texts=("printed", "at", "erratum"),
     # error = computed - printed, two nearly equal numbers: it is off by no more than computed is
     scales={"error": "computed"},
     rough=("tolerance",),
     allowed={"computed": ("tolerance", 2e-5), "error": ("tolerance", 2e-5)},
 )
-
-DERIVATION = Layout(
-    columns=(
-        *("case", "name", "formula", "derived", "error", "tolerance"),
-        *("verdict", "message", "at", "erratum", "diagnosis"),
+DERIVATION = replace(
+    _table(
+        "case name formula derived error:float64 tolerance:float64 verdict message at erratum diagnosis",
+        keys="case name formula",
     ),
-    keys=("case", "name", "formula"),
-    kinds={"error": "float64", "tolerance": "float64"},
     texts=("at", "erratum"),
     rough=("tolerance",),
     allowed={"error": ("tolerance", 0.01)},
 )
-
-GRADCHECK = Layout(
-    columns=(
-        *("case", "parameter", "index", "derived", "complex_step", "central"),
-        *("resolution", "absolute_error", "relative_error", "verdict", "passed"),
+GRADCHECK = replace(
+    _table(
+        "case parameter index derived:float64 complex_step:float64 central:float64 resolution:float64 "
+        "absolute_error:float64 relative_error:float64 verdict passed:boolean",
+        keys="case parameter index",
     ),
-    keys=("case", "parameter", "index"),
-    kinds={
-        **dict.fromkeys(("derived", "complex_step", "central"), "float64"),
-        **dict.fromkeys(("resolution", "absolute_error", "relative_error"), "float64"),
-        "passed": "boolean",
-    },
     derived=("relative_error",),
     scales={"absolute_error": "derived"},
     rough=("resolution",),
@@ -107,13 +86,5 @@ GRADCHECK = Layout(
     # a difference quotient divides the rounding of its two values by its step, which is cbrt(eps)
     amplified={"central": sys.float_info.epsilon ** (-1 / 3)},
 )
-
-TRAINING = Layout(columns=("case", "epoch"), keys=("case", "epoch"), kinds={"epoch": "Int64"}, open_ended=True)
-
-SWEEP = Layout(
-    columns=("case", "run", "nonfinite"),
-    keys=("case", "run"),
-    kinds={"run": "Int64"},
-    open_ended=True,
-    texts=("nonfinite",),
-)
+TRAINING = replace(_table("case epoch:Int64", keys="case epoch"), open_ended=True)
+SWEEP = replace(_table("case run:Int64 nonfinite", keys="case run"), open_ended=True, texts=("nonfinite",))

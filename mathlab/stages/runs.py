@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from mathlab.experiment import Array, Case, TrainSettings, Value
+from mathlab.experiment import Array, Case, TrainSettings
 from mathlab.language.check import Types
 from mathlab.language.cost import cost
 from mathlab.language.equation import Equation
@@ -98,18 +98,22 @@ def together(cases: Sequence[Case]) -> Ends:
     The cases have the same equations, shapes, optimizer, number of epochs and size of batches. Raises NotStackable
     where they cannot be stacked, and MathlabError for what does not fit.
     """
-    runs = Replicas.of(cases)
+    runs, train = Replicas.of(cases), cases[0].train
     lines, types = runs.report()
     made = runs.stacked(lines, types)
     values = runs.values(made)
-    with np.errstate(all="ignore"):
-        if cases[0].train:
-            runs.train(cases[0].train, values)
+    if train:
+        with np.errstate(all="ignore"):
+            runs.train(train, values)
     program = compile_program(made.equations, made.types, [line.name for line in lines], cases[0].dtype)
     found = execute(program, values)
-    reported = [found[line.name] if line.name in made.names else runs.repeated(found[line.name]) for line in lines]
-    parameters = {name: values[name] if name in made.names else runs.repeated(values[name]) for name in runs.final}
-    return Ends(tuple(reported), parameters)
+
+    def of_all(name: str, value: Array) -> Array:
+        """What all runs have in common, once for each."""
+        return value if name in made.names else np.broadcast_to(value, (len(cases), *np.shape(value)))
+
+    final = {name: of_all(name, values[name]) for name in (cases[0].parameters if train else ())}
+    return Ends(tuple(of_all(line.name, found[line.name]) for line in lines), final)
 
 
 @dataclass(frozen=True)
@@ -130,28 +134,12 @@ class Replicas:
     def of(cls, cases: Sequence[Case]) -> Replicas:
         """What differs between the cases. Raises MathlabError when the first does not fit."""
         prepared = prepare(cases[0])
-        given = [_given(case) for case in cases]
-        settings = [case.train for case in cases if case.train]
-        return cls(
-            cases,
-            prepared,
-            differing=tuple(name for name in given[0] if any(each[name] is not given[0][name] for each in given)),
-            trained=settings[0].trained(cases[0].parameters) if settings else (),
-            free=tuple(
-                name
-                for name in (settings[0].settings if settings else ())
-                if len({each.settings[name] for each in settings}) > 1
-            ),
-        )
-
-    @property
-    def final(self) -> tuple[str, ...]:
-        """The parameters that have a value at the end of training."""
-        return tuple(self.prepared.case.parameters) if self.prepared.case.train else ()
-
-    def repeated(self, value: Array) -> Array:
-        """What all runs have in common, once for each."""
-        return np.broadcast_to(value, (len(self.cases), *np.shape(value)))
+        given = [{**case.inputs, **case.parameters} for case in cases]
+        settings = [case.train.settings for case in cases if case.train]
+        differing = tuple(name for name in given[0] if any(each[name] is not given[0][name] for each in given))
+        free = tuple(name for name in settings[0] if len({each[name] for each in settings}) > 1) if settings else ()
+        trained = cases[0].train.trained(cases[0].parameters) if cases[0].train else ()
+        return cls(cases, prepared, differing, trained, free)
 
     def report(self) -> tuple[tuple[Equation, ...], Types]:
         """The figures of the case as equations, and the types with theirs."""
@@ -169,7 +157,8 @@ class Replicas:
         values = dict(self.prepared.env)
         for name in {*self.differing, *self.trained}:
             kind = np.asarray(values[name]).dtype.name
-            values[name] = _laid_out([_given(case)[name].bound(kind) for case in self.cases], made.runs_last)
+            every = [{**case.inputs, **case.parameters}[name].bound(kind) for case in self.cases]
+            values[name] = np.moveaxis(np.stack(every, axis=-1), -1, 0) if made.runs_last else np.stack(every)
         return values
 
     def train(self, settings: TrainSettings, values: dict[str, Array]) -> None:
@@ -218,15 +207,6 @@ class Replicas:
         made = stack((*prepared.both, *equations), types, own, len(self.cases))
         program = compile_program(made.equations, made.types, tuple(moved.values()), prepared.case.dtype)
         return plan(program, {**env, UPDATE: 1.0}, moved, varying=varying, clock=UPDATE)
-
-
-def _given(case: Case) -> dict[str, Value]:
-    return {**case.inputs, **case.parameters}
-
-
-def _laid_out(values: Sequence[Array], runs_last: bool) -> Array:
-    """The values of all runs, on a new first axis; in memory it is the innermost one where `runs_last` says so."""
-    return np.moveaxis(np.stack(values, axis=-1), -1, 0) if runs_last else np.stack(values)
 
 
 def _picked(value: Array, rows: Sequence[NDArray[np.integer]], stacked: bool, shared: bool) -> Array:

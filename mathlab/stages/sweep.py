@@ -18,7 +18,7 @@ from mathlab.language.replicas import NotStackable
 from mathlab.language.syntax import Name
 from mathlab.results import SweepResult
 from mathlab.stages import limits
-from mathlab.stages.backends import LOCAL, Where, spread
+from mathlab.stages.backends import spread
 from mathlab.stages.runs import Ends, Weight, alone, joined, together, weight
 from mathlab.stages.table import Report
 from mathlab.stages.train import entry_columns
@@ -30,15 +30,7 @@ SMALL = 16  # entries: quantities up to this size are reported
 RUN, RUN_BYTES = 5e-5, 1_000  # seconds and bytes that a run takes before it begins
 
 
-@dataclass(frozen=True)
-class Change:
-    """What one run has on one axis."""
-
-    axis: Axis
-    choice: Choice
-
-
-Point = tuple[Change, ...]
+Point = tuple[tuple[Axis, Choice], ...]  # what one run has on every axis
 
 
 @dataclass(frozen=True)
@@ -51,7 +43,7 @@ class Piece:
     stacked: bool
 
 
-def run(case: Case, progress: Report | None = None, where: Where | None = None) -> SweepResult:
+def run(case: Case, progress: Report | None = None, where: str = "") -> SweepResult:
     """Make all runs of a case's sweep.
 
     `progress` is told (runs done, runs in all, and no loss). Raises MathlabError when the case has no sweep, or for a
@@ -67,7 +59,7 @@ def run(case: Case, progress: Report | None = None, where: Where | None = None) 
     _check_cost(case, replace(taken, seconds=taken.seconds + count * RUN))
     ends: list[Ends] = []
     done = 0
-    for piece, made in zip(pieces, spread(ends_of, pieces, where or LOCAL, taken.seconds), strict=True):
+    for piece, made in zip(pieces, spread(ends_of, pieces, where, taken.seconds), strict=True):
         ends.append(made)
         done += len(piece.numbers)
         if progress:
@@ -86,13 +78,13 @@ def points(settings: SweepSettings) -> list[Point]:
     """What every run has on every axis, run after run."""
     if settings.sample is None:
         return [
-            tuple(itertools.starmap(Change, zip(axes, picked, strict=True)))
+            tuple(zip(axes, picked, strict=True))
             for axes in settings.grids
             for picked in itertools.product(*(_listed(axis) for axis in axes))
         ]
     rng = np.random.default_rng(settings.seed)
     (axes,) = settings.grids
-    return [tuple(Change(axis, _drawn(axis, rng)) for axis in axes) for _ in range(settings.sample)]
+    return [tuple((axis, _drawn(axis, rng)) for axis in axes) for _ in range(settings.sample)]
 
 
 def _listed(axis: Axis) -> tuple[Choice, ...]:
@@ -127,10 +119,10 @@ def changed(case: Case, point: Point) -> Case:
     values: dict[str, Value] = {**case.inputs, **case.parameters}
     recipes: dict[str, Recipe] = {}
     train = case.train
-    for change in point:
-        axis, number = change.axis, change.choice.number
-        if axis.kind == "value" and change.choice.value is not None:
-            values[axis.name] = change.choice.value
+    for axis, choice in point:
+        number = choice.number
+        if axis.kind == "value" and choice.value is not None:
+            values[axis.name] = choice.value
         elif axis.kind == "init":
             recipe = recipes.get(axis.name) or values[axis.name].recipe
             assert recipe, "only what is drawn has such an axis"
@@ -150,10 +142,11 @@ def changed(case: Case, point: Point) -> Case:
 
 
 def _with(recipe: Recipe, part: str, number: float) -> Recipe:
-    if part == "seed":
-        return replace(recipe, seed=int(number))
-    if part == "scale":
-        return replace(recipe, scale=number)
+    match part:
+        case "seed":
+            return replace(recipe, seed=int(number))
+        case "scale":
+            return replace(recipe, scale=number)
     return replace(recipe, settings={**recipe.settings, part: number})
 
 
@@ -175,7 +168,9 @@ def _pieces(case: Case, runs: Sequence[Point]) -> tuple[list[Piece], Cost]:
             together = min(TOGETHER, len(numbers), BYTES // max(taken.held, 1))
             if together > 1:
                 with contextlib.suppress(NotStackable):
-                    taken, size = weight(first, *_differing(runs[numbers[0]]), together), together
+                    values = [axis.name for axis, _ in runs[numbers[0]] if axis.kind in ("value", "init")]
+                    free = [axis.name for axis, _ in runs[numbers[0]] if axis.kind == "optimizer"]
+                    taken, size = weight(first, values, free, together), together
         count = -(-len(numbers) // size) if size > 1 else min(len(numbers), PIECES)
         for part in np.array_split(numbers, count):
             chosen = tuple(map(int, part))
@@ -188,20 +183,13 @@ def _pieces(case: Case, runs: Sequence[Point]) -> tuple[list[Piece], Cost]:
 def _alike(point: Point) -> tuple[object, ...]:
     """What runs have in common that can be made together: shapes, and the numbers that are no values in the program."""
     found: list[object] = []
-    for axis, choice in ((change.axis, change.choice) for change in point):
+    for axis, choice in point:
         found.append(axis.key)
         if choice.value:
             found += [choice.value.array.shape, choice.value.integral]
         elif axis.kind == "train" and axis.name != "seed":
             found.append(choice.number)
     return tuple(found)
-
-
-def _differing(point: Point) -> tuple[list[str], list[str]]:
-    """The inputs and parameters, and the optimizer's settings, that are not the same in all runs."""
-    axes = [change.axis for change in point]
-    values = [axis.name for axis in axes if axis.kind in ("value", "init")]
-    return values, [axis.name for axis in axes if axis.kind == "optimizer"]
 
 
 def _check_report(case: Case, taken: Weight) -> None:
@@ -233,7 +221,7 @@ def _in_run(number: int, point: Point) -> Iterator[None]:
     try:
         yield
     except MathlabError as error:
-        settings = ", ".join(f"{change.axis.key}: {change.choice.label}" for change in point)
+        settings = ", ".join(f"{axis.key}: {choice.label}" for axis, choice in point)
         raise MathlabError(
             [replace(problem, message=f"{problem.message}, in run {number} ({settings})") for problem in error.problems]
         ) from None
@@ -242,8 +230,8 @@ def _in_run(number: int, point: Point) -> Iterator[None]:
 def _result(case: Case, runs: Sequence[Point], pieces: Sequence[Piece], ends: Sequence[Ends]) -> SweepResult:
     """The ends in the order of the runs."""
     order = np.argsort([number for piece in pieces for number in piece.numbers])
-    keys = dict.fromkeys(change.axis.key for point in runs for change in point)
-    chosen = [{change.axis.key: change.choice for change in point} for point in runs]
+    chosen = [{axis.key: choice for axis, choice in point} for point in runs]
+    keys = dict.fromkeys(key for choices in chosen for key in choices)
     columns: dict[str, Array] = {}
     for position, figure in enumerate(case.expected):
         parts = [end.reported[position] for end in ends]
@@ -251,9 +239,7 @@ def _result(case: Case, runs: Sequence[Point], pieces: Sequence[Piece], ends: Se
             raise MathlabError(f"'{figure.key}' has not the same shape in all runs; report a number", figure.place)
         key = f"{figure.key} (end)" if figure.key in keys else figure.key
         columns |= entry_columns(key, np.concatenate(parts)[order])
-    finals = {
-        name: np.concatenate([_worst(end.parameters[name]) for end in ends])[order] for name in ends[0].parameters
-    }
+    finals = {name: np.concatenate([end.parameters[name] for end in ends])[order] for name in ends[0].parameters}
     return SweepResult(
         settings={key: tuple(choices.get(key) for choices in chosen) for key in keys},
         columns=columns,
@@ -262,16 +248,11 @@ def _result(case: Case, runs: Sequence[Point], pieces: Sequence[Piece], ends: Se
     )
 
 
-def _worst(values: Array) -> Array:
-    """For each run the first entry that is no finite number, or else any."""
-    flat = values.reshape(len(values), -1)
-    return np.take_along_axis(flat, np.argmin(np.isfinite(flat), axis=1)[:, None], axis=1)[:, 0]
-
-
-def _nonfinite(columns: Mapping[str, Array], count: int) -> tuple[str, ...]:
-    """For each run the first column that is no finite number, and what it is; empty where all are."""
+def _nonfinite(values: Mapping[str, Array], count: int) -> tuple[str, ...]:
+    """For each run the first array with an entry that is no finite number, and what that is; empty where all are."""
     found = [""] * count
-    for name, values in columns.items():
-        for number in np.flatnonzero(~np.isfinite(values)):
-            found[number] = found[number] or f"{name} is {float(values[number])}"
+    for name, every in values.items():
+        for number in np.flatnonzero(~np.isfinite(every.reshape(count, -1)).all(axis=1)):
+            wrong = every[number][~np.isfinite(every[number])]
+            found[number] = found[number] or f"{name} is {float(wrong[0])}"
     return tuple(found)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from mathlab.config.yamltext import Tree
     from mathlab.reports.checks import Check
-    from mathlab.stages.backends import Where
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,12 +38,12 @@ class Asked:
     """What a command asks of the stages beside the case.
 
     `witnesses` are those that gradients are held against (None: the default ones), `where` is where the runs of a sweep
-    are made (None: here), `progress` makes a progress bar of a title.
+    are made (empty: here), `progress` makes a progress bar of a title.
     """
 
     progress: Progress
     witnesses: tuple[str, ...] | None = None
-    where: Where | None = None
+    where: str = ""
 
 
 @dataclass(frozen=True)

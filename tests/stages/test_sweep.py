@@ -21,7 +21,7 @@ from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.outputs.tables import tables_of
 from mathlab.results import ExperimentResult, SweepResult
 from mathlab.stages import sweep
-from mathlab.stages.backends import LOCAL, Where, spread, where
+from mathlab.stages.backends import spread, where
 from mathlab.stages.runs import alone
 from tests.build import case_result
 from tests.test_cli import invoke
@@ -87,10 +87,10 @@ def test_a_list_of_grids_is_one_after_the_other(tmp_path: Path) -> None:
 def test_a_larger_sample_begins_with_a_smaller_one(tmp_path: Path) -> None:
     over = "over: {lr: {low: 0.01, high: 1, log: true}, W.seed: {low: 3, high: 5}, rate: [0, 0.1]}, seed: 4"
     small, large = (sweep.points(settings_of(load(tmp_path, f"sample: {n}, {over}"))) for n in (5, 300))
-    assert [[change.choice.number for change in point] for point in large[:5]] == [
-        [change.choice.number for change in point] for point in small
+    assert [[choice.number for _, choice in point] for point in large[:5]] == [
+        [choice.number for _, choice in point] for point in small
     ]
-    rates, seeds, choices = zip(*([change.choice.number for change in point] for point in large), strict=True)
+    rates, seeds, choices = zip(*([choice.number for _, choice in point] for point in large), strict=True)
     assert set(seeds) == {3, 4, 5}
     assert set(choices) == {0, 0.1}
     assert 0.01 <= min(rates) < 0.02
@@ -271,7 +271,7 @@ def test_other_processes_give_the_same_bytes(tmp_path: Path) -> None:
     case = load(tmp_path, MANY)
     base = sweep._bare(case, settings_of(case))
     pieces, _ = sweep._pieces(base, sweep.points(settings_of(case)))
-    here, there = (list(spread(sweep.ends_of, pieces, LOCAL, seconds)) for seconds in (0.0, 1e9))
+    here, there = (list(spread(sweep.ends_of, pieces, "", seconds)) for seconds in (0.0, 1e9))
     for one, other in zip(here, there, strict=True):
         for mine, theirs in zip(one.reported, other.reported, strict=True):
             assert mine.tobytes() == theirs.tobytes()
@@ -282,7 +282,7 @@ def test_an_error_in_another_process_keeps_its_place(tmp_path: Path) -> None:
     bad = replace(case, equations=case.equations[1:])
     pieces = [sweep.Piece(sweep._bare(bad, settings_of(case)), (0,), ((),), stacked=False)] * 2
     with pytest.raises(MathlabError) as raised:
-        list(spread(sweep.ends_of, pieces, LOCAL, 1e9))
+        list(spread(sweep.ends_of, pieces, "", 1e9))
     assert raised.value.problems[0].place
 
 
@@ -308,7 +308,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(tmp_path: Path) -> N
                 os.kill(worker, signal.SIGKILL)
                 killed.append(done)
 
-        result = sweep.run(case, kill_once, Where("dask", address))
+        result = sweep.run(case, kill_once, address)
     assert killed
     assert killed[0] < 40
     assert csv_of(case, result, tmp_path) == csv_of(case, sweep.run(case), tmp_path)
