@@ -122,17 +122,17 @@ def constant_value(expr: Expr) -> float | None:
     values = [constant_value(arg) for arg in expr.args]
     if None in values:
         return None
+    why = "is too large for float64"
     try:
         value = ARITHMETIC[expr.op](*values)
+        if not isinstance(value, complex) and math.isfinite(value):
+            return value
+        why = "is not a real number" if isinstance(value, complex) else why
     except ZeroDivisionError:
-        raise ExpressionError(f"'{shortened(unparse(expr))}' divides by zero", expr.position) from None
+        why = "divides by zero"
     except OverflowError:
-        value = math.inf
-    if isinstance(value, complex):
-        raise ExpressionError(f"'{shortened(unparse(expr))}' is not a real number", expr.position)
-    if not math.isfinite(value):
-        raise ExpressionError(f"'{shortened(unparse(expr))}' is too large for float64", expr.position)
-    return value
+        pass
+    raise ExpressionError(f"'{shortened(unparse(expr))}' {why}", expr.position)
 
 
 class Types:
@@ -171,31 +171,32 @@ class Types:
                 known = self._known[expr] = self._call(expr)
             return known
         if isinstance(expr, Name):
-            return self._name(expr)
-        return Type((), _kind(expr))  # not remembered: 1 and 1.0 are equal keys of different kinds
+            if expr.id not in self.names:
+                raise ExpressionError(f"unknown name '{expr.id}'{did_you_mean(expr.id, self.names)}", expr.position)
+            return self.names[expr.id]
+        whole = isinstance(expr, Num) and isinstance(expr.value, int)
+        return Type((), "i" if whole else "f")  # not remembered: 1 and 1.0 are equal keys of different kinds
 
     def site(self, call: Call) -> Site:
         """The types around one call, for the rules of its derivative."""
         return Site(tuple(self.of(arg) for arg in call.args), self.of(call), call)
-
-    def _name(self, name: Name) -> Type:
-        if name.id not in self.names:
-            raise ExpressionError(f"unknown name '{name.id}'{did_you_mean(name.id, self.names)}", name.position)
-        return self.names[name.id]
 
     def _call(self, call: Call) -> Type:
         op = OPS[call.op]
         constant_value(call)
         types = [self.of(arg) for arg in call.args]
         for position, (arg, type_) in enumerate(zip(call.args, types, strict=True)):
-            if op.is_index(position, types):
+            classes = op.labels == position and type_.ndim < types[0].ndim
+            if op.accepts(position) == "i" or classes:  # which must hold whole numbers
                 self._use_as_index(arg, type_)
         try:
             shape = op.shape(types, call)
             if op.needs_entries:
                 default = op.settings["axis"].default if "axis" in op.settings else -1
                 assert_entries(types[0], dict(call.attrs).get("axis", default), call.op)
-            result = Type(shape, _common(types, op) if op.kind == "same" else op.kind)
+            kinds = {type_.kind for type_ in (types if op.each else types[:1])}  # of what only arranges its arguments
+            kind: Kind = op.kind if op.kind != "same" else kinds.pop() if len(kinds) == 1 else "f"
+            result = Type(shape, kind)
             if result.ndim > MOST_AXES:
                 raise ShapeError(f"the result would have {result.ndim} axes, more than {MOST_AXES},")
             if result.size > LARGEST:
@@ -210,19 +211,7 @@ class Types:
         named = arg.args[0] if isinstance(arg, Call) and arg.op == "index" else arg  # t, or t[0]
         if isinstance(named, Name) and named.id in self.integral:
             self.indices.add(named.id)
-        elif isinstance(arg, Num):
-            raise ExpressionError(f"{CLASS_INDEX}, not {arg.value}", arg.position)
-        elif isinstance(arg, Name):
-            raise ExpressionError(f"{CLASS_INDEX}, and '{arg.id}' is none", arg.position)
-        else:
-            raise ExpressionError(f"{CLASS_INDEX}, and '{unparse(arg)}' is computed", getattr(arg, "position", 0))
-
-
-def _common(types: list[Type], op: Op) -> Kind:
-    """The kind of what only arranges its arguments: theirs where they agree, else floats."""
-    kinds = {type_.kind for type_ in (types if op.each else types[:1])}
-    return kinds.pop() if len(kinds) == 1 else "f"
-
-
-def _kind(expr: Expr) -> Kind:
-    return "i" if isinstance(expr, Num) and isinstance(expr.value, int) else "f"
+            return
+        named_so = f", and '{unparse(arg)}' is {'none' if isinstance(arg, Name) else 'computed'}"
+        why = f", not {arg.value}" if isinstance(arg, Num) else named_so
+        raise ExpressionError(f"{CLASS_INDEX}{why}", arg.position)

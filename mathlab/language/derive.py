@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.language.check import Types, resolve
@@ -69,35 +69,23 @@ class _Derivation:
         self.forward = {equation.expr: Name(equation.name) for equation in reversed(equations)}
         # how many equations have yet to hand something to a name, so that its sum is written as soon as it is whole
         self.pending = Counter(name for equation in equations for name in names(equation.expr))
-        self.active = self._active()
-        self.depending: dict[Call, bool] = {}
+        self.active = {*wanted}  # the wanted names, and every name that is computed from one
+        for equation in equations:
+            self.active |= {equation.name} if self.active.intersection(names(equation.expr)) else set()
         self.blocked: dict[str, tuple[Call, Equation]] = {}
         self.handed: dict[str, list[Expr]] = {}
         self.parts: dict[str, list[str]] = {}
 
-    def _active(self) -> set[str]:
-        """The wanted names and every name that is computed from one."""
-        active = set(self.wanted)
-        for equation in self.equations:
-            if any(name in active for name in names(equation.expr)):
-                active.add(equation.name)
-        return active
-
     def run(self) -> Backward:
-        end = self.equations[-1].name
-        end_type = self.types.names[end]
+        end = self.equations[-1]
         seed: Expr = Name(UPSTREAM) if UPSTREAM in self.types.names else Num(1)
-        if end_type.shape and seed == Num(1):
-            raise ExpressionError(
-                f"'{end}', the last equation, has shape {show(end_type.shape)}: "
-                "give its gradient as 'upstream', or add an equation that makes one number of it"
-            ).at(self.equations[-1].place)
-        self.received[end] = [("", seed)]
+        shape = self.types.names[end.name].shape
+        if shape and seed == Num(1):
+            message = f"'{end.name}', the last equation, has shape {show(shape)}: give its gradient as 'upstream', "
+            raise MathlabError(f"{message}or add an equation that makes one number of it", end.place)
+        self.received[end.name] = [("", seed)]
         for equation in reversed(self.equations):
-            if equation.name not in self.active:
-                self._settle(equation)
-                continue
-            upstream = self._total(equation.name)
+            upstream = self._total(equation.name) if equation.name in self.active else None
             if upstream is not None:
                 self.hand_down(equation.expr, upstream, equation)
             self._settle(equation)
@@ -126,12 +114,9 @@ class _Derivation:
         parts = [share for _, share in self.received.get(name, ())]
         if not parts:
             if name in self.blocked and name in self.wanted:
-                call, at = self.blocked[name]
-                raise ExpressionError(
-                    f"'{name}' reaches '{self.equations[-1].name}' only through '{unparse(call)}', "
-                    "which has no derivative",
-                    call.position,
-                ).at(at.place)
+                (call, at), end = self.blocked[name], self.equations[-1].name
+                message = f"'{name}' reaches '{end}' only through '{unparse(call)}', which has no derivative"
+                raise ExpressionError(message, call.position).at(at.place)
             if name not in self.wanted or type_.kind != "f":
                 return None
             parts = [Call("zeros_like", (Name(name),)) if type_.shape else Num(0)]
@@ -146,10 +131,7 @@ class _Derivation:
         return total if is_ones(split(total)[1]) else Name(gradient)
 
     def _added(self, parts: Sequence[Expr]) -> Expr:
-        total = parts[0]
-        for part in parts[1:]:
-            total = self.builder.call("add", (total, part))
-        return total
+        return reduce(lambda total, part: self.builder.call("add", (total, part)), parts)
 
     def _write(self, name: str, expr: Expr) -> None:
         expr = self._with_names(expr)
@@ -162,11 +144,7 @@ class _Derivation:
         return replace(expr, lambda part: self.forward.get(part) if isinstance(part, Call) else None)
 
     def _depends(self, expr: Expr) -> bool:
-        if not isinstance(expr, Call):
-            return isinstance(expr, Name) and expr.id in self.active
-        if expr not in self.depending:  # asked at every level of an expression
-            self.depending[expr] = any(map(self._depends, expr.args))
-        return self.depending[expr]
+        return not self.active.isdisjoint(names(expr))
 
     def hand_down(self, expr: Expr, upstream: Expr, equation: Equation) -> None:
         """Give each name in `expr` its share of the gradient `upstream` of `expr`."""
@@ -184,8 +162,8 @@ class _Derivation:
             if self._depends(arg)
         }
         for position, rule in rules.items():
-            if rule is None:
-                self._block_all(expr.args[position], expr, equation)
+            for name in names(expr.args[position]) if rule is None else ():
+                self._block(name, expr, equation)
         shares = self._shares(rules, expr, upstream, equation)
         core = split(upstream)[1]
         if not (isinstance(core, Name | Num) or is_ones(core)) and _count(core, shares.values()) > 1:
@@ -219,14 +197,9 @@ class _Derivation:
         self._write(name, part)
         return Name(name)
 
-    def _block_all(self, arg: Expr, call: Call, equation: Equation) -> None:
-        for name in names(arg):
-            if name in self.active:
-                self._block(name, call, equation)
-
     def _block(self, name: str, call: Call, at: Equation) -> None:
         """Remember that a name was reached through an op without a derivative, and so all that it was computed from."""
-        if name in self.blocked:
+        if name in self.blocked or name not in self.active:
             return
         self.blocked[name] = (call, at)
         for equation in self.equations:

@@ -74,10 +74,7 @@ class Fold:
         kept: list[Expr] = []
         at = 0
         while at < len(terms):
-            count = 1
-            for way in (1, -1):
-                found, _ = _alike(len(terms) - at, partial(self._term, terms, at, way))
-                count = max(count, found)
+            count = max(_alike(len(terms) - at, partial(self._term, terms, at, way))[0] for way in (1, -1))
             kept += [terms[at], DOTS, terms[at + count - 1]] if count > ROUNDS else terms[at : at + count]
             at += count
         if expr.op == "array":
@@ -125,11 +122,9 @@ class Fold:
                 return one
             case Name(this), Name(that):
                 first, second = self.step_name.fullmatch(this), self.step_name.fullmatch(that)
-                if (
-                    first
-                    and second
-                    and (first[1], int(first[2]) + way, first[3]) == (second[1], int(second[2]), second[3])
-                ):
+                if not (first and second):
+                    return None
+                if (first[1], int(first[2]) + way, first[3]) == (second[1], int(second[2]), second[3]):
                     name = f"{first[1]}[{_counted(counter, int(first[2]) - number)}]"
                     self.called |= {name + first[3]: this, name[1:]: this.removesuffix(first[3])[1:]}
                     return Name(name + first[3])

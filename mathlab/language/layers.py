@@ -7,7 +7,9 @@ One table says what layers there are, one what losses.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from mathlab.errors import ExpressionError, MathlabError, Place
@@ -27,6 +29,8 @@ INPUTS = ("x", "X")  # what the first layer reads, and
 TARGETS = ("target", "y", "t", "Y", "T")  # what the loss compares with, unless the config says it
 LOSS = "loss"
 
+Arguments = Mapping[str, Type]
+
 
 @dataclass(frozen=True)
 class Part:
@@ -40,21 +44,14 @@ class Part:
 
 
 @dataclass(frozen=True)
-class LayerSite:
-    """Where a layer stands: the types of its arguments, and how samples lie (None: there is one, a vector)."""
-
-    types: Mapping[str, Type]
-    batch: Batch | None
-
-
-@dataclass(frozen=True)
 class Layer:
     """A kind of layer: the text of its equation over `x` and its other arguments; nodes are called `stem` and a number.
 
+    `text` is told the arguments that are given, with their types, and how samples lie (None: there is one, a vector).
     `needs` are the arguments that must be given, `takes` those that may be.
     """
 
-    text: Callable[[LayerSite], str]
+    text: Callable[[Arguments, Batch | None], str]
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     stem: str = "a"
@@ -92,31 +89,24 @@ class Loss:
     reductions: tuple[Reduction, ...]
     after: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The keys that the config may give it."""
-        return ("target", "reduction", "as")
+    keys: tuple[str, ...] = ("target", "reduction", "as")
 
 
 # --- layers -----------------------------------------------------------------------------------------------------------
 
 
-def _affine(site: LayerSite) -> str:
-    product = "x @ W" if site.batch == "rows" else "W @ x"
-    if "b" not in site.types:
+def _affine(given: Arguments, batch: Batch | None) -> str:
+    product = "x @ W" if batch == "rows" else "W @ x"
+    if "b" not in given:
         return product
     # a bias of one axis is added to every column
-    return f"{product} + b[:, None]" if site.batch == "columns" and site.types["b"].ndim == 1 else f"{product} + b"
+    return f"{product} + b[:, None]" if batch == "columns" and given["b"].ndim == 1 else f"{product} + b"
 
 
-def _along(name: str) -> Callable[[LayerSite], str]:
-    """A function of a whole sample."""
-    return lambda site: f"{name}(x, axis=0)" if site.batch == "columns" else f"{name}(x)"
-
-
-def _entrywise(name: str, takes: Sequence[str]) -> Callable[[LayerSite], str]:
-    return lambda site: f"{name}({', '.join(['x', *(f'{key}={key}' for key in takes if key in site.types)])})"
+def _function(name: str, given: Arguments, batch: Batch | None) -> str:
+    """A function of each entry, with what more it takes, or of a whole sample."""
+    along = ["axis=0"] * (batch == "columns" and OPS[name].shape is along_axis)
+    return f"{name}({', '.join(['x', *(f'{key}={key}' for key in given if key != 'x'), *along])})"
 
 
 def _is_activation(op: Op) -> bool:
@@ -127,11 +117,10 @@ def _is_activation(op: Op) -> bool:
 
 LAYERS: Mapping[str, Layer] = {
     "affine": Layer(_affine, needs=("W",), takes=("b",), stem="z"),
-    **{name: Layer(_entrywise(name, op.args[1:]), takes=op.args[1:]) for name, op in OPS.items() if _is_activation(op)},
     **{
-        name: Layer(_along(name), stem="p" if name == "softmax" else "a")
-        for name, op in ACTIVATIONS.items()
-        if op.shape is along_axis
+        name: Layer(partial(_function, name), takes=op.args[1:], stem="p" if name == "softmax" else "a")
+        for name, op in OPS.items()
+        if _is_activation(op) or (name in ACTIVATIONS and op.shape is along_axis)
     },
 }
 
@@ -202,12 +191,15 @@ def expand(
         depth += layer.kind == "affine"
         given = {"x": x, **layer.given}
         types = {key: _type(argument, names) for key, argument in given.items()}
-        text = kind.text(LayerSite(types, batch))
-        name = layer.name or _free(kind.stem if kind.stem == "p" else f"{kind.stem}{depth}", equations)
+        text = kind.text(types, batch)
+        stem = kind.stem if kind.stem == "p" else f"{kind.stem}{depth}"
+        taken = {equation.name for equation in equations}
+        others = (stem, *(f"{stem}_{count}" for count in range(2, len(taken) + 3)))
+        name = layer.name or next(free for free in others if free not in taken)
         values = {key: argument.expr for key, argument in given.items()}
-        by_columns = kind.text(LayerSite(types, "columns")) if batch == "rows" else ""
+        by_columns = kind.text(types, "columns") if batch == "rows" else ""
         equations.append(_equation(name, text, values, layer, names, by_columns))
-        logits, x = given["x"], Equation("x", Name(name), name, layer.place)
+        logits, x = given["x"], Equation("x", Name(name), place=layer.place)
     if loss is None:
         return tuple(equations), None
     target = _argument(loss, "target", TARGETS, inputs)
@@ -224,7 +216,7 @@ def _argument(part: Part, key: str, usual: Sequence[str], inputs: Collection[str
         return part.given[key]
     found = [name for name in usual if name in inputs]
     if len(found) == 1:
-        return Equation(key, Name(found[0]), found[0], part.place)
+        return Equation(key, Name(found[0]), place=part.place)
     why = f"there are {' and '.join(found)}" if found else f"no input is called {', '.join(usual[:-1])} or {usual[-1]}"
     raise MathlabError(f"say what {part.kind} reads, as in {part.kind}: {{{key}: NAME}}; {why}", part.place)
 
@@ -284,15 +276,7 @@ def _equation(
 
 
 def _fits(expr: Expr, names: Types) -> bool:
-    try:
+    with suppress(ExpressionError):
         names.of(expr)
-    except ExpressionError:
-        return False
-    return True
-
-
-def _free(name: str, equations: Sequence[Equation]) -> str:
-    """`name`, or `name_2` and so on where an equation has it already."""
-    taken = {equation.name for equation in equations}
-    others = (f"{name}_{count}" for count in range(2, len(taken) + 3))
-    return next(free for free in (name, *others) if free not in taken)
+        return True
+    return False

@@ -226,6 +226,8 @@ class _Writer:
             shape = ast.Tuple([ast.Constant(n) for n in self.types.of(call.args[1]).shape])
             place = ast.Tuple([_as_slice_call(item) for item in args[2:]])
             return ast.Call(ast.Name("scatter"), [args[0], shape, place], [])
+        if call.op in OPERATORS:
+            return ast.BinOp(args[0], OPERATORS[call.op], args[1])
         op = OPS[call.op]
         template = _template(op.numpy)
         if call.op == "array" and all(isinstance(arg, Num) for arg in call.args):
@@ -251,6 +253,8 @@ class _Writer:
         lowered = []
         weak = call.op not in PYTHON  # operators leave Python's own numbers weak; functions do not
         floats = [t.kind == "f" and not _is_written(arg) for arg, t in zip(call.args, types, strict=True)]
+        if all(floats):
+            return [self.lower(arg) for arg in call.args]
         for position, (arg, type_) in enumerate(zip(call.args, types, strict=True)):
             value = self.lower(arg)
             plain = _is_written(arg)

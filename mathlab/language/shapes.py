@@ -49,10 +49,12 @@ def show(shape: Shape) -> str:
 
 def broadcast(types: Sequence[Type], call: Call) -> Shape:
     """The shape of an elementwise op, by NumPy's broadcasting rules."""
+    shapes = [type_.shape for type_ in types if type_.shape]
+    if len({*shapes}) < 2:  # which is sooner told than NumPy tells it
+        return shapes[0] if shapes else ()
     try:
-        return np.broadcast_shapes(*(type_.shape for type_ in types))
+        return np.broadcast_shapes(*shapes)
     except ValueError:
-        shapes = [type_.shape for type_ in types if type_.shape]
         raise ShapeError(f"shapes {' and '.join(map(show, shapes))} do not fit together") from None
 
 
@@ -80,26 +82,19 @@ def axes_of(type_: Type, axis: object) -> tuple[int, ...]:
 
 def reduced(types: Sequence[Type], call: Call) -> Shape:
     """The shape after a reduction over `axis`, which stays with length 1 under `keepdims`."""
-    return without(types[0], call.attr("axis"), bool(call.attr("keepdims")))
+    axes = axes_of(types[0], call.attr("axis"))
+    if call.attr("keepdims"):
+        return tuple(1 if i in axes else n for i, n in enumerate(types[0].shape))
+    return tuple(n for i, n in enumerate(types[0].shape) if i not in axes)
 
 
 def deviating(types: Sequence[Type], call: Call) -> Shape:
     """As `reduced`, for what is divided by the number of entries less `ddof`."""
-    ddof, count = (
-        call.attr("ddof") or 0,
-        math.prod(types[0].shape[axis] for axis in axes_of(types[0], call.attr("axis"))),
-    )
+    ddof, axes = call.attr("ddof") or 0, axes_of(types[0], call.attr("axis"))
+    count = math.prod(types[0].shape[axis] for axis in axes)
     if isinstance(ddof, int) and 0 < count <= ddof:
         raise ShapeError(f"{call.op} with ddof={ddof} needs more than {ddof} entries, and there are {count}")
     return reduced(types, call)
-
-
-def without(type_: Type, axis: object, keepdims: bool) -> Shape:
-    """A shape without some axes, or with length 1 in their place."""
-    axes = axes_of(type_, axis)
-    if keepdims:
-        return tuple(1 if i in axes else n for i, n in enumerate(type_.shape))
-    return tuple(n for i, n in enumerate(type_.shape) if i not in axes)
 
 
 def assert_entries(type_: Type, axis: object, op: str) -> None:
@@ -137,12 +132,7 @@ def matmul(types: Sequence[Type], call: Call) -> Shape:
         stack = np.broadcast_shapes(a[:-2], b[:-2])
     except ValueError:
         raise ShapeError(f"shapes {show(a)} and {show(b)} do not fit: their leading axes differ") from None
-    return (*stack, *product(a, b))
-
-
-def product(a: Shape, b: Shape) -> Shape:
-    """The shape of a product of two matrices or vectors; of stacks of them, without the stack."""
-    return (*a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
+    return (*stack, *a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
 
 
 def vectors(types: Sequence[Type], call: Call) -> Shape:
@@ -210,14 +200,9 @@ def integer(expr: Expr, what: str) -> int:
     raise ShapeError(f"{what} must be a whole number that is written out")
 
 
-def dimensions(exprs: Sequence[Expr]) -> Shape:
-    """A shape that is spelt out as arguments."""
-    return tuple(integer(expr, "a size") for expr in exprs)
-
-
 def reshaped(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `reshape(x, 2, 3)`; one size may be -1."""
-    shape = dimensions(call.args[1:])
+    shape = tuple(integer(expr, "a size") for expr in call.args[1:])
     size = types[0].size
     free = [i for i, n in enumerate(shape) if n == -1]
     known = math.prod(n for n in shape if n != -1)
@@ -230,7 +215,7 @@ def reshaped(types: Sequence[Type], call: Call) -> Shape:
 
 def filled(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `ones(2, 3)`."""
-    shape = dimensions(call.args)
+    shape = tuple(integer(expr, "a size") for expr in call.args)
     if any(n < 0 for n in shape):
         raise ShapeError(f"shape {show(shape)} has a negative size")
     return shape

@@ -115,9 +115,8 @@ def _drops_kept_axes(total: Call, items: Sequence[Expr]) -> bool:
     """Whether `total[items]` takes away the axes, and only those, that a sum has kept with length 1."""
     axis = total.attr("axis")
     axes = axis if isinstance(axis, tuple) else (axis,)
-    taken = tuple(at for at, item in enumerate(items) if item == Num(0))
-    whole = all(item in (Num(0), Slice(None, None, None)) for item in items)
-    return bool(total.attr("keepdims")) and taken == axes and whole
+    dropped = [Num(0) if at in axes else Slice(None, None, None) for at in range(len(items))]
+    return bool(total.attr("keepdims")) and [*items] == dropped
 
 
 class Builder:
@@ -153,7 +152,8 @@ class Builder:
                 factor, core = split(inner)
                 return join(-factor, core)
             case Call("mul", (left, right)):
-                return self._product(left, right)
+                (f1, core1), (f2, core2) = split(left), split(right)
+                return join(f1 * f2, self._bare_product(core1, core2, self.shape(call)))
             case Call("div", (left, right)):
                 return self._quotient(left, right)
             case Call("add", (left, right)):
@@ -188,25 +188,20 @@ class Builder:
                 return inner
             case Call("ones_like", (inner,)):
                 return self.ones_like(inner)
-            case Call("sum", (Call("sum", (inner,)) as sum_,)) if "keepdims" not in {
-                *dict(sum_.attrs),
-                *dict(call.attrs),
-            }:
+            case Call("sum", (Call("sum", (inner,)) as sum_,)) if not (sum_.attr("keepdims") or call.attr("keepdims")):
                 gone = axes_of(self.types.of(inner), sum_.attr("axis"))
                 kept = [axis for axis in range(len(self.shape(inner))) if axis not in gone]
                 axes = (*gone, *(kept[at] for at in axes_of(self.types.of(sum_), call.attr("axis"))))
                 return self.call("sum", (inner,), (("axis", tuple(sorted(axes))),))
             case Call("sum", (inner,)):
                 factor, core = split(inner)
-                if isinstance(core, Call) and core.op == "one_hot" and self._over_classes(call, core):
-                    return join(factor, self.ones(self.shape(call)))
+                if isinstance(core, Call) and core.op == "one_hot":
+                    axis, ndim = call.attr("axis"), len(self.shape(core))
+                    if axis in (-1, ndim - 1) or (axis is None and ndim == 1):  # over the classes
+                        return join(factor, self.ones(self.shape(call)))
                 if factor != ONE and not isinstance(core, Num):
                     return join(factor, Call("sum", (core,), call.attrs))
         return call
-
-    def _over_classes(self, call: Call, core: Expr) -> bool:
-        axis, ndim = call.attr("axis"), len(self.shape(core))
-        return axis in (-1, ndim - 1) or (axis is None and ndim == 1)
 
     def ones(self, shape: Shape) -> Expr:
         """Ones of a shape: the number 1 where it is a scalar."""
@@ -223,11 +218,6 @@ class Builder:
         shape = self.shape(expr)
         fitting = (part for part in walk(expr) if isinstance(part, Name) and self.types.of(part) == Type(shape))
         return next(fitting, None)
-
-    def _product(self, left: Expr, right: Expr) -> Expr:
-        (f1, core1), (f2, core2) = split(left), split(right)
-        shape = self.types.of(Call("mul", (left, right))).shape
-        return join(f1 * f2, self._bare_product(core1, core2, shape))
 
     def _bare_product(self, left: Expr, right: Expr, shape: Shape) -> Expr:
         """`left * right` without factors of ones that the shape does not need."""
@@ -275,21 +265,19 @@ class Builder:
         Where `expr` has fewer axes than `shape`, it is spread with ones of the shape of `like`.
         """
         own = self.shape(expr)
-        extra = len(own) - len(shape)
-        if extra > 0:
-            axes = tuple(range(extra))
-            whole = extra == len(own)
-            attrs: tuple[tuple[str, Static], ...] = () if whole else (("axis", axes[0] if extra == 1 else axes),)
-            expr = self.call("sum", (expr,), attrs)
+        if extra := tuple(range(len(own) - len(shape))):
+            expr = self.call("sum", (expr,), () if len(extra) == len(own) else (("axis", _axis(extra)),))
             own = self.shape(expr)
         offset = len(shape) - len(own)
-        narrow = tuple(i for i, n in enumerate(own) if n != 1 and shape[i + offset] == 1)
-        if narrow:
-            axis: Static = narrow[0] if len(narrow) == 1 else narrow
-            expr = self.call("sum", (expr,), (("axis", axis), ("keepdims", True)))
+        if narrow := tuple(i for i, n in enumerate(own) if n != 1 and shape[i + offset] == 1):
+            expr = self.call("sum", (expr,), (("axis", _axis(narrow)), ("keepdims", True)))
         if self.shape(expr) != shape:
             expr = self.call("mul", (expr, self.ones_like(like)))
         return expr
+
+
+def _axis(axes: tuple[int, ...]) -> Static:
+    return axes[0] if len(axes) == 1 else axes
 
 
 def stabilised(equations: Sequence[Equation], keep: Collection[str] = ()) -> tuple[Equation, ...]:
@@ -299,23 +287,22 @@ def stabilised(equations: Sequence[Equation], keep: Collection[str] = ()) -> tup
     own gradient was asked for.
     """
     definitions: dict[str, Expr] = {}
+
+    def fused(part: Expr) -> Expr | None:
+        match part:
+            case Call("log", (Call("index", (base, *items)),)):
+                logs = _log_softmax(base, definitions)
+                return logs and Call("index", (logs, *items), part.attrs, part.position)
+            case Call("log", (base,)):
+                return _log_softmax(base, definitions)
+        return None
+
     out = []
     for equation in equations:
-        expr = replace(equation.expr, lambda part: _fused(part, definitions))
+        out.append(with_fields(equation, expr=replace(equation.expr, fused)))
         if equation.name not in keep:
             definitions[equation.name] = equation.expr
-        out.append(equation if expr == equation.expr else with_fields(equation, expr=expr))
     return tuple(out)
-
-
-def _fused(part: Expr, definitions: dict[str, Expr]) -> Expr | None:
-    match part:
-        case Call("log", (Call("index", (base, *items)),)):
-            logs = _log_softmax(base, definitions)
-            return logs and Call("index", (logs, *items), part.attrs, part.position)
-        case Call("log", (base,)):
-            return _log_softmax(base, definitions)
-    return None
 
 
 def _log_softmax(expr: Expr, definitions: dict[str, Expr]) -> Expr | None:

@@ -169,7 +169,9 @@ class _Reader:
         deeper = depth + 1
         match node:
             case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-                return _number(value, at)
+                if abs(value) == math.inf or (isinstance(value, int) and abs(value) >= 1 << 1023):
+                    raise ExpressionError("a number is too large for float64", at)
+                return Num(value, at)
             case ast.Constant():
                 raise ExpressionError(f"{self.shown(node)} is not a number", at)
             case ast.Name(id=name):
@@ -180,15 +182,13 @@ class _Reader:
             case ast.UnaryOp(op=ast.UAdd(), operand=operand):
                 return self.read(operand, deeper)
             case ast.BinOp(left=left, op=operator, right=right) if type(operator) in BINARY:
-                args = self.read(left, deeper), self.read(right, deeper)
-                return Call(BINARY[type(operator)], args, (), at)
+                return Call(BINARY[type(operator)], (self.read(left, deeper), self.read(right, deeper)), (), at)
             case ast.BinOp(op=ast.BitXor()):
                 transpose = re.search(r"\^\s*T\b", self.source)
                 meant = "a transpose is written x.T" if transpose else "a power is written x**2"
                 raise ExpressionError(f"'^' is not in the equation language; {meant}", at)
             case ast.Compare(left=left, ops=[operator], comparators=[right]) if type(operator) in COMPARE:
-                args = self.read(left, deeper), self.read(right, deeper)
-                return Call(COMPARE[type(operator)], args, (), at)
+                return Call(COMPARE[type(operator)], (self.read(left, deeper), self.read(right, deeper)), (), at)
             case ast.Compare(ops=[_, _, *_]):
                 raise ExpressionError("a chained comparison is not in the language; write (a < b) * (b < c)", at)
             case ast.Attribute(value=value, attr=attr) if attr in TRANSPOSES:
@@ -269,14 +269,6 @@ class _Reader:
                 raise ExpressionError("a slice's bounds are whole numbers", self.offset_of(node))
 
 
-def _number(value: int | float, at: int) -> Num:
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        raise ExpressionError("a number is too large for float64", at)
-    if isinstance(value, int) and abs(value) >= 1 << 1023:
-        raise ExpressionError("a number is too large for float64", at)
-    return Num(value, at)
-
-
 def shortened(text: str) -> str:
     """As much of an expression's text as a sentence has room for."""
     return text if len(text) <= 40 else text[:37] + "..."
@@ -293,7 +285,7 @@ def walk(expr: Expr) -> Iterator[Expr]:
             pending += current.args[::-1]
 
 
-@lru_cache(100_000)  # asked of every equation again and again, and of a loop's there are thousands
+@lru_cache(20_000)  # asked of every equation again and again, and a loop makes thousands
 def names(expr: Expr) -> tuple[str, ...]:
     """The names an expression reads, each once, in the order of their first mention."""
     return tuple(dict.fromkeys(part.id for part in walk(expr) if isinstance(part, Name)))

@@ -22,9 +22,7 @@ def places(image: Type, size: Pair, call: Call, step: int | Pair = 1, what: str 
     """How many places a window has along the last two axes: floor((n + 2 pad - reach) / stride) + 1."""
     if image.ndim < 2:
         raise ShapeError(f"{call.op} needs an array with rows and columns, not shape {show(image.shape)}")
-    stride, pad, dilation = (
-        of_setting(call, name, default) for name, default in (("stride", step), ("pad", 0), ("dilation", 1))
-    )
+    stride, pad, dilation = (of_setting(call, *one) for one in (("stride", step), ("pad", 0), ("dilation", 1)))
     rooms = [n + 2 * pad[axis] - (size[axis] - 1) * dilation[axis] - 1 for axis, n in enumerate(image.shape[-2:])]
     if min(size) < 1:
         raise ShapeError(f"{what} of shape {show(size)} has no entries")

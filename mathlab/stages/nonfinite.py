@@ -11,7 +11,7 @@ from mathlab.language import shapes
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS
-from mathlab.language.syntax import Call, Expr, Name, names, shortened, substitute, unparse
+from mathlab.language.syntax import Call, Expr, Name, names, shortened, substitute, unparse, walk
 from mathlab.stages.prepare import Prepared, computed
 
 Index = tuple[int, ...]
@@ -25,19 +25,14 @@ def is_finite(values: Iterable[Array]) -> bool:
 
 def first_nonfinite(prepared: Prepared, values: Env) -> str:
     """What `first_of` says of a case's inputs, parameters, nodes and gradients; an empty text where all are finite."""
-    case = prepared.case
+    case, infinite = prepared.case, bool(np.all(prepared.env.get("inf", np.zeros(())) == np.inf))
     given = [*case.inputs, *case.parameters]
-    order = [*given, *(node for node in prepared.nodes if not _is_meant(prepared, node, values[node]))]
-    said = first_of([*order, *prepared.gradients], prepared.both, values, prepared.types)
+    # infinite because its equation says `inf`, as a mask before a softmax does
+    meant = {line.name for line in case.equations if infinite and "inf" in names(line.expr)}
+    nodes = [node for node in prepared.nodes if node not in meant or np.isnan(values[node]).any()]
+    said = first_of([*given, *nodes, *prepared.gradients], prepared.both, values, prepared.types)
     lost = [name for name in given if not is_finite([values[name]])]
     return f"{said}: the number is too large for {case.dtype}" if lost else said
-
-
-def _is_meant(prepared: Prepared, node: str, value: Array) -> bool:
-    """Whether a node is infinite because its equation says `inf`, as a mask before a softmax does."""
-    expr = next(equation.expr for equation in prepared.case.equations if equation.name == node)
-    says_so = "inf" in names(expr) and bool(np.all(prepared.env.get("inf", np.zeros(())) == np.inf))
-    return says_so and not np.isnan(value).any()
 
 
 def first_of(
@@ -53,7 +48,7 @@ def first_of(
         wrong = ~np.asarray(np.isfinite(values[name]))
         if wrong.any():
             at = _first(wrong)
-            where = f"[{','.join(map(str, at))}]" if at else ""
+            where = _at(at).removeprefix(" at ")
             said = f"{called.get(name, name)}{where} is {_entry(values[name], at)}"
             why = _cause(made_by[name], at, values, types, called) if name in made_by else ""
             return f"{said}: {why}" if why else said
@@ -68,9 +63,10 @@ def _cause(expr: Expr, at: Index, values: Env, types: Types, called: Mapping[str
     inside = _values_inside(expr, values, types)
     root = expr
     while isinstance(expr, Call):
-        operands = [(part, inside[part]) for part in _read_by(expr, at, inside) if part in inside]
+        told = inside.get(expr.args[0]) if expr.op == "where" else None  # which reads one of its branches
+        read = expr.args if told is None else (expr.args[1] if told[_place(told, at)] else expr.args[2],)
         pointwise = OPS[expr.op].shape is shapes.broadcast
-        found = [(part, _place(value, at) if pointwise else None) for part, value in operands]
+        found = [(part, _place(inside[part], at) if pointwise else None) for part in read if part in inside]
         wrong = [(part, here) for part, here in found if not is_finite([_looked_at(inside[part], here)])]
         if not wrong:
             words = [_operand(part, inside[part], here, called) for part, here in found]
@@ -84,28 +80,12 @@ def _cause(expr: Expr, at: Index, values: Env, types: Types, called: Mapping[str
 
 def _values_inside(expr: Expr, values: Env, types: Types) -> dict[Expr, Array]:
     """The values of an expression's parts, each computed as an equation of its own; names by what is known of them."""
-    known: dict[Expr, Array] = {}
-    pending, calls = [expr], list[Call]()
-    while pending:
-        match pending.pop():
-            case Name(name) as part:
-                known[part] = np.asarray(values[name])
-            case Call(_, args) as call:
-                calls.append(call)
-                pending += args
-    lines = [Equation(f"_part_{count}", call) for count, call in enumerate(dict.fromkeys(calls))]
+    parts = dict.fromkeys(part for part in walk(expr) if isinstance(part, Name | Call))
+    lines = [Equation(f"_part_{count}", part) for count, part in enumerate(parts) if isinstance(part, Call)]
     dtype = next((value.dtype.name for value in values.values() if value.dtype.kind == "f"), "float64")
     found = computed(lines, types, values, dtype)
+    known: dict[Expr, Array] = {part: np.asarray(values[part.id]) for part in parts if isinstance(part, Name)}
     return known | {line.expr: np.asarray(value) for line, value in zip(lines, found, strict=True)}
-
-
-def _read_by(call: Call, at: Index, inside: Mapping[Expr, Array]) -> Sequence[Expr]:
-    """The operands that make the entry `at` of a call what it is."""
-    if call.op != "where":
-        return call.args
-    condition, then, otherwise = call.args
-    told = inside.get(condition)
-    return call.args[1:] if told is None else (then if told[_place(told, at)] else otherwise,)
 
 
 def _place(value: Array, at: Index) -> Index:
@@ -133,11 +113,10 @@ def _at(at: Index) -> str:
 
 def _operand(part: Expr, value: Array, at: Index | None, called: Mapping[str, str]) -> str:
     """`1 - a is 0 at [0]`; of an operand that is read as a whole, the entry that is furthest from 0."""
-    if at is not None or value.size <= 1:
-        at = (0,) * value.ndim if at is None else at
-        return f"{_text(part, called)} is {_entry(value, at)}{_at(at)}"
-    largest = tuple(map(int, np.unravel_index(np.argmax(np.abs(value)), value.shape)))
-    return f"the largest entry of {_text(part, called)} is {_entry(value, largest)}{_at(largest)}"
+    which = "" if at is not None or value.size <= 1 else "the largest entry of "
+    if at is None:
+        at = tuple(map(int, np.unravel_index(np.argmax(np.abs(value)), value.shape)))
+    return f"{which}{_text(part, called)} is {_entry(value, at)}{_at(at)}"
 
 
 def _text(part: Expr, called: Mapping[str, str]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import reduce
 
@@ -66,19 +67,15 @@ def _shares(prepared: Prepared, values: Env, name: str) -> tuple[Share, ...]:
     lines = [Equation("", expr) for expr in wanted]
     computed = dict(zip(wanted, evaluate(lines, prepared, values), strict=True))
 
-    def spread(expr: Expr) -> np.ndarray:
-        return sealed(np.broadcast_to(computed[expr], type_.shape))
+    def part(role: str, expr: Expr) -> Part:
+        return Part(role, unparse(expr), sealed(np.broadcast_to(computed[expr], type_.shape)))
 
-    return tuple(
-        Share(
-            reader,
-            unparse(expr),
-            spread(expr),
-            tuple(Part(role, unparse(factor), spread(factor)) for role, factor in zip(ROLES, factors, strict=False)),
-            _fused(prepared, reader),
-        )
-        for reader, expr, factors in found
-    )
+    def share(reader: str, expr: Expr, factors: Sequence[Expr]) -> Share:
+        whole = part("", expr)
+        parts = tuple(map(part, ROLES, factors))
+        return Share(reader, whole.equation, whole.value, parts, _fused(prepared, reader))
+
+    return tuple(itertools.starmap(share, found))
 
 
 def _factors(prepared: Prepared, reader: str, share: Expr, builder: Builder) -> tuple[Expr, ...]:

@@ -116,6 +116,8 @@ class _Scene:
         It is inconclusive where the witness has no finite answer. Anything else contradicts; but a gradient that is not
         finite is called that, whatever the witness has.
         """
+        from mathlab.stages.gradcheck import MARGIN
+
         prepared = self.prepared
         derived = np.asarray(self.values[f"d{name}"], np.float64)
         if not np.isfinite(derived).all():
@@ -131,35 +133,24 @@ class _Scene:
         doubtful = ~(error <= allowed) & ~unanswered
         kinks = np.zeros_like(doubtful)
         if doubtful.any():
-            # at a kink rounding decides on which side a rerun falls, and that is no noise to allow
-            low, high = self._sides(name)
+            from mathlab.witnesses.steps import ComplexStep
+
+            seen = ComplexStep(seen_from(name, prepared.equations, prepared.env, prepared.upstream), (name,))
+            # at a kink, where the slopes to both sides differ by more than rounding, this decides on which side a rerun
+            # falls, and that is no noise to allow
+            sides = seen.both_sides(name)
+            low, high = np.minimum(*sides), np.maximum(*sides)
             at_kink = doubtful & (high - low > allowed)
             kinks = at_kink & np.all([(low - allowed <= one) & (one <= high + allowed) for one in (derived, told)], 0)
-            doubtful &= at_kink | ~(error <= allowed + self._rounding(name))
+            # what rounding may do to the gradient as it is derived, and inside of a witness
+            rounding = self.noise[f"d{name}"] + seen.noise(name, True, np.random.default_rng(0))
+            doubtful &= at_kink | ~(error <= allowed + MARGIN * rounding)
         verdict: Literal["agrees", "contradicts", "kink", "inconclusive"] = "kink" if kinks.any() else "agrees"
         if (doubtful & ~kinks).any():
             verdict = "contradicts"
         elif unanswered.any():
             verdict = "inconclusive"
         return WitnessResult(name, witness, _worst(relative), _worst(ulp), verdict)
-
-    def _rounding(self, name: str) -> Floats:
-        """What rounding may do to the gradient of `name`, as it is derived and inside of a witness."""
-        from mathlab.stages.gradcheck import MARGIN
-
-        in_witness = self._stepped(name).noise(name, True, np.random.default_rng(0))
-        return np.asarray(MARGIN * (self.noise[f"d{name}"] + in_witness))
-
-    def _sides(self, name: str) -> tuple[Floats, Floats]:
-        """The slopes to both sides, the lower one first; they differ at a kink by more than rounding."""
-        sides = self._stepped(name).both_sides(name)
-        return np.minimum(*sides), np.maximum(*sides)
-
-    def _stepped(self, name: str) -> ComplexStep:
-        from mathlab.witnesses.steps import ComplexStep
-
-        prepared = self.prepared
-        return ComplexStep(seen_from(name, prepared.equations, prepared.env, prepared.upstream), (name,))
 
 
 def _worst(errors: Floats) -> float | None:

@@ -17,8 +17,8 @@ from mathlab.witnesses.evaluation import Rounding, run
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph seen from `wrt`: plain values of all nodes, the equations through which it moves the end, the end's
-    gradient, and the names that each equation reads.
+    """A graph seen from `wrt`: plain values of all nodes, the equations through which it moves the end, and the end's
+    gradient.
 
     Seen from nowhere, `wrt` is empty and all equations are kept.
     """
@@ -28,7 +28,6 @@ class Graph:
     moving: tuple[Equation, ...]
     end: str
     seed: Floats
-    reads: Mapping[str, frozenset[str]]
 
     @property
     def start(self) -> Floats:
@@ -58,13 +57,13 @@ class Graph:
         start, needed = {*wanted}, {self.end}
         moved = {*start}
         for equation in self.moving:
-            if equation.name not in start and not moved.isdisjoint(self.reads[equation.name]):
+            if equation.name not in start and not moved.isdisjoint(names(equation.expr)):
                 moved.add(equation.name)
         for equation in reversed(self.moving):
             if equation.name in needed:
-                needed |= self.reads[equation.name]
+                needed.update(names(equation.expr))
         return [
-            (equation, sorted(moved & self.reads[equation.name]))
+            (equation, sorted(moved.intersection(names(equation.expr))))
             for equation in self.moving
             if equation.name in (moved & needed) - start
         ]
@@ -89,8 +88,7 @@ def whole(equations: Sequence[Equation], values: Mapping[str, Numbers], seed: Ar
     if seed is not None and seed.shape != shape:
         raise MathlabError(f"an upstream gradient of shape {seed.shape} does not fit '{end}' of shape {shape}")
     weights = np.ones(shape) if seed is None else seed.astype(np.float64)
-    reads = {equation.name: frozenset(names(equation.expr)) for equation in equations}
-    return Graph(values, "", tuple(equations), end, weights, reads)
+    return Graph(values, "", tuple(equations), end, weights)
 
 
 def seen_from(wrt: str, equations: Sequence[Equation], env: Mapping[str, Array], seed: Array | None) -> Graph:

@@ -129,15 +129,6 @@ def _below_zero(x: Numbers) -> Numbers:
     return select(greater(x, 0), -x, x)
 
 
-def _relu(x: Numbers) -> Numbers:
-    return select(greater(x, 0), x, 0)
-
-
-def _elu(x: Numbers, alpha: Numbers) -> Numbers:
-    positive = greater(x, 0)
-    return select(positive, x, alpha * expm1(select(positive, 0, x)))
-
-
 def _sigmoid(x: Numbers) -> Numbers:
     e = exp(_below_zero(x))
     return select(greater(x, 0), 1, e) / (1 + e)
@@ -210,11 +201,6 @@ def _norm(x: Numbers, axis: Axis = None, keepdims: bool = False) -> Numbers:
     size = np.maximum(np.max(np.abs(x.imag), axis=axis, keepdims=True), np.finfo(np.float64).tiny)
     along = np.sqrt(np.sum((x.imag / size) ** 2, axis=axis, keepdims=keepdims)) * np.reshape(size, result.shape)
     return complex_of(result.real, np.where(values(off_origin) != 0, result.imag, along))
-
-
-def _huber(x: Numbers, delta: Numbers) -> Numbers:
-    size = _absolute(x)
-    return select(greater(size, delta), delta * (size - delta / 2), x * x / 2)
 
 
 def _deviation(x: Numbers, axis: Axis, ddof: int, keepdims: bool) -> tuple[Numbers, Numbers]:
@@ -347,7 +333,7 @@ REFERENCE: Mapping[str, Callable[..., Numbers]] = {
     "tan": lambda x: sin(x) / cos(x),
     "log2": lambda x: log(x) / math.log(2),
     "log10": lambda x: log(x) / math.log(10),
-    "huber": _huber,
+    "huber": lambda x, d: select(greater(_absolute(x), d), d * (_absolute(x) - d / 2), x * x / 2),
     "abs": _absolute,
     "sign": lambda x: greater(x, 0) - less(x, 0),
     "floor": lambda x: numbers(np.floor(values(x))),
@@ -361,12 +347,12 @@ REFERENCE: Mapping[str, Callable[..., Numbers]] = {
     "minimum": lambda a, b: select(less(a, b), a, b),
     "clip": _clip,
     "where": select,
-    "relu": _relu,
+    "relu": lambda x: select(greater(x, 0), x, 0),
     "leaky_relu": lambda x, alpha: select(greater(x, 0), x, alpha * x),
-    "elu": _elu,
+    "elu": lambda x, alpha: select(greater(x, 0), x, alpha * expm1(select(greater(x, 0), 0, x))),
     "sigmoid": _sigmoid,
     "tanh": tanh,
-    "softplus": lambda x: _relu(x) + log1p(exp(_below_zero(x))),
+    "softplus": lambda x: select(greater(x, 0), x, 0) + log1p(exp(_below_zero(x))),
     "silu": lambda x: x * _sigmoid(x),
     "gelu": lambda x: x * normal_cdf(x),
     "sum": _total,

@@ -11,7 +11,6 @@ import numpy as np
 
 from mathlab.experiment import Array
 from mathlab.language.equation import Equation
-from mathlab.language.syntax import names
 from mathlab.witnesses import chained
 from mathlab.witnesses.arrays import Floats, Mask, Numbers, complex_of, numbers
 from mathlab.witnesses.chained import Known, Result
@@ -73,8 +72,7 @@ class ComplexStep:
     def divided(self) -> Graph:
         """The same graph with every op an equation of its own."""
         equations = chained.divided(self.graph.moving)
-        reads = {equation.name: frozenset(names(equation.expr)) for equation in equations}
-        return replace(self.graph, values=run(equations, self.graph.values), moving=equations, reads=reads)
+        return replace(self.graph, values=run(equations, self.graph.values), moving=equations)
 
     def work(self) -> Iterator[tuple[Equation, int]]:
         """The equations of one op that are to be evaluated, and how often, to measure the wanted slopes."""

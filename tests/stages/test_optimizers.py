@@ -217,6 +217,8 @@ WRONG = [
     ("optimizer: {name: adam}, start: {m_w: 1}", "'m_w' has shape (), but 'w' has shape (2,)"),
     ("optimizer: {name: adam}, start: {t: 1.5}", "'t' is the number of updates made before, a whole number of at le"),
     ("optimizer: {name: sgd, lr: 1}, after: {1: {m_w: 1}}", "unknown name 'm_w'"),
+    ("optimizer: {name: rmsprop, centered: false}, after: {1: {m_w: 1}}", "unknown name 'm_w'"),
+    ("optimizer: {name: rmsprop, centered: 1}", "true or false is needed here, not '1'"),
 ]
 
 
@@ -230,6 +232,14 @@ def test_what_is_wrong_is_one_sentence(training: str, message: str, tmp_path: Pa
     assert problem.message.startswith(message)
     assert problem.place
     assert problem.place.line == 4
+
+
+def test_a_setting_that_is_given_brings_its_state(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    training = "optimizer: {name: rmsprop, alpha: 0.5, centered: true}, after: {1: {m_b: 0.5, s_b: 0.5, rms_b: 0.5}}"
+    path.write_text(CONFIG.format(training))
+    found = train.run(load(str(path)).cases[0]).figures
+    assert [entry.entries[0].computed for entry in found] == pytest.approx([0.5, 0.5, 0.5], abs=1e-7)
 
 
 def test_a_node_of_the_state_s_name_wins(tmp_path: Path) -> None:

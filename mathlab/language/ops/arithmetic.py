@@ -11,10 +11,9 @@ from mathlab.language.syntax import Num
 
 def _power_base(site: Site) -> str:
     """b * a**(b - 1), which for b = 0 would be 0 times infinity at a = 0, where a**0 is as flat as elsewhere."""
-    exponent = site.call.args[1]
-    if not isinstance(exponent, Num):
-        return "g * b * a**where(b == 0, 0, b - 1)"
-    return "g * b * a**(b - 1)" if exponent.value else "zeros_like(a)"
+    if site.is_number(1):
+        return "zeros_like(a)" if site.call.args[1] == Num(0) else "g * b * a**(b - 1)"
+    return "g * b * a**where(b == 0, 0, b - 1)"
 
 
 def _power_exponent(site: Site) -> str:

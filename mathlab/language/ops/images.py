@@ -11,11 +11,12 @@ from mathlab.language.ops.record import AXES, PADDING, STEP, WINDOW, Op, Setting
 from mathlab.language.windows import Pair, of_setting
 
 LOWEST = -3e38  # which float32 has too
+PLACED = (("stride", 1), ("pad", 0), ("dilation", 1))  # what says where windows are, and what is usual
 
 
 def _settings(**pairs: Pair) -> str:
     """Settings as text: without those that are as usual, one number where rows and columns are alike."""
-    usual = {"stride": (1, 1), "pad": (0, 0), "dilation": (1, 1)}
+    usual = {name: (number, number) for name, number in PLACED}
     written = {name: pair[0] if pair[0] == pair[1] else pair for name, pair in pairs.items() if pair != usual.get(name)}
     return "".join(f", {name}={value}" for name, value in written.items())
 
@@ -23,8 +24,8 @@ def _settings(**pairs: Pair) -> str:
 def _kernel_gradient(site: Site) -> str:
     """The correlation of the input with the upstream gradient: where one steps, the other has gaps, and vice versa."""
     (x, k), call = site.args, site.call
-    stride, dilation = of_setting(call, "stride", 1), of_setting(call, "dilation", 1)
-    settings = _settings(stride=dilation, pad=of_setting(call, "pad", 0), dilation=stride)
+    stride, pad, dilation = (of_setting(call, *one) for one in PLACED)
+    settings = _settings(stride=dilation, pad=pad, dilation=stride)
     channels, batch = k.ndim > 2, x.ndim - min(k.ndim, 3)
     if k.ndim == 4:  # an image for each channel, of which the samples are the channels
         sides = ("swapaxes(x, 0, 1)", "swapaxes(g, 0, 1)") if batch else ("x[:, None]", "g[:, None]")
@@ -38,7 +39,7 @@ def _kernel_gradient(site: Site) -> str:
 def _image_gradient(site: Site) -> str:
     """The upstream gradient under the flipped kernel, with zeros between its entries where the kernel makes steps."""
     (x, k), call = site.args, site.call
-    stride, dilation = of_setting(call, "stride", 1), of_setting(call, "dilation", 1)
+    stride, pads, dilation = (of_setting(call, *one) for one in PLACED)
     g = _spaced(site) if stride != (1, 1) else "g"
     flipped = "flip(k)" if k.ndim == 2 else "flip(k, axis=(-2, -1))"
     if k.ndim == 4:
@@ -46,28 +47,23 @@ def _image_gradient(site: Site) -> str:
     elif k.ndim == 3:  # each channel has a kernel of its own
         g, flipped = f"{g}[{':, ' * (x.ndim - 3)}None]", f"{flipped}[:, None]"
     reach = [(n - 1) * gap for n, gap in zip(k.shape[-2:], dilation, strict=True)]
-    around = [reach[axis] - pad for axis, pad in enumerate(of_setting(call, "pad", 0))]
-    settings = _settings(pad=(max(around[0], 0), max(around[1], 0)), dilation=dilation)
-    return f"conv2d({g}, {flipped}{settings})" + _without(x.shape, (max(-around[0], 0), max(-around[1], 0)))
+    rows, columns = (far - pad for far, pad in zip(reach, pads, strict=True))
+    settings = _settings(pad=(max(rows, 0), max(columns, 0)), dilation=dilation)
+    return f"conv2d({g}, {flipped}{settings})" + _without(x.shape, (max(-rows, 0), max(-columns, 0)))
 
 
-def _left_over(site: Site) -> Pair:
+def _left_over(site: Site) -> list[int]:
     """The rows and columns at the end of the padded image that no window reaches."""
-    (x, k), call, over = site.args, site.call, []
-    stride, dilation, pad = (
-        of_setting(call, name, usual) for name, usual in (("stride", 1), ("dilation", 1), ("pad", 0))
-    )
-    for axis in (0, 1):
-        room = x.shape[axis - 2] + 2 * pad[axis] - (k.shape[axis - 2] - 1) * dilation[axis] - 1
-        over.append(room % stride[axis])
-    return over[0], over[1]
+    (x, k), call = site.args, site.call
+    pairs = zip(x.shape[-2:], k.shape[-2:], *(of_setting(call, *one) for one in PLACED), strict=True)
+    return [(n + 2 * pad - (size - 1) * gap - 1) % step for n, size, step, pad, gap in pairs]
 
 
 def _spaced(site: Site) -> str:
     """The upstream gradient with zeros between its entries, and behind them where the last step led nowhere."""
-    out, stride, over = site.out, of_setting(site.call, "stride", 1), _left_over(site)
-    sizes = [(out.shape[axis - 2] - 1) * stride[axis] + 1 + over[axis] for axis in (0, 1)]
-    shape = ", ".join(map(str, (*out.shape[:-2], *sizes)))
+    out, stride = site.out, of_setting(site.call, "stride", 1)
+    pairs = zip(out.shape[-2:], stride, _left_over(site), strict=True)
+    shape = ", ".join(map(str, (*out.shape[:-2], *((n - 1) * step + 1 + over for n, step, over in pairs))))
     steps = ", ".join(f"::{step}" if step > 1 else ":" for step in stride)
     return f"scatter(g, zeros({shape})[{lead(out, 2)}{steps}])"
 
@@ -76,14 +72,6 @@ def _without(shape: tuple[int, ...], width: Pair) -> str:
     """An index that takes so many rows and columns away on every side, from what has `shape` afterwards."""
     sides = [f"{by}:{by + n}" if by else ":" for by, n in zip(width, shape[-2:], strict=True)]
     return f"[{':, ' * (len(shape) - 2)}{', '.join(sides)}]" if any(width) else ""
-
-
-def _pad(site: Site) -> str:
-    return "g" + _without(site.args[0].shape, of_setting(site.call, "width", 0))
-
-
-def _windows(site: Site) -> str:
-    return f"overlap_add(g, x{settings_of(site, size=None)})"
 
 
 def _overlap_add(site: Site) -> str:
@@ -97,8 +85,7 @@ def _im2col(site: Site) -> str:
     places = windows.places(x, size, call)
     stack = "".join(f"{n}, " for n in x.shape[:-2])
     v = f"reshape(g, {stack}{', '.join(map(str, (*size, *places)))})"
-    if x.ndim > 2:
-        first = x.ndim - 2
+    if first := x.ndim - 2:
         order = (first, first + 1, *range(first), first + 2, first + 3)
         v = f"transpose({v}, {', '.join(map(str, order))})"
     settings = settings_of(site, size=None, pad=None)
@@ -139,7 +126,7 @@ NUMBER = Setting(0, "a number", lambda value: isinstance(value, int | float) and
 IMAGES: Mapping[str, Op] = {
     "windows": Op(
         "windows(x, size, stride=stride, dilation=dilation)",
-        (_windows,),
+        (lambda site: f"overlap_add(g, x{settings_of(site, size=None)})",),
         shape=windows.windowed,
         settings={"size": WINDOW, "stride": STEP, "dilation": STEP},
         exact=True,
@@ -158,7 +145,7 @@ IMAGES: Mapping[str, Op] = {
     ),
     "pad": Op(
         "bordered(x, width, value=value)",
-        (_pad,),
+        (lambda site: "g" + _without(site.args[0].shape, of_setting(site.call, "width", 0)),),
         shape=windows.padded,
         settings={"width": replace(PADDING, default=None), "value": NUMBER},
         exact=True,

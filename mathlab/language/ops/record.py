@@ -109,10 +109,6 @@ class Op:
         """The kinds that the argument at `position` takes as they are."""
         return self.takes[min(position, len(self.takes) - 1)] if self.takes else "f"
 
-    def is_index(self, position: int, types: Sequence[Type]) -> bool:
-        """Whether the argument at `position` must hold whole numbers."""
-        return self.accepts(position) == "i" or (self.labels == position and types[position].ndim < types[0].ndim)
-
     def reads(self, position: int) -> bool:
         """Whether the entries of the argument at `position` count, and not its shape alone."""
         return OF_SHAPES.get(self.shape) != position
@@ -137,14 +133,14 @@ def _is_whole(value: Static) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _are_axes(value: Static) -> bool:
-    return all(map(_is_whole, value)) if isinstance(value, tuple) else value is None or _is_whole(value)
-
-
 LAST_AXIS = Setting(-1, "a whole number", _is_whole)
 FIRST_AXIS = Setting(0, "a whole number", _is_whole)
 ONE_AXIS_OR_ALL = Setting(None, "a whole number, or None for all axes", lambda value: value is None or _is_whole(value))
-AXES = Setting(None, "a whole number, several in brackets, or None for all axes", _are_axes)
+AXES = Setting(
+    None,
+    "a whole number, several in brackets, or None for all axes",
+    lambda value: all(map(_is_whole, value)) if isinstance(value, tuple) else value is None or _is_whole(value),
+)
 DDOF = Setting(0, "a whole number of at least 0", lambda value: _is_whole(value) and value >= 0)  # type: ignore[operator]
 KEEPDIMS = Setting(False, "True or False", lambda value: isinstance(value, bool))
 

@@ -30,14 +30,9 @@ SAMPLES: Mapping[str, Mapping[str, Shape]] = {
 }
 
 
-def _sum(site: Site) -> str:
-    return f"{expanded('g', site)} * ones_like(x)"
-
-
-def _mean(site: Site) -> str:
+def _count(site: Site) -> int:
     x = site.args[0]
-    count = math.prod(x.shape[axis] for axis in shapes.axes_of(x, site.call.attr("axis")))
-    return f"{expanded('g', site)} * ones_like(x) / {count}"
+    return math.prod(x.shape[axis] for axis in shapes.axes_of(x, site.call.attr("axis")))
 
 
 def _extreme(site: Site) -> str:
@@ -45,17 +40,11 @@ def _extreme(site: Site) -> str:
     return f"{expanded('g', site)} * {chosen} / sum({chosen}{settings_of(site, keepdims=True)})"
 
 
-def _logsumexp(site: Site) -> str:
-    return f"{expanded('g', site)} * exp(x - {expanded('y', site)})"
-
-
 def _away(site: Site) -> tuple[str, int]:
     """How far x is from its mean, and what the squares of that are divided by."""
-    x = site.args[0]
-    count = math.prod(x.shape[axis] for axis in shapes.axes_of(x, site.call.attr("axis")))
     ddof = site.call.attr("ddof") or 0
     assert isinstance(ddof, int)
-    return f"(x - mean(x{settings_of(site, ddof=None, keepdims=True)}))", count - ddof
+    return f"(x - mean(x{settings_of(site, ddof=None, keepdims=True)}))", _count(site) - ddof
 
 
 def _var(site: Site) -> str:
@@ -82,18 +71,15 @@ def _norm(site: Site) -> str:
     return f"{expanded('g', site)} * x / where({y} > 0, {y}, x == 0)"
 
 
+def _each_class(site: Site) -> str:
+    return f"g[{lead(site.args[0])}None]" if site.args[0].ndim > 1 else "g"
+
+
 def _cross_entropy(site: Site) -> str:
     z, t = site.args
-    g = f"g[{lead(z)}None]" if z.ndim > 1 else "g"
     if t.ndim == z.ndim:
-        return f"{g} * (softmax(z) * sum(t, axis=-1, keepdims=True) - t)"
-    return f"{g} * (softmax(z) - one_hot(t, {z.shape[-1]}))"
-
-
-def _cross_entropy_target(site: Site) -> str:
-    z = site.args[0]
-    g = f"g[{lead(z)}None]" if z.ndim > 1 else "g"
-    return f"-{g} * log_softmax(z)"
+        return f"{_each_class(site)} * (softmax(z) * sum(t, axis=-1, keepdims=True) - t)"
+    return f"{_each_class(site)} * (softmax(z) - one_hot(t, {z.shape[-1]}))"
 
 
 def _reduction(name: str, function: str, rule: Rule) -> Op:
@@ -119,11 +105,15 @@ def _spread(name: str) -> Op:
 ARG = Op("", (None,), shape=shapes.reduced, kind="i", settings={"axis": ONE_AXIS_OR_ALL}, needs_entries=True)
 
 REDUCTIONS: Mapping[str, Op] = {
-    "sum": replace(_reduction("sum", "np.sum", _sum), needs_entries=False),
-    "mean": _reduction("mean", "np.mean", _mean),
+    "sum": replace(
+        _reduction("sum", "np.sum", lambda site: f"{expanded('g', site)} * ones_like(x)"), needs_entries=False
+    ),
+    "mean": _reduction("mean", "np.mean", lambda site: f"{expanded('g', site)} * ones_like(x) / {_count(site)}"),
     "max": replace(_reduction("max", "np.max", _extreme), exact=True),
     "min": replace(_reduction("min", "np.min", _extreme), exact=True),
-    "logsumexp": _reduction("logsumexp", "logsumexp", _logsumexp),
+    "logsumexp": _reduction(
+        "logsumexp", "logsumexp", lambda site: f"{expanded('g', site)} * exp(x - {expanded('y', site)})"
+    ),
     "norm": replace(
         _reduction("norm", "norm", _norm), needs_entries=False, latex=r"\left\lVert {x} \right\rVert", binds=6
     ),
@@ -142,7 +132,7 @@ REDUCTIONS: Mapping[str, Op] = {
     # per sample, so that the factor of a batch (sum or mean) stands in the equation
     "cross_entropy": Op(
         "cross_entropy(z, t)",
-        (_cross_entropy, _cross_entropy_target),
+        (_cross_entropy, lambda site: f"-{_each_class(site)} * log_softmax(z)"),
         ("z", "t"),
         shapes.per_sample,
         takes=("f", "fi"),
