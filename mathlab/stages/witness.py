@@ -116,8 +116,6 @@ class _Scene:
         It is inconclusive where the witness has no finite answer. Anything else contradicts; but a gradient that is not
         finite is called that, whatever the witness has.
         """
-        from mathlab.stages.gradcheck import MARGIN
-
         prepared = self.prepared
         derived = np.asarray(self.values[f"d{name}"], np.float64)
         if not np.isfinite(derived).all():
@@ -133,6 +131,7 @@ class _Scene:
         doubtful = ~(error <= allowed) & ~unanswered
         kinks = np.zeros_like(doubtful)
         if doubtful.any():
+            from mathlab.stages.gradcheck import MARGIN  # only here: they are rarely needed
             from mathlab.witnesses.steps import ComplexStep
 
             seen = ComplexStep(seen_from(name, prepared.equations, prepared.env, prepared.upstream), (name,))
