@@ -85,9 +85,6 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
 
         return reduction
 
-    def along(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        return lambda x, axis=None: function(x, dim=-1 if axis is None else axis)
-
     def deviation(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return lambda x, ddof=0, **settings: over(function)(x, correction=ddof, **settings)
 
@@ -202,8 +199,8 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
         "prod": over(prod),
         "argmax": lambda x, axis=None: torch.argmax(x, dim=axis),
         "argmin": lambda x, axis=None: torch.argmin(x, dim=axis),
-        "softmax": along(torch.softmax),
-        "log_softmax": along(torch.log_softmax),
+        "softmax": lambda x, axis=-1: torch.softmax(x, axis),
+        "log_softmax": lambda x, axis=-1: torch.log_softmax(x, axis),
         "cross_entropy": cross_entropy,
         "one_hot": lambda t, n: torch.eye(int(n))[t.long()],
         "ones": lambda *shape: torch.ones(sizes(shape)),

@@ -172,13 +172,13 @@ def _logsumexp(x: Numbers, axis: Axis = None, keepdims: bool = False) -> Numbers
     return _squeezed(top + log1p(rest), axis, keepdims)
 
 
-def _log_softmax(x: Numbers, axis: int | None = None) -> Numbers:
-    top, rest = _log_sum(x, -1 if axis is None else axis)
+def _log_softmax(x: Numbers, axis: int = -1) -> Numbers:
+    top, rest = _log_sum(x, axis)
     return x - top - log1p(rest)
 
 
-def _softmax(x: Numbers, axis: int | None = None) -> Numbers:
-    top, rest = _log_sum(x, -1 if axis is None else axis)
+def _softmax(x: Numbers, axis: int = -1) -> Numbers:
+    top, rest = _log_sum(x, axis)
     return exp(x - top) / (1 + rest)
 
 

@@ -18,8 +18,7 @@ def _log_softmax(site: Site) -> str:
 
 
 def _axis(site: Site) -> Static:
-    axis = site.call.attr("axis")
-    return -1 if axis is None else axis
+    return dict(site.call.attrs).get("axis", -1)
 
 
 ACTIVATIONS: Mapping[str, Op] = {
