@@ -63,10 +63,6 @@ def evaluate(
     return of(expr)
 
 
-def _widened(array: NDArray[np.generic]) -> Numbers:
-    return numbers(array.astype(np.float64) if array.dtype == np.float32 else array)
-
-
 def run(
     equations: Sequence[Equation], env: Mapping[str, NDArray[np.generic]], rounded: Rounding | None = None
 ) -> dict[str, Numbers]:
@@ -76,7 +72,9 @@ def run(
 
     Raises MathlabError, at the equation's place, for what cannot be evaluated.
     """
-    known = {name: _widened(array) for name, array in env.items()}
+    known = {
+        name: numbers(array.astype(np.float64) if array.dtype == np.float32 else array) for name, array in env.items()
+    }
     with np.errstate(all="ignore"):
         for equation in equations:
             try:

@@ -59,14 +59,6 @@ def _comparison(symbol: str, latex: str) -> Op:
     return Op(f"a {symbol} b", (None, None), AB, takes=(ANY, ANY), kind="b", latex=form, binds=0)
 
 
-def _times(site: Site) -> str:
-    return r"{a:2} \odot {b:4}" if all(type_.shape for type_ in site.args) else r"{a:2} \cdot {b:3}"
-
-
-def _dot(site: Site) -> str:
-    return r"{a:3} \cdot {b:3}" if site.args[0].ndim == site.args[1].ndim == 1 else r"{a:3} \, {b:4}"
-
-
 ARITHMETIC: Mapping[str, Op] = {
     "add": Op(
         "a + b", ("g", "g"), AB, latex="{a:1} + {b:2}", binds=1, samples={"a + b": PAIR, "b + a": PAIR, "a + 1": PAIR}
@@ -77,7 +69,7 @@ ARITHMETIC: Mapping[str, Op] = {
         ("g * b", "g * a"),
         AB,
         takes=("fb", "fb"),
-        latex=_times,
+        latex=lambda site: r"{a:2} \odot {b:4}" if all(of.shape for of in site.args) else r"{a:2} \cdot {b:3}",
         binds=2,
         samples={"a * b": PAIR, "b * a": {"a": (2, 1), "b": (3,)}},
     ),
@@ -124,7 +116,7 @@ ARITHMETIC: Mapping[str, Op] = {
         (_matmul_left, _matmul_right),
         AB,
         shapes.dotted,
-        latex=_dot,
+        latex=lambda site: r"{a:3} \cdot {b:3}" if site.args[0].ndim == site.args[1].ndim == 1 else r"{a:3} \, {b:4}",
         binds=2,
         samples={"dot(u, v)": {"u": (3,), "v": (3,)}, "dot(a, b)": {"a": (2, 3), "b": (3, 2)}},
     ),

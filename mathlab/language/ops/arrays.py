@@ -41,10 +41,6 @@ def _reshape(site: Site) -> str:
     return f"reshape(g, {', '.join(map(str, site.args[0].shape))})"
 
 
-def _gathered(site: Site) -> str:
-    return f"g[{', '.join(f'i{k}' for k in range(len(site.args) - 2))}]"
-
-
 def _permuted(site: Site) -> str:
     order = shapes.permutation(site.args[0], site.call)
     return f"transpose(g, {', '.join(str(order.index(axis)) for axis in range(len(order)))})"
@@ -154,7 +150,7 @@ ARRAYS: Mapping[str, Op] = {
     # the gradient of x[i]: v put back to where it was taken from
     "scatter": Op(
         "",  # lowered by the compiler, as the index is
-        (_gathered, "zeros_like(x)", None),
+        (lambda site: f"g[{', '.join(f'i{k}' for k in range(len(site.args) - 2))}]", "zeros_like(x)", None),
         ("v", "x", "*i"),
         shapes.as_second,
         takes=("f", ANY, "i"),
