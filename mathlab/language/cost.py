@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from mathlab.language.check import Types
@@ -31,10 +31,6 @@ class Cost:
     seconds: float
     held: int
     largest: int
-
-    def holding(self, size: int) -> Cost:
-        """The same with so many bytes more."""
-        return replace(self, held=self.held + size)
 
 
 def cost(equations: Iterable[Equation], types: Types) -> Cost:

@@ -72,7 +72,8 @@ class Prepared:
     @cached_property
     def cost(self) -> Cost:
         """What one run of `program` takes; the inputs and parameters are part of what is held."""
-        return cost(self.both, self.types).holding(sum(array.nbytes for array in self.env.values()))
+        once = cost(self.both, self.types)
+        return with_fields(once, held=once.held + sum(array.nbytes for array in self.env.values()))
 
     @cached_property
     def program(self) -> Program:

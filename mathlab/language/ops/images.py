@@ -107,15 +107,6 @@ def _pooled(site: Site, around: float, share: str) -> str:
     return f"overlap_add({share.format(w=w, n=math.prod(size))}, {x}{stride})" + _without(site.args[0].shape, pad)
 
 
-def _max_pool(site: Site) -> str:
-    """To the entries that are the largest of their window; several share it, as those of max do."""
-    return _pooled(site, LOWEST, "g / sum({w} == y, axis=(0, 1)) * ({w} == y)")
-
-
-def _avg_pool(site: Site) -> str:
-    return _pooled(site, 0, "g * ones_like({w}) / {n}")
-
-
 STEPS = {"stride": STEP, "pad": PADDING, "dilation": STEP}
 OWN_SIZE = replace(
     WINDOW, wanted=f"{STEP.wanted}; None for the size", fits=lambda value: value is None or STEP.fits(value)
@@ -189,7 +180,8 @@ IMAGES: Mapping[str, Op] = {
     ),
     "max_pool": Op(
         "max_pool(x, size, stride=stride, pad=pad)",
-        (_max_pool,),
+        # to the entries that are the largest of their window; several share it, as those of max do
+        (lambda site: _pooled(site, LOWEST, "g / sum({w} == y, axis=(0, 1)) * ({w} == y)"),),
         shape=windows.pooled,
         settings=POOL,
         exact=True,
@@ -197,7 +189,7 @@ IMAGES: Mapping[str, Op] = {
     ),
     "avg_pool": Op(
         "avg_pool(x, size, stride=stride, pad=pad)",
-        (_avg_pool,),
+        (lambda site: _pooled(site, 0, "g * ones_like({w}) / {n}"),),
         shape=windows.pooled,
         settings=POOL,
         samples={"avg_pool(x, 2)": {"x": (2, 5, 4)}, "avg_pool(x, 3, stride=(1, 2), pad=1)": {"x": (2, 4, 5)}},
