@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,6 @@ from mathlab.results import WitnessResult
 from mathlab.stages.prepare import Prepared
 from mathlab.witnesses.graph import seen_from
 from mathlab.witnesses.table import WITNESSES
-
-if TYPE_CHECKING:
-    from mathlab.witnesses.steps import ComplexStep
 
 Floats = NDArray[np.float64]
 
