@@ -21,7 +21,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from rich.console import Console, Group, RenderableType
@@ -31,7 +31,7 @@ from mathlab.config import change
 from mathlab.errors import MathlabError, did_you_mean
 from mathlab.experiment import DRAWN, PLOTTED, Allowed, Array, Case, Experiment, Picture, Scale, Value
 from mathlab.oracle.arrays import read as read_arrays
-from mathlab.oracle.oracle import of_python
+from mathlab.oracle.oracle import Terms, of_python
 from mathlab.outputs.tables import tables_of
 from mathlab.reports import page as tables
 from mathlab.reports.oracle import oracle_page
@@ -247,12 +247,7 @@ def run(
 
 
 def assert_gradients(
-    config: str | Path | Experiment,
-    arrays: Mapping[str, Array],
-    *,
-    case: str = "",
-    names: Mapping[str, str] | None = None,
-    rtol: float | None = None,
+    config: str | Path | Experiment, arrays: Mapping[str, Array], *, case: str = "", **terms: Unpack[Terms]
 ) -> None:
     """Assert, in a test of one's own backprop, that its arrays are those of an experiment.
 
@@ -260,7 +255,7 @@ def assert_gradients(
     array differs or is of nothing that is known, and MathlabError as `mathlab.oracle` does.
     """
     __tracebackhide__ = True
-    result = of_python(config, arrays, case=case, names=names, rtol=rtol)
+    result = of_python(config, arrays, case=case, **terms)
     if result.passed and not result.ignored:
         return
     console = Console(file=io.StringIO(), width=HTML_WIDTH, highlight=False, force_terminal=False, no_color=True)

@@ -47,7 +47,7 @@ def units(bug: str = "") -> Values:
 UNITS_BUGS: Mapping[str, tuple[str, str]] = {
     "bias left out": ("y", "in n1 and n2, the term b * 1 is left out"),
     "derivative missing": ("dw1", "is missing (from the derivative of sigmoid)"),
-    "weights exchanged": ("dw1", "w5 and w6 are exchanged in the backward pass"),
+    "weights exchanged": ("dw1", "w5 and w6 are exchanged"),
     "term missing": ("db", "the term dn1 is left out"),
 }
 

@@ -41,14 +41,14 @@ def oracle(
 
     Arrays are matched by name: W1, and for its gradient dW1, grad_W1, W1_grad, grads['W1'], nabla_W1 or dL_dW1.
     """
-    from mathlab.oracle.oracle import Terms, compare_file
+    from mathlab.oracle.oracle import compare_file
     from mathlab.reports.oracle import oracle_report
 
     note(arrays)
     with telling.reporting(lambda problems: oracle_report(arrays, (), problems, telling.quiet)):
-        terms = Terms(dict(map(_pair, maps or ())), rtol, thorough)
-        chosen = Cases(config=config, case=case).chosen(permits)
-        results = compare_file([one for _, one in chosen], arrays, terms)
+        names = dict(map(_pair, maps or ()))
+        chosen = [one for _, one in Cases(config=config, case=case).chosen(permits)]
+        results = compare_file(chosen, arrays, names=names, rtol=rtol, thorough=thorough)
         report = oracle_report(arrays, results, (), telling.quiet, allow_unmatched)
     telling.deliver(report)
     if not all(result.passed for result in results):

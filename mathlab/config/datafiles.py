@@ -121,17 +121,7 @@ def read_numpy(path: Path, array: str | None) -> Numbers:
 
     Raises DataError. Pickled objects are refused.
     """
-    try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
-                entries = archive[_unpackable(archive, _only(archive.files, array, path.name))]
-        else:
-            # mapped, so that a file that is too large is refused before it is read
-            entries = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (DataError, MemoryError):
-        raise
-    except Exception:  # NumPy and zipfile stumble over a broken or hostile file in a dozen ways
-        raise DataError(f"{path.name} is not a NumPy file of numbers") from None
+    (entries,) = load_numpy(path, lambda names: [_only(names, array, path.name)]).values()
     if not isinstance(entries, np.ndarray) or entries.dtype.kind not in "iuf":
         raise DataError(f"{path.name} does not hold an array of real numbers")
     if not 0 < entries.size <= LARGEST:
@@ -141,6 +131,23 @@ def read_numpy(path: Path, array: str | None) -> Numbers:
     if not (np.isfinite(values.min()) and np.isfinite(values.max())):  # nan is both
         raise DataError(f"{path.name} holds a number that is not finite")
     return values
+
+
+def load_numpy(path: Path, choose: Callable[[Sequence[str]], Sequence[str]] = list) -> dict[str, NDArray[np.generic]]:
+    """The arrays of a .npz file that are chosen by their names, or that of a .npy file, by the file's own.
+
+    Raises DataError. Pickled objects are refused.
+    """
+    try:
+        if path.suffix.lower() != ".npz":  # mapped, so that a file that is too large is refused before it is read
+            return {path.stem: np.load(path, mmap_mode="r", allow_pickle=False)}
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[_unpackable(archive, name)] for name in choose(archive.files)}
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # NumPy and zipfile stumble over a broken or hostile file in a dozen ways
+        pickled = "; it holds pickled objects, which are not read" if "object arrays" in str(error).casefold() else ""
+        raise DataError(f"{path.name} is not a NumPy file of numbers{pickled}") from None
 
 
 def read_text(path: Path) -> Numbers:

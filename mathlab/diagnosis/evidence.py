@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -18,16 +19,6 @@ PATHS = ("term missing", "path missing", "mask missing", "upstream missing")  # 
 NEAR = 0.15  # how far the sorts of two explanations may lie apart that are given beside each other
 
 
-@dataclass(frozen=True)
-class Finding:
-    """The explanation of a claim; `with_it` are all the claims that it explains, `others` what explains them too."""
-
-    cause: str
-    with_it: tuple[int, ...]
-    others: tuple[str, ...] = ()
-    trial: Trial | None = None
-
-
 def judged(scene: Scene, trial: Trial, tier: float) -> Trial:
     """The trial with what it explains, and how many right claims it breaks."""
     pairs = [*enumerate(zip(scene.claims, trial.outcomes, strict=True))]
@@ -37,31 +28,31 @@ def judged(scene: Scene, trial: Trial, tier: float) -> Trial:
     return replace(trial, tier=tier, explains=explains, breaks=breaks if explains else 0)
 
 
-def findings(scene: Scene, trials: Sequence[Trial], tried: int) -> dict[int, Finding]:
-    """The best explanation of each wrong claim that has one to be believed.
+def best(scene: Scene, trials: Sequence[Trial], tried: int) -> dict[int, Trial]:
+    """The best explanation of each wrong claim that has one to be believed, with the others that come to the same.
 
     One that breaks a right array is none. Of the others that one is best which explains most of the wrong claims; then
     one that leaves right figures right, which an article may have from another computation; then the likeliest.
     """
     ordered = sorted(trials, key=lambda trial: trial.tier)
     counting = [n for n, trial in enumerate(ordered) if _counts(scene, trial)]
-    best = sorted(counting, key=lambda n: (-len(ordered[n].explains), ordered[n].breaks))
-    believed: dict[int, bool] = {}
-    found: dict[int, Finding] = {}
+    ranked = sorted(counting, key=lambda n: (-len(ordered[n].explains), ordered[n].breaks))
+
+    @cache
+    def believed(n: int) -> bool:
+        return expected_by_chance(scene, ordered, n, ordered[n].explains, tried) <= BELIEVED
+
+    found: dict[int, Trial] = {}
     for k in scene.wrong:
-        for n in best:
+        n = next((n for n in ranked if k in ordered[n].explains and believed(n)), None)
+        if n is not None:
             trial = ordered[n]
-            if k not in trial.explains:
-                continue
-            if n not in believed:
-                believed[n] = expected_by_chance(scene, ordered, n, trial.explains, tried) <= BELIEVED
-            if believed[n]:
-                rivals = (ordered[m] for m in best if m != n and ordered[m].explains == trial.explains)
-                near = (other for other in rivals if abs(other.tier - trial.tier) <= NEAR and not other.broad)
-                same = [other.cause for other in near if _alike(other.outcomes, trial.outcomes, trial.explains)]
-                distinct = (cause for cause in dict.fromkeys(same) if not cause.startswith(trial.cause))
-                found[k] = Finding(trial.cause, trial.explains, tuple(distinct), trial)
-                break
+            rivals = (ordered[m] for m in ranked if m != n and ordered[m].explains == trial.explains)
+            near = (other for other in rivals if abs(other.tier - trial.tier) <= NEAR)
+            alone = (other for other in near if not (other.mistake and other.mistake.broad))
+            same = [other.cause for other in alone if _alike(other.outcomes, trial.outcomes, trial.explains)]
+            distinct = tuple(cause for cause in dict.fromkeys(same) if not cause.startswith(trial.cause))
+            found[k] = replace(trial, others=distinct)
     return found
 
 
@@ -72,11 +63,10 @@ def _counts(scene: Scene, trial: Trial) -> bool:
     empty = [k for k in trial.explains if all(not np.any(array) for array in scene.claims[k].stated)]
     if len(empty) < len(trial.explains):
         return True
-    own = (
-        trial.instead.changes.keys() if trial.instead else set()
-    )  # that what is 0 has nothing handed on to it says nothing
+    kind, own = (trial.mistake.kind, trial.mistake.changes.keys()) if trial.mistake else ("", set())
+    # that what is 0 has nothing handed on to it says nothing
     beyond = any(not own & {*names(scene.claims[k].quantity)} for k in empty)
-    return trial.kind in PATHS and trial.whole and (beyond or trial.kind != "path missing")
+    return kind in PATHS and trial.whole and (beyond or kind != "path missing")
 
 
 def expected_by_chance(scene: Scene, trials: Sequence[Trial], best: int, claims: Sequence[int], tried: int) -> float:

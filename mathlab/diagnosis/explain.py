@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mathlab.diagnosis.claims import Claim, of_arrays, of_figure
 from mathlab.diagnosis.divergence import first_divergences
-from mathlab.diagnosis.evidence import Finding, findings, judged
-from mathlab.diagnosis.mistakes import Mistake
+from mathlab.diagnosis.evidence import best, judged
 from mathlab.diagnosis.repair import repairs
 from mathlab.diagnosis.search import EACH, WORK, Search
+from mathlab.diagnosis.slips import listed
 from mathlab.diagnosis.variants import OTHERS
-from mathlab.diagnosis.worlds import Scene
+from mathlab.diagnosis.worlds import Scene, Trial
+from mathlab.errors import ExpressionError
 from mathlab.experiment import Array, Case, Figure
 from mathlab.language.syntax import Call, Expr, Name, names, walk
 from mathlab.results import CaseResult, FigureResult, FormulaResult
@@ -23,6 +24,81 @@ from mathlab.stages.backprop import AGREEMENT, formula_noise, random_points
 from mathlab.stages.prepare import Prepared, evaluator, prepare
 
 NAMED = 2  # other explanations, or other figures explained, that are named beside the first
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A cause of what differs, the line to write instead, what it explains, and what may be the cause as well.
+
+    `upon` says that it is seen once the causes before it are taken for granted; `claims` are the positions of what it
+    explains.
+    """
+
+    cause: str
+    instead: str
+    explains: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    upon: bool = False
+    claims: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Causes:
+    """Every cause that was found, the one that explains most first, and how many of the known mistakes were tried."""
+
+    causes: tuple[Cause, ...] = ()
+    tried: int = 0
+    known: int = 0
+
+
+def causes(scene: Scene, thorough: bool = False) -> Causes:
+    """What can be said about why the wrong claims of a scene are wrong; `thorough` tries all that is known."""
+    equations = len(scene.prepared.both)
+    search = Search(scene, math.inf if thorough else max(WORK, EACH * equations) * min(scene.case.share, 1.0))
+    searched = search.run()
+    others = [judged(scene, trial, row.tier) for row in OTHERS if row.trials for trial in row.trials(scene)]
+    found = best(scene, [*searched.trials, *others], searched.tried)
+    told = [*_causes(found.values(), search)]
+    first = next((found[k].mistake for k in scene.wrong if k in found), None)
+    left = {k for k in scene.wrong if k not in found}
+    if left and first and not scene.trained:
+        again = search.upon(first, next(iter(found.values())).explains)
+        if again:  # what explains the rest once the first mistake is taken for granted
+            more = again.run()
+            rest = _causes(best(again.scene, more.trials, more.tried).values(), again)
+            told += [replace(cause, upon=True) for cause in rest if left.intersection(cause.claims)]
+    return Causes(tuple(told), searched.tried, searched.known)
+
+
+def _causes(found: Iterable[Trial], search: Search) -> Iterator[Cause]:
+    """Each cause once, the one that explains most first."""
+    once: dict[str, Trial] = {}
+    for trial in found:
+        once.setdefault(trial.cause, trial)
+    for trial in sorted(once.values(), key=lambda trial: -len(trial.explains)):
+        instead = search.instead(trial.mistake) if trial.mistake else ""
+        labels = tuple(search.scene.claims[k].label for k in trial.explains)
+        yield Cause(trial.cause, instead, labels, trial.others[:NAMED], claims=trial.explains)
+
+
+def diagnosed(scene: Scene) -> dict[int, str]:
+    """A sentence for each wrong claim that an explanation is found for."""
+    return {k: _sentence(scene, k, cause) for cause in reversed(causes(scene).causes) for k in cause.claims}
+
+
+def _sentence(scene: Scene, k: int, cause: Cause) -> str:
+    claim = scene.claims[k]
+    count = claim.stated[0].size
+    where = "to the last printed digit" if claim.unit is not None else "to rounding"
+    fit = f"fits {f'all {count} entries ' if count > 1 else ''}{where}"
+    if len(claim.moments) > 1:
+        fit = f"agrees at the article's point and {len(claim.moments) - 1} random ones"
+    other = [label for n, label in zip(cause.claims, cause.explains, strict=True) if n != k]
+    also = f"; so does {listed(other, NAMED)}" if other else ""
+    return f"{cause.cause} ({fit}{also}){''.join(f'; or {other}' for other in cause.others)}"
+
+
+# Figures and formulas
 
 
 def explained(case: Case, result: CaseResult) -> CaseResult:
@@ -64,16 +140,14 @@ def _differs(figure: FigureResult) -> bool:
     return any(entry.verdict.label == "erratum confirmed" or not entry.verdict.passed for entry in figure.entries)
 
 
-# Figures
-
-
 def _about_figures(prepared: Prepared, figures: Sequence[tuple[Figure, FigureResult]]) -> dict[int, FigureResult]:
     divergences = first_divergences(prepared, [(figure.quantity, judged) for figure, judged in figures])
     claims: list[Claim] = []
     results: list[FigureResult] = []
     for figure, result in figures:
         # the search computes values and gradients, and neither a Jacobian nor an optimizer's state
-        known = not _has_jacobian(figure.quantity) and {*names(figure.quantity)} <= prepared.types.names.keys()
+        jacobian = any(isinstance(part, Call) and part.op == "jacobian" for part in walk(figure.quantity))
+        known = not jacobian and {*names(figure.quantity)} <= prepared.types.names.keys()
         if known and all(np.isfinite(entry.computed) for entry in result.entries):
             claims.append(of_figure(figure, result, prepared.types.of(figure.quantity).shape, _differs(result)))
             results.append(result)
@@ -85,136 +159,42 @@ def _about_figures(prepared: Prepared, figures: Sequence[tuple[Figure, FigureRes
     }
 
 
-def _has_jacobian(quantity: Expr) -> bool:
-    return any(isinstance(part, Call) and part.op == "jacobian" for part in walk(quantity))
-
-
-@dataclass(frozen=True)
-class Cause:
-    """What went wrong, and the line to write instead; the claims that it explains, and what may be the cause as well.
-
-    `upon` says that it is seen once the causes before it are taken for granted.
-    """
-
-    text: str
-    instead: str
-    explains: tuple[int, ...]
-    others: tuple[str, ...] = ()
-    upon: bool = False
-
-
-@dataclass(frozen=True)
-class Causes:
-    """Every cause that was found, the one that explains most first, and how many of the known mistakes were tried."""
-
-    causes: tuple[Cause, ...] = ()
-    tried: int = 0
-    known: int = 0
-
-
-def causes(scene: Scene, thorough: bool = False) -> Causes:
-    """What can be said about why the wrong claims of a scene are wrong; `thorough` tries all that is known."""
-    equations = len(scene.prepared.both)
-    search = Search(scene, math.inf if thorough else max(WORK, EACH * equations) * min(scene.case.share, 1.0))
-    searched = search.run()
-    others = [judged(scene, trial, row.tier) for row in OTHERS if row.trials for trial in row.trials(scene)]
-    found = findings(scene, [*searched.trials, *others], searched.tried)
-    told = _distinct(found, search)
-    first = next((found[k].trial for k in scene.wrong if k in found), None)
-    left = [k for k in scene.wrong if k not in found]
-    if left and first and first.instead and not scene.trained:
-        told += _upon(search, first.instead, first.explains, left)
-    return Causes(tuple(told), searched.tried, searched.known)
-
-
-def _distinct(found: Mapping[int, Finding], search: Search) -> list[Cause]:
-    """Each cause once, the one that explains most first."""
-    made: dict[str, Cause] = {}
-    for finding in found.values():
-        mistake = finding.trial.instead if finding.trial else None
-        instead = search.instead(mistake) if mistake else ""
-        made.setdefault(finding.cause, Cause(finding.cause, instead, finding.with_it, finding.others[:NAMED]))
-    return sorted(made.values(), key=lambda cause: -len(cause.explains))
-
-
-def _upon(search: Search, mistake: Mistake, explained: Sequence[int], left: Sequence[int]) -> list[Cause]:
-    """What explains the rest once one mistake is taken for granted."""
-    again = search.upon(mistake, explained)
-    if again is None:
-        return []
-    searched = again.run()
-    found = findings(again.scene, searched.trials, searched.tried)
-    return [replace(cause, upon=True) for cause in _distinct(found, again) if set(cause.explains) & {*left}]
-
-
-def diagnosed(scene: Scene) -> dict[int, str]:
-    """A sentence for each wrong claim that an explanation is found for."""
-    found = causes(scene).causes
-    return {k: _sentence(scene, k, cause) for cause in reversed(found) for k in cause.explains}
-
-
-def _sentence(scene: Scene, k: int, cause: Cause) -> str:
-    claim = scene.claims[k]
-    count = claim.stated[0].size
-    where = "to the last printed digit" if claim.unit is not None else "to rounding"
-    fit = f"fits {f'all {count} entries ' if count > 1 else ''}{where}"
-    if len(claim.moments) > 1:
-        fit = f"agrees at the article's point and {len(claim.moments) - 1} random ones"
-    other = [scene.claims[n].label for n in cause.explains if n != k]
-    if other:
-        fit += f"; so does {_listed(other)}"
-    alternatives = "".join(f"; or {other}" for other in cause.others)
-    return f"{cause.text} ({fit}){alternatives}"
-
-
-def _listed(labels: Sequence[str]) -> str:
-    shown, rest = labels[:NAMED], len(labels) - NAMED
-    words = [*shown, f"{rest} more"] if rest > 0 else [*shown]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-# Formulas
-
-
 def _about_formulas(prepared: Prepared, formulas: Sequence[FormulaResult]) -> dict[int, FormulaResult]:
     """Each formula that differs with what explains it; it is a claim about every point at which it was evaluated."""
     if not formulas:
         return {}
     values = [prepared.run(), *random_points(prepared)]
-    points = [{name: point[name] for name in prepared.env} for point in values]
     by_hand = {(formula.name, formula.text): formula for formula in prepared.case.derivation}
-    claims, judged = [], []
+    claims: list[Claim] = []
+    judged: list[FormulaResult] = []
     about: dict[int, FormulaResult] = {}
     for formula in formulas:
         written = by_hand[formula.name, formula.formula]
-        repair = repairs(prepared, written, values)
-        if repair:
+        if repair := repairs(prepared, written, values):
             about[id(formula)] = replace(formula, diagnosis=repair)
-        if repair or not _typed(prepared, written.expr):
-            continue
-        evaluate = evaluator([written], prepared, values[0])
-        stated = [np.asarray(evaluate(point)[0], np.float64) for point in values]
-        sizes = [max(_largest(mine), _largest(point[formula.name])) for mine, point in zip(stated, values, strict=True)]
-        tolerances = [
-            np.full(mine.shape, AGREEMENT[prepared.case.dtype] * size + formula_noise(prepared, written, point))
-            for mine, size, point in zip(stated, sizes, values, strict=True)
-        ]
-        claims.append(of_arrays(formula.name, Name(formula.name), stated, tolerances))
-        judged.append(formula)
+        elif _typed(prepared, written.expr):
+            evaluate = evaluator([written], prepared, values[0])
+            stated = [np.asarray(evaluate(point)[0], np.float64) for point in values]
+            tolerances = [
+                AGREEMENT[prepared.case.dtype] * max(_largest(mine), _largest(point[formula.name]))
+                + np.zeros(mine.shape)
+                + formula_noise(prepared, written, point)
+                for mine, point in zip(stated, values, strict=True)
+            ]
+            claims.append(of_arrays(formula.name, Name(formula.name), stated, tolerances))
+            judged.append(formula)
     if claims:
+        points = [{name: point[name] for name in prepared.env} for point in values]
         for k, sentence in diagnosed(Scene(prepared, claims, points)).items():
             about[id(judged[k])] = replace(judged[k], diagnosis=sentence)
     return about
 
 
 def _typed(prepared: Prepared, expr: Expr) -> bool:
-    from mathlab.errors import ExpressionError
-
     try:
-        prepared.types.of(expr)
+        return bool(prepared.types.of(expr))
     except ExpressionError:
         return False
-    return True
 
 
 def _largest(array: Array) -> float:

@@ -1,31 +1,41 @@
-"""The rules by which a mistake is made in an equation: each is one small change to its text.
+"""How a mistake is written down: a pattern and what stands in its place; a rule makes such changes to one part.
 
-A rule looks at one part of an expression and says what a slip of the pen may make of it. It is tried at every part of
-every equation, so it needs to know nothing of the article.
+A rule is tried at every part of every equation, so it needs to know nothing of the article.
 """
 
 from __future__ import annotations
 
+import math
+import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from mathlab.language.check import Types
-from mathlab.language.ops import ACTIVATIONS
-from mathlab.language.syntax import COMPARE, Call, Expr, Name, Num, Slice, Static, names, unparse
+from mathlab.language.syntax import COMPARE, Call, Expr, Name, Num, names, parse, unparse, walk
 from mathlab.language.syntax import replace as rewritten
 
 MASKS = frozenset(COMPARE.values())
-OPPOSITE = {"gt": "le", "ge": "lt", "lt": "ge", "le": "gt"}
-FEW = 4  # entries of a sum that are each tried as the only one that was taken; of more, the first and the last
+GATES = ("sigmoid", "softmax")
+SMALL = 1e-3  # numbers below are there to keep something from being 0
+ARITHMETIC: Mapping[str, Callable[[float, float], float]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "div": lambda a, b: a / b if b else math.inf,
+}
+WHOLE, SETTINGS = "old", "settings"  # what else a pattern finds: the part itself, and the call whose settings it has
+
+text = lru_cache(50_000)(unparse)
 
 
 @dataclass(frozen=True)
 class Names:
     """What a rule must know about names: their types, which are gradients, which are parameters, and the equations.
 
-    And where it is: `target` is the equation that is changed, `owner` the node whose gradient is handed on there, and
-    `root` says that the part is all of the equation.
+    And where it is: `target` is the equation that is changed, `owner` the node whose gradient is handed on there,
+    `root` says that the part is all of the equation, and `summand` is the sum, add or sub, of which it is a term.
     """
 
     types: Types
@@ -33,13 +43,13 @@ class Names:
     parameters: frozenset[str]
     forward: Mapping[str, Expr] = field(default_factory=dict)
     read: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by each of them, asked at every part of each
-    place: Mapping[str, tuple[str, int]] = field(
-        default_factory=dict
-    )  # what each looks like, and the how manieth it is
+    place: Mapping[str, tuple[str, int]] = field(default_factory=dict)  # what each looks like, and its number of these
     target: str = ""
     owner: str = ""
     root: bool = False
-    summand: str = ""  # the sum, add or sub, of which the part is a term
+    summand: str = ""
+    backward: Mapping[str, Expr] = field(default_factory=dict)
+    orders: Mapping[str, float] = field(default_factory=dict)  # in which the rows of each input may stand
     numbers: Sequence[tuple[float, str]] = ()  # by which something may be multiplied, and what each is
     rates: Sequence[float] = ()  # learning rates
 
@@ -48,7 +58,7 @@ class Names:
 
     def carries(self, expr: Expr) -> bool:
         """Whether a gradient is handed on by the expression."""
-        return any(name in self.gradients for name in names(expr))
+        return not self.gradients.isdisjoint(read_by(expr))
 
     def node(self, name: str) -> str:
         """The node that a gradient, or a part of one, is of; any other name is its own."""
@@ -57,6 +67,16 @@ class Names:
         whole, _, part = name[1:].rpartition("_")
         known = self.types.names
         return name[1:] if name[1:] in known or not part.isdecimal() or whole not in known else whole
+
+    @cached_property
+    def complemented(self) -> frozenset[str]:
+        """The names v that are somewhere read as 1 - v."""
+        parts = (part for expr in (*self.forward.values(), *self.backward.values()) for part in walk(expr))
+        return frozenset(
+            part.args[1].id
+            for part in parts
+            if isinstance(part, Call) and part.op == "sub" and part.args[0] == Num(1) and isinstance(part.args[1], Name)
+        )
 
     def reads(self, name: str) -> Sequence[str]:
         """What a node is computed from, each once."""
@@ -95,213 +115,137 @@ def skeleton(expr: Expr) -> str:
     return unparse(rewritten(expr, lambda part: Name("_") if isinstance(part, Name | Num) else None))
 
 
+@lru_cache(50_000)
+def read_by(expr: Expr) -> tuple[str, ...]:
+    """The names that an expression reads."""
+    return tuple(names(expr))
+
+
+# what went wrong, the part as it then reads, how likely it is, and what it has in common with changes of other parts
+Change = tuple[str, Expr] | tuple[str, Expr, float] | tuple[str, Expr, float, str]
+Rule = Callable[[Expr, Names], Iterator[Change]]
+Found = Mapping[str, Expr]
+Row = tuple[str, str | Sequence[str], str] | tuple[str, str | Sequence[str], str, float]
+
+
+def _is_gate(part: Expr, known: Names) -> bool:
+    if not isinstance(part, Name):
+        return False
+    gate = known.forward.get(part.id)
+    return part.id in known.complemented or (isinstance(gate, Call) and gate.op in GATES)
+
+
+# what a letter of a pattern stands for; any other stands for anything
+LETTERS: Mapping[str, Callable[[Expr, Names], bool]] = {
+    "g": lambda part, known: known.carries(part),
+    "d": lambda part, known: isinstance(part, Name) and part.id in known.gradients,
+    "a": lambda part, known: not isinstance(part, Num),
+    "m": lambda part, known: isinstance(part, Call) and part.op in MASKS,
+    "s": _is_gate,
+    "v": lambda part, known: isinstance(part, Name),
+    "c": lambda part, known: isinstance(part, Call),
+    "k": lambda part, known: isinstance(part, Num) and part.value not in (0, 1),
+    "l": lambda part, known: isinstance(part, Num),
+    "n": lambda part, known: isinstance(part, Num) and part.value > 1 and part.value == int(part.value),
+    "e": lambda part, known: isinstance(part, Num) and 0 < abs(part.value) <= SMALL,
+    "M": lambda part, known: len(known.shape(part)) == 2,
+    "S": lambda part, known: len(known.shape(part)) > 2,
+}
+
+
+def rewrites(*rows: Row) -> Rule:
+    """The rule that writes something else in the place of a pattern.
+
+    A row is a pattern, what may stand in its place, the words for it, and how much less likely it is than others. What
+    stands between `these` in the words is filled as the rest is; `new` is what now stands there, `old` what stood.
+    """
+    table = [
+        (parse(row[0]), [*map(parse, [row[1]] if isinstance(row[1], str) else row[1])], row[2], *row[3:])
+        for row in rows
+    ]
+
+    def rule(part: Expr, known: Names) -> Iterator[Change]:
+        for pattern, news, words, *rank in table:
+            if isinstance(pattern, Call) and not (isinstance(part, Call) and part.op == pattern.op):
+                continue
+            for found in _matches(pattern, part, {WHOLE: part}, known):
+                for new in news:
+                    made = filled(new, found)
+                    if made is not None and made != part:
+                        said = {**found, "new": made}
+                        kind, place, _ = words.partition(" in `old`")  # what is wrong so at another place is alike
+                        yield worded(words, said), made, rank[0] if rank else 0, worded(kind, said) if place else ""
+
+    return rule
+
+
+def worded(words: str, found: Found) -> str:
+    """The words with what stands between `these` filled."""
+    return re.sub(r"`(.*?)`", lambda some: text(filled(parse(some[1]), found) or Num(0)), words)
+
+
+def _matches(pattern: Expr, part: Expr, found: Found, known: Names) -> Iterator[Found]:
+    """What the letters of a pattern may stand for in a part; the factors of a product may stand in either order."""
+    if isinstance(pattern, Name):
+        if pattern.id in found:
+            if found[pattern.id] == part:
+                yield found
+        elif pattern.id not in LETTERS or LETTERS[pattern.id](part, known):
+            yield {**found, pattern.id: part}
+    elif isinstance(pattern, Call):
+        if isinstance(part, Call) and part.op == pattern.op and len(part.args) == len(pattern.args):
+            found = {**found, SETTINGS: part} if part.attrs else found
+            for args in (part.args, part.args[::-1]) if part.op == "mul" else (part.args,):
+                some = [found]
+                for inner, arg in zip(pattern.args, args, strict=True):
+                    some = [more for one in some for more in _matches(inner, arg, one, known)]
+                yield from some
+    elif pattern == part:
+        yield found
+
+
+def filled(template: Expr, found: Found) -> Expr | None:
+    """A template with its letters replaced, and what can be computed of it computed; None for what no float holds.
+
+    A reduction has the settings of the one that was found.
+    """
+    if isinstance(template, Name):
+        return found.get(template.id, template)
+    if not isinstance(template, Call):
+        return template
+    args = [filled(arg, found) for arg in template.args]
+    match template.op, args:
+        case _ if None in args:
+            return None
+        case op, [Num(a), Num(b)] if op in ARITHMETIC:
+            value = ARITHMETIC[op](a, b)
+            return Num(value) if abs(value) <= sys.float_info.max else None
+        case ("T", [Call("T", (inner,))]) | ("mT", [Call("mT", (inner,))]):
+            return inner
+        case ("mul", [Num(1), inner]) | ("div" | "pow", [inner, Num(1)]):
+            return inner
+    settings = found.get(SETTINGS)
+    takes = template.op in ("sum", "mean", "max", "softmax") and isinstance(settings, Call)
+    attrs = settings.attrs if takes and isinstance(settings, Call) else template.attrs
+    return Call(template.op, tuple(arg for arg in args if arg is not None), attrs)
+
+
+def product(*parts: Expr) -> Expr:
+    """What several parts are multiplied to."""
+    return multiplied([Factor(part) for part in parts])
+
+
+def turned(expr: Expr) -> Expr:
+    """The transpose; of a transpose, what it is of."""
+    return expr.args[0] if isinstance(expr, Call) and expr.op == "T" else Call("T", (expr,))
+
+
 @dataclass(frozen=True)
 class Factor:
     """One of the things that are multiplied; `under` says that it stands under a fraction line."""
 
     expr: Expr
     under: bool = False
-
-
-# what went wrong, the part as it then reads, how likely it is, and what it has in common with changes of other parts
-Change = tuple[str, Expr] | tuple[str, Expr, float] | tuple[str, Expr, float, str]
-Rule = Callable[[Expr, Names], Iterator[Change]]
-
-
-def without_mask(part: Expr, known: Names) -> Iterator[Change]:
-    """The factor that lets no gradient pass where an activation is flat, left out."""
-    match part:
-        case Call("mul", (left, Call(op) as mask)) if op in MASKS:
-            yield f"the mask ({unparse(mask)}) is missing", left
-        case Call("mul", (Call(op) as mask, right)) if op in MASKS:
-            yield f"the mask ({unparse(mask)}) is missing", right
-
-
-def mask_reversed(part: Expr, known: Names) -> Iterator[Change]:
-    """The factor that lets no gradient pass, letting it pass just there."""
-    match part:
-        case Call(op, args) if op in OPPOSITE:
-            wrong = Call(OPPOSITE[op], args)
-            yield f"the mask ({unparse(part)}) is the wrong way round, ({unparse(wrong)})", wrong
-        case Call("where", (mask, Num() as left, Num() as right)):  # the slopes of leaky_relu
-            yield f"the slope {unparse(right)} is missing", Call("where", (mask, left, Num(0)))
-            wrong = Call("where", (mask, right, left))
-            yield f"{unparse(wrong)} stands in place of {unparse(part)}", wrong
-
-
-def without_derivative(part: Expr, known: Names) -> Iterator[Change]:
-    """Factors beside the upstream gradient: all of them, then each alone."""
-    if not (isinstance(part, Call) and part.op in ("mul", "div") and known.carries(part)):
-        return
-    chain = factors(part)
-    local = [n for n, factor in enumerate(chain) if not (known.carries(factor.expr) or isinstance(factor.expr, Num))]
-    if len(local) > 1:
-        gone = multiplied([chain[n] for n in local])
-        what = _derivative_of(known, gone)
-        rest = multiplied([factor for n, factor in enumerate(chain) if n not in local])
-        yield f"the factor {unparse(gone)} is missing{what}", rest, 0, what and f"derivative {known.root}"
-    for n in local:
-        alone = chain[n].expr
-        if not (isinstance(alone, Call) and alone.op in MASKS):
-            what = _derivative_of(known, alone) if len(local) == 1 else ""
-            rest = multiplied([*chain[:n], *chain[n + 1 :]])
-            yield (
-                f"the factor {_product_text([chain[n]])} is missing{what}",
-                rest,
-                0,
-                what and f"derivative {known.root}",
-            )
-
-
-def without_factor(part: Expr, known: Names) -> Iterator[Change]:
-    """A factor of what a gradient is multiplied by: r * h in the gradient of U @ (r * h)."""
-    if isinstance(part, Call) and part.op in ("mul", "div") and not known.root and not known.carries(part):
-        chain = factors(part)
-        for n, factor in enumerate(chain):
-            if not isinstance(factor.expr, Num):
-                yield (
-                    f"the factor {_product_text([factor])} is missing in {unparse(part)}",
-                    multiplied([*chain[:n], *chain[n + 1 :]]),
-                )
-
-
-def _derivative_of(known: Names, gone: Expr) -> str:
-    """Which activation's derivative the factor is, where it is one."""
-    node = Name(known.node(known.target))
-    for name, expr in known.forward.items():
-        match expr:
-            case Call(op, (inner, *_)) if op in ACTIVATIONS and inner == node and {*names(gone)} <= {name, node.id}:
-                return f" (from the derivative of {op})" if names(gone) else ""
-    return ""
-
-
-def without_upstream(part: Expr, known: Names) -> Iterator[Change]:
-    """Ones in place of the gradient that is handed on."""
-    if isinstance(part, Name) and part.id in known.gradients:
-        ones = Call("ones_like", (part,)) if known.shape(part) else Num(1)
-        yield f"the upstream gradient {part.id} is missing", ones
-
-
-def transposed(part: Expr, known: Names) -> Iterator[Change]:
-    """A matrix of a product, or a product in a sum, as its transpose, where the shapes hide it."""
-    match part:
-        case Call("matmul" | "dot", (left, right)):
-            for side, other in enumerate((left, right)):
-                turned = _turned(other)
-                if len(known.shape(other)) == 2:
-                    text = f"{unparse(turned)} stands in place of {unparse(other)}"
-                    args = (turned, right) if side == 0 else (left, turned)
-                    yield text, Call(part.op, args)
-        case Call("outer", (left, right)):
-            yield "the outer product is transposed", Call("outer", (right, left))
-    if isinstance(part, Call) and part.op in ("add", "sub") and known.carries(part):
-        for side, inner in enumerate(part.args):  # a whole gradient's transpose is tried with its numbers
-            if isinstance(inner, Call) and inner.op == "matmul" and len(known.shape(inner)) == 2:
-                args = (Call("T", (inner,)), part.args[1]) if side == 0 else (part.args[0], Call("T", (inner,)))
-                yield f"{unparse(inner)} is transposed", Call(part.op, args)
-
-
-def not_summed(part: Expr, known: Names) -> Iterator[Change]:
-    """One entry of a sum in place of all, or their mean."""
-    match part:
-        case Call("sum", (inner,), attrs):
-            shape, axis = known.shape(inner), dict(attrs).get("axis")
-            count = _length(shape, axis)
-            if count > 1:
-                yield f"{unparse(part)} is averaged instead of summed", Call("mean", (inner,), attrs)
-            if isinstance(axis, int) or (axis is None and len(shape) == 1):
-                keeps = bool(dict(attrs).get("keepdims"))
-                yield from _single_entries(inner, axis if isinstance(axis, int) else 0, len(shape), count, keeps)
-        case Call("matmul", (left, right)) if len(known.shape(left)) == 2 == len(known.shape(right)):
-            # X.T @ dZ with a sample in each row, dZ @ X.T with one in each column; W.T @ dZ is a sum over units
-            count, everything = known.shape(right)[0], Slice(None, None, None)
-            turned = [_turned(side) for side in (left, right) if isinstance(side, Call) and side.op == "T"]
-            if not known.carries(part) or count == 1 or not turned or known.parameters & set(names(turned[0])):
-                return
-            what = "row" if _turned(left) == turned[0] else "column"
-            for n in _few(count):
-                one = Slice(n, n + 1, None)
-                args = Call("index", (left, everything, one)), Call("index", (right, one))
-                text = f"{unparse(part)} is not summed over the batch: it is {what} {n} alone"
-                yield text, Call("matmul", args)
-            yield f"{unparse(part)} is averaged over the batch instead of summed", Call("div", (part, Num(count)))
-
-
-def _single_entries(inner: Expr, axis: int, ndim: int, count: int, keeps: bool) -> Iterator[Change]:
-    everything = Slice(None, None, None)
-    for entry in _few(count):
-        items = [everything] * (axis % ndim) + [Slice(entry, entry + 1, None) if keeps else Num(entry)]
-        text = f"{unparse(inner)} is not summed: entry {entry} is taken alone"
-        yield text, Call("index", (inner, *items))
-
-
-def unsummed(part: Expr, known: Names) -> Iterator[Change]:
-    """What a sum sums, in its place."""
-    match part:
-        case Call("sum", (inner,)):
-            yield f"{unparse(inner)} is not summed", inner
-
-
-def without_term(part: Expr, known: Names) -> Iterator[Change]:
-    """A term of a sum left out; of a longer sum, all but one."""
-    if known.summand and not isinstance(part, Num):
-        bias = isinstance(part, Name) and part.id in known.parameters
-        yield f"the {'bias' if bias else 'term'} {unparse(part)} is left out", Num(0)
-    terms = _terms(part)
-    if len(terms) > 2 and not known.summand:
-        for n, term in enumerate(terms):
-            of = "a parameter" if known.node(known.target) in known.parameters else "a node"
-            yield f"of {len(terms)} terms, {unparse(term)} is taken alone", term, 0, f"{n} of {len(terms)} of {of}"
-
-
-def without_path(part: Expr, known: Names) -> Iterator[Change]:
-    """All that is handed on to a node: the gradient of the step after it."""
-    node = known.node(known.target)
-    if known.root and node not in (known.target, *known.parameters) and known.shape(part):
-        yield f"nothing is handed on to {node}", Call("zeros_like", (part,))
-
-
-def _terms(expr: Expr) -> list[Expr]:
-    match expr:
-        case Call("add", (left, right)):
-            return [*_terms(left), *_terms(right)]
-    return [expr]
-
-
-def other_sign(part: Expr, known: Names) -> Iterator[Change]:
-    """A minus for a plus, or none for a minus."""
-    match part:
-        case Call("add", (left, right)):
-            yield f"{unparse(right)} is subtracted instead of added", Call("sub", (left, right))
-            yield f"{unparse(left)} is subtracted instead of added", Call("sub", (right, left))
-        case Call("sub", (left, right)):
-            yield f"{unparse(right)} is added instead of subtracted", Call("add", (left, right))
-        case Call("neg", (inner,)):
-            yield f"the sign of {unparse(part)} is missing", inner
-
-
-def sum_or_mean(part: Expr, known: Names) -> Iterator[Change]:
-    """One for the other."""
-    match part:
-        case Call("sum" | "mean" as op, args, attrs) if _length(known.shape(args[0]), dict(attrs).get("axis")) > 1:
-            other = Call("mean" if op == "sum" else "sum", args, attrs)
-            yield f"{unparse(other)} stands in place of {unparse(part)}", other
-
-
-def without_number(part: Expr, known: Names) -> Iterator[Change]:
-    """A constant factor left out: the 1/2 of a half squared error, the N of a mean."""
-    match part:
-        case Call("mul", (Num(value), rest)) | Call("mul", (rest, Num(value))) if value != 1:
-            yield f"the factor {value} is missing", rest
-        case Call("div", (rest, Num(value))) if value != 1:
-            yield f"the division by {value} is missing", rest
-
-
-def without_activation(part: Expr, known: Names) -> Iterator[Change]:
-    """What goes into an activation, in its place."""
-    match part:
-        case Call(op, (inner, *_)) if op in ACTIVATIONS:
-            yield f"the activation {op} is left out", inner
 
 
 def factors(expr: Expr) -> list[Factor]:
@@ -325,25 +269,9 @@ def multiplied(chain: Sequence[Factor]) -> Expr:
     return product or Num(1)
 
 
-def _product_text(chain: Sequence[Factor]) -> str:
-    return unparse(multiplied(chain))
-
-
-def _turned(expr: Expr) -> Expr:
+def terms(expr: Expr) -> list[Expr]:
+    """What is added."""
     match expr:
-        case Call("T", (inner,)):
-            return inner
-    return Call("T", (expr,))
-
-
-def _length(shape: tuple[int, ...], axis: Static) -> int:
-    """How many entries a reduction takes together."""
-    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    count = 1
-    for one in axes:
-        count *= shape[one] if isinstance(one, int) else 1
-    return count
-
-
-def _few(count: int) -> Sequence[int]:
-    return range(count) if count <= FEW else (0, count - 1)
+        case Call("add", (left, right)):
+            return [*terms(left), *terms(right)]
+    return [expr]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
-from mathlab.diagnosis.claims import Claim
-from mathlab.diagnosis.worlds import Rounding, Scene, Trial, World, rederived, tried
+from mathlab.diagnosis.worlds import Outcome, Scene, Trial, World, changed
+from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Dtype
 from mathlab.language.check import Types
-from mathlab.language.equation import Equation
-from mathlab.language.syntax import Expr, Name, names, substitute
+from mathlab.language.syntax import Name, names, substitute
+from mathlab.stages.prepare import prepare
 
 DECIMALS = range(1, 9)
 TOSSES = 2  # numbers that are cut and not rounded, before it is no accident
@@ -26,7 +26,7 @@ def truncated(scene: Scene) -> Iterator[Trial]:
     One number is cut where it should be rounded up by the toss of a coin: it takes `TOSSES` of them, and none beside
     them that was rounded up.
     """
-    outcomes: list[list[Array] | None] = []
+    outcomes: list[Outcome] = []
     cut_off, rounded_up = 0, 0
     for claim, truth in zip(scene.claims, scene.truth, strict=True):
         if claim.unit is None or truth is None:
@@ -47,32 +47,24 @@ def truncated(scene: Scene) -> Iterator[Trial]:
 def other_precision(scene: Scene) -> Iterator[Trial]:
     """The whole case in the other precision."""
     other: Dtype = "float32" if scene.case.dtype == "float64" else "float64"
-    case = replace(scene.case, dtype=other)
-    prepared = rederived(replace(scene.prepared, case=case), case.equations)
-    if prepared is not None:
-        yield from tried(scene, iter([(f"it was computed in {other}", World(prepared, case.train))]))
+    try:
+        prepared = prepare(replace(scene.case, dtype=other))
+    except (MathlabError, ExpressionError):
+        return
+    yield from scene.tried(f"it was computed in {other}", World(prepared, scene.case.train))
 
 
 def roundings(scene: Scene) -> Iterator[Trial]:
     """Every intermediate result rounded as soon as it is computed."""
-    world = scene.true_world
-    kinds: list[tuple[str, Rounding]] = []
-    for what, rounding in (("decimal", to_decimals), ("significant digit", to_significant)):
+    # what is stated was not rounded with the rest: it is computed from what was
+    definitions = {equation.name: equation.expr for equation in scene.prepared.both}
+    claims = [replace(claim, quantity=substitute(claim.quantity, definitions)) for claim in scene.claims]
+    fresh = replace(scene, claims=claims)
+    ways: Mapping[str, Callable[[int, Array], Array]] = {"decimal": to_decimals, "significant digit": to_significant}
+    for what, rounded in ways.items():
         for k in DECIMALS:
             cause = f"every intermediate result was rounded to {k} {what}{'s' * (k > 1)}"
-            kinds.append((cause, partial(rounding, k)))
-    # what is stated was not rounded with the rest: it is computed from what was
-    fresh = [_definition(scene, claim) for claim in scene.claims]
-    scene = replace(
-        scene, claims=[replace(claim, quantity=expr) for claim, expr in zip(scene.claims, fresh, strict=True)]
-    )
-    return tried(scene, ((cause, replace(world, rounding=rounding)) for cause, rounding in kinds))
-
-
-def _definition(scene: Scene, claim: Claim) -> Expr:
-    """The quantity of a claim in terms of what it is computed from."""
-    definitions = {equation.name: equation.expr for equation in scene.prepared.both}
-    return substitute(claim.quantity, definitions)
+            yield from fresh.tried(cause, replace(scene.true_world, rounding=partial(rounded, k)))
 
 
 def to_decimals(decimals: int, array: Array) -> Array:
@@ -90,56 +82,42 @@ def to_significant(digits: int, array: Array) -> Array:
 
 def carried_on(scene: Scene) -> Iterator[Trial]:
     """Printed numbers, right or wrong, that the computation was continued with."""
-    printed = [k for k, claim in enumerate(scene.claims) if claim.unit is not None and _name(scene, claim)]
+    named = {k: name for k, claim in enumerate(scene.claims) if claim.unit is not None and (name := _name(scene, k))}
     causes: dict[tuple[int, ...], str] = {}
     for k in scene.wrong[:MOST]:
-        own = set(names(scene.claims[k].quantity))
-        same = [n for n in printed if scene.claims[n].moments == scene.claims[k].moments]
-        others = tuple(n for n in same if _name(scene, scene.claims[n]) not in own)
+        own, moments = {*names(scene.claims[k].quantity)}, scene.claims[k].moments
+        others = tuple(n for n, name in named.items() if scene.claims[n].moments == moments and name not in own)
         causes |= {(n,): f"it follows from {scene.claims[n].label} as printed" for n in others}
         if len(others) > 1:
             causes.setdefault(others, "it follows from the other figures as they are printed")
     for chosen, cause in causes.items():
-        outcomes = scene.run(_continued(scene, chosen))
-        if outcomes is not None:
-            given = {_name(scene, scene.claims[k]) for k in chosen}
-            moments = scene.claims[chosen[0]].moments
-            # that a printed number is what it is printed as explains nothing
-            told = [claim.moments == moments and not given & set(names(claim.quantity)) for claim in scene.claims]
-            yield Trial(cause, [outcome if tells else None for outcome, tells in zip(outcomes, told, strict=True)])
+        given, moments = {named[k] for k in chosen}, scene.claims[chosen[0]].moments
+        # that a printed number is what it is printed as explains nothing
+        told = [claim.moments == moments and not given & {*names(claim.quantity)} for claim in scene.claims]
+        for trial in scene.tried(cause, _continued(scene, chosen)):
+            outcomes = [outcome if tells else None for outcome, tells in zip(trial.outcomes, told, strict=True)]
+            yield replace(trial, outcomes=outcomes)
 
 
-def _name(scene: Scene, claim: Claim) -> str:
+def _name(scene: Scene, k: int) -> str:
     """The node, gradient or parameter that a claim gives the value of; empty where it gives something else."""
-    base = claim.base
+    base = scene.claims[k].base
     known = {*scene.case.parameters, *(equation.name for equation in scene.prepared.both)}
-    return base.id if isinstance(base, Name) and base.id in known and len(claim.moments) == 1 else ""
+    return base.id if isinstance(base, Name) and base.id in known and len(scene.claims[k].moments) == 1 else ""
 
 
 def _continued(scene: Scene, claims: Collection[int]) -> World:
     """The true training, after which some values are taken as they are printed."""
-    prepared = scene.prepared
     stated: dict[str, Array] = {}
     for k in claims:
-        claim = scene.claims[k]
-        name = _name(scene, claim)
+        name = _name(scene, k)
         value = np.array(stated.get(name, scene.bases[k][0]))
-        value[claim.pick] = claim.stated[0]
+        value[scene.claims[k].pick] = scene.claims[k].stated[0]
         stated[name] = value.astype(scene.case.dtype)[()]
-    nodes = {name: f"_printed_{name}" for name in stated if name not in scene.case.parameters}
-    types = Types(prepared.types.names, prepared.types.integral)
-    types.names |= {pin: types.names[name] for name, pin in nodes.items()}
-
-    def pinned(equation: Equation) -> Equation:
-        pin = nodes.get(equation.name)
-        return equation.saying(Name(pin)) if pin else equation
-
-    shown = replace(
-        prepared,
-        equations=tuple(map(pinned, prepared.equations)),
-        backward=replace(prepared.backward, equations=tuple(map(pinned, prepared.backward.equations))),
-        types=types,
-        env={**prepared.env, **{pin: stated[name] for name, pin in nodes.items()}},
-    )
-    parameters = {name: value for name, value in stated.items() if name not in nodes}
+    pins = {name: f"_printed_{name}" for name in stated if name not in scene.case.parameters}
+    types = Types(scene.prepared.types.names, scene.prepared.types.integral)
+    types.names |= {pin: types.names[name] for name, pin in pins.items()}
+    env = {**scene.prepared.env, **{pin: stated[name] for name, pin in pins.items()}}
+    shown = changed(replace(scene.prepared, types=types, env=env), {name: Name(pin) for name, pin in pins.items()})
+    parameters = {name: value for name, value in stated.items() if name not in pins}
     return replace(scene.true_world, shown=shown, stated=parameters)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mathlab.diagnosis.worlds import Outcomes, Scene, Trial, World, tried
+from mathlab.diagnosis.worlds import Scene, Trial, World
 from mathlab.experiment import TrainSettings
 from mathlab.stages.updates import in_all
 
@@ -18,37 +18,28 @@ PRECISE = 10  # significant digits of a learning rate, at most
 
 def other_updates(scene: Scene) -> Iterator[Trial]:
     """One update, or one epoch, more or less."""
-
-    def worlds() -> Iterator[tuple[str, World]]:
-        train = scene.case.train
-        if train is None:
-            return
-        batches, _ = in_all(scene.prepared, train)
+    if scene.case.train:
+        batches, _ = in_all(scene.prepared, scene.case.train)
         for count, what in {batches: "epoch", 1: "update"}.items():
             for later, word in ((count, "later"), (-count, "earlier")):
-                yield f"it is the value one {what} {word}", replace(scene.true_world, later=later)
-
-    return tried(scene, worlds())
+                yield from scene.tried(f"it is the value one {what} {word}", replace(scene.true_world, later=later))
 
 
 def step_added(scene: Scene) -> Iterator[Trial]:
     """Each step made uphill."""
-    train = scene.case.train
-    if train is not None and scene.trained and "lr" in train.settings:
+    train = _trained(scene)
+    if train:
         rate = train.settings["lr"]
-        outcomes = _with_rate(scene, train, -rate)
-        if outcomes is not None:
-            cause = f"the learning rate is {-rate:.{PRECISE}g}, not {rate:g} (the step is added instead of subtracted)"
-            yield Trial(cause, outcomes)
+        cause = f"the learning rate is {-rate:.{PRECISE}g}, not {rate:g} (the step is added instead of subtracted)"
+        yield from scene.tried(cause, _with_rate(scene, train, -rate))
 
 
 def other_rates(scene: Scene) -> Iterator[Trial]:
     """The learning rate that one number of a claim asks for, written with as few digits as fit all of them."""
-    train = scene.case.train
-    if train is None or not scene.trained or "lr" not in train.settings:
+    train = _trained(scene)
+    if train is None:
         return
-    rate = train.settings["lr"]
-    known: set[float] = {rate}
+    known = {train.settings["lr"]}
     for k in scene.wrong:
         solved = _solved(scene, train, k) if scene.claims[k].moments[0].updates else None
         if solved is None:
@@ -58,18 +49,24 @@ def other_rates(scene: Scene) -> Iterator[Trial]:
             if rounded in known or abs(rounded - solved) > 0.05 * abs(solved):
                 continue
             known.add(rounded)
-            outcomes = _with_rate(scene, train, rounded)
-            if outcomes is None:
+            cause = f"the learning rate is {rounded:.{PRECISE}g}, not {train.settings['lr']:g}"
+            # there are about this many numbers of so many digits within a factor of 100 up and down
+            made = scene.tried(cause, _with_rate(scene, train, rounded), weight=4 * 10.0**digits)
+            if not made:
                 return
-            if scene.claims[k].fits(outcomes[k]):
-                cause = f"the learning rate is {rounded:.{PRECISE}g}, not {rate:g}"
-                # there are about this many numbers of so many digits within a factor of 100 up and down
-                yield Trial(cause, outcomes, weight=4 * 10.0**digits)
+            if scene.claims[k].fits(made[0].outcomes[k]):
+                yield from made
                 break
 
 
-def _with_rate(scene: Scene, train: TrainSettings, rate: float) -> Outcomes | None:
-    return scene.run(World(scene.prepared, replace(train, settings={**train.settings, "lr": rate})))
+def _trained(scene: Scene) -> TrainSettings | None:
+    """The settings by which a scene is trained, where there is a learning rate among them."""
+    train = scene.case.train
+    return train if train and scene.trained and "lr" in train.settings else None
+
+
+def _with_rate(scene: Scene, train: TrainSettings, rate: float) -> World:
+    return World(scene.prepared, replace(train, settings={**train.settings, "lr": rate}))
 
 
 def _solved(scene: Scene, train: TrainSettings, k: int) -> float | None:
@@ -81,7 +78,7 @@ def _solved(scene: Scene, train: TrainSettings, k: int) -> float | None:
     worst = np.unravel_index(int(np.argmax(np.abs(stated - truth[0]) / np.maximum(width, 1e-300))), stated.shape)
 
     def miss(rate: float) -> float:
-        outcomes = _with_rate(scene, train, rate)
+        outcomes = scene.run(_with_rate(scene, train, rate))
         outcome = outcomes[k] if outcomes else None
         return float(outcome[0][worst] - stated[worst]) if outcome is not None else math.nan
 

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
 from mathlab.diagnosis import mistakes, slips
 from mathlab.diagnosis.evaluator import Evaluator, Session
 from mathlab.diagnosis.evidence import NEAR
-from mathlab.diagnosis.mistakes import Mistake, Places
+from mathlab.diagnosis.mistakes import Mistake
 from mathlab.diagnosis.numbers import multipliers
-from mathlab.diagnosis.rewrite import Names
-from mathlab.diagnosis.screen import Screen
-from mathlab.diagnosis.unfold import inlined, told, unfolded
+from mathlab.diagnosis.unfold import inlined, told, unfolded, with_gradients
 from mathlab.diagnosis.worlds import Outcome, Scene, Trial, World, changed
 from mathlab.errors import ExpressionError, MathlabError
-from mathlab.experiment import Array, Case, Figure
+from mathlab.experiment import Array
 from mathlab.language.syntax import Name, names, unparse
-from mathlab.stages.prepare import Prepared, prepare
+from mathlab.stages.prepare import Prepared
 
 # entries computed, of which an op counts `OVERHEAD` more, at least and for each equation: some seconds
 WORK, EACH = 100_000_000.0, 2_000_000.0
@@ -45,29 +42,30 @@ class Searched:
 
 
 class Search:
-    """The mistakes of a scene, and the work that may at `most` be spent on trying them."""
+    """The mistakes of a scene, and the work that may at `most` be spent on trying them.
+
+    They are made in the case with more names, which are `called` something, or in the one `prepared` so.
+    """
 
     def __init__(
         self, scene: Scene, most: float = WORK, prepared: Prepared | None = None, called: Mapping[str, str] = {}
     ) -> None:
-        self.scene, self.most = scene, most
-        self.called = called
-        self.places: dict[Hashable, Places] = {}
+        self.scene, self.most, self.called = scene, most, called
         if prepared is None:
             whole = unfolded(scene.case)
-            self.called, prepared = whole.called, _prepared(scene, whole.case)
+            asked = (name for claim in scene.claims for name in names(claim.base) if name in scene.prepared.gradients)
+            try:
+                self.called, prepared = whole.called, with_gradients(whole.case, asked)
+            except (MathlabError, ExpressionError):
+                prepared = scene.prepared
         self.prepared = prepared
-        inside = self.prepared.backward.parts.items()
-        self.parts = {part: f"d(inside {called.get(name, name)})" for name, some in inside for part in some}
-        self.evaluator = Evaluator(self.prepared, scene.points)
+        inside = prepared.backward.parts.items()
+        self.parts = {part: f"d(inside {self.called.get(name, name)})" for name, some in inside for part in some}
+        self.evaluator = Evaluator(prepared, scene.points)
         self.sources = [self.evaluator.sources(claim.quantity) for claim in scene.claims]
-        self.screen = (
-            None if scene.printed or scene.trained else Screen(self.prepared, scene.claims, self.evaluator.base[0])
-        )
         train = scene.case.train
         rates = (train.settings["lr"],) if train and "lr" in train.settings else RATES
-        numbers = tuple(value for value in multipliers(scene))[:NUMBERS]
-        self.names: Names = replace(slips.known(self.prepared), numbers=numbers, rates=rates)
+        self.names = replace(slips.known(prepared), numbers=[*multipliers(scene)][:NUMBERS], rates=rates)
 
     def run(self) -> Searched:
         """The mistakes that explain something: first those of the backward pass, then those of the forward one.
@@ -81,8 +79,8 @@ class Search:
         def most() -> float:
             return best + NEAR
 
-        for some in (mistakes.backward, mistakes.forward):
-            for mistake in some(self.prepared, self.names, most):
+        for forward in (False, True):
+            for mistake in mistakes.all_of(self.prepared, self.names, forward, most):
                 known += 1
                 self.evaluator.work += MADE
                 if self.evaluator.work > COUNTED * self.most:
@@ -109,82 +107,55 @@ class Search:
             if whole is None:
                 return None
             mistake = whole
-        if self.scene.trained:
-            return self._trained(mistake)
-        reached = self.evaluator.reach(mistake.changes)
-        sessions = [self.evaluator.session(mistake.changes, point) for point in range(len(self.scene.points))]
-        touched = near = [k for k in self.scene.wrong if self.sources[k] & reached]
-        if not mistake.forward and self.screen:
-            near = self.screen.admitted(touched, self.evaluator.ordered(mistake.changes), sessions[0])
-        near.sort(key=lambda k: (self.sources[k] & reached).bit_count())
-        outcomes: list[Outcome] = [*self.scene.truth]
-        explains: list[int] = []
-        misses = 0
-        for k in near:
-            outcomes[k] = self._outcome(k, sessions)
-            if self.scene.claims[k].fits(outcomes[k]):
-                explains.append(k)
-            else:
-                misses += 1
-                if misses == MISSES and not explains:
-                    break
-        if not near or (not explains and not self.scene.printed):
-            return None
-        if mistake.kind == "other name" and any(not np.any(sessions[0].value(Name(name))) for name in mistake.changes):
-            return None  # what is 0 because c - c stands for c - h is a path that is gone, and named as one
-        breaks = 0
-        if explains:
-            for k, claim in enumerate(self.scene.claims):
-                if not claim.wrong and self.sources[k] & reached:
-                    outcomes[k] = self._outcome(k, sessions)
-                    breaks += not claim.fits(outcomes[k])
-        return self._trial(mistake, outcomes, explains, breaks, len(explains) == len(touched))
-
-    def _trained(self, mistake: Mistake) -> Trial | None:
-        world = self._world(mistake)
-        outcomes = self.scene.run(world) if world else None
+        outcomes = self._trained(mistake) if self.scene.trained else self._computed(mistake)
         if outcomes is None:
             return None
-        explains = [k for k in self.scene.wrong if self.scene.claims[k].fits(outcomes[k])]
-        breaks = [k for k, claim in enumerate(self.scene.claims) if not claim.wrong and not claim.fits(outcomes[k])]
-        return self._trial(mistake, outcomes, explains, len(breaks), len(explains) == len(self.scene.wrong))
-
-    def _world(self, mistake: Mistake) -> World | None:
-        wrong = changed(self.prepared, mistake.changes)
-        return World(wrong, self.scene.case.train, batch=partial(self._again, mistake)) if wrong else None
-
-    def _again(self, mistake: Mistake, batch: Prepared) -> Prepared | None:
-        """The mistake in the equations of a batch."""
-        key = (mistake.kind, mistake.forward, *(batch.types.names[name] for name in batch.case.inputs))
-        if key not in self.places:
-            self.places[key] = mistakes.places(mistake, self.names, batch)
-        return mistakes.again(mistake, self.places[key], batch)
-
-    def _trial(
-        self, mistake: Mistake, outcomes: Sequence[Outcome], explains: Sequence[int], breaks: int, whole: bool
-    ) -> Trial:
+        reached = self.evaluator.reach(mistake.changes)
+        touched = [k for k, source in enumerate(self.sources) if self.scene.trained or source & reached]
+        fits = {k: self.scene.claims[k].fits(outcomes[k]) for k in touched}
+        explains = tuple(k for k in touched if fits[k] and self.scene.claims[k].wrong)
+        if not explains and not self.scene.printed:
+            return None
         # of as likely ones that comes first which reaches least; a formula is wrong in itself before in what it reads
-        reached = self.evaluator.reach(mistake.changes).bit_count()
         own = {name for k in explains for name in names(self.scene.claims[k].quantity)} & mistake.changes.keys()
-        tier = mistake.tier + NEARER * reached + (0 if own or len(self.scene.points) == 1 else ELSEWHERE)
+        away = 0 if own or len(self.scene.points) == 1 else ELSEWHERE
         return Trial(
             self.worded(mistake),
             outcomes,
-            broad=mistake.broad,
-            tier=tier,
-            explains=tuple(sorted(explains)),
-            breaks=breaks,
-            kind=mistake.kind,
-            whole=whole,
-            instead=mistake,
+            tier=mistake.tier + NEARER * reached.bit_count() + away,
+            explains=explains,
+            breaks=sum(not fits[k] for k in touched if not self.scene.claims[k].wrong) if explains else 0,
+            whole=all(fits[k] for k in touched if self.scene.claims[k].wrong),
+            mistake=mistake,
         )
 
-    def worded(self, mistake: Mistake) -> str:
-        """The mistake in words, with the names of the case for its equations, and in words for what has none there."""
-        shown = {name: what.rpartition(" ")[2] for name, what in self.called.items()} if mistake.forward else {}
-        text = slips.cause([(shown.get(name, name), clause) for name, clause in mistake.made])
-        alone = ", in the forward pass only" if mistake.forward and not mistake.followed else ""
-        return told(text + alone, self.called, self.parts)
+    def _computed(self, mistake: Mistake) -> list[Outcome] | None:
+        """The claims with a mistake made, as far as it may explain them; None where it explains nothing.
+
+        What breaks a right array is no explanation, while a figure may be right by another computation.
+        """
+        claims, reached = self.scene.claims, self.evaluator.reach(mistake.changes)
+        sessions = [Session(self.evaluator, mistake.changes, point) for point in range(len(self.scene.points))]
+        touched = [k for k, source in enumerate(self.sources) if source & reached]
+        outcomes: list[Outcome] = [*self.scene.truth]
+        fits = misses = 0
+        for k in sorted(touched, key=lambda k: (self.sources[k] & reached).bit_count()):
+            if claims[k].wrong or not self.scene.printed:
+                outcomes[k] = self._outcome(k, sessions)
+                fitting = claims[k].fits(outcomes[k])
+                if not claims[k].wrong and not fitting:
+                    return None
+                fits, misses = fits + (fitting and claims[k].wrong), misses + (not fitting)
+                if misses == MISSES and not fits:
+                    break
+        if not any(claims[k].wrong for k in touched) or (not fits and not self.scene.printed):
+            return None
+        if mistake.kind == "other name" and any(not np.any(sessions[0].value(Name(name))) for name in mistake.changes):
+            return None  # what is 0 because c - c stands for c - h is a path that is gone, and named as one
+        for k in touched if fits and self.scene.printed else ():
+            if not claims[k].wrong:
+                outcomes[k] = self._outcome(k, sessions)
+        return outcomes
 
     def _outcome(self, k: int, sessions: Sequence[Session]) -> Outcome:
         claim = self.scene.claims[k]
@@ -199,19 +170,34 @@ class Search:
                 return None
         return found
 
-    def upon(self, mistake: Mistake, explained: Sequence[int]) -> Search | None:
+    def _trained(self, mistake: Mistake) -> Sequence[Outcome] | None:
+        """The claims after a training with a mistake made, in the equations of its batches too."""
+
+        def again(batch: Prepared) -> Prepared | None:
+            changes = mistakes.again(mistake, batch, self.names)
+            return changed(batch, changes) if changes else None
+
+        wrong = changed(self.prepared, mistake.changes)
+        return self.scene.run(World(wrong, self.scene.case.train, batch=again)) if wrong else None
+
+    def worded(self, mistake: Mistake) -> str:
+        """The mistake in words, with the names of the case for its equations, and in words for what has none there."""
+        shown = {name: what.rpartition(" ")[2] for name, what in self.called.items()} if mistake.forward else {}
+        alone = ", in the forward pass only" if mistake.forward and not mistake.followed else ""
+        return told(slips.cause(mistake.made, shown) + alone, self.called, self.parts)
+
+    def upon(self, mistake: Mistake, explained: Iterable[int]) -> Search | None:
         """The search for what explains the rest, with one mistake taken for granted."""
         base = changed(self.prepared, mistake.changes)
         if base is None or self.evaluator.work > self.most:
             return None
         claims = [replace(claim, wrong=claim.wrong and k not in explained) for k, claim in enumerate(self.scene.claims)]
-        scene = Scene(base, claims, self.scene.points)
-        return Search(scene, self.most - self.evaluator.work, base, self.called)
+        return Search(Scene(base, claims, self.scene.points), self.most - self.evaluator.work, base, self.called)
 
     def instead(self, mistake: Mistake) -> str:
         """The right line in place of the first that is wrong, as NumPy has it."""
         definitions = {equation.name: equation.expr for equation in self.prepared.both}
-        first = mistake.made[0][0]
+        first = mistake.made[0].name
         unknown = {*self.parts, *(f"d{name}" for name in self.called)} - {first}
         expr = inlined(definitions[first], definitions, self.called)
         while some := [name for name in names(expr) if name in unknown and name in definitions]:
@@ -220,15 +206,3 @@ class Search:
         if len(text) > LONGEST:  # the gradient of a weight that many steps share
             text = f"{text[: LONGEST // 2].rpartition(' + ')[0]} + ... + {text.rpartition(' + ')[2]}"
         return f"{told(first, self.called, self.parts)} = {text}"
-
-
-def _prepared(scene: Scene, case: Case) -> Prepared:
-    """The unfolded case with the same gradients; the case itself where that cannot be had."""
-    asked = dict.fromkeys(
-        name for claim in scene.claims for name in names(claim.base) if name in scene.prepared.gradients
-    )
-    figures = tuple(Figure(name, Name(name), (), ()) for name in asked)
-    try:
-        return prepare(replace(case, expected=figures, derivation=(), gradcheck=None))
-    except (MathlabError, ExpressionError):
-        return scene.prepared

@@ -16,11 +16,13 @@ from functools import partial
 
 import numpy as np
 
-from mathlab.diagnosis import rewrite, slips
+from mathlab.diagnosis import slips
+from mathlab.diagnosis.kinds import BACKWARD
 from mathlab.diagnosis.numbers import batch_size
-from mathlab.diagnosis.worlds import Compiled, snapshots, with_backward
-from mathlab.errors import MathlabError, Place
+from mathlab.diagnosis.worlds import Compiled, changed, snapshots
+from mathlab.errors import ExpressionError, MathlabError, Place
 from mathlab.experiment import Array, Case, Experiment, Figure
+from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Num
 from mathlab.printed import judge, judge_number, neighbours
@@ -32,16 +34,10 @@ from mathlab.stages.prepare import Prepared, evaluate, prepare
 ENOUGH = 0.99  # of the planted faults
 SAME = 1e-12  # relative: a fault that moves no gradient by more changes nothing at the article's point
 
-RULES: Mapping[str, rewrite.Rule] = {
-    "mask missing": rewrite.without_mask,
-    "mask reversed": rewrite.mask_reversed,
-    "derivative missing": rewrite.without_derivative,
-    "upstream missing": rewrite.without_upstream,
-    "transposed": rewrite.transposed,
-    "not summed": rewrite.not_summed,
-    "term missing": rewrite.without_term,
-    "sign of a term": rewrite.other_sign,
-}
+PLANTED = (
+    *("mask missing", "mask reversed", "derivative missing", "upstream missing", "backward transposed", "not summed"),
+    *("term missing", "term's sign"),
+)
 
 
 @dataclass(frozen=True)
@@ -211,14 +207,29 @@ class _Lab:
         """The prepared case with one mistake in its backward equations, for every mistake and every place."""
         equations = self.prepared.backward.equations
         known = slips.known(self.prepared)
-        for kind, rule in RULES.items():
-            for mutant in slips.mutants(equations, rule, known):
-                yield f"{kind}: {mutant.cause}", with_backward(self.prepared, mutant.applied(equations))
-        for position, equation in enumerate(equations):
+        definitions = {equation.name: equation.expr for equation in equations}
+        for kind in PLANTED:
+            for slip in slips.slips(equations, BACKWARD[kind].rule, known):
+                changes = self._typed(slips.applied([slip], definitions))
+                if changes and (mutant := changed(self.prepared, changes)):
+                    yield f"{kind}: {slips.cause([slip])}", mutant
+        for equation in equations:
             for clause, expr in self._whole(equation):
-                wrong = equation.saying(expr)
-                mutated = (*equations[:position], wrong, *equations[position + 1 :])
-                yield f"{clause}: {equation.name}", with_backward(self.prepared, mutated)
+                if mutant := changed(self.prepared, {equation.name: expr}):
+                    yield f"{clause}: {equation.name}", mutant
+
+    def _typed(self, changes: Mapping[str, Expr]) -> dict[str, Expr]:
+        """The changes, where every name keeps its shape; a mask alone is a number too."""
+        types = Types(self.prepared.types.names, self.prepared.types.integral)
+        try:
+            found = {name: types.of(expr) for name, expr in changes.items()}
+        except ExpressionError:
+            return {}
+        if any(type_.shape != types.names[name].shape for name, type_ in found.items()):
+            return {}
+        return {
+            name: expr if found[name].kind == "f" else Call("mul", (expr, Num(1))) for name, expr in changes.items()
+        }
 
     def _whole(self, equation: Equation) -> Iterator[tuple[str, Expr]]:
         """Mistakes in a gradient as a whole: its sign, a factor, a transpose that the shape hides."""

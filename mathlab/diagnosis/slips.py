@@ -8,20 +8,24 @@ dz on by the first that z's equation reads.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mathlab.diagnosis.rewrite import Names, Rule, skeleton
-from mathlab.errors import ExpressionError
+import numpy as np
+
+from mathlab.diagnosis.rewrite import Names, Rule, read_by, skeleton
+from mathlab.experiment import Array
 from mathlab.language import syntax
-from mathlab.language.check import Types
 from mathlab.language.derive import UPSTREAM
 from mathlab.language.equation import Equation
-from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names
+from mathlab.language.syntax import Call, Expr, Name, Num, Slice
 from mathlab.stages.prepare import Prepared
 
 Path = tuple[int, ...]
+MOST_NAMED = 4  # equations that a sentence names
+SUMS = ("add", "sub", "neg")
 
 
 @dataclass(frozen=True)
@@ -42,106 +46,96 @@ class Slip:
     common: Hashable = ""
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """Equations changed by a rule: `made` has the names of those that were, each with a clause that says how."""
-
-    made: tuple[tuple[str, str], ...]
-    changes: Mapping[str, Expr]
-    rank: float = 0
-
-    @property
-    def broad(self) -> bool:
-        """Whether the mistake is made at several places."""
-        return len(self.made) > 1
-
-    @property
-    def cause(self) -> str:
-        """The mistake in words, and where it is made."""
-        return cause(self.made)
-
-    def applied(self, equations: Sequence[Equation]) -> tuple[Equation, ...]:
-        """The equations with the changes made."""
-        return tuple(equation.saying(self.changes.get(equation.name, equation.expr)) for equation in equations)
-
-
-MOST_NAMED = 4  # equations that a sentence names
-
-
-def cause(made: Sequence[tuple[str, str]]) -> str:
-    """A mistake in words, and the equations in which it is made."""
-    places = [*dict.fromkeys(name for name, _ in made)]
-    (first, clause), *rest = made
-    if all(other == clause for _, other in rest):
-        return f"in {_listed(places)}, {clause}"
+def cause(made: Sequence[Slip], shown: Mapping[str, str] = {}) -> str:
+    """A mistake in words, and the equations in which it is made, as they are `shown`."""
+    places = [*dict.fromkeys(shown.get(slip.name, slip.name) for slip in made)]
+    clauses = [*dict.fromkeys(slip.clause for slip in made)]
+    if len(clauses) == 1:
+        return f"in {listed(places, MOST_NAMED)}, {clauses[0]}"
     if len(places) == 1:
-        clauses = [*dict.fromkeys(other for _, other in made)]
         more = f"; {len(clauses) - MOST_NAMED} more" if len(clauses) > MOST_NAMED else ""
-        return f"in {first}, {'; '.join(clauses[:MOST_NAMED])}{more}"
-    return f"in {first}, {clause}; likewise in {_listed(places[1:])}"
+        return f"in {places[0]}, {'; '.join(clauses[:MOST_NAMED])}{more}"
+    return f"in {places[0]}, {clauses[0]}; likewise in {listed(places[1:], MOST_NAMED)}"
 
 
-def _listed(places: Sequence[str]) -> str:
-    shown = [*places[:MOST_NAMED], *([f"{len(places) - MOST_NAMED} more"] if len(places) > MOST_NAMED else [])]
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+def listed(words: Sequence[str], most: int = 100) -> str:
+    """Words as a sentence lists them; of many, the first and the number of the rest."""
+    *shown, last = words if len(words) <= most else [*words[:most], f"{len(words) - most} more"]
+    return f"{', '.join(shown)} and {last}" if shown else last
 
 
 def known(prepared: Prepared) -> Names:
     """What the rules must know about the names of a case."""
-    gradients = frozenset(prepared.gradients) | {UPSTREAM}
     forward = {equation.name: equation.expr for equation in prepared.equations}
-    read = {name: names(expr) for name, expr in forward.items()}
     alike: dict[str, list[str]] = {}
     for name, expr in forward.items():
         alike.setdefault(skeleton(expr), []).append(name)
+    read = {name: read_by(expr) for name, expr in forward.items()}
     place = {name: (looks, k) for looks, some in alike.items() for k, name in enumerate(some)}
-    return Names(prepared.types, gradients, frozenset(prepared.case.parameters), forward, read, place)
+    for name in prepared.case.inputs:  # what stands where h1 does in the next step, h0, is the one before h1
+        readers = ((reader, some.index(name)) for reader, some in read.items() if name in some)
+        likes = (read[like][at : at + 1] for reader, at in readers for like in alike[skeleton(forward[reader])])
+        states = [state for some in likes for state in some if state in place]
+        if states:
+            place[name] = place[states[0]][0], -1
+    return Names(
+        prepared.types,
+        frozenset(prepared.gradients) | {UPSTREAM},
+        frozenset(prepared.case.parameters),
+        forward,
+        read,
+        place,
+        backward={equation.name: equation.expr for equation in prepared.backward.equations},
+        orders={name: _orders(np.asarray(value.array, np.float64)) for name, value in prepared.case.inputs.items()},
+    )
 
 
-def mutants(equations: Sequence[Equation], rule: Rule, known: Names) -> Iterator[Mutant]:
-    """The equations with each change that the rule makes to one of them; every name keeps its shape."""
-    definitions = {equation.name: equation.expr for equation in equations}
-    for slip in slips(equations, rule, known):
-        mutant = applied([slip], definitions)
-        types = Types(known.types.names, known.types.integral)
-        try:
-            type_ = types.of(mutant.changes[slip.name])
-        except ExpressionError:
-            continue
-        if type_.shape == known.types.names[slip.name].shape:
-            if type_.kind != "f":  # a mask alone is a number too
-                mutant = replace(mutant, changes={slip.name: Call("mul", (mutant.changes[slip.name], Num(1)))})
-            yield mutant
+def _orders(array: Array) -> float:
+    """In how many ways the rows of an array may be put, of which some may be the same."""
+    if not array.ndim:
+        return 1.0
+    _, counts = np.unique(array, axis=0, return_counts=True)
+    alike = sum(math.lgamma(count + 1) for count in counts.tolist())
+    return math.exp(min(math.lgamma(len(array) + 1) - alike, 100))
 
 
-def slips(equations: Sequence[Equation], rule: Rule, known: Names) -> Iterator[Slip]:
+def slips(equations: Iterable[Equation], rule: Rule, known: Names) -> Iterator[Slip]:
     """Every change that a rule makes to any part of any equation."""
     kinds: dict[tuple[str, str], Hashable] = {}
     for equation in equations:
         here = replace(known, target=equation.name)
         owners: dict[int, str] = {}  # by the term, which is the same one for all its parts
-        for path, old, inner in _parts(equation.expr):
-            if id(inner) not in owners:
-                owners[id(inner)] = _owner(equation, inner, known)
-            context = replace(here, root=not path, owner=owners[id(inner)], summand=_sum(equation.expr, path))
+        for path, old, term, summand in parts(equation.expr):
+            if id(term) not in owners:
+                owners[id(term)] = _owner(equation, term, known)
+            context = replace(here, root=not path, owner=owners[id(term)], summand=summand)
             if (context.owner, equation.name) not in kinds:
                 kinds[context.owner, equation.name] = _kin(context)
             kin = kinds[context.owner, equation.name]
+            mine: Expr | None = None
             for clause, new, *more in rule(old, context):
-                looks = (rule.__name__, _canonical(old, context), _canonical(new, context), _before(old, new, context))
-                rank = next((number for number in more if isinstance(number, int | float)), 0)
-                yield Slip(equation.name, path, new, clause, looks, rank, kin, more[1] if len(more) > 1 else "")
+                if new == old:
+                    continue
+                mine = mine or _canonical(old, context)
+                looks = mine, _canonical(new, context), _before(old, new, context)
+                rank, common = (*more, 0, "")[:2] if more else (0, "")
+                yield Slip(equation.name, path, new, clause, looks, float(rank), kin, common)
 
 
-def _sum(expr: Expr, path: Path) -> str:
-    """The op of the sum that a part is a term of; empty where it is of none, as of the 1 - y of an activation."""
-    if not path:
-        return ""
-    for step in path[:-1]:
-        assert isinstance(expr, Call)
-        expr = expr.args[step]
-    assert isinstance(expr, Call)
-    return expr.op if expr.op == "add" or (expr.op == "sub" and not isinstance(expr.args[0], Num)) else ""
+def parts(
+    expr: Expr, path: Path = (), term: Expr | None = None, op: str = ""
+) -> Iterator[tuple[Path, Expr, Expr, str]]:
+    """Each part of an expression, the way to it, the term of a sum that it stands in, and the sum that it is a term of.
+
+    The 1 - y of an activation is no sum.
+    """
+    term = expr if term is None or (isinstance(term, Call) and term.op in SUMS and path) else term
+    yield path, expr, term, op
+    if isinstance(expr, Call):
+        opens = expr.op in SUMS and term is expr
+        summed = expr.op == "add" or (expr.op == "sub" and not isinstance(expr.args[0], Num))
+        for position, arg in enumerate(expr.args):
+            yield from parts(arg, (*path, position), arg if opens else term, expr.op if summed else "")
 
 
 def _before(old: Expr, new: Expr, known: Names) -> Hashable:
@@ -160,22 +154,10 @@ def _kin(known: Names) -> Hashable:
     return known.kin(known.owner), known.seen(target), known.kin(target)
 
 
-def _parts(expr: Expr, path: Path = (), term: Expr | None = None) -> Iterator[tuple[Path, Expr, Expr]]:
-    """Each part of an expression, the way to it, and the term of a sum that it stands in."""
-    term = expr if term is None or (isinstance(term, Call) and term.op in ("add", "sub", "neg") and len(path)) else term
-    yield path, expr, term
-    if isinstance(expr, Call):
-        opens = expr.op in ("add", "sub", "neg") and term is expr
-        for position, arg in enumerate(expr.args):
-            yield from _parts(arg, (*path, position), arg if opens else term)
-
-
 def _owner(equation: Equation, term: Expr, known: Names) -> str:
     """The node whose gradient a term hands on; where it hands none on, the equation's own."""
-    for name in names(term):
-        if name in known.gradients:
-            return known.node(name)
-    return known.node(equation.name)
+    handed = (name for name in read_by(term) if name in known.gradients)
+    return known.node(next(handed, equation.name))
 
 
 def _canonical(expr: Expr, known: Names) -> Expr:
@@ -193,7 +175,7 @@ def _canonical(expr: Expr, known: Names) -> Expr:
     return syntax.replace(expr, token)
 
 
-def grouped(found: Sequence[Slip], definitions: Mapping[str, Expr]) -> Iterator[Mutant]:
+def grouped(found: Sequence[Slip]) -> Iterator[list[Slip]]:
     """The changes made to all that look alike, of all equations or of one, then to all but the first or the last.
 
     The same is what looks the same, or is said in the same words.
@@ -206,16 +188,15 @@ def grouped(found: Sequence[Slip], definitions: Mapping[str, Expr]) -> Iterator[
             groups.setdefault(key, []).append(slip)
     seen = set()
     for group in groups.values():
-        chosen = _apart(group)
-        shorter = [chosen[1:], chosen[:-1]] if len(chosen) > 2 else []
-        for some in (chosen, *shorter):
+        chosen = apart(group)
+        for some in (chosen, chosen[1:], chosen[:-1]) if len(chosen) > 2 else (chosen,):
             key = frozenset((slip.name, slip.path, slip.part) for slip in some)
             if len(some) > 1 and key not in seen:
                 seen.add(key)
-                yield applied(some, definitions)
+                yield some
 
 
-def _apart(group: Sequence[Slip]) -> list[Slip]:
+def apart(group: Sequence[Slip]) -> list[Slip]:
     """The changes that do not touch the same part."""
     chosen: list[Slip] = []
     taken: dict[str, list[Path]] = {}
@@ -227,13 +208,12 @@ def _apart(group: Sequence[Slip]) -> list[Slip]:
     return chosen
 
 
-def applied(chosen: Sequence[Slip], definitions: Mapping[str, Expr]) -> Mutant:
-    """The changes, made."""
+def applied(chosen: Iterable[Slip], definitions: Mapping[str, Expr]) -> dict[str, Expr]:
+    """The equations that are changed, changed."""
     changes: dict[str, Expr] = {}
     for slip in chosen:
         changes[slip.name] = placed(changes.get(slip.name, definitions[slip.name]), slip.path, slip.part)
-    made = tuple((slip.name, slip.clause) for slip in chosen)
-    return Mutant(made, changes, max(slip.rank for slip in chosen))
+    return changes
 
 
 def placed(expr: Expr, path: Path, part: Expr) -> Expr:
@@ -246,19 +226,18 @@ def placed(expr: Expr, path: Path, part: Expr) -> Expr:
     return Call(expr.op, tuple(args), expr.attrs, expr.position)
 
 
-def through_one_reader(found: Sequence[Slip], definitions: Mapping[str, Expr], known: Names) -> Iterator[Slip]:
+def through_one_reader(found: Iterable[Slip], definitions: Mapping[str, Expr], known: Names) -> Iterator[Slip]:
     """Each change to a gradient as one of its readers alone sees it: made where it is handed on, and nowhere else."""
-    readers: dict[str, list[tuple[str, Path, Expr]]] = {}
+    readers: dict[str, list[tuple[str, Path]]] = {}
     for name, expr in definitions.items():
-        for path, part, term in _parts(expr):
+        for path, part, *_ in parts(expr):
             if isinstance(part, Name) and part.id in definitions:
-                readers.setdefault(part.id, []).append((name, path, term))
+                readers.setdefault(part.id, []).append((name, path))
     for slip in found:
         places = readers.get(slip.name, ())
-        if len({name for name, _, _ in places}) < 2:
-            continue
-        changed = placed(definitions[slip.name], slip.path, slip.part)
-        for name, path, _ in places:
-            role = replace(known, owner=known.node(slip.name)).seen(known.node(name))
-            clause = f"{slip.clause} (in the {slip.name} that it reads)"
-            yield Slip(name, path, changed, clause, ("through", slip.looks, role), slip.rank, slip.kin)
+        if len({name for name, _ in places}) > 1:
+            changed = placed(definitions[slip.name], slip.path, slip.part)
+            for name, path in places:
+                role = replace(known, owner=known.node(slip.name)).seen(known.node(name))
+                clause = f"{slip.clause} (in the {slip.name} that it reads)"
+                yield Slip(name, path, changed, clause, ("through", slip.looks, role), slip.rank, slip.kin)

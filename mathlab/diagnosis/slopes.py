@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from mathlab.diagnosis.rewrite import Change, Factor, Names, factors, multiplied
+from mathlab.diagnosis.rewrite import Change, Factor, Names, factors, filled, multiplied, product, text
 from mathlab.language.check import read
 from mathlab.language.ops import ACTIVATIONS, OPS
-from mathlab.language.syntax import COMPARE, Call, Expr, Name, Num, unparse
-from mathlab.language.syntax import replace as rewritten
+from mathlab.language.syntax import Call, Expr, Name, parse
 
 ENTRYWISE = ACTIVATIONS.keys() - {"softmax", "log_softmax"}
-MASKS = frozenset(COMPARE.values())
 OTHER = 0.1  # how much less likely the derivative of another activation is
-COMMON = ("sigmoid", "tanh", "relu")  # whose derivatives are written for one another
+# the slopes that are written for one another, in what goes in, x, and what comes out, y
+OFTEN = {"sigmoid": parse("y * (1 - y)"), "tanh": parse("1 - y**2"), "relu": parse("x > 0")}
+# how they are got wrong, in the slope s as well
+SLOPES = (
+    "1 - y",
+    "(1 - y)**2",
+    "y**2",
+    "1 - 2 * y",
+    "1 - y**2",
+    "1 + y**2",
+    "y * (1 + y)",
+    "y * (1 - y**2)",
+    "y**2 - 1",
+    "y * (y - 1)",
+)
+WRONG_SLOPES: Sequence[tuple[str, str, float]] = (
+    ("s * s", "the derivative {s} of {op} stands twice", 0),
+    ("x", "{x}, what goes into it, stands in place of the derivative of {op}; it wants {s}", 0),
+    ("y", "{y}, its value, stands in place of the derivative of {op}; it wants {s}", 0),
+    ("1 / s", "the derivative {s} of {op} divides instead of multiplying", 0),
+)
 
 
 def wrong_slopes(part: Expr, known: Names) -> Iterator[Change]:
@@ -21,29 +39,24 @@ def wrong_slopes(part: Expr, known: Names) -> Iterator[Change]:
     if not (isinstance(part, Call) and part.op in ("mul", "div") and known.carries(part)):
         return
     chain = factors(part)
-    for name, expr in known.forward.items():
-        if isinstance(expr, Call) and expr.op in ENTRYWISE and isinstance(expr.args[0], Name):
-            y, u = Name(name), expr.args[0]
-            true = slope(expr.op, expr, u, y, known)
-            rest = _without(chain, factors(true)) if true is not None else None
-            if true is not None and rest and known.node(known.target) == u.id:
-                for clause, wrong, rank in _alternatives(expr, u, y, true, known):
-                    yield clause, multiplied([*rest, Factor(wrong)]), rank
+    node = known.node(known.target)
+    for name in known.readers(node):
+        expr = known.forward[name]
+        if isinstance(expr, Call) and expr.op in ENTRYWISE and expr.args[0] == Name(node):
+            true = _slope(expr, expr.args[0], Name(name), known)
+            rest = _without(chain, factors(true)) if true else None
+            if true and rest:
+                for clause, wrong, rank in _alternatives(expr, Name(name), true, known):
+                    yield clause, product(multiplied(rest), wrong), rank
 
 
-def slope(op: str, call: Call, x: Expr, y: Expr, known: Names) -> Expr | None:
+def _slope(call: Call, x: Expr, y: Expr, known: Names) -> Expr | None:
     """The derivative of an activation at x, where it is y, as the table of ops has it."""
-    text = OPS[op].rule(0, known.types.site(call))
-    if text is None:
+    rule = OPS[call.op].rule(0, known.types.site(call))
+    if rule is None:
         return None
-    tree = read(text)
-    values: dict[str, Expr] = {"x": x, "y": y, "alpha": call.args[1] if len(call.args) > 1 else Num(1)}
-
-    def filled(part: Expr) -> Expr | None:
-        return values.get(part.id) if isinstance(part, Name) else None
-
-    chain = [factor for factor in factors(tree) if factor.expr != Name("g")]
-    return rewritten(multiplied(chain), filled)
+    chain = [factor for factor in factors(read(rule)) if factor.expr != Name("g")]
+    return filled(multiplied(chain), {"x": x, "y": y, "alpha": call.args[-1]})
 
 
 def _without(chain: list[Factor], gone: list[Factor]) -> list[Factor] | None:
@@ -56,125 +69,29 @@ def _without(chain: list[Factor], gone: list[Factor]) -> list[Factor] | None:
     return rest
 
 
-def _alternatives(call: Call, u: Name, y: Name, true: Expr, known: Names) -> Iterator[tuple[str, Expr, float]]:
-    op, want = call.op, f"it wants {unparse(true)}"
-    once_more = Call(op, (y, *call.args[1:]))
-    at_u = slope(op, call, u, u, known)
-    if at_u is not None:
-        yield f"the derivative of {op} is taken at {u.id}, what goes into it, as {unparse(at_u)}; {want}", at_u, 0
-    twice = slope(op, call, y, once_more, known)
-    if twice is not None:
-        yield (
-            f"{op} is applied once more before its derivative: it is taken at {y.id} instead of {u.id}; {want}",
-            twice,
-            0,
-        )
-        at_y = slope(op, call, once_more, once_more, known)
-        if at_y is not None and at_y != twice:
-            yield f"{op} is applied once more before its derivative, as {unparse(at_y)}; {want}", at_y, 0
-    yield f"the derivative {unparse(true)} of {op} stands twice", Call("mul", (true, true)), 0
-    for other in COMMON:
-        if other != op:
-            for x, value in ((u, y), (u, u), (u, Call(other, (u,))), (y, y), (y, Call(other, (y,)))):
-                wrong = slope(other, Call(other, (u,)), x, value, known)
-                if wrong is not None:
-                    yield (
-                        f"the derivative of {other}, {unparse(wrong)}, stands in place of that of {op}; {want}",
-                        wrong,
-                        OTHER,
-                    )
-    for wrong in _squares(true):
-        yield f"{unparse(wrong)} stands in place of {unparse(true)}, the derivative of {op}", wrong, 0
-    for wrong in _negative(true):
-        yield f"{unparse(wrong)} stands in place of {unparse(true)}, the derivative of {op}", wrong, 2 * OTHER
-    for wrong, what in ((u, "what goes into it"), (y, "its value")):
-        yield f"{unparse(wrong)}, {what}, stands in place of the derivative of {op}; {want}", wrong, 0
-    yield f"the derivative {unparse(true)} of {op} divides instead of multiplying", Call("div", (Num(1), true)), 0
-
-
-def _squares(true: Expr) -> Iterator[Expr]:
-    """The slope with its square forgotten, or around all of it, or with a minus that became a plus."""
-    match true:
-        case Call("sub", (Num(1), Call("pow", (inner, Num(2))))):
-            yield Call("sub", (Num(1), inner))
-            yield Call("pow", (Call("sub", (Num(1), inner)), Num(2)))
-            yield Call("sub", (Num(1), Call("mul", (Num(2), inner))))
-            yield Call("pow", (inner, Num(2)))
-            yield Call("add", (Num(1), Call("pow", (inner, Num(2)))))
-        case Call("mul", (value, Call("sub", (Num(1), same)))) if value == same:
-            yield Call("mul", (value, Call("add", (Num(1), value))))
-            yield Call("sub", (Num(1), Call("pow", (value, Num(2)))))
-            yield Call("pow", (Call("sub", (Num(1), value)), Num(2)))
-            yield Call("pow", (value, Num(2)))
-
-
-def products_throughout(part: Expr, known: Names) -> Iterator[Change]:
-    """Matrix products for all entry-wise ones of a slope: dA @ (1 - A.T @ A) for dA * (1 - A**2)."""
-    match part:
-        case Call("mul", (g, Call("sub", (Num(1), Call("pow", (y, Num(2))))))) if known.carries(g):
-            turned = Call("T", (y,))
-            for a, b in ((turned, y), (y, turned), (y, y)):
-                wrong = Call("sub", (Num(1), Call("matmul", (a, b))))
-                for new in (Call("matmul", (g, wrong)), Call("matmul", (wrong, g)), Call("mul", (g, wrong))):
-                    yield f"matrix products stand in place of entry-wise ones: {unparse(new)} for {unparse(part)}", new
-        case Call("mul", (Call("mul", (g, y)), Call("sub", (Num(1), same)) as rest)) if y == same and known.carries(g):
-            for a in (y, Call("T", (y,))):
-                for b in (rest, Call("T", (rest,))):
-                    for new in (
-                        Call("matmul", (Call("matmul", (g, a)), b)),
-                        Call("matmul", (g, Call("matmul", (a, b)))),
-                        Call("mul", (g, Call("matmul", (a, b)))),
-                    ):
-                        text = f"matrix products stand in place of entry-wise ones: {unparse(new)} for {unparse(part)}"
-                        yield text, new
-
-
-def _negative(true: Expr) -> Iterator[Expr]:
-    """The slope with its difference the wrong way round."""
-    match true:
-        case Call("sub", (Num(1), square)):
-            yield Call("sub", (square, Num(1)))
-        case Call("mul", (value, Call("sub", (Num(1), same)))) if value == same:
-            yield Call("mul", (value, Call("sub", (value, Num(1)))))
-
-
-def complements(part: Expr, known: Names) -> Iterator[Change]:
-    """A gate for what it leaves, or the other way round: z for 1 - z."""
-    match part:
-        case Call("sub", (Num(1), Name(name))):
-            yield f"{name} stands in place of 1 - {name}", Name(name)
-        case Name(name) if isinstance(gate := known.forward.get(name), Call) and gate.op in ("sigmoid", "softmax"):
-            yield f"1 - {name} stands in place of {name}", Call("sub", (Num(1), part))
-
-
-def masks_of_gradients(part: Expr, known: Names) -> Iterator[Change]:
-    """A mask taken from the gradient instead of the activation: relu(dA) for dA * (z > 0)."""
-    if not (isinstance(part, Call) and part.op == "mul" and known.carries(part)):
-        return
-    chain = factors(part)
-    upstream = [factor.expr for factor in chain if known.carries(factor.expr)]
-    for n, factor in enumerate(chain):
-        match factor.expr:
-            case Call(op, (_, limit)) if op in MASKS and len(upstream) == 1:
-                wrong = Call(op, (upstream[0], limit))
-                text = f"the mask is taken from the gradient, ({unparse(wrong)}), instead of ({unparse(factor.expr)})"
-                yield text, multiplied([*chain[:n], Factor(wrong), *chain[n + 1 :]])
-
-
-def diagonal_alone(part: Expr, known: Names) -> Iterator[Change]:
-    """The Jacobian of softmax with its diagonal alone."""
-    match part:
-        case Call("mul", (y, Call("sub", (g, Call("sum", (Call("mul", (left, right)),)))))) if {left, right} == {g, y}:
-            slope = Call("mul", (y, Call("sub", (Num(1), y))))
-            yield "only the diagonal of the Jacobian of softmax is taken", Call("mul", (g, slope))
-            yield (
-                f"the sum over the classes in the derivative of softmax is left out: {unparse(part)}",
-                Call("mul", (y, g)),
-            )
-            yield "the derivative of softmax is left out", g
-            yield "the derivative of softmax stands once too often", Call("mul", (part, slope))
-        case Call("sub", (Call("softmax") as p, rest)):
-            slope = Call("mul", (p, Call("sub", (Num(1), p))))
-            text = f"the derivative of softmax stands once too often: {unparse(part)} has it already"
-            yield text, Call("mul", (part, slope))
-            yield f"{unparse(rest)} is not subtracted", p
+def _alternatives(call: Call, y: Expr, true: Expr, known: Names) -> Iterator[tuple[str, Expr, float]]:
+    op, x, want = call.op, call.args[0], f"it wants {text(true)}"
+    again = Call(op, (y, *call.args[1:]))
+    places = (
+        (x, x, f"the derivative of {op} is taken at {text(x)}, what goes into it, as {{}}"),
+        (y, again, f"{op} is applied once more before its derivative: it is taken at {text(y)} instead of {text(x)}"),
+        (again, again, f"{op} is applied once more before its derivative, as {{}}"),
+    )
+    for a, b, words in places:
+        if wrong := _slope(call, a, b, known):
+            yield f"{words.format(text(wrong))}; {want}", wrong, 0
+    yield f"{text(again)} stands in place of the derivative of {op}; {want}", again, 0
+    found = {"x": x, "y": y, "s": true}
+    for form, words, rank in WRONG_SLOPES:
+        if wrong := filled(parse(form), found):
+            yield words.format(op=op, **{name: text(value) for name, value in found.items()}), wrong, rank
+    for other in OFTEN.keys() - {op}:
+        for a, b in ((x, y), (x, x), (x, Call(other, (x,))), (y, y), (y, Call(other, (y,)))):
+            if wrong := filled(OFTEN[other], {"x": a, "y": b}):
+                words = f"the derivative of {other}, {text(wrong)}, stands in place of that of {op}; {want}"
+                yield words, wrong, OTHER
+    for form in SLOPES if op in ("sigmoid", "tanh") else ():
+        wrong = filled(parse(form), found)
+        if wrong and wrong != true:
+            minus = 2 * OTHER if form in SLOPES[-2:] else 0
+            yield f"{text(wrong)} stands in place of {text(true)}, the derivative of {op}", wrong, minus

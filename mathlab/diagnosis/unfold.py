@@ -7,13 +7,27 @@ their backward passes are the same, and are looked for in one form. A sigmoid th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 
-from mathlab.experiment import Case
+from mathlab.diagnosis.rewrite import Names, rewrites
+from mathlab.experiment import Case, Figure
+from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import ACTIVATIONS
-from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute, unparse
+from mathlab.language.syntax import Call, Expr, Name, names, substitute, unparse
+from mathlab.stages.prepare import Prepared, prepare
+
+NOTHING = Names(Types({}), frozenset(), frozenset())
+ONE_SPELLING = rewrites(
+    ("1 / (1 + exp(-x))", "sigmoid(x)", ""),
+    ("1 / (exp(-x) + 1)", "sigmoid(x)", ""),
+    ("maximum(0, x)", "relu(x)", ""),
+    ("maximum(x, 0)", "relu(x)", ""),
+    ("a * a", "a**2", ""),
+    ("square(x)", "x**2", ""),
+)
 
 
 @dataclass(frozen=True)
@@ -41,19 +55,8 @@ def _plain(expr: Expr) -> Expr:
     if not isinstance(expr, Call):
         return expr
     args = tuple(map(_plain, expr.args))
-    match Call(expr.op, args, expr.attrs, expr.position):
-        case Call("div", (Num(1), Call("add", (Num(1), Call("exp", (Call("neg", (inner,)),)))))):
-            return Call("sigmoid", (inner,))
-        case Call("div", (Num(1), Call("add", (Call("exp", (Call("neg", (inner,)),)), Num(1))))):
-            return Call("sigmoid", (inner,))
-        case Call("maximum", (Num(0), inner) | (inner, Num(0))):
-            return Call("relu", (inner,))
-        case Call("mul", (left, right)) if left == right and not isinstance(left, Num):
-            return Call("pow", (left, Num(2)))
-        case Call("square", (inner,)):
-            return Call("pow", (inner, Num(2)))
-        case plain:
-            return plain if args != expr.args else expr
+    plain = expr if args == expr.args else Call(expr.op, args, expr.attrs, expr.position)
+    return next((spelt for _, spelt, *_ in ONE_SPELLING(plain, NOTHING)), plain)
 
 
 def _apart(
@@ -77,19 +80,11 @@ def _named(expr: Expr, stem: str, what: str, out: list[Equation], called: dict[s
     known = next((equation for equation in out if equation.expr == expr), None)
     if known:
         return Name(known.name)
-    name = next(fresh for fresh in _numbered(stem) if fresh not in taken)
+    name = next(fresh for fresh in chain([stem], (f"{stem}{k}" for k in count(2))) if fresh not in taken)
     taken.add(name)
     called[name] = what
     out.append(Equation(name, expr))
     return Name(name)
-
-
-def _numbered(stem: str) -> Iterator[str]:
-    yield stem
-    count = 2
-    while True:
-        yield f"{stem}{count}"
-        count += 1
 
 
 def told(text: str, called: Mapping[str, str], parts: Mapping[str, str]) -> str:
@@ -109,3 +104,11 @@ def inlined(expr: Expr, definitions: Mapping[str, Expr], called: Mapping[str, st
     while found := {name: definitions[name] for name in names(expr) if name in called and name in definitions}:
         expr = substitute(expr, found)
     return expr
+
+
+def with_gradients(case: Case, quantities: Iterable[str]) -> Prepared:
+    """The case made ready with every gradient among these, and without what it states itself."""
+    nodes = {*case.inputs, *case.parameters, *(equation.name for equation in case.equations)}
+    figures = tuple(Figure(name, Name(name), (), ()) for name in dict.fromkeys(quantities) if name not in nodes)
+    train = replace(case.train, after=()) if case.train else None
+    return prepare(replace(case, expected=figures, derivation=(), gradcheck=None, train=train))

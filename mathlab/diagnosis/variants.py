@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from mathlab.diagnosis import equations, mistakes, roundings, schedule, values
+from mathlab.diagnosis import kinds, roundings, schedule, values
 from mathlab.diagnosis.worlds import Scene, Trial
 
 
@@ -28,9 +28,7 @@ OTHERS: tuple[Variant, ...] = (
     Variant("sign", "the sign is the other way round", 1.35, values.sign),
     Variant("transposed", "an array is the transpose of what it should be", 1.9, values.transpose),
     Variant("swapped", "two entries, rows, columns or figures are exchanged", 1.95, values.swapped),
-    Variant("weights exchanged", "one stands for another of its shape", 1.97, equations.exchanged_parameters),
     Variant("number of updates", "one update or epoch more or less", 2.6, schedule.other_updates),
-    Variant("loss scaled", "by the 1/2 that is missing or too much, or by the batch size", 3.12, equations.scaled_loss),
     Variant("constant factor", "2, 1/2, N, 1/N or the learning rate", 3.15, values.factor),
     Variant("float32", "another precision", 5, roundings.other_precision),
     Variant("rounded", "intermediate results are rounded and carried on", 5.1, roundings.roundings),
@@ -39,7 +37,7 @@ OTHERS: tuple[Variant, ...] = (
     Variant("learning rate", "another one, solved for", 9, schedule.other_rates),
     Variant("any factor", "of an array that a program or a formula computed, solved for", 9.5, values.any_factor),
 )
-RULES = {**mistakes.BACKWARD, **mistakes.FORWARD}
+RULES = {**kinds.BACKWARD, **kinds.FORWARD}
 VARIANTS = tuple(
     sorted(
         (*OTHERS, *(Variant(name, kind.sentence, kind.tier) for name, kind in RULES.items())), key=lambda row: row.tier

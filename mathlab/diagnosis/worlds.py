@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import partial
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mathlab.diagnosis.claims import Claim, Moment
+from mathlab.diagnosis.rewrite import read_by
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Case, TrainSettings
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.program import Program, compile_program
 from mathlab.language.shapes import Type
-from mathlab.language.syntax import Expr, names
+from mathlab.language.syntax import Expr
 from mathlab.stages.prepare import Env, Prepared, execute, prepare
 from mathlab.stages.updates import (
     UPDATE,
@@ -38,7 +40,6 @@ RESULT = "_result"  # the name of an expression that is compiled alone
 if TYPE_CHECKING:
     from mathlab.diagnosis.mistakes import Mistake
 
-Rounding = Callable[[Array], Array]
 Outcome = Sequence[Array] | None  # what a claim's numbers would be, at each of its moments
 Outcomes = Sequence[Outcome]  # one for each claim
 Bound = Sequence[tuple[str, Program]]  # names, and what computes the value of each
@@ -51,17 +52,16 @@ class World:
     `settings` train them, and `later` updates more than a claim says are made; `rounding` is done to every equation's
     value as soon as it is computed. Where `shown` is given, those are the equations after the training is done, with
     `stated` for some parameters. `batch` makes the same mistake in the equations of a batch; where it is missing, they
-    are those of the case that is `prepared`. In what is `broad`, the mistake is made at several places.
+    are those of the case that is `prepared`.
     """
 
     prepared: Prepared
     settings: TrainSettings | None
     later: int = 0
-    rounding: Rounding | None = None
+    rounding: Callable[[Array], Array] | None = None
     shown: Prepared | None = None
     stated: Env = field(default_factory=dict)
     batch: Callable[[Prepared], Prepared | None] | None = None
-    broad: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ class Trial:
 
     It stands for `weight` explanations of its kind, of which it is the one that comes closest. `anywhere` says that its
     numbers owe nothing to how far they are from the true ones, as those of a rounding do; without `world`, the right
-    claims stay as they are. What is `broad` is wrong at several places. The lower its `tier`, the likelier it is.
+    claims stay as they are. The lower its `tier`, the likelier it is.
 
     It `explains` these wrong claims, and `breaks` so many right ones; `whole` says that it reaches no other wrong one.
-    `instead` is the mistake, where it is one in the equations. One that is
-    not to be `told` is ruled out, or an accident as likely; it counts among those tried all the same.
+    `mistake` is the one in the equations that was made, if any. What is not to be `told` is ruled out, or an accident
+    as likely; it counts among those tried all the same. `others` come to the same.
     """
 
     cause: str
@@ -82,17 +82,13 @@ class Trial:
     weight: float = 1.0
     anywhere: bool = False
     world: bool = True
-    broad: bool = False
     tier: float = 5.0
     explains: tuple[int, ...] = ()
     breaks: int = 0
-    kind: str = ""
     whole: bool = True
-    instead: Mistake | None = None
+    mistake: Mistake | None = None
     told: bool = True
-
-
-read_by = lru_cache(10_000)(names)
+    others: tuple[str, ...] = ()
 
 
 class Compiled:
@@ -102,7 +98,7 @@ class Compiled:
         self.programs: dict[Hashable, Program] = {}
         self.steps: dict[Hashable, tuple[tuple[Equation, ...], dict[str, str], dict[str, Type]]] = {}
 
-    def bound(self, equations: Sequence[Equation], types: Types, dtype: str) -> Bound:
+    def bound(self, equations: Iterable[Equation], types: Types, dtype: str) -> Bound:
         """The equations' names with what computes each."""
         return [(made.name, self.program(made.expr, types, types.names[made.name], dtype)) for made in equations]
 
@@ -114,10 +110,9 @@ class Compiled:
             self.programs[key] = compile_program([Equation(RESULT, expr)], inside, [RESULT], dtype)
         return self.programs[key]
 
-    def update(
-        self, prepared: Prepared, trained: Sequence[str], settings: TrainSettings
-    ) -> tuple[Bound, dict[str, str]]:
+    def update(self, prepared: Prepared, settings: TrainSettings) -> tuple[Bound, dict[str, str]]:
         """What makes one update, and which of its results replaces which name."""
+        trained = settings.trained(prepared.case.parameters)
         key = (settings.optimizer, tuple(settings.settings.items()), settings.schedule, *trained)
         if key not in self.steps:
             types = Types(prepared.types.names, prepared.types.integral)
@@ -155,9 +150,15 @@ class Scene:
     batches: dict[Hashable, Prepared] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.case: Case = self.prepared.case
+        self.wrong = [position for position, claim in enumerate(self.claims) if claim.wrong]
+        # whether some claim has digits, and may fit by chance; whether some is about what was trained
+        self.printed = any(claim.unit is not None for claim in self.claims)
         self.moments = tuple(dict.fromkeys(moment for claim in self.claims for moment in claim.moments))
+        self.trained = self.case.train is not None and any(moment.updates for moment in self.moments)
         when = min((self.claims[k].moments[0].updates for k in self.wrong), default=0)
         self.first = tuple(moment for moment in self.moments if moment.updates <= when)
+        self.true_world = World(self.prepared, self.case.train)
         with np.errstate(all="ignore"):
             values = self._values(self.true_world, self.moments)
             # the true value of what each claim's quantity is, or is an entry of
@@ -165,28 +166,6 @@ class Scene:
                 [self._value(claim.base, values[at], self.case.dtype) for at in claim.moments] for claim in self.claims
             ]
         self.truth: Outcomes = self.transformed(lambda base: base)
-
-    @property
-    def case(self) -> Case:
-        return self.prepared.case
-
-    @property
-    def true_world(self) -> World:
-        return World(self.prepared, self.case.train)
-
-    @property
-    def wrong(self) -> list[int]:
-        """The claims to explain, by their position."""
-        return [position for position, claim in enumerate(self.claims) if claim.wrong]
-
-    @property
-    def printed(self) -> bool:
-        """Whether some claim has digits, and may fit by chance."""
-        return any(claim.unit is not None for claim in self.claims)
-
-    @property
-    def trained(self) -> bool:
-        return self.case.train is not None and any(moment.updates for moment in self.moments)
 
     def run(self, world: World) -> Outcomes | None:
         """The claims' numbers in a world; None where it cannot be run, or where the work is used up.
@@ -205,45 +184,47 @@ class Scene:
         except (MathlabError, ExpressionError, FloatingPointError, ValueError, IndexError, np.linalg.LinAlgError):
             return None
 
+    def tried(self, cause: str, world: World, weight: float = 1.0) -> list[Trial]:
+        """The trial of a world; none where it cannot be run."""
+        outcomes = self.run(world)
+        return [] if outcomes is None else [Trial(cause, outcomes, weight)]
+
     def _outcomes(self, world: World, moments: Sequence[Moment]) -> Outcomes | None:
         entries = sum(self.prepared.types.names[equation.name].size + OVERHEAD for equation in self.prepared.both)
         cost = entries * (len(moments) + max((moment.updates for moment in moments), default=0))
         if cost > self.left:
             return None
         self.left -= cost
-        values = self._values(world, moments)
-        return [self._look(claim, values, world.prepared.case.dtype) for claim in self.claims]
+        values, dtype = self._values(world, moments), world.prepared.case.dtype
+        return [
+            [self._value(claim.base, values[moment], dtype)[claim.pick] for moment in claim.moments]
+            if all(moment in values for moment in claim.moments)
+            else None
+            for claim in self.claims
+        ]
 
     def _values(self, world: World, moments: Sequence[Moment]) -> dict[Moment, dict[str, Array]]:
         due = {moment: moment.updates + world.later for moment in moments if moment.point == 0 or not world.later}
-        due = {moment: updates for moment, updates in due.items() if updates >= 0}
-        later = sorted({updates for updates in due.values() if updates})
+        later = sorted({updates for updates in due.values() if updates > 0})
         states: Mapping[int, Env] = {}
         if later and world.settings:
             states = snapshots(world.prepared, world.settings, later, self.compiled, partial(self._batch, world))
         return {
             moment: self._run(world, states[updates] if updates else self.points[moment.point])
             for moment, updates in due.items()
-            if not updates or updates in states
+            if updates == 0 or updates in states
         }
-
-    def _look(self, claim: Claim, values: Mapping[Moment, Env], dtype: str) -> Outcome:
-        """A claim's quantity at its moments."""
-        if any(moment not in values for moment in claim.moments):
-            return None
-        return [self._value(claim.base, values[moment], dtype)[claim.pick] for moment in claim.moments]
 
     def transformed(self, change: Callable[[Array], Array | None]) -> Outcomes:
         """The claims' numbers with `change` made to the array that each is, or is an entry of."""
-        return [self._transformed(claim, bases, change) for claim, bases in zip(self.claims, self.bases, strict=True)]
-
-    @staticmethod
-    def _transformed(claim: Claim, bases: Sequence[Array], change: Callable[[Array], Array | None]) -> Outcome:
-        changed = [change(base) for base in bases]
-        try:
-            return [np.asarray(array)[claim.pick] for array in changed if array is not None] or None
-        except IndexError:
-            return None
+        outcomes: list[Outcome] = []
+        for claim, bases in zip(self.claims, self.bases, strict=True):
+            changed = [change(base) for base in bases]
+            try:
+                outcomes.append([np.asarray(array)[claim.pick] for array in changed if array is not None] or None)
+            except IndexError:
+                outcomes.append(None)
+        return outcomes
 
     def _batch(self, world: World, size: int) -> Prepared:
         """A world's equations for a batch of a size; without the mistake they are derived once."""
@@ -260,9 +241,7 @@ class Scene:
         prepared = world.shown or world.prepared
         values = {**prepared.env, **parameters, **world.stated}
         if world.rounding is not None:
-            program = prepared.shaken_program
-            out = program.function(world.rounding, *(values[name] for name in program.inputs))
-            return {**values, **dict(zip(program.outputs, out, strict=True))}
+            return {**values, **execute(prepared.shaken_program, values, world.rounding)}
         return {**values, **computed(self.compiled.bound(prepared.both, prepared.types, prepared.case.dtype), values)}
 
     def _value(self, quantity: Expr, values: Env, dtype: str) -> Array:
@@ -271,72 +250,31 @@ class Scene:
         return np.asarray(execute(program, values)[RESULT], np.float64)
 
 
-def rederived(prepared: Prepared, equations: Sequence[Equation]) -> Prepared | None:
-    """The case with other equations, differentiated again; None where they do not fit together."""
-    try:
-        return prepare(replace(prepared.case, equations=tuple(equations)))
-    except (MathlabError, ExpressionError):
-        return None
-
-
-def with_forward(prepared: Prepared, equations: Sequence[Equation]) -> Prepared:
-    """Other forward equations under the true backward ones: the mistake was made in computing, not in deriving."""
-    return replace(prepared, equations=tuple(equations))
-
-
-def with_backward(prepared: Prepared, equations: Sequence[Equation]) -> Prepared:
-    """The true forward equations with other backward ones."""
-    types = Types(prepared.types.names, prepared.types.integral)
-    for equation in equations:
-        types.names[equation.name] = types.of(equation.expr)
-    return replace(prepared, backward=replace(prepared.backward, equations=tuple(equations)), types=types)
-
-
 def changed(prepared: Prepared, changes: Mapping[str, Expr]) -> Prepared | None:
-    """The case with some of its equations changed; None where they do not fit together."""
+    """The case with some of its equations changed, under which the others stay as they were derived.
 
-    def wrong(equation: Equation) -> Equation:
-        expr = changes.get(equation.name)
-        return equation if expr is None else equation.saying(expr)
-
-    ordered, forward = (in_order(tuple(map(wrong, some))) for some in (prepared.backward.equations, prepared.equations))
-    if ordered is None or forward is None:
-        return None
+    None where they do not fit together.
+    """
+    types = Types(prepared.types.names, prepared.types.integral)
     try:
-        if all(prepared.types.of(expr) == prepared.types.names[name] for name, expr in changes.items()):
-            return replace(prepared, equations=forward, backward=replace(prepared.backward, equations=ordered))
-        return with_forward(with_backward(prepared, ordered), forward)
-    except ExpressionError:
+        types.names |= {name: types.of(expr) for name, expr in changes.items()}
+        equations, backward = (
+            in_order(equation.saying(changes.get(equation.name, equation.expr)) for equation in some)
+            for some in (prepared.equations, prepared.backward.equations)
+        )
+    except (ExpressionError, CycleError):
         return None
+    return replace(prepared, equations=equations, backward=replace(prepared.backward, equations=backward), types=types)
 
 
-def in_order(equations: Sequence[Equation]) -> tuple[Equation, ...] | None:
-    """The equations so that each comes after those that it reads; None where they go round in a circle."""
-    waiting = {equation.name: equation for equation in equations}
-    seen: set[str] = set()
-    for equation in equations:
-        if any(name in waiting and name not in seen for name in read_by(equation.expr)):
-            break
-        seen.add(equation.name)
-    else:
-        return tuple(equations)
-    ordered: list[Equation] = []
-    while waiting:
-        ready = [equation for equation in waiting.values() if waiting.keys().isdisjoint(read_by(equation.expr))]
-        if not ready:
-            return None
-        ordered += ready
-        for equation in ready:
-            del waiting[equation.name]
-    return tuple(ordered)
-
-
-def tried(scene: Scene, worlds: Iterator[tuple[str, World]]) -> Iterator[Trial]:
-    """A trial for each world that can be run."""
-    for cause, world in worlds:
-        outcomes = scene.run(world)
-        if outcomes is not None:
-            yield Trial(cause, outcomes, broad=world.broad)
+def in_order(equations: Iterable[Equation]) -> tuple[Equation, ...]:
+    """The equations so that each comes after those that it reads. Raises CycleError where they go round."""
+    named = {equation.name: equation for equation in equations}
+    place = {name: k for k, name in enumerate(named)}
+    graph = {name: [read for read in read_by(equation.expr) if read in named] for name, equation in named.items()}
+    if all(place[read] < place[name] for name, some in graph.items() for read in some):
+        return tuple(named.values())
+    return tuple(named[name] for name in TopologicalSorter(graph).static_order())
 
 
 def snapshots(
@@ -353,12 +291,10 @@ def snapshots(
     trained = settings.trained(prepared.case.parameters)
     settings = settled(prepared, replace(settings, epochs=max(at)))  # a claim may be about more updates than there are
     env = {**prepared.env, **at_rest(trained, settings, prepared.env)}
-
-    def case_of(size: int) -> Prepared:
-        return cut(size) if cut else prepare(first_rows(prepared.case, settings, size))
+    cut = cut or (lambda size: prepare(first_rows(prepared.case, settings, size)))
 
     def advance_on(size: int, batch: Batch) -> Advance:
-        bound, moved = compiled.update(case_of(size) if batch else prepared, trained, settings)
+        bound, moved = compiled.update(cut(size) if batch else prepared, settings)
 
         def advance(first: int, last: int, batch: Batch) -> None:
             for done in range(first, last):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 
+from mathlab.config.datafiles import DataError, load_numpy
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Array
 from mathlab.outputs.csvtext import read_table
@@ -33,12 +31,25 @@ def read(path: Path) -> dict[str, Arrays]:
     suffix = path.suffix.lower()
     if suffix not in (".npz", ".csv") and not path.is_dir():
         raise MathlabError(f"{path}: arrays are read from .npz and .csv files, and from folders of .npy files")
+    files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
+    if not files:
+        raise MathlabError(f"{path} is a folder without .npy files")
     try:
-        return _csv(path) if suffix == ".csv" else {CASELESS: _folder(path) if path.is_dir() else _npz(path)}
+        for file in files:
+            file.open("rb").close()
+        return _csv(path) if suffix == ".csv" else {CASELESS: dict(pair for file in files for pair in _numpy(file))}
     except FileNotFoundError:
         raise MathlabError(f"{path} does not exist") from None
     except OSError as error:
         raise MathlabError(f"{path} cannot be read ({error.strerror or error})") from None
+
+
+def _numpy(path: Path) -> Iterator[tuple[str, Array]]:
+    try:
+        found = load_numpy(path)
+    except DataError as error:
+        raise MathlabError(f"{path} cannot be used: {error}") from None
+    yield from ((name, numbers(name, array, str(path))) for name, array in found.items())
 
 
 def numbers(name: str, found: object, whose: str = "") -> Array:
@@ -51,40 +62,6 @@ def numbers(name: str, found: object, whose: str = "") -> Array:
     if array.dtype.kind not in "iufb":
         raise MathlabError(f"{where}the array {name!r} does not hold real numbers, but {array.dtype}")
     return array if array.dtype.kind == "f" else array.astype(np.float64)
-
-
-def _npz(path: Path) -> Arrays:
-    with path.open("rb") as file:
-        if not is_zipfile(file):
-            raise MathlabError(f"{path} is not an .npz file")
-    with _unpickled(path, ".npz file of arrays"), np.load(path, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    unreadable = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
-    if unreadable:
-        raise MathlabError(f"{path} holds {unreadable[0]!r}, which is not an array")
-    return {name: numbers(name, array, str(path)) for name, array in arrays.items()}
-
-
-def _folder(path: Path) -> Arrays:
-    files = sorted(path.glob("*.npy"))
-    if not files:
-        raise MathlabError(f"{path} is a folder without .npy files")
-    found: dict[str, Array] = {}
-    for file in files:
-        with _unpickled(file, ".npy file"):
-            found[file.stem] = numbers(file.stem, np.load(file, allow_pickle=False), str(file))
-    return found
-
-
-@contextmanager
-def _unpickled(path: Path, kind: str) -> Iterator[None]:
-    """What NumPy says of a file that it cannot read, as a sentence."""
-    try:
-        yield
-    except (ValueError, EOFError, KeyError, BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
-        pickled = "allow_pickle" in str(error) and "object arrays" in str(error).casefold()
-        why = "it holds pickled objects, which are not read" if pickled else f"it is not an {kind}"
-        raise MathlabError(f"{path} cannot be used: {why}") from None
 
 
 def _csv(path: Path) -> dict[str, Arrays]:

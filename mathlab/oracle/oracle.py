@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import numpy as np
 
 from mathlab.config import load
+from mathlab.diagnosis import Cause, Causes, Scene, causes, of_arrays, with_gradients
 from mathlab.errors import MathlabError, did_you_mean
-from mathlab.experiment import Array, Case, Dtype, Experiment, Figure
+from mathlab.experiment import Array, Case, Dtype, Experiment
 from mathlab.language.syntax import Name
 from mathlab.oracle.arrays import CASELESS, numbers, read
 from mathlab.oracle.names import matched, wanted
 from mathlab.stages.noise import rounding_noise
-from mathlab.stages.prepare import Prepared, prepare
+from mathlab.stages.prepare import Prepared
 
 RTOL: Mapping[Dtype, float] = {"float64": 1e-9, "float32": 1e-6}
 NOISE = 8.0  # times the noise that is measured: what rounding may do
@@ -45,20 +47,6 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Why:
-    """A cause of what differs, the line to write instead, the arrays that it explains, and what may be it as well.
-
-    `upon` says that it is seen once the causes before it are taken for granted.
-    """
-
-    cause: str
-    instead: str
-    explains: tuple[str, ...]
-    others: tuple[str, ...] = ()
-    upon: bool = False
-
-
-@dataclass(frozen=True)
 class OracleResult:
     """Every array that was matched, in the order of the graph; the `ignored` ones no name here matches.
 
@@ -71,7 +59,7 @@ class OracleResult:
     ignored: tuple[str, ...] = ()
     first_divergence: str = ""
     sought: str = ""
-    causes: tuple[Why, ...] = ()
+    causes: tuple[Cause, ...] = ()
     tried: int = 0
     known: int = 0
 
@@ -80,20 +68,20 @@ class OracleResult:
         return all(row.passed for row in self.compared)
 
 
-@dataclass(frozen=True)
-class Terms:
+class Terms(TypedDict, total=False):
     """On what terms arrays are compared.
 
-    `names` says which quantity some of the arrays are of. `rtol` is how precisely the other program computes each of
-    its numbers (None: as its arrays' type allows). `thorough` tries every known mistake, however long it takes.
+    `names` says which quantity some of the arrays are of (`{"mine": "dW1"}`). `rtol` is how precisely the other program
+    computes each of its numbers (None: as its arrays' type allows). `thorough` tries every known mistake, however long
+    it takes.
     """
 
-    names: Mapping[str, str] = field(default_factory=dict)
-    rtol: float | None = None
-    thorough: bool = False
+    names: Mapping[str, str] | None
+    rtol: float | None
+    thorough: bool
 
 
-def compare_file(cases: Sequence[Case], path: Path, terms: Terms = Terms()) -> list[OracleResult]:
+def compare_file(cases: Sequence[Case], path: Path, **terms: Unpack[Terms]) -> list[OracleResult]:
     """Hold the arrays of a file against the cases they are of.
 
     A file that does not name its arrays' cases is for one case; of a file that does, those cases are compared that are
@@ -101,8 +89,8 @@ def compare_file(cases: Sequence[Case], path: Path, terms: Terms = Terms()) -> l
     """
     found = read(path)
     if CASELESS in found:
-        return [compare(only(cases, str(path)), found[CASELESS], terms)]
-    results = [compare(case, found[case.name], terms) for case in cases if case.name in found]
+        return [compare(only(cases, str(path)), found[CASELESS], **terms)]
+    results = [compare(case, found[case.name], **terms) for case in cases if case.name in found]
     if not results:
         known = ", ".join(case.name for case in cases)
         raise MathlabError(f"{path} has arrays of {', '.join(found) or 'no case'}, and none of {known}")
@@ -110,27 +98,20 @@ def compare_file(cases: Sequence[Case], path: Path, terms: Terms = Terms()) -> l
 
 
 def of_python(
-    config: str | Path | Experiment,
-    arrays: Mapping[str, Array],
-    *,
-    case: str = "",
-    names: Mapping[str, str] | None = None,
-    rtol: float | None = None,
-    thorough: bool = False,
+    config: str | Path | Experiment, arrays: Mapping[str, Array], *, case: str = "", **terms: Unpack[Terms]
 ) -> OracleResult:
     """Hold arrays against an experiment, as `mathlab oracle` does.
 
     `arrays` are NumPy arrays, or what NumPy makes arrays of, by name (`dW1`, `grads['W1']`, ...); `case` names the case
-    they are of, where the config has several; `names` says what arrays of other names are (`{"mine": "dW1"}`), and
-    `rtol` how precisely they were computed (None: as their type allows). Raises MathlabError for a config that cannot
-    be used, for a case that does not exist, and when no array's name is known.
+    they are of, where the config has several; for the rest see `Terms`. Raises MathlabError for a config that cannot be
+    used, for a case that does not exist, and when no array's name is known.
     """
     experiment = config if isinstance(config, Experiment) else load(config)
     cases = [known for known in experiment.cases if case in ("", known.name)]
     if not cases:
         raise MathlabError(f"there is no case {case!r}{did_you_mean(case, [known.name for known in experiment.cases])}")
-    read = {name: numbers(name, array) for name, array in arrays.items()}
-    return compare(only(cases, experiment.path), read, Terms(names or {}, rtol, thorough))
+    found = {name: numbers(name, array) for name, array in arrays.items()}
+    return compare(only(cases, experiment.path), found, **terms)
 
 
 def only(cases: Sequence[Case], whose: str) -> Case:
@@ -141,7 +122,7 @@ def only(cases: Sequence[Case], whose: str) -> Case:
     return cases[0]
 
 
-def compare(case: Case, arrays: Mapping[str, Array], terms: Terms = Terms()) -> OracleResult:
+def compare(case: Case, arrays: Mapping[str, Array], **terms: Unpack[Terms]) -> OracleResult:
     """Hold arrays against a case's nodes and gradients.
 
     float32 arrays, and those for a float32 case, are compared with the case run in float32, to 1e-6 of each entry; all
@@ -150,87 +131,51 @@ def compare(case: Case, arrays: Mapping[str, Array], terms: Terms = Terms()) -> 
 
     Raises MathlabError when no array's name is that of a node, parameter, input or gradient.
     """
-    matches = matched(case, arrays, terms.names)
+    matches = matched(case, arrays, terms.get("names"))
     sought = wanted(case)
     if not matches:
         raise MathlabError(
             f"no array is named like a node of the case {case.name!r}: {', '.join(arrays) or 'no arrays'}; {sought}; "
             f"or say it with --map {next(iter(arrays), 'mine')}=NAME"
         )
-    rows: dict[str, Compared] = {}
+    rows: list[Compared] = []
     order: list[str] = []
-    found: list[Explained] = []
+    found: list[Causes] = []
     for dtype in RTOL:
         chosen = {array: name for array, name in matches.items() if _precision(case, arrays[array]) == dtype}
         if chosen:
-            prepared = _with_gradients(case, dtype, chosen.values())
+            prepared = with_gradients(replace(case, dtype=dtype), chosen.values())
             order = [*prepared.env, *prepared.nodes, *prepared.gradients]
-            compared, why = _compared(prepared, {array: arrays[array] for array in chosen}, chosen, terms)
-            rows |= compared
+            held = _held(prepared, arrays, chosen, terms.get("rtol"))
+            why = _explained(prepared, held, terms.get("thorough", False))
+            said = {array: cause.cause for cause in reversed(why.causes) for array in cause.explains}
+            rows += [replace(one.row(), diagnosis=said.get(one.array, "")) for one in held]
             found.append(why)
-    ordered = sorted(rows.values(), key=lambda row: order.index(row.quantity) if row.quantity in order else len(order))
-    first = next((row.quantity for row in ordered if not row.passed), "")
+    rows.sort(key=lambda row: order.index(row.quantity) if row.quantity in order else len(order))
     ignored = tuple(name for name in arrays if name not in matches)
     return OracleResult(
         case.name,
-        tuple(ordered),
+        tuple(rows),
         ignored,
-        first,
+        next((row.quantity for row in rows if not row.passed), ""),
         sought if ignored else "",
-        tuple(why for explained in found for why in explained.causes),
-        sum(explained.tried for explained in found),
-        sum(explained.known for explained in found),
+        tuple(cause for why in found for cause in why.causes),
+        sum(why.tried for why in found),
+        sum(why.known for why in found),
     )
-
-
-@dataclass(frozen=True)
-class Explained:
-    """The causes that were found, and how many mistakes were tried of how many."""
-
-    causes: tuple[Why, ...] = ()
-    tried: int = 0
-    known: int = 0
 
 
 def _precision(case: Case, array: Array) -> Dtype:
     return "float32" if case.dtype == "float32" or array.dtype in (np.float32, np.float16) else "float64"
 
 
-def _with_gradients(case: Case, dtype: Dtype, quantities: Iterable[str]) -> Prepared:
-    """The case made ready in a precision, with every gradient that is asked for."""
-    nodes = {*case.inputs, *case.parameters, *(equation.name for equation in case.equations)}
-    asked = [name for name in quantities if name not in nodes]
-    figures = tuple(Figure(name, Name(name), (), ()) for name in dict.fromkeys(asked))
-    train = replace(case.train, after=()) if case.train else None
-    return prepare(replace(case, dtype=dtype, expected=figures, derivation=(), gradcheck=None, train=train))
-
-
-def _compared(
-    prepared: Prepared, arrays: Mapping[str, Array], names: Mapping[str, str], terms: Terms
-) -> tuple[dict[str, Compared], Explained]:
-    values = prepared.run()
-    noise = rounding_noise(prepared, [*dict.fromkeys(names.values())])
-    rows: dict[str, Compared] = {}
-    windows: dict[str, Window] = {}
-    for array, quantity in names.items():
-        true = np.asarray(values[quantity], np.float64)
-        given = np.asarray(arrays[array], np.float64)
-        if [n for n in given.shape if n != 1] == [n for n in true.shape if n != 1]:
-            given = given.reshape(true.shape)
-        precise = _precise(prepared, arrays[array], terms.rtol)
-        blur = np.where(np.isfinite(noise[quantity]), noise[quantity], 0)
-        far = _tolerance(given, true, blur, precise)
-        windows[array] = Window(given, true, far, precise[1] * float(np.max(blur, initial=0.0)))
-        rows[array] = _row(array, quantity, arrays[array].shape, given, true, far)
-    why = _explained(prepared, rows, windows, terms.thorough)
-    said = {array: found.cause for found in reversed(why.causes) for array in found.explains}
-    return {array: replace(row, diagnosis=said.get(array, "")) for array, row in rows.items()}, why
-
-
 @dataclass(frozen=True)
-class Window:
-    """An array, the lab's, how far it may be off, and the noise of rounding in the lab's."""
+class Held:
+    """An array beside the lab's: how far each entry may be off, and the noise of rounding in the lab's."""
 
+    array: str
+    quantity: str
+    shape: tuple[int, ...]
     given: Array
     true: Array
     far: Array
@@ -242,76 +187,70 @@ class Window:
         largest = float(np.max(np.abs(self.true), initial=0.0))
         return float(np.max(np.abs(self.given), initial=0.0)) / largest if largest > self.noise else 1.0
 
+    def row(self) -> Compared:
+        """What is said of it."""
+        expected = self.true.shape
+        if self.given.shape != expected:
+            return Compared(self.array, self.quantity, self.shape, expected, passed=False, fits=False)
+        with np.errstate(all="ignore"):
+            misses = np.abs(self.given - self.true) - self.far
+        worst = np.unravel_index(int(np.argmax(np.where(np.isfinite(misses), misses, np.inf))), expected)
+        at = tuple(int(i) for i in worst)
+        numbers = float(self.given[at]), float(self.true[at]), float(self.far[at])
+        passed = bool(np.all(misses <= 0))
+        return Compared(self.array, self.quantity, self.shape, expected, passed, True, at, *numbers)
+
+
+def _held(prepared: Prepared, arrays: Mapping[str, Array], names: Mapping[str, str], rtol: float | None) -> list[Held]:
+    values = prepared.run()
+    noise = rounding_noise(prepared, [*dict.fromkeys(names.values())])
+    held = []
+    for array, quantity in names.items():
+        true, given = (np.asarray(one, np.float64) for one in (values[quantity], arrays[array]))
+        if [n for n in given.shape if n != 1] == [n for n in true.shape if n != 1]:
+            given = given.reshape(true.shape)
+        precision, times = _precise(prepared, arrays[array], rtol)
+        blur = times * np.where(np.isfinite(noise[quantity]), noise[quantity], 0)
+        far = _tolerance(given, true, blur, precision)
+        held.append(Held(array, quantity, arrays[array].shape, given, true, far, float(np.max(blur, initial=0.0))))
+    return held
+
 
 def _precise(prepared: Prepared, array: Array, rtol: float | None) -> tuple[float, float]:
     """To how much of itself an entry must agree, and how many times the noise of rounding it may be off beyond that.
 
     A program that computes each of its numbers to `rtol` only has so much more noise than one that rounds them.
     """
-    usual = RTOL[prepared.case.dtype]
-    if array.dtype.kind == "f":  # a half float has fewer digits than are asked for
-        usual = max(usual, float(np.finfo(array.dtype).eps))
-    if rtol is None:
-        return usual, NOISE
-    return rtol, max(NOISE, rtol / float(np.finfo(prepared.case.dtype).eps))
+    if rtol is not None:
+        return rtol, max(NOISE, rtol / float(np.finfo(prepared.case.dtype).eps))
+    usual = RTOL[prepared.case.dtype]  # a half float has fewer digits than are asked for
+    return max(usual, float(np.finfo(array.dtype).eps)) if array.dtype.kind == "f" else usual, NOISE
 
 
-def _tolerance(given: Array, true: Array, noise: Array, precise: tuple[float, float]) -> Array:
+def _tolerance(given: Array, true: Array, noise: Array, rtol: float) -> Array:
     """How far each entry may be off. Nothing here grows with what was given, beyond a small part of itself."""
-    rtol, times = precise
     given = np.where(np.isfinite(given), given, 0)
     if given.shape != true.shape:
-        return rtol * np.abs(given) + times * float(np.max(noise, initial=0.0))
+        return rtol * np.abs(given) + float(np.max(noise, initial=0.0))
     # what is 0 but for rounding is judged by the rounding of all such entries: that of one alone may be small by luck
-    lost = np.abs(true) < times * noise
+    lost = np.abs(true) < noise
     noise = np.where(lost, np.max(noise, where=lost, initial=0.0), noise)
-    return rtol * np.where(lost, np.abs(given), np.maximum(np.abs(given), np.abs(true))) + times * noise
+    return rtol * np.where(lost, np.abs(given), np.maximum(np.abs(given), np.abs(true))) + noise
 
 
-def _row(array: str, quantity: str, shape: tuple[int, ...], given: Array, true: Array, far: Array) -> Compared:
-    if given.shape != true.shape:
-        return Compared(array, quantity, shape, true.shape, passed=False, fits=False)
-    with np.errstate(all="ignore"):
-        misses = np.abs(given - true) - far
-    worst = np.unravel_index(int(np.argmax(np.where(np.isfinite(misses), misses, np.inf))), true.shape)
-    passed = bool(np.all(misses <= 0))
-    at = tuple(int(i) for i in worst)
-    numbers = (float(given[at]), float(true[at]), float(far[at]))
-    return Compared(array, quantity, shape, true.shape, passed, True, at, *numbers)
-
-
-def _explained(
-    prepared: Prepared, rows: Mapping[str, Compared], windows: Mapping[str, Window], thorough: bool
-) -> Explained:
+def _explained(prepared: Prepared, held: Sequence[Held], thorough: bool) -> Causes:
     """Why the arrays that differ do, as far as it can be found out."""
-    if all(row.passed for row in rows.values()):
-        return Explained()
-    from mathlab.diagnosis.claims import of_arrays
-    from mathlab.diagnosis.explain import causes
-    from mathlab.diagnosis.worlds import Scene
-
-    finite = {array: window for array, window in windows.items() if np.all(np.isfinite(window.given))}
+    finite = [one for one in held if np.all(np.isfinite(one.given))]
     # the arrays of a program whose gradients are too large have the larger rounding, which counts for an explanation
-    grown = max((window.grown for window in finite.values()), default=1.0)
+    grown = min(max([one.grown for one in finite], default=1.0), GROWN)
     claims = [
         of_arrays(
-            array,
-            Name(rows[array].quantity),
-            [window.given],
-            [window.far + min(max(grown - 1, 0), GROWN) * window.noise],
-            wrong=not rows[array].passed,
+            one.array,
+            Name(one.quantity),
+            [one.given],
+            [one.far + max(grown - 1, 0) * one.noise],
+            wrong=not one.row().passed,
         )
-        for array, window in finite.items()
+        for one in finite
     ]
-    labels = [*finite]
-    if not any(claim.wrong for claim in claims):
-        return Explained()
-    found = causes(Scene(prepared, claims), thorough)
-    return Explained(
-        tuple(
-            Why(cause.text, cause.instead, tuple(labels[k] for k in cause.explains), cause.others, cause.upon)
-            for cause in found.causes
-        ),
-        found.tried,
-        found.known,
-    )
+    return causes(Scene(prepared, claims), thorough) if any(claim.wrong for claim in claims) else Causes()

@@ -18,6 +18,7 @@ from typing import TypeAlias, cast
 import numpy as np
 
 from mathlab import __version__
+from mathlab.diagnosis import Cause
 from mathlab.errors import Place, Problem
 from mathlab.experiment import Array, Choice, Source
 from mathlab.oracle.oracle import Compared, OracleResult
@@ -210,6 +211,7 @@ FORMS: Mapping[type, Form] = {
     OracleResult: Form(
         called={"compared": "arrays"}, without=("sought",), more={"passed": lambda result: result.passed}
     ),
+    Cause: Form(without=("claims",)),
     Compared: Form(called={"expected": "expected_shape"}),
     Choice: Form(called={"label": "written"}, without=("value",)),
     Change: Form(called={"key": "row", "error": "relative_error"}),

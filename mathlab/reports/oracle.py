@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Group, RenderableType
 
+from mathlab.diagnosis.slips import listed
 from mathlab.errors import Problem
 from mathlab.oracle.oracle import Compared, OracleResult
 from mathlab.reports.checks import Check
@@ -84,18 +85,14 @@ def _causes(result: OracleResult) -> Iterator[RenderableType]:
         if why.instead:
             yield Paragraph(plain(f"write: {why.instead}"), indent=4)
         rest = [array for array in differing if array not in why.explains]
-        yield Paragraph(plain(f"explains {_and(why.explains)}{f'; not {_and(rest)}' if rest else ''}"), indent=4)
+        yield Paragraph(plain(f"explains {listed(why.explains)}{f'; not {listed(rest)}' if rest else ''}"), indent=4)
     unexplained = [array for array in differing if array not in told]
     if unexplained and result.tried < result.known:
         words = f"{result.tried:,} of at least {result.known:,} mistakes tried; --thorough tries all"
-        yield Paragraph(plain(f"no cause found for {_and(unexplained)}: {words}"), indent=2)
+        yield Paragraph(plain(f"no cause found for {listed(unexplained)}: {words}"), indent=2)
     elif unexplained and result.known:
         words = f"none of {result.known:,} mistakes fits"
-        yield Paragraph(plain(f"no cause found for {_and(unexplained)}: {words}"), indent=2)
-
-
-def _and(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+        yield Paragraph(plain(f"no cause found for {listed(unexplained)}: {words}"), indent=2)
 
 
 def oracle_summary(rows: Sequence[Compared]) -> str:

@@ -9,9 +9,10 @@ from functools import cache
 import numpy as np
 import pytest
 
-from mathlab.diagnosis import mistakes
+from mathlab.diagnosis import kinds, mistakes
 from mathlab.diagnosis.claims import of_arrays
-from mathlab.diagnosis.evidence import findings
+from mathlab.diagnosis.evaluator import Session
+from mathlab.diagnosis.evidence import best
 from mathlab.diagnosis.mistakes import Mistake
 from mathlab.diagnosis.search import Search
 from mathlab.diagnosis.worlds import Scene
@@ -71,7 +72,7 @@ NETS: Mapping[str, Case] = {
     "lstm": lstm(),
     "attention": attention(),
 }
-KINDS = [*mistakes.BACKWARD]
+KINDS = [*kinds.BACKWARD]
 
 
 class Planted:
@@ -92,12 +93,12 @@ class Planted:
         self.there = Search(Scene(self.prepared, claims, (moved,)))
         self.true = true
         self.first: dict[str, Mistake] = {}
-        for mistake in mistakes.backward(self.search.prepared, self.search.names, lambda: math.inf):
+        for mistake in mistakes.all_of(self.search.prepared, self.search.names, False, lambda: math.inf):
             if mistake.kind not in self.first and self.spoilt(mistake):
                 self.first[mistake.kind] = mistake
 
     def values(self, mistake: Mistake, search: Search) -> dict[str, Array | None]:
-        session = search.evaluator.session(mistake.changes)
+        session = Session(search.evaluator, mistake.changes)
         return {name: session.value(Name(name)) for name in self.gradients}
 
     def spoilt(self, mistake: Mistake) -> bool:
@@ -133,17 +134,16 @@ def test_a_rule_that_is_planted_is_named(net: str, kind: str) -> None:
         claims.append(of_arrays(name, Name(name), [value], [1e-9 * np.abs(value) + 1e-13], wrong))
     scene = Scene(lab.prepared, claims)
     searched = Search(scene).run()
-    found = findings(scene, searched.trials, searched.tried)
+    found = best(scene, searched.trials, searched.tried)
     assert [*found] == scene.wrong
     named = found[scene.wrong[0]]
-    assert {*named.with_it} == {*scene.wrong}
-    assert named.trial
-    assert named.trial.instead
+    assert {*named.explains} == {*scene.wrong}
+    assert named.mistake
     if lab.search.worded(mistake) not in (
         named.cause,
         *named.others,
     ):  # what comes first says the same: at other parameters too
-        mine, theirs = (lab.values(one, lab.there) for one in (mistake, named.trial.instead))
+        mine, theirs = (lab.values(one, lab.there) for one in (mistake, named.mistake))
         for name, value in mine.items():
             other = theirs[name]
             assert value is not None

@@ -10,7 +10,7 @@ import pytest
 
 import mathlab
 from mathlab.experiment import Case
-from mathlab.oracle.oracle import OracleResult, Terms, compare
+from mathlab.oracle.oracle import OracleResult, compare
 from tests.build import case
 from tests.planted import Floats, Values
 
@@ -225,11 +225,70 @@ def convolution(bug: str) -> tuple[Case, Values]:
     return made, {f"d{name}": value for name, value in g.items()}
 
 
+# --- mistakes that are made at all places of a small net at once
+
+
+def twins(bug: str) -> tuple[Case, Values]:
+    rng = RNG(6)
+    X, T, s = rng.normal(size=(4, 3)), rng.normal(size=(4, 2)), np.array([1.0, 0.0, 1.0, 0.0])
+    p = {name: rng.normal(size=(3, 3)) for name in "AB"} | {name: rng.normal(size=(3, 2)) for name in "UV"}
+    p["c"] = rng.normal(size=2)
+    equations = {"a": "tanh(X @ A)", "b": "tanh(X @ B)", "y": "a @ U + b @ V + c", "e": "sum((y - T)**2, axis=1)"}
+    equations["loss"] = "sum(s * e + (1 - s) * e**2) + 0.1 * sum(U**2)"
+    a, b = np.tanh(X @ p["A"]), np.tanh(X @ p["B"])
+    y = a @ p["U"] + b @ p["V"] + p["c"]
+    e = ((y - T) ** 2).sum(1)
+    de = 1 - s + 2 * s * e if bug == "labels the other way round" else s + 2 * (1 - s) * e
+    dy = 2 * (y - T) * de[:, None]
+    U, V = (p["V"], p["U"]) if bug == "heads exchanged" else (p["U"], p["V"])
+    g = {"A": X.T @ (dy @ U.T * (1 - a**2)), "B": X.T @ (dy @ V.T * (1 - b**2)), "V": b.T @ dy}
+    g["U"] = a.T @ dy + 0.2 * p["U"]
+    g["c"] = np.full(2, dy.sum()) if bug == "one total" else dy.sum(0) + (0.2 * p["c"] if bug == "bias decayed" else 0)
+    return case(equations, p, {"X": X, "T": T, "s": s}), {f"d{name}": value for name, value in g.items()}
+
+
+TWINS_WORDS: Mapping[str, str] = {
+    "heads exchanged": "da and db are exchanged",
+    "one total": "and stands in every entry",
+    "bias decayed": "the regularisation term 0.2 * c is too much",
+    "labels the other way round": "1 - s stands in place of s",
+}
+
+
+def heads(bug: str) -> tuple[Case, Values]:
+    rng = RNG(7)
+    X, T = rng.normal(size=(3, 4)), rng.normal(size=(3, 4))
+    p = {name: rng.normal(size=(4, 4)) for name in "QKV"}
+    split = {name.lower(): f"transpose(reshape(X @ {name}, 3, 2, 2), 1, 0, 2)" for name in p}
+    equations = {**split, "s": "q @ k.mT", "a": "softmax(s)", "o": "a @ v"}
+    equations |= {"y": "reshape(transpose(o, 1, 0, 2), 3, 4)", "loss": "0.5 * sum((y - T)**2)"}
+    q, k, v = ((X @ value).reshape(3, 2, 2).transpose(1, 0, 2) for value in p.values())
+    raised = np.exp(q @ k.swapaxes(1, 2))
+    a = raised / raised.sum(2, keepdims=True)
+    dy = (a @ v).transpose(1, 0, 2).reshape(3, 4) - T
+    do = dy.reshape(3, 2, 2).transpose(1, 0, 2)
+    da = do @ v.swapaxes(1, 2)
+    ds = a * (da - (da * a).sum(2, keepdims=True))
+    dv, dq, dk = (a if bug == "not transposed" else a.swapaxes(1, 2)) @ do, ds @ k, ds.swapaxes(1, 2) @ q
+    back = {"Q": dq.transpose(1, 0, 2), "K": dk.transpose(1, 0, 2), "V": dv.transpose(1, 0, 2)}
+    if bug == "heads not moved back":
+        back["K"] = dk
+    return case(equations, p, {"X": X, "T": T}), {f"d{name}": X.T @ d.reshape(3, 4) for name, d in back.items()}
+
+
+HEADS_WORDS: Mapping[str, str] = {
+    "not transposed": "a stands in place of a.mT",
+    "heads not moved back": "dk is reshaped",
+}
+
+
 NETS: Mapping[str, tuple[Net, Mapping[str, str]]] = {
     "gates": (gru, GRU_WORDS),
     "layer norm": (layer_norm, LAYER_NORM_WORDS),
     "attention": (attention, ATTENTION_WORDS),
     "convolution": (convolution, CONVOLUTION_WORDS),
+    "twins": (twins, TWINS_WORDS),
+    "heads": (heads, HEADS_WORDS),
 }
 
 
@@ -291,7 +350,7 @@ def test_what_was_tried_is_said_and_a_thorough_search_tries_all(monkeypatch: pyt
     arrays = {**arrays, "dK": arrays["dK"] + 0.1}
     result = compare(made, arrays)
     assert 0 < result.tried < result.known
-    whole = compare(made, arrays, Terms(thorough=True))
+    whole = compare(made, arrays, thorough=True)
     assert whole.tried == whole.known >= result.known
 
 

@@ -13,7 +13,7 @@ from mathlab.errors import MathlabError
 from mathlab.experiment import Case
 from mathlab.oracle.arrays import read
 from mathlab.oracle.names import ALIASES, matched
-from mathlab.oracle.oracle import OracleResult, Terms, compare
+from mathlab.oracle.oracle import OracleResult, compare
 from mathlab.stages.prepare import prepare
 from tests import planted
 from tests.build import case
@@ -66,7 +66,7 @@ def test_a_bug_planted_in_the_sigmoid_net_is_named(bug: str) -> None:
 
 def test_the_factor_is_said_to_be_the_batch_size() -> None:
     sentence = diagnoses(mlp_oracle("sum"))["dW1"]
-    assert sentence == "loss is multiplied by the batch size (divide by 5)"
+    assert sentence == "in loss, mean(L) is 5 times what it should be: the batch size (divide by 5)"
 
 
 def test_a_factor_that_is_no_number_of_the_experiment_is_solved_for() -> None:
@@ -162,8 +162,8 @@ def test_a_gradient_that_cancels_is_judged_by_what_cancels(kind: str, wrong: flo
 def test_a_precision_says_how_far_the_arrays_may_be_off() -> None:
     rough = {name: np.asarray(planted.softmax_mlp()[name] * (1 + 1e-7)) for name in ("dW1", "db1")}
     assert not compare(mlp(), rough).passed
-    assert compare(mlp(), rough, Terms(rtol=1e-5)).passed
-    assert not compare(mlp(), {"dW1": rough["dW1"] * 1.001}, Terms(rtol=1e-5)).passed
+    assert compare(mlp(), rough, rtol=1e-5).passed
+    assert not compare(mlp(), {"dW1": rough["dW1"] * 1.001}, rtol=1e-5).passed
 
 
 # --- names
@@ -278,7 +278,7 @@ def test_a_folder_holds_an_array_in_each_file(tmp_path: Path) -> None:
     assert run(tmp_path / "mine", "-c", tmp_path / "x.yaml")[0] == 0
     (tmp_path / "mine" / "w.npy").write_bytes(b"nothing")
     code, output = run(tmp_path / "mine", "-c", tmp_path / "x.yaml")
-    assert (code, "is not an .npy file" in output) == (2, True)
+    assert (code, "is not a NumPy file" in output) == (2, True)
 
 
 # --- sizes are named by what they are
@@ -308,7 +308,7 @@ UNUSABLE: Mapping[str, tuple[str, Callable[[Path], object], str]] = {
     "pickled": ("a.npz", write_npz(dW=np.array([{}], object)), "pickled objects"),
     "words": ("a.npz", write_npz(dW=np.array(["a"])), "does not hold real numbers"),
     "no name": ("a.npz", write_npz(other=np.ones(2)), "no array is named like a node"),
-    "no zip": ("a.npz", lambda path: path.write_bytes(b"nothing"), "is not an .npz file"),
+    "no zip": ("a.npz", lambda path: path.write_bytes(b"nothing"), "is not a NumPy file"),
     "missing": ("a.npz", lambda path: None, "does not exist"),
     "suffix": ("a.txt", lambda path: path.write_text("1"), ".npz and .csv files"),
     "columns": ("a.csv", lambda path: path.write_text("a,b\n1,2\n"), "a.csv:1:1: the columns name"),

@@ -1,0 +1,306 @@
+"""The rules that no pattern can say: what is left out, other axes, other orders, amounts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product as combinations
+
+from mathlab.diagnosis.rewrite import MASKS, Change, Names, factors, multiplied, product, terms, text, turned
+from mathlab.language.ops import ACTIVATIONS
+from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, names, substitute
+
+ALL, FLIP = Slice(None, None, None), Slice(None, None, -1)
+AXES = ("sum", "mean", "softmax", "log_softmax", "max", "logsumexp", "norm")  # what runs over axes
+FEW = 4  # entries of a sum that are each tried as the only one that was taken; of more, the first and the last
+MOST_SCALES = 4  # numbers by which the whole loss may be multiplied: 2, 1/2, the batch size, 1 over it
+# of the axes of an array, other than the one that it has
+ORDERS: Mapping[int, Sequence[tuple[int, ...]]] = {
+    2: [(1, 0)],
+    3: [(0, 2, 1), (1, 0, 2), (1, 2, 0)],
+    4: [(0, 2, 3, 1), (0, 3, 1, 2), (0, 2, 1, 3), (0, 1, 3, 2)],
+}
+
+
+# --- what is left out
+
+
+def without_derivative(part: Expr, known: Names) -> Iterator[Change]:
+    """A gradient without the local factors beside it: without all of them, then without each."""
+    if isinstance(part, Call) and part.op in ("mul", "div") and (known.carries(part) or known.root):
+        chain = factors(part)
+        local = [
+            n for n, factor in enumerate(chain) if not (known.carries(factor.expr) or isinstance(factor.expr, Num))
+        ]
+        together = [local] if 1 < len(local) < len(chain) else []
+        for gone in [*together, *([n] for n in local)]:
+            alone = multiplied([chain[n] for n in gone])
+            if not (len(gone) == 1 and isinstance(alone, Call) and alone.op in MASKS):
+                of = _derivative_of(known, alone) if gone == local else ""
+                rest = multiplied([factor for n, factor in enumerate(chain) if n not in gone])
+                yield f"the factor {text(alone)} is missing{of}", rest, 0, of and f"derivative {known.root}"
+
+
+def without_factor(part: Expr, known: Names) -> Iterator[Change]:
+    """A factor of what a gradient is multiplied by: r * h in the gradient of U @ (r * h)."""
+    if isinstance(part, Call) and part.op in ("mul", "div") and not known.root and not known.carries(part):
+        chain = factors(part)
+        for n, factor in enumerate(chain):
+            if not isinstance(factor.expr, Num):
+                rest = multiplied([*chain[:n], *chain[n + 1 :]])
+                yield f"the factor {text(multiplied([factor]))} is missing in {text(part)}", rest
+
+
+def _derivative_of(known: Names, gone: Expr) -> str:
+    """Which activation's derivative the factor is, where it is one."""
+    node = known.node(known.target)
+    for name in known.readers(node):
+        match known.forward[name]:
+            case Call(op, (Name(inner), *_)) if op in ACTIVATIONS and inner == node and {*names(gone)} <= {name, node}:
+                return f" (from the derivative of {op})" if names(gone) else ""
+    return ""
+
+
+def without_term(part: Expr, known: Names) -> Iterator[Change]:
+    """A term of a sum left out; of a longer sum, all but one."""
+    if known.summand and not isinstance(part, Num):
+        bias = isinstance(part, Name) and part.id in known.parameters
+        yield f"the {'bias' if bias else 'term'} {text(part)} is left out", Num(0)
+    added = terms(part)
+    if len(added) > 2 and not known.summand:
+        of = "a parameter" if known.node(known.target) in known.parameters else "a node"
+        for n, term in enumerate(added):
+            yield f"of {len(added)} terms, {text(term)} is taken alone", term, 0, f"{n} of {len(added)} of {of}"
+
+
+def without_path(part: Expr, known: Names) -> Iterator[Change]:
+    """All that is handed on to a node: the gradient of the step after it."""
+    node = known.node(known.target)
+    if known.root and node not in (known.target, *known.parameters) and known.shape(part):
+        yield f"nothing is handed on to {node}", Call("zeros_like", (part,))
+
+
+# --- sums
+
+
+def not_summed(part: Expr, known: Names) -> Iterator[Change]:
+    """One entry of a sum in place of all, or their mean."""
+    match part:
+        case Call("sum", (inner,), attrs):
+            shape, axis = known.shape(inner), part.attr("axis")
+            count = length(shape, axis)
+            if count > 1:
+                yield f"{text(part)} is averaged instead of summed", Call("mean", (inner,), attrs)
+            if isinstance(axis, int) or (axis is None and len(shape) == 1):
+                before = [ALL] * ((axis if isinstance(axis, int) else 0) % len(shape))
+                for entry in _few(count):
+                    one = Slice(entry, entry + 1, None) if part.attr("keepdims") else Num(entry)
+                    words = f"{text(inner)} is not summed: entry {entry} is taken alone"
+                    yield words, Call("index", (inner, *before, one))
+        case Call("matmul", (left, right)) if len(known.shape(left)) == 2 == len(known.shape(right)):
+            # X.T @ dZ with a sample in each row, dZ @ X.T with one in each column; W.T @ dZ is a sum over units
+            count = known.shape(right)[0]
+            flat = [turned(side) for side in (left, right) if isinstance(side, Call) and side.op == "T"]
+            if not known.carries(part) or count == 1 or not flat or known.parameters & set(names(flat[0])):
+                return
+            what = "row" if turned(left) == flat[0] else "column"
+            for n in _few(count):
+                one = Slice(n, n + 1, None)
+                picked = Call("matmul", (Call("index", (left, ALL, one)), Call("index", (right, one))))
+                yield f"{text(part)} is not summed over the batch: it is {what} {n} alone", picked
+            yield f"{text(part)} is averaged over the batch instead of summed", Call("div", (part, Num(count)))
+
+
+def _few(count: int) -> Sequence[int]:
+    return range(count) if count <= FEW else (0, count - 1)
+
+
+def length(shape: tuple[int, ...], axis: Static) -> int:
+    """How many entries a reduction takes together."""
+    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return math.prod(shape[one] for one in axes if isinstance(one, int))
+
+
+def other_axis(part: Expr, known: Names) -> Iterator[Change]:
+    """A sum, a mean or a softmax over another axis, or over all; one total in every entry."""
+    if not (isinstance(part, Call) and part.op in AXES):
+        return
+    (x, *_), soft = part.args, part.op.endswith("softmax")
+    ndim, own = len(known.shape(x)), part.attr("axis")
+    own = -1 if own is None and soft else own
+    keeps = tuple((name, value) for name, value in part.attrs if name == "keepdims")
+    for axis in (*range(ndim), None):
+        if axis == own or (isinstance(own, int) and axis is not None and own % max(ndim, 1) == axis):
+            continue
+        over = "all entries" if axis is None else f"axis {axis}"
+        words = f"{part.op} runs over {over} in {text(part)}"
+        made = Call(part.op, part.args, (*((("axis", axis),) if axis is not None else ()), *keeps))
+        if axis is not None or not soft:
+            yield words, made
+        if axis is None and not soft and known.shape(part):
+            filled_up = Call("add", (Call("zeros_like", (part,)), made))
+            yield f"{words}, and stands in every entry", filled_up
+        if axis is not None and not keeps and ndim == 2:
+            yield words, Call(part.op, part.args, (*made.attrs, ("keepdims", True)))
+        if (
+            axis is not None and part.op == "softmax"
+        ):  # the largest is taken off along one axis, the sum along the other
+            raised = Call("exp", (Call("sub", (x, Call("max", (x,), (("axis", own), ("keepdims", True))))),))
+            total = Call("sum", (raised,), (("axis", axis), ("keepdims", True)))
+            yield f"the sum in softmax runs over {over} in {text(part)}", Call("div", (raised, total))
+
+
+def row_sums(part: Expr, known: Names) -> Iterator[Change]:
+    """The gradient of a bias from the sums of that of its weight's rows or columns."""
+    name = known.node(known.target)
+    if not known.root or name not in known.parameters:
+        return
+    keeps = (("keepdims", True),) if len(known.types.names[known.target].shape) == 2 else ()
+    for weight in [other for reader in known.readers(name)[:1] for other in known.reads(reader) if other != name]:
+        gradient, ndim = f"d{weight}", len(known.types.names[weight].shape)
+        if gradient in known.gradients and ndim > 1:
+            others = [tuple(axis for axis in range(ndim) if axis != own) for own in range(ndim)]
+            for axes, op in combinations(others, ("sum", "mean")):
+                new = Call(op, (Name(gradient),), (("axis", axes[0] if ndim == 2 else axes), *keeps))
+                words = f"{known.target} is taken from {gradient}, as {text(new)}, instead of {text(part)}"
+                yield words, new
+
+
+def other_order(part: Expr, known: Names) -> Iterator[Change]:
+    """A reshape whose entries are taken, or put, in another order: channels last, heads that are not moved back."""
+    match part:
+        case Call("reshape", (x, *_)):
+            shape, made = known.shape(x), known.shape(part)
+            words = f"the entries of {text(x)} are"
+            if isinstance(x, Call) and x.op in ("T", "mT", "transpose"):
+                flat = Call("reshape", (x.args[0], *map(Num, made)))
+                yield f"{text(x.args[0])} is reshaped without being transposed before", flat
+            for axes in ORDERS.get(len(shape), ()):
+                moved = Call("transpose", (x, *map(Num, axes)))
+                yield f"{words} taken in the order of {text(moved)}", Call("reshape", (moved, *map(Num, made)))
+            for axes in ORDERS.get(len(made), ()):
+                put = Call("reshape", (x, *(Num(made[axis]) for axis in axes)))
+                back = Call("transpose", (put, *(Num(axes.index(axis)) for axis in range(len(axes)))))
+                yield f"{words} put in another order, as {text(back)}", back
+        case Call("transpose", (x, *_)) if known.root or sorted(known.shape(x)) == sorted(known.shape(part)):
+            made = known.shape(part)
+            yield f"{text(x)} is reshaped instead of transposed", Call("reshape", (x, *map(Num, made)))
+
+
+def assigned(part: Expr, known: Names) -> Iterator[Change]:
+    """Rows of an embedding's gradient that are set instead of added to, so that of equal indices the last one stays."""
+    match part:
+        case Call("scatter", (g, base, Name(index))) if known.types.names[index].shape:
+            shape, width = known.types.names[index].shape, len(known.shape(g))
+            count = math.prod(shape)
+            flat: Expr = Call("reshape", (Name(index), Num(count)))
+            place = Call("array", tuple(Num(k) for k in range(count)))
+            row, column = (NewAxis(), ALL), (ALL, NewAxis())
+            same = Call("eq", (Call("index", (flat, *column)), Call("index", (flat, *row))))
+            later = Call("lt", (Call("index", (place, *column)), Call("index", (place, *row))))
+            again = Call("sum", (Call("mul", (same, later)),), (("axis", 1),))
+            last = Call("reshape", (Call("eq", (again, Num(0))), *map(Num, shape)))
+            items = [ALL] * len(shape) + [NewAxis()] * (width - len(shape))
+            kept = Call("scatter", (Call("mul", (g, Call("index", (last, *items)))), base, Name(index)))
+            yield f"rows of {text(base)} that {index} has several times are set instead of added to", kept
+
+
+# --- amounts
+
+
+def scaled_term(part: Expr, known: Names) -> Iterator[Change]:
+    """A whole equation, or a term of a sum, times a number of the experiment."""
+    if known.root:
+        for value, why in known.numbers:
+            yield _scaled(part, value, why), product(Num(value), part)
+        if isinstance(part, Name | Call):
+            yield f"the sign of {text(part)} is the other way round", Call("neg", (part,))
+    if isinstance(part, Call) and part.op in ("add", "sub"):
+        for side, term in enumerate(part.args):
+            if not (isinstance(term, Num) or (isinstance(term, Call) and term.op in ("add", "sub"))):
+                for value, why in known.numbers:
+                    args = tuple(product(Num(value), arg) if n == side else arg for n, arg in enumerate(part.args))
+                    yield _scaled(term, value, why), Call(part.op, args)
+
+
+def _scaled(term: Expr, value: float, why: str) -> str:
+    penalty = isinstance(term, Call) and term.op == "mul" and len(names(term)) == 1 and isinstance(term.args[0], Num)
+    what = f"the {'regularisation ' if penalty else ''}term {text(term)}"
+    if value in (2.0, 0.5):
+        return f"{what} is {'twice' if value == 2 else 'half of'} what it should be"
+    return f"{what} is {value:.4g} times what it should be: {why}"
+
+
+def loss_scaled(part: Expr, known: Names) -> Iterator[Change]:
+    """A factor 1/2 in front of the loss, or a 2; the batch size, or 1 over it."""
+    if known.root and known.target == [*known.forward][-1]:
+        for value, why in known.numbers[:MOST_SCALES]:
+            what = {0.5: "has a factor 1/2 in front", 2.0: "has a factor 2 in front (a 1/2 is missing)"}
+            scaled = what.get(value, f"is {value:.4g} times what it should be: {why}")
+            yield f"{text(part)} {scaled}", product(Num(value), part)
+
+
+def penalty_too_much(part: Expr, known: Names) -> Iterator[Change]:
+    """What pulls another parameter to 0, as weight decay does, pulling this one too: a bias."""
+    mine = known.node(known.target)
+    if known.root and mine in known.parameters:
+        for name, expr in known.backward.items():
+            other = known.node(name)
+            for term in terms(expr) if other in known.parameters and other != mine else ():
+                alone = other in names(term) and all(
+                    name == other or (not known.types.names[name].shape and name not in known.gradients)
+                    for name in names(term)
+                )
+                made = substitute(term, {other: Name(mine)}) if alone else part
+                if made != part and known.shape(made) == known.shape(part):
+                    yield f"the regularisation term {text(made)} is too much", Call("add", (part, made))
+
+
+def other_length(part: Expr, known: Names) -> Iterator[Change]:
+    """One length in place of another, as N - 1 for N in a variance, or the batch for the features."""
+    if isinstance(part, Call) and part.op == "mean":
+        count = length(known.shape(part.args[0]), part.attr("axis"))
+        if count > 2:
+            less = Call("div", (Call("sum", part.args, part.attrs), Num(count - 1)))
+            yield f"{text(part)} divides by {count - 1}, one less than there are", less
+    match part:
+        case Call("sqrt", (Num(k),)):
+            for value, why in known.numbers:
+                if value > 1 and value not in (2, k):
+                    yield f"sqrt({value:g}) stands in place of {text(part)}: {why}", Call("sqrt", (Num(value),))
+    if isinstance(part, Call) and part.op in ("mul", "div") and known.carries(part):
+        lengths = {n for name in names(part) for n in known.types.names[name].shape if n > 1}
+        lengths |= {n - 1 for n in lengths if n > 2}
+        for top, bottom in combinations(lengths, lengths):
+            if top != bottom:
+                words = f"{text(part)} is {top} / {bottom} of what it should be: {bottom} stands in place of {top}"
+                yield words, product(Num(top / bottom), part)
+
+
+def extra_factor(part: Expr, known: Names) -> Iterator[Change]:
+    """A product with a factor that does not belong there."""
+    inside = isinstance(part, Call) and part.op in ("matmul", "outer")
+    if not (known.root or inside) or not known.carries(part):
+        return
+    for name in _near(known):
+        if part != Name(name):
+            yield f"the factor {name} is too much", product(part, Name(name))
+    for factor in factors(part) if known.root else ():
+        if not known.carries(factor.expr) and not isinstance(factor.expr, Num):
+            yield f"the factor {text(factor.expr)} stands twice", product(part, factor.expr)
+
+
+def extra_inside(part: Expr, known: Names) -> Iterator[Change]:
+    """A gradient with a factor too much as it is handed on."""
+    if isinstance(part, Name) and part.id in known.gradients and not known.root:
+        for name in _near(known):
+            if known.types.names[name].shape == known.shape(part):
+                yield f"the factor {name} is too much in {part.id}", product(part, Name(name))
+
+
+def _near(known: Names) -> list[str]:
+    """The values around the place: the node, what it is computed from, what is computed from it, and their like."""
+    target = known.node(known.target)
+    close = [target, known.owner, *known.reads(target), *known.reads(known.owner), *known.readers(target)]
+    types = known.types.names
+    return [name for name in dict.fromkeys(close) if name in types and types[name].kind == "f"]
