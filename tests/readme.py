@@ -2,7 +2,8 @@
 
 A block stands between `<!-- run: COMMAND -->` and the end of the fenced code under it; for `<!-- file: NAME -->` the
 fenced code is a file that the commands after it can use. Between `<!-- copy: FILE -->` and `<!-- end -->` stands what
-a command that takes long has left in the project. `python -m tests.readme` rewrites the outputs in place.
+a command that takes long has left in the project; for `<!-- copy: FILE, rows of A; B -->`, of its table only the rows
+that have A or B. `python -m tests.readme` rewrites the outputs in place.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ MANY = 5  # commands that take an option: it is then one of all
 BLOCK = re.compile(
     r"<!-- (?P<kind>run|file|table): (?P<what>.+?) -->\n```(?P<language>\w*)\n(?P<text>.*?)```\n", re.DOTALL
 )
-COPY = re.compile(r"(<!-- copy: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+COPY = re.compile(r"(<!-- copy: (\S+?)(?:, rows of (.+?))? -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -204,9 +205,17 @@ def made(block: Block, folder: Path) -> str:
     return TABLES[block.what]() if block.what in TABLES else record(block.what)
 
 
+def copied(file: str, rows: str | None) -> str:
+    """What stands in a file of the project; of its table only those rows in which one of the texts `rows` stands."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines(keepends=True)
+    head = next((at for at, line in enumerate(lines) if line.startswith("|---")), 0)
+    wanted = (rows or "").split("; ")
+    return "".join([*lines[: head + 1], *(line for line in lines[head + 1 :] if any(text in line for text in wanted))])
+
+
 def regenerated(readme: str) -> str:
     """The README with every output made afresh."""
-    readme = COPY.sub(lambda found: f"{found[1]}{(ROOT / found[2]).read_text(encoding='utf-8')}{found[3]}", readme)
+    readme = COPY.sub(lambda found: f"{found[1]}{copied(found[2], found[3])}{found[4]}", readme)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "configs").symlink_to(ROOT / "configs")

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +22,8 @@ from tests.bench.timing import Race, Work, interleaved, process
 
 GOAL = 1.5
 FILES, MEMORY = "the two files", 8.0
-CHECKED = ((30, 25, 10), (100, 90, 10), (784, 120, 10))  # widths of networks of about 10^3, 10^4 and 10^5 parameters
+# widths of networks of about 10^3 to 10^6 parameters
+CHECKED = ((30, 25, 10), (100, 90, 10), (784, 120, 10), (1000, 900, 100))
 
 
 def growth() -> Iterator[Race]:
@@ -33,7 +33,9 @@ def growth() -> Iterator[Race]:
     yield from _grown("a training step of {0:,} x {0:,} weights", partial(_step, 64), (64, 256, 1_024), power=2)
     sizes = {sum((a + 1) * b for a, b in pairwise(widths)): widths for widths in CHECKED}
     yield from _grown("gradient check of {:,} parameters", lambda entries: _checked(sizes[entries]), (*sizes,))
-    yield from _grown("a sweep of {:,} runs", lambda runs: partial(sweep.run, swept(runs)), (100, 1_000, 10_000))
+    yield from _grown(
+        "a sweep of {:,} runs", lambda runs: partial(sweep.run, swept(runs)), (100, 1_000, 10_000, 1_000_000)
+    )
     with tempfile.TemporaryDirectory() as folder:
         yield from _grown("mathlab diff of {:,} rows", partial(_diff, Path(folder)), (10_000, 100_000, 1_000_000))
         yield Race(
@@ -60,7 +62,7 @@ def _step(samples: int, width: int) -> Work:
 
 
 def _checked(widths: tuple[int, ...]) -> Work:
-    lab = replace(gradients.Network(widths, "tanh").case(), share=np.inf)
+    lab = gradients.Network(widths, "tanh").case()
     return lambda: gradcheck.run(lab)
 
 

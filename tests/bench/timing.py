@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 Work = Callable[[], object]
+Clock = Callable[[], float]  # seconds
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ def beside(ours: str, seconds: Mapping[str, float]) -> dict[str, float]:
 REST = 0.05  # seconds until threads have gone to sleep that spin in case that there is more to do: OpenBLAS', OpenMP's
 
 
-def interleaved(works: Mapping[str, Work], rounds: int, lasting: float = 0.0) -> dict[str, float]:
+def interleaved(
+    works: Mapping[str, Work], rounds: int, lasting: float = 0.0, clock: Clock = time.perf_counter
+) -> dict[str, float]:
     """The median seconds of each work, run in turn so that a slow moment hits all of them; one warm-up first.
 
     With `lasting`, each turn repeats a work for about so many seconds, as a loop would, after a rest: what the threads
@@ -46,10 +49,10 @@ def interleaved(works: Mapping[str, Work], rounds: int, lasting: float = 0.0) ->
             if lasting:
                 time.sleep(REST)
                 work()
-            start = time.perf_counter()
+            start = clock()
             for _ in range(times[name]):
                 work()
-            taken[name].append((time.perf_counter() - start) / times[name])
+            taken[name].append((clock() - start) / times[name])
     return {name: statistics.median(seconds) for name, seconds in taken.items()}
 
 
