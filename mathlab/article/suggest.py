@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_left, bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +18,8 @@ import numpy as np
 from mathlab.article.cover import BEHIND, Coverage, regions
 from mathlab.article.near import Near
 from mathlab.article.pool import DERIVED, SAME, Fit, Pool, State, quantities
-from mathlab.article.text import Document, Number
+from mathlab.article.text import Document, Group, Number
+from mathlab.errors import MathlabError
 from mathlab.experiment import Experiment
 
 CERTAIN = 0.02  # the values that a number may be expected to fit by chance, where it is believed for itself,
@@ -26,6 +27,9 @@ BESIDE = 200  # characters between numbers that belong together
 SUPPORTED = {BESIDE: 0.05, BEHIND: 0.03}  # and where it is of a run that numbers so near to it are of
 TOGETHER = 300  # characters around a number in which others tell which run is spoken of
 TOLD = 0.5  # a number that more values of a run fit by chance tells nothing of it
+MOST = 5_000  # open numbers
+MANY = 50  # numbers on either side of one that are looked at
+DIAGNOSED = 500  # numbers that fit nothing of which it is told what they nearly are
 LISTED = 5  # candidates of a number that stays open
 VAGUE = 0.04  # of one digit: nothing is said of a number that this part of all values of its size fits
 
@@ -57,13 +61,16 @@ class Undecided:
 def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list[Suggestion], list[Undecided]]:
     """What the open numbers of the documents are, in their order, and what could not be decided.
 
-    Raises MathlabError for a case that cannot run.
+    Raises MathlabError for a case that cannot run, and for more open numbers than can be searched.
     """
+    unknown = {id(one.number): one.number.place for one in coverage.numbers if one.status == "open"}
+    if len(unknown) > MOST:
+        place = [*unknown.values()][MOST]
+        raise MathlabError(f"{len(unknown)} numbers are open, and {MOST} are the limit of a search", place)
     pool = Pool(quantity for experiment in experiments for quantity in quantities(experiment))
     near = Near(pool, experiments)
     found: list[Suggestion] = []
     undecided: list[Undecided] = []
-    unknown = {id(one.number) for one in coverage.numbers if one.status == "open"}
     for document in coverage.documents:
         search = _Search(document, pool, [at for at, one in enumerate(document.numbers) if id(one) in unknown])
         found += search.run()
@@ -71,7 +78,8 @@ def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list
             number = search.numbers[at]
             vague = number.share > VAGUE
             fits = [] if vague else pool.fitting(number)
-            told = near.told(number, search.expected(at)) if number.decimal and not fits and not vague else ""
+            asked = number.decimal and not fits and not vague and len(undecided) < DIAGNOSED
+            told = near.told(number, search.expected(at)) if asked else ""
             names = dict.fromkeys(map(pool.name, fits))
             undecided.append(Undecided(document.numbers[at], tuple(names)[:LISTED], told, vague))
     return found, undecided
@@ -84,6 +92,10 @@ class _Search:
         self.document, self.pool, self.open = document, pool, set(unknown)
         self.numbers = [number.fraction if number.percent else number for number in document.numbers]
         self.starts = [number.start for number in document.numbers]
+        self.groups: dict[int, list[Group]] = defaultdict(list)
+        for group in document.groups:
+            for member in group[1]:
+                self.groups[member].append(group)
         self.placed: dict[int, Fit] = {}  # by position in the document's numbers,
         self.told: dict[int, set[State]] = {}  # as are the runs that numbers around tell of
         self.found: list[tuple[tuple[int, ...], tuple[int, ...], Sequence[Fit]]] = []
@@ -156,7 +168,8 @@ class _Search:
     def around(self, at: int, characters: int) -> range:
         """The numbers so near to one, itself among them."""
         start = self.starts[at]
-        return range(bisect_right(self.starts, start - characters), bisect_left(self.starts, start + characters))
+        first, last = bisect_right(self.starts, start - characters), bisect_left(self.starts, start + characters)
+        return range(max(first, at - MANY), min(last, at + MANY))
 
     def runs(self, at: int, characters: int = BEHIND) -> frozenset[State]:
         near = {self.pool.quantities[self.placed[n][0]].state for n in self.around(at, characters) if n in self.placed}
@@ -196,12 +209,11 @@ class _Search:
     def expected(self, at: int) -> Iterator[Fit]:
         """What should stand in the place of a number: the entry beside its neighbours', or the rest of an array."""
         yield from self.beside(at)
-        for shape, members in self.document.groups:
-            if at in members:
-                entry, numbers = members.index(at), [self.numbers[member] for member in members]
-                fits, alike = self.pool.arrays(shape, numbers, without=entry)
-                told = (alike + 1) * _together([*numbers[:entry], *numbers[entry + 1 :]])
-                yield from ((one, entry) for one, _ in (fits if told < CERTAIN else ()))
+        for shape, members in self.groups[at]:
+            entry, numbers = members.index(at), [self.numbers[member] for member in members]
+            fits, alike = self.pool.arrays(shape, numbers, without=entry)
+            told = (alike + 1) * _together([*numbers[:entry], *numbers[entry + 1 :]])
+            yield from ((one, entry) for one, _ in (fits if told < CERTAIN else ()))
 
 
 def _together(numbers: Sequence[Number]) -> float:

@@ -18,6 +18,7 @@ from mathlab.printed import REPR_DIGITS, REPR_ULPS
 
 LARGEST = 4_000_000  # characters
 MOST = 50_000  # numbers
+LARGEST_ARRAY = 1_000  # numbers
 DEEPEST = 4  # axes of an array that is printed in brackets
 
 
@@ -199,7 +200,7 @@ def _groups(text: str, numbers: Sequence[Number], offset: int, first: int) -> It
     """The arrays of a part of the document, which begins at `offset` with the `first` of its numbers."""
     spans = [(number.start - offset, number.end - offset) for number in numbers]
     found = [*_brackets(text, numbers, spans), *_cells(text, numbers, spans), *_rows(text, spans)]
-    for shape, members in dict.fromkeys(found):
+    for shape, members in (group for group in dict.fromkeys(found) if len(group[1]) <= LARGEST_ARRAY):
         yield shape, tuple(member + first for member in members)
 
 

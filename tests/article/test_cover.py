@@ -243,6 +243,12 @@ def test_of_equal_values_it_is_that_of_the_case_of_its_section(folder: Path) -> 
     assert [(one.state.case, one.state.updates) for one in found] == [("one", 1), ("one", 2), ("two", 1), ("two", 2)]
 
 
+def test_a_search_has_a_limit(folder: Path) -> None:
+    with pytest.raises(MathlabError, match="5000 are the limit of a search"):
+        told("0.4321 " * 5_001)
+    assert len(told("0.4321 " * 1_000)[1]) == 1_000
+
+
 def test_arrays_of_whole_numbers_count_where_they_are_asked_for(folder: Path) -> None:
     net = "inputs: {x: [5, 6], g: [10, -1]}\nparameters: {W: [[1, 2], [3, 4]]}\nequations: {z: W @ x, L: sum(z * g)}\n"
     (folder / "net.yaml").write_text(net, encoding="utf-8")
