@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mathlab.config import csvfiles, load
@@ -92,7 +92,6 @@ def test_whole_numbers_take_no_more_room_than_they_need(entries: list[str], dtyp
     assert found.tolist() == [float(entry) for entry in entries]
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(["1", "-3", "300", "2.25", "70000"]), min_size=1, max_size=12))
 def test_a_file_that_is_read_in_pieces_is_the_same(entries: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
@@ -106,7 +105,6 @@ PLAIN = ("0", "7", "007", "65536", "99999999999999", "-4", "2.25", "-0.1", "5.",
 OTHERS = ("9" * 18, "-0.0", "+3", "1e3", "2.5E-7", "0.1234567890123456789", "1" * 19, "-" + "2" * 18, " 4", '"5"')
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.lists(st.sampled_from((*PLAIN, *OTHERS)), min_size=3, max_size=3), min_size=1, max_size=8),
     st.sampled_from(["\n", "\r\n"]),

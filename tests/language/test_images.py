@@ -40,7 +40,7 @@ def assert_as_in_torch(made: Prepared, function: Callable[..., Tensor]) -> None:
         np.testing.assert_allclose(values[f"d{name}"], tensor.grad.numpy(), rtol=1e-11, atol=1e-11)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SIZES, SIZES, st.tuples(st.integers(0, 3), st.integers(0, 3)), SIZES, SIZES, st.integers(2, 4), st.booleans())
 def test_convolution_is_that_of_pytorch(
     size: Pair, stride: Pair, pad: Pair, dilation: Pair, more: Pair, axes: int, batch: bool
@@ -65,7 +65,7 @@ def test_convolution_is_that_of_pytorch(
     assert_as_in_torch(made, conv)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(["max_pool", "avg_pool", "im2col"]), SIZES, SIZES, SIZES, SIZES)
 def test_pooling_and_columns_are_those_of_pytorch(op: str, size: Pair, stride: Pair, pad: Pair, more: Pair) -> None:
     functional = pytest.importorskip("torch").nn.functional

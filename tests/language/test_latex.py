@@ -80,7 +80,7 @@ def nested() -> st.SearchStrategy[Expr]:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(nested())
 def test_nested_expressions(expr: Expr) -> None:
     values = {"s": np.array(1.75), "u": np.array(-0.5), "e": np.array(0.25), "x1": np.array(3.0)}
@@ -92,7 +92,7 @@ def test_nested_expressions(expr: Expr) -> None:
     assert_reads_back(expr, types, values)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(trees())
 def test_arrays(expr: Expr) -> None:
     types = Types(TYPES)
@@ -103,7 +103,7 @@ def test_arrays(expr: Expr) -> None:
     assert_reads_back(expr, types, VALUES)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(programs())
 def test_programs_and_their_gradients(program: Program) -> None:
     prepared = prepare(program.case())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mathlab.errors import ExpressionError
@@ -135,7 +135,6 @@ def expressions() -> st.SearchStrategy[Expr]:
     return st.recursive(leaves, calls, max_leaves=12)
 
 
-@settings(deadline=None)
 @given(expressions())
 def test_every_tree_reads_back(expr: Expr) -> None:
     assert read(unparse(expr)) == _folded(expr)

@@ -350,7 +350,7 @@ def test_colour_says_nothing_that_words_do_not() -> None:
     assert [escape.sub("", line).rstrip() for line in colored] == lines(tables.report(experiment_of(CASE)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(st.text("ab[]é漢", max_size=30), st.floats(allow_nan=False), st.floats(allow_nan=False)), max_size=5

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import jsonschema
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
 from typer.testing import CliRunner, Result
@@ -162,7 +162,6 @@ def test_json_of_the_shipped_configs_is_valid_and_exact(path: Path) -> None:
 ARRAY = jsonschema.Draft202012Validator({"$ref": "#/$defs/array", "$defs": data.schema()["$defs"]})
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(), min_size=1, max_size=4), st.sampled_from(["float64", "float32"]))
 def test_every_float_comes_back_from_json(floats: list[float], dtype: str) -> None:
     with np.errstate(over="ignore"):
@@ -362,7 +361,6 @@ CHECKS = st.builds(
 TOLD = st.builds(told, st.lists(CHECKS, max_size=12), st.lists(st.builds(Problem, ANY, PLACES), max_size=2))
 
 
-@settings(deadline=None)
 @given(TOLD)
 def test_junit_can_hold_any_text(report: Report) -> None:
     text = FORMATS["junit"](report)
@@ -377,7 +375,6 @@ def test_junit_can_hold_any_text(report: Report) -> None:
             assert name == check.name
 
 
-@settings(deadline=None)
 @given(TOLD)
 def test_no_text_can_make_a_workflow_command_of_its_own(report: Report) -> None:
     wrong = len(report.problems) + sum(check.outcome == "failed" for check in report.checks)
@@ -388,7 +385,6 @@ def test_no_text_can_make_a_workflow_command_of_its_own(report: Report) -> None:
         assert re.fullmatch(r"::error( file=[^:,]*(,line=\d+,col=\d+)?)?::.*", line)
 
 
-@settings(deadline=None)
 @given(TOLD)
 def test_every_row_of_a_markdown_table_has_its_cells(report: Report) -> None:
     text = FORMATS["markdown"](report)

@@ -262,7 +262,7 @@ def test_the_right_gradient_is_never_refuted(name: str, dtype: Dtype) -> None:
     assert verdicts(dataclasses.replace(CASES[name], dtype=dtype))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(programs())
 def test_the_right_gradient_of_a_random_program_is_never_refuted(program: Program) -> None:
     assert verdicts(program.case("float64")).keys() == verdicts(program.case("float32")).keys()

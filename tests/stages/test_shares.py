@@ -53,7 +53,7 @@ def test_the_shares_of_every_node_of_every_config_sum_to_its_gradient(path: Path
         added_up(backprop.run(one, ()), one.dtype)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(programs())
 def test_the_shares_of_random_programs_sum_to_the_gradients(program: Program) -> None:
     with np.errstate(all="ignore"):

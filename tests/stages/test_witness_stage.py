@@ -64,7 +64,7 @@ def test_every_witness_contradicts_a_wrong_gradient(name: str, factor: float) ->
     np.testing.assert_allclose(relative, abs(1 - factor) / max(1, abs(factor)), rtol=1e-4)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(programs(), st.sampled_from([-1.0, 2.0, 1.001]), st.data())
 def test_random_programs_are_confirmed_and_faults_in_them_found(
     program: Program, factor: float, data: st.DataObject

@@ -76,7 +76,7 @@ def test_every_op(text: str, arguments: Mapping[str, tuple[int, ...]]) -> None:
         assert assert_same(prepared, name) == 0, "some were run one by one"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(programs())
 def test_random_programs(program: Program) -> None:
     prepared = prepare(program.case())
@@ -168,7 +168,7 @@ def assert_same_verdicts(lab: Case) -> None:
         assert many.passed == one.passed
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(programs())
 def test_the_verdicts_on_random_programs(program: Program) -> None:
     assert_same_verdicts(program.case())

@@ -362,7 +362,7 @@ def _agrees(gradient: NDArray[np.float64], reference: NDArray[np.float64]) -> No
     np.testing.assert_allclose(gradient, reference, rtol=0, atol=1e-10 * scale)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(programs())
 def test_witnesses_agree_on_random_programs(program: Program) -> None:
     for name in program.parameters:
@@ -371,7 +371,7 @@ def test_witnesses_agree_on_random_programs(program: Program) -> None:
         _agrees(tape(program.equations, program.env, name), right)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(programs())
 def test_the_derived_gradient_agrees_on_random_programs(program: Program) -> None:
     derived = prepare(program.case()).run()
@@ -380,7 +380,7 @@ def test_the_derived_gradient_agrees_on_random_programs(program: Program) -> Non
 
 
 @needs_torch
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(programs())
 def test_torch_agrees_on_random_programs(program: Program) -> None:
     for name in program.parameters:
