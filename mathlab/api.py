@@ -261,7 +261,8 @@ def assert_gradients(
     console = Console(file=io.StringIO(), width=HTML_WIDTH, highlight=False, force_terminal=False, no_color=True)
     with console.capture() as page:
         console.print(oracle_page(result, only_failures=True), crop=False)
-    raise AssertionError(f"these are not the gradients of {config}\n{page.get()}")
+    wrong = "these are not the gradients of" if not result.passed else "not all of these arrays are of"
+    raise AssertionError(f"{wrong} {config}\n{page.get()}")
 
 
 def _yaml(part: object) -> str:

@@ -57,7 +57,7 @@ class Permits:
     )
     threads: Annotated[
         int,
-        typer.Option("--threads", metavar="N", min=1, callback=threads.take, help="Threads of a matrix product. [1]"),
+        typer.Option("--threads", metavar="N", min=1, callback=threads.take, help="Threads of a matrix product."),
     ] = 1
 
     @property

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mathlab.commands.options import FAIL, MATCH, TROUBLE, Cases, Chosen, Named, Permits, Telling
+from mathlab.commands.options import FAIL, MATCH, TROUBLE, Cases, Chosen, Permits, Telling
 from mathlab.errors import MathlabError
 from mathlab.files import note
 
@@ -17,7 +17,9 @@ def oracle(
         Path,
         typer.Argument(metavar="ARRAYS", show_default=False, help="An .npz, a folder of .npy, or a CSV as nodes.csv."),
     ],
-    config: Named = None,
+    config: Annotated[
+        list[Path] | None, typer.Option("--config", "-c", metavar="FILE", help="The config that the arrays are of.")
+    ] = None,
     case: Chosen = None,
     maps: Annotated[
         list[str] | None,
@@ -46,6 +48,8 @@ def oracle(
 
     note(arrays)
     with telling.reporting(lambda problems: oracle_report(arrays, (), problems, telling.quiet)):
+        if not config:
+            raise MathlabError(f"no config is named: write mathlab oracle --config FILE {arrays}")
         names = dict(map(_pair, maps or ()))
         chosen = [one for _, one in Cases(config=config, case=case).chosen(permits)]
         results = compare_file(chosen, arrays, names=names, rtol=rtol, thorough=thorough)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -19,6 +20,9 @@ from mathlab.oracle.arrays import CASELESS, numbers, read
 from mathlab.oracle.names import matched, wanted
 from mathlab.stages.noise import rounding_noise
 from mathlab.stages.prepare import Prepared
+from mathlab.witnesses.arrays import Mask
+from mathlab.witnesses.graph import seen_from
+from mathlab.witnesses.steps import ComplexStep
 
 RTOL: Mapping[Dtype, float] = {"float64": 1e-9, "float32": 1e-6}
 NOISE = 8.0  # times the noise that is measured: what rounding may do
@@ -30,7 +34,8 @@ class Compared:
     """One array of the file beside the lab's: `quantity`, of shape `expected`, is what it was matched with.
 
     `given` and `computed` are the entry at `index`, the one furthest beyond its tolerance; where `fits` is false the
-    shapes are too different for entries to be compared.
+    shapes are too different for entries to be compared. It is at a `kink` where it passes although some entries differ,
+    since each of these lies between the slopes to both sides.
     """
 
     array: str
@@ -44,6 +49,12 @@ class Compared:
     computed: float = math.nan
     tolerance: float = math.nan
     diagnosis: str = ""
+    kink: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """In a word."""
+        return "differs" if not self.passed else "kink" if self.kink else "agrees"
 
 
 @dataclass(frozen=True)
@@ -171,7 +182,10 @@ def _precision(case: Case, array: Array) -> Dtype:
 
 @dataclass(frozen=True)
 class Held:
-    """An array beside the lab's: how far each entry may be off, and the noise of rounding in the lab's."""
+    """An array beside the lab's: how far each entry may be off, and the noise of rounding in the lab's.
+
+    At a `kink` those that are further off have slopes of their own to both sides, and lie between them.
+    """
 
     array: str
     quantity: str
@@ -180,6 +194,21 @@ class Held:
     true: Array
     far: Array
     noise: float
+    kink: bool = False
+
+    @cached_property
+    def missed(self) -> Mask:
+        """The entries that are further off than they may be."""
+        with np.errstate(all="ignore"):
+            return ~(np.abs(self.given - self.true) <= self.far)
+
+    @property
+    def fits(self) -> bool:
+        return self.given.shape == self.true.shape
+
+    @property
+    def passed(self) -> bool:
+        return self.fits and (self.kink or not self.missed.any())
 
     @property
     def grown(self) -> float:
@@ -190,15 +219,21 @@ class Held:
     def row(self) -> Compared:
         """What is said of it."""
         expected = self.true.shape
-        if self.given.shape != expected:
+        if not self.fits:
             return Compared(self.array, self.quantity, self.shape, expected, passed=False, fits=False)
+        at = self.worst
+        numbers = float(self.given[at]), float(self.true[at]), float(self.far[at])
+        return Compared(
+            self.array, self.quantity, self.shape, expected, self.passed, True, at, *numbers, kink=self.kink
+        )
+
+    @property
+    def worst(self) -> tuple[int, ...]:
+        """The entry that is furthest beyond what it may be off."""
         with np.errstate(all="ignore"):
             misses = np.abs(self.given - self.true) - self.far
-        worst = np.unravel_index(int(np.argmax(np.where(np.isfinite(misses), misses, np.inf))), expected)
-        at = tuple(int(i) for i in worst)
-        numbers = float(self.given[at]), float(self.true[at]), float(self.far[at])
-        passed = bool(np.all(misses <= 0))
-        return Compared(self.array, self.quantity, self.shape, expected, passed, True, at, *numbers)
+        worst = np.unravel_index(int(np.argmax(np.where(np.isfinite(misses), misses, np.inf))), misses.shape)
+        return tuple(int(i) for i in worst)
 
 
 def _held(prepared: Prepared, arrays: Mapping[str, Array], names: Mapping[str, str], rtol: float | None) -> list[Held]:
@@ -212,8 +247,30 @@ def _held(prepared: Prepared, arrays: Mapping[str, Array], names: Mapping[str, s
         precision, times = _precise(prepared, arrays[array], rtol)
         blur = times * np.where(np.isfinite(noise[quantity]), noise[quantity], 0)
         far = _tolerance(given, true, blur, precision)
-        held.append(Held(array, quantity, arrays[array].shape, given, true, far, float(np.max(blur, initial=0.0))))
+        one = Held(array, quantity, arrays[array].shape, given, true, far, float(np.max(blur, initial=0.0)))
+        held.append(replace(one, kink=one.fits and bool(one.missed.any()) and _at_kink(prepared, one)))
     return held
+
+
+def _at_kink(prepared: Prepared, held: Held) -> bool:
+    """Whether all entries that miss are of a gradient that has none there, and lie between the slopes to both sides.
+
+    So is what a program says where ReLU is at 0 or entries of a maximum are equal: at a tie any share is right.
+    """
+    name = held.quantity.removeprefix("d")
+    if held.quantity not in prepared.gradients or name not in {*prepared.env, *prepared.nodes}:
+        return False
+    step = ComplexStep(seen_from(name, prepared.equations, prepared.env, prepared.upstream), (name,))
+    worst = np.zeros_like(held.missed)
+    worst[held.worst] = True
+    for among in (worst, held.missed):  # most that miss are no kinks, and one entry says so
+        left, right = step.both_sides(name, among=among)
+        with np.errstate(all="ignore"):
+            low, high = np.minimum(left, right) - held.far, np.maximum(left, right) + held.far
+            between = (low <= held.given) & (held.given <= high) & (np.abs(right - left) > held.far)
+        if not between[among].all():
+            return False
+    return True
 
 
 def _precise(prepared: Prepared, array: Array, rtol: float | None) -> tuple[float, float]:
@@ -249,7 +306,7 @@ def _explained(prepared: Prepared, held: Sequence[Held], thorough: bool) -> Caus
             Name(one.quantity),
             [one.given],
             [one.far + max(grown - 1, 0) * one.noise],
-            wrong=not one.row().passed,
+            wrong=not one.passed,
         )
         for one in finite
     ]

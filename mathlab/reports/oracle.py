@@ -45,7 +45,7 @@ def _check(row: Compared, result: OracleResult, path: Path) -> Check:
         case=result.case,
         name=row.array if row.array == row.quantity else f"{row.array} (as {row.quantity})",
         outcome="passed" if row.passed else "failed",
-        verdict="agrees" if row.passed else "differs",
+        verdict=row.verdict,
         file=str(path),
         expected=number(row.computed) if row.fits else "",
         computed=number(row.given) if row.fits else "",
@@ -109,6 +109,6 @@ def _array_row(row: Compared) -> Row:
     cells = (
         *(plain(row.array, "bold"), plain(row.quantity), plain(str(row.shape))),
         *(plain(str(list(row.index)) if row.index else ""), *map(plain, numbers)),
-        plain("agrees" if row.passed else "differs", "green" if row.passed else "bold red"),
+        plain(row.verdict, "green" if row.passed else "bold red"),
     )
     return Row(cells, () if row.fits else (plain(_misfit(row)),))

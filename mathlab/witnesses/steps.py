@@ -101,8 +101,8 @@ class ComplexStep:
             return np.zeros(shape), np.zeros(shape)
         if not np.isfinite(np.asarray(graph.values[graph.end])).all():
             return np.full(shape, np.nan), np.full(shape, np.nan)
-        right, alone = np.zeros(shape), np.ones(shape, np.bool_)
-        if graph.start.size > FEW:
+        right, alone, among = np.zeros(shape), np.ones(shape, np.bool_), np.broadcast_to(among, shape)
+        if np.count_nonzero(among) > FEW:
             found = self.slopes[name]
             sound = ~found.rough & np.isfinite(found.values)
             seen = self.divided.seen_from(name)

@@ -159,6 +159,30 @@ def test_a_gradient_that_cancels_is_judged_by_what_cancels(kind: str, wrong: flo
     assert row.tolerance < wrong / 10
 
 
+@pytest.mark.parametrize(
+    ("equation", "start", "gradient", "verdict"),
+    [
+        ("sum(relu(x))", [0, 1], [1, 1], "kink"),  # the mask of x >= 0
+        ("sum(relu(x))", [0, 1], [0, 1], "agrees"),
+        ("sum(relu(x))", [0, 1], [1.5, 1], "differs"),
+        ("sum(relu(x))", [0, 1], [1, 2], "differs"),  # a kink excuses nothing but itself
+        ("sum(abs(x))", [0, 1], [-1, 1], "kink"),
+        ("max(x)", [2, 2], [1, 0], "kink"),  # that of argmax
+        ("max(x)", [2, 2], [1, 0.5], "kink"),
+        ("max(x)", [2, 2], [-1, 1], "differs"),
+        ("sum(max_pool(reshape(x, 4, 4), 2))", [0] * 16, [*[1, 0, 1, 0, 0, 0, 0, 0] * 2], "kink"),
+        ("sum(max_pool(reshape(x, 4, 4), 2))", [0] * 16, [0.25] * 16, "agrees"),
+        ("sum(x**3)", [0, 1], [0.5, 3], "differs"),
+    ],
+)
+def test_at_a_kink_any_slope_between_is_right(
+    equation: str, start: list[float], gradient: list[float], verdict: str
+) -> None:
+    (row,) = compare(case({"L": equation}, {"x": start}), {"dx": np.array(gradient, float)}).compared
+    assert row.verdict == verdict
+    assert row.passed == (verdict != "differs")
+
+
 def test_a_precision_says_how_far_the_arrays_may_be_off() -> None:
     rough = {name: np.asarray(planted.softmax_mlp()[name] * (1 + 1e-7)) for name in ("dW1", "db1")}
     assert not compare(mlp(), rough).passed
@@ -336,6 +360,12 @@ def test_a_file_that_cannot_be_used(kind: str, tmp_path: Path) -> None:
     assert words in output
     assert "internal error" not in output
     assert len(output.splitlines()) == 1
+
+
+def test_a_config_is_asked_for(nodes: Path) -> None:
+    code, output = run(nodes)
+    assert code == 2
+    assert output.strip() == f"mathlab: no config is named: write mathlab oracle --config FILE {nodes}"
 
 
 def test_a_csv_may_give_gradients_alone(tmp_path: Path) -> None:
