@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import settings
 
 from mathlab import threads
 
 threads.take(1)  # before NumPy is imported: the tests run in as many processes as there are cores
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # a shell's background: what tests start is interrupted all the same
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.pop("PYTHONUNBUFFERED", None)  # streams as users have them, which are flushed last when Python ends
 
 # The same examples on every machine and in every run: a red one is the work of a change. New ones are for the commands
