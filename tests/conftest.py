@@ -10,9 +10,8 @@ from hypothesis import settings
 from mathlab import threads
 
 threads.take(1)  # before NumPy is imported: the tests run in as many processes as there are cores
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # a shell's background: what tests start is interrupted all the same
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # in a shell's background; what the tests start is interrupted all the same
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.pop("PYTHONUNBUFFERED", None)  # streams as users have them, which are flushed last when Python ends
 
