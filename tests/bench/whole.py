@@ -23,6 +23,7 @@ TIME, MEMORY = "a script with pandas and PyTorch: time", "a script with pandas a
 DATA = {"csv": ("{file: train.csv, but: label, divide_by: 255}", "{file: train.csv, columns: label}"),
         "npy": ("{file: x.npy, divide_by: 255}", "{file: y.npy}")}  # fmt: skip
 CONFIG = """\
+dtype: {dtype}
 inputs: {{X: {x}, y: {y}}}
 parameters:
   W1: {{init: he, shape: [784, 128], seed: 0}}
@@ -67,14 +68,15 @@ def whole() -> Iterator[Race]:
     """From the file to the table, with the defaults of both."""
     if importlib.util.find_spec("torch"):
         for kind, goals in {"csv": {TIME: 0.75, MEMORY: 0.5}, "npy": {TIME: 0.5}}.items():
-            work = f"mathlab train on {ROWS:,} images of {PIXELS} pixels, 5 epochs of batches of 64, from .{kind}"
-            yield Race(work, goals, partial(_measured, kind))
+            for dtype in ("float64", "float32"):  # the default, and PyTorch's
+                work = f"mathlab train on {ROWS:,} images of {PIXELS} pixels, 5 epochs of batches of 64, from .{kind}"
+                yield Race(f"{work}, {dtype}", goals, partial(_measured, kind, dtype))
 
 
-def _measured(kind: str) -> dict[str, float]:
+def _measured(kind: str, dtype: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _write(folder, kind)
+        _write(folder, kind, dtype)
         ours = [sys.executable, "-m", "mathlab", "train", "net.yaml", "--quiet", "--out", "out"]
         theirs = [sys.executable, "script.py", kind]
         rounds = [(_taken(ours, folder), _taken(theirs, folder)) for _ in range(ROUNDS)]
@@ -82,7 +84,7 @@ def _measured(kind: str) -> dict[str, float]:
     return dict(zip((TIME, MEMORY), map(statistics.median, zip(*ratios, strict=True)), strict=True))
 
 
-def _write(folder: Path, kind: str) -> None:
+def _write(folder: Path, kind: str, dtype: str) -> None:
     """The data, in which most pixels are 0, and what is to be done with it."""
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (ROWS, PIXELS), np.uint8) * (rng.random((ROWS, PIXELS)) < 0.19)
@@ -97,7 +99,7 @@ def _write(folder: Path, kind: str) -> None:
             for label, row in zip(y.tolist(), x, strict=True):
                 print(label, ",".join([texts[pixel] for pixel in row.tolist()]), sep=",", file=file)
     of_x, of_y = DATA[kind]
-    (folder / "net.yaml").write_text(CONFIG.format(x=of_x, y=of_y))
+    (folder / "net.yaml").write_text(CONFIG.format(x=of_x, y=of_y, dtype=dtype))
     (folder / "script.py").write_text(SCRIPT)
 
 
