@@ -84,6 +84,7 @@
     if (lab.entrywise.has(op)) return [op, "(", ...tree.slice(1).flatMap((t, i) => [i ? ", " : "", put(t, place)]), ")"];
     return [leaf(entry(value(tree), place), kind(tree), least)];
   };
+  const bare = shown => { const [first, then] = shown.flat(9); if (first.textContent && then !== "^") first.textContent = first.textContent.replace(/^\((.*)\)$/, "$1"); return shown; };
   // what can be scrolled sideways can be reached by keyboard
   const reachable = () => { for (const part of document.querySelectorAll(".wide, fieldset")) part.scrollWidth > part.clientWidth ? part.tabIndex = 0 : part.removeAttribute("tabindex"); };
   // the card of a step
@@ -97,11 +98,11 @@
     else {
       if (at.length !== x.s.length || at.some((k, i) => k >= x.s[i])) at = x.s.map(() => 0);
       const all = places(x.s), pick = place => say("button", {className: "entry", "aria-pressed": String(String(place) === String(at)), "aria-label": `${label(name, place)} = ${num(entry(x, place))}`, onclick: () => { at = place; card(); document.querySelector("#card [aria-pressed=true]").focus(); }}, num(entry(x, place)));
-      if (all.length <= 60) parts.push(say("div", {className: "wide"}, say("table", {}, rowed(all, x.s).map(row => say("tr", {}, row.map(place => say("td", {}, pick(place))))))));
+      if (all.length <= 60) parts.push(say("div", {className: "wide"}, say("table", {className: "array"}, rowed(all, x.s).map(row => say("tr", {}, row.map(place => say("td", {}, pick(place))))))));
       else parts.push(say("p", {}, gist(x)));
-      try { const shown = put(tree, at), alone = shown.flat(9).length === 1 && shown.flat(9)[0].textContent === num(entry(x, at)); parts.push(say("p", {className: "numbers", id: "put"}, label(name, at), alone ? [] : [" = ", shown], " = ", say("b", {className: back ? "gradient" : "value"}, num(entry(x, at))))); } catch (trouble) { void trouble; }
+      try { const shown = bare(put(tree, at)), alone = shown.flat(9).length === 1 && shown.flat(9)[0].textContent === num(entry(x, at)); parts.push(say("p", {className: "numbers", id: "put"}, label(name, at), alone ? [] : [" = ", shown], " = ", say("b", {className: back ? "gradient" : "value"}, num(entry(x, at))))); } catch (trouble) { void trouble; }
       if (back && name === "d" + owner && shares.has(owner)) {
-        const rows = shares.get(owner).map(([reader, written, share, up, near, fused]) => [`back from ${reader}${fused.length ? ` (with ${fused.join(", ")})` : ""}`, say("code", {}, written), up === null ? "" : ["upstream ", leaf(entry(value(up), at), "gradient", 2), " × local ", leaf(entry(value(near), at), "value", 2)], ["= ", leaf(entry(value(share), at), "gradient", 0)]]);
+        const rows = shares.get(owner).map(([reader, written, share, up, near, fused]) => [`back from ${reader}${fused.length ? ` (with ${fused.join(", ")})` : ""}`, say("code", {}, written), up === null ? "" : ["upstream ", leaf(entry(value(up), at), "gradient", 0), " × local ", leaf(entry(value(near), at), "value", 2)], ["= ", leaf(entry(value(share), at), "gradient", 0)]]);
         if (rows.length > 1) rows.push(["sum", "", "", say("b", {}, "= ", num(entry(x, at)))]);
         parts.push(say("h3", {}, rows.length > 1 ? `The paths that meet in ${label(name, at)}` : "The path"), table(["path", "share", "upstream × local", "gives"], rows));
       }
@@ -112,11 +113,12 @@
     fill($("card"), parts);
     reachable();
   };
-  // the numbers that can be changed
+  // the numbers that can be changed, shown at four digits where the field is not entered
+  const whole = x => ({onfocus: ({target}) => { if (target.value === num(x())) target.value = is(num(x()), x()) ? num(x()) : String(x()); target.select(); }, onblur: ({target}) => { if (target.getAttribute("aria-invalid") !== "true") target.value = num(x()); }});
   const edit = () => {
     if (D.fixed) { fill($("edit"), say("h2", {}, "Inputs and weights"), say("p", {}, D.said)); return; }
     const groups = [...origin].map(([name, x]) => {
-      const field = (place, k) => typed({value: is(num(x.d[k]), x.d[k]) ? num(x.d[k]) : String(x.d[k]), "aria-label": label(name, place), autocomplete: "off"}, v => roles.get(name) !== "index" || Number.isInteger(v), (v, target) => {
+      const field = (place, k) => typed({value: num(x.d[k]), "aria-label": label(name, place), autocomplete: "off", ...whole(() => now.get(name).d[k])}, v => roles.get(name) !== "index" || Number.isInteger(v), (v, target) => {
         epoch = null; now.get(name).d[k] = D.single ? Math.fround(v) : v; target.classList.toggle("changed", now.get(name).d[k] !== x.d[k]); renew();
       });
       return say("fieldset", {}, say("legend", {}, `${name} `, say("span", {className: "dim"}, roles.get(name) === "index" ? "index" : roles.get(name))), rowed(places(x.s).map(field), x.s).map(row => say("div", {className: "row"}, row)));
@@ -146,7 +148,8 @@
     const others = one.paths.map(([name, points], k) => [lined(points.map(on), "var(--good)", {"stroke-dasharray": `${Math.max(7 - 3 * k, 1)} 3`}), words(...on(points[Math.min(3 + 3 * k, points.length - 1)]), name, "middle", "var(--good)")]);
     const own = last ? [lined(way.map(on), "var(--gradient)"), drawn("circle", {cx: on(last)[0], cy: on(last)[1], r: 5, fill: "var(--gradient)"})] : [];
     const axes = [words(70, 456, num(x0), "middle"), words(490, 456, num(x1), "middle"), words(280, 472, one.x, "middle"), words(64, 444, num(y0), "end"), words(64, 28, num(y1), "end"), words(64, 235, one.y, "end")];
-    return [drawn("svg", {viewBox: "0 0 560 480", class: "contour", role: "img", "aria-label": told}, lab.range(10).map(k => drawn("path", {d: bands.map((band, at) => square(band, at, k)).join(""), fill: "var(--value)", "fill-opacity": 0.05 + 0.07 * k})), others, own, axes), say("p", {className: "dim"}, told)];
+    const ways = drawn("svg", {x: 70, y: 20, width: 420, height: 420, viewBox: "70 20 420 420"}, others, own); // which ends at the frame
+    return [drawn("svg", {viewBox: "0 0 560 480", class: "contour", role: "img", "aria-label": told}, lab.range(10).map(k => drawn("path", {d: bands.map((band, at) => square(band, at, k)).join(""), fill: "var(--value)", "fill-opacity": 0.05 + 0.07 * k})), ways, axes), say("p", {className: "dim"}, told)];
   }));
   const curve = losses => {
     const good = losses.filter(Number.isFinite), low = Math.min(...good), high = Math.max(...good), log = low > 0 && high / low > 20, scale = x => log ? Math.log(x) : x;
@@ -163,8 +166,7 @@
   };
   const training = () => {
     const field = (name, x, change) => say("label", {}, name, typed({value: String(x)}, v => v >= 0, v => { change(v); epoch = null; train(); }));
-    const all = [...settings].map(([name, x]) => field(name, x, v => settings.set(name, v)));
-    const fields = D.train.updates ? [...all, field("epochs", epochs, v => { epochs = Math.min(Math.floor(v), D.train.most); })] : [];
+    const fields = D.train.updates ? [...[...settings].map(([name, x]) => field(name, x, v => settings.set(name, v))), field("epochs", epochs, v => { epochs = Math.min(Math.floor(v), D.train.most); })] : [];
     fill($("trained"), say("h2", {}, `Training: ${D.train.optimizer}`), fields, say("p", {className: "dim"}, D.train.said), say("div", {id: "curves"}), D.train.figures.length ? [say("h3", {}, "Figures, with the article's numbers"), judged(D.train.figures)] : []);
     if (!D.train.updates) curve(D.train.losses);
   };
@@ -172,8 +174,8 @@
   $("step").max = lines.length; $("step").oninput = event => go(+event.target.value);
   $("start").onclick = () => go(1); $("back").onclick = () => go(step - 1); $("next").onclick = () => go(step + 1); $("stop").onclick = () => go(lines.length);
   const zoom = () => { const fit = $("graph").classList.toggle("fit"); $("zoom").setAttribute("aria-pressed", String(!fit)); }; $("zoom").onclick = () => { zoom(); show(); };
-  const whole = document.querySelector("#graph svg");
-  if (innerWidth < 800 && whole.getBoundingClientRect().width < 0.4 * whole.viewBox.baseVal.width) zoom(); // nobody could read it
+  const graph = document.querySelector("#graph svg");
+  if (graph.getBoundingClientRect().width < 0.45 * graph.viewBox.baseVal.width) zoom(); // nobody could read it
   document.addEventListener("keydown", event => {
     if (event.target.closest("input, button.entry, [tabindex]") || event.altKey || event.ctrlKey || event.metaKey) return;
     const to = {ArrowRight: step + 1, ArrowLeft: step - 1, Home: 1, End: lines.length}[event.key];
