@@ -31,19 +31,22 @@ class Heading:
 
 
 Read = tuple[str, list[Heading]]
-Reader = Callable[[str], Read]
 
 COMMANDS = dict(zip("times cdot approx le ge neq pm thinspace".split(), "×·≈≤≥≠±\u2009", strict=True))
 LATEX = re.compile(
-    r"\\(?P<side>begin|end)\{(?:[bpvBVs]?(?:small)?matrix|array|tabular)\}(?:\{[^{}\n]{0,40}\})?"
-    r"|\\(?:label|ref|eqref|cite[a-z]*|url|includegraphics|input|documentclass|usepackage|[vh]space|cline|tag)\*?"
-    r"(?:\[[^\]\n]{0,200}\])?\{[^{}\n]{0,500}\}"
+    r"\\begin\{(?P<picture>tikzpicture|thebibliography)\}.*?(?:\\end\{(?P=picture)\}|\Z)"
+    r"|\\(?P<side>begin|end)\{(?:[bpvBV]?(?:small)?matrix\*?|array|tabular[xy*]?|longtable)\}(?:\{[^{}\n]{0,40}\}){0,2}"
+    r"|\\(?:label|ref|eqref|cite[a-z]*|url|includegraphics|input|documentclass|usepackage|[vh]space|c(?:mid)?rule|cline"
+    r"|tag|scalebox|linespread|rule|multi(?:column|row)\{\d+\})\*?(?:\[[^\]\n]{0,200}\])?\{[^{}\n]{0,500}\}"
     r"|\\href\{[^{}\n]{0,500}\}|\d?\.\d{1,4}\\(?:text|line|column|page)(?:width|height)"
-    r"|\\(?P<command>[A-Za-z]+)|(?P<thin>\\[,;:!]|\{,\})|(?P<row>\\\\)"
+    r"|\\(?P<command>[A-Za-z]+)|(?P<thin>\\[,;:!]|\{,\})|(?P<row>\\\\)(?:\[-?[\d.]+ ?[a-z]{2}\])?|\\[()\[\]]",
+    re.DOTALL,
 )
 TAGS = {"sup": "^", "sub": "_", "table": OPEN, "/table": CLOSE, "tr": ROW, "td": CELL, "th": CELL}
+TAGS |= {"mtable": OPEN, "/mtable": CLOSE, "mtr": ROW, "mtd": CELL}
 HTML = re.compile(
-    r"<!--.*?(?:-->|\Z)|<(script|style|svg)\b.*?(?:</\1\s*>|\Z)|(?P<sign>&(?:\#\d{1,7}|\#x[\da-f]{1,6}|[a-z]\w{1,30});?)"
+    r"<!--.*?(?:-->|\Z)|<(script|style|svg|annotation)\b.*?(?:</\1\s*>|\Z)"
+    r"|(?P<sign>&(?:\#\d{1,7}|\#x[\da-f]{1,6}|[a-z]\w{1,30});?)"
     r"|<(?P<tag>/?[a-z][\w-]*+)(?:\s++[a-z_:@][\w:.@-]*+(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s\"'<>=]++))?)*+\s*+/?>"
     r"|<[!?/][^<>]*+>",
     re.DOTALL | re.IGNORECASE,
@@ -63,7 +66,7 @@ def signs(text: str) -> str:
 
 def _blank(found: re.Match[str], sign: str = "") -> str:
     """Blanks, or a sign and blanks, as long as what they stand for."""
-    return sign.ljust(len(found.group()), BLANK)
+    return sign + re.sub(r"[^\n]", BLANK, found.group()[len(sign) :])
 
 
 def _latex(found: re.Match[str]) -> str:
@@ -80,12 +83,8 @@ def _tag(found: re.Match[str]) -> str:
     return _blank(found, TAGS.get((found["tag"] or "").lower(), ""))
 
 
-def _hypertext(text: str) -> str:
-    return LATEX.sub(_latex, HTML.sub(_tag, text))
-
-
 def _prose(text: str) -> str:
-    return _hypertext(LINKS.sub(_blank, text))
+    return LATEX.sub(_latex, HTML.sub(_tag, LINKS.sub(_blank, text)))
 
 
 def _title(text: str) -> str:
@@ -100,35 +99,35 @@ def _markdown(source: str) -> Read:
     """CommonMark with tables. What is displayed as maths hides from the parser: a line of `=` there is no heading."""
     from markdown_it import MarkdownIt
 
-    source = FRONT.sub(lambda found: re.sub(".", BLANK, found.group()), source)
+    source = FRONT.sub(_blank, source)
     starts = [*line_starts(source), len(source)]
     plain = DISPLAYED.sub(lambda found: re.sub(".", "x", found.group()), source)
-    tokens = MarkdownIt("commonmark").enable("table").disable("inline").parse(plain)
     headings, parts, done = [], [], 0
-    for token, after in pairwise(tokens):
+    for token, after in pairwise(MarkdownIt("commonmark").enable("table").disable("inline").parse(plain)):
         if token.map is None:
             continue
         first, last = (starts[min(line, len(starts) - 1)] for line in token.map)
         if token.type == "heading_open":
             headings.append(Heading(first, int(token.tag[1]), _title(LINKS.sub("", after.content))))
-        elif token.type == "table_open":
+        elif token.type in READ_APART:
             first = max(first - 1, done)  # the end of the line before has room for a sign
-            parts += [_prose(source[done:first]), _table(source[first:last])]
-            done = last
-        elif token.type in ("fence", "code_block"):
-            info = re.compile(r"\A.*" if token.type == "fence" else r"\A")  # it names a language
-            parts += [_prose(source[done:first]), info.sub(_blank, source[first:last])]
+            parts += [_prose(source[done:first]), READ_APART[token.type](source[first:last])]
             done = last
     return "".join([*parts, _prose(source[done:])]), headings
 
 
 def _table(text: str) -> str:
-    cells = re.sub(r"(?<!\\)\|", CELL, _prose(text).replace("\n", ROW))
-    return re.sub(
-        rf"[{ROW}{CELL}]\s*\Z",
-        lambda found: _blank(found, CLOSE),
-        re.sub(rf"\A[{ROW}{CELL}\s]|{ROW}", OPEN, cells, count=1),
-    )
+    rows = re.sub(r"\n[ >]*\|?", lambda row: _blank(row, ROW), _prose(text))
+    cells = re.sub(r"(?<!\\)\|", CELL, rows)
+    begun = re.sub(rf"\A[{CELL}{ROW}\s]|{ROW}", OPEN, cells, count=1)
+    return re.sub(rf"[{ROW}{CELL}]\s*\Z", lambda found: _blank(found, CLOSE), begun)
+
+
+READ_APART: Mapping[str, Callable[[str], str]] = {
+    "table_open": _table,
+    "fence": lambda text: re.sub(r"\A\n?[^\n]*", _blank, text),  # it names a language
+    "code_block": lambda text: text,
+}
 
 
 def _plain(source: str) -> Read:
@@ -148,32 +147,36 @@ SECTION = re.compile(r"\\((?:sub)*)(?:section|paragraph|chapter)\*?\{([^{}\n]{1,
 def _tex(source: str) -> Read:
     text = re.sub(r"(?<!\\)%.*", _blank, source)
     body = max(text.find(r"\begin{document}"), 0)
-    headings = [
-        Heading(found.start(), len(found[1]) // 3 + 1, _title(found[2])) for found in SECTION.finditer(text, body)
-    ]
+    titles = SECTION.finditer(text, body)
+    headings = [Heading(one.start(), len(one[1]) // 3 + 1, _title(one[2])) for one in titles]
     return BLANK * body + LATEX.sub(_latex, text[body:]), headings
 
 
 def _html(source: str) -> Read:
-    text = _hypertext(source)
-    found = re.finditer(r"<h([1-6])\b[^<>]*+>(?:[^<]|<(?!/?h[1-6]\b))*+", source, re.IGNORECASE)
-    return text, [Heading(one.start(), int(one[1]), _title(text[slice(*one.span())])) for one in found]
+    text = LATEX.sub(_latex, HTML.sub(_tag, source))
+    titles = re.finditer(r"<h([1-6])\b[^<>]*+>(?:[^<]|<(?!/?h[1-6]\b))*+", source, re.IGNORECASE)
+    return text, [Heading(one.start(), int(one[1]), _title(text[slice(*one.span())])) for one in titles]
 
 
-READERS: Mapping[str, Reader] = {
+READERS: Mapping[str, Callable[[str], Read]] = {
     **dict.fromkeys((".md", ".qmd", ".rmd", ".markdown"), _markdown),
     ".txt": _plain,
     ".tex": _tex,
     **dict.fromkeys((".html", ".htm"), _html),
 }
 KINDS = (*READERS, ".ipynb")
+PROMPT = re.compile(r"^[ \t#]*(?:>>>|\.\.\.(?=\s))", re.MULTILINE)
 
 
-def parts(source: str, path: str, kind: str) -> Iterator[tuple[str, str, Reader]]:
-    """The texts of a document of a kind, each with its name and reader: a notebook's text cells and outputs."""
-    if kind in READERS:
-        yield path, source, READERS[kind]
-        return
+def parts(source: str, path: str, kind: str) -> Iterator[tuple[str, str, Read]]:
+    """The parts of a document of a kind, a notebook's text cells and outputs: name, source, text and headings."""
+    cells = _cells(source, path) if kind == ".ipynb" else [(path, source, READERS[kind])]
+    for name, part, reader in cells:
+        text, headings = reader(part)
+        yield name, part, (PROMPT.sub(_blank, text), headings)
+
+
+def _cells(source: str, path: str) -> Iterator[tuple[str, str, Callable[[str], Read]]]:
     try:
         for count, cell in enumerate(json.loads(source)["cells"], start=1):
             kind = cell["cell_type"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
-from itertools import accumulate, groupby, islice, pairwise
+from itertools import accumulate, chain, groupby, islice, pairwise, zip_longest
 from pathlib import Path
 
 from mathlab.article.formats import BLANK, CELL, CLOSE, KINDS, OPEN, ROW, Heading, Span, line_starts, parts, signs
@@ -19,7 +19,11 @@ from mathlab.printed import REPR_DIGITS, REPR_ULPS
 LARGEST = 4_000_000  # characters
 MOST = 50_000  # numbers
 LARGEST_ARRAY = 1_000  # numbers
+LARGEST_TABLE = 100_000  # cells
 DEEPEST = 4  # axes of an array that is printed in brackets
+
+Digits = tuple[int, tuple[int, ...], int]
+Group = tuple[tuple[int, ...], tuple[int, ...]]  # an array: its shape, and the positions of its numbers in C order
 
 
 @dataclass(frozen=True)
@@ -63,15 +67,11 @@ class Number:
     @property
     def fraction(self) -> Number:
         """What a number of per cent is as a fraction."""
-        return replace(self, text=str(Decimal(self.text).scaleb(-2)), percent=False)
+        return replace(self, text=str(Decimal(self.text).scaleb(-2)), percent=False) if self.percent else self
 
     @property
     def decimal(self) -> bool:
         return not self.text.lstrip("-").isdigit()
-
-
-Digits = tuple[int, tuple[int, ...], int]
-Group = tuple[tuple[int, ...], tuple[int, ...]]  # an array: its shape, and the positions of its numbers in C order
 
 
 def digits_of(text: str) -> Digits:
@@ -124,13 +124,13 @@ def read(path: Path) -> Document:
     numbers: list[Number] = []
     groups: list[Group] = []
     headings: list[Heading] = []
-    for name, part, reader in parts(signs(source.replace("\r\n", "\n").replace(BLANK, " ")), str(path), kind):
-        text, titles = reader(part)
-        text = PROMPT.sub(lambda found: BLANK * len(found.group()), text)
-        found = [*islice(_numbers(text, part, titles, name, len(whole)), MOST + 1 - len(numbers))]
-        groups += _groups(text, found, len(whole), len(numbers))
-        headings += [Heading(one.start + len(whole), one.level, one.title) for one in titles]
-        numbers += found
+    for name, part, (text, titles) in parts(signs(source.replace("\r\n", "\n").replace(BLANK, " ")), str(path), kind):
+        found = [*islice(_numbers(text, titles, name, line_starts(part)), MOST + 1 - len(numbers))]
+        for shape, members in dict.fromkeys([*_arrays(text, found), *_rows(text, found)]):
+            if 1 < len(members) <= LARGEST_ARRAY:
+                groups.append((shape, tuple(member + len(numbers) for member in members)))
+        headings += [replace(one, start=one.start + len(whole)) for one in titles]
+        numbers += [replace(one, start=one.start + len(whole), end=one.end + len(whole)) for one in found]
         whole += text + "\n"
         if len(numbers) > MOST:
             raise MathlabError(f"a document has at most {MOST} numbers that are looked at", numbers[-1].place)
@@ -141,123 +141,125 @@ def read(path: Path) -> Document:
 
 DIGITS = r"(?:\d{1,3}(?:[,\u2009\u202f]{1,3}\d{3})+(?![\d,])|\d+)(?:\.\d+)?|\.\d+"
 POWER = (
-    r"[\s\0]*[×·*][\s\0]*10"
-    r"(?:[\s\0]*\^?[\s\0{]*(?P<power>[-+]?\d{1,3})(?![\d.])\s*\}?|(?P<raised>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3}))"
+    r"[\s\0]*[×·*x][\s\0]*10"
+    r"(?:[\s\0]*\^[\s\0{]*(?P<power>[-+]?\d{1,3})(?![\d.])\s*\}?|(?P<lost>-\d{1,2})(?![\d.])"
+    r"|(?P<raised>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3}))"
 )
 NUMBER = re.compile(
     r"(?:(?:^|(?<=[^\w\0.)\]}'\s-]))[\s\0]*+(?P<minus>-)[\s\0]*+|(?<![^\s\0])(?P<sign>-)\0*+)?"
     rf"(?<![\w.])(?P<digits>{DIGITS})(?:[eE](?P<e>[-+]?\d{{1,4}})(?!\w)|{POWER})?(?P<percent>[\s\0]?\\?%)?(?!\d)"
 )
 RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
-PROMPT = re.compile(r"^[ \t#]*(?:>>>|\.\.\.(?=\s))", re.MULTILINE)
 PARTS = (
     "section|sec|chapter|figure|fig|table|tab|eq|eqn|equation|step|example|listing|algorithm|appendix|part|exercise"
-    "|theorem|lemma"
+    "|theorem|lemma|arxiv:"
 )
 TOOLS = "version|release|python|numpy|pytorch|torch|tensorflow|jax|cuda|scipy|pandas|keras|julia|ubuntu"
-NOT_THE_ARTICLES = [  # what stands before a number, its first digit, what is behind it, and what it then is
-    (rf"(?i:(?<![a-z])(?:{PARTS})[s.]*[\s\0~(]*|§\s*)", "[1-9]", "", "a reference"),
-    (rf"(?i:(?<![a-z])(?:{TOOLS})[\s\0~(]*|(?<![a-z])v\.?|\w[=<>]=)", "", "", "a version"),
-    ("", "", r"\.\d", "a version or date"),
-    (r"\d[.]", "", "", "a version or date"),
-    (r"[_\w][-/]", "", r"[-/.]?\w*[A-Za-z]", "part of a name"),
-    ("", "", r"\.[a-z]{2,4}\b", "part of a name"),
-    (r"_[{\0]*", "", "", "an index"),
-]
-RULES = [
-    (re.compile(rf"(?:{before})\Z"), re.compile(digit), re.compile(after), why)
-    for before, digit, after, why in NOT_THE_ARTICLES
-]
-TITLE = 300  # characters of a heading, before its number
-MARKS = f"#* \t\n{BLANK}"  # may stand before the number of a section,
-NUMBERED = re.compile(r"[.)]?[\s*]+\(?[^\W\d]")  # and this behind it
+NOT_THE_ARTICLES = {  # what ends where such a number begins
+    rf"(?i:(?<![a-z])(?:{PARTS})[s.]{{0,2}}[\s\0~(]{{0,40}}|§\s*)(?=[1-9])": "a reference",
+    rf"(?i:(?<![a-z])(?:{TOOLS})[\s\0~(]{{0,40}}|(?<![a-z])v\.?|\w[=<>]=)(?=\d)": "a version",
+    r"(?<![\w.])(?=\d{1,9}\.\d{1,9}\.\d)": "a version or date",
+    r"(?:(?<=[_\w][-/])|(?<![\w.]))(?=\d+\.\d+(?:\.[a-z]{2,4}\b|/\w*[a-z]))": "part of a name",
+    r"[_\w][-/](?=[\d.]{1,40}[-/.]?\w*[A-Za-z])": "part of a name",
+    r"(?<![\w.])(?=[\d.]{1,9}\0*(?:pt|em|rem|ex|mm|cm|in|px)\b)": "a length",
+    r"_[{\0]{0,40}(?=[\d.])": "an index",
+}
+NUMBERED = re.compile(r"[#* \t\n\0{]{0,300}(?=[\d.]+[\s*\0)]+\(?[^\W\d])")  # the title of a section
 
 
-def _numbers(text: str, source: str, headings: Sequence[Heading], name: str, offset: int) -> Iterator[Number]:
-    lines, titles = line_starts(source), [heading.start for heading in headings]
+def _numbers(text: str, headings: Sequence[Heading], name: str, lines: Sequence[int]) -> Iterator[Number]:
+    reasons = {one.end(): why for before, why in NOT_THE_ARTICLES.items() for one in re.finditer(before, text)}
+    titles = (NUMBERED.match(text, heading.start) for heading in headings)
+    reasons |= {title.end(): "the number of a section" for title in titles if title}
     for found in NUMBER.finditer(text):
         minus = "minus" if found["minus"] else "sign" if found["sign"] else ""
-        start, end = found.start(minus or "digits"), found.end()
-        power = found["e"] or found["power"] or (found["raised"] or "").translate(RAISED)
+        power = found["e"] or found["power"] or found["lost"] or (found["raised"] or "").translate(RAISED)
         digits = re.sub("[,\u2009\u202f]", "", found["digits"])
         written = f"{'-' if minus else ''}{digits}{f'e{int(power):+03d}' if power else ''}"
+        start = found.start(minus or "digits")
         line = bisect_right(lines, start)
-        before, after = text[max(found.start("digits") - 24, 0) : start], text[end : end + 12]
-        rules = ((left, digit, right, why) for left, digit, right, why in RULES if right.match(after))
-        why = next((why for left, digit, _, why in rules if digit.match(digits) and left.search(before)), "")
-        past = bisect_right(titles, start)
-        within = bool(past) and start - titles[past - 1] < TITLE and not text[titles[past - 1] : start].strip(MARKS)
-        if not why and within and NUMBERED.match(after):
-            why = "the number of a section"
         place = Place(name, line, start - lines[line - 1] + 1)
-        yield Number(written, start + offset, end + offset, place, why, bool(found["percent"]))
+        why = reasons.get(found.start("digits"), "")
+        yield Number(written, start, found.end(), place, why, bool(found["percent"]))
 
 
 # Arrays: in brackets as NumPy and Python print them, the cells of tables and matrices, and numbers side by side
 
-
-def _groups(text: str, numbers: Sequence[Number], offset: int, first: int) -> Iterator[Group]:
-    """The arrays of a part of the document, which begins at `offset` with the `first` of its numbers."""
-    spans = [(number.start - offset, number.end - offset) for number in numbers]
-    found = [*_brackets(text, numbers, spans), *_cells(text, numbers, spans), *_rows(text, spans)]
-    for shape, members in (group for group in dict.fromkeys(found) if len(group[1]) <= LARGEST_ARRAY):
-        yield shape, tuple(member + first for member in members)
+TOKEN = re.compile(rf"[\[\](){OPEN}{ROW}{CELL}{CLOSE}]|(?!\.[\s\0\])])[^\s\0,;|$\[\](){OPEN}{ROW}{CELL}{CLOSE}]+")
 
 
-def _brackets(text: str, numbers: Sequence[Number], spans: Sequence[Span]) -> Iterator[Group]:
-    """Brackets that hold numbers and such brackets alone, by a word with a letter for each number, bracket and rest."""
-    letters, kept, done = [], [], 0
-    for position, (start, end) in enumerate([*spans, (len(text), len(text))]):
-        between = re.sub(r"\A\.(?=[\s\])])|[,;&⏎\s\0|]+", "", text[done:start])  # NumPy's [1. 0.] is one array
-        letters.append(re.sub(r"[^\[\]]+", "x", between.replace("(", "[").replace(")", "]")))
-        if position < len(spans):
-            letters.append("x" if numbers[position].why else "n")
-            kept += [] if numbers[position].why else [position]
-        done = end
-    word = "".join(letters)
-    counted = [0, *accumulate(letter == "n" for letter in word)]
-    pattern = "n"
-    for depth in range(1, DEEPEST + 1):
-        pattern = rf"\[(?:{pattern})++\]"
-        for found in re.finditer(pattern, word):
-            array, members = found.group(), tuple(kept[counted[found.start()] : counted[found.end()]])
-            starts = [1, *(array.count("[" * axes + "n") for axes in range(depth - 1, 0, -1)), len(members)]
-            shape = tuple(inner // outer for outer, inner in pairwise(starts))
-            even = "n"
-            for length in reversed(shape):
-                even = f"[{even * length}]"
-            if even == array and len(members) > 1:
-                yield shape, members
+def _arrays(text: str, numbers: Sequence[Number]) -> Iterator[Group]:
+    """Brackets that hold numbers, or such brackets, and nothing else; and the arrays of tables."""
+    open_brackets: list[list[Group | None]] = [[]]  # what each holds; None for words
+    rows: list[list[list[int]]] = [[[]]]  # of a table: the numbers of each cell
+    for token, at in _tokens(text, numbers):
+        match token:
+            case "":
+                open_brackets[-1].append(None if numbers[at].why else ((), (at,)))
+                rows[-1][-1].append(at)
+            case "[" | "(":
+                open_brackets.append([])
+            case "]" | ")":
+                array = _joined(open_brackets.pop())
+                open_brackets = open_brackets or [[]]
+                open_brackets[-1].append(array)
+                if array:
+                    yield array
+            case "⏎":
+                rows.append([[]])
+            case "&":
+                rows[-1].append([])
+            case "⟦" | "⟧":
+                yield from _table(rows, numbers)
+                rows = [[[]]]
+            case _:
+                open_brackets[-1].append(None)
+    yield from _table(rows, numbers)
 
 
-def _cells(text: str, numbers: Sequence[Number], spans: Sequence[Span]) -> Iterator[Group]:
-    """The body of a table or matrix: the columns that hold numbers alone, each of them, and each row of them."""
-    starts = [start for start, _ in spans]
-
-    def only(start: int, end: int) -> int | None:
-        first, last = bisect_left(starts, start), bisect_left(starts, end)
-        return first if last == first + 1 and not numbers[first].why else None
-
-    for table in re.finditer(rf"{OPEN}([^{OPEN}{CLOSE}]*)", text):
-        rows = [
-            [only(*cell.span()) for cell in re.compile(f"[^{CELL}]+|(?<={CELL})(?={CELL})").finditer(text, *row.span())]
-            for row in re.compile(f"[^{ROW}]+").finditer(text, *table.span(1))
-        ]
-        body = [row for row in rows if any(cell is not None for cell in row)]
-        columns = [[row[at] if at < len(row) else None for row in body] for at in range(max(map(len, body), default=0))]
-        whole = [tuple(cell for cell in column if cell is not None) for column in columns if None not in column]
-        lines = [*zip(*whole, strict=True)]
-        for below in (lines, lines[1:]):  # the first may be a head that counts the columns
-            if below:
-                yield (len(below), len(whole)), sum(below, ())
-                yield from (((len(line),), line) for line in (*below, *zip(*below, strict=True)) if len(line) > 1)
+def _tokens(text: str, numbers: Sequence[Number]) -> Iterator[tuple[str, int]]:
+    """Brackets, the marks of tables, words, and numbers: as nothing, with their position."""
+    done = 0
+    for at, number in enumerate(numbers):
+        yield from ((found.group(), -1) for found in TOKEN.finditer(text, done, number.start))
+        yield "", at
+        done = number.end
+    yield from ((found.group(), -1) for found in TOKEN.finditer(text, done))
 
 
-def _rows(text: str, spans: Sequence[Span]) -> Iterator[Group]:
-    """Numbers side by side, as `print(a, b)` writes them."""
-    apart = (not re.fullmatch(r"\.?[ ,\t]+|,", text[a:b]) for (_, a), (b, _) in pairwise(spans))
+def _joined(held: Sequence[Group | None]) -> Group | None:
+    """The array of some numbers or arrays, if they are of one shape."""
+    arrays = [array for array in held if array]
+    shapes = {shape for shape, _ in arrays}
+    if len(arrays) < len(held) or len(shapes) != 1 or len(held) > LARGEST_ARRAY:
+        return None
+    (shape,) = shapes
+    members = tuple(member for _, inside in arrays for member in inside)
+    return ((len(arrays), *shape), members) if len(shape) < DEEPEST else None
+
+
+def _table(rows: Sequence[Sequence[Sequence[int]]], numbers: Sequence[Number]) -> Iterator[Group]:
+    """The body of a table or matrix: the columns that hold numbers alone, each column, and each row."""
+    cells = [[cell[0] if len(cell) == 1 and not numbers[cell[0]].why else None for cell in row] for row in rows]
+    body = [row for row in cells if any(cell is not None for cell in row)]
+    if len(body) * max(map(len, body), default=0) > LARGEST_TABLE:
+        return
+    columns = [*zip_longest(*body)]
+    whole = [tuple(cell for cell in column if cell is not None) for column in columns if None not in column]
+    lines = [*zip(*whole, strict=True)]
+    for below in (lines, lines[1:]):  # the first may be a head that counts the columns
+        yield (len(below), len(whole)), tuple(chain.from_iterable(below))
+        yield from (((len(line),), line) for line in (*below, *zip(*below, strict=True)))
+    for line in (*body, *columns):
+        kept = tuple(cell for cell in line if cell is not None)
+        yield (len(kept),), kept
+
+
+def _rows(text: str, numbers: Sequence[Number]) -> Iterator[Group]:
+    """Numbers side by side, as `print(a, b)` and sentences have them; the first or last may belong elsewhere."""
+    spans = ((a.end, b.start) for a, b in pairwise(numbers))
+    apart = (not re.fullmatch(r"\.?[ ,\t$\0]{1,200}(?:and[ \0$]{1,200})?", text[a:b]) for a, b in spans)
     runs = [0, *accumulate(apart)]
-    for _, run in groupby(range(len(spans)), key=runs.__getitem__):
+    for _, run in groupby(range(len(numbers)), key=runs.__getitem__):
         members = tuple(run)
-        if len(members) > 1:
-            yield (len(members),), members
+        yield from (((len(some),), some) for some in (members, members[1:], members[:-1]))

@@ -9,7 +9,6 @@ from functools import partial
 
 import yaml
 
-from mathlab.article.pool import State
 from mathlab.article.suggest import Suggestion
 from mathlab.config.yamltext import LOADER
 from mathlab.experiment import Experiment
@@ -26,14 +25,10 @@ def sections(suggestions: Iterable[Suggestion], experiment: Experiment) -> dict[
     alone = len(experiment.cases) == 1 and experiment.cases[0].name == "base"
     made: dict[Way, dict[str, None]] = {}
     for one in suggestions:
+        inner = {"gradcheck": ("gradcheck", "expected"), "after": ("train", "after", str(one.state.updates))}
         case = () if alone else ("cases", one.state.case)
-        made.setdefault((*case, *_section(one.state), one.key), {})[printing(one)] = None
+        made.setdefault((*case, *inner.get(one.state.stage, ("expected",)), one.key), {})[printing(one)] = None
     return {way: [*printings] for way, printings in made.items()}
-
-
-def _section(state: State) -> Way:
-    inner = {"gradcheck": ("gradcheck", "expected"), "after": ("train", "after", str(state.updates))}
-    return inner.get(state.stage, ("expected",))
 
 
 def printing(one: Suggestion) -> str:
@@ -61,7 +56,7 @@ def written(text: str, made: Mapping[Way, Sequence[str]]) -> tuple[str, list[str
 
 
 def _inserted(text: str, way: Way, printings: Sequence[str]) -> str:
-    """The text with a figure where it belongs, or nothing where that is no mapping."""
+    """The text with a figure where it belongs, or nothing where there is no room for it."""
     node = yaml.compose(text, Loader=LOADER)
     assert node is not None  # it has been read
     while way and isinstance(node, yaml.MappingNode):
@@ -69,33 +64,29 @@ def _inserted(text: str, way: Way, printings: Sequence[str]) -> str:
         if inside is None:
             break
         node, way = inside, way[1:]
-    if not way:
-        return _beside(text, node, printings)
-    value = printings[0] if len(printings) == 1 else f"[{', '.join(printings)}]"
-    if isinstance(node, yaml.MappingNode) and not node.flow_style:
-        margin = node.value[0][0].start_mark.column
-        lines = [f"\n{' ' * (margin + STEP * depth)}{_key(key)}:" for depth, key in enumerate(way)]
-        return _put(text, _line_end(text, node), f"{''.join(lines)} {value}")
-    for key in reversed(way):
-        value = f"{{{_key(key, '[]{},')}: {value}}}"
-    if isinstance(node, yaml.MappingNode):
-        end = len(text[: node.end_mark.index - 1].rstrip())
-        return text[:end] + ", " * bool(node.value) + value[1:-1] + text[node.end_mark.index - 1 :]
-    empty = isinstance(node, yaml.ScalarNode) and not node.value  # as in `gradcheck:`
-    return _put(text, node.start_mark.index, f" {value}") if empty else ""
-
-
-def _beside(text: str, node: yaml.Node, printings: Sequence[str]) -> str:
-    """The text with what is printed for a figure besides what stands there."""
     start, end, new = node.start_mark.index, _end(node), ", ".join(printings)
-    if isinstance(node, yaml.SequenceNode) and any(isinstance(item, yaml.MappingNode) for item in node.value):
-        if node.flow_style:
-            return _put(text, end - 1, f", {new}")
-        margin = " " * node.start_mark.column
-        return _put(text, _line_end(text, node), "".join(f"\n{margin}- {one}" for one in printings))
-    if isinstance(node, yaml.MappingNode):
-        return f"{text[:start]}[{text[start:end]}, {new}]{text[end:]}" if node.flow_style else ""
-    return f"{text[:start]}[{{printed: {text[start:end]}}}, {new}]{text[end:]}"
+    line_end = end + len(text[end:].partition("\n")[0])
+    value = new if len(printings) == 1 else f"[{new}]"
+    match node:
+        case yaml.SequenceNode(flow_style=flow) if not way and isinstance(node.value[0], yaml.MappingNode):
+            lines = "".join(f"\n{' ' * node.start_mark.column}- {one}" for one in printings)
+            return _put(text, end - 1, f", {new}") if flow else _put(text, line_end, lines)
+        case yaml.MappingNode(flow_style=False):
+            margin = node.start_mark.column
+            keys = "".join(f"\n{' ' * (margin + STEP * depth)}{_key(key)}:" for depth, key in enumerate(way))
+            return _put(text, line_end, f"{keys} {value}") if way else ""
+        case yaml.MappingNode() if way:
+            inner = _nested(way, value)[1:-1]
+            last = len(text[: end - 1].rstrip())
+            return text[:last] + ", " * bool(node.value) + inner + text[end - 1 :]
+    if way:  # in the place of nothing, as after `gradcheck:`
+        return "" if node.value else _put(text, start, f" {_nested(way, value)}")
+    old = text[start:end] if isinstance(node, yaml.MappingNode) else f"{{printed: {text[start:end]}}}"
+    return f"{text[:start]}[{old}, {new}]{text[end:]}"
+
+
+def _nested(way: Way, value: str) -> str:
+    return f"{{{_key(way[0], '[]{},')}: {_nested(way[1:], value)}}}" if way else value
 
 
 def _key(key: str, signs: str = "") -> str:
@@ -112,9 +103,3 @@ def _end(node: yaml.Node) -> int:
         last = node.value[-1]
         return _end(last[1] if isinstance(last, tuple) else last)
     return int(node.end_mark.index)
-
-
-def _line_end(text: str, node: yaml.Node) -> int:
-    """The end of the line on which a node ends."""
-    end = text.find("\n", _end(node))
-    return len(text) if end < 0 else end
