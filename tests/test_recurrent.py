@@ -35,8 +35,43 @@ NETS: Mapping[str, tuple[str, str]] = {
 }
 
 
+# several layers, one of which reads the next; and one that reads the other way
+STACKED = """\
+equations:
+  for l in 1..L:
+    h[l, 0]: start * l
+    c[l, 0]: start / l
+  for t in 1..T:
+    h[0, t]: x[t-1]
+    for l in 1..L:
+      z[l, t]: h[l-1, t] @ W[l].T + b[l] + h[l, t-1] @ U[l].T + a[l]
+      c[l, t]: sigmoid(z[l, t][:, 5:10]) * c[l, t-1] + sigmoid(z[l, t][:, :5]) * tanh(z[l, t][:, 10:15])
+      h[l, t]: sigmoid(z[l, t][:, 15:]) * tanh(c[l, t])
+  g0: start
+  for k in 1..T:
+    g[k]: tanh(h[L, T+1-k] + g[k-1] @ V)
+  loss: (sum(h[L, 1:]**2) + sum(g[1:]**2)) / T
+"""
+
+
+def of_layers(layers: int, steps: int = STEPS) -> str:
+    """A config of an LSTM of several layers, and a net that reads its steps backwards."""
+    shapes = {"x": [steps, BATCH, IN], "start": [BATCH, HIDDEN], "V": [HIDDEN, HIDDEN]}
+    for layer in range(1, layers + 1):
+        wide = 4 * HIDDEN
+        shapes |= {f"W{layer}": [wide, HIDDEN if layer > 1 else IN], f"U{layer}": [wide, HIDDEN]}
+        shapes |= {f"b{layer}": [wide], f"a{layer}": [wide]}
+    drawn = [
+        f"  {name}: {{init: normal, scale: 0.4, shape: {shape}, seed: {seed}}}"
+        for seed, (name, shape) in enumerate(shapes.items())
+    ]
+    return "\n".join(["inputs:", f"  T: {steps}", f"  L: {layers}", *drawn[:2], "parameters:", *drawn[2:], STACKED])
+
+
 def text(net: str, steps: int = STEPS) -> str:
     """A config of a net; the loss reads every step."""
+    if net in LAYERS:
+        return of_layers(LAYERS[net], steps)
     gates, body = NETS[net]
     body = re.sub(r"G(\w)", r"x[t-1] @ W\1.T + b\1 + h[t-1] @ U\1.T + c\1", body)
     shapes = {
@@ -58,6 +93,9 @@ def text(net: str, steps: int = STEPS) -> str:
             f"equations:\n  for t in 1..T:\n    {body}\n  loss: sum(h[1:]**2) / T",
         ]
     )
+
+
+LAYERS = {"LSTM of two layers": 2, "LSTM of four layers": 4}
 
 
 def case(net: str, steps: int = STEPS) -> Case:
@@ -90,28 +128,51 @@ def unfolded(lines: list[str]) -> list[str]:
     found: list[str] = []
     while lines:
         line = lines.pop(0)
-        loop = re.fullmatch(r"for t in (\d+)\.\.(\d+):", line)
+        loop = re.fullmatch(r"for (\w) in (\d+)\.\.(\d+):", line)
         if not loop:
-            found.append(line)
+            found.append(re.sub(r"\b(\w+)\[([-+\d, ]+)\]", _named, line))
             continue
         body: list[str] = []
         while lines and lines[0].startswith("  "):
             body.append(lines.pop(0)[2:])
-        first, last = int(loop[1]), int(loop[2])
+        first, last = int(loop[2]), int(loop[3])
         way = 1 if last > first else -1
-        found += [_at(line, step) for step in range(first, last + way, way) for line in body]
+        for step in range(first, last + way, way):
+            found += unfolded([re.sub(rf"\b{loop[1]}\b", str(step), line) for line in body])
     return found
 
 
-def _at(line: str, step: int) -> str:
-    def name(match: re.Match[str]) -> str:
-        number = step + int(match[2] or 0)
-        return f"{match[1]}{number}" if match[1].removeprefix("d") in "ifgocrznh" else f"{match[1]}[{number}]"
+def _named(match: re.Match[str]) -> str:
+    """h[2, 4-1] is h2_3, and x[4-1] is an entry."""
+    numbers = [str(sum(map(int, re.findall(r"[+-]?\d+", part)))) for part in match[2].split(",")]
+    series = match[1].removeprefix("d") in [*"ifgocrznhWUba"]
+    return f"{match[1]}{'_'.join(numbers)}" if series else f"{match[1]}[{', '.join(numbers)}]"
 
-    return re.sub(r"(\w+)\[t([+-]\d+)?\]", name, line)
+
+def test_layers_and_the_way_back_are_those_of_pytorch() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is the witness here")
+    ours = prepare(case("LSTM of two layers")).run()
+    theirs = torch.nn.LSTM(IN, HIDDEN, num_layers=2, dtype=torch.float64)
+    named = {"W": "weight_ih_l", "U": "weight_hh_l", "b": "bias_ih_l", "a": "bias_hh_l"}
+    weights = {f"{kind}{layer + 1}": f"{name}{layer}" for kind, name in named.items() for layer in range(2)}
+    for name, weight in weights.items():
+        getattr(theirs, weight).data[:] = torch.from_numpy(np.array(ours[name]))
+    start, v = (torch.from_numpy(np.array(ours[name])) for name in ("start", "V"))
+    v.requires_grad_()
+    hidden, cell = torch.stack([start, 2 * start]), torch.stack([start, start / 2])
+    out, _ = theirs(torch.from_numpy(np.array(ours["x"])), (hidden, cell))
+    back, g = [], start
+    for step in reversed(range(STEPS)):
+        g = torch.tanh(out[step] + g @ v)
+        back.append(g)
+    ((out.square().sum() + torch.stack(back).square().sum()) / STEPS).backward()
+    np.testing.assert_allclose(ours["h2_3"], out[2].detach().numpy(), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(ours["dV"], v.grad.numpy(), rtol=1e-11, atol=1e-13)
+    for name, weight in weights.items():
+        np.testing.assert_allclose(ours[f"d{name}"], getattr(theirs, weight).grad.numpy(), rtol=1e-11, atol=1e-13)
 
 
-@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("net", [*NETS, *LAYERS])
 def test_a_folded_derivation_is_the_full_one(net: str) -> None:
     short, full = derivation(case(net), "text"), derivation(case(net), "text", full=True)
     assert short.count("\n") < full.count("\n") / 4
@@ -159,6 +220,32 @@ z1 stores h0, x
     latex = derivation(only, "latex")
     assert r"&\text{for } t = 5, \ldots, 1\text{:}" in latex
     assert r"{\partial h_{t}} &= \frac{\partial \mathrm{loss}}{\partial z_{t+1}} \cdot w" in latex
+
+
+def test_loops_in_loops_and_both_ways_of_counting_are_folded() -> None:
+    config = """\
+inputs: {x: [1, 2, 3, 4], h1_0: 0, h2_0: 0, h3_0: 0, h4_0: 0, g0: 0}
+parameters: {w1: 0.5, w2: 0.1, w3: 0.3, w4: 0.2}
+equations:
+  for t in 1..4:
+    h[0, t]: x[t-1]
+    for l in 1..4:
+      h[l, t]: w[l] * h[l-1, t] + h[l, t-1] * (t - l + 10)
+  for k in 1..4:
+    g[k]: h[4, 5-k] * g[k-1] * x[4-k]
+  loss: g4
+"""
+    (only,) = described(config.encode(), "c.yaml").cases
+    assert derivation(only, "text").startswith("""\
+for t in 1..4:
+  h[0, t] = x[t-1]
+  for l in 1..4:
+    h[l, t] = w[l] * h[l-1, t] + h[l, t-1] * (t - l + 10)
+for k in 1..4:
+  g[k] = h[4, 5-k] * g[k-1] * x[4-k]
+loss = g4
+
+""")
 
 
 def shown(path: Path, *options: str) -> str:

@@ -13,7 +13,7 @@ from typing import cast
 from mathlab.config import yamltext
 from mathlab.config.checks import check, check_size
 from mathlab.config.datafiles import current, permits
-from mathlab.config.formulas import formula, is_loop, lines_of
+from mathlab.config.formulas import formula, is_loop, lines_of, written_in
 from mathlab.config.keys import mapping
 from mathlab.config.schema import SHORTHAND, case_keys, top_keys
 from mathlab.config.yamltext import Scalar, Table, Tree, kind
@@ -168,9 +168,7 @@ def _names(tree: Table) -> set[str] | None:
             table = mapping(section)
         except MathlabError:
             return None
-        for key, part in table.items():
-            lines = lines_of(key, part)
-            found |= {key} if lines is None else {f"{key}: {line}" for line in lines}
+        found |= {": ".join((*headers, key)) for _, (key, *headers) in written_in(table)}
     return found
 
 

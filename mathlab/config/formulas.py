@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple, cast
 
 from mathlab import habits
 from mathlab.config.datafiles import current
-from mathlab.config.jsonschema import TEXT, any_of, listed
+from mathlab.config.jsonschema import TEXT, Schema, any_of, listed
 from mathlab.config.keys import Partly, mapping
 from mathlab.config.values import Reader, attempt, gather, reader, text
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
@@ -22,6 +22,8 @@ from mathlab.language.syntax import Call, Expr, Name, names, walk
 
 JACOBIAN = "jacobian"
 LOOP = re.compile(r"for\s+(?P<counter>\w+)\s+in\s+(?P<first>.+?)\s*\.\.\s*(?P<last>.+)")
+UNLIKE_LOOP = "a loop is written 'for t in 1..T:', with its equations below it"
+WRITTEN: Schema = any_of(TEXT, {"type": "object", "minProperties": 1})  # in a loop: a line, or another loop
 NAMES = "^[^_0-9]"  # as the JSON Schema has them
 
 
@@ -87,9 +89,10 @@ def quantities(tree: Tree) -> tuple[Equation, ...]:
     return found
 
 
-class Range(NamedTuple):
+class Loop(NamedTuple):
     """What a loop's header says."""
 
+    header: Scalar
     counter: str
     first: Equation
     last: Equation
@@ -97,39 +100,47 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Line(Equation):
-    """An equation in the loop of this `header`, `for t in 1..9`. Its `target`, `h[t]`, is the `series` h at a step."""
+    """An equation in `loops`, outermost first. Its `target`, `h[l, t]`, is the `series` h `at` what counters say."""
 
-    header: Scalar
-    loop: Range
+    loops: tuple[Loop, ...]
     target: Scalar
     series: str
-    at: Expr
+    at: tuple[Expr, ...]
 
 
-def _line(header: Scalar, key: Scalar, part: Tree) -> Equation:
-    if is_loop(key):
-        raise MathlabError("a loop cannot stand in another", key.place)
-    problems: list[Problem] = []
-    of = attempt(formula, part, problems)
+def _loop(header: Scalar) -> Loop:
     found = LOOP.fullmatch(header)
     if not found:
-        raise MathlabError("a loop is written 'for t in 1..T:', with its equations below it", header.place)
+        raise MathlabError(UNLIKE_LOOP, header.place)
     parts = {part: Scalar(found[part], header.place.shifted(found.start(part))) for part in LOOP.groupindex}
-    loop = Range(str(name(parts["counter"])), formula(parts["first"]), formula(parts["last"]))
+    return Loop(header, str(name(parts["counter"])), formula(parts["first"]), formula(parts["last"]))
+
+
+def _line(part: Tree, key: Scalar, *headers: Scalar) -> Equation:
+    if is_loop(key):
+        raise MathlabError(UNLIKE_LOOP, key.place)
+    problems: list[Problem] = []
+    of = attempt(formula, part, problems)
+    loops = tuple(current().once(_loop, header) for header in headers)
+    counters = [loop.counter for loop in loops]
+    for loop in loops:
+        if counters.count(loop.counter) > 1:
+            raise MathlabError(f"two loops in one another cannot both count '{loop.counter}'", loops[-1].header.place)
     match formula(key).expr:
-        case Call("index", (Name(series), step)) if loop.counter in names(step):
+        case Call("index", (Name(series), *steps)) if {*counters} <= {read for step in steps for read in names(step)}:
             name(Scalar(series, key.place))
             if problems or of is None:
                 raise MathlabError(problems)
-            about = (f"{header}: {key}", of.expr, of.written, of.place)
-            return Line(*about, named_at=key.place, header=header, loop=loop, target=key, series=series, at=step)
-    message = f"an equation in this loop is named by its step, as in h[{loop.counter}], not {str(key)!r}"
+            about = (": ".join((*headers, key)), of.expr, of.written, of.place)
+            return Line(*about, named_at=key.place, loops=loops, target=key, series=series, at=tuple(steps))
+    these = "this loop is named by its step" if len(loops) == 1 else "these loops is named by its steps"
+    message = f"an equation in {these}, as in h[{', '.join(counters[::-1])}], not {str(key)!r}"
     raise MathlabError([*problems, Problem(message, key.place)])
 
 
-def _equation(key: Scalar, part: Tree) -> Equation:
+def _equation(part: Tree, key: Scalar) -> Equation:
     if is_loop(key):
-        raise MathlabError("a loop is written 'for t in 1..T:', with its equations below it", key.place)
+        raise MathlabError(UNLIKE_LOOP, key.place)
     problems: list[Problem] = []
     named, of = attempt(name, key, problems), attempt(formula, part, problems)
     if named is None or of is None:
@@ -147,32 +158,34 @@ def lines_of(key: str, part: Tree | None) -> Table | None:
     return part if isinstance(part, Table) and part and LOOP.match(key) else None
 
 
+def written_in(table: Table, *headers: Scalar) -> Iterator[tuple[Tree, tuple[Scalar, ...]]]:
+    """What stands for every equation of a section or a loop: its expression, and its key with those of its loops."""
+    for word, part in table.items():
+        key = cast(Scalar, word)
+        if (lines := lines_of(key, part)) is None:
+            yield part, (key, *headers)
+        else:
+            yield from written_in(lines, *headers, key)
+
+
 @reader(
     {
         "type": ["object", "null"],
         "propertyNames": {"pattern": NAMES},
-        "patternProperties": {r"^for\s": {"type": "object", "minProperties": 1, "additionalProperties": TEXT}},
+        "patternProperties": {r"^for\s": {"type": "object", "minProperties": 1, "additionalProperties": WRITTEN}},
         "additionalProperties": TEXT,
     }
 )
 def equations(tree: Tree) -> tuple[Equation, ...]:
-    """Equations by their names, and loops `for t in 1..T:` of such, whose names are `h[t]`."""
+    """Equations by their names, and loops `for t in 1..T:` of such, whose names are `h[t]`, and of loops."""
     problems: list[Problem] = []
     found: list[Equation] = []
-
-    def add(read: Callable[..., Equation], *parts: Tree) -> None:
+    for part, (key, *headers) in written_in(mapping(tree)):
         try:
-            found.append(current().once(read, *parts))
+            made = current().once(_line, part, key, *headers) if headers else current().once(_equation, part, key)
+            found.append(made)
         except MathlabError as error:
-            problems.extend(error.problems)
-
-    for word, part in mapping(tree).items():
-        key = cast(Scalar, word)
-        if (lines := lines_of(key, part)) is None:
-            add(_equation, key, part)
-        else:
-            for inner, body in lines.items():
-                add(_line, key, cast(Scalar, inner), body)
+            problems += error.problems
     if problems:
         raise Partly(problems, tuple(found))
     return tuple(found)

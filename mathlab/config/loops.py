@@ -1,13 +1,13 @@
-"""`for t in 1..25:` -> the equations of every step, as they would be written by hand: h1, h2 and so on."""
+"""`for t in 1..25:` -> the equations of every step, as they would be written by hand: h1, h2, and h2_1 of h[2, 1]."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from itertools import groupby
 from typing import cast
 
-from mathlab.config.formulas import Line
+from mathlab.config.formulas import Line, Loop
 from mathlab.errors import ExpressionError, MathlabError, Place, Problem
 from mathlab.experiment import Case, Figure, GradcheckSettings, Picture, SweepSettings, TrainSettings
 from mathlab.language.check import constant_value
@@ -19,16 +19,8 @@ from mathlab.language.syntax import replace as rewritten
 MOST = 10_000  # equations of a loop
 
 Numbers = Mapping[str, Num]  # what counters stand for, and inputs that loops count to
-
-
-@dataclass(frozen=True)
-class Loop:
-    """A loop's lines, the numbers that its counter goes through, and the inputs that say how far it counts."""
-
-    counter: str
-    steps: range
-    bounds: tuple[str, ...]
-    lines: Sequence[Line]
+At = tuple[tuple[str, int], ...]  # the counters of loops in one another and their numbers, outermost first
+Steps = tuple[int, ...]  # the numbers in brackets: h[2, 1]
 
 
 def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
@@ -40,21 +32,20 @@ def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
     whole = {
         name: Num(int(value.array)) for name, value in case.inputs.items() if value.integral and not value.array.ndim
     }
-    parts: list[Loop | Equation] = []
-    for _, group in groupby(case.equations, lambda one: getattr(one, "header", "")):
-        equations = [*group]
-        lines = [one for one in equations if isinstance(one, Line)]
-        parts += [_loop(lines, whole)] if lines else equations
-    plain = {one.name: one.named_at for one in parts if isinstance(one, Equation) and one.named_at}
-    loops = [part for part in parts if isinstance(part, Loop)]
-    bounds = {name: whole[name] for loop in loops for name in loop.bounds}
+    written = [*_written_out(case.equations, whole)]
+    lines = [one for one in case.equations if isinstance(one, Line)]
+    counted_to = [bound.expr for line in lines for loop in line.loops for bound in (loop.first, loop.last)]
+    bounds = {name: whole[name] for bound in counted_to for name in names(bound) if name in whole}
+    plain = {one.name: one.named_at for one in case.equations if not isinstance(one, Line) and one.named_at}
     inputs = {name: value for name, value in case.inputs.items() if name not in bounds}
-    writer = _Writer({**places, **plain}, bounds, loops, {*inputs, *case.parameters})
-    for part in parts:
-        if isinstance(part, Loop):
-            writer.loop(part)
-        else:
-            writer.write(part, part.name, None)
+    writer = _Writer({**places, **plain}, bounds, {*inputs, *case.parameters})
+    named = [(one, *writer.named(one, at)) for one, at in written]
+    for line in {line.name: line for line in lines if line.name not in {one.name for one, _ in written}}.values():
+        header = line.loops[-1].header
+        writer.complain(header, header.place, "a loop counts up, and this one never runs")
+    for one, name, step in named:
+        if name:
+            writer.write(one, name, step)
     if writer.problems:
         raise MathlabError(list(writer.problems.values()))
     counted = cast(Case, _counting(replace(case, inputs=inputs, equations=()), bounds))
@@ -78,24 +69,36 @@ def _counting(part: object, numbers: Numbers) -> object:
     return part
 
 
-def _loop(lines: Sequence[Line], whole: Numbers) -> Loop:
-    header, (counter, *written) = lines[0].header, lines[0].loop
-    first, last = (_bound(bound, whole) for bound in written)
-    if last < first:
-        raise MathlabError(f"a loop counts up, and from {first} to {last} it never runs", header.place)
-    if (last - first + 1) * len(lines) > MOST:
-        raise MathlabError(f"this loop would make more than {MOST:,} equations", header.place)
-    bounds = tuple(name for bound in written for name in names(bound.expr))
-    return Loop(counter, range(first, last + 1), bounds, lines)
+def _written_out(equations: Sequence[Equation], numbers: Numbers, at: At = ()) -> Iterator[tuple[Equation, At]]:
+    """Every equation in order, as often as the loops around it say, with what has been counted there."""
+
+    def around(one: Equation) -> Loop | None:
+        return one.loops[len(at)] if isinstance(one, Line) and len(one.loops) > len(at) else None
+
+    for loop, group in groupby(equations, around):
+        inside, made = [*group], 0
+        if loop is None:
+            yield from ((one, at) for one in inside)
+            continue
+        first, last = (_bound(bound, numbers) for bound in (loop.first, loop.last))
+        outer = {counter for counter, _ in at}
+        if last < first and outer.isdisjoint((*names(loop.first.expr), *names(loop.last.expr))):
+            raise MathlabError(f"a loop counts up, and from {first} to {last} it never runs", loop.header.place)
+        for number in range(first, last + 1):
+            for written in _written_out(inside, {**numbers, loop.counter: Num(number)}, (*at, (loop.counter, number))):
+                made += 1
+                yield written
+            if made > MOST or number - first >= MOST:
+                raise MathlabError(f"this loop would make more than {MOST:,} equations", loop.header.place)
 
 
-def _bound(bound: Equation, whole: Numbers) -> int:
+def _bound(bound: Equation, known: Numbers) -> int:
     for name in names(bound.expr):
-        if name not in whole:
+        if name not in known:
             message = f"a loop counts to a whole number, or to an input that is one, and '{name}' is none"
             raise MathlabError(message, bound.place)
     try:
-        return _number(substitute(bound.expr, whole))
+        return _number(substitute(bound.expr, known))
     except ExpressionError as error:
         raise error.at(bound.place) from None
 
@@ -108,77 +111,68 @@ def _number(expr: Expr) -> int:
     return int(value)
 
 
-def _named(series: str, step: int) -> str:
-    """The name of a step: h3, and h1_3 of what is called h1."""
-    return f"{series}_{step}" if series[-1].isdigit() else f"{series}{step}"
+def _named(series: str, steps: Steps) -> str:
+    """The name of a step: h3, h2_3 of h[2, 3], and h1_3 of what is called h1."""
+    counted = "_".join(map(str, steps))
+    return f"{series}_{counted}" if series[-1].isdigit() else f"{series}{counted}"
 
 
 class _Writer:
     """Writes the equations out in order.
 
     `places` says where the names stand that no loop makes, `numbers` what bounds are, `made` what has been computed so
-    far; `steps` holds what the loops make, by what stands before the bracket and the number in it.
+    far; `steps` holds what the loops make, by what stands before the bracket and the numbers in it.
     """
 
-    def __init__(self, places: Mapping[str, Place], numbers: Numbers, loops: Sequence[Loop], made: set[str]) -> None:
+    def __init__(self, places: Mapping[str, Place], numbers: Numbers, made: set[str]) -> None:
         self.places = places
         self.numbers = numbers
         self.made = made
         self.equations: list[Equation] = []
         self.problems: dict[str, Problem] = {}  # the first of each line
-        self.steps: dict[str, dict[int, str]] = {}
+        self.steps: dict[str, dict[Steps, str]] = {}
         self.of_loops: set[str] = set()
-        for loop in loops:
-            for line in loop.lines:
-                self.announce(line, loop)
 
     def complain(self, line: str, place: Place | None, message: str) -> None:
         """Of each line only once, whatever the step."""
         self.problems.setdefault(line, Problem(message, place))
 
-    def announce(self, line: Line, loop: Loop) -> None:
-        """Notice all names that a line makes."""
-        target = str(line.target)
-        for key, place, name, why in (
-            (line.header, line.header.place, loop.counter, "it cannot count the steps of a loop"),
-            (line.name, line.named_at, line.series, f"'{target}' would be an entry of it; give the steps another name"),
-        ):
+    def named(self, line: Equation, at: At) -> tuple[str, Step | None]:
+        """The name of an equation where so much has been counted, of which notice is taken; "" where it has none."""
+        if not isinstance(line, Line):
+            return line.name, None
+        target, step = str(line.target), Step(at, line.series)
+        about = [
+            (loop.header, loop.header.place, loop.counter, "it cannot count the steps of a loop") for loop in line.loops
+        ]
+        entry = f"'{target}' would be an entry of it; give the steps another name"
+        for key, place, name, why in (*about, (line.name, line.named_at, line.series, entry)):
             if name in self.places:
                 self.complain(key, place, f"'{name}' is defined already, on line {self.places[name].line}, and {why}")
-        for number in loop.steps:
-            at, where = self.number_of(line, number), f"'{target}' at {loop.counter} = {number}"
-            if at is None:
-                continue
-            name = _named(line.series, at)
-            if at < 0:
-                wrong = f"step {at}, and steps are counted from 0"
-            elif name in self.places:
-                wrong = f"'{name}', which line {self.places[name].line} defines too"
-            else:
-                wrong = f"'{name}', which a loop has made already" if name in self.of_loops else ""
-            if wrong:
-                self.complain(line.name, line.named_at, f"{where} is {wrong}")
-            self.steps.setdefault(line.series, {})[at] = name
-            self.of_loops.add(name)
-
-    def number_of(self, line: Line, number: int) -> int | None:
-        """The step that a line makes where the counter has come to this number."""
         try:
-            return _number(substitute(line.at, {line.loop.counter: Num(number), **self.numbers}))
+            steps = tuple(_number(substitute(part, {**self.numbers, **_counters(at)})) for part in line.at)
         except ExpressionError as error:
             self.complain(line.name, line.named_at, error.message)
-            return None
-
-    def loop(self, loop: Loop) -> None:
-        """All steps of a loop."""
-        for number in loop.steps:
-            for line in loop.lines:
-                if (at := self.number_of(line, number)) is not None:
-                    self.write(line, _named(line.series, at), Step(loop.counter, number, line.series))
+            return "", None
+        name, others = _named(line.series, steps), self.steps.setdefault(line.series, {})
+        wrong = ""
+        if min(steps) < 0:
+            wrong = f"step {min(steps)}, and steps are counted from 0"
+        elif len(steps) != len(next(iter(others), steps)):
+            wrong = f"step {_shown(steps)}, and '{next(iter(others.values()))}' is a step of '{line.series}' too"
+        elif name in self.places:
+            wrong = f"'{name}', which line {self.places[name].line} defines too"
+        elif name in self.of_loops:
+            wrong = f"'{name}', which a loop has made already"
+        if wrong:
+            self.complain(line.name, line.named_at, f"'{target}' at {step} is {wrong}")
+        others[steps] = name
+        self.of_loops.add(name)
+        return name, step
 
     def write(self, line: Equation, name: str, step: Step | None) -> None:
         """The equation of a name."""
-        values = {**self.numbers, step.counter: Num(step.number)} if step else self.numbers
+        values = {**self.numbers, **_counters(step.at)} if step else self.numbers
 
         def rewrite(part: Expr) -> Expr | None:
             match part:
@@ -204,33 +198,58 @@ class _Writer:
     def indexed(self, call: Call, base: Expr, items: Sequence[Expr], own: str, step: Step | None) -> Expr:
         """`x[t]` in a step: an entry of x, or the name of a step where x is not defined itself."""
         where = f"'{unparse(call)}'{f' at {step}' if step else ''}"
-        head, *rest = items
-        if isinstance(base, Name) and base.id not in self.places:
-            series = base.id
-            numbers = self.steps.get(series, {})
-            if isinstance(head, Slice) and numbers:
-                asked = range(max(numbers) + 1)[head.start : head.stop : head.step]
-                every = [self.computed(series, number, own, where, call) for number in asked if number in numbers]
-                base = Call("array", tuple(every), (), call.position)
-                return Call("index", (base, Slice(None, None, None), *rest), (), call.position) if rest else base
-            if isinstance(head, Num) and (numbers or _named(series, int(head.value)) in self.places):
-                base = self.computed(series, int(head.value), own, where, call)
-                return Call("index", (base, *rest), (), call.position) if rest else base
-            if numbers:
-                raise ExpressionError(f"{where} reads a step, and a step is told by its number", call.position)
+
+        def computed(series: str, steps: Steps) -> Name:
+            """The name of a step that has been computed before."""
+            name = _named(series, steps)
+            if name not in self.made and name != own:  # which is told as of any equation
+                known = name in self.places or name in self.of_loops
+                why = "which is computed later" if known else "which nothing defines"
+                said = repr(name) if min(steps) >= 0 else f"step {_shown(steps)}"
+                raise ExpressionError(f"{where} is {said}, {why}", call.position)
+            return Name(name, call.position)
+
+        def picked(series: str, items: Sequence[Expr], steps: Steps = ()) -> Expr:
+            """A step, or a list of those that a slice asks for."""
+            if not items:
+                return computed(series, steps)
+            head, *rest = items
+            if not isinstance(head, Slice):
+                return picked(series, rest, (*steps, _number(head)))
+            known = {one[len(steps)] for one in self.steps[series] if one[: len(steps)] == steps}
+            asked = [n for n in range(max(known, default=-1) + 1)[head.start : head.stop : head.step] if n in known]
+            if not asked:
+                raise ExpressionError(f"{where} holds no step", call.position)
+            return Call("array", tuple(picked(series, rest, (*steps, n)) for n in asked), (), call.position)
+
+        if isinstance(base, Name) and base.id not in self.places and (count := self.counted(base.id, items)):
+            steps, rest = items[:count], items[count:]
+            if len(steps) < count or not all(isinstance(item, Num | Slice) for item in steps):
+                told = "its number" if count == 1 else f"its {count} numbers"
+                raise ExpressionError(f"{where} reads a step, and a step is told by {told}", call.position)
+            found = picked(base.id, steps)
+            whole = [Slice(None, None, None)] * sum(isinstance(item, Slice) for item in steps)
+            return Call("index", (found, *whole, *rest), (), call.position) if rest else found
         counted = [item for item, written in zip(items, call.args[1:], strict=True) if names(written)]
         if any(isinstance(item, Num) and item.value < 0 for item in counted):
             raise ExpressionError(f"{where} counts from the end, and a step cannot", call.position)
         return Call("index", (base, *items), (), call.position)
 
-    def computed(self, series: str, number: int, own: str, where: str, call: Call) -> Name:
-        """The name of a step that has been computed before."""
-        name = self.steps.get(series, {}).get(number) or _named(series, number)
-        if name not in self.made and name != own:  # which is told as of any equation
-            known = name in self.places or name in self.of_loops
-            why = "which is computed later" if known else "which nothing defines"
-            raise ExpressionError(f"{where} is {repr(name) if number >= 0 else f'step {number}'}, {why}", call.position)
-        return Name(name, call.position)
+    def counted(self, series: str, items: Sequence[Expr]) -> int:
+        """How many of the items in brackets are the numbers of a step; 0 where they are about an entry."""
+        if found := self.steps.get(series):
+            return len(next(iter(found)))
+        numbers = tuple(one.value if isinstance(one, Num) and isinstance(one.value, int) else -1 for one in items)
+        known = (count for count in range(len(items), 0, -1) if _named(series, numbers[:count]) in self.places)
+        return next(known, 0)
+
+
+def _counters(at: At) -> Numbers:
+    return {counter: Num(number) for counter, number in at}
+
+
+def _shown(steps: Steps) -> str:
+    return str(steps[0]) if len(steps) == 1 else str(steps)
 
 
 def _item(item: Expr, rewrite: Callable[[Expr], Expr | None]) -> Expr:

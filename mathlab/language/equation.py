@@ -11,14 +11,13 @@ from mathlab.language.syntax import Expr, unparse
 
 @dataclass(frozen=True)
 class Step:
-    """The step of a loop that an equation was written for, and what its name begins with: the h of h3."""
+    """What counted the loops to where an equation was written, outermost first, and what its name begins with: h."""
 
-    counter: str
-    number: int
+    at: tuple[tuple[str, int], ...]
     series: str
 
     def __str__(self) -> str:
-        return f"{self.counter} = {self.number}"
+        return ", ".join(f"{counter} = {number}" for counter, number in self.at)
 
 
 @dataclass(frozen=True)

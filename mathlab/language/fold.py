@@ -12,7 +12,7 @@ from typing import TypeVar
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation, Step
 from mathlab.language.shapes import Type
-from mathlab.language.syntax import Call, Expr, Name, Num
+from mathlab.language.syntax import Call, Expr, Name, Num, parse
 
 ROUNDS = 3  # steps, or terms of a sum, that are worth taking together
 DOTS = Name("…")
@@ -27,37 +27,60 @@ class Recurrence:
     counter: str
     first: int
     last: int
-    equations: tuple[Equation, ...]
+    equations: tuple[Equation | Recurrence, ...]
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A name, or one in a recurrence: `dh[2, t-1]` has the series h, its numbers, and what stands around them."""
+
+    before: str
+    series: str
+    numbers: tuple[int | str, ...]
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.before}{self.series}[{', '.join(map(str, self.numbers))}]{self.after}"
+
+
+At = tuple[tuple[str, int], ...]  # the counters of loops in one another and their numbers, outermost first
+Counted = tuple[Equation, At]
 
 
 class Fold:
     """Folds equations, forward or backward ones, by the `steps` of names; where there are none, nothing.
 
-    What is folded was compared: with each number put in, a recurrence is the equations that it stands for.
+    What is folded was compared: with each number put in, a recurrence is the equations that it stands for. The `steps`
+    are to hold every name, also those that no loop makes.
     """
 
     def __init__(self, steps: Iterable[tuple[str, Step | None]]) -> None:
-        self.steps = {name: step for name, step in steps if step}
-        series = sorted({re.escape(step.series) for step in self.steps.values()}, key=len, reverse=True)
-        self.step_name = re.compile(rf"(d?(?:{'|'.join(series)}))_?(\d+)((?:_\d+)?)")
+        known = dict(steps)
+        self.names = frozenset(known)
+        self.steps = {name: step for name, step in known.items() if step}
+        self.series = sorted({step.series for step in self.steps.values()}, key=len, reverse=True)
+        self.numbered: dict[str, Numbered | None] = {}  # names, taken apart
         self.called: dict[str, str | None] = {}  # the names in recurrences, and one that each stands for; or a counter
 
     def equations(self, equations: Sequence[Equation]) -> Iterator[Equation | Recurrence]:
         """The equations in order, with long sums cut short."""
-        if not self.steps:
-            yield from equations
-            return
-        blocks = [(step, tuple(block)) for step, block in groupby(equations, self._step)]
+        return self._folded([(one, self._at(one.name)) for one in equations]) if self.steps else iter(equations)
+
+    def _folded(self, equations: Sequence[Counted]) -> Iterator[Equation | Recurrence]:
+        blocks = [tuple(block) for _, block in groupby(equations, lambda counted: counted[1][:1])]
         at = 0
         while at < len(blocks):
-            step, block = blocks[at]
             count, template = _alike(len(blocks) - at, partial(self._both, blocks, at))
-            last = blocks[at + count - 1][0]
-            if step and last and template and count >= ROUNDS:
-                yield Recurrence(step.counter, step.number, last.number, template)
+            (first, *_), (last, *_) = blocks[at], blocks[at + count - 1]
+            if template and count >= ROUNDS:
+                (counter, number), (_, end) = first[1][0], last[1][0]
+                yield Recurrence(counter, number, end, tuple(self._folded(template)))
+            elif first[1]:
+                count = 1
+                yield from self._folded([(one, steps[1:]) for one, steps in blocks[at]])
             else:
                 count = 1
-                yield from (one.saying(self.cut(one.expr)) for one in block)
+                yield from (one.saying(self.cut(one.expr)) for one, _ in blocks[at])
             at += count
 
     def text(self, equation: Equation) -> str:
@@ -87,32 +110,45 @@ class Fold:
         more = {name: known[of] if of else Type((), "i") for name, of in self.called.items() if not of or of in known}
         return Types({DOTS.id: Type(()), **known, **more}, types.integral)
 
-    def _step(self, equation: Equation) -> Step | None:
-        """The step of an equation's name, or of the name that it gives the gradient of, or a part of that."""
-        name = equation.name
-        known = (name, name[1:], name[1:].rpartition("_")[0])
-        step = next((self.steps[one] for one in known if one in self.steps), None)
-        return replace(step, series="") if step else None
+    def _apart(self, name: str) -> tuple[str, str, str]:
+        """What stands before the name of a value, that, and what stands behind it: d, h3 and _1 of a part of dh3."""
+        whole, _, part = name[1:].rpartition("_")
+        known = (("", name, ""), (name[:1], name[1:], ""), (name[:1], whole, f"_{part}"))
+        return next((one for one in known if one[1] in self.names and one[0] in ("", "d")), known[0])
+
+    def _at(self, name: str) -> At:
+        """Where loops had counted to when the name was computed, or that which it is the gradient of."""
+        step = self.steps.get(self._apart(name)[1])
+        return step.at if step else ()
+
+    def _numbers(self, name: str) -> Numbered | None:
+        """A name with the numbers in it; None where it has none, or they would be those of entries."""
+        if name not in self.numbered:
+            before, value, after = self._apart(name)
+            series = [re.escape(one) for one in self.series]
+            found = re.fullmatch(rf"({'|'.join(series)}|.*?[^\d_])_?(\d+(?:_\d+)*)", value)
+            if found and found[1] not in self.names:
+                self.numbered[name] = Numbered(before, found[1], tuple(map(int, found[2].split("_"))), after)
+        return self.numbered.setdefault(name, None)
 
     def _term(self, terms: Sequence[Expr], at: int, way: int, k: int) -> Expr | None:
         """What the k-th term from `at` and the next say."""
         return self._said(terms[at + k], terms[at + k + 1], k * way, way, "t")
 
-    def _both(
-        self, blocks: Sequence[tuple[Step | None, Sequence[Equation]]], at: int, k: int
-    ) -> tuple[Equation, ...] | None:
+    def _both(self, blocks: Sequence[Sequence[Counted]], at: int, k: int) -> tuple[Counted, ...] | None:
         """What the equations of the k-th step from `at` and of the next say, where they say the same."""
-        (step, these), (next_step, those) = blocks[at + k], blocks[at + k + 1]
-        if not step or not next_step or step.counter != next_step.counter or len(these) != len(those):
+        these, those = blocks[at + k], blocks[at + k + 1]
+        (_, this_at), (_, that_at) = these[0], those[0]
+        if not this_at or not that_at or this_at[0][0] != that_at[0][0] or len(these) != len(those):
             return None
-        way = next_step.number - step.number
-        said: list[Equation] = []
-        for this, that in zip(these, those, strict=True):
-            name = self._said(Name(this.name), Name(that.name), step.number, way, step.counter)
-            expr = self._said(this.expr, that.expr, step.number, way, step.counter)
-            if abs(way) != 1 or not isinstance(name, Name) or expr is None:
+        (counter, number), (_, other) = this_at[0], that_at[0]
+        said: list[Counted] = []
+        for (this, steps), (that, others) in zip(these, those, strict=True):
+            name = self._said(Name(this.name), Name(that.name), number, other - number, counter)
+            expr = self._said(this.expr, that.expr, number, other - number, counter)
+            if abs(other - number) != 1 or steps[1:] != others[1:] or not isinstance(name, Name) or expr is None:
                 return None
-            said.append(Equation(name.id, expr))
+            said.append((Equation(name.id, expr), steps[1:]))
         return tuple(said)
 
     def _said(self, one: Expr, other: Expr, number: int, way: int, counter: str) -> Expr | None:
@@ -121,25 +157,40 @@ class Fold:
             case _ if one == other:
                 return one
             case Name(this), Name(that):
-                first, second = self.step_name.fullmatch(this), self.step_name.fullmatch(that)
-                if not (first and second):
+                first, second = self._numbers(this), self._numbers(that)
+                if not first or not second or len(first.numbers) != len(second.numbers):
                     return None
-                if (first[1], int(first[2]) + way, first[3]) == (second[1], int(second[2]), second[3]):
-                    name = f"{first[1]}[{_counted(counter, int(first[2]) - number)}]"
-                    self.called |= {name + first[3]: this, name[1:]: this.removesuffix(first[3])[1:]}
-                    return Name(name + first[3])
-            case Num(int() as this), Num(int() as that) if that - this == way:
-                self.called[_counted(counter, this - number)] = None
-                return Name(_counted(counter, this - number))
+                pairs = zip(first.numbers, second.numbers, strict=True)
+                counted = replace(first, numbers=tuple(_same(a, b, number, way, counter) for a, b in pairs))
+                if counted != replace(second, numbers=counted.numbers) or "" in counted.numbers:
+                    return None
+                text, sample = f"{counted}", self.called.get(this) or this
+                self.numbered[text] = counted
+                value = f"{replace(counted, before='', after='')}"
+                self.called |= {text: sample, value: self._apart(sample)[1]}
+                return Name(text)
+            case Num(int() as this), Num(int() as that) if said := _same(this, that, number, way, counter):
+                self.called |= {f"{said}": None, counter: None}
+                return Name(f"{said}")
             case Call(), Call() if (one.op, one.attrs, len(one.args)) == (other.op, other.attrs, len(other.args)):
-                args = [self._said(*pair, number, way, counter) for pair in zip(one.args, other.args, strict=True)]
+                args = [self._said(*both, number, way, counter) for both in zip(one.args, other.args, strict=True)]
+                if one.op != "index":  # where t-1 stands as it is, and elsewhere as arithmetic, with its brackets
+                    args = [
+                        parse(arg.id) if isinstance(arg, Name) and isinstance(of, Num) else arg
+                        for of, arg in zip(one.args, args, strict=True)
+                    ]
                 if None not in args:
                     return replace(one, args=tuple(arg for arg in args if arg is not None))
         return None
 
 
-def _counted(counter: str, offset: int) -> str:
-    return f"{counter}{offset:+}" if offset else counter
+def _same(a: int | str, b: int | str, number: int, way: int, counter: str) -> int | str:
+    """What two numbers say of the counter, which is `number` at the first of them; "" where they do not agree."""
+    if isinstance(a, int) and isinstance(b, int) and b - a == way:
+        return f"{counter}{a - number:+}" if a != number else counter
+    if isinstance(a, int) and isinstance(b, int) and a - b == way:
+        return f"{a + number}-{counter}"
+    return a if a == b else ""
 
 
 def _alike(count: int, said: Callable[[int], T | None]) -> tuple[int, T | None]:

@@ -69,13 +69,15 @@ def _symbol(name: str) -> str:
         return f"{_symbol(stem)}_{{{step}}}"
     if not name.isidentifier():  # its counter, t-1, or dots
         return name.replace("…", r"\cdots")
-    stem, digits = re.fullmatch(r"(.*?)_?(\d*)", name).groups()  # type: ignore[union-attr]  # matches every name
+    stem, digits = re.fullmatch(r"(.*?)_?((?:\d+_)*\d*)", name).groups()  # type: ignore[union-attr]  # matches every name
     stem, _, rest = stem.partition("_")
     if not stem:
         return rf"\mathrm{{{name}}}".replace("_", r"\_")
     stem = LETTERS.get(stem, stem)
     core = f"\\{stem}" if stem in GREEK else stem if len(stem) == 1 else rf"\mathrm{{{stem}}}"
-    below = ",".join(part for part in (rf"\mathrm{{{rest}}}".replace("_", r"\_") if rest else "", digits) if part)
+    below = ",".join(
+        part for part in (rf"\mathrm{{{rest}}}".replace("_", r"\_") if rest else "", *digits.split("_")) if part
+    )
     return f"{core}_{{{below}}}" if below else core
 
 

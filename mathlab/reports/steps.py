@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
@@ -70,12 +71,18 @@ def _aside(words: str) -> Entry:
 
 
 def between(result: BackpropResult) -> set[str]:
-    """The steps of loops that are no more shown than the first and the last are."""
-    series: dict[str, list[str]] = {}
-    for node in result.nodes:
-        if node.step:
-            series.setdefault(node.step.series, []).append(node.name)
-    return {name for names in series.values() if len(names) > ROUNDS for name in names[1:-1]}
+    """The steps of loops that are no more shown than the first and the last are, of each loop around them."""
+    steps = {node.name: node.step for node in result.nodes if node.step}
+    counted = defaultdict[tuple[str, str], set[int]](set)
+    for step in steps.values():
+        for counter, number in step.at:
+            counted[step.series, counter].add(number)
+
+    def inside(series: str, counter: str, number: int) -> bool:
+        seen = counted[series, counter]
+        return len(seen) > ROUNDS and min(seen) < number < max(seen)
+
+    return {name for name, step in steps.items() if any(inside(step.series, *one) for one in step.at)}
 
 
 class _Shown:

@@ -21,7 +21,9 @@ def derivation(case: Case, form: Literal["text", "latex", "numpy"], full: bool =
     prepared = prepare(case)
     if form == "numpy":
         return prepared.program.listing()
-    fold = Fold(() if full else ((equation.name, equation.step) for equation in case.equations))
+    given = dict.fromkeys((*case.inputs, *case.parameters))
+    steps = {**given, **{one.name: one.step for one in case.equations}}
+    fold = Fold(() if full else steps.items())
     forward, backward = ([*fold.equations(some)] for some in (case.equations, prepared.backward.equations))
     if form == "latex":
         types = fold.types(prepared.types)
@@ -47,6 +49,6 @@ def _lines(equations: Iterable[Equation | Recurrence], loop: str, written: Calla
     for item in equations:
         if isinstance(item, Recurrence):
             yield loop.format(item.counter, item.first, item.last)
-            yield from (f"  {written(equation)}" for equation in item.equations)
+            yield from (f"  {line}" for line in _lines(item.equations, loop, written))
         else:
             yield written(item)

@@ -61,6 +61,31 @@ ALIKE = [
         "  g1_4: x[0]\n  for s in 1..3:\n    g1[4-s]: W @ g1[5-s]\n  loss: sum(g1[1])\n",
         "  g1_4: x[0]\n  g1_3: W @ g1_4\n  g1_2: W @ g1_3\n  g1_1: W @ g1_2\n  loss: sum(g1_1)\n",
     ),
+    # loops in loops: layers of steps, with what stands before and after them; rows and columns of the steps as lists
+    (
+        "  g1_0: h0\n  g2_0: x[2]\n  for t in 1..2:\n    g[0, t]: x[t-1]\n    for k in 1..2:\n"
+        "      g[k, t]: W @ g[k-1, t] + U @ g[k, t-1] * k\n    s[t]: sum(g[2, t])\n"
+        "  loss: sum(s[1:]) + sum(g[1:, 2]) + sum(g[:, 1:][0, 1]) + g[1, 2][0] + g[1, 2, 1]\n",
+        "  g1_0: h0\n  g2_0: x[2]\n  g0_1: x[0]\n  g1_1: W @ g0_1 + U @ g1_0 * 1\n"
+        "  g2_1: W @ g1_1 + U @ g2_0 * 2\n  s1: sum(g2_1)\n  g0_2: x[1]\n  g1_2: W @ g0_2 + U @ g1_1 * 1\n"
+        "  g2_2: W @ g1_2 + U @ g2_1 * 2\n  s2: sum(g2_2)\n"
+        "  loss: sum([s1, s2]) + sum([g1_2, g2_2]) + sum([[g0_1, g0_2], [g1_1, g1_2], [g2_1, g2_2]][0, 1]) + g1_2[0]"
+        " + g1_2[1]\n",
+    ),
+    # an inner loop that counts to what the outer one has come to, and at first not at all; three of them
+    (
+        "  for i in 1..3:\n    for j in 1..i-1:\n      p[i, j]: x[i-1] * x[j-1]\n"
+        "  for i in 0..T//20:\n    for j in 0..i:\n      for k in i..j:\n        q[k, j, i]: x[k] * (i + j)\n"
+        "  loss: sum(p[3, 1:]) + sum(q1_1_1)\n",
+        "  p2_1: x[1] * x[0]\n  p3_1: x[2] * x[0]\n  p3_2: x[2] * x[1]\n  q0_0_0: x[0] * (0 + 0)\n"
+        "  q1_1_1: x[1] * (1 + 1)\n  loss: sum([p3_1, p3_2]) + sum(q1_1_1)\n",
+    ),
+    # parameters by the numbers of loops
+    (
+        "  V1: W\n  V2_1: U\n  for k in 1..1:\n    for j in 1..1:\n      g[j, k]: V[k] @ V[k+1, j] @ V[k, 1]\n"
+        "  loss: sum(g[1, 1])\n",
+        "  V1: W\n  V2_1: U\n  g1_1: V1 @ V2_1 @ V1[1]\n  loss: sum(g1_1)\n",
+    ),
 ]
 
 
@@ -117,6 +142,7 @@ def test_figures_and_formulas_may_name_how_far_a_loop_counts() -> None:
     assert result.formulas[0].passed
 
 
+WRITTEN = "a loop is written 'for t in 1..T:', with its equations below it"
 COUNTS = "a loop counts to a whole number, or to an input that is one"
 
 # what is wrong, and the one sentence with its place
@@ -139,8 +165,50 @@ WRONG = [
     ("  for t in 1..3:\n", "9:3: a loop is written 'for t in 1..T:', with its equations below it"),
     (
         "  for t in 1..3:\n    for s in 1..2:\n      h[t]: h0\n",
-        "10:5: a loop cannot stand in another",
+        "11:7: an equation in these loops is named by its steps, as in h[s, t], not 'h[t]'",
     ),
+    (
+        "  for t in 1..3:\n    for t in 1..2:\n      h[t]: h0\n",
+        "10:5: two loops in one another cannot both count 't'",
+    ),
+    (
+        "  for t in 1..3:\n    for s in 2..1:\n      h[s, t]: h0\n",
+        "10:5: a loop counts up, and from 2 to 1 it never runs",
+    ),
+    ("  for t in 1..3:\n    for s in t+1..t:\n      h[s, t]: h0\n", "10:5: a loop counts up, and this one never runs"),
+    ("  for t in 1..3:\n    for s in 1..Q:\n      h[s, t]: h0\n", f"10:17: {COUNTS}, and 'Q' is none"),
+    ("  for t in 1..3:\n    for s:\n      h[s, t]: h0\n", f"10:5: {WRITTEN}"),
+    ("  for t in 1..3:\n    for s in 1..2: h0\n", f"10:5: {WRITTEN}"),
+    (
+        "  for t in 1..101:\n    for s in 1..101:\n      g[s, t]: h0\n",
+        "9:3: this loop would make more than 10,000 equations",
+    ),
+    (
+        "  for t in 1..3:\n    for x in 1..2:\n      g[x, t]: h0\n",
+        "10:5: 'x' is defined already, on line 3, and it cannot count the steps of a loop",
+    ),
+    (
+        "  for t in 1..2:\n    for s in 1..2:\n      g[s+t, 1]: h0\n",
+        "11:7: 'g[s+t, 1]' at t = 2, s = 1 is 'g3_1', which a loop has made already",
+    ),
+    (
+        "  for t in 1..2:\n    g[t]: h0\n    for s in 1..2:\n      g[s, t]: h0\n",
+        "12:7: 'g[s, t]' at t = 1, s = 1 is step (1, 1), and 'g1' is a step of 'g' too",
+    ),
+    (
+        "  for t in 1..2:\n    for s in 1..2:\n      g[s, t]: W @ g[s, t-1]\n",
+        "11:20: 'g[s, t - 1]' at t = 1, s = 1 is 'g1_0', which nothing defines",
+    ),
+    (
+        "  for t in 0..2:\n    for s in 1..2:\n      g[s, t]: W @ g[s, t-1]\n",
+        "11:20: 'g[s, t - 1]' at t = 0, s = 1 is step (1, -1), which nothing defines",
+    ),
+    (
+        "  for t in 1..2:\n    for s in 1..2:\n      g[s, t]: x[0]\n  loss: sum(g[1])\n",
+        "12:13: 'g[1]' reads a step, and a step is told by its 2 numbers",
+    ),
+    (LOOP + "  loss: sum(h[5:])\n", "11:13: 'h[5:]' holds no step"),
+    (LOOP + "  loss: sum(h[1.5])\n", "11:15: '1.5' is no whole number"),
     ("  for t in 1..3:\n    h: h0\n", "10:5: an equation in this loop is named by its step, as in h[t], not 'h'"),
     ("  for t in 1..3:\n    h[1]: h0\n", "10:5: an equation in this loop is named by its step, as in h[t], not 'h[1]'"),
     ("  for t in 1..3:\n    h[t/2]: h0\n", "10:5: '1 / 2' is no whole number"),
@@ -206,3 +274,10 @@ def test_cost_grows_with_the_steps_alone() -> None:
 
     few, many = equations(50), equations(100)
     assert many < 2.2 * few
+
+
+def test_a_case_changes_a_line_of_a_loop_in_a_loop() -> None:
+    loop = "  for t in 1..2:\n    for s in 1..1:\n      g[s, t]: W @ x[t]\n  loss: sum(g[1, 2])\n"
+    own = "{for t in 1..2: {for s in 1..1: {'g[s, t]': 'f[s, t]', 'f[s, t]': 'U @ x[t]'}}}"
+    (case,) = cases(loop + f"cases:\n  a: {{equations: {own}}}\n")
+    assert [one.text for one in case.equations] == ["U @ x[1]", "f1_1", "U @ x[2]", "f1_2", "sum(g1_2)"]
