@@ -61,7 +61,6 @@ def replace_file(path: Path, text: str | bytes) -> None:
         if path.exists() and not path.is_file() and not path.is_dir():
             path.write_bytes(_encoded(text))
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
         target = Path(os.path.realpath(path)) if path.is_symlink() else path
     except OSError as error:
         raise MathlabError(f"{path} cannot be written: {error.strerror or error}") from None
@@ -71,13 +70,15 @@ def replace_file(path: Path, text: str | bytes) -> None:
 def replace_files(texts: Mapping[Path, str | bytes | None]) -> None:
     """Make each file hold its text, in UTF-8, and be absent where there is none.
 
-    All are written before the first is replaced, so that they stay as they are when one cannot be written, which
-    raises MathlabError. A file keeps its owner and its permissions. What a killed process left half-written goes.
+    Folders are made where they are missing. All files are written before the first is replaced, so that they stay as
+    they are when one cannot be written, which raises MathlabError. A file keeps its owner and its permissions. What a
+    killed process left half-written goes.
     """
     target = Path()
     temporaries: dict[Path, Path] = {}
     try:
         for target in {path.parent: path for path in texts}.values():
+            target.parent.mkdir(parents=True, exist_ok=True)
             _sweep(target.parent)
         for target, text in texts.items():
             if target.is_dir():

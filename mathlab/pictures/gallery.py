@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -84,12 +83,13 @@ def made(
     """
     found, problems, slugs = dict[str, str](), list[Problem](), names(result.experiment)
     places = {(case.name, one.kind): one.place for case in result.experiment.cases for one in case.pictures}
-    for case, kind in ((one, kind) for one in result.cases for kind in kinds.get(one.case, ())):
-        try:
-            found[slugs[case.case] + KINDS[kind][0]] = draw(result.experiment, case, kind, direction, sample)
-        except MathlabError as error:
-            place = places.get((case.case, kind))
-            problems += [Problem(problem.message, problem.place or place) for problem in error.problems]
+    for case in result.cases:
+        for kind in kinds.get(case.case, ()):
+            try:
+                found[slugs[case.case] + KINDS[kind][0]] = draw(result.experiment, case, kind, direction, sample)
+            except MathlabError as error:
+                place = places.get((case.case, kind))
+                problems += [Problem(problem.message, problem.place or place) for problem in error.problems]
     if problems:
         raise MathlabError(problems)
     return found
@@ -102,17 +102,13 @@ def declared(result: ExperimentResult) -> tuple[dict[str, str | bytes], int]:
     """
     cases, ran = result.experiment.cases, {case.case for case in result.cases}
     found: dict[str, str | bytes] = {**made(result, wanted(cases, otherwise=()))}
-    plotted = [
-        (case.name, picture)
-        for case in cases
-        for picture in (case.pictures if case.name in ran else ())
-        if picture.kind in PLOTTED and ran >= {*picture.cases}
-    ]
-    if find_spec("matplotlib") is None:
+    plotted = [(case.name, picture) for case in cases if case.name in ran for picture in case.pictures]
+    plotted = [(name, one) for name, one in plotted if one.kind in PLOTTED and ran >= {*one.cases}]
+    if not plotted or find_spec("matplotlib") is None:
         return found, len(plotted)
-    for name, picture in plotted:
-        from mathlab.pictures import chart, plots
+    from mathlab.pictures import chart, plots
 
+    for name, picture in plotted:
         stem = f"{names(result.experiment)[name]}.{picture.kind}"
         file = next(file for n in count(1) if (file := f"{stem}{f'-{n}' if n > 1 else ''}.svg") not in found)
         found[file] = chart.rendered(plots.drawing(plots.subject(result, name, picture)), "svg")
@@ -124,10 +120,6 @@ def write(result: ExperimentResult, out: Path, texts: Mapping[str, str | bytes])
     folder = folder_of(result.experiment, out, FOLDER)
     if texts:
         refuse_inputs([folder, *(folder / name for name in texts)])
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise MathlabError(f"{folder} cannot be written: {error.strerror or error}") from None
         replace_files({folder / name: text for name, text in texts.items()})
         refresh(out)
     return [folder / name for name in texts]
@@ -142,13 +134,11 @@ def stale(result: ExperimentResult, out: Path, texts: Mapping[str, str]) -> Iter
                 yield f"{folder / name} is not what would be drawn now"
         except (OSError, UnicodeDecodeError):
             yield f"{folder / name} is missing"
-    ran, slugs = {case.case for case in result.cases}, names(result.experiment)
-    others = {slug + ending for name, slug in slugs.items() if name not in ran for ending, _ in KINDS.values()}
-    with contextlib.suppress(OSError):
-        for path in sorted(folder.iterdir()):
-            drawn = path.name.endswith(tuple(ending for ending, _ in KINDS.values()))
-            if drawn and path.name not in texts and path.name not in others:
-                yield f"{path} is not declared"
+    ran, slugs, endings = {case.case for case in result.cases}, names(result.experiment), [e for e, _ in KINDS.values()]
+    known = {*texts, *(slug + ending for name, slug in slugs.items() if name not in ran for ending in endings)}
+    for path in sorted(folder.glob("*")):
+        if path.name.endswith(tuple(endings)) and path.name not in known:
+            yield f"{path} is not declared"
 
 
 def same(a: str, b: str) -> bool:
@@ -157,12 +147,7 @@ def same(a: str, b: str) -> bool:
         return True
     if NUMBER.sub("#", a) != NUMBER.sub("#", b):
         return False
-    full, shown = (
-        zip(*(found(text) for text in (a, b)), strict=True)
-        for found in (MEASURED.findall, lambda text: NUMBER.findall(MEASURED.sub("", text)))
-    )
-    return all(_near(x, y, RTOL) for x, y in full) and all(_near(x, y, ROUNDED) for x, y in shown)
-
-
-def _near(x: str, y: str, rtol: float) -> bool:
-    return x == y or abs(float(x) - float(y)) <= ATOL + rtol * abs(float(y))
+    full = (MEASURED.findall(text) for text in (a, b))
+    shown = (NUMBER.findall(MEASURED.sub("", text)) for text in (a, b))
+    pairs = [(pair, rtol) for found, rtol in ((full, RTOL), (shown, ROUNDED)) for pair in zip(*found, strict=True)]
+    return all(x == y or abs(float(x) - float(y)) <= ATOL + rtol * abs(float(y)) for (x, y), rtol in pairs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,8 +26,9 @@ ROWS, COLUMNS = 6, 5  # the largest matrix whose numbers are shown; of a vector,
 CUT = 44  # characters of an equation
 WIDE = 900.0  # a graph that is wider runs down
 MOST = 200  # boxes
+PATHS = 3  # that are shown first and last where very many meet
 BARS = 32  # of the strip that stands for a large array
-DASHES = ' stroke-dasharray="5 3"'
+WAYS = (("forward", "value", 1, ""), ("backward", "gradient", -1, ' stroke-dasharray="5 3"'))
 SPOKEN = {"input": ", an input", "parameter": ", a parameter", "node": ""}
 
 
@@ -51,9 +53,13 @@ def graph(scene: Scene, wide: float = WIDE) -> str:
             f"the graph of case {scene.case.name!r} has {len(nodes)} nodes, more than {MOST}, and no layers that "
             "repeat; a page steps through it"
         )
-    figures = judged_by_node(result)
+    figures = _figures(result)
     rows = {node.name: [*_rows(node, hidden.get(node.name, ""), result, figures[node.name])] for node in nodes}
-    sizes, ways, down = {name: _size(inside) for name, inside in rows.items()}, _ways(nodes), scene.direction == "down"
+    sizes = {
+        name: (max(row.width for row in inside) + 2 * PAD, sum(row.lines for row in inside) * LINE + PAD)
+        for name, inside in rows.items()
+    }
+    ways, down = _ways(nodes), scene.direction == "down"
     layout = layered(sizes, [*ways], down)
     if scene.direction == "auto" and layout.width > wide:
         layout, down = layered(sizes, [*ways], True), True
@@ -63,13 +69,16 @@ def graph(scene: Scene, wide: float = WIDE) -> str:
         for at, node in enumerate(nodes)
     )
     width = max(layout.width, 420.0) + 2 * PAD
-    head = text(PAD, 18, scene.title, "ink", BOLD, cut=int((width - 2 * PAD) / CHAR)) + _legend()
+    head = text(PAD, 18, scene.title, "ink", BOLD, cut=int((width - 2 * PAD) / CHAR))
+    head += _arrow("M10 32H34", (36, 32), (1, 0), "value") + text(42, 36, "forward: values", "value")
+    head += _arrow("M190 32H168", (166, 32), (-1, 0), "gradient", WAYS[1][3])
+    head += text(198, 36, "backward: gradients", "gradient")
     body = f'{head}<g transform="translate({PAD:g} {HEAD:g})">{edges}\n{boxes}</g>'
     words = " ".join(_spoken(node, figures[node.name]) for node in nodes)
     return picture(scene.scope, width, layout.height + HEAD + PAD, f"Computation graph: {scene.title}", words, body)
 
 
-def judged_by_node(result: BackpropResult) -> Mapping[str, list[FigureResult]]:
+def _figures(result: BackpropResult) -> Mapping[str, list[FigureResult]]:
     """The printed figures under the node that each is about: the first that its quantity mentions."""
     owner = {f"d{node.name}": node.name for node in result.nodes} | {node.name: node.name for node in result.nodes}
     found: dict[str, list[FigureResult]] = defaultdict(list)
@@ -78,7 +87,7 @@ def judged_by_node(result: BackpropResult) -> Mapping[str, list[FigureResult]]:
     return found
 
 
-def verdict(figures: Sequence[FigureResult]) -> tuple[str, bool]:
+def _verdict(figures: Sequence[FigureResult]) -> tuple[str, bool]:
     """How the numbers printed (or worked out) for a node compare, in words; and whether all of them pass."""
     entries = [entry.verdict for figure in figures for entry in figure.entries]
     kinds = {figure.worked_out for figure in figures}
@@ -121,29 +130,32 @@ def _rows(node: NodeResult, fold: str, result: BackpropResult, figures: Sequence
     if node.gradient is not None:
         yield _words(f"d{node.name} = {node.gradient_equation}", "backward", "gradient")
         yield from _array(f"d{node.name}", node.gradient, "gradient", "backward")
+        shares = result.shares.get(node.name, ())
         if len(node.readers) > 1:
-            for share in result.shares[node.name]:
-                yield from _share(node, share)
+            yield from _paths(node, shares)
         elif any("taken together" in other.note for other in result.nodes):
-            for fused in {share.fused for share in result.shares.get(node.name, ()) if share.fused}:
+            for fused in {share.fused for share in shares if share.fused}:
                 yield _words(f"(one path, through {' and '.join(fused)})", "backward", "dim")
     if node.stores and node.gradient is not None:
         yield _words(f"stores {', '.join(node.stores)}", "both", "dim")
     elif node.note and node.role == "node":
         yield _words(node.note, "both", "dim")
     if figures:
-        words, passed = verdict(figures)
+        words, passed = _verdict(figures)
         yield _words(words, "verdict", "good" if passed else "bad")
 
 
-def _share(node: NodeResult, share: Share) -> Iterator[Row]:
-    through = f" (with {', '.join(share.fused)})" if share.fused else ""
-    label = _words(f"  + from {share.reader}{through}:", "backward", "gradient")
-    (first, *more) = _array(f"d{node.name}<{share.reader}", share.value, "gradient", "backward")
-    if more or first.lines > 1:
-        yield from (label, first, *more)
-    else:
-        yield _beside(label, first, 1)
+def _paths(node: NodeResult, shares: Sequence[Share]) -> Iterator[Row]:
+    more = len(shares) - 2 * PATHS
+    for at, share in enumerate(shares):
+        if more > PATHS and PATHS <= at < PATHS + more:
+            if at == PATHS:
+                yield _words(f"  + from {more} more, {share.reader} … {shares[-PATHS - 1].reader}", "backward", "dim")
+            continue
+        through = f" (with {', '.join(share.fused)})" if share.fused else ""
+        label = _words(f"  + from {share.reader}{through}:", "backward", "gradient")
+        rows = [*_array(f"d{node.name}<{share.reader}", share.value, "gradient", "backward")]
+        yield from (label, *rows) if len(rows) > 1 or rows[0].lines > 1 else (_beside(label, rows[0], 1),)
 
 
 def _words(words: str, layer: str, colour: str, *more: str) -> Row:
@@ -158,41 +170,39 @@ def _beside(left: Row, right: Row, gap: int) -> Row:
 
 
 def _array(name: str, array: Array, colour: str, layer: str) -> Iterator[Row]:
-    """The numbers in brackets; of an array with too many of them norm, range and a strip of bars."""
-    table = np.atleast_2d(array)
-    most = COLUMNS if array.ndim == 2 and len(table) > 1 else ROWS
+    """The numbers, each matrix in its brackets; of an array with too many norm, range and a strip of bars."""
     if not array.size:
         yield _words("empty", layer, "dim")
-    elif array.ndim > 2 or table.shape[0] > ROWS or table.shape[1] > most:
+        return
+    table = array.reshape(-1, array.shape[-1] if array.ndim else 1)
+    if len(table) > ROWS or table.shape[1] > (COLUMNS if len(table) > 1 else ROWS):
         yield from _summary(name, array, colour, layer)
-    else:
-        yield _table(name, array, colour, layer)
-
-
-def _table(name: str, array: Array, colour: str, layer: str) -> Row:
-    cells = [[number(value) for value in row] for row in np.atleast_2d(array)]
+        return
+    cells = [[number(value) for value in row] for row in table]
     edge, widths = CHAR * bool(array.ndim), [max(map(len, column)) for column in zip(*cells, strict=True)]
     ends = [edge + CHAR * (sum(widths[: j + 1]) + 2 * j) for j in range(len(widths))]
-    width = ends[-1] + edge
+    width, block = ends[-1] + edge, array.shape[-2] if array.ndim > 1 else 1
 
     def draw(x: float, y: float) -> str:
-        texts = []
-        for place, value in np.ndenumerate(array):
-            i, j = (0, 0, *place)[-2:]
+        texts = ""
+        for at, (place, value) in enumerate(np.ndenumerate(array)):
+            i, j = divmod(at, len(ends))
             where, said = f'x="{x + ends[j]:.1f}" y="{y + i * LINE:.1f}"', measured(entry(name, place), value)
-            texts.append(f"<text {where} {said}>{cells[i][j]}</text>")
-        top, bottom = y - 11, y + (len(cells) - 1) * LINE + 4
-        sides = f"M{x + 4:.1f} {top:g}h-3V{bottom:g}h3M{x + width - 4:.1f} {top:g}h3V{bottom:g}h-3"
-        brackets = f'<path d="{sides}" {stroke(colour, 1)}/>' if array.ndim else ""
-        return f'<g {fill(colour)} text-anchor="end">{"".join(texts)}</g>{brackets}'
+            texts += f"<text {where} {said}>{cells[i][j]}</text>"
+        sides = ""
+        for i in range(0, len(cells) if array.ndim else 0, block):
+            top, bottom = y + i * LINE - 11, y + (i + block - 1) * LINE + 4
+            sides += f"M{x + 4:.1f} {top:g}h-3V{bottom:g}h3M{x + width - 4:.1f} {top:g}h3V{bottom:g}h-3"
+        brackets = f'<path d="{sides}" {stroke(colour, 1)}/>' if sides else ""
+        return f'<g {fill(colour)} text-anchor="end">{texts}</g>{brackets}'
 
-    return Row(width, len(cells), layer, draw)
+    yield Row(width, len(cells), layer, draw)
 
 
 def _summary(name: str, array: Array, colour: str, layer: str) -> Iterator[Row]:
     found = facts(array)
     said = " ".join(f'data-{kind}="{fact!r}"' for kind, fact in zip(("norm", "min", "max"), found, strict=True))
-    yield _words("norm {}, {} … {}".format(*map(number, found)), layer, colour, f'data-n="{escape(name)}"', said)
+    yield _words(_summed(array), layer, colour, f'data-n="{escape(name)}"', said)
     with np.errstate(all="ignore"):
         pieces = np.array_split(np.asarray(array, np.float64).ravel(), min(BARS, array.size))
         means = np.array([np.mean(piece) for piece in pieces])
@@ -209,22 +219,22 @@ def _summary(name: str, array: Array, colour: str, layer: str) -> Iterator[Row]:
     yield Row(4.0 * len(heights), 1, layer, bars)
 
 
-def _size(rows: Sequence[Row]) -> Point:
-    return max(row.width for row in rows) + 2 * PAD, sum(row.lines for row in rows) * LINE + PAD
+def _summed(array: Array) -> str:
+    return "norm {}, {} … {}".format(*map(number, facts(array)))
 
 
 def _box(node: NodeResult, box: Box, rows: Sequence[Row], ident: str, line: float) -> str:
-    y, parts = box.y + 18, []
+    y, parts = box.y + 18, ""
     for layer, group in groupby(rows, key=lambda row: row.layer):
         drawn = ""
         for row in group:
             drawn += row.draw(box.x + PAD, y)
             y += row.lines * LINE
-        parts.append(drawn if layer == "both" else f'<g data-layer="{layer}">{drawn}</g>')
+        parts += drawn if layer == "both" else f'<g data-layer="{layer}">{drawn}</g>'
     place = f'x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}"'
     frame = framed("good" if node.role == "parameter" else "frame", line)
     shape = f'<rect {place} rx="{3 if node.role == "node" else 11}" {frame}/>'
-    return f'<g id="{ident}" data-node="{escape(node.name)}">{shape}{"".join(parts)}</g>'
+    return f'<g id="{ident}" data-node="{escape(node.name)}">{shape}{parts}</g>'
 
 
 # Edges
@@ -240,11 +250,10 @@ def _ways(nodes: Sequence[NodeResult]) -> dict[tuple[str, str], tuple[bool, bool
 
 def _edge(layout: Layout, edge: tuple[str, str], way: tuple[bool, bool], down: bool) -> str:
     ends, drawn = f'data-from="{escape(edge[0])}" data-to="{escape(edge[1])}"', ""
-    for layer, colour, sign, dashes in (("forward", "value", 1, ""), ("backward", "gradient", -1, DASHES)):
+    for layer, colour, sign, dashes in WAYS:
         if way[layer == "backward"]:
-            aside, ahead = -3.0 * sign * all(way), (sign * (not down), sign * down)
-            run = [(x + aside * down, y + aside * (not down)) for x, y in layout.edges[edge]][::sign]
-            line = _arrow(_curve(run, down), run[-1], ahead, colour, dashes)
+            path, end = _curve(layout.edges[edge][::sign], down, -3.0 * sign * all(way))
+            line = _arrow(path, end, (sign * (not down), sign * down), colour, dashes)
             drawn += f'<g data-layer="{layer}" {ends}>{line}</g>'
     return drawn
 
@@ -257,24 +266,21 @@ def _arrow(path: str, end: Point, ahead: Point, colour: str, dashes: str = "") -
     return f'<path d="{path}" {stroke(colour)}{dashes}/>{head}'
 
 
-def _curve(points: Sequence[Point], down: bool) -> str:
-    """The path through points of a layout: straight across the layers, bent between them."""
-    path = "M{:.1f} {:.1f}".format(*points[0])
-    for at, ((x0, y0), (x1, y1)) in enumerate(pairwise(points)):
-        x, y = (x0 + x1) / 2, (y0 + y1) / 2
-        first, second = ((x0, y), (x1, y)) if down else ((x, y0), (x, y1))
-        if at % 2:
-            path += "C{:.1f} {:.1f} {:.1f} {:.1f} {:.1f} {:.1f}".format(*first, *second, x1, y1)
-        elif (x0, y0) != (x1, y1):
-            path += f"L{x1:.1f} {y1:.1f}"
-    return path
+def _curve(points: Sequence[Point], down: bool, aside: float) -> tuple[str, Point]:
+    """The path so far beside the points of a layout, straight across the layers and bent between them; and its end."""
+    run = [(point[down], point[not down] + aside) for point in points]  # along the layers' sequence, and across it
 
+    def at(along: float, across: float) -> str:
+        return "{:.1f} {:.1f}".format(*((across, along) if down else (along, across)))
 
-def _legend() -> str:
-    forward = _arrow("M10 32H34", (36, 32), (1, 0), "value")
-    backward = _arrow("M190 32H168", (166, 32), (-1, 0), "gradient", DASHES)
-    words = text(42, 36, "forward: values", "value") + text(198, 36, "backward: gradients", "gradient")
-    return forward + backward + words
+    path = f"M{at(*run[0])}"
+    for turn, ((a, b), (c, d)) in enumerate(pairwise(run)):
+        if turn % 2:
+            middle = (a + c) / 2 - aside * math.copysign(1, (c - a) * (d - b))  # also what runs across stays beside
+            path += f"C{at(middle, b)} {at(middle, d)} {at(c, d)}"
+        elif a != c:
+            path += f"L{at(c, d)}"
+    return path, run[-1][::-1] if down else run[-1]
 
 
 # In words
@@ -288,7 +294,7 @@ def _spoken(node: NodeResult, figures: Sequence[FigureResult]) -> str:
         if len(node.readers) > 1:
             said.append(f"the sum of the paths from {' and '.join(node.readers)}")
     if figures:
-        said.append(verdict(figures)[0][2:])
+        said.append(_verdict(figures)[0][2:])
     return "; ".join(said) + "."
 
 
@@ -297,9 +303,8 @@ def _equation(node: NodeResult) -> str:
 
 
 def _numbers(array: Array) -> str:
-    if array.size > ROWS * COLUMNS:
-        return "norm {}, from {} to {}".format(*map(number, facts(array)))
-    return ", ".join(map(number, array.flat)) or "empty"
+    many = array.size > ROWS * COLUMNS
+    return _summed(array).replace("…", "to") if many else ", ".join(map(number, array.flat)) or "empty"
 
 
 def mermaid(scene: Scene) -> str:

@@ -32,30 +32,27 @@ def refresh(out: Path) -> None:
 
 def write_index(out: Path) -> Path:
     """Make `out/index.html`. Raises MathlabError where it cannot be written."""
-    folders = (
-        sorted(path for path in out.iterdir() if path.is_dir() and (path / "run.json").is_file())
-        if out.is_dir()
-        else []
-    )
-    body = "\n".join(map(_experiment, folders)) or "<p>There are no results here yet.</p>"
+    body = "\n".join(_experiment(path.parent) for path in sorted(out.glob("*/run.json")))
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
     replace_file(
         out / FILE,
         '<!DOCTYPE html>\n<html lang="en"><meta charset="utf-8">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Experiments</title>'
-        f"<style>{STYLE}</style>\n<main><h1>Experiments</h1>\n{body}\n</main></html>\n",
+        f"<style>{STYLE}</style>\n<main><h1>Experiments</h1>\n{body or '<p>There are no results here yet.</p>'}"
+        "\n</main></html>\n",
     )
     return out / FILE
 
 
 def _experiment(folder: Path) -> str:
     said = [words for file, what, passing in COUNTED if (words := _verdicts(folder / file, what, passing))]
-    pictures = sorted(path for path in (folder / "pictures").glob("*") if path.suffix in SHOWN)
-    links = "".join(f"<li>{_link(folder, path)}</li>" for path in pictures)
-    tables = ", ".join(_link(folder, path) for path in sorted(folder.glob("*.csv")))
+    pictures = [path for path in sorted((folder / "pictures").glob("*")) if path.suffix in SHOWN]
+    links, tables = ([_link(folder, path) for path in paths] for paths in (pictures, sorted(folder.glob("*.csv"))))
+    listed = f"<ul><li>{'</li><li>'.join(links)}</li></ul>" if links else ""
+    said = said or ["nothing was compared"]
     return (
-        f"<section><h2>{escape(folder.name)}</h2><p>{'; '.join(said) or 'nothing was compared'}</p>"
-        f"{f'<ul>{links}</ul>' if links else ''}<p>{tables}</p></section>"
+        f"<section><h2>{escape(folder.name)}</h2><p>{'; '.join(said)}</p>{listed}<p>{', '.join(tables)}</p></section>"
     )
 
 

@@ -13,9 +13,9 @@ from itertools import accumulate, chain, combinations, pairwise
 from statistics import fmean
 from typing import NamedTuple, TypeVar
 
-GAP = 22.0  # between boxes side by side
+GAP = 22.0  # between what stands side by side
 BETWEEN = 44.0  # between layers
-LANE = 14.0  # the room of an edge, forward and backward, that passes a layer
+LANE = 6.0  # the room of an edge, forward and backward, that passes a layer
 SWEEPS = 8
 T = TypeVar("T")
 Item = str | tuple[str, int]  # a box; or the lane in a layer of the edges that leave a box
@@ -47,34 +47,39 @@ def layered(sizes: Mapping[str, Point], edges: Sequence[tuple[str, str]], down: 
 
     Layers follow one another to the right, or `down`.
     """
-    thick, broad = ({name: size[axis] for name, size in sizes.items()} for axis in ((1, 0) if down else (0, 1)))
     ranks = _ranks([*sizes], edges)
-    paths: dict[tuple[str, str], list[Link]] = {}
-    for a, b in edges:
-        items: list[Item] = [a, *((a, layer) for layer in range(ranks[a] + 1, ranks[b])), b]
-        paths[a, b] = [*pairwise(items)]
-    links = [*dict.fromkeys(chain(*paths.values()))]
+    paths: dict[tuple[str, str], list[Item]] = {
+        (a, b): [a, *((a, layer) for layer in range(ranks[a] + 1, ranks[b])), b] for a, b in edges
+    }
+    links = [*dict.fromkeys(chain(*map(pairwise, paths.values())))]
     before, after = _neighbours(links, 1), _neighbours(links, 0)
-    layers = _ordered(ranks, links, before, after)
+    layers: list[list[Item]] = [[] for _ in range(max(ranks.values(), default=0) + 1)]
+    for item in dict.fromkeys((*sizes, *chain(*links))):
+        layers[ranks[item] if isinstance(item, str) else item[1]].append(item)
+    broad = {item: sizes[item][not down] if isinstance(item, str) else LANE for layer in layers for item in layer}
+    layers = _ordered(layers, before, after)
     across = _placed(layers, before, after, broad)
     leaves, meets = _ports(after, 0, across, broad), _ports(before, 1, across, broad)
+    thick = {name: size[down] for name, size in sizes.items()}
     deep = [max((thick[item] for item in layer if isinstance(item, str)), default=0.0) for layer in layers]
     starts = [*accumulate((depth + BETWEEN for depth in deep), initial=0.0)]
     place = {name: starts[ranks[name]] + (deep[ranks[name]] - thick[name]) / 2 for name in sizes}
-    drawn = {}
-    for (a, b), path in paths.items():
-        points = [(place[a] + thick[a], leaves[path[0]])]
-        for layer, link in enumerate(path, ranks[a]):
-            points += [(starts[layer] + deep[layer], leaves[link]), (starts[layer + 1], meets[link])]
-        drawn[a, b] = [*points, (place[b], meets[path[-1]])]
-    total = max((across[item] + (broad[item] if isinstance(item, str) else LANE) / 2 for item in across), default=0.0)
 
-    def turned(point: Point) -> Point:
-        return (point[1], point[0]) if down else point
+    def turned(along: float, aside: float) -> Point:
+        return (aside, along) if down else (along, aside)
 
-    boxes = {name: Box(*turned((place[name], across[name] - broad[name] / 2)), *sizes[name]) for name in sizes}
-    whole = turned((max(starts[-1] - BETWEEN, 0.0), total))
-    return Layout(boxes, {edge: tuple(map(turned, points)) for edge, points in drawn.items()}, *whole)
+    def drawn(a: str, b: str) -> Iterator[Point]:
+        passed = [*enumerate(pairwise(paths[a, b]), ranks[a])]
+        yield turned(place[a] + thick[a], leaves[passed[0][1]])
+        for layer, link in passed:
+            yield turned(starts[layer] + deep[layer], leaves[link])
+            yield turned(starts[layer + 1], meets[link])
+        yield turned(place[b], meets[passed[-1][1]])
+
+    boxes = {name: Box(*turned(place[name], across[name] - broad[name] / 2), *sizes[name]) for name in sizes}
+    total = max((across[item] + broad[item] / 2 for item in across), default=0.0)
+    whole = turned(max(starts[-1] - BETWEEN, 0.0), total)
+    return Layout(boxes, {edge: tuple(drawn(*edge)) for edge in paths}, *whole)
 
 
 def _neighbours(links: Sequence[tuple[T, T]], end: int) -> Mapping[T, Sequence[T]]:
@@ -97,23 +102,17 @@ def _ranks(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, 
     return ranks
 
 
-def _ordered(ranks: Mapping[str, int], links: Sequence[Link], before: Near, after: Near) -> list[list[Item]]:
-    """The items of each layer, in the order with the fewest crossings that some sweeps of barycentres find."""
-    layers: list[list[Item]] = [[] for _ in range(max(ranks.values(), default=0) + 1)]
-    for item in dict.fromkeys((*ranks, *chain(*links))):
-        layers[ranks[item] if isinstance(item, str) else item[1]].append(item)
-    best, fewest = layers, _crossings(layers, after)
-    for sweep in range(SWEEPS if fewest else 0):
+def _ordered(layers: list[list[Item]], before: Near, after: Near) -> list[list[Item]]:
+    """The layers in the order with the fewest crossings that some sweeps of barycentres find."""
+    tried = [layers]
+    for sweep in range(SWEEPS):
         near, way = (before, 1) if sweep % 2 == 0 else (after, -1)
         layers = [[*layer] for layer in layers]
         for fixed, layer in pairwise(layers[::way]):
-            place = {item: at for at, item in enumerate(fixed)}
-            own = {item: at for at, item in enumerate(layer)}
+            place, own = ({item: at for at, item in enumerate(items)} for items in (fixed, layer))
             layer.sort(key=lambda item: fmean([place[n] for n in near[item]] or [own[item]]))
-        crossings = _crossings(layers, after)
-        if crossings < fewest:
-            best, fewest = layers, crossings
-    return best
+        tried.append(layers)
+    return min(tried, key=lambda one: _crossings(one, after))
 
 
 def _crossings(layers: Sequence[Sequence[Item]], after: Near) -> int:
@@ -126,22 +125,21 @@ def _crossings(layers: Sequence[Sequence[Item]], after: Near) -> int:
 
 
 def _placed(
-    layers: Sequence[Sequence[Item]], before: Near, after: Near, broad: Mapping[str, float]
+    layers: Sequence[Sequence[Item]], before: Near, after: Near, broad: Mapping[Item, float]
 ) -> dict[Item, float]:
     """The middle of every item: near its neighbours', in the order of its layer, and clear of those beside it."""
-    room = {item: broad[item] + GAP if isinstance(item, str) else LANE + GAP / 2 for layer in layers for item in layer}
-    near = {item: [*before[item], *after[item]] for item in room}
     middle: dict[Item, float] = {}
     for layer in layers:
-        ends = [*accumulate(room[item] for item in layer)]
-        middle |= {item: end - room[item] / 2 for item, end in zip(layer, ends, strict=True)}
+        ends = accumulate(broad[item] + GAP for item in layer)
+        middle |= {item: end - (broad[item] + GAP) / 2 for item, end in zip(layer, ends, strict=True)}
+    near = {item: [*before[item], *after[item]] for item in middle}
     for sweep in range(2 * SWEEPS):
         for layer in layers if sweep % 2 == 0 else reversed(layers):
             wished = [fmean([middle[other] for other in near[item]] or [middle[item]]) for item in layer]
             weights = [1.0 + len(near[item]) if isinstance(item, str) else 4.0 for item in layer]
-            middle.update(zip(layer, _apart(wished, weights, [room[item] for item in layer]), strict=True))
-    least = min((middle[item] - room[item] / 2 for item in middle), default=0.0)
-    return {item: at - least - GAP / 2 * isinstance(item, str) for item, at in middle.items()}
+            middle.update(zip(layer, _apart(wished, weights, [broad[item] + GAP for item in layer]), strict=True))
+    least = min((middle[item] - broad[item] / 2 for item in middle), default=0.0)
+    return {item: at - least for item, at in middle.items()}
 
 
 def _apart(wished: Sequence[float], weights: Sequence[float], rooms: Sequence[float]) -> Iterator[float]:
@@ -157,7 +155,7 @@ def _apart(wished: Sequence[float], weights: Sequence[float], rooms: Sequence[fl
     return (mean + offset for mean, offset in zip((m for m, _, n in blocks for _ in range(n)), offsets, strict=True))
 
 
-def _ports(near: Near, end: int, across: Mapping[Item, float], broad: Mapping[str, float]) -> dict[Link, float]:
+def _ports(near: Near, end: int, across: Mapping[Item, float], broad: Mapping[Item, float]) -> dict[Link, float]:
     """Where each link leaves its start (`end` 0) or meets its end (1): spread over the side of a box, amid a lane."""
     ports: dict[Link, float] = {}
     for item, others in near.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -19,7 +19,8 @@ from mathlab.results import NodeResult
 
 MOST_UNITS = 12
 LABELLED = 20  # lines between two layers; the weights of more of them are drawn, but not written
-RADIUS, COLUMN, HEAD, LEFT = 48.0, 290.0, 74.0, 24.0
+RADIUS, BETWEEN, HEAD, LEFT = 48.0, 194.0, 74.0, 24.0  # at least: a circle's, and the room for lines between two
+CUT = 24  # characters of a name
 PLACES = (0.5, 0.3, 0.7, 0.4, 0.6, 0.22, 0.78)  # along a line, where its label may stand
 PRODUCTS = ("matmul", "dot")
 SHAPING = ("add", "index", "T", "mT", "reshape", *PRODUCTS)  # what is no activation
@@ -117,27 +118,39 @@ def network(scene: Scene) -> str:
         raise MathlabError(
             f"{called} has no network to draw: no equation is a parameter times an input or a layer, as in z: W @ x + b"
         )
-    columns = [(nodes[layers[0].source], layers[0].axis), *((nodes[layer.outer], layer.axis) for layer in layers)]
-    sides = [node.value.shape[axis] for node, axis in columns]
+    first = layers[0]._replace(outer=layers[0].source, inner="", bias="", activation="")
+    columns = [first, *layers]
+    sides = [nodes[layer.outer].value.shape[layer.axis] for layer in columns]
     if max(sides) > MOST_UNITS:
         raise MathlabError(f"the network of {called} has a layer of {max(sides)} units, more than {MOST_UNITS}")
-    samples = max(_samples(node.value, axis) for node, axis in columns)
+    samples = max(_samples(nodes[layer.outer].value, layer.axis) for layer in columns)
     if not 0 <= sample < samples:
         raise MathlabError(f"there is no sample {sample} in {called}: they are counted from 0 to {samples - 1}")
-    step = 2 * RADIUS + (66 if any(layer.bias for layer in layers) else 48)
+    units = [
+        [_unit(layer, nodes, row, sample) for row in range(side)] for layer, side in zip(columns, sides, strict=True)
+    ]
+    radius = max(RADIUS, *(CHAR * len(said[1]) / 2 + 8 for column in units for unit in column for said in unit[1:]))
+    names = [max(CHAR * len(unit[0][1]) for unit in column) for column in units]
+    left, pitch = max(LEFT + radius, names[0] / 2 + 8), BETWEEN + max(2 * radius, *names)
+    step = 2 * radius + (66 if any(layer.bias for layer in layers) else 48)
     places = [
-        [(LEFT + RADIUS + COLUMN * at, HEAD + 6 + step * (row + (max(sides) - side + 1) / 2)) for row in range(side)]
+        [(left + pitch * at, HEAD + 6 + step * (row + (max(sides) - side + 1) / 2)) for row in range(side)]
         for at, side in enumerate(sides)
     ]
-    drawn = "".join(_lines(layer, nodes, *ends) for layer, ends in zip(layers, pairwise(places), strict=True))
-    for layer, (node, axis), column in zip((None, *layers), columns, places, strict=True):
-        for row, at in enumerate(column):
-            drawn += _unit(layer, nodes, node, _place(node.value, axis, row, sample), row, at)
-    width = 2 * (LEFT + RADIUS) + COLUMN * len(layers)
+    drawn = ""
+    for layer, ends, wide in zip(layers, pairwise(places), pairwise(names), strict=True):
+        drawn += _lines(layer, nodes, *ends, radius, wide)
+    for layer, column, spots in zip(columns, units, places, strict=True):
+        for row, (unit, (x, y)) in enumerate(zip(column, spots, strict=True)):
+            circle = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" {framed("frame")}/>'
+            told = _pile(unit[:1], x, y - radius - 8) + _pile(unit[1:], x, y - (len(unit) - 2) * 7.5 + 4, 15)
+            told += _bias(nodes[layer.bias], row, x, y + radius + 14) if layer.bias else ""
+            drawn += f'<g text-anchor="middle">{circle}{told}</g>'
+    width = left + pitch * len(layers) + max(LEFT + radius, names[-1] / 2 + 8)
     end = nodes[scene.case.equations[-1].name]
     said = [f"{end.name} = {number(float(end.value))}"] if not end.value.ndim else []
     said += [f"sample {sample} of {samples}; a weight's gradient is that of all of them"] if samples > 1 else []
-    head = text(LEFT, 20, scene.title, "ink", BOLD, cut=int((width - 2 * LEFT) / CHAR))
+    head = text(LEFT, 20, scene.title, "ink", BOLD, cut=int((max(width, 560) - 2 * LEFT) / CHAR))
     head += text(LEFT, 40, "value", "value")
     head += text(LEFT + 7 * CHAR, 40, f"gradient ∂{end.name}/∂…", "gradient")
     head += text(LEFT + (25 + len(end.name)) * CHAR, 40, "line: |weight|, dashed if negative", "dim")
@@ -166,31 +179,43 @@ def _numbers(node: NodeResult, place: Place) -> Iterator[Said]:
             yield part, number(array[place]), measured(entry(name, place), array[place])
 
 
-def _pile(lines: Iterable[Said], x: float, y: float, step: float = 14) -> str:
+def _unit(layer: Layer, nodes: Nodes, row: int, sample: int) -> list[Said]:
+    """What a unit says: its name first, which is cut where it is long, and then what stands in its circle."""
+    outer = nodes[layer.outer]
+    name, place = outer.name, _place(outer.value, layer.axis, row, sample)
+    said = [("ink", entry(name if len(name) <= CUT else f"{name[: CUT - 1]}…", place), BOLD)]
+    said += _numbers(nodes[layer.inner], place) if layer.inner else []
+    said += [("dim", layer.activation, 'font-size="11"')] if layer.activation else []
+    return [*said, *_numbers(outer, place)]
+
+
+def _pile(lines: Sequence[Said], x: float, y: float, step: float = 14) -> str:
     """Lines of text under one another."""
     return "".join(text(x, y + step * k, words, colour, more) for k, (colour, words, more) in enumerate(lines))
 
 
-def _unit(layer: Layer | None, nodes: Nodes, outer: NodeResult, place: Place, row: int, at: Point) -> str:
-    x, y = at
-    inside: list[Said] = [*_numbers(nodes[layer.inner], place)] if layer and layer.inner else []
-    inside += [("dim", layer.activation, 'font-size="11"')] if layer and layer.activation else []
-    inside += _numbers(outer, place)
-    drawn = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{RADIUS:g}" {framed("frame")}/>'
-    drawn += text(x, y - RADIUS - 8, entry(outer.name, place), "ink", BOLD)
-    drawn += _pile(inside, x, y - (len(inside) - 1) * 7.5 + 4, 15)
-    if layer and layer.bias and nodes[layer.bias].value.ndim:
-        bias = nodes[layer.bias]
-        own = tuple(map(int, np.unravel_index(min(row, bias.value.size - 1), bias.value.shape)))
-        drawn += text(x - 34, y + RADIUS + 14, bias.name, "dim") + _pile(_numbers(bias, own), x, y + RADIUS + 14)
-    return f'<g text-anchor="middle">{drawn}</g>'
+def _bias(bias: NodeResult, row: int, x: float, y: float) -> str:
+    if not bias.value.ndim:
+        return ""
+    own = tuple(map(int, np.unravel_index(min(row, bias.value.size - 1), bias.value.shape)))
+    said = [*_numbers(bias, own)]
+    beside = x - max(34 - CHAR * len(bias.name) / 2, CHAR * len(said[0][1]) / 2 + 8)
+    return text(beside, y, bias.name, "dim", 'text-anchor="end"', cut=CUT) + _pile(said, x, y)
 
 
-def _lines(layer: Layer, nodes: Nodes, starts: Sequence[Point], ends: Sequence[Point]) -> str:
+def _lines(
+    layer: Layer,
+    nodes: Nodes,
+    starts: Sequence[Point],
+    ends: Sequence[Point],
+    radius: float,
+    names: tuple[float, float],
+) -> str:
     weights = nodes[layer.weights]
     size = float(np.max(np.abs(weights.value), initial=0.0)) or 1.0
-    drawn, labels, taken = "", "", list[tuple[float, float, float]]()
-    runs = [((x0 + RADIUS, y0), (x1 - RADIUS, y1)) for x0, y0 in starts for x1, y1 in ends]
+    drawn, labels = "", ""
+    taken = [(x, y - radius - 12, wide) for wide, side in zip(names, (starts, ends), strict=True) for x, y in side]
+    runs = [((x0 + radius, y0), (x1 - radius, y1)) for x0, y0 in starts for x1, y1 in ends]
     for at, ((x0, y0), (x1, y1)) in enumerate(runs):
         i, j = divmod(at, len(ends))
         place = (i, j) if layer.left == layer.transposed else (j, i)

@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,19 +27,17 @@ STEPS = tuple(10.0 ** (k / 4) for k in range(-48, 1))  # of a difference quotien
 Place = tuple[str, tuple[int, ...]]  # of one number: the name and the index
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of a plot; a `path` is drawn with its end."""
+class Line(NamedTuple):
+    """One line of a plot."""
 
     label: str
     x: Array
     y: Array
-    path: bool = False
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """What a plot shows: lines, over a `field` (x, y, z of a contour) or without one; or `tables` of numbers."""
+    """What a plot shows: lines, or paths over a `field` (x, y, z of a contour); or `tables` of numbers."""
 
     title: str
     x: str = ""
@@ -142,9 +141,9 @@ def _weights(about: Subject) -> Drawing:
     (case, _), after, tables = next(_trained(about)), about.result.train, list[tuple[str, Array]]()
     assert after
     for name, trained in after.parameters.items():
-        before = case.parameters[name].bound(case.dtype)
-        for when, array in (("before", before), (f"after {after.updates} updates", trained)):
-            tables += [(f"{name} {when}", np.asarray(array, np.float64))] if np.ndim(array) <= 2 else []
+        if np.ndim(trained) <= 2:
+            before = case.parameters[name].bound(case.dtype)
+            tables += [(f"{name} before", before), (f"{name} after {after.updates} updates", trained)]
     return Drawing("Weights before and after training", tables=tuple(tables))
 
 
@@ -154,10 +153,6 @@ def _weights(about: Subject) -> Drawing:
 def _bare(case: Case) -> Case:
     """The case with nothing but its equations."""
     return replace(case, expected=(), derivation=(), gradcheck=None, train=None, sweep=None)
-
-
-def _values(case: Case) -> dict[str, Value]:
-    return {**case.inputs, **case.parameters}
 
 
 def _curve(about: Subject) -> Drawing:
@@ -181,7 +176,7 @@ def _along(about: Subject, case: Case, over: str, wanted: Equation, x: Array) ->
         if equation.name in mentioned:
             needed.insert(0, equation)
             mentioned |= {*names(equation.expr)}
-    inputs = {name: value for name, value in _values(case).items() if name != over}
+    inputs = {name: value for name, value in {**case.inputs, **case.parameters}.items() if name != over}
     whole = replace(_bare(case), inputs=inputs, parameters={over: Value(x)}, upstream=Value(np.ones_like(x)))
     try:
         values = prepare(replace(whole, equations=tuple(needed))).run()
@@ -193,7 +188,7 @@ def _along(about: Subject, case: Case, over: str, wanted: Equation, x: Array) ->
 
 def entry_of(about: Subject, of: Equation) -> Place:
     """The name and index of one number among the inputs and parameters. Raises MathlabError for anything else."""
-    values = _values(about.case)
+    values = {**about.case.inputs, **about.case.parameters}
     match of.expr:
         case Name(name) if name in values and not values[name].array.shape:
             return name, ()
@@ -209,7 +204,9 @@ def _with(case: Case, *changes: tuple[Place, float]) -> dict[str, Array]:
     """The arrays of a case in which single entries have other values."""
     arrays: dict[str, Array] = {}
     for (name, place), value in changes:
-        arrays.setdefault(name, np.array(_values(case)[name].bound("float64"), np.float64))[place] = value
+        arrays.setdefault(name, np.array({**case.inputs, **case.parameters}[name].bound("float64"), np.float64))[
+            place
+        ] = value
     return arrays
 
 
@@ -236,7 +233,7 @@ def path_of(case: Case, entries: Sequence[Equation]) -> Line:
     due = tuple(Figure(one.text, one.expr, (PrintedNumber("0"),), ()) for one in entries)
     watched = replace(_bare(case), train=replace(case.train, after=tuple((k, due) for k in shown)))
     seen = [figure.entries[0].computed for figure in train.run(watched).figures]
-    return Line(case.name, np.array(seen[::2]), np.array(seen[1::2]), path=True)
+    return Line(case.name, np.array(seen[::2]), np.array(seen[1::2]))
 
 
 def _heat(about: Subject) -> Drawing:
@@ -246,7 +243,7 @@ def _heat(about: Subject) -> Drawing:
         (found,) = evaluate([of], prepared, values)
         if found.ndim not in (1, 2) or not found.size:
             raise about.wrong(f"a heat map needs a matrix or a vector, and {of.text!r} has shape {found.shape}", of)
-        tables.append((of.text, np.atleast_2d(np.asarray(found, np.float64))))
+        tables.append((of.text, np.atleast_2d(found)))
     rows, columns = about.picture.rows, about.picture.columns
     for labels, axis, what in ((rows, 0, "rows"), (columns, 1, "columns")):
         if labels and any(len(labels) != table.shape[axis] for _, table in tables):

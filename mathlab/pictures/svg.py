@@ -44,8 +44,7 @@ def stroke(colour: str, width: float = 1.2) -> str:
 
 def framed(colour: str, width: float = 1.2) -> str:
     """The attributes of a shape with an outline, filled with the paper's colour."""
-    paper, frame = COLOURS["paper"][0], COLOURS[colour][0]
-    return f'class="paper {colour}-line" fill="{paper}" stroke="{frame}" stroke-width="{width:g}"'
+    return stroke(colour, width).replace('class="', 'class="paper ').replace("none", COLOURS["paper"][0])
 
 
 def picture(scope: str, width: float, height: float, title: str, description: str, body: str) -> str:
@@ -65,9 +64,8 @@ def picture(scope: str, width: float, height: float, title: str, description: st
 
 def escape(words: str) -> str:
     """Text for XML and HTML; what is no printable character is spelt out."""
-    if not words.isprintable():
-        words = "".join(c if c.isprintable() else " " if c == "\n" else repr(c)[1:-1] for c in words)
-    return html.escape(words, quote=False).replace('"', "&quot;")
+    shown = "".join(c if c.isprintable() else " " if c == "\n" else repr(c)[1:-1] for c in words)
+    return html.escape(shown, quote=False).replace('"', "&quot;")
 
 
 def text(x: float, y: float, words: str, colour: str, *attributes: str, cut: int = 0) -> str:
@@ -94,7 +92,7 @@ def number(value: float | np.generic) -> str:
     if not math.isfinite(rough):
         return "NaN" if math.isnan(rough) else "∞" if rough > 0 else "-∞"
     for digits in range(DIGITS, 18):
-        mantissa, _, power = _rounded(rough, f".{digits - 1}e").partition("e")
+        mantissa, power = _rounded(rough, f".{digits - 1}e").split("e")
         exponent = int(power)
         if not -4 <= exponent < 7:
             short = f"{_trimmed(mantissa)}e{exponent}"

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +181,47 @@ def test_repeated_layers_are_folded() -> None:
     assert "397 rounds like those before and after: h2 … h398" in svg
 
 
+def test_of_very_many_paths_the_first_and_the_last_are_shown() -> None:
+    equations = {f"h{step}": f"tanh(w * {step + 1})" for step in range(12)}
+    svg = drawn(result_of(case({**equations, "loss": " + ".join(equations)}, {"w": 0.5})), "graph")
+    assert sum(label.startswith("dw<") for label, _ in numbers(svg)) == 6
+    assert "  + from 6 more, h8 … h3" in svg
+
+
+def test_a_stack_of_small_matrices_has_brackets_each() -> None:
+    one = case({"y": "x * 2", "loss": "sum(y)"}, {"x": np.arange(12.0).reshape(2, 3, 2)})
+    svg = drawn(result_of(one), "graph")
+    assert dict(numbers(svg))["y[1,2,1]"] == "22.0"
+    assert max(path.count("h-3V") for path in re.findall('<path d="([^"]*)"', svg)) == 2
+
+
+WIDE = "hidden_activation_of_the_first_layer"
+NARROW: Mapping[str, Case] = {
+    "network": case(
+        {WIDE: "tanh(A @ x)", "end": "sigmoid(B @ " + WIDE + ")", "loss": "sum(end)"},
+        {"A": [[9.1, 3.7], [0.1, -11.7]], "B": [[1e-9, -123456.789], [-0.99999999, 2]]},
+        {"x": [1.0, 0.98]},
+    ),
+    "scan": case({"y": "conv2d(X, K)", "L": "sum(y)"}, {"X": -np.arange(36.0).reshape(6, 6) / 7, "K": np.eye(3) / -3}),
+}
+
+
+@pytest.mark.parametrize("kind", NARROW)
+def test_no_number_leaves_the_picture_or_covers_another(kind: str) -> None:
+    svg = ET.fromstring(drawn(result_of(NARROW[kind]), kind))
+    anchors = {text: group.get("text-anchor") for group in svg.iter(f"{SVG}g") for text in group.iter(f"{SVG}text")}
+    rows: dict[str, list[tuple[float, float]]] = {}
+    for text in svg.iter(f"{SVG}text"):
+        wide = 7.3 * len((text[-1].tail if len(text) else text.text) or "")
+        shift = {"middle": 0.5, "end": 1.0}.get(text.get("text-anchor") or anchors.get(text) or "", 0.0)
+        left = float(text.attrib["x"]) - shift * wide
+        assert 0 <= left <= left + wide <= float(svg.attrib["width"]) + 1
+        if "data-v" in text.attrib:
+            rows.setdefault(text.attrib["y"], []).append((left, left + wide))
+    for row in rows.values():
+        assert all(end < start for (_, end), (start, _) in pairwise(sorted(row)))
+
+
 def test_a_large_graph_without_rounds_is_refused() -> None:
     rng = np.random.default_rng(0)
     equations = {"a": "x"}
@@ -329,9 +371,9 @@ def test_a_scan_has_the_numbers_and_stops_at_every_place(settings: str) -> None:
     stops = re.search(r"@keyframes net-base-scan-moving\{(.*?\})\}", svg)
     assert stops
     assert stops[1].count("translate(") == svg.count("@keyframes net-base-scan-c") == nodes["out"].size
-    sums = [words for words in re.findall(r">(out\[[^<]*)</text>", svg) if "·" in words]
+    sums = ["".join(part.itertext()) for part in ET.fromstring(svg).iter(f"{SVG}g") if part.get("opacity")]
     for words, value in zip(sums, nodes["out"].flat, strict=True):
-        terms = re.findall(r"(-?[\d.e-]+)·\(?(-?[\d.e-]+)\)?", words)
+        terms = re.findall(r"\(?(-?[\d.e-]+)\)?·\(?(-?[\d.e-]+)\)?", words)
         assert sum(float(a) * float(b) for a, b in terms) == pytest.approx(float(value), abs=0.02)
     assert "prefers-reduced-motion" in svg
 
