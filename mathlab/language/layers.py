@@ -6,10 +6,12 @@ One table says what layers there are, one what losses.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import takewhile
 from typing import Literal
 
 from mathlab.errors import ExpressionError, MathlabError, Place
@@ -18,7 +20,7 @@ from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import ACTIVATIONS, Op
 from mathlab.language.shapes import Shape, Type, along_axis, broadcast, show
-from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, substitute
+from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, parse, substitute, unparse
 
 Batch = Literal["rows", "columns"]
 Reduction = Literal["sum", "mean"]
@@ -47,14 +49,16 @@ class Part:
 class Layer:
     """A kind of layer: the text of its equation over `x` and its other arguments; nodes are called `stem` and a number.
 
-    `text` is told the arguments that are given, with their types, and how samples lie (None: there is one, a vector).
-    `needs` are the arguments that must be given, `takes` those that may be.
+    `text` is told the arguments that are given, with their types, and how samples lie (None: there is one).
+    `needs` are the arguments that must be given, `takes` those that may be. Settings of a function stand as they are
+    written where its text has {settings}. `image` says that it is of images.
     """
 
     text: Callable[[Arguments, Batch | None], str]
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     stem: str = "a"
+    image: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -66,14 +70,14 @@ class Layer:
 class Output:
     """What a loss finds: the types of the network's output `y` and of the target `t`.
 
-    `samples` says whether there may be several, `axis` is that of one sample's outputs (None: a single number), `after`
-    the layer that made `y`.
+    `samples` says whether there may be several, `axis` is that of one sample's outputs (None: a single number; several
+    of an image), `after` the layer that made `y`.
     """
 
     y: Type
     t: Type
     samples: bool
-    axis: int | None
+    axis: int | tuple[int, ...] | None
     after: str
 
 
@@ -115,8 +119,55 @@ def _is_activation(op: Op) -> bool:
     return one and op.shape is broadcast and None not in op.vjp and "(" in " ".join(op.samples)
 
 
+def _convolution(given: Arguments, batch: Batch | None) -> str:
+    bias = "" if "b" not in given else " + b[:, None, None]" if given["b"].ndim == 1 else " + b"  # one for each output
+    return f"conv2d(x, k{{settings}}){bias}"
+
+
+def _pool(name: str) -> Layer:
+    (must, *may) = OPS[name].settings
+    return Layer(lambda given, batch: f"{name}(x{{settings}})", needs=(must,), takes=tuple(may), stem="m", image=True)
+
+
+def _flattened(given: Arguments, batch: Batch | None) -> str:
+    return f"reshape(x, -1, {math.prod(given['x'].shape[1:])})" if batch else "reshape(x, -1)"
+
+
+BATCH_NORMS = {  # how samples lie, and the axes: what is averaged over, and how a number for each unit or channel lies
+    ("rows", 2): ("0", ""),
+    ("columns", 2): ("1", "[:, None]"),
+    ("rows", 4): ("(0, 2, 3)", "[:, None, None]"),
+    (None, 3): ("(1, 2)", "[:, None, None]"),
+}
+
+
+def _batch_norm(given: Arguments, batch: Batch | None) -> str:
+    x = given["x"]
+    if (batch, x.ndim) not in BATCH_NORMS:
+        raise ExpressionError(f"batch_norm is over samples of units, or over images with channels, not {show(x.shape)}")
+    return _normed(given, *BATCH_NORMS[batch, x.ndim])
+
+
+def _layer_norm(given: Arguments, batch: Batch | None) -> str:
+    return _normed(given, "0", "[:, None]") if batch == "columns" else _normed(given, "-1", "")
+
+
+def _normed(given: Arguments, axis: str, along: str) -> str:
+    mean, var = (f"{name}(x, axis={axis}, keepdims=True)" for name in ("mean", "var"))
+    scaled = f"(x - {mean}) / sqrt({var} + {'eps' if 'eps' in given else 1e-5})"
+    return scaled + (f" * gamma{along}" if "gamma" in given else "") + (f" + beta{along}" if "beta" in given else "")
+
+
+NORMED = ("gamma", "beta", "eps")
 LAYERS: Mapping[str, Layer] = {
     "affine": Layer(_affine, needs=("W",), takes=("b",), stem="z"),
+    "conv2d": Layer(_convolution, needs=("k",), takes=("b", *OPS["conv2d"].settings), stem="z", image=True),
+    "max_pool": _pool("max_pool"),
+    "avg_pool": _pool("avg_pool"),
+    "flatten": Layer(_flattened, stem="f", image=True),
+    "batch_norm": Layer(_batch_norm, takes=NORMED, stem="n"),
+    "layer_norm": Layer(_layer_norm, takes=NORMED, stem="n"),
+    "add": Layer(lambda given, batch: "x + y", needs=("y",), stem="s"),  # what a residual block goes around
     **{
         name: Layer(partial(_function, name), takes=op.args[1:], stem="p" if name == "softmax" else "a")
         for name, op in OPS.items()
@@ -138,33 +189,34 @@ def _summed(each: str, out: Output, reduction: Reduction) -> str:
 
 def _binary(out: Output, reduction: Reduction) -> str:
     over = reduction if out.y.ndim else ""
-    if out.after == "affine":  # the same from the logits, without a probability that could round to 0 or 1
+    if out.after != "sigmoid":  # the same from the logits, without a probability that could round to 0 or 1
         return f"{over}(softplus(y) - t * y)"
     return f"-{over}(t * log(y) + (1 - t) * log(1 - y))"
 
 
 def _cross_entropy(out: Output, reduction: Reduction) -> str:
-    logits = "y" if out.after == "affine" else "z"
+    logits = "z" if out.after == "softmax" else "y"
     rows = out.axis != 0 or not out.samples  # the op takes one sample a row
     if out.y.ndim == 2 and not out.t.ndim:  # the only sample, as a matrix of one column or row
         of_class, sample = ("t, 0", "[:, 0]") if out.axis == 0 else ("0, t", "[0]")
-        return f"cross_entropy(y{sample}, t)" if out.after == "affine" else f"-log(y[{of_class}])"
+        return f"cross_entropy(y{sample}, t)" if out.after != "softmax" else f"-log(y[{of_class}])"
     if out.y.shape != out.t.shape:  # class indices
         if out.samples:
             return f"{reduction}(cross_entropy({logits if rows else f'{logits}.T'}, t))"
-        return "cross_entropy(y, t)" if out.after == "affine" else "-log(y[t])"
-    if out.after == "affine":
+        return "cross_entropy(y, t)" if out.after != "softmax" else "-log(y[t])"
+    if out.after != "softmax":
         each = "cross_entropy(y, t)" if rows else "cross_entropy(y.T, t.T)"
         return f"{reduction}({each})" if out.samples else each
     return f"-{_summed('t * log(y)', out, reduction)}"
 
 
+LOGITS = ("affine", "flatten", "add")  # what may end in them
 LOSSES: Mapping[str, Loss] = {
-    "cross_entropy": Loss(_cross_entropy, ("mean", "sum"), after=("softmax", "affine")),
+    "cross_entropy": Loss(_cross_entropy, ("mean", "sum"), after=("softmax", *LOGITS)),
     "half_sse": Loss(lambda out, over: f"{_summed('(y - t)**2', out, over)} / 2", ("sum", "mean")),
     "sse": Loss(lambda out, over: _summed("(y - t)**2", out, over), ("sum", "mean")),
     "mse": Loss(lambda out, over: "mean((y - t)**2)" if out.y.ndim else "(y - t)**2", ("mean",)),
-    "bce": Loss(_binary, ("mean", "sum"), after=("sigmoid", "affine")),
+    "bce": Loss(_binary, ("mean", "sum"), after=("sigmoid", *LOGITS)),
 }
 
 # --- expansion --------------------------------------------------------------------------------------------------------
@@ -176,38 +228,55 @@ def expand(
     """The equations of the layers (at least one) in order, and that of the loss, where there is one.
 
     A layer reads the node of the one before it, the first the input called x or X. A vector is one sample (`W @ x +
-    b`), a matrix has one sample a row (`X @ W + b`), or with `batch` "columns" one a column (`W @ X + b`). `inputs` are
-    the names of the config's inputs; `names` holds the types of all names, and learns those of the layers' nodes.
+    b`), a matrix has one sample a row (`X @ W + b`), or with `batch` "columns" one a column (`W @ X + b`). Images are
+    along the first axis. `inputs` are the names of the config's inputs; `names` holds the types of all names, and
+    learns those of the layers' nodes.
 
     Raises MathlabError at the layer, or at its argument, for what is missing, unknown or does not fit.
     """
     x = _argument(layers[0], "x", INPUTS, inputs)
-    start = _type(x, names)
-    batch = batch or ("rows" if start.ndim > 1 else None)
+    start, image, depth = _type(x, names), False, 0
+    batch = batch or ("rows" if _are_samples(layers, start, names) else None)
     equations: list[Equation] = []
-    depth = 0
     for layer in layers:
         kind = LAYERS[layer.kind]
-        depth += layer.kind == "affine"
+        if kind.image and batch == "columns":
+            raise MathlabError(f"{layer.kind} has samples along the first axis, not as columns", layer.place)
+        depth += kind.stem == "z"
         given = {"x": x, **layer.given}
-        types = {key: _type(argument, names) for key, argument in given.items()}
-        text = kind.text(types, batch)
+        settings = OPS[layer.kind].settings if layer.kind in OPS else {}
+        handed = "".join(f", {key}={given[key].text}" for key in settings if key in given)
+        types = {key: _type(argument, names) for key, argument in given.items() if key not in settings}
+
+        def text(batch: Batch | None) -> str:
+            return kind.text(types, batch).format(settings=handed)  # noqa: B023  # called in this round only
+
         stem = kind.stem if kind.stem == "p" else f"{kind.stem}{depth}"
         taken = {equation.name for equation in equations}
         others = (stem, *(f"{stem}_{count}" for count in range(2, len(taken) + 3)))
         name = layer.name or next(free for free in others if free not in taken)
         values = {key: argument.expr for key, argument in given.items()}
-        by_columns = kind.text(types, "columns") if batch == "rows" else ""
-        equations.append(_equation(name, text, values, layer, names, by_columns))
+        equations.append(_equation(name, text, batch, values, layer, names))
         logits, x = given["x"], Equation("x", Name(name), place=layer.place)
+        flat = layer.kind == "flatten"
+        start, image = (_type(x, names), False) if flat else (start, image or kind.image)
     if loss is None:
         return tuple(equations), None
     target = _argument(loss, "target", TARGETS, inputs)
     if loss.kind == "bce":
         target = _beside(x, target, names)
-    text = _loss_text(loss, layers[-1], x, target, batch, start, names)
+    said = _loss_text(loss, layers[-1], x, target, batch, start, image, names)
     values = {"y": x.expr, "t": target.expr, "z": logits.expr}
-    return tuple(equations), _equation(loss.name or LOSS, text, values, loss, names)
+    return tuple(equations), _equation(loss.name or LOSS, lambda _: said, batch, values, loss, names)
+
+
+def _are_samples(layers: Sequence[Part], start: Type, names: Types) -> bool:
+    """Whether the first axis is that of samples: a kernel tells how many axes an image has, and else it has two."""
+    kernel = next((layer.given["k"] for layer in layers if layer.kind == "conv2d"), None)
+    of_images = takewhile(lambda layer: layer.kind != "affine", layers)
+    return start.ndim > (
+        min(_type(kernel, names).ndim, 3) if kernel else 1 + any(LAYERS[layer.kind].image for layer in of_images)
+    )
 
 
 def _argument(part: Part, key: str, usual: Sequence[str], inputs: Collection[str]) -> Equation:
@@ -235,21 +304,32 @@ def _beside(output: Equation, target: Equation, names: Types) -> Equation:
 
 
 def _loss_text(
-    loss: Part, last: Part, output: Equation, target: Equation, batch: Batch | None, start: Type, names: Types
+    loss: Part,
+    last: Part,
+    output: Equation,
+    target: Equation,
+    batch: Batch | None,
+    start: Type,
+    image: bool,
+    names: Types,
 ) -> str:
     kind, y, t = LOSSES[loss.kind], _type(output, names), _type(target, names)
     if kind.after and last.kind not in kind.after:
-        raise MathlabError(f"{loss.kind} comes after {' or '.join(kind.after)}, not after {last.kind}", loss.place)
+        *others, other = kind.after
+        after = f"{', '.join(others)} or {other}"
+        raise MathlabError(f"{loss.kind} comes after {after}, not after {last.kind}", loss.place)
     reduction = loss.reduction or kind.reductions[0]
     if reduction not in kind.reductions:
         raise MathlabError(f"{loss.kind} has the reduction {' or '.join(kind.reductions)} only", loss.place)
-    axis = None if y.ndim < max(start.ndim, 1) else 0 if batch == "columns" else y.ndim - 1
-    samples = tuple(size for position, size in enumerate(y.shape) if position != axis)
+    every = range(1, y.ndim) if image else range(y.ndim - 1, y.ndim)
+    axes = () if y.ndim < max(start.ndim, 1) else (0,) if batch == "columns" else tuple(every)
+    axis = axes if len(axes) > 1 else axes[0] if axes else None
+    samples = tuple(size for position, size in enumerate(y.shape) if position not in axes)
     classes = loss.kind == "cross_entropy" and axis is not None
     if t.shape != y.shape and not (classes and (t.shape == samples or (samples == (1,) and not t.ndim))):
         shapes = f"the output '{output.text}' has {show(y.shape)}, the target '{target.text}' has {show(t.shape)}"
         raise MathlabError(f"the shapes that {loss.kind} compares do not fit: {shapes}", loss.place)
-    return kind.text(Output(y, t, start.ndim > 1, axis, last.kind), reduction)
+    return kind.text(Output(y, t, batch is not None and start.ndim > 1, axis, last.kind), reduction)
 
 
 def _type(argument: Equation, names: Types) -> Type:
@@ -260,23 +340,27 @@ def _type(argument: Equation, names: Types) -> Type:
 
 
 def _equation(
-    name: str, text: str, values: Mapping[str, Expr], part: Part, names: Types, by_columns: str = ""
+    name: str,
+    text: Callable[[Batch | None], str],
+    batch: Batch | None,
+    values: Mapping[str, Expr],
+    part: Part,
+    names: Types,
 ) -> Equation:
-    """The equation `text` over `values`; where it does not fit and `by_columns` would, the message says so."""
-    expr = substitute(read(text), values)
-    equation = Equation(name, expr, place=part.place, named_at=part.place)
-    try:
+    """The equation `text` over `values`; where it does not fit and that of columns would, the message says so."""
+
+    def typed(batch: Batch | None) -> Expr:
+        expr = substitute(read(text(batch)), values)
         names.names[name] = names.of(expr)
+        return expr
+
+    quoted = ""
+    try:
+        quoted = f"{name} = {unparse(substitute(parse(text(batch)), values))}: "
+        return Equation(name, typed(batch), place=part.place, named_at=part.place)
     except ExpressionError as error:
-        fits = by_columns and _fits(substitute(read(by_columns), values), names)
-        hint = "; where samples are columns, say 'batch: columns'" if fits else ""
+        hint = ""
+        with suppress(ExpressionError):
+            hint = "; where samples are columns, say 'batch: columns'" if batch == "rows" and typed("columns") else ""
         # the equation is quoted, for it does not stand in the config
-        raise MathlabError(f"{name} = {equation.text}: {error.message}{hint}", part.place) from None
-    return equation
-
-
-def _fits(expr: Expr, names: Types) -> bool:
-    with suppress(ExpressionError):
-        names.of(expr)
-        return True
-    return False
+        raise MathlabError(f"{quoted}{error.message}{hint}", part.place) from None

@@ -154,10 +154,14 @@ CONVENTIONS = {
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
-@pytest.mark.parametrize("layer", [name for name in LAYERS if name not in ("log", "log2", "log10", "sqrt", "log1p")])
+@pytest.mark.parametrize(
+    "layer",
+    # those of images, and batch_norm, in which biases cancel, are held to PyTorch's below
+    [name for name in LAYERS if name not in "log log2 log10 sqrt log1p batch_norm".split() and not LAYERS[name].image],
+)
 def test_every_layer_has_the_gradient_that_its_witnesses_have(layer: str, convention: str, tmp_path: Path) -> None:
     inputs = ", ".join(CONVENTIONS[convention])
-    hidden = "affine: {W: '[[1, 0, 2], [0, 1, 0], [3, 0, 1]]'}" if layer == "affine" else layer
+    hidden = {"affine": "affine: {W: '[[1, 0, 2], [0, 1, 0], [3, 0, 1]]'}", "add": "add: {y: z1**2}"}.get(layer, layer)
     rest = ("loss: mse", *(["batch: columns"] if convention == "columns" else []))
     case = net(tmp_path, inputs, *rest, activation=hidden, by_rows=convention == "rows")
     assert all(entry.passed and entry.verdict != "inconclusive" for entry in gradcheck.run(case).entries)
@@ -173,7 +177,7 @@ def test_every_loss_is_the_same_in_every_convention(loss: str, reduction: str, c
     inputs = ", ".join(CONVENTIONS[convention])
     said = f"loss: {{{loss}: {{reduction: {reduction}}}}}"
     losses = []
-    for last in LOSSES[loss].after or ("affine",):
+    for last in [last for last in LOSSES[loss].after if last not in ("flatten", "add")] or ["affine"]:
         end = [] if last == "affine" else [f"  - {last}"]
         case = net(tmp_path, inputs, *end, said, *columns, by_rows=convention == "rows")
         losses.append(float(prepare(case).run()["loss"]))
@@ -237,6 +241,63 @@ def test_labels_of_bce_are_a_vector_or_a_column(tmp_path: Path, y: str, W: str, 
     assert equations(load(path).cases[0])[-1] == f"loss = {loss}"
 
 
+IMAGES = """\
+inputs: {{X: {{init: normal, shape: {image}, seed: 0}}, y: {y}}}
+parameters:
+  K1: {{init: normal, shape: [4, 2, 3, 3], scale: 0.3, seed: 1}}
+  b1: [0.1, -0.2, 0.3, 0]
+  K2: {{init: normal, shape: [4, 4, 1, 3], scale: 0.3, seed: 2}}
+  g: [1, 2, 0.5, -1]
+  c: [0, 0.1, 0.2, 0.3]
+  W: {{init: normal, shape: [{weights}], seed: 3}}
+layers:
+  - conv2d: {{k: K1, b: b1, stride: 2, pad: 1}}
+  - batch_norm: {{gamma: g, beta: c}}
+  - relu
+  - conv2d: {{k: K2, pad: "(0, 1)"}}
+  - add: {{y: a1}}
+  - max_pool: {{size: 2, stride: 1}}
+  - avg_pool: {{size: "[1, 2]"}}
+  - flatten
+  - affine: {{W: {W}}}
+loss: cross_entropy
+"""
+
+
+@pytest.mark.parametrize("samples", [None, 3])
+def test_a_net_of_images_is_that_of_pytorch(samples: int | None, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is the witness here")
+    functional = torch.nn.functional
+    one = {"image": "[2, 8, 9]", "y": "1", "weights": "3, 24", "W": "W"}
+    several = {
+        "image": f"[{samples}, 2, 8, 9]",
+        "y": [k % 3 for k in range(samples or 0)],
+        "weights": "24, 3",
+        "W": "W",
+    }
+    case = only_case(tmp_path, IMAGES.format(**(several if samples else one)))
+    names = ("X", "K1", "b1", "K2", "g", "c", "W")
+    ours = prepare(case).run()
+    X, K1, b1, K2, g, c, W = (torch.tensor(np.array(ours[name]), requires_grad=name != "X") for name in names)
+    x = X if samples else X[None]
+    a1 = functional.relu(
+        functional.batch_norm(functional.conv2d(x, K1, b1, stride=2, padding=1), None, None, g, c, training=True)
+    )
+    pooled = functional.max_pool2d(functional.conv2d(a1, K2, padding=(0, 1)) + a1, 2, stride=1)
+    logits = functional.avg_pool2d(pooled, (1, 2)).flatten(1) @ (W if samples else W.T)
+    loss = functional.cross_entropy(logits, torch.tensor(ours["y"]).reshape(-1).long())
+    loss.backward()
+    np.testing.assert_allclose(ours["loss"], loss.item(), rtol=1e-13)
+    for name, parameter in zip(names[1:], (K1, b1, K2, g, c, W), strict=True):
+        np.testing.assert_allclose(ours[f"d{name}"], parameter.grad.numpy(), rtol=1e-10, atol=1e-13)
+
+
+def test_images_train_in_batches_of_any_size(tmp_path: Path) -> None:
+    said = IMAGES.format(image="[5, 2, 8, 9]", y="[0, 1, 2, 1, 0]", weights="24, 3", W="W")
+    said += "train: {optimizer: {name: sgd, lr: 0.1}, epochs: 3, batch_size: 2, over: [X, y]}\n"
+    assert len(train.run(only_case(tmp_path, said)).columns["loss"]) == 4
+
+
 ONE = "inputs: {{x: [1, 2], y: 1}}\nparameters: {{W: [[1, 2], [3, 4]], b: [1, 2]}}\nlayers: {}\n"
 REFUSED = [
     ("[]", "3:9: 'layers' is a list of layers, as in [{affine: {W: W1, b: b1}}, relu]"),
@@ -255,10 +316,23 @@ REFUSED = [
         "4:7: the shapes that mse compares do not fit: the output 'a0' has (2,), the target 'y' has ()",
     ),
     ("[relu]\nloss: {mse: {reduction: sum, target: x}}", "4:8: mse has the reduction mean only"),
-    ("[relu]\nloss: cross_entropy", "4:7: cross_entropy comes after softmax or affine, not after relu"),
+    ("[relu]\nloss: cross_entropy", "4:7: cross_entropy comes after softmax, affine, flatten or add, not after relu"),
     ("[relu]\nloss: hinge", "4:7: unknown loss 'hinge'; known are "),
     ("[relu]\nloss: {mse: {target: q}}", "4:22: unknown name 'q'"),
     ("[relu]\nbatch: stacked", "4:8: unknown batch 'stacked'; known are rows, columns"),
+    ("[{conv2d: {k: W}}]", "3:11: z1 = conv2d(x, W): conv2d slides a kernel "),
+    ("[{conv2d: {}}]", "3:11: conv2d needs its 'k'"),
+    ("[{max_pool: {size: 2}}]", "3:11: m0 = max_pool(x, size=2): max_pool needs an array with rows and columns, "),
+    (
+        "[{conv2d: {k: W, x: W, stride: b}}]",
+        "3:11: z1 = conv2d(W, W, stride=b): stride of conv2d must be a constant, not 'b'",
+    ),
+    (
+        "[{conv2d: {k: W, x: W, stride: 0}}]",
+        "3:11: z1 = conv2d(W, W, stride=0): stride of conv2d must be a whole number ",
+    ),
+    ("[{flatten: {x: W}}]\nbatch: columns", "3:11: flatten has samples along the first axis, not as columns"),
+    ("[batch_norm]", "3:10: batch_norm is over samples of units, or over images with channels, not (2,)"),
     ("[{relu: {as: h}}, {relu: {as: h}}]", "3:28: there are two nodes called 'h'; rename a layer's with 'as'"),
     ("[{relu: {as: h}}]\nequations: {h: x}", "4:13: there are two nodes called 'h'; rename a layer's with 'as'"),
     ("[{relu: {as: b}}]", "3:11: 'b' is a parameter (line 2) and cannot be an equation too"),
