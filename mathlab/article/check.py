@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from mathlab import config, plan
 from mathlab.article.cover import Coverage, cover
 from mathlab.article.suggest import Suggestion
-from mathlab.article.text import Document, read
+from mathlab.article.text import read
 from mathlab.article.write import sections, written
 from mathlab.errors import MathlabError, Problem
 from mathlab.experiment import Allowed, Experiment
@@ -28,25 +28,21 @@ def experiments_of(files: Sequence[Path], configs: Sequence[Path], allowed: Allo
     """
     documents = {file.resolve() for file in files}
     found = plan.load(configs, allowed)
-    for path in _mentioning() if not configs else ():
+    paths = (path for suffix in config.SUFFIXES for path in sorted(Path().rglob(f"*{suffix}")))
+    for path in islice(paths, MOST) if not configs else ():
+        hidden = any(part.startswith(".") or part in LEFT_OUT for part in path.parts)
+        if hidden or not path.is_file() or b"article" not in (text := path.read_bytes()[: config.LONGEST]):
+            continue
         try:
             experiment = config.load(path, allowed)
             found += [experiment] if documents & {article.resolve() for article in articles_of(experiment)} else []
         except MathlabError:  # of a config of something else
-            if any(file.name.encode() in path.read_bytes() for file in documents):
+            if any(file.name.encode() in text for file in documents):
                 raise
     if not found:
         hint = f"say `source: {{article: {files[0].name}}}` in one, or name one with --config"
         raise MathlabError([Problem(f"no config below this folder has {file} as its source; {hint}") for file in files])
     return found
-
-
-def _mentioning() -> Iterator[Path]:
-    """The configs below the folder that mention an article."""
-    for path in islice((path for suffix in config.SUFFIXES for path in sorted(Path().rglob(f"*{suffix}"))), MOST):
-        hidden = any(part.startswith(".") or part in LEFT_OUT for part in path.parts)
-        if not hidden and path.is_file() and b"article" in path.read_bytes()[: config.LONGEST]:
-            yield path
 
 
 def articles_of(experiment: Experiment) -> list[Path]:
@@ -61,11 +57,6 @@ def articles_of(experiment: Experiment) -> list[Path]:
     return [folder / name for name, _ in experiment.source.article]
 
 
-def documents_of(files: Sequence[Path]) -> list[Document]:
-    """The documents, each once. Raises MathlabError for one that cannot be read."""
-    return [read(file) for file in dict.fromkeys(files)]
-
-
 def judged(experiment: Experiment) -> ExperimentResult:
     """Its figures, held against what is computed; it may have none yet. Raises MathlabError where it cannot run."""
     if not any(case.expected or case.train or case.gradcheck for case in experiment.cases):
@@ -76,7 +67,7 @@ def judged(experiment: Experiment) -> ExperimentResult:
 
 def coverage_of(result: ExperimentResult) -> Coverage:
     """What its articles' numbers are to an experiment that ran."""
-    return cover(documents_of(articles_of(result.experiment)), [result])
+    return cover([read(file) for file in dict.fromkeys(articles_of(result.experiment))], [result])
 
 
 def write(experiments: Sequence[Experiment], found: Sequence[Suggestion], allowed: Allowed) -> list[str]:
@@ -85,15 +76,14 @@ def write(experiments: Sequence[Experiment], found: Sequence[Suggestion], allowe
     No config is replaced unless all of the new ones can be read. Raises MathlabError where one cannot.
     """
     left: list[str] = []
-    texts: dict[Path, str] = {}
+    texts: dict[str, str] = {}
     for experiment in experiments:
-        path = Path(experiment.path)
         made = sections((one for one in found if one.state.experiment == experiment.name), experiment)
-        text, without = written(path.read_bytes().decode("utf-8"), made)
+        text, without = written(Path(experiment.path).read_bytes().decode("utf-8"), made)
         left += without
         if made:
             config.described(text.encode("utf-8"), experiment.path, allowed)
-            texts[path] = text
+            texts[experiment.path] = text
     for path, text in texts.items():
-        replace_file(path, text)
+        replace_file(Path(path), text)
     return left

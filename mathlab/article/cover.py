@@ -7,17 +7,16 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Literal
 
 import numpy as np
 
 from mathlab.article.formats import Span
 from mathlab.article.text import Digits, Document, Number, digits_of
-from mathlab.errors import MathlabError, Place, Problem
+from mathlab.errors import MathlabError, Problem
 from mathlab.experiment import Case, Experiment, Value
 from mathlab.language.syntax import Num, walk
-from mathlab.results import ExperimentResult, Verdict, figures_of
+from mathlab.results import ExperimentResult, FigureResult, Judged, figures_of
 
 Status = Literal["checked", "given", "ignored", "open"]
 
@@ -27,15 +26,8 @@ LARGEST = 10_000  # entries of an input that an article may repeat
 LOOKED_AT = 5_000  # numbers, when the nearest is sought
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A printed number of a figure that ran, and where the article is said to print it."""
-
-    key: str
-    text: str
-    place: Place | None
-    at: str
-    verdict: Verdict
+Claim = tuple[FigureResult, Judged]  # a printed number of a figure that ran
+Missing = tuple[FigureResult, Judged, Number | None]  # one that stands nowhere, and a number that looks like it
 
 
 @dataclass(frozen=True)
@@ -45,7 +37,7 @@ class Covered:
     number: Number
     status: Status
     by: str = ""
-    claim: Claim | None = None
+    claim: Judged | None = None
 
     @property
     def failed(self) -> bool:
@@ -53,19 +45,11 @@ class Covered:
 
 
 @dataclass(frozen=True)
-class Missing:
-    """A printed number that no document has where its figure says; `nearest` is a number that looks like it."""
-
-    claim: Claim
-    nearest: Number | None
-
-
-@dataclass(frozen=True)
 class Coverage:
     """What was found out about some documents."""
 
-    documents: tuple[Document, ...]
-    numbers: tuple[Covered, ...]
+    documents: tuple[Document, ...] = ()
+    numbers: tuple[Covered, ...] = ()
     missing: tuple[Missing, ...] = ()
 
     def count(self, status: Status) -> int:
@@ -87,17 +71,18 @@ def cover(documents: Sequence[Document], results: Sequence[ExperimentResult], in
     Integers count where a figure claims them, or with `integers`. Raises MathlabError for an `at:` that stands nowhere,
     and for an `ignore:` that fits nothing.
     """
-    found, missing = _found(documents, [claim for result in results for claim in _claims(result)])
+    cases = [case for result in results for case in result.cases]
+    figures = [figure for case in cases for figure in figures_of(case) if not figure.worked_out]
+    found, missing = _found(documents, [(figure, entry) for figure in figures for entry in figure.entries])
     given = {value: name for result in results for case in result.experiment.cases for value, name in _given(case)}
     ignored = _ignored(documents, [result.experiment for result in results])
 
     def known(number: Number) -> Covered:
-        values = [float(Decimal(digits)) for digits in _readings(number)]
         if why := ignored.get(number, number.why):
             return Covered(number, "ignored", why)
         if claim := found.get(number):
-            return Covered(number, "checked", claim.key, claim)
-        by = next((given[value] for value in values if value in given), None)
+            return Covered(number, "checked", claim[0].key, claim[1])
+        by = given.get(number.value, given.get(number.fraction.value))
         return Covered(number, "open") if by is None else Covered(number, "given", by)
 
     covered = [known(number) for document in documents for number in document.numbers]
@@ -105,51 +90,33 @@ def cover(documents: Sequence[Document], results: Sequence[ExperimentResult], in
     return Coverage(tuple(documents), tuple(kept), tuple(missing))
 
 
-def _claims(result: ExperimentResult) -> Iterator[Claim]:
-    """Every number that a figure says is printed."""
-    for figure in (figure for case in result.cases for figure in figures_of(case) if not figure.worked_out):
-        for entry in figure.entries:
-            yield Claim(figure.key, entry.printed, entry.place, figure.at, entry.verdict)
-
-
-def _readings(number: Number) -> list[Digits]:
-    """What a number may say: 73 % is 0.73 as well."""
-    return [number.digits, number.fraction.digits] if number.percent else [number.digits]
-
-
 def _found(documents: Sequence[Document], claims: Sequence[Claim]) -> tuple[dict[Number, Claim], list[Missing]]:
     """The claim on each number, one that fails before others; and the claims on numbers that are not there."""
-    by_digits: dict[Digits, list[tuple[Document, Number]]] = defaultdict(list)
-    for document in documents:
-        for number in document.numbers:
-            for digits in _readings(number):
-                by_digits[digits].append((document, number))
-    spans = {at: [regions(document, at) for document in documents] for at in {claim.at for claim in claims}}
-    nowhere = {claim.at: claim.place for claim in claims if not any(spans[claim.at])}
+    by_digits: dict[Digits, list[tuple[int, Number]]] = defaultdict(list)
+    for at, number in ((at, number) for at, document in enumerate(documents) for number in document.numbers):
+        for digits in {number.digits, number.fraction.digits}:  # 73 % is 0.73 as well
+            by_digits[digits].append((at, number))
+    spans = {at: [regions(document, at) for document in documents] for at in {figure.at for figure, _ in claims}}
+    names = " or ".join(document.path for document in documents)
+    nowhere = {figure.at: entry.place for figure, entry in claims if not any(spans[figure.at])}
     if nowhere:
-        names = " or ".join(document.path for document in documents)
         raise MathlabError([Problem(f"at: {at!r} stands nowhere in {names}", place) for at, place in nowhere.items()])
+    looks = {number.text: number for document in documents for number in document.numbers if not number.why}
     found: dict[Number, Claim] = {}
-    missing = []
-    for claim in claims:
-        where = dict(zip((document.path for document in documents), spans[claim.at], strict=True))
+    missing: list[Missing] = []
+    for figure, entry in claims:
         fitting = [
             number
-            for document, number in by_digits[digits_of(claim.text)]
-            if any(start <= number.start < end for start, end in where[document.path])
+            for at, number in by_digits[digits_of(entry.printed)]
+            if any(start <= number.start < end for start, end in spans[figure.at][at])
         ]
         for number in fitting:
-            if number not in found or claim.verdict.label != "match":
-                found[number] = claim
+            if number not in found or entry.verdict.label != "match":
+                found[number] = figure, entry
         if not fitting:
-            missing.append(Missing(claim, _nearest(claim, documents)))
+            close = difflib.get_close_matches(entry.printed, [*looks][:LOOKED_AT], n=1, cutoff=0.7)
+            missing.append((figure, entry, looks[close[0]] if close else None))
     return found, missing
-
-
-def _nearest(claim: Claim, documents: Iterable[Document]) -> Number | None:
-    known = {number.text: number for document in documents for number in document.numbers if not number.why}
-    close = difflib.get_close_matches(claim.text, [*known][:LOOKED_AT], n=1, cutoff=0.7)
-    return known[close[0]] if close else None
 
 
 def regions(document: Document, at: str) -> list[Span]:
@@ -171,13 +138,13 @@ def regions(document: Document, at: str) -> list[Span]:
 
 
 def _pointed(document: Document, words: str) -> list[Span]:
-    wanted = _folded(words)
-    sections = []
-    for count, heading in enumerate(document.headings):
-        if f"{_folded(heading.title)} ".startswith(f"{wanted or words} "):
-            later = (one.start for one in document.headings[count + 1 :] if one.level <= heading.level)
-            least = heading.start + GUESSED * (heading.level == 0)
-            sections.append((heading.start, max(next(later, len(document.text)), least)))
+    wanted, titles = _folded(words), document.headings
+    sections = [
+        (one.start, max(next((later.start for later in titles[at:] if later.level <= one.level), end), least))
+        for at, one in enumerate(titles, start=1)
+        for end, least in [(len(document.text), one.start + GUESSED * (one.level == 0))]
+        if f"{_folded(one.title)} ".startswith(f"{wanted or words} ")
+    ]
     return sections or [(start - BEFORE, end + BEHIND) for start, end in document.quoted(words)]
 
 

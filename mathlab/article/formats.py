@@ -32,7 +32,8 @@ class Heading:
 
 Read = tuple[str, list[Heading]]
 
-COMMANDS = dict(zip("times cdot approx le ge neq pm thinspace".split(), "×·≈≤≥≠±\u2009", strict=True))
+COMMANDS = dict(zip("times cdot approx le ge neq pm partial nabla to".split(), "×·≈≤≥≠±∂∇→", strict=True))
+COMMANDS |= {"thinspace": "\u2009", "rightarrow": "→"}
 LATEX = re.compile(
     r"\\begin\{(?P<picture>tikzpicture|thebibliography)\}.*?(?:\\end\{(?P=picture)\}|\Z)"
     r"|\\(?P<side>begin|end)\{(?:[bpvBV]?(?:small)?matrix\*?|array|tabular[xy*]?|longtable)\}(?:\{[^{}\n]{0,40}\}){0,2}"

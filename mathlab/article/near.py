@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from functools import cached_property
-
-import numpy as np
 
 from mathlab.article.pool import Fit, Pool, quantities
 from mathlab.article.text import Number
 from mathlab.experiment import Experiment
-from mathlab.printed import REPR_DIGITS, judge_number, read_digits
+from mathlab.printed import REPR_DIGITS, judge_number
 
 PRECISE = 6  # significant digits, by which float32 tells from float64
-GRAIN = 2.0**-22  # relative: what another order of the same steps makes of a float32
 CHANCE = 0.1  # the values that all the numbers like a number may be expected to fit by chance
 
 
@@ -43,28 +39,25 @@ class Near:
 
         `expected` are the entries that should stand in its place, by what stands around it.
         """
-        digits = len(number.digits[1])
         if said := self._slip(number, expected):
             return said
-        precise = digits >= PRECISE and self.singles.chance(number) < CHANCE
+        _, digits, last = number.digits
+        precise = len(digits) >= PRECISE and self.singles.chance(number, self.singles.distinct()) < CHANCE
         if precise and (fits := self.singles.fitting(number)):
-            return self._single(fits[0])
-        for like in _alike(number) if digits <= REPR_DIGITS + 2 else ():
-            if sum(map(self.pool.chance, like)) < CHANCE:
-                fits = [fit for other in like for fit in self.pool.fitting(other)]
+            return f"it is {self.singles.name(fits[0])}, which a case with dtype: float32 computes"
+        count = min(len(digits), REPR_DIGITS)
+        mistyped = [digit * 10.0 ** (last + at) for at in range(count) for digit in range(1, 10)]
+        for steps in (mistyped[:1], mistyped):
+            offsets = [sign * step for step in steps for sign in (1, -1)]
+            if len(offsets) * self.pool.chance(number, self.pool.distinct()) < CHANCE:
+                fits = [fit for offset in offsets for fit in self.pool.fitting(number, offset)]
                 if said := self._slip(number, fits):
                     return said
-        if precise and float(str(np.float32(number.value))) == number.value:  # the whole text of a float32
-            fits = self.singles.fitting(number, slack=GRAIN * abs(number.value))
-            return self._single(fits[0]) if fits else ""
         return ""
 
     def _slip(self, number: Number, fits: Iterable[Fit]) -> str:
         slips = ((fit, slip(number, self.pool.value(fit))) for fit in fits)
         return next((f"{self.pool.name(fit)} is {said}" for fit, said in slips if said), "")
-
-    def _single(self, fit: Fit) -> str:
-        return f"it is {self.singles.name(fit)}, which a case with dtype: float32 computes"
 
 
 def slip(number: Number, value: float) -> str:
@@ -79,16 +72,3 @@ def slip(number: Number, value: float) -> str:
         return f"{judged.shown}: rounded the other way"
     one = differ == 1 and len(number.text) == len(judged.shown)
     return f"{judged.shown}: one digit differs" if one else ""
-
-
-def _alike(number: Number) -> Iterator[list[Number]]:
-    """The numbers one unit of the last digit beside it, then those that differ in one digit, leading zeros aside."""
-    mantissa, e, power = number.text.partition("e")
-    unit = read_digits(mantissa).unit
-    first = len(mantissa) - len(mantissa.lstrip("-0."))
-    digits = [
-        (at, digit) for at in range(first, len(mantissa)) for digit in "0123456789" if mantissa[at] not in ".-" + digit
-    ]
-    mistyped = [f"{mantissa[:at]}{digit}{mantissa[at + 1 :]}" for at, digit in digits]
-    for texts in ([str(Decimal(mantissa) + unit), str(Decimal(mantissa) - unit)], mistyped):
-        yield [replace(number, text=f"{text}{e}{power}") for text in texts]

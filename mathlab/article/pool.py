@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import islice
 
 import numpy as np
@@ -17,11 +16,13 @@ from numpy.typing import NDArray
 from mathlab.article.text import Number
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Case, Experiment, Figure
+from mathlab.language import read
 from mathlab.language.equation import Equation
-from mathlab.language.syntax import Call, Expr, Name, names, unparse, walk
+from mathlab.language.syntax import Call, Expr, Name, Num, names, unparse, walk
 from mathlab.printed import without_ones
 from mathlab.stages import gradcheck, train
 from mathlab.stages.prepare import Prepared, evaluate, prepare
+from mathlab.stages.updates import in_all
 
 Floats = NDArray[np.float64]
 Values = Mapping[str, Array]
@@ -31,16 +32,13 @@ SAME = 1e-6  # relative: values that no article tells apart
 LARGEST = 100_000  # entries of an array whose every entry is a candidate
 SLICES = 200  # rows and columns of an array that are quantities of their own
 ROUND = (1, 2, 3, 4, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)  # epochs that an article may look at
+LOOKS = 300  # epochs at which more is looked at: the single numbers
 DERIVED = 1_000  # in rank: what is made of a node, and not a part of it,
 FAR = 20_000  # and what is no node at all
 PAIRS = 6  # single numbers whose differences an article may print
 REDUCTIONS: Mapping[str, Callable[..., object]] = {
-    "norm": np.linalg.norm,
-    "sum": np.sum,
-    "mean": np.mean,
-    "max": np.max,
-    "min": np.min,
-}
+    "norm": np.linalg.norm, "sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "std": np.std, "var": np.var,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,18 +58,16 @@ class State:
 
 @dataclass(frozen=True, eq=False)
 class Quantity:
-    """An array that an article may print, as the key of a figure. `rank` counts what makes it less likely."""
+    """An array that an article may print, as the key of a figure, made of a node or gradient or of a formula.
+
+    `rank` counts what makes it less likely.
+    """
 
     state: State
     key: str
     value: Floats
     rank: int = 0
-
-    @property
-    def name(self) -> str:
-        """The node or gradient that it is of, or the formula."""
-        of = re.match(rf"-?(?:(?:{'|'.join(REDUCTIONS)})\()?(\w+)", self.key)
-        return of[1] if of and self.rank < FAR else self.key
+    of: str = ""
 
     def entry(self, at: int) -> str:
         """The key of one of its entries."""
@@ -84,8 +80,8 @@ class Quantity:
         return self.key if self.key.isidentifier() else f"({self.key})"
 
 
-def quantities(experiment: Experiment) -> Iterator[Quantity]:
-    """All that the experiment computes, as figures may be printed of it.
+def quantities(experiment: Experiment, epochs: Collection[int] = ()) -> Iterator[Quantity]:
+    """All that the experiment computes, as figures may be printed of it; single numbers at these epochs, too.
 
     An article prints parts of its formulas too, so that every part of an equation or hand formula is one of them.
     """
@@ -94,12 +90,13 @@ def quantities(experiment: Experiment) -> Iterator[Quantity]:
         alone = replace(case, expected=(), derivation=(), gradcheck=None, train=None, sweep=None)
         prepared = _with_all_gradients(alone)
         parts = _parts(formulas + [equation.expr for equation in prepared.backward.equations])
-        yield from _of_run(State(experiment.name, case.name), prepared, prepared.run(), parts)
+        yield from _of_run(State(experiment.name, case.name), prepared, prepared.run(), {**parts, **_steps(case)})
         if case.gradcheck:
             yield from _checked(experiment, replace(alone, gradcheck=case.gradcheck))
-        for updates, parameters in _trained(replace(alone, train=case.train)) if case.train else ():
+        for updates, whole, values in _trained(replace(alone, train=case.train), epochs) if case.train else ():
             state = State(experiment.name, case.name, "after", updates)
-            yield from _of_run(state, prepared, prepared.run(parameters), {})
+            found = _of_run(state, prepared, {**values, **prepared.run(values)}, {})
+            yield from (one for one in found if whole or (one.key == one.of and not one.value.ndim))
 
 
 def _parts(formulas: Iterable[Expr]) -> dict[str, Expr]:
@@ -119,6 +116,16 @@ def _parts(formulas: Iterable[Expr]) -> dict[str, Expr]:
     return {unparse(part): part for part in found if names(part)}
 
 
+def _steps(case: Case) -> dict[str, Expr]:
+    """What an update of plain descent takes from each parameter, and the length of the whole gradient."""
+    gradients = [f"d{name}" for name in case.parameters]
+    rate = case.train.settings.get("lr") if case.train else None
+    made: list[Expr] = [Call("mul", (Num(rate), Name(name))) for name in gradients] if rate else []
+    if len(gradients) > 1:
+        made.append(read(f"sqrt({' + '.join(f'sum({name}**2)' for name in gradients)})"))
+    return {unparse(expr): expr for expr in made}
+
+
 def _with_all_gradients(case: Case) -> Prepared:
     plain = prepare(case)
     floats = (name for name in (*case.inputs, *case.parameters, *plain.nodes) if plain.types.names[name].kind == "f")
@@ -128,23 +135,26 @@ def _with_all_gradients(case: Case) -> Prepared:
 
 def _of_run(state: State, prepared: Prepared, values: Values, parts: Mapping[str, Expr]) -> Iterator[Quantity]:
     """What a run computes, save the gradient of its end, which is 1 in every run."""
-    moved = prepared.case.parameters if state.stage == "after" else {}
+    case = prepared.case
+    moved = {*values} - {*case.inputs, *prepared.types.names} | {*case.parameters} if state.stage == "after" else ()
     seed = f"d{prepared.end}" if np.size(values[prepared.end]) == 1 and prepared.upstream is None else ""
     gradients = [name for name in prepared.gradients if name[1:] in prepared.types.names]  # those of parts are no keys
-    named = [name for name in (*moved, *prepared.nodes, *gradients) if name != seed]
+    named = [name for name in (*sorted(moved), *prepared.nodes, *gradients) if name != seed and name in values]
     single = [name for name in prepared.nodes if np.size(values[name]) == 1][-PAIRS:]
     wanted = {**parts, **{f"{a} - {b}": Call("sub", (Name(a), Name(b))) for a in single for b in single if a != b}}
+    if state.stage == "expected":  # long inputs may be printed rounded
+        named += [name for name in (*case.inputs, *case.parameters) if np.size(values[name]) > 1]
     known = [(name, values[name]) for name in named]
-    gone = {*prepared.types.names} - {*named, *prepared.case.inputs, *prepared.case.parameters}
+    gone = {*prepared.types.names} - {*named, *case.inputs, *case.parameters}
     for key, part in wanted.items():
         with contextlib.suppress(MathlabError):  # a part of another case's formulas, whose names are not these
             if key not in named and gone.isdisjoint(names(part)):
                 known += [(key, evaluate([Equation(key, part, key)], prepared, values)[0])]
     for rank, (key, value) in enumerate(known):
         array = np.asarray(value, np.float64)
-        further = FAR if rank >= len(named) else 500 * (key[1:] in prepared.case.inputs)  # whose gradients are rare
+        further = FAR if rank >= len(named) else 500 * (key[1:] in case.inputs)  # whose gradients are rare
         if array.size and np.isfinite(array).all():
-            yield from _forms(Quantity(state, key, array, rank + further))
+            yield from _forms(Quantity(state, key, array, rank + further, key))
 
 
 def _forms(whole: Quantity) -> Iterator[Quantity]:
@@ -175,16 +185,24 @@ def _checked(experiment: Experiment, case: Case) -> Iterator[Quantity]:
         for witness, slopes in (("central", "central"), ("complex", "complex_step")):
             found = np.array([getattr(entry, slopes) for entry in entries if entry.parameter == name], np.float64)
             if found.size == value.array.size:
-                yield Quantity(state, f"{witness}_{name}", found.reshape(value.array.shape), 5 * DERIVED)
+                key = f"{witness}_{name}"
+                yield Quantity(state, key, found.reshape(value.array.shape), 5 * DERIVED, key)
 
 
-def _trained(case: Case) -> Iterator[tuple[int, Values]]:
-    """The parameters after so many updates, at the epochs that an article may look at."""
+def _trained(case: Case, epochs: Collection[int]) -> Iterator[tuple[int, bool, Values]]:
+    """Parameters and optimizer's state after so many updates, and whether at an epoch that any article may look at."""
     assert case.train is not None
-    last = case.train.epochs
-    for epochs in sorted({*(n for n in ROUND if n < last), last}):
-        done = train.run(replace(case, train=replace(case.train, epochs=epochs, after=())))
-        yield done.updates, done.parameters
+    each, last = in_all(prepare(case), case.train)
+    whole = {count for n in ROUND for count in (n, n * each) if count < last} | {last}
+    more = [n * each for n in sorted(epochs)[:LOOKS] if 0 < n * each < last]
+    seen: list[tuple[int, bool, Values]] = []
+
+    def watch(done: int, values: Values) -> None:
+        seen.append((done, done in whole, {name: np.array(value) for name, value in values.items()}))
+
+    looks = tuple((done, ()) for done in sorted({*whole, *more}))
+    train.run(replace(case, train=replace(case.train, after=looks)), watch=watch)
+    return iter(seen)
 
 
 class Pool:
@@ -198,9 +216,9 @@ class Pool:
         order = np.argsort(values, kind="stable")
         self.values, self.entries = values[order], entries[order]
         self.owners = np.repeat(np.arange(len(sizes)), sizes)[order]
-        self._evidence: dict[tuple[str, State], float] = {}
-        self._known: dict[frozenset[State], Floats] = {}
         self.states = [*dict.fromkeys(quantity.state for quantity in self.quantities)]
+        self.distinct = cache(self._distinct)
+        self.evidence = cache(self._evidence)
 
     @cached_property
     def shapes(self) -> Mapping[tuple[int, ...], tuple[list[int], Floats]]:
@@ -213,73 +231,74 @@ class Pool:
             for shape, alike in found.items()
         }
 
-    def _distinct(self, runs: frozenset[State]) -> Floats:
+    def _distinct(self, runs: frozenset[State] = frozenset()) -> Floats:
         """The values of some runs, or of all where none is named, that an article may tell apart."""
-        if runs not in self._known:
-            asked = np.array([not runs or one.state in runs for one in self.quantities], bool)[self.owners]
-            values = self.values[asked]
-            apart = np.diff(values, prepend=-math.inf) > SAME * np.abs(values)
-            self._known[runs] = values[apart]
-        return self._known[runs]
+        asked = np.array([not runs or one.state in runs for one in self.quantities], bool)[self.owners]
+        values: Floats = self.values[asked]
+        return values[np.diff(values, prepend=-math.inf) > SAME * np.abs(values)]
 
-    def fitting(self, number: Number, slack: float = 0.0) -> list[Fit]:
-        """The entries that are printed so, or are no more than `slack` away; the likeliest quantity first."""
-        value, half = number.value, max(number.half_unit, slack)
+    def fitting(self, number: Number, offset: float = 0.0) -> list[Fit]:
+        """The entries that are printed so, or so many further; the likeliest quantity first."""
+        value, half = number.value + offset, number.half_unit
         first, last = np.searchsorted(self.values, value - half), np.searchsorted(self.values, value + half, "right")
         found = zip(self.owners[first:last].tolist(), self.entries[first:last].tolist(), strict=True)
         return sorted(found, key=self.rank)
 
     def arrays(
-        self,
-        shape: tuple[int, ...],
-        numbers: Sequence[Number],
-        runs: Collection[State] = (),
-        without: int | None = None,
-    ) -> tuple[list[Fit], int]:
-        """The quantities, of some runs or of all, whose entries are printed so, and how many have such a shape.
+        self, numbers: Sequence[Number], shape: tuple[int, ...], runs: Collection[State], limit: float, but: int = -1
+    ) -> list[Fit]:
+        """The quantities, of some runs or of all, whose entries are printed so, or all `but` one are.
 
-        With `without`, all entries but one are.
+        None where as many as `limit` would be by chance.
         """
         alike, rows = self.shapes.get(without_ones(shape), ([], np.zeros((0, len(numbers)))))
         asked = [at for at, owner in enumerate(alike) if not runs or self.quantities[owner].state in runs]
+        if (len(asked) + 1) * _together([one for at, one in enumerate(numbers) if at != but]) >= limit:
+            return []
         fits = np.abs(rows[asked] - [one.value for one in numbers]) <= [one.half_unit for one in numbers]
-        if without is not None:
-            fits[:, without] = True
-        return [(alike[asked[at]], 0) for at in np.flatnonzero(fits.all(axis=1))], len(asked)
+        fits[:, [but] if but >= 0 else []] = True
+        return [(alike[asked[at]], 0) for at in np.flatnonzero(fits.all(axis=1))]
 
     def rank(self, fit: Fit) -> tuple[int, ...]:
         quantity = self.quantities[fit[0]]
         # a single number is printed as an entry of its node, rather than of a row of it
         return int(quantity.value.ndim > 0 and "[" in quantity.key), quantity.rank, *fit
 
-    def chance(self, number: Number, runs: frozenset[State] = frozenset()) -> float:
-        """How many values, of some runs or of all, a number of these digits fits by accident.
+    def chance(self, number: Number, values: Floats) -> float:
+        """How many of some values, in their order, a number of these digits fits by accident.
 
         There are as many as lie around it; if it ends in zeros, as many of those as are printed with such zeros.
         """
         if number.value == 0:
             return math.inf
-        values = self._distinct(runs)
         around = values[slice(*np.searchsorted(values, sorted((number.value / 3, number.value * 3))))]
         if number.zeros:
             around = around[np.abs(around - around.round(-number.digits[2] - number.zeros)) <= number.half_unit]
         return (around.size + 1) * number.share
 
-    def evidence(self, number: Number, run: State) -> float:
+    def _evidence(self, number: Number, run: State) -> float:
         """The same where a value of the run is printed so; else infinitely many, for it says nothing of it."""
-        known = (number.text, run)
-        if known not in self._evidence:
-            values = self._distinct(frozenset([run]))
-            first = np.searchsorted(values, number.value - number.half_unit)
-            fits = first < values.size and values[first] <= number.value + number.half_unit
-            self._evidence[known] = self.chance(number, frozenset([run])) if fits else math.inf
-        return self._evidence[known]
+        values = self.distinct(frozenset([run]))
+        first = np.searchsorted(values, number.value - number.half_unit)
+        fits = first < values.size and values[first] <= number.value + number.half_unit
+        return self.chance(number, values) if fits else math.inf
 
     def value(self, fit: Fit) -> float:
         return float(self.quantities[fit[0]].value.ravel()[fit[1]])
 
+    def key(self, fit: Fit) -> str:
+        return self.quantities[fit[0]].entry(fit[1])
+
     def name(self, fit: Fit) -> str:
         return f"{self.key(fit)} of {self.quantities[fit[0]].state}"
 
-    def key(self, fit: Fit) -> str:
-        return self.quantities[fit[0]].entry(fit[1])
+
+def _together(numbers: Sequence[Number]) -> float:
+    """Which part of all arrays of some size numbers of these digits fit.
+
+    Equal ones, and one that the others make up to a whole number as probabilities do, say nothing on their own.
+    """
+    shares = sorted({number.digits[1:]: number.share for number in numbers}.values(), reverse=True)
+    total = sum(number.value for number in numbers)
+    dependent = abs(total - round(total)) <= sum(number.half_unit for number in numbers)
+    return math.prod(shares[: len(shares) - dependent])

@@ -1,21 +1,22 @@
 """Which computed value a printed number is: all that an experiment computes, searched by the printed digits.
 
 Chance is counted: among some thousand values a number of two digits fits dozens, one of eight hardly ever a wrong one.
-In between, the run that the numbers around it are of decides, or nothing does, and the candidates are listed.
+In between, the name before it or the run that the numbers around it are of decides, or nothing does, and the candidates
+are listed.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mathlab.article.cover import BEHIND, Coverage, regions
+from mathlab.article.cover import BEHIND, Coverage
+from mathlab.article.labels import label, labelled, pointer
 from mathlab.article.near import Near
 from mathlab.article.pool import DERIVED, SAME, Fit, Pool, State, quantities
 from mathlab.article.text import Document, Group, Number
@@ -23,6 +24,7 @@ from mathlab.errors import MathlabError
 from mathlab.experiment import Experiment
 
 CERTAIN = 0.02  # the values that a number may be expected to fit by chance, where it is believed for itself,
+CALLED = 0.05  # where it is called so,
 BESIDE = 200  # characters between numbers that belong together
 SUPPORTED = {BESIDE: 0.05, BEHIND: 0.03}  # and where it is of a run that numbers so near to it are of
 TOGETHER = 300  # characters around a number in which others tell which run is spoken of
@@ -32,6 +34,9 @@ MANY = 50  # numbers on either side of one that are looked at
 DIAGNOSED = 500  # numbers that fit nothing of which it is told what they nearly are
 LISTED = 5  # candidates of a number that stays open
 VAGUE = 0.04  # of one digit: nothing is said of a number that this part of all values of its size fits
+ALL: frozenset[State] = frozenset()
+
+Item = tuple[tuple[int, ...], tuple[int, ...]]  # a shape, and the positions of its numbers: () and one of them
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,9 @@ def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list
     if len(unknown) > MOST:
         place = [*unknown.values()][MOST]
         raise MathlabError(f"{len(unknown)} numbers are open, and {MOST} are the limit of a search", place)
-    pool = Pool(quantity for experiment in experiments for quantity in quantities(experiment))
+    whole = {int(one.text) for document in coverage.documents for one in document.numbers if one.text.isdigit()}
+    epochs = {count + more for count in whole for more in (-1, 0, 1)}
+    pool = Pool(quantity for experiment in experiments for quantity in quantities(experiment, epochs))
     near = Near(pool, experiments)
     found: list[Suggestion] = []
     undecided: list[Undecided] = []
@@ -90,78 +97,87 @@ class _Search:
 
     def __init__(self, document: Document, pool: Pool, unknown: Sequence[int]) -> None:
         self.document, self.pool, self.open = document, pool, set(unknown)
-        self.numbers = [number.fraction if number.percent else number for number in document.numbers]
+        self.numbers = [number.fraction for number in document.numbers]
         self.starts = [number.start for number in document.numbers]
+        self.names = labelled(pool)
         self.groups: dict[int, list[Group]] = defaultdict(list)
         for group in document.groups:
             for member in group[1]:
                 self.groups[member].append(group)
         self.placed: dict[int, Fit] = {}  # by position in the document's numbers,
         self.told: dict[int, set[State]] = {}  # as are the runs that numbers around tell of
-        self.found: list[tuple[tuple[int, ...], tuple[int, ...], Sequence[Fit]]] = []
+        self.found: list[tuple[Item, Sequence[Fit]]] = []
 
     def run(self) -> list[Suggestion]:
         """What is found: arrays first, the largest of them, then single numbers, as long as one helps another."""
-        groups = sorted(self.document.groups, key=lambda group: -len(group[1]))
-        for shape, members in groups:
-            self.array(shape, members, frozenset())
+        arrays: list[Item] = sorted(self.document.groups, key=lambda group: -len(group[1]))
+        single: list[Item] = [((), (at,)) for at in sorted(self.open) if self.numbers[at].decimal]
+        for item in arrays:
+            self.claim(item, self.believed(item, ALL, CERTAIN))
         self.told = {at: states for at in sorted(self.open) if (states := self.spoken_of(at))}
         done = -1
         while done < len(self.placed):
             done = len(self.placed)
-            for shape, members in groups:
-                self.array(shape, members, self.runs(members[0]))
-            for rule in (self.next_entry, self.certain, self.of_the_run):
-                for at in sorted(self.open):
-                    if self.numbers[at].decimal:
-                        self.take((), (at,), rule(at, self.numbers[at]))
-        for shape, members, fits in self.found:  # of equal ones, now that all is known that stands around
-            self.place(shape, members, fits)
-        named = (self.named(shape, members) for shape, members, _ in self.found)
+            for item in (*arrays, *single):
+                for found in self.attempts(item) if not self.open.isdisjoint(item[1]) else ():
+                    self.claim(item, found)
+        for item, fits in self.found:  # of equal ones, now that all is known that stands around
+            self.place(item, fits)
+        named = (self.named(item) for item, _ in self.found)
         return sorted(named, key=lambda one: one.numbers[0].start)
 
-    def take(self, shape: tuple[int, ...], members: tuple[int, ...], fits: Sequence[Fit]) -> None:
-        """Make of numbers what all of the fits have in common, if they do."""
-        rows = [self.pool.quantities[at].value.ravel()[entry : entry + len(members)] for at, entry in fits]
-        if fits and all(np.max(np.abs(row - rows[0])) <= SAME * np.max(np.abs(row)) for row in rows):
-            self.found.append((shape, members, fits))
-            self.place(shape, members, fits)
+    def attempts(self, item: Item) -> Iterator[list[Fit]]:
+        """What an item may be by its digits and what stands beside it, or its name, or what is spoken of."""
+        (first, *more) = item[1]
+        if not more:
+            number = self.numbers[first]
+            yield [fit for fit in self.beside(first) if abs(self.pool.value(fit) - number.value) <= number.half_unit]
+        yield self.believed(item, ALL, CERTAIN)
+        yield self.by_name(item)
+        for characters, supported in SUPPORTED.items():
+            if runs := self.runs(first, characters):
+                yield self.believed(item, runs, CERTAIN if more else supported)
 
-    def place(self, shape: tuple[int, ...], members: tuple[int, ...], fits: Sequence[Fit]) -> None:
+    def believed(self, item: Item, runs: frozenset[State], limit: float) -> list[Fit]:
+        """The quantities or entries, of some runs or of all, that are printed so, if that is no chance."""
+        shape, members = item
+        if self.open.isdisjoint(members):
+            return []
+        number, pool = self.numbers[members[0]], self.pool
+        if shape:
+            return pool.arrays([self.numbers[member] for member in members], shape, runs, limit)
+        fits = pool.fitting(number) if pool.chance(number, pool.distinct(runs)) < limit else []
+        return [fit for fit in fits if not runs or pool.quantities[fit[0]].state in runs]
+
+    def by_name(self, item: Item) -> list[Fit]:
+        """Entries of what is called as the words before a number say."""
+        shape, (first, *_) = item
+        known = [] if shape else self.names.get(label(self.document.text, self.starts[first]), [])
+        number, values = self.numbers[first], {fit: self.pool.value(fit) for fit in known}
+        apart = np.unique(np.array([*values.values()]).round(12))
+        fits = [fit for fit, value in values.items() if abs(value - number.value) <= number.half_unit]
+        return fits if self.pool.chance(number, apart) - number.share < CALLED else []
+
+    def claim(self, item: Item, fits: Sequence[Fit]) -> None:
+        """Make of numbers that are open what all of the fits have in common, if they do."""
+        size, unknown = len(item[1]), not self.open.isdisjoint(item[1])
+        rows = [self.pool.quantities[at].value.ravel()[entry : entry + size] for at, entry in fits if unknown]
+        if rows and all(np.max(np.abs(row - rows[0])) <= SAME * np.max(np.abs(row)) for row in rows):
+            self.found.append((item, fits))
+            self.place(item, fits)
+
+    def place(self, item: Item, fits: Sequence[Fit]) -> None:
+        shape, members = item
         best = min(fits, key=lambda fit: (*self.apart(fit, members), *self.pool.rank(fit)[bool(shape) :]))
         self.placed |= {member: (best[0], entry) for entry, member in enumerate(members, start=best[1])}
         self.open.difference_update(members)
 
-    def named(self, shape: tuple[int, ...], members: tuple[int, ...]) -> Suggestion:
+    def named(self, item: Item) -> Suggestion:
+        shape, members = item
         fit = self.placed[members[0]]
         quantity, numbers = self.pool.quantities[fit[0]], tuple(self.numbers[member] for member in members)
         key = quantity.key if shape else self.pool.key(fit)
-        return Suggestion(quantity.state, key, numbers, shape, _at(self.document, numbers))
-
-    def array(self, shape: tuple[int, ...], members: tuple[int, ...], runs: frozenset[State]) -> None:
-        """An array whose digits together leave little to chance, among all that is computed or some runs of it."""
-        if self.open.isdisjoint(members):
-            return
-        numbers = [self.numbers[member] for member in members]
-        fits, alike = self.pool.arrays(shape, numbers, runs)
-        if (alike + 1) * _together(numbers) < CERTAIN:
-            self.take(shape, members, fits)
-
-    # Which of the entries that fit a number it is
-
-    def next_entry(self, at: int, number: Number) -> list[Fit]:
-        return [fit for fit in self.beside(at) if abs(self.pool.value(fit) - number.value) <= number.half_unit]
-
-    def certain(self, at: int, number: Number) -> list[Fit]:
-        return self.pool.fitting(number) if self.pool.chance(number) < CERTAIN else []
-
-    def of_the_run(self, at: int, number: Number) -> list[Fit]:
-        """An entry of a run that the numbers around it are of."""
-        for characters, supported in SUPPORTED.items():
-            runs = self.runs(at, characters)
-            if runs and self.pool.chance(number, runs) < supported:
-                return [fit for fit in self.pool.fitting(number) if self.pool.quantities[fit[0]].state in runs]
-        return []
+        return Suggestion(quantity.state, key, numbers, shape, pointer(self.document, numbers[0].start))
 
     # What stands around
 
@@ -194,10 +210,10 @@ class _Search:
         section = self.document.under(start)
         here = Counter(one.state.case for at, one in near.items() if self.document.under(self.starts[at]) == section)
         runs = {one.state for one in near.values()} | self.told.get(members[0], set())
-        close = {one.name for at, one in near.items() if abs(self.starts[at] - start) < BESIDE}
+        close = {one.of for at, one in near.items() if abs(self.starts[at] - start) < BESIDE}
         strange = int(bool(runs) and quantity.state not in runs)
         elsewhere = max(here.values(), default=0) - here[quantity.state.case]
-        return elsewhere, strange, quantity.rank // DERIVED, int(quantity.name not in close)
+        return elsewhere, strange, quantity.rank // DERIVED, int(quantity.of not in close)
 
     def beside(self, at: int) -> Iterator[Fit]:
         """The entry after the one that is printed just before, and the one before that which is printed just behind."""
@@ -206,33 +222,10 @@ class _Search:
             if known and 0 <= known[1] - step < self.pool.quantities[known[0]].value.size:
                 yield known[0], known[1] - step
 
-    def expected(self, at: int) -> Iterator[Fit]:
+    def expected(self, at: int) -> Iterable[Fit]:
         """What should stand in the place of a number: the entry beside its neighbours', or the rest of an array."""
         yield from self.beside(at)
         for shape, members in self.groups[at]:
-            entry, numbers = members.index(at), [self.numbers[member] for member in members]
-            fits, alike = self.pool.arrays(shape, numbers, without=entry)
-            told = (alike + 1) * _together([*numbers[:entry], *numbers[entry + 1 :]])
-            yield from ((one, entry) for one, _ in (fits if told < CERTAIN else ()))
-
-
-def _together(numbers: Sequence[Number]) -> float:
-    """Which part of all arrays of some size numbers of these digits fit.
-
-    Equal ones, and one that the others make up to a whole number as probabilities do, say nothing on their own.
-    """
-    shares = sorted({number.digits[1:]: number.share for number in numbers}.values(), reverse=True)
-    total = sum(number.value for number in numbers)
-    dependent = abs(total - round(total)) <= sum(number.half_unit for number in numbers)
-    return math.prod(shares[: len(shares) - dependent])
-
-
-def _at(document: Document, numbers: Sequence[Number]) -> str:
-    """The nearest heading, if it leads to the numbers; else the words before them, as many as it takes."""
-    start = numbers[0].start
-    heading = document.under(start)
-    before = re.findall(r"[^\W\d]\w*(?:[ ,.:'=()-]+\w+)*", document.text[max(start - 300, 0) : start])
-    pointers = [heading.title] if heading else []
-    pointers += [words[-60:].partition(" ")[2] or words[-60:] for words in reversed(before) if len(words) > 3]
-    found = (pointer for pointer in pointers if any(a <= start < b for a, b in regions(document, pointer)))
-    return next(found, "")
+            entry = members.index(at)
+            numbers = [self.numbers[member] for member in members]
+            yield from ((one, entry) for one, _ in self.pool.arrays(numbers, shape, ALL, CERTAIN, but=entry))

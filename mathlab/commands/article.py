@@ -32,10 +32,11 @@ def article(
     from mathlab.article import check
     from mathlab.article.cover import cover
     from mathlab.article.suggest import suggest
+    from mathlab.article.text import read
     from mathlab.reports.article import article_report
 
     with telling.reporting(lambda problems: article_report(files, problems=problems)):
-        documents = check.documents_of(files)
+        documents = [read(file) for file in dict.fromkeys(files)]
         experiments = check.experiments_of(files, config or (), permits.allowed)
         coverage = cover(documents, [*map(check.judged, experiments)], integers)
         found, undecided = suggest(coverage, experiments) if look or write else ([], [])

@@ -10,8 +10,9 @@ from typing import get_args
 from rich.console import RenderableType
 from rich.text import Text
 
-from mathlab.article.cover import Coverage, Missing, Status
+from mathlab.article.cover import Coverage, Status
 from mathlab.article.suggest import Suggestion, Undecided
+from mathlab.article.text import Number
 from mathlab.article.write import printing
 from mathlab.errors import Place, Problem
 from mathlab.outputs.csvtext import csv_text
@@ -19,6 +20,7 @@ from mathlab.reports.checks import Check, Outcome
 from mathlab.reports.data import Json, Record, place_keys
 from mathlab.reports.layout import Paragraph, Row, Sheet, count, plain
 from mathlab.reports.report import Report
+from mathlab.results import FigureResult, Judged
 
 STYLES = {"checked": "green", "given": "green", "ignored": "dim", "open": "bold red"}
 
@@ -33,7 +35,7 @@ def article_report(
     quiet: bool = False,
 ) -> Report:
     """What was found out about the documents `files`; what was found for their open numbers, and what had no room."""
-    known = coverage or Coverage((), ())
+    known = coverage or Coverage()
     return Report(
         "article",
         fine=bool(known.numbers) and known.passed,
@@ -53,7 +55,7 @@ def article_csv(coverage: Coverage) -> str:
         for one in coverage.numbers
         for place in [one.number.place]
     ]
-    absent = [("", "", "", one.claim.text, "missing", one.claim.key) for one in coverage.missing]
+    absent = [("", "", "", entry.printed, "missing", figure.key) for figure, entry, _ in coverage.missing]
     return csv_text(("document", "line", "column", "number", "status", "by"), [*rows, *absent])
 
 
@@ -69,8 +71,8 @@ def _content(
             at(one.number.place, number=one.number.text, status=one.status, by=one.by) for one in coverage.numbers
         ],
         "missing": [
-            at(claim.place, key=claim.key, printed=claim.text, at=claim.at)
-            for claim in (one.claim for one in coverage.missing)
+            at(entry.place, key=figure.key, printed=entry.printed, at=figure.at)
+            for figure, entry, _ in coverage.missing
         ],
         "suggestions": [
             at(one.numbers[0].place, case=one.state.case, key=one.key, figure=printing(one)) for one in found
@@ -97,8 +99,9 @@ def _checks(coverage: Coverage, undecided: Sequence[Undecided]) -> Iterator[Chec
         about = (("may be", ", or ".join(said.candidates)), ("nearly", said.near)) if said else ()
         verdict = one.claim.verdict.label if one.claim else one.status
         yield check(f"{number.text} at {place.line}:{place.column}", not one.failed, verdict, place, *about)
-    for claim in (absent.claim for absent in coverage.missing):
-        yield check(f"{claim.key} {claim.text}", False, "missing from the article", claim.place or Place("", 1, 1))
+    for figure, entry, _ in coverage.missing:
+        name = f"{figure.key} {entry.printed}"
+        yield check(name, False, "missing from the article", entry.place or Place("", 1, 1))
 
 
 def article_summary(coverage: Coverage) -> str:
@@ -114,21 +117,21 @@ def _page(coverage: Coverage, only_failures: bool) -> Iterator[RenderableType]:
     rows = []
     for one in coverage.numbers:
         claim, style = one.claim, "bold red" if one.failed else STYLES[one.status]
-        by = f"{claim.key}, {claim.place}: {claim.verdict.label}" if claim else one.by
+        by = f"{one.by}, {claim.place}: {claim.verdict.label}" if claim else one.by
         if one.failed or not only_failures:
             cells = plain(str(one.number.place)), plain(one.number.text), plain(one.status, style), plain(by)
             rows.append(Row(cells))
     if rows:
         yield Sheet(("place", "number", "status", "by"), tuple(rows), head=(0, 1), words=(0, 1, 2, 3), indent=0)
-    yield from (Paragraph(plain(_absence(one), "bold red")) for one in coverage.missing)
+    yield from (Paragraph(plain(_absence(*one), "bold red")) for one in coverage.missing)
     yield Paragraph(plain(article_summary(coverage), "bold" if coverage.passed else "bold red"))
 
 
-def _absence(one: Missing) -> str:
+def _absence(figure: FigureResult, entry: Judged, like: Number | None) -> str:
     """`net.yaml:9:7: 0.0778 of Y[0,1] is printed nowhere at 'outputs'; the nearest is 0.0788, notes.md:37:4`."""
-    at = f" at {one.claim.at!r}" if one.claim.at else ""
-    nearest = f"; the document has {one.nearest.text}, {one.nearest.place}" if one.nearest else ""
-    return f"{one.claim.place}: {one.claim.text} of {one.claim.key} is printed nowhere{at}{nearest}"
+    at = f" at {figure.at!r}" if figure.at else ""
+    nearest = f"; the document has {like.text}, {like.place}" if like else ""
+    return f"{entry.place}: {entry.printed} of {figure.key} is printed nowhere{at}{nearest}"
 
 
 def _told(found: Sequence[Suggestion], undecided: Sequence[Undecided], left: Sequence[str]) -> Iterable[RenderableType]:

@@ -50,10 +50,13 @@ CELL = 1e-6  # seconds, roughly, that an entry of training.csv takes,
 CELL_BYTES = 100  # and bytes until it is written
 
 
-def run(case: Case, progress: Report | None = None) -> TrainResult:
+def run(
+    case: Case, progress: Report | None = None, watch: Callable[[int, Mapping[str, Array]], None] | None = None
+) -> TrainResult:
     """Train one case from its initial parameters.
 
-    `progress` is told (updates done, updates in all, the latest loss). Raises MathlabError when the case does not say
+    `progress` is told (updates done, updates in all, the latest loss), `watch` all values at the updates in `after`,
+    with the optimizer's state as figures name it. Raises MathlabError when the case does not say
     how to train, or for equations and figures that do not fit.
     """
     settings = case.train
@@ -76,6 +79,8 @@ def run(case: Case, progress: Report | None = None) -> TrainResult:
             env = {**prepared.env, **{name: now[name] for name in case.parameters}}
             shown = shown_state(settings.trained(case.parameters), settings, now, done)
             values = {**shown, **env, **execute(program(*mentioned), env)}
+            if watch:
+                watch(done, values)
             quantities = evaluate(due[done], prepared, values)
             noise = noises(due[done], prepared, {**values, **start}, _retrained(settings, done), RERUNS)
             for figure, value, measure in zip(due[done], quantities, noise, strict=True):

@@ -168,8 +168,8 @@ def test_bad_input_is_one_sentence(folder: Path, line: str, message: str) -> Non
 
 def test_a_digit_copied_wrongly_is_named_with_the_nearest(folder: Path) -> None:
     (folder / "net.yaml").write_text(NET + "expected: {z: {printed: 1.95}, y: 0.875477}\n", encoding="utf-8")
-    (missing,) = covered().missing
-    assert (missing.claim.text, missing.nearest and missing.nearest.text) == ("0.875477", "0.875447")
+    ((_, entry, nearest),) = covered().missing
+    assert (entry.printed, nearest and nearest.text) == ("0.875477", "0.875447")
 
 
 def test_what_is_ignored_says_why(folder: Path) -> None:
@@ -198,7 +198,12 @@ def test_a_round_number_is_nobodys_figure(folder: Path) -> None:
 
 SHORT = [
     ("The gradient is 1.0, as that of every end is.", {}),  # 1.0 is the target, and the gradient of the end
-    ("y = 0.88.", {}),
+    ("It is 0.88.", {}),
+    ("y = 0.88.", {"y": "0.88"}),
+    ("$\\hat y = y_{} = \\sigma(1.95) = 0.88$", {"y": "0.88", "z": "1.95"}),
+    ("The loss is now 0.13.", {"loss": "0.13"}),
+    ("$\\frac{\\partial L}{\\partial w_2} = 0.25$", {"dw[1]": "0.25"}),
+    ("dL/dw1: -0.19, and dL/db: -0.13", {"dw[0]": "-0.19"}),
     ("z = 1.95000000.", {"z": "1.95000000"}),  # that few values are printed so
     ("z = 1.96000000.", {}),
     ("It is sure to 87.54 %.", {"y": "0.8754"}),
