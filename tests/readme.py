@@ -9,6 +9,7 @@ that have A or B. `python -m tests.readme` rewrites the outputs in place.
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import re
 import shlex
@@ -22,6 +23,7 @@ from pathlib import Path
 
 from typer.core import TyperCommand, TyperOption
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from mathlab.cli import app
 from mathlab.config import arrays
@@ -71,22 +73,35 @@ def output(command: str, folder: Path) -> str:
         assert output(before, folder) == "\n", before
     words, _, cut = command.partition(" | head -")
     program, *arguments = shlex.split(words)
+    printed, code = (called if program == "mathlab" else interpreted)(arguments, folder)
+    lines = [*printed.rstrip("\n").split("\n"), *([f"[exit {code}]"] * bool(code))]
+    if cut:
+        lines = [*lines[: int(cut)], "…"]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+ENVIRONMENT = {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "PYTHONUTF8": "1", "CI": ""}
+
+
+def called(arguments: list[str], folder: Path) -> tuple[str, int]:
+    """What `mathlab` prints in the folder, and its exit code, without a process of its own, which takes longer."""
+    with contextlib.chdir(folder):
+        done = CliRunner().invoke(app, arguments, env=ENVIRONMENT)
+    return done.stdout + done.stderr, done.exit_code
+
+
+def interpreted(arguments: list[str], folder: Path) -> tuple[str, int]:
+    """What `python` prints in the folder, and its exit code."""
     done = subprocess.run(
-        [sys.executable, *{"mathlab": ["-m", "mathlab"], "python": []}[program], *arguments],
+        [sys.executable, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "PYTHONUTF8": "1", "CI": ""},
+        env={**os.environ, **ENVIRONMENT},
         capture_output=True,
         text=True,
         encoding="utf-8",
         check=False,
     )
-    lines = [
-        *(done.stdout + done.stderr).rstrip("\n").split("\n"),
-        *([f"[exit {done.returncode}]"] * bool(done.returncode)),
-    ]
-    if cut:
-        lines = [*lines[: int(cut)], "…"]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return done.stdout + done.stderr, done.returncode
 
 
 def ops() -> str:

@@ -9,13 +9,13 @@ import io
 import os
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.sandbox import run_all
+from tests.sandbox import Ran, run_all
 
 
 def equation(text: str, key: str = "loss") -> str:
@@ -290,6 +290,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     (home / "secret.csv").write_text("a\n42\n")
     (home / "configs").mkdir()
+    (home / "configs" / "c.yaml").write_text(PLAIN)  # which PATHS name
     lay_out(home / "configs")
     return home / "configs"
 
@@ -304,16 +305,44 @@ def test_there_are_many() -> None:
     assert len(HOSTILE) - len(LEGAL) >= 100
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_it_does_no_harm(folder: Path, name: str) -> None:
-    (folder / "c.yaml").write_bytes(HOSTILE[name].encode("utf-8", "surrogateescape"))
+def run_hostile(folder: Path, texts: Sequence[str]) -> Ran:
+    """How a run of the configs ends, which are called `h0.yaml`, `h1.yaml` and so on."""
+    for number, text in enumerate(texts):
+        (folder / f"h{number}.yaml").write_bytes(text.encode("utf-8", "surrogateescape"))
     before = written(folder)
-    (ran,) = run_all([(folder, ["run", "c.yaml", "--out", "out"])])
+    (ran,) = run_all([(folder, ["run", *(f"h{number}.yaml" for number in range(len(texts))), "--out", "out"])])
     assert not ran.complaint(), ran.complaint()
     assert len(ran.err) < 200_000
-    assert ran.code in ((0, 1) if name in LEGAL else (2,)), ran.out
     assert "\x1b" not in ran.err + ran.out
     assert written(folder) == before, "something was written outside of --out"
+    return ran
+
+
+def ends_as_it_must(folder: Path, name: str) -> None:
+    ran = run_hostile(folder, [HOSTILE[name]])
+    assert ran.code in ((0, 1) if name in LEGAL else (2,)), ran.out
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_it_does_no_harm(folder: Path, name: str) -> None:
+    ends_as_it_must(folder, name)
+
+
+AT_ONCE = 15  # small ones, which a run reads one after the other; it names no more than a hundred problems
+SMALL = sorted((name for name in HOSTILE if name not in SIZES), key=LEGAL.__contains__)
+
+
+@pytest.mark.parametrize("start", range(0, len(SMALL), AT_ONCE))
+def test_several_do_no_harm(folder: Path, start: int) -> None:
+    """Most are refused as they are read, in one run; the others, and those with no word of their own, run alone."""
+    names = SMALL[start : start + AT_ONCE]
+    ran = run_hostile(folder, [HOSTILE[name] for name in names])
+    refused = [name for number, name in enumerate(names) if f"h{number}.yaml:" in ran.err]
+    assert not LEGAL.intersection(refused), ran.err
+    assert ran.code == 2 or LEGAL.issuperset(names)
+    for name in names if ran.code == 2 else ():
+        if name not in refused:
+            ends_as_it_must(folder, name)
 
 
 def test_the_watch_notices(tmp_path: Path) -> None:

@@ -63,12 +63,12 @@ def net(tmp_path: Path) -> Path:
 # Fuzz
 
 
-def test_200_random_configs_end_in_a_sentence() -> None:
+def test_100_random_configs_end_in_a_sentence() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz", "200"], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "tests.fuzz", "100"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("200 configs: ")
+    assert done.stdout.startswith("100 configs: ")
 
 
 # Killed and interrupted
@@ -228,7 +228,7 @@ def test_a_folder_that_may_not_be_written(net: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
-    [("--help", 0), ("--version", 0), ("run net.yaml", 1), ("derive -c net.yaml", 0), ("schema", 0), ("run -h", 0)],
+    [("--help", 0), ("run net.yaml", 1), ("derive -c net.yaml", 0)],  # a help, a page and a text
 )
 @pytest.mark.parametrize("where", ["closed pipe", "closed", "full"])
 def test_nobody_reads_stdout(net: Path, arguments: str, expected: int, where: str) -> None:
@@ -321,13 +321,24 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Mapping[s
 @pytest.mark.parametrize(
     "variables",
     [
-        {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-        {"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"},
-        {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-        {"LC_ALL": "C.UTF-8"},
-        {"PYTHONHASHSEED": "1", "TZ": "Asia/Kathmandu", "COLUMNS": "20"},
+        {
+            "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
+            "LC_ALL": "C",
+            "LANG": "C",
+            "PYTHONUTF8": "0",
+            "PYTHONCOERCECLOCALE": "0",
+        },
+        {
+            "OPENBLAS_NUM_THREADS": "2",
+            "OMP_NUM_THREADS": "2",
+            "LC_ALL": "C.UTF-8",
+            "PYTHONHASHSEED": "1",
+            "TZ": "Asia/Kathmandu",
+            "COLUMNS": "20",
+        },
     ],
-    ids=lambda variables: " ".join(variables),
+    ids=lambda variables: variables["LC_ALL"],
 )
 def test_the_environment_changes_no_byte(
     reference: tuple[Path, Mapping[str, bytes]], variables: dict[str, str], tmp_path: Path

@@ -18,7 +18,7 @@ from mathlab.language.shapes import Shape, Type
 from mathlab.language.syntax import Call, walk
 from mathlab.witnesses.reference import REFERENCE
 from tests.language.test_ops import drawn
-from tests.language.test_settings import SIZES
+from tests.language.test_settings import ODD
 
 PUBLIC = sorted(name for name, op in OPS.items() if not op.internal)
 # calls of ops that have no samples, being flat, or none in which they stand alone
@@ -82,7 +82,7 @@ def test_it_is_defined_in_pytorch(op: str) -> None:
 def test_its_facts_fit_together(op: str) -> None:
     record = OPS[op]
     settings = set(record.settings)
-    assert settings <= {"axis", "ddof", "keepdims", "subscripts", *SIZES}, (
+    assert settings <= {"axis", "ddof", "keepdims", "subscripts", *ODD}, (
         f"{op}: the walk over odd settings knows no others"
     )
     assert all(one.fits(one.default) or one.default is None for one in record.settings.values()), f"{op}: a default"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pytest
@@ -24,18 +24,18 @@ from tests.language.test_simplify import TYPES, VALUES, trees
 from tests.programs import Program, programs
 
 
-def value(expr: Expr, types: Types, values: Mapping[str, object]) -> np.ndarray:
-    program = compile_program([Equation("result", expr, "")], types, ["result"], "float64")
+def assert_read_back(exprs: Iterable[Expr], types: Types, values: Mapping[str, object]) -> None:
+    """Each expression has the value of what is read back of its LaTeX. All are one program, which is compiled once."""
+    written = {f"latex_{k}": (expr, latex(expr, "loss", types)) for k, expr in enumerate(exprs)}
+    found = {f"{name}_read": Reader(text, types).read() for name, (_, text) in written.items()}
+    both = [*found.items(), *((name, expr) for name, (expr, _) in written.items())]
+    program = compile_program([Equation(*one) for one in both], types, [name for name, _ in both], "float64")
     with np.errstate(all="ignore"):
-        return np.asarray(program(values)["result"])
-
-
-def assert_reads_back(expr: Expr, types: Types, values: Mapping[str, object]) -> None:
-    written = latex(expr, "loss", types)
-    read_back = Reader(written, types).read()
-    found, wanted = value(read_back, types, values), value(expr, types, values)
-    assert found.shape == wanted.shape, (unparse(expr), written, unparse(read_back))
-    np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12, err_msg=f"{unparse(expr)}\n{written}")
+        results = program(values)
+    for name, (expr, text) in written.items():
+        one, other = np.asarray(results[f"{name}_read"]), np.asarray(results[name])
+        assert one.shape == other.shape, (unparse(expr), text, unparse(found[f"{name}_read"]))
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12, err_msg=f"{unparse(expr)}\n{text}")
 
 
 @pytest.mark.parametrize(("op", "text"), SAMPLES)
@@ -43,10 +43,8 @@ def test_every_op(op: str, text: str) -> None:
     """The sample call itself, as an operand, and the gradients of its arguments."""
     prepared = prepare(sample_case(op, text))
     values = {**prepared.env, **prepared.run()}
-    for equation in (*prepared.equations, *prepared.backward.equations):
-        assert_reads_back(equation.expr, prepared.types, values)
-    for part in surrounded(read(text), Name("weights")):
-        assert_reads_back(part, prepared.types, values)
+    derived = (equation.expr for equation in (*prepared.equations, *prepared.backward.equations))
+    assert_read_back([*derived, *surrounded(read(text), Name("weights"))], prepared.types, values)
 
 
 def surrounded(a: Expr, b: Expr) -> list[Expr]:
@@ -89,7 +87,7 @@ def test_nested_expressions(expr: Expr) -> None:
         types.of(expr)
     except ExpressionError:  # arithmetic on numbers alone that is no float
         return
-    assert_reads_back(expr, types, values)
+    assert_read_back([expr], types, values)
 
 
 @settings(max_examples=200)
@@ -100,7 +98,7 @@ def test_arrays(expr: Expr) -> None:
         types.of(expr)
     except ExpressionError:
         return
-    assert_reads_back(expr, types, VALUES)
+    assert_read_back([expr], types, VALUES)
 
 
 @settings(max_examples=30)
@@ -108,8 +106,8 @@ def test_arrays(expr: Expr) -> None:
 def test_programs_and_their_gradients(program: Program) -> None:
     prepared = prepare(program.case())
     values = {**prepared.env, **prepared.run()}
-    for equation in (*prepared.equations, *prepared.backward.equations):
-        assert_reads_back(equation.expr, prepared.types, values)
+    derived = (equation.expr for equation in (*prepared.equations, *prepared.backward.equations))
+    assert_read_back(derived, prepared.types, values)
 
 
 READS = [

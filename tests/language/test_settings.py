@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,20 @@ from mathlab.config import load
 from mathlab.errors import MathlabError
 from mathlab.experiment import Case
 from mathlab.language import OPS
+from mathlab.language.ops import Setting
 from mathlab.stages.prepare import prepare
 
 AXES = ("None", "0", "-1", "1", "-2", "31", "10**30", "(0, 1)", "(-1, 0)", "(0, 0)", "(0, -1)", "[0]")
 NO_AXES = ("7", "0.0", "1e300", "True", "False", "x", "-x", "(0.5, 1)", "(True, 0)", "(x, 0)", "[[0]]", "(0, 1e300)")
 KEPT = ("None", "True", "False", "0", "1", "2.0", "(0, 1)", "x")
-SIZES = dict.fromkeys(
-    ("size", "stride", "pad", "dilation", "width", "value"),
-    ("1", "2", "(1, 2)", "3", "0", "-1", "(2, 0)", "(1, 2, 3)", "2.0", "True", "None", "x", "10**30", "1e300"),
-)
+ODD: Mapping[str, Sequence[object]] = {
+    "axis": AXES,
+    "ddof": (0, 1, 2, 6, 7, -1, 0.5, True, "None", "x"),
+    **dict.fromkeys(
+        ("size", "stride", "pad", "dilation", "width", "value"),
+        ("1", "2", "(1, 2)", "3", "0", "-1", "(2, 0)", "(1, 2, 3)", "2.0", "True", "None", "x", "10**30", "1e300"),
+    ),
+}
 LETTERS = (
     "''",
     "'i'",
@@ -85,6 +91,14 @@ def ends_well(folder: Path, text: str) -> str:
     return refusals(folder, [text]).get(text, "")
 
 
+def shapes_for(setting: Setting, value: object) -> Sequence[str]:
+    """Every shape where the value can be a setting; one where it is refused, whatever the shape."""
+    try:
+        return SHAPES if setting.fits(ast.literal_eval(str(value))) else ("M",)
+    except ValueError:  # it has to be computed, or is a name
+        return ("M", "x")
+
+
 def calls(op: str) -> list[str]:
     """The op with as many arguments as it may take, of every shape, with every odd setting."""
     record = OPS[op]
@@ -96,17 +110,14 @@ def calls(op: str) -> list[str]:
         others = {"t", "2", "-1", "x[1:0]"} if len(record.args) > 1 else ()
         texts += [f"{op}({', '.join([shape, *[other] * max(len(fixed) - 1, 1)])})" for other in sorted(others)]
         arguments = ", ".join([shape] * max(len(fixed), 1))
-        if "axis" in record.settings:
-            texts += [f"{op}({arguments}, axis={axis})" for axis in AXES]
-        if "ddof" in record.settings:
-            texts += [f"{op}({arguments}, ddof={value})" for value in (0, 1, 2, 6, 7, -1, 0.5, True, "None", "x")]
-        fitting = "".join(", size=1" for name in record.settings if name == "size")
-        for name in record.settings.keys() & SIZES.keys():
-            rest = fitting * (name != "size")
-            texts += [f"{op}({arguments}{rest}, {name}={value})" for value in SIZES[name]]
         texts += [f"{op}({letters}, {arguments})" for letters in LETTERS if "subscripts" in record.settings]
         if "keepdims" in record.settings:
             texts += [f"{op}({arguments}, axis={axis}, keepdims=True)" for axis in ("None", "0", "(0, 1)")]
+    for name in record.settings.keys() & ODD.keys():
+        rest = ", size=1" if "size" in record.settings and name != "size" else ""
+        for value in ODD[name]:
+            for shape in shapes_for(record.settings[name], value):
+                texts.append(f"{op}({', '.join([shape] * max(len(fixed), 1))}{rest}, {name}={value})")
     texts += [f"{op}(x, axis={axis})" for axis in NO_AXES]
     return [*dict.fromkeys([*texts, *(f"{op}(M, keepdims={value})" for value in KEPT)])]
 

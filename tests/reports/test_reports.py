@@ -104,44 +104,43 @@ def validator() -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(schema)
 
 
-def sample(record: data.Json) -> data.Json:
-    """The record with the first entry of each list."""
+def sample(record: data.Json, most: int) -> data.Json:
+    """The record with the first `most` entries of each list."""
     if isinstance(record, list):
-        return [sample(part) for part in record[:1]]
-    return {key: sample(part) for key, part in record.items()} if isinstance(record, dict) else record
+        return [sample(part, most) for part in record[:most]]
+    return {key: sample(part, most) for key, part in record.items()} if isinstance(record, dict) else record
 
 
-def members(record: data.Json, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
-    """The path of every member of every mapping whose keys the schema names."""
+def mappings(record: data.Json, name: str | int = "") -> list[dict[str, data.Json]]:
+    """Every mapping whose keys the schema names."""
     if isinstance(record, list):
-        return [found for at, part in enumerate(record) for found in members(part, (*path, at))]
+        return [found for part in record for found in mappings(part)]
     if not isinstance(record, dict):
         return []
-    own = [] if path and path[-1] in ("columns", "parameters") else [(*path, key) for key in record]
-    return [*own, *(found for key, part in record.items() for found in members(part, (*path, key)))]
+    own = [record] if record and name not in ("columns", "parameters") else []
+    return [*own, *(found for key, part in record.items() for found in mappings(part, key))]
 
 
 def test_the_schema_notices_every_key_that_is_missing_or_unknown(folder: Path) -> None:
     told = invoke("run", "wrong.yaml", "--format", "json").stdout
-    record = json.loads(json.dumps(sample(json.loads(told))))
+    record = sample(json.loads(told), most=1)
     validator().validate(record)
-    for path in members(record):
-        changed = copy.deepcopy(record)
-        *way, last = path
-        part = changed
-        for step in way:
-            part = part[step]
-        value = part.pop(last)
-        assert not validator().is_valid(changed), path
-        part[last], part["surprise"] = value, 1
-        assert not validator().is_valid(changed), path
+    for part in mappings(record):
+        for key in [*part]:
+            value = part.pop(key)
+            assert not validator().is_valid(record), key
+            part[key] = value
+        part["surprise"] = 1
+        assert not validator().is_valid(record), part
+        del part["surprise"]
+    validator().validate(record)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_json_of_the_shipped_configs_is_valid_and_exact(path: Path) -> None:
     result = ran(path)
     record = json.loads(FORMATS["json"](run_report("run", (result,))))
-    validator().validate(record)
+    validator().validate(sample(record, most=50))  # the thousands after them are made by the same lines
     assert record["passed"] is True
     for case, told in zip(result.cases, record["experiments"][0]["cases"], strict=True):
         nodes: tuple[NodeResult, ...] = case.backprop.nodes if case.backprop else ()
