@@ -10,7 +10,7 @@ from itertools import chain
 from mathlab.results import NodeResult
 
 
-def folded(nodes: Sequence[NodeResult], most: int) -> tuple[tuple[NodeResult, ...], dict[str, str]]:
+def folded(nodes: Sequence[NodeResult], most: int) -> tuple[Sequence[NodeResult], dict[str, str]]:
     """At most `most` nodes where that can be had, and what the nodes that stand for several of them stand for.
 
     Of equations that repeat, but for the digits in their names, three times and more, the first round and the last are
@@ -27,7 +27,7 @@ def folded(nodes: Sequence[NodeResult], most: int) -> tuple[tuple[NodeResult, ..
         words = f"… {len(inside) // period} rounds like those before and after: {inside[0].name} … {inside[-1].name}"
         hidden[inside[-1].name] = words
         nodes = _without(nodes, inside)
-    return tuple(nodes), hidden
+    return nodes, hidden
 
 
 def _repeated(patterns: Sequence[str]) -> tuple[int, int, int]:
@@ -46,26 +46,20 @@ def _repeated(patterns: Sequence[str]) -> tuple[int, int, int]:
     return best
 
 
-def _without(nodes: Sequence[NodeResult], inside: Sequence[NodeResult]) -> tuple[NodeResult, ...]:
+def _without(nodes: Sequence[NodeResult], inside: Sequence[NodeResult]) -> list[NodeResult]:
     """The nodes with one in the place of those `inside`, which keeps the edges that lead to them and from them."""
     last, members = inside[-1], {node.name for node in inside}
-    read = {name for node in nodes if node.name not in members for name in node.reads}
-    kept = [
-        node
-        for node in nodes
-        if node is last or (node.name not in members and (node.role == "node" or node.name in read))
-    ]
-    names = {node.name for node in kept}
+    outside = [node for node in nodes if node.name not in members]
+    read = {name for node in outside for name in node.reads}
+    named = {last.name, *(node.name for node in outside if node.role == "node" or node.name in read)}
 
-    def renamed(groups: Iterable[Sequence[str]], own: str) -> tuple[str, ...]:
+    def renamed(own: str, groups: Iterable[Sequence[str]]) -> tuple[str, ...]:
         found = dict.fromkeys(last.name if name in members else name for name in chain(*groups))
-        return tuple(name for name in found if name != own and name in names)
+        return tuple(name for name in found if name != own and name in named)
 
-    return tuple(
-        replace(
-            node,
-            reads=renamed((one.reads for one in (inside if node is last else (node,))), node.name),
-            readers=renamed((one.readers for one in (inside if node is last else (node,))), node.name),
-        )
-        for node in kept
-    )
+    def joined(node: NodeResult) -> NodeResult:
+        parts = inside if node is last else [node]
+        reads, readers = (one.reads for one in parts), (one.readers for one in parts)
+        return replace(node, reads=renamed(node.name, reads), readers=renamed(node.name, readers))
+
+    return [joined(node) for node in nodes if node.name in named]

@@ -74,7 +74,7 @@ def graph(scene: Scene, wide: float = WIDE) -> str:
     head += _arrow("M190 32H168", (166, 32), (-1, 0), "gradient", WAYS[1][3])
     head += text(198, 36, "backward: gradients", "gradient")
     body = f'{head}<g transform="translate({PAD:g} {HEAD:g})">{edges}\n{boxes}</g>'
-    words = " ".join(_spoken(node, figures[node.name]) for node in nodes)
+    words = " ".join(spoken(node, figures[node.name]) for node in nodes)
     return picture(scene.scope, width, layout.height + HEAD + PAD, f"Computation graph: {scene.title}", words, body)
 
 
@@ -286,7 +286,8 @@ def _curve(points: Sequence[Point], down: bool, aside: float) -> tuple[str, Poin
 # In words
 
 
-def _spoken(node: NodeResult, figures: Sequence[FigureResult]) -> str:
+def spoken(node: NodeResult, figures: Sequence[FigureResult] = ()) -> str:
+    """A node for those who do not see its box."""
     shape = " by ".join(map(str, node.value.shape)) or "a number"
     said = [f"{_equation(node)}{SPOKEN[node.role]}, {shape}: {_numbers(node.value)}"]
     if node.gradient is not None:

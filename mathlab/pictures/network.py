@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from mathlab.errors import MathlabError
-from mathlab.experiment import Array, Case
+from mathlab.experiment import Case
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Name, Num, names, walk
 from mathlab.pictures import Scene
+from mathlab.pictures.graph import spoken
 from mathlab.pictures.layout import Point
 from mathlab.pictures.svg import BOLD, CHAR, entry, escape, fill, framed, measured, number, picture, stroke, text
 from mathlab.results import NodeResult
@@ -24,7 +25,6 @@ CUT = 24  # characters of a name
 PLACES = (0.5, 0.3, 0.7, 0.4, 0.6, 0.22, 0.78)  # along a line, where its label may stand
 PRODUCTS = ("matmul", "dot")
 SHAPING = ("add", "index", "T", "mT", "reshape", *PRODUCTS)  # what is no activation
-PARTS = ("value", "gradient")
 Nodes = Mapping[str, NodeResult]
 Place = tuple[int, ...]
 Said = tuple[str, str, str]  # a line of text: its colour, its words, an attribute
@@ -51,7 +51,7 @@ class Layer(NamedTuple):
         return 0 if self.left else -1
 
 
-def chain(case: Case, nodes: Nodes) -> list[Layer]:
+def layers_of(case: Case, nodes: Nodes) -> list[Layer]:
     """The longest run of layers in the equations of a case, each of which reads what the one before it gives."""
     runs: dict[str, list[Layer]] = {"": []}
     for equation in case.equations:
@@ -113,17 +113,16 @@ def network(scene: Scene) -> str:
     """
     called, sample = f"case {scene.case.name!r}", scene.sample
     nodes = {node.name: node for node in scene.backprop.nodes}
-    layers = chain(scene.case, nodes)
+    layers = layers_of(scene.case, nodes)
     if not layers:
         raise MathlabError(
             f"{called} has no network to draw: no equation is a parameter times an input or a layer, as in z: W @ x + b"
         )
-    first = layers[0]._replace(outer=layers[0].source, inner="", bias="", activation="")
-    columns = [first, *layers]
+    columns = [layers[0]._replace(outer=layers[0].source, inner="", bias="", activation=""), *layers]
     sides = [nodes[layer.outer].value.shape[layer.axis] for layer in columns]
     if max(sides) > MOST_UNITS:
         raise MathlabError(f"the network of {called} has a layer of {max(sides)} units, more than {MOST_UNITS}")
-    samples = max(_samples(nodes[layer.outer].value, layer.axis) for layer in columns)
+    samples = max(nodes[layer.outer].value.size // side for layer, side in zip(columns, sides, strict=True))
     if not 0 <= sample < samples:
         raise MathlabError(f"there is no sample {sample} in {called}: they are counted from 0 to {samples - 1}")
     units = [
@@ -131,10 +130,10 @@ def network(scene: Scene) -> str:
     ]
     radius = max(RADIUS, *(CHAR * len(said[1]) / 2 + 8 for column in units for unit in column for said in unit[1:]))
     names = [max(CHAR * len(unit[0][1]) for unit in column) for column in units]
-    left, pitch = max(LEFT + radius, names[0] / 2 + 8), BETWEEN + max(2 * radius, *names)
-    step = 2 * radius + (66 if any(layer.bias for layer in layers) else 48)
+    sides_left, sides_right = (max(LEFT + radius, names[end] / 2 + 8) for end in (0, -1))
+    pitch, step = BETWEEN + max(2 * radius, *names), 2 * radius + (66 if any(layer.bias for layer in layers) else 48)
     places = [
-        [(left + pitch * at, HEAD + 6 + step * (row + (max(sides) - side + 1) / 2)) for row in range(side)]
+        [(sides_left + pitch * at, HEAD + 6 + step * (row + (max(sides) - side + 1) / 2)) for row in range(side)]
         for at, side in enumerate(sides)
     ]
     drawn = ""
@@ -146,44 +145,40 @@ def network(scene: Scene) -> str:
             told = _pile(unit[:1], x, y - radius - 8) + _pile(unit[1:], x, y - (len(unit) - 2) * 7.5 + 4, 15)
             told += _bias(nodes[layer.bias], row, x, y + radius + 14) if layer.bias else ""
             drawn += f'<g text-anchor="middle">{circle}{told}</g>'
-    width = left + pitch * len(layers) + max(LEFT + radius, names[-1] / 2 + 8)
+    width = max(sides_left + pitch * len(layers) + sides_right, 560)
     end = nodes[scene.case.equations[-1].name]
     said = [f"{end.name} = {number(float(end.value))}"] if not end.value.ndim else []
     said += [f"sample {sample} of {samples}; a weight's gradient is that of all of them"] if samples > 1 else []
-    head = text(LEFT, 20, scene.title, "ink", BOLD, cut=int((max(width, 560) - 2 * LEFT) / CHAR))
+    head = text(LEFT, 20, scene.title, "ink", BOLD, cut=int((width - 2 * LEFT) / CHAR))
     head += text(LEFT, 40, "value", "value")
     head += text(LEFT + 7 * CHAR, 40, f"gradient ∂{end.name}/∂…", "gradient")
     head += text(LEFT + (25 + len(end.name)) * CHAR, 40, "line: |weight|, dashed if negative", "dim")
     head += text(LEFT, 58, "; ".join(said), "dim")
-    words = " ".join(_spoken(layer, nodes) for layer in layers)
+    parts = dict.fromkeys(chain(*((one.source, one.weights, one.bias, one.inner, one.outer) for one in layers)))
+    words = " ".join(spoken(nodes[name]) for name in parts if name)
     height = HEAD + step * max(sides) + 20
-    return picture(scene.scope, max(width, 560), height, f"Network: {scene.title}", words, head + drawn)
-
-
-def _samples(array: Array, axis: int) -> int:
-    return array.shape[-1 - axis] if array.ndim == 2 else 1
-
-
-def _place(array: Array, axis: int, row: int, sample: int) -> Place:
-    """The index of a unit in the values of its layer; what has one row for all samples is read there."""
-    if array.ndim < 2:
-        return (row,)
-    own = min(sample, _samples(array, axis) - 1)
-    return (row, own) if axis == 0 else (own, row)
+    return picture(scene.scope, width, height, f"Network: {scene.title}", words, head + drawn)
 
 
 def _numbers(node: NodeResult, place: Place) -> Iterator[Said]:
     """An entry of a node, and of its gradient where it has one."""
-    for part, name, array in zip(PARTS, (node.name, f"d{node.name}"), (node.value, node.gradient), strict=True):
+    for part, name, array in (("value", node.name, node.value), ("gradient", f"d{node.name}", node.gradient)):
         if array is not None:
             yield part, number(array[place]), measured(entry(name, place), array[place])
 
 
 def _unit(layer: Layer, nodes: Nodes, row: int, sample: int) -> list[Said]:
-    """What a unit says: its name first, which is cut where it is long, and then what stands in its circle."""
+    """What a unit says: its name first, which is cut where it is long, and then what stands in its circle.
+
+    What has one row for all samples is read there.
+    """
     outer = nodes[layer.outer]
-    name, place = outer.name, _place(outer.value, layer.axis, row, sample)
-    said = [("ink", entry(name if len(name) <= CUT else f"{name[: CUT - 1]}…", place), BOLD)]
+    place: Place = (row,)
+    if outer.value.ndim == 2:
+        own = min(sample, outer.value.shape[-1 - layer.axis] - 1)
+        place = (row, own) if layer.left else (own, row)
+    name = outer.name if len(outer.name) <= CUT else f"{outer.name[: CUT - 1]}…"
+    said = [("ink", entry(name, place), BOLD)]
     said += _numbers(nodes[layer.inner], place) if layer.inner else []
     said += [("dim", layer.activation, 'font-size="11"')] if layer.activation else []
     return [*said, *_numbers(outer, place)]
@@ -246,14 +241,3 @@ def _crowding(
     labels = sum(abs(x - a) < (wide + b) / 2 + 6 and abs(y - c) < 32 for a, c, b in taken)
     crossed = sum(abs(y0 + (y1 - y0) * (x - x0) / (x1 - x0) - y) < 18 for (x0, y0), (x1, y1) in others)
     return 100.0 * labels + crossed
-
-
-def _spoken(layer: Layer, nodes: Nodes) -> str:
-    outer, weights = nodes[layer.outer], nodes[layer.weights]
-    through, bias = (
-        f" {word} {name}" if name else "" for word, name in (("through", layer.activation), ("and", layer.bias))
-    )
-    parts = [("is", outer.value), (f"has the gradient d{outer.name} =", outer.gradient)]
-    parts += [(f"comes by {weights.name} =", weights.value), (f"whose gradient is d{weights.name} =", weights.gradient)]
-    numbers = (f"{verb} {', '.join(map(number, array.flat))}" for verb, array in parts if array is not None)
-    return f"{layer.source} goes by {layer.weights}{bias}{through} to {outer.name}, which {', '.join(numbers)}."
