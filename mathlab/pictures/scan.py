@@ -55,10 +55,6 @@ def scan(scene: Scene) -> str:
     tables = _table(lefts[0], wide, image, padded)
     tables += _table(lefts[2], wide, out, lambda at: ("value", entry(names[2], at), f"c{places.index(at)}"))
     tables += _table(lefts[1], wide, k, lambda at: ("ink", entry(names[1], at), ""))
-    frame = (
-        f'<rect class="moving gradient-line" x="{LEFT:g}" y="{TOP:g}" width="{wide * reach[1]:g}" '
-        f'height="{CELL * reach[0]:g}" fill="none" stroke="{COLOURS["gradient"][0]}" stroke-width="4"/>'
-    )
     width = max(lefts[2] + wide * out.shape[1] + LEFT, LEFT + CHAR * WRITTEN * 9)
     height = TOP + CELL * max(image.shape[0], k.shape[0], out.shape[0])
     sums = [textwrap.wrap(total(at), int((width - 2 * LEFT) / CHAR), break_on_hyphens=False) for at in places]
@@ -70,7 +66,13 @@ def scan(scene: Scene) -> str:
         text(left, TOP - 10, f"{name} {values[name].shape[0]}×{values[name].shape[1]}", "dim")
         for left, name in zip(lefts, names, strict=True)
     )
-    style = _moves(scene.scope, [(CELL * row * stride[0], wide * column * stride[1]) for row, column in places])
+    stops = [(wide * column * stride[1], CELL * row * stride[0]) for row, column in places]
+    style = _moves(scene.scope, [(x - stops[-1][0], y - stops[-1][1]) for x, y in stops])
+    corner = f'x="{LEFT + stops[-1][0]:g}" y="{TOP + stops[-1][1]:g}"'  # of the last place, whose sum a still one shows
+    frame = (
+        f'<rect class="moving gradient-line" {corner} width="{wide * reach[1]:g}" height="{CELL * reach[0]:g}" '
+        f'fill="none" stroke="{COLOURS["gradient"][0]}" stroke-width="4"/>'
+    )
     title = text(LEFT, 30, scene.title, "ink", cut=int((width - 2 * LEFT) / CHAR))
     said = ", ".join(f"{name}={value}" for name, value in call.attrs) or "stride=1"
     description = (
@@ -94,14 +96,14 @@ def _convolution(case: Case, values: dict[str, Array]) -> tuple[Call, str, str, 
 
 
 def _moves(scope: str, jumps: Sequence[tuple[float, float]]) -> str:
-    """The rules by which the frame jumps (down, right) from place to place, and what belongs to a place appears."""
+    """The rules by which the frame jumps from place to place, and what belongs to a place appears."""
     share, rules = 100 / len(jumps), ""
 
     def animated(name: str, steps: str) -> str:
         moves = f"animation:{scope}-{name} {SECONDS * len(jumps):g}s step-end infinite"
         return f"@keyframes {scope}-{name}{{{steps}}}#{scope} .{name}{{{moves}}}"
 
-    steps = (f"{at * share:.4g}%{{transform:translate({x:g}px,{y:g}px)}}" for at, (y, x) in enumerate(jumps))
+    steps = (f"{at * share:.4g}%{{transform:translate({x:g}px,{y:g}px)}}" for at, (x, y) in enumerate(jumps))
     rules = animated("moving", "".join(steps))
     for at in range(len(jumps)):
         appears = f"{'0%{opacity:0}' if at else ''}{at * share:.4g}%{{opacity:1}}"
