@@ -155,7 +155,7 @@ HERE: Mapping[str, str] = {
 # Words that are close to one that exists, and mean something that does not.
 NOWHERE = frozenset(
     "model any median sort argsort normal rand randn celu glu hardsigmoid heuniform lrdecay "
-    "arctan atan arcsin asin arccos acos arctanh atanh nadam adadelta adamax lbfgs cross kron hessian mae l2 units "
+    "arctan atan arcsin asin arccos acos arctanh atanh nadam adamax lbfgs cross kron hessian mae l2 units "
     "activation float16 bfloat16 half device metrics seed".split()
 )
 

@@ -69,11 +69,12 @@ def _definitions(case: Case, tree: Table) -> Iterator[Problem]:
             seen.setdefault(name, (kind, place))
     told: set[Place] = set()  # of all steps of a loop, one
     for prefix, meaning in PREFIXES.items():
-        for name, (_, place) in seen.items():
+        for name, (kind, place) in seen.items():
             of = name.removeprefix(prefix)
             if of != name and of in seen and place not in told:
                 told.add(place)
-                yield Problem(f"'{name}' is reserved: it means {meaning} of '{of}'", place)
+                hint = "; what is given of it is the 'upstream'" if kind == "an input" and of == [*seen][-1] else ""
+                yield Problem(f"'{name}' is reserved: it means {meaning} of '{of}'{hint}", place)
 
 
 def _order(equations: Sequence[Equation], values: Collection[str]) -> Iterator[Problem]:

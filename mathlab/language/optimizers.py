@@ -82,8 +82,10 @@ ADAM = Optimizer(
         "v": "beta2 * v + (1 - beta2) * g**2",
         "m_hat": "m / (1 - beta1**t)",
         "v_hat": "v / (1 - beta2**t)",
-        "w": "w - lr * m_hat / (sqrt(v_hat) + eps)",
+        "root": "sqrt(v_hat) + eps",
+        "w": "w - lr * m_hat / root",
     },
+    options={**DECAYED, "eps_inside": {"root": "sqrt(v_hat + eps)"}},
 )
 OPTIMIZERS: Mapping[str, Optimizer] = {
     "sgd": Optimizer(settings={"lr": None}, update={"w": "w - lr * g"}),
@@ -97,15 +99,27 @@ OPTIMIZERS: Mapping[str, Optimizer] = {
     "nesterov": replace(MOMENTUM, update={**MOMENTUM.update, "w": "w - lr * (g + momentum * v)"}),
     # Duchi et al. 2011
     "adagrad": Optimizer(
-        settings={"lr": 0.01, "eps": 1e-10}, update={"s": "s + g**2", "w": "w - lr * g / (sqrt(s) + eps)"}
+        settings={"lr": 0.01, "eps": 1e-10},
+        update={"s": "s + g**2", "root": "sqrt(s) + eps", "w": "w - lr * g / root"},
+        options={**DECAYED, "eps_inside": {"root": "sqrt(s + eps)"}},
+    ),
+    # Zeiler 2012; u is of the steps what s is of the gradients
+    "adadelta": Optimizer(
+        settings={"lr": 1.0, "rho": 0.9, "eps": 1e-6},
+        update={
+            "s": "rho * s + (1 - rho) * g**2",
+            "w": "w - lr * g * sqrt(u + eps) / sqrt(s + eps)",
+            "u": "rho * u + (1 - rho) * g**2 * (u + eps) / (s + eps)",
+        },
     ),
     # Tieleman & Hinton 2012; over the deviation of the gradients from their mean, Graves 2013
     "rmsprop": Optimizer(
         settings={"lr": 0.01, "alpha": 0.99, "eps": 1e-8},
-        update={"s": "alpha * s + (1 - alpha) * g**2", "rms": "sqrt(s) + eps", "w": "w - lr * g / rms"},
+        update={"s": "alpha * s + (1 - alpha) * g**2", "var": "s", "rms": "sqrt(var) + eps", "w": "w - lr * g / rms"},
         options={
             **DECAYED,
-            "centered": {"m": "alpha * m + (1 - alpha) * g", "rms": "sqrt(s - m**2) + eps"},
+            "centered": {"m": "alpha * m + (1 - alpha) * g", "var": "s - m**2"},
+            "eps_inside": {"rms": "sqrt(var + eps)"},
             "momentum": {"v": "momentum * v + g / rms", "w": "w - lr * v"},
         },
     ),
@@ -114,8 +128,8 @@ OPTIMIZERS: Mapping[str, Optimizer] = {
     "adamw": replace(
         ADAM,
         settings={**ADAM.settings, "weight_decay": 0.01},
-        update={**ADAM.update, "w": "w * (1 - lr * weight_decay) - lr * m_hat / (sqrt(v_hat) + eps)"},
-        options=CLIPPED,
+        update={**ADAM.update, "w": "w * (1 - lr * weight_decay) - lr * m_hat / root"},
+        options={**CLIPPED, "eps_inside": ADAM.options["eps_inside"]},
     ),
 }
 

@@ -137,10 +137,11 @@ class _Scene:
             sides = seen.both_sides(name)
             low, high = np.minimum(*sides), np.maximum(*sides)
             at_kink = doubtful & (high - low > allowed)
-            kinks = at_kink & np.all([(low - allowed <= one) & (one <= high + allowed) for one in (derived, told)], 0)
             # what rounding may do to the gradient as it is derived, and inside of a witness
-            rounding = self.noise[f"d{name}"] + seen.noise(name, True, np.random.default_rng(0))
-            doubtful &= at_kink | ~(error <= allowed + MARGIN * rounding)
+            rounding = MARGIN * (self.noise[f"d{name}"] + seen.noise(name, True, np.random.default_rng(0)))
+            slack = allowed + np.minimum(rounding, high - low)  # of the two slopes themselves
+            kinks = at_kink & np.all([(low - slack <= one) & (one <= high + slack) for one in (derived, told)], 0)
+            doubtful &= at_kink | ~(error <= allowed + rounding)
         verdict: Literal["agrees", "contradicts", "kink", "inconclusive"] = "kink" if kinks.any() else "agrees"
         if (doubtful & ~kinks).any():
             verdict = "contradicts"

@@ -112,6 +112,10 @@ NAMES = [
         "2:14: 'x' is an input (line 1) and cannot be a parameter too",
     ),
     ("inputs: {x: 1, dx: 2}\nequations: {y: x}\n", "1:16: 'dx' is reserved: it means the gradient of 'x'"),
+    (
+        "inputs: {x: [1], dy: [2]}\nequations: {y: x}\nupstream: dy\n",
+        "1:18: 'dy' is reserved: it means the gradient of 'y'; what is given of it is the 'upstream'",
+    ),
     ("inputs: {x: 1}\nequations:\n  dy: x\n  y: dy\n", "3:3: 'dy' is reserved: it means the gradient of 'y'"),
     (
         "parameters: {w: 1}\ninputs: {central_w: 2}\nequations: {y: w}\n",

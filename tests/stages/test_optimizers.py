@@ -30,6 +30,7 @@ RULES: Mapping[str, tuple[dict[str, float], str, dict[str, object]]] = {
     "averaged_momentum": ({"lr": 0.05, "momentum": 0.8}, "", {}),
     "nesterov": ({"lr": 0.05, "momentum": 0.8}, "SGD", {"momentum": 0.8, "nesterov": True}),
     "adagrad": ({"lr": 0.02, "eps": 1e-10}, "Adagrad", {"eps": 1e-10}),
+    "adadelta": ({"lr": 0.5, "rho": 0.8, "eps": 1e-6}, "Adadelta", {"rho": 0.8, "eps": 1e-6}),
     "rmsprop": ({"lr": 0.001, "alpha": 0.98, "eps": 1e-8}, "RMSprop", {"alpha": 0.98}),
     "adam": ({"lr": 0.05, "beta1": 0.8, "beta2": 0.99, "eps": 1e-8}, "Adam", {"betas": (0.8, 0.99)}),
     "adamw": (
@@ -38,7 +39,15 @@ RULES: Mapping[str, tuple[dict[str, float], str, dict[str, object]]] = {
         {"betas": (0.8, 0.99), "weight_decay": 0.1},
     ),
 }
-OPTIONS = {"centered": 1.0, "momentum": 0.8, "weight_decay": 0.1, "dampening": 0.3, "clip_value": 0.2, "clip_norm": 0.3}
+OPTIONS = {
+    "eps_inside": 1.0,
+    "centered": 1.0,
+    "momentum": 0.8,
+    "weight_decay": 0.1,
+    "dampening": 0.3,
+    "clip_value": 0.2,
+    "clip_norm": 0.3,
+}
 W, B = np.array([[0.3, -0.7, 1.1], [0.2, 0.9, -0.4]]), np.array([0.1, -0.2])
 X, T = np.array([[3.0, 1.0, 0.5], [-1.0, 2.0, 1.5], [0.5, -2.0, 1.0]]), np.array([[1.0, 0], [0, 1], [1, 1]])
 
@@ -79,7 +88,8 @@ def test_every_optimizer_is_held_to_pytorch() -> None:
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        *((name, options) for name, rule in OPTIMIZERS.items() for options in ([], *([one] for one in rule.options))),
+        *((name, []) for name in OPTIMIZERS),
+        *((name, [one]) for name, rule in OPTIMIZERS.items() for one in rule.options if one != "eps_inside"),
         ("rmsprop", ["centered", "momentum"]),
         ("rmsprop", ["weight_decay", "centered", "momentum"]),
     ],
@@ -109,6 +119,29 @@ def test_it_moves_as_pytorch_has_it(name: str, options: list[str]) -> None:
         lambda weights: made(weights, lr=settings["lr"], **theirs, **own), clips.get("".join(options), list)
     )
     same(trained(TrainSettings(name, {**settings, **more}, UPDATES)), expected)
+
+
+@pytest.mark.parametrize("name", [name for name, rule in OPTIMIZERS.items() if "eps_inside" in rule.options])
+def test_what_is_added_to_a_root_may_be_added_under_it(name: str) -> None:
+    settings = {**RULES[name][0], "eps": 1e-3}
+    beta1, beta2, decay = (settings.get(key, 0.0) for key in ("beta1", "beta2", "weight_decay"))
+    w = np.array([0.7, -1.5])
+    m, v = np.zeros(2), np.zeros(2)
+    for t in range(1, 6):
+        g = 2 * w
+        m, s = beta1 * m + (1 - beta1) * g, g**2
+        rate = {"adagrad": 1.0, "rmsprop": 1 - settings.get("alpha", 0)}.get(name, 1 - beta2)
+        v = {"adagrad": 1.0, "rmsprop": settings.get("alpha", 0)}.get(name, beta2) * v + rate * s
+        hats = (m / (1 - beta1**t), v / (1 - beta2**t)) if beta2 else (g, v)
+        w = w * (1 - settings["lr"] * decay) - settings["lr"] * hats[0] / np.sqrt(hats[1] + settings["eps"])
+    made = train.run(
+        case(
+            {"loss": "sum(w**2)"},
+            {"w": np.array([0.7, -1.5])},
+            train=TrainSettings(name, {**settings, "eps_inside": 1.0}, 5),
+        )
+    )
+    np.testing.assert_allclose(made.parameters["w"], w, rtol=1e-13)
 
 
 SCHEDULES: Mapping[str, Callable[[int], float]] = {
