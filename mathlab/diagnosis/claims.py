@@ -55,6 +55,11 @@ class Claim:
                 return picked if len(picked) == len(items) else ()
         return ()
 
+    @property
+    def width(self) -> Array:
+        """How far apart the numbers may lie that fit, at the first moment."""
+        return self.high[0] - self.low[0]
+
     def fits(self, values: Sequence[Array] | None) -> bool:
         """Whether every number, at every moment, is the one stated."""
         return values is not None and all(

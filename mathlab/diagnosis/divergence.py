@@ -15,32 +15,22 @@ def first_divergences(prepared: Prepared, figures: Sequence[tuple[Expr, FigureRe
     Earlier is what fewer updates were made before, then what stands earlier in the graph: the equations in their order,
     then the backward ones. After an update, everything before it is what a figure is computed from.
     """
-    order = [*prepared.env, *(equation.name for equation in prepared.both)]
-    rank = {name: position for position, name in enumerate(order)}
-    behind = _ancestors(prepared)
+    behind: dict[str, set[str]] = {name: {name} for name in prepared.env}  # all that each name is computed from
+    for line in prepared.both:
+        behind[line.name] = {line.name}.union(*(behind[name] for name in names(line.expr) if name in behind))
+    rank = {name: position for position, name in enumerate(behind)}
     read = [{name for name in names(quantity) if name in rank} for quantity, _ in figures]
     when = [
-        (figure.updates or 0, max((rank[name] for name in read[k]), default=0)) for k, (_, figure) in enumerate(figures)
+        (figure.updates or 0, max((rank[name] for name in some), default=0))
+        for some, (_, figure) in zip(read, figures, strict=True)
     ]
     failing = [k for k, (_, figure) in enumerate(figures) if not figure.passed]
-    found = []
-    for k, (_, figure) in enumerate(figures):
-        above = set(read[k]).union(*(behind[name] for name in read[k]))
+    found = [""] * len(figures)
+    for k in failing:
+        above: set[str] = set().union(*(behind[name] for name in read[k]))
         earlier = [j for j in failing if when[j] < when[k] and (when[j][0] < when[k][0] or read[j] <= above)]
-        found.append(_label(figures[min(earlier, key=lambda j: when[j])][1]) if earlier and not figure.passed else "")
+        if earlier:
+            first = figures[min(earlier, key=lambda j: when[j])][1]
+            after = f" after {first.updates} update{'s' * (first.updates != 1)}" if first.updates is not None else ""
+            found[k] = f"{first.key}{after}"
     return found
-
-
-def _ancestors(prepared: Prepared) -> dict[str, set[str]]:
-    """Everything that each name is computed from."""
-    behind: dict[str, set[str]] = {name: set() for name in prepared.env}
-    for equation in prepared.both:
-        read = [name for name in names(equation.expr) if name in behind]
-        behind[equation.name] = set(read).union(*(behind[name] for name in read))
-    return behind
-
-
-def _label(figure: FigureResult) -> str:
-    if figure.updates is None:
-        return figure.key
-    return f"{figure.key} after {figure.updates} update{'s' * (figure.updates != 1)}"

@@ -8,18 +8,14 @@ from functools import reduce
 
 import numpy as np
 
-from mathlab.diagnosis.rewrite import read_by
-from mathlab.errors import MathlabError
+from mathlab.diagnosis.worlds import OVERHEAD, UNFIT, program
 from mathlab.experiment import Array
 from mathlab.language import kernels
-from mathlab.language.equation import Equation
-from mathlab.language.program import Program, compile_program, one_op
-from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, walk
+from mathlab.language.program import Program, one_op
+from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, names, walk
 from mathlab.stages.prepare import Prepared
 
-LAST = {"axis": -1}
-OVERHEAD = 500  # what an op costs beside its entries, counted in entries
-COMPILED = 0.2  # of which it costs, and an equation too, where it is compiled
+COMPILED = 0.2  # of what an op costs beside its entries it costs, and an equation too, where it is compiled
 
 
 class Evaluator:
@@ -48,13 +44,13 @@ class Evaluator:
     def program(self, name: str) -> Program:
         """An equation as it stands, compiled; its work is counted."""
         if name not in self.programs:
-            expr, types = self.definitions[name], self.prepared.types
+            expr, type_ = self.definitions[name], self.prepared.types.names[name]
             calls = sum(isinstance(part, Call) for part in walk(expr))
-            compiled = compile_program([Equation(name, expr)], types, [name], self.prepared.case.dtype)
-            self.programs[name] = compiled, COMPILED * OVERHEAD + calls * (COMPILED * OVERHEAD + types.names[name].size)
-        program, work = self.programs[name]
+            made = program(expr, self.prepared.types, type_, self.prepared.case.dtype)
+            self.programs[name] = made, COMPILED * OVERHEAD + calls * (COMPILED * OVERHEAD + type_.size)
+        made, work = self.programs[name]
         self.work += work
-        return program
+        return made
 
     def named(self, bits: int) -> Iterator[str]:
         """The equations of some bits, in order."""
@@ -69,16 +65,12 @@ class Evaluator:
 
     def sources(self, quantity: Expr) -> int:
         """The equations that a quantity is computed from."""
-        return reduce(operator.or_, (self.behind.get(name, 0) for name in read_by(quantity)), 0)
+        return reduce(operator.or_, (self.behind.get(name, 0) for name in names(quantity)), 0)
 
     def circular(self, changes: Mapping[str, Expr]) -> bool:
         """Whether a changed equation reads what is computed from it."""
-        return any(
-            self.ahead[name] >> self.place[other] & 1
-            for name, expr in changes.items()
-            for other in read_by(expr)
-            if other in self.place
-        )
+        reads = ((name, other) for name, expr in changes.items() for other in names(expr) if other in self.place)
+        return any(self.ahead[name] >> self.place[other] & 1 for name, other in reads)
 
 
 class Session:
@@ -91,42 +83,39 @@ class Session:
         self.touched = frozenset(whole.named(self.reached))
         self.env: dict[str, Array] = {}
 
-    def value(self, quantity: Expr) -> Array | None:
-        """A quantity's value; None where the changed equations do not fit together."""
+    def value(self, quantity: Expr, pick: tuple[int, ...] = ()) -> Array | None:
+        """A quantity's value, or an entry of it; None where the changed equations do not fit together."""
         try:
             with np.errstate(all="ignore"):
                 for name in self.whole.named(self.reached & self.whole.sources(quantity)):
                     if name not in self.env:
                         self.env[name] = self._equation(name)
-                return np.asarray(self._value(quantity), np.float64)
-        except (ValueError, IndexError, TypeError, MathlabError, np.linalg.LinAlgError):
+                return np.asarray(np.asarray(self._value(quantity), np.float64)[pick])
+        except UNFIT:
             return None
 
     def _equation(self, name: str) -> Array:
-        true, expr = self.base[name], self.changes.get(name)
-        if expr is None:
-            program = self.whole.program(name)
-            made: object = program.function(*[self.env.get(read, self.base[read]) for read in program.inputs])[0]
+        if name in self.changes:
+            found = np.asarray(self._value(self.changes[name]))
         else:
-            made = self._value(expr)
-        found = np.asarray(made)
-        if found.shape != np.shape(true) and any(
-            name in read_by(self.whole.definitions[other]) for other in self.touched
-        ):
+            made = self.whole.program(name)
+            found = np.asarray(made.function(*[self.env.get(read, self.base[read]) for read in made.inputs])[0])
+        true, definitions = self.base[name], self.whole.definitions
+        if found.shape != np.shape(true) and any(name in names(definitions[other]) for other in self.touched):
             raise ValueError(name)
         return found.astype(true.dtype, copy=False)
 
     def _value(self, expr: Expr) -> object:
         match expr:
             case Name(name):
-                return self.env[name] if name in self.touched and name in self.env else self.base[name]
+                return self.env.get(name, self.base[name])
             case Num(value):
                 return value if abs(value) < 2**63 else float(value)
             case Slice(start, stop, step):
                 return slice(start, stop, step)
             case NewAxis():
                 return None
-        fixed = self.touched.isdisjoint(read_by(expr))
+        fixed = self.touched.isdisjoint(names(expr))
         if fixed and expr in self.known:
             return self.known[expr]
         found = self._called(expr)
@@ -143,8 +132,7 @@ class Session:
             return kernels.scatter(np.asarray(args[0]), np.asarray(args[1]).shape, tuple(map(_whole, args[2:])))
         if args and not any(isinstance(arg, np.ndarray | np.generic) for arg in args):
             args[0] = np.asarray(args[0])  # Python's own numbers are no arrays, and raise where NumPy gives inf
-        settings = {**LAST, **dict(call.attrs)} if call.op in ("softmax", "log_softmax") else dict(call.attrs)
-        return one_op(call.op)(*args, **settings)
+        return one_op(call.op)(*args, **dict(call.attrs))
 
 
 def _whole(item: object) -> object:

@@ -19,13 +19,14 @@ PATHS = ("term missing", "path missing", "mask missing", "upstream missing")  # 
 NEAR = 0.15  # how far the sorts of two explanations may lie apart that are given beside each other
 
 
-def judged(scene: Scene, trial: Trial, tier: float) -> Trial:
-    """The trial with what it explains, and how many right claims it breaks."""
-    pairs = [*enumerate(zip(scene.claims, trial.outcomes, strict=True))]
-    explains = tuple(k for k, (claim, outcome) in pairs if claim.wrong and claim.fits(outcome))
-    others = trial.outcomes if trial.world else scene.truth
-    breaks = sum(not claim.wrong and not claim.fits(other) for claim, other in zip(scene.claims, others, strict=True))
-    return replace(trial, tier=tier, explains=explains, breaks=breaks if explains else 0)
+def judged(scene: Scene, trial: Trial) -> Trial:
+    """The trial with what it explains, how many right claims it breaks, and whether it is `whole`."""
+    moved = [k for k, outcome in enumerate(trial.outcomes) if outcome is not scene.truth[k]]
+    fits = {k: scene.claims[k].fits(trial.outcomes[k]) for k in moved}
+    wrong = [k for k in moved if scene.claims[k].wrong]
+    explains = tuple(k for k in wrong if fits[k])
+    broken = [k for k in moved if trial.world and not scene.claims[k].wrong and not fits[k]]
+    return replace(trial, explains=explains, breaks=len(broken) if explains else 0, whole=len(explains) == len(wrong))
 
 
 def best(scene: Scene, trials: Sequence[Trial], tried: int) -> dict[int, Trial]:
@@ -49,7 +50,7 @@ def best(scene: Scene, trials: Sequence[Trial], tried: int) -> dict[int, Trial]:
             trial = ordered[n]
             rivals = (ordered[m] for m in ranked if m != n and ordered[m].explains == trial.explains)
             near = (other for other in rivals if abs(other.tier - trial.tier) <= NEAR)
-            alone = (other for other in near if not (other.mistake and other.mistake.broad))
+            alone = (other for other in near if not (other.mistake and len(other.mistake.made) > 1))
             same = [other.cause for other in alone if _alike(other.outcomes, trial.outcomes, trial.explains)]
             distinct = tuple(cause for cause in dict.fromkeys(same) if not cause.startswith(trial.cause))
             found[k] = replace(trial, others=distinct)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,14 +12,15 @@ import numpy as np
 from mathlab.diagnosis.claims import Claim, of_arrays, of_figure
 from mathlab.diagnosis.divergence import first_divergences
 from mathlab.diagnosis.evidence import best, judged
+from mathlab.diagnosis.mistakes import KINDS
 from mathlab.diagnosis.repair import repairs
 from mathlab.diagnosis.search import EACH, WORK, Search
 from mathlab.diagnosis.slips import listed
-from mathlab.diagnosis.variants import OTHERS
 from mathlab.diagnosis.worlds import Scene, Trial
-from mathlab.errors import ExpressionError
+from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Case, Figure
-from mathlab.language.syntax import Call, Expr, Name, names, walk
+from mathlab.language.equation import Equation
+from mathlab.language.syntax import Call, Name, names, walk
 from mathlab.results import CaseResult, FigureResult, FormulaResult
 from mathlab.stages.backprop import AGREEMENT, formula_noise, random_points
 from mathlab.stages.prepare import Prepared, evaluator, prepare
@@ -56,8 +58,8 @@ def causes(scene: Scene, thorough: bool = False) -> Causes:
     equations = len(scene.prepared.both)
     search = Search(scene, math.inf if thorough else max(WORK, EACH * equations) * min(scene.case.share, 1.0))
     searched = search.run()
-    others = [judged(scene, trial, row.tier) for row in OTHERS if row.trials for trial in row.trials(scene)]
-    found = best(scene, [*searched.trials, *others], searched.tried)
+    others = (replace(trial, tier=kind.tier) for kind in KINDS.values() for trial in kind.trials(scene))
+    found = best(scene, [*searched.trials, *(judged(scene, trial) for trial in others)], searched.tried)
     told = [*_causes(found.values(), search)]
     first = next((found[k].mistake for k in scene.wrong if k in found), None)
     left = {k for k in scene.wrong if k not in found}
@@ -81,9 +83,12 @@ def _causes(found: Iterable[Trial], search: Search) -> Iterator[Cause]:
         yield Cause(trial.cause, instead, labels, trial.others[:NAMED], claims=trial.explains)
 
 
-def diagnosed(scene: Scene) -> dict[int, str]:
+def diagnosed(
+    prepared: Prepared, claims: Mapping[int, Claim], points: Sequence[Mapping[str, Array]] = ({},)
+) -> dict[int, str]:
     """A sentence for each wrong claim that an explanation is found for."""
-    return {k: _sentence(scene, k, cause) for cause in reversed(causes(scene).causes) for k in cause.claims}
+    scene, keys = Scene(prepared, [*claims.values()], points), [*claims]
+    return {keys[k]: _sentence(scene, k, cause) for cause in reversed(causes(scene).causes) for k in cause.claims}
 
 
 def _sentence(scene: Scene, k: int, cause: Cause) -> str:
@@ -112,17 +117,17 @@ def explained(case: Case, result: CaseResult) -> CaseResult:
     if not formulas and not any(_differs(judged) for _, judged in figures):
         return result
     prepared = prepare(case)
-    said = _about_figures(prepared, figures)
+    said = _about_figures(prepared, figures) | _about_formulas(prepared, formulas)
+    divergences = first_divergences(prepared, [(figure.quantity, judged) for figure, judged in figures])
+    first = {id(judged): divergence for (_, judged), divergence in zip(figures, divergences, strict=True)}
+
+    def told(judged: Iterable[FigureResult]) -> tuple[FigureResult, ...]:
+        return tuple(replace(one, diagnosis=said.get(id(one), ""), first_divergence=first[id(one)]) for one in judged)
+
     if backprop:
-        about = _about_formulas(prepared, formulas)
-        backprop = replace(
-            backprop,
-            figures=tuple(said.get(id(figure), figure) for figure in backprop.figures),
-            formulas=tuple(about.get(id(formula), formula) for formula in backprop.formulas),
-        )
-    if train:
-        train = replace(train, figures=tuple(said.get(id(figure), figure) for figure in train.figures))
-    return result.having(backprop=backprop, train=train)
+        formulas = [replace(one, diagnosis=said.get(id(one), one.diagnosis)) for one in backprop.formulas]
+        backprop = replace(backprop, figures=told(backprop.figures), formulas=tuple(formulas))
+    return result.having(backprop=backprop, train=train and replace(train, figures=told(train.figures)))
 
 
 def _figures(case: Case, result: CaseResult) -> Iterator[tuple[Figure, FigureResult]]:
@@ -140,62 +145,36 @@ def _differs(figure: FigureResult) -> bool:
     return any(entry.verdict.label == "erratum confirmed" or not entry.verdict.passed for entry in figure.entries)
 
 
-def _about_figures(prepared: Prepared, figures: Sequence[tuple[Figure, FigureResult]]) -> dict[int, FigureResult]:
-    divergences = first_divergences(prepared, [(figure.quantity, judged) for figure, judged in figures])
-    claims: list[Claim] = []
-    results: list[FigureResult] = []
+def _about_figures(prepared: Prepared, figures: Iterable[tuple[Figure, FigureResult]]) -> dict[int, str]:
+    claims: dict[int, Claim] = {}
     for figure, result in figures:
         # the search computes values and gradients, and neither a Jacobian nor an optimizer's state
         jacobian = any(isinstance(part, Call) and part.op == "jacobian" for part in walk(figure.quantity))
         known = not jacobian and {*names(figure.quantity)} <= prepared.types.names.keys()
         if known and all(np.isfinite(entry.computed) for entry in result.entries):
-            claims.append(of_figure(figure, result, prepared.types.of(figure.quantity).shape, _differs(result)))
-            results.append(result)
-    found = diagnosed(Scene(prepared, claims)) if any(claim.wrong for claim in claims) else {}
-    said = {id(results[k]): sentence for k, sentence in found.items()}
-    return {
-        id(judged): replace(judged, diagnosis=said.get(id(judged), ""), first_divergence=divergence)
-        for (_, judged), divergence in zip(figures, divergences, strict=True)
-    }
+            shape = prepared.types.of(figure.quantity).shape
+            claims[id(result)] = of_figure(figure, result, shape, _differs(result))
+    return diagnosed(prepared, claims) if any(claim.wrong for claim in claims.values()) else {}
 
 
-def _about_formulas(prepared: Prepared, formulas: Sequence[FormulaResult]) -> dict[int, FormulaResult]:
-    """Each formula that differs with what explains it; it is a claim about every point at which it was evaluated."""
-    if not formulas:
-        return {}
-    values = [prepared.run(), *random_points(prepared)]
+def _about_formulas(prepared: Prepared, formulas: Sequence[FormulaResult]) -> dict[int, str]:
+    """What explains each formula that differs; it is a claim about every point at which it was evaluated."""
+    values = [prepared.run(), *random_points(prepared)] if formulas else []
     by_hand = {(formula.name, formula.text): formula for formula in prepared.case.derivation}
-    claims: list[Claim] = []
-    judged: list[FormulaResult] = []
-    about: dict[int, FormulaResult] = {}
-    for formula in formulas:
-        written = by_hand[formula.name, formula.formula]
-        if repair := repairs(prepared, written, values):
-            about[id(formula)] = replace(formula, diagnosis=repair)
-        elif _typed(prepared, written.expr):
-            evaluate = evaluator([written], prepared, values[0])
+    written = {id(formula): by_hand[formula.name, formula.formula] for formula in formulas}
+    repaired = {key: repair for key, formula in written.items() if (repair := repairs(prepared, formula, values))}
+    claims: dict[int, Claim] = {}
+    for key, formula in ((key, formula) for key, formula in written.items() if key not in repaired):
+        with suppress(MathlabError, ExpressionError):  # of what cannot be evaluated there are no numbers to explain
+            evaluate = evaluator([formula], prepared, values[0])
             stated = [np.asarray(evaluate(point)[0], np.float64) for point in values]
-            tolerances = [
-                AGREEMENT[prepared.case.dtype] * max(_largest(mine), _largest(point[formula.name]))
-                + np.zeros(mine.shape)
-                + formula_noise(prepared, written, point)
-                for mine, point in zip(stated, values, strict=True)
-            ]
-            claims.append(of_arrays(formula.name, Name(formula.name), stated, tolerances))
-            judged.append(formula)
-    if claims:
-        points = [{name: point[name] for name in prepared.env} for point in values]
-        for k, sentence in diagnosed(Scene(prepared, claims, points)).items():
-            about[id(judged[k])] = replace(judged[k], diagnosis=sentence)
-    return about
+            far = [_tolerance(prepared, formula, *both) for both in zip(stated, values, strict=True)]
+            claims[key] = of_arrays(formula.name, Name(formula.name), stated, far)
+    points = [{name: point[name] for name in prepared.env} for point in values]
+    return (diagnosed(prepared, claims, points) if claims else {}) | repaired
 
 
-def _typed(prepared: Prepared, expr: Expr) -> bool:
-    try:
-        return bool(prepared.types.of(expr))
-    except ExpressionError:
-        return False
-
-
-def _largest(array: Array) -> float:
-    return float(np.max(np.abs(array), initial=0.0))
+def _tolerance(prepared: Prepared, formula: Equation, mine: Array, point: Mapping[str, Array]) -> Array:
+    """How far a formula may be from what is derived."""
+    largest = max(float(np.max(np.abs(one), initial=0.0)) for one in (mine, point[formula.name]))
+    return np.full(mine.shape, AGREEMENT[prepared.case.dtype] * largest + formula_noise(prepared, formula, point))

@@ -1,21 +1,25 @@
-"""The mistakes of the table, made in the equations of a case: likeliest first, each alone and all alike together."""
+"""The table of mistakes, and those in the equations made: likeliest first, each alone and all alike together."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import math
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
 
-from mathlab.diagnosis import slips
-from mathlab.diagnosis.kinds import BACKWARD, FORWARD, TOGETHER
-from mathlab.diagnosis.rewrite import Names, read_by
+from mathlab.diagnosis import numbers, reruns, rules, slips, swaps
+from mathlab.diagnosis.rewrite import Names, Row, Rule, rewrites
 from mathlab.diagnosis.slips import Slip
+from mathlab.diagnosis.worlds import Scene, Trial
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.language.check import Types
 from mathlab.language.derive import UPSTREAM, derive
 from mathlab.language.equation import Equation
-from mathlab.language.syntax import Call, Expr, Name, Num, substitute
+from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute
 from mathlab.stages.prepare import Prepared, prepare
 
 # How far behind a kind comes a mistake that is of a less likely sort: at several places but not at all that look alike,
@@ -25,6 +29,56 @@ SEEN = 2.1  # the tier up to which one reader of a gradient may see a mistake, a
 MANY = 3  # that look alike; of more, one in the middle alone is tried last
 CROWD, CROWDED = 500, 2.6  # so many that one reader alone may see are tried after the names
 UNDER = 0.05  # how far a forward mistake under the true formulas is behind
+TABLE = Path(__file__).with_name("kinds.txt")
+INSTEAD = "`new` stands in place of `old`"
+TOGETHER = ("exchanged", "weights exchanged")  # what is made everywhere or not at all
+ONCE = (*TOGETHER, "path missing", "axis kept", "row sums", "factor inside")  # of which no reader sees another version
+
+Trials = Callable[[Scene], Iterator[Trial]]
+RULES: Mapping[str, Rule] = {name: rule for some in (rules, swaps) for name, rule in vars(some).items()}
+TRIALS: Mapping[str, Trials] = {name: trials for some in (numbers, reruns) for name, trials in vars(some).items()}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of mistake: its name, what it is in a sentence, and how soon it is believed.
+
+    Those in the equations have a `rule`, are `forward` or not, and may be `seen_by_one` reader of a gradient and not by
+    the others; the rest have ways to try them.
+    """
+
+    name: str
+    sentence: str
+    tier: float
+    rule: Rule = lambda part, known: iter(())
+    trials: Trials = lambda scene: iter(())
+    forward: bool | None = None
+    seen_by_one: bool = False
+
+
+def _read(table: str) -> Iterator[Kind]:
+    """The kinds of a table; some are made as others before them are."""
+    made: dict[str, Rule] = {}
+    _, *sections = re.split(r"(?:^# .*\n)+", table, flags=re.MULTILINE)
+    for forward, section in zip((None, False, True), sections, strict=True):
+        for block in re.split(r"\n(?! )", section.strip()):
+            head, *lines = (line.strip() for line in block.splitlines())
+            name, tier, sentence = head.split(" | ")
+            if forward is None:
+                yield Kind(name, sentence, float(tier), trials=TRIALS[lines[0]])
+                continue
+            known = {**RULES, **{f"as {other}": rule for other, rule in made.items()}}
+            made[name] = known[lines[0]] if lines[0] in known else rewrites(*map(_row, lines))
+            yield Kind(name, sentence, float(tier), made[name], forward=forward, seen_by_one=name not in ONCE)
+
+
+def _row(line: str) -> Row:
+    old, new, words, rank = (*(cell.strip() for cell in line.split("|")), "", "")[:4]
+    return old, new.split(" ; "), words or INSTEAD, float(rank or 0)
+
+
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _read(TABLE.read_text(encoding="utf-8"))}
+VARIANTS = sorted(KINDS.values(), key=lambda kind: kind.tier)
 
 
 @dataclass(frozen=True)
@@ -40,7 +94,6 @@ class Mistake:
     tier: float
     made: Sequence[Slip] = ()
     later: float = 0.0
-    forward: bool = False
     followed: bool = False
     also: Mapping[str, Expr] = field(default_factory=dict)
 
@@ -50,8 +103,8 @@ class Mistake:
         return {**slips.applied(self.made, self.definitions), **self.also}
 
     @property
-    def broad(self) -> bool:
-        return len(self.made) > 1
+    def forward(self) -> bool:
+        return bool(KINDS[self.kind].forward)
 
 
 def all_of(prepared: Prepared, known: Names, forward: bool, most: Callable[[], float]) -> Iterator[Mistake]:
@@ -60,49 +113,46 @@ def all_of(prepared: Prepared, known: Names, forward: bool, most: Callable[[], f
     What is of a tier above `most`, which may fall on the way, is left out. A forward one comes with the gradient that
     belongs to it, and under the true formulas.
     """
-    rows = FORWARD if forward else BACKWARD
+    rows = sorted((row.tier, n, kind) for n, (kind, row) in enumerate(KINDS.items()) if row.forward is forward)
     waiting: list[tuple[float, int, int, Mistake]] = []
-    coming, kinds = sorted(rows, key=lambda kind: rows[kind].tier), [*rows]
-    while waiting or coming:
-        if coming and not (waiting and waiting[0][0] < rows[coming[0]].tier):
-            kind = coming.pop(0)
-            if rows[kind].tier <= most():
-                for count, mistake in enumerate(_of_kind(kind, prepared, known, forward)):
-                    heapq.heappush(waiting, (mistake.tier + mistake.later, kinds.index(kind), count, mistake))
-        elif (mistake := heapq.heappop(waiting)[-1]).tier <= most():
-            yield mistake
+    for (tier, n, kind), (next_tier, *_) in pairwise([*rows, (math.inf, 0, "")]):
+        for count, mistake in enumerate(_of_kind(kind, prepared, known) if tier <= most() else ()):
+            heapq.heappush(waiting, (mistake.tier + mistake.later, n, count, mistake))
+        while waiting and waiting[0][0] < next_tier:
+            mistake = heapq.heappop(waiting)[-1]
+            if mistake.tier <= most():
+                yield mistake
 
 
-def _of_kind(kind: str, prepared: Prepared, known: Names, forward: bool) -> Iterator[Mistake]:
-    row = (FORWARD if forward else BACKWARD)[kind]
-    equations = _equations(prepared, forward)
-    definitions = {equation.name: equation.expr for equation in equations}
-    direct = _distinct(slips.slips(equations, row.rule, known))
+def _of_kind(kind: str, prepared: Prepared, known: Names) -> Iterator[Mistake]:
+    row, definitions = KINDS[kind], _definitions(prepared, kind)
+    direct = _distinct(slips.slips(definitions, row.rule, known))
     for mistake in _mistakes(kind, row.tier, direct, definitions):
-        if forward:
-            yield replace(mistake, forward=True, followed=True)
-            yield replace(mistake, forward=True, tier=mistake.tier + UNDER)
+        if row.forward:
+            yield replace(mistake, followed=True)
+            yield replace(mistake, tier=mistake.tier + UNDER)
         else:
             yield mistake
-    if not forward and row.seen_by_one and row.tier < SEEN:
+    if not row.forward and row.seen_by_one and row.tier < SEEN:
         likely = [slip for slip in direct if not slip.rank]
         seen = _distinct(slips.through_one_reader(likely, definitions, known))
         for mistake in _mistakes(kind, row.tier + ONE_READER, seen, definitions):
             yield replace(mistake, later=mistake.later + CROWDED) if len(seen) > CROWD else mistake
 
 
-def _equations(prepared: Prepared, forward: bool) -> Sequence[Equation]:
-    return prepared.equations if forward else prepared.backward.equations
+def _definitions(prepared: Prepared, kind: str) -> dict[str, Expr]:
+    """The equations in which a kind of mistake is made."""
+    equations = prepared.equations if KINDS[kind].forward else prepared.backward.equations
+    return {equation.name: equation.expr for equation in equations}
 
 
 def again(mistake: Mistake, prepared: Prepared, like: Names) -> Mapping[str, Expr] | None:
     """The same mistake in other equations, such as those of a batch, where it is one there."""
-    equations = [equation for equation in _equations(prepared, mistake.forward) if equation.name in mistake.changes]
-    rule = (FORWARD if mistake.forward else BACKWARD)[mistake.kind].rule
+    definitions = _definitions(prepared, mistake.kind)
     known = replace(slips.known(prepared), numbers=like.numbers, rates=like.rates)
-    there = {(slip.name, slip.clause): slip for slip in slips.slips(equations, rule, known)}
+    where = {name: expr for name, expr in definitions.items() if name in mistake.changes}
+    there = {(slip.name, slip.clause): slip for slip in slips.slips(where, KINDS[mistake.kind].rule, known)}
     found = [there.get((slip.name, slip.clause)) for slip in mistake.made]
-    definitions = {equation.name: equation.expr for equation in equations}
     return None if None in found else slips.applied(filter(None, found), definitions)
 
 
@@ -145,17 +195,13 @@ def followed(mistake: Mistake, prepared: Prepared) -> Mistake | None:
     changes = dict(mistake.changes)
     gradients = {equation.name: equation.expr for equation in prepared.backward.equations}
     for name, wrong in mistake.changes.items():
-        handed = f"d{name}" in gradients
-        if not handed and name != prepared.end:
-            continue
-        upstream: Expr = Name(f"d{name}") if handed else Num(1)
-        true = next(equation.expr for equation in prepared.equations if equation.name == name)
-        old, new = (_shares(name, expr, upstream, prepared) for expr in (true, wrong))
-        if old is None or new is None:
-            return None
-        for gradient in {*old, *new} & gradients.keys():
-            share = new.get(gradient, Num(0)), old.get(gradient, Num(0))
-            changes[gradient] = Call("add", (changes.get(gradient, gradients[gradient]), Call("sub", share)))
+        if f"d{name}" in gradients:
+            old, new = (_shares(name, expr, prepared) for expr in (mistake.definitions[name], wrong))
+            if old is None or new is None:
+                return None
+            for gradient in {*old, *new} & gradients.keys():
+                share = new.get(gradient, Num(0)), old.get(gradient, Num(0))
+                changes[gradient] = Call("add", (changes.get(gradient, gradients[gradient]), Call("sub", share)))
     return replace(mistake, also=changes)
 
 
@@ -167,33 +213,31 @@ def _derived_anew(mistake: Mistake, prepared: Prepared) -> Mistake | None:
     except (ExpressionError, MathlabError):
         return None
     old = {equation.name: equation.expr for equation in prepared.backward.equations}
-    parts: dict[str, Expr] = {}  # those that have no name in the true equations
-    also: dict[str, Expr] = {}
-    for equation in made.backward.equations:
-        expr = substitute(equation.expr, parts)
-        (also if equation.name in old else parts)[equation.name] = expr
-    return replace(mistake, also={name: expr for name, expr in also.items() if expr != old[name]})
+    whole = _inlined(made.backward.equations, {}, old)
+    return replace(mistake, also={name: whole[name] for name in old.keys() & whole if whole[name] != old[name]})
 
 
-def _shares(name: str, expr: Expr, upstream: Expr, prepared: Prepared) -> dict[str, Expr] | None:
+def _shares(name: str, expr: Expr, prepared: Prepared) -> dict[str, Expr] | None:
     """What an equation alone hands to the gradients of what it reads; not the parts of it that have names."""
     known = prepared.types.names
-    types = Types({other: known[other] for other in read_by(expr) if other in known}, prepared.types.integral)
+    types = Types({other: known[other] for other in names(expr) if other in known}, prepared.types.integral)
     wanted = [other for other in types.names if types.names[other].kind == "f" and f"d{other}" in known]
-    shape = known[name].shape
+    types.names |= {name: known[name], UPSTREAM: known[name]}
     try:
-        types.names[name] = types.of(expr)
-        if types.names[name].shape != shape:
+        if types.of(expr).shape != known[name].shape:
             return None
-        if shape:
-            types.names[UPSTREAM] = known[name]
         backward = derive([Equation(name, expr)], types, wanted)
     except (ExpressionError, MathlabError):
         return None
-    seed = {UPSTREAM: upstream, f"d{name}": upstream}
-    shares: dict[str, Expr] = {}
-    for equation in backward.equations:
-        shares[equation.name] = substitute(equation.expr, {**seed, **shares})
-    if not shape and upstream != Num(1):
-        shares = {key: Call("mul", (upstream, share)) for key, share in shares.items()}
+    shares = _inlined(backward.equations, {UPSTREAM: Name(f"d{name}")}, ())
     return {f"d{other}": shares[f"d{other}"] for other in wanted if f"d{other}" in shares}
+
+
+def _inlined(equations: Sequence[Equation], values: Mapping[str, Expr], named: Collection[str]) -> dict[str, Expr]:
+    """The equations with those written out that are not `named`."""
+    parts, whole = dict(values), {}
+    for equation in equations:
+        whole[equation.name] = substitute(equation.expr, parts)
+        if equation.name not in named:
+            parts[equation.name] = whole[equation.name]
+    return whole

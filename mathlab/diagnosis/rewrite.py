@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
-from mathlab.language.check import Types
-from mathlab.language.syntax import COMPARE, Call, Expr, Name, Num, names, parse, unparse, walk
+from mathlab.language.check import Types, read
+from mathlab.language.ops import ACTIVATIONS
+from mathlab.language.syntax import COMPARE, Call, Expr, Name, Num, names, parse, unparse
 from mathlab.language.syntax import replace as rewritten
 
 MASKS = frozenset(COMPARE.values())
@@ -28,6 +29,7 @@ ARITHMETIC: Mapping[str, Callable[[float, float], float]] = {
 WHOLE, SETTINGS = "old", "settings"  # what else a pattern finds: the part itself, and the call whose settings it has
 
 text = lru_cache(50_000)(unparse)
+read_once = lru_cache(2_000)(read)
 
 
 @dataclass(frozen=True)
@@ -42,23 +44,28 @@ class Names:
     gradients: frozenset[str]
     parameters: frozenset[str]
     forward: Mapping[str, Expr] = field(default_factory=dict)
-    read: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by each of them, asked at every part of each
+    backward: Mapping[str, Expr] = field(default_factory=dict)
     place: Mapping[str, tuple[str, int]] = field(default_factory=dict)  # what each looks like, and its number of these
+    complemented: frozenset[str] = frozenset()  # the names v that are somewhere read as 1 - v
+    orders: Mapping[str, float] = field(default_factory=dict)  # in which the rows of each input may stand
+    numbers: Sequence[tuple[float, str]] = ()  # by which something may be multiplied, and what each is
+    rates: Sequence[float] = ()  # learning rates
     target: str = ""
     owner: str = ""
     root: bool = False
     summand: str = ""
-    backward: Mapping[str, Expr] = field(default_factory=dict)
-    orders: Mapping[str, float] = field(default_factory=dict)  # in which the rows of each input may stand
-    numbers: Sequence[tuple[float, str]] = ()  # by which something may be multiplied, and what each is
-    rates: Sequence[float] = ()  # learning rates
 
     def shape(self, expr: Expr) -> tuple[int, ...]:
         return self.types.of(expr).shape
 
     def carries(self, expr: Expr) -> bool:
         """Whether a gradient is handed on by the expression."""
-        return not self.gradients.isdisjoint(read_by(expr))
+        return not self.gradients.isdisjoint(names(expr))
+
+    @property
+    def mine(self) -> str:
+        """The node whose equation, or whose gradient's, is changed."""
+        return self.node(self.target)
 
     def node(self, name: str) -> str:
         """The node that a gradient, or a part of one, is of; any other name is its own."""
@@ -68,23 +75,20 @@ class Names:
         known = self.types.names
         return name[1:] if name[1:] in known or not part.isdecimal() or whole not in known else whole
 
-    @cached_property
-    def complemented(self) -> frozenset[str]:
-        """The names v that are somewhere read as 1 - v."""
-        parts = (part for expr in (*self.forward.values(), *self.backward.values()) for part in walk(expr))
-        return frozenset(
-            part.args[1].id
-            for part in parts
-            if isinstance(part, Call) and part.op == "sub" and part.args[0] == Num(1) and isinstance(part.args[1], Name)
-        )
-
     def reads(self, name: str) -> Sequence[str]:
         """What a node is computed from, each once."""
-        return self.read.get(name, ())
+        return names(self.forward[name]) if name in self.forward else ()
 
     def readers(self, name: str) -> list[str]:
         """What is computed from a node."""
         return [other for other in self.forward if name in self.reads(other)]
+
+    def activations(self) -> Iterator[tuple[Name, Call]]:
+        """The activations of the own node: what each is called, and the op."""
+        for name in self.readers(self.mine):
+            match self.forward[name]:
+                case Call(op, (Name(inner), *_)) as call if op in ACTIVATIONS and inner == self.mine:
+                    yield Name(name), call
 
     def kin(self, name: str, deep: int = 2) -> frozenset[str]:
         """The parameters that a node is computed with, or what it reads: the same in every step, not in every gate."""
@@ -102,7 +106,7 @@ class Names:
             return f"{d}_self"
         if node in self.reads(self.owner):
             return f"{d}_in{self.reads(self.owner).index(node)}"
-        if node == self.node(self.target):
+        if node == self.mine:
             return f"{d}_target"
         if self.owner in self.reads(node):
             return f"{d}_out{self.reads(node).index(self.owner)}"
@@ -113,12 +117,6 @@ class Names:
 def skeleton(expr: Expr) -> str:
     """The expression without its names and numbers."""
     return unparse(rewritten(expr, lambda part: Name("_") if isinstance(part, Name | Num) else None))
-
-
-@lru_cache(50_000)
-def read_by(expr: Expr) -> tuple[str, ...]:
-    """The names that an expression reads."""
-    return tuple(names(expr))
 
 
 # what went wrong, the part as it then reads, how likely it is, and what it has in common with changes of other parts
@@ -230,43 +228,54 @@ def filled(template: Expr, found: Found) -> Expr | None:
     return Call(template.op, tuple(arg for arg in args if arg is not None), attrs)
 
 
-def product(*parts: Expr) -> Expr:
-    """What several parts are multiplied to."""
-    return multiplied([Factor(part) for part in parts])
+def form(written: str, **found: Expr) -> Expr:
+    """An expression as it is written, with what some of its names stand for."""
+    return filled(read_once(written), found) or Num(0)
 
 
 def turned(expr: Expr) -> Expr:
     """The transpose; of a transpose, what it is of."""
-    return expr.args[0] if isinstance(expr, Call) and expr.op == "T" else Call("T", (expr,))
+    return form("x.T", x=expr)
 
 
-@dataclass(frozen=True)
-class Factor:
-    """One of the things that are multiplied; `under` says that it stands under a fraction line."""
+def inverse(expr: Expr) -> Expr:
+    """1 over it; of 1 over something, that."""
+    match expr:
+        case Call("div", (Num(1), under)):
+            return under
+    return Call("div", (Num(1), expr))
 
-    expr: Expr
-    under: bool = False
+
+def is_number(factor: Expr) -> bool:
+    """Whether it is a number, or 1 over one."""
+    return isinstance(factor, Num) or isinstance(inverse(factor), Num)
 
 
-def factors(expr: Expr) -> list[Factor]:
-    """What is multiplied, and what it is divided by."""
+def factors(expr: Expr) -> list[Expr]:
+    """What is multiplied; 1 over what it is divided by."""
     match expr:
         case Call("mul", (left, right)):
             return [*factors(left), *factors(right)]
         case Call("div", (left, right)):
-            return [*factors(left), *(Factor(factor.expr, not factor.under) for factor in factors(right))]
-    return [Factor(expr)]
+            return [*factors(left), *map(inverse, factors(right))]
+    return [expr]
 
 
-def multiplied(chain: Sequence[Factor]) -> Expr:
-    """The product of factors."""
-    product: Expr | None = None
+def product(*chain: Expr) -> Expr:
+    """What several factors are multiplied to."""
+    made: Expr | None = None
     for factor in chain:
-        if factor.under:
-            product = Call("div", (product or Num(1), factor.expr))
-        else:
-            product = Call("mul", (product, factor.expr)) if product else factor.expr
-    return product or Num(1)
+        match factor:
+            case Call("div", (Num(1), under)):
+                made = Call("div", (made or Num(1), under))
+            case _:
+                made = Call("mul", (made, factor)) if made else factor
+    return made or Num(1)
+
+
+def without(chain: Sequence[Expr], gone: Collection[int]) -> Expr:
+    """The product of all factors but some."""
+    return product(*[factor for n, factor in enumerate(chain) if n not in gone])
 
 
 def terms(expr: Expr) -> list[Expr]:

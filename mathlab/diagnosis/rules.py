@@ -6,7 +6,19 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product as combinations
 
-from mathlab.diagnosis.rewrite import MASKS, Change, Names, factors, multiplied, product, terms, text, turned
+from mathlab.diagnosis.rewrite import (
+    MASKS,
+    Change,
+    Names,
+    factors,
+    form,
+    is_number,
+    product,
+    terms,
+    text,
+    turned,
+    without,
+)
 from mathlab.language.ops import ACTIVATIONS
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, names, substitute
 
@@ -27,38 +39,26 @@ ORDERS: Mapping[int, Sequence[tuple[int, ...]]] = {
 
 def without_derivative(part: Expr, known: Names) -> Iterator[Change]:
     """A gradient without the local factors beside it: without all of them, then without each."""
-    if isinstance(part, Call) and part.op in ("mul", "div") and (known.carries(part) or known.root):
-        chain = factors(part)
-        local = [
-            n for n, factor in enumerate(chain) if not (known.carries(factor.expr) or isinstance(factor.expr, Num))
-        ]
+    chain = factors(part)
+    if len(chain) > 1 and (known.carries(part) or known.root):
+        local = [n for n, factor in enumerate(chain) if not (known.carries(factor) or is_number(factor))]
         together = [local] if 1 < len(local) < len(chain) else []
         for gone in [*together, *([n] for n in local)]:
-            alone = multiplied([chain[n] for n in gone])
+            alone = product(*[chain[n] for n in gone])
             if not (len(gone) == 1 and isinstance(alone, Call) and alone.op in MASKS):
-                of = _derivative_of(known, alone) if gone == local else ""
-                rest = multiplied([factor for n, factor in enumerate(chain) if n not in gone])
-                yield f"the factor {text(alone)} is missing{of}", rest, 0, of and f"derivative {known.root}"
+                ops = [call.op for y, call in known.activations() if {*names(alone)} <= {y.id, known.mine}]
+                of = f" (from the derivative of {ops[0]})" if gone == local and ops and names(alone) else ""
+                words = f"the factor {text(alone)} is missing{of}"
+                yield words, without(chain, gone), 0, of and f"derivative {known.root}"
 
 
 def without_factor(part: Expr, known: Names) -> Iterator[Change]:
     """A factor of what a gradient is multiplied by: r * h in the gradient of U @ (r * h)."""
-    if isinstance(part, Call) and part.op in ("mul", "div") and not known.root and not known.carries(part):
-        chain = factors(part)
+    chain = factors(part)
+    if len(chain) > 1 and not known.root and not known.carries(part):
         for n, factor in enumerate(chain):
-            if not isinstance(factor.expr, Num):
-                rest = multiplied([*chain[:n], *chain[n + 1 :]])
-                yield f"the factor {text(multiplied([factor]))} is missing in {text(part)}", rest
-
-
-def _derivative_of(known: Names, gone: Expr) -> str:
-    """Which activation's derivative the factor is, where it is one."""
-    node = known.node(known.target)
-    for name in known.readers(node):
-        match known.forward[name]:
-            case Call(op, (Name(inner), *_)) if op in ACTIVATIONS and inner == node and {*names(gone)} <= {name, node}:
-                return f" (from the derivative of {op})" if names(gone) else ""
-    return ""
+            if not is_number(factor):
+                yield f"the factor {text(factor)} is missing in {text(part)}", without(chain, [n])
 
 
 def without_term(part: Expr, known: Names) -> Iterator[Change]:
@@ -68,16 +68,35 @@ def without_term(part: Expr, known: Names) -> Iterator[Change]:
         yield f"the {'bias' if bias else 'term'} {text(part)} is left out", Num(0)
     added = terms(part)
     if len(added) > 2 and not known.summand:
-        of = "a parameter" if known.node(known.target) in known.parameters else "a node"
+        of = "a parameter" if known.mine in known.parameters else "a node"
         for n, term in enumerate(added):
             yield f"of {len(added)} terms, {text(term)} is taken alone", term, 0, f"{n} of {len(added)} of {of}"
 
 
 def without_path(part: Expr, known: Names) -> Iterator[Change]:
     """All that is handed on to a node: the gradient of the step after it."""
-    node = known.node(known.target)
-    if known.root and node not in (known.target, *known.parameters) and known.shape(part):
-        yield f"nothing is handed on to {node}", Call("zeros_like", (part,))
+    if known.root and known.mine not in (known.target, *known.parameters) and known.shape(part):
+        yield f"nothing is handed on to {known.mine}", form("zeros_like(x)", x=part)
+
+
+def activation_missing(part: Expr, known: Names) -> Iterator[Change]:
+    """What goes into an activation in its place."""
+    if isinstance(part, Call) and part.op in ACTIVATIONS:
+        yield f"the activation {part.op} is left out", part.args[0]
+
+
+def other_function(part: Expr, known: Names) -> Iterator[Change]:
+    """Another activation, a logarithm with another base, or none."""
+    match part:
+        case Call("log" | "cross_entropy"):
+            if part.op == "log":
+                yield f"the logarithm of {text(part.args[0])} is left out", part.args[0]
+            for base in (10, 2):
+                yield f"the logarithm has the base {base}", form(f"x / {math.log(base)}", x=part)
+        case Call(op, (x,)) if op in ACTIVATIONS and "softmax" not in op:
+            for other in ("sigmoid", "tanh", "relu"):
+                if other != op:
+                    yield f"{other} stands in place of {op}", Call(other, (x,))
 
 
 # --- sums
@@ -105,10 +124,9 @@ def not_summed(part: Expr, known: Names) -> Iterator[Change]:
                 return
             what = "row" if turned(left) == flat[0] else "column"
             for n in _few(count):
-                one = Slice(n, n + 1, None)
-                picked = Call("matmul", (Call("index", (left, ALL, one)), Call("index", (right, one))))
+                picked = form(f"x[:, {n}:{n + 1}] @ y[{n}:{n + 1}]", x=left, y=right)
                 yield f"{text(part)} is not summed over the batch: it is {what} {n} alone", picked
-            yield f"{text(part)} is averaged over the batch instead of summed", Call("div", (part, Num(count)))
+            yield f"{text(part)} is averaged over the batch instead of summed", form(f"x / {count}", x=part)
 
 
 def _few(count: int) -> Sequence[int]:
@@ -125,45 +143,38 @@ def other_axis(part: Expr, known: Names) -> Iterator[Change]:
     """A sum, a mean or a softmax over another axis, or over all; one total in every entry."""
     if not (isinstance(part, Call) and part.op in AXES):
         return
-    (x, *_), soft = part.args, part.op.endswith("softmax")
-    ndim, own = len(known.shape(x)), part.attr("axis")
-    own = -1 if own is None and soft else own
+    (x, *_), soft, ndim = part.args, part.op.endswith("softmax"), len(known.shape(part.args[0]))
+    own = -1 if part.attr("axis") is None and soft else part.attr("axis")
     keeps = tuple((name, value) for name, value in part.attrs if name == "keepdims")
-    for axis in (*range(ndim), None):
-        if axis == own or (isinstance(own, int) and axis is not None and own % max(ndim, 1) == axis):
-            continue
-        over = "all entries" if axis is None else f"axis {axis}"
-        words = f"{part.op} runs over {over} in {text(part)}"
-        made = Call(part.op, part.args, (*((("axis", axis),) if axis is not None else ()), *keeps))
-        if axis is not None or not soft:
-            yield words, made
-        if axis is None and not soft and known.shape(part):
-            filled_up = Call("add", (Call("zeros_like", (part,)), made))
-            yield f"{words}, and stands in every entry", filled_up
-        if axis is not None and not keeps and ndim == 2:
-            yield words, Call(part.op, part.args, (*made.attrs, ("keepdims", True)))
-        if (
-            axis is not None and part.op == "softmax"
-        ):  # the largest is taken off along one axis, the sum along the other
-            raised = Call("exp", (Call("sub", (x, Call("max", (x,), (("axis", own), ("keepdims", True))))),))
-            total = Call("sum", (raised,), (("axis", axis), ("keepdims", True)))
-            yield f"the sum in softmax runs over {over} in {text(part)}", Call("div", (raised, total))
+    for axis in range(ndim):
+        if not (isinstance(own, int) and own % ndim == axis):
+            words, made = f"{part.op} runs over axis {axis} in {text(part)}", (("axis", axis), *keeps)
+            yield words, Call(part.op, part.args, made)
+            if not keeps and ndim == 2:
+                yield words, Call(part.op, part.args, (*made, ("keepdims", True)))
+            if part.op == "softmax":  # the largest is taken off along one axis, the sum along the other
+                raised = form(f"exp(x - max(x, axis={own}, keepdims=True))", x=x)
+                wrong = form(f"r / sum(r, axis={axis}, keepdims=True)", r=raised)
+                yield f"the sum in softmax runs over axis {axis} in {text(part)}", wrong
+    if own is not None and not soft:
+        words, made_of_all = f"{part.op} runs over all entries in {text(part)}", Call(part.op, part.args, keeps)
+        yield words, made_of_all
+        if known.shape(part):
+            yield f"{words}, and stands in every entry", form("zeros_like(x) + y", x=part, y=made_of_all)
 
 
 def row_sums(part: Expr, known: Names) -> Iterator[Change]:
     """The gradient of a bias from the sums of that of its weight's rows or columns."""
-    name = known.node(known.target)
-    if not known.root or name not in known.parameters:
+    if not known.root or known.mine not in known.parameters:
         return
     keeps = (("keepdims", True),) if len(known.types.names[known.target].shape) == 2 else ()
-    for weight in [other for reader in known.readers(name)[:1] for other in known.reads(reader) if other != name]:
+    for weight in [other for reader in known.readers(known.mine)[:1] for other in known.reads(reader)]:
         gradient, ndim = f"d{weight}", len(known.types.names[weight].shape)
-        if gradient in known.gradients and ndim > 1:
+        if weight != known.mine and gradient in known.gradients and ndim > 1:
             others = [tuple(axis for axis in range(ndim) if axis != own) for own in range(ndim)]
             for axes, op in combinations(others, ("sum", "mean")):
                 new = Call(op, (Name(gradient),), (("axis", axes[0] if ndim == 2 else axes), *keeps))
-                words = f"{known.target} is taken from {gradient}, as {text(new)}, instead of {text(part)}"
-                yield words, new
+                yield f"{known.target} is taken from {gradient}, as {text(new)}, instead of {text(part)}", new
 
 
 def other_order(part: Expr, known: Names) -> Iterator[Change]:
@@ -191,18 +202,14 @@ def assigned(part: Expr, known: Names) -> Iterator[Change]:
     """Rows of an embedding's gradient that are set instead of added to, so that of equal indices the last one stays."""
     match part:
         case Call("scatter", (g, base, Name(index))) if known.types.names[index].shape:
-            shape, width = known.types.names[index].shape, len(known.shape(g))
-            count = math.prod(shape)
-            flat: Expr = Call("reshape", (Name(index), Num(count)))
-            place = Call("array", tuple(Num(k) for k in range(count)))
-            row, column = (NewAxis(), ALL), (ALL, NewAxis())
-            same = Call("eq", (Call("index", (flat, *column)), Call("index", (flat, *row))))
-            later = Call("lt", (Call("index", (place, *column)), Call("index", (place, *row))))
-            again = Call("sum", (Call("mul", (same, later)),), (("axis", 1),))
+            shape = known.types.names[index].shape
+            count, wide = math.prod(shape), len(known.shape(g)) - len(shape)
+            flat, place = form(f"reshape(x, {count})", x=Name(index)), Call("array", tuple(map(Num, range(count))))
+            again = form("sum((x[:, None] == x[None, :]) * (k[:, None] < k[None, :]), axis=1)", x=flat, k=place)
             last = Call("reshape", (Call("eq", (again, Num(0))), *map(Num, shape)))
-            items = [ALL] * len(shape) + [NewAxis()] * (width - len(shape))
-            kept = Call("scatter", (Call("mul", (g, Call("index", (last, *items)))), base, Name(index)))
-            yield f"rows of {text(base)} that {index} has several times are set instead of added to", kept
+            kept = product(g, Call("index", (last, *[ALL] * len(shape), *[NewAxis()] * wide)))
+            words = f"rows of {text(base)} that {index} has several times are set instead of added to"
+            yield words, Call("scatter", (kept, base, Name(index)))
 
 
 # --- amounts
@@ -214,7 +221,7 @@ def scaled_term(part: Expr, known: Names) -> Iterator[Change]:
         for value, why in known.numbers:
             yield _scaled(part, value, why), product(Num(value), part)
         if isinstance(part, Name | Call):
-            yield f"the sign of {text(part)} is the other way round", Call("neg", (part,))
+            yield f"the sign of {text(part)} is the other way round", form("-x", x=part)
     if isinstance(part, Call) and part.op in ("add", "sub"):
         for side, term in enumerate(part.args):
             if not (isinstance(term, Num) or (isinstance(term, Call) and term.op in ("add", "sub"))):
@@ -242,52 +249,45 @@ def loss_scaled(part: Expr, known: Names) -> Iterator[Change]:
 
 def penalty_too_much(part: Expr, known: Names) -> Iterator[Change]:
     """What pulls another parameter to 0, as weight decay does, pulling this one too: a bias."""
-    mine = known.node(known.target)
-    if known.root and mine in known.parameters:
-        for name, expr in known.backward.items():
-            other = known.node(name)
-            for term in terms(expr) if other in known.parameters and other != mine else ():
-                alone = other in names(term) and all(
-                    name == other or (not known.types.names[name].shape and name not in known.gradients)
-                    for name in names(term)
-                )
-                made = substitute(term, {other: Name(mine)}) if alone else part
-                if made != part and known.shape(made) == known.shape(part):
-                    yield f"the regularisation term {text(made)} is too much", Call("add", (part, made))
+    for name, expr in known.backward.items() if known.root and known.mine in known.parameters else ():
+        other = known.node(name)
+        for term in terms(expr) if other in known.parameters and other != known.mine else ():
+            numbers = (read for read in names(term) if read != other)
+            alone = all(not known.types.names[read].shape and read not in known.gradients for read in numbers)
+            made = substitute(term, {other: Name(known.mine)})
+            if alone and made != term and known.shape(made) == known.shape(part):
+                yield f"the regularisation term {text(made)} is too much", form("x + y", x=part, y=made)
 
 
 def other_length(part: Expr, known: Names) -> Iterator[Change]:
     """One length in place of another, as N - 1 for N in a variance, or the batch for the features."""
-    if isinstance(part, Call) and part.op == "mean":
-        count = length(known.shape(part.args[0]), part.attr("axis"))
-        if count > 2:
-            less = Call("div", (Call("sum", part.args, part.attrs), Num(count - 1)))
-            yield f"{text(part)} divides by {count - 1}, one less than there are", less
     match part:
+        case Call("mean", (inner,), attrs) if (count := length(known.shape(inner), part.attr("axis"))) > 2:
+            less = form(f"x / {count - 1}", x=Call("sum", (inner,), attrs))
+            yield f"{text(part)} divides by {count - 1}, one less than there are", less
         case Call("sqrt", (Num(k),)):
             for value, why in known.numbers:
                 if value > 1 and value not in (2, k):
                     yield f"sqrt({value:g}) stands in place of {text(part)}: {why}", Call("sqrt", (Num(value),))
-    if isinstance(part, Call) and part.op in ("mul", "div") and known.carries(part):
-        lengths = {n for name in names(part) for n in known.types.names[name].shape if n > 1}
-        lengths |= {n - 1 for n in lengths if n > 2}
-        for top, bottom in combinations(lengths, lengths):
-            if top != bottom:
-                words = f"{text(part)} is {top} / {bottom} of what it should be: {bottom} stands in place of {top}"
-                yield words, product(Num(top / bottom), part)
+        case Call("mul" | "div") if known.carries(part):
+            lengths = {n for name in names(part) for n in known.types.names[name].shape if n > 1}
+            lengths |= {n - 1 for n in lengths if n > 2}
+            for top, bottom in combinations(lengths, lengths):
+                if top != bottom:
+                    words = f"{text(part)} is {top} / {bottom} of what it should be: {bottom} stands in place of {top}"
+                    yield words, product(Num(top / bottom), part)
 
 
 def extra_factor(part: Expr, known: Names) -> Iterator[Change]:
     """A product with a factor that does not belong there."""
     inside = isinstance(part, Call) and part.op in ("matmul", "outer")
-    if not (known.root or inside) or not known.carries(part):
-        return
-    for name in _near(known):
-        if part != Name(name):
-            yield f"the factor {name} is too much", product(part, Name(name))
-    for factor in factors(part) if known.root else ():
-        if not known.carries(factor.expr) and not isinstance(factor.expr, Num):
-            yield f"the factor {text(factor.expr)} stands twice", product(part, factor.expr)
+    if (known.root or inside) and known.carries(part):
+        for name in _near(known):
+            if part != Name(name):
+                yield f"the factor {name} is too much", product(part, Name(name))
+        for factor in factors(part) if known.root else ():
+            if not known.carries(factor) and not is_number(factor):
+                yield f"the factor {text(factor)} stands twice", product(part, factor)
 
 
 def extra_inside(part: Expr, known: Names) -> Iterator[Change]:
@@ -300,7 +300,6 @@ def extra_inside(part: Expr, known: Names) -> Iterator[Change]:
 
 def _near(known: Names) -> list[str]:
     """The values around the place: the node, what it is computed from, what is computed from it, and their like."""
-    target = known.node(known.target)
-    close = [target, known.owner, *known.reads(target), *known.reads(known.owner), *known.readers(target)]
+    close = [known.mine, known.owner, *known.reads(known.mine), *known.reads(known.owner), *known.readers(known.mine)]
     types = known.types.names
     return [name for name in dict.fromkeys(close) if name in types and types[name].kind == "f"]

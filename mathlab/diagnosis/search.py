@@ -10,13 +10,12 @@ import numpy as np
 
 from mathlab.diagnosis import mistakes, slips
 from mathlab.diagnosis.evaluator import Evaluator, Session
-from mathlab.diagnosis.evidence import NEAR
+from mathlab.diagnosis.evidence import NEAR, judged
 from mathlab.diagnosis.mistakes import Mistake
 from mathlab.diagnosis.numbers import multipliers
 from mathlab.diagnosis.unfold import inlined, told, unfolded, with_gradients
 from mathlab.diagnosis.worlds import Outcome, Scene, Trial, World, changed
 from mathlab.errors import ExpressionError, MathlabError
-from mathlab.experiment import Array
 from mathlab.language.syntax import Name, names, unparse
 from mathlab.stages.prepare import Prepared
 
@@ -52,10 +51,10 @@ class Search:
     ) -> None:
         self.scene, self.most, self.called = scene, most, called
         if prepared is None:
-            whole = unfolded(scene.case)
+            whole, called = unfolded(scene.case)
             asked = (name for claim in scene.claims for name in names(claim.base) if name in scene.prepared.gradients)
             try:
-                self.called, prepared = whole.called, with_gradients(whole.case, asked)
+                self.called, prepared = called, with_gradients(whole, asked)
             except (MathlabError, ExpressionError):
                 prepared = scene.prepared
         self.prepared = prepared
@@ -74,7 +73,7 @@ class Search:
         """
         trials: list[Trial] = []
         tried = known = 0
-        best = math.inf
+        best = math.inf  # the tier of the likeliest that explains all
 
         def most() -> float:
             return best + NEAR
@@ -85,14 +84,13 @@ class Search:
                 self.evaluator.work += MADE
                 if self.evaluator.work > COUNTED * self.most:
                     break
-                if self.evaluator.work > self.most:
-                    continue
-                tried += 1
-                trial = self.tried(mistake)
-                if trial is not None:
-                    trials.append(trial)
-                    if len(trial.explains) == len(self.scene.wrong) and not trial.breaks:
-                        best = min(best, trial.tier)
+                if self.evaluator.work <= self.most:
+                    tried += 1
+                    trial = self.tried(mistake)
+                    if trial is not None:
+                        trials.append(trial)
+                        if len(trial.explains) == len(self.scene.wrong) and not trial.breaks:
+                            best = min(best, trial.tier)
             if best < math.inf or self.evaluator.work > COUNTED * self.most:
                 break
         return Searched(trials, tried, known)
@@ -110,65 +108,46 @@ class Search:
         outcomes = self._trained(mistake) if self.scene.trained else self._computed(mistake)
         if outcomes is None:
             return None
-        reached = self.evaluator.reach(mistake.changes)
-        touched = [k for k, source in enumerate(self.sources) if self.scene.trained or source & reached]
-        fits = {k: self.scene.claims[k].fits(outcomes[k]) for k in touched}
-        explains = tuple(k for k in touched if fits[k] and self.scene.claims[k].wrong)
-        if not explains and not self.scene.printed:
-            return None
+        trial = judged(self.scene, Trial(self.worded(mistake), outcomes, mistake=mistake))
         # of as likely ones that comes first which reaches least; a formula is wrong in itself before in what it reads
-        own = {name for k in explains for name in names(self.scene.claims[k].quantity)} & mistake.changes.keys()
+        own = {name for k in trial.explains for name in names(self.scene.claims[k].quantity)} & mistake.changes.keys()
         away = 0 if own or len(self.scene.points) == 1 else ELSEWHERE
-        return Trial(
-            self.worded(mistake),
-            outcomes,
-            tier=mistake.tier + NEARER * reached.bit_count() + away,
-            explains=explains,
-            breaks=sum(not fits[k] for k in touched if not self.scene.claims[k].wrong) if explains else 0,
-            whole=all(fits[k] for k in touched if self.scene.claims[k].wrong),
-            mistake=mistake,
-        )
+        reached = self.evaluator.reach(mistake.changes).bit_count()
+        return replace(trial, tier=mistake.tier + NEARER * reached + away)
 
     def _computed(self, mistake: Mistake) -> list[Outcome] | None:
         """The claims with a mistake made, as far as it may explain them; None where it explains nothing.
 
         What breaks a right array is no explanation, while a figure may be right by another computation.
         """
-        claims, reached = self.scene.claims, self.evaluator.reach(mistake.changes)
+        claims, printed, reached = self.scene.claims, self.scene.printed, self.evaluator.reach(mistake.changes)
+        met = {k: (source & reached).bit_count() for k, source in enumerate(self.sources) if source & reached}
+        if not any(claims[k].wrong for k in met):
+            return None
         sessions = [Session(self.evaluator, mistake.changes, point) for point in range(len(self.scene.points))]
-        touched = [k for k, source in enumerate(self.sources) if source & reached]
         outcomes: list[Outcome] = [*self.scene.truth]
         fits = misses = 0
-        for k in sorted(touched, key=lambda k: (self.sources[k] & reached).bit_count()):
-            if claims[k].wrong or not self.scene.printed:
+        for k in sorted(met, key=lambda k: met[k]):
+            if (claims[k].wrong or not printed) and not (misses >= MISSES and not fits):
                 outcomes[k] = self._outcome(k, sessions)
                 fitting = claims[k].fits(outcomes[k])
                 if not claims[k].wrong and not fitting:
                     return None
                 fits, misses = fits + (fitting and claims[k].wrong), misses + (not fitting)
-                if misses == MISSES and not fits:
-                    break
-        if not any(claims[k].wrong for k in touched) or (not fits and not self.scene.printed):
+        if not fits and not printed:
             return None
         if mistake.kind == "other name" and any(not np.any(sessions[0].value(Name(name))) for name in mistake.changes):
             return None  # what is 0 because c - c stands for c - h is a path that is gone, and named as one
-        for k in touched if fits and self.scene.printed else ():
+        for k in met if fits and printed else ():
             if not claims[k].wrong:
                 outcomes[k] = self._outcome(k, sessions)
         return outcomes
 
     def _outcome(self, k: int, sessions: Sequence[Session]) -> Outcome:
         claim = self.scene.claims[k]
-        found: list[Array] = []
-        for moment in claim.moments:
-            value = sessions[moment.point].value(claim.base)
-            if value is None:
-                return None
-            try:
-                found.append(np.asarray(value[claim.pick]))
-            except IndexError:
-                return None
-        return found
+        found = (sessions[moment.point].value(claim.base, claim.pick) for moment in claim.moments)
+        values = [value for value in found if value is not None]
+        return values if len(values) == len(claim.moments) else None
 
     def _trained(self, mistake: Mistake) -> Sequence[Outcome] | None:
         """The claims after a training with a mistake made, in the equations of its batches too."""

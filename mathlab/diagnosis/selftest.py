@@ -17,9 +17,9 @@ from functools import partial
 import numpy as np
 
 from mathlab.diagnosis import slips
-from mathlab.diagnosis.kinds import BACKWARD
+from mathlab.diagnosis.mistakes import KINDS
 from mathlab.diagnosis.numbers import batch_size
-from mathlab.diagnosis.worlds import Compiled, changed, snapshots
+from mathlab.diagnosis.worlds import changed, snapshots
 from mathlab.errors import ExpressionError, MathlabError, Place
 from mathlab.experiment import Array, Case, Experiment, Figure
 from mathlab.language.check import Types
@@ -138,7 +138,7 @@ class _Lab:
 
     def __init__(self, case: Case) -> None:
         self.case = case
-        self.prepared, self.compiled = prepare(case), Compiled()
+        self.prepared = prepare(case)
         self.values = self.prepared.run()
         self.checks = dict(self._checks()) if case.gradcheck else {}
         self.noise = [*noises(case.expected, self.prepared, self.values)]  # the mistakes are judged by it too
@@ -180,7 +180,7 @@ class _Lab:
         if settings is None or not settings.after:
             return
         start = {name: prepared.env[name] for name in self.case.parameters}
-        moments = {0: start, **snapshots(prepared, settings, [updates for updates, _ in settings.after], self.compiled)}
+        moments = {0: start, **snapshots(prepared, settings, [updates for updates, _ in settings.after])}
         for updates, figures in settings.after:
             values = evaluate(figures, prepared, prepared.run(moments[updates]))
             for figure, value in zip(figures, values, strict=True):
@@ -209,7 +209,7 @@ class _Lab:
         known = slips.known(self.prepared)
         definitions = {equation.name: equation.expr for equation in equations}
         for kind in PLANTED:
-            for slip in slips.slips(equations, BACKWARD[kind].rule, known):
+            for slip in slips.slips(definitions, KINDS[kind].rule, known):
                 changes = self._typed(slips.applied([slip], definitions))
                 if changes and (mutant := changed(self.prepared, changes)):
                     yield f"{kind}: {slips.cause([slip])}", mutant

@@ -12,15 +12,15 @@ import math
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
-from mathlab.diagnosis.rewrite import Names, Rule, read_by, skeleton
+from mathlab.diagnosis.rewrite import Names, Rule, skeleton
 from mathlab.experiment import Array
 from mathlab.language import syntax
 from mathlab.language.derive import UPSTREAM
-from mathlab.language.equation import Equation
-from mathlab.language.syntax import Call, Expr, Name, Num, Slice
+from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names, walk
 from mathlab.stages.prepare import Prepared
 
 Path = tuple[int, ...]
@@ -66,27 +66,31 @@ def listed(words: Sequence[str], most: int = 100) -> str:
 
 def known(prepared: Prepared) -> Names:
     """What the rules must know about the names of a case."""
-    forward = {equation.name: equation.expr for equation in prepared.equations}
+    forward, backward = (
+        {equation.name: equation.expr for equation in some}
+        for some in (prepared.equations, prepared.backward.equations)
+    )
+    parts = (part for expr in (*forward.values(), *backward.values()) for part in walk(expr))
+    differences = (part.args for part in parts if isinstance(part, Call) and part.op == "sub")
     alike: dict[str, list[str]] = {}
     for name, expr in forward.items():
         alike.setdefault(skeleton(expr), []).append(name)
-    read = {name: read_by(expr) for name, expr in forward.items()}
     place = {name: (looks, k) for looks, some in alike.items() for k, name in enumerate(some)}
     for name in prepared.case.inputs:  # what stands where h1 does in the next step, h0, is the one before h1
-        readers = ((reader, some.index(name)) for reader, some in read.items() if name in some)
-        likes = (read[like][at : at + 1] for reader, at in readers for like in alike[skeleton(forward[reader])])
-        states = [state for some in likes for state in some if state in place]
-        if states:
-            place[name] = place[states[0]][0], -1
+        reading = ((expr, names(expr).index(name)) for expr in forward.values() if name in names(expr))
+        likes = (names(forward[like])[at : at + 1] for expr, at in reading for like in alike[skeleton(expr)])
+        state = next((state for some in likes for state in some if state in forward), None)
+        if state:
+            place[name] = place[state][0], -1
     return Names(
         prepared.types,
         frozenset(prepared.gradients) | {UPSTREAM},
         frozenset(prepared.case.parameters),
         forward,
-        read,
+        backward,
         place,
-        backward={equation.name: equation.expr for equation in prepared.backward.equations},
-        orders={name: _orders(np.asarray(value.array, np.float64)) for name, value in prepared.case.inputs.items()},
+        frozenset(other.id for one, other in differences if one == Num(1) and isinstance(other, Name)),
+        {name: _orders(np.asarray(value.array, np.float64)) for name, value in prepared.case.inputs.items()},
     )
 
 
@@ -99,27 +103,28 @@ def _orders(array: Array) -> float:
     return math.exp(min(math.lgamma(len(array) + 1) - alike, 100))
 
 
-def slips(equations: Iterable[Equation], rule: Rule, known: Names) -> Iterator[Slip]:
+def slips(definitions: Mapping[str, Expr], rule: Rule, known: Names) -> Iterator[Slip]:
     """Every change that a rule makes to any part of any equation."""
-    kinds: dict[tuple[str, str], Hashable] = {}
-    for equation in equations:
-        here = replace(known, target=equation.name)
-        owners: dict[int, str] = {}  # by the term, which is the same one for all its parts
-        for path, old, term, summand in parts(equation.expr):
-            if id(term) not in owners:
-                owners[id(term)] = _owner(equation, term, known)
-            context = replace(here, root=not path, owner=owners[id(term)], summand=summand)
-            if (context.owner, equation.name) not in kinds:
-                kinds[context.owner, equation.name] = _kin(context)
-            kin = kinds[context.owner, equation.name]
+
+    @cache
+    def kin(owner: str, target: str) -> Hashable:
+        """What tells a place from those that look alike but are not the same one in another step: of another gate."""
+        node, there = known.node(target), replace(known, owner=owner, target=target)
+        return known.kin(owner), there.seen(node), known.kin(node)
+
+    for name, expr in definitions.items():
+        here = replace(known, target=name)
+        for path, old, term, summand in parts(expr):
+            # the node whose gradient a term hands on; where it hands none on, the equation's own
+            owner = known.node(next((read for read in names(term) if read in known.gradients), name))
+            context = replace(here, root=not path, owner=owner, summand=summand)
             mine: Expr | None = None
             for clause, new, *more in rule(old, context):
-                if new == old:
-                    continue
-                mine = mine or _canonical(old, context)
-                looks = mine, _canonical(new, context), _before(old, new, context)
-                rank, common = (*more, 0, "")[:2] if more else (0, "")
-                yield Slip(equation.name, path, new, clause, looks, float(rank), kin, common)
+                if new != old:
+                    mine = mine or _canonical(old, context)
+                    looks = mine, _canonical(new, context), _before(old, new, context)
+                    rank, common = (*more, 0, "")[:2] if more else (0, "")
+                    yield Slip(name, path, new, clause, looks, float(rank), kin(owner, name), common)
 
 
 def parts(
@@ -146,18 +151,6 @@ def _before(old: Expr, new: Expr, known: Names) -> Hashable:
     looks, step = known.place.get(other, ("", 0))
     mine, first = known.place.get(one, (looks, -1))  # what h1 is computed from is the step before it
     return one in known.reads(other), other in known.reads(one), step - first if looks == mine else None
-
-
-def _kin(known: Names) -> Hashable:
-    """What tells a place from those that look alike but are not the same one in another step, as of another gate."""
-    target = known.node(known.target)
-    return known.kin(known.owner), known.seen(target), known.kin(target)
-
-
-def _owner(equation: Equation, term: Expr, known: Names) -> str:
-    """The node whose gradient a term hands on; where it hands none on, the equation's own."""
-    handed = (name for name in read_by(term) if name in known.gradients)
-    return known.node(next(handed, equation.name))
 
 
 def _canonical(expr: Expr, known: Names) -> Expr:

@@ -1,12 +1,14 @@
-"""One thing in the place of another: names, weights that are updated already, kernels turned, labels shifted."""
+"""One thing in the place of another: local derivatives, names, updated weights, kernels turned, labels shifted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mathlab.diagnosis.rewrite import Change, Names, product, text, turned
+from mathlab.diagnosis.rewrite import Change, Names, factors, filled, form, product, text, turned
 from mathlab.diagnosis.rules import ALL, FLIP
-from mathlab.language.syntax import Call, Expr, Name, Num
+from mathlab.language.check import read
+from mathlab.language.ops import OPS
+from mathlab.language.syntax import Call, Expr, Name, Num, substitute
 
 MOST_NAMES = 60  # names of which any may be taken for another; of more, those around
 NEIGHBOURS = 12  # equations before and after one that are looked at for what looks like it
@@ -15,20 +17,34 @@ MOST_LIKELY = 20  # orders of some labels, of which another may be hit by accide
 MOST_ROWS = 512  # samples whose labels may be shifted
 SCALED = 0.1  # how much less likely a name is that is also scaled
 BEHIND = 0.03  # and values exchanged than weights
+OTHER = 0.1  # how much less likely the derivative of another activation is
+# the slopes that are written for one another, in what goes in, x, and what comes out, y
+OFTEN = {"sigmoid": "y * (1 - y)", "tanh": "1 - y**2", "relu": "x > 0"}
+# how they are got wrong, of sigmoid and tanh: and less likely so
+SLOPES = ("1 - y", "(1 - y)**2", "y**2", "1 - 2 * y", "1 - y**2", "1 + y**2", "y * (1 + y)", "y * (1 - y**2)")
+NEGATIVE = ("y**2 - 1", "y * (y - 1)")
+# in the slope s as well
+WRONG_SLOPES: Sequence[tuple[str, str]] = (
+    ("s * s", "the derivative {s} of {op} stands twice"),
+    ("x", "{x}, what goes into it, stands in place of the derivative of {op}; it wants {s}"),
+    ("y", "{y}, its value, stands in place of the derivative of {op}; it wants {s}"),
+    ("1 / s", "the derivative {s} of {op} divides instead of multiplying"),
+)
 
 
 def other_name(part: Expr, known: Names) -> Iterator[Change]:
     """Another name of the same shape: first those around, then any."""
-    if not isinstance(part, Name) or part.id not in known.types.names:
+    types = known.types.names
+    if not isinstance(part, Name) or part.id not in types:
         return
-    type_, gradient = known.types.names[part.id], part.id in known.gradients
+    type_, gradient = types[part.id], part.id in known.gradients
     near = [*dict.fromkeys(_around(part.id, known))]
-    far = [name for name in known.types.names if name not in near] if len(known.types.names) <= MOST_NAMES else []
+    far = [name for name in types if name not in near] if len(types) <= MOST_NAMES else []
     for rank, name in [*((0, name) for name in near), *((1, name) for name in far)]:
-        other = known.types.names.get(name)
-        if other is None or name == part.id or (rank and name == known.target) or other.shape != type_.shape:
+        fits = name in types and types[name].shape == type_.shape
+        if name == part.id or not fits or (rank and name == known.target):
             continue
-        if type_.shape and other.kind != type_.kind:
+        if type_.shape and types[name].kind != type_.kind:
             continue
         handed = name in known.gradients
         if handed and (known.target not in known.gradients or not type_.shape):
@@ -45,38 +61,35 @@ def other_name(part: Expr, known: Names) -> Iterator[Change]:
 
 def _around(name: str, known: Names) -> Iterator[str]:
     node = known.node(name)
-    nodes = [*known.reads(node), *known.readers(node)]
+    nodes, alike = [*known.reads(node), *known.readers(node)], _alike(node, known)
     if node == name:
-        yield from (*nodes, known.owner, known.node(known.target))
-        yield from (*known.reads(known.owner), *known.readers(known.owner))
-        yield from (*_alike(node, known), f"d{node}")
+        yield from (*nodes, known.owner, known.mine, *known.reads(known.owner), *known.readers(known.owner))
+        yield from (*alike, f"d{node}")
     else:
-        yield from (node, *nodes)
-        yield from (f"d{other}" for other in (*reversed(nodes), *_alike(node, known)))
+        yield from (node, *nodes, *(f"d{other}" for other in (*reversed(nodes), *alike)))
 
 
-def _alike(name: str, known: Names) -> Iterator[str]:
-    """What is read, in the same place, by what looks like the readers of a name: the weights of other layers."""
-    for reader in known.readers(name)[:1]:
-        place = known.reads(reader).index(name)
-        for other in _close(reader, known):
-            if len(known.reads(other)) == len(known.reads(reader)):
-                yield known.reads(other)[place]
-    yield from (other for other in _close(name, known) if _made(other, known) == _made(name, known))
+def _alike(name: str, known: Names) -> list[str]:
+    """What is read, in the same place, by what looks like the readers of a name: the weights of other layers.
 
-
-def _close(name: str, known: Names) -> list[str]:
-    """The equations around one: the layer, or the step, before and after it."""
-    if name not in known.forward:
-        return []
+    And what is made by the same op, of as many names.
+    """
     order = [*known.forward]
-    place = order.index(name)
-    return [*order[max(place - NEIGHBOURS, 0) : place], *order[place + 1 : place + NEIGHBOURS + 1]]
 
+    def close(node: str) -> list[str]:
+        """The equations around one: the layer, or the step, before and after it."""
+        place = order.index(node)
+        return [*order[max(place - NEIGHBOURS, 0) : place], *order[place + 1 : place + NEIGHBOURS + 1]]
 
-def _made(name: str, known: Names) -> tuple[object, int]:
-    """By which op a node is made, and of how many names."""
-    return getattr(known.forward[name], "op", ""), len(known.reads(name))
+    def made(node: str) -> tuple[object, int]:
+        return getattr(known.forward[node], "op", ""), len(known.reads(node))
+
+    found = []
+    for reader in known.readers(name)[:1]:
+        own = known.reads(reader)
+        likes = [known.reads(other) for other in close(reader)]
+        found += [read[own.index(name)] for read in likes if len(read) == len(own)]
+    return [*found, *(other for other in close(name) if made(other) == made(name))] if name in order else found
 
 
 def exchanged(part: Expr, known: Names) -> Iterator[Change]:
@@ -84,23 +97,19 @@ def exchanged(part: Expr, known: Names) -> Iterator[Change]:
     match part:
         case Call("sub", (Num(1), Name(name))):
             yield f"{name} and 1 - {name} are exchanged", Name(name)
-    if not isinstance(part, Name) or part.id not in known.types.names:
+    types = known.types.names
+    if not isinstance(part, Name) or part.id not in types:
         return
-    node, shape = known.node(part.id), known.types.names[part.id].shape
-    if node in known.parameters:
-        like = sorted(known.parameters)
-    else:
-        looks = known.place.get(node, ("", 0))[0]
-        like = [other for other, (its, _) in known.place.items() if its == looks]
-    d = "" if node == part.id else "d"
-    like = [f"{d}{other}" for other in like if f"{d}{other}" in known.types.names]
-    like = [other for other in like if known.types.names[other].shape == shape]
+    node, weight = known.node(part.id), known.node(part.id) in known.parameters
+    looks = known.place.get(node, ("", 0))[0]
+    same = sorted(known.parameters) if weight else [name for name, (its, _) in known.place.items() if its == looks]
+    like = [f"{'' if node == part.id else 'd'}{name}" for name in same]
+    like = [name for name in like if name in types and types[name].shape == types[part.id].shape]
     for other in like if len(like) <= MOST_EXCHANGED else ():
         if other != part.id:
-            rank = 0 if node in known.parameters else BEHIND
-            yield f"{' and '.join(sorted((part.id, other)))} are exchanged", Name(other), rank
+            yield f"{' and '.join(sorted((part.id, other)))} are exchanged", Name(other), 0 if weight else BEHIND
     if part.id in known.complemented:
-        yield f"{part.id} and 1 - {part.id} are exchanged", Call("sub", (Num(1), part))
+        yield f"{part.id} and 1 - {part.id} are exchanged", form("1 - x", x=part)
 
 
 def updated_weight(part: Expr, known: Names) -> Iterator[Change]:
@@ -108,8 +117,8 @@ def updated_weight(part: Expr, known: Names) -> Iterator[Change]:
     if isinstance(part, Name) and part.id in known.parameters and f"d{part.id}" in known.gradients:
         for rate in known.rates:
             at = "" if len(known.rates) == 1 else f", with a learning rate of {rate:g}"
-            step = product(Num(rate), Name(f"d{part.id}"))
-            yield f"the gradient passes through {part.id} as already updated{at}", Call("sub", (part, step))
+            updated = form(f"x - {rate!r} * d", x=part, d=Name(f"d{part.id}"))
+            yield f"the gradient passes through {part.id} as already updated{at}", updated
 
 
 def flipped(part: Expr, known: Names) -> Iterator[Change]:
@@ -118,15 +127,14 @@ def flipped(part: Expr, known: Names) -> Iterator[Change]:
         case Call("index", (base, *items)) if FLIP in items:
             straight = tuple(ALL if item == FLIP else item for item in items)
             yield f"{text(base)} is not flipped", Call("index", (base, *straight))
-        case Call() if known.root and known.node(known.target) in known.parameters and len(known.shape(part)) > 2:
+        case Call() if known.root and known.mine in known.parameters and len(known.shape(part)) > 2:
             made = Call("index", (part, *[ALL] * (len(known.shape(part)) - 2), FLIP, FLIP))
             yield f"{known.target} is turned by 180 degrees", made
-        case Name(name) if name in known.parameters:
+        case Name(name) if name in known.parameters and max(known.types.names[name].shape, default=1) > 1:
             axes = range(len(known.types.names[name].shape))
-            if max(known.types.names[name].shape, default=1) > 1:
-                for some in dict.fromkeys((tuple(axes), *((k,) for k in axes))):
-                    made = Call("index", (part, *(FLIP if k in some else ALL for k in axes)))
-                    yield f"{name} is flipped, as {text(made)}", made, 1
+            for some in dict.fromkeys((tuple(axes), *((k,) for k in axes))):
+                made = Call("index", (part, *(FLIP if k in some else ALL for k in axes)))
+                yield f"{name} is flipped, as {text(made)}", made, 1
 
 
 def shifted(part: Expr, known: Names) -> Iterator[Change]:
@@ -135,15 +143,10 @@ def shifted(part: Expr, known: Names) -> Iterator[Change]:
         return
     count = next(iter(known.types.names[part.id].shape), 0)
     if 1 < count <= MOST_ROWS:
-        order = [*range(count)]
-        words = f"{part.id} is shifted by one: each sample has that of the one"
-        yield f"{words} after it", _picked(part, [*order[1:], 0])
-        yield f"{words} before it", _picked(part, [count - 1, *order[:-1]])
-        yield f"{part.id} is in the opposite order", _picked(part, order[::-1]), 1
-
-
-def _picked(base: Expr, rows: Sequence[int]) -> Expr:
-    return Call("index", (base, Call("array", tuple(map(Num, rows)))))
+        order, words = [*range(count)], f"{part.id} is shifted by one: each sample has that of the one"
+        ways = {f"{words} after it": [*order[1:], 0], f"{words} before it": [count - 1, *order[:-1]]}
+        for said, rows in {**ways, f"{part.id} is in the opposite order": order[::-1]}.items():
+            yield said, Call("index", (part, Call("array", tuple(map(Num, rows))))), float(said not in ways)
 
 
 def other_class(part: Expr, known: Names) -> Iterator[Change]:
@@ -157,5 +160,53 @@ def other_class(part: Expr, known: Names) -> Iterator[Change]:
             return
     for step, words in ((1, "high"), (-1, "low")):
         lookup = Call("array", tuple(Num((k + step) % classes) for k in range(classes)))
-        args = tuple(Call("index", (lookup, arg)) if arg == Name(t) else arg for arg in part.args)
-        yield f"the labels {t} are shifted: each is one class too {words}", Call(part.op, args, part.attrs)
+        made = substitute(part, {t: Call("index", (lookup, Name(t)))})
+        yield f"the labels {t} are shifted: each is one class too {words}", made
+
+
+def wrong_slopes(part: Expr, known: Names) -> Iterator[Change]:
+    """The derivative of an activation, as a factor beside a gradient, in every way in which it is got wrong."""
+    chain = factors(part)
+    for y, call in known.activations() if len(chain) > 1 and known.carries(part) else ():
+        true = _slope(call, call.args[0], y, known)
+        if true and "softmax" not in call.op:
+            rest = [*chain]
+            for factor in factors(true):
+                if factor in rest:
+                    rest.remove(factor)
+            if len(rest) == len(chain) - len(factors(true)):
+                for clause, wrong, rank in _alternatives(call, y, true, known):
+                    yield clause, product(*rest, wrong), rank
+
+
+def _slope(call: Call, x: Expr, y: Expr, known: Names) -> Expr | None:
+    """The derivative of an activation at x, where it is y, as the table of ops has it."""
+    rule = OPS[call.op].rule(0, known.types.site(call))
+    chain = [factor for factor in factors(read(rule)) if factor != Name("g")] if rule else []
+    return filled(product(*chain), {"x": x, "y": y, "alpha": call.args[-1]}) if chain else None
+
+
+def _alternatives(call: Call, y: Expr, true: Expr, known: Names) -> Iterator[tuple[str, Expr, float]]:
+    op, x, want = call.op, call.args[0], f"it wants {text(true)}"
+    again = Call(op, (y, *call.args[1:]))
+    places = (
+        (x, x, f"the derivative of {op} is taken at {text(x)}, what goes into it, as {{}}"),
+        (y, again, f"{op} is applied once more before its derivative: it is taken at {text(y)} instead of {text(x)}"),
+        (again, again, f"{op} is applied once more before its derivative, as {{}}"),
+    )
+    for a, b, words in places:
+        if wrong := _slope(call, a, b, known):
+            yield f"{words.format(text(wrong))}; {want}", wrong, 0
+    yield f"{text(again)} stands in place of the derivative of {op}; {want}", again, 0
+    found = {"x": x, "y": y, "s": true}
+    for written, words in WRONG_SLOPES:
+        yield words.format(op=op, **{name: text(value) for name, value in found.items()}), form(written, **found), 0
+    for other in [name for name in OFTEN if name != op]:
+        for a, b in ((x, y), (x, x), (x, Call(other, (x,))), (y, y), (y, Call(other, (y,)))):
+            wrong = form(OFTEN[other], x=a, y=b)
+            yield f"the derivative of {other}, {text(wrong)}, stands in place of that of {op}; {want}", wrong, OTHER
+    for written in (*SLOPES, *NEGATIVE) if op in ("sigmoid", "tanh") else ():
+        wrong = form(written, **found)
+        if wrong != true:
+            rank = 2 * OTHER if written in NEGATIVE else 0
+            yield f"{text(wrong)} stands in place of {text(true)}, the derivative of {op}", wrong, rank

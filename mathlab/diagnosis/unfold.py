@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import chain, count
 
 from mathlab.diagnosis.rewrite import Names, rewrites
@@ -30,61 +30,47 @@ ONE_SPELLING = rewrites(
 )
 
 
-@dataclass(frozen=True)
-class Unfolded:
-    """A case with more names, and what each of them is called: `the pre-activation of h2`."""
+def unfolded(case: Case) -> tuple[Case, Mapping[str, str]]:
+    """The case with its activations apart, and what each name more is called: `the pre-activation of h2`.
 
-    case: Case
-    called: Mapping[str, str] = field(default_factory=dict)
-
-
-def unfolded(case: Case) -> Unfolded:
-    """The case with its activations apart. Its values are the same up to rounding."""
+    Its values are the same up to rounding.
+    """
     taken = {*case.inputs, *case.parameters, *(equation.name for equation in case.equations)}
     out: list[Equation] = []
     called: dict[str, str] = {}
+
+    def named(expr: Expr, stem: str, what: str) -> Name:
+        name = next((equation.name for equation in out if equation.expr == expr), "")
+        if not name:
+            name = next(fresh for fresh in chain([stem], (f"{stem}{k}" for k in count(2))) if fresh not in taken)
+            taken.add(name)
+            called[name] = what
+            out.append(Equation(name, expr))
+        return Name(name)
+
+    def apart(expr: Expr, equation: str, root: bool = False) -> Expr:
+        """The expression with its activations, and what goes into them, read by name."""
+        if not isinstance(expr, Call):
+            return expr
+        args = tuple(apart(arg, equation) for arg in expr.args)
+        if expr.op in ACTIVATIONS and isinstance(args[0], Call):
+            what = f"the pre-activation of {equation}" if root else f"what goes into {expr.op} in {equation}"
+            args = named(args[0], f"{equation}_in", what), *args[1:]
+        made = Call(expr.op, args, expr.attrs, expr.position)
+        return named(made, f"{equation}_{expr.op}", unparse(expr)) if expr.op in ACTIVATIONS and not root else made
+
     for equation in case.equations:
-        expr = _plain(equation.expr)
-        expr = _apart(expr, equation, out, called, taken, root=True)
+        expr = apart(_plain(equation.expr), equation.name, root=True)
         out.append(equation.saying(expr))
-    return Unfolded(replace(case, equations=tuple(out)), called)
+    return replace(case, equations=tuple(out)), called
 
 
 def _plain(expr: Expr) -> Expr:
     """The expression with what has several spellings in one: a sigmoid that is written out, a square as a product."""
     if not isinstance(expr, Call):
         return expr
-    args = tuple(map(_plain, expr.args))
-    plain = expr if args == expr.args else Call(expr.op, args, expr.attrs, expr.position)
+    plain = Call(expr.op, tuple(map(_plain, expr.args)), expr.attrs, expr.position)
     return next((spelt for _, spelt, *_ in ONE_SPELLING(plain, NOTHING)), plain)
-
-
-def _apart(
-    expr: Expr, equation: Equation, out: list[Equation], called: dict[str, str], taken: set[str], root: bool = False
-) -> Expr:
-    """The expression with its activations, and what goes into them, read by name."""
-    if not isinstance(expr, Call):
-        return expr
-    args = tuple(_apart(arg, equation, out, called, taken) for arg in expr.args)
-    if expr.op in ACTIVATIONS and args:
-        if isinstance(args[0], Call):
-            what = f"the pre-activation of {equation.name}" if root else f"what goes into {expr.op} in {equation.name}"
-            args = (_named(args[0], f"{equation.name}_in", what, out, called, taken), *args[1:])
-        made = Call(expr.op, args, expr.attrs, expr.position)
-        text = unparse(expr)
-        return made if root else _named(made, f"{equation.name}_{expr.op}", text, out, called, taken)
-    return expr if args == expr.args else Call(expr.op, args, expr.attrs, expr.position)
-
-
-def _named(expr: Expr, stem: str, what: str, out: list[Equation], called: dict[str, str], taken: set[str]) -> Name:
-    known = next((equation for equation in out if equation.expr == expr), None)
-    if known:
-        return Name(known.name)
-    name = next(fresh for fresh in chain([stem], (f"{stem}{k}" for k in count(2))) if fresh not in taken)
-    taken.add(name)
-    called[name] = what
-    out.append(Equation(name, expr))
-    return Name(name)
 
 
 def told(text: str, called: Mapping[str, str], parts: Mapping[str, str]) -> str:

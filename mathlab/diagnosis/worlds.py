@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mathlab.diagnosis.claims import Claim, Moment
-from mathlab.diagnosis.rewrite import read_by
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Case, TrainSettings
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.program import Program, compile_program
 from mathlab.language.shapes import Type
-from mathlab.language.syntax import Expr
+from mathlab.language.syntax import Expr, names
 from mathlab.stages.prepare import Env, Prepared, execute, prepare
 from mathlab.stages.updates import (
     UPDATE,
@@ -36,13 +35,14 @@ from mathlab.stages.updates import (
 WORK = 2_000_000_000
 OVERHEAD = 500
 RESULT = "_result"  # the name of an expression that is compiled alone
+# what equations raise that do not fit together
+UNFIT = (MathlabError, ExpressionError, ArithmeticError, ValueError, IndexError, TypeError)
 
 if TYPE_CHECKING:
     from mathlab.diagnosis.mistakes import Mistake
 
 Outcome = Sequence[Array] | None  # what a claim's numbers would be, at each of its moments
 Outcomes = Sequence[Outcome]  # one for each claim
-Bound = Sequence[tuple[str, Program]]  # names, and what computes the value of each
 
 
 @dataclass(frozen=True)
@@ -91,48 +91,32 @@ class Trial:
     others: tuple[str, ...] = ()
 
 
-class Compiled:
-    """Equations compiled one by one: worlds differ in few of theirs, so that each is compiled once for all of them."""
-
-    def __init__(self) -> None:
-        self.programs: dict[Hashable, Program] = {}
-        self.steps: dict[Hashable, tuple[tuple[Equation, ...], dict[str, str], dict[str, Type]]] = {}
-
-    def bound(self, equations: Iterable[Equation], types: Types, dtype: str) -> Bound:
-        """The equations' names with what computes each."""
-        return [(made.name, self.program(made.expr, types, types.names[made.name], dtype)) for made in equations]
-
-    def program(self, expr: Expr, types: Types, result: Type, dtype: str) -> Program:
-        """One expression compiled."""
-        key = (expr, dtype, result, *[types.names[name] for name in read_by(expr)])
-        if key not in self.programs:
-            inside = Types({**types.names, RESULT: result}, types.integral)
-            self.programs[key] = compile_program([Equation(RESULT, expr)], inside, [RESULT], dtype)
-        return self.programs[key]
-
-    def update(self, prepared: Prepared, settings: TrainSettings) -> tuple[Bound, dict[str, str]]:
-        """What makes one update, and which of its results replaces which name."""
-        trained = settings.trained(prepared.case.parameters)
-        key = (settings.optimizer, tuple(settings.settings.items()), settings.schedule, *trained)
-        if key not in self.steps:
-            types = Types(prepared.types.names, prepared.types.integral)
-            equations, moved = update_equations(trained, settings, types)
-            added = {name: type_ for name, type_ in types.names.items() if name not in prepared.types.names}
-            self.steps[key] = equations, moved, added
-        equations, moved, added = self.steps[key]
-        types = Types({**prepared.types.names, **added}, prepared.types.integral)
-        return self.bound((*prepared.both, *equations), types, prepared.case.dtype), moved
+def program(expr: Expr, types: Types, result: Type, dtype: str) -> Program:
+    """One expression compiled: worlds differ in few of theirs, so that each is compiled once for all of them."""
+    read = tuple((name, types.names[name]) for name in names(expr))
+    return _compiled(expr, result, read, types.integral, dtype)
 
 
-def computed(bound: Bound, env: Mapping[str, object]) -> dict[str, Array]:
-    """What the equations compute."""
-    values = dict(env)
-    made: dict[str, Array] = {}
-    with np.errstate(all="ignore"):
-        for name, program in bound:
-            (made[name],) = program.function(*[values[read] for read in program.inputs])
-            values[name] = made[name]
-    return made
+@lru_cache(5_000)
+def _compiled(
+    expr: Expr, result: Type, read: Sequence[tuple[str, Type]], integral: frozenset[str], dtype: str
+) -> Program:
+    types = Types({**dict(read), RESULT: result}, integral)
+    return compile_program([Equation(RESULT, expr)], types, [RESULT], dtype)
+
+
+def computed(equations: Iterable[Equation], types: Types, dtype: str) -> Callable[[Env], dict[str, Array]]:
+    """What computes all equations."""
+    bound = [(made.name, program(made.expr, types, types.names[made.name], dtype)) for made in equations]
+
+    def compute(env: Env) -> dict[str, Array]:
+        values = dict(env)
+        with np.errstate(all="ignore"):
+            for name, made in bound:
+                (values[name],) = made.function(*[values[read] for read in made.inputs])
+        return values
+
+    return compute
 
 
 @dataclass
@@ -146,7 +130,6 @@ class Scene:
     claims: Sequence[Claim]
     points: Sequence[Mapping[str, Array]] = ({},)
     left: float = WORK
-    compiled: Compiled = field(default_factory=Compiled)
     batches: dict[Hashable, Prepared] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -181,7 +164,7 @@ class Scene:
                 if not any(self.claims[k].fits(outcomes[k]) for k in self.wrong):
                     return outcomes
                 return self._outcomes(world, self.moments) or outcomes
-        except (MathlabError, ExpressionError, FloatingPointError, ValueError, IndexError, np.linalg.LinAlgError):
+        except UNFIT:
             return None
 
     def tried(self, cause: str, world: World, weight: float = 1.0) -> list[Trial]:
@@ -208,7 +191,7 @@ class Scene:
         later = sorted({updates for updates in due.values() if updates > 0})
         states: Mapping[int, Env] = {}
         if later and world.settings:
-            states = snapshots(world.prepared, world.settings, later, self.compiled, partial(self._batch, world))
+            states = snapshots(world.prepared, world.settings, later, partial(self._batch, world))
         return {
             moment: self._run(world, states[updates] if updates else self.points[moment.point])
             for moment, updates in due.items()
@@ -242,12 +225,12 @@ class Scene:
         values = {**prepared.env, **parameters, **world.stated}
         if world.rounding is not None:
             return {**values, **execute(prepared.shaken_program, values, world.rounding)}
-        return {**values, **computed(self.compiled.bound(prepared.both, prepared.types, prepared.case.dtype), values)}
+        return computed(prepared.both, prepared.types, prepared.case.dtype)(values)
 
     def _value(self, quantity: Expr, values: Env, dtype: str) -> Array:
         types = self.prepared.types
-        program = self.compiled.program(quantity, types, types.of(quantity), dtype)
-        return np.asarray(execute(program, values)[RESULT], np.float64)
+        made = execute(program(quantity, types, types.of(quantity), dtype), values)
+        return np.asarray(made[RESULT], np.float64)
 
 
 def changed(prepared: Prepared, changes: Mapping[str, Expr]) -> Prepared | None:
@@ -271,18 +254,14 @@ def in_order(equations: Iterable[Equation]) -> tuple[Equation, ...]:
     """The equations so that each comes after those that it reads. Raises CycleError where they go round."""
     named = {equation.name: equation for equation in equations}
     place = {name: k for k, name in enumerate(named)}
-    graph = {name: [read for read in read_by(equation.expr) if read in named] for name, equation in named.items()}
+    graph = {name: [read for read in names(equation.expr) if read in named] for name, equation in named.items()}
     if all(place[read] < place[name] for name, some in graph.items() for read in some):
         return tuple(named.values())
     return tuple(named[name] for name in TopologicalSorter(graph).static_order())
 
 
 def snapshots(
-    prepared: Prepared,
-    settings: TrainSettings,
-    at: Collection[int],
-    compiled: Compiled,
-    cut: Callable[[int], Prepared] | None = None,
+    prepared: Prepared, settings: TrainSettings, at: Collection[int], cut: Callable[[int], Prepared] | None = None
 ) -> dict[int, dict[str, Array]]:
     """The parameters and the optimizer's state after each of these numbers of updates, by the equations of `prepared`.
 
@@ -294,11 +273,14 @@ def snapshots(
     cut = cut or (lambda size: prepare(first_rows(prepared.case, settings, size)))
 
     def advance_on(size: int, batch: Batch) -> Advance:
-        bound, moved = compiled.update(cut(size) if batch else prepared, settings)
+        whole = cut(size) if batch else prepared
+        types = Types(whole.types.names, whole.types.integral)
+        equations, moved = update_equations(trained, settings, types)
+        compute = computed((*whole.both, *equations), types, whole.case.dtype)
 
         def advance(first: int, last: int, batch: Batch) -> None:
             for done in range(first, last):
-                out = computed(bound, {**env, **batch, UPDATE: done + 1.0})
+                out = compute({**env, **batch, UPDATE: np.asarray(done + 1.0)})
                 env.update({name: np.asarray(out[new])[()] for name, new in moved.items()})
 
         return advance

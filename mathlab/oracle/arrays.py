@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -37,19 +38,18 @@ def read(path: Path) -> dict[str, Arrays]:
     try:
         for file in files:
             file.open("rb").close()
-        return _csv(path) if suffix == ".csv" else {CASELESS: dict(pair for file in files for pair in _numpy(file))}
+        return _csv(path) if suffix == ".csv" else {CASELESS: {k: v for file in files for k, v in _numpy(file).items()}}
     except FileNotFoundError:
         raise MathlabError(f"{path} does not exist") from None
     except OSError as error:
         raise MathlabError(f"{path} cannot be read ({error.strerror or error})") from None
 
 
-def _numpy(path: Path) -> Iterator[tuple[str, Array]]:
+def _numpy(path: Path) -> Arrays:
     try:
-        found = load_numpy(path)
+        return {name: numbers(name, array, str(path)) for name, array in load_numpy(path).items()}
     except DataError as error:
         raise MathlabError(f"{path} cannot be used: {error}") from None
-    yield from ((name, numbers(name, array, str(path))) for name, array in found.items())
 
 
 def numbers(name: str, found: object, whose: str = "") -> Array:
@@ -65,44 +65,36 @@ def numbers(name: str, found: object, whose: str = "") -> Array:
 
 
 def _csv(path: Path) -> dict[str, Arrays]:
-    entries: dict[str, dict[str, Entries]] = {}
     try:
         columns, rows, lines = read_table(path)
     except ValueError as error:
         raise MathlabError(f"{path} is not a CSV file: {error}") from None
     kinds = [column for column in ("value", "gradient") if column in columns]
+    top = Place(str(path), 1, 1)
     if "name" not in columns or "index" not in columns or not kinds:
-        raise MathlabError("the columns name, index, and value or gradient are needed", Place(str(path), 1, 1))
+        raise MathlabError("the columns name, index, and value or gradient are needed", top)
     if twice := [column for column in columns if columns.count(column) > 1]:
-        raise MathlabError(f"the column {twice[0]} stands twice", Place(str(path), 1, 1))
+        raise MathlabError(f"the column {twice[0]} stands twice", top)
+    entries: dict[str, dict[str, Entries]] = {}
     for line, row in zip(lines, (dict(zip(columns, cells, strict=True)) for cells in rows), strict=True):
-        place = Place(str(path), line, 1)
-        arrays = entries.setdefault(row.get("case") or CASELESS, {})
-        index = _index(row["index"], place)
+        place, arrays = top._replace(line=line), entries.setdefault(row.get("case") or CASELESS, {})
+        parts = row["index"].split(",") if row["index"] else []
+        if not all(part.strip().isdecimal() for part in parts):
+            raise MathlabError(f"'{row['index']}' is not an index, such as 0,1", place)
+        index = tuple(map(int, parts))
         for kind in kinds:
             if row[kind]:
                 name = row["name"] if kind == "value" else f"d{row['name']}"
                 cells = arrays.setdefault(name, {})
                 if index in cells:
                     raise MathlabError(f"{name} has the index '{row['index']}' twice", place)
-                cells[index] = _number(row[kind], place)
+                try:
+                    cells[index] = float(row[kind])
+                except ValueError:
+                    raise MathlabError(f"{row[kind]!r} is not a number", place) from None
     return {
         case: {name: _whole(cells, name, path) for name, cells in arrays.items()} for case, arrays in entries.items()
     }
-
-
-def _index(text: str, place: Place) -> tuple[int, ...]:
-    parts = text.split(",") if text else []
-    if not all(part.strip().isdecimal() for part in parts):
-        raise MathlabError(f"'{text}' is not an index, such as 0,1", place)
-    return tuple(map(int, parts))
-
-
-def _number(text: str, place: Place) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise MathlabError(f"{text!r} is not a number", place) from None
 
 
 def _whole(cells: Entries, name: str, path: Path) -> Array:
@@ -110,7 +102,7 @@ def _whole(cells: Entries, name: str, path: Path) -> Array:
     if len({len(index) for index in cells}) > 1:
         raise MathlabError(f"{path}: the indices of {name} have different lengths")
     shape = tuple(max(axis) + 1 for axis in zip(*cells, strict=True))
-    if int(np.prod(shape, dtype=object)) != len(cells):
+    if math.prod(shape) != len(cells):
         raise MathlabError(f"{path}: {name} has {len(cells)} entries, but its indices reach to shape {shape}")
     array = np.empty(shape)
     for index, number in cells.items():

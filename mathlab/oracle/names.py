@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Iterable, Mapping
+from itertools import chain, product
 
 from mathlab.errors import MathlabError, did_you_mean
 from mathlab.experiment import Case
@@ -29,12 +29,12 @@ def matched(case: Case, names: Iterable[str], given: Mapping[str, str] | None = 
     (`dw1`). A name that fits two quantities equally well is none. Raises MathlabError where `given` names what is not
     there.
     """
-    sought = [*names]
-    nodes = _nodes(case)
+    sought, nodes = [*names], _nodes(case)
     known: list[dict[str, tuple[str, set[str]]]] = [{}, {}, {}]  # as it is written, without signs, without capitals
-    for form, name, quantity in _forms(case, nodes):
-        for table, text in zip(known, _loosened(form.format(name=name, end=case.equations[-1].name)), strict=True):
-            usual, quantities = table.setdefault(text, (form, set()))
+    for form, name in product((*HOLDERS, *ALIASES), nodes):  # the nodes themselves first
+        quantity, text = name if form in HOLDERS else f"d{name}", form.format(name=name, end=case.equations[-1].name)
+        for table, loose in zip(known, _loosened(text), strict=True):
+            usual, quantities = table.setdefault(loose, (form, set()))
             if form == usual:
                 quantities.add(quantity)
     found = {}
@@ -43,7 +43,14 @@ def matched(case: Case, names: Iterable[str], given: Mapping[str, str] | None = 
         _, quantities = next(fitting, ("", set()))
         if len(quantities) == 1:
             (found[name],) = quantities
-    return {**found, **_said(given or {}, sought, nodes)}
+    every = [*chain.from_iterable((name, f"d{name}") for name in nodes)]
+    for array, quantity in (given or {}).items():
+        if array not in sought:
+            raise MathlabError(f"--map {array}={quantity}: there is no array {array!r}{did_you_mean(array, sought)}")
+        if quantity not in every:
+            hint = did_you_mean(quantity, every)
+            raise MathlabError(f"--map {array}={quantity}: there is no node or gradient {quantity!r}{hint}")
+    return {**found, **(given or {})}
 
 
 def wanted(case: Case) -> str:
@@ -54,28 +61,8 @@ def wanted(case: Case) -> str:
     return f"sought were {', '.join(nodes)}, and for the gradient of {some}: {aliases}"
 
 
-def _said(given: Mapping[str, str], sought: Iterable[str], nodes: Iterable[str]) -> dict[str, str]:
-    """What is said of some arrays, when they and the quantities exist."""
-    known = [*chain.from_iterable((name, f"d{name}") for name in nodes)]
-    arrays = [*sought]
-    for array, quantity in given.items():
-        if array not in arrays:
-            raise MathlabError(f"--map {array}={quantity}: there is no array {array!r}{did_you_mean(array, arrays)}")
-        if quantity not in known:
-            hint = did_you_mean(quantity, known)
-            raise MathlabError(f"--map {array}={quantity}: there is no node or gradient {quantity!r}{hint}")
-    return dict(given)
-
-
 def _nodes(case: Case) -> list[str]:
     return [*case.inputs, *case.parameters, *(equation.name for equation in case.equations)]
-
-
-def _forms(case: Case, nodes: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """What a quantity may be called, with its node's name and its own: the nodes themselves first."""
-    for form in (*HOLDERS, *ALIASES):
-        for name in nodes:
-            yield form, name, name if form in HOLDERS else f"d{name}"
 
 
 def _loosened(text: str) -> tuple[str, str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -149,31 +148,28 @@ def compare(case: Case, arrays: Mapping[str, Array], **terms: Unpack[Terms]) -> 
             f"no array is named like a node of the case {case.name!r}: {', '.join(arrays) or 'no arrays'}; {sought}; "
             f"or say it with --map {next(iter(arrays), 'mine')}=NAME"
         )
-    rows: list[Compared] = []
-    order: list[str] = []
+    held: list[Held] = []
     found: list[Causes] = []
     for dtype in RTOL:
         chosen = {array: name for array, name in matches.items() if _precision(case, arrays[array]) == dtype}
         if chosen:
             prepared = with_gradients(replace(case, dtype=dtype), chosen.values())
-            order = [*prepared.env, *prepared.nodes, *prepared.gradients]
-            held = _held(prepared, arrays, chosen, terms.get("rtol"))
-            why = _explained(prepared, held, terms.get("thorough", False))
-            said = {array: cause.cause for cause in reversed(why.causes) for array in cause.explains}
-            rows += [replace(one.row(), diagnosis=said.get(one.array, "")) for one in held]
-            found.append(why)
+            values, noise = prepared.run(), rounding_noise(prepared, [*dict.fromkeys(chosen.values())])
+            some = [
+                _held(prepared, array, arrays[array], name, values[name], noise[name], terms.get("rtol"))
+                for array, name in chosen.items()
+            ]
+            found.append(_explained(prepared, some, terms.get("thorough", False)))
+            held += some
+    order = [*prepared.env, *prepared.nodes, *prepared.gradients]
+    told = [cause for why in found for cause in why.causes]
+    said = {array: cause.cause for cause in reversed(told) for array in cause.explains}
+    rows = [replace(one.row, diagnosis=said.get(one.row.array, "")) for one in held]
     rows.sort(key=lambda row: order.index(row.quantity) if row.quantity in order else len(order))
     ignored = tuple(name for name in arrays if name not in matches)
-    return OracleResult(
-        case.name,
-        tuple(rows),
-        ignored,
-        next((row.quantity for row in rows if not row.passed), ""),
-        sought if ignored else "",
-        tuple(cause for why in found for cause in why.causes),
-        sum(why.tried for why in found),
-        sum(why.known for why in found),
-    )
+    first = next((row.quantity for row in rows if not row.passed), "")
+    tried, known = sum(why.tried for why in found), sum(why.known for why in found)
+    return OracleResult(case.name, tuple(rows), ignored, first, sought if ignored else "", tuple(told), tried, known)
 
 
 def _precision(case: Case, array: Array) -> Dtype:
@@ -182,92 +178,55 @@ def _precision(case: Case, array: Array) -> Dtype:
 
 @dataclass(frozen=True)
 class Held:
-    """An array beside the lab's: how far each entry may be off, and the noise of rounding in the lab's.
+    """An array beside the lab's, what is said of it, how far each entry may be off, and how much of that is noise."""
 
-    At a `kink` those that are further off have slopes of their own to both sides, and lie between them.
-    """
-
-    array: str
-    quantity: str
-    shape: tuple[int, ...]
+    row: Compared
     given: Array
     true: Array
     far: Array
     noise: float
-    kink: bool = False
 
-    @cached_property
-    def missed(self) -> Mask:
-        """The entries that are further off than they may be."""
+
+def _held(
+    prepared: Prepared, name: str, array: Array, quantity: str, value: Array, noise: Array, rtol: float | None
+) -> Held:
+    true, given = np.asarray(value, np.float64), np.asarray(array, np.float64)
+    if [n for n in given.shape if n != 1] == [n for n in true.shape if n != 1]:
+        given = given.reshape(true.shape)
+    precision, times = _precise(prepared, array, rtol)
+    blur = times * np.where(np.isfinite(noise), noise, 0)
+    far = _tolerance(given, true, blur, precision)
+    fits = given.shape == true.shape
+    row = Compared(name, quantity, array.shape, true.shape, passed=fits, fits=fits)
+    if fits:
         with np.errstate(all="ignore"):
-            return ~(np.abs(self.given - self.true) <= self.far)
-
-    @property
-    def fits(self) -> bool:
-        return self.given.shape == self.true.shape
-
-    @property
-    def passed(self) -> bool:
-        return self.fits and (self.kink or not self.missed.any())
-
-    @property
-    def grown(self) -> float:
-        """How much larger the array is than the lab's; where that is nothing but rounding, this is not known."""
-        largest = float(np.max(np.abs(self.true), initial=0.0))
-        return float(np.max(np.abs(self.given), initial=0.0)) / largest if largest > self.noise else 1.0
-
-    def row(self) -> Compared:
-        """What is said of it."""
-        expected = self.true.shape
-        if not self.fits:
-            return Compared(self.array, self.quantity, self.shape, expected, passed=False, fits=False)
-        at = self.worst
-        numbers = float(self.given[at]), float(self.true[at]), float(self.far[at])
-        return Compared(
-            self.array, self.quantity, self.shape, expected, self.passed, True, at, *numbers, kink=self.kink
-        )
-
-    @property
-    def worst(self) -> tuple[int, ...]:
-        """The entry that is furthest beyond what it may be off."""
-        with np.errstate(all="ignore"):
-            misses = np.abs(self.given - self.true) - self.far
-        worst = np.unravel_index(int(np.argmax(np.where(np.isfinite(misses), misses, np.inf))), misses.shape)
-        return tuple(int(i) for i in worst)
+            error = np.abs(given - true)
+            beyond = np.where(np.isfinite(error), error - far, np.inf)
+        at = tuple(map(int, np.unravel_index(int(np.argmax(beyond)), beyond.shape)))
+        numbers = float(given[at]), float(true[at]), float(far[at])
+        row = Compared(name, quantity, array.shape, true.shape, True, True, at, *numbers)
+        if (missed := ~(error <= far)).any():
+            kink = _at_kink(prepared, quantity, given, far, missed, at)
+            row = replace(row, passed=kink, kink=kink)
+    return Held(row, given, true, far, float(np.max(blur, initial=0.0)))
 
 
-def _held(prepared: Prepared, arrays: Mapping[str, Array], names: Mapping[str, str], rtol: float | None) -> list[Held]:
-    values = prepared.run()
-    noise = rounding_noise(prepared, [*dict.fromkeys(names.values())])
-    held = []
-    for array, quantity in names.items():
-        true, given = (np.asarray(one, np.float64) for one in (values[quantity], arrays[array]))
-        if [n for n in given.shape if n != 1] == [n for n in true.shape if n != 1]:
-            given = given.reshape(true.shape)
-        precision, times = _precise(prepared, arrays[array], rtol)
-        blur = times * np.where(np.isfinite(noise[quantity]), noise[quantity], 0)
-        far = _tolerance(given, true, blur, precision)
-        one = Held(array, quantity, arrays[array].shape, given, true, far, float(np.max(blur, initial=0.0)))
-        held.append(replace(one, kink=one.fits and bool(one.missed.any()) and _at_kink(prepared, one)))
-    return held
-
-
-def _at_kink(prepared: Prepared, held: Held) -> bool:
+def _at_kink(prepared: Prepared, quantity: str, given: Array, far: Array, missed: Mask, worst: tuple[int, ...]) -> bool:
     """Whether all entries that miss are of a gradient that has none there, and lie between the slopes to both sides.
 
     So is what a program says where ReLU is at 0 or entries of a maximum are equal: at a tie any share is right.
     """
-    name = held.quantity.removeprefix("d")
-    if held.quantity not in prepared.gradients or name not in {*prepared.env, *prepared.nodes}:
+    name = quantity.removeprefix("d")
+    if quantity not in prepared.gradients or name not in {*prepared.env, *prepared.nodes}:
         return False
     step = ComplexStep(seen_from(name, prepared.equations, prepared.env, prepared.upstream), (name,))
-    worst = np.zeros_like(held.missed)
-    worst[held.worst] = True
-    for among in (worst, held.missed):  # most that miss are no kinks, and one entry says so
+    one = np.zeros_like(missed)
+    one[worst] = True
+    for among in (one, missed):  # most that miss are no kinks, and one entry says so
         left, right = step.both_sides(name, among=among)
         with np.errstate(all="ignore"):
-            low, high = np.minimum(left, right) - held.far, np.maximum(left, right) + held.far
-            between = (low <= held.given) & (held.given <= high) & (np.abs(right - left) > held.far)
+            low, high = np.minimum(left, right) - far, np.maximum(left, right) + far
+            between = (low <= given) & (given <= high) & (np.abs(right - left) > far)
         if not between[among].all():
             return False
     return True
@@ -299,14 +258,13 @@ def _explained(prepared: Prepared, held: Sequence[Held], thorough: bool) -> Caus
     """Why the arrays that differ do, as far as it can be found out."""
     finite = [one for one in held if np.all(np.isfinite(one.given))]
     # the arrays of a program whose gradients are too large have the larger rounding, which counts for an explanation
-    grown = min(max([one.grown for one in finite], default=1.0), GROWN)
+    largest = [tuple(float(np.max(np.abs(array), initial=0.0)) for array in (one.given, one.true)) for one in finite]
+    grown = [mine / true for one, (mine, true) in zip(finite, largest, strict=True) if true > one.noise]
+    more = min(max(grown, default=1.0), GROWN) - 1
     claims = [
         of_arrays(
-            one.array,
-            Name(one.quantity),
-            [one.given],
-            [one.far + max(grown - 1, 0) * one.noise],
-            wrong=not one.passed,
+            *(one.row.array, Name(one.row.quantity), [one.given], [one.far + max(more, 0) * one.noise]),
+            wrong=not one.row.passed,
         )
         for one in finite
     ]

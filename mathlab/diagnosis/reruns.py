@@ -1,0 +1,190 @@
+"""Mistakes around the equations: digits cut, narrow floats, rounded numbers carried on, another training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from itertools import product
+
+import numpy as np
+
+from mathlab.diagnosis.worlds import Outcome, Scene, Trial, World, changed
+from mathlab.errors import ExpressionError, MathlabError
+from mathlab.experiment import Array, Dtype
+from mathlab.language.check import Types
+from mathlab.language.syntax import Name, names, substitute
+from mathlab.stages.prepare import prepare
+from mathlab.stages.updates import in_all
+
+DECIMALS = range(1, 9)
+TOSSES = 2  # numbers that are cut and not rounded, before it is no accident
+MOST = 12  # claims for each of which the figures printed before it are carried on
+STEPS = 25  # of the secant; it converges in a few or not at all
+PRECISE = 10  # significant digits of a learning rate, at most
+
+
+def truncated(scene: Scene) -> Iterator[Trial]:
+    """Every number cut after its last printed digit.
+
+    One number is cut where it should be rounded up by the toss of a coin: it takes `TOSSES` of them, and none beside
+    them that was rounded up.
+    """
+    outcomes: list[Outcome] = [None] * len(scene.claims)
+    cut_off, rounded_up = 0, 0
+    for k, (claim, truth) in enumerate(zip(scene.claims, scene.truth, strict=True)):
+        if claim.unit is not None and truth is not None:
+            units, stated = truth[0] / claim.unit, np.round(claim.stated[0] / claim.unit)
+            cut = np.trunc(units * (1 + 4e-16))  # the nudge keeps 0.3, a little less in binary, from being cut to 0.2
+            outcomes[k] = [cut * claim.unit]
+            differ = cut != np.round(units)
+            cut_off += int(np.count_nonzero(differ & (stated == cut)))
+            rounded_up += int(np.count_nonzero(differ & (stated == np.round(units)))) if not claim.wrong else 0
+    told = cut_off >= TOSSES and not rounded_up
+    yield Trial("the digits are cut off, not rounded", outcomes, anywhere=True, world=False, told=told)
+
+
+def other_precision(scene: Scene) -> Iterator[Trial]:
+    """The whole case in the other precision."""
+    other: Dtype = "float32" if scene.case.dtype == "float64" else "float64"
+    try:
+        prepared = prepare(replace(scene.case, dtype=other))
+    except (MathlabError, ExpressionError):
+        return
+    yield from scene.tried(f"it was computed in {other}", World(prepared, scene.case.train))
+
+
+def every_rounding(scene: Scene) -> Iterator[Trial]:
+    """Every intermediate result rounded as soon as it is computed."""
+    # what is stated was not rounded with the rest: it is computed from what was
+    definitions = {equation.name: equation.expr for equation in scene.prepared.both}
+    claims = [replace(claim, quantity=substitute(claim.quantity, definitions)) for claim in scene.claims]
+    fresh = replace(scene, claims=claims)
+    ways: Mapping[str, Callable[..., Array]] = {"decimal": np.round, "significant digit": to_significant}
+    for (what, rounded), k in product(ways.items(), DECIMALS):
+        cause = f"every intermediate result was rounded to {k} {what}{'s' * (k > 1)}"
+        yield from fresh.tried(cause, replace(scene.true_world, rounding=partial(rounded, decimals=k)))
+
+
+def to_significant(array: Array, decimals: int) -> Array:
+    """The array with each entry rounded to so many significant digits."""
+    with np.errstate(all="ignore"):
+        decades = np.floor(np.log10(np.abs(array)))
+        scale = np.where(np.isfinite(decades), 10.0 ** (decimals - 1 - decades), 1.0)
+    return np.asarray(np.round(array * scale) / scale, np.asarray(array).dtype)
+
+
+def carried_on(scene: Scene) -> Iterator[Trial]:
+    """Printed numbers, right or wrong, that the computation was continued with."""
+    known = {*scene.case.parameters, *(equation.name for equation in scene.prepared.both)}
+    # the node, gradient or parameter that a printed claim gives the value of
+    named = {
+        k: claim.base.id
+        for k, claim in enumerate(scene.claims)
+        if claim.unit is not None and isinstance(claim.base, Name) and claim.base.id in known
+    }
+    causes: dict[tuple[int, ...], str] = {}
+    for k in scene.wrong[:MOST]:
+        own, moments = names(scene.claims[k].quantity), scene.claims[k].moments
+        others = tuple(n for n, name in named.items() if scene.claims[n].moments == moments and name not in own)
+        causes |= {(n,): f"it follows from {scene.claims[n].label} as printed" for n in others}
+        if len(others) > 1:
+            causes.setdefault(others, "it follows from the other figures as they are printed")
+    for chosen, cause in causes.items():
+        given, moments = {named[k] for k in chosen}, scene.claims[chosen[0]].moments
+        # that a printed number is what it is printed as explains nothing
+        told = [claim.moments == moments and given.isdisjoint(names(claim.quantity)) for claim in scene.claims]
+        for trial in scene.tried(cause, _continued(scene, {k: named[k] for k in chosen})):
+            outcomes = [outcome if tells else None for outcome, tells in zip(trial.outcomes, told, strict=True)]
+            yield replace(trial, outcomes=outcomes)
+
+
+def _continued(scene: Scene, named: Mapping[int, str]) -> World:
+    """The true training, after which what some claims give the value of is taken as it is printed."""
+    stated: dict[str, Array] = {}
+    for k, name in named.items():
+        value = np.array(stated.get(name, scene.bases[k][0]))
+        value[scene.claims[k].pick] = scene.claims[k].stated[0]
+        stated[name] = value.astype(scene.case.dtype)[()]
+    pins = {name: f"_printed_{name}" for name in stated if name not in scene.case.parameters}
+    types = Types(scene.prepared.types.names, scene.prepared.types.integral)
+    types.names |= {pin: types.names[name] for name, pin in pins.items()}
+    shown = changed(replace(scene.prepared, types=types), {name: Name(pin) for name, pin in pins.items()})
+    values = {pins.get(name, name): value for name, value in stated.items()}
+    return replace(scene.true_world, shown=shown, stated=values)
+
+
+# --- training
+
+
+def other_updates(scene: Scene) -> Iterator[Trial]:
+    """One update, or one epoch, more or less."""
+    if scene.case.train:
+        batches, _ = in_all(scene.prepared, scene.case.train)
+        for count, what in {batches: "epoch", 1: "update"}.items():
+            for later, word in ((count, "later"), (-count, "earlier")):
+                yield from scene.tried(f"it is the value one {what} {word}", replace(scene.true_world, later=later))
+
+
+def step_added(scene: Scene) -> Iterator[Trial]:
+    """Each step made uphill."""
+    for rate in _rate(scene):
+        cause = f"the learning rate is {-rate:.{PRECISE}g}, not {rate:g} (the step is added instead of subtracted)"
+        yield from scene.tried(cause, _with_rate(scene, -rate))
+
+
+def other_rates(scene: Scene) -> Iterator[Trial]:
+    """The learning rate that one number of a claim asks for, written with as few digits as fit all of them."""
+    known = {*_rate(scene)}
+    for rate in _rate(scene):
+        for k in scene.wrong:
+            solved = _solved(scene, rate, k) if scene.claims[k].moments[0].updates else math.nan
+            for digits in range(1, PRECISE + 1):
+                rounded = float(f"{solved:.{digits - 1}e}")
+                if rounded in known or not abs(rounded - solved) <= 0.05 * abs(solved):
+                    continue
+                known.add(rounded)
+                cause = f"the learning rate is {rounded:.{PRECISE}g}, not {rate:g}"
+                # there are about this many numbers of so many digits within a factor of 100 up and down
+                made = scene.tried(cause, _with_rate(scene, rounded), weight=4 * 10.0**digits)
+                if not made:
+                    return
+                if scene.claims[k].fits(made[0].outcomes[k]):
+                    yield from made
+                    break
+
+
+def _rate(scene: Scene) -> list[float]:
+    """The learning rate by which a scene is trained, where there is one."""
+    train = scene.case.train
+    return [train.settings["lr"]] if train and scene.trained and "lr" in train.settings else []
+
+
+def _with_rate(scene: Scene, rate: float) -> World:
+    train = scene.case.train
+    return replace(scene.true_world, settings=train and replace(train, settings={**train.settings, "lr": rate}))
+
+
+def _solved(scene: Scene, rate: float, k: int) -> float:
+    """The learning rate at which the worst entry of a claim is what is stated, by the secant method; or nan."""
+    claim, truth = scene.claims[k], scene.truth[k]
+    if truth is None:
+        return math.nan
+    misses = np.abs(claim.stated[0] - truth[0]) / np.maximum(claim.width, 1e-300)
+    worst = np.unravel_index(int(np.argmax(misses)), misses.shape)
+
+    def miss(rate: float) -> float:
+        outcomes = scene.run(_with_rate(scene, rate))
+        outcome = outcomes[k] if outcomes else None
+        return float(outcome[0][worst] - claim.stated[0][worst]) if outcome is not None else math.nan
+
+    a, at_a, b = rate, float(truth[0][worst] - claim.stated[0][worst]), rate * 1.01
+    for _ in range(STEPS):
+        at_b = miss(b) if 1e-3 < abs(b / rate) < 1e3 else math.nan
+        if abs(at_b) <= 1e-3 * claim.width[worst] or b == a:
+            return b
+        if not math.isfinite(at_b) or at_b == at_a:
+            break
+        a, at_a, b = b, at_b, b - at_b * (b - a) / (at_b - at_a)
+    return math.nan
