@@ -21,7 +21,7 @@ from mathlab.errors import did_you_mean
 if TYPE_CHECKING:
     import pandas as pd
 
-PIECE = 500_000  # entries of a CSV file that are read at a time
+PIECE = 1_000_000  # entries of a CSV file that are read at a time
 WIDEST = 100_000  # columns of a file; pandas needs seconds for more
 LONGEST_LINE = 50_000_000  # bytes that are looked at to tell
 
@@ -182,7 +182,7 @@ def _frames(path: Path, header: bool) -> Iterator[pd.DataFrame]:
             ) as reader:
                 rows = 1
                 while True:
-                    yield (frame := reader.get_chunk(rows))
+                    yield (frame := reader.get_chunk(rows).copy())  # with columns of one type as one array
                     rows = max(1, PIECE // max(1, frame.shape[1]))
     except StopIteration:
         return

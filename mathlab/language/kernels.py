@@ -46,7 +46,7 @@ def cross_entropy(z: Floats, t: Floats | Integers) -> Floats:
 def one_hot(t: Integers, n: int, dtype: type[np.floating]) -> Floats:
     """Rows of the n-by-n identity matrix; an index outside -n..n-1 is an IndexError."""
     rows = np.zeros((*np.shape(t), n), dtype)
-    np.put_along_axis(rows, np.expand_dims(t, -1), 1, axis=-1)
+    rows.reshape(-1, n)[np.arange(np.size(t)), np.ravel(t)] = 1
     return rows
 
 
@@ -186,10 +186,11 @@ def overlap_add(
 ) -> Floats:
     """Zeros of `shape` with v added to its windows: an entry gets what all windows have that it stands in."""
     result = np.empty(shape, v.dtype) if out is None else out
-    result[...] = 0
     places = window_view(result, v.shape[:2], stride, dilation)
     reaches = zip(v.shape[:2], two(stride), two(dilation), strict=True)
     apart = all(step > (n - 1) * gap for n, step, gap in reaches)
+    if not apart or v.size < result.size:
+        result[...] = 0
     for entry in np.ndindex(v.shape[:2]):
         if apart:
             places[entry] = v[entry]
@@ -212,33 +213,44 @@ def conv2d(
 ) -> Floats:
     """The kernel k, (rows, columns) or ([outputs], channels, rows, columns), times every window of x, summed up.
 
-    It is one product of matrices, for which the windows are copied along whichever is longer, kernel or result.
+    It is a product of matrices, for which the windows are copied along whichever is longer, kernel or result, and only
+    those of some images, or of some channels, at a time.
     """
-    image = x if k.ndim > 2 else x[..., None, :, :]
-    view = window_view(bordered(image, pad), k.shape[-2:], stride, dilation)
-    batch, places = view.shape[2:-3], view.shape[-2:]
-    filters = k.reshape(math.prod(k.shape[:-3]), math.prod(k.shape[-3:]))
-    if math.prod(places) < math.prod(k.shape[-2:]):
-        rows = np.moveaxis(view, (-2, -1, 0, 1), (-5, -4, -2, -1)).reshape(
-            math.prod(batch) * math.prod(places), filters.shape[1]
-        )
-        made = (rows @ filters.T).reshape(*batch, math.prod(places), len(filters)).mT
-        return copied(made.reshape(*batch, *k.shape[:-3], *places), out)
-    columns = np.moveaxis(view, (0, 1), (-4, -3)).reshape(*batch, filters.shape[1], math.prod(places))
-    result = np.matmul(filters, columns, None if out is None else out.reshape(*batch, len(filters), math.prod(places)))
-    return result.reshape(*batch, *k.shape[:-3], *places)
+    channels, axes = (k.shape[-3], 3) if k.ndim > 2 else (1, 2)
+    images, kernels = (part.reshape(math.prod(part.shape[:-axes]), channels, *part.shape[-2:]) for part in (x, k))
+    view = np.moveaxis(window_view(bordered(images, pad), k.shape[-2:], stride, dilation), (0, 1), (2, 3))
+    count, outputs, size, shape = len(images), len(kernels), math.prod(k.shape[-2:]), view.shape[-2:]
+    places = math.prod(shape)
+    made = np.empty((count, outputs, places), np.result_type(x, k)) if out is None else out
+    made = made.reshape(count, outputs, places)
+    if places < size:
+        rows, total = np.moveaxis(view, (-2, -1), (1, 2)), np.zeros((count * places, outputs), made.dtype)
+        for part in in_cache(view.swapaxes(0, 1)):
+            width = len(range(channels)[part]) * size
+            total += rows[:, :, :, part].reshape(count * places, width) @ kernels[:, part].reshape(outputs, width).T
+        np.copyto(made, total.reshape(count, places, outputs).mT)
+    else:
+        filters = kernels.reshape(outputs, channels * size)
+        for part in in_cache(view):
+            columns = view[part].reshape(len(images[part]), channels * size, places)
+            np.matmul(filters, columns, made[part])
+    return made.reshape(*x.shape[:-axes], *k.shape[:-3], *shape)
+
+
+def in_cache(x: Floats) -> list[slice]:
+    """Parts of the first axis, so small that a copy of one stays in the cache."""
+    step = max(1, (1 << 18) * len(x) // max(1, x.nbytes))
+    return [slice(first, first + step) for first in range(0, len(x), step)]
 
 
 def max_pool(x: Floats, size: Pair, stride: Pair | None = None, pad: Pair = 0, out: Floats | None = None) -> Floats:
     """The largest entry of every window, which moves by its own size."""
-    return each_window(
-        np.maximum, window_view(bordered(x, pad, -np.inf), size, size if stride is None else stride), out
-    )
+    return each_window(np.maximum, window_view(bordered(x, pad, -np.inf), size, stride or size), out)
 
 
 def avg_pool(x: Floats, size: Pair, stride: Pair | None = None, pad: Pair = 0) -> Floats:
     """The mean of every window, in which the zeros of the padding count too."""
-    total = each_window(np.add, window_view(bordered(x, pad), size, size if stride is None else stride), None)
+    total = each_window(np.add, window_view(bordered(x, pad), size, stride or size), None)
     return total / math.prod(two(size))
 
 

@@ -71,7 +71,7 @@ def plan(
     outputs = tape.play(program, inputs)
     moves = {inputs[old]: _apart(tape, outputs[new]) for old, new in moved.items()}
     kept = {f"h{k}": outputs[name] for k, name in enumerate(recorded)}
-    lines, measured = (_leading_to([*ends, *kept.values()], tape.lines) for ends in (moves.values(), ()))
+    lines, measured = (_leading_to([*ends, *kept.values()], _masks_early(tape.lines)) for ends in (moves.values(), ()))
 
     state = {name: array for name in moved if isinstance(array := env[name], np.ndarray) and array.ndim}
     memory = _Memory(lines, measured, {inputs[name]: array for name, array in state.items()})
@@ -94,7 +94,7 @@ def plan(
         update.append(f"{_listed(numbers.values())} = {_listed(moves[old] for old in numbers.values())}")
     back = f"return {_listed(numbers.values())}" if numbers else "return ()"
     every = [*tick, *_in_blocks(lines, space), *keep, *update, "pass"]
-    once = [*tick, *(line.text for line in measured), *keep, back]
+    once = [*tick, *_in_blocks(measured, space), *keep, back]
     arguments = "".join(f", {slot.name}" for slot in numbers.values())
     text = "\n    ".join([
         f"def run(first, last{arguments}):", "for k in range(first, last):", *(f"    {line}" for line in every), back,
@@ -223,7 +223,8 @@ def _takes_turns(lines: Sequence[Slot], space: Mapping[str, object]) -> bool:
     It goes entry by entry, over a large array that lies in memory as theirs do. And what any of them reads in another
     way, as a row that is added to all, is in no memory that one of them writes to.
     """
-    if not all(line.each and line.layout and line.layout.size >= 4 * BLOCK for line in (lines[0], lines[-1])):
+    first, last = lines[0], lines[-1]
+    if not (first.each and last.each and first.layout and last.layout and first.layout.size >= 4 * BLOCK):
         return False
     made = _arrays(lines, space)
     read = {slot: x for line in lines for slot in line.operands if slot.layout for x in _arrays([slot], space)}
@@ -244,6 +245,16 @@ def _apart(tape: Tape, slot: Slot) -> Slot:
     """What takes an old value's place, copied where it is an input: others' new values may be written over that."""
     given = slot.layout and not slot.constant and not slot.root.text
     return tape.call(np.copy, [StandIn(tape, slot)]).slot if given else slot
+
+
+def _masks_early(lines: Sequence[Slot]) -> list[Slot]:
+    """The lines, with every mask right behind what it tells of, which then need not be kept for it."""
+    places: dict[Slot, int] = {}
+    for at, line in enumerate(lines):
+        is_mask = line.each and line.layout and line.layout.dtype == bool
+        read = [places[slot.root] for slot in line.operands if slot.root in places]
+        places[line] = max(read, default=at) if is_mask else at
+    return sorted(lines, key=places.__getitem__)
 
 
 def _leading_to(slots: Iterable[Slot], lines: Sequence[Slot]) -> list[Slot]:

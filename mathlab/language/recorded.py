@@ -250,14 +250,14 @@ class Tape:
             if made.constant or made.base:
                 return self.known[text]
             made.over = over
-            made.each = isinstance(function, np.ufunc) and not function.signature
-            made.each = isinstance(function, np.ufunc) and not function.signature
+            converts = isinstance(function, type)  # which NumPy does on the way
+            made.each = converts or (isinstance(function, np.ufunc) and not function.signature)
             if not made.layout:
                 made.text = f"{made.name} = {text}{'.copy()' * isinstance(made.value, np.ndarray)}"
             elif out:
                 made.text = f"{text[:-1]}{out.format(made.name)})"
             else:
-                made.text = f"{self.text(np.copyto)}({made.name}, {text})"
+                made.text = f"{self.text(np.copyto)}({made.name}, {given[0] if converts else text})"
             self.lines.append(made)
         return self.known[text]
 

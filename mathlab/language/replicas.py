@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from mathlab.errors import ExpressionError
 from mathlab.language import einsum, shapes, windows
@@ -19,11 +19,9 @@ from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS, ShapeRule
 from mathlab.language.shapes import Shape, Type
-from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, unparse, walk
+from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, unparse
 
 ALL = Slice(None, None, None)
-# A matrix product of at most so many products is written as a sum, for a call of BLAS for each run takes longer.
-FEW = 64
 
 
 class NotStackable(Exception):
@@ -32,16 +30,11 @@ class NotStackable(Exception):
 
 @dataclass(frozen=True)
 class Stacked:
-    """The equations of `count` runs, and the names that are stacked.
-
-    `runs_last` says how stacked values are best laid out in memory: with the runs next to each other, or run after run.
-    """
+    """The equations of `count` runs, and the names that are stacked."""
 
     equations: tuple[Equation, ...]
     types: Types
     names: frozenset[str]
-    count: int
-    runs_last: bool
 
 
 @dataclass(frozen=True)
@@ -80,47 +73,32 @@ def stack(equations: Sequence[Equation], types: Types, names: Collection[str], c
         for name, type_ in types.names.items()
     }
     written = []
-    stacker = _Stacker(types, Types(every, types.integral), stacked, count, sums=_few_products(equations, types))
+    stacker = _Stacker(types, Types(every, types.integral), stacked, count)
     for equation in equations:
-        operand = stacker.of(equation.expr)
-        shape = (count, *types.names[equation.name].shape)
+        operand, own = stacker.of(equation.expr), types.names[equation.name]
         if operand.stacked:
             stacked.add(equation.name)
-            stacker.every.names[equation.name] = Type(shape, types.names[equation.name].kind)
+            stacker.every.names[equation.name] = Type((count, *own.shape), own.kind)
         elif equation.name in stacked:
             raise NotStackable(f"{equation.name} is the same in all runs")
         written.append(equation.saying(operand.expr))
-    return Stacked(tuple(written), stacker.every, frozenset(stacked), count, stacker.sums)
+    return Stacked(tuple(written), stacker.every, frozenset(stacked))
 
 
-def _few_products(equations: Sequence[Equation], types: Types) -> bool:
-    """Whether every matrix product is so small that a sum of products is faster."""
-    calls = (part for equation in equations for part in walk(equation.expr) if isinstance(part, Call))
-    return all(
-        OPS[call.op].products(types.of(call).shape, [types.of(arg).shape for arg in call.args]) <= FEW for call in calls
-    )
-
-
+@dataclass
 class _Stacker:
-    """`types` are those of one run, `every` those of all runs, with the names that are `stacked` so far.
+    """`types` are those of one run, `every` those of all runs, with the names that are `stacked` so far."""
 
-    With `sums`, matrix products are written as sums of products.
-    """
-
-    def __init__(self, types: Types, every: Types, stacked: Collection[str], count: int, sums: bool) -> None:
-        self.types = types
-        self.every = every
-        self.stacked = stacked
-        self.count = count
-        self.sums = sums
-        self.known: dict[Expr, Operand] = {}
+    types: Types
+    every: Types
+    stacked: Collection[str]
+    count: int
+    known: dict[Expr, Operand] = field(default_factory=dict)
 
     def of(self, expr: Expr) -> Operand:
         """The expression for all runs."""
-        if isinstance(expr, Name):
-            return Operand(expr, expr.id in self.stacked, self.types.of(expr))
         if not isinstance(expr, Call):
-            return Operand(expr, False, self.types.of(expr))
+            return Operand(expr, isinstance(expr, Name) and expr.id in self.stacked, self.types.of(expr))
         if expr not in self.known:
             self.known[expr] = self._call(expr)
         return self.known[expr]
@@ -131,12 +109,11 @@ class _Stacker:
             operand if op.reads(position) or not operand.stacked else operand.alike()
             for position, operand in enumerate(map(self.of, call.args))
         )
-        family = op.shape
         if not any(operand.stacked for operand in operands):
             return Operand(replace(call, args=tuple(operand.expr for operand in operands)), False, type_)
-        if family not in RULES:
+        if op.shape not in RULES:
             raise NotStackable(f"{call.op} has no rule")
-        made = RULES[family](self, call, operands)
+        made = RULES[op.shape](self, call, operands)
         try:
             found = self.every.of(made).shape
         except ExpressionError as error:
@@ -174,32 +151,16 @@ class _Stacker:
 
     def product(self, call: Call, operands: Operands) -> Expr:
         a, b = operands
-        if self.sums or (a.type.ndim == b.type.ndim == 1 and a.stacked and b.stacked):
-            return self._sum_of_products(a, b)
-        if a.type.ndim == b.type.ndim == 1:
-            return _matmul(a.expr, b.expr) if a.stacked else _matmul(b.expr, a.expr)
-        if a.type.ndim == 1 and not (a.stacked and b.stacked) and (b.stacked or b.type.ndim == 2):
-            return _matmul(a.expr, b.expr)  # one vector for all runs, or a matrix of the runs' vectors
-        if b.type.ndim == 1 and not b.stacked:
-            return _matmul(a.expr, b.expr)
-        if b.type.ndim == 1 and a.type.ndim == 2 and not a.stacked:
-            return _matmul(b.expr, Call("T", (a.expr,)))
+        if not b.stacked and (b.type.ndim == 1 or (a.type.ndim == 1 and b.type.ndim == 2)):
+            return _matmul(a.expr, b.expr)  # one product for all runs,
+        if not a.stacked and b.type.ndim == 1 and a.type.ndim < 3:
+            return _matmul(b.expr, Call("T", (a.expr,)))  # whose vectors are the rows of a matrix
         left = a.expanded(0) if a.type.ndim == 1 else a
         right = b.expanded(1) if b.type.ndim == 1 else b
         rank = max(left.type.ndim, right.type.ndim)
-        product = _matmul(left.lifted(rank), right.lifted(rank))
-        if a.type.ndim == 1:
-            return _at(product, *[ALL] * (rank - 1), Num(0))
-        return _at(product, *[ALL] * rank, Num(0)) if b.type.ndim == 1 else product
-
-    def _sum_of_products(self, a: Operand, b: Operand) -> Expr:
-        if b.type.ndim == 1:
-            return self._summed(self._times(a, b), -1)
-        left = a.expanded(a.type.ndim)
-        return self._summed(self._times(left, b if a.type.ndim == 1 else b.expanded(b.type.ndim - 2)), -2)
-
-    def _summed(self, expr: Expr, axis: int) -> Expr:
-        return Call("sum", (expr,), (("axis", axis),))
+        made = _matmul(left.lifted(rank), right.lifted(rank))
+        last = [Num(0) if x.type.ndim == 1 else ALL for x in operands]
+        return _at(made, *[ALL] * (rank - 1), *last) if Num(0) in last else made
 
     def _times(self, a: Operand, b: Operand) -> Expr:
         return self.elementwise(Call("mul", ()), (a, b))
@@ -272,7 +233,7 @@ class _Stacker:
         z, t = operands
         logs = replace(z, expr=Call("log_softmax", (z.expr,)))
         if t.type.ndim == z.type.ndim:
-            return Call("neg", (self._summed(self._times(t, logs), -1),))
+            return Call("neg", (Call("sum", (self._times(t, logs),), (("axis", -1),)),))
         rows = [
             Operand(
                 _at(_runs(n), ALL, *[NewAxis()] * (t.type.ndim - 1 - axis)),

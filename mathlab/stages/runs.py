@@ -101,7 +101,7 @@ def together(cases: Sequence[Case]) -> Ends:
     runs, train = Replicas.of(cases), cases[0].train
     lines, types = runs.report()
     made = runs.stacked(lines, types)
-    values = runs.values(made)
+    values = runs.values()
     if train:
         with np.errstate(all="ignore"):
             runs.train(train, values)
@@ -152,13 +152,13 @@ class Replicas:
         own = {*self.differing, *self.trained}
         return stack((*self.prepared.both, *lines), types, own, len(self.cases))
 
-    def values(self, made: Stacked) -> dict[str, Array]:
-        """The inputs and parameters of all runs, laid out as `made` wants them."""
+    def values(self) -> dict[str, Array]:
+        """The inputs and parameters of all runs."""
         values = dict(self.prepared.env)
+        given = [{**case.inputs, **case.parameters} for case in self.cases]
         for name in {*self.differing, *self.trained}:
             kind = np.asarray(values[name]).dtype.name
-            every = [{**case.inputs, **case.parameters}[name].bound(kind) for case in self.cases]
-            values[name] = np.moveaxis(np.stack(every, axis=-1), -1, 0) if made.runs_last else np.stack(every)
+            values[name] = np.stack([each[name].bound(kind) for each in given])
         return values
 
     def train(self, settings: TrainSettings, values: dict[str, Array]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from functools import cache, partial
 
@@ -191,8 +193,12 @@ def _full_batch(prepared: Prepared, settings: TrainSettings, env: dict[str, Arra
 
 
 def _minibatches(prepared: Prepared, settings: TrainSettings, env: dict[str, Array], look: Look) -> History:
-    """Several updates an epoch; the whole data is measured once before the first epoch and after each."""
-    recorder = planned_rounds(prepared, settings, env)
+    """Several updates an epoch; the whole data is measured once before the first epoch and after each.
+
+    That takes about as long as an epoch: it is done beside the next one, on copies of the parameters.
+    """
+    copies = {name: env[name].copy() for name in settings.trained(prepared.case.parameters) if np.ndim(env[name])}
+    recorder = planned_rounds(prepared, settings, {**env, **copies})
     per_epoch, _ = in_all(prepared, settings)
 
     def advance_on(size: int, batch: Batch) -> Advance:
@@ -201,11 +207,21 @@ def _minibatches(prepared: Prepared, settings: TrainSettings, env: dict[str, Arr
         sample = {**env, **batch, UPDATE: 1.0}
         return partial(plan(step.program, sample, step.moved, varying=settings.over, clock=UPDATE).advance, env)
 
-    for done in updates(prepared, settings, advance_on):
-        epoch, inside = divmod(done, per_epoch)
-        if not inside:
-            recorder.measure(epoch, *(env[name] for name in recorder.numbers))
-        look(done, env, recorder.history[prepared.end][epoch])
+    def measure(epoch: int) -> Future[object]:
+        for name, copy in copies.items():
+            np.copyto(copy, env[name])
+        return beside.submit(copy_context().run, recorder.measure, epoch, *map(env.get, recorder.numbers))
+
+    with ThreadPoolExecutor(1) as beside:
+        measured = measure(0)
+        for done in updates(prepared, settings, advance_on):
+            epoch, inside = divmod(done, per_epoch)
+            if done and not inside:
+                measured.result()
+                measured = measure(epoch)
+            known = epoch + measured.done()  # of the history
+            look(done, env, recorder.history[prepared.end][known - 1] if known else None)
+        measured.result()
     return recorder.history
 
 

@@ -40,8 +40,7 @@ def loops() -> dict[str, Work]:
     bare = replace(case, expected=(Figure("loss", Name("loss"), (), ()),), sweep=None)
     cases = [sweep.changed(bare, point) for point in sweep.points(case.sweep)]
     runs = Replicas.of(cases)
-    lines, types = runs.report()
-    values = runs.values(runs.stacked(lines, types))
+    values = runs.values()
     settings = cases[0].train
     assert settings
     env, own = runs.state(settings, values)

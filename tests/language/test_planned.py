@@ -265,6 +265,7 @@ def test_every_kernel_records_unless_it_is_called_whole() -> None:
         "each_window",
         "two",
         "copied",
+        "in_cache",
         "window_view",
     }  # of those, and in no program
     called = {name for record in OPS.values() for name in KERNELS if f"{name}(" in record.numpy} | {"scatter"}

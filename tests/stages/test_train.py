@@ -202,7 +202,8 @@ def test_progress_is_told_with_the_loss(batch_size: int | None) -> None:
         assert told == [(1, 3, losses[0]), (2, 3, losses[1]), (3, 3, losses[2])]
     else:
         assert [done for done, _, _ in told] == [1, 2, 3, 4, 5, 6]
-        assert [loss for _, _, loss in told] == [losses[done // 2] for done in range(1, 7)]
+        for done, _, loss in told:  # the next epoch does not wait for it
+            assert loss in (losses[done // 2], losses[done // 2 - 1] if done > 1 else None)
 
 
 @pytest.mark.parametrize(
