@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,8 @@ from mathlab.results import (
     SweepResult,
     TrainResult,
 )
+from mathlab.stages.gradcheck import Witnesses
+from mathlab.stages.prepare import Prepared
 from mathlab.stages.table import Progress
 
 
@@ -69,6 +72,14 @@ def case_result(name: str, dtype: str, *results: StageResult) -> CaseResult:
     kinds = {"backprop": BackpropResult, "gradcheck": GradcheckResult, "train": TrainResult, "sweep": SweepResult}
     found = {stage: result for stage, kind in kinds.items() for result in results if isinstance(result, kind)}
     return CaseResult(name, dtype, found)
+
+
+def remembering(exact: Prepared) -> Witnesses:
+    """The witnesses of a gradient check, which look at each parameter once: for many faults in its gradient."""
+    witnesses = Witnesses.of(exact)
+    for question in ("measured", "noise"):
+        object.__setattr__(witnesses, question, cache(getattr(witnesses, question)))
+    return witnesses
 
 
 MADE: dict[object, ExperimentResult] = {}

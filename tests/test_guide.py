@@ -12,6 +12,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -23,10 +24,13 @@ from mathlab.config.keys import Keys
 from mathlab.experiment import DRAWN, PLOTTED
 from mathlab.guide import page, topics
 from mathlab.language import OPS
+from mathlab.language.equation import Equation
 from mathlab.language.layers import LAYERS, LOSSES
 from mathlab.language.optimizers import SETTINGS
+from mathlab.language.syntax import Call, Name
 from mathlab.stages.table import STAGES, every_file
 from mathlab.witnesses.table import WITNESSES
+from tests.pictures.script import Script
 
 PACKAGE = Path(mathlab.__file__).parent
 STEP = re.compile(
@@ -148,6 +152,10 @@ def test_the_recipe_for_an_op(followed: Path) -> None:
     shown = told(followed, "run", "hardswish.yaml")
     assert "8 figures, 8 match, 0 errata confirmed; 4 gradient entries checked, 0 refuted, 0 inconclusive" in shown
     assert "contradicts" not in shown
+    on_a_page = Script((followed / "mathlab" / "pictures" / "ops.js").read_text(encoding="utf-8"))
+    equation = Equation("y", Call("hardswish", (Name("x"),)))
+    values = on_a_page.run([equation], {"x": np.array([-4, -1, 0.5, 4])}, "float64")["y"]
+    np.testing.assert_allclose(values, [0, -1 / 3, 3.5 / 12, 4], rtol=1e-15)
 
 
 def test_the_recipe_for_a_stage(followed: Path) -> None:

@@ -227,11 +227,14 @@ def test_a_folder_that_may_not_be_written(net: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [("--help", 0), ("run net.yaml", 1), ("derive -c net.yaml", 0)],  # a help, a page and a text
+    ("where", "arguments", "expected"),
+    [
+        *((where, "run net.yaml", 1) for where in ("closed pipe", "closed", "full")),
+        ("closed", "derive -c net.yaml", 0),
+        ("full", "--help", 0),
+    ],
 )
-@pytest.mark.parametrize("where", ["closed pipe", "closed", "full"])
-def test_nobody_reads_stdout(net: Path, arguments: str, expected: int, where: str) -> None:
+def test_nobody_reads_stdout(net: Path, where: str, arguments: str, expected: int) -> None:
     """A reader that is gone changes nothing; a disk that is full is trouble."""
     shell = {"closed pipe": "| true; exit ${PIPESTATUS[0]}", "closed": ">&-", "full": "> /dev/full"}[where]
     done = subprocess.run(

@@ -19,7 +19,7 @@ from mathlab.language.shapes import Type
 from mathlab.language.syntax import Call, Expr, Name, Num, unparse
 from mathlab.stages.prepare import prepare
 from tests.language.latexreader import Reader
-from tests.language.test_ops import SAMPLES, sample_case
+from tests.language.test_ops import SAMPLES, prepared_sample
 from tests.language.test_simplify import TYPES, VALUES, trees
 from tests.programs import Program, programs
 
@@ -41,7 +41,7 @@ def assert_read_back(exprs: Iterable[Expr], types: Types, values: Mapping[str, o
 @pytest.mark.parametrize(("op", "text"), SAMPLES)
 def test_every_op(op: str, text: str) -> None:
     """The sample call itself, as an operand, and the gradients of its arguments."""
-    prepared = prepare(sample_case(op, text))
+    prepared = prepared_sample(op, text)
     values = {**prepared.env, **prepared.run()}
     derived = (equation.expr for equation in (*prepared.equations, *prepared.backward.equations))
     assert_read_back([*derived, *surrounded(read(text), Name("weights"))], prepared.types, values)

@@ -13,7 +13,7 @@ from mathlab.language import OPS, read
 from mathlab.stages import backprop, gradcheck
 from mathlab.stages.prepare import prepare
 from tests.build import case
-from tests.language.test_ops import SAMPLES, sample_case
+from tests.language.test_ops import SAMPLES, prepared_sample
 from tests.programs import Program, programs
 
 NAMES = sorted({*OPS, "e", "pi", "inf", "var", "std", "shape", "size", "abs", "range", "len", "np", "g", "y", "i0"})
@@ -42,7 +42,7 @@ def test_every_name_can_be_a_value(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("op", "text"), SAMPLES)
 def test_what_is_derived_reads_back(op: str, text: str) -> None:
-    for equation in prepare(sample_case(op, text)).backward.equations:
+    for equation in prepared_sample(op, text).backward.equations:
         assert read(equation.text) == equation.expr
 
 

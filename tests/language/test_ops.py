@@ -7,6 +7,7 @@ import math
 import zlib
 from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
 from typing import cast
 
 import numpy as np
@@ -19,7 +20,7 @@ from mathlab.language.kernels import erf, normal_cdf
 from mathlab.language.ops import Op, Rule, Site
 from mathlab.language.shapes import Shape, Type
 from mathlab.language.syntax import Call, walk
-from mathlab.stages.prepare import prepare
+from mathlab.stages.prepare import Prepared, prepare
 from mathlab.witnesses.evaluation import run
 from mathlab.witnesses.steps import complex_step
 from tests.build import case
@@ -48,9 +49,15 @@ def sample_case(op: str, text: str, dtype: str = "float64") -> Case:
     )
 
 
+@cache
+def prepared_sample(op: str, text: str, dtype: str = "float64") -> Prepared:
+    """The sample made ready, once for all the tests that look at it."""
+    return prepare(sample_case(op, text, dtype))
+
+
 @pytest.mark.parametrize(("op", "text"), SAMPLES)
 def test_derivative_of_every_op(op: str, text: str) -> None:
-    prepared = prepare(sample_case(op, text))
+    prepared = prepared_sample(op, text)
     values = prepared.run()
     for name in prepared.case.parameters:
         exact = complex_step(prepared.equations, prepared.env, name)
@@ -61,7 +68,7 @@ def test_derivative_of_every_op(op: str, text: str) -> None:
 
 @pytest.mark.parametrize(("op", "text"), SAMPLES)
 def test_value_of_every_op(op: str, text: str) -> None:
-    prepared = prepare(sample_case(op, text))
+    prepared = prepared_sample(op, text)
     np.testing.assert_allclose(
         prepared.run()["out"], run(prepared.equations, prepared.env)["out"], rtol=1e-13, atol=1e-15
     )
@@ -69,7 +76,7 @@ def test_value_of_every_op(op: str, text: str) -> None:
 
 @pytest.mark.parametrize(("op", "text"), SAMPLES)
 def test_float32_stays_float32(op: str, text: str) -> None:
-    prepared = prepare(sample_case(op, text, "float32"))
+    prepared = prepared_sample(op, text, "float32")
     values = prepared.run()
     for name in (*prepared.nodes, *prepared.gradients):
         assert np.asarray(values[name]).dtype == np.float32, name

@@ -8,13 +8,12 @@ import pytest
 
 from mathlab.language.latex import latex_equation
 from mathlab.language.mathml import mathml
-from mathlab.stages.prepare import prepare
-from tests.language.test_ops import SAMPLES, sample_case
+from tests.language.test_ops import SAMPLES, prepared_sample
 
 
 @pytest.mark.parametrize(("op", "text"), SAMPLES)
 def test_every_op_forward_and_backward(op: str, text: str) -> None:
-    prepared = prepare(sample_case(op, text))
+    prepared = prepared_sample(op, text)
     for equation in prepared.both:
         latex = latex_equation(equation, prepared.end, prepared.types)
         root = ET.fromstring(mathml(latex))

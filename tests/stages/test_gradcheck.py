@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from mathlab.language import read
 from mathlab.reports.page import summary
 from mathlab.results import EntryCheck
 from mathlab.stages import gradcheck, limits
-from mathlab.stages.gradcheck import Measured, Noise, check_entries, check_parameter
+from mathlab.stages.gradcheck import Measured, Noise, Witnesses, check_entries, check_parameter
 from mathlab.stages.noise import rounding_noise
 from mathlab.stages.prepare import prepare
 from tests import build
@@ -60,14 +61,23 @@ def verdicts(checked: Case) -> dict[str, str]:
     return {f"{entry.parameter}{list(entry.index)}": entry.verdict for entry in entries}
 
 
+@cache
+def witnesses() -> Witnesses:
+    return build.remembering(prepare(net()))
+
+
+@cache
+def gradient(name: str, dtype: Dtype) -> tuple[Floats, Floats]:
+    """The real net's gradient of `name`, and its noise."""
+    prepared, gradient = prepare(net(dtype)), f"d{name}"
+    return np.asarray(prepared.run()[gradient], np.float64), rounding_noise(prepared, [gradient])[gradient]
+
+
 def checked_with(name: str, fault: Callable[[Floats], Floats], dtype: Dtype = "float64") -> Sequence[EntryCheck]:
     """The check of the real net's gradient of `name` with a fault planted in it, and everything else as it is."""
-    prepared, exact = prepare(net(dtype)), prepare(net())
-    values = prepared.run()
-    derived = fault(np.array(values[f"d{name}"], dtype=np.float64))
-    return check_parameter(
-        exact, name, derived, rounding_noise(prepared, [f"d{name}"])[f"d{name}"], GradcheckSettings()
-    )
+    derived, noise = gradient(name, dtype)
+    every = witnesses()
+    return check_parameter(every.exact, name, fault(derived.copy()), noise, GradcheckSettings(), every)
 
 
 def test_every_entry_of_the_article_is_confirmed() -> None:

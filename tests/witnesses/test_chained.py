@@ -27,7 +27,7 @@ from mathlab.witnesses.chained import divided
 from mathlab.witnesses.evaluation import run
 from mathlab.witnesses.steps import one_sided
 from tests.bench.gradients import Network
-from tests.build import case, equation
+from tests.build import case, equation, remembering
 from tests.language.test_planned import mlp
 from tests.programs import Program, equations, programs
 from tests.witnesses.test_witnesses import KINKS, _drawn, _samples
@@ -152,7 +152,7 @@ def checks(prepared: Prepared, few: int) -> list[EntryChecks]:
     noise = rounding_noise(prepared, [f"d{name}" for name in gradcheck.checked(prepared)])
     found = []
     with from_entries(few):
-        witnesses = Witnesses.of(prepared)
+        witnesses = remembering(prepared)
         for name in gradcheck.checked(prepared):
             right = np.asarray(values.get(f"d{name}", np.zeros(np.shape(values[name]))), np.float64)
             for derived in (right, with_faults(right)):
