@@ -42,14 +42,16 @@ class Near:
         if said := self._slip(number, expected):
             return said
         _, digits, last = number.digits
-        precise = len(digits) >= PRECISE and self.singles.chance(number, self.singles.distinct()) < CHANCE
+        precise = (
+            len(digits) >= PRECISE and self.singles.chance(number, self.singles.distinct(self.singles.often)) < CHANCE
+        )
         if precise and (fits := self.singles.fitting(number)):
             return f"it is {self.singles.name(fits[0])}, which a case with dtype: float32 computes"
         count = min(len(digits), REPR_DIGITS)
         mistyped = [digit * 10.0 ** (last + at) for at in range(count) for digit in range(1, 10)]
         for steps in (mistyped[:1], mistyped):
             offsets = [sign * step for step in steps for sign in (1, -1)]
-            if len(offsets) * self.pool.chance(number, self.pool.distinct()) < CHANCE:
+            if len(offsets) * self.pool.chance(number, self.pool.distinct(self.pool.often)) < CHANCE:
                 fits = [fit for offset in offsets for fit in self.pool.fitting(number, offset)]
                 if said := self._slip(number, fits):
                     return said

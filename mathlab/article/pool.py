@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from itertools import islice
 
@@ -32,7 +32,7 @@ SAME = 1e-6  # relative: values that no article tells apart
 LARGEST = 100_000  # entries of an array whose every entry is a candidate
 SLICES = 200  # rows and columns of an array that are quantities of their own
 ROUND = (1, 2, 3, 4, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)  # epochs that an article may look at
-LOOKS = 300  # epochs at which more is looked at: the single numbers
+LOOKS, SMALL = 300, 16  # more epochs, if the text counts them, and the entries of what is looked at there
 DERIVED = 1_000  # in rank: what is made of a node, and not a part of it,
 FAR = 20_000  # and what is no node at all
 PAIRS = 6  # single numbers whose differences an article may print
@@ -43,12 +43,17 @@ REDUCTIONS: Mapping[str, Callable[..., object]] = {
 
 @dataclass(frozen=True)
 class State:
-    """When a value is computed: in a case, after so many updates of its training; `stage` is where its figures go."""
+    """When a value is computed: in a case, after so many updates of its training; `stage` is where its figures go.
+
+    `counts` are the updates and epochs; one that is `aside` is spoken of where the text counts them, and else not.
+    """
 
     experiment: str
     case: str
     stage: str = "expected"
     updates: int = 0
+    counts: tuple[int, ...] = field(default=(0,), compare=False)
+    aside: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         updates = f"{self.updates} update{'s' * (self.updates != 1)}"
@@ -81,7 +86,7 @@ class Quantity:
 
 
 def quantities(experiment: Experiment, epochs: Collection[int] = ()) -> Iterator[Quantity]:
-    """All that the experiment computes, as figures may be printed of it; single numbers at these epochs, too.
+    """All that the experiment computes, as figures may be printed of it; what is small at these epochs, too.
 
     An article prints parts of its formulas too, so that every part of an equation or hand formula is one of them.
     """
@@ -93,10 +98,9 @@ def quantities(experiment: Experiment, epochs: Collection[int] = ()) -> Iterator
         yield from _of_run(State(experiment.name, case.name), prepared, prepared.run(), {**parts, **_steps(case)})
         if case.gradcheck:
             yield from _checked(experiment, replace(alone, gradcheck=case.gradcheck))
-        for updates, whole, values in _trained(replace(alone, train=case.train), epochs) if case.train else ():
-            state = State(experiment.name, case.name, "after", updates)
-            found = _of_run(state, prepared, {**values, **prepared.run(values)}, {})
-            yield from (one for one in found if whole or (one.key == one.of and not one.value.ndim))
+        for aside, counts, values in _trained(replace(alone, train=case.train), epochs) if case.train else ():
+            state = State(experiment.name, case.name, "after", counts[0], counts, aside)
+            yield from _of_run(state, prepared, {**values, **prepared.run(values)}, {})
 
 
 def _parts(formulas: Iterable[Expr]) -> dict[str, Expr]:
@@ -154,7 +158,8 @@ def _of_run(state: State, prepared: Prepared, values: Values, parts: Mapping[str
         array = np.asarray(value, np.float64)
         further = FAR if rank >= len(named) else 500 * (key[1:] in case.inputs)  # whose gradients are rare
         if array.size and np.isfinite(array).all():
-            yield from _forms(Quantity(state, key, array, rank + further, key))
+            made = Quantity(state, key, array, rank + further, key)
+            yield from _forms(made) if not state.aside else [made] if array.size <= SMALL else []
 
 
 def _forms(whole: Quantity) -> Iterator[Quantity]:
@@ -189,18 +194,19 @@ def _checked(experiment: Experiment, case: Case) -> Iterator[Quantity]:
                 yield Quantity(state, key, found.reshape(value.array.shape), 5 * DERIVED, key)
 
 
-def _trained(case: Case, epochs: Collection[int]) -> Iterator[tuple[int, bool, Values]]:
-    """Parameters and optimizer's state after so many updates, and whether at an epoch that any article may look at."""
+def _trained(case: Case, epochs: Collection[int]) -> Iterator[tuple[bool, tuple[int, ...], Values]]:
+    """Parameters and optimizer's state after so many updates and epochs, and whether only some articles look there."""
     assert case.train is not None
     each, last = in_all(prepare(case), case.train)
-    whole = {count for n in ROUND for count in (n, n * each) if count < last} | {last}
+    often = {count for n in ROUND for count in (n, n * each) if count < last} | {last}
     more = [n * each for n in sorted(epochs)[:LOOKS] if 0 < n * each < last]
-    seen: list[tuple[int, bool, Values]] = []
+    seen: list[tuple[bool, tuple[int, ...], Values]] = []
 
     def watch(done: int, values: Values) -> None:
-        seen.append((done, done in whole, {name: np.array(value) for name, value in values.items()}))
+        counts = (done,) if done % each else (done, done // each)
+        seen.append((done not in often, counts, {name: np.array(value) for name, value in values.items()}))
 
-    looks = tuple((done, ()) for done in sorted({*whole, *more}))
+    looks = tuple((done, ()) for done in sorted({*often, *more}))
     train.run(replace(case, train=replace(case.train, after=looks)), watch=watch)
     return iter(seen)
 
@@ -217,6 +223,7 @@ class Pool:
         self.values, self.entries = values[order], entries[order]
         self.owners = np.repeat(np.arange(len(sizes)), sizes)[order]
         self.states = [*dict.fromkeys(quantity.state for quantity in self.quantities)]
+        self.often = frozenset(state for state in self.states if not state.aside)
         self.distinct = cache(self._distinct)
         self.evidence = cache(self._evidence)
 
@@ -231,28 +238,28 @@ class Pool:
             for shape, alike in found.items()
         }
 
-    def _distinct(self, runs: frozenset[State] = frozenset()) -> Floats:
-        """The values of some runs, or of all where none is named, that an article may tell apart."""
-        asked = np.array([not runs or one.state in runs for one in self.quantities], bool)[self.owners]
+    def _distinct(self, runs: frozenset[State]) -> Floats:
+        """The values of some runs that an article may tell apart."""
+        asked = np.array([one.state in runs for one in self.quantities], bool)[self.owners]
         values: Floats = self.values[asked]
         return values[np.diff(values, prepend=-math.inf) > SAME * np.abs(values)]
 
-    def fitting(self, number: Number, offset: float = 0.0) -> list[Fit]:
-        """The entries that are printed so, or so many further; the likeliest quantity first."""
+    def fitting(self, number: Number, offset: float = 0.0, runs: Collection[State] = ()) -> list[Fit]:
+        """The entries, of some runs or of all, that are printed so, or so many further; the likeliest first."""
         value, half = number.value + offset, number.half_unit
         first, last = np.searchsorted(self.values, value - half), np.searchsorted(self.values, value + half, "right")
         found = zip(self.owners[first:last].tolist(), self.entries[first:last].tolist(), strict=True)
-        return sorted(found, key=self.rank)
+        return sorted((fit for fit in found if not runs or self.quantities[fit[0]].state in runs), key=self.rank)
 
     def arrays(
         self, numbers: Sequence[Number], shape: tuple[int, ...], runs: Collection[State], limit: float, but: int = -1
     ) -> list[Fit]:
-        """The quantities, of some runs or of all, whose entries are printed so, or all `but` one are.
+        """The quantities of some runs whose entries are printed so, or all `but` one are.
 
         None where as many as `limit` would be by chance.
         """
         alike, rows = self.shapes.get(without_ones(shape), ([], np.zeros((0, len(numbers)))))
-        asked = [at for at, owner in enumerate(alike) if not runs or self.quantities[owner].state in runs]
+        asked = [at for at, owner in enumerate(alike) if self.quantities[owner].state in runs]
         if (len(asked) + 1) * _together([one for at, one in enumerate(numbers) if at != but]) >= limit:
             return []
         fits = np.abs(rows[asked] - [one.value for one in numbers]) <= [one.half_unit for one in numbers]

@@ -10,15 +10,15 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mathlab.article.cover import BEHIND, Coverage
-from mathlab.article.labels import label, labelled, pointer
+from mathlab.article.labels import counters, labelled, labels, pointer
 from mathlab.article.near import Near
-from mathlab.article.pool import DERIVED, SAME, Fit, Pool, State, quantities
+from mathlab.article.pool import DERIVED, FAR, SAME, Fit, Pool, State, quantities
 from mathlab.article.text import Document, Group, Number
 from mathlab.errors import MathlabError
 from mathlab.experiment import Experiment
@@ -32,9 +32,9 @@ TOLD = 0.5  # a number that more values of a run fit by chance tells nothing of 
 MOST = 5_000  # open numbers
 MANY = 50  # numbers on either side of one that are looked at
 DIAGNOSED = 500  # numbers that fit nothing of which it is told what they nearly are
+NEVER = -(10**9)
 LISTED = 5  # candidates of a number that stays open
 VAGUE = 0.04  # of one digit: nothing is said of a number that this part of all values of its size fits
-ALL: frozenset[State] = frozenset()
 
 Item = tuple[tuple[int, ...], tuple[int, ...]]  # a shape, and the positions of its numbers: () and one of them
 
@@ -76,10 +76,11 @@ def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list
     epochs = {count + more for count in whole for more in (-1, 0, 1)}
     pool = Pool(quantity for experiment in experiments for quantity in quantities(experiment, epochs))
     near = Near(pool, experiments)
+    ends = {case.equations[-1].name for experiment in experiments for case in experiment.cases}
     found: list[Suggestion] = []
     undecided: list[Undecided] = []
     for document in coverage.documents:
-        search = _Search(document, pool, [at for at, one in enumerate(document.numbers) if id(one) in unknown])
+        search = _Search(document, pool, ends, [at for at, one in enumerate(document.numbers) if id(one) in unknown])
         found += search.run()
         for at in sorted(search.open):
             number = search.numbers[at]
@@ -95,17 +96,23 @@ def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list
 class _Search:
     """The open numbers of one document, one after another taken out by what they are found to be."""
 
-    def __init__(self, document: Document, pool: Pool, unknown: Sequence[int]) -> None:
+    def __init__(self, document: Document, pool: Pool, ends: Collection[str], unknown: Sequence[int]) -> None:
         self.document, self.pool, self.open = document, pool, set(unknown)
         self.numbers = [number.fraction for number in document.numbers]
         self.starts = [number.start for number in document.numbers]
-        self.names = labelled(pool)
+        self.names = labelled(pool, ends)
+        self.after: dict[int, set[State]] = defaultdict(set)
+        for state in pool.states:
+            for count in state.counts:
+                self.after[count].add(state)
+        self.counters = {at: found for at in unknown if (found := counters(document, at))}
         self.groups: dict[int, list[Group]] = defaultdict(list)
         for group in document.groups:
             for member in group[1]:
                 self.groups[member].append(group)
         self.placed: dict[int, Fit] = {}  # by position in the document's numbers,
         self.told: dict[int, set[State]] = {}  # as are the runs that numbers around tell of
+        self.shifted = 0
         self.found: list[tuple[Item, Sequence[Fit]]] = []
 
     def run(self) -> list[Suggestion]:
@@ -113,8 +120,9 @@ class _Search:
         arrays: list[Item] = sorted(self.document.groups, key=lambda group: -len(group[1]))
         single: list[Item] = [((), (at,)) for at in sorted(self.open) if self.numbers[at].decimal]
         for item in arrays:
-            self.claim(item, self.believed(item, ALL, CERTAIN))
+            self.claim(item, self.believed(item, self.pool.often, CERTAIN))
         self.told = {at: states for at in sorted(self.open) if (states := self.spoken_of(at))}
+        self.shifted = self.shift()
         done = -1
         while done < len(self.placed):
             done = len(self.placed)
@@ -132,28 +140,33 @@ class _Search:
         if not more:
             number = self.numbers[first]
             yield [fit for fit in self.beside(first) if abs(self.pool.value(fit) - number.value) <= number.half_unit]
-        yield self.believed(item, ALL, CERTAIN)
-        yield self.by_name(item)
+        yield self.believed(item, self.counted(first, self.shifted), min(SUPPORTED.values()))
+        yield self.believed(item, self.pool.often, CERTAIN)
+        for runs in (self.counted(first, self.shifted), frozenset(self.pool.states)):
+            yield self.by_name(item, runs)
         for characters, supported in SUPPORTED.items():
             if runs := self.runs(first, characters):
-                yield self.believed(item, runs, CERTAIN if more else supported)
+                yield self.believed(item, runs, supported)
 
     def believed(self, item: Item, runs: frozenset[State], limit: float) -> list[Fit]:
-        """The quantities or entries, of some runs or of all, that are printed so, if that is no chance."""
+        """The quantities or entries of some runs that are printed so, if that is no chance."""
         shape, members = item
-        if self.open.isdisjoint(members):
+        if not runs or self.open.isdisjoint(members):
             return []
         number, pool = self.numbers[members[0]], self.pool
         if shape:
             return pool.arrays([self.numbers[member] for member in members], shape, runs, limit)
-        fits = pool.fitting(number) if pool.chance(number, pool.distinct(runs)) < limit else []
-        return [fit for fit in fits if not runs or pool.quantities[fit[0]].state in runs]
+        likely = FAR if pool.chance(number, pool.distinct(runs)) < CERTAIN else DERIVED  # a sum must be certain
+        fits = pool.fitting(number, runs=runs) if pool.chance(number, pool.distinct(runs)) < limit else []
+        return [fit for fit in fits if pool.quantities[fit[0]].rank % FAR < likely]
 
-    def by_name(self, item: Item) -> list[Fit]:
-        """Entries of what is called as the words before a number say."""
+    def by_name(self, item: Item, runs: frozenset[State]) -> list[Fit]:
+        """Entries of what is called as the words before a number say, of some runs."""
         shape, (first, *_) = item
-        known = [] if shape else self.names.get(label(self.document.text, self.starts[first]), [])
-        number, values = self.numbers[first], {fit: self.pool.value(fit) for fit in known}
+        called = set() if shape else labels(self.document.text, self.starts[first])
+        known = [fit for name in called for fit in self.names.get(name, ())]
+        number, quantities = self.numbers[first], self.pool.quantities
+        values = {fit: self.pool.value(fit) for fit in known if quantities[fit[0]].state in runs}
         apart = np.unique(np.array([*values.values()]).round(12))
         fits = [fit for fit, value in values.items() if abs(value - number.value) <= number.half_unit]
         return fits if self.pool.chance(number, apart) - number.share < CALLED else []
@@ -161,10 +174,13 @@ class _Search:
     def claim(self, item: Item, fits: Sequence[Fit]) -> None:
         """Make of numbers that are open what all of the fits have in common, if they do."""
         size, unknown = len(item[1]), not self.open.isdisjoint(item[1])
-        rows = [self.pool.quantities[at].value.ravel()[entry : entry + size] for at, entry in fits if unknown]
-        if rows and all(np.max(np.abs(row - rows[0])) <= SAME * np.max(np.abs(row)) for row in rows):
-            self.found.append((item, fits))
-            self.place(item, fits)
+        rows = [(fit, self.pool.quantities[fit[0]].value.ravel()[fit[1] : fit[1] + size]) for fit in fits if unknown]
+        nodes = [one for one in rows if self.pool.quantities[one[0][0]].rank < DERIVED]  # v rather than v + eps
+        for alike in (rows, nodes):
+            if alike and all(np.max(np.abs(row - alike[0][1])) <= SAME * np.max(np.abs(row)) for _, row in alike):
+                self.found.append((item, [fit for fit, _ in alike]))
+                self.place(*self.found[-1])
+                break
 
     def place(self, item: Item, fits: Sequence[Fit]) -> None:
         shape, members = item
@@ -180,6 +196,21 @@ class _Search:
         return Suggestion(quantity.state, key, numbers, shape, pointer(self.document, numbers[0].start))
 
     # What stands around
+
+    def counted(self, at: int, shift: int) -> frozenset[State]:
+        """The runs after so many updates or epochs as the line or row of a number counts, and some more."""
+        counts = {count + shift for count in self.counters.get(at, ())}
+        return frozenset(state for count in counts for state in self.after[count])
+
+    def shift(self) -> int:
+        """How many more updates than the text counts its numbers are of: -1 if it counts a loss before its update."""
+        single = [((), (at,)) for at in self.counters if at in self.open and self.numbers[at].decimal]
+
+        def fit(shift: int) -> int:
+            return sum(bool(self.believed(item, self.counted(item[1][0], shift), CERTAIN)) for item in single)
+
+        best = max((0, -1, 1), key=fit)
+        return best if single and fit(best) >= len(single) / 2 else NEVER
 
     def around(self, at: int, characters: int) -> range:
         """The numbers so near to one, itself among them."""
@@ -228,4 +259,6 @@ class _Search:
         for shape, members in self.groups[at]:
             entry = members.index(at)
             numbers = [self.numbers[member] for member in members]
-            yield from ((one, entry) for one, _ in self.pool.arrays(numbers, shape, ALL, CERTAIN, but=entry))
+            yield from (
+                (one, entry) for one, _ in self.pool.arrays(numbers, shape, self.pool.often, CERTAIN, but=entry)
+            )
