@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mathlab.api import Result, arrays, assert_gradients, changed, load, run
     from mathlab.errors import MathlabError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["MathlabError", "Result", "__version__", "arrays", "assert_gradients", "changed", "load", "oracle", "run"]
 
 if not TYPE_CHECKING:  # or no type checker would find a name that does not exist

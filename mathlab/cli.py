@@ -9,12 +9,13 @@ import functools
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from mathlab import __version__, files, terminal, threads
+from mathlab import __version__, files, habits, terminal, threads
 from mathlab.commands.options import TROUBLE, flat
 from mathlab.errors import MathlabError, Problem
 
@@ -59,11 +60,38 @@ class _Group(TyperGroup):
         super().__init__(**given)  # type: ignore[arg-type]  # as Typer gives them
         self.commands = Commands()  # type: ignore[assignment]  # nothing is added to them
 
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # Typer's own
+        """The arguments, of which the first is a command; of another tool's word, or a file, what is to be written."""
+        word, known = args[0] if args else "", [one for parameter in self.get_params(ctx) for one in parameter.opts]
+        if word.startswith("-") and word not in known:
+            ctx.fail(f"No such option: {word}; a command comes first, as in: mathlab run net.yaml")
+        meant = habits.command(word) or (f"run {word}" if word and Path(word).exists() else "")
+        if meant and word not in (*known, *COMMANDS):
+            ctx.fail(f"No such command {word!r}; write: mathlab {meant}")
+        return super().parse_args(ctx, args)
+
+
+class _Command(TyperCommand):
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # Typer's own
+        """The arguments; of another tool's option, what is to be written."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            known = {option: parameter.name for parameter in self.params for option in parameter.opts}
+            option = getattr(error, "option_name", None)
+            if option and option not in known:
+                hint = habits.option(option, known) or f"; mathlab {self.name} -h lists what there is"
+                vars(error).update(message=f"No such option: {option}{hint}", possibilities=None)
+            elif "unexpected extra" in str(error) and "--config" in known and "files" not in known.values():
+                vars(error)["message"] = f"{error}; a config stands behind --config"
+            raise
+
 
 @functools.cache
 def _command(name: str) -> TyperCommand:
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-    alone.command(name, epilog=EXIT_CODES)(flat(getattr(import_module(f"mathlab.commands.{name}"), name), _ended))
+    body = getattr(import_module(f"mathlab.commands.{name}"), name)
+    alone.command(name, cls=_Command, epilog=EXIT_CODES)(flat(body, _ended))
     built = typer.main.get_command(alone)
     assert isinstance(built, TyperCommand)
     return built

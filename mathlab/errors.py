@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mathlab.habits import LONGEST_SLIP, NOWHERE, folded, here
+from mathlab.habits import NOWHERE, folded, here
+from mathlab.slips import LONGEST_SLIP
 
 LONGEST = 1_000  # characters of a message, which may quote a name or a number as long as a file
 LOOKED_AT = 500  # known words, when a close one is sought: each comparison takes a while
@@ -70,8 +71,11 @@ class MathlabError(Exception):
 class ExpressionError(Exception):
     """An expression that cannot be read or typed; `offset` counts characters from its start.
 
-    The language knows no files: whoever holds the expression's place turns this into a `MathlabError`.
+    The language knows no files: whoever holds the expression's place turns this into a `MathlabError`. `function` is
+    what it says to call in place of another tool's function.
     """
+
+    function = ""
 
     def __init__(self, message: str, offset: int = 0) -> None:
         super().__init__(message)

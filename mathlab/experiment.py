@@ -11,11 +11,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mathlab.errors import Place
+from mathlab.errors import MathlabError, Place
 from mathlab.language.equation import Equation
 from mathlab.language.optimizers import OPTIMIZERS, Update
 from mathlab.language.syntax import Expr
 
+NO_RATE = "the learning rate is {}; it is to be 0 or more"
 SHARED = 100_000  # entries; a larger array is not copied for each stage
 
 Array = NDArray[np.floating]
@@ -158,7 +159,7 @@ class TrainSettings:
         return tuple(name for name in parameters if name not in self.freeze)
 
     def changed(self, name: str, number: float) -> TrainSettings:
-        """With another number for its seed, epochs or batch size, or else for a setting of the optimizer."""
+        """With another number for its seed, epochs or batch size, or for a setting, of which `lr` is no less than 0."""
         match name:
             case "seed":
                 return replace(self, seed=int(number))
@@ -166,6 +167,8 @@ class TrainSettings:
                 return replace(self, epochs=int(number))
             case "batch_size":
                 return replace(self, batch_size=int(number))
+        if name == "lr" and number < 0:
+            raise MathlabError(NO_RATE.format(f"{number:g}"), self.place)
         return replace(self, settings={**self.settings, name: number})
 
 

@@ -10,11 +10,11 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 
-from mathlab.errors import MathlabError
+from mathlab.errors import MathlabError, did_you_mean
 
 TEMPORARY = re.compile(r"\.mathlab-([0-9]{1,9})-[0-9a-f]{16}\.tmp")  # the process that writes it, and a random part
 
@@ -41,6 +41,14 @@ def refuse_inputs(paths: Iterable[Path]) -> None:
     for path in paths:
         if _identity(path) in inputs:
             raise MathlabError(f"{path} is read by this command, and so it is not written to")
+
+
+def near(path: Path, suffixes: Collection[str]) -> str:
+    """A hint for a path that is none: a file beside it that is called nearly so, or several in one word."""
+    if "," in path.name:
+        return "; several are divided by spaces"
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    return did_you_mean(path.name, sorted(file.name for file in beside if file.suffix in suffixes))
 
 
 def _identity(path: Path) -> Identity | None:

@@ -1,14 +1,16 @@
 """What other tools, languages and articles write, and what is written here in its place.
 
-A table for words (functions, optimizers and their settings, layers, losses, keys) and one for each kind of slip that is
-seen by its signs. Messages look up what was written and could not be read; nothing is accepted by these tables.
+Tables of words: functions, optimizers and their settings, layers, losses, keys, commands, options. Messages look up
+what was written and could not be read; nothing is accepted by these tables.
 """
 
 from __future__ import annotations
 
 import ast
+import difflib
 import itertools
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 # What is written here: what it is called elsewhere, in lower case and without '_'.
@@ -27,11 +29,12 @@ FUNCTIONS: Mapping[str, str] = {
     "tan": "tg",
     "dot": "inner vdot",
     "norm": "l2norm norm2 frobenius",
-    "sigmoid": "logistic expit sig sigma σ",
+    "sigmoid": "logistic expit sig sigma",
     "silu": "swish",
     "leaky_relu": "lrelu prelu leakyrelu",
     "log_softmax": "logsoftmax",
     "cross_entropy": "crossentropy crossentropywithlogits softmaxcrossentropywithlogits softmaxcrossentropy",
+    "mean(argmax(p, axis=1) == t)": "accuracy acc",
     "max_pool": "maxpool maxpool2d",
     "avg_pool": "avgpool avgpool2d",
     "where": "ifelse cond select iif",
@@ -50,7 +53,7 @@ FUNCTIONS: Mapping[str, str] = {
     "x[0]": "squeeze",
     "reshape(x, -1)": "flatten ravel",
     "x.T": "matrixtranspose",
-    "the value itself": "detach item numpy cpu clone copy contiguous float double",
+    "the value itself": "detach item numpy cpu clone copy contiguous float double astype stopgradient",
     "d<name>, which is derived by itself": "backward autograd",
     "shape(x)": "shape",
     "shape(x)[0]": "len",
@@ -81,16 +84,17 @@ FUNCTIONS: Mapping[str, str] = {
     "-mean(t * log(y) + (1 - t) * log(1 - y))": "bce binarycrossentropy",
     "mean(softplus(z) - t * z)": "bcewithlogits binarycrossentropywithlogits sigmoidcrossentropywithlogits",
     "-log(p[t])": "nll",
+    "einsum('ii->', x)": "trace tr",
 }
 # The same of other words. One may stand in several rows: it means what can stand where it was found.
 HERE: Mapping[str, str] = {
     # settings of functions, losses and layers
-    "axis": "dim axes",
+    "axis": "dim dims axes",
     "mse": "meansquarederror",
     "sse": "squarederror sumsquarederror sumofsquares rss",
     "half_sse": "quadratic",
     "cross_entropy": "categoricalcrossentropy sparsecategoricalcrossentropy softmaxcrossentropy "
-    "softmaxcrossentropywithlogits xent ce",
+    "softmaxcrossentropywithlogits xent ce nll",
     "bce": "binarycrossentropy bcewithlogits binarycrossentropywithlogits logistic",
     "affine": "dense linear fc fullyconnected gemm innerproduct",
     "W": "weight weights kernel",
@@ -99,11 +103,11 @@ HERE: Mapping[str, str] = {
     "sgd": "gd gradientdescent batchgradientdescent stochasticgradientdescent vanilla",
     "momentum": "heavyball sgdmomentum sgdwithmomentum momentumsgd polyak beta mu gamma",
     "nesterov": "nag nesterovmomentum",
-    "lr": "learningrate eta stepsize alpha η α",
+    "lr": "learningrate eta stepsize alpha",
     "alpha": "rho decay beta gamma negativeslope slope a",
-    "beta1": "betas b1 beta β1",
-    "beta2": "b2 β2",
-    "eps": "epsilon delta ε",
+    "beta1": "betas b1 beta",
+    "beta2": "b2",
+    "eps": "epsilon delta",
     "weight_decay": "l2 wd lambda regularization",
     "clip_norm": "maxnorm gradclip maxgradnorm",
     # keys
@@ -146,9 +150,9 @@ HERE: Mapping[str, str] = {
     "normal": "random randn gaussian standardnormal",
     "uniform": "rand",
     "shape": "size dims dim",
-    "std": "sigma stddev σ",
-    "low": "min",
-    "high": "max",
+    "std": "sigma stddev",
+    "low": "min minval a",
+    "high": "max maxval b",
     "float64": "double fp64 f64",
     "float32": "single fp32 f32",
 }
@@ -156,8 +160,43 @@ HERE: Mapping[str, str] = {
 NOWHERE = frozenset(
     "model any median sort argsort normal rand randn celu glu hardsigmoid heuniform lrdecay "
     "arctan atan arcsin asin arccos acos arctanh atanh nadam adamax lbfgs cross kron hessian mae l2 units "
-    "activation float16 bfloat16 half device metrics seed".split()
+    "activation float16 bfloat16 half device metrics seed kaiminguniform glorotnormal xaviernormal truncatednormal "
+    "det inv pinv svd eig solve qr cholesky roll tile repeat unique amsgrad".split()
 )
+
+# Commands, and options with what stands behind them.
+COMMANDS: Mapping[str, str] = {
+    "run": "check test verify validate all figures ci",
+    "backprop": "forward backward propagate gradients grad grads compute show",
+    "gradcheck": "checkgrad gradientcheck numericalgradient",
+    "train": "fit learn optimize",
+    "diff": "compare",
+    "init": "new create start example",
+    "guide": "help man manual docs",
+    "--version": "version",
+    "update": "fix mend",
+    "draw": "graph render",
+}
+OPTIONS: Mapping[str, str] = {
+    "--format json": "json",
+    "--format junit": "junit xml",
+    "--format markdown": "markdown md",
+    "--format latex": "latex tex",
+    "--format numpy": "numpy python code",
+    "--out DIR": "output outputs outputdir outdir dir folder",
+    "--report FILE": "file save log outputfile",
+    "--as KIND": "format kind type",
+    "--dry-run": "dry check preview diff",
+    "--brief": "short summary compact",
+    "--quiet": "silent q",
+    "--witness NAMES": "witnesses backend with",
+    "--case NAME": "cases name only k",
+    "--map ARRAY=NAME": "rename alias names",
+    "--thorough": "exhaustive full all",
+    "--allow-unmatched": "ignore ignoreunmatched unmatched",
+    "--verbose": "v debug full all",
+    "--threads N": "jobs j numthreads workers",
+}
 
 
 def _turned(*tables: Mapping[str, str]) -> Mapping[str, Sequence[str]]:
@@ -173,10 +212,18 @@ CALLED = _turned(FUNCTIONS)
 ELSEWHERE = _turned(FUNCTIONS, HERE)
 
 MODULES = frozenset(
-    "np numpy torch jnp jax tf keras K F nn math cmath linalg special scipy sp functional cupy cp optim".split()
+    "np numpy torch jnp jax lax tf keras K F nn math cmath linalg special scipy sp functional cupy cp optim optax Flux "
+    "optimizers losses layers activations initializers init".split()
 )
 DERIVED = frozenset("grad gradient gradients d D diff nabla derivative partial".split())  # as if they were functions
-CONSTANTS = {"pi": "pi", "π": "pi", "e": "e", "inf": "inf", "end": "-1 for the last entry"}
+CONSTANTS = {
+    "pi": "pi",
+    "π": "pi",
+    "e": "e",
+    "inf": "inf",
+    "end": "-1 for the last entry",
+    "newaxis": "None, as in x[:, None]",
+}
 
 INSTEAD: Mapping[type[ast.expr], str] = {
     ast.BoolOp: "; of two masks the product is taken, as in (a > 0) * (b > 0)",
@@ -186,75 +233,6 @@ INSTEAD: Mapping[type[ast.expr], str] = {
     ast.GeneratorExp: "; arrays are read whole, as in sum(w * x), and steps are a loop, 'for t in 1..T:'",
     ast.Lambda: "; an equation says its value, with the names that it reads",
 }
-
-Slips = tuple[tuple[str, str], ...]
-
-# What an expression looks like that is none, and what to write.
-SIGNS: Slips = (
-    (r"[∂∇]", "the gradient of w is written dw, without '∂'"),
-    (r"\\|\$", "an expression is not LaTeX: write sigmoid(x), w @ x, a / b"),
-    (r"[·⋅×∗∙•]", "a product is written '*', that of matrices '@'"),
-    (r"[⊙∘⊗]", "an entry-wise product is written '*'"),
-    (r"[÷⁄]", "a quotient is written a / b"),
-    (r"[−–—]", "a minus sign is written '-'"),
-    (r"‖", "a norm is written norm(x)"),
-    (r"[“”‘’]", "quotes of this kind are no part of an expression"),
-    (r"->|→|↦|:=", "write the expression alone"),
-    (r"[_^]\{", "an entry is written x[0], a power x**2"),
-    (r"%\*%", "a product of matrices is written '@'"),
-    (r"\.[*/^]", "entry-wise operators are written *, / and **"),
-    (r"\w\.\(", "a function is called as in tanh(x), and takes every entry"),
-    (r"∞", "what is infinite is written inf"),
-    (r"√", "a root is written sqrt(x)"),
-    (r"∑|Σ\s", "a sum is written sum(x)"),
-    (r"∏", "a product of entries is written prod(x)"),
-    (r"[≥≤≠]", "comparisons are written '>=', '<=', '==' and '!='"),
-    (r"<>", "what differs is written a != b"),
-    (r"\?", "a choice is written where(c, a, b)"),
-    (r"&&|&", "of two masks the product is taken, as in (a > 0) * (b > 0)"),
-    (r"\|", "an absolute value is written abs(x), a norm norm(x)"),
-    (r"^[^']*'[^']*$", "a transpose is written x.T, and what is derived d<name>"),
-    (r"^\s*[\w\[\], ]*[-+*/]?=(?!=)", "write only what stands to the right of '='"),
-    (r";\s*$", "an expression does not end in ';'"),
-)
-# What is read as other letters, because names are the same in all their forms: x² is x2.
-SUPERSCRIPTS: Slips = ((r"[ᵀᵗ⊤]", "x.T for a transpose"), (r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]", "x**2 for a power"))
-_DIGITS = r"[+-]?(?:\d+\.?\d*|\.\d+)"
-# The same of a whole text that is to be a number.
-NUMBERS: Slips = (
-    (r"([+-]?[1-9]\d{0,2}),(\d{3})", r"write \1.\2 or \1\2, without ','"),
-    (r"[+-]?\d{1,3}(?:,\d{3})+\.\d+", "digits stand without separators"),
-    (r"([+-]?\d+),(\d+)", r"a decimal point is written '.', as in \1.\2"),
-    (rf"[~≈≃∼]\s*({_DIGITS})", r"write \1 alone, whose digits say how precise it is"),
-    (rf"({_DIGITS})\s*(?:±|\+/?-).*", r"write \1 alone, whose digits say how precise it is"),
-    (rf"{_DIGITS}\s*%", "a percentage is written as a fraction, as in 0.25"),
-    (rf"{_DIGITS}\s*[×x*·⋅]\s*10\s*[-+^*⁰¹²³⁴-⁹⁻].*|{_DIGITS}\s+[eE].*", "a power of ten is written as in 3.9e-2"),
-    (r"[+-]?\d{1,3}(?:[ _'’.]\d{3})+(?:[.,]\d+)?", "digits stand without separators"),
-    (rf"{_DIGITS}\s*/\s*{_DIGITS}", "a fraction is written out in digits, or is an equation"),
-    (rf"({_DIGITS}(?:[eE][+-]?\d+)?)(?:[fFLdj]|\.\.\.?|…)", r"write \1 alone"),
-    (r"(?:\w+\.)*(?:rand\w*|normal|uniform)\(.*", "values are drawn as in {init: normal, shape: [2, 3], seed: 0}"),
-    (r"(?:\w+\.)*(?:zeros|ones|eye)\(.*", "values are made as in {init: zeros, shape: [2, 3]}"),
-    (r"(?:\w+\.)*(?:array|asarray|tensor|matrix|Tensor|float\d+)\(.*", "the numbers stand alone, in brackets"),
-    (r"[\w./-]+\.(?:csv|tsv|txt|npy|npz|json|mat|pt)", r"a file is named as in {file: \g<0>}"),
-    (r"([1-9]\d*)\s*[x×]\s*([1-9]\d*)", r"a shape is written [\1, \2]"),
-    (
-        rf"\(?\s*{_DIGITS}(?:\s*[,;]\s*|\s+){_DIGITS}.*|\({_DIGITS}",
-        "a list is written [1, 2], in brackets and with commas",
-    ),
-    (r"pi|π", "write 3.141592653589793"),
-    (
-        r"he|xavier|normal|uniform|zeros|ones|randn?|random",
-        "values are drawn as in {init: normal, shape: [2, 3], seed: 0}",
-    ),
-    (r"(?:\w+\.)*[^\W\d]\w*\(.*", "a formula is written out in digits, or is an equation"),
-    (rf"[^\d.+*/^-]*(?<![A-Za-z])({_DIGITS}(?:[eE][+-]?\d+)?)(?![\d.]*[eE\d])[^\d*/^]*", r"write \1 alone"),
-)
-# The same of a text that is to be a key with its value.
-PAIRS: Slips = (
-    (r"([\w.\[\],]+)\s*[=:]\s*([^=\s()/](?:[^()=]|\([^()]*\))*?)(?:\s+\w+\s*[=:].*)?", r"write \1: \2"),
-    (r"\w+\s*[-+*/@]=.*", "a name is given once, and what comes of it has another"),
-    (r"true|yes|on", "write {}"),
-)
 
 # Keys that hold a mapping, of which people give a word.
 EXAMPLES = {
@@ -266,16 +244,22 @@ EXAMPLES = {
     "source": ", as in {title: ..., url: ...}",
 }
 
-
-LONGEST_SLIP = 200  # characters of what is held against the words and signs here; more are no slip
+OVER = {"\N{COMBINING CIRCUMFLEX ACCENT}": "hat", "\N{COMBINING TILDE}": "tilde", "\N{COMBINING MACRON}": "bar"}
 
 
 def folded(word: str) -> str:
     """A word without what tools differ in: case, '_' and '-', and the 'Loss' behind a loss."""
     path = re.sub(r"\(.*", "", word).split(".")
-    plain = re.sub(r"[\s_-]", "", path[-1] if path[0] in MODULES else ".".join(path))
+    plain = unicodedata.normalize("NFD", path[-1] if path[0] in MODULES else ".".join(path))
+    plain = "".join(map(_spelt, re.sub(r"[\s_-]", "", plain)))
     plain = plain.casefold() if plain.isascii() else plain  # Σ is no σ
     return plain.removesuffix("loss") or plain
+
+
+def _spelt(sign: str) -> str:
+    """A Greek letter as its name, and what stands over a letter as people write it behind it: ŷ is yhat."""
+    called = unicodedata.name(sign, "")
+    return called.split()[-1].lower() if called.startswith("GREEK SMALL LETTER ") else OVER.get(sign, sign)
 
 
 def here(word: str, known: Iterable[str] = ()) -> str:
@@ -307,64 +291,18 @@ def unbound(owner: ast.expr, shown: str, function: str, more: bool) -> str:
     return expression(function) or f"{first(function)}({shown}{', ...' if more else ''})"
 
 
-def sign(text: str, slips: Slips) -> str:
-    """What to write in the place of an expression that has one of these signs; empty where it has none."""
-    return next((sentence for pattern, sentence in slips if re.search(pattern, text)), "")
+def command(word: str) -> str:
+    """What to write for a command that is none; empty where nothing is known of it."""
+    return next((here for here, words in COMMANDS.items() if folded(word) in words.split()), "")
 
 
-def slip(text: str, slips: Slips) -> str:
-    """`"; a decimal point is written '.'"` for a text that is one of these slips, else the empty string."""
-    if len(text) > LONGEST_SLIP:
-        return ""
-    found = ((re.fullmatch(pattern, text.strip(), re.DOTALL), sentence) for pattern, sentence in slips)
-    return next((f"; {match.expand(sentence)}" for match, sentence in found if match), "")
-
-
-def cut(message: str) -> str:
-    """A hint for an expression that YAML has cut off at its comma."""
-    return "; inside braces an expression with a comma stands in quotes" if "was never closed" in message else ""
-
-
-def named(text: str) -> str:
-    """What a name is, and what is meant by a text that is none."""
-    of = gradient_of(text)
-    hint = f"; the gradient of {of} is written d{of}" if of else slip(text, PAIRS)
-    return f"letters, digits and '_', beginning with a letter{hint}"
-
-
-def pair(key: str, value: object) -> str:
-    """The same for a key with nothing behind it, such as `lr=0.1`."""
-    if value != "":
-        return ""
-    a_number = re.fullmatch(_DIGITS, key)
-    return "; a decimal point is written '.', and a list stands in brackets" if a_number else slip(key, PAIRS)
-
-
-def gradient_of(name: str) -> str:
-    """The name whose gradient is meant by `dL_dw`, `dL/dw`, `grad_w`, `w.grad`, `delta_w`; empty for none of these."""
-    if len(name) > LONGEST_SLIP:
-        return ""
-    found = re.fullmatch(
-        r"[d∂]\w*?[_/][d∂](\w+)(?:\[.*\])?|d(?:[A-Z]|loss)d(\w+)|(?:grad|nabla|delta|del|g|D|δ|Δ|∇|∂|d_)_?(\w+)|(\w+?)[_.]?(?:grad|gradient|bar)",
-        name,
-    )
-    return next((group for group in found.groups() if group), "") if found else ""
-
-
-def indented(lines: list[str], at: int) -> str:
-    """A hint for a line of YAML that begins where none above it begins."""
-    said = [line for line in lines[: at + 1] if line.strip() and line.strip()[0] != "#"]
-    starts = [len(line) - len(line.lstrip()) for line in said]
-    before = "".join(said[:-1])
-    open_still = any(before.count(one) != before.count(other) for one, other in ("[]", "{}"))
-    if open_still or len(said) < 2 or said[-2].rstrip()[-1] in ":->|" or starts[-1] in starts[:-1]:
-        return ""
-    return f"; this line is indented by {starts[-1]}, the one above it by {starts[-2]}"
-
-
-def quoted(line: str) -> str:
-    """A hint for a value in YAML that only quotes keep together."""
-    value = line[:LONGEST_SLIP].partition(": ")[2].strip()
-    if value[:1] in tuple("@`|>%&*!?,") or re.match(r"""[^{\[]*(: | :)|(["']).*\2 *[^ #]""", value):
-        return "; an expression, or a text, of this kind stands in quotes"
-    return ""
+def option(word: str, known: Iterable[str]) -> str:
+    """A hint for an option that a command, whose `known` ones these are, does not have."""
+    options, name = {*known}, folded(word)
+    settings = ("lr", "epochs", "batch_size", "seed", "momentum", "dtype")
+    if setting := next((one for one in settings if folded(one) == name), here(name, settings)):
+        target = setting if setting == "dtype" else f"train.{setting}"
+        return f"; write --set {target}=VALUE" if "--set" in options else f"; {setting} stands in the config"
+    written = (one for one, words in OPTIONS.items() if name in words.split() and one.split()[0] in options)
+    close = difflib.get_close_matches(word, options, n=1, cutoff=0.75)
+    return next((f"; write {one}" for one in (*written, *close)), "")

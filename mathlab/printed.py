@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mathlab import slips
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Array, Figure
 from mathlab.results import FigureResult, Judged, Verdict
@@ -166,7 +167,9 @@ def judge(
         raise MathlabError(f"{figure.key}: no number is printed, so there is nothing to compare", figure.place)
     if without_ones(values.shape) != without_ones(figure.shape):
         printed = f"with shape {figure.shape}" if figure.shape else "as a single number"
-        raise MathlabError(f"{figure.key} is printed {printed}, but computed with shape {values.shape}", figure.place)
+        hint = slips.commas([number.text for number in figure.printed], figure.shape, values.shape)
+        message = f"{figure.key} is printed {printed}, but computed with shape {values.shape}{hint}"
+        raise MathlabError(message, figure.place)
     judged = _judged(figure, values, np.zeros(values.shape))
     if noise is not None and not all(entry.verdict == MATCH for entry in judged):
         measured = _judged(figure, values, np.asarray(noise(), np.float64))

@@ -394,6 +394,44 @@ def test_usage_errors_end_in_2(args: tuple[str, ...]) -> None:
     assert "Usage: " in result.stderr
 
 
+MISTAKEN = {
+    "net.yaml": "No such command 'net.yaml'; write: mathlab run net.yaml",
+    "test net.yaml": "No such command 'test'; write: mathlab run",
+    "backward net.yaml": "No such command 'backward'; write: mathlab backprop",
+    "fit net.yaml": "No such command 'fit'; write: mathlab train",
+    "help": "No such command 'help'; write: mathlab guide",
+    "version": "No such command 'version'; write: mathlab --version",
+    "--config net.yaml": "No such option: --config; a command comes first, as in: mathlab run net.yaml",
+    "train net.yaml --lr 0.1": "No such option: --lr; write --set train.lr=VALUE",
+    "train net.yaml --epochs 5": "No such option: --epochs; write --set train.epochs=VALUE",
+    "train net.yaml --batch-size=5": "No such option: --batch-size; write --set train.batch_size=VALUE",
+    "backprop net.yaml --dtype float32": "No such option: --dtype; write --set dtype=VALUE",
+    "sweep net.yaml --lr 0.1": "No such option: --lr; lr stands in the config",
+    "backprop net.yaml --json": "No such option: --json; write --format json",
+    "backprop net.yaml --output out": "No such option: --output; write --out DIR",
+    "backprop net.yaml --witnesses torch": "No such option: --witnesses; write --witness NAMES",
+    "derive net.yaml --latex": "No such option: --latex; write --format latex",
+    "draw net.yaml --format svg": "No such option: --format; write --as KIND",
+    "update net.yaml --dry": "No such option: --dry; write --dry-run",
+    "gradcheck net.yaml --tol 1": "No such option: --tol; mathlab gradcheck -h lists what there is",
+    "oracle a.npz net.yaml": "Got unexpected extra argument(s) (net.yaml); a config stands behind --config",
+    "run net.yml": "net.yml does not exist; did you mean 'net.yaml'?",
+    "run net.yaml,other.yaml": "net.yaml,other.yaml does not exist; several are divided by spaces",
+    "run net.yaml --case nope": "no case is named 'nope'; there are base",
+}
+
+
+@pytest.mark.parametrize("words", MISTAKEN)
+def test_what_is_mistaken_on_the_command_line_is_told_with_what_to_write(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.yaml").write_text("parameters: {w: 2}\nequations: {y: w**2}\nexpected: {y: 4}\n", encoding="utf-8")
+    result = invoke(*words.split())
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.rstrip("\n").endswith(MISTAKEN[words])
+
+
 def test_help_and_version() -> None:
     assert invoke("--version").stdout == f"mathlab {__version__}\n"
     for command in ("backprop", "gradcheck", "train", "run", "derive", "diff"):

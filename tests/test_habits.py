@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mathlab import habits
+from mathlab import changed, habits, run
 from mathlab.config import arrays, load, schema, sweeps
 from mathlab.config.arrays import INITS
 from mathlab.config.keys import Keys
-from mathlab.errors import ExpressionError, MathlabError
+from mathlab.errors import ExpressionError, MathlabError, did_you_mean
 from mathlab.language import OPS
 from mathlab.language.check import read
 from mathlab.language.layers import LAYERS, LOSSES
@@ -120,7 +120,7 @@ MISTAKES = [
     ("equation", "π * s", "unknown name 'π' in 'loss'; write pi"),
     ("equation", "x_1", "unknown name 'x_1' in 'loss'; did you mean 'x', or an entry of it, as in x[0]?"),
     ("equation", "x(0)", "unknown function 'x'; an entry is written x[0]"),
-    ("equation", "|s|", "; an expression, or a text, of this kind stands in quotes"),
+    ("equation", "|s|", "stands in quotes, and an absolute value is written abs(x), a norm norm(x)"),
     ("equation", "@x", "; an expression, or a text, of this kind stands in quotes"),
     ("figure", "w.grad: 0.1", "'.grad' is not in the equation language; the gradient of w is dw"),
     ("figure", "dL/dw: [0.1, 0.2]", "unknown name 'dL' in 'dL/dw'; the gradient of 'w' is 'dw'"),
@@ -342,12 +342,113 @@ MISTAKES = [
     ("config", "vars: {x: 1}\nequations: {y: 2 * x}\n", "unknown key 'vars'; did you mean 'parameters'?"),
     ("config", "parameters: {x: 1}\nequations: x**2\n", "a mapping is needed here, not 'x**2', as in {y: w * x}"),
     ("config", " parameters:\n  x: 1\nequations: {y: 2 * x}\n", "; this line is indented by 0, the one above it by 2"),
+    # what newcomers tried, and the table had not
+    ("equation", "tf.nn.softmax_cross_entropy_with_logits(y, s)", "write cross_entropy(...), with nothing before it"),
+    ("equation", "np.linalg.inv(x)", "is not in the equation language, and nothing here is called 'inv'"),
+    ("equation", "x.sort(0)", "is not in the equation language, and nothing here is called 'sort'"),
+    ("equation", "inv(x)", "unknown function 'inv'"),
+    ("equation", "trace(x)", "unknown function 'trace'; write einsum('ii->', x)"),
+    ("equation", "jax.lax.stop_gradient(s)", "write the value itself"),
+    ("equation", "s.astype(float)", "write the value itself"),
+    ("equation", "sum(w, dims=1)", "sum has no argument 'dims'; did you mean 'axis'?"),
+    ("equation", "norm(w, 'fro')", "'fro' is not a number; only einsum reads a text, before its arrays"),
+    ("equation", "sum(x[..., 0])", "... is not a number; an axis is a ':' of its own"),
+    ("equation", "x[:, np.newaxis]", "'.newaxis' is not in the equation language; write None, as in x[:, None]"),
+    ("equation", "sum(x[1:end])", "a slice's bounds are whole numbers, or none: x[1:]"),
+    ("equation", "log(p, 2)", "log takes at most 1 argument (x), not 2"),
+    ("equation", "p * * 2", "not an expression: a power is written x**2"),
+    ("equation", "w @= x", "not an expression: write only what stands to the right of '='"),
+    ("equation", "sigmoid'(s)", "written out, as in sigmoid(x) * (1 - sigmoid(x)), or (x > 0) of relu"),
+    ("equation", "d/dw s", "not an expression: the gradient of w is written dw"),
+    ("equation", "⟨w, x⟩", "not an expression: an inner product is written dot(a, b)"),
+    ("equation", "w{0}", "not an expression: an entry is written x[0], a power x**2"),
+    ("equation", "softmax(x)_0", "not an expression: an entry is written x[0], a power x**2"),
+    ("equation", "5% * s", "not an expression: a percentage is written as a fraction, as in 0.25"),
+    ("equation", "1 000 * s", "not an expression: digits stand without separators"),
+    ("equation", "1.5.2 * s", "not an expression: a number has one decimal point"),
+    ("equation", "s; p", "not an expression: an equation is one expression, without ';'"),
+    ("equation", "lambda * sum(w**2)", "not an expression: a word of Python is no name"),
+    ("equation", "if s > 0: s else 0", "stands in quotes, and a choice is written where(c, a, b)"),
+    (
+        "equation",
+        "-(y log(p) + (1 - y) log(1 - p))",
+        "before 'log(p) + (1 ' an operator is missing: a product is a * b or a @ b, a call f(x)",
+    ),
+    ("equation", "θ * s", "unknown name 'θ' in 'loss'; what it stands for is given in inputs or parameters"),
+    ("equation", "wx + b", "unknown name 'wx' in 'loss'; a product is written w @ x, or w * x"),
+    ("equation", "dp * p", "equations read no gradients: those stand in 'expected' and in 'derivation'"),
+    ("equation", "mse", "unknown name 'mse' in 'loss'; write mean((y - t)**2)"),
+    ("figure", "loss: 0.039 at eq. 3", "a number is needed here, not '0.039 at eq. 3'; write 0.039 alone"),
+    ("figure", "loss: 0.80 (2dp)", "a number is needed here, not '0.80 (2dp)'; write 0.80 alone"),
+    ("figure", 'dw: "[0.1, 0.2]"', "a number is needed here, not '[0.1, 0.2]'; a list stands without quotes"),
+    ("figure", "dw: [0.1, 0.2", "; what '[' opens on line 8 is not closed"),
+    ("figure", "dw: [0.1, 0.2]]", "; a bracket is closed that nothing opened"),
+    ("figure", "dw: [[1; 2]; [3; 4]]", "; rows of a list are divided by commas, as in [[1, 2], [3, 4]]"),
+    ("figure", "dw: [0.1, ...]", "a number is needed here, not '...'; a figure gives every entry, or one, as in dw[0]"),
+    ("figure", "w_new: [1, 2]", "unknown name 'w_new'; what 'w' is after an update is a figure 'w' in train's 'after'"),
+    ("figure", "accuracy: 0.9", "unknown name 'accuracy'; write mean(argmax(p, axis=1) == t)"),
+    ("figure", "||dw||: 0.1", "stands in quotes, and an absolute value is written abs(x), a norm norm(x)"),
+    ("figure", "p: 0.80, loss: 0.039", "; each key has a line of its own, or all of them stand in braces"),
+    ("figure", "p == 0.80", "a mapping is needed here, not 'p == 0.80'; write p: 0.80"),
+    ("figure", "p 0.80", "a mapping is needed here, not 'p 0.80'; write p: 0.80"),
+    ("formula", "ds: dL/dp * p", "unknown name 'dL' in 'dL/dp * p'; the gradient of 'p' is 'dp'"),
+    ("optimizer", "{name: sgd, lr: -0.1}", "the learning rate is -0.1; it is to be 0 or more"),
+    (
+        "optimizer",
+        "{name: sgd, lr: 10^-3}",
+        "a number is needed here, not '10^-3'; a power of ten is written as in 3.9e-2",
+    ),
+    (
+        "optimizer",
+        "{name: sgd, lr: 0.1 / step}",
+        "a number is needed here, not '0.1 / step'; what changes reads t and epoch, which count from 1",
+    ),
+    ("optimizer", "{type: sgd, lr: 0.1}", "; write {name: sgd, lr: 0.1}"),
+    ("optimizer", "{name: optax.adam}", "unknown optimizer 'optax.adam'; did you mean 'adam'?"),
+    ("optimizer", "{name: sgd, η: 0.1}", "sgd has no setting 'η'; did you mean 'lr'?"),
+    ("training", "epochs: 1\n  after: {w: [1, 2]}", "below a number of updates, as in 'after: {1: {w: 0.5}}'"),
+    ("training", "epochs: 1\n  after: {1: {b: 0,1}}", "a decimal point is written '.', and a list stands in brackets"),
+    ("layer", "{type: affine, W: W}", "as in {affine: {W: W1}}, not a mapping of 2 keys"),
+    ("layer", "{affine: {W: W}}, dropout", "; another is written as equations"),
+    ("loss", "nll_loss", "unknown loss 'nll_loss'; did you mean 'cross_entropy'?"),
+    ("loss", "hinge", "; another is written as equations"),
+    ("value", "2**3", "a number is needed here, not '2**3'; a fraction is written out in digits, or is an equation"),
+    ("value", "zeros", "a number is needed here, not 'zeros'; values are made as in {init: zeros, shape: [2, 3]}"),
+    ("value", "{init: kaiming_uniform, shape: 2}", "known are he, xavier, normal, uniform, zeros, ones, constant"),
+    ("value", "{init: uniform, minval: 0, shape: 2}", "unknown key 'minval'; did you mean 'low'?"),
+    ("value", "file: w.csv", "stands in quotes, and a mapping in braces"),
 ]
 
 
 def prepared(config: Path) -> None:
     for case in load(config).cases:
         prepare(case)
+
+
+def test_decimal_commas_in_a_list_are_seen_by_how_many_numbers_there_are(tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text(FORMS["equation"].replace("%", "(y - p)**2") + "expected: {dw: [0,1, -0,2]}\n", encoding="utf-8")
+    with pytest.raises(MathlabError, match=r"computed with shape \(2,\); a decimal point is written '.', as in 0.1$"):
+        run(config)
+
+
+@pytest.mark.parametrize("given", [{"train.lr": -1}, {"lr": -0.5}])
+def test_a_learning_rate_below_zero_is_refused_wherever_it_comes_from(tmp_path: Path, given: dict[str, float]) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text(FORMS["optimizer"].replace("%", "{name: sgd, lr: 0.1}"), encoding="utf-8")
+    with pytest.raises(MathlabError, match=r"the learning rate is -.* it is to be 0 or more"):
+        changed(load(config), given)
+
+
+@pytest.mark.parametrize(
+    ("word", "known"), [("ŷ", "y_hat"), ("y_hat", "ŷ"), ("θ", "theta"), ("alpha1", "α1"), ("z̃", "ztilde")]
+)
+def test_letters_are_told_by_their_names_too(word: str, known: str) -> None:
+    assert did_you_mean(word, ["q", known]) == f"; did you mean {known!r}?"
+
+
+def test_a_transpose_without_axes_is_that_of_a_matrix() -> None:
+    assert read("transpose(W) @ x") == read("W.T @ x")
 
 
 @pytest.mark.parametrize(("form", "written", "sentence"), MISTAKES, ids=lambda text: text[:30])

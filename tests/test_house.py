@@ -33,7 +33,7 @@ FLOORS = (
     ("witnesses", "config", "results", "stages.table", "stages.layouts"),
     ("experiment",),
     ("language",),
-    ("errors", "files", "habits", "terminal", "threads"),
+    ("errors", "files", "habits", "slips", "terminal", "threads"),
 )
 LEVELS = {room: -floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -19,7 +19,7 @@ from mathlab.config.schema import SHORTHAND, case_keys, top_keys
 from mathlab.config.yamltext import Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Place, Problem
 from mathlab.experiment import Allowed, Case, Experiment, Source
-from mathlab.files import note
+from mathlab.files import near, note
 from mathlab.language.optimizers import SETTINGS
 from mathlab.language.syntax import names as read_names
 
@@ -42,7 +42,7 @@ def find(paths: Sequence[str | Path]) -> list[Path]:
     for path in map(Path, paths):
         try:
             if not path.exists():
-                raise MathlabError(f"{path} does not exist")
+                raise MathlabError(f"{path} does not exist{near(path, SUFFIXES)}")
             inside = sorted(path.iterdir()) if path.is_dir() else [path]
         except OSError as error:
             raise MathlabError(f"{path} cannot be read ({error.strerror})") from None

@@ -20,10 +20,10 @@ TARGET = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<index>[-+\d,\s]*)\])?")
 
 def assignment(text: str) -> tuple[str, Value | str]:
     """What `text` sets, and to what: a number, an array, or a word. Raises MathlabError for a text that does not."""
-    target, equals, written = (part.strip() for part in text.partition("="))
+    target, equals, written = (part.strip() for part in text.replace("][", ",").partition("="))
     if not (target and equals and written):
         raise MathlabError(f"{text!r} sets nothing: write what is set and its value, as in W1[0,0]=0.5")
-    if written in DTYPES:
+    if target == "dtype" or written in DTYPES:
         return target, written
     try:
         tree, problems = yamltext.read(written, "")
@@ -97,7 +97,9 @@ def _value(old: Value, name: str, index: str | None, given: Value) -> Value:
     shape = old.array.shape
     if index is None:
         if given.array.shape != shape:
-            raise MathlabError(f"{name} has shape {shape}, and is set to an array of shape {given.array.shape}")
+            size = f"an array of shape {given.array.shape}" if given.array.ndim else "a single number"
+            entry = f"; an entry is set as in {name}[{','.join('0' * len(shape))}]=0.5" if shape else ""
+            raise MathlabError(f"{name} has shape {shape}, and is set to {size}{entry}")
         return given
     made = np.array(old.bound("float64"))
     try:

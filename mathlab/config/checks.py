@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from mathlab import habits
+from mathlab import habits, slips
 from mathlab.config.yamltext import Table, Tree, places
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
 from mathlab.experiment import Case, Figure, HandFormula, TrainSettings
@@ -94,7 +94,10 @@ def _order(equations: Sequence[Equation], values: Collection[str]) -> Iterator[P
             if part.id == key:
                 yield Problem(f"{where} reads itself", place)
             elif part.id not in position:
-                hint = _meant(part.id, formula, [*values, *position])
+                named = [*values, *position]
+                hint = _meant(part.id, formula, named) or "; what it stands for is given in inputs or parameters"
+                if (slips.gradient_of(part.id) or part.id[1:]) in named and part.id[0] in "dgn∂":
+                    hint = "; equations read no gradients: those stand in 'expected' and in 'derivation'"
                 yield Problem(f"unknown name '{part.id}' in {where}{hint}", place)
             elif way := _way(part.id, key, reads):
                 if frozenset(way) not in cycles:
@@ -148,25 +151,33 @@ def _derivation(
 def _unknown(formula: Equation, known: Collection[str]) -> Iterator[Problem]:
     for part in _names(formula):
         if part.id not in known:
-            hint = _gradient_meant(formula.text, known) or _meant(part.id, formula, known)
+            quotient = re.search(rf"\b{re.escape(part.id)}/d\w+", formula.text)
+            hint = _gradient_meant((quotient or [formula.text])[0], known) or _meant(part.id, formula, known)
             inside = "" if formula.text == part.id else f" in '{formula.text}'"
             yield Problem(f"unknown name '{part.id}'{inside}{hint}", formula.place_of(part))
 
 
 def _gradient_meant(name: str, known: Collection[str]) -> str:
     """A hint for who writes dL/dw, grad_w or w_grad."""
-    meant = habits.gradient_of(name)
+    meant = slips.gradient_of(name)
     return f"; the gradient of '{meant}' is 'd{meant}'" if f"d{meant}" in known else ""
 
 
 def _meant(name: str, formula: Equation, known: Collection[str]) -> str:
     """A hint for a name that nothing defines: another tool's, one misspelt, an entry, x² or π."""
-    if written := habits.sign(formula.text, habits.SUPERSCRIPTS) or habits.CONSTANTS.get(name):
+    if written := slips.sign(formula.text, slips.SUPERSCRIPTS) or habits.CONSTANTS.get(name):
         return f"; write {written}"
     entry = re.fullmatch(r"(\w+?)_?\d+", name)
     if entry and entry[1] in known:
         return f"; did you mean {entry[1]!r}, or an entry of it, as in {entry[1]}[0]?"
-    return _gradient_meant(name, known) or did_you_mean(name, known)
+    updated = re.fullmatch(r"(\w+?)_?(?:new|next|updated|after)", name)
+    if updated and updated[1] in known:
+        return f"; what '{updated[1]}' is after an update is a figure '{updated[1]}' in train's 'after'"
+    for at in range(1, 0 if name[0] == "d" else len(name)):
+        if name[:at] in known and name[at:] in known:
+            return f"; a product is written {name[:at]} @ {name[at:]}, or {name[:at]} * {name[at:]}"
+    instead = habits.expression(name)
+    return _gradient_meant(name, known) or did_you_mean(name, known) or (instead and f"; write {instead}")
 
 
 def _figures(figures: Iterable[Figure], known: Collection[str], end: str) -> Iterator[Problem]:

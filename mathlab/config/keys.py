@@ -15,7 +15,8 @@ from mathlab.config.jsonschema import Schema
 from mathlab.config.values import Reader, attempt
 from mathlab.config.yamltext import Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
-from mathlab.habits import EXAMPLES, PAIRS, pair, slip
+from mathlab.habits import EXAMPLES
+from mathlab.slips import NUMBER, PAIRS, pair, slip
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -120,6 +121,9 @@ def entries(
         rest: dict[K, V] = {}
         problems: list[Problem] = []
         for name, part in table.items():
+            if NUMBER.fullmatch(name) and part == "":  # of 0,5 in braces
+                problems.append(Problem(f"{str(name)!r} stands alone{pair(name, part)}", cast(Scalar, name).place))
+                continue
             key = attempt(read_key, cast(Scalar, name), problems)
             try:
                 value = current().once(read_value, part)

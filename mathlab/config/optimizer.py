@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from mathlab import habits
+from mathlab import habits, slips
 from mathlab.config.formulas import formula
-from mathlab.config.values import attempt, choice, flag, number
+from mathlab.config.values import attempt, choice, flag, number, whole
 from mathlab.config.yamltext import Scalar, Table, Tree
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
+from mathlab.experiment import NO_RATE
 from mathlab.language import OPS, shapes
 from mathlab.language.equation import Equation
 from mathlab.language.optimizers import OPTIMIZERS, SCHEDULED, SETTINGS
 from mathlab.language.syntax import Call, Name, walk
 
+WORD = re.compile(r"[^\W\d]{2}")
 MOVING = re.compile(r"\b(t|epoch)\b")  # what a learning rate reads that changes
 
 
@@ -24,7 +26,11 @@ def optimizer(table: Table | None, place: Place) -> tuple[str, dict[str, float],
     Raises MathlabError for what it does not have or lacks.
     """
     if table is None or "name" not in table:
-        raise MathlabError(f"train needs an optimizer with a 'name': {', '.join(SETTINGS)}", place)
+        words = [str(word) for item in (table or {}).items() for word in item if isinstance(word, str)]
+        named = [habits.folded(word) for word in words if habits.folded(word) in SETTINGS]
+        hint = f"; write {{name: {named[0]}, lr: 0.1}}" if named else ""
+        message = f"train needs an optimizer with a 'name': {', '.join(SETTINGS)}{hint}"
+        raise MathlabError(message, table.place if table else place)
     name = choice(table["name"], SETTINGS, "optimizer")
     defaults, switches = SETTINGS[name], OPTIMIZERS[name].switches
     rate = _schedule(table.get("lr")) if "lr" in defaults else None
@@ -33,10 +39,15 @@ def optimizer(table: Table | None, place: Place) -> tuple[str, dict[str, float],
     for key, tree in table.items():
         if key in defaults and not (key == "lr" and rate):
             given[str(key)] = attempt(flag if key in switches else number, tree, problems)
+            if key == "lr" and problems and ";" not in problems[-1].message and WORD.search(str(tree)):
+                said = f"{problems[-1].message}; what changes reads t and epoch, which count from 1"
+                problems[-1] = Problem(said, problems[-1].place)
         elif key not in defaults and key != "name":
-            hint = f"; that is the optimizer '{key}'" if key in OPTIMIZERS else habits.pair(key, tree)
+            hint = f"; that is the optimizer '{key}'" if key in OPTIMIZERS else slips.pair(key, tree)
             hint = hint or did_you_mean(key, defaults) or f"; it has {', '.join(defaults)}"
             problems.append(Problem(f"{name} has no setting '{key}'{hint}", table.key(key).place))
+    if (given.get("lr") or 0) < 0:
+        problems.append(Problem(NO_RATE.format(table["lr"]), table["lr"].place))
     if problems:
         raise MathlabError(problems)
     found = {key: given.get(key, default) for key, default in defaults.items()}
@@ -64,3 +75,14 @@ def _schedule(tree: Tree | None) -> Equation | None:
             message = f"{part.op} cannot stand in the learning rate, which is one number for each t"
             raise MathlabError(message, rate.place_of(part))
     return rate
+
+
+def updates(tree: Tree) -> int:
+    """How many updates figures are printed after."""
+    try:
+        return whole(tree)
+    except MathlabError as error:
+        said = error.problems[0].message
+        hint = "; figures stand below a number of updates, as in 'after: {1: {w: 0.5}}'"
+        hint = "" if ";" in said or str(tree)[1:].isdigit() else hint
+        raise MathlabError(f"{said}{hint}", tree.place) from None

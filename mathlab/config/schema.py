@@ -13,6 +13,7 @@ from mathlab.config.formulas import NAMES, equations, label, name, name_list, qu
 from mathlab.config.jsonschema import TEXT, Schema, any_of, listed, reference
 from mathlab.config.keys import Keys, Partly, entries, mapping
 from mathlab.config.optimizer import optimizer as chosen
+from mathlab.config.optimizer import updates
 from mathlab.config.sweeps import SWEEP
 from mathlab.config.values import Numbers, Reader, gather, reader
 from mathlab.config.yamltext import Row, Scalar, Table, Tree
@@ -171,7 +172,7 @@ TRAIN = Keys(
         "freeze": name_list,
         "seed": read.whole,
         "start": entries(name, value, _by_name, NAMES),
-        "after": entries(read.whole, figures, lambda after: tuple(after.items()), "^[0-9]+$"),
+        "after": entries(updates, figures, lambda after: tuple(after.items()), "^[0-9]+$"),
     },
 )
 

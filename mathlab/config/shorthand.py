@@ -57,10 +57,11 @@ _reduction = one_of(REDUCTIONS, "reduction")
 def _part(known: Mapping[str, Layer] | Mapping[str, Loss], what: str, tree: Tree) -> Part:
     """A layer or a loss: its word, or a mapping of it to its arguments."""
     if isinstance(tree, Row) or (isinstance(tree, Table) and len(tree) != 1):
-        raise MathlabError(f"a {what} is a word, or a word with its arguments, not {_shown(tree)}", tree.place)
+        wanted = "a word, or a word with its arguments, as in {affine: {W: W1}}"
+        raise MathlabError(f"a {what} is {wanted}, not {_shown(tree)}", tree.place)
     (word,) = tree if isinstance(tree, Table) else (tree,)
     assert isinstance(word, Scalar)
-    of_kind = choice(word, known, what)
+    of_kind = choice(word, known, what, "; another is written as equations")
     record = known[of_kind]
     table = mapping(tree[word]) if isinstance(tree, Table) else Table(tree.place)
     problems = [Problem(f"{of_kind} needs its '{key}'", word.place) for key in record.needs if key not in table]

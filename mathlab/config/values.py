@@ -14,7 +14,7 @@ from mathlab.config.jsonschema import TEXT, Schema, reference
 from mathlab.config.yamltext import Row, Scalar, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
 from mathlab.experiment import PrintedNumber, Value
-from mathlab.habits import NUMBERS, slip
+from mathlab.slips import NUMBERS, slip
 
 NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
@@ -127,11 +127,14 @@ def flag(tree: Tree) -> bool:
     return tree == "true"
 
 
-def choice(tree: Tree, known: Iterable[Word], what: str) -> Word:
-    """One of the `known` words; `what` names the kind of thing, as in "unknown optimizer"."""
+def choice(tree: Tree, known: Iterable[Word], what: str, otherwise: str = "") -> Word:
+    """One of the `known` words; `what` names the kind of thing, as in "unknown optimizer".
+
+    `otherwise` says what to do where none of them is meant.
+    """
     word, words = text(tree), {str(word): word for word in known}
     if word not in words:
-        hint = did_you_mean(word, words) or f"; known are {', '.join(words)}"
+        hint = did_you_mean(word, words) or f"; known are {', '.join(words)}{otherwise}"
         raise MathlabError(f"unknown {what} {word!r}{hint}", tree.place)
     return words[word]
 

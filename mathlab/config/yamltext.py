@@ -15,7 +15,7 @@ from typing import TypeAlias
 import yaml
 from yaml.reader import Reader
 
-from mathlab import habits
+from mathlab import slips
 from mathlab.errors import MathlabError, Place, Problem
 
 DEEPEST = 64  # levels of nesting; NumPy's own limit on axes, and far inside Python's recursion limit
@@ -101,7 +101,9 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
         line = "".join(text.split("\n")[mark.line : mark.line + 1])
         if line[mark.column :].startswith("\t"):
             return Problem("a tab stands here, and YAML is indented by spaces alone", place)
-        hint = hint or habits.indented(text.split("\n"), mark.line) or habits.quoted(line)
+        if "flow" in str(error.context) and (opened := error.context_mark):
+            hint = slips.brackets(text.split("\n")[opened.line :], opened.line, opened.column) or hint
+        hint = hint or slips.indented(text.split("\n"), mark.line) or slips.quoted(line)
         return Problem(f"this is not YAML: {error.problem}{hint}", place)
     if bad := Reader.NON_PRINTABLE.search(text):
         before = text[: bad.start()]

@@ -23,7 +23,14 @@ def read(text: str) -> Expr:
 
     Raises ExpressionError where the text is not an expression, an op does not exist, or its arguments do not fit it.
     """
-    return resolve(parse(text))
+    try:
+        return resolve(parse(text))
+    except ExpressionError as error:
+        if error.function.isidentifier() and error.function not in OPS:
+            said, hint = error.message.partition(";")[0], did_you_mean(error.function, OPS)
+            message = f"{said}, and nothing here is called '{error.function}'{hint}"
+            raise ExpressionError(message, error.offset) from None
+        raise
 
 
 def resolve(expr: Expr) -> Expr:
@@ -63,9 +70,8 @@ def _bind(
     # what stands beyond the arguments are settings in order, as in sum(x, 1)
     order = [*fixed, *op.settings]
     if len(args) > len(order):
-        raise ExpressionError(
-            f"{call.op} takes at most {len(order)} arguments ({', '.join(order)}), not {len(args)}", call.position
-        )
+        most = f"{len(order)} argument{'s' * (len(order) != 1)} ({', '.join(order)})"
+        raise ExpressionError(f"{call.op} takes at most {most}, not {len(args)}", call.position)
     given: dict[str, Static] = dict(zip(order, args, strict=False))
     for name, value in attrs.items():
         if name in given:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from mathlab import habits
+from mathlab import habits, slips
 from mathlab.errors import ExpressionError
 
 LONGEST = 20_000  # characters; keeps hostile input cheap, and no article prints a longer line
@@ -103,6 +103,7 @@ COMPARE: Mapping[type[ast.cmpop], str] = {
     ast.NotEq: "ne",
 }
 TRANSPOSES = ("T", "mT")
+NO_NUMBER = {str: "; only einsum reads a text, before its arrays", type(...): "; an axis is a ':' of its own"}
 
 
 def parse(text: str) -> Expr:
@@ -143,13 +144,15 @@ def parse(text: str) -> Expr:
 
 def _blame(text: str, source: str, offset: int, message: str | None) -> str:
     near = repr(source[offset : offset + 12])
-    if written := habits.sign(text, habits.SUPERSCRIPTS):
+    if written := slips.sign(text, slips.SUPERSCRIPTS):
         return f"write {written}"
-    if written := habits.sign(source, habits.SIGNS):
+    if written := slips.sign(source, slips.SIGNS):
         return written
     if re.match(r"\d[\d.]*[^\W\d]", source[offset:]) and "literal" in (message or ""):
         return f"a product is written with '*' near {near}"
-    if re.match(r"[\w.]", source[offset:]) and re.search(r"[\w.)\]]\s+$", source[:offset]):
+    gaps = [gap.end() for gap in re.finditer(r"[\w.)\]]\s+(?=[\w.])", source)]
+    if behind := next((at for at in gaps if at == offset or (at > offset and "comma" in (message or ""))), 0):
+        near = repr(source[behind : behind + 12])
         return f"before {near} an operator is missing: a product is a * b or a @ b, a call f(x)"
     reason = (message or "invalid syntax").split(";")[0].split(": value has")[0]
     return f"{reason} near {near}"
@@ -173,7 +176,8 @@ class _Reader:
                     raise ExpressionError("a number is too large for float64", at)
                 return Num(value, at)
             case ast.Constant():
-                raise ExpressionError(f"{self.shown(node)} is not a number", at)
+                hint = NO_NUMBER.get(type(node.value), "")
+                raise ExpressionError(f"{self.shown(node)} is not a number{hint}", at)
             case ast.Name(id=name):
                 return Name(name, at)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -214,7 +218,9 @@ class _Reader:
                 | ast.Call(func=ast.Call(func=ast.Attribute(value=value, attr=op)), args=args, keywords=keywords)
             ):  # np.exp(x), and nn.ReLU()(x)
                 hint = habits.unbound(value, self.shown(value), op, bool(args or keywords))
-                raise ExpressionError(f"'{self.shown(node)}' is not in the equation language; write {hint}", at)
+                error = ExpressionError(f"'{self.shown(node)}' is not in the equation language; write {hint}", at)
+                error.function = hint.partition("(")[0]
+                raise error
             case ast.Call(func=ast.BinOp() | ast.Constant()):
                 raise ExpressionError(f"a product is written with '*' in '{self.shown(node)}'", at)
             case _:
@@ -237,6 +243,8 @@ class _Reader:
         if op == "einsum" and args and isinstance(args[0], ast.Constant) and isinstance(args[0].value, str):
             attrs["subscripts"], args = args[0].value, args[1:]
         read = tuple(self.read(arg, deeper) for arg in args)
+        if op == "transpose" and len(read) == 1:
+            return Call("T", read, (), at)
         if op == "scatter" and len(read) == 2 and isinstance(read[1], Call) and read[1].op == "index":
             read = (read[0], *read[1].args)  # scatter(g, x[i]) is about the place x[i], not its value
         return Call(op, read, tuple(attrs.items()), at)
@@ -266,7 +274,7 @@ class _Reader:
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() as value)):
                 return -value
             case _:
-                raise ExpressionError("a slice's bounds are whole numbers", self.offset_of(node))
+                raise ExpressionError("a slice's bounds are whole numbers, or none: x[1:]", self.offset_of(node))
 
 
 def shortened(text: str) -> str:

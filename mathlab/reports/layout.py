@@ -81,6 +81,17 @@ class Paragraph(Lines):
         yield from wrapped(self.text, width, self.indent, self.hang)
 
 
+@dataclass(frozen=True)
+class Clauses(Lines):
+    """What semicolons join: one line, or a line for each where that is too wide."""
+
+    text: Text
+
+    def lines(self, width: int) -> Iterator[Text]:
+        parts = [self.text] if self.text.cell_len <= width else self.text.split("; ")
+        yield from (line for part in parts for line in wrapped(part, width, hang=2))
+
+
 def said(words: str, style: str = "", indent: int = 0) -> Paragraph:
     """A sentence or title in one style."""
     return Paragraph(plain(words, style), indent)

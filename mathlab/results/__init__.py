@@ -23,33 +23,10 @@ from mathlab.results.judged import (
     WitnessResult,
 )
 
-__all__ = [
-    "NOT_FINITE",
-    "BackpropResult",
-    "CaseResult",
-    "EntryCheck",
-    "EntryChecks",
-    "EntryVerdict",
-    "ExperimentResult",
-    "FigureResult",
-    "FormulaResult",
-    "GradcheckResult",
-    "Judged",
-    "NodeResult",
-    "Part",
-    "Role",
-    "Share",
-    "StageResult",
-    "SweepResult",
-    "Tally",
-    "TrainResult",
-    "Verdict",
-    "WitnessResult",
-    "figures_of",
-    "nonfinite_of",
-    "step_by_step",
-    "tally",
-]
+__all__ = ["NOT_FINITE", "BackpropResult", "CaseResult", "EntryCheck", "EntryChecks", "EntryVerdict"]
+__all__ += ["ExperimentResult", "FigureResult", "FormulaResult", "GradcheckResult", "Judged", "NodeResult"]
+__all__ += ["Part", "Role", "Share", "StageResult", "SweepResult", "Tally", "TrainResult", "Verdict"]
+__all__ += ["WitnessResult", "figures_of", "nonfinite_of", "step_by_step", "tally"]
 
 
 @dataclass(frozen=True)

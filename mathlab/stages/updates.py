@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError
-from mathlab.experiment import Array, Case, TrainSettings
+from mathlab.experiment import NO_RATE, Array, Case, TrainSettings
 from mathlab.language import read
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
@@ -148,8 +148,7 @@ def settled(prepared: Prepared, settings: TrainSettings) -> TrainSettings:
         rates = np.broadcast_to(computed([schedule], Types({"t": Type(t.shape)}), {"t": t}, "float64")[0], t.shape)
         noise = 1e-12 * np.max(np.abs(rates), where=np.isfinite(rates), initial=0)  # of what goes down to 0
         for wrong in np.flatnonzero(~(np.isfinite(rates) & (rates >= -noise)))[:1]:
-            message = f"the learning rate is {rates[wrong]:.6g} in update {t[wrong]:.0f}; it is to be 0 or more"
-            raise MathlabError(message, schedule.place)
+            raise MathlabError(NO_RATE.format(f"{rates[wrong]:.6g} in update {t[wrong]:.0f}"), schedule.place)
     return replace(settings, schedule=schedule)
 
 

@@ -14,6 +14,7 @@ from mathlab.language.optimizers import SETTINGS
 
 MINIMAL = "inputs: {x: 2}\nequations: {y: x**2}\n"
 
+GIVEN = "; what it stands for is given in inputs or parameters"
 BRACES = "; inside braces an expression with brackets stands in quotes"
 
 KNOWN = (
@@ -28,12 +29,12 @@ YAML = [
     ("[1, 2]\n", "1:1: a config is a mapping of keys, not a list"),
     ("just text\n", "1:1: a config is a mapping of keys, not 'just text'"),
     ("---\na: 1\n---\nb: 2\n", "3:1: a config is one YAML document, and a second one starts here"),
-    ("inputs: {x: 1\n", "2:1: this is not YAML" + BRACES),
+    ("inputs: {x: 1\n", "2:1: this is not YAML; what '{' opens on line 1 is not closed"),
     (
         "inputs: {x: [1, 2]}\nequations: {y: x[0] + x[1]}\n",
         "2:17: this is not YAML" + BRACES,
     ),
-    ("inputs: [1,\n b: c: d\n", "2:6: this is not YAML; an expression, or a text, of this kind stands in quotes"),
+    ("inputs: [1,\n b: c: d\n", "2:6: this is not YAML; what '[' opens on line 1 is not closed"),
     ("\ttitle: a\n", "1:1: a tab stands here, and YAML is indented by spaces alone"),
     ("title: 'a\n", "2:1: this is not YAML"),
     ("title: a\n b: 2\n", "2:3: this is not YAML; this line is indented by 1, the one above it by 0"),
@@ -54,12 +55,30 @@ YAML = [
 
 # expressions that go on over several lines, in each of YAML's ways
 LINES = [
-    ("inputs: {x: 2}\nequations:\n  y: >\n    x +\n      x *\n\n        q\n", "7:9: unknown name 'q' in 'y'"),
-    ("inputs: {x: 2}\nequations:\n  y: |-\n    x +\n    x * q\n", "5:9: unknown name 'q' in 'y'"),
-    ("inputs: {x: 2}\nequations:\n  y: x +\n     x * q\n", "4:10: unknown name 'q' in 'y'"),
-    ("inputs: {x: 2}\nequations: {y: x +\n  q }\n", "3:3: unknown name 'q' in 'y'"),
-    ("inputs: {x: 2}\nequations:\n  y: 'x +\n     q'\n", "4:6: unknown name 'q' in 'y'"),
-    ('inputs: {x: 2}\nequations:\n  y: "x +\n     q"\n', "4:6: unknown name 'q' in 'y'"),
+    (
+        "inputs: {x: 2}\nequations:\n  y: >\n    x +\n      x *\n\n        q\n",
+        "7:9: unknown name 'q' in 'y'; what it stands for is given in inputs or parameters",
+    ),
+    (
+        "inputs: {x: 2}\nequations:\n  y: |-\n    x +\n    x * q\n",
+        "5:9: unknown name 'q' in 'y'; what it stands for is given in inputs or parameters",
+    ),
+    (
+        "inputs: {x: 2}\nequations:\n  y: x +\n     x * q\n",
+        "4:10: unknown name 'q' in 'y'; what it stands for is given in inputs or parameters",
+    ),
+    (
+        "inputs: {x: 2}\nequations: {y: x +\n  q }\n",
+        "3:3: unknown name 'q' in 'y'; what it stands for is given in inputs or parameters",
+    ),
+    (
+        "inputs: {x: 2}\nequations:\n  y: 'x +\n     q'\n",
+        "4:6: unknown name 'q' in 'y'; what it stands for is given in inputs or parameters",
+    ),
+    (
+        'inputs: {x: 2}\nequations:\n  y: "x +\n     q"\n',
+        "4:6: unknown name 'q' in 'y'; what it stands for is given in inputs or parameters",
+    ),
     ("inputs: {x: 2}\nequations:\n  y: >\n    x +\n    * x\n", "5:5: not an expression: invalid syntax near '* x'"),
 ]
 
@@ -136,7 +155,10 @@ NAMES = [
     ("inputs: {x: 1}\nequations:\n  a: x + c\n  b: a + x\n  c: b\n", "3:10: a cycle: a -> c -> b -> a"),
     ("inputs: {x: 1}\nequations:\n  y: x +* 2\n", "3:9: not an expression: invalid syntax near '* 2'"),
     ('inputs: {x: 1}\nequations:\n  y: "x + blub(x)"\n', "3:11: unknown function 'blub'"),
-    ("inputs: {x: 1}\nequations:\n  y: |\n    x + q\n", "4:9: unknown name 'q' in 'y'"),
+    (
+        "inputs: {x: 1}\nequations:\n  y: |\n    x + q\n",
+        "4:9: unknown name 'q' in 'y'; what it stands for is given in inputs or parameters",
+    ),
     ("inputs: {x: 1}\nequations:\n  y: [x, x]\n", "3:6: an expression is needed here, not a list; put it in quotes"),
     ("inputs: {x: 1}\nequations:\n  y:\n", "3:5: an expression is missing"),
     ("inputs: {x: 1}\nequations:\n  y: y = x\n", "3:8: not an expression: write only what stands to the right of '='"),
@@ -144,7 +166,10 @@ NAMES = [
         "inputs: {x: 1}\nequations:\n  y: jacobian(x, x)\n",
         "3:6: jacobian can be expected, but it is not a function for equations",
     ),
-    ("inputs: {x: 1}\nequations:\n  y: __import__('os')\n", "3:17: 'os' is not a number"),
+    (
+        "inputs: {x: 1}\nequations:\n  y: __import__('os')\n",
+        "3:17: 'os' is not a number; only einsum reads a text, before its arrays",
+    ),
 ]
 
 # what stands for `x` in `inputs: {x: ...}`
@@ -284,7 +309,7 @@ FIGURES = [
     (MINIMAL + "cases: {a: 3}\n", "3:12: a mapping is needed here, not '3'"),
     (
         MINIMAL + "cases: {a: {equations: {z: w}}, b: {equations: {z: w}}}\n",
-        "3:28: unknown name 'w' in 'z'\n3:52: unknown name 'w' in 'z'",
+        f"3:28: unknown name 'w' in 'z'{GIVEN}\n3:52: unknown name 'w' in 'z'{GIVEN}",
     ),
     (
         "inputs: {X: [1, 2, 3, 4, 5], T: [1, 2]}\nparameters: {w: 1}\nequations: {y: w}\n"
@@ -307,7 +332,10 @@ TRAINING = [
     ("optimizer: {name: sgd, lr: 1}\n", "4:1: train needs its 'epochs'"),
     ("optimizer: {name: sgdd, lr: 1}\n  epochs: 1\n", "5:21: unknown optimizer 'sgdd'; did you mean 'sgd'?"),
     ("optimizer: {name: sgd}\n  epochs: 1\n", "5:21: sgd needs its setting 'lr'"),
-    ("optimizer: {name: sgd, lr: fast}\n  epochs: 1\n", "5:30: a number is needed here, not 'fast'"),
+    (
+        "optimizer: {name: sgd, lr: fast}\n  epochs: 1\n",
+        "5:30: a number is needed here, not 'fast'; what changes reads t and epoch, which count from 1",
+    ),
     (
         "optimizer: {name: sgd, lr: 1, momentum: 0.9}\n  epochs: 1\n",
         "5:33: sgd has no setting 'momentum'; that is the optimizer 'momentum'",
@@ -320,7 +348,7 @@ TRAINING = [
     ("optimizer: sgd\n  epochs: 1\n", "5:14: a mapping is needed here, not 'sgd', as in {name: sgd, lr: 0.1}"),
     (
         "optimizer: {lr: 1}\n  epochs: 1\n",
-        f"4:1: train needs an optimizer with a 'name': {', '.join(SETTINGS)}",
+        f"5:14: train needs an optimizer with a 'name': {', '.join(SETTINGS)}",
     ),
     ("optimizer: {name: adam}\n  epochs: -1\n", "6:11: a number of at least 0 is needed here, not -1"),
     ("optimizer: {name: adam}\n  epochs: 1.5\n", "6:11: a whole number is needed here, not '1.5'"),
@@ -359,7 +387,11 @@ TRAINING = [
         "optimizer: {name: adam}\n  epochs: 3\n  after: {-1: {w: 1}}\n",
         "7:11: a number of at least 0 is needed here, not -1",
     ),
-    ("optimizer: {name: adam}\n  epochs: 3\n  after: {one: {w: 1}}\n", "7:11: a number is needed here, not 'one'"),
+    (
+        "optimizer: {name: adam}\n  epochs: 3\n  after: {one: {w: 1}}\n",
+        "7:11: a number is needed here, not 'one'; "
+        "figures stand below a number of updates, as in 'after: {1: {w: 0.5}}'",
+    ),
     ("optimizer: {name: adam}\n  epochs: 3\n  after: {1: {q: 1}}\n", "7:15: unknown name 'q'"),
     ("optimizer: {name: adam}\n  epoch: 3\n", "6:3: unknown key 'epoch'; did you mean 'epochs'?"),
     ("optimizer: {name: adam}\n  epochs: 3\n  seed: x\n", "7:9: a number is needed here, not 'x'"),
@@ -452,7 +484,7 @@ def test_every_problem_is_told_once_and_in_order(tmp_path: Path) -> None:
         "3:26: this row has 1 entry, the first has 2",
         "5:6: unknown name 'weigths' in 'h'; did you mean 'weights'?",
         "6:9: not an expression: invalid syntax near '* 2'",
-        "7:10: unknown name 'q' in 'z'",
+        "7:10: unknown name 'q' in 'z'; what it stands for is given in inputs or parameters",
         "9:12: unknown name 'dee'; did you mean 'de'?",
         "11:21: a number is needed here, not 'yes'",
         "12:7: unknown key 'expectd'; did you mean 'expected'?",

@@ -235,7 +235,10 @@ WRONG = [
         "  for t in 1..T:\n    h[t]: W @ h[t-1] + x\n",
         "10:11: in h2 at t = 2: shapes (2, 2) and (3, 2) do not fit: the inner sizes 2 and 3 differ in 'W @ h1'",
     ),
-    ("  for t in 1..T:\n    h[t]: W @ h[t-1] + q\n", "10:24: unknown name 'q' in 'h1' at t = 1"),
+    (
+        "  for t in 1..T:\n    h[t]: W @ h[t-1] + q\n",
+        "10:24: unknown name 'q' in 'h1' at t = 1; what it stands for is given in inputs or parameters",
+    ),
     ("  for t in 1..T:\n    h[t]: W @ tanx(h[t-1])\n", "10:15: unknown function 'tanx'; did you mean 'tan'?"),
     # names that clash
     (

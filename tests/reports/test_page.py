@@ -433,3 +433,9 @@ def test_a_terminal_gets_a_line_of_bars_of_the_loss(terminal: bool, shown: bool)
     assert stream.getvalue().startswith("  █" if shown else "")
     console.print(tables.Sparkline(np.array([1.0, np.nan])))
     assert stream.getvalue().count("\n") == shown
+
+
+def test_the_last_line_is_a_line_for_each_kind_of_thing_where_it_is_too_wide() -> None:
+    counts = Tally(figures=220, matched=215, errata=5, formulas=239, formula_errata=8, entries=453)
+    assert lines(tables.closing(counts)) == [part.strip() for part in tables.summary(counts).split(";")]
+    assert lines(tables.closing(counts), 200) == [tables.summary(counts)]

@@ -1,0 +1,186 @@
+"""What a text looks like that is no expression, number, pair or line of YAML, and what to write in its place."""
+
+from __future__ import annotations
+
+import keyword
+import re
+
+RESERVED = {*keyword.kwlist} - {*"and or not if else for in is".split()}
+Slips = tuple[tuple[str, str], ...]
+
+# What an expression looks like that is none, and what to write.
+SIGNS: Slips = (
+    (r"\w'\s*\(", "a function's derivative is written out, as in sigmoid(x) * (1 - sigmoid(x)), or (x > 0) of relu"),
+    (r"^\s*d/d\w", "the gradient of w is written dw"),
+    (r"[∂∇]", "the gradient of w is written dw, without '∂'"),
+    (r"\\|\$", "an expression is not LaTeX: write sigmoid(x), w @ x, a / b"),
+    (r"[·⋅×∗∙•]", "a product is written '*', that of matrices '@'"),
+    (r"[⊙∘⊗]", "an entry-wise product is written '*'"),
+    (r"[÷⁄]", "a quotient is written a / b"),
+    (r"[−–—]", "a minus sign is written '-'"),
+    (r"[⟨⟩]|^\s*<.*>\s*$", "an inner product is written dot(a, b)"),
+    (r"\*\s+\*", "a power is written x**2"),
+    (r"‖", "a norm is written norm(x)"),
+    (r"[“”‘’]", "quotes of this kind are no part of an expression"),
+    (r"->|→|↦|:=", "write the expression alone"),
+    (r"[\w^)\]]\{|[)\]]_\w", "an entry is written x[0], a power x**2"),
+    (r"%\*%", "a product of matrices is written '@'"),
+    (r"\.[*/^]", "entry-wise operators are written *, / and **"),
+    (r"\w\.\(", "a function is called as in tanh(x), and takes every entry"),
+    (r"∞", "what is infinite is written inf"),
+    (r"√", "a root is written sqrt(x)"),
+    (r"∑|Σ\s", "a sum is written sum(x)"),
+    (r"∏", "a product of entries is written prod(x)"),
+    (r"^\s*if\b|\?", "a choice is written where(c, a, b)"),
+    (r"\d\s*%\s*(?:$|[-+*/)])", "a percentage is written as a fraction, as in 0.25"),
+    (r"\d \d{3}\b", "digits stand without separators"),
+    (r"\d\.\d+\.\d", "a number has one decimal point"),
+    (r"[≥≤≠]", "comparisons are written '>=', '<=', '==' and '!='"),
+    (r"<>", "what differs is written a != b"),
+    (r"&&|&", "of two masks the product is taken, as in (a > 0) * (b > 0)"),
+    (r"\|", "an absolute value is written abs(x), a norm norm(x)"),
+    (r"^[^']*'[^']*$", "a transpose is written x.T, and what is derived d<name>"),
+    (r"^\s*[\w\[\], ]*[-+*/@]?=(?!=)", "write only what stands to the right of '='"),
+    (r";", "an equation is one expression, without ';'"),
+    (
+        rf"\b(?:{'|'.join({*keyword.kwlist} - {*'and or not if else for in is'.split()})})\b",
+        "a word of Python is no name",
+    ),
+)
+# What is read as other letters, because names are the same in all their forms: x² is x2.
+SUPERSCRIPTS: Slips = ((r"[ᵀᵗ⊤]", "x.T for a transpose"), (r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]", "x**2 for a power"))
+_DIGITS = r"[+-]?(?:\d+\.?\d*|\.\d+)"
+NUMBER = re.compile(_DIGITS)
+# The same of a whole text that is to be a number.
+NUMBERS: Slips = (
+    (r"([+-]?[1-9]\d{0,2}),(\d{3})", r"write \1.\2 or \1\2, without ','"),
+    (r"[+-]?\d{1,3}(?:,\d{3})+\.\d+", "digits stand without separators"),
+    (r"([+-]?\d+),(\d+)", r"a decimal point is written '.', as in \1.\2"),
+    (rf"[~≈≃∼]\s*({_DIGITS})", r"write \1 alone, whose digits say how precise it is"),
+    (rf"({_DIGITS})\s*(?:±|\+/?-).*", r"write \1 alone, whose digits say how precise it is"),
+    (rf"{_DIGITS}\s*%", "a percentage is written as a fraction, as in 0.25"),
+    (
+        rf"{_DIGITS}\s*[×x*·⋅]\s*10\s*[-+^*⁰¹²³⁴-⁹⁻].*|10\s*(?:\^|\*\*|[⁰¹²³⁴-⁹⁻]).*|{_DIGITS}\s+[eE].*",
+        "a power of ten is written as in 3.9e-2",
+    ),
+    (r"[+-]?\d{1,3}(?:[ _'’.]\d{3})+(?:[.,]\d+)?", "digits stand without separators"),
+    (rf"{_DIGITS}\s*(?:[-/^+*]|\*\*)\s*{_DIGITS}|[¼-¾⅐-⅞]", "a fraction is written out in digits, or is an equation"),
+    (rf"({_DIGITS}(?:[eE][+-]?\d+)?)(?:[fFLdj]|\.\.\.?|…)", r"write \1 alone"),
+    (r"(?:\w+\.)*(?:rand\w*|normal|uniform)\(.*", "values are drawn as in {init: normal, shape: [2, 3], seed: 0}"),
+    (r"zeros|ones", r"values are made as in {init: \g<0>, shape: [2, 3]}"),
+    (r"(?:\w+\.)*(?:zeros|ones|eye)\(.*", "values are made as in {init: zeros, shape: [2, 3]}"),
+    (r"(?:\w+\.)*(?:array|asarray|tensor|matrix|Tensor|float\d+)\(.*", "the numbers stand alone, in brackets"),
+    (r"[\w./-]+\.(?:csv|tsv|txt|npy|npz|json|mat|pt)", r"a file is named as in {file: \g<0>}"),
+    (r"([1-9]\d*)\s*[x×]\s*([1-9]\d*)", r"a shape is written [\1, \2]"),
+    (
+        rf"\(?\s*{_DIGITS}(?:\s*[,;]\s*|\s+){_DIGITS}.*|\({_DIGITS}",
+        "a list is written [1, 2], in brackets and with commas",
+    ),
+    (r"pi|π", "write 3.141592653589793"),
+    (
+        r"he|xavier|normal|uniform|randn?|random",
+        "values are drawn as in {init: normal, shape: [2, 3], seed: 0}",
+    ),
+    (r"(?:\w+\.)*[^\W\d]\w*\(.*", "a formula is written out in digits, or is an equation"),
+    (r"\[.*\]", "a list stands without quotes"),
+    (r"\.\.\.|…|_|\?", "a figure gives every entry, or one, as in dw[0]"),
+    (rf"({_DIGITS}(?:[eE][+-]?\d+)?)\s+(?:\(|[^\W\d]{{2}}).*", r"write \1 alone"),
+    (rf"[^\d.+*/^-]*(?<![A-Za-z])({_DIGITS}(?:[eE][+-]?\d+)?)(?![\d.]*[eE\d])[^\d*/^]*", r"write \1 alone"),
+)
+# The same of a text that is to be a key with its value.
+PAIRS: Slips = (
+    (
+        r"([\w.\[\],]+)\s*(?:[=:]|==|\s(?=\s*[-+.\d]))\s*"
+        r"([^=\s()/](?:[^()=]|\([^()]*\))*?)(?:\s+\w+\s*[=:].*)?",
+        r"write \1: \2",
+    ),
+    (r"\w+\s*[-+*/@]=.*", "a name is given once, and what comes of it has another"),
+    (r"true|yes|on", "write {}"),
+)
+
+LONGEST_SLIP = 200  # characters of what is held against the words and signs here; more are no slip
+
+
+def sign(text: str, slips: Slips) -> str:
+    """What to write in the place of an expression that has one of these signs; empty where it has none."""
+    return next((sentence for pattern, sentence in slips if re.search(pattern, text)), "")
+
+
+def slip(text: str, slips: Slips) -> str:
+    """`"; a decimal point is written '.'"` for a text that is one of these slips, else the empty string."""
+    if len(text) > LONGEST_SLIP:
+        return ""
+    found = ((re.fullmatch(pattern, text.strip(), re.DOTALL), sentence) for pattern, sentence in slips)
+    return next((f"; {match.expand(sentence)}" for match, sentence in found if match), "")
+
+
+def cut(message: str) -> str:
+    """A hint for an expression that YAML may have cut off at its comma."""
+    return "; in quotes, if YAML's braces cut it off at a comma" if "was never closed" in message else ""
+
+
+def named(text: str) -> str:
+    """What a name is, and what is meant by a text that is none."""
+    of = gradient_of(text)
+    hint = f"; the gradient of {of} is written d{of}" if of else slip(text, PAIRS)
+    return f"letters, digits and '_', beginning with a letter{hint}"
+
+
+def pair(key: str, value: object) -> str:
+    """The same for a key with nothing behind it, such as `lr=0.1`."""
+    if value != "":
+        return ""
+    a_number = NUMBER.fullmatch(key)
+    return "; a decimal point is written '.', and a list stands in brackets" if a_number else slip(key, PAIRS)
+
+
+def gradient_of(name: str) -> str:
+    """The name whose gradient is meant by `dL_dw`, `dL/dw`, `grad_w`, `w.grad`, `delta_w`; empty for none of these."""
+    if len(name) > LONGEST_SLIP:
+        return ""
+    found = re.fullmatch(
+        r"[d∂]\w*?[_/][d∂](\w+)(?:\[.*\])?|d(?:[A-Z]|loss)d(\w+)|(?:grad|nabla|delta|del|g|D|δ|Δ|∇|∂|d_)_?(\w+)|(\w+?)[_.]?(?:grad|gradient|bar)",
+        name,
+    )
+    return next((group for group in found.groups() if group), "") if found else ""
+
+
+def indented(lines: list[str], at: int) -> str:
+    """A hint for a line of YAML that begins where none above it begins."""
+    said = [line for line in lines[: at + 1] if line.strip() and line.strip()[0] != "#"]
+    starts = [len(line) - len(line.lstrip()) for line in said]
+    before = "".join(said[:-1])
+    open_still = any(before.count(one) != before.count(other) for one, other in ("[]", "{}"))
+    if open_still or len(said) < 2 or said[-2].rstrip()[-1] in ":->|" or starts[-1] in starts[:-1]:
+        return ""
+    return f"; this line is indented by {starts[-1]}, the one above it by {starts[-2]}"
+
+
+def quoted(line: str) -> str:
+    """A hint for a value, or a key, in YAML that only quotes keep together."""
+    text = line[:LONGEST_SLIP].strip()
+    value = text.partition(": ")[2].strip()
+    if re.match(r"[\w\[\], ]+: [^\[{\"']*, *[\w\[\], ]+: ", text):
+        return "; each key has a line of its own, or all of them stand in braces"
+    if any(text.count(one) < text.count(other) for one, other in ("[]", "{}")):
+        return "; a bracket is closed that nothing opened"
+    alone = [part for part in (value, text) if part[:1] in tuple("@`|>%&*!?,")]
+    if alone or re.match(r"""[^{\[]*(: | :)|(["']).*\2 *[^ #]""", value):
+        written = sign((alone or [value])[0], SIGNS) or ("a mapping in braces" if ": " in value else "")
+        return f"; an expression, or a text, of this kind stands in quotes{', and ' * bool(written)}{written}"
+    return ""
+
+
+def brackets(lines: list[str], at: int, column: int) -> str:
+    """A hint for a list that YAML cannot read; it begins in the first of these lines, which is the line `at`."""
+    text = "\n".join(lines)[column:]
+    if (open_ := text[:1]) in ("[", "{") and text.count(open_) > text.count("]" if open_ == "[" else "}"):
+        return f"; what {open_!r} opens on line {at + 1} is not closed"
+    return "; rows of a list are divided by commas, as in [[1, 2], [3, 4]]" if ";" in "".join(lines[:1]) else ""
+
+
+def commas(texts: list[str], printed: tuple[int, ...], computed: tuple[int, ...]) -> str:
+    """A hint for numbers such as `[0,1, 0,2]`, of which there are twice as many as there should be in a row."""
+    *rows, row = computed or (1,)
+    halves = printed == (*rows, 2 * row) and all(text.isdigit() for text in texts[1::2])
+    return f"; a decimal point is written '.', as in {texts[0]}.{texts[1]}" if halves and "." not in texts[0] else ""
