@@ -111,9 +111,7 @@ def judge_number(
         raise MathlabError(f"a printed number is needed here: {problem}", place) from None
     half = printed.unit.scaleb(-1) * 5
     n = Decimal(float(noise)) if math.isfinite(noise) else Decimal(0)
-    if (
-        not printed.noise
-    ):  # fewer digits than a float's own: they claim what they say, and only a tie is left to rounding
+    if not printed.noise:  # fewer digits than a float's own claim what they say: only a tie is left to rounding
         n = min(n, half * TIE)
     tolerance = max((half if rounding == "nearest" else printed.unit) + n, printed.noise)
     if not math.isfinite(computed):
@@ -124,21 +122,19 @@ def judge_number(
     displayed = Decimal(str(computed))
     error = exact.subtract(Decimal(float(computed)), printed.value)
     size = error.copy_abs()
-    same_cut = _cut(displayed, printed.unit, exact) == _cut(printed.value, printed.unit, exact)
-    far = max(n, printed.noise)
-    ends = [_cut(exact.add(displayed, end), printed.unit, exact) for end in (-far, far)]
-    if size <= tolerance if rounding == "nearest" else ends[0] <= _cut(printed.value, printed.unit, exact) <= ends[1]:
+    near = (exact.add(displayed, off) for off in (0, -max(n, printed.noise), max(n, printed.noise)))
+    said, cut, low, high = (one.quantize(printed.unit, ROUND_DOWN, exact) for one in (printed.value, *near))
+    if size <= tolerance if rounding == "nearest" else low <= said <= high:
         verdict = MATCH
     elif rounding == "truncate" and size <= half + n:
         verdict = Verdict("rounded", False)
-    elif rounding == "nearest" and same_cut:
+    elif rounding == "nearest" and cut == said:
         verdict = Verdict("truncated", False)
     else:
         units = exact.divide(size, printed.unit).to_integral_value(ROUND_HALF_UP, exact)
         verdict = Verdict(f"off by {units}", False) if 1 <= units <= 9 else DIFFERS
-    written = _written_like(
-        printed.notation, displayed if rounding == "truncate" else Decimal(float(computed)), rounding
-    )
+    shown = displayed if rounding == "truncate" else Decimal(float(computed))
+    written = _written_like(printed.notation, shown, rounding)
     return Judged(text, float(computed), written, error, tolerance, verdict, place)
 
 
@@ -233,10 +229,6 @@ def _as_erratum(entries: Sequence[Judged]) -> tuple[Judged, ...]:
 def without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
     """The axes that tell arrays apart."""
     return tuple(length for length in shape if length != 1)
-
-
-def _cut(value: Decimal, unit: Decimal, exact: Context) -> Decimal:
-    return value.quantize(unit, ROUND_DOWN, exact)
 
 
 def _written_like(notation: re.Match[str], value: Decimal, rounding: Rounding) -> str:

@@ -128,10 +128,7 @@ def flag(tree: Tree) -> bool:
 
 
 def choice(tree: Tree, known: Iterable[Word], what: str, otherwise: str = "") -> Word:
-    """One of the `known` words; `what` names the kind of thing, as in "unknown optimizer".
-
-    `otherwise` says what to do where none of them is meant.
-    """
+    """One of the `known` words; `what` is the kind of thing, `otherwise` what to do where none of them is meant."""
     word, words = text(tree), {str(word): word for word in known}
     if word not in words:
         hint = did_you_mean(word, words) or f"; known are {', '.join(words)}{otherwise}"
