@@ -85,28 +85,19 @@ def console() -> Console:
     """Stdout, as wide as the terminal it is. Print tables with `crop=False`."""
     from rich.console import Console
 
-    class Unbroken(Console):
-        def on_broken_pipe(self) -> None:
-            """The reader (`| head`) has seen enough; the run goes on, and so does its verdict."""
-            self.quiet = True
-            silence(self.file)
-
     color: ColorSystem | None = "auto"
     if os.environ.get("NO_COLOR"):
         color = None  # rich's own reading of it leaves bold and dim
     elif os.environ.get("FORCE_COLOR"):
         color = "standard"  # also where TERM says that the terminal is dumb, as it does in most CI
     if sys.stdout is not None and sys.stdout.isatty():
-        return Unbroken(highlight=False, color_system=color)
-    return Unbroken(highlight=False, color_system=color, width=ENDLESS, height=ENDLESS)
+        return Console(highlight=False, color_system=color)
+    return Console(highlight=False, color_system=color, width=ENDLESS, height=ENDLESS)
 
 
 def write(text: str) -> None:
     """Put a finished text on stdout as it is."""
-    try:
-        print(text, end="", flush=True)
-    except BrokenPipeError:  # the reader has seen enough
-        silence(sys.stdout)
+    print(text, end="", flush=True)
 
 
 def complain(problems: Iterable[Problem]) -> None:

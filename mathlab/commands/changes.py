@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mathlab import terminal
-from mathlab.commands.options import FAIL, MATCH, Cases, Permits, Telling
+from mathlab.commands.options import FAIL, MATCH, READ_BY_PEOPLE, Cases, Permits, Telling
 from mathlab.errors import MathlabError
 from mathlab.files import refuse_inputs
-from mathlab.reports.delivery import READ_BY_PEOPLE
 
 if TYPE_CHECKING:
     from mathlab.experiment import Experiment

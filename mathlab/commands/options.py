@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_type_hints
 
 import typer
 
-from mathlab import threads
+from mathlab import terminal, threads
 from mathlab.errors import MathlabError, Problem
-from mathlab.reports import delivery
 
 if TYPE_CHECKING:
     from mathlab.experiment import Allowed, Case, Experiment
     from mathlab.reports.report import Report
 
 MATCH, FAIL, TROUBLE = 0, 1, 2
+READ_BY_PEOPLE = ("table", "plain")  # formats; their readers read stderr too
 
 OUTPUTS = Path("outputs")
 
@@ -115,11 +116,35 @@ class Telling:
         typer.Option("--report", "-o", metavar="FILE", help="Write the report to this file, not to stdout."),
     ] = None
 
-    def reporting(self, report: Callable[[Sequence[Problem]], Report]) -> AbstractContextManager[None]:
-        return delivery.reporting(self.form, self.target, report)
+    @contextmanager
+    def reporting(self, report: Callable[[Sequence[Problem]], Report]) -> Iterator[None]:
+        """What ends the command with 2 is told on stderr, and in a report that a program is waiting for as well."""
+        try:
+            yield
+        except MathlabError as error:
+            if self.form not in READ_BY_PEOPLE or self.target:
+                try:
+                    self.deliver(report(error.problems))
+                except MathlabError as other:
+                    raise MathlabError([*dict.fromkeys((*error.problems, *other.problems))]) from None
+            raise
 
     def deliver(self, report: Report) -> None:
-        delivery.deliver(report, self.form, self.target)
+        """Put the report where it belongs; for GitHub, also what it shows on the job's summary page."""
+        from mathlab.files import append, refuse_inputs, replace_file
+        from mathlab.reports.formats import FORMATS, overview
+
+        if self.form == "table" and self.target is None:
+            terminal.console().print(report.page(), crop=False)
+        elif self.target is None or str(self.target) == "-":
+            terminal.write(FORMATS[self.form](report))
+        else:
+            refuse_inputs([self.target])
+            replace_file(self.target, FORMATS[self.form](report))
+        summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        if self.form == "github" and summary:
+            refuse_inputs([Path(summary)])
+            append(Path(summary), overview(report) + "\n")
 
 
 def flat(body: Callable[..., int], end: Callable[[Callable[[], int]], None]) -> Callable[..., None]:

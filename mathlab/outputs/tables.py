@@ -194,18 +194,20 @@ def _column(values: Sequence[float], dtype: str) -> list[str]:
 
 def _number(value: float, dtype: str) -> str:
     """One float, in the shortest digits of float32 when it is a float32 of a float32 case."""
-    with np.errstate(over="ignore"):
-        narrow = np.asarray(value, dtype)
-    return _numbers(narrow if float(narrow) == value else np.asarray(value, np.float64))[0]
+    return _column([value], dtype)[0]
 
 
 def join(layout: Layout, parts: Mapping[Owner, Table], result: ExperimentResult) -> Table:
-    """One table of all parts, by case and stage; its further columns in the order of first appearance."""
+    """One table of all parts, by case and stage; its further columns in the order of first appearance.
+
+    A column in which none of the rows has anything is left out: it was that of another case, whose rows are gone.
+    """
     cases = dict.fromkeys([case.name for case in result.experiment.cases] + [case.case for case in result.cases])
     rank, stages = {name: position for position, name in enumerate(cases)}, [*STAGES]
     ordered = [parts[owner] for owner in sorted(parts, key=lambda owner: (rank[owner[0]], stages.index(owner[1])))]
     own = len(layout.columns)
-    further = tuple(dict.fromkeys(name for part in ordered for name in part.columns[own:]))
+    columns = ((part.rows, at, name) for part in ordered for at, name in enumerate(part.columns[own:], own))
+    further = tuple(dict.fromkeys(name for rows, at, name in columns if any(row[at] for row in rows)))
     rows: list[Row] = []
     for part in ordered:
         if part.columns[own:] == further:

@@ -127,9 +127,7 @@ def _kept(path: Path, layout: Layout, keep: Collection[Owner]) -> dict[Owner, Ta
         owner = row[0], row[1] if "stage" in layout.columns else layout.stages[0]
         if owner in keep:
             parts.setdefault(owner, []).append(row)
-    return {
-        owner: _without_empty_columns(Table(columns, tuple(rows)), len(layout.columns)) for owner, rows in parts.items()
-    }
+    return {owner: Table(columns, tuple(rows)) for owner, rows in parts.items()}
 
 
 def _read(path: Path, layout: Layout) -> tuple[Row, list[Row]]:
@@ -150,14 +148,6 @@ def _read(path: Path, layout: Layout) -> tuple[Row, list[Row]]:
             f"kept; `mathlab run --out {path.parents[1]}` of the whole config makes it anew"
         )
     return columns, rows
-
-
-def _without_empty_columns(table: Table, own: int) -> Table:
-    """The table without those further columns that came from other cases: none of its rows has anything in them."""
-    used = [at for at in range(len(table.columns)) if at < own or any(row[at] for row in table.rows)]
-    if len(used) == len(table.columns):
-        return table
-    return Table(tuple(table.columns[at] for at in used), tuple(tuple(row[at] for at in used) for row in table.rows))
 
 
 @contextlib.contextmanager

@@ -1,20 +1,189 @@
-"""Results -> text in the formats that other programs read. Nothing here prints; a new format is one line of `FORMATS`.
+"""A report as text, for people and in the formats that other programs read: JSON, JUnit, GitHub's commands, Markdown.
 
-A command that is to have all of them describes what it found in a record of `mathlab.reports.report`.
+Nothing here prints; a new format is one line of `FORMATS`. A command that is to have all of them describes what it
+found in a record of `mathlab.reports.report`.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from xml.etree import ElementTree
 
 from rich.console import Console, RenderableType
 
+from mathlab.errors import Place
 from mathlab.reports import data
-from mathlab.reports.github import github
-from mathlab.reports.junit import junit
-from mathlab.reports.markdown import markdown
+from mathlab.reports.checks import SIDES, Check, explanation, sentence
 from mathlab.reports.report import Report
+from mathlab.terminal import harmless
+
+MOST = 10  # annotations; GitHub shows no more of one step
+
+
+def github(report: Report) -> str:
+    """At most `MOST` annotations, then how many more there are, then the summary."""
+    annotations = list(_annotations(report))
+    lines = annotations[:MOST]
+    if len(annotations) > MOST:
+        lines.append(f"and {len(annotations) - MOST} more")
+    return "\n".join([*lines, harmless(report.summary)]) + "\n"
+
+
+def _annotations(report: Report) -> Iterator[str]:
+    for problem in report.problems:
+        yield _annotation(problem.message, problem.place)
+    for check in report.checks:
+        if check.outcome == "failed":
+            owner = f"{check.group}, case {check.case}" if check.case else check.group
+            known = f"; {check.said}" if check.said else ""
+            yield _annotation(f"{owner}: {sentence(check)}{known}", check.place, check.file)
+
+
+def _annotation(message: str, place: Place | None, file: str = "") -> str:
+    where = []
+    if place or file:
+        where.append(f"file={_property(_in_workspace(place.file if place else file))}")
+    if place:
+        where += [f"line={place.line}", f"col={place.column}"]
+    return f"::error {','.join(where)}::{_data(message)}" if where else f"::error::{_data(message)}"
+
+
+def _in_workspace(file: str) -> str:
+    """The path from the repository's root, which is what GitHub looks it up by."""
+    root, path = os.environ.get("GITHUB_WORKSPACE"), os.path.abspath(file)
+    if root and os.path.commonpath([os.path.abspath(root), path]) == os.path.abspath(root):
+        return os.path.relpath(path, root)
+    return file
+
+
+def _data(text: str) -> str:
+    """Escaped as GitHub's runner unescapes it."""
+    return harmless(text, kept="\r\n").replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def junit(report: Report) -> str:
+    """One suite for each experiment (for `diff`, each file); a problem is an error in a suite of its own."""
+    suites = ElementTree.Element("testsuites", name=f"mathlab {report.command}")
+    for group, of_group in groupby(report.checks, key=lambda check: check.group):
+        suite = _made(suites, "testsuite", name=group)
+        for check in of_group:
+            _case(suite, check)
+    suite = _made(suites, "testsuite", name=f"mathlab {report.command}") if report.problems else suites
+    for problem in report.problems:
+        case = _test(suite, problem.message, f"mathlab.{report.command}", problem.place)
+        _made(case, "error", str(problem), type="problem", message=problem.message)
+    for element in (*suites, suites):
+        _count(element)
+    ElementTree.indent(suites)
+    # all of it ASCII, so that no terminal or locale can make it anything but what its first line says
+    text = str(ElementTree.tostring(suites, "us-ascii"), "ascii") + "\n"
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + harmless(text, "\n", lambda sign: f"&#{ord(sign)};", None)
+
+
+def _count(element: ElementTree.Element) -> None:
+    """The totals that parsers show; nothing is timed, but several of them want a number there."""
+    for word, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        element.set(word, str(len(list(element.iter(tag)))))
+    element.set("time", "0")
+
+
+def _case(suite: ElementTree.Element, check: Check) -> None:
+    case = _test(
+        suite, check.name, f"{check.group}.{check.case}" if check.case else check.group, check.place, check.file
+    )
+    if check.outcome == "failed":
+        _made(case, "failure", explanation(check), type=check.verdict, message=sentence(check))
+    elif check.outcome == "erratum":
+        _made(case, "skipped", message=f"{sentence(check)}; erratum: {dict(check.remarks).get('erratum', '')}")
+
+
+def _test(
+    suite: ElementTree.Element, name: str, classname: str, place: Place | None, file: str | None = None
+) -> ElementTree.Element:
+    told = {"file": place.file, "line": str(place.line)} if place else {} if file is None else {"file": file}
+    return _made(suite, "testcase", classname=classname, name=name, time="0", **told)
+
+
+def _made(parent: ElementTree.Element, tag: str, text: str | None = None, **said: str) -> ElementTree.Element:
+    """An element in what XML can hold: of what is not printable, line breaks alone."""
+    made = ElementTree.SubElement(parent, tag, {word: harmless(told, kept="\n") for word, told in said.items()})
+    made.text = None if text is None else harmless(text, kept="\n")
+    return made
+
+
+MOST_ROWS = 500  # rows of failures; a job's summary may have 1 MB
+
+SPECIAL = re.compile(r"([\\`*_\[\]<>|~$&#])")
+BLOCK = re.compile(r"^(\d*)([-+=.)])")  # what may begin a list, or underline a heading
+MENTION = re.compile(r"(?<!\w)@(?=\w)")  # GitHub would tell somebody of that name
+
+
+def markdown(report: Report) -> str:
+    """The overview; then, unless the report is quiet, everything that passes."""
+    rest = [check for check in report.checks if check.outcome != "failed"]
+    passes = ["### What passes", _table(rest)] if rest and not report.quiet else []
+    return "\n\n".join([overview(report).rstrip("\n"), *passes]) + "\n"
+
+
+def overview(report: Report) -> str:
+    """The counts of every group, and what fails."""
+    failed = [check for check in report.checks if check.outcome == "failed"]
+    blocks = [f"## mathlab {report.command}: {'passed' if report.passed else 'failed'}", _begun(report.summary)]
+    if report.problems:
+        blocks.append("\n".join(f"- {_begun(str(problem))}" for problem in report.problems))
+    if report.checks:
+        blocks.append(_totals(report.checks))
+    if failed:
+        blocks += ["### What fails", _table(failed[:MOST_ROWS])]
+        blocks += [f"and {len(failed) - MOST_ROWS} more"] if len(failed) > MOST_ROWS else []
+    return "\n\n".join(blocks) + "\n"
+
+
+def escape(text: str) -> str:
+    """Data as it is read, in a table's cell too: no character of it is markup, and a line break is a space."""
+    line = SPECIAL.sub(r"\\\1", harmless(" ".join(text.split())))
+    return MENTION.sub("@<!-- -->", line)
+
+
+def _begun(text: str) -> str:
+    """The same where a line begins, and a few more characters would be markup."""
+    return BLOCK.sub(r"\1\\\2", escape(text))
+
+
+def _totals(checks: Sequence[Check]) -> str:
+    rows = []
+    for group, of_group in groupby(checks, key=lambda check: check.group):
+        outcomes = [check.outcome for check in of_group]
+        counts = (outcomes.count("passed"), outcomes.count("erratum"), outcomes.count("failed"))
+        rows.append((group, *map(str, counts)))
+    return _rows(("", "passed", "errata", "failed"), rows)
+
+
+def _table(checks: Sequence[Check]) -> str:
+    """The columns are named by the kinds of check that there are."""
+    kinds = dict.fromkeys(check.kind for check in checks)
+    sides = [" / ".join(dict.fromkeys(SIDES[kind][side] for kind in kinds)) for side in (0, 1)]
+    rows = [(*_cells(check), check.said) for check in checks]
+    return _rows(("", "check", *sides, "error", "tolerance", "verdict", "where", "remarks"), rows)
+
+
+def _cells(check: Check) -> Iterator[str]:
+    yield f"{check.group}, {check.case}" if check.case else check.group
+    yield from (check.name, check.expected, check.computed, check.error, check.tolerance, check.verdict, check.where)
+
+
+def _rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *([escape(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
 
 ENDLESS = 1_000_000  # columns: a file has no edge at which to fold a line
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
@@ -29,16 +29,25 @@ def showing(quiet: bool, brief: bool) -> Show:
 
 
 @dataclass
-class Pages:
-    """What a terminal is shown: what `show` makes of every experiment, each with its counts if `counted`."""
+class View:
+    """What a terminal is shown: what `show` makes of every experiment, each with its counts if `counted`.
+
+    Where there are `names`, a line for each in place of that, and in the end what failed; with the `time` that it took.
+    """
 
     show: Show
-    counted: bool
+    counted: bool = False
+    names: Sequence[str] = ()
+    time: bool = False
+    failed: list[RenderableType] | None = None
 
     def of(
         self, result: ExperimentResult, article: Report | None = None, seconds: float = 0
     ) -> Iterator[RenderableType]:
         """What is shown as soon as one experiment has run."""
+        if self.names:
+            yield from self._summed(result, article, seconds)
+            return
         if shown := self.show(result):
             yield shown
         if self.counted:
@@ -46,32 +55,16 @@ class Pages:
         if article:
             yield article.page()
 
-    def rest(self) -> Iterable[RenderableType]:
-        """What is shown after all of them."""
-        return ()
-
-
-@dataclass
-class Summary(Pages):
-    """A line for each experiment, and in the end what failed; with the `time` that it took."""
-
-    names: Sequence[str]
-    time: bool
-    failed: list[RenderableType] = field(default_factory=list)
-    begun: bool = False
-
-    def of(
-        self, result: ExperimentResult, article: Report | None = None, seconds: float = 0
-    ) -> Iterator[RenderableType]:
-        if not self.begun:
+    def _summed(self, result: ExperimentResult, article: Report | None, seconds: float) -> Iterator[RenderableType]:
+        if self.failed is None:
             yield self._line("experiment", COUNTED, "time", plain("verdict", "bold"), "bold")
-        self.begun, counts, name = True, tally(result), result.experiment.name
+        counts, accounted = tally(result), article is None or article.passed
         numbers = (counts.figures + counts.worked_out, counts.formulas, counts.entries)
-        accounted = article is None or article.passed
         style = "bold red" if not (counts.passed and accounted) else "green" if counts.compared else "yellow"
         words = plain(verdict(counts, accounted), style)
-        yield self._line(name, [str(number or "") for number in numbers], f"{seconds:.2f} s", words)
-        self.failed += filter(None, [page.problems(result)])
+        yield self._line(result.experiment.name, [str(number or "") for number in numbers], f"{seconds:.2f} s", words)
+        failed = page.problems(result)
+        self.failed = [*(self.failed or ()), *([failed] if failed else [])]
         self.failed += [article.page()] if article and not article.passed else []
 
     def _line(self, name: str, cells: Sequence[str], time: str, words: Text, style: str = "") -> RenderableType:
@@ -81,7 +74,8 @@ class Summary(Pages):
         return Paragraph(plain(f"{name:{width}}  {'  '.join(cells)}  ", style).append_text(words))
 
     def rest(self) -> Iterable[RenderableType]:
-        return (Text(""), *self.failed) if self.begun else ()
+        """What is shown after all of them."""
+        return () if self.failed is None else (Text(""), *self.failed)
 
 
 def verdict(counts: Tally, accounted: bool = True) -> str:

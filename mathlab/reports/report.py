@@ -14,7 +14,7 @@ from mathlab.reports import page as tables
 from mathlab.reports.checks import Check, checks
 from mathlab.reports.data import Record
 from mathlab.reports.layout import Paragraph, plain
-from mathlab.reports.overview import Pages, showing
+from mathlab.reports.overview import View, showing
 from mathlab.results import ExperimentResult, Tally, tally
 
 
@@ -68,7 +68,7 @@ def run_report(
     counts = sum(map(tally, results), Tally())
 
     def shown() -> Iterator[RenderableType]:
-        view = Pages(showing(quiet, brief), counted=len(results) > 1 and not quiet)
+        view = View(showing(quiet, brief), counted=len(results) > 1 and not quiet)
         yield from (part for result in results for part in view.of(result))
         yield from (article.page() for article in articles)
         yield tables.closing(counts)

@@ -16,8 +16,7 @@ from typer.testing import CliRunner
 from mathlab import plan
 from mathlab.cli import app
 from mathlab.errors import LONGEST, Problem
-from mathlab.reports.formats import FORMATS
-from mathlab.reports.markdown import escape
+from mathlab.reports.formats import FORMATS, escape
 from mathlab.reports.report import run_report
 from mathlab.terminal import LONGEST_TEXT, harmless
 from tests.build import once
