@@ -252,7 +252,7 @@ class Picture:
     place: Place | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a case is the same as itself alone: arrays have no truth value
 class Case:
     """One set of inputs and figures. `name` is "base" for an experiment without cases.
 

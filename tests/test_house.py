@@ -10,10 +10,14 @@ from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from itertools import combinations
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+from mathlab import run
 from mathlab.guide import page
+from mathlab.language.derive import derive
+from mathlab.stages import prepare
 
 ROOT = Path(__file__).parent.parent
 FILES = {path.relative_to(ROOT).as_posix(): path for path in sorted((ROOT / "mathlab").rglob("*.py"))}
@@ -184,3 +188,19 @@ def test_a_name_stands_twice_only_where_packages_tell_it_apart() -> None:
         if name not in TWICE
     }
     assert not shared
+
+
+def test_a_case_is_made_ready_once_for_all_its_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    derived = Mock(wraps=derive)
+    monkeypatch.setattr(prepare, "derive", derived)
+    ran = run(
+        {
+            "parameters": {"w": 0.5},
+            "equations": {"z": "w**2", "L": "3 * z"},
+            "expected": {"L": 0.75, "dw": 3},
+            "gradcheck": {},
+            "train": {"optimizer": {"name": "sgd", "lr": 0.1}, "epochs": 2},
+        }
+    )
+    assert [*ran.cases[0].stages] == ["backprop", "gradcheck", "train"]
+    assert derived.call_count == 1

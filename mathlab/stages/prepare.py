@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as with_fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -115,8 +115,9 @@ class Prepared:
         return execute(self.forward_program, {**self.env, **env})
 
 
+@lru_cache(maxsize=1)
 def prepare(case: Case) -> Prepared:
-    """The case made ready. Raises MathlabError, at the equation, where names, shapes or derivatives do not fit."""
+    """The case made ready, once for all stages. Raises MathlabError where names, shapes or derivatives do not fit."""
     given = {**case.inputs, **case.parameters}
     shapes = {name: Type(value.array.shape) for name, value in given.items()}
     integral = [name for name, value in case.inputs.items() if value.integral]
@@ -136,8 +137,7 @@ def prepare(case: Case) -> Prepared:
     env = {name: value.bound("int64" if name in indices else case.dtype) for name, value in given.items()} | constants
     end, forward_only = equations[-1], _forward_only(case, types.names[equations[-1].name], asked)
     if types.names[end.name].kind != "f" and not forward_only:
-        message = f"'{end.name}', the last equation, is not a number that can be differentiated"
-        raise MathlabError(message, end.place)
+        raise MathlabError(f"'{end.name}', the last equation, is not a number that can be differentiated", end.place)
     if case.upstream is not None:
         env[UPSTREAM] = _upstream(case.upstream, case, types, env)
         types.names[UPSTREAM] = Type(np.shape(env[UPSTREAM]))
