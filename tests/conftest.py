@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 from hypothesis import settings
 
@@ -14,6 +15,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # in a shell's background; what the tests start is interrupted all the same
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.pop("PYTHONUNBUFFERED", None)  # streams as users have them, which are flushed last when Python ends
+# and modules compiled once, as users have them: not again in each of the processes that the tests start
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # The same examples on every machine and in every run: a red one is the work of a change. New ones are for the commands
 # that try 20,000, and for `pytest --hypothesis-profile default`.
