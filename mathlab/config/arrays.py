@@ -42,10 +42,7 @@ class Init(NamedTuple):
 
 INITS: Mapping[str, Init] = {
     # He et al. 2015, eq. 10
-    "he": Init(
-        ("fan_in",),
-        lambda rng, shape, given: rng.normal(0.0, math.sqrt(2 / given["fan_in"]), shape),
-    ),
+    "he": Init(("fan_in",), lambda rng, shape, given: rng.normal(0.0, math.sqrt(2 / given["fan_in"]), shape)),
     # Glorot & Bengio 2010, eq. 16: uniform, so that the variance is 2 / (fan_in + fan_out)
     "xavier": Init(
         ("fan_in", "fan_out"),

@@ -71,7 +71,7 @@ def plan(
     outputs = tape.play(program, inputs)
     moves = {inputs[old]: _apart(tape, outputs[new]) for old, new in moved.items()}
     kept = {f"h{k}": outputs[name] for k, name in enumerate(recorded)}
-    lines, measured = (_leading_to([*ends, *kept.values()], _masks_early(tape.lines)) for ends in (moves.values(), ()))
+    lines, measured = (_leading_to([*ends, *kept.values()], _early(tape.lines)) for ends in (moves.values(), ()))
 
     state = {name: array for name in moved if isinstance(array := env[name], np.ndarray) and array.ndim}
     memory = _Memory(lines, measured, {inputs[name]: array for name, array in state.items()})
@@ -247,13 +247,24 @@ def _apart(tape: Tape, slot: Slot) -> Slot:
     return tape.call(np.copy, [StandIn(tape, slot)]).slot if given else slot
 
 
-def _masks_early(lines: Sequence[Slot]) -> list[Slot]:
-    """The lines, with every mask right behind what it tells of, which then need not be kept for it."""
+def _early(lines: Sequence[Slot]) -> list[Slot]:
+    """The lines, with those that go entry by entry as early as somebody need not be kept for them any more.
+
+    That is right behind the other readers of what they read last; a mask, which is small, comes before these.
+    """
+    readers: dict[Slot, list[Slot]] = defaultdict(list)
+    for line in lines:
+        for root in {slot.root for slot in line.operands}:
+            readers[root].append(line)
     places: dict[Slot, int] = {}
     for at, line in enumerate(lines):
-        is_mask = line.each and line.layout and line.layout.dtype == bool
-        read = [places[slot.root] for slot in line.operands if slot.root in places]
-        places[line] = max(read, default=at) if is_mask else at
+        read = {slot.root for slot in line.operands}
+        last = {root for root in read if readers[root][-1] is line}
+        freed = max((root.layout.size for root in last & places.keys() if root.layout), default=0)
+        places[line] = at
+        if line.each and line.layout and freed >= line.layout.size:
+            others = (other for root in last for other in readers[root][:-1] if line.layout.dtype != bool)
+            places[line] = max(places[before] for before in (*read, *others) if before in places)
     return sorted(lines, key=places.__getitem__)
 
 

@@ -42,15 +42,8 @@ REDUCTIONS: Mapping[Function, Function] = {np.sum: np.add.reduce, np.max: np.max
 MEASURES = (np.ndim, np.shape, np.size, np.result_type)  # which read no entry
 FILLED = (np.ones_like, np.zeros_like)  # nor do these
 NONE: Mapping[str, object] = {}
-TOLD = (
-    np.concatenate,
-    np.stack,
-    np.argmax,
-    np.argmin,
-    np.dot,
-    np.einsum,
-    *APART,
-)  # where to write, which may not be what they read
+# what can be told where to write, which may not be what they read
+TOLD = (np.concatenate, np.stack, np.argmax, np.argmin, np.dot, np.einsum, *APART)
 TRANSPOSED, EACH_TRANSPOSED = operator.attrgetter("T"), operator.attrgetter("mT")
 
 

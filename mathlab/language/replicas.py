@@ -321,9 +321,7 @@ def _at(expr: Expr, *items: Expr) -> Expr:
 
 def _with(call: Call, x: Expr, **settings: Static) -> Expr:
     given = {**dict(call.attrs), **settings}
-    return Call(
-        call.op, (x,), tuple((name, value) for name, value in given.items() if value is not None), call.position
-    )
+    return replace(call, args=(x,), attrs=tuple(one for one in given.items() if one[1] is not None))
 
 
 def _permuted(x: Expr, order: Sequence[int]) -> Expr:
