@@ -104,11 +104,16 @@ def _verdict(figures: Sequence[FigureResult]) -> tuple[str, bool]:
     return ", ".join(said), not failed
 
 
-def facts(array: Array) -> tuple[float, float, float]:
+def _facts(array: Array) -> tuple[float, float, float]:
     """What a large array comes to: its norm, its least and its largest entry."""
     flat = np.asarray(array, np.float64).ravel()
     with np.errstate(all="ignore"):
         return float(np.linalg.norm(flat)), float(flat.min()), float(flat.max())
+
+
+def summed(array: Array) -> str:
+    """A large array in a line."""
+    return "norm {}, {} … {}".format(*map(number, _facts(array)))
 
 
 def shape_of(array: Array) -> str:
@@ -200,9 +205,9 @@ def _array(name: str, array: Array, colour: str, layer: str) -> Iterator[Row]:
 
 
 def _summary(name: str, array: Array, colour: str, layer: str) -> Iterator[Row]:
-    found = facts(array)
+    found = _facts(array)
     said = " ".join(f'data-{kind}="{fact!r}"' for kind, fact in zip(("norm", "min", "max"), found, strict=True))
-    yield _words(_summed(array), layer, colour, f'data-n="{escape(name)}"', said)
+    yield _words(summed(array), layer, colour, f'data-n="{escape(name)}"', said)
     with np.errstate(all="ignore"):
         pieces = np.array_split(np.asarray(array, np.float64).ravel(), min(BARS, array.size))
         means = np.array([np.mean(piece) for piece in pieces])
@@ -217,10 +222,6 @@ def _summary(name: str, array: Array, colour: str, layer: str) -> Iterator[Row]:
         return f'<path d="{made}" {fill(colour)}/>'
 
     yield Row(4.0 * len(heights), 1, layer, bars)
-
-
-def _summed(array: Array) -> str:
-    return "norm {}, {} … {}".format(*map(number, facts(array)))
 
 
 def _box(node: NodeResult, box: Box, rows: Sequence[Row], ident: str, line: float) -> str:
@@ -305,7 +306,7 @@ def _equation(node: NodeResult) -> str:
 
 def _numbers(array: Array) -> str:
     many = array.size > ROWS * COLUMNS
-    return _summed(array).replace("…", "to") if many else ", ".join(map(number, array.flat)) or "empty"
+    return summed(array).replace("…", "to") if many else ", ".join(map(number, array.flat)) or "empty"
 
 
 def mermaid(scene: Scene) -> str:

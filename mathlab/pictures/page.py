@@ -28,8 +28,8 @@ from mathlab.language.mathml import mathml
 from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names
 from mathlab.pictures import Scene
-from mathlab.pictures.graph import facts, graph, shape_of
-from mathlab.pictures.svg import entry, escape, number
+from mathlab.pictures.graph import graph, shape_of, summed
+from mathlab.pictures.svg import entry, escape
 from mathlab.results import FigureResult, Share, TrainResult, tally
 from mathlab.stages import updates as moves
 from mathlab.stages.prepare import Prepared, prepare
@@ -54,18 +54,20 @@ def page(scene: Scene) -> str:
     stages = {name: found for name, found in result.stages.items() if name in ("backprop", "train")}
     counts = tally(replace(result, stages=stages))
     said = [f"{result.case}, {result.dtype}." if result.case != "base" else f"{result.dtype}."]
-    if counts.figures:
-        said.append(f"{counts.figures - counts.failed} of {counts.figures} printed figures match.")
-    if counts.worked_out:
-        said.append(f"{counts.worked_out_matched} of {counts.worked_out} worked-out figures match.")
+    printed = (counts.figures - counts.failed, counts.figures, "printed")
+    for matched, total, what in (printed, (counts.worked_out_matched, counts.worked_out, "worked-out")):
+        said += [f"{matched} of {total} {what} figures match."] if total else []
     told = json.dumps(data(scene, prepared), separators=(",", ":"), allow_nan=False)
+    written = {equation.name: equation.expr for equation in scene.case.equations}
+    lines = [Equation(name, written.get(name, expr)) for name, expr, *_ in chain(*_steps(prepared))]
+    maths = (mathml(latex_equation(line, prepared.end, prepared.types)) for line in lines)
     return Template(html).substitute(
         title=escape(scene.title),
         about=escape(" ".join([*said, scene.experiment.source.title])),
         styles=" ".join(map(_hash, re.findall("<style>(.*?)</style>", html + picture, re.DOTALL))),
         scripts=_hash(script),
         graph=picture,
-        maths="\n".join(_maths(prepared)),
+        maths="\n".join(f'<template id="m{at}">{made}</template>' for at, made in enumerate(maths, start=1)),
         data=told.replace("<", "\\u003c"),
         script=script,
     )
@@ -106,23 +108,18 @@ def _steps(prepared: Prepared) -> tuple[list[Step], list[Step]]:
     return forward, backward
 
 
-def _maths(prepared: Prepared) -> Iterator[str]:
-    written = {equation.name: equation.expr for equation in prepared.case.equations}
-    for at, (name, expr, *_) in enumerate(chain(*_steps(prepared)), start=1):
-        line = Equation(name, written.get(name, expr))
-        yield f'<template id="m{at}">{mathml(latex_equation(line, prepared.end, prepared.types))}</template>'
-
-
 def data(scene: Scene, prepared: Prepared) -> dict[str, Json]:
     """What the page's script works on: expressions as trees, the numbers they start from, and what was printed."""
     forward, backward = ([[name, tree(expr), *said] for name, expr, *said in steps] for steps in _steps(prepared))
     case, result = prepared.case, scene.backprop
     fixed = sum(np.size(array) for array in prepared.env.values()) > EDITABLE
     leaves = {} if fixed else prepared.env
+    kinds = {name: "index" for name, type_ in prepared.types.names.items() if type_.kind == "i"}
+    roles = {UPSTREAM: UPSTREAM, **dict.fromkeys(case.parameters, "parameter"), **kinds}
     made: dict[str, Json] = {
         "end": prepared.end,
         "single": case.dtype == "float32",
-        "leaves": [[name, _role(prepared, name), *_array(array)] for name, array in leaves.items()],
+        "leaves": [[name, roles.get(name, "input"), *_array(array)] for name, array in leaves.items()],
         "forward": [*forward],
         "backward": [*backward],
         "stores": [[node.name, [*node.stores]] for node in result.nodes if node.stores],
@@ -138,7 +135,9 @@ def data(scene: Scene, prepared: Prepared) -> dict[str, Json]:
         found = {node.name: node.value for node in result.nodes}
         found |= {f"d{node.name}": node.gradient for node in result.nodes if node.gradient is not None}
         made["small"] = [[name, *_array(array)] for name, array in found.items() if array.size <= LISTED]
-        made["fixed"] = [[name, _summary(array)] for name, array in found.items()]
+        made["fixed"] = [
+            [name, f"{shape_of(array)}: {summed(array) if array.size else 'empty'}"] for name, array in found.items()
+        ]
     return made
 
 
@@ -146,16 +145,6 @@ def _array(array: Array) -> tuple[Json, Json]:
     """Shape and entries, in C order; what JSON has no number for, as a text."""
     flat = np.asarray(array).ravel().tolist()
     return [*np.shape(array)], [v if math.isfinite(v) else str(v).replace("inf", "Infinity") for v in flat]
-
-
-def _role(prepared: Prepared, name: str) -> str:
-    if prepared.types.names[name].kind == "i":
-        return "index"
-    return "parameter" if name in prepared.case.parameters else UPSTREAM if name == UPSTREAM else "input"
-
-
-def _summary(array: Array) -> str:
-    return f"{shape_of(array)}: " + ("norm {}, {} … {}".format(*map(number, facts(array))) if array.size else "empty")
 
 
 def _share(share: Share) -> Json:
@@ -235,9 +224,8 @@ def _lines(prepared: Prepared) -> list[Json]:
 
 def _contours(scene: Scene, prepared: Prepared) -> Iterator[Json]:
     """The contours that the case declares, over entries of its own, and the ways of other cases on them."""
-    if SIDE**2 * sum(prepared.types.names[name].size for name in prepared.nodes) > WORK // 20:
-        return
-    for picture in prepared.case.pictures:
+    work = SIDE**2 * sum(prepared.types.names[name].size for name in prepared.nodes)
+    for picture in prepared.case.pictures if work <= WORK // 20 else ():
         if picture.kind == "contour" and len(picture.over) == 2:
             with contextlib.suppress(MathlabError, ExpressionError):  # its plot says what is wrong with it
                 yield from _contour(scene, prepared, picture)
@@ -262,11 +250,5 @@ def _contour(scene: Scene, prepared: Prepared, picture: Picture) -> Iterator[Jso
             points = np.stack([way.x, way.y], axis=1)
             points = points[np.isfinite(points).all(axis=1)]
             paths += [[way.label, points.tolist()]] if len(points) else []
-    yield {
-        "text": of.text,
-        "x": entries[0].text,
-        "y": entries[1].text,
-        "of": tree(of.expr),
-        "over": over,
-        "paths": paths,
-    }
+    x, y = entries
+    yield {"text": of.text, "x": x.text, "y": y.text, "of": tree(of.expr), "over": over, "paths": paths}
