@@ -17,6 +17,7 @@ from mathlab.pictures.graph import spoken
 from mathlab.pictures.layout import Point
 from mathlab.pictures.svg import BOLD, CHAR, entry, escape, fill, framed, measured, number, picture, stroke, text
 from mathlab.results import NodeResult
+from mathlab.stages.shares import base_of
 
 MOST_UNITS = 12
 LABELLED = 20  # lines between two layers; the weights of more of them are drawn, but not written
@@ -72,11 +73,11 @@ def _layer(equation: Equation, case: Case, nodes: Nodes) -> Layer | None:
     factors = [*map(_matrix, products[0].args)]
     left = factors[0][0] in case.parameters
     (weights, transposed), (source, turned) = factors if left else factors[::-1]
-    biases = [_matrix(term) for term in terms if term is not products[0]]
+    biases = [base_of(term) for term in terms if term is not products[0]]
     known = weights in case.parameters and source in nodes and source not in case.parameters
-    if not known or turned or any(name not in case.parameters or flag for name, flag in biases):
+    if not known or turned or any(name not in case.parameters for name in biases):
         return None
-    inner, outer, bias = "", equation.name, biases[0][0] if biases else ""
+    inner, outer, bias = "", equation.name, biases[0] if biases else ""
     alike = [one for one in case.equations if nodes[one.name].value.shape == nodes[outer].value.shape]
     found = [(one.name, op) for one in alike if (op := _activation(one.expr, equation.name))]
     if found and not activation:

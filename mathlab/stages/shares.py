@@ -82,7 +82,7 @@ def _factors(prepared: Prepared, reader: str, share: Expr, builder: Builder) -> 
     """The upstream gradient and the local factor of which a share is the product, entry by entry; nothing elsewhere."""
     upstream = {f"d{reader}", *prepared.backward.parts.get(reader, ())}
     for leaf, local in _multiples(share, builder):
-        if _base(leaf) in upstream:
+        if base_of(leaf) in upstream:
             return () if upstream & {*names(local)} else (leaf, local)
     # an upstream gradient of ones, or of so many ones, is not written out
     written = {equation.name: equation.expr for equation in prepared.backward.equations}
@@ -96,7 +96,7 @@ def _factors(prepared: Prepared, reader: str, share: Expr, builder: Builder) -> 
 
 def _multiples(expr: Expr, builder: Builder) -> Iterator[tuple[Expr, Expr]]:
     """Every name, with new axes or without, of which the expression is a multiple; and what it is multiplied by."""
-    if _base(expr):
+    if base_of(expr):
         yield expr, Num(1)
     elif isinstance(expr, Call):
         for position in MULTIPLE.get(expr.op, ()):
@@ -105,7 +105,7 @@ def _multiples(expr: Expr, builder: Builder) -> Iterator[tuple[Expr, Expr]]:
                 yield leaf, builder.call(expr.op, args)
 
 
-def _base(expr: Expr) -> str:
+def base_of(expr: Expr) -> str:
     """The name that stands there as a whole, whatever its axes; else empty."""
     match expr:
         case Name(name):

@@ -392,6 +392,16 @@ def test_what_cannot_be_scanned_is_told(text: str, shape: tuple[int, ...], messa
         drawn(result_of(one), "scan")
 
 
+@pytest.mark.parametrize("bias", ["b", "b[None, :]", "b[None]"])
+def test_a_bias_may_have_axes_of_its_own(bias: str) -> None:
+    values = {"W": [[1.0, 2.0], [3.0, -4.0]], "b": [0.5, 0.25]}
+    rows = case({"z": f"x @ W + {bias}", "loss": "sum(relu(z))"}, values, {"x": [[1.0, 2.0], [3.0, 4.0]]})
+    columns = case({"z": "W @ x + b[:, None]", "loss": "sum(relu(z))"}, values, {"x": [[1.0, 2.0], [3.0, 4.0]]})
+    for one in (rows, columns):
+        found = dict(numbers(drawn(result_of(one), "network")))
+        assert (found["b[0]"], found["b[1]"]) == ("0.5", "0.25")
+
+
 def test_a_sample_that_is_not_there_is_told() -> None:
     one = case({"z": "x @ W", "loss": "sum(z)"}, {"W": [[1.0], [2.0]]}, {"x": [[1.0, 2.0], [3.0, 4.0]]})
     result = result_of(one)
