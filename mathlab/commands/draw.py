@@ -71,7 +71,11 @@ def draw(
         texts = [text for _, made in drawn for text in made.values()]
         if len(texts) != 1:
             raise MathlabError(f"-o takes one picture, and these are {len(texts)}; name one --case and one kind --as")
-        _put(target, texts[0])
+        if str(target) == "-":
+            terminal.write(texts[0])
+        else:
+            refuse_inputs([target])
+            replace_file(target, texts[0])
         shown = [target]
     elif check:
         if not any(made for _, made in drawn):
@@ -88,11 +92,3 @@ def draw(
         for path in shown:
             webbrowser.open(path.resolve().as_uri())
     return MATCH if counts.passed else FAIL
-
-
-def _put(target: Path, text: str) -> None:
-    if str(target) == "-":
-        terminal.write(text)
-    else:
-        refuse_inputs([target])
-        replace_file(target, text)

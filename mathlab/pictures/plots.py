@@ -19,7 +19,7 @@ from mathlab.language.syntax import Call, Name, Num, names, substitute
 from mathlab.pictures.svg import entry
 from mathlab.results import CaseResult, ExperimentResult
 from mathlab.stages import train
-from mathlab.stages.prepare import evaluate, evaluator, prepare
+from mathlab.stages.prepare import Prepared, evaluate, evaluator, prepare
 
 POINTS, GRID, PATH = 401, 61, 200  # of a curve, of a contour's side, of the path of an optimizer
 STEPS = tuple(10.0 ** (k / 4) for k in range(-48, 1))  # of a difference quotient
@@ -200,13 +200,12 @@ def entry_of(about: Subject, of: Equation) -> Place:
     raise about.wrong(f"{of.text!r} is no single entry of an input or parameter, as W[0,0] is", of)
 
 
-def _with(case: Case, *changes: tuple[Place, float]) -> dict[str, Array]:
+def _with(prepared: Prepared, *changes: tuple[Place, float]) -> dict[str, Array]:
     """The arrays of a case in which single entries have other values."""
     arrays: dict[str, Array] = {}
     for (name, place), value in changes:
-        arrays.setdefault(name, np.array({**case.inputs, **case.parameters}[name].bound("float64"), np.float64))[
-            place
-        ] = value
+        arrays[name] = np.array(arrays.get(name, prepared.env[name]), np.float64)
+        arrays[name][place] = value
     return arrays
 
 
@@ -217,7 +216,7 @@ def _contour(about: Subject) -> Drawing:
     across, along = entry_of(about, first), entry_of(about, second)
     x, y = (np.linspace(low, high, GRID) for low, high in (ends_x, ends_y))
     of, prepared = about.of(about.case)[0], prepare(_bare(about.case))
-    points = [prepared.forward(_with(about.case, (across, a), (along, b))) for b in y for a in x]
+    points = [prepared.forward(_with(prepared, (across, a), (along, b))) for b in y for a in x]
     height = evaluator([of], prepared, points[0])
     heights = [height({**prepared.env, **point})[0] for point in points]
     if np.ndim(heights[0]):
@@ -264,7 +263,7 @@ def _steps(about: Subject) -> Drawing:
         at, derived = float(np.asarray(prepared.env[name])[place]), float(np.asarray(values[f"d{name}"])[place])
         steps = np.array(STEPS) * max(1.0, abs(at))
         here, ahead, behind = (
-            np.array([prepared.forward(_with(about.case, ((name, place), at + h)))[prepared.end] for h in moves], float)
+            np.array([prepared.forward(_with(prepared, ((name, place), at + h)))[prepared.end] for h in moves], float)
             for moves in ([0.0], steps, -steps)
         )
         for label, quotient in (("central", (ahead - behind) / (2 * steps)), ("one-sided", (ahead - here) / steps)):

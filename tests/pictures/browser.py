@@ -168,6 +168,12 @@ def test_an_edit_shows_at_once_and_can_be_taken_back(browser: Browser, pages: di
     visit.page.click("#reset")
     assert dict(visit.page.evaluate(NUMBERS)) == pytest.approx(before, rel=1e-12)
     assert visit.page.query_selector("#card .good")
+    visit.page.fill("[aria-label='V[0,0]']", "0.123456789")
+    visit.page.focus("#reset")
+    assert visit.page.input_value("[aria-label='V[0,0]']") == "0.1235"
+    visit.page.focus("[aria-label='V[0,0]']")
+    assert visit.page.input_value("[aria-label='V[0,0]']") == "0.123456789"
+    visit.page.click("#reset")
     visit.page.fill("[aria-label='V[0,0]']", "2x")
     assert visit.page.get_attribute("[aria-label='V[0,0]']", "aria-invalid") == "true"
     assert dict(visit.page.evaluate(NUMBERS)) == pytest.approx(before, rel=1e-12)

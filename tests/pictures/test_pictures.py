@@ -394,7 +394,7 @@ def test_what_cannot_be_scanned_is_told(text: str, shape: tuple[int, ...], messa
 
 @pytest.mark.parametrize("bias", ["b", "b[None, :]", "b[None]"])
 def test_a_bias_may_have_axes_of_its_own(bias: str) -> None:
-    values = {"W": [[1.0, 2.0], [3.0, -4.0]], "b": [0.5, 0.25]}
+    values = {"W": np.array([[1.0, 2.0], [3.0, -4.0]]), "b": np.array([0.5, 0.25])}
     rows = case({"z": f"x @ W + {bias}", "loss": "sum(relu(z))"}, values, {"x": [[1.0, 2.0], [3.0, 4.0]]})
     columns = case({"z": "W @ x + b[:, None]", "loss": "sum(relu(z))"}, values, {"x": [[1.0, 2.0], [3.0, 4.0]]})
     for one in (rows, columns):
