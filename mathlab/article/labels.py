@@ -12,9 +12,10 @@ import numpy as np
 from mathlab.article.cover import regions
 from mathlab.article.formats import CELL, CLOSE, OPEN, ROW
 from mathlab.article.pool import Fit, Pool
-from mathlab.article.text import Document
+from mathlab.article.text import Document, Number
 
 WINDOW, LINE, TABLE = 200, 300, 5_000  # characters before a number
+LONGEST = 9  # digits of a count of updates
 SMALL = 64  # entries of an array that people number
 SAID = r"(?: (?:is|are|was|now|becomes|equals|of|to|at|drops to|falls to|about))*"
 GRADIENTS = re.compile(
@@ -71,6 +72,11 @@ def _label(text: str, start: int) -> str:
     return folded(said[1]).casefold() if said else ""
 
 
+def count_of(number: Number) -> int:
+    """What a whole number counts; -1 of others."""
+    return int(number.text) if number.text.isdigit() and len(number.text) < LONGEST else -1
+
+
 def counters(document: Document, at: int) -> set[int]:
     """The whole numbers in the line of a number, or its row of a table, before it that count epochs or updates."""
     text, start = document.text, document.numbers[at].start
@@ -78,10 +84,9 @@ def counters(document: Document, at: int) -> set[int]:
     inside = row.rpartition(ROW)[2]
     line = inside if ROW in row and CLOSE not in inside else row.rpartition("\n")[2]
     first = bisect_left(document.numbers, start - len(line), key=lambda number: number.start)
-    whole = (number for number in document.numbers[first:at] if number.text.isdigit())
     return {
-        int(number.text)
-        for number in whole
+        count_of(number)
+        for number in document.numbers[first:at]
         if COUNTED.search(text[start - len(line) : number.start]) or COUNTS.match(text, number.end)
     }
 

@@ -283,12 +283,11 @@ class Pool:
             around = around[np.abs(around - around.round(-number.digits[2] - number.zeros)) <= number.half_unit]
         return (around.size + 1) * number.share
 
-    def _evidence(self, number: Number, run: State) -> float:
-        """The same where a value of the run is printed so; else infinitely many, for it says nothing of it."""
-        values = self.distinct(frozenset([run]))
-        first = np.searchsorted(values, number.value - number.half_unit)
-        fits = first < values.size and values[first] <= number.value + number.half_unit
-        return self.chance(number, values) if fits else math.inf
+    def _evidence(self, number: Number) -> Floats:
+        """The same for each run where a value of it is printed so; else infinitely many, for it says nothing of it."""
+        fits = {self.quantities[at].state for at, _ in self.fitting(number)}
+        runs = ((one, self.distinct(frozenset([one]))) for one in self.states)
+        return np.array([self.chance(number, values) if one in fits else math.inf for one, values in runs])
 
     def value(self, fit: Fit) -> float:
         return float(self.quantities[fit[0]].value.ravel()[fit[1]])

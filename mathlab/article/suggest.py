@@ -12,11 +12,12 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from mathlab.article.cover import BEHIND, Coverage
-from mathlab.article.labels import counters, labelled, labels, pointer
+from mathlab.article.labels import count_of, counters, labelled, labels, pointer
 from mathlab.article.near import Near
 from mathlab.article.pool import DERIVED, FAR, SAME, Fit, Pool, State, quantities
 from mathlab.article.text import Document, Group, Number
@@ -72,7 +73,7 @@ def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list
     if len(unknown) > MOST:
         place = [*unknown.values()][MOST]
         raise MathlabError(f"{len(unknown)} numbers are open, and {MOST} are the limit of a search", place)
-    whole = {int(one.text) for document in coverage.documents for one in document.numbers if one.text.isdigit()}
+    whole = {count_of(one) for document in coverage.documents for one in document.numbers}
     epochs = {count + more for count in whole for more in (-1, 0, 1)}
     pool = Pool(quantity for experiment in experiments for quantity in quantities(experiment, epochs))
     near = Near(pool, experiments)
@@ -101,6 +102,7 @@ class _Search:
         self.numbers = [number.fraction for number in document.numbers]
         self.starts = [number.start for number in document.numbers]
         self.names = labelled(pool, ends)
+        self.called = cache(lambda at: labels(document.text, self.starts[at]))
         self.after: dict[int, set[State]] = defaultdict(set)
         for state in pool.states:
             for count in state.counts:
@@ -163,13 +165,14 @@ class _Search:
     def by_name(self, item: Item, runs: frozenset[State]) -> list[Fit]:
         """Entries of what is called as the words before a number say, of some runs."""
         shape, (first, *_) = item
-        called = set() if shape else labels(self.document.text, self.starts[first])
-        known = [fit for name in called for fit in self.names.get(name, ())]
-        number, quantities = self.numbers[first], self.pool.quantities
-        values = {fit: self.pool.value(fit) for fit in known if quantities[fit[0]].state in runs}
-        apart = np.unique(np.array([*values.values()]).round(12))
-        fits = [fit for fit, value in values.items() if abs(value - number.value) <= number.half_unit]
-        return fits if self.pool.chance(number, apart) - number.share < CALLED else []
+        number, pool = self.numbers[first], self.pool
+        called = self.called(first) if runs and not shape else ()
+        known = {fit for name in called for fit in self.names.get(name, ()) if self.state(fit) in runs}
+        fits = [fit for fit in pool.fitting(number, runs=runs) if fit in known] if known else []
+        if not fits:
+            return []
+        apart = np.unique(np.array([pool.value(fit) for fit in known]).round(12))
+        return fits if pool.chance(number, apart) - number.share < CALLED else []
 
     def claim(self, item: Item, fits: Sequence[Fit]) -> None:
         """Make of numbers that are open what all of the fits have in common, if they do."""
@@ -218,20 +221,23 @@ class _Search:
         first, last = bisect_right(self.starts, start - characters), bisect_left(self.starts, start + characters)
         return range(max(first, at - MANY), min(last, at + MANY))
 
-    def runs(self, at: int, characters: int = BEHIND) -> frozenset[State]:
-        near = {self.pool.quantities[self.placed[n][0]].state for n in self.around(at, characters) if n in self.placed}
+    def state(self, fit: Fit) -> State:
+        return self.pool.quantities[fit[0]].state
+
+    def runs(self, at: int, characters: int) -> frozenset[State]:
+        near = {self.state(self.placed[n]) for n in self.around(at, characters) if n in self.placed}
         return frozenset(near | self.told.get(at, set()))
 
     def spoken_of(self, at: int) -> set[State]:
         """The runs that so many numbers around are of that it is no chance, with how many runs there are."""
         near = [self.numbers[n] for n in self.around(at, TOGETHER) if n in self.open and self.numbers[n].decimal]
         each = {number.digits: number for number in near}.values()
-        scores = {}
-        for state in self.pool.states:
-            told = [chance for number in each if (chance := self.pool.evidence(number, state)) < TOLD]
-            scores[state] = math.prod(told) * math.comb(len(each), len(told)) * len(self.pool.states)
-        best = min(scores.values(), default=1.0)
-        return {state for state, score in scores.items() if score <= best * 10} if best < CERTAIN else set()
+        chances = np.array([self.pool.evidence(number) for number in each]).reshape(len(each), -1)
+        told, states = chances < TOLD, self.pool.states
+        ways = [math.comb(len(each), count) for count in told.sum(axis=0)]
+        scores = np.where(told, chances, 1).prod(axis=0) * ways * len(states)
+        best = scores.min(initial=1.0)
+        return {state for state, score in zip(states, scores, strict=True) if score <= best * 10 and best < CERTAIN}
 
     def apart(self, fit: Fit, members: Sequence[int]) -> tuple[int, ...]:
         """How far a quantity is from what stands around: from the section's case, a neighbour's run, its node."""

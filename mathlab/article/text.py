@@ -21,6 +21,7 @@ MOST = 50_000  # numbers
 LARGEST_ARRAY = 1_000  # numbers
 LARGEST_TABLE = 100_000  # cells
 DEEPEST = 4  # axes of an array that is printed in brackets
+FAR, OUTSIDE = (-300, 300), "outside the range of a float"  # powers of ten
 
 Digits = tuple[int, tuple[int, ...], int]
 Group = tuple[tuple[int, ...], tuple[int, ...]]  # an array: its shape, and the positions of its numbers in C order
@@ -179,7 +180,7 @@ def _numbers(text: str, headings: Sequence[Heading], name: str, lines: Sequence[
         start = found.start(minus or "digits")
         line = bisect_right(lines, start)
         place = Place(name, line, start - lines[line - 1] + 1)
-        why = reasons.get(found.start("digits"), "")
+        why = reasons.get(found.start("digits"), "" if FAR[0] < Decimal(written).adjusted() < FAR[1] else OUTSIDE)
         yield Number(written, start, found.end(), place, why, bool(found["percent"]))
 
 
