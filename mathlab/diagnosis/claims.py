@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from mathlab.language.syntax import Call, Expr, Name, Num
 from mathlab.printed import read_digits
 from mathlab.results import FigureResult
 
+Outcome = Sequence[Array] | None  # what a claim's numbers would be, at each of its moments
 SLACK = 1 + 1e-9  # windows are kept as floats: what lies on an edge is inside
 
 
@@ -28,8 +29,7 @@ class Moment:
 class Claim:
     """Numbers stated for `quantity` at some moments, one array for each of them.
 
-    An entry fits a value when `low <= value <= high`. `unit` is one unit of each number's last printed digit, None for
-    numbers that a program wrote. `wrong` says that the numbers do not fit; the others serve as a check on explanations.
+    An entry fits a value when `low <= value <= high`.
     """
 
     label: str
@@ -38,8 +38,8 @@ class Claim:
     stated: tuple[Array, ...]
     low: tuple[Array, ...]
     high: tuple[Array, ...]
-    unit: Array | None
-    wrong: bool
+    unit: Array | None  # one unit of each number's last printed digit, None for numbers that a program wrote
+    wrong: bool  # the numbers do not fit; the others serve as a check on explanations
 
     @property
     def base(self) -> Expr:
@@ -56,11 +56,18 @@ class Claim:
         return ()
 
     @property
-    def width(self) -> Array:
-        """How far apart the numbers may lie that fit, at the first moment."""
-        return self.high[0] - self.low[0]
+    def widths(self) -> list[Array]:
+        """How far apart the numbers may lie that fit, at each moment."""
+        return [high - low for low, high in zip(self.low, self.high, strict=True)]
 
-    def fits(self, values: Sequence[Array] | None) -> bool:
+    def picked(self, bases: Iterable[Array]) -> Outcome:
+        """The numbers, where its `base` has these values; None where there are none, or no such entry."""
+        try:
+            return [np.asarray(base)[self.pick] for base in bases] or None
+        except IndexError:
+            return None
+
+    def fits(self, values: Outcome) -> bool:
         """Whether every number, at every moment, is the one stated."""
         return values is not None and all(
             low.shape == value.shape and bool(np.all((low <= value) & (value <= high)))
@@ -71,33 +78,21 @@ class Claim:
 def of_figure(figure: Figure, result: FigureResult, shape: tuple[int, ...], wrong: bool) -> Claim:
     """The claim that a printed figure makes; `shape` is that of the computed value."""
 
-    def array(numbers: Sequence[float]) -> NDArray[np.float64]:
-        return np.array(numbers, np.float64).reshape(shape)
+    def array(numbers: Iterable[float]) -> NDArray[np.float64]:
+        return np.array([*numbers], np.float64).reshape(shape)
 
-    stated = array([float(entry.printed) for entry in result.entries])
-    tolerance = array([float(entry.tolerance) for entry in result.entries]) * SLACK
-    below, above = tolerance, tolerance
+    stated = array(float(entry.printed) for entry in result.entries)
+    below = above = array(float(entry.tolerance) for entry in result.entries) * SLACK
     if figure.rounding == "truncate":  # what was cut lies further from zero
-        below, above = np.where(stated < 0, tolerance, 0), np.where(stated < 0, 0, tolerance)
-    units = [float(read_digits(entry.printed, figure.digits).unit) for entry in result.entries]
-    moment = Moment(result.updates or 0)
-    return Claim(
-        label=result.key if result.updates is None else f"{result.key} after {result.updates}",
-        quantity=figure.quantity,
-        moments=(moment,),
-        stated=(stated,),
-        low=(stated - below,),
-        high=(stated + above,),
-        unit=array(units),
-        wrong=wrong,
-    )
+        below, above = np.where(stated < 0, below, 0), np.where(stated < 0, 0, above)
+    units = array(float(read_digits(entry.printed, figure.digits).unit) for entry in result.entries)
+    label = result.key if result.updates is None else f"{result.key} after {result.updates}"
+    moments, low, high = (Moment(result.updates or 0),), (stated - below,), (stated + above,)
+    return Claim(label, figure.quantity, moments, (stated,), low, high, units, wrong)
 
 
-def of_arrays(
-    label: str, quantity: Expr, stated: Sequence[Array], tolerances: Sequence[Array], wrong: bool = True
-) -> Claim:
+def of_arrays(label: str, quantity: Expr, stated: Sequence[Array], far: Sequence[Array], wrong: bool = True) -> Claim:
     """The claim that a formula, or someone else's program, makes: one array for each point, from the article's on."""
     moments = tuple(Moment(point=point) for point in range(len(stated)))
-    pairs = list(zip(stated, tolerances, strict=True))
-    low, high = tuple(given - far for given, far in pairs), tuple(given + far for given, far in pairs)
+    low, high = (tuple(move(*both) for both in zip(stated, far, strict=True)) for move in (np.subtract, np.add))
     return Claim(label, quantity, moments, tuple(stated), low, high, None, wrong)

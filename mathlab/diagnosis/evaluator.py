@@ -83,14 +83,14 @@ class Session:
         self.touched = frozenset(whole.named(self.reached))
         self.env: dict[str, Array] = {}
 
-    def value(self, quantity: Expr, pick: tuple[int, ...] = ()) -> Array | None:
-        """A quantity's value, or an entry of it; None where the changed equations do not fit together."""
+    def value(self, quantity: Expr) -> Array | None:
+        """A quantity's value; None where the changed equations do not fit together."""
         try:
             with np.errstate(all="ignore"):
                 for name in self.whole.named(self.reached & self.whole.sources(quantity)):
                     if name not in self.env:
                         self.env[name] = self._equation(name)
-                return np.asarray(np.asarray(self._value(quantity), np.float64)[pick])
+                return np.asarray(self._value(quantity), np.float64)
         except UNFIT:
             return None
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 
 import numpy as np
 
+from mathlab.diagnosis.claims import Outcome
 from mathlab.diagnosis.worlds import Outcomes, Scene, Trial
 from mathlab.experiment import Array
 from mathlab.language.syntax import names
@@ -82,11 +83,9 @@ def expected_by_chance(scene: Scene, trials: Sequence[Trial], best: int, claims:
     total = 0.0
     seen: set[str] = set()
     for trial in trials[: best + 1]:
-        numbers = _joined(trial.outcomes, claims)
-        if numbers is None:
-            continue
+        numbers = _joined(trial.outcomes[k] for k in claims)
         digits = ",".join(f"{number:.9e}" for number in numbers[:COMPARED])  # those that come to the same are one
-        if digits not in seen:
+        if digits and digits not in seen:
             seen.add(digits)
             total += trial.weight * _luck(scene, trial, claims)
     return total
@@ -94,20 +93,15 @@ def expected_by_chance(scene: Scene, trials: Sequence[Trial], best: int, claims:
 
 def _luck(scene: Scene, trial: Trial, claims: Sequence[int]) -> float:
     """The chance that one explanation fits every digit of the claims although it is wrong."""
-    moved, width, error = [], [], []
-    for k in claims:
-        claim, truth, outcome = scene.claims[k], scene.truth[k], trial.outcomes[k]
-        if outcome is None or truth is None:
-            return 0.0
-        for true, there, stated, low, high in zip(truth, outcome, claim.stated, claim.low, claim.high, strict=True):
-            if there.shape != stated.shape:
-                return 0.0
-            known = true if true.shape == there.shape else np.zeros_like(there)
-            whole = all(bool(np.all(array == np.round(array))) for array in (known, there, stated))
-            moved.append(np.abs(there if trial.anywhere else there - known).ravel())
-            width.append(np.maximum(high - low, 1.0 if whole else 0.0).ravel())  # whole numbers stand apart by 1
-            error.append(np.abs(stated - known).ravel())
-    moves, widths, errors = map(np.concatenate, (moved, width, error))
+    true, there = (_joined(some[k] for k in claims) for some in (scene.truth, trial.outcomes))
+    about = [scene.claims[k] for k in claims]
+    stated, widths = _joined(claim.stated for claim in about), _joined(claim.widths for claim in about)
+    if there.shape != stated.shape:
+        return 0.0
+    known = true if true.shape == there.shape else np.zeros_like(there)
+    moves, errors = np.abs(there if trial.anywhere else there - known), np.abs(stated - known)
+    whole = np.all([array == np.round(array) for array in (known, there, stated)], axis=0)
+    widths = np.maximum(widths, whole)  # whole numbers stand apart by 1
     if not np.all(np.isfinite(moves)) or np.any(errors > 2 * moves + widths):
         return 0.0
     told = np.flatnonzero(errors > widths / 2 if trial.anywhere else moves > widths / 2)[:ENOUGH]
@@ -118,14 +112,13 @@ def _luck(scene: Scene, trial: Trial, claims: Sequence[int]) -> float:
     return float(np.prod(chances))
 
 
-def _joined(outcomes: Outcomes, claims: Sequence[int]) -> Array | None:
-    parts = [outcomes[k] for k in claims]
-    if any(part is None for part in parts):
-        return None
-    return np.concatenate([value.ravel() for part in parts if part is not None for value in part])
+def _joined(parts: Iterable[Outcome]) -> Array:
+    """All numbers of some claims; none where a claim has none."""
+    found = [*parts]
+    return np.concatenate([np.ravel(value) for part in found for value in part or ()]) if all(found) else np.empty(0)
 
 
 def _alike(one: Outcomes, other: Outcomes, claims: Sequence[int]) -> bool:
     """Whether two explanations come to the same numbers, so that nothing here can tell them apart."""
-    a, b = _joined(one, claims), _joined(other, claims)
-    return a is not None and b is not None and a.shape == b.shape and bool(np.allclose(a, b, rtol=1e-9, atol=0))
+    a, b = (_joined(some[k] for k in claims) for some in (one, other))
+    return a.size > 0 and a.shape == b.shape and bool(np.allclose(a, b, rtol=1e-9, atol=0))

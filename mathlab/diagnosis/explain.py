@@ -10,38 +10,34 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mathlab.diagnosis.claims import Claim, of_arrays, of_figure
-from mathlab.diagnosis.divergence import first_divergences
 from mathlab.diagnosis.evidence import best, judged
 from mathlab.diagnosis.mistakes import KINDS
-from mathlab.diagnosis.repair import repairs
+from mathlab.diagnosis.rewrite import text, turned
 from mathlab.diagnosis.search import EACH, WORK, Search
-from mathlab.diagnosis.slips import listed
+from mathlab.diagnosis.slips import listed, parts, placed
 from mathlab.diagnosis.worlds import Scene, Trial
 from mathlab.errors import ExpressionError, MathlabError
-from mathlab.experiment import Array, Case, Figure
+from mathlab.experiment import Array, Case, Figure, HandFormula
 from mathlab.language.equation import Equation
-from mathlab.language.syntax import Call, Name, names, walk
+from mathlab.language.syntax import Call, Expr, Name, names, walk
 from mathlab.results import CaseResult, FigureResult, FormulaResult
 from mathlab.stages.backprop import AGREEMENT, formula_noise, random_points
-from mathlab.stages.prepare import Prepared, evaluator, prepare
+from mathlab.stages.prepare import Env, Prepared, evaluator, prepare
 
+MOST_AXES = 3  # over which a sum of a formula is tried to run
 NAMED = 2  # other explanations, or other figures explained, that are named beside the first
 
 
 @dataclass(frozen=True)
 class Cause:
-    """A cause of what differs, the line to write instead, what it explains, and what may be the cause as well.
-
-    `upon` says that it is seen once the causes before it are taken for granted; `claims` are the positions of what it
-    explains.
-    """
+    """A cause of what differs, the line to write instead, what it explains, and what may be the cause as well."""
 
     cause: str
     instead: str
     explains: tuple[str, ...]
     others: tuple[str, ...] = ()
-    upon: bool = False
-    claims: tuple[int, ...] = ()
+    upon: bool = False  # it is seen once the causes before it are taken for granted
+    claims: tuple[int, ...] = ()  # the positions of what it explains
 
 
 @dataclass(frozen=True)
@@ -57,25 +53,24 @@ def causes(scene: Scene, thorough: bool = False) -> Causes:
     """What can be said about why the wrong claims of a scene are wrong; `thorough` tries all that is known."""
     equations = len(scene.prepared.both)
     search = Search(scene, math.inf if thorough else max(WORK, EACH * equations) * min(scene.case.share, 1.0))
-    searched = search.run()
+    trials, tried, known = search.run()
     others = (replace(trial, tier=kind.tier) for kind in KINDS.values() for trial in kind.trials(scene))
-    found = best(scene, [*searched.trials, *(judged(scene, trial) for trial in others)], searched.tried)
-    told = [*_causes(found.values(), search)]
-    first = next((found[k].mistake for k in scene.wrong if k in found), None)
+    found = best(scene, [*trials, *(judged(scene, trial) for trial in others)], tried)
+    told = [*_causes(found, search)]
     left = {k for k in scene.wrong if k not in found}
-    if left and first and not scene.trained:
-        again = search.upon(first, next(iter(found.values())).explains)
-        if again:  # what explains the rest once the first mistake is taken for granted
-            more = again.run()
-            rest = _causes(best(again.scene, more.trials, more.tried).values(), again)
+    for first in [*found.values()][:1] if left and not scene.trained else ():
+        if first.mistake and (again := search.upon(first.mistake, first.explains)):
+            # what explains the rest once the first mistake is taken for granted
+            more, count, _ = again.run()
+            rest = _causes(best(again.scene, more, count), again)
             told += [replace(cause, upon=True) for cause in rest if left.intersection(cause.claims)]
-    return Causes(tuple(told), searched.tried, searched.known)
+    return Causes(tuple(told), tried, known)
 
 
-def _causes(found: Iterable[Trial], search: Search) -> Iterator[Cause]:
+def _causes(found: Mapping[int, Trial], search: Search) -> Iterator[Cause]:
     """Each cause once, the one that explains most first."""
     once: dict[str, Trial] = {}
-    for trial in found:
+    for trial in found.values():
         once.setdefault(trial.cause, trial)
     for trial in sorted(once.values(), key=lambda trial: -len(trial.explains)):
         instead = search.instead(trial.mistake) if trial.mistake else ""
@@ -103,7 +98,7 @@ def _sentence(scene: Scene, k: int, cause: Cause) -> str:
     return f"{cause.cause} ({fit}{also}){''.join(f'; or {other}' for other in cause.others)}"
 
 
-# Figures and formulas
+# --- figures
 
 
 def explained(case: Case, result: CaseResult) -> CaseResult:
@@ -118,7 +113,7 @@ def explained(case: Case, result: CaseResult) -> CaseResult:
         return result
     prepared = prepare(case)
     said = _about_figures(prepared, figures) | _about_formulas(prepared, formulas)
-    divergences = first_divergences(prepared, [(figure.quantity, judged) for figure, judged in figures])
+    divergences = _first_divergences(prepared, [(figure.quantity, judged) for figure, judged in figures])
     first = {id(judged): divergence for (_, judged), divergence in zip(figures, divergences, strict=True)}
 
     def told(judged: Iterable[FigureResult]) -> tuple[FigureResult, ...]:
@@ -157,12 +152,42 @@ def _about_figures(prepared: Prepared, figures: Iterable[tuple[Figure, FigureRes
     return diagnosed(prepared, claims) if any(claim.wrong for claim in claims.values()) else {}
 
 
+def _first_divergences(prepared: Prepared, figures: Sequence[tuple[Expr, FigureResult]]) -> list[str]:
+    """For each figure that fails, the earliest failing figure that it is computed from; "" where it is the first.
+
+    Earlier is what fewer updates were made before, then what stands earlier in the graph: the equations in their order,
+    then the backward ones. After an update, everything before it is what a figure is computed from.
+    """
+    behind: dict[str, set[str]] = {name: {name} for name in prepared.env}  # all that each name is computed from
+    for line in prepared.both:
+        behind[line.name] = {line.name}.union(*(behind[name] for name in names(line.expr) if name in behind))
+    rank = {name: position for position, name in enumerate(behind)}
+    read = [{name for name in names(quantity) if name in rank} for quantity, _ in figures]
+    when = [
+        (figure.updates or 0, max((rank[name] for name in some), default=0))
+        for some, (_, figure) in zip(read, figures, strict=True)
+    ]
+    failing = [k for k, (_, figure) in enumerate(figures) if not figure.passed]
+    found = [""] * len(figures)
+    for k in failing:
+        above: set[str] = set().union(*(behind[name] for name in read[k]))
+        earlier = [j for j in failing if when[j] < when[k] and (when[j][0] < when[k][0] or read[j] <= above)]
+        if earlier:
+            first = figures[min(earlier, key=lambda j: when[j])][1]
+            after = f" after {first.updates} update{'s' * (first.updates != 1)}" if first.updates is not None else ""
+            found[k] = f"{first.key}{after}"
+    return found
+
+
+# --- formulas
+
+
 def _about_formulas(prepared: Prepared, formulas: Sequence[FormulaResult]) -> dict[int, str]:
     """What explains each formula that differs; it is a claim about every point at which it was evaluated."""
     values = [prepared.run(), *random_points(prepared)] if formulas else []
     by_hand = {(formula.name, formula.text): formula for formula in prepared.case.derivation}
     written = {id(formula): by_hand[formula.name, formula.formula] for formula in formulas}
-    repaired = {key: repair for key, formula in written.items() if (repair := repairs(prepared, formula, values))}
+    repaired = {key: repair for key, formula in written.items() if (repair := _repair(prepared, formula, values))}
     claims: dict[int, Claim] = {}
     for key, formula in ((key, formula) for key, formula in written.items() if key not in repaired):
         with suppress(MathlabError, ExpressionError):  # of what cannot be evaluated there are no numbers to explain
@@ -178,3 +203,38 @@ def _tolerance(prepared: Prepared, formula: Equation, mine: Array, point: Mappin
     """How far a formula may be from what is derived."""
     largest = max(float(np.max(np.abs(one), initial=0.0)) for one in (mine, point[formula.name]))
     return np.full(mine.shape, AGREEMENT[prepared.case.dtype] * largest + formula_noise(prepared, formula, point))
+
+
+def _repair(prepared: Prepared, formula: HandFormula, points: Sequence[Env]) -> str:
+    """What would make a formula agree at every point whose parts, or whose result, have the wrong shape."""
+    shape, rtol = prepared.types.names[formula.name].shape, AGREEMENT[prepared.case.dtype]
+    for what, expr in [("", formula.expr), *_turned(formula.expr)]:
+        mended = Equation(formula.name, expr)
+        try:
+            if prepared.types.of(expr).shape != shape:
+                continue
+            if not what:  # its shapes fit
+                return ""
+            evaluate = evaluator([mended], prepared, points[0])
+            pairs = [(evaluate(point)[0], point[formula.name]) for point in points]
+        except (ExpressionError, MathlabError):
+            continue
+        if all(np.allclose(value, true, rtol=rtol, atol=0) for value, true in pairs):
+            return f"{what}: {mended.text} agrees at the article's point and {len(points) - 1} random ones"
+    return ""
+
+
+def _turned(expr: Expr) -> Iterator[tuple[str, Expr]]:
+    """The expression with a transpose put in, or taken away, or another axis, at one place."""
+    for path, part, *_ in parts(expr):
+        if isinstance(part, Name | Call):
+            other = turned(part)
+            said = (
+                f"{text(part)} must be" if isinstance(other, Call) and other.op == "T" else f"{text(other)} must not be"
+            )
+            yield f"{said} transposed", placed(expr, path, other)
+        if isinstance(part, Call) and isinstance(axis := part.attr("axis"), int):
+            for other_axis in {*range(MOST_AXES)} - {axis}:
+                attrs = tuple((name, other_axis if name == "axis" else value) for name, value in part.attrs)
+                made = Call(part.op, part.args, attrs)
+                yield f"{part.op} must run over axis {other_axis}", placed(expr, path, made)

@@ -41,19 +41,15 @@ TRIALS: Mapping[str, Trials] = {name: trials for some in (numbers, reruns) for n
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of mistake: its name, what it is in a sentence, and how soon it is believed.
-
-    Those in the equations have a `rule`, are `forward` or not, and may be `seen_by_one` reader of a gradient and not by
-    the others; the rest have ways to try them.
-    """
+    """A kind of mistake: its name, and what it is in a sentence."""
 
     name: str
     sentence: str
-    tier: float
-    rule: Rule = lambda part, known: iter(())
-    trials: Trials = lambda scene: iter(())
+    tier: float  # how soon it is believed
+    rule: Rule = lambda part, known: iter(())  # of those in the equations
+    trials: Trials = lambda scene: iter(())  # of the others
     forward: bool | None = None
-    seen_by_one: bool = False
+    seen_by_one: bool = False  # whether one reader of a gradient may see it, and the others not
 
 
 def _read(table: str) -> Iterator[Kind]:
@@ -83,19 +79,15 @@ VARIANTS = sorted(KINDS.values(), key=lambda kind: kind.tier)
 
 @dataclass(frozen=True)
 class Mistake:
-    """Something to try: what is `made` in the equations that are defined so, and how soon it is believed.
-
-    One in the forward pass may be `followed` by the gradients, which are then those of the wrong equations: they are
-    `also` changed. What is `later` is tried after what is as likely, and believed as soon.
-    """
+    """Something to try: what is `made` in the equations that are defined so."""
 
     kind: str
     definitions: Mapping[str, Expr]
-    tier: float
+    tier: float  # how soon it is believed
     made: Sequence[Slip] = ()
-    later: float = 0.0
-    followed: bool = False
-    also: Mapping[str, Expr] = field(default_factory=dict)
+    later: float = 0.0  # how far behind as likely ones it is tried
+    followed: bool = False  # one in the forward pass by the gradients, which are then those of the wrong equations
+    also: Mapping[str, Expr] = field(default_factory=dict)  # the gradients that are changed by that
 
     @cached_property
     def changes(self) -> dict[str, Expr]:

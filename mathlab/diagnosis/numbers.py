@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mathlab.diagnosis.rewrite import factors
 from mathlab.diagnosis.worlds import Outcomes, Scene, Trial
-from mathlab.experiment import Array, Case
+from mathlab.experiment import Array
 from mathlab.language.check import Types
 from mathlab.language.syntax import Call, Expr, Name, Num, unparse
 from mathlab.stages.prepare import Prepared
@@ -28,8 +28,7 @@ def sign(scene: Scene) -> Iterator[Trial]:
 
 def transpose(scene: Scene) -> Iterator[Trial]:
     """Matrices, and what is an entry of one, turned over."""
-    turned = scene.transformed(lambda array: array.T if array.ndim > 1 else None)
-    yield Trial("it is the transpose", turned, world=False)
+    yield Trial("it is the transpose", scene.transformed(np.transpose), world=False)
 
 
 def factor(scene: Scene) -> Iterator[Trial]:
@@ -60,7 +59,7 @@ def swapped(scene: Scene) -> Iterator[Trial]:
         claim, truth = scene.claims[k], scene.truth[k]
         if truth is None or len(claim.moments) > 1 or claim.stated[0].shape != truth[0].shape:
             continue
-        for what, moved, weight in _exchanged(truth[0], np.abs(claim.stated[0] - truth[0]) > claim.width / 2):
+        for what, moved, weight in _exchanged(truth[0], np.abs(claim.stated[0] - truth[0]) > claim.widths[0] / 2):
             yield Trial(f"{what} are exchanged", _only(scene, {k: moved}), weight, world=False)
         base = scene.bases[k][0]
         for index in np.ndindex(base.shape) if not truth[0].shape and base.size <= FEW else ():
@@ -103,18 +102,26 @@ def multipliers(scene: Scene) -> Iterator[tuple[float, str]]:
 
     A length that is one of the others already is not named as well.
     """
-    named: dict[float, list[str]] = {2.0: ["a factor 2"], 0.5: ["a factor 1/2"]}
-    batch = batch_size(scene.prepared) or 1
+    batch, train = batch_size(scene.prepared) or 1, scene.case.train
+    rate = train.settings.get("lr", 1) if train else 1
+    known = [(2.0, "a factor 2"), (0.5, "a factor 1/2")]
     if batch > 1:
-        named.setdefault(float(batch), []).append(f"the batch size (divide by {batch})")
-        named.setdefault(1 / batch, []).append(f"1 over the batch size (multiply by {batch})")
-    rate = scene.case.train.settings.get("lr") if scene.case.train else None
+        known += [(float(batch), f"the batch size (divide by {batch})")]
+        known += [(1 / batch, f"1 over the batch size (multiply by {batch})")]
     if rate and rate != 1:
-        named.setdefault(rate, []).append("the learning rate")
-        named.setdefault(-rate, []).append("minus the learning rate")
-    for length, what in _lengths(scene.case):
-        named.setdefault(float(length), [what])
-        named.setdefault(1 / length, [f"1 over {what}"])
+        known += [(rate, "the learning rate"), (-rate, "minus the learning rate")]
+    named: dict[float, list[str]] = {}
+    for value, what in known:
+        named.setdefault(value, []).append(what)
+    inputs, given = scene.case.inputs, {**scene.case.inputs, **scene.case.parameters}
+    axes = ((name, axis, n) for name, value in given.items() for axis, n in enumerate(value.array.shape))
+    lengths = [(n, f"the length of axis {axis} of {name}") for name, axis, n in axes]
+    sizes = {name: value.array.size for name, value in inputs.items() if value.array.ndim > 1}
+    lengths += [(size, f"the number of entries of {name}") for name, size in sizes.items()]
+    for length, what in lengths:
+        if length > 1:
+            named.setdefault(float(length), [what])
+            named.setdefault(1 / length, [f"1 over {what}"])
     yield from ((value, " or ".join(words)) for value, words in named.items())
 
 
@@ -151,14 +158,3 @@ def _averaged(prepared: Prepared) -> Iterator[int]:
                             pending.append(factor)
             case Call("add" | "sub" | "neg" | "sum", args):
                 pending += args
-
-
-def _lengths(case: Case) -> Iterator[tuple[int, str]]:
-    """The lengths of the arrays' axes, and the number of entries of whole inputs."""
-    for name, value in (*case.inputs.items(), *case.parameters.items()):
-        for axis, length in enumerate(value.array.shape):
-            if length > 1:
-                yield length, f"the length of axis {axis} of {name}"
-    for name, value in case.inputs.items():
-        if value.array.ndim > 1 and value.array.size > 1:
-            yield value.array.size, f"the number of entries of {name}"

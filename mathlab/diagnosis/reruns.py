@@ -10,7 +10,8 @@ from itertools import product
 
 import numpy as np
 
-from mathlab.diagnosis.worlds import Outcome, Scene, Trial, World, changed
+from mathlab.diagnosis.claims import Outcome
+from mathlab.diagnosis.worlds import Scene, Trial, World, changed
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Dtype
 from mathlab.language.check import Types
@@ -171,7 +172,7 @@ def _solved(scene: Scene, rate: float, k: int) -> float:
     claim, truth = scene.claims[k], scene.truth[k]
     if truth is None:
         return math.nan
-    misses = np.abs(claim.stated[0] - truth[0]) / np.maximum(claim.width, 1e-300)
+    misses = np.abs(claim.stated[0] - truth[0]) / np.maximum(claim.widths[0], 1e-300)
     worst = np.unravel_index(int(np.argmax(misses)), misses.shape)
 
     def miss(rate: float) -> float:
@@ -182,7 +183,7 @@ def _solved(scene: Scene, rate: float, k: int) -> float:
     a, at_a, b = rate, float(truth[0][worst] - claim.stated[0][worst]), rate * 1.01
     for _ in range(STEPS):
         at_b = miss(b) if 1e-3 < abs(b / rate) < 1e3 else math.nan
-        if abs(at_b) <= 1e-3 * claim.width[worst] or b == a:
+        if abs(at_b) <= 1e-3 * claim.widths[0][worst] or b == a:
             return b
         if not math.isfinite(at_b) or at_b == at_a:
             break

@@ -34,11 +34,7 @@ read_once = lru_cache(2_000)(read)
 
 @dataclass(frozen=True)
 class Names:
-    """What a rule must know about names: their types, which are gradients, which are parameters, and the equations.
-
-    And where it is: `target` is the equation that is changed, `owner` the node whose gradient is handed on there,
-    `root` says that the part is all of the equation, and `summand` is the sum, add or sub, of which it is a term.
-    """
+    """What a rule must know about names, and where it is."""
 
     types: Types
     gradients: frozenset[str]
@@ -50,10 +46,10 @@ class Names:
     orders: Mapping[str, float] = field(default_factory=dict)  # in which the rows of each input may stand
     numbers: Sequence[tuple[float, str]] = ()  # by which something may be multiplied, and what each is
     rates: Sequence[float] = ()  # learning rates
-    target: str = ""
-    owner: str = ""
-    root: bool = False
-    summand: str = ""
+    target: str = ""  # the equation that is changed
+    owner: str = ""  # the node whose gradient is handed on there
+    root: bool = False  # the part is all of the equation
+    summand: str = ""  # the sum, add or sub, of which it is a term
 
     def shape(self, expr: Expr) -> tuple[int, ...]:
         return self.types.of(expr).shape
@@ -74,6 +70,9 @@ class Names:
         whole, _, part = name[1:].rpartition("_")
         known = self.types.names
         return name[1:] if name[1:] in known or not part.isdecimal() or whole not in known else whole
+
+    def is_gate(self, name: str) -> bool:
+        return name in self.complemented or getattr(self.forward.get(name), "op", "") in GATES
 
     def reads(self, name: str) -> Sequence[str]:
         """What a node is computed from, each once."""
@@ -126,20 +125,13 @@ Found = Mapping[str, Expr]
 Row = tuple[str, str | Sequence[str], str] | tuple[str, str | Sequence[str], str, float]
 
 
-def _is_gate(part: Expr, known: Names) -> bool:
-    if not isinstance(part, Name):
-        return False
-    gate = known.forward.get(part.id)
-    return part.id in known.complemented or (isinstance(gate, Call) and gate.op in GATES)
-
-
 # what a letter of a pattern stands for; any other stands for anything
 LETTERS: Mapping[str, Callable[[Expr, Names], bool]] = {
     "g": lambda part, known: known.carries(part),
     "d": lambda part, known: isinstance(part, Name) and part.id in known.gradients,
     "a": lambda part, known: not isinstance(part, Num),
     "m": lambda part, known: isinstance(part, Call) and part.op in MASKS,
-    "s": _is_gate,
+    "s": lambda part, known: isinstance(part, Name) and known.is_gate(part.id),
     "v": lambda part, known: isinstance(part, Name),
     "c": lambda part, known: isinstance(part, Call),
     "k": lambda part, known: isinstance(part, Num) and part.value not in (0, 1),

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from mathlab.diagnosis import mistakes, slips
+from mathlab.diagnosis.claims import Outcome
 from mathlab.diagnosis.evaluator import Evaluator, Session
 from mathlab.diagnosis.evidence import NEAR, judged
 from mathlab.diagnosis.mistakes import Mistake
 from mathlab.diagnosis.numbers import multipliers
-from mathlab.diagnosis.unfold import inlined, told, unfolded, with_gradients
-from mathlab.diagnosis.worlds import Outcome, Scene, Trial, World, changed
+from mathlab.diagnosis.unfold import told, unfolded, with_gradients
+from mathlab.diagnosis.worlds import Scene, Trial, World, changed
 from mathlab.errors import ExpressionError, MathlabError
-from mathlab.language.syntax import Name, names, unparse
+from mathlab.language.syntax import Name, names, substitute, unparse
 from mathlab.stages.prepare import Prepared
 
 # entries computed, of which an op counts `OVERHEAD` more, at least and for each equation: some seconds
@@ -31,13 +32,7 @@ LONGEST = 400  # characters of a line to write instead
 NUMBERS = 8  # by which a term is tried to be multiplied
 
 
-@dataclass(frozen=True)
-class Searched:
-    """What was found, and how many mistakes were tried of how many there are at least."""
-
-    trials: Sequence[Trial]
-    tried: int
-    known: int
+Searched = tuple[list[Trial], int, int]  # what was found, and how many mistakes were tried of how many at least
 
 
 class Search:
@@ -93,7 +88,7 @@ class Search:
                             best = min(best, trial.tier)
             if best < math.inf or self.evaluator.work > COUNTED * self.most:
                 break
-        return Searched(trials, tried, known)
+        return trials, tried, known
 
     def tried(self, mistake: Mistake) -> Trial | None:
         """A mistake made: a trial where it reaches a wrong claim; where numbers are many, one that it explains."""
@@ -145,9 +140,9 @@ class Search:
 
     def _outcome(self, k: int, sessions: Sequence[Session]) -> Outcome:
         claim = self.scene.claims[k]
-        found = (sessions[moment.point].value(claim.base, claim.pick) for moment in claim.moments)
+        found = [sessions[moment.point].value(claim.base) for moment in claim.moments]
         values = [value for value in found if value is not None]
-        return values if len(values) == len(claim.moments) else None
+        return claim.picked(values) if len(values) == len(found) else None
 
     def _trained(self, mistake: Mistake) -> Sequence[Outcome] | None:
         """The claims after a training with a mistake made, in the equations of its batches too."""
@@ -175,12 +170,11 @@ class Search:
 
     def instead(self, mistake: Mistake) -> str:
         """The right line in place of the first that is wrong, as NumPy has it."""
-        definitions = {equation.name: equation.expr for equation in self.prepared.both}
-        first = mistake.made[0].name
-        unknown = {*self.parts, *(f"d{name}" for name in self.called)} - {first}
-        expr = inlined(definitions[first], definitions, self.called)
-        while some := [name for name in names(expr) if name in unknown and name in definitions]:
-            expr = inlined(expr, definitions, {**self.called, **dict.fromkeys(some, "")})
+        definitions, first = self.evaluator.definitions, mistake.made[0].name
+        hidden = {*self.called, *self.parts, *(f"d{name}" for name in self.called)} - {first}
+        expr = definitions[first]
+        while found := {name: definitions[name] for name in names(expr) if name in hidden and name in definitions}:
+            expr = substitute(expr, found)
         text = unparse(expr)
         if len(text) > LONGEST:  # the gradient of a weight that many steps share
             text = f"{text[: LONGEST // 2].rpartition(' + ')[0]} + ... + {text.rpartition(' + ')[2]}"

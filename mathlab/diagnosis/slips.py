@@ -30,20 +30,16 @@ SUMS = ("add", "sub", "neg")
 
 @dataclass(frozen=True)
 class Slip:
-    """One change to the equation called `name`: the part to which `path` leads becomes `part`.
-
-    `looks` is the same for changes of one kind to parts that look alike, and `kin` for the same place in other steps;
-    `rank` says how likely it is within its kind, and `common` what it shares with changes of parts that look otherwise.
-    """
+    """One change to the equation called `name`: the part to which `path` leads becomes `part`."""
 
     name: str
     path: Path
     part: Expr
     clause: str
-    looks: Hashable
-    rank: float = 0
-    kin: Hashable = ""
-    common: Hashable = ""
+    looks: Hashable  # the same for changes of one kind to parts that look alike
+    rank: float = 0  # how likely it is within its kind
+    kin: Hashable = ""  # the same in other steps
+    common: Hashable = ""  # what it shares with changes of parts that look otherwise
 
 
 def cause(made: Sequence[Slip], shown: Mapping[str, str] = {}) -> str:

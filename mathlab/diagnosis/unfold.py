@@ -16,7 +16,7 @@ from mathlab.experiment import Case, Figure
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import ACTIVATIONS
-from mathlab.language.syntax import Call, Expr, Name, names, substitute, unparse
+from mathlab.language.syntax import Call, Expr, Name, unparse
 from mathlab.stages.prepare import Prepared, prepare
 
 NOTHING = Names(Types({}), frozenset(), frozenset())
@@ -75,21 +75,11 @@ def _plain(expr: Expr) -> Expr:
 
 def told(text: str, called: Mapping[str, str], parts: Mapping[str, str]) -> str:
     """A text with the names that nobody knows said in words; `parts` are the pieces of gradients, and what they are."""
-    words = dict(parts)
-    for name, what in called.items():
-        bare = what.removeprefix("the ")
-        words |= {f"d{name}": f"d({bare})", name: f"({bare})" if " " in what else what}
-    if not words:
-        return text
+    bare = {name: what.removeprefix("the ") for name, what in called.items()}
+    words = {**parts, **{f"d{name}": f"d({what})" for name, what in bare.items()}}
+    words |= {name: f"({what})" if " " in what else called[name] for name, what in bare.items()}
     unknown = "|".join(sorted(map(re.escape, words), key=len, reverse=True))
-    return re.sub(rf"(?<!\w)({unknown})(?!\w)", lambda found: words[found[1]], text)
-
-
-def inlined(expr: Expr, definitions: Mapping[str, Expr], called: Mapping[str, str]) -> Expr:
-    """The expression with the forward names that nobody knows replaced by what they are."""
-    while found := {name: definitions[name] for name in names(expr) if name in called and name in definitions}:
-        expr = substitute(expr, found)
-    return expr
+    return re.sub(rf"(?<!\w)({unknown})(?!\w)", lambda found: words[found[1]], text) if words else text
 
 
 def with_gradients(case: Case, quantities: Iterable[str]) -> Prepared:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mathlab.diagnosis.claims import Claim, Moment
+from mathlab.diagnosis.claims import Claim, Moment, Outcome
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Case, TrainSettings
 from mathlab.language.check import Types
@@ -41,54 +41,38 @@ UNFIT = (MathlabError, ExpressionError, ArithmeticError, ValueError, IndexError,
 if TYPE_CHECKING:
     from mathlab.diagnosis.mistakes import Mistake
 
-Outcome = Sequence[Array] | None  # what a claim's numbers would be, at each of its moments
 Outcomes = Sequence[Outcome]  # one for each claim
 
 
 @dataclass(frozen=True)
 class World:
-    """Equations to run in place of the true ones.
-
-    `settings` train them, and `later` updates more than a claim says are made; `rounding` is done to every equation's
-    value as soon as it is computed. Where `shown` is given, those are the equations after the training is done, with
-    `stated` for some parameters. `batch` makes the same mistake in the equations of a batch; where it is missing, they
-    are those of the case that is `prepared`.
-    """
+    """Equations to run in place of the true ones."""
 
     prepared: Prepared
-    settings: TrainSettings | None
-    later: int = 0
-    rounding: Callable[[Array], Array] | None = None
-    shown: Prepared | None = None
-    stated: Env = field(default_factory=dict)
-    batch: Callable[[Prepared], Prepared | None] | None = None
+    settings: TrainSettings | None  # which train them
+    later: int = 0  # updates more than a claim says are made
+    rounding: Callable[[Array], Array] | None = None  # done to every equation's value as soon as it is computed
+    shown: Prepared | None = None  # the equations after the training is done, where they are others
+    stated: Env = field(default_factory=dict)  # values of parameters in these
+    batch: Callable[[Prepared], Prepared | None] | None = None  # makes the same mistake in the equations of a batch
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One explanation tried: what the claims' numbers would be if it held.
-
-    It stands for `weight` explanations of its kind, of which it is the one that comes closest. `anywhere` says that its
-    numbers owe nothing to how far they are from the true ones, as those of a rounding do; without `world`, the right
-    claims stay as they are. The lower its `tier`, the likelier it is.
-
-    It `explains` these wrong claims, and `breaks` so many right ones; `whole` says that it reaches no other wrong one.
-    `mistake` is the one in the equations that was made, if any. What is not to be `told` is ruled out, or an accident
-    as likely; it counts among those tried all the same. `others` come to the same.
-    """
+    """One explanation tried: what the claims' numbers would be if it held."""
 
     cause: str
     outcomes: Outcomes
-    weight: float = 1.0
-    anywhere: bool = False
-    world: bool = True
-    tier: float = 5.0
-    explains: tuple[int, ...] = ()
-    breaks: int = 0
-    whole: bool = True
-    mistake: Mistake | None = None
-    told: bool = True
-    others: tuple[str, ...] = ()
+    weight: float = 1.0  # how many explanations of its kind it stands for, of which it is the one that comes closest
+    anywhere: bool = False  # its numbers owe nothing to how far they are from the true ones, as those of a rounding
+    world: bool = True  # without, the right claims stay as they are
+    tier: float = 5.0  # the lower, the likelier
+    explains: tuple[int, ...] = ()  # these wrong claims
+    breaks: int = 0  # so many right ones
+    whole: bool = True  # it reaches no other wrong one
+    mistake: Mistake | None = None  # the one in the equations that was made
+    told: bool = True  # else it is ruled out, or an accident as likely; it counts among those tried all the same
+    others: tuple[str, ...] = ()  # that come to the same
 
 
 def program(expr: Expr, types: Types, result: Type, dtype: str) -> Program:
@@ -143,11 +127,7 @@ class Scene:
         self.first = tuple(moment for moment in self.moments if moment.updates <= when)
         self.true_world = World(self.prepared, self.case.train)
         with np.errstate(all="ignore"):
-            values = self._values(self.true_world, self.moments)
-            # the true value of what each claim's quantity is, or is an entry of
-            self.bases = [
-                [self._value(claim.base, values[at], self.case.dtype) for at in claim.moments] for claim in self.claims
-            ]
+            self.bases = self._bases(self.true_world, self.moments)
         self.truth: Outcomes = self.transformed(lambda base: base)
 
     def run(self, world: World) -> Outcomes | None:
@@ -178,36 +158,29 @@ class Scene:
         if cost > self.left:
             return None
         self.left -= cost
-        values, dtype = self._values(world, moments), world.prepared.case.dtype
-        return [
-            [self._value(claim.base, values[moment], dtype)[claim.pick] for moment in claim.moments]
-            if all(moment in values for moment in claim.moments)
-            else None
-            for claim in self.claims
-        ]
+        pairs = zip(self.claims, self._bases(world, moments), strict=True)
+        return [claim.picked(bases) for claim, bases in pairs]
 
-    def _values(self, world: World, moments: Sequence[Moment]) -> dict[Moment, dict[str, Array]]:
+    def _bases(self, world: World, moments: Sequence[Moment]) -> list[list[Array]]:
+        """What each claim's quantity is, or is an entry of, at its moments; none where it is about others as well."""
         due = {moment: moment.updates + world.later for moment in moments if moment.point == 0 or not world.later}
-        later = sorted({updates for updates in due.values() if updates > 0})
-        states: Mapping[int, Env] = {}
+        later, states = [updates for updates in due.values() if updates > 0], dict[int, dict[str, Array]]()
         if later and world.settings:
             states = snapshots(world.prepared, world.settings, later, partial(self._batch, world))
-        return {
+        values = {
             moment: self._run(world, states[updates] if updates else self.points[moment.point])
             for moment, updates in due.items()
             if updates == 0 or updates in states
         }
+        known = [claim.moments if values.keys() >= {*claim.moments} else () for claim in self.claims]
+        return [
+            [self._value(claim.base, values[moment], world.prepared.case.dtype) for moment in at]
+            for claim, at in zip(self.claims, known, strict=True)
+        ]
 
-    def transformed(self, change: Callable[[Array], Array | None]) -> Outcomes:
+    def transformed(self, change: Callable[[Array], Array]) -> Outcomes:
         """The claims' numbers with `change` made to the array that each is, or is an entry of."""
-        outcomes: list[Outcome] = []
-        for claim, bases in zip(self.claims, self.bases, strict=True):
-            changed = [change(base) for base in bases]
-            try:
-                outcomes.append([np.asarray(array)[claim.pick] for array in changed if array is not None] or None)
-            except IndexError:
-                outcomes.append(None)
-        return outcomes
+        return [claim.picked(map(change, bases)) for claim, bases in zip(self.claims, self.bases, strict=True)]
 
     def _batch(self, world: World, size: int) -> Prepared:
         """A world's equations for a batch of a size; without the mistake they are derived once."""

@@ -15,8 +15,7 @@ from mathlab.diagnosis import Cause, Causes, Scene, causes, of_arrays, with_grad
 from mathlab.errors import MathlabError, did_you_mean
 from mathlab.experiment import Array, Case, Dtype, Experiment
 from mathlab.language.syntax import Name
-from mathlab.oracle.arrays import CASELESS, numbers, read
-from mathlab.oracle.names import matched, wanted
+from mathlab.oracle.arrays import CASELESS, matched, numbers, read, wanted
 from mathlab.stages.noise import rounding_noise
 from mathlab.stages.prepare import Prepared
 from mathlab.witnesses.arrays import Mask
@@ -30,25 +29,20 @@ GROWN = 1e6  # times which, at most, it is taken to be larger in a program whose
 
 @dataclass(frozen=True)
 class Compared:
-    """One array of the file beside the lab's: `quantity`, of shape `expected`, is what it was matched with.
-
-    `given` and `computed` are the entry at `index`, the one furthest beyond its tolerance; where `fits` is false the
-    shapes are too different for entries to be compared. It is at a `kink` where it passes although some entries differ,
-    since each of these lies between the slopes to both sides.
-    """
+    """One array of the file beside the lab's; where `fits` is false the shapes are too different for a comparison."""
 
     array: str
-    quantity: str
+    quantity: str  # what it was matched with,
     shape: tuple[int, ...]
-    expected: tuple[int, ...]
+    expected: tuple[int, ...]  # and the shape of that
     passed: bool
     fits: bool
-    index: tuple[int, ...] = ()
-    given: float = math.nan
+    index: tuple[int, ...] = ()  # of the entry furthest beyond its tolerance,
+    given: float = math.nan  # and its numbers
     computed: float = math.nan
     tolerance: float = math.nan
     diagnosis: str = ""
-    kink: bool = False
+    kink: bool = False  # it passes although some entries differ, since each lies between the slopes to both sides
 
     @property
     def verdict(self) -> str:
@@ -58,20 +52,16 @@ class Compared:
 
 @dataclass(frozen=True)
 class OracleResult:
-    """Every array that was matched, in the order of the graph; the `ignored` ones no name here matches.
-
-    `first_divergence` is the earliest quantity that differs; `sought` says what arrays may be called. `causes` are what
-    was found to explain the arrays that differ, when `tried` of at least `known` mistakes had been made.
-    """
+    """Every array that was matched, in the order of the graph, and why those differ that do."""
 
     case: str
     compared: tuple[Compared, ...]
-    ignored: tuple[str, ...] = ()
-    first_divergence: str = ""
-    sought: str = ""
+    ignored: tuple[str, ...] = ()  # those that no name here matches
+    first_divergence: str = ""  # the earliest quantity that differs
+    sought: str = ""  # what arrays may be called
     causes: tuple[Cause, ...] = ()
-    tried: int = 0
-    known: int = 0
+    tried: int = 0  # mistakes,
+    known: int = 0  # of at least so many
 
     @property
     def passed(self) -> bool:
@@ -79,16 +69,11 @@ class OracleResult:
 
 
 class Terms(TypedDict, total=False):
-    """On what terms arrays are compared.
+    """On what terms arrays are compared."""
 
-    `names` says which quantity some of the arrays are of (`{"mine": "dW1"}`). `rtol` is how precisely the other program
-    computes each of its numbers (None: as its arrays' type allows). `thorough` tries every known mistake, however long
-    it takes.
-    """
-
-    names: Mapping[str, str] | None
-    rtol: float | None
-    thorough: bool
+    names: Mapping[str, str] | None  # which quantity some of the arrays are of: {"mine": "dW1"}
+    rtol: float | None  # how precisely the other program computes each of its numbers; None: as its arrays' type allows
+    thorough: bool  # tries every known mistake, however long it takes
 
 
 def compare_file(cases: Sequence[Case], path: Path, **terms: Unpack[Terms]) -> list[OracleResult]:

@@ -152,8 +152,8 @@ def test_a_rule_that_is_planted_is_named(net: str, kind: str) -> None:
         wrong = not np.allclose(value, lab.true[name], rtol=1e-9, atol=1e-12)
         claims.append(of_arrays(name, Name(name), [value], [1e-9 * np.abs(value) + 1e-13], wrong))
     scene = Scene(lab.prepared, claims)
-    searched = Search(scene).run()
-    found = best(scene, searched.trials, searched.tried)
+    trials, tried, _ = Search(scene).run()
+    found = best(scene, trials, tried)
     assert [*found] == scene.wrong
     named = found[scene.wrong[0]]
     assert {*named.explains} == {*scene.wrong}

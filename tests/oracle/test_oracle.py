@@ -11,8 +11,7 @@ from typer.testing import CliRunner
 from mathlab.cli import app
 from mathlab.errors import MathlabError
 from mathlab.experiment import Case
-from mathlab.oracle.arrays import read
-from mathlab.oracle.names import ALIASES, matched
+from mathlab.oracle.arrays import ALIASES, matched, read
 from mathlab.oracle.oracle import OracleResult, compare
 from mathlab.stages.prepare import prepare
 from tests import planted
