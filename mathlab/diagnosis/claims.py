@@ -27,10 +27,7 @@ class Moment:
 
 @dataclass(frozen=True, eq=False)
 class Claim:
-    """Numbers stated for `quantity` at some moments, one array for each of them.
-
-    An entry fits a value when `low <= value <= high`.
-    """
+    """Numbers stated for `quantity` at some moments, one array for each: what fits lies between `low` and `high`."""
 
     label: str
     quantity: Expr

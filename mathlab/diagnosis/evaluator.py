@@ -8,6 +8,7 @@ from functools import reduce
 
 import numpy as np
 
+from mathlab.diagnosis.rewrite import by_name
 from mathlab.diagnosis.worlds import OVERHEAD, UNFIT, program
 from mathlab.experiment import Array
 from mathlab.language import kernels
@@ -19,14 +20,11 @@ COMPILED = 0.2  # of what an op costs beside its entries it costs, and an equati
 
 
 class Evaluator:
-    """The values of a case's names, with some of its equations changed, at each of some points.
-
-    `work` counts entries computed: the same on every machine. Equations are told by bits, in their order.
-    """
+    """The values of a case's names at each of some points, and what of them a change reaches: bits, one an equation."""
 
     def __init__(self, prepared: Prepared, points: Sequence[Mapping[str, Array]]) -> None:
         self.prepared = prepared
-        self.definitions = {equation.name: equation.expr for equation in prepared.both}
+        self.definitions = by_name(prepared.both)
         self.order = [*self.definitions]
         self.place = {name: k for k, name in enumerate(self.order)}
         self.base = [prepared.run(point) for point in points]
@@ -39,7 +37,7 @@ class Evaluator:
             for other in self.named(bits):
                 self.ahead[other] |= 1 << self.place[name]
         self.programs: dict[str, tuple[Program, float]] = {}
-        self.work = 0.0
+        self.work = 0.0  # entries computed: the same on every machine
 
     def program(self, name: str) -> Program:
         """An equation as it stands, compiled; its work is counted."""

@@ -100,8 +100,8 @@ def _luck(scene: Scene, trial: Trial, claims: Sequence[int]) -> float:
         return 0.0
     known = true if true.shape == there.shape else np.zeros_like(there)
     moves, errors = np.abs(there if trial.anywhere else there - known), np.abs(stated - known)
-    whole = np.all([array == np.round(array) for array in (known, there, stated)], axis=0)
-    widths = np.maximum(widths, whole)  # whole numbers stand apart by 1
+    whole = all(np.all(array == np.round(array)) for array in (known, there, stated))
+    widths = np.maximum(widths, 1.0 if whole else 0.0)  # whole numbers stand apart by 1
     if not np.all(np.isfinite(moves)) or np.any(errors > 2 * moves + widths):
         return 0.0
     told = np.flatnonzero(errors > widths / 2 if trial.anywhere else moves > widths / 2)[:ENOUGH]

@@ -163,10 +163,8 @@ def _first_divergences(prepared: Prepared, figures: Sequence[tuple[Expr, FigureR
         behind[line.name] = {line.name}.union(*(behind[name] for name in names(line.expr) if name in behind))
     rank = {name: position for position, name in enumerate(behind)}
     read = [{name for name in names(quantity) if name in rank} for quantity, _ in figures]
-    when = [
-        (figure.updates or 0, max((rank[name] for name in some), default=0))
-        for some, (_, figure) in zip(read, figures, strict=True)
-    ]
+    last = [max((rank[name] for name in some), default=0) for some in read]
+    when = [(figure.updates or 0, place) for (_, figure), place in zip(figures, last, strict=True)]
     failing = [k for k, (_, figure) in enumerate(figures) if not figure.passed]
     found = [""] * len(figures)
     for k in failing:
@@ -228,11 +226,9 @@ def _turned(expr: Expr) -> Iterator[tuple[str, Expr]]:
     """The expression with a transpose put in, or taken away, or another axis, at one place."""
     for path, part, *_ in parts(expr):
         if isinstance(part, Name | Call):
-            other = turned(part)
-            said = (
-                f"{text(part)} must be" if isinstance(other, Call) and other.op == "T" else f"{text(other)} must not be"
-            )
-            yield f"{said} transposed", placed(expr, path, other)
+            other, is_turned = turned(part), isinstance(part, Call) and part.op == "T"
+            said = f"{text(other)} must not be transposed" if is_turned else f"{text(part)} must be transposed"
+            yield said, placed(expr, path, other)
         if isinstance(part, Call) and isinstance(axis := part.attr("axis"), int):
             for other_axis in {*range(MOST_AXES)} - {axis}:
                 attrs = tuple((name, other_axis if name == "axis" else value) for name, value in part.attrs)

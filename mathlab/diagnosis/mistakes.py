@@ -8,11 +8,11 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 from mathlab.diagnosis import numbers, reruns, rules, slips, swaps
-from mathlab.diagnosis.rewrite import Names, Row, Rule, rewrites
+from mathlab.diagnosis.rewrite import Names, Row, Rule, by_name, rewrites
 from mathlab.diagnosis.slips import Slip
 from mathlab.diagnosis.worlds import Scene, Trial
 from mathlab.errors import ExpressionError, MathlabError
@@ -70,7 +70,7 @@ def _read(table: str) -> Iterator[Kind]:
 
 def _row(line: str) -> Row:
     old, new, words, rank = (*(cell.strip() for cell in line.split("|")), "", "")[:4]
-    return old, new.split(" ; "), words or INSTEAD, float(rank or 0)
+    return old, new, words or INSTEAD, float(rank or 0)
 
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _read(TABLE.read_text(encoding="utf-8"))}
@@ -119,12 +119,9 @@ def all_of(prepared: Prepared, known: Names, forward: bool, most: Callable[[], f
 def _of_kind(kind: str, prepared: Prepared, known: Names) -> Iterator[Mistake]:
     row, definitions = KINDS[kind], _definitions(prepared, kind)
     direct = _distinct(slips.slips(definitions, row.rule, known))
-    for mistake in _mistakes(kind, row.tier, direct, definitions):
-        if row.forward:
-            yield replace(mistake, followed=True)
-            yield replace(mistake, tier=mistake.tier + UNDER)
-        else:
-            yield mistake
+    ways = ((True, 0.0), (False, UNDER)) if row.forward else ((False, 0.0),)
+    for mistake, (follows, behind) in product(_mistakes(kind, row.tier, direct, definitions), ways):
+        yield replace(mistake, followed=follows, tier=mistake.tier + behind)
     if not row.forward and row.seen_by_one and row.tier < SEEN:
         likely = [slip for slip in direct if not slip.rank]
         seen = _distinct(slips.through_one_reader(likely, definitions, known))
@@ -134,8 +131,7 @@ def _of_kind(kind: str, prepared: Prepared, known: Names) -> Iterator[Mistake]:
 
 def _definitions(prepared: Prepared, kind: str) -> dict[str, Expr]:
     """The equations in which a kind of mistake is made."""
-    equations = prepared.equations if KINDS[kind].forward else prepared.backward.equations
-    return {equation.name: equation.expr for equation in equations}
+    return by_name(prepared.equations if KINDS[kind].forward else prepared.backward.equations)
 
 
 def again(mistake: Mistake, prepared: Prepared, like: Names) -> Mapping[str, Expr] | None:
@@ -185,7 +181,7 @@ def followed(mistake: Mistake, prepared: Prepared) -> Mistake | None:
     if prepared.end in mistake.changes:  # whose gradient may be written into those before it
         return _derived_anew(mistake, prepared)
     changes = dict(mistake.changes)
-    gradients = {equation.name: equation.expr for equation in prepared.backward.equations}
+    gradients = by_name(prepared.backward.equations)
     for name, wrong in mistake.changes.items():
         if f"d{name}" in gradients:
             old, new = (_shares(name, expr, prepared) for expr in (mistake.definitions[name], wrong))
@@ -204,7 +200,7 @@ def _derived_anew(mistake: Mistake, prepared: Prepared) -> Mistake | None:
         made = prepare(replace(prepared.case, equations=equations))
     except (ExpressionError, MathlabError):
         return None
-    old = {equation.name: equation.expr for equation in prepared.backward.equations}
+    old = by_name(prepared.backward.equations)
     whole = _inlined(made.backward.equations, {}, old)
     return replace(mistake, also={name: whole[name] for name in old.keys() & whole if whole[name] != old[name]})
 

@@ -74,10 +74,7 @@ def swapped(scene: Scene) -> Iterator[Trial]:
 
 
 def _exchanged(array: Array, off: NDArray[np.bool_]) -> Iterator[tuple[str, Array, float]]:
-    """An array with two of its rows, or columns, or entries exchanged, and of how many pairs they are one.
-
-    Only what is not as it should be, which is `off`, can have been exchanged.
-    """
+    """An array with two rows, columns or entries exchanged that are `off`, and of how many pairs they are one."""
     for axis in (*range(array.ndim), *([None] if array.ndim > 1 else [])):
         places = np.flatnonzero(off) if axis is None else np.unique(np.nonzero(off)[axis])
         if len(places) == 2:
@@ -98,10 +95,7 @@ def _only(scene: Scene, values: dict[int, Array]) -> Outcomes:
 
 
 def multipliers(scene: Scene) -> Iterator[tuple[float, str]]:
-    """Each number by which a value may be off, and what it is here: a 2, the batch size, the learning rate, a length.
-
-    A length that is one of the others already is not named as well.
-    """
+    """Each number by which a value may be off, and what it is here: a 2, the batch size, the rate, a length."""
     batch, train = batch_size(scene.prepared) or 1, scene.case.train
     rate = train.settings.get("lr", 1) if train else 1
     known = [(2.0, "a factor 2"), (0.5, "a factor 1/2")]
@@ -120,7 +114,7 @@ def multipliers(scene: Scene) -> Iterator[tuple[float, str]]:
     lengths += [(size, f"the number of entries of {name}") for name, size in sizes.items()]
     for length, what in lengths:
         if length > 1:
-            named.setdefault(float(length), [what])
+            named.setdefault(float(length), [what])  # one of the others already is not named as well
             named.setdefault(1 / length, [f"1 over {what}"])
     yield from ((value, " or ".join(words)) for value, words in named.items())
 

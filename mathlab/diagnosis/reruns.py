@@ -11,6 +11,7 @@ from itertools import product
 import numpy as np
 
 from mathlab.diagnosis.claims import Outcome
+from mathlab.diagnosis.rewrite import by_name
 from mathlab.diagnosis.worlds import Scene, Trial, World, changed
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Dtype
@@ -59,7 +60,7 @@ def other_precision(scene: Scene) -> Iterator[Trial]:
 def every_rounding(scene: Scene) -> Iterator[Trial]:
     """Every intermediate result rounded as soon as it is computed."""
     # what is stated was not rounded with the rest: it is computed from what was
-    definitions = {equation.name: equation.expr for equation in scene.prepared.both}
+    definitions = by_name(scene.prepared.both)
     claims = [replace(claim, quantity=substitute(claim.quantity, definitions)) for claim in scene.claims]
     fresh = replace(scene, claims=claims)
     ways: Mapping[str, Callable[..., Array]] = {"decimal": np.round, "significant digit": to_significant}
@@ -78,13 +79,9 @@ def to_significant(array: Array, decimals: int) -> Array:
 
 def carried_on(scene: Scene) -> Iterator[Trial]:
     """Printed numbers, right or wrong, that the computation was continued with."""
-    known = {*scene.case.parameters, *(equation.name for equation in scene.prepared.both)}
-    # the node, gradient or parameter that a printed claim gives the value of
-    named = {
-        k: claim.base.id
-        for k, claim in enumerate(scene.claims)
-        if claim.unit is not None and isinstance(claim.base, Name) and claim.base.id in known
-    }
+    printed = [(k, claim.base) for k, claim in enumerate(scene.claims) if claim.unit is not None]
+    # the node, gradient or parameter that each gives the value of
+    named = {k: base.id for k, base in printed if isinstance(base, Name) and base.id not in scene.case.inputs}
     causes: dict[tuple[int, ...], str] = {}
     for k in scene.wrong[:MOST]:
         own, moments = names(scene.claims[k].quantity), scene.claims[k].moments

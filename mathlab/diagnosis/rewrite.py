@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import add, mul, sub
 
 from mathlab.language.check import Types, read
+from mathlab.language.equation import Equation
 from mathlab.language.ops import ACTIVATIONS
 from mathlab.language.syntax import COMPARE, Call, Expr, Name, Num, names, parse, unparse
 from mathlab.language.syntax import replace as rewritten
@@ -20,12 +22,8 @@ from mathlab.language.syntax import replace as rewritten
 MASKS = frozenset(COMPARE.values())
 GATES = ("sigmoid", "softmax")
 SMALL = 1e-3  # numbers below are there to keep something from being 0
-ARITHMETIC: Mapping[str, Callable[[float, float], float]] = {
-    "add": lambda a, b: a + b,
-    "sub": lambda a, b: a - b,
-    "mul": lambda a, b: a * b,
-    "div": lambda a, b: a / b if b else math.inf,
-}
+Operation = Callable[[float, float], float]
+ARITHMETIC: Mapping[str, Operation] = {"add": add, "sub": sub, "mul": mul, "div": lambda a, b: a / b if b else math.inf}
 WHOLE, SETTINGS = "old", "settings"  # what else a pattern finds: the part itself, and the call whose settings it has
 
 text = lru_cache(50_000)(unparse)
@@ -93,9 +91,8 @@ class Names:
         """The parameters that a node is computed with, or what it reads: the same in every step, not in every gate."""
         if name in self.parameters or not deep:
             return frozenset({name} & self.parameters)
-        return frozenset().union(
-            *(self.kin(other, deep - (other not in self.parameters)) for other in self.reads(name))
-        )
+        some = (self.kin(other, deep - (other not in self.parameters)) for other in self.reads(name))
+        return frozenset().union(*some)
 
     def seen(self, name: str) -> str:
         """A name as it looks from the owner: itself, the first that it reads, what reads it, the gradient of one."""
@@ -112,6 +109,11 @@ class Names:
         return name if node in self.parameters or node not in self.forward else f"{d}_far{skeleton(self.forward[node])}"
 
 
+def by_name(equations: Iterable[Equation]) -> dict[str, Expr]:
+    """What each name is."""
+    return {equation.name: equation.expr for equation in equations}
+
+
 @lru_cache(10_000)
 def skeleton(expr: Expr) -> str:
     """The expression without its names and numbers."""
@@ -122,7 +124,7 @@ def skeleton(expr: Expr) -> str:
 Change = tuple[str, Expr] | tuple[str, Expr, float] | tuple[str, Expr, float, str]
 Rule = Callable[[Expr, Names], Iterator[Change]]
 Found = Mapping[str, Expr]
-Row = tuple[str, str | Sequence[str], str] | tuple[str, str | Sequence[str], str, float]
+Row = tuple[str, str, str, float]
 
 
 # what a letter of a pattern stands for; any other stands for anything
@@ -146,16 +148,14 @@ LETTERS: Mapping[str, Callable[[Expr, Names], bool]] = {
 def rewrites(*rows: Row) -> Rule:
     """The rule that writes something else in the place of a pattern.
 
-    A row is a pattern, what may stand in its place, the words for it, and how much less likely it is than others. What
-    stands between `these` in the words is filled as the rest is; `new` is what now stands there, `old` what stood.
+    A row is a pattern, what may stand in its place (parted by ";"), the words for it, and how much less likely it is
+    than others. What stands between `these` in the words is filled as the rest is; `new` is what now stands there,
+    `old` what stood.
     """
-    table = [
-        (parse(row[0]), [*map(parse, [row[1]] if isinstance(row[1], str) else row[1])], row[2], *row[3:])
-        for row in rows
-    ]
+    table = [(parse(old), [*map(parse, new.split(" ; "))], words, rank) for old, new, words, rank in rows]
 
     def rule(part: Expr, known: Names) -> Iterator[Change]:
-        for pattern, news, words, *rank in table:
+        for pattern, news, words, rank in table:
             if isinstance(pattern, Call) and not (isinstance(part, Call) and part.op == pattern.op):
                 continue
             for found in _matches(pattern, part, {WHOLE: part}, known):
@@ -164,7 +164,7 @@ def rewrites(*rows: Row) -> Rule:
                     if made is not None and made != part:
                         said = {**found, "new": made}
                         kind, place, _ = words.partition(" in `old`")  # what is wrong so at another place is alike
-                        yield worded(words, said), made, rank[0] if rank else 0, worded(kind, said) if place else ""
+                        yield worded(words, said), made, rank, worded(kind, said) if place else ""
 
     return rule
 
@@ -195,10 +195,7 @@ def _matches(pattern: Expr, part: Expr, found: Found, known: Names) -> Iterator[
 
 
 def filled(template: Expr, found: Found) -> Expr | None:
-    """A template with its letters replaced, and what can be computed of it computed; None for what no float holds.
-
-    A reduction has the settings of the one that was found.
-    """
+    """A template with its letters replaced, and what can be computed of it computed; None for what no float holds."""
     if isinstance(template, Name):
         return found.get(template.id, template)
     if not isinstance(template, Call):
@@ -214,9 +211,9 @@ def filled(template: Expr, found: Found) -> Expr | None:
             return inner
         case ("mul", [Num(1), inner]) | ("div" | "pow", [inner, Num(1)]):
             return inner
-    settings = found.get(SETTINGS)
-    takes = template.op in ("sum", "mean", "max", "softmax") and isinstance(settings, Call)
-    attrs = settings.attrs if takes and isinstance(settings, Call) else template.attrs
+    # a reduction has the settings of the one that was found
+    like = found.get(SETTINGS) if template.op in ("sum", "mean", "max", "softmax") else None
+    attrs = like.attrs if isinstance(like, Call) else template.attrs
     return Call(template.op, tuple(arg for arg in args if arg is not None), attrs)
 
 

@@ -6,19 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product as combinations
 
-from mathlab.diagnosis.rewrite import (
-    MASKS,
-    Change,
-    Names,
-    factors,
-    form,
-    is_number,
-    product,
-    terms,
-    text,
-    turned,
-    without,
-)
+from mathlab.diagnosis.rewrite import Change, Names, factors, form, is_number, product, terms, text, turned, without
 from mathlab.language.ops import ACTIVATIONS
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, names, substitute
 
@@ -45,7 +33,7 @@ def without_derivative(part: Expr, known: Names) -> Iterator[Change]:
         together = [local] if 1 < len(local) < len(chain) else []
         for gone in [*together, *([n] for n in local)]:
             alone = product(*[chain[n] for n in gone])
-            if not (len(gone) == 1 and isinstance(alone, Call) and alone.op in MASKS):
+            if len(gone) > 1 or known.types.of(alone).kind != "b":
                 ops = [call.op for y, call in known.activations() if {*names(alone)} <= {y.id, known.mine}]
                 of = f" (from the derivative of {ops[0]})" if gone == local and ops and names(alone) else ""
                 words = f"the factor {text(alone)} is missing{of}"

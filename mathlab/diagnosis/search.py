@@ -32,9 +32,6 @@ LONGEST = 400  # characters of a line to write instead
 NUMBERS = 8  # by which a term is tried to be multiplied
 
 
-Searched = tuple[list[Trial], int, int]  # what was found, and how many mistakes were tried of how many at least
-
-
 class Search:
     """The mistakes of a scene, and the work that may at `most` be spent on trying them.
 
@@ -61,10 +58,11 @@ class Search:
         rates = (train.settings["lr"],) if train and "lr" in train.settings else RATES
         self.names = replace(slips.known(prepared), numbers=[*multipliers(scene)][:NUMBERS], rates=rates)
 
-    def run(self) -> Searched:
-        """The mistakes that explain something: first those of the backward pass, then those of the forward one.
+    def run(self) -> tuple[list[Trial], int, int]:
+        """The mistakes that explain something, and how many were tried of how many there are at least.
 
-        Once all is explained, what is less likely is not looked for.
+        First come those of the backward pass, then those of the forward one; once all is explained, what is less likely
+        is not looked for.
         """
         trials: list[Trial] = []
         tried = known = 0
@@ -111,10 +109,7 @@ class Search:
         return replace(trial, tier=mistake.tier + NEARER * reached + away)
 
     def _computed(self, mistake: Mistake) -> list[Outcome] | None:
-        """The claims with a mistake made, as far as it may explain them; None where it explains nothing.
-
-        What breaks a right array is no explanation, while a figure may be right by another computation.
-        """
+        """The claims with a mistake made, as far as it may explain them; None where it explains nothing."""
         claims, printed, reached = self.scene.claims, self.scene.printed, self.evaluator.reach(mistake.changes)
         met = {k: (source & reached).bit_count() for k, source in enumerate(self.sources) if source & reached}
         if not any(claims[k].wrong for k in met):
@@ -127,7 +122,7 @@ class Search:
                 outcomes[k] = self._outcome(k, sessions)
                 fitting = claims[k].fits(outcomes[k])
                 if not claims[k].wrong and not fitting:
-                    return None
+                    return None  # as what breaks a right array; a figure may be right by another computation
                 fits, misses = fits + (fitting and claims[k].wrong), misses + (not fitting)
         if not fits and not printed:
             return None

@@ -16,7 +16,7 @@ from functools import cache
 
 import numpy as np
 
-from mathlab.diagnosis.rewrite import Names, Rule, skeleton
+from mathlab.diagnosis.rewrite import Names, Rule, by_name, skeleton
 from mathlab.experiment import Array
 from mathlab.language import syntax
 from mathlab.language.derive import UPSTREAM
@@ -62,10 +62,7 @@ def listed(words: Sequence[str], most: int = 100) -> str:
 
 def known(prepared: Prepared) -> Names:
     """What the rules must know about the names of a case."""
-    forward, backward = (
-        {equation.name: equation.expr for equation in some}
-        for some in (prepared.equations, prepared.backward.equations)
-    )
+    forward, backward = by_name(prepared.equations), by_name(prepared.backward.equations)
     parts = (part for expr in (*forward.values(), *backward.values()) for part in walk(expr))
     differences = (part.args for part in parts if isinstance(part, Call) and part.op == "sub")
     alike: dict[str, list[str]] = {}
@@ -126,14 +123,12 @@ def slips(definitions: Mapping[str, Expr], rule: Rule, known: Names) -> Iterator
 def parts(
     expr: Expr, path: Path = (), term: Expr | None = None, op: str = ""
 ) -> Iterator[tuple[Path, Expr, Expr, str]]:
-    """Each part of an expression, the way to it, the term of a sum that it stands in, and the sum that it is a term of.
-
-    The 1 - y of an activation is no sum.
-    """
+    """Each part of an expression, the way to it, the term that it stands in, and the sum that it is a term of."""
     term = expr if term is None or (isinstance(term, Call) and term.op in SUMS and path) else term
     yield path, expr, term, op
     if isinstance(expr, Call):
         opens = expr.op in SUMS and term is expr
+        # the 1 - y of an activation is no sum
         summed = expr.op == "add" or (expr.op == "sub" and not isinstance(expr.args[0], Num))
         for position, arg in enumerate(expr.args):
             yield from parts(arg, (*path, position), arg if opens else term, expr.op if summed else "")
@@ -165,10 +160,7 @@ def _canonical(expr: Expr, known: Names) -> Expr:
 
 
 def grouped(found: Sequence[Slip]) -> Iterator[list[Slip]]:
-    """The changes made to all that look alike, of all equations or of one, then to all but the first or the last.
-
-    The same is what looks the same, or is said in the same words.
-    """
+    """The changes to all that look, or read, alike, of all equations or of one, then to all but the first or last."""
     groups: dict[Hashable, list[Slip]] = {}
     for slip in found:
         numbered = re.sub(r"\d+", "#", slip.clause)  # what is numbered alike is alike: heads, layers and steps

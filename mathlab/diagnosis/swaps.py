@@ -70,10 +70,7 @@ def _around(name: str, known: Names) -> Iterator[str]:
 
 
 def _alike(name: str, known: Names) -> list[str]:
-    """What is read, in the same place, by what looks like the readers of a name: the weights of other layers.
-
-    And what is made by the same op, of as many names.
-    """
+    """What is read where a name is in what looks like its readers: other layers' weights; and what is made as it is."""
     order = [*known.forward]
 
     def close(node: str) -> list[str]:

@@ -21,20 +21,17 @@ from mathlab.stages.prepare import Prepared, prepare
 
 NOTHING = Names(Types({}), frozenset(), frozenset())
 ONE_SPELLING = rewrites(
-    ("1 / (1 + exp(-x))", "sigmoid(x)", ""),
-    ("1 / (exp(-x) + 1)", "sigmoid(x)", ""),
-    ("maximum(0, x)", "relu(x)", ""),
-    ("maximum(x, 0)", "relu(x)", ""),
-    ("a * a", "a**2", ""),
-    ("square(x)", "x**2", ""),
+    ("1 / (1 + exp(-x))", "sigmoid(x)", "", 0),
+    ("1 / (exp(-x) + 1)", "sigmoid(x)", "", 0),
+    ("maximum(0, x)", "relu(x)", "", 0),
+    ("maximum(x, 0)", "relu(x)", "", 0),
+    ("a * a", "a**2", "", 0),
+    ("square(x)", "x**2", "", 0),
 )
 
 
 def unfolded(case: Case) -> tuple[Case, Mapping[str, str]]:
-    """The case with its activations apart, and what each name more is called: `the pre-activation of h2`.
-
-    Its values are the same up to rounding.
-    """
+    """The case with its activations apart, and what each name more is called: `the pre-activation of h2`."""
     taken = {*case.inputs, *case.parameters, *(equation.name for equation in case.equations)}
     out: list[Equation] = []
     called: dict[str, str] = {}

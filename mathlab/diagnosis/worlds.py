@@ -18,18 +18,8 @@ from mathlab.language.equation import Equation
 from mathlab.language.program import Program, compile_program
 from mathlab.language.shapes import Type
 from mathlab.language.syntax import Expr, names
+from mathlab.stages import updates
 from mathlab.stages.prepare import Env, Prepared, execute, prepare
-from mathlab.stages.updates import (
-    UPDATE,
-    Advance,
-    Batch,
-    at_rest,
-    first_rows,
-    settled,
-    shown_state,
-    update_equations,
-    updates,
-)
 
 # What all tries together may cost, counted in entries computed (an equation costs `OVERHEAD` more); a few seconds.
 WORK = 2_000_000_000
@@ -105,15 +95,12 @@ def computed(equations: Iterable[Equation], types: Types, dtype: str) -> Callabl
 
 @dataclass
 class Scene:
-    """A case, the claims about it, and what is left of the work that may be spent on explaining them.
-
-    `points` are the parameters at which the claims are made, the article's own first.
-    """
+    """A case and the claims about it that are to be explained."""
 
     prepared: Prepared
     claims: Sequence[Claim]
-    points: Sequence[Mapping[str, Array]] = ({},)
-    left: float = WORK
+    points: Sequence[Mapping[str, Array]] = ({},)  # the parameters at which they are made, the article's own first
+    left: float = WORK  # that may be spent
     batches: dict[Hashable, Prepared] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -164,13 +151,13 @@ class Scene:
     def _bases(self, world: World, moments: Sequence[Moment]) -> list[list[Array]]:
         """What each claim's quantity is, or is an entry of, at its moments; none where it is about others as well."""
         due = {moment: moment.updates + world.later for moment in moments if moment.point == 0 or not world.later}
-        later, states = [updates for updates in due.values() if updates > 0], dict[int, dict[str, Array]]()
+        later, states = [count for count in due.values() if count > 0], dict[int, dict[str, Array]]()
         if later and world.settings:
             states = snapshots(world.prepared, world.settings, later, partial(self._batch, world))
         values = {
-            moment: self._run(world, states[updates] if updates else self.points[moment.point])
-            for moment, updates in due.items()
-            if updates == 0 or updates in states
+            moment: self._run(world, states[count] if count else self.points[moment.point])
+            for moment, count in due.items()
+            if count == 0 or count in states
         }
         known = [claim.moments if values.keys() >= {*claim.moments} else () for claim in self.claims]
         return [
@@ -188,7 +175,7 @@ class Scene:
         key = (case.equations, case.dtype, size)
         if key not in self.batches:
             assert settings is not None  # there are no batches without training
-            self.batches[key] = prepare(first_rows(case, settings, size))
+            self.batches[key] = prepare(updates.first_rows(case, settings, size))
         true = self.batches[key]
         return (world.batch(true) if world.batch else None) or true
 
@@ -207,10 +194,7 @@ class Scene:
 
 
 def changed(prepared: Prepared, changes: Mapping[str, Expr]) -> Prepared | None:
-    """The case with some of its equations changed, under which the others stay as they were derived.
-
-    None where they do not fit together.
-    """
+    """The case with some equations changed, the others as they were derived; None where they do not fit together."""
     types = Types(prepared.types.names, prepared.types.integral)
     try:
         types.names |= {name: types.of(expr) for name, expr in changes.items()}
@@ -241,27 +225,29 @@ def snapshots(
     `cut` makes the case for a batch of a size; where it is missing, its equations are derived from the case's own.
     """
     trained = settings.trained(prepared.case.parameters)
-    settings = settled(prepared, replace(settings, epochs=max(at)))  # a claim may be about more updates than there are
-    env = {**prepared.env, **at_rest(trained, settings, prepared.env)}
-    cut = cut or (lambda size: prepare(first_rows(prepared.case, settings, size)))
+    settings = updates.settled(
+        prepared, replace(settings, epochs=max(at))
+    )  # a claim may be about more updates than there are
+    env = {**prepared.env, **updates.at_rest(trained, settings, prepared.env)}
+    cut = cut or (lambda size: prepare(updates.first_rows(prepared.case, settings, size)))
 
-    def advance_on(size: int, batch: Batch) -> Advance:
+    def advance_on(size: int, batch: updates.Batch) -> updates.Advance:
         whole = cut(size) if batch else prepared
         types = Types(whole.types.names, whole.types.integral)
-        equations, moved = update_equations(trained, settings, types)
+        equations, moved = updates.update_equations(trained, settings, types)
         compute = computed((*whole.both, *equations), types, whole.case.dtype)
 
-        def advance(first: int, last: int, batch: Batch) -> None:
+        def advance(first: int, last: int, batch: updates.Batch) -> None:
             for done in range(first, last):
-                out = compute({**env, **batch, UPDATE: np.asarray(done + 1.0)})
+                out = compute({**env, **batch, updates.UPDATE: np.asarray(done + 1.0)})
                 env.update({name: np.asarray(out[new])[()] for name, new in moved.items()})
 
         return advance
 
     kept: dict[int, dict[str, Array]] = {}
-    for done in updates(prepared, settings, advance_on, at):
+    for done in updates.updates(prepared, settings, advance_on, at):
         if done in at:
-            shown = shown_state(trained, settings, env, done)
+            shown = updates.shown_state(trained, settings, env, done)
             kept[done] = {name: value for name, value in shown.items() if name not in prepared.types.names}
             kept[done] |= {name: env[name] for name in prepared.case.parameters}
         if done == max(at):
