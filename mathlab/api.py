@@ -34,7 +34,7 @@ from mathlab.oracle.arrays import read as read_arrays
 from mathlab.oracle.oracle import Terms, of_python
 from mathlab.outputs.tables import tables_of
 from mathlab.reports import page as tables
-from mathlab.reports.oracle import oracle_page
+from mathlab.reports.comparisons import oracle_page
 from mathlab.results import CaseResult, ExperimentResult, tally
 from mathlab.results.arrays import of_backprop
 from mathlab.stages.layouts import Layout

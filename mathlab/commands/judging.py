@@ -25,7 +25,7 @@ def diff(
 ) -> int:
     """Compare two output folders, or two CSVs."""
     from mathlab.outputs.difference import compare, renewal
-    from mathlab.reports.difference import difference_report
+    from mathlab.reports.comparisons import difference_report
 
     for path in (a, b):
         note(path, *path.rglob("*.csv"))
@@ -69,7 +69,7 @@ def oracle(
     Arrays are matched by name: W1, and for its gradient dW1, grad_W1, W1_grad, grads['W1'], nabla_W1 or dL_dW1.
     """
     from mathlab.oracle.oracle import compare_file
-    from mathlab.reports.oracle import oracle_report
+    from mathlab.reports.comparisons import oracle_report
 
     note(arrays)
     with telling.reporting(lambda problems: oracle_report(arrays, (), problems, telling.quiet)):

@@ -226,20 +226,12 @@ def _compare_files(file: str, path_a: Path, path_b: Path, rtol: float, atol: flo
     changes: list[Change] = []
     for column in columns:
         texts_a, texts_b = a[column][rows.in_a], b[column][rows.in_b]
-        if column in layout.texts:
-            where = np.flatnonzero(texts_a != texts_b)
-            errors = np.full(len(where), np.inf)
-        else:
-            sizes = b.get(layout.scales.get(column, column), b[column])[rows.in_b]
-            times = layout.amplified.get(column, 1.0)
-            where, errors = _differing(texts_a, texts_b, sizes, rtol * times, atol * times)
-            if rtol and column in layout.rough:
-                apart = ~_of_one_order(texts_a[where], texts_b[where])
-                where, errors = where[apart], errors[apart]
-            if rtol and column in layout.allowed:
-                other, share = layout.allowed[column]
-                apart = ~_within(texts_a[where], texts_b[where], b[other][rows.in_b][where], share)
-                where, errors = where[apart], errors[apart]
+        where = np.flatnonzero(texts_a != texts_b)
+        errors = np.full(len(where), np.inf)
+        if column not in layout.texts:
+            of_b = {name: cells[rows.in_b[where]] for name, cells in b.items()}
+            apart, errors = _apart(layout, column, texts_a[where], of_b, rtol, atol)
+            where = where[apart]
         changed += len(where)
         worst = np.argsort(-errors, kind="stable")[:LISTED]
         names = _told(b, layout.keys, rows.in_b[where[worst]])
@@ -300,7 +292,7 @@ def _key_columns(a: Table, b: Table) -> tuple[str, ...]:
     for name in common:
         if not _repeated(a, b, keys):
             break
-        if name not in texts and _all_whole(a[name]) and _all_whole(b[name]):
+        if name not in texts and all(WHOLE.fullmatch(text) for table in (a, b) for text in table[name]):
             keys.append(name)
     if len(keys) == len(common) or _repeated(a, b, keys):
         keys = texts
@@ -312,14 +304,8 @@ def _repeated(a: Table, b: Table, keys: Sequence[str]) -> bool:
     return any(nth for table in (a, b) for _, nth in called(table, keys))
 
 
-def _all_whole(texts: Texts) -> bool:
-    return all(WHOLE.fullmatch(text) for text in texts)
-
-
 def _all_numbers(texts: Texts) -> bool:
-    written = texts[texts != ""]
-    unreadable = written[np.isnan(_numbers(written))]
-    return all(text.lower() == "nan" for text in unreadable)
+    return all(text.lower() in ("", "nan") or not math.isnan(_number(text)) for text in texts)
 
 
 def _numbers(texts: Texts) -> Numbers:
@@ -337,28 +323,21 @@ def _number(text: str) -> float:
 # Comparing cells
 
 
-def _of_one_order(a: Texts, b: Texts) -> NDArray[np.bool_]:
-    """Whether neither of two positive numbers is more than `ORDER` times the other."""
-    x, y = _numbers(a), _numbers(b)
-    return np.asarray((x > 0) & (y > 0) & (x <= ORDER * y) & (y <= ORDER * x))
-
-
-def _within(a: Texts, b: Texts, allowed: Texts, share: float) -> NDArray[np.bool_]:
-    """Whether two numbers differ by no more than a share of what is allowed."""
-    with np.errstate(all="ignore"):
-        return np.asarray(np.abs(_numbers(a) - _numbers(b)) <= share * _numbers(allowed))
-
-
-def _differing(a: Texts, b: Texts, sizes: Texts, rtol: float, atol: float) -> tuple[Positions, Numbers]:
-    """Where a and b differ by more than atol + rtol*|size|, and by what part of |size| (else inf)."""
-    where = np.flatnonzero(a != b)
-    x, y, size = (_numbers(texts[where]) for texts in (a, b, sizes))
-    size = np.abs(np.where(np.isfinite(size), size, y))
+def _apart(
+    layout: Layout, column: str, a: Texts, b: Table, rtol: float, atol: float
+) -> tuple[NDArray[np.bool_], Numbers]:
+    """Which of a column's cells differ by more than is allowed, and those by what part of their size (else inf)."""
+    x, y, size = _numbers(a), _numbers(b[column]), _numbers(b.get(layout.scales.get(column, column), b[column]))
+    size, times = np.abs(np.where(np.isfinite(size), size, y)), layout.amplified.get(column, 1.0)
     with np.errstate(all="ignore"):  # infinities, and division by a size of 0
         gap = np.abs(x - y)
         error = gap / size
-        same = (x == y) | (np.isfinite(gap) & (gap <= atol + rtol * size))
+        same = (x == y) | (np.isfinite(gap) & (gap <= times * (atol + rtol * size)))
+        if rtol and column in layout.rough:
+            same |= (x > 0) & (y > 0) & (x <= ORDER * y) & (y <= ORDER * x)
+        if rtol and column in layout.allowed:
+            other, share = layout.allowed[column]
+            same |= gap <= share * _numbers(b[other])
     for at in np.flatnonzero(~np.isfinite(x) & ~np.isfinite(y)):  # no numbers, or such as float64 cannot hold
-        same[at] = NOT_FINITE.get(a[where[at]].lower(), 0) == NOT_FINITE.get(b[where[at]].lower())
-    error[~np.isfinite(error)] = np.inf
-    return where[~same], error[~same]
+        same[at] = NOT_FINITE.get(a[at].lower(), 0) == NOT_FINITE.get(b[column][at].lower())
+    return ~same, np.where(np.isfinite(error), error, np.inf)[~same]

@@ -120,14 +120,8 @@ def array(values: Array) -> Json:
     """Nested lists in C order; null for more than `LARGEST_LISTED` entries, which nodes.csv leaves out too."""
     if values.size > LARGEST_LISTED:
         return None
-    if np.issubdtype(values.dtype, np.floating):
-        finite = bool(np.isfinite(values).all())
-        return cast(Json, (values + 0.0).tolist()) if finite else _spelt(values.tolist())
-    return cast(Json, values.astype(np.int64).tolist())
-
-
-def _spelt(values: object) -> Json:
-    return [_spelt(value) for value in values] if isinstance(values, list) else number(cast(float, values))
+    floating = np.issubdtype(values.dtype, np.floating)
+    return told((values if floating else values.astype(np.int64)).tolist())
 
 
 def place_keys(place: Place | None) -> Record:

@@ -19,7 +19,7 @@ from mathlab.errors import Place
 from mathlab.reports import data
 from mathlab.reports.checks import SIDES, Check, explanation, sentence
 from mathlab.reports.report import Report
-from mathlab.terminal import harmless
+from mathlab.terminal import ENDLESS, harmless
 
 MOST = 10  # annotations; GitHub shows no more of one step
 
@@ -185,9 +185,6 @@ def _rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-ENDLESS = 1_000_000  # columns: a file has no edge at which to fold a line
-
-
 def plain(page: RenderableType) -> str:
     """Tables without colour, in lines as long as they need to be, so that they are the same everywhere."""
     text = io.StringIO()
@@ -198,17 +195,10 @@ def plain(page: RenderableType) -> str:
     return text.getvalue()
 
 
-def json(report: Report) -> str:
-    """Everything, at full precision, in the form of `report.schema.json`."""
-    return data.text(report.record())
-
-
 FORMATS: Mapping[str, Callable[[Report], str]] = {
-    "table": lambda report: plain(
-        report.page()
-    ),  # on a terminal the command prints the page itself, as wide as the terminal is and in colour
-    "plain": lambda report: plain(report.page()),
-    "json": json,
+    # on a terminal the command prints the page itself, as wide as the terminal is and in colour
+    **dict.fromkeys(("table", "plain"), lambda report: plain(report.page())),
+    "json": lambda report: data.text(report.record()),  # in the form of `report.schema.json`
     "junit": junit,
     "github": github,
     "markdown": markdown,

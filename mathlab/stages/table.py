@@ -150,8 +150,8 @@ STAGES: dict[str, Stage] = {
             run=lambda case, asked: _told("mathlab.stages.sweep:run", "sweeping", case, asked, asked.where),
             files={"sweep.csv": layouts.SWEEP},
             rows=later("mathlab.outputs.tables:sweep_rows"),
-            page=later("mathlab.reports.sweeptable:page"),
-            failures=later("mathlab.reports.sweeptable:failures"),
+            page=later("mathlab.reports.page:sweep_page"),
+            failures=later("mathlab.reports.page:sweep_failures"),
             turn=1,
         ),
     )

@@ -19,7 +19,7 @@ from mathlab.errors import Place
 from mathlab.experiment import Array, Case, Experiment, Source
 from mathlab.outputs.difference import Change, Difference, OneSided
 from mathlab.reports import page as tables
-from mathlab.reports.difference import difference_page
+from mathlab.reports.comparisons import difference_page
 from mathlab.reports.layout import Paragraph, Row, Sheet, array_lines, number, plain, short
 from mathlab.reports.steps import backward
 from mathlab.results import (

@@ -29,7 +29,7 @@ from mathlab.guide import page
 from mathlab.outputs.tables import LARGEST_LISTED
 from mathlab.reports import data
 from mathlab.reports.checks import Check, checks, declared
-from mathlab.reports.difference import difference_report
+from mathlab.reports.comparisons import difference_report
 from mathlab.reports.formats import FORMATS, MOST
 from mathlab.reports.report import Report, run_report
 from mathlab.results import NodeResult, WitnessResult, tally
