@@ -163,7 +163,8 @@ def judge(
         raise MathlabError(f"{figure.key}: no number is printed, so there is nothing to compare", figure.place)
     if without_ones(values.shape) != without_ones(figure.shape):
         printed = f"with shape {figure.shape}" if figure.shape else "as a single number"
-        hint = slips.commas([number.text for number in figure.printed], figure.shape, values.shape)
+        numbers = [(number.text, number.place.column if number.place else 0) for number in figure.printed]
+        hint = slips.commas(numbers, figure.shape, values.shape)
         message = f"{figure.key} is printed {printed}, but computed with shape {values.shape}{hint}"
         raise MathlabError(message, figure.place)
     judged = _judged(figure, values, np.zeros(values.shape))

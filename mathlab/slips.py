@@ -156,13 +156,16 @@ def indented(lines: list[str], at: int) -> str:
     return f"; this line is indented by {starts[-1]}, the one above it by {starts[-2]}"
 
 
-def quoted(line: str) -> str:
-    """A hint for a value, or a key, in YAML that only quotes keep together."""
+def quoted(line: str, before: str = "") -> str:
+    """A hint for a value, or a key, in YAML that only quotes keep together; of a line with all that stands before."""
     text = line[:LONGEST_SLIP].strip()
     value = text.partition(": ")[2].strip()
     if re.match(r"[\w\[\], ]+: [^\[{\"']*, *[\w\[\], ]+: ", text):
         return "; each key has a line of its own, or all of them stand in braces"
-    if any(text.count(one) < text.count(other) for one, other in ("[]", "{}")):
+    surplus = [
+        all(part.count(one) < part.count(other) for part in (text, before + text)) for one, other in ("[]", "{}")
+    ]
+    if any(surplus):
         return "; a bracket is closed that nothing opened"
     alone = [part for part in (value, text) if part[:1] in tuple("@`|>%&*!?,")]
     if alone or re.match(r"""[^{\[]*(: | :)|(["']).*\2 *[^ #]""", value):
@@ -179,8 +182,13 @@ def brackets(lines: list[str], at: int, column: int) -> str:
     return "; rows of a list are divided by commas, as in [[1, 2], [3, 4]]" if ";" in "".join(lines[:1]) else ""
 
 
-def commas(texts: list[str], printed: tuple[int, ...], computed: tuple[int, ...]) -> str:
-    """A hint for numbers such as `[0,1, 0,2]`, of which there are twice as many as there should be in a row."""
+def commas(numbers: list[tuple[str, int]], printed: tuple[int, ...], computed: tuple[int, ...]) -> str:
+    """A hint for numbers such as `[0,1, 0,2]`, of which there are twice as many as there should be in a row.
+
+    Each is given with its column: there is no space between two halves.
+    """
     *rows, row = computed or (1,)
-    halves = printed == (*rows, 2 * row) and all(text.isdigit() for text in texts[1::2])
-    return f"; a decimal point is written '.', as in {texts[0]}.{texts[1]}" if halves and "." not in texts[0] else ""
+    pairs = [*zip(numbers[::2], numbers[1::2], strict=False)] if printed == (*rows, 2 * row) else []
+    if not all(part.isdigit() and at + len(whole) + 1 == after for (whole, at), (part, after) in pairs):
+        return ""
+    return f"; a decimal point is written '.', as in {numbers[0][0]}.{numbers[1][0]}" if pairs else ""

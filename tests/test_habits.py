@@ -425,6 +425,29 @@ def prepared(config: Path) -> None:
         prepare(case)
 
 
+NEVER = [  # what would mislead
+    ("value", "[[1, 2],\n    [3, 4]] foo", "nothing opened"),
+    ("value", "[[1, 2],\n    [3, 4] foo]", "is not closed"),
+    ("equation", "exp(-s", "inside braces"),
+    ("figure", "dw: [1, 2, 3, 4]", "decimal point"),
+    ("figure", "dw: [0.5, 1, 0.5, 2]", "decimal point"),
+    ("equation", "sum(w, dims=1)", "keepdims"),
+    ("equation", "np.foo(s)", "write foo"),
+    ("equation", "det(x)", "did you mean"),
+    ("value", "{init: glorot_normal, shape: 2}", "did you mean"),
+    ("optimizer", "{name: sgd, lr: 0.1, decay: 0.9}", "did you mean"),
+]
+
+
+@pytest.mark.parametrize(("form", "written", "hint"), NEVER, ids=lambda text: text[:30])
+def test_no_hint_misleads(form: str, written: str, hint: str, tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text(FORMS[form].replace("%", written), encoding="utf-8")
+    with pytest.raises(MathlabError) as caught:
+        run(config, "backprop")
+    assert hint not in str(caught.value)
+
+
 def test_decimal_commas_in_a_list_are_seen_by_how_many_numbers_there_are(tmp_path: Path) -> None:
     config = tmp_path / "c.yaml"
     config.write_text(FORMS["equation"].replace("%", "(y - p)**2") + "expected: {dw: [0,1, -0,2]}\n", encoding="utf-8")

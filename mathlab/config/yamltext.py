@@ -98,12 +98,13 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
         braces = str(error.problem).endswith("or '}'")
         hint = "; inside braces an expression with brackets stands in quotes" if braces else ""
         place = Place(file, mark.line + 1, mark.column + 1)
-        line = "".join(text.split("\n")[mark.line : mark.line + 1])
+        lines = text.split("\n")
+        line = "".join(lines[mark.line : mark.line + 1])
         if line[mark.column :].startswith("\t"):
             return Problem("a tab stands here, and YAML is indented by spaces alone", place)
         if "flow" in str(error.context) and (opened := error.context_mark):
-            hint = slips.brackets(text.split("\n")[opened.line :], opened.line, opened.column) or hint
-        hint = hint or slips.indented(text.split("\n"), mark.line) or slips.quoted(line)
+            hint = slips.brackets(lines[opened.line :], opened.line, opened.column) or hint
+        hint = hint or slips.indented(lines, mark.line) or slips.quoted(line, "".join(lines[: mark.line]))
         return Problem(f"this is not YAML: {error.problem}{hint}", place)
     if bad := Reader.NON_PRINTABLE.search(text):
         before = text[: bad.start()]
