@@ -30,6 +30,7 @@ from mathlab.language.optimizers import SETTINGS
 from mathlab.language.syntax import Call, Name
 from mathlab.stages.table import STAGES, every_file
 from mathlab.witnesses.table import WITNESSES
+from tests import test_house
 from tests.pictures.script import Script
 
 PACKAGE = Path(mathlab.__file__).parent
@@ -136,6 +137,19 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         file.write_text(before.replace(line, line + record), encoding="utf-8")
     return root
+
+
+def test_the_recipes_keep_the_rules_of_the_house(followed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {step["path"]: followed / step["path"] for step in STEP.finditer(page("engine"))}
+    files = {name: path for name, path in files.items() if path.suffix == ".py"}
+    assert len(files) >= 5
+    modules = {test_house.dotted(name): name for name in files}
+    monkeypatch.setattr(test_house, "FILES", files)
+    monkeypatch.setattr(test_house, "MODULES", {**test_house.MODULES, **modules})
+    monkeypatch.setattr(test_house, "tree", test_house.tree.__wrapped__)
+    test_house.test_imports_run_one_way()
+    test_house.test_the_first_line_says_what_a_file_is()
+    test_house.test_no_file_is_too_long()
 
 
 def told(root: Path, *args: str) -> str:
