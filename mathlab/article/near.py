@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from mathlab.article.pool import Fit, Pool, quantities
 from mathlab.article.text import Number
@@ -15,51 +14,41 @@ PRECISE = 6  # significant digits, by which float32 tells from float64
 CHANCE = 0.1  # the values that all the numbers like a number may be expected to fit by chance
 
 
-@dataclass(frozen=True)
-class Near:
-    """What open numbers are held against: all that is computed, and what float32 runs of the same nets compute."""
+def float32_twins(experiments: Sequence[Experiment]) -> Pool:
+    """What float32 runs compute of the experiments in which no case has that type."""
+    twins = (
+        replace(one, cases=tuple(replace(case, dtype="float32", name=f"{case.name} as float32") for case in one.cases))
+        for one in experiments
+        if all(case.dtype != "float32" for case in one.cases)
+    )
+    return Pool(quantity for twin in twins for quantity in quantities(twin))
 
-    pool: Pool
-    experiments: Sequence[Experiment]
 
-    @cached_property
-    def singles(self) -> Pool:
-        """Float32 twins of the experiments in which no case has that type."""
-        twins = (
-            replace(
-                one, cases=tuple(replace(case, dtype="float32", name=f"{case.name} as float32") for case in one.cases)
-            )
-            for one in self.experiments
-            if all(case.dtype != "float32" for case in one.cases)
-        )
-        return Pool(quantity for twin in twins for quantity in quantities(twin))
+def near(number: Number, expected: Iterable[Fit], pool: Pool, singles: Callable[[], Pool]) -> str:
+    """What a number that fits nothing is, or nearly is; empty where nothing is known of it.
 
-    def told(self, number: Number, expected: Iterable[Fit]) -> str:
-        """What a number that fits nothing is, or nearly is; empty where nothing is known of it.
+    `expected` are the entries that should stand in its place, by what stands around it.
+    """
+    _, digits, last = number.digits
+    count = min(len(digits), REPR_DIGITS)
+    mistyped = [digit * 10.0 ** (last + at) for at in range(count) for digit in range(1, 10)]
+    if said := _slip(number, expected, pool):
+        return said
+    precise = len(digits) >= PRECISE and singles().chance(number, singles().distinct(singles().often)) < CHANCE
+    if precise and (fits := singles().fitting(number)):
+        return f"it is {singles().name(fits[0])}, which a case with dtype: float32 computes"
+    for steps in (mistyped[:1], mistyped):
+        offsets = [sign * step for step in steps for sign in (1, -1)]
+        if len(offsets) * pool.chance(number, pool.distinct(pool.often)) < CHANCE:
+            fits = [fit for offset in offsets for fit in pool.fitting(number, offset)]
+            if said := _slip(number, fits, pool):
+                return said
+    return ""
 
-        `expected` are the entries that should stand in its place, by what stands around it.
-        """
-        if said := self._slip(number, expected):
-            return said
-        _, digits, last = number.digits
-        precise = (
-            len(digits) >= PRECISE and self.singles.chance(number, self.singles.distinct(self.singles.often)) < CHANCE
-        )
-        if precise and (fits := self.singles.fitting(number)):
-            return f"it is {self.singles.name(fits[0])}, which a case with dtype: float32 computes"
-        count = min(len(digits), REPR_DIGITS)
-        mistyped = [digit * 10.0 ** (last + at) for at in range(count) for digit in range(1, 10)]
-        for steps in (mistyped[:1], mistyped):
-            offsets = [sign * step for step in steps for sign in (1, -1)]
-            if len(offsets) * self.pool.chance(number, self.pool.distinct(self.pool.often)) < CHANCE:
-                fits = [fit for offset in offsets for fit in self.pool.fitting(number, offset)]
-                if said := self._slip(number, fits):
-                    return said
-        return ""
 
-    def _slip(self, number: Number, fits: Iterable[Fit]) -> str:
-        slips = ((fit, slip(number, self.pool.value(fit))) for fit in fits)
-        return next((f"{self.pool.name(fit)} is {said}" for fit, said in slips if said), "")
+def _slip(number: Number, fits: Iterable[Fit], pool: Pool) -> str:
+    slips = ((fit, slip(number, pool.value(fit))) for fit in fits)
+    return next((f"{pool.name(fit)} is {said}" for fit, said in slips if said), "")
 
 
 def slip(number: Number, value: float) -> str:

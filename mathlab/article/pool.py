@@ -33,6 +33,7 @@ LARGEST = 100_000  # entries of an array whose every entry is a candidate
 SLICES = 200  # rows and columns of an array that are quantities of their own
 ROUND = (1, 2, 3, 4, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)  # epochs that an article may look at
 LOOKS, SMALL = 300, 16  # more epochs, if the text counts them, and the entries of what is looked at there
+SECONDS, KEPT = 3, 10_000_000  # that running the equations there takes at most, and numbers that are kept
 DERIVED = 1_000  # in rank: what is made of a node, and not a part of it,
 FAR = 20_000  # and what is no node at all
 PAIRS = 6  # single numbers whose differences an article may print
@@ -148,6 +149,8 @@ def _of_run(state: State, prepared: Prepared, values: Values, parts: Mapping[str
     wanted = {**parts, **{f"{a} - {b}": Call("sub", (Name(a), Name(b))) for a in single for b in single if a != b}}
     if state.stage == "expected":  # long inputs may be printed rounded
         named += [name for name in (*case.inputs, *case.parameters) if np.size(values[name]) > 1]
+    if single and single[-1] == prepared.end:  # as a root mean square, or a perplexity
+        wanted |= {f"{op}({prepared.end})": Call(op, (Name(prepared.end),)) for op in ("sqrt", "exp")}
     known = [(name, values[name]) for name in named]
     gone = {*prepared.types.names} - {*named, *case.inputs, *case.parameters}
     for key, part in wanted.items():
@@ -197,17 +200,21 @@ def _checked(experiment: Experiment, case: Case) -> Iterator[Quantity]:
 def _trained(case: Case, epochs: Collection[int]) -> Iterator[tuple[bool, tuple[int, ...], Values]]:
     """Parameters and optimizer's state after so many updates and epochs, and whether only some articles look there."""
     assert case.train is not None
-    each, last = in_all(prepare(case), case.train)
+    prepared = prepare(case)
+    each, last = in_all(prepared, case.train)
+    size = sum(value.array.size for value in case.parameters.values())
+    looks = min(LOOKS, int(SECONDS / max(prepared.cost.seconds, 1e-6)), KEPT // (1 + size))
     often = {count for n in ROUND for count in (n, n * each) if count < last} | {last}
-    more = [n * each for n in sorted(epochs)[:LOOKS] if 0 < n * each < last]
+    more = [n * each for n in sorted(epochs) if 0 < n * each < last][:looks]
     seen: list[tuple[bool, tuple[int, ...], Values]] = []
 
     def watch(done: int, values: Values) -> None:
         counts = (done,) if done % each else (done, done // each)
-        seen.append((done not in often, counts, {name: np.array(value) for name, value in values.items()}))
+        kept = {name: np.array(value) for name, value in values.items() if name not in case.inputs}
+        seen.append((done not in often, counts, kept))
 
-    looks = tuple((done, ()) for done in sorted({*often, *more}))
-    train.run(replace(case, train=replace(case.train, after=looks)), watch=watch)
+    after = tuple((done, ()) for done in sorted({*often, *more}))
+    train.run(replace(case, train=replace(case.train, after=after)), watch=watch)
     return iter(seen)
 
 

@@ -18,9 +18,9 @@ import numpy as np
 
 from mathlab.article.cover import BEHIND, Coverage
 from mathlab.article.labels import count_of, counters, labelled, labels, pointer
-from mathlab.article.near import Near
+from mathlab.article.near import float32_twins, near
 from mathlab.article.pool import DERIVED, FAR, SAME, Fit, Pool, State, quantities
-from mathlab.article.text import Document, Group, Number
+from mathlab.article.text import Document, Number
 from mathlab.errors import MathlabError
 from mathlab.experiment import Experiment
 
@@ -76,7 +76,7 @@ def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list
     whole = {count_of(one) for document in coverage.documents for one in document.numbers}
     epochs = {count + more for count in whole for more in (-1, 0, 1)}
     pool = Pool(quantity for experiment in experiments for quantity in quantities(experiment, epochs))
-    near = Near(pool, experiments)
+    singles = cache(lambda: float32_twins(experiments))
     ends = {case.equations[-1].name for experiment in experiments for case in experiment.cases}
     found: list[Suggestion] = []
     undecided: list[Undecided] = []
@@ -88,7 +88,7 @@ def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list
             vague = number.share > VAGUE
             fits = [] if vague else pool.fitting(number)
             asked = number.decimal and not fits and not vague and len(undecided) < DIAGNOSED
-            told = near.told(number, search.expected(at)) if asked else ""
+            told = near(number, search.expected(at), pool, singles) if asked else ""
             names = dict.fromkeys(map(pool.name, fits))
             undecided.append(Undecided(document.numbers[at], tuple(names)[:LISTED], told, vague))
     return found, undecided
@@ -108,10 +108,6 @@ class _Search:
             for count in state.counts:
                 self.after[count].add(state)
         self.counters = {at: found for at in unknown if (found := counters(document, at))}
-        self.groups: dict[int, list[Group]] = defaultdict(list)
-        for group in document.groups:
-            for member in group[1]:
-                self.groups[member].append(group)
         self.placed: dict[int, Fit] = {}  # by position in the document's numbers,
         self.told: dict[int, set[State]] = {}  # as are the runs that numbers around tell of
         self.shifted = 0
@@ -262,7 +258,7 @@ class _Search:
     def expected(self, at: int) -> Iterable[Fit]:
         """What should stand in the place of a number: the entry beside its neighbours', or the rest of an array."""
         yield from self.beside(at)
-        for shape, members in self.groups[at]:
+        for shape, members in (group for group in self.document.groups if at in group[1]):
             entry = members.index(at)
             numbers = [self.numbers[member] for member in members]
             yield from (

@@ -143,14 +143,14 @@ def read(path: Path) -> Document:
 DIGITS = r"(?:\d{1,3}(?:[,\u2009\u202f]{1,3}\d{3})+(?![\d,])|\d+)(?:\.\d+)?|\.\d+"
 POWER = (
     r"[\s\0]*[×·*x][\s\0]*10"
-    r"(?:[\s\0]*\^[\s\0{]*(?P<power>[-+]?\d{1,3})(?![\d.])\s*\}?|(?P<lost>-\d{1,2})(?![\d.])"
+    r"(?:[\s\0]*\^[\s\0{]*(?P<power>[-+]?\0*\d{1,3})(?![\d.])\s*\}?|(?P<lost>-\d{1,2})(?![\d.])"
     r"|(?P<raised>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3}))"
 )
 NUMBER = re.compile(
     r"(?:(?:^|(?<=[^\w\0.)\]}'\s-]))[\s\0]*+(?P<minus>-)[\s\0]*+|(?<![^\s\0])(?P<sign>-)\0*+)?"
     rf"(?<![\w.])(?P<digits>{DIGITS})(?:[eE](?P<e>[-+]?\d{{1,4}})(?!\w)|{POWER})?(?P<percent>[\s\0]?\\?%)?(?!\d)"
 )
-RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
+RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+", BLANK)
 PARTS = (
     "section|sec|chapter|figure|fig|table|tab|eq|eqn|equation|step|example|listing|algorithm|appendix|part|exercise"
     "|theorem|lemma|arxiv:"
@@ -174,7 +174,7 @@ def _numbers(text: str, headings: Sequence[Heading], name: str, lines: Sequence[
     reasons |= {title.end(): "the number of a section" for title in titles if title}
     for found in NUMBER.finditer(text):
         minus = "minus" if found["minus"] else "sign" if found["sign"] else ""
-        power = found["e"] or found["power"] or found["lost"] or (found["raised"] or "").translate(RAISED)
+        power = (found["e"] or found["power"] or found["lost"] or found["raised"] or "").translate(RAISED)
         digits = re.sub("[,\u2009\u202f]", "", found["digits"])
         written = f"{'-' if minus else ''}{digits}{f'e{int(power):+03d}' if power else ''}"
         start = found.start(minus or "digits")

@@ -248,6 +248,27 @@ def test_of_equal_values_it_is_that_of_the_case_of_its_section(folder: Path) -> 
     assert [(one.state.case, one.state.updates) for one in found] == [("one", 1), ("one", 2), ("two", 1), ("two", 2)]
 
 
+KINDS = {
+    "a.html": "<p>\\(y = 0.875447\\)</p><pre>tensor([-0.1868, <b>0.2491</b>], grad_fn=<AddBackward0>)</pre>"
+    "<math><mi>L</mi><mo>=</mo><mn>0.13302</mn></math>, or 1.3302&nbsp;&times;&nbsp;10<sup>&minus;1</sup>",
+    "a.tex": "\\begin{align} y &= 0.875447 \\\\ \\nabla_w L &= \\begin{pmatrix} -0.1868 \\\\[1ex] 0.2491 \\end{pmatrix}"
+    "\\end{align}\\begin{tabular}{lS} \\toprule loss & $0.13302$ \\\\ \\end{tabular} or $1.3302 \\times 10^{-1}$",
+    "a.txt": "y = 0.875447, dw = [-0.1868 0.2491], the loss 0.13302, or 1.3302 x 10^-1",
+    "a.ipynb": '{"cells": [{"cell_type": "markdown", "source": "$y = 0.875447$"}, {"cell_type": "code", "outputs": ['
+    '{"text": ["[-0.1868  0.2491]\\\\n", "loss 0.13302\\\\n"]}, {"data": {"text/plain": "1.3302e-01"}}]}]}',
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_figures_are_found_in_documents_of_every_kind(name: str, folder: Path) -> None:
+    (folder / name).write_text(KINDS[name], encoding="utf-8")
+    experiment = config.load("net.yaml")
+    found, undecided = suggest(cover([read(Path(name))], [ExperimentResult(experiment, ())]), [experiment])
+    texts = {one.key: [number.text for number in one.numbers] for one in found}
+    assert texts == {"y": ["0.875447"], "dw": ["-0.1868", "0.2491"], "loss": ["1.3302e-01"]}
+    assert (len(found), undecided) == (4, [])
+
+
 @pytest.mark.parametrize("line", ["epoch {}, loss {:.3f}, w = [{:.3f} {:.3f}]", "| {} | {:.3f} | {:.3f} | {:.3f} |"])
 @pytest.mark.parametrize("before", [0, 1])
 def test_a_log_is_read_by_its_epochs(line: str, before: int, folder: Path) -> None:
