@@ -18,9 +18,10 @@ from mathlab.stages.prepare import prepare
 from tests.bench import gradients, works
 from tests.bench.networks import Network
 from tests.bench.replicas import swept
-from tests.bench.timing import Race, Work, interleaved, process
+from tests.bench.timing import Race, Work, interleaved, once, process
 
 GOAL = 1.5
+LONG = 20.0  # seconds from which on a work is made once
 FILES, MEMORY = "the two files", 8.0
 # widths of networks of about 10^3 to 10^6 parameters
 CHECKED = ((30, 25, 10), (100, 90, 10), (784, 120, 10), (1000, 900, 100))
@@ -44,14 +45,17 @@ def growth() -> Iterator[Race]:
 
 
 def _grown(name: str, work: Callable[[int], Work], sizes: tuple[int, ...], power: int = 1) -> Iterator[Race]:
-    """Not measured in pairs: a work that takes long is made once."""
+    """Each size beside the one before it."""
     for few, many in pairwise(sizes):
         peer = f"{(many / few) ** power:.3g} times {name.format(few)}"
         yield Race(name.format(many), {peer: GOAL}, partial(_ratio, peer, work, few, many, power))
 
 
 def _ratio(peer: str, work: Callable[[int], Work], few: int, many: int, power: int) -> dict[str, float]:
-    seconds = interleaved({"few": work(few), "many": work(many)}, 3)
+    works = {"few": work(few), "many": work(many)}
+    seconds = {name: once(one) for name, one in works.items()}
+    if seconds["many"] < LONG:
+        seconds = interleaved(works, 3)
     return {peer: seconds["many"] / seconds["few"] * (few / many) ** power}
 
 
