@@ -137,7 +137,8 @@ def _words(known: Mapping[str, tuple[str, ...]]) -> Schema:
     with_arguments: list[Schema] = []
     for word, keys in known.items():
         arguments = {key: {"enum": [*REDUCTIONS]} if key == "reduction" else TEXT for key in keys}
-        inside: Schema = {"type": ["object", "null"], "properties": arguments, "additionalProperties": False}
+        some: Schema = {"type": ["object", "null"], "properties": arguments, "additionalProperties": False}
+        inside = any_of(some, TEXT)  # of a layer the one argument that it needs
         with_arguments.append(
             {"type": "object", "properties": {word: inside}, "required": [word], "additionalProperties": False}
         )

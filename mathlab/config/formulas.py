@@ -21,7 +21,7 @@ from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Name, names, walk
 
 JACOBIAN = "jacobian"
-LOOP = re.compile(r"for\s+(?P<counter>\w+)\s+in\s+(?P<first>.+?)\s*\.\.\s*(?P<last>.+)")
+LOOP = re.compile(r"for\s+(?P<counter>\w+)\s+in\s+(?P<first>(?:(?!\.\.)[^,])+?)\s*\.\.\s*(?P<last>[^.,][^,]*)")
 UNLIKE_LOOP = "a loop is written 'for t in 1..T:', with its equations below it"
 WRITTEN: Schema = any_of(TEXT, {"type": "object", "minProperties": 1})  # in a loop: a line, or another loop
 NAMES = "^[^_0-9]"  # as the JSON Schema has them

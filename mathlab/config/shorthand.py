@@ -63,7 +63,12 @@ def _part(known: Mapping[str, Layer] | Mapping[str, Loss], what: str, tree: Tree
     assert isinstance(word, Scalar)
     of_kind = choice(word, known, what, "; another is written as equations")
     record = known[of_kind]
-    table = mapping(tree[word]) if isinstance(tree, Table) else Table(tree.place)
+    given = tree[word] if isinstance(tree, Table) else Table(tree.place)
+    if isinstance(given, Scalar) and given and len(record.needs) == 1:  # max_pool: 2 says its size
+        table = Table(given.place)
+        table[Scalar(record.needs[0], given.place)] = given
+    else:
+        table = mapping(given)
     problems = [Problem(f"{of_kind} needs its '{key}'", word.place) for key in record.needs if key not in table]
     for key in table:
         if key not in record.keys:
@@ -71,10 +76,10 @@ def _part(known: Mapping[str, Layer] | Mapping[str, Loss], what: str, tree: Tree
             problems.append(Problem(f"{of_kind} has no '{key}'{hint}", table.key(key).place))
     node = attempt(_name, table["as"], problems) if "as" in table else None
     reduction = attempt(_reduction, table["reduction"], problems) if "reduction" in table else None
-    given = {key: attempt(formula, part, problems) for key, part in table.items() if key not in ("as", "reduction")}
+    said = {key: attempt(formula, part, problems) for key, part in table.items() if key not in ("as", "reduction")}
     if problems:
         raise MathlabError(problems)
-    arguments = {key: replace(one, name=key) for key, one in given.items() if one is not None}
+    arguments = {key: replace(one, name=key) for key, one in said.items() if one is not None}
     return Part(of_kind, arguments, node or "", reduction, word.place)
 
 

@@ -160,7 +160,16 @@ WRONG = [
     ("  for t in 1..2.5:\n    h[t]: h0\n", "9:15: '2.5' is no whole number"),
     ("  for t in 1..10**300:\n    h[t]: h0\n", "9:3: this loop would make more than 10,000 equations"),
     ("  for t in 1..9**9**9:\n    h[t]: h0\n", "9:15: '9**9**9' is too large for float64"),
+    ("  for t in 1...3:\n    h[t]: h0\n", f"9:3: {WRITTEN}"),
     ("  for t in 1 to 3:\n    h[t]: h0\n", "9:3: a loop is written 'for t in 1..T:', with its equations below it"),
+    (
+        "  for t in 1..2, s in 1..3:\n    h[s, t]: h0\n",
+        "9:3: a loop is written 'for t in 1..T:', with its equations below it",
+    ),
+    (
+        LOOP + "  loss: sum(h)\n",
+        "11:13: unknown name 'h' in 'loss'; there are h0, h1 and more: one is told by its number",
+    ),
     ("  for t in 1..3: h0\n", "9:3: a loop is written 'for t in 1..T:', with its equations below it"),
     ("  for t in 1..3:\n", "9:3: a loop is written 'for t in 1..T:', with its equations below it"),
     (

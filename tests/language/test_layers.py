@@ -255,9 +255,9 @@ layers:
   - batch_norm: {{gamma: g, beta: c}}
   - relu
   - conv2d: {{k: K2, pad: "(0, 1)"}}
-  - add: {{y: a1}}
+  - add: a1
   - max_pool: {{size: 2, stride: 1}}
-  - avg_pool: {{size: "[1, 2]"}}
+  - avg_pool: (1, 2)
   - flatten
   - affine: {{W: {W}}}
 loss: cross_entropy
@@ -303,8 +303,11 @@ REFUSED = [
     ("[]", "3:9: 'layers' is a list of layers, as in [{affine: {W: W1, b: b1}}, relu]"),
     ("relu", "3:9: 'layers' is a list of layers, as in [{affine: {W: W1, b: b1}}, relu]"),
     ("[rely]", "3:10: unknown layer 'rely'; did you mean 'relu'?"),
-    ("[[relu]]", "3:10: a layer is a word, or a word with its arguments, not a list"),
-    ("[{affine: {W: W}, relu: {}}]", "3:10: a layer is a word, or a word with its arguments, not a mapping of 2 keys"),
+    ("[[relu]]", "3:10: a layer is a word, or a word with its arguments, as in {affine: {W: W1}}, not a list"),
+    (
+        "[{affine: {W: W}, relu: {}}]",
+        "3:10: a layer is a word, or a word with its arguments, as in {affine: {W: W1}}, not a mapping of 2 keys",
+    ),
     ("[affine]", "3:10: affine needs its 'W'"),
     ("[{affine: {w: W}}]", "3:11: affine needs its 'W'\nnet.yaml:3:20: affine has no 'w'; did you mean 'W'?"),
     ("[{affine: {W: W, as: 2}}]", "3:30: '2' is not a name: letters, digits and '_', beginning with a letter"),
