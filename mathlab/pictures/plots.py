@@ -256,6 +256,8 @@ def _steps(about: Subject) -> Drawing:
         raise about.wrong(f"steps needs a case that ends in one number, and {prepared.end!r} is none")
     values = prepared.run()
     gradients = {f"d{name}": Name(name) for name in prepared.env if f"d{name}" in values}
+    if not gradients:
+        raise about.wrong("steps needs an input or parameter that has a gradient")
     for of in about.picture.of or (_largest(gradients, values),):
         if not {*names(of.expr)} <= gradients.keys():
             raise about.wrong(f"{of.text!r} is no entry of an input's or parameter's gradient, as dW[0,0] is", of)

@@ -150,6 +150,14 @@ def test_bad_input_is_one_sentence(net: Path, tmp_path: Path, arguments: str, me
     assert not (tmp_path / "out").exists()
 
 
+def test_steps_of_a_case_without_a_gradient_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "flat.yaml"
+    path.write_text('inputs: {t: [1, 2]}\nequations: {p: ones(4), b: "p[t]", loss: sum(b)}\n', encoding="utf-8")
+    ran = asked("plot", "steps", path, "--out", tmp_path)
+    assert ran.exit_code == 2
+    assert "steps needs an input or parameter that has a gradient" in ran.stderr
+
+
 def test_a_plot_is_a_file(net: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     ran = asked("plot", "heat", net, "--of", "W", "--case", "right", "--format", "png", "--out", tmp_path)
