@@ -100,7 +100,7 @@ class Session:
             found = np.asarray(made.function(*[self.env.get(read, self.base[read]) for read in made.inputs])[0])
         true, definitions = self.base[name], self.whole.definitions
         if found.shape != np.shape(true) and any(name in names(definitions[other]) for other in self.touched):
-            raise ValueError(name)
+            found = np.broadcast_to(found, np.shape(true))  # as it would be where it is read; raises ValueError
         return found.astype(true.dtype, copy=False)
 
     def _value(self, expr: Expr) -> object:

@@ -62,7 +62,7 @@ def _counts(scene: Scene, trial: Trial) -> bool:
     """Whether a trial explains something at all: zeros come free, and only of a path that is gone."""
     if not (trial.told and trial.explains) or (trial.breaks and not scene.printed):
         return False
-    empty = [k for k in trial.explains if all(not np.any(array) for array in scene.claims[k].stated)]
+    empty = [k for k in trial.explains if scene.claims[k].fits([np.zeros_like(low) for low in scene.claims[k].low])]
     if len(empty) < len(trial.explains):
         return True
     kind, own = (trial.mistake.kind, trial.mistake.changes.keys()) if trial.mistake else ("", set())

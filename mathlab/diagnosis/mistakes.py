@@ -27,12 +27,13 @@ from mathlab.stages.prepare import Prepared, prepare
 ALONE, MIDDLE, ONE_READER, FAR, BROAD = 0.25, 10.0, 0.5, 3.0, 0.01
 SEEN = 2.1  # the tier up to which one reader of a gradient may see a mistake, and the others not
 MANY = 3  # that look alike; of more, one in the middle alone is tried last
-CROWD, CROWDED = 500, 2.6  # so many that one reader alone may see are tried after the names
+CROWD, CROWDED = 200, 2.6  # so many that one reader alone may see are tried after the names
 UNDER = 0.05  # how far a forward mistake under the true formulas is behind
 TABLE = Path(__file__).with_name("kinds.txt")
 INSTEAD = "`new` stands in place of `old`"
-TOGETHER = ("exchanged", "weights exchanged")  # what is made everywhere or not at all
-ONCE = (*TOGETHER, "path missing", "axis kept", "row sums", "factor inside")  # of which no reader sees another version
+TOGETHER = ("exchanged", "weights exchanged", "other block", "forward block")  # what is made everywhere or not at all
+# of which no reader of a gradient sees another version
+ONCE = (*TOGETHER, *("terms missing", "factor throughout", "path missing", "axis kept", "row sums", "factor inside"))
 
 Trials = Callable[[Scene], Iterator[Trial]]
 RULES: Mapping[str, Rule] = {name: rule for some in (rules, swaps) for name, rule in vars(some).items()}

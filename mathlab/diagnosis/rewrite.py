@@ -40,6 +40,7 @@ class Names:
     forward: Mapping[str, Expr] = field(default_factory=dict)
     backward: Mapping[str, Expr] = field(default_factory=dict)
     place: Mapping[str, tuple[str, int]] = field(default_factory=dict)  # what each looks like, and its number of these
+    beside: Mapping[str, Sequence[str]] = field(default_factory=dict)  # what it is in the next step, and the one before
     complemented: frozenset[str] = frozenset()  # the names v that are somewhere read as 1 - v
     orders: Mapping[str, float] = field(default_factory=dict)  # in which the rows of each input may stand
     numbers: Sequence[tuple[float, str]] = ()  # by which something may be multiplied, and what each is
@@ -137,6 +138,7 @@ LETTERS: Mapping[str, Callable[[Expr, Names], bool]] = {
     "v": lambda part, known: isinstance(part, Name),
     "c": lambda part, known: isinstance(part, Call),
     "k": lambda part, known: isinstance(part, Num) and part.value not in (0, 1),
+    "p": lambda part, known: isinstance(part, Num) and abs(part.value) not in (0, 0.5, 1, 2),
     "l": lambda part, known: isinstance(part, Num),
     "n": lambda part, known: isinstance(part, Num) and part.value > 1 and part.value == int(part.value),
     "e": lambda part, known: isinstance(part, Num) and 0 < abs(part.value) <= SMALL,
@@ -247,6 +249,8 @@ def factors(expr: Expr) -> list[Expr]:
             return [*factors(left), *factors(right)]
         case Call("div", (left, right)):
             return [*factors(left), *map(inverse, factors(right))]
+        case Call("neg", (inner,)):
+            return [Num(-1), *factors(inner)]
     return [expr]
 
 

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from itertools import combinations as pairs
 from itertools import product as combinations
 
-from mathlab.diagnosis.rewrite import Change, Names, factors, form, is_number, product, terms, text, turned, without
+from mathlab.diagnosis.rewrite import (
+    Change,
+    Names,
+    factors,
+    form,
+    inverse,
+    is_number,
+    product,
+    terms,
+    text,
+    turned,
+    without,
+)
 from mathlab.language.ops import ACTIVATIONS
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, names, substitute
 
 ALL, FLIP = Slice(None, None, None), Slice(None, None, -1)
 AXES = ("sum", "mean", "softmax", "log_softmax", "max", "logsumexp", "norm")  # what runs over axes
 FEW = 4  # entries of a sum that are each tried as the only one that was taken; of more, the first and the last
+APPROXIMATIONS = ("x / 2 * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x**3)))", "x * sigmoid(1.702 * x)")  # of gelu
+TWICE = 0.07  # how much less likely a factor is made twice throughout than left out
+MOST_TERMS = 6  # of a sum of which two are left out
 MOST_SCALES = 4  # numbers by which the whole loss may be multiplied: 2, 1/2, the batch size, 1 over it
 # of the axes of an array, other than the one that it has
 ORDERS: Mapping[int, Sequence[tuple[int, ...]]] = {
@@ -31,6 +48,13 @@ def without_derivative(part: Expr, known: Names) -> Iterator[Change]:
     if len(chain) > 1 and (known.carries(part) or known.root):
         local = [n for n, factor in enumerate(chain) if not (known.carries(factor) or is_number(factor))]
         together = [local] if 1 < len(local) < len(chain) else []
+        beside = [n for n, factor in enumerate(chain) if not known.carries(factor)]
+        if (
+            local != beside != [*range(len(chain))]
+            and local
+            and all(getattr(chain[n], "op", "") != "div" for n in beside)
+        ):
+            together.append(beside)  # the whole local derivative, its number too
         for gone in [*together, *([n] for n in local)]:
             alone = product(*[chain[n] for n in gone])
             if len(gone) > 1 or known.types.of(alone).kind != "b":
@@ -46,7 +70,9 @@ def without_factor(part: Expr, known: Names) -> Iterator[Change]:
     if len(chain) > 1 and not known.root and not known.carries(part):
         for n, factor in enumerate(chain):
             if not is_number(factor):
-                yield f"the factor {text(factor)} is missing in {text(part)}", without(chain, [n])
+                rest = without(chain, [n])
+                rest = rest if known.shape(rest) == known.shape(part) else form("x * ones_like(y)", x=rest, y=factor)
+                yield f"the factor {text(factor)} is missing in {text(part)}", rest
 
 
 def without_term(part: Expr, known: Names) -> Iterator[Change]:
@@ -59,6 +85,27 @@ def without_term(part: Expr, known: Names) -> Iterator[Change]:
         of = "a parameter" if known.mine in known.parameters else "a node"
         for n, term in enumerate(added):
             yield f"of {len(added)} terms, {text(term)} is taken alone", term, 0, f"{n} of {len(added)} of {of}"
+
+
+def without_two(part: Expr, known: Names) -> Iterator[Change]:
+    """Two terms of a longer sum left out."""
+    added = terms(part)
+    if known.root and 3 < len(added) <= MOST_TERMS:
+        for one, other in pairs(range(len(added)), 2):
+            rest = [term for n, term in enumerate(added) if n not in (one, other)]
+            words = f"the terms {text(added[one])} and {text(added[other])} are left out"
+            yield words, reduce(lambda left, right: Call("add", (left, right)), rest)
+
+
+def throughout(part: Expr, known: Names) -> Iterator[Change]:
+    """A factor left out of every term of a sum, or made twice in each: the 1 / std of a normalisation."""
+    if known.root and isinstance(part, Call) and part.op in ("add", "sub"):
+        added = part.args if part.op == "sub" else terms(part)
+        read = [known.backward.get(term.id, term) if isinstance(term, Name) else term for term in added]
+        for factor in dict.fromkeys(factor for term in read for factor in factors(term)):
+            if not (known.carries(factor) or is_number(factor)):
+                yield f"the factor {text(factor)} is missing throughout", product(part, inverse(factor))
+                yield f"the factor {text(factor)} stands twice throughout", product(part, factor), TWICE
 
 
 def without_path(part: Expr, known: Names) -> Iterator[Change]:
@@ -76,12 +123,21 @@ def activation_missing(part: Expr, known: Names) -> Iterator[Change]:
 def other_function(part: Expr, known: Names) -> Iterator[Change]:
     """Another activation, a logarithm with another base, or none."""
     match part:
-        case Call("log" | "cross_entropy"):
+        case Call("log" | "cross_entropy" | "softplus" | "log_softmax" | "logsumexp"):
             if part.op == "log":
                 yield f"the logarithm of {text(part.args[0])} is left out", part.args[0]
             for base in (10, 2):
                 yield f"the logarithm has the base {base}", form(f"x / {math.log(base)}", x=part)
-        case Call(op, (x,)) if op in ACTIVATIONS and "softmax" not in op:
+    match part:
+        case Call("gelu", (x,)):
+            for written in APPROXIMATIONS:
+                yield f"gelu is approximated, as {written}", form(written, x=x)
+        case Call("avg_pool", args, attrs):
+            yield "max_pool stands in place of avg_pool", Call("max_pool", args, attrs)
+        case Call("max_pool", args, attrs):
+            yield "avg_pool stands in place of max_pool", Call("avg_pool", args, attrs)
+    match part:
+        case Call(op, (x, *_)) if op in ACTIVATIONS and "softmax" not in op:
             for other in ("sigmoid", "tanh", "relu"):
                 if other != op:
                     yield f"{other} stands in place of {op}", Call(other, (x,))
@@ -181,6 +237,9 @@ def other_order(part: Expr, known: Names) -> Iterator[Change]:
                 put = Call("reshape", (x, *(Num(made[axis]) for axis in axes)))
                 back = Call("transpose", (put, *(Num(axes.index(axis)) for axis in range(len(axes)))))
                 yield f"{words} put in another order, as {text(back)}", back
+        case Call("concat", (first, second), attrs):
+            words = f"{text(first)} and {text(second)} are joined in the other order"
+            yield words, Call("concat", (second, first), attrs)
         case Call("transpose", (x, *_)) if known.root or sorted(known.shape(x)) == sorted(known.shape(part)):
             made = known.shape(part)
             yield f"{text(x)} is reshaped instead of transposed", Call("reshape", (x, *map(Num, made)))
@@ -197,7 +256,7 @@ def assigned(part: Expr, known: Names) -> Iterator[Change]:
             last = Call("reshape", (Call("eq", (again, Num(0))), *map(Num, shape)))
             kept = product(g, Call("index", (last, *[ALL] * len(shape), *[NewAxis()] * wide)))
             words = f"rows of {text(base)} that {index} has several times are set instead of added to"
-            yield words, Call("scatter", (kept, base, Name(index)))
+            yield words, Call("scatter", (kept, base, Name(index))), 0, "set"
 
 
 # --- amounts

@@ -21,7 +21,8 @@ from mathlab.language.syntax import Name, names, substitute, unparse
 from mathlab.stages.prepare import Prepared
 
 # entries computed, of which an op counts `OVERHEAD` more, at least and for each equation: some seconds
-WORK, EACH = 100_000_000.0, 2_000_000.0
+WORK, EACH = 100_000_000.0, 2_400_000.0
+BACKWARD = 0.75  # of it for the backward pass
 MADE, DERIVED = 5_000.0, 1_000.0  # and so many for making a mistake, and for each equation that is derived anew
 COUNTED = 1.1  # times the work after which mistakes are not even counted any more
 MISSES = 2  # wrong claims that a mistake reaches first, and does not explain, before it is given up
@@ -72,19 +73,20 @@ class Search:
             return best + NEAR
 
         for forward in (False, True):
+            limit = self.most * (1 if forward else BACKWARD)
             for mistake in mistakes.all_of(self.prepared, self.names, forward, most):
                 known += 1
                 self.evaluator.work += MADE
-                if self.evaluator.work > COUNTED * self.most:
+                if self.evaluator.work > COUNTED * limit:
                     break
-                if self.evaluator.work <= self.most:
+                if self.evaluator.work <= limit:
                     tried += 1
                     trial = self.tried(mistake)
                     if trial is not None:
                         trials.append(trial)
                         if len(trial.explains) == len(self.scene.wrong) and not trial.breaks:
                             best = min(best, trial.tier)
-            if best < math.inf or self.evaluator.work > COUNTED * self.most:
+            if best < math.inf:
                 break
         return trials, tried, known
 

@@ -68,23 +68,38 @@ def known(prepared: Prepared) -> Names:
     alike: dict[str, list[str]] = {}
     for name, expr in forward.items():
         alike.setdefault(skeleton(expr), []).append(name)
-    place = {name: (looks, k) for looks, some in alike.items() for k, name in enumerate(some)}
-    for name in prepared.case.inputs:  # what stands where h1 does in the next step, h0, is the one before h1
+    parameters = frozenset(prepared.case.parameters)
+    bare = Names(prepared.types, frozenset(prepared.gradients) | {UPSTREAM}, parameters, forward, backward)
+    families = [(looks, family) for looks, some in alike.items() for family in _families(some, bare)]
+    place = {name: (looks, k) for looks, family in families for k, name in enumerate(family)}
+    beside: dict[str, list[str]] = {}
+    for _, family in families:
+        beside |= {name: [*family[k + 1 : k + 2], *family[:k][-1:]] for k, name in enumerate(family)}
+    for name in (*prepared.case.inputs, *forward):  # what stands where h1 does in the next step, h0, is before h1
         reading = ((expr, names(expr).index(name)) for expr in forward.values() if name in names(expr))
         likes = (names(forward[like])[at : at + 1] for expr, at in reading for like in alike[skeleton(expr)])
-        state = next((state for some in likes for state in some if state in forward), None)
-        if state:
-            place[name] = place[state][0], -1
-    return Names(
-        prepared.types,
-        frozenset(prepared.gradients) | {UPSTREAM},
-        frozenset(prepared.case.parameters),
-        forward,
-        backward,
-        place,
-        frozenset(other.id for one, other in differences if one == Num(1) and isinstance(other, Name)),
-        {name: _orders(np.asarray(value.array, np.float64)) for name, value in prepared.case.inputs.items()},
+        states = [state for some in likes for state in some if state in forward and state != name]
+        if states and not any(place[state][0] == place.get(name, ("", 0))[0] for state in states):
+            place[name] = place[states[0]][0], -1
+            beside[name], beside[states[0]] = [states[0]], [*beside[states[0]], name]
+    return replace(
+        bare,
+        place=place,
+        beside=beside,
+        complemented=frozenset(other.id for one, other in differences if one == Num(1) and isinstance(other, Name)),
+        orders={name: _orders(np.asarray(value.array, np.float64)) for name, value in prepared.case.inputs.items()},
     )
+
+
+def _families(alike: Sequence[str], known: Names) -> list[list[str]]:
+    """What looks alike: the steps of one direction, of one gate, apart from those of another; layers together."""
+    kin = [known.kin(name) for name in alike]
+    common = [its for its in dict.fromkeys(kin) if kin.count(its) > 1]  # to which the first step belongs as well
+    families: dict[frozenset[str], list[str]] = {}
+    for name, its in zip(alike, kin, strict=True):
+        likest = max(common, key=lambda other: (other == its, len(other & its)), default=frozenset())
+        families.setdefault(likest if likest & its else frozenset(), []).append(name)
+    return [*families.values()]
 
 
 def _orders(array: Array) -> float:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from mathlab.diagnosis.rewrite import Change, Names, factors, filled, form, product, text, turned
 from mathlab.diagnosis.rules import ALL, FLIP
 from mathlab.language.check import read
 from mathlab.language.ops import OPS
-from mathlab.language.syntax import Call, Expr, Name, Num, substitute
+from mathlab.language.syntax import Call, Expr, Name, Num, Slice, substitute
 
 MOST_NAMES = 60  # names of which any may be taken for another; of more, those around
 NEIGHBOURS = 12  # equations before and after one that are looked at for what looks like it
@@ -21,13 +21,22 @@ OTHER = 0.1  # how much less likely the derivative of another activation is
 # the slopes that are written for one another, in what goes in, x, and what comes out, y
 OFTEN = {"sigmoid": "y * (1 - y)", "tanh": "1 - y**2", "relu": "x > 0"}
 # how they are got wrong, of sigmoid and tanh: and less likely so
-SLOPES = ("1 - y", "(1 - y)**2", "y**2", "1 - 2 * y", "1 - y**2", "1 + y**2", "y * (1 + y)", "y * (1 - y**2)")
 NEGATIVE = ("y**2 - 1", "y * (y - 1)")
+SIGMOID = ("1 - y", "(1 - y)**2", "y**2", "1 - 2 * y", "1 - y**2", "1 + y**2", "y * (1 + y)", "y * (1 - y**2)")
+SLOPES: Mapping[str, Sequence[str]] = {
+    "sigmoid": [*SIGMOID, *NEGATIVE],
+    "tanh": [*SIGMOID, *NEGATIVE],
+    "elu": ["where(x > 0, 1, y)", "where(x > 0, 1, x + 1)", "where(x > 0, 1, exp(y))"],
+    "silu": [f"s + {rest}" for rest in ("s * (1 - s)", "y * s * (1 - s)", "x * (1 - s)")] + ["y + s * (1 - s)"],
+    "softplus": ["sigmoid(-x)", "exp(x)"],
+    "gelu": ["sigmoid(1.702 * x) * (1 + 1.702 * x * (1 - sigmoid(1.702 * x)))"],
+}
 # in the slope s as well
 WRONG_SLOPES: Sequence[tuple[str, str]] = (
     ("s * s", "the derivative {s} of {op} stands twice"),
     ("x", "{x}, what goes into it, stands in place of the derivative of {op}; it wants {s}"),
     ("y", "{y}, its value, stands in place of the derivative of {op}; it wants {s}"),
+    ("0.5 * ones_like(s)", "the derivative {s} of {op} is left out, and a 2, as for a cross-entropy"),
     ("1 / s", "the derivative {s} of {op} divides instead of multiplying"),
 )
 
@@ -61,7 +70,7 @@ def other_name(part: Expr, known: Names) -> Iterator[Change]:
 
 def _around(name: str, known: Names) -> Iterator[str]:
     node = known.node(name)
-    nodes, alike = [*known.reads(node), *known.readers(node)], _alike(node, known)
+    nodes, alike = [*known.reads(node), *known.readers(node), *known.beside.get(node, ())], _alike(node, known)
     if node == name:
         yield from (*nodes, known.owner, known.mine, *known.reads(known.owner), *known.readers(known.owner))
         yield from (*alike, f"d{node}")
@@ -109,6 +118,34 @@ def exchanged(part: Expr, known: Names) -> Iterator[Change]:
         yield f"{part.id} and 1 - {part.id} are exchanged", form("1 - x", x=part)
 
 
+def other_block(part: Expr, known: Names) -> Iterator[Change]:
+    """Two parts of an axis, each in the other's place: two of one size, as gates, or the two that make up all of it."""
+    if not (isinstance(part, Call) and part.op in ("index", "scatter")):
+        return
+    before = 1 if part.op == "index" else 2
+    shape = known.shape(part.args[before - 1])
+    for n, (item, whole) in enumerate(zip(part.args[before:], shape, strict=False), before):
+        if not isinstance(item, Slice | Num):
+            return
+        if isinstance(item, Slice) and item != ALL and item.step is None:
+            first, last, _ = slice(item.start, item.stop).indices(whole)
+            for start, which in _elsewhere(first, last, whole) if first < last else ():
+                moved = Slice(start, start + last - first, None)
+                args = (*part.args[:n], moved, *part.args[n + 1 :])
+                yield f"{which} of an axis are each in the other's place", Call(part.op, args, part.attrs)
+
+
+def _elsewhere(start: int, stop: int, whole: int) -> Iterator[tuple[int, str]]:
+    """Where else the entries of a part of an axis may be: with those of another of its size, or at the other end."""
+    width = stop - start
+    for other in range(0, whole, width) if whole % width == 0 == start % width else ():
+        if other != start:
+            low, high = sorted((start, other))
+            yield other, f"{low}:{low + width} and {high}:{high + width}"
+    if 2 * width != whole and (start == 0) != (stop == whole):
+        yield (whole - width if start == 0 else 0), "the two parts"
+
+
 def updated_weight(part: Expr, known: Names) -> Iterator[Change]:
     """A weight that has been updated already, where a gradient passes through it."""
     if isinstance(part, Name) and part.id in known.parameters and f"d{part.id}" in known.gradients:
@@ -124,13 +161,16 @@ def flipped(part: Expr, known: Names) -> Iterator[Change]:
         case Call("index", (base, *items)) if FLIP in items:
             straight = tuple(ALL if item == FLIP else item for item in items)
             yield f"{text(base)} is not flipped", Call("index", (base, *straight))
+        case Call("flip", (base,)):
+            yield f"{text(base)} is not flipped", base
         case Call() if known.root and known.mine in known.parameters and len(known.shape(part)) > 2:
             made = Call("index", (part, *[ALL] * (len(known.shape(part)) - 2), FLIP, FLIP))
             yield f"{known.target} is turned by 180 degrees", made
         case Name(name) if name in known.parameters and max(known.types.names[name].shape, default=1) > 1:
             axes = range(len(known.types.names[name].shape))
+            axes = axes[-2:] if len(axes) > 2 else axes
             for some in dict.fromkeys((tuple(axes), *((k,) for k in axes))):
-                made = Call("index", (part, *(FLIP if k in some else ALL for k in axes)))
+                made = Call("index", (part, *(FLIP if k in some else ALL for k in range(axes.stop))))
                 yield f"{name} is flipped, as {text(made)}", made, 1
 
 
@@ -202,7 +242,8 @@ def _alternatives(call: Call, y: Expr, true: Expr, known: Names) -> Iterator[tup
         for a, b in ((x, y), (x, x), (x, Call(other, (x,))), (y, y), (y, Call(other, (y,)))):
             wrong = form(OFTEN[other], x=a, y=b)
             yield f"the derivative of {other}, {text(wrong)}, stands in place of that of {op}; {want}", wrong, OTHER
-    for written in (*SLOPES, *NEGATIVE) if op in ("sigmoid", "tanh") else ():
+    found["s"] = Call("sigmoid", (x,))
+    for written in SLOPES.get(op, ()):
         wrong = form(written, **found)
         if wrong != true:
             rank = 2 * OTHER if written in NEGATIVE else 0

@@ -66,7 +66,8 @@ def attention() -> Case:
 
 
 def embedding() -> Case:
-    equations = {"e": "E[words]", "m": "mean(e, axis=0)", "s": "m @ U + c", "loss": "cross_entropy(s, t)"}
+    equations = {"e": "E[words]", "m": "mean(e, axis=0)", "s": "m @ U + e[0] @ U + e[1] @ (U * U) + c"}
+    equations["loss"] = "cross_entropy(s, t) + sum(U**2) + sum(abs(U))"
     parameters = {"E": drawn(3, 2), "U": drawn(2, 3), "c": drawn(3)}
     return case(equations, parameters, {"words": [0, 2, 0], "t": 1})
 

@@ -282,6 +282,82 @@ HEADS_WORDS: Mapping[str, str] = {
 }
 
 
+# --- gates that are parts of one array, over a graph, normalised, with weights for the samples
+
+
+def graph(bug: str) -> tuple[Case, Values]:
+    rng = RNG(9)
+    X, T, S, c = rng.normal(size=(4, 3)), rng.normal(size=(4, 2)), rng.uniform(size=(4, 4)), rng.uniform(size=4)
+    p = {"W": rng.normal(size=(3, 6)), "b": rng.normal(size=6), "V": rng.normal(size=(3, 2))}
+    equations = {"a": "X @ W + b", "u": "elu(a[:, 0:3])", "v": "tanh(a[:, 3:6])", "h": "u * v"}
+    equations |= {"n": "h / sqrt(sum(h**2, axis=1, keepdims=True))", "s": "S @ n", "r": "s @ V - T"}
+    equations |= {"e": "sum(huber(r, 0.3), axis=1)", "loss": "sum(c * e) / sum(c)"}
+    a = X @ p["W"] + p["b"]
+    u, v = np.where(a[:, :3] > 0, a[:, :3], np.expm1(a[:, :3])), np.tanh(a[:, 3:])
+    h = u * v
+    norm = np.sqrt((h**2).sum(1, keepdims=True))
+    n = h / norm
+    r = S @ n @ p["V"] - T
+    inside = {"square for huber": r, "delta of 1": np.clip(r, -1, 1)}
+    dr = inside.get(bug, np.clip(r, -0.3, 0.3)) * (1 if bug == "weights left out" else c[:, None]) / c.sum()
+    ds = dr @ p["V"].T
+    dn = ds if bug == "matrix left out" else S.T @ ds
+    norms = {"norm left out": 1.0, "norm twice": norm**2}
+    dh = (dn - n * (n * dn).sum(1, keepdims=True)) / norms.get(bug, norm)
+    du, dv = dh * v * np.where(a[:, :3] > 0, 1, u + (bug != "slope of elu")), dh * u * (1 - v**2)
+    da = np.hstack([dv, du] if bug == "parts exchanged" else [du, dv])
+    g = {"W": X.T @ da, "b": da.sum(0), "V": (n if bug == "weight's matrix left out" else S @ n).T @ dr}
+    return case(equations, p, {"X": X, "T": T, "S": S, "c": c}), {f"d{name}": value for name, value in g.items()}
+
+
+GRAPH_WORDS: Mapping[str, str] = {
+    "square for huber": "that of the square everywhere",
+    "delta of 1": "delta is 1",
+    "weights left out": "the factor c is missing",
+    "matrix left out": "the factor S.T is missing",
+    "weight's matrix left out": "n stands in place of s",
+    "norm left out": "the factor 1 / sqrt(sum(h**2, axis=1, keepdims=True)) is missing",
+    "norm twice": "stands twice throughout",
+    "slope of elu": ", u) stands in place of where(",
+    "parts exchanged": "0:3 and 3:6 of an axis are each in the other's place",
+}
+
+
+# --- a net in two directions: the steps of each are those of one direction
+
+
+def both_ways(bug: str) -> tuple[Case, Values]:
+    rng, steps, n = RNG(10), 3, 2
+    x, t = rng.normal(size=(steps, n)), rng.normal(size=2 * n)
+    p = {name: 0.7 * rng.normal(size=(n, n)) for name in ("W", "U", "V", "R")}
+    equations: dict[str, str] = {}
+    f, b = [np.zeros(n)], [np.zeros(n)]
+    for k in range(1, steps + 1):
+        equations |= {f"f{k}": f"tanh(W @ x[{k - 1}] + U @ f{k - 1})"}
+        equations |= {f"b{k}": f"tanh(V @ x[{steps - k}] + R @ b{k - 1})"}
+        f.append(np.tanh(p["W"] @ x[k - 1] + p["U"] @ f[-1]))
+        b.append(np.tanh(p["V"] @ x[steps - k] + p["R"] @ b[-1]))
+    equations |= {"y": f"concat([f{steps}, b{steps}])", "loss": "sum((y - t)**2) / 2"}
+    g = {name: np.zeros((n, n)) for name in p}
+    dy = np.concatenate([f[-1], b[-1]]) - t
+    df, db = (dy[n:], dy[:n]) if bug == "halves exchanged" else (dy[:n], dy[n:])
+    for k in range(steps, 0, -1):
+        dzf, dzb = df * (1 - f[k] ** 2), db * (1 - b[k] ** 2)
+        g["W"] += np.outer(dzf, x[k - 1])
+        g["U"] += np.outer(dzf, f[k] if bug == "this step for the one before" else f[k - 1])
+        g["V"] += np.outer(dzb, x[steps - k])
+        g["R"] += np.outer(dzb, b[k - 1])
+        df, db = p["U"].T @ dzf, p["R"].T @ dzb
+    made = case(equations, p, {"x": x, "t": t, "f0": f[0], "b0": b[0]})
+    return made, {f"d{name}": value for name, value in g.items()}
+
+
+BOTH_WAYS_WORDS: Mapping[str, str] = {
+    "halves exchanged": "db3 and df3 are exchanged",
+    "this step for the one before": "f3 stands in place of f2; f2 stands in place of f1; f1 stands in place of f0",
+}
+
+
 NETS: Mapping[str, tuple[Net, Mapping[str, str]]] = {
     "gates": (gru, GRU_WORDS),
     "layer norm": (layer_norm, LAYER_NORM_WORDS),
@@ -289,6 +365,8 @@ NETS: Mapping[str, tuple[Net, Mapping[str, str]]] = {
     "convolution": (convolution, CONVOLUTION_WORDS),
     "twins": (twins, TWINS_WORDS),
     "heads": (heads, HEADS_WORDS),
+    "graph": (graph, GRAPH_WORDS),
+    "both ways": (both_ways, BOTH_WAYS_WORDS),
 }
 
 
@@ -332,6 +410,12 @@ def test_of_noise_nothing_is_said(noise: str) -> None:
     result = compare(made, spoilt)
     assert not result.passed
     assert not result.causes
+
+
+def test_what_is_0_by_cancellation_is_no_evidence() -> None:
+    made, arrays = twins("")
+    tiny = 1e-18 * RNG(1).normal(size=arrays["dA"].shape)
+    assert not [cause for cause in compare(made, {**arrays, "dA": tiny}).causes if "the factor" in cause.cause]
 
 
 def test_of_two_mistakes_each_is_named() -> None:
