@@ -19,16 +19,10 @@ from mathlab import __version__, files, habits, terminal, threads
 from mathlab.commands.options import TROUBLE, flat
 from mathlab.errors import MathlabError, Problem
 
-COMMANDS: Mapping[str, str] = {  # each a function of its name in a module
-    **dict.fromkeys(("backprop", "gradcheck", "train", "sweep", "run"), "stages"),
-    "derive": "texts",
-    "draw": "draw",
-    "plot": "plot",
-    "diff": "judging",
-    "article": "article",
-    **dict.fromkeys(("oracle", "update", "selftest"), "judging"),
-    **dict.fromkeys(("init", "schema", "guide"), "texts"),
-}
+COMMANDS = (  # a module each, with a function of its name
+    *("backprop", "gradcheck", "train", "sweep", "run", "derive", "draw", "plot", "diff", "article", "oracle"),
+    *("update", "selftest", "init", "schema", "guide"),
+)
 
 INTERRUPTED = 130
 NO_MEMORY = "there is not enough memory for this"
@@ -96,7 +90,7 @@ class _Command(TyperCommand):
 @functools.cache
 def _command(name: str) -> TyperCommand:
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-    body = getattr(import_module(f"mathlab.commands.{COMMANDS[name]}"), name)
+    body = getattr(import_module(f"mathlab.commands.{name}"), name)
     alone.command(name, cls=_Command, epilog=EXIT_CODES)(flat(body, _ended))
     built = typer.main.get_command(alone)
     assert isinstance(built, TyperCommand)

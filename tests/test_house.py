@@ -137,7 +137,7 @@ def test_a_circle_and_a_way_up_would_be_seen() -> None:
     with pytest.raises(CycleError):
         TopologicalSorter({"a": {"b"}, "b": {"a"}}).prepare()
     assert "mathlab.reports.report" not in {module for module, _ in imported("mathlab/reports/overview.py")}  # a type
-    assert "mathlab.plan" in {module for module, _ in imported("mathlab/commands/stages.py")}  # inside a function
+    assert "mathlab.plan" in {module for module, _ in imported("mathlab/commands/common.py")}  # inside a function
     assert LEVELS["plan"] > LEVELS["stages"] > LEVELS["language"]
 
 

@@ -38,6 +38,6 @@ def test_backprop_needs_none_of_what_the_other_commands_need(tmp_path: Path) -> 
     others |= {"witnesses.central", "witnesses.steps"}
     assert not ({"pandas", "joblib", "torch"} | stages | {f"mathlab.{other}" for other in others}) & loaded
     assert {name for name in loaded if name.startswith("mathlab.commands.")} == {
-        f"mathlab.commands.{needed}" for needed in ("changes", "options", "stages")
+        f"mathlab.commands.{needed}" for needed in ("backprop", "changes", "common", "options")
     }
     assert "mathlab.stages.backprop" in loaded

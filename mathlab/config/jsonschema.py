@@ -16,7 +16,7 @@ TEXT: Schema = {"type": ["string", "number", "boolean"]}  # a title may be 1986,
 
 
 def reference(name: str) -> Schema:
-    """What `commands/texts.py` defines by this name."""
+    """What `commands/schema.py` defines by this name."""
     return {"$ref": f"#/$defs/{name}"}
 
 

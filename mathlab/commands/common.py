@@ -1,4 +1,4 @@
-"""The commands that run stages, and the loop over experiments that they share: it runs, prints and writes."""
+"""The loop over experiments of the commands that run stages: it runs, prints and writes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import functools
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from mathlab import terminal
-from mathlab.commands.changes import show_changes
-from mathlab.commands.options import FAIL, MATCH, OUTPUTS, TROUBLE, Cases, Every, Out, OutIf, Permits, Sets, Telling
+from mathlab.commands.options import FAIL, MATCH, TROUBLE, Cases, Permits, Telling
 from mathlab.errors import MathlabError, Problem
 from mathlab.files import refuse_inputs
 
@@ -128,84 +125,3 @@ def _tell_of_plots(left_out: int) -> None:
     if left_out:
         plots = "1 plot is" if left_out == 1 else f"{left_out} plots are"
         terminal.complain([Problem(f"{plots} not drawn anew, for matplotlib is not installed")])
-
-
-def backprop(
-    cases: Cases,
-    *,
-    out: OutIf = None,
-    sets: Sets = None,
-    brief: Annotated[
-        bool, typer.Option("--brief", help="Print equations, values and gradients, and nothing else.")
-    ] = False,
-    verbose: Every = False,
-    telling: Telling,
-    permits: Permits,
-    witness: Annotated[
-        str | None,
-        typer.Option("--witness", metavar="NAMES", help="tape, complex, central, torch, with commas; or none. [tape]"),
-    ] = None,
-) -> int:
-    """Run forward and backward, and judge the figures.
-
-    For every node: its equation, value and gradient. Hand-derived formulas are held against the derived ones, and
-    every gradient against witnesses.
-    """
-    if sets:
-        return show_changes("backprop", cases, telling, permits, sets, out)
-    witnesses = None if witness is None else [name.strip() for name in witness.split(",")]
-    return run_stages("backprop", cases, telling, permits, out or OUTPUTS, witnesses, brief=brief, every=verbose)
-
-
-def gradcheck(cases: Cases, *, out: OutIf = None, sets: Sets = None, telling: Telling, permits: Permits) -> int:
-    """Check every entry of every parameter's gradient.
-
-    Held against the complex step and central differences; confirmed, refuted, or inconclusive.
-    """
-    if sets:
-        return show_changes("gradcheck", cases, telling, permits, sets, out)
-    return run_stages("gradcheck", cases, telling, permits, out or OUTPUTS)
-
-
-def train(cases: Cases, *, out: OutIf = None, sets: Sets = None, telling: Telling, permits: Permits) -> int:
-    """Train as the config says, and judge the figures."""
-    if sets:
-        return show_changes("train", cases, telling, permits, sets, out)
-    return run_stages("train", cases, telling, permits, out or OUTPUTS)
-
-
-def sweep(
-    cases: Cases,
-    *,
-    out: Out = OUTPUTS,
-    telling: Telling,
-    permits: Permits,
-    backend: Annotated[
-        str, typer.Option("--backend", metavar="NAME", help="Where the runs are made: local or dask.")
-    ] = "local",
-    scheduler: Annotated[
-        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Of the Dask cluster.")
-    ] = None,
-) -> int:
-    """Make many runs with other settings, and compare how they end."""
-    return run_stages("sweep", cases, telling, permits, out, where=(backend, scheduler))
-
-
-def run(
-    cases: Cases,
-    *,
-    out: Out = OUTPUTS,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print the page of every experiment.")] = False,
-    telling: Telling,
-    permits: Permits,
-) -> int:
-    """Run every stage that each config declares: the command for CI.
-
-    Without a FILE, those of configs/. Prints a line for each experiment, and in full what failed.
-    """
-    code = run_stages("run", cases, telling, permits, out, summary=not verbose, every=verbose)
-    if (out / "index.html").is_file():
-        from mathlab.pictures.index import write_index
-
-        write_index(out)
-    return code

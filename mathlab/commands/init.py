@@ -1,0 +1,34 @@
+"""`mathlab init`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mathlab import terminal
+from mathlab.commands.options import MATCH
+
+
+def init(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the experiment, and so of its file.")],
+    article: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="An article: its title and formulas are a start.")
+    ] = None,
+) -> int:
+    """Write a first experiment, with comments, to NAME.yaml."""
+    import shlex
+
+    from mathlab.starter import start
+
+    path = start(name, article)
+    dashes = "-- " if str(path).startswith("-") else ""
+    words = f"{path} is written; run it with: mathlab run {dashes}{shlex.quote(str(path))}"
+    if article:
+        words = (
+            f"{path} is written; put the article's inputs and equations into it, then have its numbers found with: "
+            f"mathlab article --write {shlex.quote(str(article))}"
+        )
+    terminal.write(f"{terminal.harmless(words)}\n")
+    return MATCH

@@ -1,0 +1,26 @@
+"""`mathlab selftest`."""
+
+from __future__ import annotations
+
+from mathlab import terminal
+from mathlab.commands.options import FAIL, MATCH, TROUBLE, Configs, Permits, Quiet
+from mathlab.errors import MathlabError
+
+
+def selftest(configs: Configs, *, quiet: Quiet = False, permits: Permits) -> int:
+    """Change every figure and plant every fault, and tell what the run would not notice."""
+    from mathlab.diagnosis import selftest
+    from mathlab.reports import page
+
+    results, refused = [], False
+    for experiment in configs.load(permits):
+        try:
+            results.append(selftest.run(experiment))
+        except MathlabError as error:
+            terminal.complain(error.problems)
+            refused = True
+    if any(result.figures + result.faults for result in results):
+        terminal.console().print(page.selftest(results, quiet), crop=False)
+    elif not refused:
+        raise MathlabError("nothing was changed: no figure and no gradient is looked at here")
+    return TROUBLE if refused else MATCH if selftest.passed(results) else FAIL
