@@ -28,6 +28,7 @@ ALL, FLIP = Slice(None, None, None), Slice(None, None, -1)
 AXES = ("sum", "mean", "softmax", "log_softmax", "max", "logsumexp", "norm")  # what runs over axes
 FEW = 4  # entries of a sum that are each tried as the only one that was taken; of more, the first and the last
 APPROXIMATIONS = ("x / 2 * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x**3)))", "x * sigmoid(1.702 * x)")  # of gelu
+WIDER = 0.04  # how much less likely a factor is missing that gave a product its shape
 TWICE = 0.07  # how much less likely a factor is made twice throughout than left out
 MOST_TERMS = 6  # of a sum of which two are left out
 MOST_SCALES = 4  # numbers by which the whole loss may be multiplied: 2, 1/2, the batch size, 1 over it
@@ -61,7 +62,11 @@ def without_derivative(part: Expr, known: Names) -> Iterator[Change]:
                 ops = [call.op for y, call in known.activations() if {*names(alone)} <= {y.id, known.mine}]
                 of = f" (from the derivative of {ops[0]})" if gone == local and ops and names(alone) else ""
                 words = f"the factor {text(alone)} is missing{of}"
-                yield words, without(chain, gone), 0, of and f"derivative {known.root}"
+                rest = without(chain, gone)
+                wider = known.shape(rest) != known.shape(
+                    part
+                )  # a row or column that a mean behind it may take off again
+                yield words, rest, WIDER if wider else 0, of and f"derivative {known.root}"
 
 
 def without_factor(part: Expr, known: Names) -> Iterator[Change]:
