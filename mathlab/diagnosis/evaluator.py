@@ -12,10 +12,13 @@ from mathlab.diagnosis.rewrite import by_name
 from mathlab.diagnosis.worlds import OVERHEAD, UNFIT, program
 from mathlab.experiment import Array
 from mathlab.language import kernels
+from mathlab.language.ops import OPS
 from mathlab.language.program import Program, one_op
+from mathlab.language.shapes import broadcast
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, names, walk
 from mathlab.stages.prepare import Prepared
 
+MOVES = ("index", "reshape", "T", "mT", "transpose", "swapaxes")  # entries, and computes nothing
 COMPILED = 0.2  # of what an op costs beside its entries it costs, and an equation too, where it is compiled
 
 
@@ -65,6 +68,17 @@ class Evaluator:
         """The equations that a quantity is computed from."""
         return reduce(operator.or_, (self.behind.get(name, 0) for name in names(quantity)), 0)
 
+    def spread(self, name: str, reader: Expr) -> bool:
+        """Whether each op that reads a name there would have the name's whole shape of it: a sum of less is another."""
+        types = self.prepared.types
+        for call in (part for part in walk(reader) if isinstance(part, Call) and part.op not in MOVES):
+            beside = [arg for arg in call.args if not isinstance(arg, Name) or arg.id != name]
+            if len(beside) < len(call.args):
+                entrywise = OPS[call.op].shape is broadcast
+                if not entrywise or types.names[name].shape not in [types.of(arg).shape for arg in beside]:
+                    return False
+        return not isinstance(reader, Name)
+
     def circular(self, changes: Mapping[str, Expr]) -> bool:
         """Whether a changed equation reads what is computed from it."""
         reads = ((name, other) for name, expr in changes.items() for other in names(expr) if other in self.place)
@@ -99,8 +113,11 @@ class Session:
             made = self.whole.program(name)
             found = np.asarray(made.function(*[self.env.get(read, self.base[read]) for read in made.inputs])[0])
         true, definitions = self.base[name], self.whole.definitions
-        if found.shape != np.shape(true) and any(name in names(definitions[other]) for other in self.touched):
-            found = np.broadcast_to(found, np.shape(true))  # as it would be where it is read; raises ValueError
+        readers = [definitions[other] for other in self.touched if name in names(definitions[other])]
+        if found.shape != np.shape(true) and readers:
+            if not all(self.whole.spread(name, reader) for reader in readers):
+                raise ValueError(name)
+            found = np.broadcast_to(found, np.shape(true))  # raises ValueError too
         return found.astype(true.dtype, copy=False)
 
     def _value(self, expr: Expr) -> object:
