@@ -68,16 +68,20 @@ class Evaluator:
         """The equations that a quantity is computed from."""
         return reduce(operator.or_, (self.behind.get(name, 0) for name in names(quantity)), 0)
 
-    def spread(self, name: str, reader: Expr) -> bool:
-        """Whether each op that reads a name there would have the name's whole shape of it: a sum of less is another."""
-        types = self.prepared.types
-        for call in (part for part in walk(reader) if isinstance(part, Call) and part.op not in MOVES):
-            beside = [arg for arg in call.args if not isinstance(arg, Name) or arg.id != name]
-            if len(beside) < len(call.args):
-                entrywise = OPS[call.op].shape is broadcast
-                if not entrywise or types.names[name].shape not in [types.of(arg).shape for arg in beside]:
-                    return False
-        return not isinstance(reader, Name)
+    def smaller(self, expr: Expr, name: str) -> bool:
+        """Whether an expression that reads less than the whole shape of a name has less than its own.
+
+        Raises ValueError where that is summed, for a sum of less is another.
+        """
+        if not isinstance(expr, Call):
+            return isinstance(expr, Name) and expr.id == name
+        less = [arg for arg in expr.args if self.smaller(arg, name)]
+        if not less or expr.op in MOVES:
+            return bool(less)
+        if OPS[expr.op].shape is not broadcast:
+            raise ValueError(name)
+        of = self.prepared.types.of
+        return all(of(arg).shape != of(expr).shape for arg in expr.args if arg not in less)
 
     def circular(self, changes: Mapping[str, Expr]) -> bool:
         """Whether a changed equation reads what is computed from it."""
@@ -115,7 +119,7 @@ class Session:
         true, definitions = self.base[name], self.whole.definitions
         readers = [definitions[other] for other in self.touched if name in names(definitions[other])]
         if found.shape != np.shape(true) and readers:
-            if not all(self.whole.spread(name, reader) for reader in readers):
+            if any(self.whole.smaller(reader, name) for reader in readers):
                 raise ValueError(name)
             found = np.broadcast_to(found, np.shape(true))  # raises ValueError too
         return found.astype(true.dtype, copy=False)

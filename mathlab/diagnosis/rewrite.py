@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import add, mul, sub
 
+from mathlab.errors import ExpressionError
 from mathlab.language.check import Types, read
 from mathlab.language.equation import Equation
 from mathlab.language.ops import ACTIVATIONS
@@ -51,7 +52,11 @@ class Names:
     summand: str = ""  # the sum, add or sub, of which it is a term
 
     def shape(self, expr: Expr) -> tuple[int, ...]:
-        return self.types.of(expr).shape
+        """() for what a change may make of it that is nothing: 0 / 0."""
+        try:
+            return self.types.of(expr).shape
+        except ExpressionError:
+            return ()
 
     def carries(self, expr: Expr) -> bool:
         """Whether a gradient is handed on by the expression."""
@@ -107,7 +112,7 @@ class Names:
             return f"{d}_target"
         if self.owner in self.reads(node):
             return f"{d}_out{self.reads(node).index(self.owner)}"
-        return name if node in self.parameters or node not in self.forward else f"{d}_far{skeleton(self.forward[node])}"
+        return f"{d}_far{self.place[node][0]}" if node in self.place else name
 
 
 def by_name(equations: Iterable[Equation]) -> dict[str, Expr]:

@@ -63,10 +63,9 @@ def without_derivative(part: Expr, known: Names) -> Iterator[Change]:
                 of = f" (from the derivative of {ops[0]})" if gone == local and ops and names(alone) else ""
                 words = f"the factor {text(alone)} is missing{of}"
                 rest = without(chain, gone)
-                wider = known.shape(rest) != known.shape(
-                    part
-                )  # a row or column that a mean behind it may take off again
-                yield words, rest, WIDER if wider else 0, of and f"derivative {known.root}"
+                # a row or column that a mean behind it may take off again
+                wider = WIDER if known.shape(rest) != known.shape(part) else 0
+                yield words, rest, wider, of and f"derivative {known.root}"
 
 
 def without_factor(part: Expr, known: Names) -> Iterator[Change]:
