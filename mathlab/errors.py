@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mathlab.habits import NOWHERE, folded, here
-from mathlab.slips import LONGEST_SLIP
+from mathlab.signs import LONGEST_SLIP
 
 LONGEST = 1_000  # characters of a message, which may quote a name or a number as long as a file
 LOOKED_AT = 500  # known words, when a close one is sought: each comparison takes a while

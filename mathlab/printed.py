@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mathlab import slips
+from mathlab import signs
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Array, Figure
 from mathlab.results import FigureResult, Judged, Verdict
@@ -164,7 +164,7 @@ def judge(
     if without_ones(values.shape) != without_ones(figure.shape):
         printed = f"with shape {figure.shape}" if figure.shape else "as a single number"
         numbers = [(number.text, number.place.column if number.place else 0) for number in figure.printed]
-        hint = slips.commas(numbers, figure.shape, values.shape)
+        hint = signs.commas(numbers, figure.shape, values.shape)
         message = f"{figure.key} is printed {printed}, but computed with shape {values.shape}{hint}"
         raise MathlabError(message, figure.place)
     judged = _judged(figure, values, np.zeros(values.shape))

@@ -37,7 +37,7 @@ FLOORS = (
     ("witnesses", "config", "results", "stages.table", "stages.layouts"),
     ("experiment",),
     ("language",),
-    ("errors", "files", "habits", "slips", "terminal", "threads"),
+    ("errors", "files", "habits", "signs", "terminal", "threads"),
 )
 LEVELS = {room: -floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from mathlab import habits, slips
+from mathlab import habits, signs
 from mathlab.config.yamltext import Table, Tree, places
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
 from mathlab.experiment import Case, Figure, HandFormula, TrainSettings
@@ -96,7 +96,7 @@ def _order(equations: Sequence[Equation], values: Collection[str]) -> Iterator[P
             elif part.id not in position:
                 named = [*values, *position]
                 hint = _meant(part.id, formula, named) or "; what it stands for is given in inputs or parameters"
-                if (slips.gradient_of(part.id) or part.id[1:]) in named and part.id[0] in "dgn∂":
+                if (signs.gradient_of(part.id) or part.id[1:]) in named and part.id[0] in "dgn∂":
                     hint = "; equations read no gradients: those stand in 'expected' and in 'derivation'"
                 yield Problem(f"unknown name '{part.id}' in {where}{hint}", place)
             elif way := _way(part.id, key, reads):
@@ -159,13 +159,13 @@ def _unknown(formula: Equation, known: Collection[str]) -> Iterator[Problem]:
 
 def _gradient_meant(name: str, known: Collection[str]) -> str:
     """A hint for who writes dL/dw, grad_w or w_grad."""
-    meant = slips.gradient_of(name)
+    meant = signs.gradient_of(name)
     return f"; the gradient of '{meant}' is 'd{meant}'" if f"d{meant}" in known else ""
 
 
 def _meant(name: str, formula: Equation, known: Collection[str]) -> str:
     """A hint for a name that nothing defines: another tool's, one misspelt, an entry, x² or π."""
-    if written := slips.sign(formula.text, slips.SUPERSCRIPTS) or habits.CONSTANTS.get(name):
+    if written := signs.sign(formula.text, signs.SUPERSCRIPTS) or habits.CONSTANTS.get(name):
         return f"; write {written}"
     entry = re.fullmatch(r"(\w+?)_?\d+", name)
     if entry and entry[1] in known:

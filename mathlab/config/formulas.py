@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple, cast
 
-from mathlab import slips
+from mathlab import signs
 from mathlab.config.datafiles import current
 from mathlab.config.jsonschema import TEXT, Schema, any_of, listed
 from mathlab.config.keys import Partly, mapping
@@ -30,7 +30,7 @@ NAMES = "^[^_0-9]"  # as the JSON Schema has them
 def name(key: Scalar) -> Scalar:
     """A name that equations can read."""
     if not key.isidentifier():
-        raise MathlabError(f"{str(key)!r} is not a name: {slips.named(key)}", key.place)
+        raise MathlabError(f"{str(key)!r} is not a name: {signs.named(key)}", key.place)
     if key.startswith("_"):
         raise MathlabError(f"a name does not begin with '_', as {str(key)!r} does", key.place)
     if keyword.iskeyword(key):
@@ -68,7 +68,7 @@ def _expression(quantity: bool, tree: Tree) -> Equation:
             if not all(isinstance(arg, Name) for arg in call.args):
                 raise ExpressionError(f"{JACOBIAN} takes two names, as in {JACOBIAN}(z, x)", at)
     except ExpressionError as error:
-        hint = "" if tree.quoted else slips.cut(error.message)
+        hint = "" if tree.quoted else signs.cut(error.message)
         raise ExpressionError(f"{error.message}{hint}", error.offset).at(tree.place) from None
     text = " ".join(tree.split())
     return Equation(text, expr, text, tree.place)

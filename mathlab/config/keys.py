@@ -16,7 +16,7 @@ from mathlab.config.values import Reader, attempt
 from mathlab.config.yamltext import Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
 from mathlab.habits import EXAMPLES
-from mathlab.slips import NUMBER, PAIRS, pair, slip
+from mathlab.signs import NUMBER, PAIRS, pair, slip
 
 T = TypeVar("T")
 V = TypeVar("V")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from mathlab import habits, slips
+from mathlab import habits, signs
 from mathlab.config.formulas import formula
 from mathlab.config.values import attempt, choice, flag, number, whole
 from mathlab.config.yamltext import Scalar, Table, Tree
@@ -43,7 +43,7 @@ def optimizer(table: Table | None, place: Place) -> tuple[str, dict[str, float],
                 said = f"{problems[-1].message}; what changes reads t and epoch, which count from 1"
                 problems[-1] = Problem(said, problems[-1].place)
         elif key not in defaults and key != "name":
-            hint = f"; that is the optimizer '{key}'" if key in OPTIMIZERS else slips.pair(key, tree)
+            hint = f"; that is the optimizer '{key}'" if key in OPTIMIZERS else signs.pair(key, tree)
             hint = hint or did_you_mean(key, defaults) or f"; it has {', '.join(defaults)}"
             problems.append(Problem(f"{name} has no setting '{key}'{hint}", table.key(key).place))
     if (given.get("lr") or 0) < 0:

@@ -14,7 +14,7 @@ from mathlab.config.jsonschema import TEXT, Schema, reference
 from mathlab.config.yamltext import Row, Scalar, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
 from mathlab.experiment import PrintedNumber, Value
-from mathlab.slips import NUMBERS, slip
+from mathlab.signs import NUMBERS, slip
 
 NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import yaml
 from yaml.reader import Reader
 
-from mathlab import slips
+from mathlab import signs
 from mathlab.errors import MathlabError, Place, Problem
 
 DEEPEST = 64  # levels of nesting; NumPy's own limit on axes, and far inside Python's recursion limit
@@ -103,8 +103,8 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
         if line[mark.column :].startswith("\t"):
             return Problem("a tab stands here, and YAML is indented by spaces alone", place)
         if "flow" in str(error.context) and (opened := error.context_mark):
-            hint = slips.brackets(lines[opened.line :], opened.line, opened.column) or hint
-        hint = hint or slips.indented(lines, mark.line) or slips.quoted(line, "".join(lines[: mark.line]))
+            hint = signs.brackets(lines[opened.line :], opened.line, opened.column) or hint
+        hint = hint or signs.indented(lines, mark.line) or signs.quoted(line, "".join(lines[: mark.line]))
         return Problem(f"this is not YAML: {error.problem}{hint}", place)
     if bad := Reader.NON_PRINTABLE.search(text):
         before = text[: bad.start()]

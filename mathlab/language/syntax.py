@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from mathlab import habits, slips
+from mathlab import habits, signs
 from mathlab.errors import ExpressionError
 
 LONGEST = 20_000  # characters; keeps hostile input cheap, and no article prints a longer line
@@ -144,9 +144,9 @@ def parse(text: str) -> Expr:
 
 def _blame(text: str, source: str, offset: int, message: str | None) -> str:
     near = repr(source[offset : offset + 12])
-    if written := slips.sign(text, slips.SUPERSCRIPTS):
+    if written := signs.sign(text, signs.SUPERSCRIPTS):
         return f"write {written}"
-    if written := slips.sign(source, slips.SIGNS):
+    if written := signs.sign(source, signs.SIGNS):
         return written
     if re.match(r"\d[\d.]*[^\W\d]", source[offset:]) and "literal" in (message or ""):
         return f"a product is written with '*' near {near}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 
-RESERVED = {*keyword.kwlist} - {*"and or not if else for in is".split()}
+KEYWORDS = {*keyword.kwlist} - {*"and or not if else for in is".split()}
 Slips = tuple[tuple[str, str], ...]
 
 # What an expression looks like that is none, and what to write.
@@ -42,10 +42,7 @@ SIGNS: Slips = (
     (r"^[^']*'[^']*$", "a transpose is written x.T, and what is derived d<name>"),
     (r"^\s*[\w\[\], ]*[-+*/@]?=(?!=)", "write only what stands to the right of '='"),
     (r";", "an equation is one expression, without ';'"),
-    (
-        rf"\b(?:{'|'.join({*keyword.kwlist} - {*'and or not if else for in is'.split()})})\b",
-        "a word of Python is no name",
-    ),
+    (rf"\b(?:{'|'.join(sorted(KEYWORDS))})\b", "a word of Python is no name"),
 )
 # What is read as other letters, because names are the same in all their forms: x² is x2.
 SUPERSCRIPTS: Slips = ((r"[ᵀᵗ⊤]", "x.T for a transpose"), (r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]", "x**2 for a power"))
