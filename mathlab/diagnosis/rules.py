@@ -132,15 +132,13 @@ def other_function(part: Expr, known: Names) -> Iterator[Change]:
                 yield f"the logarithm of {text(part.args[0])} is left out", part.args[0]
             for base in (10, 2):
                 yield f"the logarithm has the base {base}", form(f"x / {math.log(base)}", x=part)
-    match part:
         case Call("gelu", (x,)):
             for written in APPROXIMATIONS:
                 yield f"gelu is approximated, as {written}", form(written, x=x)
-        case Call("avg_pool", args, attrs):
-            yield "max_pool stands in place of avg_pool", Call("max_pool", args, attrs)
-        case Call("max_pool", args, attrs):
-            yield "avg_pool stands in place of max_pool", Call("avg_pool", args, attrs)
-    match part:
+        case Call("avg_pool" | "max_pool" as pool, args, attrs):
+            other = "max_pool" if pool == "avg_pool" else "avg_pool"
+            yield f"{other} stands in place of {pool}", Call(other, args, attrs)
+    match part:  # gelu is one of these too
         case Call(op, (x, *_)) if op in ACTIVATIONS and "softmax" not in op:
             for other in ("sigmoid", "tanh", "relu"):
                 if other != op:
