@@ -93,7 +93,8 @@ STARTED = "from mathlab.__main__ import main; print(flush=True); main()"
 
 @pytest.mark.parametrize("after", [0.0, 0.03, 0.06, 0.1, 0.2])
 def test_ctrl_c_while_it_starts_is_no_traceback(net: Path, after: float) -> None:
-    (net / "net.yaml").write_text(kill.CONFIG.format(seed=1))
+    lasting = kill.CONFIG.format(seed=1).replace("epochs: 300", "epochs: 300000")  # or it may end before
+    (net / "net.yaml").write_text(lasting)
     command = [sys.executable, "-c", STARTED, "run", "net.yaml", "--quiet"]
     running = subprocess.Popen(command, cwd=net, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert running.stdout
