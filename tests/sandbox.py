@@ -142,9 +142,11 @@ def run(job: Job) -> Ran:
 def _started(job: Job) -> tuple[int, Running]:
     out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115  # closed when the job is finished
     running = Running(time.monotonic(), out, err)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the fork can answer for it
     process = os.fork()
     if process == 0:
         _become(job, out.fileno(), err.fileno())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     return process, running
 
 
@@ -175,6 +177,7 @@ def _become(job: Job, out: int, err: int) -> None:
         if job.watched:
             warnings.simplefilter("error")
             _watch(Path(job.folder))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         begun = True
         main()
     except SystemExit as end:
@@ -231,7 +234,7 @@ def warm() -> None:
     import mathlab.stages.limits
 
     for module in pkgutil.walk_packages(mathlab.__path__, "mathlab."):
-        if not module.name.endswith((".__main__", ".pytest_plugin")):
+        if not module.name.endswith(".pytest_plugin"):
             importlib.import_module(module.name)
     with contextlib.suppress(ImportError):  # it makes a folder for its settings, and a list of fonts
         import matplotlib.backends.backend_svg
