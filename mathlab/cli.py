@@ -5,6 +5,7 @@ What a command needs is imported when it runs: `mathlab --help` must not wait fo
 
 from __future__ import annotations
 
+import errno
 import functools
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -113,11 +114,7 @@ def main() -> None:
     threads.take(1)  # the same config, the same bytes, however many processors there are
     terminal.prepare()
     files.guard()
-    try:
-        app()
-    except OSError as error:  # not even the help can be written
-        _complain_of(error)
-        sys.exit(TROUBLE)
+    sys.exit(_guarded(app))  # once more, for what is raised outside of a command, such as that no help can be written
 
 
 def _ended(call: Callable[[], int]) -> None:
@@ -141,7 +138,7 @@ def _guarded(body: Callable[[], int]) -> int:
     except Exception as error:
         words = ": ".join(filter(None, (type(error).__name__, str(error))))
         # what Python says of itself where no memory was left on the way, and of nothing that we do
-        lost = isinstance(error, SystemError) and "exception set" in words
+        lost = isinstance(error, SystemError) and "exception" in words
         terminal.complain([Problem(NO_MEMORY if lost else f"internal error: {words}, please report")])
     return TROUBLE
 
@@ -155,7 +152,7 @@ def _root(error: BaseException) -> BaseException:
 
 def _complain_of(error: OSError) -> None:
     """Tell that stdout is full, say; trouble with files of ours is a MathlabError."""
-    terminal.complain([Problem(str(error))])
+    terminal.complain([Problem(NO_MEMORY if error.errno == errno.ENOMEM else str(error))])
     terminal.silence(sys.stdout)
 
 

@@ -181,6 +181,8 @@ def test_too_little_memory_is_a_sentence(net: Path, megabytes: int) -> None:
     )
     if done.returncode == 1 and not done.stderr:
         return  # it is enough here
+    if "lost sys.stderr" in done.stderr:
+        return  # Python's own last words, of one in a hundred runs: not even an exception finds room
     assert done.returncode in (1, 2)
     said = r"mathlab: (there is not enough memory for this|a library cannot be loaded: .*)\n"
     assert re.fullmatch(rf"({said}|OpenBLAS .*\n)+", done.stderr), done.stderr
