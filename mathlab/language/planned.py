@@ -76,13 +76,19 @@ def plan(
     state = {name: array for name in moved if isinstance(array := env[name], np.ndarray) and array.ndim}
     memory = _Memory(lines, measured, {inputs[name]: array for name, array in state.items()})
     fed = {name: memory.new(inputs[name]) for name in varying}
-    memory.assign({new: old for old, new in moves.items() if old.layout}, kept.values())
+    memory.assign(
+        {new: old for old, new in moves.items() if old.layout}, (s for s in kept.values() if s.root not in moves)
+    )
 
     named = {*moves, *moves.values(), *kept.values(), *(slot for line in lines for slot in (line, *line.operands))}
     space = {slot.name: slot.value if slot.constant else memory.array(slot) for slot in named if slot.is_fixed}
     history = {name: _rows(outputs[name], rounds + 1) for name in recorded}
     space |= {**tape.functions, "copyto": np.copyto, **dict(zip(kept, history.values(), strict=True))}
-    keep = [f"{rows}[k] = {slot.name}" for rows, slot in kept.items()]
+    # the old state is kept before the rest, so that the new one may be written over it at once
+    before, after = (
+        [f"{rows}[k] = {slot.name}" for rows, slot in kept.items() if (slot.root in moves) is early]
+        for early in (True, False)
+    )
     tick = [f"{inputs[clock].name} = k + 1.0"] if clock in inputs else []
     numbers = {name: inputs[name] for name in moved if name not in state}
     update = [
@@ -93,8 +99,8 @@ def plan(
     if numbers:
         update.append(f"{_listed(numbers.values())} = {_listed(moves[old] for old in numbers.values())}")
     back = f"return {_listed(numbers.values())}" if numbers else "return ()"
-    every = [*tick, *_in_blocks(lines, space), *keep, *update, "pass"]
-    once = [*tick, *_in_blocks(measured, space), *keep, back]
+    every = [*tick, *before, *_in_blocks(lines, space), *after, *update, "pass"]
+    once = [*tick, *before, *_in_blocks(measured, space), *after, back]
     arguments = "".join(f", {slot.name}" for slot in numbers.values())
     text = "\n    ".join([
         f"def run(first, last{arguments}):", "for k in range(first, last):", *(f"    {line}" for line in every), back,
