@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
-from itertools import accumulate, chain, groupby, islice, pairwise, zip_longest
+from itertools import chain, islice, pairwise, zip_longest
 from pathlib import Path
 
 from mathlab.article.formats import BLANK, CELL, CLOSE, KINDS, OPEN, ROW, Heading, Span, line_starts, parts, signs
@@ -21,7 +21,7 @@ MOST = 50_000  # numbers
 LARGEST_ARRAY = 1_000  # numbers
 LARGEST_TABLE = 100_000  # cells
 DEEPEST = 4  # axes of an array that is printed in brackets
-FAR, OUTSIDE = (-300, 300), "outside the range of a float"  # powers of ten
+RANGE, OUTSIDE = (-300, 300), "outside the range of a float"  # powers of ten
 
 Digits = tuple[int, tuple[int, ...], int]
 Group = tuple[tuple[int, ...], tuple[int, ...]]  # an array: its shape, and the positions of its numbers in C order
@@ -127,7 +127,7 @@ def read(path: Path) -> Document:
     headings: list[Heading] = []
     for name, part, (text, titles) in parts(signs(source.replace("\r\n", "\n").replace(BLANK, " ")), str(path), kind):
         found = [*islice(_numbers(text, titles, name, line_starts(part)), MOST + 1 - len(numbers))]
-        for shape, members in dict.fromkeys([*_arrays(text, found), *_rows(text, found)]):
+        for shape, members in dict.fromkeys([*_arrays(text, found), *_tables(text, found)]):
             if 1 < len(members) <= LARGEST_ARRAY:
                 groups.append((shape, tuple(member + len(numbers) for member in members)))
         headings += [replace(one, start=one.start + len(whole)) for one in titles]
@@ -180,87 +180,74 @@ def _numbers(text: str, headings: Sequence[Heading], name: str, lines: Sequence[
         start = found.start(minus or "digits")
         line = bisect_right(lines, start)
         place = Place(name, line, start - lines[line - 1] + 1)
-        why = reasons.get(found.start("digits"), "" if FAR[0] < Decimal(written).adjusted() < FAR[1] else OUTSIDE)
+        why = reasons.get(found.start("digits"), "" if RANGE[0] < Decimal(written).adjusted() < RANGE[1] else OUTSIDE)
         yield Number(written, start, found.end(), place, why, bool(found["percent"]))
 
 
-# Arrays: in brackets as NumPy and Python print them, the cells of tables and matrices, and numbers side by side
+# Arrays: with nothing but brackets and commas between their numbers, and the cells of tables and matrices
 
-TOKEN = re.compile(rf"[\[\](){OPEN}{ROW}{CELL}{CLOSE}]|(?!\.[\s\0\])])[^\s\0,;|$\[\](){OPEN}{ROW}{CELL}{CLOSE}]+")
+BETWEEN = re.compile(r"\.?[\s\0,;|$\[\]()]{1,300}(?:and[\s\0$]{1,200})?")
+FAR = 5_000  # characters in which a bracket is sought that holds a number
+WORDS = DEEPEST  # the level of what parts two numbers for good
+
+
+def _level(text: str, before: Number, after: Number) -> int:
+    """How many brackets close and open between two numbers; a line that ends outside of brackets is as good as one."""
+    between = text[before.end : after.start]
+    closed, opened = (sum(map(between.count, brackets)) for brackets in ("])", "[("))
+    if before.why or after.why or closed != opened or not BETWEEN.fullmatch(between):
+        return WORDS
+    last_opened, last_closed = (text.rfind(bracket, max(before.start - FAR, 0), before.start) for bracket in "[]")
+    return min(opened or int("\n" in between and last_opened <= last_closed), WORDS)
 
 
 def _arrays(text: str, numbers: Sequence[Number]) -> Iterator[Group]:
-    """Brackets that hold numbers, or such brackets, and nothing else; and the arrays of tables."""
-    open_brackets: list[list[Group | None]] = [[]]  # what each holds; None for words
-    rows: list[list[list[int]]] = [[[]]]  # of a table: the numbers of each cell
-    for token, at in _tokens(text, numbers):
-        match token:
-            case "":
-                open_brackets[-1].append(None if numbers[at].why else ((), (at,)))
-                rows[-1][-1].append(at)
-            case "[" | "(":
-                open_brackets.append([])
-            case "]" | ")":
-                array = _joined(open_brackets.pop())
-                open_brackets = open_brackets or [[]]
-                open_brackets[-1].append(array)
-                if array:
-                    yield array
-            case "⏎":
-                rows.append([[]])
-            case "&":
-                rows[-1].append([])
-            case "⟦" | "⟧":
-                yield from _table(rows, numbers)
-                rows = [[[]]]
-            case _:
-                open_brackets[-1].append(None)
-    yield from _table(rows, numbers)
+    """What brackets make of numbers, from the innermost; the first or last side by side may belong elsewhere."""
+    levels = [WORDS, *(_level(text, *pair) for pair in pairwise(numbers))]
+    arrays: list[Group] = [((), (at,)) for at in range(len(numbers))]
+    found: dict[tuple[int, ...], tuple[int, ...]] = {}
+    for level in range(DEEPEST):
+        runs: list[list[Group]] = []
+        for shape, members in arrays:
+            if levels[members[0]] != level:
+                runs.append([])
+            runs[-1].append((shape, members))
+        # of shapes that differ the smallest has room for fewer numbers than there are
+        arrays = [
+            ((len(run), *min(shape for shape, _ in run)), tuple(chain.from_iterable(inside for _, inside in run)))
+            for run in runs
+        ]
+        for run, (shape, members) in zip(runs, arrays, strict=True):
+            start = numbers[members[0]].start
+            opened = re.search(r"[\[\s\0]*\Z", text[max(start - 40, 0) : start])
+            if len(run) > 1 or (opened and opened[0].count("[") > level):
+                found[members] = shape
+            if len(run) > 2 and not level:
+                found |= {some: (len(some),) for some in (members[1:], members[:-1])}
+    yield from ((shape, members) for members, shape in found.items() if math.prod(shape) == len(members))
 
 
-def _tokens(text: str, numbers: Sequence[Number]) -> Iterator[tuple[str, int]]:
-    """Brackets, the marks of tables, words, and numbers: as nothing, with their position."""
-    done = 0
-    for at, number in enumerate(numbers):
-        yield from ((found.group(), -1) for found in TOKEN.finditer(text, done, number.start))
-        yield "", at
-        done = number.end
-    yield from ((found.group(), -1) for found in TOKEN.finditer(text, done))
-
-
-def _joined(held: Sequence[Group | None]) -> Group | None:
-    """The array of some numbers or arrays, if they are of one shape."""
-    arrays = [array for array in held if array]
-    shapes = {shape for shape, _ in arrays}
-    if len(arrays) < len(held) or len(shapes) != 1 or len(held) > LARGEST_ARRAY:
-        return None
-    (shape,) = shapes
-    members = tuple(member for _, inside in arrays for member in inside)
-    return ((len(arrays), *shape), members) if len(shape) < DEEPEST else None
-
-
-def _table(rows: Sequence[Sequence[Sequence[int]]], numbers: Sequence[Number]) -> Iterator[Group]:
+def _tables(text: str, numbers: Sequence[Number]) -> Iterator[Group]:
     """The body of a table or matrix: the columns that hold numbers alone, each column, and each row."""
-    cells = [[cell[0] if len(cell) == 1 and not numbers[cell[0]].why else None for cell in row] for row in rows]
-    body = [row for row in cells if any(cell is not None for cell in row)]
-    if len(body) * max(map(len, body), default=0) > LARGEST_TABLE:
-        return
-    columns = [*zip_longest(*body)]
-    whole = [tuple(cell for cell in column if cell is not None) for column in columns if None not in column]
-    lines = [*zip(*whole, strict=True)]
-    for below in (lines, lines[1:]):  # the first may be a head that counts the columns
-        yield (len(below), len(whole)), tuple(chain.from_iterable(below))
-        yield from (((len(line),), line) for line in (*below, *zip(*below, strict=True)))
-    for line in (*body, *columns):
-        kept = tuple(cell for cell in line if cell is not None)
-        yield (len(kept),), kept
-
-
-def _rows(text: str, numbers: Sequence[Number]) -> Iterator[Group]:
-    """Numbers side by side, as `print(a, b)` and sentences have them; the first or last may belong elsewhere."""
-    spans = ((a.end, b.start) for a, b in pairwise(numbers))
-    apart = (not re.fullmatch(r"\.?[ ,\t$\0]{1,200}(?:and[ \0$]{1,200})?", text[a:b]) for a, b in spans)
-    runs = [0, *accumulate(apart)]
-    for _, run in groupby(range(len(numbers)), key=runs.__getitem__):
-        members = tuple(run)
-        yield from (((len(some),), some) for some in (members, members[1:], members[:-1]))
+    marks = [*re.finditer(f"[{OPEN}{ROW}{CELL}{CLOSE}]", text)]
+    cells: list[list[int]] = [[] for _ in range(len(marks) + 1)]
+    for at, number in enumerate(numbers):
+        cells[bisect_right(marks, number.start, key=re.Match.start)].append(at)
+    alone = [cell[0] if len(cell) == 1 and not numbers[cell[0]].why else None for cell in cells]
+    for table in re.finditer(f"[{ROW}{CELL}]+", "".join(mark[0] for mark in marks)):
+        rows = [[alone[table.start()]]]
+        for at, mark in enumerate(table[0], start=table.start() + 1):
+            rows += [[]] if mark == ROW else []
+            rows[-1].append(alone[at])
+        body = [row for row in rows if any(cell is not None for cell in row)]
+        if len(body) * max(map(len, body), default=0) > LARGEST_TABLE:
+            continue
+        columns = [*zip_longest(*body)]
+        whole = [column for column in columns if None not in column]
+        lines = [*zip(*whole, strict=True)]
+        for below in (lines, lines[1:]):  # the first may be a head that counts the columns
+            yield (len(below), len(whole)), tuple(chain.from_iterable(below))
+            yield from (((len(line),), line) for line in (*below, *zip(*below, strict=True)))
+        for line in (*body, *columns):
+            kept = tuple(cell for cell in line if cell is not None)
+            yield (len(kept),), kept
