@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike
 
+    from mathlab.pictures import Look
+
 __all__ = ["Result", "arrays", "assert_gradients", "changed", "load", "run"]
 
 # Python reads every digit of a text, which pandas' own parser need not.
@@ -111,8 +113,10 @@ class Result(ExperimentResult):
             raise MathlabError(f"there is no array {name!r} here{hint}")
         return found[name]
 
-    def draw(self, kind: str = "graph", case: str | None = None, *, direction: str = "auto", sample: int = 0) -> Shown:
+    def draw(self, kind: str = "graph", case: str | None = None, **look: Unpack[Look]) -> Shown:
         """A picture of a case (the first, when it is None): `graph`, `network`, `page` or `mermaid`.
+
+        `direction`, `sample` and `whole` are the options --direction, --sample and --all of `mathlab draw`.
 
         It is the text of the file that `mathlab draw` writes, which a notebook shows. Raises MathlabError for another
         kind, a case that did not run, and where there is nothing to draw.
@@ -121,7 +125,7 @@ class Result(ExperimentResult):
 
         if kind not in DRAWN:
             raise MathlabError(f"there is no picture {kind!r}; known are {', '.join(DRAWN)}")
-        return Shown(gallery.draw(self.experiment, self._of(case), kind, direction, sample))
+        return Shown(gallery.draw(self.experiment, self._of(case), kind, **look))
 
     def plot(
         self,

@@ -31,6 +31,7 @@ def draw(
         Literal["auto", "right", "down"], typer.Option("--direction", help="Where a graph runs.")
     ] = "auto",
     sample: Annotated[int, typer.Option("--sample", min=0, help="The sample of a batch in a network.")] = 0,
+    whole: Annotated[bool, typer.Option("--all", help="A graph with every node, no repeated layers folded.")] = False,
     out: Out = OUTPUTS,
     target: Annotated[
         Path | None, typer.Option("-o", metavar="FILE", help="Write the one picture here; - is stdout.")
@@ -65,7 +66,7 @@ def draw(
             (one, ("train", "backprop") if one.train and "page" in asked[one.name] else ("backprop",)) for one in chosen
         ]
         result = plan.judged(plan.Plan(experiment, tuple(steps)), terminal.progress)
-        drawn.append((result, gallery.made(result, asked, direction, sample)))
+        drawn.append((result, gallery.made(result, asked, direction=direction, sample=sample, whole=whole)))
     counts = sum((tally(result) for result, _ in drawn), Tally())
     if target is not None:
         texts = [text for _, made in drawn for text in made.values()]

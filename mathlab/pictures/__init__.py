@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 from mathlab.experiment import Case, Experiment
 from mathlab.results import BackpropResult, CaseResult
+
+
+class Look(TypedDict, total=False):
+    """How a picture is wanted, as `Scene` has it."""
+
+    direction: str
+    sample: int
+    whole: bool
 
 
 @dataclass(frozen=True)
 class Scene:
     """A case that ran forward and backward, to be drawn: every id in its picture begins with `scope`.
 
-    A graph runs in a `direction`; a network shows one `sample` of a batch.
+    A graph runs in a `direction`, folded unless the `whole` is wanted; a network shows one `sample` of a batch.
     """
 
     experiment: Experiment
@@ -21,6 +30,7 @@ class Scene:
     scope: str
     direction: str = "auto"
     sample: int = 0
+    whole: bool = False
 
     @property
     def title(self) -> str:

@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 
 from mathlab.results import NodeResult
 
 
-def folded(nodes: Sequence[NodeResult], most: int) -> tuple[Sequence[NodeResult], dict[str, str]]:
-    """At most `most` nodes where that can be had, and what the nodes that stand for several of them stand for.
+def folded(nodes: Sequence[NodeResult], most: int) -> tuple[Sequence[NodeResult], Mapping[str, tuple[str, ...]]]:
+    """At most `most` nodes, and half as many in a row, where that can be had; and what some of them stand for, by name.
 
     Of equations that repeat, but for the digits in their names, three times and more, the first round and the last are
-    kept; one node stands for those between. An input or parameter that only these read is folded with them.
+    kept; one node, of the name of the last between, stands for those. What only these read is folded with them. What it
+    stands for is said as `… 3 rounds: h2 … h4`, and then come all the names.
     """
-    hidden: dict[str, str] = {}
-    while len(nodes) > most:
+    hidden: dict[str, tuple[str, ...]] = {}
+    while max(len(nodes), 2 * _depth(nodes)) > most:
         equations = [node for node in nodes if node.role == "node"]
-        alike = [hidden.get(one.name) or re.sub(r"\d+", "#", f"{one.name} = {one.equation}") for one in equations]
+        alike = [
+            hidden[one.name][0] if one.name in hidden else re.sub(r"\d+", "#", f"{one.name} = {one.equation}")
+            for one in equations
+        ]
         start, period, stop = _repeated(alike)
         if stop - start <= period:
             break
-        inside = equations[start:stop]
-        words = f"… {len(inside) // period} rounds like those before and after: {inside[0].name} … {inside[-1].name}"
-        hidden[inside[-1].name] = words
+        inside, before = equations[start:stop], nodes
         nodes = _without(nodes, inside)
+        gone = {node.name for node in before} - {node.name for node in nodes} | {inside[-1].name}
+        names = (hidden.pop(node.name, ("", node.name))[1:] for node in before if node.name in gone)
+        words = f"… {len(inside) // period} rounds: {inside[0].name} … {inside[-1].name}"
+        hidden[inside[-1].name] = (words, *chain(*names))
     return nodes, hidden
+
+
+def _depth(nodes: Sequence[NodeResult]) -> int:
+    """How many nodes stand in the longest row, in which each reads the one before it."""
+    depth: dict[str, int] = {}
+    for node in nodes:
+        depth[node.name] = 1 + max((depth.get(name, 0) for name in node.reads), default=0)
+    return max(depth.values(), default=0)
 
 
 def _repeated(patterns: Sequence[str]) -> tuple[int, int, int]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from mathlab.errors import MathlabError, Problem
 from mathlab.experiment import DRAWN, PLOTTED, Case, Experiment
 from mathlab.files import refuse_inputs, replace_files
 from mathlab.outputs.write import folder_of
-from mathlab.pictures import Scene
+from mathlab.pictures import Look, Scene
 from mathlab.pictures.graph import graph, mermaid
 from mathlab.pictures.index import refresh
 from mathlab.pictures.network import network
@@ -54,7 +55,7 @@ def names(experiment: Experiment) -> dict[str, str]:
     return found
 
 
-def draw(experiment: Experiment, result: CaseResult, kind: str, direction: str = "auto", sample: int = 0) -> str:
+def draw(experiment: Experiment, result: CaseResult, kind: str, **look: Unpack[Look]) -> str:
     """A picture of a kind in `DRAWN`, as the text of its file. Raises MathlabError where there is none."""
     case = next(one for one in experiment.cases if one.name == result.case)
     if result.backprop is None:  # a run of what a config declares may have trained alone
@@ -62,7 +63,7 @@ def draw(experiment: Experiment, result: CaseResult, kind: str, direction: str =
             result = result.having(backprop=backprop.run(case, ()))
     scope = f"{re.sub(r'[^a-zA-Z0-9]+', '-', experiment.name)}-{names(experiment)[case.name]}-{kind}"
     scope = scope if scope[0].isalpha() else f"p-{scope}"
-    return KINDS[kind][1](Scene(experiment, case, result, scope, direction, sample))
+    return KINDS[kind][1](Scene(experiment, case, result, scope, **look))
 
 
 def wanted(
@@ -74,9 +75,7 @@ def wanted(
     return {case.name: list(dict.fromkeys(kinds or otherwise)) for case in cases}
 
 
-def made(
-    result: ExperimentResult, kinds: Mapping[str, Sequence[str]], direction: str = "auto", sample: int = 0
-) -> dict[str, str]:
+def made(result: ExperimentResult, kinds: Mapping[str, Sequence[str]], **look: Unpack[Look]) -> dict[str, str]:
     """File name -> text, for the pictures of these kinds of each case.
 
     Raises MathlabError with all that cannot be drawn.
@@ -86,7 +85,7 @@ def made(
     for case in result.cases:
         for kind in kinds.get(case.case, ()):
             try:
-                found[slugs[case.case] + KINDS[kind][0]] = draw(result.experiment, case, kind, direction, sample)
+                found[slugs[case.case] + KINDS[kind][0]] = draw(result.experiment, case, kind, **look)
             except MathlabError as error:
                 place = places.get((case.case, kind))
                 problems += [Problem(problem.message, problem.place or place) for problem in error.problems]

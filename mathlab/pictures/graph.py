@@ -25,10 +25,11 @@ PAD, HEAD, LINE = 10.0, 48.0, 16.0  # the last is a line's height
 ROWS, COLUMNS = 6, 5  # the largest matrix whose numbers are shown; of a vector, `ROWS`
 CUT = 44  # characters of an equation
 WIDE = 900.0  # a graph that is wider runs down
-MOST = 200  # boxes
+SCREEN, MOST = 24, 200  # boxes: of a graph, before repeated layers are folded, and after
 PATHS = 3  # that are shown first and last where very many meet
 BARS = 32  # of the strip that stands for a large array
 WAYS = (("forward", "value", 1, ""), ("backward", "gradient", -1, ' stroke-dasharray="5 3"'))
+ALIKE = "like those before and after"  # rounds that are folded
 SPOKEN = {"input": ", an input", "parameter": ", a parameter", "node": ""}
 
 
@@ -41,20 +42,31 @@ class Row(NamedTuple):
     draw: Callable[[float, float], str]
 
 
-def graph(scene: Scene, wide: float = WIDE) -> str:
-    """The computation graph of a case as SVG.
+def graph(scene: Scene) -> str:
+    """The computation graph of a case as SVG, with layers that repeat folded where they would not fit a screen.
 
-    Raises MathlabError for a graph with too many nodes to be read, even with its repeated layers folded.
+    Raises MathlabError for one that has too many nodes to be read even so.
     """
-    result = scene.backprop
-    nodes, hidden = folded(result.nodes, MOST)
-    if len(nodes) > MOST:
+    nodes, hidden = seen(scene, SCREEN)
+    if len(nodes) > MOST and not scene.whole:
         raise MathlabError(
             f"the graph of case {scene.case.name!r} has {len(nodes)} nodes, more than {MOST}, and no layers that "
-            "repeat; a page steps through it"
+            "repeat; a page steps through it, and --all draws it all the same"
         )
+    return drawn(scene, nodes, hidden, WIDE)
+
+
+def seen(scene: Scene, most: int) -> tuple[Sequence[NodeResult], Mapping[str, Sequence[str]]]:
+    """The nodes of a graph, folded to at most `most` unless the whole is wanted; and what some of them stand for."""
+    nodes = scene.backprop.nodes
+    return (nodes, {}) if scene.whole else folded(nodes, most)
+
+
+def drawn(scene: Scene, nodes: Sequence[NodeResult], hidden: Mapping[str, Sequence[str]], wide: float) -> str:
+    """The graph of these nodes as SVG, which runs down where it is wider than `wide`."""
+    result = scene.backprop
     figures = _figures(result)
-    rows = {node.name: [*_rows(node, hidden.get(node.name, ""), result, figures[node.name])] for node in nodes}
+    rows = {node.name: [*_rows(node, hidden.get(node.name, ()), result, figures[node.name])] for node in nodes}
     sizes = {
         name: (max(row.width for row in inside) + 2 * PAD, sum(row.lines for row in inside) * LINE + PAD)
         for name, inside in rows.items()
@@ -65,7 +77,13 @@ def graph(scene: Scene, wide: float = WIDE) -> str:
         layout, down = layered(sizes, [*ways], True), True
     edges = "".join(_edge(layout, edge, way, down) for edge, way in ways.items())
     boxes = "\n".join(
-        _box(node, layout.boxes[node.name], rows[node.name], f"{scene.scope}-{at}", 2.4 if node is nodes[-1] else 1.2)
+        _box(
+            node,
+            f'id="{scene.scope}-{at}" data-node="{escape(node.name)}"{_hides(hidden.get(node.name, ()))}',
+            layout.boxes[node.name],
+            rows[node.name],
+            2.4 if node is nodes[-1] else 1.2,
+        )
         for at, node in enumerate(nodes)
     )
     width = max(layout.width, 420.0) + 2 * PAD
@@ -74,7 +92,10 @@ def graph(scene: Scene, wide: float = WIDE) -> str:
     head += _arrow("M190 32H168", (166, 32), (-1, 0), "gradient", WAYS[1][3])
     head += text(198, 36, "backward: gradients", "gradient")
     body = f'{head}<g transform="translate({PAD:g} {HEAD:g})">{edges}\n{boxes}</g>'
-    words = " ".join(spoken(node, figures[node.name]) for node in nodes)
+    words = " ".join(
+        f"{hidden[node.name][0]}, {ALIKE}." if node.name in hidden else spoken(node, figures[node.name])
+        for node in nodes
+    )
     return picture(scene.scope, width, layout.height + HEAD + PAD, f"Computation graph: {scene.title}", words, body)
 
 
@@ -124,11 +145,14 @@ def shape_of(array: Array) -> str:
 # Boxes
 
 
-def _rows(node: NodeResult, fold: str, result: BackpropResult, figures: Sequence[FigureResult]) -> Iterator[Row]:
-    yield _beside(_words(node.name, "both", "ink", BOLD), _words(shape_of(node.value), "both", "dim"), 2)
-    if fold:
-        yield _words(fold, "both", "dim")
+def _rows(
+    node: NodeResult, hidden: Sequence[str], result: BackpropResult, figures: Sequence[FigureResult]
+) -> Iterator[Row]:
+    if hidden:
+        yield _words(hidden[0], "both", "ink", BOLD)
+        yield _words(ALIKE, "both", "dim")
         return
+    yield _beside(_words(node.name, "both", "ink", BOLD), _words(shape_of(node.value), "both", "dim"), 2)
     if node.equation:
         yield _words(f"= {node.equation}", "both", "ink")
     yield from _array(node.name, node.value, "value", "forward")
@@ -224,7 +248,11 @@ def _summary(name: str, array: Array, colour: str, layer: str) -> Iterator[Row]:
     yield Row(4.0 * len(heights), 1, layer, bars)
 
 
-def _box(node: NodeResult, box: Box, rows: Sequence[Row], ident: str, line: float) -> str:
+def _hides(hidden: Sequence[str]) -> str:
+    return f' data-hides="{escape(" ".join(hidden[1:]))}"' if hidden else ""
+
+
+def _box(node: NodeResult, about: str, box: Box, rows: Sequence[Row], line: float) -> str:
     y, parts = box.y + 18, ""
     for layer, group in groupby(rows, key=lambda row: row.layer):
         drawn = ""
@@ -235,7 +263,7 @@ def _box(node: NodeResult, box: Box, rows: Sequence[Row], ident: str, line: floa
     place = f'x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}"'
     frame = framed("good" if node.role == "parameter" else "frame", line)
     shape = f'<rect {place} rx="{3 if node.role == "node" else 11}" {frame}/>'
-    return f'<g id="{ident}" data-node="{escape(node.name)}">{shape}{parts}</g>'
+    return f"<g {about}>{shape}{parts}</g>"
 
 
 # Edges

@@ -26,7 +26,7 @@
   const edits = () => [...origin].flatMap(([name, x]) => places(x.s).flatMap((place, k) => Object.is(now.get(name).d[k], x.d[k]) ? [] : [[name, place, now.get(name).d[k]]]));
   const fixed = new Map(D.fixed ?? []); // of a page that is too large to be computed anew: arrays, and what large ones come to
   const marked = key => new Map([...document.querySelectorAll(`#graph [data-${key}]`)].map(part => [part.dataset[key], part]));
-  const cells = marked("n"), boxes = marked("node");
+  const cells = marked("n"), boxes = marked("node"), folds = [...marked("hides")].map(([names, box]) => [names.split(" "), box]);
   const gist = x => `norm ${num(Math.hypot(...x.d))}, ${num(Math.min(...x.d))} … ${num(Math.max(...x.d))}`;
   const refill = (name, x) => {
     if (cells.get(name)?.dataset.norm) cells.get(name).textContent = gist(x);
@@ -34,9 +34,9 @@
   };
   const done = name => (order.get(name) ?? 0) <= step;
   const show = () => {
-    const [name, , , owner] = lines[step - 1];
+    const [name, , , owner] = lines[step - 1], home = folds.find(([names]) => names.includes(owner))?.[1] ?? boxes.get(owner);
     for (const [node, box] of boxes) {
-      box.classList.toggle("now", node === owner);
+      box.classList.toggle("now", box === home);
       for (const layer of box.querySelectorAll("[data-layer]")) layer.classList.toggle("absent", layer.dataset.layer === "verdict" ? edits().length > 0 || epoch !== null || !done(node) : !done(layer.dataset.layer === "backward" ? "d" + node : node));
     }
     for (const edge of document.querySelectorAll("#graph [data-from]")) {
@@ -46,8 +46,8 @@
     }
     $("graph").classList.toggle("backward", step > forward); $("step").value = step; $("count").textContent = `${step} / ${lines.length}`;
     $("said").textContent = `Step ${step} of ${lines.length}, ${step > forward ? "backward" : "forward"}: ${name} = ${lines[step - 1][2]}`;
-    const box = boxes.get(owner), pane = $("graph");
-    if (box && !pane.classList.contains("fit")) { const a = box.getBoundingClientRect(), b = pane.getBoundingClientRect(); pane.scrollBy(a.x + a.width / 2 - b.x - b.width / 2, a.y + a.height / 2 - b.y - b.height / 2); }
+    const pane = $("graph");
+    if (home && !pane.classList.contains("fit")) { const a = home.getBoundingClientRect(), b = pane.getBoundingClientRect(); pane.scrollBy(a.x + a.width / 2 - b.x - b.width / 2, a.y + a.height / 2 - b.y - b.height / 2); }
     try { history.replaceState(null, "", `#step=${step}`); } catch (trouble) { void trouble; } // not in a frame without an address
     card();
   };

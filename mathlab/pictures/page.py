@@ -28,7 +28,7 @@ from mathlab.language.mathml import mathml
 from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names
 from mathlab.pictures import Scene
-from mathlab.pictures.graph import graph, shape_of, summed
+from mathlab.pictures.graph import drawn, seen, shape_of, summed
 from mathlab.pictures.svg import entry, escape
 from mathlab.results import FigureResult, Share, TrainResult, tally
 from mathlab.stages import updates as moves
@@ -42,12 +42,13 @@ SIDE = 41  # of a contour's grid, in values
 EDITABLE = 4_000  # entries of inputs and parameters; a page with more of them shows what was computed
 LISTED = 30  # entries of an array that such a page still shows one by one
 WORK = 20_000_000  # entries that a page computes in its training, all epochs together
+BOXES = 60  # of its graph, before repeated layers are folded
 WIDE = 4_000.0  # pixels; a page's graph runs down only where it is wider, for it can be scrolled
 
 
 def page(scene: Scene) -> str:
     """The page of a case that has run (with its training, where it has one)."""
-    prepared, picture, source = prepare(scene.case), graph(scene, WIDE), files("mathlab.pictures")
+    prepared, picture, source = prepare(scene.case), drawn(scene, *seen(scene, BOXES), WIDE), files("mathlab.pictures")
     html, *scripts = (source.joinpath(name).read_text(encoding="utf-8") for name in ("page.html", "ops.js", "page.js"))
     script = re.sub(r"^ +(?://.*\n)?", "", "".join(scripts), flags=re.MULTILINE)  # without what only its authors need
     result = scene.result

@@ -102,7 +102,7 @@ def test_no_box_overlaps_and_no_edge_crosses_a_box(path: Path, monkeypatch: pyte
     result = ran(path)
     for one in result.cases:
         for direction in ("right", "down"):
-            gallery.draw(result.experiment, one, "graph", direction)
+            gallery.draw(result.experiment, one, "graph", direction=direction)
     assert {*found} == {""}
 
 
@@ -178,7 +178,18 @@ def test_repeated_layers_are_folded() -> None:
     deep = case({**equations, "loss": "sum(h399)"}, {"W": [[0.5, 0.1], [0.2, 0.3]]}, {"x": [1.0, 2.0]})
     svg = drawn(result_of(deep), "graph")
     assert len(re.findall("data-node=", svg)) < 10
-    assert "397 rounds like those before and after: h2 … h398" in svg
+    assert "… 397 rounds: h2 … h398" in svg
+    assert [*re.findall('data-hides="([^"]*)"', svg)] == [" ".join(f"h{layer}" for layer in range(2, 399))]
+
+
+@pytest.mark.parametrize(("steps", "boxes", "in_page"), [(4, 10, 10), (12, 8, 18), (40, 7, 7)])
+def test_a_loop_that_fits_no_screen_is_folded_unless_all_is_wanted(steps: int, boxes: int, in_page: int) -> None:
+    equations = {f"h{t}": f"tanh(w * h{t - 1} + x{t % 3})" for t in range(1, steps + 1)}
+    values = {"h0": 0.5, "x0": 1.0, "x1": 2.0, "x2": 3.0}
+    result = result_of(case({**equations, "loss": f"h{steps} ** 2"}, {"w": 0.3}, values))
+    counts = [len(re.findall("data-node=", drawn(result, kind))) for kind in ("graph", "page")]
+    whole = gallery.draw(result.experiment, result.cases[0], "graph", whole=True)
+    assert [*counts, len(re.findall("data-node=", whole))] == [boxes, in_page, steps + 6]
 
 
 def test_of_very_many_paths_the_first_and_the_last_are_shown() -> None:
@@ -229,8 +240,10 @@ def test_a_large_graph_without_rounds_is_refused() -> None:
         function, sign, name = (rng.choice(words.split()) for words in ("sin cos tanh", "+ -", "x y z"))
         equations[f"b{at}"] = f"{function}({[*equations][-1]}) {sign} {name}"
     one = case({**equations, "loss": "sum(b1)"}, {"x": [0.1], "y": [0.2], "z": [0.3]})
+    result = result_of(one)
     with pytest.raises(MathlabError, match="more than 200, and no layers that repeat"):
-        drawn(result_of(one), "graph")
+        drawn(result, "graph")
+    assert len(re.findall("data-node=", drawn(result, "page"))) == MOST + 6
 
 
 HOSTILE = (
