@@ -163,8 +163,7 @@ def judge(
         raise MathlabError(f"{figure.key}: no number is printed, so there is nothing to compare", figure.place)
     if without_ones(values.shape) != without_ones(figure.shape):
         printed = f"with shape {figure.shape}" if figure.shape else "as a single number"
-        numbers = [(number.text, number.place.column if number.place else 0) for number in figure.printed]
-        hint = signs.commas(numbers, figure.shape, values.shape)
+        hint = signs.commas([(number.text, number.place) for number in figure.printed], values.size)
         message = f"{figure.key} is printed {printed}, but computed with shape {values.shape}{hint}"
         raise MathlabError(message, figure.place)
     judged = _judged(figure, values, np.zeros(values.shape))

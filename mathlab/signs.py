@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mathlab.errors import Place
 
 KEYWORDS = {*keyword.kwlist} - {*"and or not if else for in is".split()}
 Slips = tuple[tuple[str, str], ...]
@@ -66,7 +71,7 @@ NUMBERS: Slips = (
     (r"(?:\w+\.)*(?:rand\w*|normal|uniform)\(.*", "values are drawn as in {init: normal, shape: [2, 3], seed: 0}"),
     (r"zeros|ones", r"values are made as in {init: \g<0>, shape: [2, 3]}"),
     (r"(?:\w+\.)*(?:zeros|ones|eye)\(.*", "values are made as in {init: zeros, shape: [2, 3]}"),
-    (r"(?:\w+\.)*(?:array|asarray|tensor|matrix|Tensor|float\d+)\(.*", "the numbers stand alone, in brackets"),
+    (r"(?:\w+\.)*(?:c|array|asarray|tensor|matrix|Tensor|float\d+)\(.*", "the numbers stand alone, in brackets"),
     (r"[\w./-]+\.(?:csv|tsv|txt|npy|npz|json|mat|pt)", r"a file is named as in {file: \g<0>}"),
     (r"([1-9]\d*)\s*[x×]\s*([1-9]\d*)", r"a shape is written [\1, \2]"),
     (
@@ -74,6 +79,12 @@ NUMBERS: Slips = (
         "a list is written [1, 2], in brackets and with commas",
     ),
     (r"pi|π", "write 3.141592653589793"),
+    (r"(?i:true|yes|on|false|no|off)", "in a mask, true is 1 and false is 0"),
+    (r"(?i:~|null|none|nil|na|n/a|-+)", "what has no value is left out"),
+    (r"0[xbo]\w+", "write it in decimal digits"),
+    (r"=.*", "a spreadsheet's formula is written out in digits, or is an equation"),
+    (rf"{_DIGITS}\s*[-+]\s*{_DIGITS}[ij]", "all numbers are real"),
+    (r"\d+(?:\.\d+){2,}", "a number has one decimal point"),
     (
         r"he|xavier|normal|uniform|randn?|random",
         "values are drawn as in {init: normal, shape: [2, 3], seed: 0}",
@@ -93,6 +104,17 @@ PAIRS: Slips = (
     ),
     (r"\w+\s*[-+*/@]=.*", "a name is given once, and what comes of it has another"),
     (r"true|yes|on", "write {}"),
+)
+
+# The same of a text that is to be a name.
+NAMES: Slips = (
+    (r"(?=[$\\])\$?\\?([^\W\d]\w*)\$?", r"write \1, without LaTeX's signs"),
+    (r"(\w+?)_?\{(\w+)\}", r"write \1_\2"),
+    (r"(\w+)['′]+", r"write \1_prime"),
+    (r"(\d+)_?([^\W\d]\w*)", r"write \2\1"),
+    (r"(\w+)\([\w, ]*\)", r"write \1 alone: an equation says what it reads"),
+    (r"(\w+)\[[\d, :]*\]", r"\1 is given whole, as in \1: [0.5, -1]"),
+    (r"(\w+)[-.](\w+)|([^\W\d]\w*) ([^\W\d]\w*)", r"write \1\3_\2\4"),
 )
 
 LONGEST_SLIP = 200  # characters of what is held against the words and signs here; more are no slip
@@ -119,16 +141,22 @@ def cut(message: str) -> str:
 def named(text: str) -> str:
     """What a name is, and what is meant by a text that is none."""
     of = gradient_of(text)
-    hint = f"; the gradient of {of} is written d{of}" if of else slip(text, PAIRS)
+    hint = f"; the gradient of {of} is written d{of}" if of else slip(text, (*NAMES, *PAIRS))
     return f"letters, digits and '_', beginning with a letter{hint}"
 
 
 def pair(key: str, value: object) -> str:
-    """The same for a key with nothing behind it, such as `lr=0.1`."""
+    """The same for a key with nothing behind it, such as `lr=0.1`, or the 5 of 0,5 in braces, or the 2) of (1, 2)."""
     if value != "":
         return ""
-    a_number = NUMBER.fullmatch(key)
-    return "; a decimal point is written '.', and a list stands in brackets" if a_number else slip(key, PAIRS)
+    rest = re.fullmatch(rf"{_DIGITS}[^\w(]?|[^(=:]*\)", key)
+    return "; a decimal point is written '.', and a list stands in brackets" if rest else slip(key, PAIRS)
+
+
+def out_of_bounds(error: IndexError) -> str:
+    """What NumPy says of an index that an axis does not have, and what it could be."""
+    size = re.search(r"out of bounds for axis \d+ with size ([1-9]\d*)", str(error))
+    return f"{error}, which counts from 0 to {int(size[1]) - 1}" if size else str(error)
 
 
 def gradient_of(name: str) -> str:
@@ -157,6 +185,9 @@ def quoted(line: str, before: str = "") -> str:
     """A hint for a value, or a key, in YAML that only quotes keep together; of a line with all that stands before."""
     text = line[:LONGEST_SLIP].strip()
     value = text.partition(": ")[2].strip()
+    above = before.rstrip("\n").rpartition("\n")[2].strip()
+    if comment := re.match(r"//|%|--(?!-)|/\*", text) or re.match(r"//|/\*", above):
+        return f"; a comment begins with '#', not with '{comment[0]}'"
     if re.match(r"[\w\[\], ]+: [^\[{\"']*, *[\w\[\], ]+: ", text):
         return "; each key has a line of its own, or all of them stand in braces"
     surplus = [
@@ -168,24 +199,31 @@ def quoted(line: str, before: str = "") -> str:
     if alone or re.match(r"""[^{\[]*(: | :)|(["']).*\2 *[^ #]""", value):
         written = sign((alone or [value])[0], SIGNS) or ("a mapping in braces" if ": " in value else "")
         return f"; an expression, or a text, of this kind stands in quotes{', and ' * bool(written)}{written}"
-    return ""
+    return "; a key is written 'name: value'" if re.match(r"[\w.]+\s*=[^=]", text) else ""
 
 
 def brackets(lines: list[str], at: int, column: int) -> str:
     """A hint for a list that YAML cannot read; it begins in the first of these lines, which is the line `at`."""
-    text = "\n".join(lines)[column:]
+    text = re.sub(r"\s#.*", "", "\n".join(lines)[column:])  # without comments
     if (open_ := text[:1]) in ("[", "{") and text.count(open_) > text.count("]" if open_ == "[" else "}"):
         return f"; what {open_!r} opens on line {at + 1} is not closed"
     return "; rows of a list are divided by commas, as in [[1, 2], [3, 4]]" if ";" in "".join(lines[:1]) else ""
 
 
-def commas(numbers: list[tuple[str, int]], printed: tuple[int, ...], computed: tuple[int, ...]) -> str:
-    """A hint for numbers such as `[0,1, 0,2]`, of which there are twice as many as there should be in a row.
+def commas(numbers: Sequence[tuple[str, Place | None]], wanted: int) -> str:
+    """A hint for numbers such as `[0,1, 0.3, 0,2]`, which are so many as are wanted where two without a space are one.
 
-    Each is given with its column: there is no space between two halves.
+    Each is given with its place: what has more than one such neighbour is a list that is written without spaces.
     """
-    *rows, row = computed or (1,)
-    pairs = [*zip(numbers[::2], numbers[1::2], strict=False)] if printed == (*rows, 2 * row) else []
-    if not all(part.isdigit() and at + len(whole) + 1 == after for (whole, at), (part, after) in pairs):
+    runs: list[list[str]] = []
+    after: Place | None = None
+    for text, place in numbers:
+        if place and after == place:
+            runs[-1].append(text)
+        else:
+            runs.append([text])
+        after = place and place.shifted(len(text) + 1)
+    halves = [run for run in runs if len(run) > 1]
+    if len(runs) != wanted or not all(re.fullmatch(r"[+-]?\d+,\d+", ",".join(run)) for run in halves):
         return ""
-    return f"; a decimal point is written '.', as in {numbers[0][0]}.{numbers[1][0]}" if pairs else ""
+    return f"; a decimal point is written '.', as in {'.'.join(halves[0])}" if halves else ""

@@ -119,7 +119,8 @@ REFUSED = {
     "W[0,0]=a": "'W[0,0]=a' sets nothing: a number is needed here, not 'a'",
     "W[0,0]=[1, 2": "'W[0,0]=[1, 2' sets nothing: ",
     "W[0,0]=[1, 2]": "W has shape (2, 2): 'W[0,0]' is no entry of it, or is set to more",
-    "W[2,0]=1": "W has shape (2, 2): 'W[2,0]' is no entry of it, or is set to more",
+    "W[2,0]=1": "W has shape (2, 2): 'W[2,0]' is no entry of it, or is set to more; "
+    "entries are counted from 0, up to W[1,1]",
     "W[0]=1": "W has shape (2, 2): 'W[0]' is no entry of it, or is set to more",
     "W[]=1": "W has shape (2, 2): 'W[]' is no entry of it, or is set to more",
     "W=1": "W has shape (2, 2), and is set to a single number; an entry is set as in W[0,0]=0.5",
@@ -131,6 +132,8 @@ REFUSED = {
     "dtype=2": "dtype is float64 or float32",
     "W=float32": "W is a number or an array, not 'float32'",
     "W[0,0=1": "nothing here is called 'W[0,0'",
+    "train.lr=0.2": "train.lr is read by training alone, and moves nothing here: write mathlab train",
+    "epochs=5": "epochs is read by training alone, and moves nothing here: write mathlab train",
 }
 
 

@@ -32,7 +32,7 @@ def show_changes(
     paths, form, target = cases.paths(), telling.form, telling.target
     if form not in READ_BY_PEOPLE:
         raise MathlabError(f"what --set moves is shown as a table or plain, not as {form}; --out writes the numbers")
-    before, after = _experiments(plan.load(paths, permits.allowed), cases.names, texts)
+    before, after = _experiments(command, plan.load(paths, permits.allowed), cases.names, texts)
     plans = [plan.plans(command, experiments, (), ["none"]) for experiments in (before, after)]
     files = [path for planned in plans[1] for path in written_to(out, planned.experiment.name)] if out else []
     refuse_inputs([*([out] if out else []), *files, *([target] if target else [])])
@@ -50,7 +50,7 @@ def show_changes(
 
 
 def _experiments(
-    experiments: Sequence[Experiment], names: Sequence[str], texts: Sequence[str]
+    command: str, experiments: Sequence[Experiment], names: Sequence[str], texts: Sequence[str]
 ) -> tuple[list[Experiment], list[Experiment]]:
     """The experiments with those of the chosen cases that change, which nothing is held against, and as they become."""
     from mathlab import plan
@@ -60,7 +60,10 @@ def _experiments(
     old = [change.unjudged(case) for _, case in chosen]
     new = old
     for text in texts:
-        new = change.changed(new, *change.assignment(text))
+        target, given = change.assignment(text)
+        was, new = new, change.changed(new, target, given)
+        if command != "train" and any(one.train is not other.train for one, other in zip(was, new, strict=True)):
+            raise MathlabError(f"{target} is read by training alone, and moves nothing here: write mathlab train")
     owners = (owner for owner, _ in chosen)
     moved = [found for found in zip(owners, old, new, strict=True) if found[1] is not found[2]]
     return (

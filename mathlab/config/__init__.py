@@ -75,7 +75,8 @@ def _experiment(file: str, content: bytes, allowed: Allowed) -> Experiment:
     if not isinstance(tree, Table):
         if tree is None or (isinstance(tree, Scalar) and not tree):
             raise MathlabError([*found, Problem("the config is empty", Place(file, 1, 1))])
-        raise MathlabError([*found, Problem(f"a config is a mapping of keys, not {kind(tree)}", tree.place)])
+        message = f"a config is a mapping of keys, as in 'parameters: {{w: 0.5}}', not {kind(tree)}"
+        raise MathlabError([*found, Problem(f"{message}; mathlab init writes one", tree.place)])
     keys = top_keys()
     problems = [*found, *keys.unknown(tree)]
     top = keys.said(tree, problems)

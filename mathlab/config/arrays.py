@@ -65,7 +65,9 @@ def value(tree: Tree) -> Value:
         return _initial(tree)
     if "file" in tree:
         return _data(tree)
-    raise MathlabError("a mapping that is a value says either 'init' or 'file'", tree.place)
+    read.in_order(tree)
+    example = "as in {init: normal, shape: [2, 3], seed: 0} and {file: w.csv}"
+    raise MathlabError(f"a mapping that is a value says either 'init' or 'file', {example}", tree.place)
 
 
 @reader(any_of(read.counted.schema, listed(read.counted.schema)))
@@ -178,6 +180,10 @@ KEYS_OF_FILES = {
     ".npy": {"file", "divide_by"},
     ".npz": {"file", "divide_by", "array"},
 }
+OTHER_FILES = {
+    ".xls .xlsx .ods .numbers": "a sheet is saved as CSV",
+    ".pt .pth .pkl .pickle .mat .h5 .hdf5 .json .safetensors .parquet .rds": "numpy.savez('w.npz', ...) writes one",
+}
 
 
 def _columns(path: Path, wanted: DataFile) -> datafiles.Numbers:
@@ -209,7 +215,8 @@ def _data(tree: Table) -> Value:
     wanted = DATA(tree)
     suffix = Path(wanted.file).suffix.lower()
     if suffix not in KEYS_OF_FILES:
-        raise MathlabError("a data file is a .csv, .txt, .npy or .npz file", tree["file"].place)
+        hint = next((f"; {how}" for suffixes, how in OTHER_FILES.items() if suffix in suffixes.split()), "")
+        raise MathlabError(f"a data file is a .csv, .txt, .npy or .npz file{hint}", tree["file"].place)
     for unused in tree.keys() - KEYS_OF_FILES[suffix]:
         raise MathlabError(f"'{unused}' has no meaning for a {suffix} file", tree.key(unused).place)
     try:

@@ -108,9 +108,9 @@ def _value(old: Value, name: str, index: str | None, given: Value) -> Value:
             raise IndexError
         made[at] = given.array
     except (IndexError, ValueError):
-        raise MathlabError(
-            f"{name} has shape {shape}: '{name}[{index}]' is no entry of it, or is set to more"
-        ) from None
+        message = f"{name} has shape {shape}: '{name}[{index}]' is no entry of it, or is set to more"
+        last = f"{name}[{','.join(str(length - 1) for length in shape)}]"
+        raise MathlabError(f"{message}{f'; entries are counted from 0, up to {last}' if shape else ''}") from None
     return Value(made, old.place, old.integral and given.integral)
 
 

@@ -9,13 +9,15 @@ from mathlab import habits, signs
 from mathlab.config.yamltext import Table, Tree, places
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
 from mathlab.experiment import Case, Figure, HandFormula, TrainSettings
-from mathlab.language import read
+from mathlab.language import OPS, read
 from mathlab.language.check import CONSTANTS
 from mathlab.language.equation import Equation
 from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.language.syntax import Call, Name, names, walk
 
 LARGEST = 18_000  # operations in the equations, formulas and figures of all cases; a few seconds
+LISTED = 8  # names that there are, where another was meant
+LONGEST_PRODUCT = 4  # letters of names that stand side by side, as in Wx; more are a name misspelt
 CASE = 50  # operations that a case takes whatever it holds
 NUMBERS = 4  # printed numbers that take as long as an operation
 # what the rest of a name means when it begins so
@@ -33,19 +35,19 @@ def check(case: Case, tree: Table, unreadable: Collection[str]) -> Iterator[Prob
     elif not case.inputs and not case.parameters and not unreadable:
         yield Problem("an experiment needs inputs or parameters", case.place)
     defined = dict.fromkeys((*case.inputs, *case.parameters, *(one.name for one in case.equations)))
-    constants = CONSTANTS.keys() - defined.keys()
+    constants = [name for name in CONSTANTS if name not in defined]
     yield from _order(case.equations, {*case.inputs, *case.parameters, *unreadable, *constants})
     meant = (*defined, *sorted(unreadable))
-    readable = {*meant, *(f"d{name}" for name in meant), *constants}
-    witnesses = {f"{prefix}{name}" for prefix in ("central_", "complex_") for name in case.parameters}
+    readable = [*meant, *(f"d{name}" for name in meant), *constants]
+    witnesses = [f"{prefix}{name}" for prefix in ("central_", "complex_") for name in case.parameters]
     yield from _derivation(case.derivation, meant, readable)
     end = case.equations[-1].name if case.equations else ""
     yield from _figures(case.expected, readable, end)
     if case.gradcheck:
-        yield from _figures(case.gradcheck.expected, readable | witnesses, end)
+        yield from _figures(case.gradcheck.expected, [*readable, *witnesses], end)
     if case.train:
         for _, figures in case.train.after:
-            yield from _figures(figures, {*readable, *_state(case.train, case, shown=True)}, end)
+            yield from _figures(figures, [*readable, *_state(case.train, case, shown=True)], end)
         yield from _training(case.train, case, tree["train"], unreadable)
     for quantity in case.sweep.report if case.sweep else ():
         if not names(read(quantity.text)):  # in the text, for what a loop counts to is a number by now
@@ -134,7 +136,7 @@ def _way(start: str, goal: str, reads: Mapping[str, Sequence[str]]) -> list[str]
 
 
 def _derivation(
-    derivation: Sequence[HandFormula], defined: Collection[str], readable: Collection[str]
+    derivation: Sequence[HandFormula], defined: Collection[str], readable: Sequence[str]
 ) -> Iterator[Problem]:
     gradients = [f"d{name}" for name in defined]
     for formula in derivation:
@@ -148,11 +150,12 @@ def _derivation(
             yield Problem(f"the formula for '{key}' reads '{key}' itself", formula.place)
 
 
-def _unknown(formula: Equation, known: Collection[str]) -> Iterator[Problem]:
+def _unknown(formula: Equation, known: Sequence[str]) -> Iterator[Problem]:
     for part in _names(formula):
         if part.id not in known:
             quotient = re.search(rf"\b{re.escape(part.id)}/d\w+", formula.text)
             hint = _gradient_meant((quotient or [formula.text])[0], known) or _meant(part.id, formula, known)
+            hint = hint or f"; there are {', '.join(known[:LISTED])}{', ...' * (len(known) > LISTED)}"
             inside = "" if formula.text == part.id else f" in '{formula.text}'"
             yield Problem(f"unknown name '{part.id}'{inside}{hint}", formula.place_of(part))
 
@@ -176,14 +179,16 @@ def _meant(name: str, formula: Equation, known: Collection[str]) -> str:
     updated = re.fullmatch(r"(\w+?)_?(?:new|next|updated|after)", name)
     if updated and updated[1] in known:
         return f"; what '{updated[1]}' is after an update is a figure '{updated[1]}' in train's 'after'"
-    for at in range(1, 0 if name[0] == "d" else len(name)):
+    if name in OPS:
+        return f"; {name} is a function, and called as in {name}(x)"
+    for at in range(1, 0 if name[0] == "d" or len(name) > LONGEST_PRODUCT else len(name)):
         if name[:at] in known and name[at:] in known:
             return f"; a product is written {name[:at]} @ {name[at:]}, or {name[:at]} * {name[at:]}"
     instead = habits.expression(name)
     return _gradient_meant(name, known) or did_you_mean(name, known) or (instead and f"; write {instead}")
 
 
-def _figures(figures: Iterable[Figure], known: Collection[str], end: str) -> Iterator[Problem]:
+def _figures(figures: Iterable[Figure], known: Sequence[str], end: str) -> Iterator[Problem]:
     for quantity in (figure.equation for figure in figures):
         match quantity.expr:
             case Call("div", (Name(over), Name(under))) if over == f"d{end}" and under in known and under[1:] in known:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mathlab.config.yamltext import Tree
 from mathlab.errors import MathlabError, Place, did_you_mean
 from mathlab.experiment import Allowed
-from mathlab.files import note
+from mathlab.files import near, note
 
 if TYPE_CHECKING:
     from numpy.lib.npyio import NpzFile
@@ -111,7 +111,7 @@ def beside(folder: Path, name: str, allowed: Sequence[Path] = ()) -> Path:
     if not inside:
         raise DataError(f"{name!r} lies outside the folder of the config; --allow-files permits another one")
     if not there:
-        raise DataError(f"the file {name!r} does not exist")
+        raise DataError(f"the file {name!r} does not exist{near(path, (path.suffix,))}")
     note(path)
     return path
 

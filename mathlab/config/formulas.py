@@ -34,7 +34,7 @@ def name(key: Scalar) -> Scalar:
     if key.startswith("_"):
         raise MathlabError(f"a name does not begin with '_', as {str(key)!r} does", key.place)
     if keyword.iskeyword(key):
-        raise MathlabError(f"{str(key)!r} is a word of Python and cannot be a name", key.place)
+        raise MathlabError(f"{str(key)!r} is a word of Python and cannot be a name; write {key}_", key.place)
     return key
 
 

@@ -6,6 +6,7 @@ does.)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
@@ -13,7 +14,7 @@ from typing import Generic, TypeVar, cast
 from mathlab.config.datafiles import current
 from mathlab.config.jsonschema import Schema
 from mathlab.config.values import Reader, attempt
-from mathlab.config.yamltext import Scalar, Table, Tree, kind
+from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
 from mathlab.habits import EXAMPLES
 from mathlab.signs import NUMBER, PAIRS, pair, slip
@@ -74,10 +75,21 @@ class Keys(Generic[MadeT]):
             hint = pair(name, tree)
             if not hint and above and table[above] == "":
                 hint = f"; what belongs to '{above}' is indented"
-            hint = hint or did_you_mean(name, self.readers) or f"; known are {', '.join(self.readers)}"
+            hint = hint or did_you_mean(name, self.readers) or self.below(tree)
+            hint = hint or f"; known are {', '.join(self.readers)}"
             place = name.place if isinstance(name, Scalar) else table.place
             problems.append(Problem(f"unknown key '{name}'{hint}", place))
         return problems
+
+    def below(self, tree: Tree) -> str:
+        """A hint for a value or an equation that stands beside the sections, and not in one of them."""
+        while isinstance(tree, Row) and tree:
+            tree = tree[0]
+        if "equations" not in self.readers or not isinstance(tree, Scalar):
+            return ""
+        if NUMBER.fullmatch(tree):
+            return "; a value stands below 'inputs' or 'parameters'"
+        return "; an equation stands below 'equations'" if re.search(r"\w\(|[*@/^]| [-+] ", tree) else ""
 
     @property
     def schema(self) -> Schema:
@@ -121,8 +133,8 @@ def entries(
         rest: dict[K, V] = {}
         problems: list[Problem] = []
         for name, part in table.items():
-            if NUMBER.fullmatch(name) and part == "":  # of 0,5 in braces
-                problems.append(Problem(f"{str(name)!r} stands alone{pair(name, part)}", cast(Scalar, name).place))
+            if not name.isidentifier() and "bracket" in (hint := pair(name, part)):  # of 0,5 or (0, 5) in braces
+                problems.append(Problem(f"{str(name)!r} stands alone{hint}", cast(Scalar, name).place))
                 continue
             key = attempt(read_key, cast(Scalar, name), problems)
             try:

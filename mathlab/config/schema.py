@@ -76,6 +76,7 @@ def _printing(tree: Tree) -> Callable[[Equation], Figure]:
 @reader(any_of(reference("numbers"), PRINTING.schema, listed(PRINTING.schema)))
 def printings(tree: Tree) -> list[Callable[[Equation], Figure]]:
     """A number, a nested list of numbers, a mapping with `printed`, or a list of such mappings."""
+    read.in_order(tree)
     if isinstance(tree, Row) and any(isinstance(item, Table) for item in tree):
         return gather(_printing, tree)
     return [_printing(tree) if isinstance(tree, Table) else _printed(read.printed(tree))]

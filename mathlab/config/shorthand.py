@@ -8,7 +8,7 @@ from functools import partial
 
 from mathlab.config.formulas import formula, name
 from mathlab.config.keys import mapping
-from mathlab.config.values import attempt, choice, gather, one_of
+from mathlab.config.values import NUMBER, attempt, choice, gather, one_of
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
 from mathlab.experiment import Case
@@ -51,6 +51,7 @@ def _layers(tree: Tree) -> list[Part]:
     return gather(partial(_part, LAYERS, "layer"), tree)
 
 
+WEIGHTS = ("W", "k")  # arguments that are arrays in every layer
 _reduction = one_of(REDUCTIONS, "reduction")
 
 
@@ -67,13 +68,19 @@ def _part(known: Mapping[str, Layer] | Mapping[str, Loss], what: str, tree: Tree
     if isinstance(given, Scalar) and given and len(record.needs) == 1:  # max_pool: 2 says its size
         table = Table(given.place)
         table[Scalar(record.needs[0], given.place)] = given
-    else:
+    elif isinstance(given, Table) or given == "":
         table = mapping(given)
+    else:
+        wanted = f"by name ({', '.join(record.keys)}), as in {{{of_kind}: {{{record.keys[0]}: ...}}}}"
+        raise MathlabError(f"{of_kind} takes what it needs {wanted}, not {kind(given)}", given.place)
     problems = [Problem(f"{of_kind} needs its '{key}'", word.place) for key in record.needs if key not in table]
     for key in table:
         if key not in record.keys:
             hint = did_you_mean(key, record.keys) or f"; it has {', '.join(record.keys)}"
             problems.append(Problem(f"{of_kind} has no '{key}'{hint}", table.key(key).place))
+        elif key in WEIGHTS and NUMBER.fullmatch(str(table[key])):
+            message = f"the {key} of {of_kind} is a parameter, which has a shape, and no number of units or channels"
+            problems.append(Problem(message, table[key].place))
     node = attempt(_name, table["as"], problems) if "as" in table else None
     reduction = attempt(_reduction, table["reduction"], problems) if "reduction" in table else None
     said = {key: attempt(formula, part, problems) for key, part in table.items() if key not in ("as", "reduction")}

@@ -11,10 +11,10 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 
 from mathlab.config.jsonschema import TEXT, Schema, reference
-from mathlab.config.yamltext import Row, Scalar, Tree, kind
+from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
 from mathlab.experiment import PrintedNumber, Value
-from mathlab.signs import NUMBERS, slip
+from mathlab.signs import NUMBERS, commas, slip
 
 NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
@@ -89,7 +89,8 @@ def at_least(least: int) -> Reader[int]:
     def read(tree: Tree) -> int:
         value = number(tree)
         if not isinstance(tree, Scalar) or not WHOLE.fullmatch(tree):
-            raise MathlabError(f"a whole number is needed here, not {kind(tree)}", tree.place)
+            hint = f"; write {value:.0f}" if value.is_integer() and abs(value) < 1e15 else ""
+            raise MathlabError(f"a whole number is needed here, not {kind(tree)}{hint}", tree.place)
         if value < least:
             raise MathlabError(f"a number of at least {least} is needed here, not {tree}", tree.place)
         return int(tree)
@@ -159,6 +160,12 @@ def gather(read: Callable[[Part], Read], parts: Iterable[Part]) -> list[Read]:
     return results
 
 
+def in_order(tree: Tree) -> None:
+    """Raise MathlabError for a mapping from numbers, which a list is meant by: {0: 0.5, 1: 0.2}."""
+    if isinstance(tree, Table) and tree and all(map(NUMBER.fullmatch, tree)):
+        raise MathlabError("a list is needed here, not a mapping from numbers; write [0.5, -1], in order", tree.place)
+
+
 def array(tree: Tree) -> Value:
     """A number or nested list as an array. Raises for ragged and empty lists and for anything but finite numbers."""
     scalars, shape, numbers = _flat(tree)
@@ -183,7 +190,7 @@ def _flat(tree: Tree) -> tuple[list[Tree], tuple[int, ...], list[float]]:
     level: list[Tree] = [tree]
     while level and isinstance(level[0], Row):
         shape.append(len(level[0]))
-        problems += [problem for part in level if (problem := _unfit(part, shape[-1]))]
+        problems += [problem for part in level if (problem := _unfit(part, level[0]))]
         level = [item for row in level if isinstance(row, Row) for item in row]
     try:
         numbers = gather(number, level)
@@ -194,8 +201,9 @@ def _flat(tree: Tree) -> tuple[list[Tree], tuple[int, ...], list[float]]:
     return level, tuple(shape), numbers
 
 
-def _unfit(part: Tree, length: int) -> Problem | None:
-    """What keeps one part of a level from standing beside the first, which is a list of `length` entries."""
+def _unfit(part: Tree, first: Row) -> Problem | None:
+    """What keeps one part of a level from standing beside the first."""
+    length = len(first)
     if not isinstance(part, Row):
         return Problem(
             f"a list of {_entries(length)} is needed here, as at the first place, not {kind(part)}", part.place
@@ -203,7 +211,9 @@ def _unfit(part: Tree, length: int) -> Problem | None:
     if not part:
         return Problem("an empty list holds no numbers", part.place)
     if len(part) != length:
-        return Problem(f"this row has {_entries(len(part))}, the first has {length}", part.place)
+        cells = ([(str(cell), cell.place) for cell in row] for row in (part, first))
+        hints = [commas(row, other) for row, other in zip(cells, (length, len(part)), strict=True)]
+        return Problem(f"this row has {_entries(len(part))}, the first has {length}{max(hints)}", part.place)
     return None
 
 

@@ -10,6 +10,7 @@ import contextlib
 import re
 import unicodedata
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 import yaml
@@ -20,6 +21,8 @@ from mathlab.errors import MathlabError, Place, Problem
 
 DEEPEST = 64  # levels of nesting; NumPy's own limit on axes, and far inside Python's recursion limit
 LARGEST = 100_000  # parts of the tree once every alias is expanded: an alias bomb stops here
+
+OTHERS = (".py", ".md", ".ipynb", ".txt", ".csv", ".tex", ".html", ".toml", ".ini", ".m", ".r", ".jl")  # no configs
 
 LOADER: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -104,7 +107,9 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
             return Problem("a tab stands here, and YAML is indented by spaces alone", place)
         if "flow" in str(error.context) and (opened := error.context_mark):
             hint = signs.brackets(lines[opened.line :], opened.line, opened.column) or hint
-        hint = hint or signs.indented(lines, mark.line) or signs.quoted(line, "".join(lines[: mark.line]))
+        hint = hint or signs.indented(lines, mark.line) or signs.quoted(line, "\n".join(lines[: mark.line]))
+        if Path(file).suffix.lower() in OTHERS:
+            hint = f"; a config is a .yaml file, and not {Path(file).name}"
         return Problem(f"this is not YAML: {error.problem}{hint}", place)
     if bad := Reader.NON_PRINTABLE.search(text):
         before = text[: bad.start()]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.language.syntax import Call, Expr, NewAxis, Num, Slice
+from mathlab.signs import out_of_bounds
 
 Shape = tuple[int, ...]
 Kind = Literal["f", "i", "b"]  # floats, integers that serve as indices, masks
@@ -292,7 +293,7 @@ def indexed(types: Sequence[Type], call: Call) -> Shape:
     try:
         return base[tuple(items)].shape
     except IndexError as error:
-        raise ShapeError(f"shape {show(types[0].shape)} cannot be indexed so: {error}") from None
+        raise ShapeError(f"shape {show(types[0].shape)} cannot be indexed so: {out_of_bounds(error)}") from None
 
 
 def diagonal(types: Sequence[Type], call: Call) -> Shape:

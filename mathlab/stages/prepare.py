@@ -20,6 +20,7 @@ from mathlab.language.program import Program, Shaken, compile_program
 from mathlab.language.shapes import Type, show
 from mathlab.language.simplify import stabilised
 from mathlab.language.syntax import Call, Expr, Name, names, replace, walk
+from mathlab.signs import out_of_bounds
 from mathlab.stages import limits
 
 Env = Mapping[str, Array]
@@ -215,7 +216,7 @@ def execute(program: Program, env: Env, shake: Shaker | None = None) -> dict[str
     except IndexError as error:
         equation = program.equation_at(error)
         place = equation.place if equation else None
-        raise MathlabError(f"in {equation.called if equation else 'a figure'}: {error}", place) from None
+        raise MathlabError(f"in {equation.called if equation else 'a figure'}: {out_of_bounds(error)}", place) from None
     return dict(zip(program.outputs, values, strict=True))
 
 

@@ -26,8 +26,14 @@ KNOWN = (
 YAML = [
     ("", "1:1: the config is empty"),
     ("# nothing\n", "1:1: the config is empty"),
-    ("[1, 2]\n", "1:1: a config is a mapping of keys, not a list"),
-    ("just text\n", "1:1: a config is a mapping of keys, not 'just text'"),
+    (
+        "[1, 2]\n",
+        "1:1: a config is a mapping of keys, as in 'parameters: {w: 0.5}', not a list; mathlab init writes one",
+    ),
+    (
+        "just text\n",
+        "1:1: a config is a mapping of keys, as in 'parameters: {w: 0.5}', not 'just text'; mathlab init writes one",
+    ),
     ("---\na: 1\n---\nb: 2\n", "3:1: a config is one YAML document, and a second one starts here"),
     ("inputs: {x: 1\n", "2:1: this is not YAML; what '{' opens on line 1 is not closed"),
     (
@@ -121,10 +127,13 @@ NAMES = [
     ),
     (
         "inputs: {2x: 1}\nequations: {y: 1}\n",
-        "1:10: '2x' is not a name: letters, digits and '_', beginning with a letter",
+        "1:10: '2x' is not a name: letters, digits and '_', beginning with a letter; write x2",
     ),
     ("inputs: {_x: 1}\nequations: {y: 1}\n", "1:10: a name does not begin with '_', as '_x' does"),
-    ("inputs: {lambda: 1}\nequations: {y: 1}\n", "1:10: 'lambda' is a word of Python and cannot be a name"),
+    (
+        "inputs: {lambda: 1}\nequations: {y: 1}\n",
+        "1:10: 'lambda' is a word of Python and cannot be a name; write lambda_",
+    ),
     ("inputs: {x: 1}\nequations: {x: 1}\n", "2:13: 'x' is an input (line 1) and cannot be an equation too"),
     (
         "inputs: {x: 1}\nparameters: {x: 1}\nequations: {y: x}\n",
@@ -175,12 +184,12 @@ NAMES = [
 # what stands for `x` in `inputs: {x: ...}`
 VALUES = [
     ("1, x: 2", "1:16: the key 'x' is given twice; the first stands on line 1"),
-    ("true", "1:13: a number is needed here, not 'true'"),
+    ("true", "1:13: a number is needed here, not 'true'; in a mask, true is 1 and false is 0"),
     ("'2'", "1:14: a number is needed here, not '2', which stands in quotes"),
-    ("yes", "1:13: a number is needed here, not 'yes'"),
-    ("null", "1:13: a number is needed here, not 'null'"),
+    ("yes", "1:13: a number is needed here, not 'yes'; in a mask, true is 1 and false is 0"),
+    ("null", "1:13: a number is needed here, not 'null'; what has no value is left out"),
     ("", "1:13: a number is missing"),
-    ("0x10", "1:13: a number is needed here, not '0x10'"),
+    ("0x10", "1:13: a number is needed here, not '0x10'; write it in decimal digits"),
     ("012", "1:13: a number does not begin with a zero that says nothing, as '012' does"),
     ("1_000", "1:13: a number is needed here, not '1_000'; digits stand without separators"),
     ("1:30", "1:13: a number is needed here, not '1:30'"),
@@ -196,8 +205,16 @@ VALUES = [
     ("[[1, 2], 3]", "1:22: a list of 2 entries is needed here, as at the first place, not '3'"),
     ("[]", "1:13: an empty list holds no numbers"),
     ("[[1], []]", "1:19: an empty list holds no numbers"),
-    ("[1, two, true]", "1:17: a number is needed here, not 'two'\n1:22: a number is needed here, not 'true'"),
-    ("{value: 1}", "1:13: a mapping that is a value says either 'init' or 'file'"),
+    (
+        "[1, two, true]",
+        "1:17: a number is needed here, not 'two'\n"
+        "1:22: a number is needed here, not 'true'; in a mask, true is 1 and false is 0",
+    ),
+    (
+        "{value: 1}",
+        "1:13: a mapping that is a value says either 'init' or 'file', "
+        "as in {init: normal, shape: [2, 3], seed: 0} and {file: w.csv}",
+    ),
     ("{init: hee, shape: [2]}", "1:20: unknown init 'hee'; did you mean 'he'?"),
     ("{init: he}", "1:13: 'shape' is missing"),
     ("{init: he, shape: []}", "1:31: a shape has at least one axis"),
@@ -215,7 +232,7 @@ VALUES = [
 
 # the same, with data files beside the config
 FILES = [
-    ("{file: no.csv}", "1:20: the file 'no.csv' does not exist"),
+    ("{file: no.csv}", "1:20: the file 'no.csv' does not exist; did you mean 'rows.csv'?"),
     ("{file: /etc/passwd.csv}", "1:20: a data file is named relative to the config, not as '/etc/passwd.csv'"),
     ("{file: ../up.csv}", "1:20: '../up.csv' lies outside the folder of the config; --allow-files permits another one"),
     ("{file: a.dat}", "1:20: a data file is a .csv, .txt, .npy or .npz file"),
@@ -243,8 +260,8 @@ FILES = [
 FIGURES = [
     (MINIMAL + "expected: {}\n", "3:11: this mapping has no entries"),
     (MINIMAL + "expected:\n", "3:10: this mapping has no entries"),
-    (MINIMAL + "expected: {z: 1}\n", "3:12: unknown name 'z'"),
-    (MINIMAL + "expected: {dx: 1, dq: 2}\n", "3:19: unknown name 'dq'"),
+    (MINIMAL + "expected: {z: 1}\n", "3:12: unknown name 'z'; there are x, y, dx, dy, pi, e, inf"),
+    (MINIMAL + "expected: {dx: 1, dq: 2}\n", "3:19: unknown name 'dq'; there are x, y, dx, dy, pi, e, inf"),
     (MINIMAL + "expected: {norm(dyy): 1}\n", "3:17: unknown name 'dyy' in 'norm(dyy)'; did you mean 'dy'?"),
     (MINIMAL + "expected: {3: 1}\n", "3:12: '3' names nothing to compare with"),
     (MINIMAL + "expected: {y: '4'}\n", "3:16: a number is needed here, not '4', which stands in quotes"),
@@ -275,23 +292,32 @@ FIGURES = [
     ),
     (MINIMAL + "expected: {y: {printed: 4, erratum: ''}}\n", "3:38: a text is missing"),
     (MINIMAL + "expected: {y: {printed: 4, at: [1]}}\n", "3:32: a text is needed here, not a list"),
-    (MINIMAL + "expected: {central_x: 4}\n", "3:12: unknown name 'central_x'"),
+    (MINIMAL + "expected: {central_x: 4}\n", "3:12: unknown name 'central_x'; there are x, y, dx, dy, pi, e, inf"),
     (MINIMAL + 'expected: {"y[": 4}\n', "3:14: not an expression: '[' was never closed near '['"),
     (MINIMAL + "expected: {jacobian(y): 4}\n", "3:12: jacobian needs its argument 'x'"),
-    (MINIMAL + 'expected: {"jacobian(y, q)": 4}\n', "3:25: unknown name 'q' in 'jacobian(y, q)'"),
+    (
+        MINIMAL + 'expected: {"jacobian(y, q)": 4}\n',
+        "3:25: unknown name 'q' in 'jacobian(y, q)'; there are x, y, dx, dy, pi, e, inf",
+    ),
     (MINIMAL + "derivation: {}\n", "3:13: this mapping has no entries"),
     (
         MINIMAL + "derivation: {y: 2}\n",
         "3:14: a derivation gives the gradient d<name> of a name, and 'y' is none; did you mean 'dy'?",
     ),
     (MINIMAL + "derivation: {dz: 2}\n", "3:14: a derivation gives the gradient d<name> of a name, and 'dz' is none"),
-    (MINIMAL + "derivation: {dx: q}\n", "3:18: unknown name 'q'"),
+    (MINIMAL + "derivation: {dx: q}\n", "3:18: unknown name 'q'; there are x, y, dx, dy, pi, e, inf"),
     (MINIMAL + "derivation: {dx: dx}\n", "3:18: the formula for 'dx' reads 'dx' itself"),
     (MINIMAL + "gradcheck: {steps: 1}\n", "3:13: unknown key 'steps'; did you mean 'step'?"),
     (MINIMAL + "gradcheck: {step: 0}\n", "3:19: a number above 0 is needed here, not 0"),
-    (MINIMAL + "gradcheck: {rtol: true}\n", "3:19: a number is needed here, not 'true'"),
+    (
+        MINIMAL + "gradcheck: {rtol: true}\n",
+        "3:19: a number is needed here, not 'true'; in a mask, true is 1 and false is 0",
+    ),
     (MINIMAL + "gradcheck: {expected: {}}\n", "3:23: this mapping has no entries"),
-    (MINIMAL + "gradcheck: {expected: {central_w: 1}}\n", "3:24: unknown name 'central_w'"),
+    (
+        MINIMAL + "gradcheck: {expected: {central_w: 1}}\n",
+        "3:24: unknown name 'central_w'; there are x, y, dx, dy, pi, e, inf",
+    ),
     (MINIMAL + "gradcheck: 3\n", "3:12: a mapping is needed here, not '3'"),
     (MINIMAL + "upstream: [1, x]\n", "3:15: a number is needed here, not 'x'"),
     (MINIMAL + "dtype: float46\n", "3:8: unknown dtype 'float46'; did you mean 'float64'?"),
@@ -392,7 +418,10 @@ TRAINING = [
         "7:11: a number is needed here, not 'one'; "
         "figures stand below a number of updates, as in 'after: {1: {w: 0.5}}'",
     ),
-    ("optimizer: {name: adam}\n  epochs: 3\n  after: {1: {q: 1}}\n", "7:15: unknown name 'q'"),
+    (
+        "optimizer: {name: adam}\n  epochs: 3\n  after: {1: {q: 1}}\n",
+        "7:15: unknown name 'q'; there are x, w, y, dx, dw, dy, pi, e, ...",
+    ),
     ("optimizer: {name: adam}\n  epoch: 3\n", "6:3: unknown key 'epoch'; did you mean 'epochs'?"),
     ("optimizer: {name: adam}\n  epochs: 3\n  seed: x\n", "7:9: a number is needed here, not 'x'"),
 ]
@@ -480,13 +509,13 @@ def test_every_problem_is_told_once_and_in_order(tmp_path: Path) -> None:
     assert problems(config).split("\n") == [
         "1:1: unknown key 'titel'; did you mean 'title'?",
         "2:13: a number must be finite, and 'nan' is not",
-        "2:27: a number is needed here, not 'true'",
+        "2:27: a number is needed here, not 'true'; in a mask, true is 1 and false is 0",
         "3:26: this row has 1 entry, the first has 2",
         "5:6: unknown name 'weigths' in 'h'; did you mean 'weights'?",
         "6:9: not an expression: invalid syntax near '* 2'",
         "7:10: unknown name 'q' in 'z'; what it stands for is given in inputs or parameters",
         "9:12: unknown name 'dee'; did you mean 'de'?",
-        "11:21: a number is needed here, not 'yes'",
+        "11:21: a number is needed here, not 'yes'; in a mask, true is 1 and false is 0",
         "12:7: unknown key 'expectd'; did you mean 'expected'?",
         "12:36: a number of at least 0 is needed here, not -1",
     ]

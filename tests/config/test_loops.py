@@ -237,7 +237,8 @@ WRONG = [
     # what does not fit, at the step where it does not
     (
         "  for t in 1..T:\n    h[t]: W @ x[t]\n",
-        "10:15: in h3 at t = 3: shape (3, 2) cannot be indexed so: index 3 is out of bounds for axis 0 with size 3 "
+        "10:15: in h3 at t = 3: shape (3, 2) cannot be indexed so: index 3 is out of bounds for axis 0 "
+        "with size 3, which counts from 0 to 2 "
         "in 'x[3]'",
     ),
     (
