@@ -35,20 +35,23 @@ class Partly(MathlabError):
 
 @dataclass(frozen=True, eq=False)
 class Keys(Generic[MadeT]):
-    """The reader of a mapping with known keys. `make` gets what they say, by their names; `about` is for editors."""
+    """The reader of a mapping with known keys.
+
+    `make` gets what they say by their names, and what the caller has to add; `about` is for editors.
+    """
 
     about: str
     make: Callable[..., MadeT]
     readers: Mapping[str, Callable[[Tree], object]]
     needed: tuple[str, ...] = ()
 
-    def __call__(self, tree: Tree) -> MadeT:
+    def __call__(self, tree: Tree, **more: object) -> MadeT:
         table = mapping(tree)
         problems = self.unknown(table)
         said = self.said(table, problems)
         if problems:
             raise MathlabError(problems)
-        return self.make(**said)
+        return self.make(**said, **more)
 
     def said(self, table: Table, problems: list[Problem]) -> dict[str, object]:
         """What can be read of the known keys; what is wrong with the rest is added to the problems."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Literal
 
 from mathlab.config import values as read
@@ -33,6 +32,7 @@ from mathlab.experiment import (
     Value,
 )
 from mathlab.language.equation import Equation
+from mathlab.language.syntax import Num
 from mathlab.stages.table import STAGES
 
 Rounding = Literal["nearest", "truncate"]
@@ -42,10 +42,10 @@ SCALES: tuple[Scale, ...] = ("x", "y", "xy")
 ROUNDINGS: tuple[Rounding, ...] = ("nearest", "truncate")
 
 
-def _printed(printed: Numbers, **more: object) -> Callable[[Equation], Figure]:
-    """What makes a figure of the quantity that it is of."""
+def _printed(printed: Numbers, **more: object) -> Figure:
+    """The figure of a quantity that is not known yet."""
     make: Callable[..., Figure] = Figure
-    return lambda of: make(of.text, of.expr, printed.texts, printed.shape, of.place, **more)
+    return make("", Num(0), printed.texts, printed.shape, **more)
 
 
 PRINTING = Keys(
@@ -62,19 +62,19 @@ PRINTING = Keys(
 )
 
 
-def _printing(tree: Tree) -> Callable[[Equation], Figure]:
+def _printing(tree: Tree) -> Figure:
     made, tree = PRINTING(tree), mapping(tree)
     if "erratum" in tree and tree.get("worked_out") == "true":
         raise MathlabError("an erratum is of what was printed; these numbers are worked out", tree["erratum"].place)
-    if "digits" in tree and read.counted(tree["digits"]) > 17:
+    if (made.digits or 0) > 17:
         raise MathlabError("float64 has no more than 17 digits to compare", tree["digits"].place)
-    if "digits" in tree and "because" not in tree:
+    if made.digits and not made.because:
         raise MathlabError("'digits' needs a 'because' that says why fewer are compared", tree["digits"].place)
     return made
 
 
 @reader(any_of(reference("numbers"), PRINTING.schema, listed(PRINTING.schema)))
-def printings(tree: Tree) -> list[Callable[[Equation], Figure]]:
+def printings(tree: Tree) -> list[Figure]:
     """A number, a nested list of numbers, a mapping with `printed`, or a list of such mappings."""
     read.in_order(tree)
     if isinstance(tree, Row) and any(isinstance(item, Table) for item in tree):
@@ -85,7 +85,9 @@ def printings(tree: Tree) -> list[Callable[[Equation], Figure]]:
 figures = entries(
     quantity,
     Reader(printings, reference("printings")),
-    lambda printed: tuple(make(one) for one, makes in printed.items() for make in makes),
+    lambda printed: tuple(
+        replace(one, key=of.text, quantity=of.expr, place=of.place) for of, some in printed.items() for one in some
+    ),
 )
 
 
@@ -134,32 +136,20 @@ GRADCHECK = Keys(
 )
 
 
-def _train(
-    optimizer: Table | None = None,
-    epochs: int | None = None,
-    over: Sequence[str] = (),
-    freeze: Sequence[str] = (),
-    **more: object,
-) -> Callable[[Place], TrainSettings]:
-    """What makes the training that begins at a place, and raises `Partly` where something is missing."""
-
-    def at(place: Place) -> TrainSettings:
-        make: Callable[..., TrainSettings] = TrainSettings
-        names = {"over": tuple(map(str, over)), "freeze": tuple(map(str, freeze))}
-        problems = [Problem("train needs its 'epochs'", place)] if epochs is None else []
-        try:
-            found = chosen(optimizer, place)
-        except MathlabError as error:
-            said = {str(key): 1.0 for key in optimizer or ()}  # of which its state can be told
-            found = str(optimizer["name"]) if optimizer and "name" in optimizer else "", said, None
-            problems += error.problems
-        name, settings, rate = found
-        made = make(name, settings, epochs or 0, **names, **more, place=place, schedule=rate)
-        if problems:
-            raise Partly(problems, made)
-        return made
-
-    return at
+def _train(place: Place, optimizer: Table | None = None, epochs: int | None = None, **more: object) -> TrainSettings:
+    """The training that begins at a place. Raises `Partly` where something is missing."""
+    make: Callable[..., TrainSettings] = TrainSettings
+    problems = [Problem("train needs its 'epochs'", place)] if epochs is None else []
+    try:
+        name, settings, rate = chosen(optimizer, place)
+    except MathlabError as error:
+        name = str(optimizer["name"]) if optimizer and "name" in optimizer else ""
+        settings, rate = {str(key): 1.0 for key in optimizer or ()}, None  # of which its state can be told
+        problems += error.problems
+    made = make(name, settings, epochs or 0, **more, place=place, schedule=rate)
+    if problems:
+        raise Partly(problems, made)
+    return made
 
 
 TRAIN = Keys(
@@ -169,8 +159,7 @@ TRAIN = Keys(
         "optimizer": Reader(mapping, reference("optimizer")),
         "epochs": read.whole,
         "batch_size": read.counted,
-        "over": name_list,
-        "freeze": name_list,
+        **dict.fromkeys(("over", "freeze"), Reader(lambda tree: tuple(map(str, name_list(tree))), name_list.schema)),
         "seed": read.whole,
         "start": entries(name, value, _by_name, NAMES),
         "after": entries(updates, figures, lambda after: tuple(after.items()), "^[0-9]+$"),
@@ -193,14 +182,9 @@ def labels(tree: Tree) -> tuple[str, ...]:
     return tuple(gather(read.text, tree if isinstance(tree, Row) else [tree]))
 
 
-def _drawn(**said: object) -> Callable[..., Picture]:
-    make: Callable[..., Picture] = Picture
-    return partial(make, **said)
-
-
 PICTURE = Keys(
     "What a plot shows: quantities, what they are drawn over, and the cases that it compares.",
-    _drawn,
+    Picture,
     {
         "of": quantities,
         "over": entries(quantity, span, lambda over: tuple((one, *ends) for one, ends in over.items())),
@@ -235,7 +219,7 @@ def _picture(tree: Tree) -> Picture:
         raise MathlabError("a picture is one kind, as in loss: {log: y}", tree.place)
     ((kind, about),) = tree.items()
     read.choice(tree.key(kind), known=PLOTTED, what="plot")
-    return PICTURE(about)(str(kind), place=tree.place)
+    return PICTURE(about, kind=str(kind), place=tree.place)
 
 
 SHORTHAND = ("layers", "loss", "batch")  # what is read when the case has inherited the rest
@@ -267,7 +251,7 @@ CASE: Mapping[str, Callable[[Tree], object]] = {
     ),
     "expected": figures,
     "gradcheck": GRADCHECK,
-    "train": Reader(lambda tree: TRAIN(tree)(tree.place), TRAIN.schema),
+    "train": Reader(lambda tree: TRAIN(tree, place=tree.place), TRAIN.schema),
     "sweep": SWEEP,
     "pictures": pictures,
 }
@@ -288,4 +272,6 @@ def case_keys() -> Keys[Case]:
 
 def top_keys() -> Keys[dict[str, object]]:
     """What the top level may say; it may lack what the cases have, which inherit it."""
-    return Keys("A whole config.", dict, {**CASE, "train": TRAIN, **TOP, **_sections()})
+    return Keys(
+        "A whole config.", dict, {**CASE, "train": Keys(TRAIN.about, dict, TRAIN.readers), **TOP, **_sections()}
+    )

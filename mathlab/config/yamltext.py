@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -86,14 +86,13 @@ def read(text: str, file: str) -> tuple[Tree | None, tuple[Problem, ...]]:
     """
     builder = _Builder(text, file)
     try:
-        builder.take_all(text)
+        return builder.document(text), tuple(builder.problems)
     except yaml.YAMLError as error:
         if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
             # the scanner reads ahead of the parser, and what stands before its complaint may be past our own limits
             with contextlib.suppress(yaml.YAMLError):
-                _Builder(text, file).take_all(text[: error.problem_mark.index])
+                _Builder(text, file).document(text[: error.problem_mark.index])
         raise MathlabError([*builder.problems, _syntax_problem(error, text, file)]) from None
-    return builder.root, tuple(builder.problems)
 
 
 def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
@@ -118,63 +117,71 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     return Problem("this is not YAML", Place(file, 1, 1))
 
 
-@dataclass
-class _Frame:
-    """A mapping or sequence that is still being filled, and how many parts of the tree stand before it.
-
-    In a mapping `waiting` says that a key has been read and its value comes next; `key` is None when it cannot be used.
-    """
-
-    tree: Row | Table
-    anchor: str | None
-    before: int
-    waiting: bool = False
-    key: Scalar | None = None
-
-
 class _Builder:
+    """Builds the tree of one document from its events; an anchor that is still open stands for None."""
+
     def __init__(self, text: str, file: str) -> None:
         self.lines = text.split("\n")
         self.file = file
-        self.root: Tree | None = None
         self.problems: list[Problem] = []
-        self.frames: list[_Frame] = []
-        self.documents = self.parts = 0
-        self.anchors: dict[str, tuple[Tree, int] | None] = {}  # None while the anchored part is still open
+        self.parts = 0
+        self.anchors: dict[str, tuple[Tree, int] | None] = {}
 
-    def take_all(self, text: str) -> None:
-        for event in yaml.parse(text, Loader=LOADER):
-            self.take(event)
+    def document(self, text: str) -> Tree | None:
+        self.events = iter(yaml.parse(text, Loader=LOADER))
+        root, documents = None, 0
+        for event in self.events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    raise MathlabError(
+                        "a config is one YAML document, and a second one starts here", self.place_of(event)
+                    )
+            elif isinstance(event, yaml.NodeEvent):
+                root = self.node(event, 1)
+        return root
 
-    def take(self, event: yaml.Event) -> None:
+    def place_of(self, event: yaml.Event) -> Place:
         mark = event.start_mark
-        place = Place(self.file, mark.line + 1, mark.column + 1) if mark else Place(self.file, 1, 1)
-        match event:
-            case yaml.DocumentStartEvent():
-                self.documents += 1
-                if self.documents > 1:
-                    raise MathlabError("a config is one YAML document, and a second one starts here", place)
-            case yaml.ScalarEvent():
-                self.check_tag(event.tag, place)
-                scalar = self.scalar(event, place)
-                self.count(1, place)
-                if event.anchor is not None:
-                    self.anchors[event.anchor] = (scalar, 1)
-                self.attach(scalar)
-            case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
-                self.check_tag(event.tag, place)
-                self.open(Row(place) if isinstance(event, yaml.SequenceStartEvent) else Table(place), event.anchor)
-            case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
-                frame = self.frames.pop()
-                if frame.anchor is not None:
-                    self.anchors[frame.anchor] = (frame.tree, self.parts - frame.before)
-            case yaml.AliasEvent():
-                self.alias(str(event.anchor), place)
+        return Place(self.file, mark.line + 1, mark.column + 1) if mark else Place(self.file, 1, 1)
 
-    def check_tag(self, tag: str | None, place: Place) -> None:
-        if tag is not None:
-            shown = tag.replace("tag:yaml.org,2002:", "!!")
+    def node(self, event: yaml.NodeEvent, depth: int) -> Tree:
+        """The part of the tree that begins with an event, at most `DEEPEST` levels deep."""
+        place, before = self.place_of(event), self.parts
+        if isinstance(event, yaml.AliasEvent):
+            return self.alias(str(event.anchor), place)
+        assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
+        if event.tag is not None:
+            shown = event.tag.replace("tag:yaml.org,2002:", "!!")
             self.problems.append(Problem(f"tags are not used in a config, so drop {shown!r}", place))
+        is_row = isinstance(event, yaml.SequenceStartEvent)
+        tree: Tree = Row(place) if is_row else Table(place)
+        if isinstance(event, yaml.ScalarEvent):
+            tree = self.scalar(event, place)
+        self.count(1, place)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = None
+        if not isinstance(tree, Scalar) and depth > DEEPEST:
+            raise MathlabError(f"the config is nested more than {DEEPEST} levels deep", place)
+        if isinstance(tree, Row):
+            tree.extend(self.inside(depth))
+        elif isinstance(tree, Table):
+            parts = self.inside(depth)
+            for part in parts:
+                key = self.as_key(part, tree)
+                value = next(parts)
+                if key is not None:
+                    tree[key] = value
+        if event.anchor is not None:
+            self.anchors[event.anchor] = tree, self.parts - before
+        return tree
+
+    def inside(self, depth: int) -> Iterator[Tree]:
+        """What a list holds, or a mapping, key and value in turn."""
+        for event in self.events:
+            if not isinstance(event, yaml.NodeEvent):
+                return
+            yield self.node(event, depth + 1)
 
     def count(self, parts: int, place: Place) -> None:
         self.parts += parts
@@ -220,17 +227,7 @@ class _Builder:
             column += len(word.group())
         return place._replace(turns=tuple(turns))
 
-    def open(self, tree: Row | Table, anchor: str | None) -> None:
-        before = self.parts
-        self.count(1, tree.place)
-        self.attach(tree)
-        if anchor is not None:
-            self.anchors[anchor] = None
-        self.frames.append(_Frame(tree, anchor, before))
-        if len(self.frames) > DEEPEST:
-            raise MathlabError(f"the config is nested more than {DEEPEST} levels deep", tree.place)
-
-    def alias(self, name: str, place: Place) -> None:
+    def alias(self, name: str, place: Place) -> Tree:
         if name not in self.anchors:
             message = f"the anchor '&{name}' is not defined before this alias; what begins with '*' stands in quotes"
             raise MathlabError(message, place)
@@ -239,22 +236,7 @@ class _Builder:
             raise MathlabError(f"the anchor '&{name}' contains itself", place)
         tree, parts = anchored
         self.count(parts, place)
-        self.attach(tree)
-
-    def attach(self, tree: Tree) -> None:
-        if not self.frames:
-            self.root = tree
-            return
-        frame = self.frames[-1]
-        if isinstance(frame.tree, Row):
-            frame.tree.append(tree)
-        elif frame.waiting:
-            if frame.key is not None:
-                frame.tree[frame.key] = tree
-            frame.waiting = False
-        else:
-            frame.key = self.as_key(tree, frame.tree)
-            frame.waiting = True
+        return tree
 
     def as_key(self, tree: Tree, table: Table) -> Scalar | None:
         if not isinstance(tree, Scalar):
