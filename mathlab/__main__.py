@@ -18,8 +18,15 @@ def main() -> None:
             import signal  # late, where Ctrl-C is no traceback
 
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said; Python, as it ends, would die of it
-    except KeyboardInterrupt:
+    except BaseException as error:
+        if not _interrupted(error):
+            raise
         sys.exit(INTERRUPTED)
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether it is Ctrl-C, or came of it: Python 3.11 makes one that comes while a class is made a RuntimeError."""
+    return error is not None and (isinstance(error, KeyboardInterrupt) or _interrupted(error.__context__))
 
 
 def _dropped(dropped: "sys.UnraisableHookArgs") -> None:

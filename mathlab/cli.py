@@ -125,35 +125,37 @@ def _ended(call: Callable[[], int]) -> None:
 def _guarded(body: Callable[[], int]) -> int:
     try:
         return body()
-    except MathlabError as error:
+    except (Exception, KeyboardInterrupt) as error:
+        if any(isinstance(one, KeyboardInterrupt) for one in _chain(error)):
+            return INTERRUPTED
+        _tell(error)
+    return TROUBLE
+
+
+def _tell(error: BaseException) -> None:
+    """One line for each problem of what ended a command; trouble with files of ours is a MathlabError."""
+    if isinstance(error, MathlabError):
         terminal.complain(error.problems)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except OSError as error:
-        _complain_of(error)
-    except MemoryError:
+    elif isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         terminal.complain([Problem(NO_MEMORY)])
-    except ImportError as error:  # a broken installation, or no memory for a library
-        terminal.complain([Problem(f"a library cannot be loaded: {_root(error)}")])
-    except Exception as error:
+    elif isinstance(error, OSError):  # stdout is full, say
+        terminal.complain([Problem(str(error))])
+    elif isinstance(error, ImportError):  # a broken installation, or no memory for a library
+        terminal.complain([Problem(f"a library cannot be loaded: {[*_chain(error)][-1]}")])
+    else:
         words = ": ".join(filter(None, (type(error).__name__, str(error))))
         # what Python says of itself where no memory was left on the way, and of nothing that we do
         lost = isinstance(error, SystemError) and "exception" in words
         terminal.complain([Problem(NO_MEMORY if lost else f"internal error: {words}, please report")])
-    return TROUBLE
+    if isinstance(error, OSError):
+        terminal.silence(sys.stdout)
 
 
-def _root(error: BaseException) -> BaseException:
-    """What came first; NumPy's own words on how to install it are many."""
-    while error.__context__:
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and each that it came of: the last says the cause, of which NumPy tells how to install it."""
+    while error:
+        yield error
         error = error.__context__
-    return error
-
-
-def _complain_of(error: OSError) -> None:
-    """Tell that stdout is full, say; trouble with files of ours is a MathlabError."""
-    terminal.complain([Problem(NO_MEMORY if error.errno == errno.ENOMEM else str(error))])
-    terminal.silence(sys.stdout)
 
 
 def _version(wanted: bool) -> None:

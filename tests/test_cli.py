@@ -201,12 +201,20 @@ def test_a_case_that_cannot_run_ends_in_2_and_the_others_still_run(lab: Lab) -> 
     assert lab.calls == [("backprop", "base"), ("backprop", "base")]
 
 
+def came_of(error: BaseException, cause: BaseException) -> BaseException:
+    """The error, as it is where the other one was being handled."""
+    error.__context__ = cause
+    return error
+
+
 CRASHES: list[tuple[BaseException, int, str]] = [
     (ValueError("bad\nluck"), 2, "mathlab: internal error: ValueError: bad luck, please report\n"),
     (RecursionError("too deep"), 2, "mathlab: internal error: RecursionError: too deep, please report\n"),
     (MemoryError(), 2, "mathlab: there is not enough memory for this\n"),
     (ImportError("no libblas.so"), 2, "mathlab: a library cannot be loaded: no libblas.so\n"),
     (KeyboardInterrupt(), 130, ""),
+    (came_of(ImportError("no libblas.so"), KeyboardInterrupt()), 130, ""),
+    (came_of(KeyboardInterrupt(), KeyError("x")), 130, ""),
 ]
 
 

@@ -33,7 +33,11 @@ from tests.programs import Program, equations, programs
 from tests.witnesses.test_witnesses import KINKS, _drawn, _samples
 
 Floats = NDArray[np.float64]
-RNG = np.random.default_rng(5)
+
+
+def normal(*shape: int) -> Floats:
+    """The same numbers for the same shape, whichever tests ran before."""
+    return np.random.default_rng(shape).normal(size=shape)
 
 
 @contextmanager
@@ -91,7 +95,7 @@ def test_a_kink_has_two_slopes(text: str, at: float, left: float, right: float, 
     assert tuple(map(float, found)) == pytest.approx((left, right), rel=1e-14)
 
 
-X, W, IMAGES = (np.round(RNG.normal(size=shape), 2) for shape in ((3, 5), (5, 4), (2, 3, 5)))
+X, W, IMAGES = (np.round(normal(*shape), 2) for shape in ((3, 5), (5, 4), (2, 3, 5)))
 LOSSES = {
     "a column moves": "sum(tanh(z) * z)",
     "a column, then everything": "sum(log_softmax(z)[[0, 1, 2], y])",
@@ -196,8 +200,8 @@ def test_the_verdicts_on_networks(network: Network) -> None:
 )
 def test_the_verdicts_on_many_layers_in_one_equation(text: str) -> None:
     shapes = {"W": (5, 4), "b": (4,), "V": (4, 3)}
-    inputs: dict[str, ArrayLike] = {"X": RNG.normal(size=(3, 5)), "y": [0, 1, 2]}
-    assert_same_verdicts(case({"loss": text}, {name: RNG.normal(size=shape) for name, shape in shapes.items()}, inputs))
+    inputs: dict[str, ArrayLike] = {"X": normal(3, 5), "y": [0, 1, 2]}
+    assert_same_verdicts(case({"loss": text}, {name: normal(*shape) for name, shape in shapes.items()}, inputs))
 
 
 DIVIDED = {
@@ -249,7 +253,7 @@ def test_a_fault_in_one_of_many_entries_is_refuted(factor: float, dtype: Dtype) 
 
 
 def test_where_a_kink_lies_within_reach_the_entries_are_run_one_by_one() -> None:
-    x, w = RNG.normal(size=(6, 5)), RNG.normal(size=(5, 4))
+    x, w = normal(6, 5), normal(5, 4)
     b = -x[2] @ w + [4e-6, 1, 1, 1]  # the third sample nearly meets the first unit's kink
     prepared = prepare(
         case({"z": "X @ W + b", "h": "relu(z)", "loss": "mean((h @ V - 1)**2)"}, {"W": w, "b": b}, {"X": x, "V": w.T})
@@ -267,8 +271,8 @@ def test_long_steps_are_those_of_the_entries(step: float, loss: str) -> None:
     """Where the terms that are left out would be seen, the entries are run through the whole graph."""
     shapes = {"W": (5, 6), "V": (6, 3)}
     texts = {"h": "tanh(X @ W)", "o": "h @ V", "loss": loss}
-    inputs: dict[str, ArrayLike] = {"X": RNG.normal(size=(4, 5)), "y": [0, 2, 1, 1]}
-    prepared = prepare(case(texts, {name: RNG.normal(size=shape) for name, shape in shapes.items()}, inputs))
+    inputs: dict[str, ArrayLike] = {"X": normal(4, 5), "y": [0, 2, 1, 1]}
+    prepared = prepare(case(texts, {name: normal(*shape) for name, shape in shapes.items()}, inputs))
     for name in shapes:
         (*_, one), _ = measured(prepared, name, 10**9, step)
         (*_, many), _ = measured(prepared, name, 0, step)
@@ -285,8 +289,8 @@ def test_steps_as_they_are_usual_are_taken_together(step: float | None) -> None:
 
 def test_what_does_not_lead_to_the_end_stops_nothing() -> None:
     texts = {"z": "X @ W", "right": "mean(argmax(z, axis=1) == y)", "loss": "mean(cross_entropy(z, y))"}
-    inputs: dict[str, ArrayLike] = {"X": RNG.normal(size=(6, 20)), "y": [0, 1, 2, 0, 1, 2]}
-    assert measured(prepare(case(texts, {"W": RNG.normal(size=(20, 15))}, inputs)), "W", 8)[1] == 0
+    inputs: dict[str, ArrayLike] = {"X": normal(6, 20), "y": [0, 1, 2, 0, 1, 2]}
+    assert measured(prepare(case(texts, {"W": normal(20, 15)}, inputs)), "W", 8)[1] == 0
 
 
 def test_memory_stays_bounded() -> None:
@@ -304,8 +308,8 @@ TIMED = [
     Network((60, 40, 10), "gelu", "mse", columns=True).case(),
     case(
         {"loss": "mean(tanh(tanh(X @ W) @ V)**2)"},
-        {"W": RNG.normal(size=(50, 40)), "V": RNG.normal(size=(40, 9))},
-        {"X": RNG.normal(size=(8, 50))},
+        {"W": normal(50, 40), "V": normal(40, 9)},
+        {"X": normal(8, 50)},
     ),
 ]
 
@@ -333,7 +337,7 @@ def test_a_large_network_needs_no_permission() -> None:
 def test_many_entries_at_a_kink_are_refused_in_a_sentence() -> None:
     """A penalty on weights that are all 0: each of them is at a kink, and is run through the whole graph alone."""
     texts = {"z": "X @ W", "loss": "mean(cross_entropy(z, y)) + 0.1 * sum(abs(W))"}
-    inputs: dict[str, ArrayLike] = {"X": RNG.normal(size=(8, 700)), "y": [0, 1] * 4}
+    inputs: dict[str, ArrayLike] = {"X": normal(8, 700), "y": [0, 1] * 4}
     lab = dataclasses.replace(case(texts, {"W": np.zeros((700, 100))}, inputs), quick=True)
     with pytest.raises(MathlabError, match=r"^the gradient check takes about \d+ seconds; --allow-large permits it$"):
         gradcheck.run(lab)
@@ -341,8 +345,8 @@ def test_many_entries_at_a_kink_are_refused_in_a_sentence() -> None:
 
 def test_a_few_entries_at_a_kink_are_kinks() -> None:
     texts = {"z": "X @ W", "loss": "mean(cross_entropy(z, y)) + 0.1 * sum(abs(W))"}
-    inputs: dict[str, ArrayLike] = {"X": RNG.normal(size=(8, 20)), "y": [0, 1] * 4}
-    w = RNG.normal(size=(20, 15))
+    inputs: dict[str, ArrayLike] = {"X": normal(8, 20), "y": [0, 1] * 4}
+    w = normal(20, 15)
     w[3, :4] = 0
     found = gradcheck.run(case(texts, {"W": w}, inputs)).entries
     assert [entry.index for entry in found if entry.verdict == "kink"] == [(3, 0), (3, 1), (3, 2), (3, 3)]
