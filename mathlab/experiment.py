@@ -257,6 +257,7 @@ class Case:
     """One set of inputs and figures. `name` is "base" for an experiment without cases.
 
     `sections` are those of the stages that read theirs by themselves, by the stage's name.
+    `rolled` is the case as it is written, where its loops have been written out or sizes named, and where names stand.
     `share` is its part of the time and memory that a run may take: infinite where its user allows that. What is to be
     `quick` takes seconds, or is refused.
     """
@@ -277,6 +278,7 @@ class Case:
     place: Place | None = None
     share: float = 1.0
     quick: bool = False
+    rolled: tuple[Case, Mapping[str, Place]] | None = None
 
 
 @dataclass(frozen=True)

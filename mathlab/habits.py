@@ -222,7 +222,7 @@ CONSTANTS = {
     "π": "pi",
     "e": "e",
     "inf": "inf",
-    "end": "-1 for the last entry",
+    "end": "-1 for the last entry, and x[1:] for all from 1 on",
     "newaxis": "None, as in x[:, None]",
 }
 

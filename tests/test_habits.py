@@ -53,7 +53,11 @@ MISTAKES = [
     ("equation", "F.binary_cross_entropy_with_logits(s, y)", "write mean(softplus(z) - t * z)"),
     ("equation", "w %*% x", "not an expression: a product of matrices is written '@'"),
     ("equation", "tanh.(w * x)", "not an expression: a function is called as in tanh(x), and takes every entry"),
-    ("equation", "w[end] * s", "unknown name 'end' in 'loss'; write -1 for the last entry"),
+    (
+        "equation",
+        "w[end] * s",
+        "unknown name 'end' in 'loss'; write -1 for the last entry, and x[1:] for all from 1 on",
+    ),
     (
         "equation",
         "sum(w[i] * x[i] for i in range(2))",
@@ -354,7 +358,7 @@ MISTAKES = [
     ("equation", "norm(w, 'fro')", "'fro' is not a number; only einsum reads a text, before its arrays"),
     ("equation", "sum(x[..., 0])", "... is not a number; an axis is a ':' of its own"),
     ("equation", "x[:, np.newaxis]", "'.newaxis' is not in the equation language; write None, as in x[:, None]"),
-    ("equation", "sum(x[1:end])", "a slice's bounds are whole numbers, or none: x[1:]"),
+    ("equation", "sum(x[1:end])", "write -1 for the last entry, and x[1:] for all from 1 on"),
     ("equation", "log(p, 2)", "log takes at most 1 argument (x), not 2"),
     ("equation", "p * * 2", "not an expression: a power is written x**2"),
     ("equation", "w @= x", "not an expression: write only what stands to the right of '='"),

@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import cast
@@ -15,7 +16,9 @@ from mathlab.config.checks import check, check_size
 from mathlab.config.datafiles import current, permits
 from mathlab.config.formulas import formula, is_loop, lines_of, written_in
 from mathlab.config.keys import mapping
+from mathlab.config.loops import unrolled
 from mathlab.config.schema import SHORTHAND, case_keys, top_keys
+from mathlab.config.values import attempt
 from mathlab.config.yamltext import Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Place, Problem
 from mathlab.experiment import Allowed, Case, Experiment, Source
@@ -108,26 +111,26 @@ def _case(name: str, top: Table, own: Table, share: float, allowed: Allowed) -> 
     if names is None:
         return case, problems
     unreadable = names.difference(case.inputs, case.parameters, (one.name for one in case.equations))
-    if any(key in tree for key in SHORTHAND) or any(map(is_loop, names)):
-        if unreadable:
-            return case, problems  # the layers' shapes are not known, or what the loops read
-        from mathlab.config.loops import unrolled  # only here: few configs have any
-        from mathlab.config.shorthand import expanded
+    if unreadable:
+        if not any(key in tree for key in SHORTHAND) and not any(map(is_loop, names)):
+            problems += islice(check(case, tree, unreadable), MOST)
+        return case, problems  # else the layers' shapes are not known, or what the loops read
+    wrong: list[Problem] = []
+    try:
+        if any(key in tree for key in SHORTHAND):
+            from mathlab.config.shorthand import expanded  # only here: few configs have any
 
-        try:
-            places = {**yamltext.places(tree.get("inputs")), **yamltext.places(tree.get("parameters"))}
-            case = unrolled(expanded(case, tree), places)
-        except MathlabError as error:
-            return case, [*problems, *error.problems]
-    problems += islice(check(case, tree, unreadable), MOST)
-    if case.sweep and not unreadable:
-        from mathlab.config.sweeps import sweep
+            case = expanded(case, tree)
+        if case.sweep:
+            from mathlab.config.sweeps import sweep
 
-        try:
-            case = replace(case, sweep=sweep(case, mapping(tree["sweep"])))
-        except MathlabError as error:
-            problems += error.problems
-    return case, problems
+            read_sweep = partial(sweep, case)
+            case = replace(case, sweep=attempt(read_sweep, mapping(tree["sweep"]), wrong) or case.sweep)
+        places = {**yamltext.places(tree.get("inputs")), **yamltext.places(tree.get("parameters"))}
+        case = unrolled(case, places)
+    except MathlabError as error:
+        return case, [*problems, *wrong, *error.problems]
+    return case, [*problems, *islice(check(case, tree, unreadable), MOST), *wrong]
 
 
 def _content(file: str) -> bytes:

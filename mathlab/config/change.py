@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from mathlab.config import yamltext
+from mathlab.config.loops import unrolled
 from mathlab.config.schema import DTYPES
 from mathlab.config.sweeps import TRAIN
 from mathlab.config.values import array
@@ -52,6 +53,8 @@ def changed(cases: Sequence[Case], target: str, given: Value | str) -> list[Case
 
 def unjudged(case: Case) -> Case:
     """The case without anything that its numbers could be held against."""
+    if case.rolled:
+        return unrolled(unjudged(case.rolled[0]), case.rolled[1])
     return replace(
         case,
         expected=(),
@@ -64,6 +67,7 @@ def unjudged(case: Case) -> Case:
 
 
 def _known(case: Case) -> tuple[str, ...]:
+    case = case.rolled[0] if case.rolled else case
     return (*case.inputs, *case.parameters, *(f"train.{name}" for name in _settings(case.train)), "dtype")
 
 
@@ -78,6 +82,8 @@ def _has(case: Case, name: str) -> bool:
 
 
 def _changed(case: Case, name: str, index: str | None, given: Value | str) -> Case:
+    if case.rolled:
+        return unrolled(_changed(case.rolled[0], name, index, given), case.rolled[1])
     if name == "dtype":
         for dtype in DTYPES:
             if dtype == given:

@@ -4,41 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from itertools import groupby
 from typing import cast
 
 from mathlab.config.formulas import Line, Loop
 from mathlab.errors import ExpressionError, MathlabError, Place, Problem
-from mathlab.experiment import Case, Figure, GradcheckSettings, Picture, SweepSettings, TrainSettings
+from mathlab.experiment import Case, Figure, GradcheckSettings, Picture, SweepSettings, TrainSettings, Value
 from mathlab.language.check import constant_value
 from mathlab.language.equation import Equation, Step
 from mathlab.language.ops import OPS
-from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names, substitute, unparse
+from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names, substitute, unparse, walk
 from mathlab.language.syntax import replace as rewritten
 
 MOST = 10_000  # equations of a loop
 
 Numbers = Mapping[str, Num]  # what counters stand for, and inputs that loops count to
 At = tuple[tuple[str, int], ...]  # the counters of loops in one another and their numbers, outermost first
+Indexed = Callable[..., Expr]  # of a call, what is indexed, and the items in brackets
 Steps = tuple[int, ...]  # the numbers in brackets: h[2, 1]
 
 
 def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
-    """The case with its loops written out. An input that a loop counts to is a number in the equations, and no node.
+    """The case with its loops written out.
 
-    `places` says where its inputs and parameters are defined. Raises MathlabError, once for each loop or line of it:
-    where it never runs, where a name clashes, and where a step reads what is not computed before it.
+    An input that a loop counts to, or that is a size or the bound of a slice, is a number in the equations, and no
+    node. `places` says where its inputs and parameters are defined. Raises MathlabError, once for each loop or line of
+    it: where it never runs, where a name clashes, and where a step reads what is not computed before it.
     """
     whole = {
         name: Num(int(value.array)) for name, value in case.inputs.items() if value.integral and not value.array.ndim
     }
-    written = [*_written_out(case.equations, whole)]
     lines = [one for one in case.equations if isinstance(one, Line)]
     counted_to = [bound.expr for line in lines for loop in line.loops for bound in (loop.first, loop.last)]
-    bounds = {name: whole[name] for bound in counted_to for name in names(bound) if name in whole}
+    sizes = {name for bound in counted_to for name in names(bound)}
+
+    def noted(expr: Expr) -> Expr:
+        sizes.update(_sizes(expr))
+        return expr
+
+    _with(case, noted)
+    numbers = {name: number for name, number in whole.items() if name in sizes}
+    if not lines and not numbers:
+        return case
+    written = [*_written_out(case.equations, whole)]
     plain = {one.name: one.named_at for one in case.equations if not isinstance(one, Line) and one.named_at}
-    inputs = {name: value for name, value in case.inputs.items() if name not in bounds}
-    writer = _Writer({**places, **plain}, bounds, {*inputs, *case.parameters})
+    inputs = {name: value for name, value in case.inputs.items() if name not in numbers}
+    writer = _Writer({**places, **plain}, numbers, {*inputs, *case.parameters})
     named = [(one, *writer.named(one, at)) for one, at in written]
     for line in {line.name: line for line in lines if line.name not in {one.name for one, _ in written}}.values():
         header = line.loops[-1].header
@@ -48,25 +60,76 @@ def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
             writer.write(one, name, step)
     if writer.problems:
         raise MathlabError(list(writer.problems.values()))
-    counted = cast(Case, _counting(replace(case, inputs=inputs, equations=()), bounds))
-    return replace(counted, equations=tuple(writer.equations))
+    counted = cast(Case, _with(replace(case, inputs=inputs, equations=()), partial(_numbered, numbers)))
+    return replace(counted, equations=tuple(writer.equations), rolled=(case, places))
 
 
-def _counting(part: object, numbers: Numbers) -> object:
-    """A part of a case with the inputs that loops count to as numbers, whatever asks for them: figures and formulas."""
+def resized(case: Case, sizes: Mapping[str, Value]) -> Case:
+    """The case with other numbers for what its loops count to, and for its sizes."""
+    assert case.rolled
+    rolled, places = case.rolled
+    return unrolled(replace(rolled, inputs={**rolled.inputs, **sizes}), places)
+
+
+def _with(part: object, change: Callable[[Expr], Expr]) -> object:
+    """A part of a case with every expression in it changed: equations, figures, formulas, whatever asks for one."""
     match part:
         case Place():  # which is a tuple as well
             return part
-        case Equation():
-            return replace(part, expr=substitute(part.expr, numbers))
-        case Figure():
-            return replace(part, quantity=substitute(part.quantity, numbers))
+        case Equation() | Figure():
+            try:
+                if isinstance(part, Figure):
+                    return replace(part, quantity=change(part.quantity))
+                return replace(part, expr=change(part.expr))
+            except ExpressionError as error:
+                raise error.at(part.place) from None
         case tuple():
-            return tuple(_counting(one, numbers) for one in part)
+            return tuple(_with(one, change) for one in part)
         case Case() | GradcheckSettings() | TrainSettings() | SweepSettings() | Picture():
-            parts = {one.name: _counting(getattr(part, one.name), numbers) for one in fields(part)}
+            parts = {one.name: _with(getattr(part, one.name), change) for one in fields(part)}
             return replace(part, **parts)  # type: ignore[arg-type]  # each is what it was, with other expressions
     return part
+
+
+def _sizes(expr: Expr) -> Iterator[str]:
+    """The names that shapes depend on: in the bounds of slices, and where ops are told sizes."""
+    for part in walk(expr):
+        match part:
+            case Slice():
+                yield from names(part)
+            case Call(op, args):
+                yield from (name for at, arg in enumerate(args) if OPS[op].is_size(at) for name in names(arg))
+
+
+def _numbered(numbers: Numbers, expr: Expr, indexed: Indexed | None = None) -> Expr:
+    """The expression with numbers for names; what is a size, a bound or an index is one number if it can be.
+
+    `indexed` says what an index into something comes to, and is told both.
+    """
+
+    def fixed(part: Expr) -> Expr:
+        written = rewritten(part, rewrite)
+        folds = isinstance(written, Call) and constant_value(written) is not None
+        return Num(_number(written), written.position) if folds else written
+
+    def rewrite(part: Expr) -> Expr | None:
+        match part:
+            case Name(id, position) if id in numbers:
+                return replace(numbers[id], position=position)
+            case Slice():
+                return part.with_bounds(fixed)
+            case Call("index", (base, *items)):
+                inside = (rewritten(base, rewrite), *map(fixed, items))
+                return indexed(part, *inside) if indexed else replace(part, args=inside)
+            case Call(op, args):
+                made = tuple(fixed(a) if OPS[op].is_size(at) else rewritten(a, rewrite) for at, a in enumerate(args))
+                listed = any(
+                    isinstance(last, Call) and last.op == "index" for last in args[len(args) - 1 :]
+                )  # stack(h[1:])
+                return replace(part, args=OPS[op].unpacked(made) if listed else made)
+        return None
+
+    return rewritten(expr, rewrite)
 
 
 def _written_out(equations: Sequence[Equation], numbers: Numbers, at: At = ()) -> Iterator[tuple[Equation, At]]:
@@ -173,19 +236,8 @@ class _Writer:
     def write(self, line: Equation, name: str, step: Step | None) -> None:
         """The equation of a name."""
         values = {**self.numbers, **_counters(step.at)} if step else self.numbers
-
-        def rewrite(part: Expr) -> Expr | None:
-            match part:
-                case Name(id, position) if id in values:
-                    return replace(values[id], position=position)
-                case Call("index", (base, *items)):
-                    return self.indexed(part, rewritten(base, rewrite), [_item(i, rewrite) for i in items], name, step)
-                case Call(op, (*_, Call("index")) as args):  # stack(h[1:])
-                    return replace(part, args=OPS[op].unpacked(tuple(rewritten(arg, rewrite) for arg in args)))
-            return None
-
         try:
-            expr = rewritten(line.expr, rewrite)
+            expr = _numbered(values, line.expr, partial(self.indexed, name, step))
         except ExpressionError as error:
             (problem,) = error.at(line.place).problems
             self.problems.setdefault(line.name, problem)
@@ -195,7 +247,7 @@ class _Writer:
         written = line.written if expr == line.expr else ""
         self.equations.append(Equation(name, expr, written, line.place, step=step, named_at=line.named_at))
 
-    def indexed(self, call: Call, base: Expr, items: Sequence[Expr], own: str, step: Step | None) -> Expr:
+    def indexed(self, own: str, step: Step | None, call: Call, base: Expr, *items: Expr) -> Expr:
         """`x[t]` in a step: an entry of x, or the name of a step where x is not defined itself."""
         where = f"'{unparse(call)}'{f' at {step}' if step else ''}"
 
@@ -217,7 +269,7 @@ class _Writer:
             if not isinstance(head, Slice):
                 return picked(series, rest, (*steps, _number(head)))
             known = {one[len(steps)] for one in self.steps[series] if one[: len(steps)] == steps}
-            asked = [n for n in range(max(known, default=-1) + 1)[head.start : head.stop : head.step] if n in known]
+            asked = [n for n in range(max(known, default=-1) + 1)[head.whole] if n in known]
             if not asked:
                 raise ExpressionError(f"{where} holds no step", call.position)
             return Call("array", tuple(picked(series, rest, (*steps, n)) for n in asked), (), call.position)
@@ -250,11 +302,3 @@ def _counters(at: At) -> Numbers:
 
 def _shown(steps: Steps) -> str:
     return str(steps[0]) if len(steps) == 1 else str(steps)
-
-
-def _item(item: Expr, rewrite: Callable[[Expr], Expr | None]) -> Expr:
-    """What stands in an index, in a step: a number where it was arithmetic on the counter."""
-    written = rewritten(item, rewrite)
-    if isinstance(written, Call) and constant_value(written) is not None:
-        return Num(_number(written), written.position)
-    return written

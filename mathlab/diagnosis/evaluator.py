@@ -130,8 +130,8 @@ class Session:
                 return self.env.get(name, self.base[name])
             case Num(value):
                 return value if abs(value) < 2**63 else float(value)
-            case Slice(start, stop, step):
-                return slice(start, stop, step)
+            case Slice():
+                return expr.whole
             case NewAxis():
                 return None
         fixed = self.touched.isdisjoint(names(expr))

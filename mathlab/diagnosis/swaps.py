@@ -128,7 +128,7 @@ def other_block(part: Expr, known: Names) -> Iterator[Change]:
         if not isinstance(item, Slice | Num):
             return
         if isinstance(item, Slice) and item != ALL and item.step is None:
-            first, last, _ = slice(item.start, item.stop).indices(whole)
+            first, last, _ = item.whole.indices(whole)
             for start, which in _elsewhere(first, last, whole) if first < last else ():
                 moved = Slice(start, start + last - first, None)
                 args = (*part.args[:n], moved, *part.args[n + 1 :])

@@ -35,6 +35,8 @@ def read(text: str) -> Expr:
 
 def resolve(expr: Expr) -> Expr:
     """The tree with every call's arguments counted, in order and complete, and its settings constant."""
+    if isinstance(expr, Slice):
+        return expr.with_bounds(resolve)
     if not isinstance(expr, Call):
         return expr
     op = OPS.get(expr.op)

@@ -12,10 +12,11 @@ from typing import TypeVar
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation, Step
 from mathlab.language.shapes import Type
-from mathlab.language.syntax import Call, Expr, Name, Num, parse
+from mathlab.language.syntax import Bound, Call, Expr, Name, NewAxis, Num, Slice, parse
 
 ROUNDS = 3  # steps, or terms of a sum, that are worth taking together
 DOTS = Name("…")
+LISTS = ("array", "stack", "concat")
 
 T = TypeVar("T")
 
@@ -92,7 +93,7 @@ class Fold:
         if not isinstance(expr, Call) or not self.steps:
             return expr
         terms = _terms(expr) if expr.op == "add" else expr.args
-        if expr.op not in ("add", "array") or len(terms) <= ROUNDS:
+        if expr.op not in ("add", *LISTS) or len(terms) <= ROUNDS:
             return replace(expr, args=tuple(map(self.cut, expr.args)))
         kept: list[Expr] = []
         at = 0
@@ -100,7 +101,7 @@ class Fold:
             count = max(_alike(len(terms) - at, partial(self._term, terms, at, way))[0] for way in (1, -1))
             kept += [terms[at], DOTS, terms[at + count - 1]] if count > ROUNDS else terms[at : at + count]
             at += count
-        if expr.op == "array":
+        if expr.op in LISTS:
             return replace(expr, args=tuple(kept))
         return reduce(lambda left, right: Call("add", (left, right)), kept)
 
@@ -169,6 +170,11 @@ class Fold:
                 value = f"{replace(counted, before='', after='')}"
                 self.called |= {text: sample, value: self._apart(sample)[1]}
                 return Name(text)
+            case Slice(), Slice():
+                ends = zip(map(_bound, one.bounds), map(_bound, other.bounds), strict=True)
+                told = [self._said(*pair, number, way, counter) for pair in ends]
+                start, stop, step = (None if bound == NewAxis() else bound for bound in told)
+                return None if None in told else Slice(start, stop, step).with_bounds(lambda bound: bound)
             case Num(int() as this), Num(int() as that) if said := _same(this, that, number, way, counter):
                 self.called |= {f"{said}": None, counter: None}
                 return Name(f"{said}")
@@ -191,6 +197,11 @@ def _same(a: int | str, b: int | str, number: int, way: int, counter: str) -> in
     if isinstance(a, int) and isinstance(b, int) and a - b == way:
         return f"{a + number}-{counter}"
     return a if a == b else ""
+
+
+def _bound(bound: Bound) -> Expr:
+    """What stands in a slice, also where nothing does."""
+    return bound if isinstance(bound, Expr) else NewAxis() if bound is None else Num(bound)
 
 
 def _alike(count: int, said: Callable[[int], T | None]) -> tuple[int, T | None]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS, Op
-from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice
+from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, unparse
 
 ATOM = 6  # how tightly a symbol binds; the table of ops says it of every op
 SUBSCRIPTED, APPLIED, PRODUCT, NEGATIVE = 5, 4, 2, 1
@@ -89,9 +89,9 @@ def _written(expr: Expr, end: str, types: Types) -> Written:
             return _name(name, end, types)
         case NewAxis():
             return Written(r"\cdot", ATOM)
-        case Slice(start, stop, step):
-            bounds = [start, stop] if step is None else [start, stop, step]
-            return Written(":".join("" if bound is None else str(bound) for bound in bounds), ATOM)
+        case Slice():
+            told = [str(bound) if isinstance(bound, int) else bound and unparse(bound) for bound in expr.bounds]
+            return Written(":".join(bound or "" for bound in told[: 2 if expr.step is None else 3]), ATOM)
         case Call("matmul", (left, Call("T", (Name(name) as vector,)))) if types.names[name].ndim == 1:
             # to transpose a vector does nothing; in second place it would be read as an outer product
             return _written(Call("matmul", (left, vector)), end, types)

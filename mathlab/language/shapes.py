@@ -198,7 +198,7 @@ def integer(expr: Expr, what: str) -> int:
     """The whole number that `expr` spells out."""
     if isinstance(expr, Num) and isinstance(expr.value, int):
         return expr.value
-    raise ShapeError(f"{what} must be a whole number that is written out")
+    raise ShapeError(f"{what} must be a whole number that is written out, or an input that is one,")
 
 
 def reshaped(types: Sequence[Type], call: Call) -> Shape:
@@ -279,10 +279,10 @@ def indexed(types: Sequence[Type], call: Call) -> Shape:
         match expr:
             case NewAxis():
                 items.append(None)
-            case Slice(start, stop, step):
-                if step == 0:
+            case Slice():
+                if expr.step == 0:
                     raise ShapeError("a slice's step cannot be 0")
-                items.append(slice(start, stop, step))
+                items.append(expr.whole)
             case Num(value):
                 if not isinstance(value, int):
                     raise ShapeError(f"an index must be a whole number, not {value}")

@@ -40,12 +40,37 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """`start:stop:step` inside an index; integer numbers only, so that shapes do not depend on values."""
+    """`start:stop:step` inside an index: whole numbers in what runs, for shapes do not depend on values.
 
-    start: int | None
-    stop: int | None
-    step: int | None
+    As it is written, a bound may be an expression of inputs that are such, and of what counts a loop.
+    """
+
+    start: Bound
+    stop: Bound
+    step: Bound
     position: int = field(default=0, compare=False)
+
+    @property
+    def bounds(self) -> tuple[Bound, Bound, Bound]:
+        return self.start, self.stop, self.step
+
+    @property
+    def whole(self) -> slice:
+        """The slice of Python. Raises ExpressionError where a bound is no number yet."""
+        if any(isinstance(bound, Expr) for bound in self.bounds):
+            raise ExpressionError(
+                "a slice's bounds are whole numbers, or inputs that are, or none: x[1:]", self.position
+            )
+        return slice(self.start, self.stop, self.step)
+
+    def with_bounds(self, change: Callable[[Expr], Expr]) -> Slice:
+        """The slice with its bounds changed where they are expressions."""
+
+        def made(bound: Bound) -> Bound:
+            new = change(bound) if isinstance(bound, Expr) else bound
+            return new.value if isinstance(new, Num) and isinstance(new.value, int) else new
+
+        return Slice(made(self.start), made(self.stop), made(self.step), self.position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +107,7 @@ class Call:
 
 
 Expr = Num | Name | Slice | NewAxis | Call
+Bound = int | Num | Name | Slice | NewAxis | Call | None
 Static = int | float | bool | str | tuple[float, ...] | None | Num | Name | Slice | NewAxis | Call
 
 BINARY: Mapping[type[ast.operator], str] = {
@@ -261,20 +287,12 @@ class _Reader:
             case ast.Constant(value=None):
                 return NewAxis(at)
             case ast.Slice(lower=lower, upper=upper, step=step):
-                return Slice(self.bound(lower), self.bound(upper), self.bound(step), at)
+                start, stop, end = (
+                    None if bound is None else self.read(bound, depth) for bound in (lower, upper, step)
+                )
+                return Slice(start, stop, end, at).with_bounds(lambda bound: bound)
             case _:
                 return self.read(node, depth)
-
-    def bound(self, node: ast.expr | None) -> int | None:
-        match node:
-            case None:
-                return None
-            case ast.Constant(value=int() as value) if not isinstance(value, bool):
-                return value
-            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() as value)):
-                return -value
-            case _:
-                raise ExpressionError("a slice's bounds are whole numbers, or none: x[1:]", self.offset_of(node))
 
 
 def shortened(text: str) -> str:
@@ -288,6 +306,8 @@ def walk(expr: Expr) -> Iterator[Expr]:
     while pending:
         current = pending.pop()
         yield current
+        if isinstance(current, Slice):
+            pending += [bound for bound in current.bounds[::-1] if isinstance(bound, Expr)]
         if isinstance(current, Call):
             pending += [value for _, value in reversed(current.attrs) if isinstance(value, Expr)]
             pending += current.args[::-1]
@@ -331,9 +351,9 @@ def to_python(expr: Expr) -> ast.expr:
             return ast.Name(name)
         case NewAxis():
             return ast.Constant(None)
-        case Slice(start, stop, step):
-            bounds = (None if bound is None else to_python(Num(bound)) for bound in (start, stop, step))
-            return ast.Slice(*bounds)
+        case Slice():
+            written = [Num(bound) if isinstance(bound, int) else bound for bound in expr.bounds]
+            return ast.Slice(*(None if bound is None else to_python(bound) for bound in written))
         case Call("neg", (operand,)):
             return ast.UnaryOp(ast.USub(), to_python(operand))
         case Call(op, (left, right)) if op in OPERATORS:

@@ -85,8 +85,8 @@ def tree(expr: Expr) -> Json:
             return value
         case Name(name):
             return name
-        case Slice(start, stop, step):
-            return [":", start, stop, step]
+        case Slice():
+            return [":", *(bound if isinstance(bound, int) else None for bound in expr.bounds)]
         case Call(op, args, attrs):
             settings: dict[str, Json] = {name: _setting(value) for name, value in attrs}
             return [op, *map(tree, args), *([settings] if settings else [])]

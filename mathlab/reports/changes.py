@@ -26,14 +26,19 @@ class Moved:
     size: float
 
 
-def moved(before: CaseResult, after: CaseResult) -> tuple[list[Moved], int]:
-    """What differs between two runs of a case, what moved most first; and of how many quantities."""
-    found, quantities = [], 0
+def moved(before: CaseResult, after: CaseResult) -> tuple[list[Moved], int, int]:
+    """What differs between two runs of a case, what moved most first; of how many quantities; and how many are new.
+
+    A quantity is new where it is in the second run alone, or has another shape there.
+    """
+    found, quantities, fresh = [], 0, 0
     for name in before.stages:
         old, new = STAGES[name].arrays(before), STAGES[name].arrays(after)
         quantities += len(new)
-        found += [one for key in new if key in old and (one := _moved(key, old[key], new[key]))]
-    return sorted(found, key=lambda one: -one.size), quantities
+        both = [key for key in new if key in old and np.shape(old[key]) == np.shape(new[key])]
+        found += [one for key in both if (one := _moved(key, old[key], new[key]))]
+        fresh += len(new) - len(both)
+    return sorted(found, key=lambda one: -one.size), quantities, fresh
 
 
 def _moved(name: str, before: Array, after: Array) -> Moved | None:
@@ -49,11 +54,12 @@ def _moved(name: str, before: Array, after: Array) -> Moved | None:
 
 def page(name: str, before: CaseResult, after: CaseResult) -> RenderableType:
     """A row for each entry that moved, of a large array for that which moved most; then how many quantities did."""
-    found, quantities = moved(before, after)
+    found, quantities, fresh = moved(before, after)
     lost = (said(f"{NOT_FINITE}: {why}", "bold yellow") for why in nonfinite_of(after).values())
     rows = tuple(row for one in found for row in _rows(one))
     sheet = [Sheet(("quantity", "before", "after", "moved by"), rows)] if rows else []
-    words = f"{len(found)} of {count(quantities, 'quantity', 'quantities')} moved; figures are not judged"
+    others = f"; {fresh} are new, or have other shapes" if fresh else ""
+    words = f"{len(found)} of {count(quantities, 'quantity', 'quantities')} moved{others}; figures are not judged"
     title = said(f"{name}, case {after.case} ({after.dtype})", "bold underline")
     return Group(title, *sheet, *lost, said(words, "bold"))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mathlab.config.arrays import drawn
+from mathlab.config.loops import resized, unrolled
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Axis, Case, Choice, Figure, Range, Recipe, SweepSettings, Value
 from mathlab.language.cost import Cost
@@ -54,7 +55,7 @@ def run(case: Case, progress: Report | None = None, where: str = "") -> SweepRes
         raise MathlabError("the case has no 'sweep'", case.place)
     count = settings.sample or sum(math.prod(len(_listed(axis)) for axis in axes) for axes in settings.grids)
     _check_cost(case, Cost(count * RUN, count * RUN_BYTES, 0))
-    base, runs = _bare(case, settings), points(settings)
+    base, runs = _bare(case), points(settings)
     pieces, taken = _pieces(base, runs)
     _check_cost(case, replace(taken, seconds=taken.seconds + count * RUN))
     ends: list[Ends] = []
@@ -105,17 +106,21 @@ def _drawn(axis: Axis, rng: np.random.Generator) -> Choice:
     return Choice(label, number, value)
 
 
-def _bare(case: Case, settings: SweepSettings) -> Case:
+def _bare(case: Case) -> Case:
     """The case with the reported quantities as its figures, and nothing else to do than to be trained."""
-    end = case.equations[-1]
-    report = settings.report or (end.saying(Name(end.name)),)
+    end, (written, places) = case.equations[-1], case.rolled or (case, {})
+    report = (written.sweep and written.sweep.report) or (end.saying(Name(end.name)),)
     figures = tuple(Figure(quantity.text, quantity.expr, (), (), quantity.place) for quantity in report)
-    trained = replace(case.train, after=()) if case.train else None
-    return replace(case, expected=figures, derivation=(), gradcheck=None, sweep=None, train=trained)
+    trained = replace(written.train, after=()) if written.train else None
+    bare = replace(written, expected=figures, derivation=(), gradcheck=None, sweep=None, train=trained)
+    return unrolled(bare, places)
 
 
 def changed(case: Case, point: Point) -> Case:
     """The case of one run. Raises MathlabError for initial values that cannot be drawn."""
+    given = {**case.inputs, **case.parameters}
+    if sizes := {axis.name: choice.value for axis, choice in point if choice.value and axis.name not in given}:
+        case = resized(case, sizes)
     values: dict[str, Value] = {**case.inputs, **case.parameters}
     recipes: dict[str, Recipe] = {}
     train = case.train
@@ -157,7 +162,7 @@ def _pieces(case: Case, runs: Sequence[Point]) -> tuple[list[Piece], Cost]:
     """The work in pieces, and about what it takes in all; the same pieces wherever they are run."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for number, point in enumerate(runs):
-        groups.setdefault(_alike(point), []).append(number)
+        groups.setdefault(_alike(case, point), []).append(number)
     pieces: list[Piece] = []
     seconds, held = 0.0, 0
     for numbers in groups.values():
@@ -180,13 +185,14 @@ def _pieces(case: Case, runs: Sequence[Point]) -> tuple[list[Piece], Cost]:
     return pieces, Cost(seconds, held, 0)
 
 
-def _alike(point: Point) -> tuple[object, ...]:
+def _alike(case: Case, point: Point) -> tuple[object, ...]:
     """What runs have in common that can be made together: shapes, and the numbers that are no values in the program."""
     found: list[object] = []
+    given = {*case.inputs, *case.parameters}
     for axis, choice in point:
         found.append(axis.key)
         if choice.value:
-            found += [choice.value.array.shape, choice.value.integral]
+            found += [choice.value.array.shape, choice.value.integral, axis.name in given or choice.number]
         elif axis.kind == "train" and axis.name != "seed":
             found.append(choice.number)
     return tuple(found)

@@ -58,7 +58,7 @@ def evaluate(
                     raise ExpressionError(f"{who} cannot evaluate {op}: {sentence}", position) from None
                 return result if rounded is None or op in EXACT else rounded(result)
             case _:  # what stands in an index
-                return cast(Numbers, slice(part.start, part.stop, part.step) if isinstance(part, Slice) else None)
+                return cast(Numbers, part.whole if isinstance(part, Slice) else None)
 
     return of(expr)
 

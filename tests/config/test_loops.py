@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mathlab.config import described
+from mathlab.config import change, described
 from mathlab.errors import MathlabError
-from mathlab.experiment import Case
-from mathlab.stages import backprop
+from mathlab.experiment import Case, Value
+from mathlab.stages import backprop, sweep
 from mathlab.stages.prepare import prepare
 from tests.config.test_schema import problems
 
@@ -80,6 +80,20 @@ ALIKE = [
         "  p2_1: x[1] * x[0]\n  p3_1: x[2] * x[0]\n  p3_2: x[2] * x[1]\n  q0_0_0: x[0] * (0 + 0)\n"
         "  q1_1_1: x[1] * (1 + 1)\n  loss: sum([p3_1, p3_2]) + sum(q1_1_1)\n",
     ),
+    # bounds and sizes that count, by an input or by a loop
+    (
+        "  for i in 0..T//25:\n    s[i]: x[i:i+T//12][:, i] @ reshape(W, T-21, 1)[:T//12] * ones(T//25)\n"
+        "  loss: sum(stack(s[:]))\n",
+        "  s0: x[0:2][:, 0] @ reshape(W, 4, 1)[:2] * ones(1)\n  s1: x[1:3][:, 1] @ reshape(W, 4, 1)[:2] * ones(1)\n"
+        "  loss: sum(stack(s0, s1))\n",
+    ),
+    # two loops that count alike, next to one another and in one another
+    (
+        "  for t in 1..2:\n    for k in 0..1:\n      a[k, t]: x[k]\n    for k in 0..1:\n      b[k, t]: a[k, t] * t\n"
+        "  for t in 1..2:\n    c[t]: b[0, t] + b[1, t]\n  loss: sum(c[2])\n",
+        "  a0_1: x[0]\n  a1_1: x[1]\n  b0_1: a0_1 * 1\n  b1_1: a1_1 * 1\n  a0_2: x[0]\n  a1_2: x[1]\n"
+        "  b0_2: a0_2 * 2\n  b1_2: a1_2 * 2\n  c1: b0_1 + b1_1\n  c2: b0_2 + b1_2\n  loss: sum(c2)\n",
+    ),
     # parameters by the numbers of loops
     (
         "  V1: W\n  V2_1: U\n  for k in 1..1:\n    for j in 1..1:\n      g[j, k]: V[k] @ V[k+1, j] @ V[k, 1]\n"
@@ -131,6 +145,42 @@ def test_a_net_with_a_loop_may_be_swept() -> None:
     (case,) = cases(loop + "sweep: {grid: {h0: [[1, 2], [3, 4]]}, report: [loss]}\n")
     assert case.sweep
     assert [[axis.name for axis in grid] for grid in case.sweep.grids] == [["h0"]]
+
+
+GATES = """\
+  for t in 1..L:
+    a[t]: U @ x[t-1] + W @ h[t-1]
+    h[t]: a[t][:H] * a[t][H:2*H] + ones(H) / L
+  loss: sum(h[L])
+"""
+GATES_HEAD = (
+    HEAD.replace("T: 25", "L: 3\n  H: 1")
+    .replace("h0: [0, 1]", "h0: [0]")
+    .replace("W: [[0.1, 0.2], [0.3, 0.4]]", "W: [[1], [2]]")
+)
+
+
+def test_what_a_loop_counts_to_may_be_set() -> None:
+    (three,), (two,) = cases(GATES, GATES_HEAD), cases(GATES, GATES_HEAD.replace("L: 3", "L: 2"))
+    (moved,) = change.changed([change.unjudged(three)], "x[0,1]", Value(np.array(0.25)))
+    (moved,) = change.changed([moved], *change.assignment("L=2"))
+    (two,) = change.changed([two], "x[0,1]", Value(np.array(0.25)))
+    assert moved.equations == two.equations
+    assert prepare(moved).run()["loss"] == prepare(two).run()["loss"]
+    with pytest.raises(MathlabError, match="a loop counts to a whole number"):
+        change.changed([three], *change.assignment("L=2.5"))
+
+
+def test_a_sweep_may_change_how_far_a_loop_counts() -> None:
+    swept = "sweep: {grid: {L: [1, 2, 3], h0: [[0.5], [0.25]]}, report: [loss, L, 'norm(dW[:H])']}\n"
+    (case,) = cases(GATES + swept, GATES_HEAD)
+    made = sweep.run(case)
+    for run, (count, start) in enumerate((count, start) for count in (1, 2, 3) for start in (0.5, 0.25)):
+        (alone,) = cases(GATES, GATES_HEAD.replace("L: 3", f"L: {count}").replace("h0: [0]", f"h0: [{start}]"))
+        values = prepare(alone).run()
+        norm = np.linalg.norm(values["dW"][:1])
+        assert [made.columns[key][run] for key in made.columns] == pytest.approx([values["loss"], count, norm])
+    assert made.stacked == 6
 
 
 def test_figures_and_formulas_may_name_how_far_a_loop_counts() -> None:
@@ -232,6 +282,15 @@ WRONG = [
     ("  for t in 0..3:\n    g[t]: W @ g[t-1]\n", "10:15: 'g[t - 1]' at t = 0 is step -1, which nothing defines"),
     ("  for t in 1..3:\n    h[t]: W @ h[t]\n", "10:15: 'h1' at t = 1 reads itself"),
     ("  for t in 0..3:\n    g[t]: x[t-1]\n", "10:11: 'x[t - 1]' at t = 0 counts from the end, and a step cannot"),
+    (
+        LOOP + "  loss: sum(h3[:q])\n",
+        "11:17: unknown name 'q' in 'loss'; what it stands for is given in inputs or parameters",
+    ),
+    (
+        LOOP + "  loss: sum(h3[:W])\n",
+        "11:16: in loss: a slice's bounds are whole numbers, or inputs that are, or none: x[1:]",
+    ),
+    (LOOP + "  loss: sum(h3[:T/2])\n", "11:17: '25 / 2' is no whole number"),
     ("  for t in 1..3:\n    h[t]: h[U]\n", "10:11: 'h[U]' at t = 1 reads a step, and a step is told by its number"),
     (LOOP + "  loss: sum(h[5])\n", "11:13: 'h[5]' is 'h5', which nothing defines"),
     # what does not fit, at the step where it does not

@@ -122,7 +122,7 @@ SWEPT = {
 def assert_as_single(case: Case, ulp: float) -> None:
     stacked = sweep.run(case)
     assert stacked.stacked == len(stacked.nonfinite)
-    bare = sweep._bare(case, settings_of(case))
+    bare = sweep._bare(case)
     for run, point in enumerate(sweep.points(settings_of(case))):
         ends = alone(sweep.changed(bare, point)).reported
         values = np.concatenate([end.ravel() for end in ends])
@@ -164,7 +164,7 @@ def test_without_training(tmp_path: Path) -> None:
 
 def test_shapes_that_do_not_agree_are_made_apart(tmp_path: Path) -> None:
     case = load(tmp_path, "grid: [{X: [[[3, 1]]], t: [[1]], lr: [0.1, 0.5]}, {epochs: [0, 3]}, {lr: [0.3, 0.4]}]")
-    assert len(sweep._pieces(sweep._bare(case, settings_of(case)), sweep.points(settings_of(case)))[0]) == 4
+    assert len(sweep._pieces(sweep._bare(case), sweep.points(settings_of(case)))[0]) == 4
     result = sweep.run(case)
     assert np.isfinite(result.columns["loss"]).all()
     assert len(set(result.columns["loss"].tolist())) == 6
@@ -268,7 +268,7 @@ MANY = "sample: 12, over: {lr: {low: 0.1, high: 1}, epochs: {low: 100, high: 140
 
 def test_other_processes_give_the_same_bytes(tmp_path: Path) -> None:
     case = load(tmp_path, MANY)
-    base = sweep._bare(case, settings_of(case))
+    base = sweep._bare(case)
     pieces, _ = sweep._pieces(base, sweep.points(settings_of(case)))
     here, there = (list(spread(sweep.ends_of, pieces, "", seconds)) for seconds in (0.0, 1e9))
     for one, other in zip(here, there, strict=True):
@@ -279,7 +279,7 @@ def test_other_processes_give_the_same_bytes(tmp_path: Path) -> None:
 def test_an_error_in_another_process_keeps_its_place(tmp_path: Path) -> None:
     case = load(tmp_path, "grid: {lr: [0.1]}")
     bad = replace(case, equations=case.equations[1:])
-    pieces = [sweep.Piece(sweep._bare(bad, settings_of(case)), (0,), ((),), stacked=False)] * 2
+    pieces = [sweep.Piece(sweep._bare(bad), (0,), ((),), stacked=False)] * 2
     with pytest.raises(MathlabError) as raised:
         list(spread(sweep.ends_of, pieces, "", 1e9))
     assert raised.value.problems[0].place

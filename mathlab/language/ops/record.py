@@ -40,6 +40,7 @@ Rule = str | Callable[[Site], str] | None
 ShapeRule = Callable[[Sequence[Type], Call], Shape]
 ANY = "fib"
 UNPACKED = ("*shape", "*joined", "*axes")  # arguments that NumPy has as one list
+SIZES = ("n", "*shape", "*axes")
 OF_SHAPES: Mapping[ShapeRule, int] = {
     shapes.same: 0,
     shapes.as_second: 1,
@@ -108,6 +109,10 @@ class Op:
     def accepts(self, position: int) -> str:
         """The kinds that the argument at `position` takes as they are."""
         return self.takes[min(position, len(self.takes) - 1)] if self.takes else "f"
+
+    def is_size(self, position: int) -> bool:
+        """Whether the shape of the result depends on the argument at `position`, which no value may do."""
+        return self.args[min(position, len(self.args) - 1)] in SIZES
 
     def reads(self, position: int) -> bool:
         """Whether the entries of the argument at `position` count, and not its shape alone."""
