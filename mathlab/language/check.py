@@ -42,9 +42,7 @@ def resolve(expr: Expr) -> Expr:
     op = OPS.get(expr.op)
     if op is None:
         raise ExpressionError(f"unknown function '{expr.op}'{meant(expr)}", expr.position)
-    args = op.unpacked(tuple(resolve(arg) for arg in expr.args))
-    attrs = dict(expr.attrs)
-    args, attrs = _bind(expr, op, args, attrs)
+    args, attrs = _bind(expr, op, op.unpacked(tuple(map(resolve, expr.args))), dict(expr.attrs))
     settings = []
     for name, setting in op.settings.items():
         value = _constant(attrs[name], expr, name) if name in attrs else setting.default
@@ -61,7 +59,8 @@ def _bind(
     call: Call, op: Op, args: tuple[Expr, ...], attrs: dict[str, Static]
 ) -> tuple[tuple[Expr, ...], dict[str, Static]]:
     fixed = [name for name in op.args if not name.startswith("*")]
-    named = [*op.settings] if op.variadic else [*fixed, *op.settings]
+    order = [*fixed, *op.settings]  # what stands beyond the arguments are settings, as in sum(x, 1)
+    named = [*op.settings] if op.variadic else order
     for name in attrs:
         if name not in named:
             raise ExpressionError(f"{call.op} has no argument '{name}'{did_you_mean(name, named)}", call.position)
@@ -69,8 +68,6 @@ def _bind(
         if len(args) <= len(fixed) - (op.args == ("*shape",)):  # the shape of a single number has no sizes
             raise ExpressionError(f"{call.op} needs more than {len(args)} arguments", call.position)
         return args, attrs
-    # what stands beyond the arguments are settings in order, as in sum(x, 1)
-    order = [*fixed, *op.settings]
     if len(args) > len(order):
         most = f"{len(order)} argument{'s' * (len(order) != 1)} ({', '.join(order)})"
         raise ExpressionError(f"{call.op} takes at most {most}, not {len(args)}", call.position)
@@ -130,16 +127,13 @@ def constant_value(expr: Expr) -> float | None:
     values = [constant_value(arg) for arg in expr.args]
     if None in values:
         return None
-    why = "is too large for float64"
     try:
         value = ARITHMETIC[expr.op](*values)
         if not isinstance(value, complex) and math.isfinite(value):
             return value
-        why = "is not a real number" if isinstance(value, complex) else why
-    except ZeroDivisionError:
-        why = "divides by zero"
-    except OverflowError:
-        pass
+        why = "is not a real number" if isinstance(value, complex) else "is too large for float64"
+    except ArithmeticError as error:
+        why = "divides by zero" if isinstance(error, ZeroDivisionError) else "is too large for float64"
     raise ExpressionError(f"'{shortened(unparse(expr))}' {why}", expr.position)
 
 
@@ -220,6 +214,6 @@ class Types:
         if isinstance(named, Name) and named.id in self.integral:
             self.indices.add(named.id)
             return
-        named_so = f", and '{unparse(arg)}' is {'none' if isinstance(arg, Name) else 'computed'}"
-        why = f", not {arg.value}" if isinstance(arg, Num) else named_so
+        what = "none" if isinstance(arg, Name) else "computed"
+        why = f", not {arg.value}" if isinstance(arg, Num) else f", and '{unparse(arg)}' is {what}"
         raise ExpressionError(f"{CLASS_INDEX}{why}", arg.position)

@@ -26,6 +26,7 @@ from mathlab.language.ops import EXACT, OPS
 from mathlab.language.syntax import OPERATORS, Call, Expr, Name, NewAxis, Num, Slice, Static, names, to_python
 
 FUNCTION = "program"
+BARE = shapes.Type((), "b")
 SHORT = 13  # binary places: a written number that needs no more is what float64 makes of it
 FILE = "<the compiled program>"
 KERNELS = {name: value for name, value in vars(kernels).items() if inspect.isfunction(value)}
@@ -100,7 +101,8 @@ def compile_program(
     statements: list[tuple[str, ast.expr, Equation]] = []
     for equation in needed:
         value = writer.lower(equation.expr, root=equation.name)
-        if _is_written(equation.expr) or _is_made_float(equation, types):
+        mask = types.names.get(equation.name, BARE).kind == "f" != types.of(equation.expr).kind  # that of sum(relu(x))
+        if _is_written(equation.expr) or mask:
             value = ast.Call(ast.Name("dtype"), [value], [])  # a node is never one of Python's own numbers
         if shaken == "equations" and _rounds(equation.expr, types):
             value = _shake(value)
@@ -114,13 +116,8 @@ def compile_program(
         lines[len(text) + 1] = equation  # the first line is the function's head
         text += [f"    del {', '.join(deleted[number])}"] if number in deleted else []
     defined = {equation.name for equation in needed}
-    inputs = tuple(
-        dict.fromkeys(
-            name
-            for name in [*(n for equation in needed for n in names(equation.expr)), *outputs]
-            if name not in defined
-        )
-    )
+    read = (*(name for equation in needed for name in names(equation.expr)), *outputs)
+    inputs = tuple(dict.fromkeys(name for name in read if name not in defined))
     arguments = [*(["shake"] if shaken else []), *map(python_name, inputs)]
     head = f"def {FUNCTION}({', '.join(arguments)}):"
     results = ", ".join(map(python_name, outputs)) + "," * (len(outputs) == 1)
@@ -138,12 +135,6 @@ def _last_uses(statements: Sequence[tuple[str, ast.expr, Equation]], kept: Seque
     for name, number in last.items():
         uses.setdefault(number, []).extend([name] if name not in kept else [])
     return {number: names for number, names in uses.items() if names}
-
-
-def _is_made_float(equation: Equation, types: Types) -> bool:
-    """Whether a gradient is nothing but a mask, as that of sum(relu(x)) is."""
-    name = types.names.get(equation.name)
-    return name is not None and name.kind == "f" and types.of(equation.expr).kind != "f"
 
 
 def _rounds(expr: Expr, types: Types) -> bool:
@@ -229,7 +220,6 @@ class _Writer:
         if call.op in OPERATORS:
             return ast.BinOp(args[0], OPERATORS[call.op], args[1])
         op = OPS[call.op]
-        template = _template(op.numpy)
         if call.op == "array" and all(isinstance(arg, Num) for arg in call.args):
             kind = [ast.Name("dtype")] if self.types.of(call).kind == "f" else []
             return ast.Call(ast.Attribute(ast.Name("np"), "array"), [ast.List(args), *kind], [])
@@ -237,13 +227,15 @@ class _Writer:
         for position, name in enumerate(op.args):
             if name.startswith("*"):
                 values[name[1:]] = ast.Tuple(args[position:])
-            elif _mentions(template, name) > 1 and not isinstance(args[position], ast.Name | ast.Constant):
+            elif len(re.findall(rf"\b{name}\b", op.numpy)) > 1 and not isinstance(
+                args[position], ast.Name | ast.Constant
+            ):
                 values[name] = self._temporary(args[position], call.args[position])
             else:
                 values[name] = args[position]
         given = dict(call.attrs)
         settings = {name: _constant(given[name]) if name in given else None for name in op.settings}
-        return _filled(template, values, settings)
+        return _Filling(values, settings).visit(ast.parse(op.numpy, mode="eval").body)  # type: ignore[no-any-return]
 
     def _arguments(self, call: Call) -> list[ast.expr]:
         """The arguments as Python, with masks and integers made floats where the op computes with floats."""
@@ -295,33 +287,19 @@ def _shared(equations: Sequence[Equation]) -> frozenset[Expr]:
     )
 
 
-@cache
-def _template(text: str) -> ast.expr:
-    return ast.parse(text, mode="eval").body if text else ast.Constant(None)
+@dataclass
+class _Filling(ast.NodeTransformer):
+    """A template with arguments put in; a setting at its default is left away."""
 
+    values: Mapping[str, ast.expr]
+    settings: Mapping[str, ast.expr | None]
 
-@cache
-def _mentions(template: ast.expr, name: str) -> int:
-    return sum(isinstance(node, ast.Name) and node.id == name for node in ast.walk(template))
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.values.get(node.id) or self.settings.get(node.id) or node
 
-
-def _filled(node: ast.expr, values: Mapping[str, ast.expr], settings: Mapping[str, ast.expr | None]) -> ast.expr:
-    """The template with arguments put in; a setting at its default is left away."""
-    if isinstance(node, ast.Name):
-        return values.get(node.id) or settings.get(node.id) or node
-    fields: dict[str, object] = {}
-    for field, value in ast.iter_fields(node):
-        if field == "keywords":
-            fields[field] = [
-                ast.keyword(keyword.arg, _filled(keyword.value, values, settings))
-                for keyword in value
-                if not (isinstance(keyword.value, ast.Name) and settings.get(keyword.value.id, keyword) is None)
-            ]
-        elif isinstance(value, list):
-            fields[field] = [_filled(part, values, settings) if isinstance(part, ast.expr) else part for part in value]
-        else:
-            fields[field] = _filled(value, values, settings) if isinstance(value, ast.expr) else value
-    return type(node)(**fields)  # type: ignore[arg-type]  # the fields of an unknown node
+    def visit_keyword(self, node: ast.keyword) -> ast.AST | None:
+        usual = isinstance(node.value, ast.Name) and self.settings.get(node.value.id, node) is None
+        return None if usual else self.generic_visit(node)
 
 
 def _constant(value: Static) -> ast.expr:

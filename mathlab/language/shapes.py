@@ -154,11 +154,11 @@ def dotted(types: Sequence[Type], call: Call) -> Shape:
 def transposed(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `.T` (all axes reversed) and `.mT` (the last two swapped)."""
     shape = types[0].shape
-    if call.op == "mT":
-        if len(shape) < 2:
-            raise ShapeError(f".mT needs at least two axes, not shape {show(shape)}")
-        return (*shape[:-2], shape[-1], shape[-2])
-    return shape[::-1]
+    if call.op == "T":
+        return shape[::-1]
+    if len(shape) < 2:
+        raise ShapeError(f".mT needs at least two axes, not shape {show(shape)}")
+    return (*shape[:-2], shape[-1], shape[-2])
 
 
 def permutation(type_: Type, call: Call) -> tuple[int, ...]:

@@ -255,8 +255,7 @@ class _Reader:
 
     def shown(self, node: ast.expr) -> str:
         """The part of the text that a node was read from; Python's own way back to text would recurse into it."""
-        text = ast.get_source_segment(self.source, node) or ""
-        return shortened(text)
+        return shortened(ast.get_source_segment(self.source, node) or "")
 
     def call(self, op: str, args: list[ast.expr], keywords: list[ast.keyword], at: int, deeper: int) -> Expr:
         attrs: dict[str, Static] = {}
