@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,65 +39,75 @@ def run_stages(
     """
     from mathlab import plan
     from mathlab.outputs.write import ARTICLE, write, written_to
-    from mathlab.reports import overview, page
+    from mathlab.reports import page, runs
     from mathlab.results import Tally, step_by_step, tally
 
-    paths, quiet, target = cases.paths(DEFAULTS.get(command)), telling.quiet, telling.target
-    at_once = telling.form == "table" and target is None  # the other formats are made of all results together
-    summary = summary and at_once and not quiet
-    kept: list[ExperimentResult] = []
-    articles: list[Report] = []
+    at_once = telling.form == "table" and telling.target is None  # the other formats are made of all results together
+    summary = summary and at_once and not telling.quiet
+    kept: list[runs.Ran] = []
     refused: list[Problem] = []
-    left_out = 0  # plots
+    found: list[tuple[Tally, bool]] = []
 
     def report(problems: Sequence[Problem]) -> Report:
-        from mathlab.reports.report import run_report
+        return runs.run_report(command, kept, (*refused, *problems), telling.quiet, brief)
 
-        return run_report(command, tuple(kept), (*refused, *problems), quiet, tuple(articles), brief)
-
-    with telling.reporting(report):
-        plans = plan.plans(command, plan.load(paths, permits.allowed), cases.names, witnesses, where)
-        written = [path for planned in plans for path in written_to(out, planned.experiment.name)]
-        refuse_inputs([out, *written, *([target] if target else [])])
-        console, counts = terminal.console(), Tally()
-        called = [planned.experiment.name for planned in plans]
-        names = called if summary else ()
-        view = overview.View(overview.showing(quiet, brief), len(plans) > 1 and not quiet, names, console.is_terminal)
+    def ran(plans: Sequence[plan.Plan]) -> Iterator[runs.Ran]:
+        """Each experiment as soon as it has run; once it is told, its files are written."""
+        left_out = 0  # plots
         for at, planned in enumerate(plans, start=1):
             began = time.perf_counter()
-            step = f"{called[at - 1]} ({at} of {len(plans)}): " if summary else ""
+            step = f"{planned.experiment.name} ({at} of {len(plans)}): " if summary else ""
+            more: dict[str, str] = {}
+            pictures: Mapping[str, str | bytes] = {}
+            article = None
             try:
-                result = plan.results(planned, functools.partial(terminal.progress, quiet=quiet, before=step))
-                article, table = _article(result, quiet or summary) if command == "run" else (None, "")
-                pictures, without = _pictures(result) if command == "run" else ({}, 0)
-                left_out += without
+                result = plan.results(planned, functools.partial(terminal.progress, quiet=telling.quiet, before=step))
+                if command == "run":
+                    article, more[ARTICLE] = _article(result, telling.quiet or summary)
+                if command == "run" and any(case.pictures for case in result.experiment.cases):
+                    from mathlab.pictures import gallery
+
+                    pictures, without = gallery.declared(result)
+                    left_out += without
             except MathlabError as error:
                 terminal.complain(error.problems)
-                refused += error.problems
+                refused.extend(error.problems)
                 continue
-            counts += tally(result)
-            result = step_by_step(result) if every else result
-            if at_once:
-                for shown in view.of(result, article, time.perf_counter() - began):
-                    console.print(shown, crop=False)
-            else:
-                kept.append(result)
-            articles += [article] if article else []
-            more = {ARTICLE: table} if command == "run" else {}
+            one = runs.Ran(step_by_step(result) if every else result, article, time.perf_counter() - began)
+            found.append((tally(result), one.accounted))
+            yield one
             write(result, out, {"command": command, "threads": permits.threads}, everything=command == "run", more=more)
             if pictures:
-                from mathlab.pictures import gallery
-
                 gallery.write(result, out, pictures)
-        _tell_of_plots(left_out)
+        if left_out:
+            plots = "1 plot is" if left_out == 1 else f"{left_out} plots are"
+            terminal.complain([Problem(f"{plots} not drawn anew, for matplotlib is not installed")])
+
+    with telling.reporting(report):
+        plans = plan.plans(
+            command, plan.load(cases.paths(DEFAULTS.get(command)), permits.allowed), cases.names, witnesses, where
+        )
+        names = [planned.experiment.name for planned in plans]
+        written = [path for name in names for path in written_to(out, name)]
+        refuse_inputs([out, *written, *([telling.target] if telling.target else [])])
+        console = terminal.console()
+        if summary:
+            shown = runs.lines(ran(plans), names, console.is_terminal)
+        elif at_once:
+            shown = runs.pages(ran(plans), telling.quiet, brief, len(plans) > 1 and not telling.quiet)
+        else:
+            shown = iter(())
+            kept.extend(ran(plans))
+        for part in shown:
+            console.print(part, crop=False)
+        counts = sum((counts for counts, _ in found), Tally())
         if at_once and (counts.compared or not refused):
-            for shown in (*view.rest(), page.closing(counts)):
-                console.print(shown, crop=False)
+            console.print(page.closing(counts), crop=False)
         if not refused and counts.passed and not counts.compared and command in plan.CLAIMS:
             raise MathlabError("nothing was compared: add expected figures, a derivation or a gradcheck to the config")
     if not at_once:
         telling.deliver(report(()))
-    passed = counts.passed and all(article.passed for article in articles)
+    passed = counts.passed and all(accounted for _, accounted in found)
     return TROUBLE if refused else MATCH if passed else FAIL
 
 
@@ -110,18 +120,3 @@ def _article(result: ExperimentResult, quiet: bool) -> tuple[Report | None, str]
 
     coverage = coverage_of(result)
     return article_report(articles_of(result.experiment), coverage, quiet=quiet), article_csv(coverage)
-
-
-def _pictures(result: ExperimentResult) -> tuple[Mapping[str, str | bytes], int]:
-    """The pictures that a config declares, and how many plots are left as they are, for want of matplotlib."""
-    if not any(case.pictures for case in result.experiment.cases):
-        return {}, 0
-    from mathlab.pictures import gallery
-
-    return gallery.declared(result)
-
-
-def _tell_of_plots(left_out: int) -> None:
-    if left_out:
-        plots = "1 plot is" if left_out == 1 else f"{left_out} plots are"
-        terminal.complain([Problem(f"{plots} not drawn anew, for matplotlib is not installed")])

@@ -4,75 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
+from itertools import chain, count
+from operator import eq
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mathlab.errors import MathlabError
-from mathlab.outputs.csvtext import read_table
+from mathlab.outputs.csvtext import Cells, read_table
 from mathlab.stages.layouts import Layout
 from mathlab.stages.table import every_file
 
-STRINGS = np.dtypes.StringDType()  # which holds a text in a third of the memory that Python takes for it
-Texts = NDArray[np.str_]  # of STRINGS
-Positions = NDArray[np.intp]
-Table = dict[str, Texts]
-Called = tuple[tuple[str, ...], int]  # a row's key, and how many rows of that key stand before it
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Row numbers: `in_a` and `in_b` are the same rows pair by pair."""
-
-    in_a: Positions
-    in_b: Positions
-    only_a: Positions
-    only_b: Positions
-
-
-def called(table: Table, keys: Sequence[str], rows: Iterable[int] | None = None) -> Iterator[Called]:
-    """What each of the rows is called by the columns `keys`; without any, by where it stands."""
-    count = len(next(iter(table.values())))
-    columns = [table[key] for key in keys]
-    seen: dict[tuple[str, ...], int] = {}
-    for row in range(count) if rows is None else rows:
-        cells = tuple([column[row] for column in columns])
-        nth = seen[cells] = seen.get(cells, -1) + 1
-        yield cells, nth
-
-
-def told(name: Called, keys: Sequence[str]) -> str:
-    """A row's key, for people; a row without one by its number, from 1."""
-    texts, nth = name
-    if not keys:
-        return str(nth + 1)
-    named = ", ".join(f"{key}={text}" for key, text in zip(keys, texts, strict=True) if text != "")
-    return f"{named} (no. {nth + 1})" if nth else named
-
-
-def match(a: Table, b: Table, keys: Sequence[str], texts: Sequence[str]) -> Rows:
-    """The rows of the same key; of several of one key, first those that say the same in `texts`."""
-    count_a, count_b = (len(next(iter(table.values()))) for table in (a, b))
-    if count_a == count_b and all(np.array_equal(a[name], b[name]) for name in (*keys, *texts)):
-        every, none = np.arange(count_a), np.arange(0)  # each is where its partner is: what is below, in less memory
-        return Rows(every, every, none, none)
-    only_a, only_b = list(range(count_a)), list(range(count_b))
-    pairs: dict[int, int] = {}
-    for names in ((*keys, *texts), keys) if texts else (keys,):
-        place = dict(zip(called(b, names, only_b), only_b, strict=True))
-        named = zip(only_a, called(a, names, only_a), strict=True)
-        pairs |= {row: place.pop(name) for row, name in named if name in place}
-        only_a, only_b = [row for row in only_a if row not in pairs], [*place.values()]
-    in_a = sorted(pairs)
-    return Rows(*(np.array(rows, np.intp) for rows in (in_a, [pairs[row] for row in in_a], only_a, only_b)))
-
-
 Side = Literal["a", "b"]
-Numbers = NDArray[np.float64]
 
 NOT_FINITE = {"nan": "nan", "inf": "inf", "infinity": "inf", "-inf": "-inf", "-infinity": "-inf"}  # as it is written
 WHOLE = re.compile("[-+]?[0-9]{1,18}")
@@ -217,127 +163,160 @@ def _compare_files(file: str, path_a: Path, path_b: Path, rtol: float, atol: flo
     layout = _layout((path_a.name, path_b.name), a, b)
     for path, table in ((path_a, a), (path_b, b)):
         for key in layout.keys:
-            if key not in table:
+            if key not in table.places:
                 raise MathlabError(f"{path} has no column {key!r}, by which its rows are told apart")
-    rows = match(a, b, layout.keys, [name for name in layout.texts if name in a and name in b])
-
-    columns = [name for name in a if name in b and name not in layout.keys and name not in layout.derived]
+    rows_a, rows_b, only_a, only_b = _matched(a, b, layout)
+    columns = [name for name in a.shared(b) if name not in (*layout.keys, *layout.derived)]
     changed = 0
-    changes: list[Change] = []
-    for column in columns:
-        texts_a, texts_b = a[column][rows.in_a], b[column][rows.in_b]
-        where = np.flatnonzero(texts_a != texts_b)
-        errors = np.full(len(where), np.inf)
-        if column not in layout.texts:
-            of_b = {name: cells[rows.in_b[where]] for name, cells in b.items()}
-            apart, errors = _apart(layout, column, texts_a[where], of_b, rtol, atol)
-            where = where[apart]
-        changed += len(where)
-        worst = np.argsort(-errors, kind="stable")[:LISTED]
-        names = _told(b, layout.keys, rows.in_b[where[worst]])
-        for at, name, error in zip(where[worst], names, errors[worst], strict=True):
-            changes.append(Change(file, name, column, texts_a[at], texts_b[at], float(error)))
-    changes.sort(key=lambda change: -change.error)
 
-    one_sided = _one_sided(file, "column", a, b)
-    missing = len(one_sided) + len(rows.only_a) + len(rows.only_b)
-    sides: tuple[tuple[Side, Table, Positions], ...] = (("a", a, rows.only_a), ("b", b, rows.only_b))
+    def differing() -> Iterator[tuple[float, int, int, str, str]]:
+        nonlocal changed
+        for row_a, row_b in zip(rows_a, rows_b, strict=True):
+            if a.rows[row_a] != b.rows[row_b]:
+                of_a, of_b = a.row(row_a), b.row(row_b)
+                for at, column in enumerate(columns):
+                    error = _error(layout, column, of_a[column], of_b, rtol, atol)
+                    if error is not None:
+                        changed += 1
+                        yield -error, at, row_b, of_a[column], of_b[column]
+
+    worst = nsmallest(LISTED, differing(), key=lambda one: one[:2])
+    names = b.named(layout.keys, [row for _, _, row, *_ in worst])
+    changes = [
+        Change(file, name, columns[at], text_a, text_b, -error)
+        for name, (error, at, _, text_a, text_b) in zip(names, worst, strict=True)
+    ]
+    one_sided = _one_sided(file, "column", a.places, b.places)
+    missing = len(one_sided) + len(only_a) + len(only_b)
+    sides: tuple[tuple[Side, Grid, Sequence[int]], ...] = (("a", a, only_a), ("b", b, only_b))
     for side, table, only in sides:
-        one_sided += [OneSided(file, "row", name, side) for name in _told(table, layout.keys, only[:LISTED])]
-    cells = len(rows.in_a) * len(columns)
-    return Difference((file,), cells, changed, tuple(changes[:LISTED]), missing, tuple(one_sided))
+        one_sided += [OneSided(file, "row", name, side) for name in table.named(layout.keys, only[:LISTED])]
+    return Difference((file,), len(rows_a) * len(columns), changed, tuple(changes), missing, tuple(one_sided))
 
 
-def _told(table: Table, keys: Sequence[str], rows: Positions) -> list[str]:
-    """What some rows are called, for people; of a large table, the names of all would be large too."""
-    wanted = {*rows.tolist()}
-    names = {row: told(name, keys) for row, name in enumerate(called(table, keys)) if row in wanted} if wanted else {}
-    return [names[row] for row in rows.tolist()]
+@dataclass(frozen=True)
+class Grid:
+    """A CSV file: where each column stands, and the rows, every cell as its text."""
+
+    places: Mapping[str, int]
+    rows: Sequence[Cells]
+
+    def row(self, at: int) -> Mapping[str, str]:
+        return dict(zip(self.places, self.rows[at], strict=True))
+
+    def shared(self, other: Grid) -> list[str]:
+        """The columns that the other one has too."""
+        return [name for name in self.places if name in other.places]
+
+    def picked(self, names: Sequence[str], rows: Sequence[int]) -> Iterator[Cells]:
+        """The cells of some columns, row by row."""
+        places = [self.places[name] for name in names]
+        return (tuple([self.rows[row][place] for place in places]) for row in rows)
+
+    def called(self, names: Sequence[str], rows: Sequence[int] | None = None) -> Iterator[tuple[Cells, int]]:
+        """What each of the rows is called by some columns, and how many of that name stand before it."""
+        seen = Counter[Cells]()
+        for cells in self.picked(names, range(len(self.rows)) if rows is None else rows):
+            yield cells, seen[cells]
+            seen[cells] += 1
+
+    def named(self, keys: Sequence[str], rows: Sequence[int]) -> list[str]:
+        """What some rows are called, for people; without keys, by their numbers, from 1."""
+        wanted, names = {*rows}, {}
+        for row, (texts, nth) in enumerate(self.called(keys) if rows else ()):
+            if row in wanted:
+                name = ", ".join(f"{key}={text}" for key, text in zip(keys, texts, strict=True) if text)
+                names[row] = str(nth + 1) if not keys else f"{name} (no. {nth + 1})" if nth else name
+        return [names[row] for row in rows]
 
 
-# Reading
+def _matched(a: Grid, b: Grid, layout: Layout) -> tuple[Sequence[int], ...]:
+    """The rows of a and b of the same key, and those of one side; of several, first those of the same texts."""
+    left_a: Sequence[int] = range(len(a.rows))
+    left_b: Sequence[int] = range(len(b.rows))
+    names = (*layout.keys, *(name for name in layout.texts if name in a.places and name in b.places))
+    if len(a.rows) == len(b.rows) and all(map(eq, a.picked(names, left_a), b.picked(names, left_b))):
+        return left_a, left_b, (), ()  # as it mostly is, and takes no dictionary
+    pairs: dict[int, int] = {}
+    for columns in (names, layout.keys):
+        partners = dict(zip(b.called(columns, left_b), left_b, strict=True))
+        named = zip(left_a, a.called(columns, left_a), strict=True)
+        pairs |= {row: partners.pop(name) for row, name in named if name in partners}
+        left_a, left_b = [row for row in left_a if row not in pairs], [*partners.values()]
+    return sorted(pairs), [pairs[row] for row in sorted(pairs)], left_a, left_b
 
 
-def _read(path: Path) -> Table:
-    """The file's columns, every cell as its text. A column name that comes again gets a number."""
+def _read(path: Path) -> Grid:
+    """The file's table. A column name that comes again gets a number."""
     try:
         columns, rows = read_table(path)[:2]
     except OSError as error:
         raise MathlabError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise MathlabError(f"{path} is not a CSV table: {error}") from None
-    table: Table = {}
+    places: dict[str, int] = {}
     for at, column in enumerate(columns):
-        name, count = column, 1
-        while name in table:
-            count += 1
-            name = f"{column} ({count})"
-        table[name] = np.array([row[at] for row in rows], STRINGS)
-    return table
+        numbered = (f"{column} ({number})" for number in count(2))
+        places[next(name for name in chain([column], numbered) if name not in places)] = at
+    return Grid(places, rows)
 
 
-def _layout(names: tuple[str, str], a: Table, b: Table) -> Layout:
+def _layout(names: tuple[str, str], a: Grid, b: Grid) -> Layout:
     """How rows and columns are compared: by a file's name, or its columns, or what the cells look like."""
     known = every_file()
     by_name = [known[name] for name in names if name in known]
-    by_columns = [layout for layout in known.values() if layout.columns == tuple(a) == tuple(b)]
-    return next(iter([*by_name, *by_columns]), None) or Layout(columns=tuple(a), keys=_key_columns(a, b), stages=())
+    by_columns = [layout for layout in known.values() if layout.columns == tuple(a.places) == tuple(b.places)]
+    return next(iter([*by_name, *by_columns]), None) or Layout(tuple(a.places), _key_columns(a, b), stages=())
 
 
-def _key_columns(a: Table, b: Table) -> tuple[str, ...]:
+def _key_columns(a: Grid, b: Grid) -> tuple[str, ...]:
     """The columns of both in which something is neither a number nor empty, and what else it takes of whole numbers."""
-    common = [name for name in a if name in b]
-    texts = [name for name in common if not (_all_numbers(a[name]) and _all_numbers(b[name]))]
+
+    def holds(name: str, said: Callable[[str], object]) -> bool:
+        return all(said(row[table.places[name]]) for table in (a, b) for row in table.rows)
+
+    def repeated() -> bool:
+        return any(nth for table in (a, b) for _, nth in table.called(keys))
+
+    common = a.shared(b)
+    texts = [name for name in common if not holds(name, _is_number)]
     keys = [*texts]
     for name in common:
-        if not _repeated(a, b, keys):
-            break
-        if name not in texts and all(WHOLE.fullmatch(text) for table in (a, b) for text in table[name]):
+        if name not in texts and repeated() and holds(name, WHOLE.fullmatch):
             keys.append(name)
-    if len(keys) == len(common) or _repeated(a, b, keys):
+    if len(keys) == len(common) or repeated():
         keys = texts
     return () if keys == common else tuple(keys)
 
 
-def _repeated(a: Table, b: Table, keys: Sequence[str]) -> bool:
-    """Whether a key occurs twice on one side."""
-    return any(nth for table in (a, b) for _, nth in called(table, keys))
-
-
-def _all_numbers(texts: Texts) -> bool:
-    return all(text.lower() in ("", "nan") or not math.isnan(_number(text)) for text in texts)
-
-
-def _numbers(texts: Texts) -> Numbers:
-    """Each text as the float nearest to it; NaN for what is none."""
-    return np.array([_number(text) for text in texts], np.float64)
+def _is_number(text: str) -> bool:
+    return text.lower() in ("", "nan") or not math.isnan(_number(text))
 
 
 def _number(text: str) -> float:
+    """The float nearest to a text; NaN for what is none."""
     try:
         return float(text) if text.isascii() and "_" not in text else math.nan
     except ValueError:
         return math.nan
 
 
-# Comparing cells
-
-
-def _apart(
-    layout: Layout, column: str, a: Texts, b: Table, rtol: float, atol: float
-) -> tuple[NDArray[np.bool_], Numbers]:
-    """Which of a column's cells differ by more than is allowed, and those by what part of their size (else inf)."""
-    x, y, size = _numbers(a), _numbers(b[column]), _numbers(b.get(layout.scales.get(column, column), b[column]))
-    size, times = np.abs(np.where(np.isfinite(size), size, y)), layout.amplified.get(column, 1.0)
-    with np.errstate(all="ignore"):  # infinities, and division by a size of 0
-        gap = np.abs(x - y)
-        error = gap / size
-        same = (x == y) | (np.isfinite(gap) & (gap <= times * (atol + rtol * size)))
-        if rtol and column in layout.rough:
-            same |= (x > 0) & (y > 0) & (x <= ORDER * y) & (y <= ORDER * x)
-        if rtol and column in layout.allowed:
-            other, share = layout.allowed[column]
-            same |= gap <= share * _numbers(b[other])
-    for at in np.flatnonzero(~np.isfinite(x) & ~np.isfinite(y)):  # no numbers, or such as float64 cannot hold
-        same[at] = NOT_FINITE.get(a[at].lower(), 0) == NOT_FINITE.get(b[column][at].lower())
-    return ~same, np.where(np.isfinite(error), error, np.inf)[~same]
+def _error(layout: Layout, column: str, text: str, b: Mapping[str, str], rtol: float, atol: float) -> float | None:
+    """By what part of its size a cell is off from the row `b`'s (inf: by no number), None where it is the same."""
+    x, y, size = _number(text), _number(b[column]), _number(b.get(layout.scales.get(column, column), ""))
+    if text == b[column]:
+        return None
+    if column in layout.texts:
+        return math.inf
+    if not (math.isfinite(x) or math.isfinite(y)):  # no numbers, or such as float64 cannot hold
+        alike = NOT_FINITE.get(text.lower(), "") == NOT_FINITE.get(b[column].lower())
+        return None if alike else math.inf
+    gap, size = abs(x - y), abs(size if math.isfinite(size) else y)
+    allowed = layout.amplified.get(column, 1.0) * (atol + rtol * size)
+    if rtol and column in layout.allowed:
+        other, share = layout.allowed[column]
+        allowed = max(allowed, share * _number(b.get(other, "")))
+    alike = math.isfinite(gap) and gap <= allowed
+    alike |= bool(rtol) and column in layout.rough and 0 < x <= ORDER * y and 0 < y <= ORDER * x
+    error = gap / size if size else math.inf
+    return None if alike else error if math.isfinite(error) else math.inf

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 
@@ -18,7 +19,6 @@ from mathlab.results import (
     FormulaResult,
     NodeResult,
     SweepResult,
-    WitnessResult,
 )
 from mathlab.stages.layouts import Layout, Row
 from mathlab.stages.table import STAGES, Rows, every_file
@@ -76,7 +76,7 @@ def backprop_rows(case: CaseResult) -> Rows:
     if found := case.backprop:
         yield "nodes.csv", (), (row for node in found.nodes for row in _entries(node))
         yield "gradient_norms.csv", (), (_norms(node) for node in found.nodes if node.gradient is not None)
-        yield "witnesses.csv", (), map(_witness, found.witnesses)
+        yield "witnesses.csv", (), (_cells("float64", *vars(witness).values()) for witness in found.witnesses)
         yield "derivation.csv", (), (_formula(formula, case.dtype) for formula in found.formulas)
 
 
@@ -110,15 +110,15 @@ def _runs(result: SweepResult) -> tuple[tuple[str, ...], Iterator[Row]]:
 
 def _chosen(choice: Choice) -> str:
     whole = choice.number == int(choice.number) and abs(choice.number) < 2**53 and "." not in choice.label
-    return str(int(choice.number)) if whole else _number(choice.number, "float64")
+    return str(int(choice.number)) if whole else _cell(choice.number, "float64")
 
 
 def _entries(node: NodeResult) -> Iterator[Row]:
     if node.value.size > LARGEST_LISTED:
         return
     gradients = [""] * node.value.size if node.gradient is None else _numbers(node.gradient)
-    for index, value, gradient in zip(_indices(node.value.shape), _numbers(node.value), gradients, strict=True):
-        yield node.role, node.name, index, value, gradient
+    for index, *texts in zip(np.ndindex(node.value.shape), _numbers(node.value), gradients, strict=True):
+        yield *_cells("", node.role, node.name, index), *texts
 
 
 def _norms(node: NodeResult) -> Row:
@@ -126,8 +126,7 @@ def _norms(node: NodeResult) -> Row:
     norm = _euclidean(node.gradient.ravel())
     largest = np.maximum(np.max(node.gradient, initial=0.0), -np.min(node.gradient, initial=0.0))
     shape = "x".join(map(str, node.gradient.shape)) or "scalar"
-    dtype = node.gradient.dtype.name
-    return node.name, node.role, shape, _number(norm, "float64"), _number(float(largest), dtype)
+    return *_cells("float64", node.name, node.role, shape, norm), _cell(float(largest), node.gradient.dtype.name)
 
 
 def _euclidean(flat: Array) -> float:
@@ -137,14 +136,8 @@ def _euclidean(flat: Array) -> float:
 
 
 def _formula(formula: FormulaResult, dtype: str) -> Row:
-    error, tolerance = _number(formula.error, dtype), _number(formula.tolerance, dtype)
     said = (formula.label, formula.message, formula.at, formula.erratum, formula.diagnosis)
-    return formula.name, formula.formula, formula.derived, error, tolerance, *said
-
-
-def _witness(found: WitnessResult) -> Row:
-    relative, ulp = ("" if error is None else _number(error, "float64") for error in (found.relative, found.ulp))
-    return found.name, found.witness, relative, ulp, found.verdict, found.message
+    return _cells(dtype, formula.name, formula.formula, formula.derived, formula.error, formula.tolerance, *said)
 
 
 def _checks(entries: Sequence[EntryCheck], dtype: str) -> Iterator[Row]:
@@ -157,20 +150,10 @@ def _checks(entries: Sequence[EntryCheck], dtype: str) -> Iterator[Row]:
 
 
 def _figure(figure: FigureResult, stage: str, dtype: str) -> Iterator[Row]:
-    updates = "" if figure.updates is None else str(figure.updates)
-    for index, entry in zip(_indices(figure.shape), figure.entries, strict=True):
-        computed = _number(entry.computed, dtype)
-        error = "" if entry.error is None else _number(float(entry.error), "float64")
-        tolerance = _number(float(entry.tolerance), "float64")
-        yield (
-            *(stage, updates, figure.key, index, entry.printed, computed),
-            *(error, tolerance, entry.verdict.label, str(figure.worked_out).lower()),
-            *(figure.at, figure.erratum, figure.diagnosis),
-        )
-
-
-def _indices(shape: tuple[int, ...]) -> Iterator[str]:
-    return (",".join(map(str, index)) for index in np.ndindex(shape))
+    for index, entry in zip(np.ndindex(figure.shape), figure.entries, strict=True):
+        judged = (entry.printed, entry.computed, entry.error, entry.tolerance, entry.verdict.label)
+        about = (figure.worked_out, figure.at, figure.erratum, figure.diagnosis)
+        yield _cells(dtype, stage, figure.updates, figure.key, index, *judged, *about)
 
 
 def _numbers(array: Array) -> list[str]:
@@ -182,7 +165,7 @@ def _numbers(array: Array) -> list[str]:
 
 
 def _column(values: Sequence[float], dtype: str) -> list[str]:
-    """Many of what `_number` writes."""
+    """Many floats, each in the shortest digits of float32 where it is a float32 of a float32 case."""
     exact = np.asarray(values, np.float64)
     if dtype == "float64":
         return _numbers(exact)
@@ -192,9 +175,22 @@ def _column(values: Sequence[float], dtype: str) -> list[str]:
     return [text if fits else whole for fits, text, whole in zip(short, _numbers(narrow), _numbers(exact), strict=True)]
 
 
-def _number(value: float, dtype: str) -> str:
-    """One float, in the shortest digits of float32 when it is a float32 of a float32 case."""
-    return _column([value], dtype)[0]
+def _cells(dtype: str, *values: object) -> Row:
+    """Each value as its text: a float in the digits of `dtype`, an exact decimal in those of float64."""
+    return tuple(_cell(value, dtype) for value in values)
+
+
+def _cell(value: object, dtype: str) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return ",".join(map(str, value))
+        case float() | Decimal():
+            return _column([float(value)], dtype if isinstance(value, float) else "float64")[0]
+    return str(value)
 
 
 def join(layout: Layout, parts: Mapping[Owner, Table], result: ExperimentResult) -> Table:
@@ -206,14 +202,11 @@ def join(layout: Layout, parts: Mapping[Owner, Table], result: ExperimentResult)
     rank, stages = {name: position for position, name in enumerate(cases)}, [*STAGES]
     ordered = [parts[owner] for owner in sorted(parts, key=lambda owner: (rank[owner[0]], stages.index(owner[1])))]
     own = len(layout.columns)
-    columns = ((part.rows, at, name) for part in ordered for at, name in enumerate(part.columns[own:], own))
-    further = tuple(dict.fromkeys(name for rows, at, name in columns if any(row[at] for row in rows)))
+    columns = ((part, at, name) for part in ordered for at, name in enumerate(part.columns[own:], own))
+    further = tuple(dict.fromkeys(name for part, at, name in columns if any(row[at] for row in part.rows)))
     rows: list[Row] = []
     for part in ordered:
-        if part.columns[own:] == further:
-            rows += part.rows
-        else:
-            position = {name: at for at, name in enumerate(part.columns[own:], own)}
-            source = [position.get(name) for name in further]
-            rows += ((*row[:own], *("" if at is None else row[at] for at in source)) for row in part.rows)
+        place = {name: at for at, name in enumerate(part.columns[own:], own)}
+        source = [*range(own), *(place.get(name, -1) for name in further)]  # the last cell, for none, is empty
+        rows += (tuple([(*row, "")[at] for at in source]) for row in part.rows)
     return Table((*layout.columns, *further), tuple(rows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,12 +10,9 @@ from rich.console import Group, RenderableType
 
 from mathlab.errors import Problem
 from mathlab.reports import data
-from mathlab.reports import page as tables
-from mathlab.reports.checks import Check, checks
+from mathlab.reports.checks import Check
 from mathlab.reports.data import Record
 from mathlab.reports.layout import Paragraph, plain
-from mathlab.reports.overview import View, showing
-from mathlab.results import ExperimentResult, Tally, tally
 
 
 @dataclass(frozen=True)
@@ -54,36 +51,3 @@ class Report:
     def record(self) -> Record:
         """All of it, for JSON."""
         return data.report(self.command, self.passed, self.problems, self.about())
-
-
-def run_report(
-    command: str,
-    results: Sequence[ExperimentResult] = (),
-    problems: Sequence[Problem] = (),
-    quiet: bool = False,
-    articles: Sequence[Report] = (),
-    brief: bool = False,
-) -> Report:
-    """What run, backprop, gradcheck or train found."""
-    counts = sum(map(tally, results), Tally())
-
-    def shown() -> Iterator[RenderableType]:
-        view = View(showing(quiet, brief), counted=len(results) > 1 and not quiet)
-        yield from (part for result in results for part in view.of(result))
-        yield from (article.page() for article in articles)
-        yield tables.closing(counts)
-
-    def about() -> Mapping[str, object]:
-        read = {"articles": [article.about()["article"] for article in articles]} if articles else {}
-        return {"summary": counts, "experiments": results, **read}
-
-    return Report(
-        command,
-        fine=counts.passed and all(article.passed for article in articles),
-        summary=tables.summary(counts),
-        tables=shown,
-        compared=lambda: [check for found in (*map(checks, results), *(a.checks for a in articles)) for check in found],
-        about=about,
-        problems=problems,
-        quiet=quiet,
-    )

@@ -17,7 +17,7 @@ from mathlab import plan
 from mathlab.cli import app
 from mathlab.errors import LONGEST, Problem
 from mathlab.reports.formats import FORMATS, escape
-from mathlab.reports.report import run_report
+from mathlab.reports.runs import run_report
 from mathlab.terminal import LONGEST_TEXT, harmless
 from tests.build import once
 from tests.sandbox import ROOT, Job, Ran, finish, start

@@ -31,7 +31,8 @@ from mathlab.reports import data
 from mathlab.reports.checks import Check, checks, declared
 from mathlab.reports.comparisons import difference_report
 from mathlab.reports.formats import FORMATS, MOST
-from mathlab.reports.report import Report, run_report
+from mathlab.reports.report import Report
+from mathlab.reports.runs import Ran, run_report
 from mathlab.results import NodeResult, WitnessResult, tally
 from tests.build import once
 from tests.test_configs import CONFIGS, ran
@@ -138,7 +139,7 @@ def test_the_schema_notices_every_key_that_is_missing_or_unknown(folder: Path) -
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_json_of_the_shipped_configs_is_valid_and_exact(path: Path) -> None:
     result = ran(path)
-    record = json.loads(FORMATS["json"](run_report("run", (result,))))
+    record = json.loads(FORMATS["json"](run_report("run", (Ran(result),))))
     validator().validate(sample(record, most=50))  # the thousands after them are made by the same lines
     assert record["passed"] is True
     for case, told in zip(result.cases, record["experiments"][0]["cases"], strict=True):
@@ -183,7 +184,7 @@ def test_junit_has_a_test_case_for_every_figure_formula_and_parameter(path: Path
     result = ran(path)
     lines = path.read_text(encoding="utf-8").splitlines()
     counts = tally(result)
-    suites = JUnitXml.fromstring(FORMATS["junit"](run_report("run", (result,))).encode())
+    suites = JUnitXml.fromstring(FORMATS["junit"](run_report("run", (Ran(result),))).encode())
     cases = [case for suite in suites for case in suite]
     parameters = {
         (case.case, entry.parameter) for case in result.cases if case.gradcheck for entry in case.gradcheck.entries
@@ -264,7 +265,7 @@ def test_a_diagnosis_and_a_contradicting_witness_are_told_in_every_format(folder
     figures = tuple(replace(figure, diagnosis="the sign is wrong") for figure in case.backprop.figures)
     witness = WitnessResult("w", "tape", 0.25, 1e12, "contradicts")
     backprop = replace(case.backprop, figures=figures, witnesses=(witness,))
-    report = run_report("run", (replace(result, cases=(case.having(backprop=backprop),)),))
+    report = run_report("run", (Ran(replace(result, cases=(case.having(backprop=backprop),))),))
     for form in ("json", "junit", "github", "markdown"):
         text = FORMATS[form](report)
         assert "the sign is wrong" in text
