@@ -117,11 +117,11 @@ class Session:
             made = self.whole.program(name)
             found = np.asarray(made.function(*[self.env.get(read, self.base[read]) for read in made.inputs])[0])
         true, definitions = self.base[name], self.whole.definitions
-        readers = [definitions[other] for other in self.touched if name in names(definitions[other])]
-        if found.shape != np.shape(true) and readers:
+        if found.shape != np.shape(true):
+            readers = [definitions[other] for other in self.touched if name in names(definitions[other])]
             if any(self.whole.smaller(reader, name) for reader in readers):
                 raise ValueError(name)
-            found = np.broadcast_to(found, np.shape(true))  # raises ValueError too
+            found = np.broadcast_to(found, np.shape(true)) if readers else found  # raises ValueError too
         return found.astype(true.dtype, copy=False)
 
     def _value(self, expr: Expr) -> object:

@@ -12,8 +12,9 @@ from itertools import pairwise, product
 from pathlib import Path
 
 from mathlab.diagnosis import numbers, reruns, rules, slips, swaps
-from mathlab.diagnosis.rewrite import Names, Row, Rule, by_name, rewrites
+from mathlab.diagnosis.rewrite import Names, Row, Rule, by_name, rewrites, together
 from mathlab.diagnosis.slips import Slip
+from mathlab.diagnosis.swaps import slopes
 from mathlab.diagnosis.worlds import Scene, Trial
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.language.check import Types
@@ -65,7 +66,9 @@ def _read(table: str) -> Iterator[Kind]:
                 yield Kind(name, sentence, float(tier), trials=TRIALS[lines[0]])
                 continue
             known = {**RULES, **{f"as {other}": rule for other, rule in made.items()}}
-            made[name] = known[lines[0]] if lines[0] in known else rewrites(*map(_row, lines))
+            rows = [_row(line) for line in lines if "|" in line]
+            written = [(slopes if lines[0] == "slopes:" else rewrites)(*rows)] if rows else []
+            made[name] = together(*(known[line] for line in lines if line in known), *written)
             yield Kind(name, sentence, float(tier), made[name], forward=forward, seen_by_one=name not in ONCE)
 
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from operator import add, mul, sub
 
 from mathlab.errors import ExpressionError
@@ -174,6 +175,11 @@ def rewrites(*rows: Row) -> Rule:
                         yield worded(words, said), made, rank, worded(kind, said) if place else ""
 
     return rule
+
+
+def together(*rules: Rule) -> Rule:
+    """The rule that makes the changes of several."""
+    return lambda part, known: chain.from_iterable(rule(part, known) for rule in rules)
 
 
 def worded(words: str, found: Found) -> str:

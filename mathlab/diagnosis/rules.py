@@ -27,7 +27,6 @@ from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Stati
 ALL, FLIP = Slice(None, None, None), Slice(None, None, -1)
 AXES = ("sum", "mean", "softmax", "log_softmax", "max", "logsumexp", "norm")  # what runs over axes
 FEW = 4  # entries of a sum that are each tried as the only one that was taken; of more, the first and the last
-APPROXIMATIONS = ("x / 2 * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x**3)))", "x * sigmoid(1.702 * x)")  # of gelu
 WIDER = 0.04  # how much less likely a factor is missing that gave a product its shape
 TWICE = 0.07  # how much less likely a factor is made twice throughout than left out
 MOST_TERMS = 6  # of a sum of which two are left out
@@ -125,20 +124,11 @@ def activation_missing(part: Expr, known: Names) -> Iterator[Change]:
 
 
 def other_function(part: Expr, known: Names) -> Iterator[Change]:
-    """Another activation, a logarithm with another base, or none."""
+    """Another activation, or the other pool."""
     match part:
-        case Call("log" | "cross_entropy" | "softplus" | "log_softmax" | "logsumexp"):
-            if part.op == "log":
-                yield f"the logarithm of {text(part.args[0])} is left out", part.args[0]
-            for base in (10, 2):
-                yield f"the logarithm has the base {base}", form(f"x / {math.log(base)}", x=part)
-        case Call("gelu", (x,)):
-            for written in APPROXIMATIONS:
-                yield f"gelu is approximated, as {written}", form(written, x=x)
         case Call("avg_pool" | "max_pool" as pool, args, attrs):
             other = "max_pool" if pool == "avg_pool" else "avg_pool"
             yield f"{other} stands in place of {pool}", Call(other, args, attrs)
-    match part:  # gelu is one of these too
         case Call(op, (x, *_)) if op in ACTIVATIONS and "softmax" not in op:
             for other in ("sigmoid", "tanh", "relu"):
                 if other != op:

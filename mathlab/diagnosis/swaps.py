@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
-from mathlab.diagnosis.rewrite import Change, Names, factors, filled, form, product, text, turned
+from mathlab.diagnosis.rewrite import Change, Names, Row, Rule, factors, filled, form, product, text, turned, worded
 from mathlab.diagnosis.rules import ALL, FLIP
 from mathlab.language.check import read
 from mathlab.language.ops import OPS
-from mathlab.language.syntax import Call, Expr, Name, Num, Slice, substitute
+from mathlab.language.syntax import Call, Expr, Name, Num, Slice, parse, substitute
 
 MOST_NAMES = 60  # names of which any may be taken for another; of more, those around
 NEIGHBOURS = 12  # equations before and after one that are looked at for what looks like it
@@ -17,28 +17,6 @@ MOST_LIKELY = 20  # orders of some labels, of which another may be hit by accide
 MOST_ROWS = 512  # samples whose labels may be shifted
 SCALED = 0.1  # how much less likely a name is that is also scaled
 BEHIND = 0.03  # and values exchanged than weights
-OTHER = 0.1  # how much less likely the derivative of another activation is
-# the slopes that are written for one another, in what goes in, x, and what comes out, y
-OFTEN = {"sigmoid": "y * (1 - y)", "tanh": "1 - y**2", "relu": "x > 0"}
-# how they are got wrong, of sigmoid and tanh: and less likely so
-NEGATIVE = ("y**2 - 1", "y * (y - 1)")
-SIGMOID = ("1 - y", "(1 - y)**2", "y**2", "1 - 2 * y", "1 - y**2", "1 + y**2", "y * (1 + y)", "y * (1 - y**2)")
-SLOPES: Mapping[str, Sequence[str]] = {
-    "sigmoid": [*SIGMOID, *NEGATIVE],
-    "tanh": [*SIGMOID, *NEGATIVE],
-    "elu": ["where(x > 0, 1, y)", "where(x > 0, 1, x + 1)", "where(x > 0, 1, exp(y))"],
-    "silu": [f"s + {rest}" for rest in ("s * (1 - s)", "y * s * (1 - s)", "x * (1 - s)")] + ["y + s * (1 - s)"],
-    "softplus": ["sigmoid(-x)", "exp(x)"],
-    "gelu": ["sigmoid(1.702 * x) * (1 + 1.702 * x * (1 - sigmoid(1.702 * x)))"],
-}
-# in the slope s as well
-WRONG_SLOPES: Sequence[tuple[str, str]] = (
-    ("s * s", "the derivative {s} of {op} stands twice"),
-    ("x", "{x}, what goes into it, stands in place of the derivative of {op}; it wants {s}"),
-    ("y", "{y}, its value, stands in place of the derivative of {op}; it wants {s}"),
-    ("0.5 * ones_like(s)", "the derivative {s} of {op} is left out, and a 2, as for a cross-entropy"),
-    ("1 / s", "the derivative {s} of {op} divides instead of multiplying"),
-)
 
 
 def other_name(part: Expr, known: Names) -> Iterator[Change]:
@@ -201,19 +179,36 @@ def other_class(part: Expr, known: Names) -> Iterator[Change]:
         yield f"the labels {t} are shifted: each is one class too {words}", made
 
 
-def wrong_slopes(part: Expr, known: Names) -> Iterator[Change]:
-    """The derivative of an activation, as a factor beside a gradient, in every way in which it is got wrong."""
-    chain = factors(part)
-    for y, call in known.activations() if len(chain) > 1 and known.carries(part) else ():
-        true = _slope(call, call.args[0], y, known)
-        if true and "softmax" not in call.op:
-            rest = [*chain]
-            for factor in factors(true):
+def slopes(*rows: Row) -> Rule:
+    """The rule that takes the derivative of an activation, a factor beside a gradient, as it is got wrong.
+
+    A row has the ops that it is about, or those that it is not about, what stands in place of the derivative, the words
+    and how much less likely it is. There x is what goes into the activation, y its value, `again` that of this, s the
+    derivative, and `at_x`, `at_y` and `at_again` what it is where the activation is taken of, or for, something else.
+    """
+    table = [(about.split(), [*map(parse, new.split(" ; "))], words, rank) for about, new, words, rank in rows]
+
+    def rule(part: Expr, known: Names) -> Iterator[Change]:
+        chain = factors(part)
+        for y, call in known.activations() if len(chain) > 1 and known.carries(part) else ():
+            x, *settings = call.args
+            again = Call(call.op, (y, *settings))
+            at = {"s": (x, y), "at_x": (x, x), "at_y": (y, again), "at_again": (again, again)}
+            found = {name: slope for name, place in at.items() if (slope := _slope(call, *place, known))}
+            if "s" not in found or "softmax" in call.op:
+                continue
+            rest, true = [*chain], factors(found["s"])
+            for factor in true:
                 if factor in rest:
                     rest.remove(factor)
-            if len(rest) == len(chain) - len(factors(true)):
-                for clause, wrong, rank in _alternatives(call, y, true, known):
-                    yield clause, product(*rest, wrong), rank
+            found |= {"x": x, "y": y, "again": again, "op": Name(call.op)}
+            for about, news, words, rank in table if len(rest) == len(chain) - len(true) else ():
+                for new in news if about[0] == "any" or (call.op in about) != (about[0] == "not") else ():
+                    wrong = filled(new, found)
+                    if wrong not in (None, found["s"]):
+                        yield worded(words, {**found, "new": wrong}), product(*rest, wrong), rank
+
+    return rule
 
 
 def _slope(call: Call, x: Expr, y: Expr, known: Names) -> Expr | None:
@@ -221,30 +216,3 @@ def _slope(call: Call, x: Expr, y: Expr, known: Names) -> Expr | None:
     rule = OPS[call.op].rule(0, known.types.site(call))
     chain = [factor for factor in factors(read(rule)) if factor != Name("g")] if rule else []
     return filled(product(*chain), {"x": x, "y": y, "alpha": call.args[-1]}) if chain else None
-
-
-def _alternatives(call: Call, y: Expr, true: Expr, known: Names) -> Iterator[tuple[str, Expr, float]]:
-    op, x, want = call.op, call.args[0], f"it wants {text(true)}"
-    again = Call(op, (y, *call.args[1:]))
-    places = (
-        (x, x, f"the derivative of {op} is taken at {text(x)}, what goes into it, as {{}}"),
-        (y, again, f"{op} is applied once more before its derivative: it is taken at {text(y)} instead of {text(x)}"),
-        (again, again, f"{op} is applied once more before its derivative, as {{}}"),
-    )
-    for a, b, words in places:
-        if wrong := _slope(call, a, b, known):
-            yield f"{words.format(text(wrong))}; {want}", wrong, 0
-    yield f"{text(again)} stands in place of the derivative of {op}; {want}", again, 0
-    found = {"x": x, "y": y, "s": true}
-    for written, words in WRONG_SLOPES:
-        yield words.format(op=op, **{name: text(value) for name, value in found.items()}), form(written, **found), 0
-    for other in [name for name in OFTEN if name != op]:
-        for a, b in ((x, y), (x, x), (x, Call(other, (x,))), (y, y), (y, Call(other, (y,)))):
-            wrong = form(OFTEN[other], x=a, y=b)
-            yield f"the derivative of {other}, {text(wrong)}, stands in place of that of {op}; {want}", wrong, OTHER
-    found["s"] = Call("sigmoid", (x,))
-    for written in SLOPES.get(op, ()):
-        wrong = form(written, **found)
-        if wrong != true:
-            rank = 2 * OTHER if written in NEGATIVE else 0
-            yield f"{text(wrong)} stands in place of {text(true)}, the derivative of {op}", wrong, rank
