@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise, product
@@ -21,7 +21,7 @@ from mathlab.language.check import Types
 from mathlab.language.derive import UPSTREAM, derive
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute
-from mathlab.stages.prepare import Prepared, prepare
+from mathlab.stages.prepare import Prepared
 
 # How far behind a kind comes a mistake that is of a less likely sort: at several places but not at all that look alike,
 # at one of many alike, as one reader alone sees it, with a name from far away.
@@ -182,31 +182,28 @@ def _mistakes(kind: str, tier: float, found: Sequence[Slip], definitions: Mappin
 
 def followed(mistake: Mistake, prepared: Prepared) -> Mistake | None:
     """The mistake with what follows from it for the gradients, which an equation hands on by what it is now."""
-    if prepared.end in mistake.changes:  # whose gradient may be written into those before it
-        return _derived_anew(mistake, prepared)
-    changes = dict(mistake.changes)
-    gradients = by_name(prepared.backward.equations)
-    for name, wrong in mistake.changes.items():
-        if f"d{name}" in gradients:
-            old, new = (_shares(name, expr, prepared) for expr in (mistake.definitions[name], wrong))
-            if old is None or new is None:
-                return None
-            for gradient in {*old, *new} & gradients.keys():
-                share = new.get(gradient, Num(0)), old.get(gradient, Num(0))
-                changes[gradient] = Call("add", (changes.get(gradient, gradients[gradient]), Call("sub", share)))
+    gradients, changes = by_name(prepared.backward.equations), dict(mistake.changes)
+    read = {name for expr in gradients.values() for name in names(expr)}
+
+    def end(changed: Mapping[str, Expr]) -> Expr:
+        """The end with all written out whose gradient stands itself in those before it, as a 1 does."""
+        parts: dict[str, Expr] = {}
+        for name, expr in {**mistake.definitions, **changed}.items():
+            if f"d{name}" not in read:
+                parts[name] = substitute(expr, parts)
+        return parts[prepared.end]
+
+    pairs = {name: (mistake.definitions[name], expr) for name, expr in changes.items() if f"d{name}" in read}
+    if len(pairs) < len(changes):
+        pairs[prepared.end] = end({}), end(changes)
+    for name, both in pairs.items():
+        old, new = (_shares(name, expr, prepared) for expr in both)
+        if old is None or new is None:
+            return None
+        for gradient in {*old, *new} & gradients.keys():
+            share = new.get(gradient, Num(0)), old.get(gradient, Num(0))
+            changes[gradient] = Call("add", (changes.get(gradient, gradients[gradient]), Call("sub", share)))
     return replace(mistake, also=changes)
-
-
-def _derived_anew(mistake: Mistake, prepared: Prepared) -> Mistake | None:
-    """The mistake with all that is derived from the equations as they are with it."""
-    equations = tuple(replace(line, expr=mistake.changes.get(line.name, line.expr)) for line in prepared.equations)
-    try:
-        made = prepare(replace(prepared.case, equations=equations))
-    except (ExpressionError, MathlabError):
-        return None
-    old = by_name(prepared.backward.equations)
-    whole = _inlined(made.backward.equations, {}, old)
-    return replace(mistake, also={name: whole[name] for name in old.keys() & whole if whole[name] != old[name]})
 
 
 def _shares(name: str, expr: Expr, prepared: Prepared) -> dict[str, Expr] | None:
@@ -221,15 +218,8 @@ def _shares(name: str, expr: Expr, prepared: Prepared) -> dict[str, Expr] | None
         backward = derive([Equation(name, expr)], types, wanted)
     except (ExpressionError, MathlabError):
         return None
-    shares = _inlined(backward.equations, {UPSTREAM: Name(f"d{name}")}, ())
-    return {f"d{other}": shares[f"d{other}"] for other in wanted if f"d{other}" in shares}
-
-
-def _inlined(equations: Sequence[Equation], values: Mapping[str, Expr], named: Collection[str]) -> dict[str, Expr]:
-    """The equations with those written out that are not `named`."""
-    parts, whole = dict(values), {}
-    for equation in equations:
-        whole[equation.name] = substitute(equation.expr, parts)
-        if equation.name not in named:
-            parts[equation.name] = whole[equation.name]
-    return whole
+    handed = Name(f"d{name}") if name != prepared.end else Name(UPSTREAM) if UPSTREAM in known else Num(1)
+    parts: dict[str, Expr] = {UPSTREAM: handed}
+    for equation in backward.equations:
+        parts[equation.name] = substitute(equation.expr, parts)
+    return {f"d{other}": parts[f"d{other}"] for other in wanted if f"d{other}" in parts}
