@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from mathlab.article.pool import Fit, Pool, quantities
+from mathlab.article.pool import Fit, Pool, pool, quantities
 from mathlab.article.text import Number
 from mathlab.experiment import Experiment
 from mathlab.printed import REPR_DIGITS, judge_number
@@ -21,10 +21,10 @@ def float32_twins(experiments: Sequence[Experiment]) -> Pool:
         for one in experiments
         if all(case.dtype != "float32" for case in one.cases)
     )
-    return Pool(quantity for twin in twins for quantity in quantities(twin))
+    return pool(quantity for twin in twins for quantity in quantities(twin))
 
 
-def near(number: Number, expected: Iterable[Fit], pool: Pool, singles: Callable[[], Pool]) -> str:
+def near(number: Number, expected: Iterable[Fit], whole: Pool, often: Pool, singles: Callable[[], Pool]) -> str:
     """What a number that fits nothing is, or nearly is; empty where nothing is known of it.
 
     `expected` are the entries that should stand in its place, by what stands around it.
@@ -32,23 +32,23 @@ def near(number: Number, expected: Iterable[Fit], pool: Pool, singles: Callable[
     _, digits, last = number.digits
     count = min(len(digits), REPR_DIGITS)
     mistyped = [digit * 10.0 ** (last + at) for at in range(count) for digit in range(1, 10)]
-    if said := _slip(number, expected, pool):
+    if said := _slip(number, expected, whole):
         return said
-    precise = len(digits) >= PRECISE and singles().chance(number, singles().distinct(singles().often)) < CHANCE
+    precise = len(digits) >= PRECISE and singles().chance(number) < CHANCE
     if precise and (fits := singles().fitting(number)):
         return f"it is {singles().name(fits[0])}, which a case with dtype: float32 computes"
     for steps in (mistyped[:1], mistyped):
         offsets = [sign * step for step in steps for sign in (1, -1)]
-        if len(offsets) * pool.chance(number, pool.distinct(pool.often)) < CHANCE:
-            fits = [fit for offset in offsets for fit in pool.fitting(number, offset)]
-            if said := _slip(number, fits, pool):
+        if len(offsets) * often.chance(number) < CHANCE:
+            fits = [fit for offset in offsets for fit in whole.fitting(number, offset)]
+            if said := _slip(number, fits, whole):
                 return said
     return ""
 
 
-def _slip(number: Number, fits: Iterable[Fit], pool: Pool) -> str:
-    slips = ((fit, slip(number, pool.value(fit))) for fit in fits)
-    return next((f"{pool.name(fit)} is {said}" for fit, said in slips if said), "")
+def _slip(number: Number, fits: Iterable[Fit], some: Pool) -> str:
+    slips = ((fit, slip(number, some.value(fit))) for fit in fits)
+    return next((f"{some.name(fit)} is {said}" for fit, said in slips if said), "")
 
 
 def slip(number: Number, value: float) -> str:

@@ -7,7 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -218,83 +218,76 @@ def _trained(case: Case, epochs: Collection[int]) -> Iterator[tuple[bool, tuple[
     return iter(seen)
 
 
+@dataclass(frozen=True, eq=False)
 class Pool:
-    """Every entry of every quantity, in the order of their size."""
+    """Entries of some quantities, in the order of their values: all of them, or those in question."""
 
-    def __init__(self, found: Iterable[Quantity]) -> None:
-        self.quantities = [quantity for quantity in found if quantity.value.size <= LARGEST]
-        sizes = [quantity.value.size for quantity in self.quantities]
-        values = np.concatenate([np.zeros(0), *(quantity.value.ravel() for quantity in self.quantities)])
-        entries = np.concatenate([np.zeros(0, np.intp), *map(np.arange, sizes)]).astype(np.intp)
-        order = np.argsort(values, kind="stable")
-        self.values, self.entries = values[order], entries[order]
-        self.owners = np.repeat(np.arange(len(sizes)), sizes)[order]
-        self.states = [*dict.fromkeys(quantity.state for quantity in self.quantities)]
-        self.often = frozenset(state for state in self.states if not state.aside)
-        self.distinct = cache(self._distinct)
-        self.evidence = cache(self._evidence)
+    quantities: Sequence[Quantity]
+    values: Floats
+    owners: NDArray[np.intp]
+    entries: NDArray[np.intp]
+
+    def where(self, asked: Callable[[Quantity], bool]) -> Pool:
+        """The entries of some of the quantities."""
+        some = np.array([asked(one) for one in self.quantities], bool)[self.owners]
+        return replace(self, values=self.values[some], owners=self.owners[some], entries=self.entries[some])
+
+    def at(self, fits: Iterable[Fit]) -> Pool:
+        """Some of the entries."""
+        some = sorted({(self.value(fit), *fit) for fit in fits})
+        values, owners, entries = np.array(some).reshape(-1, 3).T
+        return replace(self, values=values, owners=owners.astype(np.intp), entries=entries.astype(np.intp))
+
+    @cached_property
+    def apart(self) -> Floats:
+        """The values that an article may tell apart."""
+        values: Floats = self.values[np.diff(self.values, prepend=-math.inf) > SAME * np.abs(self.values)]
+        return values
 
     @cached_property
     def shapes(self) -> Mapping[tuple[int, ...], tuple[list[int], Floats]]:
         """The quantities of each shape, axes of length 1 aside, and their entries, one quantity a row."""
         found: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for at, quantity in enumerate(self.quantities):
-            found[without_ones(quantity.value.shape)].append(at)
+        for at in np.unique(self.owners).tolist():
+            found[without_ones(self.quantities[at].value.shape)].append(at)
         return {
             shape: (alike, np.stack([self.quantities[at].value.ravel() for at in alike]))
             for shape, alike in found.items()
         }
 
-    def _distinct(self, runs: frozenset[State]) -> Floats:
-        """The values of some runs that an article may tell apart."""
-        asked = np.array([one.state in runs for one in self.quantities], bool)[self.owners]
-        values: Floats = self.values[asked]
-        return values[np.diff(values, prepend=-math.inf) > SAME * np.abs(values)]
-
-    def fitting(self, number: Number, offset: float = 0.0, runs: Collection[State] = ()) -> list[Fit]:
-        """The entries, of some runs or of all, that are printed so, or so many further; the likeliest first."""
+    def fitting(self, number: Number, offset: float = 0.0) -> list[Fit]:
+        """The entries that are printed so, or so many further; the likeliest first."""
         value, half = number.value + offset, number.half_unit
         first, last = np.searchsorted(self.values, value - half), np.searchsorted(self.values, value + half, "right")
-        found = zip(self.owners[first:last].tolist(), self.entries[first:last].tolist(), strict=True)
-        return sorted((fit for fit in found if not runs or self.quantities[fit[0]].state in runs), key=self.rank)
+        return sorted(
+            zip(self.owners[first:last].tolist(), self.entries[first:last].tolist(), strict=True), key=self.rank
+        )
 
-    def arrays(
-        self, numbers: Sequence[Number], shape: tuple[int, ...], runs: Collection[State], limit: float, but: int = -1
-    ) -> list[Fit]:
-        """The quantities of some runs whose entries are printed so, or all `but` one are.
-
-        None where as many as `limit` would be by chance.
-        """
+    def arrays(self, numbers: Sequence[Number], shape: tuple[int, ...], limit: float, but: int = -1) -> list[Fit]:
+        """The quantities whose entries are printed so, or all `but` one are; none where `limit` would be by chance."""
         alike, rows = self.shapes.get(without_ones(shape), ([], np.zeros((0, len(numbers)))))
-        asked = [at for at, owner in enumerate(alike) if self.quantities[owner].state in runs]
-        if (len(asked) + 1) * _together([one for at, one in enumerate(numbers) if at != but]) >= limit:
+        if (len(alike) + 1) * _together([one for at, one in enumerate(numbers) if at != but]) >= limit:
             return []
-        fits = np.abs(rows[asked] - [one.value for one in numbers]) <= [one.half_unit for one in numbers]
+        fits = np.abs(rows - [one.value for one in numbers]) <= [one.half_unit for one in numbers]
         fits[:, [but] if but >= 0 else []] = True
-        return [(alike[asked[at]], 0) for at in np.flatnonzero(fits.all(axis=1))]
+        return [(alike[at], 0) for at in np.flatnonzero(fits.all(axis=1))]
 
-    def rank(self, fit: Fit) -> tuple[int, ...]:
-        quantity = self.quantities[fit[0]]
-        # a single number is printed as an entry of its node, rather than of a row of it
-        return int(quantity.value.ndim > 0 and "[" in quantity.key), quantity.rank, *fit
-
-    def chance(self, number: Number, values: Floats) -> float:
-        """How many of some values, in their order, a number of these digits fits by accident.
+    def chance(self, number: Number) -> float:
+        """How many of the values a number of these digits fits by accident.
 
         There are as many as lie around it; if it ends in zeros, as many of those as are printed with such zeros.
         """
         if number.value == 0:
             return math.inf
-        around = values[slice(*np.searchsorted(values, sorted((number.value / 3, number.value * 3))))]
+        around = self.apart[slice(*np.searchsorted(self.apart, sorted((number.value / 3, number.value * 3))))]
         if number.zeros:
             around = around[np.abs(around - around.round(-number.digits[2] - number.zeros)) <= number.half_unit]
         return (around.size + 1) * number.share
 
-    def _evidence(self, number: Number) -> Floats:
-        """The same for each run where a value of it is printed so; else infinitely many, for it says nothing of it."""
-        fits = {self.quantities[at].state for at, _ in self.fitting(number)}
-        runs = ((one, self.distinct(frozenset([one]))) for one in self.states)
-        return np.array([self.chance(number, values) if one in fits else math.inf for one, values in runs])
+    def rank(self, fit: Fit) -> tuple[int, ...]:
+        quantity = self.quantities[fit[0]]
+        # a single number is printed as an entry of its node, rather than of a row of it
+        return int(quantity.value.ndim > 0 and "[" in quantity.key), quantity.rank, *fit
 
     def value(self, fit: Fit) -> float:
         return float(self.quantities[fit[0]].value.ravel()[fit[1]])
@@ -304,6 +297,16 @@ class Pool:
 
     def name(self, fit: Fit) -> str:
         return f"{self.key(fit)} of {self.quantities[fit[0]].state}"
+
+
+def pool(found: Iterable[Quantity]) -> Pool:
+    """Every entry of every quantity."""
+    kept = [quantity for quantity in found if quantity.value.size <= LARGEST]
+    sizes = [quantity.value.size for quantity in kept]
+    values = np.concatenate([np.zeros(0), *(quantity.value.ravel() for quantity in kept)])
+    entries = np.concatenate([np.zeros(0, np.intp), *map(np.arange, sizes)]).astype(np.intp)
+    order = np.argsort(values, kind="stable")
+    return Pool(kept, values[order], np.repeat(np.arange(len(sizes)), sizes)[order], entries[order])
 
 
 def _together(numbers: Sequence[Number]) -> float:

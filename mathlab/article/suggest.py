@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +19,7 @@ import numpy as np
 from mathlab.article.cover import BEHIND, Coverage
 from mathlab.article.labels import count_of, counters, labelled, labels, pointer
 from mathlab.article.near import float32_twins, near
-from mathlab.article.pool import DERIVED, FAR, SAME, Fit, Pool, State, quantities
+from mathlab.article.pool import DERIVED, SAME, Fit, Pool, State, pool, quantities
 from mathlab.article.text import Document, Number
 from mathlab.errors import MathlabError
 from mathlab.experiment import Experiment
@@ -75,21 +75,21 @@ def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list
         raise MathlabError(f"{len(unknown)} numbers are open, and {MOST} are the limit of a search", place)
     whole = {count_of(one) for document in coverage.documents for one in document.numbers}
     epochs = {count + more for count in whole for more in (-1, 0, 1)}
-    pool = Pool(quantity for experiment in experiments for quantity in quantities(experiment, epochs))
+    pooled = pool(quantity for experiment in experiments for quantity in quantities(experiment, epochs))
     singles = cache(lambda: float32_twins(experiments))
     ends = {case.equations[-1].name for experiment in experiments for case in experiment.cases}
     found: list[Suggestion] = []
     undecided: list[Undecided] = []
     for document in coverage.documents:
-        search = _Search(document, pool, ends, [at for at, one in enumerate(document.numbers) if id(one) in unknown])
+        search = _Search(document, pooled, ends, [at for at, one in enumerate(document.numbers) if id(one) in unknown])
         found += search.run()
         for at in sorted(search.open):
             number = search.numbers[at]
             vague = number.share > VAGUE
-            fits = [] if vague else pool.fitting(number)
+            fits = [] if vague else pooled.fitting(number)
             asked = number.decimal and not fits and not vague and len(undecided) < DIAGNOSED
-            told = near(number, search.expected(at), pool, singles) if asked else ""
-            names = dict.fromkeys(map(pool.name, fits))
+            told = near(number, search.expected(at), pooled, search.often, singles) if asked else ""
+            names = dict.fromkeys(map(pooled.name, fits))
             undecided.append(Undecided(document.numbers[at], tuple(names)[:LISTED], told, vague))
     return found, undecided
 
@@ -97,19 +97,19 @@ def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list
 class _Search:
     """The open numbers of one document, one after another taken out by what they are found to be."""
 
-    def __init__(self, document: Document, pool: Pool, ends: Collection[str], unknown: Sequence[int]) -> None:
-        self.document, self.pool, self.open = document, pool, set(unknown)
+    def __init__(self, document: Document, pooled: Pool, ends: Collection[str], unknown: Sequence[int]) -> None:
+        self.document, self.pool, self.open = document, pooled, set(unknown)
         self.numbers = [number.fraction for number in document.numbers]
         self.starts = [number.start for number in document.numbers]
-        self.names = labelled(pool, ends)
+        self.names = labelled(pooled, ends)
         self.called = cache(lambda at: labels(document.text, self.starts[at]))
-        self.after: dict[int, set[State]] = defaultdict(set)
-        for state in pool.states:
-            for count in state.counts:
-                self.after[count].add(state)
+        self.states = [*dict.fromkeys(quantity.state for quantity in pooled.quantities)]
+        self.of = cache(lambda runs: pooled.where(lambda quantity: quantity.state in runs))
+        self.often = self.of(frozenset(state for state in self.states if not state.aside))
+        self.evidence = cache(self._evidence)
         self.counters = {at: found for at in unknown if (found := counters(document, at))}
         self.placed: dict[int, Fit] = {}  # by position in the document's numbers,
-        self.told: dict[int, set[State]] = {}  # as are the runs that numbers around tell of
+        self.told: dict[int, frozenset[State]] = {}  # as are the runs that numbers around tell of
         self.shifted = 0
         self.found: list[tuple[Item, Sequence[Fit]]] = []
 
@@ -118,8 +118,8 @@ class _Search:
         arrays: list[Item] = sorted(self.document.groups, key=lambda group: -len(group[1]))
         single: list[Item] = [((), (at,)) for at in sorted(self.open) if self.numbers[at].decimal]
         for item in arrays:
-            self.claim(item, self.believed(item, self.pool.often, CERTAIN))
-        self.told = {at: states for at in sorted(self.open) if (states := self.spoken_of(at))}
+            self.claim(item, self.believed(item, self.often, CERTAIN))
+        self.told = {at: self.spoken_of(at) for at in sorted(self.open)}
         self.shifted = self.shift()
         done = -1
         while done < len(self.placed):
@@ -134,41 +134,28 @@ class _Search:
 
     def attempts(self, item: Item) -> Iterator[list[Fit]]:
         """What an item may be by its digits and what stands beside it, or its name, or what is spoken of."""
-        (first, *more) = item[1]
-        if not more:
-            number = self.numbers[first]
-            yield [fit for fit in self.beside(first) if abs(self.pool.value(fit) - number.value) <= number.half_unit]
-        yield self.believed(item, self.counted(first, self.shifted), min(SUPPORTED.values()))
-        yield self.believed(item, self.pool.often, CERTAIN)
-        for runs in (self.counted(first, self.shifted), frozenset(self.pool.states)):
-            yield self.by_name(item, runs)
-        for characters, supported in SUPPORTED.items():
-            if runs := self.runs(first, characters):
-                yield self.believed(item, runs, supported)
-
-    def believed(self, item: Item, runs: frozenset[State], limit: float) -> list[Fit]:
-        """The quantities or entries of some runs that are printed so, if that is no chance."""
-        shape, members = item
-        if not runs or self.open.isdisjoint(members):
-            return []
-        number, pool = self.numbers[members[0]], self.pool
-        if shape:
-            return pool.arrays([self.numbers[member] for member in members], shape, runs, limit)
-        likely = FAR if pool.chance(number, pool.distinct(runs)) < CERTAIN else DERIVED  # a sum must be certain
-        fits = pool.fitting(number, runs=runs) if pool.chance(number, pool.distinct(runs)) < limit else []
-        return [fit for fit in fits if pool.quantities[fit[0]].rank % FAR < likely]
-
-    def by_name(self, item: Item, runs: frozenset[State]) -> list[Fit]:
-        """Entries of what is called as the words before a number say, of some runs."""
         shape, (first, *_) = item
-        number, pool = self.numbers[first], self.pool
-        called = self.called(first) if runs and not shape else ()
-        known = {fit for name in called for fit in self.names.get(name, ()) if self.state(fit) in runs}
-        fits = [fit for fit in pool.fitting(number, runs=runs) if fit in known] if known else []
-        if not fits:
+        number, counted = self.numbers[first], self.counted(first, self.shifted)
+        if not shape:
+            yield [fit for fit in self.beside(first) if abs(self.pool.value(fit) - number.value) <= number.half_unit]
+        yield self.believed(item, self.of(counted), min(SUPPORTED.values()))
+        yield self.believed(item, self.often, CERTAIN)
+        if not shape:
+            called = [fit for name in self.called(first) for fit in self.names.get(name, ())]
+            for runs in (counted, self.states):
+                known = self.pool.at(fit for fit in called if self.state(fit) in runs)
+                yield self.believed(item, known, CALLED + number.share)
+        for characters, supported in SUPPORTED.items():
+            yield self.believed(item, self.of(self.runs(first, characters)), supported)
+
+    def believed(self, item: Item, some: Pool, limit: float) -> list[Fit]:
+        """The quantities or entries, of some, that are printed so, if that is no chance."""
+        shape, members = item
+        if not some.values.size or self.open.isdisjoint(members):
             return []
-        apart = np.unique(np.array([pool.value(fit) for fit in known]).round(12))
-        return fits if pool.chance(number, apart) - number.share < CALLED else []
+        if shape:
+            return some.arrays([self.numbers[member] for member in members], shape, limit)
+        return some.fitting(self.numbers[members[0]]) if some.chance(self.numbers[members[0]]) < limit else []
 
     def claim(self, item: Item, fits: Sequence[Fit]) -> None:
         """Make of numbers that are open what all of the fits have in common, if they do."""
@@ -196,17 +183,20 @@ class _Search:
 
     # What stands around
 
+    def state(self, fit: Fit) -> State:
+        return self.pool.quantities[fit[0]].state
+
     def counted(self, at: int, shift: int) -> frozenset[State]:
         """The runs after so many updates or epochs as the line or row of a number counts, and some more."""
         counts = {count + shift for count in self.counters.get(at, ())}
-        return frozenset(state for count in counts for state in self.after[count])
+        return frozenset(state for state in self.states if counts and not counts.isdisjoint(state.counts))
 
     def shift(self) -> int:
         """How many more updates than the text counts its numbers are of: -1 if it counts a loss before its update."""
         single = [((), (at,)) for at in self.counters if at in self.open and self.numbers[at].decimal]
 
         def fit(shift: int) -> int:
-            return sum(bool(self.believed(item, self.counted(item[1][0], shift), CERTAIN)) for item in single)
+            return sum(bool(self.believed(item, self.of(self.counted(item[1][0], shift)), CERTAIN)) for item in single)
 
         best = max((0, -1, 1), key=fit)
         return best if single and fit(best) >= len(single) / 2 else NEVER
@@ -217,23 +207,25 @@ class _Search:
         first, last = bisect_right(self.starts, start - characters), bisect_left(self.starts, start + characters)
         return range(max(first, at - MANY), min(last, at + MANY))
 
-    def state(self, fit: Fit) -> State:
-        return self.pool.quantities[fit[0]].state
-
     def runs(self, at: int, characters: int) -> frozenset[State]:
-        near = {self.state(self.placed[n]) for n in self.around(at, characters) if n in self.placed}
-        return frozenset(near | self.told.get(at, set()))
+        near = (self.state(self.placed[n]) for n in self.around(at, characters) if n in self.placed)
+        return self.told.get(at, frozenset()).union(near)
 
-    def spoken_of(self, at: int) -> set[State]:
+    def spoken_of(self, at: int) -> frozenset[State]:
         """The runs that so many numbers around are of that it is no chance, with how many runs there are."""
         near = [self.numbers[n] for n in self.around(at, TOGETHER) if n in self.open and self.numbers[n].decimal]
         each = {number.digits: number for number in near}.values()
-        chances = np.array([self.pool.evidence(number) for number in each]).reshape(len(each), -1)
-        told, states = chances < TOLD, self.pool.states
+        chances = np.array([self.evidence(number) for number in each]).reshape(len(each), -1)
+        told = chances < TOLD
         ways = [math.comb(len(each), count) for count in told.sum(axis=0)]
-        scores = np.where(told, chances, 1).prod(axis=0) * ways * len(states)
-        best = scores.min(initial=1.0)
-        return {state for state, score in zip(states, scores, strict=True) if score <= best * 10 and best < CERTAIN}
+        scores = np.where(told, chances, 1).prod(axis=0) * ways * len(self.states)
+        likely = scores <= min(scores.min(initial=1.0) * 10, CERTAIN)
+        return frozenset(state for state, one in zip(self.states, likely, strict=True) if one)
+
+    def _evidence(self, number: Number) -> Sequence[float]:
+        """What it fits by chance in each run of which it is a value; of others it tells nothing."""
+        runs = {self.state(fit) for fit in self.pool.fitting(number)}
+        return [self.of(frozenset([one])).chance(number) if one in runs else math.inf for one in self.states]
 
     def apart(self, fit: Fit, members: Sequence[int]) -> tuple[int, ...]:
         """How far a quantity is from what stands around: from the section's case, a neighbour's run, its node."""
@@ -242,7 +234,7 @@ class _Search:
         near = {at: self.pool.quantities[self.placed[at][0]] for at in others}
         section = self.document.under(start)
         here = Counter(one.state.case for at, one in near.items() if self.document.under(self.starts[at]) == section)
-        runs = {one.state for one in near.values()} | self.told.get(members[0], set())
+        runs = self.told.get(members[0], frozenset()).union(one.state for one in near.values())
         close = {one.of for at, one in near.items() if abs(self.starts[at] - start) < BESIDE}
         strange = int(bool(runs) and quantity.state not in runs)
         elsewhere = max(here.values(), default=0) - here[quantity.state.case]
@@ -260,7 +252,5 @@ class _Search:
         yield from self.beside(at)
         for shape, members in (group for group in self.document.groups if at in group[1]):
             entry = members.index(at)
-            numbers = [self.numbers[member] for member in members]
-            yield from (
-                (one, entry) for one, _ in self.pool.arrays(numbers, shape, self.pool.often, CERTAIN, but=entry)
-            )
+            found = self.often.arrays([self.numbers[member] for member in members], shape, CERTAIN, but=entry)
+            yield from ((one, entry) for one, _ in found)
