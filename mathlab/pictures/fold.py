@@ -10,14 +10,14 @@ from itertools import chain
 from mathlab.results import NodeResult
 
 
-def folded(nodes: Sequence[NodeResult], most: int) -> tuple[Sequence[NodeResult], Mapping[str, tuple[str, ...]]]:
+def folded(nodes: Sequence[NodeResult], most: float) -> tuple[Sequence[NodeResult], Mapping[str, tuple[str, str]]]:
     """At most `most` nodes, and half as many in a row, where that can be had; and what some of them stand for, by name.
 
     Of equations that repeat, but for the digits in their names, three times and more, the first round and the last are
     kept; one node, of the name of the last between, stands for those. What only these read is folded with them. What it
-    stands for is said as `… 3 rounds: h2 … h4`, and then come all the names.
+    stands for is `… 3 rounds: h2 … h4`, and all their names.
     """
-    hidden: dict[str, tuple[str, ...]] = {}
+    hidden: dict[str, tuple[str, str]] = {}
     while max(len(nodes), 2 * _depth(nodes)) > most:
         equations = [node for node in nodes if node.role == "node"]
         alike = [
@@ -30,9 +30,8 @@ def folded(nodes: Sequence[NodeResult], most: int) -> tuple[Sequence[NodeResult]
         inside, before = equations[start:stop], nodes
         nodes = _without(nodes, inside)
         gone = {node.name for node in before} - {node.name for node in nodes} | {inside[-1].name}
-        names = (hidden.pop(node.name, ("", node.name))[1:] for node in before if node.name in gone)
-        words = f"… {len(inside) // period} rounds: {inside[0].name} … {inside[-1].name}"
-        hidden[inside[-1].name] = (words, *chain(*names))
+        names = " ".join(hidden.pop(node.name, ("", node.name))[1] for node in before if node.name in gone)
+        hidden[inside[-1].name] = f"… {len(inside) // period} rounds: {inside[0].name} … {inside[-1].name}", names
     return nodes, hidden
 
 

@@ -17,7 +17,7 @@ from mathlab.language import read
 from mathlab.language.syntax import names
 from mathlab.pictures import Scene
 from mathlab.pictures.fold import folded
-from mathlab.pictures.layout import Box, Layout, Point, layered
+from mathlab.pictures.layout import Point, layered
 from mathlab.pictures.svg import BOLD, CHAR, entry, escape, fill, framed, measured, number, picture, stroke, text
 from mathlab.results import BackpropResult, FigureResult, NodeResult, Share
 
@@ -25,7 +25,7 @@ PAD, HEAD, LINE = 10.0, 48.0, 16.0  # the last is a line's height
 ROWS, COLUMNS = 6, 5  # the largest matrix whose numbers are shown; of a vector, `ROWS`
 CUT = 44  # characters of an equation
 WIDE = 900.0  # a graph that is wider runs down
-SCREEN, MOST = 24, 200  # boxes: of a graph, before repeated layers are folded, and after
+SCREEN, MOST = 24, 200  # boxes: before repeated layers are folded, and after
 PATHS = 3  # that are shown first and last where very many meet
 BARS = 32  # of the strip that stands for a large array
 WAYS = (("forward", "value", 1, ""), ("backward", "gradient", -1, ' stroke-dasharray="5 3"'))
@@ -42,61 +42,54 @@ class Row(NamedTuple):
     draw: Callable[[float, float], str]
 
 
-def graph(scene: Scene) -> str:
-    """The computation graph of a case as SVG, with layers that repeat folded where they would not fit a screen.
+def graph(scene: Scene, screen: float = SCREEN, most: float = MOST, wide: float = WIDE) -> str:
+    """The computation graph of a case as SVG, with layers that repeat folded where they do not fit a screen.
 
-    Raises MathlabError for one that has too many nodes to be read even so.
+    Raises MathlabError for one that even so has too many nodes to be read.
     """
-    nodes, hidden = seen(scene, SCREEN)
-    if len(nodes) > MOST and not scene.whole:
+    nodes, hidden = _seen(scene, screen)
+    if len(nodes) > most and not scene.whole:
         raise MathlabError(
-            f"the graph of case {scene.case.name!r} has {len(nodes)} nodes, more than {MOST}, and no layers that "
+            f"the graph of case {scene.case.name!r} has {len(nodes)} nodes, more than {most}, and no layers that "
             "repeat; a page steps through it, and --all draws it all the same"
         )
-    return drawn(scene, nodes, hidden, WIDE)
-
-
-def seen(scene: Scene, most: int) -> tuple[Sequence[NodeResult], Mapping[str, Sequence[str]]]:
-    """The nodes of a graph, folded to at most `most` unless the whole is wanted; and what some of them stand for."""
-    nodes = scene.backprop.nodes
-    return (nodes, {}) if scene.whole else folded(nodes, most)
-
-
-def drawn(scene: Scene, nodes: Sequence[NodeResult], hidden: Mapping[str, Sequence[str]], wide: float) -> str:
-    """The graph of these nodes as SVG, which runs down where it is wider than `wide`."""
-    result = scene.backprop
-    figures = _figures(result)
-    rows = {node.name: [*_rows(node, hidden.get(node.name, ()), result, figures[node.name])] for node in nodes}
+    figures = _figures(scene.backprop)
+    rows = {node.name: [*_rows(node, scene.backprop, figures[node.name])] for node in nodes if node.name not in hidden}
+    rows |= {
+        name: [_words(said, "both", "ink", BOLD), _words(ALIKE, "both", "dim")] for name, (said, _) in hidden.items()
+    }
     sizes = {
-        name: (max(row.width for row in inside) + 2 * PAD, sum(row.lines for row in inside) * LINE + PAD)
-        for name, inside in rows.items()
+        node.name: (max(row.width for row in inside) + 2 * PAD, sum(row.lines for row in inside) * LINE + PAD)
+        for node in nodes
+        if (inside := rows[node.name])
     }
     ways, down = _ways(nodes), scene.direction == "down"
     layout = layered(sizes, [*ways], down)
     if scene.direction == "auto" and layout.width > wide:
         layout, down = layered(sizes, [*ways], True), True
-    edges = "".join(_edge(layout, edge, way, down) for edge, way in ways.items())
-    boxes = "\n".join(
-        _box(
-            node,
-            f'id="{scene.scope}-{at}" data-node="{escape(node.name)}"{_hides(hidden.get(node.name, ()))}',
-            layout.boxes[node.name],
-            rows[node.name],
-            2.4 if node is nodes[-1] else 1.2,
+    drawn = "".join(_edge(layout.edges[edge], edge, way, down) for edge, way in ways.items())
+    for at, node in enumerate(nodes):
+        x, y, width, height = layout.boxes[node.name]
+        place = (
+            f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="{3 if node.role == "node" else 11}"'
         )
-        for at, node in enumerate(nodes)
-    )
+        frame = framed("good" if node.role == "parameter" else "frame", 2.4 if node is nodes[-1] else 1.2)
+        about = f'id="{scene.scope}-{at}" data-node="{escape(node.name)}"'
+        about += f' data-hides="{escape(hidden[node.name][1])}"' if node.name in hidden else ""
+        drawn += f"\n<g {about}><rect {place} {frame}/>{_inside(rows[node.name], x + PAD, y + 18)}</g>"
     width = max(layout.width, 420.0) + 2 * PAD
     head = text(PAD, 18, scene.title, "ink", BOLD, cut=int((width - 2 * PAD) / CHAR))
     head += _arrow("M10 32H34", (36, 32), (1, 0), "value") + text(42, 36, "forward: values", "value")
     head += _arrow("M190 32H168", (166, 32), (-1, 0), "gradient", WAYS[1][3])
     head += text(198, 36, "backward: gradients", "gradient")
-    body = f'{head}<g transform="translate({PAD:g} {HEAD:g})">{edges}\n{boxes}</g>'
-    words = " ".join(
-        f"{hidden[node.name][0]}, {ALIKE}." if node.name in hidden else spoken(node, figures[node.name])
-        for node in nodes
-    )
+    body = f'{head}<g transform="translate({PAD:g} {HEAD:g})">{drawn}</g>'
+    said = {name: f"{words}, {ALIKE}." for name, (words, _) in hidden.items()}
+    words = " ".join(said.get(node.name) or spoken(node, figures[node.name]) for node in nodes)
     return picture(scene.scope, width, layout.height + HEAD + PAD, f"Computation graph: {scene.title}", words, body)
+
+
+def _seen(scene: Scene, screen: float) -> tuple[Sequence[NodeResult], Mapping[str, tuple[str, str]]]:
+    return folded(scene.backprop.nodes, math.inf if scene.whole else screen)
 
 
 def _figures(result: BackpropResult) -> Mapping[str, list[FigureResult]]:
@@ -125,33 +118,21 @@ def _verdict(figures: Sequence[FigureResult]) -> tuple[str, bool]:
     return ", ".join(said), not failed
 
 
-def _facts(array: Array) -> tuple[float, float, float]:
-    """What a large array comes to: its norm, its least and its largest entry."""
-    flat = np.asarray(array, np.float64).ravel()
-    with np.errstate(all="ignore"):
-        return float(np.linalg.norm(flat)), float(flat.min()), float(flat.max())
-
-
-def summed(array: Array) -> str:
-    """A large array in a line."""
-    return "norm {}, {} … {}".format(*map(number, _facts(array)))
-
-
-def shape_of(array: Array) -> str:
-    """`2×3`, or `scalar`."""
-    return "×".join(map(str, array.shape)) or "scalar"
-
-
 # Boxes
 
 
-def _rows(
-    node: NodeResult, hidden: Sequence[str], result: BackpropResult, figures: Sequence[FigureResult]
-) -> Iterator[Row]:
-    if hidden:
-        yield _words(hidden[0], "both", "ink", BOLD)
-        yield _words(ALIKE, "both", "dim")
-        return
+def _inside(rows: Sequence[Row], x: float, y: float) -> str:
+    drawn = ""
+    for layer, group in groupby(rows, key=lambda row: row.layer):
+        part = ""
+        for row in group:
+            part += row.draw(x, y)
+            y += row.lines * LINE
+        drawn += part if layer == "both" else f'<g data-layer="{layer}">{part}</g>'
+    return drawn
+
+
+def _rows(node: NodeResult, result: BackpropResult, figures: Sequence[FigureResult]) -> Iterator[Row]:
     yield _beside(_words(node.name, "both", "ink", BOLD), _words(shape_of(node.value), "both", "dim"), 2)
     if node.equation:
         yield _words(f"= {node.equation}", "both", "ink")
@@ -175,16 +156,15 @@ def _rows(
 
 
 def _paths(node: NodeResult, shares: Sequence[Share]) -> Iterator[Row]:
-    more = len(shares) - 2 * PATHS
+    left = range(PATHS, len(shares) - PATHS) if len(shares) > 3 * PATHS else range(0)
     for at, share in enumerate(shares):
-        if more > PATHS and PATHS <= at < PATHS + more:
-            if at == PATHS:
-                yield _words(f"  + from {more} more, {share.reader} … {shares[-PATHS - 1].reader}", "backward", "dim")
-            continue
-        through = f" (with {', '.join(share.fused)})" if share.fused else ""
-        label = _words(f"  + from {share.reader}{through}:", "backward", "gradient")
-        rows = [*_array(f"d{node.name}<{share.reader}", share.value, "gradient", "backward")]
-        yield from (label, *rows) if len(rows) > 1 or rows[0].lines > 1 else (_beside(label, rows[0], 1),)
+        if at not in left:
+            through = f" (with {', '.join(share.fused)})" if share.fused else ""
+            label = _words(f"  + from {share.reader}{through}:", "backward", "gradient")
+            rows = _array(f"d{node.name}<{share.reader}", share.value, "gradient", "backward")
+            yield from (label, *rows) if sum(row.lines for row in rows) > 1 else (_beside(label, rows[0], 1),)
+        elif at == left[0]:
+            yield _words(f"  + from {len(left)} more, {share.reader} … {shares[left[-1]].reader}", "backward", "dim")
 
 
 def _words(words: str, layer: str, colour: str, *more: str) -> Row:
@@ -198,40 +178,38 @@ def _beside(left: Row, right: Row, gap: int) -> Row:
     return Row(at + right.width, 1, left.layer, lambda x, y: left.draw(x, y) + right.draw(x + at, y))
 
 
-def _array(name: str, array: Array, colour: str, layer: str) -> Iterator[Row]:
+def _array(name: str, array: Array, colour: str, layer: str) -> Sequence[Row]:
     """The numbers, each matrix in its brackets; of an array with too many norm, range and a strip of bars."""
     if not array.size:
-        yield _words("empty", layer, "dim")
-        return
+        return (_words("empty", layer, "dim"),)
     table = array.reshape(-1, array.shape[-1] if array.ndim else 1)
     if len(table) > ROWS or table.shape[1] > (COLUMNS if len(table) > 1 else ROWS):
-        yield from _summary(name, array, colour, layer)
-        return
+        return _summary(name, array, colour, layer)
     cells = [[number(value) for value in row] for row in table]
     edge, widths = CHAR * bool(array.ndim), [max(map(len, column)) for column in zip(*cells, strict=True)]
     ends = [edge + CHAR * (sum(widths[: j + 1]) + 2 * j) for j in range(len(widths))]
     width, block = ends[-1] + edge, array.shape[-2] if array.ndim > 1 else 1
 
     def draw(x: float, y: float) -> str:
-        texts = ""
+        texts, sides = "", ""
         for at, (place, value) in enumerate(np.ndenumerate(array)):
             i, j = divmod(at, len(ends))
-            where, said = f'x="{x + ends[j]:.1f}" y="{y + i * LINE:.1f}"', measured(entry(name, place), value)
+            where, said = (
+                f'x="{x + ends[j]:.1f}" y="{y + i * LINE:.1f}"',
+                measured(entry(name, place), value),
+            )
             texts += f"<text {where} {said}>{cells[i][j]}</text>"
-        sides = ""
         for i in range(0, len(cells) if array.ndim else 0, block):
             top, bottom = y + i * LINE - 11, y + (i + block - 1) * LINE + 4
             sides += f"M{x + 4:.1f} {top:g}h-3V{bottom:g}h3M{x + width - 4:.1f} {top:g}h3V{bottom:g}h-3"
         brackets = f'<path d="{sides}" {stroke(colour, 1)}/>' if sides else ""
         return f'<g {fill(colour)} text-anchor="end">{texts}</g>{brackets}'
 
-    yield Row(width, len(cells), layer, draw)
+    return (Row(width, len(cells), layer, draw),)
 
 
-def _summary(name: str, array: Array, colour: str, layer: str) -> Iterator[Row]:
-    found = _facts(array)
-    said = " ".join(f'data-{kind}="{fact!r}"' for kind, fact in zip(("norm", "min", "max"), found, strict=True))
-    yield _words(summed(array), layer, colour, f'data-n="{escape(name)}"', said)
+def _summary(name: str, array: Array, colour: str, layer: str) -> Sequence[Row]:
+    said = " ".join(f'data-{kind}="{fact!r}"' for kind, fact in _facts(array).items())
     with np.errstate(all="ignore"):
         pieces = np.array_split(np.asarray(array, np.float64).ravel(), min(BARS, array.size))
         means = np.array([np.mean(piece) for piece in pieces])
@@ -245,25 +223,8 @@ def _summary(name: str, array: Array, colour: str, layer: str) -> Iterator[Row]:
         )
         return f'<path d="{made}" {fill(colour)}/>'
 
-    yield Row(4.0 * len(heights), 1, layer, bars)
-
-
-def _hides(hidden: Sequence[str]) -> str:
-    return f' data-hides="{escape(" ".join(hidden[1:]))}"' if hidden else ""
-
-
-def _box(node: NodeResult, about: str, box: Box, rows: Sequence[Row], line: float) -> str:
-    y, parts = box.y + 18, ""
-    for layer, group in groupby(rows, key=lambda row: row.layer):
-        drawn = ""
-        for row in group:
-            drawn += row.draw(box.x + PAD, y)
-            y += row.lines * LINE
-        parts += drawn if layer == "both" else f'<g data-layer="{layer}">{drawn}</g>'
-    place = f'x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}"'
-    frame = framed("good" if node.role == "parameter" else "frame", line)
-    shape = f'<rect {place} rx="{3 if node.role == "node" else 11}" {frame}/>'
-    return f"<g {about}>{shape}{parts}</g>"
+    words = _words(summed(array), layer, colour, f'data-n="{escape(name)}"', said)
+    return words, Row(4.0 * len(heights), 1, layer, bars)
 
 
 # Edges
@@ -277,13 +238,13 @@ def _ways(nodes: Sequence[NodeResult]) -> dict[tuple[str, str], tuple[bool, bool
     return {edge: (edge in forward, edge in backward) for edge in {**forward, **backward}}
 
 
-def _edge(layout: Layout, edge: tuple[str, str], way: tuple[bool, bool], down: bool) -> str:
-    ends, drawn = f'data-from="{escape(edge[0])}" data-to="{escape(edge[1])}"', ""
-    for layer, colour, sign, dashes in WAYS:
-        if way[layer == "backward"]:
-            path, end = _curve(layout.edges[edge][::sign], down, -3.0 * sign * all(way))
+def _edge(points: Sequence[Point], ends: tuple[str, str], way: tuple[bool, bool], down: bool) -> str:
+    drawn = ""
+    for flows, (layer, colour, sign, dashes) in zip(way, WAYS, strict=True):
+        if flows:
+            path, end = _curve(points[::sign], down, -3.0 * sign * all(way))
             line = _arrow(path, end, (sign * (not down), sign * down), colour, dashes)
-            drawn += f'<g data-layer="{layer}" {ends}>{line}</g>'
+            drawn += f'<g data-layer="{layer}" data-from="{escape(ends[0])}" data-to="{escape(ends[1])}">{line}</g>'
     return drawn
 
 
@@ -315,12 +276,40 @@ def _curve(points: Sequence[Point], down: bool, aside: float) -> tuple[str, Poin
 # In words
 
 
+def shape_of(array: Array) -> str:
+    """`2×3`, or `scalar`."""
+    return "×".join(map(str, array.shape)) or "scalar"
+
+
+def _facts(array: Array) -> Mapping[str, float]:
+    flat = np.asarray(array, np.float64).ravel()
+    with np.errstate(all="ignore"):
+        return {"norm": float(np.linalg.norm(flat)), "min": float(flat.min()), "max": float(flat.max())}
+
+
+def summed(array: Array) -> str:
+    """A large array in a line: its norm, its least and its largest entry."""
+    return "norm {}, {} … {}".format(*map(number, _facts(array).values()))
+
+
+def _told(node: NodeResult) -> Iterator[str]:
+    """The equation of a node, and of its gradient, each with its numbers."""
+    for name, equation, array in (
+        (node.name, node.equation, node.value),
+        (f"d{node.name}", node.gradient_equation, node.gradient),
+    ):
+        if array is not None:
+            many = array.size > ROWS * COLUMNS
+            yield f"{name} = {equation}" if equation else name
+            yield summed(array).replace("…", "to") if many else ", ".join(map(number, array.flat)) or "empty"
+
+
 def spoken(node: NodeResult, figures: Sequence[FigureResult] = ()) -> str:
     """A node for those who do not see its box."""
-    shape = " by ".join(map(str, node.value.shape)) or "a number"
-    said = [f"{_equation(node)}{SPOKEN[node.role]}, {shape}: {_numbers(node.value)}"]
-    if node.gradient is not None:
-        said.append(f"gradient {node.gradient_equation}: {_numbers(node.gradient)}")
+    shape, (equation, value, *gradient) = " by ".join(map(str, node.value.shape)) or "a number", _told(node)
+    said = [f"{equation}{SPOKEN[node.role]}, {shape}: {value}"]
+    if gradient:
+        said.append(f"gradient {node.gradient_equation}: {gradient[1]}")
         if len(node.readers) > 1:
             said.append(f"the sum of the paths from {' and '.join(node.readers)}")
     if figures:
@@ -328,23 +317,12 @@ def spoken(node: NodeResult, figures: Sequence[FigureResult] = ()) -> str:
     return "; ".join(said) + "."
 
 
-def _equation(node: NodeResult) -> str:
-    return f"{node.name} = {node.equation}" if node.equation else node.name
-
-
-def _numbers(array: Array) -> str:
-    many = array.size > ROWS * COLUMNS
-    return summed(array).replace("…", "to") if many else ", ".join(map(number, array.flat)) or "empty"
-
-
 def mermaid(scene: Scene) -> str:
     """The graph as text for a Markdown page: nodes with their equations and what small numbers they have."""
-    nodes, lines = scene.backprop.nodes, ["flowchart LR"]
+    (nodes, hidden), lines = _seen(scene, SCREEN), ["flowchart LR"]
     called = {node.name: f"n{at}" for at, node in enumerate(nodes)}
     for node in nodes:
-        parts = [_equation(node), _numbers(node.value)]
-        if node.gradient is not None:
-            parts += [f"d{node.name} = {node.gradient_equation}", _numbers(node.gradient)]
+        parts = (hidden[node.name][0], ALIKE) if node.name in hidden else _told(node)
         words = "<br>".join(re.sub(r"[^\w .,+=*/()-]", lambda sign: f"#{ord(sign[0])};", part) for part in parts)
         left, right = ("[", "]") if node.role == "node" else ("([", "])")
         lines.append(f'  {called[node.name]}{left}"{words}"{right}')

@@ -28,7 +28,7 @@ from mathlab.language.mathml import mathml
 from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names
 from mathlab.pictures import Scene
-from mathlab.pictures.graph import drawn, seen, shape_of, summed
+from mathlab.pictures.graph import graph, shape_of, summed
 from mathlab.pictures.svg import entry, escape
 from mathlab.results import FigureResult, Share, TrainResult, tally
 from mathlab.stages import updates as moves
@@ -48,7 +48,7 @@ WIDE = 4_000.0  # pixels; a page's graph runs down only where it is wider, for i
 
 def page(scene: Scene) -> str:
     """The page of a case that has run (with its training, where it has one)."""
-    prepared, picture, source = prepare(scene.case), drawn(scene, *seen(scene, BOXES), WIDE), files("mathlab.pictures")
+    prepared, picture, source = prepare(scene.case), graph(scene, BOXES, math.inf, WIDE), files("mathlab.pictures")
     html, *scripts = (source.joinpath(name).read_text(encoding="utf-8") for name in ("page.html", "ops.js", "page.js"))
     script = re.sub(r"^ +(?://.*\n)?", "", "".join(scripts), flags=re.MULTILINE)  # without what only its authors need
     result = scene.result
