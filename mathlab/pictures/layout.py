@@ -1,7 +1,7 @@
 """A layered drawing of a directed graph: where its boxes stand and how its edges run, the same every time.
 
 After Sugiyama, Tagawa & Toda 1981: every node gets a layer behind all that it reads; an edge over several layers gets a
-lane in each; the order inside the layers is found by barycentres, the places by least squares that keep that order.
+lane in each; sweeps over the layers move each item to the middle of its neighbours, at first past those beside it.
 Edges run straight across layers and bend only between them, where no box stands.
 """
 
@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate, chain, combinations, pairwise
+from itertools import accumulate, chain, pairwise
 from statistics import fmean
 from typing import NamedTuple, TypeVar
 
 GAP = 22.0  # between what stands side by side
 BETWEEN = 44.0  # between layers
 LANE = 6.0  # the room of an edge, forward and backward, that passes a layer
-SWEEPS = 8
+SWEEPS = 16
 T = TypeVar("T")
 Item = str | tuple[str, int]  # a box; or the lane in a layer of the edges that leave a box
 Link = tuple[Item, Item]
@@ -57,7 +57,6 @@ def layered(sizes: Mapping[str, Point], edges: Sequence[tuple[str, str]], down: 
     for item in dict.fromkeys((*sizes, *chain(*links))):
         layers[ranks[item] if isinstance(item, str) else item[1]].append(item)
     broad = {item: sizes[item][not down] if isinstance(item, str) else LANE for layer in layers for item in layer}
-    layers = _ordered(layers, before, after)
     across = _placed(layers, before, after, broad)
     leaves, meets = _ports(after, 0, across, broad), _ports(before, 1, across, broad)
     thick = {name: size[down] for name, size in sizes.items()}
@@ -102,42 +101,23 @@ def _ranks(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, 
     return ranks
 
 
-def _ordered(layers: list[list[Item]], before: Near, after: Near) -> list[list[Item]]:
-    """The layers in the order with the fewest crossings that some sweeps of barycentres find."""
-    tried = [layers]
-    for sweep in range(SWEEPS):
-        near, way = (before, 1) if sweep % 2 == 0 else (after, -1)
-        layers = [[*layer] for layer in layers]
-        for fixed, layer in pairwise(layers[::way]):
-            place, own = ({item: at for at, item in enumerate(items)} for items in (fixed, layer))
-            layer.sort(key=lambda item: fmean([place[n] for n in near[item]] or [own[item]]))
-        tried.append(layers)
-    return min(tried, key=lambda one: _crossings(one, after))
-
-
-def _crossings(layers: Sequence[Sequence[Item]], after: Near) -> int:
-    count = 0
-    for here, there in pairwise(layers):
-        place = {item: at for at, item in enumerate(there)}
-        ends = [end for item in here for end in sorted(place[other] for other in after[item])]
-        count += sum(a > b for a, b in combinations(ends, 2))
-    return count
-
-
 def _placed(
-    layers: Sequence[Sequence[Item]], before: Near, after: Near, broad: Mapping[Item, float]
-) -> dict[Item, float]:
-    """The middle of every item: near its neighbours', in the order of its layer, and clear of those beside it."""
-    middle: dict[Item, float] = {}
-    for layer in layers:
-        ends = accumulate(broad[item] + GAP for item in layer)
-        middle |= {item: end - (broad[item] + GAP) / 2 for item, end in zip(layer, ends, strict=True)}
-    near = {item: [*before[item], *after[item]] for item in middle}
-    for sweep in range(2 * SWEEPS):
-        for layer in layers if sweep % 2 == 0 else reversed(layers):
-            wished = [fmean([middle[other] for other in near[item]] or [middle[item]]) for item in layer]
-            weights = [1.0 + len(near[item]) if isinstance(item, str) else 4.0 for item in layer]
-            middle.update(zip(layer, _apart(wished, weights, [broad[item] + GAP for item in layer]), strict=True))
+    layers: Sequence[list[Item]], before: Near, after: Near, broad: Mapping[Item, float]
+) -> Mapping[Item, float]:
+    """The middle of every item: near its neighbours', and clear of those beside it in its layer.
+
+    The first sweeps look at the layer that they come from alone, and the first half puts the layers in order.
+    """
+    middle, both = dict.fromkeys(broad, 0.0), {item: [*before[item], *after[item]] for item in broad}
+    for sweep in range(SWEEPS):
+        near = both if sweep > SWEEPS // 4 else (before, after)[sweep % 2]
+        for layer in layers[:: -1 if sweep % 2 else 1]:
+            wish = {item: fmean([middle[other] for other in near[item]] or [middle[item]]) for item in layer}
+            if sweep < SWEEPS // 2:
+                layer.sort(key=wish.__getitem__)
+            weights = [1.0 + len(both[item]) if isinstance(item, str) else 4.0 for item in layer]
+            places = _apart([wish[item] for item in layer], weights, [broad[item] + GAP for item in layer])
+            middle.update(zip(layer, places, strict=True))
     least = min((middle[item] - broad[item] / 2 for item in middle), default=0.0)
     return {item: at - least for item, at in middle.items()}
 
