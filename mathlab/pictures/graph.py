@@ -18,12 +18,25 @@ from mathlab.language.syntax import names
 from mathlab.pictures import Scene
 from mathlab.pictures.fold import folded
 from mathlab.pictures.layout import Point, layered
-from mathlab.pictures.svg import BOLD, CHAR, entry, escape, fill, framed, measured, number, picture, stroke, text
+from mathlab.pictures.svg import (
+    BOLD,
+    CHAR,
+    entry,
+    escape,
+    fill,
+    framed,
+    measured,
+    number,
+    picture,
+    shortened,
+    stroke,
+    text,
+)
 from mathlab.results import BackpropResult, FigureResult, NodeResult, Share
 
 PAD, HEAD, LINE = 10.0, 48.0, 16.0  # the last is a line's height
 ROWS, COLUMNS = 6, 5  # the largest matrix whose numbers are shown; of a vector, `ROWS`
-CUT = 44  # characters of an equation
+CUT, LONG = 44, 160  # characters of an equation: in a box, and in words
 WIDE = 900.0  # a graph that is wider runs down
 SCREEN, MOST = 24, 200  # boxes: before repeated layers are folded, and after
 PATHS = 3  # that are shown first and last where very many meet
@@ -300,7 +313,7 @@ def _told(node: NodeResult) -> Iterator[str]:
     ):
         if array is not None:
             many = array.size > ROWS * COLUMNS
-            yield f"{name} = {equation}" if equation else name
+            yield shortened(f"{name} = {equation}" if equation else name, LONG)
             yield summed(array).replace("…", "to") if many else ", ".join(map(number, array.flat)) or "empty"
 
 

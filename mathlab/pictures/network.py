@@ -11,11 +11,24 @@ import numpy as np
 from mathlab.errors import MathlabError
 from mathlab.experiment import Case
 from mathlab.language.equation import Equation
-from mathlab.language.syntax import Call, Expr, Name, Num, names, walk
+from mathlab.language.syntax import Call, Expr, Name, Num
 from mathlab.pictures import Scene
 from mathlab.pictures.graph import spoken
 from mathlab.pictures.layout import Point
-from mathlab.pictures.svg import BOLD, CHAR, entry, escape, fill, framed, measured, number, picture, stroke, text
+from mathlab.pictures.svg import (
+    BOLD,
+    CHAR,
+    entry,
+    escape,
+    fill,
+    framed,
+    measured,
+    number,
+    picture,
+    shortened,
+    stroke,
+    text,
+)
 from mathlab.results import NodeResult
 from mathlab.stages.shares import base_of
 
@@ -24,10 +37,8 @@ LABELLED = 20  # lines between two layers; the weights of more of them are drawn
 RADIUS, BETWEEN, HEAD, LEFT = 48.0, 194.0, 74.0, 24.0  # at least: a circle's, and the room for lines between two
 CUT = 24  # characters of a name
 PLACES = (0.5, 0.3, 0.7, 0.4, 0.6, 0.22, 0.78)  # along a line, where its label may stand
-PRODUCTS = ("matmul", "dot")
-SHAPING = ("add", "index", "T", "mT", "reshape", *PRODUCTS)  # what is no activation
+SHAPING = ("add", "index", "T", "mT", "reshape", "matmul", "dot")  # what is no activation
 Nodes = Mapping[str, NodeResult]
-Place = tuple[int, ...]
 Said = tuple[str, str, str]  # a line of text: its colour, its words, an attribute
 
 
@@ -62,26 +73,28 @@ def layers_of(case: Case, nodes: Nodes) -> list[Layer]:
 
 
 def _layer(equation: Equation, case: Case, nodes: Nodes) -> Layer | None:
-    inside, activation = equation.expr, ""
+    activation, inside = "", equation.expr
     match inside:
-        case Call(op, (first, *_)) if op not in SHAPING and len(names(first)) > 1:
-            inside, activation = first, op
-    terms = inside.args if isinstance(inside, Call) and inside.op == "add" else (inside,)
-    products = [part for part in walk(equation.expr) if isinstance(part, Call) and part.op in PRODUCTS]
-    if len(products) != 1 or products[0] not in terms or len(terms) > 2:
-        return None
-    factors = [*map(_matrix, products[0].args)]
+        case Call(op, (first, *_)) if op not in SHAPING:
+            activation, inside = op, first
+    match inside:
+        case Call("matmul" | "dot", (a, b)):
+            bias = ""
+        case Call("add", (Call("matmul" | "dot", (a, b)), of) | (of, Call("matmul" | "dot", (a, b)))):
+            if (bias := base_of(of)) not in case.parameters:
+                return None
+        case _:
+            return None
+    factors = [_matrix(a), _matrix(b)]
     left = factors[0][0] in case.parameters
     (weights, transposed), (source, turned) = factors if left else factors[::-1]
-    biases = [base_of(term) for term in terms if term is not products[0]]
-    known = weights in case.parameters and source in nodes and source not in case.parameters
-    if not known or turned or any(name not in case.parameters for name in biases):
+    if weights not in case.parameters or source not in nodes or source in case.parameters or turned:
         return None
-    inner, outer, bias = "", equation.name, biases[0] if biases else ""
-    alike = [one for one in case.equations if nodes[one.name].value.shape == nodes[outer].value.shape]
-    found = [(one.name, op) for one in alike if (op := _activation(one.expr, equation.name))]
-    if found and not activation:
-        inner, (outer, activation) = equation.name, found[0]
+    inner, outer = "", equation.name
+    if not activation:
+        alike = [one for one in case.equations if nodes[one.name].value.shape == nodes[outer].value.shape]
+        found = [(outer, one.name, op) for one in alike if (op := _activation(one.expr, outer))]
+        inner, outer, activation = found[0] if found else ("", outer, "")
     layer = Layer(source, weights, transposed, left, bias, inner, outer, activation)
     matrix, given, made = (nodes[name].value for name in (weights, source, outer))
     if matrix.ndim != 2 or given.ndim not in (1, 2) or made.ndim != given.ndim:
@@ -161,11 +174,11 @@ def network(scene: Scene) -> str:
     return picture(scene.scope, width, height, f"Network: {scene.title}", words, head + drawn)
 
 
-def _numbers(node: NodeResult, place: Place) -> Iterator[Said]:
+def _numbers(node: NodeResult, place: Sequence[int]) -> Iterator[Said]:
     """An entry of a node, and of its gradient where it has one."""
     for part, name, array in (("value", node.name, node.value), ("gradient", f"d{node.name}", node.gradient)):
         if array is not None:
-            yield part, number(array[place]), measured(entry(name, place), array[place])
+            yield part, number(array[tuple(place)]), measured(entry(name, place), array[tuple(place)])
 
 
 def _unit(layer: Layer, nodes: Nodes, row: int, sample: int) -> list[Said]:
@@ -173,13 +186,10 @@ def _unit(layer: Layer, nodes: Nodes, row: int, sample: int) -> list[Said]:
 
     What has one row for all samples is read there.
     """
-    outer = nodes[layer.outer]
-    place: Place = (row,)
+    outer, place = nodes[layer.outer], [row]
     if outer.value.ndim == 2:
-        own = min(sample, outer.value.shape[-1 - layer.axis] - 1)
-        place = (row, own) if layer.left else (own, row)
-    name = outer.name if len(outer.name) <= CUT else f"{outer.name[: CUT - 1]}…"
-    said = [("ink", entry(name, place), BOLD)]
+        place.insert(1 + layer.axis, min(sample, outer.value.shape[-1 - layer.axis] - 1))
+    said = [("ink", entry(shortened(outer.name, CUT), place), BOLD)]
     said += _numbers(nodes[layer.inner], place) if layer.inner else []
     said += [("dim", layer.activation, 'font-size="11"')] if layer.activation else []
     return [*said, *_numbers(outer, place)]
@@ -193,8 +203,7 @@ def _pile(lines: Sequence[Said], x: float, y: float, step: float = 14) -> str:
 def _bias(bias: NodeResult, row: int, x: float, y: float) -> str:
     if not bias.value.ndim:
         return ""
-    own = tuple(map(int, np.unravel_index(min(row, bias.value.size - 1), bias.value.shape)))
-    said = [*_numbers(bias, own)]
+    said = [*_numbers(bias, [*map(int, np.unravel_index(min(row, bias.value.size - 1), bias.value.shape))])]
     beside = x - max(34 - CHAR * len(bias.name) / 2, CHAR * len(said[0][1]) / 2 + 8)
     return text(beside, y, bias.name, "dim", 'text-anchor="end"', cut=CUT) + _pile(said, x, y)
 
@@ -207,14 +216,20 @@ def _lines(
     radius: float,
     names: tuple[float, float],
 ) -> str:
-    weights = nodes[layer.weights]
+    weights, drawn, labels = nodes[layer.weights], "", ""
     size = float(np.max(np.abs(weights.value), initial=0.0)) or 1.0
-    drawn, labels = "", ""
     taken = [(x, y - radius - 12, wide) for wide, side in zip(names, (starts, ends), strict=True) for x, y in side]
     runs = [((x0 + radius, y0), (x1 - radius, y1)) for x0, y0 in starts for x1, y1 in ends]
+
+    def crowding(place: Point, wide: float, own: int) -> float:
+        """How much a label in this place would cover: other labels above all, then other lines."""
+        x, y = place
+        others = sum(abs(x - a) < (wide + b) / 2 + 6 and abs(y - c) < 32 for a, c, b in taken)
+        heights = (y0 + (y1 - y0) * (x - x0) / (x1 - x0) for at, ((x0, y0), (x1, y1)) in enumerate(runs) if at != own)
+        return 100.0 * others + sum(abs(height - y) < 18 for height in heights)
+
     for at, ((x0, y0), (x1, y1)) in enumerate(runs):
-        i, j = divmod(at, len(ends))
-        place = (i, j) if layer.left == layer.transposed else (j, i)
+        place = divmod(at, len(ends))[:: 1 if layer.left == layer.transposed else -1]
         weight, lines = weights.value[place], [*_numbers(weights, place)]
         dashed = 'stroke-dasharray="6 4"' if weight < 0 else ""
         width = 0.8 + 3.2 * abs(float(weight)) / size if np.isfinite(weight) else 0.8
@@ -227,18 +242,8 @@ def _lines(
         if len(runs) <= LABELLED:
             wide = max(len(value) for _, value, _ in lines) * CHAR
             middles = ((x0 + t * (x1 - x0), y0 + t * (y1 - y0)) for t in PLACES)
-            x, y = min(middles, key=lambda middle: _crowding(middle, wide, taken, [*runs[:at], *runs[at + 1 :]]))
+            x, y = min(middles, key=lambda middle: crowding(middle, wide, at))
             taken.append((x, y, wide))
             corner = f'x="{x - wide / 2 - 2:.1f}" y="{y - 15:.1f}" width="{wide + 4:.1f}" height="30"'
             labels += f'<rect {corner} fill-opacity="0.85" {fill("paper")}/>' + _pile(lines, x, y - 3)
     return f'<g>{drawn}</g><g text-anchor="middle">{labels}</g>'
-
-
-def _crowding(
-    middle: Point, wide: float, taken: Sequence[tuple[float, float, float]], others: Sequence[tuple[Point, Point]]
-) -> float:
-    """How much a label in this place would cover: other labels above all, then other lines."""
-    x, y = middle
-    labels = sum(abs(x - a) < (wide + b) / 2 + 6 and abs(y - c) < 32 for a, c, b in taken)
-    crossed = sum(abs(y0 + (y1 - y0) * (x - x0) / (x1 - x0) - y) < 18 for (x0, y0), (x1, y1) in others)
-    return 100.0 * labels + crossed

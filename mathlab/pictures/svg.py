@@ -68,10 +68,15 @@ def escape(words: str) -> str:
     return html.escape(shown, quote=False).replace('"', "&quot;")
 
 
+def shortened(words: str, most: int) -> str:
+    """The words, or as many characters of them with an ellipsis."""
+    return words if len(words) <= most else words[: most - 1] + "…"
+
+
 def text(x: float, y: float, words: str, colour: str, *attributes: str, cut: int = 0) -> str:
     """A line of text; one that is cut to so many characters is whole in its title."""
-    whole = f"<title>{escape(words)}</title>" if cut and len(words) > cut else ""
-    shown = words[: cut - 1] + "…" if whole else words
+    shown = shortened(words, cut or len(words))
+    whole = f"<title>{escape(words)}</title>" if shown != words else ""
     more = "".join(f" {attribute}" for attribute in attributes if attribute)
     return f'<text x="{x:.1f}" y="{y:.1f}" {fill(colour)}{more}>{whole}{escape(shown)}</text>'
 
