@@ -84,9 +84,12 @@ class Fold:
                 yield from (one.saying(self.cut(one.expr)) for one, _ in blocks[at])
             at += count
 
-    def text(self, equation: Equation) -> str:
-        """Its text, with long sums cut short."""
-        return equation.saying(self.cut(equation.expr)).text
+    def written(self, equation: str) -> str:
+        """An equation's text, in which of many terms that are alike the first and the last stand."""
+        if not equation or not self.steps:
+            return equation
+        whole = Equation("", parse(equation), equation)
+        return whole.saying(self.cut(whole.expr)).text
 
     def cut(self, expr: Expr) -> Expr:
         """The expression with the first and the last of the terms of a sum, or of a list, that are alike."""

@@ -25,8 +25,8 @@ from mathlab.results import CaseResult, ExperimentResult
 from mathlab.stages import backprop
 
 FOLDER = "pictures"
-NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
-MEASURED = re.compile(r'data-(?:v|norm|min|max)="([^"]*)"')  # the numbers in full, of which others are roundings
+# a number; in full as the first group says, or a rounding of one
+NUMBER = re.compile(r'(data-(?:v|norm|min|max)=")?(-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)')
 RTOL, ATOL, ROUNDED = 1e-9, 1e-12, 2e-3  # as `mathlab diff` has them; of a number with four digits
 
 
@@ -142,11 +142,8 @@ def stale(result: ExperimentResult, out: Path, texts: Mapping[str, str]) -> Iter
 
 def same(a: str, b: str) -> bool:
     """Whether two pictures are the same but for rounding: the markup as it is, the numbers by what they measure."""
-    if a == b:
-        return True
-    if NUMBER.sub("#", a) != NUMBER.sub("#", b):
-        return False
-    full = (MEASURED.findall(text) for text in (a, b))
-    shown = (NUMBER.findall(MEASURED.sub("", text)) for text in (a, b))
-    pairs = [(pair, rtol) for found, rtol in ((full, RTOL), (shown, ROUNDED)) for pair in zip(*found, strict=True)]
-    return all(x == y or abs(float(x) - float(y)) <= ATOL + rtol * abs(float(y)) for (x, y), rtol in pairs)
+    pairs = zip(NUMBER.findall(a), NUMBER.findall(b), strict=False)
+    return NUMBER.sub("#", a) == NUMBER.sub("#", b) and all(
+        x == y or abs(float(x) - float(y)) <= ATOL + (RTOL if full else ROUNDED) * abs(float(y))
+        for (full, x), (_, y) in pairs
+    )

@@ -6,6 +6,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ import numpy as np
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array
 from mathlab.language import read
+from mathlab.language.fold import Fold
 from mathlab.language.syntax import names
 from mathlab.pictures import Scene
 from mathlab.pictures.fold import folded
@@ -28,7 +30,6 @@ from mathlab.pictures.svg import (
     measured,
     number,
     picture,
-    shortened,
     stroke,
     text,
 )
@@ -36,7 +37,7 @@ from mathlab.results import BackpropResult, FigureResult, NodeResult, Share
 
 PAD, HEAD, LINE = 10.0, 48.0, 16.0  # the last is a line's height
 ROWS, COLUMNS = 6, 5  # the largest matrix whose numbers are shown; of a vector, `ROWS`
-CUT, LONG = 44, 160  # characters of an equation: in a box, and in words
+CUT = 44  # characters of an equation
 WIDE = 900.0  # a graph that is wider runs down
 SCREEN, MOST = 24, 200  # boxes: before repeated layers are folded, and after
 PATHS = 3  # that are shown first and last where very many meet
@@ -102,7 +103,10 @@ def graph(scene: Scene, screen: float = SCREEN, most: float = MOST, wide: float 
 
 
 def _seen(scene: Scene, screen: float) -> tuple[Sequence[NodeResult], Mapping[str, tuple[str, str]]]:
-    return folded(scene.backprop.nodes, math.inf if scene.whole else screen)
+    """The nodes that are drawn, with long sums over a loop's steps cut short; and what some stand for."""
+    nodes, hidden = folded(scene.backprop.nodes, math.inf if scene.whole else screen)
+    cut = Fold((node.name, node.step) for node in scene.backprop.nodes).written
+    return [replace(one, gradient_equation=cut(one.gradient_equation)) for one in nodes], hidden
 
 
 def _figures(result: BackpropResult) -> Mapping[str, list[FigureResult]]:
@@ -313,7 +317,7 @@ def _told(node: NodeResult) -> Iterator[str]:
     ):
         if array is not None:
             many = array.size > ROWS * COLUMNS
-            yield shortened(f"{name} = {equation}" if equation else name, LONG)
+            yield f"{name} = {equation}" if equation else name
             yield summed(array).replace("…", "to") if many else ", ".join(map(number, array.flat)) or "empty"
 
 

@@ -34,7 +34,7 @@
   };
   const done = name => (order.get(name) ?? 0) <= step;
   const show = () => {
-    const [name, , , owner] = lines[step - 1], home = folds.find(([names]) => names.includes(owner))?.[1] ?? boxes.get(owner);
+    const [name, , text, owner] = lines[step - 1], home = folds.find(([names]) => names.includes(owner))?.[1] ?? boxes.get(owner);
     for (const [node, box] of boxes) {
       box.classList.toggle("now", box === home);
       for (const layer of box.querySelectorAll("[data-layer]")) layer.classList.toggle("absent", layer.dataset.layer === "verdict" ? edits().length > 0 || epoch !== null || !done(node) : !done(layer.dataset.layer === "backward" ? "d" + node : node));
@@ -45,7 +45,7 @@
       edge.classList.toggle("now", step > forward === back && owner === (back ? from : to));
     }
     $("graph").classList.toggle("backward", step > forward); $("step").value = step; $("count").textContent = `${step} / ${lines.length}`;
-    $("said").textContent = `Step ${step} of ${lines.length}, ${step > forward ? "backward" : "forward"}: ${name} = ${lines[step - 1][2]}`;
+    $("said").textContent = `Step ${step} of ${lines.length}, ${step > forward ? "backward" : "forward"}: ${name} = ${text.length > 120 ? `${text.slice(0, 119)}…` : text}`;
     const pane = $("graph");
     if (home && !pane.classList.contains("fit")) { const a = home.getBoundingClientRect(), b = pane.getBoundingClientRect(); pane.scrollBy(a.x + a.width / 2 - b.x - b.width / 2, a.y + a.height / 2 - b.y - b.height / 2); }
     try { history.replaceState(null, "", `#step=${step}`); } catch (trouble) { void trouble; } // not in a frame without an address

@@ -10,9 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from mathlab.experiment import Array
-from mathlab.language.equation import Equation
 from mathlab.language.fold import ROUNDS, Fold
-from mathlab.language.syntax import parse
 from mathlab.reports.layout import Blocks, Entry, array_lines, plain, said
 from mathlab.reports.verdicts import PARTS, STORES
 from mathlab.results import BackpropResult, NodeResult
@@ -109,16 +107,12 @@ class _Shown:
     def forward(self, node: NodeResult) -> tuple[Entry, ...]:
         """A node's equation with its value."""
         note = [Entry(plain(node.note, "yellow"))] if node.note else []
-        return (entry_of(node.name, self.cut(node.equation), node.value), *note)
+        return (entry_of(node.name, self.fold.written(node.equation), node.value), *note)
 
     def gradient(self, node: NodeResult) -> Entry:
         """Its gradient's."""
         assert node.gradient is not None, "asked of those that have one"
-        return entry_of(f"d{node.name}", self.cut(node.gradient_equation), node.gradient)
-
-    def cut(self, equation: str) -> str:
-        """An equation's text, in which of many terms that are alike the first and the last stand."""
-        return self.fold.text(Equation("", parse(equation), equation)) if equation and self.fold.steps else equation
+        return entry_of(f"d{node.name}", self.fold.written(node.gradient_equation), node.gradient)
 
     def backward(self, nodes: Sequence[NodeResult]) -> Callable[[NodeResult], tuple[Entry, ...]]:
         """What makes a node's block of the way back: what needs a word has it where it first stands."""
@@ -131,7 +125,7 @@ class _Shown:
             shown = [share for share in shares if share.reader not in self.hidden]
             entries = [entry_of(f"  from {share.reader}", share.equation, share.value) for share in shown]
             entries += [_aside("  … and from the steps between")] if len(shown) < len(shares) else []
-            entries += [entry_of(part.name, self.cut(part.equation), part.value) for part in node.parts]
+            entries += [entry_of(part.name, self.fold.written(part.equation), part.value) for part in node.parts]
             entries += [_aside(PARTS.format(part=node.parts[0].name, node=node.name))] if node.name == parted else []
             entries += [_aside(f"stores {', '.join(node.stores) or 'nothing'}")] if node.role == "node" else []
             entries += [_aside(STORES)] if node.name == storing else []
