@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from mathlab.experiment import Array, Dtype, Figure
 from mathlab.language.equation import Equation
+from mathlab.language.syntax import Name
 from mathlab.stages.prepare import Env, Prepared, evaluator, execute
 
 Floats = NDArray[np.float64]
-Look = Callable[[Env], Sequence[Array]]
 Lead = Callable[[Prepared, Env, "Shake"], Env]  # from where the case starts to where it is looked at
 
 RUNS = 8  # of each kind; seeded, so that a verdict never changes
@@ -100,82 +100,48 @@ def _plain(value: object) -> object:
     return np.asarray(value) if isinstance(value, _Watched) else value
 
 
+def _there(_: Prepared, env: Env, __: Shake) -> Env:
+    return env
+
+
 def rounding_noise(prepared: Prepared, names: Sequence[str], values: Env | None = None) -> dict[str, Floats]:
     """How far rounding moves each entry of the nodes and gradients `names`; 0 for a gradient that there is not.
 
-    It is the largest deviation among three kinds of rerun: with the result of every op off by up to a unit in its last
-    place; with the inputs and parameters so (which decides the side of a kink where a sum cancels to 0 up to rounding),
-    but for entries of a few bits, which are what was written; and, for a case in float32, in float64, where the
-    deviation is the rounding itself. A rerun that is nan says nothing; where none says anything, the noise is inf.
-
     `values` are those of the inputs and parameters, the case's own unless given.
     """
-
-    def look(_: Prepared, __: Shake) -> Look:
-        return lambda values: [
-            values[name] if name in values else np.zeros(np.shape(values[name.removeprefix("d")])) for name in names
-        ]
-
-    start = {name: (values or prepared.env)[name] for name in prepared.env}
-    return dict(zip(names, _measured(prepared, start, look, _there, RUNS, kinks=True), strict=True))
+    derived = {*prepared.env, *prepared.nodes, *prepared.gradients}
+    there = [Equation(name, Name(name)) for name in names if name in derived]
+    measured = quantity_noise(there, prepared, values or prepared.env, kinks=True)
+    none = {name: np.zeros(prepared.types.names[name[1:]].shape) for name in names if name not in derived}
+    return none | {line.name: entries for line, entries in zip(there, measured, strict=True)}
 
 
 def quantity_noise(
     quantities: Sequence[Figure | Equation],
     prepared: Prepared,
     values: Env,
-    lead: Lead | None = None,
+    lead: Lead = _there,
     runs: int = RUNS,
     own: Env | None = None,
+    kinks: bool = False,
 ) -> list[Floats]:
     """How far rounding moves each entry of figures' quantities (or of formulas): of what they name, and in themselves.
 
+    It is the largest deviation among three kinds of rerun: with the result of every op off by up to a unit in its last
+    place; with the inputs and parameters so (which decides the side of a kink where a sum cancels to 0 up to rounding),
+    but for entries of a few bits, which are what was written; and, for a case in float32, in float64, where the
+    deviation is the rounding itself. A rerun that is nan says nothing; where none says anything, the noise is inf.
+    Unless `kinks` count, nor does one in which a comparison falls out differently: on the other side of a kink the
+    value is another, and not the same one rounded.
+
     `values` are those of the inputs and parameters to begin with, from which `lead` (a training) gets to where the
     quantities are looked at. `own` holds the noise of what is no node or gradient and stands among the values as it is.
-
-    The reruns are those of `rounding_noise`, but one in which a comparison falls out differently says nothing here: on
-    the other side of a kink the value is another, and not the same one rounded.
     """
     own = own or {}
-    rng = np.random.default_rng(1)
-
-    def look(prepared: Prepared, shake: Shake) -> Look:
-        evaluate = evaluator(quantities, prepared, values, shake)
-
-        def looked(here: Env) -> Sequence[Array]:
-            blurred = {name: fixed[name] + own[name] * rng.uniform(-1, 1, np.shape(own[name])) for name in own}
-            return evaluate({**here, **(blurred if shake.units else fixed)})
-
-        return looked
-
     fixed = {name: values[name] for name in own}
     known = dict.fromkeys((*prepared.case.inputs, *prepared.case.parameters, *prepared.env))
     start = {name: values[name] for name in known if name in values}
-    return _measured(prepared, start, look, lead or _there, runs, kinks=False)
-
-
-def noises(
-    quantities: Sequence[Figure],
-    prepared: Prepared,
-    values: Env,
-    lead: Lead | None = None,
-    runs: int = RUNS,
-    own: Callable[[], Env] = dict,
-) -> Iterator[Callable[[], Floats]]:
-    """For each figure, what measures the noise of its quantity; with the first that is asked, all are measured."""
-    measured = cache(lambda: quantity_noise(quantities, prepared, values, lead, runs, own()))
-    return (partial(lambda k: measured()[k], k) for k in range(len(quantities)))
-
-
-def _there(_: Prepared, env: Env, __: Shake) -> Env:
-    return env
-
-
-def _measured(
-    prepared: Prepared, start: Env, look: Callable[[Prepared, Shake], Look], lead: Lead, runs: int, kinks: bool
-) -> list[Floats]:
-    """The largest deviation of what is looked at among all reruns: of those on the same side of every kink, or all."""
-    rng, dtype = np.random.default_rng(0), prepared.case.dtype
+    blur, rng, dtype = np.random.default_rng(1), np.random.default_rng(0), prepared.case.dtype
     nudged = ({name: _nudged(value, rng) for name, value in start.items()} for _ in range(runs))
     kinds: list[tuple[Prepared, Shake, Iterable[Env]]] = [
         (prepared, Shake(rng, dtype), [start] * runs),
@@ -185,27 +151,47 @@ def _measured(
         wide = {name: _wide(value) for name, value in start.items()}
         kinds.append((in_float64(prepared), Shake(rng, "float64", 0), [wide]))
 
-    def seen(same: Prepared, env: Env, looked: Look, shake: Shake) -> list[Floats]:
+    def looked(prepared: Prepared, shake: Shake) -> Callable[[Env], list[Floats]]:
         """What one rerun shows."""
-        shake.branches = []
-        env = {name: shake.watched(value) for name, value in env.items()}
-        env = {**env, **lead(same, env, shake)}
-        values = {**env, **execute(same.noisy_program, env, shake)}
-        return [np.asarray(value, np.float64) for value in looked(values)]
+        evaluate = evaluator(quantities, prepared, values, shake)
+
+        def seen(env: Env) -> list[Floats]:
+            shake.branches = []
+            env = {name: shake.watched(value) for name, value in env.items()}
+            env = {**env, **lead(prepared, env, shake)}
+            here = {**env, **execute(prepared.noisy_program, env, shake), **fixed}
+            if shake.units:
+                here |= {name: fixed[name] + own[name] * blur.uniform(-1, 1, np.shape(own[name])) for name in own}
+            return [np.asarray(value, np.float64) for value in evaluate(here)]
+
+        return seen
 
     still = Shake(np.random.default_rng(0), dtype, 0)
     with np.errstate(all="ignore"):
-        true = seen(prepared, start, look(prepared, still), still)
+        true = looked(prepared, still)(start)
         largest = [np.full(np.shape(value), np.nan) for value in true]
         for same, shake, starts in kinds:
-            looked = look(same, shake)
+            seen = looked(same, shake)
             for env in starts:
-                there = seen(same, env, looked, shake)
+                there = seen(env)
                 if kinks or shake.branches == still.branches:
                     for k, (value, moved) in enumerate(zip(true, there, strict=True)):
                         off = np.where(moved == value, 0, np.abs(moved - value))  # a mask's -inf stays what it is
                         largest[k] = np.fmax(largest[k], off)
     return [np.where(np.isnan(entries), np.inf, entries) for entries in largest]
+
+
+def noises(
+    quantities: Sequence[Figure],
+    prepared: Prepared,
+    values: Env,
+    lead: Lead = _there,
+    runs: int = RUNS,
+    own: Callable[[], Env] = dict,
+) -> Iterator[Callable[[], Floats]]:
+    """For each figure, what measures the noise of its quantity; with the first that is asked, all are measured."""
+    measured = cache(lambda: quantity_noise(quantities, prepared, values, lead, runs, own()))
+    return (partial(lambda k: measured()[k], k) for k in range(len(quantities)))
 
 
 def in_float64(prepared: Prepared) -> Prepared:

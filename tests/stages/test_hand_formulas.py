@@ -85,7 +85,7 @@ PROBLEMS = [
     ("  dx: {at: section 9.3}\n", "6:7: 'formula' is missing"),
     ("  dx: {formula: W.T @ dz, erata: x}\n", "6:27: unknown key 'erata'; did you mean 'erratum'?"),
     ("  dx: {formula: W.T @ dz, erratum: }\n", "6:36: a text is missing"),
-    ("  dx: [{formula: W.T @ q}]\n", "6:24: unknown name 'q' in 'W.T @ q'"),
+    ("  dx: [{formula: W.T @ q}]\n", "6:24: unknown name 'q' in 'W.T @ q'; there are x, W, b, z, dx, dW, db, dz, ..."),
     ("  dx: [{formula: W.T @ dz}, {formula: 2 * dx}]\n", "6:39: the formula for 'dx' reads 'dx' itself"),
 ]
 
