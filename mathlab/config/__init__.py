@@ -74,7 +74,6 @@ def described(content: bytes, file: str, allowed: Allowed | None = None) -> Expe
 
 def _experiment(file: str, content: bytes, allowed: Allowed) -> Experiment:
     tree, found = yamltext.read(content.decode("utf-8-sig"), file)
-    current().tree = tree
     if not isinstance(tree, Table):
         if tree is None or (isinstance(tree, Scalar) and not tree):
             raise MathlabError([*found, Problem("the config is empty", Place(file, 1, 1))])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,28 +187,13 @@ OTHER_FILES = {
 
 
 def _columns(path: Path, wanted: DataFile) -> datafiles.Numbers:
-    """The columns of a CSV file; those that other values of the config name are read along."""
-    from mathlab.config.csvfiles import Columns, read_csv  # only here: few configs have one
+    """The columns of a CSV file, which is read once for all values of the config."""
+    from mathlab.config.csvfiles import read_csv, select  # only here: few configs have one
 
-    read, own = current().columns, Columns(wanted.columns, wanted.but)
-    found = read.get((path, wanted.header), {})
-    if own not in found:
-        alike = (one for one in _files(current().tree) if (one.file, one.header) == (wanted.file, wanted.header))
-        others = [Columns(other.columns, other.but) for other in alike]
-        found = read[path, wanted.header] = read_csv(path, [own, *others], wanted.header)
-    if isinstance(entries := found[own], datafiles.DataError):
-        raise entries
-    return entries
-
-
-def _files(tree: Tree | None) -> Iterator[DataFile]:
-    """The data files that a config names, as far as they can be read."""
-    parts: Iterable[Tree] = tree.values() if isinstance(tree, Table) else tree if isinstance(tree, Row) else ()
-    if isinstance(tree, Table) and "file" in tree:
-        with suppress(MathlabError):
-            yield DATA(tree)
-    for part in parts:
-        yield from _files(part)
+    sheets, key = current().sheets, (path, wanted.header)
+    if key not in sheets:
+        sheets[key] = read_csv(*key)
+    return select(sheets[key], wanted.columns, wanted.but, path.name)
 
 
 def _data(tree: Table) -> Value:

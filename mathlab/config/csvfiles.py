@@ -7,10 +7,9 @@ import mmap
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,70 +20,48 @@ from mathlab.errors import did_you_mean
 if TYPE_CHECKING:
     import pandas as pd
 
+Sheet: TypeAlias = "tuple[Sequence[str], pd.DataFrame]"  # the names of columns, and the rows
+
 PIECE = 1_000_000  # entries of a CSV file that are read at a time
 WIDEST = 100_000  # columns of a file; pandas needs seconds for more
 LONGEST_LINE = 50_000_000  # bytes that are looked at to tell
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Columns of a CSV file, but for those in `but`; None means all of them.
+def read_csv(path: Path, header: bool | None) -> Sheet:
+    """The names of a file's columns and all its rows, whole numbers as narrow as they are.
 
-    A column goes by its name, or by its position from 0; `first..last` are all from one to the other.
+    It is read in pieces, so that little else is held. Raises DataError for a file that cannot be used at all, or may be
+    meant otherwise: see `_header` and `_gapless`.
     """
+    import pandas as pd
 
-    named: tuple[str, ...] | None = None
-    but: tuple[str, ...] = ()
-
-
-def read_csv(path: Path, selections: Iterable[Columns], header: bool | None) -> Mapping[Columns, Numbers | DataError]:
-    """What each selection is, or why it cannot be used.
-
-    One column gives shape (rows,), several give (rows, columns), in the order in which they are named. The result has
-    the narrowest type that holds whole numbers, else float64; the file is read in pieces, so that little else is held.
-
-    Raises DataError for a file that cannot be used at all, or may be meant otherwise: see `_header` and `_gapless`.
-    """
     names = _header(path, header)
-    found: dict[Columns, Numbers | DataError | None] = dict.fromkeys(selections)
+    pieces, entries = [], 0
     for frame in _frames(path, header is not False):
-        for each, before in found.items():
-            if not isinstance(before, DataError):
-                try:
-                    found[each] = _with(before, frame, names or [*map(str, frame.columns)], each, path.name)
-                except DataError as error:
-                    found[each] = error
-        if all(isinstance(one, DataError) for one in found.values()):
-            break
-    return {each: _shaped(one, path.name) for each, one in found.items()}
+        pieces.append(_slim(frame))
+        entries += frame.size
+        if entries > LARGEST:
+            raise DataError(f"{path.name} holds more than {LARGEST} entries")
+    rows = pd.concat(pieces, ignore_index=True)
+    return names or [*map(str, rows.columns)], rows
 
 
-def _with(before: Numbers | None, frame: pd.DataFrame, names: Sequence[str], selection: Columns, file: str) -> Numbers:
-    """The rows of a selection that were read `before`, and those of the frame.
+def select(sheet: Sheet, columns: Sequence[str] | None, but: Sequence[str], file: str) -> Numbers:
+    """Some columns but for those in `but`, in the order in which they are named; None means all of them.
 
-    The memory grows in place, so that the rows are not held twice.
+    A column goes by its name, or by its position from 0; `first..last` are all from one to the other. One gives shape
+    (rows,), several give (rows, columns), of the narrowest type that holds whole numbers, else float64.
+
+    Raises DataError for what is not there or is no finite number.
     """
-    if selection.named is None and "" in names:  # as of a row's number, which is no data
+    names, rows = sheet
+    if columns is None and "" in names:  # as of a row's number, which is no data
         raise DataError(f"column {names.index('')} of {file} has no name in the first row; choose the 'columns'")
-    wanted = chosen(names, selection.named, selection.but, file)
-    rows = 0 if before is None else len(before)
-    part = _narrowed(_entries(frame.iloc[:, wanted], [names[at] for at in wanted], rows, file))
-    if before is None:
-        return part
-    whole = before.astype(np.promote_types(before.dtype, part.dtype), copy=False)
-    whole.resize((rows + len(part), len(wanted)), refcheck=False)
-    whole[rows:] = part
-    if whole.size > LARGEST:
-        raise DataError(f"{file} holds more than {LARGEST} entries")
-    return whole
-
-
-def _shaped(found: Numbers | DataError | None, file: str) -> Numbers | DataError:
-    if isinstance(found, DataError):
-        return found
-    if found is None or not len(found):
-        return DataError(f"{file} has no rows")
-    return np.ascontiguousarray(found[:, 0]) if found.shape[1] == 1 else found
+    wanted = chosen(names, columns, but, file)
+    if not len(rows):
+        raise DataError(f"{file} has no rows")
+    found = _narrowed(_entries(rows.iloc[:, wanted], [names[at] for at in wanted], file))
+    return np.ascontiguousarray(found[:, 0] if len(wanted) == 1 else found)
 
 
 def _header(path: Path, header: bool | None) -> list[str]:
@@ -193,18 +170,24 @@ def _frames(path: Path, header: bool) -> Iterator[pd.DataFrame]:
         raise DataError(f"{path.name} is not a CSV file: {reason}") from None
 
 
-def _entries(frame: pd.DataFrame, names: Sequence[str], before: int, file: str) -> Numbers:
-    """The entries of columns of these `names`, after so many rows. Integers if all are; a bad one is a DataError."""
-    kinds = {dtype.kind for dtype in frame.dtypes}
+def _slim(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same numbers in less room, and truth values, which are none, as texts."""
+    whole = frame.select_dtypes(np.int64)
+    slim = _narrowed(whole.to_numpy()).dtype
+    return frame.astype({**dict.fromkeys(whole, slim), **dict.fromkeys(frame.select_dtypes(bool), str)})
+
+
+def _entries(rows: pd.DataFrame, names: Sequence[str], file: str) -> Numbers:
+    """The entries of columns of these `names`. Integers if all are; a bad one is a DataError."""
+    kinds = {dtype.kind for dtype in rows.dtypes}
     if kinds <= {*"iu"}:
-        return frame.to_numpy()
-    if kinds <= {*"iuf"} and np.isfinite(numbers := frame.to_numpy(np.float64)).all():
-        return np.array(numbers, order="C")
-    columns = (_numbers(frame.iloc[:, at], before, f"{name!r} of {file}") for at, name in enumerate(names))
-    return np.column_stack([*columns])
+        return rows.to_numpy()
+    if kinds <= {*"iuf"} and np.isfinite(numbers := rows.to_numpy(np.float64)).all():
+        return numbers
+    return np.column_stack([_numbers(rows.iloc[:, at], f"{name!r} of {file}") for at, name in enumerate(names)])
 
 
-def _numbers(column: pd.Series[float], before: int, what: str) -> NDArray[np.float64]:
+def _numbers(column: pd.Series[float], what: str) -> NDArray[np.float64]:
     """The entries of one column. A column with one bad entry is read as texts, so the bad one has to be looked for."""
     import pandas as pd
 
@@ -212,12 +195,12 @@ def _numbers(column: pd.Series[float], before: int, what: str) -> NDArray[np.flo
         numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
     except OverflowError:  # one of Python's whole numbers, beyond float64
         numbers = pd.to_numeric(column.astype(str), errors="coerce").to_numpy(dtype=np.float64)
-    bad = ~np.isfinite(numbers) | (column.dtype.kind == "b")
+    bad = ~np.isfinite(numbers)
     if bad.any():
         row = int(np.argmax(bad))
         entry = column.iloc[row]
         wrong = "empty or NaN" if pd.isna(entry) else f"{str(entry)!r}, which is not a finite number"
-        raise DataError(f"row {before + row + 1} in column {what} is {wrong}")
+        raise DataError(f"row {row + 1} in column {what} is {wrong}")
     return numbers
 
 

@@ -6,7 +6,7 @@ CSV files are read by `csvfiles`.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ from mathlab.files import near, note
 if TYPE_CHECKING:
     from numpy.lib.npyio import NpzFile
 
-    from mathlab.config.csvfiles import Columns
+    from mathlab.config.csvfiles import Sheet
 
 T = TypeVar("T")
 
@@ -45,14 +45,13 @@ class DataError(Exception):
 class Permits:
     """`folder` is the config's own. `drawn` counts entries: a thousand small arrays are as large as one.
 
-    What is read is `kept`, for all cases that inherit it; a CSV file gives all at once that the `tree` wants of it.
+    What is read is `kept`, for all cases that inherit it, and so are the `sheets` of CSV files.
     """
 
     folder: Path
     allowed: Allowed
     drawn: int = 0
-    tree: Tree | None = None
-    columns: dict[tuple[Path, bool | None], Mapping[Columns, Numbers | DataError]] = field(default_factory=dict)
+    sheets: dict[tuple[Path, bool | None], Sheet] = field(default_factory=dict)
     kept: dict[tuple[object, ...], tuple[tuple[Tree, ...], object]] = field(default_factory=dict)
 
     def draw(self, entries: int, place: Place) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mathlab.config import csvfiles, load
-from mathlab.config.csvfiles import PIECE, Columns, chosen
+from mathlab.config.csvfiles import PIECE, chosen
 from mathlab.config.datafiles import DataError, Numbers, read_numpy, read_text
 from mathlab.errors import MathlabError
 from mathlab.experiment import SHARED, Value
@@ -24,10 +24,7 @@ from tests.sandbox import run_all
 
 def read_csv(path: Path, named: Sequence[str] | None = None, header: bool | None = True) -> Numbers:
     """One selection of a file's columns."""
-    (found,) = csvfiles.read_csv(path, [Columns(tuple(named) if named else None)], header).values()
-    if isinstance(found, DataError):
-        raise found
-    return found
+    return csvfiles.select(csvfiles.read_csv(path, header), named, (), path.name)
 
 
 NAMES = ("label", "pixel0", "pixel1", "pixel2", "0", "odd..name")
@@ -137,9 +134,9 @@ def test_a_file_that_several_values_name_is_read_once(tmp_path: Path, monkeypatc
     config.write_text(f"inputs: {{{inputs}}}\nequations: {{L: sum(x0)}}\n{case}\n")
     asked, read_all = list[Path](), csvfiles.read_csv
 
-    def reading(path: Path, columns: Iterable[Columns], header: bool | None) -> object:
+    def reading(path: Path, header: bool | None) -> object:
         asked.append(path)
-        return read_all(path, columns, header)
+        return read_all(path, header)
 
     monkeypatch.setattr(csvfiles, "read_csv", reading)
     (read,) = load(config).cases
