@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -279,6 +279,14 @@ class Case:
     share: float = 1.0
     quick: bool = False
     rolled: tuple[Case, Mapping[str, Place]] | None = None
+
+    @property
+    def figures(self) -> Iterator[Figure]:
+        """The figures of all stages."""
+        yield from self.expected
+        yield from self.gradcheck.expected if self.gradcheck else ()
+        for _, figures in self.train.after if self.train else ():
+            yield from figures
 
 
 @dataclass(frozen=True)

@@ -253,9 +253,7 @@ def check_size(cases: Iterable[Case]) -> None:
     """
     total = 0
     for case in cases:
-        after = case.train.after if case.train else ()
-        checks = case.gradcheck.expected if case.gradcheck else ()
-        figures = [figure for part in (case.expected, checks, *(part for _, part in after)) for figure in part]
+        figures = [*case.figures]
         exprs = [one.expr for one in (*case.equations, *case.derivation)]
         exprs += (expr for _, expr in dict.fromkeys((figure.place, figure.quantity) for figure in figures))
         total += CASE + sum(len(figure.printed) // NUMBERS for figure in figures)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,6 +19,7 @@ from mathlab.experiment import Axis, Case, Choice, Kind, Range, SweepSettings
 from mathlab.language.optimizers import OPTIMIZERS, SETTINGS
 
 Read = Callable[[Tree], float]
+Seen = Mapping[str, dict[str, int]]
 TRAIN: Mapping[str, Read] = {"seed": read.whole, "epochs": read.whole, "batch_size": read.counted}
 INIT: Mapping[str, Read] = {"seed": read.whole, "std": read.positive, "fan_in": read.positive, "fan_out": read.positive}
 MOST_CHOICES = 10_000
@@ -82,17 +84,17 @@ def sweep(case: Case, table: Table) -> SweepSettings:
         problems += [Problem(f"'{word}' needs a 'sample'", case.place) for word in alone]
     elif over is None:
         problems.append(Problem("'sample' needs 'over': what differs from run to run", case.place))
-    targets = _targets(case)
-    grids = []
+    targets, seen = _targets(case), defaultdict[str, dict[str, int]](dict)
+    grids: list[tuple[Axis, ...]] = []
     for tree in grid if isinstance(grid, Row) else [grid or over or Table(case.place)]:
         lines = attempt(mapping, tree, problems) or Table(tree.place)
         if not lines and not problems:
             problems.append(Problem("this sweep changes nothing", lines.place))
-        read_axis = partial(_axis, lines, targets, case, sampled)
-        grids.append([axis for name in lines if (axis := attempt(read_axis, name, problems))])
+        read_axis = partial(_axis, lines, targets, case, sampled, seen)
+        grids.append(tuple(axis for name in lines if (axis := attempt(read_axis, name, problems))))
     if problems:
         raise MathlabError(problems)
-    return replace(case.sweep, grids=_numbered(grids), place=case.place)
+    return replace(case.sweep, grids=tuple(grids), place=case.place)
 
 
 def _targets(case: Case) -> dict[str, list[_Target]]:
@@ -113,7 +115,7 @@ def _targets(case: Case) -> dict[str, list[_Target]]:
     return found
 
 
-def _axis(table: Table, targets: Mapping[str, list[_Target]], case: Case, sampled: bool, name: str) -> Axis:
+def _axis(table: Table, targets: Mapping[str, list[_Target]], case: Case, sampled: bool, seen: Seen, name: str) -> Axis:
     key, tree = table.key(name), table[name]
     if name not in targets:
         raise MathlabError(f"a sweep cannot change '{name}'{_hint(name, case, targets)}", key.place)
@@ -128,7 +130,7 @@ def _axis(table: Table, targets: Mapping[str, list[_Target]], case: Case, sample
         raise MathlabError(f"'{name}' needs {wanted}, not {kind(tree)}", tree.place)
     if len(tree) > MOST_CHOICES:
         raise MathlabError(f"'{name}' lists more than {MOST_CHOICES} values", tree.place)
-    return axis(tuple(gather(partial(_choice, target), tree)))
+    return axis(tuple(gather(partial(_choice, target, seen[name]), tree)))
 
 
 def _hint(name: str, case: Case, targets: Mapping[str, list[_Target]]) -> str:
@@ -140,11 +142,12 @@ def _hint(name: str, case: Case, targets: Mapping[str, list[_Target]]) -> str:
     return did_you_mean(name, targets) or f"; it can change {', '.join(targets)}"
 
 
-def _choice(target: _Target, tree: Tree) -> Choice:
+def _choice(target: _Target, seen: dict[str, int], tree: Tree) -> Choice:
+    """One value of an axis; an array is numbered by its place among those that the key has in any grid."""
     if target.kind != "value":
         return Choice(str(tree), target.number(tree))
-    given = value(tree)
-    return Choice(_flow(tree), float(given.array) if not given.array.ndim else 0.0, given)
+    given, label = value(tree), _flow(tree)
+    return Choice(label, float(seen.setdefault(label, len(seen)) if given.array.ndim else given.array), given)
 
 
 def _flow(tree: Tree) -> str:
@@ -169,21 +172,3 @@ def _range(tree: Table, target: _Target, case: Case) -> Range:
     if target.kind == "value" and {**case.inputs, **case.parameters}[target.name].array.ndim:
         raise MathlabError(f"'{target.name}' is an array, so that it needs a list of arrays", tree.place)
     return replace(given, whole=given.whole or target.whole)
-
-
-def _numbered(grids: Sequence[Sequence[Axis]]) -> tuple[tuple[Axis, ...], ...]:
-    """The axes with every array numbered by its place among the values that its key has in any grid."""
-    seen: dict[str, dict[str, int]] = {}
-
-    def numbered(key: str, choice: Choice) -> Choice:
-        if choice.value is None or not choice.value.array.ndim:
-            return choice
-        places = seen.setdefault(key, {})
-        return replace(choice, number=float(places.setdefault(choice.label, len(places))))
-
-    def of(axis: Axis) -> Axis:
-        if isinstance(axis.values, Range):
-            return axis
-        return replace(axis, values=tuple(numbered(axis.key, choice) for choice in axis.values))
-
-    return tuple(tuple(map(of, axes)) for axes in grids)

@@ -123,7 +123,7 @@ def prepare(case: Case) -> Prepared:
     shapes = {name: Type(value.array.shape) for name, value in given.items()}
     integral = [name for name, value in case.inputs.items() if value.integral]
     known = [*shapes, *(equation.name for equation in case.equations)]
-    figures = [figure.quantity for figure in _all_figures(case)]
+    figures = [figure.quantity for figure in case.figures]
     read = _read(case, figures) - {*known}
     constants = {name: np.array(value, case.dtype) for name, value in CONSTANTS.items() if name in read}
     shapes |= dict.fromkeys(constants, Type(()))
@@ -193,15 +193,6 @@ def _asked_gradients(case: Case, figures: Sequence[Expr], known: Sequence[str]) 
     gradients, exprs = {f"d{name}": name for name in known}, (*figures, *(one.expr for one in case.derivation))
     mentioned = (name for expr in exprs for name in names(expr) if name not in known)
     return [gradients[name] for name in (*(one.name for one in case.derivation), *mentioned) if name in gradients]
-
-
-def _all_figures(case: Case) -> Iterator[Figure]:
-    yield from case.expected
-    if case.gradcheck:
-        yield from case.gradcheck.expected
-    if case.train:
-        for _, figures in case.train.after:
-            yield from figures
 
 
 def execute(program: Program, env: Env, shake: Shaker | None = None) -> dict[str, Array]:

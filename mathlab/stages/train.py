@@ -31,7 +31,6 @@ from mathlab.stages.updates import (
     Batch,
     Rows,
     at_rest,
-    batch_at,
     first_rows,
     in_all,
     initial_state,
@@ -122,7 +121,7 @@ def _retrained(settings: TrainSettings, done: int) -> Lead:
 
     def lead(prepared: Prepared, env: Env, shake: Shake) -> Env:
         made = _retraced(prepared, settings, env, shake)
-        now = next(now for count, now in made if count >= done)
+        now = next(now for count, now, _ in made if count >= done)
         return {**now, **shown_state(settings.trained(prepared.case.parameters), settings, now, done)}
 
     return lead
@@ -130,16 +129,22 @@ def _retrained(settings: TrainSettings, done: int) -> Lead:
 
 def _retraced(
     prepared: Prepared, settings: TrainSettings, env: Env, shake: Shake | None = None
-) -> Iterator[tuple[int, Env]]:
-    """Train by the readable program, every op of it shaken or none: how many updates, and all values after each."""
+) -> Iterator[tuple[int, Env, Batch]]:
+    """Train by the readable program, every op of it shaken or none.
+
+    How many updates, all values after each, and the batch that it was made on, which is empty where that is all data.
+    """
     now = {**env, **at_rest(settings.trained(prepared.case.parameters), settings, env)}
+    last: Batch = {}
 
     def advance_on(size: int, _: Batch) -> Advance:
         cut = prepare(first_rows(prepared.case, settings, size)) if settings.over else prepared
         step = update_program(cut, settings, shaken="ops" if shake else None)
 
-        def advance(first: int, last: int, batch: Batch) -> None:
-            for update in range(first, last):
+        def advance(first: int, stop: int, batch: Batch) -> None:
+            nonlocal last
+            last = batch
+            for update in range(first, stop):
                 made = execute(step.program, {**now, **batch, UPDATE: np.asarray(update + 1.0)}, shake)
                 now.update({old: made[new] for old, new in step.moved.items()})
 
@@ -149,7 +154,7 @@ def _retraced(
         return {name: env[name][picked[0]] for name in settings.over}
 
     for done in updates(prepared, settings, advance_on, range(settings.epochs), batch_of=batch_of):
-        yield done, {**now}
+        yield done, {**now}, last
 
 
 def _started(case: Case, settings: TrainSettings) -> tuple[Prepared, dict[str, Array]]:
@@ -327,21 +332,17 @@ def _first_nonfinite(case: Case, settings: TrainSettings, columns: Mapping[str, 
     prepared, until = prepare(case), replace(settings, epochs=epoch)
     moved = [*case.parameters, *at_rest(settings.trained(case.parameters), settings, prepared.env)]
     state: dict[str, Array] = {}  # the last finite one
-    for done, now in _retraced(prepared, until, prepared.env):
+    for done, now, batch in _retraced(prepared, until, prepared.env):
         if not is_finite(now[name] for name in moved):
-            return _in_update(prepared, settings, state, done, in_all(prepared, settings)[0])
+            epoch = (done - 1) // in_all(prepared, settings)[0]
+            return _in_update(prepared, settings, {**prepared.env, **state, **batch}, done, epoch, batch)
         state = {name: now[name] for name in moved}
     shown = (f"{name} is {float(at[epoch])}" for name, at in columns.items() if not np.isfinite(at[epoch]))
     return f"epoch {epoch}: {first_nonfinite(prepared, prepared.run(state)) or next(shown)}"
 
 
-def _in_update(
-    prepared: Prepared, settings: TrainSettings, state: Mapping[str, Array], update: int, per_epoch: int
-) -> str:
-    """What is not finite first in an update that begins with a finite `state`."""
-    epoch = (update - 1) // per_epoch
-    batch = batch_at(prepared, settings, update)
-    env = {**prepared.env, **state, **batch}
+def _in_update(prepared: Prepared, settings: TrainSettings, env: Env, update: int, epoch: int, batch: Batch) -> str:
+    """What is not finite first in an update on a batch, or on all data, that begins with finite values."""
     if batch:
         prepared = prepare(first_rows(prepared.case, settings, len(batch[settings.over[0]])))
     types = prepared.types.learning(())

@@ -86,19 +86,6 @@ def in_all(prepared: Prepared, settings: TrainSettings) -> tuple[int, int]:
     return batches, batches * settings.epochs
 
 
-def batch_at(prepared: Prepared, settings: TrainSettings, update: int) -> Batch:
-    """The batch that an update is made on; empty where it is all data."""
-    last: list[Rows] = []
-
-    def note(picked: Sequence[Rows]) -> Batch:
-        last[:] = picked
-        return {}
-
-    done = updates(prepared, settings, lambda *_: lambda *_: None, batch_of=note)
-    next(made for made in done if made >= update)
-    return {name: prepared.env[name][last[0]] for name in settings.over} if last else {}
-
-
 def rows_of(prepared: Prepared, settings: TrainSettings) -> int:
     """How many rows the batches are picked from; 1 where there are none."""
     return len(prepared.env[settings.over[0]]) if settings.batch_size is not None else 1
