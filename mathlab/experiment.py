@@ -280,6 +280,13 @@ class Case:
     quick: bool = False
     rolled: tuple[Case, Mapping[str, Place]] | None = None
 
+    def having(self, values: Mapping[str, Value]) -> Case:
+        """With other values for some of its inputs and parameters."""
+        inputs, parameters = (
+            {name: values.get(name, one) for name, one in before.items()} for before in (self.inputs, self.parameters)
+        )
+        return replace(self, inputs=inputs, parameters=parameters)
+
     @property
     def figures(self) -> Iterator[Figure]:
         """The figures of all stages."""

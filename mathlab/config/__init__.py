@@ -31,6 +31,7 @@ __all__ = ["described", "find", "load"]
 LONGEST = 10_000_000  # bytes
 MOST = 100  # problems; nobody reads more at a time
 BASE = "base"
+UNREADABLE: Mapping[type, str] = {FileNotFoundError: "does not exist", IsADirectoryError: "is a folder"}
 SUFFIXES = (".yaml", ".yml")
 FIGURES = {"train": "after", "gradcheck": "expected"}  # keys of sections that hold figures, which no case inherits
 NAMED = ("inputs", "parameters", "equations")  # sections that define names
@@ -139,23 +140,17 @@ def _content(file: str) -> bytes:
         note(Path(file))
         with Path(file).open("rb") as stream:
             content = stream.read(LONGEST + 1)
-    except FileNotFoundError:
-        raise MathlabError(f"the config {file} does not exist") from None
-    except IsADirectoryError:
-        raise MathlabError(f"the config {file} is a folder") from None
     except (OSError, ValueError) as error:
-        raise MathlabError(f"the config {file} cannot be read ({getattr(error, 'strerror', error)})") from None
+        why = UNREADABLE.get(type(error)) or f"cannot be read ({getattr(error, 'strerror', error)})"
+        raise MathlabError(f"the config {file} {why}") from None
     if len(content) > LONGEST:
         raise MathlabError(f"the config {file} is longer than {LONGEST} bytes; keep large arrays in a file")
     try:
         content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = content[: error.start]
-        column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8-sig")) + 1
-        place = Place(file, before.count(b"\n") + 1, column)
-        raise MathlabError(
-            f"the config is not UTF-8: it has the byte 0x{content[error.start]:02x} here", place
-        ) from None
+        *lines, line = content[: error.start].decode("utf-8-sig").split("\n")
+        message = f"the config is not UTF-8: it has the byte 0x{content[error.start]:02x} here"
+        raise MathlabError(message, Place(file, len(lines) + 1, len(line) + 1)) from None
     return content
 
 

@@ -16,10 +16,10 @@ from mathlab.config import datafiles
 from mathlab.config import values as read
 from mathlab.config.datafiles import current
 from mathlab.config.formulas import formula
-from mathlab.config.jsonschema import TEXT, any_of, listed, reference
+from mathlab.config.jsonschema import TEXT, any_of, reference
 from mathlab.config.keys import Keys
-from mathlab.config.values import gather, reader
-from mathlab.config.yamltext import Row, Scalar, Table, Tree
+from mathlab.config.values import reader, several
+from mathlab.config.yamltext import Scalar, Table, Tree
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Recipe, Value
 from mathlab.language.equation import Equation
@@ -70,17 +70,18 @@ def value(tree: Tree) -> Value:
     raise MathlabError(f"a mapping that is a value says either 'init' or 'file', {example}", tree.place)
 
 
-@reader(any_of(read.counted.schema, listed(read.counted.schema)))
+lengths_of = several(read.counted, "a shape has at least one axis")
+
+
+@reader(lengths_of.schema)
 def axes(tree: Tree) -> Shape:
     """The length of each axis; that of the only one may stand for itself."""
-    lengths = gather(read.counted, tree if isinstance(tree, Row) else [tree])
-    if not lengths:
-        raise MathlabError("a shape has at least one axis", tree.place)
+    lengths = lengths_of(tree)
     if len(lengths) > MOST_AXES:
         raise MathlabError(f"an array has at most {MOST_AXES} axes, not {len(lengths)}", tree.place)
     if math.prod(lengths) > datafiles.LARGEST:
         raise MathlabError(f"an array of {math.prod(lengths)} entries is too large", tree.place)
-    return tuple(lengths)
+    return lengths
 
 
 def _recipe(init: str, shape: Shape, seed: int = 0, scale: float = 1.0, **given: float) -> Recipe:
@@ -139,14 +140,7 @@ def drawn(recipe: Recipe, place: Place | None) -> Drawn:
     return array
 
 
-@reader(any_of(TEXT, listed(TEXT)))
-def column_names(tree: Tree) -> tuple[str, ...]:
-    """One column, or a list of them."""
-    if not isinstance(tree, Row):
-        return (read.text(tree),)
-    if not tree:
-        raise MathlabError("no column is named", tree.place)
-    return tuple(gather(read.text, tree))
+column_names = several(read.text, "no column is named")
 
 
 @dataclass(frozen=True)

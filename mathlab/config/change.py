@@ -91,10 +91,8 @@ def _changed(case: Case, name: str, index: str | None, given: Value | str) -> Ca
         raise MathlabError(f"dtype is {' or '.join(DTYPES)}")
     if isinstance(given, str):
         raise MathlabError(f"{name} is a number or an array, not {given!r}")
-    if name in case.inputs:
-        return replace(case, inputs={**case.inputs, name: _value(case.inputs[name], name, index, given)})
-    if name in case.parameters:
-        return replace(case, parameters={**case.parameters, name: _value(case.parameters[name], name, index, given)})
+    if old := {**case.inputs, **case.parameters}.get(name):
+        return case.having({name: _value(old, name, index, given)})
     assert case.train, "it has the name, which is then that of a setting"
     return replace(case, train=_trained(case.train, name.removeprefix("train."), given))
 

@@ -11,10 +11,10 @@ from typing import NamedTuple, cast
 
 from mathlab import signs
 from mathlab.config.datafiles import current
-from mathlab.config.jsonschema import TEXT, Schema, any_of, listed
+from mathlab.config.jsonschema import TEXT, Schema, any_of
 from mathlab.config.keys import Partly, mapping
-from mathlab.config.values import Reader, attempt, gather, reader, text
-from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
+from mathlab.config.values import Reader, attempt, reader, several, text
+from mathlab.config.yamltext import Scalar, Table, Tree, kind
 from mathlab.errors import ExpressionError, MathlabError, Problem
 from mathlab.language import OPS, read
 from mathlab.language.equation import Equation
@@ -38,20 +38,13 @@ def name(key: Scalar) -> Scalar:
     return key
 
 
-@reader(any_of(TEXT, listed(TEXT)))
-def name_list(tree: Tree) -> tuple[Scalar, ...]:
-    """One name, or a list of them."""
-    items: list[Tree] = tree if isinstance(tree, Row) else [tree]
-    gather(text, items)
-    if not items:
-        raise MathlabError("an empty list names nothing", tree.place)
-    return tuple(item.normalized() for item in items if isinstance(item, Scalar))
-
-
-def label(key: Scalar) -> Scalar:
-    """A key that is any text."""
+def label(key: Tree) -> Scalar:
+    """A key, or a name, that is any text."""
     text(key)
-    return key
+    return cast(Scalar, key)
+
+
+name_list = several(Reader(lambda tree: label(tree).normalized(), TEXT), "an empty list names nothing")
 
 
 def _expression(quantity: bool, tree: Tree) -> Equation:
@@ -78,15 +71,7 @@ def _expression(quantity: bool, tree: Tree) -> Equation:
 formula = Reader(partial(_expression, False), TEXT)
 # one over nodes and gradients, in which `jacobian(z, x)` may stand too
 quantity = Reader(partial(_expression, True), TEXT)
-
-
-@reader(any_of(TEXT, listed(TEXT)))
-def quantities(tree: Tree) -> tuple[Equation, ...]:
-    """One quantity, or a list of them."""
-    found = tuple(gather(quantity, tree if isinstance(tree, Row) else [tree]))
-    if not found:
-        raise MathlabError("an empty list reports nothing", tree.place)
-    return found
+quantities = several(quantity, "an empty list reports nothing")
 
 
 class Loop(NamedTuple):

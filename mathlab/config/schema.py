@@ -176,23 +176,17 @@ def span(tree: Tree) -> tuple[float, float]:
     return ends[0], ends[1]
 
 
-@reader(any_of(TEXT, listed(TEXT, 0)))
-def labels(tree: Tree) -> tuple[str, ...]:
-    """A list of texts."""
-    return tuple(gather(read.text, tree if isinstance(tree, Row) else [tree]))
-
-
 PICTURE = Keys(
     "What a plot shows: quantities, what they are drawn over, and the cases that it compares.",
     Picture,
     {
         "of": quantities,
         "over": entries(quantity, span, lambda over: tuple((one, *ends) for one, ends in over.items())),
-        "cases": labels,
+        "cases": read.several(read.text),
         "log": read.one_of(SCALES, "log"),
         "title": read.text,
-        "rows": labels,
-        "columns": labels,
+        "rows": read.several(read.text),
+        "columns": read.several(read.text),
         "derivative": read.flag,
     },
 )

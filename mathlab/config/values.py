@@ -10,7 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from mathlab.config.jsonschema import TEXT, Schema, reference
+from mathlab.config.jsonschema import TEXT, Schema, any_of, listed, reference
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
 from mathlab.experiment import PrintedNumber, Value
@@ -164,6 +164,18 @@ def in_order(tree: Tree) -> None:
     """Raise MathlabError for a mapping from numbers, which a list is meant by: {0: 0.5, 1: 0.2}."""
     if isinstance(tree, Table) and tree and all(map(NUMBER.fullmatch, tree)):
         raise MathlabError("a list is needed here, not a mapping from numbers; write [0.5, -1], in order", tree.place)
+
+
+def several(read: Reader[Read], empty: str = "") -> Reader[tuple[Read, ...]]:
+    """The reader of one, or a list of them; `empty` says what is wrong with a list of none, if anything is."""
+
+    def read_all(tree: Tree) -> tuple[Read, ...]:
+        items: list[Tree] = tree if isinstance(tree, Row) else [tree]
+        if empty and not items:
+            raise MathlabError(empty, tree.place)
+        return tuple(gather(read, items))
+
+    return Reader(read_all, any_of(read.schema, listed(read.schema, int(bool(empty)))))
 
 
 def array(tree: Tree) -> Value:

@@ -138,13 +138,8 @@ class Noise:
     """
 
     derived: Floats
-    of_slopes: Floats
-    of_values: Floats
-
-    @classmethod
-    def only(cls, derived: Floats) -> Noise:
-        """As if the complex step had none."""
-        return cls(derived, np.zeros(derived.shape), np.zeros(derived.shape))
+    of_slopes: Floats = field(default_factory=lambda: np.zeros(()))
+    of_values: Floats = field(default_factory=lambda: np.zeros(()))
 
 
 @dataclass(frozen=True)
@@ -241,7 +236,7 @@ def check_parameter(
     """
     witnesses = witnesses or Witnesses.of(exact, settings.step)
     measured, among = witnesses.measured(name), witnesses.among.get(name, True)
-    entries = check_entries(name, derived, measured, Noise.only(noise), settings.rtol, among)
+    entries = check_entries(name, derived, measured, Noise(noise), settings.rtol, among)
     if all(entries.passed) and "kink" not in entries.verdict:
         return entries
     return check_entries(name, derived, measured, Noise(noise, *witnesses.noise(name)), settings.rtol, among)
@@ -267,7 +262,8 @@ def check_entries(
     among = np.broadcast_to(among, derived.shape)
     arrays = (derived, measured.left, measured.right, measured.central, measured.resolution)
     d, left, right, center, unresolved = (array[among] for array in arrays)
-    rounded, of_slopes, of_values = (array[among] for array in (noise.derived, noise.of_slopes, noise.of_values))
+    measures = (noise.derived, noise.of_slopes, noise.of_values)
+    rounded, of_slopes, of_values = (np.broadcast_to(array, derived.shape)[among] for array in measures)
     blur = MARGIN * of_slopes
     with np.errstate(all="ignore"):
         resolution = MARGIN * rounded + SMALLEST_SLOPE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as with_fields
 from functools import cached_property, lru_cache
@@ -106,10 +106,6 @@ class Prepared:
         """The values of every name, with some parameters (or inputs) replaced."""
         env = {**self.env, **(parameters or {})}
         return {**env, **execute(self.program, env)}
-
-    def lean_program(self, wanted: Collection[str]) -> Program:
-        """The nodes and gradients that are wanted; what they take is let go of on the way."""
-        return self.compiled([name for name in (*self.nodes, *self.gradients) if name in wanted], thrifty=True)
 
     def forward(self, env: Env) -> dict[str, Array]:
         """The nodes' values alone."""

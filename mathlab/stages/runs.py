@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mathlab.experiment import Array, Case, TrainSettings
 from mathlab.language.check import Types
-from mathlab.language.cost import cost
+from mathlab.language.cost import Cost, cost
 from mathlab.language.equation import Equation
 from mathlab.language.planned import Planned, plan
 from mathlab.language.program import compile_program
@@ -43,15 +43,6 @@ class Ends:
     parameters: Mapping[str, Array]
 
 
-@dataclass(frozen=True)
-class Weight:
-    """What runs take: seconds from start to end, and the bytes of what they hold. `shapes` are the figures'."""
-
-    seconds: float
-    held: int
-    shapes: tuple[Shape, ...]
-
-
 def alone(case: Case) -> Ends:
     """The end of one run, made as `train` makes it. Raises MathlabError for a case that does not fit."""
     prepared = prepare(case)
@@ -69,8 +60,12 @@ def joined(ends: Sequence[Ends]) -> Ends:
     )
 
 
-def weight(case: Case, differing: Sequence[str] = (), free: Sequence[str] = (), count: int = 0) -> Weight:
+def weight(
+    case: Case, differing: Sequence[str] = (), free: Sequence[str] = (), count: int = 0
+) -> tuple[Cost, tuple[Shape, ...]]:
     """What `count` stacked runs take that differ in these values and settings; without a count, one run alone.
+
+    And the shapes of the case's figures.
 
     Raises NotStackable where they cannot be stacked, and MathlabError for a case that does not fit.
     """
@@ -84,12 +79,12 @@ def weight(case: Case, differing: Sequence[str] = (), free: Sequence[str] = (), 
         if case.train.batch_size is not None:
             prepared = prepare(first_rows(case, case.train, case.train.batch_size))
     if not count:
-        return Weight(total * prepared.cost.seconds, runs.prepared.cost.held, shapes)
+        return Cost(total * prepared.cost.seconds, runs.prepared.cost.held, 0), shapes
     runs.stacked(lines, types)
     own = {*differing, *trained, *(case.train.over if case.train else ())}
     made = stack(prepared.both, prepared.types, own, count)
     taken = cost(made.equations, made.types)
-    return Weight(total * taken.seconds, taken.held, shapes)
+    return Cost(total * taken.seconds, taken.held, 0), shapes
 
 
 def together(cases: Sequence[Case]) -> Ends:

@@ -20,7 +20,7 @@ from mathlab.language.syntax import Name
 from mathlab.results import SweepResult
 from mathlab.stages import limits
 from mathlab.stages.backends import spread
-from mathlab.stages.runs import Ends, Weight, alone, joined, together, weight
+from mathlab.stages.runs import Ends, alone, joined, together, weight
 from mathlab.stages.table import Report
 from mathlab.stages.train import entry_columns
 
@@ -138,12 +138,7 @@ def changed(case: Case, point: Point) -> Case:
         values[name] = replace(values[name], array=drawn(recipe, values[name].place), recipe=recipe)
     if train and len({values[name].array.shape[:1] for name in train.over}) > 1:
         raise MathlabError("the inputs that 'over' names have different numbers of samples", train.place)
-    return replace(
-        case,
-        inputs={name: values[name] for name in case.inputs},
-        parameters={name: values[name] for name in case.parameters},
-        train=train,
-    )
+    return replace(case.having(values), train=train)
 
 
 def _with(recipe: Recipe, part: str, number: float) -> Recipe:
@@ -168,14 +163,17 @@ def _pieces(case: Case, runs: Sequence[Point]) -> tuple[list[Piece], Cost]:
     for numbers in groups.values():
         with _in_run(numbers[0], runs[numbers[0]]):
             first = changed(case, runs[numbers[0]])
-            taken, size = weight(first), 1
-            _check_report(first, taken)
+            (taken, shapes), size = weight(first), 1
+            for figure, shape in zip(first.expected, shapes, strict=True):
+                if math.prod(shape) > SMALL:
+                    message = f"'{figure.key}' has {math.prod(shape)} entries, and at most {SMALL} are reported"
+                    raise MathlabError(f"{message}; report its norm or a part of it", figure.place)
             together = min(TOGETHER, len(numbers), BYTES // max(taken.held, 1))
             if together > 1:
                 with contextlib.suppress(NotStackable):
                     values = [axis.name for axis, _ in runs[numbers[0]] if axis.kind in ("value", "init")]
                     free = [axis.name for axis, _ in runs[numbers[0]] if axis.kind == "optimizer"]
-                    taken, size = weight(first, values, free, together), together
+                    (taken, _), size = weight(first, values, free, together), together
         count = -(-len(numbers) // size) if size > 1 else min(len(numbers), PIECES)
         for part in np.array_split(numbers, count):
             chosen = tuple(map(int, part))
@@ -196,14 +194,6 @@ def _alike(case: Case, point: Point) -> tuple[object, ...]:
         elif axis.kind == "train" and axis.name != "seed":
             found.append(choice.number)
     return tuple(found)
-
-
-def _check_report(case: Case, taken: Weight) -> None:
-    """Raise MathlabError for a quantity that is too large to have columns."""
-    for figure, shape in zip(case.expected, taken.shapes, strict=True):
-        if math.prod(shape) > SMALL:
-            message = f"'{figure.key}' has {math.prod(shape)} entries, and at most {SMALL} are reported"
-            raise MathlabError(f"{message}; report its norm or a part of it", figure.place)
 
 
 # --- how they end -----------------------------------------------------------------------------------------------------

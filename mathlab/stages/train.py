@@ -72,7 +72,8 @@ def run(
 
     @cache
     def program(*mentioned: str) -> Program:
-        return prepared.lean_program(mentioned)
+        known = (*prepared.nodes, *prepared.gradients)
+        return prepared.compiled([name for name in known if name in mentioned], thrifty=True)
 
     def look(done: int, now: Mapping[str, Array], end: Array | None) -> None:
         if done in due:

@@ -94,7 +94,7 @@ def rows_of(prepared: Prepared, settings: TrainSettings) -> int:
 def first_rows(case: Case, settings: TrainSettings, size: int) -> Case:
     """The case with the batched inputs cut to a batch's size, so that its equations are typed and derived for it."""
     cut = {name: replace(case.inputs[name], array=case.inputs[name].array[:size]) for name in settings.over}
-    return replace(case, inputs={**case.inputs, **cut}, expected=(), derivation=(), train=None, gradcheck=None)
+    return replace(case.having(cut), expected=(), derivation=(), train=None, gradcheck=None)
 
 
 def initial_state(prepared: Prepared, settings: TrainSettings) -> dict[str, Array]:

@@ -145,7 +145,7 @@ def checked_entry(
 ) -> EntryCheck:
     """The check of one entry, of which the witnesses have said so much."""
     d, *said = (np.array(number) for number in (derived, left, right, central, resolution, noise))
-    (entry,) = check_entries("x", d, Measured(*said[:4]), Noise.only(said[4]), 1e-6)
+    (entry,) = check_entries("x", d, Measured(*said[:4]), Noise(said[4]), 1e-6)
     return entry
 
 
