@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import functools
 import itertools
 import re
 import unicodedata
@@ -248,6 +249,7 @@ EXAMPLES = {
 OVER = {"\N{COMBINING CIRCUMFLEX ACCENT}": "hat", "\N{COMBINING TILDE}": "tilde", "\N{COMBINING MACRON}": "bar"}
 
 
+@functools.lru_cache(10_000)
 def folded(word: str) -> str:
     """A word without what tools differ in: case, '_' and '-', and the 'Loss' behind a loss."""
     path = re.sub(r"\(.*", "", word).split(".")

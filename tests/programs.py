@@ -255,10 +255,10 @@ def disagreements(program: Program, witnesses: Sequence[str]) -> list[str]:
     ]
 
 
-def check(count: int, first: int = 0) -> int:
+def check(count: int, first: int = 0, *, phases: Sequence[Phase] = (Phase.generate, Phase.shrink)) -> int:
     """Hold `count` random programs, drawn from the seed `first`, against the witnesses; how many were held.
 
-    Raises AssertionError with the smallest program that fails.
+    Raises AssertionError with the smallest program that fails, or with any where it is not made smaller.
     """
     exact = [name for name, record in WITNESSES.items() if name != "central" and record.installed()]
     tried = 0
@@ -268,7 +268,7 @@ def check(count: int, first: int = 0) -> int:
         max_examples=count,
         deadline=None,
         database=None,
-        phases=[Phase.generate, Phase.shrink],
+        phases=phases,
         suppress_health_check=list(HealthCheck),
     )
     @given(programs())

@@ -145,10 +145,8 @@ def test_the_action_runs(job: Path) -> None:
     assert (job / "output").read_text() == f"outputs={fresh}\n"
     fresh.rename(job / "outputs")
     assert performed(job, "configs\nmore configs", reference="outputs") == [0, 0]
-    assert performed(job, "configs", reference="outputs") == [0, 0]  # what is left of the run before
     (job / "configs" / "a.yaml").write_text(NET.format(7))
     assert performed(job, "configs", reference="outputs") == [1, 1]
-    assert performed(job, "nothing") == [2]
     assert performed(job, "$(touch executed); `touch executed`") == [2]
     assert not [*job.rglob("executed")]
 

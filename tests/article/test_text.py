@@ -195,5 +195,5 @@ def test_what_cannot_be_read(tmp_path: Path, name: str, content: bytes, message:
 )
 def test_hostile_text_takes_no_time(tmp_path: Path, name: str, text: str) -> None:
     started = time.process_time()
-    document(tmp_path, name, text * (20_000 // len(text)))
-    assert time.process_time() - started < 4
+    document(tmp_path, name, text * (10_000 // len(text)))
+    assert time.process_time() - started < 2

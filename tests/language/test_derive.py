@@ -243,7 +243,7 @@ def test_a_thousand_equations() -> None:
     np.testing.assert_allclose(prepared.run()["dw"], tape(prepared.equations, prepared.env, "w"), rtol=1e-12)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(programs())
 def test_random_programs(program: Program) -> None:
     prepared = prepare(program.case())

@@ -50,8 +50,8 @@ def test_every_op(op: str, text: str) -> None:
 def surrounded(a: Expr, b: Expr) -> list[Expr]:
     """An expression in the places where it may need brackets."""
     binary, unary = (
-        "add sub mul gt eq maximum".split(),
-        "neg log exp sin cos log1p sqrt square abs sigmoid tanh".split(),
+        "add sub mul gt maximum".split(),
+        "neg log exp sin sqrt square abs".split(),
     )
     pairs = [(a, b), (b, a), (a, a)]
     return [
@@ -78,7 +78,7 @@ def nested() -> st.SearchStrategy[Expr]:
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(nested())
 def test_nested_expressions(expr: Expr) -> None:
     values = {"s": np.array(1.75), "u": np.array(-0.5), "e": np.array(0.25), "x1": np.array(3.0)}
@@ -90,7 +90,7 @@ def test_nested_expressions(expr: Expr) -> None:
     assert_read_back([expr], types, values)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(trees())
 def test_arrays(expr: Expr) -> None:
     types = Types(TYPES)
@@ -101,7 +101,7 @@ def test_arrays(expr: Expr) -> None:
     assert_read_back([expr], types, VALUES)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(programs())
 def test_programs_and_their_gradients(program: Program) -> None:
     prepared = prepare(program.case())

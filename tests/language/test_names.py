@@ -46,7 +46,7 @@ def test_what_is_derived_reads_back(op: str, text: str) -> None:
         assert read(equation.text) == equation.expr
 
 
-@settings(max_examples=50)
+@settings(max_examples=20)
 @given(programs())
 def test_what_is_derived_of_programs_is_accepted_as_a_derivation(program: Program) -> None:
     whole = program.case()

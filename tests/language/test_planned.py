@@ -87,7 +87,7 @@ def assert_same(prepared: Prepared, recorded: tuple[str, ...], settings: TrainSe
         np.testing.assert_array_equal(array, state[name], err_msg=f"{name}\n{made.text}")
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(programs(), st.sampled_from(OPTIMIZERS))
 def test_random_programs(drawn: Drawn, optimizer: TrainSettings) -> None:
     prepared = prepare(drawn.case())

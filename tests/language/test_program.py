@@ -87,7 +87,7 @@ def test_nothing_is_promoted(equations: dict[str, str], dtype: str) -> None:
             assert np.asarray(values[name]).dtype == dtype, (name, prepared.program.text)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(programs())
 def test_random_programs_in_float32(program: Program) -> None:
     prepared = prepare(program.case("float32"))

@@ -58,7 +58,7 @@ def assert_same(prepared: Prepared, names: Collection[str], ulp: float = ULP) ->
 REFUSED = "the axes of each run cannot be reversed"
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(programs(), st.data())
 def test_random_programs(drawn: Program, data: st.DataObject) -> None:
     prepared = prepare(drawn.case())

@@ -116,7 +116,7 @@ def mixed(net: str, first: int) -> str:
 
 
 def test_nor_does_it_in_a_session_of_pytest(tmp_path: Path) -> None:
-    places = range(0, len(COMMANDS), 3)
+    places = range(0, len(COMMANDS), 5)
     for first in places:
         (tmp_path / f"a{first}.yaml").write_text(mixed(NET, first), encoding="utf-8")
         (tmp_path / f"b{first}.yaml").write_text(mixed(BROKEN, first), encoding="utf-8")

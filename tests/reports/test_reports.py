@@ -140,7 +140,7 @@ def test_the_schema_notices_every_key_that_is_missing_or_unknown(folder: Path) -
 def test_json_of_the_shipped_configs_is_valid_and_exact(path: Path) -> None:
     result = ran(path)
     record = json.loads(FORMATS["json"](run_report("run", (Ran(result),))))
-    validator().validate(sample(record, most=50))  # the thousands after them are made by the same lines
+    validator().validate(sample(record, most=8))  # the thousands after them are made by the same lines
     assert record["passed"] is True
     for case, told in zip(result.cases, record["experiments"][0]["cases"], strict=True):
         nodes: tuple[NodeResult, ...] = case.backprop.nodes if case.backprop else ()

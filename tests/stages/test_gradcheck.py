@@ -272,7 +272,7 @@ def test_the_right_gradient_is_never_refuted(name: str, dtype: Dtype) -> None:
     assert verdicts(dataclasses.replace(CASES[name], dtype=dtype))
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(programs())
 def test_the_right_gradient_of_a_random_program_is_never_refuted(program: Program) -> None:
     assert verdicts(program.case("float64")).keys() == verdicts(program.case("float32")).keys()

@@ -145,12 +145,12 @@ def test_stacked_runs_end_as_single_ones(
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_setting_of_every_optimizer(optimizer: str, dtype: str, tmp_path: Path) -> None:
     """In float32 too, where 1 - 0.999 is worth nothing unless it is computed as Python computes it."""
-    axes = [
-        f"{name}: [{default or 0.1}, {(default or 0.1) * 0.97}]"
+    grids = [
+        f"{{{name}: [{default or 0.1}, {(default or 0.1) * 0.97}]}}"
         for name, default in OPTIMIZERS[optimizer].settings.items()
     ]
     train = f"optimizer: {{name: {optimizer}, lr: 0.1}}, epochs: 20"
-    assert_as_single(load(tmp_path, f"grid: {{{', '.join(axes)}}}, report: [loss, V]", train, dtype), ulp=500)
+    assert_as_single(load(tmp_path, f"grid: [{', '.join(grids)}], report: [loss, V]", train, dtype), ulp=500)
 
 
 def test_without_training(tmp_path: Path) -> None:

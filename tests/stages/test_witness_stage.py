@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -64,7 +64,7 @@ def test_every_witness_contradicts_a_wrong_gradient(name: str, factor: float) ->
     np.testing.assert_allclose(relative, abs(1 - factor) / max(1, abs(factor)), rtol=1e-4)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(programs(), st.sampled_from([-1.0, 2.0, 1.001]), st.data())
 def test_random_programs_are_confirmed_and_faults_in_them_found(
     program: Program, factor: float, data: st.DataObject
@@ -188,4 +188,4 @@ def test_the_nightly_run_finds_a_wrong_rule(monkeypatch: pytest.MonkeyPatch) -> 
     assert check(3) == 3
     monkeypatch.setitem(OPS, "mul", replace(OPS["mul"], vjp=("g * b", "-g * a")))
     with pytest.raises(AssertionError, match=r"d\w+: (tape|complex|torch) contradicts, relative "):
-        check(200)
+        check(200, phases=[Phase.generate])

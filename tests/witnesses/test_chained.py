@@ -80,7 +80,7 @@ def test_every_op(text: str, arguments: Mapping[str, tuple[int, ...]]) -> None:
         assert assert_same(prepared, name) == 0, "some were run one by one"
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(programs())
 def test_random_programs(program: Program) -> None:
     prepared = prepare(program.case())
@@ -172,19 +172,17 @@ def assert_same_verdicts(lab: Case) -> None:
         assert many.passed == one.passed
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(programs())
 def test_the_verdicts_on_random_programs(program: Program) -> None:
     assert_same_verdicts(program.case())
 
 
 NETWORKS = [
-    *(Network((4, 3, 2), activation) for activation in ("sigmoid", "gelu", "relu", "elu")),
-    Network((3, 2, 3, 2, 2), "tanh", "cross_entropy"),
-    *(Network((4, 3, 3, 2), "tanh", loss) for loss in ("mse", "bce")),
+    *(Network((4, 3, 2), activation) for activation in ("gelu", "relu")),
+    Network((3, 2, 3, 2), "tanh"),
     Network((9, 6, 3), "relu", "mse", biases=False),
-    Network((4, 3, 4, 2), "tanh", "bce", columns=True),
-    Network((5, 4, 3, 2), "softplus", biases=False, columns=True),
+    Network((4, 3, 4, 2), "sigmoid", "bce", columns=True),
     Network((3, 12, 2), "elu", "mse"),
 ]
 
