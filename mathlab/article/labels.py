@@ -13,18 +13,17 @@ from mathlab.article.cover import regions
 from mathlab.article.formats import CELL, CLOSE, OPEN, ROW
 from mathlab.article.pool import Fit, Pool
 from mathlab.article.text import Document, Number
+from mathlab.signs import gradient_of
 
 WINDOW, LINE, TABLE = 200, 300, 5_000  # characters before a number
 LONGEST = 9  # digits of a count of updates
 SMALL = 64  # entries of an array that people number
 SAID = r"(?: (?:is|are|was|now|becomes|equals|of|to|at|drops to|falls to|about))*"
-GRADIENTS = re.compile(
-    r"(?:∂[^\s∂/=]{1,9}/?∂|\bd\w{1,9}?/d|\bd[A-Za-z]{1,5}_d|∇_?)(\w+)(?: ?[A-Z]\b)?(?![\w/])|\b(\w+)\.grad\b"
-)
 OPENED = re.compile(r"(?:\b(?:np\.)?(?:array|tensor|float\d*))?[\s(-]*\Z")  # between an equals sign and a number
 LOSS = ("loss", "Loss", "cost", "Cost", "error", "Error", "objective")  # what articles call the end
 EQUALS = "=≈:→"
 COUNTED = re.compile(r"(?:\b(?:epoch|step|iter|iteration|update|round)s?\W{0,4}|\A\W*)\Z", re.IGNORECASE)
+BEHIND = re.compile(r"[\s\0,$]{0,9}(?:after|at|in)\b[\w\s]{0,20}")
 COUNTS = re.compile(r"\W{0,3}(?:epoch|step|iteration|update|round|time)", re.IGNORECASE)
 
 
@@ -34,13 +33,17 @@ def folded(name: str) -> str:
 
 
 def labelled(pool: Pool, ends: Collection[str]) -> Mapping[str, list[Fit]]:
-    """The entries of nodes, gradients and parameters, by what an article may call them: their own name, or numbered."""
+    """Nodes, gradients and parameters, by what an article may call them: the name of all entries, norm and mean of one.
+
+    Where there are few, each entry has a number too, from 0 and from 1.
+    """
     found: dict[str, list[Fit]] = defaultdict(list)
     for at, quantity in enumerate(pool.quantities):
-        if quantity.key != quantity.of or not quantity.key.isidentifier():
+        size, name = quantity.value.size, folded(quantity.of)
+        alone = size == 1 and quantity.key.endswith(f"({quantity.of})")
+        if not quantity.of.isidentifier() or not (alone or quantity.key == quantity.of):
             continue
-        size, name = quantity.value.size, folded(quantity.key)
-        for called in {name, name.casefold() if len(name) > 2 else name, *(LOSS if quantity.key in ends else ())}:
+        for called in {name, name.casefold() if len(name) > 2 else name, *(LOSS if quantity.of in ends else ())}:
             found[called] += [(at, entry) for entry in range(min(size, 1_000))]
         for entry, index in enumerate(np.ndindex(quantity.value.shape) if 1 < size <= SMALL else ()):
             for first in (0, 1):
@@ -48,28 +51,37 @@ def labelled(pool: Pool, ends: Collection[str]) -> Mapping[str, list[Fit]]:
     return found
 
 
-def labels(text: str, start: int) -> set[str]:
-    """What a number may be called: by the words before it, by the head of its column and of its row."""
+def _row(text: str, start: int) -> tuple[str, list[str]]:
+    """What stands before something in its line, or its row of a table; and the head of its column, if it has one."""
     table = text.rfind(OPEN, max(start - TABLE, 0), start)
     if text.rfind(CLOSE, max(start - TABLE, 0), start) >= table:
-        return {_label(text, start)}
-    rows = [row.split(CELL) for row in text[table + 1 : start].split(ROW)]
-    head = next((row for row in rows if any(map(str.strip, row))), [])
-    cells = [rows[-1][0], *head[len(rows[-1]) - 1 : len(rows[-1])]]
-    return {folded(word) for cell in cells for word in re.findall(r"[^\W\d]\w*", re.sub(r"[\0{}$\\^*`]", "", cell))}
+        return text[max(start - LINE, 0) : start].rpartition("\n")[2], []
+    rows = text[table + 1 : start].split(ROW)
+    column = rows[-1].count(CELL)
+    head = next((row for row in rows if row.strip(f" \n\0{CELL}")), "").split(CELL)
+    return rows[-1], [rows[-1].partition(CELL)[0], *head[column : column + 1]]
 
 
-def _label(text: str, start: int) -> str:
+def labels(text: str, start: int) -> set[str]:
+    """What a number may be called: by the words before it, by the head of its column and of its row."""
+    heads = _row(text, start)[1]
+    if not heads:
+        return _label(text, start)
+    found = {folded(word) for word in re.findall(r"[^\W\d]\w*", re.sub(r"[\0{}$\\^*`]", "", " ".join(heads)))}
+    return found | {f"d{word}" for word in found if not found.isdisjoint(("gradient", "gradients", "grad"))}
+
+
+def _label(text: str, start: int) -> set[str]:
     """What stands before a number and an equals sign, or before `is`: z of `z_1 = w x + b = 1.75`; empty if nothing."""
     before = text[max(start - WINDOW, 0) : start].rpartition("\n\n")[2]
     plain = re.sub(r"\s+", " ", re.sub(r"\^\{?\((\d+)\)|[\0{}$\\^*`&|⏎\[\]]", r"\1", before))
-    tight = re.sub(r" ?([∂/_]) ?", r"\1", OPENED.sub("", plain)).replace(":=", "=")
-    named = re.sub(rf" ?([{EQUALS}]) ?", r"\1", GRADIENTS.sub(r" d\1\2", tight))
-    if named.endswith(tuple(EQUALS)):
-        names = re.findall(rf"(?<![^\s,;(.{EQUALS}])([^\W\d]\w*)['+]?(?=[{EQUALS}])", named)
-        return folded(names[-1]) if names else ""
-    said = re.search(rf"([^\W\d]\w+){SAID}\Z", named)
-    return folded(said[1]).casefold() if said else ""
+    tight = re.sub(rf" ?([/_{EQUALS}]) ?|(?<=∂) ", r"\1", OPENED.sub("", plain).replace(":=", "="))
+    if tight.endswith(tuple(EQUALS)):
+        over = re.sub(r"(∇_?\w+) ?[A-Z]\b", r"\1", re.sub(r"(?<=[^\s/_])∂", "/∂", tight))
+        names = re.findall(rf"(?<![^\s,;(.{EQUALS}])((?=[^\W\d]|[∂∇])[\w∂∇/.]+)['+]?(?=[{EQUALS}])", over)
+        return {folded(name) for name in names[-1:] for name in (name, f"d{gradient_of(name)}")}
+    said = re.search(rf"([^\W\d]\w+){SAID}\Z", tight)
+    return {folded(said[1]).casefold()} if said else set()
 
 
 def count_of(number: Number) -> int:
@@ -78,16 +90,15 @@ def count_of(number: Number) -> int:
 
 
 def counters(document: Document, at: int) -> set[int]:
-    """The whole numbers in the line of a number, or its row of a table, before it that count epochs or updates."""
-    text, start = document.text, document.numbers[at].start
-    row = text[max(start - LINE, 0) : start]
-    inside = row.rpartition(ROW)[2]
-    line = inside if ROW in row and CLOSE not in inside else row.rpartition("\n")[2]
-    first = bisect_left(document.numbers, start - len(line), key=lambda number: number.start)
+    """The whole numbers that count epochs or updates before a number in its line or row of a table, or just behind."""
+    text, numbers, start = document.text, document.numbers, document.numbers[at].start
+    line, _ = _row(text, start)
+    first = bisect_left(numbers, start - len(line), key=lambda number: number.start)
+    behind = [one for one in numbers[at + 1 : at + 2] if BEHIND.fullmatch(text, numbers[at].end, one.start)]
     return {
-        count_of(number)
-        for number in document.numbers[first:at]
-        if COUNTED.search(text[start - len(line) : number.start]) or COUNTS.match(text, number.end)
+        count_of(one)
+        for one in (*numbers[first:at], *behind)
+        if COUNTED.search(text[max(start - len(line), one.start - WINDOW) : one.start]) or COUNTS.match(text, one.end)
     }
 
 

@@ -145,6 +145,8 @@ class _Search:
             for runs in (counted, self.states):
                 known = self.pool.at(fit for fit in called if self.state(fit) in runs)
                 yield self.believed(item, known, CALLED + number.share)
+        again = (self.placed[n] for n in self.around(first, BEHIND) if n in self.placed)
+        yield self.believed(item, self.pool.at(again), CERTAIN)
         for characters, supported in SUPPORTED.items():
             yield self.believed(item, self.of(self.runs(first, characters)), supported)
 

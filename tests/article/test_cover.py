@@ -208,6 +208,8 @@ SHORT = [
     ("z = 1.96000000.", {}),
     ("It is sure to 87.54 %.", {"y": "0.8754"}),
     ("z = 1.95, y = 0.8754 and the loss is 0.133.", {"z": "1.95", "y": "0.8754", "loss": "0.133"}),
+    ("It is 0.875447, so that we are sure to 87.5 %.", {"y": "0.875"}),  # said again
+    ("| of | norm of the gradient |\n|--|--|\n| w | 0.311 |", {"norm(dw)": "0.311"}),
     ("With $e^{-1.9500}$ = 0.142274.", {"-z": "-1.9500", "exp(-z)": "0.142274"}),
 ]
 
@@ -269,7 +271,14 @@ def test_figures_are_found_in_documents_of_every_kind(name: str, folder: Path) -
     assert (len(found), undecided) == (4, [])
 
 
-@pytest.mark.parametrize("line", ["epoch {}, loss {:.3f}, w = [{:.3f} {:.3f}]", "| {} | {:.3f} | {:.3f} | {:.3f} |"])
+LOGS = [
+    "epoch {}, loss {:.3f}, w = [{:.3f} {:.3f}]",
+    "| {} | {:.3f} | {:.3f} | {:.3f} |",
+    "A loss of {1:.4f} after {0} epochs, and w = [{2:.4f} {3:.4f}].",
+]
+
+
+@pytest.mark.parametrize("line", LOGS)
 @pytest.mark.parametrize("before", [0, 1])
 def test_a_log_is_read_by_its_epochs(line: str, before: int, folder: Path) -> None:
     """Some count a loss with the update that follows it."""
