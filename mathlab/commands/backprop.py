@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from mathlab.commands.changes import show_changes
 from mathlab.commands.common import run_stages
-from mathlab.commands.options import OUTPUTS, Cases, Every, OutIf, Permits, Sets, Telling
+from mathlab.commands.options import Cases, Every, OutIf, Permits, Sets, Telling
 
 
 def backprop(
@@ -32,7 +31,5 @@ def backprop(
     For every node: its equation, value and gradient. Hand-derived formulas are held against the derived ones, and
     every gradient against witnesses.
     """
-    if sets:
-        return show_changes("backprop", cases, telling, permits, sets, out)
     witnesses = None if witness is None else [name.strip() for name in witness.split(",")]
-    return run_stages("backprop", cases, telling, permits, out or OUTPUTS, witnesses, brief=brief, every=verbose)
+    return run_stages("backprop", cases, telling, permits, out, sets, witnesses, brief=brief, every=verbose)

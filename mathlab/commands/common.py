@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mathlab import terminal
-from mathlab.commands.options import FAIL, MATCH, TROUBLE, Cases, Permits, Telling
+from mathlab.commands.changes import show_changes
+from mathlab.commands.options import FAIL, MATCH, OUTPUTS, TROUBLE, Cases, Permits, Telling
 from mathlab.errors import MathlabError, Problem
 from mathlab.files import refuse_inputs
 
@@ -25,7 +26,8 @@ def run_stages(
     cases: Cases,
     telling: Telling,
     permits: Permits,
-    out: Path,
+    out: Path | None,
+    sets: Sequence[str] | None = None,
     witnesses: Sequence[str] | None = None,
     where: tuple[str, str | None] | None = None,
     summary: bool = False,
@@ -35,13 +37,18 @@ def run_stages(
     """Load everything; then run, print and write experiment after experiment.
 
     With `summary`, a table is a line for each, and then what failed, in place of the pages; with `brief`, a page is
-    nothing but the equations with values and gradients. With `every`, pages show every step of a loop.
+    nothing but the equations with values and gradients. With `every`, pages show every step of a loop. Of what is to be
+    set, what it moves is shown in place of all that.
     """
+    if sets:
+        return show_changes(command, cases, telling, permits, sets, out)
     from mathlab import plan
     from mathlab.outputs.write import ARTICLE, write, written_to
     from mathlab.reports import page, runs
-    from mathlab.results import Tally, step_by_step, tally
+    from mathlab.reports.steps import in_full
+    from mathlab.results import Tally, tally
 
+    out = out or OUTPUTS
     at_once = telling.form == "table" and telling.target is None  # the other formats are made of all results together
     summary = summary and at_once and not telling.quiet
     kept: list[runs.Ran] = []
@@ -73,7 +80,7 @@ def run_stages(
                 terminal.complain(error.problems)
                 refused.extend(error.problems)
                 continue
-            one = runs.Ran(step_by_step(result) if every else result, article, time.perf_counter() - began)
+            one = runs.Ran(in_full(result) if every else result, article, time.perf_counter() - began)
             found.append((tally(result), one.accounted))
             yield one
             write(result, out, {"command": command, "threads": permits.threads}, everything=command == "run", more=more)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from mathlab.commands.changes import show_changes
 from mathlab.commands.common import run_stages
-from mathlab.commands.options import OUTPUTS, Cases, OutIf, Permits, Sets, Telling
+from mathlab.commands.options import Cases, OutIf, Permits, Sets, Telling
 
 
 def gradcheck(cases: Cases, *, out: OutIf = None, sets: Sets = None, telling: Telling, permits: Permits) -> int:
@@ -12,6 +11,4 @@ def gradcheck(cases: Cases, *, out: OutIf = None, sets: Sets = None, telling: Te
 
     Held against the complex step and central differences; confirmed, refuted, or inconclusive.
     """
-    if sets:
-        return show_changes("gradcheck", cases, telling, permits, sets, out)
-    return run_stages("gradcheck", cases, telling, permits, out or OUTPUTS)
+    return run_stages("gradcheck", cases, telling, permits, out, sets)

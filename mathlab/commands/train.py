@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from mathlab.commands.changes import show_changes
 from mathlab.commands.common import run_stages
-from mathlab.commands.options import OUTPUTS, Cases, OutIf, Permits, Sets, Telling
+from mathlab.commands.options import Cases, OutIf, Permits, Sets, Telling
 
 
 def train(cases: Cases, *, out: OutIf = None, sets: Sets = None, telling: Telling, permits: Permits) -> int:
     """Train as the config says, and judge the figures."""
-    if sets:
-        return show_changes("train", cases, telling, permits, sets, out)
-    return run_stages("train", cases, telling, permits, out or OUTPUTS)
+    return run_stages("train", cases, telling, permits, out, sets)

@@ -136,7 +136,7 @@ def _euclidean(flat: Array) -> float:
 
 
 def _formula(formula: FormulaResult, dtype: str) -> Row:
-    said = (formula.label, formula.message, formula.at, formula.erratum, formula.diagnosis)
+    said = (formula.verdict.label, formula.message, formula.at, formula.erratum, formula.diagnosis)
     return _cells(dtype, formula.name, formula.formula, formula.derived, formula.error, formula.tolerance, *said)
 
 

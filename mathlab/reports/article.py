@@ -16,11 +16,11 @@ from mathlab.article.text import Number
 from mathlab.article.write import printing
 from mathlab.errors import Place, Problem
 from mathlab.outputs.csvtext import csv_text
-from mathlab.reports.checks import Check, Outcome
+from mathlab.reports.checks import Check
 from mathlab.reports.data import Json, Record, place_keys
 from mathlab.reports.layout import Paragraph, Row, Sheet, count, plain
 from mathlab.reports.report import Report
-from mathlab.results import FigureResult, Judged
+from mathlab.results import FigureResult, Judged, Outcome
 
 STYLES = {"checked": "green", "given": "green", "ignored": "dim", "open": "bold red"}
 

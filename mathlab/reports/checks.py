@@ -22,12 +22,12 @@ from mathlab.results import (
     ExperimentResult,
     FigureResult,
     FormulaResult,
+    Outcome,
     nonfinite_of,
 )
 from mathlab.stages.table import STAGES, Named
 
 Kind = Literal["figure", "worked out", "number", "formula", "gradient", "cell", "array", "article"]
-Outcome = Literal["passed", "failed", "erratum"]
 
 FORMULA, GRADIENT = "{} = {}", "gradient check of d{}"  # what the checks of them are called
 WORST = 10  # refuted entries of one gradient that are told one by one
@@ -74,6 +74,10 @@ class Check:
     remarks: tuple[tuple[str, str], ...] = ()
 
     @property
+    def owner(self) -> list[str]:
+        return [self.group, self.case] if self.case else [self.group]
+
+    @property
     def where(self) -> str:
         return str(self.place or self.file)
 
@@ -110,18 +114,16 @@ def checks(result: ExperimentResult) -> tuple[Check, ...]:
 
     A witness has a check of its own only where it contradicts a gradient, a stage only where it is not finite.
     """
-    return tuple(check for case in result.cases for check in _of_case(case, result))
-
-
-def _of_case(case: CaseResult, result: ExperimentResult) -> Iterator[Check]:
-    group, file = result.experiment.name, result.experiment.path
-    place = next((one.place for one in result.experiment.cases if one.name == case.case), None)
-    found = [check for stage in case.stages for check in STAGES[stage].checks(case)]
-    for stage, first in nonfinite_of(case).items():
-        found.append(Check("number", f"the numbers of {stage}", "failed", NOT_FINITE, remarks=(("first", first),)))
-    for check, name in zip(found, distinct(check.name for check in found), strict=True):
-        own = place if check.kind in ("number", "gradient") else check.place
-        yield replace(check, name=name, group=group, case=case.case, file=file, place=own)
+    told, places = [], {case.name: case.place for case in result.experiment.cases}
+    for case in result.cases:
+        found = [check for stage in case.stages for check in STAGES[stage].checks(case)]
+        for stage, first in nonfinite_of(case).items():
+            found.append(Check("number", f"the numbers of {stage}", "failed", NOT_FINITE, remarks=(("first", first),)))
+        group, file = result.experiment.name, result.experiment.path
+        for check, name in zip(found, distinct(check.name for check in found), strict=True):
+            place = places.get(case.case) if check.kind in ("number", "gradient") else check.place
+            told.append(replace(check, name=name, group=group, case=case.case, file=file, place=place))
+    return tuple(told)
 
 
 def backprop_checks(case: CaseResult) -> Iterator[Check]:
@@ -158,7 +160,7 @@ def figure_checks(figures: Iterable[FigureResult]) -> Iterator[Check]:
         about = remarked(at=figure.at, because=figure.because, erratum=figure.erratum)
         why = remarked(diagnosis=figure.diagnosis, first_divergence=figure.first_divergence)
         for index, entry in zip(np.ndindex(figure.shape), figure.entries, strict=True):
-            outcome = _outcome(entry.verdict.passed, entry.verdict.label)
+            outcome = entry.verdict.outcome
             in_full = (("in full", repr(entry.computed)),) if outcome == "failed" else ()
             yield Check(
                 kind="worked out" if figure.worked_out else "figure",
@@ -181,8 +183,8 @@ def formula_check(formula: FormulaResult) -> Check:
     return Check(
         kind="formula",
         name=FORMULA.format(formula.name, formula.formula),
-        outcome=_outcome(formula.passed, formula.label),
-        verdict=formula.label,
+        outcome=formula.verdict.outcome,
+        verdict=formula.verdict.label,
         place=formula.place,
         of=formula.name,
         expected=formula.formula,
@@ -199,7 +201,12 @@ def _gradient(parameter: str, entries: Sequence[EntryCheck], size: int) -> Check
     refuted = [entry for entry in entries if not entry.passed]
     verdicts = Counter(entry.verdict for entry in entries)
     sampled = f" (a sample: {len(entries):,} of {size:,} entries)" if size > len(entries) else ""
-    more = (("", f"and {len(refuted) - WORST} more"),) if len(refuted) > WORST else ()
+    remarks = [("worst entry", indexed(f"d{parameter}", worst.index))]
+    for one in refuted[:WORST]:
+        numbers = (("derived", one.derived), ("complex step", one.complex_step), ("central", one.central))
+        words = ", ".join(f"{word} {number(value)}" for word, value in numbers)
+        remarks.append((indexed(f"d{parameter}", one.index), f"{words}: {one.verdict}"))
+    remarks += [("", f"and {len(refuted) - WORST} more")] if len(refuted) > WORST else []
     return Check(
         kind="gradient",
         name=GRADIENT.format(parameter),
@@ -208,7 +215,7 @@ def _gradient(parameter: str, entries: Sequence[EntryCheck], size: int) -> Check
         expected=number(worst.complex_step),
         computed=number(worst.derived),
         error=short(worst.absolute_error),
-        remarks=(("worst entry", _entry_name(worst)), *map(_told, refuted[:WORST]), *more),
+        remarks=tuple(remarks),
     )
 
 
@@ -216,20 +223,6 @@ def badness(entry: EntryCheck) -> tuple[bool, bool, float]:
     """Refuted before inconclusive before confirmed, then by relative error; NaN is worst."""
     error = entry.relative_error
     return not entry.passed, entry.verdict == "inconclusive", error if error == error else float("inf")
-
-
-def _entry_name(entry: EntryCheck) -> str:
-    return indexed(f"d{entry.parameter}", entry.index)
-
-
-def _told(entry: EntryCheck) -> tuple[str, str]:
-    numbers = (("derived", entry.derived), ("complex step", entry.complex_step), ("central", entry.central))
-    words = ", ".join(f"{word} {number(value)}" for word, value in numbers)
-    return _entry_name(entry), f"{words}: {entry.verdict}"
-
-
-def _outcome(passed: bool, label: str) -> Outcome:
-    return "failed" if not passed else "erratum" if label == "erratum confirmed" else "passed"
 
 
 def remarked(**remarks: str) -> tuple[tuple[str, str], ...]:

@@ -13,9 +13,10 @@ from mathlab.diagnosis.slips import listed
 from mathlab.errors import Problem
 from mathlab.oracle.oracle import Compared, OracleResult
 from mathlab.outputs.difference import Difference
-from mathlab.reports.checks import Check, Outcome
+from mathlab.reports.checks import Check
 from mathlab.reports.layout import Paragraph, Row, Sheet, count, number, plain, said, short
 from mathlab.reports.report import Report
+from mathlab.results import Outcome
 
 EMPTY = "(empty)"  # a cell
 

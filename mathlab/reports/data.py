@@ -126,9 +126,7 @@ def array(values: Array) -> Json:
 
 def place_keys(place: Place | None) -> Record:
     """File, line and column."""
-    if place is None:
-        return {"file": None, "line": None, "column": None}
-    return {"file": place.file, "line": place.line, "column": place.column}
+    return {name: getattr(place, name, None) for name in ("file", "line", "column")}
 
 
 @dataclass(frozen=True)
@@ -149,12 +147,9 @@ def _nodes(result: BackpropResult) -> list[Record]:
     return [{**record(node), "shares": told(result.shares.get(node.name, ()))} for node in result.nodes]
 
 
-def _factor(name: str) -> Callable[[Share], Record | None]:
-    def factor(share: Share) -> Record | None:
-        found = (part for part in share.factors if part.name == name)
-        return next(({"equation": part.equation, "value": array(part.value)} for part in found), None)
-
-    return factor
+def _factor(share: Share, name: str) -> Record | None:
+    found = (part for part in share.factors if part.name == name)
+    return next(({"equation": part.equation, "value": array(part.value)} for part in found), None)
 
 
 def _columns(result: TrainResult | SweepResult) -> dict[str, list[float]]:
@@ -163,7 +158,7 @@ def _columns(result: TrainResult | SweepResult) -> dict[str, list[float]]:
 
 
 # a case's stages stand beside each other, null for one that did not run
-STAGED = {name: partial(lambda name, case: case.stages.get(name), name) for name in STAGES}
+STAGED = {name: partial(lambda case, name: case.stages.get(name), name=name) for name in STAGES}
 
 FORMS: Mapping[type, Form] = {
     ExperimentResult: Form(
@@ -186,7 +181,7 @@ FORMS: Mapping[type, Form] = {
     Share: Form(
         called={"reader": "from"},
         without=("factors",),
-        more={"upstream": _factor("upstream"), "local": _factor("local")},
+        more={name: partial(_factor, name=name) for name in ("upstream", "local")},
     ),
     FigureResult: Form(
         called={"key": "quantity"},
@@ -197,7 +192,7 @@ FORMS: Mapping[type, Form] = {
         without=("verdict",),
         more={"verdict": lambda entry: entry.verdict.label, "passed": lambda entry: entry.verdict.passed},
     ),
-    FormulaResult: Form(more={"verdict": lambda formula: formula.label}),
+    FormulaResult: Form(more={"verdict": lambda formula: formula.verdict.label}),
     WitnessResult: Form(more={"passed": lambda witness: witness.passed}),
     GradcheckResult: Form(without=("first_nonfinite",)),
     TrainResult: Form(more={"columns": _columns}),

@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from xml.etree import ElementTree
 
@@ -26,21 +27,14 @@ MOST = 10  # annotations; GitHub shows no more of one step
 
 def github(report: Report) -> str:
     """At most `MOST` annotations, then how many more there are, then the summary."""
-    annotations = list(_annotations(report))
-    lines = annotations[:MOST]
-    if len(annotations) > MOST:
-        lines.append(f"and {len(annotations) - MOST} more")
-    return "\n".join([*lines, harmless(report.summary)]) + "\n"
-
-
-def _annotations(report: Report) -> Iterator[str]:
-    for problem in report.problems:
-        yield _annotation(problem.message, problem.place)
-    for check in report.checks:
-        if check.outcome == "failed":
-            owner = f"{check.group}, case {check.case}" if check.case else check.group
-            known = f"; {check.said}" if check.said else ""
-            yield _annotation(f"{owner}: {sentence(check)}{known}", check.place, check.file)
+    annotations = [_annotation(problem.message, problem.place) for problem in report.problems]
+    for check in report.failed:
+        known = f"; {check.said}" if check.said else ""
+        annotations.append(
+            _annotation(f"{', case '.join(check.owner)}: {sentence(check)}{known}", check.place, check.file)
+        )
+    more = [f"and {len(annotations) - MOST} more"] if len(annotations) > MOST else []
+    return "\n".join([*annotations[:MOST], *more, harmless(report.summary)]) + "\n"
 
 
 def _annotation(message: str, place: Place | None, file: str = "") -> str:
@@ -78,7 +72,7 @@ def junit(report: Report) -> str:
             _case(suite, check)
     suite = _made(suites, "testsuite", name=f"mathlab {report.command}") if report.problems else suites
     for problem in report.problems:
-        case = _test(suite, problem.message, f"mathlab.{report.command}", problem.place)
+        case = _test(suite, problem.message, f"mathlab.{report.command}", problem.place, {})
         _made(case, "error", str(problem), type="problem", message=problem.message)
     for element in (*suites, suites):
         _count(element)
@@ -96,9 +90,7 @@ def _count(element: ElementTree.Element) -> None:
 
 
 def _case(suite: ElementTree.Element, check: Check) -> None:
-    case = _test(
-        suite, check.name, f"{check.group}.{check.case}" if check.case else check.group, check.place, check.file
-    )
+    case = _test(suite, check.name, ".".join(check.owner), check.place, {"file": check.file})
     if check.outcome == "failed":
         _made(case, "failure", explanation(check), type=check.verdict, message=sentence(check))
     elif check.outcome == "erratum":
@@ -106,9 +98,9 @@ def _case(suite: ElementTree.Element, check: Check) -> None:
 
 
 def _test(
-    suite: ElementTree.Element, name: str, classname: str, place: Place | None, file: str | None = None
+    suite: ElementTree.Element, name: str, classname: str, place: Place | None, otherwise: Mapping[str, str]
 ) -> ElementTree.Element:
-    told = {"file": place.file, "line": str(place.line)} if place else {} if file is None else {"file": file}
+    told = {"file": place.file, "line": str(place.line)} if place else otherwise
     return _made(suite, "testcase", classname=classname, name=name, time="0", **told)
 
 
@@ -135,15 +127,18 @@ def markdown(report: Report) -> str:
 
 def overview(report: Report) -> str:
     """The counts of every group, and what fails."""
-    failed = [check for check in report.checks if check.outcome == "failed"]
     blocks = [f"## mathlab {report.command}: {'passed' if report.passed else 'failed'}", _begun(report.summary)]
     if report.problems:
         blocks.append("\n".join(f"- {_begun(str(problem))}" for problem in report.problems))
     if report.checks:
-        blocks.append(_totals(report.checks))
-    if failed:
-        blocks += ["### What fails", _table(failed[:MOST_ROWS])]
-        blocks += [f"and {len(failed) - MOST_ROWS} more"] if len(failed) > MOST_ROWS else []
+        rows = []
+        for group, of_group in groupby(report.checks, key=lambda check: check.group):
+            outcomes = Counter(check.outcome for check in of_group)
+            rows.append((group, *(str(outcomes[outcome]) for outcome in ("passed", "erratum", "failed"))))
+        blocks.append(_rows(("", "passed", "errata", "failed"), rows))
+    if report.failed:
+        blocks += ["### What fails", _table(report.failed[:MOST_ROWS])]
+        blocks += [f"and {len(report.failed) - MOST_ROWS} more"] if len(report.failed) > MOST_ROWS else []
     return "\n\n".join(blocks) + "\n"
 
 
@@ -158,26 +153,15 @@ def _begun(text: str) -> str:
     return BLOCK.sub(r"\1\\\2", escape(text))
 
 
-def _totals(checks: Sequence[Check]) -> str:
-    rows = []
-    for group, of_group in groupby(checks, key=lambda check: check.group):
-        outcomes = [check.outcome for check in of_group]
-        counts = (outcomes.count("passed"), outcomes.count("erratum"), outcomes.count("failed"))
-        rows.append((group, *map(str, counts)))
-    return _rows(("", "passed", "errata", "failed"), rows)
-
-
 def _table(checks: Sequence[Check]) -> str:
     """The columns are named by the kinds of check that there are."""
     kinds = dict.fromkeys(check.kind for check in checks)
     sides = [" / ".join(dict.fromkeys(SIDES[kind][side] for kind in kinds)) for side in (0, 1)]
-    rows = [(*_cells(check), check.said) for check in checks]
+    rows = [
+        (", ".join(c.owner), c.name, c.expected, c.computed, c.error, c.tolerance, c.verdict, c.where, c.said)
+        for c in checks
+    ]
     return _rows(("", "check", *sides, "error", "tolerance", "verdict", "where", "remarks"), rows)
-
-
-def _cells(check: Check) -> Iterator[str]:
-    yield f"{check.group}, {check.case}" if check.case else check.group
-    yield from (check.name, check.expected, check.computed, check.error, check.tolerance, check.verdict, check.where)
 
 
 def _rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

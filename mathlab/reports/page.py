@@ -21,7 +21,6 @@ from mathlab.results import (
     CaseResult,
     EntryChecks,
     ExperimentResult,
-    FigureResult,
     SweepResult,
     Tally,
     TrainResult,
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
 
 BARS = "▁▂▃▄▅▆▇█"
 TITLE, LOST = "bold underline", "bold yellow"
+FIGURES = {"backprop": "figures", "gradcheck": "figures of the gradient check", "train": "figures of the training"}
 
 
 def report(result: ExperimentResult) -> RenderableType:
@@ -85,7 +85,7 @@ def summary(counts: Tally) -> str:
         failed = some(counts.worked_out_failed, "fail")
         parts.append(f"{counts.worked_out} worked out, {counts.worked_out_matched} match{failed}")
     if counts.formulas:
-        errata = f", {count(counts.formula_errata, 'erratum', 'errata')} confirmed" if counts.formula_errata else ""
+        errata = some(counts.formula_errata, f"{'erratum' if counts.formula_errata == 1 else 'errata'} confirmed")
         differ = some(counts.formulas_failed, "differ")
         parts.append(f"{count(counts.formulas, 'formula')}, {agree} agree{errata}{differ}")
     if counts.entries:
@@ -119,14 +119,13 @@ def _heading(experiment: Experiment) -> RenderableType:
 
 def _case(result: CaseResult, one_of_many: bool) -> RenderableType:
     parts: list[RenderableType] = [Text(""), said(f"case {result.case} ({result.dtype})", TITLE)]
-    parts += [part for stage in result.stages for part in STAGES[stage].page(result)]
+    for name, stage in result.stages.items():
+        parts += STAGES[name].page(result)
+        if stage.figures:
+            parts += section(FIGURES.get(name, f"figures of {name}"))
+            parts += compared(figure_checks(stage.figures))
     parts += [Text(""), said(summary(tally(result)), indent=2)] if one_of_many else []
     return Group(*parts)
-
-
-def _figures(title: str, figures: Iterable[FigureResult]) -> Iterable[RenderableType]:
-    if figures:
-        yield from (*section(title), *compared(figure_checks(figures)))
 
 
 # The stages
@@ -144,7 +143,6 @@ def backprop_page(case: CaseResult) -> Iterable[RenderableType]:
             yield from (*section("witnesses"), *witnesses(shown))
         if result.formulas:
             yield from (*section("hand-derived formulas"), *compared(map(formula_check, result.formulas)))
-        yield from _figures("figures", result.figures)
 
 
 def backprop_failures(case: CaseResult) -> Iterable[RenderableType]:
@@ -165,7 +163,6 @@ def gradcheck_page(case: CaseResult) -> Iterable[RenderableType]:
             counts = ", ".join(f"{number} {verdict}" for verdict, number in found.items())
             left = result.sampled.get(parameter, found.total()) - found.total()
             yield said(f"d{parameter}: {checked_of(found.total(), left, 'entry', 'entries')}, {counts}", indent=2)
-        yield from _figures("figures of the gradient check", result.figures)
 
 
 def gradcheck_failures(case: CaseResult) -> Iterable[RenderableType]:
@@ -184,7 +181,6 @@ def train_page(case: CaseResult) -> Iterable[RenderableType]:
         if result.parameters:
             yield from section("parameters after training")
             yield Blocks(tuple((entry_of(name, "", value),) for name, value in result.parameters.items()))
-        yield from _figures("figures of the training", result.figures)
 
 
 def _epochs(result: TrainResult) -> RenderableType:

@@ -44,6 +44,10 @@ class Report:
         """Everything that was compared."""
         return tuple(self.compared())
 
+    @cached_property
+    def failed(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if check.outcome == "failed")
+
     def page(self) -> RenderableType:
         """The problems and the tables, as on a terminal."""
         return Group(*(Paragraph(plain(str(problem), "bold red")) for problem in self.problems), *self.tables())

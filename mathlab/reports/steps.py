@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from rich.console import RenderableType
@@ -13,7 +14,7 @@ from mathlab.experiment import Array
 from mathlab.language.fold import ROUNDS, Fold
 from mathlab.reports.layout import Blocks, Entry, array_lines, plain, said
 from mathlab.reports.verdicts import PARTS, STORES
-from mathlab.results import BackpropResult, NodeResult
+from mathlab.results import BackpropResult, ExperimentResult, NodeResult
 
 STEPS = "… {first} to {last}, the steps between; -v shows them"
 
@@ -81,6 +82,15 @@ def between(result: BackpropResult) -> set[str]:
         return len(seen) > ROUNDS and min(seen) < number < max(seen)
 
     return {name for name, step in steps.items() if any(inside(step.series, *one) for one in step.at)}
+
+
+def in_full(result: ExperimentResult) -> ExperimentResult:
+    """The results, of whose loops no step is left out."""
+    cases = []
+    for case in result.cases:
+        nodes = tuple(replace(node, step=None) for node in case.backprop.nodes) if case.backprop else ()
+        cases.append(case.having(backprop=replace(case.backprop, nodes=nodes)) if case.backprop else case)
+    return replace(result, cases=tuple(cases))
 
 
 class _Shown:

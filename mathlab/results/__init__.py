@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
@@ -16,6 +17,7 @@ from mathlab.results.judged import (
     FormulaResult,
     Judged,
     NodeResult,
+    Outcome,
     Part,
     Role,
     Share,
@@ -25,8 +27,8 @@ from mathlab.results.judged import (
 
 __all__ = ["NOT_FINITE", "BackpropResult", "CaseResult", "EntryCheck", "EntryChecks", "EntryVerdict"]
 __all__ += ["ExperimentResult", "FigureResult", "FormulaResult", "GradcheckResult", "Judged", "NodeResult"]
-__all__ += ["Part", "Role", "Share", "StageResult", "SweepResult", "Tally", "TrainResult", "Verdict"]
-__all__ += ["WitnessResult", "figures_of", "nonfinite_of", "step_by_step", "tally"]
+__all__ += ["Outcome", "Part", "Role", "Share", "StageResult", "SweepResult", "Tally", "TrainResult", "Verdict"]
+__all__ += ["WitnessResult", "figures_of", "nonfinite_of", "tally"]
 
 
 @dataclass(frozen=True)
@@ -184,10 +186,11 @@ class BackpropResult:
 
     @property
     def counts(self) -> Tally:
+        outcomes = Counter(formula.verdict.outcome for formula in self.formulas)
         return Tally(
             formulas=len(self.formulas),
-            formula_errata=sum(formula.label == "erratum confirmed" for formula in self.formulas),
-            formulas_failed=sum(not formula.passed for formula in self.formulas),
+            formula_errata=outcomes["erratum"],
+            formulas_failed=outcomes["failed"],
             contradicted=sum(witness.verdict == "contradicts" for witness in self.witnesses),
         )
 
@@ -252,32 +255,20 @@ def tally(result: ExperimentResult | CaseResult) -> Tally:
 
 def _figures(figures: Sequence[FigureResult]) -> Tally:
     printed, worked_out = (
-        [entry.verdict for figure in figures for entry in figure.entries if figure.worked_out is told]
+        Counter(entry.verdict.outcome for figure in figures if figure.worked_out is told for entry in figure.entries)
         for told in (False, True)
     )
-    errata = sum(verdict.label == "erratum confirmed" for verdict in printed)
-    failed, worked_out_failed = (sum(not verdict.passed for verdict in judged) for judged in (printed, worked_out))
     return Tally(
-        figures=len(printed),
-        matched=len(printed) - errata - failed,
-        errata=errata,
-        failed=failed,
-        worked_out=len(worked_out),
-        worked_out_matched=len(worked_out) - worked_out_failed,
-        worked_out_failed=worked_out_failed,
+        figures=printed.total(),
+        matched=printed["passed"],
+        errata=printed["erratum"],
+        failed=printed["failed"],
+        worked_out=worked_out.total(),
+        worked_out_matched=worked_out.total() - worked_out["failed"],
+        worked_out_failed=worked_out["failed"],
     )
 
 
 def nonfinite_of(case: CaseResult) -> dict[str, str]:
     """What is not finite, and why, by the stage that shows it."""
     return {name: stage.first_nonfinite for name, stage in case.stages.items() if stage.first_nonfinite}
-
-
-def step_by_step(result: ExperimentResult) -> ExperimentResult:
-    """The results as pages show them that leave out no step of a loop."""
-
-    def shown(case: CaseResult) -> CaseResult:
-        nodes = tuple(replace(node, step=None) for node in case.backprop.nodes) if case.backprop else ()
-        return case.having(backprop=replace(case.backprop, nodes=nodes)) if case.backprop else case
-
-    return replace(result, cases=tuple(map(shown, result.cases)))

@@ -15,6 +15,7 @@ from mathlab.experiment import Array
 from mathlab.language.equation import Step
 
 Role = Literal["input", "parameter", "node"]
+Outcome = Literal["passed", "failed", "erratum"]
 EntryVerdict = Literal["confirmed", "refuted", "inconclusive", "kink", "not finite"]
 NOT_FINITE = "not finite"  # the verdict on what is no number, beside which nothing can be held
 
@@ -75,6 +76,11 @@ class Verdict:
 
     label: str
     passed: bool
+
+    @property
+    def outcome(self) -> Outcome:
+        """That of a number that differs as the config says it does is a kind of its own."""
+        return "failed" if not self.passed else "erratum" if self.label == "erratum confirmed" else "passed"
 
 
 @dataclass(frozen=True)
@@ -144,13 +150,12 @@ class FormulaResult:
         return self.error <= self.tolerance
 
     @property
-    def label(self) -> str:
-        """The verdict in words, as in `Verdict`."""
+    def verdict(self) -> Verdict:
+        """In the words that printed numbers are judged in, where they fit."""
         if self.passed:
-            return "erratum confirmed" if self.erratum else "agrees"
-        if math.isnan(self.error):
-            return NOT_FINITE
-        return "erratum refuted" if self.erratum and self.agrees else "differs"
+            return Verdict("erratum confirmed" if self.erratum else "agrees", True)
+        refuted = "erratum refuted" if self.erratum and self.agrees else "differs"
+        return Verdict(NOT_FINITE if math.isnan(self.error) else refuted, False)
 
 
 @dataclass(frozen=True)

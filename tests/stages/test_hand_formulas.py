@@ -128,7 +128,7 @@ def test_verdicts(formula: str, erratum: bool, label: str, passed: bool, message
     said = ", erratum: the article errs" if erratum else ""
     result = ran(tmp_path, f'  dx: {{formula: "{formula}"{said}}}\n')
     (found,) = formulas(result)
-    assert (found.label, found.passed, found.erratum) == (label, passed, "the article errs" if erratum else "")
+    assert (found.verdict.label, found.passed, found.erratum) == (label, passed, "the article errs" if erratum else "")
     assert message in found.message
     counts = tally(result)
     assert (counts.formulas, counts.formulas_failed, counts.passed) == (1, int(not passed), passed)
@@ -140,7 +140,7 @@ def test_verdicts(formula: str, erratum: bool, label: str, passed: bool, message
 
 def test_a_formula_that_does_not_fit_leaves_the_others_alone(tmp_path: Path) -> None:
     result = ran(tmp_path, "  dx: W @ dz\n  db: dz\n  dW: outer(dz, x)\n")
-    assert [formula.label for formula in formulas(result)] == ["differs", "agrees", "agrees"]
+    assert [formula.verdict.label for formula in formulas(result)] == ["differs", "agrees", "agrees"]
 
 
 def test_what_is_no_matter_of_shapes_stays_bad_input(tmp_path: Path) -> None:
