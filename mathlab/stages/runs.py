@@ -18,21 +18,8 @@ from mathlab.language.program import compile_program
 from mathlab.language.replicas import Stacked, stack
 from mathlab.language.shapes import Shape
 from mathlab.stages import train
+from mathlab.stages import updates as moves
 from mathlab.stages.prepare import Prepared, evaluate, execute, prepare
-from mathlab.stages.updates import (
-    UPDATE,
-    Advance,
-    Batch,
-    Rows,
-    at_rest,
-    first_rows,
-    in_all,
-    rows_of,
-    setting_name,
-    settled,
-    update_equations,
-    updates,
-)
 
 
 @dataclass(frozen=True)
@@ -75,9 +62,9 @@ def weight(
     shapes = tuple(types.names[line.name].shape for line in lines)
     total, prepared = 1, runs.prepared
     if case.train:
-        total = max(in_all(prepared, case.train)[1], 1)
+        total = max(moves.in_all(prepared, case.train)[1], 1)
         if case.train.batch_size is not None:
-            prepared = prepare(first_rows(case, case.train, case.train.batch_size))
+            prepared = prepare(moves.first_rows(case, case.train, case.train.batch_size))
     if not count:
         return Cost(total * prepared.cost.seconds, runs.prepared.cost.held, 0), shapes
     runs.stacked(lines, types)
@@ -161,31 +148,33 @@ class Replicas:
 
         Runs that shuffle with the same seed share their rows.
         """
-        settings = settled(self.prepared, settings)
+        settings = moves.settled(self.prepared, settings)
         env, own = self.state(settings, values)
         seeds = [case.train.seed for case in self.cases if case.train]
         shared = len(set(seeds)) == 1
-        count = rows_of(self.prepared, settings)
+        count = moves.rows_of(self.prepared, settings)
 
-        def batch_of(picked: Sequence[Rows]) -> Batch:
+        def batch_of(picked: Sequence[moves.Rows]) -> moves.Batch:
             rows = [np.arange(count)[rows] for rows in picked]
             return {name: _picked(env[name], rows, name in own, shared) for name in settings.over}
 
-        def advance_on(size: int, batch: Batch) -> Advance:
-            cut = prepare(first_rows(self.prepared.case, settings, size)) if batch else self.prepared
+        def advance_on(size: int, batch: moves.Batch) -> moves.Advance:
+            cut = prepare(moves.first_rows(self.prepared.case, settings, size)) if batch else self.prepared
             names = own if shared else own.union(batch)
             return partial(self.planned(cut, settings, {**env, **batch}, names, [*batch]).advance, env)
 
-        for _ in updates(self.prepared, settings, advance_on, (), seeds[: 1 if shared else None], batch_of):
+        for _ in moves.updates(self.prepared, settings, advance_on, (), seeds[: 1 if shared else None], batch_of):
             pass
 
     def state(self, settings: TrainSettings, values: Mapping[str, Array]) -> tuple[dict[str, Array], set[str]]:
         """The values with the optimizer's state and its free settings, and the names that each run has for itself."""
-        env = {**values, **at_rest(self.trained, settings, values)}
+        env = {**values, **moves.at_rest(self.trained, settings, values)}
         own = {*self.differing, *self.trained, *env.keys() - values.keys()}
         for setting in self.free:
-            env[setting_name(setting)] = np.array([case.train.settings[setting] for case in self.cases if case.train])
-            own.add(setting_name(setting))
+            env[moves.setting_name(setting)] = np.array(
+                [case.train.settings[setting] for case in self.cases if case.train]
+            )
+            own.add(moves.setting_name(setting))
         return env, own
 
     def planned(
@@ -198,10 +187,10 @@ class Replicas:
     ) -> Planned:
         """One update of all runs; `own` are the names that have a value for each."""
         types = prepared.types.learning(())
-        equations, moved = update_equations(self.trained, settings, types, self.free)
+        equations, moved = moves.update_equations(self.trained, settings, types, self.free)
         made = stack((*prepared.both, *equations), types, own, len(self.cases))
         program = compile_program(made.equations, made.types, tuple(moved.values()), prepared.case.dtype)
-        return plan(program, {**env, UPDATE: 1.0}, moved, varying=varying, clock=UPDATE)
+        return plan(program, {**env, moves.UPDATE: 1.0}, moved, varying=varying, clock=moves.UPDATE)
 
 
 def _picked(value: Array, rows: Sequence[NDArray[np.integer]], stacked: bool, shared: bool) -> Array:

@@ -21,26 +21,11 @@ from mathlab.language.syntax import Call, Name, names
 from mathlab.printed import TIE, judge
 from mathlab.results import FigureResult, TrainResult
 from mathlab.stages import limits
+from mathlab.stages import updates as moves
 from mathlab.stages.noise import Lead, Shake, noises
 from mathlab.stages.nonfinite import first_nonfinite, first_of, is_finite
 from mathlab.stages.prepare import Env, Prepared, computed, evaluate, execute, prepare, sealed
 from mathlab.stages.table import Report
-from mathlab.stages.updates import (
-    UPDATE,
-    Advance,
-    Batch,
-    Rows,
-    at_rest,
-    first_rows,
-    in_all,
-    initial_state,
-    settled,
-    shown_state,
-    state_name,
-    update_equations,
-    update_program,
-    updates,
-)
 
 SMALL = 16  # entries: outputs up to this size are written to training.csv
 FEW = 256  # entries: the history of a gradient up to this size is kept, and its norms are taken at once;
@@ -64,8 +49,8 @@ def run(
     if settings is None:
         raise MathlabError("the case has no 'train'", case.place)
     prepared, state = _started(case, settings)
-    settings = settled(prepared, settings)
-    _, total = in_all(prepared, settings)
+    settings = moves.settled(prepared, settings)
+    _, total = moves.in_all(prepared, settings)
     due = dict(settings.after)
     start = {name: state[name].copy() for name in case.parameters} if due else {}
     figures: list[FigureResult] = []
@@ -79,7 +64,7 @@ def run(
         if done in due:
             mentioned = dict.fromkeys(name for figure in due[done] for name in names(figure.quantity))
             env = {**prepared.env, **{name: now[name] for name in case.parameters}}
-            shown = shown_state(settings.trained(case.parameters), settings, now, done)
+            shown = moves.shown_state(settings.trained(case.parameters), settings, now, done)
             values = {**shown, **env, **execute(program(*mentioned), env)}
             if watch:
                 watch(done, values)
@@ -123,38 +108,38 @@ def _retrained(settings: TrainSettings, done: int) -> Lead:
     def lead(prepared: Prepared, env: Env, shake: Shake) -> Env:
         made = _retraced(prepared, settings, env, shake)
         now = next(now for count, now, _ in made if count >= done)
-        return {**now, **shown_state(settings.trained(prepared.case.parameters), settings, now, done)}
+        return {**now, **moves.shown_state(settings.trained(prepared.case.parameters), settings, now, done)}
 
     return lead
 
 
 def _retraced(
     prepared: Prepared, settings: TrainSettings, env: Env, shake: Shake | None = None
-) -> Iterator[tuple[int, Env, Batch]]:
+) -> Iterator[tuple[int, Env, moves.Batch]]:
     """Train by the readable program, every op of it shaken or none.
 
     How many updates, all values after each, and the batch that it was made on, which is empty where that is all data.
     """
-    now = {**env, **at_rest(settings.trained(prepared.case.parameters), settings, env)}
-    last: Batch = {}
+    now = {**env, **moves.at_rest(settings.trained(prepared.case.parameters), settings, env)}
+    last: moves.Batch = {}
 
-    def advance_on(size: int, _: Batch) -> Advance:
-        cut = prepare(first_rows(prepared.case, settings, size)) if settings.over else prepared
-        step = update_program(cut, settings, shaken="ops" if shake else None)
+    def advance_on(size: int, _: moves.Batch) -> moves.Advance:
+        cut = prepare(moves.first_rows(prepared.case, settings, size)) if settings.over else prepared
+        step = moves.update_program(cut, settings, shaken="ops" if shake else None)
 
-        def advance(first: int, stop: int, batch: Batch) -> None:
+        def advance(first: int, stop: int, batch: moves.Batch) -> None:
             nonlocal last
             last = batch
             for update in range(first, stop):
-                made = execute(step.program, {**now, **batch, UPDATE: np.asarray(update + 1.0)}, shake)
+                made = execute(step.program, {**now, **batch, moves.UPDATE: np.asarray(update + 1.0)}, shake)
                 now.update({old: made[new] for old, new in step.moved.items()})
 
         return advance
 
-    def batch_of(picked: Sequence[Rows]) -> Batch:
+    def batch_of(picked: Sequence[moves.Rows]) -> moves.Batch:
         return {name: env[name][picked[0]] for name in settings.over}
 
-    for done in updates(prepared, settings, advance_on, range(settings.epochs), batch_of=batch_of):
+    for done in moves.updates(prepared, settings, advance_on, range(settings.epochs), batch_of=batch_of):
         yield done, {**now}, last
 
 
@@ -165,7 +150,7 @@ def _started(case: Case, settings: TrainSettings) -> tuple[Prepared, dict[str, A
     """
     prepared = prepare(case)
     _check_cost(prepared, settings)
-    state = initial_state(prepared, settings)
+    state = moves.initial_state(prepared, settings)
     inputs = {name: value for name, value in prepared.env.items() if name not in state}
     return replace(prepared, env=inputs), state
 
@@ -173,9 +158,9 @@ def _started(case: Case, settings: TrainSettings) -> tuple[Prepared, dict[str, A
 def _check_cost(prepared: Prepared, settings: TrainSettings) -> None:
     """Raise MathlabError for training that takes longer, or writes down more, than the case may."""
     once = prepared.cost
-    batches, total = in_all(prepared, settings)
+    batches, total = moves.in_all(prepared, settings)
     if settings.batch_size is not None:
-        batch = prepare(first_rows(prepared.case, settings, settings.batch_size))
+        batch = prepare(moves.first_rows(prepared.case, settings, settings.batch_size))
         once = replace(once, seconds=batch.cost.seconds + once.seconds / batches)
     once = replace(once, seconds=once.seconds + CALL * len(prepared.case.parameters) * len(settings.rule.lines))
     columns = 3 + len(_normed(prepared)) + sum(prepared.types.names[name].size for name in _small(prepared, settings))
@@ -192,7 +177,7 @@ def _full_batch(prepared: Prepared, settings: TrainSettings, env: dict[str, Arra
     planned = planned_rounds(prepared, settings, env)
     ends = planned.history[prepared.end]
     stops = {*dict(settings.after), *range(0, settings.epochs, max(1, settings.epochs // 1000))}
-    for done in updates(prepared, settings, lambda *_: partial(planned.advance, env), stops):
+    for done in moves.updates(prepared, settings, lambda *_: partial(planned.advance, env), stops):
         look(done, env, ends[done - 1] if done else None)
     planned.measure(settings.epochs, *(env[name] for name in planned.numbers))
     return planned.history
@@ -205,13 +190,13 @@ def _minibatches(prepared: Prepared, settings: TrainSettings, env: dict[str, Arr
     """
     copies = {name: env[name].copy() for name in settings.trained(prepared.case.parameters) if np.ndim(env[name])}
     recorder = planned_rounds(prepared, settings, {**env, **copies})
-    per_epoch, _ = in_all(prepared, settings)
+    per_epoch, _ = moves.in_all(prepared, settings)
 
-    def advance_on(size: int, batch: Batch) -> Advance:
-        cut = prepare(first_rows(prepared.case, settings, size))
-        step = update_program(cut, settings)
-        sample = {**env, **batch, UPDATE: 1.0}
-        return partial(plan(step.program, sample, step.moved, varying=settings.over, clock=UPDATE).advance, env)
+    def advance_on(size: int, batch: moves.Batch) -> moves.Advance:
+        cut = prepare(moves.first_rows(prepared.case, settings, size))
+        step = moves.update_program(cut, settings)
+        sample = {**env, **batch, moves.UPDATE: 1.0}
+        return partial(plan(step.program, sample, step.moved, varying=settings.over, clock=moves.UPDATE).advance, env)
 
     def measure(epoch: int) -> Future[object]:
         for name, copy in copies.items():
@@ -220,7 +205,7 @@ def _minibatches(prepared: Prepared, settings: TrainSettings, env: dict[str, Arr
 
     with ThreadPoolExecutor(1) as beside:
         measured = measure(0)
-        for done in updates(prepared, settings, advance_on):
+        for done in moves.updates(prepared, settings, advance_on):
             epoch, inside = divmod(done, per_epoch)
             if done and not inside:
                 measured.result()
@@ -236,8 +221,8 @@ def planned_rounds(
 ) -> Planned:
     """The planned program of full-batch training, which changes the arrays of the state in `env`."""
     records, recorded = _records(prepared, settings) if record else ((), ())
-    step = update_program(prepared, settings, records, recorded)
-    return plan(step.program, {**env, UPDATE: 1.0}, step.moved, recorded, settings.epochs, clock=UPDATE)
+    step = moves.update_program(prepared, settings, records, recorded)
+    return plan(step.program, {**env, moves.UPDATE: 1.0}, step.moved, recorded, settings.epochs, clock=moves.UPDATE)
 
 
 def _records(prepared: Prepared, settings: TrainSettings) -> tuple[list[Equation], tuple[str, ...]]:
@@ -331,34 +316,36 @@ def _first_nonfinite(case: Case, settings: TrainSettings, columns: Mapping[str, 
     epochs = [int(np.argmin(finite)) for finite in map(np.isfinite, columns.values()) if not np.all(finite)]
     epoch = min(epochs, default=settings.epochs)
     prepared, until = prepare(case), replace(settings, epochs=epoch)
-    moved = [*case.parameters, *at_rest(settings.trained(case.parameters), settings, prepared.env)]
+    moved = [*case.parameters, *moves.at_rest(settings.trained(case.parameters), settings, prepared.env)]
     state: dict[str, Array] = {}  # the last finite one
     for done, now, batch in _retraced(prepared, until, prepared.env):
         if not is_finite(now[name] for name in moved):
-            epoch = (done - 1) // in_all(prepared, settings)[0]
+            epoch = (done - 1) // moves.in_all(prepared, settings)[0]
             return _in_update(prepared, settings, {**prepared.env, **state, **batch}, done, epoch, batch)
         state = {name: now[name] for name in moved}
     shown = (f"{name} is {float(at[epoch])}" for name, at in columns.items() if not np.isfinite(at[epoch]))
     return f"epoch {epoch}: {first_nonfinite(prepared, prepared.run(state)) or next(shown)}"
 
 
-def _in_update(prepared: Prepared, settings: TrainSettings, env: Env, update: int, epoch: int, batch: Batch) -> str:
+def _in_update(
+    prepared: Prepared, settings: TrainSettings, env: Env, update: int, epoch: int, batch: moves.Batch
+) -> str:
     """What is not finite first in an update on a batch, or on all data, that begins with finite values."""
     if batch:
-        prepared = prepare(first_rows(prepared.case, settings, len(batch[settings.over[0]])))
+        prepared = prepare(moves.first_rows(prepared.case, settings, len(batch[settings.over[0]])))
     types = prepared.types.learning(())
     trained = settings.trained(prepared.case.parameters)
-    equations, moved = update_equations(trained, settings, types)
-    values: dict[str, Array] = {**env, **execute(prepared.program, env), UPDATE: np.asarray(float(update))}
+    equations, moved = moves.update_equations(trained, settings, types)
+    values: dict[str, Array] = {**env, **execute(prepared.program, env), moves.UPDATE: np.asarray(float(update))}
     if shown := first_nonfinite(prepared, values):
         return f"epoch {epoch + 1}, a batch: {shown}" if batch else f"epoch {epoch}: {shown}"
     new = computed(equations, types, values, prepared.case.dtype)
     values |= dict(zip((equation.name for equation in equations), new, strict=True))
     parts = ("w", *settings.rule.state)
-    called = {UPDATE: "t"} | {
+    called = {moves.UPDATE: "t"} | {
         written: name if part == "w" else part
         for name in trained
         for part in parts
-        for written in (state_name(part, name), f"_next_{part}_{name}")
+        for written in (moves.state_name(part, name), f"_next_{part}_{name}")
     }
     return f"epoch {epoch + 1}: {first_of(moved.values(), equations, values, types, called)}"
