@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -50,17 +50,17 @@ class Value:
     divided_by: float = 1.0
     from_file: bool = False
     recipe: Recipe | None = None
-    _bound: dict[str, weakref.ref[Array]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _bound: weakref.WeakValueDictionary[str, Array] = field(
+        default_factory=weakref.WeakValueDictionary, init=False, repr=False, compare=False
+    )
 
-    def __getstate__(self) -> dict[str, object]:
+    def __reduce__(self) -> tuple[object, ...]:
         """The value as another process gets it, which binds it anew."""
-        return {**self.__dict__, "_bound": {}}
+        return Value, tuple(getattr(self, one.name) for one in fields(self) if one.init)
 
     def bound(self, dtype: str) -> Array:
         """The value in `dtype`. A large array is made once, for all who use it at the time: nobody may change it."""
-        kept = self._bound.get(dtype)
-        made = kept() if kept else None
-        if made is not None:
+        if (made := self._bound.get(dtype)) is not None:
             return made
         if self.divided_by == 1:
             made = self.array.astype(dtype, copy=self.array.size <= SHARED)
@@ -68,9 +68,8 @@ class Value:
             made = np.divide(self.array, self.divided_by, dtype=np.dtype(dtype))
         if made.size <= SHARED:
             return made[()]
-        shared: Array = made.view()
+        self._bound[dtype] = shared = made.view()
         shared.flags.writeable = False
-        self._bound[dtype] = weakref.ref(shared)
         return shared
 
 

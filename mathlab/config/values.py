@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -181,8 +181,7 @@ def several(read: Reader[Read], empty: str = "") -> Reader[tuple[Read, ...]]:
 def array(tree: Tree) -> Value:
     """A number or nested list as an array. Raises for ragged and empty lists and for anything but finite numbers."""
     scalars, shape, numbers = _flat(tree)
-    integral = all(isinstance(scalar, Scalar) and WHOLE.fullmatch(scalar) is not None for scalar in scalars)
-    return Value(np.array(numbers, dtype=np.float64).reshape(shape), tree.place, integral)
+    return Value(np.array(numbers).reshape(shape), tree.place, integral=all(map(WHOLE.fullmatch, scalars)))
 
 
 @reader(reference("numbers"))
@@ -190,12 +189,12 @@ def printed(tree: Tree) -> Numbers:
     """The numbers of a figure, with the digits they were printed with."""
     scalars, shape, _ = _flat(tree)
     for scalar in scalars:
-        if isinstance(scalar, Scalar) and len(scalar) > LONGEST:
+        if len(scalar) > LONGEST:
             raise MathlabError(f"a printed number has at most {LONGEST} characters, not {len(scalar)}", scalar.place)
     return Numbers(tuple(PrintedNumber(str(scalar), scalar.place) for scalar in scalars), shape)
 
 
-def _flat(tree: Tree) -> tuple[list[Tree], tuple[int, ...], list[float]]:
+def _flat(tree: Tree) -> tuple[list[Scalar], tuple[int, ...], list[float]]:
     """The numbers of a nested list in C order as parts of the tree and as floats, and the shape of the list."""
     problems: list[Problem] = []
     shape: list[int] = []
@@ -210,7 +209,7 @@ def _flat(tree: Tree) -> tuple[list[Tree], tuple[int, ...], list[float]]:
         problems += error.problems
     if problems:
         raise MathlabError(problems)
-    return level, tuple(shape), numbers
+    return cast(list[Scalar], level), tuple(shape), numbers
 
 
 def _unfit(part: Tree, first: Row) -> Problem | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import EllipsisType
 
 import numpy as np
 
@@ -66,15 +67,15 @@ def _cause(expr: Expr, at: Index, values: Env, types: Types, called: Mapping[str
         told = inside.get(expr.args[0]) if expr.op == "where" else None  # which reads one of its branches
         read = expr.args if told is None else (expr.args[1] if told[_place(told, at)] else expr.args[2],)
         pointwise = OPS[expr.op].shape is shapes.broadcast
-        found = [(part, _place(inside[part], at) if pointwise else None) for part in read if part in inside]
-        wrong = [(part, here) for part, here in found if not is_finite([_looked_at(inside[part], here)])]
+        found = [(part, _place(inside[part], at) if pointwise else ...) for part in read if part in inside]
+        wrong = [(part, here) for part, here in found if not is_finite([inside[part][here]])]
         if not wrong:
             words = [_operand(part, inside[part], here, called) for part, here in found]
             result = "" if expr is root else f" is {_entry(inside[expr], at)}{_at(at)}"
             said = f"{_text(expr, called)}{result}" + (f", where {' and '.join(dict.fromkeys(words))}" if words else "")
-            return "" if is_finite([_looked_at(inside[expr], at)]) else said
+            return "" if is_finite([inside[expr][at]]) else said
         expr, here = wrong[0]
-        at = _first(~np.isfinite(inside[expr])) if here is None else here
+        at = _first(~np.isfinite(inside[expr])) if here is ... else here
     return ""
 
 
@@ -95,10 +96,6 @@ def _place(value: Array, at: Index) -> Index:
     )
 
 
-def _looked_at(value: Array, at: Index | None) -> Array:
-    return value if at is None else np.asarray(value[at])
-
-
 def _first(wrong: Array) -> Index:
     return tuple(map(int, np.argwhere(wrong)[0]))
 
@@ -111,10 +108,10 @@ def _at(at: Index) -> str:
     return f" at [{','.join(map(str, at))}]" if at else ""
 
 
-def _operand(part: Expr, value: Array, at: Index | None, called: Mapping[str, str]) -> str:
+def _operand(part: Expr, value: Array, at: Index | EllipsisType, called: Mapping[str, str]) -> str:
     """`1 - a is 0 at [0]`; of an operand that is read as a whole, the entry that is furthest from 0."""
-    which = "" if at is not None or value.size <= 1 else "the largest entry of "
-    if at is None:
+    which = "" if at is not ... or value.size <= 1 else "the largest entry of "
+    if at is ...:
         at = tuple(map(int, np.unravel_index(np.argmax(np.abs(value)), value.shape)))
     return f"{which}{_text(part, called)} is {_entry(value, at)}{_at(at)}"
 
