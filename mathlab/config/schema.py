@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Literal
 
+from mathlab import experiment
 from mathlab.config import values as read
 from mathlab.config.arrays import upstream, value
 from mathlab.config.formulas import NAMES, equations, label, name, name_list, quantities, quantity
@@ -17,34 +18,20 @@ from mathlab.config.sweeps import SWEEP
 from mathlab.config.values import Numbers, Reader, gather, reader
 from mathlab.config.yamltext import Row, Scalar, Table, Tree
 from mathlab.errors import MathlabError, Place, Problem
-from mathlab.experiment import (
-    DRAWN,
-    PLOTTED,
-    Case,
-    Dtype,
-    Figure,
-    GradcheckSettings,
-    HandFormula,
-    Picture,
-    Scale,
-    Source,
-    TrainSettings,
-    Value,
-)
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Num
 from mathlab.stages.table import STAGES
 
 Rounding = Literal["nearest", "truncate"]
 
-DTYPES: tuple[Dtype, ...] = ("float64", "float32")
-SCALES: tuple[Scale, ...] = ("x", "y", "xy")
+DTYPES: tuple[experiment.Dtype, ...] = ("float64", "float32")
+SCALES: tuple[experiment.Scale, ...] = ("x", "y", "xy")
 ROUNDINGS: tuple[Rounding, ...] = ("nearest", "truncate")
 
 
-def _printed(printed: Numbers, **more: object) -> Figure:
+def _printed(printed: Numbers, **more: object) -> experiment.Figure:
     """The figure of a quantity that is not known yet."""
-    make: Callable[..., Figure] = Figure
+    make: Callable[..., experiment.Figure] = experiment.Figure
     return make("", Num(0), printed.texts, printed.shape, **more)
 
 
@@ -62,7 +49,7 @@ PRINTING = Keys(
 )
 
 
-def _printing(tree: Tree) -> Figure:
+def _printing(tree: Tree) -> experiment.Figure:
     made, tree = PRINTING(tree), mapping(tree)
     if "erratum" in tree and tree.get("worked_out") == "true":
         raise MathlabError("an erratum is of what was printed; these numbers are worked out", tree["erratum"].place)
@@ -74,7 +61,7 @@ def _printing(tree: Tree) -> Figure:
 
 
 @reader(any_of(reference("numbers"), PRINTING.schema, listed(PRINTING.schema)))
-def printings(tree: Tree) -> list[Figure]:
+def printings(tree: Tree) -> list[experiment.Figure]:
     """A number, a nested list of numbers, a mapping with `printed`, or a list of such mappings."""
     read.in_order(tree)
     if isinstance(tree, Row) and any(isinstance(item, Table) for item in tree):
@@ -91,15 +78,15 @@ figures = entries(
 )
 
 
-def _by_name(values: Mapping[Scalar, Value]) -> Mapping[str, Value]:
+def _by_name(values: Mapping[Scalar, experiment.Value]) -> Mapping[str, experiment.Value]:
     return {str(key): value for key, value in values.items()}
 
 
 values = entries(name, value, _by_name, NAMES, filled=False)
 
 
-def _hand_formula(formula: Equation, at: str = "", erratum: str = "") -> HandFormula:
-    return HandFormula(formula.name, formula.expr, formula.written, formula.place, at, erratum)
+def _hand_formula(formula: Equation, at: str = "", erratum: str = "") -> experiment.HandFormula:
+    return experiment.HandFormula(formula.name, formula.expr, formula.written, formula.place, at, erratum)
 
 
 HAND_FORMULA = Keys(
@@ -111,10 +98,10 @@ HAND_FORMULA = Keys(
 
 
 @reader(any_of(TEXT, HAND_FORMULA.schema, listed(any_of(TEXT, HAND_FORMULA.schema))))
-def hand_formulas(tree: Tree) -> list[HandFormula]:
+def hand_formulas(tree: Tree) -> list[experiment.HandFormula]:
     """An expression, a mapping with `formula`, or a list of such."""
 
-    def one(item: Tree) -> HandFormula:
+    def one(item: Tree) -> experiment.HandFormula:
         return HAND_FORMULA(item) if isinstance(item, Table) else _hand_formula(quantity(item))
 
     return gather(one, tree if isinstance(tree, Row) and tree else [tree])
@@ -122,7 +109,7 @@ def hand_formulas(tree: Tree) -> list[HandFormula]:
 
 SOURCE = Keys(
     "Where the figures were printed: `article` are the documents, `ignore` quotes with numbers that are no figures.",
-    Source,
+    experiment.Source,
     {
         **dict.fromkeys(("title", "url", "note"), read.text),
         "article": Reader(lambda tree: tuple((str(one), one.place) for one in name_list(tree)), name_list.schema),
@@ -131,14 +118,16 @@ SOURCE = Keys(
 )
 GRADCHECK = Keys(
     "How the gradient check is made, and what was printed for it.",
-    GradcheckSettings,
+    experiment.GradcheckSettings,
     {"step": read.positive, "rtol": read.positive, "expected": figures},
 )
 
 
-def _train(place: Place, optimizer: Table | None = None, epochs: int | None = None, **more: object) -> TrainSettings:
+def _train(
+    place: Place, optimizer: Table | None = None, epochs: int | None = None, **more: object
+) -> experiment.TrainSettings:
     """The training that begins at a place. Raises `Partly` where something is missing."""
-    make: Callable[..., TrainSettings] = TrainSettings
+    make: Callable[..., experiment.TrainSettings] = experiment.TrainSettings
     problems = [Problem("train needs its 'epochs'", place)] if epochs is None else []
     try:
         name, settings, rate = chosen(optimizer, place)
@@ -178,7 +167,7 @@ def span(tree: Tree) -> tuple[float, float]:
 
 PICTURE = Keys(
     "What a plot shows: quantities, what they are drawn over, and the cases that it compares.",
-    Picture,
+    experiment.Picture,
     {
         "of": quantities,
         "over": entries(quantity, span, lambda over: tuple((one, *ends) for one, ends in over.items())),
@@ -190,10 +179,10 @@ PICTURE = Keys(
         "derivative": read.flag,
     },
 )
-_kind = read.one_of((*DRAWN, *PLOTTED), "picture")
+_kind = read.one_of((*experiment.DRAWN, *experiment.PLOTTED), "picture")
 _more: Schema = {
     "type": "object",
-    "propertyNames": {"enum": PLOTTED},
+    "propertyNames": {"enum": experiment.PLOTTED},
     "additionalProperties": PICTURE.schema,
     "minProperties": 1,
     "maxProperties": 1,
@@ -201,26 +190,26 @@ _more: Schema = {
 
 
 @reader(any_of(_kind.schema, _more, listed(any_of(_kind.schema, _more), 0)))
-def pictures(tree: Tree) -> tuple[Picture, ...]:
+def pictures(tree: Tree) -> tuple[experiment.Picture, ...]:
     """A kind of picture, or a list of kinds, each of which may say more: `loss: {log: y}`."""
     return tuple(gather(_picture, tree if isinstance(tree, Row) else [tree]))
 
 
-def _picture(tree: Tree) -> Picture:
+def _picture(tree: Tree) -> experiment.Picture:
     if not isinstance(tree, Table):
-        return Picture(_kind(tree), place=tree.place)
+        return experiment.Picture(_kind(tree), place=tree.place)
     if len(tree) != 1:
         raise MathlabError("a picture is one kind, as in loss: {log: y}", tree.place)
     ((kind, about),) = tree.items()
-    read.choice(tree.key(kind), known=PLOTTED, what="plot")
+    read.choice(tree.key(kind), known=experiment.PLOTTED, what="plot")
     return PICTURE(about, kind=str(kind), place=tree.place)
 
 
 SHORTHAND = ("layers", "loss", "batch")  # what is read when the case has inherited the rest
 
 
-def _case(**said: object) -> Case:
-    make: Callable[..., Case] = Case
+def _case(**said: object) -> experiment.Case:
+    make: Callable[..., experiment.Case] = experiment.Case
     stages = {name: said.pop(name) for name in _sections() if name in said}
     return make(**{name: one for name, one in said.items() if name not in SHORTHAND}, sections=stages)
 
@@ -257,7 +246,7 @@ TOP: Mapping[str, Callable[[Tree], object]] = {
 }
 
 
-def case_keys() -> Keys[Case]:
+def case_keys() -> Keys[experiment.Case]:
     """What a case may say. What it lacks of a training is told with the rest (`Partly`)."""
     return Keys(
         "What a case may say, and the top level too; None where it says nothing.", _case, {**CASE, **_sections()}

@@ -104,14 +104,11 @@ def _there(_: Prepared, env: Env, __: Shake) -> Env:
     return env
 
 
-def rounding_noise(prepared: Prepared, names: Sequence[str], values: Env | None = None) -> dict[str, Floats]:
-    """How far rounding moves each entry of the nodes and gradients `names`; 0 for a gradient that there is not.
-
-    `values` are those of the inputs and parameters, the case's own unless given.
-    """
+def rounding_noise(prepared: Prepared, names: Sequence[str]) -> dict[str, Floats]:
+    """How far rounding moves each entry of the nodes and gradients `names`; 0 for a gradient that there is not."""
     derived = {*prepared.env, *prepared.nodes, *prepared.gradients}
     there = [Equation(name, Name(name)) for name in names if name in derived]
-    measured = quantity_noise(there, prepared, values or prepared.env, kinks=True)
+    measured = quantity_noise(there, prepared, prepared.env, kinks=True)
     none = {name: np.zeros(prepared.types.names[name[1:]].shape) for name in names if name not in derived}
     return none | {line.name: entries for line, entries in zip(there, measured, strict=True)}
 
