@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import pairwise, product
 from pathlib import Path
 
-from mathlab.diagnosis import numbers, reruns, rules, slips, swaps
+from mathlab.diagnosis import rules, slips, swaps, trials
 from mathlab.diagnosis.rewrite import Names, Row, Rule, by_name, rewrites, together
 from mathlab.diagnosis.slips import Slip
 from mathlab.diagnosis.swaps import slopes
@@ -37,8 +37,8 @@ TOGETHER = ("exchanged", "weights exchanged", "other block", "forward block")  #
 ONCE = (*TOGETHER, *("terms missing", "factor throughout", "path missing", "axis kept", "row sums", "factor inside"))
 
 Trials = Callable[[Scene], Iterator[Trial]]
-RULES: Mapping[str, Rule] = {name: rule for some in (rules, swaps) for name, rule in vars(some).items()}
-TRIALS: Mapping[str, Trials] = {name: trials for some in (numbers, reruns) for name, trials in vars(some).items()}
+RULES: Mapping[str, Rule] = {**vars(rules), **vars(swaps)}
+TRIALS: Mapping[str, Trials] = vars(trials)
 
 
 @dataclass(frozen=True)

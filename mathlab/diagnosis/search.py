@@ -13,7 +13,7 @@ from mathlab.diagnosis.claims import Outcome
 from mathlab.diagnosis.evaluator import Evaluator, Session
 from mathlab.diagnosis.evidence import NEAR, judged
 from mathlab.diagnosis.mistakes import Mistake
-from mathlab.diagnosis.numbers import multipliers
+from mathlab.diagnosis.trials import multipliers
 from mathlab.diagnosis.unfold import told, unfolded, with_gradients
 from mathlab.diagnosis.worlds import Scene, Trial, World, changed
 from mathlab.errors import ExpressionError, MathlabError

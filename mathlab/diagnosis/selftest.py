@@ -18,7 +18,7 @@ import numpy as np
 
 from mathlab.diagnosis import slips
 from mathlab.diagnosis.mistakes import KINDS
-from mathlab.diagnosis.numbers import batch_size
+from mathlab.diagnosis.trials import batch_size
 from mathlab.diagnosis.worlds import changed, snapshots
 from mathlab.errors import ExpressionError, MathlabError, Place
 from mathlab.experiment import Array, Case, Experiment, Figure
