@@ -5,10 +5,9 @@ and run again. It is named only when it gives every digit of what was stated, an
 an accident among as many mistakes as were tried. Nothing here runs for a case in which everything matches.
 """
 
-from mathlab.diagnosis.claims import of_arrays
 from mathlab.diagnosis.explain import Cause, Causes, causes, explained
 from mathlab.diagnosis.mistakes import VARIANTS
 from mathlab.diagnosis.unfold import with_gradients
-from mathlab.diagnosis.worlds import Scene
+from mathlab.diagnosis.worlds import Scene, of_arrays
 
 __all__ = ["VARIANTS", "Cause", "Causes", "Scene", "causes", "explained", "of_arrays", "with_gradients"]

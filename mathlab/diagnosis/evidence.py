@@ -8,8 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from mathlab.diagnosis.claims import Outcome
-from mathlab.diagnosis.worlds import Outcomes, Scene, Trial
+from mathlab.diagnosis.worlds import Outcome, Outcomes, Scene, Trial
 from mathlab.experiment import Array
 from mathlab.language.syntax import names
 

@@ -9,13 +9,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mathlab.diagnosis.claims import Claim, of_arrays, of_figure
 from mathlab.diagnosis.evidence import best, judged
 from mathlab.diagnosis.mistakes import KINDS
 from mathlab.diagnosis.rewrite import text, turned
 from mathlab.diagnosis.search import EACH, WORK, Search
 from mathlab.diagnosis.slips import listed, parts, placed
-from mathlab.diagnosis.worlds import Scene, Trial
+from mathlab.diagnosis.worlds import Claim, Scene, Trial, of_arrays, of_figure
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Case, Figure, HandFormula
 from mathlab.language.equation import Equation

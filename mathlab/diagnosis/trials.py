@@ -11,13 +11,12 @@ from itertools import combinations, product
 import numpy as np
 from numpy.typing import NDArray
 
-from mathlab.diagnosis.claims import Outcome
 from mathlab.diagnosis.rewrite import by_name, factors
-from mathlab.diagnosis.worlds import Outcomes, Scene, Trial, World, changed
+from mathlab.diagnosis.worlds import Outcome, Outcomes, Scene, Trial, World, changed
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Dtype
 from mathlab.language.check import Types
-from mathlab.language.syntax import Call, Name, Num, names, substitute, unparse
+from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute, unparse
 from mathlab.stages.prepare import Prepared, prepare
 from mathlab.stages.updates import in_all
 
@@ -302,7 +301,8 @@ def batch_size(prepared: Prepared) -> int | None:
 
 def _averaged(prepared: Prepared) -> Iterator[int]:
     """The counts by which the end divides its sums."""
-    definitions, pending = by_name(prepared.case.equations), [Name(prepared.end)]
+    definitions = by_name(prepared.case.equations)
+    pending: list[Expr] = [Name(prepared.end)]
     types = Types(prepared.types.names, prepared.types.integral)
     while pending:
         for factor in factors(pending.pop(0)):

@@ -10,12 +10,10 @@ import numpy as np
 import pytest
 
 from mathlab.diagnosis import mistakes
-from mathlab.diagnosis.claims import of_arrays
-from mathlab.diagnosis.evaluator import Session
 from mathlab.diagnosis.evidence import best
 from mathlab.diagnosis.mistakes import KINDS, Mistake
-from mathlab.diagnosis.search import Search
-from mathlab.diagnosis.worlds import Scene
+from mathlab.diagnosis.search import Search, Session
+from mathlab.diagnosis.worlds import Scene, of_arrays
 from mathlab.experiment import Array, Case
 from mathlab.language.syntax import Name
 from mathlab.stages.prepare import prepare
