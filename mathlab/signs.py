@@ -125,6 +125,23 @@ def sign(text: str, slips: Slips) -> str:
     return next((sentence for pattern, sentence in slips if re.search(pattern, text)), "")
 
 
+def blamed(text: str, source: str, offset: int, message: str) -> str:
+    """Why a text is no expression, from what Python says of it, stripped, and where."""
+    near = repr(source[offset : offset + 12])
+    if written := sign(text, SUPERSCRIPTS):
+        return f"write {written}"
+    if written := sign(source, SIGNS):
+        return written
+    if re.match(r"\d[\d.]*[^\W\d]", source[offset:]) and "literal" in message:
+        return f"a product is written with '*' near {near}"
+    gaps = [gap.end() for gap in re.finditer(r"[\w.)\]]\s+(?=[\w.])", source)]
+    if behind := next((at for at in gaps if at == offset or (at > offset and "comma" in message)), 0):
+        near = repr(source[behind : behind + 12])
+        return f"before {near} an operator is missing: a product is a * b or a @ b, a call f(x)"
+    reason = (message or "invalid syntax").split(";")[0].split(": value has")[0]
+    return f"{reason} near {near}"
+
+
 def slip(text: str, slips: Slips) -> str:
     """`"; a decimal point is written '.'"` for a text that is one of these slips, else the empty string."""
     if len(text) > LONGEST_SLIP:

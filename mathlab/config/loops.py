@@ -14,7 +14,7 @@ from mathlab.experiment import Case, Figure, GradcheckSettings, Picture, SweepSe
 from mathlab.language.check import constant_value
 from mathlab.language.equation import Equation, Step
 from mathlab.language.ops import OPS
-from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names, substitute, unparse, walk
+from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, names, substitute, unparse, walk
 from mathlab.language.syntax import replace as rewritten
 
 MOST = 10_000  # equations of a loop
@@ -280,7 +280,7 @@ class _Writer:
                 told = "its number" if count == 1 else f"its {count} numbers"
                 raise ExpressionError(f"{where} reads a step, and a step is told by {told}", call.position)
             found = picked(base.id, steps)
-            whole = [Slice(None, None, None)] * sum(isinstance(item, Slice) for item in steps)
+            whole = [ALL] * sum(isinstance(item, Slice) for item in steps)
             return Call("index", (found, *whole, *rest), (), call.position) if rest else found
         counted = [item for item, written in zip(items, call.args[1:], strict=True) if names(written)]
         if any(isinstance(item, Num) and item.value < 0 for item in counted):

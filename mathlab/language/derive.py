@@ -17,6 +17,7 @@ from functools import cache, reduce
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.language.check import Types, resolve
 from mathlab.language.equation import Equation
+from mathlab.language.joined import joined
 from mathlab.language.ops import OPS
 from mathlab.language.shapes import Type, show
 from mathlab.language.simplify import Builder, is_ones, split
@@ -64,7 +65,7 @@ class _Derivation:
         self.received: dict[str, list[tuple[str, Expr]]] = {}  # with the equation that each share comes from
         self.out: list[Equation] = []
         self.written: set[str] = set()
-        self.defined = {equation.name for equation in equations}
+        self.defined = {equation.name: equation for equation in equations}
         self.taken = {*types.names, *(equation.name for equation in equations)}
         self.forward = {equation.expr: Name(equation.name) for equation in reversed(equations)}
         # how many equations have yet to hand something to a name, so that its sum is written as soon as it is whole
@@ -111,7 +112,7 @@ class _Derivation:
         if gradient in self.written:
             return Name(gradient)
         type_ = self.types.names[name]
-        parts = [share for _, share in self.received.get(name, ())]
+        parts = joined([share for _, share in self.received.get(name, ())], self.types)
         if not parts:
             if name in self.blocked and name in self.wanted:
                 (call, at), end = self.blocked[name], self.equations[-1].name
@@ -202,10 +203,8 @@ class _Derivation:
         if name in self.blocked or name not in self.active:
             return
         self.blocked[name] = (call, at)
-        for equation in self.equations:
-            if equation.name == name:
-                for inner in names(equation.expr):
-                    self._block(inner, call, at)
+        for inner in names(self.defined[name].expr) if name in self.defined else ():
+            self._block(inner, call, at)
 
     def _values(self, call: Call, upstream: Expr, equation: Equation) -> dict[str, Expr]:
         """What the names in a rule stand for."""
@@ -219,16 +218,10 @@ class _Derivation:
         return values
 
 
-def _count(core: Expr, exprs: Iterable[Expr]) -> int:
+def _count(core: Expr, exprs: Collection[Expr]) -> int:
     """How often `core` stands in the expressions, whatever the number in front of it."""
-    count, pending = 0, list(exprs)
-    while pending:
-        expr = pending.pop()
-        if split(expr)[1] == core:
-            count += 1
-        elif isinstance(expr, Call):
-            pending.extend(expr.args)
-    return count
+    inside = (expr.args if isinstance(expr, Call) else () for expr in exprs if split(expr)[1] != core)
+    return sum(split(expr)[1] == core for expr in exprs) + sum(_count(core, args) for args in inside)
 
 
 @cache

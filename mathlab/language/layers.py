@@ -20,7 +20,7 @@ from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import ACTIVATIONS, Op
 from mathlab.language.shapes import Shape, Type, along_axis, broadcast, show
-from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, parse, substitute, unparse
+from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, parse, substitute, unparse
 
 Batch = Literal["rows", "columns"]
 Reduction = Literal["sum", "mean"]
@@ -293,11 +293,10 @@ def _argument(part: Part, key: str, usual: Sequence[str], inputs: Collection[str
 def _beside(output: Equation, target: Equation, names: Types) -> Equation:
     """The target in the output's shape, where one is a vector and the other a single column or row of such."""
     y, t = _type(output, names).shape, _type(target, names).shape
-    whole = Slice(None, None, None)
     items: dict[Shape, tuple[Expr, ...]] = {
-        (*t, 1): (*[whole] * len(t), NewAxis()),
+        (*t, 1): (*[ALL] * len(t), NewAxis()),
         (1, *t): (NewAxis(),),
-        t[:-1] if t[-1:] == (1,) else t: (*[whole] * (len(t) - 1), Num(0)),
+        t[:-1] if t[-1:] == (1,) else t: (*[ALL] * (len(t) - 1), Num(0)),
         t: (),
     }
     return replace(target, expr=Call("index", (target.expr, *items[y]))) if items.get(y) else target

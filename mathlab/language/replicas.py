@@ -19,9 +19,7 @@ from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS, ShapeRule
 from mathlab.language.shapes import Shape, Type
-from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, unparse
-
-ALL = Slice(None, None, None)
+from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, Slice, Static, unparse
 
 
 class NotStackable(Exception):

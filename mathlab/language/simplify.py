@@ -16,7 +16,7 @@ from mathlab.errors import ExpressionError
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.shapes import Shape, Type, axes_of
-from mathlab.language.syntax import Call, Expr, Name, Num, Slice, Static, replace, walk
+from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, Static, replace, walk
 
 LONGEST = 10**16  # integers from here on are written as floats
 
@@ -115,7 +115,7 @@ def _drops_kept_axes(total: Call, items: Sequence[Expr]) -> bool:
     """Whether `total[items]` takes away the axes, and only those, that a sum has kept with length 1."""
     axis = total.attr("axis")
     axes = axis if isinstance(axis, tuple) else (axis,)
-    dropped = [Num(0) if at in axes else Slice(None, None, None) for at in range(len(items))]
+    dropped = [Num(0) if at in axes else ALL for at in range(len(items))]
     return bool(total.attr("keepdims")) and [*items] == dropped
 
 
@@ -170,8 +170,8 @@ class Builder:
                 return inner
             case Call("T", (inner,)) if len(self.shape(inner)) < 2:
                 return inner
-            case Call("T", (Call("matmul", (left, right)),)) if len(self.shape(left)) == len(self.shape(right)) == 2:
-                return self.call("matmul", (self.call("T", (right,)), self.call("T", (left,))))
+            case Call("T" | "mT" as turn, (Call("matmul", (left, right)),)) if self._turns(turn, left, right):
+                return self.call("matmul", (self.call(turn, (right,)), self.call(turn, (left,))))
             case Call("T", (Call("outer", (left, right)),)):
                 return Call("outer", (right, left))
             case Call("outer" | "matmul", (left, right)):
@@ -203,6 +203,11 @@ class Builder:
                     return join(factor, Call("sum", (core,), call.attrs))
         return call
 
+    def _turns(self, turn: str, left: Expr, right: Expr) -> bool:
+        """Whether a product's transpose is that of its factors."""
+        axes = {len(self.shape(left)), len(self.shape(right))}
+        return axes == {2} if turn == "T" else min(axes) >= 2
+
     def ones(self, shape: Shape) -> Expr:
         """Ones of a shape: the number 1 where it is a scalar."""
         return Call("ones", tuple(map(Num, shape))) if shape else Num(1)
@@ -220,7 +225,8 @@ class Builder:
         return next(fitting, None)
 
     def _bare_product(self, left: Expr, right: Expr, shape: Shape) -> Expr:
-        """`left * right` without factors of ones that the shape does not need."""
+        """`left * right` without factors of ones, and new axes in front, that the shape does not need."""
+        left, right = self._unlifted(left, right), self._unlifted(right, left)
         for keep, drop in ((right, left), (left, right)):
             if is_ones(drop) and self.shape(keep) == shape:
                 return keep
@@ -233,6 +239,21 @@ class Builder:
                         return shorter
         return Call("mul", (left, right))
 
+    def _unlifted(self, expr: Expr, other: Expr) -> Expr:
+        """`expr` without the axes that broadcasting puts in front of it, as `other` has them."""
+        match expr:
+            case Call("index", (base, *items)) if len(self.shape(other)) >= len(self.shape(expr)):
+                new = items.count(NewAxis())
+                return base if items == [NewAxis()] * new + [ALL] * (len(items) - new) else expr
+        return expr
+
+    def _spread(self, expr: Expr, other: Expr) -> Expr:
+        """`expr` without the factor of ones that gives it a shape which `other` has anyway."""
+        match split(expr):
+            case factor, Call("mul", (inner, ones)) if is_ones(ones) and self.shape(expr) == self.shape(other):
+                return join(factor, self._unlifted(inner, other))
+        return expr
+
     def _quotient(self, left: Expr, right: Expr) -> Expr:
         factor, core = split(left)
         if isinstance(right, Num) and right.value > 0 and right.value == int(right.value):
@@ -242,6 +263,7 @@ class Builder:
         return join(factor, Call("div", (core, right)))
 
     def _sum(self, left: Expr, right: Expr) -> Expr:
+        left, right = self._spread(left, right), self._spread(right, left)
         (f1, core1), (f2, core2) = split(left), split(right)
         if f1.top == 0:
             return right

@@ -106,6 +106,7 @@ class Call:
         return dict(self.attrs).get(name)
 
 
+ALL = Slice(None, None, None)
 Expr = Num | Name | Slice | NewAxis | Call
 Bound = int | Num | Name | Slice | NewAxis | Call | None
 Static = int | float | bool | str | tuple[float, ...] | None | Num | Name | Slice | NewAxis | Call
@@ -152,7 +153,8 @@ def parse(text: str) -> Expr:
             tree = ast.parse(source, mode="eval").body
     except SyntaxError as error:
         offset = min(max((error.offset or 1) - 1, 0), len(source) - 1)
-        raise ExpressionError(f"not an expression: {_blame(text, source, offset, error.msg)}", lead + offset) from None
+        why = signs.blamed(text, source, offset, error.msg or "")
+        raise ExpressionError(f"not an expression: {why}", lead + offset) from None
     except (RecursionError, MemoryError):
         raise ExpressionError("an expression is nested too deeply; split it into several equations") from None
     except ValueError as error:  # a NUL byte, or an integer of thousands of digits
@@ -166,22 +168,6 @@ def parse(text: str) -> Expr:
         return lead + len(encoded[: node.col_offset].decode(errors="ignore"))
 
     return _Reader(source, offset_of).read(tree, 0)
-
-
-def _blame(text: str, source: str, offset: int, message: str | None) -> str:
-    near = repr(source[offset : offset + 12])
-    if written := signs.sign(text, signs.SUPERSCRIPTS):
-        return f"write {written}"
-    if written := signs.sign(source, signs.SIGNS):
-        return written
-    if re.match(r"\d[\d.]*[^\W\d]", source[offset:]) and "literal" in (message or ""):
-        return f"a product is written with '*' near {near}"
-    gaps = [gap.end() for gap in re.finditer(r"[\w.)\]]\s+(?=[\w.])", source)]
-    if behind := next((at for at in gaps if at == offset or (at > offset and "comma" in (message or ""))), 0):
-        near = repr(source[behind : behind + 12])
-        return f"before {near} an operator is missing: a product is a * b or a @ b, a call f(x)"
-    reason = (message or "invalid syntax").split(";")[0].split(": value has")[0]
-    return f"{reason} near {near}"
 
 
 class _Reader:

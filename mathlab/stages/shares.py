@@ -13,7 +13,7 @@ from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.shapes import Type
 from mathlab.language.simplify import Builder, Factor, is_ones, join, split
-from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, names, replace, unparse, walk
+from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, names, replace, unparse, walk
 from mathlab.results import Part, Share
 from mathlab.stages.prepare import Env, Prepared, evaluate, sealed
 
@@ -110,7 +110,7 @@ def base_of(expr: Expr) -> str:
     match expr:
         case Name(name):
             return name
-        case Call("index", (Name(name), *items)) if all(i in (NewAxis(), Slice(None, None, None)) for i in items):
+        case Call("index", (Name(name), *items)) if all(i in (NewAxis(), ALL) for i in items):
             return name
     return ""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +27,7 @@ DEFAULT = ("tape",)
 NONE = "none"
 PATIENCE = 0.05  # seconds that one gradient may take by default,
 TOGETHER = 0.5  # and all of them,
-LONGEST = 10.0  # and when its witness was asked for
+LONGEST, ALTOGETHER = 10.0, 30.0  # and both when the witness was asked for
 AGREEMENT = {"float64": 1e-9, "float32": 1e-4}  # relative to an entry: up to there nobody asks about rounding
 RESOLUTIONS = 10  # of a central difference, which estimates its own
 
@@ -59,7 +58,7 @@ def run(prepared: Prepared, values: Mapping[str, Array], names: Sequence[str] | 
     scene = _Scene(prepared, values)
     work = operations(prepared.equations, prepared.types)
     results = []
-    left = TOGETHER * prepared.case.share if names is None else math.inf
+    left = (TOGETHER if names is None else ALTOGETHER) * prepared.case.share
     for name in scene.gradients:
         for witness in asked:
             seconds = WITNESSES[witness].seconds(int(np.size(values[name])), work)

@@ -15,6 +15,7 @@ from mathlab.experiment import Array
 from mathlab.language.equation import Equation
 from mathlab.witnesses.arrays import Floats
 from mathlab.witnesses.evaluation import run
+from mathlab.witnesses.graph import seen_from
 from mathlab.witnesses.pytorch import NO_TORCH, torch_gradient
 from mathlab.witnesses.tape import tape
 
@@ -64,16 +65,14 @@ def _central(equations: Equations, env: Env, wrt: str, seed: Array | None) -> tu
     from mathlab.witnesses.central import central_difference
     from mathlab.witnesses.steps import end_noise
 
-    exact = run(equations, env)
-    graph = [equation for equation in equations if equation.name != wrt]
-    end = equations[-1].name
+    graph = seen_from(wrt, equations, env, seed)
+    plain = {name: array.real for name, array in graph.values.items()}
 
     def weighted_end(moved: Env) -> float:
-        value = moved[end] if end == wrt else run(graph, moved)[end].real
-        return float(np.sum(value if seed is None else seed * value))
+        return float(np.sum(graph.seed * run(graph.moving, moved)[graph.end].real))
 
-    noise = end_noise(graph, {name: array.real for name, array in exact.items()}, seed) if end != wrt else 0.0
-    return central_difference(weighted_end, {name: exact[name].real for name in (*env, wrt)}, wrt, noise=noise)
+    noise = end_noise(graph.moving, plain, graph.seed) if graph.moving else 0.0
+    return central_difference(weighted_end, plain, wrt, noise=noise)
 
 
 WITNESSES: Mapping[str, Witness] = {

@@ -95,6 +95,50 @@ ARTICLES: Mapping[str, tuple[Mapping[str, str], Values, Values, str]] = {
         dw = 0.02 * w + 2 * (X.T @ (X @ w - y)) / 3
         """,
     ),
+    "batch norm, as its graph of small steps": (
+        {
+            "mu": "mean(x, axis=0)",
+            "xmu": "x - mu",
+            "var": "mean(xmu**2, axis=0)",
+            "ivar": "1 / sqrt(var + 0.5)",
+            "xhat": "xmu * ivar",
+            "loss": "sum((gamma * xhat + beta) * t)",
+        },
+        {"x": np.ones((4, 2)), "gamma": np.ones(2), "beta": np.ones(2)},
+        {"t": np.ones((4, 2))},
+        """
+        dgamma = sum(t * xhat, axis=0)
+        dbeta = sum(t, axis=0)
+        dxhat = t * gamma
+        divar = sum(dxhat * xmu, axis=0)
+        dvar = -divar / (var + 0.5) / (2 * sqrt(var + 0.5))
+        dxmu = dxhat * ivar + dvar * xmu / 2
+        dmu = -sum(dxmu, axis=0)
+        dx = dxmu + dmu / 4
+        """,
+    ),
+    "the gates of one matrix": (
+        {"z": "x @ W", "i": "sigmoid(z[:, :2])", "g": "tanh(z[:, 2:])", "loss": "sum(i * g)"},
+        {"W": np.ones((3, 4))},
+        {"x": np.ones((5, 3))},
+        """
+        dg = i
+        di = g
+        dz = concat(di * i * (1 - i), dg * (1 - g**2), axis=1)
+        dW = x.T @ dz
+        """,
+    ),
+    "a kernel for each channel, and heads": (
+        {"a": "K[1] @ K[0].T", "s": "Q @ K.mT", "loss": "sum(a) + sum(s**2)"},
+        {"K": np.ones((2, 3, 2)), "Q": np.ones((2, 3, 2))},
+        {},
+        """
+        ds = 2 * s
+        dQ = ds @ K
+        da = ones_like(a)
+        dK = stack(ones_like(a).T @ K[1], ones_like(a) @ K[0]) + ds.mT @ Q
+        """,
+    ),
     "(x + y)z": (
         {"q": "x + y", "f": "q * z"},
         {"x": -2, "y": 5, "z": -4},

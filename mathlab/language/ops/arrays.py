@@ -7,7 +7,7 @@ from functools import partial
 
 from mathlab.language import shapes
 from mathlab.language.ops.record import ANY, FIRST_AXIS, X3, X23, Op, Site
-from mathlab.language.syntax import NewAxis, Slice
+from mathlab.language.syntax import ALL, NewAxis
 
 
 def _top(site: Site) -> str:
@@ -20,7 +20,7 @@ def _index(site: Site) -> str:
         # the gradient of picking one entry of a vector reads best as a one-hot vector
         return f"g * one_hot(i0, {site.args[0].size})"
     items = site.call.args[1:]
-    if all(item in (NewAxis(), Slice(None, None, None)) for item in items):  # new axes are taken away again
+    if all(item in (NewAxis(), ALL) for item in items):  # new axes are taken away again
         return f"g[{', '.join('0' if item == NewAxis() else ':' for item in items)}]"
     return f"scatter(g, x[{', '.join(f'i{k}' for k in range(count))}])"
 
