@@ -146,7 +146,7 @@ class Result(ExperimentResult):
 
         Raises MathlabError where the case does not have what it shows, and without matplotlib.
         """
-        from mathlab.pictures import chart, plots
+        from mathlab.pictures import plots
 
         if kind not in PLOTTED:
             raise MathlabError(f"there is no plot {kind!r}; known are {', '.join(PLOTTED)}")
@@ -154,7 +154,7 @@ class Result(ExperimentResult):
         more = (tuple(cases), log, title, tuple(rows), tuple(columns), derivative)
         picture = Picture(kind, tuple(map(plots.quantity, of)), spans, *more)
         made = plots.drawing(plots.subject(self, self._of(case).case, picture))
-        return chart.onto(made, ax)
+        return plots.onto(made, ax)
 
     def _of(self, case: str | None) -> CaseResult:
         known = {one.case: one for one in self.cases}

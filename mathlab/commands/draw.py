@@ -50,7 +50,6 @@ def draw(
     from mathlab import plan
     from mathlab.experiment import DRAWN
     from mathlab.pictures import gallery
-    from mathlab.pictures.index import write_index
     from mathlab.results import Tally, tally
 
     for kind in kinds or ():
@@ -87,7 +86,7 @@ def draw(
     else:
         shown = [path for result, made in drawn for path in gallery.write(result, out, made)]
         if index:
-            shown.append(write_index(out))
+            shown.append(gallery.write_index(out))
         terminal.write("".join(f"{path}\n" for path in shown))
     if show:
         for path in shown:

@@ -39,7 +39,7 @@ def plot(
     """
     from mathlab import plan
     from mathlab.experiment import PLOTTED, Picture
-    from mathlab.pictures import chart, gallery, plots
+    from mathlab.pictures import gallery, plots
     from mathlab.results import Tally, tally
 
     if kind not in PLOTTED:
@@ -56,7 +56,7 @@ def plot(
         counts += tally(result)
         able = [one for one in cases if not stage or getattr(one, stage)] or cases
         about = plots.subject(result, able[0].name, picture)
-        content = chart.rendered(plots.drawing(about), form)
+        content = plots.rendered(plots.drawing(about), form)
         name = f"{gallery.names(experiment)[about.case.name]}.{kind}.{form}"
         shown += gallery.write(result, out, {name: content})
     terminal.write("".join(f"{path}\n" for path in shown))

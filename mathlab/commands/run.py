@@ -24,7 +24,7 @@ def run(
     """
     code = run_stages("run", cases, telling, permits, out, summary=not verbose, every=verbose)
     if (out / "index.html").is_file():
-        from mathlab.pictures.index import write_index
+        from mathlab.pictures.gallery import write_index
 
         write_index(out)
     return code

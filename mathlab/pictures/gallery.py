@@ -1,4 +1,4 @@
-"""Which pictures there are of what ran, what their files are called, and whether files are still what they would be."""
+"""The pictures of what ran as files: their names, whether they still are what they would be, and an index of all."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from typing import Unpack
+from urllib.parse import quote
 
 import numpy as np
 
 from mathlab.errors import MathlabError, Problem
 from mathlab.experiment import DRAWN, PLOTTED, Case, Experiment
-from mathlab.files import refuse_inputs, replace_files
+from mathlab.files import refuse_inputs, replace_file, replace_files
+from mathlab.outputs.csvtext import read_table
 from mathlab.outputs.write import folder_of
 from mathlab.pictures import Look, Scene
 from mathlab.pictures.graph import graph, mermaid
-from mathlab.pictures.index import refresh
 from mathlab.pictures.network import network
 from mathlab.pictures.scan import scan
+from mathlab.pictures.svg import escape
 from mathlab.results import CaseResult, ExperimentResult
 from mathlab.stages import backprop
 
@@ -28,6 +30,18 @@ FOLDER = "pictures"
 # a number; in full as the first group says, or a rounding of one
 NUMBER = re.compile(r'(data-(?:v|norm|min|max)=")?(-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)')
 RTOL, ATOL, ROUNDED = 1e-9, 1e-12, 2e-3  # as `mathlab diff` has them; of a number with four digits
+INDEX = "index.html"
+# file, the column of its verdicts, what it counts, and the verdicts that pass
+COUNTED = (
+    ("figures.csv", "figures", {"match", "rounded", "erratum confirmed"}),
+    ("derivation.csv", "formulas", {"agrees", "erratum confirmed"}),
+    ("gradcheck.csv", "gradient entries", {"confirmed", "inconclusive", "kink"}),
+)
+SHOWN = (".html", ".svg", ".png")
+STYLE = """:root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;max-width:60rem;margin:auto;
+padding:1rem;background:#fff;color:#1a1a1a;overflow-wrap:anywhere}a{color:#0060a0}.good{color:#00765a}.bad{color:#c00020}
+section{border-top:1px solid #c3c9d0}p,ul{margin:.25rem 0}h2{font-size:1.1rem;margin:.6rem 0 .2rem}
+@media(prefers-color-scheme:dark){body{background:#14171a;color:#f0f0f0}a{color:#6cb8f0}.good{color:#3fc8a0}.bad{color:#ff8095}}"""
 
 
 def _page(scene: Scene) -> str:
@@ -105,12 +119,12 @@ def declared(result: ExperimentResult) -> tuple[dict[str, str | bytes], int]:
     plotted = [(name, one) for name, one in plotted if one.kind in PLOTTED and ran >= {*one.cases}]
     if not plotted or find_spec("matplotlib") is None:
         return found, len(plotted)
-    from mathlab.pictures import chart, plots
+    from mathlab.pictures import plots
 
     for name, picture in plotted:
         stem = f"{names(result.experiment)[name]}.{picture.kind}"
         file = next(file for n in count(1) if (file := f"{stem}{f'-{n}' if n > 1 else ''}.svg") not in found)
-        found[file] = chart.rendered(plots.drawing(plots.subject(result, name, picture)), "svg")
+        found[file] = plots.rendered(plots.drawing(plots.subject(result, name, picture)), "svg")
     return found, 0
 
 
@@ -147,3 +161,50 @@ def same(a: str, b: str) -> bool:
         x == y or abs(float(x) - float(y)) <= ATOL + (RTOL if full else ROUNDED) * abs(float(y))
         for (full, x), (_, y) in pairs
     )
+
+
+def refresh(out: Path) -> None:
+    """Write the index of a folder anew, if it has one."""
+    if (out / INDEX).is_file():
+        write_index(out)
+
+
+def write_index(out: Path) -> Path:
+    """Make `out/index.html`. Raises MathlabError where it cannot be written."""
+    body = "\n".join(_experiment(path.parent) for path in sorted(out.glob("*/run.json")))
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    replace_file(
+        out / INDEX,
+        '<!DOCTYPE html>\n<html lang="en"><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Experiments</title>'
+        f"<style>{STYLE}</style>\n<main><h1>Experiments</h1>\n{body or '<p>There are no results here yet.</p>'}"
+        "\n</main></html>\n",
+    )
+    return out / INDEX
+
+
+def _experiment(folder: Path) -> str:
+    said = [words for file, what, passing in COUNTED if (words := _verdicts(folder / file, what, passing))]
+    pictures = [path for path in sorted((folder / "pictures").glob("*")) if path.suffix in SHOWN]
+    links, tables = ([_link(folder, path) for path in paths] for paths in (pictures, sorted(folder.glob("*.csv"))))
+    listed = f"<ul><li>{'</li><li>'.join(links)}</li></ul>" if links else ""
+    said = said or ["nothing was compared"]
+    return (
+        f"<section><h2>{escape(folder.name)}</h2><p>{'; '.join(said)}</p>{listed}<p>{', '.join(tables)}</p></section>"
+    )
+
+
+def _link(folder: Path, path: Path) -> str:
+    return f'<a href="{quote(str(path.relative_to(folder.parent)))}">{escape(path.name)}</a>'
+
+
+def _verdicts(path: Path, what: str, passing: set[str]) -> str:
+    try:
+        columns, rows, _ = read_table(path)
+        counts = Counter(row[columns.index("verdict")] for row in rows)
+    except (OSError, ValueError):
+        return ""
+    failed = sum(count for verdict, count in counts.items() if verdict not in passing)
+    words = f"{counts.total()} {what}, " + (f"{failed} fail" if failed else "all pass")
+    return f'<span class="{"bad" if failed else "good"}">{"✗" if failed else "✓"} {words}</span>' if counts else ""

@@ -34,9 +34,9 @@ from mathlab.stages.shares import base_of
 
 MOST_UNITS = 12
 LABELLED = 20  # lines between two layers; the weights of more of them are drawn, but not written
-RADIUS, BETWEEN, HEAD, LEFT = 48.0, 194.0, 74.0, 24.0  # at least: a circle's, and the room for lines between two
+RADIUS, BETWEEN, HEAD, LEFT = 48.0, 194.0, 74.0, 24.0  # at least: a circle's, and the room for few lines
 CUT = 24  # characters of a name
-PLACES = (0.5, 0.3, 0.7, 0.4, 0.6, 0.22, 0.78)  # along a line, where its label may stand
+PLACES = (0.5, 0.3, 0.7, 0.4, 0.6, 0.22, 0.78, *(0.14 + 0.04 * at for at in range(19)))  # of a label along a line
 SHAPING = ("add", "index", "T", "mT", "reshape", "matmul", "dot")  # what is no activation
 Nodes = Mapping[str, NodeResult]
 Said = tuple[str, str, str]  # a line of text: its colour, its words, an attribute
@@ -45,22 +45,17 @@ Said = tuple[str, str, str]  # a line of text: its colour, its words, an attribu
 class Layer(NamedTuple):
     """`source` (times `weights`, plus `bias`) goes in as `inner`, and comes out as `outer` after the `activation`.
 
-    `inner` is empty where one equation does both. `left` says that the weights stand to the left: `W @ x`.
+    `inner` is empty where one equation does both. `axis` counts the units: 0 for `W @ x`, -1 for `x @ W`.
     """
 
     source: str
     weights: str
     transposed: bool
-    left: bool
+    axis: int
     bias: str
     inner: str
     outer: str
     activation: str
-
-    @property
-    def axis(self) -> int:
-        """That which counts the units of a batch."""
-        return 0 if self.left else -1
 
 
 def layers_of(case: Case, nodes: Nodes) -> list[Layer]:
@@ -95,7 +90,7 @@ def _layer(equation: Equation, case: Case, nodes: Nodes) -> Layer | None:
         alike = [one for one in case.equations if nodes[one.name].value.shape == nodes[outer].value.shape]
         found = [(outer, one.name, op) for one in alike if (op := _activation(one.expr, outer))]
         inner, outer, activation = found[0] if found else ("", outer, "")
-    layer = Layer(source, weights, transposed, left, bias, inner, outer, activation)
+    layer = Layer(source, weights, transposed, 0 if left else -1, bias, inner, outer, activation)
     matrix, given, made = (nodes[name].value for name in (weights, source, outer))
     if matrix.ndim != 2 or given.ndim not in (1, 2) or made.ndim != given.ndim:
         return None
@@ -145,7 +140,9 @@ def network(scene: Scene) -> str:
     radius = max(RADIUS, *(CHAR * len(said[1]) / 2 + 8 for column in units for unit in column for said in unit[1:]))
     names = [max(CHAR * len(unit[0][1]) for unit in column) for column in units]
     sides_left, sides_right = (max(LEFT + radius, names[end] / 2 + 8) for end in (0, -1))
-    pitch, step = BETWEEN + max(2 * radius, *names), 2 * radius + (66 if any(layer.bias for layer in layers) else 48)
+    lines = min(max(a * b for a, b in pairwise(sides)), LABELLED)
+    pitch = BETWEEN + 12 * max(lines - 6, 0) + max(2 * radius, *names)
+    step = 2 * radius + (66 if any(layer.bias for layer in layers) else 48)
     places = [
         [(sides_left + pitch * at, HEAD + 6 + step * (row + (max(sides) - side + 1) / 2)) for row in range(side)]
         for at, side in enumerate(sides)
@@ -229,7 +226,7 @@ def _lines(
         return 100.0 * others + sum(abs(height - y) < 18 for height in heights)
 
     for at, ((x0, y0), (x1, y1)) in enumerate(runs):
-        place = divmod(at, len(ends))[:: 1 if layer.left == layer.transposed else -1]
+        place = divmod(at, len(ends))[:: 1 if (layer.axis == 0) == layer.transposed else -1]
         weight, lines = weights.value[place], [*_numbers(weights, place)]
         dashed = 'stroke-dasharray="6 4"' if weight < 0 else ""
         width = 0.8 + 3.2 * abs(float(weight)) / size if np.isfinite(weight) else 0.8

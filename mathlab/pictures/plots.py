@@ -1,13 +1,14 @@
-"""The data of plots: lines, fields and tables of numbers, which `chart` draws and tests read."""
+"""Plots: the data of each kind, which tests read, and how matplotlib draws it, which is imported only for that."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,13 +17,22 @@ from mathlab.experiment import Array, Case, Figure, Picture, PrintedNumber, Valu
 from mathlab.language import read
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Name, Num, names, substitute
-from mathlab.pictures.svg import entry
+from mathlab.pictures.svg import entry, number
 from mathlab.results import CaseResult, ExperimentResult
 from mathlab.stages import train
 from mathlab.stages.prepare import Prepared, evaluate, evaluator, prepare
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 POINTS, GRID, PATH = 401, 61, 200  # of a curve, of a contour's side, of the path of an optimizer
 STEPS = tuple(10.0 ** (k / 4) for k in range(-48, 1))  # of a difference quotient
+MISSING = "plots are drawn by matplotlib, which is not installed: pip install 'mathlab-backprop[plot]'"
+COLOURS = ("#0060a0", "#b34700", "#00765a", "#6a3d9a", "#444444")
+DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1)))
+NUMBERED = 400  # cells of a heat map that are written out
+UNSAID = {"svg": ("Date", "Creator"), "pdf": ("CreationDate", "Creator", "Producer"), "png": ("Software",)}  # in a file
+LARGEST = 1e150  # an axis computes with squares and differences of its ends, which are numbers too up to here
 
 Place = tuple[str, tuple[int, ...]]  # of one number: the name and the index
 
@@ -107,16 +117,14 @@ def quantity(text: str) -> Equation:
 # Training
 
 
-def _trained(about: Subject) -> Iterator[tuple[Case, Mapping[str, Array]]]:
+def _trained(about: Subject) -> Iterator[tuple[Case, Mapping[str, Line]]]:
+    """The columns of training.csv of each case, as lines over the epochs."""
     for case, result in about.cases:
         if result.train is None:
             reason = "did not train" if case.train else "has no 'train'"
             raise about.wrong(f"{about.picture.kind} shows a training, and case {case.name!r} {reason}")
-        yield case, result.train.columns
-
-
-def _epochs(label: str, column: Array) -> Line:
-    return Line(label, np.arange(float(len(column))), np.asarray(column, np.float64))
+        prefix, columns = about.prefix(case), result.train.columns.items()
+        yield case, {n: Line(prefix + n, np.arange(float(len(y))), np.asarray(y, np.float64)) for n, y in columns}
 
 
 def _loss(about: Subject) -> Drawing:
@@ -127,13 +135,12 @@ def _loss(about: Subject) -> Drawing:
             if name not in columns:
                 hint = f"{did_you_mean(name, columns)}; it has {', '.join(columns)}"
                 raise about.wrong(f"training.csv has no column {wanted.text!r}{hint}", wanted)
-            lines.append(_epochs(about.prefix(case) + name, columns[name]))
+            lines.append(columns[name])
     return Drawing("Training", "epoch", lines[0].label if len(lines) == 1 else "", lines=tuple(lines))
 
 
 def _norms(about: Subject) -> Drawing:
-    trained = [(about.prefix(case), *column) for case, columns in _trained(about) for column in columns.items()]
-    lines = (_epochs(prefix + name, column) for prefix, name, column in trained if name.startswith("norm("))
+    lines = [line for _, columns in _trained(about) for name, line in columns.items() if name.startswith("norm(")]
     return Drawing("Norms of the gradients", "epoch", "norm", "y", tuple(lines))
 
 
@@ -258,7 +265,9 @@ def _steps(about: Subject) -> Drawing:
     gradients = {f"d{name}": Name(name) for name in prepared.env if f"d{name}" in values}
     if not gradients:
         raise about.wrong("steps needs an input or parameter that has a gradient")
-    for of in about.picture.of or (_largest(gradients, values),):
+    first = next(iter(gradients))
+    largest = np.unravel_index(int(np.argmax(np.abs(values[first]))), np.shape(values[first]))
+    for of in about.picture.of or (quantity(entry(first, [*map(int, largest)])),):
         if not {*names(of.expr)} <= gradients.keys():
             raise about.wrong(f"{of.text!r} is no entry of an input's or parameter's gradient, as dW[0,0] is", of)
         name, place = entry_of(about, replace(of, expr=substitute(of.expr, gradients)))
@@ -271,12 +280,6 @@ def _steps(about: Subject) -> Drawing:
         for label, quotient in (("central", (ahead - behind) / (2 * steps)), ("one-sided", (ahead - here) / steps)):
             lines.append(Line(f"{of.text}, {label}", steps, np.abs(quotient - derived) / (abs(derived) or 1.0)))
     return Drawing("Difference quotients", "step h", "relative error", "xy", tuple(lines))
-
-
-def _largest(gradients: Mapping[str, Name], values: Mapping[str, Array]) -> Equation:
-    gradient = next(iter(gradients))
-    place = np.unravel_index(int(np.argmax(np.abs(values[gradient]))), np.shape(values[gradient]))
-    return quantity(entry(gradient, [*map(int, place)]))
 
 
 def _sweep(about: Subject) -> Drawing:
@@ -305,3 +308,89 @@ KINDS: Mapping[str, tuple[str, Callable[[Subject], Drawing]]] = {  # the stage t
     "sweep": ("sweep", _sweep),
     "weights": ("train", _weights),
 }
+
+
+# Drawn by matplotlib
+
+
+def plot(made: Drawing, axes: Sequence[Axes]) -> None:
+    """Draw the data: tables on an axes each, everything else on the first."""
+    for ax, (name, table) in zip(axes, made.tables, strict=False):
+        _table(ax, name, table, made)
+    if not made.tables:
+        _lines(axes[0], made)
+
+
+def _lines(ax: Axes, made: Drawing) -> None:
+    if made.field:
+        x, y, z = made.field
+        if np.isfinite(height := _drawable(z)).any():
+            ax.contourf(x, y, height, levels=24, cmap="viridis", alpha=0.6)
+            ax.contour(x, y, height, levels=24, colors="white", linewidths=0.4)
+    log, lines = made.log, made.lines
+    drawn = [(_drawable(line.x, "x" in log), _drawable(line.y, "y" in log)) for line in lines]
+    if not any(np.isfinite(x + y).any() for x, y in drawn):
+        log, drawn = "", [(_drawable(line.x), _drawable(line.y)) for line in lines]
+    for at, (line, (x, y)) in enumerate(zip(lines, drawn, strict=True)):
+        turn, colour = divmod(at, len(COLOURS))  # every turn of the colours has other dashes
+        dashes, marker = DASHES[(colour + turn) % len(DASHES)], "o" if made.field else None
+        ax.plot(x, y, color=COLOURS[colour], linestyle=dashes, label=line.label, marker=marker, markevery=[-1])
+    scales = {f"{axis}scale": "log" if axis in log else "linear" for axis in "xy"}
+    ax.set(title=made.title, xlabel=made.x, ylabel=made.y, **scales)
+    if not made.field:
+        ax.grid(color="#dddddd", linewidth=0.6)
+    if len(lines) > 1 or not made.field:
+        beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if len(lines) > len(COLOURS) else {}
+        ax.legend(frameon=False, **beside)
+
+
+def _drawable(values: Array, log: bool = False) -> Array:
+    """The values with a gap where an axis has no place for one: not finite, too large, not positive on a log axis."""
+    fits = (values > 1 / LARGEST if log else values > -LARGEST) & (values < LARGEST)
+    return np.where(fits, values, np.nan)
+
+
+def _table(ax: Axes, name: str, table: Array, made: Drawing) -> None:
+    table = np.atleast_2d(np.asarray(table, np.float64))
+    drawn = _drawable(table)
+    ax.imshow(drawn, cmap="Blues", aspect="auto" if table.shape[1] > 4 * table.shape[0] else "equal")
+    coloured = drawn[np.isfinite(drawn)]
+    low, high = (coloured.min(), coloured.max()) if coloured.size else (0.0, 0.0)
+    for (i, j), value in np.ndenumerate(table) if table.size <= NUMBERED else ():
+        colour = "white" if value > low + 0.6 * (high - low) else "black"
+        ax.text(j, i, number(value), ha="center", va="center", color=colour, fontsize=8)
+    ax.set_title(name if len(made.tables) > 1 else made.title)
+    ax.set_xticks(range(table.shape[1]) if table.shape[1] <= 20 else [], made.columns or None)
+    ax.set_yticks(range(table.shape[0]) if table.shape[0] <= 20 else [], made.rows or None)
+
+
+def onto(made: Drawing, ax: Axes | None) -> Axes:
+    """Draw one plot onto an axes, or onto a new one of pyplot's. Raises MathlabError for one that needs several."""
+    if len(made.tables) > 1:
+        raise MathlabError(
+            f"this plot has {len(made.tables)} parts: name one of them with of=, or write it with mathlab plot"
+        )
+    try:
+        from matplotlib import pyplot
+    except ImportError:
+        raise MathlabError(MISSING) from None
+    ax = pyplot.subplots()[1] if ax is None else ax
+    plot(made, [ax])
+    return ax
+
+
+def rendered(made: Drawing, form: str) -> bytes:
+    """The plot as a file of a format that matplotlib has: svg, png, pdf. Raises MathlabError without matplotlib."""
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure as Page
+    except ImportError:
+        raise MathlabError(MISSING) from None
+    count = max(len(made.tables), 1)
+    rows, columns = -(-count // 4), min(count, 4)
+    with matplotlib.rc_context({"svg.hashsalt": "mathlab", "svg.fonttype": "none", "font.size": 10}):
+        page = Page(figsize=(4.2 * columns + 2.2 * (count == 1), 4.0 * rows), layout="constrained")
+        buffer = io.BytesIO()
+        plot(made, page.subplots(rows, columns, squeeze=False).ravel().tolist())
+        page.savefig(buffer, format=form, metadata=dict.fromkeys(UNSAID[form]), dpi=150)
+    return buffer.getvalue()

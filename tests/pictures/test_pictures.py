@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -403,6 +403,20 @@ def test_what_cannot_be_scanned_is_told(text: str, shape: tuple[int, ...], messa
     one = case({"out": text, "L": "sum(out * K[0, 0])"}, {"X": np.ones(shape), "K": np.ones((2, 2))})
     with pytest.raises(MathlabError, match=re.escape(message)):
         drawn(result_of(one), "scan")
+
+
+@pytest.mark.parametrize(("wide", "high"), [(m, n) for m in range(1, 11) for n in range(1, 11) if m * n <= 20])
+def test_no_label_of_a_network_covers_another(wide: int, high: int) -> None:
+    rng = np.random.default_rng(0)
+    values = {"W": rng.normal(size=(wide, high))}
+    svg = drawn(
+        result_of(case({"z": "x @ W", "loss": "sum(tanh(z))"}, values, {"x": rng.normal(size=wide)})), "network"
+    )
+    labels = [box for box in ET.fromstring(svg).iter(f"{SVG}rect") if "fill-opacity" in box.attrib]
+    assert len(labels) == wide * high
+    sides = [[float(box.attrib[side]) for side in ("x", "y", "width", "height")] for box in labels]
+    for (x, y, width, height), (a, b, other, tall) in combinations(sides, 2):
+        assert min(x + width, a + other) - max(x, a) < 4 or min(y + height, b + tall) - max(y, b) < 2
 
 
 @pytest.mark.parametrize("bias", ["b", "b[None, :]", "b[None]"])

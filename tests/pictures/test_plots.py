@@ -17,7 +17,7 @@ from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Picture
 from mathlab.language import read
 from mathlab.language.equation import Equation
-from mathlab.pictures import chart, plots
+from mathlab.pictures import plots
 from mathlab.pictures.plots import Drawing, Line
 
 ROOT = Path(__file__).parents[2]
@@ -144,7 +144,7 @@ def test_bad_input_is_one_sentence(make: Callable[[], Drawing], message: str) ->
 def test_every_format_is_the_same_each_time(form: str) -> None:
     pytest.importorskip("matplotlib")
     made = drawing(asked("loss", log="y"))
-    assert chart.rendered(made, form) == chart.rendered(made, form)
+    assert plots.rendered(made, form) == plots.rendered(made, form)
 
 
 def test_every_kind_is_drawn_onto_axes() -> None:
@@ -152,13 +152,13 @@ def test_every_kind_is_drawn_onto_axes() -> None:
     for picture in (asked("loss", log="y"), asked("contour", over={"W[0,0]": (-8, 8), "V[0,0]": (-4, 4)})):
         made = drawing(picture)
         ax = figure.Figure().subplots()
-        assert chart.onto(made, ax) is ax
+        assert plots.onto(made, ax) is ax
         shown = ax.lines[0]
         np.testing.assert_array_equal(shown.get_xdata(), made.lines[0].x)
         np.testing.assert_array_equal(shown.get_ydata(), made.lines[0].y)
-    assert b"W before" in chart.rendered(drawing(asked("weights")), "svg")
+    assert b"W before" in plots.rendered(drawing(asked("weights")), "svg")
     with pytest.raises(MathlabError, match="this plot has 4 parts"):
-        chart.onto(drawing(asked("weights")), None)
+        plots.onto(drawing(asked("weights")), None)
 
 
 @pytest.mark.parametrize("log", ["", "xy"])
@@ -176,11 +176,11 @@ def test_what_no_axis_can_show_is_a_gap(log: str) -> None:
             Drawing("f", tables=(("f", z),)),
         ):
             page = figure.Figure()
-            chart.plot(made, [page.subplots()])
+            plots.plot(made, [page.subplots()])
             page.draw_without_rendering()
 
 
 def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MathlabError, match="pip install 'mathlab-backprop\\[plot\\]'"):
-        chart.rendered(drawing(asked("loss")), "svg")
+        plots.rendered(drawing(asked("loss")), "svg")
