@@ -3,7 +3,8 @@
 import os
 import sys
 
-INTERRUPTED = 130
+TROUBLE, INTERRUPTED = 2, 130
+BROKEN = "a library cannot be loaded"
 
 
 def main() -> None:
@@ -19,9 +20,21 @@ def main() -> None:
 
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said; Python, as it ends, would die of it
     except BaseException as error:
-        if not _interrupted(error):
+        if _interrupted(error):
+            sys.exit(INTERRUPTED)
+        if not isinstance(error, MemoryError | ImportError):
             raise
-        sys.exit(INTERRUPTED)
+        _complain(error)
+        sys.exit(TROUBLE)
+
+
+def _complain(error: Exception) -> None:
+    """Say what the command had no memory to say, or could not: not all of it could be imported."""
+    words = "there is not enough memory for this" if isinstance(error, MemoryError) else f"{BROKEN}: {error}"
+    try:  # noqa: SIM105  # contextlib is one import more, in which Ctrl-C would be a traceback
+        os.write(2, f"mathlab: {words}\n".encode())
+    except OSError:  # there is nobody to tell
+        pass
 
 
 def _interrupted(error: BaseException | None) -> bool:

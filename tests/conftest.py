@@ -14,9 +14,17 @@ threads.take(1)  # before NumPy is imported: the tests run in as many processes 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # in a shell's background; what the tests start is interrupted all the same
     signal.signal(signal.SIGINT, signal.default_int_handler)
-os.environ.pop("PYTHONUNBUFFERED", None)  # streams as users have them, which are flushed last when Python ends
-# and modules compiled once, as users have them: not again in each of the processes that the tests start
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Machines say of themselves what Python, the command and its libraries obey: whoever tests that says it again. Streams
+# are flushed last when Python ends, and modules are compiled once, as users have them.
+OBEYED = (
+    *("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONIOENCODING", "PYTHONUTF8", "PYTHONWARNINGS"),
+    *("LC_ALL", "LC_CTYPE", "LANG", "PYTHONCOERCECLOCALE"),  # without them Python's streams are UTF-8
+    *("COLUMNS", "LINES", "TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"),
+    *("CI", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE", "GITHUB_OUTPUT"),
+    *("MPLBACKEND", "PYTEST_ADDOPTS"),
+)
+for name in OBEYED:
+    os.environ.pop(name, None)
 sys.dont_write_bytecode = False
 
 # The same examples on every machine and in every run: a red one is the work of a change. New ones are for the commands

@@ -111,6 +111,19 @@ def test_ctrl_c_while_it_starts_is_no_traceback(net: Path, after: float) -> None
     assert running.returncode == 130
 
 
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        ("MemoryError", "there is not enough memory for this"),
+        ("ImportError('x.so: failed to map segment')", "a library cannot be loaded: x.so: failed to map segment"),
+    ],
+)
+def test_what_goes_wrong_before_a_command_begins_is_a_sentence(net: Path, raised: str, said: str) -> None:
+    command = [sys.executable, "-c", STARTED.format(f"(_ for _ in ()).throw({raised})")]
+    done = subprocess.run(command, cwd=net, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, f"mathlab: {said}\n")
+
+
 def test_ctrl_c_while_a_class_is_made_is_one(net: Path) -> None:
     """Python 3.11 makes a RuntimeError of what comes while an attribute is told its name."""
     attribute = 'type("A", (), {"__set_name__": lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)})()'
@@ -183,7 +196,7 @@ def _no_file_beyond(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-@pytest.mark.parametrize("megabytes", [30, 50, 110, 140])
+@pytest.mark.parametrize("megabytes", [20, 50, 110, 140])
 def test_too_little_memory_is_a_sentence(net: Path, megabytes: int) -> None:
     done = subprocess.run(
         ["bash", "-c", f"ulimit -v {megabytes * 1000}; exec {sys.executable} -m mathlab run net.yaml"],
