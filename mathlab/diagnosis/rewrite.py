@@ -26,6 +26,7 @@ GATES = ("sigmoid", "softmax")
 SMALL = 1e-3  # numbers below are there to keep something from being 0
 Operation = Callable[[float, float], float]
 ARITHMETIC: Mapping[str, Operation] = {"add": add, "sub": sub, "mul": mul, "div": lambda a, b: a / b if b else math.inf}
+LIKE = ("sum", "mean", "max", "softmax", "concat", "avg_pool", "max_pool")
 WHOLE, SETTINGS = "old", "settings"  # what else a pattern finds: the part itself, and the call whose settings it has
 
 text = lru_cache(50_000)(unparse)
@@ -148,6 +149,12 @@ LETTERS: Mapping[str, Callable[[Expr, Names], bool]] = {
     "l": lambda part, known: isinstance(part, Num),
     "n": lambda part, known: isinstance(part, Num) and part.value > 1 and part.value == int(part.value),
     "e": lambda part, known: isinstance(part, Num) and 0 < abs(part.value) <= SMALL,
+    "r": lambda part, known: known.root and not isinstance(part, Num),
+    "h": lambda part, known: (
+        (known.root and known.mine not in (known.target, *known.parameters)) and bool(known.shape(part))
+    ),
+    "f": lambda part, known: isinstance(part, Call) and part.op in ACTIVATIONS,
+    "u": lambda part, known: isinstance(part, Call) and part.op in ACTIVATIONS and "softmax" not in part.op,
     "M": lambda part, known: len(known.shape(part)) == 2,
     "S": lambda part, known: len(known.shape(part)) > 2,
 }
@@ -158,15 +165,17 @@ def rewrites(*rows: Row) -> Rule:
 
     A row is a pattern, what may stand in its place (parted by ";"), the words for it, and how much less likely it is
     than others. What stands between `these` in the words is filled as the rest is; `new` is what now stands there,
-    `old` what stood.
+    `old` what stood, `op` its op and `inner` what that is of, and `mine` the node whose equation it is in.
     """
     table = [(parse(old), [*map(parse, new.split(" ; "))], words, rank) for old, new, words, rank in rows]
 
     def rule(part: Expr, known: Names) -> Iterator[Change]:
+        op, inner = (part.op, part.args[0]) if isinstance(part, Call) and part.args else ("", part)
+        whole = {WHOLE: part, "op": Name(op), "inner": inner, "mine": Name(known.mine)}
         for pattern, news, words, rank in table:
             if isinstance(pattern, Call) and not (isinstance(part, Call) and part.op == pattern.op):
                 continue
-            for found in _matches(pattern, part, {WHOLE: part}, known):
+            for found in _matches(pattern, part, whole, known):
                 for new in news:
                     made = filled(new, found)
                     if made is not None and made != part:
@@ -224,8 +233,8 @@ def filled(template: Expr, found: Found) -> Expr | None:
             return inner
         case ("mul", [Num(1), inner]) | ("div" | "pow", [inner, Num(1)]):
             return inner
-    # a reduction has the settings of the one that was found
-    like = found.get(SETTINGS) if template.op in ("sum", "mean", "max", "softmax") else None
+    # what has settings has those of the one that was found
+    like = found.get(SETTINGS) if template.op in LIKE else None
     attrs = like.attrs if isinstance(like, Call) else template.attrs
     return Call(template.op, tuple(arg for arg in args if arg is not None), attrs)
 

@@ -21,7 +21,6 @@ from mathlab.diagnosis.rewrite import (
     turned,
     without,
 )
-from mathlab.language.ops import ACTIVATIONS
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, names, substitute
 
 ALL, FLIP = Slice(None, None, None), Slice(None, None, -1)
@@ -111,41 +110,15 @@ def throughout(part: Expr, known: Names) -> Iterator[Change]:
                 yield f"the factor {text(factor)} stands twice throughout", product(part, factor), TWICE
 
 
-def without_path(part: Expr, known: Names) -> Iterator[Change]:
-    """All that is handed on to a node: the gradient of the step after it."""
-    if known.root and known.mine not in (known.target, *known.parameters) and known.shape(part):
-        yield f"nothing is handed on to {known.mine}", form("zeros_like(x)", x=part)
-
-
-def activation_missing(part: Expr, known: Names) -> Iterator[Change]:
-    """What goes into an activation in its place."""
-    if isinstance(part, Call) and part.op in ACTIVATIONS:
-        yield f"the activation {part.op} is left out", part.args[0]
-
-
-def other_function(part: Expr, known: Names) -> Iterator[Change]:
-    """Another activation, or the other pool."""
-    match part:
-        case Call("avg_pool" | "max_pool" as pool, args, attrs):
-            other = "max_pool" if pool == "avg_pool" else "avg_pool"
-            yield f"{other} stands in place of {pool}", Call(other, args, attrs)
-        case Call(op, (x, *_)) if op in ACTIVATIONS and "softmax" not in op:
-            for other in ("sigmoid", "tanh", "relu"):
-                if other != op:
-                    yield f"{other} stands in place of {op}", Call(other, (x,))
-
-
 # --- sums
 
 
 def not_summed(part: Expr, known: Names) -> Iterator[Change]:
     """One entry of a sum in place of all, or their mean."""
     match part:
-        case Call("sum", (inner,), attrs):
+        case Call("sum", (inner,)):
             shape, axis = known.shape(inner), part.attr("axis")
             count = length(shape, axis)
-            if count > 1:
-                yield f"{text(part)} is averaged instead of summed", Call("mean", (inner,), attrs)
             if isinstance(axis, int) or (axis is None and len(shape) == 1):
                 before = [ALL] * ((axis if isinstance(axis, int) else 0) % len(shape))
                 for entry in _few(count):
@@ -229,9 +202,6 @@ def other_order(part: Expr, known: Names) -> Iterator[Change]:
                 put = Call("reshape", (x, *(Num(made[axis]) for axis in axes)))
                 back = Call("transpose", (put, *(Num(axes.index(axis)) for axis in range(len(axes)))))
                 yield f"{words} put in another order, as {text(back)}", back
-        case Call("concat", (first, second), attrs):
-            words = f"{text(first)} and {text(second)} are joined in the other order"
-            yield words, Call("concat", (second, first), attrs)
         case Call("transpose", (x, *_)) if known.root or sorted(known.shape(x)) == sorted(known.shape(part)):
             made = known.shape(part)
             yield f"{text(x)} is reshaped instead of transposed", Call("reshape", (x, *map(Num, made)))
@@ -259,8 +229,6 @@ def scaled_term(part: Expr, known: Names) -> Iterator[Change]:
     if known.root:
         for value, why in known.numbers:
             yield _scaled(part, value, why), product(Num(value), part)
-        if isinstance(part, Name | Call):
-            yield f"the sign of {text(part)} is the other way round", form("-x", x=part)
     if isinstance(part, Call) and part.op in ("add", "sub"):
         for side, term in enumerate(part.args):
             if not (isinstance(term, Num) or (isinstance(term, Call) and term.op in ("add", "sub"))):

@@ -78,9 +78,6 @@ def _alike(name: str, known: Names) -> list[str]:
 
 def exchanged(part: Expr, known: Names) -> Iterator[Change]:
     """Two parameters of one shape, or two values that are made alike, each in the other's place: weights, heads."""
-    match part:
-        case Call("sub", (Num(1), Name(name))):
-            yield f"{name} and 1 - {name} are exchanged", Name(name)
     types = known.types.names
     if not isinstance(part, Name) or part.id not in types:
         return
@@ -139,8 +136,6 @@ def flipped(part: Expr, known: Names) -> Iterator[Change]:
         case Call("index", (base, *items)) if FLIP in items:
             straight = tuple(ALL if item == FLIP else item for item in items)
             yield f"{text(base)} is not flipped", Call("index", (base, *straight))
-        case Call("flip", (base,)):
-            yield f"{text(base)} is not flipped", base
         case Call() if known.root and known.mine in known.parameters and len(known.shape(part)) > 2:
             made = Call("index", (part, *[ALL] * (len(known.shape(part)) - 2), FLIP, FLIP))
             yield f"{known.target} is turned by 180 degrees", made
