@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 
 from mathlab.article.check import articles_of
 from mathlab.article.cover import cover
-from mathlab.article.formats import BLANK, parts, signs
+from mathlab.article.formats import parts, rebuilt, signs
 from mathlab.article.text import read as read_document
 from mathlab.config.yamltext import Row, Scalar, Tree, read
 from mathlab.errors import MathlabError, Place, Problem
@@ -21,8 +22,6 @@ from mathlab.results import ExperimentResult, FigureResult, Judged, Tally, figur
 LINE = re.compile("[^\r\n\x85\u2028\u2029]*(?:\r\n|[\r\n\x85\u2028\u2029]|$)")  # as YAML breaks them
 FIGURES = ("expected", "after")  # the keys of sections that hold figures
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
-STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')  # of JSON
-CHARACTER = re.compile(r"\\u[dD][89abAB]..\\u....|\\u....|\\.|.", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -151,59 +150,22 @@ def in_articles(result: ExperimentResult, changes: Sequence[Change]) -> tuple[di
     texts: dict[Path, str] = {}
     told = []
     for path in articles_of(result.experiment) if new else ():
-        document, source = read_document(path), path.read_bytes().decode("utf-8")
-        at = _offsets(source, path)
-        cells = _cells(source, path)
+        document, source, kind = read_document(path), path.read_bytes().decode("utf-8"), path.suffix.lower()
+        mark = BOM if source.startswith(BOM) else ""
+        pieces = [piece for _, piece, _ in parts(source.removeprefix(BOM), str(path), kind)]
+        starts = [0, *accumulate(len(piece) + 1 for piece in pieces)]
         for one in reversed(cover([document], [result]).numbers):
             change = new.get(one.claim.place) if one.claim and one.claim.place else None
             if change is None:
                 continue
-            start, end = at[one.number.start], at[one.number.end - 1] + 1
-            if signs(source[start:end]) != change.old:
+            at = bisect_right(starts, one.number.start) - 1
+            start, end = one.number.start - starts[at], one.number.end - starts[at]
+            printed = pieces[at][start:end]
+            if signs(printed) != change.old:
                 told.append(f"{one.number.place}: left as it is, for it is not written as {change.old}")
                 continue
-            minus = source[start] if change.new.startswith("-") and source[start] != change.old[0] else ""
-            written = minus + change.new[len(minus) :]
-            source = source[:start] + written + source[end:]
-            cells = cells and cells[: one.number.start] + written + cells[one.number.end :]
+            minus = printed[0] if change.new.startswith("-") and printed[0] != change.old[0] else ""
+            pieces[at] = pieces[at][:start] + minus + change.new[len(minus) :] + pieces[at][end:]
             told.append(f"{one.number.place}: {change.old} -> {change.new}")
-            texts[path] = source
-        if _cells(source, path) != cells:
-            raise MathlabError("the strings of this notebook's cells cannot be told apart", Place(str(path), 1, 1))
+            texts[path] = mark + rebuilt(source.removeprefix(BOM), str(path), kind, pieces)
     return texts, told[::-1]
-
-
-def _cells(source: str, path: Path) -> str:
-    """What the cells of a notebook say, one below another; nothing for other documents."""
-    return "".join(f"{text}\n" for _, text, _ in parts(source, str(path), ".ipynb")) if _is_notebook(path) else ""
-
-
-def _is_notebook(path: Path) -> bool:
-    return path.suffix.lower() == ".ipynb"
-
-
-def _offsets(source: str, path: Path) -> Sequence[int]:
-    """Where each character of a document's text stands in its file; of a notebook, in the strings of its cells."""
-    if not _is_notebook(path):
-        skipped = {found.start() for found in re.finditer("\r(?=\n)", source)} | {0} & {source.find(BOM)}
-        return [at for at in range(len(source)) if at not in skipped] if skipped else range(len(source))
-    strings = [_string(found[1], found.start(1)) for found in STRING.finditer(source)]
-    offsets: list[int] = []
-    first = 0
-    for _, text, _ in parts(source, str(path), ".ipynb"):
-        made: list[int] = []
-        while len(made) < len(text) and first < len(strings):
-            made, last = [], first
-            while len(made) < len(text) and last < len(strings) and text.startswith(strings[last][0], len(made)):
-                made += strings[last][1]
-                last += 1
-            first = last if len(made) == len(text) else first + 1
-        offsets += [*(made if len(made) == len(text) else [len(source)] * len(text)), len(source)]
-    return offsets
-
-
-def _string(literal: str, start: int) -> tuple[str, list[int]]:
-    """What a string of JSON stands for, and where each of its characters begins."""
-    found = [*CHARACTER.finditer(literal)]
-    text = "".join(json.loads(f'"{one[0]}"') if len(one[0]) > 1 else one[0] for one in found)
-    return signs(text).replace(BLANK, " "), [start + one.start() for one in found]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import unescape
 from itertools import pairwise
@@ -170,23 +170,56 @@ PROMPT = re.compile(r"^[ \t#]*(?:>>>|\.\.\.(?=\s))", re.MULTILINE)
 
 
 def parts(source: str, path: str, kind: str) -> Iterator[tuple[str, str, Read]]:
-    """The parts of a document of a kind, a notebook's text cells and outputs: name, source, text and headings."""
-    cells = _cells(source, path) if kind == ".ipynb" else [(path, source, READERS[kind])]
+    """The parts of a document of a kind, a notebook's text cells and outputs: name, text as it is, text and headings.
+
+    A line of the text as it is ends in a line feed alone.
+    """
+    cells = _cells(source, path) if kind == ".ipynb" else [(path, source.replace("\r\n", "\n"), READERS[kind])]
     for name, part, reader in cells:
-        text, headings = reader(part)
+        text, headings = reader(signs(part).replace(BLANK, " "))
         yield name, part, (PROMPT.sub(_blank, text), headings)
+
+
+def rebuilt(source: str, path: str, kind: str, texts: Sequence[str]) -> str:
+    """The document with these texts in the place of those of its parts, and all else as it was.
+
+    Raises MathlabError for a notebook that no program lays out so.
+    """
+    if kind != ".ipynb":
+        ends = [*re.findall(r"\r?\n", source), ""]
+        return "".join(line + end for line, end in zip(texts[0].split("\n"), ends, strict=True))
+    tree, held = _held(source)
+    forms = [(indent, ascii) for indent in (1, None, 2, 4) for ascii in (False, True)]
+    shown = (form for form in forms if json.dumps(tree, indent=form[0], ensure_ascii=form[1]) == source.strip())
+    if (form := next(shown, None)) is None:
+        message = "no program lays out a notebook so: save it with one, and it can be changed"
+        raise MathlabError(message, Place(path, 1, 1))
+    for (_, holder, key), text in zip(held, texts, strict=True):
+        holder[key] = re.findall(r"[^\n]*\n|[^\n]+", text) if isinstance(holder[key], list) else text
+    return source.replace(source.strip(), json.dumps(tree, indent=form[0], ensure_ascii=form[1]))
+
+
+Holder = dict[str, str | list[str]]  # of a text of a notebook: all of it, or its lines
+
+
+def _held(source: str) -> tuple[object, list[tuple[int, Holder, str]]]:
+    """A notebook, and where its texts stand in it: each with the count of its cell."""
+    tree = json.loads(source)
+    held = []
+    for count, cell in enumerate(tree["cells"], start=1):
+        kind = cell["cell_type"]
+        places = [(cell, "source")] if kind == "markdown" else []
+        for output in cell.get("outputs", ()) if kind == "code" else ():
+            places.append((output, "text") if output.get("text") else (output.get("data", {}), "text/plain"))
+        held += [(count, holder, key) for holder, key in places if holder.get(key)]
+    return tree, held
 
 
 def _cells(source: str, path: str) -> Iterator[tuple[str, str, Callable[[str], Read]]]:
     try:
-        for count, cell in enumerate(json.loads(source)["cells"], start=1):
-            kind = cell["cell_type"]
-            outputs = cell.get("outputs", []) if kind == "code" else []
-            texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
-            for text in [cell["source"]] if kind == "markdown" else texts:
-                joined = "".join(map(str, text)) if isinstance(text, list) else str(text)
-                reader = _markdown if kind == "markdown" else lambda output: (output, [])
-                yield f"{path}, cell {count}", signs(joined).replace(BLANK, " "), reader
+        for count, holder, key in _held(source)[1]:
+            reader = _markdown if key == "source" else lambda output: (output, [])
+            yield f"{path}, cell {count}", "".join(map(str, holder[key])), reader
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise MathlabError("this is no notebook: it is not JSON, or has no cells", Place(path, 1, 1)) from None
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import chain, islice, pairwise, zip_longest
 from pathlib import Path
 
-from mathlab.article.formats import BLANK, CELL, CLOSE, KINDS, OPEN, ROW, Heading, Span, line_starts, parts, signs
+from mathlab.article.formats import BLANK, CELL, CLOSE, KINDS, OPEN, ROW, Heading, Span, line_starts, parts
 from mathlab.errors import MathlabError, Place
 from mathlab.printed import REPR_DIGITS, REPR_ULPS
 
@@ -125,7 +125,7 @@ def read(path: Path) -> Document:
     numbers: list[Number] = []
     groups: list[Group] = []
     headings: list[Heading] = []
-    for name, part, (text, titles) in parts(signs(source.replace("\r\n", "\n").replace(BLANK, " ")), str(path), kind):
+    for name, part, (text, titles) in parts(source, str(path), kind):
         found = [*islice(_numbers(text, titles, name, line_starts(part)), MOST + 1 - len(numbers))]
         for shape, members in dict.fromkeys([*_arrays(text, found), *_tables(text, found)]):
             if 1 < len(members) <= LARGEST_ARRAY:
