@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
@@ -30,36 +31,29 @@ def near(number: Number, expected: Iterable[Fit], whole: Pool, often: Pool, sing
     `expected` are the entries that should stand in its place, by what stands around it.
     """
     _, digits, last = number.digits
-    count = min(len(digits), REPR_DIGITS)
-    mistyped = [digit * 10.0 ** (last + at) for at in range(count) for digit in range(1, 10)]
-    if said := _slip(number, expected, whole):
-        return said
-    precise = len(digits) >= PRECISE and singles().chance(number) < CHANCE
-    if precise and (fits := singles().fitting(number)):
-        return f"it is {singles().name(fits[0])}, which a case with dtype: float32 computes"
-    for steps in (mistyped[:1], mistyped):
-        offsets = [sign * step for step in steps for sign in (1, -1)]
-        if len(offsets) * often.chance(number) < CHANCE:
-            fits = [fit for offset in offsets for fit in whole.fitting(number, offset)]
-            if said := _slip(number, fits, whole):
-                return said
+    said = _slip(number, expected, whole)
+    if not said and len(digits) >= PRECISE and singles().chance(number) < CHANCE:
+        said = "".join(f"it is {singles().name(fit)}" for fit in singles().fitting(number)[:1])
+        said += ", which a case with dtype: float32 computes" * bool(said)
+    places = range(last, last + min(len(digits), REPR_DIGITS))
+    steps = [sign * digit * 10.0**place for place in places for digit in range(1, 10) for sign in (1, -1)]
+    for some in (steps[:2], steps):
+        if not said and len(some) * often.chance(number) < CHANCE:
+            said = _slip(number, (fit for step in some for fit in whole.fitting(number, step)), whole)
+    return said
+
+
+def _slip(number: Number, fits: Iterable[Fit], whole: Pool) -> str:
+    """The first value from which a number differs by its rounding alone, or in one digit, and how it does."""
+    for fit in fits:
+        judged = judge_number(number.text, whole.value(fit))
+        kinds = {
+            "cut off, not rounded": judged.verdict.label == "truncated",
+            "rounded the other way": judged.error is not None and abs(judged.error) < 2 * judged.tolerance,
+            "one digit differs": len(number.text) == len(judged.shown)
+            and sum(map(operator.ne, number.text, judged.shown)) == 1,
+        }
+        how = next((kind for kind, holds in kinds.items() if holds and not judged.verdict.passed), "")
+        if how:
+            return f"{whole.name(fit)} is {judged.shown}: {how}"
     return ""
-
-
-def _slip(number: Number, fits: Iterable[Fit], some: Pool) -> str:
-    slips = ((fit, slip(number, some.value(fit))) for fit in fits)
-    return next((f"{some.name(fit)} is {said}" for fit, said in slips if said), "")
-
-
-def slip(number: Number, value: float) -> str:
-    """What a number would be for a value, and how it differs; empty unless by its rounding alone, or in one digit."""
-    judged = judge_number(number.text, value)
-    differ = sum(a != b for a, b in zip(number.text, judged.shown, strict=False))
-    if judged.verdict.passed:
-        return ""
-    if judged.verdict.label == "truncated":
-        return f"{judged.shown}: cut off, not rounded"
-    if judged.error is not None and abs(judged.error) < 2 * judged.tolerance:
-        return f"{judged.shown}: rounded the other way"
-    one = differ == 1 and len(number.text) == len(judged.shown)
-    return f"{judged.shown}: one digit differs" if one else ""

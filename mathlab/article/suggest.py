@@ -19,8 +19,8 @@ import numpy as np
 from mathlab.article.cover import BEHIND, Coverage
 from mathlab.article.labels import count_of, counters, labelled, labels, pointer
 from mathlab.article.near import float32_twins, near
-from mathlab.article.pool import DERIVED, SAME, Fit, Pool, State, pool, quantities
-from mathlab.article.text import Document, Number
+from mathlab.article.pool import DERIVED, FAR, SAME, Fit, Pool, State, pool, quantities
+from mathlab.article.text import Document, Group, Number
 from mathlab.errors import MathlabError
 from mathlab.experiment import Experiment
 
@@ -37,7 +37,7 @@ NEVER = -(10**9)
 LISTED = 5  # candidates of a number that stays open
 VAGUE = 0.04  # of one digit: nothing is said of a number that this part of all values of its size fits
 
-Item = tuple[tuple[int, ...], tuple[int, ...]]  # a shape, and the positions of its numbers: () and one of them
+Item = Group  # or a single number, of no shape
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class _Search:
             called = [fit for name in self.called(first) for fit in self.names.get(name, ())]
             for runs in (counted, self.states):
                 known = self.pool.at(fit for fit in called if self.state(fit) in runs)
-                yield self.believed(item, known, CALLED + number.share)
+                yield known.fitting(number) if known.chance(number) < CALLED + number.share else []
         again = (self.placed[n] for n in self.around(first, BEHIND) if n in self.placed)
         yield self.believed(item, self.pool.at(again), CERTAIN)
         for characters, supported in SUPPORTED.items():
@@ -157,7 +157,9 @@ class _Search:
             return []
         if shape:
             return some.arrays([self.numbers[member] for member in members], shape, limit)
-        return some.fitting(self.numbers[members[0]]) if some.chance(self.numbers[members[0]]) < limit else []
+        number, chance = self.numbers[members[0]], some.chance(self.numbers[members[0]])
+        fits = some.fitting(number) if chance < limit else []  # a sum must be certain
+        return [fit for fit in fits if chance < CERTAIN or self.pool.quantities[fit[0]].rank % FAR < DERIVED]
 
     def claim(self, item: Item, fits: Sequence[Fit]) -> None:
         """Make of numbers that are open what all of the fits have in common, if they do."""

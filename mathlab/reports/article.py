@@ -10,10 +10,10 @@ from typing import get_args
 from rich.console import RenderableType
 from rich.text import Text
 
+from mathlab.article.check import printing
 from mathlab.article.cover import Coverage, Status
 from mathlab.article.suggest import Suggestion, Undecided
 from mathlab.article.text import Number
-from mathlab.article.write import printing
 from mathlab.errors import Place, Problem
 from mathlab.outputs.csvtext import csv_text
 from mathlab.reports.checks import Check

@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from mathlab import config
 from mathlab.article import check
+from mathlab.article.check import sections, written
 from mathlab.article.cover import Coverage, cover, regions
 from mathlab.article.pool import quantities
 from mathlab.article.suggest import Undecided, suggest
 from mathlab.article.text import read
-from mathlab.article.write import sections, written
 from mathlab.cli import app
 from mathlab.errors import MathlabError
 from mathlab.results import ExperimentResult

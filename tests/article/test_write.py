@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from mathlab.article.write import written
+from mathlab.article.check import written
 
 NEW = {"printed": 1.5, "at": "Here"}
 OTHER = {"printed": [0.25, 2], "at": "There"}
