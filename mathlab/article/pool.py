@@ -18,7 +18,7 @@ from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Case, Experiment, Figure
 from mathlab.language import read
 from mathlab.language.equation import Equation
-from mathlab.language.syntax import Call, Expr, Name, Num, names, unparse, walk
+from mathlab.language.syntax import Call, Expr, Name, names, unparse, walk
 from mathlab.printed import without_ones
 from mathlab.stages import gradcheck, train
 from mathlab.stages.prepare import Prepared, evaluate, prepare
@@ -37,6 +37,7 @@ SECONDS, KEPT = 3, 10_000_000  # that running the equations there takes at most,
 DERIVED = 1_000  # in rank: what is made of a node, and not a part of it,
 FAR = 20_000  # and what is no node at all
 PAIRS = 6  # single numbers whose differences an article may print
+WRITTEN_OUT = {"sigmoid": ("exp(-({}))", "1 + exp(-({}))"), "softmax": ("exp({})",)}
 REDUCTIONS: Mapping[str, Callable[..., object]] = {
     "norm": np.linalg.norm, "sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "std": np.std, "var": np.var,
 }  # fmt: skip
@@ -107,7 +108,8 @@ def quantities(experiment: Experiment, epochs: Collection[int] = ()) -> Iterator
 def _parts(formulas: Iterable[Expr]) -> dict[str, Expr]:
     """Every part of some formulas, and of its products what people write down in between.
 
-    That is each term of the sums that a matrix times a vector is, and a product without what it is handed from above.
+    That is each term of the sums that a matrix times a vector is, a product without what it is handed from above, and
+    the exponentials of which a function is made.
     """
     found: list[Expr] = []
     for part in (part for formula in formulas for part in walk(formula)):
@@ -116,19 +118,18 @@ def _parts(formulas: Iterable[Expr]) -> dict[str, Expr]:
                 found += [part, Call("mul", (a, b)), Call("mul", (Call("T", (b,)), a))]
             case Call("mul", (Call("mul", (_, *local)), last)):
                 found += [part, Call("mul", (*local, last))]
-            case Call():
-                found += [part]
+            case Call(op, (a, *_)):
+                found += [part, *(read(written.format(unparse(a))) for written in WRITTEN_OUT.get(op, ()))]
     return {unparse(part): part for part in found if names(part)}
 
 
 def _steps(case: Case) -> dict[str, Expr]:
     """What an update of plain descent takes from each parameter, and the length of the whole gradient."""
-    gradients = [f"d{name}" for name in case.parameters]
     rate = case.train.settings.get("lr") if case.train else None
-    made: list[Expr] = [Call("mul", (Num(rate), Name(name))) for name in gradients] if rate else []
-    if len(gradients) > 1:
-        made.append(read(f"sqrt({' + '.join(f'sum({name}**2)' for name in gradients)})"))
-    return {unparse(expr): expr for expr in made}
+    made = [f"{rate} * d{name}" for name in case.parameters if rate]
+    if len(case.parameters) > 1:
+        made.append(f"sqrt({' + '.join(f'sum(d{name}**2)' for name in case.parameters)})")
+    return {text: read(text) for text in made}
 
 
 def _with_all_gradients(case: Case) -> Prepared:
@@ -146,11 +147,12 @@ def _of_run(state: State, prepared: Prepared, values: Values, parts: Mapping[str
     gradients = [name for name in prepared.gradients if name[1:] in prepared.types.names]  # those of parts are no keys
     named = [name for name in (*sorted(moved), *prepared.nodes, *gradients) if name != seed and name in values]
     single = [name for name in prepared.nodes if np.size(values[name]) == 1][-PAIRS:]
-    wanted = {**parts, **{f"{a} - {b}": Call("sub", (Name(a), Name(b))) for a in single for b in single if a != b}}
+    texts = [f"{a} - {b}" for a in single for b in single if a != b]
+    if single and single[-1] == prepared.end:  # as a root mean square, or a perplexity
+        texts += [f"sqrt({prepared.end})", f"exp({prepared.end})"]
+    wanted = {**parts, **{text: read(text) for text in texts}}
     if state.stage == "expected":  # long inputs may be printed rounded
         named += [name for name in (*case.inputs, *case.parameters) if np.size(values[name]) > 1]
-    if single and single[-1] == prepared.end:  # as a root mean square, or a perplexity
-        wanted |= {f"{op}({prepared.end})": Call(op, (Name(prepared.end),)) for op in ("sqrt", "exp")}
     known = [(name, values[name]) for name in named]
     gone = {*prepared.types.names} - {*named, *case.inputs, *case.parameters}
     for key, part in wanted.items():
