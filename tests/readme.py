@@ -131,7 +131,7 @@ def aligned(rows: Iterable[tuple[str, str]]) -> str:
     rows = [*rows]
     width = max(len(first) for first, _ in rows) + 2
     return "".join(
-        textwrap.fill(f"{first:{width}}{second}", 100, subsequent_indent=" " * width, break_on_hyphens=False).rstrip()
+        textwrap.fill(f"{first:{width}}{second}", 80, subsequent_indent=" " * width, break_on_hyphens=False).rstrip()
         + "\n"
         for first, second in rows
     )

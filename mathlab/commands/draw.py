@@ -43,9 +43,9 @@ def draw(
     index: Annotated[bool, typer.Option("--index", help="Make index.html, which links everything in --out.")] = False,
     permits: Permits,
 ) -> int:
-    """Draw the computation graph, the network, or a page that recomputes; judge the figures on the way.
+    """Draw the graph, the network, or a page that recomputes.
 
-    The files go to <out>/<experiment>/pictures/, also where figures fail.
+    Judges the figures on the way. The files go to <out>/<experiment>/pictures/, also where figures fail.
     """
     from mathlab import plan
     from mathlab.experiment import DRAWN

@@ -33,7 +33,7 @@ def plot(
     *,
     permits: Permits,
 ) -> int:
-    """Plot a training, a curve with its derivative, a contour, a heat map, a sweep.
+    """Plot a training, a curve, a contour, a heat map or a sweep.
 
     Several cases are drawn into one plot. The files go to <out>/<experiment>/pictures/. Needs matplotlib.
     """

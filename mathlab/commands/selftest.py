@@ -8,7 +8,7 @@ from mathlab.errors import MathlabError
 
 
 def selftest(configs: Configs, *, quiet: Quiet = False, permits: Permits) -> int:
-    """Change every figure and plant every fault, and tell what the run would not notice."""
+    """Plant wrong figures and faults, and tell what no run notices."""
     from mathlab.diagnosis import selftest
     from mathlab.reports import page
 

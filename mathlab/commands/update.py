@@ -20,7 +20,7 @@ def update(
     force: Annotated[bool, typer.Option("--force", help="Also where the environment says CI=true.")] = False,
     permits: Permits,
 ) -> int:
-    """Put the computed number in the place of each printed one that fails.
+    """Put the computed number in place of each figure that fails.
 
     With as many digits, in the same notation; errata and everything else in the file stay as they are.
     """

@@ -52,7 +52,8 @@ def lines(ran: Iterable[Ran], names: Sequence[str], timed: bool) -> Iterator[Ren
     def line(name: str, cells: Sequence[str], time: str, words: Text, style: str = "") -> RenderableType:
         cells = [f"{cell:>{len(title)}}" for title, cell in zip(COUNTED, cells, strict=True)]
         cells += [f"{time:>{SECONDS}}"] if timed else []
-        return Paragraph(plain(f"{name:{width}}  {'  '.join(cells)}  ", style).append_text(words))
+        numbers = f"{name:{width}}  {'  '.join(cells)}  "
+        return Paragraph(plain(numbers, style).append_text(words), hang=len(numbers))
 
     failed: list[RenderableType] = []
     for one in ran:
