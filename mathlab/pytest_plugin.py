@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from mathlab.plan import Plan
     from mathlab.reports.checks import Check
 
-DOUBTS = ("contradicts", "not finite")  # verdicts
+DOUBTS = ("contradicts", "not finite")  # verdicts: a gradient that a witness contradicts, and what is no number
 NOTHING = "nothing to compare"  # the item of a case that declares no check, but runs, and may leave the finite numbers
 
 SUFFIXES = (".yaml", ".yml")
@@ -79,22 +78,12 @@ def _has_graph(part: Tree, top: Mapping[str, Tree]) -> bool:
     return "equations" in keys or ("layers" in keys and not {"inputs", "parameters"}.isdisjoint({*keys, *top}))
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What running a config gave: its checks by case and name, or what kept it from running."""
-
-    checks: Mapping[tuple[str, str], Check]
-    trouble: Exception | None = None
-
-    def doubts(self, case: str) -> list[Check]:
-        """What puts all else that the case says in doubt: a gradient that a witness contradicts, or what is no number.
-
-        Nobody can know of them before the case has run, so that they are no items.
-        """
-        return [check for check in self.checks.values() if check.case == case and check.verdict in DOUBTS]
+class CheckFailed(Exception):
+    """A check that does not pass; its text is all there is to say."""
 
 
-RAN = pytest.StashKey[dict[Path, Outcome]]()  # every config runs once a session
+Ran = Mapping[tuple[str, str], "Check"]  # by case and name
+RAN = pytest.StashKey[dict[Path, Ran | Exception]]()  # every config runs once a session
 
 
 class ConfigFile(pytest.File):
@@ -146,20 +135,17 @@ class CheckItem(pytest.Item):
 
     def runtest(self) -> None:
         """Fails with the explanation of the check; an erratum that is confirmed is an expected failure."""
-        from mathlab.errors import MathlabError
         from mathlab.reports.checks import explanation
 
-        outcome = _outcome(self.path, self.planned, self.session)
-        if isinstance(outcome.trouble, MathlabError):
-            raise CheckFailed(str(outcome.trouble))
-        if outcome.trouble:
-            raise outcome.trouble
         assert self.parent is not None
-        if doubts := outcome.doubts(self.parent.name):
+        ran = _ran(self.path, self.planned, self.session)
+        # what puts all else that the case says in doubt, and nobody can know of before it has run
+        doubts = [check for (case, _), check in ran.items() if case == self.parent.name and check.verdict in DOUBTS]
+        if doubts:
             raise CheckFailed("\n".join(map(explanation, doubts)))
         if self.name == NOTHING:
             pytest.skip(NOTHING)
-        check = outcome.checks[self.parent.name, self.name]
+        check = ran[self.parent.name, self.name]
         if check.outcome == "failed":
             raise CheckFailed(explanation(check))
         if check.outcome == "erratum":
@@ -181,23 +167,25 @@ def _harmless(text: str, kept: str = "") -> str:
     return harmless(text, kept)
 
 
-class CheckFailed(Exception):
-    """A check that does not pass; its text is all there is to say."""
-
-
-def _outcome(path: Path, planned: Plan, session: pytest.Session) -> Outcome:
-    """What running the config gives, or gave when another of its items asked."""
+def _ran(path: Path, planned: Plan, session: pytest.Session) -> Ran:
+    """What running the config gives, or gave when another of its items asked. Raises what kept it from running."""
     from mathlab import plan
+    from mathlab.errors import MathlabError
     from mathlab.reports.checks import checks
 
     ran = session.stash.setdefault(RAN, {})
     if path not in ran:
         try:
             result = plan.results(planned, lambda _: nullcontext())
-            ran[path] = Outcome({(check.case, check.name): check for check in checks(result)})
+            ran[path] = {(check.case, check.name): check for check in checks(result)}
+        except MathlabError as error:
+            ran[path] = CheckFailed(str(error))
         except Exception as error:  # a crash too: each item shall show it, and none try again
-            ran[path] = Outcome({}, error)
-    return ran[path]
+            ran[path] = error
+    found = ran[path]
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def _shown(path: Path) -> Path:

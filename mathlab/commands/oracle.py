@@ -39,7 +39,7 @@ def oracle(
     telling: Telling,
     permits: Permits,
 ) -> int:
-    """Hold another backprop's arrays to the lab's; say why one differs.
+    """Hold somebody's arrays against the lab's; say why one differs.
 
     Arrays are matched by name: W1, and for its gradient dW1, grad_W1, W1_grad, grads['W1'], nabla_W1 or dL_dW1.
     """

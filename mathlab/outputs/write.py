@@ -121,22 +121,12 @@ def _seeds(case: Case, stages: Collection[str]) -> dict[str, int]:
 
 def _kept(path: Path, layout: Layout, keep: Collection[Owner]) -> dict[Owner, Table]:
     """The rows of the file at `path` that belong to the owners in `keep`."""
-    parts: dict[Owner, list[Row]] = {}
-    columns, rows = _read(path, layout)
-    for row in rows:
-        owner = row[0], row[1] if "stage" in layout.columns else layout.stages[0]
-        if owner in keep:
-            parts.setdefault(owner, []).append(row)
-    return {owner: Table(columns, tuple(rows)) for owner, rows in parts.items()}
-
-
-def _read(path: Path, layout: Layout) -> tuple[Row, list[Row]]:
     try:
         if path.exists() and not path.is_file():  # a pipe, which nobody may ever write to
             raise OSError(errno.EINVAL, "it is not a file")
         columns, rows, _ = read_table(path)
     except (FileNotFoundError, NotADirectoryError):
-        return layout.columns, []
+        return {}
     except OSError as error:
         raise MathlabError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError:
@@ -147,7 +137,12 @@ def _read(path: Path, layout: Layout) -> tuple[Row, list[Row]]:
             f"{path} is not as this version of mathlab writes it, so its rows of other cases and stages cannot be "
             f"kept; `mathlab run --out {path.parents[1]}` of the whole config makes it anew"
         )
-    return columns, rows
+    parts: dict[Owner, list[Row]] = {}
+    for row in rows:
+        owner = row[0], row[1] if "stage" in layout.columns else layout.stages[0]
+        if owner in keep:
+            parts.setdefault(owner, []).append(row)
+    return {owner: Table(columns, tuple(rows)) for owner, rows in parts.items()}
 
 
 @contextlib.contextmanager

@@ -153,11 +153,9 @@ def _causes(result: OracleResult) -> Iterator[RenderableType]:
         rest = [array for array in differing if array not in why.explains]
         yield Paragraph(plain(f"explains {listed(why.explains)}{f'; not {listed(rest)}' if rest else ''}"), indent=4)
     unexplained = [array for array in differing if array not in told]
-    if unexplained and result.tried < result.known:
-        words = f"{result.tried:,} of at least {result.known:,} mistakes tried; --thorough tries all"
-        yield Paragraph(plain(f"no cause found for {listed(unexplained)}: {words}"), indent=2)
-    elif unexplained and result.known:
-        words = f"none of {result.known:,} mistakes fits"
+    if unexplained and result.known:
+        some = f"{result.tried:,} of at least {result.known:,} mistakes tried; --thorough tries all"
+        words = some if result.tried < result.known else f"none of {result.known:,} mistakes fits"
         yield Paragraph(plain(f"no cause found for {listed(unexplained)}: {words}"), indent=2)
 
 

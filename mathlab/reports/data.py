@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from decimal import Decimal
 from functools import partial
@@ -17,9 +17,8 @@ from typing import TypeAlias, cast
 
 import numpy as np
 
-from mathlab import __version__
 from mathlab.diagnosis import Cause
-from mathlab.errors import Place, Problem
+from mathlab.errors import Place
 from mathlab.experiment import Array, Choice, Source
 from mathlab.oracle.oracle import Compared, OracleResult
 from mathlab.outputs.difference import Change
@@ -46,18 +45,6 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | float | int | bool | Non
 Record: TypeAlias = dict[str, Json]
 
 VERSION = 1  # of the form; a key that goes, or changes its meaning, makes a new one
-
-
-def report(command: str, passed: bool, problems: Iterable[Problem], about: Mapping[str, object]) -> Record:
-    """What every report has, and what this one is `about`; `passed` is false whenever there are problems."""
-    return {
-        "version": VERSION,
-        "mathlab": __version__,
-        "command": command,
-        "passed": passed,
-        "problems": told([*problems]),
-        **{key: told(part) for key, part in about.items()},
-    }
 
 
 def told(value: object) -> Json:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from rich.console import Group, RenderableType
 
+from mathlab import __version__
 from mathlab.errors import Problem
 from mathlab.reports import data
 from mathlab.reports.checks import Check
@@ -54,4 +55,10 @@ class Report:
 
     def record(self) -> Record:
         """All of it, for JSON."""
-        return data.report(self.command, self.passed, self.problems, self.about())
+        return {
+            "version": data.VERSION,
+            "mathlab": __version__,
+            "command": self.command,
+            "passed": self.passed,
+            **{key: data.told(part) for key, part in {"problems": [*self.problems], **self.about()}.items()},
+        }
