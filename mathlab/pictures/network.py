@@ -107,12 +107,9 @@ def _activation(expr: Expr, name: str) -> str:
 
 def _matrix(expr: Expr) -> tuple[str, bool]:
     """The name of a factor, and whether it is transposed; no name for anything else."""
-    match expr:
-        case Name(name):
-            return name, False
-        case Call("T", (Name(name),)):
-            return name, True
-    return "", False
+    turned = isinstance(expr, Call) and expr.op == "T"
+    whole = expr.args[0] if isinstance(expr, Call) and turned else expr
+    return whole.id if isinstance(whole, Name) else "", turned
 
 
 def network(scene: Scene) -> str:

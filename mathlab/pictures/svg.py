@@ -96,25 +96,20 @@ def number(value: float | np.generic) -> str:
     rough = float(value)
     if not math.isfinite(rough):
         return "NaN" if math.isnan(rough) else "∞" if rough > 0 else "-∞"
-    for digits in range(DIGITS, 18):
-        mantissa, power = _rounded(rough, f".{digits - 1}e").split("e")
-        exponent = int(power)
-        if not -4 <= exponent < 7:
-            short = f"{_trimmed(mantissa)}e{exponent}"
-            return short if _is(short, value) else f"{mantissa}e{exponent}"
-        shown = _rounded(rough, f".{max(digits - 1 - exponent, 0)}f")
-        whole = _trimmed(shown)
-        if _is(whole, value):
-            return "0" if whole == "-0" else whole
-        if "." in whole:
-            break
+    with localcontext(HALF_UP):  # a tie away from zero, as JavaScript has it
+        for digits in range(DIGITS, 18):
+            mantissa, power = format(Decimal(rough), f".{digits - 1}e").split("e")
+            exponent = int(power)
+            if not -4 <= exponent < 7:
+                short = f"{_trimmed(mantissa)}e{exponent}"
+                return short if _is(short, value) else f"{mantissa}e{exponent}"
+            shown = format(Decimal(rough), f".{max(digits - 1 - exponent, 0)}f")
+            whole = _trimmed(shown)
+            if _is(whole, value):
+                return "0" if whole == "-0" else whole
+            if "." in whole:
+                break
     return shown
-
-
-def _rounded(value: float, form: str) -> str:
-    """The value in a format, a tie away from zero, as JavaScript has it."""
-    with localcontext(HALF_UP):
-        return format(Decimal(value), form)
 
 
 def _trimmed(digits: str) -> str:
