@@ -314,7 +314,9 @@ KINDS: Mapping[str, tuple[str, Callable[[Subject], Drawing]]] = {  # the stage t
 
 
 def plot(made: Drawing, axes: Sequence[Axes]) -> None:
-    """Draw the data: tables on an axes each, everything else on the first."""
+    """Draw the data: tables on an axes each, everything else on the first; what is left over is taken away."""
+    for ax in axes[max(len(made.tables), 1) :]:
+        ax.remove()
     for ax, (name, table) in zip(axes, made.tables, strict=False):
         _table(ax, name, table, made)
     if not made.tables:
