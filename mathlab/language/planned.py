@@ -8,9 +8,8 @@ nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from re import sub
 
 import numpy as np
 
@@ -18,7 +17,6 @@ from mathlab.language.program import Program
 from mathlab.language.recorded import Array, Memory, Slot, StandIn, Tape
 
 NEVER = 1 << 60  # a line later than any
-BLOCK = 1 << 17  # bytes of an array: what some lines in a row read and write of so much stays in the cache
 
 
 @dataclass(frozen=True)
@@ -99,8 +97,8 @@ def plan(
     if numbers:
         update.append(f"{_listed(numbers.values())} = {_listed(moves[old] for old in numbers.values())}")
     back = f"return {_listed(numbers.values())}" if numbers else "return ()"
-    every = [*tick, *before, *_in_blocks(lines, space), *after, *update, "pass"]
-    once = [*tick, *before, *_in_blocks(measured, space), *after, back]
+    every = [*tick, *before, *(line.text for line in lines), *after, *update, "pass"]
+    once = [*tick, *before, *(line.text for line in measured), *after, back]
     arguments = "".join(f", {slot.name}" for slot in numbers.values())
     text = "\n    ".join([
         f"def run(first, last{arguments}):", "for k in range(first, last):", *(f"    {line}" for line in every), back,
@@ -187,64 +185,6 @@ class _Memory:
     def array(self, slot: Slot) -> Array:
         """The array of a slot, which may be a view."""
         return slot.view(self.array(slot.base)) if slot.base and slot.view else self.arrays[slot]
-
-
-def _in_blocks(lines: Iterable[Slot], space: dict[str, object]) -> Iterator[str]:
-    """The lines' texts; those in a row that take turns go over their arrays block by block.
-
-    The arrays are those in `space`, to which the blocks are added.
-    """
-    for group in _taking_turns(lines, space):
-        if len(group) == 1:
-            yield group[0].text
-            continue
-        made = _arrays(group[:1], space)[0]
-        axis = int(np.argmax(np.abs(made.strides) * (np.array(made.shape) > 1))) - made.ndim
-        count = made.shape[axis]
-        step = max(1, count * BLOCK // made.nbytes)
-        slots = {slot.name: slot for line in group for slot in (line, *line.operands) if slot.layout}
-        arrays = dict(zip(slots, _arrays(slots.values(), space), strict=True))
-        arrays = {name: x for name, x in arrays.items() if x.ndim >= -axis and x.shape[axis] == count}
-        blocks = f"b{len(space)}"
-        moved = [np.moveaxis(x, axis, 0) for x in arrays.values()]
-        space[blocks] = [[np.moveaxis(x[k : k + step], 0, axis) for x in moved] for k in range(0, count, step)]
-        yield f"for {', '.join(f'{name}_' for name in arrays)}, in {blocks}:"
-        yield from (" " + sub(rf"\b({'|'.join(arrays)})\b", r"\1_", line.text) for line in group)
-
-
-def _taking_turns(lines: Iterable[Slot], space: Mapping[str, object]) -> Iterator[list[Slot]]:
-    """Lines in a row that can run on a block of their arrays, one after the other, before they run on the next."""
-    group: list[Slot] = []
-    for line in lines:
-        if group and not _takes_turns([*group, line], space):
-            yield group
-            group = []
-        group.append(line)
-    yield from [group] if group else []
-
-
-def _takes_turns(lines: Sequence[Slot], space: Mapping[str, object]) -> bool:
-    """Whether the last of some lines can take turns with the others, which can.
-
-    It goes entry by entry, over a large array that lies in memory as theirs do. And what any of them reads in another
-    way, as a row that is added to all, is in no memory that one of them writes to.
-    """
-    first, last = lines[0], lines[-1]
-    if not (first.each and last.each and first.layout and last.layout and first.layout.size >= 4 * BLOCK):
-        return False
-    made = _arrays(lines, space)
-    read = {slot: x for line in lines for slot in line.operands if slot.layout for x in _arrays([slot], space)}
-    other = [x for slot, x in read.items() if slot.base or _order(x) != _order(made[0])]
-    return _order(made[-1]) == _order(made[0]) and not any(np.may_share_memory(x, y) for x in other for y in made)
-
-
-def _order(array: Array) -> tuple[object, ...]:
-    """The shape, and how entries follow each other."""
-    return array.shape, *(step // array.itemsize for step in array.strides)
-
-
-def _arrays(slots: Iterable[Slot], space: Mapping[str, object]) -> list[Array]:
-    return [array for slot in slots if isinstance(array := space[slot.name], np.ndarray)]
 
 
 def _apart(tape: Tape, slot: Slot) -> Slot:

@@ -249,10 +249,8 @@ def test_every_op_records(op: str, text: str, dtype: Dtype) -> None:
     ],
     ids=["rows", "orders"],
 )
-def test_large_arrays_go_by_blocks(case_: Case, optimizer: TrainSettings) -> None:
+def test_large_arrays(case_: Case, optimizer: TrainSettings) -> None:
     prepared = prepare(case_)
-    made, _ = planned(prepared, ("loss",), optimizer)
-    assert " in b" in made.text
     assert_same(prepared, ("loss",), optimizer)
 
 

@@ -22,13 +22,7 @@ def _axis(site: Site) -> Static:
 
 
 ACTIVATIONS: Mapping[str, Op] = {
-    "relu": Op(
-        "np.maximum(x, 0)",
-        ("g * (x > 0)",),
-        latex=r"\operatorname{{ReLU}}\left({x}\right)",
-        exact=True,
-        samples={"relu(x)": X23},
-    ),
+    "relu": Op("np.maximum(x, 0)", ("g * (x > 0)",), latex=r"\operatorname{{ReLU}}\left({x}\right)", exact=True),
     "leaky_relu": Op(
         "np.where(x > 0, x, alpha * x)",
         ("g * where(x > 0, 1, alpha)", "g * minimum(x, 0)"),
@@ -43,22 +37,18 @@ ACTIVATIONS: Mapping[str, Op] = {
         defaults={"alpha": 1.0},
         samples={"elu(x)": X23, "elu(x, 0.5)": X23, "elu(x, a)": {"x": (2, 3), "a": ()}},
     ),
-    "sigmoid": Op(
-        "1 / (1 + np.exp(-x))", ("g * y * (1 - y)",), latex=r"\sigma\left({x}\right)", samples={"sigmoid(x)": X23}
-    ),
-    "tanh": Op("np.tanh(x)", ("g * (1 - y**2)",), latex=r"\tanh\left({x}\right)", samples={"tanh(x)": X23}),
-    "softplus": Op("np.logaddexp(0, x)", ("g * sigmoid(x)",), samples={"softplus(x)": X23}),
+    "sigmoid": Op("1 / (1 + np.exp(-x))", ("g * y * (1 - y)",), latex=r"\sigma\left({x}\right)"),
+    "tanh": Op("np.tanh(x)", ("g * (1 - y**2)",), latex=r"\tanh\left({x}\right)"),
+    "softplus": Op("np.logaddexp(0, x)", ("g * sigmoid(x)",)),
     "silu": Op(
         "x / (1 + np.exp(-x))",
         ("g * (sigmoid(x) + y * (1 - sigmoid(x)))",),
         latex=r"\operatorname{{SiLU}}\left({x}\right)",
-        samples={"silu(x)": X23},
     ),
     "gelu": Op(
         "x * normal_cdf(x)",  # the exact form, not the tanh approximation
         ("g * (normal_cdf(x) + x * normal_pdf(x))",),
         latex=r"\operatorname{{GELU}}\left({x}\right)",
-        samples={"gelu(x)": X23},
     ),
     "softmax": Op(
         "softmax(x, axis=axis)",
