@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise, product
+from itertools import pairwise
 from pathlib import Path
 
 from mathlab.diagnosis import rules, slips, swaps, trials
@@ -123,9 +123,10 @@ def all_of(prepared: Prepared, known: Names, forward: bool, most: Callable[[], f
 def _of_kind(kind: str, prepared: Prepared, known: Names) -> Iterator[Mistake]:
     row, definitions = KINDS[kind], _definitions(prepared, kind)
     direct = _distinct(slips.slips(definitions, row.rule, known))
-    ways = ((True, 0.0), (False, UNDER)) if row.forward else ((False, 0.0),)
-    for mistake, (follows, behind) in product(_mistakes(kind, row.tier, direct, definitions), ways):
-        yield replace(mistake, followed=follows, tier=mistake.tier + behind)
+    for mistake in _mistakes(kind, row.tier, direct, definitions):
+        if row.forward:
+            yield replace(mistake, followed=True)
+        yield replace(mistake, tier=mistake.tier + UNDER) if row.forward else mistake
     if not row.forward and row.seen_by_one and row.tier < SEEN:
         likely = [slip for slip in direct if not slip.rank]
         seen = _distinct(slips.through_one_reader(likely, definitions, known))

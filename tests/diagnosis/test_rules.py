@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from functools import cache
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from mathlab.diagnosis.evidence import best
 from mathlab.diagnosis.mistakes import KINDS, Mistake
 from mathlab.diagnosis.search import Search, Session
 from mathlab.diagnosis.worlds import Scene, of_arrays
+from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Case
 from mathlab.language.syntax import Name
 from mathlab.stages.prepare import prepare
@@ -172,3 +176,22 @@ def test_a_rule_that_is_planted_is_named(net: str, kind: str) -> None:
             assert value is not None
             assert other is not None
             assert np.allclose(value, other, rtol=1e-6, atol=1e-9), named.cause
+
+
+@pytest.mark.parametrize("net", ["dense", "embedding"])
+def test_what_a_forward_mistake_hands_on_is_what_its_equations_derive(net: str) -> None:
+    lab = planted(net)
+    search, compared = lab.search, 0
+    every = mistakes.all_of(search.prepared, search.names, True, lambda: math.inf)
+    for mistake in islice((mistake for mistake in every if mistake.followed), 0, None, 9):
+        whole = mistakes.followed(mistake, search.prepared)
+        equations = tuple(
+            replace(line, expr=mistake.changes.get(line.name, line.expr)) for line in search.prepared.equations
+        )
+        with suppress(ExpressionError, MathlabError):  # of what does not fit together
+            anew = prepare(replace(search.prepared.case, equations=equations)).run()
+            for name, value in lab.values(whole, search).items() if whole else ():
+                assert value is not None
+                assert np.allclose(value, anew[name], rtol=1e-9, atol=1e-12, equal_nan=True), search.worded(mistake)
+                compared += 1
+    assert compared > 20
