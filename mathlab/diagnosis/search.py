@@ -51,6 +51,7 @@ class Evaluator:
         self.place = {name: k for k, name in enumerate(self.order)}
         self.base = [prepared.run(point) for point in points]
         self.known: list[dict[Expr, object]] = [{} for _ in points]
+        self.touched: dict[int, frozenset[str]] = {}  # the equations of some bits
         self.behind: dict[str, int] = {}  # the equations that each name is computed from, itself included
         for name, expr in self.definitions.items():
             self.behind[name] = self.sources(expr) | 1 << self.place[name]
@@ -115,26 +116,28 @@ class Session:
         self.whole, self.changes = whole, changes
         self.base, self.known = whole.base[point], whole.known[point]
         self.reached = whole.reach(changes)
-        self.touched = frozenset(whole.named(self.reached))
-        self.env: dict[str, Array] = {}
+        self.touched = whole.touched.get(self.reached) or frozenset(whole.named(self.reached))
+        whole.touched[self.reached] = self.touched
+        self.env, self.done = dict(self.base), 0
 
     def value(self, quantity: Expr) -> Array | None:
         """A quantity's value; None where the changed equations do not fit together."""
         try:
             with np.errstate(all="ignore"):
-                for name in self.whole.named(self.reached & self.whole.sources(quantity)):
-                    if name not in self.env:
-                        self.env[name] = self._equation(name)
-                return np.asarray(self._value(quantity), np.float64)
+                due = self.reached & self.whole.sources(quantity) & ~self.done
+                for name in self.whole.named(due):
+                    self.env[name] = self._equation(name)
+                self.done |= due
+                return np.asarray(self._value(quantity)[0], np.float64)
         except UNFIT:
             return None
 
     def _equation(self, name: str) -> Array:
         if name in self.changes:
-            found = np.asarray(self._value(self.changes[name]))
+            found = np.asarray(self._value(self.changes[name])[0])
         else:
-            made = self.whole.program(name)
-            found = np.asarray(made.function(*[self.env.get(read, self.base[read]) for read in made.inputs])[0])
+            made, env = self.whole.program(name), self.env
+            found = np.asarray(made.function(*[env[read] for read in made.inputs])[0])
         true, definitions = self.base[name], self.whole.definitions
         if found.shape != np.shape(true):
             readers = [definitions[other] for other in self.touched if name in names(definitions[other])]
@@ -143,27 +146,28 @@ class Session:
             found = np.broadcast_to(found, np.shape(true)) if readers else found  # raises ValueError too
         return found.astype(true.dtype, copy=False)
 
-    def _value(self, expr: Expr) -> object:
+    def _value(self, expr: Expr) -> tuple[object, bool]:
+        """A value, and whether no change here reaches it, so that others may have it too."""
         match expr:
             case Name(name):
-                return self.env.get(name, self.base[name])
+                return self.env[name], name not in self.touched
             case Num(value):
-                return value if abs(value) < 2**63 else float(value)
+                return value if abs(value) < 2**63 else float(value), True
             case Slice():
-                return expr.whole
+                return expr.whole, True
             case NewAxis():
-                return None
-        fixed = self.touched.isdisjoint(names(expr))
+                return None, True
+        args = [self._value(arg) for arg in expr.args]
+        fixed = all(same for _, same in args)
         if fixed and expr in self.known:
-            return self.known[expr]
-        found = self._called(expr)
+            return self.known[expr], True
+        found = self._called(expr, [value for value, _ in args])
         self.whole.work += OVERHEAD + np.asarray(found).size
         if fixed:
             self.known[expr] = found
-        return found
+        return found, fixed
 
-    def _called(self, call: Call) -> object:
-        args = [self._value(arg) for arg in call.args]
+    def _called(self, call: Call, args: list[object]) -> object:
         if call.op == "index":
             return operator.getitem(np.asarray(args[0]), tuple(map(_whole, args[1:])))  # type: ignore[misc]  # an index may be anything
         if call.op == "scatter":
