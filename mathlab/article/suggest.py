@@ -231,18 +231,13 @@ class _Search:
         runs = {self.state(fit) for fit in self.pool.fitting(number)}
         return [self.of(frozenset([one])).chance(number) if one in runs else math.inf for one in self.states]
 
-    def apart(self, fit: Fit, members: Sequence[int]) -> tuple[int, ...]:
-        """How far a quantity is from what stands around: from the section's case, a neighbour's run, its node."""
-        quantity, start = self.pool.quantities[fit[0]], self.starts[members[0]]
-        others = [at for at in self.around(members[0], BEHIND) if at in self.placed and at not in members]
-        near = {at: self.pool.quantities[self.placed[at][0]] for at in others}
-        section = self.document.under(start)
-        here = Counter(one.state.case for at, one in near.items() if self.document.under(self.starts[at]) == section)
-        runs = self.told.get(members[0], frozenset()).union(one.state for one in near.values())
-        close = {one.of for at, one in near.items() if abs(self.starts[at] - start) < BESIDE}
-        strange = int(bool(runs) and quantity.state not in runs)
-        elsewhere = max(here.values(), default=0) - here[quantity.state.case]
-        return elsewhere, strange, quantity.rank // DERIVED, int(quantity.of not in close)
+    def apart(self, fit: Fit, members: Sequence[int]) -> tuple[int, bool]:
+        """How far a quantity is from what stands around: from its section's case, and from its neighbours' runs."""
+        section, state = self.document.under(self.starts[members[0]]), self.state(fit)
+        near = [n for n in self.around(members[0], BEHIND) if n in self.placed and n not in members]
+        here = Counter(self.state(self.placed[n]).case for n in near if self.document.under(self.starts[n]) == section)
+        runs = self.told.get(members[0], frozenset()).union(self.state(self.placed[n]) for n in near)
+        return max(here.values(), default=0) - here[state.case], bool(runs) and state not in runs
 
     def beside(self, at: int) -> Iterator[Fit]:
         """The entry after the one that is printed just before, and the one before that which is printed just behind."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import get_args
@@ -17,7 +17,7 @@ from mathlab.article.text import Number
 from mathlab.errors import Place, Problem
 from mathlab.outputs.csvtext import csv_text
 from mathlab.reports.checks import Check
-from mathlab.reports.data import Json, Record, place_keys
+from mathlab.reports.data import place_keys
 from mathlab.reports.layout import Paragraph, Row, Sheet, count, plain
 from mathlab.reports.report import Report
 from mathlab.results import FigureResult, Judged, Outcome
@@ -61,27 +61,15 @@ def article_csv(coverage: Coverage) -> str:
 
 def _content(
     files: Sequence[Path], coverage: Coverage, found: Sequence[Suggestion], undecided: Sequence[Undecided]
-) -> Record:
-    def at(place: Place | None, **told: Json) -> Record:
+) -> Mapping[str, object]:
+    def at(place: Place | None, **told: object) -> Mapping[str, object]:
         return {**told, **place_keys(place)}
 
-    return {
-        "documents": [str(file) for file in files],
-        "numbers": [
-            at(one.number.place, number=one.number.text, status=one.status, by=one.by) for one in coverage.numbers
-        ],
-        "missing": [
-            at(entry.place, key=figure.key, printed=entry.printed, at=figure.at)
-            for figure, entry, _ in coverage.missing
-        ],
-        "suggestions": [
-            at(one.numbers[0].place, case=one.state.case, key=one.key, figure=printing(one)) for one in found
-        ],
-        "undecided": [
-            at(one.number.place, number=one.number.text, candidates=[*one.candidates], near=one.near)
-            for one in undecided
-        ],
-    }
+    numbers = [at(one.number.place, number=one.number.text, status=one.status, by=one.by) for one in coverage.numbers]
+    missing = [at(one.place, key=of.key, printed=one.printed, at=of.at) for of, one, _ in coverage.missing]
+    told = [at(one.numbers[0].place, case=one.state.case, key=one.key, figure=printing(one)) for one in found]
+    left = [at(one.number.place, number=one.number.text, candidates=one.candidates, near=one.near) for one in undecided]
+    return {"documents": files, "numbers": numbers, "missing": missing, "suggestions": told, "undecided": left}
 
 
 def _checks(coverage: Coverage, undecided: Sequence[Undecided]) -> Iterator[Check]:
