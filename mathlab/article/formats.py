@@ -195,7 +195,8 @@ def rebuilt(source: str, path: str, kind: str, texts: Sequence[str]) -> str:
         message = "no program lays out a notebook so: save it with one, and it can be changed"
         raise MathlabError(message, Place(path, 1, 1))
     for (_, holder, key), text in zip(held, texts, strict=True):
-        holder[key] = re.findall(r"[^\n]*\n|[^\n]+", text) if isinstance(holder[key], list) else text
+        if "".join(holder[key]) != text:
+            holder[key] = re.findall(r"[^\n]*\n|[^\n]+", text) if isinstance(holder[key], list) else text
     return source.replace(source.strip(), json.dumps(tree, indent=form[0], ensure_ascii=form[1]))
 
 
