@@ -205,9 +205,8 @@ def record(name: str) -> str:
 
 
 def variants() -> str:
-    """The mistakes that a diagnosis tries, a line each."""
-    width = max(len(variant.name) for variant in VARIANTS)
-    return "".join(f"{variant.name:{width}}  {variant.sentence}\n" for variant in VARIANTS)
+    """The mistakes that a diagnosis tries."""
+    return aligned((variant.name, variant.sentence) for variant in VARIANTS)
 
 
 TABLES = {table.__name__: table for table in (ops, variants, inits, optimizers, layers, columns, commands, options)}

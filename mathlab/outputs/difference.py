@@ -151,11 +151,8 @@ def renewal(folder: Path) -> str:
 def _one_sided(
     file: str, kind: Literal["file", "column"], a: Mapping[str, object], b: Mapping[str, object]
 ) -> list[OneSided]:
-    sides: tuple[tuple[Side, list[str]], ...] = (
-        ("a", [x for x in a if x not in b]),
-        ("b", [x for x in b if x not in a]),
-    )
-    return [OneSided(file or name, kind, name, side) for side, names in sides for name in names]
+    sides: tuple[tuple[Side, Mapping[str, object], Mapping[str, object]], ...] = (("a", a, b), ("b", b, a))
+    return [OneSided(file or x, kind, x, side) for side, own, other in sides for x in own if x not in other]
 
 
 def _compare_files(file: str, path_a: Path, path_b: Path, rtol: float, atol: float) -> Difference:

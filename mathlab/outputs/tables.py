@@ -18,7 +18,6 @@ from mathlab.results import (
     FigureResult,
     FormulaResult,
     NodeResult,
-    SweepResult,
 )
 from mathlab.stages.layouts import Layout, Row
 from mathlab.stages.table import STAGES, Rows, every_file
@@ -95,20 +94,17 @@ def train_rows(case: CaseResult) -> Rows:
 
 
 def sweep_rows(case: CaseResult) -> Rows:
-    """Every run."""
+    """Every run: settings as the config writes them, arrays by their place in it."""
     if found := case.sweep:
-        yield "sweep.csv", *_runs(found)
+        runs, columns = map(str, range(len(found.nonfinite))), map(_numbers, found.columns.values())
+        settings = (map(_chosen, chosen) for chosen in found.settings.values())
+        rows = zip(runs, found.nonfinite, *settings, *columns, strict=True)
+        yield "sweep.csv", (*found.settings, *found.columns), rows
 
 
-def _runs(result: SweepResult) -> tuple[tuple[str, ...], Iterator[Row]]:
-    """The columns of a sweep's own, and its rows: settings as the config writes them, arrays by their place in it."""
-    settings = [["" if choice is None else _chosen(choice) for choice in chosen] for chosen in result.settings.values()]
-    columns = [_numbers(values) for values in result.columns.values()]
-    runs = map(str, range(len(result.nonfinite)))
-    return (*result.settings, *result.columns), zip(runs, result.nonfinite, *settings, *columns, strict=True)
-
-
-def _chosen(choice: Choice) -> str:
+def _chosen(choice: Choice | None) -> str:
+    if choice is None:
+        return ""
     whole = choice.number == int(choice.number) and abs(choice.number) < 2**53 and "." not in choice.label
     return str(int(choice.number)) if whole else _cell(choice.number, "float64")
 

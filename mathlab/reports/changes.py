@@ -42,7 +42,7 @@ def moved(before: CaseResult, after: CaseResult) -> tuple[list[Moved], int, int]
 
 
 def _moved(name: str, before: Array, after: Array) -> Moved | None:
-    differ = np.atleast_1d((before != after) & ~(np.isnan(before) & np.isnan(after)))
+    differ = np.asarray((before != after) & ~(np.isnan(before) & np.isnan(after)))
     if not differ.any():
         return None
     with np.errstate(all="ignore"):
@@ -65,15 +65,13 @@ def page(name: str, before: CaseResult, after: CaseResult) -> RenderableType:
 
 
 def _rows(one: Moved) -> Iterable[Row]:
+    def step(place: tuple[int, ...]) -> float:
+        return float(one.after[place]) - float(one.before[place])
+
     entries, told = one.entries, []
     if one.after.size > SHOWN:
-        with np.errstate(all="ignore"):
-            steps = np.abs(np.float64(one.after) - np.float64(one.before))
-        largest = np.unravel_index(np.argmax(np.nan_to_num(steps, nan=math.inf)), steps.shape)
-        entries = [tuple(map(int, largest))]
+        entries = [max(one.entries, key=lambda place: math.inf if math.isnan(step(place)) else abs(step(place)))]
         told = [plain(f"that which moved most of {len(one.entries)}, of {one.after.size} entries", "dim")]
-    for index in entries:
-        place = index if one.after.ndim else ()
-        old, new = one.before[place], one.after[place]
-        step = short(float(new) - float(old))
-        yield Row.of(plain(indexed(one.name, place), "bold"), number(old), number(new), step, notes=told)
+    for place in entries:
+        name, old, new = plain(indexed(one.name, place), "bold"), number(one.before[place]), number(one.after[place])
+        yield Row.of(name, old, new, short(step(place)), notes=told)

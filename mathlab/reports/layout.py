@@ -7,7 +7,6 @@ is a block of short lines a row. Print them with `crop=False`, so that a word wi
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -54,12 +53,12 @@ def _padded(text: Text, width: int, right: bool = False) -> tuple[Text | str, Te
     return (space, text) if right else (text, space)
 
 
-class Lines(ABC):
+class Lines:
     """A renderable made of lines, which are not wrapped once more when they are printed."""
 
-    @abstractmethod
     def lines(self, width: int) -> Iterator[Text]:
         """The lines, within `width` where they can be."""
+        raise NotImplementedError
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         for line in self.lines(options.max_width):
@@ -71,25 +70,16 @@ class Lines(ABC):
 
 @dataclass(frozen=True)
 class Paragraph(Lines):
-    """A sentence or title."""
+    """A sentence or title; `apart`, where it is too wide for a line, at each of these signs."""
 
     text: Text
     indent: int = 0
     hang: int = 2
+    apart: str = ""
 
     def lines(self, width: int) -> Iterator[Text]:
-        yield from wrapped(self.text, width, self.indent, self.hang)
-
-
-@dataclass(frozen=True)
-class Clauses(Lines):
-    """What semicolons join: one line, or a line for each where that is too wide."""
-
-    text: Text
-
-    def lines(self, width: int) -> Iterator[Text]:
-        parts = [self.text] if self.text.cell_len <= width else self.text.split("; ")
-        yield from (line for part in parts for line in wrapped(part, width, hang=2))
+        parts = self.text.split(self.apart) if self.apart and self.text.cell_len > width else [self.text]
+        yield from (line for part in parts for line in wrapped(part, width, self.indent, self.hang))
 
 
 def said(words: str, style: str = "", indent: int = 0) -> Paragraph:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from mathlab.experiment import Array, Choice, Experiment
 from mathlab.reports.checks import figure_checks, formula_check
-from mathlab.reports.layout import Blocks, Clauses, Row, Sheet, count, number, plain, said
+from mathlab.reports.layout import Blocks, Paragraph, Row, Sheet, count, number, plain, said
 from mathlab.reports.steps import between, entry_of, in_brief, section, steps
 from mathlab.reports.verdicts import compared, entries, witnesses
 from mathlab.results import (
@@ -104,7 +104,7 @@ def summary(counts: Tally) -> str:
 def closing(counts: Tally, name: str = "") -> RenderableType:
     """The summary as the last line of a report, or of one experiment's part of it."""
     words = f"{name}: {summary(counts)}" if name else summary(counts)
-    line = Clauses(plain(words, "bold" if counts.passed else "bold red"))
+    line = Paragraph(plain(words, "bold" if counts.passed else "bold red"), apart="; ")
     return Group(line, Text("")) if name else line
 
 
