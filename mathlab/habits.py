@@ -141,6 +141,7 @@ HERE: Mapping[str, str] = {
     "digits": "tolerance tol rtol atol precision decimals",
     "at": "note comment where section page source reference equation",
     "because": "reason why",
+    "grid": "lr learningrate epochs batchsize values",
     "truncate": "floor cut trunc down",
     "rtol": "tol tolerance atol",
     "step": "eps epsilon h delta",
@@ -244,6 +245,11 @@ EXAMPLES = {
     "expected": ", as in {y: 0.50}",
     "optimizer": ", as in {name: sgd, lr: 0.1}",
     "source": ", as in {title: ..., url: ...}",
+    "derivation": ", as in {dw: dy * x}",
+    "train": ", as in {epochs: 1, optimizer: {name: sgd, lr: 0.1}}",
+    "after": ", as in {1: {w: 0.50}}",
+    "sweep": ", as in {grid: {lr: [0.1, 0.2]}}",
+    "cases": ", as in {second: {inputs: {x: 2}}}",
 }
 
 OVER = {"\N{COMBINING CIRCUMFLEX ACCENT}": "hat", "\N{COMBINING TILDE}": "tilde", "\N{COMBINING MACRON}": "bar"}

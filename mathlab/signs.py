@@ -51,7 +51,7 @@ SIGNS: Slips = (
 )
 # What is read as other letters, because names are the same in all their forms: x² is x2.
 SUPERSCRIPTS: Slips = ((r"[ᵀᵗ⊤]", "x.T for a transpose"), (r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]", "x**2 for a power"))
-_DIGITS = r"[+-]?(?:\d+\.?\d*|\.\d+)"
+_DIGITS = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
 NUMBER = re.compile(_DIGITS)
 # The same of a whole text that is to be a number.
 NUMBERS: Slips = (
@@ -82,11 +82,16 @@ NUMBERS: Slips = (
     (r"(?i:true|yes|on|false|no|off)", "in a mask, true is 1 and false is 0"),
     (r"(?i:~|null|none|nil|na|n/a|-+)", "what has no value is left out"),
     (r"0[xbo]\w+", "write it in decimal digits"),
+    (rf"{_DIGITS}\s*[kKMGT%‰]", "write it out in digits"),
+    (rf"{_DIGITS}[eEdD][-+.0-9]*", "a power of ten is written as in 3.9e-2"),
+    (rf"[+-]+({_DIGITS})", r"one sign stands before a number: write \1"),
+    (r"[Oo][.,]([0-9]+)", r"write 0.\1, with the digit 0"),
+    (r"-?[0-9]+(?::|\.\.)-?[0-9]+(?::-?[0-9]+)?", "a range would be written out, as in [1, 2, 3]"),
     (r"=.*", "a spreadsheet's formula is written out in digits, or is an equation"),
     (rf"{_DIGITS}\s*[-+]\s*{_DIGITS}[ij]", "all numbers are real"),
     (r"\d+(?:\.\d+){2,}", "a number has one decimal point"),
     (
-        r"he|xavier|normal|uniform|randn?|random",
+        r"(?i:he|kaiming|xavier|glorot|normal|uniform|randn?|random)(?:_\w+)?(?:\(\))?",
         "values are drawn as in {init: normal, shape: [2, 3], seed: 0}",
     ),
     (r"(?:\w+\.)*[^\W\d]\w*\(.*", "a formula is written out in digits, or is an equation"),
@@ -113,6 +118,7 @@ NAMES: Slips = (
     (r"(\w+)['′]+", r"write \1_prime"),
     (r"(\d+)_?([^\W\d]\w*)", r"write \2\1"),
     (r"(\w+)\([\w, ]*\)", r"write \1 alone: an equation says what it reads"),
+    (r"\w+\[\s*[^\W\d].*\]", "steps stand below a loop, as in 'for t in 1..3:'"),
     (r"(\w+)\[[\d, :]*\]", r"\1 is given whole, as in \1: [0.5, -1]"),
     (r"(\w+)[-.](\w+)|([^\W\d]\w*) ([^\W\d]\w*)", r"write \1\3_\2\4"),
 )
@@ -193,7 +199,7 @@ def indented(lines: list[str], at: int) -> str:
     starts = [len(line) - len(line.lstrip()) for line in said]
     before = "".join(said[:-1])
     open_still = any(before.count(one) != before.count(other) for one, other in ("[]", "{}"))
-    if open_still or len(said) < 2 or said[-2].rstrip()[-1] in ":->|" or starts[-1] in starts[:-1]:
+    if open_still or len(said) < 2 or re.search(r"[:>|-]$|^\w+$", said[-2].strip()) or starts[-1] in starts[:-1]:
         return ""
     return f"; this line is indented by {starts[-1]}, the one above it by {starts[-2]}"
 
@@ -212,11 +218,17 @@ def quoted(line: str, before: str = "") -> str:
     ]
     if any(surplus):
         return "; a bracket is closed that nothing opened"
+    if re.search(r",\s*,", text):
+        return "; between two commas a value is missing"
     alone = [part for part in (value, text) if part[:1] in tuple("@`|>%&*!?,")]
+    alone += [value] if re.match(r"-(?: |$)", value) else []
     if alone or re.match(r"""[^{\[]*(: | :)|(["']).*\2 *[^ #]""", value):
         written = sign((alone or [value])[0], SIGNS) or ("a mapping in braces" if ": " in value else "")
         return f"; an expression, or a text, of this kind stands in quotes{', and ' * bool(written)}{written}"
-    return "; a key is written 'name: value'" if re.match(r"[\w.]+\s*=[^=]", text) else ""
+    if re.search(r"[}\]],? *[\w{]", text):
+        return "; behind a bracket that is closed, a new line begins"
+    pairs = (part for part in (text, above) if re.fullmatch(r"[\w.]+(?:\s*=[^=].*)?", part))
+    return next((f"; a key is written 'name: value', and not {part!r}" for part in pairs), "")
 
 
 def brackets(lines: list[str], at: int, column: int) -> str:
@@ -224,7 +236,8 @@ def brackets(lines: list[str], at: int, column: int) -> str:
     text = re.sub(r"\s#.*", "", "\n".join(lines)[column:])  # without comments
     if (open_ := text[:1]) in ("[", "{") and text.count(open_) > text.count("]" if open_ == "[" else "}"):
         return f"; what {open_!r} opens on line {at + 1} is not closed"
-    return "; rows of a list are divided by commas, as in [[1, 2], [3, 4]]" if ";" in "".join(lines[:1]) else ""
+    rows = re.search(r";|\]\s*\[", "".join(lines[:1]))
+    return "; rows of a list are divided by commas, as in [[1, 2], [3, 4]]" if rows else ""
 
 
 def commas(numbers: Sequence[tuple[str, Place | None]], wanted: int) -> str:

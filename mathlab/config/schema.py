@@ -201,6 +201,8 @@ def _picture(tree: Tree) -> experiment.Picture:
     if len(tree) != 1:
         raise MathlabError("a picture is one kind, as in loss: {log: y}", tree.place)
     ((kind, about),) = tree.items()
+    if kind in experiment.DRAWN:
+        raise MathlabError(f"'{kind}' has no settings: it stands alone, as in pictures: [{kind}]", tree.key(kind).place)
     read.choice(tree.key(kind), known=experiment.PLOTTED, what="plot")
     return PICTURE(about, kind=str(kind), place=tree.place)
 

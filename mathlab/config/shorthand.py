@@ -24,7 +24,12 @@ def expanded(case: Case, tree: Table) -> Case:
     """
     problems: list[Problem] = []
     if "layers" not in tree:
-        problems += [Problem(f"'{key}' needs 'layers'", tree[key].place) for key in ("loss", "batch") if key in tree]
+        own = "; a loss of one's own is an equation"
+        problems += [
+            Problem(f"'{key}' needs 'layers'{own * (key == 'loss')}", tree[key].place)
+            for key in ("loss", "batch")
+            if key in tree
+        ]
         if problems:
             raise MathlabError(problems)
         return case

@@ -107,6 +107,8 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
         if "flow" in str(error.context) and (opened := error.context_mark):
             hint = signs.brackets(lines[opened.line :], opened.line, opened.column) or hint
         hint = hint or signs.indented(lines, mark.line) or signs.quoted(line, "\n".join(lines[: mark.line]))
+        if "quoted" in str(error.context) and (opened := error.context_mark):
+            hint = f"; the quotes that line {opened.line + 1} opens are not closed"
         if Path(file).suffix.lower() in OTHERS:
             hint = f"; a config is a .yaml file, and not {Path(file).name}"
         return Problem(f"this is not YAML: {error.problem}{hint}", place)
