@@ -43,12 +43,16 @@ def changed(cases: Sequence[Case], target: str, given: Value | str) -> list[Case
     """
     found = TARGET.fullmatch(target)
     name = found["name"].strip() if found else target
-    known = dict.fromkeys(key for case in cases for key in _known(case))
-    if not found or not any(_has(case, name) for case in cases):
+    settable = [_settable(case) for case in cases]
+    if not found or not any(name in names for names in settable):
+        known = dict.fromkeys(full for names in settable for full in names.values())
         computed = {equation.name for case in cases for equation in case.equations}
         hint = "; it is computed, so set what it is computed from" if name in computed else did_you_mean(name, known)
         raise MathlabError(f"nothing here is called {target!r}{hint or '; there are ' + ', '.join(known)}")
-    return [_changed(case, name, found["index"], given) if _has(case, name) else case for case in cases]
+    return [
+        _changed(case, names[name], found["index"], given) if name in names else case
+        for case, names in zip(cases, settable, strict=True)
+    ]
 
 
 def unjudged(case: Case) -> Case:
@@ -66,19 +70,12 @@ def unjudged(case: Case) -> Case:
     )
 
 
-def _known(case: Case) -> tuple[str, ...]:
-    case = case.rolled[0] if case.rolled else case
-    return (*case.inputs, *case.parameters, *(f"train.{name}" for name in _settings(case.train)), "dtype")
-
-
-def _settings(train: TrainSettings | None) -> tuple[str, ...]:
-    """What can be set of a training: the optimizer's settings, and of its own those that the config has."""
-    return (*train.settings, *(name for name in TRAIN if getattr(train, name) is not None)) if train else ()
-
-
-def _has(case: Case, name: str) -> bool:
-    known = _known(case)
-    return name in known or f"train.{name}" in known  # lr is train.lr where no value has the name
+def _settable(case: Case) -> dict[str, str]:
+    """What can be set, each by its names: lr is train.lr where no value has the name."""
+    train = case.train
+    settings = (*train.settings, *(name for name in TRAIN if getattr(train, name) is not None)) if train else ()
+    full = (*case.inputs, *case.parameters, *(f"train.{name}" for name in settings), "dtype")
+    return {**dict(zip(full, full, strict=True)), **{name: f"train.{name}" for name in settings if name not in full}}
 
 
 def _changed(case: Case, name: str, index: str | None, given: Value | str) -> Case:

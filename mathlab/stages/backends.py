@@ -9,8 +9,10 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from typing import TypeVar
 
+import mathlab
 from mathlab import threads
 from mathlab.errors import MathlabError, did_you_mean
 
@@ -53,9 +55,9 @@ def spread(work: Callable[[Task], Done], tasks: Sequence[Task], place: str, seco
     elif workers < 2 or seconds < STARTING:
         yield from map(work, tasks)
     else:
-        with _one_thread_each(), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
             try:
-                yield from pool.map(work, tasks)
+                yield from pool.map(partial(_in_one_thread, work), tasks)
             except BrokenProcessPool:
                 raise MathlabError("a process that made runs of the sweep was ended from outside") from None
             finally:
@@ -65,20 +67,6 @@ def spread(work: Callable[[Task], Done], tasks: Sequence[Task], place: str, seco
 def processors() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextlib.contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes that start meanwhile leave the other processors to each other."""
-    before = {name: os.environ.get(name) for name in threads.VARIABLES}
-    threads.take(1)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
 
 
 def _cluster(work: Callable[[Task], Done], tasks: Sequence[Task], address: str, seconds: float) -> Iterator[Done]:
@@ -96,7 +84,7 @@ def _cluster(work: Callable[[Task], Done], tasks: Sequence[Task], address: str, 
 
 
 def _in_one_thread(work: Callable[[Task], Done], task: Task) -> Done:
-    """The same bytes, whatever a worker's BLAS would take."""
+    """The same bytes, whatever a worker's BLAS would take, and other processors are left to the others."""
     with threads.held(1):
         return work(task)
 
@@ -123,6 +111,4 @@ def _dask(address: str) -> Iterator[None]:
 
 def version() -> str:
     """The version of mathlab, as a worker has it."""
-    from mathlab import __version__
-
-    return __version__
+    return mathlab.__version__

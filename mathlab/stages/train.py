@@ -48,7 +48,11 @@ def run(
     settings = case.train
     if settings is None:
         raise MathlabError("the case has no 'train'", case.place)
-    prepared, state = _started(case, settings)
+    prepared = prepare(case)
+    _check_cost(prepared, settings)
+    state = moves.initial_state(prepared, settings)
+    # the parameters are not in the environment, where they would be held a second time
+    prepared = replace(prepared, env={name: value for name, value in prepared.env.items() if name not in state})
     settings = moves.settled(prepared, settings)
     _, total = moves.in_all(prepared, settings)
     due = dict(settings.after)
@@ -141,18 +145,6 @@ def _retraced(
 
     for done in moves.updates(prepared, settings, advance_on, range(settings.epochs), batch_of=batch_of):
         yield done, {**now}, last
-
-
-def _started(case: Case, settings: TrainSettings) -> tuple[Prepared, dict[str, Array]]:
-    """The case, and the initial state.
-
-    The parameters are not in the environment, where they would be held a second time.
-    """
-    prepared = prepare(case)
-    _check_cost(prepared, settings)
-    state = moves.initial_state(prepared, settings)
-    inputs = {name: value for name, value in prepared.env.items() if name not in state}
-    return replace(prepared, env=inputs), state
 
 
 def _check_cost(prepared: Prepared, settings: TrainSettings) -> None:
