@@ -87,6 +87,7 @@ NUMBERS: Slips = (
     (rf"[+-]+({_DIGITS})", r"one sign stands before a number: write \1"),
     (r"[Oo][.,]([0-9]+)", r"write 0.\1, with the digit 0"),
     (r"-?[0-9]+(?::|\.\.)-?[0-9]+(?::-?[0-9]+)?", "a range would be written out, as in [1, 2, 3]"),
+    (rf"==?\s*({_DIGITS})", r"write \1 alone"),
     (r"=.*", "a spreadsheet's formula is written out in digits, or is an equation"),
     (rf"{_DIGITS}\s*[-+]\s*{_DIGITS}[ij]", "all numbers are real"),
     (r"\d+(?:\.\d+){2,}", "a number has one decimal point"),
@@ -120,7 +121,7 @@ NAMES: Slips = (
     (r"(\w+)\([\w, ]*\)", r"write \1 alone: an equation says what it reads"),
     (r"\w+\[\s*[^\W\d].*\]", "steps stand below a loop, as in 'for t in 1..3:'"),
     (r"(\w+)\[[\d, :]*\]", r"\1 is given whole, as in \1: [0.5, -1]"),
-    (r"(\w+)[-.](\w+)|([^\W\d]\w*) ([^\W\d]\w*)", r"write \1\3_\2\4"),
+    (r"([^\W\d]\w*)[-.](\w+)|([^\W\d]\w*) ([^\W\d]\w*)", r"write \1\3_\2\4"),
 )
 
 LONGEST_SLIP = 200  # characters of what is held against the words and signs here; more are no slip

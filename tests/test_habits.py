@@ -477,6 +477,7 @@ MISTAKES = [
     ("equation", "s\n  lambda: s", "is a word of Python and cannot be a name; write lambda_"),
     ("formula", "dw: {eq: ds * x}", "unknown key 'eq'; did you mean 'formula'?"),
     ("config", "x: [1, 2]\nz: x * 2\n", "unknown key 'x'; a value stands below 'inputs' or 'parameters'"),
+    ("config", "x: 1\nseed: 0\n", "unknown key 'seed'; it stands below 'train'"),
     ("config", "x: [1, 2]\nz: x * 2\n", "unknown key 'z'; an equation stands below 'equations'"),
     (
         "config",
@@ -526,6 +527,7 @@ NEVER = [  # what would mislead
     ("value", "[[1,2,3], [4, 5]]", "decimal point"),
     ("config", "metrics: accuracy\n", "stands below"),
     ("value", "٣", "write"),
+    ("config", "parameters: {3.5: 1}\n", "write"),
     ("equation", "sum(w, dims=1)", "keepdims"),
     ("equation", "np.foo(s)", "write foo"),
     ("equation", "det(x)", "did you mean"),

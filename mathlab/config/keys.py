@@ -78,14 +78,17 @@ class Keys(Generic[MadeT]):
             hint = pair(name, tree)
             if not hint and above and table[above] == "":
                 hint = f"; what belongs to '{above}' is indented"
-            hint = hint or did_you_mean(name, self.readers) or self.below(tree)
+            hint = hint or did_you_mean(name, self.readers) or self.below(name, tree)
             hint = hint or f"; known are {', '.join(self.readers)}"
             place = name.place if isinstance(name, Scalar) else table.place
             problems.append(Problem(f"unknown key '{name}'{hint}", place))
         return problems
 
-    def below(self, tree: Tree) -> str:
-        """A hint for a value or an equation that stands beside the sections, and not in one of them."""
+    def below(self, name: str, tree: Tree) -> str:
+        """A hint for a setting, a value or an equation that stands beside the sections, and not in one of them."""
+        for section, read in self.readers.items():
+            if isinstance(read, Keys) and name in read.readers:
+                return f"; it stands below '{section}'"
         while isinstance(tree, Row) and tree:
             tree = tree[0]
         if "equations" not in self.readers or not isinstance(tree, Scalar):

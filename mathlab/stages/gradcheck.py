@@ -91,8 +91,9 @@ def _checks(
     for name in checked(prepared):
         if progress:
             progress(done, total, None)
-        derived = _gradient(values, name)
-        found[name] = check_parameter(witnesses.exact, name, derived, noise[f"d{name}"], settings, witnesses)
+        # where no gradient flows, zeros for the witnesses to confirm or refute
+        derived = np.asarray(values.get(f"d{name}", np.zeros(values[name].shape)), np.float64)
+        found[name] = check_parameter(witnesses, name, derived, noise[f"d{name}"], settings.rtol)
         done += witnesses.count(name)
     return found
 
@@ -220,26 +221,18 @@ class Witnesses:
         self.permit(entries * ALONE * (MOVED * len(self.exact.equations) + self.exact.cost.seconds))
 
 
-def check_parameter(
-    exact: Prepared,
-    name: str,
-    derived: Floats,
-    noise: Floats,
-    settings: GradcheckSettings,
-    witnesses: Witnesses | None = None,
-) -> EntryChecks:
-    """The verdict on every entry of `derived`, the gradient of `name`, against the witnesses of `exact`.
+def check_parameter(witnesses: Witnesses, name: str, derived: Floats, noise: Floats, rtol: float) -> EntryChecks:
+    """The verdict on every entry of `derived`, the gradient of `name`, against the witnesses.
 
     `noise` is how far rounding moves `derived`; all arrays have the shape of `name`. Where an entry would fail or be
     called a kink, all are tried once more with the noise of the complex step itself, which is dear to measure: it
     loses digits too, where terms cancel.
     """
-    witnesses = witnesses or Witnesses.of(exact, settings.step)
     measured, among = witnesses.measured(name), witnesses.among.get(name, True)
-    entries = check_entries(name, derived, measured, Noise(noise), settings.rtol, among)
+    entries = check_entries(name, derived, measured, Noise(noise), rtol, among)
     if all(entries.passed) and "kink" not in entries.verdict:
         return entries
-    return check_entries(name, derived, measured, Noise(noise, *witnesses.noise(name)), settings.rtol, among)
+    return check_entries(name, derived, measured, Noise(noise, *witnesses.noise(name)), rtol, among)
 
 
 def check_entries(
@@ -307,11 +300,6 @@ def _smaller(a: Floats, b: Floats) -> Floats:
 
 def _larger(a: Floats, b: Floats) -> Floats:
     return np.where(b > a, b, a)
-
-
-def _gradient(values: Mapping[str, Array], name: str) -> Floats:
-    """The derived gradient of `name`; where none flows to it, zeros for the witnesses to confirm or refute."""
-    return np.asarray(values.get(f"d{name}", np.zeros(values[name].shape)), dtype=np.float64)
 
 
 def end_value(prepared: Prepared, env: Mapping[str, Array]) -> float:

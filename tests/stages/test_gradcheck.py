@@ -77,7 +77,7 @@ def checked_with(name: str, fault: Callable[[Floats], Floats], dtype: Dtype = "f
     """The check of the real net's gradient of `name` with a fault planted in it, and everything else as it is."""
     derived, noise = gradient(name, dtype)
     every = witnesses()
-    return check_parameter(every.exact, name, fault(derived.copy()), noise, GradcheckSettings(), every)
+    return check_parameter(every, name, fault(derived.copy()), noise, GradcheckSettings().rtol)
 
 
 def test_every_entry_of_the_article_is_confirmed() -> None:

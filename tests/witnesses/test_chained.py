@@ -161,7 +161,7 @@ def checks(prepared: Prepared, few: int) -> list[EntryChecks]:
             right = np.asarray(values.get(f"d{name}", np.zeros(np.shape(values[name]))), np.float64)
             for derived in (right, with_faults(right)):
                 defaults = GradcheckSettings()
-                found.append(gradcheck.check_parameter(prepared, name, derived, noise[f"d{name}"], defaults, witnesses))
+                found.append(gradcheck.check_parameter(witnesses, name, derived, noise[f"d{name}"], defaults.rtol))
     return found
 
 
@@ -240,7 +240,7 @@ def test_a_fault_in_one_of_many_entries_is_refuted(factor: float, dtype: Dtype) 
     derived = np.array(values["dW1"], np.float64)
 
     def refuted() -> list[tuple[int, ...]]:
-        entries = gradcheck.check_parameter(exact, "W1", derived, noise["dW1"], GradcheckSettings())
+        entries = gradcheck.check_parameter(Witnesses.of(exact), "W1", derived, noise["dW1"], GradcheckSettings().rtol)
         assert len(entries) == 240
         return [entry.index for entry in entries if not entry.passed]
 
