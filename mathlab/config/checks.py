@@ -38,16 +38,16 @@ def check(case: Case, tree: Table, unreadable: Collection[str]) -> Iterator[Prob
     constants = [name for name in CONSTANTS if name not in defined]
     yield from _order(case.equations, {*case.inputs, *case.parameters, *unreadable, *constants})
     meant = (*defined, *sorted(unreadable))
-    readable = [*meant, *(f"d{name}" for name in meant), *constants]
-    witnesses = [f"{prefix}{name}" for prefix in ("central_", "complex_") for name in case.parameters]
+    readable = dict.fromkeys((*meant, *(f"d{name}" for name in meant), *constants))
+    witnesses = dict.fromkeys(f"{prefix}{name}" for prefix in ("central_", "complex_") for name in case.parameters)
     yield from _derivation(case.derivation, meant, readable)
     end = case.equations[-1].name if case.equations else ""
     yield from _figures(case.expected, readable, end)
     if case.gradcheck:
-        yield from _figures(case.gradcheck.expected, [*readable, *witnesses], end)
+        yield from _figures(case.gradcheck.expected, readable | witnesses, end)
     if case.train:
         for _, figures in case.train.after:
-            yield from _figures(figures, [*readable, *_state(case.train, case, shown=True)], end)
+            yield from _figures(figures, readable | dict.fromkeys(_state(case.train, case, shown=True)), end)
         yield from _training(case.train, case, tree["train"], unreadable)
     for quantity in case.sweep.report if case.sweep else ():
         if not names(read(quantity.text)):  # in the text, for what a loop counts to is a number by now
@@ -136,7 +136,7 @@ def _way(start: str, goal: str, reads: Mapping[str, Sequence[str]]) -> list[str]
 
 
 def _derivation(
-    derivation: Sequence[HandFormula], defined: Collection[str], readable: Sequence[str]
+    derivation: Sequence[HandFormula], defined: Collection[str], readable: Collection[str]
 ) -> Iterator[Problem]:
     gradients = [f"d{name}" for name in defined]
     for formula in derivation:
@@ -150,12 +150,12 @@ def _derivation(
             yield Problem(f"the formula for '{key}' reads '{key}' itself", formula.place)
 
 
-def _unknown(formula: Equation, known: Sequence[str]) -> Iterator[Problem]:
+def _unknown(formula: Equation, known: Collection[str]) -> Iterator[Problem]:
     for part in _names(formula):
         if part.id not in known:
             quotient = re.search(rf"\b{re.escape(part.id)}/d\w+", formula.text)
             hint = _gradient_meant((quotient or [formula.text])[0], known) or _meant(part.id, formula, known)
-            hint = hint or f"; there are {', '.join(known[:LISTED])}{', ...' * (len(known) > LISTED)}"
+            hint = hint or f"; there are {', '.join([*known][:LISTED])}{', ...' * (len(known) > LISTED)}"
             inside = "" if formula.text == part.id else f" in '{formula.text}'"
             yield Problem(f"unknown name '{part.id}'{inside}{hint}", formula.place_of(part))
 
@@ -188,7 +188,7 @@ def _meant(name: str, formula: Equation, known: Collection[str]) -> str:
     return _gradient_meant(name, known) or did_you_mean(name, known) or (instead and f"; write {instead}")
 
 
-def _figures(figures: Iterable[Figure], known: Sequence[str], end: str) -> Iterator[Problem]:
+def _figures(figures: Iterable[Figure], known: Collection[str], end: str) -> Iterator[Problem]:
     for quantity in (figure.equation for figure in figures):
         match quantity.expr:
             case Call("div", (Name(over), Name(under))) if over == f"d{end}" and under in known and under[1:] in known:
