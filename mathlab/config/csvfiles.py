@@ -77,20 +77,16 @@ def _header(path: Path, header: bool | None) -> list[str]:
             names = next(filter(None, csv.reader(file)), [])
     except (OSError, ValueError, csv.Error):
         return []  # pandas says why
-    if header is None and names and all(map(_is_number, names)):
+    try:
+        numbers = [*map(float, names)]
+    except ValueError:
+        numbers = []
+    if header is None and numbers:
         message = f"every cell in the first row of {path.name} is a number: say 'header: false' if it is data"
         raise DataError(f"{message}, or 'header: true' if these are names")
     if twice := next((name for name, times in Counter(filter(None, names)).items() if times > 1), None):
         raise DataError(f"{path.name} has two columns that are called {twice!r}")
     return names
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _gapless(path: Path) -> None:
@@ -99,12 +95,6 @@ def _gapless(path: Path) -> None:
         if gap := re.search(rb"\S[ \t]*\r?\n[ \t]*\r?\n\s*\S", content):
             line = content[: gap.start()].count(b"\n") + 2
             raise DataError(f"line {line} of {path.name} is empty")
-
-
-def _width(path: Path) -> int:
-    """How many columns the first line has, or more where its names are in quotes; pandas needs seconds for many."""
-    with path.open("rb") as file:
-        return file.readline(LONGEST_LINE).count(b",") + 1
 
 
 def chosen(names: Sequence[str], columns: Sequence[str] | None, but: Sequence[str], file: str) -> list[int]:
@@ -141,7 +131,8 @@ def _frames(path: Path, header: bool) -> Iterator[pd.DataFrame]:
     import pandas as pd
 
     try:
-        width = _width(path)
+        with path.open("rb") as file:
+            width = file.readline(LONGEST_LINE).count(b",") + 1  # or fewer, where names are in quotes
         if width > WIDEST:
             raise DataError(f"{path.name} has more than {WIDEST} columns")
         if width == 1 and path.stat().st_size:

@@ -132,7 +132,10 @@ def prepare(case: Case) -> Prepared:
         kinds = {name: Type(type_.shape, "i" if name in indices else "f") for name, type_ in shapes.items()}
         types = Types(kinds, integral).learning(equations)
     env = {name: value.bound("int64" if name in indices else case.dtype) for name, value in given.items()} | constants
-    end, forward_only = equations[-1], _forward_only(case, types.names[equations[-1].name], asked)
+    end, type_ = equations[-1], types.names[equations[-1].name]
+    differentiated = case.upstream is not None or case.derivation or case.gradcheck or case.train or asked
+    # nothing but figures of the forward pass is asked of a case whose end has no gradient of its own
+    forward_only = bool(case.expected and not differentiated and (type_.shape or type_.kind != "f"))
     if types.names[end.name].kind != "f" and not forward_only:
         raise MathlabError(f"'{end.name}', the last equation, is not a number that can be differentiated", end.place)
     if case.upstream is not None:
@@ -161,12 +164,6 @@ def _upstream(given: Value | Equation, case: Case, types: Types, env: Env) -> Ar
         raise MathlabError(f"upstream reads inputs alone, and '{others[0]}' is none", given.place)
     line = with_fields(given, name=UPSTREAM)
     return np.asarray(computed([line], types, env, case.dtype)[0], case.dtype)
-
-
-def _forward_only(case: Case, end: Type, asked: Sequence[str]) -> bool:
-    """Whether nothing but figures of the forward pass is asked of a case whose end has no gradient of its own."""
-    differentiated = case.upstream is not None or case.derivation or case.gradcheck or case.train or asked
-    return bool(case.expected and not differentiated and (end.shape or end.kind != "f"))
 
 
 def _indices(quantity: Expr) -> Iterator[str]:
