@@ -12,7 +12,6 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import TypeVar
 
-import mathlab
 from mathlab import threads
 from mathlab.errors import MathlabError, did_you_mean
 
@@ -111,4 +110,6 @@ def _dask(address: str) -> Iterator[None]:
 
 def version() -> str:
     """The version of mathlab, as a worker has it."""
-    return mathlab.__version__
+    from mathlab import __version__
+
+    return __version__
