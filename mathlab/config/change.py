@@ -72,6 +72,7 @@ def unjudged(case: Case) -> Case:
 
 def _settable(case: Case) -> dict[str, str]:
     """What can be set, each by its names: lr is train.lr where no value has the name."""
+    case = case.rolled[0] if case.rolled else case
     train = case.train
     settings = (*train.settings, *(name for name in TRAIN if getattr(train, name) is not None)) if train else ()
     full = (*case.inputs, *case.parameters, *(f"train.{name}" for name in settings), "dtype")
