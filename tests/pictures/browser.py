@@ -136,6 +136,27 @@ def test_a_page_over_its_limits_still_steps(browser: Browser, tmp_path: Path) ->
     visit.close()
 
 
+LONG = """\
+inputs: {h0: 0.5, x: 1.0}
+parameters: {w: 0.3}
+equations: {for t in 1..40: {"h[t]": "tanh(w * h[t-1] + x)"}, loss: "h40**2"}
+"""
+
+
+def test_a_fold_is_marked_while_the_page_steps_through_it(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "long.yaml").write_text(LONG, encoding="utf-8")
+    path = tmp_path / "long.html"
+    path.write_text(api.run(api.load(tmp_path / "long.yaml"), "backprop").draw("page"), encoding="utf-8")
+    visit = Visit(browser, path)
+    marked = "[...document.querySelectorAll('#graph g.now[data-node]')].map(box => box.textContent.slice(0, 11))"
+    for step, words in ((1, "h1scalar"), (2, "… 38 rounds"), (39, "… 38 rounds"), (40, "h40scalar")):
+        visit.go(step)
+        (said,) = visit.page.evaluate(marked)
+        assert said.startswith(words)
+        assert visit.page.inner_text("#card h2").startswith(f"Forward: h{step}")
+    visit.close()
+
+
 def test_a_gradient_that_is_not_computed_yet_is_absent(browser: Browser, pages: dict[tuple[str, str], Path]) -> None:
     visit = Visit(browser, pages[E, "first instance"])
     seen = (
