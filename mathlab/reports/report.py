@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 
 from mathlab import __version__
 from mathlab.errors import Problem
-from mathlab.reports import data
 from mathlab.reports.checks import Check
-from mathlab.reports.data import Record
 from mathlab.reports.layout import Paragraph, plain
+
+if TYPE_CHECKING:
+    from mathlab.reports.data import Record
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Report:
 
     def record(self) -> Record:
         """All of it, for JSON."""
+        from mathlab.reports import data  # which knows the records of every command
+
         return {
             "version": data.VERSION,
             "mathlab": __version__,
