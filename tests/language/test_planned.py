@@ -230,7 +230,7 @@ def test_every_op_records(op: str, text: str, dtype: Dtype) -> None:
         values[name] = rng.integers(0, 2, shape) if name == "t" else positive if name == "p" else rng.normal(size=shape)
     whole = {name: value for name, value in values.items() if value.dtype.kind == "i"}
     floats = {name: value for name, value in values.items() if name not in whole}
-    for moving in (floats, dict([*floats.items()][:1])):
+    for moving in (floats, dict([*floats.items()][:1]))[: max(len(floats), 1)]:  # of one, both are the same
         fixed = {name: value for name, value in floats.items() if name not in moving}
         net = case({"y": text, "loss": "sum(square(y))"}, moving, {**fixed, **whole}, dtype=dtype)
         prepared = prepare(net)

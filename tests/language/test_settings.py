@@ -118,8 +118,10 @@ def calls(op: str) -> list[str]:
         for value in ODD[name]:
             for shape in shapes_for(record.settings[name], value):
                 texts.append(f"{op}({', '.join([shape] * max(len(fixed), 1))}{rest}, {name}={value})")
-    texts += [f"{op}(x, axis={axis})" for axis in NO_AXES]
-    return [*dict.fromkeys([*texts, *(f"{op}(M, keepdims={value})" for value in KEPT)])]
+    for name, argument, values in (("axis", "x", NO_AXES), ("keepdims", "M", KEPT)):
+        # an op without the setting refuses it, whatever its value
+        texts += [f"{op}({argument}, {name}={value})" for value in values[: None if name in record.settings else 1]]
+    return [*dict.fromkeys(texts)]
 
 
 @pytest.mark.parametrize("op", sorted(OPS))
