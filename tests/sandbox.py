@@ -176,6 +176,8 @@ def _become(job: Job, out: int, err: int) -> None:
 
         if job.watched:
             warnings.simplefilter("error")
+            for kind in (DeprecationWarning, PendingDeprecationWarning):  # of others, which Python does not show
+                warnings.filterwarnings("ignore", category=kind, module="(?!mathlab)")
             _watch(Path(job.folder))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         begun = True
