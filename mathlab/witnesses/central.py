@@ -143,24 +143,21 @@ class Differences:
             return found
         if start.size > FEW and self.slopes is not None:
             slopes = self.slopes[name]
-            sound = ~slopes.rough & np.isfinite(slopes.values)
             noise = ROUNDED * float(np.sum(np.abs(graph.seed * graph.values[graph.end])))  # the terms may cancel
-            if self._holds(name, slopes.values, sound, noise) and chained.agrees(
-                graph, slopes.values, sound, self.steps, noise
-            ):
-                found, alone = slopes.values, ~sound
+            if self._holds(name, slopes, noise) and chained.agrees(graph, slopes, self.steps, noise):
+                found, alone = slopes.values, ~slopes.sound
         alone = alone & among
         permitted(int(np.count_nonzero(alone)))
         one_by_one, _ = central_difference(self.end, self.env, name, self.step, alone, resolved=False)
         return np.where(alone, one_by_one, found)
 
-    def _holds(self, name: str, slopes: Floats, among: Mask, noise: float) -> bool:
+    def _holds(self, name: str, slopes: chained.Slopes, noise: float) -> bool:
         """Whether the entry that moves the end most does so alike when it is run through the whole graph."""
-        steepest = np.zeros(slopes.shape, np.bool_)
-        steepest.flat[np.argmax(np.where(among, np.abs(slopes), -1.0))] = True
+        steepest = np.zeros(slopes.values.shape, np.bool_)
+        steepest.flat[np.argmax(np.where(slopes.sound, np.abs(slopes.values), -1.0))] = True
         one, _ = central_difference(self.end, self.env, name, self.step, steepest, resolved=False)
         by = self.steps.by(name)[steepest]
-        return bool(np.all(np.abs(one[steepest] - slopes[steepest]) * by <= noise))
+        return bool(np.all(np.abs(one[steepest] - slopes.values[steepest]) * by <= noise))
 
     @cached_property
     def slopes(self) -> Mapping[str, chained.Slopes] | None:

@@ -66,6 +66,11 @@ class Slopes:
     values: Floats
     rough: Mask
 
+    @property
+    def sound(self) -> Mask:
+        """Where it holds."""
+        return ~self.rough & np.isfinite(self.values)
+
     def __add__(self, other: Slopes) -> Slopes:
         return Slopes(self.values + other.values, self.rough | other.rough)
 
@@ -139,13 +144,14 @@ def _in_random_direction(equation: Equation, reads: Sequence[str], steps: Steps)
     )
 
 
-def agrees(graph: Graph, slopes: Floats, among: Mask, steps: Steps, noise: float = 0.0) -> bool:
-    """Whether one step of all entries `among` those of `graph.wrt`, in a random direction, finds the same as theirs.
+def agrees(graph: Graph, slopes: Slopes, steps: Steps, noise: float = 0.0) -> bool:
+    """Whether one step of all sound entries of `graph.wrt`, in a random direction, finds the same as theirs.
 
     `noise` is how far rounding may move the end.
     """
     rng = np.random.default_rng(1)
-    by = steps.by(graph.wrt) * among * rng.standard_normal(slopes.shape) / math.sqrt(max(1, slopes.size))
+    shape, sound = slopes.values.shape, slopes.sound
+    by = steps.by(graph.wrt) * sound * rng.standard_normal(shape) / math.sqrt(max(1, slopes.values.size))
     known = {**steps.values}
 
     def start(times: float) -> Numbers:
@@ -159,7 +165,9 @@ def agrees(graph: Graph, slopes: Floats, among: Mask, steps: Steps, noise: float
 
     with np.errstate(all="ignore"):
         found = float(np.sum(graph.seed * steps.difference(end)))
-        terms = np.where(among, slopes * steps.difference(start), 0.0)  # the step as it is taken, not as it was meant
+        terms = np.where(
+            sound, slopes.values * steps.difference(start), 0.0
+        )  # the step as it is taken, not as it was meant
         return bool(abs(found - np.sum(terms)) <= steps.linear * np.sum(np.abs(terms)) + noise)
 
 

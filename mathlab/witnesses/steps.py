@@ -104,10 +104,8 @@ class ComplexStep:
         right, alone, among = np.zeros(shape), np.ones(shape, np.bool_), np.broadcast_to(among, shape)
         if np.count_nonzero(among) > FEW:
             found = self.slopes[name]
-            sound = ~found.rough & np.isfinite(found.values)
-            seen = self.divided.seen_from(name)
-            if chained.agrees(seen, found.values, sound, ComplexSteps(self.divided.values)):
-                right, alone = np.asarray(found.values + 0.0), ~sound  # no -0.0
+            if chained.agrees(self.divided.seen_from(name), found, ComplexSteps(self.divided.values)):
+                right, alone = np.asarray(found.values + 0.0), ~found.sound  # no -0.0
         alone = alone & among
         permitted(int(np.count_nonzero(alone)))
         left = right.copy()
@@ -188,14 +186,4 @@ def complex_step(
     `seed` is the gradient of the end in its shape, None for a scalar end; the result is that of sum(seed * end).
     nan where the end has no finite value. Raises MathlabError as `seen_from` does, and for what cannot be evaluated.
     """
-    return one_sided(equations, env, wrt, seed)[1]
-
-
-def one_sided(
-    equations: Sequence[Equation], env: Mapping[str, Array], wrt: str, seed: Array | None = None
-) -> tuple[Floats, Floats]:
-    """The slopes to the left and to the right of every entry of `wrt`; they differ only at a kink.
-
-    Arguments, nan and errors are as for `complex_step`.
-    """
-    return ComplexStep(seen_from(wrt, equations, env, seed), (wrt,)).both_sides(wrt)
+    return ComplexStep(seen_from(wrt, equations, env, seed), (wrt,)).both_sides(wrt)[1]

@@ -25,12 +25,11 @@ from mathlab.stages.prepare import Prepared, prepare
 from mathlab.witnesses import central, steps
 from mathlab.witnesses.chained import divided
 from mathlab.witnesses.evaluation import run
-from mathlab.witnesses.steps import one_sided
 from tests.bench.gradients import Network
 from tests.build import case, equation, remembering
 from tests.language.test_planned import mlp
 from tests.programs import Program, equations, programs
-from tests.witnesses.test_witnesses import KINKS, _drawn, _samples
+from tests.witnesses.test_witnesses import KINKS, _drawn, _samples, one_sided
 
 Floats = NDArray[np.float64]
 

@@ -19,11 +19,13 @@ from mathlab.language import OPS
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import parse
 from mathlab.stages.prepare import prepare
+from mathlab.witnesses.arrays import Floats
 from mathlab.witnesses.central import central_difference
 from mathlab.witnesses.evaluation import run
+from mathlab.witnesses.graph import seen_from
 from mathlab.witnesses.pytorch import torch_gradient
 from mathlab.witnesses.reference import REFERENCE
-from mathlab.witnesses.steps import complex_step, one_sided
+from mathlab.witnesses.steps import ComplexStep, complex_step
 from mathlab.witnesses.tape import tape
 from tests.programs import Program, equations, programs
 
@@ -36,6 +38,11 @@ WITNESSES = [
     pytest.param(tape, id="tape"),
     pytest.param(torch_gradient, id="torch", marks=needs_torch),
 ]
+
+
+def one_sided(equations: Sequence[Equation], env: Mapping[str, Array], wrt: str) -> tuple[Floats, Floats]:
+    """The slopes to the left and to the right of every entry; they differ only at a kink."""
+    return ComplexStep(seen_from(wrt, equations, env, None), (wrt,)).both_sides(wrt)
 
 
 def floats(x: ArrayLike) -> NDArray[np.float64]:
