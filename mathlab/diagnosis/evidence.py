@@ -77,33 +77,33 @@ def expected_by_chance(scene: Scene, trials: Sequence[Trial], best: int, claims:
     lands on the digits that were printed with the chance (width of what rounds to them) / 2d. One that moves an entry
     by less than half of what is to be explained cannot land there at all.
     """
+    true, about = _joined(scene.truth[k] for k in claims), [scene.claims[k] for k in claims]
+    stated, widths = _joined(claim.stated for claim in about), _joined(claim.widths for claim in about)
     if not scene.printed:  # the numbers of a program: those that do not fit are not kept
-        return (tried + trials[best].weight) * _luck(scene, trials[best], claims)
+        there = _joined(trials[best].outcomes[k] for k in claims)
+        return (tried + trials[best].weight) * _luck(true, there, stated, widths, trials[best].anywhere)
     total = 0.0
     seen: set[str] = set()
     for trial in trials[: best + 1]:
-        numbers = _joined(trial.outcomes[k] for k in claims)
-        digits = ",".join(f"{number:.9e}" for number in numbers[:COMPARED])  # those that come to the same are one
-        if digits and digits not in seen:
+        there = _joined(trial.outcomes[k] for k in claims)
+        if luck := _luck(true, there, stated, widths, trial.anywhere):
+            digits = ",".join(f"{number:.9e}" for number in there[:COMPARED])  # those that come to the same are one
+            total += 0 if digits in seen else trial.weight * luck
             seen.add(digits)
-            total += trial.weight * _luck(scene, trial, claims)
     return total
 
 
-def _luck(scene: Scene, trial: Trial, claims: Sequence[int]) -> float:
-    """The chance that one explanation fits every digit of the claims although it is wrong."""
-    true, there = (_joined(some[k] for k in claims) for some in (scene.truth, trial.outcomes))
-    about = [scene.claims[k] for k in claims]
-    stated, widths = _joined(claim.stated for claim in about), _joined(claim.widths for claim in about)
+def _luck(true: Array, there: Array, stated: Array, widths: Array, anywhere: bool) -> float:
+    """The chance that an explanation fits every digit although it is wrong: so many numbers `there`, for the `true`."""
     if there.shape != stated.shape:
         return 0.0
     known = true if true.shape == there.shape else np.zeros_like(there)
-    moves, errors = np.abs(there if trial.anywhere else there - known), np.abs(stated - known)
+    moves, errors = np.abs(there if anywhere else there - known), np.abs(stated - known)
     whole = all(np.all(array == np.round(array)) for array in (known, there, stated))
     widths = np.maximum(widths, 1.0 if whole else 0.0)  # whole numbers stand apart by 1
     if not np.all(np.isfinite(moves)) or np.any(errors > 2 * moves + widths):
         return 0.0
-    told = np.flatnonzero(errors > widths / 2 if trial.anywhere else moves > widths / 2)[:ENOUGH]
+    told = np.flatnonzero(errors > widths / 2 if anywhere else moves > widths / 2)[:ENOUGH]
     # entries that move alike, as p and 1 - p do, say the same thing
     alike, group = np.unique([f"{move:.6e}" for move in moves[told]], return_inverse=True)
     chances = np.ones(len(alike))

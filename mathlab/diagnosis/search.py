@@ -255,12 +255,13 @@ class Search:
         outcomes = self._trained(mistake) if self.scene.trained else self._computed(mistake)
         if outcomes is None:
             return None
-        trial = judged(self.scene, Trial(self.worded(mistake), outcomes, mistake=mistake))
+        trial = judged(self.scene, Trial("", outcomes, mistake=mistake))
         # of as likely ones that comes first which reaches least; a formula is wrong in itself before in what it reads
         own = {name for k in trial.explains for name in names(self.scene.claims[k].quantity)} & mistake.changes.keys()
         away = 0 if own or len(self.scene.points) == 1 else ELSEWHERE
         reached = self.evaluator.reach(mistake.changes).bit_count()
-        return replace(trial, tier=mistake.tier + NEARER * reached + away)
+        cause = self.worded(mistake) if trial.explains else ""  # of the others nobody hears
+        return replace(trial, cause=cause, tier=mistake.tier + NEARER * reached + away)
 
     def _computed(self, mistake: Mistake) -> list[Outcome] | None:
         """The claims with a mistake made, as far as it may explain them; None where it explains nothing."""
