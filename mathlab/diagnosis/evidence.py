@@ -16,6 +16,7 @@ BELIEVED = 0.01  # an explanation is given when at most this many of those tried
 ENOUGH = 1000  # entries; more of them could only be more convincing
 COMPARED = 100  # entries, by which two explanations are known to come to the same
 PATHS = ("term missing", "path missing", "mask missing", "upstream missing")  # what may make a whole gradient 0
+SOLVED = ("term scaled", "other length")
 NEAR = 0.15  # how far the sorts of two explanations may lie apart that are given beside each other
 
 
@@ -60,6 +61,10 @@ def best(scene: Scene, trials: Sequence[Trial], tried: int) -> dict[int, Trial]:
 def _counts(scene: Scene, trial: Trial) -> bool:
     """Whether a trial explains something at all: zeros come free, and only of a path that is gone."""
     if not (trial.told and trial.explains) or (trial.breaks and not scene.printed):
+        return False
+    # what is solved for, or reaches everything, fits one of several arrays by accident
+    wide = trial.mistake and (trial.mistake.forward or trial.mistake.kind in SOLVED)
+    if wide and not scene.printed and 2 * len(trial.explains) < len(scene.wrong):
         return False
     empty = [k for k in trial.explains if scene.claims[k].fits([np.zeros_like(low) for low in scene.claims[k].low])]
     if len(empty) < len(trial.explains):

@@ -20,6 +20,7 @@ from mathlab.errors import ExpressionError, MathlabError
 from mathlab.language.check import Types
 from mathlab.language.derive import UPSTREAM, derive
 from mathlab.language.equation import Equation
+from mathlab.language.shapes import Type
 from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute
 from mathlab.stages.prepare import Prepared
 
@@ -29,6 +30,7 @@ ALONE, MIDDLE, ONE_READER, FAR, BROAD = 0.25, 10.0, 0.5, 3.0, 0.01
 SEEN = 2.1  # the tier up to which one reader of a gradient may see a mistake, and the others not
 MANY = 3  # that look alike; of more, one in the middle alone is tried last
 CROWD, CROWDED = 200, 2.6  # so many that one reader alone may see are tried after the names
+LIKELY = 0.05  # how likely at least a change is that one reader alone may see
 UNDER = 0.05  # how far a forward mistake under the true formulas is behind
 TABLE = Path(__file__).with_name("kinds.txt")
 INSTEAD = "`new` stands in place of `old`"
@@ -122,13 +124,16 @@ def all_of(prepared: Prepared, known: Names, forward: bool, most: Callable[[], f
 
 def _of_kind(kind: str, prepared: Prepared, known: Names) -> Iterator[Mistake]:
     row, definitions = KINDS[kind], _definitions(prepared, kind)
+    if row.forward is False:
+        short = _distinct(slips.slips(known.closed, row.rule, known))
+        yield from _mistakes(kind, row.tier + BROAD, short, {**definitions, **known.closed})
     direct = _distinct(slips.slips(definitions, row.rule, known))
     for mistake in _mistakes(kind, row.tier, direct, definitions):
         if row.forward:
             yield replace(mistake, followed=True)
         yield replace(mistake, tier=mistake.tier + UNDER) if row.forward else mistake
     if not row.forward and row.seen_by_one and row.tier < SEEN:
-        likely = [slip for slip in direct if not slip.rank]
+        likely = [slip for slip in direct if slip.rank < LIKELY]
         seen = _distinct(slips.through_one_reader(likely, definitions, known))
         for mistake in _mistakes(kind, row.tier + ONE_READER, seen, definitions):
             yield replace(mistake, later=mistake.later + CROWDED) if len(seen) > CROWD else mistake
@@ -198,7 +203,7 @@ def followed(mistake: Mistake, prepared: Prepared) -> Mistake | None:
     if len(pairs) < len(changes):
         pairs[prepared.end] = end({}), end(changes)
     for name, both in pairs.items():
-        old, new = (_shares(name, expr, prepared) for expr in both)
+        old, new = (shares(name, expr, prepared) for expr in both)
         if old is None or new is None:
             return None
         for gradient in {*old, *new} & gradients.keys():
@@ -207,9 +212,9 @@ def followed(mistake: Mistake, prepared: Prepared) -> Mistake | None:
     return replace(mistake, also=changes)
 
 
-def _shares(name: str, expr: Expr, prepared: Prepared) -> dict[str, Expr] | None:
+def shares(name: str, expr: Expr, prepared: Prepared, more: Mapping[str, Type] = {}) -> dict[str, Expr] | None:
     """What an equation alone hands to the gradients of what it reads; not the parts of it that have names."""
-    known = prepared.types.names
+    known = {**prepared.types.names, **more}
     types = Types({other: known[other] for other in names(expr) if other in known}, prepared.types.integral)
     wanted = [other for other in types.names if types.names[other].kind == "f" and f"d{other}" in known]
     types.names |= {name: known[name], UPSTREAM: known[name]}

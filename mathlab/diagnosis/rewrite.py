@@ -42,6 +42,8 @@ class Names:
     parameters: frozenset[str]
     forward: Mapping[str, Expr] = field(default_factory=dict)
     backward: Mapping[str, Expr] = field(default_factory=dict)
+    closed: Mapping[str, Expr] = field(default_factory=dict)  # gradients as they are derived by hand, in one line
+    pieces: Sequence[Call] = ()  # entries of arrays, and what is made of one name, in the forward equations
     place: Mapping[str, tuple[str, int]] = field(default_factory=dict)  # what each looks like, and its number of these
     beside: Mapping[str, Sequence[str]] = field(default_factory=dict)  # what it is in the next step, and the one before
     complemented: frozenset[str] = frozenset()  # the names v that are somewhere read as 1 - v
@@ -147,7 +149,9 @@ LETTERS: Mapping[str, Callable[[Expr, Names], bool]] = {
     "k": lambda part, known: isinstance(part, Num) and part.value not in (0, 1),
     "p": lambda part, known: isinstance(part, Num) and abs(part.value) not in (0, 0.5, 1, 2),
     "l": lambda part, known: isinstance(part, Num),
+    "j": lambda part, known: isinstance(part, Num),
     "n": lambda part, known: isinstance(part, Num) and part.value > 1 and part.value == int(part.value),
+    "q": lambda part, known: isinstance(part, Num) and isinstance(part.value, float),
     "e": lambda part, known: isinstance(part, Num) and 0 < abs(part.value) <= SMALL,
     "r": lambda part, known: known.root and not isinstance(part, Num),
     "h": lambda part, known: (
@@ -180,7 +184,7 @@ def rewrites(*rows: Row) -> Rule:
                     made = filled(new, found)
                     if made is not None and made != part:
                         said = {**found, "new": made}
-                        kind, place, _ = words.partition(" in `old`")  # what is wrong so at another place is alike
+                        kind, *place = re.split(r" in `old`| \(`", words)  # what is wrong so elsewhere is alike
                         yield worded(words, said), made, rank, worded(kind, said) if place else ""
 
     return rule

@@ -21,6 +21,7 @@ from mathlab.diagnosis.rewrite import (
     turned,
     without,
 )
+from mathlab.diagnosis.slips import parts, placed
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, names, substitute
 
 ALL, FLIP = Slice(None, None, None), Slice(None, None, -1)
@@ -69,7 +70,7 @@ def without_derivative(part: Expr, known: Names) -> Iterator[Change]:
 def without_factor(part: Expr, known: Names) -> Iterator[Change]:
     """A factor of what a gradient is multiplied by: r * h in the gradient of U @ (r * h)."""
     chain = factors(part)
-    if len(chain) > 1 and not known.root and not known.carries(part):
+    if len(chain) > 1 and not (known.root and known.target in known.gradients) and not known.carries(part):
         for n, factor in enumerate(chain):
             if not is_number(factor):
                 rest = without(chain, [n])
@@ -158,7 +159,11 @@ def other_axis(part: Expr, known: Names) -> Iterator[Change]:
     for axis in range(ndim):
         if not (isinstance(own, int) and own % ndim == axis):
             words, made = f"{part.op} runs over axis {axis} in {text(part)}", (("axis", axis), *keeps)
-            yield words, Call(part.op, part.args, made)
+            yield words, Call(part.op, part.args, made), 0, f"{part.op} over {axis}"
+            if isinstance(own, int) and ndim > 2 and not soft:
+                more = (("axis", tuple(sorted((own % ndim, axis)))), *keeps)
+                words = f"{part.op} runs over axis {axis} as well in {text(part)}"
+                yield words, Call(part.op, part.args, more), 0, f"{part.op} over {axis} too"
             if not keeps and ndim == 2:
                 yield words, Call(part.op, part.args, (*made, ("keepdims", True)))
             if part.op == "softmax":  # the largest is taken off along one axis, the sum along the other
@@ -170,6 +175,19 @@ def other_axis(part: Expr, known: Names) -> Iterator[Change]:
         yield words, made_of_all
         if known.shape(part):
             yield f"{words}, and stands in every entry", form("zeros_like(x) + y", x=part, y=made_of_all)
+
+
+def other_mean(part: Expr, known: Names) -> Iterator[Change]:
+    """A mean over another axis, where it is a sum and a number."""
+    match part:
+        case Call("div", (over, Num(n))):
+            for path, one, *_ in parts(over):
+                if isinstance(one, Call) and one.op == "sum" and isinstance(axis := one.attr("axis"), int):
+                    shape = known.shape(one.args[0])
+                    for other in range(len(shape)) if length(shape, axis) == n else ():
+                        made = Call("sum", one.args, tuple((k, other if k == "axis" else v) for k, v in one.attrs))
+                        new = Call("div", (placed(over, path, made), Num(shape[other])))
+                        yield f"the mean runs over axis {other} in {text(part)}", new
 
 
 def row_sums(part: Expr, known: Names) -> Iterator[Change]:
@@ -225,24 +243,19 @@ def assigned(part: Expr, known: Names) -> Iterator[Change]:
 
 
 def scaled_term(part: Expr, known: Names) -> Iterator[Change]:
-    """A whole equation, or a term of a sum, times a number of the experiment."""
+    """A whole equation times a number of the experiment, or -1. By what a term is multiplied, the search solves for."""
     if known.root:
         for value, why in known.numbers:
-            yield _scaled(part, value, why), product(Num(value), part)
-    if isinstance(part, Call) and part.op in ("add", "sub"):
-        for side, term in enumerate(part.args):
-            if not (isinstance(term, Num) or (isinstance(term, Call) and term.op in ("add", "sub"))):
-                for value, why in known.numbers:
-                    args = tuple(product(Num(value), arg) if n == side else arg for n, arg in enumerate(part.args))
-                    yield _scaled(term, value, why), Call(part.op, args)
+            yield scaled(part, value, why), product(Num(value), part)
 
 
-def _scaled(term: Expr, value: float, why: str) -> str:
+def scaled(term: Expr, value: float, why: str) -> str:
+    """That a term is so many times what it should be, in words."""
     penalty = isinstance(term, Call) and term.op == "mul" and len(names(term)) == 1 and isinstance(term.args[0], Num)
     what = f"the {'regularisation ' if penalty else ''}term {text(term)}"
     if value in (2.0, 0.5):
         return f"{what} is {'twice' if value == 2 else 'half of'} what it should be"
-    return f"{what} is {value:.4g} times what it should be: {why}"
+    return f"{what} is {value:.4g} times what it should be{': ' * bool(why)}{why}"
 
 
 def loss_scaled(part: Expr, known: Names) -> Iterator[Change]:
@@ -266,23 +279,25 @@ def penalty_too_much(part: Expr, known: Names) -> Iterator[Change]:
                 yield f"the regularisation term {text(made)} is too much", form("x + y", x=part, y=made)
 
 
+def number_of_entries(part: Expr, known: Names) -> Iterator[Change]:
+    """How many entries there are in place of the sum of their weights."""
+    match part:
+        case Call("sum", (inner,)) if not (known.carries(inner) or known.shape(part)):
+            if known.gradients.isdisjoint(f"d{name}" for name in names(inner)):
+                count = length(known.shape(inner), part.attr("axis"))
+                yield f"{text(part)} is taken for the number of entries, {count}", Num(count)
+
+
 def other_length(part: Expr, known: Names) -> Iterator[Change]:
-    """One length in place of another, as N - 1 for N in a variance, or the batch for the features."""
+    """One length in place of another, as N - 1 for N in a variance, or the batch for the features in a square root."""
     match part:
         case Call("mean", (inner,), attrs) if (count := length(known.shape(inner), part.attr("axis"))) > 2:
             less = form(f"x / {count - 1}", x=Call("sum", (inner,), attrs))
-            yield f"{text(part)} divides by {count - 1}, one less than there are", less
+            yield f"{text(part)} divides by {count - 1}, one less than there are", less, 0, "one less"
         case Call("sqrt", (Num(k),)):
             for value, why in known.numbers:
                 if value > 1 and value not in (2, k):
                     yield f"sqrt({value:g}) stands in place of {text(part)}: {why}", Call("sqrt", (Num(value),))
-        case Call("mul" | "div") if known.carries(part):
-            lengths = {n for name in names(part) for n in known.types.names[name].shape if n > 1}
-            lengths |= {n - 1 for n in lengths if n > 2}
-            for top, bottom in combinations(lengths, lengths):
-                if top != bottom:
-                    words = f"{text(part)} is {top} / {bottom} of what it should be: {bottom} stands in place of {top}"
-                    yield words, product(Num(top / bottom), part)
 
 
 def extra_factor(part: Expr, known: Names) -> Iterator[Change]:

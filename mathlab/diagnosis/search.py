@@ -6,14 +6,18 @@ import math
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from functools import reduce
 
 import numpy as np
 
 from mathlab.diagnosis import mistakes, slips
+from mathlab.diagnosis.closed import forms
 from mathlab.diagnosis.evidence import NEAR, judged
-from mathlab.diagnosis.mistakes import Mistake
-from mathlab.diagnosis.rewrite import by_name
+from mathlab.diagnosis.mistakes import KINDS, Mistake
+from mathlab.diagnosis.rewrite import by_name, product
+from mathlab.diagnosis.rules import scaled
+from mathlab.diagnosis.slips import Slip
 from mathlab.diagnosis.trials import multipliers
 from mathlab.diagnosis.unfold import told, unfolded, with_gradients
 from mathlab.diagnosis.worlds import OVERHEAD, UNFIT, Outcome, Scene, Trial, World, changed, program
@@ -36,7 +40,7 @@ RATES = (1.0, 0.5, 0.1, 0.05, 0.01)  # learning rates to try where the config st
 NEARER = 1e-4  # how much less an explanation is believed for each equation that it reaches
 ELSEWHERE = 2.0  # and for being made elsewhere than in the formula that is wrong
 LONGEST = 400  # characters of a line to write instead
-NUMBERS = 8  # by which a term is tried to be multiplied
+NUMBERS = 8  # by which an equation is tried to be multiplied
 MOVES = ("index", "reshape", "T", "mT", "transpose", "swapaxes")  # entries, and computes nothing
 COMPILED = 0.2  # of what an op costs beside its entries it costs, and an equation too, where it is compiled
 
@@ -183,6 +187,9 @@ def _whole(item: object) -> object:
 
 
 # --- the search
+ROUND, CLOSE = 100, 3e-7  # a number that is solved for is a fraction of numbers up to this, to this precision
+SOLVED_FOR = 1e9  # numbers that were tried where one is solved for
+TRUE = 1e-6  # to which part of the largest entry a closed form must be the gradient
 
 
 class Search:
@@ -209,7 +216,16 @@ class Search:
         self.sources = [self.evaluator.sources(claim.quantity) for claim in scene.claims]
         train = scene.case.train
         rates = (train.settings["lr"],) if train and "lr" in train.settings else RATES
-        self.names = replace(slips.known(prepared), numbers=[*multipliers(scene)][:NUMBERS], rates=rates)
+        self.numbers = [*multipliers(scene)]
+        self.names = replace(slips.known(prepared), numbers=self.numbers[:NUMBERS], rates=rates)
+        closed = {name: form for name, form in forms(self.evaluator, self.names) if self._is(name, form)}
+        self.names = replace(self.names, closed=closed)
+
+    def _is(self, name: str, form: Expr) -> bool:
+        """Whether an expression is what a name is, but for rounding."""
+        value, true = Session(self.evaluator, {}).value(form), self.evaluator.base[0][name]
+        near = TRUE * float(np.max(np.abs(true), initial=0.0))
+        return value is not None and value.shape == true.shape and np.allclose(value, true, rtol=0, atol=near)
 
     def run(self) -> tuple[list[Trial], int, int]:
         """The mistakes that explain something, and how many were tried of how many there are at least.
@@ -233,7 +249,7 @@ class Search:
                     break
                 if self.evaluator.work <= limit:
                     tried += 1
-                    trial = self.tried(mistake)
+                    trial = self.tried(mistake) or self.solved(mistake)
                     if trial is not None:
                         trials.append(trial)
                         if len(trial.explains) == len(self.scene.wrong) and not trial.breaks:
@@ -262,6 +278,37 @@ class Search:
         reached = self.evaluator.reach(mistake.changes).bit_count()
         cause = self.worded(mistake) if trial.explains else ""  # of the others nobody hears
         return replace(trial, cause=cause, tier=mistake.tier + NEARER * reached + away)
+
+    def solved(self, mistake: Mistake) -> Trial | None:
+        """The trial of the terms that a mistake leaves out times what a wrong claim asks for, a round number."""
+        reached, claims = self.evaluator.reach(mistake.changes), self.scene.claims
+        wrong = [k for k in self.scene.wrong if self.sources[k] & reached]
+        linear = mistake.kind in ("term missing", "path missing") and not (self.scene.printed or self.scene.trained)
+        if not (linear and wrong):
+            return None
+        k = min(wrong, key=lambda k: (self.sources[k] & reached).bit_count())
+        sessions = [Session(self.evaluator, mistake.changes, point) for point in range(len(self.scene.points))]
+        without, true, stated = self._outcome(k, sessions), self.scene.truth[k], claims[k].stated
+        if not (without and true and without[0].shape == true[0].shape == stated[0].shape):
+            return None
+        at = np.unravel_index(int(np.argmax(np.abs(true[0] - without[0]))), true[0].shape)
+        with np.errstate(all="ignore"):
+            value = float((stated[0][at] - without[0][at]) / (true[0][at] - without[0][at]))
+        near = Fraction(value if math.isfinite(value) else 0).limit_denominator(ROUND)
+        if abs(near - value) > CLOSE * abs(value) or near in (0, 1, -1) or abs(near.numerator) > ROUND:
+            return None
+        why = next((why for number, why in self.numbers if math.isclose(number, near)), "")
+        if mistake.kind == "path missing" and not why:
+            return None
+        why = why or ("" if 100 % near.denominator == 0 else f"{near.numerator} / {near.denominator}")
+        made = [self._scaled(mistake, slip, float(near), why) for slip in mistake.made]
+        trial = self.tried(replace(mistake, kind="term scaled", tier=KINDS["term scaled"].tier, made=made))
+        return trial and replace(trial, weight=SOLVED_FOR)
+
+    @staticmethod
+    def _scaled(mistake: Mistake, slip: Slip, value: float, why: str) -> Slip:
+        term = slips.part_at(mistake.definitions[slip.name], slip.path)
+        return replace(slip, part=product(Num(value), term), clause=scaled(term, value, why))
 
     def _computed(self, mistake: Mistake) -> list[Outcome] | None:
         """The claims with a mistake made, as far as it may explain them; None where it explains nothing."""
@@ -320,7 +367,7 @@ class Search:
 
     def instead(self, mistake: Mistake) -> str:
         """The right line in place of the first that is wrong, as NumPy has it."""
-        definitions, first = self.evaluator.definitions, mistake.made[0].name
+        definitions, first = {**self.evaluator.definitions, **mistake.definitions}, mistake.made[0].name
         hidden = {*self.called, *self.parts, *(f"d{name}" for name in self.called)} - {first}
         expr = definitions[first]
         while found := {name: definitions[name] for name in names(expr) if name in hidden and name in definitions}:

@@ -13,10 +13,11 @@ import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import TypeGuard
 
 import numpy as np
 
-from mathlab.diagnosis.rewrite import Names, Rule, by_name, skeleton
+from mathlab.diagnosis.rewrite import Change, Names, Rule, by_name, factors, form, skeleton
 from mathlab.experiment import Array
 from mathlab.language import syntax
 from mathlab.language.derive import UPSTREAM
@@ -63,6 +64,7 @@ def listed(words: Sequence[str], most: int = 100) -> str:
 def known(prepared: Prepared) -> Names:
     """What the rules must know about the names of a case."""
     forward, backward = by_name(prepared.equations), by_name(prepared.backward.equations)
+    pieces = dict.fromkeys(part for expr in forward.values() for part in walk(expr) if _piece(part))
     parts = (part for expr in (*forward.values(), *backward.values()) for part in walk(expr))
     differences = (part.args for part in parts if isinstance(part, Call) and part.op == "sub")
     alike: dict[str, list[str]] = {}
@@ -73,22 +75,34 @@ def known(prepared: Prepared) -> Names:
     families = [(looks, family) for looks, some in alike.items() for family in _families(some, bare)]
     place = {name: (looks, k) for looks, family in families for k, name in enumerate(family)}
     beside: dict[str, list[str]] = {}
+    like = {name: family for _, family in families for name in family}
     for _, family in families:
         beside |= {name: [*family[k + 1 : k + 2], *family[:k][-1:]] for k, name in enumerate(family)}
     for name in (*prepared.case.inputs, *forward):  # what stands where h1 does in the next step, h0, is before h1
-        reading = ((expr, names(expr).index(name)) for expr in forward.values() if name in names(expr))
-        likes = (names(forward[like])[at : at + 1] for expr, at in reading for like in alike[skeleton(expr)])
+        reading = ((reader, names(expr).index(name)) for reader, expr in forward.items() if name in names(expr))
+        likes = (names(forward[other])[at : at + 1] for reader, at in reading for other in like[reader])
         states = [state for some in likes for state in some if state in forward and state != name]
         if states and not any(place[state][0] == place.get(name, ("", 0))[0] for state in states):
             place[name] = place[states[0]][0], -1
             beside[name], beside[states[0]] = [states[0]], [*beside[states[0]], name]
     return replace(
         bare,
+        pieces=[*pieces],
         place=place,
         beside=beside,
         complemented=frozenset(other.id for one, other in differences if one == Num(1) and isinstance(other, Name)),
         orders={name: _orders(np.asarray(value.array, np.float64)) for name, value in prepared.case.inputs.items()},
     )
+
+
+def _piece(part: Expr) -> TypeGuard[Call]:
+    """Whether it is an entry of an array, or made of one name: clip(x, 0, 1)."""
+    match part:
+        case Call("index", _):
+            return True
+        case Call(_, (Name(), *settings)):
+            return all(isinstance(setting, Num) for setting in settings)
+    return False
 
 
 def _families(alike: Sequence[str], known: Names) -> list[list[str]]:
@@ -121,18 +135,26 @@ def slips(definitions: Mapping[str, Expr], rule: Rule, known: Names) -> Iterator
         return known.kin(owner), there.seen(node), known.kin(node)
 
     for name, expr in definitions.items():
-        here = replace(known, target=name)
+        here, backward = replace(known, target=name), name in known.gradients
         for path, old, term, summand in parts(expr):
             # the node whose gradient a term hands on; where it hands none on, the equation's own
             owner = known.node(next((read for read in names(term) if read in known.gradients), name))
             context = replace(here, root=not path, owner=owner, summand=summand)
             mine: Expr | None = None
-            for clause, new, *more in rule(old, context):
+            for clause, new, *more in _in_full(old, rule(old, context), context) if backward else rule(old, context):
                 if new != old:
                     mine = mine or _canonical(old, context)
                     looks = mine, _canonical(new, context), _before(old, new, context)
                     rank, common = (*more, 0, "")[:2] if more else (0, "")
                     yield Slip(name, path, new, clause, looks, float(rank), kin(owner, name), common)
+
+
+def _in_full(old: Expr, changes: Iterable[Change], known: Names) -> Iterator[Change]:
+    """The changes, and where a product loses its shape with a factor, what has it again: the same number for all."""
+    for clause, new, *more in changes:
+        yield clause, new, *more
+        if len(factors(old)) > 1 and {*factors(new)} < {*factors(old)} and known.shape(new) != known.shape(old):
+            yield clause, form("x * ones_like(y)", x=new, y=old), *more
 
 
 def parts(
@@ -180,7 +202,7 @@ def grouped(found: Sequence[Slip]) -> Iterator[list[Slip]]:
     for slip in found:
         numbered = re.sub(r"\d+", "#", slip.clause)  # what is numbered alike is alike: heads, layers and steps
         keys = [slip.looks, slip.clause, (slip.name, slip.looks), (slip.kin, slip.looks), (numbered, slip.looks)]
-        for key in [*keys, ("common", slip.common)] if slip.common else keys:
+        for key in [*keys, ("common", slip.common), ("common", slip.common, slip.name)] if slip.common else keys:
             groups.setdefault(key, []).append(slip)
     seen = set()
     for group in groups.values():
@@ -210,6 +232,14 @@ def applied(chosen: Iterable[Slip], definitions: Mapping[str, Expr]) -> dict[str
     for slip in chosen:
         changes[slip.name] = placed(changes.get(slip.name, definitions[slip.name]), slip.path, slip.part)
     return changes
+
+
+def part_at(expr: Expr, path: Path) -> Expr:
+    """The part to which `path` leads."""
+    for position in path:
+        assert isinstance(expr, Call)
+        expr = expr.args[position]
+    return expr
 
 
 def placed(expr: Expr, path: Path, part: Expr) -> Expr:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import reduce
+from itertools import combinations
 
-from mathlab.diagnosis.rewrite import Change, Names, Row, Rule, factors, filled, form, product, text, turned, worded
+from mathlab.diagnosis.rewrite import (
+    Change,
+    Names,
+    Row,
+    Rule,
+    factors,
+    filled,
+    form,
+    product,
+    terms,
+    text,
+    turned,
+    worded,
+)
 from mathlab.diagnosis.rules import ALL, FLIP
 from mathlab.language.check import read
-from mathlab.language.ops import OPS
+from mathlab.language.ops import ACTIVATIONS, OPS
 from mathlab.language.syntax import Call, Expr, Name, Num, Slice, parse, substitute
 
 MOST_NAMES = 60  # names of which any may be taken for another; of more, those around
@@ -16,6 +31,13 @@ MOST_EXCHANGED = 12  # names of which any two may have been taken for each other
 MOST_LIKELY = 20  # orders of some labels, of which another may be hit by accident
 MOST_ROWS = 512  # samples whose labels may be shifted
 SCALED = 0.1  # how much less likely a name is that is also scaled
+WINDOWS: Mapping[str, Callable[[int, int], int]] = {
+    "all at the first entry": lambda start, most: 0,
+    "all at the last entry where they may": lambda start, most: most,
+    "half as far apart": lambda start, most: start // 2,
+    "one entry too early": lambda start, most: start - 1,
+    "one entry too late": lambda start, most: start + 1,
+}
 BEHIND = 0.03  # and values exchanged than weights
 
 
@@ -44,6 +66,50 @@ def other_name(part: Expr, known: Names) -> Iterator[Change]:
                     yield words, product(Num(value), Name(name)), SCALED
     if len(type_.shape) == 2 and type_.shape[0] == type_.shape[1]:
         yield f"{part.id}.T stands in place of {part.id}", turned(part), 0
+
+
+def other_part(part: Expr, known: Names) -> Iterator[Change]:
+    """An entry of another array, or of the next row, in the place of one; what is made of a name in its place."""
+    if isinstance(part, Name) and part.id not in known.gradients:
+        for other in known.pieces:
+            if other.op != "index" and part in other.args and known.shape(other) == known.shape(part):
+                yield f"{text(other)} stands in place of {part.id}", other
+    elif isinstance(part, Call) and part.op == "index" and part in known.pieces:
+        entries = [other for other in known.pieces if other.op == "index"]
+        rows = [other for other in entries if other.args[0] == part.args[0]]
+        at = rows.index(part)
+        near = {
+            "next": rows[at + 1 :][:1],
+            "last": rows[:at][-1:],
+            "other": [other for other in entries if other not in rows][:MOST_EXCHANGED],
+        }
+        for which, other in ((which, other) for which, some in near.items() for other in some):
+            if known.types.of(other) == known.types.of(part):
+                yield f"{text(other)} stands in place of {text(part)}", other, 0, which
+
+
+def other_window(part: Expr, known: Names) -> Iterator[Change]:
+    """A part of an array that begins elsewhere: all at the first entry, closer together, or cut at the wrong edge."""
+    match part:
+        case Call("index", (base, *items)) if not known.summand:
+            for words, begin in WINDOWS.items():
+                moved = [_begun(item, n, begin) for item, n in zip(items, known.shape(base), strict=False)]
+                made = Call("index", (base, *moved, *items[len(moved) :]))
+                yield f"the parts of {text(base)} begin {words}", made, 0, words
+        case Call("conv2d", args, attrs) if isinstance(pad := part.attr("pad"), int) and pad:
+            wider = Call("conv2d", args, tuple((name, pad + 1 if name == "pad" else value) for name, value in attrs))
+            for words, cut in {"end": Slice(None, -2, None), "beginning": Slice(2, None, None)}.items():
+                whole = (ALL,) * (len(known.shape(part)) - 2)
+                yield f"{text(part)} is cut at the {words} alone", Call("index", (wider, *whole, cut, cut)), 0, words
+
+
+def _begun(item: Expr, whole: int, begin: Callable[[int, int], int]) -> Expr:
+    """A slice of an axis that begins elsewhere."""
+    if not isinstance(item, Slice) or item == ALL or item.step is not None:
+        return item
+    start, stop, _ = slice(item.start, item.stop).indices(whole)
+    first = begin(start, whole - stop + start)
+    return Slice(first, first + stop - start, None) if 0 <= first <= whole - stop + start else item
 
 
 def _around(name: str, known: Names) -> Iterator[str]:
@@ -118,12 +184,20 @@ def _elsewhere(start: int, stop: int, whole: int) -> Iterator[tuple[int, str]]:
             low, high = sorted((start, other))
             yield other, f"{low}:{low + width} and {high}:{high + width}"
     if 2 * width != whole and (start == 0) != (stop == whole):
-        yield (whole - width if start == 0 else 0), "the two parts"
+        yield (whole - width if start == 0 else 0), "the first and the last part"
 
 
 def updated_weight(part: Expr, known: Names) -> Iterator[Change]:
-    """A weight that has been updated already, where a gradient passes through it."""
-    if isinstance(part, Name) and part.id in known.parameters and f"d{part.id}" in known.gradients:
+    """A weight, or rows of it, that have been updated already, where a gradient passes through them."""
+    if not (isinstance(part, Name) and known.target in known.gradients):
+        return
+    picked = False
+    match known.forward.get(part.id):
+        case Call("index", (Name(weight), *items)) if weight in known.parameters:
+            picked = True
+            for words, updated, *_ in updated_weight(Name(weight), known):
+                yield words, Call("index", (updated, *items))
+    if (picked or part.id in known.parameters) and f"d{part.id}" in known.gradients:
         for rate in known.rates:
             at = "" if len(known.rates) == 1 else f", with a learning rate of {rate:g}"
             updated = form(f"x - {rate!r} * d", x=part, d=Name(f"d{part.id}"))
@@ -168,6 +242,12 @@ def other_class(part: Expr, known: Names) -> Iterator[Change]:
             classes = known.shape(z)[-1]
         case _:
             return
+    for q in known.forward if part.op == "one_hot" else ():
+        if known.shape(Name(q)) == known.shape(part):
+            yield (
+                f"the largest of {q} stands in place of {t}",
+                form(f"one_hot(argmax(q, axis=-1), {classes})", q=Name(q)),
+            )
     for step, words in ((1, "high"), (-1, "low")):
         lookup = Call("array", tuple(Num((k + step) % classes) for k in range(classes)))
         made = substitute(part, {t: Call("index", (lookup, Name(t)))})
@@ -204,6 +284,19 @@ def slopes(*rows: Row) -> Rule:
                         yield worded(words, {**found, "new": wrong}), product(*rest, wrong), rank
 
     return rule
+
+
+def slope_of_some(part: Expr, known: Names) -> Iterator[Change]:
+    """Some terms of what is handed on to an activation that go past its derivative, or through it twice."""
+    call, added = known.forward.get(known.mine), terms(part)
+    if known.root and isinstance(call, Call) and call.op in ACTIVATIONS and "softmax" not in call.op and len(added) > 1:
+        slope = _slope(call, call.args[0], Name(known.mine), known) or Num(1)
+        for first, last in combinations(range(len(added) + 1), 2):
+            some = reduce(lambda left, right: Call("add", (left, right)), added[first:last])
+            if last - first < len(added):
+                for written, words in (("p + x * (s - 1)", "stands twice"), ("p + x / s - x", "is left out")):
+                    wrong = form(written, p=part, x=some, s=slope)
+                    yield f"the derivative of {call.op} {words} for {text(some)}", wrong
 
 
 def _slope(call: Call, x: Expr, y: Expr, known: Names) -> Expr | None:

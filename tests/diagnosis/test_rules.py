@@ -1,4 +1,4 @@
-"""Every rule of the backward pass, planted in seven nets: it is named, or what says the same of any numbers is."""
+"""Every rule of the backward pass, planted in eight nets: it is named, or what says the same of any numbers is."""
 
 from __future__ import annotations
 
@@ -80,6 +80,12 @@ def pooling() -> Case:
     return case(equations, {"k": drawn(2, 2), "U": drawn(3, 6)}, {"x": drawn(5, 7), "t": 1})
 
 
+def two_readers() -> Case:
+    equations = {"h": "sigmoid(X @ W + b)", "r": "h @ U - T", "loss": "mean(r**2) + 0.5 * mean(h**2)"}
+    parameters = {"W": drawn(2, 3), "b": drawn(3), "U": drawn(3, 2)}
+    return case(equations, parameters, {"X": drawn(4, 2), "T": drawn(4, 2)})
+
+
 NETS: Mapping[str, Case] = {
     "pooling": pooling(),
     "embedding": embedding(),
@@ -88,6 +94,7 @@ NETS: Mapping[str, Case] = {
     "batch norm": batch_norm(),
     "lstm": lstm(),
     "attention": attention(),
+    "two readers": two_readers(),
 }
 BACKWARD = [kind.name for kind in KINDS.values() if kind.forward is False]
 
