@@ -82,7 +82,7 @@ LAYER_NORM_WORDS: Mapping[str, str] = {
     "gain missing": "the factor g is missing",
     "variance's path": "the term dv * xc / 2 is left out",
     "variance's power": "the factor 1 / (v + 1e-5) is missing",
-    "mean's path": "the term dmu * ones_like(s) / 4 is left out",
+    "mean's path": "the term dmu / 4 is left out",
     "mask missing": "the mask (u > 0) is missing",
     "mask of the gradient": "the mask is taken from the gradient, (da > 0), instead of (u > 0)",
     "mask reversed": "the wrong way round",
@@ -319,7 +319,7 @@ GRAPH_WORDS: Mapping[str, str] = {
     "norm left out": "the factor 1 / sqrt(sum(h**2, axis=1, keepdims=True)) is missing",
     "norm twice": "stands twice throughout",
     "slope of elu": ", u) stands in place of where(",
-    "parts exchanged": "0:3 and 3:6 of an axis are each in the other's place",
+    "parts exchanged": "are joined in the other order",
 }
 
 
