@@ -132,7 +132,7 @@ def _frames(path: Path, header: bool) -> Iterator[pd.DataFrame]:
 
     try:
         with path.open("rb") as file:
-            width = file.readline(LONGEST_LINE).count(b",") + 1  # or fewer, where names are in quotes
+            width = file.readline(LONGEST_LINE).count(b",") + 1  # or more, where names in quotes hold commas
         if width > WIDEST:
             raise DataError(f"{path.name} has more than {WIDEST} columns")
         if width == 1 and path.stat().st_size:
