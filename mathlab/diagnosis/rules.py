@@ -82,7 +82,8 @@ def without_term(part: Expr, known: Names) -> Iterator[Change]:
     """A term of a sum left out; of a longer sum, all but one."""
     if known.summand and not isinstance(part, Num):
         bias = isinstance(part, Name) and part.id in known.parameters
-        yield f"the {'bias' if bias else 'term'} {text(part)} is left out", Num(0)
+        nothing = form("zeros_like(x)", x=part) if known.summand == "concat" else Num(0)
+        yield f"the {'bias' if bias else 'term'} {text(part)} is left out", nothing
     added = terms(part)
     if len(added) > 2 and not known.summand:
         of = "a parameter" if known.mine in known.parameters else "a node"

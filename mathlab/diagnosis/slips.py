@@ -166,7 +166,7 @@ def parts(
     if isinstance(expr, Call):
         opens = expr.op in SUMS and term is expr
         # the 1 - y of an activation is no sum
-        summed = expr.op == "add" or (expr.op == "sub" and not isinstance(expr.args[0], Num))
+        summed = expr.op in ("add", "concat") or (expr.op == "sub" and not isinstance(expr.args[0], Num))
         for position, arg in enumerate(expr.args):
             yield from parts(arg, (*path, position), arg if opens else term, expr.op if summed else "")
 
