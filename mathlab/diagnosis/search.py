@@ -297,8 +297,12 @@ class Search:
         near = Fraction(value if math.isfinite(value) else 0).limit_denominator(ROUND)
         if abs(near - value) > CLOSE * abs(value) or near in (0, 1, -1) or abs(near.numerator) > ROUND:
             return None
-        why = next((why for number, why in self.numbers if math.isclose(number, near)), "")
-        if mistake.kind == "path missing" and not why:
+        written = {part.value for expr in self.names.forward.values() for part in walk(expr) if isinstance(part, Num)}
+        same = {1.0 * k for k in written if k not in (0.5, 1, 2) and (near == k or near * Fraction(k) == 1)}
+        whys = [why for number, why in self.numbers if math.isclose(number, near)]
+        whys += [f"the {k:g} that the equations have" for k in same]
+        why = " or ".join(whys)
+        if mistake.kind == "path missing" and not why and 1 not in (near.numerator, near.denominator):
             return None
         why = why or ("" if 100 % near.denominator == 0 else f"{near.numerator} / {near.denominator}")
         made = [self._scaled(mistake, slip, float(near), why) for slip in mistake.made]
