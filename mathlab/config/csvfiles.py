@@ -165,6 +165,8 @@ def _slim(frame: pd.DataFrame) -> pd.DataFrame:
     """The same numbers in less room, and truth values, which are none, as texts."""
     whole = frame.select_dtypes(np.int64)
     slim = _narrowed(whole.to_numpy()).dtype
+    if whole.shape == frame.shape:
+        return frame.astype(slim)  # as one array, where each column would become one
     return frame.astype({**dict.fromkeys(whole, slim), **dict.fromkeys(frame.select_dtypes(bool), str)})
 
 
