@@ -25,6 +25,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import traceback
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -162,7 +163,7 @@ def _finished(process: int, running: Running) -> Ran:
 
 def _become(job: Job, out: int, err: int) -> None:
     """Be the command, in this very process, and end with it."""
-    code, begun = 99, False
+    code = 99
     try:
         signal.alarm(int(12 * SECONDS))
         resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))  # so that a mistake here does not take the machine
@@ -180,13 +181,14 @@ def _become(job: Job, out: int, err: int) -> None:
                 warnings.filterwarnings("ignore", category=kind, module="(?!mathlab)")
             _watch(Path(job.folder))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        begun = True
         main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 98
     except KeyboardInterrupt:
-        if not begun:  # it came before `main` could take care of it
+        if sys.unraisablehook is sys.__unraisablehook__:  # it came before `main` could take care of it
             code = 130
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
