@@ -46,7 +46,8 @@ def _dropped(dropped: "sys.UnraisableHookArgs") -> None:
     """Ctrl-C that came inside a callback of Python's own, say of an import, is one all the same."""
     if issubclass(dropped.exc_type, KeyboardInterrupt):
         os._exit(INTERRUPTED)
-    sys.__unraisablehook__(dropped)
+    if "ignored due to race condition" not in str(dropped.exc_value):  # Ctrl-C, just as it was switched off
+        sys.__unraisablehook__(dropped)
 
 
 if __name__ == "__main__":
