@@ -178,7 +178,7 @@ def _become(job: Job, out: int, err: int) -> None:
         if job.watched:
             warnings.simplefilter("error")
             for kind in (DeprecationWarning, PendingDeprecationWarning):  # of others, which Python does not show
-                warnings.filterwarnings("ignore", category=kind, module="(?!mathlab)")
+                warnings.filterwarnings("ignore", category=kind, module="(?!mathlab|<string>)")
             _watch(Path(job.folder))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         main()

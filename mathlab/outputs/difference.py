@@ -300,11 +300,11 @@ def _number(text: str) -> float:
 
 def _error(layout: Layout, column: str, text: str, b: Mapping[str, str], rtol: float, atol: float) -> float | None:
     """By what part of its size a cell is off from the row `b`'s (inf: by no number), None where it is the same."""
-    x, y, size = _number(text), _number(b[column]), _number(b.get(layout.scales.get(column, column), ""))
     if text == b[column]:
         return None
     if column in layout.texts:
         return math.inf
+    x, y, size = _number(text), _number(b[column]), _number(b.get(layout.scales.get(column, column), ""))
     if not (math.isfinite(x) or math.isfinite(y)):  # no numbers, or such as float64 cannot hold
         alike = NOT_FINITE.get(text.lower(), "") == NOT_FINITE.get(b[column].lower())
         return None if alike else math.inf
