@@ -18,7 +18,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -211,7 +211,7 @@ def changed(experiment: Experiment, targets: Mapping[str, ArrayLike] | None = No
             raise MathlabError(f"{target} is set to what is no finite number")
         value = Value(array.astype(np.float64), integral=array.dtype.kind in "iu")
         cases = change.changed(cases, target, given if isinstance(given, str) else value)
-    return replace(experiment, cases=tuple(cases))
+    return experiment._replace(cases=tuple(cases))
 
 
 def arrays(folder: str | Path) -> dict[str, Mapping[str, Array]]:

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,7 @@ Dtype = Literal["float64", "float32"]
 Scale = Literal["", "x", "y", "xy"]
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(NamedTuple):
     """How initial values are drawn: what `{init: he, shape: [784, 128], seed: 0}` says, with its defaults."""
 
     init: str
@@ -73,16 +72,14 @@ class Value:
         return shared
 
 
-@dataclass(frozen=True)
-class PrintedNumber:
+class PrintedNumber(NamedTuple):
     """One number as the article printed it; the text keeps the digits that a float would lose."""
 
     text: str
     place: Place | None = None
 
 
-@dataclass(frozen=True)
-class Figure:
+class Figure(NamedTuple):
     """A quantity and what the article printed for it.
 
     `printed` lists the numbers in C order for an array of `shape` (`()` for a single number). Where they are
@@ -115,8 +112,7 @@ class HandFormula(Equation):
     erratum: str = ""
 
 
-@dataclass(frozen=True)
-class GradcheckSettings:
+class GradcheckSettings(NamedTuple):
     """How gradients are checked.
 
     `step` is the absolute step of the central difference (None: cbrt(eps) * max(1, |x|)), `rtol` the relative error up
@@ -128,8 +124,7 @@ class GradcheckSettings:
     expected: tuple[Figure, ...] = ()
 
 
-@dataclass(frozen=True)
-class TrainSettings:
+class TrainSettings(NamedTuple):
     """`after` pairs a number of updates with the figures printed for it; `over` names the inputs that are batched.
 
     A `schedule` gives the learning rate in place of a number in `settings`. `start` is the optimizer's state before the
@@ -146,7 +141,7 @@ class TrainSettings:
     after: tuple[tuple[int, tuple[Figure, ...]], ...] = ()
     place: Place | None = None
     schedule: Equation | None = None
-    start: Mapping[str, Value] = field(default_factory=dict)
+    start: Mapping[str, Value] = {}
 
     @property
     def rule(self) -> Update:
@@ -161,18 +156,17 @@ class TrainSettings:
         """With another number for its seed, epochs or batch size, or for a setting, of which `lr` is no less than 0."""
         match name:
             case "seed":
-                return replace(self, seed=int(number))
+                return self._replace(seed=int(number))
             case "epochs":
-                return replace(self, epochs=int(number))
+                return self._replace(epochs=int(number))
             case "batch_size":
-                return replace(self, batch_size=int(number))
+                return self._replace(batch_size=int(number))
         if name == "lr" and number < 0:
             raise MathlabError(NO_RATE.format(f"{number:g}"), self.place)
-        return replace(self, settings={**self.settings, name: number})
+        return self._replace(settings={**self.settings, name: number})
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """A value that a sweep sets: a number, or an array in the place of an input or parameter.
 
     `label` is how the config writes it; `number` what sweep.csv says, which for an array is its place in the list.
@@ -183,8 +177,7 @@ class Choice:
     value: Value | None = None
 
 
-@dataclass(frozen=True)
-class Range:
+class Range(NamedTuple):
     """Numbers to draw from, both ends included: evenly, or evenly in the logarithm; whole numbers only if `whole`."""
 
     low: float
@@ -196,8 +189,7 @@ class Range:
 Kind = Literal["optimizer", "train", "value", "init"]
 
 
-@dataclass(frozen=True)
-class Axis:
+class Axis(NamedTuple):
     """Something that differs from run to run.
 
     `key` is what the config calls it. It is a setting (`name`) of the optimizer or of the training, a whole input or
@@ -212,8 +204,7 @@ class Axis:
     place: Place | None = None
 
 
-@dataclass(frozen=True)
-class SweepSettings:
+class SweepSettings(NamedTuple):
     """Many runs of one case, and the quantities that are reported at the end of each (none: the end itself).
 
     Every grid gives a run for each combination of its axes' values. With `sample`, there is one list of axes, and each
@@ -231,8 +222,7 @@ DRAWN = ("graph", "network", "scan", "page", "mermaid")  # pictures of one case,
 PLOTTED = ("loss", "norms", "curve", "contour", "heat", "steps", "sweep", "weights")  # those that matplotlib draws
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """A picture that a config declares, of a kind in `DRAWN` or `PLOTTED`.
 
     `of` are the quantities that it shows, `over` the names or entries that differ in it, each from one number to
@@ -295,8 +285,7 @@ class Case:
             yield from figures
 
 
-@dataclass(frozen=True)
-class Allowed:
+class Allowed(NamedTuple):
     """What a config may do because its user says so, and else not.
 
     `files` are folders, beside the config's own, from which it may read data; `large` says that it may take as much
@@ -308,8 +297,7 @@ class Allowed:
     quick: bool = False
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """Where the figures were printed.
 
     `article` names the documents themselves, as paths; `ignore` are quotes whose numbers are nobody's figures, and why.
@@ -322,8 +310,7 @@ class Source:
     ignore: tuple[tuple[str, str, Place | None], ...] = ()
 
 
-@dataclass(frozen=True)
-class Experiment:
+class Experiment(NamedTuple):
     """A whole config file. `name` is the file's stem, `sha256` the hash of its bytes."""
 
     name: str
@@ -331,4 +318,4 @@ class Experiment:
     sha256: str
     title: str
     source: Source
-    cases: tuple[Case, ...] = field(default=())
+    cases: tuple[Case, ...] = ()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,8 +22,7 @@ RUN = "run"  # the command for CI, which runs what each case declares; the other
 CLAIMS = (RUN, "gradcheck")  # commands that are there to compare, and so do not pass where nothing is
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """The cases of one experiment that run, and their stages; an experiment of which none runs has no plan.
 
     `witnesses` names those that gradients are held against; None stands for the default ones. `where` says where the

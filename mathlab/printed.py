@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, localcontext
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -37,8 +36,7 @@ _NUMBER = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Digits:
+class Digits(NamedTuple):
     """A printed number taken apart.
 
     `value` is exact; `unit` is one unit of the last digit that counts; `noise` is what a float's own rounding may move
@@ -218,10 +216,10 @@ def neighbours(text: str, noise: float = 0.0) -> tuple[str, str]:
 
 def _as_erratum(entries: Sequence[Judged]) -> tuple[Judged, ...]:
     if all(entry.verdict == MATCH for entry in entries):
-        return tuple(replace(entry, verdict=ERRATUM_REFUTED) for entry in entries)
+        return tuple(entry._replace(verdict=ERRATUM_REFUTED) for entry in entries)
     wrong = (entry.verdict != MATCH and entry.error is not None for entry in entries)
     return tuple(
-        replace(entry, verdict=ERRATUM_CONFIRMED) if is_wrong else entry
+        entry._replace(verdict=ERRATUM_CONFIRMED) if is_wrong else entry
         for entry, is_wrong in zip(entries, wrong, strict=True)
     )
 

@@ -6,9 +6,9 @@ import hashlib
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
+from typing import NamedTuple
 
 from mathlab.article.check import articles_of
 from mathlab.article.cover import cover
@@ -24,8 +24,7 @@ FIGURES = ("expected", "after")  # the keys of sections that hold figures
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One printed number, and the computed one written like it: as many digits, in the same notation."""
 
     place: Place
@@ -70,8 +69,7 @@ def left_over(result: ExperimentResult, changes: Iterable[Change]) -> Tally:
     ]
     counts, worked_out = tally(result), sum(mended)
     printed = len(mended) - worked_out
-    return replace(
-        counts,
+    return counts._replace(
         matched=counts.matched + printed,
         failed=counts.failed - printed,
         worked_out_matched=counts.worked_out_matched + worked_out,

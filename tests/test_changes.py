@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +60,7 @@ def test_it_is_as_if_the_config_said_so(text: str, old: str, new: str) -> None:
     Path("new.yaml").write_text(net.replace(old, new), encoding="utf-8")
     wanted = [mathlab.run("new.yaml", command) for command in ("backprop", "train")]
     cases = change.changed(mathlab.load("net.yaml").cases, *change.assignment(text))
-    made = replace(mathlab.load("net.yaml"), cases=tuple(cases))
+    made = mathlab.load("net.yaml")._replace(cases=tuple(cases))
     result = [mathlab.run(made, command) for command in ("backprop", "train")]
     for table in ("nodes", "training"):
         at = table == "training"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextvars import ContextVar
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,7 @@ def test_python_holds_products_to_as_many_threads_as_it_says(monkeypatch: pytest
         seen.append(blas())
         return backprop.run(case, asked)
 
-    monkeypatch.setitem(STAGES, "backprop", replace(backprop, run=watched))
+    monkeypatch.setitem(STAGES, "backprop", backprop._replace(run=watched))
     with pools.threadpool_limits(3):
         run(MAPPING)
         run(MAPPING, threads=2)

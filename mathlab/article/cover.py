@@ -6,15 +6,14 @@ import difflib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from mathlab.article.formats import Span
 from mathlab.article.text import Digits, Document, Number, digits_of
 from mathlab.errors import MathlabError, Problem
-from mathlab.experiment import Case, Experiment, Value
+from mathlab.experiment import Case, Experiment, Range, Value
 from mathlab.language.syntax import Num, walk
 from mathlab.results import ExperimentResult, FigureResult, Judged, figures_of
 
@@ -30,8 +29,7 @@ Claim = tuple[FigureResult, Judged]  # a printed number of a figure that ran
 Missing = tuple[FigureResult, Judged, Number | None]  # one that stands nowhere, and a number that looks like it
 
 
-@dataclass(frozen=True)
-class Covered:
+class Covered(NamedTuple):
     """A number of the document, and what accounts for it: `by` says which figure, input or rule."""
 
     number: Number
@@ -44,8 +42,7 @@ class Covered:
         return self.status == "open" or (self.claim is not None and not self.claim.verdict.passed)
 
 
-@dataclass(frozen=True)
-class Coverage:
+class Coverage(NamedTuple):
     """What was found out about some documents."""
 
     documents: tuple[Document, ...] = ()
@@ -184,5 +181,5 @@ def _given(case: Case) -> Iterator[tuple[float, str]]:
     if case.gradcheck and case.gradcheck.step:
         yield case.gradcheck.step, "gradcheck.step"
     for axis in (axis for grid in case.sweep.grids for axis in grid) if case.sweep else ():
-        if isinstance(axis.values, tuple):
+        if not isinstance(axis.values, Range):
             yield from ((choice.number, f"sweep.{axis.key}") for choice in axis.values)

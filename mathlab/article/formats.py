@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from html import unescape
 from itertools import pairwise
+from typing import NamedTuple
 
 from mathlab.errors import MathlabError, Place
 
@@ -21,8 +21,7 @@ OPEN, ROW, CELL, CLOSE = "⟦⏎&⟧"  # begin a table or matrix, a row and a ce
 Span = tuple[int, int]
 
 
-@dataclass(frozen=True)
-class Heading:
+class Heading(NamedTuple):
     """A section's title, where it begins, and how deep it lies: 0 where a heading is only guessed."""
 
     start: int

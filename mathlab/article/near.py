@@ -18,7 +18,7 @@ CHANCE = 0.1  # the values that all the numbers like a number may be expected to
 def float32_twins(experiments: Sequence[Experiment]) -> Pool:
     """What float32 runs compute of the experiments in which no case has that type."""
     twins = (
-        replace(one, cases=tuple(replace(case, dtype="float32", name=f"{case.name} as float32") for case in one.cases))
+        one._replace(cases=tuple(replace(case, dtype="float32", name=f"{case.name} as float32") for case in one.cases))
         for one in experiments
         if all(case.dtype != "float32" for case in one.cases)
     )

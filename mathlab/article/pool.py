@@ -216,7 +216,7 @@ def _trained(case: Case, epochs: Collection[int]) -> Iterator[tuple[bool, tuple[
         seen.append((done not in often, counts, kept))
 
     after = tuple((done, ()) for done in sorted({*often, *more}))
-    train.run(replace(case, train=replace(case.train, after=after)), watch=watch)
+    train.run(replace(case, train=case.train._replace(after=after)), watch=watch)
     return iter(seen)
 
 

@@ -11,8 +11,8 @@ import math
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,8 +40,7 @@ VAGUE = 0.04  # of one digit: nothing is said of a number that this part of all 
 Item = Group  # or a single number, of no shape
 
 
-@dataclass(frozen=True)
-class Suggestion:
+class Suggestion(NamedTuple):
     """A number or array of the document that is one of the quantities, and the words by which it is found again."""
 
     state: State
@@ -51,8 +50,7 @@ class Suggestion:
     at: str
 
 
-@dataclass(frozen=True)
-class Undecided:
+class Undecided(NamedTuple):
     """A number that stays open, and what it may be; one that fits nothing may be `near` something.
 
     One of a single digit fits so much that nothing is said of it: `vague`.

@@ -11,6 +11,7 @@ from decimal import Decimal
 from functools import cached_property
 from itertools import chain, islice, pairwise, zip_longest
 from pathlib import Path
+from typing import NamedTuple
 
 from mathlab.article.formats import BLANK, CELL, CLOSE, KINDS, OPEN, ROW, Heading, Span, line_starts, parts
 from mathlab.errors import MathlabError, Place
@@ -82,8 +83,7 @@ def digits_of(text: str) -> Digits:
     return sign * any(digits), digits, exponent
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(NamedTuple):
     """What is read of a document; in its text, what is no prose or number is blank."""
 
     path: str
@@ -130,7 +130,7 @@ def read(path: Path) -> Document:
         for shape, members in dict.fromkeys([*_arrays(text, found), *_tables(text, found)]):
             if 1 < len(members) <= LARGEST_ARRAY:
                 groups.append((shape, tuple(member + len(numbers) for member in members)))
-        headings += [replace(one, start=one.start + len(whole)) for one in titles]
+        headings += [one._replace(start=one.start + len(whole)) for one in titles]
         numbers += [replace(one, start=one.start + len(whole), end=one.end + len(whole)) for one in found]
         whole += text + "\n"
         if len(numbers) > MOST:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,6 +66,6 @@ def _experiments(
     owners = (owner for owner, _ in chosen)
     moved = [found for found in zip(owners, old, new, strict=True) if found[1] is not found[2]]
     return (
-        [replace(one, cases=tuple(was for owner, was, _ in moved if owner is one)) for one in experiments],
-        [replace(one, cases=tuple(now for owner, _, now in moved if owner is one)) for one in experiments],
+        [one._replace(cases=tuple(was for owner, was, _ in moved if owner is one)) for one in experiments],
+        [one._replace(cases=tuple(now for owner, _, now in moved if owner is one)) for one in experiments],
     )

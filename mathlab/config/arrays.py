@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -143,8 +142,7 @@ def drawn(recipe: Recipe, place: Place | None) -> Drawn:
 column_names = several(read.text, "no column is named")
 
 
-@dataclass(frozen=True)
-class DataFile:
+class DataFile(NamedTuple):
     """What is wanted of a file; see `datafiles`."""
 
     file: str

@@ -63,8 +63,8 @@ def unjudged(case: Case) -> Case:
         case,
         expected=(),
         derivation=(),
-        gradcheck=replace(case.gradcheck, expected=()) if case.gradcheck else None,
-        train=replace(case.train, after=()) if case.train else None,
+        gradcheck=case.gradcheck._replace(expected=()) if case.gradcheck else None,
+        train=case.train._replace(after=()) if case.train else None,
         sweep=None,
         pictures=(),
     )

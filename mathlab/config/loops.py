@@ -10,7 +10,7 @@ from typing import cast
 
 from mathlab.config.formulas import Line, Loop
 from mathlab.errors import ExpressionError, MathlabError, Place, Problem
-from mathlab.experiment import Case, Figure, GradcheckSettings, Picture, SweepSettings, TrainSettings, Value
+from mathlab.experiment import Case, Figure, Value
 from mathlab.language.check import constant_value
 from mathlab.language.equation import Equation, Step
 from mathlab.language.ops import OPS
@@ -74,20 +74,19 @@ def resized(case: Case, sizes: Mapping[str, Value]) -> Case:
 def _with(part: object, change: Callable[[Expr], Expr]) -> object:
     """A part of a case with every expression in it changed: equations, figures, formulas, whatever asks for one."""
     match part:
-        case Place():  # which is a tuple as well
-            return part
         case Equation() | Figure():
             try:
                 if isinstance(part, Figure):
-                    return replace(part, quantity=change(part.quantity))
+                    return part._replace(quantity=change(part.quantity))
                 return replace(part, expr=change(part.expr))
             except ExpressionError as error:
                 raise error.at(part.place) from None
         case tuple():
-            return tuple(_with(one, change) for one in part)
-        case Case() | GradcheckSettings() | TrainSettings() | SweepSettings() | Picture():
-            parts = {one.name: _with(getattr(part, one.name), change) for one in fields(part)}
-            return replace(part, **parts)  # type: ignore[arg-type]  # each is what it was, with other expressions
+            parts = [_with(one, change) for one in part]
+            return part._make(parts) if hasattr(part, "_make") else tuple(parts)  # a record, or any other
+        case Case():
+            changed = {one.name: _with(getattr(part, one.name), change) for one in fields(part)}
+            return replace(part, **changed)  # type: ignore[arg-type]  # each is what it was, with other expressions
     return part
 
 

@@ -73,7 +73,7 @@ figures = entries(
     quantity,
     Reader(printings, reference("printings")),
     lambda printed: tuple(
-        replace(one, key=of.text, quantity=of.expr, place=of.place) for of, some in printed.items() for one in some
+        one._replace(key=of.text, quantity=of.expr, place=of.place) for of, some in printed.items() for one in some
     ),
 )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 from mathlab.config import values as read
 from mathlab.config.arrays import INITS, value
@@ -33,8 +33,7 @@ RANGE = Keys(
 )
 
 
-@dataclass(frozen=True)
-class _Target:
+class _Target(NamedTuple):
     """What an axis sets, and how a `number` for it is read."""
 
     kind: Kind
@@ -94,7 +93,7 @@ def sweep(case: Case, table: Table) -> SweepSettings:
         grids.append(tuple(axis for name in lines if (axis := attempt(read_axis, name, problems))))
     if problems:
         raise MathlabError(problems)
-    return replace(case.sweep, grids=tuple(grids), place=case.place)
+    return case.sweep._replace(grids=tuple(grids), place=case.place)
 
 
 def _targets(case: Case) -> dict[str, list[_Target]]:
@@ -171,4 +170,4 @@ def _range(tree: Table, target: _Target, case: Case) -> Range:
         raise MathlabError("whole numbers are drawn below 2**53", tree.place)
     if target.kind == "value" and {**case.inputs, **case.parameters}[target.name].array.ndim:
         raise MathlabError(f"'{target.name}' is an array, so that it needs a list of arrays", tree.place)
-    return replace(given, whole=given.whole or target.whole)
+    return given._replace(whole=given.whole or target.whole)

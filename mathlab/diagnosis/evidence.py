@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -27,7 +26,7 @@ def judged(scene: Scene, trial: Trial) -> Trial:
     wrong = [k for k in moved if scene.claims[k].wrong]
     explains = tuple(k for k in wrong if fits[k])
     broken = [k for k in moved if trial.world and not scene.claims[k].wrong and not fits[k]]
-    return replace(trial, explains=explains, breaks=len(broken) if explains else 0, whole=len(explains) == len(wrong))
+    return trial._replace(explains=explains, breaks=len(broken) if explains else 0, whole=len(explains) == len(wrong))
 
 
 def best(scene: Scene, trials: Sequence[Trial], tried: int) -> dict[int, Trial]:
@@ -54,7 +53,7 @@ def best(scene: Scene, trials: Sequence[Trial], tried: int) -> dict[int, Trial]:
             alone = (other for other in near if not (other.mistake and len(other.mistake.made) > 1))
             same = [other.cause for other in alone if _alike(other.outcomes, trial.outcomes, trial.explains)]
             distinct = tuple(cause for cause in dict.fromkeys(same) if not cause.startswith(trial.cause))
-            found[k] = replace(trial, others=distinct)
+            found[k] = trial._replace(others=distinct)
     return found
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,8 +28,7 @@ MOST_AXES = 3  # over which a sum of a formula is tried to run
 NAMED = 2  # other explanations, or other figures explained, that are named beside the first
 
 
-@dataclass(frozen=True)
-class Cause:
+class Cause(NamedTuple):
     """A cause of what differs, the line to write instead, what it explains, and what may be the cause as well."""
 
     cause: str
@@ -39,8 +39,7 @@ class Cause:
     claims: tuple[int, ...] = ()  # the positions of what it explains
 
 
-@dataclass(frozen=True)
-class Causes:
+class Causes(NamedTuple):
     """Every cause that was found, the one that explains most first, and how many of the known mistakes were tried."""
 
     causes: tuple[Cause, ...] = ()
@@ -53,7 +52,7 @@ def causes(scene: Scene, thorough: bool = False) -> Causes:
     equations = len(scene.prepared.both)
     search = Search(scene, math.inf if thorough else max(WORK, EACH * equations) * min(scene.case.share, 1.0))
     trials, tried, known = search.run()
-    others = (replace(trial, tier=kind.tier) for kind in KINDS.values() for trial in kind.trials(scene))
+    others = (trial._replace(tier=kind.tier) for kind in KINDS.values() for trial in kind.trials(scene))
     found = best(scene, [*trials, *(judged(scene, trial) for trial in others)], tried)
     told = [*_causes(found, search)]
     left = {k for k in scene.wrong if k not in found}
@@ -62,7 +61,7 @@ def causes(scene: Scene, thorough: bool = False) -> Causes:
             # what explains the rest once the first mistake is taken for granted
             more, count, _ = again.run()
             rest = _causes(best(again.scene, more, count), again)
-            told += [replace(cause, upon=True) for cause in rest if left.intersection(cause.claims)]
+            told += [cause._replace(upon=True) for cause in rest if left.intersection(cause.claims)]
     return Causes(tuple(told), tried, known)
 
 
@@ -116,12 +115,12 @@ def explained(case: Case, result: CaseResult) -> CaseResult:
     first = {id(judged): divergence for (_, judged), divergence in zip(figures, divergences, strict=True)}
 
     def told(judged: Iterable[FigureResult]) -> tuple[FigureResult, ...]:
-        return tuple(replace(one, diagnosis=said.get(id(one), ""), first_divergence=first[id(one)]) for one in judged)
+        return tuple(one._replace(diagnosis=said.get(id(one), ""), first_divergence=first[id(one)]) for one in judged)
 
     if backprop:
-        formulas = [replace(one, diagnosis=said.get(id(one), one.diagnosis)) for one in backprop.formulas]
+        formulas = [one._replace(diagnosis=said.get(id(one), one.diagnosis)) for one in backprop.formulas]
         backprop = replace(backprop, figures=told(backprop.figures), formulas=tuple(formulas))
-    return result.having(backprop=backprop, train=train and replace(train, figures=told(train.figures)))
+    return result.having(backprop=backprop, train=train and train._replace(figures=told(train.figures)))
 
 
 def _figures(case: Case, result: CaseResult) -> Iterator[tuple[Figure, FigureResult]]:

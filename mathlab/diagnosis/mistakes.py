@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from mathlab.diagnosis import rules, slips, swaps, trials
 from mathlab.diagnosis.rewrite import Names, Row, Rule, by_name, rewrites, together
@@ -43,8 +44,7 @@ RULES: Mapping[str, Rule] = {**vars(rules), **vars(swaps)}
 TRIALS: Mapping[str, Trials] = vars(trials)
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """A kind of mistake: its name, and what it is in a sentence."""
 
     name: str
@@ -147,7 +147,7 @@ def _definitions(prepared: Prepared, kind: str) -> dict[str, Expr]:
 def again(mistake: Mistake, prepared: Prepared, like: Names) -> Mapping[str, Expr] | None:
     """The same mistake in other equations, such as those of a batch, where it is one there."""
     definitions = _definitions(prepared, mistake.kind)
-    known = replace(slips.known(prepared), numbers=like.numbers, rates=like.rates)
+    known = slips.known(prepared)._replace(numbers=like.numbers, rates=like.rates)
     where = {name: expr for name, expr in definitions.items() if name in mistake.changes}
     there = {(slip.name, slip.clause): slip for slip in slips.slips(where, KINDS[mistake.kind].rule, known)}
     found = [there.get((slip.name, slip.clause)) for slip in mistake.made]

@@ -9,10 +9,10 @@ import math
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
 from operator import add, mul, sub
+from typing import NamedTuple
 
 from mathlab.errors import ExpressionError
 from mathlab.language.check import Types, read
@@ -33,21 +33,20 @@ text = lru_cache(50_000)(unparse)
 read_once = lru_cache(2_000)(read)
 
 
-@dataclass(frozen=True)
-class Names:
+class Names(NamedTuple):
     """What a rule must know about names, and where it is."""
 
     types: Types
     gradients: frozenset[str]
     parameters: frozenset[str]
-    forward: Mapping[str, Expr] = field(default_factory=dict)
-    backward: Mapping[str, Expr] = field(default_factory=dict)
-    closed: Mapping[str, Expr] = field(default_factory=dict)  # gradients as they are derived by hand, in one line
+    forward: Mapping[str, Expr] = {}
+    backward: Mapping[str, Expr] = {}
+    closed: Mapping[str, Expr] = {}  # gradients as they are derived by hand, in one line
     pieces: Sequence[Call] = ()  # entries of arrays, and what is made of one name, in the forward equations
-    place: Mapping[str, tuple[str, int]] = field(default_factory=dict)  # what each looks like, and its number of these
-    beside: Mapping[str, Sequence[str]] = field(default_factory=dict)  # what it is in the next step, and the one before
+    place: Mapping[str, tuple[str, int]] = {}  # what each looks like, and its number of these
+    beside: Mapping[str, Sequence[str]] = {}  # what it is in the next step, and the one before
     complemented: frozenset[str] = frozenset()  # the names v that are somewhere read as 1 - v
-    orders: Mapping[str, float] = field(default_factory=dict)  # in which the rows of each input may stand
+    orders: Mapping[str, float] = {}  # in which the rows of each input may stand
     numbers: Sequence[tuple[float, str]] = ()  # by which something may be multiplied, and what each is
     rates: Sequence[float] = ()  # learning rates
     target: str = ""  # the equation that is changed

@@ -217,9 +217,9 @@ class Search:
         train = scene.case.train
         rates = (train.settings["lr"],) if train and "lr" in train.settings else RATES
         self.numbers = [*multipliers(scene)]
-        self.names = replace(slips.known(prepared), numbers=self.numbers[:NUMBERS], rates=rates)
+        self.names = slips.known(prepared)._replace(numbers=self.numbers[:NUMBERS], rates=rates)
         closed = {name: form for name, form in forms(self.evaluator, self.names) if self._is(name, form)}
-        self.names = replace(self.names, closed=closed)
+        self.names = self.names._replace(closed=closed)
 
     def _is(self, name: str, form: Expr) -> bool:
         """Whether an expression is what a name is, but for rounding."""
@@ -277,7 +277,7 @@ class Search:
         away = 0 if own or len(self.scene.points) == 1 else ELSEWHERE
         reached = self.evaluator.reach(mistake.changes).bit_count()
         cause = self.worded(mistake) if trial.explains else ""  # of the others nobody hears
-        return replace(trial, cause=cause, tier=mistake.tier + NEARER * reached + away)
+        return trial._replace(cause=cause, tier=mistake.tier + NEARER * reached + away)
 
     def solved(self, mistake: Mistake) -> Trial | None:
         """The trial of the terms that a mistake leaves out times what a wrong claim asks for, a round number."""
@@ -307,12 +307,12 @@ class Search:
         why = why or ("" if 100 % near.denominator == 0 else f"{near.numerator} / {near.denominator}")
         made = [self._scaled(mistake, slip, float(near), why) for slip in mistake.made]
         trial = self.tried(replace(mistake, kind="term scaled", tier=KINDS["term scaled"].tier, made=made))
-        return trial and replace(trial, weight=SOLVED_FOR)
+        return trial and trial._replace(weight=SOLVED_FOR)
 
     @staticmethod
     def _scaled(mistake: Mistake, slip: Slip, value: float, why: str) -> Slip:
         term = slips.part_at(mistake.definitions[slip.name], slip.path)
-        return replace(slip, part=product(Num(value), term), clause=scaled(term, value, why))
+        return slip._replace(part=product(Num(value), term), clause=scaled(term, value, why))
 
     def _computed(self, mistake: Mistake) -> list[Outcome] | None:
         """The claims with a mistake made, as far as it may explain them; None where it explains nothing."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,16 +40,14 @@ PLANTED = (
 )
 
 
-@dataclass(frozen=True)
-class Survivor:
+class Survivor(NamedTuple):
     """Something wrong that the run lets pass, and where it would have stood."""
 
     what: str
     place: Place | None = None
 
 
-@dataclass(frozen=True)
-class SelftestResult:
+class SelftestResult(NamedTuple):
     """What one experiment's run notices.
 
     `set_aside` are the figures that were not changed: errata, and those that claim only some of their digits.
@@ -87,8 +85,7 @@ def run(experiment: Experiment) -> SelftestResult:
         lost = [Survivor(f"{case.name}: {what}", place) for what, place, caught in changed if not caught]
         faults = [(clause, lab.notices(mutant)) for clause, mutant in lab.faults() if lab.has_effect(mutant)]
         lost += [Survivor(f"{case.name}: {clause}", case.place) for clause, caught in faults if not caught]
-        total = replace(
-            total,
+        total = total._replace(
             figures=total.figures + len(changed),
             figures_caught=total.figures_caught + sum(caught for _, _, caught in changed),
             faults=total.faults + len(faults),

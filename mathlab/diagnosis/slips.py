@@ -11,9 +11,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
-from typing import TypeGuard
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -29,8 +28,7 @@ MOST_NAMED = 4  # equations that a sentence names
 SUMS = ("add", "sub", "neg")
 
 
-@dataclass(frozen=True)
-class Slip:
+class Slip(NamedTuple):
     """One change to the equation called `name`: the part to which `path` leads becomes `part`."""
 
     name: str
@@ -85,8 +83,7 @@ def known(prepared: Prepared) -> Names:
         if states and not any(place[state][0] == place.get(name, ("", 0))[0] for state in states):
             place[name] = place[states[0]][0], -1
             beside[name], beside[states[0]] = [states[0]], [*beside[states[0]], name]
-    return replace(
-        bare,
+    return bare._replace(
         pieces=[*pieces],
         place=place,
         beside=beside,
@@ -131,15 +128,15 @@ def slips(definitions: Mapping[str, Expr], rule: Rule, known: Names) -> Iterator
     @cache
     def kin(owner: str, target: str) -> Hashable:
         """What tells a place from those that look alike but are not the same one in another step: of another gate."""
-        node, there = known.node(target), replace(known, owner=owner, target=target)
+        node, there = known.node(target), known._replace(owner=owner, target=target)
         return known.kin(owner), there.seen(node), known.kin(node)
 
     for name, expr in definitions.items():
-        here, backward = replace(known, target=name), name in known.gradients
+        here, backward = known._replace(target=name), name in known.gradients
         for path, old, term, summand in parts(expr):
             # the node whose gradient a term hands on; where it hands none on, the equation's own
             owner = known.node(next((read for read in names(term) if read in known.gradients), name))
-            context = replace(here, root=not path, owner=owner, summand=summand)
+            context = here._replace(root=not path, owner=owner, summand=summand)
             mine: Expr | None = None
             for clause, new, *more in _in_full(old, rule(old, context), context) if backward else rule(old, context):
                 if new != old:
@@ -264,6 +261,6 @@ def through_one_reader(found: Iterable[Slip], definitions: Mapping[str, Expr], k
         if len({name for name, _ in places}) > 1:
             changed = placed(definitions[slip.name], slip.path, slip.part)
             for name, path in places:
-                role = replace(known, owner=known.node(slip.name)).seen(known.node(name))
+                role = known._replace(owner=known.node(slip.name)).seen(known.node(name))
                 clause = f"{slip.clause} (in the {slip.name} that it reads)"
                 yield Slip(name, path, changed, clause, ("through", slip.looks, role), slip.rank, slip.kin)

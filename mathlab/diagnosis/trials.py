@@ -141,7 +141,7 @@ def every_rounding(scene: Scene) -> Iterator[Trial]:
     ways: Mapping[str, Callable[..., Array]] = {"decimal": np.round, "significant digit": to_significant}
     for (what, rounded), k in product(ways.items(), DECIMALS):
         cause = f"every intermediate result was rounded to {k} {what}{'s' * (k > 1)}"
-        yield from fresh.tried(cause, replace(scene.true_world, rounding=partial(rounded, decimals=k)))
+        yield from fresh.tried(cause, scene.true_world._replace(rounding=partial(rounded, decimals=k)))
 
 
 def to_significant(array: Array, decimals: int) -> Array:
@@ -170,7 +170,7 @@ def carried_on(scene: Scene) -> Iterator[Trial]:
         told = [claim.moments == moments and given.isdisjoint(names(claim.quantity)) for claim in scene.claims]
         for trial in scene.tried(cause, _continued(scene, {k: named[k] for k in chosen})):
             outcomes = [outcome if tells else None for outcome, tells in zip(trial.outcomes, told, strict=True)]
-            yield replace(trial, outcomes=outcomes)
+            yield trial._replace(outcomes=outcomes)
 
 
 def _continued(scene: Scene, named: Mapping[int, str]) -> World:
@@ -185,7 +185,7 @@ def _continued(scene: Scene, named: Mapping[int, str]) -> World:
     types.names |= {pin: types.names[name] for name, pin in pins.items()}
     shown = changed(replace(scene.prepared, types=types), {name: Name(pin) for name, pin in pins.items()})
     values = {pins.get(name, name): value for name, value in stated.items()}
-    return replace(scene.true_world, shown=shown, stated=values)
+    return scene.true_world._replace(shown=shown, stated=values)
 
 
 # --- training
@@ -197,7 +197,7 @@ def other_updates(scene: Scene) -> Iterator[Trial]:
         batches, _ = in_all(scene.prepared, scene.case.train)
         for count, what in {batches: "epoch", 1: "update"}.items():
             for later, word in ((count, "later"), (-count, "earlier")):
-                yield from scene.tried(f"it is the value one {what} {word}", replace(scene.true_world, later=later))
+                yield from scene.tried(f"it is the value one {what} {word}", scene.true_world._replace(later=later))
 
 
 def step_added(scene: Scene) -> Iterator[Trial]:
@@ -236,7 +236,7 @@ def _rate(scene: Scene) -> list[float]:
 
 def _with_rate(scene: Scene, rate: float) -> World:
     train = scene.case.train
-    return replace(scene.true_world, settings=train and replace(train, settings={**train.settings, "lr": rate}))
+    return scene.true_world._replace(settings=train and train._replace(settings={**train.settings, "lr": rate}))
 
 
 def _solved(scene: Scene, rate: float, k: int) -> float:

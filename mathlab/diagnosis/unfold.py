@@ -83,5 +83,5 @@ def with_gradients(case: Case, quantities: Iterable[str]) -> Prepared:
     """The case made ready with every gradient among these, and without what it states itself."""
     nodes = {*case.inputs, *case.parameters, *(equation.name for equation in case.equations)}
     figures = tuple(Figure(name, Name(name), (), ()) for name in dict.fromkeys(quantities) if name not in nodes)
-    train = replace(case.train, after=()) if case.train else None
+    train = case.train._replace(after=()) if case.train else None
     return prepare(replace(case, expected=figures, derivation=(), gradcheck=None, train=train))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +38,7 @@ SLACK = 1 + 1e-9  # windows are kept as floats: what lies on an edge is inside
 Outcomes = Sequence[Outcome]  # one for each claim
 
 
-@dataclass(frozen=True)
-class Moment:
+class Moment(NamedTuple):
     """When a quantity is looked at: after so many updates, or at one of the points (0 is the article's own)."""
 
     updates: int = 0
@@ -119,8 +118,7 @@ def of_arrays(label: str, quantity: Expr, stated: Sequence[Array], far: Sequence
 # --- worlds
 
 
-@dataclass(frozen=True)
-class World:
+class World(NamedTuple):
     """Equations to run in place of the true ones."""
 
     prepared: Prepared
@@ -128,12 +126,11 @@ class World:
     later: int = 0  # updates more than a claim says are made
     rounding: Callable[[Array], Array] | None = None  # done to every equation's value as soon as it is computed
     shown: Prepared | None = None  # the equations after the training is done, where they are others
-    stated: Env = field(default_factory=dict)  # values of parameters in these
+    stated: Mapping[str, Array] = {}  # values of parameters in these
     batch: Callable[[Prepared], Prepared | None] | None = None  # makes the same mistake in the equations of a batch
 
 
-@dataclass(frozen=True)
-class Trial:
+class Trial(NamedTuple):
     """One explanation tried: what the claims' numbers would be if it held."""
 
     cause: str
@@ -289,7 +286,7 @@ def changed(prepared: Prepared, changes: Mapping[str, Expr]) -> Prepared | None:
         )
     except (ExpressionError, CycleError):
         return None
-    return replace(prepared, equations=equations, backward=replace(prepared.backward, equations=backward), types=types)
+    return replace(prepared, equations=equations, backward=prepared.backward._replace(equations=backward), types=types)
 
 
 def in_order(equations: Iterable[Equation]) -> tuple[Equation, ...]:
@@ -311,7 +308,7 @@ def snapshots(
     """
     trained = settings.trained(prepared.case.parameters)
     settings = updates.settled(
-        prepared, replace(settings, epochs=max(at))
+        prepared, settings._replace(epochs=max(at))
     )  # a claim may be about more updates than there are
     env = {**prepared.env, **updates.at_rest(trained, settings, prepared.env)}
     cut = cut or (lambda size: prepare(updates.first_rows(prepared.case, settings, size)))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
@@ -24,8 +24,7 @@ SERIES_KERNELS = ("erf(", "normal_cdf(")
 FLOAT = 8  # bytes
 
 
-@dataclass(frozen=True)
-class Cost:
+class Cost(NamedTuple):
     """Seconds of one run, and the bytes of what it holds at its end and of the largest array on its way."""
 
     seconds: float

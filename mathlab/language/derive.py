@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, reduce
+from typing import NamedTuple
 
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.language.check import Types, resolve
@@ -27,8 +27,7 @@ WIDEST = 32  # terms of one sum
 UPSTREAM = "upstream"  # the name of the gradient of an end that is not a scalar
 
 
-@dataclass(frozen=True)
-class Backward:
+class Backward(NamedTuple):
     """`equations` in the order in which they can be computed, each named `d<name>`, or `d<name>_1` for a part of one.
 
     `stores` names, for each forward equation, the forward values that its part of the backward pass reads; `parts` the

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import NamedTuple
 
 from mathlab.errors import Place
 from mathlab.language.syntax import Expr, unparse
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """What counted the loops to where an equation was written, outermost first, and what its name begins with: h."""
 
     at: tuple[tuple[str, int], ...]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial, reduce
 from itertools import groupby
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation, Step
@@ -21,8 +21,7 @@ LISTS = ("array", "stack", "concat")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Recurrence:
+class Recurrence(NamedTuple):
     """Equations over `h[t]` and the like, and the first and the last step that they stand for."""
 
     counter: str
@@ -31,8 +30,7 @@ class Recurrence:
     equations: tuple[Equation | Recurrence, ...]
 
 
-@dataclass(frozen=True)
-class Numbered:
+class Numbered(NamedTuple):
     """A name, or one in a recurrence: `dh[2, t-1]` has the series h, its numbers, and what stands around them."""
 
     before: str
@@ -165,12 +163,12 @@ class Fold:
                 if not first or not second or len(first.numbers) != len(second.numbers):
                     return None
                 pairs = zip(first.numbers, second.numbers, strict=True)
-                counted = replace(first, numbers=tuple(_same(a, b, number, way, counter) for a, b in pairs))
-                if counted != replace(second, numbers=counted.numbers) or "" in counted.numbers:
+                counted = first._replace(numbers=tuple(_same(a, b, number, way, counter) for a, b in pairs))
+                if counted != second._replace(numbers=counted.numbers) or "" in counted.numbers:
                     return None
                 text, sample = f"{counted}", self.called.get(this) or this
                 self.numbered[text] = counted
-                value = f"{replace(counted, before='', after='')}"
+                value = f"{counted._replace(before='', after='')}"
                 self.called |= {text: sample, value: self._apart(sample)[1]}
                 return Name(text)
             case Slice(), Slice():

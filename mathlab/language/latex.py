@@ -6,7 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
@@ -27,8 +27,7 @@ LETTERS = {
 }
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(NamedTuple):
     """The LaTeX of an expression and how tightly it binds, for the forms of the op table.
 
     A form says with `{x:2}` that what binds less tightly than 2 stands in brackets there.

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from itertools import takewhile
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from mathlab.errors import ExpressionError, MathlabError, Place
 from mathlab.language import OPS, read
@@ -34,19 +34,17 @@ LOSS = "loss"
 Arguments = Mapping[str, Type]
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """A layer or a loss as the config says it: `given` holds its arguments, `name` that of its node."""
 
     kind: str
-    given: Mapping[str, Equation] = field(default_factory=dict)
+    given: Mapping[str, Equation] = {}
     name: str = ""
     reduction: Reduction | None = None
     place: Place | None = None
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """A kind of layer: the text of its equation over `x` and its other arguments; nodes are called `stem` and a number.
 
     `text` is told the arguments that are given, with their types, and how samples lie (None: there is one).
@@ -66,8 +64,7 @@ class Layer:
         return (*self.needs, *self.takes, "x", "as")
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(NamedTuple):
     """What a loss finds: the types of the network's output `y` and of the target `t`.
 
     `samples` says whether there may be several, `axis` is that of one sample's outputs (None: a single number; several
@@ -81,8 +78,7 @@ class Output:
     after: str
 
 
-@dataclass(frozen=True)
-class Loss:
+class Loss(NamedTuple):
     """A kind of loss: the text of its equation over `y`, `t` and, after a softmax, `z` (the logits).
 
     `reductions` says how the samples may be put together, its own way first. `after` lists the layers that it can

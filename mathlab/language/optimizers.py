@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 Lines = Mapping[str, str]
 
@@ -18,8 +19,7 @@ CLIPPED: Mapping[str, Lines] = {
 DECAYED: Mapping[str, Lines] = {**CLIPPED, "weight_decay": {"g": "g + weight_decay * w"}}
 
 
-@dataclass(frozen=True)
-class Update:
+class Update(NamedTuple):
     """The lines of an update in order, under the settings that are given."""
 
     lines: tuple[tuple[str, str], ...]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,8 +19,7 @@ from mathlab.language.recorded import Array, Memory, Slot, StandIn, Tape
 NEVER = 1 << 60  # a line later than any
 
 
-@dataclass(frozen=True)
-class Planned:
+class Planned(NamedTuple):
     """A planned program.
 
     `run(first, last, *numbers)` makes the rounds first..last-1, recording round k in row k of `history`, and

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from mathlab.errors import ExpressionError
 from mathlab.language import einsum, shapes, windows
@@ -26,8 +27,7 @@ class NotStackable(Exception):
     """An expression that no rule stacks; the runs have to be made one by one."""
 
 
-@dataclass(frozen=True)
-class Stacked:
+class Stacked(NamedTuple):
     """The equations of `count` runs, and the names that are stacked."""
 
     equations: tuple[Equation, ...]
@@ -35,8 +35,7 @@ class Stacked:
     names: frozenset[str]
 
 
-@dataclass(frozen=True)
-class Operand:
+class Operand(NamedTuple):
     """An argument for all runs: `expr` has a leading axis of runs when it is `stacked`; `type` is that in one run."""
 
     expr: Expr
@@ -50,13 +49,13 @@ class Operand:
 
     def alike(self) -> Operand:
         """What has the shape in one run, for those who read nothing else."""
-        return replace(self, expr=_filled("zeros", self.type.shape), stacked=False)
+        return self._replace(expr=_filled("zeros", self.type.shape), stacked=False)
 
     def expanded(self, axis: int) -> Operand:
         """The operand with a new axis of length 1 before the axis `axis` of one run."""
         shape = (*self.type.shape[:axis], 1, *self.type.shape[axis:])
-        return replace(
-            self, expr=_at(self.expr, *[ALL] * (axis + self.stacked), NewAxis()), type=Type(shape, self.type.kind)
+        return self._replace(
+            expr=_at(self.expr, *[ALL] * (axis + self.stacked), NewAxis()), type=Type(shape, self.type.kind)
         )
 
 
@@ -177,7 +176,7 @@ class _Stacker:
 
     def array(self, call: Call, operands: Operands) -> Expr:
         of_one = [
-            replace(operand, expr=self._spread(operand, self.types.of(call)), stacked=True) for operand in operands
+            operand._replace(expr=self._spread(operand, self.types.of(call)), stacked=True) for operand in operands
         ]
         axis = shapes.new_axis(operands[0].type, call)
         joined = tuple(operand.expanded(axis).expr for operand in of_one)
@@ -229,7 +228,7 @@ class _Stacker:
 
     def cross_entropy(self, call: Call, operands: Operands) -> Expr:
         z, t = operands
-        logs = replace(z, expr=Call("log_softmax", (z.expr,)))
+        logs = z._replace(expr=Call("log_softmax", (z.expr,)))
         if t.type.ndim == z.type.ndim:
             return Call("neg", (Call("sum", (self._times(t, logs),), (("axis", -1),)),))
         rows = [

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
@@ -50,8 +50,7 @@ class Compared:
         return "differs" if not self.passed else "kink" if self.kink else "agrees"
 
 
-@dataclass(frozen=True)
-class OracleResult:
+class OracleResult(NamedTuple):
     """Every array that was matched, in the order of the graph, and why those differ that do."""
 
     case: str
@@ -161,8 +160,7 @@ def _precision(case: Case, array: Array) -> Dtype:
     return "float32" if case.dtype == "float32" or array.dtype in (np.float32, np.float16) else "float64"
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(NamedTuple):
     """An array beside the lab's, what is said of it, how far each entry may be off, and how much of that is noise."""
 
     row: Compared

@@ -6,12 +6,11 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import chain, count
 from operator import eq
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from mathlab.errors import MathlabError
 from mathlab.outputs.csvtext import Cells, read_table
@@ -26,8 +25,7 @@ ORDER = 10.0  # times: two measurements of rounding, on two machines
 LISTED = 1_000  # of each kind and file; the counts are complete
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One cell that differs.
 
     `error` is |a - b| relative to |b|, or to what stands for it in the file's layout; inf where that is not a finite
@@ -42,8 +40,7 @@ class Change:
     error: float
 
 
-@dataclass(frozen=True)
-class OneSided:
+class OneSided(NamedTuple):
     """A file, column or row (`what`, of `file`) that only one side has."""
 
     file: str
@@ -52,8 +49,7 @@ class OneSided:
     side: Side
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(NamedTuple):
     """What two sets of files do not share.
 
     `files` were compared, in `cells` cells (those of the key columns not counted). `changed` cells differ, of which
@@ -191,8 +187,7 @@ def _compare_files(file: str, path_a: Path, path_b: Path, rtol: float, atol: flo
     return Difference((file,), len(rows_a) * len(columns), changed, tuple(changes), missing, tuple(one_sided))
 
 
-@dataclass(frozen=True)
-class Grid:
+class Grid(NamedTuple):
     """A CSV file: where each column stands, and the rows, every cell as its text."""
 
     places: Mapping[str, int]

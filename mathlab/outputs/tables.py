@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,8 +28,7 @@ LARGEST_LISTED = 10_000  # entries; nodes.csv lists no array with more of them, 
 Owner = tuple[str, str]  # the case and the stage that a row comes from
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """A CSV file's content: every row has one text per column."""
 
     columns: Row
@@ -75,7 +74,7 @@ def backprop_rows(case: CaseResult) -> Rows:
     if found := case.backprop:
         yield "nodes.csv", (), (row for node in found.nodes for row in _entries(node))
         yield "gradient_norms.csv", (), (_norms(node) for node in found.nodes if node.gradient is not None)
-        yield "witnesses.csv", (), (_cells("float64", *vars(witness).values()) for witness in found.witnesses)
+        yield "witnesses.csv", (), (_cells("float64", *witness) for witness in found.witnesses)
         yield "derivation.csv", (), (_formula(formula, case.dtype) for formula in found.formulas)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from mathlab.experiment import Case, Experiment
 from mathlab.results import BackpropResult, CaseResult
@@ -17,8 +16,7 @@ class Look(TypedDict, total=False):
     whole: bool
 
 
-@dataclass(frozen=True)
-class Scene:
+class Scene(NamedTuple):
     """A case that ran forward and backward, to be drawn: every id in its picture begins with `scope`.
 
     A graph runs in a `direction`, folded unless the `whole` is wanted; a network shows one `sample` of a batch.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain
 
 from mathlab.results import NodeResult
@@ -73,6 +72,6 @@ def _without(nodes: Sequence[NodeResult], inside: Sequence[NodeResult]) -> list[
     def joined(node: NodeResult) -> NodeResult:
         parts = inside if node is last else [node]
         reads, readers = (one.reads for one in parts), (one.readers for one in parts)
-        return replace(node, reads=renamed(node.name, reads), readers=renamed(node.name, readers))
+        return node._replace(reads=renamed(node.name, reads), readers=renamed(node.name, readers))
 
     return [joined(node) for node in nodes if node.name in named]

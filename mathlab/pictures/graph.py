@@ -6,7 +6,6 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
@@ -106,7 +105,7 @@ def _seen(scene: Scene, screen: float) -> tuple[Sequence[NodeResult], Mapping[st
     """The nodes that are drawn, with long sums over a loop's steps cut short; and what some stand for."""
     nodes, hidden = folded(scene.backprop.nodes, math.inf if scene.whole else screen)
     cut = Fold((node.name, node.step) for node in scene.backprop.nodes).written
-    return [replace(one, gradient_equation=cut(one.gradient_equation)) for one in nodes], hidden
+    return [one._replace(gradient_equation=cut(one.gradient_equation)) for one in nodes], hidden
 
 
 def _figures(result: BackpropResult) -> Mapping[str, list[FigureResult]]:

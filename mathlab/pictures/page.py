@@ -9,7 +9,6 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from importlib.resources import files
 from itertools import chain
 from string import Template
@@ -53,7 +52,7 @@ def page(scene: Scene) -> str:
     script = re.sub(r"^ +(?://.*\n)?", "", "".join(scripts), flags=re.MULTILINE)  # without what only its authors need
     result = scene.result
     stages = {name: found for name, found in result.stages.items() if name in ("backprop", "train")}
-    counts = tally(replace(result, stages=stages))
+    counts = tally(result._replace(stages=stages))
     said = [f"{result.case}, {result.dtype}." if result.case != "base" else f"{result.dtype}."]
     printed = (counts.figures - counts.failed, counts.figures, "printed")
     for matched, total, what in (printed, (counts.worked_out_matched, counts.worked_out, "worked-out")):
@@ -211,7 +210,7 @@ def _batches(prepared: Prepared, settings: TrainSettings) -> Json:
         picked.append(np.arange(count)[rows[0]].tolist())
         return {}
 
-    list(moves.updates(prepared, replace(settings, epochs=epochs), lambda *_: lambda *_: None, batch_of=note))
+    list(moves.updates(prepared, settings._replace(epochs=epochs), lambda *_: lambda *_: None, batch_of=note))
     lines = {
         size: _lines(prepare(moves.first_rows(prepared.case, settings, size))) for size in sorted({*map(len, picked)})
     }

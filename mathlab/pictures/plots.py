@@ -7,7 +7,7 @@ import io
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -45,8 +45,7 @@ class Line(NamedTuple):
     y: Array
 
 
-@dataclass(frozen=True)
-class Drawing:
+class Drawing(NamedTuple):
     """What a plot shows: lines, or paths over a `field` (x, y, z of a contour); or `tables` of numbers."""
 
     title: str
@@ -60,8 +59,7 @@ class Drawing:
     columns: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(NamedTuple):
     """What a plot is about: a picture as declared, and the cases that it shows, with what ran for them."""
 
     picture: Picture
@@ -103,7 +101,7 @@ def subject(result: ExperimentResult, case: str, picture: Picture) -> Subject:
 def drawing(about: Subject) -> Drawing:
     """The data of a plot. Raises MathlabError where the case does not have it, or an expression does not fit."""
     made = KINDS[about.picture.kind][1](about)
-    return replace(made, title=about.picture.title or made.title, log=about.picture.log or made.log)
+    return made._replace(title=about.picture.title or made.title, log=about.picture.log or made.log)
 
 
 def quantity(text: str) -> Equation:
@@ -237,7 +235,7 @@ def path_of(case: Case, entries: Sequence[Equation]) -> Line:
     assert case.train
     shown = sorted({int(k) for k in np.linspace(0, case.train.epochs, PATH)})
     due = tuple(Figure(one.text, one.expr, (PrintedNumber("0"),), ()) for one in entries)
-    watched = replace(_bare(case), train=replace(case.train, after=tuple((k, due) for k in shown)))
+    watched = replace(_bare(case), train=case.train._replace(after=tuple((k, due) for k in shown)))
     seen = [figure.entries[0].computed for figure in train.run(watched).figures]
     return Line(case.name, np.array(seen[::2]), np.array(seen[1::2]))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from rich.console import Group, RenderableType
@@ -15,8 +15,7 @@ from mathlab.results import NOT_FINITE, CaseResult, nonfinite_of
 from mathlab.stages.table import STAGES
 
 
-@dataclass(frozen=True)
-class Moved:
+class Moved(NamedTuple):
     """A quantity of which some `entries` are others: `size` is the largest step beside the larger of the two arrays."""
 
     name: str

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -45,8 +44,7 @@ SIDES: Mapping[Kind, tuple[str, str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """One comparison: a printed number, a formula, the gradient check of one parameter, cells of a CSV, an array.
 
     A case of which some number is not finite has one for that, of the kind `number`.
@@ -122,7 +120,7 @@ def checks(result: ExperimentResult) -> tuple[Check, ...]:
         group, file = result.experiment.name, result.experiment.path
         for check, name in zip(found, distinct(check.name for check in found), strict=True):
             place = places.get(case.case) if check.kind in ("number", "gradient") else check.place
-            told.append(replace(check, name=name, group=group, case=case.case, file=file, place=place))
+            told.append(check._replace(name=name, group=group, case=case.case, file=file, place=place))
     return tuple(told)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -26,7 +25,7 @@ def difference_report(
 ) -> Report:
     """What was found between `a` and `b`, if they were compared; at most `most` things are told."""
     changes, one_sided = found.worst(most) if found else ((), ())
-    told = found and replace(found, changes=changes, one_sided=one_sided)
+    told = found and found._replace(changes=changes, one_sided=one_sided)
     return Report(
         "diff",
         fine=found is not None and found.same,
@@ -51,7 +50,7 @@ def _difference_checks(found: Difference, most: int, side: Path) -> Iterator[Che
     changes, one_sided = found.worst(most)
     for change in changes:
         told = check(change.file, f"{change.key}: {change.column}", "differs")
-        yield replace(told, expected=change.a or EMPTY, computed=change.b or EMPTY, error=short(change.error))
+        yield told._replace(expected=change.a or EMPTY, computed=change.b or EMPTY, error=short(change.error))
     for item in one_sided:
         name = f"{item.kind} {item.what}" if item.kind != "file" else ""
         yield check(item.file, name, f"{item.side.upper()} only")

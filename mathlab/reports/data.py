@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import fields
 from decimal import Decimal
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 
@@ -66,17 +66,17 @@ def told(value: object) -> Json:
             return str(value)
         case Mapping():
             return {str(key): told(part) for key, part in value.items()}
-        case Sequence():
+        case Sequence() if not hasattr(value, "_fields"):
             return [told(part) for part in value]
     return record(value)
 
 
 def record(value: object) -> Record:
-    """A dataclass as its fields."""
-    assert is_dataclass(value), value
+    """A named tuple or a dataclass as its fields."""
     form = FORMS.get(type(value), Form())
     found: Record = {}
-    for name in (part.name for part in fields(value)):
+    of_dataclass = () if isinstance(value, tuple) else (part.name for part in fields(value))  # type: ignore[arg-type]
+    for name in getattr(value, "_fields", of_dataclass):
         if name == "place":
             found |= place_keys(getattr(value, name))
         elif name not in form.without:
@@ -116,13 +116,12 @@ def place_keys(place: Place | None) -> Record:
     return {name: getattr(place, name, None) for name in ("file", "line", "column")}
 
 
-@dataclass(frozen=True)
-class Form:
+class Form(NamedTuple):
     """How the JSON of a record differs from its fields: what they are `called`, what is left out, what comes to it."""
 
-    called: Mapping[str, str] = field(default_factory=dict)
+    called: Mapping[str, str] = {}
     without: tuple[str, ...] = ()
-    more: Mapping[str, Callable[..., object]] = field(default_factory=dict)  # of the record
+    more: Mapping[str, Callable[..., object]] = {}  # of the record
 
 
 def _entries(figure: FigureResult) -> list[Record]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 import numpy as np
 from rich.cells import cell_len
@@ -87,8 +88,7 @@ def said(words: str, style: str = "", indent: int = 0) -> Paragraph:
     return Paragraph(plain(words, style), indent)
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One row of a sheet; the notes are sentences that stand below it."""
 
     cells: tuple[Text, ...]
@@ -150,8 +150,7 @@ class Sheet(Lines):
             yield from wrapped(_line(*parts), width, self.indent + 2, 4)
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """`left` (an equation), the shape and the value of what it gives; the value one line a matrix row."""
 
     left: Text

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from rich.console import Console, ConsoleOptions, Group, RenderableType
@@ -190,8 +189,7 @@ def _epochs(result: TrainResult) -> RenderableType:
     return Sheet(("", *names), tuple(rows))
 
 
-@dataclass(frozen=True)
-class Sparkline:
+class Sparkline(NamedTuple):
     """A column of numbers as one line of bars, for people: a terminal that can show them."""
 
     column: Array

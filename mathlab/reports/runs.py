@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -20,8 +20,7 @@ LONGEST = 30  # columns of a name; what stands behind a longer one is pushed asi
 SECONDS = 8  # columns
 
 
-@dataclass(frozen=True)
-class Ran:
+class Ran(NamedTuple):
     """An experiment that has run, in so many seconds; and what is known of the numbers of its articles."""
 
     result: ExperimentResult

@@ -88,7 +88,7 @@ def in_full(result: ExperimentResult) -> ExperimentResult:
     """The results, of whose loops no step is left out."""
     cases = []
     for case in result.cases:
-        nodes = tuple(replace(node, step=None) for node in case.backprop.nodes) if case.backprop else ()
+        nodes = tuple(node._replace(step=None) for node in case.backprop.nodes) if case.backprop else ()
         cases.append(case.having(backprop=replace(case.backprop, nodes=nodes)) if case.backprop else case)
     return replace(result, cases=tuple(cases))
 

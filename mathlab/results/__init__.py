@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, TypeVar
 
 from mathlab.experiment import Array, Choice, Experiment
 from mathlab.results.judged import (
@@ -31,8 +32,7 @@ __all__ += ["Outcome", "Part", "Role", "Share", "StageResult", "SweepResult", "T
 __all__ += ["WitnessResult", "figures_of", "nonfinite_of", "tally"]
 
 
-@dataclass(frozen=True)
-class Tally:
+class Tally(NamedTuple):
     """How many things were compared, and how many of them passed.
 
     The figures are those that were printed; what the config's author has worked out is counted apart.
@@ -67,8 +67,8 @@ class Tally:
         figures = self.failed + self.worked_out_failed + self.formulas_failed
         return not (figures or self.entries_refuted or self.entries_nonfinite or self.contradicted or self.nonfinite)
 
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+    def __add__(self, other: Tally) -> Tally:  # type: ignore[override]  # counts are added up, not strung together
+        return Tally(*map(operator.add, self, other))
 
 
 class StageResult(Protocol):
@@ -86,8 +86,7 @@ class StageResult(Protocol):
         """What was compared, beside the figures."""
 
 
-@dataclass(frozen=True)
-class GradcheckResult:
+class GradcheckResult(NamedTuple):
     """Every entry of every parameter, and the figures printed for the check itself.
 
     Of an array that is `sampled` not all entries are there; it has so many.
@@ -96,7 +95,7 @@ class GradcheckResult:
     entries: Sequence[EntryCheck]
     figures: tuple[FigureResult, ...] = ()
     first_nonfinite: str = ""  # the entries say it
-    sampled: Mapping[str, int] = field(default_factory=dict)
+    sampled: Mapping[str, int] = {}
 
     @property
     def counts(self) -> Tally:
@@ -112,8 +111,7 @@ class GradcheckResult:
         )
 
 
-@dataclass(frozen=True)
-class TrainResult:
+class TrainResult(NamedTuple):
     """`columns` are the training.csv columns in order, one entry per epoch from 0 (before the first update).
 
     `first_nonfinite` names the epoch and node where training left the finite numbers, when it did.
@@ -130,8 +128,7 @@ class TrainResult:
         return Tally()
 
 
-@dataclass(frozen=True)
-class SweepResult:
+class SweepResult(NamedTuple):
     """How the runs of a sweep end; everything has one entry per run.
 
     `settings` are what differs between them, by the config's key (None: as the config has it, in a run of another
@@ -198,13 +195,12 @@ class BackpropResult:
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
-class CaseResult:
+class CaseResult(NamedTuple):
     """What ran for one case: the results of its stages by their names, in the order of the table of stages."""
 
     case: str
     dtype: str
-    stages: Mapping[str, StageResult] = field(default_factory=dict)
+    stages: Mapping[str, StageResult] = {}
 
     def found(self, stage: str, kind: type[R]) -> R | None:
         """The result of a stage, which is of this `kind`; None where it did not run."""
@@ -213,7 +209,7 @@ class CaseResult:
 
     def having(self, **stages: StageResult | None) -> CaseResult:
         """The same with other results of some stages."""
-        return replace(self, stages={**self.stages, **{name: result for name, result in stages.items() if result}})
+        return self._replace(stages={**self.stages, **{name: result for name, result in stages.items() if result}})
 
     @property
     def backprop(self) -> BackpropResult | None:

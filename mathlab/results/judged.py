@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from itertools import chain
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from mathlab.errors import Place
 from mathlab.experiment import Array
@@ -20,8 +20,7 @@ EntryVerdict = Literal["confirmed", "refuted", "inconclusive", "kink", "not fini
 NOT_FINITE = "not finite"  # the verdict on what is no number, beside which nothing can be held
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """A named piece of a gradient: an upstream gradient inside an equation that is read more than once."""
 
     name: str
@@ -29,8 +28,7 @@ class Part:
     value: Array
 
 
-@dataclass(frozen=True)
-class Share:
+class Share(NamedTuple):
     """What the equation `reader` hands back to a name that it reads: a part of its gradient, of the name's shape.
 
     `factors` are the reader's own gradient ("upstream") and the local derivative ("local") where the share is, entry by
@@ -45,8 +43,7 @@ class Share:
     fused: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class NodeResult:
+class NodeResult(NamedTuple):
     """One node of the graph: its value, its gradient (same shape; None where none is derived), and their equations.
 
     `parts` are the pieces, named `d<name>_1` and so on, by which the gradient passes on through the node's equation;
@@ -70,8 +67,7 @@ class NodeResult:
     step: Step | None = None
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """`label` is one of match, truncated, off by k, differs, erratum confirmed, erratum refuted, rounded."""
 
     label: str
@@ -83,8 +79,7 @@ class Verdict:
         return "failed" if not self.passed else "erratum" if self.label == "erratum confirmed" else "passed"
 
 
-@dataclass(frozen=True)
-class Judged:
+class Judged(NamedTuple):
     """One printed number held against the computed one.
 
     `shown` is the computed value written to as many digits as were printed; `error` = computed - printed and
@@ -100,8 +95,7 @@ class Judged:
     place: Place | None = None
 
 
-@dataclass(frozen=True)
-class FigureResult:
+class FigureResult(NamedTuple):
     """A figure's entries in C order.
 
     `stage` is backprop, gradcheck or train; `updates` counts the updates made before it, in training. One that
@@ -126,8 +120,7 @@ class FigureResult:
         return all(entry.verdict.passed for entry in self.entries)
 
 
-@dataclass(frozen=True)
-class FormulaResult:
+class FormulaResult(NamedTuple):
     """A hand-derived formula beside the derived gradient: the largest absolute difference and what was allowed.
 
     One with an `erratum` passes while it differs.
@@ -158,8 +151,7 @@ class FormulaResult:
         return Verdict(NOT_FINITE if math.isnan(self.error) else refuted, False)
 
 
-@dataclass(frozen=True)
-class WitnessResult:
+class WitnessResult(NamedTuple):
     """The gradient of `name` beside what a witness says: the worst entry's disagreement.
 
     It is `relative` to the larger of the two, and in units in the last place of that (`ulp`); None where there is no

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -60,7 +60,7 @@ def run(case: Case, progress: Report | None = None) -> GradcheckResult:
     try:
         checks = _checks(prepared, witnesses, settings, progress)
     except limits.TooLarge:
-        witnesses = dataclasses.replace(witnesses, among=sample(exact))
+        witnesses = replace(witnesses, among=sample(exact))
         if settings.expected or not witnesses.among:
             raise
         checks = _checks(prepared, witnesses, settings, progress)
@@ -119,8 +119,7 @@ def checked(prepared: Prepared) -> tuple[str, ...]:
     return tuple(case.parameters) or tuple(floats)
 
 
-@dataclass(frozen=True)
-class Measured:
+class Measured(NamedTuple):
     """What the witnesses say of every entry of an array: the slopes to both sides, by the complex step, and the central
     difference with its resolution, which is infinite where nobody asks for it."""
 
@@ -212,7 +211,7 @@ class Witnesses:
         """Raise limits.TooLarge when a check of so many seconds, beside what every check takes, is more than may be."""
         entries = sum(map(self.count, checked(self.exact)))
         cost = self.exact.cost
-        cost = dataclasses.replace(cost, seconds=seconds + RERUNS * cost.seconds + entries * WRITTEN)
+        cost = cost._replace(seconds=seconds + RERUNS * cost.seconds + entries * WRITTEN)
         case = self.exact.case
         limits.check(case, "the gradient check", cost, 1, 2 * RUNS, case.place, each=entries * BYTES)
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Row = tuple[str, ...]
 DType = Literal["float64", "Int64", "boolean"]
 KINDS: Mapping[str, DType] = {"float64": "float64", "Int64": "Int64", "boolean": "boolean"}
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """What is known about a CSV file.
 
     `columns` come first, `case` the first of them; an `open_ended` file continues with columns of its own. `keys` are
@@ -28,14 +26,14 @@ class Layout:
 
     columns: Row
     keys: Row
-    kinds: Mapping[str, DType] = field(default_factory=dict)
+    kinds: Mapping[str, DType] = {}
     open_ended: bool = False
     texts: Row = ()
     derived: Row = ()
-    scales: Mapping[str, str] = field(default_factory=dict)
-    amplified: Mapping[str, float] = field(default_factory=dict)
+    scales: Mapping[str, str] = {}
+    amplified: Mapping[str, float] = {}
     rough: Row = ()
-    allowed: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    allowed: Mapping[str, tuple[str, float]] = {}
     stages: tuple[str, ...] = ()
 
 
@@ -48,37 +46,33 @@ def _table(columns: str, keys: str) -> Layout:
 
 NODES = _table("case role name index value:float64 gradient:float64", keys="case name index")
 NORMS = _table("case name role shape norm:float64 largest:float64", keys="case name")
-WITNESSES = replace(
-    _table("case name witness relative:float64 ulp:float64 verdict message", keys="case name witness"),
+WITNESSES = _table("case name witness relative:float64 ulp:float64 verdict message", keys="case name witness")._replace(
     derived=("relative", "ulp"),  # rounding itself, which no tolerance measures
 )
-FIGURES = replace(
-    _table(
-        "case stage updates:Int64 quantity index printed computed:float64 error:float64 tolerance:float64 verdict "
-        "worked_out:boolean at erratum diagnosis",
-        keys="case stage updates quantity index",
-    ),
+FIGURES = _table(
+    "case stage updates:Int64 quantity index printed computed:float64 error:float64 tolerance:float64 verdict "
+    "worked_out:boolean at erratum diagnosis",
+    keys="case stage updates quantity index",
+)._replace(
     texts=("printed", "at", "erratum"),
     # error = computed - printed, two nearly equal numbers: it is off by no more than computed is
     scales={"error": "computed"},
     rough=("tolerance",),
     allowed={"computed": ("tolerance", 2e-5), "error": ("tolerance", 2e-5)},
 )
-DERIVATION = replace(
-    _table(
-        "case name formula derived error:float64 tolerance:float64 verdict message at erratum diagnosis",
-        keys="case name formula",
-    ),
+DERIVATION = _table(
+    "case name formula derived error:float64 tolerance:float64 verdict message at erratum diagnosis",
+    keys="case name formula",
+)._replace(
     texts=("at", "erratum"),
     rough=("tolerance",),
     allowed={"error": ("tolerance", 0.01)},
 )
-GRADCHECK = replace(
-    _table(
-        "case parameter index derived:float64 complex_step:float64 central:float64 resolution:float64 "
-        "absolute_error:float64 relative_error:float64 verdict passed:boolean",
-        keys="case parameter index",
-    ),
+GRADCHECK = _table(
+    "case parameter index derived:float64 complex_step:float64 central:float64 resolution:float64 "
+    "absolute_error:float64 relative_error:float64 verdict passed:boolean",
+    keys="case parameter index",
+)._replace(
     derived=("relative_error",),
     scales={"absolute_error": "derived"},
     rough=("resolution",),
@@ -86,5 +80,5 @@ GRADCHECK = replace(
     # a difference quotient divides the rounding of its two values by its step, which is cbrt(eps)
     amplified={"central": sys.float_info.epsilon ** (-1 / 3)},
 )
-TRAINING = replace(_table("case epoch:Int64", keys="case epoch"), open_ended=True)
-SWEEP = replace(_table("case run:Int64 nonfinite", keys="case run"), open_ended=True, texts=("nonfinite",))
+TRAINING = _table("case epoch:Int64", keys="case epoch")._replace(open_ended=True)
+SWEEP = _table("case run:Int64 nonfinite", keys="case run")._replace(open_ended=True, texts=("nonfinite",))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Case
 from mathlab.language.cost import Cost
 
 
-@dataclass(frozen=True)
-class Budget:
+class Budget(NamedTuple):
     """The seconds and the bytes of memory that a run may take."""
 
     seconds: float

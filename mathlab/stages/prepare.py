@@ -74,7 +74,7 @@ class Prepared:
     def cost(self) -> Cost:
         """What one run of `program` takes; the inputs and parameters are part of what is held."""
         once = cost(self.both, self.types)
-        return with_fields(once, held=once.held + sum(array.nbytes for array in self.env.values()))
+        return once._replace(held=once.held + sum(array.nbytes for array in self.env.values()))
 
     @cached_property
     def program(self) -> Program:
@@ -150,7 +150,7 @@ def prepare(case: Case) -> Prepared:
         wanted = [name for name in known if name in asked or (name in case.inputs and name not in indices)]
     backward = Backward((), {}, {}, {}) if forward_only else derive(equations, types, wanted)
     stores = {name: tuple(one for one in kept if one not in constants) for name, kept in backward.stores.items()}
-    prepared = Prepared(case, equations, with_fields(backward, stores=stores), types, env)
+    prepared = Prepared(case, equations, backward._replace(stores=stores), types, env)
     runs = 10 if case.derivation else 1  # formulas are held against the gradients at several points
     limits.check(case, "running the equations", prepared.cost, runs, kept=runs, place=case.place)
     return prepared

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,7 @@ from mathlab.stages import updates as moves
 from mathlab.stages.prepare import Prepared, evaluate, execute, prepare
 
 
-@dataclass(frozen=True)
-class Ends:
+class Ends(NamedTuple):
     """How runs end: the values of the case's figures (`expected`) and of its parameters, the runs on the first axis."""
 
     reported: tuple[Array, ...]
@@ -98,8 +98,7 @@ def together(cases: Sequence[Case]) -> Ends:
     return Ends(tuple(of_all(line.name, found[line.name]) for line in lines), final)
 
 
-@dataclass(frozen=True)
-class Replicas:
+class Replicas(NamedTuple):
     """Runs that are stacked.
 
     `differing` are the inputs and parameters that are not the same in all runs, `trained` the parameters that move,

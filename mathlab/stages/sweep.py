@@ -6,7 +6,8 @@ import contextlib
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,8 +35,7 @@ RUN, RUN_BYTES = 5e-5, 1_000  # seconds and bytes that a run takes before it beg
 Point = tuple[tuple[Axis, Choice], ...]  # what one run has on every axis
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """Some runs of a sweep, by their numbers: made as one program if they are `stacked`."""
 
     case: Case
@@ -57,7 +57,7 @@ def run(case: Case, progress: Report | None = None, where: str = "") -> SweepRes
     _check_cost(case, Cost(count * RUN, count * RUN_BYTES, 0))
     base, runs = _bare(case), points(settings)
     pieces, taken = _pieces(base, runs)
-    _check_cost(case, replace(taken, seconds=taken.seconds + count * RUN))
+    _check_cost(case, taken._replace(seconds=taken.seconds + count * RUN))
     ends: list[Ends] = []
     done = 0
     for piece, made in zip(pieces, spread(ends_of, pieces, where, taken.seconds), strict=True):
@@ -111,7 +111,7 @@ def _bare(case: Case) -> Case:
     end, (written, places) = case.equations[-1], case.rolled or (case, {})
     report = (written.sweep and written.sweep.report) or (end.saying(Name(end.name)),)
     figures = tuple(Figure(quantity.text, quantity.expr, (), (), quantity.place) for quantity in report)
-    trained = replace(written.train, after=()) if written.train else None
+    trained = written.train._replace(after=()) if written.train else None
     bare = replace(written, expected=figures, derivation=(), gradcheck=None, sweep=None, train=trained)
     return unrolled(bare, places)
 
@@ -144,10 +144,10 @@ def changed(case: Case, point: Point) -> Case:
 def _with(recipe: Recipe, part: str, number: float) -> Recipe:
     match part:
         case "seed":
-            return replace(recipe, seed=int(number))
+            return recipe._replace(seed=int(number))
         case "scale":
-            return replace(recipe, scale=number)
-    return replace(recipe, settings={**recipe.settings, part: number})
+            return recipe._replace(scale=number)
+    return recipe._replace(settings={**recipe.settings, part: number})
 
 
 # --- which of them are made together ----------------------------------------------------------------------------------

@@ -9,8 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
 from mathlab.errors import Place
 from mathlab.experiment import Array, Case
@@ -33,8 +32,7 @@ Rows = Iterator[tuple[str, Iterable[str], Iterable[Row]]]
 Named = Iterable[tuple[str, Place | None]]
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """What a command asks of the stages beside the case.
 
     `witnesses` are those that gradients are held against (None: the default ones), `where` is where the runs of a sweep
@@ -46,8 +44,7 @@ class Asked:
     where: str = ""
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(NamedTuple):
     """One stage.
 
     `declared` says whether a case asks for it; one that is `optional` cannot run where the case does not. Of
@@ -62,7 +59,7 @@ class Stage:
     name: str
     declared: Callable[[Case], bool]
     run: Callable[[Case, Asked], StageResult]
-    files: Mapping[str, Layout] = field(default_factory=dict)
+    files: Mapping[str, Layout] = {}
     rows: Callable[[CaseResult], Rows] = lambda case: iter(())
     page: Callable[[CaseResult], Iterable[RenderableType]] = lambda case: ()
     failures: Callable[[CaseResult], Iterable[RenderableType]] = lambda case: ()
@@ -164,5 +161,5 @@ def every_file() -> dict[str, Layout]:
     for stage in STAGES.values():
         for file, layout in stage.files.items():
             before = found[file].stages if file in found else ()
-            found[file] = replace(layout, stages=(*before, stage.name))
+            found[file] = layout._replace(stages=(*before, stage.name))
     return found

@@ -153,10 +153,10 @@ def _check_cost(prepared: Prepared, settings: TrainSettings) -> None:
     batches, total = moves.in_all(prepared, settings)
     if settings.batch_size is not None:
         batch = prepare(moves.first_rows(prepared.case, settings, settings.batch_size))
-        once = replace(once, seconds=batch.cost.seconds + once.seconds / batches)
-    once = replace(once, seconds=once.seconds + CALL * len(prepared.case.parameters) * len(settings.rule.lines))
+        once = once._replace(seconds=batch.cost.seconds + once.seconds / batches)
+    once = once._replace(seconds=once.seconds + CALL * len(prepared.case.parameters) * len(settings.rule.lines))
     columns = 3 + len(_normed(prepared)) + sum(prepared.types.names[name].size for name in _small(prepared, settings))
-    once = replace(once, seconds=once.seconds + CELL * columns)
+    once = once._replace(seconds=once.seconds + CELL * columns)
     limits.check(prepared.case, "training", once, total, kept=2, place=settings.place, each=CELL_BYTES * columns)
 
 
@@ -307,7 +307,7 @@ def _first_nonfinite(case: Case, settings: TrainSettings, columns: Mapping[str, 
         return ""
     epochs = [int(np.argmin(finite)) for finite in map(np.isfinite, columns.values()) if not np.all(finite)]
     epoch = min(epochs, default=settings.epochs)
-    prepared, until = prepare(case), replace(settings, epochs=epoch)
+    prepared, until = prepare(case), settings._replace(epochs=epoch)
     moved = [*case.parameters, *moves.at_rest(settings.trained(case.parameters), settings, prepared.env)]
     state: dict[str, Array] = {}  # the last finite one
     for done, now, batch in _retraced(prepared, until, prepared.env):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,7 @@ Batch = Mapping[str, Array]
 Advance = Callable[[int, int, Batch], None]
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One update as a program: `moved` maps names to the outputs that replace them."""
 
     program: Program
@@ -136,7 +136,7 @@ def settled(prepared: Prepared, settings: TrainSettings) -> TrainSettings:
         noise = 1e-12 * np.max(np.abs(rates), where=np.isfinite(rates), initial=0)  # of what goes down to 0
         for wrong in np.flatnonzero(~(np.isfinite(rates) & (rates >= -noise)))[:1]:
             raise MathlabError(NO_RATE.format(f"{rates[wrong]:.6g} in update {t[wrong]:.0f}"), schedule.place)
-    return replace(settings, schedule=schedule)
+    return settings._replace(schedule=schedule)
 
 
 def _made_before(settings: TrainSettings) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,7 @@ from mathlab.witnesses.arrays import Floats, Numbers
 from mathlab.witnesses.evaluation import Rounding, run
 
 
-@dataclass(frozen=True)
-class Graph:
+class Graph(NamedTuple):
     """A graph seen from `wrt`: plain values of all nodes, the equations through which it moves the end, and the end's
     gradient.
 
@@ -47,7 +46,7 @@ class Graph:
             raise MathlabError(f"there is no '{node}' to differentiate with respect to")
         if not np.issubdtype(self.values[node].dtype, np.floating):
             raise MathlabError(f"'{node}' holds whole numbers; a derivative needs floats")
-        return replace(self, wrt=node, moving=tuple(equation for equation, _ in self.between([node])))
+        return self._replace(wrt=node, moving=tuple(equation for equation, _ in self.between([node])))
 
     def between(self, wanted: Iterable[str]) -> list[tuple[Equation, list[str]]]:
         """The equations on the paths from the `wanted` names to the end, in order, each with what it reads that moves.

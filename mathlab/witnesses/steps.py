@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -72,7 +72,7 @@ class ComplexStep:
     def divided(self) -> Graph:
         """The same graph with every op an equation of its own."""
         equations = chained.divided(self.graph.moving)
-        return replace(self.graph, values=run(equations, self.graph.values), moving=equations)
+        return self.graph._replace(values=run(equations, self.graph.values), moving=equations)
 
     def work(self) -> Iterator[tuple[Equation, int]]:
         """The equations of one op that are to be evaluated, and how often, to measure the wanted slopes."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +24,7 @@ Env = Mapping[str, Array]
 Measure = Callable[[Equations, Env, str, Array | None], tuple[Floats, Floats]]
 
 
-@dataclass(frozen=True)
-class Witness:
+class Witness(NamedTuple):
     """A way to a gradient that shares no code with the derivation.
 
     `measure` takes the equations, the values of what they read, the name whose gradient is wanted, and the gradient of

@@ -65,6 +65,6 @@ def test_a_float32_run_is_found_where_no_case_is_one(net: Experiment, tmp_path: 
     found, (one,) = told(net, tmp_path, f"It prints {loss!s}.")
     assert (found, one.candidates) == ([], ())
     assert one.near == "it is loss of net, base as float32, which a case with dtype: float32 computes"
-    (again,) = replace(net, cases=(replace(case, dtype="float32"),)).cases
-    found, undecided = told(replace(net, cases=(again,)), tmp_path, f"It prints {loss!s}.")
+    (again,) = net._replace(cases=(replace(case, dtype="float32"),)).cases
+    found, undecided = told(net._replace(cases=(again,)), tmp_path, f"It prints {loss!s}.")
     assert ([one.key for one in found], undecided) == (["loss"], [])

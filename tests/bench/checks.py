@@ -69,7 +69,7 @@ def _needed(network: Network, case: Case) -> int:
 def _peak(case: Case) -> int:
     """The most bytes held at once, from preparing the case on."""
     assert case.train
-    case = replace(case, train=replace(case.train, epochs=3), share=np.inf)
+    case = replace(case, train=case.train._replace(epochs=3), share=np.inf)
     tracemalloc.start()
     train.run(case)
     _, peak = tracemalloc.get_traced_memory()

@@ -58,7 +58,7 @@ def backprop(made: Case) -> dict[str, FigureResult]:
 
 def trained(made: Case, *figures: Figure, after: int = 1, **settings: object) -> list[FigureResult]:
     assert made.train is not None
-    train = replace(made.train, **{"after": ((after, figures),), "epochs": after, **settings})  # type: ignore[arg-type]
+    train = made.train._replace(**{"after": ((after, figures),), "epochs": after, **settings})  # type: ignore[arg-type]
     return figures_of_training(replace(made, train=train))
 
 
@@ -210,7 +210,7 @@ def test_training_with_a_planted_mistake(made: planted.Values, after: int, words
 
 
 def test_one_epoch_more_with_minibatches() -> None:
-    made = mlp(train=replace(MLP_TRAIN, batch_size=2, over=("X", "T")))
+    made = mlp(train=MLP_TRAIN._replace(batch_size=2, over=("X", "T")))
     (later,) = trained(made, printed("loss", 9.0), after=6, epochs=2)
     (result,) = trained(made, printed("loss", later.entries[0].computed), after=3, epochs=1)
     assert "one epoch later" in result.diagnosis
@@ -229,7 +229,7 @@ def test_a_mistake_in_the_gradients_of_minibatches(rule: str, words: str) -> Non
     for rows in (slice(0, 2), slice(2, 4), slice(4, 5)):
         gradients = planted.softmax_mlp(rule, lr=lr, weights=weights, rows=rows)
         weights = {name: value - lr * gradients[f"d{name}"] for name, value in weights.items()}
-    made = mlp(train=replace(MLP_TRAIN, batch_size=2, over=("X", "T")))
+    made = mlp(train=MLP_TRAIN._replace(batch_size=2, over=("X", "T")))
     results = trained(made, *(printed(name, value) for name, value in weights.items()), after=3, epochs=1)
     failing = [result for result in results if not result.passed]
     assert failing
@@ -353,7 +353,7 @@ def test_the_first_figure_that_differs_is_named_after_the_order_of_the_graph() -
 def test_the_earliest_update_that_differs_is_named() -> None:
     wrong = {after: steps("bias left out", after)["W1"] for after in (1, 2)}
     after = tuple((count, (printed("W1", value),)) for count, value in wrong.items())
-    made = sigmoid(train=replace(SIGMOID_TRAIN, after=after))
+    made = sigmoid(train=SIGMOID_TRAIN._replace(after=after))
     assert [result.first_divergence for result in figures_of_training(made)] == ["", "W1 after 1 update"]
 
 

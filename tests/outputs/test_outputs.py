@@ -99,7 +99,7 @@ def results(*names: str) -> ExperimentResult:
 
 
 def only(result: ExperimentResult, stage: str) -> ExperimentResult:
-    return replace(result, cases=tuple(replace(case, stages={stage: case.stages[stage]}) for case in result.cases))
+    return replace(result, cases=tuple(case._replace(stages={stage: case.stages[stage]}) for case in result.cases))
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -316,11 +316,11 @@ def test_a_stage_with_nothing_to_say_removes_what_it_said_before(tmp_path: Path)
 
 def test_what_the_config_no_longer_has_is_dropped(tmp_path: Path) -> None:
     write(EVERYTHING, tmp_path, {})
-    renamed = ExperimentResult(experiment("first", "new"), (replace(case("first"), case="new"),))
+    renamed = ExperimentResult(experiment("first", "new"), (case("first")._replace(case="new"),))
     write(renamed, tmp_path, {})
     assert {row["case"] for text in contents(tmp_path / "net").values() for row in rows(text)} == {"first", "new"}
     untrained = experiment("first", "new")
-    untrained = replace(untrained, cases=(replace(untrained.cases[0], train=None), untrained.cases[1]))
+    untrained = untrained._replace(cases=(replace(untrained.cases[0], train=None), untrained.cases[1]))
     write(replace(renamed, experiment=untrained), tmp_path, {})
     assert {row["case"] for row in rows(contents(tmp_path / "net")["training.csv"])} == {"new"}
 
@@ -355,7 +355,7 @@ def test_run_json(tmp_path: Path) -> None:
 def test_text_of_any_kind_survives(tmp_path: Path) -> None:
     odd = 'Δ "quoted", a\nsecond line\rand [brackets] \ud800'
     result = results("first")
-    note = replace(figure("loss", "0.5", 0.5, "backprop"), erratum=odd, at="π")
+    note = figure("loss", "0.5", 0.5, "backprop")._replace(erratum=odd, at="π")
     noted = replace(result, cases=(case_result("first", "float64", BackpropResult((), (note,))),))
     write(noted, tmp_path, {})
     before = contents(tmp_path / "net")

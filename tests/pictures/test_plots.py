@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -29,7 +28,7 @@ def equation(text: str) -> Equation:
 
 def asked(kind: str, *of: str, over: dict[str, tuple[float, float]] | None = None, **more: object) -> Picture:
     spans = tuple((equation(name), *ends) for name, ends in (over or {}).items())
-    return replace(Picture(kind, tuple(map(equation, of)), spans), **more)  # type: ignore[arg-type]  # by name
+    return Picture(kind, tuple(map(equation, of)), spans)._replace(**more)  # type: ignore[arg-type]  # by name
 
 
 @cache

@@ -262,7 +262,7 @@ def test_a_diagnosis_and_a_contradicting_witness_are_told_in_every_format(folder
     result = ran(folder / "wrong.yaml")
     (case,) = result.cases
     assert case.backprop
-    figures = tuple(replace(figure, diagnosis="the sign is wrong") for figure in case.backprop.figures)
+    figures = tuple(figure._replace(diagnosis="the sign is wrong") for figure in case.backprop.figures)
     witness = WitnessResult("w", "tape", 0.25, 1e12, "contradicts")
     backprop = replace(case.backprop, figures=figures, witnesses=(witness,))
     report = run_report("run", (Ran(replace(result, cases=(case.having(backprop=backprop),))),))

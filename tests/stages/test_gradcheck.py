@@ -280,7 +280,7 @@ def test_the_right_gradient_of_a_random_program_is_never_refuted(program: Progra
 
 def figure(key: str, *printed: str) -> Figure:
     shape = (len(printed),) if len(printed) > 1 else ()
-    return dataclasses.replace(build.figure(key, *printed, shape=shape), place=Place("c.yaml", 9, 5))
+    return build.figure(key, *printed, shape=shape)._replace(place=Place("c.yaml", 9, 5))
 
 
 def with_figures(*figures: Figure, step: float | None = None) -> Case:

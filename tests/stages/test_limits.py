@@ -46,7 +46,7 @@ def test_a_matrix_product_costs_its_products() -> None:
 def allowed(seconds: float, **changes: object) -> bool:
     try:
         limits.check(replace(NET, **changes), "it", SECOND, 1, 1, None)  # type: ignore[arg-type]  # any field
-        limits.check(replace(NET, **changes), "it", replace(SECOND, seconds=seconds), 1, 1, None)  # type: ignore[arg-type]
+        limits.check(replace(NET, **changes), "it", SECOND._replace(seconds=seconds), 1, 1, None)  # type: ignore[arg-type]
     except MathlabError:
         return False
     return True

@@ -167,7 +167,7 @@ def test_the_command_shows_and_writes_them(tmp_path: Path) -> None:
 
 
 def test_a_contradiction_fails_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lying = replace(WITNESSES["tape"], measure=lambda *_: (np.asarray(7.0), np.asarray(0.0)))
+    lying = WITNESSES["tape"]._replace(measure=lambda *_: (np.asarray(7.0), np.asarray(0.0)))
     monkeypatch.setitem(WITNESSES, "tape", lying)
     code, output = command(tmp_path, "--quiet")
     assert code == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 
 from mathlab.language import windows
 from mathlab.language.ops.record import AXES, PADDING, STEP, WINDOW, Op, Setting, Site, lead, settings_of
@@ -108,8 +107,8 @@ def _pooled(site: Site, around: float, share: str) -> str:
 
 
 STEPS = {"stride": STEP, "pad": PADDING, "dilation": STEP}
-OWN_SIZE = replace(
-    WINDOW, wanted=f"{STEP.wanted}; None for the size", fits=lambda value: value is None or STEP.fits(value)
+OWN_SIZE = WINDOW._replace(
+    wanted=f"{STEP.wanted}; None for the size", fits=lambda value: value is None or STEP.fits(value)
 )
 POOL = {"size": WINDOW, "stride": OWN_SIZE, "pad": PADDING}
 NUMBER = Setting(0, "a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool))
@@ -138,7 +137,7 @@ IMAGES: Mapping[str, Op] = {
         "bordered(x, width, value=value)",
         (lambda site: "g" + _without(site.args[0].shape, of_setting(site.call, "width", 0)),),
         shape=windows.padded,
-        settings={"width": replace(PADDING, default=None), "value": NUMBER},
+        settings={"width": PADDING._replace(default=None), "value": NUMBER},
         exact=True,
         samples={"pad(x, 1)": {"x": (2, 3)}, "pad(x, (0, 2), value=0.5)": {"x": (2, 2, 2)}},
     ),

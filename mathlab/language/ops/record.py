@@ -7,15 +7,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from mathlab.language import einsum, shapes, windows
 from mathlab.language.shapes import Kind, Shape, Type
 from mathlab.language.syntax import Call, Expr, Num, Static
 
 
-@dataclass(frozen=True)
-class Site:
+class Site(NamedTuple):
     """One use of an op: the types of its arguments and of its result, and its settings."""
 
     args: tuple[Type, ...]
@@ -27,8 +26,7 @@ class Site:
         return isinstance(self.call.args[position], Num)
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """A constant that an op takes beside its arguments: its default, and what it can be, in words and as a test."""
 
     default: Static
