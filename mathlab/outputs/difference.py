@@ -6,18 +6,27 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from heapq import nsmallest
-from itertools import chain, count
-from operator import eq
+from itertools import chain, count, islice
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError
-from mathlab.outputs.csvtext import Cells, read_table
+from mathlab.outputs.csvtext import Cells, rows_of
 from mathlab.stages.layouts import Layout
 from mathlab.stages.table import every_file
 
 Side = Literal["a", "b"]
+Texts: TypeAlias = NDArray[np.str_]
+Rows: TypeAlias = Sequence[int] | slice
+
+TEXT = np.dtypes.StringDType()  # a quarter of what Python's own texts take
+ALL = slice(None)
+AT_ONCE = 10_000  # rows that are held as Python's texts
 
 NOT_FINITE = {"nan": "nan", "inf": "inf", "infinity": "inf", "-inf": "-inf", "-infinity": "-inf"}  # as it is written
 WHOLE = re.compile("[-+]?[0-9]{1,18}")
@@ -156,7 +165,7 @@ def _compare_files(file: str, path_a: Path, path_b: Path, rtol: float, atol: flo
     layout = _layout((path_a.name, path_b.name), a, b)
     for path, table in ((path_a, a), (path_b, b)):
         for key in layout.keys:
-            if key not in table.places:
+            if key not in table.columns:
                 raise MathlabError(f"{path} has no column {key!r}, by which its rows are told apart")
     rows_a, rows_b, only_a, only_b = _matched(a, b, layout)
     columns = [name for name in a.shared(b) if name not in (*layout.keys, *layout.derived)]
@@ -164,14 +173,15 @@ def _compare_files(file: str, path_a: Path, path_b: Path, rtol: float, atol: flo
 
     def differing() -> Iterator[tuple[float, int, int, str, str]]:
         nonlocal changed
-        for row_a, row_b in zip(rows_a, rows_b, strict=True):
-            if a.rows[row_a] != b.rows[row_b]:
-                of_a, of_b = a.row(row_a), b.row(row_b)
-                for at, column in enumerate(columns):
-                    error = _error(layout, column, of_a[column], of_b, rtol, atol)
-                    if error is not None:
-                        changed += 1
-                        yield -error, at, row_b, of_a[column], of_b[column]
+        for at, column in enumerate(columns):
+            texts, others = a.columns[column][rows_a], b.columns[column][rows_b]
+            unlike = np.flatnonzero(texts != others)
+            for place, text, other in zip(unlike.tolist(), texts[unlike], others[unlike], strict=True):
+                row = rows_b[place]
+                error = _error(layout, column, text, other, partial(b.cell, row), rtol, atol)
+                if error is not None:
+                    changed += 1
+                    yield -error, at, row, text, other
 
     worst = nsmallest(LISTED, differing(), key=lambda one: one[:2])
     names = b.named(layout.keys, [row for _, _, row, *_ in worst])
@@ -179,7 +189,7 @@ def _compare_files(file: str, path_a: Path, path_b: Path, rtol: float, atol: flo
         Change(file, name, columns[at], text_a, text_b, -error)
         for name, (error, at, _, text_a, text_b) in zip(names, worst, strict=True)
     ]
-    one_sided = _one_sided(file, "column", a.places, b.places)
+    one_sided = _one_sided(file, "column", a.columns, b.columns)
     missing = len(one_sided) + len(only_a) + len(only_b)
     sides: tuple[tuple[Side, Grid, Sequence[int]], ...] = (("a", a, only_a), ("b", b, only_b))
     for side, table, only in sides:
@@ -188,27 +198,25 @@ def _compare_files(file: str, path_a: Path, path_b: Path, rtol: float, atol: flo
 
 
 class Grid(NamedTuple):
-    """A CSV file: where each column stands, and the rows, every cell as its text."""
+    """A CSV file: its columns, every cell as its text, and how many rows there are."""
 
-    places: Mapping[str, int]
-    rows: Sequence[Cells]
+    columns: Mapping[str, Texts]
+    size: int
 
-    def row(self, at: int) -> Mapping[str, str]:
-        return dict(zip(self.places, self.rows[at], strict=True))
+    def cell(self, row: int, name: str) -> str:
+        """A cell, empty in a column that is not there."""
+        return str(self.columns[name][row]) if name in self.columns else ""
 
     def shared(self, other: Grid) -> list[str]:
         """The columns that the other one has too."""
-        return [name for name in self.places if name in other.places]
+        return [name for name in self.columns if name in other.columns]
 
-    def picked(self, names: Sequence[str], rows: Sequence[int]) -> Iterator[Cells]:
-        """The cells of some columns, row by row."""
-        places = [self.places[name] for name in names]
-        return (tuple([self.rows[row][place] for place in places]) for row in rows)
-
-    def called(self, names: Sequence[str], rows: Sequence[int] | None = None) -> Iterator[tuple[Cells, int]]:
+    def called(self, names: Sequence[str], rows: Rows = ALL) -> Iterator[tuple[Cells, int]]:
         """What each of the rows is called by some columns, and how many of that name stand before it."""
         seen = Counter[Cells]()
-        for cells in self.picked(names, range(len(self.rows)) if rows is None else rows):
+        numbers = np.arange(self.size)[rows]
+        for _, *texts in zip(numbers, *(self.columns[name][rows] for name in names), strict=True):
+            cells = tuple(texts)
             yield cells, seen[cells]
             seen[cells] += 1
 
@@ -224,10 +232,10 @@ class Grid(NamedTuple):
 
 def _matched(a: Grid, b: Grid, layout: Layout) -> tuple[Sequence[int], ...]:
     """The rows of a and b of the same key, and those of one side; of several, first those of the same texts."""
-    left_a: Sequence[int] = range(len(a.rows))
-    left_b: Sequence[int] = range(len(b.rows))
-    names = (*layout.keys, *(name for name in layout.texts if name in a.places and name in b.places))
-    if len(a.rows) == len(b.rows) and all(map(eq, a.picked(names, left_a), b.picked(names, left_b))):
+    left_a: Sequence[int] = range(a.size)
+    left_b: Sequence[int] = range(b.size)
+    names = (*layout.keys, *(name for name in layout.texts if name in a.columns and name in b.columns))
+    if a.size == b.size and all(np.array_equal(a.columns[name], b.columns[name]) for name in names):
         return left_a, left_b, (), ()  # as it mostly is, and takes no dictionary
     pairs: dict[int, int] = {}
     for columns in (names, layout.keys):
@@ -241,31 +249,36 @@ def _matched(a: Grid, b: Grid, layout: Layout) -> tuple[Sequence[int], ...]:
 def _read(path: Path) -> Grid:
     """The file's table. A column name that comes again gets a number."""
     try:
-        columns, rows = read_table(path)[:2]
+        rows = rows_of(path)
+        header, _ = next(rows)
+        blocks = [[np.array([], TEXT)] for _ in header]
+        while block := [row for row, _ in islice(rows, AT_ONCE)]:
+            for parts, texts in zip(blocks, zip(*block, strict=True), strict=True):
+                parts.append(np.array(texts, TEXT))
     except OSError as error:
         raise MathlabError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise MathlabError(f"{path} is not a CSV table: {error}") from None
-    places: dict[str, int] = {}
-    for at, column in enumerate(columns):
+    columns: dict[str, Texts] = {}
+    for column, parts in zip(header, blocks, strict=True):
         numbered = (f"{column} ({number})" for number in count(2))
-        places[next(name for name in chain([column], numbered) if name not in places)] = at
-    return Grid(places, rows)
+        columns[next(name for name in chain([column], numbered) if name not in columns)] = np.concatenate(parts)
+    return Grid(columns, sum(map(len, blocks[0])))
 
 
 def _layout(names: tuple[str, str], a: Grid, b: Grid) -> Layout:
     """How rows and columns are compared: by a file's name, or its columns, or what the cells look like."""
     known = every_file()
     by_name = [known[name] for name in names if name in known]
-    by_columns = [layout for layout in known.values() if layout.columns == tuple(a.places) == tuple(b.places)]
-    return next(iter([*by_name, *by_columns]), None) or Layout(tuple(a.places), _key_columns(a, b), stages=())
+    by_columns = [layout for layout in known.values() if layout.columns == tuple(a.columns) == tuple(b.columns)]
+    return next(iter([*by_name, *by_columns]), None) or Layout(tuple(a.columns), _key_columns(a, b), stages=())
 
 
 def _key_columns(a: Grid, b: Grid) -> tuple[str, ...]:
     """The columns of both in which something is neither a number nor empty, and what else it takes of whole numbers."""
 
     def holds(name: str, said: Callable[[str], object]) -> bool:
-        return all(said(row[table.places[name]]) for table in (a, b) for row in table.rows)
+        return all(map(said, chain(a.columns[name], b.columns[name])))
 
     def repeated() -> bool:
         return any(nth for table in (a, b) for _, nth in table.called(keys))
@@ -293,21 +306,21 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def _error(layout: Layout, column: str, text: str, b: Mapping[str, str], rtol: float, atol: float) -> float | None:
-    """By what part of its size a cell is off from the row `b`'s (inf: by no number), None where it is the same."""
-    if text == b[column]:
-        return None
+def _error(
+    layout: Layout, column: str, a: str, b: str, row: Callable[[str], str], rtol: float, atol: float
+) -> float | None:
+    """By what part of its size a cell is off from one of another text, in a `row` (inf: by no number), or None."""
     if column in layout.texts:
         return math.inf
-    x, y, size = _number(text), _number(b[column]), _number(b.get(layout.scales.get(column, column), ""))
+    x, y = _number(a), _number(b)
     if not (math.isfinite(x) or math.isfinite(y)):  # no numbers, or such as float64 cannot hold
-        alike = NOT_FINITE.get(text.lower(), "") == NOT_FINITE.get(b[column].lower())
-        return None if alike else math.inf
+        return None if NOT_FINITE.get(a.lower(), "") == NOT_FINITE.get(b.lower()) else math.inf
+    size = _number(row(layout.scales[column])) if column in layout.scales else y
     gap, size = abs(x - y), abs(size if math.isfinite(size) else y)
     allowed = layout.amplified.get(column, 1.0) * (atol + rtol * size)
     if rtol and column in layout.allowed:
         other, share = layout.allowed[column]
-        allowed = max(allowed, share * _number(b.get(other, "")))
+        allowed = max(allowed, share * _number(row(other)))
     alike = math.isfinite(gap) and gap <= allowed
     alike |= bool(rtol) and column in layout.rough and 0 < x <= ORDER * y and 0 < y <= ORDER * x
     error = gap / size if size else math.inf
