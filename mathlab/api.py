@@ -153,8 +153,7 @@ class Result(ExperimentResult):
         spans = tuple((plots.quantity(name), float(low), float(high)) for name, (low, high) in (over or {}).items())
         more = (tuple(cases), log, title, tuple(rows), tuple(columns), derivative)
         picture = Picture(kind, tuple(map(plots.quantity, of)), spans, *more)
-        made = plots.drawing(plots.subject(self, self._of(case).case, picture))
-        return plots.onto(made, ax)
+        return plots.onto(plots.drawing(self, self._of(case).case, picture), ax)
 
     def _of(self, case: str | None) -> CaseResult:
         known = {one.case: one for one in self.cases}

@@ -55,9 +55,8 @@ def plot(
         result = plan.judged(plan.Plan(experiment, tuple(steps)), terminal.progress)
         counts += tally(result)
         able = [one for one in cases if not stage or getattr(one, stage)] or cases
-        about = plots.subject(result, able[0].name, picture)
-        content = plots.rendered(plots.drawing(about), form)
-        name = f"{gallery.names(experiment)[about.case.name]}.{kind}.{form}"
+        content = plots.rendered(plots.drawing(result, able[0].name, picture), form)
+        name = f"{gallery.names(experiment)[(*named, able[0].name)[0]]}.{kind}.{form}"
         shown += gallery.write(result, out, {name: content})
     terminal.write("".join(f"{path}\n" for path in shown))
     return MATCH if counts.passed else FAIL

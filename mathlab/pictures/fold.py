@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from itertools import chain, groupby
 
 from mathlab.results import NodeResult
 
@@ -44,18 +44,14 @@ def _depth(nodes: Sequence[NodeResult]) -> int:
 
 def _repeated(patterns: Sequence[str]) -> tuple[int, int, int]:
     """The rounds between the first and the last of the repetition that saves most: where they start, period, stop."""
-    best = (0, 1, 0)
+    found = [(0, 1, 0)]
     for period in range(1, len(patterns) // 3 + 1):
-        start = 0
-        for at in range(len(patterns) - period + 1):
-            if at + period < len(patterns) and patterns[at] == patterns[at + period]:
-                continue
-            rounds = (at + period - start) // period
-            inner = (start + period, period, start + (rounds - 1) * period)
-            if rounds > 2 and inner[2] - inner[0] > best[2] - best[0]:
-                best = inner
-            start = at + 1
-    return best
+        starts = range(len(patterns) - period)
+        for same, run in groupby(starts, key=lambda at: patterns[at] == patterns[at + period]):
+            start, *more = run
+            rounds = (1 + len(more)) // period + 1
+            found += [(start + period, period, start + (rounds - 1) * period)] if same and rounds > 2 else []
+    return max(found, key=lambda one: one[2] - one[0])
 
 
 def _without(nodes: Sequence[NodeResult], inside: Sequence[NodeResult]) -> list[NodeResult]:
@@ -65,13 +61,14 @@ def _without(nodes: Sequence[NodeResult], inside: Sequence[NodeResult]) -> list[
     read = {name for node in outside for name in node.reads}
     named = {last.name, *(node.name for node in outside if node.role == "node" or node.name in read)}
 
-    def renamed(own: str, groups: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    def joined(own: str, groups: Iterable[Sequence[str]]) -> tuple[str, ...]:
         found = dict.fromkeys(last.name if name in members else name for name in chain(*groups))
         return tuple(name for name in found if name != own and name in named)
 
-    def joined(node: NodeResult) -> NodeResult:
-        parts = inside if node is last else [node]
-        reads, readers = (one.reads for one in parts), (one.readers for one in parts)
-        return node._replace(reads=renamed(node.name, reads), readers=renamed(node.name, readers))
+    def kept(node: NodeResult, parts: Sequence[NodeResult]) -> NodeResult:
+        reads, readers = (
+            joined(node.name, names) for names in zip(*((p.reads, p.readers) for p in parts), strict=True)
+        )
+        return node._replace(reads=reads, readers=readers)
 
-    return [joined(node) for node in nodes if node.name in named]
+    return [kept(node, inside if node is last else [node]) for node in nodes if node.name in named]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.resources import files
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from string import Template
 from typing import Unpack
 from urllib.parse import quote
 
@@ -38,10 +40,6 @@ COUNTED = (
     ("gradcheck.csv", "gradient entries", {"confirmed", "inconclusive", "kink"}),
 )
 SHOWN = (".html", ".svg", ".png")
-STYLE = """:root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;max-width:60rem;margin:auto;
-padding:1rem;background:#fff;color:#1a1a1a;overflow-wrap:anywhere}a{color:#0060a0}.good{color:#00765a}.bad{color:#c00020}
-section{border-top:1px solid #c3c9d0}p,ul{margin:.25rem 0}h2{font-size:1.1rem;margin:.6rem 0 .2rem}
-@media(prefers-color-scheme:dark){body{background:#14171a;color:#f0f0f0}a{color:#6cb8f0}.good{color:#3fc8a0}.bad{color:#ff8095}}"""
 
 
 def _page(scene: Scene) -> str:
@@ -124,7 +122,7 @@ def declared(result: ExperimentResult) -> tuple[dict[str, str | bytes], int]:
     for name, picture in plotted:
         stem = f"{names(result.experiment)[name]}.{picture.kind}"
         file = next(file for n in count(1) if (file := f"{stem}{f'-{n}' if n > 1 else ''}.svg") not in found)
-        found[file] = plots.rendered(plots.drawing(plots.subject(result, name, picture)), "svg")
+        found[file] = plots.rendered(plots.drawing(result, name, picture), "svg")
     return found, 0
 
 
@@ -134,7 +132,8 @@ def write(result: ExperimentResult, out: Path, texts: Mapping[str, str | bytes])
     if texts:
         refuse_inputs([folder, *(folder / name for name in texts)])
         replace_files({folder / name: text for name, text in texts.items()})
-        refresh(out)
+        if (out / INDEX).is_file():
+            write_index(out)
     return [folder / name for name in texts]
 
 
@@ -163,40 +162,26 @@ def same(a: str, b: str) -> bool:
     )
 
 
-def refresh(out: Path) -> None:
-    """Write the index of a folder anew, if it has one."""
-    if (out / INDEX).is_file():
-        write_index(out)
-
-
 def write_index(out: Path) -> Path:
     """Make `out/index.html`. Raises MathlabError where it cannot be written."""
-    body = "\n".join(_experiment(path.parent) for path in sorted(out.glob("*/run.json")))
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
-    replace_file(
-        out / INDEX,
-        '<!DOCTYPE html>\n<html lang="en"><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Experiments</title>'
-        f"<style>{STYLE}</style>\n<main><h1>Experiments</h1>\n{body or '<p>There are no results here yet.</p>'}"
-        "\n</main></html>\n",
-    )
+    frame = Template(files("mathlab.pictures").joinpath(INDEX).read_text(encoding="utf-8"))
+    found = "\n".join(_experiment(path.parent) for path in sorted(out.glob("*/run.json")))
+    replace_file(out / INDEX, frame.substitute(experiments=found or "<p>There are no results here yet.</p>"))
     return out / INDEX
 
 
 def _experiment(folder: Path) -> str:
     said = [words for file, what, passing in COUNTED if (words := _verdicts(folder / file, what, passing))]
-    pictures = [path for path in sorted((folder / "pictures").glob("*")) if path.suffix in SHOWN]
-    links, tables = ([_link(folder, path) for path in paths] for paths in (pictures, sorted(folder.glob("*.csv"))))
-    listed = f"<ul><li>{'</li><li>'.join(links)}</li></ul>" if links else ""
-    said = said or ["nothing was compared"]
-    return (
-        f"<section><h2>{escape(folder.name)}</h2><p>{'; '.join(said)}</p>{listed}<p>{', '.join(tables)}</p></section>"
+    pictures, tables = (
+        [f'<a href="{quote(path.relative_to(folder.parent).as_posix())}">{escape(path.name)}</a>' for path in paths]
+        for paths in (
+            (path for path in sorted((folder / FOLDER).glob("*")) if path.suffix in SHOWN),
+            sorted(folder.glob("*.csv")),
+        )
     )
-
-
-def _link(folder: Path, path: Path) -> str:
-    return f'<a href="{quote(str(path.relative_to(folder.parent)))}">{escape(path.name)}</a>'
+    listed = f"<ul><li>{'</li><li>'.join(pictures)}</li></ul>" if pictures else ""
+    verdicts = "; ".join(said) or "nothing was compared"
+    return f"<section><h2>{escape(folder.name)}</h2><p>{verdicts}</p>{listed}<p>{', '.join(tables)}</p></section>"
 
 
 def _verdicts(path: Path, what: str, passing: set[str]) -> str:

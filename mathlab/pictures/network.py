@@ -12,34 +12,22 @@ from mathlab.errors import MathlabError
 from mathlab.experiment import Case
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Name, Num
-from mathlab.pictures import Scene
-from mathlab.pictures.graph import spoken
+from mathlab.pictures import Scene, svg
+from mathlab.pictures.graph import rows_of, spoken
 from mathlab.pictures.layout import Point
-from mathlab.pictures.svg import (
-    BOLD,
-    CHAR,
-    entry,
-    escape,
-    fill,
-    framed,
-    measured,
-    number,
-    picture,
-    shortened,
-    stroke,
-    text,
-)
+from mathlab.pictures.svg import BOLD, CHAR, END, MARGIN, MIDDLE, entry, fill, measured, number, stroke, text
 from mathlab.results import NodeResult
 from mathlab.stages.shares import base_of
 
 MOST_UNITS = 12
 LABELLED = 20  # lines between two layers; the weights of more of them are drawn, but not written
-RADIUS, BETWEEN, HEAD, LEFT = 48.0, 194.0, 74.0, 24.0  # at least: a circle's, and the room for few lines
+RADIUS, BETWEEN, HEAD = 48.0, 194.0, 80.0  # at least: a circle's, and the room for few lines
 CUT = 24  # characters of a name
 PLACES = (0.5, 0.3, 0.7, 0.4, 0.6, 0.22, 0.78, *(0.14 + 0.04 * at for at in range(19)))  # of a label along a line
 SHAPING = ("add", "index", "T", "mT", "reshape", "matmul", "dot")  # what is no activation
 Nodes = Mapping[str, NodeResult]
 Said = tuple[str, str, str]  # a line of text: its colour, its words, an attribute
+Sides = tuple[Sequence[Point], Sequence[Point]]  # where the units of two layers stand
 
 
 class Layer(NamedTuple):
@@ -68,21 +56,21 @@ def layers_of(case: Case, nodes: Nodes) -> list[Layer]:
 
 
 def _layer(equation: Equation, case: Case, nodes: Nodes) -> Layer | None:
-    activation, inside = "", equation.expr
+    activation, inside, bias = "", equation.expr, ""
     match inside:
         case Call(op, (first, *_)) if op not in SHAPING:
             activation, inside = op, first
     match inside:
-        case Call("matmul" | "dot", (a, b)):
-            bias = ""
-        case Call("add", (Call("matmul" | "dot", (a, b)), of) | (of, Call("matmul" | "dot", (a, b)))):
+        case Call("matmul" | "dot", factors):
+            pass
+        case Call("add", (Call("matmul" | "dot", factors), of) | (of, Call("matmul" | "dot", factors))):
             if (bias := base_of(of)) not in case.parameters:
                 return None
         case _:
             return None
-    factors = [_matrix(a), _matrix(b)]
-    left = factors[0][0] in case.parameters
-    (weights, transposed), (source, turned) = factors if left else factors[::-1]
+    given, other = map(_matrix, factors)
+    left = given[0] in case.parameters
+    (weights, transposed), (source, turned) = (given, other) if left else (other, given)
     if weights not in case.parameters or source not in nodes or source in case.parameters or turned:
         return None
     inner, outer = "", equation.name
@@ -91,10 +79,9 @@ def _layer(equation: Equation, case: Case, nodes: Nodes) -> Layer | None:
         found = [(outer, one.name, op) for one in alike if (op := _activation(one.expr, outer))]
         inner, outer, activation = found[0] if found else ("", outer, "")
     layer = Layer(source, weights, transposed, 0 if left else -1, bias, inner, outer, activation)
-    matrix, given, made = (nodes[name].value for name in (weights, source, outer))
-    if matrix.ndim != 2 or given.ndim not in (1, 2) or made.ndim != given.ndim:
-        return None
-    return layer if made.shape[layer.axis] == matrix.shape[left == transposed] else None
+    matrix, value, made = (nodes[name].value for name in (weights, source, outer))
+    fits = matrix.ndim == 2 and value.ndim in (1, 2) and made.ndim == value.ndim
+    return layer if fits and made.shape[layer.axis] == matrix.shape[left == transposed] else None
 
 
 def _activation(expr: Expr, name: str) -> str:
@@ -136,36 +123,32 @@ def network(scene: Scene) -> str:
     ]
     radius = max(RADIUS, *(CHAR * len(said[1]) / 2 + 8 for column in units for unit in column for said in unit[1:]))
     names = [max(CHAR * len(unit[0][1]) for unit in column) for column in units]
-    sides_left, sides_right = (max(LEFT + radius, names[end] / 2 + 8) for end in (0, -1))
-    lines = min(max(a * b for a, b in pairwise(sides)), LABELLED)
-    pitch = BETWEEN + 12 * max(lines - 6, 0) + max(2 * radius, *names)
+    left, right = (max(MARGIN + radius, names[end] / 2 + 8) for end in (0, -1))
+    pitch = BETWEEN + 12 * max(min(max(a * b for a, b in pairwise(sides)), LABELLED) - 6, 0) + max(2 * radius, *names)
     step = 2 * radius + (66 if any(layer.bias for layer in layers) else 48)
     places = [
-        [(sides_left + pitch * at, HEAD + 6 + step * (row + (max(sides) - side + 1) / 2)) for row in range(side)]
+        [(left + pitch * at, HEAD + step * (row + (max(sides) - side + 1) / 2)) for row in range(side)]
         for at, side in enumerate(sides)
     ]
     drawn = ""
     for layer, ends, wide in zip(layers, pairwise(places), pairwise(names), strict=True):
-        drawn += _lines(layer, nodes, *ends, radius, wide)
+        drawn += _lines(layer, nodes, ends, wide, radius)
     for layer, column, spots in zip(columns, units, places, strict=True):
         for row, (unit, (x, y)) in enumerate(zip(column, spots, strict=True)):
-            circle = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" {framed("frame")}/>'
+            circle = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" {stroke("frame", inside="paper")}/>'
             told = _pile(unit[:1], x, y - radius - 8) + _pile(unit[1:], x, y - (len(unit) - 2) * 7.5 + 4, 15)
             told += _bias(nodes[layer.bias], row, x, y + radius + 14) if layer.bias else ""
-            drawn += f'<g text-anchor="middle">{circle}{told}</g>'
-    width = max(sides_left + pitch * len(layers) + sides_right, 560)
+            drawn += f"<g {MIDDLE}>{circle}{told}</g>"
     end = nodes[scene.case.equations[-1].name]
     said = [f"{end.name} = {number(float(end.value))}"] if not end.value.ndim else []
     said += [f"sample {sample} of {samples}; a weight's gradient is that of all of them"] if samples > 1 else []
-    head = text(LEFT, 20, scene.title, "ink", BOLD, cut=int((width - 2 * LEFT) / CHAR))
-    head += text(LEFT, 40, "value", "value")
-    head += text(LEFT + 7 * CHAR, 40, f"gradient ∂{end.name}/∂…", "gradient")
-    head += text(LEFT + (25 + len(end.name)) * CHAR, 40, "line: |weight|, dashed if negative", "dim")
-    head += text(LEFT, 58, "; ".join(said), "dim")
+    head = text(MARGIN, 40, "value", "value") + text(MARGIN + 7 * CHAR, 40, f"gradient ∂{end.name}/∂…", "gradient")
+    head += text(MARGIN + (25 + len(end.name)) * CHAR, 40, "line: |weight|, dashed if negative", "dim")
+    head += text(MARGIN, 58, "; ".join(said), "dim")
     parts = dict.fromkeys(chain(*((one.source, one.weights, one.bias, one.inner, one.outer) for one in layers)))
-    words = " ".join(spoken(nodes[name]) for name in parts if name)
-    height = HEAD + step * max(sides) + 20
-    return picture(scene.scope, width, height, f"Network: {scene.title}", words, head + drawn)
+    words = " ".join(spoken(rows_of(nodes[name], scene.backprop)) for name in parts if name)
+    width = max(left + pitch * len(layers) + right, 560)
+    return svg.picture(scene, "Network", width, HEAD + step * max(sides) + 14, words, head + drawn)
 
 
 def _numbers(node: NodeResult, place: Sequence[int]) -> Iterator[Said]:
@@ -183,7 +166,7 @@ def _unit(layer: Layer, nodes: Nodes, row: int, sample: int) -> list[Said]:
     outer, place = nodes[layer.outer], [row]
     if outer.value.ndim == 2:
         place.insert(1 + layer.axis, min(sample, outer.value.shape[-1 - layer.axis] - 1))
-    said = [("ink", entry(shortened(outer.name, CUT), place), BOLD)]
+    said = [("ink", entry(svg.shortened(outer.name, CUT), place), BOLD)]
     said += _numbers(nodes[layer.inner], place) if layer.inner else []
     said += [("dim", layer.activation, 'font-size="11"')] if layer.activation else []
     return [*said, *_numbers(outer, place)]
@@ -199,45 +182,40 @@ def _bias(bias: NodeResult, row: int, x: float, y: float) -> str:
         return ""
     said = [*_numbers(bias, [*map(int, np.unravel_index(min(row, bias.value.size - 1), bias.value.shape))])]
     beside = x - max(34 - CHAR * len(bias.name) / 2, CHAR * len(said[0][1]) / 2 + 8)
-    return text(beside, y, bias.name, "dim", 'text-anchor="end"', cut=CUT) + _pile(said, x, y)
+    return text(beside, y, bias.name, "dim", END, cut=CUT) + _pile(said, x, y)
 
 
-def _lines(
-    layer: Layer,
-    nodes: Nodes,
-    starts: Sequence[Point],
-    ends: Sequence[Point],
-    radius: float,
-    names: tuple[float, float],
-) -> str:
-    weights, drawn, labels = nodes[layer.weights], "", ""
-    size = float(np.max(np.abs(weights.value), initial=0.0)) or 1.0
-    taken = [(x, y - radius - 12, wide) for wide, side in zip(names, (starts, ends), strict=True) for x, y in side]
-    runs = [((x0 + radius, y0), (x1 - radius, y1)) for x0, y0 in starts for x1, y1 in ends]
+def _lines(layer: Layer, nodes: Nodes, sides: Sides, names: tuple[float, float], radius: float) -> str:
+    """The lines between two layers, each with its weight and gradient where that covers least."""
+    weights, drawn, labels, (starts, ends) = nodes[layer.weights], "", "", sides
+    size, left, right = (
+        float(np.max(np.abs(weights.value), initial=0)) or 1.0,
+        starts[0][0] + radius,
+        ends[0][0] - radius,
+    )
+    taken = [(x, y - radius - 12, wide) for wide, side in zip(names, sides, strict=True) for x, y in side]
+    runs = [(y0, y1) for _, y0 in starts for _, y1 in ends]
 
-    def crowding(place: Point, wide: float, own: int) -> float:
+    def crowding(t: float, own: int, wide: float) -> float:
         """How much a label in this place would cover: other labels above all, then other lines."""
-        x, y = place
-        others = sum(abs(x - a) < (wide + b) / 2 + 6 and abs(y - c) < 32 for a, c, b in taken)
-        heights = (y0 + (y1 - y0) * (x - x0) / (x1 - x0) for at, ((x0, y0), (x1, y1)) in enumerate(runs) if at != own)
-        return 100.0 * others + sum(abs(height - y) < 18 for height in heights)
+        x, (y, *others) = left + t * (right - left), (a + t * (b - a) for a, b in (runs[own], *runs))
+        covered = sum(abs(x - a) < (wide + b) / 2 + 6 and abs(y - c) < 32 for a, c, b in taken)
+        return 100.0 * covered + sum(abs(other - y) < 18 for other in others)
 
-    for at, ((x0, y0), (x1, y1)) in enumerate(runs):
+    for at, (y0, y1) in enumerate(runs):
         place = divmod(at, len(ends))[:: 1 if (layer.axis == 0) == layer.transposed else -1]
-        weight, lines = weights.value[place], [*_numbers(weights, place)]
-        dashed = 'stroke-dasharray="6 4"' if weight < 0 else ""
-        width = 0.8 + 3.2 * abs(float(weight)) / size if np.isfinite(weight) else 0.8
+        weight, lines = float(weights.value[place]), [*_numbers(weights, place)]
+        width = 0.8 + 3.2 * abs(weight) / size if np.isfinite(weight / size) else 0.8
         named = zip((weights.name, f"d{weights.name}"), lines, strict=False)
         words = ", ".join(f"{entry(name, place)} = {value}" for name, (_, value, _) in named)
-        drawn += (
-            f'<path d="M{x0:.1f} {y0:.1f}L{x1:.1f} {y1:.1f}" {stroke("value", width)} stroke-opacity="0.55" {dashed}>'
-            f"<title>{escape(words)}</title></path>"
-        )
+        look = stroke("value", width) + ' stroke-opacity="0.55"' + ' stroke-dasharray="6 4"' * (weight < 0)
+        path = f"M{left:.1f} {y0:.1f}L{right:.1f} {y1:.1f}"
+        drawn += f'<path d="{path}" {look}><title>{svg.escape(words)}</title></path>'
         if len(runs) <= LABELLED:
             wide = max(len(value) for _, value, _ in lines) * CHAR
-            middles = ((x0 + t * (x1 - x0), y0 + t * (y1 - y0)) for t in PLACES)
-            x, y = min(middles, key=lambda middle: crowding(middle, wide, at))
+            t = min(PLACES, key=lambda t: crowding(t, at, wide))
+            x, y = left + t * (right - left), y0 + t * (y1 - y0)
             taken.append((x, y, wide))
-            corner = f'x="{x - wide / 2 - 2:.1f}" y="{y - 15:.1f}" width="{wide + 4:.1f}" height="30"'
-            labels += f'<rect {corner} fill-opacity="0.85" {fill("paper")}/>' + _pile(lines, x, y - 3)
-    return f'<g>{drawn}</g><g text-anchor="middle">{labels}</g>'
+            labels += svg.rect(x - wide / 2 - 2, y - 15, wide + 4, 30, 'fill-opacity="0.85"', fill("paper"))
+            labels += _pile(lines, x, y - 3)
+    return f"<g>{drawn}</g><g {MIDDLE}>{labels}</g>"

@@ -44,7 +44,6 @@ const lab = (() => {
   };
   const soft = list => { const m = top(list), e = list.map(x => r(Math.exp(r(x - m)))), s = r(total(e)); return e.map(x => x / s); };
   const logSoft = list => { const m = top(list), h = list.map(x => r(x - m)), s = r(Math.log(r(total(h.map(x => r(Math.exp(x))))))); return h.map(x => x - s); };
-  // products and places
   const matmul = (a, b) => {
     const x = a.s.length > 1 ? a.s : [1, ...a.s], y = b.s.length > 1 ? b.s : [...b.s, 1];
     const [m, k] = x.slice(-2), [l, n] = y.slice(-2), stack = together([x.slice(0, -2), y.slice(0, -2)]);
@@ -181,16 +180,14 @@ const lab = (() => {
     return (table.get(op) ?? fail(`no op ${op}`))(...values, ...(settled.has(op) ? [set ?? {}] : []));
   };
   const numbers = single => { // as mathlab's own pictures write them: four digits, or as many more as it takes not to look whole
-    const trim = text => text.includes(".") ? text.replace(/\.?0+$/, "") : text;
-    const is = (text, x) => single ? Math.fround(+text) === x : Math.abs(+text - x) <= (Math.abs(x) >= 1 || trim(text).includes(".") ? 1e-12 * Math.abs(x) : 0);
+    const is = (text, x) => single ? Math.fround(+text) === x : Math.abs(+text - x) <= (Math.abs(x) >= 1 || text.includes(".") ? 1e-12 * Math.abs(x) : 0);
     const num = x => {
       if (!Number.isFinite(x)) return x !== x ? "NaN" : x > 0 ? "∞" : "-∞";
       for (let digits = 4; ; digits++) {
-        const [mantissa, power] = x.toExponential(digits - 1).split("e"), e = +power, short = `${trim(mantissa)}e${e}`;
-        if (e < -4 || e >= 7) return is(short, x) ? short : `${mantissa}e${e}`;
-        const padded = x.toFixed(Math.max(digits - 1 - e, 0)), whole = trim(padded);
-        if (is(whole, x)) return whole === "-0" ? "0" : whole;
-        if (whole.includes(".") || digits > 16) return padded;
+        const [mantissa, power] = x.toExponential(digits - 1).split("e"), e = +power, plain = e >= -4 && e < 7, tail = plain ? "" : `e${e}`;
+        const shown = plain ? x.toFixed(Math.max(digits - 1 - e, 0)) : mantissa, short = shown.includes(".") ? shown.replace(/\.?0+$/, "") : shown;
+        if (is(short + tail, x)) return short === "-0" ? "0" : short + tail;
+        if (!plain || short.includes(".") || digits > 16) return shown + tail;
       }
     };
     return {is, num};

@@ -1,5 +1,4 @@
-// The page: steps through the equations, recomputes them when a number is edited, trains. Names of nodes are only ever
-// keys of Maps and text of elements, so that none of them can be code or markup.
+// The page: names of nodes are only ever keys of Maps and text of elements, so that none of them can be code or markup.
 (() => {
   const D = JSON.parse(document.getElementById("data").textContent), $ = id => document.getElementById(id);
   const fill = (element, ...inside) => element.replaceChildren(...inside.flat(9).filter(x => x !== null && x !== undefined));

@@ -15,6 +15,7 @@ import numpy as np
 from mathlab.errors import ExpressionError, MathlabError, did_you_mean
 from mathlab.experiment import Array, Case, Figure, Picture, PrintedNumber, Value
 from mathlab.language import read
+from mathlab.language.derive import UPSTREAM
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Name, Num, names, substitute
 from mathlab.pictures.svg import entry, number
@@ -35,6 +36,7 @@ UNSAID = {"svg": ("Date", "Creator"), "pdf": ("CreationDate", "Creator", "Produc
 LARGEST = 1e150  # an axis computes with squares and differences of its ends, which are numbers too up to here
 
 Place = tuple[str, tuple[int, ...]]  # of one number: the name and the index
+Span = tuple[Equation, Place, float, float]  # one entry, and from where to where it goes
 
 
 class Line(NamedTuple):
@@ -46,62 +48,59 @@ class Line(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """What a plot shows: lines, or paths over a `field` (x, y, z of a contour); or `tables` of numbers."""
+    """What a plot shows: lines, or paths over a `field` (x, y, z of a contour); or `tables` of numbers.
+
+    Of the tables so many in a row are `alike`: they have one scale of colours.
+    """
 
     title: str
     x: str = ""
     y: str = ""
     log: str = ""
-    lines: tuple[Line, ...] = ()
+    lines: Sequence[Line] = ()
     field: tuple[Array, Array, Array] | None = None
-    tables: tuple[tuple[str, Array], ...] = ()
-    rows: tuple[str, ...] = ()
-    columns: tuple[str, ...] = ()
+    tables: Sequence[tuple[str, Array]] = ()
+    alike: int = 1
+    rows: Sequence[str] = ()
+    columns: Sequence[str] = ()
 
 
 class Subject(NamedTuple):
-    """What a plot is about: a picture as declared, and the cases that it shows, with what ran for them."""
+    """What a plot is about: a picture as declared, and the cases that it shows, with what ran for them.
+
+    A text tells the lines of each case from those of the others.
+    """
 
     picture: Picture
-    cases: tuple[tuple[Case, CaseResult], ...]
+    cases: tuple[tuple[Case, CaseResult, str], ...]
 
     @property
     def case(self) -> Case:
         return self.cases[0][0]
-
-    @property
-    def result(self) -> CaseResult:
-        return self.cases[0][1]
 
     def of(self, case: Case) -> tuple[Equation, ...]:
         """The quantities that it shows of a case: by default what that ends in."""
         end = case.equations[-1].name
         return self.picture.of or (Equation(end, Name(end), end),)
 
-    def prefix(self, case: Case) -> str:
-        """What tells the lines of one case from those of the others."""
-        return f"{case.name}: " if len(self.cases) > 1 else ""
-
     def wrong(self, message: str, about: Equation | None = None) -> MathlabError:
         """What to raise about the picture, or about one of its expressions."""
         return MathlabError(message, (about and about.place) or self.picture.place or self.case.place)
 
 
-def subject(result: ExperimentResult, case: str, picture: Picture) -> Subject:
-    """The cases of a picture that a case declares. Raises MathlabError for one that did not run."""
-    declared = {one.name: one for one in result.experiment.cases}
-    ran = {one.case: one for one in result.cases}
+def drawing(result: ExperimentResult, case: str, picture: Picture) -> Drawing:
+    """The data of a plot that a case declares.
+
+    Raises MathlabError where the cases did not run, or do not have it, or where an expression does not fit.
+    """
+    declared, ran = {one.name: one for one in result.experiment.cases}, {one.case: one for one in result.cases}
     chosen = picture.cases or (case,)
     for name in chosen:
         if name not in ran:
             raise MathlabError(f"no case is named {name!r}{did_you_mean(name, declared)}", picture.place)
-    return Subject(picture, tuple((declared[name], ran[name]) for name in chosen))
-
-
-def drawing(about: Subject) -> Drawing:
-    """The data of a plot. Raises MathlabError where the case does not have it, or an expression does not fit."""
-    made = KINDS[about.picture.kind][1](about)
-    return made._replace(title=about.picture.title or made.title, log=about.picture.log or made.log)
+    cases = tuple((declared[name], ran[name], f"{name}: " if len(chosen) > 1 else "") for name in chosen)
+    made = KINDS[picture.kind][1](Subject(picture, cases))
+    return made._replace(title=picture.title or made.title, log=picture.log or made.log)
 
 
 def quantity(text: str) -> Equation:
@@ -117,11 +116,11 @@ def quantity(text: str) -> Equation:
 
 def _trained(about: Subject) -> Iterator[tuple[Case, Mapping[str, Line]]]:
     """The columns of training.csv of each case, as lines over the epochs."""
-    for case, result in about.cases:
+    for case, result, prefix in about.cases:
         if result.train is None:
             reason = "did not train" if case.train else "has no 'train'"
             raise about.wrong(f"{about.picture.kind} shows a training, and case {case.name!r} {reason}")
-        prefix, columns = about.prefix(case), result.train.columns.items()
+        columns = result.train.columns.items()
         yield case, {n: Line(prefix + n, np.arange(float(len(y))), np.asarray(y, np.float64)) for n, y in columns}
 
 
@@ -134,22 +133,22 @@ def _loss(about: Subject) -> Drawing:
                 hint = f"{did_you_mean(name, columns)}; it has {', '.join(columns)}"
                 raise about.wrong(f"training.csv has no column {wanted.text!r}{hint}", wanted)
             lines.append(columns[name])
-    return Drawing("Training", "epoch", lines[0].label if len(lines) == 1 else "", lines=tuple(lines))
+    return Drawing("Training", "epoch", lines[0].label if len(lines) == 1 else "", lines=lines)
 
 
 def _norms(about: Subject) -> Drawing:
     lines = [line for _, columns in _trained(about) for name, line in columns.items() if name.startswith("norm(")]
-    return Drawing("Norms of the gradients", "epoch", "norm", "y", tuple(lines))
+    return Drawing("Norms of the gradients", "epoch", "norm", "y", lines)
 
 
 def _weights(about: Subject) -> Drawing:
-    (case, _), after, tables = next(_trained(about)), about.result.train, list[tuple[str, Array]]()
+    (case, _), after, tables = next(_trained(about)), about.cases[0][1].train, list[tuple[str, Array]]()
     assert after
     for name, trained in after.parameters.items():
         if np.ndim(trained) <= 2:
             before = case.parameters[name].bound(case.dtype)
             tables += [(f"{name} before", before), (f"{name} after {after.updates} updates", trained)]
-    return Drawing("Weights before and after training", tables=tuple(tables))
+    return Drawing("Weights before and after training", tables=tables, alike=2)
 
 
 # Functions of inputs and parameters
@@ -165,18 +164,18 @@ def _curve(about: Subject) -> Drawing:
         raise about.wrong("a curve runs over one name, as in over: {x: [-4, 4]}")
     ((over, low, high),) = about.picture.over
     x, lines = np.linspace(low, high, POINTS), list[Line]()
-    for case, _ in about.cases:
+    for case, _, prefix in about.cases:
         for wanted in about.of(case):
             y, slope = _along(about, case, over.text, wanted, x)
-            lines.append(Line(about.prefix(case) + wanted.text, x, y))
+            lines.append(Line(prefix + wanted.text, x, y))
             if about.picture.derivative:
-                lines.append(Line(f"{about.prefix(case)}d{wanted.text}/d{over.text}", x, slope))
-    return Drawing("; ".join(line.label for line in lines[:2]), over.text, lines=tuple(lines))
+                lines.append(Line(f"{prefix}d{wanted.text}/d{over.text}", x, slope))
+    return Drawing("; ".join(line.label for line in lines[:2]), over.text, lines=lines)
 
 
 def _along(about: Subject, case: Case, over: str, wanted: Equation, x: Array) -> tuple[Array, Array]:
     """A quantity and its derivative at many values of a name, by the case's own equations."""
-    needed, mentioned = [Equation("_curve", wanted.expr, wanted.text, wanted.place)], {*names(wanted.expr)}
+    needed, mentioned = [replace(wanted, name="_curve")], {*names(wanted.expr)}
     for equation in reversed(case.equations):
         if equation.name in mentioned:
             needed.insert(0, equation)
@@ -191,17 +190,15 @@ def _along(about: Subject, case: Case, over: str, wanted: Equation, x: Array) ->
     return np.asarray(values["_curve"], np.float64), np.asarray(values[f"d{over}"], np.float64)
 
 
-def entry_of(about: Subject, of: Equation) -> Place:
+def _entry(about: Subject, prepared: Prepared, of: Equation) -> Place:
     """The name and index of one number among the inputs and parameters. Raises MathlabError for anything else."""
-    values = {**about.case.inputs, **about.case.parameters}
-    match of.expr:
-        case Name(name) if name in values and not values[name].array.shape:
-            return name, ()
-        case Call("index", (Name(name), *items)) if name in values and all(isinstance(i, Num) for i in items):
-            place = tuple(int(item.value) for item in items if isinstance(item, Num))
-            with contextlib.suppress(IndexError):
-                if np.ndim(values[name].array[place]) == 0:
-                    return name, place
+    target, *items = of.expr.args if isinstance(of.expr, Call) and of.expr.op == "index" else [of.expr]
+    place, known = tuple(int(item.value) for item in items if isinstance(item, Num)), prepared.env.keys() - {UPSTREAM}
+    if isinstance(target, Name) and target.id in known and len(place) == len(items):
+        with contextlib.suppress(IndexError):
+            found = prepared.env[target.id][place]
+            if found.ndim == 0 and found.dtype.kind == "f":
+                return target.id, place
     raise about.wrong(f"{of.text!r} is no single entry of an input or parameter, as W[0,0] is", of)
 
 
@@ -214,45 +211,48 @@ def _with(prepared: Prepared, *changes: tuple[Place, float]) -> dict[str, Array]
     return arrays
 
 
-def _contour(about: Subject) -> Drawing:
+def spans(about: Subject, prepared: Prepared) -> Sequence[Span]:
+    """The two entries that a contour runs over. Raises MathlabError where it has others."""
     if len(about.picture.over) != 2:
         raise about.wrong('a contour runs over two entries, as in over: {"W[0,0]": [-3, 3], "W[0,1]": [-3, 3]}')
-    (first, *ends_x), (second, *ends_y) = about.picture.over
-    across, along = entry_of(about, first), entry_of(about, second)
-    x, y = (np.linspace(low, high, GRID) for low, high in (ends_x, ends_y))
+    return [(of, _entry(about, prepared, of), low, high) for of, low, high in about.picture.over]
+
+
+def _contour(about: Subject) -> Drawing:
     of, prepared = about.of(about.case)[0], prepare(_bare(about.case))
+    (first, across, *_), (second, along, *_) = both = spans(about, prepared)
+    x, y = (np.linspace(low, high, GRID) for *_, low, high in both)
     points = [prepared.forward(_with(prepared, (across, a), (along, b))) for b in y for a in x]
     height = evaluator([of], prepared, points[0])
     heights = [height({**prepared.env, **point})[0] for point in points]
     if np.ndim(heights[0]):
         raise about.wrong(f"a contour needs one number, and {of.text!r} has shape {np.shape(heights[0])}", of)
-    paths = tuple(path_of(case, (first, second)) for case, _ in about.cases if case.train)
+    paths = [path_of(case, both) for case, *_ in about.cases if case.train]
     return Drawing(of.text, first.text, second.text, lines=paths, field=(x, y, np.reshape(heights, (GRID, GRID))))
 
 
-def path_of(case: Case, entries: Sequence[Equation]) -> Line:
+def path_of(case: Case, over: Sequence[Span]) -> Line:
     """The way of two entries in training, as figures that are due after so many updates see it."""
     assert case.train
     shown = sorted({int(k) for k in np.linspace(0, case.train.epochs, PATH)})
-    due = tuple(Figure(one.text, one.expr, (PrintedNumber("0"),), ()) for one in entries)
+    due = tuple(Figure(one.text, one.expr, (PrintedNumber("0"),), ()) for one, *_ in over)
     watched = replace(_bare(case), train=case.train._replace(after=tuple((k, due) for k in shown)))
     seen = [figure.entries[0].computed for figure in train.run(watched).figures]
     return Line(case.name, np.array(seen[::2]), np.array(seen[1::2]))
 
 
 def _heat(about: Subject) -> Drawing:
-    prepared, wanted = prepare(about.case), about.of(about.case)
-    values, tables = prepared.run(), list[tuple[str, Array]]()
-    for of in wanted:
-        (found,) = evaluate([of], prepared, values)
+    prepared, wanted, tables = prepare(about.case), about.of(about.case), list[tuple[str, Array]]()
+    for of, found in zip(wanted, evaluate(wanted, prepared, prepared.run()), strict=True):
         if found.ndim not in (1, 2) or not found.size:
             raise about.wrong(f"a heat map needs a matrix or a vector, and {of.text!r} has shape {found.shape}", of)
         tables.append((of.text, np.atleast_2d(found)))
     rows, columns = about.picture.rows, about.picture.columns
     for labels, axis, what in ((rows, 0, "rows"), (columns, 1, "columns")):
-        if labels and any(len(labels) != table.shape[axis] for _, table in tables):
-            raise about.wrong(f"{len(labels)} {what} are named, and {tables[0][0]} has {tables[0][1].shape[axis]}")
-    return Drawing(", ".join(of.text for of in wanted), tables=tuple(tables), rows=rows, columns=columns)
+        for name, table in tables if labels else ():
+            if len(labels) != table.shape[axis]:
+                raise about.wrong(f"{len(labels)} {what} are named, and {name} has {table.shape[axis]}")
+    return Drawing(", ".join(of.text for of in wanted), tables=tables, rows=rows, columns=columns)
 
 
 def _steps(about: Subject) -> Drawing:
@@ -268,8 +268,8 @@ def _steps(about: Subject) -> Drawing:
     for of in about.picture.of or (quantity(entry(first, [*map(int, largest)])),):
         if not {*names(of.expr)} <= gradients.keys():
             raise about.wrong(f"{of.text!r} is no entry of an input's or parameter's gradient, as dW[0,0] is", of)
-        name, place = entry_of(about, replace(of, expr=substitute(of.expr, gradients)))
-        at, derived = float(np.asarray(prepared.env[name])[place]), float(np.asarray(values[f"d{name}"])[place])
+        name, place = _entry(about, prepared, replace(of, expr=substitute(of.expr, gradients)))
+        at, derived = float(prepared.env[name][place]), float(values[f"d{name}"][place])
         steps = np.array(STEPS) * max(1.0, abs(at))
         here, ahead, behind = (
             np.array([prepared.forward(_with(prepared, ((name, place), at + h)))[prepared.end] for h in moves], float)
@@ -277,23 +277,22 @@ def _steps(about: Subject) -> Drawing:
         )
         for label, quotient in (("central", (ahead - behind) / (2 * steps)), ("one-sided", (ahead - here) / steps)):
             lines.append(Line(f"{of.text}, {label}", steps, np.abs(quotient - derived) / (abs(derived) or 1.0)))
-    return Drawing("Difference quotients", "step h", "relative error", "xy", tuple(lines))
+    return Drawing("Difference quotients", "step h", "relative error", "xy", lines)
 
 
 def _sweep(about: Subject) -> Drawing:
-    result = about.result.sweep
-    if result is None:
-        reason = "was not swept" if about.case.sweep else "has no 'sweep'"
-        raise about.wrong(f"case {about.case.name!r} {reason}")
-    numbers = {key: [one.number if one else np.nan for one in chosen] for key, chosen in result.settings.items()}
+    case, ran, _ = about.cases[0]
+    if ran.sweep is None:
+        reason = "was not swept" if case.sweep else "has no 'sweep'"
+        raise about.wrong(f"case {case.name!r} {reason}")
+    numbers = {key: [one.number if one else np.nan for one in chosen] for key, chosen in ran.sweep.settings.items()}
     first, *others = [key for key, column in numbers.items() if len({*column}) > 1] or numbers
-    column, reported = next(iter(result.columns.items()))
+    column, reported = next(iter(ran.sweep.columns.items()))
     x, groups = np.array(numbers[first]), defaultdict[str, list[int]](list)
     for run in map(int, np.argsort(x, kind="stable")):
-        rest = (f"{key}={choice.label}" for key in others if (choice := result.settings[key][run]))
+        rest = (f"{key}={choice.label}" for key in others if (choice := ran.sweep.settings[key][run]))
         groups[", ".join(rest) or column].append(run)
-    lines = tuple(Line(label, x[runs], reported[runs]) for label, runs in groups.items())
-    return Drawing("Sweep", first, column, lines=lines)
+    return Drawing("Sweep", first, column, lines=[Line(label, x[at], reported[at]) for label, at in groups.items()])
 
 
 KINDS: Mapping[str, tuple[str, Callable[[Subject], Drawing]]] = {  # the stage that it shows, and what it shows of it
@@ -315,8 +314,12 @@ def plot(made: Drawing, axes: Sequence[Axes]) -> None:
     """Draw the data: tables on an axes each, everything else on the first; what is left over is taken away."""
     for ax in axes[max(len(made.tables), 1) :]:
         ax.remove()
-    for ax, (name, table) in zip(axes, made.tables, strict=False):
-        _table(ax, name, table, made)
+    for at, (ax, (name, table)) in enumerate(zip(axes, made.tables, strict=False)):
+        start = at - at % made.alike
+        alike = [_drawable(one) for _, one in made.tables[start : start + made.alike]]
+        good = np.concatenate([one[np.isfinite(one)] for one in alike])
+        _table(ax, np.atleast_2d(table), made, (good.min(), good.max()) if good.size else (0.0, 0.0))
+        ax.set_title(name if len(made.tables) > 1 else made.title)
     if not made.tables:
         _lines(axes[0], made)
 
@@ -350,16 +353,13 @@ def _drawable(values: Array, log: bool = False) -> Array:
     return np.where(fits, values, np.nan)
 
 
-def _table(ax: Axes, name: str, table: Array, made: Drawing) -> None:
-    table = np.atleast_2d(np.asarray(table, np.float64))
-    drawn = _drawable(table)
-    ax.imshow(drawn, cmap="Blues", aspect="auto" if table.shape[1] > 4 * table.shape[0] else "equal")
-    coloured = drawn[np.isfinite(drawn)]
-    low, high = (coloured.min(), coloured.max()) if coloured.size else (0.0, 0.0)
+def _table(ax: Axes, table: Array, made: Drawing, scale: tuple[float, float]) -> None:
+    low, high = scale
+    flat = table.shape[1] > 4 * table.shape[0]
+    ax.imshow(_drawable(table), cmap="Blues", aspect="auto" if flat else "equal", vmin=low, vmax=high)
     for (i, j), value in np.ndenumerate(table) if table.size <= NUMBERED else ():
         colour = "white" if value > low + 0.6 * (high - low) else "black"
         ax.text(j, i, number(value), ha="center", va="center", color=colour, fontsize=8)
-    ax.set_title(name if len(made.tables) > 1 else made.title)
     ax.set_xticks(range(table.shape[1]) if table.shape[1] <= 20 else [], made.columns or None)
     ax.set_yticks(range(table.shape[0]) if table.shape[0] <= 20 else [], made.rows or None)
 
@@ -386,11 +386,10 @@ def rendered(made: Drawing, form: str) -> bytes:
         from matplotlib.figure import Figure as Page
     except ImportError:
         raise MathlabError(MISSING) from None
-    count = max(len(made.tables), 1)
+    count, buffer = max(len(made.tables), 1), io.BytesIO()
     rows, columns = -(-count // 4), min(count, 4)
     with matplotlib.rc_context({"svg.hashsalt": "mathlab", "svg.fonttype": "none", "font.size": 10}):
         page = Page(figsize=(4.2 * columns + 2.2 * (count == 1), 4.0 * rows), layout="constrained")
-        buffer = io.BytesIO()
         plot(made, page.subplots(rows, columns, squeeze=False).ravel().tolist())
         page.savefig(buffer, format=form, metadata=dict.fromkeys(UNSAID[form]), dpi=150)
     return buffer.getvalue()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,13 +13,11 @@ from mathlab.language.kernels import bordered
 from mathlab.language.syntax import Call, Name, walk
 from mathlab.language.windows import of_setting
 from mathlab.pictures import Scene
-from mathlab.pictures.svg import CHAR, COLOURS, entry, measured, number, picture, stroke, text
+from mathlab.pictures.svg import CHAR, MARGIN, MIDDLE, entry, measured, number, picture, rect, stroke, text
 
 LARGEST, MOST_PLACES, WRITTEN = 16, 100, 12  # rows or columns of the image; places; terms of a sum that are written out
-CELL, GAP, TOP, LEFT = 40.0, 44.0, 74.0, 30.0  # a cell is as high as the first says, and at least as wide
+CELL, GAP, TOP = 40.0, 44.0, 68.0  # a cell is as high as the first says, and at least as wide
 SECONDS = 0.8  # at each place
-
-Place = tuple[int, ...]
 
 
 def scan(scene: Scene) -> str:
@@ -30,7 +28,7 @@ def scan(scene: Scene) -> str:
     """
     values = {node.name: node.value for node in scene.backprop.nodes}
     call, *names = _convolution(scene.case, values)
-    x, k, out = (values[name] for name in names)
+    x, k, out = arrays = [values[name] for name in names]
     pad, stride, dilation = (of_setting(call, *given) for given in (("pad", 0), ("stride", 1), ("dilation", 1)))
     image, places = bordered(x, pad), [*np.ndindex(out.shape)]
     if max(image.shape) > LARGEST or out.size > MOST_PLACES:
@@ -38,50 +36,30 @@ def scan(scene: Scene) -> str:
             f"the scan of case {scene.case.name!r} has an image of {image.shape} and {out.size} places, more than "
             f"{LARGEST} rows or columns, or {MOST_PLACES} places"
         )
-    wide = max(CELL, *(CHAR * len(number(value)) + 8 for array in (x, k, out) for value in array.flat))
-    columns = [0, image.shape[1], image.shape[1] + k.shape[1]]
-    lefts = [LEFT + wide * column + GAP * at for at, column in enumerate(columns)]
+    wide, left, drawn = max(CELL, *(CHAR * len(number(v)) + 8 for array in arrays for v in array.flat)), MARGIN, ""
+    for name, shown, array, edge in zip(names, (image, k, out), arrays, (pad, (0, 0), (0, 0)), strict=True):
+        drawn += text(left, TOP - 10, f"{name} {array.shape[0]}×{array.shape[1]}", "dim")
+        drawn += _grid(left, wide, shown, name, edge, name == names[2])
+        left += wide * shown.shape[1] + GAP
+    width, height = max(left - GAP + MARGIN, MARGIN + CHAR * WRITTEN * 9), TOP + CELL * max(map(len, (image, k, out)))
     reach = [gap * (n - 1) + 1 for n, gap in zip(k.shape, dilation, strict=True)]
-
-    def padded(place: Place) -> tuple[str, str, str]:  # what the padding adds is dim, and has no name
-        own = (place[0] - pad[0], place[1] - pad[1])
-        inside = all(0 <= at < n for at, n in zip(own, x.shape, strict=True))
-        return ("ink", entry(names[0], own), "") if inside else ("dim", "", "")
-
-    def total(place: Place) -> str:
-        ends = [slice(s * at, s * at + n, gap) for at, s, n, gap in zip(place, stride, reach, dilation, strict=True)]
-        return f"{entry(names[2], place)} = {_sum(image[tuple(ends)], k)} = {number(out[place])}"
-
-    tables = _table(lefts[0], wide, image, padded)
-    tables += _table(lefts[2], wide, out, lambda at: ("value", entry(names[2], at), f"c{places.index(at)}"))
-    tables += _table(lefts[1], wide, k, lambda at: ("ink", entry(names[1], at), ""))
-    width = max(lefts[2] + wide * out.shape[1] + LEFT, LEFT + CHAR * WRITTEN * 9)
-    height = TOP + CELL * max(image.shape[0], k.shape[0], out.shape[0])
-    sums = [textwrap.wrap(total(at), int((width - 2 * LEFT) / CHAR), break_on_hyphens=False) for at in places]
-    told = ""
-    for at, lines in enumerate(sums):
-        written = "".join(text(LEFT, height + 30 + 18 * n, line, "ink") for n, line in enumerate(lines))
-        told += f'<g class="s{at}" opacity="{int(at == len(places) - 1)}">{written}</g>'
-    heads = "".join(
-        text(left, TOP - 10, f"{name} {values[name].shape[0]}×{values[name].shape[1]}", "dim")
-        for left, name in zip(lefts, names, strict=True)
-    )
-    stops = [(wide * column * stride[1], CELL * row * stride[0]) for row, column in places]
-    style = _moves(scene.scope, [(x - stops[-1][0], y - stops[-1][1]) for x, y in stops])
-    corner = f'x="{LEFT + stops[-1][0]:g}" y="{TOP + stops[-1][1]:g}"'  # of the last place, whose sum a still one shows
-    frame = (
-        f'<rect class="moving gradient-line" {corner} width="{wide * reach[1]:g}" height="{CELL * reach[0]:g}" '
-        f'fill="none" stroke="{COLOURS["gradient"][0]}" stroke-width="4"/>'
-    )
-    title = text(LEFT, 30, scene.title, "ink", cut=int((width - 2 * LEFT) / CHAR))
+    stops, end = [(wide * column * stride[1], CELL * row * stride[0]) for row, column in places], height
+    for at, place in enumerate(places):  # the last place's sum is that which a still one shows
+        spans = [slice(s * i, s * i + n, gap) for i, s, n, gap in zip(place, stride, reach, dilation, strict=True)]
+        total = f"{entry(names[2], place)} = {_sum(image[tuple(spans)], k)} = {number(out[place])}"
+        lines = textwrap.wrap(total, int((width - 2 * MARGIN) / CHAR), break_on_hyphens=False)
+        written = "".join(text(MARGIN, height + 30 + 18 * n, line, "ink") for n, line in enumerate(lines))
+        drawn += f'<g class="s{at}" opacity="{int(at == len(places) - 1)}">{written}</g>'
+        end = max(end, height + 36 + 18 * len(lines))
+    corner, size = (MARGIN + stops[-1][0], TOP + stops[-1][1]), (wide * reach[1], CELL * reach[0])
+    drawn += f'<g class="moving">{rect(*corner, *size, stroke("gradient", 4))}</g>'
     said = ", ".join(f"{name}={value}" for name, value in call.attrs) or "stride=1"
     description = (
         f"{names[1]}, {k.shape[0]} by {k.shape[1]}, moves over {names[0]}, {x.shape[0]} by {x.shape[1]}, with {said}; "
         f"{names[2]} is {'; '.join(', '.join(map(number, row)) for row in out)}"
     )
-    body = f"<style>{style}</style>{title}{heads}{tables}{frame}{told}"
-    end = height + 36 + 18 * max(map(len, sums))
-    return picture(scene.scope, width, end, scene.title, description, body)
+    style = _moves(scene.scope, [(x - stops[-1][0], y - stops[-1][1]) for x, y in stops])
+    return picture(scene, "Convolution", width, end, description, f"<style>{style}</style>{drawn}")
 
 
 def _convolution(case: Case, values: dict[str, Array]) -> tuple[Call, str, str, str]:
@@ -97,31 +75,31 @@ def _convolution(case: Case, values: dict[str, Array]) -> tuple[Call, str, str, 
 
 def _moves(scope: str, jumps: Sequence[tuple[float, float]]) -> str:
     """The rules by which the frame jumps from place to place, and what belongs to a place appears."""
-    share, rules = 100 / len(jumps), ""
-
-    def animated(name: str, steps: str) -> str:
-        moves = f"animation:{scope}-{name} {SECONDS * len(jumps):g}s step-end infinite"
-        return f"@keyframes {scope}-{name}{{{steps}}}#{scope} .{name}{{{moves}}}"
-
-    steps = (f"{at * share:.4g}%{{transform:translate({x:g}px,{y:g}px)}}" for at, (x, y) in enumerate(jumps))
-    rules = animated("moving", "".join(steps))
-    for at in range(len(jumps)):
-        appears = f"{'0%{opacity:0}' if at else ''}{at * share:.4g}%{{opacity:1}}"
-        over = f"{(at + 1) * share:.4g}%{{opacity:0}}" if at + 1 < len(jumps) else ""
-        rules += animated(f"c{at}", appears) + animated(f"s{at}", appears + over)
+    share, steps = 100 / len(jumps), {"moving": ""}
+    for at, (x, y) in enumerate(jumps):
+        steps["moving"] += f"{at * share:.4g}%{{transform:translate({x:g}px,{y:g}px)}}"
+        steps[f"c{at}"] = f"{'0%{opacity:0}' if at else ''}{at * share:.4g}%{{opacity:1}}"
+        steps[f"s{at}"] = steps[f"c{at}"] + (f"{(at + 1) * share:.4g}%{{opacity:0}}" if at + 1 < len(jumps) else "")
+    timing = f"{SECONDS * len(jumps):g}s step-end infinite"
+    rules = "".join(
+        f"@keyframes {scope}-{name}{{{rule}}}#{scope} .{name}{{animation:{scope}-{name} {timing}}}"
+        for name, rule in steps.items()
+    )
     return f"{rules}@media (prefers-reduced-motion:reduce){{#{scope} *{{animation:none!important}}}}"
 
 
-def _table(left: float, wide: float, table: Array, tell: Callable[[Place], tuple[str, str, str]]) -> str:
-    """A cell for each entry, with its number; `tell` says the number's colour, its name, and the class that it has."""
+def _grid(left: float, wide: float, table: Array, name: str, pad: Sequence[int], appears: bool) -> str:
+    """A cell for each entry, with its number: what the padding adds is dim, and has no name."""
     drawn = ""
-    for place, value in np.ndenumerate(table):
-        colour, name, kind = tell(place)
+    for at, (place, value) in enumerate(np.ndenumerate(table)):
         x, y = left + wide * place[1], TOP + CELL * place[0]
-        about = measured(name, value) if name else ""
-        cell = text(x + wide / 2, y + CELL / 2 + 4, number(value), colour, 'text-anchor="middle"', about)
-        drawn += f'<rect x="{x:g}" y="{y:g}" width="{wide:g}" height="{CELL:g}" {stroke("frame", 1)}/>'
-        drawn += f'<g class="{kind}">{cell}</g>' if kind else cell
+        own = [i - p for i, p in zip(place, pad, strict=True)]
+        inside = all(0 <= i < n - 2 * p for i, n, p in zip(own, table.shape, pad, strict=True))
+        about = (
+            ("value" if appears else "ink", MIDDLE, measured(entry(name, own), value)) if inside else ("dim", MIDDLE)
+        )
+        cell = text(x + wide / 2, y + CELL / 2 + 4, number(value), *about)
+        drawn += rect(x, y, wide, CELL, stroke("frame", 1)) + (f'<g class="c{at}">{cell}</g>' if appears else cell)
     return drawn
 
 

@@ -13,10 +13,12 @@ from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 
 import numpy as np
 
+from mathlab.pictures import Scene
+
 CHAR, SIZE = 7.3, 12  # of the monospaced text: a character's width, the font's size
+MARGIN = 16.0
 FONT = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
-BOLD = 'font-weight="bold"'
-DIGITS = 4
+BOLD, MIDDLE, END = 'font-weight="bold"', 'text-anchor="middle"', 'text-anchor="end"'
 HALF_UP = Context(prec=800, rounding=ROUND_HALF_UP)
 
 # class: light, dark. Told apart by the colour-blind, and never by colour alone.
@@ -37,20 +39,17 @@ def fill(colour: str) -> str:
     return f'class="{colour}" fill="{COLOURS[colour][0]}"'
 
 
-def stroke(colour: str, width: float = 1.2) -> str:
-    """The attributes that draw a shape's outline in a colour."""
-    return f'class="{colour}-line" fill="none" stroke="{COLOURS[colour][0]}" stroke-width="{width:g}"'
+def stroke(colour: str, width: float = 1.2, inside: str = "") -> str:
+    """The attributes that draw a shape's outline in a colour, and fill it with another one."""
+    kind, filled = f"{inside} {colour}-line".strip(), COLOURS[inside][0] if inside else "none"
+    return f'class="{kind}" fill="{filled}" stroke="{COLOURS[colour][0]}" stroke-width="{width:g}"'
 
 
-def framed(colour: str, width: float = 1.2) -> str:
-    """The attributes of a shape with an outline, filled with the paper's colour."""
-    return stroke(colour, width).replace('class="', 'class="paper ').replace("none", COLOURS["paper"][0])
-
-
-def picture(scope: str, width: float, height: float, title: str, description: str, body: str) -> str:
-    """A whole picture, with words for those who do not see it."""
-    size = f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
-    words = f'<title id="{scope}-title">{escape(title)}</title><desc id="{scope}-desc">{escape(description)}</desc>'
+def picture(scene: Scene, kind: str, width: float, height: float, description: str, body: str) -> str:
+    """A whole picture under the title of its scene, with words for those who do not see it."""
+    scope, size = scene.scope, f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
+    words = f'<title id="{scope}-title">{escape(f"{kind}: {scene.title}")}</title>'
+    words += f'<desc id="{scope}-desc">{escape(description)}</desc>'
     dark = "".join(
         f"#{scope} .{name}{{fill:{dark}}}#{scope} .{name}-line{{stroke:{dark}}}" for name, (_, dark) in COLOURS.items()
     )
@@ -58,7 +57,8 @@ def picture(scope: str, width: float, height: float, title: str, description: st
         f'<svg xmlns="http://www.w3.org/2000/svg" id="{scope}" {size} role="img" '
         f'aria-labelledby="{scope}-title {scope}-desc" font-family="{FONT}" font-size="{SIZE}">'
         f"{words}<style>@media (prefers-color-scheme:dark){{{dark}}}</style>"
-        f'<rect width="100%" height="100%" {fill("paper")}/>\n{body}</svg>\n'
+        f'<rect width="100%" height="100%" {fill("paper")}/>\n'
+        f"{text(MARGIN, 20, scene.title, 'ink', BOLD, cut=int((width - 2 * MARGIN) / CHAR))}{body}</svg>\n"
     )
 
 
@@ -81,51 +81,44 @@ def text(x: float, y: float, words: str, colour: str, *attributes: str, cut: int
     return f'<text x="{x:.1f}" y="{y:.1f}" {fill(colour)}{more}>{whole}{escape(shown)}</text>'
 
 
+def rect(x: float, y: float, width: float, height: float, *attributes: str) -> str:
+    """A rectangle by its upper left corner."""
+    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" {" ".join(attributes)}/>'
+
+
 def entry(name: str, place: Sequence[int]) -> str:
     """`W[0,1]`; a number has no place."""
     return f"{name}[{','.join(map(str, place))}]" if place else name
 
 
 def measured(name: str, value: float | np.generic) -> str:
-    """The attributes of a number's text: what it is, and all of its digits."""
-    return f'data-n="{escape(name)}" data-v="{exact(value)}"'
+    """The attributes of a number's text: what it is, and all of its digits, as nodes.csv has them."""
+    digits = str(int(value)) if isinstance(value, np.integer | np.bool_) else str(value) if value else "0.0"
+    return f'data-n="{escape(name)}" data-v="{digits}"'
 
 
 def number(value: float | np.generic) -> str:
     """A number at four digits, or at as many more as it takes not to look whole: 0.9999999 is not 1, nor 0.5000 0.5."""
-    rough = float(value)
+    rough, digits = float(value), 4
     if not math.isfinite(rough):
         return "NaN" if math.isnan(rough) else "∞" if rough > 0 else "-∞"
     with localcontext(HALF_UP):  # a tie away from zero, as JavaScript has it
-        for digits in range(DIGITS, 18):
-            mantissa, power = format(Decimal(rough), f".{digits - 1}e").split("e")
-            exponent = int(power)
-            if not -4 <= exponent < 7:
-                short = f"{_trimmed(mantissa)}e{exponent}"
-                return short if _is(short, value) else f"{mantissa}e{exponent}"
-            shown = format(Decimal(rough), f".{max(digits - 1 - exponent, 0)}f")
-            whole = _trimmed(shown)
-            if _is(whole, value):
-                return "0" if whole == "-0" else whole
-            if "." in whole:
-                break
-    return shown
-
-
-def _trimmed(digits: str) -> str:
-    return digits.rstrip("0").rstrip(".") if "." in digits else digits
+        while True:
+            shown, power = format(Decimal(rough), f".{digits - 1}e").split("e")
+            exponent, power = int(power), f"e{int(power)}"
+            if plain := -4 <= exponent < 7:
+                shown, power = format(Decimal(rough), f".{max(digits - 1 - exponent, 0)}f"), ""
+            short = shown.rstrip("0").rstrip(".") if "." in shown else shown
+            if _is(short + power, value):
+                return "0" if short == "-0" else short + power
+            if "." in short or not plain:
+                return shown + power
+            digits += 1
 
 
 def _is(shown: str, value: float | np.generic) -> bool:
     """Whether a text is the number, in its own type, up to the last bits of one that is not small."""
     if isinstance(value, np.float32):
         return bool(np.float32(shown) == value)
-    slack = 1e-12 * abs(float(value)) if abs(float(value)) >= 1 or "." in _trimmed(shown) else 0.0
+    slack = 1e-12 * abs(float(value)) if abs(float(value)) >= 1 or "." in shown else 0.0
     return bool(abs(float(shown) - float(value)) <= slack)
-
-
-def exact(value: float | np.generic) -> str:
-    """A number in the shortest form that reads back to it, as nodes.csv has it."""
-    if isinstance(value, np.integer | np.bool_):
-        return str(int(value))
-    return str(value) if value else "0.0"

@@ -150,6 +150,18 @@ def test_what_is_fused_says_so() -> None:
     assert 'data-from="z" data-to="loss"' in svg.replace('"backward" ', "")
 
 
+@pytest.mark.parametrize("direction", ["right", "down"])
+def test_dashes_of_edges_that_share_a_lane_fall_together(direction: str) -> None:
+    one = result_of(case({"a": "x * 2", "b": "tanh(a)", "c": "b + x * 3", "loss": "sum(c * x)"}, {"x": [1.0, 2.0]}))
+    svg = gallery.draw(one.experiment, one.cases[0], "graph", direction=direction)
+    found = re.findall(r'data-layer="backward" data-from="x" data-to="(\w+)"><path d="([^"]*)"', svg)
+    near, far, farther = (line for _, line in sorted(found))
+    together = far.rpartition("C")[0]  # up to where they part
+    assert farther.startswith(together)
+    assert together.count("C") == 2
+    assert not near.startswith(together)
+
+
 def test_verdicts_are_told() -> None:
     right = result_of(net(figure("loss", "30.25"), figure("z[0]", "5.5")))
     assert drawn(right, "graph").count("✓ 1 printed figure matches") == 2

@@ -46,7 +46,7 @@ def weights() -> dict[str, Array]:
 
 
 def drawing(picture: Picture, case: str = "training") -> Drawing:
-    return plots.drawing(plots.subject(trained(), case, picture))
+    return plots.drawing(trained(), case, picture)
 
 
 def test_loss_and_norms_are_the_columns_of_training_csv() -> None:
@@ -70,9 +70,8 @@ def test_weights_before_and_after() -> None:
 def of_config(name: str, case: str, picture: Picture) -> Drawing:
     experiment = config.load(ROOT / "configs" / f"{name}.yaml")
     (one,) = [one for one in experiment.cases if one.name == case]
-    return plots.drawing(
-        plots.subject(plan.judged(plan.Plan(experiment, ((one, ()),)), lambda _: nullcontext()), case, picture)
-    )
+    ran = plan.judged(plan.Plan(experiment, ((one, ()),)), lambda _: nullcontext())
+    return plots.drawing(ran, case, picture)
 
 
 def test_a_curve_with_its_derivative() -> None:
@@ -160,6 +159,16 @@ def test_every_kind_is_drawn_onto_axes() -> None:
     assert b"W before" in plots.rendered(drawing(asked("weights")), "svg")
     with pytest.raises(MathlabError, match="this plot has 4 parts"):
         plots.onto(drawing(asked("weights")), None)
+
+
+def test_weights_before_and_after_have_one_scale_of_colours() -> None:
+    page = pytest.importorskip("matplotlib.figure").Figure()
+    made = drawing(asked("weights"))
+    plots.plot(made, page.subplots(1, 4).ravel().tolist())
+    scales = [ax.images[0].get_clim() for ax in page.axes]
+    for at, name in ((0, "W"), (2, "V")):
+        both = [table for title, table in made.tables if title.startswith(f"{name} ")]
+        assert scales[at] == scales[at + 1] == (np.min(both), np.max(both))
 
 
 def test_no_axes_stay_empty() -> None:

@@ -55,7 +55,8 @@ def script() -> Script:
 
 def data_of(result: api.Result) -> dict[str, page.Json]:
     (case,) = result.experiment.cases
-    return page.data(Scene(result.experiment, case, result.cases[0], "net"), prepare(case))
+    made = page.data(Scene(result.experiment, case, result.cases[0], "net"), prepare(case))
+    return dict(json.loads(page.told(made)))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -75,7 +76,7 @@ def test_a_page_draws_the_contours_that_are_declared(monkeypatch: pytest.MonkeyP
     (case,) = result.experiment.cases
     data = data_of(result)
     for at, picture in enumerate(case.pictures):
-        made = plots.drawing(plots.subject(result, case.name, picture))
+        made = plots.drawing(result, case.name, picture)
         assert made.field
         heights = np.array(script().asked("field", data, at))
         np.testing.assert_allclose(heights, made.field[2].ravel(), rtol=1e-12)
