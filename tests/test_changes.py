@@ -13,7 +13,7 @@ import mathlab
 from mathlab import MathlabError
 from mathlab.cli import app
 from mathlab.config import change
-from mathlab.reports.changes import moved
+from mathlab.reports.comparisons import moved
 from mathlab.results.arrays import of_backprop
 
 NET = """\

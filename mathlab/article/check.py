@@ -36,16 +36,16 @@ def experiments_of(files: Sequence[Path], configs: Sequence[Path], allowed: Allo
 
     Raises MathlabError where there is none, and for what cannot be read.
     """
-    documents = {file.resolve() for file in files}
-    found = plan.load(configs, allowed)
-    paths = (path for suffix in config.SUFFIXES for path in sorted(Path().rglob(f"*{suffix}")))
-    for path in islice(paths, MOST) if not configs else ():
+    if configs:
+        return plan.load(configs, allowed)
+    documents, found = {file.resolve() for file in files}, []
+    for path in islice((path for suffix in config.SUFFIXES for path in sorted(Path().rglob(f"*{suffix}"))), MOST):
         hidden = any(part.startswith(".") or part in LEFT_OUT for part in path.parts)
-        if hidden or not path.is_file() or b"article" not in (text := path.read_bytes()[: config.LONGEST]):
-            continue
+        text = path.read_bytes()[: config.LONGEST] if path.is_file() and not hidden else b""
         try:
-            experiment = config.load(path, allowed)
-            found += [experiment] if documents & {article.resolve() for article in articles_of(experiment)} else []
+            experiment = config.load(path, allowed) if b"article" in text else None
+            if experiment and not documents.isdisjoint(article.resolve() for article in articles_of(experiment)):
+                found.append(experiment)
         except MathlabError:  # of a config of something else
             if any(file.name.encode() in text for file in documents):
                 raise
@@ -86,16 +86,15 @@ def write(experiments: Sequence[Experiment], found: Sequence[Suggestion], allowe
     No config is replaced unless all of the new ones can be read. Raises MathlabError where one cannot.
     """
     left: list[str] = []
-    texts: dict[str, str] = {}
+    texts: dict[Path, str] = {}
     for experiment in experiments:
-        made = sections((one for one in found if one.state.experiment == experiment.name), experiment)
-        text, without = written(Path(experiment.path).read_bytes().decode("utf-8"), made)
-        left += without
-        if made:
-            config.described(text.encode("utf-8"), experiment.path, allowed)
-            texts[experiment.path] = text
+        path = Path(experiment.path)
+        if made := sections((one for one in found if one.state.experiment == experiment.name), experiment):
+            texts[path], without = written(path.read_bytes().decode("utf-8"), made)
+            left += without
+            config.described(texts[path].encode("utf-8"), experiment.path, allowed)
     for path, text in texts.items():
-        replace_file(Path(path), text)
+        replace_file(path, text)
     return left
 
 
@@ -105,23 +104,22 @@ def write(experiments: Sequence[Experiment], found: Sequence[Suggestion], allowe
 def sections(suggestions: Iterable[Suggestion], experiment: Experiment) -> dict[Way, list[str]]:
     """What is printed for each figure, each once."""
     alone = len(experiment.cases) == 1 and experiment.cases[0].name == "base"
-    made: dict[Way, dict[str, None]] = {}
+    made: dict[Way, list[str]] = {}
     for one in suggestions:
-        inner = {"gradcheck": ("gradcheck", "expected"), "after": ("train", "after", str(one.state.updates))}
         case = () if alone else ("cases", one.state.case)
-        made.setdefault((*case, *inner.get(one.state.stage, ("expected",)), one.key), {})[printing(one)] = None
-    return {way: [*printings] for way, printings in made.items()}
+        inner = {"gradcheck": ("gradcheck", "expected"), "after": ("train", "after", str(one.state.updates))}
+        printings = made.setdefault((*case, *inner.get(one.state.stage, ("expected",)), one.key), [])
+        printings += [new] if (new := printing(one)) not in printings else []
+    return made
 
 
 def printing(one: Suggestion) -> str:
     """`{printed: [0.73, 0.12], at: "the outputs"}`."""
-    texts = iter([number.text for number in one.numbers])
-
-    def nested(shape: Sequence[int]) -> str:
-        return f"[{', '.join(nested(shape[1:]) for _ in range(shape[0]))}]" if shape else next(texts)
-
+    texts = [number.text for number in one.numbers]
+    for size in reversed(one.shape):
+        texts = [f"[{', '.join(texts[at : at + size])}]" for at in range(0, len(texts), size)]
     at = f", at: {QUOTED(one.at)}" if one.at else ""
-    return f"{{printed: {nested(one.shape)}{at}}}"
+    return f"{{printed: {texts[0]}{at}}}"
 
 
 def written(text: str, made: Mapping[Way, Sequence[str]]) -> tuple[str, list[str]]:
@@ -150,21 +148,29 @@ def _inserted(text: str, way: Way, printings: Sequence[str]) -> str:
     line_end = end + len(text[end:].partition("\n")[0])
     value = new if len(printings) == 1 else f"[{new}]"
     match node:
-        case yaml.SequenceNode(flow_style=flow) if not way and isinstance(node.value[0], yaml.MappingNode):
-            lines = "".join(f"\n{' ' * node.start_mark.column}- {one}" for one in printings)
-            return _put(text, end - 1, f", {new}") if flow else _put(text, line_end, lines)
-        case yaml.MappingNode(flow_style=False):
-            margin = node.start_mark.column
-            keys = "".join(f"\n{' ' * (margin + STEP * depth)}{_key(key)}:" for depth, key in enumerate(way))
-            return _put(text, line_end, f"{keys} {value}") if way else ""
-        case yaml.MappingNode() if way:
-            inner = _nested(way, value)[1:-1]
-            last = len(text[: end - 1].rstrip())
-            return text[:last] + ", " * bool(node.value) + inner + text[end - 1 :]
-    if way:  # in the place of nothing, as after `gradcheck:`
-        return "" if node.value else _put(text, start, f" {_nested(way, value)}")
-    old = text[start:end] if isinstance(node, yaml.MappingNode) else f"{{printed: {text[start:end]}}}"
-    return f"{text[:start]}[{old}, {new}]{text[end:]}"
+        case yaml.SequenceNode(flow_style=False, value=[yaml.MappingNode(), *_]) if not way:
+            start = end = line_end
+            new = "".join(f"\n{' ' * node.start_mark.column}- {one}" for one in printings)
+        case yaml.SequenceNode(value=[yaml.MappingNode(), *_]) if not way:
+            start, end, new = end - 1, end - 1, f", {new}"
+        case yaml.MappingNode(flow_style=False) if way:
+            start = end = line_end
+            margins = range(node.start_mark.column, 1_000, STEP)
+            new = (
+                "".join(f"\n{' ' * margin}{_key(key)}:" for margin, key in zip(margins, way, strict=False))
+                + f" {value}"
+            )
+        case yaml.MappingNode(flow_style=True) if way:
+            start = end = len(text[: end - 1].rstrip())
+            new = ", " * bool(node.value) + _nested(way, value)[1:-1]
+        case yaml.ScalarNode(value="") if way:  # in the place of nothing, as after `gradcheck:`
+            end, new = start, f" {_nested(way, value)}"
+        case yaml.MappingNode(flow_style=True) | yaml.ScalarNode() | yaml.SequenceNode() if not way:
+            old = text[start:end]
+            new = f"[{old}, {new}]" if isinstance(node, yaml.MappingNode) else f"[{{printed: {old}}}, {new}]"
+        case _:
+            return ""
+    return text[:start] + new + text[end:]
 
 
 def _nested(way: Way, value: str) -> str:
@@ -173,10 +179,6 @@ def _nested(way: Way, value: str) -> str:
 
 def _key(key: str, signs: str = "") -> str:
     return key if PLAIN.fullmatch(key) and not set(key) & set(signs) else QUOTED(key)
-
-
-def _put(text: str, at: int, more: str) -> str:
-    return text[:at] + more + text[at:]
 
 
 def _end(node: yaml.Node) -> int:

@@ -8,8 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-import numpy as np
-
 from mathlab.article.formats import Span
 from mathlab.article.text import Digits, Document, Number, digits_of
 from mathlab.errors import MathlabError, Problem
@@ -121,26 +119,25 @@ def regions(document: Document, at: str) -> list[Span]:
 
     What has commas may name one inside another: "5.4, Compute score" is that quote in that section. Empty if nowhere.
     """
+    found: list[Span] = [(0, len(document.text))]
     if not at:
-        return [(0, len(document.text))]
+        return found
     if whole := _pointed(document, at):
         return whole
-    outer: list[Span] = []
-    for part in re.split(r",\s+", at):
-        inner = _pointed(document, part)
+    for inner in (_pointed(document, part) for part in re.split(r",\s+", at)):
         if not inner:
             return []
-        outer = [(max(a, c), min(b, d)) for a, b in outer for c, d in inner if max(a, c) < min(b, d)] or inner
-    return outer
+        found = [(max(a, c), min(b, d)) for a, b in found for c, d in inner if max(a, c) < min(b, d)] or inner
+    return found
 
 
 def _pointed(document: Document, words: str) -> list[Span]:
-    wanted, titles = _folded(words), document.headings
+    titles = document.headings
     sections = [
         (one.start, max(next((later.start for later in titles[at:] if later.level <= one.level), end), least))
         for at, one in enumerate(titles, start=1)
         for end, least in [(len(document.text), one.start + GUESSED * (one.level == 0))]
-        if f"{_folded(one.title)} ".startswith(f"{wanted or words} ")
+        if f"{_folded(one.title)} ".startswith(f"{_folded(words) or words} ")
     ]
     return sections or [(start - BEFORE, end + BEHIND) for start, end in document.quoted(words)]
 
@@ -153,16 +150,11 @@ def _ignored(documents: Sequence[Document], experiments: Iterable[Experiment]) -
     """The numbers that an `ignore:` takes out, and why."""
     found: dict[Number, str] = {}
     for quote, because, place in (ignore for experiment in experiments for ignore in experiment.source.ignore):
-        inside = {
-            number: because
-            for document in documents
-            for start, end in document.quoted(quote)
-            for number in document.numbers
-            if start <= number.start and number.end <= end
-        }
+        spans = ((document, *span) for document in documents for span in document.quoted(quote))
+        inside = [one for document, a, b in spans for one in document.numbers if a <= one.start and one.end <= b]
         if not inside:
             raise MathlabError(f"ignore: {quote!r} fits no number of the article", place)
-        found |= inside
+        found |= dict.fromkeys(inside, because)
     return found
 
 
@@ -171,12 +163,12 @@ def _given(case: Case) -> Iterator[tuple[float, str]]:
     upstream = {"upstream": case.upstream} if isinstance(case.upstream, Value) else {}
     for name, value in {**case.inputs, **case.parameters, **upstream}.items():
         if value.array.size <= LARGEST:
-            yield from ((float(entry), name) for entry in np.ravel(value.array))
+            yield from ((float(entry), name) for entry in value.array.flat)
     for equation in (*case.equations, *case.derivation):
         constants = [part.value for part in walk(equation.expr) if isinstance(part, Num)]
         yield from ((float(sign * value), f"a constant of {equation.name}") for value in constants for sign in (1, -1))
-    if case.train:
-        settings = {**case.train.settings, "epochs": case.train.epochs, "batch_size": case.train.batch_size or 0}
+    if train := case.train:
+        settings = {**train.settings, "epochs": train.epochs, "batch_size": train.batch_size or 0}
         yield from ((float(value), f"train.{name}") for name, value in settings.items())
     if case.gradcheck and case.gradcheck.step:
         yield case.gradcheck.step, "gradcheck.step"

@@ -17,6 +17,7 @@ from mathlab.errors import MathlabError, Place
 
 BLANK = "\0"  # stands for what is no text, and between nothing
 OPEN, ROW, CELL, CLOSE = "⟦⏎&⟧"  # begin a table or matrix, a row and a cell of it, and end it
+THIN = "\u2009"
 
 Span = tuple[int, int]
 
@@ -31,31 +32,27 @@ class Heading(NamedTuple):
 
 Read = tuple[str, list[Heading]]
 
-COMMANDS = dict(zip("times cdot approx le ge neq pm partial nabla to".split(), "×·≈≤≥≠±∂∇→", strict=True))
-COMMANDS |= {"thinspace": "\u2009", "rightarrow": "→"}
-LATEX = re.compile(
+COMMANDS = r"\times \cdot \approx \le \ge \neq \pm \partial \nabla \to \rightarrow \thinspace".split()
+SIGNS = dict(zip(COMMANDS, f"×·≈≤≥≠±∂∇→→{THIN}", strict=True))
+SIGNS |= {"begin": OPEN, "end": CLOSE, "\\\\": ROW, "sup": "^", "sub": "_", "td": CELL, "th": CELL, "tr": ROW}
+SIGNS |= {"table": OPEN, "/table": CLOSE, "mtable": OPEN, "/mtable": CLOSE, "mtr": ROW, "mtd": CELL}
+LINKS_AND_TAGS = (
+    r"\]\([^()\s]{0,2000}(?:\s[^()\n]{0,500})?\)|https?://[^\s)>\]]{1,2000}|www\.[^\s)>\]]+|\[\^[^\]\n]{1,40}\]"
+    r"|<!--.*?(?:-->|\Z)|<(?P<hidden>script|style|svg|annotation)\b.*?(?:</(?P=hidden)\s*>|\Z)"
+    r"|(?P<entity>&(?:\#\d{1,7}|\#x[\da-f]{1,6}|[a-z]\w{1,30});)"
+    r"|<(?P<tag>/?[a-z][\w-]*+)(?:\s++[a-z_:@][\w:.@-]*+(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s\"'<>=]++))?)*+\s*+/?>"
+    r"|<[!?/][^<>]*+>"
+)
+LATEX = (
     r"\\begin\{(?P<picture>tikzpicture|thebibliography)\}.*?(?:\\end\{(?P=picture)\}|\Z)"
-    r"|\\(?P<side>begin|end)\{(?:[bpvBV]?(?:small)?matrix\*?|array|tabular[xy*]?|longtable)\}(?:\{[^{}\n]{0,40}\}){0,2}"
+    r"|\\(?P<side>begin|end)\{(?:[bpv]?(?:small)?matrix\*?|array|tabular[xy*]?|longtable)\}(?:\{[^{}\n]{0,40}\}){0,2}"
     r"|\\(?:label|ref|eqref|cite[a-z]*|url|includegraphics|input|documentclass|usepackage|[vh]space|c(?:mid)?rule|cline"
     r"|tag|scalebox|linespread|rule|multi(?:column|row)\{\d+\})\*?(?:\[[^\]\n]{0,200}\])?\{[^{}\n]{0,500}\}"
     r"|\\href\{[^{}\n]{0,500}\}|\d?\.\d{1,4}\\(?:text|line|column|page)(?:width|height)"
-    r"|\\(?P<command>[A-Za-z]+)|(?P<thin>\\[,;:!]|\{,\})|(?P<row>\\\\)(?:\[-?[\d.]+ ?[a-z]{2}\])?|\\[()\[\]]",
-    re.DOTALL,
+    r"|(?P<command>\\[a-z]+)|(?P<thin>\\[,;:!]|\{,\})|(?P<row>\\\\)(?:\[-?[\d.]+ ?[a-z]{2}\])?|\\[()\[\]]"
 )
-TAGS = {"sup": "^", "sub": "_", "table": OPEN, "/table": CLOSE, "tr": ROW, "td": CELL, "th": CELL}
-TAGS |= {"mtable": OPEN, "/mtable": CLOSE, "mtr": ROW, "mtd": CELL}
-HTML = re.compile(
-    r"<!--.*?(?:-->|\Z)|<(script|style|svg|annotation)\b.*?(?:</\1\s*>|\Z)"
-    r"|(?P<sign>&(?:\#\d{1,7}|\#x[\da-f]{1,6}|[a-z]\w{1,30});?)"
-    r"|<(?P<tag>/?[a-z][\w-]*+)(?:\s++[a-z_:@][\w:.@-]*+(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s\"'<>=]++))?)*+\s*+/?>"
-    r"|<[!?/][^<>]*+>",
-    re.DOTALL | re.IGNORECASE,
-)
-LINKS = re.compile(
-    r"\]\([^()\s]{0,2000}(?:\s[^()\n]{0,500})?\)|https?://[^\s)>\]]{1,2000}|www\.[^\s)>\]]+"
-    r"|\[\^[^\]\n]{1,40}\]|^ {0,3}\[[^\]\n]{1,200}\]:[^\n]*",
-    re.MULTILINE,
-)
+TITLE = re.compile(LINKS_AND_TAGS, re.DOTALL | re.IGNORECASE)
+MARKS = re.compile(f"{LINKS_AND_TAGS}|{LATEX}", re.DOTALL | re.IGNORECASE)
 ALIKE = {**dict.fromkeys(map(ord, "−–‐‑"), "-"), **dict.fromkeys(map(ord, "‘’"), "'"), ord("\u00a0"): " "}
 
 
@@ -69,29 +66,19 @@ def _blank(found: re.Match[str], sign: str = "") -> str:
     return sign + re.sub(r"[^\n]", BLANK, found.group()[len(sign) :])
 
 
-def _latex(found: re.Match[str]) -> str:
-    if found["thin"]:
-        return "\u2009" * len(found.group())
-    if found["command"]:
-        return _blank(found, COMMANDS.get(found["command"], " "))
-    return _blank(found, {"begin": OPEN, "end": CLOSE}.get(found["side"], "") or ROW * bool(found["row"]))
+def _mark(found: re.Match[str]) -> str:
+    """What a link, tag, entity or command is read as."""
+    kind, said = found.lastgroup, found[found.lastgroup or 0]
+    if kind == "thin":
+        return THIN * len(said)
+    sign = signs(unescape(said))[:1] if kind == "entity" else SIGNS.get(said.lower(), " " * (kind == "command"))
+    return _blank(found, sign)
 
 
-def _tag(found: re.Match[str]) -> str:
-    if found["sign"]:
-        return _blank(found, signs(unescape(found["sign"]))[:1])
-    return _blank(found, TAGS.get((found["tag"] or "").lower(), ""))
+def _heading(start: int, level: int, title: str) -> Heading:
+    return Heading(start, level, " ".join(re.sub(r"[*`$\\{}\[\0]", "", TITLE.sub(_mark, title)).split()).strip("# "))
 
 
-def _prose(text: str) -> str:
-    return LATEX.sub(_latex, HTML.sub(_tag, LINKS.sub(_blank, text)))
-
-
-def _title(text: str) -> str:
-    return " ".join(re.sub(r"[*`$\\{}\[\0]", "", text).split())
-
-
-FRONT = re.compile(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*\n", re.DOTALL)
 DISPLAYED = re.compile(r"\$\$(?:[^$`\n]|\n(?!\s*\n)){1,5000}\$\$")
 
 
@@ -99,25 +86,23 @@ def _markdown(source: str) -> Read:
     """CommonMark with tables. What is displayed as maths hides from the parser: a line of `=` there is no heading."""
     from markdown_it import MarkdownIt
 
-    source = FRONT.sub(_blank, source)
+    source = re.sub(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*\n", _blank, source, flags=re.DOTALL)  # the front matter
     starts = [*line_starts(source), len(source)]
     plain = DISPLAYED.sub(lambda found: re.sub(".", "x", found.group()), source)
     headings, parts, done = [], [], 0
     for token, after in pairwise(MarkdownIt("commonmark").enable("table").disable("inline").parse(plain)):
-        if token.map is None:
-            continue
-        first, last = (starts[min(line, len(starts) - 1)] for line in token.map)
+        first, last = (starts[min(line, len(starts) - 1)] for line in token.map or (0, 0))
         if token.type == "heading_open":
-            headings.append(Heading(first, int(token.tag[1]), _title(LINKS.sub("", after.content))))
+            headings.append(_heading(first, int(token.tag[1]), after.content))
         elif token.type in READ_APART:
             first = max(first - 1, done)  # the end of the line before has room for a sign
-            parts += [_prose(source[done:first]), READ_APART[token.type](source[first:last])]
+            parts += [MARKS.sub(_mark, source[done:first]), READ_APART[token.type](source[first:last])]
             done = last
-    return "".join([*parts, _prose(source[done:])]), headings
+    return "".join([*parts, MARKS.sub(_mark, source[done:])]), headings
 
 
 def _table(text: str) -> str:
-    rows = re.sub(r"\n[ >]*\|?", lambda row: _blank(row, ROW), _prose(text))
+    rows = re.sub(r"\n[ >]*\|?", lambda row: _blank(row, ROW), MARKS.sub(_mark, text))
     cells = re.sub(r"(?<!\\)\|", CELL, rows)
     begun = re.sub(rf"\A[{CELL}{ROW}\s]|{ROW}", OPEN, cells, count=1)
     return re.sub(rf"[{ROW}{CELL}]\s*\Z", lambda found: _blank(found, CLOSE), begun)
@@ -126,43 +111,35 @@ def _table(text: str) -> str:
 READ_APART: Mapping[str, Callable[[str], str]] = {
     "table_open": _table,
     "fence": lambda text: re.sub(r"\A\n?[^\n]*", _blank, text),  # it names a language
-    "code_block": lambda text: text,
+    "code_block": str,
 }
 
 
-def _plain(source: str) -> Read:
-    """Text with no marks: a heading is a short line with nothing around it that ends like no sentence."""
-    headings = []
-    for found in re.finditer(r"(?:\A|(?<=\n\n))([^\n]{2,80})\n(?=\n)", source):
-        title = found[1].strip("# \t")
-        sentence = title.endswith((".", ",", ":", ";", "?", "!", "…")) or re.search(r"[=_{}\\$|>]", title)
-        if found[1].startswith("#") or (re.match(r"[A-Z\d(]", title) and " " in title and not sentence):
-            headings.append(Heading(found.start(1), 0, _title(title)))
-    return _prose(source), headings
+def _by_titles(title: str, level: Callable[[str], int], no_text: str = r"\Z") -> Callable[[str], Read]:
+    """The reader of documents whose headings look so: what tells their level, and the title."""
+
+    def read(source: str) -> Read:
+        text = re.sub(no_text, _blank, source, flags=re.DOTALL)
+        titles = re.finditer(title, text, re.IGNORECASE)
+        return MARKS.sub(_mark, text), [_heading(one.start(), level(one[1]), one[2]) for one in titles]
+
+    return read
 
 
-SECTION = re.compile(r"\\((?:sub)*)(?:section|paragraph|chapter)\*?\{([^{}\n]{1,200})\}")
-
-
-def _tex(source: str) -> Read:
-    text = re.sub(r"(?<!\\)%.*", _blank, source)
-    body = max(text.find(r"\begin{document}"), 0)
-    titles = SECTION.finditer(text, body)
-    headings = [Heading(one.start(), len(one[1]) // 3 + 1, _title(one[2])) for one in titles]
-    return BLANK * body + LATEX.sub(_latex, text[body:]), headings
-
-
-def _html(source: str) -> Read:
-    text = LATEX.sub(_latex, HTML.sub(_tag, source))
-    titles = re.finditer(r"<h([1-6])\b[^<>]*+>(?:[^<]|<(?!/?h[1-6]\b))*+", source, re.IGNORECASE)
-    return text, [Heading(one.start(), int(one[1]), _title(text[slice(*one.span())])) for one in titles]
-
-
+# Where nothing marks a heading, it is a short line with nothing around it that ends like no sentence.
+SHORT_LINE = (
+    r"(?:\A|(?<=\n\n))[ \t]*()(#[^\n]{1,79}"
+    r"|(?=\S+ +\S)(?-i:[A-Z\d(])[^\n=_{}\\$|>]{0,78}[^\n=_{}\\$|>.,:;?!…\s])[ \t]*\n(?=\n)"
+)
 READERS: Mapping[str, Callable[[str], Read]] = {
     **dict.fromkeys((".md", ".qmd", ".rmd", ".markdown"), _markdown),
-    ".txt": _plain,
-    ".tex": _tex,
-    **dict.fromkeys((".html", ".htm"), _html),
+    ".txt": _by_titles(SHORT_LINE, lambda _: 0),
+    ".tex": _by_titles(
+        r"\\((?:sub)*)(?:section|paragraph|chapter)\*?\{([^{}\n]{1,200})\}",
+        level=lambda subs: len(subs) // 3 + 1,
+        no_text=r"\A(?:(?!\\begin\{document\}).)*+(?=\\begin\{document\})|(?<!\\)%[^\n]*",
+    ),
+    **dict.fromkeys((".html", ".htm"), _by_titles(r"<h([1-6])\b[^<>]*+>((?:[^<]|<(?!/?h[1-6]\b))*+)", level=int)),
 }
 KINDS = (*READERS, ".ipynb")
 PROMPT = re.compile(r"^[ \t#]*(?:>>>|\.\.\.(?=\s))", re.MULTILINE)
@@ -171,12 +148,20 @@ PROMPT = re.compile(r"^[ \t#]*(?:>>>|\.\.\.(?=\s))", re.MULTILINE)
 def parts(source: str, path: str, kind: str) -> Iterator[tuple[str, str, Read]]:
     """The parts of a document of a kind, a notebook's text cells and outputs: name, text as it is, text and headings.
 
-    A line of the text as it is ends in a line feed alone.
+    A line of the text as it is ends in a line feed alone. Raises MathlabError for what is no notebook.
     """
-    cells = _cells(source, path) if kind == ".ipynb" else [(path, source.replace("\r\n", "\n"), READERS[kind])]
+    cells: list[tuple[str, str, Callable[[str], Read]]] = []
+    if kind != ".ipynb":
+        cells = [(path, source.replace("\r\n", "\n"), READERS[kind])]
+    for count, holder, key in _held(source, path)[1] if not cells else ():
+        cells.append((f"{path}, cell {count}", "".join(holder[key]), _markdown if key == "source" else _output))
     for name, part, reader in cells:
         text, headings = reader(signs(part).replace(BLANK, " "))
         yield name, part, (PROMPT.sub(_blank, text), headings)
+
+
+def _output(text: str) -> Read:
+    return text, []
 
 
 def rebuilt(source: str, path: str, kind: str, texts: Sequence[str]) -> str:
@@ -187,7 +172,7 @@ def rebuilt(source: str, path: str, kind: str, texts: Sequence[str]) -> str:
     if kind != ".ipynb":
         ends = [*re.findall(r"\r?\n", source), ""]
         return "".join(line + end for line, end in zip(texts[0].split("\n"), ends, strict=True))
-    tree, held = _held(source)
+    tree, held = _held(source, path)
     forms = [(indent, ascii) for indent in (1, None, 2, 4) for ascii in (False, True)]
     shown = (form for form in forms if json.dumps(tree, indent=form[0], ensure_ascii=form[1]) == source.strip())
     if (form := next(shown, None)) is None:
@@ -202,26 +187,19 @@ def rebuilt(source: str, path: str, kind: str, texts: Sequence[str]) -> str:
 Holder = dict[str, str | list[str]]  # of a text of a notebook: all of it, or its lines
 
 
-def _held(source: str) -> tuple[object, list[tuple[int, Holder, str]]]:
+def _held(source: str, path: str) -> tuple[object, list[tuple[int, Holder, str]]]:
     """A notebook, and where its texts stand in it: each with the count of its cell."""
-    tree = json.loads(source)
     held = []
-    for count, cell in enumerate(tree["cells"], start=1):
-        kind = cell["cell_type"]
-        places = [(cell, "source")] if kind == "markdown" else []
-        for output in cell.get("outputs", ()) if kind == "code" else ():
-            places.append((output, "text") if output.get("text") else (output.get("data", {}), "text/plain"))
-        held += [(count, holder, key) for holder, key in places if holder.get(key)]
-    return tree, held
-
-
-def _cells(source: str, path: str) -> Iterator[tuple[str, str, Callable[[str], Read]]]:
     try:
-        for count, holder, key in _held(source)[1]:
-            reader = _markdown if key == "source" else lambda output: (output, [])
-            yield f"{path}, cell {count}", "".join(map(str, holder[key])), reader
+        tree = json.loads(source)
+        for count, cell in enumerate(tree["cells"], start=1):
+            places = [(cell, "source")] if cell["cell_type"] == "markdown" else []
+            for output in cell.get("outputs", ()) if cell["cell_type"] == "code" else ():
+                places.append((output, "text") if output.get("text") else (output.get("data", {}), "text/plain"))
+            held += [(count, holder, key) for holder, key in places if "".join(holder.get(key) or "")]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise MathlabError("this is no notebook: it is not JSON, or has no cells", Place(path, 1, 1)) from None
+    return tree, held
 
 
 def line_starts(text: str) -> list[int]:

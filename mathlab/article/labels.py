@@ -38,21 +38,21 @@ def labelled(pool: Pool, ends: Collection[str]) -> Mapping[str, list[Fit]]:
     Where there are few, each entry has a number too, from 0 and from 1.
     """
     found: dict[str, list[Fit]] = defaultdict(list)
-    for at, quantity in enumerate(pool.quantities):
+    for start, quantity in zip(pool.starts.tolist(), pool.quantities, strict=True):
         size, name = quantity.value.size, folded(quantity.of)
         alone = size == 1 and quantity.key.endswith(f"({quantity.of})")
         if not quantity.of.isidentifier() or not (alone or quantity.key == quantity.of):
             continue
         for called in {name, name.casefold() if len(name) > 2 else name, *(LOSS if quantity.of in ends else ())}:
-            found[called] += [(at, entry) for entry in range(min(size, 1_000))]
-        for entry, index in enumerate(np.ndindex(quantity.value.shape) if 1 < size <= SMALL else ()):
+            found[called] += range(start, start + min(size, 1_000))
+        for fit, index in enumerate(np.ndindex(quantity.value.shape) if 1 < size <= SMALL else (), start):
             for first in (0, 1):
-                found[name + "".join(str(one + first) for one in index)].append((at, entry))
+                found[name + "".join(str(one + first) for one in index)].append(fit)
     return found
 
 
 def _row(text: str, start: int) -> tuple[str, list[str]]:
-    """What stands before something in its line, or its row of a table; and the head of its column, if it has one."""
+    """What stands before something in its line, or its row of a table; and the heads of that and of its column."""
     table = text.rfind(OPEN, max(start - TABLE, 0), start)
     if text.rfind(CLOSE, max(start - TABLE, 0), start) >= table:
         return text[max(start - LINE, 0) : start].rpartition("\n")[2], []
@@ -63,16 +63,13 @@ def _row(text: str, start: int) -> tuple[str, list[str]]:
 
 
 def labels(text: str, start: int) -> set[str]:
-    """What a number may be called: by the words before it, by the head of its column and of its row."""
-    heads = _row(text, start)[1]
-    if not heads:
-        return _label(text, start)
-    found = {folded(word) for word in re.findall(r"[^\W\d]\w*", re.sub(r"[\0{}$\\^*`]", "", " ".join(heads)))}
-    return found | {f"d{word}" for word in found if not found.isdisjoint(("gradient", "gradients", "grad"))}
+    """What a number may be called: by the head of its column and of its row, or else by the words before it.
 
-
-def _label(text: str, start: int) -> set[str]:
-    """What stands before a number and an equals sign, or before `is`: z of `z_1 = w x + b = 1.75`; empty if nothing."""
+    Those are what stands before an equals sign, or before `is`: z of `z_1 = w x + b = 1.75`.
+    """
+    if heads := _row(text, start)[1]:
+        found = {folded(word) for word in re.findall(r"[^\W\d]\w*", re.sub(r"[\0{}$\\^*`]", "", " ".join(heads)))}
+        return found | {f"d{word}" for word in found if not found.isdisjoint(("gradient", "gradients", "grad"))}
     before = text[max(start - WINDOW, 0) : start].rpartition("\n\n")[2]
     plain = re.sub(r"\s+", " ", re.sub(r"\^\{?\((\d+)\)|[\0{}$\\^*`&|⏎\[\]]", r"\1", before))
     tight = re.sub(rf" ?([/_{EQUALS}]) ?|(?<=∂) ", r"\1", OPENED.sub("", plain).replace(":=", "="))

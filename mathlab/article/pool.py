@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -26,7 +26,7 @@ from mathlab.stages.updates import in_all
 
 Floats = NDArray[np.float64]
 Values = Mapping[str, Array]
-Fit = tuple[int, int]  # the position of a quantity in a pool, and an entry of it
+Fit = int  # the position of an entry among those of all quantities, one after another
 
 SAME = 1e-6  # relative: values that no article tells apart
 LARGEST = 100_000  # entries of an array whose every entry is a candidate
@@ -95,9 +95,16 @@ def quantities(experiment: Experiment, epochs: Collection[int] = ()) -> Iterator
     formulas = [equation.expr for case in experiment.cases for equation in (*case.equations, *case.derivation)]
     for case in experiment.cases:
         alone = replace(case, expected=(), derivation=(), gradcheck=None, train=None, sweep=None)
-        prepared = _with_all_gradients(alone)
-        parts = _parts(formulas + [equation.expr for equation in prepared.backward.equations])
-        yield from _of_run(State(experiment.name, case.name), prepared, prepared.run(), {**parts, **_steps(case)})
+        end = case.equations[-1].name
+        prepared = prepare(replace(alone, expected=(Figure(end, Name(end), (), ()),)))
+        if not prepared.forward_only:
+            known = prepared.types.names
+            floats = (name for name in (*case.inputs, *case.parameters, *prepared.nodes) if known[name].kind == "f")
+            asked = (Figure(name, Name(name), (), ()) for name in (f"d{one}" for one in floats) if name not in known)
+            with contextlib.suppress(MathlabError):  # of an input that has no derivative, so that only others have one
+                prepared = prepare(replace(alone, expected=tuple(asked)))
+        parts = _parts(case, formulas + [equation.expr for equation in prepared.backward.equations])
+        yield from _of_run(State(experiment.name, case.name), prepared, prepared.run(), parts)
         if case.gradcheck:
             yield from _checked(experiment, replace(alone, gradcheck=case.gradcheck))
         for aside, counts, values in _trained(replace(alone, train=case.train), epochs) if case.train else ():
@@ -105,11 +112,12 @@ def quantities(experiment: Experiment, epochs: Collection[int] = ()) -> Iterator
             yield from _of_run(state, prepared, {**values, **prepared.run(values)}, {})
 
 
-def _parts(formulas: Iterable[Expr]) -> dict[str, Expr]:
-    """Every part of some formulas, and of its products what people write down in between.
+def _parts(case: Case, formulas: Iterable[Expr]) -> dict[str, Expr]:
+    """Every part of some formulas, and what people write down in between.
 
-    That is each term of the sums that a matrix times a vector is, a product without what it is handed from above, and
-    the exponentials of which a function is made.
+    That is each term of the sums that a matrix times a vector is, a product without what it is handed from above, the
+    exponentials of which a function is made, what plain descent takes from each parameter, and the length of the whole
+    gradient.
     """
     found: list[Expr] = []
     for part in (part for formula in formulas for part in walk(formula)):
@@ -120,42 +128,30 @@ def _parts(formulas: Iterable[Expr]) -> dict[str, Expr]:
                 found += [part, Call("mul", (*local, last))]
             case Call(op, (a, *_)):
                 found += [part, *(read(written.format(unparse(a))) for written in WRITTEN_OUT.get(op, ()))]
-    return {unparse(part): part for part in found if names(part)}
-
-
-def _steps(case: Case) -> dict[str, Expr]:
-    """What an update of plain descent takes from each parameter, and the length of the whole gradient."""
     rate = case.train.settings.get("lr") if case.train else None
-    made = [f"{rate} * d{name}" for name in case.parameters if rate]
-    if len(case.parameters) > 1:
-        made.append(f"sqrt({' + '.join(f'sum(d{name}**2)' for name in case.parameters)})")
-    return {text: read(text) for text in made}
-
-
-def _with_all_gradients(case: Case) -> Prepared:
-    plain = prepare(case)
-    floats = (name for name in (*case.inputs, *case.parameters, *plain.nodes) if plain.types.names[name].kind == "f")
-    missing = [f"d{name}" for name in floats if f"d{name}" not in plain.types.names]
-    return prepare(replace(case, expected=tuple(Figure(name, Name(name), (), ()) for name in missing)))
+    texts = [f"{rate} * d{name}" for name in case.parameters if rate]
+    squares = [f"sum(d{name}**2)" for name in case.parameters]
+    texts += [f"sqrt({' + '.join(squares)})"] if len(squares) > 1 else []
+    return {unparse(part): part for part in found if names(part)} | {text: read(text) for text in texts}
 
 
 def _of_run(state: State, prepared: Prepared, values: Values, parts: Mapping[str, Expr]) -> Iterator[Quantity]:
     """What a run computes, save the gradient of its end, which is 1 in every run."""
-    case = prepared.case
-    moved = {*values} - {*case.inputs, *prepared.types.names} | {*case.parameters} if state.stage == "after" else ()
-    seed = f"d{prepared.end}" if np.size(values[prepared.end]) == 1 and prepared.upstream is None else ""
-    gradients = [name for name in prepared.gradients if name[1:] in prepared.types.names]  # those of parts are no keys
-    named = [name for name in (*sorted(moved), *prepared.nodes, *gradients) if name != seed and name in values]
+    case, end, types = prepared.case, prepared.end, prepared.types.names
+    given = (*case.inputs, *case.parameters)
     single = [name for name in prepared.nodes if np.size(values[name]) == 1][-PAIRS:]
+    seed = f"d{end}" if end in single and prepared.upstream is None else ""
+    gradients = [
+        name for name in prepared.gradients if name[1:] in types and name != seed
+    ]  # those of parts are no keys
+    if state.stage == "after":
+        named = [*sorted({*values} - {*case.inputs, *types} | {*case.parameters}), *prepared.nodes, *gradients]
+    else:  # long inputs may be printed rounded
+        named = [*prepared.nodes, *gradients, *(name for name in given if np.size(values[name]) > 1)]
     texts = [f"{a} - {b}" for a in single for b in single if a != b]
-    if single and single[-1] == prepared.end:  # as a root mean square, or a perplexity
-        texts += [f"sqrt({prepared.end})", f"exp({prepared.end})"]
-    wanted = {**parts, **{text: read(text) for text in texts}}
-    if state.stage == "expected":  # long inputs may be printed rounded
-        named += [name for name in (*case.inputs, *case.parameters) if np.size(values[name]) > 1]
-    known = [(name, values[name]) for name in named]
-    gone = {*prepared.types.names} - {*named, *case.inputs, *case.parameters}
-    for key, part in wanted.items():
+    texts += [f"sqrt({end})", f"exp({end})"] if end in single else []  # as a root mean square, or a perplexity
+    known, gone = [(name, values[name]) for name in named], {*types} - {*named, *given}
+    for key, part in {**parts, **{text: read(text) for text in texts}}.items():
         with contextlib.suppress(MathlabError):  # a part of another case's formulas, whose names are not these
             if key not in named and gone.isdisjoint(names(part)):
                 known += [(key, evaluate([Equation(key, part, key)], prepared, values)[0])]
@@ -170,23 +166,20 @@ def _of_run(state: State, prepared: Prepared, values: Values, parts: Mapping[str
 def _forms(whole: Quantity) -> Iterator[Quantity]:
     """An array, and what an article may print of it instead."""
     value, key, owner = whole.value, whole.key, whole.owner
-
-    def form(key: str, value: object, further: int) -> Quantity:
-        return replace(whole, key=key, value=np.asarray(value), rank=whole.rank + further)
-
-    yield whole
-    if whole.rank < FAR:
-        yield form(f"-{owner}", -value, 100)
+    forms: list[tuple[str, object, int]] = [(key, value, 0)]
+    forms += [(f"-{owner}", -value, 100)] if whole.rank < FAR else []
     if value.ndim == 2:
-        yield form(f"{owner}.T", value.T, DERIVED)
-        yield from (form(f"{owner}[:,{at}]", value[:, at], 300) for at in range(min(value.shape[1], SLICES)))
+        forms.append((f"{owner}.T", value.T, DERIVED))
+        forms += ((f"{owner}[:,{at}]", value[:, at], 300) for at in range(min(value.shape[1], SLICES)))
     for axes in range(1, value.ndim):
-        for index in islice(np.ndindex(value.shape[:axes]), SLICES):
-            yield form(f"{owner}[{','.join(map(str, index))}]", value[index], 200)
+        rows = islice(np.ndindex(value.shape[:axes]), SLICES)
+        forms += ((f"{owner}[{','.join(map(str, row))}]", value[row], 200) for row in rows)
     for more, (name, reduce) in enumerate(REDUCTIONS.items() if value.size > 1 else (), start=1):
-        yield form(f"{name}({key})", reduce(value), 2 * DERIVED * more)
-        for axis in range(value.ndim if value.ndim > 1 and name in ("sum", "mean") else 0):
-            yield form(f"{name}({key}, axis={axis})", reduce(value, axis=axis), 2 * DERIVED * more)
+        forms.append((f"{name}({key})", reduce(value), 2 * DERIVED * more))
+        along = range(value.ndim if value.ndim > 1 and name in ("sum", "mean") else 0)
+        forms += ((f"{name}({key}, axis={axis})", reduce(value, axis=axis), 2 * DERIVED * more) for axis in along)
+    for key, made, further in forms:
+        yield replace(whole, key=key, value=np.asarray(made), rank=whole.rank + further)
 
 
 def _checked(experiment: Experiment, case: Case) -> Iterator[Quantity]:
@@ -222,23 +215,31 @@ def _trained(case: Case, epochs: Collection[int]) -> Iterator[tuple[bool, tuple[
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Entries of some quantities, in the order of their values: all of them, or those in question."""
+    """Entries of some quantities, by their values: all of them, or those in question.
+
+    `flat` are the entries of all quantities, one after another, `owners` the positions of the quantities that they are
+    of, `starts` the first entry of each, and `fits` the entries in question.
+    """
 
     quantities: Sequence[Quantity]
-    values: Floats
+    flat: Floats
     owners: NDArray[np.intp]
-    entries: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    fits: NDArray[np.intp]
+
+    @cached_property
+    def values(self) -> Floats:
+        return self.flat[self.fits]
 
     def where(self, asked: Callable[[Quantity], bool]) -> Pool:
         """The entries of some of the quantities."""
-        some = np.array([asked(one) for one in self.quantities], bool)[self.owners]
-        return replace(self, values=self.values[some], owners=self.owners[some], entries=self.entries[some])
+        some = np.array([asked(one) for one in self.quantities], bool)
+        return replace(self, fits=self.fits[some[self.owners[self.fits]]])
 
     def at(self, fits: Iterable[Fit]) -> Pool:
         """Some of the entries."""
-        some = sorted({(self.value(fit), *fit) for fit in fits})
-        values, owners, entries = np.array(some).reshape(-1, 3).T
-        return replace(self, values=values, owners=owners.astype(np.intp), entries=entries.astype(np.intp))
+        some = np.unique(np.fromiter(fits, np.intp))
+        return replace(self, fits=some[np.argsort(self.flat[some], kind="stable")])
 
     @cached_property
     def apart(self) -> Floats:
@@ -247,32 +248,32 @@ class Pool:
         return values
 
     @cached_property
-    def shapes(self) -> Mapping[tuple[int, ...], tuple[list[int], Floats]]:
-        """The quantities of each shape, axes of length 1 aside, and their entries, one quantity a row."""
-        found: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for at in np.unique(self.owners).tolist():
-            found[without_ones(self.quantities[at].value.shape)].append(at)
-        return {
-            shape: (alike, np.stack([self.quantities[at].value.ravel() for at in alike]))
-            for shape, alike in found.items()
-        }
+    def shapes(self) -> Counter[tuple[int, ...]]:
+        """How many of the quantities are of each shape, axes of length 1 aside."""
+        owners = np.unique(self.owners[self.fits]).tolist()
+        return Counter(without_ones(self.quantities[at].value.shape) for at in owners)
 
     def fitting(self, number: Number, offset: float = 0.0) -> list[Fit]:
         """The entries that are printed so, or so many further; the likeliest first."""
         value, half = number.value + offset, number.half_unit
         first, last = np.searchsorted(self.values, value - half), np.searchsorted(self.values, value + half, "right")
-        return sorted(
-            zip(self.owners[first:last].tolist(), self.entries[first:last].tolist(), strict=True), key=self.rank
-        )
+        return sorted(self.fits[first:last].tolist(), key=self.rank)
 
     def arrays(self, numbers: Sequence[Number], shape: tuple[int, ...], limit: float, but: int = -1) -> list[Fit]:
         """The quantities whose entries are printed so, or all `but` one are; none where `limit` would be by chance."""
-        alike, rows = self.shapes.get(without_ones(shape), ([], np.zeros((0, len(numbers)))))
-        if (len(alike) + 1) * _together([one for at, one in enumerate(numbers) if at != but]) >= limit:
+        told = [one for at, one in enumerate(numbers) if at != but]
+        shares = sorted({one.digits[1:]: one.share for one in told}.values(), reverse=True)
+        # equal ones, and one that the others make up to a whole number as probabilities do, say nothing on their own
+        total = sum(one.value for one in told)
+        dependent = abs(total - round(total)) <= sum(one.half_unit for one in told)
+        if (self.shapes[without_ones(shape)] + 1) * math.prod(shares[: len(shares) - dependent]) >= limit:
             return []
-        fits = np.abs(rows - [one.value for one in numbers]) <= [one.half_unit for one in numbers]
-        fits[:, [but] if but >= 0 else []] = True
-        return [(alike[at], 0) for at in np.flatnonzero(fits.all(axis=1))]
+        sought = min(range(len(numbers)), key=lambda at: (at == but, numbers[at].share))
+        values, halves = np.array([(one.value, one.half_unit) for one in numbers]).T
+        halves[[but] if but >= 0 else []] = math.inf
+        fits = (fit - sought for fit in self.fitting(numbers[sought]) if self.starts[self.owners[fit]] == fit - sought)
+        alike = (fit for fit in fits if without_ones(self.owner(fit).value.shape) == without_ones(shape))
+        return [fit for fit in alike if np.all(np.abs(self.flat[fit : fit + len(numbers)] - values) <= halves)]
 
     def chance(self, number: Number) -> float:
         """How many of the values a number of these digits fits by accident.
@@ -286,37 +287,25 @@ class Pool:
             around = around[np.abs(around - around.round(-number.digits[2] - number.zeros)) <= number.half_unit]
         return (around.size + 1) * number.share
 
-    def rank(self, fit: Fit) -> tuple[int, ...]:
-        quantity = self.quantities[fit[0]]
-        # a single number is printed as an entry of its node, rather than of a row of it
-        return int(quantity.value.ndim > 0 and "[" in quantity.key), quantity.rank, *fit
+    def owner(self, fit: Fit) -> Quantity:
+        return self.quantities[int(self.owners[fit])]
 
-    def value(self, fit: Fit) -> float:
-        return float(self.quantities[fit[0]].value.ravel()[fit[1]])
+    def rank(self, fit: Fit) -> tuple[int, ...]:
+        quantity = self.owner(fit)
+        # a single number is printed as an entry of its node, rather than of a row of it
+        return int(quantity.value.ndim > 0 and "[" in quantity.key), quantity.rank, fit
 
     def key(self, fit: Fit) -> str:
-        return self.quantities[fit[0]].entry(fit[1])
+        return self.owner(fit).entry(fit - self.starts[self.owners[fit]])
 
     def name(self, fit: Fit) -> str:
-        return f"{self.key(fit)} of {self.quantities[fit[0]].state}"
+        return f"{self.key(fit)} of {self.owner(fit).state}"
 
 
 def pool(found: Iterable[Quantity]) -> Pool:
     """Every entry of every quantity."""
     kept = [quantity for quantity in found if quantity.value.size <= LARGEST]
     sizes = [quantity.value.size for quantity in kept]
-    values = np.concatenate([np.zeros(0), *(quantity.value.ravel() for quantity in kept)])
-    entries = np.concatenate([np.zeros(0, np.intp), *map(np.arange, sizes)]).astype(np.intp)
-    order = np.argsort(values, kind="stable")
-    return Pool(kept, values[order], np.repeat(np.arange(len(sizes)), sizes)[order], entries[order])
-
-
-def _together(numbers: Sequence[Number]) -> float:
-    """Which part of all arrays of some size numbers of these digits fit.
-
-    Equal ones, and one that the others make up to a whole number as probabilities do, say nothing on their own.
-    """
-    shares = sorted({number.digits[1:]: number.share for number in numbers}.values(), reverse=True)
-    total = sum(number.value for number in numbers)
-    dependent = abs(total - round(total)) <= sum(number.half_unit for number in numbers)
-    return math.prod(shares[: len(shares) - dependent])
+    flat = np.concatenate([np.zeros(0), *(quantity.value.ravel() for quantity in kept)])
+    owners, starts = np.repeat(np.arange(len(kept)), sizes), np.cumsum([0, *sizes])[:-1]
+    return Pool(kept, flat, owners, starts, np.argsort(flat, kind="stable"))

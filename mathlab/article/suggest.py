@@ -2,15 +2,17 @@
 
 Chance is counted: among some thousand values a number of two digits fits dozens, one of eight hardly ever a wrong one.
 In between, the name before it or the run that the numbers around it are of decides, or nothing does, and the candidates
-are listed.
+are listed. What fits nothing but nearly does is told, and never claimed.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
@@ -18,11 +20,11 @@ import numpy as np
 
 from mathlab.article.cover import BEHIND, Coverage
 from mathlab.article.labels import count_of, counters, labelled, labels, pointer
-from mathlab.article.near import float32_twins, near
 from mathlab.article.pool import DERIVED, FAR, SAME, Fit, Pool, State, pool, quantities
 from mathlab.article.text import Document, Group, Number
 from mathlab.errors import MathlabError
 from mathlab.experiment import Experiment
+from mathlab.printed import REPR_DIGITS, judge_number
 
 CERTAIN = 0.02  # the values that a number may be expected to fit by chance, where it is believed for itself,
 CALLED = 0.05  # where it is called so,
@@ -36,6 +38,8 @@ DIAGNOSED = 500  # numbers that fit nothing of which it is told what they nearly
 NEVER = -(10**9)
 LISTED = 5  # candidates of a number that stays open
 VAGUE = 0.04  # of one digit: nothing is said of a number that this part of all values of its size fits
+PRECISE = 6  # significant digits, by which float32 tells from float64
+NEARLY = 0.1  # the values that all the numbers like a number may be expected to fit by chance
 
 Item = Group  # or a single number, of no shape
 
@@ -74,7 +78,7 @@ def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list
     whole = {count_of(one) for document in coverage.documents for one in document.numbers}
     epochs = {count + more for count in whole for more in (-1, 0, 1)}
     pooled = pool(quantity for experiment in experiments for quantity in quantities(experiment, epochs))
-    singles = cache(lambda: float32_twins(experiments))
+    singles = cache(lambda: _float32_twins(experiments))
     ends = {case.equations[-1].name for experiment in experiments for case in experiment.cases}
     found: list[Suggestion] = []
     undecided: list[Undecided] = []
@@ -86,10 +90,20 @@ def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list
             vague = number.share > VAGUE
             fits = [] if vague else pooled.fitting(number)
             asked = number.decimal and not fits and not vague and len(undecided) < DIAGNOSED
-            told = near(number, search.expected(at), pooled, search.often, singles) if asked else ""
+            told = search.near(at, singles) if asked else ""
             names = dict.fromkeys(map(pooled.name, fits))
             undecided.append(Undecided(document.numbers[at], tuple(names)[:LISTED], told, vague))
     return found, undecided
+
+
+def _float32_twins(experiments: Sequence[Experiment]) -> Pool:
+    """What float32 runs compute of the experiments in which no case has that type."""
+    twins = (
+        one._replace(cases=tuple(replace(case, dtype="float32", name=f"{case.name} as float32") for case in one.cases))
+        for one in experiments
+        if all(case.dtype != "float32" for case in one.cases)
+    )
+    return pool(quantity for twin in twins for quantity in quantities(twin))
 
 
 class _Search:
@@ -99,8 +113,10 @@ class _Search:
         self.document, self.pool, self.open = document, pooled, set(unknown)
         self.numbers = [number.fraction for number in document.numbers]
         self.starts = [number.start for number in document.numbers]
-        self.names = labelled(pooled, ends)
-        self.called = cache(lambda at: labels(document.text, self.starts[at]))
+        names = labelled(pooled, ends)
+        self.called = cache(
+            lambda at: [fit for name in labels(document.text, self.starts[at]) for fit in names.get(name, ())]
+        )
         self.states = [*dict.fromkeys(quantity.state for quantity in pooled.quantities)]
         self.of = cache(lambda runs: pooled.where(lambda quantity: quantity.state in runs))
         self.often = self.of(frozenset(state for state in self.states if not state.aside))
@@ -108,7 +124,6 @@ class _Search:
         self.counters = {at: found for at in unknown if (found := counters(document, at))}
         self.placed: dict[int, Fit] = {}  # by position in the document's numbers,
         self.told: dict[int, frozenset[State]] = {}  # as are the runs that numbers around tell of
-        self.shifted = 0
         self.found: list[tuple[Item, Sequence[Fit]]] = []
 
     def run(self) -> list[Suggestion]:
@@ -116,54 +131,59 @@ class _Search:
         arrays: list[Item] = sorted(self.document.groups, key=lambda group: -len(group[1]))
         single: list[Item] = [((), (at,)) for at in sorted(self.open) if self.numbers[at].decimal]
         for item in arrays:
-            self.claim(item, self.believed(item, self.often, CERTAIN))
+            self.claim(item, self.often, CERTAIN)
         self.told = {at: self.spoken_of(at) for at in sorted(self.open)}
-        self.shifted = self.shift()
-        done = -1
+        shift, done = self.shift(), -1
         while done < len(self.placed):
             done = len(self.placed)
             for item in (*arrays, *single):
-                for found in self.attempts(item) if not self.open.isdisjoint(item[1]) else ():
-                    self.claim(item, found)
+                for some, limit in self.contexts(item, shift) if not self.open.isdisjoint(item[1]) else ():
+                    self.claim(item, some, limit)
         for item, fits in self.found:  # of equal ones, now that all is known that stands around
             self.place(item, fits)
-        named = (self.named(item) for item, _ in self.found)
+        named = []
+        for (shape, members), _ in self.found:
+            fit, numbers = self.placed[members[0]], tuple(self.numbers[member] for member in members)
+            quantity, at = self.pool.owner(fit), pointer(self.document, numbers[0].start)
+            named.append(Suggestion(quantity.state, quantity.key if shape else self.pool.key(fit), numbers, shape, at))
         return sorted(named, key=lambda one: one.numbers[0].start)
 
-    def attempts(self, item: Item) -> Iterator[list[Fit]]:
-        """What an item may be by its digits and what stands beside it, or its name, or what is spoken of."""
+    def contexts(self, item: Item, shift: int) -> Iterator[tuple[Pool, float]]:
+        """Where an item is sought, and how many values it may fit there by chance.
+
+        That is what stands beside what is known, what is counted, what it is called, what is said again, and the runs
+        that are spoken of.
+        """
         shape, (first, *_) = item
-        number, counted = self.numbers[first], self.counted(first, self.shifted)
+        counted = self.counted(first, shift)
         if not shape:
-            yield [fit for fit in self.beside(first) if abs(self.pool.value(fit) - number.value) <= number.half_unit]
-        yield self.believed(item, self.of(counted), min(SUPPORTED.values()))
-        yield self.believed(item, self.often, CERTAIN)
-        if not shape:
-            called = [fit for name in self.called(first) for fit in self.names.get(name, ())]
-            for runs in (counted, self.states):
-                known = self.pool.at(fit for fit in called if self.state(fit) in runs)
-                yield known.fitting(number) if known.chance(number) < CALLED + number.share else []
+            yield self.pool.at(self.beside(first)), math.inf
+        yield self.of(counted), min(SUPPORTED.values())
+        yield self.often, CERTAIN
+        for runs in (counted, self.states) if not shape else ():
+            called = (fit for fit in self.called(first) if self.state(fit) in runs)
+            yield self.pool.at(called), CALLED + self.numbers[first].share
         again = (self.placed[n] for n in self.around(first, BEHIND) if n in self.placed)
-        yield self.believed(item, self.pool.at(again), CERTAIN)
+        yield self.pool.at(again), CERTAIN
         for characters, supported in SUPPORTED.items():
-            yield self.believed(item, self.of(self.runs(first, characters)), supported)
+            yield self.of(self.runs(first, characters)), supported
 
     def believed(self, item: Item, some: Pool, limit: float) -> list[Fit]:
-        """The quantities or entries, of some, that are printed so, if that is no chance."""
+        """The quantities or entries, of some, that are printed so, if no more than `limit` are by chance."""
         shape, members = item
-        if not some.values.size or self.open.isdisjoint(members):
+        if not some.fits.size or self.open.isdisjoint(members):
             return []
         if shape:
             return some.arrays([self.numbers[member] for member in members], shape, limit)
         number, chance = self.numbers[members[0]], some.chance(self.numbers[members[0]])
-        fits = some.fitting(number) if chance < limit else []  # a sum must be certain
-        return [fit for fit in fits if chance < CERTAIN or self.pool.quantities[fit[0]].rank % FAR < DERIVED]
+        fits = some.fitting(number) if chance <= limit else []
+        sure = chance < CERTAIN or limit > CALLED  # as a sum must be, or called so
+        return [fit for fit in fits if sure or self.pool.owner(fit).rank % FAR < DERIVED]
 
-    def claim(self, item: Item, fits: Sequence[Fit]) -> None:
-        """Make of numbers that are open what all of the fits have in common, if they do."""
-        size, unknown = len(item[1]), not self.open.isdisjoint(item[1])
-        rows = [(fit, self.pool.quantities[fit[0]].value.ravel()[fit[1] : fit[1] + size]) for fit in fits if unknown]
-        nodes = [one for one in rows if self.pool.quantities[one[0][0]].rank < DERIVED]  # v rather than v + eps
+    def claim(self, item: Item, some: Pool, limit: float) -> None:
+        """Make of numbers that are open what all that is believed of them has in common, if it does."""
+        rows = [(fit, self.pool.flat[fit : fit + len(item[1])]) for fit in self.believed(item, some, limit)]
+        nodes = [one for one in rows if self.pool.owner(one[0]).rank < DERIVED]  # v rather than v + eps
         for alike in (rows, nodes):
             if alike and all(np.max(np.abs(row - alike[0][1])) <= SAME * np.max(np.abs(row)) for _, row in alike):
                 self.found.append((item, [fit for fit, _ in alike]))
@@ -171,37 +191,40 @@ class _Search:
                 break
 
     def place(self, item: Item, fits: Sequence[Fit]) -> None:
+        """Of what fits alike, that which is nearest to what stands around, by section and by run."""
         shape, members = item
-        best = min(fits, key=lambda fit: (*self.apart(fit, members), *self.pool.rank(fit)[bool(shape) :]))
-        self.placed |= {member: (best[0], entry) for entry, member in enumerate(members, start=best[1])}
-        self.open.difference_update(members)
+        section = self.document.under(self.starts[members[0]])
+        near = [n for n in self.around(members[0], BEHIND) if n in self.placed and n not in members]
+        here = Counter(self.state(self.placed[n]).case for n in near if self.document.under(self.starts[n]) == section)
+        runs = self.told.get(members[0], frozenset()).union(self.state(self.placed[n]) for n in near)
 
-    def named(self, item: Item) -> Suggestion:
-        shape, members = item
-        fit = self.placed[members[0]]
-        quantity, numbers = self.pool.quantities[fit[0]], tuple(self.numbers[member] for member in members)
-        key = quantity.key if shape else self.pool.key(fit)
-        return Suggestion(quantity.state, key, numbers, shape, pointer(self.document, numbers[0].start))
+        def apart(fit: Fit) -> tuple[int, ...]:
+            state = self.state(fit)
+            return -here[state.case], bool(runs) and state not in runs, *self.pool.rank(fit)[bool(shape) :]
+
+        best = min(fits, key=apart)
+        self.placed |= zip(members, range(best, best + len(members)), strict=True)
+        self.open.difference_update(members)
 
     # What stands around
 
     def state(self, fit: Fit) -> State:
-        return self.pool.quantities[fit[0]].state
+        return self.pool.owner(fit).state
 
     def counted(self, at: int, shift: int) -> frozenset[State]:
         """The runs after so many updates or epochs as the line or row of a number counts, and some more."""
         counts = {count + shift for count in self.counters.get(at, ())}
-        return frozenset(state for state in self.states if counts and not counts.isdisjoint(state.counts))
+        return frozenset(state for state in self.states if not counts.isdisjoint(state.counts))
 
     def shift(self) -> int:
         """How many more updates than the text counts its numbers are of: -1 if it counts a loss before its update."""
-        single = [((), (at,)) for at in self.counters if at in self.open and self.numbers[at].decimal]
-
-        def fit(shift: int) -> int:
-            return sum(bool(self.believed(item, self.of(self.counted(item[1][0], shift)), CERTAIN)) for item in single)
-
-        best = max((0, -1, 1), key=fit)
-        return best if single and fit(best) >= len(single) / 2 else NEVER
+        single: list[Item] = [((), (at,)) for at in self.counters if at in self.open and self.numbers[at].decimal]
+        fits = {
+            shift: sum(bool(self.believed(item, self.of(self.counted(item[1][0], shift)), CERTAIN)) for item in single)
+            for shift in (0, -1, 1)
+        }
+        best = max(fits, key=fits.__getitem__)
+        return best if single and fits[best] >= len(single) / 2 else NEVER
 
     def around(self, at: int, characters: int) -> range:
         """The numbers so near to one, itself among them."""
@@ -229,25 +252,48 @@ class _Search:
         runs = {self.state(fit) for fit in self.pool.fitting(number)}
         return [self.of(frozenset([one])).chance(number) if one in runs else math.inf for one in self.states]
 
-    def apart(self, fit: Fit, members: Sequence[int]) -> tuple[int, bool]:
-        """How far a quantity is from what stands around: from its section's case, and from its neighbours' runs."""
-        section, state = self.document.under(self.starts[members[0]]), self.state(fit)
-        near = [n for n in self.around(members[0], BEHIND) if n in self.placed and n not in members]
-        here = Counter(self.state(self.placed[n]).case for n in near if self.document.under(self.starts[n]) == section)
-        runs = self.told.get(members[0], frozenset()).union(self.state(self.placed[n]) for n in near)
-        return max(here.values(), default=0) - here[state.case], bool(runs) and state not in runs
-
     def beside(self, at: int) -> Iterator[Fit]:
         """The entry after the one that is printed just before, and the one before that which is printed just behind."""
         for step in (-1, 1):
-            known = self.placed.get(at + step) if at + step in self.around(at, BESIDE) else None
-            if known and 0 <= known[1] - step < self.pool.quantities[known[0]].value.size:
-                yield known[0], known[1] - step
+            if at + step in self.placed and at + step in self.around(at, BESIDE):
+                known = self.placed[at + step]
+                first = int(self.pool.starts[self.pool.owners[known]])
+                if 0 <= known - step - first < self.pool.owner(known).value.size:
+                    yield known - step
 
-    def expected(self, at: int) -> Iterable[Fit]:
-        """What should stand in the place of a number: the entry beside its neighbours', or the rest of an array."""
-        yield from self.beside(at)
+    # What nearly fits
+
+    def near(self, at: int, singles: Callable[[], Pool]) -> str:
+        """What a number that fits nothing is of a float32 run, or nearly is; empty where nothing is known of it."""
+        number, often = self.numbers[at], self.often
+        _, digits, last = number.digits
+        expected = [*self.beside(at)]  # in its place, by what stands around it
         for shape, members in (group for group in self.document.groups if at in group[1]):
             entry = members.index(at)
-            found = self.often.arrays([self.numbers[member] for member in members], shape, CERTAIN, but=entry)
-            yield from ((one, entry) for one, _ in found)
+            found = often.arrays([self.numbers[member] for member in members], shape, CERTAIN, but=entry)
+            expected += [first + entry for first in found]
+        said = self.slip(number, expected)
+        if not said and len(digits) >= PRECISE and singles().chance(number) < NEARLY:
+            twins = (singles().name(fit) for fit in singles().fitting(number))
+            said = next((f"it is {twin}, which a case with dtype: float32 computes" for twin in twins), "")
+        places = range(last, last + min(len(digits), REPR_DIGITS))
+        steps = [sign * digit * 10.0**place for place in places for digit in range(1, 10) for sign in (1, -1)]
+        for some in (steps[:2], steps):
+            if not said and len(some) * often.chance(number) < NEARLY:
+                said = self.slip(number, (fit for step in some for fit in self.pool.fitting(number, step)))
+        return said
+
+    def slip(self, number: Number, fits: Iterable[Fit]) -> str:
+        """The first value from which a number differs by its rounding alone, or in one digit, and how it does."""
+        for fit in fits:
+            judged = judge_number(number.text, self.pool.flat[fit])
+            kinds = {
+                "cut off, not rounded": judged.verdict.label == "truncated",
+                "rounded the other way": judged.error is not None and abs(judged.error) < 2 * judged.tolerance,
+                "one digit differs": len(number.text) == len(judged.shown)
+                and sum(map(operator.ne, number.text, judged.shown)) == 1,
+            }
+            how = next((kind for kind, holds in kinds.items() if holds and not judged.verdict.passed), "")
+            if how:
+                return f"{self.pool.name(fit)} is {judged.shown}: {how}"
+        return ""

@@ -35,7 +35,7 @@ def article(
     from mathlab.article.text import read
     from mathlab.reports.article import article_report
 
-    with telling.reporting(lambda problems: article_report(files, problems=problems)):
+    with telling.reporting(lambda: article_report(files)):
         documents = [read(file) for file in dict.fromkeys(files)]
         experiments = check.experiments_of(files, config or (), permits.allowed)
         coverage = cover(documents, [*map(check.judged, experiments)], integers)
@@ -44,6 +44,6 @@ def article(
         if found and write:
             written = plan.load([Path(experiment.path) for experiment in experiments], permits.allowed)
             coverage = cover(documents, [*map(check.judged, written)], integers)
-        report = article_report(files, coverage, found, undecided, left, quiet=telling.quiet)
+        report = article_report(files, coverage, found, undecided, left)
     telling.deliver(report)
     return MATCH if report.passed else FAIL

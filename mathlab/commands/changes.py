@@ -24,7 +24,7 @@ def show_changes(
 
     from mathlab import plan
     from mathlab.outputs.write import write, written_to
-    from mathlab.reports import changes
+    from mathlab.reports.comparisons import changes_page
     from mathlab.reports.report import Report
     from mathlab.results import nonfinite_of
 
@@ -40,11 +40,11 @@ def show_changes(
         old, new = (plan.judged(planned, terminal.progress) for planned in pair)
         for was, now in zip(old.cases, new.cases, strict=True):
             pages += [Text("")] if pages else []
-            pages.append(changes.page(new.experiment.name, was, now))
+            pages.append(changes_page(new.experiment.name, was, now))
         good = good and not any(map(nonfinite_of, new.cases))
         if out:
             write(new, out, {"command": command, "set": list(texts)})
-    telling.deliver(Report(command, good, "", tables=lambda: pages, compared=tuple, about=dict))
+    telling.deliver(Report(command, good, "", tables=lambda _: pages, compared=tuple, about=dict))
     return MATCH if good else FAIL
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,8 +56,8 @@ def run_stages(
     refused: list[Problem] = []
     found: list[tuple[Tally, bool]] = []
 
-    def report(problems: Sequence[Problem]) -> Report:
-        return runs.run_report(command, kept, (*refused, *problems), telling.quiet, brief)
+    def report() -> Report:
+        return runs.run_report(command, kept, refused, brief)
 
     def ran(plans: Sequence[plan.Plan]) -> Iterator[runs.Ran]:
         """Each experiment as soon as it has run; once it is told, its files are written."""
@@ -113,7 +114,7 @@ def run_stages(
         if not refused and counts.passed and not counts.compared and command in plan.CLAIMS:
             raise MathlabError("nothing was compared: add expected figures, a derivation or a gradcheck to the config")
     if not at_once:
-        telling.deliver(report(()))
+        telling.deliver(report())
     passed = counts.passed and all(accounted for _, accounted in found)
     return TROUBLE if refused else MATCH if passed else FAIL
 
@@ -126,4 +127,4 @@ def _article(result: ExperimentResult, quiet: bool) -> tuple[Report | None, str]
     from mathlab.reports.article import article_csv, article_report
 
     coverage = coverage_of(result)
-    return article_report(articles_of(result.experiment), coverage, quiet=quiet), article_csv(coverage)
+    return replace(article_report(articles_of(result.experiment), coverage), quiet=quiet), article_csv(coverage)

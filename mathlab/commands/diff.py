@@ -28,8 +28,8 @@ def diff(
 
     for path in (a, b):
         note(path, *path.rglob("*.csv"))
-    with telling.reporting(lambda problems: difference_report(a, b, None, most, problems)):
-        report = difference_report(a, b, compare(a, b, rtol, atol), most, quiet=telling.quiet)
+    with telling.reporting(lambda: difference_report(a, b, None, most)):
+        report = difference_report(a, b, compare(a, b, rtol, atol), most)
     telling.deliver(report)
     if not report.passed:
         terminal.complain([Problem(how) for how in map(renewal, (a, b)) if how])

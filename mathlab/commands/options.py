@@ -7,7 +7,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_type_hints
 
@@ -117,23 +117,24 @@ class Telling:
     ] = None
 
     @contextmanager
-    def reporting(self, report: Callable[[Sequence[Problem]], Report]) -> Iterator[None]:
+    def reporting(self, report: Callable[[], Report]) -> Iterator[None]:
         """What ends the command with 2 is told on stderr, and in a report that a program is waiting for as well."""
         try:
             yield
         except MathlabError as error:
             if self.form not in READ_BY_PEOPLE or self.target:
                 try:
-                    self.deliver(report(error.problems))
+                    self.deliver(report(), error.problems)
                 except MathlabError as other:
                     raise MathlabError([*dict.fromkeys((*error.problems, *other.problems))]) from None
             raise
 
-    def deliver(self, report: Report) -> None:
-        """Put the report where it belongs; for GitHub, also what it shows on the job's summary page."""
+    def deliver(self, report: Report, problems: Sequence[Problem] = ()) -> None:
+        """Put the report where it belongs, and what ended the command; for GitHub, also on the job's summary page."""
         from mathlab.files import append, refuse_inputs, replace_file
         from mathlab.reports.formats import FORMATS, overview
 
+        report = replace(report, problems=(*report.problems, *problems), quiet=self.quiet)
         if self.form == "table" and self.target is None:
             terminal.console().print(report.page(), crop=False)
         elif self.target is None or str(self.target) == "-":

@@ -47,13 +47,13 @@ def oracle(
     from mathlab.reports.comparisons import oracle_report
 
     note(arrays)
-    with telling.reporting(lambda problems: oracle_report(arrays, (), problems, telling.quiet)):
+    with telling.reporting(lambda: oracle_report(arrays)):
         if not config:
             raise MathlabError(f"no config is named: write mathlab oracle --config FILE {arrays}")
         names = dict(map(_pair, maps or ()))
         chosen = [one for _, one in Cases(config=config, case=case).chosen(permits)]
         results = compare_file(chosen, arrays, names=names, rtol=rtol, thorough=thorough)
-        report = oracle_report(arrays, results, (), telling.quiet, allow_unmatched)
+        report = oracle_report(arrays, results, allow_unmatched)
     telling.deliver(report)
     if not all(result.passed for result in results):
         return FAIL

@@ -13,14 +13,13 @@ from rich.text import Text
 from mathlab.article.check import printing
 from mathlab.article.cover import Coverage, Status
 from mathlab.article.suggest import Suggestion, Undecided
-from mathlab.article.text import Number
-from mathlab.errors import Place, Problem
+from mathlab.errors import Place
 from mathlab.outputs.csvtext import csv_text
-from mathlab.reports.checks import Check
+from mathlab.reports.checks import Check, remarked
 from mathlab.reports.data import place_keys
-from mathlab.reports.layout import Paragraph, Row, Sheet, count, plain
+from mathlab.reports.layout import Paragraph, Row, Sheet, count, plain, said
 from mathlab.reports.report import Report
-from mathlab.results import FigureResult, Judged, Outcome
+from mathlab.results import Outcome
 
 STYLES = {"checked": "green", "given": "green", "ignored": "dim", "open": "bold red"}
 
@@ -31,8 +30,6 @@ def article_report(
     found: Sequence[Suggestion] = (),
     undecided: Sequence[Undecided] = (),
     left: Sequence[str] = (),
-    problems: Sequence[Problem] = (),
-    quiet: bool = False,
 ) -> Report:
     """What was found out about the documents `files`; what was found for their open numbers, and what had no room."""
     known = coverage or Coverage()
@@ -40,11 +37,9 @@ def article_report(
         "article",
         fine=bool(known.numbers) and known.passed,
         summary=article_summary(known),
-        tables=lambda: (*_page(known, quiet), *_told(found, undecided, left)),
+        tables=lambda quiet: (*_page(known, quiet), *_told(found, undecided, left)),
         compared=lambda: _checks(known, undecided),
         about=lambda: {"article": _content(files, known, found, undecided)},
-        problems=problems,
-        quiet=quiet,
     )
 
 
@@ -73,23 +68,18 @@ def _content(
 
 
 def _checks(coverage: Coverage, undecided: Sequence[Undecided]) -> Iterator[Check]:
-    known = {one.number.place: one for one in undecided}
+    known = {one.number.place: remarked(may_be=", or ".join(one.candidates), nearly=one.near) for one in undecided}
 
-    def check(name: str, passed: bool, verdict: str, place: Place, *remarks: tuple[str, str]) -> Check:
-        said = tuple(remark for remark in remarks if remark[1])
+    def check(name: str, passed: bool, verdict: str, place: Place) -> Check:
         outcome: Outcome = "passed" if passed else "failed"
-        return Check(
-            "article", name, outcome, verdict, Path(place.file).name, file=place.file, place=place, remarks=said
-        )
+        group, about = Path(place.file).name, known.get(place, ())
+        return Check("article", name, outcome, verdict, place=place, remarks=about, group=group, file=place.file)
 
     for one in (one for one in coverage.numbers if one.status in ("checked", "open")):
-        number, place, said = one.number, one.number.place, known.get(one.number.place)
-        about = (("may be", ", or ".join(said.candidates)), ("nearly", said.near)) if said else ()
-        verdict = one.claim.verdict.label if one.claim else one.status
-        yield check(f"{number.text} at {place.line}:{place.column}", not one.failed, verdict, place, *about)
+        place, verdict = one.number.place, one.claim.verdict.label if one.claim else one.status
+        yield check(f"{one.number.text} at {place.line}:{place.column}", not one.failed, verdict, place)
     for figure, entry, _ in coverage.missing:
-        name = f"{figure.key} {entry.printed}"
-        yield check(name, False, "missing from the article", entry.place or Place("", 1, 1))
+        yield check(f"{figure.key} {entry.printed}", False, "missing from the article", entry.place or Place("", 1, 1))
 
 
 def article_summary(coverage: Coverage) -> str:
@@ -103,31 +93,25 @@ def article_summary(coverage: Coverage) -> str:
 def _page(coverage: Coverage, only_failures: bool) -> Iterator[RenderableType]:
     """A row for each number, and a sentence for each printed figure that is missing; then the summary."""
     rows = []
-    for one in coverage.numbers:
-        claim, style = one.claim, "bold red" if one.failed else STYLES[one.status]
-        by = f"{one.by}, {claim.place}: {claim.verdict.label}" if claim else one.by
-        if one.failed or not only_failures:
-            cells = plain(str(one.number.place)), plain(one.number.text), plain(one.status, style), plain(by)
-            rows.append(Row(cells))
+    for one in (one for one in coverage.numbers if one.failed or not only_failures):
+        by = f"{one.by}, {one.claim.place}: {one.claim.verdict.label}" if one.claim else one.by
+        status = plain(one.status, "bold red" if one.failed else STYLES[one.status])
+        rows.append(Row.of(str(one.number.place), one.number.text, status, by))
     if rows:
         yield Sheet(("place", "number", "status", "by"), tuple(rows), head=(0, 1), words=(0, 1, 2, 3), indent=0)
-    yield from (Paragraph(plain(_absence(*one), "bold red")) for one in coverage.missing)
-    yield Paragraph(plain(article_summary(coverage), "bold" if coverage.passed else "bold red"))
-
-
-def _absence(figure: FigureResult, entry: Judged, like: Number | None) -> str:
-    """`net.yaml:9:7: 0.0778 of Y[0,1] is printed nowhere at 'outputs'; the nearest is 0.0788, notes.md:37:4`."""
-    at = f" at {figure.at!r}" if figure.at else ""
-    nearest = f"; the document has {like.text}, {like.place}" if like else ""
-    return f"{entry.place}: {entry.printed} of {figure.key} is printed nowhere{at}{nearest}"
+    for figure, entry, like in coverage.missing:
+        at = f" at {figure.at!r}" if figure.at else ""
+        nearest = f"; the document has {like.text}, {like.place}" if like else ""
+        yield said(f"{entry.place}: {entry.printed} of {figure.key} is printed nowhere{at}{nearest}", "bold red")
+    yield said(article_summary(coverage), "bold" if coverage.passed else "bold red")
 
 
 def _told(found: Sequence[Suggestion], undecided: Sequence[Undecided], left: Sequence[str]) -> Iterable[RenderableType]:
     for state, ones in groupby(found, key=lambda one: one.state):
         yield Paragraph(Text.assemble(plain("figures of "), plain(str(state), "bold")))
-        yield from (Paragraph(plain(f"{one.key}: {printing(one)}  # {one.numbers[0].place}"), indent=2) for one in ones)
+        yield from (said(f"{one.key}: {printing(one)}  # {one.numbers[0].place}", indent=2) for one in ones)
     for one in undecided:
         unknown = "has too few digits to say what it is" if one.vague else "fits nothing that is computed"
         may_be = f"may be {', or '.join(one.candidates)}" if one.candidates else unknown
-        yield Paragraph(plain("; ".join(filter(None, (f"{one.number.place}: {one.number.text} {may_be}", one.near)))))
-    yield from (Paragraph(plain(f"not written, for there is no room for it: {key}", "yellow")) for key in left)
+        yield said("; ".join(filter(None, (f"{one.number.place}: {one.number.text} {may_be}", one.near))))
+    yield from (said(f"not written, for there is no room for it: {key}", "yellow") for key in left)

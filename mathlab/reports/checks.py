@@ -28,7 +28,8 @@ from mathlab.stages.table import STAGES, Named
 
 Kind = Literal["figure", "worked out", "number", "formula", "gradient", "cell", "array", "article"]
 
-FORMULA, GRADIENT = "{} = {}", "gradient check of d{}"  # what the checks of them are called
+FORMULA, GRADIENT = "{} = {}", "gradient check of d{}"  # what the checks of them are called,
+IN = {"gradcheck": " in the gradient check"}  # and what follows the quantity of a figure of a stage
 WORST = 10  # refuted entries of one gradient that are told one by one
 
 # What the two sides of a comparison are called.
@@ -49,27 +50,27 @@ class Check(NamedTuple):
 
     A case of which some number is not finite has one for that, of the kind `number`.
 
-    `group` (an experiment) and `case` say where it belongs; `name` is unique there. `of` is the quantity alone, and
-    `figure` the whole of which it is an entry. `expected` and `computed` are the two sides as they are shown, called
-    what `SIDES` says; a side, `error` or `tolerance` may be empty. `remarks` are (word, sentence) pairs. `place` is
-    where the expected value stands; without one, `file` still says in which file.
+    `expected` and `computed` are the two sides as they are shown, called what `SIDES` says; a side, `error` or
+    `tolerance` may be empty. `remarks` are (word, sentence) pairs. `place` is where the expected value stands; without
+    one, `file` still says in which file. `of` is the quantity alone, and `figure` the whole of which it is an entry.
+    `group` (an experiment) and `case` say where it belongs; `name` is unique there.
     """
 
     kind: Kind
     name: str
     outcome: Outcome
     verdict: str
-    group: str = ""
-    case: str = ""
-    file: str = ""
-    place: Place | None = None
-    of: str = ""
-    figure: str = ""
     expected: str = ""
     computed: str = ""
     error: str = ""
     tolerance: str = ""
+    place: Place | None = None
     remarks: tuple[tuple[str, str], ...] = ()
+    of: str = ""
+    figure: str = ""
+    group: str = ""
+    case: str = ""
+    file: str = ""
 
     @property
     def owner(self) -> list[str]:
@@ -132,8 +133,8 @@ def backprop_checks(case: CaseResult) -> Iterator[Check]:
             if not witness.passed:
                 name = f"d{witness.name} beside the witness {witness.witness}"
                 error = "" if witness.relative is None else f"{short(witness.relative)} (relative)"
-                remarks = remarked(message=witness.message)
-                yield Check("gradient", name, "failed", witness.verdict, error=error, remarks=remarks)
+                said = remarked(message=witness.message)
+                yield Check("gradient", name, "failed", witness.verdict, error=error, remarks=said)
 
 
 def gradcheck_checks(case: CaseResult) -> Iterator[Check]:
@@ -155,66 +156,42 @@ def train_checks(case: CaseResult) -> Iterator[Check]:
 def figure_checks(figures: Iterable[FigureResult]) -> Iterator[Check]:
     """Every number of every figure."""
     for figure in figures:
+        kind: Kind = "worked out" if figure.worked_out else "figure"
         about = remarked(at=figure.at, because=figure.because, erratum=figure.erratum)
         why = remarked(diagnosis=figure.diagnosis, first_divergence=figure.first_divergence)
+        whole = quantity(figure.key, (), figure.updates)
         for index, entry in zip(np.ndindex(figure.shape), figure.entries, strict=True):
-            outcome = entry.verdict.outcome
+            outcome, label = entry.verdict.outcome, entry.verdict.label
+            numbers = entry.printed, entry.shown, short(entry.error), short(entry.tolerance)
             in_full = (("in full", repr(entry.computed)),) if outcome == "failed" else ()
-            yield Check(
-                kind="worked out" if figure.worked_out else "figure",
-                name=_figure_name(figure.stage, figure.key, index, figure.updates),
-                outcome=outcome,
-                verdict=entry.verdict.label,
-                place=entry.place,
-                of=quantity(figure.key, index, figure.updates),
-                figure=quantity(figure.key, (), figure.updates),
-                expected=entry.printed,
-                computed=entry.shown,
-                error=short(entry.error),
-                tolerance=short(entry.tolerance),
-                remarks=(*in_full, *about, *(why if outcome != "passed" else ())),
-            )
+            said = (*in_full, *about, *(why if outcome != "passed" else ()))
+            of = quantity(figure.key, index, figure.updates)
+            name = of + IN.get(figure.stage, "")
+            yield Check(kind, name, outcome, label, *numbers, entry.place, said, of, whole)
 
 
 def formula_check(formula: FormulaResult) -> Check:
     """A formula beside what is derived."""
-    return Check(
-        kind="formula",
-        name=FORMULA.format(formula.name, formula.formula),
-        outcome=formula.verdict.outcome,
-        verdict=formula.verdict.label,
-        place=formula.place,
-        of=formula.name,
-        expected=formula.formula,
-        computed=formula.derived,
-        error=short(formula.error),
-        tolerance=short(formula.tolerance),
-        remarks=remarked(message=formula.message, at=formula.at, erratum=formula.erratum, diagnosis=formula.diagnosis),
-    )
+    name, verdict = FORMULA.format(formula.name, formula.formula), formula.verdict
+    sides = formula.formula, formula.derived, short(formula.error), short(formula.tolerance)
+    said = remarked(message=formula.message, at=formula.at, erratum=formula.erratum, diagnosis=formula.diagnosis)
+    return Check("formula", name, verdict.outcome, verdict.label, *sides, formula.place, said, formula.name)
 
 
 def _gradient(parameter: str, entries: Sequence[EntryCheck], size: int) -> Check:
     """The check of a parameter, with the numbers of its worst entry; `size` is 0 but where it is of a sample."""
     worst, *_ = entries = sorted(entries, key=badness, reverse=True)
     refuted = [entry for entry in entries if not entry.passed]
-    verdicts = Counter(entry.verdict for entry in entries)
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in Counter(one.verdict for one in entries).items())
     sampled = f" (a sample: {len(entries):,} of {size:,} entries)" if size > len(entries) else ""
-    remarks = [("worst entry", indexed(f"d{parameter}", worst.index))]
+    said = [("worst entry", indexed(f"d{parameter}", worst.index))]
     for one in refuted[:WORST]:
-        numbers = (("derived", one.derived), ("complex step", one.complex_step), ("central", one.central))
-        words = ", ".join(f"{word} {number(value)}" for word, value in numbers)
-        remarks.append((indexed(f"d{parameter}", one.index), f"{words}: {one.verdict}"))
-    remarks += [("", f"and {len(refuted) - WORST} more")] if len(refuted) > WORST else []
-    return Check(
-        kind="gradient",
-        name=GRADIENT.format(parameter),
-        outcome="failed" if refuted else "passed",
-        verdict=", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()) + sampled,
-        expected=number(worst.complex_step),
-        computed=number(worst.derived),
-        error=short(worst.absolute_error),
-        remarks=tuple(remarks),
-    )
+        words = f"derived {number(one.derived)}, complex step {number(one.complex_step)}, central {number(one.central)}"
+        said.append((indexed(f"d{parameter}", one.index), f"{words}: {one.verdict}"))
+    said += [("", f"and {len(refuted) - WORST} more")] if len(refuted) > WORST else []
+    numbers = number(worst.complex_step), number(worst.derived), short(worst.absolute_error)
+    outcome: Outcome = "failed" if refuted else "passed"
+    return Check("gradient", GRADIENT.format(parameter), outcome, verdicts + sampled, *numbers, remarks=tuple(said))
 
 
 def badness(entry: EntryCheck) -> tuple[bool, bool, float]:
@@ -242,7 +219,7 @@ def declared(case: Case, stages: Sequence[str]) -> tuple[tuple[str, Place | None
 
 def backprop_names(case: Case) -> Named:
     """Of the figures, then of the formulas."""
-    yield from _declared_figures("backprop", case.expected)
+    yield from _named("backprop", case.expected)
     yield from ((FORMULA.format(formula.name, formula.text), formula.place) for formula in case.derivation)
 
 
@@ -253,24 +230,19 @@ def gradcheck_names(case: Case) -> Named:
 
     if case.gradcheck:
         yield from ((GRADIENT.format(name), case.place) for name in case.parameters or checked(prepare(case)))
-        yield from _declared_figures("gradcheck", case.gradcheck.expected)
+        yield from _named("gradcheck", case.gradcheck.expected)
 
 
 def train_names(case: Case) -> Named:
     """Of the figures, in the order of the updates."""
     for updates, figures in sorted(case.train.after if case.train else (), key=lambda pair: pair[0]):
-        yield from _declared_figures("train", figures, updates)
+        yield from _named("train", figures, updates)
 
 
-def _declared_figures(stage: str, figures: Iterable[Figure], updates: int | None = None) -> Named:
+def _named(stage: str, figures: Iterable[Figure], updates: int | None = None) -> Named:
     for figure in figures:
         for index, printed in zip(np.ndindex(figure.shape), figure.printed, strict=True):
-            yield _figure_name(stage, figure.key, index, updates), printed.place or figure.place
-
-
-def _figure_name(stage: str, key: str, index: tuple[int, ...], updates: int | None) -> str:
-    """`p[0]`, `loss after 2 updates`, `central_W[0,1] in the gradient check`."""
-    return quantity(key, index, updates) + (" in the gradient check" if stage == "gradcheck" else "")
+            yield quantity(figure.key, index, updates) + IN.get(stage, ""), printed.place or figure.place
 
 
 def distinct(names: Iterable[str]) -> Iterator[str]:

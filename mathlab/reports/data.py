@@ -17,27 +17,10 @@ from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 
-from mathlab.diagnosis import Cause
 from mathlab.errors import Place
-from mathlab.experiment import Array, Choice, Source
-from mathlab.oracle.oracle import Compared, OracleResult
-from mathlab.outputs.difference import Change
+from mathlab.experiment import Array
 from mathlab.outputs.tables import LARGEST_LISTED
-from mathlab.results import (
-    BackpropResult,
-    CaseResult,
-    ExperimentResult,
-    FigureResult,
-    FormulaResult,
-    GradcheckResult,
-    Judged,
-    NodeResult,
-    Share,
-    SweepResult,
-    TrainResult,
-    WitnessResult,
-    tally,
-)
+from mathlab.results import BackpropResult, FigureResult, Share, SweepResult, TrainResult, tally
 from mathlab.stages.table import STAGES
 from mathlab.terminal import LONGEST_TEXT, harmless
 
@@ -52,14 +35,12 @@ def told(value: object) -> Json:
     match value:
         case str():
             return value if len(value) <= LONGEST_TEXT else f"{value[:LONGEST_TEXT]}..."
-        case None | bool():
+        case None | bool() | int():
             return value
-        case int() | np.integer():
-            return int(value)
-        case float() | np.floating() | Decimal():
+        case float() | Decimal():
             return number(float(value))
-        case np.bool_():
-            return bool(value)
+        case np.generic():
+            return told(value.item())
         case np.ndarray():
             return array(value)
         case Path():
@@ -73,7 +54,7 @@ def told(value: object) -> Json:
 
 def record(value: object) -> Record:
     """A named tuple or a dataclass as its fields."""
-    form = FORMS.get(type(value), Form())
+    form = FORMS.get(type(value).__name__, Form())
     found: Record = {}
     of_dataclass = () if isinstance(value, tuple) else (part.name for part in fields(value))  # type: ignore[arg-type]
     for name in getattr(value, "_fields", of_dataclass):
@@ -143,11 +124,13 @@ def _columns(result: TrainResult | SweepResult) -> dict[str, list[float]]:
     return {name: column.astype(np.float64).tolist() for name, column in result.columns.items()}
 
 
+PASSED = {"passed": lambda one: one.passed}
+LABEL = {"verdict": lambda one: one.verdict.label}
 # a case's stages stand beside each other, null for one that did not run
 STAGED = {name: partial(lambda case, name: case.stages.get(name), name=name) for name in STAGES}
 
-FORMS: Mapping[type, Form] = {
-    ExperimentResult: Form(
+FORMS: Mapping[str, Form] = {
+    "ExperimentResult": Form(
         without=("experiment", "cases"),
         more={
             "name": lambda result: result.experiment.name,
@@ -160,34 +143,25 @@ FORMS: Mapping[type, Form] = {
             "cases": lambda result: result.cases,
         },
     ),
-    Source: Form(without=("article", "ignore")),
-    CaseResult: Form(without=("stages",), more={"passed": lambda case: tally(case).passed, "summary": tally, **STAGED}),
-    BackpropResult: Form(without=("shares", "nodes"), more={"nodes": _nodes}),
-    NodeResult: Form(without=("readers", "step"), more={"shape": lambda node: node.value.shape}),
-    Share: Form(
-        called={"reader": "from"},
-        without=("factors",),
-        more={name: partial(_factor, name=name) for name in ("upstream", "local")},
+    "Source": Form(without=("article", "ignore")),
+    "CaseResult": Form(
+        without=("stages",), more={"passed": lambda case: tally(case).passed, "summary": tally, **STAGED}
     ),
-    FigureResult: Form(
-        called={"key": "quantity"},
-        without=("stage", "entries"),
-        more={"passed": lambda figure: figure.passed, "entries": _entries},
+    "BackpropResult": Form(without=("shares", "nodes"), more={"nodes": _nodes}),
+    "NodeResult": Form(without=("readers", "step"), more={"shape": lambda node: node.value.shape}),
+    "Share": Form(
+        {"reader": "from"}, ("factors",), {name: partial(_factor, name=name) for name in ("upstream", "local")}
     ),
-    Judged: Form(
-        without=("verdict",),
-        more={"verdict": lambda entry: entry.verdict.label, "passed": lambda entry: entry.verdict.passed},
-    ),
-    FormulaResult: Form(more={"verdict": lambda formula: formula.verdict.label}),
-    WitnessResult: Form(more={"passed": lambda witness: witness.passed}),
-    GradcheckResult: Form(without=("first_nonfinite",)),
-    TrainResult: Form(more={"columns": _columns}),
-    SweepResult: Form(more={"columns": _columns, "runs": lambda result: len(result.nonfinite)}),
-    OracleResult: Form(
-        called={"compared": "arrays"}, without=("sought",), more={"passed": lambda result: result.passed}
-    ),
-    Cause: Form(without=("claims",)),
-    Compared: Form(called={"expected": "expected_shape"}),
-    Choice: Form(called={"label": "written"}, without=("value",)),
-    Change: Form(called={"key": "row", "error": "relative_error"}),
+    "FigureResult": Form({"key": "quantity"}, ("stage", "entries"), {**PASSED, "entries": _entries}),
+    "Judged": Form(without=("verdict",), more={**LABEL, "passed": lambda entry: entry.verdict.passed}),
+    "FormulaResult": Form(more=LABEL),
+    "WitnessResult": Form(more=PASSED),
+    "GradcheckResult": Form(without=("first_nonfinite",)),
+    "TrainResult": Form(more={"columns": _columns}),
+    "SweepResult": Form(more={"columns": _columns, "runs": lambda result: len(result.nonfinite)}),
+    "OracleResult": Form({"compared": "arrays"}, ("sought",), PASSED),
+    "Cause": Form(without=("claims",)),
+    "Compared": Form(called={"expected": "expected_shape"}),
+    "Choice": Form(called={"label": "written"}, without=("value",)),
+    "Change": Form(called={"key": "row", "error": "relative_error"}),
 }

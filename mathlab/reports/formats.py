@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from rich.console import Console, RenderableType
 
@@ -23,27 +23,25 @@ from mathlab.reports.report import Report
 from mathlab.terminal import ENDLESS, harmless
 
 MOST = 10  # annotations; GitHub shows no more of one step
+COUNTED = {"tests": "testcase", "failures": "failure", "errors": "error", "skipped": "skipped"}  # the totals of JUnit
 
 
 def github(report: Report) -> str:
     """At most `MOST` annotations, then how many more there are, then the summary."""
     annotations = [_annotation(problem.message, problem.place) for problem in report.problems]
     for check in report.failed:
-        known = f"; {check.said}" if check.said else ""
-        annotations.append(
-            _annotation(f"{', case '.join(check.owner)}: {sentence(check)}{known}", check.place, check.file)
-        )
+        told = f"{', case '.join(check.owner)}: {sentence(check)}{f'; {check.said}' if check.said else ''}"
+        annotations.append(_annotation(told, check.place, check.file))
     more = [f"and {len(annotations) - MOST} more"] if len(annotations) > MOST else []
     return "\n".join([*annotations[:MOST], *more, harmless(report.summary)]) + "\n"
 
 
 def _annotation(message: str, place: Place | None, file: str = "") -> str:
-    where = []
-    if place or file:
-        where.append(f"file={_property(_in_workspace(place.file if place else file))}")
-    if place:
-        where += [f"line={place.line}", f"col={place.column}"]
-    return f"::error {','.join(where)}::{_data(message)}" if where else f"::error::{_data(message)}"
+    file = place.file if place else file
+    where = {"file": _in_workspace(file)} if place or file else {}
+    where |= {"line": str(place.line), "col": str(place.column)} if place else {}
+    said = ",".join(f"{word}={_data(told).replace(':', '%3A').replace(',', '%2C')}" for word, told in where.items())
+    return f"::error {said}::{_data(message)}" if said else f"::error::{_data(message)}"
 
 
 def _in_workspace(file: str) -> str:
@@ -59,54 +57,39 @@ def _data(text: str) -> str:
     return harmless(text, kept="\r\n").replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
-
-
 def junit(report: Report) -> str:
     """One suite for each experiment (for `diff`, each file); a problem is an error in a suite of its own."""
-    suites = ElementTree.Element("testsuites", name=f"mathlab {report.command}")
+    suites = Element("testsuites", name=f"mathlab {report.command}")
     for group, of_group in groupby(report.checks, key=lambda check: check.group):
         suite = _made(suites, "testsuite", name=group)
         for check in of_group:
-            _case(suite, check)
+            case = _test(suite, check.name, ".".join(check.owner), check.place, file=check.file)
+            if check.outcome == "failed":
+                _made(case, "failure", explanation(check), type=check.verdict, message=sentence(check))
+            elif check.outcome == "erratum":
+                erratum = dict(check.remarks).get("erratum", "")
+                _made(case, "skipped", message=f"{sentence(check)}; erratum: {erratum}")
     suite = _made(suites, "testsuite", name=f"mathlab {report.command}") if report.problems else suites
     for problem in report.problems:
-        case = _test(suite, problem.message, f"mathlab.{report.command}", problem.place, {})
+        case = _test(suite, problem.message, f"mathlab.{report.command}", problem.place)
         _made(case, "error", str(problem), type="problem", message=problem.message)
-    for element in (*suites, suites):
-        _count(element)
-    ElementTree.indent(suites)
+    for element in (*suites, suites):  # nothing is timed, but several parsers want a number there
+        totals = {word: str(len([*element.iter(tag)])) for word, tag in COUNTED.items()}
+        element.attrib.update(totals, time="0")
+    indent(suites)
     # all of it ASCII, so that no terminal or locale can make it anything but what its first line says
-    text = str(ElementTree.tostring(suites, "us-ascii"), "ascii") + "\n"
+    text = str(tostring(suites, "us-ascii"), "ascii") + "\n"
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + harmless(text, "\n", lambda sign: f"&#{ord(sign)};", None)
 
 
-def _count(element: ElementTree.Element) -> None:
-    """The totals that parsers show; nothing is timed, but several of them want a number there."""
-    for word, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
-        element.set(word, str(len(list(element.iter(tag)))))
-    element.set("time", "0")
-
-
-def _case(suite: ElementTree.Element, check: Check) -> None:
-    case = _test(suite, check.name, ".".join(check.owner), check.place, {"file": check.file})
-    if check.outcome == "failed":
-        _made(case, "failure", explanation(check), type=check.verdict, message=sentence(check))
-    elif check.outcome == "erratum":
-        _made(case, "skipped", message=f"{sentence(check)}; erratum: {dict(check.remarks).get('erratum', '')}")
-
-
-def _test(
-    suite: ElementTree.Element, name: str, classname: str, place: Place | None, otherwise: Mapping[str, str]
-) -> ElementTree.Element:
+def _test(suite: Element, name: str, classname: str, place: Place | None, **otherwise: str) -> Element:
     told = {"file": place.file, "line": str(place.line)} if place else otherwise
     return _made(suite, "testcase", classname=classname, name=name, time="0", **told)
 
 
-def _made(parent: ElementTree.Element, tag: str, text: str | None = None, **said: str) -> ElementTree.Element:
+def _made(parent: Element, tag: str, text: str | None = None, **said: str) -> Element:
     """An element in what XML can hold: of what is not printable, line breaks alone."""
-    made = ElementTree.SubElement(parent, tag, {word: harmless(told, kept="\n") for word, told in said.items()})
+    made = SubElement(parent, tag, {word: harmless(told, kept="\n") for word, told in said.items()})
     made.text = None if text is None else harmless(text, kept="\n")
     return made
 
@@ -172,10 +155,8 @@ def _rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def plain(page: RenderableType) -> str:
     """Tables without colour, in lines as long as they need to be, so that they are the same everywhere."""
     text = io.StringIO()
-    console = Console(
-        file=text, color_system=None, force_terminal=False, highlight=False, width=ENDLESS, height=ENDLESS
-    )
-    console.print(page, crop=False)
+    out = Console(file=text, color_system=None, force_terminal=False, highlight=False, width=ENDLESS, height=ENDLESS)
+    out.print(page, crop=False)
     return text.getvalue()
 
 

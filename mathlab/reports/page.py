@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,18 +12,17 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.text import Text
 
 from mathlab.experiment import Array, Choice, Experiment
-from mathlab.reports.checks import figure_checks, formula_check
-from mathlab.reports.layout import Blocks, Paragraph, Row, Sheet, count, number, plain, said
+from mathlab.reports.checks import SIDES, WORST, Check, badness, figure_checks, formula_check
+from mathlab.reports.layout import Blocks, Paragraph, Row, Sheet, count, indexed, number, plain, said, short
 from mathlab.reports.steps import between, entry_of, in_brief, section, steps
-from mathlab.reports.verdicts import compared, entries, witnesses
 from mathlab.results import (
     NOT_FINITE,
     CaseResult,
+    EntryCheck,
     EntryChecks,
     ExperimentResult,
-    SweepResult,
     Tally,
-    TrainResult,
+    WitnessResult,
     figures_of,
     nonfinite_of,
     tally,
@@ -35,6 +35,24 @@ if TYPE_CHECKING:
 BARS = "▁▂▃▄▅▆▇█"
 TITLE, LOST = "bold underline", "bold yellow"
 FIGURES = {"backprop": "figures", "gradcheck": "figures of the gradient check", "train": "figures of the training"}
+CHECKED = 40  # entries of a gradient check; a longer one shows its worst
+
+MEANING = {
+    "truncated": "printed cut off, not rounded; 'rounding: truncate' in the config judges it as cut off",
+    "rounded": "printed rounded, where the config says 'rounding: truncate'",
+    "off by": "so many units of the last printed digit",
+    "erratum refuted": "the config calls it an erratum, but it agrees with what is computed",
+    "inconclusive": "rounding hides the answer: neither confirmed nor refuted, and no failure",
+    "kink": "there is a corner here: the derivative lies between the slopes on its two sides",
+}
+
+STYLES = {
+    "confirmed": "green",
+    "kink": "green",
+    "inconclusive": "yellow",
+    "skipped": "yellow",
+    "erratum confirmed": "cyan",
+}
 
 
 def report(result: ExperimentResult) -> RenderableType:
@@ -75,29 +93,24 @@ def summary(counts: Tally) -> str:
     def some(number: int, words: str) -> str:
         return f", {number} {words}" if number else ""
 
-    parts, agree = [], counts.formulas - counts.formula_errata - counts.formulas_failed
-    if counts.figures:
-        figures = count(counts.figures, "printed figure" if counts.worked_out else "figure")
-        errata = count(counts.errata, "erratum", "errata")
-        parts.append(f"{figures}, {counts.matched} match, {errata} confirmed{some(counts.failed, 'fail')}")
-    if counts.worked_out:
-        failed = some(counts.worked_out_failed, "fail")
-        parts.append(f"{counts.worked_out} worked out, {counts.worked_out_matched} match{failed}")
-    if counts.formulas:
-        errata = some(counts.formula_errata, f"{'erratum' if counts.formula_errata == 1 else 'errata'} confirmed")
-        differ = some(counts.formulas_failed, "differ")
-        parts.append(f"{count(counts.formulas, 'formula')}, {agree} agree{errata}{differ}")
-    if counts.entries:
-        checked = f"{checked_of(counts.entries, counts.entries_left, 'gradient entry', 'gradient entries')} checked"
-        doubts = f"{counts.entries_refuted} refuted, {counts.entries_inconclusive} inconclusive"
-        parts.append(f"{checked}, {doubts}{some(counts.entries_nonfinite, NOT_FINITE)}")
-    if counts.contradicted:
-        parts.append(f"{count(counts.contradicted, 'gradient')} contradicted by a witness")
-    if counts.runs_lost:
-        parts.append(f"{counts.runs_lost} of {count(counts.runs, 'run')} {NOT_FINITE}")
-    if counts.nonfinite:
-        parts.append(f"{count(counts.nonfinite, 'case')} {NOT_FINITE}")
-    return "; ".join(parts) or "no figures to compare"
+    figures = count(counts.figures, "printed figure" if counts.worked_out else "figure")
+    errata = count(counts.errata, "erratum", "errata")
+    agree = counts.formulas - counts.formula_errata - counts.formulas_failed
+    confirmed = some(counts.formula_errata, f"{'erratum' if counts.formula_errata == 1 else 'errata'} confirmed")
+    entries = checked_of(counts.entries, counts.entries_left, "gradient entry", "gradient entries")
+    doubts = f"{counts.entries_refuted} refuted, {counts.entries_inconclusive} inconclusive"
+    worked_out = f"{counts.worked_out} worked out, {counts.worked_out_matched} match"
+    formulas = f"{count(counts.formulas, 'formula')}, {agree} agree{confirmed}"
+    kinds = (
+        (counts.figures, f"{figures}, {counts.matched} match, {errata} confirmed{some(counts.failed, 'fail')}"),
+        (counts.worked_out, worked_out + some(counts.worked_out_failed, "fail")),
+        (counts.formulas, formulas + some(counts.formulas_failed, "differ")),
+        (counts.entries, f"{entries} checked, {doubts}{some(counts.entries_nonfinite, NOT_FINITE)}"),
+        (counts.contradicted, f"{count(counts.contradicted, 'gradient')} contradicted by a witness"),
+        (counts.runs_lost, f"{counts.runs_lost} of {count(counts.runs, 'run')} {NOT_FINITE}"),
+        (counts.nonfinite, f"{count(counts.nonfinite, 'case')} {NOT_FINITE}"),
+    )
+    return "; ".join(words for counted, words in kinds if counted) or "no figures to compare"
 
 
 def closing(counts: Tally, name: str = "") -> RenderableType:
@@ -121,10 +134,77 @@ def _case(result: CaseResult, one_of_many: bool) -> RenderableType:
     for name, stage in result.stages.items():
         parts += STAGES[name].page(result)
         if stage.figures:
-            parts += section(FIGURES.get(name, f"figures of {name}"))
-            parts += compared(figure_checks(stage.figures))
+            parts += (*section(FIGURES.get(name, f"figures of {name}")), *compared(figure_checks(stage.figures)))
     parts += [Text(""), said(summary(tally(result)), indent=2)] if one_of_many else []
     return Group(*parts)
+
+
+# What was compared, as sheets
+
+
+def compared(found: Iterable[Check]) -> Iterable[RenderableType]:
+    """A row for every number that was printed, then worked out, and for every formula; below it what is known of it.
+
+    What is said of a whole figure stands once, below the last of its numbers.
+    """
+    every = [*found]
+    for kind in SIDES:
+        rows, told = [], [check for check in every if check.kind == kind]
+        for check, after in zip_longest(told, told[1:]):
+            told_next = after.remarks if after and check.figure and after.figure == check.figure else ()
+            where = [plain(str(check.place), "bold red")] if check.place and check.outcome == "failed" else []
+            notes = [_remark(*one) for one in check.remarks if one[0] != "in full" and one not in told_next]
+            texts = (check.of, check.expected, check.computed, check.error, check.tolerance)
+            rows.append(Row.of(*texts, _verdict(check.verdict, check.outcome != "failed"), notes=(*where, *notes)))
+        if rows:
+            names = ("gradient" if kind == "formula" else "quantity", *SIDES[kind], "error", "tolerance", "verdict")
+            yield Sheet(names, explained(rows), head=(0, 5), words=(0, 1, 2, 5) if kind == "formula" else (0, 5))
+
+
+def _remark(word: str, text: str) -> Text:
+    """What the config says, or what was found out, in a line; a message is the lab's own."""
+    called = {"at": "", "message": "", "first divergence": "differs first"}.get(word, word)
+    return plain(f"{called}: {text}" if called else text, "" if word == "message" else "dim")
+
+
+def _verdict(label: str, passed: bool) -> Text:
+    return plain(label, STYLES.get(label, "green") if passed else "bold red")
+
+
+def explained(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """The rows, whose last cell is a verdict; what it means stands once, where it is not obvious."""
+    found, untold = [], dict(MEANING)
+    for row in rows:
+        meaning = untold.pop(row.cells[-1].plain.rstrip(" 0123456789"), "")
+        found.append(Row(row.cells, (plain(meaning, "dim"), *row.notes) if meaning else row.notes))
+    return tuple(found)
+
+
+def witnesses(results: Sequence[WitnessResult]) -> Iterable[RenderableType]:
+    """Every gradient beside every witness."""
+    rows = []
+    for one in results:
+        errors = ("" if error is None else short(error) for error in (one.relative, one.ulp))
+        notes = [plain(one.message, "dim")] if one.message else []
+        rows.append(Row.of(f"d{one.name}", one.witness, *errors, _verdict(one.verdict, one.passed), notes=notes))
+    if rows:
+        yield Sheet(("gradient", "witness", "relative", "ulp", "verdict"), tuple(rows), head=(0, 1, 4), words=(0, 1, 4))
+
+
+def entries(checks: Sequence[EntryCheck]) -> Iterable[RenderableType]:
+    """Every entry that was checked; of more than `CHECKED`, the worst."""
+    shown, rows = checks, []
+    if len(checks) > CHECKED:
+        shown = sorted(checks, key=badness, reverse=True)[:WORST]
+        yield said(f"the {len(shown)} worst of {len(checks)} entries", indent=2)
+    for one in shown:
+        numbers = map(number, (one.derived, one.complex_step, one.central))
+        errors = map(short, (one.resolution, one.absolute_error, one.relative_error))
+        name = indexed(f"d{one.parameter}", one.index)
+        rows.append(Row.of(name, *numbers, *errors, _verdict(one.verdict, one.passed)))
+    if rows:
+        names = ("entry", "derived", "complex step", "central", "resolution", "absolute", "relative", "verdict")
+        yield Sheet(names, explained(rows), head=(0, 7), words=(0, 7))
 
 
 # The stages
@@ -173,20 +253,16 @@ def gradcheck_failures(case: CaseResult) -> Iterable[RenderableType]:
 def train_page(case: CaseResult) -> Iterable[RenderableType]:
     """Some epochs, the trained parameters, and the figures."""
     if result := case.train:
-        yield from (*section(f"training, {count(result.updates, 'update')}"), _epochs(result))
+        columns = {name: column for name, column in result.columns.items() if not name.endswith("]")} or result.columns
+        epochs = selected(max(map(len, columns.values()), default=0))
+        rows = (Row.of(f"epoch {at}", *(number(column[at]) for column in columns.values())) for at in epochs)
+        yield from (*section(f"training, {count(result.updates, 'update')}"), Sheet(("", *columns), tuple(rows)))
         yield Sparkline(next(iter(result.columns.values())))
         if result.first_nonfinite:
             yield said(result.first_nonfinite, LOST, 2)
         if result.parameters:
             yield from section("parameters after training")
             yield Blocks(tuple((entry_of(name, "", value),) for name, value in result.parameters.items()))
-
-
-def _epochs(result: TrainResult) -> RenderableType:
-    names = tuple(name for name in result.columns if not name.endswith("]")) or tuple(result.columns)
-    epochs = selected(max((len(result.columns[name]) for name in names), default=0))
-    rows = (Row.of(f"epoch {at}", *(number(result.columns[name][at]) for name in names)) for at in epochs)
-    return Sheet(("", *names), tuple(rows))
 
 
 class Sparkline(NamedTuple):
@@ -234,15 +310,18 @@ def sweep_page(case: CaseResult) -> Iterable[RenderableType]:
     if result := case.sweep:
         runs, ranked = len(result.nonfinite), result.ranked
         stacked = f", {'all' if result.stacked == runs else result.stacked} of them stacked" if result.stacked else ""
-        yield from (Text(""), said(f"sweep, {count(runs, 'run')}{stacked}", "bold"))
+        yield from section(f"sweep, {count(runs, 'run')}{stacked}")
+        rows, spread = [], []
+        for run in (*ranked[:BEST], *ranked[max(len(ranked) - LAST, BEST) :]):
+            rank = "best" if run == ranked[0] else "worst" if run == ranked[-1] else ""
+            settings = (_setting(choices[run]) for choices in result.settings.values())
+            rows.append(Row.of(rank, str(run), *settings, *(number(column[run]) for column in result.columns.values())))
+        for name, column in result.columns.items() if ranked else ():  # over the runs that stayed finite
+            finite = np.asarray(column, np.float64)[ranked]
+            spread.append(Row.of(name, *map(number, np.quantile(finite, [*QUANTILES.values()]))))
         if ranked:
-            rows = []
-            for run in (*ranked[:BEST], *ranked[max(len(ranked) - LAST, BEST) :]):
-                rank = "best" if run == ranked[0] else "worst" if run == ranked[-1] else ""
-                values = (number(column[run]) for column in result.columns.values())
-                rows.append(Row.of(rank, str(run), *(_setting(one[run]) for one in result.settings.values()), *values))
             yield Sheet(("", "run", *result.settings, *result.columns), tuple(rows))
-            yield from (Text(""), _quantiles(result, ranked))
+            yield from (Text(""), Sheet(("", *QUANTILES), tuple(spread)))
         yield from sweep_failures(case)
 
 
@@ -259,10 +338,3 @@ def _setting(choice: Choice | None) -> str:
     if choice is None:
         return ""
     return number(choice.number) if choice.label == repr(choice.number) else choice.label
-
-
-def _quantiles(result: SweepResult, ranked: list[int]) -> RenderableType:
-    """The spread of every column over the runs that stayed finite."""
-    columns = ((name, np.asarray(column, np.float64)[ranked]) for name, column in result.columns.items())
-    spread = ((name, np.quantile(column, [*QUANTILES.values()])) for name, column in columns)
-    return Sheet(("", *QUANTILES), tuple(Row.of(name, *map(number, numbers)) for name, numbers in spread))

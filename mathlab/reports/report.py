@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from mathlab import __version__
 from mathlab.errors import Problem
 from mathlab.reports.checks import Check
-from mathlab.reports.layout import Paragraph, plain
+from mathlab.reports.layout import said
 
 if TYPE_CHECKING:
     from mathlab.reports.data import Record
@@ -24,14 +24,14 @@ class Report:
 
     `fine` says whether all that ran is as it should be, `summary` is the last line. `tables` are the page, as on a
     terminal, `compared` everything that was compared, `about` what JSON says of it: each is made when a format asks.
-    `problems` are those that ended the command, or kept an experiment from running. With `quiet`, what passed is left
-    out of the formats that people read.
+    `problems` are those that ended the command, or kept an experiment from running. With `quiet`, which `tables` is
+    told, what passed is left out of the formats that people read.
     """
 
     command: str
     fine: bool
     summary: str
-    tables: Callable[[], Iterable[RenderableType]]
+    tables: Callable[[bool], Iterable[RenderableType]]
     compared: Callable[[], Iterable[Check]]
     about: Callable[[], Mapping[str, object]]
     problems: Sequence[Problem] = ()
@@ -53,7 +53,7 @@ class Report:
 
     def page(self) -> RenderableType:
         """The problems and the tables, as on a terminal."""
-        return Group(*(Paragraph(plain(str(problem), "bold red")) for problem in self.problems), *self.tables())
+        return Group(*(said(str(problem), "bold red") for problem in self.problems), *self.tables(self.quiet))
 
     def record(self) -> Record:
         """All of it, for JSON."""

@@ -85,9 +85,7 @@ def verdict(counts: Tally, accounted: bool = True) -> str:
     return ", ".join(["match", *aside])
 
 
-def run_report(
-    command: str, ran: Sequence[Ran] = (), problems: Sequence[Problem] = (), quiet: bool = False, brief: bool = False
-) -> Report:
+def run_report(command: str, ran: Sequence[Ran], problems: Sequence[Problem] = (), brief: bool = False) -> Report:
     """What run, backprop, gradcheck, train or sweep found."""
     results = [one.result for one in ran]
     articles = [one.article for one in ran if one.article]
@@ -97,9 +95,8 @@ def run_report(
         command,
         fine=counts.passed and all(one.accounted for one in ran),
         summary=page.summary(counts),
-        tables=lambda: (*pages(ran, quiet, brief, len(ran) > 1 and not quiet), page.closing(counts)),
+        tables=lambda quiet: (*pages(ran, quiet, brief, len(ran) > 1 and not quiet), page.closing(counts)),
         compared=lambda: [check for found in (*map(checks, results), *(a.checks for a in articles)) for check in found],
         about=lambda: {"summary": counts, "experiments": results, **read},
         problems=problems,
-        quiet=quiet,
     )

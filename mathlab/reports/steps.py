@@ -13,24 +13,21 @@ from rich.text import Text
 from mathlab.experiment import Array
 from mathlab.language.fold import ROUNDS, Fold
 from mathlab.reports.layout import Blocks, Entry, array_lines, plain, said
-from mathlab.reports.verdicts import PARTS, STORES
 from mathlab.results import BackpropResult, ExperimentResult, NodeResult
 
 STEPS = "… {first} to {last}, the steps between; -v shows them"
+STORES = "(what a node stores: the values of the way forward that the step back through its equation reads)"
+PARTS = "({part}: a part of the step back through {node}, which is read more than once and so has a name)"
 
 
 def steps(result: BackpropResult) -> Iterable[RenderableType]:
     """What is given, every equation with its value, and then every gradient with all that belongs to it."""
     shown = _Shown(result)
     for role, title in (("input", "inputs"), ("parameter", "parameters"), ("node", "forward")):
-        nodes = [node for node in result.nodes if node.role == role]
-        if nodes:
-            yield from section(title)
-            yield Blocks(shown.blocks(nodes, shown.forward))
-    back = backward(result.nodes)
-    if back:
-        yield from section("backward")
-        yield Blocks(shown.blocks(back, shown.backward(back)))
+        if nodes := [node for node in result.nodes if node.role == role]:
+            yield from (*section(title), Blocks(shown.blocks(nodes, shown.forward)))
+    if back := backward(result.nodes):
+        yield from (*section("backward"), Blocks(shown.blocks(back, shown.backward(back))))
 
 
 def in_brief(result: BackpropResult) -> RenderableType:

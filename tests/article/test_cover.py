@@ -233,6 +233,22 @@ def test_what_stands_between_the_lines_of_a_pass_is_found(folder: Path) -> None:
     assert told(", then ".join(expected.values()))[0] == expected
 
 
+NO_GRADIENT = [
+    "inputs: {x: [0.37, -1.21]}\nparameters: {w: [0.31, -0.42]}\nequations: {z: x * w, y: sigmoid(z)}\n",
+    "inputs: {x: [0.37, -1.21], p: 2.5}\nparameters: {w: [0.31, -0.42]}\n"
+    "equations: {z: x * w, y: sigmoid(z), L: sum(y) * floor(p / 2)}\n",
+]
+
+
+@pytest.mark.parametrize("net", NO_GRADIENT, ids=["of the end", "of an input"])
+def test_where_there_are_no_gradients_the_values_are_found(net: str, folder: Path) -> None:
+    (folder / "net.yaml").write_text(net, encoding="utf-8")
+    assert told("They are 0.114700 and 0.508200, which makes 0.62438442 of the second.")[0] == {
+        "z": "0.114700 0.508200",
+        "y[1]": "0.62438442",
+    }
+
+
 def test_of_equal_values_it_is_that_of_the_case_of_its_section(folder: Path) -> None:
     cases = (
         "{one: {train: {epochs: 2}}, two: {train: {epochs: 2, optimizer: {name: momentum, lr: 0.25, momentum: 0.9}}}}"

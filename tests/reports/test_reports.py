@@ -338,7 +338,7 @@ def test_the_summary_page_gets_a_table(folder: Path, monkeypatch: pytest.MonkeyP
 
 def told(found: Sequence[Check], problems: Sequence[Problem]) -> Report:
     """A report with given checks."""
-    return Report("run", False, "said", tuple, lambda: found, dict, problems)
+    return Report("run", False, "said", lambda quiet: (), lambda: found, dict, problems)
 
 
 ANY = st.text(st.characters(), max_size=12)
