@@ -38,17 +38,15 @@ class Recipe(NamedTuple):
 class Value:
     """A number or array as the config gives it: C order, finite; float64, or of the type that a data file has.
 
-    `integral` says that every entry was written without a decimal point or exponent, so that it may serve as an index.
-    What is meant is `array / divided_by`; `bound` gives it. `from_file` says that it is somebody's data, `recipe` how
-    the array was drawn, if it was.
+    What is meant is `array / divided_by`; `bound` gives it.
     """
 
     array: NDArray[np.floating | np.integer]
     place: Place | None = None
-    integral: bool = False
+    integral: bool = False  # every entry was written without a point or exponent, so that it may serve as an index
     divided_by: float = 1.0
-    from_file: bool = False
-    recipe: Recipe | None = None
+    from_file: bool = False  # somebody's data
+    recipe: Recipe | None = None  # how it was drawn, if it was
     _bound: weakref.WeakValueDictionary[str, Array] = field(
         default_factory=weakref.WeakValueDictionary, init=False, repr=False, compare=False
     )
@@ -61,11 +59,9 @@ class Value:
         """The value in `dtype`. A large array is made once, for all who use it at the time: nobody may change it."""
         if (made := self._bound.get(dtype)) is not None:
             return made
-        if self.divided_by == 1:
-            made = self.array.astype(dtype, copy=self.array.size <= SHARED)
-        else:
-            made = np.divide(self.array, self.divided_by, dtype=np.dtype(dtype))
-        if made.size <= SHARED:
+        plain, small = self.divided_by == 1, self.array.size <= SHARED
+        made = self.array.astype(dtype, copy=small) if plain else np.divide(self.array, self.divided_by, dtype=dtype)
+        if small:
             return made[()]
         self._bound[dtype] = shared = made.view()
         shared.flags.writeable = False
@@ -82,8 +78,7 @@ class PrintedNumber(NamedTuple):
 class Figure(NamedTuple):
     """A quantity and what the article printed for it.
 
-    `printed` lists the numbers in C order for an array of `shape` (`()` for a single number). Where they are
-    `worked_out`, no article printed them: whoever wrote the config has worked them out by other means.
+    `printed` lists the numbers in C order for an array of `shape` (`()` for a single number).
     """
 
     key: str
@@ -96,7 +91,7 @@ class Figure(NamedTuple):
     because: str = ""
     erratum: str = ""
     at: str = ""
-    worked_out: bool = False
+    worked_out: bool = False  # by whoever wrote the config, by other means: no article printed them
 
     @property
     def equation(self) -> Equation:
@@ -113,34 +108,30 @@ class HandFormula(Equation):
 
 
 class GradcheckSettings(NamedTuple):
-    """How gradients are checked.
+    """How gradients are checked."""
 
-    `step` is the absolute step of the central difference (None: cbrt(eps) * max(1, |x|)), `rtol` the relative error up
-    to which two derivatives count as the same.
-    """
-
-    step: float | None = None
-    rtol: float = 1e-6
+    step: float | None = None  # of the central difference, as it is; None: cbrt(eps) * max(1, |x|)
+    rtol: float = 1e-6  # the relative error up to which two derivatives count as the same
     expected: tuple[Figure, ...] = ()
 
 
 class TrainSettings(NamedTuple):
-    """`after` pairs a number of updates with the figures printed for it; `over` names the inputs that are batched.
+    """How parameters are trained.
 
-    A `schedule` gives the learning rate in place of a number in `settings`. `start` is the optimizer's state before the
-    first update, as `m_W`, and the number `t` of updates that it comes from; what is not there is 0.
+    `start` is the optimizer's state before the first update, as `m_W`, and the number `t` of updates that it comes
+    from; what is not there is 0.
     """
 
     optimizer: str
     settings: Mapping[str, float]
     epochs: int
     batch_size: int | None = None
-    over: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()  # the inputs that are batched
     freeze: tuple[str, ...] = ()
     seed: int | None = None
-    after: tuple[tuple[int, tuple[Figure, ...]], ...] = ()
+    after: tuple[tuple[int, tuple[Figure, ...]], ...] = ()  # numbers of updates, with the figures printed for them
     place: Place | None = None
-    schedule: Equation | None = None
+    schedule: Equation | None = None  # the learning rate, in place of a number in `settings`
     start: Mapping[str, Value] = {}
 
     @property
@@ -167,13 +158,10 @@ class TrainSettings(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """A value that a sweep sets: a number, or an array in the place of an input or parameter.
+    """A value that a sweep sets: a number, or an array in the place of an input or parameter."""
 
-    `label` is how the config writes it; `number` what sweep.csv says, which for an array is its place in the list.
-    """
-
-    label: str
-    number: float
+    label: str  # how the config writes it
+    number: float  # what sweep.csv says, which for an array is its place in the list
     value: Value | None = None
 
 
@@ -190,17 +178,13 @@ Kind = Literal["optimizer", "train", "value", "init"]
 
 
 class Axis(NamedTuple):
-    """Something that differs from run to run.
+    """Something that differs from run to run."""
 
-    `key` is what the config calls it. It is a setting (`name`) of the optimizer or of the training, a whole input or
-    parameter (`name`), or one setting (`part`) of how such a value is drawn.
-    """
-
-    key: str
+    key: str  # what the config calls it
     kind: Kind
-    name: str
+    name: str  # a setting of the optimizer or of the training, an input or a parameter,
     values: tuple[Choice, ...] | Range
-    part: str = ""
+    part: str = ""  # of which one setting differs, of how it is drawn
     place: Place | None = None
 
 
@@ -223,17 +207,13 @@ PLOTTED = ("loss", "norms", "curve", "contour", "heat", "steps", "sweep", "weigh
 
 
 class Picture(NamedTuple):
-    """A picture that a config declares, of a kind in `DRAWN` or `PLOTTED`.
-
-    `of` are the quantities that it shows, `over` the names or entries that differ in it, each from one number to
-    another; `cases` those that it compares (none: its own); `log` the axes with a logarithmic scale.
-    """
+    """A picture that a config declares, of a kind in `DRAWN` or `PLOTTED`."""
 
     kind: str
-    of: tuple[Equation, ...] = ()
-    over: tuple[tuple[Equation, float, float], ...] = ()
-    cases: tuple[str, ...] = ()
-    log: Scale = ""
+    of: tuple[Equation, ...] = ()  # the quantities that it shows
+    over: tuple[tuple[Equation, float, float], ...] = ()  # what differs in it, from one number to another
+    cases: tuple[str, ...] = ()  # those that it compares; none: its own
+    log: Scale = ""  # the axes with a logarithmic scale
     title: str = ""
     rows: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
@@ -243,15 +223,12 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True, eq=False)  # a case is the same as itself alone: arrays have no truth value
 class Case:
-    """One set of inputs and figures. `name` is "base" for an experiment without cases.
+    """One set of inputs and figures.
 
-    `sections` are those of the stages that read theirs by themselves, by the stage's name.
     `rolled` is the case as it is written, where its loops have been written out or sizes named, and where names stand.
-    `share` is its part of the time and memory that a run may take: infinite where its user allows that. What is to be
-    `quick` takes seconds, or is refused.
     """
 
-    name: str
+    name: str  # "base" for an experiment without cases
     dtype: Dtype = "float64"
     inputs: Mapping[str, Value] = field(default_factory=dict)
     parameters: Mapping[str, Value] = field(default_factory=dict)
@@ -263,17 +240,16 @@ class Case:
     train: TrainSettings | None = None
     sweep: SweepSettings | None = None
     pictures: tuple[Picture, ...] = ()
-    sections: Mapping[str, object] = field(default_factory=dict)
+    sections: Mapping[str, object] = field(default_factory=dict)  # of the stages that read theirs by themselves
     place: Place | None = None
-    share: float = 1.0
-    quick: bool = False
+    share: float = 1.0  # its part of the time and memory that a run may take: infinite where its user allows that
+    quick: bool = False  # it takes seconds, or is refused
     rolled: tuple[Case, Mapping[str, Place]] | None = None
 
     def having(self, values: Mapping[str, Value]) -> Case:
         """With other values for some of its inputs and parameters."""
-        inputs, parameters = (
-            {name: values.get(name, one) for name, one in before.items()} for before in (self.inputs, self.parameters)
-        )
+        both = (self.inputs, self.parameters)
+        inputs, parameters = ({name: values.get(name, one) for name, one in before.items()} for before in both)
         return replace(self, inputs=inputs, parameters=parameters)
 
     @property
@@ -286,36 +262,29 @@ class Case:
 
 
 class Allowed(NamedTuple):
-    """What a config may do because its user says so, and else not.
+    """What a config may do because its user says so, and else not."""
 
-    `files` are folders, beside the config's own, from which it may read data; `large` says that it may take as much
-    time and memory as it asks for, and `quick` that it may not even take an hour.
-    """
-
-    files: tuple[Path, ...] = ()
-    large: bool = False
-    quick: bool = False
+    files: tuple[Path, ...] = ()  # folders, beside the config's own, from which it may read data
+    large: bool = False  # it may take as much time and memory as it asks for,
+    quick: bool = False  # and may not even take an hour
 
 
 class Source(NamedTuple):
-    """Where the figures were printed.
-
-    `article` names the documents themselves, as paths; `ignore` are quotes whose numbers are nobody's figures, and why.
-    """
+    """Where the figures were printed."""
 
     title: str = ""
     url: str = ""
     note: str = ""
-    article: tuple[tuple[str, Place | None], ...] = ()
-    ignore: tuple[tuple[str, str, Place | None], ...] = ()
+    article: tuple[tuple[str, Place | None], ...] = ()  # the documents themselves, as paths
+    ignore: tuple[tuple[str, str, Place | None], ...] = ()  # quotes whose numbers are nobody's figures, and why
 
 
 class Experiment(NamedTuple):
-    """A whole config file. `name` is the file's stem, `sha256` the hash of its bytes."""
+    """A whole config file."""
 
-    name: str
+    name: str  # the file's stem
     path: str
-    sha256: str
+    sha256: str  # of its bytes
     title: str
     source: Source
     cases: tuple[Case, ...] = ()

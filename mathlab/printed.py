@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, localcontext
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -37,16 +38,12 @@ _NUMBER = re.compile(
 
 
 class Digits(NamedTuple):
-    """A printed number taken apart.
+    """A printed number taken apart."""
 
-    `value` is exact; `unit` is one unit of the last digit that counts; `noise` is what a float's own rounding may move
-    the number by (0 with fewer than `REPR_DIGITS` digits); `notation` is how it was written (the groups of `_NUMBER`).
-    """
-
-    value: Decimal
-    unit: Decimal
-    noise: Decimal
-    notation: re.Match[str]
+    value: Decimal  # exactly
+    unit: Decimal  # one of the last digit that counts
+    noise: Decimal  # what a float's own rounding may move the number by; 0 with fewer than `REPR_DIGITS` digits
+    notation: re.Match[str]  # how it was written
 
 
 def read_digits(text: str, digits: int | None = None) -> Digits:
@@ -65,13 +62,18 @@ def read_digits(text: str, digits: int | None = None) -> Digits:
     if math.isinf(nearest) or (nonzero and nearest == 0) or far_zero:
         raise ValueError(f"{text!r} is outside the range of float64")
     value = Decimal(text)
-    _, significant, exponent = value.as_tuple()
-    assert isinstance(exponent, int)  # it is a letter for NaN and infinity only
-    count = len(significant)
+    count, last = _significant(value)
     if digits is not None and nonzero and digits < count:
-        exponent, count = exponent + count - digits, digits
+        last, count = last + count - digits, digits
     noise = Decimal(REPR_ULPS * math.ulp(nearest)) if nonzero and count >= REPR_DIGITS else Decimal(0)
-    return Digits(value, Decimal((0, (1,), exponent)), noise, notation)
+    return Digits(value, Decimal((0, (1,), last)), noise, notation)
+
+
+def _significant(value: Decimal) -> tuple[int, int]:
+    """How many digits a number has, and the power of ten of its last one."""
+    _, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)  # it is a letter for NaN and infinity only
+    return len(digits), exponent
 
 
 def judge_number(
@@ -164,37 +166,19 @@ def judge(
         hint = signs.commas([(number.text, number.place) for number in figure.printed], values.size)
         message = f"{figure.key} is printed {printed}, but computed with shape {values.shape}{hint}"
         raise MathlabError(message, figure.place)
-    judged = _judged(figure, values, np.zeros(values.shape))
-    if noise is not None and not all(entry.verdict == MATCH for entry in judged):
-        measured = _judged(figure, values, np.asarray(noise(), np.float64))
-        judged = tuple(
-            plain if plain.verdict == MATCH else noisy for plain, noisy in zip(judged, measured, strict=True)
-        )
-    return FigureResult(
-        key=figure.key,
-        stage=stage,
-        shape=figure.shape,
-        entries=_as_erratum(judged) if figure.erratum else judged,
-        updates=updates,
-        erratum=figure.erratum,
-        at=figure.at,
-        because=figure.because,
-        worked_out=figure.worked_out,
-    )
 
+    def judged(noise: Array) -> tuple[Judged, ...]:
+        alike = partial(judge_number, rounding=figure.rounding, digits=figure.digits)
+        each = zip(figure.printed, values.ravel(), noise.ravel(), strict=True)
+        return tuple(alike(one.text, value, place=one.place or figure.place, noise=float(n)) for one, value, n in each)
 
-def _judged(figure: Figure, values: Array, noise: Array) -> tuple[Judged, ...]:
-    return tuple(
-        judge_number(
-            number.text,
-            value,
-            rounding=figure.rounding,
-            digits=figure.digits,
-            place=number.place or figure.place,
-            noise=float(blur),
-        )
-        for number, value, blur in zip(figure.printed, values.ravel(), noise.ravel(), strict=True)
-    )
+    entries = judged(np.zeros(values.shape))
+    if noise is not None and not all(entry.verdict == MATCH for entry in entries):
+        both = zip(entries, judged(np.asarray(noise(), np.float64)), strict=True)
+        entries = tuple(plain if plain.verdict == MATCH else noisy for plain, noisy in both)
+    entries = _as_erratum(entries) if figure.erratum else entries
+    about = (figure.erratum, figure.at, figure.because, figure.worked_out)
+    return FigureResult(figure.key, stage, figure.shape, entries, updates, *about)
 
 
 def neighbours(text: str, noise: float = 0.0) -> tuple[str, str]:
@@ -205,9 +189,8 @@ def neighbours(text: str, noise: float = 0.0) -> tuple[str, str]:
     """
     number, e, exponent = text.replace("E", "e").partition("e")
     value = Decimal(number)
-    _, significant, last = value.as_tuple()
-    assert isinstance(last, int)  # it is a letter for NaN and infinity only
-    place = last + max(len(significant) - REPR_DIGITS, 0)
+    count, last = _significant(value)
+    place = last + max(count - REPR_DIGITS, 0)
     if noise > 0 and math.isfinite(noise):
         place = max(place, (2 * Decimal(noise)).adjusted() + 1 - int(exponent or 0))
     unit = Decimal((0, (1,), place))
@@ -215,13 +198,10 @@ def neighbours(text: str, noise: float = 0.0) -> tuple[str, str]:
 
 
 def _as_erratum(entries: Sequence[Judged]) -> tuple[Judged, ...]:
-    if all(entry.verdict == MATCH for entry in entries):
-        return tuple(entry._replace(verdict=ERRATUM_REFUTED) for entry in entries)
-    wrong = (entry.verdict != MATCH and entry.error is not None for entry in entries)
-    return tuple(
-        entry._replace(verdict=ERRATUM_CONFIRMED) if is_wrong else entry
-        for entry, is_wrong in zip(entries, wrong, strict=True)
-    )
+    refuted = all(entry.verdict == MATCH for entry in entries)
+    verdict = ERRATUM_REFUTED if refuted else ERRATUM_CONFIRMED
+    keeps = (not refuted and (entry.verdict == MATCH or entry.error is None) for entry in entries)
+    return tuple(entry if kept else entry._replace(verdict=verdict) for entry, kept in zip(entries, keeps, strict=True))
 
 
 def without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -237,12 +217,10 @@ def _written_like(notation: re.Match[str], value: Decimal, rounding: Rounding) -
             mantissa = f"{value:.{len(decimals)}f}"
         else:
             # As many digits as printed, one of them before the point: an article may have printed 53.4e-9.
-            significant = (whole + decimals).lstrip("0")
-            after_point = len(significant) - 1 if significant else len(decimals)
+            after_point = len((whole + decimals).lstrip("0") or f"0{decimals}") - 1
             mantissa, _, exponent = f"{value or 0.0:.{after_point}e}".partition("e")
-            power = int(exponent)
-            sign = "-" if power < 0 else "+" if notation["esign"] else ""
-            style = f"{notation['e']}{sign}{abs(power):0{len(notation['exponent'])}d}"
+            sign = "-" if exponent[0] == "-" else "+" if notation["esign"] else ""
+            style = f"{notation['e']}{sign}{abs(int(exponent)):0{len(notation['exponent'])}d}"
     if notation["sign"] != "-" and not mantissa.strip("-0."):
         mantissa = mantissa.removeprefix("-")
     return mantissa + style

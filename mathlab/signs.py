@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 KEYWORDS = {*keyword.kwlist} - {*"and or not if else for in is".split()}
 Slips = tuple[tuple[str, str], ...]
 
+# What several signs say.
+ALONE, SEPARATED = r"write \1 alone", "digits stand without separators"
+DRAW = "values are drawn as in {init: normal, shape: [2, 3], seed: 0}"
+LIST = "a list is written [1, 2], in brackets and with commas"
+PERCENT, POWER = "a percentage is written as a fraction, as in 0.25", "a power of ten is written as in 3.9e-2"
+
+GRADIENT = re.compile(
+    r"[d∂]\w*?[_/][d∂](\w+)(?:\[.*\])?|d(?:[A-Z]|loss)d(\w+)|(?:grad|nabla|delta|del|g|D|δ|Δ|∇|∂|d_)_?(\w+)|(\w+?)[_.]?(?:grad|gradient|bar)"
+)
 # What an expression looks like that is none, and what to write.
 SIGNS: Slips = (
     (r"\w'\s*\(", "a function's derivative is written out, as in sigmoid(x) * (1 - sigmoid(x)), or (x > 0) of relu"),
@@ -37,8 +46,8 @@ SIGNS: Slips = (
     (r"∑|Σ\s", "a sum is written sum(x)"),
     (r"∏", "a product of entries is written prod(x)"),
     (r"^\s*if\b|\?", "a choice is written where(c, a, b)"),
-    (r"\d\s*%\s*(?:$|[-+*/)])", "a percentage is written as a fraction, as in 0.25"),
-    (r"\d \d{3}\b", "digits stand without separators"),
+    (r"\d\s*%\s*(?:$|[-+*/)])", PERCENT),
+    (r"\d \d{3}\b", SEPARATED),
     (r"\d\.\d+\.\d", "a number has one decimal point"),
     (r"[≥≤≠]", "comparisons are written '>=', '<=', '==' and '!='"),
     (r"<>", "what differs is written a != b"),
@@ -56,50 +65,41 @@ NUMBER = re.compile(_DIGITS)
 # The same of a whole text that is to be a number.
 NUMBERS: Slips = (
     (r"([+-]?[1-9]\d{0,2}),(\d{3})", r"write \1.\2 or \1\2, without ','"),
-    (r"[+-]?\d{1,3}(?:,\d{3})+\.\d+", "digits stand without separators"),
+    (r"[+-]?\d{1,3}(?:,\d{3})+\.\d+", SEPARATED),
     (r"([+-]?\d+),(\d+)", r"a decimal point is written '.', as in \1.\2"),
     (rf"[~≈≃∼]\s*({_DIGITS})", r"write \1 alone, whose digits say how precise it is"),
     (rf"({_DIGITS})\s*(?:±|\+/?-).*", r"write \1 alone, whose digits say how precise it is"),
-    (rf"{_DIGITS}\s*%", "a percentage is written as a fraction, as in 0.25"),
-    (
-        rf"{_DIGITS}\s*[×x*·⋅]\s*10\s*[-+^*⁰¹²³⁴-⁹⁻].*|10\s*(?:\^|\*\*|[⁰¹²³⁴-⁹⁻]).*|{_DIGITS}\s+[eE].*",
-        "a power of ten is written as in 3.9e-2",
-    ),
-    (r"[+-]?\d{1,3}(?:[ _'’.]\d{3})+(?:[.,]\d+)?", "digits stand without separators"),
+    (rf"{_DIGITS}\s*%", PERCENT),
+    (rf"{_DIGITS}\s*[×x*·⋅]\s*10\s*[-+^*⁰¹²³⁴-⁹⁻].*|10\s*(?:\^|\*\*|[⁰¹²³⁴-⁹⁻]).*|{_DIGITS}\s+[eE].*", POWER),
+    (r"[+-]?\d{1,3}(?:[ _'’.]\d{3})+(?:[.,]\d+)?", SEPARATED),
     (rf"{_DIGITS}\s*(?:[-/^+*]|\*\*)\s*{_DIGITS}|[¼-¾⅐-⅞]", "a fraction is written out in digits, or is an equation"),
-    (rf"({_DIGITS}(?:[eE][+-]?\d+)?)(?:[fFLdj]|\.\.\.?|…)", r"write \1 alone"),
-    (r"(?:\w+\.)*(?:rand\w*|normal|uniform)\(.*", "values are drawn as in {init: normal, shape: [2, 3], seed: 0}"),
+    (rf"({_DIGITS}(?:[eE][+-]?\d+)?)(?:[fFLdj]|\.\.\.?|…)", ALONE),
+    (r"(?:\w+\.)*(?:rand\w*|normal|uniform)\(.*", DRAW),
     (r"zeros|ones", r"values are made as in {init: \g<0>, shape: [2, 3]}"),
     (r"(?:\w+\.)*(?:zeros|ones|eye)\(.*", "values are made as in {init: zeros, shape: [2, 3]}"),
     (r"(?:\w+\.)*(?:c|array|asarray|tensor|matrix|Tensor|float\d+)\(.*", "the numbers stand alone, in brackets"),
     (r"[\w./-]+\.(?:csv|tsv|txt|npy|npz|json|mat|pt)", r"a file is named as in {file: \g<0>}"),
     (r"([1-9]\d*)\s*[x×]\s*([1-9]\d*)", r"a shape is written [\1, \2]"),
-    (
-        rf"\(?\s*{_DIGITS}(?:\s*[,;]\s*|\s+){_DIGITS}.*|\({_DIGITS}",
-        "a list is written [1, 2], in brackets and with commas",
-    ),
+    (rf"\(?\s*{_DIGITS}(?:\s*[,;]\s*|\s+){_DIGITS}.*|\({_DIGITS}", LIST),
     (r"pi|π", "write 3.141592653589793"),
     (r"(?i:true|yes|on|false|no|off)", "in a mask, true is 1 and false is 0"),
     (r"(?i:~|null|none|nil|na|n/a|-+)", "what has no value is left out"),
     (r"0[xbo]\w+", "write it in decimal digits"),
     (rf"{_DIGITS}\s*[kKMGT%‰]", "write it out in digits"),
-    (rf"{_DIGITS}[eEdD][-+.0-9]*", "a power of ten is written as in 3.9e-2"),
+    (rf"{_DIGITS}[eEdD][-+.0-9]*", POWER),
     (rf"[+-]+({_DIGITS})", r"one sign stands before a number: write \1"),
     (r"[Oo][.,]([0-9]+)", r"write 0.\1, with the digit 0"),
     (r"-?[0-9]+(?::|\.\.)-?[0-9]+(?::-?[0-9]+)?", "a range would be written out, as in [1, 2, 3]"),
-    (rf"==?\s*({_DIGITS})", r"write \1 alone"),
+    (rf"==?\s*({_DIGITS})", ALONE),
     (r"=.*", "a spreadsheet's formula is written out in digits, or is an equation"),
     (rf"{_DIGITS}\s*[-+]\s*{_DIGITS}[ij]", "all numbers are real"),
     (r"\d+(?:\.\d+){2,}", "a number has one decimal point"),
-    (
-        r"(?i:he|kaiming|xavier|glorot|normal|uniform|randn?|random)(?:_\w+)?(?:\(\))?",
-        "values are drawn as in {init: normal, shape: [2, 3], seed: 0}",
-    ),
+    (r"(?i:he|kaiming|xavier|glorot|normal|uniform|randn?|random)(?:_\w+)?(?:\(\))?", DRAW),
     (r"(?:\w+\.)*[^\W\d]\w*\(.*", "a formula is written out in digits, or is an equation"),
     (r"\[.*\]", "a list stands without quotes"),
     (r"\.\.\.|…|_|\?", "a figure gives every entry, or one, as in dw[0]"),
-    (rf"({_DIGITS}(?:[eE][+-]?\d+)?)\s+(?:\(|[^\W\d]{{2}}).*", r"write \1 alone"),
-    (rf"[^\d.+*/^-]*(?<![A-Za-z])({_DIGITS}(?:[eE][+-]?\d+)?)(?![\d.]*[eE\d])[^\d*/^]*", r"write \1 alone"),
+    (rf"({_DIGITS}(?:[eE][+-]?\d+)?)\s+(?:\(|[^\W\d]{{2}}).*", ALONE),
+    (rf"[^\d.+*/^-]*(?<![A-Za-z])({_DIGITS}(?:[eE][+-]?\d+)?)(?![\d.]*[eE\d])[^\d*/^]*", ALONE),
 )
 # The same of a text that is to be a key with its value.
 PAIRS: Slips = (
@@ -124,6 +124,7 @@ NAMES: Slips = (
     (r"([^\W\d]\w*)[-.](\w+)|([^\W\d]\w*) ([^\W\d]\w*)", r"write \1\3_\2\4"),
 )
 
+CLOSED = {"[": "]", "{": "}"}
 LONGEST_SLIP = 200  # characters of what is held against the words and signs here; more are no slip
 
 
@@ -135,9 +136,8 @@ def sign(text: str, slips: Slips) -> str:
 def blamed(text: str, source: str, offset: int, message: str) -> str:
     """Why a text is no expression, from what Python says of it, stripped, and where."""
     near = repr(source[offset : offset + 12])
-    if written := sign(text, SUPERSCRIPTS):
-        return f"write {written}"
-    if written := sign(source, SIGNS):
+    superscript = sign(text, SUPERSCRIPTS)
+    if written := f"write {superscript}" if superscript else sign(source, SIGNS):
         return written
     if re.match(r"\d[\d.]*[^\W\d]", source[offset:]) and "literal" in message:
         return f"a product is written with '*' near {near}"
@@ -187,10 +187,7 @@ def gradient_of(name: str) -> str:
     """The name whose gradient is meant by `dL_dw`, `dL/dw`, `grad_w`, `w.grad`, `delta_w`; empty for none of these."""
     if len(name) > LONGEST_SLIP:
         return ""
-    found = re.fullmatch(
-        r"[d∂]\w*?[_/][d∂](\w+)(?:\[.*\])?|d(?:[A-Z]|loss)d(\w+)|(?:grad|nabla|delta|del|g|D|δ|Δ|∇|∂|d_)_?(\w+)|(\w+?)[_.]?(?:grad|gradient|bar)",
-        name,
-    )
+    found = GRADIENT.fullmatch(name)
     return next((group for group in found.groups() if group), "") if found else ""
 
 
@@ -199,7 +196,7 @@ def indented(lines: list[str], at: int) -> str:
     said = [line for line in lines[: at + 1] if line.strip() and line.strip()[0] != "#"]
     starts = [len(line) - len(line.lstrip()) for line in said]
     before = "".join(said[:-1])
-    open_still = any(before.count(one) != before.count(other) for one, other in ("[]", "{}"))
+    open_still = any(before.count(one) != before.count(other) for one, other in CLOSED.items())
     if open_still or len(said) < 2 or re.search(r"[:>|-]$|^\w+$", said[-2].strip()) or starts[-1] in starts[:-1]:
         return ""
     return f"; this line is indented by {starts[-1]}, the one above it by {starts[-2]}"
@@ -214,10 +211,8 @@ def quoted(line: str, before: str = "") -> str:
         return f"; a comment begins with '#', not with '{comment[0]}'"
     if re.match(r"[\w\[\], ]+: [^\[{\"']*, *[\w\[\], ]+: ", text):
         return "; each key has a line of its own, or all of them stand in braces"
-    surplus = [
-        all(part.count(one) < part.count(other) for part in (text, before + text)) for one, other in ("[]", "{}")
-    ]
-    if any(surplus):
+    parts = (text, before + text)
+    if any(all(part.count(one) < part.count(other) for part in parts) for one, other in CLOSED.items()):
         return "; a bracket is closed that nothing opened"
     if re.search(r",\s*,", text):
         return "; between two commas a value is missing"
@@ -235,8 +230,8 @@ def quoted(line: str, before: str = "") -> str:
 def brackets(lines: list[str], at: int, column: int) -> str:
     """A hint for a list that YAML cannot read; it begins in the first of these lines, which is the line `at`."""
     text = re.sub(r"\s#.*", "", "\n".join(lines)[column:])  # without comments
-    if (open_ := text[:1]) in ("[", "{") and text.count(open_) > text.count("]" if open_ == "[" else "}"):
-        return f"; what {open_!r} opens on line {at + 1} is not closed"
+    if text[:1] in CLOSED and text.count(text[0]) > text.count(CLOSED[text[0]]):
+        return f"; what {text[0]!r} opens on line {at + 1} is not closed"
     rows = re.search(r";|\]\s*\[", "".join(lines[:1]))
     return "; rows of a list are divided by commas, as in [[1, 2], [3, 4]]" if rows else ""
 
@@ -249,10 +244,8 @@ def commas(numbers: Sequence[tuple[str, Place | None]], wanted: int) -> str:
     runs: list[list[str]] = []
     after: Place | None = None
     for text, place in numbers:
-        if place and after == place:
-            runs[-1].append(text)
-        else:
-            runs.append([text])
+        runs += [] if place and after == place else [[]]
+        runs[-1].append(text)
         after = place and place.shifted(len(text) + 1)
     halves = [run for run in runs if len(run) > 1]
     if len(runs) != wanted or not all(re.fullmatch(r"[+-]?\d+,\d+", ",".join(run)) for run in halves):

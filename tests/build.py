@@ -13,6 +13,7 @@ from mathlab import plan
 from mathlab.experiment import Case, Figure, GradcheckSettings, HandFormula, PrintedNumber, TrainSettings, Value
 from mathlab.language import read
 from mathlab.language.equation import Equation
+from mathlab.language.syntax import names
 from mathlab.results import (
     BackpropResult,
     CaseResult,
@@ -31,6 +32,11 @@ def value(array: ArrayLike) -> Value:
     """A value as a config would give it: integral when every entry is a whole number."""
     floats = np.array(array, np.float64)
     return Value(floats, integral=bool(np.all(floats == np.round(floats))))
+
+
+def sampled(text: str) -> dict[str, tuple[int, ...]]:
+    """The names in a sample call of an op, and the shapes that they have: x23 has two rows and three columns."""
+    return {name: tuple(map(int, name[1:])) for name in names(read(text))}
 
 
 def equation(name: str, text: str) -> Equation:

@@ -18,10 +18,10 @@ from mathlab.errors import ExpressionError
 from mathlab.language.check import Types, read
 from mathlab.language.equation import Equation
 from mathlab.language.ops import ACTIVATIONS
-from mathlab.language.syntax import COMPARE, Call, Expr, Name, Num, names, parse, unparse
+from mathlab.language.syntax import COMPARISONS, Call, Expr, Name, Num, names, parse, unparse
 from mathlab.language.syntax import replace as rewritten
 
-MASKS = frozenset(COMPARE.values())
+MASKS = frozenset(COMPARISONS)
 GATES = ("sigmoid", "softmax")
 SMALL = 1e-3  # numbers below are there to keep something from being 0
 Operation = Callable[[float, float], float]

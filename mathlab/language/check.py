@@ -7,15 +7,16 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
+from mathlab import habits
 from mathlab.errors import ExpressionError, ShapeMismatch, did_you_mean
 from mathlab.language.equation import Equation
-from mathlab.language.hints import meant
 from mathlab.language.ops import OPS, Op, Site
 from mathlab.language.shapes import LARGEST, MOST_AXES, Kind, ShapeError, Type, assert_entries, show
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, parse, shortened, unparse
 
 CONSTANTS: Mapping[str, float] = {"pi": math.pi, "e": math.e, "inf": math.inf}  # unless something has that name
 CLASS_INDEX = "an index must be a whole number"
+SHORT = 2  # characters: a value, rather than a misspelt function
 
 
 def read(text: str) -> Expr:
@@ -46,13 +47,29 @@ def resolve(expr: Expr) -> Expr:
     settings = []
     for name, setting in op.settings.items():
         value = _constant(attrs[name], expr, name) if name in attrs else setting.default
-        if name not in attrs and not setting.fits(value):
-            raise ExpressionError(f"{expr.op} needs its setting '{name}', {setting.wanted}", expr.position)
         if not setting.fits(value):
-            raise ExpressionError(f"{name} of {expr.op} must be {setting.wanted}, not {value}", expr.position)
+            missing, wrong = f"{expr.op} needs its setting '{name}', ", f"{name} of {expr.op} must be "
+            why = f"{wrong}{setting.wanted}, not {value}" if name in attrs else f"{missing}{setting.wanted}"
+            raise ExpressionError(why, expr.position)
         if value != setting.default:
             settings.append((name, value))
     return Call(expr.op, args, tuple(settings), expr.position)
+
+
+def meant(call: Call) -> str:
+    """A hint for who calls what is no function here."""
+    known = [name for name, record in OPS.items() if not record.internal]
+    match call.args:
+        case (Name(name),) if call.op in habits.DERIVED:
+            return f"; the gradient of {name} is written d{name}"
+    if (name := habits.here(call.op, known)) and habits.folded(name) != habits.folded(call.op):
+        return f"; write {name}({', '.join(OPS[name].args)})"
+    instead = habits.expression(call.op)
+    hint = f"; write {instead}" if instead else did_you_mean(call.op, known)
+    if hint or len(call.op) > SHORT or len(call.args) != 1:
+        return hint
+    value = f"{call.op}[0]" if isinstance(call.args[0], Num) else f"{call.op} * (...)"
+    return f"; {'an entry' if '[' in value else 'a product'} is written {value}"
 
 
 def _bind(
@@ -76,13 +93,12 @@ def _bind(
         if name in given:
             raise ExpressionError(f"{call.op} is given {name} twice", call.position)
         given[name] = resolve(value) if isinstance(value, Expr) else value
-    bound: list[Expr] = []
+    given = {**{name: Num(value, call.position) for name, value in op.defaults.items()}, **given}
+    bound = {name: value for name in fixed if isinstance(value := given.get(name), Expr)}
     for name in fixed:
-        value = given.get(name, Num(op.defaults[name], call.position) if name in op.defaults else None)
-        if not isinstance(value, Expr):
+        if name not in bound:
             raise ExpressionError(f"{call.op} needs its argument '{name}'", call.position)
-        bound.append(value)
-    return tuple(bound), {name: value for name, value in given.items() if name in op.settings}
+    return tuple(bound.values()), {name: value for name, value in given.items() if name in op.settings}
 
 
 def _constant(value: Static, call: Call, name: str) -> Static:
@@ -93,23 +109,16 @@ def _constant(value: Static, call: Call, name: str) -> Static:
             return tuple(element.value for element in elements if isinstance(element, Num))
         case Num() | Name() | Slice() | NewAxis() | Call():
             hint = f"; of two values it is {call.op}imum(a, b)" if call.op in ("max", "min") else ""
-            word = unparse(value).capitalize()
-            hint = f"; write {word}" if word in ("True", "False", "None") else hint
-            message = f"{name} of {call.op} must be a constant, not '{unparse(value)}'{hint}"
-            raise ExpressionError(message, call.position)
+            text = unparse(value)
+            hint = f"; write {text.capitalize()}" if text.lower() in ("true", "false", "none") else hint
+            raise ExpressionError(f"{name} of {call.op} must be a constant, not '{text}'{hint}", call.position)
         case _:
             return value
 
 
 ARITHMETIC: Mapping[str, Callable[..., float]] = {
-    "neg": operator.neg,
-    "add": operator.add,
-    "sub": operator.sub,
-    "mul": operator.mul,
+    **{name: getattr(operator, name) for name in "neg add sub mul pow floordiv mod".split()},
     "div": operator.truediv,
-    "pow": operator.pow,
-    "floordiv": operator.floordiv,
-    "mod": operator.mod,
 }
 
 
@@ -124,16 +133,18 @@ def constant_value(expr: Expr) -> float | None:
         return float(expr.value)  # which it has been read as
     if not isinstance(expr, Call) or expr.op not in ARITHMETIC:
         return None
-    values = [constant_value(arg) for arg in expr.args]
+    values, why = [constant_value(arg) for arg in expr.args], "is too large for float64"
     if None in values:
         return None
     try:
         value = ARITHMETIC[expr.op](*values)
         if not isinstance(value, complex) and math.isfinite(value):
             return value
-        why = "is not a real number" if isinstance(value, complex) else "is too large for float64"
-    except ArithmeticError as error:
-        why = "divides by zero" if isinstance(error, ZeroDivisionError) else "is too large for float64"
+        why = "is not a real number" if isinstance(value, complex) else why
+    except ZeroDivisionError:
+        why = "divides by zero"
+    except ArithmeticError:
+        pass
     raise ExpressionError(f"'{shortened(unparse(expr))}' {why}", expr.position)
 
 
@@ -156,7 +167,7 @@ class Types:
         Raises MathlabError, at the equation, where one does not fit.
         """
         types = Types(self.names, self.integral)
-        types._known = {**self._known}
+        types._known |= self._known
         for equation in equations:
             try:
                 types.names[equation.name] = types.of(equation.expr)
@@ -198,14 +209,13 @@ class Types:
                 assert_entries(types[0], dict(call.attrs).get("axis", default), call.op)
             kinds = {type_.kind for type_ in (types if op.each else types[:1])}  # of what only arranges its arguments
             kind: Kind = op.kind if op.kind != "same" else kinds.pop() if len(kinds) == 1 else "f"
-            result = Type(shape, kind)
-            if result.ndim > MOST_AXES:
-                raise ShapeError(f"the result would have {result.ndim} axes, more than {MOST_AXES},")
-            if result.size > LARGEST:
+            if len(shape) > MOST_AXES:
+                raise ShapeError(f"the result would have {len(shape)} axes, more than {MOST_AXES},")
+            if math.prod(shape) > LARGEST:
                 raise ShapeError(f"the result would have shape {show(shape)}, more than {LARGEST:,} entries")
+            return Type(shape, kind)
         except ShapeError as error:
             raise ShapeMismatch(f"{error} in '{unparse(call)}'", call.position) from None
-        return result
 
     def _use_as_index(self, arg: Expr, type_: Type) -> None:
         if isinstance(arg, Slice | NewAxis) or type_.kind == "i":

@@ -9,9 +9,10 @@ The engine knows no op: it knows names, sums, and how broadcasting is undone.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import cache, reduce
+from functools import cache
 from typing import NamedTuple
 
 from mathlab.errors import ExpressionError, MathlabError
@@ -28,18 +29,16 @@ UPSTREAM = "upstream"  # the name of the gradient of an end that is not a scalar
 
 
 class Backward(NamedTuple):
-    """`equations` in the order in which they can be computed, each named `d<name>`, or `d<name>_1` for a part of one.
+    """The backward equations, in the order in which they can be computed.
 
-    `stores` names, for each forward equation, the forward values that its part of the backward pass reads; `parts` the
-    pieces of its gradient that have names of their own. `shares` holds, for each name, what every mention of it in
-    an equation hands back: (that equation's name, the share, which may have yet to be fitted to the name's shape). They
-    sum to its gradient. Nothing reads the end, whose gradient comes from "".
+    `shares` holds, for each name, what every mention of it in an equation hands back: (that equation's name, the share,
+    which may have yet to be fitted to the name's shape). Nothing reads the end, whose gradient comes from "".
     """
 
-    equations: tuple[Equation, ...]
-    stores: Mapping[str, tuple[str, ...]]
-    parts: Mapping[str, tuple[str, ...]]
-    shares: Mapping[str, tuple[tuple[str, Expr], ...]]
+    equations: tuple[Equation, ...]  # each named `d<name>`, or `d<name>_1` for a part of one
+    stores: Mapping[str, tuple[str, ...]]  # the forward values that each equation's part of the backward pass reads
+    parts: Mapping[str, tuple[str, ...]]  # the pieces of each one's gradient that have names of their own
+    shares: Mapping[str, tuple[tuple[str, Expr], ...]]  # which sum to its gradient
 
 
 def derive(equations: Sequence[Equation], types: Types, wanted: Collection[str]) -> Backward:
@@ -88,22 +87,16 @@ class _Derivation:
             upstream = self._total(equation.name) if equation.name in self.active else None
             if upstream is not None:
                 self.hand_down(equation.expr, upstream, equation)
-            self._settle(equation)
+            for name in names(equation.expr):  # of constants and parameters, what no earlier equation reads is whole
+                self.pending[name] -= 1
+                if not self.pending[name] and name not in self.defined and name in self.wanted:
+                    self._total(name)
         for name in self.wanted:
             self._total(name)
         forward = self.types.names.keys() - {equation.name for equation in self.out}
-        stores = {
-            name: stored((self._with_names(share) for share in shares), forward) for name, shares in self.handed.items()
-        }
+        stores = {name: stored(map(self._with_names, shares), forward) for name, shares in self.handed.items()}
         parts = {name: tuple(parts) for name, parts in self.parts.items()}
         return Backward(tuple(self.out), stores, parts, {name: tuple(shares) for name, shares in self.received.items()})
-
-    def _settle(self, equation: Equation) -> None:
-        """Write out the gradients of the constants and parameters that no earlier equation reads."""
-        for name in names(equation.expr):
-            self.pending[name] -= 1
-            if not self.pending[name] and name not in self.defined and name in self.wanted:
-                self._total(name)
 
     def _total(self, name: str) -> Expr | None:
         """The gradient of `name` as an expression for its readers: the name of its equation, or what it simply is."""
@@ -121,17 +114,13 @@ class _Derivation:
                 return None
             parts = [Call("zeros_like", (Name(name),)) if type_.shape else Num(0)]
         while len(parts) > WIDEST:  # a sum of a thousand terms would be nested a thousand deep
-            sums = [self._added(parts[k : k + WIDEST]) for k in range(0, len(parts), WIDEST)]
+            sums = [self.builder.total(parts[k : k + WIDEST]) for k in range(0, len(parts), WIDEST)]
             parts = [self._name(part, name) for part in sums]
-        total = self._added(parts)
-        total = self.builder.fit(total, type_.shape, Name(name))
+        total = self.builder.fit(self.builder.total(parts), Name(name))
         if name == self.equations[-1].name and total == Num(1) and name not in self.wanted:
             return total  # that the end's gradient is 1 needs no equation
         self._write(gradient, total)
         return total if is_ones(split(total)[1]) else Name(gradient)
-
-    def _added(self, parts: Sequence[Expr]) -> Expr:
-        return reduce(lambda total, part: self.builder.call("add", (total, part)), parts)
 
     def _write(self, name: str, expr: Expr) -> None:
         expr = self._with_names(expr)
@@ -143,23 +132,18 @@ class _Derivation:
         """The expression with whatever a forward equation has already computed called by its name."""
         return replace(expr, lambda part: self.forward.get(part) if isinstance(part, Call) else None)
 
-    def _depends(self, expr: Expr) -> bool:
-        return not self.active.isdisjoint(names(expr))
-
     def hand_down(self, expr: Expr, upstream: Expr, equation: Equation) -> None:
         """Give each name in `expr` its share of the gradient `upstream` of `expr`."""
-        if isinstance(expr, Name):
-            if expr.id in self.active:
-                self.received.setdefault(expr.id, []).append((equation.name, upstream))
-                self.handed.setdefault(equation.name, []).append(upstream)
-            return
+        if isinstance(expr, Name) and expr.id in self.active:
+            self.received.setdefault(expr.id, []).append((equation.name, upstream))
+            self.handed.setdefault(equation.name, []).append(upstream)
         if not isinstance(expr, Call):
             return
         op, site = OPS[expr.op], self.types.site(expr)
         rules = {
             position: _parsed(text) if (text := op.rule(position, site)) is not None else None
             for position, arg in enumerate(expr.args)
-            if self._depends(arg)
+            if self.active.intersection(names(arg))
         }
         for position, rule in rules.items():
             for name in names(expr.args[position]) if rule is None else ():
@@ -177,21 +161,18 @@ class _Derivation:
         self, rules: Mapping[int, Expr | None], call: Call, upstream: Expr, equation: Equation
     ) -> dict[int, Expr]:
         """The gradient of each argument of `call`, by the rules, with broadcasting undone."""
-        values = self._values(call, upstream, equation)
-        return {
-            position: self.builder.fit(
-                self.builder.instantiate(rule, values), self.types.of(call.args[position]).shape, call.args[position]
-            )
-            for position, rule in rules.items()
-            if rule is not None
-        }
+        values: dict[str, Expr] = {"g": upstream, "y": Name(equation.name) if call == equation.expr else call}
+        for position, name in enumerate(OPS[call.op].args):
+            if name.startswith("*"):
+                values |= {f"{name[1:]}{k}": arg for k, arg in enumerate(call.args[position:])}
+            else:
+                values[name] = call.args[position]
+        made = {at: self.builder.instantiate(rule, values) for at, rule in rules.items() if rule is not None}
+        return {at: self.builder.fit(share, call.args[at]) for at, share in made.items()}
 
     def _name(self, part: Expr, owner: str) -> Expr:
         """A name `d<owner>_1` for an expression that is read more than once, or that is part of a long sum."""
-        count = 1
-        while f"d{owner}_{count}" in self.taken:
-            count += 1
-        name = f"d{owner}_{count}"
+        name = next(free for count in itertools.count(1) if (free := f"d{owner}_{count}") not in self.taken)
         self.taken.add(name)
         self.parts.setdefault(owner, []).append(name)
         self._write(name, part)
@@ -204,17 +185,6 @@ class _Derivation:
         self.blocked[name] = (call, at)
         for inner in names(self.defined[name].expr) if name in self.defined else ():
             self._block(inner, call, at)
-
-    def _values(self, call: Call, upstream: Expr, equation: Equation) -> dict[str, Expr]:
-        """What the names in a rule stand for."""
-        op = OPS[call.op]
-        values: dict[str, Expr] = {"g": upstream, "y": Name(equation.name) if call == equation.expr else call}
-        for position, name in enumerate(op.args):
-            if name.startswith("*"):
-                values |= {f"{name[1:]}{k}": arg for k, arg in enumerate(call.args[position:])}
-            else:
-                values[name] = call.args[position]
-        return values
 
 
 def _count(core: Expr, exprs: Collection[Expr]) -> int:

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
-from mathlab.language.ops import OPS, Op
+from mathlab.language.ops import OPS
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, unparse
 
 ATOM = 6  # how tightly a symbol binds; the table of ops says it of every op
 SUBSCRIPTED, APPLIED, PRODUCT, NEGATIVE = 5, 4, 2, 1
-GREEK = frozenset(
+GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
-    "omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()
-)
-LETTERS = {
-    unicodedata.lookup(
-        f"GREEK {'SMALL' if word.islower() else 'CAPITAL'} LETTER {word.upper().replace('LAMBDA', 'LAMDA')}"
-    ): word
-    for word in GREEK
-}
+    "omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
+).split()
+LETTERS = dict(zip("αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ", GREEK, strict=True))
 
 
 class Written(NamedTuple):
@@ -43,12 +37,7 @@ class Written(NamedTuple):
 def latex_equation(equation: Equation, end: str, types: Types) -> str:
     """`name &= expression`; a gradient `dW` is written as the derivative of `end` by W."""
     # a comparison is bracketed, lest its sign be read as the equation's
-    return f"{_name(equation.name, end, types)} &= {_written(equation.expr, end, types):1}"
-
-
-def latex(expr: Expr, end: str, types: Types) -> str:
-    """An expression as LaTeX; `types` knows the names in it."""
-    return _written(expr, end, types).text
+    return f"{_name(equation.name, end, types)} &= {written(equation.expr, end, types):1}"
 
 
 def _name(name: str, end: str, types: Types) -> Written:
@@ -80,7 +69,8 @@ def _symbol(name: str) -> str:
     return f"{core}_{{{below}}}" if below else core
 
 
-def _written(expr: Expr, end: str, types: Types) -> Written:
+def written(expr: Expr, end: str, types: Types) -> Written:
+    """An expression as LaTeX; `types` knows the names in it."""
     match expr:
         case Num(value):
             return _number(value)
@@ -89,35 +79,29 @@ def _written(expr: Expr, end: str, types: Types) -> Written:
         case NewAxis():
             return Written(r"\cdot", ATOM)
         case Slice():
-            told = [str(bound) if isinstance(bound, int) else bound and unparse(bound) for bound in expr.bounds]
-            return Written(":".join(bound or "" for bound in told[: 2 if expr.step is None else 3]), ATOM)
+            return Written(unparse(Call("index", (Name("x"), expr)))[2:-1], ATOM)
         case Call("matmul", (left, Call("T", (Name(name) as vector,)))) if types.names[name].ndim == 1:
             # to transpose a vector does nothing; in second place it would be read as an outer product
-            return _written(Call("matmul", (left, vector)), end, types)
+            return written(Call("matmul", (left, vector)), end, types)
         case Call("scatter", (g, *place)):
-            return _function("scatter", [_written(part, end, types) for part in (g, Call("index", tuple(place)))])
+            return _function("scatter", [written(part, end, types) for part in (g, Call("index", tuple(place)))])
         case Call("einsum", args, ((_, subscripts),)):
             summed, _, kept = str(subscripts).replace(" ", "").partition("->")
-            inside = ", ".join(_written(arg, end, types).text for arg in args)
+            arrays = ", ".join(written(arg, end, types).text for arg in args)
             under = rf"\mathrm{{{summed}}} \to \mathrm{{{kept}}}"
-            return Written(rf"\operatorname{{einsum}}_{{{under}}}\left({inside}\right)", APPLIED)
+            return Written(rf"\operatorname{{einsum}}_{{{under}}}\left({arrays}\right)", APPLIED)
         case Call(op, args, attrs):
-            written, record = [_written(arg, end, types) for arg in args], OPS[op]
+            inside, record = [written(arg, end, types) for arg in args], OPS[op]
             form = record.latex if isinstance(record.latex, str) else record.latex(types.site(expr))
-            if form and not attrs:
-                return Written(form.format(**_by_name(record, written)), record.binds)
-            return _function(op, written, attrs)
-
-
-def _by_name(record: Op, written: Sequence[Written]) -> dict[str, Written | str]:
-    """What the names in a form stand for: the arguments, the last of which may be a list of any length."""
-    fixed = [name for name in record.args if not name.startswith("*")]
-    rest = {name[1:]: ", ".join(f"{part}" for part in written[len(fixed) :]) for name in record.args[len(fixed) :]}
-    return {**dict(zip(fixed, written, strict=False)), **rest}
+            if not form or attrs:
+                return _function(op, inside, attrs)
+            fixed = len(record.args) - record.variadic
+            rest = {name[1:]: ", ".join(part.text for part in inside[fixed:]) for name in record.args[fixed:]}
+            return Written(form.format(**dict(zip(record.args[:fixed], inside, strict=False)), **rest), record.binds)
 
 
 def _function(name: str, arguments: Sequence[Written], settings: Sequence[tuple[str, object]] = ()) -> Written:
-    inside = [f"{argument}" for argument in arguments]
+    inside = [argument.text for argument in arguments]
     inside += [rf"\mathrm{{{setting}}}={_setting(value)}" for setting, value in settings]
     upright = name.replace("_", r"\_")
     return Written(rf"\operatorname{{{upright}}}\left({', '.join(inside)}\right)", APPLIED)

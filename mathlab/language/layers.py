@@ -6,12 +6,12 @@ One table says what layers there are, one what losses.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from itertools import takewhile
 from typing import Literal, NamedTuple
 
 from mathlab.errors import ExpressionError, MathlabError, Place
@@ -32,14 +32,15 @@ TARGETS = ("target", "y", "t", "Y", "T")  # what the loss compares with, unless 
 LOSS = "loss"
 
 Arguments = Mapping[str, Type]
+Text = Callable[[Batch | None], str]
 
 
 class Part(NamedTuple):
-    """A layer or a loss as the config says it: `given` holds its arguments, `name` that of its node."""
+    """A layer or a loss as the config says it."""
 
     kind: str
-    given: Mapping[str, Equation] = {}
-    name: str = ""
+    given: Mapping[str, Equation] = {}  # its arguments
+    name: str = ""  # of its node
     reduction: Reduction | None = None
     place: Place | None = None
 
@@ -47,16 +48,15 @@ class Part(NamedTuple):
 class Layer(NamedTuple):
     """A kind of layer: the text of its equation over `x` and its other arguments; nodes are called `stem` and a number.
 
-    `text` is told the arguments that are given, with their types, and how samples lie (None: there is one).
-    `needs` are the arguments that must be given, `takes` those that may be. Settings of a function stand as they are
-    written where its text has {settings}. `image` says that it is of images.
+    `text` is told the arguments that are given, with their types, and how samples lie (None: there is one). Settings of
+    a function stand as they are written where it has {settings}.
     """
 
     text: Callable[[Arguments, Batch | None], str]
-    needs: tuple[str, ...] = ()
-    takes: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()  # the arguments that must be given,
+    takes: tuple[str, ...] = ()  # and those that may be
     stem: str = "a"
-    image: bool = False
+    image: bool = False  # it is of images
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -65,29 +65,21 @@ class Layer(NamedTuple):
 
 
 class Output(NamedTuple):
-    """What a loss finds: the types of the network's output `y` and of the target `t`.
+    """What a loss finds."""
 
-    `samples` says whether there may be several, `axis` is that of one sample's outputs (None: a single number; several
-    of an image), `after` the layer that made `y`.
-    """
-
-    y: Type
-    t: Type
-    samples: bool
-    axis: int | tuple[int, ...] | None
-    after: str
+    y: Type  # of the network's output
+    t: Type  # of the target
+    samples: bool  # whether there may be several
+    axis: int | tuple[int, ...] | None  # of one sample's outputs (None: a single number; several of an image)
+    after: str  # the layer that made y
 
 
 class Loss(NamedTuple):
-    """A kind of loss: the text of its equation over `y`, `t` and, after a softmax, `z` (the logits).
-
-    `reductions` says how the samples may be put together, its own way first. `after` lists the layers that it can
-    follow (all where it is empty).
-    """
+    """A kind of loss: the text of its equation over `y`, `t` and, after a softmax, `z` (the logits)."""
 
     text: Callable[[Output, Reduction], str]
-    reductions: tuple[Reduction, ...]
-    after: tuple[str, ...] = ()
+    reductions: tuple[Reduction, ...]  # how the samples may be put together, its own way first
+    after: tuple[str, ...] = ()  # the layers that it can follow; all where it is empty
     needs: tuple[str, ...] = ()
     keys: tuple[str, ...] = ("target", "reduction", "as")
 
@@ -96,11 +88,12 @@ class Loss(NamedTuple):
 
 
 def _affine(given: Arguments, batch: Batch | None) -> str:
-    product = "x @ W" if batch == "rows" else "W @ x"
-    if "b" not in given:
-        return product
-    # a bias of one axis is added to every column
-    return f"{product} + b[:, None]" if batch == "columns" and given["b"].ndim == 1 else f"{product} + b"
+    return _biased("x @ W" if batch == "rows" else "W @ x", given, "[:, None]" if batch == "columns" else "")
+
+
+def _biased(product: str, given: Arguments, along: str) -> str:
+    """With the bias, if there is one; `along` says how one of a single axis lies."""
+    return product + (f" + b{along if given['b'].ndim == 1 else ''}" if "b" in given else "")
 
 
 def _function(name: str, given: Arguments, batch: Batch | None) -> str:
@@ -116,8 +109,7 @@ def _is_activation(op: Op) -> bool:
 
 
 def _convolution(given: Arguments, batch: Batch | None) -> str:
-    bias = "" if "b" not in given else " + b[:, None, None]" if given["b"].ndim == 1 else " + b"  # one for each output
-    return f"conv2d(x, k{{settings}}){bias}"
+    return _biased("conv2d(x, k{settings})", given, "[:, None, None]")
 
 
 def _pool(name: str) -> Layer:
@@ -243,16 +235,11 @@ def expand(
         settings = OPS[layer.kind].settings if layer.kind in OPS else {}
         handed = "".join(f", {key}={given[key].text}" for key in settings if key in given)
         types = {key: _type(argument, names) for key, argument in given.items() if key not in settings}
-
-        def text(batch: Batch | None) -> str:
-            return kind.text(types, batch).format(settings=handed)  # noqa: B023  # called in this round only
-
         stem = kind.stem if kind.stem == "p" else f"{kind.stem}{depth}"
-        taken = {equation.name for equation in equations}
-        others = (stem, *(f"{stem}_{count}" for count in range(2, len(taken) + 3)))
-        name = layer.name or next(free for free in others if free not in taken)
-        values = {key: argument.expr for key, argument in given.items()}
-        equations.append(_equation(name, text, batch, values, layer, names))
+        others, taken = (f"{stem}_{count}" for count in itertools.count(2)), [equation.name for equation in equations]
+        name = layer.name or next(free for free in itertools.chain([stem], others) if free not in taken)
+        text = partial(_layer_text, kind, types, handed)
+        equations.append(_equation(name, text, batch, given, layer, names))
         logits, x = given["x"], Equation("x", Name(name), place=layer.place)
         flat = layer.kind == "flatten"
         start, image = (_type(x, names), False) if flat else (start, image or kind.image)
@@ -261,18 +248,24 @@ def expand(
     target = _argument(loss, "target", TARGETS, inputs)
     if loss.kind == "bce":
         target = _beside(x, target, names)
-    said = _loss_text(loss, layers[-1], x, target, batch, start, image, names)
-    values = {"y": x.expr, "t": target.expr, "z": logits.expr}
+    ndim = _type(x, names).ndim
+    of_sample = (0,) if batch == "columns" else tuple(range(1 if image else ndim - 1, ndim))
+    axes = of_sample if ndim >= max(start.ndim, 1) else ()
+    said = _loss_text(loss, layers[-1], x, target, axes, batch is not None and start.ndim > 1, names)
+    values = {"y": x, "t": target, "z": logits}
     return tuple(equations), _equation(loss.name or LOSS, lambda _: said, batch, values, loss, names)
+
+
+def _layer_text(kind: Layer, types: Arguments, settings: str, batch: Batch | None) -> str:
+    return kind.text(types, batch).format(settings=settings)
 
 
 def _are_samples(layers: Sequence[Part], start: Type, names: Types) -> bool:
     """Whether the first axis is that of samples: a kernel tells how many axes an image has, and else it has two."""
-    kernel = next((layer.given["k"] for layer in layers if layer.kind == "conv2d"), None)
-    of_images = takewhile(lambda layer: layer.kind != "affine", layers)
-    return start.ndim > (
-        min(_type(kernel, names).ndim, 3) if kernel else 1 + any(LAYERS[layer.kind].image for layer in of_images)
-    )
+    if kernel := next((layer.given["k"] for layer in layers if layer.kind == "conv2d"), None):
+        return start.ndim > min(_type(kernel, names).ndim, 3)
+    before = itertools.takewhile(lambda layer: layer.kind != "affine", layers)
+    return start.ndim > 1 + any(LAYERS[layer.kind].image for layer in before)
 
 
 def _argument(part: Part, key: str, usual: Sequence[str], inputs: Collection[str]) -> Equation:
@@ -299,15 +292,9 @@ def _beside(output: Equation, target: Equation, names: Types) -> Equation:
 
 
 def _loss_text(
-    loss: Part,
-    last: Part,
-    output: Equation,
-    target: Equation,
-    batch: Batch | None,
-    start: Type,
-    image: bool,
-    names: Types,
+    loss: Part, last: Part, output: Equation, target: Equation, axes: tuple[int, ...], several: bool, names: Types
 ) -> str:
+    """The text of the loss, of an output of which one sample has these axes."""
     kind, y, t = LOSSES[loss.kind], _type(output, names), _type(target, names)
     if kind.after and last.kind not in kind.after:
         *others, other = kind.after
@@ -316,15 +303,13 @@ def _loss_text(
     reduction = loss.reduction or kind.reductions[0]
     if reduction not in kind.reductions:
         raise MathlabError(f"{loss.kind} has the reduction {' or '.join(kind.reductions)} only", loss.place)
-    every = range(1, y.ndim) if image else range(y.ndim - 1, y.ndim)
-    axes = () if y.ndim < max(start.ndim, 1) else (0,) if batch == "columns" else tuple(every)
     axis = axes if len(axes) > 1 else axes[0] if axes else None
     samples = tuple(size for position, size in enumerate(y.shape) if position not in axes)
     classes = loss.kind == "cross_entropy" and axis is not None
     if t.shape != y.shape and not (classes and (t.shape == samples or (samples == (1,) and not t.ndim))):
         shapes = f"the output '{output.text}' has {show(y.shape)}, the target '{target.text}' has {show(t.shape)}"
         raise MathlabError(f"the shapes that {loss.kind} compares do not fit: {shapes}", loss.place)
-    return kind.text(Output(y, t, batch is not None and start.ndim > 1, axis, last.kind), reduction)
+    return kind.text(Output(y, t, several, axis, last.kind), reduction)
 
 
 def _type(argument: Equation, names: Types) -> Type:
@@ -335,14 +320,10 @@ def _type(argument: Equation, names: Types) -> Type:
 
 
 def _equation(
-    name: str,
-    text: Callable[[Batch | None], str],
-    batch: Batch | None,
-    values: Mapping[str, Expr],
-    part: Part,
-    names: Types,
+    name: str, text: Text, batch: Batch | None, given: Mapping[str, Equation], part: Part, names: Types
 ) -> Equation:
-    """The equation `text` over `values`; where it does not fit and that of columns would, the message says so."""
+    """The equation `text` over what is given; where it does not fit and that of columns would, the message says so."""
+    values = {key: argument.expr for key, argument in given.items()}
 
     def typed(batch: Batch | None) -> Expr:
         expr = substitute(read(text(batch)), values)

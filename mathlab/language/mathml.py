@@ -16,12 +16,7 @@ TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\d+(?:\.\d*)?|[^\W\d]|\S")
 NAMED = (
     "odot cdot geq leq neq top partial lVert rVert infty lfloor rfloor lceil rceil lbrack rbrack mid to mapsto times"
 )
-SIGNS: Mapping[str, str] = {
-    **dict(zip(NAMED.split(), "⊙·≥≤≠⊤∂‖‖∞⌊⌋⌈⌉[]|→↦×", strict=True)),
-    "{": "{",
-    "}": "}",
-    "|": "‖",
-}
+SIGNS: Mapping[str, str] = dict(zip([*NAMED.split(), "{", "}", "|"], "⊙·≥≤≠⊤∂‖‖∞⌊⌋⌈⌉[]|→↦×{}‖", strict=True))
 IDENTIFIERS: Mapping[str, str] = {
     **{word: letter for letter, word in LETTERS.items()},
     **{name: name for name in "log ln exp sin cos tan tanh max min det".split()},
@@ -94,12 +89,11 @@ def _atom(pending: list[str]) -> str:
 
 def _words(pending: list[str]) -> str:
     """The text of a group in braces."""
-    words, token = "", pending.pop()
-    while pending and (token := pending.pop()) != "}":
-        words += token.removeprefix("\\")
-    return words
+    pending.pop()
+    words = iter(lambda: pending.pop() if pending else "}", "}")
+    return "".join(word.removeprefix("\\") for word in words)
 
 
 def _fence(pending: list[str]) -> str:
     sign = pending.pop()
-    return f"<mo>{escape(SIGNS.get(sign[1:], sign) if sign[0] == chr(92) else sign)}</mo>"
+    return f"<mo>{escape(SIGNS.get(sign[1:], sign))}</mo>"

@@ -37,18 +37,16 @@ class Update(NamedTuple):
 
 @dataclass(frozen=True)
 class Optimizer:
-    """An update rule for one parameter `w` with gradient `g`.
+    """An update rule for one parameter `w` with gradient `g`; `t` counts updates from 1.
 
-    `settings` maps each setting to its default (None: it must be given). `update` gives the new state and the new `w`,
-    in order; `t` counts updates from 1. A line reads the state as the lines before it left it; one that gives neither
-    state nor `w` is made of state alone, for the lines after it.
-    `options` are settings that nothing is computed for unless they are given. The last line of each stands in place of
-    the rule's, with the others before it; a line of `g` stands before all.
+    A line reads the state as the lines before it left it; one that gives neither state nor `w` is made of state alone,
+    for the lines after it. The last line of an option stands in place of the rule's, with the others before it; a line
+    of `g` stands before all.
     """
 
-    settings: Mapping[str, float | None]
-    update: Lines
-    options: Mapping[str, Lines] = field(default_factory=lambda: DECAYED)
+    settings: Mapping[str, float | None]  # with its default; None: it must be given
+    update: Lines  # to the new state and the new `w`, in order
+    options: Mapping[str, Lines] = field(default_factory=lambda: DECAYED)  # what nothing is computed for unless given
 
     @property
     def switches(self) -> frozenset[str]:

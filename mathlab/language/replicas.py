@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from mathlab.errors import ExpressionError
-from mathlab.language import einsum, shapes, windows
+from mathlab.language import shapes
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
-from mathlab.language.ops import OPS, ShapeRule
+from mathlab.language.ops import OPS, ShapeRule, images
 from mathlab.language.shapes import Shape, Type
 from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, Slice, Static, unparse
 
@@ -183,7 +183,7 @@ class _Stacker:
         return Call("concat", joined, (("axis", axis + 1),), call.position)
 
     def contracted(self, call: Call, operands: Operands) -> Expr:
-        (letters, result), run = einsum.subscripts(call), "Z"
+        (letters, result), run = shapes.subscripts(call), "Z"
         while run in "".join(letters):
             run = chr(ord(run) - 1)
         of_all = [run * operand.stacked + axes for axes, operand in zip(letters, operands, strict=True)]
@@ -295,20 +295,19 @@ RULES: Mapping[ShapeRule, Callable[[_Stacker, Call, Operands], Expr]] = {
     shapes.concatenated: _Stacker.concat,
     shapes.stacked: _Stacker.array,
     shapes.accumulated: _Stacker.reduction,
-    windows.flipped: _Stacker.reduction,
-    einsum.contracted: _Stacker.contracted,
+    shapes.contracted: _Stacker.contracted,
     shapes.indexed: _Stacker.index,
     shapes.as_second: _Stacker.scatter,
     shapes.class_rows: _Stacker.elementwise,
     shapes.per_sample: _Stacker.cross_entropy,
     shapes.diagonal: _Stacker.diagonal,
     shapes.spaced: _Stacker.spaced,
-    windows.windowed: _Stacker.windows,
-    windows.overlapping: _Stacker.overlap_add,
-    windows.padded: _Stacker.elementwise,
-    windows.pooled: _Stacker.elementwise,
-    windows.in_columns: _Stacker.in_columns,
-    windows.convolved: _Stacker.convolved,
+    images.windowed: _Stacker.windows,
+    images.overlapping: _Stacker.overlap_add,
+    images.padded: _Stacker.elementwise,
+    images.pooled: _Stacker.elementwise,
+    images.in_columns: _Stacker.in_columns,
+    images.convolved: _Stacker.convolved,
 }
 
 

@@ -69,24 +69,21 @@ def axes_of(type_: Type, axis: object) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(type_.ndim))
     axes = axis if isinstance(axis, tuple) else (axis,)
-    counted = []
     for one in axes:
         if not isinstance(one, int) or isinstance(one, bool):
             raise ShapeError(f"axis must be a whole number, not {one}")
         if not -type_.ndim <= one < type_.ndim:
             raise ShapeError(f"axis {one} does not exist in shape {show(type_.shape)}")
-        counted.append(one % type_.ndim)
-    if len(set(counted)) != len(counted):
+    counted = {one % type_.ndim for one in axes}
+    if len(counted) != len(axes):
         raise ShapeError("an axis is named twice")
     return tuple(sorted(counted))
 
 
 def reduced(types: Sequence[Type], call: Call) -> Shape:
     """The shape after a reduction over `axis`, which stays with length 1 under `keepdims`."""
-    axes = axes_of(types[0], call.attr("axis"))
-    if call.attr("keepdims"):
-        return tuple(1 if i in axes else n for i, n in enumerate(types[0].shape))
-    return tuple(n for i, n in enumerate(types[0].shape) if i not in axes)
+    axes, kept = axes_of(types[0], call.attr("axis")), call.attr("keepdims")
+    return tuple(1 if i in axes else n for i, n in enumerate(types[0].shape) if kept or i not in axes)
 
 
 def deviating(types: Sequence[Type], call: Call) -> Shape:
@@ -106,16 +103,13 @@ def assert_entries(type_: Type, axis: object, op: str) -> None:
 
 def along_axis(types: Sequence[Type], call: Call) -> Shape:
     """The shape of an op that normalises along one axis, as softmax does: unchanged."""
-    axis = call.attr("axis")
-    shape = types[0].shape
+    axis, shape = call.attr("axis"), types[0].shape
     if not shape:
         raise ShapeError("a single number has no axis to run along")
     (counted,) = axes_of(types[0], -1 if axis is None else axis)
     if shape[counted] == 1 and axis is None:
-        raise ShapeError(
-            f"shape {show(shape)} has length 1 along its last axis (say which axis is meant, as in axis=0; "
-            f"axis={counted}, if it is the last)"
-        )
+        meant = f"say which axis is meant, as in axis=0; axis={counted}, if it is the last"
+        raise ShapeError(f"shape {show(shape)} has length 1 along its last axis ({meant})")
     return shape
 
 
@@ -123,9 +117,8 @@ def matmul(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `a @ b`: vectors, matrices, and stacks of matrices whose leading axes broadcast."""
     a, b = (type_.shape for type_ in types)
     if not a or not b:
-        raise ShapeError(
-            f"@ needs vectors or matrices, not shapes {show(a)} and {show(b)}; a number is multiplied with *"
-        )
+        given = f"not shapes {show(a)} and {show(b)}"
+        raise ShapeError(f"@ needs vectors or matrices, {given}; a number is multiplied with *")
     inner_a, inner_b = a[-1], b[-2] if len(b) > 1 else b[0]
     if inner_a != inner_b:
         raise ShapeError(f"shapes {show(a)} and {show(b)} do not fit: the inner sizes {inner_a} and {inner_b} differ")
@@ -183,15 +176,9 @@ def permuted(types: Sequence[Type], call: Call) -> Shape:
 def triangular(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `tril(x)`: that of a matrix, or of a stack of them."""
     if types[0].ndim < 2 or types[1].shape:
-        raise ShapeError(
-            f"{call.op} takes a matrix and one whole number, not shapes {' and '.join(show(t.shape) for t in types)}"
-        )
+        told = " and ".join(show(type_.shape) for type_ in types)
+        raise ShapeError(f"{call.op} takes a matrix and one whole number, not shapes {told}")
     return types[0].shape
-
-
-def square(types: Sequence[Type], call: Call) -> Shape:
-    """The shape of `eye(3)`."""
-    return filled(types, call) * 2
 
 
 def integer(expr: Expr, what: str) -> int:
@@ -203,15 +190,12 @@ def integer(expr: Expr, what: str) -> int:
 
 def reshaped(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `reshape(x, 2, 3)`; one size may be -1."""
-    shape = tuple(integer(expr, "a size") for expr in call.args[1:])
-    size = types[0].size
-    free = [i for i, n in enumerate(shape) if n == -1]
+    shape, size = tuple(integer(expr, "a size") for expr in call.args[1:]), types[0].size
     known = math.prod(n for n in shape if n != -1)
-    if len(free) == 1 and known and size % known == 0 and all(n >= -1 for n in shape):
-        return tuple(size // known if n == -1 else n for n in shape)
-    if free or math.prod(shape) != size or any(n < 0 for n in shape):
+    made = tuple(size // known if n == -1 else n for n in shape) if known and shape.count(-1) == 1 else shape
+    if math.prod(made) != size or any(n < 0 for n in made):
         raise ShapeError(f"shape {show(types[0].shape)} with {size} entries cannot become {show(shape)}")
-    return shape
+    return made
 
 
 def filled(types: Sequence[Type], call: Call) -> Shape:
@@ -236,10 +220,8 @@ def per_sample(types: Sequence[Type], call: Call) -> Shape:
     if not z:
         raise ShapeError("cross_entropy needs logits with an axis of classes, not a single number")
     if t not in (z, z[:-1]):
-        raise ShapeError(
-            f"targets of shape {show(t)} fit logits of shape {show(z)} neither as class indices {show(z[:-1])} "
-            f"nor as one-hot rows {show(z)}"
-        )
+        wanted = f"neither as class indices {show(z[:-1])} nor as one-hot rows {show(z)}"
+        raise ShapeError(f"targets of shape {show(t)} fit logits of shape {show(z)} {wanted}")
     return z[:-1]
 
 
@@ -279,14 +261,14 @@ def indexed(types: Sequence[Type], call: Call) -> Shape:
         match expr:
             case NewAxis():
                 items.append(None)
+            case Slice(step=0):
+                raise ShapeError("a slice's step cannot be 0")
             case Slice():
-                if expr.step == 0:
-                    raise ShapeError("a slice's step cannot be 0")
                 items.append(expr.whole)
-            case Num(value):
-                if not isinstance(value, int):
-                    raise ShapeError(f"an index must be a whole number, not {value}")
+            case Num(int() as value):
                 items.append(value)
+            case Num(value):
+                raise ShapeError(f"an index must be a whole number, not {value}")
             case _:
                 # an index that only the run knows: 0 is as good as any for the shape, unless the axis is empty
                 items.append(np.zeros(type_.shape, np.intp))
@@ -321,8 +303,8 @@ def measured(types: Sequence[Type], call: Call) -> Shape:
 
 
 def accumulated(types: Sequence[Type], call: Call) -> Shape:
-    """The shape of `cumsum(x, axis)`: unchanged."""
-    if call.attr("axis") is None and types[0].ndim != 1:
+    """The shape of `cumsum(x, axis)` and `flip(x, axis)`: unchanged."""
+    if call.op == "cumsum" and call.attr("axis") is None and types[0].ndim != 1:
         raise ShapeError(f"{call.op} of shape {show(types[0].shape)} needs an axis, as in axis=0,")
     axes_of(types[0], call.attr("axis"))  # which must exist
     return types[0].shape
@@ -336,6 +318,24 @@ def spaced(types: Sequence[Type], call: Call) -> Shape:
     return (n,)
 
 
-def every_pair(types: Sequence[Type], call: Call) -> Shape:
-    """The shape of `jacobian(z, x)`: z's axes, then x's."""
-    return types[0].shape + types[1].shape
+def subscripts(call: Call) -> tuple[list[str], str]:
+    """The letters of each operand's axes, and of the result's, of `einsum("ij,jk->ik", a, b)`."""
+    left, _, right = str(call.attr("subscripts")).replace(" ", "").partition("->")
+    return left.split(","), right
+
+
+def contracted(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `einsum("ij,jk->ik", a, b)`: every letter is one size, and what the result lacks is summed over."""
+    operands, result = subscripts(call)
+    sizes: dict[str, int] = {}
+    if len(operands) != len(types):
+        raise ShapeError(f"einsum has subscripts for {len(operands)} arrays, not for {len(types)},")
+    for letters, type_ in zip(operands, types, strict=True):
+        if len(letters) != type_.ndim or len({*letters}) != len(letters):
+            raise ShapeError(f"'{letters}' does not name each axis of shape {show(type_.shape)} once")
+        for letter, size in zip(letters, type_.shape, strict=True):
+            if sizes.setdefault(letter, size) != size:
+                raise ShapeError(f"axis {letter} of einsum has {sizes[letter]} entries, and {size} in another place,")
+    if len({*result}) != len(result) or not {*result} <= sizes.keys():
+        raise ShapeError(f"'{result}' does not name axes of einsum's arrays, each once,")
+    return tuple(sizes[letter] for letter in result)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from dataclasses import replace as with_fields
 from decimal import Decimal
 from fractions import Fraction
+from functools import reduce
 from math import gcd
 
 from mathlab.errors import ExpressionError
@@ -33,10 +34,8 @@ class Factor:
 
     def __mul__(self, other: Factor) -> Factor:
         top, bottom = self.top * other.top, self.bottom * other.bottom
-        if top.denominator == 1 and bottom > 1:
-            shared = gcd(top.numerator, bottom)
-            top, bottom = top / shared, bottom // shared
-        return Factor(top, bottom)
+        shared = gcd(top.numerator, bottom) if top.denominator == 1 else 1
+        return Factor(top / shared, bottom // shared)
 
     def __neg__(self) -> Factor:
         return Factor(-self.top, self.bottom)
@@ -47,7 +46,7 @@ ONE = Factor()
 
 def as_fraction(number: Num) -> Fraction:
     """The number exactly as its shortest decimal says it."""
-    return Fraction(number.value) if isinstance(number.value, int) else Fraction(Decimal(repr(number.value)))
+    return Fraction(Decimal(repr(number.value)))
 
 
 def as_number(value: Fraction) -> Num:
@@ -65,7 +64,7 @@ def as_number(value: Fraction) -> Num:
 
 def is_ones(expr: Expr) -> bool:
     """Whether every entry of the expression is known to be 1."""
-    return (isinstance(expr, Num) and expr.value == 1) or (isinstance(expr, Call) and expr.op in ("ones", "ones_like"))
+    return expr == Num(1) or (isinstance(expr, Call) and expr.op in ("ones", "ones_like"))
 
 
 def split(expr: Expr) -> tuple[Factor, Expr]:
@@ -111,14 +110,6 @@ def _led(top: Fraction, core: Expr) -> Expr:
     return Call("neg", (core,)) if top == -1 else Call("mul", (as_number(top), core))
 
 
-def _drops_kept_axes(total: Call, items: Sequence[Expr]) -> bool:
-    """Whether `total[items]` takes away the axes, and only those, that a sum has kept with length 1."""
-    axis = total.attr("axis")
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    dropped = [Num(0) if at in axes else ALL for at in range(len(items))]
-    return bool(total.attr("keepdims")) and [*items] == dropped
-
-
 class Builder:
     """Makes simplified expressions; it needs the types because a factor of ones may carry a shape."""
 
@@ -130,13 +121,9 @@ class Builder:
 
     def instantiate(self, rule: Expr, values: Mapping[str, Expr]) -> Expr:
         """The rule with its names replaced, simplified from the leaves up."""
-        match rule:
-            case Name(name):
-                return values[name]
-            case Call(op, args, attrs):
-                # what comes from the forward equations stays as the article wrote it
-                return self.call(op, tuple(self.instantiate(arg, values) for arg in args), attrs)
-        return rule
+        if isinstance(rule, Call):  # what comes from the forward equations stays as the article wrote it
+            return self.call(rule.op, tuple(self.instantiate(arg, values) for arg in rule.args), rule.attrs)
+        return values[rule.id] if isinstance(rule, Name) else rule
 
     def call(self, op: str, args: tuple[Expr, ...], attrs: tuple[tuple[str, Static], ...] = ()) -> Expr:
         """`op` applied to `args`, simplified."""
@@ -145,6 +132,10 @@ class Builder:
         # a rule may drop a factor of ones; where that would change the shape, the plain form stands
         kept = simplified is plain or self.shape(simplified) == self.shape(plain)
         return simplified if kept else plain
+
+    def total(self, terms: Sequence[Expr]) -> Expr:
+        """The sum of one or more terms."""
+        return reduce(lambda before, term: self.call("add", (before, term)), terms)
 
     def _simplified(self, call: Call) -> Expr:
         match call:
@@ -170,17 +161,22 @@ class Builder:
                 return inner
             case Call("T", (inner,)) if len(self.shape(inner)) < 2:
                 return inner
-            case Call("T" | "mT" as turn, (Call("matmul", (left, right)),)) if self._turns(turn, left, right):
-                return self.call("matmul", (self.call(turn, (right,)), self.call(turn, (left,))))
+            case Call("T" | "mT" as turn, (Call("matmul", factors),)):
+                ranks = {len(self.shape(factor)) for factor in factors}
+                if ranks == {2} or (turn == "mT" and min(ranks) > 1):
+                    return self.call("matmul", tuple(self.call(turn, (factor,)) for factor in factors[::-1]))
             case Call("T", (Call("outer", (left, right)),)):
                 return Call("outer", (right, left))
             case Call("outer" | "matmul", (left, right)):
                 (f1, core1), (f2, core2) = split(left), split(right)
                 bare = isinstance(core1, Num) or isinstance(core2, Num)
                 return call if bare else join(f1 * f2, Call(call.op, (core1, core2)))
-            case Call("index", (Call("sum", (inner,)) as total, *items)) if _drops_kept_axes(total, items):
-                return self.call("sum", (inner,), (("axis", total.attr("axis")),))
-            case Call("index", (inner, *_)):
+            case Call("index", (inner, *items)):
+                if isinstance(inner, Call) and inner.op == "sum" and inner.attr("keepdims"):
+                    axis = inner.attr("axis")
+                    gone = axis if isinstance(axis, tuple) else (axis,)
+                    if items == [Num(0) if at in gone else ALL for at in range(len(items))]:
+                        return self.call("sum", inner.args, (("axis", axis),))
                 factor, core = split(inner)
                 if is_ones(core):
                     return join(factor, self.ones(self.shape(call)))
@@ -189,24 +185,18 @@ class Builder:
             case Call("ones_like", (inner,)):
                 return self.ones_like(inner)
             case Call("sum", (Call("sum", (inner,)) as sum_,)) if not (sum_.attr("keepdims") or call.attr("keepdims")):
-                gone = axes_of(self.types.of(inner), sum_.attr("axis"))
-                kept = [axis for axis in range(len(self.shape(inner))) if axis not in gone]
-                axes = (*gone, *(kept[at] for at in axes_of(self.types.of(sum_), call.attr("axis"))))
+                first = axes_of(self.types.of(inner), sum_.attr("axis"))
+                kept = [axis for axis in range(len(self.shape(inner))) if axis not in first]
+                axes = (*first, *(kept[at] for at in axes_of(self.types.of(sum_), call.attr("axis"))))
                 return self.call("sum", (inner,), (("axis", tuple(sorted(axes))),))
             case Call("sum", (inner,)):
                 factor, core = split(inner)
-                if isinstance(core, Call) and core.op == "one_hot":
-                    axis, ndim = call.attr("axis"), len(self.shape(core))
-                    if axis in (-1, ndim - 1) or (axis is None and ndim == 1):  # over the classes
-                        return join(factor, self.ones(self.shape(call)))
+                over_classes = axes_of(self.types.of(inner), call.attr("axis")) == (len(self.shape(inner)) - 1,)
+                if isinstance(core, Call) and core.op == "one_hot" and over_classes:
+                    return join(factor, self.ones(self.shape(call)))
                 if factor != ONE and not isinstance(core, Num):
                     return join(factor, Call("sum", (core,), call.attrs))
         return call
-
-    def _turns(self, turn: str, left: Expr, right: Expr) -> bool:
-        """Whether a product's transpose is that of its factors."""
-        axes = {len(self.shape(left)), len(self.shape(right))}
-        return axes == {2} if turn == "T" else min(axes) >= 2
 
     def ones(self, shape: Shape) -> Expr:
         """Ones of a shape: the number 1 where it is a scalar."""
@@ -214,15 +204,13 @@ class Builder:
 
     def ones_like(self, expr: Expr) -> Expr:
         """Ones of the shape of `expr`, by way of a name of that shape where it mentions one."""
-        shape = self.shape(expr)
         name = self.namesake(expr)
-        return Call("ones_like", (name,)) if name and shape else self.ones(shape)
+        return Call("ones_like", (name,)) if name and self.shape(expr) else self.ones(self.shape(expr))
 
     def namesake(self, expr: Expr) -> Name | None:
         """A name that `expr` mentions and that has its shape."""
-        shape = self.shape(expr)
-        fitting = (part for part in walk(expr) if isinstance(part, Name) and self.types.of(part) == Type(shape))
-        return next(fitting, None)
+        wanted = Type(self.shape(expr))
+        return next((part for part in walk(expr) if isinstance(part, Name) and self.types.of(part) == wanted), None)
 
     def _bare_product(self, left: Expr, right: Expr, shape: Shape) -> Expr:
         """`left * right` without factors of ones, and new axes in front, that the shape does not need."""
@@ -234,7 +222,7 @@ class Builder:
                 # (g[:, None] * ones_like(x)) * E: the ones gave way to the axis that E brings
                 case Call("mul", (inner, ones)) if is_ones(ones):
                     pair = (inner, keep) if drop is left else (keep, inner)
-                    shorter = self._bare_product(*pair, self.types.of(Call("mul", pair)).shape)
+                    shorter = self._bare_product(*pair, self.shape(Call("mul", pair)))
                     if self.shape(shorter) == shape:
                         return shorter
         return Call("mul", (left, right))
@@ -258,8 +246,7 @@ class Builder:
         factor, core = split(left)
         if isinstance(right, Num) and right.value > 0 and right.value == int(right.value):
             return join(factor * Factor(bottom=int(right.value)), core)
-        if is_ones(core) and self.shape(right) == self.types.of(Call("div", (left, right))).shape:
-            core = Num(1)
+        core = Num(1) if is_ones(core) and self.shape(right) == self.shape(Call("div", (left, right))) else core
         return join(factor, Call("div", (core, right)))
 
     def _sum(self, left: Expr, right: Expr) -> Expr:
@@ -271,22 +258,20 @@ class Builder:
             return left
         if isinstance(core1, Num) and isinstance(core2, Num) and f1.bottom == f2.bottom == 1:
             return as_number(f1.top + f2.top)
-        if core1 == core2:
-            total = f1.top / f1.bottom + f2.top / f2.bottom
-            if f1.bottom == f2.bottom == 1 and total:
-                return join(Factor(total), core1)
+        if core1 == core2 and f1.bottom == f2.bottom == 1 and f1.top + f2.top:
+            return join(Factor(f1.top + f2.top), core1)
         if f2.top < 0:
             return Call("sub", (left, join(-f2, core2)))
         if f1.top < 0:
             return Call("sub", (right, join(-f1, core1)))
         return Call("add", (left, right))
 
-    def fit(self, expr: Expr, shape: Shape, like: Expr) -> Expr:
-        """`expr` with broadcasting undone: summed over the axes that `shape` lacks or has with length 1.
+    def fit(self, expr: Expr, like: Expr) -> Expr:
+        """`expr` with broadcasting undone: summed over the axes that `like` lacks or has with length 1.
 
-        Where `expr` has fewer axes than `shape`, it is spread with ones of the shape of `like`.
+        Where `expr` has fewer axes than `like`, it is spread with ones of its shape.
         """
-        own = self.shape(expr)
+        own, shape = self.shape(expr), self.shape(like)
         if extra := tuple(range(len(own) - len(shape))):
             expr = self.call("sum", (expr,), () if len(extra) == len(own) else (("axis", _axis(extra)),))
             own = self.shape(expr)
@@ -303,33 +288,40 @@ def _axis(axes: tuple[int, ...]) -> Static:
 
 
 def stabilised(equations: Sequence[Equation], keep: Collection[str] = ()) -> tuple[Equation, ...]:
-    """The equations with `log(softmax(z))` and `log(softmax(z)[i])` taken together into log_softmax.
+    """The equations with their logarithms of softmax and sigmoid in a form that cannot be that of 0.
 
-    The softmax may stand in an equation of its own; one whose name is in `keep` is left to be read by name, because its
-    own gradient was asked for.
+    `log(softmax(z))` and `log(softmax(z)[i])` are made of log_softmax. The softmax may stand in an equation of its own;
+    one whose name is in `keep` is left to be read by name, because its own gradient was asked for. A sigmoid must stand
+    in the logarithm: what has a name is a step of the article's own, whose overflow is told.
     """
-    definitions: dict[str, Expr] = {}
+    softmaxes: dict[str, Call] = {}
 
-    def fused(part: Expr) -> Expr | None:
+    def stable(part: Expr) -> Expr | None:
         match part:
+            case Call("log", (Call("sigmoid", (x,)),)):
+                return _minus(Call("softplus", (_minus(replace(x, stable)),)))
+            case Call("log", (Call("sub", (Num(1), Call("sigmoid", (x,)))),)):
+                return _minus(Call("softplus", (replace(x, stable),)))
             case Call("log", (Call("index", (base, *items)),)):
-                logs = _log_softmax(base, definitions)
+                logs = log_softmax(base)
                 return logs and Call("index", (logs, *items), part.attrs, part.position)
             case Call("log", (base,)):
-                return _log_softmax(base, definitions)
+                return log_softmax(base)
         return None
+
+    def log_softmax(expr: Expr) -> Expr | None:
+        softmax = softmaxes.get(expr.id) if isinstance(expr, Name) else expr
+        if not isinstance(softmax, Call) or softmax.op != "softmax":
+            return None
+        return Call("log_softmax", tuple(replace(arg, stable) for arg in softmax.args), softmax.attrs, softmax.position)
 
     out = []
     for equation in equations:
-        out.append(with_fields(equation, expr=replace(equation.expr, fused)))
-        if equation.name not in keep:
-            definitions[equation.name] = equation.expr
+        out.append(with_fields(equation, expr=replace(equation.expr, stable)))
+        if isinstance(equation.expr, Call) and equation.expr.op == "softmax" and equation.name not in keep:
+            softmaxes[equation.name] = equation.expr
     return tuple(out)
 
 
-def _log_softmax(expr: Expr, definitions: dict[str, Expr]) -> Expr | None:
-    if isinstance(expr, Name):
-        expr = definitions.get(expr.id, expr)
-    if isinstance(expr, Call) and expr.op == "softmax":
-        return Call("log_softmax", expr.args, expr.attrs, expr.position)
-    return None
+def _minus(expr: Expr) -> Expr:
+    return expr.args[0] if isinstance(expr, Call) and expr.op == "neg" else Call("neg", (expr,))

@@ -57,11 +57,9 @@ class Slice:
     @property
     def whole(self) -> slice:
         """The slice of Python. Raises ExpressionError where a bound is no number yet."""
-        if any(isinstance(bound, Expr) for bound in self.bounds):
-            raise ExpressionError(
-                "a slice's bounds are whole numbers, or inputs that are, or none: x[1:]", self.position
-            )
-        return slice(self.start, self.stop, self.step)
+        if not any(isinstance(bound, Expr) for bound in self.bounds):
+            return slice(self.start, self.stop, self.step)
+        raise ExpressionError("a slice's bounds are whole numbers, or inputs that are, or none: x[1:]", self.position)
 
     def with_bounds(self, change: Callable[[Expr], Expr]) -> Slice:
         """The slice with its bounds changed where they are expressions."""
@@ -70,7 +68,8 @@ class Slice:
             new = change(bound) if isinstance(bound, Expr) else bound
             return new.value if isinstance(new, Num) and isinstance(new.value, int) else new
 
-        return Slice(made(self.start), made(self.stop), made(self.step), self.position)
+        start, stop, step = map(made, self.bounds)
+        return Slice(start, stop, step, self.position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,24 +110,10 @@ Expr = Num | Name | Slice | NewAxis | Call
 Bound = int | Num | Name | Slice | NewAxis | Call | None
 Static = int | float | bool | str | tuple[float, ...] | None | Num | Name | Slice | NewAxis | Call
 
-BINARY: Mapping[type[ast.operator], str] = {
-    ast.Add: "add",
-    ast.Sub: "sub",
-    ast.Mult: "mul",
-    ast.Div: "div",
-    ast.Pow: "pow",
-    ast.MatMult: "matmul",
-    ast.FloorDiv: "floordiv",
-    ast.Mod: "mod",
-}
-COMPARE: Mapping[type[ast.cmpop], str] = {
-    ast.Gt: "gt",
-    ast.GtE: "ge",
-    ast.Lt: "lt",
-    ast.LtE: "le",
-    ast.Eq: "eq",
-    ast.NotEq: "ne",
-}
+_KINDS = (ast.Add(), ast.Sub(), ast.Mult(), ast.Div(), ast.Pow(), ast.MatMult(), ast.FloorDiv(), ast.Mod())
+OPERATORS = dict(zip("add sub mul div pow matmul floordiv mod".split(), _KINDS, strict=True))
+COMPARISONS = {"gt": ast.Gt(), "ge": ast.GtE(), "lt": ast.Lt(), "le": ast.LtE(), "eq": ast.Eq(), "ne": ast.NotEq()}
+BINARY = {type(kind): op for op, kind in (*OPERATORS.items(), *COMPARISONS.items())}
 TRANSPOSES = ("T", "mT")
 NO_NUMBER = {str: "; only einsum reads a text, before its arrays", type(...): "; an axis is a ':' of its own"}
 
@@ -161,35 +146,28 @@ def parse(text: str) -> Expr:
         raise ExpressionError(f"not an expression: {error}") from None
     if isinstance(tree, ast.Tuple) and re.match(r"[\d.]+,\d|[^(\[].*,$", source):
         raise ExpressionError("a decimal point is written '.', and a list stands in brackets", lead)
-    encoded = source.encode()
-
-    def offset_of(node: ast.expr) -> int:
-        # ast counts in UTF-8 bytes; a user counts characters
-        return lead + len(encoded[: node.col_offset].decode(errors="ignore"))
-
-    return _Reader(source, offset_of).read(tree, 0)
+    return _Reader(source, lead).read(tree, 0)
 
 
+@dataclass(frozen=True)
 class _Reader:
-    def __init__(self, source: str, offset_of: Callable[[ast.expr], int]) -> None:
-        self.source = source
-        self.offset_of = offset_of
+    source: str
+    lead: int  # characters before it
+
+    def offset_of(self, node: ast.expr) -> int:
+        # ast counts in UTF-8 bytes; a user counts characters
+        return self.lead + len(self.source.encode()[: node.col_offset].decode(errors="ignore"))
 
     def read(self, node: ast.expr, depth: int) -> Expr:
-        at = self.offset_of(node)
+        at, deeper = self.offset_of(node), depth + 1
         if depth > DEEPEST:
-            raise ExpressionError(
-                f"an expression is nested more than {DEEPEST} levels deep; split it into several equations", at
-            )
-        deeper = depth + 1
+            message = f"an expression is nested more than {DEEPEST} levels deep; split it into several equations"
+            raise ExpressionError(message, at)
         match node:
             case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
                 if abs(value) == math.inf or (isinstance(value, int) and abs(value) >= 1 << 1023):
                     raise ExpressionError("a number is too large for float64", at)
                 return Num(value, at)
-            case ast.Constant():
-                hint = NO_NUMBER.get(type(node.value), "")
-                raise ExpressionError(f"{self.shown(node)} is not a number{hint}", at)
             case ast.Name(id=name):
                 return Name(name, at)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -197,47 +175,56 @@ class _Reader:
                 return Num(-inner.value, at) if isinstance(inner, Num) else Call("neg", (inner,), (), at)
             case ast.UnaryOp(op=ast.UAdd(), operand=operand):
                 return self.read(operand, deeper)
-            case ast.BinOp(left=left, op=operator, right=right) if type(operator) in BINARY:
+            case (
+                ast.BinOp(left=left, op=operator, right=right)
+                | ast.Compare(left=left, ops=[operator], comparators=[right])
+            ) if type(operator) in BINARY:
                 return Call(BINARY[type(operator)], (self.read(left, deeper), self.read(right, deeper)), (), at)
-            case ast.BinOp(op=ast.BitXor()):
-                transpose = re.search(r"\^\s*T\b", self.source)
-                meant = "a transpose is written x.T" if transpose else "a power is written x**2"
-                raise ExpressionError(f"'^' is not in the equation language; {meant}", at)
-            case ast.Compare(left=left, ops=[operator], comparators=[right]) if type(operator) in COMPARE:
-                return Call(COMPARE[type(operator)], (self.read(left, deeper), self.read(right, deeper)), (), at)
-            case ast.Compare(ops=[_, _, *_]):
-                raise ExpressionError("a chained comparison is not in the language; write (a < b) * (b < c)", at)
             case ast.Attribute(value=value, attr=attr) if attr in TRANSPOSES:
                 return Call(attr, (self.read(value, deeper),), (), at)
-            case ast.Attribute(value=ast.Name(id=name), attr="grad"):
-                raise ExpressionError(f"'.grad' is not in the equation language; the gradient of {name} is d{name}", at)
-            case ast.Attribute(attr=attr):
-                instead = habits.CONSTANTS.get(attr) or habits.expression(attr)
-                hint = f"write {instead}" if instead else "of attributes only .T and .mT are"
-                raise ExpressionError(f"'.{attr}' is not in the equation language; {hint}", at)
             case ast.Subscript(value=value, slice=index):
                 items = index.elts if isinstance(index, ast.Tuple) else [index]
                 base = self.read(value, deeper)
                 return Call("index", (base, *(self.item(item, deeper) for item in items)), (), at)
-            case ast.List(elts=elements) | ast.Tuple(elts=elements):
-                if not elements:
-                    raise ExpressionError("an empty list has no shape", at)
+            case ast.List(elts=elements) | ast.Tuple(elts=elements) if elements:
                 return Call("array", tuple(self.read(element, deeper) for element in elements), (), at)
             case ast.Call(func=ast.Name(id=op), args=args, keywords=keywords):
                 return self.call(op, args, keywords, at, deeper)
+        raise self.refused(node)
+
+    def refused(self, node: ast.expr) -> ExpressionError:
+        """What is said of a part that is outside the language, with what to write in its place."""
+        shown, function = self.shown(node), ""
+        match node:
+            case ast.Constant(value=value):
+                why = f"{shown} is not a number{NO_NUMBER.get(type(value), '')}"
+            case ast.List() | ast.Tuple():
+                why = "an empty list has no shape"
+            case ast.BinOp(op=ast.BitXor()):
+                transpose = re.search(r"\^\s*T\b", self.source)
+                meant = "a transpose is written x.T" if transpose else "a power is written x**2"
+                why = f"'^' is not in the equation language; {meant}"
+            case ast.Compare(ops=[_, _, *_]):
+                why = "a chained comparison is not in the language; write (a < b) * (b < c)"
+            case ast.Attribute(value=ast.Name(id=name), attr="grad"):
+                why = f"'.grad' is not in the equation language; the gradient of {name} is d{name}"
+            case ast.Attribute(attr=attr):
+                instead = habits.CONSTANTS.get(attr) or habits.expression(attr)
+                hint = f"write {instead}" if instead else "of attributes only .T and .mT are"
+                why = f"'.{attr}' is not in the equation language; {hint}"
             case (
                 ast.Call(func=ast.Attribute(value=value, attr=op), args=args, keywords=keywords)
                 | ast.Call(func=ast.Call(func=ast.Attribute(value=value, attr=op)), args=args, keywords=keywords)
             ):  # np.exp(x), and nn.ReLU()(x)
                 hint = habits.unbound(value, self.shown(value), op, bool(args or keywords))
-                error = ExpressionError(f"'{self.shown(node)}' is not in the equation language; write {hint}", at)
-                error.function = hint.partition("(")[0]
-                raise error
+                why, function = f"'{shown}' is not in the equation language; write {hint}", hint.partition("(")[0]
             case ast.Call(func=ast.BinOp() | ast.Constant()):
-                raise ExpressionError(f"a product is written with '*' in '{self.shown(node)}'", at)
+                why = f"a product is written with '*' in '{shown}'"
             case _:
-                hint = habits.INSTEAD.get(type(node), "")
-                raise ExpressionError(f"'{self.shown(node)}' is not in the equation language{hint}", at)
+                why = f"'{shown}' is not in the equation language{habits.INSTEAD.get(type(node), '')}"
+        error = ExpressionError(why, self.offset_of(node))
+        error.function = function
+        return error
 
     def shown(self, node: ast.expr) -> str:
         """The part of the text that a node was read from; Python's own way back to text would recurse into it."""
@@ -272,10 +259,8 @@ class _Reader:
             case ast.Constant(value=None):
                 return NewAxis(at)
             case ast.Slice(lower=lower, upper=upper, step=step):
-                start, stop, end = (
-                    None if bound is None else self.read(bound, depth) for bound in (lower, upper, step)
-                )
-                return Slice(start, stop, end, at).with_bounds(lambda bound: bound)
+                start, stop, by = (None if bound is None else self.read(bound, depth) for bound in (lower, upper, step))
+                return Slice(start, stop, by, at).with_bounds(lambda bound: bound)
             case _:
                 return self.read(node, depth)
 
@@ -306,22 +291,17 @@ def names(expr: Expr) -> tuple[str, ...]:
 
 def replace(expr: Expr, rewrite: Callable[[Expr], Expr | None]) -> Expr:
     """The expression with every part for which `rewrite` returns something replaced by it, outermost first."""
-    new = rewrite(expr)
-    if new is not None:
+    if (new := rewrite(expr)) is not None:
         return new
-    if isinstance(expr, Call):
-        args = tuple(replace(arg, rewrite) for arg in expr.args)
-        return expr if args == expr.args else Call(expr.op, args, expr.attrs, expr.position)
-    return expr
+    if not isinstance(expr, Call):
+        return expr
+    args = tuple(replace(arg, rewrite) for arg in expr.args)
+    return expr if args == expr.args else Call(expr.op, args, expr.attrs, expr.position)
 
 
 def substitute(expr: Expr, values: Mapping[str, Expr]) -> Expr:
     """The expression with names replaced by expressions, all at once (so nothing is captured)."""
     return replace(expr, lambda part: values.get(part.id) if isinstance(part, Name) else None)
-
-
-OPERATORS: Mapping[str, ast.operator] = {op: kind() for kind, op in BINARY.items()}
-COMPARISONS: Mapping[str, ast.cmpop] = {op: kind() for kind, op in COMPARE.items()}
 
 
 def to_python(expr: Expr) -> ast.expr:

@@ -10,8 +10,8 @@ import numpy as np
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Case
 from mathlab.language.kernels import bordered
+from mathlab.language.ops.images import of_setting
 from mathlab.language.syntax import Call, Name, walk
-from mathlab.language.windows import of_setting
 from mathlab.pictures import Scene
 from mathlab.pictures.svg import CHAR, MARGIN, MIDDLE, entry, measured, number, picture, rect, stroke, text
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import reduce
 
 import numpy as np
 
@@ -60,7 +59,7 @@ def _shares(prepared: Prepared, values: Env, name: str) -> tuple[Share, ...]:
     found = []
     for reader in readers(prepared, name):
         pieces = [piece for source, piece in prepared.backward.shares[name] if source == reader]
-        whole = builder.fit(reduce(lambda a, b: builder.call("add", (a, b)), pieces), type_.shape, Name(name))
+        whole = builder.fit(builder.total(pieces), Name(name))
         expr = replace(whole, lambda part: forward.get(part) if isinstance(part, Call) else None)
         found.append((reader, expr, _factors(prepared, reader, expr, builder)))
     wanted = dict.fromkeys(part for _, expr, factors in found for part in (expr, *factors))

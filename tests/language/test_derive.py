@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from numpy.typing import ArrayLike
 
 from mathlab.errors import MathlabError
+from mathlab.stages.derivation import derivation
 from mathlab.stages.prepare import prepare
 from mathlab.witnesses.steps import complex_step
 from mathlab.witnesses.tape import tape
@@ -249,6 +250,31 @@ def test_log_of_softmax_is_finite_and_right_for_large_logits(
     exact = np.log(np.exp(z - z.max()).sum()) + (z.max() - z[target])
     np.testing.assert_allclose(values["loss"], exact, rtol=1e-14)
     np.testing.assert_allclose(values["dz"], probabilities - np.eye(2)[target], rtol=1e-14, atol=1e-300)
+
+
+@pytest.mark.parametrize("x", [-800.0, -40.0, -1.5, 0.0, 1.5, 40.0, 800.0])
+@pytest.mark.parametrize(
+    ("text", "sign"),
+    [("log(sigmoid(x))", 1.0), ("log(1 - sigmoid(x))", -1.0), ("log(sigmoid(-x))", -1.0)],
+)
+def test_log_of_a_sigmoid_is_finite_and_right_at_its_ends(text: str, sign: float, x: float) -> None:
+    prepared = prepare(case({"y": text}, {"x": x}))
+    values = prepared.run()
+    np.testing.assert_allclose(values["y"], -np.logaddexp(0, -sign * x), rtol=1e-13)
+    np.testing.assert_allclose(values["dx"], sign * np.exp(-np.logaddexp(0, sign * x)), rtol=1e-13)
+    assert derivation(prepared.case, "text").startswith(f"y = {text}\n")
+
+
+@pytest.mark.parametrize("text", ["log(softmax([log(sigmoid(x)), 0])[0])", "log(sigmoid(log(sigmoid(x))))"])
+def test_a_logarithm_inside_another_is_stable_too(text: str) -> None:
+    values = prepare(case({"y": text}, {"x": -800.0})).run()
+    np.testing.assert_allclose([values["y"], values["dx"]], [-800, 1], rtol=1e-13)
+
+
+def test_a_sigmoid_that_has_a_name_is_a_step_of_its_own() -> None:
+    """As the article writes it, with a gradient of its own; whoever saturates it is told."""
+    prepared = prepare(case({"a": "sigmoid(z)", "L": "-log(a)"}, {"z": 0.5}))
+    assert [equation.text for equation in prepared.backward.equations] == ["-1 / a", "da * a * (1 - a)"]
 
 
 def test_asking_for_the_gradient_of_p_shows_the_path_through_p() -> None:

@@ -14,36 +14,30 @@ from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import EXACT
 from mathlab.language.program import compile_program
-from mathlab.language.shapes import Shape, Type
+from mathlab.language.shapes import Type
 from mathlab.language.syntax import Call, walk
 from mathlab.witnesses.reference import REFERENCE
+from tests.build import sampled
 from tests.language.test_ops import drawn
 from tests.language.test_settings import ODD
 
 PUBLIC = sorted(name for name, op in OPS.items() if not op.internal)
 # calls of ops that have no samples, being flat, or none in which they stand alone
-ALONE: Mapping[str, Mapping[str, Mapping[str, Shape]]] = {
-    "where": {"where(c, a, b)": {"c": (3,), "a": (3,), "b": (3,)}},
-    **{name: {f"{name}(x)": {"x": (3,)}} for name in ("sign", "floor", "ceil", "round")},
-    "floordiv": {"a // p": {"a": (3,), "p": (3,)}},
-    "eye": {"eye(3)": {}},
-    "one_hot": {"one_hot(t, 3)": {"t": (2,)}},
-    "ones_like": {"ones_like(x)": {"x": (3,)}},
-    "zeros_like": {"zeros_like(x)": {"x": (3,)}},
-    "ones": {"ones(2, 3)": {}},
-    "zeros": {"zeros(2)": {}},
+ALONE = {
+    "where": "where(c3, a3, b3)",
+    **{name: f"{name}(x3)" for name in ("sign", "floor", "ceil", "round", "ones_like", "zeros_like")},
+    "floordiv": "a3 // p3",
+    "eye": "eye(3)",
+    "one_hot": "one_hot(t2, 3)",
+    "ones": "ones(2, 3)",
+    "zeros": "zeros(2)",
 }
 
 
-def calls(op: str) -> dict[str, Mapping[str, Shape]]:
+def calls(op: str) -> list[str]:
     """The sample calls in which no other op computes."""
-    alone = {"index", "array", op}
-    samples = {**OPS[op].samples, **ALONE.get(op, {})}
-    return {
-        text: shapes
-        for text, shapes in samples.items()
-        if all(part.op in alone for part in walk(read(text)) if isinstance(part, Call))
-    }
+    alone, samples = {"index", "array", op}, (*OPS[op].samples, *([ALONE[op]] if op in ALONE else []))
+    return [text for text in samples if all(part.op in alone for part in walk(read(text)) if isinstance(part, Call))]
 
 
 def value(text: str, env: Mapping[str, Array], dtype: str) -> np.ndarray:
@@ -58,9 +52,9 @@ def test_whether_it_rounds(op: str) -> None:
     """What never rounds is the same in both precisions, of numbers that both have."""
     assert calls(op), f"{op}: a call of it alone is needed"
     rounded = []
-    for text, given in calls(op).items():
+    for text in calls(op):
         rng = np.random.default_rng(zlib.crc32(text.encode()))
-        env = {name: drawn(name, shape, rng).astype(np.float32).astype(float) for name, shape in given.items()}
+        env = {name: drawn(name, shape, rng).astype(np.float32).astype(float) for name, shape in sampled(text).items()}
         rounded.append(not np.array_equal(value(text, env, "float32"), value(text, env, "float64")))
     assert any(rounded) is (op not in EXACT), f"{op}: is it exact?"
 

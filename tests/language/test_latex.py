@@ -13,7 +13,7 @@ from mathlab.errors import ExpressionError
 from mathlab.language import read
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
-from mathlab.language.latex import latex, latex_equation
+from mathlab.language.latex import latex_equation, written
 from mathlab.language.program import compile_program
 from mathlab.language.shapes import Type
 from mathlab.language.syntax import Call, Expr, Name, Num, unparse
@@ -26,13 +26,13 @@ from tests.programs import Program, programs
 
 def assert_read_back(exprs: Iterable[Expr], types: Types, values: Mapping[str, object]) -> None:
     """Each expression has the value of what is read back of its LaTeX. All are one program, which is compiled once."""
-    written = {f"latex_{k}": (expr, latex(expr, "loss", types)) for k, expr in enumerate(exprs)}
-    found = {f"{name}_read": Reader(text, types).read() for name, (_, text) in written.items()}
-    both = [*found.items(), *((name, expr) for name, (expr, _) in written.items())]
+    texts = {f"latex_{k}": (expr, written(expr, "loss", types).text) for k, expr in enumerate(exprs)}
+    found = {f"{name}_read": Reader(text, types).read() for name, (_, text) in texts.items()}
+    both = [*found.items(), *((name, expr) for name, (expr, _) in texts.items())]
     program = compile_program([Equation(*one) for one in both], types, [name for name, _ in both], "float64")
     with np.errstate(all="ignore"):
         results = program(values)
-    for name, (expr, text) in written.items():
+    for name, (expr, text) in texts.items():
         one, other = np.asarray(results[f"{name}_read"]), np.asarray(results[name])
         assert one.shape == other.shape, (unparse(expr), text, unparse(found[f"{name}_read"]))
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12, err_msg=f"{unparse(expr)}\n{text}")
@@ -132,12 +132,12 @@ READS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "written"), READS)
-def test_it_is_written_as_one_writes(text: str, written: str) -> None:
+@pytest.mark.parametrize(("text", "latex"), READS)
+def test_it_is_written_as_one_writes(text: str, latex: str) -> None:
     numbers = ("s", "u", "e", "δ1", "λ", "data")
     vectors = ("v", "v1", "dv", "dv1", "dv_1")
     types = Types({**dict.fromkeys(numbers, Type(())), **dict.fromkeys(vectors, Type((3,))), "W1": Type((3, 3))})
-    assert latex(read(text), "loss", types) == written
+    assert written(read(text), "loss", types).text == latex
 
 
 def test_a_comparison_is_told_from_the_equals_sign() -> None:

@@ -23,7 +23,7 @@ from mathlab.language.syntax import Call, walk
 from mathlab.stages.prepare import Prepared, prepare
 from mathlab.witnesses.evaluation import run
 from mathlab.witnesses.steps import complex_step
-from tests.build import case
+from tests.build import case, sampled
 
 SAMPLES = [(op, text) for op, record in OPS.items() for text in record.samples]
 
@@ -37,7 +37,7 @@ def drawn(name: str, shape: Shape, rng: np.random.Generator) -> Array:
 def sample_case(op: str, text: str, dtype: str = "float64") -> Case:
     """The sample call under a weighted sum, so that no entry of its gradient can hide behind another."""
     rng = np.random.default_rng(zlib.crc32(text.encode()))
-    values = {name: drawn(name, shape, rng) for name, shape in OPS[op].samples[text].items()}
+    values = {name: drawn(name, shape, rng) for name, shape in sampled(text).items()}
     indices = {name for name in values if name.startswith("t")}
     types = Types({name: Type(array.shape) for name, array in values.items()}, indices)
     weights = rng.normal(size=types.of(read(text)).shape)

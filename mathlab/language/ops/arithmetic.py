@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
-from mathlab.language import einsum, shapes
-from mathlab.language.ops.record import AB, ANY, PAIR, SUBSCRIPTS, X3, X23, Op, Site, lead
+from mathlab.language import shapes
+from mathlab.language.ops.record import AB, ANY, SUBSCRIPTS, Op, Site, lead
 from mathlab.language.syntax import Num
 
 
@@ -42,9 +43,13 @@ def _matmul_right(site: Site) -> str:
     return "a.T @ g" if a.ndim == 2 else "a.mT @ g"
 
 
+def _inner(made: shapes.Shape, read: Sequence[shapes.Shape]) -> int:
+    return math.prod(made) * read[0][-1]
+
+
 def _einsum(site: Site, position: int) -> str:
     """The same sum of products with the upstream gradient in the operand's place, spread over what it summed alone."""
-    operands, result = einsum.subscripts(site.call)
+    operands, result = shapes.subscripts(site.call)
     own = operands.pop(position)
     alone = "".join(letter for letter in own if letter not in result.join(operands) + result)
     letters = [result, *operands, *([alone] if alone else [])]
@@ -54,99 +59,80 @@ def _einsum(site: Site, position: int) -> str:
     return f"einsum('{','.join(letters)}->{own}', {', '.join(factors)})"
 
 
-def _comparison(symbol: str, latex: str) -> Op:
-    form = f"{{a:1}} {latex} {{b:1}}"
-    return Op(f"a {symbol} b", (None, None), AB, takes=(ANY, ANY), kind="b", latex=form, binds=0)
-
-
 ARITHMETIC: Mapping[str, Op] = {
-    "add": Op(
-        "a + b", ("g", "g"), AB, latex="{a:1} + {b:2}", binds=1, samples={"a + b": PAIR, "b + a": PAIR, "a + 1": PAIR}
-    ),
-    "sub": Op("a - b", ("g", "-g"), AB, latex="{a:1} - {b:2}", binds=1, samples={"a - b": PAIR, "b - a": PAIR}),
+    "add": Op("a + b", ("g", "g"), AB, samples=("a23 + b3", "b3 + a23", "a23 + 1"), latex="{a:1} + {b:2}", binds=1),
+    "sub": Op("a - b", ("g", "-g"), AB, samples=("a23 - b3", "b3 - a23"), latex="{a:1} - {b:2}", binds=1),
     "mul": Op(
         "a * b",
         ("g * b", "g * a"),
         AB,
         takes=("fb", "fb"),
+        samples=("a23 * b3", "b3 * a21"),
         latex=lambda site: r"{a:2} \odot {b:4}" if all(of.shape for of in site.args) else r"{a:2} \cdot {b:3}",
         binds=2,
-        samples={"a * b": PAIR, "b * a": {"a": (2, 1), "b": (3,)}},
     ),
-    "div": Op(
-        "a / b",
-        ("g / b", "-g * a / b**2"),
-        AB,
-        latex=r"\frac{{{a}}}{{{b}}}",
-        samples={"a / p": {"a": (2, 3), "p": (2, 1)}},
-    ),
+    "div": Op("a / b", ("g / b", "-g * a / b**2"), AB, samples=("a23 / p21",), latex=r"\frac{{{a}}}{{{b}}}"),
     "pow": Op(
         "a ** b",
         (_power_base, _power_exponent),
         AB,
+        samples=("x3**2", "p23**b3", "p2**-1.5", "x23**3"),
         latex="{a:5}^{{{b}}}",
-        samples={"x**2": X3, "p**b": {"p": (2, 3), "b": (3,)}, "p**-1.5": {"p": (2,)}, "x**3": X23},
     ),
     "floordiv": Op(
         "a // b", (None, None), AB, latex=r"\left\lfloor \frac{{{a}}}{{{b}}} \right\rfloor", binds=6, exact=True
     ),
-    "mod": Op("a % b", ("g", "-g * floor(a / b)"), AB, samples={"a % p": {"a": (6, 3), "p": (3,)}}),
-    "neg": Op("-x", ("-g",), latex="-{x:2}", binds=1, exact=True, cheap=True, samples={"-x": X3}),
+    "mod": Op("a % b", ("g", "-g * floor(a / b)"), AB, samples=("a63 % p3",)),
+    "neg": Op("-x", ("-g",), samples=("-x3",), latex="-{x:2}", binds=1, exact=True, cheap=True),
     "matmul": Op(
         "a @ b",
         (_matmul_left, _matmul_right),
         AB,
         shapes.matmul,
+        products=_inner,
+        samples=(
+            *("a23 @ b3", "b3 @ a32", "x42 @ w23", "u3 @ v3", "s243 @ w32"),
+            *("w24 @ s342", "s243 @ q232", "s243 @ b3", "c4 @ s243"),
+        ),
         latex=r"{a:3} \, {b:4}",
         binds=3,
-        samples={
-            "a @ b": {"a": (2, 3), "b": (3,)},
-            "b @ a": {"a": (3, 2), "b": (3,)},
-            "x @ w": {"x": (4, 2), "w": (2, 3)},
-            "u @ v": {"u": (3,), "v": (3,)},
-            "s @ w": {"s": (2, 4, 3), "w": (3, 2)},
-            "w @ s": {"w": (2, 4), "s": (3, 4, 2)},
-            "s @ q": {"s": (2, 4, 3), "q": (2, 3, 2)},
-            "s @ b": {"s": (2, 4, 3), "b": (3,)},
-            "c @ s": {"c": (4,), "s": (2, 4, 3)},
-        },
     ),
     "dot": Op(
         "np.dot(a, b)",
         (_matmul_left, _matmul_right),
         AB,
         shapes.dotted,
+        products=_inner,
+        samples=("dot(u3, v3)", "dot(a23, b32)"),
         latex=lambda site: r"{a:3} \cdot {b:3}" if site.args[0].ndim == site.args[1].ndim == 1 else r"{a:3} \, {b:4}",
         binds=2,
-        samples={"dot(u, v)": {"u": (3,), "v": (3,)}, "dot(a, b)": {"a": (2, 3), "b": (3, 2)}},
     ),
     "einsum": Op(
         "np.einsum(subscripts, *x, optimize=True)",
         (),
         ("*x",),
-        einsum.contracted,
+        shapes.contracted,
+        # right for a product of matrices, and too many for a stack of them
+        products=lambda made, read: math.isqrt(math.prod(map(math.prod, (made, *read)))),
         each=_einsum,
         settings={"subscripts": SUBSCRIPTS},
-        samples={
-            "einsum('bhqd,bhkd->bhqk', q, k)": {"q": (2, 1, 3, 2), "k": (2, 1, 2, 2)},
-            "einsum('ijk->ki', x)": {"x": (2, 3, 2)},
-            "einsum('i,ij->j', u, x)": {"u": (2,), "x": (2, 3)},
-        },
+        samples=("einsum('bhqd,bhkd->bhqk', q2132, k2122)", "einsum('ijk->ki', x232)", "einsum('i,ij->j', u2, x23)"),
     ),
     "outer": Op(
         "np.outer(a, b)",
         ("g @ b", "a @ g"),
         AB,
         shapes.vectors,
+        samples=("outer(u2, v3)",),
         latex=r"{a:3} \, {b:5}^{{\top}}",
         binds=3,
-        samples={"outer(u, v)": {"u": (2,), "v": (3,)}},
     ),
     # masks, flat wherever they are not broken, so without a derivative
-    "gt": _comparison(">", ">"),
-    "ge": _comparison(">=", r"\geq"),
-    "lt": _comparison("<", "<"),
-    "le": _comparison("<=", r"\leq"),
-    "eq": _comparison("==", "="),
-    "ne": _comparison("!=", r"\neq"),
+    **{
+        name: Op(f"a {sign} b", (None, None), AB, takes=(ANY, ANY), kind="b", latex=f"{{a:1}} {tex} {{b:1}}", binds=0)
+        for name, sign, tex in (
+            *(("gt", ">", ">"), ("ge", ">=", r"\geq"), ("lt", "<", "<")),
+            *(("le", "<=", r"\leq"), ("eq", "==", "="), ("ne", "!=", r"\neq")),
+        )
+    },
 }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from mathlab.language import shapes
-from mathlab.language.ops.record import ANY, FIRST_AXIS, X3, X23, Op, Site
+from mathlab.language.ops.record import ANY, FIRST_AXIS, Op, Site
 from mathlab.language.syntax import ALL, NewAxis
 
 
@@ -48,23 +48,9 @@ def _permuted(site: Site) -> str:
 
 # what arranges the entries of its first argument, of whatever kind, by whole numbers; what joins several; and constants
 _arranged = partial(Op, takes=(ANY, "i"), kind="same", exact=True)
+_view = partial(_arranged, cheap=True)
 _joined = partial(Op, vjp=(), args=("*joined",), takes=(ANY,), kind="same", exact=True)
 _constant = partial(Op, vjp=(None,), takes=("i",), exact=True, cheap=True)
-
-
-def _triangle(name: str) -> Op:
-    """What is on or below, or on or above, the k-th diagonal of a matrix, and 0 elsewhere."""
-    samples: Mapping[str, Mapping[str, shapes.Shape]] = {f"{name}(x)": X23, f"{name}(x, -1)": {"x": (2, 3, 3)}}
-    return Op(
-        f"np.{name}(x, k)",
-        (f"{name}(g, k)", None),
-        ("x", "k"),
-        shapes.triangular,
-        takes=("f", "i"),
-        defaults={"k": 0},
-        exact=True,
-        samples=samples,
-    )
 
 
 ARRAYS: Mapping[str, Op] = {
@@ -73,79 +59,83 @@ ARRAYS: Mapping[str, Op] = {
         (_index, None),
         ("x", "*i"),
         shapes.indexed,
+        samples=(
+            *("x3[1]", "x3[0:2]", "x3[:, None]", "x3[[0, 1, 0]]", "x3[t]"),
+            *("x23[1, 0]", "x23[:, 1]", "x23[:, ::2]", "x23[[0, 1], t2]"),
+        ),
         latex="{x:6}_{{[{i}]}}",
         binds=5,
-        samples=dict.fromkeys(("x[1]", "x[0:2]", "x[:, None]", "x[[0, 1, 0]]"), X3)
-        | dict.fromkeys(("x[1, 0]", "x[:, 1]", "x[:, ::2]"), X23)
-        | {"x[t]": {"x": (3,), "t": ()}, "x[[0, 1], t]": {"x": (2, 3), "t": (2,)}},
     ),
-    "T": _arranged("x.T", ("g.T",), shape=shapes.transposed, latex=_top, cheap=True, samples={"x.T": X23}),
-    "mT": _arranged(
-        "x.mT",
-        ("g.mT",),
-        shape=shapes.transposed,
-        latex=r"{x:5}^{{\top}}",
-        cheap=True,
-        samples={"x.mT": {"x": (2, 3, 4)}},
-    ),
-    "transpose": _arranged(
+    "T": _view("x.T", ("g.T",), shape=shapes.transposed, samples=("x23.T",), latex=_top),
+    "mT": _view("x.mT", ("g.mT",), shape=shapes.transposed, samples=("x234.mT",), latex=r"{x:5}^{{\top}}"),
+    "transpose": _view(
         "np.transpose(x, axes)",
         (_permuted, None),
         ("x", "*axes"),
         shapes.permuted,
-        cheap=True,
-        samples={"transpose(x, 2, 0, 1)": {"x": (2, 3, 4)}, "transpose(x, -1, 0)": X23},
+        samples=("transpose(x234, 2, 0, 1)", "transpose(x23, -1, 0)"),
     ),
-    "swapaxes": _arranged(
+    "swapaxes": _view(
         "np.swapaxes(x, a, b)",
         ("swapaxes(g, a, b)", None, None),
         ("x", "a", "b"),
         shapes.permuted,
-        cheap=True,
-        samples={"swapaxes(x, 0, -1)": {"x": (2, 3, 4)}},
+        samples=("swapaxes(x234, 0, -1)",),
     ),
-    "tril": _triangle("tril"),
-    "triu": _triangle("triu"),
-    "eye": _constant("np.eye(n, dtype=dtype)", args=("n",), shape=shapes.square),
+    # what is on or below, or on or above, the k-th diagonal of a matrix, and 0 elsewhere
+    **{
+        name: Op(
+            f"np.{name}(x, k)",
+            (f"{name}(g, k)", None),
+            ("x", "k"),
+            shapes.triangular,
+            takes=("f", "i"),
+            defaults={"k": 0},
+            samples=(f"{name}(x23)", f"{name}(x233, -1)"),
+            exact=True,
+        )
+        for name in ("tril", "triu")
+    },
+    "eye": _constant("np.eye(n, dtype=dtype)", args=("n",), shape=lambda types, call: shapes.filled(types, call) * 2),
     "reshape": _arranged(
         "np.reshape(x, shape)",
         (_reshape, None),
         ("x", "*shape"),
         shapes.reshaped,
-        samples={"reshape(x, 3, 2)": X23, "reshape(x, -1)": X23, "reshape(x, 1, 1)": {"x": ()}},
+        samples=("reshape(x23, 3, 2)", "reshape(x23, -1)", "reshape(x, 1, 1)"),
     ),
     "concat": _joined(
         "np.concatenate(joined, axis=axis)",
         shape=shapes.concatenated,
         each=_concat,
         settings={"axis": FIRST_AXIS},
-        samples={"concat(a, b)": {"a": (2,), "b": (3,)}, "concat(a, b, axis=1)": {"a": (2, 1), "b": (2, 3)}},
+        samples=("concat(a2, b3)", "concat(a21, b23, axis=1)"),
     ),
     "array": _joined(
         "np.stack(x)",
         args=("*x",),
         shape=shapes.stacked,
         each=_stacked,
+        samples=("[a, b]",),
         latex=r"\left[{x}\right]",
         binds=6,
         cheap=True,
-        samples={"[a, b]": {"a": (), "b": ()}},
     ),
     "stack": _joined(
         "np.stack(joined, axis=axis)",
         shape=shapes.stacked,
         each=_stacked,
         settings={"axis": FIRST_AXIS},
-        samples={"stack(a, b)": {"a": (2,), "b": (2,)}, "stack(a, b, axis=-1)": {"a": (2, 3), "b": (2, 3)}},
+        samples=("stack(a2, b2)", "stack(a23, b23, axis=-1)"),
     ),
-    "shape": Op("np.array(np.shape(x))", (None,), shape=shapes.measured, takes=(ANY,), kind="i", cheap=True),
-    "size": Op("np.array(np.size(x))", (None,), shape=shapes.measured, takes=(ANY,), kind="i", cheap=True),
+    "shape": Op("np.array(np.shape(x))", (None,), shape=shapes.measured, takes=(ANY,), kind="i", cheap=True, unread=0),
+    "size": Op("np.array(np.size(x))", (None,), shape=shapes.measured, takes=(ANY,), kind="i", cheap=True, unread=0),
     "diag": Op(
         "np.diag(x)",
         ("sum(g * diag(ones_like(x)), axis=1)",),
         shape=shapes.diagonal,
+        samples=("diag(x3)",),
         exact=True,
-        samples={"diag(x)": X3},
     ),
     # the gradient of x[i]: v put back to where it was taken from
     "scatter": Op(
@@ -154,15 +144,12 @@ ARRAYS: Mapping[str, Op] = {
         ("v", "x", "*i"),
         shapes.as_second,
         takes=("f", ANY, "i"),
-        samples={
-            "scatter(v, x[1])": {"v": (3,), "x": (2, 3)},
-            "scatter(v, x[[0, 1, 0]])": {"v": (3,), "x": (2,)},
-            "scatter(v, x[t])": {"v": (2,), "x": (3,), "t": (2,)},
-        },
+        unread=1,
+        samples=("scatter(v3, x23[1])", "scatter(v4, x2[[0, 1, 0, 0]])", "scatter(v2, x3[t2])"),
     ),
     "one_hot": Op("one_hot(t, n, dtype)", (None, None), ("t", "n"), shapes.class_rows, takes=("i", "i"), exact=True),
-    "ones_like": _constant("np.ones_like(x)", shape=shapes.same, takes=()),
-    "zeros_like": _constant("np.zeros_like(x)", shape=shapes.same, takes=()),
+    "ones_like": _constant("np.ones_like(x)", shape=shapes.same, takes=(), unread=0),
+    "zeros_like": _constant("np.zeros_like(x)", shape=shapes.same, takes=(), unread=0),
     "ones": _constant("np.ones(shape, dtype)", args=("*shape",), shape=shapes.filled),
     "zeros": _constant("np.zeros(shape, dtype)", args=("*shape",), shape=shapes.filled),
     "arange": Op("np.arange(n)", (None,), ("n",), shapes.filled, takes=("i",), kind="i"),
@@ -172,7 +159,7 @@ ARRAYS: Mapping[str, Op] = {
         ("start", "stop", "n"),
         shapes.spaced,
         takes=("f", "f", "i"),
-        samples={"linspace(a, b, 5)": {"a": (), "b": ()}, "linspace(a, 1, 3)": {"a": ()}},
+        samples=("linspace(a, b, 5)", "linspace(a, 1, 3)"),
     ),
     # what Python computes from settings alone, in float64, before it meets the program's floats
     "rounded": Op("dtype(x)", (None,), internal=True),

@@ -3,28 +3,114 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from mathlab.language import windows
-from mathlab.language.ops.record import AXES, PADDING, STEP, WINDOW, Op, Setting, Site, lead, settings_of
-from mathlab.language.windows import Pair, of_setting
+from mathlab.language import shapes
+from mathlab.language.ops.record import AXES, PADDING, STEP, WINDOW, Op, Setting, Site, lead, settings_of, sizes
+from mathlab.language.shapes import Shape, ShapeError, Type, show
+from mathlab.language.syntax import Call
 
 LOWEST = -3e38  # which float32 has too
-PLACED = (("stride", 1), ("pad", 0), ("dilation", 1))  # what says where windows are, and what is usual
+Pair = tuple[int, int]  # of rows and of columns
 
 
-def _settings(**pairs: Pair) -> str:
+def of_setting(call: Call, name: str, default: int | Pair) -> Pair:
+    """The setting `name` for rows and columns, which is given as one number for both or as two."""
+    value = dict(call.attrs).get(name, default)
+    rows, columns = value if isinstance(value, tuple) else (value, value)
+    return rows, columns  # type: ignore[return-value]  # the table of settings has seen to whole numbers
+
+
+def placed(call: Call, step: int | Pair = 1) -> tuple[Pair, Pair, Pair]:
+    """What says where windows are: the settings stride, which is `step` unless it is given, pad and dilation."""
+    return of_setting(call, "stride", step), of_setting(call, "pad", 0), of_setting(call, "dilation", 1)
+
+
+def places(image: Type, size: Pair, call: Call, step: int | Pair = 1, what: str = "a window") -> Pair:
+    """How many places a window has along the last two axes: floor((n + 2 pad - reach) / stride) + 1."""
+    if image.ndim < 2:
+        raise ShapeError(f"{call.op} needs an array with rows and columns, not shape {show(image.shape)}")
+    stride, pad, dilation = placed(call, step)
+    rooms = [n + 2 * pad[axis] - (size[axis] - 1) * dilation[axis] - 1 for axis, n in enumerate(image.shape[-2:])]
+    if min(size) < 1:
+        raise ShapeError(f"{what} of shape {show(size)} has no entries")
+    if min(rooms) < 0:
+        larger = f"{what} of shape {show(size)} is larger than shape {show(image.shape)}"
+        raise ShapeError(larger + _settings(call, step))
+    return rooms[0] // stride[0] + 1, rooms[1] // stride[1] + 1
+
+
+def _settings(call: Call, step: int | Pair = 1) -> str:
+    known = {"stride": step, "pad": 0, **dict(call.attrs)}
+    return " with " + ", ".join(f"{name}={value}" for name, value in known.items() if name != "size")
+
+
+def windowed(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `windows(x, size)`: a window's two axes, then x's, whose last two tell the window's place."""
+    size = of_setting(call, "size", 1)
+    places_ = places(types[0], size, call)
+    return (*size, *types[0].shape[:-2], *places_)
+
+
+def overlapping(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `overlap_add(v, x)`: that of x, whose windows v holds."""
+    v, x = types
+    if v.ndim != x.ndim + 2 or v.shape[2:] != (*x.shape[:-2], *places(x, (v.shape[0], v.shape[1]), call)):
+        raise ShapeError(f"shape {show(v.shape)} is not that of windows of shape {show(x.shape)}{_settings(call)}")
+    return x.shape
+
+
+def in_columns(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `im2col(x, size)`: a column for each place, a row for each entry of a window, channels included."""
+    shape, size = types[0].shape, of_setting(call, "size", 1)
+    rows, columns = places(types[0], size, call)
+    return (*shape[:-3], math.prod((*shape[-3:-2], *size)), rows * columns)
+
+
+def pooled(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `max_pool(x, size)`: one number for each place of a window, which moves by its own size."""
+    size, pad = of_setting(call, "size", 1), of_setting(call, "pad", 0)
+    if 2 * pad[0] > size[0] or 2 * pad[1] > size[1]:
+        raise ShapeError(f"pad={call.attr('pad')} is more than half of a window of shape {show(size)}")
+    return (*types[0].shape[:-2], *places(types[0], size, call, step=size))
+
+
+def padded(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `pad(x, width)`: with more rows and columns on every side."""
+    shape, (rows, columns) = types[0].shape, of_setting(call, "width", 0)
+    if len(shape) < 2:
+        raise ShapeError(f"pad needs an array with rows and columns, not shape {show(shape)}")
+    return (*shape[:-2], shape[-2] + 2 * rows, shape[-1] + 2 * columns)
+
+
+def convolved(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of `conv2d(x, k)`.
+
+    A kernel (rows, columns) slides over an image (rows, columns). One with channels in front of these sums over the
+    channels of x; one with another axis in front of the channels has that many outputs. x may be a batch of images.
+    """
+    (x, k), axes = (type_.shape for type_ in types), min(types[1].ndim, 3)
+    if not 2 <= len(k) <= 4 or not axes <= len(x) <= axes + 1:
+        raise ShapeError(
+            f"conv2d slides a kernel (rows, columns), (channels, rows, columns) or (outputs, channels, rows, columns) "
+            f"over an image or a batch of them, not shape {show(k)} over shape {show(x)}"
+        )
+    if axes == 3 and x[-3] != k[-3]:
+        raise ShapeError(f"shape {show(x)} has {x[-3]} channels, and the kernel of shape {show(k)} {k[-3]},")
+    return (*x[:-axes], *k[:-3], *places(types[0], (k[-2], k[-1]), call, what="a kernel"))
+
+
+def _written(**pairs: tuple[int, ...]) -> str:
     """Settings as text: without those that are as usual, one number where rows and columns are alike."""
-    usual = {name: (number, number) for name, number in PLACED}
+    usual = {"stride": (1, 1), "pad": (0, 0), "dilation": (1, 1)}
     written = {name: pair[0] if pair[0] == pair[1] else pair for name, pair in pairs.items() if pair != usual.get(name)}
     return "".join(f", {name}={value}" for name, value in written.items())
 
 
 def _kernel_gradient(site: Site) -> str:
     """The correlation of the input with the upstream gradient: where one steps, the other has gaps, and vice versa."""
-    (x, k), call = site.args, site.call
-    stride, pad, dilation = (of_setting(call, *one) for one in PLACED)
-    settings = _settings(stride=dilation, pad=pad, dilation=stride)
+    (x, k), (stride, pad, dilation) = site.args, placed(site.call)
+    settings = _written(stride=dilation, pad=pad, dilation=stride)
     channels, batch = k.ndim > 2, x.ndim - min(k.ndim, 3)
     if k.ndim == 4:  # an image for each channel, of which the samples are the channels
         sides = ("swapaxes(x, 0, 1)", "swapaxes(g, 0, 1)") if batch else ("x[:, None]", "g[:, None]")
@@ -37,8 +123,7 @@ def _kernel_gradient(site: Site) -> str:
 
 def _image_gradient(site: Site) -> str:
     """The upstream gradient under the flipped kernel, with zeros between its entries where the kernel makes steps."""
-    (x, k), call = site.args, site.call
-    stride, pads, dilation = (of_setting(call, *one) for one in PLACED)
+    (x, k), (stride, pads, dilation) = site.args, placed(site.call)
     g = _spaced(site) if stride != (1, 1) else "g"
     flipped = "flip(k)" if k.ndim == 2 else "flip(k, axis=(-2, -1))"
     if k.ndim == 4:
@@ -47,14 +132,14 @@ def _image_gradient(site: Site) -> str:
         g, flipped = f"{g}[{':, ' * (x.ndim - 3)}None]", f"{flipped}[:, None]"
     reach = [(n - 1) * gap for n, gap in zip(k.shape[-2:], dilation, strict=True)]
     rows, columns = (far - pad for far, pad in zip(reach, pads, strict=True))
-    settings = _settings(pad=(max(rows, 0), max(columns, 0)), dilation=dilation)
+    settings = _written(pad=(max(rows, 0), max(columns, 0)), dilation=dilation)
     return f"conv2d({g}, {flipped}{settings})" + _without(x.shape, (max(-rows, 0), max(-columns, 0)))
 
 
 def _left_over(site: Site) -> list[int]:
     """The rows and columns at the end of the padded image that no window reaches."""
-    (x, k), call = site.args, site.call
-    pairs = zip(x.shape[-2:], k.shape[-2:], *(of_setting(call, *one) for one in PLACED), strict=True)
+    x, k = site.args
+    pairs = zip(x.shape[-2:], k.shape[-2:], *placed(site.call), strict=True)
     return [(n + 2 * pad - (size - 1) * gap - 1) % step for n, size, step, pad, gap in pairs]
 
 
@@ -73,43 +158,33 @@ def _without(shape: tuple[int, ...], width: Pair) -> str:
     return f"[{':, ' * (len(shape) - 2)}{', '.join(sides)}]" if any(width) else ""
 
 
-def _overlap_add(site: Site) -> str:
-    rows, columns = site.args[0].shape[:2]
-    return f"windows(g{_settings(size=(rows, columns))}{settings_of(site)})"
-
-
 def _im2col(site: Site) -> str:
-    x, call = site.args[0], site.call
-    size, pad = of_setting(call, "size", 1), of_setting(call, "pad", 0)
-    places = windows.places(x, size, call)
-    stack = "".join(f"{n}, " for n in x.shape[:-2])
-    v = f"reshape(g, {stack}{', '.join(map(str, (*size, *places)))})"
+    x, size = site.args[0], of_setting(site.call, "size", 1)
+    v = f"reshape(g, {', '.join(map(str, (*x.shape[:-2], *size, *places(x, size, site.call))))})"
     if first := x.ndim - 2:
         order = (first, first + 1, *range(first), first + 2, first + 3)
         v = f"transpose({v}, {', '.join(map(str, order))})"
-    settings = settings_of(site, size=None, pad=None)
+    pad, settings = of_setting(site.call, "pad", 0), settings_of(site, size=None, pad=None)
     return f"overlap_add({v}, {_padded(site, 0)}{settings})" + _without(x.shape, pad)
 
 
 def _padded(site: Site, around: float) -> str:
     """x as the windows of a pool see it."""
     pad = of_setting(site.call, "pad", 0)
-    return f"pad(x{_settings(width=pad)}{f', value={around}' if around else ''})" if any(pad) else "x"
+    return f"pad(x{_written(width=pad)}{f', value={around}' if around else ''})" if any(pad) else "x"
 
 
 def _pooled(site: Site, around: float, share: str) -> str:
     """The upstream gradient shared out to every window; `share` is over the windows w."""
     size, pad = of_setting(site.call, "size", 1), of_setting(site.call, "pad", 0)
-    stride = _settings(stride=of_setting(site.call, "stride", size))
+    stride = _written(stride=of_setting(site.call, "stride", size))
     x = _padded(site, around)
-    w = f"windows({x}{_settings(size=size)}{stride})"
+    w = f"windows({x}{_written(size=size)}{stride})"
     return f"overlap_add({share.format(w=w, n=math.prod(size))}, {x}{stride})" + _without(site.args[0].shape, pad)
 
 
 STEPS = {"stride": STEP, "pad": PADDING, "dilation": STEP}
-OWN_SIZE = WINDOW._replace(
-    wanted=f"{STEP.wanted}; None for the size", fits=lambda value: value is None or STEP.fits(value)
-)
+OWN_SIZE = Setting(None, f"{STEP.wanted}; None for the size", lambda value: value is None or STEP.fits(value))
 POOL = {"size": WINDOW, "stride": OWN_SIZE, "pad": PADDING}
 NUMBER = Setting(0, "a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool))
 
@@ -117,80 +192,72 @@ IMAGES: Mapping[str, Op] = {
     "windows": Op(
         "windows(x, size, stride=stride, dilation=dilation)",
         (lambda site: f"overlap_add(g, x{settings_of(site, size=None)})",),
-        shape=windows.windowed,
+        shape=windowed,
         settings={"size": WINDOW, "stride": STEP, "dilation": STEP},
         exact=True,
-        samples={"windows(x, 2)": {"x": (3, 4)}, "windows(x, (1, 2), stride=2, dilation=(1, 2))": {"x": (2, 3, 5)}},
+        samples=("windows(x34, 2)", "windows(x235, (1, 2), stride=2, dilation=(1, 2))"),
     ),
     "overlap_add": Op(
         "overlap_add(v, np.shape(x), stride=stride, dilation=dilation)",
-        (_overlap_add, "zeros_like(x)"),
+        (lambda site: f"windows(g{_written(size=site.args[0].shape[:2])}{settings_of(site)})", "zeros_like(x)"),
         ("v", "x"),
-        windows.overlapping,
+        overlapping,
         settings={"stride": STEP, "dilation": STEP},
-        samples={
-            "overlap_add(v, x)": {"v": (2, 2, 2, 3), "x": (3, 4)},
-            "overlap_add(v, x, stride=(1, 2), dilation=2)": {"v": (2, 1, 2, 2, 3), "x": (2, 4, 5)},
-        },
+        unread=1,
+        samples=("overlap_add(v2223, x34)", "overlap_add(v21223, x245, stride=(1, 2), dilation=2)"),
     ),
     "pad": Op(
         "bordered(x, width, value=value)",
         (lambda site: "g" + _without(site.args[0].shape, of_setting(site.call, "width", 0)),),
-        shape=windows.padded,
-        settings={"width": PADDING._replace(default=None), "value": NUMBER},
+        shape=padded,
+        settings={"width": sizes(None, 0), "value": NUMBER},
         exact=True,
-        samples={"pad(x, 1)": {"x": (2, 3)}, "pad(x, (0, 2), value=0.5)": {"x": (2, 2, 2)}},
+        samples=("pad(x23, 1)", "pad(x222, (0, 2), value=0.5)"),
     ),
     "flip": Op(
         "np.flip(x, axis=axis)",
         (lambda site: f"flip(g{settings_of(site)})",),
-        shape=windows.flipped,
+        shape=shapes.accumulated,
         settings={"axis": AXES},
         exact=True,
         cheap=True,
-        samples={"flip(x)": {"x": (2, 3)}, "flip(x, axis=(0, -1))": {"x": (2, 3, 2)}},
+        samples=("flip(x23)", "flip(x232, axis=(0, -1))"),
     ),
     "im2col": Op(
         "im2col(x, size, stride=stride, pad=pad, dilation=dilation)",
         (_im2col,),
-        shape=windows.in_columns,
+        shape=in_columns,
         settings={"size": WINDOW, **STEPS},
         exact=True,
-        samples={
-            "im2col(x, 2)": {"x": (3, 4)},
-            "im2col(x, (2, 1), stride=2, pad=1)": {"x": (2, 3, 3)},
-            "im2col(x, 2, pad=(0, 1), dilation=2)": {"x": (2, 2, 3, 3)},
-        },
+        samples=("im2col(x34, 2)", "im2col(x233, (2, 1), stride=2, pad=1)", "im2col(x2233, 2, pad=(0, 1), dilation=2)"),
     ),
     "conv2d": Op(
         "conv2d(x, k, stride=stride, pad=pad, dilation=dilation)",
         (_image_gradient, _kernel_gradient),
         ("x", "k"),
-        windows.convolved,
+        convolved,
         settings=STEPS,
-        samples={
-            "conv2d(x, k)": {"x": (4, 5), "k": (2, 3)},
-            "conv2d(x, k, stride=2, pad=1)": {"x": (2, 4, 5), "k": (2, 3)},
-            "conv2d(x, k, pad=(2, 0))": {"x": (2, 3, 4), "k": (2, 2, 2)},
-            "conv2d(x, k, stride=(2, 1))": {"x": (2, 2, 4, 3), "k": (2, 2, 2)},
-            "conv2d(x, k, dilation=(2, 1))": {"x": (2, 5, 3), "k": (3, 2, 2, 2)},
-            "conv2d(x, k, stride=3, pad=2)": {"x": (2, 2, 4, 5), "k": (3, 2, 2, 2)},
-        },
+        products=lambda made, read: math.prod(made) * math.prod(read[1][-3:]),
+        samples=(
+            *("conv2d(x45, k23)", "conv2d(x245, k23, stride=2, pad=1)", "conv2d(x234, k222, pad=(2, 0))"),
+            "conv2d(x2243, k222, stride=(2, 1))",
+            *("conv2d(x253, k3222, dilation=(2, 1))", "conv2d(x2245, k3222, stride=3, pad=2)"),
+        ),
     ),
     "max_pool": Op(
         "max_pool(x, size, stride=stride, pad=pad)",
         # to the entries that are the largest of their window; several share it, as those of max do
         (lambda site: _pooled(site, LOWEST, "g / sum({w} == y, axis=(0, 1)) * ({w} == y)"),),
-        shape=windows.pooled,
+        shape=pooled,
         settings=POOL,
         exact=True,
-        samples={"max_pool(x, 2)": {"x": (2, 5, 4)}, "max_pool(x, (3, 2), stride=2, pad=1)": {"x": (4, 5)}},
+        samples=("max_pool(x254, 2)", "max_pool(x45, (3, 2), stride=2, pad=1)"),
     ),
     "avg_pool": Op(
         "avg_pool(x, size, stride=stride, pad=pad)",
         (lambda site: _pooled(site, 0, "g * ones_like({w}) / {n}"),),
-        shape=windows.pooled,
+        shape=pooled,
         settings=POOL,
-        samples={"avg_pool(x, 2)": {"x": (2, 5, 4)}, "avg_pool(x, 3, stride=(1, 2), pad=1)": {"x": (2, 4, 5)}},
+        samples=("avg_pool(x254, 2)", "avg_pool(x245, 3, stride=(1, 2), pad=1)"),
     ),
 }

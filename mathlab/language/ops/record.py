@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from mathlab.language import einsum, shapes, windows
+from mathlab.language import shapes
 from mathlab.language.shapes import Kind, Shape, Type
 from mathlab.language.syntax import Call, Expr, Num, Static
 
@@ -39,51 +38,35 @@ ShapeRule = Callable[[Sequence[Type], Call], Shape]
 ANY = "fib"
 UNPACKED = ("*shape", "*joined", "*axes")  # arguments that NumPy has as one list
 SIZES = ("n", "*shape", "*axes")
-OF_SHAPES: Mapping[ShapeRule, int] = {
-    shapes.same: 0,
-    shapes.as_second: 1,
-    windows.overlapping: 1,
-    shapes.measured: 0,
-}  # the argument of which nothing but the shape is read
 
 
 @dataclass(frozen=True)
 class Op:
-    """One op.
+    """One op. A kind is f (floats), i (integers) or b (masks).
 
-    `numpy` is the NumPy expression, over the names of the arguments and settings and over the functions of `kernels`.
-    `vjp` holds the derivative with respect to each argument (`each` makes them where there may be any number).
-    `args` names the arguments; a last name such as "*shape" stands for any number of them. `takes` gives, for each, the
-    kinds it accepts as they are (f floats, i integers, b masks); a mask or integer elsewhere is made a float first.
-    `labels` is the position of the argument that holds class indices where it has fewer axes than the first one.
-    `kind` is the result's kind, "same" meaning the first argument's. `settings` are constants that are written out.
-    With `needs_entries`, there is no value where the axes that the op runs along are empty.
-    `exact` says that it picks or arranges numbers, and so never rounds; `cheap` that it is a view or a constant, which
-    is sooner made again than kept.
-    `latex` is a format over the arguments, in which `{x:2}` stands in brackets unless it binds as tightly as 2; `binds`
-    is how tightly the whole does: 0 a comparison, 1 a sum, 2 a product with a sign, 3 one without, 4 a power, a
+    How tightly what is written binds: 0 a comparison, 1 a sum, 2 a product with a sign, 3 one without, 4 a power, a
     fraction or a function, 5 a name with a subscript, 6 what is a symbol or has brackets of its own.
-    `samples` maps calls to the shapes of their arguments: a name beginning with p is drawn positive, one beginning with
-    t is a class index. `internal` ops are not for equations.
     """
 
-    numpy: str
-    vjp: tuple[Rule, ...]
-    args: tuple[str, ...] = ("x",)
+    numpy: str  # over the names of the arguments and settings and over the functions of `kernels`
+    vjp: tuple[Rule, ...]  # the derivative with respect to each argument
+    args: tuple[str, ...] = ("x",)  # a last name such as "*shape" stands for any number of them
     shape: ShapeRule = shapes.broadcast
-    takes: tuple[str, ...] = ()
-    kind: Kind | Literal["same"] = "f"
+    takes: tuple[str, ...] = ()  # for each, the kinds it accepts as they are; another is made a float first
+    kind: Kind | Literal["same"] = "f"  # of the result; "same" as the first argument
     defaults: Mapping[str, float] = field(default_factory=dict)
-    settings: Mapping[str, Setting] = field(default_factory=dict)
-    labels: int | None = None
-    needs_entries: bool = False
-    exact: bool = False
-    cheap: bool = False
-    latex: str | Callable[[Site], str] = ""
+    settings: Mapping[str, Setting] = field(default_factory=dict)  # constants that are written out
+    labels: int | None = None  # the argument that holds class indices where it has fewer axes than the first one
+    needs_entries: bool = False  # there is no value where the axes that it runs along are empty
+    exact: bool = False  # it picks or arranges numbers, and so never rounds
+    cheap: bool = False  # it is a view or a constant, which is sooner made again than kept
+    latex: str | Callable[[Site], str] = ""  # over the arguments; {x:2} has brackets unless it binds as tightly as 2
     binds: int = 4
-    samples: Mapping[str, Mapping[str, Shape]] = field(default_factory=dict)
-    each: Callable[[Site, int], str] | None = None
-    internal: bool = False
+    samples: tuple[str, ...] = ()  # for the tests: x23 has two rows and three columns, p3 is positive, t4 are classes
+    each: Callable[[Site, int], str] | None = None  # makes the derivatives, where there may be any number of them
+    products: Callable[[Shape, Sequence[Shape]], int] = lambda made, read: 0  # of numbers, that are summed
+    unread: int | None = None  # the argument of which nothing but the shape is read
+    internal: bool = False  # it is not for equations
 
     def unpacked(self, args: tuple[Expr, ...]) -> tuple[Expr, ...]:
         """The arguments, with the entries of a list in last place: reshape(x, (2, 3)) and concat([a, b])."""
@@ -96,14 +79,6 @@ class Op:
     def variadic(self) -> bool:
         return bool(self.args) and self.args[-1].startswith("*")
 
-    def products(self, made: Shape, read: Sequence[Shape]) -> int:
-        """The products of numbers that a matrix product, or a convolution, takes; 0 for other ops."""
-        if self.shape is windows.convolved:
-            return math.prod(made) * math.prod(read[1][-3:])
-        if self.shape is einsum.contracted:  # right for a product of matrices, and too many for a stack of them
-            return math.isqrt(math.prod(map(math.prod, (made, *read))))
-        return math.prod(made) * read[0][-1] if self.shape in (shapes.matmul, shapes.dotted) else 0
-
     def accepts(self, position: int) -> str:
         """The kinds that the argument at `position` takes as they are."""
         return self.takes[min(position, len(self.takes) - 1)] if self.takes else "f"
@@ -114,7 +89,7 @@ class Op:
 
     def reads(self, position: int) -> bool:
         """Whether the entries of the argument at `position` count, and not its shape alone."""
-        return OF_SHAPES.get(self.shape) != position
+        return self.unread != position
 
     def rule(self, position: int, site: Site) -> str | None:
         """The derivative with respect to the argument at `position`, as text."""
@@ -127,44 +102,37 @@ class Op:
 # --- what the records of several families are made of -----------------------------------------------------------------
 
 AB = ("a", "b")
-X3: Mapping[str, Shape] = {"x": (3,)}
-X23: Mapping[str, Shape] = {"x": (2, 3)}
-PAIR: Mapping[str, Shape] = {"a": (2, 3), "b": (3,)}
 
 
 def _is_whole(value: Static) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-LAST_AXIS = Setting(-1, "a whole number", _is_whole)
-FIRST_AXIS = Setting(0, "a whole number", _is_whole)
-ONE_AXIS_OR_ALL = Setting(None, "a whole number, or None for all axes", lambda value: value is None or _is_whole(value))
-AXES = Setting(
-    None,
-    "a whole number, several in brackets, or None for all axes",
-    lambda value: all(map(_is_whole, value)) if isinstance(value, tuple) else value is None or _is_whole(value),
-)
-DDOF = Setting(0, "a whole number of at least 0", lambda value: _is_whole(value) and value >= 0)  # type: ignore[operator]
-KEEPDIMS = Setting(False, "True or False", lambda value: isinstance(value, bool))
+def sizes(default: Static, least: int) -> Setting:
+    """A setting of two sizes."""
 
-
-def _are_sizes(least: int) -> Callable[[Static], bool]:
     def fits(value: Static) -> bool:
         pair = value if isinstance(value, tuple) else (value, value)
         return len(pair) == 2 and all(_is_whole(size) and size >= least for size in pair)  # type: ignore[operator]
 
-    return fits
+    return Setting(default, f"a whole number of at least {least}, or two of them, for rows and columns", fits)
 
 
-TWO = "a whole number of at least {}, or two of them, for rows and columns"
+LAST_AXIS, FIRST_AXIS = (Setting(axis, "a whole number", _is_whole) for axis in (-1, 0))
+ONE_AXIS_OR_ALL = Setting(None, "a whole number, or None for all axes", lambda value: value is None or _is_whole(value))
+AXES = Setting(
+    None,
+    "a whole number, several in brackets, or None for all axes",
+    lambda value: value is None or all(map(_is_whole, value if isinstance(value, tuple) else (value,))),
+)
+DDOF = Setting(0, "a whole number of at least 0", lambda value: _is_whole(value) and value >= 0)  # type: ignore[operator]
+KEEPDIMS = Setting(False, "True or False", lambda value: isinstance(value, bool))
 SUBSCRIPTS = Setting(
     None,
     "a text in front, as in einsum('ij,jk->ik', a, b)",
     lambda value: isinstance(value, str) and re.fullmatch(r"[a-zA-Z, ]*->[a-zA-Z ]*", value) is not None,
 )
-WINDOW = Setting(None, TWO.format(1), _are_sizes(1))  # must be given
-STEP = Setting(1, TWO.format(1), _are_sizes(1))
-PADDING = Setting(0, TWO.format(0), _are_sizes(0))
+WINDOW, STEP, PADDING = sizes(None, 1), sizes(1, 1), sizes(0, 0)  # a window must be given
 
 
 def lead(type_: Type, without: int = 1) -> str:

@@ -4,30 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from functools import partial
 
 from mathlab.language import shapes
-from mathlab.language.ops.record import (
-    AXES,
-    DDOF,
-    KEEPDIMS,
-    ONE_AXIS_OR_ALL,
-    X23,
-    Op,
-    Rule,
-    Site,
-    expanded,
-    lead,
-    settings_of,
-)
-from mathlab.language.shapes import Shape
-
-SAMPLES: Mapping[str, Mapping[str, Shape]] = {
-    "{}(x)": X23,
-    "{}(x, axis=0)": X23,
-    "{}(x, axis=-1, keepdims=True)": X23,
-    "{}(x, axis=(0, 2))": {"x": (2, 3, 2)},
-}
+from mathlab.language.ops.record import AXES, DDOF, KEEPDIMS, ONE_AXIS_OR_ALL, Op, Site, expanded, lead, settings_of
 
 
 def _count(site: Site) -> int:
@@ -82,52 +62,47 @@ def _cross_entropy(site: Site) -> str:
     return f"{_each_class(site)} * (softmax(z) - one_hot(t, {z.shape[-1]}))"
 
 
-def _reduction(name: str, function: str, rule: Rule) -> Op:
-    return Op(
-        f"{function}(x, axis=axis, keepdims=keepdims)",
-        (rule,),
-        shape=shapes.reduced,
-        settings={"axis": AXES, "keepdims": KEEPDIMS},
-        needs_entries=True,
-        samples={text.format(name): arguments for text, arguments in SAMPLES.items()},
-    )
-
-
-def _spread(name: str) -> Op:
-    """Over n - ddof, as NumPy has it."""
-    one = _reduction(name, f"np.{name}", None)
-    numpy = f"np.{name}(x, axis=axis, ddof=ddof, keepdims=keepdims)"
-    samples = {**one.samples, f"{name}(x, axis=1, ddof=1)": X23}
-    settings = {"axis": AXES, "ddof": DDOF, "keepdims": KEEPDIMS}
-    return replace(one, numpy=numpy, settings=settings, shape=shapes.deviating, samples=samples)
-
-
-ARG = Op("", (None,), shape=shapes.reduced, kind="i", settings={"axis": ONE_AXIS_OR_ALL}, needs_entries=True)
+_reduction = partial(Op, shape=shapes.reduced, settings={"axis": AXES, "keepdims": KEEPDIMS}, needs_entries=True)
+# over n - ddof, as NumPy has it
+_spread = partial(_reduction, shape=shapes.deviating, settings={"axis": AXES, "ddof": DDOF, "keepdims": KEEPDIMS})
+_chosen = partial(
+    Op, vjp=(None,), shape=shapes.reduced, kind="i", settings={"axis": ONE_AXIS_OR_ALL}, needs_entries=True
+)
 
 REDUCTIONS: Mapping[str, Op] = {
-    "sum": replace(
-        _reduction("sum", "np.sum", lambda site: f"{expanded('g', site)} * ones_like(x)"), needs_entries=False
+    "sum": _reduction(
+        "np.sum(x, axis=axis, keepdims=keepdims)",
+        (lambda site: f"{expanded('g', site)} * ones_like(x)",),
+        needs_entries=False,
     ),
-    "mean": _reduction("mean", "np.mean", lambda site: f"{expanded('g', site)} * ones_like(x) / {_count(site)}"),
-    "max": replace(_reduction("max", "np.max", _extreme), exact=True),
-    "min": replace(_reduction("min", "np.min", _extreme), exact=True),
+    "mean": _reduction(
+        "np.mean(x, axis=axis, keepdims=keepdims)",
+        (lambda site: f"{expanded('g', site)} * ones_like(x) / {_count(site)}",),
+    ),
+    "max": _reduction("np.max(x, axis=axis, keepdims=keepdims)", (_extreme,), exact=True),
+    "min": _reduction("np.min(x, axis=axis, keepdims=keepdims)", (_extreme,), exact=True),
     "logsumexp": _reduction(
-        "logsumexp", "logsumexp", lambda site: f"{expanded('g', site)} * exp(x - {expanded('y', site)})"
+        "logsumexp(x, axis=axis, keepdims=keepdims)",
+        (lambda site: f"{expanded('g', site)} * exp(x - {expanded('y', site)})",),
     ),
-    "norm": replace(
-        _reduction("norm", "norm", _norm), needs_entries=False, latex=r"\left\lVert {x} \right\rVert", binds=6
+    "norm": _reduction(
+        "norm(x, axis=axis, keepdims=keepdims)",
+        (_norm,),
+        needs_entries=False,
+        latex=r"\left\lVert {x} \right\rVert",
+        binds=6,
     ),
-    "var": replace(_spread("var"), vjp=(_var,)),
-    "std": replace(_spread("std"), vjp=(_std,)),
-    "prod": replace(_reduction("prod", "np.prod", _prod), needs_entries=False),
-    "argmax": replace(ARG, numpy="np.argmax(x, axis=axis)"),
-    "argmin": replace(ARG, numpy="np.argmin(x, axis=axis)"),
+    "var": _spread("np.var(x, axis=axis, ddof=ddof, keepdims=keepdims)", (_var,)),
+    "std": _spread("np.std(x, axis=axis, ddof=ddof, keepdims=keepdims)", (_std,)),
+    "prod": _reduction("np.prod(x, axis=axis, keepdims=keepdims)", (_prod,), needs_entries=False),
+    "argmax": _chosen("np.argmax(x, axis=axis)"),
+    "argmin": _chosen("np.argmin(x, axis=axis)"),
     "cumsum": Op(
         "np.cumsum(x, axis=axis)",
         (lambda site: "flip(cumsum(flip(g{0}){0}){0})".format(settings_of(site)),),
         shape=shapes.accumulated,
         settings={"axis": ONE_AXIS_OR_ALL},
-        samples={"cumsum(x)": {"x": (4,)}, "cumsum(x, axis=-1)": X23, "cumsum(x, axis=0)": X23},
+        samples=("cumsum(x4)", "cumsum(x23, axis=-1)", "cumsum(x23, axis=0)"),
     ),
     # per sample, so that the factor of a batch (sum or mean) stands in the equation
     "cross_entropy": Op(
@@ -138,12 +113,8 @@ REDUCTIONS: Mapping[str, Op] = {
         takes=("f", "fi"),
         labels=1,
         needs_entries=True,
-        samples={
-            "cross_entropy(z, t)": {"z": (3,), "t": ()},
-            "cross_entropy(x, t)": {"x": (4, 3), "t": (4,)},
-            "cross_entropy(x, softmax(w))": {"x": (2, 3), "w": (2, 3)},
-        },
+        samples=("cross_entropy(z3, t)", "cross_entropy(x43, t4)", "cross_entropy(x23, softmax(w23))"),
     ),
     # a quantity for figures only: computed by one backward pass for each entry of z
-    "jacobian": Op("", (None, None), ("z", "x"), shapes.every_pair, internal=True),
+    "jacobian": Op("", (None, None), ("z", "x"), lambda types, call: types[0].shape + types[1].shape, internal=True),
 }
