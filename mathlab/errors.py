@@ -13,6 +13,8 @@ from mathlab.habits import NOWHERE, folded, here
 from mathlab.signs import LONGEST_SLIP
 
 LONGEST = 1_000  # characters of a message, which may quote a name or a number as long as a file
+NEAR = 0.6  # of two words, how much is the same
+LISTED = 3  # close words that are looked at in turn
 LOOKED_AT = 500  # known words, when a close one is sought: each comparison takes a while
 
 
@@ -103,9 +105,16 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     close = [other for other in words if folded(other) == folded(word)] or [*filter(None, [here(word, words)])]
     if not close and folded(word) in NOWHERE:
         return ""
-    close = close or difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    close = close or [one for one in difflib.get_close_matches(word, words, n=LISTED, cutoff=NEAR) if _alike(word, one)]
     close = close or sorted(other for other in words if _stem(other) and _stem(other) == _stem(word))
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _alike(word: str, other: str) -> bool:
+    """Whether they are alike in each part, so that what they share is not all that is: no.csv is no rows.csv."""
+    parts, others = re.split(r"[._]", word), re.split(r"[._]", other)
+    pairs = zip(parts, others, strict=True) if len(parts) == len(others) else ()
+    return all(difflib.SequenceMatcher(None, one, another).ratio() >= NEAR for one, another in pairs)
 
 
 def _stem(word: str) -> str:

@@ -116,10 +116,9 @@ def _write(temporary: Path, target: Path, content: bytes) -> None:
     alone = os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     with open(os.open(temporary, os.O_WRONLY | alone, 0o666), "wb") as file:
         if target.exists() and hasattr(os, "fchown"):
-            was, made = target.stat(), os.fstat(file.fileno())
-            if (was.st_uid, was.st_gid) != (made.st_uid, made.st_gid):
-                with contextlib.suppress(PermissionError):  # only root may give a file away
-                    os.fchown(file.fileno(), was.st_uid, was.st_gid)
+            was = target.stat()
+            with contextlib.suppress(PermissionError):  # only root may give a file away
+                os.fchown(file.fileno(), was.st_uid, was.st_gid)
             os.fchmod(file.fileno(), stat.S_IMODE(was.st_mode))
         file.write(content)
 
@@ -127,22 +126,13 @@ def _write(temporary: Path, target: Path, content: bytes) -> None:
 def _sweep(folder: Path) -> None:
     """Remove the temporary files of processes that are gone."""
     for leftover in folder.glob(".mathlab-*.tmp"):
-        match = TEMPORARY.fullmatch(leftover.name)
-        if match and _is_gone(int(match.group(1))):
-            with contextlib.suppress(OSError):
-                leftover.unlink(missing_ok=True)
-
-
-def _is_gone(process: int) -> bool:
-    if os.name == "nt":  # signal 0 is no question there
-        return False
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return True
-    except OSError:  # it is there, and somebody else's
-        return False
-    return False
+        found = TEMPORARY.fullmatch(leftover.name)
+        if found and os.name != "nt":  # signal 0 is no question there
+            with contextlib.suppress(OSError):  # as of somebody else's process, which is there
+                try:
+                    os.kill(int(found[1]), 0)
+                except ProcessLookupError:
+                    leftover.unlink(missing_ok=True)
 
 
 def append(path: Path, text: str) -> None:

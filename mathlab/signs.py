@@ -74,32 +74,46 @@ NUMBERS: Slips = (
     (r"[+-]?\d{1,3}(?:[ _'’.]\d{3})+(?:[.,]\d+)?", SEPARATED),
     (rf"{_DIGITS}\s*(?:[-/^+*]|\*\*)\s*{_DIGITS}|[¼-¾⅐-⅞]", "a fraction is written out in digits, or is an equation"),
     (rf"({_DIGITS}(?:[eE][+-]?\d+)?)(?:[fFLdj]|\.\.\.?|…)", ALONE),
-    (r"(?:\w+\.)*(?:rand\w*|normal|uniform)\(.*", DRAW),
-    (r"zeros|ones", r"values are made as in {init: \g<0>, shape: [2, 3]}"),
-    (r"(?:\w+\.)*(?:zeros|ones|eye)\(.*", "values are made as in {init: zeros, shape: [2, 3]}"),
-    (r"(?:\w+\.)*(?:c|array|asarray|tensor|matrix|Tensor|float\d+)\(.*", "the numbers stand alone, in brackets"),
-    (r"[\w./-]+\.(?:csv|tsv|txt|npy|npz|json|mat|pt)", r"a file is named as in {file: \g<0>}"),
     (r"([1-9]\d*)\s*[x×]\s*([1-9]\d*)", r"a shape is written [\1, \2]"),
-    (rf"\(?\s*{_DIGITS}(?:\s*[,;]\s*|\s+){_DIGITS}.*|\({_DIGITS}", LIST),
     (r"pi|π", "write 3.141592653589793"),
-    (r"(?i:true|yes|on|false|no|off)", "in a mask, true is 1 and false is 0"),
     (r"(?i:~|null|none|nil|na|n/a|-+)", "what has no value is left out"),
     (r"0[xbo]\w+", "write it in decimal digits"),
     (rf"{_DIGITS}\s*[kKMGT%‰]", "write it out in digits"),
     (rf"{_DIGITS}[eEdD][-+.0-9]*", POWER),
     (rf"[+-]+({_DIGITS})", r"one sign stands before a number: write \1"),
     (r"[Oo][.,]([0-9]+)", r"write 0.\1, with the digit 0"),
-    (r"-?[0-9]+(?::|\.\.)-?[0-9]+(?::-?[0-9]+)?", "a range would be written out, as in [1, 2, 3]"),
     (rf"==?\s*({_DIGITS})", ALONE),
     (r"=.*", "a spreadsheet's formula is written out in digits, or is an equation"),
     (rf"{_DIGITS}\s*[-+]\s*{_DIGITS}[ij]", "all numbers are real"),
     (r"\d+(?:\.\d+){2,}", "a number has one decimal point"),
-    (r"(?i:he|kaiming|xavier|glorot|normal|uniform|randn?|random)(?:_\w+)?(?:\(\))?", DRAW),
     (r"(?:\w+\.)*[^\W\d]\w*\(.*", "a formula is written out in digits, or is an equation"),
+    (rf"({_DIGITS}(?:[eE][+-]?\d+)?)\s+(?:\(|[^\W\d]{{2}}).*", ALONE),
+    (rf"(?!\[.*\]|\({_DIGITS}$)[^\d.+*/^-]*(?<![A-Za-z])({_DIGITS}(?:[eE][+-]?\d+)?)(?![\d.]*[eE\d])[^\d*/^]*", ALONE),
+)
+NUMERALS = dict(
+    zip(
+        "zero one two three four five six seven eight nine ten eleven twelve twenty fifty hundred thousand".split(),
+        (*range(13), 20, 50, 100, 1000),
+        strict=True,
+    )
+)
+# The same of one of the numbers of a figure, and of those of a value.
+FIGURES: Slips = (
+    *NUMBERS,
+    (rf"\(?\s*{_DIGITS}(?:\s*[,;]\s*|\s+){_DIGITS}.*|\({_DIGITS}", LIST),
+    (r"(?i:true|yes|on|false|no|off)", "in a mask, true is 1 and false is 0"),
+    (r"-?[0-9]+(?::|\.\.)-?[0-9]+(?::-?[0-9]+)?", "a range would be written out, as in [1, 2, 3]"),
     (r"\[.*\]", "a list stands without quotes"),
     (r"\.\.\.|…|_|\?", "a figure gives every entry, or one, as in dw[0]"),
-    (rf"({_DIGITS}(?:[eE][+-]?\d+)?)\s+(?:\(|[^\W\d]{{2}}).*", ALONE),
-    (rf"[^\d.+*/^-]*(?<![A-Za-z])({_DIGITS}(?:[eE][+-]?\d+)?)(?![\d.]*[eE\d])[^\d*/^]*", ALONE),
+)
+VALUES: Slips = (
+    (r"(?:\w+\.)*(?:rand\w*|normal|uniform)\(.*", DRAW),
+    (r"zeros|ones", r"values are made as in {init: \g<0>, shape: [2, 3]}"),
+    (r"(?:\w+\.)*(?:zeros|ones|eye)\(.*", "values are made as in {init: zeros, shape: [2, 3]}"),
+    (r"(?:\w+\.)*(?:c|array|asarray|tensor|matrix|Tensor|float\d+)\(.*", "the numbers stand alone, in brackets"),
+    (r"[\w./-]+\.(?:csv|tsv|txt|npy|npz|json|mat|pt)", r"a file is named as in {file: \g<0>}"),
+    (r"(?i:he|kaiming|xavier|glorot|normal|uniform|randn?|random)(?:_\w+)?(?:\(\))?", DRAW),
+    *FIGURES,
 )
 # The same of a text that is to be a key with its value.
 PAIRS: Slips = (
@@ -155,6 +169,11 @@ def slip(text: str, slips: Slips) -> str:
         return ""
     found = ((re.fullmatch(pattern, text.strip(), re.DOTALL), sentence) for pattern, sentence in slips)
     return next((f"; {match.expand(sentence)}" for match, sentence in found if match), "")
+
+
+def numeral(text: str) -> str:
+    """The same for a number that is written as a word."""
+    return f"; write {NUMERALS[word]}" if (word := text.strip().lower()) in NUMERALS else ""
 
 
 def cut(message: str) -> str:

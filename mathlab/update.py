@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from mathlab.article.text import read as read_document
 from mathlab.config.yamltext import Row, Scalar, Tree, read
 from mathlab.errors import MathlabError, Place, Problem
 from mathlab.files import replace_file
-from mathlab.results import ExperimentResult, FigureResult, Judged, Tally, figures_of, tally
+from mathlab.results import ExperimentResult, FigureResult, Judged, figures_of, tally
 
 LINE = re.compile("[^\r\n\x85\u2028\u2029]*(?:\r\n|[\r\n\x85\u2028\u2029]|$)")  # as YAML breaks them
 FIGURES = ("expected", "after")  # the keys of sections that hold figures
@@ -61,27 +61,17 @@ def changes(result: ExperimentResult) -> tuple[list[Change], list[Problem]]:
     return [found[place] for place in sorted(found)], problems
 
 
-def left_over(result: ExperimentResult, changes: Iterable[Change]) -> Tally:
-    """The counts of the run as they will be after the changes: what they cannot mend still fails."""
-    places = {change.place for change in changes}
-    mended = [
-        figure.worked_out for figure, entry in _numbers(result) if entry.place in places and not entry.verdict.passed
-    ]
-    counts, worked_out = tally(result), sum(mended)
-    printed = len(mended) - worked_out
-    return counts._replace(
-        matched=counts.matched + printed,
-        failed=counts.failed - printed,
-        worked_out_matched=counts.worked_out_matched + worked_out,
-        worked_out_failed=counts.worked_out_failed - worked_out,
-    )
+def passed(result: ExperimentResult, changes: Iterable[Change]) -> bool:
+    """Whether the run passes with the changes made: what they cannot mend still fails."""
+    places, counts = {change.place for change in changes}, tally(result)
+    mended = sum(entry.place in places and not entry.verdict.passed for _, entry in _numbers(result))
+    return counts._replace(failed=counts.failed + counts.worked_out_failed - mended, worked_out_failed=0).passed
 
 
-def _numbers(result: ExperimentResult) -> Iterator[tuple[FigureResult, Judged]]:
-    for case in result.cases:
-        for figure in figures_of(case):
-            if not figure.erratum:
-                yield from ((figure, entry) for entry in figure.entries)
+def _numbers(result: ExperimentResult) -> list[tuple[FigureResult, Judged]]:
+    """What was compared, but for errata."""
+    figures = (figure for case in result.cases for figure in figures_of(case) if not figure.erratum)
+    return [(figure, entry) for figure in figures for entry in figure.entries]
 
 
 def rewritten(text: str, changes: Iterable[Change]) -> str:
@@ -115,28 +105,21 @@ def update(result: ExperimentResult, changes: Sequence[Change]) -> None:
     text = content.decode("utf-8")
     tree, _ = read(text.removeprefix(BOM), result.experiment.path)
     others = {*_others(tree)} if tree is not None else set()
-    if bound := [change for change in changes if change.place in others]:
-        raise MathlabError(
-            [
-                Problem(f"{change.old} has an alias that is no figure, and would change with it", change.place)
-                for change in bound
-            ]
-        )
+    bound = "{} has an alias that is no figure, and would change with it"
+    if wrong := [Problem(bound.format(change.old), change.place) for change in changes if change.place in others]:
+        raise MathlabError(wrong)
     replace_file(path, rewritten(text, changes))
 
 
-def _others(tree: Tree, figure: bool = False) -> Iterator[Place]:
+def _others(tree: Tree, figure: bool = False) -> list[Place]:
     """Where all stands that is no figure, or is an erratum's."""
-    match tree:
-        case Scalar():
-            if not figure:
-                yield tree.place
-        case Row():
-            for part in tree:
-                yield from _others(part, figure)
-        case _:
-            for key, part in tree.items():
-                yield from _others(part, "erratum" not in tree and (figure or key in FIGURES))
+    if isinstance(tree, Scalar):
+        return [] if figure else [tree.place]
+    if isinstance(tree, Row):
+        inside = [(part, figure) for part in tree]
+    else:
+        inside = [(part, "erratum" not in tree and (figure or key in FIGURES)) for key, part in tree.items()]
+    return [place for part, is_figure in inside for place in _others(part, is_figure)]
 
 
 def in_articles(result: ExperimentResult, changes: Sequence[Change]) -> tuple[dict[Path, str], list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import keyword
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from mathlab import changed, habits, run
 from mathlab.config import arrays, load, schema, sweeps
 from mathlab.config.arrays import INITS
 from mathlab.config.keys import Keys
-from mathlab.errors import ExpressionError, MathlabError, did_you_mean
+from mathlab.config.yamltext import Scalar, Tree
+from mathlab.errors import ExpressionError, MathlabError, Place, did_you_mean
 from mathlab.language import OPS
 from mathlab.language.check import read
 from mathlab.language.layers import LAYERS, LOSSES
@@ -409,7 +411,7 @@ MISTAKES = [
     (
         "optimizer",
         "{name: sgd, lr: 0.1 / step}",
-        "a number is needed here, not '0.1 / step'; what changes reads t and epoch, which count from 1",
+        "a number is needed here, not '0.1 / step', as in 0.1; what changes reads t and epoch, which count from 1",
     ),
     ("optimizer", "{type: sgd, lr: 0.1}", "; write {name: sgd, lr: 0.1}"),
     ("optimizer", "{name: optax.adam}", "unknown optimizer 'optax.adam'; did you mean 'adam'?"),
@@ -465,6 +467,9 @@ MISTAKES = [
     ("layer", "{affine: [W, b]}", "takes what it needs by name (W, b, x, as), as in {affine: {W: ...}}, not a list"),
     ("layer", "{leaky_relu: 0.1}", "by name (alpha, x, as), as in {leaky_relu: {alpha: ...}}, not '0.1'"),
     ("loss", "{mse: mean}", "by name (target, reduction, as), as in {mse: {target: ...}}, not 'mean'"),
+    ("training", "epochs: ten", "a number is needed here, not 'ten'; write 10"),
+    ("training", "epochs: 1\n  seed: random", "a number is needed here, not 'random', as in 10"),
+    ("training", "epochs: 1\n  batch_size: all", "a number is needed here, not 'all', as in 10"),
     ("training", "epochs: 1e3", "a whole number is needed here, not '1e3'; write 1000"),
     ("equation", "x[2]", "index 2 is out of bounds for axis 0 with size 2, which counts from 0 to 1 in 'x[2]'"),
     ("equation", "sigmoid[s]", "unknown name 'sigmoid' in 'loss'; sigmoid is a function, and called as in sigmoid(x)"),
@@ -586,6 +591,46 @@ def test_the_sentence_mends_it(form: str, written: str, sentence: str, tmp_path:
 
 
 RECORDS = [one for room in (arrays, schema, sweeps) for one in vars(room).values() if isinstance(one, Keys)]
+PLACE = Place("c.yaml", 1, 1)
+
+
+def _reads_one_number(reader: Callable[[Tree], object]) -> bool:
+    try:
+        return type(reader(Scalar("1", PLACE))) in (int, float)
+    except MathlabError:
+        return False
+
+
+@pytest.mark.parametrize("written", ["ten", "random", "auto", "zeros", "true", "(1, 2)", "w.csv", "[1, 2]", "0:3", "?"])
+def test_what_is_to_be_one_number_is_told_as_one(written: str) -> None:
+    readers = [reader for record in RECORDS for reader in record.readers.values() if _reads_one_number(reader)]
+    assert len(readers) > 15
+    for reader in readers:
+        with pytest.raises(MathlabError) as caught:
+            reader(Scalar(written, PLACE))
+        (problem,) = caught.value.problems
+        told = re.fullmatch(r"a number is needed here, not '.*'(?:, as in |; write )(\S+)", problem.message)
+        assert told, caught.value
+        reader(Scalar(told[1], PLACE))
+
+
+NEAR = [
+    ("no.csv", "rows.csv", False),
+    ("rwos.csv", "rows.csv", True),
+    ("train.foo", "train.lr", False),
+    ("train.epocs", "train.epochs", True),
+    ("w.size", "w.seed", False),
+    ("central_foo", "central_w", False),
+    ("weight_init", "weight_decay", False),
+    ("wieght_decay", "weight_decay", True),
+]
+
+
+@pytest.mark.parametrize(("word", "known", "close"), NEAR)
+def test_what_names_share_makes_them_no_nearer(word: str, known: str, close: bool) -> None:
+    assert did_you_mean(word, [known]) == (f"; did you mean {known!r}?" if close else "")
+
+
 KNOWN = {
     *OPS,
     *(setting for op in OPS.values() for setting in op.settings),

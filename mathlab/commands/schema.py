@@ -10,7 +10,7 @@ from mathlab import terminal
 from mathlab.commands.options import MATCH
 
 if TYPE_CHECKING:
-    from mathlab.config.jsonschema import Schema
+    from mathlab.config.values import Schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -24,7 +24,7 @@ def schema() -> int:
 def made() -> Schema:
     """The schema of a whole config."""
     from mathlab.config import arrays, schema, values
-    from mathlab.config.jsonschema import TEXT, any_of, listed, reference
+    from mathlab.config.values import TEXT, any_of, listed, reference
     from mathlab.language.layers import BATCHES, LAYERS, LOSSES
     from mathlab.language.optimizers import OPTIMIZERS, SETTINGS
 
@@ -51,7 +51,7 @@ def made() -> Schema:
 
 def _words(known: Mapping[str, tuple[str, ...]]) -> Schema:
     """One of the known words, or a mapping of one of them to its arguments."""
-    from mathlab.config.jsonschema import TEXT, any_of
+    from mathlab.config.values import TEXT, any_of
     from mathlab.language.layers import REDUCTIONS
 
     with_arguments: list[Schema] = []

@@ -26,13 +26,12 @@ def update(
     """
     from mathlab import plan
     from mathlab.files import replace_file
-    from mathlab.results import Tally
-    from mathlab.update import changes, in_articles, left_over
+    from mathlab.update import changes, in_articles, passed
     from mathlab.update import update as write
 
     if os.environ.get("CI", "").lower() not in ("", "0", "false") and not (force or dry_run):
         raise MathlabError("CI checks figures and does not change them; --force changes them all the same")
-    left, trouble = Tally(), False
+    right, trouble = True, False
     for planned in plan.plans("run", cases.load(permits), cases.names):
         try:
             result = plan.judged(planned, terminal.progress)
@@ -48,5 +47,5 @@ def update(
             continue
         terminal.write("".join(f"{terminal.harmless(str(change))}\n" for change in [*found, *told]))
         terminal.complain(problems)
-        left += left_over(result, found)
-    return TROUBLE if trouble else MATCH if left.passed else FAIL
+        right &= passed(result, found)
+    return TROUBLE if trouble else MATCH if right else FAIL

@@ -18,6 +18,7 @@ from mathlab.config.formulas import formula, is_loop, lines_of, written_in
 from mathlab.config.keys import mapping
 from mathlab.config.loops import unrolled
 from mathlab.config.schema import SHORTHAND, case_keys, top_keys
+from mathlab.config.sweeps import sweep
 from mathlab.config.values import attempt
 from mathlab.config.yamltext import Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Place, Problem
@@ -47,14 +48,15 @@ def find(paths: Sequence[str | Path]) -> list[Path]:
         try:
             if not path.exists():
                 raise MathlabError(f"{path} does not exist{near(path, SUFFIXES)}")
-            inside = sorted(path.iterdir()) if path.is_dir() else [path]
+            inside = [path]
+            if path.is_dir():
+                note(path)
+                named = (one for one in sorted(path.iterdir()) if one.suffix in SUFFIXES and one.name[0] != ".")
+                inside = [*filter(Path.is_file, named)]
         except OSError as error:
             raise MathlabError(f"{path} cannot be read ({error.strerror})") from None
-        if path.is_dir():
-            note(path)
-            inside = [file for file in inside if file.suffix in SUFFIXES and file.is_file() and file.name[0] != "."]
-            if not inside:
-                raise MathlabError(f"{path} holds no config (*.yaml, *.yml)")
+        if not inside:
+            raise MathlabError(f"{path} holds no config (*.yaml, *.yml)")
         found.update(dict.fromkeys(inside))
     return list(found)
 
@@ -69,11 +71,7 @@ def load(path: str | Path, allowed: Allowed | None = None) -> Experiment:
 
 def described(content: bytes, file: str, allowed: Allowed | None = None) -> Experiment:
     """The same of the text of a config that is, or could be, the `file`."""
-    with permits(Path(file).parent, allowed or Allowed()):
-        return _experiment(file, content, allowed or Allowed())
-
-
-def _experiment(file: str, content: bytes, allowed: Allowed) -> Experiment:
+    allowed = allowed or Allowed()
     tree, found = yamltext.read(content.decode("utf-8-sig"), file)
     if not isinstance(tree, Table):
         if tree is None or (isinstance(tree, Scalar) and not tree):
@@ -82,20 +80,19 @@ def _experiment(file: str, content: bytes, allowed: Allowed) -> Experiment:
         raise MathlabError([*found, Problem(f"{message}; mathlab init writes one", tree.place)])
     keys = top_keys()
     problems = [*found, *keys.unknown(tree)]
-    top = keys.said(tree, problems)
-    runs = [*_runs(tree, cast("dict[Scalar, Table]", top.get("cases", {})), problems)]
-    every, cases = {*problems[:MOST]}, []
-    for name, table in runs:
-        case, wrong = _case(name, tree, table, 1 / len(runs), allowed)
-        cases.append(case)
-        every.update(wrong[:MOST])
+    with permits(Path(file).parent, allowed):
+        top = keys.said(tree, problems)
+        runs = [*_runs(tree, cast("dict[Scalar, Table]", top.get("cases", {})), problems)]
+        read = [_case(name, tree, table, 1 / len(runs), allowed) for name, table in runs]
+    every = {*problems[:MOST], *(problem for _, wrong in read for problem in wrong[:MOST])}
     if every:
         listed = sorted(every, key=lambda problem: (problem.place or tree.place, problem.message))
         raise MathlabError(listed[:MOST])
+    cases = tuple(case for case, _ in read)
     if not allowed.large:
         check_size(cases)
     sha256, source = hashlib.sha256(content).hexdigest(), cast(Source, top.get("source", Source()))
-    return Experiment(Path(file).stem, file, sha256, str(top.get("title", "")), source, tuple(cases))
+    return Experiment(Path(file).stem, file, sha256, str(top.get("title", "")), source, cases)
 
 
 def _case(name: str, top: Table, own: Table, share: float, allowed: Allowed) -> tuple[Case, list[Problem]]:
@@ -107,27 +104,24 @@ def _case(name: str, top: Table, own: Table, share: float, allowed: Allowed) -> 
     case = keys.make(
         **said, name=str(name), place=place, share=math.inf if allowed.large else share, quick=allowed.quick
     )
-    names = _names(tree)
+    names, shorthand = _names(tree), any(key in tree for key in SHORTHAND)
     if names is None:
         return case, problems
     unreadable = names.difference(case.inputs, case.parameters, (one.name for one in case.equations))
-    if unreadable:
-        if not any(key in tree for key in SHORTHAND) and not any(map(is_loop, names)):
-            problems += islice(check(case, tree, unreadable), MOST)
-        return case, problems  # else the layers' shapes are not known, or what the loops read
+    if unreadable and (shorthand or any(map(is_loop, names))):
+        return case, problems  # for the layers' shapes are not known, or what the loops read
     wrong: list[Problem] = []
     try:
-        if any(key in tree for key in SHORTHAND):
+        if shorthand:
             from mathlab.config.shorthand import expanded  # only here: few configs have any
 
             case = expanded(case, tree)
-        if case.sweep:
-            from mathlab.config.sweeps import sweep
-
+        if case.sweep and not unreadable:
             read_sweep = partial(sweep, case)
             case = replace(case, sweep=attempt(read_sweep, mapping(tree["sweep"]), wrong) or case.sweep)
-        places = {**yamltext.places(tree.get("inputs")), **yamltext.places(tree.get("parameters"))}
-        case = unrolled(case, places)
+        if not unreadable:
+            places = {**yamltext.places(tree.get("inputs")), **yamltext.places(tree.get("parameters"))}
+            case = unrolled(case, places)
     except MathlabError as error:
         return case, [*problems, *wrong, *error.problems]
     return case, [*problems, *islice(check(case, tree, unreadable), MOST), *wrong]
@@ -186,11 +180,11 @@ def inherited(top: Table, case: Table) -> Table:
 
     The place of its training is that of the key. What is no mapping where one is needed stays, to be complained of.
     """
-    whole = _made(case.place, case)
+    whole = Table(case.place, case)
     for key, tree in top.items() if case is not top else ():
         part = tree
         if key in FIGURES and isinstance(tree, Table):
-            part = _made(tree.place, {name: tree[name] for name in tree if name != FIGURES[key]})
+            part = Table(tree.place, {name: tree[name] for name in tree if name != FIGURES[key]})
         if key in case and key in MERGED:
             try:
                 whole[key] = MERGED[key](mapping(part), mapping(case[key]))
@@ -200,19 +194,13 @@ def inherited(top: Table, case: Table) -> Table:
             whole[key] = part
     if isinstance(train := whole.get("train"), Table) or train == "":
         place = (case if "train" in case else top).key("train").place
-        whole["train"] = _made(place, train if isinstance(train, Table) else {})
+        whole["train"] = Table(place, train if isinstance(train, Table) else {})
     return whole
-
-
-def _made(place: Place, parts: Mapping[str, Tree]) -> Table:
-    table = Table(place)
-    table.update(parts)
-    return table
 
 
 def _entries(top: Table, case: Table) -> Table:
     """A case's entries in place of those of the same names."""
-    return _made(case.place, {**top, **case})
+    return Table(case.place, {**top, **case})
 
 
 def _equations(top: Table, case: Table) -> Table:
@@ -227,7 +215,7 @@ def _equations(top: Table, case: Table) -> Table:
         reader = next((at for at, key in enumerate(order) if series in _read_in(merged[key])), None)
         order.insert(len(order) - unread if reader is None else reader, name)
         unread += reader is None
-    return _made(case.place, {name: merged[name] for name in order})
+    return Table(case.place, {name: merged[name] for name in order})
 
 
 def _read_in(tree: Tree) -> Sequence[str]:
@@ -247,7 +235,7 @@ def _training(top: Table, case: Table) -> Table:
     if isinstance(above, Table) and isinstance(own, Table):
         name = own.get("name")
         kept = SETTINGS.get(name, above) if isinstance(name, Scalar) else above
-        whole["optimizer"] = _entries(_made(own.place, {key: above[key] for key in above if key in kept}), own)
+        whole["optimizer"] = _entries(Table(own.place, {key: above[key] for key in above if key in kept}), own)
     return whole
 
 

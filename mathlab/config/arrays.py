@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -15,9 +15,8 @@ from mathlab.config import datafiles
 from mathlab.config import values as read
 from mathlab.config.datafiles import current
 from mathlab.config.formulas import formula
-from mathlab.config.jsonschema import TEXT, any_of, reference
 from mathlab.config.keys import Keys
-from mathlab.config.values import reader, several
+from mathlab.config.values import TEXT, any_of, reader, reference, several
 from mathlab.config.yamltext import Scalar, Table, Tree
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Recipe, Value
@@ -61,9 +60,9 @@ def value(tree: Tree) -> Value:
     if not isinstance(tree, Table):
         return read.array(tree)
     if "init" in tree:
-        return _initial(tree)
+        return INITIAL(tree, tree=tree)
     if "file" in tree:
-        return _data(tree)
+        return DATA(tree, tree=tree)
     read.in_order(tree)
     example = "as in {init: normal, shape: [2, 3], seed: 0} and {file: w.csv}"
     raise MathlabError(f"a mapping that is a value says either 'init' or 'file', {example}", tree.place)
@@ -83,42 +82,40 @@ def axes(tree: Tree) -> Shape:
     return lengths
 
 
-def _recipe(init: str, shape: Shape, seed: int = 0, scale: float = 1.0, **given: float) -> Recipe:
-    """The recipe with defaults for settings that are not given; those without a default are left out.
+def _initial(*, tree: Table, init: str, shape: Shape, seed: int = 0, scale: float = 1.0, **given: float) -> Value:
+    """The array that is drawn, with defaults for settings that are not given.
 
     fan_in is the first axis and fan_out the last, as for rows of samples (`X @ W`, W of shape (in, out)); where the
     article has columns (`W @ x`, W of shape (out, in)) the config says `fan_in` itself.
     """
     known = {**DEFAULTS, "fan_in": shape[0], "fan_out": shape[-1], **given}
-    return Recipe(init, shape, seed, scale, {name: known[name] for name in INITS[init].settings if name in known})
+    allowed = INITS[init].settings
+    for setting in given:
+        if setting not in allowed:
+            has = f"; it has {', '.join(allowed)}" if allowed else ""
+            raise MathlabError(f"{init} has no setting '{setting}'{has}", tree.key(setting).place)
+    for setting in allowed:
+        if setting not in known:
+            raise MathlabError(f"{init} needs its setting '{setting}'", tree.place)
+    recipe = Recipe(init, shape, seed, scale, {name: known[name] for name in allowed})
+    current().draw(math.prod(shape), tree.place)
+    return Value(drawn(recipe, tree.place), tree.place, recipe=recipe)
 
 
-SETTINGS = {
-    **dict.fromkeys(("low", "high", "mean"), read.number),
-    "std": read.positive,
-    "value": read.number,
-    **dict.fromkeys(("fan_in", "fan_out"), read.positive),
-}
 INITIAL = Keys(
     "`{init: he, shape: [784, 128], seed: 0}`: initial values that are drawn.",
-    _recipe,
-    {"init": read.one_of([*INITS], "init"), "shape": axes, "seed": read.whole, "scale": read.number, **SETTINGS},
+    _initial,
+    {
+        "init": read.one_of([*INITS], "init"),
+        "shape": axes,
+        "seed": read.whole,
+        **dict.fromkeys(("scale", "low", "high", "mean"), read.number),
+        "std": read.positive,
+        "value": read.number,
+        **dict.fromkeys(("fan_in", "fan_out"), read.positive),
+    },
     needed=("init", "shape"),
 )
-
-
-def _initial(tree: Table) -> Value:
-    recipe = INITIAL(tree)
-    allowed = INITS[recipe.init].settings
-    for setting in tree:
-        if setting in SETTINGS and setting not in allowed:
-            has = f"; it has {', '.join(allowed)}" if allowed else ""
-            raise MathlabError(f"{recipe.init} has no setting '{setting}'{has}", tree.key(setting).place)
-    for setting in allowed:
-        if setting not in recipe.settings:
-            raise MathlabError(f"{recipe.init} needs its setting '{setting}'", tree.place)
-    current().draw(math.prod(recipe.shape), tree.place)
-    return Value(drawn(recipe, tree.place), tree.place, recipe=recipe)
 
 
 def drawn(recipe: Recipe, place: Place | None) -> Drawn:
@@ -139,73 +136,57 @@ def drawn(recipe: Recipe, place: Place | None) -> Drawn:
     return array
 
 
-column_names = several(read.text, "no column is named")
-
-
-class DataFile(NamedTuple):
-    """What is wanted of a file; see `datafiles`."""
-
-    file: str
-    array: str | None = None
-    columns: tuple[str, ...] | None = None
-    but: tuple[str, ...] = ()
-    header: bool | None = None
-    divide_by: float = 1.0
-
-
-DATA = Keys(
-    "`{file: digits.csv, columns: pixel0..pixel783, divide_by: 255}`: numbers of a file beside the config.",
-    DataFile,
-    {
-        "file": read.text,
-        "array": read.text,
-        "columns": column_names,
-        "but": column_names,
-        "header": read.flag,
-        "divide_by": read.positive,
-    },
-    needed=("file",),
-)
-KEYS_OF_FILES = {
-    ".csv": {"file", "divide_by", "columns", "but", "header"},
-    ".txt": {"file", "divide_by"},
-    ".npy": {"file", "divide_by"},
-    ".npz": {"file", "divide_by", "array"},
-}
+KEYS_OF_FILES = {".csv": ("columns", "but", "header"), ".txt": (), ".npy": (), ".npz": ("array",)}
 OTHER_FILES = {
     ".xls .xlsx .ods .numbers": "a sheet is saved as CSV",
     ".pt .pth .pkl .pickle .mat .h5 .hdf5 .json .safetensors .parquet .rds": "numpy.savez('w.npz', ...) writes one",
 }
 
 
-def _columns(path: Path, wanted: DataFile) -> datafiles.Numbers:
-    """The columns of a CSV file, which is read once for all values of the config."""
-    from mathlab.config.csvfiles import read_csv, select  # only here: few configs have one
-
-    sheets, key = current().sheets, (path, wanted.header)
-    if key not in sheets:
-        sheets[key] = read_csv(*key)
-    return select(sheets[key], wanted.columns, wanted.but, path.name)
-
-
-def _data(tree: Table) -> Value:
-    wanted = DATA(tree)
-    suffix = Path(wanted.file).suffix.lower()
+def _data(
+    *,
+    tree: Table,
+    file: str,
+    array: str | None = None,
+    columns: Sequence[str] | None = None,
+    but: Sequence[str] = (),
+    header: bool | None = None,
+    divide_by: float = 1.0,
+) -> Value:
+    """What is wanted of a file; a CSV file is read once for all values of the config."""
+    suffix = Path(file).suffix.lower()
     if suffix not in KEYS_OF_FILES:
         hint = next((f"; {how}" for suffixes, how in OTHER_FILES.items() if suffix in suffixes.split()), "")
         raise MathlabError(f"a data file is a .csv, .txt, .npy or .npz file{hint}", tree["file"].place)
-    for unused in tree.keys() - KEYS_OF_FILES[suffix]:
+    for unused in tree.keys() - {"file", "divide_by", *KEYS_OF_FILES[suffix]}:
         raise MathlabError(f"'{unused}' has no meaning for a {suffix} file", tree.key(unused).place)
     try:
-        path = datafiles.beside(current().folder, wanted.file, current().allowed.files)
+        path = datafiles.beside(current().folder, file, current().allowed.files)
         if suffix == ".csv":
-            entries = _columns(path, wanted)
+            from mathlab.config.csvfiles import read_csv, select  # only here: few configs have one
+
+            sheets, key = current().sheets, (path, header)
+            if key not in sheets:
+                sheets[key] = read_csv(*key)
+            entries = select(sheets[key], columns, but, path.name)
         else:
-            entries = datafiles.read_text(path) if suffix == ".txt" else datafiles.read_numpy(path, wanted.array)
+            entries = datafiles.read_text(path) if suffix == ".txt" else datafiles.read_numpy(path, array)
     except datafiles.DataError as error:
         raise MathlabError(str(error), tree["file"].place) from None
-    integral = wanted.divide_by == 1 and entries.dtype.kind in "iu"
-    return Value(entries, tree.place, integral, wanted.divide_by, from_file=True)
+    return Value(entries, tree.place, divide_by == 1 and entries.dtype.kind in "iu", divide_by, from_file=True)
+
+
+DATA = Keys(
+    "`{file: digits.csv, columns: pixel0..pixel783, divide_by: 255}`: numbers of a file beside the config.",
+    _data,
+    {
+        **dict.fromkeys(("file", "array"), read.text),
+        **dict.fromkeys(("columns", "but"), several(read.text, "no column is named")),
+        "header": read.flag,
+        "divide_by": read.positive,
+    },
+    needed=("file",),
+)
 
 
 @reader(any_of(reference("value"), TEXT))

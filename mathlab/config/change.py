@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from mathlab.config import yamltext
-from mathlab.config.loops import unrolled
+from mathlab.config.loops import rolled
 from mathlab.config.schema import DTYPES
 from mathlab.config.sweeps import TRAIN
 from mathlab.config.values import array
@@ -49,24 +50,26 @@ def changed(cases: Sequence[Case], target: str, given: Value | str) -> list[Case
         computed = {equation.name for case in cases for equation in case.equations}
         hint = "; it is computed, so set what it is computed from" if name in computed else did_you_mean(name, known)
         raise MathlabError(f"nothing here is called {target!r}{hint or '; there are ' + ', '.join(known)}")
+    change = partial(_changed, index=found["index"], given=given)
     return [
-        _changed(case, names[name], found["index"], given) if name in names else case
+        rolled(case, partial(change, names[name])) if name in names else case
         for case, names in zip(cases, settable, strict=True)
     ]
 
 
 def unjudged(case: Case) -> Case:
     """The case without anything that its numbers could be held against."""
-    if case.rolled:
-        return unrolled(unjudged(case.rolled[0]), case.rolled[1])
-    return replace(
+    return rolled(
         case,
-        expected=(),
-        derivation=(),
-        gradcheck=case.gradcheck._replace(expected=()) if case.gradcheck else None,
-        train=case.train._replace(after=()) if case.train else None,
-        sweep=None,
-        pictures=(),
+        lambda one: replace(
+            one,
+            expected=(),
+            derivation=(),
+            pictures=(),
+            sweep=None,
+            gradcheck=one.gradcheck and one.gradcheck._replace(expected=()),
+            train=one.train and one.train._replace(after=()),
+        ),
     )
 
 
@@ -79,9 +82,7 @@ def _settable(case: Case) -> dict[str, str]:
     return {**dict(zip(full, full, strict=True)), **{name: f"train.{name}" for name in settings if name not in full}}
 
 
-def _changed(case: Case, name: str, index: str | None, given: Value | str) -> Case:
-    if case.rolled:
-        return unrolled(_changed(case.rolled[0], name, index, given), case.rolled[1])
+def _changed(name: str, case: Case, index: str | None, given: Value | str) -> Case:
     if name == "dtype":
         for dtype in DTYPES:
             if dtype == given:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from mathlab import habits, signs
-from mathlab.config.yamltext import Table, Tree, places
+from mathlab.config.keys import mapping
+from mathlab.config.yamltext import Table, places
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
-from mathlab.experiment import Case, Figure, HandFormula, TrainSettings
+from mathlab.experiment import Case, HandFormula, TrainSettings
 from mathlab.language import OPS, read
 from mathlab.language.check import CONSTANTS
 from mathlab.language.equation import Equation
@@ -42,17 +43,14 @@ def check(case: Case, tree: Table, unreadable: Collection[str]) -> Iterator[Prob
     witnesses = dict.fromkeys(f"{prefix}{name}" for prefix in ("central_", "complex_") for name in case.parameters)
     yield from _derivation(case.derivation, meant, readable)
     end = case.equations[-1].name if case.equations else ""
-    yield from _figures(case.expected, readable, end)
+    yield from _quantities((one.equation for one in case.expected), readable, end)
     if case.gradcheck:
-        yield from _figures(case.gradcheck.expected, readable | witnesses, end)
+        yield from _quantities((one.equation for one in case.gradcheck.expected), readable | witnesses, end)
     if case.train:
-        for _, figures in case.train.after:
-            yield from _figures(figures, readable | dict.fromkeys(_state(case.train, case, shown=True)), end)
-        yield from _training(case.train, case, tree["train"], unreadable)
-    for quantity in case.sweep.report if case.sweep else ():
-        if not names(read(quantity.text)):  # in the text, for what a loop counts to is a number by now
-            yield Problem(f"'{quantity.text}' names nothing to report", quantity.place)
-        yield from _unknown(quantity, readable)
+        after = (one.equation for _, figures in case.train.after for one in figures)
+        yield from _quantities(after, readable | dict.fromkeys(_state(case.train, case, shown=True)), end)
+        yield from _training(case.train, case, mapping(tree["train"]), unreadable)
+    yield from _quantities(case.sweep.report if case.sweep else (), readable, end, "report")
 
 
 def _definitions(case: Case, tree: Table) -> Iterator[Problem]:
@@ -188,44 +186,44 @@ def _meant(name: str, formula: Equation, known: Collection[str]) -> str:
     return _gradient_meant(name, known) or did_you_mean(name, known) or (instead and f"; write {instead}")
 
 
-def _figures(figures: Iterable[Figure], known: Collection[str], end: str) -> Iterator[Problem]:
-    for quantity in (figure.equation for figure in figures):
+def _quantities(
+    quantities: Iterable[Equation], known: Collection[str], end: str, use: str = "compare with"
+) -> Iterator[Problem]:
+    for quantity in quantities:
         match quantity.expr:
             case Call("div", (Name(over), Name(under))) if over == f"d{end}" and under in known and under[1:] in known:
-                message = (
-                    f"'{quantity.text}' divides one gradient by another; the gradient of '{under[1:]}' is '{under}'"
-                )
-                yield Problem(message, quantity.place)
+                meant = f"the gradient of '{under[1:]}' is '{under}'"
+                yield Problem(f"'{quantity.text}' divides one gradient by another; {meant}", quantity.place)
         if not names(read(quantity.text)):  # in the text, for what a loop counts to is a number by now
-            yield Problem(f"'{quantity.text}' names nothing to compare with", quantity.place)
+            yield Problem(f"'{quantity.text}' names nothing to {use}", quantity.place)
         yield from _unknown(quantity, known)
 
 
-def _training(train: TrainSettings, case: Case, tree: Tree, unreadable: Collection[str]) -> Iterator[Problem]:
-    said = tree if isinstance(tree, Table) else Table(tree.place)
-    states, places_of_start = _state(train, case), places(said.get("start"))
+def _training(train: TrainSettings, case: Case, said: Table, unreadable: Collection[str]) -> Iterator[Problem]:
+    at = {key: places(said.get(key)) for key in ("start", "freeze", "over", "after")}
+    states = _state(train, case)
     for name, value in train.start.items():
         if name not in states and not unreadable:
             hint = did_you_mean(name, states) or f"; it can give {', '.join(states)}"
             message = f"'start' gives '{name}', which is not part of this training's state{hint}"
-            yield Problem(message, places_of_start[name])
+            yield Problem(message, at["start"][name])
         elif name == "t" and (value.array.ndim or not value.integral or value.array < 0):
             message = "'t' is the number of updates made before, a whole number of at least 0"
-            yield Problem(message, places_of_start[name])
-    over = places(said.get("over"))
+            yield Problem(message, at["start"][name])
     for what, kind, section in (("freeze", "a parameter", case.parameters), ("over", "an input", case.inputs)):
-        for name, place in places(said.get(what, Table(tree.place))).items():
+        for name, place in at[what].items():
             if name not in section and name not in unreadable:
                 yield Problem(f"'{what}' names '{name}', which is not {kind}{did_you_mean(name, section)}", place)
     if train.over and train.batch_size is None:
-        yield Problem("'over' needs a 'batch_size'", over[train.over[0]])
+        yield Problem("'over' needs a 'batch_size'", at["over"][train.over[0]])
     if train.batch_size is not None and not train.over:
         yield Problem("'batch_size' needs 'over': the inputs that are batched", train.place)
-    arrays = {name: case.inputs[name].array for name in train.over if name in case.inputs}
-    for name, array in arrays.items():
-        if not array.ndim:
-            yield Problem(f"'over' names '{name}', which is a single number", over[name])
-    sizes = {name: len(array) for name, array in arrays.items() if array.ndim}
+    sizes: dict[str, int] = {}
+    for name in (name for name in train.over if name in case.inputs):
+        if (array := case.inputs[name].array).ndim:
+            sizes[name] = len(array)
+        else:
+            yield Problem(f"'over' names '{name}', which is a single number", at["over"][name])
     if len(set(sizes.values())) > 1:
         listed_sizes = ", ".join(f"{size} of '{name}'" for name, size in sizes.items())
         message = f"the inputs that 'over' names have different numbers of samples: {listed_sizes}"
@@ -233,7 +231,7 @@ def _training(train: TrainSettings, case: Case, tree: Tree, unreadable: Collecti
     elif "epochs" in said:
         samples = next(iter(sizes.values()), 1)
         updates = train.epochs * -(-samples // (train.batch_size or samples))
-        for text, place in places(said.get("after", Table(tree.place))).items():
+        for text, place in at["after"].items():
             if int(text) > updates:
                 yield Problem(f"training makes {updates} updates and never comes to {text}", place)
 

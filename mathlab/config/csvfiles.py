@@ -7,7 +7,7 @@ import mmap
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -20,7 +20,7 @@ from mathlab.errors import did_you_mean
 if TYPE_CHECKING:
     import pandas as pd
 
-Sheet: TypeAlias = "tuple[Sequence[str], pd.DataFrame]"  # the names of columns, and the rows
+Sheet: TypeAlias = "tuple[Sequence[str], Sequence[pd.DataFrame]]"  # the names of columns, and the rows in pieces
 
 PIECE = 1_000_000  # entries of a CSV file that are read at a time
 WIDEST = 100_000  # columns of a file; pandas needs seconds for more
@@ -28,13 +28,10 @@ LONGEST_LINE = 50_000_000  # bytes that are looked at to tell
 
 
 def read_csv(path: Path, header: bool | None) -> Sheet:
-    """The names of a file's columns and all its rows, whole numbers as narrow as they are.
+    """The names of a file's columns and all its rows, in pieces, and whole numbers as narrow as they are.
 
-    It is read in pieces, so that little else is held. Raises DataError for a file that cannot be used at all, or may be
-    meant otherwise: see `_header` and `_gapless`.
+    Raises DataError for a file that cannot be used at all, or may be meant otherwise: see `_header` and `_gapless`.
     """
-    import pandas as pd
-
     names = _header(path, header)
     pieces, entries = [], 0
     for frame in _frames(path, header is not False):
@@ -42,8 +39,7 @@ def read_csv(path: Path, header: bool | None) -> Sheet:
         entries += frame.size
         if entries > LARGEST:
             raise DataError(f"{path.name} holds more than {LARGEST} entries")
-    rows = pd.concat(pieces, ignore_index=True)
-    return names or [*map(str, rows.columns)], rows
+    return names or [*map(str, pieces[0].columns)], pieces
 
 
 def select(sheet: Sheet, columns: Sequence[str] | None, but: Sequence[str], file: str) -> Numbers:
@@ -54,14 +50,18 @@ def select(sheet: Sheet, columns: Sequence[str] | None, but: Sequence[str], file
 
     Raises DataError for what is not there or is no finite number.
     """
-    names, rows = sheet
+    names, pieces = sheet
     if columns is None and "" in names:  # as of a row's number, which is no data
         raise DataError(f"column {names.index('')} of {file} has no name in the first row; choose the 'columns'")
     wanted = chosen(names, columns, but, file)
-    if not len(rows):
+    if not any(map(len, pieces)):
         raise DataError(f"{file} has no rows")
-    found = _narrowed(_entries(rows.iloc[:, wanted], [names[at] for at in wanted], file))
-    return np.ascontiguousarray(found[:, 0] if len(wanted) == 1 else found)
+    dtype = _narrowest(piece.iloc[:, wanted].to_numpy() for piece in pieces)
+    found, row = np.empty((sum(map(len, pieces)), len(wanted)), dtype), 0  # which is filled, so that nothing is joined
+    for piece in pieces:
+        entries = _entries(piece.iloc[:, wanted], [names[at] for at in wanted], file, row)
+        found[row : (row := row + len(piece))] = entries
+    return found[:, 0] if len(wanted) == 1 else found
 
 
 def _header(path: Path, header: bool | None) -> list[str]:
@@ -163,24 +163,25 @@ def _frames(path: Path, header: bool) -> Iterator[pd.DataFrame]:
 
 def _slim(frame: pd.DataFrame) -> pd.DataFrame:
     """The same numbers in less room, and truth values, which are none, as texts."""
-    whole = frame.select_dtypes(np.int64)
-    slim = _narrowed(whole.to_numpy()).dtype
+    whole, truths = frame.select_dtypes(np.int64), frame.select_dtypes(bool)
+    slim = _narrowest([whole.to_numpy()])
     if whole.shape == frame.shape:
         return frame.astype(slim)  # as one array, where each column would become one
-    return frame.astype({**dict.fromkeys(whole, slim), **dict.fromkeys(frame.select_dtypes(bool), str)})
+    if whole.empty and truths.empty:
+        return frame
+    return frame.astype({**dict.fromkeys(whole, slim), **dict.fromkeys(truths, str)})
 
 
-def _entries(rows: pd.DataFrame, names: Sequence[str], file: str) -> Numbers:
-    """The entries of columns of these `names`. Integers if all are; a bad one is a DataError."""
+def _entries(rows: pd.DataFrame, names: Sequence[str], file: str, before: int) -> Numbers:
+    """The entries of columns of these `names`, with so many rows `before` them; a bad one is a DataError."""
     kinds = {dtype.kind for dtype in rows.dtypes}
-    if kinds <= {*"iu"}:
-        return rows.to_numpy()
-    if kinds <= {*"iuf"} and np.isfinite(numbers := rows.to_numpy(np.float64)).all():
+    if kinds <= {*"iuf"} and np.isfinite(numbers := rows.to_numpy()).all():
         return numbers
-    return np.column_stack([_numbers(rows.iloc[:, at], f"{name!r} of {file}") for at, name in enumerate(names)])
+    columns = (_numbers(rows.iloc[:, at], f"{name!r} of {file}", before) for at, name in enumerate(names))
+    return np.column_stack([*columns])
 
 
-def _numbers(column: pd.Series[float], what: str) -> NDArray[np.float64]:
+def _numbers(column: pd.Series[float], what: str, before: int) -> NDArray[np.float64]:
     """The entries of one column. A column with one bad entry is read as texts, so the bad one has to be looked for."""
     import pandas as pd
 
@@ -193,17 +194,17 @@ def _numbers(column: pd.Series[float], what: str) -> NDArray[np.float64]:
         row = int(np.argmax(bad))
         entry = column.iloc[row]
         wrong = "empty or NaN" if pd.isna(entry) else f"{str(entry)!r}, which is not a finite number"
-        raise DataError(f"row {row + 1} in column {what} is {wrong}")
+        raise DataError(f"row {before + row + 1} in column {what} is {wrong}")
     return numbers
 
 
-def _narrowed(entries: Numbers) -> Numbers:
-    """Integers in the narrowest type that holds them: a pixel takes one byte, not eight.
-
-    What int64 holds is no uint64, which would become floats where a number below 0 follows in another piece.
-    """
-    if entries.dtype.kind not in "iu" or not entries.size:
-        return entries
-    low, high = int(entries.min()), int(entries.max())
+def _narrowest(arrays: Iterable[Numbers]) -> np.dtype[np.generic]:
+    """The narrowest type that holds whole numbers, what int64 holds as no uint64: a pixel takes one byte, not eight."""
+    low = high = 0
+    for one in arrays:
+        if one.dtype.kind not in "iu":
+            return np.dtype(np.float64)
+        low, high = min(low, int(one.min(initial=0))), max(high, int(one.max(initial=0)))
     signed = low < 0 or 2**32 <= high < 2**63
-    return entries.astype(np.min_scalar_type(min(low, ~high) if signed else high), order="C")
+    dtype = np.min_scalar_type(min(low, ~high) if signed else high)
+    return dtype if dtype.kind in "iu" else np.dtype(np.float64)

@@ -11,9 +11,8 @@ from typing import NamedTuple, cast
 
 from mathlab import signs
 from mathlab.config.datafiles import current
-from mathlab.config.jsonschema import TEXT, Schema, any_of
 from mathlab.config.keys import Partly, mapping
-from mathlab.config.values import Reader, attempt, reader, several, text
+from mathlab.config.values import TEXT, Reader, Schema, any_of, attempt, reader, several, text
 from mathlab.config.yamltext import Scalar, Table, Tree, kind
 from mathlab.errors import ExpressionError, MathlabError, Problem
 from mathlab.language import OPS, read
@@ -101,36 +100,32 @@ def _loop(header: Scalar) -> Loop:
     return Loop(header, str(name(parts["counter"])), formula(parts["first"]), formula(parts["last"]))
 
 
-def _line(part: Tree, key: Scalar, *headers: Scalar) -> Equation:
+def _equation(part: Tree, key: Scalar, *headers: Scalar) -> Equation:
+    """The equation of a key, which is a name, or what a step is called in the loops of these headers."""
     if is_loop(key):
         raise MathlabError(UNLIKE_LOOP, key.place)
     problems: list[Problem] = []
     of = attempt(formula, part, problems)
     loops = tuple(current().once(_loop, header) for header in headers)
     counters = [loop.counter for loop in loops]
-    for loop in loops:
-        if counters.count(loop.counter) > 1:
-            raise MathlabError(f"two loops in one another cannot both count '{loop.counter}'", loops[-1].header.place)
-    match formula(key).expr:
-        case Call("index", (Name(series), *steps)) if {*counters} <= {read for step in steps for read in names(step)}:
+    if twice := next((one for one in counters if counters.count(one) > 1), None):
+        raise MathlabError(f"two loops in one another cannot both count '{twice}'", loops[-1].header.place)
+    target = attempt(formula if loops else name, key, problems)
+    match target:
+        case Scalar() if of:
+            return replace(of, name=str(target), named_at=key.place)
+        case Equation(_, Call("index", (Name(series), *steps))) if {*counters} <= {
+            read for step in steps for read in names(step)
+        }:
             name(Scalar(series, key.place))
-            if problems or of is None:
-                raise MathlabError(problems)
-            about = (": ".join((*headers, key)), of.expr, of.written, of.place)
-            return Line(*about, named_at=key.place, loops=loops, target=key, series=series, at=tuple(steps))
-    these = "this loop is named by its step" if len(loops) == 1 else "these loops is named by its steps"
-    message = f"an equation in {these}, as in h[{', '.join(counters[::-1])}], not {str(key)!r}"
-    raise MathlabError([*problems, Problem(message, key.place)])
-
-
-def _equation(part: Tree, key: Scalar) -> Equation:
-    if is_loop(key):
-        raise MathlabError(UNLIKE_LOOP, key.place)
-    problems: list[Problem] = []
-    named, of = attempt(name, key, problems), attempt(formula, part, problems)
-    if named is None or of is None:
-        raise MathlabError(problems)
-    return replace(of, name=str(named), named_at=key.place)
+            if of:
+                about = (": ".join((*headers, key)), of.expr, of.written, of.place)
+                return Line(*about, named_at=key.place, loops=loops, target=key, series=series, at=tuple(steps))
+        case Equation():
+            these = "this loop is named by its step" if len(loops) == 1 else "these loops is named by its steps"
+            message = f"an equation in {these}, as in h[{', '.join(counters[::-1])}], not {str(key)!r}"
+            problems.append(Problem(message, key.place))
+    raise MathlabError(problems)
 
 
 def is_loop(key: str) -> bool:
@@ -165,10 +160,9 @@ def equations(tree: Tree) -> tuple[Equation, ...]:
     """Equations by their names, and loops `for t in 1..T:` of such, whose names are `h[t]`, and of loops."""
     problems: list[Problem] = []
     found: list[Equation] = []
-    for part, (key, *headers) in written_in(mapping(tree)):
+    for part, keys in written_in(mapping(tree)):
         try:
-            made = current().once(_line, part, key, *headers) if headers else current().once(_equation, part, key)
-            found.append(made)
+            found.append(current().once(_equation, part, *keys))
         except MathlabError as error:
             problems += error.problems
     if problems:

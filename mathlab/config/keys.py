@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
 from mathlab.config.datafiles import current
-from mathlab.config.jsonschema import Schema
-from mathlab.config.values import Reader, attempt
+from mathlab.config.values import Reader, Schema, attempt
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
 from mathlab.habits import EXAMPLES
@@ -45,7 +44,7 @@ class Keys(Generic[MadeT]):
     readers: Mapping[str, Callable[[Tree], object]]
     needed: tuple[str, ...] = ()
 
-    def __call__(self, tree: Tree, **more: object) -> MadeT:
+    def __call__(self, tree: Tree, /, **more: object) -> MadeT:
         table = mapping(tree)
         problems = self.unknown(table)
         said = self.said(table, problems)
@@ -60,11 +59,12 @@ class Keys(Generic[MadeT]):
         for name, tree in table.items():
             if name in self.readers:
                 try:
-                    said[str(name)] = current().once(self.readers[name], tree)
+                    value = current().once(self.readers[name], tree)
                 except MathlabError as error:
                     problems += _exemplified(name, tree, error.problems)
-                    if isinstance(error, Partly):
-                        said[str(name)] = error.rest
+                    value = error.rest if isinstance(error, Partly) else None
+                if value is not None:
+                    said[str(name)] = value
         return said
 
     def unknown(self, table: Table) -> list[Problem]:

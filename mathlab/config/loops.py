@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from itertools import groupby
 from typing import cast
@@ -38,12 +38,7 @@ def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
     lines = [one for one in case.equations if isinstance(one, Line)]
     counted_to = [bound.expr for line in lines for loop in line.loops for bound in (loop.first, loop.last)]
     sizes = {name for bound in counted_to for name in names(bound)}
-
-    def noted(expr: Expr) -> Expr:
-        sizes.update(_sizes(expr))
-        return expr
-
-    _with(case, noted)
+    _with(case, partial(_noted, sizes))
     numbers = {name: number for name, number in whole.items() if name in sizes}
     if not lines and not numbers:
         return case
@@ -54,7 +49,7 @@ def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
     named = [(one, *writer.named(one, at)) for one, at in written]
     for line in {line.name: line for line in lines if line.name not in {one.name for one, _ in written}}.values():
         header = line.loops[-1].header
-        writer.complain(header, header.place, "a loop counts up, and this one never runs")
+        writer.problems.setdefault(header, Problem("a loop counts up, and this one never runs", header.place))
     for one, name, step in named:
         if name:
             writer.write(one, name, step)
@@ -64,11 +59,14 @@ def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
     return replace(counted, equations=tuple(writer.equations), rolled=(case, places))
 
 
+def rolled(case: Case, change: Callable[[Case], Case]) -> Case:
+    """The case with a change made to it as it was written, before its loops were written out."""
+    return unrolled(change(case.rolled[0]), case.rolled[1]) if case.rolled else change(case)
+
+
 def resized(case: Case, sizes: Mapping[str, Value]) -> Case:
     """The case with other numbers for what its loops count to, and for its sizes."""
-    assert case.rolled
-    rolled, places = case.rolled
-    return unrolled(replace(rolled, inputs={**rolled.inputs, **sizes}), places)
+    return rolled(case, lambda written: replace(written, inputs={**written.inputs, **sizes}))
 
 
 def _with(part: object, change: Callable[[Expr], Expr]) -> object:
@@ -90,14 +88,15 @@ def _with(part: object, change: Callable[[Expr], Expr]) -> object:
     return part
 
 
-def _sizes(expr: Expr) -> Iterator[str]:
-    """The names that shapes depend on: in the bounds of slices, and where ops are told sizes."""
+def _noted(sizes: set[str], expr: Expr) -> Expr:
+    """The expression, whose names are noted where shapes depend on them: in bounds of slices, and where ops say so."""
     for part in walk(expr):
         match part:
             case Slice():
-                yield from names(part)
+                sizes.update(names(part))
             case Call(op, args):
-                yield from (name for at, arg in enumerate(args) if OPS[op].is_size(at) for name in names(arg))
+                sizes.update(name for at, arg in enumerate(args) if OPS[op].is_size(at) for name in names(arg))
+    return expr
 
 
 def _numbered(numbers: Numbers, expr: Expr, indexed: Indexed | None = None) -> Expr:
@@ -179,6 +178,7 @@ def _named(series: str, steps: Steps) -> str:
     return f"{series}_{counted}" if series[-1].isdigit() else f"{series}{counted}"
 
 
+@dataclass
 class _Writer:
     """Writes the equations out in order.
 
@@ -186,35 +186,31 @@ class _Writer:
     far; `steps` holds what the loops make, by what stands before the bracket and the numbers in it.
     """
 
-    def __init__(self, places: Mapping[str, Place], numbers: Numbers, made: set[str]) -> None:
-        self.places = places
-        self.numbers = numbers
-        self.made = made
-        self.equations: list[Equation] = []
-        self.problems: dict[str, Problem] = {}  # the first of each line
-        self.steps: dict[str, dict[Steps, str]] = {}
-        self.of_loops: set[str] = set()
-
-    def complain(self, line: str, place: Place | None, message: str) -> None:
-        """Of each line only once, whatever the step."""
-        self.problems.setdefault(line, Problem(message, place))
+    places: Mapping[str, Place]
+    numbers: Numbers
+    made: set[str]
+    equations: list[Equation] = field(default_factory=list)
+    problems: dict[str, Problem] = field(default_factory=dict)  # the first of each line, whatever the step
+    steps: dict[str, dict[Steps, str]] = field(default_factory=dict)
+    of_loops: set[str] = field(default_factory=set)
 
     def named(self, line: Equation, at: At) -> tuple[str, Step | None]:
         """The name of an equation where so much has been counted, of which notice is taken; "" where it has none."""
         if not isinstance(line, Line):
             return line.name, None
         target, step = str(line.target), Step(at, line.series)
-        about = [
-            (loop.header, loop.header.place, loop.counter, "it cannot count the steps of a loop") for loop in line.loops
-        ]
         entry = f"'{target}' would be an entry of it; give the steps another name"
-        for key, place, name, why in (*about, (line.name, line.named_at, line.series, entry)):
+        clashes = [
+            (one.header, one.header.place, one.counter, "it cannot count the steps of a loop") for one in line.loops
+        ]
+        for key, place, name, why in (*clashes, (line.name, line.named_at, line.series, entry)):
             if name in self.places:
-                self.complain(key, place, f"'{name}' is defined already, on line {self.places[name].line}, and {why}")
+                message = f"'{name}' is defined already, on line {self.places[name].line}, and {why}"
+                self.problems.setdefault(key, Problem(message, place))
         try:
-            steps = tuple(_number(substitute(part, {**self.numbers, **_counters(at)})) for part in line.at)
+            steps = tuple(_number(substitute(part, {**self.numbers, **_counters(step.at)})) for part in line.at)
         except ExpressionError as error:
-            self.complain(line.name, line.named_at, error.message)
+            self.problems.setdefault(line.name, Problem(error.message, line.named_at))
             return "", None
         name, others = _named(line.series, steps), self.steps.setdefault(line.series, {})
         wrong = ""
@@ -227,7 +223,7 @@ class _Writer:
         elif name in self.of_loops:
             wrong = f"'{name}', which a loop has made already"
         if wrong:
-            self.complain(line.name, line.named_at, f"'{target}' at {step} is {wrong}")
+            self.problems.setdefault(line.name, Problem(f"'{target}' at {step} is {wrong}", line.named_at))
         others[steps] = name
         self.of_loops.add(name)
         return name, step

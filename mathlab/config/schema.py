@@ -10,12 +10,11 @@ from mathlab import experiment
 from mathlab.config import values as read
 from mathlab.config.arrays import upstream, value
 from mathlab.config.formulas import NAMES, equations, label, name, name_list, quantities, quantity
-from mathlab.config.jsonschema import TEXT, Schema, any_of, listed, reference
 from mathlab.config.keys import Keys, Partly, entries, mapping
 from mathlab.config.optimizer import optimizer as chosen
 from mathlab.config.optimizer import updates
 from mathlab.config.sweeps import SWEEP
-from mathlab.config.values import Numbers, Reader, gather, reader
+from mathlab.config.values import TEXT, Reader, Schema, any_of, gather, listed, reader, reference
 from mathlab.config.yamltext import Row, Scalar, Table, Tree
 from mathlab.errors import MathlabError, Place, Problem
 from mathlab.language.equation import Equation
@@ -29,15 +28,27 @@ SCALES: tuple[experiment.Scale, ...] = ("x", "y", "xy")
 ROUNDINGS: tuple[Rounding, ...] = ("nearest", "truncate")
 
 
-def _printed(printed: Numbers, **more: object) -> experiment.Figure:
+def _figure(printed: tuple[object, object], tree: Tree, **said: object) -> experiment.Figure:
     """The figure of a quantity that is not known yet."""
     make: Callable[..., experiment.Figure] = experiment.Figure
-    return make("", Num(0), printed.texts, printed.shape, **more)
+    made = make("", Num(0), *printed, **said)
+    for key, wrong, message in (
+        (
+            "erratum",
+            made.erratum and made.worked_out,
+            "an erratum is of what was printed; these numbers are worked out",
+        ),
+        ("digits", (made.digits or 0) > 17, "float64 has no more than 17 digits to compare"),
+        ("digits", made.digits and not made.because, "'digits' needs a 'because' that says why fewer are compared"),
+    ):
+        if wrong:
+            raise MathlabError(message, mapping(tree)[key].place)
+    return made
 
 
 PRINTING = Keys(
     "What an article printed for a quantity, once.",
-    _printed,
+    _figure,
     {
         "printed": read.printed,
         "rounding": read.one_of(ROUNDINGS, "rounding"),
@@ -49,24 +60,13 @@ PRINTING = Keys(
 )
 
 
-def _printing(tree: Tree) -> experiment.Figure:
-    made, tree = PRINTING(tree), mapping(tree)
-    if "erratum" in tree and tree.get("worked_out") == "true":
-        raise MathlabError("an erratum is of what was printed; these numbers are worked out", tree["erratum"].place)
-    if (made.digits or 0) > 17:
-        raise MathlabError("float64 has no more than 17 digits to compare", tree["digits"].place)
-    if made.digits and not made.because:
-        raise MathlabError("'digits' needs a 'because' that says why fewer are compared", tree["digits"].place)
-    return made
-
-
 @reader(any_of(reference("numbers"), PRINTING.schema, listed(PRINTING.schema)))
 def printings(tree: Tree) -> list[experiment.Figure]:
     """A number, a nested list of numbers, a mapping with `printed`, or a list of such mappings."""
     read.in_order(tree)
     if isinstance(tree, Row) and any(isinstance(item, Table) for item in tree):
-        return gather(_printing, tree)
-    return [_printing(tree) if isinstance(tree, Table) else _printed(read.printed(tree))]
+        return gather(lambda item: PRINTING(item, tree=item), tree)
+    return [PRINTING(tree, tree=tree) if isinstance(tree, Table) else _figure(read.printed(tree), tree)]
 
 
 figures = entries(
@@ -97,14 +97,14 @@ HAND_FORMULA = Keys(
 )
 
 
-@reader(any_of(TEXT, HAND_FORMULA.schema, listed(any_of(TEXT, HAND_FORMULA.schema))))
-def hand_formulas(tree: Tree) -> list[experiment.HandFormula]:
-    """An expression, a mapping with `formula`, or a list of such."""
-
-    def one(item: Tree) -> experiment.HandFormula:
-        return HAND_FORMULA(item) if isinstance(item, Table) else _hand_formula(quantity(item))
-
-    return gather(one, tree if isinstance(tree, Row) and tree else [tree])
+# an expression, a mapping with `formula`, or a list of such
+hand_formulas = read.several(
+    Reader(
+        lambda tree: HAND_FORMULA(tree) if isinstance(tree, Table) else _hand_formula(quantity(tree)),
+        any_of(TEXT, HAND_FORMULA.schema),
+    ),
+    "an expression is needed here, not a list; put it in quotes",
+)
 
 
 SOURCE = Keys(
@@ -189,13 +189,9 @@ _more: Schema = {
 }
 
 
-@reader(any_of(_kind.schema, _more, listed(any_of(_kind.schema, _more), 0)))
-def pictures(tree: Tree) -> tuple[experiment.Picture, ...]:
-    """A kind of picture, or a list of kinds, each of which may say more: `loss: {log: y}`."""
-    return tuple(gather(_picture, tree if isinstance(tree, Row) else [tree]))
-
-
-def _picture(tree: Tree) -> experiment.Picture:
+@reader(any_of(_kind.schema, _more))
+def picture(tree: Tree) -> experiment.Picture:
+    """A kind of picture, which may say more: `loss: {log: y}`."""
     if not isinstance(tree, Table):
         return experiment.Picture(_kind(tree), place=tree.place)
     if len(tree) != 1:
@@ -213,7 +209,7 @@ SHORTHAND = ("layers", "loss", "batch")  # what is read when the case has inheri
 def _case(**said: object) -> experiment.Case:
     make: Callable[..., experiment.Case] = experiment.Case
     stages = {name: said.pop(name) for name in _sections() if name in said}
-    return make(**{name: one for name, one in said.items() if name not in SHORTHAND}, sections=stages)
+    return make(**said, sections=stages)
 
 
 def _sections() -> dict[str, Callable[[Tree], object]]:
@@ -225,7 +221,7 @@ CASE: Mapping[str, Callable[[Tree], object]] = {
     "dtype": read.one_of(DTYPES, "dtype"),
     "inputs": values,
     "parameters": values,
-    **{key: Reader(lambda tree: tree, reference(key)) for key in SHORTHAND},
+    **{key: read.later(reference(key)) for key in SHORTHAND},
     "equations": equations,
     "upstream": upstream,
     "derivation": entries(
@@ -238,7 +234,7 @@ CASE: Mapping[str, Callable[[Tree], object]] = {
     "gradcheck": GRADCHECK,
     "train": Reader(lambda tree: TRAIN(tree, place=tree.place), TRAIN.schema),
     "sweep": SWEEP,
-    "pictures": pictures,
+    "pictures": read.several(picture),
 }
 CASES = entries(label, mapping, dict)
 TOP: Mapping[str, Callable[[Tree], object]] = {

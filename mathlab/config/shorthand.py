@@ -22,17 +22,12 @@ def expanded(case: Case, tree: Table) -> Case:
 
     Raises MathlabError with what is wrong with the layers or the loss.
     """
-    problems: list[Problem] = []
     if "layers" not in tree:
-        own = "; a loss of one's own is an equation"
-        problems += [
-            Problem(f"'{key}' needs 'layers'{own * (key == 'loss')}", tree[key].place)
-            for key in ("loss", "batch")
-            if key in tree
-        ]
-        if problems:
-            raise MathlabError(problems)
-        return case
+        own = {"loss": "; a loss of one's own is an equation", "batch": ""}
+        raise MathlabError(
+            [Problem(f"'{key}' needs 'layers'{hint}", tree[key].place) for key, hint in own.items() if key in tree]
+        )
+    problems: list[Problem] = []
     layers = attempt(_layers, tree["layers"], problems)
     loss = attempt(partial(_part, LOSSES, "loss"), tree["loss"], problems) if "loss" in tree else None
     batch = attempt(one_of([*BATCHES], "batch"), tree["batch"], problems) if "batch" in tree else None
@@ -64,15 +59,15 @@ def _part(known: Mapping[str, Layer] | Mapping[str, Loss], what: str, tree: Tree
     """A layer or a loss: its word, or a mapping of it to its arguments."""
     if isinstance(tree, Row) or (isinstance(tree, Table) and len(tree) != 1):
         wanted = "a word, or a word with its arguments, as in {affine: {W: W1}}"
-        raise MathlabError(f"a {what} is {wanted}, not {_shown(tree)}", tree.place)
+        shown = f"a mapping of {len(tree)} keys" if isinstance(tree, Table) else kind(tree)
+        raise MathlabError(f"a {what} is {wanted}, not {shown}", tree.place)
     (word,) = tree if isinstance(tree, Table) else (tree,)
     assert isinstance(word, Scalar)
     of_kind = choice(word, known, what, "; another is written as equations")
     record = known[of_kind]
     given = tree[word] if isinstance(tree, Table) else Table(tree.place)
     if isinstance(given, Scalar) and given and len(record.needs) == 1:  # max_pool: 2 says its size
-        table = Table(given.place)
-        table[Scalar(record.needs[0], given.place)] = given
+        table = Table(given.place, {Scalar(record.needs[0], given.place): given})
     elif isinstance(given, Table) or given == "":
         table = mapping(given)
     else:
@@ -93,10 +88,6 @@ def _part(known: Mapping[str, Layer] | Mapping[str, Loss], what: str, tree: Tree
         raise MathlabError(problems)
     arguments = {key: replace(one, name=key) for key, one in said.items() if one is not None}
     return Part(of_kind, arguments, node or "", reduction, word.place)
-
-
-def _shown(tree: Tree) -> str:
-    return f"a mapping of {len(tree)} keys" if isinstance(tree, Table) else kind(tree)
 
 
 def _name(tree: Tree) -> str:

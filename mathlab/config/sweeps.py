@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
 
 from mathlab.config import values as read
 from mathlab.config.arrays import INITS, value
 from mathlab.config.formulas import quantities
-from mathlab.config.jsonschema import Schema, any_of, listed, reference
 from mathlab.config.keys import Keys, mapping
-from mathlab.config.values import Reader, attempt, gather
+from mathlab.config.values import Schema, any_of, attempt, gather, listed, reference
 from mathlab.config.yamltext import Row, Table, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
-from mathlab.experiment import Axis, Case, Choice, Kind, Range, SweepSettings
+from mathlab.experiment import Axis, Case, Choice, Range, SweepSettings
 from mathlab.language.optimizers import OPTIMIZERS, SETTINGS
 
 Read = Callable[[Tree], float]
@@ -24,43 +22,22 @@ TRAIN: Mapping[str, Read] = {"seed": read.whole, "epochs": read.whole, "batch_si
 INIT: Mapping[str, Read] = {"seed": read.whole, "std": read.positive, "fan_in": read.positive, "fan_out": read.positive}
 MOST_CHOICES = 10_000
 
-
 RANGE = Keys(
     "`{low: 0.01, high: 1, log: true}`: numbers to draw from.",
     Range,
     {"low": read.number, "high": read.number, "log": read.flag, "whole": read.flag},
     needed=("low", "high"),
 )
-
-
-class _Target(NamedTuple):
-    """What an axis sets, and how a `number` for it is read."""
-
-    kind: Kind
-    name: str
-    part: str = ""
-    number: Read = read.number
-
-    @property
-    def whole(self) -> bool:
-        return self.kind == "train" or self.part == "seed"
-
-
-def _sweep(grid: object = None, over: object = None, **more: object) -> SweepSettings:
-    make: Callable[..., SweepSettings] = SweepSettings
-    return make((), **more)
-
-
 AXES: Schema = {"type": "object", "additionalProperties": listed(reference("value"))}
 DRAWN: Schema = {"type": "object", "additionalProperties": any_of(listed(reference("value")), RANGE.schema)}
 SWEEP = Keys(
     "What differs from run to run; `grid` and `over` are read when the case has inherited the rest.",
-    _sweep,
+    partial(SweepSettings, ()),
     {
-        "grid": Reader(lambda tree: tree, any_of(AXES, listed(AXES))),
+        "grid": read.later(any_of(AXES, listed(AXES))),
         "sample": read.counted,
         "seed": read.whole,
-        "over": Reader(mapping, DRAWN),
+        "over": read.later(DRAWN),
         "report": quantities,
     },
 )
@@ -96,55 +73,60 @@ def sweep(case: Case, table: Table) -> SweepSettings:
     return case.sweep._replace(grids=tuple(grids), place=case.place)
 
 
-def _targets(case: Case) -> dict[str, list[_Target]]:
-    """All that may differ from run to run, by what the config calls it."""
-    found: dict[str, list[_Target]] = {}
+def _targets(case: Case) -> list[Axis]:
+    """All that may differ from run to run, each without its values."""
+    targets: list[Axis] = []
+    if case.train and (rule := OPTIMIZERS.get(case.train.optimizer)):
+        settings = (one for one in SETTINGS[case.train.optimizer] if one not in rule.switches)
+        targets += [Axis(setting, "optimizer", setting, ()) for setting in settings]
     if case.train:
-        rule = OPTIMIZERS.get(case.train.optimizer)
-        for setting in (one for one in SETTINGS[case.train.optimizer] if one not in rule.switches) if rule else ():
-            found.setdefault(setting, []).append(_Target("optimizer", setting))
-        for setting, number in TRAIN.items():
-            found.setdefault(setting, []).append(_Target("train", setting, number=number))
+        targets += [Axis(setting, "train", setting, ()) for setting in TRAIN]
     for name, given in {**case.inputs, **case.parameters}.items():
-        found.setdefault(name, []).append(_Target("value", name))
-        if given.recipe:
-            for part in ("seed", "scale", *INITS[given.recipe.init].settings):
-                target = _Target("init", name, part, INIT.get(part, read.number))
-                found.setdefault(f"{name}.{part}", []).append(target)
-    return found
+        parts = ("seed", "scale", *INITS[given.recipe.init].settings) if given.recipe else ()
+        targets += [Axis(name, "value", name, ()), *(Axis(f"{name}.{one}", "init", name, (), one) for one in parts)]
+    return targets
 
 
-def _axis(table: Table, targets: Mapping[str, list[_Target]], case: Case, sampled: bool, seen: Seen, name: str) -> Axis:
+def _number(axis: Axis) -> Read:
+    """How a number for an axis is read."""
+    known = TRAIN if axis.kind == "train" else INIT if axis.kind == "init" else {}
+    return known.get(axis.part or axis.name, read.number)
+
+
+def _axis(table: Table, targets: Sequence[Axis], case: Case, sampled: bool, seen: Seen, name: str) -> Axis:
     key, tree = table.key(name), table[name]
-    if name not in targets:
-        raise MathlabError(f"a sweep cannot change '{name}'{_hint(name, case, targets)}", key.place)
-    if len(targets[name]) > 1:
-        raise MathlabError(f"'{name}' is both a value and a setting of the training; rename the value", key.place)
-    (target,) = targets[name]
-    axis = partial(Axis, str(name), target.kind, target.name, part=target.part, place=key.place)
+    match [one for one in targets if one.key == name]:
+        case []:
+            raise MathlabError(f"a sweep cannot change '{name}'{_hint(name, case, targets)}", key.place)
+        case [target]:
+            axis = target._replace(key=str(name), place=key.place)
+        case _:
+            message = f"'{name}' is both a value and a setting of the training; rename the value"
+            raise MathlabError(message, key.place)
     if isinstance(tree, Table) and sampled:
-        return axis(_range(tree, target, case))
+        return axis._replace(values=_range(tree, axis, case))
     if not isinstance(tree, Row) or not tree:
         wanted = "a list of values, or {low: …, high: …}" if sampled else "a list of values"
         raise MathlabError(f"'{name}' needs {wanted}, not {kind(tree)}", tree.place)
     if len(tree) > MOST_CHOICES:
         raise MathlabError(f"'{name}' lists more than {MOST_CHOICES} values", tree.place)
-    return axis(tuple(gather(partial(_choice, target, seen[name]), tree)))
+    return axis._replace(values=tuple(gather(partial(_choice, axis, seen[name]), tree)))
 
 
-def _hint(name: str, case: Case, targets: Mapping[str, list[_Target]]) -> str:
+def _hint(name: str, case: Case, targets: Sequence[Axis]) -> str:
+    known = dict.fromkeys(one.key for one in targets)
     value_name, _, part = name.partition(".")
-    if part and value_name in targets and f"{value_name}.seed" not in targets:
+    if part and value_name in known and f"{value_name}.seed" not in known:
         return f", because '{value_name}' is not drawn ('init')"
     if not case.train and name in {*TRAIN, *(setting for settings in SETTINGS.values() for setting in settings)}:
         return " without a 'train'"
-    return did_you_mean(name, targets) or f"; it can change {', '.join(targets)}"
+    return did_you_mean(name, known) or f"; it can change {', '.join(known)}"
 
 
-def _choice(target: _Target, seen: dict[str, int], tree: Tree) -> Choice:
+def _choice(axis: Axis, seen: dict[str, int], tree: Tree) -> Choice:
     """One value of an axis; an array is numbered by its place among those that the key has in any grid."""
-    if target.kind != "value":
-        return Choice(str(tree), target.number(tree))
+    if axis.kind != "value":
+        return Choice(str(tree), _number(axis)(tree))
     given, label = value(tree), _flow(tree)
     return Choice(label, float(seen.setdefault(label, len(seen)) if given.array.ndim else given.array), given)
 
@@ -156,18 +138,19 @@ def _flow(tree: Tree) -> str:
     return f"[{', '.join(map(_flow, tree))}]" if isinstance(tree, Row) else str(tree)
 
 
-def _range(tree: Table, target: _Target, case: Case) -> Range:
+def _range(tree: Table, axis: Axis, case: Case) -> Range:
     given = RANGE(tree)
+    whole = given.whole or axis.kind == "train" or axis.part == "seed"
     for bound in ("low", "high"):
-        target.number(tree[bound])
-        if (given.whole or target.whole) and getattr(given, bound) != int(getattr(given, bound)):
+        _number(axis)(tree[bound])
+        if whole and not getattr(given, bound).is_integer():
             raise MathlabError("a whole number is needed here", tree[bound].place)
     if given.low > given.high:
         raise MathlabError(f"low ({given.low:g}) is above high ({given.high:g})", tree.place)
     if given.log and given.low <= 0:
         raise MathlabError("with 'log', low must be above 0", tree["low"].place)
-    if max(abs(given.low), abs(given.high)) >= 2**53 and (given.whole or target.whole):
+    if whole and max(abs(given.low), abs(given.high)) >= 2**53:
         raise MathlabError("whole numbers are drawn below 2**53", tree.place)
-    if target.kind == "value" and {**case.inputs, **case.parameters}[target.name].array.ndim:
-        raise MathlabError(f"'{target.name}' is an array, so that it needs a list of arrays", tree.place)
-    return given._replace(whole=given.whole or target.whole)
+    if axis.kind == "value" and {**case.inputs, **case.parameters}[axis.name].array.ndim:
+        raise MathlabError(f"'{axis.name}' is an array, so that it needs a list of arrays", tree.place)
+    return given._replace(whole=whole)

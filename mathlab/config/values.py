@@ -1,20 +1,24 @@
-"""Trees -> numbers, texts, arrays and printed figures, each with what the JSON Schema of a config says of it."""
+"""Trees -> numbers, texts, arrays and printed figures, each with what the JSON Schema of a config says of it.
+
+`mathlab schema` joins the pieces, for editors. They are a little wider than the readers: a schema cannot know what an
+expression means, and it must take for a number what a YAML library takes for a text, as some do with `1e-3`.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar, cast
+from functools import partial
+from typing import Generic, TypeAlias, TypeVar, cast
 
 import numpy as np
 
-from mathlab.config.jsonschema import TEXT, Schema, any_of, listed, reference
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
 from mathlab.experiment import PrintedNumber, Value
-from mathlab.signs import NUMBERS, commas, slip
+from mathlab.signs import FIGURES, NUMBERS, VALUES, Slips, commas, numeral, slip
 
 NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
@@ -23,18 +27,35 @@ LEADING_ZERO = re.compile(r"[+-]?0[0-9][0-9.eE+-]*")
 NULLS = ("~", "null", "Null", "NULL")  # YAML's ways to say nothing
 LONGEST = 1_500  # characters of a printed number; float64 has none whose every digit takes more
 
+Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
+Schema: TypeAlias = Mapping[str, Json]
+
+TEXT: Schema = {"type": ["string", "number", "boolean"]}  # a title may be 1986, and a formula 0
+
 Part = TypeVar("Part")
 Read = TypeVar("Read")
 Word = TypeVar("Word", bound=str)
 ReadT = TypeVar("ReadT", covariant=True)
 
 
+def reference(name: str) -> Schema:
+    """What `commands/schema.py` defines by this name."""
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def any_of(*schemas: Schema) -> Schema:
+    """What fits any of them."""
+    return {"anyOf": schemas}
+
+
+def listed(schema: Schema, least: int = 1) -> Schema:
+    """A list of such."""
+    return {"type": "array", "minItems": least, "items": schema}
+
+
 @dataclass(frozen=True, eq=False)
 class Reader(Generic[ReadT]):
-    """It takes a part of the tree and returns what it says, or raises MathlabError with each problem in that part.
-
-    The schema is a little wider: it cannot know what an expression means, and takes for a number what is one here.
-    """
+    """It takes a part of the tree and returns what it says, or raises MathlabError with each problem in that part."""
 
     read: Callable[[Tree], ReadT]
     schema: Schema
@@ -48,18 +69,21 @@ def reader(schema: Schema) -> Callable[[Callable[[Tree], Read]], Reader[Read]]:
     return lambda read: Reader(read, schema)
 
 
-class Numbers(NamedTuple):
-    """Numbers as printed, in C order, and the shape of the nested list they stood in."""
-
-    texts: tuple[PrintedNumber, ...]
-    shape: tuple[int, ...]
+def later(schema: Schema) -> Reader[None]:
+    """The reader of what cannot be read before the case has inherited the rest."""
+    return Reader(lambda tree: None, schema)
 
 
 @reader(reference("number"))
 def number(tree: Tree) -> float:
     """A finite number in decimal or scientific notation."""
+    return _finite(tree, ", as in 0.1")
+
+
+def _finite(tree: Tree, example: str = "", slips: Slips = NUMBERS) -> float:
+    """Such a number; where it is none, one of the `slips` tells what to write, or else the example."""
     if not isinstance(tree, Scalar) or tree.quoted or not NUMBER.fullmatch(tree):
-        raise MathlabError(_not_a_number(tree), tree.place)
+        raise MathlabError(_not_a_number(tree, example, slips), tree.place)
     value = float(tree)
     if math.isinf(value):
         raise MathlabError(f"a number must be finite, and {str(tree)!r} is too large for float64", tree.place)
@@ -68,7 +92,8 @@ def number(tree: Tree) -> float:
     return value
 
 
-def _not_a_number(tree: Tree) -> str:
+def _not_a_number(tree: Tree, example: str, slips: Slips) -> str:
+    hint = ""
     if isinstance(tree, Scalar) and not tree.quoted:
         if not tree:
             return "a number is missing"
@@ -78,16 +103,17 @@ def _not_a_number(tree: Tree) -> str:
             return f"a number does not begin with a zero that says nothing, as {str(tree)!r} does"
         if NUMBER.fullmatch(tree.replace("\N{MINUS SIGN}", "-")):
             return f"a minus sign is written '-', not as in {str(tree)!r}"
-    quoted = ", which stands in quotes" if isinstance(tree, Scalar) and tree.quoted and NUMBER.fullmatch(tree) else ""
-    hint = slip(tree, NUMBERS) if isinstance(tree, Scalar) and not quoted else ""
-    return f"a number is needed here, not {kind(tree)}{quoted or hint}"
+    if isinstance(tree, Scalar):
+        quoted = tree.quoted and NUMBER.fullmatch(tree)
+        hint = ", which stands in quotes" if quoted else slip(tree, slips) or numeral(tree)
+    return f"a number is needed here, not {kind(tree)}{hint or example}"
 
 
 def at_least(least: int) -> Reader[int]:
     """The reader of a whole number of at least `least`."""
 
     def read(tree: Tree) -> int:
-        value = number(tree)
+        value = _finite(tree, ", as in 10")
         if not isinstance(tree, Scalar) or not WHOLE.fullmatch(tree):
             hint = f"; write {value:.0f}" if value.is_integer() and abs(value) < 1e15 else ""
             raise MathlabError(f"a whole number is needed here, not {kind(tree)}{hint}", tree.place)
@@ -180,21 +206,21 @@ def several(read: Reader[Read], empty: str = "") -> Reader[tuple[Read, ...]]:
 
 def array(tree: Tree) -> Value:
     """A number or nested list as an array. Raises for ragged and empty lists and for anything but finite numbers."""
-    scalars, shape, numbers = _flat(tree)
+    scalars, shape, numbers = _flat(tree, VALUES)
     return Value(np.array(numbers).reshape(shape), tree.place, integral=all(map(WHOLE.fullmatch, scalars)))
 
 
 @reader(reference("numbers"))
-def printed(tree: Tree) -> Numbers:
-    """The numbers of a figure, with the digits they were printed with."""
-    scalars, shape, _ = _flat(tree)
+def printed(tree: Tree) -> tuple[tuple[PrintedNumber, ...], tuple[int, ...]]:
+    """The numbers of a figure as printed, in C order, and the shape of the nested list they stood in."""
+    scalars, shape, _ = _flat(tree, FIGURES)
     for scalar in scalars:
         if len(scalar) > LONGEST:
             raise MathlabError(f"a printed number has at most {LONGEST} characters, not {len(scalar)}", scalar.place)
-    return Numbers(tuple(PrintedNumber(str(scalar), scalar.place) for scalar in scalars), shape)
+    return tuple(PrintedNumber(str(scalar), scalar.place) for scalar in scalars), shape
 
 
-def _flat(tree: Tree) -> tuple[list[Scalar], tuple[int, ...], list[float]]:
+def _flat(tree: Tree, slips: Slips) -> tuple[list[Scalar], tuple[int, ...], list[float]]:
     """The numbers of a nested list in C order as parts of the tree and as floats, and the shape of the list."""
     problems: list[Problem] = []
     shape: list[int] = []
@@ -204,7 +230,7 @@ def _flat(tree: Tree) -> tuple[list[Scalar], tuple[int, ...], list[float]]:
         problems += [problem for part in level if (problem := _unfit(part, level[0]))]
         level = [item for row in level if isinstance(row, Row) for item in row]
     try:
-        numbers = gather(number, level)
+        numbers = gather(partial(_finite, slips=slips), level)
     except MathlabError as error:
         problems += error.problems
     if problems:

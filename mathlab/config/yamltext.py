@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -56,8 +56,8 @@ class Row(list["Tree"]):
 class Table(dict[str, "Tree"]):
     """A YAML mapping, in the order of the file; its keys are scalars too."""
 
-    def __init__(self, place: Place) -> None:
-        super().__init__()
+    def __init__(self, place: Place, parts: Mapping[str, Tree] | None = None) -> None:
+        super().__init__(parts or {})
         self.place = place
 
     def key(self, text: str) -> Scalar:
@@ -97,20 +97,20 @@ def read(text: str, file: str) -> tuple[Tree | None, tuple[Problem, ...]]:
 
 def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark or error.context_mark):
-        braces = str(error.problem).endswith("or '}'")
-        hint = "; inside braces an expression with brackets stands in quotes" if braces else ""
         place = Place(file, mark.line + 1, mark.column + 1)
-        lines = text.split("\n")
+        lines, context, opened = text.split("\n"), str(error.context), error.context_mark or mark
         line = "".join(lines[mark.line : mark.line + 1])
         if line[mark.column :].startswith("\t"):
             return Problem("a tab stands here, and YAML is indented by spaces alone", place)
-        if "flow" in str(error.context) and (opened := error.context_mark):
-            hint = signs.brackets(lines[opened.line :], opened.line, opened.column) or hint
-        hint = hint or signs.indented(lines, mark.line) or signs.quoted(line, "\n".join(lines[: mark.line]))
-        if "quoted" in str(error.context) and (opened := error.context_mark):
-            hint = f"; the quotes that line {opened.line + 1} opens are not closed"
         if Path(file).suffix.lower() in OTHERS:
             hint = f"; a config is a .yaml file, and not {Path(file).name}"
+        elif "quoted" in context:
+            hint = f"; the quotes that line {opened.line + 1} opens are not closed"
+        else:
+            hint = signs.brackets(lines[opened.line :], opened.line, opened.column) if "flow" in context else ""
+            braces = "; inside braces an expression with brackets stands in quotes"
+            hint = hint or braces * str(error.problem).endswith("or '}'") or signs.indented(lines, mark.line)
+            hint = hint or signs.quoted(line, "\n".join(lines[: mark.line]))
         return Problem(f"this is not YAML: {error.problem}{hint}", place)
     if bad := Reader.NON_PRINTABLE.search(text):
         before = text[: bad.start()]
@@ -133,13 +133,11 @@ class _Builder:
         self.events = iter(yaml.parse(text, Loader=LOADER))
         root, documents = None, 0
         for event in self.events:
-            if isinstance(event, yaml.DocumentStartEvent):
-                documents += 1
-                if documents > 1:
-                    raise MathlabError(
-                        "a config is one YAML document, and a second one starts here", self.place_of(event)
-                    )
-            elif isinstance(event, yaml.NodeEvent):
+            documents += isinstance(event, yaml.DocumentStartEvent)
+            if documents > 1:
+                message = "a config is one YAML document, and a second one starts here"
+                raise MathlabError(message, self.place_of(event))
+            if isinstance(event, yaml.NodeEvent):
                 root = self.node(event, 1)
         return root
 

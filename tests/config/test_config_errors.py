@@ -207,7 +207,7 @@ VALUES = [
     ("[[1], []]", "1:19: an empty list holds no numbers"),
     (
         "[1, two, true]",
-        "1:17: a number is needed here, not 'two'\n"
+        "1:17: a number is needed here, not 'two'; write 2\n"
         "1:22: a number is needed here, not 'true'; in a mask, true is 1 and false is 0",
     ),
     (
@@ -232,7 +232,8 @@ VALUES = [
 
 # the same, with data files beside the config
 FILES = [
-    ("{file: no.csv}", "1:20: the file 'no.csv' does not exist; did you mean 'rows.csv'?"),
+    ("{file: no.csv}", "1:20: the file 'no.csv' does not exist"),
+    ("{file: row.csv}", "1:20: the file 'row.csv' does not exist; did you mean 'rows.csv'?"),
     ("{file: /etc/passwd.csv}", "1:20: a data file is named relative to the config, not as '/etc/passwd.csv'"),
     ("{file: ../up.csv}", "1:20: '../up.csv' lies outside the folder of the config; --allow-files permits another one"),
     ("{file: a.dat}", "1:20: a data file is a .csv, .txt, .npy or .npz file"),
@@ -309,10 +310,7 @@ FIGURES = [
     (MINIMAL + "derivation: {dx: dx}\n", "3:18: the formula for 'dx' reads 'dx' itself"),
     (MINIMAL + "gradcheck: {steps: 1}\n", "3:13: unknown key 'steps'; did you mean 'step'?"),
     (MINIMAL + "gradcheck: {step: 0}\n", "3:19: a number above 0 is needed here, not 0"),
-    (
-        MINIMAL + "gradcheck: {rtol: true}\n",
-        "3:19: a number is needed here, not 'true'; in a mask, true is 1 and false is 0",
-    ),
+    (MINIMAL + "gradcheck: {rtol: true}\n", "3:19: a number is needed here, not 'true', as in 0.1"),
     (MINIMAL + "gradcheck: {expected: {}}\n", "3:23: this mapping has no entries"),
     (
         MINIMAL + "gradcheck: {expected: {central_w: 1}}\n",
@@ -360,7 +358,7 @@ TRAINING = [
     ("optimizer: {name: sgd}\n  epochs: 1\n", "5:21: sgd needs its setting 'lr'"),
     (
         "optimizer: {name: sgd, lr: fast}\n  epochs: 1\n",
-        "5:30: a number is needed here, not 'fast'; what changes reads t and epoch, which count from 1",
+        "5:30: a number is needed here, not 'fast', as in 0.1; what changes reads t and epoch, which count from 1",
     ),
     (
         "optimizer: {name: sgd, lr: 1, momentum: 0.9}\n  epochs: 1\n",
@@ -415,15 +413,14 @@ TRAINING = [
     ),
     (
         "optimizer: {name: adam}\n  epochs: 3\n  after: {one: {w: 1}}\n",
-        "7:11: a number is needed here, not 'one'; "
-        "figures stand below a number of updates, as in 'after: {1: {w: 0.5}}'",
+        "7:11: a number is needed here, not 'one'; write 1",
     ),
     (
         "optimizer: {name: adam}\n  epochs: 3\n  after: {1: {q: 1}}\n",
         "7:15: unknown name 'q'; there are x, w, y, dx, dw, dy, pi, e, ...",
     ),
     ("optimizer: {name: adam}\n  epoch: 3\n", "6:3: unknown key 'epoch'; did you mean 'epochs'?"),
-    ("optimizer: {name: adam}\n  epochs: 3\n  seed: x\n", "7:9: a number is needed here, not 'x'"),
+    ("optimizer: {name: adam}\n  epochs: 3\n  seed: x\n", "7:9: a number is needed here, not 'x', as in 10"),
 ]
 
 NESTED = [
