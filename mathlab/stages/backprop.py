@@ -58,6 +58,7 @@ def node_results(prepared: Prepared, values: Env) -> tuple[NodeResult, ...]:
     case = prepared.case
     backward = {equation.name: equation.text for equation in prepared.backward.equations}
     written = {equation.name: equation for equation in case.equations}
+    why_none = _why_none(prepared)
 
     def result(name: str, role: Role) -> NodeResult:
         gradient = values[f"d{name}"] if f"d{name}" in backward else None
@@ -76,7 +77,7 @@ def node_results(prepared: Prepared, values: Env) -> tuple[NodeResult, ...]:
             reads=names(equation.expr) if equation else (),
             readers=readers(prepared, name),
             stores=prepared.backward.stores.get(name, ()),
-            note=_note(prepared, name) if role == "node" and gradient is None else "",
+            note=why_none(name) if role == "node" and gradient is None else "",
             step=equation.step if equation else None,
         )
 
@@ -84,14 +85,33 @@ def node_results(prepared: Prepared, values: Env) -> tuple[NodeResult, ...]:
     return tuple(result(name, role) for role, some in roles.items() for name in some)
 
 
-def _note(prepared: Prepared, name: str) -> str:
-    """Why a node has no gradient of its own."""
-    if prepared.forward_only:
-        return ""
-    for written, run in zip(prepared.case.equations, prepared.equations, strict=True):
-        if written.expr != run.expr and name in names(written.expr) and name not in names(run.expr):
-            return f"taken together with the logarithm in {written.name}, in the stable form"
-    return f"no gradient flows through it to {prepared.end}"
+def _why_none(prepared: Prepared) -> Callable[[str], str]:
+    """What tells of a node that has no gradient of its own why."""
+    end, derived = prepared.end, {*prepared.gradients}
+    needed = {name for name in prepared.types.names if f"d{name}" in derived}  # and all that is made of them
+    reaching, fused = {end}, dict[str, str]()
+    for equation in prepared.case.equations:
+        needed |= {equation.name} if needed.intersection(names(equation.expr)) else set()
+    for written, run in zip(prepared.case.equations[::-1], prepared.equations[::-1], strict=True):
+        for name in names(written.expr) if written.name in reaching else ():
+            reaching.add(name)
+            if name not in names(run.expr):
+                fused.setdefault(name, written.name)
+            elif written.name in fused and f"d{written.name}" not in derived:
+                fused.setdefault(name, fused[written.name])
+
+    def note(name: str) -> str:
+        if prepared.forward_only:
+            return ""
+        if name not in reaching:
+            return f"it does not reach {end}"
+        if name not in needed:
+            return "its gradient is not computed: nothing before it needs one"
+        if name in fused:
+            return f"taken together with the logarithm in {fused[name]}, in the stable form"
+        return f"it reaches {end} only through what has no derivative"
+
+    return note
 
 
 def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]:

@@ -80,3 +80,41 @@ def test_an_upstream_gradient_of_something_else_is_refused(tmp_path: Path, upstr
     path.write_text(UPSTREAM.format(upstream, "[1, 2]"))
     with pytest.raises(MathlabError, match=sentence):
         prepare(load(path).cases[0])
+
+
+END, NEEDED = "it does not reach L", "its gradient is not computed: nothing before it needs one"
+BLOCKED, FUSED = "it reaches L only through what has no derivative", "taken together with the logarithm in {}, in the"
+
+
+@pytest.mark.parametrize(
+    ("equations", "said"),
+    [
+        ({"h": "x * 1", "L": "sum(w * h)"}, {"h": NEEDED}),
+        ({"h": "x * 1", "k": "h + 1", "L": "sum(w * k)"}, {"h": NEEDED, "k": NEEDED}),
+        ({"h": "w * x", "L": "sum(w)"}, {"h": END}),
+        ({"h": "x * 1", "k": "h + 1", "L": "sum(w)"}, {"h": END, "k": END}),
+        ({"h": "w * x", "k": "argmax(h)", "L": "sum(w)"}, {"h": END, "k": END}),
+        *(
+            ({"h": "w * x", "k": f"{blocked}", "L": "sum(k * w)"}, {"h": BLOCKED, "k": ""})
+            for blocked in ("floor(h)", "sign(h)", "h > 0", "where(h > 0, x, 1)", "zeros_like(h)")
+        ),
+        ({"h": "w * x", "k": "h + 1", "m": "floor(k)", "L": "sum(m * w)"}, {"h": BLOCKED, "k": BLOCKED, "m": ""}),
+        ({"p": "softmax(w)", "L": "-log(p[0])"}, {"p": FUSED.format("L")}),
+        ({"p": "softmax(w)", "q": "p[0]", "m": "log(q)", "L": "-m"}, {"m": ""}),
+        ({"p": "softmax(x)", "L": "-log(p[0]) + sum(w)"}, {"p": NEEDED}),
+        (
+            {"h": "w * x", "m": "floor(h)", "p": "softmax(m * w)", "L": "-log(p[0])"},
+            {"h": BLOCKED, "m": "", "p": FUSED.format("L")},
+        ),
+    ],
+)
+def test_a_node_without_a_gradient_says_why(equations: dict[str, str], said: dict[str, str]) -> None:
+    nodes = backprop.run(case(equations, {"w": [1.0, 2.0]}, {"x": [3.0, 4.0]})).nodes
+    notes = {node.name: node.note for node in nodes if node.name in said}
+    assert all(notes[name].startswith(words) and bool(words) == bool(notes[name]) for name, words in said.items()), notes
+    assert all((node.gradient is None) == bool(node.note) for node in nodes if node.role == "node")
+
+
+def test_what_is_asked_for_needs_no_reason() -> None:
+    asked = case({"h": "x * 1", "L": "sum(w * h)"}, {"w": [1.0]}, {"x": [3.0]}, expected=(figure("dh", "1"),))
+    assert {node.name: node.note for node in backprop.run(asked).nodes if node.note} == {}
