@@ -36,9 +36,7 @@ from mathlab.outputs.tables import tables_of
 from mathlab.reports import page as tables
 from mathlab.reports.comparisons import oracle_page
 from mathlab.results import CaseResult, ExperimentResult, tally
-from mathlab.results.arrays import of_backprop
-from mathlab.stages.layouts import Layout
-from mathlab.stages.table import every_file
+from mathlab.stages.table import Layout, every_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +49,7 @@ __all__ = ["Result", "arrays", "assert_gradients", "changed", "load", "run"]
 
 # Python reads every digit of a text, which pandas' own parser need not.
 READERS: Mapping[str, Callable[[str], float | bool]] = {"float64": float, "Int64": int, "boolean": "true".__eq__}
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+NUMBER = re.compile(r'(?<!\\)"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"')  # a text that is one, in JSON
 HTML_WIDTH = 120  # columns; a notebook's page is about as wide
 PAGES = 8  # of cases that a notebook shows at once
 
@@ -107,7 +105,8 @@ class Result(ExperimentResult):
         if case is None and len(self.cases) > 1:
             known = ", ".join(one.case for one in self.cases)
             raise MathlabError(f"there are {len(self.cases)} cases ({known}): say result[case, {name!r}]")
-        found = of_backprop(self._of(case))
+        ran = self._of(case).backprop
+        found = ran.arrays if ran else {}
         if name not in found:
             hint = did_you_mean(name, found) or ("" if found else ", because backprop did not run")
             raise MathlabError(f"there is no array {name!r} here{hint}")
@@ -269,22 +268,20 @@ def assert_gradients(
 
 
 def _yaml(part: object) -> str:
-    """A part of a mapping as YAML, on one line. A text that is a number keeps its digits and loses its quotes."""
-    match part:
-        case Mapping():
-            keys = (str(key) if isinstance(key, int) else json.dumps(str(key), ensure_ascii=False) for key in part)
-            return f"{{{', '.join(f'{key}: {_yaml(value)}' for key, value in zip(keys, part.values(), strict=True))}}}"
-        case np.ndarray() | np.generic():
-            return _yaml(part.tolist())
-        case list() | tuple():
-            return f"[{', '.join(map(_yaml, part))}]"
-        case str() if not NUMBER.fullmatch(part):
-            return json.dumps(part, ensure_ascii=False)
-        case bool() | None:
-            return json.dumps(part)
-        case str() | int() | float():
-            return str(part)
-    raise MathlabError(f"a config has no place for {type(part).__name__}")
+    """A mapping as YAML, on one line. A text that is a number keeps its digits and loses its quotes."""
+
+    def plain(value: object) -> object:
+        match value:
+            case Mapping():
+                return {**value}
+            case np.ndarray() | np.generic():
+                return value.tolist()
+        raise MathlabError(f"a config has no place for {type(value).__name__}")
+
+    try:
+        return NUMBER.sub(r"\1", json.dumps(part, default=plain, ensure_ascii=False))
+    except TypeError as error:  # of a key
+        raise MathlabError(f"a config has no place for this: {error}") from None
 
 
 def _frame(columns: Sequence[str], rows: Sequence[Sequence[str]], layout: Layout) -> pd.DataFrame:

@@ -14,7 +14,6 @@ from mathlab import MathlabError
 from mathlab.cli import app
 from mathlab.config import change
 from mathlab.reports.comparisons import moved
-from mathlab.results.arrays import of_backprop
 
 NET = """\
 inputs: {x: [1.5, -0.5], t: 1}
@@ -71,7 +70,7 @@ def test_what_moved_most_stands_first_and_what_did_not_move_nowhere() -> None:
     result = invoke("backprop", "net.yaml", "--set", "b[1]=0.5")
     assert (result.exit_code, result.stderr) == (0, "")
     old, new = (
-        of_backprop(mathlab.run(made, "backprop").cases[0])
+        mathlab.run(made, "backprop").cases[0].stages["backprop"].arrays
         for made in (mathlab.load("net.yaml"), mathlab.changed(mathlab.load("net.yaml"), {"b[1]": 0.5}))
     )
     rows = [re.split(r" {2,}", line.strip()) for line in result.stdout.splitlines()[2:-1]]
@@ -196,7 +195,7 @@ def test_what_was_written_is_what_was_computed() -> None:
     result, written = mathlab.run("net.yaml"), mathlab.arrays("outputs/net")
     assert [*written] == ["base", "other"]
     for case, arrays in written.items():
-        assert {*arrays} == {*of_backprop(result._of(case))}
+        assert {*arrays} == {*result._of(case).stages["backprop"].arrays}
         for name, array in arrays.items():
             np.testing.assert_array_equal(array, result[case, name], strict=False)
     with pytest.raises(MathlabError, match="there are 2 cases"):

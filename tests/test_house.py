@@ -34,7 +34,7 @@ FLOORS = (
     ("diagnosis",),
     ("stages",),
     ("outputs", "printed"),
-    ("witnesses", "config", "results", "stages.table", "stages.layouts"),
+    ("witnesses", "config", "results", "stages.table"),
     ("experiment",),
     ("language",),
     ("errors", "files", "habits", "signs", "terminal", "threads"),

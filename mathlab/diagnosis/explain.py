@@ -120,7 +120,7 @@ def explained(case: Case, result: CaseResult) -> CaseResult:
     if backprop:
         formulas = [one._replace(diagnosis=said.get(id(one), one.diagnosis)) for one in backprop.formulas]
         backprop = replace(backprop, figures=told(backprop.figures), formulas=tuple(formulas))
-    return result.having(backprop=backprop, train=train and train._replace(figures=told(train.figures)))
+    return result.having(backprop=backprop, train=train and replace(train, figures=told(train.figures)))
 
 
 def _figures(case: Case, result: CaseResult) -> Iterator[tuple[Figure, FigureResult]]:

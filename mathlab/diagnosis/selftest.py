@@ -21,13 +21,13 @@ from mathlab.diagnosis.mistakes import KINDS
 from mathlab.diagnosis.trials import batch_size
 from mathlab.diagnosis.worlds import changed, snapshots
 from mathlab.errors import ExpressionError, MathlabError, Place
-from mathlab.experiment import Array, Case, Experiment, Figure
+from mathlab.experiment import Array, Case, Experiment, Figure, GradcheckSettings
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Num
 from mathlab.printed import judge, judge_number, neighbours
 from mathlab.stages import backprop, gradcheck, witness
-from mathlab.stages.gradcheck import Measured, Noise, check_entries
+from mathlab.stages.gradcheck import Measured, check_entries
 from mathlab.stages.noise import in_float64, noises, rounding_noise
 from mathlab.stages.prepare import Prepared, evaluate, prepare
 
@@ -137,25 +137,26 @@ class _Lab:
         self.case = case
         self.prepared = prepare(case)
         self.values = self.prepared.run()
-        self.checks = dict(self._checks()) if case.gradcheck else {}
+        self.checks = self._checks(case.gradcheck) if case.gradcheck else {}
         self.noise = [*noises(case.expected, self.prepared, self.values)]  # the mistakes are judged by it too
 
-    def _checks(self) -> Iterator[tuple[str, Callable[[Array], bool]]]:
+    def _checks(self, settings: GradcheckSettings) -> Mapping[str, Callable[[Array], bool]]:
         """For every parameter, whether the gradient check refutes a gradient."""
-        settings = self.case.gradcheck
-        assert settings
-        exact = in_float64(self.prepared)
-        noise = rounding_noise(self.prepared, [f"d{name}" for name in gradcheck.checked(self.prepared)])
-        witnesses = gradcheck.Witnesses.of(exact, settings.step)
-        for name in gradcheck.checked(self.prepared):
-            measured = witnesses.measured(name)
-            blur = gradcheck.Noise(noise[f"d{name}"], *witnesses.noise(name))
+        checked = gradcheck.checked(self.prepared)
+        noise = rounding_noise(self.prepared, [f"d{name}" for name in checked])
+        witnesses = gradcheck.Witnesses.of(in_float64(self.prepared), settings.step)
 
-            def refutes(gradient: Array, name: str = name, measured: Measured = measured, blur: Noise = blur) -> bool:
-                entries = check_entries(name, np.asarray(gradient, np.float64), measured, blur, settings.rtol)
+        def refuting(name: str) -> Callable[[Array], bool]:
+            measured = Measured(*witnesses.measured(name)[:4], *witnesses.noise(name))
+
+            def refutes(gradient: Array) -> bool:
+                derived = np.asarray(gradient, np.float64)
+                entries = check_entries(name, derived, noise[f"d{name}"], measured, settings.rtol)
                 return any(not entry.passed for entry in entries)
 
-            yield name, refutes
+            return refutes
+
+        return {name: refuting(name) for name in checked}
 
     def figures(self) -> Iterator[_Stated]:
         """Every figure, the value it is held against, and what measures how far rounding moves that."""

@@ -21,7 +21,7 @@ from mathlab.language.syntax import Call, Expr, Name, Num, names
 from mathlab.printed import read_digits
 from mathlab.results import FigureResult
 from mathlab.stages import updates
-from mathlab.stages.prepare import Env, Prepared, execute, prepare
+from mathlab.stages.prepare import Env, Prepared, execute
 
 # What all tries together may cost, counted in entries computed (an equation costs `OVERHEAD` more); a few seconds.
 WORK = 2_000_000_000
@@ -257,7 +257,7 @@ class Scene:
         key = (case.equations, case.dtype, size)
         if key not in self.batches:
             assert settings is not None  # there are no batches without training
-            self.batches[key] = prepare(updates.first_rows(case, settings, size))
+            self.batches[key] = updates.first_rows(world.prepared, settings, size)
         true = self.batches[key]
         return (world.batch(true) if world.batch else None) or true
 
@@ -311,7 +311,7 @@ def snapshots(
         prepared, settings._replace(epochs=max(at))
     )  # a claim may be about more updates than there are
     env = {**prepared.env, **updates.at_rest(trained, settings, prepared.env)}
-    cut = cut or (lambda size: prepare(updates.first_rows(prepared.case, settings, size)))
+    cut = cut or (lambda size: updates.first_rows(prepared, settings, size))
 
     def advance_on(size: int, batch: updates.Batch) -> updates.Advance:
         whole = cut(size) if batch else prepared

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError
 from mathlab.outputs.csvtext import Cells, rows_of
-from mathlab.stages.layouts import Layout
-from mathlab.stages.table import every_file
+from mathlab.stages.table import Layout, every_file
 
 Side = Literal["a", "b"]
 Texts: TypeAlias = NDArray[np.str_]

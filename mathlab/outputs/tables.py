@@ -13,14 +13,12 @@ from mathlab.experiment import Array, Choice
 from mathlab.results import (
     CaseResult,
     EntryCheck,
-    EntryChecks,
     ExperimentResult,
     FigureResult,
     FormulaResult,
     NodeResult,
 )
-from mathlab.stages.layouts import Layout, Row
-from mathlab.stages.table import STAGES, Rows, every_file
+from mathlab.stages.table import STAGES, Layout, Row, Rows, every_file
 
 FIGURES = "figures.csv"
 LARGEST_LISTED = 10_000  # entries; nodes.csv lists no array with more of them, gradient_norms.csv still measures it
@@ -136,12 +134,10 @@ def _formula(formula: FormulaResult, dtype: str) -> Row:
 
 
 def _checks(entries: Sequence[EntryCheck], dtype: str) -> Iterator[Row]:
-    checks = EntryChecks.of(entries)
-    index = (",".join(map(str, place)) for place in checks.indices)
-    measured = (checks.derived, checks.complex_step, checks.central, checks.resolution)
-    numbers = (_column(values, dtype) for values in (*measured, checks.absolute_error, checks.relative_error))
-    passed = (str(passed).lower() for passed in checks.passed)
-    return zip(checks.parameter, index, *numbers, checks.verdict, passed, strict=True)
+    parameter, index, *numbers, verdict, passed = zip(*entries, strict=True) if entries else [()] * 10
+    indices = (",".join(map(str, place)) for place in index)
+    columns = (_column(values, dtype) for values in numbers)
+    return zip(parameter, indices, *columns, verdict, (str(each).lower() for each in passed), strict=True)
 
 
 def _figure(figure: FigureResult, stage: str, dtype: str) -> Iterator[Row]:
@@ -196,12 +192,12 @@ def join(layout: Layout, parts: Mapping[Owner, Table], result: ExperimentResult)
     cases = dict.fromkeys([case.name for case in result.experiment.cases] + [case.case for case in result.cases])
     rank, stages = {name: position for position, name in enumerate(cases)}, [*STAGES]
     ordered = [parts[owner] for owner in sorted(parts, key=lambda owner: (rank[owner[0]], stages.index(owner[1])))]
-    own = len(layout.columns)
-    columns = ((part, at, name) for part in ordered for at, name in enumerate(part.columns[own:], own))
-    further = tuple(dict.fromkeys(name for part, at, name in columns if any(row[at] for row in part.rows)))
+    columns = dict.fromkeys(layout.columns)
+    for part in ordered:
+        further = enumerate(part.columns[len(layout.columns) :], len(layout.columns))
+        columns |= dict.fromkeys(name for at, name in further if any(row[at] for row in part.rows))
     rows: list[Row] = []
     for part in ordered:
-        place = {name: at for at, name in enumerate(part.columns[own:], own)}
-        source = [*range(own), *(place.get(name, -1) for name in further)]  # the last cell, for none, is empty
+        source = [part.columns.index(name) if name in part.columns else -1 for name in columns]  # the last is empty
         rows += (tuple([(*row, "")[at] for at in source]) for row in part.rows)
-    return Table((*layout.columns, *further), tuple(rows))
+    return Table(tuple(columns), tuple(rows))

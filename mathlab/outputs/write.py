@@ -19,8 +19,7 @@ from mathlab.files import replace_files
 from mathlab.outputs.csvtext import csv_text, read_table
 from mathlab.outputs.tables import Owner, Table, join, parts_of
 from mathlab.results import ExperimentResult, nonfinite_of
-from mathlab.stages.layouts import Layout, Row
-from mathlab.stages.table import STAGES, every_file
+from mathlab.stages.table import STAGES, Layout, Row, every_file
 
 try:
     import fcntl

@@ -144,7 +144,7 @@ def rows_of(node: NodeResult, result: BackpropResult, figures: Sequence[FigureRe
 def _paths(node: NodeResult, result: BackpropResult) -> Iterator[Row]:
     """The paths that meet in a gradient; of a single one, what is taken together in it."""
     joined = any("taken together" in other.note for other in result.nodes)
-    shares = result.shares.get(node.name, ()) if joined or len(node.readers) > 1 else ()
+    shares = result.shares(node.name) if joined or len(node.readers) > 1 else ()
     left = range(PATHS, len(shares) - PATHS) if len(shares) > 3 * PATHS else range(0)
     for at, share in enumerate(shares):
         fused = ", ".join(share.fused)

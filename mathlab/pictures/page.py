@@ -117,7 +117,7 @@ def data(scene: Scene, prepared: Prepared) -> Json:
     if not fixed:
         return made | {
             "leaves": [(name, roles.get(name, "input"), *_array(array)) for name, array in prepared.env.items()],
-            "shares": [(name, [_share(share) for share in shares]) for name, shares in result.shares.items()],
+            "shares": [(one.name, [*map(_share, result.shares(one.name))]) for one in result.nodes if one.readers],
             "contours": [*_contours(scene, prepared)],
         }
     found = {node.name: node.value for node in result.nodes}
@@ -204,7 +204,7 @@ def _batches(prepared: Prepared, settings: TrainSettings) -> Json | None:
     for size in sorted({*map(len, picked)}):
         lines, usual = (
             [(name, expr) for part in _steps(one) for name, expr, *_ in part]
-            for one in (prepare(moves.first_rows(prepared.case, settings, size)), prepared)
+            for one in (moves.first_rows(prepared, settings, size), prepared)
         )
         own |= {f"{size}": lines} if lines != usual else {}
     return {"over": settings.over, "each": each, "rows": picked, "lines": own}

@@ -19,7 +19,6 @@ from mathlab.reports.checks import Check, remarked
 from mathlab.reports.layout import SHOWN, Row, Sheet, count, indexed, number, plain, said, short
 from mathlab.reports.report import Report
 from mathlab.results import NOT_FINITE, CaseResult, Outcome, nonfinite_of
-from mathlab.stages.table import STAGES
 
 EMPTY = "(empty)"  # a cell
 
@@ -173,7 +172,7 @@ def moved(before: CaseResult, after: CaseResult) -> tuple[list[Moved], int, int]
     """
     found, quantities, fresh = [], 0, 0
     for name in before.stages:
-        old, new = STAGES[name].arrays(before), STAGES[name].arrays(after)
+        old, new = before.stages[name].arrays, after.stages[name].arrays
         quantities += len(new)
         both = [key for key in new if key in old and np.shape(old[key]) == np.shape(new[key])]
         found += [one for key in both if (one := _moved(key, old[key], new[key]))]

@@ -111,7 +111,7 @@ def _entries(figure: FigureResult) -> list[Record]:
 
 
 def _nodes(result: BackpropResult) -> list[Record]:
-    return [{**record(node), "shares": told(result.shares.get(node.name, ()))} for node in result.nodes]
+    return [{**record(node), "shares": told(result.shares(node.name))} for node in result.nodes]
 
 
 def _factor(share: Share, name: str) -> Record | None:
@@ -156,7 +156,6 @@ FORMS: Mapping[str, Form] = {
     "Judged": Form(without=("verdict",), more={**LABEL, "passed": lambda entry: entry.verdict.passed}),
     "FormulaResult": Form(more=LABEL),
     "WitnessResult": Form(more=PASSED),
-    "GradcheckResult": Form(without=("first_nonfinite",)),
     "TrainResult": Form(more={"columns": _columns}),
     "SweepResult": Form(more={"columns": _columns, "runs": lambda result: len(result.nonfinite)}),
     "OracleResult": Form({"compared": "arrays"}, ("sought",), PASSED),

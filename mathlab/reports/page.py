@@ -19,7 +19,6 @@ from mathlab.results import (
     NOT_FINITE,
     CaseResult,
     EntryCheck,
-    EntryChecks,
     ExperimentResult,
     Tally,
     WitnessResult,
@@ -235,9 +234,9 @@ def gradcheck_page(case: CaseResult) -> Iterable[RenderableType]:
     """The entries, the verdicts parameter by parameter, and the figures printed for the check."""
     if result := case.gradcheck:
         yield from (*section("gradient check"), *entries(result.entries))
-        checks, verdicts = EntryChecks.of(result.entries), defaultdict[str, Counter[str]](Counter)
-        for parameter, verdict in zip(checks.parameter, checks.verdict, strict=True):
-            verdicts[parameter][verdict] += 1
+        verdicts = defaultdict[str, Counter[str]](Counter)
+        for entry in result.entries:
+            verdicts[entry.parameter][entry.verdict] += 1
         for parameter, found in verdicts.items():
             counts = ", ".join(f"{number} {verdict}" for verdict, number in found.items())
             left = result.sampled.get(parameter, found.total()) - found.total()

@@ -128,7 +128,7 @@ class _Shown:
 
         def block(node: NodeResult) -> tuple[Entry, ...]:
             # what each path contributes, where two or more of them meet
-            shares = self.result.shares[node.name] if len(node.readers) > 1 else ()
+            shares = self.result.shares(node.name) if len(node.readers) > 1 else ()
             shown = [share for share in shares if share.reader not in self.hidden]
             entries = [entry_of(f"  from {share.reader}", share.equation, share.value) for share in shown]
             entries += [_aside("  … and from the steps between")] if len(shown) < len(shares) else []

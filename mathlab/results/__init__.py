@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import operator
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
+
+import numpy as np
 
 from mathlab.experiment import Array, Choice, Experiment
 from mathlab.results.judged import (
     NOT_FINITE,
     EntryCheck,
-    EntryChecks,
     EntryVerdict,
     FigureResult,
     FormulaResult,
@@ -26,8 +27,8 @@ from mathlab.results.judged import (
     WitnessResult,
 )
 
-__all__ = ["NOT_FINITE", "BackpropResult", "CaseResult", "EntryCheck", "EntryChecks", "EntryVerdict"]
-__all__ += ["ExperimentResult", "FigureResult", "FormulaResult", "GradcheckResult", "Judged", "NodeResult"]
+__all__ = ["NOT_FINITE", "BackpropResult", "CaseResult", "EntryCheck", "EntryVerdict", "ExperimentResult"]
+__all__ += ["FigureResult", "FormulaResult", "GradcheckResult", "Judged", "NodeResult"]
 __all__ += ["Outcome", "Part", "Role", "Share", "StageResult", "SweepResult", "Tally", "TrainResult", "Verdict"]
 __all__ += ["WitnessResult", "figures_of", "nonfinite_of", "tally"]
 
@@ -71,22 +72,31 @@ class Tally(NamedTuple):
         return Tally(*map(operator.add, self, other))
 
 
-class StageResult(Protocol):
+class StageResult:
     """What a stage found in a case, as everything that knows no stage by its name sees it."""
 
     @property
-    def figures(self) -> Sequence[FigureResult]: ...
+    def figures(self) -> Sequence[FigureResult]:
+        return ()
 
     @property
     def first_nonfinite(self) -> str:
         """The first of its values that is not finite, and what made it so; empty where all are."""
+        return ""
 
     @property
     def counts(self) -> Tally:
         """What was compared, beside the figures."""
+        return Tally()
+
+    @property
+    def arrays(self) -> Mapping[str, Array]:
+        """Its numbers by name, the gradient of `W` as `dW`."""
+        return {}
 
 
-class GradcheckResult(NamedTuple):
+@dataclass(frozen=True)
+class GradcheckResult(StageResult):
     """Every entry of every parameter, and the figures printed for the check itself.
 
     Of an array that is `sampled` not all entries are there; it has so many.
@@ -94,24 +104,35 @@ class GradcheckResult(NamedTuple):
 
     entries: Sequence[EntryCheck]
     figures: tuple[FigureResult, ...] = ()
-    first_nonfinite: str = ""  # the entries say it
-    sampled: Mapping[str, int] = {}
+    sampled: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def counts(self) -> Tally:
-        entries = EntryChecks.of(self.entries)
-        seen = sum(parameter in self.sampled for parameter in entries.parameter)
-        lost = sum(verdict == NOT_FINITE for verdict in entries.verdict)
+        verdicts = Counter[str](entry.verdict for entry in self.entries)
+        seen = sum(entry.parameter in self.sampled for entry in self.entries)
         return Tally(
-            entries=len(entries),
-            entries_refuted=len(entries) - sum(entries.passed) - lost,
-            entries_inconclusive=sum(verdict == "inconclusive" for verdict in entries.verdict),
-            entries_nonfinite=lost,
+            entries=len(self.entries),
+            entries_refuted=sum(not entry.passed for entry in self.entries) - verdicts[NOT_FINITE],
+            entries_inconclusive=verdicts["inconclusive"],
+            entries_nonfinite=verdicts[NOT_FINITE],
             entries_left=sum(self.sampled.values()) - seen,
         )
 
+    @property
+    def arrays(self) -> Mapping[str, Array]:
+        """The derived gradient of every parameter of which all entries were checked: the last is the furthest."""
+        whole = defaultdict[str, list[EntryCheck]](list)
+        for entry in self.entries:
+            if entry.parameter not in self.sampled:
+                whole[entry.parameter].append(entry)
+        return {
+            f"d{name}": np.reshape([entry.derived for entry in some], [length + 1 for length in some[-1].index])
+            for name, some in whole.items()
+        }
 
-class TrainResult(NamedTuple):
+
+@dataclass(frozen=True)
+class TrainResult(StageResult):
     """`columns` are the training.csv columns in order, one entry per epoch from 0 (before the first update).
 
     `first_nonfinite` names the epoch and node where training left the finite numbers, when it did.
@@ -119,16 +140,20 @@ class TrainResult(NamedTuple):
 
     columns: Mapping[str, Array]
     parameters: Mapping[str, Array]
-    figures: tuple[FigureResult, ...]
-    updates: int
+    figures: tuple[FigureResult, ...] = ()
+    updates: int = 0
     first_nonfinite: str = ""
 
     @property
-    def counts(self) -> Tally:
-        return Tally()
+    def arrays(self) -> Mapping[str, Array]:
+        """The parameters after training, and what was reported of the last epoch."""
+        whole = [name for name in self.columns if not name.endswith("]")] or self.columns  # W[0,0] is in W
+        last = {name: np.asarray(self.columns[name][-1]) for name in whole if len(self.columns[name])}
+        return {**last, **self.parameters}
 
 
-class SweepResult(NamedTuple):
+@dataclass(frozen=True)
+class SweepResult(StageResult):
     """How the runs of a sweep end; everything has one entry per run.
 
     `settings` are what differs between them, by the config's key (None: as the config has it, in a run of another
@@ -158,20 +183,16 @@ class SweepResult(NamedTuple):
         return f"every run: {self.nonfinite[0]}, in the first" if self.lost and not self.ranked else ""
 
     @property
-    def figures(self) -> tuple[FigureResult, ...]:
-        return ()
-
-    @property
     def counts(self) -> Tally:
         return Tally(runs=len(self.nonfinite), runs_lost=len(self.lost))
 
 
 @dataclass(frozen=True)
-class BackpropResult:
+class BackpropResult(StageResult):
     """The nodes in order (inputs, parameters, equations), the figures, the hand-derived formulas and the witnesses.
 
     `first_nonfinite` names the first value or gradient, in the order of computation, that is not finite, where one is.
-    `shares` are what each path contributes to the gradient of a node, computed when somebody asks for them.
+    `shares` tell what each path contributes to the gradient of a name, computed when somebody asks for it.
     """
 
     nodes: tuple[NodeResult, ...]
@@ -179,7 +200,7 @@ class BackpropResult:
     formulas: tuple[FormulaResult, ...] = ()
     witnesses: tuple[WitnessResult, ...] = ()
     first_nonfinite: str = ""
-    shares: Mapping[str, tuple[Share, ...]] = field(default_factory=dict, repr=False)
+    shares: Callable[[str], tuple[Share, ...]] = field(default=lambda name: (), repr=False)
 
     @property
     def counts(self) -> Tally:
@@ -190,6 +211,11 @@ class BackpropResult:
             formulas_failed=outcomes["failed"],
             contradicted=sum(witness.verdict == "contradicts" for witness in self.witnesses),
         )
+
+    @property
+    def arrays(self) -> Mapping[str, Array]:
+        both = (pair for n in self.nodes for pair in ((n.name, n.value), (f"d{n.name}", n.gradient)))
+        return {name: array for name, array in both if array is not None}
 
 
 R = TypeVar("R")

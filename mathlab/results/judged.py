@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
-from itertools import chain
 from typing import Literal, NamedTuple
 
 from mathlab.errors import Place
@@ -170,8 +166,7 @@ class WitnessResult(NamedTuple):
         return self.verdict not in ("contradicts", NOT_FINITE)
 
 
-@dataclass(frozen=True)
-class EntryCheck:
+class EntryCheck(NamedTuple):
     """One entry of one parameter's gradient, held against the witnesses.
 
     `complex_step` and `central` are the two numeric derivatives; `resolution` is the smallest error that the comparison
@@ -180,7 +175,7 @@ class EntryCheck:
     """
 
     parameter: str
-    index: tuple[int, ...]
+    index: tuple[int, ...]  # type: ignore[assignment]  # it hides a method of tuples
     derived: float
     complex_step: float
     central: float
@@ -189,45 +184,3 @@ class EntryCheck:
     relative_error: float
     verdict: EntryVerdict
     passed: bool
-
-
-@dataclass(frozen=True)
-class EntryChecks(Sequence[EntryCheck]):
-    """The checks of many entries as columns, the fields of `EntryCheck` in order; records are made when asked for."""
-
-    parameter: Sequence[str]
-    indices: Sequence[tuple[int, ...]]
-    derived: Sequence[float]
-    complex_step: Sequence[float]
-    central: Sequence[float]
-    resolution: Sequence[float]
-    absolute_error: Sequence[float]
-    relative_error: Sequence[float]
-    verdict: Sequence[EntryVerdict]
-    passed: Sequence[bool]
-
-    @classmethod
-    def of(cls, entries: Sequence[EntryCheck]) -> EntryChecks:
-        """The columns of any checks."""
-        if isinstance(entries, EntryChecks):
-            return entries
-        return cls(*([getattr(entry, name) for entry in entries] for name in EntryCheck.__dataclass_fields__))
-
-    @classmethod
-    def joined(cls, parts: Sequence[EntryChecks]) -> EntryChecks:
-        """All entries of all parts, in order."""
-        return cls(*(list(chain.from_iterable(getattr(p, name) for p in parts)) for name in cls.__dataclass_fields__))
-
-    @cached_property
-    def records(self) -> tuple[EntryCheck, ...]:
-        """An `EntryCheck` for each."""
-        return tuple(map(EntryCheck, *(getattr(self, name) for name in self.__dataclass_fields__)))
-
-    def __len__(self) -> int:
-        return len(self.parameter)
-
-    def __iter__(self) -> Iterator[EntryCheck]:
-        return iter(self.records)
-
-    def __getitem__(self, place: int) -> EntryCheck:  # type: ignore[override]  # nobody slices the records
-        return self.records[place]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import multiprocessing
 import os
@@ -12,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import TypeVar
 
-from mathlab import threads
+from mathlab import __version__, threads
 from mathlab.errors import MathlabError, did_you_mean
 
 Task = TypeVar("Task")
@@ -98,18 +99,10 @@ def _dask(address: str) -> Iterator[None]:
         raise MathlabError(f"the scheduler {address} cannot be reached: {error}") from None
     with client:  # joblib's dask backend takes the client that was made last
         try:
-            versions = set(client.run(version).values())
+            versions = set(client.run(lambda: importlib.import_module("mathlab").__version__).values())
         except Exception as error:  # whatever a worker says that cannot import mathlab
             raise MathlabError(f"the workers of {address} cannot run mathlab: {error}") from None
-        if versions - {version()}:
-            raise MathlabError(
-                f"the workers of {address} have mathlab {', '.join(versions)}, and here it is {version()}"
-            )
+        if versions - {__version__}:
+            others = ", ".join(versions)
+            raise MathlabError(f"the workers of {address} have mathlab {others}, and here it is {__version__}")
         yield
-
-
-def version() -> str:
-    """The version of mathlab, as a worker has it."""
-    from mathlab import __version__
-
-    return __version__

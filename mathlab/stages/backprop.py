@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from mathlab.results import BackpropResult, FormulaResult, NodeResult, Part, Rol
 from mathlab.stages.noise import noises, quantity_noise
 from mathlab.stages.nonfinite import first_nonfinite, is_finite
 from mathlab.stages.prepare import Env, Prepared, evaluate, evaluator, prepare, sealed
-from mathlab.stages.shares import Shares, readers
+from mathlab.stages.shares import readers, shares_of
 
 Comparison = tuple[str, float, float]
 
@@ -49,7 +49,7 @@ def run(case: Case, witnesses: Sequence[str] | None = None) -> BackpropResult:
         formulas=formulas,
         witnesses=witness.run(prepared, values, witnesses),
         first_nonfinite=first_nonfinite(prepared, values),
-        shares=Shares(prepared, values),
+        shares=cache(partial(shares_of, prepared, values)),
     )
 
 
@@ -127,15 +127,15 @@ def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]
     misfits = {formula: message for formula in case.derivation if (message := _misfit(formula, prepared))}
     fitting = [formula for formula in case.derivation if formula not in misfits]
     points = [dict(values), *random_points(prepared)]
-    evaluate = evaluator(fitting, prepared, values)
-    at_points = [dict(zip(fitting, evaluate(point), strict=True)) for point in points]
+    at_points = zip(*map(evaluator(fitting, prepared, values), points), strict=True)
+    found = dict(zip(fitting, at_points, strict=True))  # by hand, at every point
     derived = {equation.name: equation.text for equation in prepared.backward.equations}
     results = []
     for formula in case.derivation:
         message, error, allowed = misfits.get(formula, ""), math.inf, 0.0
-        if formula not in misfits:
-            both = zip(at_points, points, strict=True)
-            pairs = [_alike(by_hand[formula], point[formula.name]) for by_hand, point in both]
+        if formula in found:
+            both = zip(found[formula], points, strict=True)
+            pairs = [_alike(by_hand, point[formula.name]) for by_hand, point in both]
             noise = [partial(formula_noise, prepared, formula, point) for point in points]
             message, error, allowed = _compared(pairs, case.dtype, noise)
         # what is not finite is wrong, but confirms nothing about the article; what has no array of the gradient's shape

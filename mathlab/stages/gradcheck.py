@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from mathlab.language.ops import OPS
 from mathlab.language.program import one_op
 from mathlab.language.syntax import Call, Name
 from mathlab.printed import judge
-from mathlab.results import NOT_FINITE, EntryChecks, GradcheckResult
+from mathlab.results import NOT_FINITE, EntryCheck, GradcheckResult
 from mathlab.stages import limits
 from mathlab.stages.noise import RUNS, in_float64, noises, rounding_noise
 from mathlab.stages.prepare import Prepared, evaluate, prepare
@@ -55,38 +55,34 @@ def run(case: Case, progress: Report | None = None) -> GradcheckResult:
     settings = case.gradcheck or GradcheckSettings()
     prepared = prepare(case)
     # The witnesses work in float64 whatever the case's dtype is, at the numbers that the case really has.
-    exact = in_float64(prepared)
-    witnesses = Witnesses.of(exact, settings.step)
+    witnesses = Witnesses.of(in_float64(prepared), settings.step)
     try:
         checks = _checks(prepared, witnesses, settings, progress)
     except limits.TooLarge:
-        witnesses = replace(witnesses, among=sample(exact))
+        witnesses = replace(witnesses, among=sample(witnesses.exact))
         if settings.expected or not witnesses.among:
             raise
         checks = _checks(prepared, witnesses, settings, progress)
     values = prepared.run()
-    numeric: dict[str, Array] = {}
-    for name, found in checks.items() if settings.expected else ():
-        for witness, slopes in (("central", found.central), ("complex", found.complex_step)):
-            numeric[f"{witness}_{name}"] = np.array(slopes, dtype=np.float64).reshape(values[name].shape)
-    quantities = evaluate(settings.expected, prepared, {**values, **numeric})
-    blurs = noises(settings.expected, prepared, {**values, **numeric}, own=witnesses.rounding)
-    figures = tuple(
-        judge(figure, quantity, stage="gradcheck", noise=measure)
-        for figure, quantity, measure in zip(settings.expected, quantities, blurs, strict=True)
-    )
+    for name, found in [*checks.items()] if settings.expected else ():
+        values[f"central_{name}"] = np.reshape([entry.central for entry in found], values[name].shape)
+        values[f"complex_{name}"] = np.reshape([entry.complex_step for entry in found], values[name].shape)
+    quantities = evaluate(settings.expected, prepared, values)
+    noise = noises(settings.expected, prepared, values, own=witnesses.rounding)
+    judged = zip(settings.expected, quantities, noise, strict=True)
+    figures = tuple(judge(figure, value, stage="gradcheck", noise=measure) for figure, value, measure in judged)
     sampled = {name: among.size for name, among in witnesses.among.items()}
-    return GradcheckResult(EntryChecks.joined([*checks.values()]), figures, sampled=sampled)
+    return GradcheckResult([entry for found in checks.values() for entry in found], figures, sampled)
 
 
 def _checks(
     prepared: Prepared, witnesses: Witnesses, settings: GradcheckSettings, progress: Report | None
-) -> dict[str, EntryChecks]:
+) -> dict[str, list[EntryCheck]]:
     """The verdicts, array by array; raises limits.TooLarge for too many."""
     witnesses.permit(witnesses.measuring())
     values = prepared.run()
     noise = rounding_noise(prepared, [f"d{name}" for name in checked(prepared)])
-    found: dict[str, EntryChecks] = {}
+    found: dict[str, list[EntryCheck]] = {}
     done, total = 0, sum(map(witnesses.count, checked(prepared)))
     for name in checked(prepared):
         if progress:
@@ -121,25 +117,18 @@ def checked(prepared: Prepared) -> tuple[str, ...]:
 
 class Measured(NamedTuple):
     """What the witnesses say of every entry of an array: the slopes to both sides, by the complex step, and the central
-    difference with its resolution, which is infinite where nobody asks for it."""
-
-    left: Floats
-    right: Floats
-    central: Floats
-    resolution: Floats
-
-
-@dataclass(frozen=True)
-class Noise:
-    """How far rounding moves what is compared, entry by entry: the derived gradient, and the complex step.
+    difference with its resolution, which is infinite where nobody asks for it.
 
     `of_slopes` is what rounding may do to the complex step while all values stay as they are, and with them the side of
     a kink; `of_values` what it may do when they do not.
     """
 
-    derived: Floats
-    of_slopes: Floats = field(default_factory=lambda: np.zeros(()))
-    of_values: Floats = field(default_factory=lambda: np.zeros(()))
+    left: Floats
+    right: Floats
+    central: Floats
+    resolution: Floats
+    of_slopes: Floats = np.zeros(())
+    of_values: Floats = np.zeros(())
 
 
 @dataclass(frozen=True)
@@ -160,20 +149,23 @@ class Witnesses:
         """Those of a case in float64."""
         names, values = checked(exact), run_equations(exact.equations, exact.env)
         stepped = ComplexStep(whole(exact.equations, values, exact.upstream), names)
-        end = functools.partial(end_value, exact)
+        end = partial(end_value, exact)
         return cls(exact, stepped, Differences(stepped.divided, PROGRAM, end, exact.env, names, step, stepped.known))
 
     def measured(self, name: str) -> Measured:
         """Raises MathlabError where too many entries are at a kink."""
-        among = self.among.get(name, True)
-        left, right = self.complex.both_sides(name, self._alone, among)
-        central, resolution = self.differences.of(name, self._alone, among), np.full(np.shape(left), np.inf)
+        exact, differences, among = self.exact, self.differences, self.among.get(name, True)
+
+        def permitted(entries: int) -> None:
+            """So many entries, at a kink or few, are to be run one by one."""
+            self.permit(entries * ALONE * (MOVED * len(exact.equations) + exact.cost.seconds))
+
+        left, right = self.complex.both_sides(name, permitted, among)
+        central, resolution = differences.of(name, permitted, among), np.full(np.shape(left), np.inf)
         unknown = ~(np.isfinite(left) & np.isfinite(right)) & among
         if unknown.any():
-            end, step = self.differences.end, self.differences.step
-            exact = self.exact
             noise = end_noise(exact.equations, exact.env, exact.upstream)
-            _, resolution = central_difference(end, exact.env, name, step, unknown, noise=noise)
+            _, resolution = central_difference(differences.end, exact.env, name, differences.step, unknown, noise=noise)
         return Measured(left, right, central, resolution)
 
     def noise(self, name: str) -> tuple[Floats, Floats]:
@@ -210,17 +202,12 @@ class Witnesses:
     def permit(self, seconds: float) -> None:
         """Raise limits.TooLarge when a check of so many seconds, beside what every check takes, is more than may be."""
         entries = sum(map(self.count, checked(self.exact)))
-        cost = self.exact.cost
+        cost, case = self.exact.cost, self.exact.case
         cost = cost._replace(seconds=seconds + RERUNS * cost.seconds + entries * WRITTEN)
-        case = self.exact.case
         limits.check(case, "the gradient check", cost, 1, 2 * RUNS, case.place, each=entries * BYTES)
 
-    def _alone(self, entries: int) -> None:
-        """Raise limits.TooLarge when so many entries, at a kink or few, take too long to be run one by one."""
-        self.permit(entries * ALONE * (MOVED * len(self.exact.equations) + self.exact.cost.seconds))
 
-
-def check_parameter(witnesses: Witnesses, name: str, derived: Floats, noise: Floats, rtol: float) -> EntryChecks:
+def check_parameter(witnesses: Witnesses, name: str, derived: Floats, noise: Floats, rtol: float) -> list[EntryCheck]:
     """The verdict on every entry of `derived`, the gradient of `name`, against the witnesses.
 
     `noise` is how far rounding moves `derived`; all arrays have the shape of `name`. Where an entry would fail or be
@@ -228,15 +215,15 @@ def check_parameter(witnesses: Witnesses, name: str, derived: Floats, noise: Flo
     loses digits too, where terms cancel.
     """
     measured, among = witnesses.measured(name), witnesses.among.get(name, True)
-    entries = check_entries(name, derived, measured, Noise(noise), rtol, among)
-    if all(entries.passed) and "kink" not in entries.verdict:
+    entries = check_entries(name, derived, noise, measured, rtol, among)
+    if all(entry.passed and entry.verdict != "kink" for entry in entries):
         return entries
-    return check_entries(name, derived, measured, Noise(noise, *witnesses.noise(name)), rtol, among)
+    return check_entries(name, derived, noise, Measured(*measured[:4], *witnesses.noise(name)), rtol, among)
 
 
 def check_entries(
-    name: str, derived: Floats, measured: Measured, noise: Noise, rtol: float, among: Mask | bool = True
-) -> EntryChecks:
+    name: str, derived: Floats, noise: Floats, measured: Measured, rtol: float, among: Mask | bool = True
+) -> list[EntryCheck]:
     """The verdict on every entry `among` those of the gradient of `name`, in C order. All arrays have its shape.
 
     With d derived, c complex step, s = MARGIN * its noise, r = MARGIN * the noise of d + s:
@@ -252,14 +239,11 @@ def check_entries(
     Where the complex step is not finite, the central difference stands in for it, with its own resolution added to r.
     """
     among = np.broadcast_to(among, derived.shape)
-    arrays = (derived, measured.left, measured.right, measured.central, measured.resolution)
-    d, left, right, center, unresolved = (array[among] for array in arrays)
-    measures = (noise.derived, noise.of_slopes, noise.of_values)
-    rounded, of_slopes, of_values = (np.broadcast_to(array, derived.shape)[among] for array in measures)
+    arrays = (np.broadcast_to(array, derived.shape)[among] for array in (derived, noise, *measured))
+    d, rounded, left, right, center, unresolved, of_slopes, of_values = arrays
     blur = MARGIN * of_slopes
     with np.errstate(all="ignore"):
-        resolution = MARGIN * rounded + SMALLEST_SLOPE
-        resolution = resolution + _larger(blur, MARGIN * of_values)
+        resolution = MARGIN * rounded + SMALLEST_SLOPE + _larger(blur, MARGIN * of_values)
         low, high = _smaller(left, right), _larger(left, right)
         steepest = _larger(np.abs(low), np.abs(high))
         kink = high - low > rtol * steepest + blur
@@ -276,18 +260,9 @@ def check_entries(
         told = (resolution <= SMALLEST_FAULT / 2 * np.abs(against)) & np.isfinite(against)
         verdicts = np.select([~finite, kink, ~agrees, (largest == 0) | told], [0, 1, 2, 3], 4)
         relative = np.where(largest != 0, error / largest, 0.0)
-    return EntryChecks(
-        parameter=[name] * d.size,
-        indices=[*map(tuple, np.argwhere(among).tolist())],
-        derived=d.tolist(),
-        complex_step=reference.tolist(),
-        central=center.tolist(),
-        resolution=resolution.tolist(),
-        absolute_error=error.tolist(),
-        relative_error=relative.tolist(),
-        verdict=VERDICTS[verdicts].tolist(),
-        passed=agrees.tolist(),
-    )
+    numbers = (d, reference, center, resolution, error, relative, VERDICTS[verdicts], agrees)
+    columns = (array.tolist() for array in numbers)
+    return [EntryCheck(name, *row) for row in zip(map(tuple, np.argwhere(among).tolist()), *columns, strict=True)]
 
 
 # of two numbers one of which is NaN, the first: so the NaN of a slope to the right does not hide the one to the left

@@ -37,18 +37,12 @@ def check(case: Case, what: str, once: Cost, times: int, kept: float, place: Pla
     budget = QUICK if case.quick else BUDGET
     values = (*case.inputs.values(), *case.parameters.values())
     numbers = sum(value.array.size for value in values if value.from_file)
-    size = kept * once.held + 2 * once.largest + times * each
-    if size > budget.size * case.share + BYTES_A_NUMBER * numbers:
-        raise TooLarge(f"{what} takes about {_rough(size / 1e9)} GB of memory{_more(case)}", place)
-    seconds = times * once.seconds
-    if seconds > budget.seconds * case.share + SECONDS_A_NUMBER * numbers:
-        raise TooLarge(f"{what} takes about {_rough(seconds)} seconds{_more(case)}", place)
-
-
-def _more(case: Case) -> str:
+    size, seconds = kept * once.held + 2 * once.largest + times * each, times * once.seconds
     among = "" if case.share == 1 else f", as one of {round(1 / case.share)} cases"
-    return f"{among}; --allow-large permits it"
-
-
-def _rough(amount: float) -> str:
-    return f"{amount:.1f}" if amount < 10 else f"{amount:.0f}" if amount < 1e6 else f"{amount:.0e}"
+    for amount, most, unit, told in (
+        (size, budget.size * case.share + BYTES_A_NUMBER * numbers, "GB of memory", size / 1e9),
+        (seconds, budget.seconds * case.share + SECONDS_A_NUMBER * numbers, "seconds", seconds),
+    ):
+        if amount > most:
+            rough = f"{told:.1f}" if told < 10 else f"{told:.0f}" if told < 1e6 else f"{told:.0e}"
+            raise TooLarge(f"{what} takes about {rough} {unit}{among}; --allow-large permits it", place)

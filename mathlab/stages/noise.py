@@ -100,10 +100,6 @@ def _plain(value: object) -> object:
     return np.asarray(value) if isinstance(value, _Watched) else value
 
 
-def _there(_: Prepared, env: Env, __: Shake) -> Env:
-    return env
-
-
 def rounding_noise(prepared: Prepared, names: Sequence[str]) -> dict[str, Floats]:
     """How far rounding moves each entry of the nodes and gradients `names`; 0 for a gradient that there is not."""
     derived = {*prepared.env, *prepared.nodes, *prepared.gradients}
@@ -117,7 +113,7 @@ def quantity_noise(
     quantities: Sequence[Figure | Equation],
     prepared: Prepared,
     values: Env,
-    lead: Lead = _there,
+    lead: Lead | None = None,
     runs: int = RUNS,
     own: Env | None = None,
     kinks: bool = False,
@@ -155,7 +151,7 @@ def quantity_noise(
         def seen(env: Env) -> list[Floats]:
             shake.branches = []
             env = {name: shake.watched(value) for name, value in env.items()}
-            env = {**env, **lead(prepared, env, shake)}
+            env |= lead(prepared, env, shake) if lead else {}
             here = {**env, **execute(prepared.noisy_program, env, shake), **fixed}
             if shake.units:
                 here |= {name: fixed[name] + own[name] * blur.uniform(-1, 1, np.shape(own[name])) for name in own}
@@ -182,7 +178,7 @@ def noises(
     quantities: Sequence[Figure],
     prepared: Prepared,
     values: Env,
-    lead: Lead = _there,
+    lead: Lead | None = None,
     runs: int = RUNS,
     own: Callable[[], Env] = dict,
 ) -> Iterator[Callable[[], Floats]]:

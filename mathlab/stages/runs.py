@@ -8,7 +8,6 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mathlab.experiment import Array, Case, TrainSettings
 from mathlab.language.check import Types
@@ -16,7 +15,7 @@ from mathlab.language.cost import Cost, cost
 from mathlab.language.equation import Equation
 from mathlab.language.planned import Planned, plan
 from mathlab.language.program import compile_program
-from mathlab.language.replicas import Stacked, stack
+from mathlab.language.replicas import stack
 from mathlab.language.shapes import Shape
 from mathlab.stages import train
 from mathlab.stages import updates as moves
@@ -47,31 +46,34 @@ def joined(ends: Sequence[Ends]) -> Ends:
     )
 
 
-def weight(
-    case: Case, differing: Sequence[str] = (), free: Sequence[str] = (), count: int = 0
-) -> tuple[Cost, tuple[Shape, ...]]:
-    """What `count` stacked runs take that differ in these values and settings; without a count, one run alone.
+def weight(case: Case, differing: Collection[str] = (), count: int = 0) -> tuple[Cost, list[Shape]]:
+    """What `count` stacked runs take that differ in these values; without a count, one run alone.
 
-    And the shapes of the case's figures.
-
-    Raises NotStackable where they cannot be stacked, and MathlabError for a case that does not fit.
+    And the shapes of the case's figures. Raises NotStackable where they cannot be stacked, and MathlabError for a case
+    that does not fit.
     """
-    trained = case.train.trained(case.parameters) if case.train else ()
-    runs = Replicas([case] * max(count, 1), prepare(case), tuple(differing), trained, tuple(free))
-    lines, types = runs.report()
-    shapes = tuple(types.names[line.name].shape for line in lines)
-    total, prepared = 1, runs.prepared
-    if case.train:
-        total = max(moves.in_all(prepared, case.train)[1], 1)
-        if case.train.batch_size is not None:
-            prepared = prepare(moves.first_rows(case, case.train, case.train.batch_size))
+    prepared, settings, total = prepare(case), case.train, 1
+    lines, types = _report(prepared)
+    shapes, held = [types.names[line.name].shape for line in lines], prepared.cost.held
+    own = {*differing, *(settings.trained(case.parameters) if settings else ())}
+    if count:
+        stack((*prepared.both, *lines), types, own, count)  # whether it can be done
+    if settings:
+        total = max(moves.in_all(prepared, settings)[1], 1)
+        prepared = moves.first_rows(prepared, settings, settings.batch_size or 1)
+        own.update(settings.over)
     if not count:
-        return Cost(total * prepared.cost.seconds, runs.prepared.cost.held, 0), shapes
-    runs.stacked(lines, types)
-    own = {*differing, *trained, *(case.train.over if case.train else ())}
+        return Cost(total * prepared.cost.seconds, held, 0), shapes
     made = stack(prepared.both, prepared.types, own, count)
     taken = cost(made.equations, made.types)
     return Cost(total * taken.seconds, taken.held, 0), shapes
+
+
+def _report(prepared: Prepared) -> tuple[list[Equation], Types]:
+    """The figures of a case as equations, and the types with theirs."""
+    figures = enumerate(prepared.case.expected)
+    lines = [replace(figure.equation, name=f"_quantity_{number}") for number, figure in figures]
+    return lines, prepared.types.learning(lines)
 
 
 def together(cases: Sequence[Case]) -> Ends:
@@ -80,21 +82,21 @@ def together(cases: Sequence[Case]) -> Ends:
     The cases have the same equations, shapes, optimizer, number of epochs and size of batches. Raises NotStackable
     where they cannot be stacked, and MathlabError for what does not fit.
     """
-    runs, train = Replicas.of(cases), cases[0].train
-    lines, types = runs.report()
-    made = runs.stacked(lines, types)
-    values = runs.values()
-    if train:
+    runs = Replicas.of(cases)
+    prepared, values, own = runs.prepared, runs.values(), {*runs.differing, *runs.trained}
+    lines, types = _report(prepared)
+    made = stack((*prepared.both, *lines), types, own, len(cases))
+    if settings := prepared.case.train:
         with np.errstate(all="ignore"):
-            runs.train(train, values)
-    program = compile_program(made.equations, made.types, [line.name for line in lines], cases[0].dtype)
+            runs.train(settings, values)
+    program = compile_program(made.equations, made.types, [line.name for line in lines], prepared.case.dtype)
     found = execute(program, values)
 
     def of_all(name: str, value: Array) -> Array:
         """What all runs have in common, once for each."""
         return value if name in made.names else np.broadcast_to(value, (len(cases), *np.shape(value)))
 
-    final = {name: of_all(name, values[name]) for name in (cases[0].parameters if train else ())}
+    final = {name: of_all(name, values[name]) for name in (prepared.case.parameters if settings else ())}
     return Ends(tuple(of_all(line.name, found[line.name]) for line in lines), final)
 
 
@@ -114,24 +116,13 @@ class Replicas(NamedTuple):
     @classmethod
     def of(cls, cases: Sequence[Case]) -> Replicas:
         """What differs between the cases. Raises MathlabError when the first does not fit."""
-        prepared = prepare(cases[0])
         given = [{**case.inputs, **case.parameters} for case in cases]
-        settings = [case.train.settings for case in cases if case.train]
-        differing = tuple(name for name in given[0] if any(each[name] is not given[0][name] for each in given))
-        free = tuple(name for name in settings[0] if len({each[name] for each in settings}) > 1) if settings else ()
-        trained = cases[0].train.trained(cases[0].parameters) if cases[0].train else ()
-        return cls(cases, prepared, differing, trained, free)
-
-    def report(self) -> tuple[tuple[Equation, ...], Types]:
-        """The figures of the case as equations, and the types with theirs."""
-        figures = enumerate(self.prepared.case.expected)
-        lines = tuple(replace(figure.equation, name=f"_quantity_{number}") for number, figure in figures)
-        return lines, self.prepared.types.learning(lines)
-
-    def stacked(self, lines: Sequence[Equation], types: Types) -> Stacked:
-        """The equations of all runs, in both directions, and the `lines` after them."""
-        own = {*self.differing, *self.trained}
-        return stack((*self.prepared.both, *lines), types, own, len(self.cases))
+        settings = [case.train for case in cases if case.train]
+        differing = tuple(name for name, one in given[0].items() if any(each[name] is not one for each in given))
+        known = settings[0].settings if settings else ()
+        free = tuple(key for key in known if len({each.settings[key] for each in settings}) > 1)
+        trained = settings[0].trained(cases[0].parameters) if settings else ()
+        return cls(cases, prepare(cases[0]), differing, trained, free)
 
     def values(self) -> dict[str, Array]:
         """The inputs and parameters of all runs."""
@@ -151,14 +142,16 @@ class Replicas(NamedTuple):
         env, own = self.state(settings, values)
         seeds = [case.train.seed for case in self.cases if case.train]
         shared = len(set(seeds)) == 1
-        count = moves.rows_of(self.prepared, settings)
+        every = np.arange(moves.rows_of(self.prepared, settings))
 
         def batch_of(picked: Sequence[moves.Rows]) -> moves.Batch:
-            rows = [np.arange(count)[rows] for rows in picked]
-            return {name: _picked(env[name], rows, name in own, shared) for name in settings.over}
+            """For each run the rows of its own, where they are not `shared`; what is stacked has an axis of runs."""
+            rows = every[picked[0]] if shared else np.stack([every[rows] for rows in picked])
+            runs = slice(None) if shared else np.arange(len(picked))[:, None]
+            return {name: env[name][runs, rows] if name in own else env[name][rows] for name in settings.over}
 
         def advance_on(size: int, batch: moves.Batch) -> moves.Advance:
-            cut = prepare(moves.first_rows(self.prepared.case, settings, size)) if batch else self.prepared
+            cut = moves.first_rows(self.prepared, settings, size)
             names = own if shared else own.union(batch)
             return partial(self.planned(cut, settings, {**env, **batch}, names, [*batch]).advance, env)
 
@@ -168,13 +161,10 @@ class Replicas(NamedTuple):
     def state(self, settings: TrainSettings, values: Mapping[str, Array]) -> tuple[dict[str, Array], set[str]]:
         """The values with the optimizer's state and its free settings, and the names that each run has for itself."""
         env = {**values, **moves.at_rest(self.trained, settings, values)}
-        own = {*self.differing, *self.trained, *env.keys() - values.keys()}
         for setting in self.free:
-            env[moves.setting_name(setting)] = np.array(
-                [case.train.settings[setting] for case in self.cases if case.train]
-            )
-            own.add(moves.setting_name(setting))
-        return env, own
+            numbers = [case.train.settings[setting] for case in self.cases if case.train]
+            env[moves.setting_name(setting)] = np.array(numbers)
+        return env, {*self.differing, *self.trained, *env.keys() - values.keys()}
 
     def planned(
         self,
@@ -190,11 +180,3 @@ class Replicas(NamedTuple):
         made = stack((*prepared.both, *equations), types, own, len(self.cases))
         program = compile_program(made.equations, made.types, tuple(moved.values()), prepared.case.dtype)
         return plan(program, {**env, moves.UPDATE: 1.0}, moved, varying=varying, clock=moves.UPDATE)
-
-
-def _picked(value: Array, rows: Sequence[NDArray[np.integer]], stacked: bool, shared: bool) -> Array:
-    """The rows of a batch: `value` has an axis of runs when it is `stacked`, and `rows` are one for each run unless
-    they are `shared`."""
-    if shared:
-        return value[:, rows[0]] if stacked else value[rows[0]]
-    return value[np.arange(len(rows))[:, None], np.stack(rows)] if stacked else value[np.stack(rows)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -21,38 +21,14 @@ ROLES = ("upstream", "local")
 MIXING = frozenset("sum mean matmul dot outer scatter ones_like ones".split())  # where one entry is made of several
 
 
-class Shares(Mapping[str, tuple[Share, ...]]):
-    """The shares of every name that equations hand something back to, in order; a name's are computed when asked for.
-
-    They sum to the name's gradient, up to the rounding of that sum.
-    """
-
-    def __init__(self, prepared: Prepared, values: Env) -> None:
-        self._prepared = prepared
-        self._values = values
-        self._made: dict[str, tuple[Share, ...]] = {}
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name in (*self._prepared.env, *self._prepared.nodes) if readers(self._prepared, name))
-
-    def __len__(self) -> int:
-        return len([*self])
-
-    def __getitem__(self, name: str) -> tuple[Share, ...]:
-        if not readers(self._prepared, name):
-            raise KeyError(name)
-        if name not in self._made:
-            self._made[name] = _shares(self._prepared, self._values, name)
-        return self._made[name]
-
-
 def readers(prepared: Prepared, name: str) -> tuple[str, ...]:
     """The equations that hand something back to a name whose gradient is known, as they run."""
     shares = prepared.backward.shares.get(name, ()) if f"d{name}" in prepared.gradients else ()
     return tuple(dict.fromkeys(reader for reader, _ in shares if reader))
 
 
-def _shares(prepared: Prepared, values: Env, name: str) -> tuple[Share, ...]:
+def shares_of(prepared: Prepared, values: Env, name: str) -> tuple[Share, ...]:
+    """What the equations that read a name hand back to it, in order; it sums to the gradient, up to rounding."""
     builder = Builder(Types({n: Type(np.shape(value)) for n, value in values.items()} | prepared.types.names))
     forward = {equation.expr: Name(equation.name) for equation in reversed(prepared.equations)}
     type_ = prepared.types.names[name]

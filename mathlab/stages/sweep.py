@@ -172,8 +172,7 @@ def _pieces(case: Case, runs: Sequence[Point]) -> tuple[list[Piece], Cost]:
             if together > 1:
                 with contextlib.suppress(NotStackable):
                     values = [axis.name for axis, _ in runs[numbers[0]] if axis.kind in ("value", "init")]
-                    free = [axis.name for axis, _ in runs[numbers[0]] if axis.kind == "optimizer"]
-                    (taken, _), size = weight(first, values, free, together), together
+                    (taken, _), size = weight(first, values, together), together
         count = -(-len(numbers) // size) if size > 1 else min(len(numbers), PIECES)
         for part in np.array_split(numbers, count):
             chosen = tuple(map(int, part))

@@ -7,15 +7,14 @@ stage does stands elsewhere, and is imported when it is first called (`mathlab b
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
 from mathlab.errors import Place
-from mathlab.experiment import Array, Case
+from mathlab.experiment import Case
 from mathlab.results import CaseResult, StageResult
-from mathlab.stages import layouts
-from mathlab.stages.layouts import Layout, Row
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -28,8 +27,82 @@ T = TypeVar("T")
 
 Report = Callable[[int, int, float | None], None]  # is told how much is done, of how much, and the latest loss
 Progress = Callable[[str], AbstractContextManager[Report | None]]
-Rows = Iterator[tuple[str, Iterable[str], Iterable[Row]]]
+Row = tuple[str, ...]
+Rows = Iterator[tuple[str, Iterable[str], Iterable[Row]]]  # of files: the name, the further columns, and the rows
 Named = Iterable[tuple[str, Place | None]]
+
+
+class Layout(NamedTuple):
+    """What is known about a CSV file.
+
+    `columns` come first, `case` the first of them; an `open_ended` file continues with columns of its own. `keys` are
+    the columns that tell its rows apart, `stages` those that write it. `kinds` are the pandas dtypes of the columns
+    that are no texts; a column of its own is float64. The rest is for `mathlab diff`: `texts` are
+    compared as they are written, `derived` (computed from other columns) are not compared, `scales` names the column by
+    whose size a column's tolerance is measured, `amplified` says how many tolerances a column may differ by, and the
+    `rough` ones, which measure rounding itself, are the same when they are of the same order of size.
+    `allowed` says of a column what share of another one it may be off by: a figure's computed value need not be known
+    much finer than the figure was printed.
+    """
+
+    columns: Row
+    keys: Row
+    kinds: Mapping[str, str] = {}
+    open_ended: bool = False
+    texts: Row = ()
+    derived: Row = ()
+    scales: Mapping[str, str] = {}
+    amplified: Mapping[str, float] = {}
+    rough: Row = ()
+    allowed: Mapping[str, tuple[str, float]] = {}
+    stages: tuple[str, ...] = ()
+
+
+def _table(columns: str, keys: str) -> Layout:
+    """The layout of such columns: `index value:float64`, where those without a kind are texts."""
+    pairs = [column.partition(":") for column in columns.split()]
+    kinds = {name: kind for name, _, kind in pairs if kind}
+    return Layout(tuple(name for name, _, _ in pairs), tuple(keys.split()), kinds)
+
+
+NODES = _table("case role name index value:float64 gradient:float64", keys="case name index")
+NORMS = _table("case name role shape norm:float64 largest:float64", keys="case name")
+WITNESSES = _table("case name witness relative:float64 ulp:float64 verdict message", keys="case name witness")._replace(
+    derived=("relative", "ulp"),  # rounding itself, which no tolerance measures
+)
+FIGURES = _table(
+    "case stage updates:Int64 quantity index printed computed:float64 error:float64 tolerance:float64 verdict "
+    "worked_out:boolean at erratum diagnosis",
+    keys="case stage updates quantity index",
+)._replace(
+    texts=("printed", "at", "erratum"),
+    # error = computed - printed, two nearly equal numbers: it is off by no more than computed is
+    scales={"error": "computed"},
+    rough=("tolerance",),
+    allowed={"computed": ("tolerance", 2e-5), "error": ("tolerance", 2e-5)},
+)
+DERIVATION = _table(
+    "case name formula derived error:float64 tolerance:float64 verdict message at erratum diagnosis",
+    keys="case name formula",
+)._replace(
+    texts=("at", "erratum"),
+    rough=("tolerance",),
+    allowed={"error": ("tolerance", 0.01)},
+)
+GRADCHECK = _table(
+    "case parameter index derived:float64 complex_step:float64 central:float64 resolution:float64 "
+    "absolute_error:float64 relative_error:float64 verdict passed:boolean",
+    keys="case parameter index",
+)._replace(
+    derived=("relative_error",),
+    scales={"absolute_error": "derived"},
+    rough=("resolution",),
+    allowed=dict.fromkeys(("derived", "complex_step", "absolute_error"), ("resolution", 0.01)),
+    # a difference quotient divides the rounding of its two values by its step, which is cbrt(eps)
+    amplified={"central": sys.float_info.epsilon ** (-1 / 3)},
+)
+TRAINING = _table("case epoch:Int64", keys="case epoch")._replace(open_ended=True)
+SWEEP = _table("case run:Int64 nonfinite", keys="case run")._replace(open_ended=True, texts=("nonfinite",))
 
 
 class Asked(NamedTuple):
@@ -51,7 +124,7 @@ class Stage(NamedTuple):
     several, that with the smallest `turn` runs first. `files` are the CSVs that it writes, `rows` what stands in
     them: a file's name, the columns beyond its own, and the rows without their case. `page` shows the result,
     `failures` what of it failed beside figures. `checks` are all comparisons, and `names` what they are called,
-    known before the case runs. `arrays` are its numbers by name.
+    known before the case runs.
     `section` reads the part of a config that has the stage's name, for `Case.sections`; the stages that have none
     are read with the case.
     """
@@ -65,7 +138,6 @@ class Stage(NamedTuple):
     failures: Callable[[CaseResult], Iterable[RenderableType]] = lambda case: ()
     checks: Callable[[CaseResult], Iterable[Check]] = lambda case: ()
     names: Callable[[Case], Named] = lambda case: ()
-    arrays: Callable[[CaseResult], Mapping[str, Array]] = lambda case: {}
     section: Callable[[Tree], object] | None = None
     optional: bool = True
     turn: int = 0
@@ -101,18 +173,17 @@ STAGES: dict[str, Stage] = {
             declared=lambda case: bool(case.expected or case.derivation),
             run=lambda case, asked: _called("mathlab.stages.backprop:run", case, asked.witnesses),
             files={
-                "nodes.csv": layouts.NODES,
-                "gradient_norms.csv": layouts.NORMS,
-                "witnesses.csv": layouts.WITNESSES,
-                "figures.csv": layouts.FIGURES,
-                "derivation.csv": layouts.DERIVATION,
+                "nodes.csv": NODES,
+                "gradient_norms.csv": NORMS,
+                "witnesses.csv": WITNESSES,
+                "figures.csv": FIGURES,
+                "derivation.csv": DERIVATION,
             },
             rows=later("mathlab.outputs.tables:backprop_rows"),
             page=later("mathlab.reports.page:backprop_page"),
             failures=later("mathlab.reports.page:backprop_failures"),
             checks=later("mathlab.reports.checks:backprop_checks"),
             names=later("mathlab.reports.checks:backprop_names"),
-            arrays=later("mathlab.results.arrays:of_backprop"),
             optional=False,
             turn=3,  # last: its result holds the values of all nodes, and training needs the memory
         ),
@@ -120,13 +191,12 @@ STAGES: dict[str, Stage] = {
             "gradcheck",
             declared=lambda case: case.gradcheck is not None,
             run=lambda case, asked: _told("mathlab.stages.gradcheck:run", "checking", case, asked),
-            files={"figures.csv": layouts.FIGURES, "gradcheck.csv": layouts.GRADCHECK},
+            files={"figures.csv": FIGURES, "gradcheck.csv": GRADCHECK},
             rows=later("mathlab.outputs.tables:gradcheck_rows"),
             page=later("mathlab.reports.page:gradcheck_page"),
             failures=later("mathlab.reports.page:gradcheck_failures"),
             checks=later("mathlab.reports.checks:gradcheck_checks"),
             names=later("mathlab.reports.checks:gradcheck_names"),
-            arrays=later("mathlab.results.arrays:of_gradcheck"),
             optional=False,
             turn=2,
         ),
@@ -134,18 +204,17 @@ STAGES: dict[str, Stage] = {
             "train",
             declared=lambda case: case.train is not None,
             run=lambda case, asked: _told("mathlab.stages.train:run", "training", case, asked),
-            files={"figures.csv": layouts.FIGURES, "training.csv": layouts.TRAINING},
+            files={"figures.csv": FIGURES, "training.csv": TRAINING},
             rows=later("mathlab.outputs.tables:train_rows"),
             page=later("mathlab.reports.page:train_page"),
             checks=later("mathlab.reports.checks:train_checks"),
             names=later("mathlab.reports.checks:train_names"),
-            arrays=later("mathlab.results.arrays:of_train"),
         ),
         Stage(
             "sweep",
             declared=lambda case: case.sweep is not None,
             run=lambda case, asked: _told("mathlab.stages.sweep:run", "sweeping", case, asked, asked.where),
-            files={"sweep.csv": layouts.SWEEP},
+            files={"sweep.csv": SWEEP},
             rows=later("mathlab.outputs.tables:sweep_rows"),
             page=later("mathlab.reports.page:sweep_page"),
             failures=later("mathlab.reports.page:sweep_failures"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
@@ -16,7 +17,7 @@ from mathlab.experiment import Array, Case, TrainSettings
 from mathlab.language.cost import CALL
 from mathlab.language.equation import Equation
 from mathlab.language.planned import Planned, plan
-from mathlab.language.program import Program
+from mathlab.language.program import Program, compile_program
 from mathlab.language.syntax import Call, Name, names
 from mathlab.printed import TIE, judge
 from mathlab.results import FigureResult, TrainResult
@@ -24,7 +25,7 @@ from mathlab.stages import limits
 from mathlab.stages import updates as moves
 from mathlab.stages.noise import Lead, Shake, noises
 from mathlab.stages.nonfinite import first_nonfinite, first_of, is_finite
-from mathlab.stages.prepare import Env, Prepared, computed, evaluate, execute, prepare, sealed
+from mathlab.stages.prepare import Env, Prepared, evaluate, execute, prepare, sealed
 from mathlab.stages.table import Report
 
 SMALL = 16  # entries: outputs up to this size are written to training.csv
@@ -57,6 +58,9 @@ def run(
     _, total = moves.in_all(prepared, settings)
     due = dict(settings.after)
     start = {name: state[name].copy() for name in case.parameters} if due else {}
+    values = {**prepared.env, **state}
+    batched = settings.batch_size is not None
+    copies = {name: state[name].copy() for name in settings.trained(case.parameters) if batched}
     figures: list[FigureResult] = []
 
     @cache
@@ -64,34 +68,33 @@ def run(
         known = (*prepared.nodes, *prepared.gradients)
         return prepared.compiled([name for name in known if name in mentioned], thrifty=True)
 
-    def look(done: int, now: Mapping[str, Array], end: Array | None) -> None:
-        if done in due:
-            mentioned = dict.fromkeys(name for figure in due[done] for name in names(figure.quantity))
-            env = {**prepared.env, **{name: now[name] for name in case.parameters}}
-            shown = moves.shown_state(settings.trained(case.parameters), settings, now, done)
-            values = {**shown, **env, **execute(program(*mentioned), env)}
-            if watch:
-                watch(done, values)
-            quantities = evaluate(due[done], prepared, values)
-            noise = noises(due[done], prepared, {**values, **start}, _retrained(settings, done), RERUNS)
-            for figure, value, measure in zip(due[done], quantities, noise, strict=True):
-                plain = judge(figure, value, stage="train", updates=done)
-                asked = done * len(prepared.both) <= RETRAINED and _near(plain)
-                noisy = judge(figure, value, stage="train", updates=done, noise=measure) if asked else plain
-                figures.append(noisy)
-        if progress and done:
-            progress(done, total, float(end) if end is not None and not np.ndim(end) else None)
+    def look(done: int) -> None:
+        mentioned = dict.fromkeys(name for figure in due[done] for name in names(figure.quantity))
+        env = {**prepared.env, **{name: values[name] for name in case.parameters}}
+        shown = moves.shown_state(settings.trained(case.parameters), settings, values, done)
+        now = {**shown, **env, **execute(program(*mentioned), env)}
+        if watch:
+            watch(done, now)
+        noise = noises(due[done], prepared, {**now, **start}, _retrained(settings, done), RERUNS)
+        for figure, value, measure in zip(due[done], evaluate(due[done], prepared, now), noise, strict=True):
+            plain = judge(figure, value, stage="train", updates=done)
+            asked = done * len(prepared.both) <= RETRAINED and _near(plain)
+            figures.append(judge(figure, value, stage="train", updates=done, noise=measure) if asked else plain)
 
-    train = _full_batch if settings.batch_size is None else _minibatches
     try:
-        values = {**prepared.env, **state}
         with np.errstate(all="ignore"):
-            history = train(prepared, settings, values, look)
+            planned = planned_rounds(prepared, settings, {**values, **copies})
+            ends = planned.history[prepared.end]
+            for done, known in (_minibatches if batched else _full_batch)(prepared, settings, values, planned):
+                if done in due:
+                    look(done)
+                if progress and done:
+                    progress(done, total, float(ends[known - 1]) if known and ends.ndim == 1 else None)
     except IndexError:
         prepared.run(state)  # the readable program knows in which equation a class index is out of its range
         raise
     parameters = {name: sealed(values[name]) for name in case.parameters}
-    columns = {name: sealed(column) for name, column in _columns(prepared, history).items()}
+    columns = {name: sealed(column) for name, column in _columns(prepared, planned.history).items()}
     nonfinite = _first_nonfinite(case, settings, columns, parameters)
     return TrainResult(columns, parameters, tuple(figures), total, nonfinite)
 
@@ -110,89 +113,65 @@ def _retrained(settings: TrainSettings, done: int) -> Lead:
     """What trains as training does, by the readable program with every op of it shaken, up to an update."""
 
     def lead(prepared: Prepared, env: Env, shake: Shake) -> Env:
-        made = _retraced(prepared, settings, env, shake)
-        now = next(now for count, now, _ in made if count >= done)
-        return {**now, **moves.shown_state(settings.trained(prepared.case.parameters), settings, now, done)}
+        trained = settings.trained(prepared.case.parameters)
+        now = {**env, **moves.at_rest(trained, settings, env)}
+
+        def advance_on(size: int, _: moves.Batch) -> moves.Advance:
+            program, moved = moves.update_program(moves.first_rows(prepared, settings, size), settings, shaken="ops")
+
+            def advance(first: int, stop: int, batch: moves.Batch) -> None:
+                for update in range(first, stop):
+                    made = execute(program, {**now, **batch, moves.UPDATE: np.asarray(update + 1.0)}, shake)
+                    now.update({old: made[new] for old, new in moved.items()})
+
+            return advance
+
+        updates = moves.updates(replace(prepared, env={**env}), settings, advance_on, [done])
+        next(count for count in updates if count >= done)
+        return {**now, **moves.shown_state(trained, settings, now, done)}
 
     return lead
 
 
-def _retraced(
-    prepared: Prepared, settings: TrainSettings, env: Env, shake: Shake | None = None
-) -> Iterator[tuple[int, Env, moves.Batch]]:
-    """Train by the readable program, every op of it shaken or none.
-
-    How many updates, all values after each, and the batch that it was made on, which is empty where that is all data.
-    """
-    now = {**env, **moves.at_rest(settings.trained(prepared.case.parameters), settings, env)}
-    last: moves.Batch = {}
-
-    def advance_on(size: int, _: moves.Batch) -> moves.Advance:
-        cut = prepare(moves.first_rows(prepared.case, settings, size)) if settings.over else prepared
-        step = moves.update_program(cut, settings, shaken="ops" if shake else None)
-
-        def advance(first: int, stop: int, batch: moves.Batch) -> None:
-            nonlocal last
-            last = batch
-            for update in range(first, stop):
-                made = execute(step.program, {**now, **batch, moves.UPDATE: np.asarray(update + 1.0)}, shake)
-                now.update({old: made[new] for old, new in step.moved.items()})
-
-        return advance
-
-    def batch_of(picked: Sequence[moves.Rows]) -> moves.Batch:
-        return {name: env[name][picked[0]] for name in settings.over}
-
-    for done in moves.updates(prepared, settings, advance_on, range(settings.epochs), batch_of=batch_of):
-        yield done, {**now}, last
-
-
 def _check_cost(prepared: Prepared, settings: TrainSettings) -> None:
     """Raise MathlabError for training that takes longer, or writes down more, than the case may."""
-    once = prepared.cost
+    once, parameters = prepared.cost, prepared.case.parameters
     batches, total = moves.in_all(prepared, settings)
+    columns = 3 + len(parameters) + sum(prepared.types.names[name].size for name in _small(prepared, settings))
+    seconds = once.seconds
     if settings.batch_size is not None:
-        batch = prepare(moves.first_rows(prepared.case, settings, settings.batch_size))
-        once = once._replace(seconds=batch.cost.seconds + once.seconds / batches)
-    once = once._replace(seconds=once.seconds + CALL * len(prepared.case.parameters) * len(settings.rule.lines))
-    columns = 3 + len(_normed(prepared)) + sum(prepared.types.names[name].size for name in _small(prepared, settings))
-    once = once._replace(seconds=once.seconds + CELL * columns)
+        seconds = moves.first_rows(prepared, settings, settings.batch_size).cost.seconds + seconds / batches
+    seconds += CALL * len(parameters) * len(settings.rule.lines) + CELL * columns
+    once = once._replace(seconds=seconds)
     limits.check(prepared.case, "training", once, total, kept=2, place=settings.place, each=CELL_BYTES * columns)
 
 
-History = Mapping[str, Array]  # what is recorded, with the epochs along the first axis
-Look = Callable[[int, Mapping[str, Array], Array | None], None]  # at the updates made, all values, and the end's value
+Rounds = Iterator[tuple[int, int]]  # the numbers of the updates made, and of the rows that are recorded
 
 
-def _full_batch(prepared: Prepared, settings: TrainSettings, env: dict[str, Array], look: Look) -> History:
+def _full_batch(prepared: Prepared, settings: TrainSettings, env: dict[str, Array], planned: Planned) -> Rounds:
     """One update an epoch. The program that makes it has the loss and the gradients at hand, so it records them too."""
-    planned = planned_rounds(prepared, settings, env)
-    ends = planned.history[prepared.end]
     stops = {*dict(settings.after), *range(0, settings.epochs, max(1, settings.epochs // 1000))}
     for done in moves.updates(prepared, settings, lambda *_: partial(planned.advance, env), stops):
-        look(done, env, ends[done - 1] if done else None)
-    planned.measure(settings.epochs, *(env[name] for name in planned.numbers))
-    return planned.history
+        yield done, done
+    planned.measure(settings.epochs, *map(env.get, planned.numbers))
 
 
-def _minibatches(prepared: Prepared, settings: TrainSettings, env: dict[str, Array], look: Look) -> History:
+def _minibatches(prepared: Prepared, settings: TrainSettings, env: dict[str, Array], recorder: Planned) -> Rounds:
     """Several updates an epoch; the whole data is measured once before the first epoch and after each.
 
-    That takes about as long as an epoch: it is done beside the next one, on copies of the parameters.
+    That takes about as long as an epoch: it is done beside the next one, on the recorder's copies of the parameters.
     """
-    copies = {name: env[name].copy() for name in settings.trained(prepared.case.parameters) if np.ndim(env[name])}
-    recorder = planned_rounds(prepared, settings, {**env, **copies})
     per_epoch, _ = moves.in_all(prepared, settings)
 
     def advance_on(size: int, batch: moves.Batch) -> moves.Advance:
-        cut = prepare(moves.first_rows(prepared.case, settings, size))
-        step = moves.update_program(cut, settings)
+        program, moved = moves.update_program(moves.first_rows(prepared, settings, size), settings)
         sample = {**env, **batch, moves.UPDATE: 1.0}
-        return partial(plan(step.program, sample, step.moved, varying=settings.over, clock=moves.UPDATE).advance, env)
+        return partial(plan(program, sample, moved, varying=settings.over, clock=moves.UPDATE).advance, env)
 
     def measure(epoch: int) -> Future[object]:
-        for name, copy in copies.items():
-            np.copyto(copy, env[name])
+        for name in recorder.state.keys() & {*settings.trained(prepared.case.parameters)}:
+            np.copyto(recorder.state[name], env[name])
         return beside.submit(copy_context().run, recorder.measure, epoch, *map(env.get, recorder.numbers))
 
     with ThreadPoolExecutor(1) as beside:
@@ -202,10 +181,8 @@ def _minibatches(prepared: Prepared, settings: TrainSettings, env: dict[str, Arr
             if done and not inside:
                 measured.result()
                 measured = measure(epoch)
-            known = epoch + measured.done()  # of the history
-            look(done, env, recorder.history[prepared.end][known - 1] if known else None)
+            yield done, epoch + measured.done()
         measured.result()
-    return recorder.history
 
 
 def planned_rounds(
@@ -213,13 +190,13 @@ def planned_rounds(
 ) -> Planned:
     """The planned program of full-batch training, which changes the arrays of the state in `env`."""
     records, recorded = _records(prepared, settings) if record else ((), ())
-    step = moves.update_program(prepared, settings, records, recorded)
-    return plan(step.program, {**env, moves.UPDATE: 1.0}, step.moved, recorded, settings.epochs, clock=moves.UPDATE)
+    program, moved = moves.update_program(prepared, settings, records, recorded)
+    return plan(program, {**env, moves.UPDATE: 1.0}, moved, recorded, settings.epochs, clock=moves.UPDATE)
 
 
 def _records(prepared: Prepared, settings: TrainSettings) -> tuple[list[Equation], tuple[str, ...]]:
     """What is recorded, and equations for it: the norms of gradients whose history is too large to be kept."""
-    sizes = {name: prepared.types.names[f"d{name}"].size for name in _normed(prepared)}
+    sizes = {name: prepared.types.names[name].size for name in prepared.case.parameters}
     large = [name for name, size in sizes.items() if size > FEW or size * (settings.epochs + 1) > KEPT]
     lines = [Equation(f"_norm_{name}", Call("norm", (Name(f"d{name}"),))) for name in large]
     norms = (f"_norm_{name}" if name in large else f"d{name}" for name in sizes)
@@ -230,10 +207,6 @@ def _records(prepared: Prepared, settings: TrainSettings) -> tuple[list[Equation
 def _small(prepared: Prepared, settings: TrainSettings) -> list[str]:
     """The parameters whose way is written down: those that move, of at most `SMALL` entries."""
     return [name for name in settings.trained(prepared.case.parameters) if prepared.types.names[name].size <= SMALL]
-
-
-def _normed(prepared: Prepared) -> list[str]:
-    return [name for name in prepared.case.parameters if f"d{name}" in prepared.gradients]
 
 
 def monitors(prepared: Prepared) -> tuple[str, ...]:
@@ -262,19 +235,16 @@ def small_outputs(prepared: Prepared) -> tuple[str, ...]:
     return tuple(name for name in outputs if prepared.types.names[name].size <= SMALL and name != prepared.end)
 
 
-def _columns(prepared: Prepared, history: History) -> dict[str, Array]:
+def _columns(prepared: Prepared, history: Mapping[str, Array]) -> dict[str, Array]:
     """The columns of training.csv: the end, the outputs' entries, the norm of each gradient, and small parameters."""
     columns: dict[str, Array] = {}
-    if history[prepared.end].ndim == 1:
-        columns[prepared.end] = history[prepared.end]
-    columns |= {name: np.array(history[name]) for name in monitors(prepared)}
-    for name in small_outputs(prepared):
-        columns |= entry_columns(name, history[name])
-    for name in _normed(prepared):
-        norm = history.get(f"_norm_{name}")
-        columns[f"norm(d{name})"] = _norms(history[f"d{name}"]) if norm is None else norm
-    for name in prepared.case.parameters:
-        columns |= entry_columns(name, history[name]) if name in history else {}
+    for name, rows in history.items():
+        if name.startswith("_norm_"):
+            columns[f"norm(d{name.removeprefix('_norm_')})"] = rows
+        elif name in prepared.gradients:
+            columns[f"norm({name})"] = _norms(rows)
+        elif name != prepared.end or rows.ndim == 1:
+            columns |= entry_columns(name, rows)
     return columns
 
 
@@ -298,7 +268,7 @@ def _norms(gradients: Array) -> Array:
     return norms
 
 
-def _first_nonfinite(case: Case, settings: TrainSettings, columns: Mapping[str, Array], parameters: History) -> str:
+def _first_nonfinite(case: Case, settings: TrainSettings, columns: Env, parameters: Env) -> str:
     """Where training left the finite numbers: the epoch, the first value in it that shows it, and what made it so.
 
     The columns and the parameters know that it did; for the rest, training is repeated up to there, update by update.
@@ -307,37 +277,36 @@ def _first_nonfinite(case: Case, settings: TrainSettings, columns: Mapping[str, 
         return ""
     epochs = [int(np.argmin(finite)) for finite in map(np.isfinite, columns.values()) if not np.all(finite)]
     epoch = min(epochs, default=settings.epochs)
-    prepared, until = prepare(case), settings._replace(epochs=epoch)
-    moved = [*case.parameters, *moves.at_rest(settings.trained(case.parameters), settings, prepared.env)]
-    state: dict[str, Array] = {}  # the last finite one
-    for done, now, batch in _retraced(prepared, until, prepared.env):
-        if not is_finite(now[name] for name in moved):
-            epoch = (done - 1) // moves.in_all(prepared, settings)[0]
-            return _in_update(prepared, settings, {**prepared.env, **state, **batch}, done, epoch, batch)
-        state = {name: now[name] for name in moved}
+    prepared, trained, said = prepare(case), settings.trained(case.parameters), ""
+    now = {**prepared.env, **moves.at_rest(trained, settings, prepared.env)}  # the last that is finite
+
+    def advance_on(size: int, _: moves.Batch) -> moves.Advance:
+        cut = moves.first_rows(prepared, settings, size)
+        types = cut.types.learning(())
+        equations, moved = moves.update_equations(trained, settings, types)
+        step = compile_program(equations, types, [*moved.values()], case.dtype)
+
+        def advance(first: int, _: int, batch: moves.Batch) -> None:
+            nonlocal said
+            values: dict[str, Array] = {**now, **batch, moves.UPDATE: np.asarray(first + 1.0)}
+            values |= execute(cut.program, values)
+            values |= execute(step, values)
+            if is_finite(values[new] for new in moved.values()):
+                now.update({old: values[new] for old, new in moved.items()})
+                return
+            at = first // moves.in_all(prepared, settings)[0]
+            if shown := first_nonfinite(cut, values):
+                said = f"epoch {at + 1}, a batch: {shown}" if batch else f"epoch {at}: {shown}"
+                return
+            called = {f"_next_w_{name}": name for name in trained} | {moves.UPDATE: "t"}
+            for part, name in itertools.product(settings.rule.state, trained):
+                called |= {moves.state_name(part, name): part, f"_next_{part}_{name}": part}
+            said = f"epoch {at + 1}: {first_of(moved.values(), equations, values, types, called)}"
+
+        return advance
+
+    for _ in moves.updates(prepared, settings._replace(epochs=epoch), advance_on, range(settings.epochs)):
+        if said:
+            return said
     shown = (f"{name} is {float(at[epoch])}" for name, at in columns.items() if not np.isfinite(at[epoch]))
-    return f"epoch {epoch}: {first_nonfinite(prepared, prepared.run(state)) or next(shown)}"
-
-
-def _in_update(
-    prepared: Prepared, settings: TrainSettings, env: Env, update: int, epoch: int, batch: moves.Batch
-) -> str:
-    """What is not finite first in an update on a batch, or on all data, that begins with finite values."""
-    if batch:
-        prepared = prepare(moves.first_rows(prepared.case, settings, len(batch[settings.over[0]])))
-    types = prepared.types.learning(())
-    trained = settings.trained(prepared.case.parameters)
-    equations, moved = moves.update_equations(trained, settings, types)
-    values: dict[str, Array] = {**env, **execute(prepared.program, env), moves.UPDATE: np.asarray(float(update))}
-    if shown := first_nonfinite(prepared, values):
-        return f"epoch {epoch + 1}, a batch: {shown}" if batch else f"epoch {epoch}: {shown}"
-    new = computed(equations, types, values, prepared.case.dtype)
-    values |= dict(zip((equation.name for equation in equations), new, strict=True))
-    parts = ("w", *settings.rule.state)
-    called = {moves.UPDATE: "t"} | {
-        written: name if part == "w" else part
-        for name in trained
-        for part in parts
-        for written in (moves.state_name(part, name), f"_next_{part}_{name}")
-    }
-    return f"epoch {epoch + 1}: {first_of(moved.values(), equations, values, types, called)}"
+    return f"epoch {epoch}: {first_nonfinite(prepared, prepared.run(now)) or next(shown)}"

@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError
-from mathlab.experiment import NO_RATE, Array, Case, TrainSettings
+from mathlab.experiment import NO_RATE, Array, TrainSettings
 from mathlab.language import read
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
@@ -23,7 +23,7 @@ from mathlab.language.program import Program, Shaken, compile_program
 from mathlab.language.shapes import Type, show
 from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute
 from mathlab.language.syntax import replace as replace_parts
-from mathlab.stages.prepare import Prepared, computed
+from mathlab.stages.prepare import Prepared, computed, prepare
 
 UPDATE = "_t"  # the number of the update, counted from 1
 CHECKED = 100_000  # learning rates at a time
@@ -32,13 +32,6 @@ Rows = slice | NDArray[np.int64]
 Batch = Mapping[str, Array]
 # makes the updates after the first number up to the last one, on a batch: they change a state that it knows
 Advance = Callable[[int, int, Batch], None]
-
-
-class Step(NamedTuple):
-    """One update as a program: `moved` maps names to the outputs that replace them."""
-
-    program: Program
-    moved: Mapping[str, str]
 
 
 def updates(
@@ -57,11 +50,10 @@ def updates(
     """
     yield 0
     if settings.batch_size is None:
-        advance, done = advance_on(1, {}), 0
-        for stop in sorted(stop for stop in {*stops, settings.epochs} if 0 < stop <= settings.epochs):
-            advance(done, stop, {})
-            done = stop
-            yield done
+        advance = advance_on(1, {})
+        for start, stop in pairwise(sorted(stop for stop in {0, *stops, settings.epochs} if stop <= settings.epochs)):
+            advance(start, stop, {})
+            yield stop
         return
     made: dict[int, Advance] = {}
     generators = [None if seed is None else np.random.default_rng(seed) for seed in seeds or [settings.seed]]
@@ -91,10 +83,12 @@ def rows_of(prepared: Prepared, settings: TrainSettings) -> int:
     return len(prepared.env[settings.over[0]]) if settings.batch_size is not None else 1
 
 
-def first_rows(case: Case, settings: TrainSettings, size: int) -> Case:
-    """The case with the batched inputs cut to a batch's size, so that its equations are typed and derived for it."""
+def first_rows(prepared: Prepared, settings: TrainSettings, size: int) -> Prepared:
+    """The case with the batched inputs cut to a batch's size, its equations typed and derived for it; or as it is."""
+    case = prepared.case
     cut = {name: replace(case.inputs[name], array=case.inputs[name].array[:size]) for name in settings.over}
-    return replace(case.having(cut), expected=(), derivation=(), train=None, gradcheck=None)
+    bare = replace(case.having(cut), expected=(), derivation=(), train=None, gradcheck=None)
+    return prepare(bare) if cut else prepared
 
 
 def initial_state(prepared: Prepared, settings: TrainSettings) -> dict[str, Array]:
@@ -106,11 +100,10 @@ def initial_state(prepared: Prepared, settings: TrainSettings) -> dict[str, Arra
 def at_rest(trained: Iterable[str], settings: TrainSettings, values: Mapping[str, Array]) -> dict[str, Array]:
     """What the optimizer's state is before the first update."""
     state = {}
-    for name in trained:
-        for part in settings.rule.state:
-            state[state_name(part, name)] = made = np.zeros_like(values[name])
-            if given := settings.start.get(f"{part}_{name}"):
-                made[...] = given.bound(made.dtype.name)
+    for name, part in product(trained, settings.rule.state):
+        state[state_name(part, name)] = made = np.zeros_like(values[name])
+        if given := settings.start.get(f"{part}_{name}"):
+            made[...] = given.bound(made.dtype.name)
     return state
 
 
@@ -150,15 +143,12 @@ def shown_state(
     """The optimizer's state after `done` updates and what is made of it, by the names that figures have for it."""
     rule = settings.rule
     shown = {f"{part}_{name}": now[state_name(part, name)] for name in trained for part in rule.state}
-    numbers: dict[str, Expr] = {key: Num(value) for key, value in settings.settings.items()}
-    numbers["t"] = Num(done + _made_before(settings))
+    given = {**settings.settings, "t": done + _made_before(settings)}
+    numbers: dict[str, Expr] = {key: Num(value) for key, value in given.items()}
+    lines = [(part, read(text)) for part, text in rule.lines if part in rule.shown and part not in rule.state]
     for name in trained:
         values = {**numbers, **{part: Name(f"{part}_{name}") for part in rule.shown}}
-        made = [
-            Equation(f"{part}_{name}", substitute(read(text), values))
-            for part, text in rule.lines
-            if part in rule.shown and part not in rule.state
-        ]
+        made = [Equation(f"{part}_{name}", substitute(expr, values)) for part, expr in lines]
         types = Types({key: Type(np.shape(value)) for key, value in shown.items()})
         found = computed(made, types, shown, now[name].dtype.name)
         shown |= {line.name: value for line, value in zip(made, found, strict=True)}
@@ -181,16 +171,17 @@ def update_program(
     records: Sequence[Equation] = (),
     recorded: Sequence[str] = (),
     shaken: Shaken | None = None,
-) -> Step:
+) -> tuple[Program, Mapping[str, str]]:
     """The forward, backward and update equations as one program, and some `records` of which it gives the `recorded`.
 
-    `shaken` is as in `compile_program`. All updates read the old parameters: they are simultaneous.
+    It comes with the outputs that replace names. `shaken` is as in `compile_program`. All updates read the old
+    parameters: they are simultaneous.
     """
     types = prepared.types.learning(records)
     equations, moved = update_equations(settings.trained(prepared.case.parameters), settings, types)
     equations = (*prepared.both, *records, *equations)  # the updates last, so that they may write over the gradients
     outputs = (*moved.values(), *recorded)
-    return Step(compile_program(equations, types, outputs, prepared.case.dtype, shaken), moved)
+    return compile_program(equations, types, outputs, prepared.case.dtype, shaken), moved
 
 
 def update_equations(
@@ -220,20 +211,15 @@ def update_equations(
 
     updates, moved = [], {}
     for name in trained:
-        type_ = types.names[name]
-        values = dict(numbers)
-        values |= {"w": Name(name), "g": Name(f"d{name}"), "t": clock, "norm": norm}
-        values |= {part: Name(state_name(part, name)) for part in rule.state}
-        types.names |= {state_name(part, name): type_ for part in rule.state}
+        olds = {"w": name, **{part: state_name(part, name) for part in rule.state}}
+        types.names |= dict.fromkeys(olds.values(), types.names[name])
+        values = {**numbers, "g": Name(f"d{name}"), "t": clock, "norm": norm}
+        values |= {part: Name(old) for part, old in olds.items()}
         for part, text in rule.lines:
-            expr = replace_parts(substitute(read(text), values), rounded)
-            if part not in ("w", *rule.state):
-                values[part] = expr
-                continue
-            old = name if part == "w" else state_name(part, name)
-            new = f"_next_{part}_{name}"
-            updates.append(Equation(new, expr))
-            types.names[new] = type_
-            values[part] = Name(new)  # the lines after this one read the new state
-            moved[old] = new
+            values[part] = replace_parts(substitute(read(text), values), rounded)
+            if part in olds:
+                new = moved[olds[part]] = f"_next_{part}_{name}"
+                updates.append(Equation(new, values[part]))
+                types.names[new] = types.names[name]
+                values[part] = Name(new)  # the lines after this one read the new state
     return tuple(updates), moved

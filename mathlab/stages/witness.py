@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError, did_you_mean
 from mathlab.experiment import Array
@@ -17,11 +15,10 @@ from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS
 from mathlab.language.syntax import Call, walk
 from mathlab.results import WitnessResult
+from mathlab.stages.noise import Floats, rounding_noise
 from mathlab.stages.prepare import Prepared
 from mathlab.witnesses.graph import seen_from
 from mathlab.witnesses.table import WITNESSES
-
-Floats = NDArray[np.float64]
 
 DEFAULT = ("tape",)
 NONE = "none"
@@ -55,19 +52,23 @@ def run(prepared: Prepared, values: Mapping[str, Array], names: Sequence[str] | 
     witness that does not exist or is not installed, and for what it cannot evaluate.
     """
     asked, patience = (DEFAULT, PATIENCE) if names is None else (chosen(names), LONGEST)
-    scene = _Scene(prepared, values)
+    case, derived = prepared.case, {*prepared.gradients}
+    gradients = [name for name in (*case.inputs, *case.parameters, *prepared.nodes) if f"d{name}" in derived]
+    # measured only where something is to be explained by it
+    noise = cache(partial(rounding_noise, prepared, [f"d{name}" for name in gradients]))
     work = operations(prepared.equations, prepared.types)
     results = []
-    left = (TOGETHER if names is None else ALTOGETHER) * prepared.case.share
-    for name in scene.gradients:
+    left = (TOGETHER if names is None else ALTOGETHER) * case.share
+    for name in gradients:
+        size = int(np.size(values[name]))
         for witness in asked:
-            seconds = WITNESSES[witness].seconds(int(np.size(values[name])), work)
+            seconds = WITNESSES[witness].seconds(size, work)
             left -= seconds
             if seconds > patience or left < 0:
-                because = f"{np.size(values[name])} entries in a graph of {work} operations would take too long"
+                because = f"{size} entries in a graph of {work} operations would take too long"
                 results.append(WitnessResult(name, witness, None, None, "skipped", because))
             else:
-                results.append(scene.compared(name, witness))
+                results.append(_compared(prepared, name, witness, values[f"d{name}"], noise))
     return tuple(results)
 
 
@@ -82,71 +83,50 @@ def operations(equations: Sequence[Equation], types: Types) -> int:
     return count
 
 
-@dataclass(frozen=True)
-class _Scene:
-    """A case that has run, before the witnesses."""
+def _compared(
+    prepared: Prepared, name: str, witness: str, gradient: Array, noise: Callable[[], Mapping[str, Floats]]
+) -> WitnessResult:
+    """One gradient beside one witness.
 
-    prepared: Prepared
-    values: Mapping[str, Array]
+    An entry agrees when the two differ by no more than a relative AGREEMENT, the resolution of the witness, and
+    what rounding may do to either. It is at a kink where the slopes to both sides differ and both lie between them.
+    It is inconclusive where the witness has no finite answer. Anything else contradicts; but a gradient that is not
+    finite is called that, whatever the witness has.
+    """
+    derived = np.asarray(gradient, np.float64)
+    if not np.isfinite(derived).all():
+        return WitnessResult(name, witness, None, None, "not finite")
+    told, resolution = WITNESSES[witness].measure(prepared.equations, prepared.env, name, prepared.upstream)
+    with np.errstate(all="ignore"):
+        size = np.maximum(np.abs(derived), np.abs(told))
+        error = np.abs(derived - told)
+        relative = np.where(error == 0, 0.0, error / size)
+        ulp = np.where(error == 0, 0.0, error / np.spacing(size.astype(prepared.case.dtype)).astype(np.float64))
+    allowed = AGREEMENT[prepared.case.dtype] * size + RESOLUTIONS * resolution
+    unanswered = ~np.isfinite(told)
+    doubtful = ~(error <= allowed) & ~unanswered
+    kinks = np.zeros_like(doubtful)
+    if doubtful.any():
+        from mathlab.stages.gradcheck import MARGIN  # only here: they are rarely needed
+        from mathlab.witnesses.steps import ComplexStep
 
-    @property
-    def gradients(self) -> tuple[str, ...]:
-        """The names that have a gradient, in the order of the config."""
-        case = self.prepared.case
-        known = (*case.inputs, *case.parameters, *self.prepared.nodes)
-        derived = {*self.prepared.gradients}
-        return tuple(name for name in known if f"d{name}" in derived)
-
-    @cached_property
-    def noise(self) -> Mapping[str, Floats]:
-        """How far rounding moves every gradient; measured only where something is to be explained by it."""
-        from mathlab.stages.noise import rounding_noise
-
-        return rounding_noise(self.prepared, [f"d{name}" for name in self.gradients])
-
-    def compared(self, name: str, witness: str) -> WitnessResult:
-        """One gradient beside one witness.
-
-        An entry agrees when the two differ by no more than a relative AGREEMENT, the resolution of the witness, and
-        what rounding may do to either. It is at a kink where the slopes to both sides differ and both lie between them.
-        It is inconclusive where the witness has no finite answer. Anything else contradicts; but a gradient that is not
-        finite is called that, whatever the witness has.
-        """
-        prepared = self.prepared
-        derived = np.asarray(self.values[f"d{name}"], np.float64)
-        if not np.isfinite(derived).all():
-            return WitnessResult(name, witness, None, None, "not finite")
-        told, resolution = WITNESSES[witness].measure(prepared.equations, prepared.env, name, prepared.upstream)
-        with np.errstate(all="ignore"):
-            size = np.maximum(np.abs(derived), np.abs(told))
-            error = np.abs(derived - told)
-            relative = np.where(error == 0, 0.0, error / size)
-            ulp = np.where(error == 0, 0.0, error / np.spacing(size.astype(prepared.case.dtype)).astype(np.float64))
-        allowed = AGREEMENT[prepared.case.dtype] * size + RESOLUTIONS * resolution
-        unanswered = ~np.isfinite(told)
-        doubtful = ~(error <= allowed) & ~unanswered
-        kinks = np.zeros_like(doubtful)
-        if doubtful.any():
-            from mathlab.stages.gradcheck import MARGIN  # only here: they are rarely needed
-            from mathlab.witnesses.steps import ComplexStep
-
-            seen = ComplexStep(seen_from(name, prepared.equations, prepared.env, prepared.upstream), (name,))
-            # at a kink, where the slopes to both sides differ by more than rounding, this decides on which side a rerun
-            # falls, and that is no noise to allow
-            sides = seen.both_sides(name)
-            low, high = np.minimum(*sides), np.maximum(*sides)
-            at_kink = doubtful & (high - low > allowed)
-            # what rounding may do to the gradient as it is derived, and inside of a witness
-            rounding = MARGIN * (self.noise[f"d{name}"] + seen.noise(name, True, np.random.default_rng(0)))
-            slack = allowed + np.minimum(rounding, high - low)  # of the two slopes themselves
-            kinks = at_kink & np.all([(low - slack <= one) & (one <= high + slack) for one in (derived, told)], 0)
-            doubtful &= at_kink | ~(error <= allowed + rounding)
-        verdict: Literal["agrees", "contradicts", "kink", "inconclusive"] = "kink" if kinks.any() else "agrees"
-        if (doubtful & ~kinks).any():
-            verdict = "contradicts"
-        elif unanswered.any():
-            verdict = "inconclusive"
-        return WitnessResult(name, witness, _worst(relative), _worst(ulp), verdict)
+        seen = ComplexStep(seen_from(name, prepared.equations, prepared.env, prepared.upstream), (name,))
+        # at a kink, where the slopes to both sides differ by more than rounding, this decides on which side a rerun
+        # falls, and that is no noise to allow
+        sides = seen.both_sides(name)
+        low, high = np.minimum(*sides), np.maximum(*sides)
+        at_kink = doubtful & (high - low > allowed)
+        # what rounding may do to the gradient as it is derived, and inside of a witness
+        rounding = MARGIN * (noise()[f"d{name}"] + seen.noise(name, True, np.random.default_rng(0)))
+        slack = allowed + np.minimum(rounding, high - low)  # of the two slopes themselves
+        kinks = at_kink & np.all([(low - slack <= one) & (one <= high + slack) for one in (derived, told)], 0)
+        doubtful &= at_kink | ~(error <= allowed + rounding)
+    verdict: Literal["agrees", "contradicts", "kink", "inconclusive"] = "kink" if kinks.any() else "agrees"
+    if (doubtful & ~kinks).any():
+        verdict = "contradicts"
+    elif unanswered.any():
+        verdict = "inconclusive"
+    return WitnessResult(name, witness, _worst(relative), _worst(ulp), verdict)
 
 
 def _worst(errors: Floats) -> float | None:

@@ -17,7 +17,7 @@ from mathlab.language import read
 from mathlab.reports.page import summary
 from mathlab.results import EntryCheck
 from mathlab.stages import gradcheck, limits
-from mathlab.stages.gradcheck import Measured, Noise, Witnesses, check_entries, check_parameter
+from mathlab.stages.gradcheck import Measured, Witnesses, check_entries, check_parameter
 from mathlab.stages.noise import rounding_noise
 from mathlab.stages.prepare import prepare
 from tests import build
@@ -145,7 +145,7 @@ def checked_entry(
 ) -> EntryCheck:
     """The check of one entry, of which the witnesses have said so much."""
     d, *said = (np.array(number) for number in (derived, left, right, central, resolution, noise))
-    (entry,) = check_entries("x", d, Measured(*said[:4]), Noise(said[4]), 1e-6)
+    (entry,) = check_entries("x", d, said[4], Measured(*said[:4]), 1e-6)
     return entry
 
 

@@ -128,7 +128,7 @@ def checked(lossy: Lossy, z: float, derived: Floats) -> list[str]:
     """The verdicts on a gradient, with the noise of the one that is derived."""
     witnesses, noise, _ = known(lossy, z)
     checked = gradcheck.check_parameter(witnesses, "b", derived, noise, GradcheckSettings().rtol)
-    return list(checked.verdict)
+    return [entry.verdict for entry in checked]
 
 
 @pytest.mark.parametrize(("lossy", "z"), POINTS)

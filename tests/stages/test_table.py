@@ -11,9 +11,8 @@ from typer.testing import CliRunner
 from mathlab.cli import app
 from mathlab.config.keys import mapping
 from mathlab.errors import MathlabError
-from mathlab.results import CaseResult, FigureResult, Tally
-from mathlab.stages.layouts import Layout
-from mathlab.stages.table import STAGES, Rows, Stage, every_file
+from mathlab.results import CaseResult, StageResult, Tally
+from mathlab.stages.table import STAGES, Layout, Rows, Stage, every_file
 from tests.build import case
 
 
@@ -36,12 +35,10 @@ def test_every_file_has_a_case_and_a_stage() -> None:
 
 
 @dataclass(frozen=True)
-class Counted:
+class Counted(StageResult):
     """How many parameters a case has."""
 
     count: int
-    figures: tuple[FigureResult, ...] = ()
-    first_nonfinite: str = ""
 
     @property
     def counts(self) -> Tally:
