@@ -25,7 +25,7 @@ from mathlab.language import read
 from mathlab.language.equation import Equation
 from mathlab.stages import witness
 from mathlab.stages.prepare import prepare
-from mathlab.witnesses.evaluation import evaluate, run
+from mathlab.witnesses.graph import evaluate, run
 from mathlab.witnesses.table import WITNESSES
 from tests.build import case
 

@@ -30,20 +30,10 @@ class Recurrence(NamedTuple):
     equations: tuple[Equation | Recurrence, ...]
 
 
-class Numbered(NamedTuple):
-    """A name, or one in a recurrence: `dh[2, t-1]` has the series h, its numbers, and what stands around them."""
-
-    before: str
-    series: str
-    numbers: tuple[int | str, ...]
-    after: str
-
-    def __str__(self) -> str:
-        return f"{self.before}{self.series}[{', '.join(map(str, self.numbers))}]{self.after}"
-
-
 At = tuple[tuple[str, int], ...]  # the counters of loops in one another and their numbers, outermost first
 Counted = tuple[Equation, At]
+# what stands before the name of a value, that, and what stands behind it: d, h and _1 of dh3_1, whose number is 3
+Apart = tuple[str, str, str]
 
 
 class Fold:
@@ -58,7 +48,7 @@ class Fold:
         self.names = frozenset(known)
         self.steps = {name: step for name, step in known.items() if step}
         self.series = sorted({step.series for step in self.steps.values()}, key=len, reverse=True)
-        self.numbered: dict[str, Numbered | None] = {}  # names, taken apart
+        self.numbered: dict[str, tuple[Apart, tuple[int | str, ...]]] = {}  # names, taken apart, and their numbers
         self.called: dict[str, str | None] = {}  # the names in recurrences, and one that each stands for; or a counter
 
     def equations(self, equations: Sequence[Equation]) -> Iterator[Equation | Recurrence]:
@@ -112,8 +102,8 @@ class Fold:
         more = {name: known[of] if of else Type((), "i") for name, of in self.called.items() if not of or of in known}
         return Types({DOTS.id: Type(()), **known, **more}, types.integral)
 
-    def _apart(self, name: str) -> tuple[str, str, str]:
-        """What stands before the name of a value, that, and what stands behind it: d, h3 and _1 of a part of dh3."""
+    def _apart(self, name: str) -> Apart:
+        """A name in parts, with the numbers in it."""
         whole, _, part = name[1:].rpartition("_")
         known = (("", name, ""), (name[:1], name[1:], ""), (name[:1], whole, f"_{part}"))
         return next((one for one in known if one[1] in self.names and one[0] in ("", "d")), known[0])
@@ -123,19 +113,19 @@ class Fold:
         step = self.steps.get(self._apart(name)[1])
         return step.at if step else ()
 
-    def _numbers(self, name: str) -> Numbered | None:
-        """A name with the numbers in it; None where it has none, or they would be those of entries."""
+    def _numbers(self, name: str) -> tuple[Apart, tuple[int | str, ...]]:
+        """A name and the numbers in it: none where there is none, or they would be those of entries."""
         if name not in self.numbered:
-            before, value, after = self._apart(name)
-            series = [re.escape(one) for one in self.series]
-            found = re.fullmatch(rf"({'|'.join(series)}|.*?[^\d_])_?(\d+(?:_\d+)*)", value)
+            apart, numbers = self._apart(name), tuple[int, ...]()
+            found = re.fullmatch(rf"({'|'.join(map(re.escape, self.series))}|.*?[^\d_])_?(\d+(?:_\d+)*)", apart[1])
             if found and found[1] not in self.names:
-                self.numbered[name] = Numbered(before, found[1], tuple(map(int, found[2].split("_"))), after)
-        return self.numbered.setdefault(name, None)
+                apart, numbers = (apart[0], found[1], apart[2]), tuple(map(int, found[2].split("_")))
+            self.numbered[name] = apart, numbers
+        return self.numbered[name]
 
     def _term(self, terms: Sequence[Expr], at: int, way: int, k: int) -> Expr | None:
         """What the k-th term from `at` and the next say."""
-        return self._said(terms[at + k], terms[at + k + 1], k * way, way, "t")
+        return self._said(k * way, way, "t")(terms[at + k], terms[at + k + 1])
 
     def _both(self, blocks: Sequence[Sequence[Counted]], at: int, k: int) -> tuple[Counted, ...] | None:
         """What the equations of the k-th step from `at` and of the next say, where they say the same."""
@@ -144,51 +134,51 @@ class Fold:
         if not this_at or not that_at or this_at[0][0] != that_at[0][0] or len(these) != len(those):
             return None
         (counter, number), (_, other) = this_at[0], that_at[0]
-        said: list[Counted] = []
+        said_of, said = self._said(number, other - number, counter), list[Counted]()
         for (this, steps), (that, others) in zip(these, those, strict=True):
-            name = self._said(Name(this.name), Name(that.name), number, other - number, counter)
-            expr = self._said(this.expr, that.expr, number, other - number, counter)
+            name, expr = said_of(Name(this.name), Name(that.name)), said_of(this.expr, that.expr)
             if abs(other - number) != 1 or steps[1:] != others[1:] or not isinstance(name, Name) or expr is None:
                 return None
             said.append((Equation(name.id, expr), steps[1:]))
         return tuple(said)
 
-    def _said(self, one: Expr, other: Expr, number: int, way: int, counter: str) -> Expr | None:
-        """What two expressions say of their steps, which are `number` and the next in the `way` of counting."""
-        match one, other:
-            case _ if one == other:
-                return one
-            case Name(this), Name(that):
-                first, second = self._numbers(this), self._numbers(that)
-                if not first or not second or len(first.numbers) != len(second.numbers):
-                    return None
-                pairs = zip(first.numbers, second.numbers, strict=True)
-                counted = first._replace(numbers=tuple(_same(a, b, number, way, counter) for a, b in pairs))
-                if counted != second._replace(numbers=counted.numbers) or "" in counted.numbers:
-                    return None
-                text, sample = f"{counted}", self.called.get(this) or this
-                self.numbered[text] = counted
-                value = f"{counted._replace(before='', after='')}"
-                self.called |= {text: sample, value: self._apart(sample)[1]}
-                return Name(text)
-            case Slice(), Slice():
-                ends = zip(map(_bound, one.bounds), map(_bound, other.bounds), strict=True)
-                told = [self._said(*pair, number, way, counter) for pair in ends]
-                start, stop, step = (None if bound == NewAxis() else bound for bound in told)
-                return None if None in told else Slice(start, stop, step).with_bounds(lambda bound: bound)
-            case Num(int() as this), Num(int() as that) if said := _same(this, that, number, way, counter):
-                self.called |= {f"{said}": None, counter: None}
-                return Name(f"{said}")
-            case Call(), Call() if (one.op, one.attrs, len(one.args)) == (other.op, other.attrs, len(other.args)):
-                args = [self._said(*both, number, way, counter) for both in zip(one.args, other.args, strict=True)]
-                if one.op != "index":  # where t-1 stands as it is, and elsewhere as arithmetic, with its brackets
-                    args = [
-                        parse(arg.id) if isinstance(arg, Name) and isinstance(of, Num) else arg
-                        for of, arg in zip(one.args, args, strict=True)
-                    ]
-                if None not in args:
-                    return replace(one, args=tuple(arg for arg in args if arg is not None))
-        return None
+    def _said(self, number: int, way: int, counter: str) -> Callable[[Expr, Expr], Expr | None]:
+        """Of two expressions what they say of their steps, which are `number` and the next in the `way` of counting."""
+
+        def said(one: Expr, other: Expr) -> Expr | None:
+            match one, other:
+                case _ if one == other:
+                    return one
+                case Name(this), Name(that):
+                    (apart, numbers), (same, others) = self._numbers(this), self._numbers(that)
+                    counted = [_same(*pair, number, way, counter) for pair in zip(numbers, others, strict=False)]
+                    if apart != same or not len(numbers) == len(others) > 0 or "" in counted:
+                        return None
+                    before, series, after = apart
+                    value = f"{series}[{', '.join(map(str, counted))}]"
+                    text, sample = f"{before}{value}{after}", self.called.get(this) or this
+                    self.numbered[text] = apart, tuple(counted)
+                    self.called |= {text: sample, value: self._apart(sample)[1]}
+                    return Name(text)
+                case Slice(), Slice():
+                    told = [*map(said, map(_bound, one.bounds), map(_bound, other.bounds))]
+                    start, stop, step = (None if bound == NewAxis() else bound for bound in told)
+                    return None if None in told else Slice(start, stop, step).with_bounds(lambda bound: bound)
+                case Num(int() as this), Num(int() as that) if same_number := _same(this, that, number, way, counter):
+                    self.called |= {f"{same_number}": None, counter: None}
+                    return Name(f"{same_number}")
+                case Call(), Call() if (one.op, one.attrs, len(one.args)) == (other.op, other.attrs, len(other.args)):
+                    args = [*map(said, one.args, other.args)]
+                    if one.op != "index":  # where t-1 stands as it is, and elsewhere as arithmetic, with its brackets
+                        args = [
+                            parse(arg.id) if isinstance(arg, Name) and isinstance(of, Num) else arg
+                            for of, arg in zip(one.args, args, strict=True)
+                        ]
+                    if None not in args:
+                        return replace(one, args=tuple(arg for arg in args if arg is not None))
+            return None
+
+        return said
 
 
 def _same(a: int | str, b: int | str, number: int, way: int, counter: str) -> int | str:

@@ -8,7 +8,7 @@ nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -71,14 +71,23 @@ def plan(
     lines, measured = (_leading_to([*ends, *kept.values()], _early(tape.lines)) for ends in (moves.values(), ()))
 
     state = {name: array for name in moved if isinstance(array := env[name], np.ndarray) and array.ndim}
-    memory = _Memory(lines, measured, {inputs[name]: array for name, array in state.items()})
-    fed = {name: memory.new(inputs[name]) for name in varying}
-    memory.assign(
-        {new: old for old, new in moves.items() if old.layout}, (s for s in kept.values() if s.root not in moves)
-    )
+    fed = {name: _memory(inputs[name]) for name in varying}
+    homes = {new: old for old, new in moves.items() if old.layout}
+    kept_to_end = (slot for slot in kept.values() if slot.root not in moves)
+    arrays = {inputs[name]: array for name, array in state.items()}
+    footprint = sum(array.nbytes for array in fed.values())
+    footprint += _lay_out(lines, {*measured}, arrays, homes, kept_to_end)
+    arrays |= {inputs[name]: array for name, array in fed.items()}
+
+    def array_of(slot: Slot) -> Array:
+        return slot.view(array_of(slot.base)) if slot.base and slot.view else arrays[slot]
 
     named = {*moves, *moves.values(), *kept.values(), *(slot for line in lines for slot in (line, *line.operands))}
-    space = {slot.name: slot.value if slot.constant else memory.array(slot) for slot in named if slot.is_fixed}
+    space = {
+        slot.name: slot.value if slot.constant else array_of(slot)
+        for slot in named
+        if slot.constant or slot.layout  # whose name always stands for the same object
+    }
     history = {name: _rows(outputs[name], rounds + 1) for name in recorded}
     space |= {**tape.functions, "copyto": np.copyto, **dict(zip(kept, history.values(), strict=True))}
     # the old state is kept before the rest, so that the new one may be written over it at once
@@ -86,104 +95,91 @@ def plan(
         [f"{rows}[k] = {slot.name}" for rows, slot in kept.items() if (slot.root in moves) is early]
         for early in (True, False)
     )
-    tick = [f"{inputs[clock].name} = k + 1.0"] if clock in inputs else []
+    if clock in inputs:
+        before.insert(0, f"{inputs[clock].name} = k + 1.0")
     numbers = {name: inputs[name] for name in moved if name not in state}
+    arguments = _listed(numbers.values())
     update = [
         f"copyto({old.name}, {new.name})"
         for old, new in moves.items()
-        if old.layout and memory.arrays.get(new) is not memory.arrays[old]
+        if old.layout and arrays.get(new) is not arrays[old]
     ]
     if numbers:
-        update.append(f"{_listed(numbers.values())} = {_listed(moves[old] for old in numbers.values())}")
-    back = f"return {_listed(numbers.values())}" if numbers else "return ()"
-    every = [*tick, *before, *(line.text for line in lines), *after, *update, "pass"]
-    once = [*tick, *before, *(line.text for line in measured), *after, back]
-    arguments = "".join(f", {slot.name}" for slot in numbers.values())
+        update.append(f"{arguments} = {_listed(moves[old] for old in numbers.values())}")
+    every, once = ([*before, *(line.text for line in some), *after] for some in (lines, measured))
     text = "\n    ".join([
-        f"def run(first, last{arguments}):", "for k in range(first, last):", *(f"    {line}" for line in every), back,
-    ]) + "\n" + "\n    ".join([f"def measure(k{arguments}):", *once])  # fmt: skip
+        f"def run(first, last, {arguments}):", "for k in range(first, last):",
+        *(f"    {line}" for line in [*every, *update, "pass"]), f"return ({arguments})",
+    ]) + "\n" + "\n    ".join([f"def measure(k, {arguments}):", *once, f"return ({arguments})"])  # fmt: skip
     exec(compile(text, "<the planned program>", "exec"), space)
-    return Planned(
-        text=text,
-        run=space["run"],  # type: ignore[arg-type]  # which exec has made
-        measure=space["measure"],  # type: ignore[arg-type]
-        state=state,
-        numbers=tuple(numbers),
-        inputs=fed,
-        history=history,
-        footprint=memory.footprint,
-    )
+    run, measure = space["run"], space["measure"]
+    return Planned(text, run, measure, state, tuple(numbers), fed, history, footprint)  # type: ignore[arg-type]
 
 
-class _Memory:
-    """Where the results of lines go; `arrays` holds the state, and after `assign` those of all slots but views."""
+def _lay_out(
+    lines: Sequence[Slot],
+    measured: Collection[Slot],
+    arrays: dict[Slot, Array],
+    homes: Mapping[Slot, Slot],
+    kept: Iterable[Slot],
+) -> int:
+    """Give memory to the lines' results, in order; the bytes that it takes.
 
-    def __init__(self, lines: Sequence[Slot], measured: Iterable[Slot], state: Mapping[Slot, Array]) -> None:
-        self.lines = lines
-        self.measured = {*measured}
-        self.arrays = dict(state)
-        self.places = {old: old for old in state}  # whose place in the state a slot has,
-        self.guests = {old: old for old in state}  # and who has each place
-        self.blocks: dict[Slot, Memory] = {}  # the memory of other slots, as long as somebody reads them
-        self.last: dict[Slot, int] = defaultdict(lambda: -1)  # the last line that reads a slot, also through a view
-        self.footprint = 0
+    `arrays` has those of the state, and gets those of all lines. `homes` are the old values whose place new ones will
+    take; they and what is `kept` are read when the round is over.
+    """
+    places, guests = ({old: old for old in arrays} for _ in range(2))  # whose place a slot has, and who has a place
+    blocks: dict[Slot, Memory] = {}  # the memory of other slots, as long as somebody reads them
+    last = {slot.root: at for at, line in enumerate(lines) for slot in line.operands}  # the line that does so last,
+    last |= {slot.root: NEVER for slot in (*homes, *kept)}  # also through a view
+    free: dict[int, list[Memory]] = defaultdict(list)
+    footprint = 0
 
-    def assign(self, homes: Mapping[Slot, Slot], kept: Iterable[Slot]) -> None:
-        """Give memory to the lines' results, in order; `homes` are the old values whose place new ones will take."""
-        self.last |= {slot.root: at for at, line in enumerate(self.lines) for slot in line.operands}
-        self.last |= {slot.root: NEVER for slot in (*homes, *kept)}
-        free: dict[int, list[Memory]] = defaultdict(list)
-        for at, target in enumerate(self.lines):
-            dying = dict.fromkeys(slot.root for slot in target.operands if self.last[slot.root] == at)
-            if target.layout:
-                under = self._under(target, homes.get(target), at)
-                if under is None:
-                    waiting = free[target.layout.size]
-                    self.blocks[target] = waiting.pop() if waiting else self._block(target.layout.size)
-                    self.arrays[target] = target.layout.array(self.blocks[target])
-                else:
-                    self.arrays[target] = self.arrays[under]
-                    if under in self.places:
-                        self.places[target] = place = self.places[under]
-                        self.guests[place] = target
-                    else:
-                        self.blocks[target] = self.blocks.pop(under)
-                if self.last[target] == -1:
-                    dying[target] = None
-            for slot in dying:
-                if slot in self.blocks:
-                    block = self.blocks.pop(slot)
-                    free[block.nbytes].append(block)
-
-    def _under(self, target: Slot, home: Slot | None, at: int) -> Slot | None:
+    def under(target: Slot, home: Slot | None, at: int) -> Slot | None:
         """Whom the result of line `at` may be written over: somebody of the same layout whom nobody reads any more.
 
         A measuring round leaves the state as it is. What is read when the round is over lies in no place of the state
         but its own: another's new value would be written over it.
         """
-        over = [slot for slot in target.operands if self.last[slot] == at] if target.over else []
-        if home and self.last[self.guests[home]] < at:
-            over.append(self.guests[home])
-        if target in self.measured:
-            over = [slot for slot in over if slot in self.blocks]
-        elif self.last[target] == NEVER:
-            over = [slot for slot in over if slot in self.blocks or self.places.get(slot) is home]
-        alike = [slot for slot in over if slot.layout == target.layout and (slot in self.blocks or slot in self.places)]
-        return next((slot for slot in alike if home and self.places.get(slot) is home), next(iter(alike), None))
+        over = [slot for slot in target.operands if last.get(slot) == at] if target.over else []
+        if home and last.get(guests[home], -1) < at:
+            over.append(guests[home])
+        if target in measured:
+            over = [slot for slot in over if slot in blocks]
+        elif last.get(target) == NEVER:
+            over = [slot for slot in over if slot in blocks or places.get(slot) is home]
+        alike = [slot for slot in over if slot.layout == target.layout and (slot in blocks or slot in places)]
+        return next((slot for slot in alike if home and places.get(slot) is home), next(iter(alike), None))
 
-    def new(self, slot: Slot) -> Array:
-        """Memory for an input that is given anew."""
-        assert slot.layout
-        self.arrays[slot] = array = slot.layout.array(self._block(slot.layout.size))
-        return array
+    for at, target in enumerate(lines):
+        dying = dict.fromkeys(slot.root for slot in target.operands if last[slot.root] == at)
+        if target.layout:
+            below = under(target, homes.get(target), at)
+            if below is None:
+                waiting = free[target.layout.size]
+                footprint += 0 if waiting else target.layout.size
+                blocks[target] = waiting.pop() if waiting else np.empty(target.layout.size, np.uint8)
+                arrays[target] = target.layout.array(blocks[target])
+            else:
+                arrays[target] = arrays[below]
+                if below in places:
+                    places[target] = place = places[below]
+                    guests[place] = target
+                else:
+                    blocks[target] = blocks.pop(below)
+            if target not in last:
+                dying[target] = None
+        for slot in dying:
+            if slot in blocks:
+                block = blocks.pop(slot)
+                free[block.nbytes].append(block)
+    return footprint
 
-    def _block(self, size: int) -> Memory:
-        self.footprint += size
-        return np.empty(size, np.uint8)
 
-    def array(self, slot: Slot) -> Array:
-        """The array of a slot, which may be a view."""
-        return slot.view(self.array(slot.base)) if slot.base and slot.view else self.arrays[slot]
+def _memory(slot: Slot) -> Array:
+    """Memory for an input that is given anew."""
+    assert slot.layout
+    return slot.layout.array(np.empty(slot.layout.size, np.uint8))
 
 
 def _apart(tape: Tape, slot: Slot) -> Slot:

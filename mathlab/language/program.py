@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
+from traceback import walk_tb
 from types import CodeType
 from typing import Literal
 
@@ -23,7 +24,7 @@ from mathlab.language import kernels, shapes
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import EXACT, OPS
-from mathlab.language.syntax import OPERATORS, Call, Expr, Name, NewAxis, Num, Slice, Static, names, to_python
+from mathlab.language.syntax import OPERATORS, Call, Expr, Name, NewAxis, Num, Slice, names, to_python
 
 FUNCTION = "program"
 BARE = shapes.Type((), "b")
@@ -34,6 +35,7 @@ PYTHON = {*OPERATORS, "neg"}  # what Python itself computes of written numbers
 RESERVED = {"np", "math", "dtype", "slice", "shake", FUNCTION, *KERNELS}
 
 Function = Callable[..., tuple[np.ndarray, ...]]
+Line = tuple[str, ast.expr, Equation]  # name = value, and what it is a part of
 Shaken = Literal["equations", "ops"]
 
 
@@ -73,13 +75,8 @@ class Program:
 
     def equation_at(self, error: BaseException) -> Equation | None:
         """The equation whose line raised `error`."""
-        found = None
-        traceback = error.__traceback__
-        while traceback is not None:
-            if traceback.tb_frame.f_code.co_filename == FILE:
-                found = self.lines.get(traceback.tb_lineno)
-            traceback = traceback.tb_next
-        return found
+        at = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == FILE]
+        return self.lines.get(at[-1]) if at else None
 
 
 def compile_program(
@@ -97,52 +94,41 @@ def compile_program(
     `thrifty` one deletes every value that it has computed after its last use, for data that fills the memory.
     """
     needed = _needed(equations, outputs)
-    writer = _Writer(needed, types, shaken == "ops")
-    statements: list[tuple[str, ast.expr, Equation]] = []
+    writer = _Writer(needed, types, shaken)
     for equation in needed:
-        value = writer.lower(equation.expr, root=equation.name)
-        mask = types.names.get(equation.name, BARE).kind == "f" != types.of(equation.expr).kind  # that of sum(relu(x))
-        if _is_written(equation.expr) or mask:
-            value = ast.Call(ast.Name("dtype"), [value], [])  # a node is never one of Python's own numbers
-        if shaken == "equations" and _rounds(equation.expr, types):
-            value = _shake(value)
-        named = (*writer.take_temporaries(), (python_name(equation.name), value))
-        statements += [(name, part, equation) for name, part in named]
+        writer.write(equation)
+    results = [*map(python_name, outputs)]
+    deleted = _last_uses(writer.lines, results) if thrifty else {}
     text: list[str] = []
     lines: dict[int, Equation] = {}
-    deleted = _last_uses(statements, [*map(python_name, outputs)]) if thrifty else {}
-    for number, (name, part, equation) in enumerate(statements):
-        text.append(f"    {name} = {ast.unparse(part)}")
+    for number, (name, value, equation) in enumerate(writer.lines):
+        text.append(f"    {name} = {ast.unparse(value)}")
         lines[len(text) + 1] = equation  # the first line is the function's head
         text += [f"    del {', '.join(deleted[number])}"] if number in deleted else []
     defined = {equation.name for equation in needed}
-    read = (*(name for equation in needed for name in names(equation.expr)), *outputs)
-    inputs = tuple(dict.fromkeys(name for name in read if name not in defined))
+    read = dict.fromkeys((*(name for equation in needed for name in names(equation.expr)), *outputs))
+    inputs = tuple(name for name in read if name not in defined)
     arguments = [*(["shake"] if shaken else []), *map(python_name, inputs)]
     head = f"def {FUNCTION}({', '.join(arguments)}):"
-    results = ", ".join(map(python_name, outputs)) + "," * (len(outputs) == 1)
-    source = "\n".join([head, *text, f"    return ({results})", ""])
-    return Program(source, inputs, tuple(outputs), lines, dtype)
+    end = f"    return ({', '.join(results)}{',' * (len(outputs) == 1)})"
+    return Program("\n".join([head, *text, end, ""]), inputs, tuple(outputs), lines, dtype)
 
 
-def _last_uses(statements: Sequence[tuple[str, ast.expr, Equation]], kept: Sequence[str]) -> dict[int, list[str]]:
-    """The names that are read, or made and never read, for the last time in each statement."""
+def _last_uses(lines: Sequence[Line], kept: Sequence[str]) -> dict[int, list[str]]:
+    """The names that are read, or made and never read, for the last time in each line."""
     last: dict[str, int] = {}
-    for number, (made, value, _) in enumerate(statements):
+    for number, (made, value, _) in enumerate(lines):
         read = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
         last |= dict.fromkeys((made, *sorted(read & last.keys())), number)
     uses: dict[int, list[str]] = {}
-    for name, number in last.items():
-        uses.setdefault(number, []).extend([name] if name not in kept else [])
-    return {number: names for number, names in uses.items() if names}
+    for name in last:
+        if name not in kept:
+            uses.setdefault(last[name], []).append(name)
+    return uses
 
 
-def _rounds(expr: Expr, types: Types) -> bool:
-    return isinstance(expr, Call) and expr.op not in EXACT and types.of(expr).kind == "f"
-
-
-def _shake(value: ast.expr) -> ast.expr:
-    return ast.Call(ast.Name("shake"), [value], [])
+def _called(function: str, *args: ast.expr) -> ast.expr:
+    return ast.Call(ast.Name(function), [*args], [])
 
 
 @lru_cache(256)
@@ -169,18 +155,25 @@ def python_name(name: str) -> str:
 class _Writer:
     """Lowers expressions to Python, one equation after the other, remembering what is already computed."""
 
-    def __init__(self, equations: Sequence[Equation], types: Types, shaken: bool) -> None:
+    def __init__(self, equations: Sequence[Equation], types: Types, shaken: Shaken | None) -> None:
         self.types = types
         self.shaken = shaken
         self.shared = _shared(equations)
         self.computed: dict[Expr, str] = {}
-        self.temporaries: list[tuple[str, ast.expr]] = []
+        self.lines: list[Line] = []
         self.count = 0
 
-    def take_temporaries(self) -> list[tuple[str, ast.expr]]:
-        """The lines that have to stand before the one just lowered."""
-        lines, self.temporaries = self.temporaries, []
-        return lines
+    def write(self, equation: Equation) -> None:
+        """Add the lines of an equation."""
+        expr, name = equation.expr, python_name(equation.name)
+        self.equation = equation
+        value = self.lower(expr, name)
+        mask = self.types.names.get(equation.name, BARE).kind == "f" != self.types.of(expr).kind  # of sum(relu(x))
+        if _is_written(expr) or mask:
+            value = _called("dtype", value)  # a node is never one of Python's own numbers
+        if self.shaken == "equations" and self._rounds(expr):
+            value = _called("shake", value)
+        self.lines.append((name, value, equation))
 
     def lower(self, expr: Expr, root: str = "") -> ast.expr:
         """The Python expression for `expr`; `root` is the name that it is about to be given."""
@@ -188,38 +181,37 @@ class _Writer:
             return ast.Name(self.computed[expr])
         if isinstance(expr, Name):
             return ast.Name(python_name(expr.id))
-        if not isinstance(expr, Call):
-            rounded = isinstance(expr, Num) and expr.value * 2**SHORT % 1  # 0.1 has no end in binary
-            return _shake(to_python(expr)) if self.shaken and rounded else to_python(expr)
-        value = self._call(expr)
-        if self.shaken and _rounds(expr, self.types):
-            value = _shake(value)
-        if root:
-            self.computed.setdefault(expr, python_name(root))
+        value = self._call(expr) if isinstance(expr, Call) else to_python(expr)
+        endless = isinstance(expr, Num) and expr.value * 2**SHORT % 1  # 0.1 has no end in binary
+        if self.shaken == "ops" and (endless or self._rounds(expr)):
+            value = _called("shake", value)
+        if isinstance(expr, Call) and root:
+            self.computed.setdefault(expr, root)
         elif expr in self.shared:
             return self._temporary(value, expr)
         return value
 
+    def _rounds(self, expr: Expr) -> bool:
+        return isinstance(expr, Call) and expr.op not in EXACT and self.types.of(expr).kind == "f"
+
     def _temporary(self, value: ast.expr, expr: Expr | None = None) -> ast.expr:
         self.count += 1
         name = f"_{self.count}"
-        self.temporaries.append((name, value))
+        self.lines.append((name, value, self.equation))
         if expr is not None:
             self.computed[expr] = name
         return ast.Name(name)
 
     def _call(self, call: Call) -> ast.expr:
-        args = self._arguments(call)
+        op, args = OPS[call.op], self._arguments(call)
         if call.op == "index":
             items = args[1:]
             return ast.Subscript(args[0], items[0] if len(items) == 1 else ast.Tuple(items))
         if call.op == "scatter":
             shape = ast.Tuple([ast.Constant(n) for n in self.types.of(call.args[1]).shape])
-            place = ast.Tuple([_as_slice_call(item) for item in args[2:]])
-            return ast.Call(ast.Name("scatter"), [args[0], shape, place], [])
+            return _called("scatter", args[0], shape, ast.Tuple([*map(_as_slice_call, args[2:])]))
         if call.op in OPERATORS:
             return ast.BinOp(args[0], OPERATORS[call.op], args[1])
-        op = OPS[call.op]
         if call.op == "array" and all(isinstance(arg, Num) for arg in call.args):
             kind = [ast.Name("dtype")] if self.types.of(call).kind == "f" else []
             return ast.Call(ast.Attribute(ast.Name("np"), "array"), [ast.List(args), *kind], [])
@@ -227,39 +219,32 @@ class _Writer:
         for position, name in enumerate(op.args):
             if name.startswith("*"):
                 values[name[1:]] = ast.Tuple(args[position:])
-            elif len(re.findall(rf"\b{name}\b", op.numpy)) > 1 and not isinstance(
-                args[position], ast.Name | ast.Constant
-            ):
-                values[name] = self._temporary(args[position], call.args[position])
-            else:
-                values[name] = args[position]
+                continue
+            values[name] = arg = args[position]
+            if not isinstance(arg, ast.Name | ast.Constant) and len(re.findall(rf"\b{name}\b", op.numpy)) > 1:
+                values[name] = self._temporary(arg, call.args[position])
         given = dict(call.attrs)
-        settings = {name: _constant(given[name]) if name in given else None for name in op.settings}
+        settings = {
+            name: ast.parse(repr(given[name]), mode="eval").body if name in given else None for name in op.settings
+        }
         return _Filling(values, settings).visit(ast.parse(op.numpy, mode="eval").body)  # type: ignore[no-any-return]
 
     def _arguments(self, call: Call) -> list[ast.expr]:
         """The arguments as Python, with masks and integers made floats where the op computes with floats."""
-        op = OPS[call.op]
-        types = [self.types.of(arg) for arg in call.args]
-        result = self.types.of(call)
+        op, kinds = OPS[call.op], [self.types.of(arg).kind for arg in call.args]
+        some_floats = any(kind == "f" and not _is_written(arg) for arg, kind in zip(call.args, kinds, strict=True))
+        joins = call.op in ("array", "concat", "stack")
         lowered = []
-        weak = call.op not in PYTHON  # operators leave Python's own numbers weak; functions do not
-        floats = [t.kind == "f" and not _is_written(arg) for arg, t in zip(call.args, types, strict=True)]
-        if all(floats):
-            return [self.lower(arg) for arg in call.args]
-        for position, (arg, type_) in enumerate(zip(call.args, types, strict=True)):
+        for position, (arg, kind) in enumerate(zip(call.args, kinds, strict=True)):
+            if joins:
+                fits = kind == self.types.of(call).kind and not (kind == "f" and _is_written(arg))
+            elif _is_written(arg):  # operators leave Python's own numbers weak; functions do not
+                weak = some_floats or call.op in PYTHON or isinstance(arg, Slice | NewAxis)
+                fits = weak or "f" not in op.accepts(position)
+            else:  # a mask times a mask, or times 2, would leave the floats
+                fits = kind in op.accepts(position) and (call.op != "mul" or kind != "b" or some_floats)
             value = self.lower(arg)
-            plain = _is_written(arg)
-            accepted = type_.kind in op.accepts(position)
-            if accepted and call.op == "mul" and type_.kind == "b":
-                accepted = any(floats)  # a mask times a mask, or times 2, would leave the floats
-            if accepted and op.kind == "same" and op.variadic and call.op in ("array", "concat", "stack"):
-                accepted = type_.kind == result.kind and not (plain and result.kind == "f")
-                plain = False
-            number = plain and not isinstance(arg, Slice | NewAxis)
-            if number and "f" in op.accepts(position) and weak and not any(floats):
-                accepted = plain = False
-            lowered.append(value if accepted or plain else ast.Call(ast.Name("dtype"), [value], []))
+            lowered.append(value if fits else _called("dtype", value))
         return lowered
 
 
@@ -273,18 +258,14 @@ def _is_written(expr: Expr) -> bool:
 
 def _shared(equations: Sequence[Equation]) -> frozenset[Expr]:
     """The calls that stand in the equations more than once, counting a repeated one's inside only once."""
-    counts: Counter[Expr] = Counter()
-    for equation in equations:
-        pending: list[Expr] = [equation.expr]
-        while pending:
-            expr = pending.pop()
-            if isinstance(expr, Call):
-                counts[expr] += 1
-                if counts[expr] == 1:
-                    pending.extend(expr.args)
-    return frozenset(
-        expr for expr, count in counts.items() if count > 1 and isinstance(expr, Call) and not OPS[expr.op].cheap
-    )
+    counts: Counter[Call] = Counter()
+    pending: list[Expr] = [equation.expr for equation in equations]
+    while pending:
+        if isinstance(expr := pending.pop(), Call):
+            counts[expr] += 1
+            if counts[expr] == 1:
+                pending.extend(expr.args)
+    return frozenset(expr for expr, count in counts.items() if count > 1 and not OPS[expr.op].cheap)
 
 
 @dataclass
@@ -302,27 +283,20 @@ class _Filling(ast.NodeTransformer):
         return None if usual else self.generic_visit(node)
 
 
-def _constant(value: Static) -> ast.expr:
-    return ast.parse(repr(value), mode="eval").body
-
-
 def _as_slice_call(item: ast.expr) -> ast.expr:
     """A slice as it must be written outside of square brackets."""
     if not isinstance(item, ast.Slice):
         return item
-    bounds = [bound or ast.Constant(None) for bound in (item.lower, item.upper, item.step)]
-    return ast.Call(ast.Name("slice"), list(bounds), [])
+    return _called("slice", *(bound or ast.Constant(None) for bound in (item.lower, item.upper, item.step)))
 
 
 def _kernels_in(text: str) -> list[str]:
     """The kernels that a program calls, and those that they call, callees first."""
-    found: list[str] = []
+    found: dict[str, None] = {}
     for name in KERNELS:
         if re.search(rf"\b{name}[(,]", text) and f"def {name}(" not in text:
-            found += [callee for callee in _kernels_in(_source(name)) if callee not in found]
-            if name not in found:
-                found.append(name)
-    return found
+            found |= dict.fromkeys([*_kernels_in(_source(name)), name])
+    return [*found]
 
 
 @cache

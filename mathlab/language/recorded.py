@@ -23,19 +23,14 @@ Array = NDArray[np.floating]
 Memory = NDArray[np.uint8]
 Function = Callable[..., Array]  # or a number
 # an operator's function for arrays; its function between two numbers, which is faster there; and how that is written
-BETWEEN: Mapping[Function, tuple[Function, str]] = {
-    np.add: (operator.add, "{} + {}"),
-    np.subtract: (operator.sub, "{} - {}"),
-    np.multiply: (operator.mul, "{} * {}"),
-    np.divide: (operator.truediv, "{} / {}"),
-    np.power: (operator.pow, "{} ** {}"),
-    np.negative: (operator.neg, "-{}"),
-    np.greater: (operator.gt, "{} > {}"),
-    np.greater_equal: (operator.ge, "{} >= {}"),
-    np.less: (operator.lt, "{} < {}"),
-    np.less_equal: (operator.le, "{} <= {}"),
-    np.equal: (operator.eq, "{} == {}"),
-    np.not_equal: (operator.ne, "{} != {}"),
+BETWEEN: Mapping[Function, tuple[Function, str]] = {np.negative: (operator.neg, "-{}")} | {
+    getattr(np, of_arrays): (getattr(operator, of_numbers), f"{{}} {sign} {{}}")
+    for of_arrays, of_numbers, sign in zip(
+        "add subtract multiply divide power greater greater_equal less less_equal equal not_equal".split(),
+        "add sub mul truediv pow gt ge lt le eq ne".split(),
+        "+ - * / ** > >= < <= == !=".split(),
+        strict=True,
+    )
 }
 # functions without the layers that they have above a ufunc's
 REDUCTIONS: Mapping[Function, Function] = {np.sum: np.add.reduce, np.max: np.maximum.reduce, np.min: np.minimum.reduce}
@@ -93,11 +88,6 @@ class Slot:
             self.value = self.value if self.constant else None
 
     @property
-    def is_fixed(self) -> bool:
-        """Whether its name always stands for the same object."""
-        return self.constant or self.layout is not None
-
-    @property
     def root(self) -> Slot:
         """The slot that has the memory."""
         return self.base.root if self.base else self
@@ -116,13 +106,8 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
     def __getitem__(self, index: object) -> StandIn:
         return self.tape.call(operator.getitem, (self, index))
 
-    @property
-    def T(self) -> StandIn:
-        return self.tape.call(TRANSPOSED, (self,))
-
-    @property
-    def mT(self) -> StandIn:
-        return self.tape.call(EACH_TRANSPOSED, (self,))
+    T = property(lambda self: self.tape.call(TRANSPOSED, (self,)))
+    mT = property(lambda self: self.tape.call(EACH_TRANSPOSED, (self,)))
 
     def _refuse(self, *_: object) -> bool:
         raise TypeError("what changes between rounds cannot be looked at while a program is recorded")
@@ -132,7 +117,7 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
 
 @dataclass(frozen=True)
 class Recorded:
-    """A function that is written down where the program calls it."""
+    """A function that is written down where the program calls it; or NumPy, all of whose functions are."""
 
     tape: Tape
     function: Function
@@ -140,15 +125,8 @@ class Recorded:
     def __call__(self, *args: object, **named: object) -> object:
         return self.tape.function(self.function, args, named)
 
-
-@dataclass(frozen=True)
-class Numpy:
-    """What the program knows as `np`."""
-
-    tape: Tape
-
     def __getattr__(self, name: str) -> Recorded:
-        return Recorded(self.tape, getattr(np, name))
+        return Recorded(self.tape, getattr(self.function, name))
 
 
 class Tape:
@@ -160,24 +138,18 @@ class Tape:
         self.names: dict[Function, str] = {}
         self.known: dict[object, StandIn] = {}  # what is computed is not computed again
         self.zeros = np.zeros(0, np.uint8)  # the memory of all examples
+        self.space: dict[str, object] = {"np": Recorded(self, np), "math": math}  # type: ignore[arg-type]  # as said
+        for name, kernel in KERNELS.items():  # played, as the program is, or called whole
+            played = FunctionType(kernel.__code__, self.space, name, kernel.__defaults__)
+            self.space[name] = Recorded(self, kernel) if kernel in WHOLE else played
 
     def play(self, program: Program, inputs: Mapping[str, Slot]) -> dict[str, Slot]:
         """Run the program on stand-ins for its inputs; the slots of its outputs."""
-        space = {"np": Numpy(self), "dtype": Recorded(self, getattr(np, program.dtype)), **self.kernels()}
+        run = program.bound({**self.space, "dtype": Recorded(self, getattr(np, program.dtype))})
         with np.errstate(all="ignore"):
-            values = program.bound(space)(*(StandIn(self, inputs[name]) for name in program.inputs))
+            values = run(*(StandIn(self, inputs[name]) for name in program.inputs))
         self.zeros = np.zeros(0, np.uint8)
         return dict(zip(program.outputs, _slots(values), strict=True))
-
-    def kernels(self) -> dict[str, Callable[..., object]]:
-        """The kernels on stand-ins: played, as the program is, or called whole."""
-        space: dict[str, object] = {"np": Numpy(self), "math": math}
-        kernels: dict[str, Callable[..., object]] = {}
-        for name, kernel in KERNELS.items():
-            played = FunctionType(kernel.__code__, space, name, kernel.__defaults__)
-            kernels[name] = Recorded(self, kernel) if kernel in WHOLE else played
-            space[name] = kernels[name]
-        return kernels
 
     def slot(self, value: object, constant: bool = False) -> Slot:
         """A slot for an input that is, or is like, a value."""
@@ -292,13 +264,13 @@ class Tape:
             return type(value)(map(self.value, value))
         if isinstance(value, Recorded):
             return value.function
-        return self._example(value.slot) if isinstance(value, StandIn) else value
-
-    def _example(self, slot: Slot) -> object:
+        if not isinstance(value, StandIn):
+            return value
+        slot = value.slot
         if slot.constant or not slot.layout:
             return slot.value
         if slot.base and slot.view:
-            return slot.view(self._example(slot.base))
+            return slot.view(self.value(StandIn(self, slot.base)))
         if slot.layout.size > self.zeros.nbytes:
             self.zeros = np.zeros(slot.layout.size, np.uint8)
         return slot.layout.array(self.zeros)

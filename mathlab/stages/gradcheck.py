@@ -23,7 +23,7 @@ from mathlab.stages.prepare import Prepared, evaluate, prepare
 from mathlab.stages.table import Report
 from mathlab.witnesses.arrays import Floats, Mask
 from mathlab.witnesses.central import Differences, central_difference, widths
-from mathlab.witnesses.evaluation import run as run_equations
+from mathlab.witnesses.graph import run as run_equations
 from mathlab.witnesses.graph import whole
 from mathlab.witnesses.steps import ROUNDINGS, SMALLEST_SLOPE, ComplexStep, end_noise
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array
-from mathlab.language.equation import Equation
 from mathlab.witnesses import chained
 from mathlab.witnesses.arrays import Floats, Mask, Numbers, numbers
-from mathlab.witnesses.chained import Known, Result
-from mathlab.witnesses.evaluation import Definitions, evaluate
-from mathlab.witnesses.graph import Graph
+from mathlab.witnesses.chained import Known, Result, Steps
+from mathlab.witnesses.graph import Definitions, Evaluate, Graph, evaluate, run
 
 End = Callable[[Mapping[str, Array]], float]
 
@@ -80,31 +78,15 @@ def widths(start: Array, step: float | None) -> Floats:
     return np.full(x.shape, step) if step else float(np.cbrt(np.finfo(start.dtype.name).eps)) * np.maximum(1, np.abs(x))
 
 
-@dataclass(frozen=True)
-class RealSteps:
+def real_steps(values: Mapping[str, Numbers], of: Evaluate, reach: Mapping[str, Floats]) -> Steps:
     """Steps up and down: `reach` is how far the entries of every array that moves are moved."""
 
-    values: Mapping[str, Numbers]
-    definitions: Definitions
-    reach: Mapping[str, Floats]
-    kind = np.float64
-    linear = 1e-11
-
-    def by(self, name: str) -> Floats:
+    def by(name: str) -> Floats:
         """The steps as they are taken, not as they were meant."""
-        start, reach = np.asarray(self.values[name], np.float64), self.reach[name]
-        return ((start + reach) - (start - reach)) / 2
+        start = np.asarray(values[name], np.float64)
+        return ((start + reach[name]) - (start - reach[name])) / 2
 
-    def moved(self, start: Numbers, by: Floats) -> Numbers:
-        return numbers(start + by)
-
-    def evaluate(self, equation: Equation, env: Mapping[str, Numbers]) -> Numbers:
-        return evaluate(equation.expr, env, definitions=self.definitions)
-
-    def difference(self, result: Result) -> Floats:
-        return np.asarray((result(1.0) - result(-1.0)) / 2)
-
-    def bent(self, result: Result) -> Mask:
+    def bent(result: Result) -> Mask:
         """Without a kink, half a step moves half of the odd part and a quarter of the even one."""
         still, up, down, half_up, half_down = (
             np.asarray(result(times), np.float64) for times in (0.0, 1.0, -1.0, 0.5, -0.5)
@@ -116,6 +98,17 @@ class RealSteps:
             (np.abs(odd - 2 * half_odd) > BENT[0] * np.abs(odd) + noise)
             | (np.abs(even - 4 * half_even) > BENT[1] * np.abs(odd) + noise)
         )
+
+    return Steps(
+        values,
+        of,
+        by,
+        moved=lambda start, by: numbers(start + by),
+        difference=lambda result: np.asarray((result(1.0) - result(-1.0)) / 2),
+        bent=bent,
+        linear=1e-11,
+        kind=np.float64,
+    )
 
 
 @dataclass(frozen=True)
@@ -141,50 +134,48 @@ class Differences:
         found, alone = np.zeros(start.shape), np.ones(start.shape, np.bool_)
         if not graph.connected:
             return found
-        if start.size > FEW and self.slopes is not None:
-            slopes = self.slopes[name]
+        if start.size > FEW and (measured := self.measured) is not None:
+            steps, slopes = measured[0], measured[1][name]
             noise = ROUNDED * float(np.sum(np.abs(graph.seed * graph.values[graph.end])))  # the terms may cancel
-            if self._holds(name, slopes, noise) and chained.agrees(graph, slopes, self.steps, noise):
+            # the entry that moves the end most is to do so alike when it is run through the whole graph
+            steepest = np.argmax(np.where(slopes.sound, np.abs(slopes.values), -1.0))
+            at = np.unravel_index(steepest, start.shape)
+            apart = self._one_by_one(name, at)[at] - slopes.values[at]
+            if abs(apart) * steps.by(name)[at] <= noise and chained.agrees(graph, slopes, steps, noise):
                 found, alone = slopes.values, ~slopes.sound
         alone = alone & among
         permitted(int(np.count_nonzero(alone)))
-        one_by_one, _ = central_difference(self.end, self.env, name, self.step, alone, resolved=False)
-        return np.where(alone, one_by_one, found)
+        return np.where(alone, self._one_by_one(name, alone), found)
 
-    def _holds(self, name: str, slopes: chained.Slopes, noise: float) -> bool:
-        """Whether the entry that moves the end most does so alike when it is run through the whole graph."""
-        steepest = np.zeros(slopes.values.shape, np.bool_)
-        steepest.flat[np.argmax(np.where(slopes.sound, np.abs(slopes.values), -1.0))] = True
-        one, _ = central_difference(self.end, self.env, name, self.step, steepest, resolved=False)
-        by = self.steps.by(name)[steepest]
-        return bool(np.all(np.abs(one[steepest] - slopes.values[steepest]) * by <= noise))
+    def _one_by_one(self, name: str, among: Mask | tuple[np.intp, ...]) -> Floats:
+        mask = np.zeros(np.shape(self.env[name]), np.bool_)
+        mask[among] = True
+        return central_difference(self.end, self.env, name, self.step, mask, resolved=False)[0]
 
     @cached_property
-    def slopes(self) -> Mapping[str, chained.Slopes] | None:
-        """Measured op by op; None where some op cannot be evaluated so."""
+    def measured(self) -> tuple[Steps, Mapping[str, chained.Slopes]] | None:
+        """The steps, and what they measure op by op; None where some op cannot be evaluated so.
+
+        Every node's entries are moved about as far as a parameter's step moves them, or by their own size's.
+        """
+        of, rng = partial(evaluate, definitions=self.definitions), np.random.default_rng(0)
+        reach = {name: widths(np.asarray(self.env[name]), self.step) for name in self.wanted}
+        far = {name: REACH * by / math.sqrt(self._meeting(name)) for name, by in reach.items()}
         try:
-            return chained.slopes(self.graph, self.wanted, self.steps, self.known)
-        except ExpressionError:
-            return None
-
-    @cached_property
-    def steps(self) -> RealSteps:
-        """Every node's entries are moved about as far as a parameter's step moves them, or by their own size's."""
-        steps = {name: widths(np.asarray(self.env[name]), self.step) for name in self.wanted}
-        values = self._run({})
-        reach = dict(steps)
-        rng = np.random.default_rng(0)
-        with np.errstate(all="ignore"):
+            values = run(self.graph.moving, self.graph.values, of)
             for _ in range(TRIES):
-                far = {name: REACH * by / math.sqrt(self._meeting(name)) for name, by in steps.items()}
                 moved = {name: values[name] + by * rng.choice([-1.0, 1.0], by.shape) for name, by in far.items()}
-                for name, value in self._run(moved).items():
-                    if name not in steps and np.issubdtype(value.dtype, np.floating):
+                for name, value in run(self.graph.moving, {**self.graph.values, **moved}, of).items():
+                    if name not in far and np.issubdtype(value.dtype, np.floating):
                         before = np.asarray(values[name], np.float64)
-                        by = np.abs(value - before)
-                        by = np.where(by == 0, 0.0, np.maximum(by, widths(np.zeros(()), None) * np.abs(before)))
-                        reach[name] = np.fmax(reach.get(name, 0.0), by)
-        return RealSteps(values, self.definitions, reach)
+                        with np.errstate(all="ignore"):
+                            by = np.abs(value - before)
+                            by = np.where(by == 0, 0.0, np.maximum(by, widths(np.zeros(()), None) * np.abs(before)))
+                            reach[name] = np.fmax(reach.get(name, 0.0), by)
+            steps = real_steps(values, of, reach)
+            return steps, chained.slopes(self.graph, self.wanted, steps, self.known)
+        except (ExpressionError, MathlabError):
+            return None
 
     def _meeting(self, name: str) -> int:
         """How many entries of an array meet in a result, at most."""
@@ -195,10 +186,3 @@ class Differences:
             if read == name
         ]
         return max(counts, default=1)
-
-    def _run(self, moved: Mapping[str, Array]) -> dict[str, Numbers]:
-        known = {**self.graph.values, **{name: numbers(value) for name, value in moved.items()}}
-        with np.errstate(all="ignore"):
-            for equation in self.graph.moving:
-                known[equation.name] = evaluate(equation.expr, known, definitions=self.definitions)
-        return known

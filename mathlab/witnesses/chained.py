@@ -10,9 +10,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from types import EllipsisType
-from typing import Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -21,7 +21,7 @@ from mathlab.errors import Place
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Name, unparse
 from mathlab.witnesses.arrays import Floats, Mask, Numbers
-from mathlab.witnesses.graph import Graph
+from mathlab.witnesses.graph import Evaluate, Graph
 
 ALIKE = 1e-12  # relative: how far the results of entries that move it alike may be apart
 
@@ -31,36 +31,27 @@ Lanes = Mapping[int, int | None]
 Known = MutableMapping[tuple[str, str], Lanes]
 
 
-class Steps(Protocol):
-    """How arrays are moved, and what is read off the results: by complex steps, or by real ones."""
+class Steps(NamedTuple):
+    """How arrays are moved, and what is read off the results: by complex steps, or by real ones.
 
-    @property
-    def kind(self) -> DTypeLike: ...
+    `values` are those of all names where nothing moves, and `of` evaluates what does. `by` is how far each entry of a
+    name is moved, 0 where nothing moves it; `moved` is an array so many entries of which are. `difference` is what a
+    step moves, times the slope; `bent` are the entries that have a kink or a jump within a step. A step in a random
+    direction may be as far from the sum of its entries' steps as `linear`, relative to it. Arrays that move are of a
+    `kind`.
+    """
 
-    @property
-    def linear(self) -> float:
-        """Relative: how far a step in a random direction may be from the sum of its entries' steps."""
-
-    @property
-    def values(self) -> Mapping[str, Numbers]:
-        """Of all names, where nothing moves."""
-
-    def by(self, name: str) -> Floats:
-        """How far each entry is moved, in the shape of the array; 0 where nothing moves it."""
-
-    def moved(self, start: Numbers, by: Floats) -> Numbers: ...
-
-    def evaluate(self, equation: Equation, env: Mapping[str, Numbers]) -> Numbers: ...
-
-    def difference(self, result: Result) -> Floats:
-        """What a step moves, times the slope."""
-
-    def bent(self, result: Result) -> Mask:
-        """The entries that have a kink or a jump within a step."""
+    values: Mapping[str, Numbers]
+    of: Evaluate
+    by: Callable[[str], Floats]
+    moved: Callable[[Numbers, Floats], Numbers]
+    difference: Callable[[Result], Floats]
+    bent: Callable[[Result], Mask]
+    linear: float
+    kind: DTypeLike
 
 
-@dataclass(frozen=True)
-class Slopes:
+class Slopes(NamedTuple):
     """The slope of the end along every entry of an array, and where it does not hold: `rough` entries move a kink."""
 
     values: Floats
@@ -71,9 +62,6 @@ class Slopes:
         """Where it holds."""
         return ~self.rough & np.isfinite(self.values)
 
-    def __add__(self, other: Slopes) -> Slopes:
-        return Slopes(self.values + other.values, self.rough | other.rough)
-
 
 def divided(equations: Sequence[Equation]) -> tuple[Equation, ...]:
     """The same equations with every op on its own, those inside others in front of them, named by their text.
@@ -81,6 +69,9 @@ def divided(equations: Sequence[Equation]) -> tuple[Equation, ...]:
     No name of a config looks like one of these: there is an operator or a parenthesis in it.
     """
     result: dict[str, Equation] = {}
+
+    def opened(part: Expr, place: Place | None) -> Expr:
+        return replace(part, args=tuple(named(arg, place) for arg in part.args)) if isinstance(part, Call) else part
 
     def named(part: Expr, place: Place | None) -> Expr:
         if not isinstance(part, Call):
@@ -90,14 +81,8 @@ def divided(equations: Sequence[Equation]) -> tuple[Equation, ...]:
             result[text] = Equation(text, opened(part, place), text, place)
         return Name(text)
 
-    def opened(part: Expr, place: Place | None) -> Expr:
-        if not isinstance(part, Call):
-            return part
-        return Call(part.op, tuple(named(arg, place) for arg in part.args), part.attrs, part.position)
-
     for equation in equations:
-        expr = opened(equation.expr, equation.place)
-        result[equation.name] = Equation(equation.name, expr, equation.text, equation.place)
+        result[equation.name] = replace(equation, expr=opened(equation.expr, equation.place))
     return tuple(result.values())
 
 
@@ -117,18 +102,19 @@ def slopes(graph: Graph, wanted: Iterable[str], steps: Steps, known: Known) -> d
     """
     wanted = [*wanted]
     explore(graph, wanted, steps, known)
-    found = {graph.end: Slopes(graph.seed, np.zeros(graph.seed.shape, np.bool_))}
+    path = graph.between(wanted)
+    shapes = {name: np.shape(steps.values[name]) for _, reads in path for name in reads}
+    # -0.0 is the sum of nothing, to which 0.0 and -0.0 are added as they are
+    found = {name: Slopes(np.full(shape, -0.0), np.zeros(shape, np.bool_)) for name, shape in shapes.items()}
+    found[graph.end] = Slopes(graph.seed, np.zeros(graph.seed.shape, np.bool_))
     with np.errstate(all="ignore"):
-        for equation, reads in reversed(graph.between(wanted)):
-            ahead, floats = found[equation.name], [name for name in reads if _floats(steps.values[name])]
-            bent = steps.bent(_in_random_direction(equation, floats, steps))
-            ahead = Slopes(ahead.values, ahead.rough | bent)
-            for name in reads:
-                shape = np.shape(steps.values[name])
-                share = Slopes(np.zeros(shape), np.zeros(shape, np.bool_))
-                if name in floats:
-                    share = _Op(equation, name, steps).handed(ahead, known[equation.name, name])
-                found[name] = found[name] + share if name in found else share
+        for equation, reads in reversed(path):
+            floats = [name for name in reads if _floats(steps.values[name])]
+            ahead = found[equation.name]
+            ahead = Slopes(ahead.values, ahead.rough | steps.bent(_in_random_direction(equation, floats, steps)))
+            for name in floats:
+                values, rough = _Op(equation, name, steps).handed(ahead, known[equation.name, name])
+                found[name] = Slopes(found[name].values + values, found[name].rough | rough)
     return found
 
 
@@ -139,8 +125,9 @@ def _floats(array: Numbers) -> bool:
 def _in_random_direction(equation: Equation, reads: Sequence[str], steps: Steps) -> Result:
     rng = np.random.default_rng(0)
     far = {name: steps.by(name) * rng.standard_normal(np.shape(steps.values[name])) for name in reads}
-    return lambda times: steps.evaluate(
-        equation, {**steps.values, **{name: steps.moved(steps.values[name], times * far[name]) for name in reads}}
+    return lambda times: steps.of(
+        equation.expr,
+        {**steps.values, **{name: steps.moved(steps.values[name], times * far[name]) for name in reads}},
     )
 
 
@@ -152,22 +139,14 @@ def agrees(graph: Graph, slopes: Slopes, steps: Steps, noise: float = 0.0) -> bo
     rng = np.random.default_rng(1)
     shape, sound = slopes.values.shape, slopes.sound
     by = steps.by(graph.wrt) * sound * rng.standard_normal(shape) / math.sqrt(max(1, slopes.values.size))
-    known = {**steps.values}
 
     def start(times: float) -> Numbers:
         return steps.moved(steps.values[graph.wrt], times * by)
 
-    def end(times: float) -> Numbers:
-        known[graph.wrt] = start(times)
-        for equation in graph.moving:
-            known[equation.name] = steps.evaluate(equation, known)
-        return known[graph.end]
-
     with np.errstate(all="ignore"):
-        found = float(np.sum(graph.seed * steps.difference(end)))
-        terms = np.where(
-            sound, slopes.values * steps.difference(start), 0.0
-        )  # the step as it is taken, not as it was meant
+        found = np.sum(graph.seed * steps.difference(lambda times: graph.rerun(start(times), steps.of)))
+        # the step as it is taken, not as it was meant
+        terms = np.where(sound, slopes.values * steps.difference(start), 0.0)
         return bool(abs(found - np.sum(terms)) <= steps.linear * np.sum(np.abs(terms)) + noise)
 
 
@@ -185,7 +164,7 @@ class _Op:
 
         def result(times: float) -> Numbers:
             self.buffer[place] = self.steps.moved(self.start[place], self.by[place] * far * times)
-            found = np.array(self.steps.evaluate(self.equation, self.env))  # a copy: some ops return what they read
+            found = np.array(self.steps.of(self.equation.expr, self.env))  # a copy: some ops return what they read
             self.buffer[place] = self.start[place]
             return found
 
@@ -198,18 +177,16 @@ class _Op:
         move the result alike, so that one speaks for them all.
         """
         rng = np.random.default_rng(2)
-        result = np.shape(self.steps.values[self.equation.name])
+        shape, result = self.start.shape, np.shape(self.steps.values[self.equation.name])
         found: dict[int, int | None] = {}
-        for axis, length in enumerate(self.start.shape):
-            rest = 1 + rng.permutation(
-                max(length - 1, 0)
-            )  # the first alone: an axis turned round could keep both halves
+        for axis, length in enumerate(shape):
+            # the first alone: an axis turned round could keep both halves
+            rest = 1 + rng.permutation(max(length - 1, 0))
             parts = [part for part in (np.arange(min(length, 1)), *np.split(rest, [length // 2])) if len(part)]
-            before, after = self.start.shape[:axis], self.start.shape[axis + 1 :]
-            moved = [
-                (part, self._moved((slice(None),) * axis + (part,), rng.uniform(0.5, 1, (*before, len(part), *after))))
-                for part in parts
-            ]
+            moved = []
+            for part in parts:
+                far = rng.uniform(0.5, 1, (*shape[:axis], len(part), *shape[axis + 1 :]))
+                moved.append((part, self.steps.difference(self.at((slice(None),) * axis + (part,), far))))
             possible = [
                 other
                 for other, n in enumerate(result)
@@ -222,16 +199,17 @@ class _Op:
                 found[axis] = None
         return found
 
-    def _moved(self, place: Index, far: Floats) -> Floats:
-        return self.steps.difference(self.at(place, far))
-
     def _alike(self, axis: int, rng: np.random.Generator) -> bool:
         far = rng.uniform(0.5, 1, self.start.shape) * np.max(self.by) / self.by
-        one, other = (self._moved((...,), turned) for turned in (far, np.roll(far * self.by, 1, axis) / self.by))
+        turned = np.roll(far * self.by, 1, axis) / self.by
+        one, other = (self.steps.difference(self.at((...,), by)) for by in (far, turned))
         return bool(np.all(np.abs(one - other) <= ALIKE * np.max(np.abs(one), initial=0.0)))
 
-    def handed(self, ahead: Slopes, lanes: Lanes) -> Slopes:
-        """What moving each entry of the argument comes to at the end, when those of the result have slopes `ahead`."""
+    def handed(self, ahead: Slopes, lanes: Lanes) -> tuple[Floats, Mask]:
+        """What moving each entry of the argument comes to at the end, when those of the result have slopes `ahead`.
+
+        And which entries move a kink.
+        """
         kept = sorted(axis for axis in lanes.values() if axis is not None)
         others = tuple(axis for axis in range(ahead.values.ndim) if axis not in kept)
         order = [kept.index(axis) for _, axis in sorted(lanes.items()) if axis is not None]
@@ -239,7 +217,9 @@ class _Op:
         shape, smooth = self.start.shape, np.isfinite(ahead.values).all()
         values, rough = np.zeros(shape), np.zeros(shape, np.bool_)
         still = self.at((...,))(0.0)
-        for place in places(shape, lanes):
+        each = ([slice(None)] if axis in lanes else range(n) for axis, n in enumerate(shape))
+        places: Iterable[Index] = itertools.product(*each)
+        for place in places:
             result = self.at(_first(place, lanes))
             moved = self.steps.difference(result)
             came = ahead.values * moved if smooth else np.where(moved == 0, 0.0, ahead.values * moved)
@@ -249,17 +229,12 @@ class _Op:
                 rough[place] = np.any(changed, axis=others).transpose(order)[spread]
         by = self.by[_first((slice(None),) * len(shape), lanes)]
         by = np.expand_dims(by, [axis for axis, lane in lanes.items() if lane is None])
-        return Slopes(np.where(by == 0, 0.0, values / by), rough)
+        return np.where(by == 0, 0.0, values / by), rough
 
 
 def _first(place: Index, lanes: Lanes) -> Index:
     """The place with the first position alone of those that move the result alike."""
     return tuple(0 if lanes.get(axis, 0) is None else part for axis, part in enumerate(place))
-
-
-def places(shape: Sequence[int], lanes: Lanes) -> Iterable[Index]:
-    """The places of an array of which the entries are moved together."""
-    return itertools.product(*([slice(None)] if axis in lanes else range(n) for axis, n in enumerate(shape)))
 
 
 def differ(a: Numbers, b: Numbers) -> Mask:

@@ -1,18 +1,88 @@
-"""What every witness starts from: the end of the graph, and the equations through which one array moves it."""
+"""What every witness starts from: equations, evaluated by the reference definitions, and the graph that they are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mathlab.errors import MathlabError
+from mathlab.errors import ExpressionError, MathlabError, did_you_mean
 from mathlab.experiment import Array
 from mathlab.language.equation import Equation
-from mathlab.language.syntax import names
-from mathlab.witnesses.arrays import Floats, Numbers
-from mathlab.witnesses.evaluation import Rounding, run
+from mathlab.language.ops import EXACT
+from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names
+from mathlab.witnesses.arrays import Floats, Numbers, numbers
+from mathlab.witnesses.reference import REFERENCE
+
+Rounding = Callable[[Numbers], Numbers]
+Definitions = Mapping[str, Callable[..., Numbers]]
+Evaluate = Callable[[Expr, Mapping[str, Numbers]], Numbers]
+
+LARGEST_EXACT = 1 << 53  # larger integers are not all floats, and NumPy would make objects of some
+
+
+def evaluate(
+    expr: Expr,
+    env: Mapping[str, Numbers],
+    definitions: Definitions = REFERENCE,
+    rounded: Rounding | None = None,
+    array: Callable[[object], Numbers] = numbers,
+    who: str = "a witness",
+) -> Numbers:
+    """The value of an expression over arrays of any kind, by the `definitions` of the ops, or the reference's.
+
+    `rounded` is applied to every result that rounds. `array` makes arrays of all there is, and `who` evaluates so.
+
+    Raises ExpressionError for a name or op that does not exist, and where the arrays are refused.
+    """
+
+    def of(part: Expr) -> Numbers:
+        match part:
+            case Num(value):
+                return array(value if abs(value) < LARGEST_EXACT else float(value))
+            case Name(name, position):
+                if name not in env:
+                    raise ExpressionError(f"unknown name '{name}'{did_you_mean(name, env)}", position)
+                return array(env[name])
+            case Call("maximum" | "minimum" as op, (Num() as number, Name() | Call() as other), attrs, position):
+                # the second argument takes a tie, and a number that is written out takes it from either side
+                return of(Call(op, (other, number), attrs, position))
+            case Call(op, args, attrs, position):
+                if (function := definitions.get(op) or REFERENCE.get(op)) is None:
+                    raise ExpressionError(f"the witnesses have no definition of '{op}'", position)
+                operands = [*map(of, args)]
+                try:
+                    result = array(function(*operands, **dict(attrs)))
+                except (ValueError, TypeError, IndexError, ArithmeticError, RuntimeError) as error:
+                    sentence = str(error).splitlines()[0]
+                    raise ExpressionError(f"{who} cannot evaluate {op}: {sentence}", position) from None
+                return result if rounded is None or op in EXACT else rounded(result)
+            case _:  # what stands in an index
+                return cast(Numbers, part.whole if isinstance(part, Slice) else None)
+
+    return of(expr)
+
+
+def run(
+    equations: Iterable[Equation], env: Mapping[str, NDArray[np.generic]], of: Evaluate = evaluate
+) -> dict[str, Numbers]:
+    """`env` with the value `of` every equation added, in order; float32 arrays are taken as float64.
+
+    Raises MathlabError, at the equation's place, for what cannot be evaluated.
+    """
+    known = {
+        name: cast(Numbers, array.astype(np.float64) if array.dtype == np.float32 else array)
+        for name, array in env.items()
+    }
+    with np.errstate(all="ignore"):
+        for equation in equations:
+            try:
+                known[equation.name] = of(equation.expr, known)
+            except ExpressionError as error:
+                raise error.at(equation.place) from None
+    return known
 
 
 class Graph(NamedTuple):
@@ -67,9 +137,9 @@ class Graph(NamedTuple):
             if equation.name in (moved & needed) - start
         ]
 
-    def rerun(self, start: Numbers, rounded: Rounding | None = None) -> dict[str, Numbers]:
-        """The values of all nodes when `wrt` is `start`, an array of any kind; `rounded` is applied as by `run`."""
-        return run(self.moving, {**self.values, self.wrt: start}, rounded)
+    def rerun(self, start: Numbers, of: Evaluate = evaluate) -> Numbers:
+        """The end when `wrt` is `start`, an array of any kind."""
+        return run(self.moving, {**self.values, self.wrt: start}, of)[self.end]
 
 
 def whole(equations: Sequence[Equation], values: Mapping[str, Numbers], seed: Array | None) -> Graph:

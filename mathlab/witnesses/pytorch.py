@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from mathlab.errors import ExpressionError, MathlabError
+from mathlab.errors import MathlabError
 from mathlab.experiment import Array
 from mathlab.language.equation import Equation
 from mathlab.witnesses.arrays import Floats, Numbers
-from mathlab.witnesses.evaluation import Definitions, evaluate
-from mathlab.witnesses.graph import seen_from
+from mathlab.witnesses.graph import Definitions, evaluate, seen_from
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,24 +39,16 @@ def torch_gradient(
     except ImportError:
         raise MathlabError(NO_TORCH) from None
     graph = seen_from(wrt, equations, env, seed)
-    if not graph.connected:
-        return np.zeros(graph.start.shape)
 
     def double(x: object) -> Tensor:
         """All there is: PyTorch makes float32 of whole numbers, and sqrt(3) and 1 / 3 would be too short."""
-        return torch.as_tensor(x, dtype=torch.float64)
+        return torch.as_tensor(x if isinstance(x, torch.Tensor) else np.array(x), dtype=torch.float64)
 
     # the walk over expressions does not look into the arrays
     ops, array = cast(Definitions, _ops()), cast(Callable[[object], Numbers], double)
-    tensors = {name: double(np.array(value)) for name, value in graph.values.items()}
-    start = tensors[wrt].requires_grad_()
-    for equation in graph.moving:
-        try:
-            found = evaluate(equation.expr, cast(Mapping[str, Numbers], tensors), None, ops, array, "PyTorch")
-        except ExpressionError as error:
-            raise error.at(equation.place) from None
-        tensors[equation.name] = cast("Tensor", found)
-    end = torch.sum(double(graph.seed) * tensors[graph.end])
+    of = functools.partial(evaluate, definitions=ops, array=array, who="PyTorch")
+    start = double(graph.start).requires_grad_()
+    end = torch.sum(double(graph.seed) * double(graph.rerun(cast(Numbers, start), of)))
     if not end.requires_grad:  # every way from `wrt` to the end passes through a comparison or an index
         return np.zeros(graph.start.shape)
     (gradient,) = torch.autograd.grad(end, start, allow_unused=True)
@@ -80,8 +72,8 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
 
     def over(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         def reduction(x: Tensor, axis: Axis = None, keepdims: bool = False, **more: int) -> Tensor:
-            # PyTorch reads an empty list of axes as all of them; a number has none
-            return function(x, dim=axes(x, axis), keepdim=keepdims, **more) if x.ndim else function(x)
+            x = x if x.ndim else x[None]  # PyTorch reads an empty list of axes as all of them; a number has none
+            return function(x, dim=axes(x, axis), keepdim=keepdims, **more)
 
         return reduction
 
@@ -100,10 +92,7 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
         """PyTorch's own, and its GELU, have 1 + erf(x), which rounds the lower tail away."""
         return torch.special.erfc(-x / math.sqrt(2)) / 2
 
-    def logsumexp(x: Tensor, dim: Sequence[int] = (), keepdim: bool = False) -> Tensor:
-        return torch.logsumexp(x, tuple(dim), keepdim) if x.ndim else x
-
-    def prod(x: Tensor, dim: Sequence[int] = (), keepdim: bool = False) -> Tensor:
+    def prod(x: Tensor, dim: Sequence[int], keepdim: bool) -> Tensor:
         for axis in sorted((axis % x.ndim for axis in dim), reverse=True):
             x = torch.prod(x, axis, keepdim)
         return x
@@ -164,7 +153,7 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
         "mod": torch.remainder,
         "dot": torch.matmul,
         "T": lambda x: x.permute(*reversed(range(x.ndim))),
-        "mT": lambda x: x.transpose(-1, -2),
+        "mT": lambda x: x.mT,
         "transpose": lambda x, *axes: x.permute(sizes(axes)),
         "swapaxes": lambda x, a, b: x.swapaxes(int(a), int(b)),
         "tril": lambda x, k: torch.tril(x, int(k)),
@@ -192,7 +181,7 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
         "mean": over(torch.mean),
         "max": over(torch.amax),
         "min": over(torch.amin),
-        "logsumexp": over(logsumexp),
+        "logsumexp": over(torch.logsumexp),
         "norm": over(torch.linalg.vector_norm),
         "var": deviation(torch.var),
         "std": deviation(torch.std),

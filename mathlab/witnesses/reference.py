@@ -104,6 +104,10 @@ greater, less, equal = map(_relation, (np.greater, np.less, np.equal))
 # --- the ops ----------------------------------------------------------------------------------------------------------
 
 
+def _size(x: Numbers) -> int:
+    return int(as_index(x))
+
+
 def _place(items: Sequence[Numbers | slice | None]) -> tuple[NDArray[np.intp] | slice | None, ...]:
     return tuple(item if item is None or isinstance(item, slice) else as_index(item) for item in items)
 
@@ -203,19 +207,15 @@ def _norm(x: Numbers, axis: Axis = None, keepdims: bool = False) -> Numbers:
     return complex_of(result.real, np.where(values(off_origin) != 0, result.imag, along))
 
 
-def _deviation(x: Numbers, axis: Axis, ddof: int, keepdims: bool) -> tuple[Numbers, Numbers]:
-    """The distance from the mean, and the number of entries less `ddof`."""
-    return x - _mean(x, axis, keepdims=True), _total(np.ones_like(x, dtype=np.float64), axis, keepdims) - ddof
+def _deviation(root: bool) -> Callable[..., Numbers]:
+    """The standard deviation, or its square."""
 
+    def deviation(x: Numbers, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Numbers:
+        away = x - _mean(x, axis, keepdims=True)
+        count = _total(np.ones_like(x, dtype=np.float64), axis, keepdims) - ddof
+        return _norm(away, axis, keepdims) / sqrt(count) if root else _total(away * away, axis, keepdims) / count
 
-def _var(x: Numbers, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Numbers:
-    away, count = _deviation(x, axis, ddof, keepdims)
-    return _total(away * away, axis, keepdims) / count
-
-
-def _std(x: Numbers, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Numbers:
-    away, count = _deviation(x, axis, ddof, keepdims)
-    return _norm(away, axis, keepdims) / sqrt(count)
+    return deviation
 
 
 Pair = int | tuple[int, int]
@@ -232,14 +232,9 @@ def _bordered(x: Numbers, width: Pair, value: float = 0) -> Numbers:
 
 def _places(x: Numbers, size: Pair, stride: Pair, dilation: Pair) -> dict[tuple[int, int], tuple[slice, slice]]:
     """For each entry of a window, the rows and columns of x that it meets."""
-    sizes, steps, gaps, shape = _pair(size), _pair(stride), _pair(dilation), x.shape[-2:]
-    counts = [(n - (k - 1) * gap - 1) // step + 1 for n, k, gap, step in zip(shape, sizes, gaps, steps, strict=True)]
-
-    def met(axis: int, entry: int) -> slice:
-        first = entry * gaps[axis]
-        return slice(first, first + (counts[axis] - 1) * steps[axis] + 1, steps[axis])
-
-    return {(a, b): (met(0, a), met(1, b)) for a, b in np.ndindex(sizes)}
+    both = zip(x.shape[-2:], _pair(size), _pair(dilation), _pair(stride), strict=True)
+    met = [[slice(k * gap, n - (count - 1 - k) * gap, step) for k in range(count)] for n, count, gap, step in both]
+    return {(a, b): (met[0][a], met[1][b]) for a, b in np.ndindex(_pair(size))}
 
 
 def _windows(x: Numbers, size: Pair, stride: Pair = 1, dilation: Pair = 1) -> Numbers:
@@ -280,10 +275,6 @@ def _max_pool(x: Numbers, size: Pair, stride: Pair | None = None, pad: Pair = 0)
 
 def _avg_pool(x: Numbers, size: Pair, stride: Pair | None = None, pad: Pair = 0) -> Numbers:
     return _mean(_windows(_bordered(x, pad), size, stride or size), (0, 1))
-
-
-def _size(x: Numbers) -> int:
-    return int(as_index(x))
 
 
 REFERENCE: Mapping[str, Callable[..., Numbers]] = {
@@ -361,8 +352,8 @@ REFERENCE: Mapping[str, Callable[..., Numbers]] = {
     "min": lambda x, axis=None, keepdims=False: -_largest(-x, axis, keepdims),
     "logsumexp": _logsumexp,
     "norm": _norm,
-    "var": _var,
-    "std": _std,
+    "var": _deviation(root=False),
+    "std": _deviation(root=True),
     "prod": lambda x, axis=None, keepdims=False: numbers(np.prod(x, axis=axis, keepdims=keepdims)),
     "argmax": lambda x, axis=None: numbers(np.argmax(x, axis=axis)),
     "argmin": lambda x, axis=None: numbers(np.argmin(x, axis=axis)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -13,9 +13,8 @@ from mathlab.experiment import Array
 from mathlab.language.equation import Equation
 from mathlab.witnesses import chained
 from mathlab.witnesses.arrays import Floats, Mask, Numbers, complex_of, numbers
-from mathlab.witnesses.chained import Known, Result
-from mathlab.witnesses.evaluation import Rounding, evaluate, run
-from mathlab.witnesses.graph import Graph, seen_from
+from mathlab.witnesses.chained import Known, Result, Steps
+from mathlab.witnesses.graph import Graph, Rounding, evaluate, run, seen_from
 
 # A complex step errs by about its square, beside slopes and values alike: this one is small enough that not even a
 # slope or a value of 0 shows it (with the customary 1e-20, x**3 has the slope -1e-40 at 0). Slopes down to
@@ -31,33 +30,24 @@ JUMP = 64 * float(np.finfo(np.float64).eps)  # relative: what rounding may put b
 UNSEEN = 1e-60  # and what the step itself may beside a value of 0
 
 
-@dataclass(frozen=True)
-class ComplexSteps:
+def complex_steps(values: Mapping[str, Numbers], rounded: Rounding | None = None) -> Steps:
     """Steps into the imaginary direction, where the forward equations are the witnesses' own."""
 
-    values: Mapping[str, Numbers]
-    rounded: Rounding | None = None
-    kind = np.complex128
-    linear = 1e-9
-
-    def by(self, name: str) -> Floats:
-        return np.full(np.shape(self.values[name]), STEP)
-
-    def moved(self, start: Numbers, by: Floats) -> Numbers:
-        return complex_of(start.real, np.asarray(by))
-
-    def evaluate(self, equation: Equation, env: Mapping[str, Numbers]) -> Numbers:
-        return evaluate(equation.expr, env, self.rounded)
-
-    def difference(self, result: Result) -> Floats:
-        return result(1.0).imag
-
-    def bent(self, result: Result) -> Mask:
+    def bent(result: Result) -> Mask:
         """Without a kink, conjugate arguments give conjugate values; with rounding, nobody looks for one."""
         ahead = result(1.0)
-        if self.rounded:
-            return np.zeros(ahead.shape, np.bool_)
-        return chained.differ(ahead, np.conj(result(-1.0)))
+        return np.zeros(ahead.shape, np.bool_) if rounded else chained.differ(ahead, np.conj(result(-1.0)))
+
+    return Steps(
+        values,
+        of=partial(evaluate, rounded=rounded),
+        by=lambda name: np.full(np.shape(values[name]), STEP),
+        moved=lambda start, by: complex_of(start.real, np.asarray(by)),
+        difference=lambda result: result(1.0).imag,
+        bent=bent,
+        linear=1e-9,
+        kind=np.complex128,
+    )
 
 
 @dataclass(frozen=True)
@@ -76,7 +66,7 @@ class ComplexStep:
 
     def work(self) -> Iterator[tuple[Equation, int]]:
         """The equations of one op that are to be evaluated, and how often, to measure the wanted slopes."""
-        chained.explore(self.divided, self.wanted, ComplexSteps(self.divided.values), self.known)
+        chained.explore(self.divided, self.wanted, complex_steps(self.divided.values), self.known)
         for equation, reads in self.divided.between(self.wanted):
             for name in reads:
                 shape = np.shape(self.divided.values[name])
@@ -85,7 +75,7 @@ class ComplexStep:
 
     @cached_property
     def slopes(self) -> Mapping[str, chained.Slopes]:
-        return chained.slopes(self.divided, self.wanted, ComplexSteps(self.divided.values), self.known)
+        return chained.slopes(self.divided, self.wanted, complex_steps(self.divided.values), self.known)
 
     def both_sides(
         self, name: str, permitted: Callable[[int], None] = lambda count: None, among: Mask | bool = True
@@ -99,14 +89,13 @@ class ComplexStep:
         shape = graph.start.shape
         if not graph.connected:
             return np.zeros(shape), np.zeros(shape)
-        if not np.isfinite(np.asarray(graph.values[graph.end])).all():
+        if not np.isfinite(graph.values[graph.end]).all():
             return np.full(shape, np.nan), np.full(shape, np.nan)
-        right, alone, among = np.zeros(shape), np.ones(shape, np.bool_), np.broadcast_to(among, shape)
-        if np.count_nonzero(among) > FEW:
+        right, alone = np.zeros(shape), np.ones(shape, np.bool_) & among
+        if np.count_nonzero(alone) > FEW:
             found = self.slopes[name]
-            if chained.agrees(self.divided.seen_from(name), found, ComplexSteps(self.divided.values)):
-                right, alone = np.asarray(found.values + 0.0), ~found.sound  # no -0.0
-        alone = alone & among
+            if chained.agrees(self.divided.seen_from(name), found, complex_steps(self.divided.values)):
+                right, alone = np.asarray(found.values + 0.0), ~found.sound & among  # no -0.0
         permitted(int(np.count_nonzero(alone)))
         left = right.copy()
         for entry in np.flatnonzero(alone):
@@ -125,14 +114,16 @@ class ComplexStep:
         if not graph.connected:
             return noise
         rounded = shaking(values, rng)
-        plain = ComplexSteps(graph.values, lambda x: x)
-        slopes = chained.slopes(graph, [name], plain, self.known)[name].values
+
+        def slopes(values: Mapping[str, Numbers], rounded: Rounding) -> Floats:
+            return chained.slopes(graph, [name], complex_steps(values, rounded), self.known)[name].values
+
+        still = slopes(graph.values, lambda x: x)
         for _ in range(ROUNDINGS):
             leaves = {other: rounded(value) for other, value in graph.values.items()}
-            shaken = run(self.divided.moving, leaves, rounded) if values else graph.values
-            found = chained.slopes(graph, [name], ComplexSteps(shaken, rounded), self.known)[name].values
+            shaken = run(self.divided.moving, leaves, partial(evaluate, rounded=rounded)) if values else graph.values
             with np.errstate(all="ignore"):
-                noise = np.fmax(noise, np.abs(found - slopes))
+                noise = np.fmax(noise, np.abs(slopes(shaken, rounded) - still))
         return noise
 
 
@@ -158,24 +149,22 @@ def end_noise(equations: Sequence[Equation], env: Mapping[str, Array], seed: Arr
     ]
     with np.errstate(all="ignore"):
         here = run(equations, env)[name].real
-        moved = [run(equations, leaf, rounded)[name].real - here for leaf in leaves]
+        moved = [run(equations, leaf, partial(evaluate, rounded=rounded))[name].real - here for leaf in leaves]
         ends = np.array([np.sum(by if seed is None else seed * by) for by in moved])
     return float(np.max(np.abs(ends), initial=0.0, where=~np.isnan(ends)))
 
 
 def _alone(graph: Graph, entry: int) -> tuple[float, float]:
     """The slopes to both sides of one entry of `graph.wrt`, counted in C order; nan where the end jumps."""
-    ends = [_end(graph, entry, sign * STEP) for sign in (-1, 1)]
+    ends = []
+    for step in (-STEP, STEP):
+        moved = graph.start.astype(np.complex128)
+        moved.flat[entry] += 1j * step
+        ends.append(graph.rerun(moved))
     with np.errstate(all="ignore"):
         left, right = (float(np.sum(graph.seed * end.imag)) / STEP for end in ends)
         apart = np.max(np.abs(ends[1].real - ends[0].real)) > JUMP * np.max(np.abs(ends[1].real)) + UNSEEN
     return (np.nan, np.nan) if apart else (0.0 - left, right + 0.0)
-
-
-def _end(graph: Graph, entry: int, step: float) -> Numbers:
-    moved = graph.start.astype(np.complex128)
-    moved.flat[entry] += 1j * step
-    return graph.rerun(moved)[graph.end]
 
 
 def complex_step(

@@ -1,7 +1,4 @@
-"""The table of witnesses: what `--witness` may name.
-
-Those that are only asked by their names are imported when they are.
-"""
+"""The table of witnesses, what `--witness` may name; those that are only asked by their names are imported then."""
 
 from __future__ import annotations
 
@@ -13,8 +10,7 @@ import numpy as np
 
 from mathlab.experiment import Array
 from mathlab.language.equation import Equation
-from mathlab.witnesses.arrays import Floats
-from mathlab.witnesses.evaluation import run
+from mathlab.witnesses.arrays import Floats, numbers
 from mathlab.witnesses.graph import seen_from
 from mathlab.witnesses.pytorch import NO_TORCH, torch_gradient
 from mathlab.witnesses.tape import tape
@@ -45,12 +41,7 @@ class Witness(NamedTuple):
 
 def _exact(gradient: Callable[[Equations, Env, str, Array | None], Floats]) -> Measure:
     """The measure of a witness that is exact but for rounding."""
-
-    def measure(equations: Equations, env: Env, wrt: str, seed: Array | None) -> tuple[Floats, Floats]:
-        found = gradient(equations, env, wrt, seed)
-        return found, np.zeros(found.shape)
-
-    return measure
+    return lambda *asked: (found := gradient(*asked), np.zeros_like(found))
 
 
 def _complex(equations: Equations, env: Env, wrt: str, seed: Array | None) -> Floats:
@@ -65,13 +56,13 @@ def _central(equations: Equations, env: Env, wrt: str, seed: Array | None) -> tu
     from mathlab.witnesses.steps import end_noise
 
     graph = seen_from(wrt, equations, env, seed)
-    plain = {name: array.real for name, array in graph.values.items()}
 
     def weighted_end(moved: Env) -> float:
-        return float(np.sum(graph.seed * run(graph.moving, moved)[graph.end].real))
+        return float(np.sum(graph.seed * graph.rerun(numbers(moved[wrt])).real))
 
-    noise = end_noise(graph.moving, plain, graph.seed) if graph.moving else 0.0
-    return central_difference(weighted_end, plain, wrt, noise=noise)
+    values = {name: array.real for name, array in graph.values.items()}
+    noise = end_noise(graph.moving, values, graph.seed) if graph.moving else 0.0
+    return central_difference(weighted_end, values, wrt, noise=noise)
 
 
 WITNESSES: Mapping[str, Witness] = {

@@ -15,6 +15,8 @@ from mathlab.witnesses.arrays import Floats, Numbers
 from mathlab.witnesses.graph import seen_from
 
 Function = Callable[[np.float64], float]
+Rule = Callable[[np.float64, np.float64], tuple[float, float, float]]
+Method = Callable[["Node", object], "Node"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,7 @@ class Tape:
 
     def gradients(self, seeds: Mapping[int, float]) -> list[float]:
         """The gradient of every node, from those of the ends. The tape stays as it is."""
-        gradients = [0.0] * len(self.parents)
-        for index, seed in seeds.items():
-            gradients[index] = seed
+        gradients = [seeds.get(index, 0.0) for index in range(len(self.parents))]
         # parents stand before their children, so one pass from the end meets each node after all that read it
         with np.errstate(all="ignore"):
             for index in reversed(range(len(gradients))):
@@ -41,20 +41,21 @@ class Tape:
         return gradients
 
 
-Operation = Callable[["Node", "Node"], "Node"]
-Method = Callable[["Node", object], "Node"]
+def _scalar(rule: Rule) -> tuple[Method, Method]:
+    """An operation of two numbers as methods for either side, from its value and its slopes along both.
 
+    The methods take plain numbers too, and leave arrays to NumPy.
+    """
 
-def _scalar(operation: Operation) -> tuple[Method, Method]:
-    """An operation of two nodes as methods for either side: they take plain numbers too, and leave arrays to NumPy."""
+    def method(self: Node, other: object, reflected: bool = False) -> Node:
+        if isinstance(other, np.ndarray):
+            return NotImplemented  # type: ignore[no-any-return]  # as Python asks for
+        node = other if isinstance(other, Node) else self.tape.node(float(cast(float, other)))
+        a, b = (node, self) if reflected else (self, node)
+        value, along_a, along_b = rule(a.value, b.value)
+        return self.tape.node(value, (a.index, along_a), (b.index, along_b))
 
-    def method(self: Node, other: object) -> Node:
-        return NotImplemented if isinstance(other, np.ndarray) else operation(self, self._lifted(other))
-
-    def reflected(self: Node, other: object) -> Node:
-        return NotImplemented if isinstance(other, np.ndarray) else operation(self._lifted(other), self)
-
-    return method, reflected
+    return method, lambda self, other: method(self, other, reflected=True)
 
 
 def _compared(relation: Callable[[float, float], bool]) -> Callable[[Node, object], bool]:
@@ -62,12 +63,10 @@ def _compared(relation: Callable[[float, float], bool]) -> Callable[[Node, objec
     return lambda self, other: relation(float(self), float(cast(float, other)))
 
 
-def _power(a: Node, b: Node) -> Node:
-    power = a.value**b.value
-    in_base = b.value * a.value ** (b.value - 1) if b.value else 0.0
+def _power(a: np.float64, b: np.float64) -> tuple[float, float, float]:
+    power = a**b
     # an exponent is mostly a constant, whose derivative nobody asks for and a negative base has not
-    in_exponent = np.log(a.value) * power if a.value or b.value <= 0 else 0.0
-    return a._binary(b, power, in_base, in_exponent)
+    return power, b * a ** (b - 1) if b else 0.0, np.log(a) * power if a or b <= 0 else 0.0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -84,34 +83,23 @@ class Node:
     def __float__(self) -> float:
         return float(self.value)
 
-    def _lifted(self, other: object) -> Node:
-        return other if isinstance(other, Node) else self.tape.node(float(cast(float, other)))
-
-    def _unary(self, value: float, slope: float) -> Node:
-        return self.tape.node(value, (self.index, slope))
-
-    def _binary(self, other: Node, value: float, mine: float, theirs: float) -> Node:
-        return self.tape.node(value, (self.index, mine), (other.index, theirs))
-
-    __add__, __radd__ = _scalar(lambda a, b: a._binary(b, a.value + b.value, 1.0, 1.0))
-    __sub__, __rsub__ = _scalar(lambda a, b: a._binary(b, a.value - b.value, 1.0, -1.0))
-    __mul__, __rmul__ = _scalar(lambda a, b: a._binary(b, a.value * b.value, b.value, a.value))
-    __truediv__, __rtruediv__ = _scalar(
-        lambda a, b: a._binary(b, a.value / b.value, 1 / b.value, -(a.value / b.value) / b.value)
-    )
+    __add__, __radd__ = _scalar(lambda a, b: (a + b, 1.0, 1.0))
+    __sub__, __rsub__ = _scalar(lambda a, b: (a - b, 1.0, -1.0))
+    __mul__, __rmul__ = _scalar(lambda a, b: (a * b, b, a))
+    __truediv__, __rtruediv__ = _scalar(lambda a, b: (a / b, 1 / b, -(a / b) / b))
     __pow__, __rpow__ = _scalar(_power)
-
-    def __neg__(self) -> Node:
-        return self._unary(-self.value, -1.0)
 
     __gt__, __ge__ = _compared(operator.gt), _compared(operator.ge)
     __lt__, __le__ = _compared(operator.lt), _compared(operator.le)
     __eq__, __ne__ = _compared(operator.eq), _compared(operator.ne)
     __hash__ = None  # type: ignore[assignment]  # equal values are not the same node
 
+    def __neg__(self) -> Node:
+        return self.of(operator.neg, lambda x: -1.0)
+
     def of(self, function: Function, slope: Function) -> Node:
         """A function of it, and the function's derivative."""
-        return self._unary(function(self.value), slope(self.value))
+        return self.tape.node(function(self.value), (self.index, slope(self.value)))
 
 
 def tape(equations: Sequence[Equation], env: Mapping[str, Array], wrt: str, seed: Array | None = None) -> Floats:
@@ -124,15 +112,10 @@ def tape(equations: Sequence[Equation], env: Mapping[str, Array], wrt: str, seed
     """
     graph = seen_from(wrt, equations, env, seed)
     written = Tape()
-    start = np.empty(graph.start.shape, dtype=object)
-    for index, value in np.ndenumerate(graph.start):
-        start[index] = written.node(value)
-    if not graph.connected:
-        return np.zeros(start.shape)
-    end = graph.rerun(cast(Numbers, start))[graph.end]
+    start = np.array([*map(written.node, graph.start.flat)], dtype=object).reshape(graph.start.shape)
     seeds: dict[int, float] = {}
-    for index, node in np.ndenumerate(end):
+    for index, node in np.ndenumerate(graph.rerun(cast(Numbers, start))):
         if isinstance(node, Node):  # an entry that does not depend on `wrt` is a plain number
             seeds[node.index] = seeds.get(node.index, 0.0) + float(graph.seed[index])
-    gradients = written.gradients(seeds)
-    return np.array(gradients[: start.size], dtype=np.float64).reshape(start.shape)
+    gradients = written.gradients(seeds)[: graph.start.size]
+    return np.array(gradients, dtype=np.float64).reshape(graph.start.shape)

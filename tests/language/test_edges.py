@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mathlab.language import read
 from mathlab.stages.prepare import prepare
-from mathlab.witnesses.evaluation import evaluate, run
+from mathlab.witnesses.graph import evaluate, run
 from tests.build import case
 
 Floats = NDArray[np.float64]

@@ -21,7 +21,7 @@ from mathlab.language.ops import Op, Rule, Site
 from mathlab.language.shapes import Shape, Type
 from mathlab.language.syntax import Call, walk
 from mathlab.stages.prepare import Prepared, prepare
-from mathlab.witnesses.evaluation import run
+from mathlab.witnesses.graph import run
 from mathlab.witnesses.steps import complex_step
 from tests.build import case, sampled
 

@@ -13,7 +13,7 @@ from mathlab.language.check import Types
 from mathlab.language.shapes import Type
 from mathlab.language.simplify import Builder, Factor, join, split
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, unparse
-from mathlab.witnesses.evaluation import evaluate
+from mathlab.witnesses.graph import evaluate
 
 VALUES = {
     "A": np.array([[0.5, -1.5, 2.0], [1.25, 0.75, -0.25]]),

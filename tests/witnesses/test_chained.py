@@ -24,7 +24,7 @@ from mathlab.stages.noise import in_float64, rounding_noise
 from mathlab.stages.prepare import Prepared, prepare
 from mathlab.witnesses import central, steps
 from mathlab.witnesses.chained import divided
-from mathlab.witnesses.evaluation import run
+from mathlab.witnesses.graph import run
 from tests.bench.gradients import Network
 from tests.build import case, equation, remembering
 from tests.language.test_planned import mlp

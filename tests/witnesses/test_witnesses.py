@@ -21,8 +21,7 @@ from mathlab.language.syntax import parse
 from mathlab.stages.prepare import prepare
 from mathlab.witnesses.arrays import Floats
 from mathlab.witnesses.central import central_difference
-from mathlab.witnesses.evaluation import run
-from mathlab.witnesses.graph import seen_from
+from mathlab.witnesses.graph import run, seen_from
 from mathlab.witnesses.pytorch import torch_gradient
 from mathlab.witnesses.reference import REFERENCE
 from mathlab.witnesses.steps import ComplexStep, complex_step
