@@ -88,8 +88,10 @@ def run_stages(
             if pictures:
                 gallery.write(result, out, pictures)
         if left_out:
+            from mathlab.pictures.plots import MISSING
+
             plots = "1 plot is" if left_out == 1 else f"{left_out} plots are"
-            terminal.complain([Problem(f"{plots} not drawn anew, for matplotlib is not installed")])
+            terminal.complain([Problem(f"{plots} not drawn anew: {MISSING}")])
 
     with telling.reporting(report):
         plans = plan.plans(

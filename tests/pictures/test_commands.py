@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,13 @@ def test_a_plot_is_a_file(net: Path, tmp_path: Path) -> None:
     ran = asked("plot", "heat", net, "--of", "W", "--case", "right", "--format", "png", "--out", tmp_path)
     assert ran.exit_code == 0
     assert (tmp_path / "net/pictures/right.heat.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_without_matplotlib_says_how_to_install_it(
+    net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    net.write_text(f"{net.read_text(encoding='utf-8')}pictures: [{{heat: {{of: W}}}}]\n", encoding="utf-8")
+    ran = asked("run", net, "--out", tmp_path)
+    assert "not drawn anew" in ran.stderr
+    assert "pip install 'mathlab-backprop[plot]'" in ran.stderr
