@@ -77,7 +77,7 @@ def cover(documents: Sequence[Document], results: Sequence[ExperimentResult], in
             return Covered(number, "ignored", why)
         if claim := found.get(number):
             return Covered(number, "checked", claim[0].key, claim[1])
-        by = given.get(number.value, given.get(number.fraction.value))
+        by = given.get(number.value, given.get(number.meant.value))
         return Covered(number, "open") if by is None else Covered(number, "given", by)
 
     covered = [known(number) for document in documents for number in document.numbers]
@@ -89,7 +89,7 @@ def _found(documents: Sequence[Document], claims: Sequence[Claim]) -> tuple[dict
     """The claim on each number, one that fails before others; and the claims on numbers that are not there."""
     by_digits: dict[Digits, list[tuple[int, Number]]] = defaultdict(list)
     for at, number in ((at, number) for at, document in enumerate(documents) for number in document.numbers):
-        for digits in {number.digits, number.fraction.digits}:  # 73 % is 0.73 as well
+        for digits in {number.digits, number.meant.digits}:  # 73 % is 0.73 as well
             by_digits[digits].append((at, number))
     spans = {at: [regions(document, at) for document in documents] for at in {figure.at for figure, _ in claims}}
     names = " or ".join(document.path for document in documents)

@@ -10,12 +10,11 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from mathlab.article.cover import regions
-from mathlab.article.formats import CELL, CLOSE, OPEN, ROW
 from mathlab.article.pool import Fit, Pool
-from mathlab.article.text import Document, Number
+from mathlab.article.text import Document, Number, row_of
 from mathlab.signs import gradient_of
 
-WINDOW, LINE, TABLE = 200, 300, 5_000  # characters before a number
+WINDOW = 200  # characters before a number
 LONGEST = 9  # digits of a count of updates
 SMALL = 64  # entries of an array that people number
 SAID = r"(?: (?:is|are|was|now|becomes|equals|of|to|at|drops to|falls to|about))*"
@@ -51,23 +50,12 @@ def labelled(pool: Pool, ends: Collection[str]) -> Mapping[str, list[Fit]]:
     return found
 
 
-def _row(text: str, start: int) -> tuple[str, list[str]]:
-    """What stands before something in its line, or its row of a table; and the heads of that and of its column."""
-    table = text.rfind(OPEN, max(start - TABLE, 0), start)
-    if text.rfind(CLOSE, max(start - TABLE, 0), start) >= table:
-        return text[max(start - LINE, 0) : start].rpartition("\n")[2], []
-    rows = text[table + 1 : start].split(ROW)
-    column = rows[-1].count(CELL)
-    head = next((row for row in rows if row.strip(f" \n\0{CELL}")), "").split(CELL)
-    return rows[-1], [rows[-1].partition(CELL)[0], *head[column : column + 1]]
-
-
 def labels(text: str, start: int) -> set[str]:
     """What a number may be called: by the head of its column and of its row, or else by the words before it.
 
     Those are what stands before an equals sign, or before `is`: z of `z_1 = w x + b = 1.75`.
     """
-    if heads := _row(text, start)[1]:
+    if heads := row_of(text, start)[1]:
         found = {folded(word) for word in re.findall(r"[^\W\d]\w*", re.sub(r"[\0{}$\\^*`]", "", " ".join(heads)))}
         return found | {f"d{word}" for word in found if not found.isdisjoint(("gradient", "gradients", "grad"))}
     before = text[max(start - WINDOW, 0) : start].rpartition("\n\n")[2]
@@ -89,7 +77,7 @@ def count_of(number: Number) -> int:
 def counters(document: Document, at: int) -> set[int]:
     """The whole numbers that count epochs or updates before a number in its line or row of a table, or just behind."""
     text, numbers, start = document.text, document.numbers, document.numbers[at].start
-    line, _ = _row(text, start)
+    line, _ = row_of(text, start)
     first = bisect_left(numbers, start - len(line), key=lambda number: number.start)
     behind = [one for one in numbers[at + 1 : at + 2] if BEHIND.fullmatch(text, numbers[at].end, one.start)]
     return {

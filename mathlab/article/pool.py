@@ -283,9 +283,8 @@ class Pool:
         if number.value == 0:
             return math.inf
         around = self.apart[slice(*np.searchsorted(self.apart, sorted((number.value / 3, number.value * 3))))]
-        if number.zeros:
-            around = around[np.abs(around - around.round(-number.digits[2] - number.zeros)) <= number.half_unit]
-        return (around.size + 1) * number.share
+        alike = np.abs(around - around.round(-number.last)) <= number.half_unit
+        return (np.count_nonzero(alike) + 1) * number.share
 
     def owner(self, fit: Fit) -> Quantity:
         return self.quantities[int(self.owners[fit])]

@@ -111,7 +111,7 @@ class _Search:
 
     def __init__(self, document: Document, pooled: Pool, ends: Collection[str], unknown: Sequence[int]) -> None:
         self.document, self.pool, self.open = document, pooled, set(unknown)
-        self.numbers = [number.fraction for number in document.numbers]
+        self.numbers = [number.meant for number in document.numbers]
         self.starts = [number.start for number in document.numbers]
         names = labelled(pooled, ends)
         self.called = cache(
@@ -163,8 +163,7 @@ class _Search:
         for runs in (counted, self.states) if not shape else ():
             called = (fit for fit in self.called(first) if self.state(fit) in runs)
             yield self.pool.at(called), CALLED + self.numbers[first].share
-        again = (self.placed[n] for n in self.around(first, BEHIND) if n in self.placed)
-        yield self.pool.at(again), CERTAIN
+        yield self.pool.at(map(self.placed.__getitem__, self.known(first, BEHIND))), CERTAIN
         for characters, supported in SUPPORTED.items():
             yield self.of(self.runs(first, characters)), supported
 
@@ -193,10 +192,9 @@ class _Search:
     def place(self, item: Item, fits: Sequence[Fit]) -> None:
         """Of what fits alike, that which is nearest to what stands around, by section and by run."""
         shape, members = item
-        section = self.document.under(self.starts[members[0]])
-        near = [n for n in self.around(members[0], BEHIND) if n in self.placed and n not in members]
+        section, near = self.document.under(self.starts[members[0]]), self.known(members[0], BEHIND, members)
         here = Counter(self.state(self.placed[n]).case for n in near if self.document.under(self.starts[n]) == section)
-        runs = self.told.get(members[0], frozenset()).union(self.state(self.placed[n]) for n in near)
+        runs = self.runs(members[0], BEHIND, members)
 
         def apart(fit: Fit) -> tuple[int, ...]:
             state = self.state(fit)
@@ -232,8 +230,13 @@ class _Search:
         first, last = bisect_right(self.starts, start - characters), bisect_left(self.starts, start + characters)
         return range(max(first, at - MANY), min(last, at + MANY))
 
-    def runs(self, at: int, characters: int) -> frozenset[State]:
-        near = (self.state(self.placed[n]) for n in self.around(at, characters) if n in self.placed)
+    def known(self, at: int, characters: int, but: Sequence[int] = ()) -> list[int]:
+        """Those of which it is known what they are, save some."""
+        return [n for n in self.around(at, characters) if n in self.placed and n not in but]
+
+    def runs(self, at: int, characters: int, but: Sequence[int] = ()) -> frozenset[State]:
+        """What those are of, or are told to be of by what stands around."""
+        near = (self.state(self.placed[n]) for n in self.known(at, characters, but))
         return self.told.get(at, frozenset()).union(near)
 
     def spoken_of(self, at: int) -> frozenset[State]:
@@ -255,7 +258,7 @@ class _Search:
     def beside(self, at: int) -> Iterator[Fit]:
         """The entry after the one that is printed just before, and the one before that which is printed just behind."""
         for step in (-1, 1):
-            if at + step in self.placed and at + step in self.around(at, BESIDE):
+            if at + step in self.known(at, BESIDE):
                 known = self.placed[at + step]
                 first = int(self.pool.starts[self.pool.owners[known]])
                 if 0 <= known - step - first < self.pool.owner(known).value.size:

@@ -21,6 +21,7 @@ LARGEST = 4_000_000  # characters
 MOST = 50_000  # numbers
 LARGEST_ARRAY = 1_000  # numbers
 LARGEST_TABLE = 100_000  # cells
+LINE, TABLE = 300, 5_000  # characters before a number in which what it stands in is sought
 DEEPEST = 4  # axes of an array that is printed in brackets
 RANGE, OUTSIDE = (-300, 300), "outside the range of a float"  # powers of ten
 
@@ -37,7 +38,7 @@ class Number:
     end: int
     place: Place
     why: str = ""
-    percent: bool = False
+    scale: int = 0  # the power of ten by which it is to be multiplied
 
     @cached_property
     def digits(self) -> Digits:
@@ -56,20 +57,20 @@ class Number:
         return 0.5 * 10.0**exponent * (1 + 1e-12)
 
     @cached_property
-    def zeros(self) -> int:
-        """How many zeros it ends in: 16.0 is as likely by chance as 16."""
-        digits = "".join(map(str, self.digits[1]))
-        return len(digits) - len(digits.rstrip("0"))
+    def last(self) -> int:
+        """The power of ten of its last digit that is no zero: 16.0 is as likely by chance as 16."""
+        return digits_of(str(Decimal(self.text).normalize()))[2]
 
     @cached_property
     def share(self) -> float:
         """Which part of the values of its size, a third of it to three times as much, is printed so."""
-        return min(2 * self.half_unit * 10.0**self.zeros / (abs(self.value) * 8 / 3), 1.0) if self.value else 1.0
+        zeros = 10.0 ** (self.last - self.digits[2])
+        return min(2 * self.half_unit * zeros / (abs(self.value) * 8 / 3), 1.0) if self.value else 1.0
 
     @property
-    def fraction(self) -> Number:
-        """What a number of per cent is as a fraction."""
-        return replace(self, text=str(Decimal(self.text).scaleb(-2)), percent=False) if self.percent else self
+    def meant(self) -> Number:
+        """What a number of per cent, or in a column whose head has a power of ten, is without that."""
+        return replace(self, text=str(Decimal(self.text).scaleb(self.scale)), scale=0) if self.scale else self
 
     @property
     def decimal(self) -> bool:
@@ -121,10 +122,7 @@ def read(path: Path) -> Document:
         raise MathlabError(f"{path}: a document ends in one of {', '.join(KINDS)}")
     if len(source) > LARGEST:
         raise MathlabError(f"{path} has {len(source)} characters, and {LARGEST} are the limit of a document")
-    whole = ""
-    numbers: list[Number] = []
-    groups: list[Group] = []
-    headings: list[Heading] = []
+    whole, numbers, groups, headings = "", list[Number](), list[Group](), list[Heading]()
     for name, part, (text, titles) in parts(source, str(path), kind):
         found = [*islice(_numbers(text, titles, name, line_starts(part)), MOST + 1 - len(numbers))]
         for shape, members in dict.fromkeys([*_arrays(text, found), *_tables(text, found)]):
@@ -150,6 +148,7 @@ NUMBER = re.compile(
     r"(?:(?:^|(?<=[^\w\0.)\]}'\s-]))[\s\0]*+(?P<minus>-)[\s\0]*+|(?<![^\s\0])(?P<sign>-)\0*+)?"
     rf"(?<![\w.])(?P<digits>{DIGITS})(?:[eE](?P<e>[-+]?\d{{1,4}})(?!\w)|{POWER})?(?P<percent>[\s\0]?\\?%)?(?!\d)"
 )
+SCALED = re.compile(rf"(?:(?:\A|[^\d\s\0]){POWER}|%)[\s\0)\]}}$]*\Z")  # the head of a column
 RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+", BLANK)
 PARTS = (
     "section|sec|chapter|figure|fig|table|tab|eq|eqn|equation|step|example|listing|algorithm|appendix|part|exercise"
@@ -168,20 +167,37 @@ NOT_THE_ARTICLES = {  # what ends where such a number begins
 NUMBERED = re.compile(r"[#* \t\n\0{]{0,300}(?=[\d.]+[\s*\0)]+\(?[^\W\d])")  # the title of a section
 
 
+def row_of(text: str, start: int) -> tuple[str, list[str]]:
+    """What stands before something in its line, or its row of a table; and the heads of that and of its column."""
+    table = text.rfind(OPEN, max(start - TABLE, 0), start)
+    if text.rfind(CLOSE, max(start - TABLE, 0), start) >= table:
+        return text[max(start - LINE, 0) : start].rpartition("\n")[2], []
+    rows = text[table + 1 : start].split(ROW)
+    column = rows[-1].count(CELL)
+    head = next((row for row in rows if row.strip(f" \n\0{CELL}")), "").split(CELL)
+    return rows[-1], [rows[-1].partition(CELL)[0], *head[column : column + 1]]
+
+
 def _numbers(text: str, headings: Sequence[Heading], name: str, lines: Sequence[int]) -> Iterator[Number]:
     reasons = {one.end(): why for before, why in NOT_THE_ARTICLES.items() for one in re.finditer(before, text)}
     titles = (NUMBERED.match(text, heading.start) for heading in headings)
     reasons |= {title.end(): "the number of a section" for title in titles if title}
     for found in NUMBER.finditer(text):
         minus = "minus" if found["minus"] else "sign" if found["sign"] else ""
-        power = (found["e"] or found["power"] or found["lost"] or found["raised"] or "").translate(RAISED)
+        power = found["e"] or _power(found)
         digits = re.sub("[,\u2009\u202f]", "", found["digits"])
         written = f"{'-' if minus else ''}{digits}{f'e{int(power):+03d}' if power else ''}"
         start = found.start(minus or "digits")
         line = bisect_right(lines, start)
         place = Place(name, line, start - lines[line - 1] + 1)
         why = reasons.get(found.start("digits"), "" if RANGE[0] < Decimal(written).adjusted() < RANGE[1] else OUTSIDE)
-        yield Number(written, start, found.end(), place, why, bool(found["percent"]))
+        heads = map(SCALED.search, row_of(text, start)[1][1:])
+        scale = -2 if found["percent"] else sum(int(_power(head) or -2) for head in heads if head)
+        yield Number(written, start, found.end(), place, why, scale)
+
+
+def _power(found: re.Match[str]) -> str:
+    return (found["power"] or found["lost"] or found["raised"] or "").translate(RAISED)
 
 
 # Arrays: with nothing but brackets and commas between their numbers, and the cells of tables and matrices

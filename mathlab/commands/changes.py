@@ -24,8 +24,8 @@ def show_changes(
 
     from mathlab import plan
     from mathlab.outputs.write import write, written_to
+    from mathlab.reports.checks import Report
     from mathlab.reports.comparisons import changes_page
-    from mathlab.reports.report import Report
     from mathlab.results import nonfinite_of
 
     paths, form, target = cases.paths(), telling.form, telling.target

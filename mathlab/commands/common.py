@@ -16,7 +16,7 @@ from mathlab.errors import MathlabError, Problem
 from mathlab.files import refuse_inputs
 
 if TYPE_CHECKING:
-    from mathlab.reports.report import Report
+    from mathlab.reports.checks import Report
     from mathlab.results import ExperimentResult
 
 DEFAULTS = {"run": [Path("configs")]}  # what a command reads that is told nothing

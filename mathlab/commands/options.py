@@ -18,7 +18,7 @@ from mathlab.errors import MathlabError, Problem
 
 if TYPE_CHECKING:
     from mathlab.experiment import Allowed, Case, Experiment
-    from mathlab.reports.report import Report
+    from mathlab.reports.checks import Report
 
 MATCH, FAIL, TROUBLE = 0, 1, 2
 READ_BY_PEOPLE = ("table", "plain")  # formats; their readers read stderr too

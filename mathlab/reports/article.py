@@ -15,10 +15,9 @@ from mathlab.article.cover import Coverage, Status
 from mathlab.article.suggest import Suggestion, Undecided
 from mathlab.errors import Place
 from mathlab.outputs.csvtext import csv_text
-from mathlab.reports.checks import Check, remarked
+from mathlab.reports.checks import Check, Report, remarked
 from mathlab.reports.data import place_keys
 from mathlab.reports.layout import Paragraph, Row, Sheet, count, plain, said
-from mathlab.reports.report import Report
 from mathlab.results import Outcome
 
 STYLES = {"checked": "green", "given": "green", "ignored": "dim", "open": "bold red"}

@@ -15,9 +15,8 @@ from mathlab.diagnosis.slips import listed
 from mathlab.experiment import Array
 from mathlab.oracle.oracle import Compared, OracleResult
 from mathlab.outputs.difference import Difference
-from mathlab.reports.checks import Check, remarked
+from mathlab.reports.checks import Check, Report, remarked
 from mathlab.reports.layout import SHOWN, Row, Sheet, count, indexed, number, plain, said, short
-from mathlab.reports.report import Report
 from mathlab.results import NOT_FINITE, CaseResult, Outcome, nonfinite_of
 
 EMPTY = "(empty)"  # a cell

@@ -1,7 +1,7 @@
 """A report as text, for people and in the formats that other programs read: JSON, JUnit, GitHub's commands, Markdown.
 
 Nothing here prints; a new format is one line of `FORMATS`. A command that is to have all of them describes what it
-found in a record of `mathlab.reports.report`.
+found in a `Report`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from rich.console import Console, RenderableType
 
 from mathlab.errors import Place
 from mathlab.reports import data
-from mathlab.reports.checks import SIDES, Check, explanation, sentence
-from mathlab.reports.report import Report
+from mathlab.reports.checks import SIDES, Check, Report, explanation, sentence
 from mathlab.terminal import ENDLESS, harmless
 
 MOST = 10  # annotations; GitHub shows no more of one step

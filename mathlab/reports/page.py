@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.text import Text
 
-from mathlab.experiment import Array, Choice, Experiment
+from mathlab.experiment import Array, Choice
 from mathlab.reports.checks import SIDES, WORST, Check, badness, figure_checks, formula_check
 from mathlab.reports.layout import Blocks, Paragraph, Row, Sheet, count, indexed, number, plain, said, short
 from mathlab.reports.steps import between, entry_of, in_brief, section, steps
@@ -56,7 +56,19 @@ STYLES = {
 
 def report(result: ExperimentResult) -> RenderableType:
     """Everything that ran for an experiment, case after case."""
-    return Group(_heading(result.experiment), *(_case(case, len(result.cases) > 1) for case in result.cases), Text(""))
+    about, source = result.experiment, result.experiment.source
+    cited = ", ".join(part for part in (source.title, source.url) if part)
+    parts: list[RenderableType] = [said(": ".join(part for part in (about.name, about.title) if part), "bold")]
+    parts += [said(f"source: {cited}")] if cited else []
+    parts += [said(f"note: {' '.join(source.note.split())}", "dim")] if source.note else []
+    for case in result.cases:
+        parts += [Text(""), said(f"case {case.case} ({case.dtype})", TITLE)]
+        for name, stage in case.stages.items():
+            parts += STAGES[name].page(case)
+            if stage.figures:
+                parts += (*section(FIGURES.get(name, f"figures of {name}")), *compared(figure_checks(stage.figures)))
+        parts += [Text(""), said(summary(tally(case)), indent=2)] if len(result.cases) > 1 else []
+    return Group(*parts, Text(""))
 
 
 def brief(result: ExperimentResult) -> RenderableType:
@@ -117,25 +129,6 @@ def closing(counts: Tally, name: str = "") -> RenderableType:
     words = f"{name}: {summary(counts)}" if name else summary(counts)
     line = Paragraph(plain(words, "bold" if counts.passed else "bold red"), apart="; ")
     return Group(line, Text("")) if name else line
-
-
-def _heading(experiment: Experiment) -> RenderableType:
-    source = experiment.source
-    cited = ", ".join(part for part in (source.title, source.url) if part)
-    lines = [said(": ".join(part for part in (experiment.name, experiment.title) if part), "bold")]
-    lines += [said(f"source: {cited}")] if cited else []
-    lines += [said(f"note: {' '.join(source.note.split())}", "dim")] if source.note else []
-    return Group(*lines)
-
-
-def _case(result: CaseResult, one_of_many: bool) -> RenderableType:
-    parts: list[RenderableType] = [Text(""), said(f"case {result.case} ({result.dtype})", TITLE)]
-    for name, stage in result.stages.items():
-        parts += STAGES[name].page(result)
-        if stage.figures:
-            parts += (*section(FIGURES.get(name, f"figures of {name}")), *compared(figure_checks(stage.figures)))
-    parts += [Text(""), said(summary(tally(result)), indent=2)] if one_of_many else []
-    return Group(*parts)
 
 
 # What was compared, as sheets

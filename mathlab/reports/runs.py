@@ -10,9 +10,8 @@ from rich.text import Text
 
 from mathlab.errors import Problem
 from mathlab.reports import page
-from mathlab.reports.checks import checks
+from mathlab.reports.checks import Report, checks
 from mathlab.reports.layout import Paragraph, count, plain
-from mathlab.reports.report import Report
 from mathlab.results import NOT_FINITE, ExperimentResult, Tally, tally
 
 COUNTED = ("figures", "formulas", "entries")  # entries of gradients that were checked

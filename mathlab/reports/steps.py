@@ -49,9 +49,8 @@ def backward(nodes: Sequence[NodeResult]) -> list[NodeResult]:
     place = {node.name: at for at, node in enumerate(nodes)}
 
     def turn(node: NodeResult) -> tuple[int, bool]:
-        if node.role == "node":
-            return -place[node.name], False
-        return -min((place[reader] for reader in node.readers), default=0), True
+        known = place[node.name] if node.role == "node" else min((place[reader] for reader in node.readers), default=0)
+        return -known, node.role != "node"
 
     return sorted((node for node in nodes if node.gradient is not None), key=turn)
 
@@ -94,9 +93,8 @@ class _Shown:
     """The blocks of a page, in which the steps of a loop between its first and its last are left out."""
 
     def __init__(self, result: BackpropResult) -> None:
-        self.result = result
+        self.result, self.hidden = result, between(result)
         self.fold = Fold((node.name, node.step) for node in result.nodes)
-        self.hidden = between(result)
 
     def blocks(
         self, nodes: Sequence[NodeResult], block: Callable[[NodeResult], tuple[Entry, ...]]
@@ -104,11 +102,9 @@ class _Shown:
         """The block of each node, and a line for those that are left out."""
         found: list[tuple[Entry, ...]] = []
         for hidden, some in groupby(nodes, lambda node: node.name in self.hidden):
-            if hidden:
-                names = [node.name for node in some]
-                found.append((_aside(STEPS.format(first=names[0], last=names[-1])),))
-            else:
-                found += map(block, some)
+            group = [*some]
+            left_out = _aside(STEPS.format(first=group[0].name, last=group[-1].name))
+            found += [(left_out,)] if hidden else map(block, group)
         return tuple(found)
 
     def forward(self, node: NodeResult) -> tuple[Entry, ...]:

@@ -28,10 +28,9 @@ from mathlab.errors import Place, Problem
 from mathlab.guide import page
 from mathlab.outputs.tables import LARGEST_LISTED
 from mathlab.reports import data
-from mathlab.reports.checks import Check, checks, declared
+from mathlab.reports.checks import Check, Report, checks, declared
 from mathlab.reports.comparisons import difference_report
 from mathlab.reports.formats import FORMATS, MOST
-from mathlab.reports.report import Report
 from mathlab.reports.runs import Ran, run_report
 from mathlab.results import NodeResult, WitnessResult, tally
 from tests.build import once
