@@ -52,6 +52,10 @@ class Problem:
         if len(self.message) > LONGEST:
             object.__setattr__(self, "message", f"{self.message[:LONGEST]}...")
 
+    def hinted(self, hint: str) -> Problem:
+        """The same with a hint, where it has none yet."""
+        return self if ";" in self.message else Problem(f"{self.message}{hint}", self.place)
+
     def __str__(self) -> str:
         return f"{self.place}: {self.message}" if self.place else self.message
 

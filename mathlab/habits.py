@@ -1,7 +1,7 @@
 """What other tools, languages and articles write, and what is written here in its place.
 
-Tables of words: functions, optimizers and their settings, layers, losses, keys, commands, options. Messages look up
-what was written and could not be read; nothing is accepted by these tables.
+The tables of words stand in `habits.txt`: functions, optimizers and their settings, layers, losses, keys, commands,
+options. Messages look up what was written and could not be read; nothing is accepted by these tables.
 """
 
 from __future__ import annotations
@@ -29,14 +29,8 @@ def _tables(text: str) -> Mapping[str, Mapping[str, str]]:
 
 
 TABLES = _tables(Path(__file__).with_suffix(".txt").read_text(encoding="utf-8"))
-FUNCTIONS, HERE, COMMANDS, OPTIONS, EXAMPLES, CONSTANTS = TABLES.values()
-# Words that are close to one that exists, and mean something that does not.
-NOWHERE = frozenset(
-    "model any median sort argsort normal rand randn celu glu hardsigmoid heuniform lrdecay "
-    "arctan atan arcsin asin arccos acos arctanh atanh nadam adamax lbfgs cross kron hessian mae l2 units "
-    "activation float16 bfloat16 half device metrics seed kaiminguniform glorotnormal xaviernormal truncatednormal "
-    "det inv pinv svd eig solve qr cholesky roll tile repeat unique amsgrad".split()
-)
+FUNCTIONS, HERE, COMMANDS, OPTIONS, EXAMPLES, CONSTANTS, SETS, INSTEAD = TABLES.values()
+NOWHERE, MODULES, DERIVED = (frozenset(words.split()) for words in SETS.values())
 
 
 def _turned(*tables: Mapping[str, str]) -> Mapping[str, Sequence[str]]:
@@ -50,22 +44,6 @@ def _turned(*tables: Mapping[str, str]) -> Mapping[str, Sequence[str]]:
 
 CALLED = _turned(FUNCTIONS)
 ELSEWHERE = _turned(FUNCTIONS, HERE)
-
-MODULES = frozenset(
-    "np numpy torch jnp jax lax tf keras K F nn math cmath linalg special scipy sp functional cupy cp optim optax Flux "
-    "optimizers losses layers activations initializers init".split()
-)
-DERIVED = frozenset("grad gradient gradients d D diff nabla derivative partial".split())  # as if they were functions
-
-INSTEAD: Mapping[type[ast.expr], str] = {
-    ast.BoolOp: "; of two masks the product is taken, as in (a > 0) * (b > 0)",
-    ast.IfExp: "; a choice is written where(c, a, b)",
-    ast.UnaryOp: "; what is not so is written (x == 0)",
-    ast.ListComp: "; arrays are read whole, as in sum(w * x), and steps are a loop, 'for t in 1..T:'",
-    ast.GeneratorExp: "; arrays are read whole, as in sum(w * x), and steps are a loop, 'for t in 1..T:'",
-    ast.Lambda: "; an equation says its value, with the names that it reads",
-}
-
 OVER = {"\N{COMBINING CIRCUMFLEX ACCENT}": "hat", "\N{COMBINING TILDE}": "tilde", "\N{COMBINING MACRON}": "bar"}
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -156,9 +156,7 @@ def _names(tree: Table) -> set[str] | None:
     known = top_keys().readers
     found = {name for key, part in tree.items() if key not in known and isinstance(part, Table) for name in part}
     for section in (tree[section] for section in NAMED if section in tree):
-        try:
-            table = mapping(section)
-        except MathlabError:
+        if (table := attempt(mapping, section, [])) is None:
             return None
         found |= {": ".join((*headers, key)) for _, (key, *headers) in written_in(table)}
     return found
@@ -212,20 +210,18 @@ def _equations(top: Table, case: Table) -> Table:
     order, unread = [*top], 0
     for name in [name for name in case if name not in top][::-1]:
         series = name.partition("[")[0]  # of a line in a loop
-        reader = next((at for at, key in enumerate(order) if series in _read_in(merged[key])), None)
+        reader = next((at for at, key in enumerate(order) if _reads(merged[key], series)), None)
         order.insert(len(order) - unread if reader is None else reader, name)
         unread += reader is None
     return Table(case.place, {name: merged[name] for name in order})
 
 
-def _read_in(tree: Tree) -> Sequence[str]:
-    """The names that an equation reads, or those in a loop do."""
+def _reads(tree: Tree, name: str) -> bool:
+    """Whether an equation reads a name, or one of those in a loop does."""
     if isinstance(tree, Table):
-        return [*chain.from_iterable(map(_read_in, tree.values()))]
-    try:
-        return read_names(current().once(formula, tree).expr)
-    except MathlabError:
-        return ()
+        return any(_reads(part, name) for part in tree.values())
+    found = attempt(partial(current().once, formula), tree, [])
+    return found is not None and name in read_names(found.expr)
 
 
 def _training(top: Table, case: Table) -> Table:

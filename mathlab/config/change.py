@@ -15,7 +15,7 @@ from mathlab.config.schema import DTYPES
 from mathlab.config.sweeps import TRAIN
 from mathlab.config.values import array
 from mathlab.errors import MathlabError, did_you_mean
-from mathlab.experiment import Case, TrainSettings, Value
+from mathlab.experiment import Case, Value
 
 TARGET = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<index>[-+\d,\s]*)\])?")
 
@@ -93,7 +93,11 @@ def _changed(name: str, case: Case, index: str | None, given: Value | str) -> Ca
     if old := {**case.inputs, **case.parameters}.get(name):
         return case.having({name: _value(old, name, index, given)})
     assert case.train, "it has the name, which is then that of a setting"
-    return replace(case, train=_trained(case.train, name.removeprefix("train."), given))
+    key, number = name.removeprefix("train."), float(given.array) if not given.array.ndim else None
+    setting = key in case.train.settings
+    if number is None or (not setting and not (given.integral and number >= (key == "batch_size"))):
+        raise MathlabError(f"{name} is {'a number' if setting else 'a whole number'}")
+    return replace(case, train=case.train.changed(key, number))
 
 
 def _value(old: Value, name: str, index: str | None, given: Value) -> Value:
@@ -115,10 +119,3 @@ def _value(old: Value, name: str, index: str | None, given: Value) -> Value:
         last = f"{name}[{','.join(str(length - 1) for length in shape)}]"
         raise MathlabError(f"{message}{f'; entries are counted from 0, up to {last}' if shape else ''}") from None
     return Value(made, old.place, old.integral and given.integral)
-
-
-def _trained(train: TrainSettings, key: str, given: Value) -> TrainSettings:
-    number = float(given.array) if not given.array.ndim else None
-    if number is None or (key not in train.settings and not (given.integral and number >= (key == "batch_size"))):
-        raise MathlabError(f"train.{key} is {'a number' if key in train.settings else 'a whole number'}")
-    return train.changed(key, number)

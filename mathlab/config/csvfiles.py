@@ -173,29 +173,28 @@ def _slim(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _entries(rows: pd.DataFrame, names: Sequence[str], file: str, before: int) -> Numbers:
-    """The entries of columns of these `names`, with so many rows `before` them; a bad one is a DataError."""
-    kinds = {dtype.kind for dtype in rows.dtypes}
-    if kinds <= {*"iuf"} and np.isfinite(numbers := rows.to_numpy()).all():
-        return numbers
-    columns = (_numbers(rows.iloc[:, at], f"{name!r} of {file}", before) for at, name in enumerate(names))
-    return np.column_stack([*columns])
+    """The entries of columns of these `names`, with so many rows `before` them; a bad one is a DataError.
 
-
-def _numbers(column: pd.Series[float], what: str, before: int) -> NDArray[np.float64]:
-    """The entries of one column. A column with one bad entry is read as texts, so the bad one has to be looked for."""
+    A column with one bad entry is read as texts, so the bad one has to be looked for.
+    """
     import pandas as pd
 
-    try:
-        numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
-    except OverflowError:  # one of Python's whole numbers, beyond float64
-        numbers = pd.to_numeric(column.astype(str), errors="coerce").to_numpy(dtype=np.float64)
-    bad = ~np.isfinite(numbers)
-    if bad.any():
-        row = int(np.argmax(bad))
-        entry = column.iloc[row]
-        wrong = "empty or NaN" if pd.isna(entry) else f"{str(entry)!r}, which is not a finite number"
-        raise DataError(f"row {before + row + 1} in column {what} is {wrong}")
-    return numbers
+    if {dtype.kind for dtype in rows.dtypes} <= {*"iuf"} and np.isfinite(numbers := rows.to_numpy()).all():
+        return numbers
+    columns: list[NDArray[np.float64]] = []
+    for at, name in enumerate(names):
+        column = rows.iloc[:, at]
+        try:
+            read = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
+        except OverflowError:  # one of Python's whole numbers, beyond float64
+            read = pd.to_numeric(column.astype(str), errors="coerce").to_numpy(dtype=np.float64)
+        if (bad := ~np.isfinite(read)).any():
+            row = int(np.argmax(bad))
+            entry = column.iloc[row]
+            wrong = "empty or NaN" if pd.isna(entry) else f"{str(entry)!r}, which is not a finite number"
+            raise DataError(f"row {before + row + 1} in column {name!r} of {file} is {wrong}")
+        columns.append(read)
+    return np.column_stack(columns)
 
 
 def _narrowest(arrays: Iterable[Numbers]) -> np.dtype[np.generic]:

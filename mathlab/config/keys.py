@@ -7,7 +7,7 @@ does.)
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
@@ -61,7 +61,8 @@ class Keys(Generic[MadeT]):
                 try:
                     value = current().once(self.readers[name], tree)
                 except MathlabError as error:
-                    problems += _exemplified(name, tree, error.problems)
+                    example = EXAMPLES.get(name, "") if isinstance(tree, Scalar) and tree else ""
+                    problems += [one.hinted(example) for one in error.problems]
                     value = error.rest if isinstance(error, Partly) else None
                 if value is not None:
                     said[str(name)] = value
@@ -112,12 +113,6 @@ class Keys(Generic[MadeT]):
 def schema_of(read: Callable[[Tree], object]) -> Schema:
     """The schema of what a reader reads; one that is not from here may read anything."""
     return read.schema if isinstance(read, Keys | Reader) else {}
-
-
-def _exemplified(name: str, tree: Tree, problems: Iterable[Problem]) -> Iterable[Problem]:
-    """The problems with a key's value, with an example of it where it is a word that should be a mapping."""
-    example = EXAMPLES.get(name, "") if isinstance(tree, Scalar) and tree else ""
-    return (Problem(one.message if ";" in one.message else f"{one.message}{example}", one.place) for one in problems)
 
 
 def entries(

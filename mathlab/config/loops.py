@@ -121,9 +121,7 @@ def _numbered(numbers: Numbers, expr: Expr, indexed: Indexed | None = None) -> E
                 return indexed(part, *inside) if indexed else replace(part, args=inside)
             case Call(op, args):
                 made = tuple(fixed(a) if OPS[op].is_size(at) else rewritten(a, rewrite) for at, a in enumerate(args))
-                listed = any(
-                    isinstance(last, Call) and last.op == "index" for last in args[len(args) - 1 :]
-                )  # stack(h[1:])
+                listed = isinstance(args[-1], Call) and args[-1].op == "index" if args else False  # stack(h[1:])
                 return replace(part, args=OPS[op].unpacked(made) if listed else made)
         return None
 

@@ -39,9 +39,8 @@ def optimizer(table: Table | None, place: Place) -> tuple[str, dict[str, float],
     for key, tree in table.items():
         if key in defaults and not (key == "lr" and rate):
             given[str(key)] = attempt(flag if key in switches else number, tree, problems)
-            if key == "lr" and problems and ";" not in problems[-1].message and WORD.search(str(tree)):
-                said = f"{problems[-1].message}; what changes reads t and epoch, which count from 1"
-                problems[-1] = Problem(said, problems[-1].place)
+            if key == "lr" and problems and WORD.search(str(tree)):
+                problems[-1] = problems[-1].hinted("; what changes reads t and epoch, which count from 1")
         elif key not in defaults and key != "name":
             hint = f"; that is the optimizer '{key}'" if key in OPTIMIZERS else signs.pair(key, tree)
             hint = hint or did_you_mean(key, defaults) or f"; it has {', '.join(defaults)}"
@@ -82,7 +81,6 @@ def updates(tree: Tree) -> int:
     try:
         return whole(tree)
     except MathlabError as error:
-        said = error.problems[0].message
         hint = "; figures stand below a number of updates, as in 'after: {1: {w: 0.5}}'"
-        hint = "" if ";" in said or str(tree)[1:].isdigit() else hint
-        raise MathlabError(f"{said}{hint}", tree.place) from None
+        hint = "" if str(tree)[1:].isdigit() else hint
+        raise MathlabError([one.hinted(hint) for one in error.problems]) from None

@@ -21,11 +21,9 @@ from mathlab.language.equation import Equation
 from mathlab.language.syntax import Num
 from mathlab.stages.table import STAGES
 
-Rounding = Literal["nearest", "truncate"]
-
 DTYPES: tuple[experiment.Dtype, ...] = ("float64", "float32")
 SCALES: tuple[experiment.Scale, ...] = ("x", "y", "xy")
-ROUNDINGS: tuple[Rounding, ...] = ("nearest", "truncate")
+ROUNDINGS: tuple[Literal["nearest", "truncate"], ...] = ("nearest", "truncate")
 
 
 def _figure(printed: tuple[object, object], tree: Tree, **said: object) -> experiment.Figure:

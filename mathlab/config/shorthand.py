@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from mathlab.config.formulas import formula, name
+from mathlab.config.formulas import formula, label, name
 from mathlab.config.keys import mapping
 from mathlab.config.values import NUMBER, attempt, choice, gather, one_of
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
@@ -81,16 +81,10 @@ def _part(known: Mapping[str, Layer] | Mapping[str, Loss], what: str, tree: Tree
         elif key in WEIGHTS and NUMBER.fullmatch(str(table[key])):
             message = f"the {key} of {of_kind} is a parameter, which has a shape, and no number of units or channels"
             problems.append(Problem(message, table[key].place))
-    node = attempt(_name, table["as"], problems) if "as" in table else None
+    node = attempt(lambda key: name(label(key).normalized()), table["as"], problems) if "as" in table else None
     reduction = attempt(_reduction, table["reduction"], problems) if "reduction" in table else None
     said = {key: attempt(formula, part, problems) for key, part in table.items() if key not in ("as", "reduction")}
     if problems:
         raise MathlabError(problems)
     arguments = {key: replace(one, name=key) for key, one in said.items() if one is not None}
-    return Part(of_kind, arguments, node or "", reduction, word.place)
-
-
-def _name(tree: Tree) -> str:
-    if not isinstance(tree, Scalar):
-        raise MathlabError(f"a name is needed here, not {kind(tree)}", tree.place)
-    return str(name(tree.normalized()))
+    return Part(of_kind, arguments, str(node or ""), reduction, word.place)

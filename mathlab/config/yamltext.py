@@ -192,7 +192,7 @@ class _Builder:
         end = event.end_mark
         if event.style in ("|", ">"):
             text = event.value.strip()
-            return Scalar(text, self.over_lines(text, self.block_start(place)), True)
+            return Scalar(text, self.over_lines(text, Place(self.file, place.line + 1, 1)), True)  # below its sign
         if event.style:
             place = place.shifted(1)
         elif event.anchor is not None and end and end.line + 1 == place.line:  # the event begins with the anchor
@@ -200,12 +200,6 @@ class _Builder:
         if end and end.line + 1 > place.line:
             place = self.over_lines(event.value, place)
         return Scalar(event.value, place, bool(event.style))
-
-    def block_start(self, place: Place) -> Place:
-        """Where the text of a block scalar begins: on a later line than its `|` or `>`."""
-        lines = enumerate(self.lines[place.line :], start=place.line + 1)
-        texts = ((number, found.start()) for number, line in lines if (found := re.search(r"\S", line)))
-        return next((Place(self.file, number, start + 1) for number, start in texts), place)
 
     def over_lines(self, text: str, place: Place) -> Place:
         """The place with what of the text stands on which line: YAML changes the spaces between words only.
@@ -222,10 +216,10 @@ class _Builder:
             if not rest.lstrip().startswith(word.group()):
                 break
             column += len(rest) - len(rest.lstrip())
-            if line > begin:
+            if line > begin or not turns:
                 turns.append((word.start(), line + 1, column + 1))
             column += len(word.group())
-        return place._replace(turns=tuple(turns))
+        return Place(self.file, *turns[0][1:], tuple(turns)) if turns else place
 
     def alias(self, name: str, place: Place) -> Tree:
         if name not in self.anchors:
@@ -239,14 +233,12 @@ class _Builder:
         return tree
 
     def as_key(self, tree: Tree, table: Table) -> Scalar | None:
+        tree = tree.normalized() if isinstance(tree, Scalar) else tree
+        while isinstance(tree, Scalar) and tree in table and re.match(r"for\s.+\.\.", tree):
+            tree = Scalar(f"{tree} ", tree.place)  # two that count alike are two all the same
         if not isinstance(tree, Scalar):
             message = f"a key is a word or an expression, not {kind(tree)}; put it in quotes"
-            self.problems.append(Problem(message, tree.place))
-            return None
-        tree = tree.normalized()
-        while tree in table and re.match(r"for\s.+\.\.", tree):  # two that count alike are two all the same
-            tree = Scalar(f"{tree} ", tree.place)
-        if tree == "<<" and not tree.quoted:
+        elif tree == "<<" and not tree.quoted:
             message = "merge keys ('<<') are not supported; cases inherit from the top level"
         elif tree in table:
             message = f"the key {str(tree)!r} is given twice; the first stands on line {table.key(tree).place.line}"

@@ -221,7 +221,7 @@ class _Reader:
             case ast.Call(func=ast.BinOp() | ast.Constant()):
                 why = f"a product is written with '*' in '{shown}'"
             case _:
-                why = f"'{shown}' is not in the equation language{habits.INSTEAD.get(type(node), '')}"
+                why = f"'{shown}' is not in the equation language{habits.INSTEAD.get(type(node).__name__, '')}"
         error = ExpressionError(why, self.offset_of(node))
         error.function = function
         return error
