@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -82,13 +82,12 @@ def together(cases: Sequence[Case]) -> Ends:
     The cases have the same equations, shapes, optimizer, number of epochs and size of batches. Raises NotStackable
     where they cannot be stacked, and MathlabError for what does not fit.
     """
-    runs = Replicas.of(cases)
-    prepared, values, own = runs.prepared, runs.values(), {*runs.differing, *runs.trained}
+    prepared, values, own = replicas(cases)
     lines, types = _report(prepared)
     made = stack((*prepared.both, *lines), types, own, len(cases))
-    if settings := prepared.case.train:
+    if settings := [case.train for case in cases if case.train]:
         with np.errstate(all="ignore"):
-            runs.train(settings, values)
+            _train(prepared, settings, values, own)
     program = compile_program(made.equations, made.types, [line.name for line in lines], prepared.case.dtype)
     found = execute(program, values)
 
@@ -100,83 +99,62 @@ def together(cases: Sequence[Case]) -> Ends:
     return Ends(tuple(of_all(line.name, found[line.name]) for line in lines), final)
 
 
-class Replicas(NamedTuple):
-    """Runs that are stacked.
+def replicas(cases: Sequence[Case]) -> tuple[Prepared, dict[str, Array], set[str]]:
+    """The first case made ready, the values of all, and the names that each has for itself: they differ, or move."""
+    prepared, settings = prepare(cases[0]), cases[0].train
+    given = [{**case.inputs, **case.parameters} for case in cases]
+    own = {*(settings.trained(cases[0].parameters) if settings else ())}
+    own |= {name for name, one in given[0].items() if any(each[name] is not one for each in given)}
+    kinds = {name: np.asarray(prepared.env[name]).dtype.name for name in own}
+    values = {name: np.stack([each[name].bound(kind) for each in given]) for name, kind in kinds.items()}
+    return prepared, {**prepared.env, **values}, own
 
-    `differing` are the inputs and parameters that are not the same in all runs, `trained` the parameters that move,
-    `free` the settings of the optimizer that are not the same in all runs.
+
+def _train(prepared: Prepared, every: Sequence[TrainSettings], values: Mapping[str, Array], own: set[str]) -> None:
+    """Make all updates of all runs. The arrays of the trained parameters in `values` are changed.
+
+    Runs that shuffle with the same seed share their rows.
     """
+    env, planned = updating(prepared, every, values, own)
+    seeds, over = [each.seed for each in every], every[0].over
+    shared = len({*seeds}) == 1
+    numbers = np.arange(moves.rows_of(prepared, every[0]))
 
-    cases: Sequence[Case]
-    prepared: Prepared
-    differing: tuple[str, ...]
-    trained: tuple[str, ...]
-    free: tuple[str, ...]
+    def batch_of(picked: Sequence[moves.Rows]) -> moves.Batch:
+        """For each run the rows of its own, where they are not `shared`; what is stacked has an axis of runs."""
+        rows = numbers[picked[0]] if shared else np.stack([numbers[rows] for rows in picked])
+        runs = slice(None) if shared else np.arange(len(picked))[:, None]
+        return {name: env[name][runs, rows] if name in own else env[name][rows] for name in over}
 
-    @classmethod
-    def of(cls, cases: Sequence[Case]) -> Replicas:
-        """What differs between the cases. Raises MathlabError when the first does not fit."""
-        given = [{**case.inputs, **case.parameters} for case in cases]
-        settings = [case.train for case in cases if case.train]
-        differing = tuple(name for name, one in given[0].items() if any(each[name] is not one for each in given))
-        known = settings[0].settings if settings else ()
-        free = tuple(key for key in known if len({each.settings[key] for each in settings}) > 1)
-        trained = settings[0].trained(cases[0].parameters) if settings else ()
-        return cls(cases, prepare(cases[0]), differing, trained, free)
+    def advance_on(size: int, batch: moves.Batch) -> moves.Advance:
+        return partial(planned(size, batch, () if shared else batch).advance, env)
 
-    def values(self) -> dict[str, Array]:
-        """The inputs and parameters of all runs."""
-        values = dict(self.prepared.env)
-        given = [{**case.inputs, **case.parameters} for case in self.cases]
-        for name in {*self.differing, *self.trained}:
-            kind = np.asarray(values[name]).dtype.name
-            values[name] = np.stack([each[name].bound(kind) for each in given])
-        return values
+    for _ in moves.updates(prepared, every[0], advance_on, (), seeds[: 1 if shared else None], batch_of):
+        pass
 
-    def train(self, settings: TrainSettings, values: dict[str, Array]) -> None:
-        """Make all updates of all runs. The arrays of the trained parameters in `values` are changed.
 
-        Runs that shuffle with the same seed share their rows.
-        """
-        settings = moves.settled(self.prepared, settings)
-        env, own = self.state(settings, values)
-        seeds = [case.train.seed for case in self.cases if case.train]
-        shared = len(set(seeds)) == 1
-        every = np.arange(moves.rows_of(self.prepared, settings))
+def updating(
+    prepared: Prepared, every: Sequence[TrainSettings], values: Mapping[str, Array], own: Collection[str]
+) -> tuple[dict[str, Array], Callable[[int, moves.Batch, Iterable[str]], Planned]]:
+    """The values with the optimizer's state and the settings that differ, and what plans one update of all runs.
 
-        def batch_of(picked: Sequence[moves.Rows]) -> moves.Batch:
-            """For each run the rows of its own, where they are not `shared`; what is stacked has an axis of runs."""
-            rows = every[picked[0]] if shared else np.stack([every[rows] for rows in picked])
-            runs = slice(None) if shared else np.arange(len(picked))[:, None]
-            return {name: env[name][runs, rows] if name in own else env[name][rows] for name in settings.over}
+    That is given the number of rows of a batch, the batch, and which names in it have a value for each run, as have
+    those in `own`.
+    """
+    settings = moves.settled(prepared, every[0])
+    trained = settings.trained(prepared.case.parameters)
+    free = [key for key in settings.settings if len({each.settings[key] for each in every}) > 1]
+    env = {**values, **moves.at_rest(trained, settings, values)}
+    env |= {moves.setting_name(key): np.array([each.settings[key] for each in every]) for key in free}
+    stacked = {*own, *env.keys() - values.keys()}
 
-        def advance_on(size: int, batch: moves.Batch) -> moves.Advance:
-            cut = moves.first_rows(self.prepared, settings, size)
-            names = own if shared else own.union(batch)
-            return partial(self.planned(cut, settings, {**env, **batch}, names, [*batch]).advance, env)
+    def planned(size: int, batch: moves.Batch, apart: Iterable[str]) -> Planned:
+        cut = moves.first_rows(prepared, settings, size)
+        types = cut.types.learning(())
+        equations, moved = moves.update_equations(trained, settings, types, free)
+        made = stack((*cut.both, *equations), types, {*stacked, *apart}, len(every))
+        program = compile_program(made.equations, made.types, [*moved.values()], cut.case.dtype)
+        sample = {**env, **batch, moves.UPDATE: 1.0}
+        return plan(program, sample, moved, varying=[*batch], clock=moves.UPDATE)
 
-        for _ in moves.updates(self.prepared, settings, advance_on, (), seeds[: 1 if shared else None], batch_of):
-            pass
-
-    def state(self, settings: TrainSettings, values: Mapping[str, Array]) -> tuple[dict[str, Array], set[str]]:
-        """The values with the optimizer's state and its free settings, and the names that each run has for itself."""
-        env = {**values, **moves.at_rest(self.trained, settings, values)}
-        for setting in self.free:
-            numbers = [case.train.settings[setting] for case in self.cases if case.train]
-            env[moves.setting_name(setting)] = np.array(numbers)
-        return env, {*self.differing, *self.trained, *env.keys() - values.keys()}
-
-    def planned(
-        self,
-        prepared: Prepared,
-        settings: TrainSettings,
-        env: Mapping[str, Array],
-        own: Collection[str],
-        varying: Sequence[str] = (),
-    ) -> Planned:
-        """One update of all runs; `own` are the names that have a value for each."""
-        types = prepared.types.learning(())
-        equations, moved = moves.update_equations(self.trained, settings, types, self.free)
-        made = stack((*prepared.both, *equations), types, own, len(self.cases))
-        program = compile_program(made.equations, made.types, tuple(moved.values()), prepared.case.dtype)
-        return plan(program, {**env, moves.UPDATE: 1.0}, moved, varying=varying, clock=moves.UPDATE)
+    return env, planned

@@ -131,7 +131,13 @@ def changed(case: Case, point: Point) -> Case:
         elif axis.kind == "init":
             recipe = recipes.get(axis.name) or values[axis.name].recipe
             assert recipe, "only what is drawn has such an axis"
-            recipes[axis.name] = _with(recipe, axis.part, number)
+            match axis.part:
+                case "seed":
+                    recipes[axis.name] = recipe._replace(seed=int(number))
+                case "scale":
+                    recipes[axis.name] = recipe._replace(scale=number)
+                case part:
+                    recipes[axis.name] = recipe._replace(settings={**recipe.settings, part: number})
         elif train:
             train = train.changed(axis.name, number)
     for name, recipe in recipes.items():
@@ -139,15 +145,6 @@ def changed(case: Case, point: Point) -> Case:
     if train and len({values[name].array.shape[:1] for name in train.over}) > 1:
         raise MathlabError("the inputs that 'over' names have different numbers of samples", train.place)
     return replace(case.having(values), train=train)
-
-
-def _with(recipe: Recipe, part: str, number: float) -> Recipe:
-    match part:
-        case "seed":
-            return recipe._replace(seed=int(number))
-        case "scale":
-            return recipe._replace(scale=number)
-    return recipe._replace(settings={**recipe.settings, part: number})
 
 
 # --- which of them are made together ----------------------------------------------------------------------------------

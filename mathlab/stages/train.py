@@ -200,20 +200,16 @@ def _records(prepared: Prepared, settings: TrainSettings) -> tuple[list[Equation
     large = [name for name, size in sizes.items() if size > FEW or size * (settings.epochs + 1) > KEPT]
     lines = [Equation(f"_norm_{name}", Call("norm", (Name(f"d{name}"),))) for name in large]
     norms = (f"_norm_{name}" if name in large else f"d{name}" for name in sizes)
-    watched = [prepared.end, *monitors(prepared), *small_outputs(prepared), *norms, *_small(prepared, settings)]
+    # the nodes that are there to be watched, as an accuracy is: single numbers that no equation reads
+    read = {name for equation in prepared.equations for name in names(equation.expr)}
+    unread = (name for name in prepared.nodes if not prepared.types.names[name].shape and name not in read)
+    watched = [prepared.end, *unread, *small_outputs(prepared), *norms, *_small(prepared, settings)]
     return lines, tuple(dict.fromkeys(watched))
 
 
 def _small(prepared: Prepared, settings: TrainSettings) -> list[str]:
     """The parameters whose way is written down: those that move, of at most `SMALL` entries."""
     return [name for name in settings.trained(prepared.case.parameters) if prepared.types.names[name].size <= SMALL]
-
-
-def monitors(prepared: Prepared) -> tuple[str, ...]:
-    """The nodes that are there to be watched, as an accuracy is: single numbers that no equation reads."""
-    read_somewhere = {name for equation in prepared.equations for name in names(equation.expr)}
-    numbers = [name for name in prepared.nodes if not prepared.types.names[name].shape and name != prepared.end]
-    return tuple(name for name in numbers if name not in read_somewhere)
 
 
 def small_outputs(prepared: Prepared) -> tuple[str, ...]:

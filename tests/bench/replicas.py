@@ -9,9 +9,7 @@ import numpy as np
 
 from mathlab.experiment import Axis, Case, Figure, Range, Recipe, SweepSettings
 from mathlab.language.syntax import Name
-from mathlab.stages import sweep, train, updates
-from mathlab.stages.prepare import prepare
-from mathlab.stages.runs import Replicas
+from mathlab.stages import runs, sweep, train, updates
 from tests.bench.timing import Race, Work, beside, interleaved, once
 from tests.bench.works import EPOCHS, net
 from tests.build import value
@@ -39,13 +37,9 @@ def loops() -> dict[str, Work]:
     assert case.sweep
     bare = replace(case, expected=(Figure("loss", Name("loss"), (), ()),), sweep=None)
     cases = [sweep.changed(bare, point) for point in sweep.points(case.sweep)]
-    runs = Replicas.of(cases)
-    values = runs.values()
-    settings = cases[0].train
-    assert settings
-    env, own = runs.state(settings, values)
-    together = runs.planned(runs.prepared, settings, env, own)
-    prepared = prepare(cases[0])
+    every = [one.train for one in cases if one.train]
+    settings, (prepared, values, own) = every[0], runs.replicas(cases)
+    together = runs.updating(prepared, every, values, own)[1](1, {}, ())
     state = updates.initial_state(prepared, settings)
     alone = train.planned_rounds(prepared, settings, {**prepared.env, **state}, record=False)
 
