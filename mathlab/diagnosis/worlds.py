@@ -266,7 +266,7 @@ class Scene:
         prepared = world.shown or world.prepared
         values = {**prepared.env, **parameters, **world.stated}
         if world.rounding is not None:
-            return {**values, **execute(prepared.shaken_program, values, world.rounding)}
+            return {**values, **execute(prepared.compiled(shaken="equations"), values, world.rounding)}
         return computed(prepared.both, prepared.types, prepared.case.dtype)(values)
 
     def _value(self, quantity: Expr, values: Env, dtype: str) -> Array:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as with_fields
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 
 import numpy as np
 
@@ -82,25 +82,15 @@ class Prepared:
         return self.compiled()
 
     @cached_property
-    def forward_program(self) -> Program:
-        return self.compiled(self.nodes)
+    def compiled(self) -> Callable[..., Program]:
+        """What makes the program of some nodes and gradients, or of all, once, as `compile_program` has it."""
+        both, types, dtype, every = self.both, self.types, self.case.dtype, (*self.nodes, *self.gradients)
 
-    @cached_property
-    def shaken_program(self) -> Program:
-        """As `program`, with a `shake` for the value of every equation."""
-        return self.compiled(shaken="equations")
+        @cache
+        def program(outputs: tuple[str, ...] = every, shaken: Shaken | None = None, thrifty: bool = False) -> Program:
+            return compile_program(both, types, outputs, dtype, shaken, thrifty)
 
-    @cached_property
-    def noisy_program(self) -> Program:
-        """As `program`, with a `shake` for the value of every op."""
-        return self.compiled(shaken="ops")
-
-    def compiled(
-        self, outputs: Sequence[str] | None = None, shaken: Shaken | None = None, thrifty: bool = False
-    ) -> Program:
-        """The program of some nodes and gradients, or of all, as `compile_program` has it."""
-        outputs = (*self.nodes, *self.gradients) if outputs is None else outputs
-        return compile_program(self.both, self.types, outputs, self.case.dtype, shaken, thrifty)
+        return program
 
     def run(self, parameters: Env | None = None) -> dict[str, Array]:
         """The values of every name, with some parameters (or inputs) replaced."""
@@ -109,7 +99,7 @@ class Prepared:
 
     def forward(self, env: Env) -> dict[str, Array]:
         """The nodes' values alone."""
-        return execute(self.forward_program, {**self.env, **env})
+        return execute(self.compiled(self.nodes), {**self.env, **env})
 
 
 @lru_cache(maxsize=1)
@@ -145,9 +135,8 @@ def prepare(case: Case) -> Prepared:
         if own != needed:
             message = f"upstream has shape {show(own)}, but '{end.name}' has shape {show(needed)}"
             raise MathlabError(message, case.upstream.place)
-    wanted = [name for name in known if name in case.parameters or name in asked]
-    if not case.parameters:
-        wanted = [name for name in known if name in asked or (name in case.inputs and name not in indices)]
+    usual = case.parameters or case.inputs.keys() - indices
+    wanted = [name for name in known if name in usual or name in asked]
     backward = Backward((), {}, {}, {}) if forward_only else derive(equations, types, wanted)
     stores = {name: tuple(one for one in kept if one not in constants) for name, kept in backward.stores.items()}
     prepared = Prepared(case, equations, backward._replace(stores=stores), types, env)

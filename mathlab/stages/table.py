@@ -58,22 +58,17 @@ class Layout(NamedTuple):
     stages: tuple[str, ...] = ()
 
 
-def _table(columns: str, keys: str) -> Layout:
-    """The layout of such columns: `index value:float64`, where those without a kind are texts."""
-    pairs = [column.partition(":") for column in columns.split()]
-    kinds = {name: kind for name, _, kind in pairs if kind}
-    return Layout(tuple(name for name, _, _ in pairs), tuple(keys.split()), kinds)
+def _table(written: str) -> Layout:
+    """The layout of such columns: `index* value:float64`, where a * marks a key, and those without a kind are texts."""
+    pairs = [column.partition(":") for column in written.split()]
+    kinds = {name.strip("*"): kind for name, _, kind in pairs if kind}
+    keys = tuple(name.strip("*") for name, *_ in pairs if "*" in name)
+    return Layout(tuple(name.strip("*") for name, *_ in pairs), keys, kinds)
 
 
-NODES = _table("case role name index value:float64 gradient:float64", keys="case name index")
-NORMS = _table("case name role shape norm:float64 largest:float64", keys="case name")
-WITNESSES = _table("case name witness relative:float64 ulp:float64 verdict message", keys="case name witness")._replace(
-    derived=("relative", "ulp"),  # rounding itself, which no tolerance measures
-)
 FIGURES = _table(
-    "case stage updates:Int64 quantity index printed computed:float64 error:float64 tolerance:float64 verdict "
-    "worked_out:boolean at erratum diagnosis",
-    keys="case stage updates quantity index",
+    "case* stage* updates*:Int64 quantity* index* printed computed:float64 error:float64 tolerance:float64 verdict "
+    "worked_out:boolean at erratum diagnosis"
 )._replace(
     texts=("printed", "at", "erratum"),
     # error = computed - printed, two nearly equal numbers: it is off by no more than computed is
@@ -82,17 +77,11 @@ FIGURES = _table(
     allowed={"computed": ("tolerance", 2e-5), "error": ("tolerance", 2e-5)},
 )
 DERIVATION = _table(
-    "case name formula derived error:float64 tolerance:float64 verdict message at erratum diagnosis",
-    keys="case name formula",
-)._replace(
-    texts=("at", "erratum"),
-    rough=("tolerance",),
-    allowed={"error": ("tolerance", 0.01)},
-)
+    "case* name* formula* derived error:float64 tolerance:float64 verdict message at erratum diagnosis"
+)._replace(texts=("at", "erratum"), rough=("tolerance",), allowed={"error": ("tolerance", 0.01)})
 GRADCHECK = _table(
-    "case parameter index derived:float64 complex_step:float64 central:float64 resolution:float64 "
-    "absolute_error:float64 relative_error:float64 verdict passed:boolean",
-    keys="case parameter index",
+    "case* parameter* index* derived:float64 complex_step:float64 central:float64 resolution:float64 "
+    "absolute_error:float64 relative_error:float64 verdict passed:boolean"
 )._replace(
     derived=("relative_error",),
     scales={"absolute_error": "derived"},
@@ -101,8 +90,9 @@ GRADCHECK = _table(
     # a difference quotient divides the rounding of its two values by its step, which is cbrt(eps)
     amplified={"central": sys.float_info.epsilon ** (-1 / 3)},
 )
-TRAINING = _table("case epoch:Int64", keys="case epoch")._replace(open_ended=True)
-SWEEP = _table("case run:Int64 nonfinite", keys="case run")._replace(open_ended=True, texts=("nonfinite",))
+WITNESSES = _table("case* name* witness* relative:float64 ulp:float64 verdict message")._replace(
+    derived=("relative", "ulp"),  # rounding itself, which no tolerance measures
+)
 
 
 class Asked(NamedTuple):
@@ -173,8 +163,8 @@ STAGES: dict[str, Stage] = {
             declared=lambda case: bool(case.expected or case.derivation),
             run=lambda case, asked: _called("mathlab.stages.backprop:run", case, asked.witnesses),
             files={
-                "nodes.csv": NODES,
-                "gradient_norms.csv": NORMS,
+                "nodes.csv": _table("case* role name* index* value:float64 gradient:float64"),
+                "gradient_norms.csv": _table("case* name* role shape norm:float64 largest:float64"),
                 "witnesses.csv": WITNESSES,
                 "figures.csv": FIGURES,
                 "derivation.csv": DERIVATION,
@@ -204,7 +194,7 @@ STAGES: dict[str, Stage] = {
             "train",
             declared=lambda case: case.train is not None,
             run=lambda case, asked: _told("mathlab.stages.train:run", "training", case, asked),
-            files={"figures.csv": FIGURES, "training.csv": TRAINING},
+            files={"figures.csv": FIGURES, "training.csv": _table("case* epoch*:Int64")._replace(open_ended=True)},
             rows=later("mathlab.outputs.tables:train_rows"),
             page=later("mathlab.reports.page:train_page"),
             checks=later("mathlab.reports.checks:train_checks"),
@@ -214,7 +204,7 @@ STAGES: dict[str, Stage] = {
             "sweep",
             declared=lambda case: case.sweep is not None,
             run=lambda case, asked: _told("mathlab.stages.sweep:run", "sweeping", case, asked, asked.where),
-            files={"sweep.csv": SWEEP},
+            files={"sweep.csv": _table("case* run*:Int64 nonfinite")._replace(open_ended=True, texts=("nonfinite",))},
             rows=later("mathlab.outputs.tables:sweep_rows"),
             page=later("mathlab.reports.page:sweep_page"),
             failures=later("mathlab.reports.page:sweep_failures"),

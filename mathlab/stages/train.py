@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from mathlab.experiment import Array, Case, TrainSettings
 from mathlab.language.cost import CALL
 from mathlab.language.equation import Equation
 from mathlab.language.planned import Planned, plan
-from mathlab.language.program import Program, compile_program
+from mathlab.language.program import compile_program
 from mathlab.language.syntax import Call, Name, names
 from mathlab.printed import TIE, judge
 from mathlab.results import FigureResult, TrainResult
@@ -63,16 +63,12 @@ def run(
     copies = {name: state[name].copy() for name in settings.trained(case.parameters) if batched}
     figures: list[FigureResult] = []
 
-    @cache
-    def program(*mentioned: str) -> Program:
-        known = (*prepared.nodes, *prepared.gradients)
-        return prepared.compiled([name for name in known if name in mentioned], thrifty=True)
-
     def look(done: int) -> None:
-        mentioned = dict.fromkeys(name for figure in due[done] for name in names(figure.quantity))
+        mentioned = {name for figure in due[done] for name in names(figure.quantity)}
+        wanted = tuple(name for name in (*prepared.nodes, *prepared.gradients) if name in mentioned)
         env = {**prepared.env, **{name: values[name] for name in case.parameters}}
         shown = moves.shown_state(settings.trained(case.parameters), settings, values, done)
-        now = {**shown, **env, **execute(program(*mentioned), env)}
+        now = {**shown, **env, **execute(prepared.compiled(wanted, thrifty=True), env)}
         if watch:
             watch(done, now)
         noise = noises(due[done], prepared, {**now, **start}, _retrained(settings, done), RERUNS)
