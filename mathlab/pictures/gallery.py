@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from importlib.util import find_spec
 from itertools import count
+from math import isclose
 from pathlib import Path
 from string import Template
 from typing import Unpack
@@ -156,10 +157,8 @@ def stale(result: ExperimentResult, out: Path, texts: Mapping[str, str]) -> Iter
 def same(a: str, b: str) -> bool:
     """Whether two pictures are the same but for rounding: the markup as it is, the numbers by what they measure."""
     pairs = zip(NUMBER.findall(a), NUMBER.findall(b), strict=False)
-    return NUMBER.sub("#", a) == NUMBER.sub("#", b) and all(
-        x == y or abs(float(x) - float(y)) <= ATOL + (RTOL if full else ROUNDED) * abs(float(y))
-        for (full, x), (_, y) in pairs
-    )
+    near = (isclose(float(x), float(y), rel_tol=RTOL if full else ROUNDED, abs_tol=ATOL) for (full, x), (_, y) in pairs)
+    return NUMBER.sub("#", a) == NUMBER.sub("#", b) and all(near)
 
 
 def write_index(out: Path) -> Path:
@@ -172,12 +171,10 @@ def write_index(out: Path) -> Path:
 
 def _experiment(folder: Path) -> str:
     said = [words for file, what, passing in COUNTED if (words := _verdicts(folder / file, what, passing))]
+    shown = (path for path in sorted((folder / FOLDER).glob("*")) if path.suffix in SHOWN)
     pictures, tables = (
         [f'<a href="{quote(path.relative_to(folder.parent).as_posix())}">{escape(path.name)}</a>' for path in paths]
-        for paths in (
-            (path for path in sorted((folder / FOLDER).glob("*")) if path.suffix in SHOWN),
-            sorted(folder.glob("*.csv")),
-        )
+        for paths in (shown, sorted(folder.glob("*.csv")))
     )
     listed = f"<ul><li>{'</li><li>'.join(pictures)}</li></ul>" if pictures else ""
     verdicts = "; ".join(said) or "nothing was compared"

@@ -1,12 +1,16 @@
-"""The computation graph with its numbers: a box for each node, an edge for each name that an equation reads."""
+"""The computation graph with its numbers: a box for each node, an edge for each name that an equation reads.
+
+Layers that repeat are taken together, so that a long network can be seen.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate, groupby, pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import accumulate, chain, groupby, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +21,6 @@ from mathlab.language import read
 from mathlab.language.fold import Fold
 from mathlab.language.syntax import names
 from mathlab.pictures import Scene
-from mathlab.pictures.fold import folded
 from mathlab.pictures.layout import Point, layered
 from mathlab.pictures.svg import BOLD, CHAR, END, MARGIN, entry, escape, fill, measured, number, picture, stroke, text
 from mathlab.results import BackpropResult, FigureResult, NodeResult
@@ -30,7 +33,6 @@ SCREEN, MOST = 24, 200  # boxes: before repeated layers are folded, and after
 PATHS = 3  # that are shown first and last where very many meet
 BARS = 32  # of the strip that stands for a large array
 WAYS = (("forward", "value", 1, ""), ("backward", "gradient", -1, ' stroke-dasharray="5 3"'))
-Ways = Mapping[tuple[str, str], tuple[bool, bool]]  # of every edge, whether something flows forward, and backward
 
 
 class Row(NamedTuple):
@@ -79,29 +81,23 @@ def graph(scene: Scene, screen: float = SCREEN, most: float = MOST, wide: float 
     head = text(MARGIN, 38, "→ forward: values", "value") + text(170, 38, "← backward, dashed: gradients", "gradient")
     body = f'{head}<g transform="translate({MARGIN:g} {HEAD:g})">{drawn}</g>'
     width, height = max(layout.width, 420.0) + 2 * MARGIN, layout.height + HEAD + MARGIN
-    return picture(scene, "Computation graph", width, height, " ".join(map(spoken, rows.values())), body)
+    words = " ".join("; ".join(in_words(own)) + "." for own in rows.values())
+    return picture(scene, "Computation graph", width, height, words, body)
 
 
 def _seen(scene: Scene, screen: float) -> tuple[Sequence[NodeResult], Mapping[str, tuple[str, str]], Rows]:
     """The nodes that are drawn, with long sums over a loop's steps cut short; what some stand for; what all say."""
-    nodes, hidden = folded(scene.backprop.nodes, math.inf if scene.whole else screen)
-    cut, figures = Fold((one.name, one.step) for one in scene.backprop.nodes).written, _figures(scene.backprop)
-    rows = {
-        node.name: [Row("", "ink", hidden[node.name][0], "like those before and after")]
-        if node.name in hidden
-        else rows_of(node._replace(gradient_equation=cut(node.gradient_equation)), scene.backprop, figures[node.name])
-        for node in nodes
-    }
-    return nodes, hidden, rows
-
-
-def _figures(result: BackpropResult) -> Mapping[str, list[FigureResult]]:
-    """The printed figures under the node that each is about: the first that its quantity mentions."""
+    result, figures, rows = scene.backprop, defaultdict[str, list[FigureResult]](list), dict[str, Sequence[Row]]()
     owner = {f"d{node.name}": node.name for node in result.nodes} | {node.name: node.name for node in result.nodes}
-    found: dict[str, list[FigureResult]] = defaultdict(list)
-    for figure in result.figures:
-        found[next((owner[name] for name in names(read(figure.key)) if name in owner), "")].append(figure)
-    return found
+    for figure in result.figures:  # each belongs to the first node that it mentions
+        figures[next((owner[name] for name in names(read(figure.key)) if name in owner), "")].append(figure)
+    nodes, hidden = folded(result.nodes, math.inf if scene.whole else screen)
+    cut = Fold((node.name, node.step) for node in result.nodes).written
+    for node in nodes:
+        short = node._replace(gradient_equation=cut(node.gradient_equation))
+        rows[node.name] = rows_of(short, result, figures[node.name])
+    rows |= {name: [Row("", "ink", said, "like those before and after")] for name, (said, _) in hidden.items()}
+    return nodes, hidden, rows
 
 
 def _verdict(figures: Sequence[FigureResult]) -> str:
@@ -158,12 +154,8 @@ def _paths(node: NodeResult, result: BackpropResult) -> Iterator[Row]:
             yield Row("backward", "dim", f"  + from {len(left)} more, {share.reader} … {last}")
 
 
-def spoken(rows: Sequence[Row]) -> str:
-    """A box for those who do not see it."""
-    return "; ".join(_told(rows)) + "."
-
-
-def _told(rows: Sequence[Row]) -> Iterator[str]:
+def in_words(rows: Sequence[Row]) -> Iterator[str]:
+    """What a box says, line by line, for those who do not see it."""
     for row in rows:
         parts = [row.words.strip(" ✓✗"), row.more]
         if row.array is not None:
@@ -176,10 +168,11 @@ def mermaid(scene: Scene) -> str:
     """The graph as text for a Markdown page: nodes with their equations and what small numbers they have."""
     (nodes, _, rows), lines = _seen(scene, SCREEN), ["flowchart LR"]
     called = {node.name: f"n{at}" for at, node in enumerate(nodes)}
+    inert = partial(re.sub, r"[^\w .,+=*/()-]", lambda sign: f"#{ord(sign[0])};")
     for node in nodes:
-        told = (re.sub(r"[^\w .,+=*/()-]", lambda sign: f"#{ord(sign[0])};", part) for part in _told(rows[node.name]))
+        words = "<br>".join(map(inert, in_words(rows[node.name])))
         left, right = ("[", "]") if node.role == "node" else ("([", "])")
-        lines.append(f'  {called[node.name]}{left}"{"<br>".join(told)}"{right}')
+        lines.append(f'  {called[node.name]}{left}"{words}"{right}')
     for (start, end), (forward, backward) in _ways(nodes).items():
         lines += [f"  {called[start]} --> {called[end]}"] if forward else []
         lines += [f"  {called[end]} -.-> {called[start]}"] if backward else []
@@ -238,7 +231,12 @@ def _numbers(row: Row, array: Array, x: float, y: float) -> tuple[str, float, in
     if len(table) > ROWS or table.shape[1] > (COLUMNS if len(table) > 1 else ROWS):
         words, facts = summed(array), " ".join(f'data-{kind}="{fact!r}"' for kind, fact in _facts(array).items())
         said = text(x, y, words, row.colour, f'data-n="{escape(row.name)}"', facts)
-        return f'{said}<path d="{_strip(array, x, y + LINE)}" {fill(row.colour)}/>', x + len(words) * CHAR, 2
+        with np.errstate(all="ignore"):
+            pieces = np.array_split(np.asarray(array, np.float64).ravel(), min(BARS, array.size))
+            means = np.nan_to_num([np.mean(piece) for piece in pieces], posinf=0, neginf=0)
+        bars = enumerate(means / (np.max(np.abs(means)) or 1.0) * 7)
+        strip = (f"M{x + 4 * k:.1f} {y + 12 - max(h, 0):.1f}h3v{max(abs(h), 0.5):.1f}h-3z" for k, h in bars)
+        return f'{said}<path d="{"".join(strip)}" {fill(row.colour)}/>', x + len(words) * CHAR, 2
     cells = [[number(value) for value in line] for line in table]
     bracket, block = CHAR * bool(array.ndim), array.shape[-2] if array.ndim > 1 else 1
     widths = (CHAR * (2 + max(map(len, column))) for column in zip(*cells, strict=True))
@@ -255,16 +253,8 @@ def _numbers(row: Row, array: Array, x: float, y: float) -> tuple[str, float, in
     return f"<g {fill(row.colour)} {END}>{drawn}</g>{brackets}", last, len(cells)
 
 
-def _strip(array: Array, x: float, y: float) -> str:
-    """The means of an array's pieces as bars over a line and under it."""
-    with np.errstate(all="ignore"):
-        pieces = np.array_split(np.asarray(array, np.float64).ravel(), min(BARS, array.size))
-        means = np.nan_to_num([np.mean(piece) for piece in pieces], posinf=0, neginf=0)
-    bars = enumerate(means / (np.max(np.abs(means)) or 1.0) * 7)
-    return "".join(f"M{x + 4 * at:.1f} {y - 4 - max(h, 0):.1f}h3v{max(abs(h), 0.5):.1f}h-3z" for at, h in bars)
-
-
-def _ways(nodes: Sequence[NodeResult]) -> Ways:
+def _ways(nodes: Sequence[NodeResult]) -> Mapping[tuple[str, str], tuple[bool, bool]]:
+    """Every edge, and whether something flows forward along it, and backward."""
     known = {node.name for node in nodes}
     forward = dict.fromkeys((name, node.name) for node in nodes for name in node.reads if name in known)
     backward = dict.fromkeys((node.name, reader) for node in nodes for reader in node.readers if reader in known)
@@ -290,3 +280,67 @@ def _edge(points: Sequence[Point], ends: tuple[str, str], way: tuple[bool, bool]
             about = f'data-layer="{layer}" data-from="{escape(ends[0])}" data-to="{escape(ends[1])}"'
             drawn += f'<g {about}><path d="{path}" {stroke(colour)}{dashes}/>{head}</g>'
     return drawn
+
+
+# Layers that repeat
+
+
+def folded(nodes: Sequence[NodeResult], most: float) -> tuple[Sequence[NodeResult], Mapping[str, tuple[str, str]]]:
+    """At most `most` nodes, and half as many in a row, where that can be had; and what some of them stand for, by name.
+
+    Of equations that repeat, but for the digits in their names, three times and more, the first round and the last are
+    kept; one node, of the name of the last between, stands for those. What only these read is folded with them. What it
+    stands for is `… 3 rounds: h2 … h4`, and all their names.
+    """
+    hidden: dict[str, tuple[str, str]] = {}
+    while max(len(nodes), 2 * _depth(nodes)) > most:
+        equations = [node for node in nodes if node.role == "node"]
+        said = {one.name: re.sub(r"\d+", "#", f"{one.name} = {one.equation}") for one in equations}
+        said |= {name: words for name, (words, _) in hidden.items()}
+        start, period, stop = _repeated([said[one.name] for one in equations])
+        if stop - start <= period:
+            break
+        inside, before = equations[start:stop], nodes
+        nodes = _without(nodes, inside)
+        gone = {node.name for node in before} - {node.name for node in nodes} | {inside[-1].name}
+        names = " ".join(hidden.pop(node.name, ("", node.name))[1] for node in before if node.name in gone)
+        hidden[inside[-1].name] = f"… {len(inside) // period} rounds: {inside[0].name} … {inside[-1].name}", names
+    return nodes, hidden
+
+
+def _depth(nodes: Sequence[NodeResult]) -> int:
+    """How many nodes stand in the longest row, in which each reads the one before it."""
+    depth: dict[str, int] = {}
+    for node in nodes:
+        depth[node.name] = 1 + max((depth.get(name, 0) for name in node.reads), default=0)
+    return max(depth.values(), default=0)
+
+
+def _repeated(patterns: Sequence[str]) -> tuple[int, int, int]:
+    """The rounds between the first and the last of the repetition that saves most: where they start, period, stop."""
+    found = [(0, 1, 0)]
+    for period in range(1, len(patterns) // 3 + 1):
+        starts = range(len(patterns) - period)
+        for same, run in groupby(starts, key=lambda at: patterns[at] == patterns[at + period]):
+            start, *more = run
+            rounds = (1 + len(more)) // period + 1
+            found += [(start + period, period, start + (rounds - 1) * period)] if same and rounds > 2 else []
+    return max(found, key=lambda one: one[2] - one[0])
+
+
+def _without(nodes: Sequence[NodeResult], inside: Sequence[NodeResult]) -> list[NodeResult]:
+    """The nodes with one in the place of those `inside`, which keeps the edges that lead to them and from them."""
+    last, members = inside[-1], {node.name for node in inside}
+    outside = [node for node in nodes if node.name not in members]
+    read = {name for node in outside for name in node.reads}
+    named = {last.name, *(node.name for node in outside if node.role == "node" or node.name in read)}
+
+    def joined(own: str, groups: Iterable[Sequence[str]]) -> tuple[str, ...]:
+        found = dict.fromkeys(last.name if name in members else name for name in chain(*groups))
+        return tuple(name for name in found if name != own and name in named)
+
+    def kept(node: NodeResult, parts: Sequence[NodeResult]) -> NodeResult:
+        reads, readers = (part.reads for part in parts), (part.readers for part in parts)
+        return node._replace(reads=joined(node.name, reads), readers=joined(node.name, readers))
+
+    return [kept(node, inside if node is last else [node]) for node in nodes if node.name in named]

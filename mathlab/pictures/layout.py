@@ -18,9 +18,9 @@ BETWEEN = 44.0  # between layers
 LANE = 6.0  # the room of an edge, forward and backward, that passes a layer
 SWEEPS = 16
 T = TypeVar("T")
-Item = str | tuple[str, int]  # a box; or the lane in a layer of the edges that leave a box
-Link = tuple[Item, Item]
+Item = tuple[str, int]  # a box in its layer; or the lane, in a later one, of the edges that leave the box
 Near = Mapping[Item, Sequence[Item]]
+Span = Mapping[Item, float]  # where an item stands across the layers, or how much room it takes there
 Point = tuple[float, float]
 
 
@@ -48,37 +48,34 @@ def layered(sizes: Mapping[str, Point], edges: Sequence[tuple[str, str]], down: 
     Layers follow one another to the right, or `down`.
     """
     ranks = _ranks([*sizes], edges)
-    paths: dict[tuple[str, str], list[Item]] = {
-        (a, b): [a, *((a, layer) for layer in range(ranks[a] + 1, ranks[b])), b] for a, b in edges
-    }
+    paths = {(a, b): [*((a, layer) for layer in range(ranks[a], ranks[b])), (b, ranks[b])] for a, b in edges}
     links = [*dict.fromkeys(chain(*map(pairwise, paths.values())))]
     before, after = _neighbours(links, 1), _neighbours(links, 0)
-    layers: list[list[Item]] = [[] for _ in range(max(ranks.values(), default=0) + 1)]
-    for item in dict.fromkeys((*sizes, *chain(*links))):
-        layers[ranks[item] if isinstance(item, str) else item[1]].append(item)
-    broad = {item: sizes[item][not down] if isinstance(item, str) else LANE for layer in layers for item in layer}
+    broad = dict.fromkeys(chain(*links), LANE) | {item: sizes[item[0]][not down] for item in ranks.items()}
+    layers: list[list[Item]] = [[] for _ in {*ranks.values()}]
+    for item in dict.fromkeys((*ranks.items(), *broad)):
+        layers[item[1]].append(item)
     across = _placed(layers, before, after, broad)
-    leaves, meets = _ports(after, 0, across, broad), _ports(before, 1, across, broad)
+    leaves, meets = _ports(after, ranks, across, broad), _ports(before, ranks, across, broad)
     thick = {name: size[down] for name, size in sizes.items()}
-    deep = [max((thick[item] for item in layer if isinstance(item, str)), default=0.0) for layer in layers]
+    deep = [max(thick[name] for name, rank in layer if ranks[name] == rank) for layer in layers]
     starts = [*accumulate((depth + BETWEEN for depth in deep), initial=0.0)]
-    place = {name: starts[ranks[name]] + (deep[ranks[name]] - thick[name]) / 2 for name in sizes}
+    place = {name: starts[rank] + (deep[rank] - thick[name]) / 2 for name, rank in ranks.items()}
+    ways = {}
+    for (a, b), path in paths.items():
+        way = [(place[a] + thick[a], leaves[path[0], path[1]])]
+        for start, end in pairwise(path):
+            way += [(starts[end[1]] - BETWEEN, leaves[start, end]), (starts[end[1]], meets[end, start])]
+        ways[a, b] = [*way, (place[b], meets[path[-1], path[-2]])]
 
     def turned(along: float, aside: float) -> Point:
         return (aside, along) if down else (along, aside)
 
-    def drawn(a: str, b: str) -> Iterator[Point]:
-        passed = [*enumerate(pairwise(paths[a, b]), ranks[a])]
-        yield turned(place[a] + thick[a], leaves[passed[0][1]])
-        for layer, link in passed:
-            yield turned(starts[layer] + deep[layer], leaves[link])
-            yield turned(starts[layer + 1], meets[link])
-        yield turned(place[b], meets[passed[-1][1]])
-
-    boxes = {name: Box(*turned(place[name], across[name] - broad[name] / 2), *sizes[name]) for name in sizes}
+    sides = {name: across[name, rank] - broad[name, rank] / 2 for name, rank in ranks.items()}
+    boxes = {name: Box(*turned(place[name], sides[name]), *size) for name, size in sizes.items()}
     total = max((across[item] + broad[item] / 2 for item in across), default=0.0)
     whole = turned(max(starts[-1] - BETWEEN, 0.0), total)
-    return Layout(boxes, {edge: tuple(drawn(*edge)) for edge in paths}, *whole)
+    return Layout(boxes, {edge: tuple(turned(*point) for point in way) for edge, way in ways.items()}, *whole)
 
 
 def _neighbours(links: Sequence[tuple[T, T]], end: int) -> Mapping[T, Sequence[T]]:
@@ -101,9 +98,7 @@ def _ranks(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, 
     return ranks
 
 
-def _placed(
-    layers: Sequence[list[Item]], before: Near, after: Near, broad: Mapping[Item, float]
-) -> Mapping[Item, float]:
+def _placed(layers: Sequence[list[Item]], before: Near, after: Near, broad: Span) -> Span:
     """The middle of every item: near its neighbours', and clear of those beside it in its layer.
 
     The first sweeps look at the layer that they come from alone, and the first half puts the layers in order.
@@ -115,7 +110,7 @@ def _placed(
             wish = {item: fmean([middle[other] for other in near[item]] or [middle[item]]) for item in layer}
             if sweep < SWEEPS // 2:
                 layer.sort(key=wish.__getitem__)
-            weights = [1.0 + len(both[item]) if isinstance(item, str) else 4.0 for item in layer]
+            weights = [4.0 if broad[item] == LANE else 1.0 + len(both[item]) for item in layer]
             places = _apart([wish[item] for item in layer], weights, [broad[item] + GAP for item in layer])
             middle.update(zip(layer, places, strict=True))
     least = min((middle[item] - broad[item] / 2 for item in middle), default=0.0)
@@ -135,11 +130,11 @@ def _apart(wished: Sequence[float], weights: Sequence[float], rooms: Sequence[fl
     return (mean + offset for mean, offset in zip((m for m, _, n in blocks for _ in range(n)), offsets, strict=True))
 
 
-def _ports(near: Near, end: int, across: Mapping[Item, float], broad: Mapping[Item, float]) -> dict[Link, float]:
-    """Where each link leaves its start (`end` 0) or meets its end (1): spread over the side of a box, amid a lane."""
-    ports: dict[Link, float] = {}
+def _ports(near: Near, ranks: Mapping[str, int], across: Span, broad: Span) -> Mapping[tuple[Item, Item], float]:
+    """Where each link touches its first item: spread over the side of a box, amid a lane."""
+    ports = {}
     for item, others in near.items():
-        for count, other in enumerate(sorted(others, key=lambda other: across[other]), start=1):
-            spread = broad[item] * (count / (len(others) + 1) - 0.5) if isinstance(item, str) else 0.0
-            ports[(other, item) if end else (item, other)] = across[item] + spread
+        room = broad[item] if ranks[item[0]] == item[1] else 0.0
+        for count, other in enumerate(sorted(others, key=across.__getitem__), start=1):
+            ports[item, other] = across[item] + room * (count / (len(others) + 1) - 0.5)
     return ports

@@ -13,7 +13,7 @@ from mathlab.experiment import Case
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Name, Num
 from mathlab.pictures import Scene, svg
-from mathlab.pictures.graph import rows_of, spoken
+from mathlab.pictures.graph import in_words, rows_of
 from mathlab.pictures.layout import Point
 from mathlab.pictures.svg import BOLD, CHAR, END, MARGIN, MIDDLE, entry, fill, measured, number, stroke, text
 from mathlab.results import NodeResult
@@ -44,15 +44,6 @@ class Layer(NamedTuple):
     inner: str
     outer: str
     activation: str
-
-
-def layers_of(case: Case, nodes: Nodes) -> list[Layer]:
-    """The longest run of layers in the equations of a case, each of which reads what the one before it gives."""
-    runs: dict[str, list[Layer]] = {"": []}
-    for equation in case.equations:
-        if layer := _layer(equation, case, nodes):
-            runs[layer.outer] = [*runs.get(layer.source, []), layer]
-    return max(runs.values(), key=len)
 
 
 def _layer(equation: Equation, case: Case, nodes: Nodes) -> Layer | None:
@@ -106,8 +97,11 @@ def network(scene: Scene) -> str:
     """
     called, sample = f"case {scene.case.name!r}", scene.sample
     nodes = {node.name: node for node in scene.backprop.nodes}
-    layers = layers_of(scene.case, nodes)
-    if not layers:
+    runs: dict[str, list[Layer]] = {"": []}  # of layers that each read what the one before them gives
+    for equation in scene.case.equations:
+        if layer := _layer(equation, scene.case, nodes):
+            runs[layer.outer] = [*runs.get(layer.source, []), layer]
+    if not (layers := max(runs.values(), key=len)):
         raise MathlabError(
             f"{called} has no network to draw: no equation is a parameter times an input or a layer, as in z: W @ x + b"
         )
@@ -118,18 +112,14 @@ def network(scene: Scene) -> str:
     samples = max(nodes[layer.outer].value.size // side for layer, side in zip(columns, sides, strict=True))
     if not 0 <= sample < samples:
         raise MathlabError(f"there is no sample {sample} in {called}: they are counted from 0 to {samples - 1}")
-    units = [
-        [_unit(layer, nodes, row, sample) for row in range(side)] for layer, side in zip(columns, sides, strict=True)
-    ]
+    units = [[_unit(one, nodes, row, sample) for row in range(n)] for one, n in zip(columns, sides, strict=True)]
     radius = max(RADIUS, *(CHAR * len(said[1]) / 2 + 8 for column in units for unit in column for said in unit[1:]))
     names = [max(CHAR * len(unit[0][1]) for unit in column) for column in units]
     left, right = (max(MARGIN + radius, names[end] / 2 + 8) for end in (0, -1))
     pitch = BETWEEN + 12 * max(min(max(a * b for a, b in pairwise(sides)), LABELLED) - 6, 0) + max(2 * radius, *names)
     step = 2 * radius + (66 if any(layer.bias for layer in layers) else 48)
-    places = [
-        [(left + pitch * at, HEAD + step * (row + (max(sides) - side + 1) / 2)) for row in range(side)]
-        for at, side in enumerate(sides)
-    ]
+    tops = [HEAD + step * (max(sides) - side + 1) / 2 for side in sides]
+    places = [[(left + pitch * at, tops[at] + step * row) for row in range(side)] for at, side in enumerate(sides)]
     drawn = ""
     for layer, ends, wide in zip(layers, pairwise(places), pairwise(names), strict=True):
         drawn += _lines(layer, nodes, ends, wide, radius)
@@ -146,7 +136,7 @@ def network(scene: Scene) -> str:
     head += text(MARGIN + (25 + len(end.name)) * CHAR, 40, "line: |weight|, dashed if negative", "dim")
     head += text(MARGIN, 58, "; ".join(said), "dim")
     parts = dict.fromkeys(chain(*((one.source, one.weights, one.bias, one.inner, one.outer) for one in layers)))
-    words = " ".join(spoken(rows_of(nodes[name], scene.backprop)) for name in parts if name)
+    words = " ".join("; ".join(in_words(rows_of(nodes[name], scene.backprop))) + "." for name in parts if name)
     width = max(left + pitch * len(layers) + right, 560)
     return svg.picture(scene, "Network", width, HEAD + step * max(sides) + 14, words, head + drawn)
 
@@ -188,11 +178,7 @@ def _bias(bias: NodeResult, row: int, x: float, y: float) -> str:
 def _lines(layer: Layer, nodes: Nodes, sides: Sides, names: tuple[float, float], radius: float) -> str:
     """The lines between two layers, each with its weight and gradient where that covers least."""
     weights, drawn, labels, (starts, ends) = nodes[layer.weights], "", "", sides
-    size, left, right = (
-        float(np.max(np.abs(weights.value), initial=0)) or 1.0,
-        starts[0][0] + radius,
-        ends[0][0] - radius,
-    )
+    size, left, right = np.max(np.abs(weights.value), initial=0) or 1.0, starts[0][0] + radius, ends[0][0] - radius
     taken = [(x, y - radius - 12, wide) for wide, side in zip(names, sides, strict=True) for x, y in side]
     runs = [(y0, y1) for _, y0 in starts for _, y1 in ends]
 

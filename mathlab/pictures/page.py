@@ -33,7 +33,7 @@ from mathlab.stages import updates as moves
 from mathlab.stages.prepare import Prepared, prepare
 
 Step = tuple[str, Expr, str, str]  # a name, its expression, that as text, the node that it belongs to
-Json = dict[str, object]  # in which expressions stand as they are: `told` writes them as trees
+Json = dict[str, object]  # in which expressions stand as they are, for `tree`
 
 PICKED = 20_000  # rows of minibatches that a page knows, where every epoch has others
 SIDE = 41  # of a contour's grid, in values
@@ -51,6 +51,7 @@ def page(scene: Scene) -> str:
     script = re.sub(r"^ +(?://.*\n)?", "", "".join(scripts), flags=re.MULTILINE)  # without what only its authors need
     result, written = scene.result, {equation.name: equation.expr for equation in scene.case.equations}
     shown = result._replace(stages={name: one for name, one in result.stages.items() if name in ("backprop", "train")})
+    told = json.dumps(data(scene, prepared), separators=(",", ":"), allow_nan=False, default=tree)
     about = ", ".join([result.case] * (result.case != "base") + [result.dtype])
     lines = (Equation(name, written.get(name, expr)) for part in _steps(prepared) for name, expr, *_ in part)
     maths = (mathml(latex_equation(line, prepared.end, prepared.types)) for line in lines)
@@ -61,18 +62,13 @@ def page(scene: Scene) -> str:
         scripts=_hash(script),
         graph=picture,
         maths="\n".join(f'<template id="m{at}">{made}</template>' for at, made in enumerate(maths, start=1)),
-        data=told(data(scene, prepared)).replace("<", "\\u003c"),
+        data=told.replace("<", "\\u003c"),
         script=script,
     )
 
 
 def _hash(content: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
-
-
-def told(made: Json) -> str:
-    """The data as JSON."""
-    return json.dumps(made, separators=(",", ":"), allow_nan=False, default=tree)
 
 
 def tree(expr: Expr) -> object:
@@ -200,13 +196,10 @@ def _batches(prepared: Prepared, settings: TrainSettings) -> Json | None:
         return {}
 
     list(moves.updates(prepared, settings._replace(epochs=epochs), lambda *_: lambda *_: None, batch_of=note))
-    own: Json = {}
-    for size in sorted({*map(len, picked)}):
-        lines, usual = (
-            [(name, expr) for part in _steps(one) for name, expr, *_ in part]
-            for one in (moves.first_rows(prepared, settings, size), prepared)
-        )
-        own |= {f"{size}": lines} if lines != usual else {}
+    sizes = sorted({*map(len, picked)})
+    batches = (moves.first_rows(prepared, settings, size) for size in sizes)
+    usual, *lines = ([step[:2] for part in _steps(one) for step in part] for one in (prepared, *batches))
+    own = {f"{size}": found for size, found in zip(sizes, lines, strict=True) if found != usual}
     return {"over": settings.over, "each": each, "rows": picked, "lines": own}
 
 
@@ -217,7 +210,7 @@ def _contours(scene: Scene, prepared: Prepared) -> Iterator[Json]:
     for picture in (one for one in prepared.case.pictures if light and one.kind == "contour"):
         from mathlab.pictures import plots  # what it needs takes a while to import
 
-        about = plots.Subject(picture, ((prepared.case, scene.result, ""),))
+        about = plots.Subject(picture, prepared.case, ())
         of = about.of(prepared.case)[0]
         with contextlib.suppress(MathlabError, ExpressionError):  # its plot says what is wrong with it
             spans = plots.spans(about, prepared)

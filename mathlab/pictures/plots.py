@@ -6,7 +6,7 @@ import contextlib
 import io
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -66,17 +66,14 @@ class Drawing(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """What a plot is about: a picture as declared, and the cases that it shows, with what ran for them.
+    """What a plot is about: a picture as declared, and the cases that it shows, the first of them alone or all.
 
-    A text tells the lines of each case from those of the others.
+    All come with what ran for them, and a text that tells the lines of each from those of the others.
     """
 
     picture: Picture
+    case: Case
     cases: tuple[tuple[Case, CaseResult, str], ...]
-
-    @property
-    def case(self) -> Case:
-        return self.cases[0][0]
 
     def of(self, case: Case) -> tuple[Equation, ...]:
         """The quantities that it shows of a case: by default what that ends in."""
@@ -99,7 +96,12 @@ def drawing(result: ExperimentResult, case: str, picture: Picture) -> Drawing:
         if name not in ran:
             raise MathlabError(f"no case is named {name!r}{did_you_mean(name, declared)}", picture.place)
     cases = tuple((declared[name], ran[name], f"{name}: " if len(chosen) > 1 else "") for name in chosen)
-    made = KINDS[picture.kind][1](Subject(picture, cases))
+    about, (stage, draw) = Subject(picture, cases[0][0], cases), KINDS[picture.kind]
+    for one, found, _ in cases:
+        if stage and stage not in found.stages:
+            reason = f"did not {stage}" if getattr(one, stage) else f"has no '{stage}'"
+            raise about.wrong(f"{picture.kind} shows what {stage} does, and case {one.name!r} {reason}")
+    made = draw(about)
     return made._replace(title=picture.title or made.title, log=picture.log or made.log)
 
 
@@ -114,39 +116,28 @@ def quantity(text: str) -> Equation:
 # Training
 
 
-def _trained(about: Subject) -> Iterator[tuple[Case, Mapping[str, Line]]]:
-    """The columns of training.csv of each case, as lines over the epochs."""
-    for case, result, prefix in about.cases:
-        if result.train is None:
-            reason = "did not train" if case.train else "has no 'train'"
-            raise about.wrong(f"{about.picture.kind} shows a training, and case {case.name!r} {reason}")
-        columns = result.train.columns.items()
-        yield case, {n: Line(prefix + n, np.arange(float(len(y))), np.asarray(y, np.float64)) for n, y in columns}
-
-
 def _loss(about: Subject) -> Drawing:
-    lines = []
-    for case, columns in _trained(about):
-        for wanted in about.of(case):
-            name = re.sub(r"\s", "", wanted.text)
+    """The columns of training.csv that are wanted of each case, or all norms, as lines over the epochs."""
+    lines, norms = list[Line](), about.picture.kind == "norms"
+    for case, result, prefix in about.cases:
+        columns = result.train.columns if result.train else {}
+        wanted = {re.sub(r"\s", "", one.text): one for one in about.of(case)}
+        for name in [name for name in columns if name.startswith("norm(")] if norms else wanted:
             if name not in columns:
                 hint = f"{did_you_mean(name, columns)}; it has {', '.join(columns)}"
-                raise about.wrong(f"training.csv has no column {wanted.text!r}{hint}", wanted)
-            lines.append(columns[name])
+                raise about.wrong(f"training.csv has no column {wanted[name].text!r}{hint}", wanted[name])
+            y = np.asarray(columns[name], np.float64)
+            lines.append(Line(prefix + name, np.arange(float(len(y))), y))
+    if norms:
+        return Drawing("Norms of the gradients", "epoch", "norm", "y", lines)
     return Drawing("Training", "epoch", lines[0].label if len(lines) == 1 else "", lines=lines)
 
 
-def _norms(about: Subject) -> Drawing:
-    lines = [line for _, columns in _trained(about) for name, line in columns.items() if name.startswith("norm(")]
-    return Drawing("Norms of the gradients", "epoch", "norm", "y", lines)
-
-
 def _weights(about: Subject) -> Drawing:
-    (case, _), after, tables = next(_trained(about)), about.cases[0][1].train, list[tuple[str, Array]]()
-    assert after
-    for name, trained in after.parameters.items():
-        if np.ndim(trained) <= 2:
-            before = case.parameters[name].bound(case.dtype)
+    tables, after = list[tuple[str, Array]](), about.cases[0][1].train
+    for name, trained in after.parameters.items() if after else ():
+        if after and np.ndim(trained) <= 2:
+            before = about.case.parameters[name].bound(about.case.dtype)
             tables += [(f"{name} before", before), (f"{name} after {after.updates} updates", trained)]
     return Drawing("Weights before and after training", tables=tables, alike=2)
 
@@ -204,9 +195,8 @@ def _entry(about: Subject, prepared: Prepared, of: Equation) -> Place:
 
 def _with(prepared: Prepared, *changes: tuple[Place, float]) -> dict[str, Array]:
     """The arrays of a case in which single entries have other values."""
-    arrays: dict[str, Array] = {}
+    arrays: dict[str, Array] = {name: np.array(prepared.env[name], np.float64) for (name, _), _ in changes}
     for (name, place), value in changes:
-        arrays[name] = np.array(arrays.get(name, prepared.env[name]), np.float64)
         arrays[name][place] = value
     return arrays
 
@@ -281,23 +271,21 @@ def _steps(about: Subject) -> Drawing:
 
 
 def _sweep(about: Subject) -> Drawing:
-    case, ran, _ = about.cases[0]
-    if ran.sweep is None:
-        reason = "was not swept" if case.sweep else "has no 'sweep'"
-        raise about.wrong(f"case {case.name!r} {reason}")
-    numbers = {key: [one.number if one else np.nan for one in chosen] for key, chosen in ran.sweep.settings.items()}
+    ran = about.cases[0][1].sweep
+    assert ran
+    numbers = {key: [one.number if one else np.nan for one in chosen] for key, chosen in ran.settings.items()}
     first, *others = [key for key, column in numbers.items() if len({*column}) > 1] or numbers
-    column, reported = next(iter(ran.sweep.columns.items()))
+    column, reported = next(iter(ran.columns.items()))
     x, groups = np.array(numbers[first]), defaultdict[str, list[int]](list)
     for run in map(int, np.argsort(x, kind="stable")):
-        rest = (f"{key}={choice.label}" for key in others if (choice := ran.sweep.settings[key][run]))
+        rest = (f"{key}={choice.label}" for key in others if (choice := ran.settings[key][run]))
         groups[", ".join(rest) or column].append(run)
     return Drawing("Sweep", first, column, lines=[Line(label, x[at], reported[at]) for label, at in groups.items()])
 
 
 KINDS: Mapping[str, tuple[str, Callable[[Subject], Drawing]]] = {  # the stage that it shows, and what it shows of it
     "loss": ("train", _loss),
-    "norms": ("train", _norms),
+    "norms": ("train", _loss),
     "curve": ("", _curve),
     "contour": ("", _contour),
     "heat": ("", _heat),
@@ -311,10 +299,8 @@ KINDS: Mapping[str, tuple[str, Callable[[Subject], Drawing]]] = {  # the stage t
 
 
 def plot(made: Drawing, axes: Sequence[Axes]) -> None:
-    """Draw the data: tables on an axes each, everything else on the first; what is left over is taken away."""
-    for ax in axes[max(len(made.tables), 1) :]:
-        ax.remove()
-    for at, (ax, (name, table)) in enumerate(zip(axes, made.tables, strict=False)):
+    """Draw the data: each table on an axes of its own, everything else on the first."""
+    for at, (ax, (name, table)) in enumerate(zip(axes, made.tables, strict=bool(made.tables))):
         start = at - at % made.alike
         alike = [_drawable(one) for _, one in made.tables[start : start + made.alike]]
         good = np.concatenate([one[np.isfinite(one)] for one in alike])
@@ -367,9 +353,7 @@ def _table(ax: Axes, table: Array, made: Drawing, scale: tuple[float, float]) ->
 def onto(made: Drawing, ax: Axes | None) -> Axes:
     """Draw one plot onto an axes, or onto a new one of pyplot's. Raises MathlabError for one that needs several."""
     if len(made.tables) > 1:
-        raise MathlabError(
-            f"this plot has {len(made.tables)} parts: name one of them with of=, or write it with mathlab plot"
-        )
+        raise MathlabError(f"this plot has {len(made.tables)} parts: name one with of=, or write it with mathlab plot")
     try:
         from matplotlib import pyplot
     except ImportError:
@@ -390,6 +374,6 @@ def rendered(made: Drawing, form: str) -> bytes:
     rows, columns = -(-count // 4), min(count, 4)
     with matplotlib.rc_context({"svg.hashsalt": "mathlab", "svg.fonttype": "none", "font.size": 10}):
         page = Page(figsize=(4.2 * columns + 2.2 * (count == 1), 4.0 * rows), layout="constrained")
-        plot(made, page.subplots(rows, columns, squeeze=False).ravel().tolist())
+        plot(made, [page.add_subplot(rows, columns, at + 1) for at in range(count)])
         page.savefig(buffer, format=form, metadata=dict.fromkeys(UNSAID[form]), dpi=150)
     return buffer.getvalue()

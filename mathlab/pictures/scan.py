@@ -54,12 +54,12 @@ def scan(scene: Scene) -> str:
     corner, size = (MARGIN + stops[-1][0], TOP + stops[-1][1]), (wide * reach[1], CELL * reach[0])
     drawn += f'<g class="moving">{rect(*corner, *size, stroke("gradient", 4))}</g>'
     said = ", ".join(f"{name}={value}" for name, value in call.attrs) or "stride=1"
-    description = (
-        f"{names[1]}, {k.shape[0]} by {k.shape[1]}, moves over {names[0]}, {x.shape[0]} by {x.shape[1]}, with {said}; "
-        f"{names[2]} is {'; '.join(', '.join(map(number, row)) for row in out)}"
+    words = (
+        f"{names[1]}, {k.shape[0]} by {k.shape[1]}, moves over {names[0]}, {x.shape[0]} by {x.shape[1]}, with {said}"
     )
+    words += f"; {names[2]} is {'; '.join(', '.join(map(number, row)) for row in out)}"
     style = _moves(scene.scope, [(x - stops[-1][0], y - stops[-1][1]) for x, y in stops])
-    return picture(scene, "Convolution", width, end, description, f"<style>{style}</style>{drawn}")
+    return picture(scene, "Convolution", width, end, words, f"<style>{style}</style>{drawn}")
 
 
 def _convolution(case: Case, values: dict[str, Array]) -> tuple[Call, str, str, str]:
@@ -95,10 +95,8 @@ def _grid(left: float, wide: float, table: Array, name: str, pad: Sequence[int],
         x, y = left + wide * place[1], TOP + CELL * place[0]
         own = [i - p for i, p in zip(place, pad, strict=True)]
         inside = all(0 <= i < n - 2 * p for i, n, p in zip(own, table.shape, pad, strict=True))
-        about = (
-            ("value" if appears else "ink", MIDDLE, measured(entry(name, own), value)) if inside else ("dim", MIDDLE)
-        )
-        cell = text(x + wide / 2, y + CELL / 2 + 4, number(value), *about)
+        colour, about = ("value" if appears else "ink", measured(entry(name, own), value)) if inside else ("dim", "")
+        cell = text(x + wide / 2, y + CELL / 2 + 4, number(value), colour, MIDDLE, about)
         drawn += rect(x, y, wide, CELL, stroke("frame", 1)) + (f'<g class="c{at}">{cell}</g>' if appears else cell)
     return drawn
 

@@ -50,13 +50,11 @@ def picture(scene: Scene, kind: str, width: float, height: float, description: s
     scope, size = scene.scope, f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
     words = f'<title id="{scope}-title">{escape(f"{kind}: {scene.title}")}</title>'
     words += f'<desc id="{scope}-desc">{escape(description)}</desc>'
-    dark = "".join(
-        f"#{scope} .{name}{{fill:{dark}}}#{scope} .{name}-line{{stroke:{dark}}}" for name, (_, dark) in COLOURS.items()
-    )
+    rules = (f"#{scope} .{c}{{fill:{dark}}}#{scope} .{c}-line{{stroke:{dark}}}" for c, (_, dark) in COLOURS.items())
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" id="{scope}" {size} role="img" '
         f'aria-labelledby="{scope}-title {scope}-desc" font-family="{FONT}" font-size="{SIZE}">'
-        f"{words}<style>@media (prefers-color-scheme:dark){{{dark}}}</style>"
+        f"{words}<style>@media (prefers-color-scheme:dark){{{''.join(rules)}}}</style>"
         f'<rect width="100%" height="100%" {fill("paper")}/>\n'
         f"{text(MARGIN, 20, scene.title, 'ink', BOLD, cut=int((width - 2 * MARGIN) / CHAR))}{body}</svg>\n"
     )

@@ -171,13 +171,6 @@ def test_weights_before_and_after_have_one_scale_of_colours() -> None:
         assert scales[at] == scales[at + 1] == (np.min(both), np.max(both))
 
 
-def test_no_axes_stay_empty() -> None:
-    page = pytest.importorskip("matplotlib.figure").Figure()
-    made = Drawing("f", tables=tuple((f"W{at}", np.eye(2)) for at in range(3)))
-    plots.plot(made, page.subplots(2, 2).ravel().tolist())
-    assert [ax.get_title() for ax in page.axes] == ["W0", "W1", "W2"]
-
-
 @pytest.mark.parametrize("log", ["", "xy"])
 def test_what_no_axis_can_show_is_a_gap(log: str) -> None:
     """Each pair of odd numbers as a line, a contour and a table: drawn without an error or a warning."""

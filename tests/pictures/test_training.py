@@ -56,7 +56,7 @@ def script() -> Script:
 def data_of(result: api.Result) -> dict[str, page.Json]:
     (case,) = result.experiment.cases
     made = page.data(Scene(result.experiment, case, result.cases[0], "net"), prepare(case))
-    return dict(json.loads(page.told(made)))
+    return dict(json.loads(json.dumps(made, default=page.tree)))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
