@@ -10,7 +10,7 @@ The engine knows no op: it knows names, sums, and how broadcasting is undone.
 from __future__ import annotations
 
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
@@ -18,11 +18,10 @@ from typing import NamedTuple
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.language.check import Types, resolve
 from mathlab.language.equation import Equation
-from mathlab.language.joined import joined
 from mathlab.language.ops import OPS
 from mathlab.language.shapes import Type, show
 from mathlab.language.simplify import Builder, is_ones, split
-from mathlab.language.syntax import Call, Expr, Name, Num, names, parse, replace, unparse
+from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, names, parse, replace, unparse
 
 WIDEST = 32  # terms of one sum
 UPSTREAM = "upstream"  # the name of the gradient of an end that is not a scalar
@@ -104,7 +103,7 @@ class _Derivation:
         if gradient in self.written:
             return Name(gradient)
         type_ = self.types.names[name]
-        parts = joined([share for _, share in self.received.get(name, ())], self.types)
+        parts = _joined([share for _, share in self.received.get(name, ())], self.types)
         if not parts:
             if name in self.blocked and name in self.wanted:
                 (call, at), end = self.blocked[name], self.equations[-1].name
@@ -185,6 +184,33 @@ class _Derivation:
         self.blocked[name] = (call, at)
         for inner in names(self.defined[name].expr) if name in self.defined else ():
             self._block(inner, call, at)
+
+
+def _joined(parts: Sequence[Expr], types: Types) -> list[Expr]:
+    """The terms of a sum; those that are put each into its own place along an axis are one where they fill it.
+
+    So the gradient of parts is told as that of the whole: `dz = concat(di, df, do, dg)`.
+    """
+    places: dict[tuple[str, int, int], dict[tuple[int, int], Expr]] = defaultdict(dict)
+    for part in parts:
+        match part:
+            case Call("scatter", (_, base, *items)):
+                sizes = types.of(base).shape
+                match [(axis, item) for axis, item in enumerate(items) if item != ALL]:
+                    case [(axis, Num(int(at)))]:
+                        places["stack", axis, sizes[axis]].setdefault((at % sizes[axis], at % sizes[axis] + 1), part)
+                    case [(axis, Slice(_, _, None) as item)]:
+                        start, stop, _ = item.whole.indices(sizes[axis])
+                        places["concat", axis, sizes[axis]].setdefault((start, stop), part)
+    whole: list[Expr] = []
+    for (op, axis, size), filled in places.items():
+        order = sorted(filled)
+        if len(order) > 1 and [start for start, _ in order] + [size] == [0, *(stop for _, stop in order)]:
+            blocks = [filled[place] for place in order]
+            parts = [part for part in parts if not any(part is block for block in blocks)]
+            inside = tuple(block.args[0] for block in blocks if isinstance(block, Call))
+            whole.append(Call(op, inside, (("axis", axis),) if axis else ()))
+    return [*whole, *parts]
 
 
 def _count(core: Expr, exprs: Collection[Expr]) -> int:

@@ -247,8 +247,6 @@ class Tape:
             return value.slot.name
         if isinstance(value, list | tuple):
             return f"({''.join(f'{self.text(part)}, ' for part in value)})"
-        if isinstance(value, slice):
-            return f"slice({value.start}, {value.stop}, {value.step})"
         if isinstance(value, float) and not math.isfinite(value):
             return f"float('{value}')"
         if not callable(value):

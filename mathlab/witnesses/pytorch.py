@@ -31,7 +31,6 @@ def torch_gradient(
     """The gradient of the end with respect to `wrt`, in its shape.
 
     At a tie it has PyTorch's conventions: maximum(a, b) halves the gradient where the others route it to b.
-    `seed` is the gradient of the end in its shape, None for a scalar end; the result is that of sum(seed * end).
     Raises MathlabError where PyTorch is not installed, as `seen_from` does, and for what PyTorch cannot do.
     """
     try:
@@ -63,8 +62,9 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
     def place(items: Sequence[Tensor | Item]) -> tuple[Tensor | Item, ...]:
         return tuple(item if item is None or isinstance(item, slice) else item.long() for item in items)
 
-    def scatter(v: Tensor, x: Tensor, *items: Tensor | Item) -> Tensor:
-        at = torch.arange(x.numel()).reshape(x.shape)[place(items)].reshape(-1)
+    def put(v: Tensor, x: Tensor, of: Callable[[Tensor], Tensor]) -> Tensor:
+        """Zeros like x with v added to those `of` its entries."""
+        at = of(torch.arange(x.numel()).reshape(x.shape)).reshape(-1)
         return torch.zeros(x.numel(), dtype=v.dtype).index_add(0, at, v.reshape(-1)).reshape(x.shape)
 
     def axes(x: Tensor, axis: Axis) -> tuple[int, ...]:
@@ -77,16 +77,10 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
 
         return reduction
 
-    def deviation(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        return lambda x, ddof=0, **settings: over(function)(x, correction=ddof, **settings)
-
     def cross_entropy(z: Tensor, t: Tensor) -> Tensor:
         rows = z.reshape(-1, z.shape[-1])
         target = t.reshape(rows.shape) if t.ndim == z.ndim else t.reshape(-1).long()
         return functional.cross_entropy(rows, target, reduction="none").reshape(z.shape[:-1])
-
-    def sizes(shape: Sequence[Tensor]) -> list[int]:
-        return [int(n) for n in shape]
 
     def normal_cdf(x: Tensor) -> Tensor:
         """PyTorch's own, and its GELU, have 1 + erf(x), which rounds the lower tail away."""
@@ -109,20 +103,16 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
             x = x.unfold(-2, (n - 1) * gap + 1, step)[..., ::gap]
         return x.movedim((-2, -1), (0, 1))
 
-    def overlap_add(v: Tensor, x: Tensor, stride: Size = 1, dilation: Size = 1) -> Tensor:
-        at = windows(torch.arange(x.numel()).reshape(x.shape), v.shape[:2], stride, dilation).reshape(-1)
-        return torch.zeros(x.numel(), dtype=v.dtype).index_add(0, at, v.reshape(-1)).reshape(x.shape)
-
     def batched(x: Tensor, channels: bool) -> Tensor:
         """x as (batch, channels, rows, columns)."""
         return x.reshape(-1, *x.shape[-3:]) if channels else x.reshape(-1, 1, *x.shape[-2:])
 
     def im2col(x: Tensor, size: Size, stride: Size = 1, pad: Size = 0, dilation: Size = 1) -> Tensor:
-        columns = functional.unfold(batched(x, x.ndim > 2), pair(size), dilation, pad, stride)
+        columns = functional.unfold(batched(x, x.ndim > 2), size, dilation, pad, stride)
         return columns.reshape(*x.shape[:-3], *columns.shape[1:])
 
     def conv2d(x: Tensor, k: Tensor, stride: Size = 1, pad: Size = 0, dilation: Size = 1) -> Tensor:
-        kernel = k if k.ndim == 4 else k[None] if k.ndim == 3 else k[None, None]
+        kernel = k[(None,) * (4 - k.ndim)]
         result = functional.conv2d(batched(x, k.ndim > 2), kernel, None, stride, pad, dilation)
         return result.reshape(*x.shape[: -min(k.ndim, 3)], *k.shape[:-3], *result.shape[-2:])
 
@@ -135,14 +125,14 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
 
     alike = (
         "add sub mul div neg pow matmul outer diag exp expm1 log log1p sqrt sin cos tan log2 log10 abs sign floor ceil "
-        "round square erf relu sigmoid tanh maximum minimum clip gt ge lt le eq ne ones_like zeros_like"
+        "round square erf relu sigmoid tanh maximum minimum clip gt ge lt le eq ne ones_like zeros_like argmax argmin"
     ).split()
     return {
         **{name: getattr(torch, name) for name in alike},
         "index": lambda x, *items: x[place(items)],
-        "scatter": scatter,
+        "scatter": lambda v, x, *items: put(v, x, lambda entries: entries[place(items)]),
         "windows": windows,
-        "overlap_add": overlap_add,
+        "overlap_add": lambda v, x, **settings: put(v, x, lambda entries: windows(entries, v.shape[:2], **settings)),
         "pad": bordered,
         "flip": lambda x, axis=None: torch.flip(x, axes(x, axis)),
         "im2col": im2col,
@@ -154,12 +144,12 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
         "dot": torch.matmul,
         "T": lambda x: x.permute(*reversed(range(x.ndim))),
         "mT": lambda x: x.mT,
-        "transpose": lambda x, *axes: x.permute(sizes(axes)),
+        "transpose": lambda x, *axes: x.permute([*map(int, axes)]),
         "swapaxes": lambda x, a, b: x.swapaxes(int(a), int(b)),
         "tril": lambda x, k: torch.tril(x, int(k)),
         "triu": lambda x, k: torch.triu(x, int(k)),
         "eye": lambda n: torch.eye(int(n)),
-        "reshape": lambda x, *shape: x.reshape(sizes(shape)),
+        "reshape": lambda x, *shape: x.reshape([*map(int, shape)]),
         "concat": lambda *x, axis=0: torch.cat(x, dim=axis),
         "array": lambda *x: torch.stack(x),
         "stack": lambda *x, axis=0: torch.stack(x, axis),
@@ -183,16 +173,14 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
         "min": over(torch.amin),
         "logsumexp": over(torch.logsumexp),
         "norm": over(torch.linalg.vector_norm),
-        "var": deviation(torch.var),
-        "std": deviation(torch.std),
+        "var": lambda x, ddof=0, **settings: over(torch.var)(x, correction=ddof, **settings),
+        "std": lambda x, ddof=0, **settings: over(torch.std)(x, correction=ddof, **settings),
         "prod": over(prod),
-        "argmax": lambda x, axis=None: torch.argmax(x, dim=axis),
-        "argmin": lambda x, axis=None: torch.argmin(x, dim=axis),
         "softmax": lambda x, axis=-1: torch.softmax(x, axis),
         "log_softmax": lambda x, axis=-1: torch.log_softmax(x, axis),
         "cross_entropy": cross_entropy,
         "one_hot": lambda t, n: torch.eye(int(n))[t.long()],
-        "ones": lambda *shape: torch.ones(sizes(shape)),
-        "zeros": lambda *shape: torch.zeros(sizes(shape)),
+        "ones": lambda *shape: torch.ones([*map(int, shape)]),
+        "zeros": lambda *shape: torch.zeros([*map(int, shape)]),
         "arange": lambda n: torch.arange(int(n)),
     }

@@ -50,10 +50,6 @@ def _each_float(function: Callable[[float], float], x: Floats) -> Floats:
     return np.fromiter(map(function, x.ravel().tolist()), np.float64, x.size).reshape(x.shape)
 
 
-def _density(x: Floats) -> Floats:
-    return np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
-
-
 exp = _smooth(np.exp, np.exp)
 expm1 = _smooth(np.expm1, np.exp)
 log = _smooth(np.log, lambda x: 1 / x)
@@ -64,7 +60,9 @@ cos = _smooth(np.cos, lambda x: -np.sin(x))
 tanh = _smooth(np.tanh, lambda x: 1 / np.cosh(x) ** 2)
 erf = _smooth(lambda x: _each_float(math.erf, x), lambda x: 2 / math.sqrt(math.pi) * np.exp(-x * x))
 # by erfc, which keeps the digits of the lower tail
-normal_cdf = _smooth(lambda x: _each_float(math.erfc, x / -math.sqrt(2)) / 2, _density)
+normal_cdf = _smooth(
+    lambda x: _each_float(math.erfc, x / -math.sqrt(2)) / 2, lambda x: np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+)
 
 
 def power(a: Numbers, b: Numbers) -> Numbers:
@@ -146,17 +144,14 @@ def _mean(x: Numbers, axis: Axis = None, keepdims: bool = False) -> Numbers:
     return _total(x, axis, keepdims) / _total(np.ones_like(x, dtype=np.float64), axis, keepdims)
 
 
-def _squeezed(x: Numbers, axis: Axis, keepdims: bool) -> Numbers:
-    return x if keepdims else np.squeeze(x, axis)
-
-
 def _largest(x: Numbers, axis: Axis = None, keepdims: bool = False) -> Numbers:
     """The maximum; entries that tie share it equally."""
     best = equal(x, numbers(np.max(x, axis=axis, keepdims=True)))
     top = np.max(values(x), axis=axis, keepdims=True)
     # what is shared is 0 but for its slope, so that the value is an entry to the last bit
     share = _total(select(best, x - top, 0), axis, keepdims=True) / _total(best, axis, keepdims=True)
-    return _squeezed(top + share, axis, keepdims)
+    whole = numbers(top + share)
+    return whole if keepdims else np.squeeze(whole, axis)
 
 
 def _log_sum(x: Numbers, axis: Axis) -> tuple[Numbers, Numbers]:
@@ -173,7 +168,7 @@ def _log_sum(x: Numbers, axis: Axis) -> tuple[Numbers, Numbers]:
 
 def _logsumexp(x: Numbers, axis: Axis = None, keepdims: bool = False) -> Numbers:
     top, rest = _log_sum(x, axis)
-    return _squeezed(top + log1p(rest), axis, keepdims)
+    return top + log1p(rest) if keepdims else np.squeeze(top + log1p(rest), axis)
 
 
 def _log_softmax(x: Numbers, axis: int = -1) -> Numbers:

@@ -172,7 +172,6 @@ def complex_step(
 ) -> Floats:
     """The gradient of the end with respect to every entry of `wrt`, in its shape; to the right of a kink.
 
-    `seed` is the gradient of the end in its shape, None for a scalar end; the result is that of sum(seed * end).
     nan where the end has no finite value. Raises MathlabError as `seen_from` does, and for what cannot be evaluated.
     """
     return ComplexStep(seen_from(wrt, equations, env, seed), (wrt,)).both_sides(wrt)[1]

@@ -107,7 +107,6 @@ def tape(equations: Sequence[Equation], env: Mapping[str, Array], wrt: str, seed
 
     At a tie: the slope of relu and abs at 0 is 0, maximum(a, b) routes to b (or to a number written out
     in a's place), and max and min share equally.
-    `seed` is the gradient of the end in its shape, None for a scalar end; the result is that of sum(seed * end).
     Raises MathlabError as `seen_from` does, and for what cannot be evaluated.
     """
     graph = seen_from(wrt, equations, env, seed)
