@@ -215,7 +215,8 @@ class _Writer:
         if call.op == "array" and all(isinstance(arg, Num) for arg in call.args):
             kind = [ast.Name("dtype")] if self.types.of(call).kind == "f" else []
             return ast.Call(ast.Attribute(ast.Name("np"), "array"), [ast.List(args), *kind], [])
-        values: dict[str, ast.expr] = {}
+        given = dict(call.attrs)
+        values = {name: ast.parse(repr(value), mode="eval").body for name, value in given.items()}
         for position, name in enumerate(op.args):
             if name.startswith("*"):
                 values[name[1:]] = ast.Tuple(args[position:])
@@ -223,11 +224,10 @@ class _Writer:
             values[name] = arg = args[position]
             if not isinstance(arg, ast.Name | ast.Constant) and len(re.findall(rf"\b{name}\b", op.numpy)) > 1:
                 values[name] = self._temporary(arg, call.args[position])
-        given = dict(call.attrs)
-        settings = {
-            name: ast.parse(repr(given[name]), mode="eval").body if name in given else None for name in op.settings
-        }
-        return _Filling(values, settings).visit(ast.parse(op.numpy, mode="eval").body)  # type: ignore[no-any-return]
+        template = op.numpy
+        for name in op.settings.keys() - given:  # what is at its default is left away
+            template = re.sub(rf", \w+={name}\b", "", template)
+        return _Filling(values).visit(ast.parse(template, mode="eval").body)  # type: ignore[no-any-return]
 
     def _arguments(self, call: Call) -> list[ast.expr]:
         """The arguments as Python, with masks and integers made floats where the op computes with floats."""
@@ -270,17 +270,12 @@ def _shared(equations: Sequence[Equation]) -> frozenset[Expr]:
 
 @dataclass
 class _Filling(ast.NodeTransformer):
-    """A template with arguments put in; a setting at its default is left away."""
+    """A template with values put in."""
 
     values: Mapping[str, ast.expr]
-    settings: Mapping[str, ast.expr | None]
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self.values.get(node.id) or self.settings.get(node.id) or node
-
-    def visit_keyword(self, node: ast.keyword) -> ast.AST | None:
-        usual = isinstance(node.value, ast.Name) and self.settings.get(node.value.id, node) is None
-        return None if usual else self.generic_visit(node)
+        return self.values.get(node.id, node)
 
 
 def _as_slice_call(item: ast.expr) -> ast.expr:
