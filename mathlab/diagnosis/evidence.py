@@ -47,30 +47,30 @@ def best(scene: Scene, trials: Sequence[Trial], tried: int) -> dict[int, Trial]:
     for k in scene.wrong:
         n = next((n for n in ranked if k in ordered[n].explains and believed(n)), None)
         if n is not None:
-            trial = ordered[n]
-            rivals = (ordered[m] for m in ranked if m != n and ordered[m].explains == trial.explains)
-            near = (other for other in rivals if abs(other.tier - trial.tier) <= NEAR)
-            alone = (other for other in near if not (other.mistake and len(other.mistake.made) > 1))
-            same = [other.cause for other in alone if _alike(other.outcomes, trial.outcomes, trial.explains)]
-            distinct = tuple(cause for cause in dict.fromkeys(same) if not cause.startswith(trial.cause))
-            found[k] = trial._replace(others=distinct)
+            trial, others = ordered[n], dict[str, None]()
+            for other in (ordered[m] for m in ranked if m != n and ordered[m].explains == trial.explains):
+                alone = not (other.mistake and len(other.mistake.made) > 1)
+                near = alone and abs(other.tier - trial.tier) <= NEAR and not other.cause.startswith(trial.cause)
+                if near and _alike(other.outcomes, trial.outcomes, trial.explains):
+                    others[other.cause] = None
+            found[k] = trial._replace(others=tuple(others))
     return found
 
 
 def _counts(scene: Scene, trial: Trial) -> bool:
     """Whether a trial explains something at all: zeros come free, and only of a path that is gone."""
-    if not (trial.told and trial.explains) or (trial.breaks and not scene.printed):
+    if not trial.explains or (trial.breaks and not scene.printed):
         return False
     # what is solved for, or reaches everything, fits one of several arrays by accident
     wide = trial.mistake and (trial.mistake.forward or trial.mistake.kind in SOLVED)
     if wide and not scene.printed and 2 * len(trial.explains) < len(scene.wrong):
         return False
-    empty = [k for k in trial.explains if scene.claims[k].fits([np.zeros_like(low) for low in scene.claims[k].low])]
+    empty = [k for k in trial.explains if scene.claims[k].fits(np.zeros_like(scene.claims[k].low))]
     if len(empty) < len(trial.explains):
         return True
     kind, own = (trial.mistake.kind, trial.mistake.changes.keys()) if trial.mistake else ("", set())
     # that what is 0 has nothing handed on to it says nothing
-    beyond = any(not own & {*names(scene.claims[k].quantity)} for k in empty)
+    beyond = any(not own & {*names(scene.claims[k].base)} for k in empty)
     return kind in PATHS and trial.whole and (beyond or kind != "path missing")
 
 
@@ -118,7 +118,8 @@ def _luck(true: Array, there: Array, stated: Array, widths: Array, anywhere: boo
 def _joined(parts: Iterable[Outcome]) -> Array:
     """All numbers of some claims; none where a claim has none."""
     found = [*parts]
-    return np.concatenate([np.ravel(value) for part in found for value in part or ()]) if all(found) else np.empty(0)
+    known = [np.ravel(part) for part in found if part is not None]
+    return np.concatenate(known) if len(known) == len(found) else np.empty(0)
 
 
 def _alike(one: Outcomes, other: Outcomes, claims: Sequence[int]) -> bool:

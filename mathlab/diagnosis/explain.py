@@ -80,17 +80,17 @@ def diagnosed(
     prepared: Prepared, claims: Mapping[int, Claim], points: Sequence[Mapping[str, Array]] = ({},)
 ) -> dict[int, str]:
     """A sentence for each wrong claim that an explanation is found for."""
-    scene, keys = Scene(prepared, [*claims.values()], points), [*claims]
-    return {keys[k]: _sentence(scene, k, cause) for cause in reversed(causes(scene).causes) for k in cause.claims}
+    keys, about = [*claims], [*claims.values()]
+    found = causes(Scene(prepared, about, points)).causes if any(claim.wrong for claim in about) else ()
+    return {keys[k]: _sentence(about[k], k, cause) for cause in reversed(found) for k in cause.claims}
 
 
-def _sentence(scene: Scene, k: int, cause: Cause) -> str:
-    claim = scene.claims[k]
+def _sentence(claim: Claim, k: int, cause: Cause) -> str:
     count = claim.stated[0].size
     where = "to the last printed digit" if claim.unit is not None else "to rounding"
     fit = f"fits {f'all {count} entries ' if count > 1 else ''}{where}"
-    if len(claim.moments) > 1:
-        fit = f"agrees at the article's point and {len(claim.moments) - 1} random ones"
+    if len(claim.stated) > 1:
+        fit = f"agrees at the article's point and {len(claim.stated) - 1} random ones"
     other = [label for n, label in zip(cause.claims, cause.explains, strict=True) if n != k]
     also = f"; so does {listed(other, NAMED)}" if other else ""
     return f"{cause.cause} ({fit}{also}){''.join(f'; or {other}' for other in cause.others)}"
@@ -111,11 +111,11 @@ def explained(case: Case, result: CaseResult) -> CaseResult:
         return result
     prepared = prepare(case)
     said = _about_figures(prepared, figures) | _about_formulas(prepared, formulas)
-    divergences = _first_divergences(prepared, [(figure.quantity, judged) for figure, judged in figures])
-    first = {id(judged): divergence for (_, judged), divergence in zip(figures, divergences, strict=True)}
+    first = _first_divergences(prepared, figures)
 
     def told(judged: Iterable[FigureResult]) -> tuple[FigureResult, ...]:
-        return tuple(one._replace(diagnosis=said.get(id(one), ""), first_divergence=first[id(one)]) for one in judged)
+        both = ((one, said.get(id(one), ""), first.get(id(one), "")) for one in judged)
+        return tuple(one._replace(diagnosis=why, first_divergence=earlier) for one, why, earlier in both)
 
     if backprop:
         formulas = [one._replace(diagnosis=said.get(id(one), one.diagnosis)) for one in backprop.formulas]
@@ -147,11 +147,11 @@ def _about_figures(prepared: Prepared, figures: Iterable[tuple[Figure, FigureRes
         if known and all(np.isfinite(entry.computed) for entry in result.entries):
             shape = prepared.types.of(figure.quantity).shape
             claims[id(result)] = of_figure(figure, result, shape, _differs(result))
-    return diagnosed(prepared, claims) if any(claim.wrong for claim in claims.values()) else {}
+    return diagnosed(prepared, claims)
 
 
-def _first_divergences(prepared: Prepared, figures: Sequence[tuple[Expr, FigureResult]]) -> list[str]:
-    """For each figure that fails, the earliest failing figure that it is computed from; "" where it is the first.
+def _first_divergences(prepared: Prepared, figures: Iterable[tuple[Figure, FigureResult]]) -> dict[int, str]:
+    """For each figure that fails, the earliest failing figure that it is computed from, where there is one.
 
     Earlier is what fewer updates were made before, then what stands earlier in the graph: the equations in their order,
     then the backward ones. After an update, everything before it is what a figure is computed from.
@@ -160,18 +160,19 @@ def _first_divergences(prepared: Prepared, figures: Sequence[tuple[Expr, FigureR
     for line in prepared.both:
         behind[line.name] = {line.name}.union(*(behind[name] for name in names(line.expr) if name in behind))
     rank = {name: position for position, name in enumerate(behind)}
-    read = [{name for name in names(quantity) if name in rank} for quantity, _ in figures]
-    last = [max((rank[name] for name in some), default=0) for some in read]
-    when = [(figure.updates or 0, place) for (_, figure), place in zip(figures, last, strict=True)]
-    failing = [k for k, (_, figure) in enumerate(figures) if not figure.passed]
-    found = [""] * len(figures)
-    for k in failing:
-        above: set[str] = set().union(*(behind[name] for name in read[k]))
-        earlier = [j for j in failing if when[j] < when[k] and (when[j][0] < when[k][0] or read[j] <= above)]
+    failing: list[tuple[tuple[int, int], set[str], FigureResult]] = []
+    for figure, result in figures:
+        if not result.passed:
+            read = {name for name in names(figure.quantity) if name in rank}
+            failing.append(((result.updates or 0, max((rank[name] for name in read), default=0)), read, result))
+    found: dict[int, str] = {}
+    for when, read, result in failing:
+        above = set[str]().union(*(behind[name] for name in read))
+        earlier = [one for one in failing if one[0] < when and (one[0][0] < when[0] or one[1] <= above)]
         if earlier:
-            first = figures[min(earlier, key=lambda j: when[j])][1]
+            *_, first = min(earlier, key=lambda one: one[0])
             after = f" after {first.updates} update{'s' * (first.updates != 1)}" if first.updates is not None else ""
-            found[k] = f"{first.key}{after}"
+            found[id(result)] = f"{first.key}{after}"
     return found
 
 
@@ -182,20 +183,23 @@ def _about_formulas(prepared: Prepared, formulas: Sequence[FormulaResult]) -> di
     """What explains each formula that differs; it is a claim about every point at which it was evaluated."""
     values = [prepared.run(), *random_points(prepared)] if formulas else []
     by_hand = {(formula.name, formula.text): formula for formula in prepared.case.derivation}
-    written = {id(formula): by_hand[formula.name, formula.formula] for formula in formulas}
-    repaired = {key: repair for key, formula in written.items() if (repair := _repair(prepared, formula, values))}
     claims: dict[int, Claim] = {}
-    for key, formula in ((key, formula) for key, formula in written.items() if key not in repaired):
+    repaired: dict[int, str] = {}
+    for result in formulas:
+        formula = by_hand[result.name, result.formula]
+        if repair := _repair(prepared, formula, values):
+            repaired[id(result)] = repair
+            continue
         with suppress(MathlabError, ExpressionError):  # of what cannot be evaluated there are no numbers to explain
             evaluate = evaluator([formula], prepared, values[0])
             stated = [np.asarray(evaluate(point)[0], np.float64) for point in values]
             far = [_tolerance(prepared, formula, *both) for both in zip(stated, values, strict=True)]
-            claims[key] = of_arrays(formula.name, Name(formula.name), stated, far)
+            claims[id(result)] = of_arrays(formula.name, Name(formula.name), stated, far)
     points = [{name: point[name] for name in prepared.env} for point in values]
-    return (diagnosed(prepared, claims, points) if claims else {}) | repaired
+    return diagnosed(prepared, claims, points) | repaired
 
 
-def _tolerance(prepared: Prepared, formula: Equation, mine: Array, point: Mapping[str, Array]) -> Array:
+def _tolerance(prepared: Prepared, formula: Equation, mine: Array, point: Env) -> Array:
     """How far a formula may be from what is derived."""
     largest = max(float(np.max(np.abs(one), initial=0.0)) for one in (mine, point[formula.name]))
     return np.full(mine.shape, AGREEMENT[prepared.case.dtype] * largest + formula_noise(prepared, formula, point))
@@ -206,17 +210,14 @@ def _repair(prepared: Prepared, formula: HandFormula, points: Sequence[Env]) -> 
     shape, rtol = prepared.types.names[formula.name].shape, AGREEMENT[prepared.case.dtype]
     for what, expr in [("", formula.expr), *_turned(formula.expr)]:
         mended = Equation(formula.name, expr)
-        try:
-            if prepared.types.of(expr).shape != shape:
-                continue
-            if not what:  # its shapes fit
-                return ""
-            evaluate = evaluator([mended], prepared, points[0])
-            pairs = [(evaluate(point)[0], point[formula.name]) for point in points]
-        except (ExpressionError, MathlabError):
-            continue
-        if all(np.allclose(value, true, rtol=rtol, atol=0) for value, true in pairs):
-            return f"{what}: {mended.text} agrees at the article's point and {len(points) - 1} random ones"
+        with suppress(ExpressionError, MathlabError):
+            if prepared.types.of(expr).shape == shape:
+                if not what:  # its shapes fit
+                    return ""
+                evaluate = evaluator([mended], prepared, points[0])
+                pairs = [(evaluate(point)[0], point[formula.name]) for point in points]
+                if all(np.allclose(value, true, rtol=rtol, atol=0) for value, true in pairs):
+                    return f"{what}: {mended.text} agrees at the article's point and {len(points) - 1} random ones"
     return ""
 
 
@@ -224,11 +225,10 @@ def _turned(expr: Expr) -> Iterator[tuple[str, Expr]]:
     """The expression with a transpose put in, or taken away, or another axis, at one place."""
     for path, part, *_ in parts(expr):
         if isinstance(part, Name | Call):
-            other, is_turned = turned(part), isinstance(part, Call) and part.op == "T"
-            said = f"{text(other)} must not be transposed" if is_turned else f"{text(part)} must be transposed"
-            yield said, placed(expr, path, other)
+            is_turned = isinstance(part, Call) and part.op == "T"
+            said = f"{text(turned(part) if is_turned else part)} must {'not ' * is_turned}be transposed"
+            yield said, placed(expr, path, turned(part))
         if isinstance(part, Call) and isinstance(axis := part.attr("axis"), int):
-            for other_axis in {*range(MOST_AXES)} - {axis}:
-                attrs = tuple((name, other_axis if name == "axis" else value) for name, value in part.attrs)
-                made = Call(part.op, part.args, attrs)
-                yield f"{part.op} must run over axis {other_axis}", placed(expr, path, made)
+            for other in {*range(MOST_AXES)} - {axis}:
+                attrs = tuple((name, other if name == "axis" else value) for name, value in part.attrs)
+                yield f"{part.op} must run over axis {other}", placed(expr, path, Call(part.op, part.args, attrs))

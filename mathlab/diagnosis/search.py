@@ -7,26 +7,23 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from functools import reduce
+from functools import cache, reduce
+from itertools import chain
 
 import numpy as np
 
 from mathlab.diagnosis import mistakes, slips
-from mathlab.diagnosis.closed import forms
 from mathlab.diagnosis.evidence import NEAR, judged
 from mathlab.diagnosis.mistakes import KINDS, Mistake
 from mathlab.diagnosis.rewrite import by_name, product
 from mathlab.diagnosis.rules import scaled
-from mathlab.diagnosis.slips import Slip
-from mathlab.diagnosis.trials import multipliers
-from mathlab.diagnosis.unfold import told, unfolded, with_gradients
-from mathlab.diagnosis.worlds import OVERHEAD, UNFIT, Outcome, Scene, Trial, World, changed, program
+from mathlab.diagnosis.trials import FITTED, multipliers
+from mathlab.diagnosis.unfold import forms, told, unfolded, with_gradients
+from mathlab.diagnosis.worlds import OVERHEAD, UNFIT, Outcome, Scene, Trial, changed, computing, program
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array
 from mathlab.language import kernels
-from mathlab.language.ops import OPS
 from mathlab.language.program import Program, one_op
-from mathlab.language.shapes import broadcast
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, names, substitute, unparse, walk
 from mathlab.stages.prepare import Prepared
 
@@ -41,7 +38,6 @@ NEARER = 1e-4  # how much less an explanation is believed for each equation that
 ELSEWHERE = 2.0  # and for being made elsewhere than in the formula that is wrong
 LONGEST = 400  # characters of a line to write instead
 NUMBERS = 8  # by which an equation is tried to be multiplied
-MOVES = ("index", "reshape", "T", "mT", "transpose", "swapaxes")  # entries, and computes nothing
 COMPILED = 0.2  # of what an op costs beside its entries it costs, and an equation too, where it is compiled
 
 
@@ -55,7 +51,6 @@ class Evaluator:
         self.place = {name: k for k, name in enumerate(self.order)}
         self.base = [prepared.run(point) for point in points]
         self.known: list[dict[Expr, object]] = [{} for _ in points]
-        self.touched: dict[int, frozenset[str]] = {}  # the equations of some bits
         self.behind: dict[str, int] = {}  # the equations that each name is computed from, itself included
         for name, expr in self.definitions.items():
             self.behind[name] = self.sources(expr) | 1 << self.place[name]
@@ -63,19 +58,15 @@ class Evaluator:
         for name, bits in self.behind.items():
             for other in self.named(bits):
                 self.ahead[other] |= 1 << self.place[name]
-        self.programs: dict[str, tuple[Program, float]] = {}
+        self.program = cache(self._program)
         self.work = 0.0  # entries computed: the same on every machine
 
-    def program(self, name: str) -> Program:
-        """An equation as it stands, compiled; its work is counted."""
-        if name not in self.programs:
-            expr, type_ = self.definitions[name], self.prepared.types.names[name]
-            calls = sum(isinstance(part, Call) for part in walk(expr))
-            made = program(expr, self.prepared.types, type_, self.prepared.case.dtype)
-            self.programs[name] = made, COMPILED * OVERHEAD + calls * (COMPILED * OVERHEAD + type_.size)
-        made, work = self.programs[name]
-        self.work += work
-        return made
+    def _program(self, name: str) -> tuple[Program, float]:
+        """An equation as it stands, compiled, and its work."""
+        expr, type_ = self.definitions[name], self.prepared.types.names[name]
+        calls = sum(isinstance(part, Call) for part in walk(expr))
+        made = program(expr, self.prepared.types, type_, self.prepared.case.dtype)
+        return made, COMPILED * OVERHEAD + calls * (COMPILED * OVERHEAD + type_.size)
 
     def named(self, bits: int) -> Iterator[str]:
         """The equations of some bits, in order."""
@@ -92,21 +83,6 @@ class Evaluator:
         """The equations that a quantity is computed from."""
         return reduce(operator.or_, (self.behind.get(name, 0) for name in names(quantity)), 0)
 
-    def smaller(self, expr: Expr, name: str) -> bool:
-        """Whether an expression that reads less than the whole shape of a name has less than its own.
-
-        Raises ValueError where that is summed, for a sum of less is another.
-        """
-        if not isinstance(expr, Call):
-            return isinstance(expr, Name) and expr.id == name
-        less = [arg for arg in expr.args if self.smaller(arg, name)]
-        if not less or expr.op in MOVES:
-            return bool(less)
-        if OPS[expr.op].shape is not broadcast:
-            raise ValueError(name)
-        of = self.prepared.types.of
-        return all(of(arg).shape != of(expr).shape for arg in expr.args if arg not in less)
-
     def circular(self, changes: Mapping[str, Expr]) -> bool:
         """Whether a changed equation reads what is computed from it."""
         reads = ((name, other) for name, expr in changes.items() for other in names(expr) if other in self.place)
@@ -119,10 +95,8 @@ class Session:
     def __init__(self, whole: Evaluator, changes: Mapping[str, Expr], point: int = 0) -> None:
         self.whole, self.changes = whole, changes
         self.base, self.known = whole.base[point], whole.known[point]
-        self.reached = whole.reach(changes)
-        self.touched = whole.touched.get(self.reached) or frozenset(whole.named(self.reached))
-        whole.touched[self.reached] = self.touched
-        self.env, self.done = dict(self.base), 0
+        self.reached, self.done = whole.reach(changes), 0
+        self.env = dict(self.base)
 
     def value(self, quantity: Expr) -> Array | None:
         """A quantity's value; None where the changed equations do not fit together."""
@@ -140,21 +114,16 @@ class Session:
         if name in self.changes:
             found = np.asarray(self._value(self.changes[name])[0])
         else:
-            made, env = self.whole.program(name), self.env
-            found = np.asarray(made.function(*[env[read] for read in made.inputs])[0])
-        true, definitions = self.base[name], self.whole.definitions
-        if found.shape != np.shape(true):
-            readers = [definitions[other] for other in self.touched if name in names(definitions[other])]
-            if any(self.whole.smaller(reader, name) for reader in readers):
-                raise ValueError(name)
-            found = np.broadcast_to(found, np.shape(true)) if readers else found  # raises ValueError too
-        return found.astype(true.dtype, copy=False)
+            made, work = self.whole.program(name)
+            self.whole.work += work
+            found = np.asarray(made.function(*[self.env[read] for read in made.inputs])[0])
+        return found.astype(self.base[name].dtype, copy=False)
 
     def _value(self, expr: Expr) -> tuple[object, bool]:
         """A value, and whether no change here reaches it, so that others may have it too."""
         match expr:
             case Name(name):
-                return self.env[name], name not in self.touched
+                return self.env[name], not self.reached >> self.whole.place.get(name, len(self.whole.place)) & 1
             case Num(value):
                 return value if abs(value) < 2**63 else float(value), True
             case Slice():
@@ -188,7 +157,6 @@ def _whole(item: object) -> object:
 
 # --- the search
 ROUND, CLOSE = 100, 3e-7  # a number that is solved for is a fraction of numbers up to this, to this precision
-SOLVED_FOR = 1e9  # numbers that were tried where one is solved for
 TRUE = 1e-6  # to which part of the largest entry a closed form must be the gradient
 
 
@@ -213,11 +181,9 @@ class Search:
         inside = prepared.backward.parts.items()
         self.parts = {part: f"d(inside {self.called.get(name, name)})" for name, some in inside for part in some}
         self.evaluator = Evaluator(prepared, scene.points)
-        self.sources = [self.evaluator.sources(claim.quantity) for claim in scene.claims]
-        train = scene.case.train
-        rates = (train.settings["lr"],) if train and "lr" in train.settings else RATES
+        self.sources = [self.evaluator.sources(claim.base) for claim in scene.claims]
         self.numbers = [*multipliers(scene)]
-        self.names = slips.known(prepared)._replace(numbers=self.numbers[:NUMBERS], rates=rates)
+        self.names = slips.known(prepared)._replace(numbers=self.numbers[:NUMBERS], rates=scene.rates or RATES)
         closed = {name: form for name, form in forms(self.evaluator, self.names) if self._is(name, form)}
         self.names = self.names._replace(closed=closed)
 
@@ -273,7 +239,7 @@ class Search:
             return None
         trial = judged(self.scene, Trial("", outcomes, mistake=mistake))
         # of as likely ones that comes first which reaches least; a formula is wrong in itself before in what it reads
-        own = {name for k in trial.explains for name in names(self.scene.claims[k].quantity)} & mistake.changes.keys()
+        own = {name for k in trial.explains for name in names(self.scene.claims[k].base)} & mistake.changes.keys()
         away = 0 if own or len(self.scene.points) == 1 else ELSEWHERE
         reached = self.evaluator.reach(mistake.changes).bit_count()
         cause = self.worded(mistake) if trial.explains else ""  # of the others nobody hears
@@ -281,38 +247,34 @@ class Search:
 
     def solved(self, mistake: Mistake) -> Trial | None:
         """The trial of the terms that a mistake leaves out times what a wrong claim asks for, a round number."""
-        reached, claims = self.evaluator.reach(mistake.changes), self.scene.claims
-        wrong = [k for k in self.scene.wrong if self.sources[k] & reached]
-        linear = mistake.kind in ("term missing", "path missing") and not (self.scene.printed or self.scene.trained)
-        if not (linear and wrong):
+        reached, scene = self.evaluator.reach(mistake.changes), self.scene
+        wrong = [k for k in scene.wrong if self.sources[k] & reached]
+        if mistake.kind not in ("term missing", "path missing") or scene.printed or scene.trained or not wrong:
             return None
         k = min(wrong, key=lambda k: (self.sources[k] & reached).bit_count())
-        sessions = [Session(self.evaluator, mistake.changes, point) for point in range(len(self.scene.points))]
-        without, true, stated = self._outcome(k, sessions), self.scene.truth[k], claims[k].stated
-        if not (without and true and without[0].shape == true[0].shape == stated[0].shape):
+        without, true, stated = self._outcome(k, self._sessions(mistake)), scene.truth[k], scene.claims[k].stated
+        if without is None or true is None or not without.shape == true.shape == stated.shape:
             return None
-        at = np.unravel_index(int(np.argmax(np.abs(true[0] - without[0]))), true[0].shape)
+        at = np.unravel_index(int(np.argmax(np.abs(true - without))), true.shape)
         with np.errstate(all="ignore"):
-            value = float((stated[0][at] - without[0][at]) / (true[0][at] - without[0][at]))
+            value = float((stated[at] - without[at]) / (true[at] - without[at]))
         near = Fraction(value if math.isfinite(value) else 0).limit_denominator(ROUND)
         if abs(near - value) > CLOSE * abs(value) or near in (0, 1, -1) or abs(near.numerator) > ROUND:
             return None
-        written = {part.value for expr in self.names.forward.values() for part in walk(expr) if isinstance(part, Num)}
-        same = {1.0 * k for k in written if k not in (0.5, 1, 2) and (near == k or near * Fraction(k) == 1)}
+        written = (part.value for expr in self.names.forward.values() for part in walk(expr) if isinstance(part, Num))
+        same = (k for k in written if k not in (0.5, 1, 2) and (near == k or near * Fraction(k) == 1))
         whys = [why for number, why in self.numbers if math.isclose(number, near)]
-        whys += [f"the {k:g} that the equations have" for k in same]
-        why = " or ".join(whys)
+        why = next(chain(whys, (f"the {k:g} that the equations have" for k in same)), "")
         if mistake.kind == "path missing" and not why and 1 not in (near.numerator, near.denominator):
             return None
         why = why or ("" if 100 % near.denominator == 0 else f"{near.numerator} / {near.denominator}")
-        made = [self._scaled(mistake, slip, float(near), why) for slip in mistake.made]
+        made = []
+        for slip in mistake.made:
+            term = slips.part_at(mistake.definitions[slip.name], slip.path)
+            part = product(Num(float(near)), term)
+            made.append(slip._replace(part=part, clause=scaled(term, float(near), why)))
         trial = self.tried(replace(mistake, kind="term scaled", tier=KINDS["term scaled"].tier, made=made))
-        return trial and trial._replace(weight=SOLVED_FOR)
-
-    @staticmethod
-    def _scaled(mistake: Mistake, slip: Slip, value: float, why: str) -> Slip:
-        term = slips.part_at(mistake.definitions[slip.name], slip.path)
-        return slip._replace(part=product(Num(value), term), clause=scaled(term, value, why))
+        return trial and trial._replace(weight=FITTED)
 
     def _computed(self, mistake: Mistake) -> list[Outcome] | None:
         """The claims with a mistake made, as far as it may explain them; None where it explains nothing."""
@@ -320,30 +282,28 @@ class Search:
         met = {k: (source & reached).bit_count() for k, source in enumerate(self.sources) if source & reached}
         if not any(claims[k].wrong for k in met):
             return None
-        sessions = [Session(self.evaluator, mistake.changes, point) for point in range(len(self.scene.points))]
+        sessions = self._sessions(mistake)
         outcomes: list[Outcome] = [*self.scene.truth]
         fits = misses = 0
-        for k in sorted(met, key=lambda k: met[k]):
-            if (claims[k].wrong or not printed) and not (misses >= MISSES and not fits):
+        for k in sorted(met, key=lambda k: (printed and not claims[k].wrong, met[k])):
+            wrong = claims[k].wrong
+            if fits or (misses < MISSES and (wrong or not printed)):
                 outcomes[k] = self._outcome(k, sessions)
                 fitting = claims[k].fits(outcomes[k])
-                if not claims[k].wrong and not fitting:
+                if not (wrong or fitting or printed):
                     return None  # as what breaks a right array; a figure may be right by another computation
-                fits, misses = fits + (fitting and claims[k].wrong), misses + (not fitting)
-        if not fits and not printed:
-            return None
-        if mistake.kind == "other name" and any(not np.any(sessions[0].value(Name(name))) for name in mistake.changes):
-            return None  # what is 0 because c - c stands for c - h is a path that is gone, and named as one
-        for k in met if fits and printed else ():
-            if not claims[k].wrong:
-                outcomes[k] = self._outcome(k, sessions)
-        return outcomes
+                fits, misses = fits + (wrong and fitting), misses + (wrong and not fitting)
+        # what is 0 because c - c stands for c - h is a path that is gone, and named as one
+        gone = mistake.kind == "other name" and any(not np.any(sessions[0].value(Name(k))) for k in mistake.changes)
+        return outcomes if (fits or printed) and not gone else None
+
+    def _sessions(self, mistake: Mistake) -> list[Session]:
+        return [Session(self.evaluator, mistake.changes, point) for point in range(len(self.scene.points))]
 
     def _outcome(self, k: int, sessions: Sequence[Session]) -> Outcome:
-        claim = self.scene.claims[k]
-        found = [sessions[moment.point].value(claim.base) for moment in claim.moments]
+        found = (session.value(self.scene.claims[k].base) for session in sessions)
         values = [value for value in found if value is not None]
-        return claim.picked(values) if len(values) == len(found) else None
+        return self.scene.claims[k].picked(values) if len(values) == len(sessions) else None
 
     def _trained(self, mistake: Mistake) -> Sequence[Outcome] | None:
         """The claims after a training with a mistake made, in the equations of its batches too."""
@@ -353,7 +313,8 @@ class Search:
             return changed(batch, changes) if changes else None
 
         wrong = changed(self.prepared, mistake.changes)
-        return self.scene.run(World(wrong, self.scene.case.train, batch=again)) if wrong else None
+        made = wrong and self.scene.tried("", computing(wrong), self.scene.training(wrong, batch=again))
+        return made[0].outcomes if made else None
 
     def worded(self, mistake: Mistake) -> str:
         """The mistake in words, with the names of the case for its equations, and in words for what has none there."""

@@ -12,23 +12,24 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from mathlab.diagnosis import slips
 from mathlab.diagnosis.mistakes import KINDS
+from mathlab.diagnosis.rewrite import by_name
 from mathlab.diagnosis.trials import batch_size
 from mathlab.diagnosis.worlds import changed, snapshots
-from mathlab.errors import ExpressionError, MathlabError, Place
-from mathlab.experiment import Array, Case, Experiment, Figure, GradcheckSettings
-from mathlab.language.check import Types
+from mathlab.errors import MathlabError, Place
+from mathlab.experiment import Array, Case, Experiment, Figure
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Num
 from mathlab.printed import judge, judge_number, neighbours
+from mathlab.results import EntryCheck
 from mathlab.stages import backprop, gradcheck, witness
-from mathlab.stages.gradcheck import Measured, check_entries
-from mathlab.stages.noise import in_float64, noises, rounding_noise
+from mathlab.stages.gradcheck import Measured, Witnesses, check_entries, checked
+from mathlab.stages.noise import Floats, in_float64, noises, rounding_noise
 from mathlab.stages.prepare import Prepared, evaluate, prepare
 
 ENOUGH = 0.99  # of the planted faults
@@ -72,53 +73,35 @@ def passed(results: Sequence[SelftestResult]) -> bool:
     return figures and faults
 
 
+Outcome = Literal["caught", "lost", "without effect", "set aside"]
+Told = tuple[Outcome, Survivor]
+
+
 def run(experiment: Experiment) -> SelftestResult:
     """The self-test of every case. Raises MathlabError for an experiment that does not pass as it is."""
-    total = SelftestResult(experiment.name, 0, 0, 0, 0, 0)
+    figures: list[Told] = []
+    faults: list[Told] = []
     for case in experiment.cases:
         lab = _Lab(case)
         if lab.notices(lab.prepared):
-            raise MathlabError(
-                f"case {case.name} does not pass as it is, so nothing can be said of changes", case.place
-            )
-        changed, ties, aside = _changed_figures(lab)
-        lost = [Survivor(f"{case.name}: {what}", place) for what, place, caught in changed if not caught]
-        faults = [(clause, lab.notices(mutant)) for clause, mutant in lab.faults() if lab.has_effect(mutant)]
-        lost += [Survivor(f"{case.name}: {clause}", case.place) for clause, caught in faults if not caught]
-        total = total._replace(
-            figures=total.figures + len(changed),
-            figures_caught=total.figures_caught + sum(caught for _, _, caught in changed),
-            faults=total.faults + len(faults),
-            faults_caught=total.faults_caught + sum(caught for _, caught in faults),
-            without_effect=total.without_effect + sum(1 for _ in lab.faults()) - len(faults) + ties,
-            set_aside=(*total.set_aside, *aside),
-            survivors=(*total.survivors, *lost),
-        )
-    return total
+            message = f"case {case.name} does not pass as it is, so nothing can be said of changes"
+            raise MathlabError(message, case.place)
+        figures += lab.changed_figures()
+        faults += lab.planted_faults()
 
+    def some(of: Sequence[Told], *outcomes: Outcome) -> tuple[Survivor, ...]:
+        return tuple(one for outcome, one in of if outcome in outcomes)
 
-def _changed_figures(lab: _Lab) -> tuple[list[tuple[str, Place | None, bool]], int, list[Survivor]]:
-    """Every figure with its last digit one up and one down, and whether it then fails; how many are ties so; and those
-    that are set aside.
-
-    Of a figure with more digits than its value has, the last one that can be told apart is changed.
-    """
-    changed, ties, aside = [], 0, []
-    for figure, value, measure in lab.figures():
-        if figure.erratum or figure.digits:
-            why = "an erratum" if figure.erratum else f"{figure.digits} digits are claimed"
-            aside.append(Survivor(f"{lab.case.name}: {figure.key} ({why})", figure.place))
-            continue
-        numbers = value.ravel() if np.issubdtype(value.dtype, np.floating) else value.ravel().astype(np.float64)
-        for printed, computed, noise in zip(figure.printed, numbers, measure().ravel().tolist(), strict=True):
-            for text in neighbours(printed.text, noise):
-                judged = judge_number(text, computed, rounding=figure.rounding, noise=noise)
-                if judged.verdict.passed and _is_tie(printed.text, text, computed, noise):
-                    ties += 1
-                    continue
-                what = f"{figure.key} with {text} in place of {printed.text}"
-                changed.append((what, printed.place or figure.place, not judged.verdict.passed))
-    return changed, ties, aside
+    return SelftestResult(
+        experiment.name,
+        figures=len(some(figures, "caught", "lost")),
+        figures_caught=len(some(figures, "caught")),
+        faults=len(some(faults, "caught", "lost")),
+        faults_caught=len(some(faults, "caught")),
+        without_effect=len(some([*figures, *faults], "without effect")),
+        set_aside=some(figures, "set aside"),
+        survivors=some([*figures, *faults], "lost"),
+    )
 
 
 def _is_tie(printed: str, changed: str, computed: float | np.floating, noise: float) -> bool:
@@ -137,26 +120,15 @@ class _Lab:
         self.case = case
         self.prepared = prepare(case)
         self.values = self.prepared.run()
-        self.checks = self._checks(case.gradcheck) if case.gradcheck else {}
         self.noise = [*noises(case.expected, self.prepared, self.values)]  # the mistakes are judged by it too
-
-    def _checks(self, settings: GradcheckSettings) -> Mapping[str, Callable[[Array], bool]]:
-        """For every parameter, whether the gradient check refutes a gradient."""
-        checked = gradcheck.checked(self.prepared)
-        noise = rounding_noise(self.prepared, [f"d{name}" for name in checked])
-        witnesses = gradcheck.Witnesses.of(in_float64(self.prepared), settings.step)
-
-        def refuting(name: str) -> Callable[[Array], bool]:
-            measured = Measured(*witnesses.measured(name)[:4], *witnesses.noise(name))
-
-            def refutes(gradient: Array) -> bool:
-                derived = np.asarray(gradient, np.float64)
-                entries = check_entries(name, derived, noise[f"d{name}"], measured, settings.rtol)
-                return any(not entry.passed for entry in entries)
-
-            return refutes
-
-        return {name: refuting(name) for name in checked}
+        self.checks: dict[str, Callable[[Floats], list[EntryCheck]]] = {}  # of every parameter, what checks a gradient
+        if settings := case.gradcheck:
+            noise = rounding_noise(self.prepared, [f"d{name}" for name in checked(self.prepared)])
+            witnesses = Witnesses.of(in_float64(self.prepared), settings.step)
+            for name in checked(self.prepared):
+                measured = Measured(*witnesses.measured(name)[:4], *witnesses.noise(name))
+                blur = noise[f"d{name}"]
+                self.checks[name] = partial(check_entries, name, noise=blur, measured=measured, rtol=settings.rtol)
 
     def figures(self) -> Iterator[_Stated]:
         """Every figure, the value it is held against, and what measures how far rounding moves that."""
@@ -166,8 +138,7 @@ class _Lab:
             for figure, found in zip(self.case.gradcheck.expected, result.figures, strict=True):
                 values = np.array([entry.computed for entry in found.entries])
                 yield figure, values, partial(np.zeros, values.size)
-        if self.case.train:
-            yield from self._trained(self.prepared)
+        yield from self._trained(self.prepared)
 
     def _stated(self, prepared: Prepared) -> Iterator[_Stated]:
         values = prepared.run()
@@ -175,83 +146,88 @@ class _Lab:
 
     def _trained(self, prepared: Prepared) -> Iterator[_Stated]:
         settings = self.case.train
-        if settings is None or not settings.after:
-            return
-        start = {name: prepared.env[name] for name in self.case.parameters}
-        moments = {0: start, **snapshots(prepared, settings, [updates for updates, _ in settings.after])}
-        for updates, figures in settings.after:
-            values = evaluate(figures, prepared, prepared.run(moments[updates]))
-            for figure, value in zip(figures, values, strict=True):
-                yield figure, value, partial(np.zeros, value.shape)
+        if settings and settings.after:
+            moments = snapshots(prepared, settings, [updates for updates, _ in settings.after])
+            for updates, figures in settings.after:
+                values = evaluate(figures, prepared, prepared.run(moments[updates]))
+                for figure, value in zip(figures, values, strict=True):
+                    yield figure, value, partial(np.zeros, value.shape)
 
     def notices(self, prepared: Prepared) -> bool:
         """Whether anything that the run looks at fails by these equations; what is quickest to see comes first."""
         values = prepared.run()
-        if any(refutes(values[f"d{name}"]) for name, refutes in self.checks.items() if f"d{name}" in values):
-            return True
-        if not self._passes(self._stated(prepared)):
-            return True
-        if any(not formula.passed for formula in backprop.check_formulas(prepared, values)):
-            return True
-        if any(told.verdict == "contradicts" for told in witness.run(prepared, values, None)):
-            return True
-        return not self._passes(self._trained(prepared))
+        derived = ((check, values[f"d{name}"]) for name, check in self.checks.items() if f"d{name}" in values)
+        return (
+            any(not entry.passed for check, gradient in derived for entry in check(np.asarray(gradient, np.float64)))
+            or self._differs(self._stated(prepared))
+            or any(not formula.passed for formula in backprop.check_formulas(prepared, values))
+            or any(told.verdict == "contradicts" for told in witness.run(prepared, values, None))
+            or self._differs(self._trained(prepared))
+        )
 
     @staticmethod
-    def _passes(looked_at: Iterator[_Stated]) -> bool:
-        return all(judge(figure, value, "selftest", noise=measure).passed for figure, value, measure in looked_at)
+    def _differs(looked_at: Iterator[_Stated]) -> bool:
+        return any(not judge(figure, value, "selftest", noise=measure).passed for figure, value, measure in looked_at)
 
-    def faults(self) -> Iterator[tuple[str, Prepared]]:
-        """The prepared case with one mistake in its backward equations, for every mistake and every place."""
-        equations = self.prepared.backward.equations
-        known = slips.known(self.prepared)
-        definitions = {equation.name: equation.expr for equation in equations}
+    def changed_figures(self) -> Iterator[Told]:
+        """Every figure with its last digit one up and one down, and whether it then fails; some are set aside.
+
+        Of a figure with more digits than its value has, the last one that can be told apart is changed.
+        """
+        for figure, value, measure in self.figures():
+            if figure.erratum or figure.digits:
+                why = "an erratum" if figure.erratum else f"{figure.digits} digits are claimed"
+                yield "set aside", Survivor(f"{self.case.name}: {figure.key} ({why})", figure.place)
+                continue
+            numbers = value.ravel() if np.issubdtype(value.dtype, np.floating) else value.ravel().astype(np.float64)
+            for printed, computed, noise in zip(figure.printed, numbers, measure().ravel().tolist(), strict=True):
+                for text in neighbours(printed.text, noise):
+                    passes = judge_number(text, computed, rounding=figure.rounding, noise=noise).verdict.passed
+                    tie = passes and _is_tie(printed.text, text, computed, noise)
+                    what = f"{self.case.name}: {figure.key} with {text} in place of {printed.text}"
+                    outcome: Outcome = "without effect" if tie else "lost" if passes else "caught"
+                    yield outcome, Survivor(what, printed.place or figure.place)
+
+    def planted_faults(self) -> Iterator[Told]:
+        """Every mistake at every place of the backward equations, and whether it is caught."""
+        for clause, changes in self._faults():
+            # a mask alone is a number too
+            mutant = changed(self.prepared, {name: Call("mul", (expr, Num(1))) for name, expr in changes.items()})
+            known = self.prepared.types.names
+            if mutant and all(mutant.types.names[name].shape == known[name].shape for name in changes):
+                outcome: Outcome = "without effect"
+                if self._has_effect(mutant):
+                    outcome = "caught" if self.notices(mutant) else "lost"
+                yield outcome, Survivor(f"{self.case.name}: {clause}", self.case.place)
+
+    def _faults(self) -> Iterator[tuple[str, Mapping[str, Expr]]]:
+        definitions, known = by_name(self.prepared.backward.equations), slips.known(self.prepared)
         for kind in PLANTED:
             for slip in slips.slips(definitions, KINDS[kind].rule, known):
-                changes = self._typed(slips.applied([slip], definitions))
-                if changes and (mutant := changed(self.prepared, changes)):
-                    yield f"{kind}: {slips.cause([slip])}", mutant
-        for equation in equations:
-            for clause, expr in self._whole(equation):
-                if mutant := changed(self.prepared, {equation.name: expr}):
-                    yield f"{clause}: {equation.name}", mutant
-
-    def _typed(self, changes: Mapping[str, Expr]) -> dict[str, Expr]:
-        """The changes, where every name keeps its shape; a mask alone is a number too."""
-        types = Types(self.prepared.types.names, self.prepared.types.integral)
-        try:
-            found = {name: types.of(expr) for name, expr in changes.items()}
-        except ExpressionError:
-            return {}
-        if any(type_.shape != types.names[name].shape for name, type_ in found.items()):
-            return {}
-        return {
-            name: expr if found[name].kind == "f" else Call("mul", (expr, Num(1))) for name, expr in changes.items()
-        }
+                yield f"{kind}: {slips.cause([slip])}", slips.applied([slip], definitions)
+        for equation in self.prepared.backward.equations:
+            yield from ((f"{clause}: {equation.name}", {equation.name: expr}) for clause, expr in self._whole(equation))
 
     def _whole(self, equation: Equation) -> Iterator[tuple[str, Expr]]:
         """Mistakes in a gradient as a whole: its sign, a factor, a transpose that the shape hides."""
         yield "sign", Call("neg", (equation.expr,))
         factors = {"factor 2": 2.0, "factor 1/2": 0.5}
-        samples = batch_size(self.prepared)
-        if samples and samples > 1:
+        if samples := batch_size(self.prepared):
             factors |= {f"factor N = {samples}": float(samples), f"factor 1/N = 1/{samples}": 1 / samples}
         rate = self.case.train.settings.get("lr") if self.case.train else None
         if rate and rate != 1:
             factors[f"factor lr = {rate:g}"] = rate
-        for clause, factor in factors.items():
-            yield clause, Call("mul", (Num(factor), equation.expr))
+        yield from ((clause, Call("mul", (Num(factor), equation.expr))) for clause, factor in factors.items())
         shape = self.prepared.types.names[equation.name].shape
         if len(shape) == 2 and shape[0] == shape[1]:
             yield "transposed", Call("T", (equation.expr,))
 
-    def has_effect(self, prepared: Prepared) -> bool:
+    def _has_effect(self, prepared: Prepared) -> bool:
         """Whether a fault changes any gradient here."""
         values = prepared.run()
-        return any(not _alike(values[name], self.values[name]) for name in self.prepared.gradients)
-
-
-def _alike(one: Array, other: Array) -> bool:
-    scale = max(float(np.max(np.abs(np.asarray(other, np.float64)), initial=0.0)), 1e-300)
-    difference = np.abs(np.asarray(one, np.float64) - np.asarray(other, np.float64))
-    return bool(np.all(difference <= SAME * scale))
+        for name in self.prepared.gradients:
+            one, other = (np.asarray(some[name], np.float64) for some in (values, self.values))
+            scale = max(float(np.max(np.abs(other), initial=0.0)), 1e-300)
+            if not np.all(np.abs(one - other) <= SAME * scale):
+                return True
+        return False

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import combinations, product
@@ -12,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.diagnosis.rewrite import by_name, factors
-from mathlab.diagnosis.worlds import Outcome, Outcomes, Scene, Trial, World, changed
+from mathlab.diagnosis.worlds import Outcome, Outcomes, Scene, Trial, computing
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Dtype
 from mathlab.language.check import Types
-from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute, unparse
-from mathlab.stages.prepare import Prepared, prepare
+from mathlab.language.syntax import Call, Expr, Name, Num, names, unparse
+from mathlab.stages.prepare import Env, Prepared, prepare
 from mathlab.stages.updates import in_all
 
 FEW = 64  # entries of an array, of which a single number may be another one
@@ -27,6 +28,7 @@ TOSSES = 2  # numbers that are cut and not rounded, before it is no accident
 MOST = 12  # claims for each of which the figures printed before it are carried on
 STEPS = 25  # of the secant; it converges in a few or not at all
 PRECISE = 10  # significant digits of a learning rate, at most
+FITTED = 1e9  # numbers that were tried where one is solved for
 
 
 def sign(scene: Scene) -> Iterator[Trial]:
@@ -48,33 +50,31 @@ def factor(scene: Scene) -> Iterator[Trial]:
 
 def any_factor(scene: Scene) -> Iterator[Trial]:
     """Everything times whatever the largest entry asks for, where a program or a formula computed the numbers."""
-    named = [1.0, -1.0, *dict(multipliers(scene))]
     for k in scene.wrong:
         claim, truth = scene.claims[k], scene.truth[k]
-        if claim.unit is None and truth is not None and claim.stated[0].shape == truth[0].shape and truth[0].size > 1:
-            at = np.unravel_index(int(np.argmax(np.abs(truth[0]))), truth[0].shape)
-            value = float(claim.stated[0][at] / truth[0][at]) if truth[0][at] else 0.0
-            if np.isfinite(value) and value and not np.any(np.isclose(value, named, rtol=1e-6)):
+        if claim.unit is None and truth is not None and claim.stated.shape == truth.shape and truth[0].size > 1:
+            at = np.unravel_index(int(np.argmax(np.abs(truth))), truth.shape)
+            value = float(claim.stated[at] / truth[at]) if truth[at] else 0.0
+            if np.isfinite(value) and value:
                 multiplied = scene.transformed(partial(np.multiply, value))
                 # the factor is fitted to one entry: that one is no evidence
                 cause = f"it is {value:.6g} times the computed value, every entry of it"
-                yield Trial(cause, multiplied, weight=1e9, world=False)
+                yield Trial(cause, multiplied, weight=FITTED, world=False)
 
 
 def swapped(scene: Scene) -> Iterator[Trial]:
     """Two entries, rows or columns exchanged, or the numbers of two quantities."""
-    for k in scene.wrong:
-        claim, truth = scene.claims[k], scene.truth[k]
-        if truth is None or len(claim.moments) > 1 or claim.stated[0].shape != truth[0].shape:
-            continue
-        for what, moved, weight in _exchanged(truth[0], np.abs(claim.stated[0] - truth[0]) > claim.widths[0] / 2):
-            yield Trial(f"{what} are exchanged", _only(scene, {k: moved}), weight, world=False)
-        base = scene.bases[k][0]
-        for index in np.ndindex(base.shape) if not truth[0].shape and base.size <= FEW else ():
-            if index != claim.pick:
-                name = f"{unparse(claim.base)}[{', '.join(map(str, index))}]"
-                yield Trial(f"it is the value of {name}", _only(scene, {k: base[index]}), world=False)
-    single = {k: truth[0] for k in scene.wrong if len(scene.claims[k].moments) == 1 and (truth := scene.truth[k])}
+    known = ((k, scene.truth[k]) for k in scene.wrong if len(scene.points) == 1)
+    single = {k: truth[0] for k, truth in known if truth is not None}
+    for k, true in single.items():
+        claim, base = scene.claims[k], scene.bases[k][0]
+        if claim.stated[0].shape == true.shape:
+            for what, moved, weight in _exchanged(true, np.abs(claim.stated[0] - true) > claim.widths[0] / 2):
+                yield Trial(f"{what} are exchanged", _only(scene, {k: moved}), weight, world=False)
+            for index in np.ndindex(base.shape) if not true.shape and base.size <= FEW else ():
+                if index != claim.pick:
+                    name = f"{unparse(claim.base)}[{', '.join(map(str, index))}]"
+                    yield Trial(f"it is the value of {name}", _only(scene, {k: base[index]}), world=False)
     for j, k in combinations([*single][:PAIRED], 2):
         if single[j].shape == single[k].shape:
             cause = f"the values of {scene.claims[j].label} and {scene.claims[k].label} are exchanged"
@@ -96,7 +96,7 @@ def _exchanged(array: Array, off: NDArray[np.bool_]) -> Iterator[tuple[str, Arra
 
 def _only(scene: Scene, values: dict[int, Array]) -> Outcomes:
     """Some claims' values, and none of the others."""
-    return [[np.asarray(values[n], np.float64)] if n in values else None for n in range(len(scene.claims))]
+    return [np.array([values[n]], np.float64) if n in values else None for n in range(len(scene.claims))]
 
 
 # --- rounding
@@ -112,43 +112,36 @@ def truncated(scene: Scene) -> Iterator[Trial]:
     cut_off, rounded_up = 0, 0
     for k, (claim, truth) in enumerate(zip(scene.claims, scene.truth, strict=True)):
         if claim.unit is not None and truth is not None:
-            units, stated = truth[0] / claim.unit, np.round(claim.stated[0] / claim.unit)
+            units, stated = truth / claim.unit, np.round(claim.stated / claim.unit)
             cut = np.trunc(units * (1 + 4e-16))  # the nudge keeps 0.3, a little less in binary, from being cut to 0.2
-            outcomes[k] = [cut * claim.unit]
+            outcomes[k] = cut * claim.unit
             differ = cut != np.round(units)
             cut_off += int(np.count_nonzero(differ & (stated == cut)))
             rounded_up += int(np.count_nonzero(differ & (stated == np.round(units)))) if not claim.wrong else 0
-    told = cut_off >= TOSSES and not rounded_up
-    yield Trial("the digits are cut off, not rounded", outcomes, anywhere=True, world=False, told=told)
+    if cut_off >= TOSSES and not rounded_up:
+        yield Trial("the digits are cut off, not rounded", outcomes, anywhere=True, world=False)
 
 
 def other_precision(scene: Scene) -> Iterator[Trial]:
     """The whole case in the other precision."""
     other: Dtype = "float32" if scene.case.dtype == "float64" else "float64"
-    try:
+    with suppress(MathlabError, ExpressionError):
         prepared = prepare(replace(scene.case, dtype=other))
-    except (MathlabError, ExpressionError):
-        return
-    yield from scene.tried(f"it was computed in {other}", World(prepared, scene.case.train))
+        yield from scene.tried(f"it was computed in {other}", computing(prepared), scene.training(prepared))
 
 
 def every_rounding(scene: Scene) -> Iterator[Trial]:
-    """Every intermediate result rounded as soon as it is computed."""
-    # what is stated was not rounded with the rest: it is computed from what was
-    definitions = by_name(scene.prepared.both)
-    claims = [replace(claim, quantity=substitute(claim.quantity, definitions)) for claim in scene.claims]
-    fresh = replace(scene, claims=claims)
+    """Every intermediate result rounded as soon as it is computed; what is stated is computed from what was."""
     ways: Mapping[str, Callable[..., Array]] = {"decimal": np.round, "significant digit": to_significant}
     for (what, rounded), k in product(ways.items(), DECIMALS):
         cause = f"every intermediate result was rounded to {k} {what}{'s' * (k > 1)}"
-        yield from fresh.tried(cause, scene.true_world._replace(rounding=partial(rounded, decimals=k)))
+        yield from scene.tried(cause, computing(scene.prepared, partial(rounded, decimals=k)))
 
 
 def to_significant(array: Array, decimals: int) -> Array:
     """The array with each entry rounded to so many significant digits."""
-    with np.errstate(all="ignore"):
-        decades = np.floor(np.log10(np.abs(array)))
-        scale = np.where(np.isfinite(decades), 10.0 ** (decimals - 1 - decades), 1.0)
+    decades = np.floor(np.log10(np.abs(array)))
+    scale = np.where(np.isfinite(decades), 10.0 ** (decimals - 1 - decades), 1.0)
     return np.asarray(np.round(array * scale) / scale, np.asarray(array).dtype)
 
 
@@ -159,33 +152,23 @@ def carried_on(scene: Scene) -> Iterator[Trial]:
     named = {k: base.id for k, base in printed if isinstance(base, Name) and base.id not in scene.case.inputs}
     causes: dict[tuple[int, ...], str] = {}
     for k in scene.wrong[:MOST]:
-        own, moments = names(scene.claims[k].quantity), scene.claims[k].moments
-        others = tuple(n for n, name in named.items() if scene.claims[n].moments == moments and name not in own)
+        own, when = names(scene.claims[k].base), scene.claims[k].updates
+        others = tuple(n for n, name in named.items() if scene.claims[n].updates == when and name not in own)
         causes |= {(n,): f"it follows from {scene.claims[n].label} as printed" for n in others}
         if len(others) > 1:
             causes.setdefault(others, "it follows from the other figures as they are printed")
     for chosen, cause in causes.items():
-        given, moments = {named[k] for k in chosen}, scene.claims[chosen[0]].moments
+        given: dict[str, Array] = {}
+        for k in chosen:
+            value = np.array(given.get(named[k], scene.bases[k][0]), scene.case.dtype)
+            value[scene.claims[k].pick] = scene.claims[k].stated[0]
+            given[named[k]] = value[()]
         # that a printed number is what it is printed as explains nothing
-        told = [claim.moments == moments and given.isdisjoint(names(claim.quantity)) for claim in scene.claims]
-        for trial in scene.tried(cause, _continued(scene, {k: named[k] for k in chosen})):
+        when = scene.claims[chosen[0]].updates
+        told = [claim.updates == when and given.keys().isdisjoint(names(claim.base)) for claim in scene.claims]
+        for trial in scene.tried(cause, computing(scene.prepared, given=given)):
             outcomes = [outcome if tells else None for outcome, tells in zip(trial.outcomes, told, strict=True)]
             yield trial._replace(outcomes=outcomes)
-
-
-def _continued(scene: Scene, named: Mapping[int, str]) -> World:
-    """The true training, after which what some claims give the value of is taken as it is printed."""
-    stated: dict[str, Array] = {}
-    for k, name in named.items():
-        value = np.array(stated.get(name, scene.bases[k][0]))
-        value[scene.claims[k].pick] = scene.claims[k].stated[0]
-        stated[name] = value.astype(scene.case.dtype)[()]
-    pins = {name: f"_printed_{name}" for name in stated if name not in scene.case.parameters}
-    types = Types(scene.prepared.types.names, scene.prepared.types.integral)
-    types.names |= {pin: types.names[name] for name, pin in pins.items()}
-    shown = changed(replace(scene.prepared, types=types), {name: Name(pin) for name, pin in pins.items()})
-    values = {pins.get(name, name): value for name, value in stated.items()}
-    return scene.true_world._replace(shown=shown, stated=values)
 
 
 # --- training
@@ -193,50 +176,46 @@ def _continued(scene: Scene, named: Mapping[int, str]) -> World:
 
 def other_updates(scene: Scene) -> Iterator[Trial]:
     """One update, or one epoch, more or less."""
+    train = scene.training(scene.prepared)
+
+    def moved(at: Collection[int], by: int) -> Mapping[int, Env]:
+        found = train({count + by for count in at if count + by >= 0})
+        return {count: found[count + by] for count in at if count + by in found}
+
     if scene.case.train:
         batches, _ = in_all(scene.prepared, scene.case.train)
         for count, what in {batches: "epoch", 1: "update"}.items():
-            for later, word in ((count, "later"), (-count, "earlier")):
-                yield from scene.tried(f"it is the value one {what} {word}", scene.true_world._replace(later=later))
+            for by, word in ((count, "later"), (-count, "earlier")):
+                cause = f"it is the value one {what} {word}"
+                yield from scene.tried(cause, computing(scene.prepared), partial(moved, by=by))
 
 
 def step_added(scene: Scene) -> Iterator[Trial]:
     """Each step made uphill."""
-    for rate in _rate(scene):
+    for rate in scene.rates:
         cause = f"the learning rate is {-rate:.{PRECISE}g}, not {rate:g} (the step is added instead of subtracted)"
-        yield from scene.tried(cause, _with_rate(scene, -rate))
+        yield from scene.tried(cause, computing(scene.prepared), scene.training(scene.prepared, -rate))
 
 
 def other_rates(scene: Scene) -> Iterator[Trial]:
     """The learning rate that one number of a claim asks for, written with as few digits as fit all of them."""
-    known = {*_rate(scene)}
-    for rate in _rate(scene):
-        for k in scene.wrong:
-            solved = _solved(scene, rate, k) if scene.claims[k].moments[0].updates else math.nan
-            for digits in range(1, PRECISE + 1):
-                rounded = float(f"{solved:.{digits - 1}e}")
-                if rounded in known or not abs(rounded - solved) <= 0.05 * abs(solved):
-                    continue
-                known.add(rounded)
-                cause = f"the learning rate is {rounded:.{PRECISE}g}, not {rate:g}"
-                # there are about this many numbers of so many digits within a factor of 100 up and down
-                made = scene.tried(cause, _with_rate(scene, rounded), weight=4 * 10.0**digits)
-                if not made:
-                    return
-                if scene.claims[k].fits(made[0].outcomes[k]):
-                    yield from made
-                    break
-
-
-def _rate(scene: Scene) -> list[float]:
-    """The learning rate by which a scene is trained, where there is one."""
-    train = scene.case.train
-    return [train.settings["lr"]] if train and scene.trained and "lr" in train.settings else []
-
-
-def _with_rate(scene: Scene, rate: float) -> World:
-    train = scene.case.train
-    return scene.true_world._replace(settings=train and train._replace(settings={**train.settings, "lr": rate}))
+    known = {*scene.rates}
+    for rate, k in product(scene.rates, scene.wrong):
+        solved = _solved(scene, rate, k) if scene.claims[k].updates else math.nan
+        for digits in range(1, PRECISE + 1):
+            rounded = float(f"{solved:.{digits - 1}e}")
+            if rounded in known or not abs(rounded - solved) <= 0.05 * abs(solved):
+                continue
+            known.add(rounded)
+            cause = f"the learning rate is {rounded:.{PRECISE}g}, not {rate:g}"
+            # there are about this many numbers of so many digits within a factor of 100 up and down
+            train, weight = scene.training(scene.prepared, rounded), 4 * 10.0**digits
+            made = scene.tried(cause, computing(scene.prepared), train, weight)
+            if not made:
+                return
+            if scene.claims[k].fits(made[0].outcomes[k]):
+                yield from made
+                break
 
 
 def _solved(scene: Scene, rate: float, k: int) -> float:
@@ -244,22 +223,23 @@ def _solved(scene: Scene, rate: float, k: int) -> float:
     claim, truth = scene.claims[k], scene.truth[k]
     if truth is None:
         return math.nan
-    misses = np.abs(claim.stated[0] - truth[0]) / np.maximum(claim.widths[0], 1e-300)
-    worst = np.unravel_index(int(np.argmax(misses)), misses.shape)
+    worst = int(np.argmax(np.abs(claim.stated - truth) / np.maximum(claim.widths, 1e-300)))
 
-    def miss(rate: float) -> float:
-        outcomes = scene.run(_with_rate(scene, rate))
-        outcome = outcomes[k] if outcomes else None
-        return float(outcome[0][worst] - claim.stated[0][worst]) if outcome is not None else math.nan
+    def miss(other: float) -> float:
+        near = 1e-3 < abs(other / rate) < 1e3
+        trials = near and scene.tried("", computing(scene.prepared), scene.training(scene.prepared, other))
+        outcome = trials[0].outcomes[k] if trials else None
+        return math.nan if outcome is None else float(outcome.flat[worst] - claim.stated.flat[worst])
 
-    a, at_a, b = rate, float(truth[0][worst] - claim.stated[0][worst]), rate * 1.01
+    a, b = rate, rate * 1.01
+    at_a, at_b = float((truth - claim.stated).flat[worst]), miss(b)
     for _ in range(STEPS):
-        at_b = miss(b) if 1e-3 < abs(b / rate) < 1e3 else math.nan
-        if abs(at_b) <= 1e-3 * claim.widths[0][worst] or b == a:
+        if abs(at_b) <= 1e-3 * claim.widths.flat[worst]:
             return b
         if not math.isfinite(at_b) or at_b == at_a:
             break
         a, at_a, b = b, at_b, b - at_b * (b - a) / (at_b - at_a)
+        at_b = miss(b)
     return math.nan
 
 
@@ -268,13 +248,12 @@ def _solved(scene: Scene, rate: float, k: int) -> float:
 
 def multipliers(scene: Scene) -> Iterator[tuple[float, str]]:
     """Each number by which a value may be off, and what it is here: a 2, the batch size, the rate, a length."""
-    batch, train = batch_size(scene.prepared) or 1, scene.case.train
-    rate = train.settings.get("lr", 1) if train else 1
+    batch, rate = batch_size(scene.prepared), next(iter(scene.rates), 0)
     known = [(2.0, "a factor 2"), (0.5, "a factor 1/2")]
-    if batch > 1:
+    if batch:
         known += [(float(batch), f"the batch size (divide by {batch})")]
         known += [(1 / batch, f"1 over the batch size (multiply by {batch})")]
-    if rate and rate != 1:
+    if rate not in (0, 1):
         known += [(rate, "the learning rate"), (-rate, "minus the learning rate")]
     named: dict[float, list[str]] = {}
     for value, what in known:
@@ -293,13 +272,13 @@ def multipliers(scene: Scene) -> Iterator[tuple[float, str]]:
 
 def batch_size(prepared: Prepared) -> int | None:
     """The number of samples: a length of the inputs over which the end is a mean; None where it is none over such."""
-    lengths = {n for value in prepared.case.inputs.values() for n in value.array.shape}
-    found = next((count for count in _averaged(prepared) if count > 1 and count in lengths), None)
+    lengths = {n for value in prepared.case.inputs.values() for n in value.array.shape} - {1}
+    found = next((n for count in _averaged(prepared) for n in lengths if n == count), None)
     train = prepared.case.train
     return train.batch_size if found and train and train.batch_size else found
 
 
-def _averaged(prepared: Prepared) -> Iterator[int]:
+def _averaged(prepared: Prepared) -> Iterator[float]:
     """The counts by which the end divides its sums."""
     definitions = by_name(prepared.case.equations)
     pending: list[Expr] = [Name(prepared.end)]
@@ -310,13 +289,12 @@ def _averaged(prepared: Prepared) -> Iterator[int]:
                 case Name(name) if name in definitions:
                     pending.append(definitions.pop(name))
                 case Call("mean", (inner,)):
-                    yield types.of(inner).size // max(types.of(factor).size, 1)
+                    yield types.of(inner).size / max(types.of(factor).size, 1)
                 case Call("div", (Num(1), Num(count))):
-                    yield int(count) if count == int(count) else 1
+                    yield count
                 case Call("div", (Num(1), under)):
                     pending.append(under)
-                case Num(part) if part and math.isfinite(1 / part):
-                    count = round(1 / abs(part))
-                    yield count if abs(part * count) == 1 else 1
+                case Num(part) if part:
+                    yield round(1 / abs(part), 9)
                 case Call("add" | "sub" | "sum", args):
                     pending += args

@@ -2,22 +2,33 @@
 
 An article writes `h2 = tanh(W @ x2 + U @ h1)` for one step and `z = ...; h = tanh(z)` for the next net; the mistakes of
 their backward passes are the same, and are looked for in one form. A sigmoid that is written out is one too.
+
+And the gradient of what is normalised in one line, as it is derived by hand: (g - mean(g) - n * mean(g * n)) / s. The
+lab hands it on through the mean and the spread, each by an equation of its own; who takes the short form forgets a term
+of that one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import chain, count
+from functools import reduce
+from itertools import chain, count, permutations
+from typing import TYPE_CHECKING
 
-from mathlab.diagnosis.rewrite import Names, rewrites
+from mathlab.diagnosis.mistakes import shares
+from mathlab.diagnosis.rewrite import Names, factors, form, inverse, product, rewrites, terms
+from mathlab.diagnosis.slips import parts, placed
 from mathlab.experiment import Case, Figure
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import ACTIVATIONS
-from mathlab.language.syntax import Call, Expr, Name, unparse
+from mathlab.language.syntax import Call, Expr, Name, names, unparse
 from mathlab.stages.prepare import Prepared, prepare
+
+if TYPE_CHECKING:
+    from mathlab.diagnosis.search import Evaluator
 
 NOTHING = Names(Types({}), frozenset(), frozenset())
 ONE_SPELLING = rewrites(
@@ -27,6 +38,13 @@ ONE_SPELLING = rewrites(
     ("maximum(x, 0)", "relu(x)", "", 0),
     ("a * a", "a**2", "", 0),
     ("square(x)", "x**2", "", 0),
+)
+GUARDED = re.compile(r"where\((.+?) > 0, \1, [^,]+ == 0\)")  # what a norm divides by, which nobody writes so
+WHOLE = "_normalised"
+FORMS = (  # of a batch or layer norm, of an RMS norm, and of a vector of length 1
+    "(g - mean(g, axis={0}, keepdims=True) - n * mean(g * n, axis={0}, keepdims=True)) / s",
+    "(g - n * mean(g * n, axis={0}, keepdims=True)) / s",
+    "(g - n * sum(g * n, axis={0}, keepdims=True)) / s",
 )
 
 
@@ -72,6 +90,7 @@ def _plain(expr: Expr) -> Expr:
 
 def told(text: str, called: Mapping[str, str], parts: Mapping[str, str]) -> str:
     """A text with the names that nobody knows said in words; `parts` are the pieces of gradients, and what they are."""
+    text = GUARDED.sub(r"\1", text)
     bare = {name: what.removeprefix("the ") for name, what in called.items()}
     words = {**parts, **{f"d{name}": f"d({what})" for name, what in bare.items()}}
     words |= {name: f"({what})" if " " in what else called[name] for name, what in bare.items()}
@@ -85,3 +104,37 @@ def with_gradients(case: Case, quantities: Iterable[str]) -> Prepared:
     figures = tuple(Figure(name, Name(name), (), ()) for name in dict.fromkeys(quantities) if name not in nodes)
     train = case.train._replace(after=()) if case.train else None
     return prepare(replace(case, expected=figures, derivation=(), gradcheck=None, train=train))
+
+
+def forms(evaluator: Evaluator, known: Names) -> Iterator[tuple[str, Expr]]:
+    """The gradients that may have a closed form, and what it may be: of several one is true.
+
+    The form is looked for where an equation multiplies x, or x less its mean, by what has less of its shape.
+    """
+    places = ((name, expr, path, part) for name, expr in known.forward.items() for path, part, *_ in parts(expr))
+    for name, expr, path, part in places:
+        chained = factors(part) if isinstance(part, Call) and part.op in ("mul", "div") else []
+        for scale, whole in permutations(chained, 2):
+            x = next(iter(names(whole)), "")
+            shape, small = known.shape(whole), known.shape(scale)
+            small = (1,) * (len(shape) - len(small)) + small
+            axes = tuple(k for k, (a, b) in enumerate(zip(shape, small, strict=False)) if a > b == 1)
+            plain = whole == Name(x) or (isinstance(whole, Call) and whole.op == "sub" and whole.args[0] == Name(x))
+            if not (plain and axes and f"d{x}" in known.backward and known.shape(Name(x)) == shape):
+                continue
+            between = {name, *evaluator.named(evaluator.ahead.get(x, 0) & evaluator.behind[name])}
+            if {x, *between}.isdisjoint(names(scale)):
+                continue
+            rest = [factor for factor in chained if factor not in (scale, whole)]
+            apart, type_ = placed(expr, path, product(Name(WHOLE), *rest)), known.types.of(whole)
+            handed = shares(name, apart, evaluator.prepared, {WHOLE: type_, f"d{WHOLE}": type_}) or {}
+            n = product(whole, scale) if path or rest else Name(name)
+            others = [
+                term
+                for term in terms(known.backward[f"d{x}"])
+                if between.isdisjoint(known.node(read) for read in names(term) if read in known.gradients)
+            ]
+            for written in FORMS if f"d{WHOLE}" in handed else ():
+                axis = axes[0] if len(axes) == 1 else axes
+                made = form(written.format(axis), g=handed[f"d{WHOLE}"], n=n, s=inverse(scale))
+                yield f"d{x}", reduce(lambda left, right: Call("add", (left, right)), [made, *others])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.errors import ExpressionError, MathlabError
-from mathlab.experiment import Array, Case, Figure, TrainSettings
+from mathlab.experiment import Array, Case, Dtype, Figure, TrainSettings
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.program import Program, compile_program
@@ -21,7 +21,7 @@ from mathlab.language.syntax import Call, Expr, Name, Num, names
 from mathlab.printed import read_digits
 from mathlab.results import FigureResult
 from mathlab.stages import updates
-from mathlab.stages.prepare import Env, Prepared, execute
+from mathlab.stages.prepare import Env, Prepared
 
 # What all tries together may cost, counted in entries computed (an equation costs `OVERHEAD` more); a few seconds.
 WORK = 2_000_000_000
@@ -33,101 +33,71 @@ UNFIT = (MathlabError, ExpressionError, ArithmeticError, ValueError, IndexError,
 if TYPE_CHECKING:
     from mathlab.diagnosis.mistakes import Mistake
 
-Outcome = Sequence[Array] | None  # what a claim's numbers would be, at each of its moments
+Outcome = Array | None  # what a claim's numbers would be, with the points along the first axis
 SLACK = 1 + 1e-9  # windows are kept as floats: what lies on an edge is inside
 Outcomes = Sequence[Outcome]  # one for each claim
-
-
-class Moment(NamedTuple):
-    """When a quantity is looked at: after so many updates, or at one of the points (0 is the article's own)."""
-
-    updates: int = 0
-    point: int = 0
+Compute = Callable[[Env], Env]  # all values, from those of the parameters
+Train = Callable[[Collection[int]], Mapping[int, Env]]  # the parameters after each of some numbers of updates
 
 
 @dataclass(frozen=True, eq=False)
 class Claim:
-    """Numbers stated for `quantity` at some moments, one array for each: what fits lies between `low` and `high`."""
+    """Numbers stated for a quantity at each of a scene's points: what fits lies between `low` and `high`."""
 
     label: str
-    quantity: Expr
-    moments: tuple[Moment, ...]
-    stated: tuple[Array, ...]
-    low: tuple[Array, ...]
-    high: tuple[Array, ...]
+    base: Expr  # what the quantity is, or is an entry of: `dW` for `dW[0, 1]`,
+    pick: tuple[int, ...]  # and which one; empty for all of it
+    stated: Array  # with the points along the first axis, as in the next three
+    low: Array
+    high: Array
     unit: Array | None  # one unit of each number's last printed digit, None for numbers that a program wrote
     wrong: bool  # the numbers do not fit; the others serve as a check on explanations
+    updates: int = 0  # after so many
 
     @property
-    def base(self) -> Expr:
-        """What the quantity is an entry of: `dW` for `dW[0, 1]`, else the quantity itself."""
-        return self.quantity.args[0] if isinstance(self.quantity, Call) and self.pick else self.quantity
-
-    @property
-    def pick(self) -> tuple[int, ...]:
-        """The entry that the quantity is of its base; empty for all of it."""
-        match self.quantity:
-            case Call("index", (Name(), *items)):
-                picked = tuple(item.value for item in items if isinstance(item, Num) and isinstance(item.value, int))
-                return picked if len(picked) == len(items) else ()
-        return ()
-
-    @property
-    def widths(self) -> list[Array]:
-        """How far apart the numbers may lie that fit, at each moment."""
-        return [high - low for low, high in zip(self.low, self.high, strict=True)]
+    def widths(self) -> Array:
+        """How far apart the numbers may lie that fit."""
+        return self.high - self.low
 
     def picked(self, bases: Iterable[Array]) -> Outcome:
         """The numbers, where its `base` has these values; None where there are none, or no such entry."""
         try:
-            return [np.asarray(base)[self.pick] for base in bases] or None
+            found = [np.asarray(base)[self.pick] for base in bases]
         except IndexError:
             return None
+        return np.array(found) if found else None
 
     def fits(self, values: Outcome) -> bool:
-        """Whether every number, at every moment, is the one stated."""
-        return values is not None and all(
-            low.shape == value.shape and bool(np.all((low <= value) & (value <= high)))
-            for low, value, high in zip(self.low, values, self.high, strict=True)
-        )
+        """Whether every number is the one stated."""
+        if values is None or values.shape != self.low.shape:
+            return False
+        return bool(np.all((self.low <= values) & (values <= self.high)))
 
 
 def of_figure(figure: Figure, result: FigureResult, shape: tuple[int, ...], wrong: bool) -> Claim:
     """The claim that a printed figure makes; `shape` is that of the computed value."""
 
     def array(numbers: Iterable[float]) -> NDArray[np.float64]:
-        return np.array([*numbers], np.float64).reshape(shape)
+        return np.array([*numbers], np.float64).reshape(1, *shape)
 
+    base, pick = figure.quantity, tuple[int, ...]()
+    match figure.quantity:
+        case Call("index", (Name() as name, *items)):
+            picked = tuple(item.value for item in items if isinstance(item, Num) and isinstance(item.value, int))
+            base, pick = (name, picked) if len(picked) == len(items) else (base, pick)
     stated = array(float(entry.printed) for entry in result.entries)
     below = above = array(float(entry.tolerance) for entry in result.entries) * SLACK
     if figure.rounding == "truncate":  # what was cut lies further from zero
         below, above = np.where(stated < 0, below, 0), np.where(stated < 0, 0, above)
     units = array(float(read_digits(entry.printed, figure.digits).unit) for entry in result.entries)
     label = result.key if result.updates is None else f"{result.key} after {result.updates}"
-    moments, low, high = (Moment(result.updates or 0),), (stated - below,), (stated + above,)
-    return Claim(label, figure.quantity, moments, (stated,), low, high, units, wrong)
+    return Claim(label, base, pick, stated, stated - below, stated + above, units, wrong, result.updates or 0)
 
 
 def of_arrays(label: str, quantity: Expr, stated: Sequence[Array], far: Sequence[Array], wrong: bool = True) -> Claim:
     """The claim that a formula, or someone else's program, makes: one array for each point, from the article's on."""
-    moments = tuple(Moment(point=point) for point in range(len(stated)))
-    low, high = (tuple(move(*both) for both in zip(stated, far, strict=True)) for move in (np.subtract, np.add))
-    return Claim(label, quantity, moments, tuple(stated), low, high, None, wrong)
-
-
-# --- worlds
-
-
-class World(NamedTuple):
-    """Equations to run in place of the true ones."""
-
-    prepared: Prepared
-    settings: TrainSettings | None  # which train them
-    later: int = 0  # updates more than a claim says are made
-    rounding: Callable[[Array], Array] | None = None  # done to every equation's value as soon as it is computed
-    shown: Prepared | None = None  # the equations after the training is done, where they are others
-    stated: Mapping[str, Array] = {}  # values of parameters in these
-    batch: Callable[[Prepared], Prepared | None] | None = None  # makes the same mistake in the equations of a batch
+    numbers, off = np.array(stated, np.float64), np.array(far, np.float64)
+    return Claim(label, quantity, (), numbers, numbers - off, numbers + off, None, wrong)
 
 
 class Trial(NamedTuple):
@@ -143,8 +113,10 @@ class Trial(NamedTuple):
     breaks: int = 0  # so many right ones
     whole: bool = True  # it reaches no other wrong one
     mistake: Mistake | None = None  # the one in the equations that was made
-    told: bool = True  # else it is ruled out, or an accident as likely; it counts among those tried all the same
     others: tuple[str, ...] = ()  # that come to the same
+
+
+# --- worlds
 
 
 def program(expr: Expr, types: Types, result: Type, dtype: str) -> Program:
@@ -161,15 +133,23 @@ def _compiled(
     return compile_program([Equation(RESULT, expr)], types, [RESULT], dtype)
 
 
-def computed(equations: Iterable[Equation], types: Types, dtype: str) -> Callable[[Env], dict[str, Array]]:
-    """What computes all equations."""
-    bound = [(made.name, program(made.expr, types, types.names[made.name], dtype)) for made in equations]
+def computing(
+    prepared: Prepared, rounded: Callable[[Array], Array] = lambda value: value, given: Mapping[str, Array] = {}
+) -> Compute:
+    """What computes all values, each from others as they are `rounded`, or `given`."""
+    types, dtype = prepared.types, prepared.case.dtype
 
-    def compute(env: Env) -> dict[str, Array]:
-        values = dict(env)
-        with np.errstate(all="ignore"):
-            for name, made in bound:
-                (values[name],) = made.function(*[values[read] for read in made.inputs])
+    @cache
+    def lines() -> list[tuple[str, Program]]:  # which raises where a changed equation does not fit the others
+        each = (line for line in prepared.both if line.name not in given)
+        return [(line.name, program(line.expr, types, types.names[line.name], dtype)) for line in each]
+
+    def compute(parameters: Env) -> Env:
+        values = {**prepared.env, **parameters, **given}
+        read = dict(values)
+        for name, made in lines():
+            (values[name],) = made.function(*[read[other] for other in made.inputs])
+            read[name] = rounded(values[name]) if values[name].dtype.kind == "f" else values[name]
         return values
 
     return compute
@@ -183,96 +163,87 @@ class Scene:
     claims: Sequence[Claim]
     points: Sequence[Mapping[str, Array]] = ({},)  # the parameters at which they are made, the article's own first
     left: float = WORK  # that may be spent
-    batches: dict[Hashable, Prepared] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.case: Case = self.prepared.case
         self.wrong = [position for position, claim in enumerate(self.claims) if claim.wrong]
         # whether some claim has digits, and may fit by chance; whether some is about what was trained
         self.printed = any(claim.unit is not None for claim in self.claims)
-        self.moments = tuple(dict.fromkeys(moment for claim in self.claims for moment in claim.moments))
-        self.trained = self.case.train is not None and any(moment.updates for moment in self.moments)
-        when = min((self.claims[k].moments[0].updates for k in self.wrong), default=0)
-        self.first = tuple(moment for moment in self.moments if moment.updates <= when)
-        self.true_world = World(self.prepared, self.case.train)
+        train = self.case.train
+        self.rates = [train.settings["lr"]] if train and "lr" in train.settings else []
+        self.trained = train is not None and any(claim.updates for claim in self.claims)
+        self.counts = {claim.updates for claim in self.claims}
+        when = min((self.claims[k].updates for k in self.wrong), default=0)
+        self.first = {count for count in self.counts if count <= when}
+        self.cut = cache(self._cut)
         with np.errstate(all="ignore"):
-            self.bases = self._bases(self.true_world, self.moments)
+            self.states = self.training(self.prepared)(self.counts)
+            self.bases = self._bases(computing(self.prepared), self.states)
         self.truth: Outcomes = self.transformed(lambda base: base)
 
-    def run(self, world: World) -> Outcomes | None:
-        """The claims' numbers in a world; None where it cannot be run, or where the work is used up.
+    def training(
+        self,
+        prepared: Prepared,
+        rate: float | None = None,
+        batch: Callable[[Prepared], Prepared | None] = lambda true: None,
+    ) -> Train:
+        """What trains by some equations, or at another rate; `batch` makes the same mistake in the equations of one."""
+        settings = self.case.train
+        if settings and rate is not None:
+            settings = settings._replace(settings={**settings.settings, "lr": rate})
 
-        What a training comes to later is computed for a world that explains something of what was wrong first: else
-        ten thousand updates would be made for every try.
+        def cut(size: int) -> Prepared:
+            true = self.cut(prepared.case.dtype, size)
+            return batch(true) or true
+
+        def train(counts: Collection[int]) -> Mapping[int, Env]:
+            made = snapshots(prepared, settings, counts, cut) if settings and max(counts, default=0) else {}
+            return {count: made.get(count, {}) for count in counts if count in made or not count}
+
+        return train
+
+    def _cut(self, dtype: Dtype, size: int) -> Prepared:
+        assert self.case.train  # there are no batches without training
+        case = replace(self.case, dtype=dtype)
+        return updates.first_rows(replace(self.prepared, case=case), self.case.train, size)
+
+    def tried(self, cause: str, compute: Compute, train: Train | None = None, weight: float = 1.0) -> list[Trial]:
+        """The trial of other values, or of another training; none where they cannot be had, or the work is used up.
+
+        What a training comes to later is computed where it explains something of what was wrong first: else ten
+        thousand updates would be made for every try.
         """
-        try:
-            with np.errstate(all="ignore"):
-                outcomes = self._outcomes(world, self.first)
-                if outcomes is None or self.first == self.moments:
-                    return outcomes
-                if not any(self.claims[k].fits(outcomes[k]) for k in self.wrong):
-                    return outcomes
-                return self._outcomes(world, self.moments) or outcomes
-        except UNFIT:
-            return None
+        outcomes = self._outcomes(compute, train, self.first)
+        if outcomes and self.first != self.counts and any(self.claims[k].fits(outcomes[k]) for k in self.wrong):
+            outcomes = self._outcomes(compute, train, self.counts) or outcomes
+        return [Trial(cause, outcomes, weight)] if outcomes else []
 
-    def tried(self, cause: str, world: World, weight: float = 1.0) -> list[Trial]:
-        """The trial of a world; none where it cannot be run."""
-        outcomes = self.run(world)
-        return [] if outcomes is None else [Trial(cause, outcomes, weight)]
-
-    def _outcomes(self, world: World, moments: Sequence[Moment]) -> Outcomes | None:
+    def _outcomes(self, compute: Compute, train: Train | None, counts: Collection[int]) -> Outcomes | None:
         entries = sum(self.prepared.types.names[equation.name].size + OVERHEAD for equation in self.prepared.both)
-        cost = entries * (len(moments) + max((moment.updates for moment in moments), default=0))
+        cost = entries * (len(counts) * len(self.points) + max(counts, default=0))
         if cost > self.left:
             return None
         self.left -= cost
-        pairs = zip(self.claims, self._bases(world, moments), strict=True)
-        return [claim.picked(bases) for claim, bases in pairs]
+        try:
+            with np.errstate(all="ignore"):
+                known = {count: state for count, state in self.states.items() if count in counts}
+                bases = self._bases(compute, train(counts) if train else known)
+        except UNFIT:
+            return None
+        return [claim.picked(some) for claim, some in zip(self.claims, bases, strict=True)]
 
-    def _bases(self, world: World, moments: Sequence[Moment]) -> list[list[Array]]:
-        """What each claim's quantity is, or is an entry of, at its moments; none where it is about others as well."""
-        due = {moment: moment.updates + world.later for moment in moments if moment.point == 0 or not world.later}
-        later, states = [count for count in due.values() if count > 0], dict[int, dict[str, Array]]()
-        if later and world.settings:
-            states = snapshots(world.prepared, world.settings, later, partial(self._batch, world))
-        values = {
-            moment: self._run(world, states[count] if count else self.points[moment.point])
-            for moment, count in due.items()
-            if count == 0 or count in states
-        }
-        known = [claim.moments if values.keys() >= {*claim.moments} else () for claim in self.claims]
-        return [
-            [self._value(claim.base, values[moment], world.prepared.case.dtype) for moment in at]
-            for claim, at in zip(self.claims, known, strict=True)
-        ]
+    def _bases(self, compute: Compute, states: Mapping[int, Env]) -> list[list[Array]]:
+        """What each claim's quantity is, or is an entry of, at the points; none where it is about other updates."""
+        values = {count: [compute({**point, **state}) for point in self.points] for count, state in states.items()}
+        return [[self._value(claim.base, some) for some in values.get(claim.updates, ())] for claim in self.claims]
+
+    def _value(self, quantity: Expr, values: Env) -> Array:
+        made = program(quantity, self.prepared.types, self.prepared.types.of(quantity), self.case.dtype)
+        return np.asarray(made.function(*[values[name] for name in made.inputs])[0], np.float64)
 
     def transformed(self, change: Callable[[Array], Array]) -> Outcomes:
         """The claims' numbers with `change` made to the array that each is, or is an entry of."""
         return [claim.picked(map(change, bases)) for claim, bases in zip(self.claims, self.bases, strict=True)]
-
-    def _batch(self, world: World, size: int) -> Prepared:
-        """A world's equations for a batch of a size; without the mistake they are derived once."""
-        case, settings = world.prepared.case, world.settings
-        key = (case.equations, case.dtype, size)
-        if key not in self.batches:
-            assert settings is not None  # there are no batches without training
-            self.batches[key] = updates.first_rows(world.prepared, settings, size)
-        true = self.batches[key]
-        return (world.batch(true) if world.batch else None) or true
-
-    def _run(self, world: World, parameters: Env) -> dict[str, Array]:
-        """Every name's value in a world, given those of the parameters."""
-        prepared = world.shown or world.prepared
-        values = {**prepared.env, **parameters, **world.stated}
-        if world.rounding is not None:
-            return {**values, **execute(prepared.compiled(shaken="equations"), values, world.rounding)}
-        return computed(prepared.both, prepared.types, prepared.case.dtype)(values)
-
-    def _value(self, quantity: Expr, values: Env, dtype: str) -> Array:
-        types = self.prepared.types
-        made = execute(program(quantity, types, types.of(quantity), dtype), values)
-        return np.asarray(made[RESULT], np.float64)
 
 
 def changed(prepared: Prepared, changes: Mapping[str, Expr]) -> Prepared | None:
@@ -306,10 +277,9 @@ def snapshots(
 
     `cut` makes the case for a batch of a size; where it is missing, its equations are derived from the case's own.
     """
-    trained = settings.trained(prepared.case.parameters)
-    settings = updates.settled(
-        prepared, settings._replace(epochs=max(at))
-    )  # a claim may be about more updates than there are
+    trained, kept = settings.trained(prepared.case.parameters), dict[int, dict[str, Array]]()
+    # a claim may be about more updates than there are
+    settings = updates.settled(prepared, settings._replace(epochs=max(at)))
     env = {**prepared.env, **updates.at_rest(trained, settings, prepared.env)}
     cut = cut or (lambda size: updates.first_rows(prepared, settings, size))
 
@@ -317,7 +287,8 @@ def snapshots(
         whole = cut(size) if batch else prepared
         types = Types(whole.types.names, whole.types.integral)
         equations, moved = updates.update_equations(trained, settings, types)
-        compute = computed((*whole.both, *equations), types, whole.case.dtype)
+        backward = whole.backward._replace(equations=(*whole.backward.equations, *equations))
+        compute = computing(replace(whole, types=types, backward=backward))
 
         def advance(first: int, last: int, batch: updates.Batch) -> None:
             for done in range(first, last):
@@ -326,7 +297,6 @@ def snapshots(
 
         return advance
 
-    kept: dict[int, dict[str, Array]] = {}
     for done in updates.updates(prepared, settings, advance_on, at):
         if done in at:
             shown = updates.shown_state(trained, settings, env, done)

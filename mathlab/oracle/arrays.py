@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from itertools import chain, product
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -51,18 +51,16 @@ def read(path: Path) -> dict[str, Arrays]:
     try:
         for file in files:
             file.open("rb").close()
-        return _csv(path) if suffix == ".csv" else {CASELESS: {k: v for file in files for k, v in _numpy(file).items()}}
+        if suffix == ".csv":
+            return _csv(path)
+        found = ((name, array, str(file)) for file in files for name, array in load_numpy(file).items())
+        return {CASELESS: {name: numbers(name, array, whose) for name, array, whose in found}}
+    except DataError as error:
+        raise MathlabError(f"{path} cannot be used: {error}") from None
     except FileNotFoundError:
         raise MathlabError(f"{path} does not exist") from None
     except OSError as error:
         raise MathlabError(f"{path} cannot be read ({error.strerror or error})") from None
-
-
-def _numpy(path: Path) -> Arrays:
-    try:
-        return {name: numbers(name, array, str(path)) for name, array in load_numpy(path).items()}
-    except DataError as error:
-        raise MathlabError(f"{path} cannot be used: {error}") from None
 
 
 def numbers(name: str, found: object, whose: str = "") -> Array:
@@ -82,45 +80,38 @@ def _csv(path: Path) -> dict[str, Arrays]:
         columns, rows, lines = read_table(path)
     except ValueError as error:
         raise MathlabError(f"{path} is not a CSV file: {error}") from None
-    kinds = [column for column in ("value", "gradient") if column in columns]
-    top = Place(str(path), 1, 1)
-    if "name" not in columns or "index" not in columns or not kinds:
+    kinds, top = {"value": "{}", "gradient": "d{}"}, Place(str(path), 1, 1)
+    if not {"name", "index"} <= {*columns} or kinds.keys().isdisjoint(columns):
         raise MathlabError("the columns name, index, and value or gradient are needed", top)
     if twice := [column for column in columns if columns.count(column) > 1]:
         raise MathlabError(f"the column {twice[0]} stands twice", top)
     entries: dict[str, dict[str, Entries]] = {}
-    for line, row in zip(lines, (dict(zip(columns, cells, strict=True)) for cells in rows), strict=True):
-        place, arrays = top._replace(line=line), entries.setdefault(row.get("case") or CASELESS, {})
+    for line, cells in zip(lines, rows, strict=True):
+        row, place = dict(zip(columns, cells, strict=True)), top._replace(line=line)
         parts = row["index"].split(",") if row["index"] else []
         if not all(part.strip().isdecimal() for part in parts):
             raise MathlabError(f"'{row['index']}' is not an index, such as 0,1", place)
-        index = tuple(map(int, parts))
-        for kind in kinds:
-            if row[kind]:
-                name = row["name"] if kind == "value" else f"d{row['name']}"
-                cells = arrays.setdefault(name, {})
-                if index in cells:
+        index, arrays = tuple(map(int, parts)), entries.setdefault(row.get("case") or CASELESS, {})
+        for name, text in ((form.format(row["name"]), row.get(kind)) for kind, form in kinds.items()):
+            if text:
+                known = arrays.setdefault(name, {})
+                if index in known:
                     raise MathlabError(f"{name} has the index '{row['index']}' twice", place)
                 try:
-                    cells[index] = float(row[kind])
+                    known[index] = float(text)
                 except ValueError:
-                    raise MathlabError(f"{row[kind]!r} is not a number", place) from None
-    return {
-        case: {name: _whole(cells, name, path) for name, cells in arrays.items()} for case, arrays in entries.items()
-    }
+                    raise MathlabError(f"{text!r} is not a number", place) from None
+    return {case: {name: _whole(some, name, path) for name, some in arrays.items()} for case, arrays in entries.items()}
 
 
-def _whole(cells: Entries, name: str, path: Path) -> Array:
+def _whole(entries: Entries, name: str, path: Path) -> Array:
     """The array whose every entry is given."""
-    if len({len(index) for index in cells}) > 1:
+    if len({len(index) for index in entries}) > 1:
         raise MathlabError(f"{path}: the indices of {name} have different lengths")
-    shape = tuple(max(axis) + 1 for axis in zip(*cells, strict=True))
-    if math.prod(shape) != len(cells):
-        raise MathlabError(f"{path}: {name} has {len(cells)} entries, but its indices reach to shape {shape}")
-    array = np.empty(shape)
-    for index, number in cells.items():
-        array[index] = number
-    return array
+    shape = tuple(max(axis) + 1 for axis in zip(*entries, strict=True))
+    if math.prod(shape) != len(entries):
+        raise MathlabError(f"{path}: {name} has {len(entries)} entries, but its indices reach to shape {shape}")
+    return np.array([entries[index] for index in np.ndindex(shape)]).reshape(shape)
 
 
 # --- names
@@ -147,7 +138,7 @@ def matched(case: Case, names: Iterable[str], given: Mapping[str, str] | None = 
         _, quantities = next(fitting, ("", set()))
         if len(quantities) == 1:
             (found[name],) = quantities
-    every = [*chain.from_iterable((name, f"d{name}") for name in nodes)]
+    every = [quantity for name in nodes for quantity in (name, f"d{name}")]
     for array, quantity in (given or {}).items():
         if array not in sought:
             raise MathlabError(f"--map {array}={quantity}: there is no array {array!r}{did_you_mean(array, sought)}")

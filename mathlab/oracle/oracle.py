@@ -132,42 +132,42 @@ def compare(case: Case, arrays: Mapping[str, Array], **terms: Unpack[Terms]) -> 
             f"no array is named like a node of the case {case.name!r}: {', '.join(arrays) or 'no arrays'}; {sought}; "
             f"or say it with --map {next(iter(arrays), 'mine')}=NAME"
         )
-    held: list[Held] = []
-    found: list[Causes] = []
+    rows: list[Compared] = []
+    why: list[Causes] = []
     for dtype in RTOL:
         chosen = {array: name for array, name in matches.items() if _precision(case, arrays[array]) == dtype}
         if chosen:
             prepared = with_gradients(replace(case, dtype=dtype), chosen.values())
             values, noise = prepared.run(), rounding_noise(prepared, [*dict.fromkeys(chosen.values())])
-            some = [
+            held = [
                 _held(prepared, array, arrays[array], name, values[name], noise[name], terms.get("rtol"))
                 for array, name in chosen.items()
             ]
-            found.append(_explained(prepared, some, terms.get("thorough", False)))
-            held += some
+            rows += [row for row, *_ in held]
+            why.append(_explained(prepared, held, terms.get("thorough", False)))
     order = [*prepared.env, *prepared.nodes, *prepared.gradients]
-    told = [cause for why in found for cause in why.causes]
-    said = {array: cause.cause for cause in reversed(told) for array in cause.explains}
-    rows = [replace(one.row, diagnosis=said.get(one.row.array, "")) for one in held]
     rows.sort(key=lambda row: order.index(row.quantity) if row.quantity in order else len(order))
+    told = [cause for some in why for cause in some.causes]
+    said = {array: cause.cause for cause in reversed(told) for array in cause.explains}
     ignored = tuple(name for name in arrays if name not in matches)
-    first = next((row.quantity for row in rows if not row.passed), "")
-    tried, known = sum(why.tried for why in found), sum(why.known for why in found)
-    return OracleResult(case.name, tuple(rows), ignored, first, sought if ignored else "", tuple(told), tried, known)
+    return OracleResult(
+        case.name,
+        tuple(replace(row, diagnosis=said.get(row.array, "")) for row in rows),
+        ignored,
+        first_divergence=next((row.quantity for row in rows if not row.passed), ""),
+        sought=sought if ignored else "",
+        causes=tuple(told),
+        tried=sum(some.tried for some in why),
+        known=sum(some.known for some in why),
+    )
 
 
 def _precision(case: Case, array: Array) -> Dtype:
     return "float32" if case.dtype == "float32" or array.dtype in (np.float32, np.float16) else "float64"
 
 
-class Held(NamedTuple):
-    """An array beside the lab's, what is said of it, how far each entry may be off, and how much of that is noise."""
-
-    row: Compared
-    given: Array
-    true: Array
-    far: Array
-    noise: float
+# what is said of an array, its numbers and the lab's, how far each may be off, and how much of that is noise at most
+Held = tuple[Compared, Array, Array, Array, float]
 
 
 def _held(
@@ -176,22 +176,19 @@ def _held(
     true, given = np.asarray(value, np.float64), np.asarray(array, np.float64)
     if [n for n in given.shape if n != 1] == [n for n in true.shape if n != 1]:
         given = given.reshape(true.shape)
-    precision, times = _precise(prepared, array, rtol)
-    blur = times * np.where(np.isfinite(noise), noise, 0)
-    far = _tolerance(given, true, blur, precision)
     fits = given.shape == true.shape
     row = Compared(name, quantity, array.shape, true.shape, passed=fits, fits=fits)
+    far, blur = _tolerance(prepared, array, given, true, noise, rtol)
     if fits:
         with np.errstate(all="ignore"):
             error = np.abs(given - true)
             beyond = np.where(np.isfinite(error), error - far, np.inf)
         at = tuple(map(int, np.unravel_index(int(np.argmax(beyond)), beyond.shape)))
-        numbers = float(given[at]), float(true[at]), float(far[at])
-        row = Compared(name, quantity, array.shape, true.shape, True, True, at, *numbers)
+        row = replace(row, index=at, given=float(given[at]), computed=float(true[at]), tolerance=float(far[at]))
         if (missed := ~(error <= far)).any():
             kink = _at_kink(prepared, quantity, given, far, missed, at)
             row = replace(row, passed=kink, kink=kink)
-    return Held(row, given, true, far, float(np.max(blur, initial=0.0)))
+    return row, given, true, far, blur
 
 
 def _at_kink(prepared: Prepared, quantity: str, given: Array, far: Array, missed: Mask, worst: tuple[int, ...]) -> bool:
@@ -215,40 +212,38 @@ def _at_kink(prepared: Prepared, quantity: str, given: Array, far: Array, missed
     return True
 
 
-def _precise(prepared: Prepared, array: Array, rtol: float | None) -> tuple[float, float]:
-    """To how much of itself an entry must agree, and how many times the noise of rounding it may be off beyond that.
+def _tolerance(
+    prepared: Prepared, array: Array, given: Array, true: Array, noise: Array, rtol: float | None
+) -> tuple[Array, float]:
+    """How far each entry may be off, and how much of that is noise at most.
 
-    A program that computes each of its numbers to `rtol` only has so much more noise than one that rounds them.
+    Nothing here grows with what was given, beyond a small part of itself. A program that computes each of its numbers
+    to `rtol` only has so much more noise than one that rounds them.
     """
-    if rtol is not None:
-        return rtol, max(NOISE, rtol / float(np.finfo(prepared.case.dtype).eps))
-    usual = RTOL[prepared.case.dtype]  # a half float has fewer digits than are asked for
-    return max(usual, float(np.finfo(array.dtype).eps)) if array.dtype.kind == "f" else usual, NOISE
-
-
-def _tolerance(given: Array, true: Array, noise: Array, rtol: float) -> Array:
-    """How far each entry may be off. Nothing here grows with what was given, beyond a small part of itself."""
-    given = np.where(np.isfinite(given), given, 0)
+    times = max(NOISE, (rtol or 0) / float(np.finfo(prepared.case.dtype).eps))
+    if rtol is None:  # a half float has fewer digits than are asked for
+        rtol = max(RTOL[prepared.case.dtype], float(np.finfo(array.dtype).eps) if array.dtype.kind == "f" else 0)
+    blur = times * np.where(np.isfinite(noise), noise, 0)
+    largest, size = float(np.max(blur, initial=0.0)), np.where(np.isfinite(given), np.abs(given), 0)
     if given.shape != true.shape:
-        return rtol * np.abs(given) + float(np.max(noise, initial=0.0))
+        return rtol * size + largest, largest
     # what is 0 but for rounding is judged by the rounding of all such entries: that of one alone may be small by luck
-    lost = np.abs(true) < noise
-    noise = np.where(lost, np.max(noise, where=lost, initial=0.0), noise)
-    return rtol * np.where(lost, np.abs(given), np.maximum(np.abs(given), np.abs(true))) + noise
+    lost = np.abs(true) < blur
+    blur = np.where(lost, np.max(blur, where=lost, initial=0.0), blur)
+    return rtol * np.where(lost, size, np.maximum(size, np.abs(true))) + blur, largest
 
 
 def _explained(prepared: Prepared, held: Sequence[Held], thorough: bool) -> Causes:
     """Why the arrays that differ do, as far as it can be found out."""
-    finite = [one for one in held if np.all(np.isfinite(one.given))]
+    finite = [one for one in held if np.all(np.isfinite(one[1]))]
     # the arrays of a program whose gradients are too large have the larger rounding, which counts for an explanation
-    largest = [tuple(float(np.max(np.abs(array), initial=0.0)) for array in (one.given, one.true)) for one in finite]
-    grown = [mine / true for one, (mine, true) in zip(finite, largest, strict=True) if true > one.noise]
-    more = min(max(grown, default=1.0), GROWN) - 1
+    grown = 1.0
+    for _, given, true, _, noise in finite:
+        mine, largest = (float(np.max(np.abs(array), initial=0.0)) for array in (given, true))
+        grown = max(grown, mine / largest if largest > noise else 0)
+    more = min(grown, GROWN) - 1
     claims = [
-        of_arrays(
-            *(one.row.array, Name(one.row.quantity), [one.given], [one.far + max(more, 0) * one.noise]),
-            wrong=not one.row.passed,
-        )
-        for one in finite
+        of_arrays(row.array, Name(row.quantity), [given], [far + more * noise], not row.passed)
+        for row, given, _, far, noise in finite
     ]
     return causes(Scene(prepared, claims), thorough) if any(claim.wrong for claim in claims) else Causes()

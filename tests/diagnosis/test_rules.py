@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -24,33 +24,35 @@ from mathlab.stages.prepare import prepare
 from tests.build import case
 from tests.planted import Floats
 
-RNG = np.random.default_rng(8)
+Drawn = Callable[..., Floats]
 
 
-def drawn(*shape: int) -> Floats:
-    return np.asarray(RNG.normal(size=shape).round(2))
+def drawing(seed: int) -> Drawn:
+    """What draws an array of a shape: each net has a generator of its own."""
+    rng = np.random.default_rng(seed)
+    return lambda *shape: np.asarray(rng.normal(size=shape).round(2))
 
 
-def dense() -> Case:
+def dense(drawn: Drawn) -> Case:
     equations = {"z": "X @ W + b", "h": "tanh(z)", "u": "h @ V + c", "a": "relu(u)", "e": "a - T"}
     equations["loss"] = "0.5 * mean(sum(e**2, axis=1)) + 0.1 * sum(W**2)"
     parameters = {"W": drawn(2, 2), "b": drawn(2), "V": drawn(2, 3), "c": drawn(3)}
     return case(equations, parameters, {"X": drawn(4, 2), "T": drawn(4, 3)})
 
 
-def convolution() -> Case:
+def convolution(drawn: Drawn) -> Case:
     equations = {"z": "w[0] * x[0:4] + w[1] * x[1:5] + b", "h": "relu(z)", "s": "U @ h", "loss": "cross_entropy(s, t)"}
     return case(equations, {"w": drawn(2), "b": 0.1, "U": drawn(3, 4)}, {"x": drawn(5), "t": 1})
 
 
-def batch_norm() -> Case:
+def batch_norm(drawn: Drawn) -> Case:
     equations = {"u": "X @ W", "c": "u - mean(u, axis=0)", "v": "mean(c**2, axis=0)", "n": "c / sqrt(v + 1e-5)"}
     equations |= {"s": "gamma * n + beta", "h": "sigmoid(s)", "loss": "mean(cross_entropy(h, t))"}
     parameters = {"W": drawn(2, 3), "gamma": 1 + drawn(3), "beta": drawn(3)}
     return case(equations, parameters, {"X": drawn(5, 2), "t": [0, 2, 1, 1, 0]})
 
 
-def lstm() -> Case:
+def lstm(drawn: Drawn) -> Case:
     equations: dict[str, str] = {}
     for k in (1, 2):
         gates = {gate: f"W{gate} @ x[{k - 1}] + U{gate} @ h{k - 1}" for gate in "ifog"}
@@ -61,40 +63,40 @@ def lstm() -> Case:
     return case(equations, parameters, {"x": drawn(2, 2), "t": drawn(2), "h0": drawn(2), "c0": drawn(2)})
 
 
-def attention() -> Case:
+def attention(drawn: Drawn) -> Case:
     equations = {"q": "X @ Q", "k": "X @ K", "v": "X @ V", "a": "softmax(q @ k.T / sqrt(2), axis=1)"}
     equations |= {"c": "a @ v", "loss": "mean((c @ O - t)**2)"}
     return case(equations, {name: drawn(2, 2) for name in "QKVO"}, {"X": drawn(3, 2), "t": drawn(3, 2)})
 
 
-def embedding() -> Case:
+def embedding(drawn: Drawn) -> Case:
     equations = {"e": "E[words]", "m": "mean(e, axis=0)", "s": "m @ U + e[0] @ U + e[1] @ (U * U) + c"}
     equations["loss"] = "cross_entropy(s, t) + sum(U**2) + sum(abs(U))"
     parameters = {"E": drawn(3, 2), "U": drawn(2, 3), "c": drawn(3)}
     return case(equations, parameters, {"words": [0, 2, 0], "t": 1})
 
 
-def pooling() -> Case:
+def pooling(drawn: Drawn) -> Case:
     equations = {"z": "conv2d(x, k)", "h": "max_pool(z, 2)", "f": "reshape(h, 6)", "s": "U @ f"}
     equations["loss"] = "cross_entropy(s, t)"
     return case(equations, {"k": drawn(2, 2), "U": drawn(3, 6)}, {"x": drawn(5, 7), "t": 1})
 
 
-def two_readers() -> Case:
+def two_readers(drawn: Drawn) -> Case:
     equations = {"h": "sigmoid(X @ W + b)", "r": "h @ U - T", "loss": "mean(r**2) + 0.5 * mean(h**2)"}
     parameters = {"W": drawn(2, 3), "b": drawn(3), "U": drawn(3, 2)}
     return case(equations, parameters, {"X": drawn(4, 2), "T": drawn(4, 2)})
 
 
 NETS: Mapping[str, Case] = {
-    "pooling": pooling(),
-    "embedding": embedding(),
-    "dense": dense(),
-    "convolution": convolution(),
-    "batch norm": batch_norm(),
-    "lstm": lstm(),
-    "attention": attention(),
-    "two readers": two_readers(),
+    "pooling": pooling(drawing(8)),
+    "embedding": embedding(drawing(8)),
+    "dense": dense(drawing(8)),
+    "convolution": convolution(drawing(9)),
+    "batch norm": batch_norm(drawing(8)),
+    "lstm": lstm(drawing(8)),
+    "attention": attention(drawing(8)),
+    "two readers": two_readers(drawing(8)),
 }
 BACKWARD = [kind.name for kind in KINDS.values() if kind.forward is False]
 
