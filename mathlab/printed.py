@@ -18,6 +18,7 @@ from mathlab.experiment import Array, Figure
 from mathlab.results import FigureResult, Judged, Verdict
 
 Rounding = Literal["nearest", "truncate"]
+Measured = Callable[[], ArrayLike]
 
 # From this many significant digits on, a figure is a float's own text: its last digits are the rounding of the
 # arithmetic, which another order of the same operations moves by a few units in the last place (ulp). No printing can
@@ -139,11 +140,7 @@ def judge_number(
 
 
 def judge(
-    figure: Figure,
-    computed: ArrayLike,
-    stage: str,
-    updates: int | None = None,
-    noise: Callable[[], ArrayLike] | None = None,
+    figure: Figure, computed: ArrayLike, stage: str, updates: int | None = None, noise: Measured | None = None
 ) -> FigureResult:
     """Every number of a figure held against the computed array, entry by entry in C order.
 

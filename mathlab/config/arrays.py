@@ -22,7 +22,7 @@ from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Recipe, Value
 from mathlab.language.equation import Equation
 from mathlab.language.shapes import MOST_AXES
-from mathlab.language.syntax import names
+from mathlab.language.syntax import Num
 
 Shape = tuple[int, ...]
 Settings = Mapping[str, float]
@@ -191,9 +191,9 @@ DATA = Keys(
 
 @reader(any_of(reference("value"), TEXT))
 def upstream(tree: Tree) -> Value | Equation:
-    """The gradient of the end: a value, or an expression in which an input is named."""
+    """The gradient of the end: a value, or an expression of inputs."""
     if isinstance(tree, Scalar) and any(letter.isalpha() for letter in tree):
         with suppress(MathlabError):
-            if names((found := formula(tree)).expr):
+            if not isinstance((found := formula(tree)).expr, Num):
                 return found
     return value(tree)

@@ -11,7 +11,7 @@ from mathlab import habits
 from mathlab.errors import ExpressionError, ShapeMismatch, did_you_mean
 from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS, Op, Site
-from mathlab.language.shapes import LARGEST, MOST_AXES, Kind, ShapeError, Type, assert_entries, show
+from mathlab.language.shapes import LARGEST, MOST_AXES, Kind, ShapeError, Type, axes_of, show
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, parse, shortened, unparse
 
 CONSTANTS: Mapping[str, float] = {"pi": math.pi, "e": math.e, "inf": math.inf}  # unless something has that name
@@ -43,7 +43,7 @@ def resolve(expr: Expr) -> Expr:
     op = OPS.get(expr.op)
     if op is None:
         raise ExpressionError(f"unknown function '{expr.op}'{meant(expr)}", expr.position)
-    args, attrs = _bind(expr, op, op.unpacked(tuple(map(resolve, expr.args))), dict(expr.attrs))
+    args, attrs = _bind(expr, op, op.unpacked(tuple(map(resolve, expr.args))))
     settings = []
     for name, setting in op.settings.items():
         value = _constant(attrs[name], expr, name) if name in attrs else setting.default
@@ -72,9 +72,8 @@ def meant(call: Call) -> str:
     return f"; {'an entry' if '[' in value else 'a product'} is written {value}"
 
 
-def _bind(
-    call: Call, op: Op, args: tuple[Expr, ...], attrs: dict[str, Static]
-) -> tuple[tuple[Expr, ...], dict[str, Static]]:
+def _bind(call: Call, op: Op, args: tuple[Expr, ...]) -> tuple[tuple[Expr, ...], dict[str, Static]]:
+    attrs = dict(call.attrs)
     fixed = [name for name in op.args if not name.startswith("*")]
     order = [*fixed, *op.settings]  # what stands beyond the arguments are settings, as in sum(x, 1)
     named = [*op.settings] if op.variadic else order
@@ -204,9 +203,11 @@ class Types:
                 self._use_as_index(arg, type_)
         try:
             shape = op.shape(types, call)
-            if op.needs_entries:
-                default = op.settings["axis"].default if "axis" in op.settings else -1
-                assert_entries(types[0], dict(call.attrs).get("axis", default), call.op)
+            default = op.settings["axis"].default if "axis" in op.settings else -1
+            along = axes_of(types[0], dict(call.attrs).get("axis", default)) if op.needs_entries else ()
+            if any(types[0].shape[axis] == 0 for axis in along):
+                nothing = f"where there is nothing to run along, as in shape {show(types[0].shape)},"
+                raise ShapeError(f"{call.op} has no value {nothing}")
             kinds = {type_.kind for type_ in (types if op.each else types[:1])}  # of what only arranges its arguments
             kind: Kind = op.kind if op.kind != "same" else kinds.pop() if len(kinds) == 1 else "f"
             if len(shape) > MOST_AXES:

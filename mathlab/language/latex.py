@@ -73,7 +73,9 @@ def written(expr: Expr, end: str, types: Types) -> Written:
     """An expression as LaTeX; `types` knows the names in it."""
     match expr:
         case Num(value):
-            return _number(value)
+            mantissa, _, exponent = repr(value).partition("e")
+            text = rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if exponent else mantissa
+            return Written(text, NEGATIVE if math.copysign(1, value) < 0 else PRODUCT if exponent else ATOM)
         case Name(name):
             return _name(name, end, types)
         case NewAxis():
@@ -111,9 +113,3 @@ def _setting(value: object) -> str:
     if isinstance(value, tuple):
         return rf"\left({', '.join(map(str, value))}\right)"
     return rf"\mathrm{{{value}}}" if value is None or isinstance(value, bool) else str(value)
-
-
-def _number(value: float) -> Written:
-    mantissa, _, exponent = repr(value).partition("e")
-    text = rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if exponent else mantissa
-    return Written(text, NEGATIVE if math.copysign(1, value) < 0 else PRODUCT if exponent else ATOM)

@@ -157,11 +157,6 @@ def _along_axis(of: Stacking, x: Operand) -> Expr:
     return of.of(x.expr, axis=axis + 1 if isinstance(axis, int) and axis >= 0 else axis)
 
 
-def _transposed(of: Stacking, x: Operand) -> Expr:
-    order = (x.type.ndim, x.type.ndim - 1) if of.call.op == "mT" else range(x.type.ndim, 0, -1)
-    return x.expr if x.type.ndim < 2 else _permuted(x.expr, (*range(x.type.ndim + 1 - len(order)), *order))
-
-
 def _product(of: Stacking, a: Operand, b: Operand) -> Expr:
     if not b.stacked and (b.type.ndim == 1 or (a.type.ndim == 1 and b.type.ndim == 2)):
         return Call("matmul", (a.expr, b.expr))  # one product for all runs,
@@ -246,15 +241,12 @@ RULES: Mapping[ShapeRule, Callable[..., Expr]] = {
     images.padded: _elementwise,
     images.pooled: _elementwise,
     shapes.reduced: _reduction,
-    shapes.deviating: _reduction,
     shapes.accumulated: _reduction,
     shapes.along_axis: _along_axis,
     shapes.permuted: lambda of, x, *_: _permuted(
         x.expr, (0, *(axis + 1 for axis in shapes.permutation(x.type, of.call)))
     ),
-    shapes.transposed: _transposed,
     shapes.matmul: _product,
-    shapes.dotted: _product,
     shapes.vectors: lambda of, a, b: _times(a.expanded(1), b),
     shapes.reshaped: lambda of, x, *_: _reshaped(x.expr, (of.runs, *of.type.shape)),
     shapes.concatenated: _joined,

@@ -59,11 +59,6 @@ def broadcast(types: Sequence[Type], call: Call) -> Shape:
         raise ShapeError(f"shapes {' and '.join(map(show, shapes))} do not fit together") from None
 
 
-def same(types: Sequence[Type], call: Call) -> Shape:
-    """The shape of the first argument."""
-    return types[0].shape
-
-
 def axes_of(type_: Type, axis: object) -> tuple[int, ...]:
     """The axes that a reduction runs over, counted from 0 and in order; all of them when `axis` is None."""
     if axis is None:
@@ -82,23 +77,11 @@ def axes_of(type_: Type, axis: object) -> tuple[int, ...]:
 
 def reduced(types: Sequence[Type], call: Call) -> Shape:
     """The shape after a reduction over `axis`, which stays with length 1 under `keepdims`."""
-    axes, kept = axes_of(types[0], call.attr("axis")), call.attr("keepdims")
-    return tuple(1 if i in axes else n for i, n in enumerate(types[0].shape) if kept or i not in axes)
-
-
-def deviating(types: Sequence[Type], call: Call) -> Shape:
-    """As `reduced`, for what is divided by the number of entries less `ddof`."""
-    ddof, axes = call.attr("ddof") or 0, axes_of(types[0], call.attr("axis"))
+    axes, kept, ddof = axes_of(types[0], call.attr("axis")), call.attr("keepdims"), call.attr("ddof")
     count = math.prod(types[0].shape[axis] for axis in axes)
-    if isinstance(ddof, int) and 0 < count <= ddof:
+    if isinstance(ddof, int) and 0 < count <= ddof:  # the count less ddof is what it divides by
         raise ShapeError(f"{call.op} with ddof={ddof} needs more than {ddof} entries, and there are {count}")
-    return reduced(types, call)
-
-
-def assert_entries(type_: Type, axis: object, op: str) -> None:
-    """Raise ShapeError where the axes that an op runs along are empty, so that it has nothing to choose from."""
-    if any(type_.shape[one] == 0 for one in axes_of(type_, axis)):
-        raise ShapeError(f"{op} has no value where there is nothing to run along, as in shape {show(type_.shape)},")
+    return tuple(1 if i in axes else n for i, n in enumerate(types[0].shape) if kept or i not in axes)
 
 
 def along_axis(types: Sequence[Type], call: Call) -> Shape:
@@ -114,8 +97,10 @@ def along_axis(types: Sequence[Type], call: Call) -> Shape:
 
 
 def matmul(types: Sequence[Type], call: Call) -> Shape:
-    """The shape of `a @ b`: vectors, matrices, and stacks of matrices whose leading axes broadcast."""
+    """The shape of `a @ b`: vectors, matrices, and, but for `dot`, stacks of matrices whose leading axes broadcast."""
     a, b = (type_.shape for type_ in types)
+    if call.op == "dot" and max(len(a), len(b)) > 2:
+        raise ShapeError("dot takes vectors and matrices; write @ for stacks of them")
     if not a or not b:
         given = f"not shapes {show(a)} and {show(b)}"
         raise ShapeError(f"@ needs vectors or matrices, {given}; a number is multiplied with *")
@@ -137,30 +122,15 @@ def vectors(types: Sequence[Type], call: Call) -> Shape:
     return (*a, *b)
 
 
-def dotted(types: Sequence[Type], call: Call) -> Shape:
-    """The shape of `dot(a, b)`: a vector or matrix product."""
-    if any(type_.ndim > 2 for type_ in types):
-        raise ShapeError("dot takes vectors and matrices; write @ for stacks of them")
-    return matmul(types, call)
-
-
-def transposed(types: Sequence[Type], call: Call) -> Shape:
-    """The shape of `.T` (all axes reversed) and `.mT` (the last two swapped)."""
-    shape = types[0].shape
-    if call.op == "T":
-        return shape[::-1]
-    if len(shape) < 2:
-        raise ShapeError(f".mT needs at least two axes, not shape {show(shape)}")
-    return (*shape[:-2], shape[-1], shape[-2])
-
-
 def permutation(type_: Type, call: Call) -> tuple[int, ...]:
-    """The order of axes that `transpose(x, 0, 2, 1)` and `swapaxes(x, 1, 2)` spell out, counted from 0."""
+    """The order of axes, counted from 0, of `x.T`, `x.mT`, `transpose(x, 0, 2, 1)` and `swapaxes(x, 1, 2)`."""
     named = tuple(integer(expr, "an axis") for expr in call.args[1:])
-    for axis in named:
-        axes_of(type_, axis)  # which must exist
-    counted = [axis % type_.ndim for axis in named]
-    if call.op == "swapaxes":
+    if call.op == "mT" and type_.ndim < 2:
+        raise ShapeError(f".mT needs at least two axes, not shape {show(type_.shape)}")
+    if call.op == "T":
+        return tuple(range(type_.ndim))[::-1]
+    counted = [axes_of(type_, axis)[0] for axis in ((-1, -2) if call.op == "mT" else named)]
+    if call.op in ("swapaxes", "mT"):
         a, b = counted
         return tuple({a: b, b: a}.get(axis, axis) for axis in range(type_.ndim))
     if sorted(counted) != list(range(type_.ndim)):

@@ -21,7 +21,7 @@ from tests.build import case, equation, figure, value
 if TYPE_CHECKING:
     import torch
 
-UPDATES = 50
+UPDATES = 100
 # our settings, and what PyTorch calls the optimizer and its settings; the steps are so short that none goes to and fro
 # over a valley, which doubles what is rounded differently every time
 RULES: Mapping[str, tuple[dict[str, float], str, dict[str, object]]] = {

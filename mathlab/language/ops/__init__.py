@@ -10,6 +10,7 @@ derivative; a function builds the text where it depends on the shapes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -24,7 +25,10 @@ from mathlab.language.ops.reductions import REDUCTIONS
 __all__ = ["ACTIVATIONS", "EXACT", "OPS", "Op", "Rule", "Setting", "ShapeRule", "Site"]
 
 
-def _sampled(name: str, op: Op) -> Op:
+def _whole(name: str, op: Op) -> Op:
+    """The record with what its fields leave out: how NumPy's function is called, and the usual samples."""
+    if re.fullmatch(r"(np\.)?\w+", op.numpy):
+        op = replace(op, numpy=f"{op.numpy}({', '.join([*op.args, *(f'{one}={one}' for one in op.settings)])})")
     if op.samples or op.args != ("x",) or op.vjp == (None,):
         return op
     over_axes = ("(x23, axis=0)", "(x23, axis=-1, keepdims=True)", "(x232, axis=(0, 2))") * ("keepdims" in op.settings)
@@ -33,7 +37,7 @@ def _sampled(name: str, op: Op) -> Op:
 
 
 OPS: Mapping[str, Op] = {
-    name: _sampled(name, op)
+    name: _whole(name, op)
     for name, op in {**ARITHMETIC, **ARRAYS, **ELEMENTWISE, **ACTIVATIONS, **REDUCTIONS, **IMAGES}.items()
 }
 EXACT = frozenset(name for name, op in OPS.items() if op.exact or op.kind in ("i", "b"))

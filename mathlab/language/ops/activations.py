@@ -53,8 +53,6 @@ ACTIVATIONS: Mapping[str, Op] = {
         ("g * (normal_cdf(x) + x * normal_pdf(x))",),
         latex=r"\operatorname{{GELU}}\left({x}\right)",
     ),
-    "softmax": _along_axis("softmax(x, axis=axis)", (_softmax,), samples=("softmax(x3)", "softmax(x23, axis=0)")),
-    "log_softmax": _along_axis(
-        "log_softmax(x, axis=axis)", (_log_softmax,), samples=("log_softmax(x23)", "log_softmax(x23, axis=0)")
-    ),
+    "softmax": _along_axis("softmax", (_softmax,), samples=("softmax(x3)", "softmax(x23, axis=0)")),
+    "log_softmax": _along_axis("log_softmax", (_log_softmax,), samples=("log_softmax(x3)", "log_softmax(x23, axis=0)")),
 }

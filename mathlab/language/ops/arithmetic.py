@@ -101,7 +101,7 @@ ARITHMETIC: Mapping[str, Op] = {
         "np.dot(a, b)",
         (_matmul_left, _matmul_right),
         AB,
-        shapes.dotted,
+        shapes.matmul,
         products=_inner,
         samples=("dot(u3, v3)", "dot(a23, b32)"),
         latex=lambda site: r"{a:3} \cdot {b:3}" if site.args[0].ndim == site.args[1].ndim == 1 else r"{a:3} \, {b:4}",

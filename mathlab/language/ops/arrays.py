@@ -51,6 +51,7 @@ _arranged = partial(Op, takes=(ANY, "i"), kind="same", exact=True)
 _view = partial(_arranged, cheap=True)
 _joined = partial(Op, vjp=(), args=("*joined",), takes=(ANY,), kind="same", exact=True)
 _constant = partial(Op, vjp=(None,), takes=("i",), exact=True, cheap=True)
+_like = partial(_constant, shape=lambda types, call: types[0].shape, takes=(), unread=0)
 
 
 ARRAYS: Mapping[str, Op] = {
@@ -66,8 +67,8 @@ ARRAYS: Mapping[str, Op] = {
         latex="{x:6}_{{[{i}]}}",
         binds=5,
     ),
-    "T": _view("x.T", ("g.T",), shape=shapes.transposed, samples=("x23.T",), latex=_top),
-    "mT": _view("x.mT", ("g.mT",), shape=shapes.transposed, samples=("x234.mT",), latex=r"{x:5}^{{\top}}"),
+    "T": _view("x.T", ("g.T",), shape=shapes.permuted, samples=("x23.T",), latex=_top),
+    "mT": _view("x.mT", ("g.mT",), shape=shapes.permuted, samples=("x234.mT",), latex=r"{x:5}^{{\top}}"),
     "transpose": _view(
         "np.transpose(x, axes)",
         (_permuted, None),
@@ -131,11 +132,7 @@ ARRAYS: Mapping[str, Op] = {
     "shape": Op("np.array(np.shape(x))", (None,), shape=shapes.measured, takes=(ANY,), kind="i", cheap=True, unread=0),
     "size": Op("np.array(np.size(x))", (None,), shape=shapes.measured, takes=(ANY,), kind="i", cheap=True, unread=0),
     "diag": Op(
-        "np.diag(x)",
-        ("sum(g * diag(ones_like(x)), axis=1)",),
-        shape=shapes.diagonal,
-        samples=("diag(x3)",),
-        exact=True,
+        "np.diag(x)", ("sum(g * diag(ones_like(x)), axis=1)",), shape=shapes.diagonal, samples=("diag(x3)",), exact=True
     ),
     # the gradient of x[i]: v put back to where it was taken from
     "scatter": Op(
@@ -148,8 +145,8 @@ ARRAYS: Mapping[str, Op] = {
         samples=("scatter(v3, x23[1])", "scatter(v4, x2[[0, 1, 0, 0]])", "scatter(v2, x3[t2])"),
     ),
     "one_hot": Op("one_hot(t, n, dtype)", (None, None), ("t", "n"), shapes.class_rows, takes=("i", "i"), exact=True),
-    "ones_like": _constant("np.ones_like(x)", shape=shapes.same, takes=(), unread=0),
-    "zeros_like": _constant("np.zeros_like(x)", shape=shapes.same, takes=(), unread=0),
+    "ones_like": _like("np.ones_like(x)"),
+    "zeros_like": _like("np.zeros_like(x)"),
     "ones": _constant("np.ones(shape, dtype)", args=("*shape",), shape=shapes.filled),
     "zeros": _constant("np.zeros(shape, dtype)", args=("*shape",), shape=shapes.filled),
     "arange": Op("np.arange(n)", (None,), ("n",), shapes.filled, takes=("i",), kind="i"),

@@ -215,7 +215,7 @@ IMAGES: Mapping[str, Op] = {
         samples=("pad(x23, 1)", "pad(x222, (0, 2), value=0.5)"),
     ),
     "flip": Op(
-        "np.flip(x, axis=axis)",
+        "np.flip",
         (lambda site: f"flip(g{settings_of(site)})",),
         shape=shapes.accumulated,
         settings={"axis": AXES},
@@ -232,7 +232,7 @@ IMAGES: Mapping[str, Op] = {
         samples=("im2col(x34, 2)", "im2col(x233, (2, 1), stride=2, pad=1)", "im2col(x2233, 2, pad=(0, 1), dilation=2)"),
     ),
     "conv2d": Op(
-        "conv2d(x, k, stride=stride, pad=pad, dilation=dilation)",
+        "conv2d",
         (_image_gradient, _kernel_gradient),
         ("x", "k"),
         convolved,

@@ -48,7 +48,7 @@ class Op:
     fraction or a function, 5 a name with a subscript, 6 what is a symbol or has brackets of its own.
     """
 
-    numpy: str  # over the names of the arguments and settings and over the functions of `kernels`
+    numpy: str  # over the names of arguments and settings and the functions of `kernels`; one alone is called with all
     vjp: tuple[Rule, ...]  # the derivative with respect to each argument
     args: tuple[str, ...] = ("x",)  # a last name such as "*shape" stands for any number of them
     shape: ShapeRule = shapes.broadcast

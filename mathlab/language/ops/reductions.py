@@ -64,41 +64,25 @@ def _cross_entropy(site: Site) -> str:
 
 _reduction = partial(Op, shape=shapes.reduced, settings={"axis": AXES, "keepdims": KEEPDIMS}, needs_entries=True)
 # over n - ddof, as NumPy has it
-_spread = partial(_reduction, shape=shapes.deviating, settings={"axis": AXES, "ddof": DDOF, "keepdims": KEEPDIMS})
+_spread = partial(_reduction, settings={"axis": AXES, "ddof": DDOF, "keepdims": KEEPDIMS})
 _chosen = partial(
     Op, vjp=(None,), shape=shapes.reduced, kind="i", settings={"axis": ONE_AXIS_OR_ALL}, needs_entries=True
 )
 
 REDUCTIONS: Mapping[str, Op] = {
-    "sum": _reduction(
-        "np.sum(x, axis=axis, keepdims=keepdims)",
-        (lambda site: f"{expanded('g', site)} * ones_like(x)",),
-        needs_entries=False,
-    ),
-    "mean": _reduction(
-        "np.mean(x, axis=axis, keepdims=keepdims)",
-        (lambda site: f"{expanded('g', site)} * ones_like(x) / {_count(site)}",),
-    ),
-    "max": _reduction("np.max(x, axis=axis, keepdims=keepdims)", (_extreme,), exact=True),
-    "min": _reduction("np.min(x, axis=axis, keepdims=keepdims)", (_extreme,), exact=True),
-    "logsumexp": _reduction(
-        "logsumexp(x, axis=axis, keepdims=keepdims)",
-        (lambda site: f"{expanded('g', site)} * exp(x - {expanded('y', site)})",),
-    ),
-    "norm": _reduction(
-        "norm(x, axis=axis, keepdims=keepdims)",
-        (_norm,),
-        needs_entries=False,
-        latex=r"\left\lVert {x} \right\rVert",
-        binds=6,
-    ),
-    "var": _spread("np.var(x, axis=axis, ddof=ddof, keepdims=keepdims)", (_var,)),
-    "std": _spread("np.std(x, axis=axis, ddof=ddof, keepdims=keepdims)", (_std,)),
-    "prod": _reduction("np.prod(x, axis=axis, keepdims=keepdims)", (_prod,), needs_entries=False),
-    "argmax": _chosen("np.argmax(x, axis=axis)"),
-    "argmin": _chosen("np.argmin(x, axis=axis)"),
+    "sum": _reduction("np.sum", (lambda site: f"{expanded('g', site)} * ones_like(x)",), needs_entries=False),
+    "mean": _reduction("np.mean", (lambda site: f"{expanded('g', site)} * ones_like(x) / {_count(site)}",)),
+    "max": _reduction("np.max", (_extreme,), exact=True),
+    "min": _reduction("np.min", (_extreme,), exact=True),
+    "logsumexp": _reduction("logsumexp", (lambda site: f"{expanded('g', site)} * exp(x - {expanded('y', site)})",)),
+    "norm": _reduction("norm", (_norm,), needs_entries=False, latex=r"\left\lVert {x} \right\rVert", binds=6),
+    "var": _spread("np.var", (_var,)),
+    "std": _spread("np.std", (_std,)),
+    "prod": _reduction("np.prod", (_prod,), needs_entries=False),
+    "argmax": _chosen("np.argmax"),
+    "argmin": _chosen("np.argmin"),
     "cumsum": Op(
-        "np.cumsum(x, axis=axis)",
+        "np.cumsum",
         (lambda site: "flip(cumsum(flip(g{0}){0}){0})".format(settings_of(site)),),
         shape=shapes.accumulated,
         settings={"axis": ONE_AXIS_OR_ALL},
@@ -106,7 +90,7 @@ REDUCTIONS: Mapping[str, Op] = {
     ),
     # per sample, so that the factor of a batch (sum or mean) stands in the equation
     "cross_entropy": Op(
-        "cross_entropy(z, t)",
+        "cross_entropy",
         (_cross_entropy, lambda site: f"-{_each_class(site)} * log_softmax(z)"),
         ("z", "t"),
         shapes.per_sample,
