@@ -64,23 +64,19 @@ def _layer(equation: Equation, case: Case, nodes: Nodes) -> Layer | None:
     (weights, transposed), (source, turned) = (given, other) if left else (other, given)
     if weights not in case.parameters or source not in nodes or source in case.parameters or turned:
         return None
-    inner, outer = "", equation.name
-    if not activation:
-        alike = [one for one in case.equations if nodes[one.name].value.shape == nodes[outer].value.shape]
-        found = [(outer, one.name, op) for one in alike if (op := _activation(one.expr, outer))]
-        inner, outer, activation = found[0] if found else ("", outer, "")
+    inner, outer, shape = "", equation.name, nodes[equation.name].value.shape
+    for one in case.equations if not activation else ():
+        match one.expr:  # a function of that and of numbers, as relu(z) and maximum(z, 0) are
+            case Call(op, args) if op not in SHAPING and {arg for arg in args if not isinstance(arg, Num)} == {
+                Name(outer)
+            }:
+                if nodes[one.name].value.shape == shape:
+                    inner, outer, activation = outer, one.name, op
+                    break
     layer = Layer(source, weights, transposed, 0 if left else -1, bias, inner, outer, activation)
     matrix, value, made = (nodes[name].value for name in (weights, source, outer))
     fits = matrix.ndim == 2 and value.ndim in (1, 2) and made.ndim == value.ndim
     return layer if fits and made.shape[layer.axis] == matrix.shape[left == transposed] else None
-
-
-def _activation(expr: Expr, name: str) -> str:
-    """The function of one name and of numbers that an expression is, as `relu(z)` and `maximum(z, 0)` are; or ""."""
-    match expr:
-        case Call(op, args) if op not in SHAPING and Name(name) in args:
-            return op if all(isinstance(arg, Num) or arg == Name(name) for arg in args) else ""
-    return ""
 
 
 def _matrix(expr: Expr) -> tuple[str, bool]:

@@ -216,7 +216,7 @@ def _contours(scene: Scene, prepared: Prepared) -> Iterator[Json]:
             spans = plots.spans(about, prepared)
             if not {*names(of.expr)} <= {*prepared.env, *prepared.nodes} or types.of(of.expr).shape:
                 continue
-            ways = (plots.path_of(one, spans) for one in others if one.name in picture.cases and one.train)
+            ways = (plots.path_of(about, one) for one in others if one.name in picture.cases and one.train)
             drawn = [(way.label, np.stack([way.x, way.y], axis=1)) for way in ways]
             finite = [(label, points[np.isfinite(points).all(axis=1)].tolist()) for label, points in drawn]
             yield {

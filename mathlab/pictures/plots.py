@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from mathlab.errors import ExpressionError, MathlabError, did_you_mean
-from mathlab.experiment import Array, Case, Figure, Picture, PrintedNumber, Value
+from mathlab.experiment import Array, Case, Picture, Value
 from mathlab.language import read
 from mathlab.language.derive import UPSTREAM
 from mathlab.language.equation import Equation
@@ -22,6 +22,7 @@ from mathlab.pictures.svg import entry, number
 from mathlab.results import CaseResult, ExperimentResult
 from mathlab.stages import train
 from mathlab.stages.prepare import Prepared, evaluate, evaluator, prepare
+from mathlab.stages.updates import in_all
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -157,15 +158,14 @@ def _curve(about: Subject) -> Drawing:
     x, lines = np.linspace(low, high, POINTS), list[Line]()
     for case, _, prefix in about.cases:
         for wanted in about.of(case):
-            y, slope = _along(about, case, over.text, wanted, x)
-            lines.append(Line(prefix + wanted.text, x, y))
-            if about.picture.derivative:
-                lines.append(Line(f"{prefix}d{wanted.text}/d{over.text}", x, slope))
+            values, slope = _along(about, case, over.text, wanted, x), f"{prefix}d{wanted.text}/d{over.text}"
+            lines.append(Line(prefix + wanted.text, x, np.asarray(values["_curve"], np.float64)))
+            lines += [Line(slope, x, np.asarray(values[f"d{over.text}"], np.float64))] * about.picture.derivative
     return Drawing("; ".join(line.label for line in lines[:2]), over.text, lines=lines)
 
 
-def _along(about: Subject, case: Case, over: str, wanted: Equation, x: Array) -> tuple[Array, Array]:
-    """A quantity and its derivative at many values of a name, by the case's own equations."""
+def _along(about: Subject, case: Case, over: str, wanted: Equation, x: Array) -> dict[str, Array]:
+    """A quantity, as _curve, and its derivative at many values of a name, by the case's own equations."""
     needed, mentioned = [replace(wanted, name="_curve")], {*names(wanted.expr)}
     for equation in reversed(case.equations):
         if equation.name in mentioned:
@@ -174,11 +174,10 @@ def _along(about: Subject, case: Case, over: str, wanted: Equation, x: Array) ->
     inputs = {name: value for name, value in {**case.inputs, **case.parameters}.items() if name != over}
     whole = replace(_bare(case), inputs=inputs, parameters={over: Value(x)}, upstream=Value(np.ones_like(x)))
     try:
-        values = prepare(replace(whole, equations=tuple(needed))).run()
+        return prepare(replace(whole, equations=tuple(needed))).run()
     except MathlabError as error:
         reason = error.problems[0].message.removeprefix("in _curve: ")
         raise about.wrong(f"{wanted.text!r} is no curve over {over}: {reason}", wanted) from None
-    return np.asarray(values["_curve"], np.float64), np.asarray(values[f"d{over}"], np.float64)
 
 
 def _entry(about: Subject, prepared: Prepared, of: Equation) -> Place:
@@ -210,25 +209,30 @@ def spans(about: Subject, prepared: Prepared) -> Sequence[Span]:
 
 def _contour(about: Subject) -> Drawing:
     of, prepared = about.of(about.case)[0], prepare(_bare(about.case))
-    (first, across, *_), (second, along, *_) = both = spans(about, prepared)
-    x, y = (np.linspace(low, high, GRID) for *_, low, high in both)
+    (first, across, *west), (second, along, *south) = spans(about, prepared)
+    x, y = (np.linspace(low, high, GRID) for low, high in (west, south))
     points = [prepared.forward(_with(prepared, (across, a), (along, b))) for b in y for a in x]
     height = evaluator([of], prepared, points[0])
     heights = [height({**prepared.env, **point})[0] for point in points]
     if np.ndim(heights[0]):
         raise about.wrong(f"a contour needs one number, and {of.text!r} has shape {np.shape(heights[0])}", of)
-    paths = [path_of(case, both) for case, *_ in about.cases if case.train]
+    paths = [path_of(about, case) for case, *_ in about.cases if case.train]
     return Drawing(of.text, first.text, second.text, lines=paths, field=(x, y, np.reshape(heights, (GRID, GRID))))
 
 
-def path_of(case: Case, over: Sequence[Span]) -> Line:
-    """The way of two entries in training, as figures that are due after so many updates see it."""
+def path_of(about: Subject, case: Case) -> Line:
+    """The way of the entries that a contour runs over in a case's training."""
     assert case.train
-    shown = sorted({int(k) for k in np.linspace(0, case.train.epochs, PATH)})
-    due = tuple(Figure(one.text, one.expr, (PrintedNumber("0"),), ()) for one, *_ in over)
-    watched = replace(_bare(case), train=case.train._replace(after=tuple((k, due) for k in shown)))
-    seen = [figure.entries[0].computed for figure in train.run(watched).figures]
-    return Line(case.name, np.array(seen[::2]), np.array(seen[1::2]))
+    prepared, seen = prepare(case), list[list[float]]()
+    places = [place for _, place, *_ in spans(about, prepared)]
+
+    def watch(_: int, values: Mapping[str, Array]) -> None:
+        seen.append([float(values[name][place]) for name, place in places])
+
+    shown = {int(count) for count in np.linspace(0, in_all(prepared, case.train)[1], PATH)}
+    after = tuple((count, ()) for count in sorted(shown))
+    train.run(replace(_bare(case), train=case.train._replace(after=after)), watch=watch)
+    return Line(case.name, *np.transpose(seen))
 
 
 def _heat(about: Subject) -> Drawing:
@@ -299,15 +303,11 @@ KINDS: Mapping[str, tuple[str, Callable[[Subject], Drawing]]] = {  # the stage t
 
 
 def plot(made: Drawing, axes: Sequence[Axes]) -> None:
-    """Draw the data: each table on an axes of its own, everything else on the first."""
-    for at, (ax, (name, table)) in enumerate(zip(axes, made.tables, strict=bool(made.tables))):
-        start = at - at % made.alike
-        alike = [_drawable(one) for _, one in made.tables[start : start + made.alike]]
-        good = np.concatenate([one[np.isfinite(one)] for one in alike])
-        _table(ax, np.atleast_2d(table), made, (good.min(), good.max()) if good.size else (0.0, 0.0))
-        ax.set_title(name if len(made.tables) > 1 else made.title)
+    """Draw the data: each table on an axes of its own, everything else on the only one."""
     if not made.tables:
         _lines(axes[0], made)
+    for at, ax in enumerate(axes if made.tables else ()):
+        _table(ax, at, made)
 
 
 def _lines(ax: Axes, made: Drawing) -> None:
@@ -339,13 +339,17 @@ def _drawable(values: Array, log: bool = False) -> Array:
     return np.where(fits, values, np.nan)
 
 
-def _table(ax: Axes, table: Array, made: Drawing, scale: tuple[float, float]) -> None:
-    low, high = scale
+def _table(ax: Axes, at: int, made: Drawing) -> None:
+    start, (name, table) = at - at % made.alike, made.tables[at]
+    alike = [_drawable(one) for _, one in made.tables[start : start + made.alike]]
+    good, table = np.concatenate([one[np.isfinite(one)] for one in alike]), np.atleast_2d(table)
+    low, high = (good.min(), good.max()) if good.size else (0.0, 0.0)
     flat = table.shape[1] > 4 * table.shape[0]
     ax.imshow(_drawable(table), cmap="Blues", aspect="auto" if flat else "equal", vmin=low, vmax=high)
     for (i, j), value in np.ndenumerate(table) if table.size <= NUMBERED else ():
         colour = "white" if value > low + 0.6 * (high - low) else "black"
         ax.text(j, i, number(value), ha="center", va="center", color=colour, fontsize=8)
+    ax.set_title(name if len(made.tables) > 1 else made.title)
     ax.set_xticks(range(table.shape[1]) if table.shape[1] <= 20 else [], made.columns or None)
     ax.set_yticks(range(table.shape[0]) if table.shape[0] <= 20 else [], made.rows or None)
 

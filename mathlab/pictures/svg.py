@@ -107,16 +107,10 @@ def number(value: float | np.generic) -> str:
             if plain := -4 <= exponent < 7:
                 shown, power = format(Decimal(rough), f".{max(digits - 1 - exponent, 0)}f"), ""
             short = shown.rstrip("0").rstrip(".") if "." in shown else shown
-            if _is(short + power, value):
+            slack = 1e-12 * abs(rough) if abs(rough) >= 1 or "." in short else 0.0  # but for the last bits
+            single = isinstance(value, np.float32)
+            if np.float32(short + power) == value if single else abs(float(short + power) - rough) <= slack:
                 return "0" if short == "-0" else short + power
             if "." in short or not plain:
                 return shown + power
             digits += 1
-
-
-def _is(shown: str, value: float | np.generic) -> bool:
-    """Whether a text is the number, in its own type, up to the last bits of one that is not small."""
-    if isinstance(value, np.float32):
-        return bool(np.float32(shown) == value)
-    slack = 1e-12 * abs(float(value)) if abs(float(value)) >= 1 or "." in shown else 0.0
-    return bool(abs(float(shown) - float(value)) <= slack)

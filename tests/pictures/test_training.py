@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mathlab import api
+from mathlab.errors import MathlabError
 from mathlab.pictures import Scene, page, plots
 from mathlab.stages.prepare import prepare
 from tests.pictures.script import Script
@@ -80,6 +81,28 @@ def test_a_page_draws_the_contours_that_are_declared(monkeypatch: pytest.MonkeyP
         assert made.field
         heights = np.array(script().asked("field", data, at))
         np.testing.assert_allclose(heights, made.field[2].ravel(), rtol=1e-12)
+
+
+def test_the_way_on_a_contour_is_that_of_all_minibatches() -> None:
+    result = api.run({**NET, "pictures": CONTOURS, "train": {**TRAININGS["shuffled"], "epochs": 7}}, "train")
+    (case,) = result.experiment.cases
+    (way,) = plots.drawing(result, case.name, case.pictures[0]).lines
+    trained = result.cases[0].train
+    assert trained
+    assert len(way.x) == trained.updates + 1
+    assert (way.x[-1], way.y[-1]) == (trained.parameters["W"][0, 0], trained.parameters["b"][1])
+
+
+def test_a_way_of_a_case_without_the_entries_is_told() -> None:
+    def part(name: str) -> dict[str, object]:
+        return {"parameters": {name: [0.5]}, "equations": {"loss": f"sum({name}**2)"}, "train": train}
+
+    train = {"optimizer": SGD, "epochs": 2}
+    contour = {"contour": {"over": {"w[0]": [0, 1], "w[-1]": [0, 1]}, "cases": ["one", "other"]}}
+    result = api.run({"cases": {"one": {**part("w"), "pictures": [contour]}, "other": part("v")}}, "train")
+    case = result.experiment.cases[0]
+    with pytest.raises(MathlabError, match="no single entry"):
+        plots.drawing(result, case.name, case.pictures[0])
 
 
 ODD = {
