@@ -62,7 +62,7 @@ def plan(
     tape = Tape()
     changing = {*moved, *varying, clock}
     inputs = {
-        name: tape.slot(env[name], constant=name not in changing)
+        name: tape.stand_in(env[name], constant=name not in changing).slot
         for name in dict.fromkeys([*program.inputs, *moved, *varying])
     }
     outputs = tape.play(program, inputs)

@@ -151,10 +151,12 @@ class Tape:
         self.zeros = np.zeros(0, np.uint8)
         return dict(zip(program.outputs, _slots(values), strict=True))
 
-    def slot(self, value: object, constant: bool = False) -> Slot:
-        """A slot for an input that is, or is like, a value."""
-        self.known[len(self.known)] = made = StandIn(self, Slot(f"i{len(self.known)}", value, constant))
-        return made.slot
+    def stand_in(self, value: object, constant: bool = False, key: object = None) -> StandIn:
+        """A stand-in for an input that is, or is like, a value; the same for the same `key`."""
+        key = len(self.known) if key is None else key
+        if key not in self.known:
+            self.known[key] = StandIn(self, Slot(f"i{len(self.known)}", value, constant))
+        return self.known[key]
 
     def ufunc(self, ufunc: np.ufunc, args: Sequence[object]) -> StandIn:
         """A ufunc of arrays or numbers."""
@@ -165,17 +167,14 @@ class Tape:
         if by_number or (not layouts and ufunc in BETWEEN):
             function, form = BETWEEN[ufunc]
             return self.call(function, args, form=form)
-        if layouts and np.issubdtype(layouts[0].dtype, np.floating):  # NumPy reads an array faster than Python's number
-            args = [self._boxed(arg, layouts[0].dtype) if type(arg) in (int, float) else arg for arg in args]
+        if layouts and np.issubdtype(dtype := layouts[0].dtype, np.floating):
+            args = [  # for NumPy reads an array faster than Python's number
+                self.stand_in(np.array(arg, dtype), True, (repr(arg), dtype)) if type(arg) in (int, float) else arg
+                for arg in args
+            ]
         # maximum and minimum want their third argument by name
         out = ", out={}" if ufunc in (np.maximum, np.minimum) else ", {}"
         return self.call(ufunc, args, out=out, over=ufunc is not np.matmul)
-
-    def _boxed(self, number: object, dtype: np.dtype[np.generic]) -> StandIn:
-        key = repr(number), dtype
-        if key not in self.known:
-            self.known[key] = StandIn(self, self.slot(np.array(number, dtype), constant=True))
-        return self.known[key]
 
     def function(self, function: Function, args: Sequence[object], named: Mapping[str, object]) -> object:
         """Any function: in calls of ufuncs, if it is one in other words."""

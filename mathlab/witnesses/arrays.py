@@ -39,8 +39,6 @@ def complex_of(real: Floats, imaginary: Floats) -> Numbers:
 
 def as_index(x: Numbers) -> NDArray[np.intp]:
     """An index as integers. Raises ValueError for anything but whole numbers."""
-    if np.issubdtype(x.dtype, np.integer):
-        return x.astype(np.intp)
-    if x.dtype != np.float64 or not np.array_equal(x, np.round(x)):
+    if not np.issubdtype(x.dtype, np.integer) and (x.dtype != np.float64 or not np.array_equal(x, np.round(x))):
         raise ValueError("an index must be a whole number")
     return x.astype(np.intp)

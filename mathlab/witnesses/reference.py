@@ -264,14 +264,6 @@ def _conv2d(x: Numbers, k: Numbers, stride: Pair = 1, pad: Pair = 0, dilation: P
     return total
 
 
-def _max_pool(x: Numbers, size: Pair, stride: Pair | None = None, pad: Pair = 0) -> Numbers:
-    return _largest(_windows(_bordered(x, pad, -1e300), size, stride or size), (0, 1))
-
-
-def _avg_pool(x: Numbers, size: Pair, stride: Pair | None = None, pad: Pair = 0) -> Numbers:
-    return _mean(_windows(_bordered(x, pad), size, stride or size), (0, 1))
-
-
 REFERENCE: Mapping[str, Callable[..., Numbers]] = {
     "index": lambda x, *items: x[_place(items)],
     "scatter": _scattered,
@@ -367,6 +359,8 @@ REFERENCE: Mapping[str, Callable[..., Numbers]] = {
     "flip": lambda x, axis=None: np.flip(x, axis),
     "im2col": _im2col,
     "conv2d": _conv2d,
-    "max_pool": _max_pool,
-    "avg_pool": _avg_pool,
+    "max_pool": lambda x, size, stride=None, pad=0: _largest(
+        _windows(_bordered(x, pad, -1e300), size, stride or size), (0, 1)
+    ),
+    "avg_pool": lambda x, size, stride=None, pad=0: _mean(_windows(_bordered(x, pad), size, stride or size), (0, 1)),
 }

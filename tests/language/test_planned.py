@@ -277,7 +277,7 @@ def test_every_kernel_records_unless_it_is_called_whole() -> None:
     given |= {"overlap_add": (g[:1, :1, None, None], (2, 2)), "im2col": (x, 1), "max_pool": (x, 2), "avg_pool": (x, 2)}
     for name in sorted(called | {"norm_of_all"}):
         tape = Tape()
-        args = [StandIn(tape, tape.slot(arg)) if isinstance(arg, np.ndarray) else arg for arg in given.get(name, (x,))]
+        args = [tape.stand_in(arg) if isinstance(arg, np.ndarray) else arg for arg in given.get(name, (x,))]
         with np.errstate(all="ignore"):
             kernel = tape.space[name]
             assert callable(kernel)
@@ -306,7 +306,7 @@ def test_views_are_made_once_and_inputs_given_anew() -> None:
 
 def test_what_changes_cannot_be_looked_at() -> None:
     tape = Tape()
-    w = StandIn(tape, tape.slot(np.ones(3)))
+    w = tape.stand_in(np.ones(3))
     looks: list[Callable[[StandIn], object]] = [bool, float, len, iter, np.asarray, lambda x: np.ones(3)[x]]
     for look in looks:
         with pytest.raises(TypeError, match="cannot be looked at"):
