@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from mathlab.experiment import Array, Case, GradcheckSettings
-from mathlab.language.cost import seconds_between
 from mathlab.language.ops import OPS
 from mathlab.language.program import one_op
 from mathlab.language.syntax import Call, Name
@@ -191,7 +190,7 @@ class Witnesses:
         for equation, count in self.complex.work():
             if isinstance(equation.expr, Call):
                 read = [shapes.get(arg.id, ()) for arg in equation.expr.args if isinstance(arg, Name)]
-                once = seconds_between(equation.expr.op, shapes[equation.name], tuple(read) or ((),))
+                once = limits.seconds_between(equation.expr.op, shapes[equation.name], tuple(read) or ((),))
                 seconds += count * STEPS * (MOVED + once)
         return seconds
 

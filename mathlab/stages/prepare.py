@@ -13,7 +13,6 @@ import numpy as np
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Case, Figure, Value
 from mathlab.language.check import CONSTANTS, Types
-from mathlab.language.cost import Cost, cost
 from mathlab.language.derive import UPSTREAM, Backward, derive
 from mathlab.language.equation import Equation
 from mathlab.language.program import Program, Shaken, compile_program
@@ -22,6 +21,7 @@ from mathlab.language.simplify import stabilised
 from mathlab.language.syntax import Call, Expr, Name, names, replace, walk
 from mathlab.signs import out_of_bounds
 from mathlab.stages import limits
+from mathlab.stages.limits import Cost, cost
 
 Env = Mapping[str, Array]
 Shaker = Callable[[Array], Array]

@@ -11,7 +11,6 @@ import numpy as np
 
 from mathlab.experiment import Array, Case, TrainSettings
 from mathlab.language.check import Types
-from mathlab.language.cost import Cost, cost
 from mathlab.language.equation import Equation
 from mathlab.language.planned import Planned, plan
 from mathlab.language.program import compile_program
@@ -19,6 +18,7 @@ from mathlab.language.replicas import stack
 from mathlab.language.shapes import Shape
 from mathlab.stages import train
 from mathlab.stages import updates as moves
+from mathlab.stages.limits import Cost, cost
 from mathlab.stages.prepare import Prepared, evaluate, execute, prepare
 
 

@@ -15,12 +15,12 @@ from mathlab.config.arrays import drawn
 from mathlab.config.loops import resized, unrolled
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Axis, Case, Choice, Figure, Range, Recipe, SweepSettings, Value
-from mathlab.language.cost import Cost
 from mathlab.language.replicas import NotStackable
 from mathlab.language.syntax import Name
 from mathlab.results import SweepResult
 from mathlab.stages import limits
 from mathlab.stages.backends import spread
+from mathlab.stages.limits import Cost
 from mathlab.stages.runs import Ends, alone, joined, together, weight
 from mathlab.stages.table import Report
 from mathlab.stages.train import entry_columns

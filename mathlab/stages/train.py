@@ -14,7 +14,6 @@ import numpy as np
 
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Case, TrainSettings
-from mathlab.language.cost import CALL
 from mathlab.language.equation import Equation
 from mathlab.language.planned import Planned, plan
 from mathlab.language.program import compile_program
@@ -137,7 +136,7 @@ def _check_cost(prepared: Prepared, settings: TrainSettings) -> None:
     seconds = once.seconds
     if settings.batch_size is not None:
         seconds = moves.first_rows(prepared, settings, settings.batch_size).cost.seconds + seconds / batches
-    seconds += CALL * len(parameters) * len(settings.rule.lines) + CELL * columns
+    seconds += limits.CALL * len(parameters) * len(settings.rule.lines) + CELL * columns
     once = once._replace(seconds=seconds)
     limits.check(prepared.case, "training", once, total, kept=2, place=settings.place, each=CELL_BYTES * columns)
 

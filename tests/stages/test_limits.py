@@ -10,9 +10,9 @@ import pytest
 from mathlab.errors import MathlabError
 from mathlab.experiment import Value
 from mathlab.language.check import Types
-from mathlab.language.cost import FLOAT, Cost, cost
 from mathlab.language.shapes import Type
 from mathlab.stages import limits
+from mathlab.stages.limits import FLOAT, Cost, cost
 from tests.build import case, equation
 
 NET = case({"z": "W @ x", "loss": "sum(z)"}, {"W": [[1, 2], [3, 4]]}, {"x": [1, 2]})
