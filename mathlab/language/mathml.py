@@ -69,7 +69,8 @@ def _atom(pending: list[str]) -> str:
         tag = "mn" if token[0].isdigit() else "mi" if token.isalpha() else "mo"
         return f"<{tag}>{escape('−' if token == '-' else token)}</{tag}>"
     if name in UPRIGHT:
-        words = _words(pending)
+        pending.pop()  # the brace that opens
+        words = "".join(part.removeprefix("\\") for part in iter(lambda: pending.pop() if pending else "}", "}"))
         upright = ' mathvariant="normal"' if len(words) == 1 and name != "mathit" else ""
         return f"<mi{upright}>{escape(words)}</mi>"
     if name == "frac":
@@ -85,13 +86,6 @@ def _atom(pending: list[str]) -> str:
     if name in SIGNS:
         return f"<mo>{SIGNS[name]}</mo>"
     raise ValueError(f"LaTeX has the unknown command {token!r}")
-
-
-def _words(pending: list[str]) -> str:
-    """The text of a group in braces."""
-    pending.pop()
-    words = iter(lambda: pending.pop() if pending else "}", "}")
-    return "".join(word.removeprefix("\\") for word in words)
 
 
 def _fence(pending: list[str]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as with_fields
-from decimal import Decimal
 from fractions import Fraction
 from functools import reduce
 from math import gcd
@@ -44,11 +43,6 @@ class Factor:
 ONE = Factor()
 
 
-def as_fraction(number: Num) -> Fraction:
-    """The number exactly as its shortest decimal says it."""
-    return Fraction(Decimal(repr(number.value)))
-
-
 def as_number(value: Fraction) -> Num:
     """A number with a finite decimal expansion, as an integer where it is one and not too long to be read.
 
@@ -70,20 +64,17 @@ def is_ones(expr: Expr) -> bool:
 def split(expr: Expr) -> tuple[Factor, Expr]:
     """The number in front of an expression, and the rest."""
     match expr:
-        case Num():
-            return Factor(as_fraction(expr)), Num(1)
+        case Num(value):
+            return Factor(Fraction(repr(value))), Num(1)  # exactly as its shortest decimal says it
         case Call("neg", (inner,)):
             factor, core = split(inner)
             return -factor, core
-        case Call("mul", (inner, Num() as number)):
-            factor, core = split(inner)
-            return factor * Factor(as_fraction(number)), core
         case Call("mul", (left, right)):
             factor, core = split(left)
-            if core == Num(1):
-                inner_factor, core = split(right)
-                return factor * inner_factor, core
-            return factor, Call("mul", (core, right))
+            if core != Num(1) and not isinstance(right, Num):
+                return factor, Call("mul", (core, right))
+            other, rest = split(right)
+            return factor * other, rest if core == Num(1) else core
         case Call("div", (left, Num(value))) if value > 0 and value == int(value):
             factor, core = split(left)
             return factor * Factor(bottom=int(value)), core

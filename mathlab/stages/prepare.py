@@ -149,7 +149,8 @@ def _upstream(given: Value | Equation, case: Case, types: Types, env: Env) -> Ar
     """The gradient of the end, as it is given or as an expression of inputs has it."""
     if isinstance(given, Value):
         return given.bound(case.dtype)
-    if others := [name for name in names(given.expr) if name in types.names and name not in case.inputs]:
+    moving = {*case.parameters, *(equation.name for equation in case.equations)}
+    if others := [name for name in names(given.expr) if name in moving]:
         raise MathlabError(f"upstream reads inputs alone, and '{others[0]}' is none", given.place)
     line = with_fields(given, name=UPSTREAM)
     return np.asarray(computed([line], types, env, case.dtype)[0], case.dtype)
@@ -165,7 +166,8 @@ def _indices(quantity: Expr) -> Iterator[str]:
 
 def _read(case: Case, figures: Sequence[Expr]) -> set[str]:
     """The names that the expressions of a case read."""
-    lines = (*case.equations, *case.derivation, *(case.sweep.report if case.sweep else ()))
+    given = [case.upstream] if isinstance(case.upstream, Equation) else []
+    lines = (*case.equations, *case.derivation, *given, *(case.sweep.report if case.sweep else ()))
     shown = (of.expr for picture in case.pictures for of in picture.of)
     return {name for expr in (*figures, *(line.expr for line in lines), *shown) for name in names(expr)}
 

@@ -57,7 +57,13 @@ expected: {{dw: {}}}
 
 @pytest.mark.parametrize(
     ("upstream", "dw"),
-    [("g", "[10, -2]"), ("2 * g - 1", "[19, -6]"), ("[10, -1]", "[10, -2]"), ("10 * ones(2)", "[10, 20]")],
+    [
+        ("g", "[10, -2]"),
+        ("2 * g - 1", "[19, -6]"),
+        ("[10, -1]", "[10, -2]"),
+        ("10 * ones(2)", "[10, 20]"),
+        ("pi * g", "[31.4, -6.28]"),
+    ],
 )
 def test_an_upstream_gradient_may_be_an_expression_of_inputs(tmp_path: Path, upstream: str, dw: str) -> None:
     path = tmp_path / "c.yaml"
