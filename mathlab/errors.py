@@ -114,11 +114,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _alike(word: str, other: str) -> bool:
-    """Whether they are alike in each part, so that what they share is not all that is: no.csv is no rows.csv."""
-    parts, others = re.split(r"[._]", word), re.split(r"[._]", other)
-    pairs = zip(parts, others, strict=True) if len(parts) == len(others) else ()
-    return all(difflib.SequenceMatcher(None, one, another).ratio() >= NEAR for one, another in pairs)
+def _alike(word: str, other: str, signs: str = "._") -> bool:
+    """Whether they are alike in each part that the signs divide: no.csv is not near rows.csv by what they share."""
+    if not signs:
+        return difflib.SequenceMatcher(None, word, other).ratio() >= NEAR
+    parts, others = word.split(signs[0]), other.split(signs[0])
+    pairs = zip(parts, others, strict=True) if len(parts) == len(others) else [(word, other)]
+    return all(_alike(one, another, signs[1:]) for one, another in pairs)
 
 
 def _stem(word: str) -> str:

@@ -1,7 +1,4 @@
-"""Files: those that a command reads are not written to, and others are replaced whole.
-
-A reader of a replaced file sees the old text or the new one, never a part of it.
-"""
+"""Files: those that a command reads are not written to, and others are replaced whole, in one step."""
 
 from __future__ import annotations
 
@@ -61,10 +58,7 @@ def _identity(path: Path) -> Identity | None:
 
 
 def replace_file(path: Path, text: str | bytes) -> None:
-    """Make the file at `path` (through a link: what it points to) hold `text`, in UTF-8, in one step.
-
-    What is no regular file, a pipe or a device, is written to. Raises MathlabError where that cannot be done.
-    """
+    """Make the file at `path` hold `text`: what a link points to, or a pipe or device. Raises MathlabError."""
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
             path.write_bytes(_encoded(text))

@@ -29,7 +29,7 @@ def _tables(text: str) -> Mapping[str, Mapping[str, str]]:
 
 
 TABLES = _tables(Path(__file__).with_suffix(".txt").read_text(encoding="utf-8"))
-FUNCTIONS, HERE, COMMANDS, OPTIONS, EXAMPLES, CONSTANTS, SETS, INSTEAD = TABLES.values()
+FUNCTIONS, HERE, COMMANDS, OPTIONS, EXAMPLES, CONSTANTS, SETS, INSTEAD, NUMERALS = TABLES.values()
 NOWHERE, MODULES, DERIVED = (frozenset(words.split()) for words in SETS.values())
 
 

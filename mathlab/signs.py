@@ -90,13 +90,6 @@ NUMBERS: Slips = (
     (rf"({_DIGITS}(?:[eE][+-]?\d+)?)\s+(?:\(|[^\W\d]{{2}}).*", ALONE),
     (rf"(?!\[.*\]|\({_DIGITS}$)[^\d.+*/^-]*(?<![A-Za-z])({_DIGITS}(?:[eE][+-]?\d+)?)(?![\d.]*[eE\d])[^\d*/^]*", ALONE),
 )
-NUMERALS = dict(
-    zip(
-        "zero one two three four five six seven eight nine ten eleven twelve twenty fifty hundred thousand".split(),
-        (*range(13), 20, 50, 100, 1000),
-        strict=True,
-    )
-)
 # The same of one of the numbers of a figure, and of those of a value.
 FIGURES: Slips = (
     *NUMBERS,
@@ -169,11 +162,6 @@ def slip(text: str, slips: Slips) -> str:
         return ""
     found = ((re.fullmatch(pattern, text.strip(), re.DOTALL), sentence) for pattern, sentence in slips)
     return next((f"; {match.expand(sentence)}" for match, sentence in found if match), "")
-
-
-def numeral(text: str) -> str:
-    """The same for a number that is written as a word."""
-    return f"; write {NUMERALS[word]}" if (word := text.strip().lower()) in NUMERALS else ""
 
 
 def cut(message: str) -> str:

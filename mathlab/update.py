@@ -75,10 +75,7 @@ def _numbers(result: ExperimentResult) -> list[tuple[FigureResult, Judged]]:
 
 
 def rewritten(text: str, changes: Iterable[Change]) -> str:
-    """The text with every change made at its place.
-
-    Raises MathlabError where the old number does not stand there as it is.
-    """
+    """The text with every change made. Raises MathlabError where the old number does not stand at its place."""
     mark = BOM if text.startswith(BOM) else ""  # an editor's, and no character of the first line
     lines = LINE.findall(text.removeprefix(BOM))
     for change in sorted(changes, key=lambda change: change.place, reverse=True):  # from the end, so that places stay

@@ -616,6 +616,7 @@ def test_what_is_to_be_one_number_is_told_as_one(written: str) -> None:
 
 NEAR = [
     ("no.csv", "rows.csv", False),
+    ("a.csv", "b_c.csv", False),
     ("rwos.csv", "rows.csv", True),
     ("train.foo", "train.lr", False),
     ("train.epocs", "train.epochs", True),

@@ -39,10 +39,7 @@ NAMED = ("inputs", "parameters", "equations")  # sections that define names
 
 
 def find(paths: Sequence[str | Path]) -> list[Path]:
-    """The configs at `paths`: a file stays, a folder gives its *.yaml and *.yml in the order of their names.
-
-    Raises MathlabError for a path that does not exist and a folder without configs.
-    """
+    """The configs at `paths`, those of a folder by their names. Raises MathlabError for a path without any."""
     found: dict[Path, None] = {}
     for path in map(Path, paths):
         try:
@@ -149,10 +146,7 @@ def _content(file: str) -> bytes:
 
 
 def _names(tree: Table) -> set[str] | None:
-    """Every name that a case means to define; None when a section that defines names is not a mapping.
-
-    A key that does not exist may be such a section, misspelt: its names are none to complain of once more.
-    """
+    """Every name that a case means to define, also below a misspelt key; None where a section is no mapping."""
     known = top_keys().readers
     found = {name for key, part in tree.items() if key not in known and isinstance(part, Table) for name in part}
     for section in (tree[section] for section in NAMED if section in tree):

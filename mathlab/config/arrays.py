@@ -119,10 +119,7 @@ INITIAL = Keys(
 
 
 def drawn(recipe: Recipe, place: Place | None) -> Drawn:
-    """The array that a recipe draws, equal for equal seeds.
-
-    Raises MathlabError, at `place`, where its numbers do not fit or are too large.
-    """
+    """The array that a recipe draws, equal for equal seeds. Raises MathlabError, at `place`, where it cannot."""
     low, high = (recipe.settings.get(bound, 0.0) for bound in ("low", "high"))
     if low > high:
         raise MathlabError(f"low ({low:g}) is above high ({high:g})", place)

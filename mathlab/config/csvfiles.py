@@ -28,10 +28,7 @@ LONGEST_LINE = 50_000_000  # bytes that are looked at to tell
 
 
 def read_csv(path: Path, header: bool | None) -> Sheet:
-    """The names of a file's columns and all its rows, in pieces, and whole numbers as narrow as they are.
-
-    Raises DataError for a file that cannot be used at all, or may be meant otherwise: see `_header` and `_gapless`.
-    """
+    """The names of a file's columns and its rows, whole numbers as narrow as they are. Raises DataError."""
     names = _header(path, header)
     pieces, entries = [], 0
     for frame in _frames(path, header is not False):
@@ -65,11 +62,7 @@ def select(sheet: Sheet, columns: Sequence[str] | None, but: Sequence[str], file
 
 
 def _header(path: Path, header: bool | None) -> list[str]:
-    """The names in the first row, none without a header.
-
-    Raises DataError where `header` does not say whether the first row holds names, and it could be data; and where two
-    columns have one name.
-    """
+    """The names in the first row, none without a header. Raises DataError where it may be data, or has two alike."""
     if header is False:
         return []
     try:
@@ -173,17 +166,14 @@ def _slim(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _entries(rows: pd.DataFrame, names: Sequence[str], file: str, before: int) -> Numbers:
-    """The entries of columns of these `names`, with so many rows `before` them; a bad one is a DataError.
-
-    A column with one bad entry is read as texts, so the bad one has to be looked for.
-    """
+    """The entries of columns of these `names`, below so many rows. Raises DataError for the first bad one."""
     import pandas as pd
 
     if {dtype.kind for dtype in rows.dtypes} <= {*"iuf"} and np.isfinite(numbers := rows.to_numpy()).all():
         return numbers
     columns: list[NDArray[np.float64]] = []
     for at, name in enumerate(names):
-        column = rows.iloc[:, at]
+        column = rows.iloc[:, at]  # read as texts, if one entry is bad
         try:
             read = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
         except OverflowError:  # one of Python's whole numbers, beyond float64

@@ -1,7 +1,4 @@
-"""`{file: x.npy}`: arrays from files beside the config, and what the config that is being read may do.
-
-CSV files are read by `csvfiles`.
-"""
+"""`{file: x.npy}`: arrays from files beside the config (`csvfiles` reads CSV), and what a config may do."""
 
 from __future__ import annotations
 
@@ -95,10 +92,7 @@ def current() -> Permits:
 
 
 def beside(folder: Path, name: str, allowed: Sequence[Path] = ()) -> Path:
-    """The file `name`, relative to the config's `folder`, under it or under one of the `allowed` folders.
-
-    Raises DataError for one that is missing or lies elsewhere, links followed.
-    """
+    """The file `name`, below the config's `folder` or those `allowed`, links followed. Raises DataError."""
     if Path(name).is_absolute() and not allowed:
         raise DataError(f"a data file is named relative to the config, not as {name!r}")
     try:

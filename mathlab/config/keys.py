@@ -1,8 +1,4 @@
-"""Mappings with known keys or free ones, each read by readers.
-
-(pydantic would do this too; importing it and making its first model takes as long as a whole run of an article's config
-does.)
-"""
+"""Mappings with known keys or free ones, each read by readers. (pydantic takes as long as a whole run to import.)"""
 
 from __future__ import annotations
 
@@ -25,7 +21,7 @@ MadeT = TypeVar("MadeT", covariant=True)
 
 
 class Partly(MathlabError):
-    """Problems in some entries of a mapping, and what the other entries say."""
+    """Problems in some entries of a mapping, and what is made of the `rest`."""
 
     def __init__(self, problems: list[Problem], rest: object) -> None:
         super().__init__(problems)
@@ -122,10 +118,7 @@ def entries(
     keys: str = "",
     filled: bool = True,
 ) -> Reader[T]:
-    """The reader of a mapping with free keys, which are of the form `keys`; `filled` says that it has any.
-
-    What it raises (`Partly`) holds what is made of the entries without a problem.
-    """
+    """The reader of a mapping with free keys, of the form `keys`, `filled` if it has any. Raises `Partly`."""
 
     def read(tree: Tree) -> T:
         table = mapping(tree)

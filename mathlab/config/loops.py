@@ -100,10 +100,7 @@ def _noted(sizes: set[str], expr: Expr) -> Expr:
 
 
 def _numbered(numbers: Numbers, expr: Expr, indexed: Indexed | None = None) -> Expr:
-    """The expression with numbers for names; what is a size, a bound or an index is one number if it can be.
-
-    `indexed` says what an index into something comes to, and is told both.
-    """
+    """The expression with numbers for names, a size, bound or index as one; `indexed` says what an index comes to."""
 
     def fixed(part: Expr) -> Expr:
         written = rewritten(part, rewrite)

@@ -21,10 +21,7 @@ MOVING = re.compile(r"\b(t|epoch)\b")  # what a learning rate reads that changes
 
 
 def optimizer(table: Table | None, place: Place) -> tuple[str, dict[str, float], Equation | None]:
-    """The optimizer's name, all its settings, and its learning rate where that is no number.
-
-    Raises MathlabError for what it does not have or lacks.
-    """
+    """The optimizer's name, its settings, and its learning rate where that is no number. Raises MathlabError."""
     if table is None or "name" not in table:
         words = [str(word) for item in (table or {}).items() for word in item if isinstance(word, str)]
         named = [habits.folded(word) for word in words if habits.folded(word) in SETTINGS]

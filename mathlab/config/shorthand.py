@@ -18,10 +18,7 @@ from mathlab.language.shapes import Type
 
 
 def expanded(case: Case, tree: Table) -> Case:
-    """The case with the layers of its `tree` written out: first their equations, then its own, and the loss last.
-
-    Raises MathlabError with what is wrong with the layers or the loss.
-    """
+    """The case with the layers of its `tree` written out before its own equations, and the loss behind them."""
     if "layers" not in tree:
         own = {"loss": "; a loss of one's own is an equation", "batch": ""}
         raise MathlabError(

@@ -44,10 +44,7 @@ SWEEP = Keys(
 
 
 def sweep(case: Case, table: Table) -> SweepSettings:
-    """The sweep of a case that has inherited all that it does not say itself, with what its `table` says.
-
-    Raises MathlabError with every problem in it.
-    """
+    """The sweep of a case that has inherited the rest, as its `table` says. Raises MathlabError with every problem."""
     assert case.sweep
     assert case.place
     grid, over = table.get("grid"), table.get("over")

@@ -18,7 +18,8 @@ import numpy as np
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
 from mathlab.experiment import PrintedNumber, Value
-from mathlab.signs import FIGURES, NUMBERS, VALUES, Slips, commas, numeral, slip
+from mathlab.habits import NUMERALS
+from mathlab.signs import FIGURES, NUMBERS, VALUES, Slips, commas, slip
 
 NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
@@ -104,8 +105,8 @@ def _not_a_number(tree: Tree, example: str, slips: Slips) -> str:
         if NUMBER.fullmatch(tree.replace("\N{MINUS SIGN}", "-")):
             return f"a minus sign is written '-', not as in {str(tree)!r}"
     if isinstance(tree, Scalar):
-        quoted = tree.quoted and NUMBER.fullmatch(tree)
-        hint = ", which stands in quotes" if quoted else slip(tree, slips) or numeral(tree)
+        quoted, digits = tree.quoted and NUMBER.fullmatch(tree), NUMERALS.get(tree.lower())
+        hint = ", which stands in quotes" if quoted else slip(tree, slips) or (f"; write {digits}" if digits else "")
     return f"a number is needed here, not {kind(tree)}{hint or example}"
 
 

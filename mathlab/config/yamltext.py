@@ -80,10 +80,7 @@ def places(tree: Tree | None) -> dict[str, Place]:
 
 
 def read(text: str, file: str) -> tuple[Tree | None, tuple[Problem, ...]]:
-    """The tree of one YAML document (None when it is empty), and what is wrong with its keys and tags.
-
-    Raises MathlabError where the text is not YAML, or nests or expands beyond all use.
-    """
+    """The tree of one YAML document, if any, and what is wrong with its keys and tags. Raises MathlabError."""
     builder = _Builder(text, file)
     try:
         return builder.document(text), tuple(builder.problems)
@@ -202,10 +199,7 @@ class _Builder:
         return Scalar(event.value, place, bool(event.style))
 
     def over_lines(self, text: str, place: Place) -> Place:
-        """The place with what of the text stands on which line: YAML changes the spaces between words only.
-
-        It ends at a word that stands otherwise in the file, as one with an escape does.
-        """
+        """The place with what of the text stands on which line, up to a word that stands otherwise in the file."""
         turns: list[tuple[int, int, int]] = []
         line, column = place.line - 1, place.column - 1
         for word in re.finditer(r"\S+", text):
