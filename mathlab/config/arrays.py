@@ -98,7 +98,10 @@ def _initial(*, tree: Table, init: str, shape: Shape, seed: int = 0, scale: floa
         if setting not in known:
             raise MathlabError(f"{init} needs its setting '{setting}'", tree.place)
     recipe = Recipe(init, shape, seed, scale, {name: known[name] for name in allowed})
-    current().draw(math.prod(shape), tree.place)
+    (permits := current()).drawn += math.prod(shape)
+    if permits.drawn > (most := datafiles.LARGEST_DRAWN) and not permits.allowed.large:
+        problem = f"initial values of {permits.drawn} entries are too large ({most} are the limit)"
+        raise MathlabError(f"{problem}; --allow-large permits them", tree.place)
     return Value(drawn(recipe, tree.place), tree.place, recipe=recipe)
 
 

@@ -82,14 +82,6 @@ def _header(path: Path, header: bool | None) -> list[str]:
     return names
 
 
-def _gapless(path: Path) -> None:
-    """Raise DataError for an empty line between two that hold one number each: pandas would leave it out."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        if gap := re.search(rb"\S[ \t]*\r?\n[ \t]*\r?\n\s*\S", content):
-            line = content[: gap.start()].count(b"\n") + 2
-            raise DataError(f"line {line} of {path.name} is empty")
-
-
 def chosen(names: Sequence[str], columns: Sequence[str] | None, but: Sequence[str], file: str) -> list[int]:
     """The positions of the columns that are meant. Raises DataError for one that `file` does not have, or for none."""
     every = range(len(names)) if columns is None else [at for word in columns for at in _positions(word, names, file)]
@@ -129,7 +121,10 @@ def _frames(path: Path, header: bool) -> Iterator[pd.DataFrame]:
         if width > WIDEST:
             raise DataError(f"{path.name} has more than {WIDEST} columns")
         if width == 1 and path.stat().st_size:
-            _gapless(path)
+            with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                if gap := re.search(rb"\S[ \t]*\r?\n[ \t]*\r?\n\s*\S", content):
+                    line = content[: gap.start()].count(b"\n") + 2
+                    raise DataError(f"line {line} of {path.name} is empty")  # which pandas would leave out
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # floats are read exactly, and from pandas 3.1 on one need not ask for it
             warnings.simplefilter("error", pd.errors.ParserWarning)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.config.yamltext import Tree
-from mathlab.errors import MathlabError, Place, did_you_mean
+from mathlab.errors import MathlabError, did_you_mean
 from mathlab.experiment import Allowed
 from mathlab.files import near, note
 
@@ -50,13 +50,6 @@ class Permits:
     drawn: int = 0
     sheets: dict[tuple[Path, bool | None], Sheet] = field(default_factory=dict)
     kept: dict[tuple[object, ...], tuple[tuple[Tree, ...], object]] = field(default_factory=dict)
-
-    def draw(self, entries: int, place: Place) -> None:
-        """Count the entries of one more array that is drawn. Raises MathlabError when that makes them too many."""
-        self.drawn += entries
-        if self.drawn > LARGEST_DRAWN and not self.allowed.large:
-            problem = f"initial values of {self.drawn} entries are too large ({LARGEST_DRAWN} are the limit)"
-            raise MathlabError(f"{problem}; --allow-large permits them", place)
 
     def once(self, read: Callable[..., T], *parts: Tree) -> T:
         """What `read` makes of parts of the tree."""
