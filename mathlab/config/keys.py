@@ -1,4 +1,4 @@
-"""Mappings with known keys or free ones, each read by readers. (pydantic takes as long as a whole run to import.)"""
+"""Mappings with known keys or free ones, each read by readers; pydantic takes as long as a whole run to import."""
 
 from __future__ import annotations
 
