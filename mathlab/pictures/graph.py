@@ -21,7 +21,7 @@ from mathlab.language import read
 from mathlab.language.fold import Fold
 from mathlab.language.syntax import names
 from mathlab.pictures import Scene
-from mathlab.pictures.layout import Point, layered
+from mathlab.pictures.layout import Point, layered, ranked
 from mathlab.pictures.svg import BOLD, CHAR, END, MARGIN, entry, escape, fill, measured, number, picture, stroke, text
 from mathlab.results import BackpropResult, FigureResult, NodeResult
 
@@ -57,12 +57,7 @@ def graph(scene: Scene, screen: float = SCREEN, most: float = MOST, wide: float 
 
     Raises MathlabError for one that even so has too many nodes to be read.
     """
-    nodes, hidden, rows = _seen(scene, screen)
-    if len(nodes) > most and not scene.whole:
-        raise MathlabError(
-            f"the graph of case {scene.case.name!r} has {len(nodes)} nodes, more than {most}, and no layers that "
-            "repeat; a page steps through it, and --all draws it all the same"
-        )
+    nodes, hidden, rows = _seen(scene, screen, most)
     boxes = {name: _box(own) for name, own in rows.items()}
     sizes = {name: (width, height) for name, (width, height, _) in boxes.items()}
     ways, down = _ways(nodes), scene.direction == "down"
@@ -85,13 +80,18 @@ def graph(scene: Scene, screen: float = SCREEN, most: float = MOST, wide: float 
     return picture(scene, "Computation graph", width, height, words, body)
 
 
-def _seen(scene: Scene, screen: float) -> tuple[Sequence[NodeResult], Mapping[str, tuple[str, str]], Rows]:
+def _seen(scene: Scene, screen: float, most: float) -> tuple[Sequence[NodeResult], Mapping[str, tuple[str, str]], Rows]:
     """The nodes that are drawn, with long sums over a loop's steps cut short; what some stand for; what all say."""
     result, figures, rows = scene.backprop, defaultdict[str, list[FigureResult]](list), dict[str, Sequence[Row]]()
     owner = {f"d{node.name}": node.name for node in result.nodes} | {node.name: node.name for node in result.nodes}
     for figure in result.figures:  # each belongs to the first node that it mentions
         figures[next((owner[name] for name in names(read(figure.key)) if name in owner), "")].append(figure)
     nodes, hidden = folded(result.nodes, math.inf if scene.whole else screen)
+    if len(nodes) > most and not scene.whole:
+        raise MathlabError(
+            f"the graph of case {scene.case.name!r} has {len(nodes)} nodes, more than {most}, and no layers that "
+            "repeat; a page steps through it, and --all draws it all the same"
+        )
     cut = Fold((node.name, node.step) for node in result.nodes).written
     for node in nodes:
         short = node._replace(gradient_equation=cut(node.gradient_equation))
@@ -166,7 +166,7 @@ def in_words(rows: Sequence[Row]) -> Iterator[str]:
 
 def mermaid(scene: Scene) -> str:
     """The graph as text for a Markdown page: nodes with their equations and what small numbers they have."""
-    (nodes, _, rows), lines = _seen(scene, SCREEN), ["flowchart LR"]
+    (nodes, _, rows), lines = _seen(scene, SCREEN, math.inf), ["flowchart LR"]
     called = {node.name: f"n{at}" for at, node in enumerate(nodes)}
     inert = partial(re.sub, r"[^\w .,+=*/()-]", lambda sign: f"#{ord(sign[0])};")
     for node in nodes:
@@ -293,7 +293,7 @@ def folded(nodes: Sequence[NodeResult], most: float) -> tuple[Sequence[NodeResul
     stands for is `… 3 rounds: h2 … h4`, and all their names.
     """
     hidden: dict[str, tuple[str, str]] = {}
-    while max(len(nodes), 2 * _depth(nodes)) > most:
+    while max(len(nodes), 2 + 2 * max(ranked([node.name for node in nodes], [*_ways(nodes)]).values())) > most:
         equations = [node for node in nodes if node.role == "node"]
         said = {one.name: re.sub(r"\d+", "#", f"{one.name} = {one.equation}") for one in equations}
         said |= {name: words for name, (words, _) in hidden.items()}
@@ -306,14 +306,6 @@ def folded(nodes: Sequence[NodeResult], most: float) -> tuple[Sequence[NodeResul
         names = " ".join(hidden.pop(node.name, ("", node.name))[1] for node in before if node.name in gone)
         hidden[inside[-1].name] = f"… {len(inside) // period} rounds: {inside[0].name} … {inside[-1].name}", names
     return nodes, hidden
-
-
-def _depth(nodes: Sequence[NodeResult]) -> int:
-    """How many nodes stand in the longest row, in which each reads the one before it."""
-    depth: dict[str, int] = {}
-    for node in nodes:
-        depth[node.name] = 1 + max((depth.get(name, 0) for name in node.reads), default=0)
-    return max(depth.values(), default=0)
 
 
 def _repeated(patterns: Sequence[str]) -> tuple[int, int, int]:

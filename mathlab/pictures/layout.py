@@ -47,7 +47,7 @@ def layered(sizes: Mapping[str, Point], edges: Sequence[tuple[str, str]], down: 
 
     Layers follow one another to the right, or `down`.
     """
-    ranks = _ranks([*sizes], edges)
+    ranks = ranked([*sizes], edges)
     paths = {(a, b): [*((a, layer) for layer in range(ranks[a], ranks[b])), (b, ranks[b])] for a, b in edges}
     links = [*dict.fromkeys(chain(*map(pairwise, paths.values())))]
     before, after = _neighbours(links, 1), _neighbours(links, 0)
@@ -86,7 +86,7 @@ def _neighbours(links: Sequence[tuple[T, T]], end: int) -> Mapping[T, Sequence[T
     return found
 
 
-def _ranks(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, int]:
+def ranked(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, int]:
     """Every name one layer behind the last that leads to it; what nothing leads to, just before its first reader."""
     ranks: dict[str, int] = {}
     sources, readers = _neighbours(edges, 1), _neighbours(edges, 0)

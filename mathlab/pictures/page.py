@@ -206,6 +206,7 @@ def _batches(prepared: Prepared, settings: TrainSettings) -> Json | None:
 def _contours(scene: Scene, prepared: Prepared) -> Iterator[Json]:
     """The contours that the case declares, over entries of its own, and the ways of other cases on them."""
     types, others = prepared.types, [one for one in scene.experiment.cases if one.name != prepared.case.name]
+    flat = {name: np.arange(array.size).reshape(array.shape) for name, array in prepared.env.items()}
     light = SIDE**2 * sum(types.names[name].size for name in prepared.nodes) <= WORK // 20
     for picture in (one for one in prepared.case.pictures if light and one.kind == "contour"):
         from mathlab.pictures import plots  # what it needs takes a while to import
@@ -219,13 +220,6 @@ def _contours(scene: Scene, prepared: Prepared) -> Iterator[Json]:
             ways = (plots.path_of(about, one) for one in others if one.name in picture.cases and one.train)
             drawn = [(way.label, np.stack([way.x, way.y], axis=1)) for way in ways]
             finite = [(label, points[np.isfinite(points).all(axis=1)].tolist()) for label, points in drawn]
-            yield {
-                **dict(zip("xy", (one.text for one, *_ in spans), strict=True)),
-                "text": of.text,
-                "of": of.expr,
-                "over": [
-                    (name, int(np.arange(types.names[name].size).reshape(types.names[name].shape)[place]), *ends)
-                    for _, (name, place), *ends in spans
-                ],
-                "paths": [(label, points) for label, points in finite if points],
-            }
+            over = [(name, int(flat[name][place]), *ends) for _, (name, place), *ends in spans]
+            paths, (x, y) = [(label, points) for label, points in finite if points], (one.text for one, *_ in spans)
+            yield {"text": of.text, "x": x, "y": y, "of": of.expr, "over": over, "paths": paths}
