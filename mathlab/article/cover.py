@@ -47,9 +47,6 @@ class Coverage(NamedTuple):
     numbers: tuple[Covered, ...] = ()
     missing: tuple[Missing, ...] = ()
 
-    def count(self, status: Status) -> int:
-        return sum(covered.status == status for covered in self.numbers)
-
     @property
     def wrong(self) -> list[Covered]:
         """Those that a figure claims which does not match."""

@@ -56,8 +56,7 @@ def run_stages(
     refused: list[Problem] = []
     found: list[tuple[Tally, bool]] = []
 
-    def report() -> Report:
-        return runs.run_report(command, kept, refused, brief)
+    report = functools.partial(runs.run_report, command, kept, refused, brief)
 
     def ran(plans: Sequence[plan.Plan]) -> Iterator[runs.Ran]:
         """Each experiment as soon as it has run; once it is told, its files are written."""

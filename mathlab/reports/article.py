@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -83,7 +84,8 @@ def _checks(coverage: Coverage, undecided: Sequence[Undecided]) -> Iterator[Chec
 
 def article_summary(coverage: Coverage) -> str:
     """The last line: how many numbers there are of each kind."""
-    kinds = ", ".join(f"{coverage.count(status)} {status}" for status in get_args(Status))
+    counts = Counter(one.status for one in coverage.numbers)
+    kinds = ", ".join(f"{counts[status]} {status}" for status in get_args(Status))
     missing = f"; {count(len(coverage.missing), 'printed figure')} missing" if coverage.missing else ""
     wrong = f"; {count(len(coverage.wrong), 'figure')} wrong" if coverage.wrong else ""
     return f"{count(len(coverage.numbers), 'number')}: {kinds}{missing}{wrong}"

@@ -12,6 +12,7 @@ from dataclasses import fields
 from decimal import Decimal
 from functools import partial
 from importlib.resources import files
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, cast
 
@@ -124,8 +125,8 @@ def _columns(result: TrainResult | SweepResult) -> dict[str, list[float]]:
     return {name: column.astype(np.float64).tolist() for name, column in result.columns.items()}
 
 
-PASSED = {"passed": lambda one: one.passed}
-LABEL = {"verdict": lambda one: one.verdict.label}
+PASSED, LABEL = {"passed": attrgetter("passed")}, {"verdict": attrgetter("verdict.label")}
+EXPERIMENT = {"name": "name", "config": "path", "sha256": "sha256", "title": "title", "source": "source"}
 # a case's stages stand beside each other, null for one that did not run
 STAGED = {name: partial(lambda case, name: case.stages.get(name), name=name) for name in STAGES}
 
@@ -133,11 +134,7 @@ FORMS: Mapping[str, Form] = {
     "ExperimentResult": Form(
         without=("experiment", "cases"),
         more={
-            "name": lambda result: result.experiment.name,
-            "config": lambda result: result.experiment.path,
-            "sha256": lambda result: result.experiment.sha256,
-            "title": lambda result: result.experiment.title,
-            "source": lambda result: result.experiment.source,
+            **{key: attrgetter(f"experiment.{name}") for key, name in EXPERIMENT.items()},
             "passed": lambda result: tally(result).passed,
             "summary": tally,
             "cases": lambda result: result.cases,
