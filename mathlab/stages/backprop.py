@@ -134,10 +134,7 @@ def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]
     for formula in case.derivation:
         message, error, allowed = misfits.get(formula, ""), math.inf, 0.0
         if formula in found:
-            both = zip(found[formula], points, strict=True)
-            pairs = [_alike(by_hand, point[formula.name]) for by_hand, point in both]
-            noise = [partial(formula_noise, prepared, formula, point) for point in points]
-            message, error, allowed = _compared(pairs, case.dtype, noise)
+            message, error, allowed = _compared(prepared, formula, found[formula], points)
         # what is not finite is wrong, but confirms nothing about the article; what has no array of the gradient's shape
         # is wrong by no measurable amount
         wrong = not error <= allowed
@@ -146,13 +143,6 @@ def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]
         text = derived.get(formula.name, "1")
         results.append(FormulaResult(formula.name, formula.text, text, error, allowed, *about))
     return tuple(results)
-
-
-def _alike(by_hand: Array, gradient: Array) -> tuple[Array, Array]:
-    """Both in the gradient's shape, where no more than leading axes of length 1 tell (5,) and (1, 5) apart."""
-    by_hand, gradient = np.asarray(by_hand, np.float64), np.asarray(gradient, np.float64)
-    shapes = {(1,) * (MOST_AXES - array.ndim) + array.shape for array in (by_hand, gradient)}
-    return (by_hand.reshape(gradient.shape) if len(shapes) == 1 else by_hand), gradient
 
 
 def _misfit(formula: HandFormula, prepared: Prepared) -> str:
@@ -166,16 +156,20 @@ def _misfit(formula: HandFormula, prepared: Prepared) -> str:
     return ""
 
 
-def _compared(pairs: Sequence[tuple[Array, Array]], dtype: str, noise: Sequence[Callable[[], float]]) -> Comparison:
-    """What is wrong with a formula, in words, by how much, and how much is allowed, at the point where it is worst."""
-    by_hand, gradient = pairs[0]
-    if by_hand.shape != gradient.shape:
-        return f"has shape {by_hand.shape}, but the gradient has shape {gradient.shape}", math.inf, 0.0
+def _compared(prepared: Prepared, formula: HandFormula, by_hand: Sequence[Array], points: Sequence[Env]) -> Comparison:
+    """What is wrong with a formula, in words, by how much, and how much is allowed, at the point where it is worst.
+
+    No more than leading axes of length 1 may tell it from the gradient: (5,) from (1, 5).
+    """
     found: list[tuple[float, float]] = []
-    for (mine, true), measured in zip(pairs, noise, strict=True):
+    for values, point in zip(by_hand, points, strict=True):
+        mine, true = np.asarray(values, np.float64), np.asarray(point[formula.name], np.float64)
+        if len({(1,) * (MOST_AXES - array.ndim) + array.shape for array in (mine, true)}) > 1:
+            return f"has shape {mine.shape}, but the gradient has shape {true.shape}", math.inf, 0.0
+        error = float(np.max(np.abs(mine.reshape(true.shape) - true), initial=0.0))
         here = max(float(np.max(np.abs(true), initial=0.0)), float(np.max(np.abs(mine), initial=0.0)))
-        error, allowed = float(np.max(np.abs(mine - true), initial=0.0)), AGREEMENT[dtype] * here
-        found.append((error, allowed if error <= allowed else allowed + measured()))
+        allowed = AGREEMENT[prepared.case.dtype] * here
+        found.append((error, allowed if error <= allowed else allowed + formula_noise(prepared, formula, point)))
         if not error <= found[-1][1]:  # it is wrong here: at the other points nothing needs to be measured
             elsewhere = "agrees at the article's point, but not where the parameters are others"
             return elsewhere if len(found) > 1 else "", *found[-1]

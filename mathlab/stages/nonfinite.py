@@ -61,32 +61,27 @@ def _cause(expr: Expr, at: Index, values: Env, types: Types, called: Mapping[str
 
     Empty where none is to be found: the program need not compute an expression part by part as it is written.
     """
-    inside = _values_inside(expr, values, types)
+    parts = dict.fromkeys(part for part in walk(expr) if isinstance(part, Name | Call))
+    lines = [Equation(f"_part_{count}", part) for count, part in enumerate(parts) if isinstance(part, Call)]
+    dtype = next((value.dtype.name for value in values.values() if value.dtype.kind == "f"), "float64")
+    found = computed(lines, types, values, dtype)
+    inside: dict[Expr, Array] = {part: np.asarray(values[part.id]) for part in parts if isinstance(part, Name)}
+    inside |= {line.expr: np.asarray(value) for line, value in zip(lines, found, strict=True)}
     root = expr
     while isinstance(expr, Call):
         told = inside.get(expr.args[0]) if expr.op == "where" else None  # which reads one of its branches
         read = expr.args if told is None else (expr.args[1] if told[_place(told, at)] else expr.args[2],)
         pointwise = OPS[expr.op].shape is shapes.broadcast
-        found = [(part, _place(inside[part], at) if pointwise else ...) for part in read if part in inside]
-        wrong = [(part, here) for part, here in found if not is_finite([inside[part][here]])]
+        operands = [(part, _place(inside[part], at) if pointwise else ...) for part in read if part in inside]
+        wrong = [(part, here) for part, here in operands if not is_finite([inside[part][here]])]
         if not wrong:
-            words = [_operand(part, inside[part], here, called) for part, here in found]
+            words = [_operand(part, inside[part], here, called) for part, here in operands]
             result = "" if expr is root else f" is {_entry(inside[expr], at)}{_at(at)}"
             said = f"{_text(expr, called)}{result}" + (f", where {' and '.join(dict.fromkeys(words))}" if words else "")
             return "" if is_finite([inside[expr][at]]) else said
         expr, here = wrong[0]
         at = _first(~np.isfinite(inside[expr])) if here is ... else here
     return ""
-
-
-def _values_inside(expr: Expr, values: Env, types: Types) -> dict[Expr, Array]:
-    """The values of an expression's parts, each computed as an equation of its own; names by what is known of them."""
-    parts = dict.fromkeys(part for part in walk(expr) if isinstance(part, Name | Call))
-    lines = [Equation(f"_part_{count}", part) for count, part in enumerate(parts) if isinstance(part, Call)]
-    dtype = next((value.dtype.name for value in values.values() if value.dtype.kind == "f"), "float64")
-    found = computed(lines, types, values, dtype)
-    known: dict[Expr, Array] = {part: np.asarray(values[part.id]) for part in parts if isinstance(part, Name)}
-    return known | {line.expr: np.asarray(value) for line, value in zip(lines, found, strict=True)}
 
 
 def _place(value: Array, at: Index) -> Index:

@@ -38,14 +38,6 @@ def alone(case: Case) -> Ends:
     return Ends(tuple(value[None] for value in reported), {name: value[None] for name, value in parameters.items()})
 
 
-def joined(ends: Sequence[Ends]) -> Ends:
-    """The ends of all runs as one."""
-    reported = tuple(map(np.concatenate, zip(*(each.reported for each in ends), strict=True)))
-    return Ends(
-        reported, {name: np.concatenate([each.parameters[name] for each in ends]) for name in ends[0].parameters}
-    )
-
-
 def weight(case: Case, differing: Collection[str] = (), count: int = 0) -> tuple[Cost, list[Shape]]:
     """What `count` stacked runs take that differ in these values; without a count, one run alone.
 

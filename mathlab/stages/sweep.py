@@ -21,7 +21,7 @@ from mathlab.results import SweepResult
 from mathlab.stages import limits
 from mathlab.stages.backends import spread
 from mathlab.stages.limits import Cost
-from mathlab.stages.runs import Ends, alone, joined, together, weight
+from mathlab.stages.runs import Ends, alone, together, weight
 from mathlab.stages.table import Report
 from mathlab.stages.train import entry_columns
 
@@ -61,7 +61,7 @@ def run(case: Case, progress: Report | None = None, where: str = "") -> SweepRes
     ends: list[Ends] = []
     done = 0
     for piece, made in zip(pieces, spread(ends_of, pieces, where, taken.seconds), strict=True):
-        ends.append(made)
+        ends += made
         done += len(piece.numbers)
         if progress:
             progress(done, count, None)
@@ -195,17 +195,17 @@ def _alike(case: Case, point: Point) -> tuple[object, ...]:
 # --- how they end -----------------------------------------------------------------------------------------------------
 
 
-def ends_of(piece: Piece) -> Ends:
+def ends_of(piece: Piece) -> list[Ends]:
     """Make the runs of one piece. Raises MathlabError for a run that does not fit, and says which."""
     if piece.stacked:
         # what does not fit in one of them is found out below
         with contextlib.suppress(NotStackable, MathlabError, IndexError):
-            return together([changed(piece.case, point) for point in piece.points])
+            return [together([changed(piece.case, point) for point in piece.points])]
     ends = []
     for number, point in zip(piece.numbers, piece.points, strict=True):
         with _in_run(number, point):
             ends.append(alone(changed(piece.case, point)))
-    return joined(ends)
+    return ends
 
 
 @contextlib.contextmanager
