@@ -21,7 +21,8 @@ from mathlab.experiment import Array, Case, Figure, HandFormula
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Name, names, walk
 from mathlab.results import CaseResult, FigureResult, FormulaResult
-from mathlab.stages.backprop import AGREEMENT, formula_noise, random_points
+from mathlab.stages.backprop import formula_noise, random_points
+from mathlab.stages.noise import AGREEMENT
 from mathlab.stages.prepare import Env, Prepared, evaluator, prepare
 
 MOST_AXES = 3  # over which a sum of a formula is tried to run

@@ -19,7 +19,6 @@ from mathlab.errors import MathlabError
 from mathlab.outputs.csvtext import Cells, rows_of
 from mathlab.stages.table import Layout, every_file
 
-Side = Literal["a", "b"]
 Texts: TypeAlias = NDArray[np.str_]
 Rows: TypeAlias = Sequence[int] | slice
 
@@ -54,7 +53,7 @@ class OneSided(NamedTuple):
     file: str
     kind: Literal["file", "column", "row"]
     what: str
-    side: Side
+    side: Literal["a", "b"]
 
 
 class Difference(NamedTuple):
@@ -155,17 +154,16 @@ def renewal(folder: Path) -> str:
 def _one_sided(
     file: str, kind: Literal["file", "column"], a: Mapping[str, object], b: Mapping[str, object]
 ) -> list[OneSided]:
-    sides: tuple[tuple[Side, Mapping[str, object], Mapping[str, object]], ...] = (("a", a, b), ("b", b, a))
-    return [OneSided(file or x, kind, x, side) for side, own, other in sides for x in own if x not in other]
+    alone = [OneSided(file or name, kind, name, "a") for name in a if name not in b]
+    return alone + [OneSided(file or name, kind, name, "b") for name in b if name not in a]
 
 
 def _compare_files(file: str, path_a: Path, path_b: Path, rtol: float, atol: float) -> Difference:
     a, b = _read(path_a), _read(path_b)
     layout = _layout((path_a.name, path_b.name), a, b)
     for path, table in ((path_a, a), (path_b, b)):
-        for key in layout.keys:
-            if key not in table.columns:
-                raise MathlabError(f"{path} has no column {key!r}, by which its rows are told apart")
+        for key in (key for key in layout.keys if key not in table.columns):
+            raise MathlabError(f"{path} has no column {key!r}, by which its rows are told apart")
     rows_a, rows_b, only_a, only_b = _matched(a, b, layout)
     columns = [name for name in a.shared(b) if name not in (*layout.keys, *layout.derived)]
     changed = 0
@@ -190,9 +188,8 @@ def _compare_files(file: str, path_a: Path, path_b: Path, rtol: float, atol: flo
     ]
     one_sided = _one_sided(file, "column", a.columns, b.columns)
     missing = len(one_sided) + len(only_a) + len(only_b)
-    sides: tuple[tuple[Side, Grid, Sequence[int]], ...] = (("a", a, only_a), ("b", b, only_b))
-    for side, table, only in sides:
-        one_sided += [OneSided(file, "row", name, side) for name in table.named(layout.keys, only[:LISTED])]
+    one_sided += [OneSided(file, "row", name, "a") for name in a.named(layout.keys, only_a[:LISTED])]
+    one_sided += [OneSided(file, "row", name, "b") for name in b.named(layout.keys, only_b[:LISTED])]
     return Difference((file,), len(rows_a) * len(columns), changed, tuple(changes), missing, tuple(one_sided))
 
 

@@ -16,7 +16,8 @@ from mathlab.language.shapes import MOST_AXES
 from mathlab.language.syntax import Name, names
 from mathlab.printed import judge
 from mathlab.results import BackpropResult, FormulaResult, NodeResult, Part, Role
-from mathlab.stages.noise import noises, quantity_noise
+from mathlab.stages import witness
+from mathlab.stages.noise import AGREEMENT, noises, quantity_noise
 from mathlab.stages.nonfinite import first_nonfinite, is_finite
 from mathlab.stages.prepare import Env, Prepared, evaluate, evaluator, prepare, sealed
 from mathlab.stages.shares import readers, shares_of
@@ -24,7 +25,6 @@ from mathlab.stages.shares import readers, shares_of
 Comparison = tuple[str, float, float]
 
 POINTS = 3  # random points at which a formula must hold too, so that a coincidence does not pass
-AGREEMENT = {"float64": 1e-9, "float32": 1e-4}  # relative to the largest entry of the gradient
 
 
 def run(case: Case, witnesses: Sequence[str] | None = None) -> BackpropResult:
@@ -32,8 +32,6 @@ def run(case: Case, witnesses: Sequence[str] | None = None) -> BackpropResult:
 
     Raises MathlabError for equations, figures or formulas that do not fit, and for a witness that cannot be had.
     """
-    from mathlab.stages import witness
-
     prepared = prepare(case)
     values = prepared.run()
     quantities = evaluate(case.expected, prepared, values)

@@ -18,6 +18,7 @@ from mathlab.stages.prepare import Env, Prepared, evaluator, execute
 Floats = NDArray[np.float64]
 Lead = Callable[[Prepared, Env, "Shake"], Env]  # from where the case starts to where it is looked at
 
+AGREEMENT = {"float64": 1e-9, "float32": 1e-4}  # relative: up to there nobody asks about rounding
 RUNS = 8  # of each kind; seeded, so that a verdict never changes
 # what picks among numbers, or changes a sign, never rounds
 PICKING = frozenset({np.negative, np.positive, np.absolute, np.maximum, np.minimum, np.sign, np.copysign})

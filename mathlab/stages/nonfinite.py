@@ -13,10 +13,9 @@ from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS
 from mathlab.language.syntax import Call, Expr, Name, names, shortened, substitute, unparse, walk
-from mathlab.stages.prepare import Prepared, computed
+from mathlab.stages.prepare import Env, Prepared, computed
 
 Index = tuple[int, ...]
-Env = Mapping[str, Array]
 
 
 def is_finite(values: Iterable[Array]) -> bool:

@@ -15,7 +15,7 @@ from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS
 from mathlab.language.syntax import Call, walk
 from mathlab.results import WitnessResult
-from mathlab.stages.noise import Floats, rounding_noise
+from mathlab.stages.noise import AGREEMENT, Floats, rounding_noise
 from mathlab.stages.prepare import Prepared
 from mathlab.witnesses.graph import seen_from
 from mathlab.witnesses.table import WITNESSES
@@ -25,7 +25,6 @@ NONE = "none"
 PATIENCE = 0.05  # seconds that one gradient may take by default,
 TOGETHER = 0.5  # and all of them,
 LONGEST, ALTOGETHER = 10.0, 30.0  # and both when the witness was asked for
-AGREEMENT = {"float64": 1e-9, "float32": 1e-4}  # relative to an entry: up to there nobody asks about rounding
 RESOLUTIONS = 10  # of a central difference, which estimates its own
 
 
