@@ -75,11 +75,7 @@ class MathlabError(Exception):
 
 
 class ExpressionError(Exception):
-    """An expression that cannot be read or typed; `offset` counts characters from its start.
-
-    The language knows no files: whoever holds the expression's place turns this into a `MathlabError`. `function` is
-    what it says to call in place of another tool's function.
-    """
+    """An expression that cannot be read or typed, at an `offset` of it; `function` is what it says to call instead."""
 
     function = ""
 

@@ -87,11 +87,7 @@ def rewritten(text: str, changes: Iterable[Change]) -> str:
 
 
 def update(result: ExperimentResult, changes: Sequence[Change]) -> None:
-    """Make the changes in the config that the result comes from, in one step.
-
-    Raises MathlabError when the file is not the one that was run, when something else there is an alias of a number to
-    be changed, or when it cannot be written.
-    """
+    """Make the changes in the config, as it was run, in one step. Raises MathlabError where that cannot be done."""
     path = Path(result.experiment.path)
     try:
         content = path.read_bytes()
@@ -120,10 +116,7 @@ def _others(tree: Tree, figure: bool = False) -> list[Place]:
 
 
 def in_articles(result: ExperimentResult, changes: Sequence[Change]) -> tuple[dict[Path, str], list[str]]:
-    """The texts of an experiment's articles with the changes made where the old numbers stand; a line for each.
-
-    A number that is written otherwise there (a power of ten) stays, and the line says so.
-    """
+    """The articles' texts with the changes made in them, and a line for each; what is written otherwise there stays."""
     new = {change.place: change for change in changes}
     texts: dict[Path, str] = {}
     told = []

@@ -59,10 +59,7 @@ def find(paths: Sequence[str | Path]) -> list[Path]:
 
 
 def load(path: str | Path, allowed: Allowed | None = None) -> Experiment:
-    """The experiment that a config file describes, which may read data from its own folder and those `allowed`.
-
-    Raises MathlabError with the problems found in the file: all of them, or as many as anybody will read.
-    """
+    """The experiment that a file describes, with data of its own folder and the `allowed`. Raises MathlabError."""
     return described(_content(str(path)), str(path), allowed)
 
 

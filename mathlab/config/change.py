@@ -37,11 +37,7 @@ def assignment(text: str) -> tuple[str, Value | str]:
 
 
 def changed(cases: Sequence[Case], target: str, given: Value | str) -> list[Case]:
-    """The cases with `given` for what `target` names: a value or an entry of it, a setting of training, the dtype.
-
-    A case that has nothing of that name stays as it is. Raises MathlabError where no case has it, and where `given`
-    does not fit.
-    """
+    """The cases with `given` for what `target` names, where they have it. Raises MathlabError where it does not fit."""
     found = TARGET.fullmatch(target)
     name = found["name"].strip() if found else target
     settable = [_settable(case) for case in cases]

@@ -245,10 +245,7 @@ def _state(train: TrainSettings, case: Case, shown: bool = False) -> list[str]:
 
 
 def check_size(cases: Iterable[Case]) -> None:
-    """Raise MathlabError, at the case that is one too many, when the cases with all that they inherit are too large.
-
-    What there is to do only to get a config ready is to read, derive and compile its equations for every case.
-    """
+    """Raise MathlabError, at the case that is one too many, when the cases take too long only to be made ready."""
     total = 0
     for case in cases:
         figures = [*case.figures]

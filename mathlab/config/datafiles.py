@@ -103,10 +103,7 @@ def beside(folder: Path, name: str, allowed: Sequence[Path] = ()) -> Path:
 
 
 def read_numpy(path: Path, array: str | None) -> Numbers:
-    """The array of a .npy file, or the one named `array` of a .npz file, in its own type (floats: at most float64).
-
-    Raises DataError. Pickled objects are refused.
-    """
+    """The array of a .npy file, or that `array` of a .npz file, floats as float64 at most. Raises DataError."""
     (entries,) = load_numpy(path, lambda names: [_only(names, array, path.name)]).values()
     if not isinstance(entries, np.ndarray) or entries.dtype.kind not in "iuf":
         raise DataError(f"{path.name} does not hold an array of real numbers")
@@ -120,10 +117,7 @@ def read_numpy(path: Path, array: str | None) -> Numbers:
 
 
 def load_numpy(path: Path, choose: Callable[[Sequence[str]], Sequence[str]] = list) -> dict[str, NDArray[np.generic]]:
-    """The arrays of a .npz file that are chosen by their names, or that of a .npy file, by the file's own.
-
-    Raises DataError. Pickled objects are refused.
-    """
+    """A .npz file's arrays, as chosen by their names, or that of a .npy file. Raises DataError, also for pickles."""
     try:
         if path.suffix.lower() != ".npz":  # mapped, so that a file that is too large is refused before it is read
             return {path.stem: np.load(path, mmap_mode="r", allow_pickle=False)}
