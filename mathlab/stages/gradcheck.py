@@ -149,7 +149,7 @@ class Witnesses:
         names, values = checked(exact), run_equations(exact.equations, exact.env)
         stepped = ComplexStep(whole(exact.equations, values, exact.upstream), names)
         end = partial(end_value, exact)
-        return cls(exact, stepped, Differences(stepped.divided, PROGRAM, end, exact.env, names, step, stepped.known))
+        return cls(exact, stepped, Differences(stepped, PROGRAM, end, exact.env, step))
 
     def measured(self, name: str) -> Measured:
         """Raises MathlabError where too many entries are at a kink."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
@@ -13,8 +13,9 @@ from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array
 from mathlab.witnesses import chained
 from mathlab.witnesses.arrays import Floats, Mask, Numbers, numbers
-from mathlab.witnesses.chained import Known, Result, Steps
-from mathlab.witnesses.graph import Definitions, Evaluate, Graph, evaluate, run
+from mathlab.witnesses.chained import Result, Steps
+from mathlab.witnesses.graph import Definitions, Evaluate, evaluate, run
+from mathlab.witnesses.steps import ComplexStep
 
 End = Callable[[Mapping[str, Array]], float]
 
@@ -113,24 +114,21 @@ def real_steps(values: Mapping[str, Numbers], of: Evaluate, reach: Mapping[str, 
 
 @dataclass(frozen=True)
 class Differences:
-    """The central differences of the `wanted` arrays, where there are many entries measured op by op.
+    """The central differences of the arrays that are `stepped` too, where there are many entries measured op by op.
 
-    In `graph` every op is an equation of its own; `definitions` are the program's, `end` is as in `central_difference`
-    and `env` what it reads. `known` are the lanes, as in `chained.slopes`.
+    `definitions` are the program's, `end` is as in `central_difference` and `env` what it reads.
     """
 
-    graph: Graph
+    stepped: ComplexStep
     definitions: Definitions
     end: End
     env: Mapping[str, Array]
-    wanted: Sequence[str]
     step: float | None = None
-    known: Known = field(default_factory=dict)
 
     def of(self, name: str, permitted: Callable[[int], None] = lambda count: None, among: Mask | bool = True) -> Floats:
         """The central difference of every entry; `permitted` and `among` are as in `ComplexStep.both_sides`."""
         start = np.asarray(self.env[name])
-        graph = self.graph.seen_from(name)
+        graph = self.stepped.divided.seen_from(name)
         found, alone = np.zeros(start.shape), np.ones(start.shape, np.bool_)
         if not graph.connected:
             return found
@@ -158,14 +156,15 @@ class Differences:
 
         Every node's entries are moved about as far as a parameter's step moves them, or by their own size's.
         """
-        of, rng = partial(evaluate, definitions=self.definitions), np.random.default_rng(0)
-        reach = {name: widths(np.asarray(self.env[name]), self.step) for name in self.wanted}
+        graph, rng = self.stepped.divided, np.random.default_rng(0)
+        of = partial(evaluate, definitions=self.definitions)
+        reach = {name: widths(np.asarray(self.env[name]), self.step) for name in self.stepped.wanted}
         far = {name: REACH * by / math.sqrt(self._meeting(name)) for name, by in reach.items()}
         try:
-            values = run(self.graph.moving, self.graph.values, of)
+            values = run(graph.moving, graph.values, of)
             for _ in range(TRIES):
                 moved = {name: values[name] + by * rng.choice([-1.0, 1.0], by.shape) for name, by in far.items()}
-                for name, value in run(self.graph.moving, {**self.graph.values, **moved}, of).items():
+                for name, value in run(graph.moving, {**graph.values, **moved}, of).items():
                     if name not in far and np.issubdtype(value.dtype, np.floating):
                         before = np.asarray(values[name], np.float64)
                         with np.errstate(all="ignore"):
@@ -173,7 +172,7 @@ class Differences:
                             by = np.where(by == 0, 0.0, np.maximum(by, widths(np.zeros(()), None) * np.abs(before)))
                             reach[name] = np.fmax(reach.get(name, 0.0), by)
             steps = real_steps(values, of, reach)
-            return steps, chained.slopes(self.graph, self.wanted, steps, self.known)
+            return steps, chained.slopes(graph, self.stepped.wanted, steps, self.stepped.known)
         except (ExpressionError, MathlabError):
             return None
 
@@ -182,7 +181,7 @@ class Differences:
         shape = np.shape(self.env[name])
         counts = [
             math.prod(n for axis, n in enumerate(shape) if lanes.get(axis) is None)
-            for (_, read), lanes in self.known.items()
+            for (_, read), lanes in self.stepped.known.items()
             if read == name
         ]
         return max(counts, default=1)
