@@ -110,11 +110,11 @@ def _place(items: Sequence[Numbers | slice | None]) -> tuple[NDArray[np.intp] | 
     return tuple(item if item is None or isinstance(item, slice) else as_index(item) for item in items)
 
 
-def _scattered(v: Numbers, x: Numbers, *items: Numbers | slice | None) -> Numbers:
-    """Zeros like x with v in its place; an entry that is named twice gets both."""
-    made = np.zeros(x.shape, v.dtype)
-    np.add.at(made, _place(items), v)  # type: ignore[arg-type]  # NumPy's stubs want a narrower index
-    return made
+def _put(v: Numbers, x: Numbers, of: Callable[[Numbers], Numbers]) -> Numbers:
+    """Zeros like x with v added to those `of` its entries; one that is named twice gets both."""
+    made = np.zeros(x.size, v.dtype)
+    np.add.at(made, as_index(of(numbers(np.arange(x.size)).reshape(x.shape))).ravel(), v.ravel())
+    return made.reshape(x.shape)
 
 
 def _clip(x: Numbers, low: Numbers, high: Numbers) -> Numbers:
@@ -237,13 +237,6 @@ def _windows(x: Numbers, size: Pair, stride: Pair = 1, dilation: Pair = 1) -> Nu
     return np.reshape(np.stack(met), (*_pair(size), *met[0].shape))
 
 
-def _overlap_add(v: Numbers, x: Numbers, stride: Pair = 1, dilation: Pair = 1) -> Numbers:
-    total = np.zeros(x.shape, v.dtype)
-    for entry, (rows, columns) in _places(x, v.shape[:2], stride, dilation).items():
-        total[..., rows, columns] += v[entry]
-    return total
-
-
 def _im2col(x: Numbers, size: Pair, stride: Pair = 1, pad: Pair = 0, dilation: Pair = 1) -> Numbers:
     view = _windows(_bordered(x, pad), size, stride, dilation)
     stack = range(2, x.ndim)
@@ -266,7 +259,7 @@ def _conv2d(x: Numbers, k: Numbers, stride: Pair = 1, pad: Pair = 0, dilation: P
 
 REFERENCE: Mapping[str, Callable[..., Numbers]] = {
     "index": lambda x, *items: x[_place(items)],
-    "scatter": _scattered,
+    "scatter": lambda v, x, *items: _put(v, x, lambda entries: entries[_place(items)]),
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
@@ -354,7 +347,7 @@ REFERENCE: Mapping[str, Callable[..., Numbers]] = {
     "zeros": lambda *shape: numbers(np.zeros([*map(_size, shape)])),
     "arange": lambda n: numbers(np.arange(_size(n))),
     "windows": _windows,
-    "overlap_add": _overlap_add,
+    "overlap_add": lambda v, x, **settings: _put(v, x, lambda entries: _windows(entries, v.shape[:2], **settings)),
     "pad": _bordered,
     "flip": lambda x, axis=None: np.flip(x, axis),
     "im2col": _im2col,
