@@ -90,7 +90,7 @@ MLP_BUGS: Mapping[str, tuple[str, str]] = {
     "bias not summed": ("db1", "not summed"),
     "bias of one sample": ("db1", "entry 0 is taken alone"),
     "bias averaged": ("db1", "is averaged instead of summed"),
-    "weight of one sample": ("dW1", "row 0 alone"),
+    "weight of one sample": ("dW1", "entry 0 is taken alone"),
     "transposed": ("dW1", "the transpose"),
     "bias sign": ("db1", "sign"),
     "half": ("dW1", "half of what it should be"),

@@ -142,7 +142,7 @@ COLUMNS_BUGS: Mapping[str, tuple[str, str]] = {
     "mean missing": ("dS", "the batch size (divide by 4)"),
     "decay missing": ("dW1", "the term 0.1 * W"),
     "decay subtracted": ("dW1", "is subtracted instead of added"),
-    "one sample": ("dW1", "it is column 0 alone"),
+    "one sample": ("dW1", "entry 0 is taken alone"),
     "bias of one sample": ("db1", "entry 0 is taken alone"),
     "product transposed": ("dW1", "dZ @ X.T is transposed"),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mathlab.diagnosis import rules, slips, swaps, trials
-from mathlab.diagnosis.rewrite import Names, Row, Rule, by_name, rewrites, together
+from mathlab.diagnosis.rewrite import Names, Rule, by_name, rewrites, slopes, together
 from mathlab.diagnosis.slips import Slip
-from mathlab.diagnosis.swaps import slopes
 from mathlab.diagnosis.worlds import Scene, Trial
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.language.check import Types
@@ -37,7 +36,7 @@ TABLE = Path(__file__).with_name("kinds.txt")
 INSTEAD = "`new` stands in place of `old`"
 TOGETHER = ("exchanged", "weights exchanged", "other block", "forward block")  # what is made everywhere or not at all
 # of which no reader of a gradient sees another version
-ONCE = (*TOGETHER, *("terms missing", "factor throughout", "path missing", "axis kept", "row sums", "factor inside"))
+ONCE = (*TOGETHER, *("terms missing", "factor throughout", "path missing", "axis kept", "row sums"))
 
 Trials = Callable[[Scene], Iterator[Trial]]
 RULES: Mapping[str, Rule] = {**vars(rules), **vars(swaps)}
@@ -53,7 +52,6 @@ class Kind(NamedTuple):
     rule: Rule = lambda part, known: iter(())  # of those in the equations
     trials: Trials = lambda scene: iter(())  # of the others
     forward: bool | None = None
-    seen_by_one: bool = False  # whether one reader of a gradient may see it, and the others not
 
 
 def _read(table: str) -> Iterator[Kind]:
@@ -68,15 +66,11 @@ def _read(table: str) -> Iterator[Kind]:
                 yield Kind(name, sentence, float(tier), trials=TRIALS[lines[0]])
                 continue
             known = {**RULES, **{f"as {other}": rule for other, rule in made.items()}}
-            rows = [_row(line) for line in lines if "|" in line]
+            cells = ([*map(str.strip, line.split("|")), "", ""][:4] for line in lines if "|" in line)
+            rows = [(old, new, words or INSTEAD, float(rank or 0)) for old, new, words, rank in cells]
             written = [(slopes if lines[0] == "slopes:" else rewrites)(*rows)] if rows else []
             made[name] = together(*(known[line] for line in lines if line in known), *written)
-            yield Kind(name, sentence, float(tier), made[name], forward=forward, seen_by_one=name not in ONCE)
-
-
-def _row(line: str) -> Row:
-    old, new, words, rank = (*(cell.strip() for cell in line.split("|")), "", "")[:4]
-    return old, new, words or INSTEAD, float(rank or 0)
+            yield Kind(name, sentence, float(tier), made[name], forward=forward)
 
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _read(TABLE.read_text(encoding="utf-8"))}
@@ -123,30 +117,26 @@ def all_of(prepared: Prepared, known: Names, forward: bool, most: Callable[[], f
 
 
 def _of_kind(kind: str, prepared: Prepared, known: Names) -> Iterator[Mistake]:
-    row, definitions = KINDS[kind], _definitions(prepared, kind)
+    row = KINDS[kind]
+    definitions = by_name(prepared.equations if row.forward else prepared.backward.equations)
     if row.forward is False:
-        short = _distinct(slips.slips(known.closed, row.rule, known))
+        short = [*slips.slips(known.closed, row.rule, known)]
         yield from _mistakes(kind, row.tier + BROAD, short, {**definitions, **known.closed})
-    direct = _distinct(slips.slips(definitions, row.rule, known))
+    direct = [*slips.slips(definitions, row.rule, known)]
     for mistake in _mistakes(kind, row.tier, direct, definitions):
         if row.forward:
             yield replace(mistake, followed=True)
         yield replace(mistake, tier=mistake.tier + UNDER) if row.forward else mistake
-    if not row.forward and row.seen_by_one and row.tier < SEEN:
+    if not row.forward and kind not in ONCE and row.tier < SEEN:
         likely = [slip for slip in direct if slip.rank < LIKELY]
-        seen = _distinct(slips.through_one_reader(likely, definitions, known))
+        seen = [*slips.through_one_reader(likely, definitions, known)]
         for mistake in _mistakes(kind, row.tier + ONE_READER, seen, definitions):
             yield replace(mistake, later=mistake.later + CROWDED) if len(seen) > CROWD else mistake
 
 
-def _definitions(prepared: Prepared, kind: str) -> dict[str, Expr]:
-    """The equations in which a kind of mistake is made."""
-    return by_name(prepared.equations if KINDS[kind].forward else prepared.backward.equations)
-
-
 def again(mistake: Mistake, prepared: Prepared, like: Names) -> Mapping[str, Expr] | None:
     """The same mistake in other equations, such as those of a batch, where it is one there."""
-    definitions = _definitions(prepared, mistake.kind)
+    definitions = by_name(prepared.equations if mistake.forward else prepared.backward.equations)
     known = slips.known(prepared)._replace(numbers=like.numbers, rates=like.rates)
     where = {name: expr for name, expr in definitions.items() if name in mistake.changes}
     there = {(slip.name, slip.clause): slip for slip in slips.slips(where, KINDS[mistake.kind].rule, known)}
@@ -154,20 +144,13 @@ def again(mistake: Mistake, prepared: Prepared, like: Names) -> Mapping[str, Exp
     return None if None in found else slips.applied(filter(None, found), definitions)
 
 
-def _distinct(found: Iterable[Slip]) -> list[Slip]:
-    """The changes that make something else of a part than those before."""
-    kept: dict[object, Slip] = {}
-    for slip in found:
-        kept.setdefault((slip.name, slip.path, slip.part), slip)
-    return [*kept.values()]
-
-
 def _mistakes(kind: str, tier: float, found: Sequence[Slip], definitions: Mapping[str, Expr]) -> Iterator[Mistake]:
     """The changes, each alone and all that look alike together: the more look alike, the sooner all are tried."""
     if kind in TOGETHER:
         both: dict[str, list[Slip]] = {}
         for slip in found:
-            both.setdefault(slip.clause, []).append(slip)
+            for said in dict.fromkeys((slip.clause, re.sub(r"\d+", "#", slip.clause))):  # in all steps too
+                both.setdefault(said, []).append(slip)
         for some in both.values():
             if len({slip.part for slip in some}) > 1:
                 yield Mistake(kind, definitions, tier + FAR * some[0].rank, slips.apart(some))

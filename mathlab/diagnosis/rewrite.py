@@ -17,7 +17,7 @@ from typing import NamedTuple
 from mathlab.errors import ExpressionError
 from mathlab.language.check import Types, read
 from mathlab.language.equation import Equation
-from mathlab.language.ops import ACTIVATIONS
+from mathlab.language.ops import ACTIVATIONS, OPS
 from mathlab.language.syntax import COMPARISONS, Call, Expr, Name, Num, names, parse, unparse
 from mathlab.language.syntax import replace as rewritten
 
@@ -154,7 +154,7 @@ LETTERS: Mapping[str, Callable[[Expr, Names], bool]] = {
     "e": lambda part, known: isinstance(part, Num) and 0 < abs(part.value) <= SMALL,
     "r": lambda part, known: known.root and not isinstance(part, Num),
     "h": lambda part, known: (
-        (known.root and known.mine not in (known.target, *known.parameters)) and bool(known.shape(part))
+        known.root and known.mine not in (known.target, *known.parameters) and known.shape(part) > ()
     ),
     "f": lambda part, known: isinstance(part, Call) and part.op in ACTIVATIONS,
     "u": lambda part, known: isinstance(part, Call) and part.op in ACTIVATIONS and "softmax" not in part.op,
@@ -187,6 +187,45 @@ def rewrites(*rows: Row) -> Rule:
                         yield worded(words, said), made, rank, worded(kind, said) if place else ""
 
     return rule
+
+
+def slopes(*rows: Row) -> Rule:
+    """The rule that takes the derivative of an activation, a factor beside a gradient, as it is got wrong.
+
+    A row has the ops that it is about, or those that it is not about, what stands in place of the derivative, the words
+    and how much less likely it is. There x is what goes into the activation, y its value, `again` that of this, s the
+    derivative, and `at_x`, `at_y` and `at_again` what it is where the activation is taken of, or for, something else.
+    """
+    table = [(about.split(), [*map(parse, new.split(" ; "))], words, rank) for about, new, words, rank in rows]
+
+    def rule(part: Expr, known: Names) -> Iterator[Change]:
+        chain = factors(part)
+        for y, call in known.activations() if len(chain) > 1 and known.carries(part) else ():
+            x, *settings = call.args
+            again = Call(call.op, (y, *settings))
+            at = {"s": (x, y), "at_x": (x, x), "at_y": (y, again), "at_again": (again, again)}
+            found = {name: made for name, place in at.items() if (made := slope(call, *place, known))}
+            if "s" not in found or "softmax" in call.op:
+                continue
+            rest, true = [*chain], factors(found["s"])
+            for factor in true:
+                if factor in rest:
+                    rest.remove(factor)
+            found |= {"x": x, "y": y, "again": again, "op": Name(call.op)}
+            for about, news, words, rank in table if len(rest) == len(chain) - len(true) else ():
+                for new in news if about[0] == "any" or (call.op in about) != (about[0] == "not") else ():
+                    wrong = filled(new, found)
+                    if wrong not in (None, found["s"]):
+                        yield worded(words, {**found, "new": wrong}), product(*rest, wrong), rank
+
+    return rule
+
+
+def slope(call: Call, x: Expr, y: Expr, known: Names) -> Expr | None:
+    """The derivative of an activation at x, where it is y, as the table of ops has it."""
+    rule = OPS[call.op].rule(0, known.types.site(call))
+    chain = [factor for factor in factors(read(rule)) if factor != Name("g")] if rule else []
+    return filled(product(*chain), {"x": x, "y": y, "alpha": call.args[-1]}) if chain else None
 
 
 def together(*rules: Rule) -> Rule:

@@ -8,19 +8,7 @@ from functools import reduce
 from itertools import combinations as pairs
 from itertools import product as combinations
 
-from mathlab.diagnosis.rewrite import (
-    Change,
-    Names,
-    factors,
-    form,
-    inverse,
-    is_number,
-    product,
-    terms,
-    text,
-    turned,
-    without,
-)
+from mathlab.diagnosis.rewrite import Change, Names, factors, form, is_number, product, terms, text, turned, without
 from mathlab.diagnosis.slips import parts, placed
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, names, substitute
 
@@ -30,7 +18,7 @@ FEW = 4  # entries of a sum that are each tried as the only one that was taken; 
 WIDER = 0.04  # how much less likely a factor is missing that gave a product its shape
 TWICE = 0.07  # how much less likely a factor is made twice throughout than left out
 MOST_TERMS = 6  # of a sum of which two are left out
-MOST_SCALES = 4  # numbers by which the whole loss may be multiplied: 2, 1/2, the batch size, 1 over it
+INSIDE = 0.07  # how much less likely a factor is too much within a term
 # of the axes of an array, other than the one that it has
 ORDERS: Mapping[int, Sequence[tuple[int, ...]]] = {
     2: [(1, 0)],
@@ -47,14 +35,8 @@ def without_derivative(part: Expr, known: Names) -> Iterator[Change]:
     chain = factors(part)
     if len(chain) > 1 and (known.carries(part) or known.root):
         local = [n for n, factor in enumerate(chain) if not (known.carries(factor) or is_number(factor))]
-        together = [local] if 1 < len(local) < len(chain) else []
-        beside = [n for n, factor in enumerate(chain) if not known.carries(factor)]
-        if (
-            local != beside != [*range(len(chain))]
-            and local
-            and all(getattr(chain[n], "op", "") != "div" for n in beside)
-        ):
-            together.append(beside)  # the whole local derivative, its number too
+        beside = [n for n, factor in enumerate(chain) if not known.carries(factor)]  # the numbers too
+        together = [some for some in (local, beside) if local and 1 < len(some) < len(chain)]
         for gone in [*together, *([n] for n in local)]:
             alone = product(*[chain[n] for n in gone])
             if len(gone) > 1 or known.types.of(alone).kind != "b":
@@ -108,40 +90,33 @@ def throughout(part: Expr, known: Names) -> Iterator[Change]:
         read = [known.backward.get(term.id, term) if isinstance(term, Name) else term for term in added]
         for factor in dict.fromkeys(factor for term in read for factor in factors(term)):
             if not (known.carries(factor) or is_number(factor)):
-                yield f"the factor {text(factor)} is missing throughout", product(part, inverse(factor))
+                yield f"the factor {text(factor)} is missing throughout", Call("div", (part, factor))
                 yield f"the factor {text(factor)} stands twice throughout", product(part, factor), TWICE
 
 
 # --- sums
 
 
-def not_summed(part: Expr, known: Names) -> Iterator[Change]:
-    """One entry of a sum in place of all, or their mean."""
-    match part:
-        case Call("sum", (inner,)):
-            shape, axis = known.shape(inner), part.attr("axis")
-            count = length(shape, axis)
-            if isinstance(axis, int) or (axis is None and len(shape) == 1):
-                before = [ALL] * ((axis if isinstance(axis, int) else 0) % len(shape))
-                for entry in _few(count):
-                    one = Slice(entry, entry + 1, None) if part.attr("keepdims") else Num(entry)
-                    words = f"{text(inner)} is not summed: entry {entry} is taken alone"
-                    yield words, Call("index", (inner, *before, one))
-        case Call("matmul", (left, right)) if len(known.shape(left)) == 2 == len(known.shape(right)):
-            # X.T @ dZ with a sample in each row, dZ @ X.T with one in each column; W.T @ dZ is a sum over units
-            count = known.shape(right)[0]
-            flat = [turned(side) for side in (left, right) if isinstance(side, Call) and side.op == "T"]
-            if not known.carries(part) or count == 1 or not flat or known.parameters & set(names(flat[0])):
-                return
-            what = "row" if turned(left) == flat[0] else "column"
-            for n in _few(count):
-                picked = form(f"x[:, {n}:{n + 1}] @ y[{n}:{n + 1}]", x=left, y=right)
-                yield f"{text(part)} is not summed over the batch: it is {what} {n} alone", picked
-            yield f"{text(part)} is averaged over the batch instead of summed", form(f"x / {count}", x=part)
-
-
-def _few(count: int) -> Sequence[int]:
-    return range(count) if count <= FEW else (0, count - 1)
+def some_entries(part: Expr, known: Names) -> Iterator[Change]:
+    """Of a gradient some entries along an axis, the others 0: a loop that overwrites, ends too soon or returns."""
+    shape, weight = known.shape(part), known.mine in known.parameters
+    whole = known.root and len(shape) > (1 if weight else 2)
+    inside = weight and bool(shape) and (isinstance(part, Name) or getattr(part, "op", "") == "reshape")
+    if not known.carries(part) or not (whole or inside) or len(terms(known.backward[known.target])) > FEW:
+        return
+    for axes in [(axis,) for axis in range(len(shape))] + [(len(shape) - 2, len(shape) - 1)] * (len(shape) > 2):
+        where = f" along {'axes' if len(axes) > 1 else 'axis'} {' and '.join(map(str, axes))}" * (len(shape) > 1)
+        count = shape[axes[0]]
+        for words, n in combinations(
+            ("is taken alone", "is left out"), range(count) if count <= FEW else (0, count - 1)
+        ):
+            made = part
+            for axis in axes:
+                kept = (Num(float((k == n) == (words == "is taken alone"))) for k in range(shape[axis]))
+                ahead = [NewAxis()] * (len(shape) - 1 - axis)
+                made = product(made, Call("index", (Call("array", tuple(kept)), ALL, *ahead)))
+            of = known.target if known.root else text(part)
+            yield f"of {of} entry {n} {words}{where}", made, 0, f"{n} {words}{where}"
 
 
 def length(shape: tuple[int, ...], axis: Static) -> int:
@@ -221,6 +196,13 @@ def other_order(part: Expr, known: Names) -> Iterator[Change]:
                 put = Call("reshape", (x, *(Num(made[axis]) for axis in axes)))
                 back = Call("transpose", (put, *(Num(axes.index(axis)) for axis in range(len(axes)))))
                 yield f"{words} put in another order, as {text(back)}", back
+            yield (
+                f"{text(x)} is reshaped in Fortran order",
+                form("x.T", x=Call("reshape", (turned(x), *map(Num, made[::-1])))),
+            )
+            for axis in (k for k, count in enumerate(made) if count == 2):
+                words = f"the two along axis {axis} of {text(part)} are each in the other's place"
+                yield words, Call("flip", (part,), (("axis", axis),))
         case Call("transpose", (x, *_)) if known.root or sorted(known.shape(x)) == sorted(known.shape(part)):
             made = known.shape(part)
             yield f"{text(x)} is reshaped instead of transposed", Call("reshape", (x, *map(Num, made)))
@@ -244,8 +226,8 @@ def assigned(part: Expr, known: Names) -> Iterator[Change]:
 
 
 def scaled_term(part: Expr, known: Names) -> Iterator[Change]:
-    """A whole equation times a number of the experiment, or -1. By what a term is multiplied, the search solves for."""
-    if known.root:
+    """A gradient, or the loss, times a number of the experiment. By what a term is, the search solves for."""
+    if known.root and known.target in (*known.gradients, [*known.forward][-1]):
         for value, why in known.numbers:
             yield scaled(part, value, why), product(Num(value), part)
 
@@ -257,15 +239,6 @@ def scaled(term: Expr, value: float, why: str) -> str:
     if value in (2.0, 0.5):
         return f"{what} is {'twice' if value == 2 else 'half of'} what it should be"
     return f"{what} is {value:.4g} times what it should be{': ' * bool(why)}{why}"
-
-
-def loss_scaled(part: Expr, known: Names) -> Iterator[Change]:
-    """A factor 1/2 in front of the loss, or a 2; the batch size, or 1 over it."""
-    if known.root and known.target == [*known.forward][-1]:
-        for value, why in known.numbers[:MOST_SCALES]:
-            what = {0.5: "has a factor 1/2 in front", 2.0: "has a factor 2 in front (a 1/2 is missing)"}
-            scaled = what.get(value, f"is {value:.4g} times what it should be: {why}")
-            yield f"{text(part)} {scaled}", product(Num(value), part)
 
 
 def penalty_too_much(part: Expr, known: Names) -> Iterator[Change]:
@@ -295,6 +268,9 @@ def other_length(part: Expr, known: Names) -> Iterator[Change]:
         case Call("mean", (inner,), attrs) if (count := length(known.shape(inner), part.attr("axis"))) > 2:
             less = form(f"x / {count - 1}", x=Call("sum", (inner,), attrs))
             yield f"{text(part)} divides by {count - 1}, one less than there are", less, 0, "one less"
+        case Call("std" | "var", args, attrs):
+            less = Call(part.op, args, (*((name, value) for name, value in attrs if name != "ddof"), ("ddof", 1)))
+            yield f"{text(part)} divides by one less than there are", less, 0, "one less"
         case Call("sqrt", (Num(k),)):
             for value, why in known.numbers:
                 if value > 1 and value not in (2, k):
@@ -302,27 +278,12 @@ def other_length(part: Expr, known: Names) -> Iterator[Change]:
 
 
 def extra_factor(part: Expr, known: Names) -> Iterator[Change]:
-    """A product with a factor that does not belong there."""
+    """A product, or a gradient as it is handed on, with a value from around that does not belong there."""
+    alone = isinstance(part, Name) and part.id in known.gradients and not known.root
     inside = isinstance(part, Call) and part.op in ("matmul", "outer")
-    if (known.root or inside) and known.carries(part):
-        for name in _near(known):
-            if part != Name(name):
-                yield f"the factor {name} is too much", product(part, Name(name))
-        for factor in factors(part) if known.root else ():
-            if not known.carries(factor) and not is_number(factor):
-                yield f"the factor {text(factor)} stands twice", product(part, factor)
-
-
-def extra_inside(part: Expr, known: Names) -> Iterator[Change]:
-    """A gradient with a factor too much as it is handed on."""
-    if isinstance(part, Name) and part.id in known.gradients and not known.root:
-        for name in _near(known):
-            if known.types.names[name].shape == known.shape(part):
-                yield f"the factor {name} is too much in {part.id}", product(part, Name(name))
-
-
-def _near(known: Names) -> list[str]:
-    """The values around the place: the node, what it is computed from, what is computed from it, and their like."""
     close = [known.mine, known.owner, *known.reads(known.mine), *known.reads(known.owner), *known.readers(known.mine)]
-    types = known.types.names
-    return [name for name in dict.fromkeys(close) if name in types and types[name].kind == "f"]
+    for name in dict.fromkeys(close) if alone or ((known.root or inside) and known.carries(part)) else ():
+        type_ = known.types.names.get(name)
+        if type_ and type_.kind == "f" and part != Name(name) and (type_.shape == known.shape(part) or not alone):
+            where = f" in {text(part)}" if alone else ""
+            yield f"the factor {name} is too much{where}", product(part, Name(name)), INSIDE * alone

@@ -12,11 +12,11 @@ import math
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple
 
 import numpy as np
 
-from mathlab.diagnosis.rewrite import Change, Names, Rule, by_name, factors, form, skeleton
+from mathlab.diagnosis.rewrite import Names, Rule, by_name, factors, form, skeleton
 from mathlab.experiment import Array
 from mathlab.language import syntax
 from mathlab.language.derive import UPSTREAM
@@ -62,7 +62,8 @@ def listed(words: Sequence[str], most: int = 100) -> str:
 def known(prepared: Prepared) -> Names:
     """What the rules must know about the names of a case."""
     forward, backward = by_name(prepared.equations), by_name(prepared.backward.equations)
-    pieces = dict.fromkeys(part for expr in forward.values() for part in walk(expr) if _piece(part))
+    calls = (part for expr in forward.values() for part in walk(expr) if isinstance(part, Call))
+    pieces = dict.fromkeys(call for call in calls if call.op == "index" or len(names(call)) == 1)
     parts = (part for expr in (*forward.values(), *backward.values()) for part in walk(expr))
     differences = (part.args for part in parts if isinstance(part, Call) and part.op == "sub")
     alike: dict[str, list[str]] = {}
@@ -90,16 +91,6 @@ def known(prepared: Prepared) -> Names:
         complemented=frozenset(other.id for one, other in differences if one == Num(1) and isinstance(other, Name)),
         orders={name: _orders(np.asarray(value.array, np.float64)) for name, value in prepared.case.inputs.items()},
     )
-
-
-def _piece(part: Expr) -> TypeGuard[Call]:
-    """Whether it is an entry of an array, or made of one name: clip(x, 0, 1)."""
-    match part:
-        case Call("index", _):
-            return True
-        case Call(_, (Name(), *settings)):
-            return all(isinstance(setting, Num) for setting in settings)
-    return False
 
 
 def _families(alike: Sequence[str], known: Names) -> list[list[str]]:
@@ -137,21 +128,17 @@ def slips(definitions: Mapping[str, Expr], rule: Rule, known: Names) -> Iterator
             # the node whose gradient a term hands on; where it hands none on, the equation's own
             owner = known.node(next((read for read in names(term) if read in known.gradients), name))
             context = here._replace(root=not path, owner=owner, summand=summand)
-            mine: Expr | None = None
-            for clause, new, *more in _in_full(old, rule(old, context), context) if backward else rule(old, context):
-                if new != old:
-                    mine = mine or _canonical(old, context)
-                    looks = mine, _canonical(new, context), _before(old, new, context)
-                    rank, common = (*more, 0, "")[:2] if more else (0, "")
-                    yield Slip(name, path, new, clause, looks, float(rank), kin(owner, name), common)
-
-
-def _in_full(old: Expr, changes: Iterable[Change], known: Names) -> Iterator[Change]:
-    """The changes, and where a product loses its shape with a factor, what has it again: the same number for all."""
-    for clause, new, *more in changes:
-        yield clause, new, *more
-        if len(factors(old)) > 1 and {*factors(new)} < {*factors(old)} and known.shape(new) != known.shape(old):
-            yield clause, form("x * ones_like(y)", x=new, y=old), *more
+            mine, tried = None, {old}
+            for clause, new, *more in rule(old, context):
+                less = backward and len(factors(old)) > 1 and {*factors(new)} < {*factors(old)}
+                wider = less and known.shape(new) != known.shape(old)  # it had its shape from a factor
+                for made in (new, form("x * ones_like(y)", x=new, y=old)) if wider else (new,):
+                    if made not in tried:
+                        tried.add(made)
+                        mine = mine or _canonical(old, context)
+                        looks = mine, _canonical(made, context), _before(old, made, context)
+                        rank, common = (*more, 0, "")[:2] if more else (0, "")
+                        yield Slip(name, path, made, clause, looks, float(rank), kin(owner, name), common)
 
 
 def parts(
@@ -233,10 +220,7 @@ def applied(chosen: Iterable[Slip], definitions: Mapping[str, Expr]) -> dict[str
 
 def part_at(expr: Expr, path: Path) -> Expr:
     """The part to which `path` leads."""
-    for position in path:
-        assert isinstance(expr, Call)
-        expr = expr.args[position]
-    return expr
+    return next(part for way, part, *_ in parts(expr) if way == path)
 
 
 def placed(expr: Expr, path: Path, part: Expr) -> Expr:

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import reduce
 from itertools import combinations
 
-from mathlab.diagnosis.rewrite import (
-    Change,
-    Names,
-    Row,
-    Rule,
-    factors,
-    filled,
-    form,
-    product,
-    terms,
-    text,
-    turned,
-    worded,
-)
+from mathlab.diagnosis.rewrite import Change, Names, factors, form, product, slope, terms, text, turned
 from mathlab.diagnosis.rules import ALL, FLIP
-from mathlab.language.check import read
-from mathlab.language.ops import ACTIVATIONS, OPS
-from mathlab.language.syntax import Call, Expr, Name, Num, Slice, parse, substitute
+from mathlab.language.ops import ACTIVATIONS
+from mathlab.language.syntax import Call, Expr, Name, Num, Slice, substitute
 
 MOST_NAMES = 60  # names of which any may be taken for another; of more, those around
 NEIGHBOURS = 12  # equations before and after one that are looked at for what looks like it
@@ -69,11 +56,17 @@ def other_name(part: Expr, known: Names) -> Iterator[Change]:
 
 
 def other_part(part: Expr, known: Names) -> Iterator[Change]:
-    """An entry of another array, or of the next row, in the place of one; what is made of a name in its place."""
+    """An entry of another array, or of the next row, in the place of one; what a name is made of, or is made of it."""
     if isinstance(part, Name) and part.id not in known.gradients:
         for other in known.pieces:
             if other.op != "index" and part in other.args and known.shape(other) == known.shape(part):
                 yield f"{text(other)} stands in place of {part.id}", other
+        made = known.forward.get(part.id, part)
+        chain = factors(made)
+        fewer = [product(*chain[:n], *chain[n + 1 :]) for n in range(len(chain))]
+        for rest in fewer if len(chain) > 1 else getattr(made, "args", ()):
+            if known.shape(rest) == known.shape(part) and not isinstance(rest, Num):
+                yield f"{text(rest)} stands in place of {part.id}", rest
     elif isinstance(part, Call) and part.op == "index" and part in known.pieces:
         entries = [other for other in known.pieces if other.op == "index"]
         rows = [other for other in entries if other.args[0] == part.args[0]]
@@ -92,6 +85,7 @@ def other_window(part: Expr, known: Names) -> Iterator[Change]:
     """A part of an array that begins elsewhere: all at the first entry, closer together, or cut at the wrong edge."""
     match part:
         case Call("index", (base, *items)) if not known.summand:
+            yield f"all of {text(base)} stands in place of {text(part)}", base, 0, "all"
             for words, begin in WINDOWS.items():
                 moved = [_begun(item, n, begin) for item, n in zip(items, known.shape(base), strict=False)]
                 made = Call("index", (base, *moved, *items[len(moved) :]))
@@ -124,22 +118,19 @@ def _around(name: str, known: Names) -> Iterator[str]:
 
 def _alike(name: str, known: Names) -> list[str]:
     """What is read where a name is in what looks like its readers: other layers' weights; and what is made as it is."""
-    order = [*known.forward]
+    order, found = [*known.forward], list[str]()
 
     def close(node: str) -> list[str]:
         """The equations around one: the layer, or the step, before and after it."""
         place = order.index(node)
-        return [*order[max(place - NEIGHBOURS, 0) : place], *order[place + 1 : place + NEIGHBOURS + 1]]
+        return order[max(place - NEIGHBOURS, 0) : place + NEIGHBOURS + 1]
 
-    def made(node: str) -> tuple[object, int]:
-        return getattr(known.forward[node], "op", ""), len(known.reads(node))
-
-    found = []
     for reader in known.readers(name)[:1]:
         own = known.reads(reader)
-        likes = [known.reads(other) for other in close(reader)]
-        found += [read[own.index(name)] for read in likes if len(read) == len(own)]
-    return [*found, *(other for other in close(name) if made(other) == made(name))] if name in order else found
+        found += [read[own.index(name)] for read in map(known.reads, close(reader)) if len(read) == len(own)]
+    made, count = getattr(known.forward.get(name), "op", ""), len(known.reads(name))
+    near = close(name) if name in order else []
+    return found + [n for n in near if (getattr(known.forward[n], "op", ""), len(known.reads(n))) == (made, count)]
 
 
 def exchanged(part: Expr, known: Names) -> Iterator[Change]:
@@ -155,8 +146,6 @@ def exchanged(part: Expr, known: Names) -> Iterator[Change]:
     for other in like if len(like) <= MOST_EXCHANGED else ():
         if other != part.id:
             yield f"{' and '.join(sorted((part.id, other)))} are exchanged", Name(other), 0 if weight else BEHIND
-    if part.id in known.complemented:
-        yield f"{part.id} and 1 - {part.id} are exchanged", form("1 - x", x=part)
 
 
 def other_block(part: Expr, known: Names) -> Iterator[Change]:
@@ -170,21 +159,15 @@ def other_block(part: Expr, known: Names) -> Iterator[Change]:
             return
         if isinstance(item, Slice) and item != ALL and item.step is None:
             first, last, _ = item.whole.indices(whole)
-            for start, which in _elsewhere(first, last, whole) if first < last else ():
-                moved = Slice(start, start + last - first, None)
-                args = (*part.args[:n], moved, *part.args[n + 1 :])
+            width = last - first
+            places = range(0, whole, width) if width > 0 == whole % width == first % width else ()
+            ends = 2 * width != whole and (first == 0) != (last == whole)
+            moves = {whole - width - first: "the first and the last part"} if ends else {}
+            for low, high in (sorted((first, start)) for start in places if start != first):
+                moves[low + high - first] = f"{low}:{low + width} and {high}:{high + width}"
+            for start, which in moves.items():
+                args = (*part.args[:n], Slice(start, start + width, None), *part.args[n + 1 :])
                 yield f"{which} of an axis are each in the other's place", Call(part.op, args, part.attrs)
-
-
-def _elsewhere(start: int, stop: int, whole: int) -> Iterator[tuple[int, str]]:
-    """Where else the entries of a part of an axis may be: with those of another of its size, or at the other end."""
-    width = stop - start
-    for other in range(0, whole, width) if whole % width == 0 == start % width else ():
-        if other != start:
-            low, high = sorted((start, other))
-            yield other, f"{low}:{low + width} and {high}:{high + width}"
-    if 2 * width != whole and (start == 0) != (stop == whole):
-        yield (whole - width if start == 0 else 0), "the first and the last part"
 
 
 def updated_weight(part: Expr, known: Names) -> Iterator[Change]:
@@ -207,15 +190,11 @@ def updated_weight(part: Expr, known: Names) -> Iterator[Change]:
 def flipped(part: Expr, known: Names) -> Iterator[Change]:
     """A kernel that is flipped, or one that is not."""
     match part:
-        case Call("index", (base, *items)) if FLIP in items:
-            straight = tuple(ALL if item == FLIP else item for item in items)
-            yield f"{text(base)} is not flipped", Call("index", (base, *straight))
         case Call() if known.root and known.mine in known.parameters and len(known.shape(part)) > 2:
             made = Call("index", (part, *[ALL] * (len(known.shape(part)) - 2), FLIP, FLIP))
             yield f"{known.target} is turned by 180 degrees", made
         case Name(name) if name in known.parameters and max(known.types.names[name].shape, default=1) > 1:
-            axes = range(len(known.types.names[name].shape))
-            axes = axes[-2:] if len(axes) > 2 else axes
+            axes = range(len(known.types.names[name].shape))[-2:]
             for some in dict.fromkeys((tuple(axes), *((k,) for k in axes))):
                 made = Call("index", (part, *(FLIP if k in some else ALL for k in range(axes.stop))))
                 yield f"{name} is flipped, as {text(made)}", made, 1
@@ -225,12 +204,13 @@ def shifted(part: Expr, known: Names) -> Iterator[Change]:
     """Labels, or inputs, that belong to the sample before or after, or stand in the opposite order."""
     if not isinstance(part, Name) or known.orders.get(part.id, 0) < MOST_LIKELY:
         return
-    count = next(iter(known.types.names[part.id].shape), 0)
-    if 1 < count <= MOST_ROWS:
-        order, words = [*range(count)], f"{part.id} is shifted by one: each sample has that of the one"
+    for axis, count in enumerate(known.shape(part)[:2] if max(known.shape(part), default=0) <= MOST_ROWS else ()):
+        order, each = [*range(count)], ("sample", "column")[axis]
+        words = f"{part.id} is shifted by one: each {each} has that of the one"
         ways = {f"{words} after it": [*order[1:], 0], f"{words} before it": [count - 1, *order[:-1]]}
-        for said, rows in {**ways, f"{part.id} is in the opposite order": order[::-1]}.items():
-            yield said, Call("index", (part, Call("array", tuple(map(Num, rows))))), float(said not in ways)
+        ways[f"{part.id} is in the opposite order{' of columns' * axis}"] = order[::-1]
+        for far, (said, rows) in zip((0, 0, 1), ways.items(), strict=True):
+            yield said, Call("index", (part, *[ALL] * axis, Call("array", tuple(map(Num, rows))))), far
 
 
 def other_class(part: Expr, known: Names) -> Iterator[Change]:
@@ -244,63 +224,22 @@ def other_class(part: Expr, known: Names) -> Iterator[Change]:
             return
     for q in known.forward if part.op == "one_hot" else ():
         if known.shape(Name(q)) == known.shape(part):
-            yield (
-                f"the largest of {q} stands in place of {t}",
-                form(f"one_hot(argmax(q, axis=-1), {classes})", q=Name(q)),
-            )
+            largest = form(f"one_hot(argmax(q, axis=-1), {classes})", q=Name(q))
+            yield f"the largest of {q} stands in place of {t}", largest
     for step, words in ((1, "high"), (-1, "low")):
         lookup = Call("array", tuple(Num((k + step) % classes) for k in range(classes)))
         made = substitute(part, {t: Call("index", (lookup, Name(t)))})
         yield f"the labels {t} are shifted: each is one class too {words}", made
 
 
-def slopes(*rows: Row) -> Rule:
-    """The rule that takes the derivative of an activation, a factor beside a gradient, as it is got wrong.
-
-    A row has the ops that it is about, or those that it is not about, what stands in place of the derivative, the words
-    and how much less likely it is. There x is what goes into the activation, y its value, `again` that of this, s the
-    derivative, and `at_x`, `at_y` and `at_again` what it is where the activation is taken of, or for, something else.
-    """
-    table = [(about.split(), [*map(parse, new.split(" ; "))], words, rank) for about, new, words, rank in rows]
-
-    def rule(part: Expr, known: Names) -> Iterator[Change]:
-        chain = factors(part)
-        for y, call in known.activations() if len(chain) > 1 and known.carries(part) else ():
-            x, *settings = call.args
-            again = Call(call.op, (y, *settings))
-            at = {"s": (x, y), "at_x": (x, x), "at_y": (y, again), "at_again": (again, again)}
-            found = {name: slope for name, place in at.items() if (slope := _slope(call, *place, known))}
-            if "s" not in found or "softmax" in call.op:
-                continue
-            rest, true = [*chain], factors(found["s"])
-            for factor in true:
-                if factor in rest:
-                    rest.remove(factor)
-            found |= {"x": x, "y": y, "again": again, "op": Name(call.op)}
-            for about, news, words, rank in table if len(rest) == len(chain) - len(true) else ():
-                for new in news if about[0] == "any" or (call.op in about) != (about[0] == "not") else ():
-                    wrong = filled(new, found)
-                    if wrong not in (None, found["s"]):
-                        yield worded(words, {**found, "new": wrong}), product(*rest, wrong), rank
-
-    return rule
-
-
 def slope_of_some(part: Expr, known: Names) -> Iterator[Change]:
     """Some terms of what is handed on to an activation that go past its derivative, or through it twice."""
     call, added = known.forward.get(known.mine), terms(part)
-    if known.root and isinstance(call, Call) and call.op in ACTIVATIONS and "softmax" not in call.op and len(added) > 1:
-        slope = _slope(call, call.args[0], Name(known.mine), known) or Num(1)
+    if known.root and isinstance(call, Call) and call.op in ACTIVATIONS and "softmax" not in call.op:
+        its = slope(call, call.args[0], Name(known.mine), known) or Num(1)
         for first, last in combinations(range(len(added) + 1), 2):
             some = reduce(lambda left, right: Call("add", (left, right)), added[first:last])
-            if last - first < len(added):
-                for written, words in (("p + x * (s - 1)", "stands twice"), ("p + x / s - x", "is left out")):
-                    wrong = form(written, p=part, x=some, s=slope)
-                    yield f"the derivative of {call.op} {words} for {text(some)}", wrong
-
-
-def _slope(call: Call, x: Expr, y: Expr, known: Names) -> Expr | None:
-    """The derivative of an activation at x, where it is y, as the table of ops has it."""
-    rule = OPS[call.op].rule(0, known.types.site(call))
-    chain = [factor for factor in factors(read(rule)) if factor != Name("g")] if rule else []
-    return filled(product(*chain), {"x": x, "y": y, "alpha": call.args[-1]}) if chain else None
+            for written, words in (("p + x * (s - 1)", "stands twice"), ("p + x / s - x", "is left out")):
+                said = f"the derivative of {call.op} {words} for {text(some)}"
+                if last - first < max(len(added), 2):  # what is all of it in one step is a term of it in another
+                    yield said, form(written, p=part, x=some, s=its), 0, re.sub(r"\d+", "#", said)

@@ -283,7 +283,7 @@ FORMULAS: Mapping[str, tuple[str, str]] = {
     "mask missing": ("X.T @ dH", "the mask (Z1 > 0) is missing"),
     "mask reversed": ("X.T @ (dH * (Z1 <= 0))", "the wrong way round"),
     "upstream missing": ("X.T @ (Z1 > 0)", "the upstream gradient dH is missing"),
-    "one row": ("outer(X[0], dZ1[0])", "row 0 alone"),
+    "one row": ("outer(X[0], dZ1[0])", "entry 0 is taken alone"),
     "updated weight": ("X.T @ ((Z1 > 0) * (dS @ (W2 - 0.1 * dW2).T))", "W2 as already updated"),
 }
 
