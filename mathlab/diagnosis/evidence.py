@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from mathlab.diagnosis.worlds import Outcome, Outcomes, Scene, Trial
+from mathlab.diagnosis.worlds import Outcome, Scene, Trial
 from mathlab.experiment import Array
 from mathlab.language.syntax import names
 
@@ -21,12 +21,12 @@ NEAR = 0.15  # how far the sorts of two explanations may lie apart that are give
 
 def judged(scene: Scene, trial: Trial) -> Trial:
     """The trial with what it explains, how many right claims it breaks, and whether it is `whole`."""
-    moved = [k for k, outcome in enumerate(trial.outcomes) if outcome is not scene.truth[k]]
-    fits = {k: scene.claims[k].fits(trial.outcomes[k]) for k in moved}
-    wrong = [k for k in moved if scene.claims[k].wrong]
+    outcomes = ((k, outcome) for k, outcome in enumerate(trial.outcomes) if outcome is not scene.truth[k])
+    fits = {k: scene.claims[k].fits(outcome) for k, outcome in outcomes}
+    wrong = [k for k in fits if scene.claims[k].wrong]
     explains = tuple(k for k in wrong if fits[k])
-    broken = [k for k in moved if trial.world and not scene.claims[k].wrong and not fits[k]]
-    return trial._replace(explains=explains, breaks=len(broken) if explains else 0, whole=len(explains) == len(wrong))
+    breaks = sum(not fit for k, fit in fits.items() if not scene.claims[k].wrong) if trial.world and explains else 0
+    return trial._replace(explains=explains, breaks=breaks, whole=len(explains) == len(wrong))
 
 
 def best(scene: Scene, trials: Sequence[Trial], tried: int) -> dict[int, Trial]:
@@ -39,22 +39,24 @@ def best(scene: Scene, trials: Sequence[Trial], tried: int) -> dict[int, Trial]:
     counting = [n for n, trial in enumerate(ordered) if _counts(scene, trial)]
     ranked = sorted(counting, key=lambda n: (-len(ordered[n].explains), ordered[n].breaks))
 
-    @cache
-    def believed(n: int) -> bool:
-        return expected_by_chance(scene, ordered, n, ordered[n].explains, tried) <= BELIEVED
-
+    chance = cache(lambda n: expected_by_chance(scene, ordered, n, tried))
     found: dict[int, Trial] = {}
     for k in scene.wrong:
-        n = next((n for n in ranked if k in ordered[n].explains and believed(n)), None)
+        n = next((n for n in ranked if k in ordered[n].explains and chance(n) <= BELIEVED), None)
         if n is not None:
-            trial, others = ordered[n], dict[str, None]()
-            for other in (ordered[m] for m in ranked if m != n and ordered[m].explains == trial.explains):
-                alone = not (other.mistake and len(other.mistake.made) > 1)
-                near = alone and abs(other.tier - trial.tier) <= NEAR and not other.cause.startswith(trial.cause)
-                if near and _alike(other.outcomes, trial.outcomes, trial.explains):
-                    others[other.cause] = None
-            found[k] = trial._replace(others=tuple(others))
+            trial = ordered[n]
+            rivals = (ordered[m] for m in ranked if m != n and ordered[m].explains == trial.explains)
+            found[k] = trial._replace(others=tuple(dict.fromkeys(one.cause for one in rivals if _same(one, trial))))
     return found
+
+
+def _same(one: Trial, best: Trial) -> bool:
+    """Whether one that is about as likely comes to the same numbers, so that nothing here can tell them apart."""
+    near = abs(one.tier - best.tier) <= NEAR and not one.cause.startswith(best.cause)
+    if not near or (one.mistake and len(one.mistake.made) > 1):
+        return False
+    a, b = (_joined(trial.outcomes[k] for k in best.explains) for trial in (one, best))
+    return a.size > 0 and a.shape == b.shape and bool(np.allclose(a, b, rtol=1e-9, atol=0))
 
 
 def _counts(scene: Scene, trial: Trial) -> bool:
@@ -74,15 +76,16 @@ def _counts(scene: Scene, trial: Trial) -> bool:
     return kind in PATHS and trial.whole and (beyond or kind != "path missing")
 
 
-def expected_by_chance(scene: Scene, trials: Sequence[Trial], best: int, claims: Sequence[int], tried: int) -> float:
-    """How many of the explanations tried, up to the best one, are expected to fit these claims by chance.
+def expected_by_chance(scene: Scene, trials: Sequence[Trial], best: int, tried: int) -> float:
+    """How many of the explanations tried, up to the best one, are expected to fit by chance what that explains.
 
     An explanation that moves an entry by d from its true value is as likely to land anywhere within d of it, so it
     lands on the digits that were printed with the chance (width of what rounds to them) / 2d. One that moves an entry
     by less than half of what is to be explained cannot land there at all.
     """
-    true, about = _joined(scene.truth[k] for k in claims), [scene.claims[k] for k in claims]
-    stated, widths = _joined(claim.stated for claim in about), _joined(claim.widths for claim in about)
+    claims = trials[best].explains
+    true, stated = _joined(scene.truth[k] for k in claims), _joined(scene.claims[k].stated for k in claims)
+    widths = _joined(scene.claims[k].high - scene.claims[k].low for k in claims)
     if not scene.printed:  # the numbers of a program: those that do not fit are not kept
         there = _joined(trials[best].outcomes[k] for k in claims)
         return (tried + trials[best].weight) * _luck(true, there, stated, widths, trials[best].anywhere)
@@ -120,9 +123,3 @@ def _joined(parts: Iterable[Outcome]) -> Array:
     found = [*parts]
     known = [np.ravel(part) for part in found if part is not None]
     return np.concatenate(known) if len(known) == len(found) else np.empty(0)
-
-
-def _alike(one: Outcomes, other: Outcomes, claims: Sequence[int]) -> bool:
-    """Whether two explanations come to the same numbers, so that nothing here can tell them apart."""
-    a, b = (_joined(some[k] for k in claims) for some in (one, other))
-    return a.size > 0 and a.shape == b.shape and bool(np.allclose(a, b, rtol=1e-9, atol=0))

@@ -129,9 +129,8 @@ def _figures(case: Case, result: CaseResult) -> Iterator[tuple[Figure, FigureRes
     if result.backprop:
         yield from zip(case.expected, result.backprop.figures, strict=True)
     if result.train and case.train:
-        for updates, printed in case.train.after:
-            judged = [figure for figure in result.train.figures if figure.updates == updates]
-            yield from zip(printed, judged, strict=True)
+        printed = [figure for _, some in sorted(case.train.after, key=lambda pair: pair[0]) for figure in some]
+        yield from zip(printed, result.train.figures, strict=True)
 
 
 def _differs(figure: FigureResult) -> bool:

@@ -69,7 +69,9 @@ def swapped(scene: Scene) -> Iterator[Trial]:
     for k, true in single.items():
         claim, base = scene.claims[k], scene.bases[k][0]
         if claim.stated[0].shape == true.shape:
-            for what, moved, weight in _exchanged(true, np.abs(claim.stated[0] - true) > claim.widths[0] / 2):
+            for what, moved, weight in _exchanged(
+                true, np.abs(claim.stated[0] - true) > (claim.high - claim.low)[0] / 2
+            ):
                 yield Trial(f"{what} are exchanged", _only(scene, {k: moved}), weight, world=False)
             for index in np.ndindex(base.shape) if not true.shape and base.size <= FEW else ():
                 if index != claim.pick:
@@ -223,7 +225,8 @@ def _solved(scene: Scene, rate: float, k: int) -> float:
     claim, truth = scene.claims[k], scene.truth[k]
     if truth is None:
         return math.nan
-    worst = int(np.argmax(np.abs(claim.stated - truth) / np.maximum(claim.widths, 1e-300)))
+    widths = claim.high - claim.low
+    worst = int(np.argmax(np.abs(claim.stated - truth) / np.maximum(widths, 1e-300)))
 
     def miss(other: float) -> float:
         near = 1e-3 < abs(other / rate) < 1e3
@@ -234,7 +237,7 @@ def _solved(scene: Scene, rate: float, k: int) -> float:
     a, b = rate, rate * 1.01
     at_a, at_b = float((truth - claim.stated).flat[worst]), miss(b)
     for _ in range(STEPS):
-        if abs(at_b) <= 1e-3 * claim.widths.flat[worst]:
+        if abs(at_b) <= 1e-3 * widths.flat[worst]:
             return b
         if not math.isfinite(at_b) or at_b == at_a:
             break

@@ -25,6 +25,7 @@ from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import ACTIVATIONS
 from mathlab.language.syntax import Call, Expr, Name, names, unparse
+from mathlab.language.syntax import replace as rewritten
 from mathlab.stages.prepare import Prepared, prepare
 
 if TYPE_CHECKING:
@@ -82,10 +83,8 @@ def unfolded(case: Case) -> tuple[Case, Mapping[str, str]]:
 
 def _plain(expr: Expr) -> Expr:
     """The expression with what has several spellings in one: a sigmoid that is written out, a square as a product."""
-    if not isinstance(expr, Call):
-        return expr
-    plain = Call(expr.op, tuple(map(_plain, expr.args)), expr.attrs, expr.position)
-    return next((spelt for _, spelt, *_ in ONE_SPELLING(plain, NOTHING)), plain)
+    plain = rewritten(expr, lambda part: next((spelt for _, spelt, *_ in ONE_SPELLING(part, NOTHING)), None))
+    return plain if plain == expr else _plain(plain)
 
 
 def told(text: str, called: Mapping[str, str], parts: Mapping[str, str]) -> str:

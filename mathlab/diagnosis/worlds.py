@@ -54,11 +54,6 @@ class Claim:
     wrong: bool  # the numbers do not fit; the others serve as a check on explanations
     updates: int = 0  # after so many
 
-    @property
-    def widths(self) -> Array:
-        """How far apart the numbers may lie that fit."""
-        return self.high - self.low
-
     def picked(self, bases: Iterable[Array]) -> Outcome:
         """The numbers, where its `base` has these values; None where there are none, or no such entry."""
         try:
