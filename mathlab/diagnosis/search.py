@@ -264,7 +264,10 @@ class Search:
         written = (part.value for expr in self.names.forward.values() for part in walk(expr) if isinstance(part, Num))
         same = (k for k in written if k not in (0.5, 1, 2) and (near == k or near * Fraction(k) == 1))
         whys = [why for number, why in self.numbers if math.isclose(number, near)]
-        why = next(chain(whys, (f"the {k:g} that the equations have" for k in same)), "")
+        written_as = (
+            f"the {k:g} that the equations have" for k in same
+        )  # which is said before a length that it equals
+        why = next(chain((why for why in whys if " of " not in why), written_as, whys), "")
         if mistake.kind == "path missing" and not why and 1 not in (near.numerator, near.denominator):
             return None
         why = why or ("" if 100 % near.denominator == 0 else f"{near.numerator} / {near.denominator}")

@@ -69,9 +69,8 @@ def swapped(scene: Scene) -> Iterator[Trial]:
     for k, true in single.items():
         claim, base = scene.claims[k], scene.bases[k][0]
         if claim.stated[0].shape == true.shape:
-            for what, moved, weight in _exchanged(
-                true, np.abs(claim.stated[0] - true) > (claim.high - claim.low)[0] / 2
-            ):
+            off = np.abs(claim.stated[0] - true) > (claim.high - claim.low)[0] / 2
+            for what, moved, weight in _exchanged(true, off):
                 yield Trial(f"{what} are exchanged", _only(scene, {k: moved}), weight, world=False)
             for index in np.ndindex(base.shape) if not true.shape and base.size <= FEW else ():
                 if index != claim.pick:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from traceback import walk_tb
 from types import CodeType
-from typing import Literal
 
 import numpy as np
 
@@ -36,7 +35,6 @@ RESERVED = {"np", "math", "dtype", "slice", "shake", FUNCTION, *KERNELS}
 
 Function = Callable[..., tuple[np.ndarray, ...]]
 Line = tuple[str, ast.expr, Equation]  # name = value, and what it is a part of
-Shaken = Literal["equations", "ops"]
 
 
 @dataclass(frozen=True)
@@ -84,14 +82,14 @@ def compile_program(
     types: Types,
     outputs: Sequence[str],
     dtype: str,
-    shaken: Shaken | None = None,
+    shaken: bool = False,
     thrifty: bool = False,
 ) -> Program:
     """The function that computes `outputs` from the names that the equations read but do not define.
 
-    With `shaken`, the function takes one more argument in front, `shake`, and passes the value of every equation, or of
-    every op and written number in one, through it where it rounds: so the noise of rounding can be made visible. A
-    `thrifty` one deletes every value that it has computed after its last use, for data that fills the memory.
+    With `shaken`, the function takes one more argument in front, `shake`, and passes the value of every op and written
+    number through it where it rounds: so the noise of rounding can be made visible. A `thrifty` one deletes every value
+    that it has computed after its last use, for data that fills the memory.
     """
     needed = _needed(equations, outputs)
     writer = _Writer(needed, types, shaken)
@@ -155,7 +153,7 @@ def python_name(name: str) -> str:
 class _Writer:
     """Lowers expressions to Python, one equation after the other, remembering what is already computed."""
 
-    def __init__(self, equations: Sequence[Equation], types: Types, shaken: Shaken | None) -> None:
+    def __init__(self, equations: Sequence[Equation], types: Types, shaken: bool) -> None:
         self.types = types
         self.shaken = shaken
         self.shared = _shared(equations)
@@ -171,8 +169,6 @@ class _Writer:
         mask = self.types.names.get(equation.name, BARE).kind == "f" != self.types.of(expr).kind  # of sum(relu(x))
         if _is_written(expr) or mask:
             value = _called("dtype", value)  # a node is never one of Python's own numbers
-        if self.shaken == "equations" and self._rounds(expr):
-            value = _called("shake", value)
         self.lines.append((name, value, equation))
 
     def lower(self, expr: Expr, root: str = "") -> ast.expr:
@@ -183,16 +179,14 @@ class _Writer:
             return ast.Name(python_name(expr.id))
         value = self._call(expr) if isinstance(expr, Call) else to_python(expr)
         endless = isinstance(expr, Num) and expr.value * 2**SHORT % 1  # 0.1 has no end in binary
-        if self.shaken == "ops" and (endless or self._rounds(expr)):
+        rounds = isinstance(expr, Call) and expr.op not in EXACT
+        if self.shaken and (endless or (rounds and self.types.of(expr).kind == "f")):
             value = _called("shake", value)
         if isinstance(expr, Call) and root:
             self.computed.setdefault(expr, root)
         elif expr in self.shared:
             return self._temporary(value, expr)
         return value
-
-    def _rounds(self, expr: Expr) -> bool:
-        return isinstance(expr, Call) and expr.op not in EXACT and self.types.of(expr).kind == "f"
 
     def _temporary(self, value: ast.expr, expr: Expr | None = None) -> ast.expr:
         self.count += 1

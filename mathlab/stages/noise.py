@@ -153,7 +153,7 @@ def quantity_noise(
             shake.branches = []
             env = {name: shake.watched(value) for name, value in env.items()}
             env |= lead(prepared, env, shake) if lead else {}
-            here = {**env, **execute(prepared.compiled(shaken="ops"), env, shake), **fixed}
+            here = {**env, **execute(prepared.compiled(shaken=True), env, shake), **fixed}
             if shake.units:
                 here |= {name: fixed[name] + own[name] * blur.uniform(-1, 1, np.shape(own[name])) for name in own}
             return [np.asarray(value, np.float64) for value in evaluate(here)]

@@ -15,7 +15,7 @@ from mathlab.experiment import Array, Case, Figure, Value
 from mathlab.language.check import CONSTANTS, Types
 from mathlab.language.derive import UPSTREAM, Backward, derive
 from mathlab.language.equation import Equation
-from mathlab.language.program import Program, Shaken, compile_program
+from mathlab.language.program import Program, compile_program
 from mathlab.language.shapes import Type, show
 from mathlab.language.simplify import stabilised
 from mathlab.language.syntax import Call, Expr, Name, names, replace, walk
@@ -87,7 +87,7 @@ class Prepared:
         both, types, dtype, every = self.both, self.types, self.case.dtype, (*self.nodes, *self.gradients)
 
         @cache
-        def program(outputs: tuple[str, ...] = every, shaken: Shaken | None = None, thrifty: bool = False) -> Program:
+        def program(outputs: tuple[str, ...] = every, shaken: bool = False, thrifty: bool = False) -> Program:
             return compile_program(both, types, outputs, dtype, shaken, thrifty)
 
         return program
@@ -238,7 +238,7 @@ def evaluator(
             raise error.at(written.place) from None
         lines.append(with_fields(written, name=f"_quantity_{len(lines)}", expr=expr))
     outputs = [line.name for line in lines]
-    program = compile_program(lines, types.learning(lines), outputs, prepared.case.dtype, "ops" if shake else None)
+    program = compile_program(lines, types.learning(lines), outputs, prepared.case.dtype, bool(shake))
 
     def values_at(values: Env) -> list[Array]:
         env = {**values, **{name.id: compute(values) for name, compute in jacobians.values()}}
@@ -265,7 +265,7 @@ def jacobian(prepared: Prepared, call: Call, shake: Shaker | None = None) -> tup
     shape = types.names[z].shape
     types.names[UPSTREAM] = Type(shape)
     both = (*equations, *derive(equations, types, [x]).equations)
-    program = compile_program(both, types, [f"d{x}"], prepared.case.dtype, "ops" if shake else None)
+    program = compile_program(both, types, [f"d{x}"], prepared.case.dtype, bool(shake))
     case, count, each = prepared.case, max(math.prod(shape), 1), types.names[x].size * 24
     limits.check(case, f"jacobian({z}, {x})", cost(both, types), count, 1, case.place, each)
     result = Type(shape + types.names[x].shape)

@@ -112,7 +112,7 @@ def _retrained(settings: TrainSettings, done: int) -> Lead:
         now = {**env, **moves.at_rest(trained, settings, env)}
 
         def advance_on(size: int, _: moves.Batch) -> moves.Advance:
-            program, moved = moves.update_program(moves.first_rows(prepared, settings, size), settings, shaken="ops")
+            program, moved = moves.update_program(moves.first_rows(prepared, settings, size), settings, shaken=True)
 
             def advance(first: int, stop: int, batch: moves.Batch) -> None:
                 for update in range(first, stop):

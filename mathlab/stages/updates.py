@@ -19,7 +19,7 @@ from mathlab.language import read
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.optimizers import CLIP_EPS
-from mathlab.language.program import Program, Shaken, compile_program
+from mathlab.language.program import Program, compile_program
 from mathlab.language.shapes import Type, show
 from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute
 from mathlab.language.syntax import replace as replace_parts
@@ -170,7 +170,7 @@ def update_program(
     settings: TrainSettings,
     records: Sequence[Equation] = (),
     recorded: Sequence[str] = (),
-    shaken: Shaken | None = None,
+    shaken: bool = False,
 ) -> tuple[Program, Mapping[str, str]]:
     """The forward, backward and update equations as one program, and some `records` of which it gives the `recorded`.
 
