@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -261,7 +262,7 @@ def check_entries(
         relative = np.where(largest != 0, error / largest, 0.0)
     numbers = (d, reference, center, resolution, error, relative, VERDICTS[verdicts], agrees)
     columns = (array.tolist() for array in numbers)
-    return [EntryCheck(name, *row) for row in zip(map(tuple, np.argwhere(among).tolist()), *columns, strict=True)]
+    return [*map(EntryCheck, repeat(name), map(tuple, np.argwhere(among).tolist()), *columns)]
 
 
 # of two numbers one of which is NaN, the first: so the NaN of a slope to the right does not hide the one to the left
