@@ -35,7 +35,7 @@ def without_derivative(part: Expr, known: Names) -> Iterator[Change]:
     chain = factors(part)
     if len(chain) > 1 and (known.carries(part) or known.root):
         local = [n for n, factor in enumerate(chain) if not (known.carries(factor) or is_number(factor))]
-        beside = [n for n, factor in enumerate(chain) if not known.carries(factor)]  # the numbers too
+        beside = [n for n, factor in enumerate(chain) if n in local or isinstance(factor, Num)]  # 3 * z**2
         together = [some for some in (local, beside) if local and 1 < len(some) < len(chain)]
         for gone in [*together, *([n] for n in local)]:
             alone = product(*[chain[n] for n in gone])

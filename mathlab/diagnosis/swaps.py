@@ -26,6 +26,7 @@ WINDOWS: Mapping[str, Callable[[int, int], int]] = {
     "one entry too late": lambda start, most: start + 1,
 }
 BEHIND = 0.03  # and values exchanged than weights
+EVERY = 0.06  # and a derivative forgotten for all terms than for some
 
 
 def other_name(part: Expr, known: Names) -> Iterator[Change]:
@@ -242,4 +243,5 @@ def slope_of_some(part: Expr, known: Names) -> Iterator[Change]:
             for written, words in (("p + x * (s - 1)", "stands twice"), ("p + x / s - x", "is left out")):
                 said = f"the derivative of {call.op} {words} for {text(some)}"
                 if last - first < max(len(added), 2):  # what is all of it in one step is a term of it in another
-                    yield said, form(written, p=part, x=some, s=its), 0, re.sub(r"\d+", "#", said)
+                    rank = EVERY * (len(added) == 1)
+                    yield said, form(written, p=part, x=some, s=its), rank, re.sub(r"\d+", "#", said)

@@ -91,6 +91,8 @@ LAYER_NORM_WORDS: Mapping[str, str] = {
     "bias averaged": "is averaged instead of summed",
     "weight not transposed": "W1 stands in place of W1.T",
     "bias before the mask": "the mask (u > 0) is missing (in the du that it reads)",
+    "last sample alone": "of dz entry 4 is taken alone along axis 0",
+    "slope of what is linear": "the derivative of a sigmoid, is too much",
 }
 
 
@@ -122,6 +124,7 @@ def layer_norm(bug: str) -> tuple[Case, Values]:
     labels = np.roll(y, 1) if bug == "labels of the next sample" else y
     dz = (q - np.eye(3)[labels]) / (1 if bug == "not averaged" else 5)
     dz = dz * q * (1 - q) if bug == "softmax differentiated twice" else dz
+    dz = dz * z * (1 - z) if bug == "slope of what is linear" else dz
     do = dz @ p["W2"].T
     dxh = do * (1 if bug == "gain missing" else p["g"])
     dv = (dxh * xc).sum(1, keepdims=True) * -0.5 * v ** (-0.5 if bug == "variance's power" else -1.5)
@@ -129,7 +132,8 @@ def layer_norm(bug: str) -> tuple[Case, Values]:
     ds = dxc - (0 if bug == "mean's path" else dxc.mean(1, keepdims=True))
     masks = {"mask missing": np.ones((5, 4)), "mask of the gradient": ds > 0, "mask reversed": u <= 0}
     du = ds * masks.get(bug, u > 0)
-    g = {"W2": o.T @ dz, "b2": dz.mean(0) if bug == "bias averaged" else dz.sum(0)}
+    rows = slice(4, 5) if bug == "last sample alone" else slice(0, 5)
+    g = {"W2": o[rows].T @ dz[rows], "b2": dz.mean(0) if bug == "bias averaged" else dz.sum(0)}
     g |= {"g": (do * (xc if bug == "centred for normalised" else xh)).sum(0), "be": do.sum(0), "W1": X.T @ du}
     g["b1"] = (ds if bug == "bias before the mask" else du).sum(0)
     through = du @ (p["W1"] if bug == "weight not transposed" else p["W1"].T)
