@@ -93,4 +93,4 @@ def test_a_config_that_fails_is_bad_input_and_the_others_are_tried(tmp_path: Pat
 def test_the_command(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["selftest", str(CONFIGS / "softmax-mlp.yaml")])
     assert done.exit_code == 0
-    assert "14 of 14 changed figures and 40 of 40 planted faults caught" in done.stdout
+    assert "14 of 14 changed figures and 52 of 52 planted faults caught" in done.stdout

@@ -65,7 +65,7 @@ def test_a_bug_planted_in_the_sigmoid_net_is_named(bug: str) -> None:
 
 def test_the_factor_is_said_to_be_the_batch_size() -> None:
     sentence = diagnoses(mlp_oracle("sum"))["dW1"]
-    assert sentence == "in loss, mean(L) is 5 times what it should be: the batch size (divide by 5)"
+    assert sentence == "in loss, the term mean(L) is 5 times what it should be: the batch size (divide by 5)"
 
 
 def test_a_factor_that_is_no_number_of_the_experiment_is_solved_for() -> None:
