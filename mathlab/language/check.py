@@ -19,6 +19,7 @@ CLASS_INDEX = "an index must be a whole number"
 SHORT = 2  # characters: a value, rather than a misspelt function
 
 
+@lru_cache(maxsize=1_000)  # an optimizer's lines are read for every parameter, of every world that is tried
 def read(text: str) -> Expr:
     """The tree of an expression of the equation language.
 

@@ -210,9 +210,9 @@ def test_training_with_a_planted_mistake(made: planted.Values, after: int, words
 
 
 def test_one_epoch_more_with_minibatches() -> None:
-    made = mlp(train=MLP_TRAIN._replace(batch_size=2, over=("X", "T")))
-    (later,) = trained(made, printed("loss", 9.0), after=6, epochs=2)
-    (result,) = trained(made, printed("loss", later.entries[0].computed), after=3, epochs=1)
+    made = mlp(train=MLP_TRAIN._replace(batch_size=2, over=("X", "T"), epochs=2))
+    later = train_stage.run(made).columns["loss"][2]
+    (result,) = trained(made, printed("loss", later), after=3, epochs=1)
     assert "one epoch later" in result.diagnosis
 
 
