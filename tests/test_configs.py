@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from contextlib import nullcontext
@@ -55,6 +56,13 @@ def test_outputs_are_what_the_config_gives(path: Path, tmp_path: Path) -> None:
     (planned,) = plan.plans("run", [config.load(path)], ())
     write(plan.results(planned, lambda _: nullcontext()), tmp_path, {})
     assert compare(ROOT / "outputs" / path.stem, tmp_path / path.stem).same
+
+
+def test_outputs_are_those_of_a_whole_run() -> None:
+    """A command that runs one stage alone writes over what the others have said of themselves."""
+    told = [json.loads(file.read_text(encoding="utf-8")) for file in sorted((ROOT / "outputs").glob("*/run.json"))]
+    assert len(told) == len(CONFIGS)
+    assert [one["config"] for one in told if one["command"] != "run"] == []
 
 
 def test_outputs_hold_nothing_else() -> None:
