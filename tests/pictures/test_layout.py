@@ -64,8 +64,8 @@ def inside(box: Box, point: Point) -> bool:
 
 
 @pytest.mark.parametrize("down", [False, True])
-def test_60_random_graphs(down: bool) -> None:
-    for seed in range(60):
+def test_200_random_graphs(down: bool) -> None:
+    for seed in range(200):
         sizes, edges = random_graph(seed)
         layout = layered(sizes, edges, down)
         assert trouble(layout, down) == "", seed
