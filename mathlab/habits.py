@@ -15,21 +15,10 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from mathlab.signs import tables
 
-def _tables(text: str) -> Mapping[str, Mapping[str, str]]:
-    """The tables of `habits.txt` by their names: from what is written here to what stands behind its colon."""
-    tables: dict[str, dict[str, str]] = {}
-    for line in text.splitlines():
-        if heading := re.fullmatch(r"\[(\w+)\]", line):
-            tables[heading[1]] = {}
-        elif line and line[0] != "#":
-            written, _, words = line.partition(": ")
-            tables[[*tables][-1]][written] = words
-    return tables
-
-
-TABLES = _tables(Path(__file__).with_suffix(".txt").read_text(encoding="utf-8"))
-FUNCTIONS, HERE, COMMANDS, OPTIONS, EXAMPLES, CONSTANTS, SETS, INSTEAD, NUMERALS = TABLES.values()
+TABLES = [dict(rows) for rows in tables(Path(__file__).with_suffix(".txt"), ": ").values()]
+FUNCTIONS, HERE, COMMANDS, OPTIONS, EXAMPLES, CONSTANTS, SETS, INSTEAD, NUMERALS = TABLES
 NOWHERE, MODULES, DERIVED = (frozenset(words.split()) for words in SETS.values())
 
 

@@ -1,135 +1,50 @@
-"""What a text looks like that is no expression, number, pair or line of YAML, and what to write in its place."""
+"""What a text looks like that is no expression, number, pair or line of YAML, and what to write in its place.
+
+What one look tells stands in the tables of `signs.txt`; what needs more, in the functions here.
+"""
 
 from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mathlab.errors import Place
 
-KEYWORDS = {*keyword.kwlist} - {*"and or not if else for in is".split()}
 Slips = tuple[tuple[str, str], ...]
-
-# What several signs say.
-ALONE, SEPARATED = r"write \1 alone", "digits stand without separators"
-DRAW = "values are drawn as in {init: normal, shape: [2, 3], seed: 0}"
-LIST = "a list is written [1, 2], in brackets and with commas"
-PERCENT, POWER = "a percentage is written as a fraction, as in 0.25", "a power of ten is written as in 3.9e-2"
 
 GRADIENT = re.compile(
     r"[d∂]\w*?[_/][d∂](\w+)(?:\[.*\])?|d(?:[A-Z]|loss)d(\w+)|(?:grad|nabla|delta|del|g|D|δ|Δ|∇|∂|d_)_?(\w+)|(\w+?)[_.]?(?:grad|gradient|bar)"
 )
-# What an expression looks like that is none, and what to write.
-SIGNS: Slips = (
-    (r"\w'\s*\(", "a function's derivative is written out, as in sigmoid(x) * (1 - sigmoid(x)), or (x > 0) of relu"),
-    (r"^\s*d/d\w", "the gradient of w is written dw"),
-    (r"[∂∇]", "the gradient of w is written dw, without '∂'"),
-    (r"\\|\$", "an expression is not LaTeX: write sigmoid(x), w @ x, a / b"),
-    (r"[·⋅×∗∙•]", "a product is written '*', that of matrices '@'"),
-    (r"[⊙∘⊗]", "an entry-wise product is written '*'"),
-    (r"[÷⁄]", "a quotient is written a / b"),
-    (r"[−–—]", "a minus sign is written '-'"),
-    (r"[⟨⟩]|^\s*<.*>\s*$", "an inner product is written dot(a, b)"),
-    (r"\*\s+\*", "a power is written x**2"),
-    (r"‖", "a norm is written norm(x)"),
-    (r"[“”‘’]", "quotes of this kind are no part of an expression"),
-    (r"->|→|↦|:=", "write the expression alone"),
-    (r"[\w^)\]]\{|[)\]]_\w", "an entry is written x[0], a power x**2"),
-    (r"%\*%", "a product of matrices is written '@'"),
-    (r"\.[*/^]", "entry-wise operators are written *, / and **"),
-    (r"\w\.\(", "a function is called as in tanh(x), and takes every entry"),
-    (r"∞", "what is infinite is written inf"),
-    (r"√", "a root is written sqrt(x)"),
-    (r"∑|Σ\s", "a sum is written sum(x)"),
-    (r"∏", "a product of entries is written prod(x)"),
-    (r"^\s*if\b|\?", "a choice is written where(c, a, b)"),
-    (r"\d\s*%\s*(?:$|[-+*/)])", PERCENT),
-    (r"\d \d{3}\b", SEPARATED),
-    (r"\d\.\d+\.\d", "a number has one decimal point"),
-    (r"[≥≤≠]", "comparisons are written '>=', '<=', '==' and '!='"),
-    (r"<>", "what differs is written a != b"),
-    (r"&&|&", "of two masks the product is taken, as in (a > 0) * (b > 0)"),
-    (r"\|", "an absolute value is written abs(x), a norm norm(x)"),
-    (r"^[^']*'[^']*$", "a transpose is written x.T, and what is derived d<name>"),
-    (r"^\s*[\w\[\], ]*[-+*/@]?=(?!=)", "write only what stands to the right of '='"),
-    (r";", "an equation is one expression, without ';'"),
-    (rf"\b(?:{'|'.join(sorted(KEYWORDS))})\b", "a word of Python is no name"),
-)
-# What is read as other letters, because names are the same in all their forms: x² is x2.
-SUPERSCRIPTS: Slips = ((r"[ᵀᵗ⊤]", "x.T for a transpose"), (r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]", "x**2 for a power"))
 _DIGITS = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
 NUMBER = re.compile(_DIGITS)
-# The same of a whole text that is to be a number.
-NUMBERS: Slips = (
-    (r"([+-]?[1-9]\d{0,2}),(\d{3})", r"write \1.\2 or \1\2, without ','"),
-    (r"[+-]?\d{1,3}(?:,\d{3})+\.\d+", SEPARATED),
-    (r"([+-]?\d+),(\d+)", r"a decimal point is written '.', as in \1.\2"),
-    (rf"[~≈≃∼]\s*({_DIGITS})", r"write \1 alone, whose digits say how precise it is"),
-    (rf"({_DIGITS})\s*(?:±|\+/?-).*", r"write \1 alone, whose digits say how precise it is"),
-    (rf"{_DIGITS}\s*%", PERCENT),
-    (rf"{_DIGITS}\s*[×x*·⋅]\s*10\s*[-+^*⁰¹²³⁴-⁹⁻].*|10\s*(?:\^|\*\*|[⁰¹²³⁴-⁹⁻]).*|{_DIGITS}\s+[eE].*", POWER),
-    (r"[+-]?\d{1,3}(?:[ _'’.]\d{3})+(?:[.,]\d+)?", SEPARATED),
-    (rf"{_DIGITS}\s*(?:[-/^+*]|\*\*)\s*{_DIGITS}|[¼-¾⅐-⅞]", "a fraction is written out in digits, or is an equation"),
-    (rf"({_DIGITS}(?:[eE][+-]?\d+)?)(?:[fFLdj]|\.\.\.?|…)", ALONE),
-    (r"([1-9]\d*)\s*[x×]\s*([1-9]\d*)", r"a shape is written [\1, \2]"),
-    (r"pi|π", "write 3.141592653589793"),
-    (r"(?i:~|null|none|nil|na|n/a|-+)", "what has no value is left out"),
-    (r"0[xbo]\w+", "write it in decimal digits"),
-    (rf"{_DIGITS}\s*[kKMGT%‰]", "write it out in digits"),
-    (rf"{_DIGITS}[eEdD][-+.0-9]*", POWER),
-    (rf"[+-]+({_DIGITS})", r"one sign stands before a number: write \1"),
-    (r"[Oo][.,]([0-9]+)", r"write 0.\1, with the digit 0"),
-    (rf"==?\s*({_DIGITS})", ALONE),
-    (r"=.*", "a spreadsheet's formula is written out in digits, or is an equation"),
-    (rf"{_DIGITS}\s*[-+]\s*{_DIGITS}[ij]", "all numbers are real"),
-    (r"\d+(?:\.\d+){2,}", "a number has one decimal point"),
-    (r"(?:\w+\.)*[^\W\d]\w*\(.*", "a formula is written out in digits, or is an equation"),
-    (rf"({_DIGITS}(?:[eE][+-]?\d+)?)\s+(?:\(|[^\W\d]{{2}}).*", ALONE),
-    (rf"(?!\[.*\]|\({_DIGITS}$)[^\d.+*/^-]*(?<![A-Za-z])({_DIGITS}(?:[eE][+-]?\d+)?)(?![\d.]*[eE\d])[^\d*/^]*", ALONE),
-)
-# The same of one of the numbers of a figure, and of those of a value.
-FIGURES: Slips = (
-    *NUMBERS,
-    (rf"\(?\s*{_DIGITS}(?:\s*[,;]\s*|\s+){_DIGITS}.*|\({_DIGITS}", LIST),
-    (r"(?i:true|yes|on|false|no|off)", "in a mask, true is 1 and false is 0"),
-    (r"-?[0-9]+(?::|\.\.)-?[0-9]+(?::-?[0-9]+)?", "a range would be written out, as in [1, 2, 3]"),
-    (r"\[.*\]", "a list stands without quotes"),
-    (r"\.\.\.|…|_|\?", "a figure gives every entry, or one, as in dw[0]"),
-)
-VALUES: Slips = (
-    (r"(?:\w+\.)*(?:rand\w*|normal|uniform)\(.*", DRAW),
-    (r"zeros|ones", r"values are made as in {init: \g<0>, shape: [2, 3]}"),
-    (r"(?:\w+\.)*(?:zeros|ones|eye)\(.*", "values are made as in {init: zeros, shape: [2, 3]}"),
-    (r"(?:\w+\.)*(?:c|array|asarray|tensor|matrix|Tensor|float\d+)\(.*", "the numbers stand alone, in brackets"),
-    (r"[\w./-]+\.(?:csv|tsv|txt|npy|npz|json|mat|pt)", r"a file is named as in {file: \g<0>}"),
-    (r"(?i:he|kaiming|xavier|glorot|normal|uniform|randn?|random)(?:_\w+)?(?:\(\))?", DRAW),
-    *FIGURES,
-)
-# The same of a text that is to be a key with its value.
-PAIRS: Slips = (
-    (
-        r"([\w.\[\],]+)\s*(?:[=:]|==|\s(?=\s*[-+.\d]))\s*"
-        r"([^=\s()/](?:[^()=]|\([^()]*\))*?)(?:\s+\w+\s*[=:].*)?",
-        r"write \1: \2",
-    ),
-    (r"\w+\s*[-+*/@]=.*", "a name is given once, and what comes of it has another"),
-    (r"true|yes|on", "write {}"),
-)
+_WORDS = "|".join({*keyword.kwlist} - {*"and or not if else for in is".split()})
 
-# The same of a text that is to be a name.
-NAMES: Slips = (
-    (r"(?=[$\\])\$?\\?([^\W\d]\w*)\$?", r"write \1, without LaTeX's signs"),
-    (r"(\w+?)_?\{(\w+)\}", r"write \1_\2"),
-    (r"(\w+)['′]+", r"write \1_prime"),
-    (r"(\d+)_?([^\W\d]\w*)", r"write \2\1"),
-    (r"(\w+)\([\w, ]*\)", r"write \1 alone: an equation says what it reads"),
-    (r"\w+\[\s*[^\W\d].*\]", "steps stand below a loop, as in 'for t in 1..3:'"),
-    (r"(\w+)\[[\d, :]*\]", r"\1 is given whole, as in \1: [0.5, -1]"),
-    (r"([^\W\d]\w*)[-.](\w+)|([^\W\d]\w*) ([^\W\d]\w*)", r"write \1\3_\2\4"),
-)
+
+def tables(path: Path, between: str) -> Mapping[str, Slips]:
+    """The tables of a text file by their names: of each row, what stands before the sign and behind it."""
+    found: dict[str, Slips] = {}
+    name = ""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if heading := re.fullmatch(r"\[(\w+)\]", line):
+            name = heading[1]
+        elif line and line[0] != "#":
+            before, _, behind = line.partition(between)
+            found[name] = (*found.get(name, ()), (before, behind))
+    return found
+
+
+def _slips() -> Iterator[Slips]:
+    for rows in tables(Path(__file__).with_suffix(".txt"), " => ").values():
+        yield tuple((row.replace("<number>", _DIGITS).replace("<word>", _WORDS), sentence) for row, sentence in rows)
+
+
+SIGNS, SUPERSCRIPTS, NUMBERS, FIGURES, VALUES, PAIRS, NAMES = _slips()
+FIGURES = NUMBERS + FIGURES
+VALUES += FIGURES
 
 CLOSED = {"[": "]", "{": "}"}
 LONGEST_SLIP = 200  # characters of what is held against the words and signs here; more are no slip
