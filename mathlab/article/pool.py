@@ -22,7 +22,7 @@ from mathlab.language.syntax import Call, Expr, Name, names, unparse, walk
 from mathlab.printed import without_ones
 from mathlab.stages import gradcheck, train
 from mathlab.stages.prepare import Prepared, evaluate, prepare
-from mathlab.stages.updates import in_all
+from mathlab.stages.updates import Training
 
 Floats = NDArray[np.float64]
 Values = Mapping[str, Array]
@@ -196,7 +196,8 @@ def _trained(case: Case, epochs: Collection[int]) -> Iterator[tuple[bool, tuple[
     """Parameters and optimizer's state after so many updates and epochs, and whether only some articles look there."""
     assert case.train is not None
     prepared = prepare(case)
-    each, last = in_all(prepared, case.train)
+    training = Training(prepared, case.train)
+    each, last = training.each, training.total
     size = sum(value.array.size for value in case.parameters.values())
     looks = min(LOOKS, int(SECONDS / max(prepared.cost.seconds, 1e-6)), KEPT // (1 + size))
     often = {count for n in ROUND for count in (n, n * each) if count < last} | {last}

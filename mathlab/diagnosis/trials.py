@@ -19,7 +19,7 @@ from mathlab.experiment import Array, Dtype
 from mathlab.language.check import Types
 from mathlab.language.syntax import Call, Expr, Name, Num, names, unparse
 from mathlab.stages.prepare import Env, Prepared, prepare
-from mathlab.stages.updates import in_all
+from mathlab.stages.updates import Training
 
 FEW = 64  # entries of an array, of which a single number may be another one
 PAIRED = 20  # wrong figures of which two may be exchanged
@@ -184,8 +184,8 @@ def other_updates(scene: Scene) -> Iterator[Trial]:
         return {count: found[count + by] for count in at if count + by in found}
 
     if scene.case.train:
-        batches, _ = in_all(scene.prepared, scene.case.train)
-        for count, what in {batches: "epoch", 1: "update"}.items():
+        each = Training(scene.prepared, scene.case.train).each
+        for count, what in {each: "epoch", 1: "update"}.items():
             for by, word in ((count, "later"), (-count, "earlier")):
                 cause = f"it is the value one {what} {word}"
                 yield from scene.tried(cause, computing(scene.prepared), partial(moved, by=by))

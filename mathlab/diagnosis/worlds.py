@@ -200,7 +200,7 @@ class Scene:
     def _cut(self, dtype: Dtype, size: int) -> Prepared:
         assert self.case.train  # there are no batches without training
         case = replace(self.case, dtype=dtype)
-        return updates.first_rows(replace(self.prepared, case=case), self.case.train, size)
+        return updates.Training(replace(self.prepared, case=case), self.case.train).cut(size)
 
     def tried(self, cause: str, compute: Compute, train: Train | None = None, weight: float = 1.0) -> list[Trial]:
         """The trial of other values, or of another training; none where they cannot be had, or the work is used up.
@@ -272,29 +272,17 @@ def snapshots(
 
     `cut` makes the case for a batch of a size; where it is missing, its equations are derived from the case's own.
     """
-    trained, kept = settings.trained(prepared.case.parameters), dict[int, dict[str, Array]]()
     # a claim may be about more updates than there are
-    settings = updates.settled(prepared, settings._replace(epochs=max(at)))
-    env = {**prepared.env, **updates.at_rest(trained, settings, prepared.env)}
-    cut = cut or (lambda size: updates.first_rows(prepared, settings, size))
+    training = updates.Training(prepared, settings._replace(epochs=max(at))).settled()
+    env = {**prepared.env, **training.at_rest(prepared.env)}
+    kept = dict[int, dict[str, Array]]()
 
-    def advance_on(size: int, batch: updates.Batch) -> updates.Advance:
-        whole = cut(size) if batch else prepared
-        types = Types(whole.types.names, whole.types.integral)
-        equations, moved = updates.update_equations(trained, settings, types)
-        backward = whole.backward._replace(equations=(*whole.backward.equations, *equations))
-        compute = computing(replace(whole, types=types, backward=backward))
+    def on(size: int) -> Compute:
+        return computing(training.moving((cut or training.cut)(size) if settings.over else prepared))
 
-        def advance(first: int, last: int, batch: updates.Batch) -> None:
-            for done in range(first, last):
-                out = compute({**env, **batch, updates.UPDATE: np.asarray(done + 1.0)})
-                env.update({name: np.asarray(out[new])[()] for name, new in moved.items()})
-
-        return advance
-
-    for done in updates.updates(prepared, settings, advance_on, at):
+    for done, _ in training.one_by_one(env, on):
         if done in at:
-            shown = updates.shown_state(trained, settings, env, done)
+            shown = training.shown(env, done)
             kept[done] = {name: value for name, value in shown.items() if name not in prepared.types.names}
             kept[done] |= {name: env[name] for name in prepared.case.parameters}
         if done == max(at):

@@ -9,15 +9,15 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from string import Template
 
 import numpy as np
 
 from mathlab.errors import ExpressionError, MathlabError
-from mathlab.experiment import Array, TrainSettings
+from mathlab.experiment import Array
 from mathlab.language import read
-from mathlab.language.check import Types
 from mathlab.language.derive import UPSTREAM
 from mathlab.language.equation import Equation
 from mathlab.language.latex import latex_equation
@@ -29,8 +29,8 @@ from mathlab.pictures.graph import graph, shape_of, summed
 from mathlab.pictures.svg import entry, escape
 from mathlab.reports.page import summary
 from mathlab.results import FigureResult, Share, TrainResult, tally
-from mathlab.stages import updates as moves
 from mathlab.stages.prepare import Prepared, prepare
+from mathlab.stages.updates import Training
 
 Step = tuple[str, Expr, str, str]  # a name, its expression, that as text, the node that it belongs to
 Json = dict[str, object]  # in which expressions stand as they are, for `tree`
@@ -149,11 +149,11 @@ def _printed(figure: FigureResult) -> Iterator[Sequence[object]]:
 def _training(prepared: Prepared, result: TrainResult, fixed: bool) -> Json:
     case = prepared.case
     assert case.train
-    settings, batched = moves.settled(prepared, case.train), case.train.batch_size is not None
-    trained = settings.trained(case.parameters)
+    training = Training(prepared, case.train).settled()
+    settings, batched, trained = training.settings, case.train.batch_size is not None, training.trained
     work = sum(type_.size for type_ in prepared.types.names.values()) * (1 + batched)
     able = not fixed and settings.epochs * work <= WORK
-    batches = _batches(prepared, settings) if batched and able else None
+    batches = _batches(training) if batched and able else None
     free = settings.settings.keys() - OPTIMIZERS[settings.optimizer].switches
     printed = [(figure.updates, *row[1:]) for figure in result.figures for row in _printed(figure)]
     made: Json = {
@@ -168,39 +168,34 @@ def _training(prepared: Prepared, result: TrainResult, fixed: bool) -> Json:
         losses = _array(next(iter(result.columns.values())))[1]
         said = "This is what mathlab ran: a page trains anew only where that does not take long."
         return made | {"said": said, "losses": losses}
-    types = Types(prepared.types.names, prepared.types.integral)
-    equations, moved = moves.update_equations(trained, settings, types, free=free)
-    rest = moves.at_rest(trained, settings, prepared.env)
-    states = [(moves.state_name(part, name), name) for name in trained for part in settings.rule.state]
+    moving, rest = replace(training, free=[*free]).moving(prepared), training.at_rest(prepared.env)
+    updates = moving.backward.equations[len(prepared.gradients) :]
     return made | {
         "said": "Every setting can be changed: the page trains anew.",
-        "updates": [(equation.name, equation.expr) for equation in equations],
-        "moved": [*moved.items()],
-        "state": [(own, name, _array(rest[own])[1] if settings.start else None) for own, name in states],
+        "updates": [(equation.name, equation.expr) for equation in updates],
+        "moved": [*training.moved.items()],
+        "state": [(own, own.split("_", 2)[2], _array(at)[1] if settings.start else None) for own, at in rest.items()],
         "batches": batches,
     }
 
 
-def _batches(prepared: Prepared, settings: TrainSettings) -> Json | None:
+def _batches(training: Training) -> Json | None:
     """The rows of every update, of one epoch where all have the same; and the equations where they are a batch's own.
 
     None where there are too many of them.
     """
-    count, (each, _), picked = moves.rows_of(prepared, settings), moves.in_all(prepared, settings), list[list[int]]()
+    prepared, settings, numbers = training.prepared, training.settings, np.arange(float(training.rows))
     epochs = 1 if settings.seed is None else settings.epochs
-    if epochs * count > PICKED:
+    if epochs * training.rows > PICKED:
         return None
-
-    def note(rows: Sequence[moves.Rows]) -> moves.Batch:
-        picked.append(np.arange(count)[rows[0]].tolist())
-        return {}
-
-    list(moves.updates(prepared, settings._replace(epochs=epochs), lambda *_: lambda *_: None, batch_of=note))
+    shown = replace(training, settings=settings._replace(epochs=epochs))
+    steps = shown.steps(batch_of=lambda rows: {"rows": numbers[rows[0]]})
+    picked = [[*map(int, step.batch["rows"])] for step in steps]
     sizes = sorted({*map(len, picked)})
-    batches = (moves.first_rows(prepared, settings, size) for size in sizes)
+    batches = map(training.cut, sizes)
     usual, *lines = ([step[:2] for part in _steps(one) for step in part] for one in (prepared, *batches))
     own = {f"{size}": found for size, found in zip(sizes, lines, strict=True) if found != usual}
-    return {"over": settings.over, "each": each, "rows": picked, "lines": own}
+    return {"over": settings.over, "each": training.each, "rows": picked, "lines": own}
 
 
 def _contours(scene: Scene, prepared: Prepared) -> Iterator[Json]:

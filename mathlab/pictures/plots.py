@@ -22,7 +22,7 @@ from mathlab.pictures.svg import entry, number
 from mathlab.results import CaseResult, ExperimentResult
 from mathlab.stages import train
 from mathlab.stages.prepare import Prepared, evaluate, evaluator, prepare
-from mathlab.stages.updates import in_all
+from mathlab.stages.updates import Training
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -229,7 +229,7 @@ def path_of(about: Subject, case: Case) -> Line:
     def watch(_: int, values: Mapping[str, Array]) -> None:
         seen.append([float(values[name][place]) for name, place in places])
 
-    shown = {int(count) for count in np.linspace(0, in_all(prepared, case.train)[1], PATH)}
+    shown = {int(count) for count in np.linspace(0, Training(prepared, case.train).total, PATH)}
     after = tuple((count, ()) for count in sorted(shown))
     train.run(replace(_bare(case), train=case.train._replace(after=after)), watch=watch)
     return Line(case.name, *np.transpose(seen))

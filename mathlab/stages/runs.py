@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,9 +16,9 @@ from mathlab.language.program import compile_program
 from mathlab.language.replicas import stack
 from mathlab.language.shapes import Shape
 from mathlab.stages import train
-from mathlab.stages import updates as moves
 from mathlab.stages.limits import Cost, cost
 from mathlab.stages.prepare import Prepared, evaluate, execute, prepare
+from mathlab.stages.updates import UPDATE, Batch, Rows, Step, Training, advance, setting_name
 
 
 class Ends(NamedTuple):
@@ -51,8 +50,8 @@ def weight(case: Case, differing: Collection[str] = (), count: int = 0) -> tuple
     if count:
         stack((*prepared.both, *lines), types, own, count)  # whether it can be done
     if settings:
-        total = max(moves.in_all(prepared, settings)[1], 1)
-        prepared = moves.first_rows(prepared, settings, settings.batch_size or 1)
+        training = Training(prepared, settings)
+        total, prepared = max(training.total, 1), training.cut(settings.batch_size or 1)
         own.update(settings.over)
     if not count:
         return Cost(total * prepared.cost.seconds, held, 0), shapes
@@ -77,9 +76,10 @@ def together(cases: Sequence[Case]) -> Ends:
     prepared, values, own = replicas(cases)
     lines, types = _report(prepared)
     made = stack((*prepared.both, *lines), types, own, len(cases))
-    if settings := [case.train for case in cases if case.train]:
+    if every := [case.train for case in cases if case.train]:
         with np.errstate(all="ignore"):
-            _train(prepared, settings, values, own)
+            for _ in advance(*updating(prepared, every, values, own)):
+                pass
     program = compile_program(made.equations, made.types, [line.name for line in lines], prepared.case.dtype)
     found = execute(program, values)
 
@@ -87,7 +87,7 @@ def together(cases: Sequence[Case]) -> Ends:
         """What all runs have in common, once for each."""
         return value if name in made.names else np.broadcast_to(value, (len(cases), *np.shape(value)))
 
-    final = {name: of_all(name, values[name]) for name in (prepared.case.parameters if settings else ())}
+    final = {name: of_all(name, values[name]) for name in (prepared.case.parameters if every else ())}
     return Ends(tuple(of_all(line.name, found[line.name]) for line in lines), final)
 
 
@@ -102,51 +102,32 @@ def replicas(cases: Sequence[Case]) -> tuple[Prepared, dict[str, Array], set[str
     return prepared, {**prepared.env, **values}, own
 
 
-def _train(prepared: Prepared, every: Sequence[TrainSettings], values: Mapping[str, Array], own: set[str]) -> None:
-    """Make all updates of all runs. The arrays of the trained parameters in `values` are changed.
+def updating(
+    prepared: Prepared, every: Sequence[TrainSettings], values: Mapping[str, Array], own: Collection[str]
+) -> tuple[Iterator[Step], dict[str, Array], Callable[[Step], Planned]]:
+    """All updates of all runs, as `advance` makes them; the arrays of the parameters in `values` are changed.
 
     Runs that shuffle with the same seed share their rows.
     """
-    env, planned = updating(prepared, every, values, own)
-    seeds, over = [each.seed for each in every], every[0].over
+    free = [key for key in every[0].settings if len({each.settings[key] for each in every}) > 1]
+    training = Training(prepared, every[0], free).settled()
+    env = {**values, **training.at_rest(values)}
+    env |= {setting_name(key): np.array([each.settings[key] for each in every]) for key in free}
+    seeds, numbers = [each.seed for each in every], np.arange(training.rows)
     shared = len({*seeds}) == 1
-    numbers = np.arange(moves.rows_of(prepared, every[0]))
+    stacked = {*own, *env.keys() - values.keys(), *(() if shared else every[0].over)}
 
-    def batch_of(picked: Sequence[moves.Rows]) -> moves.Batch:
+    def batch_of(picked: Sequence[Rows]) -> Batch:
         """For each run the rows of its own, where they are not `shared`; what is stacked has an axis of runs."""
         rows = numbers[picked[0]] if shared else np.stack([numbers[rows] for rows in picked])
         runs = slice(None) if shared else np.arange(len(picked))[:, None]
-        return {name: env[name][runs, rows] if name in own else env[name][rows] for name in over}
+        return {name: env[name][runs, rows] if name in own else env[name][rows] for name in every[0].over}
 
-    def advance_on(size: int, batch: moves.Batch) -> moves.Advance:
-        return partial(planned(size, batch, () if shared else batch).advance, env)
+    def on(step: Step) -> Planned:
+        whole = training.on(step.size)
+        made = stack(whole.both, whole.types, stacked, len(every))
+        program = compile_program(made.equations, made.types, [*training.moved.values()], whole.case.dtype)
+        sample = {**env, **step.batch, UPDATE: 1.0}
+        return plan(program, sample, training.moved, varying=[*step.batch], clock=UPDATE)
 
-    for _ in moves.updates(prepared, every[0], advance_on, (), seeds[: 1 if shared else None], batch_of):
-        pass
-
-
-def updating(
-    prepared: Prepared, every: Sequence[TrainSettings], values: Mapping[str, Array], own: Collection[str]
-) -> tuple[dict[str, Array], Callable[[int, moves.Batch, Iterable[str]], Planned]]:
-    """The values with the optimizer's state and the settings that differ, and what plans one update of all runs.
-
-    That is given the number of rows of a batch, the batch, and which names in it have a value for each run, as have
-    those in `own`.
-    """
-    settings = moves.settled(prepared, every[0])
-    trained = settings.trained(prepared.case.parameters)
-    free = [key for key in settings.settings if len({each.settings[key] for each in every}) > 1]
-    env = {**values, **moves.at_rest(trained, settings, values)}
-    env |= {moves.setting_name(key): np.array([each.settings[key] for each in every]) for key in free}
-    stacked = {*own, *env.keys() - values.keys()}
-
-    def planned(size: int, batch: moves.Batch, apart: Iterable[str]) -> Planned:
-        cut = moves.first_rows(prepared, settings, size)
-        types = cut.types.learning(())
-        equations, moved = moves.update_equations(trained, settings, types, free)
-        made = stack((*cut.both, *equations), types, {*stacked, *apart}, len(every))
-        program = compile_program(made.equations, made.types, [*moved.values()], cut.case.dtype)
-        sample = {**env, **batch, moves.UPDATE: 1.0}
-        return plan(program, sample, moved, varying=[*batch], clock=moves.UPDATE)
-
-    return env, planned
+    return training.steps(seeds=seeds[: 1 if shared else None], batch_of=batch_of), env, on

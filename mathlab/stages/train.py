@@ -16,16 +16,15 @@ from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Case, TrainSettings
 from mathlab.language.equation import Equation
 from mathlab.language.planned import Planned, plan
-from mathlab.language.program import compile_program
 from mathlab.language.syntax import Call, Name, names
 from mathlab.printed import TIE, judge
 from mathlab.results import FigureResult, TrainResult
 from mathlab.stages import limits
-from mathlab.stages import updates as moves
 from mathlab.stages.noise import Lead, Shake, noises
 from mathlab.stages.nonfinite import first_nonfinite, first_of, is_finite
 from mathlab.stages.prepare import Env, Prepared, evaluate, execute, prepare, sealed
 from mathlab.stages.table import Report
+from mathlab.stages.updates import UPDATE, Step, Training, advance
 
 SMALL = 16  # entries: outputs up to this size are written to training.csv
 FEW = 256  # entries: the history of a gradient up to this size is kept, and its norms are taken at once;
@@ -48,29 +47,27 @@ def run(
     settings = case.train
     if settings is None:
         raise MathlabError("the case has no 'train'", case.place)
-    prepared = prepare(case)
-    _check_cost(prepared, settings)
-    state = moves.initial_state(prepared, settings)
+    training = Training(prepare(case), settings)
+    _check_cost(training)
+    state = training.start()
     # the parameters are not in the environment, where they would be held a second time
-    prepared = replace(prepared, env={name: value for name, value in prepared.env.items() if name not in state})
-    settings = moves.settled(prepared, settings)
-    _, total = moves.in_all(prepared, settings)
+    prepared = replace(
+        training.prepared, env={n: value for n, value in training.prepared.env.items() if n not in state}
+    )
+    training = replace(training, prepared=prepared).settled()
     due = dict(settings.after)
     start = {name: state[name].copy() for name in case.parameters} if due else {}
     values = {**prepared.env, **state}
-    batched = settings.batch_size is not None
-    copies = {name: state[name].copy() for name in settings.trained(case.parameters) if batched}
     figures: list[FigureResult] = []
 
     def look(done: int) -> None:
         mentioned = {name for figure in due[done] for name in names(figure.quantity)}
         wanted = tuple(name for name in (*prepared.nodes, *prepared.gradients) if name in mentioned)
         env = {**prepared.env, **{name: values[name] for name in case.parameters}}
-        shown = moves.shown_state(settings.trained(case.parameters), settings, values, done)
-        now = {**shown, **env, **execute(prepared.compiled(wanted, thrifty=True), env)}
+        now = {**training.shown(values, done), **env, **execute(prepared.compiled(wanted, thrifty=True), env)}
         if watch:
             watch(done, now)
-        noise = noises(due[done], prepared, {**now, **start}, _retrained(settings, done), RERUNS)
+        noise = noises(due[done], prepared, {**now, **start}, _retrained(training.settings, done), RERUNS)
         for figure, value, measure in zip(due[done], evaluate(due[done], prepared, now), noise, strict=True):
             plain = judge(figure, value, stage="train", updates=done)
             asked = done * len(prepared.both) <= RETRAINED and _near(plain)
@@ -78,20 +75,22 @@ def run(
 
     try:
         with np.errstate(all="ignore"):
-            planned = planned_rounds(prepared, settings, {**values, **copies})
+            batched = settings.batch_size is not None
+            copies = {name: state[name].copy() for name in training.trained if batched}
+            planned = planned_rounds(training, {**values, **copies})
             ends = planned.history[prepared.end]
-            for done, known in (_minibatches if batched else _full_batch)(prepared, settings, values, planned):
+            for done, known in (_minibatches if batched else _full_batch)(training, values, planned):
                 if done in due:
                     look(done)
                 if progress and done:
-                    progress(done, total, float(ends[known - 1]) if known and ends.ndim == 1 else None)
+                    progress(done, training.total, float(ends[known - 1]) if known and ends.ndim == 1 else None)
     except IndexError:
         prepared.run(state)  # the readable program knows in which equation a class index is out of its range
         raise
     parameters = {name: sealed(values[name]) for name in case.parameters}
     columns = {name: sealed(column) for name, column in _columns(prepared, planned.history).items()}
-    nonfinite = _first_nonfinite(case, settings, columns, parameters)
-    return TrainResult(columns, parameters, tuple(figures), total, nonfinite)
+    nonfinite = _first_nonfinite(training.settings, prepare(case), columns, parameters)
+    return TrainResult(columns, parameters, tuple(figures), training.total, nonfinite)
 
 
 def _near(judged: FigureResult) -> bool:
@@ -108,34 +107,26 @@ def _retrained(settings: TrainSettings, done: int) -> Lead:
     """What trains as training does, by the readable program with every op of it shaken, up to an update."""
 
     def lead(prepared: Prepared, env: Env, shake: Shake) -> Env:
-        trained = settings.trained(prepared.case.parameters)
-        now = {**env, **moves.at_rest(trained, settings, env)}
-
-        def advance_on(size: int, _: moves.Batch) -> moves.Advance:
-            program, moved = moves.update_program(moves.first_rows(prepared, settings, size), settings, shaken=True)
-
-            def advance(first: int, stop: int, batch: moves.Batch) -> None:
-                for update in range(first, stop):
-                    made = execute(program, {**now, **batch, moves.UPDATE: np.asarray(update + 1.0)}, shake)
-                    now.update({old: made[new] for old, new in moved.items()})
-
-            return advance
-
-        updates = moves.updates(replace(prepared, env={**env}), settings, advance_on, [done])
-        next(count for count in updates if count >= done)
-        return {**now, **moves.shown_state(trained, settings, now, done)}
+        training = Training(replace(prepared, env={**env}), settings)
+        now = {**env, **training.at_rest(env)}
+        new = (*training.moved.values(),)
+        updates = training.one_by_one(
+            now, lambda size: partial(execute, training.on(size).compiled(new, shaken=True), shake=shake)
+        )
+        next(itertools.islice(updates, done, None))
+        return {**now, **training.shown(now, done)}
 
     return lead
 
 
-def _check_cost(prepared: Prepared, settings: TrainSettings) -> None:
+def _check_cost(training: Training) -> None:
     """Raise MathlabError for training that takes longer, or writes down more, than the case may."""
-    once, parameters = prepared.cost, prepared.case.parameters
-    batches, total = moves.in_all(prepared, settings)
-    columns = 3 + len(parameters) + sum(prepared.types.names[name].size for name in _small(prepared, settings))
+    prepared, settings = training.prepared, training.settings
+    once, parameters, total = prepared.cost, prepared.case.parameters, training.total
+    columns = 3 + len(parameters) + sum(prepared.types.names[name].size for name in _small(training))
     seconds = once.seconds
     if settings.batch_size is not None:
-        seconds = moves.first_rows(prepared, settings, settings.batch_size).cost.seconds + seconds / batches
+        seconds = training.cut(settings.batch_size).cost.seconds + seconds / training.each
     seconds += limits.CALL * len(parameters) * len(settings.rule.lines) + CELL * columns
     once = once._replace(seconds=seconds)
     limits.check(prepared.case, "training", once, total, kept=2, place=settings.place, each=CELL_BYTES * columns)
@@ -144,35 +135,35 @@ def _check_cost(prepared: Prepared, settings: TrainSettings) -> None:
 Rounds = Iterator[tuple[int, int]]  # the numbers of the updates made, and of the rows that are recorded
 
 
-def _full_batch(prepared: Prepared, settings: TrainSettings, env: dict[str, Array], planned: Planned) -> Rounds:
+def _full_batch(training: Training, env: dict[str, Array], planned: Planned) -> Rounds:
     """One update an epoch. The program that makes it has the loss and the gradients at hand, so it records them too."""
-    stops = {*dict(settings.after), *range(0, settings.epochs, max(1, settings.epochs // 1000))}
-    for done in moves.updates(prepared, settings, lambda *_: partial(planned.advance, env), stops):
+    epochs = training.settings.epochs
+    stops = {*dict(training.settings.after), *range(0, epochs, max(1, epochs // 1000))}
+    for done in advance(training.steps(stops), env, lambda _: planned):
         yield done, done
-    planned.measure(settings.epochs, *map(env.get, planned.numbers))
+    planned.measure(epochs, *map(env.get, planned.numbers))
 
 
-def _minibatches(prepared: Prepared, settings: TrainSettings, env: dict[str, Array], recorder: Planned) -> Rounds:
+def _minibatches(training: Training, env: dict[str, Array], recorder: Planned) -> Rounds:
     """Several updates an epoch; the whole data is measured once before the first epoch and after each.
 
     That takes about as long as an epoch: it is done beside the next one, on the recorder's copies of the parameters.
     """
-    per_epoch, _ = moves.in_all(prepared, settings)
 
-    def advance_on(size: int, batch: moves.Batch) -> moves.Advance:
-        program, moved = moves.update_program(moves.first_rows(prepared, settings, size), settings)
-        sample = {**env, **batch, moves.UPDATE: 1.0}
-        return partial(plan(program, sample, moved, varying=settings.over, clock=moves.UPDATE).advance, env)
+    def on(step: Step) -> Planned:
+        program = training.on(step.size).compiled((*training.moved.values(),))
+        sample = {**env, **step.batch, UPDATE: 1.0}
+        return plan(program, sample, training.moved, varying=training.settings.over, clock=UPDATE)
 
     def measure(epoch: int) -> Future[object]:
-        for name in recorder.state.keys() & {*settings.trained(prepared.case.parameters)}:
+        for name in recorder.state.keys() & {*training.trained}:
             np.copyto(recorder.state[name], env[name])
         return beside.submit(copy_context().run, recorder.measure, epoch, *map(env.get, recorder.numbers))
 
     with ThreadPoolExecutor(1) as beside:
         measured = measure(0)
-        for done in moves.updates(prepared, settings, advance_on):
-            epoch, inside = divmod(done, per_epoch)
+        for done in advance(training.steps(), env, on):
+            epoch, inside = divmod(done, training.each)
             if done and not inside:
                 measured.result()
                 measured = measure(epoch)
@@ -180,31 +171,32 @@ def _minibatches(prepared: Prepared, settings: TrainSettings, env: dict[str, Arr
         measured.result()
 
 
-def planned_rounds(
-    prepared: Prepared, settings: TrainSettings, env: Mapping[str, Array], record: bool = True
-) -> Planned:
+def planned_rounds(training: Training, env: Mapping[str, Array], record: bool = True) -> Planned:
     """The planned program of full-batch training, which changes the arrays of the state in `env`."""
-    records, recorded = _records(prepared, settings) if record else ((), ())
-    program, moved = moves.update_program(prepared, settings, records, recorded)
-    return plan(program, {**env, moves.UPDATE: 1.0}, moved, recorded, settings.epochs, clock=moves.UPDATE)
+    records, recorded = _records(training) if record else ((), ())
+    moving = training.moving(training.prepared, records)
+    program = moving.compiled((*training.moved.values(), *recorded))
+    rounds = training.settings.epochs
+    return plan(program, {**env, UPDATE: 1.0}, training.moved, recorded, rounds, clock=UPDATE)
 
 
-def _records(prepared: Prepared, settings: TrainSettings) -> tuple[list[Equation], tuple[str, ...]]:
+def _records(training: Training) -> tuple[list[Equation], tuple[str, ...]]:
     """What is recorded, and equations for it: the norms of gradients whose history is too large to be kept."""
+    prepared, epochs = training.prepared, training.settings.epochs
     sizes = {name: prepared.types.names[name].size for name in prepared.case.parameters}
-    large = [name for name, size in sizes.items() if size > FEW or size * (settings.epochs + 1) > KEPT]
+    large = [name for name, size in sizes.items() if size > FEW or size * (epochs + 1) > KEPT]
     lines = [Equation(f"_norm_{name}", Call("norm", (Name(f"d{name}"),))) for name in large]
     norms = (f"_norm_{name}" if name in large else f"d{name}" for name in sizes)
     # the nodes that are there to be watched, as an accuracy is: single numbers that no equation reads
     read = {name for equation in prepared.equations for name in names(equation.expr)}
     unread = (name for name in prepared.nodes if not prepared.types.names[name].shape and name not in read)
-    watched = [prepared.end, *unread, *small_outputs(prepared), *norms, *_small(prepared, settings)]
+    watched = [prepared.end, *unread, *small_outputs(prepared), *norms, *_small(training)]
     return lines, tuple(dict.fromkeys(watched))
 
 
-def _small(prepared: Prepared, settings: TrainSettings) -> list[str]:
+def _small(training: Training) -> list[str]:
     """The parameters whose way is written down: those that move, of at most `SMALL` entries."""
-    return [name for name in settings.trained(prepared.case.parameters) if prepared.types.names[name].size <= SMALL]
+    return [name for name in training.trained if training.prepared.types.names[name].size <= SMALL]
 
 
 def small_outputs(prepared: Prepared) -> tuple[str, ...]:
@@ -259,7 +251,7 @@ def _norms(gradients: Array) -> Array:
     return norms
 
 
-def _first_nonfinite(case: Case, settings: TrainSettings, columns: Env, parameters: Env) -> str:
+def _first_nonfinite(settings: TrainSettings, prepared: Prepared, columns: Env, parameters: Env) -> str:
     """Where training left the finite numbers: the epoch, the first value in it that shows it, and what made it so.
 
     The columns and the parameters know that it did; for the rest, training is repeated up to there, update by update.
@@ -268,36 +260,18 @@ def _first_nonfinite(case: Case, settings: TrainSettings, columns: Env, paramete
         return ""
     epochs = [int(np.argmin(finite)) for finite in map(np.isfinite, columns.values()) if not np.all(finite)]
     epoch = min(epochs, default=settings.epochs)
-    prepared, trained, said = prepare(case), settings.trained(case.parameters), ""
-    now = {**prepared.env, **moves.at_rest(trained, settings, prepared.env)}  # the last that is finite
-
-    def advance_on(size: int, _: moves.Batch) -> moves.Advance:
-        cut = moves.first_rows(prepared, settings, size)
-        types = cut.types.learning(())
-        equations, moved = moves.update_equations(trained, settings, types)
-        step = compile_program(equations, types, [*moved.values()], case.dtype)
-
-        def advance(first: int, _: int, batch: moves.Batch) -> None:
-            nonlocal said
-            values: dict[str, Array] = {**now, **batch, moves.UPDATE: np.asarray(first + 1.0)}
-            values |= execute(cut.program, values)
-            values |= execute(step, values)
-            if is_finite(values[new] for new in moved.values()):
-                now.update({old: values[new] for old, new in moved.items()})
-                return
-            at = first // moves.in_all(prepared, settings)[0]
-            if shown := first_nonfinite(cut, values):
-                said = f"epoch {at + 1}, a batch: {shown}" if batch else f"epoch {at}: {shown}"
-                return
-            called = {f"_next_w_{name}": name for name in trained} | {moves.UPDATE: "t"}
-            for part, name in itertools.product(settings.rule.state, trained):
-                called |= {moves.state_name(part, name): part, f"_next_{part}_{name}": part}
-            said = f"epoch {at + 1}: {first_of(moved.values(), equations, values, types, called)}"
-
-        return advance
-
-    for _ in moves.updates(prepared, settings._replace(epochs=epoch), advance_on, range(settings.epochs)):
-        if said:
-            return said
-    shown = (f"{name} is {float(at[epoch])}" for name, at in columns.items() if not np.isfinite(at[epoch]))
-    return f"epoch {epoch}: {first_nonfinite(prepared, prepared.run(now)) or next(shown)}"
+    training = Training(prepared, settings._replace(epochs=epoch))
+    now = {**prepared.env, **training.at_rest(prepared.env)}
+    for done, values in training.one_by_one(now, lambda size: training.on(size).run):
+        if is_finite(now[name] for name in training.moved):
+            continue
+        at, size = (done - 1) // training.each, np.shape(values[settings.over[0]])[0] if settings.over else 1
+        if shown := first_nonfinite(training.cut(size), values):
+            return f"epoch {at + 1}, a batch: {shown}" if settings.over else f"epoch {at}: {shown}"
+        moving, called = training.on(size), {UPDATE: "t"}
+        for old, new in training.moved.items():
+            part = new.split("_")[2]
+            called |= dict.fromkeys((old, new), old if part == "w" else part)
+        return f"epoch {at + 1}: {first_of(training.moved.values(), moving.both, values, moving.types, called)}"
+    lost = (f"{name} is {float(at[epoch])}" for name, at in columns.items() if not np.isfinite(at[epoch]))
+    return f"epoch {epoch}: {first_nonfinite(prepared, prepared.run(now)) or next(lost)}"

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from mathlab.experiment import TrainSettings
-from mathlab.stages import train, updates
+from mathlab.stages import train
 from mathlab.stages.prepare import prepare
+from mathlab.stages.updates import Training
 from tests.bench.networks import EAGER, len_cpus
 from tests.bench.timing import Race, Work, beside, interleaved
 from tests.build import case
@@ -35,7 +36,8 @@ def ours() -> Work:
     """So many steps, as training makes them."""
     settings = TrainSettings("sgd", {"lr": RATE}, STEPS)
     prepared = prepare(case(NET, PARAMETERS, {"x": IMAGES, "t": CLASSES}, train=settings))
-    planned = train.planned_rounds(prepared, settings, {**prepared.env, **updates.initial_state(prepared, settings)})
+    training = Training(prepared, settings)
+    planned = train.planned_rounds(training, {**prepared.env, **training.start()})
     return lambda: planned.run(0, STEPS)
 
 

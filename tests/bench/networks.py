@@ -14,8 +14,9 @@ import numpy as np
 
 from mathlab.experiment import Case, Dtype, TrainSettings
 from mathlab.language.planned import Planned
-from mathlab.stages import train, updates
+from mathlab.stages import train
 from mathlab.stages.prepare import Prepared, prepare
+from mathlab.stages.updates import Training
 from tests.bench.timing import Work
 from tests.build import case
 
@@ -72,8 +73,8 @@ class Network:
 
     def planned(self, prepared: Prepared) -> Planned:
         """The planned step, as training plans it, without a history."""
-        state = updates.initial_state(prepared, self.settings)
-        return train.planned_rounds(prepared, self.settings, {**prepared.env, **state}, record=False)
+        training = Training(prepared, self.settings)
+        return train.planned_rounds(training, {**prepared.env, **training.start()}, record=False)
 
     def works(self, dtype: Dtype) -> dict[str, Work]:
         """A training step of ours, the matrix products alone, and the steps of the peers that are there."""

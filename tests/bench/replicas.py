@@ -9,7 +9,8 @@ import numpy as np
 
 from mathlab.experiment import Axis, Case, Figure, Range, Recipe, SweepSettings
 from mathlab.language.syntax import Name
-from mathlab.stages import runs, sweep, train, updates
+from mathlab.stages import runs, sweep, train
+from mathlab.stages.updates import Training
 from tests.bench.timing import Race, Work, beside, interleaved, once
 from tests.bench.works import EPOCHS, net
 from tests.build import value
@@ -38,10 +39,10 @@ def loops() -> dict[str, Work]:
     bare = replace(case, expected=(Figure("loss", Name("loss"), (), ()),), sweep=None)
     cases = [sweep.changed(bare, point) for point in sweep.points(case.sweep)]
     every = [one.train for one in cases if one.train]
-    settings, (prepared, values, own) = every[0], runs.replicas(cases)
-    together = runs.updating(prepared, every, values, own)[1](1, {}, ())
-    state = updates.initial_state(prepared, settings)
-    alone = train.planned_rounds(prepared, settings, {**prepared.env, **state}, record=False)
+    prepared, values, own = runs.replicas(cases)
+    steps, _, planned = runs.updating(prepared, every, values, own)
+    together, training = planned(next(steps)), Training(prepared, every[0])
+    alone = train.planned_rounds(training, {**prepared.env, **training.start()}, record=False)
 
     def one_by_one() -> None:
         for _ in range(MANY):

@@ -12,8 +12,9 @@ import numpy as np
 
 from mathlab import config
 from mathlab.experiment import Case, TrainSettings
-from mathlab.stages import train, updates
+from mathlab.stages import train
 from mathlab.stages.prepare import prepare
+from mathlab.stages.updates import Training
 from tests.bench.networks import Network
 from tests.bench.timing import Work, process
 from tests.build import case
@@ -79,8 +80,9 @@ def ours() -> tuple[Work, Work]:
     lab = net()
     assert lab.train
     prepared = prepare(lab)
-    state = updates.initial_state(prepared, lab.train)
-    planned = train.planned_rounds(prepared, lab.train, {**prepared.env, **state})
+    training = Training(prepared, lab.train)
+    state = training.start()
+    planned = train.planned_rounds(training, {**prepared.env, **state})
 
     def loop() -> None:
         state["W"][...], state["V"][...] = W, V

@@ -23,7 +23,7 @@ from mathlab.language.program import KERNELS, Program, compile_program
 from mathlab.language.recorded import StandIn, Tape
 from mathlab.language.shapes import Type
 from mathlab.stages.prepare import Prepared, prepare
-from mathlab.stages.updates import UPDATE, initial_state, update_equations
+from mathlab.stages.updates import UPDATE, Training
 from tests.build import case, sampled
 from tests.programs import Program as Drawn
 from tests.programs import programs
@@ -41,12 +41,9 @@ OPTIMIZERS = [
 
 def stepping(prepared: Prepared, settings: TrainSettings) -> tuple[Program, dict[str, Array], dict[str, str]]:
     """A program that moves every parameter, its inputs, and what it moves."""
-    types = Types(prepared.types.names, prepared.types.integral)
-    state = initial_state(prepared, settings)
-    updates, moved = update_equations(settings.trained(prepared.case.parameters), settings, types)
-    outputs = (*moved.values(), *prepared.nodes, *prepared.gradients)
-    program = compile_program((*prepared.both, *updates), types, outputs, prepared.case.dtype)
-    return program, {**prepared.env, **state}, moved
+    training = Training(prepared, settings)
+    outputs = (*training.moved.values(), *prepared.nodes, *prepared.gradients)
+    return training.moving(prepared).compiled(outputs), {**prepared.env, **training.start()}, training.moved
 
 
 def readable(prepared: Prepared, settings: TrainSettings) -> tuple[list[dict[str, Array]], dict[str, Array]]:

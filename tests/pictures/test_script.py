@@ -16,9 +16,10 @@ from mathlab.language import OPS, read
 from mathlab.language.equation import Equation
 from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.pictures.svg import number
-from mathlab.stages import train, updates
+from mathlab.stages import train
 from mathlab.stages.noise import rounding_noise
 from mathlab.stages.prepare import Prepared, prepare
+from mathlab.stages.updates import Training
 from tests.build import case
 from tests.language.test_ops import SAMPLES, prepared_sample
 from tests.pictures.script import OPS_JS, Script
@@ -208,15 +209,15 @@ def trains_alike(script: Script, one: Case) -> None:
     """Hold the losses of a training by the script, from the equations that a page has, against the lab's."""
     prepared = prepare(one)
     assert one.train
-    settings = updates.settled(prepared, one.train)
-    moving, moved = updates.update_equations([*one.parameters], settings, prepared.types, free=settings.settings)
-    env = {**prepared.env, **updates.initial_state(prepared, settings)}
+    settings = one.train
+    training = Training(prepared, settings, [*settings.settings]).settled()
+    env = {**prepared.env, **training.start()}
     env |= {f"_setting_{name}": np.array(value) for name, value in settings.settings.items()}
     losses = []
     for epoch in range(settings.epochs + 1):
-        found = script.run((*prepared.both, *moving), {**env, "_t": np.array(epoch + 1.0)}, one.dtype)
+        found = script.run(training.on(1).both, {**env, "_t": np.array(epoch + 1.0)}, one.dtype)
         losses.append(float(found[prepared.end]))
-        env |= {old: found[new] for old, new in moved.items()}
+        env |= {old: found[new] for old, new in training.moved.items()}
     np.testing.assert_allclose(losses, train.run(one).columns["loss"], rtol=1e-12 if one.dtype == "float64" else 1e-5)
 
 
