@@ -163,12 +163,10 @@ def _data(
     try:
         path = datafiles.beside(current().folder, file, current().allowed.files)
         if suffix == ".csv":
-            from mathlab.config.csvfiles import read_csv, select  # only here: few configs have one
-
             sheets, key = current().sheets, (path, header)
             if key not in sheets:
-                sheets[key] = read_csv(*key)
-            entries = select(sheets[key], columns, but, path.name)
+                sheets[key] = datafiles.read_csv(*key)
+            entries = datafiles.select(sheets[key], columns, but, path.name)
         else:
             entries = datafiles.read_text(path) if suffix == ".txt" else datafiles.read_numpy(path, array)
     except datafiles.DataError as error:

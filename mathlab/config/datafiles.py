@@ -1,14 +1,18 @@
-"""`{file: x.npy}`: arrays from files beside the config (`csvfiles` reads CSV), and what a config may do."""
+"""`{file: x.npy}`: arrays from files beside the config, and what a config may do."""
 
 from __future__ import annotations
 
+import csv
+import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +25,6 @@ from mathlab.files import near, note
 if TYPE_CHECKING:
     from numpy.lib.npyio import NpzFile
 
-    from mathlab.config.csvfiles import Sheet
-
 T = TypeVar("T")
 
 LARGEST = 10**8  # entries of one array: 800 MB of float64
@@ -30,8 +32,10 @@ LARGEST_DRAWN = 35_000_000  # entries that one config draws: 280 MB
 LISTED = 10  # arrays of a file that are named
 LARGEST_PACKED = 50_000_000  # bytes that any archive may unpack to; from there on
 MOST_PACKED = 100  # bytes for each of its own, which data does not come near and a bomb goes beyond
+PIECE = 1_000_000  # entries of a CSV file that are read at a time
 
 Numbers = NDArray[np.floating | np.integer]
+Sheet: TypeAlias = tuple[Sequence[str], Sequence[Numbers]]  # columns' names, and rows in pieces: nan where no number is
 
 
 class DataError(Exception):
@@ -145,8 +149,130 @@ def read_text(path: Path) -> Numbers:
         raise DataError(f"{path.name} is no table of numbers: {why}") from None
     if not values.size or not np.isfinite(values).all():
         raise DataError(f"{path.name} holds {'a number that is not finite' if values.size else 'no numbers'}")
-    whole = bool(np.all(values == np.round(values)) and np.abs(values).max() < 1 << 53)
-    return values.astype(np.int64) if whole else values
+    return _narrow(values)
+
+
+def read_csv(path: Path, header: bool | None) -> Sheet:
+    """All of a CSV file. Raises DataError where its first row may be data, or names two columns alike."""
+    pieces: list[Numbers] = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = _lines(file, path.name)
+            first = next(lines, "")
+            names = next(csv.reader(chain([first], lines)), [])
+            if header is False:
+                names, lines = [*map(str, range(len(names)))], chain([first], lines)
+            elif header is None and names and all(_number(name) is not None for name in names):
+                message = f"every cell in the first row of {path.name} is a number: say 'header: false' if it is data"
+                raise DataError(f"{message}, or 'header: true' if these are names")
+            if twice := next((name for name, times in Counter(filter(None, names)).items() if times > 1), None):
+                raise DataError(f"{path.name} has two columns that are called {twice!r}")
+            for piece in _pieces(lines, len(names), path.name):
+                pieces.append(piece)
+                if sum(one.size for one in pieces) > LARGEST:
+                    raise DataError(f"{path.name} holds more than {LARGEST} entries")
+    except (ValueError, OSError, csv.Error) as error:
+        raise DataError(f"{path.name} is not a CSV file: {error}") from None
+    return names, pieces
+
+
+def _lines(file: Iterable[str], name: str) -> Iterator[str]:
+    """The lines that say something. Raises DataError where a single column has an empty one, which may be an entry."""
+    first, empty = "", 0
+    for number, line in enumerate(file, 1):
+        if line.strip():
+            first = first or line
+            if empty and "," not in first:
+                raise DataError(f"line {empty} of {name} is empty")
+            yield line
+        elif first:
+            empty = empty or number
+
+
+def _pieces(lines: Iterator[str], width: int, name: str) -> Iterator[Numbers]:
+    """The rows of so many columns: at once where all are numbers, else cell by cell."""
+    while piece := [*islice(lines, max(1, PIECE // max(1, width)))]:
+        try:
+            numbers = np.loadtxt(piece, delimiter=",", comments=None, ndmin=2)
+        except ValueError:
+            numbers = np.empty((0, 0))
+        if numbers.shape[1] != width:
+            rows = [*islice(csv.reader(chain(piece, lines)), len(piece))]  # of several lines, if a cell is
+            if any(any(row[width:]) for row in rows):
+                raise DataError(f"{name} has rows that are longer than its first")
+            cells = (_number(cell) for row in rows for cell in (row + [""] * width)[:width])
+            numbers = np.array([np.nan if cell is None else cell for cell in cells]).reshape(-1, width)
+        yield _narrow(numbers)
+
+
+def _number(cell: str) -> float | None:
+    """What a cell says; 1_000 is a number of Python's alone."""
+    try:
+        return float(cell) if cell.isascii() and "_" not in cell else None
+    except ValueError:
+        return None
+
+
+def _narrow(numbers: Numbers) -> Numbers:
+    """The same in the narrowest type of whole numbers, if that loses nothing: a pixel takes one byte, not eight."""
+    low, high = numbers.min(initial=0), numbers.max(initial=0)
+    if not -(2**32) < low <= high < 2**32:  # nor nan
+        return numbers
+    whole = numbers.astype(np.min_scalar_type(min(int(low), ~int(high)) if low < 0 else int(high)))
+    return whole if whole.astype(numbers.dtype).tobytes() == numbers.tobytes() else numbers
+
+
+def select(sheet: Sheet, columns: Sequence[str] | None, but: Sequence[str], file: str) -> Numbers:
+    """Some columns but for those in `but`, in the order in which they are named; None means all of them.
+
+    A column goes by its name, or by its position from 0; `first..last` are all from one to the other. One gives shape
+    (rows,), several give (rows, columns), of the narrowest type that holds whole numbers, else float64.
+
+    Raises DataError for what is not there or is no finite number.
+    """
+    names, pieces = sheet
+    if not pieces:
+        raise DataError(f"{file} has no rows")
+    if columns is None and "" in names:  # as of a row's number, which is no data
+        raise DataError(f"column {names.index('')} of {file} has no name in the first row; choose the 'columns'")
+    wanted = chosen(names, columns, but, file)
+    dtype = np.result_type(*(_narrow(piece[:, wanted]).dtype for piece in pieces))
+    found, row = np.empty((sum(map(len, pieces)), len(wanted)), dtype), 0  # to be filled: nothing is joined
+    for piece in pieces:
+        found[row : (row := row + len(piece))] = piece[:, wanted]
+    if not (finite := np.isfinite(found)).all():
+        row, at = np.argwhere(~finite)[0]
+        raise DataError(f"row {row + 1} in column {names[wanted[at]]!r} of {file} is no finite number")
+    return found[:, 0] if len(wanted) == 1 else found
+
+
+def chosen(names: Sequence[str], columns: Sequence[str] | None, but: Sequence[str], file: str) -> list[int]:
+    """The positions of the columns that are meant. Raises DataError for one that `file` does not have, or for none."""
+    every = range(len(names)) if columns is None else [at for word in columns for at in _positions(word, names, file)]
+    left_out = {at for word in but for at in _positions(word, names, file)}
+    found = [at for at in every if at not in left_out]
+    if not found:
+        raise DataError(f"no column of {file} is left")
+    return found
+
+
+def _positions(word: str, names: Sequence[str], file: str) -> Sequence[int]:
+    first, dots, last = word.partition("..")
+    if not dots or word in names:
+        return [_position(word, names, file)]
+    start = _position(first, names, file) if first else 0
+    stop = _position(last, names, file) if last else len(names) - 1
+    if start > stop:
+        raise DataError(f"in {file}, column {first!r} stands after {last!r}")
+    return range(start, stop + 1)
+
+
+def _position(word: str, names: Sequence[str], file: str) -> int:
+    if word in names:
+        return names.index(word)
+    if re.fullmatch("-?[0-9]{1,9}", word) and -len(names) <= int(word) < len(names):
+        return int(word) % len(names)
+    raise DataError(f"{file} has no column {word!r}{did_you_mean(word, names)}")
 
 
 def _unpackable(archive: NpzFile, name: str) -> str:
