@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mathlab.language.program import Program
-from mathlab.language.recorded import Array, Memory, Slot, StandIn, Tape
+from mathlab.language.program import Program, leading_to
+from mathlab.language.recorded import Array, Memory, Slot, Tape
 
 NEVER = 1 << 60  # a line later than any
 
@@ -59,28 +59,25 @@ def plan(
     that are kept for `rounds` + 1 rounds; `varying` are arrays that are given anew for a round; `clock` is the input
     that `run` sets to the number of the round, from 1.
     """
-    tape = Tape()
-    changing = {*moved, *varying, clock}
-    inputs = {
-        name: tape.stand_in(env[name], constant=name not in changing).slot
-        for name in dict.fromkeys([*program.inputs, *moved, *varying])
-    }
+    tape, changing = Tape(), {*moved, *varying, clock}
+    values = {**env, **{name: np.array(env[name]) for name in varying}}
+    read = dict.fromkeys([*program.inputs, *moved, *varying])
+    inputs = {name: tape.slot(values[name], constant=name not in changing) for name in read}
     outputs = tape.play(program, inputs)
-    moves = {inputs[old]: _apart(tape, outputs[new]) for old, new in moved.items()}
+    moves = {inputs[old]: _apart(outputs[new]) for old, new in moved.items()}
     kept = {f"h{k}": outputs[name] for k, name in enumerate(recorded)}
-    lines, measured = (_leading_to([*ends, *kept.values()], _early(tape.lines)) for ends in (moves.values(), ()))
+    reads = {line: [slot.root for slot in line.operands] for line in tape.lines}
+    ends = [slot.root for slot in kept.values()]
+    lines, measured = leading_to([*(slot.root for slot in moves.values()), *ends], reads), leading_to(ends, reads)
 
-    state = {name: array for name in moved if isinstance(array := env[name], np.ndarray) and array.ndim}
-    fed = {name: _memory(inputs[name]) for name in varying}
-    homes = {new: old for old, new in moves.items() if old.layout}
-    kept_to_end = (slot for slot in kept.values() if slot.root not in moves)
+    state, fed = ({name: np.asarray(values[name]) for name in some if inputs[name].layout} for some in (moved, varying))
     arrays = {inputs[name]: array for name, array in state.items()}
-    footprint = sum(array.nbytes for array in fed.values())
-    footprint += _lay_out(lines, {*measured}, arrays, homes, kept_to_end)
+    homes = {new: old for old, new in moves.items() if old.layout}
+    footprint = _lay_out(lines, {*measured}, arrays, homes, (slot for slot in kept.values() if slot.root not in moves))
     arrays |= {inputs[name]: array for name, array in fed.items()}
 
     def array_of(slot: Slot) -> Array:
-        return slot.view(array_of(slot.base)) if slot.base and slot.view else arrays[slot]
+        return arrays[slot] if slot.base is None or not slot.view else slot.view(array_of(slot.base))
 
     named = {*moves, *moves.values(), *kept.values(), *(slot for line in lines for slot in (line, *line.operands))}
     space = {
@@ -98,21 +95,21 @@ def plan(
     if clock in inputs:
         before.insert(0, f"{inputs[clock].name} = k + 1.0")
     numbers = {name: inputs[name] for name in moved if name not in state}
-    arguments = _listed(numbers.values())
+    arguments, renewed = (_listed(slots) for slots in (numbers.values(), map(moves.__getitem__, numbers.values())))
     update = [
         f"copyto({old.name}, {new.name})"
         for old, new in moves.items()
         if old.layout and arrays.get(new) is not arrays[old]
     ]
-    if numbers:
-        update.append(f"{arguments} = {_listed(moves[old] for old in numbers.values())}")
     every, once = ([*before, *(line.text for line in some), *after] for some in (lines, measured))
     text = "\n    ".join([
         f"def run(first, last, {arguments}):", "for k in range(first, last):",
-        *(f"    {line}" for line in [*every, *update, "pass"]), f"return ({arguments})",
+        *(f"    {line}" for line in [*every, *update, f"{arguments} = {renewed}" * bool(numbers) or "pass"]),
+        f"return ({arguments})",
     ]) + "\n" + "\n    ".join([f"def measure(k, {arguments}):", *once, f"return ({arguments})"])  # fmt: skip
     exec(compile(text, "<the planned program>", "exec"), space)
     run, measure = space["run"], space["measure"]
+    footprint += sum(array.nbytes for array in fed.values())
     return Planned(text, run, measure, state, tuple(numbers), fed, history, footprint)  # type: ignore[arg-type]
 
 
@@ -142,14 +139,14 @@ def _lay_out(
         but its own: another's new value would be written over it.
         """
         over = [slot for slot in target.operands if last.get(slot) == at] if target.over else []
-        if home and last.get(guests[home], -1) < at:
+        if home is not None and last.get(guests[home], -1) < at:
             over.append(guests[home])
         if target in measured:
             over = [slot for slot in over if slot in blocks]
         elif last.get(target) == NEVER:
             over = [slot for slot in over if slot in blocks or places.get(slot) is home]
         alike = [slot for slot in over if slot.layout == target.layout and (slot in blocks or slot in places)]
-        return next((slot for slot in alike if home and places.get(slot) is home), next(iter(alike), None))
+        return next((slot for slot in alike if home is not None and places.get(slot) is home), next(iter(alike), None))
 
     for at, target in enumerate(lines):
         dying = dict.fromkeys(slot.root for slot in target.operands if last[slot.root] == at)
@@ -176,48 +173,10 @@ def _lay_out(
     return footprint
 
 
-def _memory(slot: Slot) -> Array:
-    """Memory for an input that is given anew."""
-    assert slot.layout
-    return slot.layout.array(np.empty(slot.layout.size, np.uint8))
-
-
-def _apart(tape: Tape, slot: Slot) -> Slot:
+def _apart(slot: Slot) -> Slot:
     """What takes an old value's place, copied where it is an input: others' new values may be written over that."""
     given = slot.layout and not slot.constant and not slot.root.text
-    return tape.call(np.copy, [StandIn(tape, slot)]).slot if given else slot
-
-
-def _early(lines: Sequence[Slot]) -> list[Slot]:
-    """The lines, with those that go entry by entry as early as somebody need not be kept for them any more.
-
-    That is right behind the other readers of what they read last; a mask, which is small, comes before these.
-    """
-    readers: dict[Slot, list[Slot]] = defaultdict(list)
-    for line in lines:
-        for root in {slot.root for slot in line.operands}:
-            readers[root].append(line)
-    places: dict[Slot, int] = {}
-    for at, line in enumerate(lines):
-        read = {slot.root for slot in line.operands}
-        last = {root for root in read if readers[root][-1] is line}
-        freed = max((root.layout.size for root in last & places.keys() if root.layout), default=0)
-        places[line] = at
-        if line.each and line.layout and freed >= line.layout.size:
-            others = (other for root in last for other in readers[root][:-1] if line.layout.dtype != bool)
-            places[line] = max(places[before] for before in (*read, *others) if before in places)
-    return sorted(lines, key=places.__getitem__)
-
-
-def _leading_to(slots: Iterable[Slot], lines: Sequence[Slot]) -> list[Slot]:
-    """The lines that some slots depend on, in order."""
-    wanted = {slot.root for slot in slots}
-    kept = []
-    for line in reversed(lines):
-        if line in wanted:
-            kept.append(line)
-            wanted.update(slot.root for slot in line.operands)
-    return kept[::-1]
+    return slot.tape.call(np.copy, [slot]) if given else slot
 
 
 def _rows(slot: Slot, count: int) -> Array:

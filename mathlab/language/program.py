@@ -11,11 +11,12 @@ import ast
 import inspect
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from traceback import walk_tb
 from types import CodeType
+from typing import TypeVar
 
 import numpy as np
 
@@ -35,6 +36,7 @@ RESERVED = {"np", "math", "dtype", "slice", "shake", FUNCTION, *KERNELS}
 
 Function = Callable[..., tuple[np.ndarray, ...]]
 Line = tuple[str, ast.expr, Equation]  # name = value, and what it is a part of
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,6 @@ class Program:
         exec(_code(self.text), space)
         return space[FUNCTION]  # type: ignore[return-value]  # what exec has made
 
-    def __call__(self, env: Mapping[str, object]) -> dict[str, np.ndarray]:
-        """The outputs by name, from an environment that holds the inputs."""
-        return dict(zip(self.outputs, self.function(*(env[name] for name in self.inputs)), strict=True))
-
     def listing(self) -> str:
         """A module that runs on its own: the imports, the kernels that the program calls, and the program."""
         used = _kernels_in(self.text)
@@ -78,51 +76,26 @@ class Program:
 
 
 def compile_program(
-    equations: Sequence[Equation],
-    types: Types,
-    outputs: Sequence[str],
-    dtype: str,
-    shaken: bool = False,
-    thrifty: bool = False,
+    equations: Sequence[Equation], types: Types, outputs: Sequence[str], dtype: str, shaken: bool = False
 ) -> Program:
     """The function that computes `outputs` from the names that the equations read but do not define.
 
     With `shaken`, the function takes one more argument in front, `shake`, and passes the value of every op and written
-    number through it where it rounds: so the noise of rounding can be made visible. A `thrifty` one deletes every value
-    that it has computed after its last use, for data that fills the memory.
+    number through it where it rounds: so the noise of rounding can be made visible.
     """
-    needed = _needed(equations, outputs)
+    defined = {*leading_to(outputs, {equation.name: names(equation.expr) for equation in equations})}
+    needed = [equation for equation in equations if equation.name in defined]
     writer = _Writer(needed, types, shaken)
     for equation in needed:
         writer.write(equation)
-    results = [*map(python_name, outputs)]
-    deleted = _last_uses(writer.lines, results) if thrifty else {}
-    text: list[str] = []
-    lines: dict[int, Equation] = {}
-    for number, (name, value, equation) in enumerate(writer.lines):
-        text.append(f"    {name} = {ast.unparse(value)}")
-        lines[len(text) + 1] = equation  # the first line is the function's head
-        text += [f"    del {', '.join(deleted[number])}"] if number in deleted else []
-    defined = {equation.name for equation in needed}
     read = dict.fromkeys((*(name for equation in needed for name in names(equation.expr)), *outputs))
     inputs = tuple(name for name in read if name not in defined)
-    arguments = [*(["shake"] if shaken else []), *map(python_name, inputs)]
-    head = f"def {FUNCTION}({', '.join(arguments)}):"
-    end = f"    return ({', '.join(results)}{',' * (len(outputs) == 1)})"
-    return Program("\n".join([head, *text, end, ""]), inputs, tuple(outputs), lines, dtype)
-
-
-def _last_uses(lines: Sequence[Line], kept: Sequence[str]) -> dict[int, list[str]]:
-    """The names that are read, or made and never read, for the last time in each line."""
-    last: dict[str, int] = {}
-    for number, (made, value, _) in enumerate(lines):
-        read = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
-        last |= dict.fromkeys((made, *sorted(read & last.keys())), number)
-    uses: dict[int, list[str]] = {}
-    for name in last:
-        if name not in kept:
-            uses.setdefault(last[name], []).append(name)
-    return uses
+    arguments = [*["shake"] * shaken, *map(python_name, inputs)]
+    text = [f"def {FUNCTION}({', '.join(arguments)}):"]
+    text += [f"{name} = {ast.unparse(value)}" for name, value, _ in writer.lines]
+    text += [f"return ({', '.join(map(python_name, outputs))}{',' * (len(outputs) == 1)})"]
+    lines = {number: equation for number, (*_, equation) in enumerate(writer.lines, start=2)}  # below the head
+    return Program("\n    ".join(text) + "\n", inputs, tuple(outputs), lines, dtype)
 
 
 def _called(function: str, *args: ast.expr) -> ast.expr:
@@ -134,14 +107,13 @@ def _code(source: str) -> CodeType:
     return compile(source, FILE, "exec")
 
 
-def _needed(equations: Sequence[Equation], outputs: Sequence[str]) -> list[Equation]:
-    """The equations that the outputs depend on, in order."""
-    wanted = set(outputs)
-    kept = []
-    for equation in reversed(equations):
-        if equation.name in wanted:
-            kept.append(equation)
-            wanted.update(names(equation.expr))
+def leading_to(ends: Iterable[Made], reads: Mapping[Made, Iterable[Made]]) -> list[Made]:
+    """What some ends depend on, in order, given what each thing that is made reads."""
+    wanted, kept = {*ends}, []
+    for made in reversed([*reads]):
+        if made in wanted:
+            kept.append(made)
+            wanted.update(reads[made])
     return kept[::-1]
 
 

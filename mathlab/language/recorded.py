@@ -12,6 +12,7 @@ import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FunctionType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +43,7 @@ TOLD = (np.concatenate, np.stack, np.argmax, np.argmin, np.dot, np.einsum, *APAR
 TRANSPOSED, EACH_TRANSPOSED = operator.attrgetter("T"), operator.attrgetter("mT")
 
 
-@dataclass(frozen=True)
-class Strided:
+class Strided(NamedTuple):
     """An array's shape and dtype, and the bytes from one entry to the next along each axis."""
 
     shape: tuple[int, ...]
@@ -63,47 +63,36 @@ class Strided:
 
 
 @dataclass(eq=False)
-class Slot:
-    """What a line reads by its `name`, and what one line gives: an array, with its `layout`, or a number.
+class Slot(np.lib.mixins.NDArrayOperatorsMixin):
+    """What stands for an array, with its `layout`, or for a number, and is what one line gives.
 
-    `value` is that of a `constant`, the same in every round, and an example of another number. A line's `text` reads
-    `operands`, and may write `over` one of them; with `each`, an entry is made of the operands' entries at its place.
-    A view has no line, but a `base`, of which `view` makes it.
+    Lines read it by its `name`. `value` is that of a `constant`, the same in every round, and an example of another
+    number. A line's `text` reads `operands`, and may write `over` one of them. A view has no line, but a `base`, of
+    which `view` makes it. Whether two slots are the same is asked with `is`: `==` between them is one more line.
     """
 
+    tape: Tape
     name: str
     value: object
     constant: bool = False
     operands: tuple[Slot, ...] = ()
     text: str = ""
     over: bool = False
-    each: bool = False
     base: Slot | None = None
     view: Callable[[object], Array] | None = None
-    layout: Strided | None = None
+    __hash__ = object.__hash__
 
     def __post_init__(self) -> None:
+        self.root: Slot = self if self.base is None else self.base.root  # the slot that has the memory
+        self.layout: Strided | None = None
         if isinstance(self.value, np.ndarray) and self.value.ndim:
             self.layout = Strided(self.value.shape, self.value.dtype, self.value.strides)
             self.value = self.value if self.constant else None
 
-    @property
-    def root(self) -> Slot:
-        """The slot that has the memory."""
-        return self.base.root if self.base else self
-
-
-class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
-    """What the program computes with in place of a slot's value."""
-
-    def __init__(self, tape: Tape, slot: Slot) -> None:
-        self.tape = tape
-        self.slot = slot
-
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: object, **settings: object) -> object:
         return NotImplemented if settings or method != "__call__" else self.tape.ufunc(ufunc, args)
 
-    def __getitem__(self, index: object) -> StandIn:
+    def __getitem__(self, index: object) -> Slot:
         return self.tape.call(operator.getitem, (self, index))
 
     T = property(lambda self: self.tape.call(TRANSPOSED, (self,)))
@@ -136,7 +125,7 @@ class Tape:
         self.lines: list[Slot] = []
         self.functions: dict[str, Function] = {}
         self.names: dict[Function, str] = {}
-        self.known: dict[object, StandIn] = {}  # what is computed is not computed again
+        self.known: dict[object, Slot] = {}  # what is computed is not computed again
         self.zeros = np.zeros(0, np.uint8)  # the memory of all examples
         self.space: dict[str, object] = {"np": Recorded(self, np), "math": math}  # type: ignore[arg-type]  # as said
         for name, kernel in KERNELS.items():  # played, as the program is, or called whole
@@ -144,23 +133,21 @@ class Tape:
             self.space[name] = Recorded(self, kernel) if kernel in WHOLE else played
 
     def play(self, program: Program, inputs: Mapping[str, Slot]) -> dict[str, Slot]:
-        """Run the program on stand-ins for its inputs; the slots of its outputs."""
+        """Run the program on its inputs' slots; those of its outputs."""
         run = program.bound({**self.space, "dtype": Recorded(self, getattr(np, program.dtype))})
         with np.errstate(all="ignore"):
-            values = run(*(StandIn(self, inputs[name]) for name in program.inputs))
+            values = run(*(inputs[name] for name in program.inputs))
         self.zeros = np.zeros(0, np.uint8)
         return dict(zip(program.outputs, _slots(values), strict=True))
 
-    def stand_in(self, value: object, constant: bool = False, key: object = None) -> StandIn:
-        """A stand-in for an input that is, or is like, a value; the same for the same `key`."""
+    def slot(self, value: object, constant: bool = False, key: object = None) -> Slot:
+        """The slot of an input that is, or is like, a value; the same for the same `key`."""
         key = len(self.known) if key is None else key
-        if key not in self.known:
-            self.known[key] = StandIn(self, Slot(f"i{len(self.known)}", value, constant))
-        return self.known[key]
+        return self.known.setdefault(key, Slot(self, f"i{len(self.known)}", value, constant))
 
-    def ufunc(self, ufunc: np.ufunc, args: Sequence[object]) -> StandIn:
+    def ufunc(self, ufunc: np.ufunc, args: Sequence[object]) -> Slot:
         """A ufunc of arrays or numbers."""
-        layouts = [arg.slot.layout for arg in args if isinstance(arg, StandIn) and arg.slot.layout]
+        layouts = [arg.layout for arg in args if isinstance(arg, Slot) and arg.layout]
         by_number = ufunc is np.power and not _shape(args[1])  # which an array has shorter ways for
         if by_number and layouts and type(args[1]) in (int, float) and args[1] == 2:
             return self.ufunc(np.square, args[:1])
@@ -169,7 +156,7 @@ class Tape:
             return self.call(function, args, form=form)
         if layouts and np.issubdtype(dtype := layouts[0].dtype, np.floating):
             args = [  # for NumPy reads an array faster than Python's number
-                self.stand_in(np.array(arg, dtype), True, (repr(arg), dtype)) if type(arg) in (int, float) else arg
+                self.slot(np.array(arg, dtype), True, (repr(arg), dtype)) if type(arg) in (int, float) else arg
                 for arg in args
             ]
         # maximum and minimum want their third argument by name
@@ -179,11 +166,11 @@ class Tape:
     def function(self, function: Function, args: Sequence[object], named: Mapping[str, object]) -> object:
         """Any function: in calls of ufuncs, if it is one in other words."""
         if function in MEASURES:
-            return function(*map(self.value, args))
+            return function(*map(self.example, args))
         if isinstance(function, np.ufunc) and not named:
             return self.ufunc(function, args)
         if function is np.outer and all(len(_shape(arg)) == 1 for arg in args):
-            a, b = (arg for arg in args if isinstance(arg, StandIn))
+            a, b = _slots(args)
             return a[:, None] * b[None, :]
         if function is np.mean:
             total = self.function(np.sum, args, named)
@@ -201,7 +188,7 @@ class Tape:
         form: str = "",
         out: str = "",
         over: bool = True,
-    ) -> StandIn:
+    ) -> Slot:
         """What a line gives that calls `function`, or is written in the `form` of an operator.
 
         `out` is how the function is told where to write, if it can be told; `over` says whether that may be an operand.
@@ -209,41 +196,38 @@ class Tape:
         given = [*map(self.text, args), *(f"{name}={self.text(value)}" for name, value in named.items())]
         text = form.format(*given) if form else f"{self.text(function)}({', '.join(given)})"
         if text not in self.known:
-            made = self._result(function, args, named)
-            self.known[text] = StandIn(self, made)
-            if made.constant or made.base:
-                return self.known[text]
+            self.known[text] = made = self._result(function, args, named)
+            if made.constant or made.base is not None:
+                return made
             made.over = over
-            converts = isinstance(function, type)  # which NumPy does on the way
-            made.each = converts or (isinstance(function, np.ufunc) and not function.signature)
             if not made.layout:
                 made.text = f"{made.name} = {text}{'.copy()' * isinstance(made.value, np.ndarray)}"
             elif out:
                 made.text = f"{text[:-1]}{out.format(made.name)})"
-            else:
-                made.text = f"{self.text(np.copyto)}({made.name}, {given[0] if converts else text})"
+            else:  # a type converts, which NumPy does on the way
+                made.text = f"copyto({made.name}, {given[0] if isinstance(function, type) else text})"
             self.lines.append(made)
         return self.known[text]
 
     def _result(self, function: Function, args: Sequence[object], named: Mapping[str, object]) -> Slot:
         """The slot of what a call gives: a constant, a view, or what still needs its line."""
-        name, operands, values = f"x{len(self.known)}", tuple(dict.fromkeys(_slots(args))), [*map(self.value, args)]
+        name, operands, values = f"x{len(self.known)}", tuple(dict.fromkeys(_slots(args))), [*map(self.example, args)]
         if function in FILLED or all(operand.constant for operand in operands):
-            return Slot(name, function(*values, **named), constant=True)
+            return Slot(self, name, function(*values, **named), constant=True)
         if function is np.matmul:  # what it gives lies as it does with one product for each entry
             a, b = map(np.asarray, values)
             values = [a[..., :1], b[:1] if b.ndim == 1 else b[..., :1, :]]
         result = function(*values, **named)
-        first, rest = values[0], values[1:]
-        shared = isinstance(result, np.ndarray) and isinstance(first, np.ndarray) and np.may_share_memory(result, first)
-        if shared and result.ndim and [operand for operand in operands if not operand.constant] == [*operands[:1]]:
-            return Slot(name, result, base=operands[0], view=lambda base: function(base, *rest, **named))
-        return Slot(name, result, operands=operands)
+        changing, rest = [operand for operand in operands if not operand.constant], values[1:]
+        shared = isinstance(result, np.ndarray) and result.ndim and np.may_share_memory(result, self.zeros)
+        if shared and len(changing) == 1:  # of what is a view, that is the first argument
+            return Slot(self, name, result, base=changing[0], view=lambda base: function(base, *rest, **named))
+        return Slot(self, name, result, operands=operands)
 
     def text(self, value: object) -> str:
         """How a line reads a value, or calls a function."""
-        if isinstance(value, StandIn):
-            return value.slot.name
+        if isinstance(value, Slot):
+            return value.name
         if isinstance(value, list | tuple):
             return f"({''.join(f'{self.text(part)}, ' for part in value)})"
         if isinstance(value, float) and not math.isfinite(value):
@@ -255,32 +239,31 @@ class Tape:
         self.functions[name] = function
         return name
 
-    def value(self, value: object) -> object:
-        """What to compute with in place of a stand-in: a constant's value, or zeros, which share their memory."""
+    def example(self, value: object) -> object:
+        """What to compute with in place of a slot: a constant's value, or zeros, which share their memory."""
         if isinstance(value, list | tuple):
-            return type(value)(map(self.value, value))
+            return type(value)(map(self.example, value))
         if isinstance(value, Recorded):
             return value.function
-        if not isinstance(value, StandIn):
+        if not isinstance(value, Slot):
             return value
-        slot = value.slot
-        if slot.constant or not slot.layout:
-            return slot.value
-        if slot.base and slot.view:
-            return slot.view(self.value(StandIn(self, slot.base)))
-        if slot.layout.size > self.zeros.nbytes:
-            self.zeros = np.zeros(slot.layout.size, np.uint8)
-        return slot.layout.array(self.zeros)
+        if value.constant or not value.layout:
+            return value.value
+        if value.base is not None and value.view:
+            return value.view(self.example(value.base))
+        if value.layout.size > self.zeros.nbytes:
+            self.zeros = np.zeros(value.layout.size, np.uint8)
+        return value.layout.array(self.zeros)
 
 
 def _shape(value: object) -> tuple[int, ...]:
-    return value.slot.layout.shape if isinstance(value, StandIn) and value.slot.layout else ()
+    return value.layout.shape if isinstance(value, Slot) and value.layout else ()
 
 
 def _slots(values: Sequence[object]) -> Iterator[Slot]:
-    """The slots of the stand-ins among some values, and in lists of them."""
+    """The slots among some values, and in lists of them."""
     for value in values:
-        if isinstance(value, StandIn):
-            yield value.slot
+        if isinstance(value, Slot):
+            yield value
         elif isinstance(value, list | tuple):
             yield from _slots(value)

@@ -87,8 +87,8 @@ class Prepared:
         both, types, dtype, every = self.both, self.types, self.case.dtype, (*self.nodes, *self.gradients)
 
         @cache
-        def program(outputs: tuple[str, ...] = every, shaken: bool = False, thrifty: bool = False) -> Program:
-            return compile_program(both, types, outputs, dtype, shaken, thrifty)
+        def program(outputs: tuple[str, ...] = every, shaken: bool = False) -> Program:
+            return compile_program(both, types, outputs, dtype, shaken)
 
         return program
 

@@ -64,7 +64,7 @@ def run(
         mentioned = {name for figure in due[done] for name in names(figure.quantity)}
         wanted = tuple(name for name in (*prepared.nodes, *prepared.gradients) if name in mentioned)
         env = {**prepared.env, **{name: values[name] for name in case.parameters}}
-        now = {**training.shown(values, done), **env, **execute(prepared.compiled(wanted, thrifty=True), env)}
+        now = {**training.shown(values, done), **env, **execute(prepared.compiled(wanted), env)}
         if watch:
             watch(done, now)
         noise = noises(due[done], prepared, {**now, **start}, _retrained(training.settings, done), RERUNS)

@@ -16,6 +16,7 @@ from mathlab.language.ops import EXACT
 from mathlab.language.program import compile_program
 from mathlab.language.shapes import Type
 from mathlab.language.syntax import Call, walk
+from mathlab.stages.prepare import execute
 from mathlab.witnesses.reference import REFERENCE
 from tests.build import sampled
 from tests.language.test_ops import drawn
@@ -44,7 +45,9 @@ def value(text: str, env: Mapping[str, Array], dtype: str) -> np.ndarray:
     indices = {name for name in env if name.startswith("t")}
     types = Types({name: Type(array.shape, "i" if name in indices else "f") for name, array in env.items()})
     program = compile_program([Equation("result", read(text), text)], types, ["result"], dtype)
-    return program({name: array.astype(int if name in indices else dtype) for name, array in env.items()})["result"]
+    return execute(program, {name: array.astype(int if name in indices else dtype) for name, array in env.items()})[
+        "result"
+    ]
 
 
 @pytest.mark.parametrize("op", [name for name in PUBLIC if OPS[name].kind in ("f", "same")])

@@ -17,7 +17,7 @@ from mathlab.language.latex import latex_equation, written
 from mathlab.language.program import compile_program
 from mathlab.language.shapes import Type
 from mathlab.language.syntax import Call, Expr, Name, Num, unparse
-from mathlab.stages.prepare import prepare
+from mathlab.stages.prepare import execute, prepare
 from tests.language.latexreader import Reader
 from tests.language.test_ops import SAMPLES, prepared_sample
 from tests.language.test_simplify import TYPES, VALUES, trees
@@ -30,8 +30,7 @@ def assert_read_back(exprs: Iterable[Expr], types: Types, values: Mapping[str, o
     found = {f"{name}_read": Reader(text, types).read() for name, (_, text) in texts.items()}
     both = [*found.items(), *((name, expr) for name, (expr, _) in texts.items())]
     program = compile_program([Equation(*one) for one in both], types, [name for name, _ in both], "float64")
-    with np.errstate(all="ignore"):
-        results = program(values)
+    results = execute(program, {name: np.asarray(value) for name, value in values.items()})
     for name, (expr, text) in texts.items():
         one, other = np.asarray(results[f"{name}_read"]), np.asarray(results[name])
         assert one.shape == other.shape, (unparse(expr), text, unparse(found[f"{name}_read"]))

@@ -6,6 +6,7 @@ import tracemalloc
 from collections.abc import Callable, Iterable, Mapping
 from inspect import signature
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 import pytest
@@ -20,16 +21,15 @@ from mathlab.language.kernels import APART
 from mathlab.language.ops import OPS
 from mathlab.language.planned import Planned, plan
 from mathlab.language.program import KERNELS, Program, compile_program
-from mathlab.language.recorded import StandIn, Tape
+from mathlab.language.recorded import Slot, Tape
 from mathlab.language.shapes import Type
-from mathlab.stages.prepare import Prepared, prepare
+from mathlab.stages.prepare import Prepared, execute, prepare
 from mathlab.stages.updates import UPDATE, Training
 from tests.build import case, sampled
 from tests.programs import Program as Drawn
 from tests.programs import programs
 
 ROUNDS = 3
-
 
 SGD = TrainSettings("sgd", {"lr": 0.01}, ROUNDS)
 OPTIMIZERS = [
@@ -51,8 +51,7 @@ def readable(prepared: Prepared, settings: TrainSettings) -> tuple[list[dict[str
     program, env, moved = stepping(prepared, settings)
     rounds: list[dict[str, Array]] = []
     for k in range(ROUNDS + 1):
-        with np.errstate(all="ignore"):
-            out = program({**env, UPDATE: k + 1.0})
+        out = execute(program, {**env, UPDATE: cast(Array, k + 1.0)})
         rounds.append(out)
         if len(rounds) <= ROUNDS:
             env |= {name: out[new] for name, new in moved.items()}
@@ -147,8 +146,7 @@ def assert_same_rounds(program: Program, env: Mapping[str, Array], moved: Mappin
     """The state after some planned rounds is the state after as many readable ones."""
     values = {name: np.array(value)[()] for name, value in env.items()}
     for _ in range(ROUNDS):
-        with np.errstate(all="ignore"):
-            out = program(values)
+        out = execute(program, values)
         values |= {name: np.array(out[new])[()] for name, new in moved.items()}
     made = plan(program, {name: np.array(value)[()] for name, value in env.items()}, moved)
     with np.errstate(all="ignore"):
@@ -274,15 +272,15 @@ def test_every_kernel_records_unless_it_is_called_whole() -> None:
     given |= {"overlap_add": (g[:1, :1, None, None], (2, 2)), "im2col": (x, 1), "max_pool": (x, 2), "avg_pool": (x, 2)}
     for name in sorted(called | {"norm_of_all"}):
         tape = Tape()
-        args = [tape.stand_in(arg) if isinstance(arg, np.ndarray) else arg for arg in given.get(name, (x,))]
+        args = [tape.slot(arg) if isinstance(arg, np.ndarray) else arg for arg in given.get(name, (x,))]
         with np.errstate(all="ignore"):
             kernel = tape.space[name]
             assert callable(kernel)
             made = kernel(*args)
-        assert isinstance(made, StandIn), name
+        assert isinstance(made, Slot), name
         expected = KERNELS[name](*given.get(name, (x,)))
-        assert np.shape(expected) == (made.slot.layout.shape if made.slot.layout else ())
-        assert tape.lines or made.slot.base
+        assert np.shape(expected) == (made.layout.shape if made.layout else ())
+        assert tape.lines or made.base is not None
 
 
 def test_views_are_made_once_and_inputs_given_anew() -> None:
@@ -302,9 +300,8 @@ def test_views_are_made_once_and_inputs_given_anew() -> None:
 
 
 def test_what_changes_cannot_be_looked_at() -> None:
-    tape = Tape()
-    w = tape.stand_in(np.ones(3))
-    looks: list[Callable[[StandIn], object]] = [bool, float, len, iter, np.asarray, lambda x: np.ones(3)[x]]
+    w = Tape().slot(np.ones(3))
+    looks: list[Callable[[Slot], object]] = [bool, float, len, iter, np.asarray, lambda x: np.ones(3)[x]]
     for look in looks:
         with pytest.raises(TypeError, match="cannot be looked at"):
             look(w)
