@@ -8,7 +8,6 @@ that have A or B. `python -m tests.readme` rewrites the outputs in place.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import os
 import re
@@ -193,15 +192,11 @@ def options() -> str:
 
 
 def record(name: str) -> str:
-    """The source of one op's record."""
-    for path in (ROOT / "mathlab" / "language" / "ops").glob("*.py"):
-        source = path.read_text(encoding="utf-8")
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Dict):
-                for key, value in zip(node.keys, node.values, strict=True):
-                    if isinstance(key, ast.Constant) and key.value == name:
-                        return textwrap.dedent(" " * 4 + f'"{name}": {ast.get_source_segment(source, value)},\n')
-    raise KeyError(name)
+    """The row of one op."""
+    rows = (ROOT / "mathlab" / "language" / "ops" / "ops.txt").read_text(encoding="utf-8")
+    found = re.search(rf"^{name}\(.*\n(?: .*\n)+", rows, re.MULTILINE)
+    assert found, name
+    return found[0]
 
 
 def variants() -> str:

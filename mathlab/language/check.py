@@ -209,7 +209,9 @@ class Types:
             if any(types[0].shape[axis] == 0 for axis in along):
                 nothing = f"where there is nothing to run along, as in shape {show(types[0].shape)},"
                 raise ShapeError(f"{call.op} has no value {nothing}")
-            kinds = {type_.kind for type_ in (types if op.each else types[:1])}  # of what only arranges its arguments
+            kinds = {
+                type_.kind for type_ in (types if op.args[0].startswith("*") else types[:1])
+            }  # of what only arranges its arguments
             kind: Kind = op.kind if op.kind != "same" else kinds.pop() if len(kinds) == 1 else "f"
             if len(shape) > MOST_AXES:
                 raise ShapeError(f"the result would have {len(shape)} axes, more than {MOST_AXES},")

@@ -234,7 +234,7 @@ def stored(backward: Iterable[Expr], forward_names: Collection[str]) -> tuple[st
     while pending:
         match pending.pop():
             case Call(op, args):
-                pending += [arg for position, arg in enumerate(args) if OPS[op].reads(position)][::-1]
+                pending += [arg for position, arg in enumerate(args) if position != OPS[op].unread][::-1]
             case Name(name) if name in forward_names:
                 found[name] = None
     return tuple(found)

@@ -18,7 +18,7 @@ from mathlab.errors import ExpressionError, MathlabError, Place
 from mathlab.language import OPS, read
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
-from mathlab.language.ops import ACTIVATIONS, Op
+from mathlab.language.ops import Op
 from mathlab.language.shapes import Shape, Type, along_axis, broadcast, show
 from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, parse, substitute, unparse
 
@@ -159,7 +159,7 @@ LAYERS: Mapping[str, Layer] = {
     **{
         name: Layer(partial(_function, name), takes=op.args[1:], stem="p" if name == "softmax" else "a")
         for name, op in OPS.items()
-        if _is_activation(op) or (name in ACTIVATIONS and op.shape is along_axis)
+        if op.activation or _is_activation(op)
     },
 }
 

@@ -86,7 +86,7 @@ def stack(equations: Sequence[Equation], types: Types, names: Collection[str], c
     def of_call(call: Call, op: Op, type_: Type) -> Operand:
         operands = [*map(of, call.args)]
         for position, operand in enumerate(operands):
-            if operand.stacked and not op.reads(position):  # but the shape, which is that of one run
+            if operand.stacked and position == op.unread:  # but the shape, which is that of one run
                 operands[position] = operand._replace(expr=_filled("zeros", operand.type.shape), stacked=False)
         if not any(operand.stacked for operand in operands):
             return Operand(replace(call, args=tuple(operand.expr for operand in operands)), False, type_)

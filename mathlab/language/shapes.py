@@ -63,10 +63,8 @@ def axes_of(type_: Type, axis: object) -> tuple[int, ...]:
     """The axes that a reduction runs over, counted from 0 and in order; all of them when `axis` is None."""
     if axis is None:
         return tuple(range(type_.ndim))
-    axes = axis if isinstance(axis, tuple) else (axis,)
+    axes: tuple[int, ...] = axis if isinstance(axis, tuple) else (axis,)
     for one in axes:
-        if not isinstance(one, int) or isinstance(one, bool):
-            raise ShapeError(f"axis must be a whole number, not {one}")
         if not -type_.ndim <= one < type_.ndim:
             raise ShapeError(f"axis {one} does not exist in shape {show(type_.shape)}")
     counted = {one % type_.ndim for one in axes}
@@ -169,11 +167,16 @@ def reshaped(types: Sequence[Type], call: Call) -> Shape:
 
 
 def filled(types: Sequence[Type], call: Call) -> Shape:
-    """The shape of `ones(2, 3)`."""
+    """The shape of `ones(2, 3)`, and of `eye(3)`."""
     shape = tuple(integer(expr, "a size") for expr in call.args)
     if any(n < 0 for n in shape):
         raise ShapeError(f"shape {show(shape)} has a negative size")
-    return shape
+    return shape * 2 if call.op == "eye" else shape
+
+
+def each_by_each(types: Sequence[Type], call: Call) -> Shape:
+    """The shape of a Jacobian: an entry of the one by an entry of the other."""
+    return types[0].shape + types[1].shape
 
 
 def class_rows(types: Sequence[Type], call: Call) -> Shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
 from collections.abc import Mapping
 
@@ -12,7 +13,7 @@ from mathlab.experiment import Array
 from mathlab.language import OPS, read, shapes
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
-from mathlab.language.ops import EXACT
+from mathlab.language.ops import EXACT, ROWS, Op
 from mathlab.language.program import compile_program
 from mathlab.language.shapes import Type
 from mathlab.language.syntax import Call, walk
@@ -75,6 +76,16 @@ def test_it_is_defined_in_pytorch(op: str) -> None:
     assert op in _ops() or op in ("index", "scatter"), f"{op}: a definition in witnesses/pytorch.py"
 
 
+@pytest.mark.parametrize("row", ROWS)
+def test_nothing_is_told_that_no_op_has(row: str) -> None:
+    args = OPS[row.partition("(")[0]].args if "(" in row else ("a", "b")
+    known = {"like", *(field.name for field in dataclasses.fields(Op)), *(f"d{arg.lstrip('*')}" for arg in args)}
+    assert ROWS[row].keys() <= known - {"numpy", "vjp", "args", "defaults"}
+    assert ROWS[row].get("like", row) in ROWS
+    flags = {fact for fact, text in ROWS[row].items() if not text}
+    assert flags <= {"needs_entries", "exact", "cheap", "activation", "internal"}
+
+
 @pytest.mark.parametrize("op", PUBLIC)
 def test_its_facts_fit_together(op: str) -> None:
     record = OPS[op]
@@ -87,7 +98,7 @@ def test_its_facts_fit_together(op: str) -> None:
     assert not record.cheap or op in EXACT, f"{op}: a view or a constant never rounds"
     made_of_sizes = record.unread == 0 or (record.shape in (shapes.filled, shapes.permuted) and record.kind != "i")
     assert record.cheap or not made_of_sizes, f"{op}: a view or a constant is cheap"
-    assert record.each or len(record.vjp) == len(record.args), f"{op}: a derivative for each argument"
-    assert record.labels is None or "i" in record.accepts(record.labels), f"{op}: labels"
+    assert len(record.vjp) == len(record.args), f"{op}: a derivative for each argument"
+    assert record.labels < 0 or "i" in record.accepts(record.labels), f"{op}: labels"
     assert all(isinstance(part, str) for part in record.args[:-1]), f"{op}: arguments"
     assert not any(name.startswith("*") for name in record.args[:-1]), f"{op}: only the last may be many"

@@ -1,43 +1,80 @@
-"""The table of ops: the one place where an op exists, a module for each family.
+"""The table of ops, which stands in `ops.txt`: the one place where an op exists.
 
-Adding an op is adding one record: what it computes (as NumPy), its derivative (in the equation language), its LaTeX,
-and sample calls that the tests run it over (a function of one array that has none gets the usual ones).
-
-In a derivative `g` is the upstream gradient, `y` the op's own result, and the other names are the op's arguments; a
-result that broadcasting has made larger than the argument is summed back by the engine. None says that there is no
-derivative; a function builds the text where it depends on the shapes.
+Adding an op is adding one row: `name(arguments) = NumPy`, and below it what else `record.Op` knows. `da` is the
+derivative with respect to the argument `a`, and `like` a row whose facts hold too. A `{field}` is what the function of
+that name makes of one use of the op; a function of one array that has no samples gets the usual ones.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from ast import literal_eval
+from collections.abc import Callable, Collection, Mapping
+from inspect import getmembers, isfunction
+from pathlib import Path
 
-from mathlab.language.ops.activations import ACTIVATIONS
-from mathlab.language.ops.arithmetic import ARITHMETIC
-from mathlab.language.ops.arrays import ARRAYS
-from mathlab.language.ops.elementwise import ELEMENTWISE
-from mathlab.language.ops.images import IMAGES
-from mathlab.language.ops.record import Op, Rule, Setting, ShapeRule, Site
-from mathlab.language.ops.reductions import REDUCTIONS
+from mathlab.language import shapes
+from mathlab.language.ops import images, rules
+from mathlab.language.ops.record import SETTINGS, Op, Rule, Setting, ShapeRule, Site
+from mathlab.language.tables import table
 
 __all__ = ["ACTIVATIONS", "EXACT", "OPS", "Op", "Rule", "Setting", "ShapeRule", "Site"]
 
-
-def _whole(name: str, op: Op) -> Op:
-    """The record with what its fields leave out: how NumPy's function is called, and the usual samples."""
-    if re.fullmatch(r"(np\.)?\w+", op.numpy):
-        op = replace(op, numpy=f"{op.numpy}({', '.join([*op.args, *(f'{one}={one}' for one in op.settings)])})")
-    if op.samples or op.args != ("x",) or op.vjp == (None,):
-        return op
-    over_axes = ("(x23, axis=0)", "(x23, axis=-1, keepdims=True)", "(x232, axis=(0, 2))") * ("keepdims" in op.settings)
-    calls = ("(x23)", *over_axes, *["(x23, axis=1, ddof=1)"] * ("ddof" in op.settings))
-    return replace(op, samples=tuple(f"{name}{call}" for call in calls))
+ROWS = table(Path(__file__).with_name("ops.txt"))
+FUNCTIONS = dict(getmembers(shapes, isfunction) + getmembers(rules, isfunction) + getmembers(images, isfunction))
 
 
-OPS: Mapping[str, Op] = {
-    name: _whole(name, op)
-    for name, op in {**ARITHMETIC, **ARRAYS, **ELEMENTWISE, **ACTIVATIONS, **REDUCTIONS, **IMAGES}.items()
-}
+def _facts(row: str) -> Mapping[str, str]:
+    own = ROWS[row]
+    return {**_facts(own["like"]), **own} if "like" in own else own
+
+
+def _op(row: str) -> tuple[str, Op]:
+    """The name and the record of one row."""
+    said, (call, _, numpy) = _facts(row), row.partition(" = ")
+    name, _, inside = call.rstrip(")").partition("(")
+    args = {arg: default for arg, _, default in (part.partition("=") for part in inside.split(", "))}
+    kinds = (setting.partition("=") for setting in said.get("settings", "").split())
+    settings = {setting: SETTINGS[kind or setting] for setting, _, kind in kinds}
+    if re.fullmatch(r"(np\.)?\w+", numpy):  # a function, which is called with all there is
+        numpy = f"{numpy}({', '.join([*args, *(f'{setting}={setting}' for setting in settings)])})"
+    samples = said["samples"].split("; ") if "samples" in said else _usual(name, settings)
+    rules = tuple(_over(said.get(f"d{arg.lstrip('*')}", "")) or None for arg in args)
+    return name, Op(
+        numpy=numpy,
+        vjp=rules,
+        args=tuple(args),
+        defaults={arg: literal_eval(default) for arg, default in args.items() if default},
+        shape=FUNCTIONS[said.get("shape", "broadcast")],
+        takes=tuple(said.get("takes", "").split()),
+        kind=said.get("kind", "f"),  # type: ignore[arg-type]  # the table has no other
+        settings=settings,
+        labels=int(said.get("labels", -1)),
+        unread=int(said.get("unread", -1)),
+        products=FUNCTIONS[said.get("products", "no_products")],
+        latex=_over(said.get("latex", "")),
+        binds=int(said.get("binds", 4)),
+        samples=tuple(samples) if any(rules) else (),
+        **{flag: flag in said for flag in ("needs_entries", "exact", "cheap", "activation", "internal")},
+    )
+
+
+def _over(text: str) -> str | Callable[[Site], str]:
+    """A text, or what makes it of a site where it has fields."""
+    fields = "|".join(name for name in re.findall(r"\{(\w+)\}", text) if name in FUNCTIONS)
+
+    def filled(site: Site) -> str:
+        return re.sub(rf"\{{({fields})\}}", lambda field: FUNCTIONS[field[1]](site), text)
+
+    return filled if fields else text
+
+
+def _usual(name: str, settings: Collection[str]) -> list[str]:
+    """The sample calls of a function of one array."""
+    over_axes = ("(x23, axis=0)", "(x23, axis=-1, keepdims=True)", "(x232, axis=(0, 2))") * ("keepdims" in settings)
+    return [f"{name}{call}" for call in ("(x23)", *over_axes, *["(x23, axis=1, ddof=1)"] * ("ddof" in settings))]
+
+
+OPS: Mapping[str, Op] = dict(_op(row) for row in ROWS if "(" in row)
+ACTIVATIONS = frozenset(name for name, op in OPS.items() if op.activation)
 EXACT = frozenset(name for name, op in OPS.items() if op.exact or op.kind in ("i", "b"))

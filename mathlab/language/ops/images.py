@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from mathlab.language import shapes
-from mathlab.language.ops.record import AXES, PADDING, STEP, WINDOW, Op, Setting, Site, lead, settings_of, sizes
+from mathlab.language.ops.record import Site
+from mathlab.language.ops.rules import lead, settings_of
 from mathlab.language.shapes import Shape, ShapeError, Type, show
 from mathlab.language.syntax import Call
 
@@ -107,7 +107,7 @@ def _written(**pairs: tuple[int, ...]) -> str:
     return "".join(f", {name}={value}" for name, value in written.items())
 
 
-def _kernel_gradient(site: Site) -> str:
+def kernel_gradient(site: Site) -> str:
     """The correlation of the input with the upstream gradient: where one steps, the other has gaps, and vice versa."""
     (x, k), (stride, pad, dilation) = site.args, placed(site.call)
     settings = _written(stride=dilation, pad=pad, dilation=stride)
@@ -121,7 +121,7 @@ def _kernel_gradient(site: Site) -> str:
     return f"{gradient}[{lead(k, 2)}:{k.shape[-2]}, :{k.shape[-1]}]" if any(left_over) else gradient
 
 
-def _image_gradient(site: Site) -> str:
+def image_gradient(site: Site) -> str:
     """The upstream gradient under the flipped kernel, with zeros between its entries where the kernel makes steps."""
     (x, k), (stride, pads, dilation) = site.args, placed(site.call)
     g = _spaced(site) if stride != (1, 1) else "g"
@@ -158,7 +158,28 @@ def _without(shape: tuple[int, ...], width: Pair) -> str:
     return f"[{':, ' * (len(shape) - 2)}{', '.join(sides)}]" if any(width) else ""
 
 
-def _im2col(site: Site) -> str:
+def under_kernel(made: Shape, read: Sequence[Shape]) -> int:
+    """The same for a convolution."""
+    return math.prod(made) * math.prod(read[1][-3:])
+
+
+def settings_but_size(site: Site) -> str:
+    """The settings that say where windows are."""
+    return settings_of(site, size=None)
+
+
+def size_of_windows(site: Site) -> str:
+    """The size of the windows that `overlap_add` is given."""
+    return _written(size=site.args[0].shape[:2])
+
+
+def inside(site: Site) -> str:
+    """An index that takes away what `pad` put around."""
+    return _without(site.args[0].shape, of_setting(site.call, "width", 0))
+
+
+def columns_put_back(site: Site) -> str:
+    """The gradient of `im2col`."""
     x, size = site.args[0], of_setting(site.call, "size", 1)
     v = f"reshape(g, {', '.join(map(str, (*x.shape[:-2], *size, *places(x, size, site.call))))})"
     if first := x.ndim - 2:
@@ -183,81 +204,11 @@ def _pooled(site: Site, around: float, share: str) -> str:
     return f"overlap_add({share.format(w=w, n=math.prod(size))}, {x}{stride})" + _without(site.args[0].shape, pad)
 
 
-STEPS = {"stride": STEP, "pad": PADDING, "dilation": STEP}
-OWN_SIZE = Setting(None, f"{STEP.wanted}; None for the size", lambda value: value is None or STEP.fits(value))
-POOL = {"size": WINDOW, "stride": OWN_SIZE, "pad": PADDING}
-NUMBER = Setting(0, "a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool))
+def shared_by_largest(site: Site) -> str:
+    """The gradient of `max_pool`."""
+    return _pooled(site, LOWEST, "g / sum({w} == y, axis=(0, 1)) * ({w} == y)")
 
-IMAGES: Mapping[str, Op] = {
-    "windows": Op(
-        "windows(x, size, stride=stride, dilation=dilation)",
-        (lambda site: f"overlap_add(g, x{settings_of(site, size=None)})",),
-        shape=windowed,
-        settings={"size": WINDOW, "stride": STEP, "dilation": STEP},
-        exact=True,
-        samples=("windows(x34, 2)", "windows(x235, (1, 2), stride=2, dilation=(1, 2))"),
-    ),
-    "overlap_add": Op(
-        "overlap_add(v, np.shape(x), stride=stride, dilation=dilation)",
-        (lambda site: f"windows(g{_written(size=site.args[0].shape[:2])}{settings_of(site)})", "zeros_like(x)"),
-        ("v", "x"),
-        overlapping,
-        settings={"stride": STEP, "dilation": STEP},
-        unread=1,
-        samples=("overlap_add(v2223, x34)", "overlap_add(v21223, x245, stride=(1, 2), dilation=2)"),
-    ),
-    "pad": Op(
-        "bordered(x, width, value=value)",
-        (lambda site: "g" + _without(site.args[0].shape, of_setting(site.call, "width", 0)),),
-        shape=padded,
-        settings={"width": sizes(None, 0), "value": NUMBER},
-        exact=True,
-        samples=("pad(x23, 1)", "pad(x222, (0, 2), value=0.5)"),
-    ),
-    "flip": Op(
-        "np.flip",
-        (lambda site: f"flip(g{settings_of(site)})",),
-        shape=shapes.accumulated,
-        settings={"axis": AXES},
-        exact=True,
-        cheap=True,
-        samples=("flip(x23)", "flip(x232, axis=(0, -1))"),
-    ),
-    "im2col": Op(
-        "im2col(x, size, stride=stride, pad=pad, dilation=dilation)",
-        (_im2col,),
-        shape=in_columns,
-        settings={"size": WINDOW, **STEPS},
-        exact=True,
-        samples=("im2col(x34, 2)", "im2col(x233, (2, 1), stride=2, pad=1)", "im2col(x2233, 2, pad=(0, 1), dilation=2)"),
-    ),
-    "conv2d": Op(
-        "conv2d",
-        (_image_gradient, _kernel_gradient),
-        ("x", "k"),
-        convolved,
-        settings=STEPS,
-        products=lambda made, read: math.prod(made) * math.prod(read[1][-3:]),
-        samples=(
-            *("conv2d(x45, k23)", "conv2d(x245, k23, stride=2, pad=1)", "conv2d(x234, k222, pad=(2, 0))"),
-            "conv2d(x2243, k222, stride=(2, 1))",
-            *("conv2d(x253, k3222, dilation=(2, 1))", "conv2d(x2245, k3222, stride=3, pad=2)"),
-        ),
-    ),
-    "max_pool": Op(
-        "max_pool(x, size, stride=stride, pad=pad)",
-        # to the entries that are the largest of their window; several share it, as those of max do
-        (lambda site: _pooled(site, LOWEST, "g / sum({w} == y, axis=(0, 1)) * ({w} == y)"),),
-        shape=pooled,
-        settings=POOL,
-        exact=True,
-        samples=("max_pool(x254, 2)", "max_pool(x45, (3, 2), stride=2, pad=1)"),
-    ),
-    "avg_pool": Op(
-        "avg_pool(x, size, stride=stride, pad=pad)",
-        (lambda site: _pooled(site, 0, "g * ones_like({w}) / {n}"),),
-        shape=pooled,
-        settings=POOL,
-        samples=("avg_pool(x254, 2)", "avg_pool(x245, 3, stride=(1, 2), pad=1)"),
-    ),
-}
+
+def shared_by_all(site: Site) -> str:
+    """The gradient of `avg_pool`."""
+    return _pooled(site, 0, "g * ones_like({w}) / {n}")

@@ -1,0 +1,218 @@
+"""What in the rows of `ops.txt` depends on the shapes of one use of an op: its fields, by their names.
+
+Most are texts for a derivative, and some for LaTeX.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from mathlab.language import shapes
+from mathlab.language.ops.record import Site
+from mathlab.language.shapes import Shape, Type
+from mathlab.language.syntax import ALL, NewAxis, Num, Static
+
+
+def lead(type_: Type, without: int = 1) -> str:
+    """The `:, ` that keep the leading axes of an index as they are."""
+    return ":, " * (type_.ndim - without)
+
+
+def settings_of(site: Site, **more: Static) -> str:
+    """The settings of a call as text, to be handed on to another one: `, axis=1`."""
+    settings = {**dict(site.call.attrs), **more}
+    return "".join(f", {name}={value}" for name, value in settings.items() if value is not None)
+
+
+def settings(site: Site) -> str:
+    """All settings, as they are."""
+    return settings_of(site)
+
+
+# --- arithmetic -------------------------------------------------------------------------------------------------------
+
+
+def times(site: Site) -> str:
+    """The LaTeX of a product, which of numbers has another sign."""
+    return r"{a:2} \odot {b:4}" if all(of.shape for of in site.args) else r"{a:2} \cdot {b:3}"
+
+
+def inner_or_product(site: Site) -> str:
+    """The LaTeX of `dot`, of vectors or of matrices."""
+    return r"{a:3} \cdot {b:3}" if site.args[0].ndim == site.args[1].ndim == 1 else r"{a:3} \, {b:4}"
+
+
+def power_of_base(site: Site) -> str:
+    """b * a**(b - 1), which for b = 0 would be 0 times infinity at a = 0, where a**0 is as flat as elsewhere."""
+    if site.is_number(1):
+        return "zeros_like(a)" if site.call.args[1] == Num(0) else "g * b * a**(b - 1)"
+    return "g * b * a**where(b == 0, 0, b - 1)"
+
+
+def power_of_exponent(site: Site) -> str:
+    """y * log(a), but for a = 0: there a**b is flat for b > 0, and jumps at b = 0. Beside a < 0 it is not real."""
+    base = site.call.args[0]
+    if isinstance(base, Num) and base.value > 0:
+        return "g * y * log(a)"
+    return "g * y * log(where((a == 0) * (b > 0), 1, a))"
+
+
+def product_of_left(site: Site) -> str:
+    """The gradient of the a of a @ b."""
+    a, b = site.args
+    if b.ndim == 1:
+        return "g * b" if a.ndim == 1 else "outer(g, b)" if a.ndim == 2 else f"g[{lead(a)}None] * b"
+    if a.ndim == 1:
+        return "b @ g" if b.ndim == 2 else f"(b @ g[{lead(b)}None])[{lead(b)}0]"
+    return "g @ b.T" if b.ndim == 2 else "g @ b.mT"
+
+
+def product_of_right(site: Site) -> str:
+    """The gradient of the b of a @ b."""
+    a, b = site.args
+    if b.ndim == 1:
+        return "g * a" if a.ndim == 1 else "a.T @ g" if a.ndim == 2 else f"g[{lead(a)}None] * a"
+    if a.ndim == 1:
+        return "outer(a, g)" if b.ndim == 2 else f"a[:, None] * g[{lead(b, 2)}None, :]"
+    return "a.T @ g" if a.ndim == 2 else "a.mT @ g"
+
+
+def no_products(made: Shape, read: Sequence[Shape]) -> int:
+    """How many products of numbers are summed: of most ops none."""
+    return 0
+
+
+def inner(made: Shape, read: Sequence[Shape]) -> int:
+    """The same for a @ b."""
+    return math.prod(made) * read[0][-1]
+
+
+def summed_products(site: Site) -> str:
+    """The same sum of products with the upstream gradient in the operand's place, spread over what it summed alone."""
+    operands, result = shapes.subscripts(site.call)
+    own = operands.pop(site.position)
+    alone = "".join(letter for letter in own if letter not in result.join(operands) + result)
+    letters = [result, *operands, *([alone] if alone else [])]
+    factors = ["g", *(f"x{k}" for k in range(len(site.args)) if k != site.position)]
+    sizes = [str(size) for letter, size in zip(own, site.args[site.position].shape, strict=True) if letter in alone]
+    factors += [f"ones({', '.join(sizes)})"] if alone else []
+    return f"einsum('{','.join(letters)}->{own}', {', '.join(factors)})"
+
+
+def inner_of_einsum(made: Shape, read: Sequence[Shape]) -> int:
+    """The same for einsum: right for a product of matrices, and too many for a stack of them."""
+    return math.isqrt(math.prod(map(math.prod, (made, *read))))
+
+
+def below(site: Site) -> str:
+    """Where the second of two is the smaller one, or both are the same: not where the first is a number."""
+    return "<" if site.is_number(0) else "<="
+
+
+def above(site: Site) -> str:
+    """The same where it is the larger one."""
+    return ">" if site.is_number(0) else ">="
+
+
+# --- what picks and arranges ------------------------------------------------------------------------------------------
+
+
+def turned(site: Site) -> str:
+    """The LaTeX of `x.T`."""
+    return r"{x:5}^{{\top}}" if site.args[0].ndim < 3 else r"\operatorname{{T}}\left({x}\right)"
+
+
+def picked(site: Site) -> str:
+    """The gradient of the x of x[i]."""
+    count = len(site.args) - 1
+    if count == 1 and site.args[0].ndim == 1 and site.out.ndim == 0:
+        # the gradient of picking one entry of a vector reads best as a one-hot vector
+        return f"g * one_hot(i0, {site.args[0].size})"
+    items = site.call.args[1:]
+    if all(item in (NewAxis(), ALL) for item in items):  # new axes are taken away again
+        return f"g[{', '.join('0' if item == NewAxis() else ':' for item in items)}]"
+    return f"scatter(g, x[{', '.join(f'i{k}' for k in range(count))}])"
+
+
+def picked_again(site: Site) -> str:
+    """The gradient of the v of scatter(v, x[i])."""
+    return f"g[{', '.join(f'i{k}' for k in range(len(site.args) - 2))}]"
+
+
+def part_of_joined(site: Site) -> str:
+    """The gradient of what `concat` joins, where it stands in the whole."""
+    (axis,) = shapes.axes_of(site.out, site.call.attr("axis") or 0)
+    start = sum(type_.shape[axis] for type_ in site.args[: site.position])
+    return f"g[{':, ' * axis}{start}:{start + site.args[site.position].shape[axis]}]"
+
+
+def part_of_stack(site: Site) -> str:
+    """The same for `stack` and lists."""
+    return f"g[{':, ' * shapes.new_axis(site.args[0], site.call)}{site.position}]"
+
+
+def reshaped_back(site: Site) -> str:
+    """The gradient of `reshape(x, 2, 3)`."""
+    if not site.args[0].shape:  # a single number has no sizes to write down, and is the one entry
+        return f"g[{', '.join('0' * site.out.ndim)}]"
+    return f"reshape(g, {', '.join(map(str, site.args[0].shape))})"
+
+
+def permuted_back(site: Site) -> str:
+    """The gradient of `transpose(x, 2, 0, 1)`."""
+    order = shapes.permutation(site.args[0], site.call)
+    return f"transpose(g, {', '.join(str(order.index(axis)) for axis in range(len(order)))})"
+
+
+# --- what runs along axes ---------------------------------------------------------------------------------------------
+
+
+def along(site: Site) -> str:
+    """The axis of a softmax, which is kept."""
+    return settings_of(site, axis=dict(site.call.attrs).get("axis", -1), keepdims=True)
+
+
+def kept(site: Site) -> str:
+    """The axes of a reduction, which are kept."""
+    return settings_of(site, ddof=None, keepdims=True)
+
+
+def count(site: Site) -> str:
+    """The entries that a reduction runs over, less `ddof`."""
+    x, ddof = site.args[0], site.call.attr("ddof") or 0
+    assert isinstance(ddof, int)
+    return str(math.prod(x.shape[axis] for axis in shapes.axes_of(x, site.call.attr("axis"))) - ddof)
+
+
+def spread_g(site: Site, name: str = "g") -> str:
+    """`g`, which has the shape of a reduction's result, with the reduced axes put back as length 1."""
+    x = site.args[0]
+    axes = shapes.axes_of(x, site.call.attr("axis"))
+    if site.call.attr("keepdims") or len(axes) == x.ndim:
+        return name
+    return f"{name}[{', '.join('None' if i in axes else ':' for i in range(x.ndim))}]"
+
+
+def spread_y(site: Site) -> str:
+    """The same of `y`."""
+    return spread_g(site, "y")
+
+
+def product_of_others(site: Site) -> str:
+    """The product y / x, but where an entry is 0."""
+    zeros, rest = f"sum(x == 0{kept(site)})", "where(x == 0, 1, x)"
+    return f"prod({rest}{kept(site)}) * where(x == 0, {zeros} == 1, ({zeros} == 0) / {rest})"
+
+
+def row_of_g(site: Site) -> str:
+    """`g`, a number for each sample, beside the sample's classes."""
+    return f"g[{lead(site.args[0])}None]" if site.args[0].ndim > 1 else "g"
+
+
+def from_target(site: Site) -> str:
+    """How far the probabilities are from the target."""
+    z, t = site.args
+    if t.ndim == z.ndim:
+        return "(softmax(z) * sum(t, axis=-1, keepdims=True) - t)"
+    return f"(softmax(z) - one_hot(t, {z.shape[-1]}))"
