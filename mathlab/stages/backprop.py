@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, partial
 
 import numpy as np
@@ -20,9 +20,7 @@ from mathlab.stages import witness
 from mathlab.stages.noise import AGREEMENT, noises, quantity_noise
 from mathlab.stages.nonfinite import first_nonfinite, is_finite
 from mathlab.stages.prepare import Env, Prepared, evaluate, evaluator, prepare, sealed
-from mathlab.stages.shares import readers, shares_of
-
-Comparison = tuple[str, float, float]
+from mathlab.stages.shares import fused_in, readers, shares_of
 
 POINTS = 3  # random points at which a formula must hold too, so that a coincidence does not pass
 
@@ -56,7 +54,7 @@ def node_results(prepared: Prepared, values: Env) -> tuple[NodeResult, ...]:
     case = prepared.case
     backward = {equation.name: equation.text for equation in prepared.backward.equations}
     written = {equation.name: equation for equation in case.equations}
-    why_none = _why_none(prepared)
+    why_none = {} if prepared.forward_only else _why_none(prepared)
 
     def result(name: str, role: Role) -> NodeResult:
         gradient = values[f"d{name}"] if f"d{name}" in backward else None
@@ -75,7 +73,7 @@ def node_results(prepared: Prepared, values: Env) -> tuple[NodeResult, ...]:
             reads=names(equation.expr) if equation else (),
             readers=readers(prepared, name),
             stores=prepared.backward.stores.get(name, ()),
-            note=why_none(name) if role == "node" and gradient is None else "",
+            note=why_none.get(name, "") if role == "node" and gradient is None else "",
             step=equation.step if equation else None,
         )
 
@@ -83,33 +81,16 @@ def node_results(prepared: Prepared, values: Env) -> tuple[NodeResult, ...]:
     return tuple(result(name, role) for role, some in roles.items() for name in some)
 
 
-def _why_none(prepared: Prepared) -> Callable[[str], str]:
+def _why_none(prepared: Prepared) -> Mapping[str, str]:
     """What tells of a node that has no gradient of its own why."""
-    end, derived = prepared.end, {*prepared.gradients}
-    needed = {name for name in prepared.types.names if f"d{name}" in derived}  # and all that is made of them
-    reaching, fused = {end}, dict[str, str]()
-    for equation in prepared.case.equations:
-        needed |= {equation.name} if needed.intersection(names(equation.expr)) else set()
-    for written, run in zip(prepared.case.equations[::-1], prepared.equations[::-1], strict=True):
-        for name in names(written.expr) if written.name in reaching else ():
-            reaching.add(name)
-            if name not in names(run.expr):
-                fused.setdefault(name, written.name)
-            elif written.name in fused and f"d{written.name}" not in derived:
-                fused.setdefault(name, fused[written.name])
-
-    def note(name: str) -> str:
-        if prepared.forward_only:
-            return ""
-        if name not in reaching:
-            return f"it does not reach {end}"
-        if name not in needed:
-            return "its gradient is not computed: nothing before it needs one"
-        if name in fused:
-            return f"taken together with the logarithm in {fused[name]}, in the stable form"
-        return f"it reaches {end} only through what has no derivative"
-
-    return note
+    end, reaching, fused = prepared.end, {prepared.end}, dict[str, str]()
+    for line in prepared.case.equations[::-1]:
+        if line.name in reaching:
+            reaching.update(names(line.expr))
+            together = f"taken together with the logarithm in {line.name}, in the stable form"
+            fused |= dict.fromkeys(fused_in(prepared, line.name), together)
+    others = dict.fromkeys(reaching, "its gradient is not computed: none is handed back to it, or nothing needs it")
+    return dict.fromkeys(prepared.nodes, f"it does not reach {end}") | others | fused
 
 
 def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]:
@@ -119,20 +100,12 @@ def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]
     (seeded normal perturbations of the parameters), up to `AGREEMENT`; where that is not enough, up to the rounding
     noise of both.
     """
-    case = prepared.case
-    if not case.derivation:
-        return ()
-    misfits = {formula: message for formula in case.derivation if (message := _misfit(formula, prepared))}
-    fitting = [formula for formula in case.derivation if formula not in misfits]
-    points = [dict(values), *random_points(prepared)]
-    at_points = zip(*map(evaluator(fitting, prepared, values), points), strict=True)
-    found = dict(zip(fitting, at_points, strict=True))  # by hand, at every point
+    formulas = prepared.case.derivation
+    points = [dict(values), *random_points(prepared)] if formulas else []
     derived = {equation.name: equation.text for equation in prepared.backward.equations}
     results = []
-    for formula in case.derivation:
-        message, error, allowed = misfits.get(formula, ""), math.inf, 0.0
-        if formula in found:
-            message, error, allowed = _compared(prepared, formula, found[formula], points)
+    for formula in formulas:
+        message, error, allowed = _compared(prepared, formula, points)
         # what is not finite is wrong, but confirms nothing about the article; what has no array of the gradient's shape
         # is wrong by no measurable amount
         wrong = not error <= allowed
@@ -143,32 +116,28 @@ def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]
     return tuple(results)
 
 
-def _misfit(formula: HandFormula, prepared: Prepared) -> str:
-    """Why the formula's parts do not fit together (a transpose is missing, say); empty where they do."""
-    try:
-        Types(prepared.types.names, prepared.types.integral).of(formula.expr)
-    except ShapeMismatch as error:
-        return error.message
-    except ExpressionError:
-        pass  # not a wrong derivation but bad input, which evaluating it reports
-    return ""
-
-
-def _compared(prepared: Prepared, formula: HandFormula, by_hand: Sequence[Array], points: Sequence[Env]) -> Comparison:
+def _compared(prepared: Prepared, formula: HandFormula, points: Sequence[Env]) -> tuple[str, float, float]:
     """What is wrong with a formula, in words, by how much, and how much is allowed, at the point where it is worst.
 
     No more than leading axes of length 1 may tell it from the gradient: (5,) from (1, 5).
     """
+    try:
+        Types(prepared.types.names, prepared.types.integral).of(formula.expr)
+    except ShapeMismatch as error:  # a transpose is missing, say
+        return error.message, math.inf, 0.0
+    except ExpressionError:
+        pass  # not a wrong derivation but bad input, which evaluating it reports
+    by_hand = evaluator([formula], prepared, points[0])
     found: list[tuple[float, float]] = []
-    for values, point in zip(by_hand, points, strict=True):
-        mine, true = np.asarray(values, np.float64), np.asarray(point[formula.name], np.float64)
+    for point in points:
+        mine, true = np.asarray(by_hand(point)[0], np.float64), np.asarray(point[formula.name], np.float64)
         if len({(1,) * (MOST_AXES - array.ndim) + array.shape for array in (mine, true)}) > 1:
             return f"has shape {mine.shape}, but the gradient has shape {true.shape}", math.inf, 0.0
-        error = float(np.max(np.abs(mine.reshape(true.shape) - true), initial=0.0))
+        off = float(np.max(np.abs(mine.reshape(true.shape) - true), initial=0.0))
         here = max(float(np.max(np.abs(true), initial=0.0)), float(np.max(np.abs(mine), initial=0.0)))
         allowed = AGREEMENT[prepared.case.dtype] * here
-        found.append((error, allowed if error <= allowed else allowed + formula_noise(prepared, formula, point)))
-        if not error <= found[-1][1]:  # it is wrong here: at the other points nothing needs to be measured
+        found.append((off, allowed if off <= allowed else allowed + formula_noise(prepared, formula, point)))
+        if not off <= found[-1][1]:  # it is wrong here: at the other points nothing needs to be measured
             elsewhere = "agrees at the article's point, but not where the parameters are others"
             return elsewhere if len(found) > 1 else "", *found[-1]
     return "", *max(found, key=lambda pair: pair[0])

@@ -48,7 +48,7 @@ def shares_of(prepared: Prepared, values: Env, name: str) -> tuple[Share, ...]:
     def share(reader: str, expr: Expr, factors: Sequence[Expr]) -> Share:
         whole = part("", expr)
         parts = tuple(map(part, ROLES, factors))
-        return Share(reader, whole.equation, whole.value, parts, _fused(prepared, reader))
+        return Share(reader, whole.equation, whole.value, parts, fused_in(prepared, reader))
 
     return tuple(itertools.starmap(share, found))
 
@@ -90,7 +90,7 @@ def base_of(expr: Expr) -> str:
     return ""
 
 
-def _fused(prepared: Prepared, reader: str) -> tuple[str, ...]:
+def fused_in(prepared: Prepared, reader: str) -> tuple[str, ...]:
     """The equations that are taken together with this one in the stable form, and so hand nothing back themselves."""
     for written, run in zip(prepared.case.equations, prepared.equations, strict=True):
         if written.name == reader and written.expr != run.expr:
