@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from types import EllipsisType
 
 import numpy as np
 
@@ -48,39 +47,45 @@ def first_of(
         wrong = ~np.asarray(np.isfinite(values[name]))
         if wrong.any():
             at = _first(wrong)
-            where = _at(at).removeprefix(" at ")
-            said = f"{called.get(name, name)}{where} is {_entry(values[name], at)}"
+            value, _, where = _entry(values[name], at).partition(" at ")
+            said = f"{called.get(name, name)}{where} is {value}"
             why = _cause(made_by[name], at, values, types, called) if name in made_by else ""
             return f"{said}: {why}" if why else said
     return ""
 
 
-def _cause(expr: Expr, at: Index, values: Env, types: Types, called: Mapping[str, str]) -> str:
-    """The operation inside `expr` whose operands are all finite where its result, which the entry `at` reads, is not.
+def _cause(root: Expr, at: Index, values: Env, types: Types, called: Mapping[str, str]) -> str:
+    """The operation inside `root` whose operands are all finite where its result, which the entry `at` reads, is not.
 
     Empty where none is to be found: the program need not compute an expression part by part as it is written.
     """
-    parts = dict.fromkeys(part for part in walk(expr) if isinstance(part, Name | Call))
+    parts = dict.fromkeys(part for part in walk(root) if isinstance(part, Name | Call))
     lines = [Equation(f"_part_{count}", part) for count, part in enumerate(parts) if isinstance(part, Call)]
     dtype = next((value.dtype.name for value in values.values() if value.dtype.kind == "f"), "float64")
     found = computed(lines, types, values, dtype)
     inside: dict[Expr, Array] = {part: np.asarray(values[part.id]) for part in parts if isinstance(part, Name)}
     inside |= {line.expr: np.asarray(value) for line, value in zip(lines, found, strict=True)}
-    root = expr
-    while isinstance(expr, Call):
+
+    def text(part: Expr) -> str:
+        return shortened(unparse(substitute(part, {name: Name(known) for name, known in called.items()})))
+
+    def why(expr: Call, at: Index) -> str:
         told = inside.get(expr.args[0]) if expr.op == "where" else None  # which reads one of its branches
         read = expr.args if told is None else (expr.args[1] if told[_place(told, at)] else expr.args[2],)
+        operands = {part: inside[part] for part in read if part in inside}
         pointwise = OPS[expr.op].shape is shapes.broadcast
-        operands = [(part, _place(inside[part], at) if pointwise else ...) for part in read if part in inside]
-        wrong = [(part, here) for part, here in operands if not is_finite([inside[part][here]])]
-        if not wrong:
-            words = [_operand(part, inside[part], here, called) for part, here in operands]
-            result = "" if expr is root else f" is {_entry(inside[expr], at)}{_at(at)}"
-            said = f"{_text(expr, called)}{result}" + (f", where {' and '.join(dict.fromkeys(words))}" if words else "")
-            return "" if is_finite([inside[expr][at]]) else said
-        expr, here = wrong[0]
-        at = _first(~np.isfinite(inside[expr])) if here is ... else here
-    return ""
+        places = {part: _place(value, at) for part, value in operands.items()} if pointwise else {}
+        for part, value in operands.items():
+            wrong = ~np.isfinite(value)
+            if wrong[places.get(part, ...)].any():
+                return why(part, places.get(part) or _first(wrong)) if isinstance(part, Call) else ""
+        if is_finite([inside[expr][at]]):
+            return ""
+        words = " and ".join(f"{text(part)} is {_entry(operands[part], here)}" for part, here in places.items())
+        result = "" if expr is root else f" is {_entry(inside[expr], at)}"
+        return f"{text(expr)}{result}" + (f", where {words}" if words else "")
+
+    return why(root, at) if isinstance(root, Call) else ""
 
 
 def _place(value: Array, at: Index) -> Index:
@@ -95,20 +100,5 @@ def _first(wrong: Array) -> Index:
 
 
 def _entry(value: Array, at: Index) -> str:
-    return f"{float(np.asarray(value)[at]):.6g}"
-
-
-def _at(at: Index) -> str:
-    return f" at [{','.join(map(str, at))}]" if at else ""
-
-
-def _operand(part: Expr, value: Array, at: Index | EllipsisType, called: Mapping[str, str]) -> str:
-    """`1 - a is 0 at [0]`; of an operand that is read as a whole, the entry that is furthest from 0."""
-    which = "" if at is not ... or value.size <= 1 else "the largest entry of "
-    if at is ...:
-        at = tuple(map(int, np.unravel_index(np.argmax(np.abs(value)), value.shape)))
-    return f"{which}{_text(part, called)} is {_entry(value, at)}{_at(at)}"
-
-
-def _text(part: Expr, called: Mapping[str, str]) -> str:
-    return shortened(unparse(substitute(part, {name: Name(known) for name, known in called.items()})))
+    """`0 at [1]`."""
+    return f"{float(np.asarray(value)[at]):.6g}" + (f" at [{','.join(map(str, at))}]" if at else "")
