@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -96,16 +95,15 @@ def _checks(
 
 def sample(exact: Prepared) -> dict[str, Mask]:
     """Which entries of every checked array are in the sample, drawn by a fixed seed; nothing where all would be."""
-    rng = np.random.default_rng(0)
-    shapes = {name: np.shape(exact.env[name]) for name in checked(exact)}
-    total = sum(map(math.prod, shapes.values()))
-    masks: dict[str, Mask] = {}
-    for name, shape in shapes.items() if total > SAMPLE else ():
-        size = math.prod(shape)
-        masks[name] = np.zeros(shape, np.bool_)
-        drawn = rng.choice(size, min(size, max(LEAST, size * SAMPLE // total)), replace=False)
-        masks[name].flat[drawn] = True
-    return masks
+    rng, masks = (
+        np.random.default_rng(0),
+        {name: np.zeros(np.shape(exact.env[name]), np.bool_) for name in checked(exact)},
+    )
+    total = sum(mask.size for mask in masks.values())
+    for mask in masks.values():
+        drawn = rng.choice(mask.size, min(mask.size, max(LEAST, mask.size * SAMPLE // total)), replace=False)
+        mask.flat[drawn] = True
+    return masks if total > SAMPLE else {}
 
 
 def checked(prepared: Prepared) -> tuple[str, ...]:
@@ -197,7 +195,7 @@ class Witnesses:
 
     def count(self, name: str) -> int:
         """How many entries of an array are checked."""
-        return int(np.count_nonzero(self.among[name])) if name in self.among else np.size(self.exact.env[name])
+        return int(np.count_nonzero(np.broadcast_to(self.among.get(name, True), np.shape(self.exact.env[name]))))
 
     def permit(self, seconds: float) -> None:
         """Raise limits.TooLarge when a check of so many seconds, beside what every check takes, is more than may be."""
@@ -243,18 +241,18 @@ def check_entries(
     d, rounded, left, right, center, unresolved, of_slopes, of_values = arrays
     blur = MARGIN * of_slopes
     with np.errstate(all="ignore"):
-        resolution = MARGIN * rounded + SMALLEST_SLOPE + _larger(blur, MARGIN * of_values)
-        low, high = _smaller(left, right), _larger(left, right)
-        steepest = _larger(np.abs(low), np.abs(high))
+        resolution = MARGIN * rounded + SMALLEST_SLOPE + np.fmax(blur, MARGIN * of_values)
+        low, high = np.fmin(left, right), np.fmax(left, right)
+        steepest = np.fmax(np.abs(low), np.abs(high))
         kink = high - low > rtol * steepest + blur
         # at a kink: the slope nearest to the derived one, or itself when it lies between them
-        reference = np.where(kink, _smaller(high, _larger(low, d)), right)
+        reference = np.where(kink, np.fmin(high, np.fmax(low, d)), right)
         stands_in = ~kink & ~(np.isfinite(left) & np.isfinite(right))
         against = np.where(stands_in, center, reference)
         resolution = np.where(stands_in, resolution + unresolved, resolution)
-        resolution = np.where(kink, _smaller(resolution, SMALLEST_FAULT / 2 * steepest), resolution)
+        resolution = np.where(kink, np.fmin(resolution, SMALLEST_FAULT / 2 * steepest), resolution)
         error = np.abs(d - against)
-        largest = _larger(np.abs(d), np.abs(against))
+        largest = np.fmax(np.abs(d), np.abs(against))
         finite = np.isfinite(d)
         agrees = finite & ((error <= rtol * largest + resolution) | ~np.isfinite(against))
         told = (resolution <= SMALLEST_FAULT / 2 * np.abs(against)) & np.isfinite(against)
@@ -263,17 +261,6 @@ def check_entries(
     numbers = (d, reference, center, resolution, error, relative, VERDICTS[verdicts], agrees)
     columns = (array.tolist() for array in numbers)
     return [*map(EntryCheck, repeat(name), map(tuple, np.argwhere(among).tolist()), *columns)]
-
-
-# of two numbers one of which is NaN, the first: so the NaN of a slope to the right does not hide the one to the left
-
-
-def _smaller(a: Floats, b: Floats) -> Floats:
-    return np.where(b < a, b, a)
-
-
-def _larger(a: Floats, b: Floats) -> Floats:
-    return np.where(b > a, b, a)
 
 
 def end_value(prepared: Prepared, env: Mapping[str, Array]) -> float:

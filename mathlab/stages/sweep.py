@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -33,14 +34,14 @@ RUN, RUN_BYTES = 5e-5, 1_000  # seconds and bytes that a run takes before it beg
 
 
 Point = tuple[tuple[Axis, Choice], ...]  # what one run has on every axis
+Run = tuple[int, Point]  # with its number
 
 
 class Piece(NamedTuple):
-    """Some runs of a sweep, by their numbers: made as one program if they are `stacked`."""
+    """Some runs of a sweep: made as one program if they are `stacked`."""
 
     case: Case
-    numbers: tuple[int, ...]
-    points: tuple[Point, ...]
+    runs: Sequence[Run]
     stacked: bool
 
 
@@ -55,17 +56,17 @@ def run(case: Case, progress: Report | None = None, where: str = "") -> SweepRes
         raise MathlabError("the case has no 'sweep'", case.place)
     count = settings.sample or sum(math.prod(len(_listed(axis)) for axis in axes) for axes in settings.grids)
     _check_cost(case, Cost(count * RUN, count * RUN_BYTES, 0))
-    base, runs = _bare(case), points(settings)
-    pieces, taken = _pieces(base, runs)
+    base, every = _bare(case), points(settings)
+    pieces, taken = _pieces(base, every)
     _check_cost(case, taken._replace(seconds=taken.seconds + count * RUN))
     ends: list[Ends] = []
     done = 0
     for piece, made in zip(pieces, spread(ends_of, pieces, where, taken.seconds), strict=True):
         ends += made
-        done += len(piece.numbers)
+        done += len(piece.runs)
         if progress:
             progress(done, count, None)
-    return _result(base, runs, pieces, ends)
+    return _result(base, every, pieces, ends)
 
 
 def _check_cost(case: Case, taken: Cost) -> None:
@@ -150,31 +151,30 @@ def changed(case: Case, point: Point) -> Case:
 # --- which of them are made together ----------------------------------------------------------------------------------
 
 
-def _pieces(case: Case, runs: Sequence[Point]) -> tuple[list[Piece], Cost]:
+def _pieces(case: Case, points: Sequence[Point]) -> tuple[list[Piece], Cost]:
     """The work in pieces, and about what it takes in all; the same pieces wherever they are run."""
-    groups: dict[tuple[object, ...], list[int]] = {}
-    for number, point in enumerate(runs):
-        groups.setdefault(_alike(case, point), []).append(number)
+    groups: dict[tuple[object, ...], list[Run]] = {}
+    for run in enumerate(points):
+        groups.setdefault(_alike(case, run[1]), []).append(run)
     pieces: list[Piece] = []
     seconds, held = 0.0, 0
-    for numbers in groups.values():
-        with _in_run(numbers[0], runs[numbers[0]]):
-            first = changed(case, runs[numbers[0]])
+    for runs in groups.values():
+        with _in_run(*runs[0]):
+            first = changed(case, runs[0][1])
             (taken, shapes), size = weight(first), 1
             for figure, shape in zip(first.expected, shapes, strict=True):
                 if math.prod(shape) > SMALL:
                     message = f"'{figure.key}' has {math.prod(shape)} entries, and at most {SMALL} are reported"
                     raise MathlabError(f"{message}; report its norm or a part of it", figure.place)
-            together = min(TOGETHER, len(numbers), BYTES // max(taken.held, 1))
+            together = min(TOGETHER, len(runs), BYTES // max(taken.held, 1))
             if together > 1:
                 with contextlib.suppress(NotStackable):
-                    values = [axis.name for axis, _ in runs[numbers[0]] if axis.kind in ("value", "init")]
+                    values = [axis.name for axis, _ in runs[0][1] if axis.kind in ("value", "init")]
                     (taken, _), size = weight(first, values, together), together
-        count = -(-len(numbers) // size) if size > 1 else min(len(numbers), PIECES)
-        for part in np.array_split(numbers, count):
-            chosen = tuple(map(int, part))
-            pieces.append(Piece(case, chosen, tuple(runs[number] for number in chosen), stacked=size > 1))
-        seconds += taken.seconds * len(numbers) / size
+        count = -(-len(runs) // size) if size > 1 else min(len(runs), PIECES)
+        cuts = pairwise(len(runs) * k // count for k in range(count + 1))
+        pieces += [Piece(case, runs[start:stop], stacked=size > 1) for start, stop in cuts]
+        seconds += taken.seconds * len(runs) / size
         held = max(held, taken.held)
     return pieces, Cost(seconds, held, 0)
 
@@ -200,9 +200,9 @@ def ends_of(piece: Piece) -> list[Ends]:
     if piece.stacked:
         # what does not fit in one of them is found out below
         with contextlib.suppress(NotStackable, MathlabError, IndexError):
-            return [together([changed(piece.case, point) for point in piece.points])]
+            return [together([changed(piece.case, point) for _, point in piece.runs])]
     ends = []
-    for number, point in zip(piece.numbers, piece.points, strict=True):
+    for number, point in piece.runs:
         with _in_run(number, point):
             ends.append(alone(changed(piece.case, point)))
     return ends
@@ -219,10 +219,10 @@ def _in_run(number: int, point: Point) -> Iterator[None]:
         ) from None
 
 
-def _result(case: Case, runs: Sequence[Point], pieces: Sequence[Piece], ends: Sequence[Ends]) -> SweepResult:
+def _result(case: Case, points: Sequence[Point], pieces: Sequence[Piece], ends: Sequence[Ends]) -> SweepResult:
     """The ends in the order of the runs."""
-    order = np.argsort([number for piece in pieces for number in piece.numbers])
-    chosen = [{axis.key: choice for axis, choice in point} for point in runs]
+    order = np.argsort([number for piece in pieces for number, _ in piece.runs])
+    chosen = [{axis.key: choice for axis, choice in point} for point in points]
     keys = dict.fromkeys(key for choices in chosen for key in choices)
     columns: dict[str, Array] = {}
     for position, figure in enumerate(case.expected):
@@ -232,19 +232,13 @@ def _result(case: Case, runs: Sequence[Point], pieces: Sequence[Piece], ends: Se
         key = f"{figure.key} (end)" if figure.key in keys else figure.key
         columns |= entry_columns(key, np.concatenate(parts)[order])
     finals = {name: np.concatenate([end.parameters[name] for end in ends])[order] for name in ends[0].parameters}
+    lost = [""] * len(points)  # the first array of each with an entry that is no finite number, and what that is
+    for name, every in (columns | finals).items():
+        for number in np.flatnonzero(~np.isfinite(every.reshape(len(points), -1)).all(axis=1)):
+            lost[number] = lost[number] or f"{name} is {every[number][~np.isfinite(every[number])][0]}"
     return SweepResult(
         settings={key: tuple(choices.get(key) for choices in chosen) for key in keys},
         columns=columns,
-        nonfinite=_nonfinite({**columns, **finals}, len(runs)),
-        stacked=sum(len(piece.numbers) for piece in pieces if piece.stacked),
+        nonfinite=tuple(lost),
+        stacked=sum(len(piece.runs) for piece in pieces if piece.stacked),
     )
-
-
-def _nonfinite(values: Mapping[str, Array], count: int) -> tuple[str, ...]:
-    """For each run the first array with an entry that is no finite number, and what that is; empty where all are."""
-    found = [""] * count
-    for name, every in values.items():
-        for number in np.flatnonzero(~np.isfinite(every.reshape(count, -1)).all(axis=1)):
-            wrong = every[number][~np.isfinite(every[number])]
-            found[number] = found[number] or f"{name} is {float(wrong[0])}"
-    return tuple(found)

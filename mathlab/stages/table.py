@@ -10,7 +10,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from mathlab.errors import Place
 from mathlab.experiment import Case
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from mathlab.config.yamltext import Tree
     from mathlab.reports.checks import Check
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 Report = Callable[[int, int, float | None], None]  # is told how much is done, of how much, and the latest loss
@@ -133,26 +132,17 @@ class Stage(NamedTuple):
     turn: int = 0
 
 
-def later(where: str) -> Callable[P, T]:
+def later(where: str) -> Callable[..., T]:
     """The function `module:name`, imported when it is first called."""
-
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        module, _, name = where.partition(":")
-        function: Callable[P, T] = getattr(importlib.import_module(module), name)
-        return function(*args, **kwargs)
-
-    return call
-
-
-def _called(where: str, *arguments: object) -> StageResult:
-    run: Callable[..., StageResult] = later(where)
-    return run(*arguments)
+    module, _, name = where.partition(":")
+    return lambda *args: getattr(importlib.import_module(module), name)(*args)
 
 
 def _told(where: str, doing: str, case: Case, asked: Asked, *more: object) -> StageResult:
     """What the function `where` makes of a case, behind a bar that says what it is `doing`."""
+    run: Callable[..., StageResult] = later(where)
     with asked.progress(f"{doing} {case.name}") as report:
-        return _called(where, case, report, *more)
+        return run(case, report, *more)
 
 
 STAGES: dict[str, Stage] = {
@@ -161,7 +151,7 @@ STAGES: dict[str, Stage] = {
         Stage(
             "backprop",
             declared=lambda case: bool(case.expected or case.derivation),
-            run=lambda case, asked: _called("mathlab.stages.backprop:run", case, asked.witnesses),
+            run=lambda case, asked: later("mathlab.stages.backprop:run")(case, asked.witnesses),
             files={
                 "nodes.csv": _table("case* role name* index* value:float64 gradient:float64"),
                 "gradient_norms.csv": _table("case* name* role shape norm:float64 largest:float64"),
@@ -216,9 +206,8 @@ STAGES: dict[str, Stage] = {
 
 def every_file() -> dict[str, Layout]:
     """Every CSV file, with the stages that write it."""
-    found: dict[str, Layout] = {}
-    for stage in STAGES.values():
-        for file, layout in stage.files.items():
-            before = found[file].stages if file in found else ()
-            found[file] = layout._replace(stages=(*before, stage.name))
-    return found
+    return {
+        file: layout._replace(stages=tuple(name for name, other in STAGES.items() if file in other.files))
+        for stage in STAGES.values()
+        for file, layout in stage.files.items()
+    }

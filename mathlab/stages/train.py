@@ -242,13 +242,11 @@ def entry_columns(name: str, rows: Array) -> dict[str, Array]:
 def _norms(gradients: Array) -> Array:
     """The Euclidean norm of each; where its squares overflow, they are those of smaller numbers."""
     rows = gradients.reshape(len(gradients), -1)
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
+        sizes = np.max(np.abs(rows), axis=1, initial=0.0)
         norms: Array = np.sqrt(np.sum(np.square(rows), axis=1))
-    lost = np.isinf(norms) & np.isfinite(rows).all(axis=1)
-    if lost.any():
-        sizes = np.max(np.abs(rows[lost]), axis=1)
-        norms[lost] = sizes * np.sqrt(np.sum(np.square(rows[lost] / sizes[:, None]), axis=1))
-    return norms
+        scaled = sizes * np.sqrt(np.sum(np.square(rows / sizes[:, None]), axis=1))
+    return np.where(np.isinf(norms) & np.isfinite(sizes), scaled, norms)
 
 
 def _first_nonfinite(settings: TrainSettings, prepared: Prepared, columns: Env, parameters: Env) -> str:

@@ -280,7 +280,7 @@ def test_other_processes_give_the_same_bytes(tmp_path: Path) -> None:
 def test_an_error_in_another_process_keeps_its_place(tmp_path: Path) -> None:
     case = load(tmp_path, "grid: {lr: [0.1]}")
     bad = replace(case, equations=case.equations[1:])
-    pieces = [sweep.Piece(sweep._bare(bad), (0,), ((),), stacked=False)] * 2
+    pieces = [sweep.Piece(sweep._bare(bad), ((0, ()),), stacked=False)] * 2
     with pytest.raises(MathlabError) as raised:
         list(spread(sweep.ends_of, pieces, "", 1e9))
     assert raised.value.problems[0].place
