@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from mathlab import habits, signs
 from mathlab.config.keys import mapping
@@ -79,8 +79,6 @@ def _definitions(case: Case, tree: Table) -> Iterator[Problem]:
 
 def _order(equations: Sequence[Equation], values: Collection[str]) -> Iterator[Problem]:
     position = {one.name: index for index, one in enumerate(equations)}
-    reads = {one.name: names(one.expr) for one in equations}
-    cycles: set[frozenset[str]] = set()
     told: set[Place | None] = set()  # what is wrong in a loop, of the first step
     for formula in equations:
         key = formula.name
@@ -99,10 +97,6 @@ def _order(equations: Sequence[Equation], values: Collection[str]) -> Iterator[P
                 if (signs.gradient_of(part.id) or part.id[1:]) in named and part.id[0] in "dgn∂":
                     hint = "; equations read no gradients: those stand in 'expected' and in 'derivation'"
                 yield Problem(f"unknown name '{part.id}' in {where}{hint}", place)
-            elif way := _way(part.id, key, reads):
-                if frozenset(way) not in cycles:
-                    cycles.add(frozenset(way))
-                    yield Problem(f"a cycle: {' -> '.join([key, *way])}", place)
             else:
                 later = equations[position[part.id]].named_at
                 line = f", on line {later.line}" if later else ""
@@ -116,21 +110,6 @@ def _names(formula: Equation) -> list[Name]:
         if isinstance(part, Name):
             found.setdefault(part.id, part)
     return list(found.values())
-
-
-def _way(start: str, goal: str, reads: Mapping[str, Sequence[str]]) -> list[str]:
-    """The shortest chain of readings from `start` to `goal`; empty where there is none."""
-    came_from, queue = {start: ""}, [start]
-    for name in queue:  # which grows meanwhile
-        found = [other for other in reads.get(name, ()) if other not in came_from]
-        came_from |= dict.fromkeys(found, name)
-        queue += found
-    if goal not in came_from:
-        return []
-    way = [goal]
-    while way[-1] != start:
-        way.append(came_from[way[-1]])
-    return way[::-1]
 
 
 def _derivation(

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import cast
 
 from mathlab.config.formulas import Line, Loop
+from mathlab.config.values import attempt
 from mathlab.errors import ExpressionError, MathlabError, Place, Problem
 from mathlab.experiment import Case, Figure, Value
 from mathlab.language.check import constant_value
@@ -19,18 +20,18 @@ from mathlab.language.syntax import replace as rewritten
 
 MOST = 10_000  # equations of a loop
 
-Numbers = Mapping[str, Num]  # what counters stand for, and inputs that loops count to
+Values = Mapping[str, Num]  # what counters stand for, and inputs that loops count to
+Numbers = tuple[int, ...]  # in brackets: h[2, 1]
 At = tuple[tuple[str, int], ...]  # the counters of loops in one another and their numbers, outermost first
 Indexed = Callable[..., Expr]  # of a call, what is indexed, and the items in brackets
-Steps = tuple[int, ...]  # the numbers in brackets: h[2, 1]
 
 
 def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
     """The case with its loops written out.
 
     An input that a loop counts to, or that is a size or the bound of a slice, is a number in the equations, and no
-    node. `places` says where its inputs and parameters are defined. Raises MathlabError, once for each loop or line of
-    it: where it never runs, where a name clashes, and where a step reads what is not computed before it.
+    node. `places` says where its inputs and parameters are defined. Raises MathlabError, once for each place: for a
+    loop that never runs, for names that clash, and for a step that cannot be told.
     """
     whole = {
         name: Num(int(value.array)) for name, value in case.inputs.items() if value.integral and not value.array.ndim
@@ -44,19 +45,18 @@ def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
         return case
     written = [*_written_out(case.equations, whole)]
     plain = {one.name: one.named_at for one in case.equations if not isinstance(one, Line) and one.named_at}
+    steps, problems = _Steps({**places, **plain}, numbers), list[Problem]()
+    for line in lines:
+        problems += _clashes(line, steps.places)
+        if not any(one is line for one, _ in written):
+            problems.append(Problem("a loop counts up, and this one never runs", line.loops[-1].header.place))
+    named = [(one, at, attempt(partial(steps.name, one), at, problems)) for one, at in written]
+    made = [attempt(partial(steps.equation, one, name), at, problems) for one, at, name in named if name]
+    if problems:
+        raise MathlabError([*{problem.place: problem for problem in problems[::-1]}.values()])
     inputs = {name: value for name, value in case.inputs.items() if name not in numbers}
-    writer = _Writer({**places, **plain}, numbers, {*inputs, *case.parameters})
-    named = [(one, *writer.named(one, at)) for one, at in written]
-    for line in {line.name: line for line in lines if line.name not in {one.name for one, _ in written}}.values():
-        header = line.loops[-1].header
-        writer.problems.setdefault(header, Problem("a loop counts up, and this one never runs", header.place))
-    for one, name, step in named:
-        if name:
-            writer.write(one, name, step)
-    if writer.problems:
-        raise MathlabError(list(writer.problems.values()))
     counted = cast(Case, _with(replace(case, inputs=inputs, equations=()), partial(_numbered, numbers)))
-    return replace(counted, equations=tuple(writer.equations), rolled=(case, places))
+    return replace(counted, equations=tuple(filter(None, made)), rolled=(case, places))
 
 
 def rolled(case: Case, change: Callable[[Case], Case]) -> Case:
@@ -99,7 +99,7 @@ def _noted(sizes: set[str], expr: Expr) -> Expr:
     return expr
 
 
-def _numbered(numbers: Numbers, expr: Expr, indexed: Indexed | None = None) -> Expr:
+def _numbered(numbers: Values, expr: Expr, indexed: Indexed | None = None) -> Expr:
     """The expression with numbers for names, a size, bound or index as one; `indexed` says what an index comes to."""
 
     def fixed(part: Expr) -> Expr:
@@ -125,7 +125,7 @@ def _numbered(numbers: Numbers, expr: Expr, indexed: Indexed | None = None) -> E
     return rewritten(expr, rewrite)
 
 
-def _written_out(equations: Sequence[Equation], numbers: Numbers, at: At = ()) -> Iterator[tuple[Equation, At]]:
+def _written_out(equations: Sequence[Equation], numbers: Values, at: At = ()) -> Iterator[tuple[Equation, At]]:
     """Every equation in order, as often as the loops around it say, with what has been counted there."""
 
     def around(one: Equation) -> Loop | None:
@@ -148,7 +148,7 @@ def _written_out(equations: Sequence[Equation], numbers: Numbers, at: At = ()) -
                 raise MathlabError(f"this loop would make more than {MOST:,} equations", loop.header.place)
 
 
-def _bound(bound: Equation, known: Numbers) -> int:
+def _bound(bound: Equation, known: Values) -> int:
     for name in names(bound.expr):
         if name not in known:
             message = f"a loop counts to a whole number, or to an input that is one, and '{name}' is none"
@@ -167,128 +167,109 @@ def _number(expr: Expr) -> int:
     return int(value)
 
 
-def _named(series: str, steps: Steps) -> str:
+def _called(series: str, numbers: Numbers) -> str:
     """The name of a step: h3, h2_3 of h[2, 3], and h1_3 of what is called h1."""
-    counted = "_".join(map(str, steps))
+    counted = "_".join(map(str, numbers))
     return f"{series}_{counted}" if series[-1].isdigit() else f"{series}{counted}"
 
 
-@dataclass
-class _Writer:
-    """Writes the equations out in order.
+def _clashes(line: Line, places: Mapping[str, Place]) -> Iterator[Problem]:
+    """What its counters and its series may not be called."""
+    names = [(loop.counter, loop.header.place, "it cannot count the steps of a loop") for loop in line.loops]
+    entry = f"'{line.target}' would be an entry of it; give the steps another name"
+    for name, place, why in (*names, (line.series, line.named_at, entry)):
+        if name in places:
+            yield Problem(f"'{name}' is defined already, on line {places[name].line}, and {why}", place)
 
-    `places` says where the names stand that no loop makes, `numbers` what bounds are, `made` what has been computed so
-    far; `steps` holds what the loops make, by what stands before the bracket and the numbers in it.
+
+@dataclass(frozen=True)
+class _Steps:
+    """What names and brackets stand for: `places` says where names stand.
+
+    `of` holds those that loops make, by what stands before the bracket and the numbers in it.
     """
 
-    places: Mapping[str, Place]
-    numbers: Numbers
-    made: set[str]
-    equations: list[Equation] = field(default_factory=list)
-    problems: dict[str, Problem] = field(default_factory=dict)  # the first of each line, whatever the step
-    steps: dict[str, dict[Steps, str]] = field(default_factory=dict)
-    of_loops: set[str] = field(default_factory=set)
+    places: dict[str, Place]
+    values: Values
+    of: dict[str, dict[Numbers, str]] = field(default_factory=dict)
 
-    def named(self, line: Equation, at: At) -> tuple[str, Step | None]:
-        """The name of an equation where so much has been counted, of which notice is taken; "" where it has none."""
+    def name(self, line: Equation, at: At) -> str:
+        """The name of an equation where so much has been counted, of which notice is taken."""
         if not isinstance(line, Line):
-            return line.name, None
-        target, step = str(line.target), Step(at, line.series)
-        entry = f"'{target}' would be an entry of it; give the steps another name"
-        clashes = [
-            (one.header, one.header.place, one.counter, "it cannot count the steps of a loop") for one in line.loops
-        ]
-        for key, place, name, why in (*clashes, (line.name, line.named_at, line.series, entry)):
-            if name in self.places:
-                message = f"'{name}' is defined already, on line {self.places[name].line}, and {why}"
-                self.problems.setdefault(key, Problem(message, place))
+            return line.name
         try:
-            steps = tuple(_number(substitute(part, {**self.numbers, **_counters(step.at)})) for part in line.at)
+            numbers = tuple(_number(substitute(part, {**self.values, **_counters(at)})) for part in line.at)
         except ExpressionError as error:
-            self.problems.setdefault(line.name, Problem(error.message, line.named_at))
-            return "", None
-        name, others = _named(line.series, steps), self.steps.setdefault(line.series, {})
+            raise MathlabError(error.message, line.named_at) from None
+        name, others = _called(line.series, numbers), self.of.setdefault(line.series, {})
         wrong = ""
-        if min(steps) < 0:
-            wrong = f"step {min(steps)}, and steps are counted from 0"
-        elif len(steps) != len(next(iter(others), steps)):
-            wrong = f"step {_shown(steps)}, and '{next(iter(others.values()))}' is a step of '{line.series}' too"
+        if min(numbers) < 0:
+            wrong = f"step {min(numbers)}, and steps are counted from 0"
+        elif len(numbers) != len(next(iter(others), numbers)):
+            wrong = f"step {_shown(numbers)}, and '{next(iter(others.values()))}' is a step of '{line.series}' too"
         elif name in self.places:
             wrong = f"'{name}', which line {self.places[name].line} defines too"
-        elif name in self.of_loops:
-            wrong = f"'{name}', which a loop has made already"
         if wrong:
-            self.problems.setdefault(line.name, Problem(f"'{target}' at {step} is {wrong}", line.named_at))
-        others[steps] = name
-        self.of_loops.add(name)
-        return name, step
+            raise MathlabError(f"'{line.target}' at {Step(at, line.series)} is {wrong}", line.named_at)
+        others[numbers], self.places[name] = name, line.target.place
+        return name
 
-    def write(self, line: Equation, name: str, step: Step | None) -> None:
-        """The equation of a name."""
-        values = {**self.numbers, **_counters(step.at)} if step else self.numbers
+    def equation(self, line: Equation, name: str, at: At) -> Equation:
+        """The equation of a name, which may read what is not computed before it."""
+        step = Step(at, line.series) if isinstance(line, Line) else None
+        where = f" at {step}" if step else ""
         try:
-            expr = _numbered(values, line.expr, partial(self.indexed, name, step))
+            expr = _numbered({**self.values, **_counters(at)}, line.expr, partial(self.indexed, where))
         except ExpressionError as error:
-            (problem,) = error.at(line.place).problems
-            self.problems.setdefault(line.name, problem)
-            return
-        finally:
-            self.made.add(name)
+            raise error.at(line.place) from None
         written = line.written if expr == line.expr else ""
-        self.equations.append(Equation(name, expr, written, line.place, step=step, named_at=line.named_at))
+        return Equation(name, expr, written, line.place, step=step, named_at=line.named_at)
 
-    def indexed(self, own: str, step: Step | None, call: Call, base: Expr, *items: Expr) -> Expr:
+    def indexed(self, where: str, call: Call, base: Expr, *items: Expr) -> Expr:
         """`x[t]` in a step: an entry of x, or the name of a step where x is not defined itself."""
-        where = f"'{unparse(call)}'{f' at {step}' if step else ''}"
+        what = f"'{unparse(call)}'{where}"
 
-        def computed(series: str, steps: Steps) -> Name:
-            """The name of a step that has been computed before."""
-            name = _named(series, steps)
-            if name not in self.made and name != own:  # which is told as of any equation
-                known = name in self.places or name in self.of_loops
-                why = "which is computed later" if known else "which nothing defines"
-                said = repr(name) if min(steps) >= 0 else f"step {_shown(steps)}"
-                raise ExpressionError(f"{where} is {said}, {why}", call.position)
-            return Name(name, call.position)
-
-        def picked(series: str, items: Sequence[Expr], steps: Steps = ()) -> Expr:
+        def picked(series: str, items: Sequence[Expr], numbers: Numbers = ()) -> Expr:
             """A step, or a list of those that a slice asks for."""
             if not items:
-                return computed(series, steps)
+                if min(numbers) < 0:
+                    wrong = f"step {_shown(numbers)}, and steps are counted from 0"
+                    raise ExpressionError(f"{what} is {wrong}", call.position)
+                return Name(_called(series, numbers), call.position)
             head, *rest = items
             if not isinstance(head, Slice):
-                return picked(series, rest, (*steps, _number(head)))
-            known = {one[len(steps)] for one in self.steps[series] if one[: len(steps)] == steps}
+                return picked(series, rest, (*numbers, _number(head)))
+            known = {one[len(numbers)] for one in self.of[series] if one[: len(numbers)] == numbers}
             asked = [n for n in range(max(known, default=-1) + 1)[head.whole] if n in known]
             if not asked:
-                raise ExpressionError(f"{where} holds no step", call.position)
-            return Call("array", tuple(picked(series, rest, (*steps, n)) for n in asked), (), call.position)
+                raise ExpressionError(f"{what} holds no step", call.position)
+            return Call("array", tuple(picked(series, rest, (*numbers, n)) for n in asked), (), call.position)
 
-        if isinstance(base, Name) and base.id not in self.places and (count := self.counted(base.id, items)):
-            steps, rest = items[:count], items[count:]
-            if len(steps) < count or not all(isinstance(item, Num | Slice) for item in steps):
-                told = "its number" if count == 1 else f"its {count} numbers"
-                raise ExpressionError(f"{where} reads a step, and a step is told by {told}", call.position)
-            found = picked(base.id, steps)
-            whole = [ALL] * sum(isinstance(item, Slice) for item in steps)
+        if isinstance(base, Name) and (count := self.counted(base.id, items)):
+            told, rest = items[:count], items[count:]
+            if len(told) < count or not all(isinstance(item, Num | Slice) for item in told):
+                numbers = "its number" if count == 1 else f"its {count} numbers"
+                raise ExpressionError(f"{what} reads a step, and a step is told by {numbers}", call.position)
+            found = picked(base.id, told)
+            whole = [ALL] * sum(isinstance(item, Slice) for item in told)
             return Call("index", (found, *whole, *rest), (), call.position) if rest else found
         counted = [item for item, written in zip(items, call.args[1:], strict=True) if names(written)]
         if any(isinstance(item, Num) and item.value < 0 for item in counted):
-            raise ExpressionError(f"{where} counts from the end, and a step cannot", call.position)
+            raise ExpressionError(f"{what} counts from the end, and a step cannot", call.position)
         return Call("index", (base, *items), (), call.position)
 
     def counted(self, series: str, items: Sequence[Expr]) -> int:
         """How many of the items in brackets are the numbers of a step; 0 where they are about an entry."""
-        if found := self.steps.get(series):
+        if found := self.of.get(series):
             return len(next(iter(found)))
         numbers = tuple(one.value if isinstance(one, Num) and isinstance(one.value, int) else -1 for one in items)
-        known = (count for count in range(len(items), 0, -1) if _named(series, numbers[:count]) in self.places)
-        return next(known, 0)
+        known = (count for count in range(len(items), 0, -1) if _called(series, numbers[:count]) in self.places)
+        return 0 if series in self.places else next(known, 0)
 
 
-def _counters(at: At) -> Numbers:
+def _counters(at: At) -> Values:
     return {counter: Num(number) for counter, number in at}
 
 
-def _shown(steps: Steps) -> str:
-    return str(steps[0]) if len(steps) == 1 else str(steps)
+def _shown(numbers: Numbers) -> str:
+    return str(numbers[0]) if len(numbers) == 1 else str(numbers)

@@ -248,7 +248,7 @@ WRONG = [
     ),
     (
         "  for t in 1..2:\n    for s in 1..2:\n      g[s+t, 1]: h0\n",
-        "11:7: 'g[s+t, 1]' at t = 2, s = 1 is 'g3_1', which a loop has made already",
+        "11:7: 'g[s+t, 1]' at t = 2, s = 1 is 'g3_1', which line 11 defines too",
     ),
     (
         "  for t in 1..2:\n    g[t]: h0\n    for s in 1..2:\n      g[s, t]: h0\n",
@@ -256,11 +256,11 @@ WRONG = [
     ),
     (
         "  for t in 1..2:\n    for s in 1..2:\n      g[s, t]: W @ g[s, t-1]\n",
-        "11:20: 'g[s, t - 1]' at t = 1, s = 1 is 'g1_0', which nothing defines",
+        "11:20: unknown name 'g1_0' in 'g1_1' at t = 1, s = 1; did you mean 'g1_1'?",
     ),
     (
         "  for t in 0..2:\n    for s in 1..2:\n      g[s, t]: W @ g[s, t-1]\n",
-        "11:20: 'g[s, t - 1]' at t = 0, s = 1 is step (1, -1), which nothing defines",
+        "11:20: 'g[s, t - 1]' at t = 0, s = 1 is step (1, -1), and steps are counted from 0",
     ),
     (
         "  for t in 1..2:\n    for s in 1..2:\n      g[s, t]: x[0]\n  loss: sum(g[1])\n",
@@ -273,13 +273,13 @@ WRONG = [
     ("  for t in 1..3:\n    h[t/2]: h0\n", "10:5: '1 / 2' is no whole number"),
     ("  for t in 1..3:\n    h[t-2]: h0\n", "10:5: 'h[t-2]' at t = 1 is step -1, and steps are counted from 0"),
     # a step that is not computed yet, or never
-    ("  for t in 1..3:\n    h[t]: W @ h[t+1]\n", "10:15: 'h[t + 1]' at t = 1 is 'h2', which is computed later"),
+    ("  for t in 1..3:\n    h[t]: W @ h[t+1]\n", "10:15: 'h1' at t = 1 reads 'h2', which is defined later, on line 10"),
     (
         "  for t in 1..3:\n    h[t]: z[t]\n    z[t]: W @ h[t-1]\n",
-        "10:11: 'z[t]' at t = 1 is 'z1', which is computed later",
+        "10:11: 'h1' at t = 1 reads 'z1', which is defined later, on line 11",
     ),
-    ("  for t in 1..3:\n    g[t]: W @ g[t-1]\n", "10:15: 'g[t - 1]' at t = 1 is 'g0', which nothing defines"),
-    ("  for t in 0..3:\n    g[t]: W @ g[t-1]\n", "10:15: 'g[t - 1]' at t = 0 is step -1, which nothing defines"),
+    ("  for t in 1..3:\n    g[t]: W @ g[t-1]\n", "10:15: unknown name 'g0' in 'g1' at t = 1; did you mean 'g1'?"),
+    ("  for t in 0..3:\n    g[t]: W @ g[t-1]\n", "10:15: 'g[t - 1]' at t = 0 is step -1, and steps are counted from 0"),
     ("  for t in 1..3:\n    h[t]: W @ h[t]\n", "10:15: 'h1' at t = 1 reads itself"),
     ("  for t in 0..3:\n    g[t]: x[t-1]\n", "10:11: 'x[t - 1]' at t = 0 counts from the end, and a step cannot"),
     (
@@ -292,7 +292,7 @@ WRONG = [
     ),
     (LOOP + "  loss: sum(h3[:T/2])\n", "11:17: '25 / 2' is no whole number"),
     ("  for t in 1..3:\n    h[t]: h[U]\n", "10:11: 'h[U]' at t = 1 reads a step, and a step is told by its number"),
-    (LOOP + "  loss: sum(h[5])\n", "11:13: 'h[5]' is 'h5', which nothing defines"),
+    (LOOP + "  loss: sum(h[5])\n", "11:13: unknown name 'h5' in 'loss'; did you mean 'h0'?"),
     # what does not fit, at the step where it does not
     (
         "  for t in 1..T:\n    h[t]: W @ x[t]\n",
@@ -320,7 +320,7 @@ WRONG = [
     ),
     ("  for t in 0..3:\n    h[t]: x[0]\n", "10:5: 'h[t]' at t = 0 is 'h0', which line 4 defines too"),
     (LOOP + "  h2: x[0]\n", "10:5: 'h[t]' at t = 2 is 'h2', which line 11 defines too"),
-    (LOOP + "  for s in 3..4:\n    h[s]: h0\n", "12:5: 'h[s]' at s = 3 is 'h3', which a loop has made already"),
+    (LOOP + "  for s in 3..4:\n    h[s]: h0\n", "12:5: 'h[s]' at s = 3 is 'h3', which line 10 defines too"),
     (LOOP + "    dh[t]: h0\n", "11:5: 'dh1' is reserved: it means the gradient of 'h1'"),
 ]
 
