@@ -145,13 +145,8 @@ class TrainSettings(NamedTuple):
 
     def changed(self, name: str, number: float) -> TrainSettings:
         """With another number for its seed, epochs or batch size, or for a setting, of which `lr` is no less than 0."""
-        match name:
-            case "seed":
-                return self._replace(seed=int(number))
-            case "epochs":
-                return self._replace(epochs=int(number))
-            case "batch_size":
-                return self._replace(batch_size=int(number))
+        if name in ("seed", "epochs", "batch_size"):
+            return self._replace(**{name: int(number)})  # type: ignore[arg-type]  # of which each is whole
         if name == "lr" and number < 0:
             raise MathlabError(NO_RATE.format(f"{number:g}"), self.place)
         return self._replace(settings={**self.settings, name: number})

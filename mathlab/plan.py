@@ -41,7 +41,7 @@ def load(paths: Sequence[Path], allowed: Allowed | None = None) -> list[Experime
     problems: list[Problem] = []
     files: dict[Path, Path] = {}
     for path in paths:
-        for file in attempt(config.find, [path], problems) or ():
+        for file in attempt(config.find, path, problems) or ():
             files.setdefault(file.resolve(), file)
     read = partial(config.load, allowed=allowed)
     experiments = [made for file in files.values() if (made := attempt(read, file, problems))]

@@ -82,11 +82,10 @@ class Lab:
     calls: list[tuple[str, str]] = field(default_factory=list)
     written: list[ExperimentResult] = field(default_factory=list)
 
-    def find(self, paths: Sequence[Path]) -> list[Path]:
-        for path in paths:
-            if str(path) not in (*self.configs, "configs"):
-                raise MathlabError(f"{path} does not exist")
-        return [Path(name) for path in paths for name in (self.configs if str(path) == "configs" else [str(path)])]
+    def find(self, path: Path) -> list[Path]:
+        if str(path) not in (*self.configs, "configs"):
+            raise MathlabError(f"{path} does not exist")
+        return [Path(name) for name in (self.configs if str(path) == "configs" else [str(path)])]
 
     def load(self, path: Path, allowed: Allowed | None = None) -> Experiment:
         found = self.configs[str(path)]

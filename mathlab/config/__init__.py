@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -38,24 +38,20 @@ FIGURES = {"train": "after", "gradcheck": "expected"}  # keys of sections that h
 NAMED = ("inputs", "parameters", "equations")  # sections that define names
 
 
-def find(paths: Sequence[str | Path]) -> list[Path]:
-    """The configs at `paths`, those of a folder by their names. Raises MathlabError for a path without any."""
-    found: dict[Path, None] = {}
-    for path in map(Path, paths):
-        try:
-            if not path.exists():
-                raise MathlabError(f"{path} does not exist{near(path, SUFFIXES)}")
-            inside = [path]
-            if path.is_dir():
-                note(path)
-                named = (one for one in sorted(path.iterdir()) if one.suffix in SUFFIXES and one.name[0] != ".")
-                inside = [*filter(Path.is_file, named)]
-        except OSError as error:
-            raise MathlabError(f"{path} cannot be read ({error.strerror})") from None
-        if not inside:
-            raise MathlabError(f"{path} holds no config (*.yaml, *.yml)")
-        found.update(dict.fromkeys(inside))
-    return list(found)
+def find(path: Path) -> list[Path]:
+    """The configs at a path, those of a folder by their names. Raises MathlabError for a path without any."""
+    try:
+        if not path.exists():
+            raise MathlabError(f"{path} does not exist{near(path, SUFFIXES)}")
+        if not path.is_dir():
+            return [path]
+        note(path)
+        inside = [one for one in sorted(path.iterdir()) if one.suffix in SUFFIXES and one.name[0] != "."]
+        if found := [*filter(Path.is_file, inside)]:
+            return found
+    except OSError as error:
+        raise MathlabError(f"{path} cannot be read ({error.strerror})") from None
+    raise MathlabError(f"{path} holds no config (*.yaml, *.yml)")
 
 
 def load(path: str | Path, allowed: Allowed | None = None) -> Experiment:

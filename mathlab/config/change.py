@@ -55,18 +55,13 @@ def changed(cases: Sequence[Case], target: str, given: Value | str) -> list[Case
 
 def unjudged(case: Case) -> Case:
     """The case without anything that its numbers could be held against."""
-    return rolled(
-        case,
-        lambda one: replace(
-            one,
-            expected=(),
-            derivation=(),
-            pictures=(),
-            sweep=None,
-            gradcheck=one.gradcheck and one.gradcheck._replace(expected=()),
-            train=one.train and one.train._replace(after=()),
-        ),
-    )
+
+    def bare(one: Case) -> Case:
+        gradcheck = one.gradcheck and one.gradcheck._replace(expected=())
+        train = one.train and one.train._replace(after=())
+        return replace(one, expected=(), derivation=(), pictures=(), sweep=None, gradcheck=gradcheck, train=train)
+
+    return rolled(case, bare)
 
 
 def _settable(case: Case) -> dict[str, str]:

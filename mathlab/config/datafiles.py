@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -135,21 +134,8 @@ def load_numpy(path: Path, choose: Callable[[Sequence[str]], Sequence[str]] = li
 
 
 def read_text(path: Path) -> Numbers:
-    """The numbers of a text file, parted by blanks or commas; whole numbers where all are. Raises DataError."""
-    if path.stat().st_size > 32 * LARGEST:
-        raise DataError(f"{path.name} is too large; {LARGEST} entries can be used")
-    with path.open("rb") as file:
-        commas = any(b"," in line.partition(b"#")[0] for line in file.read(1 << 16).splitlines())
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that there are none is told below
-            values = np.loadtxt(path, delimiter="," if commas else None, encoding="utf-8")
-    except ValueError as error:
-        why = str(error).split(";")[0].rstrip(".")
-        raise DataError(f"{path.name} is no table of numbers: {why}") from None
-    if not values.size or not np.isfinite(values).all():
-        raise DataError(f"{path.name} holds {'a number that is not finite' if values.size else 'no numbers'}")
-    return _narrow(values)
+    """The numbers of a text file, parted by blanks or commas, without axes of length 1. Raises DataError."""
+    return select(read_csv(path, False), None, (), path.name).squeeze()
 
 
 def read_csv(path: Path, header: bool | None) -> Sheet:
@@ -157,11 +143,12 @@ def read_csv(path: Path, header: bool | None) -> Sheet:
     pieces: list[Numbers] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = _lines(file, path.name)
+            parted = file if path.suffix.lower() == ".csv" else filter(None, map(_parted, file))
+            lines = _lines(parted, path.name)
             first = next(lines, "")
             names = next(csv.reader(chain([first], lines)), [])
             if header is False:
-                names, lines = [*map(str, range(len(names)))], chain([first], lines)
+                names, lines = [*map(str, range(len(names)))], filter(None, chain([first], lines))
             elif header is None and names and all(_number(name) is not None for name in names):
                 message = f"every cell in the first row of {path.name} is a number: say 'header: false' if it is data"
                 raise DataError(f"{message}, or 'header: true' if these are names")
@@ -172,8 +159,14 @@ def read_csv(path: Path, header: bool | None) -> Sheet:
                 if sum(one.size for one in pieces) > LARGEST:
                     raise DataError(f"{path.name} holds more than {LARGEST} entries")
     except (ValueError, OSError, csv.Error) as error:
-        raise DataError(f"{path.name} is not a CSV file: {error}") from None
+        raise DataError(f"{path.name} is no table of text: {error}") from None
     return names, pieces
+
+
+def _parted(line: str) -> str:
+    """A line of a text file as one of a CSV file."""
+    data = line.partition("#")[0].strip()
+    return data if "," in data else ",".join(data.split())
 
 
 def _lines(file: Iterable[str], name: str) -> Iterator[str]:

@@ -30,17 +30,14 @@ def _figure(printed: tuple[object, object], tree: Tree, **said: object) -> exper
     """The figure of a quantity that is not known yet."""
     make: Callable[..., experiment.Figure] = experiment.Figure
     made = make("", Num(0), *printed, **said)
-    for key, wrong, message in (
-        (
-            "erratum",
-            made.erratum and made.worked_out,
-            "an erratum is of what was printed; these numbers are worked out",
-        ),
-        ("digits", (made.digits or 0) > 17, "float64 has no more than 17 digits to compare"),
-        ("digits", made.digits and not made.because, "'digits' needs a 'because' that says why fewer are compared"),
-    ):
-        if wrong:
-            raise MathlabError(message, mapping(tree)[key].place)
+    if made.erratum and made.worked_out:
+        message = "an erratum is of what was printed; these numbers are worked out"
+        raise MathlabError(message, mapping(tree)["erratum"].place)
+    if (made.digits or 0) > 17:
+        raise MathlabError("float64 has no more than 17 digits to compare", mapping(tree)["digits"].place)
+    if made.digits and not made.because:
+        message = "'digits' needs a 'because' that says why fewer are compared"
+        raise MathlabError(message, mapping(tree)["digits"].place)
     return made
 
 
@@ -169,11 +166,9 @@ PICTURE = Keys(
     {
         "of": quantities,
         "over": entries(quantity, span, lambda over: tuple((one, *ends) for one, ends in over.items())),
-        "cases": read.several(read.text),
+        **dict.fromkeys(("cases", "rows", "columns"), read.several(read.text)),
         "log": read.one_of(SCALES, "log"),
         "title": read.text,
-        "rows": read.several(read.text),
-        "columns": read.several(read.text),
         "derivative": read.flag,
     },
 )

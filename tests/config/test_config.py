@@ -317,12 +317,8 @@ def test_find(tmp_path: Path) -> None:
     for name in ("b.yaml", "a.yml", "notes.txt", ".hidden.yaml"):
         (tmp_path / name).touch()
     (tmp_path / "folder.yaml").mkdir()
-    assert find([tmp_path]) == [tmp_path / "a.yml", tmp_path / "b.yaml"]
-    assert find([tmp_path / "notes.txt", tmp_path, tmp_path / "b.yaml"]) == [
-        tmp_path / "notes.txt",
-        tmp_path / "a.yml",
-        tmp_path / "b.yaml",
-    ]
+    assert find(tmp_path) == [tmp_path / "a.yml", tmp_path / "b.yaml"]
+    assert find(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

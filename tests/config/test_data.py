@@ -329,7 +329,7 @@ def test_what_can_be_meant_in_one_way_is_read(tmp_path: Path, text: str, said: s
     [
         ("1 2\n3 4\n", "u", [[1, 2], [3, 4]]),
         ("# heights\n1.5, 2\n3, -4e-1\n", "f", [[1.5, 2], [3, -0.4]]),
-        ("0\n1\n1\n", "u", [0, 1, 1]),
+        ("0\n# between\n\n1\n1\n", "u", [0, 1, 1]),
         ("5 6 7", "u", [5, 6, 7]),
     ],
 )
@@ -346,10 +346,12 @@ def test_a_text_file_is_a_table_of_numbers(tmp_path: Path, text: str, kind: str,
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("1 2\n3\n", "x.txt is no table of numbers: the number of columns changed from 2 to 1 at row 2"),
-        ("a b\n1 2\n", "x.txt is no table of numbers: could not convert string 'a' to float64 at row 0, column 1"),
-        ("1 nan\n", "x.txt holds a number that is not finite"),
-        ("# nothing\n", "x.txt holds no numbers"),
+        ("1 2\n3\n", "row 2 in column '1' of x.txt is no finite number"),
+        ("1 2\n3 4 5\n", "x.txt has rows that are longer than its first"),
+        ("a b\n1 2\n", "row 1 in column '0' of x.txt is no finite number"),
+        ("1,,2\n", "row 1 in column '1' of x.txt is no finite number"),
+        ("1 nan\n", "row 1 in column '1' of x.txt is no finite number"),
+        ("# nothing\n", "x.txt has no rows"),
     ],
 )
 def test_a_text_file_of_something_else_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
