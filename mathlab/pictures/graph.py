@@ -9,8 +9,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from itertools import accumulate, chain, groupby, pairwise
+from itertools import accumulate, compress, groupby, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +21,7 @@ from mathlab.language.fold import Fold
 from mathlab.language.syntax import names
 from mathlab.pictures import Scene
 from mathlab.pictures.layout import Point, layered, ranked
-from mathlab.pictures.svg import BOLD, CHAR, END, MARGIN, entry, escape, fill, measured, number, picture, stroke, text
+from mathlab.pictures.svg import BOLD, CHAR, END, MARGIN, element, entry, fill, measured, number, picture, stroke, text
 from mathlab.results import BackpropResult, FigureResult, NodeResult
 
 PAD, HEAD, LINE = 10.0, 50.0, 16.0  # the last is a line's height
@@ -32,7 +31,7 @@ WIDE = 900.0  # a graph that is wider runs down
 SCREEN, MOST = 24, 200  # boxes: before repeated layers are folded, and after
 PATHS = 3  # that are shown first and last where very many meet
 BARS = 32  # of the strip that stands for a large array
-WAYS = (("forward", "value", 1, ""), ("backward", "gradient", -1, ' stroke-dasharray="5 3"'))
+WAYS = (("forward", "value", 1, ""), ("backward", "gradient", -1, "5 3"))  # layer, colour, direction, dashes
 
 
 class Row(NamedTuple):
@@ -49,7 +48,8 @@ class Row(NamedTuple):
     array: Array | None = None
 
 
-Rows = Mapping[str, Sequence[Row]]  # of every node that is drawn
+Rows = Mapping[str, Sequence[Row]]  # by the names of the boxes
+Ways = Mapping[tuple[str, str], tuple[bool, bool]]  # of edges: whether something flows forward along them, and backward
 
 
 def graph(scene: Scene, screen: float = SCREEN, most: float = MOST, wide: float = WIDE) -> str:
@@ -57,50 +57,53 @@ def graph(scene: Scene, screen: float = SCREEN, most: float = MOST, wide: float 
 
     Raises MathlabError for one that even so has too many nodes to be read.
     """
-    nodes, hidden, rows = _seen(scene, screen, most)
-    boxes = {name: _box(own) for name, own in rows.items()}
+    rows, stands, ways = _seen(scene, screen, most)
+    boxes, down = {name: box(own) for name, own in rows.items()}, scene.direction == "down"
     sizes = {name: (width, height) for name, (width, height, _) in boxes.items()}
-    ways, down = _ways(nodes), scene.direction == "down"
     layout = layered(sizes, [*ways], down)
     if scene.direction == "auto" and layout.width > wide:
         layout, down = layered(sizes, [*ways], True), True
     drawn = "".join(_edge(layout.edges[edge], edge, way, down) for edge, way in ways.items())
-    drawn = f'<g transform="matrix(0 1 1 0 0 0)">{drawn}</g>' if down else drawn  # which turns right into down
-    for at, node in enumerate(nodes):
-        x, y, width, height = layout.boxes[node.name]
-        colour, heavy = "good" if node.role == "parameter" else "frame", 2.4 if node is nodes[-1] else 1.2
-        frame = f'width="{width:.1f}" height="{height:.1f}" rx="{3 if node.role == "node" else 11}"'
-        about = f'id="{scene.scope}-{at}" data-node="{escape(node.name)}" transform="translate({x:.1f} {y:.1f})"'
-        about += f' data-hides="{escape(hidden[node.name][1])}"' if node.name in hidden else ""
-        drawn += f"\n<g {about}><rect {frame} {stroke(colour, heavy, 'paper')}/>{boxes[node.name][2]}</g>"
+    drawn = element("g", drawn, transform="matrix(0 1 1 0 0 0)" * down)  # which turns right into down
+    for at, (name, (x, y, width, height)) in enumerate(layout.boxes.items()):
+        *hidden, last = stands[name]
+        look = stroke("good" if last.role == "parameter" else "frame", 2.4 if at == len(boxes) - 1 else 1.2, "paper")
+        frame = element("rect", width=width, height=height, rx=3 if last.role == "node" else 11, **look)
+        about = {"data_node": name, "data_hides": " ".join(node.name for node in stands[name] if hidden)}
+        place = f"translate({x:.1f} {y:.1f})"
+        drawn += "\n" + element("g", frame, boxes[name][2], id=f"{scene.scope}-{at}", transform=place, **about)
     head = text(MARGIN, 38, "→ forward: values", "value") + text(170, 38, "← backward, dashed: gradients", "gradient")
-    body = f'{head}<g transform="translate({MARGIN:g} {HEAD:g})">{drawn}</g>'
+    body = head + element("g", drawn, transform=f"translate({MARGIN:g} {HEAD:g})")
     width, height = max(layout.width, 420.0) + 2 * MARGIN, layout.height + HEAD + MARGIN
-    words = " ".join("; ".join(in_words(own)) + "." for own in rows.values())
-    return picture(scene, "Computation graph", width, height, words, body)
+    return picture(scene, "Computation graph", width, height, in_words(rows.values()), body)
 
 
-def _seen(scene: Scene, screen: float, most: float) -> tuple[Sequence[NodeResult], Mapping[str, tuple[str, str]], Rows]:
-    """The nodes that are drawn, with long sums over a loop's steps cut short; what some stand for; what all say."""
-    result, figures, rows = scene.backprop, defaultdict[str, list[FigureResult]](list), dict[str, Sequence[Row]]()
-    owner = {f"d{node.name}": node.name for node in result.nodes} | {node.name: node.name for node in result.nodes}
-    for figure in result.figures:  # each belongs to the first node that it mentions
-        figures[next((owner[name] for name in names(read(figure.key)) if name in owner), "")].append(figure)
-    nodes, hidden = folded(result.nodes, math.inf if scene.whole else screen)
-    if len(nodes) > most and not scene.whole:
+def _seen(scene: Scene, screen: float, most: float) -> tuple[Rows, Mapping[str, Sequence[NodeResult]], Ways]:
+    """What each box says, the nodes that it stands for, and edges; long sums over a loop's steps are cut short."""
+    result, figures, stands = scene.backprop, defaultdict[str, list[FigureResult]](list), dict[str, list[NodeResult]]()
+    for figure in result.figures:
+        figures[told_of(figure)].append(figure)
+    home, rows = folded(result.nodes, math.inf if scene.whole else screen)
+    for node in result.nodes:
+        stands.setdefault(home[node.name], []).append(node)
+    if len(stands) > most and not scene.whole:
         raise MathlabError(
-            f"the graph of case {scene.case.name!r} has {len(nodes)} nodes, more than {most}, and no layers that "
+            f"the graph of case {scene.case.name!r} has {len(stands)} nodes, more than {most}, and no layers that "
             "repeat; a page steps through it, and --all draws it all the same"
         )
     cut = Fold((node.name, node.step) for node in result.nodes).written
-    for node in nodes:
-        short = node._replace(gradient_equation=cut(node.gradient_equation))
-        rows[node.name] = rows_of(short, result, figures[node.name])
-    rows |= {name: [Row("", "ink", said, "like those before and after")] for name, (said, _) in hidden.items()}
-    return nodes, hidden, rows
+    for node in (node for node in result.nodes if home[node.name] == node.name and node.name not in rows):
+        short, own = node._replace(gradient_equation=cut(node.gradient_equation)), figures[node.name]
+        rows[node.name] = [*rows_of(short, result, [*own, *figures[f"d{node.name}"]])]
+    return {name: rows[name] for name in home if name in rows}, stands, _ways(result.nodes, home)
 
 
-def _verdict(figures: Sequence[FigureResult]) -> str:
+def told_of(figure: FigureResult) -> str:
+    """The name that a figure is about, a node's or a gradient's: the first that it mentions."""
+    return next(iter(names(read(figure.key))), "")
+
+
+def _verdict(figures: Sequence[FigureResult]) -> Row:
     """How the numbers printed (or worked out) for a node compare, in words."""
     found = Counter(entry.verdict.outcome for figure in figures for entry in figure.entries)
     kinds = {"worked-out " if figure.worked_out else "printed " for figure in figures}
@@ -111,71 +114,67 @@ def _verdict(figures: Sequence[FigureResult]) -> str:
         said.append(f"✓ {matched} {kind}figure{'s match' if matched > 1 else ' matches'}")
     if errata := found["erratum"]:
         said.append(f"{errata} known misprint{'s' * (errata > 1)}")
-    return ", ".join(said)
+    return Row("verdict", "bad" if failed else "good", ", ".join(said))
 
 
 # What a box says
 
 
-def rows_of(node: NodeResult, result: BackpropResult, figures: Sequence[FigureResult] = ()) -> list[Row]:
+def rows_of(node: NodeResult, result: BackpropResult, figures: Sequence[FigureResult] = ()) -> Iterator[Row]:
     """A node: its equation and numbers, then its gradient's with all paths, what it stores, how its figures compare."""
-    role = "" if node.role == "node" else f", {node.role}"
-    rows = [Row("", "ink", node.name, shape_of(node.value) + role)]
-    rows += [Row("", "ink", f"= {node.equation}")] if node.equation else []
-    rows.append(Row("forward", "value", "", "", node.name, node.value))
+    yield Row("", "ink", node.name, shape_of(node.value) + (f", {node.role}" if node.role != "node" else ""))
+    yield from [Row("", "ink", f"= {node.equation}")] if node.equation else []
+    yield Row("forward", "value", "", "", node.name, node.value)
     if node.gradient is not None:
-        rows.append(Row("backward", "gradient", f"d{node.name} = {node.gradient_equation}"))
-        rows.append(Row("backward", "gradient", "", "", f"d{node.name}", node.gradient))
-        rows += _paths(node, result)
-    if node.stores and node.gradient is not None:
-        rows.append(Row("", "dim", f"stores {', '.join(node.stores)}"))
+        yield Row("backward", "gradient", f"d{node.name} = {node.gradient_equation}")
+        yield Row("backward", "gradient", "", "", f"d{node.name}", node.gradient)
+        yield from _paths(node, result)
+        yield from [Row("", "dim", f"stores {', '.join(node.stores)}")] if node.stores else []
     elif node.note and node.role == "node":
-        rows.append(Row("", "dim", node.note))
-    if figures:
-        passed = all(figure.passed for figure in figures)
-        rows.append(Row("verdict", "good" if passed else "bad", _verdict(figures)))
+        yield Row("", "dim", node.note)
+    yield from [_verdict(figures)] if figures else []
+
+
+def _paths(node: NodeResult, result: BackpropResult) -> Sequence[Row]:
+    """The paths that meet in a gradient; of a single one, what is taken together in it."""
+    shares = [(share, ", ".join(share.fused)) for share in result.shares(node.name)]
+    if len(shares) < 2:
+        return [Row("backward", "dim", f"(one path, through {fused})") for _, fused in shares if fused]
+    rows = [
+        Row("backward", "gradient", f"+ from {one.reader}{f' (with {fused})' if fused else ''}:", "", name, one.value)
+        for one, fused in shares
+        for name in [f"d{node.name}<{one.reader}"]
+    ]
+    if left := shares[PATHS:-PATHS] if len(shares) > 3 * PATHS else []:
+        words = f"+ from {len(left)} more, {left[0][0].reader} … {left[-1][0].reader}"
+        rows[PATHS:-PATHS] = [Row("backward", "dim", words)]
     return rows
 
 
-def _paths(node: NodeResult, result: BackpropResult) -> Iterator[Row]:
-    """The paths that meet in a gradient; of a single one, what is taken together in it."""
-    joined = any("taken together" in other.note for other in result.nodes)
-    shares = result.shares(node.name) if joined or len(node.readers) > 1 else ()
-    left = range(PATHS, len(shares) - PATHS) if len(shares) > 3 * PATHS else range(0)
-    for at, share in enumerate(shares):
-        fused = ", ".join(share.fused)
-        if len(node.readers) < 2:
-            yield from [Row("backward", "dim", f"(one path, through {fused})")] if fused else []
-        elif at not in left:
-            words = f"  + from {share.reader}{f' (with {fused})' if fused else ''}:"
-            yield Row("backward", "gradient", words, "", f"d{node.name}<{share.reader}", share.value)
-        elif at == left[0]:
-            last = shares[left[-1]].reader
-            yield Row("backward", "dim", f"  + from {len(left)} more, {share.reader} … {last}")
+def in_words(boxes: Iterable[Iterable[Row]]) -> str:
+    """What boxes say, for those who do not see them."""
+    return " ".join("; ".join(map(_said, rows)) + "." for rows in boxes)
 
 
-def in_words(rows: Sequence[Row]) -> Iterator[str]:
-    """What a box says, line by line, for those who do not see it."""
-    for row in rows:
-        parts = [row.words.strip(" ✓✗"), row.more]
-        if row.array is not None:
-            many = row.array.size > ROWS * COLUMNS
-            parts.append(summed(row.array) if many else ", ".join(map(number, row.array.flat)) or "empty")
-        yield " ".join(filter(None, parts))
+def _said(row: Row) -> str:
+    parts = [row.words.strip("✓✗ "), row.more]
+    if row.array is not None:
+        many = row.array.size > ROWS * COLUMNS
+        parts.append(summed(row.array) if many else ", ".join(map(number, row.array.flat)) or "empty")
+    return " ".join(filter(None, parts))
 
 
 def mermaid(scene: Scene) -> str:
     """The graph as text for a Markdown page: nodes with their equations and what small numbers they have."""
-    (nodes, _, rows), lines = _seen(scene, SCREEN, math.inf), ["flowchart LR"]
-    called = {node.name: f"n{at}" for at, node in enumerate(nodes)}
-    inert = partial(re.sub, r"[^\w .,+=*/()-]", lambda sign: f"#{ord(sign[0])};")
-    for node in nodes:
-        words = "<br>".join(map(inert, in_words(rows[node.name])))
-        left, right = ("[", "]") if node.role == "node" else ("([", "])")
-        lines.append(f'  {called[node.name]}{left}"{words}"{right}')
-    for (start, end), (forward, backward) in _ways(nodes).items():
-        lines += [f"  {called[start]} --> {called[end]}"] if forward else []
-        lines += [f"  {called[end]} -.-> {called[start]}"] if backward else []
+    (rows, stands, ways), lines = _seen(scene, SCREEN, math.inf), ["flowchart LR"]
+    called = {name: f"n{at}" for at, name in enumerate(rows)}
+    for name, own in rows.items():
+        said = (re.sub(r"[^\w .,+=*/()-]", lambda sign: f"#{ord(sign[0])};", _said(row)) for row in own)
+        left, right = ("[", "]") if stands[name][-1].role == "node" else ("([", "])")
+        lines.append(f'  {called[name]}{left}"{"<br>".join(said)}"{right}')
+    for (start, end), flows in ways.items():
+        arrows = (f"  {called[start]} --> {called[end]}", f"  {called[end]} -.-> {called[start]}")
+        lines += compress(arrows, flows)
     return "\n".join(lines) + "\n"
 
 
@@ -198,26 +197,20 @@ def summed(array: Array) -> str:
 # How it is drawn
 
 
-def _box(rows: Sequence[Row]) -> tuple[float, float, str]:
+def box(rows: Sequence[Row]) -> tuple[float, float, str]:
     """How wide and high a box is, and what stands in it, from its upper left corner."""
-    drawn, width, lines = "", 0.0, 0
+    drawn, width, y = "", 0.0, LINE + 2
     for layer, group in groupby(rows, key=lambda row: row.layer):
         part = ""
         for row in group:
-            end, lines = PAD, lines + 1
-            for words, colour, gap in ((row.words, row.colour, 0), (row.more, "dim", 2 * CHAR)):
-                look = BOLD if row is rows[0] and not gap else 'xml:space="preserve"' if words[:1] == " " else ""
-                part += text(end + gap, lines * LINE + 2, words, colour, look, cut=CUT) if words else ""
-                end += gap + min(len(words), CUT) * CHAR if words else 0
-            if row.array is not None:
-                one_line = row.array.size <= ROWS and row.array.size == [1, *row.array.shape][-1]
-                x = end + CHAR if row.words and one_line else PAD
-                lines += bool(row.words) and not one_line
-                numbers, right, high = _numbers(row, row.array, x, lines * LINE + 2)
-                part, end, lines = part + numbers, max(end, right), lines + high - 1
-            width = max(width, end)
-        drawn += f'<g data-layer="{layer}">{part}</g>' if layer else part
-    return width + PAD, lines * LINE + PAD, drawn
+            x = PAD
+            for words, colour in ((row.words, row.colour), (row.more, "dim")):
+                part += text(x, y, words, colour, BOLD if row.more and x == PAD else {}, cut=CUT) if words else ""
+                x += (min(len(words), CUT) + 1) * CHAR if words else 0
+            numbers, right, lines = ("", x - CHAR, 1) if row.array is None else _numbers(row, row.array, x, y)
+            part, width, y = part + numbers, max(width, right), y + lines * LINE
+        drawn += element("g", part, data_layer=layer) if layer else part
+    return width + PAD, y - LINE - 2 + PAD, drawn
 
 
 def _numbers(row: Row, array: Array, x: float, y: float) -> tuple[str, float, int]:
@@ -229,83 +222,80 @@ def _numbers(row: Row, array: Array, x: float, y: float) -> tuple[str, float, in
         return text(x, y, "empty", "dim"), x + 5 * CHAR, 1
     table = array.reshape(-1, array.shape[-1] if array.ndim else 1)
     if len(table) > ROWS or table.shape[1] > (COLUMNS if len(table) > 1 else ROWS):
-        words, facts = summed(array), " ".join(f'data-{kind}="{fact!r}"' for kind, fact in _facts(array).items())
-        said = text(x, y, words, row.colour, f'data-n="{escape(row.name)}"', facts)
+        words, facts = summed(array), {f"data_{kind}": repr(fact) for kind, fact in _facts(array).items()}
+        said = text(x, y, words, row.colour, {"data_n": row.name, **facts})
         with np.errstate(all="ignore"):
             pieces = np.array_split(np.asarray(array, np.float64).ravel(), min(BARS, array.size))
             means = np.nan_to_num([np.mean(piece) for piece in pieces], posinf=0, neginf=0)
         bars = enumerate(means / (np.max(np.abs(means)) or 1.0) * 7)
         strip = (f"M{x + 4 * k:.1f} {y + 12 - max(h, 0):.1f}h3v{max(abs(h), 0.5):.1f}h-3z" for k, h in bars)
-        return f'{said}<path d="{"".join(strip)}" {fill(row.colour)}/>', x + len(words) * CHAR, 2
+        return said + element("path", d="".join(strip), **fill(row.colour)), x + len(words) * CHAR, 2
     cells = [[number(value) for value in line] for line in table]
-    bracket, block = CHAR * bool(array.ndim), array.shape[-2] if array.ndim > 1 else 1
     widths = (CHAR * (2 + max(map(len, column))) for column in zip(*cells, strict=True))
-    _, *ends = accumulate(widths, initial=x + bracket - 2 * CHAR)
-    drawn, sides, last = "", "", ends[-1] + bracket
+    _, *ends = accumulate(widths, initial=x - CHAR * (1 if array.ndim else 2))
+    drawn, sides, last = "", "", ends[-1] + CHAR * bool(array.ndim)
     for at, (place, value) in enumerate(np.ndenumerate(array)):
         i, j = divmod(at, len(ends))
-        where = f'x="{ends[j]:.1f}" y="{y + i * LINE:.1f}"'
-        drawn += f"<text {where} {measured(entry(row.name, place), value)}>{cells[i][j]}</text>"
-    for i in range(0, len(cells) if array.ndim else 0, block):
-        top, bottom = y + i * LINE - 11, y + (i + block - 1) * LINE + 4
-        sides += f"M{x + 4:.1f} {top:g}h-3V{bottom:g}h3M{last - 4:.1f} {top:g}h3V{bottom:g}h-3"
-    brackets = f'<path d="{sides}" {stroke(row.colour, 1)}/>' if sides else ""
-    return f"<g {fill(row.colour)} {END}>{drawn}</g>{brackets}", last, len(cells)
+        drawn += element("text", cells[i][j], x=ends[j], y=y + i * LINE, **measured(entry(row.name, place), value))
+    for i in range(0, len(cells) if array.ndim else 0, [1, 1, *array.shape][-2]):
+        top, height = y + i * LINE - 11, LINE * [1, 1, *array.shape][-2] - 1
+        sides += f"M{x + 4:.1f} {top:g}h-3v{height:g}h3M{last - 4:.1f} {top:g}h3v{height:g}h-3"
+    brackets = element("path", d=sides, **stroke(row.colour, 1)) if sides else ""
+    return element("g", drawn, **fill(row.colour), **END) + brackets, last, len(cells)
 
 
-def _ways(nodes: Sequence[NodeResult]) -> Mapping[tuple[str, str], tuple[bool, bool]]:
-    """Every edge, and whether something flows forward along it, and backward."""
-    known = {node.name for node in nodes}
-    forward = dict.fromkeys((name, node.name) for node in nodes for name in node.reads if name in known)
-    backward = dict.fromkeys((node.name, reader) for node in nodes for reader in node.readers if reader in known)
-    return {edge: (edge in forward, edge in backward) for edge in {**forward, **backward}}
+def _ways(nodes: Sequence[NodeResult], home: Mapping[str, str]) -> Ways:
+    """The edges between boxes, where each node stands in one."""
+    forward = [(home[name], home[node.name]) for node in nodes for name in node.reads if name in home]
+    backward = [(home[node.name], home[reader]) for node in nodes for reader in node.readers if reader in home]
+    flows = ({*forward}, {*backward})
+    return {edge: (edge in flows[0], edge in flows[1]) for edge in (*forward, *backward) if edge[0] != edge[1]}
 
 
-def _edge(points: Sequence[Point], ends: tuple[str, str], way: tuple[bool, bool], down: bool) -> str:
+def _edge(points: Sequence[Point], ends: tuple[str, str], flows: tuple[bool, bool], down: bool) -> str:
     """The lines of an edge, beside each other, as if it ran to the right: straight in layers, and bent between them.
 
     Each is drawn from the box that it is read from, where those that share a lane begin: so their dashes fall together.
     """
     drawn = ""
-    for flows, (layer, colour, sign, dashes) in zip(way, WAYS, strict=True):
-        if flows:
-            aside = -3.0 * sign * all(way)
-            run = [(point[down], point[not down] + aside) for point in points]
-            path = "M{:.1f} {:.1f}".format(*run[0])
-            for turn, ((a, b), (c, d)) in enumerate(pairwise(run)):
-                middle = (a + c) / 2 - aside * math.copysign(1, d - b)  # also what runs across stays beside
-                path += f"C{middle:.1f} {b:.1f} {middle:.1f} {d:.1f} {c:.1f} {d:.1f}" if turn % 2 else f"H{c:.1f}"
-            x, y = run[::-sign][0]
-            head = f'<path d="M{x:.1f} {y:.1f}l{-8 * sign} 4v-8z" {fill(colour)}/>'
-            about = f'data-layer="{layer}" data-from="{escape(ends[0])}" data-to="{escape(ends[1])}"'
-            drawn += f'<g {about}><path d="{path}" {stroke(colour)}{dashes}/>{head}</g>'
+    for layer, colour, sign, dashes in compress(WAYS, flows):
+        aside = -3.0 * sign * all(flows)
+        run = [(point[down], point[not down] + aside) for point in points]
+        path = "M{:.1f} {:.1f}".format(*run[0])
+        for turn, ((a, b), (c, d)) in enumerate(pairwise(run)):
+            middle = (a + c) / 2 - aside * math.copysign(1, d - b)  # also what runs across stays beside
+            path += f"C{middle:.1f} {b:.1f} {middle:.1f} {d:.1f} {c:.1f} {d:.1f}" if turn % 2 else f"H{c:.1f}"
+        x, y = run[::-sign][0]
+        line = element("path", d=path, **stroke(colour), stroke_dasharray=dashes)
+        head = element("path", d=f"M{x:.1f} {y:.1f}l{-8 * sign} 4v-8z", **fill(colour))
+        drawn += element("g", line, head, data_layer=layer, data_from=ends[0], data_to=ends[1])
     return drawn
 
 
 # Layers that repeat
 
 
-def folded(nodes: Sequence[NodeResult], most: float) -> tuple[Sequence[NodeResult], Mapping[str, tuple[str, str]]]:
-    """At most `most` nodes, and half as many in a row, where that can be had; and what some of them stand for, by name.
+def folded(nodes: Sequence[NodeResult], most: float) -> tuple[Mapping[str, str], dict[str, Sequence[Row]]]:
+    """Of every node the box that it stands in; and what the boxes of several say, `… 3 rounds: h2 … h4`.
 
-    Of equations that repeat, but for the digits in their names, three times and more, the first round and the last are
-    kept; one node, of the name of the last between, stands for those. What only these read is folded with them. What it
-    stands for is `… 3 rounds: h2 … h4`, and all their names.
+    At most `most` boxes, and half as many in a row, where that can be had: of equations that repeat, but for the digits
+    in their names, three times and more, the first round and the last are kept, and the last between stands for those.
+    What only these read is folded with them.
     """
-    hidden: dict[str, tuple[str, str]] = {}
-    while max(len(nodes), 2 + 2 * max(ranked([node.name for node in nodes], [*_ways(nodes)]).values())) > most:
-        equations = [node for node in nodes if node.role == "node"]
-        said = {one.name: re.sub(r"\d+", "#", f"{one.name} = {one.equation}") for one in equations}
-        said |= {name: words for name, (words, _) in hidden.items()}
-        start, period, stop = _repeated([said[one.name] for one in equations])
+    said = {one.name: re.sub(r"\d+", "#", f"{one.name} = {one.equation}") for one in nodes if one.role == "node"}
+    home, rounds = {node.name: node.name for node in nodes}, dict[str, str]()
+    leaves = {name: [node.name for node in nodes if name in node.reads] for name in home.keys() - said.keys()}
+    while max(len({*home.values()}), 2 + 2 * max(ranked([*home], [*_ways(nodes, home)]).values())) > most:
+        left = [name for name in said if home[name] == name]
+        start, period, stop = _repeated([rounds.get(name, said[name]) for name in left])
         if stop - start <= period:
             break
-        inside, before = equations[start:stop], nodes
-        nodes = _without(nodes, inside)
-        gone = {node.name for node in before} - {node.name for node in nodes} | {inside[-1].name}
-        names = " ".join(hidden.pop(node.name, ("", node.name))[1] for node in before if node.name in gone)
-        hidden[inside[-1].name] = f"… {len(inside) // period} rounds: {inside[0].name} … {inside[-1].name}", names
-    return nodes, hidden
+        *inside, last = left[start:stop]
+        rounds[last] = f"… {(stop - start) // period} rounds: {left[start]} … {last}"
+        home |= {name: last for name, of in home.items() if of in inside}
+        home |= {name: last for name, readers in leaves.items() if {home[reader] for reader in readers} == {last}}
+    kept = {name: words for name, words in rounds.items() if home[name] == name}
+    return home, {name: [Row("", "ink", words, "like those before and after")] for name, words in kept.items()}
 
 
 def _repeated(patterns: Sequence[str]) -> tuple[int, int, int]:
@@ -318,21 +308,3 @@ def _repeated(patterns: Sequence[str]) -> tuple[int, int, int]:
             rounds = (1 + len(more)) // period + 1
             found += [(start + period, period, start + (rounds - 1) * period)] if same and rounds > 2 else []
     return max(found, key=lambda one: one[2] - one[0])
-
-
-def _without(nodes: Sequence[NodeResult], inside: Sequence[NodeResult]) -> list[NodeResult]:
-    """The nodes with one in the place of those `inside`, which keeps the edges that lead to them and from them."""
-    last, members = inside[-1], {node.name for node in inside}
-    outside = [node for node in nodes if node.name not in members]
-    read = {name for node in outside for name in node.reads}
-    named = {last.name, *(node.name for node in outside if node.role == "node" or node.name in read)}
-
-    def joined(own: str, groups: Iterable[Sequence[str]]) -> tuple[str, ...]:
-        found = dict.fromkeys(last.name if name in members else name for name in chain(*groups))
-        return tuple(name for name in found if name != own and name in named)
-
-    def kept(node: NodeResult, parts: Sequence[NodeResult]) -> NodeResult:
-        reads, readers = (part.reads for part in parts), (part.readers for part in parts)
-        return node._replace(reads=joined(node.name, reads), readers=joined(node.name, readers))
-
-    return [kept(node, inside if node is last else [node]) for node in nodes if node.name in named]

@@ -10,12 +10,11 @@ import numpy as np
 
 from mathlab.errors import MathlabError
 from mathlab.experiment import Case
-from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Name, Num
 from mathlab.pictures import Scene, svg
-from mathlab.pictures.graph import in_words, rows_of
+from mathlab.pictures.graph import PAD, Row, box, in_words, rows_of
 from mathlab.pictures.layout import Point
-from mathlab.pictures.svg import BOLD, CHAR, END, MARGIN, MIDDLE, entry, fill, measured, number, stroke, text
+from mathlab.pictures.svg import MARGIN, element, entry, fill, number, stroke, text
 from mathlab.results import NodeResult
 from mathlab.stages.shares import base_of
 
@@ -23,11 +22,10 @@ MOST_UNITS = 12
 LABELLED = 20  # lines between two layers; the weights of more of them are drawn, but not written
 RADIUS, BETWEEN, HEAD = 48.0, 194.0, 80.0  # at least: a circle's, and the room for few lines
 CUT = 24  # characters of a name
-PLACES = (0.5, 0.3, 0.7, 0.4, 0.6, 0.22, 0.78, *(0.14 + 0.04 * at for at in range(19)))  # of a label along a line
+STEP = 15  # from line to line
+PLACES = (0.3, 0.7, 0.4, 0.6, 0.5, 0.22, 0.78, *(0.14 + 0.04 * at for at in range(19)))  # of a label along a line
 SHAPING = ("add", "index", "T", "mT", "reshape", "matmul", "dot")  # what is no activation
 Nodes = Mapping[str, NodeResult]
-Said = tuple[str, str, str]  # a line of text: its colour, its words, an attribute
-Sides = tuple[Sequence[Point], Sequence[Point]]  # where the units of two layers stand
 
 
 class Layer(NamedTuple):
@@ -46,37 +44,34 @@ class Layer(NamedTuple):
     activation: str
 
 
-def _layer(equation: Equation, case: Case, nodes: Nodes) -> Layer | None:
-    activation, inside, bias = "", equation.expr, ""
-    match inside:
-        case Call(op, (first, *_)) if op not in SHAPING:
-            activation, inside = op, first
-    match inside:
-        case Call("matmul" | "dot", factors):
-            pass
-        case Call("add", (Call("matmul" | "dot", factors), of) | (of, Call("matmul" | "dot", factors))):
-            if (bias := base_of(of)) not in case.parameters:
-                return None
-        case _:
-            return None
-    given, other = map(_matrix, factors)
-    left = given[0] in case.parameters
-    (weights, transposed), (source, turned) = (given, other) if left else (other, given)
-    if weights not in case.parameters or source not in nodes or source in case.parameters or turned:
-        return None
-    inner, outer, shape = "", equation.name, nodes[equation.name].value.shape
-    for one in case.equations if not activation else ():
-        match one.expr:  # a function of that and of numbers, as relu(z) and maximum(z, 0) are
-            case Call(op, args) if op not in SHAPING and {arg for arg in args if not isinstance(arg, Num)} == {
-                Name(outer)
-            }:
-                if nodes[one.name].value.shape == shape:
-                    inner, outer, activation = outer, one.name, op
-                    break
-    layer = Layer(source, weights, transposed, 0 if left else -1, bias, inner, outer, activation)
-    matrix, value, made = (nodes[name].value for name in (weights, source, outer))
-    fits = matrix.ndim == 2 and value.ndim in (1, 2) and made.ndim == value.ndim
-    return layer if fits and made.shape[layer.axis] == matrix.shape[left == transposed] else None
+def _layers(case: Case, nodes: Nodes) -> Iterator[Layer]:
+    """Every layer, by the equation that ends it: with its activation, and without."""
+    written = {one.name: one.expr for one in case.equations}
+    for outer, inside in written.items():
+        activation = inner = bias = ""
+        match inside:  # a function of one thing and of numbers, as relu(z) and maximum(z, 0) are
+            case Call(op, args) if op not in SHAPING:
+                first, *others = [arg for arg in args if not isinstance(arg, Num)] or [inside]
+                activation, inside = (op, first) if not (others and isinstance(first, Name)) else ("", inside)
+        if activation and isinstance(inside, Name) and inside.id in written:
+            inner, inside = inside.id, written[inside.id]
+        match inside:
+            case Call("matmul" | "dot", factors):
+                pass
+            case Call("add", (Call("matmul" | "dot", factors), of) | (of, Call("matmul" | "dot", factors))):
+                bias = base_of(of) or inside.op
+            case _:
+                continue
+        given, other = map(_matrix, factors)
+        left = given[0] in case.parameters
+        (weights, transposed), (source, turned) = (given, other) if left else (other, given)
+        known = {weights, bias or weights} <= case.parameters.keys() and source in nodes.keys() - case.parameters.keys()
+        if known and not turned:
+            matrix, axis, shape = nodes[weights].value, 0 if left else -1, [*nodes[source].value.shape]
+            if matrix.ndim == 2 and len(shape) in (1, 2):
+                shape[axis] = matrix.shape[left == transposed]
+                if nodes[outer].value.shape == tuple(shape):
+                    yield Layer(source, weights, transposed, axis, bias, inner, outer, activation)
 
 
 def _matrix(expr: Expr) -> tuple[str, bool]:
@@ -94,10 +89,9 @@ def network(scene: Scene) -> str:
     called, sample = f"case {scene.case.name!r}", scene.sample
     nodes = {node.name: node for node in scene.backprop.nodes}
     runs: dict[str, list[Layer]] = {"": []}  # of layers that each read what the one before them gives
-    for equation in scene.case.equations:
-        if layer := _layer(equation, scene.case, nodes):
-            runs[layer.outer] = [*runs.get(layer.source, []), layer]
-    if not (layers := max(runs.values(), key=len)):
+    for layer in _layers(scene.case, nodes):
+        runs[layer.outer] = [*runs.get(layer.source, []), layer]
+    if not (layers := max(reversed(runs.values()), key=len)):
         raise MathlabError(
             f"{called} has no network to draw: no equation is a parameter times an input or a layer, as in z: W @ x + b"
         )
@@ -109,95 +103,86 @@ def network(scene: Scene) -> str:
     if not 0 <= sample < samples:
         raise MathlabError(f"there is no sample {sample} in {called}: they are counted from 0 to {samples - 1}")
     units = [[_unit(one, nodes, row, sample) for row in range(n)] for one, n in zip(columns, sides, strict=True)]
-    radius = max(RADIUS, *(CHAR * len(said[1]) / 2 + 8 for column in units for unit in column for said in unit[1:]))
-    names = [max(CHAR * len(unit[0][1]) for unit in column) for column in units]
-    left, right = (max(MARGIN + radius, names[end] / 2 + 8) for end in (0, -1))
-    pitch = BETWEEN + 12 * max(min(max(a * b for a, b in pairwise(sides)), LABELLED) - 6, 0) + max(2 * radius, *names)
+    radius = max(RADIUS, *(box(inside)[0] / 2 for column in units for _, inside, _ in column))
+    half = max(radius, *(box(name)[0] / 2 for column in units for name, _, _ in column))
+    pitch = BETWEEN + 12 * max(min(max(a * b for a, b in pairwise(sides)), LABELLED) - 6, 0) + 2 * half
     step = 2 * radius + (66 if any(layer.bias for layer in layers) else 48)
-    tops = [HEAD + step * (max(sides) - side + 1) / 2 for side in sides]
-    places = [[(left + pitch * at, tops[at] + step * row) for row in range(side)] for at, side in enumerate(sides)]
-    drawn = ""
-    for layer, ends, wide in zip(layers, pairwise(places), pairwise(names), strict=True):
-        drawn += _lines(layer, nodes, ends, wide, radius)
-    for layer, column, spots in zip(columns, units, places, strict=True):
-        for row, (unit, (x, y)) in enumerate(zip(column, spots, strict=True)):
-            circle = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" {stroke("frame", inside="paper")}/>'
-            told = _pile(unit[:1], x, y - radius - 8) + _pile(unit[1:], x, y - (len(unit) - 2) * 7.5 + 4, 15)
-            told += _bias(nodes[layer.bias], row, x, y + radius + 14) if layer.bias else ""
-            drawn += f"<g {MIDDLE}>{circle}{told}</g>"
+    places = [
+        [(MARGIN + half + pitch * at, HEAD + step * (row + (max(sides) - side + 1) / 2)) for row in range(side)]
+        for at, side in enumerate(sides)
+    ]
+    drawn = "".join(_lines(one, nodes, *ends, radius) for one, ends in zip(layers, pairwise(places), strict=True))
+    for (name, inside, below), (x, y) in zip(chain(*units), chain(*places), strict=True):
+        drawn += element("circle", cx=x, cy=y, r=radius, **stroke("frame", inside="paper"))
+        drawn += _centred(name, x, y - radius - 14) + _centred(inside, x, y) + _centred(below, x, y + radius + 18)
     end = nodes[scene.case.equations[-1].name]
     said = [f"{end.name} = {number(float(end.value))}"] if not end.value.ndim else []
+    said += ["a line is as wide as its weight, and dashed where that is negative"]
     said += [f"sample {sample} of {samples}; a weight's gradient is that of all of them"] if samples > 1 else []
-    head = text(MARGIN, 40, "value", "value") + text(MARGIN + 7 * CHAR, 40, f"gradient ∂{end.name}/∂…", "gradient")
-    head += text(MARGIN + (25 + len(end.name)) * CHAR, 40, "line: |weight|, dashed if negative", "dim")
-    head += text(MARGIN, 58, "; ".join(said), "dim")
+    drawn += text(MARGIN, 40, "value", "value") + text(70, 40, f"gradient ∂{end.name}/∂…", "gradient")
+    drawn += text(MARGIN, 58, "; ".join(said), "dim")
     parts = dict.fromkeys(chain(*((one.source, one.weights, one.bias, one.inner, one.outer) for one in layers)))
-    words = " ".join("; ".join(in_words(rows_of(nodes[name], scene.backprop))) + "." for name in parts if name)
-    width = max(left + pitch * len(layers) + right, 560)
-    return svg.picture(scene, "Network", width, HEAD + step * max(sides) + 14, words, head + drawn)
+    words = in_words(rows_of(nodes[name], scene.backprop) for name in parts if name)
+    width = max(2 * (MARGIN + half) + pitch * len(layers), 560)
+    return svg.picture(scene, "Network", width, HEAD + step * max(sides) + 14, words, drawn)
 
 
-def _numbers(node: NodeResult, place: Sequence[int]) -> Iterator[Said]:
-    """An entry of a node, and of its gradient where it has one."""
-    for part, name, array in (("value", node.name, node.value), ("gradient", f"d{node.name}", node.gradient)):
-        if array is not None:
-            yield part, number(array[tuple(place)]), measured(entry(name, place), array[tuple(place)])
+def _entry(node: NodeResult, place: Sequence[int], words: str = "") -> list[Row]:
+    """What stands at a place of a node, and of its gradient where it has one."""
+    rows = [Row("forward", "value", words, "", entry(node.name, place), np.asarray(node.value[tuple(place)]))]
+    if node.gradient is not None:
+        at = entry(f"d{node.name}", place)
+        rows.append(Row("backward", "gradient", "", "", at, np.asarray(node.gradient[tuple(place)])))
+    return rows
 
 
-def _unit(layer: Layer, nodes: Nodes, row: int, sample: int) -> list[Said]:
-    """What a unit says: its name first, which is cut where it is long, and then what stands in its circle.
+def _centred(rows: Sequence[Row], x: float, y: float) -> str:
+    """Rows under one another, about a point."""
+    drawn = ""
+    for at, (width, height, line) in enumerate(box([row]) for row in rows):
+        top = y + (at - (len(rows) - 1) / 2) * STEP - height / 2
+        drawn += element("g", line, transform=f"translate({x - width / 2:.1f} {top:.1f})")
+    return drawn
+
+
+def _unit(layer: Layer, nodes: Nodes, row: int, sample: int) -> tuple[Sequence[Row], Sequence[Row], Sequence[Row]]:
+    """What stands above a unit, its name; in its circle; and below it, what it adds, unless all add the same number.
 
     What has one row for all samples is read there.
     """
     outer, place = nodes[layer.outer], [row]
     if outer.value.ndim == 2:
         place.insert(1 + layer.axis, min(sample, outer.value.shape[-1 - layer.axis] - 1))
-    said = [("ink", entry(svg.shortened(outer.name, CUT), place), BOLD)]
-    said += _numbers(nodes[layer.inner], place) if layer.inner else []
-    said += [("dim", layer.activation, 'font-size="11"')] if layer.activation else []
-    return [*said, *_numbers(outer, place)]
+    inside = [*_entry(nodes[layer.inner], place)] if layer.inner else []
+    inside += [Row("", "dim", layer.activation)] if layer.activation else []
+    bias = nodes[layer.bias] if layer.bias and nodes[layer.bias].value.ndim else None
+    at = np.unravel_index(min(row, bias.value.size - 1), bias.value.shape) if bias else ()
+    below = _entry(bias, [*map(int, at)], svg.shortened(bias.name, CUT)) if bias else []
+    return [Row("", "ink", entry(svg.shortened(outer.name, CUT), place))], [*inside, *_entry(outer, place)], below
 
 
-def _pile(lines: Sequence[Said], x: float, y: float, step: float = 14) -> str:
-    """Lines of text under one another."""
-    return "".join(text(x, y + step * k, words, colour, more) for k, (colour, words, more) in enumerate(lines))
-
-
-def _bias(bias: NodeResult, row: int, x: float, y: float) -> str:
-    if not bias.value.ndim:
-        return ""
-    said = [*_numbers(bias, [*map(int, np.unravel_index(min(row, bias.value.size - 1), bias.value.shape))])]
-    beside = x - max(34 - CHAR * len(bias.name) / 2, CHAR * len(said[0][1]) / 2 + 8)
-    return text(beside, y, bias.name, "dim", END, cut=CUT) + _pile(said, x, y)
-
-
-def _lines(layer: Layer, nodes: Nodes, sides: Sides, names: tuple[float, float], radius: float) -> str:
+def _lines(layer: Layer, nodes: Nodes, starts: Sequence[Point], ends: Sequence[Point], radius: float) -> str:
     """The lines between two layers, each with its weight and gradient where that covers least."""
-    weights, drawn, labels, (starts, ends) = nodes[layer.weights], "", "", sides
+    weights, drawn, labels = nodes[layer.weights], "", ""
     size, left, right = np.max(np.abs(weights.value), initial=0) or 1.0, starts[0][0] + radius, ends[0][0] - radius
-    taken = [(x, y - radius - 12, wide) for wide, side in zip(names, sides, strict=True) for x, y in side]
-    runs = [(y0, y1) for _, y0 in starts for _, y1 in ends]
-
-    def crowding(t: float, own: int, wide: float) -> float:
-        """How much a label in this place would cover: other labels above all, then other lines."""
-        x, (y, *others) = left + t * (right - left), (a + t * (b - a) for a, b in (runs[own], *runs))
-        covered = sum(abs(x - a) < (wide + b) / 2 + 6 and abs(y - c) < 32 for a, c, b in taken)
-        return 100.0 * covered + sum(abs(other - y) < 18 for other in others)
-
-    for at, (y0, y1) in enumerate(runs):
+    taken = [(x, y - radius - 12, 2 * radius) for x, y in (*starts, *ends)]  # a middle and a width: names first
+    for at, (y0, y1) in enumerate((a, b) for _, a in starts for _, b in ends):
         place = divmod(at, len(ends))[:: 1 if (layer.axis == 0) == layer.transposed else -1]
-        weight, lines = float(weights.value[place]), [*_numbers(weights, place)]
+        weight, said = float(weights.value[place]), _entry(weights, place)
         width = 0.8 + 3.2 * abs(weight) / size if np.isfinite(weight / size) else 0.8
-        named = zip((weights.name, f"d{weights.name}"), lines, strict=False)
-        words = ", ".join(f"{entry(name, place)} = {value}" for name, (_, value, _) in named)
-        look = stroke("value", width) + ' stroke-opacity="0.55"' + ' stroke-dasharray="6 4"' * (weight < 0)
-        path = f"M{left:.1f} {y0:.1f}L{right:.1f} {y1:.1f}"
-        drawn += f'<path d="{path}" {look}><title>{svg.escape(words)}</title></path>'
-        if len(runs) <= LABELLED:
-            wide = max(len(value) for _, value, _ in lines) * CHAR
-            t = min(PLACES, key=lambda t: crowding(t, at, wide))
-            x, y = left + t * (right - left), y0 + t * (y1 - y0)
+        look = {"stroke_opacity": 0.6, "stroke_dasharray": "6 4" * (weight < 0), **stroke("value", width)}
+        about = svg.escape(f"{entry(weights.name, place)} = {weight}")
+        drawn += element("path", element("title", about), d=f"M{left:.1f} {y0:.1f}L{right:.1f} {y1:.1f}", **look)
+        if len(starts) * len(ends) <= LABELLED:
+            wide, spots = box(said)[0] - 2 * PAD, [(left + t * (right - left), y0 + t * (y1 - y0)) for t in PLACES]
+            x, y = min(spots, key=lambda at: sum(_meet(at, wide, *other) for other in taken))
             taken.append((x, y, wide))
-            labels += svg.rect(x - wide / 2 - 2, y - 15, wide + 4, 30, 'fill-opacity="0.85"', fill("paper"))
-            labels += _pile(lines, x, y - 3)
-    return f"<g>{drawn}</g><g {MIDDLE}>{labels}</g>"
+            paper = {"fill_opacity": 0.9, **fill("paper")}
+            labels += element("rect", x=x - wide / 2 - 2, y=y - 15, width=wide + 4, height=30, **paper)
+            labels += _centred(said, x, y)
+    return drawn + labels
+
+
+def _meet(spot: Point, wide: float, x: float, y: float, other: float) -> bool:
+    """Whether two labels would cover each other."""
+    return abs(spot[0] - x) < (wide + other) / 2 + 6 and abs(spot[1] - y) < 34

@@ -13,7 +13,7 @@ from mathlab.language.kernels import bordered
 from mathlab.language.ops.images import of_setting
 from mathlab.language.syntax import Call, Name, walk
 from mathlab.pictures import Scene
-from mathlab.pictures.svg import CHAR, MARGIN, MIDDLE, entry, measured, number, picture, rect, stroke, text
+from mathlab.pictures.svg import CHAR, MARGIN, MIDDLE, element, entry, measured, number, picture, stroke, text
 
 LARGEST, MOST_PLACES, WRITTEN = 16, 100, 12  # rows or columns of the image; places; terms of a sum that are written out
 CELL, GAP, TOP = 40.0, 44.0, 68.0  # a cell is as high as the first says, and at least as wide
@@ -49,16 +49,17 @@ def scan(scene: Scene) -> str:
         total = f"{entry(names[2], place)} = {_sum(image[tuple(spans)], k)} = {number(out[place])}"
         lines = textwrap.wrap(total, int((width - 2 * MARGIN) / CHAR), break_on_hyphens=False)
         written = "".join(text(MARGIN, height + 30 + 18 * n, line, "ink") for n, line in enumerate(lines))
-        drawn += f'<g class="s{at}" opacity="{int(at == len(places) - 1)}">{written}</g>'
+        drawn += element("g", written, opacity=int(at == len(places) - 1), **{"class": f"s{at}"})
         end = max(end, height + 36 + 18 * len(lines))
-    corner, size = (MARGIN + stops[-1][0], TOP + stops[-1][1]), (wide * reach[1], CELL * reach[0])
-    drawn += f'<g class="moving">{rect(*corner, *size, stroke("gradient", 4))}</g>'
+    (right, low), size = stops[-1], {"width": wide * reach[1], "height": CELL * reach[0]}
+    frame = element("rect", x=MARGIN + right, y=TOP + low, **size, **stroke("gradient", 4))
+    drawn += element("g", frame, **{"class": "moving"})
     said = ", ".join(f"{name}={value}" for name, value in call.attrs) or "stride=1"
     words = (
         f"{names[1]}, {k.shape[0]} by {k.shape[1]}, moves over {names[0]}, {x.shape[0]} by {x.shape[1]}, with {said}"
     )
     words += f"; {names[2]} is {'; '.join(', '.join(map(number, row)) for row in out)}"
-    style = _moves(scene.scope, [(x - stops[-1][0], y - stops[-1][1]) for x, y in stops])
+    style = _moves(scene.scope, [(x - right, y - low) for x, y in stops])
     return picture(scene, "Convolution", width, end, words, f"<style>{style}</style>{drawn}")
 
 
@@ -90,14 +91,14 @@ def _moves(scope: str, jumps: Sequence[tuple[float, float]]) -> str:
 
 def _grid(left: float, wide: float, table: Array, name: str, pad: Sequence[int], appears: bool) -> str:
     """A cell for each entry, with its number: what the padding adds is dim, and has no name."""
-    drawn = ""
+    drawn, inside = "", bordered(np.ones(np.subtract(table.shape, np.multiply(pad, 2))), (pad[0], pad[1]))
     for at, (place, value) in enumerate(np.ndenumerate(table)):
-        x, y = left + wide * place[1], TOP + CELL * place[0]
+        x, y, colour = left + wide * place[1], TOP + CELL * place[0], "value" if appears else "ink"
         own = [i - p for i, p in zip(place, pad, strict=True)]
-        inside = all(0 <= i < n - 2 * p for i, n, p in zip(own, table.shape, pad, strict=True))
-        colour, about = ("value" if appears else "ink", measured(entry(name, own), value)) if inside else ("dim", "")
-        cell = text(x + wide / 2, y + CELL / 2 + 4, number(value), colour, MIDDLE, about)
-        drawn += rect(x, y, wide, CELL, stroke("frame", 1)) + (f'<g class="c{at}">{cell}</g>' if appears else cell)
+        about = measured(entry(name, own), value) if inside[place] else {}
+        cell = text(x + wide / 2, y + 24, number(value), colour if about else "dim", MIDDLE, about)
+        drawn += element("rect", x=x, y=y, width=wide, height=CELL, **stroke("frame", 1))
+        drawn += element("g", cell, **{"class": f"c{at}" * appears})
     return drawn
 
 
