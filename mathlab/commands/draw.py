@@ -14,7 +14,6 @@ from mathlab.errors import MathlabError
 from mathlab.files import refuse_inputs, replace_file
 
 if TYPE_CHECKING:
-    from mathlab.experiment import Case
     from mathlab.results import ExperimentResult
 
 
@@ -57,18 +56,18 @@ def draw(
             raise MathlabError(f"unknown picture {kind!r}; known are {', '.join(DRAWN)}")
     loaded = cases.load(permits, default=[] if index else None)
     named = plan.chosen(loaded, cases.names)
-    drawn: list[tuple[ExperimentResult, dict[str, str]]] = []
+    drawn: list[tuple[ExperimentResult, gallery.Files]] = []
     for experiment in loaded:
         chosen = [one for owner, one in named if owner is experiment]
         asked = gallery.wanted(chosen, kinds or (), () if check else ("graph",))
-        steps: list[tuple[Case, tuple[str, ...]]] = [
-            (one, ("train", "backprop") if one.train and "page" in asked[one.name] else ("backprop",)) for one in chosen
-        ]
-        result = plan.judged(plan.Plan(experiment, tuple(steps)), terminal.progress)
+        asked = [(name, picture) for name, picture in asked if picture.kind in DRAWN]
+        paged = {name for name, picture in asked if picture.kind == "page"}
+        stages = [("train", "backprop") if one.train and one.name in paged else ("backprop",) for one in chosen]
+        result = plan.judged(plan.Plan(experiment, tuple(zip(chosen, stages, strict=True))), terminal.progress)
         drawn.append((result, gallery.made(result, asked, direction=direction, sample=sample, whole=whole)))
     counts = sum((tally(result) for result, _ in drawn), Tally())
     if target is not None:
-        texts = [text for _, made in drawn for text in made.values()]
+        texts = [str(text) for _, made in drawn for text in made.values()]
         if len(texts) != 1:
             raise MathlabError(f"-o takes one picture, and these are {len(texts)}; name one --case and one kind --as")
         if str(target) == "-":

@@ -54,10 +54,8 @@ def plot(
         steps = [(one, (stage,) if stage and getattr(one, stage) else ()) for one in cases]
         result = plan.judged(plan.Plan(experiment, tuple(steps)), terminal.progress)
         counts += tally(result)
-        able = [one for one in cases if not stage or getattr(one, stage)] or cases
-        content = plots.rendered(plots.drawing(result, able[0].name, picture), form)
-        name = f"{gallery.names(experiment)[(*named, able[0].name)[0]]}.{kind}.{form}"
-        shown += gallery.write(result, out, {name: content})
+        able = [one.name for one in cases if not stage or getattr(one, stage)] or [one.name for one in cases]
+        shown += gallery.write(result, out, gallery.made(result, [((*named, *able)[0], picture)], form))
     terminal.write("".join(f"{path}\n" for path in shown))
     return MATCH if counts.passed else FAIL
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from importlib.resources import files
 from importlib.util import find_spec
 from itertools import count
@@ -17,7 +17,7 @@ from urllib.parse import quote
 import numpy as np
 
 from mathlab.errors import MathlabError, Problem
-from mathlab.experiment import DRAWN, PLOTTED, Case, Experiment
+from mathlab.experiment import DRAWN, Case, Experiment, Picture
 from mathlab.files import refuse_inputs, replace_file, replace_files
 from mathlab.outputs.csvtext import read_table
 from mathlab.outputs.write import folder_of
@@ -29,6 +29,8 @@ from mathlab.pictures.svg import escape
 from mathlab.results import CaseResult, ExperimentResult
 from mathlab.stages import backprop
 
+Wanted = Sequence[tuple[str, Picture]]  # of a case
+Files = Mapping[str, str | bytes]  # by name
 FOLDER = "pictures"
 # a number; in full as the first group says, or a rounding of one
 NUMBER = re.compile(r'(data-(?:v|norm|min|max)=")?(-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)')
@@ -60,12 +62,15 @@ KINDS: Mapping[str, tuple[str, Callable[[Scene], str]]] = {  # of `DRAWN`: how t
 
 def names(experiment: Experiment) -> dict[str, str]:
     """What the files of each case begin with: its name in small letters; of equal ones the second ends in -2."""
-    seen, found = Counter[str](), dict[str, str]()
+    found = dict[str, str]()
     for case in experiment.cases:
         slug = re.sub(r"[\W_]+", "-", case.name.casefold(), flags=re.ASCII).strip("-") or "case"
-        seen[slug] += 1
-        found[case.name] = slug if seen[slug] == 1 else f"{slug}-{seen[slug]}"
+        found[case.name] = _unused(slug, "", found.values())
     return found
+
+
+def _unused(stem: str, ending: str, taken: Collection[str]) -> str:
+    return next(name for n in count(1) if (name := f"{stem}{f'-{n}' * (n > 1)}{ending}") not in taken)
 
 
 def draw(experiment: Experiment, result: CaseResult, kind: str, **look: Unpack[Look]) -> str:
@@ -79,55 +84,46 @@ def draw(experiment: Experiment, result: CaseResult, kind: str, **look: Unpack[L
     return KINDS[kind][1](Scene(experiment, case, result, scope, **look))
 
 
-def wanted(
-    cases: Sequence[Case], kinds: Sequence[str] = (), otherwise: Sequence[str] = ("graph",)
-) -> dict[str, list[str]]:
-    """The kinds that are to be drawn of each case: these; or those that it declares, or `otherwise` where none does."""
+def wanted(cases: Sequence[Case], kinds: Sequence[str] = (), otherwise: Sequence[str] = ()) -> Wanted:
+    """The pictures of these kinds of each case; or those that it declares, or `otherwise` where none does."""
     if not kinds and any(case.pictures for case in cases):
-        return {case.name: [one.kind for one in case.pictures if one.kind in DRAWN] for case in cases}
-    return {case.name: list(dict.fromkeys(kinds or otherwise)) for case in cases}
+        return [(case.name, one) for case in cases for one in case.pictures]
+    return [(case.name, Picture(kind)) for case in cases for kind in dict.fromkeys(kinds or otherwise)]
 
 
-def made(result: ExperimentResult, kinds: Mapping[str, Sequence[str]], **look: Unpack[Look]) -> dict[str, str]:
-    """File name -> text, for the pictures of these kinds of each case.
+def made(result: ExperimentResult, pictures: Wanted, form: str = "svg", **look: Unpack[Look]) -> Files:
+    """The pictures as files, plots in a format of matplotlib's. Raises MathlabError with all that cannot be drawn."""
+    found, problems, slugs = dict[str, str | bytes](), list[Problem](), names(result.experiment)
+    ran = {case.case: case for case in result.cases}
+    for name, picture in pictures:
+        kind = picture.kind
+        try:
+            if kind in DRAWN:
+                found[slugs[name] + KINDS[kind][0]] = draw(result.experiment, ran[name], kind, **look)
+            else:
+                from mathlab.pictures import plots  # what it needs takes a while to import
 
-    Raises MathlabError with all that cannot be drawn.
-    """
-    found, problems, slugs = dict[str, str](), list[Problem](), names(result.experiment)
-    places = {(case.name, one.kind): one.place for case in result.experiment.cases for one in case.pictures}
-    for case in result.cases:
-        for kind in kinds.get(case.case, ()):
-            try:
-                found[slugs[case.case] + KINDS[kind][0]] = draw(result.experiment, case, kind, **look)
-            except MathlabError as error:
-                place = places.get((case.case, kind))
-                problems += [Problem(problem.message, problem.place or place) for problem in error.problems]
+                content = plots.rendered(plots.drawing(result, name, picture), form)
+                found[_unused(f"{slugs[name]}.{kind}", f".{form}", found)] = content
+        except MathlabError as error:
+            problems += [Problem(problem.message, problem.place or picture.place) for problem in error.problems]
     if problems:
         raise MathlabError(problems)
     return found
 
 
-def declared(result: ExperimentResult) -> tuple[dict[str, str | bytes], int]:
-    """File name -> content of the pictures that a config declares; and how many plots are left out without matplotlib.
+def declared(result: ExperimentResult) -> tuple[Files, int]:
+    """The pictures that a config declares as files; and how many plots are left out without matplotlib.
 
     A plot that compares cases of which some did not run is no part of either. Raises MathlabError as `made` does.
     """
-    cases, ran = result.experiment.cases, {case.case for case in result.cases}
-    found: dict[str, str | bytes] = {**made(result, wanted(cases, otherwise=()))}
-    plotted = [(case.name, picture) for case in cases if case.name in ran for picture in case.pictures]
-    plotted = [(name, one) for name, one in plotted if one.kind in PLOTTED and ran >= {*one.cases}]
-    if not plotted or find_spec("matplotlib") is None:
-        return found, len(plotted)
-    from mathlab.pictures import plots
-
-    for name, picture in plotted:
-        stem = f"{names(result.experiment)[name]}.{picture.kind}"
-        file = next(file for n in count(1) if (file := f"{stem}{f'-{n}' if n > 1 else ''}.svg") not in found)
-        found[file] = plots.rendered(plots.drawing(result, name, picture), "svg")
-    return found, 0
+    ran = {case.case for case in result.cases}
+    pictures = [(name, one) for name, one in wanted(result.experiment.cases) if {name, *one.cases} <= ran]
+    able = [(name, one) for name, one in pictures if one.kind in DRAWN or find_spec("matplotlib")]
+    return made(result, able), len(pictures) - len(able)
 
 
-def write(result: ExperimentResult, out: Path, texts: Mapping[str, str | bytes]) -> list[Path]:
+def write(result: ExperimentResult, out: Path, texts: Files) -> list[Path]:
     """Write the pictures into `out/<experiment>/pictures/`, and the index of `out` anew if it has one."""
     folder = folder_of(result.experiment, out, FOLDER)
     if texts:
@@ -138,12 +134,12 @@ def write(result: ExperimentResult, out: Path, texts: Mapping[str, str | bytes])
     return [folder / name for name in texts]
 
 
-def stale(result: ExperimentResult, out: Path, texts: Mapping[str, str]) -> Iterator[str]:
+def stale(result: ExperimentResult, out: Path, texts: Files) -> Iterator[str]:
     """What is wrong with the pictures in a folder: missing, not declared, or not what would be written."""
     folder = folder_of(result.experiment, out, FOLDER)
     for name, text in texts.items():
         try:
-            if not same((folder / name).read_text(encoding="utf-8"), text):
+            if not same((folder / name).read_text(encoding="utf-8"), str(text)):
                 yield f"{folder / name} is not what would be drawn now"
         except (OSError, UnicodeDecodeError):
             yield f"{folder / name} is missing"

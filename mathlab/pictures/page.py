@@ -206,7 +206,7 @@ def _contours(scene: Scene, prepared: Prepared) -> Iterator[Json]:
     for picture in (one for one in prepared.case.pictures if light and one.kind == "contour"):
         from mathlab.pictures import plots  # what it needs takes a while to import
 
-        about = plots.Subject(picture, prepared.case, ())
+        about = plots.Subject(picture, [(prepared.case, scene.result, "")])
         of = about.of(prepared.case)[0]
         with contextlib.suppress(MathlabError, ExpressionError):  # its plot says what is wrong with it
             spans = plots.spans(about, prepared)

@@ -6,7 +6,7 @@ import contextlib
 import io
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 POINTS, GRID, PATH = 401, 61, 200  # of a curve, of a contour's side, of the path of an optimizer
-STEPS = tuple(10.0 ** (k / 4) for k in range(-48, 1))  # of a difference quotient
+STEPS = 10.0 ** np.arange(-12, 0.25, 0.25)  # of a difference quotient
 MISSING = "plots are drawn by matplotlib, which is not installed: pip install 'mathlab-backprop[plot]'"
 COLOURS = ("#0060a0", "#b34700", "#00765a", "#6a3d9a", "#444444")
-DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1)))
+DASHES = ("-", "--", ":", "-.")  # of which no two lines of one colour have the same, up to twenty
 NUMBERED = 400  # cells of a heat map that are written out
 UNSAID = {"svg": ("Date", "Creator"), "pdf": ("CreationDate", "Creator", "Producer"), "png": ("Software",)}  # in a file
 LARGEST = 1e150  # an axis computes with squares and differences of its ends, which are numbers too up to here
@@ -62,8 +62,7 @@ class Drawing(NamedTuple):
     field: tuple[Array, Array, Array] | None = None
     tables: Sequence[tuple[str, Array]] = ()
     alike: int = 1
-    rows: Sequence[str] = ()
-    columns: Sequence[str] = ()
+    labels: Sequence[Sequence[str]] = ((), ())  # of a table's rows and columns
 
 
 class Subject(NamedTuple):
@@ -73,13 +72,15 @@ class Subject(NamedTuple):
     """
 
     picture: Picture
-    case: Case
-    cases: tuple[tuple[Case, CaseResult, str], ...]
+    cases: Sequence[tuple[Case, CaseResult, str]]
 
-    def of(self, case: Case) -> tuple[Equation, ...]:
+    @property
+    def case(self) -> Case:
+        return self.cases[0][0]
+
+    def of(self, case: Case) -> Sequence[Equation]:
         """The quantities that it shows of a case: by default what that ends in."""
-        end = case.equations[-1].name
-        return self.picture.of or (Equation(end, Name(end), end),)
+        return self.picture.of or (quantity(case.equations[-1].name),)
 
     def wrong(self, message: str, about: Equation | None = None) -> MathlabError:
         """What to raise about the picture, or about one of its expressions."""
@@ -92,13 +93,12 @@ def drawing(result: ExperimentResult, case: str, picture: Picture) -> Drawing:
     Raises MathlabError where the cases did not run, or do not have it, or where an expression does not fit.
     """
     declared, ran = {one.name: one for one in result.experiment.cases}, {one.case: one for one in result.cases}
-    chosen = picture.cases or (case,)
+    chosen, (stage, draw) = picture.cases or (case,), KINDS[picture.kind]
     for name in chosen:
         if name not in ran:
             raise MathlabError(f"no case is named {name!r}{did_you_mean(name, declared)}", picture.place)
-    cases = tuple((declared[name], ran[name], f"{name}: " if len(chosen) > 1 else "") for name in chosen)
-    about, (stage, draw) = Subject(picture, cases[0][0], cases), KINDS[picture.kind]
-    for one, found, _ in cases:
+    about = Subject(picture, [(declared[name], ran[name], f"{name}: " * (len(chosen) > 1)) for name in chosen])
+    for one, found, _ in about.cases:
         if stage and stage not in found.stages:
             reason = f"did not {stage}" if getattr(one, stage) else f"has no '{stage}'"
             raise about.wrong(f"{picture.kind} shows what {stage} does, and case {one.name!r} {reason}")
@@ -114,7 +114,7 @@ def quantity(text: str) -> Equation:
         raise MathlabError(f"in {text!r}: {error.message}") from None
 
 
-# Training
+# What ran
 
 
 def _loss(about: Subject) -> Drawing:
@@ -139,8 +139,22 @@ def _weights(about: Subject) -> Drawing:
     for name, trained in after.parameters.items() if after else ():
         if after and np.ndim(trained) <= 2:
             before = about.case.parameters[name].bound(about.case.dtype)
-            tables += [(f"{name} before", before), (f"{name} after {after.updates} updates", trained)]
+            both = ((f"{name} before", before), (f"{name} after {after.updates} updates", trained))
+            tables += [(label, np.atleast_2d(table)) for label, table in both]
     return Drawing("Weights before and after training", tables=tables, alike=2)
+
+
+def _sweep(about: Subject) -> Drawing:
+    ran = about.cases[0][1].sweep
+    assert ran
+    numbers = {key: [one.number if one else np.nan for one in chosen] for key, chosen in ran.settings.items()}
+    first, *others = [key for key, column in numbers.items() if len({*column}) > 1] or numbers
+    column, reported = next(iter(ran.columns.items()))
+    x, groups = np.array(numbers[first]), defaultdict[str, list[int]](list)
+    for run in map(int, np.argsort(x, kind="stable")):
+        rest = (f"{key}={choice.label}" for key in others if (choice := ran.settings[key][run]))
+        groups[", ".join(rest) or column].append(run)
+    return Drawing("Sweep", first, column, lines=[Line(label, x[at], reported[at]) for label, at in groups.items()])
 
 
 # Functions of inputs and parameters
@@ -152,32 +166,28 @@ def _bare(case: Case) -> Case:
 
 
 def _curve(about: Subject) -> Drawing:
+    """Quantities, and their derivatives, at many values of a name, by each case's own equations."""
     if len(about.picture.over) != 1 or not isinstance(about.picture.over[0][0].expr, Name):
         raise about.wrong("a curve runs over one name, as in over: {x: [-4, 4]}")
     ((over, low, high),) = about.picture.over
     x, lines = np.linspace(low, high, POINTS), list[Line]()
-    for case, _, prefix in about.cases:
-        for wanted in about.of(case):
-            values, slope = _along(about, case, over.text, wanted, x), f"{prefix}d{wanted.text}/d{over.text}"
-            lines.append(Line(prefix + wanted.text, x, np.asarray(values["_curve"], np.float64)))
-            lines += [Line(slope, x, np.asarray(values[f"d{over.text}"], np.float64))] * about.picture.derivative
+    shown = [(case, of, prefix + of.text) for case, _, prefix in about.cases for of in about.of(case)]
+    for case, wanted, label in shown:
+        needed, mentioned = [replace(wanted, name="_curve")], {*names(wanted.expr)}
+        for equation in reversed(case.equations):
+            if equation.name in mentioned:
+                needed, mentioned = [equation, *needed], mentioned | {*names(equation.expr)}
+        inputs = {name: value for name, value in {**case.inputs, **case.parameters}.items() if name != over.text}
+        moved = replace(_bare(case), inputs=inputs, parameters={over.text: Value(x)}, equations=tuple(needed))
+        try:
+            values = prepare(replace(moved, upstream=Value(np.ones_like(x)))).run()
+        except MathlabError as error:
+            reason = error.problems[0].message.removeprefix("in _curve: ")
+            raise about.wrong(f"{wanted.text!r} is no curve over {over.text}: {reason}", wanted) from None
+        lines.append(Line(label, x, np.asarray(values["_curve"], np.float64)))
+        if about.picture.derivative:
+            lines.append(Line(f"d{label}/d{over.text}", x, np.asarray(values[f"d{over.text}"], np.float64)))
     return Drawing("; ".join(line.label for line in lines[:2]), over.text, lines=lines)
-
-
-def _along(about: Subject, case: Case, over: str, wanted: Equation, x: Array) -> dict[str, Array]:
-    """A quantity, as _curve, and its derivative at many values of a name, by the case's own equations."""
-    needed, mentioned = [replace(wanted, name="_curve")], {*names(wanted.expr)}
-    for equation in reversed(case.equations):
-        if equation.name in mentioned:
-            needed.insert(0, equation)
-            mentioned |= {*names(equation.expr)}
-    inputs = {name: value for name, value in {**case.inputs, **case.parameters}.items() if name != over}
-    whole = replace(_bare(case), inputs=inputs, parameters={over: Value(x)}, upstream=Value(np.ones_like(x)))
-    try:
-        return prepare(replace(whole, equations=tuple(needed))).run()
-    except MathlabError as error:
-        reason = error.problems[0].message.removeprefix("in _curve: ")
-        raise about.wrong(f"{wanted.text!r} is no curve over {over}: {reason}", wanted) from None
 
 
 def _entry(about: Subject, prepared: Prepared, of: Equation) -> Place:
@@ -192,12 +202,15 @@ def _entry(about: Subject, prepared: Prepared, of: Equation) -> Place:
     raise about.wrong(f"{of.text!r} is no single entry of an input or parameter, as W[0,0] is", of)
 
 
-def _with(prepared: Prepared, *changes: tuple[Place, float]) -> dict[str, Array]:
-    """The arrays of a case in which single entries have other values."""
-    arrays: dict[str, Array] = {name: np.array(prepared.env[name], np.float64) for (name, _), _ in changes}
-    for (name, place), value in changes:
-        arrays[name][place] = value
-    return arrays
+def _values(prepared: Prepared, of: Equation, points: Iterable[Mapping[Place, float]]) -> Array:
+    """The values of a quantity at points where single entries of inputs and parameters have other values."""
+    value, found = evaluator([of], prepared, prepared.forward({}) | prepared.env), []
+    for point in points:
+        arrays = {name: np.array(prepared.env[name], np.float64) for name, _ in point}
+        for (name, place), moved in point.items():
+            arrays[name][place] = moved
+        found += value({**prepared.env, **prepared.forward(arrays), **arrays})
+    return np.array(found)
 
 
 def spans(about: Subject, prepared: Prepared) -> Sequence[Span]:
@@ -211,13 +224,11 @@ def _contour(about: Subject) -> Drawing:
     of, prepared = about.of(about.case)[0], prepare(_bare(about.case))
     (first, across, *west), (second, along, *south) = spans(about, prepared)
     x, y = (np.linspace(low, high, GRID) for low, high in (west, south))
-    points = [prepared.forward(_with(prepared, (across, a), (along, b))) for b in y for a in x]
-    height = evaluator([of], prepared, points[0])
-    heights = [height({**prepared.env, **point})[0] for point in points]
-    if np.ndim(heights[0]):
-        raise about.wrong(f"a contour needs one number, and {of.text!r} has shape {np.shape(heights[0])}", of)
+    heights = _values(prepared, of, ({across: a, along: b} for b in y for a in x))
+    if heights.ndim > 1:
+        raise about.wrong(f"a contour needs one number, and {of.text!r} has shape {heights.shape[1:]}", of)
     paths = [path_of(about, case) for case, *_ in about.cases if case.train]
-    return Drawing(of.text, first.text, second.text, lines=paths, field=(x, y, np.reshape(heights, (GRID, GRID))))
+    return Drawing(of.text, first.text, second.text, lines=paths, field=(x, y, heights.reshape(GRID, GRID)))
 
 
 def path_of(about: Subject, case: Case) -> Line:
@@ -237,16 +248,15 @@ def path_of(about: Subject, case: Case) -> Line:
 
 def _heat(about: Subject) -> Drawing:
     prepared, wanted, tables = prepare(about.case), about.of(about.case), list[tuple[str, Array]]()
+    labels = (about.picture.rows, about.picture.columns)
     for of, found in zip(wanted, evaluate(wanted, prepared, prepared.run()), strict=True):
         if found.ndim not in (1, 2) or not found.size:
             raise about.wrong(f"a heat map needs a matrix or a vector, and {of.text!r} has shape {found.shape}", of)
         tables.append((of.text, np.atleast_2d(found)))
-    rows, columns = about.picture.rows, about.picture.columns
-    for labels, axis, what in ((rows, 0, "rows"), (columns, 1, "columns")):
-        for name, table in tables if labels else ():
-            if len(labels) != table.shape[axis]:
-                raise about.wrong(f"{len(labels)} {what} are named, and {name} has {table.shape[axis]}")
-    return Drawing(", ".join(of.text for of in wanted), tables=tables, rows=rows, columns=columns)
+        for what, named, length in zip(("rows", "columns"), labels, tables[-1][1].shape, strict=True):
+            if named and len(named) != length:
+                raise about.wrong(f"{len(named)} {what} are named, and {of.text} has {length}")
+    return Drawing(", ".join(of.text for of in wanted), tables=tables, labels=labels)
 
 
 def _steps(about: Subject) -> Drawing:
@@ -264,27 +274,14 @@ def _steps(about: Subject) -> Drawing:
             raise about.wrong(f"{of.text!r} is no entry of an input's or parameter's gradient, as dW[0,0] is", of)
         name, place = _entry(about, prepared, replace(of, expr=substitute(of.expr, gradients)))
         at, derived = float(prepared.env[name][place]), float(values[f"d{name}"][place])
-        steps = np.array(STEPS) * max(1.0, abs(at))
+        steps = STEPS * max(1.0, abs(at))
         here, ahead, behind = (
-            np.array([prepared.forward(_with(prepared, ((name, place), at + h)))[prepared.end] for h in moves], float)
+            _values(prepared, quantity(prepared.end), ({(name, place): at + h} for h in moves))
             for moves in ([0.0], steps, -steps)
         )
         for label, quotient in (("central", (ahead - behind) / (2 * steps)), ("one-sided", (ahead - here) / steps)):
             lines.append(Line(f"{of.text}, {label}", steps, np.abs(quotient - derived) / (abs(derived) or 1.0)))
     return Drawing("Difference quotients", "step h", "relative error", "xy", lines)
-
-
-def _sweep(about: Subject) -> Drawing:
-    ran = about.cases[0][1].sweep
-    assert ran
-    numbers = {key: [one.number if one else np.nan for one in chosen] for key, chosen in ran.settings.items()}
-    first, *others = [key for key, column in numbers.items() if len({*column}) > 1] or numbers
-    column, reported = next(iter(ran.columns.items()))
-    x, groups = np.array(numbers[first]), defaultdict[str, list[int]](list)
-    for run in map(int, np.argsort(x, kind="stable")):
-        rest = (f"{key}={choice.label}" for key in others if (choice := ran.settings[key][run]))
-        groups[", ".join(rest) or column].append(run)
-    return Drawing("Sweep", first, column, lines=[Line(label, x[at], reported[at]) for label, at in groups.items()])
 
 
 KINDS: Mapping[str, tuple[str, Callable[[Subject], Drawing]]] = {  # the stage that it shows, and what it shows of it
@@ -304,33 +301,27 @@ KINDS: Mapping[str, tuple[str, Callable[[Subject], Drawing]]] = {  # the stage t
 
 def plot(made: Drawing, axes: Sequence[Axes]) -> None:
     """Draw the data: each table on an axes of its own, everything else on the only one."""
-    if not made.tables:
-        _lines(axes[0], made)
-    for at, ax in enumerate(axes if made.tables else ()):
-        _table(ax, at, made)
+    for at, ax in enumerate(axes):
+        _table(ax, at, made) if made.tables else _lines(ax, made)
 
 
 def _lines(ax: Axes, made: Drawing) -> None:
-    if made.field:
-        x, y, z = made.field
-        if np.isfinite(height := _drawable(z)).any():
-            ax.contourf(x, y, height, levels=24, cmap="viridis", alpha=0.6)
-            ax.contour(x, y, height, levels=24, colors="white", linewidths=0.4)
-    log, lines = made.log, made.lines
-    drawn = [(_drawable(line.x, "x" in log), _drawable(line.y, "y" in log)) for line in lines]
-    if not any(np.isfinite(x + y).any() for x, y in drawn):
-        log, drawn = "", [(_drawable(line.x), _drawable(line.y)) for line in lines]
-    for at, (line, (x, y)) in enumerate(zip(lines, drawn, strict=True)):
-        turn, colour = divmod(at, len(COLOURS))  # every turn of the colours has other dashes
-        dashes, marker = DASHES[(colour + turn) % len(DASHES)], "o" if made.field else None
-        ax.plot(x, y, color=COLOURS[colour], linestyle=dashes, label=line.label, marker=marker, markevery=[-1])
-    scales = {f"{axis}scale": "log" if axis in log else "linear" for axis in "xy"}
+    drawn = [(_drawable(line.x, "x" in made.log), _drawable(line.y, "y" in made.log)) for line in made.lines]
+    if made.log and not any(np.isfinite(x + y).any() for x, y in drawn):
+        return _lines(ax, made._replace(log=""))
+    if made.field and np.isfinite(height := _drawable(made.field[2])).any():
+        ax.contourf(*made.field[:2], height, levels=24, cmap="viridis", alpha=0.6)
+        ax.contour(*made.field[:2], height, levels=24, colors="white", linewidths=0.4)
+    ax.set_prop_cycle(color=COLOURS * len(DASHES), linestyle=DASHES * len(COLOURS))
+    for (label, *_), (x, y) in zip(made.lines, drawn, strict=True):
+        ax.plot(x, y, label=label, marker="o" if made.field else None, markevery=[-1])
+    scales = {f"{axis}scale": "log" if axis in made.log else "linear" for axis in "xy"}
     ax.set(title=made.title, xlabel=made.x, ylabel=made.y, **scales)
     if not made.field:
         ax.grid(color="#dddddd", linewidth=0.6)
-    if len(lines) > 1 or not made.field:
-        beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if len(lines) > len(COLOURS) else {}
-        ax.legend(frameon=False, **beside)
+    if len(drawn) > 1 or not made.field:
+        ax.legend(frameon=False, **{"loc": "upper left", "bbox_to_anchor": (1, 1)} if len(drawn) > len(COLOURS) else {})
+    return None
 
 
 def _drawable(values: Array, log: bool = False) -> Array:
@@ -341,39 +332,35 @@ def _drawable(values: Array, log: bool = False) -> Array:
 
 def _table(ax: Axes, at: int, made: Drawing) -> None:
     start, (name, table) = at - at % made.alike, made.tables[at]
-    alike = [_drawable(one) for _, one in made.tables[start : start + made.alike]]
-    good, table = np.concatenate([one[np.isfinite(one)] for one in alike]), np.atleast_2d(table)
-    low, high = (good.min(), good.max()) if good.size else (0.0, 0.0)
+    alike = np.concatenate([_drawable(one).ravel() for _, one in made.tables[start : start + made.alike]])
+    low, high = (np.nanmin(alike), np.nanmax(alike)) if np.isfinite(alike).any() else (0.0, 0.0)
     flat = table.shape[1] > 4 * table.shape[0]
     ax.imshow(_drawable(table), cmap="Blues", aspect="auto" if flat else "equal", vmin=low, vmax=high)
     for (i, j), value in np.ndenumerate(table) if table.size <= NUMBERED else ():
         colour = "white" if value > low + 0.6 * (high - low) else "black"
         ax.text(j, i, number(value), ha="center", va="center", color=colour, fontsize=8)
     ax.set_title(name if len(made.tables) > 1 else made.title)
-    ax.set_xticks(range(table.shape[1]) if table.shape[1] <= 20 else [], made.columns or None)
-    ax.set_yticks(range(table.shape[0]) if table.shape[0] <= 20 else [], made.rows or None)
+    for ticks, labels, length in zip((ax.set_yticks, ax.set_xticks), made.labels, table.shape, strict=True):
+        ticks(range(length) if length <= 20 else [], labels or None)
 
 
 def onto(made: Drawing, ax: Axes | None) -> Axes:
     """Draw one plot onto an axes, or onto a new one of pyplot's. Raises MathlabError for one that needs several."""
     if len(made.tables) > 1:
         raise MathlabError(f"this plot has {len(made.tables)} parts: name one with of=, or write it with mathlab plot")
-    try:
-        from matplotlib import pyplot
-    except ImportError:
-        raise MathlabError(MISSING) from None
-    ax = pyplot.subplots()[1] if ax is None else ax
+    if ax is None:
+        with _matplotlib():
+            from matplotlib import pyplot
+        ax = pyplot.subplots()[1]
     plot(made, [ax])
     return ax
 
 
 def rendered(made: Drawing, form: str) -> bytes:
     """The plot as a file of a format that matplotlib has: svg, png, pdf. Raises MathlabError without matplotlib."""
-    try:
+    with _matplotlib():
         import matplotlib
         from matplotlib.figure import Figure as Page
-    except ImportError:
-        raise MathlabError(MISSING) from None
     count, buffer = max(len(made.tables), 1), io.BytesIO()
     rows, columns = -(-count // 4), min(count, 4)
     with matplotlib.rc_context({"svg.hashsalt": "mathlab", "svg.fonttype": "none", "font.size": 10}):
@@ -381,3 +368,11 @@ def rendered(made: Drawing, form: str) -> bytes:
         plot(made, [page.add_subplot(rows, columns, at + 1) for at in range(count)])
         page.savefig(buffer, format=form, metadata=dict.fromkeys(UNSAID[form]), dpi=150)
     return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def _matplotlib() -> Iterator[None]:
+    try:
+        yield
+    except ImportError:
+        raise MathlabError(MISSING) from None
