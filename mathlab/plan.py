@@ -147,8 +147,7 @@ def judged(
 
 def _explained(case: Case, result: CaseResult) -> CaseResult:
     counts = tally(result)
-    wrong = counts.failed + counts.worked_out_failed + counts.formulas_failed
-    if wrong or counts.errata or counts.formula_errata:
+    if counts.wrong or counts.errata or counts.formula_errata:
         from mathlab.diagnosis import explained
 
         return explained(case, result)

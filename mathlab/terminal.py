@@ -47,38 +47,28 @@ def harmless(
     return re.sub(COMMAND, lambda found: spelt(found.group()), text)
 
 
-class _Stream(TextIOWrapper):
-    """A stream that no name and no reader can break.
+def prepare() -> None:
+    """Make stdout and stderr streams that no name and no reader can break, where they are streams at all.
 
     A character that the terminal cannot write is spelt out. A reader that has seen enough (`| head`) ends nothing: the
     run goes on, and so does its verdict.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+            for name in ("write", "flush"):
+                setattr(stream, name, _unbroken(stream, getattr(stream, name)))
 
-    def __init__(self, stream: TextIOWrapper) -> None:
-        self.replaced = stream  # and kept: it would close the buffer; detached, Ctrl-C might find neither with one
-        by_line, at_once = stream.line_buffering, stream.write_through
-        super().__init__(stream.buffer, stream.encoding, "backslashreplace", None, by_line, at_once)
 
-    def write(self, text: str) -> int:
+def _unbroken(stream: IO[str], call: Callable[..., object]) -> Callable[..., object]:
+    def called(*text: str) -> object:
         try:
-            return super().write(text)
+            return call(*text)
         except BrokenPipeError:
-            silence(self)
-            return len(text)
+            silence(stream)
+            return None
 
-    def flush(self) -> None:
-        try:
-            super().flush()
-        except BrokenPipeError:
-            silence(self)
-
-
-def prepare() -> None:
-    """Make stdout and stderr such streams, where they are streams at all."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout = _Stream(sys.stdout)
-    if isinstance(sys.stderr, TextIOWrapper):
-        sys.stderr = _Stream(sys.stderr)
+    return called
 
 
 def console() -> Console:

@@ -17,7 +17,7 @@ from mathlab.article.text import read as read_document
 from mathlab.config.yamltext import Row, Scalar, Tree, read
 from mathlab.errors import MathlabError, Place, Problem
 from mathlab.files import replace_file
-from mathlab.results import ExperimentResult, FigureResult, Judged, figures_of, tally
+from mathlab.results import ExperimentResult, FigureResult, Judged, tally
 
 LINE = re.compile("[^\r\n\x85\u2028\u2029]*(?:\r\n|[\r\n\x85\u2028\u2029]|$)")  # as YAML breaks them
 FIGURES = ("expected", "after")  # the keys of sections that hold figures
@@ -70,7 +70,7 @@ def passed(result: ExperimentResult, changes: Iterable[Change]) -> bool:
 
 def _numbers(result: ExperimentResult) -> list[tuple[FigureResult, Judged]]:
     """What was compared, but for errata."""
-    figures = (figure for case in result.cases for figure in figures_of(case) if not figure.erratum)
+    figures = (figure for case in result.cases for figure in case.figures if not figure.erratum)
     return [(figure, entry) for figure in figures for entry in figure.entries]
 
 

@@ -17,7 +17,7 @@ from mathlab.experiment import Experiment, Figure
 from mathlab.outputs.difference import compare
 from mathlab.outputs.write import write
 from mathlab.printed import REPR_DIGITS, REPR_ULPS
-from mathlab.results import ExperimentResult, figures_of, tally
+from mathlab.results import ExperimentResult, tally
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -106,7 +106,7 @@ def test_each_figure_changed_in_its_last_digit_turns_the_run_red(path: Path, tmp
     noisy = [
         entry
         for case in result.cases
-        for figure in figures_of(case)
+        for figure in case.figures
         for entry in figure.entries
         if not figure.erratum and entry.verdict.passed and len(Decimal(entry.printed).as_tuple().digits) >= REPR_DIGITS
     ]

@@ -13,7 +13,7 @@ from mathlab.article.text import Digits, Document, Number, digits_of
 from mathlab.errors import MathlabError, Problem
 from mathlab.experiment import Case, Experiment, Range, Value
 from mathlab.language.syntax import Num, walk
-from mathlab.results import ExperimentResult, FigureResult, Judged, figures_of
+from mathlab.results import ExperimentResult, FigureResult, Judged
 
 Status = Literal["checked", "given", "ignored", "open"]
 
@@ -64,7 +64,7 @@ def cover(documents: Sequence[Document], results: Sequence[ExperimentResult], in
     and for an `ignore:` that fits nothing.
     """
     cases = [case for result in results for case in result.cases]
-    figures = [figure for case in cases for figure in figures_of(case) if not figure.worked_out]
+    figures = [figure for case in cases for figure in case.figures if not figure.worked_out]
     found, missing = _found(documents, [(figure, entry) for figure in figures for entry in figure.entries])
     given = {value: name for result in results for case in result.experiment.cases for value, name in _given(case)}
     ignored = _ignored(documents, [result.experiment for result in results])

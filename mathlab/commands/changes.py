@@ -26,7 +26,6 @@ def show_changes(
     from mathlab.outputs.write import write, written_to
     from mathlab.reports.checks import Report
     from mathlab.reports.comparisons import changes_page
-    from mathlab.results import nonfinite_of
 
     paths, form, target = cases.paths(), telling.form, telling.target
     if form not in READ_BY_PEOPLE:
@@ -41,7 +40,7 @@ def show_changes(
         for was, now in zip(old.cases, new.cases, strict=True):
             pages += [Text("")] if pages else []
             pages.append(changes_page(new.experiment.name, was, now))
-        good = good and not any(map(nonfinite_of, new.cases))
+        good = good and not any(case.nonfinite for case in new.cases)
         if out:
             write(new, out, {"command": command, "set": list(texts)})
     telling.deliver(Report(command, good, "", tables=lambda _: pages, compared=tuple, about=dict))

@@ -13,7 +13,7 @@ import numpy as np
 from mathlab.config.datafiles import DataError, load_numpy
 from mathlab.errors import MathlabError, Place, did_you_mean
 from mathlab.experiment import Array, Case
-from mathlab.outputs.csvtext import read_table
+from mathlab.outputs.tables import read_table
 
 Arrays = Mapping[str, Array]
 CASELESS = ""  # the case of arrays that do not say which case they are of

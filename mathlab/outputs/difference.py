@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError
-from mathlab.outputs.csvtext import Cells, rows_of
-from mathlab.stages.table import Layout, every_file
+from mathlab.outputs.tables import rows_of
+from mathlab.stages.table import Layout, Row, every_file
 
 Texts: TypeAlias = NDArray[np.str_]
 Rows: TypeAlias = Sequence[int] | slice
@@ -64,12 +65,15 @@ class Difference(NamedTuple):
     `one_sided` holds the first.
     """
 
-    files: tuple[str, ...]
-    cells: int
-    changed: int
-    changes: tuple[Change, ...]
-    missing: int
-    one_sided: tuple[OneSided, ...]
+    files: tuple[str, ...] = ()
+    cells: int = 0
+    changed: int = 0
+    changes: tuple[Change, ...] = ()
+    missing: int = 0
+    one_sided: tuple[OneSided, ...] = ()
+
+    def __add__(self, other: Difference) -> Difference:  # type: ignore[override]  # what one finds and what the other
+        return Difference(*map(operator.add, self, other))
 
     @property
     def same(self) -> bool:
@@ -108,19 +112,12 @@ def compare(a: Path, b: Path, rtol: float = 1e-9, atol: float = 1e-12) -> Differ
     common = [file for file in in_a if file in in_b]
     if not common:
         raise MathlabError(f"nothing to compare: {a} and {b} have no CSV file in common")
-    alone = _one_sided("", "file", in_a, in_b)
-    parts = [_compare_files(file, in_a[file], in_b[file], rtol, atol) for file in common]
-    if not any(part.cells or part.missing for part in parts):
+    alone = tuple(_one_sided("", "file", in_a, in_b))
+    found = sum((_compare_files(file, in_a[file], in_b[file], rtol, atol) for file in common), Difference())
+    if not (found.cells or found.missing):
         raise MathlabError(f"nothing to compare: the CSV files of {a} and {b} have no rows")
-    changes = sorted((change for part in parts for change in part.changes), key=lambda change: -change.error)
-    return Difference(
-        files=tuple(common),
-        cells=sum(part.cells for part in parts),
-        changed=sum(part.changed for part in parts),
-        changes=tuple(changes),
-        missing=len(alone) + sum(part.missing for part in parts),
-        one_sided=(*alone, *(item for part in parts for item in part.one_sided)),
-    )
+    worst = sorted(found.changes, key=lambda change: -change.error)
+    return Difference(missing=len(alone), one_sided=alone) + found._replace(changes=tuple(worst))
 
 
 def _files(path: Path) -> dict[str, Path]:
@@ -162,16 +159,16 @@ def _compare_files(file: str, path_a: Path, path_b: Path, rtol: float, atol: flo
     a, b = _read(path_a), _read(path_b)
     layout = _layout((path_a.name, path_b.name), a, b)
     for path, table in ((path_a, a), (path_b, b)):
-        for key in (key for key in layout.keys if key not in table.columns):
+        for key in (key for key in layout.keys if key not in table):
             raise MathlabError(f"{path} has no column {key!r}, by which its rows are told apart")
     rows_a, rows_b, only_a, only_b = _matched(a, b, layout)
-    columns = [name for name in a.shared(b) if name not in (*layout.keys, *layout.derived)]
+    columns = [name for name in a if name in b and name not in (*layout.keys, *layout.derived)]
     changed = 0
 
     def differing() -> Iterator[tuple[float, int, int, str, str]]:
         nonlocal changed
         for at, column in enumerate(columns):
-            texts, others = a.columns[column][rows_a], b.columns[column][rows_b]
+            texts, others = a[column][rows_a], b[column][rows_b]
             unlike = np.flatnonzero(texts != others)
             for place, text, other in zip(unlike.tolist(), texts[unlike], others[unlike], strict=True):
                 row = rows_b[place]
@@ -186,32 +183,29 @@ def _compare_files(file: str, path_a: Path, path_b: Path, rtol: float, atol: flo
         Change(file, name, columns[at], text_a, text_b, -error)
         for name, (error, at, _, text_a, text_b) in zip(names, worst, strict=True)
     ]
-    one_sided = _one_sided(file, "column", a.columns, b.columns)
+    one_sided = _one_sided(file, "column", a, b)
     missing = len(one_sided) + len(only_a) + len(only_b)
     one_sided += [OneSided(file, "row", name, "a") for name in a.named(layout.keys, only_a[:LISTED])]
     one_sided += [OneSided(file, "row", name, "b") for name in b.named(layout.keys, only_b[:LISTED])]
     return Difference((file,), len(rows_a) * len(columns), changed, tuple(changes), missing, tuple(one_sided))
 
 
-class Grid(NamedTuple):
-    """A CSV file: its columns, every cell as its text, and how many rows there are."""
+class Grid(dict[str, Texts]):
+    """The columns of a CSV file, every cell as its text."""
 
-    columns: Mapping[str, Texts]
-    size: int
+    @property
+    def size(self) -> int:
+        """How many rows there are."""
+        return len(next(iter(self.values())))
 
     def cell(self, row: int, name: str) -> str:
         """A cell, empty in a column that is not there."""
-        return str(self.columns[name][row]) if name in self.columns else ""
+        return str(self[name][row]) if name in self else ""
 
-    def shared(self, other: Grid) -> list[str]:
-        """The columns that the other one has too."""
-        return [name for name in self.columns if name in other.columns]
-
-    def called(self, names: Sequence[str], rows: Rows = ALL) -> Iterator[tuple[Cells, int]]:
+    def called(self, names: Sequence[str], rows: Rows = ALL) -> Iterator[tuple[Row, int]]:
         """What each of the rows is called by some columns, and how many of that name stand before it."""
-        seen = Counter[Cells]()
-        numbers = np.arange(self.size)[rows]
-        for _, *texts in zip(numbers, *(self.columns[name][rows] for name in names), strict=True):
+        seen = Counter[Row]()
+        for _, *texts in zip(np.arange(self.size)[rows], *(self[name][rows] for name in names), strict=True):
             cells = tuple(texts)
             yield cells, seen[cells]
             seen[cells] += 1
@@ -230,8 +224,8 @@ def _matched(a: Grid, b: Grid, layout: Layout) -> tuple[Sequence[int], ...]:
     """The rows of a and b of the same key, and those of one side; of several, first those of the same texts."""
     left_a: Sequence[int] = range(a.size)
     left_b: Sequence[int] = range(b.size)
-    names = (*layout.keys, *(name for name in layout.texts if name in a.columns and name in b.columns))
-    if a.size == b.size and all(np.array_equal(a.columns[name], b.columns[name]) for name in names):
+    names = (*layout.keys, *(name for name in layout.texts if name in a and name in b))
+    if a.size == b.size and all(np.array_equal(a[name], b[name]) for name in names):
         return left_a, left_b, (), ()  # as it mostly is, and takes no dictionary
     pairs: dict[int, int] = {}
     for columns in (names, layout.keys):
@@ -255,39 +249,33 @@ def _read(path: Path) -> Grid:
         raise MathlabError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise MathlabError(f"{path} is not a CSV table: {error}") from None
-    columns: dict[str, Texts] = {}
+    columns = Grid()
     for column, parts in zip(header, blocks, strict=True):
         numbered = (f"{column} ({number})" for number in count(2))
         columns[next(name for name in chain([column], numbered) if name not in columns)] = np.concatenate(parts)
-    return Grid(columns, sum(map(len, blocks[0])))
+    return columns
 
 
 def _layout(names: tuple[str, str], a: Grid, b: Grid) -> Layout:
     """How rows and columns are compared: by a file's name, or its columns, or what the cells look like."""
     known = every_file()
     by_name = [known[name] for name in names if name in known]
-    by_columns = [layout for layout in known.values() if layout.columns == tuple(a.columns) == tuple(b.columns)]
-    return next(iter([*by_name, *by_columns]), None) or Layout(tuple(a.columns), _key_columns(a, b), stages=())
-
-
-def _key_columns(a: Grid, b: Grid) -> tuple[str, ...]:
-    """The columns of both in which something is neither a number nor empty, and what else it takes of whole numbers."""
+    by_columns = [layout for layout in known.values() if [*layout.columns] == [*a] == [*b]]
+    for layout in (*by_name, *by_columns):
+        return layout
+    common = [name for name in a if name in b]
 
     def holds(name: str, said: Callable[[str], object]) -> bool:
-        return all(map(said, chain(a.columns[name], b.columns[name])))
+        return all(map(said, chain(a[name], b[name])))
 
-    def repeated() -> bool:
-        return any(nth for table in (a, b) for _, nth in table.called(keys))
+    def apart(keys: Sequence[str]) -> bool:
+        return not any(nth for table in (a, b) for _, nth in table.called(keys))
 
-    common = a.shared(b)
     texts = [name for name in common if not holds(name, _is_number)]
-    keys = [*texts]
-    for name in common:
-        if name not in texts and repeated() and holds(name, WHOLE.fullmatch):
-            keys.append(name)
-    if len(keys) == len(common) or repeated():
-        keys = texts
-    return () if keys == common else tuple(keys)
+    whole = [name for name in common if name not in texts and holds(name, WHOLE.fullmatch)]
+    tried = ([*texts, *whole[:more]] for more in range(len(whole) + 1))
+    keys = next((keys for keys in tried if len(keys) < len(common) and apart(keys)), texts)
+    return Layout((*a,), () if keys == common else tuple(keys))
 
 
 def _is_number(text: str) -> bool:

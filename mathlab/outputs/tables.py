@@ -1,29 +1,26 @@
-"""Results -> tables of text: which CSV files there are, their columns, and how every cell is written."""
+"""Results -> tables of text -> CSV: which columns they have, how every cell is written, and how a file is read."""
 
 from __future__ import annotations
 
+import csv
+import io
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import repeat
+from operator import itemgetter
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from mathlab.experiment import Array, Choice
-from mathlab.results import (
-    CaseResult,
-    EntryCheck,
-    ExperimentResult,
-    FigureResult,
-    FormulaResult,
-    NodeResult,
-)
+from mathlab.results import CaseResult, ExperimentResult, FigureResult, FormulaResult, NodeResult
 from mathlab.stages.table import STAGES, Layout, Row, Rows, every_file
 
 FIGURES = "figures.csv"
 LARGEST_LISTED = 10_000  # entries; nodes.csv lists no array with more of them, gradient_norms.csv still measures it
-
-Owner = tuple[str, str]  # the case and the stage that a row comes from
 
 
 class Table(NamedTuple):
@@ -42,22 +39,48 @@ def tables_of(result: ExperimentResult) -> dict[str, Table]:
     Numbers are written in the shortest form that reads back to the same number (in float32 for float32), -0.0 as 0.0;
     an index as `0,1`, empty for a single number; what there is not (the gradient of an input) as an empty text.
     """
-    known = every_file()
-    return {file: join(known[file], parts, result) for file, parts in parts_of(result).items()}
+    known, made = every_file(), parts_of(result)
+    return {file: join(known[file], made[file], result) for file in known if file in made}
 
 
-def parts_of(result: ExperimentResult) -> dict[str, dict[Owner, Table]]:
-    """File name -> the rows of each case and stage that ran and writes that file."""
-    parts: dict[str, dict[Owner, Table]] = {}
-    known = every_file()
+def parts_of(result: ExperimentResult) -> Mapping[str, list[Table]]:
+    """File name -> a table for each case and stage that ran and writes that file."""
+    parts, known = defaultdict[str, list[Table]](list), every_file()
     for case in result.cases:
         for stage in case.stages:
             for file, more, rows in (*STAGES[stage].rows(case), *_figures(case, stage)):
                 own = known[file].columns
                 columns = (*own, *(f"{name} (value)" if name in own else name for name in more))
-                table = Table(columns, tuple((case.case, *row) for row in rows))
-                parts.setdefault(file, {})[case.case, stage] = table
-    return {file: parts[file] for file in known if file in parts}
+                parts[file].append(Table(columns, tuple((case.case, *row) for row in rows)))
+    return parts
+
+
+def owner(layout: Layout, row: Row) -> tuple[str, str]:
+    """The case and the stage that a row comes from."""
+    return row[0], row[1] if "stage" in layout.columns else layout.stages[0]
+
+
+def join(layout: Layout, parts: Sequence[Table], result: ExperimentResult) -> Table:
+    """One table of all parts, by case and stage; its further columns in the order of first appearance.
+
+    A column in which none of the rows has anything is left out: it was that of another case, whose rows are gone.
+    """
+    cases = [case.name for case in result.experiment.cases] + [case.case for case in result.cases]
+
+    def turn(part: Table) -> tuple[int, int]:
+        case, stage = owner(layout, part.rows[0])
+        return cases.index(case), [*STAGES].index(stage)
+
+    ordered = sorted((part for part in parts if part.rows), key=turn)
+    columns = dict.fromkeys(layout.columns)
+    for part in ordered:
+        further = [*enumerate(part.columns)][len(layout.columns) :]
+        columns |= dict.fromkeys(name for at, name in further if any(row[at] for row in part.rows))
+    rows: list[Row] = []
+    for part in ordered:
+        picked = itemgetter(*(part.columns.index(name) if name in part.columns else -1 for name in columns))
+        rows += (picked((*row, "")) for row in part.rows)
+    return Table(tuple(columns), tuple(rows))
 
 
 def _figures(case: CaseResult, stage: str) -> Rows:
@@ -71,7 +94,7 @@ def backprop_rows(case: CaseResult) -> Rows:
     """Every node, its gradient, what the witnesses say of it, and the hand-derived formulas."""
     if found := case.backprop:
         yield "nodes.csv", (), (row for node in found.nodes for row in _entries(node))
-        yield "gradient_norms.csv", (), (_norms(node) for node in found.nodes if node.gradient is not None)
+        yield "gradient_norms.csv", (), (_norms(n, n.gradient) for n in found.nodes if n.gradient is not None)
         yield "witnesses.csv", (), (_cells("float64", *witness) for witness in found.witnesses)
         yield "derivation.csv", (), (_formula(formula, case.dtype) for formula in found.formulas)
 
@@ -79,7 +102,7 @@ def backprop_rows(case: CaseResult) -> Rows:
 def gradcheck_rows(case: CaseResult) -> Rows:
     """Every entry that was checked."""
     if found := case.gradcheck:
-        yield "gradcheck.csv", (), _checks(found.entries, case.dtype)
+        yield "gradcheck.csv", (), (_cells(case.dtype, *entry) for entry in found.entries)
 
 
 def train_rows(case: CaseResult) -> Rows:
@@ -103,41 +126,27 @@ def _chosen(choice: Choice | None) -> str:
     if choice is None:
         return ""
     whole = choice.number == int(choice.number) and abs(choice.number) < 2**53 and "." not in choice.label
-    return str(int(choice.number)) if whole else _cell(choice.number, "float64")
+    return _cell(int(choice.number) if whole else choice.number, "float64")
 
 
 def _entries(node: NodeResult) -> Iterator[Row]:
-    if node.value.size > LARGEST_LISTED:
-        return
-    gradients = [""] * node.value.size if node.gradient is None else _numbers(node.gradient)
-    for index, *texts in zip(np.ndindex(node.value.shape), _numbers(node.value), gradients, strict=True):
-        yield *_cells("", node.role, node.name, index), *texts
+    if node.value.size <= LARGEST_LISTED:
+        gradients = repeat("") if node.gradient is None else _numbers(node.gradient)
+        for index, value, gradient in zip(np.ndindex(node.value.shape), _numbers(node.value), gradients, strict=False):
+            yield *_cells("", node.role, node.name, index), value, gradient
 
 
-def _norms(node: NodeResult) -> Row:
-    assert node.gradient is not None
-    norm = _euclidean(node.gradient.ravel())
-    largest = np.maximum(np.max(node.gradient, initial=0.0), -np.min(node.gradient, initial=0.0))
-    shape = "x".join(map(str, node.gradient.shape)) or "scalar"
-    return *_cells("float64", node.name, node.role, shape, norm), _cell(float(largest), node.gradient.dtype.name)
-
-
-def _euclidean(flat: Array) -> float:
-    """The norm, by hypot: it neither overflows nor loses squares to underflow, whatever the CPU's vector width."""
-    pieces = (flat[start : start + LARGEST_LISTED] for start in range(0, flat.size, LARGEST_LISTED))
-    return math.hypot(*(math.hypot(*piece.tolist()) for piece in pieces))  # Python's floats take room
+def _norms(node: NodeResult, gradient: Array) -> Row:
+    """The norm by hypot: it neither overflows nor loses squares to underflow, whatever the CPU's vector width."""
+    pieces = np.split(gradient.ravel(), range(LARGEST_LISTED, gradient.size, LARGEST_LISTED))
+    norm = math.hypot(*(math.hypot(*piece.tolist()) for piece in pieces))  # Python's floats take room
+    shape = "x".join(map(str, gradient.shape)) or "scalar"
+    return *_cells("float64", node.name, node.role, shape, norm), *_numbers(np.max(np.abs(gradient), initial=0.0))
 
 
 def _formula(formula: FormulaResult, dtype: str) -> Row:
     said = (formula.verdict.label, formula.message, formula.at, formula.erratum, formula.diagnosis)
     return _cells(dtype, formula.name, formula.formula, formula.derived, formula.error, formula.tolerance, *said)
-
-
-def _checks(entries: Sequence[EntryCheck], dtype: str) -> Iterator[Row]:
-    parameter, index, *numbers, verdict, passed = zip(*entries, strict=True) if entries else [()] * 10
-    indices = (",".join(map(str, place)) for place in index)
-    columns = (_column(values, dtype) for values in numbers)
-    return zip(parameter, indices, *columns, verdict, (str(each).lower() for each in passed), strict=True)
 
 
 def _figure(figure: FigureResult, stage: str, dtype: str) -> Iterator[Row]:
@@ -149,21 +158,8 @@ def _figure(figure: FigureResult, stage: str, dtype: str) -> Iterator[Row]:
 
 def _numbers(array: Array) -> list[str]:
     """The entries in C order, each as the shortest text that reads back to it in the array's own type."""
-    flat = array.ravel()
-    if not np.issubdtype(flat.dtype, np.floating):
-        return [str(int(value)) for value in flat]
-    return [str(value) for value in np.where(flat == 0, flat.dtype.type(0), flat)]  # -0.0 == 0
-
-
-def _column(values: Sequence[float], dtype: str) -> list[str]:
-    """Many floats, each in the shortest digits of float32 where it is a float32 of a float32 case."""
-    exact = np.asarray(values, np.float64)
-    if dtype == "float64":
-        return _numbers(exact)
-    with np.errstate(over="ignore"):
-        narrow = exact.astype(dtype)
-    short = narrow.astype(np.float64) == exact
-    return [text if fits else whole for fits, text, whole in zip(short, _numbers(narrow), _numbers(exact), strict=True)]
+    flat = array.ravel() + 0  # -0.0 becomes 0.0, and a truth value a number
+    return [str(value) for value in (flat if flat.dtype == np.float32 else flat.tolist())]
 
 
 def _cells(dtype: str, *values: object) -> Row:
@@ -179,25 +175,45 @@ def _cell(value: object, dtype: str) -> str:
             return str(value).lower()
         case tuple():
             return ",".join(map(str, value))
+        case float() if dtype == "float32":
+            with np.errstate(over="ignore"):
+                narrow = np.float32(value)
+            return str(narrow + 0 if float(narrow) == value else float(value))  # it need not be one of a float32
         case float() | Decimal():
-            return _column([float(value)], dtype if isinstance(value, float) else "float64")[0]
+            return str(float(value) + 0.0)
     return str(value)
 
 
-def join(layout: Layout, parts: Mapping[Owner, Table], result: ExperimentResult) -> Table:
-    """One table of all parts, by case and stage; its further columns in the order of first appearance.
+def csv_text(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The table as CSV; no text for one without rows."""
+    if not rows:
+        return ""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+    return text.getvalue()
 
-    A column in which none of the rows has anything is left out: it was that of another case, whose rows are gone.
+
+def read_table(path: Path) -> tuple[Row, list[Row], list[int]]:
+    """The columns of a CSV file, its rows, and the line in which each of them ends. Raises as `rows_of` does."""
+    (columns, _), *rest = rows_of(path)
+    return columns, [row for row, _ in rest], [line for _, line in rest]
+
+
+def rows_of(path: Path) -> Iterator[tuple[Row, int]]:
+    """The header of a CSV file, then its rows, each with the line in which it ends; empty lines are left out.
+
+    Raises OSError, and ValueError with a reason for a file that is no table in UTF-8.
     """
-    cases = dict.fromkeys([case.name for case in result.experiment.cases] + [case.case for case in result.cases])
-    rank, stages = {name: position for position, name in enumerate(cases)}, [*STAGES]
-    ordered = [parts[owner] for owner in sorted(parts, key=lambda owner: (rank[owner[0]], stages.index(owner[1])))]
-    columns = dict.fromkeys(layout.columns)
-    for part in ordered:
-        further = enumerate(part.columns[len(layout.columns) :], len(layout.columns))
-        columns |= dict.fromkeys(name for at, name in further if any(row[at] for row in part.rows))
-    rows: list[Row] = []
-    for part in ordered:
-        source = [part.columns.index(name) if name in part.columns else -1 for name in columns]  # the last is empty
-        rows += (tuple([(*row, "")[at] for at in source]) for row in part.rows)
-    return Table(tuple(columns), tuple(rows))
+    width = 0
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, strict=True)
+        try:
+            for row in filter(None, reader):
+                width = width or len(row)
+                if len(row) != width:
+                    raise ValueError(f"line {reader.line_num} has {len(row)} cells, and the header {width}")
+                yield tuple(row), reader.line_num
+        except csv.Error as error:
+            raise ValueError(f"{error} in line {reader.line_num}") from None
+    if not width:
+        raise ValueError("it has no columns")

@@ -8,6 +8,8 @@ import json
 import os
 import platform
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +18,9 @@ from mathlab import __version__
 from mathlab.errors import MathlabError
 from mathlab.experiment import Case, Experiment
 from mathlab.files import replace_files
-from mathlab.outputs.csvtext import csv_text, read_table
-from mathlab.outputs.tables import Owner, Table, join, parts_of
-from mathlab.results import ExperimentResult, nonfinite_of
-from mathlab.stages.table import STAGES, Layout, Row, every_file
+from mathlab.outputs.tables import Table, csv_text, join, owner, parts_of, read_table
+from mathlab.results import ExperimentResult
+from mathlab.stages.table import STAGES, Layout, every_file
 
 try:
     import fcntl
@@ -58,24 +59,19 @@ def write(
     no folder's, and for a file whose rows must be kept but cannot be read.
     """
     folder = folder_of(result.experiment, out)
-    ran = {(case.case, stage) for case in result.cases for stage in case.stages}
     configured = {
         (case.name, stage.name)
         for case in result.experiment.cases
         for stage in STAGES.values()
         if not stage.optional or stage.declared(case)
     }
-    settled = ran | ({(case.case, stage) for case in result.cases for stage in STAGES} if everything else set())
-    made = parts_of(result)
-    texts: dict[str, str] = {**(more or {})}
+    settled = {(case.case, stage) for case in result.cases for stage in (STAGES if everything else case.stages)}
+    made, texts = parts_of(result), {**(more or {})}
     with _alone_in(folder):
         for file, layout in every_file().items():
-            if not everything and file not in made:
-                continue
-            keep = {(case, stage) for case, stage in configured - settled if stage in layout.stages}
-            kept = _kept(folder / file, layout, keep) if keep else {}
-            table = join(layout, {**kept, **made.get(file, {})}, result)
-            texts[file] = csv_text(table.columns, table.rows)
+            if everything or file in made:
+                kept = _kept(folder / file, layout, configured - settled)
+                texts[file] = csv_text(*join(layout, [*kept, *made.get(file, ())], result))
         texts[RUN] = json.dumps({**_run(result), **provenance}, indent=2, sort_keys=True, default=str) + "\n"
         replace_files({folder / file: text or None for file, text in texts.items()})
     return [folder / file for file, text in texts.items() if text]
@@ -99,7 +95,7 @@ def _run(result: ExperimentResult) -> dict[str, object]:
         "cases": ran,
         "config": Path(experiment.path).name,
         "mathlab": __version__,
-        "not_finite": {case.case: said for case in result.cases if (said := nonfinite_of(case))},
+        "not_finite": {case.case: said for case in result.cases if (said := case.nonfinite)},
         "numpy": np.__version__,
         "python": platform.python_version(),
         "seeds": {case.name: _seeds(case, ran[case.name]) for case in experiment.cases if case.name in ran},
@@ -118,14 +114,16 @@ def _seeds(case: Case, stages: Collection[str]) -> dict[str, int]:
     return seeds
 
 
-def _kept(path: Path, layout: Layout, keep: Collection[Owner]) -> dict[Owner, Table]:
-    """The rows of the file at `path` that belong to the owners in `keep`."""
+def _kept(path: Path, layout: Layout, keep: Collection[tuple[str, str]]) -> list[Table]:
+    """The rows of the file at `path` of the owners in `keep`, each a table; it is read if there may be any."""
+    if not any(stage in layout.stages for _, stage in keep):
+        return []
     try:
         if path.exists() and not path.is_file():  # a pipe, which nobody may ever write to
             raise OSError(errno.EINVAL, "it is not a file")
         columns, rows, _ = read_table(path)
     except (FileNotFoundError, NotADirectoryError):
-        return {}
+        return []
     except OSError as error:
         raise MathlabError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError:
@@ -136,12 +134,7 @@ def _kept(path: Path, layout: Layout, keep: Collection[Owner]) -> dict[Owner, Ta
             f"{path} is not as this version of mathlab writes it, so its rows of other cases and stages cannot be "
             f"kept; `mathlab run --out {path.parents[1]}` of the whole config makes it anew"
         )
-    parts: dict[Owner, list[Row]] = {}
-    for row in rows:
-        owner = row[0], row[1] if "stage" in layout.columns else layout.stages[0]
-        if owner in keep:
-            parts.setdefault(owner, []).append(row)
-    return {owner: Table(columns, tuple(rows)) for owner, rows in parts.items()}
+    return [Table(columns, tuple(some)) for one, some in groupby(rows, partial(owner, layout)) if one in keep]
 
 
 @contextlib.contextmanager

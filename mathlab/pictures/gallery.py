@@ -19,7 +19,7 @@ import numpy as np
 from mathlab.errors import MathlabError, Problem
 from mathlab.experiment import DRAWN, Case, Experiment, Picture
 from mathlab.files import refuse_inputs, replace_file, replace_files
-from mathlab.outputs.csvtext import read_table
+from mathlab.outputs.tables import read_table
 from mathlab.outputs.write import folder_of
 from mathlab.pictures import Look, Scene
 from mathlab.pictures.graph import graph, mermaid

@@ -15,7 +15,7 @@ from mathlab.article.check import printing
 from mathlab.article.cover import Coverage, Status
 from mathlab.article.suggest import Suggestion, Undecided
 from mathlab.errors import Place
-from mathlab.outputs.csvtext import csv_text
+from mathlab.outputs.tables import csv_text
 from mathlab.reports.checks import Check, Report, remarked
 from mathlab.reports.data import place_keys
 from mathlab.reports.layout import Paragraph, Row, Sheet, count, plain, said

@@ -5,7 +5,7 @@ What the checks of a case are called is known before it runs, so that a test ses
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,8 +25,8 @@ from mathlab.results import (
     ExperimentResult,
     FigureResult,
     FormulaResult,
+    GradcheckResult,
     Outcome,
-    nonfinite_of,
 )
 from mathlab.stages.table import STAGES, Named
 
@@ -173,7 +173,7 @@ def checks(result: ExperimentResult) -> tuple[Check, ...]:
     told, places = [], {case.name: case.place for case in result.experiment.cases}
     for case in result.cases:
         found = [check for stage in case.stages for check in STAGES[stage].checks(case)]
-        for stage, first in nonfinite_of(case).items():
+        for stage, first in case.nonfinite.items():
             found.append(Check("number", f"the numbers of {stage}", "failed", NOT_FINITE, remarks=(("first", first),)))
         group, file = result.experiment.name, result.experiment.path
         for check, name in zip(found, distinct(check.name for check in found), strict=True):
@@ -186,28 +186,36 @@ def backprop_checks(case: CaseResult) -> Iterator[Check]:
     """The figures, the formulas, and where a witness contradicts."""
     if result := case.backprop:
         yield from (*figure_checks(result.figures), *map(formula_check, result.formulas))
-        for witness in result.witnesses:
-            if not witness.passed:
-                name = f"d{witness.name} beside the witness {witness.witness}"
-                error = "" if witness.relative is None else f"{short(witness.relative)} (relative)"
-                said = remarked(message=witness.message)
-                yield Check("gradient", name, "failed", witness.verdict, error=error, remarks=said)
+        for one in result.witnesses:
+            if not one.passed:
+                name = f"d{one.name} beside the witness {one.witness}"
+                error = "" if one.relative is None else f"{short(one.relative)} (relative)"
+                yield Check("gradient", name, "failed", one.verdict, error=error, remarks=remarked(message=one.message))
 
 
 def gradcheck_checks(case: CaseResult) -> Iterator[Check]:
-    """The parameters, then the figures."""
-    if result := case.gradcheck:
-        of_each: dict[str, list[EntryCheck]] = defaultdict(list)
-        for entry in result.entries:
-            of_each[entry.parameter].append(entry)
-        yield from (_gradient(*one, result.sampled.get(one[0], 0)) for one in of_each.items())
-        yield from figure_checks(result.figures)
+    """The parameters, each with the numbers of its worst entry, then the figures."""
+    result = case.gradcheck or GradcheckResult(())
+    for parameter, entries in result.parameters.items():
+        worst, *_ = entries = sorted(entries, key=badness, reverse=True)
+        refuted = [entry for entry in entries if not entry.passed]
+        size = result.sampled.get(parameter, len(entries))
+        verdicts = counted(entries) + f" (a sample: {len(entries):,} of {size:,} entries)" * (size > len(entries))
+        said = [("worst entry", indexed(f"d{parameter}", worst.index))]
+        for one in refuted[:WORST]:
+            derived, slope, central = map(number, (one.derived, one.complex_step, one.central))
+            words = f"derived {derived}, complex step {slope}, central {central}: {one.verdict}"
+            said.append((indexed(f"d{parameter}", one.index), words))
+        said += [("", f"and {len(refuted) - WORST} more")] if len(refuted) > WORST else []
+        numbers = number(worst.complex_step), number(worst.derived), short(worst.absolute_error)
+        outcome: Outcome = "failed" if refuted else "passed"
+        yield Check("gradient", GRADIENT.format(parameter), outcome, verdicts, *numbers, remarks=tuple(said))
+    yield from figure_checks(result.figures)
 
 
-def train_checks(case: CaseResult) -> Iterator[Check]:
+def train_checks(case: CaseResult) -> Iterable[Check]:
     """The figures, in the order of the updates."""
-    if result := case.train:
-        yield from figure_checks(sorted(result.figures, key=lambda figure: figure.updates or 0))
+    return figure_checks(sorted(case.train.figures, key=lambda figure: figure.updates or 0)) if case.train else ()
 
 
 def figure_checks(figures: Iterable[FigureResult]) -> Iterator[Check]:
@@ -235,20 +243,9 @@ def formula_check(formula: FormulaResult) -> Check:
     return Check("formula", name, verdict.outcome, verdict.label, *sides, formula.place, said, formula.name)
 
 
-def _gradient(parameter: str, entries: Sequence[EntryCheck], size: int) -> Check:
-    """The check of a parameter, with the numbers of its worst entry; `size` is 0 but where it is of a sample."""
-    worst, *_ = entries = sorted(entries, key=badness, reverse=True)
-    refuted = [entry for entry in entries if not entry.passed]
-    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in Counter(one.verdict for one in entries).items())
-    sampled = f" (a sample: {len(entries):,} of {size:,} entries)" if size > len(entries) else ""
-    said = [("worst entry", indexed(f"d{parameter}", worst.index))]
-    for one in refuted[:WORST]:
-        words = f"derived {number(one.derived)}, complex step {number(one.complex_step)}, central {number(one.central)}"
-        said.append((indexed(f"d{parameter}", one.index), f"{words}: {one.verdict}"))
-    said += [("", f"and {len(refuted) - WORST} more")] if len(refuted) > WORST else []
-    numbers = number(worst.complex_step), number(worst.derived), short(worst.absolute_error)
-    outcome: Outcome = "failed" if refuted else "passed"
-    return Check("gradient", GRADIENT.format(parameter), outcome, verdicts + sampled, *numbers, remarks=tuple(said))
+def counted(entries: Iterable[EntryCheck]) -> str:
+    """`9 confirmed, 1 kink`."""
+    return ", ".join(f"{number} {verdict}" for verdict, number in Counter(one.verdict for one in entries).items())
 
 
 def badness(entry: EntryCheck) -> tuple[bool, bool, float]:

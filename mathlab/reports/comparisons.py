@@ -17,7 +17,7 @@ from mathlab.oracle.oracle import Compared, OracleResult
 from mathlab.outputs.difference import Difference
 from mathlab.reports.checks import Check, Report, remarked
 from mathlab.reports.layout import SHOWN, Row, Sheet, count, indexed, number, plain, said, short
-from mathlab.results import NOT_FINITE, CaseResult, Outcome, nonfinite_of
+from mathlab.results import NOT_FINITE, CaseResult, Outcome
 
 EMPTY = "(empty)"  # a cell
 
@@ -193,7 +193,7 @@ def _moved(name: str, before: Array, after: Array) -> Moved | None:
 def changes_page(name: str, before: CaseResult, after: CaseResult) -> RenderableType:
     """A row for each entry that moved, of a large array for that which moved most; then how many quantities did."""
     found, quantities, fresh = moved(before, after)
-    lost = (said(f"{NOT_FINITE}: {why}", "bold yellow") for why in nonfinite_of(after).values())
+    lost = (said(f"{NOT_FINITE}: {why}", "bold yellow") for why in after.nonfinite.values())
     rows = tuple(row for one in found for row in _rows(one))
     sheet = [Sheet(("quantity", "before", "after", "moved by"), rows)] if rows else []
     others = f"; {fresh} are new, or have other shapes" if fresh else ""

@@ -150,6 +150,14 @@ class Sheet(Lines):
             yield from wrapped(_line(*parts), width, self.indent + 2, 4)
 
 
+def sheet(
+    columns: tuple[str, ...], rows: Iterable[Row], head: tuple[int, ...], words: tuple[int, ...], indent: int = 2
+) -> list[Sheet]:
+    """The sheet of these rows, where there are any."""
+    told = tuple(rows)
+    return [Sheet(columns, told, head, words, indent)] if told else []
+
+
 class Entry(NamedTuple):
     """`left` (an equation), the shape and the value of what it gives; the value one line a matrix row."""
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.console import Group, RenderableType, group
 from rich.text import Text
 
-from mathlab.experiment import Array, Choice
-from mathlab.reports.checks import SIDES, WORST, Check, badness, figure_checks, formula_check
-from mathlab.reports.layout import Blocks, Paragraph, Row, Sheet, count, indexed, number, plain, said, short
+from mathlab.experiment import Choice
+from mathlab.reports.checks import SIDES, WORST, Check, badness, counted, figure_checks, formula_check
+from mathlab.reports.layout import Blocks, Paragraph, Row, Sheet, count, indexed, number, plain, said, sheet, short
 from mathlab.reports.steps import between, entry_of, in_brief, section, steps
 from mathlab.results import (
     NOT_FINITE,
@@ -22,8 +21,6 @@ from mathlab.results import (
     ExperimentResult,
     Tally,
     WitnessResult,
-    figures_of,
-    nonfinite_of,
     tally,
 )
 from mathlab.stages.table import STAGES
@@ -31,11 +28,11 @@ from mathlab.stages.table import STAGES
 if TYPE_CHECKING:
     from mathlab.diagnosis.selftest import SelftestResult
 
-BARS = "▁▂▃▄▅▆▇█"
 TITLE, LOST = "bold underline", "bold yellow"
 FIGURES = {"backprop": "figures", "gradcheck": "figures of the gradient check", "train": "figures of the training"}
 CHECKED = 40  # entries of a gradient check; a longer one shows its worst
 
+CALLED = {"at": "", "message": "", "first divergence": "differs first: "}  # remarks, which else are as they are called
 MEANING = {
     "truncated": "printed cut off, not rounded; 'rounding: truncate' in the config judges it as cut off",
     "rounded": "printed rounded, where the config says 'rounding: truncate'",
@@ -54,43 +51,48 @@ STYLES = {
 }
 
 
-def report(result: ExperimentResult) -> RenderableType:
+@group()
+def report(result: ExperimentResult) -> Iterator[RenderableType]:
     """Everything that ran for an experiment, case after case."""
     about, source = result.experiment, result.experiment.source
-    cited = ", ".join(part for part in (source.title, source.url) if part)
-    parts: list[RenderableType] = [said(": ".join(part for part in (about.name, about.title) if part), "bold")]
-    parts += [said(f"source: {cited}")] if cited else []
-    parts += [said(f"note: {' '.join(source.note.split())}", "dim")] if source.note else []
+    yield said(": ".join(filter(None, (about.name, about.title))), "bold")
+    if cited := ", ".join(filter(None, (source.title, source.url))):
+        yield said(f"source: {cited}")
+    if source.note:
+        yield said(f"note: {' '.join(source.note.split())}", "dim")
     for case in result.cases:
-        parts += [Text(""), said(f"case {case.case} ({case.dtype})", TITLE)]
+        yield from (Text(""), said(f"case {case.case} ({case.dtype})", TITLE))
         for name, stage in case.stages.items():
-            parts += STAGES[name].page(case)
+            yield from STAGES[name].page(case)
             if stage.figures:
-                parts += (*section(FIGURES.get(name, f"figures of {name}")), *compared(figure_checks(stage.figures)))
-        parts += [Text(""), said(summary(tally(case)), indent=2)] if len(result.cases) > 1 else []
-    return Group(*parts, Text(""))
+                yield from section(FIGURES.get(name, f"figures of {name}"))
+                yield from compared(figure_checks(stage.figures))
+        if len(result.cases) > 1:
+            yield from (Text(""), said(summary(tally(case)), indent=2))
+    yield Text("")
 
 
-def brief(result: ExperimentResult) -> RenderableType:
+@group()
+def brief(result: ExperimentResult) -> Iterator[RenderableType]:
     """The equations of every case with values and gradients, and what failed."""
-    parts: list[RenderableType] = []
     for case in result.cases:
-        parts += [said(f"{result.experiment.name}, case {case.case}", TITLE)] if len(result.cases) > 1 else []
-        parts += [*([in_brief(case.backprop)] if case.backprop else []), Text("")]
-    failed = problems(result)
-    return Group(*parts, *([failed] if failed else []))
+        if len(result.cases) > 1:
+            yield said(f"{result.experiment.name}, case {case.case}", TITLE)
+        if case.backprop:
+            yield in_brief(case.backprop)
+        yield Text("")
+    yield problems(result)
 
 
-def problems(result: ExperimentResult) -> RenderableType | None:
-    """Only what failed, each under its case; None when nothing did."""
-    parts: list[RenderableType] = []
+@group()
+def problems(result: ExperimentResult) -> Iterator[RenderableType]:
+    """Only what failed, each under its case; nothing when nothing did."""
     for case in result.cases:
-        found = [*compared(check for check in figure_checks(figures_of(case)) if check.outcome == "failed")]
+        found = [*compared(check for check in figure_checks(case.figures) if check.outcome == "failed")]
         found += [part for stage in case.stages for part in STAGES[stage].failures(case)]
-        found += [said(f"{NOT_FINITE}: {stage}: {what}", LOST, 2) for stage, what in nonfinite_of(case).items()]
+        found += [said(f"{NOT_FINITE}: {stage}: {what}", LOST, 2) for stage, what in case.nonfinite.items()]
         if found:
-            parts += [said(f"{result.experiment.name}, case {case.case} ({case.dtype})", TITLE), *found, Text("")]
-    return Group(*parts) if parts else None
+            yield from (said(f"{result.experiment.name}, case {case.case} ({case.dtype})", TITLE), *found, Text(""))
 
 
 def checked_of(number: int, left: int, one: str, many: str) -> str:
@@ -137,50 +139,44 @@ def closing(counts: Tally, name: str = "") -> RenderableType:
 def compared(found: Iterable[Check]) -> Iterable[RenderableType]:
     """A row for every number that was printed, then worked out, and for every formula; below it what is known of it.
 
-    What is said of a whole figure stands once, below the last of its numbers.
+    What is said of a whole figure stands once, below the last of its numbers. A message is the lab's own.
     """
     every = [*found]
     for kind in SIDES:
-        rows, told = [], [check for check in every if check.kind == kind]
-        for check, after in zip_longest(told, told[1:]):
-            told_next = after.remarks if after and check.figure and after.figure == check.figure else ()
-            where = [plain(str(check.place), "bold red")] if check.place and check.outcome == "failed" else []
-            notes = [_remark(*one) for one in check.remarks if one[0] != "in full" and one not in told_next]
+        rows, of_kind = [], [check for check in every if check.kind == kind]
+        for check, after in zip_longest(of_kind, of_kind[1:]):
+            untold = after.remarks if after and check.figure and after.figure == check.figure else ()
+            notes = [plain(str(check.place), "bold red")] if check.place and check.outcome == "failed" else []
+            for word, text in check.remarks:
+                if word != "in full" and (word, text) not in untold:
+                    called = CALLED.get(word, f"{word}: ")
+                    notes.append(plain(called + text, "" if word == "message" else "dim"))
             texts = (check.of, check.expected, check.computed, check.error, check.tolerance)
-            rows.append(Row.of(*texts, _verdict(check.verdict, check.outcome != "failed"), notes=(*where, *notes)))
-        if rows:
-            names = ("gradient" if kind == "formula" else "quantity", *SIDES[kind], "error", "tolerance", "verdict")
-            yield Sheet(names, explained(rows), head=(0, 5), words=(0, 1, 2, 5) if kind == "formula" else (0, 5))
-
-
-def _remark(word: str, text: str) -> Text:
-    """What the config says, or what was found out, in a line; a message is the lab's own."""
-    called = {"at": "", "message": "", "first divergence": "differs first"}.get(word, word)
-    return plain(f"{called}: {text}" if called else text, "" if word == "message" else "dim")
+            rows.append(Row.of(*texts, _verdict(check.verdict, check.outcome != "failed"), notes=notes))
+        names = ("gradient" if kind == "formula" else "quantity", *SIDES[kind], "error", "tolerance", "verdict")
+        yield from sheet(names, explained(rows), (0, 5), (0, 1, 2, 5) if kind == "formula" else (0, 5))
 
 
 def _verdict(label: str, passed: bool) -> Text:
     return plain(label, STYLES.get(label, "green") if passed else "bold red")
 
 
-def explained(rows: Iterable[Row]) -> tuple[Row, ...]:
+def explained(rows: Iterable[Row]) -> Iterator[Row]:
     """The rows, whose last cell is a verdict; what it means stands once, where it is not obvious."""
-    found, untold = [], dict(MEANING)
+    untold = dict(MEANING)
     for row in rows:
         meaning = untold.pop(row.cells[-1].plain.rstrip(" 0123456789"), "")
-        found.append(Row(row.cells, (plain(meaning, "dim"), *row.notes) if meaning else row.notes))
-    return tuple(found)
+        yield row._replace(notes=(plain(meaning, "dim"), *row.notes)) if meaning else row
 
 
-def witnesses(results: Sequence[WitnessResult]) -> Iterable[RenderableType]:
-    """Every gradient beside every witness."""
+def witnesses(results: Iterable[WitnessResult]) -> Iterable[RenderableType]:
+    """Gradients beside witnesses."""
     rows = []
     for one in results:
         errors = ("" if error is None else short(error) for error in (one.relative, one.ulp))
         notes = [plain(one.message, "dim")] if one.message else []
         rows.append(Row.of(f"d{one.name}", one.witness, *errors, _verdict(one.verdict, one.passed), notes=notes))
-    if rows:
-        yield Sheet(("gradient", "witness", "relative", "ulp", "verdict"), tuple(rows), head=(0, 1, 4), words=(0, 1, 4))
+    return sheet(("gradient", "witness", "relative", "ulp", "verdict"), rows, (0, 1, 4), (0, 1, 4))
 
 
 def entries(checks: Sequence[EntryCheck]) -> Iterable[RenderableType]:
@@ -194,9 +190,8 @@ def entries(checks: Sequence[EntryCheck]) -> Iterable[RenderableType]:
         errors = map(short, (one.resolution, one.absolute_error, one.relative_error))
         name = indexed(f"d{one.parameter}", one.index)
         rows.append(Row.of(name, *numbers, *errors, _verdict(one.verdict, one.passed)))
-    if rows:
-        names = ("entry", "derived", "complex step", "central", "resolution", "absolute", "relative", "verdict")
-        yield Sheet(names, explained(rows), head=(0, 7), words=(0, 7))
+    names = ("entry", "derived", "complex step", "central", "resolution", "absolute", "relative", "verdict")
+    yield from sheet(names, explained(rows), (0, 7), (0, 7))
 
 
 # The stages
@@ -210,7 +205,7 @@ def backprop_page(case: CaseResult) -> Iterable[RenderableType]:
             yield said(result.first_nonfinite, LOST, 2)
         if result.witnesses:
             hidden = between(result)
-            shown = [one for one in result.witnesses if one.name not in hidden or not one.passed]
+            shown = (one for one in result.witnesses if one.name not in hidden or not one.passed)
             yield from (*section("witnesses"), *witnesses(shown))
         if result.formulas:
             yield from (*section("hand-derived formulas"), *compared(map(formula_check, result.formulas)))
@@ -220,55 +215,34 @@ def backprop_failures(case: CaseResult) -> Iterable[RenderableType]:
     """The formulas that differ, and what a witness says of a gradient."""
     if result := case.backprop:
         yield from compared(formula_check(formula) for formula in result.formulas if not formula.passed)
-        yield from witnesses([witness for witness in result.witnesses if not witness.passed])
+        yield from witnesses(witness for witness in result.witnesses if not witness.passed)
 
 
 def gradcheck_page(case: CaseResult) -> Iterable[RenderableType]:
-    """The entries, the verdicts parameter by parameter, and the figures printed for the check."""
+    """The entries, and the verdicts parameter by parameter."""
     if result := case.gradcheck:
         yield from (*section("gradient check"), *entries(result.entries))
-        verdicts = defaultdict[str, Counter[str]](Counter)
-        for entry in result.entries:
-            verdicts[entry.parameter][entry.verdict] += 1
-        for parameter, found in verdicts.items():
-            counts = ", ".join(f"{number} {verdict}" for verdict, number in found.items())
-            left = result.sampled.get(parameter, found.total()) - found.total()
-            yield said(f"d{parameter}: {checked_of(found.total(), left, 'entry', 'entries')}, {counts}", indent=2)
+        for parameter, found in result.parameters.items():
+            left = result.sampled.get(parameter, len(found)) - len(found)
+            yield said(f"d{parameter}: {checked_of(len(found), left, 'entry', 'entries')}, {counted(found)}", indent=2)
 
 
 def gradcheck_failures(case: CaseResult) -> Iterable[RenderableType]:
     """The entries that are refuted."""
-    if result := case.gradcheck:
-        yield from entries([entry for entry in result.entries if not entry.passed])
+    return entries([entry for entry in case.gradcheck.entries if not entry.passed]) if case.gradcheck else ()
 
 
 def train_page(case: CaseResult) -> Iterable[RenderableType]:
-    """Some epochs, the trained parameters, and the figures."""
+    """Some epochs, and the trained parameters."""
     if result := case.train:
-        columns = {name: column for name, column in result.columns.items() if not name.endswith("]")} or result.columns
-        epochs = selected(max(map(len, columns.values()), default=0))
-        rows = (Row.of(f"epoch {at}", *(number(column[at]) for column in columns.values())) for at in epochs)
-        yield from (*section(f"training, {count(result.updates, 'update')}"), Sheet(("", *columns), tuple(rows)))
-        yield Sparkline(next(iter(result.columns.values())))
+        epochs = selected(max(map(len, result.whole.values()), default=0))
+        rows = (Row.of(f"epoch {at}", *(number(column[at]) for column in result.whole.values())) for at in epochs)
+        yield from (*section(f"training, {count(result.updates, 'update')}"), Sheet(("", *result.whole), tuple(rows)))
         if result.first_nonfinite:
             yield said(result.first_nonfinite, LOST, 2)
         if result.parameters:
             yield from section("parameters after training")
             yield Blocks(tuple((entry_of(name, "", value),) for name, value in result.parameters.items()))
-
-
-class Sparkline(NamedTuple):
-    """A column of numbers as one line of bars, for people: a terminal that can show them."""
-
-    column: Array
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        if not (console.is_terminal and options.encoding.startswith("utf") and np.all(np.isfinite(self.column))):
-            return
-        means = [float(np.mean(part)) for part in np.array_split(self.column, min(60, len(self.column)))]
-        low, high = min(means), max(means)
-        bars = "".join(BARS[round((mean - low) / (high - low) * 7) if high > low else 0] for mean in means)
-        yield said(bars, "blue", 2)
 
 
 def selected(epochs: int) -> list[int]:
@@ -277,20 +251,25 @@ def selected(epochs: int) -> list[int]:
     return sorted({0, *(step for step in steps if step < epochs), epochs - 1}) if epochs else []
 
 
-def selftest(results: Sequence[SelftestResult], quiet: bool = False) -> RenderableType:
+@group()
+def selftest(results: Sequence[SelftestResult], quiet: bool = False) -> Iterator[RenderableType]:
     """What each experiment's run notices, and what it lets pass."""
     names = ("experiment", "figures", "caught", "faults", "caught", "without effect")
     counted = [(r.figures, r.figures_caught, r.faults, r.faults_caught, r.without_effect) for r in results]
-    rows = tuple(Row.of(r.name, *map(str, numbers)) for r, numbers in zip(results, counted, strict=True))
-    parts: list[RenderableType] = [] if quiet else [Sheet(names, rows, (0,), (0,), 0)]
-    survivors = [survivor for result in results for survivor in result.survivors]
-    aside = [survivor for result in results for survivor in result.set_aside]
-    for title, listed in (("not caught", survivors), ("not changed", () if quiet else aside)):
-        if listed:
-            parts += [*section(title), *(said(f"{one.what}  {one.place or ''}", indent=2) for one in listed)]
     figures, caught, faults, found, _ = map(sum, zip(*counted, strict=True))
+    survivors = [survivor for result in results for survivor in result.survivors]
+    aside = [survivor for result in results for survivor in result.set_aside if not quiet]
+    if not quiet:
+        yield Sheet(
+            names, tuple(Row.of(r.name, *map(str, of)) for r, of in zip(results, counted, strict=True)), indent=0
+        )
+    for title, listed in (("not caught", survivors), ("not changed", aside)):
+        if listed:
+            yield from (*section(title), *(said(f"{one.what}  {one.place or ''}", indent=2) for one in listed))
+    if not quiet or survivors:
+        yield Text("")
     words = f"{caught} of {figures} changed figures and {found} of {faults} planted faults caught"
-    return Group(*parts, *([Text("")] if parts else []), said(words, "bold yellow" if survivors else "bold"))
+    yield said(words, "bold yellow" if survivors else "bold")
 
 
 BEST, LAST, TOLD = 3, 3, 5  # runs that are shown
@@ -300,19 +279,19 @@ QUANTILES = {"min": 0.0, "5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75, "9
 def sweep_page(case: CaseResult) -> Iterable[RenderableType]:
     """The best and the worst runs by the first reported number, the quantiles, and what is not finite."""
     if result := case.sweep:
-        runs, ranked = len(result.nonfinite), result.ranked
+        runs, ranked, columns = len(result.nonfinite), result.ranked, result.columns
         stacked = f", {'all' if result.stacked == runs else result.stacked} of them stacked" if result.stacked else ""
         yield from section(f"sweep, {count(runs, 'run')}{stacked}")
         rows, spread = [], []
         for run in (*ranked[:BEST], *ranked[max(len(ranked) - LAST, BEST) :]):
             rank = "best" if run == ranked[0] else "worst" if run == ranked[-1] else ""
             settings = (_setting(choices[run]) for choices in result.settings.values())
-            rows.append(Row.of(rank, str(run), *settings, *(number(column[run]) for column in result.columns.values())))
-        for name, column in result.columns.items() if ranked else ():  # over the runs that stayed finite
-            finite = np.asarray(column, np.float64)[ranked]
-            spread.append(Row.of(name, *map(number, np.quantile(finite, [*QUANTILES.values()]))))
+            rows.append(Row.of(rank, str(run), *settings, *(number(column[run]) for column in columns.values())))
         if ranked:
-            yield Sheet(("", "run", *result.settings, *result.columns), tuple(rows))
+            for name, column in columns.items():  # over the runs that stayed finite
+                finite = np.asarray(column, np.float64)[ranked]
+                spread.append(Row.of(name, *map(number, np.quantile(finite, [*QUANTILES.values()]))))
+            yield Sheet(("", "run", *result.settings, *columns), tuple(rows))
             yield from (Text(""), Sheet(("", *QUANTILES), tuple(spread)))
         yield from sweep_failures(case)
 

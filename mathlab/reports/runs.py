@@ -35,8 +35,7 @@ def pages(ran: Iterable[Ran], quiet: bool, brief: bool, counted: bool) -> Iterat
     """The page of each, or what failed, or the equations with their values; with its counts, if `counted`."""
     show = page.problems if quiet else page.brief if brief else page.report
     for one in ran:
-        if shown := show(one.result):
-            yield shown
+        yield show(one.result)
         if counted:
             yield page.closing(tally(one.result), one.result.experiment.name)
         if one.article:
@@ -63,7 +62,7 @@ def lines(ran: Iterable[Ran], names: Sequence[str], timed: bool) -> Iterator[Ren
         style = "bold red" if not (counts.passed and one.accounted) else "green" if counts.compared else "yellow"
         words = plain(verdict(counts, one.accounted), style)
         yield line(one.result.experiment.name, [str(number or "") for number in numbers], f"{one.seconds:.2f} s", words)
-        failed += [shown] if (shown := page.problems(one.result)) else []
+        failed.append(page.problems(one.result))
         failed += [one.article.page()] if one.article and not one.accounted else []
     yield from failed
 

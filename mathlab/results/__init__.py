@@ -30,7 +30,7 @@ from mathlab.results.judged import (
 __all__ = ["NOT_FINITE", "BackpropResult", "CaseResult", "EntryCheck", "EntryVerdict", "ExperimentResult"]
 __all__ += ["FigureResult", "FormulaResult", "GradcheckResult", "Judged", "NodeResult"]
 __all__ += ["Outcome", "Part", "Role", "Share", "StageResult", "SweepResult", "Tally", "TrainResult", "Verdict"]
-__all__ += ["WitnessResult", "figures_of", "nonfinite_of", "tally"]
+__all__ += ["WitnessResult", "tally"]
 
 
 class Tally(NamedTuple):
@@ -64,9 +64,13 @@ class Tally(NamedTuple):
         return self.figures + self.worked_out + self.formulas + self.entries
 
     @property
+    def wrong(self) -> int:
+        """Figures and formulas."""
+        return self.failed + self.worked_out_failed + self.formulas_failed
+
+    @property
     def passed(self) -> bool:
-        figures = self.failed + self.worked_out_failed + self.formulas_failed
-        return not (figures or self.entries_refuted or self.entries_nonfinite or self.contradicted or self.nonfinite)
+        return not (self.wrong or self.entries_refuted or self.entries_nonfinite or self.contradicted or self.nonfinite)
 
     def __add__(self, other: Tally) -> Tally:  # type: ignore[override]  # counts are added up, not strung together
         return Tally(*map(operator.add, self, other))
@@ -107,6 +111,14 @@ class GradcheckResult(StageResult):
     sampled: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def parameters(self) -> Mapping[str, Sequence[EntryCheck]]:
+        """The entries by their parameter."""
+        found = defaultdict[str, list[EntryCheck]](list)
+        for entry in self.entries:
+            found[entry.parameter].append(entry)
+        return found
+
+    @property
     def counts(self) -> Tally:
         verdicts = Counter[str](entry.verdict for entry in self.entries)
         seen = sum(entry.parameter in self.sampled for entry in self.entries)
@@ -121,13 +133,10 @@ class GradcheckResult(StageResult):
     @property
     def arrays(self) -> Mapping[str, Array]:
         """The derived gradient of every parameter of which all entries were checked: the last is the furthest."""
-        whole = defaultdict[str, list[EntryCheck]](list)
-        for entry in self.entries:
-            if entry.parameter not in self.sampled:
-                whole[entry.parameter].append(entry)
         return {
             f"d{name}": np.reshape([entry.derived for entry in some], [length + 1 for length in some[-1].index])
-            for name, some in whole.items()
+            for name, some in self.parameters.items()
+            if name not in self.sampled
         }
 
 
@@ -145,10 +154,14 @@ class TrainResult(StageResult):
     first_nonfinite: str = ""
 
     @property
+    def whole(self) -> Mapping[str, Array]:
+        """The columns without those of entries, where there are others: W[0,0] is in W."""
+        return {name: column for name, column in self.columns.items() if not name.endswith("]")} or self.columns
+
+    @property
     def arrays(self) -> Mapping[str, Array]:
         """The parameters after training, and what was reported of the last epoch."""
-        whole = [name for name in self.columns if not name.endswith("]")] or self.columns  # W[0,0] is in W
-        last = {name: np.asarray(self.columns[name][-1]) for name in whole if len(self.columns[name])}
+        last = {name: np.asarray(column[-1]) for name, column in self.whole.items() if len(column)}
         return {**last, **self.parameters}
 
 
@@ -205,12 +218,9 @@ class BackpropResult(StageResult):
     @property
     def counts(self) -> Tally:
         outcomes = Counter(formula.verdict.outcome for formula in self.formulas)
-        return Tally(
-            formulas=len(self.formulas),
-            formula_errata=outcomes["erratum"],
-            formulas_failed=outcomes["failed"],
-            contradicted=sum(witness.verdict == "contradicts" for witness in self.witnesses),
-        )
+        contradicted = sum(witness.verdict == "contradicts" for witness in self.witnesses)
+        told = {"formula_errata": outcomes["erratum"], "formulas_failed": outcomes["failed"]}
+        return Tally(formulas=len(self.formulas), contradicted=contradicted, **told)
 
     @property
     def arrays(self) -> Mapping[str, Array]:
@@ -238,6 +248,16 @@ class CaseResult(NamedTuple):
         return self._replace(stages={**self.stages, **{name: result for name, result in stages.items() if result}})
 
     @property
+    def figures(self) -> tuple[FigureResult, ...]:
+        """Those of every stage that ran."""
+        return tuple(figure for stage in self.stages.values() for figure in stage.figures)
+
+    @property
+    def nonfinite(self) -> dict[str, str]:
+        """What is not finite, and why, by the stage that shows it."""
+        return {name: stage.first_nonfinite for name, stage in self.stages.items() if stage.first_nonfinite}
+
+    @property
     def backprop(self) -> BackpropResult | None:
         return self.found("backprop", BackpropResult)
 
@@ -262,25 +282,15 @@ class ExperimentResult:
     cases: tuple[CaseResult, ...]
 
 
-def figures_of(case: CaseResult) -> tuple[FigureResult, ...]:
-    """The figures of every stage that ran."""
-    return tuple(figure for stage in case.stages.values() for figure in stage.figures)
-
-
 def tally(result: ExperimentResult | CaseResult) -> Tally:
     """The counts behind the last line of a report and behind the exit code."""
     if isinstance(result, ExperimentResult):
-        return sum((tally(case) for case in result.cases), Tally())
-    lost = Tally(nonfinite=int(bool(nonfinite_of(result))))
-    return sum((stage.counts for stage in result.stages.values()), _figures(figures_of(result)) + lost)
-
-
-def _figures(figures: Sequence[FigureResult]) -> Tally:
+        return sum(map(tally, result.cases), Tally())
     printed, worked_out = (
-        Counter(entry.verdict.outcome for figure in figures if figure.worked_out is told for entry in figure.entries)
+        Counter(one.verdict.outcome for figure in result.figures if figure.worked_out is told for one in figure.entries)
         for told in (False, True)
     )
-    return Tally(
+    figures = Tally(
         figures=printed.total(),
         matched=printed["passed"],
         errata=printed["erratum"],
@@ -288,9 +298,6 @@ def _figures(figures: Sequence[FigureResult]) -> Tally:
         worked_out=worked_out.total(),
         worked_out_matched=worked_out.total() - worked_out["failed"],
         worked_out_failed=worked_out["failed"],
+        nonfinite=int(bool(result.nonfinite)),
     )
-
-
-def nonfinite_of(case: CaseResult) -> dict[str, str]:
-    """What is not finite, and why, by the stage that shows it."""
-    return {name: stage.first_nonfinite for name, stage in case.stages.items() if stage.first_nonfinite}
+    return sum((stage.counts for stage in result.stages.values()), figures)
