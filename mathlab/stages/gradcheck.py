@@ -189,7 +189,7 @@ class Witnesses:
         for equation, count in self.complex.work():
             if isinstance(equation.expr, Call):
                 read = [shapes.get(arg.id, ()) for arg in equation.expr.args if isinstance(arg, Name)]
-                once = limits.seconds_between(equation.expr.op, shapes[equation.name], tuple(read) or ((),))
+                once = limits.work(equation.expr.op, shapes[equation.name], tuple(read) or ((),))[0]
                 seconds += count * STEPS * (MOVED + once)
         return seconds
 

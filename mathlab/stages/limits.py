@@ -29,34 +29,36 @@ FLOAT = 8  # bytes
 
 
 class Cost(NamedTuple):
-    """Seconds of one run, and the bytes of what it holds at its end and of the largest array on its way."""
+    """Seconds of one run, the bytes of what it holds at its end and of the largest array on its way, and roughly its
+    operations on single numbers.
+    """
 
     seconds: float
     held: int
     largest: int
+    operations: int = 0
 
 
 def cost(equations: Iterable[Equation], types: Types) -> Cost:
     """The cost of running `equations` once, with every result kept. `types` knows every name that they mention."""
-    seconds, held, largest = 0.0, 0, 0
+    seconds, held, largest, operations = 0.0, 0, 0, 0
     for equation in equations:
         held += FLOAT * types.of(equation.expr).size
         for part in walk(equation.expr):
             if isinstance(part, Call):
                 made = types.of(part)
-                seconds += seconds_between(part.op, made.shape, tuple(types.of(arg).shape for arg in part.args))
+                once, count = work(part.op, made.shape, tuple(types.of(arg).shape for arg in part.args))
+                seconds, operations = seconds + once, operations + count
                 largest = max(largest, FLOAT * made.size)
-    return Cost(seconds, held, largest)
+    return Cost(seconds, held, largest, operations)
 
 
 @lru_cache(10_000)  # the steps of a loop have the same shapes
-def seconds_between(op: str, made: Shape, read: tuple[Shape, ...]) -> float:
-    """The seconds that one op takes, from the shapes of its result and of its arguments."""
-    entries = max(map(math.prod, (made, *read)))
-    if products := OPS[op].products(made, read):
-        return CALL + ENTRY * entries + PRODUCT * products
+def work(op: str, made: Shape, read: tuple[Shape, ...]) -> tuple[float, int]:
+    """The seconds and operations that one op takes, from the shapes of its result and of its arguments."""
+    entries, products = max(map(math.prod, (made, *read))), OPS[op].products(made, read)
     series = any(kernel in OPS[op].numpy for kernel in SERIES_KERNELS)
-    return CALL + (SERIES if series else ENTRY) * entries
+    return CALL + (SERIES if series else ENTRY) * entries + PRODUCT * products, max(entries, 2 * products)
 
 
 class Budget(NamedTuple):

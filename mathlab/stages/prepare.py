@@ -110,10 +110,12 @@ def prepare(case: Case) -> Prepared:
     integral = [name for name, value in case.inputs.items() if value.integral]
     known = [*shapes, *(equation.name for equation in case.equations)]
     figures = [figure.quantity for figure in case.figures]
-    read = _read(case, figures) - {*known}
+    judged = {formula.name for formula in case.derivation}
+    judged.update(*map(names, figures), *(names(formula.expr) for formula in case.derivation))
+    asked = {name for name in known if f"d{name}" in judged}
+    read = judged.union(*(names(line.expr) for line in _mentioned(case))) - {*known}
     constants = {name: np.array(value, case.dtype) for name, value in CONSTANTS.items() if name in read}
     shapes |= dict.fromkeys(constants, Type(()))
-    asked = _asked_gradients(case, figures, known)
     equations = stabilised(case.equations, keep=asked)
     # a first pass finds out which inputs serve as class indices, the second types them so
     types = Types(shapes, integral).learning(equations)
@@ -126,14 +128,13 @@ def prepare(case: Case) -> Prepared:
     differentiated = case.upstream is not None or case.derivation or case.gradcheck or case.train or asked
     # nothing but figures of the forward pass is asked of a case whose end has no gradient of its own
     forward_only = bool(case.expected and not differentiated and (type_.shape or type_.kind != "f"))
-    if types.names[end.name].kind != "f" and not forward_only:
+    if type_.kind != "f" and not forward_only:
         raise MathlabError(f"'{end.name}', the last equation, is not a number that can be differentiated", end.place)
     if case.upstream is not None:
         env[UPSTREAM] = _upstream(case.upstream, case, types, env)
-        types.names[UPSTREAM] = Type(np.shape(env[UPSTREAM]))
-        own, needed = types.names[UPSTREAM].shape, types.names[end.name].shape
-        if own != needed:
-            message = f"upstream has shape {show(own)}, but '{end.name}' has shape {show(needed)}"
+        types.names[UPSTREAM] = own = Type(np.shape(env[UPSTREAM]))
+        if own.shape != type_.shape:
+            message = f"upstream has shape {show(own.shape)}, but '{end.name}' has shape {show(type_.shape)}"
             raise MathlabError(message, case.upstream.place)
     usual = case.parameters or case.inputs.keys() - indices
     wanted = [name for name in known if name in usual or name in asked]
@@ -164,19 +165,12 @@ def _indices(quantity: Expr) -> Iterator[str]:
             yield from [named.id] if isinstance(named, Name) else []
 
 
-def _read(case: Case, figures: Sequence[Expr]) -> set[str]:
-    """The names that the expressions of a case read."""
-    given = [case.upstream] if isinstance(case.upstream, Equation) else []
-    lines = (*case.equations, *case.derivation, *given, *(case.sweep.report if case.sweep else ()))
-    shown = (of.expr for picture in case.pictures for of in picture.of)
-    return {name for expr in (*figures, *(line.expr for line in lines), *shown) for name in names(expr)}
-
-
-def _asked_gradients(case: Case, figures: Sequence[Expr], known: Sequence[str]) -> list[str]:
-    """The names whose gradient a figure or a formula mentions."""
-    gradients, exprs = {f"d{name}": name for name in known}, (*figures, *(one.expr for one in case.derivation))
-    mentioned = (name for expr in exprs for name in names(expr) if name not in known)
-    return [gradients[name] for name in (*(one.name for one in case.derivation), *mentioned) if name in gradients]
+def _mentioned(case: Case) -> Iterator[Equation]:
+    """All that a case reads beside its figures and formulas."""
+    yield from case.equations
+    yield from [case.upstream] if isinstance(case.upstream, Equation) else []
+    yield from case.sweep.report if case.sweep else ()
+    yield from (of for picture in case.pictures for of in picture.of)
 
 
 def execute(program: Program, env: Env, shake: Shaker | None = None) -> dict[str, Array]:
@@ -202,10 +196,7 @@ def computed(lines: Sequence[Equation], types: Types, env: Env, dtype: str) -> l
 
 
 def evaluate(quantities: Sequence[Figure | Equation], prepared: Prepared, values: Env) -> list[Array]:
-    """The values of figures' quantities (or of formulas), given those of all names.
-
-    Raises MathlabError, at the quantity, where it does not fit the shapes.
-    """
+    """The values of figures' quantities (or of formulas), given those of all names; raises as `evaluator` does."""
     return evaluator(quantities, prepared, values)(values)
 
 

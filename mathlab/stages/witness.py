@@ -10,11 +10,8 @@ import numpy as np
 
 from mathlab.errors import MathlabError, did_you_mean
 from mathlab.experiment import Array
-from mathlab.language.check import Types
-from mathlab.language.equation import Equation
-from mathlab.language.ops import OPS
-from mathlab.language.syntax import Call, walk
 from mathlab.results import WitnessResult
+from mathlab.stages.limits import cost
 from mathlab.stages.noise import AGREEMENT, Floats, rounding_noise
 from mathlab.stages.prepare import Prepared
 from mathlab.witnesses.graph import seen_from
@@ -55,7 +52,7 @@ def run(prepared: Prepared, values: Mapping[str, Array], names: Sequence[str] | 
     gradients = [name for name in (*case.inputs, *case.parameters, *prepared.nodes) if f"d{name}" in derived]
     # measured only where something is to be explained by it
     noise = cache(partial(rounding_noise, prepared, [f"d{name}" for name in gradients]))
-    work = operations(prepared.equations, prepared.types)
+    work = cost(prepared.equations, prepared.types).operations
     results = []
     left = (TOGETHER if names is None else ALTOGETHER) * case.share
     for name in gradients:
@@ -69,17 +66,6 @@ def run(prepared: Prepared, values: Mapping[str, Array], names: Sequence[str] | 
             else:
                 results.append(_compared(prepared, name, witness, values[f"d{name}"], noise))
     return tuple(results)
-
-
-def operations(equations: Sequence[Equation], types: Types) -> int:
-    """The operations on scalars in one forward pass, roughly."""
-    count = 0
-    for equation in equations:
-        for call in (part for part in walk(equation.expr) if isinstance(part, Call)):
-            sizes = [types.of(arg).size for arg in call.args]
-            products = OPS[call.op].products(types.of(call).shape, [types.of(arg).shape for arg in call.args])
-            count += max([2 * products, types.of(call).size, *sizes])
-    return count
 
 
 def _compared(
