@@ -17,7 +17,7 @@ from mathlab.language.syntax import Call, Name
 from mathlab.printed import judge
 from mathlab.results import NOT_FINITE, EntryCheck, GradcheckResult
 from mathlab.stages import limits
-from mathlab.stages.noise import RUNS, in_float64, noises, rounding_noise
+from mathlab.stages.noise import MARGIN, RUNS, in_float64, noises, rounding_noise
 from mathlab.stages.prepare import Prepared, evaluate, prepare
 from mathlab.stages.table import Report
 from mathlab.witnesses.arrays import Floats, Mask
@@ -34,7 +34,6 @@ STEPS = 6  # times as long as an op takes: a complex step and two real ones of s
 MOVED = 2e-5  # and for setting out on each,
 ALONE = 6  # and so many forward passes for an entry that is run through the whole graph
 VERDICTS = np.array([NOT_FINITE, "kink", "refuted", "confirmed", "inconclusive"], dtype=object)
-MARGIN = 6  # times the noise that is measured: what rounding may do
 SAMPLE = 10_000  # entries, of those of a check that would take too long or too much memory;
 LEAST = 100  # of each array at least so many, or all
 SMALLEST_FAULT = 5e-4  # relative: an entry is confirmed only where a fault of this size would have been refuted

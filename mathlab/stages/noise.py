@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 Lead = Callable[[Prepared, Env, "Shake"], Env]  # from where the case starts to where it is looked at
 
 AGREEMENT = {"float64": 1e-9, "float32": 1e-4}  # relative: up to there nobody asks about rounding
+MARGIN = 6  # times the noise that is measured: what rounding may do to a derivative
 RUNS = 8  # of each kind; seeded, so that a verdict never changes
 # what picks among numbers, or changes a sign, never rounds
 PICKING = frozenset({np.negative, np.positive, np.absolute, np.maximum, np.minimum, np.sign, np.copysign})

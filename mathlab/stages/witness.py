@@ -12,7 +12,7 @@ from mathlab.errors import MathlabError, did_you_mean
 from mathlab.experiment import Array
 from mathlab.results import WitnessResult
 from mathlab.stages.limits import cost
-from mathlab.stages.noise import AGREEMENT, Floats, rounding_noise
+from mathlab.stages.noise import AGREEMENT, MARGIN, Floats, rounding_noise
 from mathlab.stages.prepare import Prepared
 from mathlab.witnesses.graph import seen_from
 from mathlab.witnesses.table import WITNESSES
@@ -83,35 +83,29 @@ def _compared(
         return WitnessResult(name, witness, None, None, "not finite")
     told, resolution = WITNESSES[witness].measure(prepared.equations, prepared.env, name, prepared.upstream)
     with np.errstate(all="ignore"):
-        size = np.maximum(np.abs(derived), np.abs(told))
-        error = np.abs(derived - told)
-        relative = np.where(error == 0, 0.0, error / size)
-        ulp = np.where(error == 0, 0.0, error / np.spacing(size.astype(prepared.case.dtype)).astype(np.float64))
+        size, error = np.maximum(np.abs(derived), np.abs(told)), np.abs(derived - told)
+        units = (size, np.spacing(size.astype(prepared.case.dtype)).astype(np.float64))
+        relative, ulp = (_worst(np.where(error == 0, 0.0, error / unit)) for unit in units)
     allowed = AGREEMENT[prepared.case.dtype] * size + RESOLUTIONS * resolution
-    unanswered = ~np.isfinite(told)
-    doubtful = ~(error <= allowed) & ~unanswered
+    doubtful = ~(error <= allowed) & np.isfinite(told)
     kinks = np.zeros_like(doubtful)
     if doubtful.any():
-        from mathlab.stages.gradcheck import MARGIN  # only here: they are rarely needed
-        from mathlab.witnesses.steps import ComplexStep
+        from mathlab.witnesses.steps import ComplexStep  # only here: it is rarely needed
 
         seen = ComplexStep(seen_from(name, prepared.equations, prepared.env, prepared.upstream), (name,))
-        # at a kink, where the slopes to both sides differ by more than rounding, this decides on which side a rerun
-        # falls, and that is no noise to allow
         sides = seen.both_sides(name)
         low, high = np.minimum(*sides), np.maximum(*sides)
-        at_kink = doubtful & (high - low > allowed)
-        # what rounding may do to the gradient as it is derived, and inside of a witness
+        # what rounding may do to the gradient as it is derived, and inside of a witness; at a kink, where the slopes to
+        # both sides differ by more than that, it decides on which side a rerun falls, and that is no noise to allow
         rounding = MARGIN * (noise()[f"d{name}"] + seen.noise(name, True, np.random.default_rng(0)))
         slack = allowed + np.minimum(rounding, high - low)  # of the two slopes themselves
-        kinks = at_kink & np.all([(low - slack <= one) & (one <= high + slack) for one in (derived, told)], 0)
-        doubtful &= at_kink | ~(error <= allowed + rounding)
-    verdict: Literal["agrees", "contradicts", "kink", "inconclusive"] = "kink" if kinks.any() else "agrees"
-    if (doubtful & ~kinks).any():
-        verdict = "contradicts"
-    elif unanswered.any():
-        verdict = "inconclusive"
-    return WitnessResult(name, witness, _worst(relative), _worst(ulp), verdict)
+        between = np.all([(low - slack <= one) & (one <= high + slack) for one in (derived, told)], 0)
+        kinks = doubtful & (high - low > allowed)
+        doubtful &= np.where(kinks, ~between, ~(error <= allowed + rounding))
+    sure: Literal["kink", "agrees"] = "kink" if kinks.any() else "agrees"
+    unsure: Literal["contradicts", "inconclusive"] = "contradicts" if doubtful.any() else "inconclusive"
+    certain = np.isfinite(told).all() and not doubtful.any()
+    return WitnessResult(name, witness, relative, ulp, sure if certain else unsure)
 
 
 def _worst(errors: Floats) -> float | None:
