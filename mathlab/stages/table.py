@@ -7,9 +7,10 @@ stage does stands elsewhere, and is imported when it is first called (`mathlab b
 from __future__ import annotations
 
 import importlib
-import sys
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from mathlab.errors import Place
@@ -32,16 +33,11 @@ Named = Iterable[tuple[str, Place | None]]
 
 
 class Layout(NamedTuple):
-    """What is known about a CSV file.
+    """What is known about a CSV file, as `files.txt` says it of ours.
 
-    `columns` come first, `case` the first of them; an `open_ended` file continues with columns of its own. `keys` are
-    the columns that tell its rows apart, `stages` those that write it. `kinds` are the pandas dtypes of the columns
-    that are no texts; a column of its own is float64. The rest is for `mathlab diff`: `texts` are
-    compared as they are written, `derived` (computed from other columns) are not compared, `scales` names the column by
-    whose size a column's tolerance is measured, `amplified` says how many tolerances a column may differ by, and the
-    `rough` ones, which measure rounding itself, are the same when they are of the same order of size.
-    `allowed` says of a column what share of another one it may be off by: a figure's computed value need not be known
-    much finer than the figure was printed.
+    `columns` come first, `case` the first of them; an `open_ended` file continues with columns of its own, which are
+    float64. `keys` tell its rows apart, `stages` write it, `kinds` are the pandas dtypes of the columns that are no
+    texts. The rest is for `mathlab diff`; `allowed` names for a column another one, and the share of it.
     """
 
     columns: Row
@@ -57,41 +53,35 @@ class Layout(NamedTuple):
     stages: tuple[str, ...] = ()
 
 
-def _table(written: str) -> Layout:
-    """The layout of such columns: `index* value:float64`, where a * marks a key, and those without a kind are texts."""
-    pairs = [column.partition(":") for column in written.split()]
-    kinds = {name.strip("*"): kind for name, _, kind in pairs if kind}
-    keys = tuple(name.strip("*") for name, *_ in pairs if "*" in name)
-    return Layout(tuple(name.strip("*") for name, *_ in pairs), keys, kinds)
+def _layouts(text: str) -> Iterator[tuple[str, Layout]]:
+    """The files of `files.txt`, each with its layout."""
+    for block in re.sub("^#.*\n", "", text, flags=re.MULTILINE).strip().split("\n\n"):
+        (file, *form), *rows = map(str.split, block.splitlines())
+        said = [(name, *word.partition("=")[::2]) for name, *words in rows for word in words]
+        told = {what: {name: value for name, word, value in said if word == what} for _, what, _ in said}
+        shares = {name: value.split("*") for name, value in told.get("within", {}).items()}
+        yield (
+            file,
+            Layout(
+                columns=tuple(name for name, *_ in rows),
+                keys=(*told["key"],),
+                kinds=told.get("is", {}),
+                open_ended="open" in form,
+                texts=(*told.get("text", ()),),
+                derived=(*told.get("derived", ()),),
+                scales=told.get("scale", {}),
+                amplified={name: float(times) for name, times in told.get("times", {}).items()},
+                rough=(*told.get("rough", ()),),
+                allowed={name: (other, float(share)) for name, (share, other) in shares.items()},
+            ),
+        )
 
 
-FIGURES = _table(
-    "case* stage* updates*:Int64 quantity* index* printed computed:float64 error:float64 tolerance:float64 verdict "
-    "worked_out:boolean at erratum diagnosis"
-)._replace(
-    texts=("printed", "at", "erratum"),
-    # error = computed - printed, two nearly equal numbers: it is off by no more than computed is
-    scales={"error": "computed"},
-    rough=("tolerance",),
-    allowed={"computed": ("tolerance", 2e-5), "error": ("tolerance", 2e-5)},
-)
-DERIVATION = _table(
-    "case* name* formula* derived error:float64 tolerance:float64 verdict message at erratum diagnosis"
-)._replace(texts=("at", "erratum"), rough=("tolerance",), allowed={"error": ("tolerance", 0.01)})
-GRADCHECK = _table(
-    "case* parameter* index* derived:float64 complex_step:float64 central:float64 resolution:float64 "
-    "absolute_error:float64 relative_error:float64 verdict passed:boolean"
-)._replace(
-    derived=("relative_error",),
-    scales={"absolute_error": "derived"},
-    rough=("resolution",),
-    allowed=dict.fromkeys(("derived", "complex_step", "absolute_error"), ("resolution", 0.01)),
-    # a difference quotient divides the rounding of its two values by its step, which is cbrt(eps)
-    amplified={"central": sys.float_info.epsilon ** (-1 / 3)},
-)
-WITNESSES = _table("case* name* witness* relative:float64 ulp:float64 verdict message")._replace(
-    derived=("relative", "ulp"),  # rounding itself, which no tolerance measures
-)
+LAYOUTS = dict(_layouts(Path(__file__).with_name("files.txt").read_text(encoding="utf-8")))
+
+
+def _files(*names: str) -> Mapping[str, Layout]:
+    return {name: LAYOUTS[name] for name in names}
 
 
 class Asked(NamedTuple):
@@ -152,13 +142,7 @@ STAGES: dict[str, Stage] = {
             "backprop",
             declared=lambda case: bool(case.expected or case.derivation),
             run=lambda case, asked: later("mathlab.stages.backprop:run")(case, asked.witnesses),
-            files={
-                "nodes.csv": _table("case* role name* index* value:float64 gradient:float64"),
-                "gradient_norms.csv": _table("case* name* role shape norm:float64 largest:float64"),
-                "witnesses.csv": WITNESSES,
-                "figures.csv": FIGURES,
-                "derivation.csv": DERIVATION,
-            },
+            files=_files("nodes.csv", "gradient_norms.csv", "witnesses.csv", "figures.csv", "derivation.csv"),
             rows=later("mathlab.outputs.tables:backprop_rows"),
             page=later("mathlab.reports.page:backprop_page"),
             failures=later("mathlab.reports.page:backprop_failures"),
@@ -171,7 +155,7 @@ STAGES: dict[str, Stage] = {
             "gradcheck",
             declared=lambda case: case.gradcheck is not None,
             run=lambda case, asked: _told("mathlab.stages.gradcheck:run", "checking", case, asked),
-            files={"figures.csv": FIGURES, "gradcheck.csv": GRADCHECK},
+            files=_files("figures.csv", "gradcheck.csv"),
             rows=later("mathlab.outputs.tables:gradcheck_rows"),
             page=later("mathlab.reports.page:gradcheck_page"),
             failures=later("mathlab.reports.page:gradcheck_failures"),
@@ -184,7 +168,7 @@ STAGES: dict[str, Stage] = {
             "train",
             declared=lambda case: case.train is not None,
             run=lambda case, asked: _told("mathlab.stages.train:run", "training", case, asked),
-            files={"figures.csv": FIGURES, "training.csv": _table("case* epoch*:Int64")._replace(open_ended=True)},
+            files=_files("figures.csv", "training.csv"),
             rows=later("mathlab.outputs.tables:train_rows"),
             page=later("mathlab.reports.page:train_page"),
             checks=later("mathlab.reports.checks:train_checks"),
@@ -194,7 +178,7 @@ STAGES: dict[str, Stage] = {
             "sweep",
             declared=lambda case: case.sweep is not None,
             run=lambda case, asked: _told("mathlab.stages.sweep:run", "sweeping", case, asked, asked.where),
-            files={"sweep.csv": _table("case* run*:Int64 nonfinite")._replace(open_ended=True, texts=("nonfinite",))},
+            files=_files("sweep.csv"),
             rows=later("mathlab.outputs.tables:sweep_rows"),
             page=later("mathlab.reports.page:sweep_page"),
             failures=later("mathlab.reports.page:sweep_failures"),
