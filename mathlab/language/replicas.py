@@ -217,12 +217,6 @@ def _cross_entropy(of: Stacking, z: Operand, t: Operand) -> Expr:
     return Call("neg", (Call("sum", (terms,), (("axis", -1),)),))
 
 
-def _spaced(of: Stacking, *ends: Operand) -> Expr:
-    start, stop = (end.lifted(1) for end in ends[:2])
-    share = Call("mul", (Call("sub", (stop, start)), Call("linspace", (Num(0), Num(1), of.call.args[2]))))
-    return Call("add", (start, share))
-
-
 def _convolved(of: Stacking, x: Operand, k: Operand) -> Expr:
     """The kernels of the runs times the windows of their images, as one product of matrices."""
     axes, rows = min(k.type.ndim, 3), k.type.shape[-2:]
@@ -260,7 +254,6 @@ RULES: Mapping[ShapeRule, Callable[..., Expr]] = {
     shapes.diagonal: lambda of, x: Call(
         "where", (Call("gt", (Call("diag", (_filled("ones", x.type.shape),)), Num(0))), x.expanded(1).expr, Num(0))
     ),
-    shapes.spaced: _spaced,
     # the windows of images, whatever axes stand in front of their rows and columns: the runs stand behind a window's
     images.windowed: lambda of, x: _permuted(of.of(x.expr), (2, 0, 1, *range(3, x.type.ndim + 3))),
     images.overlapping: lambda of, v, x: of.of(_permuted(v.expr, (1, 2, 0, *range(3, v.type.ndim + 1))), of.zeros(x)),

@@ -15,12 +15,12 @@ from types import EllipsisType
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from mathlab.errors import Place
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Name, unparse
-from mathlab.witnesses.arrays import Floats, Mask, Numbers
+from mathlab.witnesses.arrays import Floats, Mask, Numbers, numbers
 from mathlab.witnesses.graph import Evaluate, Graph
 
 ALIKE = 1e-12  # relative: how far the results of entries that move it alike may be apart
@@ -35,32 +35,22 @@ class Steps(NamedTuple):
     """How arrays are moved, and what is read off the results: by complex steps, or by real ones.
 
     `values` are those of all names where nothing moves, and `of` evaluates what does. `by` is how far each entry of a
-    name is moved, 0 where nothing moves it; `moved` is an array so many entries of which are. `difference` is what a
-    step moves, times the slope; `bent` are the entries that have a kink or a jump within a step. A step in a random
-    direction may be as far from the sum of its entries' steps as `linear`, relative to it. Arrays that move are of a
-    `kind`.
+    name is moved, in `unit`s, and 0 where nothing moves it. `difference` is what a step moves, times the slope; `bent`
+    are the entries that have a kink or a jump within a step. A step in a random direction may be as far from the sum of
+    its entries' steps as `linear`, relative to it.
     """
 
     values: Mapping[str, Numbers]
     of: Evaluate
     by: Callable[[str], Floats]
-    moved: Callable[[Numbers, Floats], Numbers]
+    unit: complex
     difference: Callable[[Result], Floats]
     bent: Callable[[Result], Mask]
     linear: float
-    kind: DTypeLike
 
-
-class Slopes(NamedTuple):
-    """The slope of the end along every entry of an array, and where it does not hold: `rough` entries move a kink."""
-
-    values: Floats
-    rough: Mask
-
-    @property
-    def sound(self) -> Mask:
-        """Where it holds."""
-        return ~self.rough & np.isfinite(self.values)
+    def moved(self, name: str, far: Floats) -> Numbers:
+        """An array moved so far."""
+        return numbers(self.values[name] + self.unit * far)
 
 
 def divided(equations: Sequence[Equation]) -> tuple[Equation, ...]:
@@ -86,68 +76,65 @@ def divided(equations: Sequence[Equation]) -> tuple[Equation, ...]:
     return tuple(result.values())
 
 
-def explore(graph: Graph, wanted: Iterable[str], steps: Steps, known: Known) -> None:
-    """Add to `known` the lanes of every equation that moves with the `wanted` names, and each name that it reads."""
-    with np.errstate(all="ignore"):
-        for equation, reads in graph.between(wanted):
-            for name in reads:
-                if (equation.name, name) not in known and _floats(steps.values[name]):
-                    known[equation.name, name] = _Op(equation, name, steps).lanes()
+def lanes_of(equation: Equation, name: str, steps: Steps, known: Known) -> Lanes:
+    """The lanes of a name that an equation reads; they are added to those that are `known`."""
+    if (equation.name, name) not in known:
+        with np.errstate(all="ignore"):
+            known[equation.name, name] = _Op(equation, name, steps).lanes()
+    return known[equation.name, name]
 
 
-def slopes(graph: Graph, wanted: Iterable[str], steps: Steps, known: Known) -> dict[str, Slopes]:
-    """The slopes of the `wanted` names and of the nodes between them and the end; of `graph` every op is an equation.
+def slopes(graph: Graph, wanted: Iterable[str], steps: Steps, known: Known) -> dict[str, Floats]:
+    """The slope of the end along every entry of the `wanted` names and of the nodes between them and the end.
 
-    `known` are the lanes of equations and the names they read; those that it lacks are found with these steps.
+    It is nan where it does not hold, for the entry moves a kink. Of `graph` every op is an equation.
     """
-    wanted = [*wanted]
-    explore(graph, wanted, steps, known)
-    path = graph.between(wanted)
-    shapes = {name: np.shape(steps.values[name]) for _, reads in path for name in reads}
-    # -0.0 is the sum of nothing, to which 0.0 and -0.0 are added as they are
-    found = {name: Slopes(np.full(shape, -0.0), np.zeros(shape, np.bool_)) for name, shape in shapes.items()}
-    found[graph.end] = Slopes(graph.seed, np.zeros(graph.seed.shape, np.bool_))
+    path = graph.between([*wanted])
+    found = {name: np.zeros(np.shape(steps.values[name])) for _, reads in path for name in reads}
+    found[graph.end] = graph.seed
     with np.errstate(all="ignore"):
-        for equation, reads in reversed(path):
-            floats = [name for name in reads if _floats(steps.values[name])]
-            ahead = found[equation.name]
-            ahead = Slopes(ahead.values, ahead.rough | steps.bent(_in_random_direction(equation, floats, steps)))
-            for name in floats:
-                values, rough = _Op(equation, name, steps).handed(ahead, known[equation.name, name])
-                found[name] = Slopes(found[name].values + values, found[name].rough | rough)
+        for equation, reads in reversed([one for one in path if one[0].name in found]):  # which are floats
+            bent = steps.bent(_in_random_direction(equation, reads, steps))
+            ahead = np.where(bent, np.nan, found[equation.name])
+            for name in reads:
+                lanes = lanes_of(equation, name, steps, known)
+                found[name] = found[name] + _Op(equation, name, steps).handed(ahead, lanes)
     return found
-
-
-def _floats(array: Numbers) -> bool:
-    return np.issubdtype(array.dtype, np.floating)
 
 
 def _in_random_direction(equation: Equation, reads: Sequence[str], steps: Steps) -> Result:
     rng = np.random.default_rng(0)
     far = {name: steps.by(name) * rng.standard_normal(np.shape(steps.values[name])) for name in reads}
     return lambda times: steps.of(
-        equation.expr,
-        {**steps.values, **{name: steps.moved(steps.values[name], times * far[name]) for name in reads}},
+        equation.expr, {**steps.values, **{name: steps.moved(name, times * far[name]) for name in reads}}
     )
 
 
-def agrees(graph: Graph, slopes: Slopes, steps: Steps, noise: float = 0.0) -> bool:
-    """Whether one step of all sound entries of `graph.wrt`, in a random direction, finds the same as theirs.
+def agrees(graph: Graph, slopes: Floats, steps: Steps, noise: float = 0.0) -> bool:
+    """Whether one step of all entries of `graph.wrt` that have a slope, in a random direction, finds the same.
 
     `noise` is how far rounding may move the end.
     """
-    rng = np.random.default_rng(1)
-    shape, sound = slopes.values.shape, slopes.sound
-    by = steps.by(graph.wrt) * sound * rng.standard_normal(shape) / math.sqrt(max(1, slopes.values.size))
+    sound, directions = np.isfinite(slopes), np.random.default_rng(1).standard_normal(slopes.shape)
+    by = steps.by(graph.wrt) * sound * directions / math.sqrt(max(1, slopes.size))
 
     def start(times: float) -> Numbers:
-        return steps.moved(steps.values[graph.wrt], times * by)
+        return steps.moved(graph.wrt, times * by)
 
     with np.errstate(all="ignore"):
         found = np.sum(graph.seed * steps.difference(lambda times: graph.rerun(start(times), steps.of)))
         # the step as it is taken, not as it was meant
-        terms = np.where(sound, slopes.values * steps.difference(start), 0.0)
+        terms = np.where(sound, slopes * steps.difference(start), 0.0)
         return bool(abs(found - np.sum(terms)) <= steps.linear * np.sum(np.abs(terms)) + noise)
+
+
+def completed(
+    slopes: Floats, one_by_one: Callable[[Mask], Floats], among: Mask | bool, permitted: Callable[[int], None]
+) -> Floats:
+    """The slopes, and where they are missing `among` those asked for, what is found `one_by_one`, if `permitted`."""
+    missing = ~np.isfinite(slopes) & among
+    permitted(int(np.count_nonzero(missing)))
+    return np.where(missing, one_by_one(missing), slopes)
 
 
 class _Op:
@@ -156,14 +143,14 @@ class _Op:
     def __init__(self, equation: Equation, name: str, steps: Steps) -> None:
         self.equation, self.steps = equation, steps
         self.start, self.by = steps.values[name], steps.by(name)
-        self.buffer = np.array(self.start, steps.kind)
+        self.buffer = np.array(steps.moved(name, np.zeros(())))
         self.env = {**steps.values, name: self.buffer}
 
     def at(self, place: Index, far: Floats | float = 1.0) -> Result:
         """What the op makes of its argument with the entries at a place moved, `far` times a step."""
 
         def result(times: float) -> Numbers:
-            self.buffer[place] = self.steps.moved(self.start[place], self.by[place] * far * times)
+            self.buffer[place] = self.start[place] + self.steps.unit * (self.by[place] * far * times)
             found = np.array(self.steps.of(self.equation.expr, self.env))  # a copy: some ops return what they read
             self.buffer[place] = self.start[place]
             return found
@@ -205,31 +192,27 @@ class _Op:
         one, other = (self.steps.difference(self.at((...,), by)) for by in (far, turned))
         return bool(np.all(np.abs(one - other) <= ALIKE * np.max(np.abs(one), initial=0.0)))
 
-    def handed(self, ahead: Slopes, lanes: Lanes) -> tuple[Floats, Mask]:
-        """What moving each entry of the argument comes to at the end, when those of the result have slopes `ahead`.
-
-        And which entries move a kink.
-        """
+    def handed(self, ahead: Floats, lanes: Lanes) -> Floats:
+        """What moving each entry of the argument comes to at the end, when those of the result have slopes `ahead`."""
         kept = sorted(axis for axis in lanes.values() if axis is not None)
-        others = tuple(axis for axis in range(ahead.values.ndim) if axis not in kept)
+        others = tuple(axis for axis in range(ahead.ndim) if axis not in kept)
         order = [kept.index(axis) for _, axis in sorted(lanes.items()) if axis is not None]
         spread = tuple(None if axis is None else slice(None) for _, axis in sorted(lanes.items()))
-        shape, smooth = self.start.shape, np.isfinite(ahead.values).all()
-        values, rough = np.zeros(shape), np.zeros(shape, np.bool_)
-        still = self.at((...,))(0.0)
+        shape, sound, still = self.start.shape, np.isfinite(ahead).all(), self.at((...,))(0.0)
+        values = np.zeros(shape)
         each = ([slice(None)] if axis in lanes else range(n) for axis, n in enumerate(shape))
         places: Iterable[Index] = itertools.product(*each)
         for place in places:
             result = self.at(_first(place, lanes))
             moved = self.steps.difference(result)
-            came = ahead.values * moved if smooth else np.where(moved == 0, 0.0, ahead.values * moved)
+            moves = moved != 0
+            if not sound:  # who moves a kink may do so to one side alone
+                moves |= differ(result(1.0), still) | differ(result(-1.0), still)
+            came = np.where(moves, ahead * moved, 0.0)
             values[place] = np.add.reduce(came, axis=others).transpose(order)[spread]
-            if ahead.rough.any():
-                changed = ahead.rough & (differ(result(1.0), still) | differ(result(-1.0), still))
-                rough[place] = np.any(changed, axis=others).transpose(order)[spread]
         by = self.by[_first((slice(None),) * len(shape), lanes)]
         by = np.expand_dims(by, [axis for axis, lane in lanes.items() if lane is None])
-        return np.where(by == 0, 0.0, values / by), rough
+        return np.where(by == 0, 0.0, values / by)
 
 
 def _first(place: Index, lanes: Lanes) -> Index:

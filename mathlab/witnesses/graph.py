@@ -8,7 +8,7 @@ from typing import NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from mathlab.errors import ExpressionError, MathlabError, did_you_mean
+from mathlab.errors import ExpressionError
 from mathlab.experiment import Array
 from mathlab.language.equation import Equation
 from mathlab.language.ops import EXACT
@@ -34,25 +34,20 @@ def evaluate(
     """The value of an expression over arrays of any kind, by the `definitions` of the ops, or the reference's.
 
     `rounded` is applied to every result that rounds. `array` makes arrays of all there is, and `who` evaluates so.
-
-    Raises ExpressionError for a name or op that does not exist, and where the arrays are refused.
+    Raises ExpressionError where the arrays are refused.
     """
 
     def of(part: Expr) -> Numbers:
         match part:
             case Num(value):
                 return array(value if abs(value) < LARGEST_EXACT else float(value))
-            case Name(name, position):
-                if name not in env:
-                    raise ExpressionError(f"unknown name '{name}'{did_you_mean(name, env)}", position)
+            case Name(name):
                 return array(env[name])
             case Call("maximum" | "minimum" as op, (Num() as number, Name() | Call() as other), attrs, position):
                 # the second argument takes a tie, and a number that is written out takes it from either side
                 return of(Call(op, (other, number), attrs, position))
             case Call(op, args, attrs, position):
-                if (function := definitions.get(op) or REFERENCE.get(op)) is None:
-                    raise ExpressionError(f"the witnesses have no definition of '{op}'", position)
-                operands = [*map(of, args)]
+                function, operands = definitions.get(op) or REFERENCE[op], [*map(of, args)]
                 try:
                     result = array(function(*operands, **dict(attrs)))
                 except (ValueError, TypeError, IndexError, ArithmeticError, RuntimeError) as error:
@@ -108,18 +103,12 @@ class Graph(NamedTuple):
         return self.end == self.wrt or bool(self.moving)
 
     def seen_from(self, node: str) -> Graph:
-        """The same graph seen from an input, or from one of the nodes that move.
-
-        Raises MathlabError when there is no such array, and when it holds no floats.
-        """
-        if node not in self.values:
-            raise MathlabError(f"there is no '{node}' to differentiate with respect to")
-        if not np.issubdtype(self.values[node].dtype, np.floating):
-            raise MathlabError(f"'{node}' holds whole numbers; a derivative needs floats")
+        """The same graph seen from an input of floats, or from one of the nodes that move."""
         return self._replace(wrt=node, moving=tuple(equation for equation, _ in self.between([node])))
 
     def between(self, wanted: Iterable[str]) -> list[tuple[Equation, list[str]]]:
-        """The equations on the paths from the `wanted` names to the end, in order, each with what it reads that moves.
+        """The equations on the paths from the `wanted` names to the end, in order, each with the floats that it
+        reads that move.
 
         Those of the wanted names themselves are none of them.
         """
@@ -131,8 +120,9 @@ class Graph(NamedTuple):
         for equation in reversed(self.moving):
             if equation.name in needed:
                 needed.update(names(equation.expr))
+        floats = {name for name in moved if np.issubdtype(self.values[name].dtype, np.floating)}
         return [
-            (equation, sorted(moved.intersection(names(equation.expr))))
+            (equation, sorted(floats.intersection(names(equation.expr))))
             for equation in self.moving
             if equation.name in (moved & needed) - start
         ]
@@ -146,23 +136,12 @@ def whole(equations: Sequence[Equation], values: Mapping[str, Numbers], seed: Ar
     """The graph of `equations`, seen from nowhere; `values` has those of all names.
 
     `seed` is the gradient of the last equation, in its shape; None for a scalar end, whose gradient is 1.
-    Raises MathlabError when there are no equations, and when the seed does not fit the end.
     """
-    if not equations:
-        raise MathlabError("there are no equations to differentiate")
     end = equations[-1].name
-    shape = values[end].shape
-    if seed is None and values[end].size != 1:
-        raise MathlabError(f"'{end}' has shape {shape}; a gradient needs a scalar end, or an upstream gradient")
-    if seed is not None and seed.shape != shape:
-        raise MathlabError(f"an upstream gradient of shape {seed.shape} does not fit '{end}' of shape {shape}")
-    weights = np.ones(shape) if seed is None else seed.astype(np.float64)
+    weights = np.ones(values[end].shape) if seed is None else seed.astype(np.float64)
     return Graph(values, "", tuple(equations), end, weights)
 
 
 def seen_from(wrt: str, equations: Sequence[Equation], env: Mapping[str, Array], seed: Array | None) -> Graph:
-    """The graph of `equations` over `env` seen from `wrt`, an array of `env` or the name of an equation.
-
-    Raises MathlabError as `whole` and its `seen_from` do.
-    """
+    """The graph of `equations` over `env` seen from `wrt`, an array of `env` or the name of an equation."""
     return whole(equations, run(equations, env), seed).seen_from(wrt)

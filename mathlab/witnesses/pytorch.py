@@ -31,7 +31,7 @@ def torch_gradient(
     """The gradient of the end with respect to `wrt`, in its shape.
 
     At a tie it has PyTorch's conventions: maximum(a, b) halves the gradient where the others route it to b.
-    Raises MathlabError where PyTorch is not installed, as `seen_from` does, and for what PyTorch cannot do.
+    Raises MathlabError where PyTorch is not installed, and for what it cannot do.
     """
     try:
         import torch

@@ -42,11 +42,10 @@ def complex_steps(values: Mapping[str, Numbers], rounded: Rounding | None = None
         values,
         of=partial(evaluate, rounded=rounded),
         by=lambda name: np.full(np.shape(values[name]), STEP),
-        moved=lambda start, by: complex_of(start.real, np.asarray(by)),
+        unit=1j,
         difference=lambda result: result(1.0).imag,
         bent=bent,
         linear=1e-9,
-        kind=np.complex128,
     )
 
 
@@ -66,15 +65,15 @@ class ComplexStep:
 
     def work(self) -> Iterator[tuple[Equation, int]]:
         """The equations of one op that are to be evaluated, and how often, to measure the wanted slopes."""
-        chained.explore(self.divided, self.wanted, complex_steps(self.divided.values), self.known)
+        steps = complex_steps(self.divided.values)
         for equation, reads in self.divided.between(self.wanted):
             for name in reads:
-                shape = np.shape(self.divided.values[name])
-                lanes = self.known.get((equation.name, name), {})
+                lanes = chained.lanes_of(equation, name, steps, self.known)
+                shape = np.shape(steps.values[name])
                 yield equation, EXPLORED + math.prod(n for axis, n in enumerate(shape) if axis not in lanes)
 
     @cached_property
-    def slopes(self) -> Mapping[str, chained.Slopes]:
+    def slopes(self) -> Mapping[str, Floats]:
         return chained.slopes(self.divided, self.wanted, complex_steps(self.divided.values), self.known)
 
     def both_sides(
@@ -89,17 +88,13 @@ class ComplexStep:
         shape = graph.start.shape
         if not graph.connected:
             return np.zeros(shape), np.zeros(shape)
+        found = np.full(shape, np.nan)
         if not np.isfinite(graph.values[graph.end]).all():
-            return np.full(shape, np.nan), np.full(shape, np.nan)
-        right, alone = np.zeros(shape), np.ones(shape, np.bool_) & among
-        if np.count_nonzero(alone) > FEW:
-            found = self.slopes[name]
-            if chained.agrees(self.divided.seen_from(name), found, complex_steps(self.divided.values)):
-                right, alone = np.asarray(found.values + 0.0), ~found.sound & among  # no -0.0
-        permitted(int(np.count_nonzero(alone)))
-        left = right.copy()
-        for entry in np.flatnonzero(alone):
-            left.flat[entry], right.flat[entry] = _alone(graph, int(entry))
+            return found, found
+        if np.count_nonzero(np.broadcast_to(among, shape)) > FEW:
+            steps, slopes = complex_steps(self.divided.values), self.slopes[name]
+            found = slopes + 0.0 if chained.agrees(self.divided.seen_from(name), slopes, steps) else found  # no -0.0
+        left, right = chained.completed(found, partial(_alone, graph), among, permitted)
         return left, right
 
     def noise(self, name: str, values: bool, rng: np.random.Generator) -> Floats:
@@ -116,7 +111,7 @@ class ComplexStep:
         rounded = shaking(values, rng)
 
         def slopes(values: Mapping[str, Numbers], rounded: Rounding) -> Floats:
-            return chained.slopes(graph, [name], complex_steps(values, rounded), self.known)[name].values
+            return chained.slopes(graph, [name], complex_steps(values, rounded), self.known)[name]
 
         still = slopes(graph.values, lambda x: x)
         for _ in range(ROUNDINGS):
@@ -154,17 +149,21 @@ def end_noise(equations: Sequence[Equation], env: Mapping[str, Array], seed: Arr
     return float(np.max(np.abs(ends), initial=0.0, where=~np.isnan(ends)))
 
 
-def _alone(graph: Graph, entry: int) -> tuple[float, float]:
-    """The slopes to both sides of one entry of `graph.wrt`, counted in C order; nan where the end jumps."""
-    ends = []
-    for step in (-STEP, STEP):
-        moved = graph.start.astype(np.complex128)
-        moved.flat[entry] += 1j * step
-        ends.append(graph.rerun(moved))
-    with np.errstate(all="ignore"):
-        left, right = (float(np.sum(graph.seed * end.imag)) / STEP for end in ends)
-        apart = np.max(np.abs(ends[1].real - ends[0].real)) > JUMP * np.max(np.abs(ends[1].real)) + UNSEEN
-    return (np.nan, np.nan) if apart else (0.0 - left, right + 0.0)
+def _alone(graph: Graph, entries: Mask) -> Floats:
+    """The slopes to both sides of some entries of `graph.wrt`; nan where the end jumps."""
+    found = np.full((2, *entries.shape), np.nan)
+    for place in map(tuple, np.argwhere(entries)):
+        ends = []
+        for step in (-STEP, STEP):
+            moved = graph.start.astype(np.complex128)
+            moved[place] += 1j * step
+            ends.append(graph.rerun(moved))
+        with np.errstate(all="ignore"):
+            apart = np.max(np.abs(ends[1].real - ends[0].real)) > JUMP * np.max(np.abs(ends[1].real)) + UNSEEN
+            if not apart:
+                left, right = (np.sum(graph.seed * end.imag) / STEP for end in ends)
+                found[(slice(None), *place)] = 0.0 - left, right + 0.0
+    return found
 
 
 def complex_step(
@@ -172,6 +171,6 @@ def complex_step(
 ) -> Floats:
     """The gradient of the end with respect to every entry of `wrt`, in its shape; to the right of a kink.
 
-    nan where the end has no finite value. Raises MathlabError as `seen_from` does, and for what cannot be evaluated.
+    nan where the end has no finite value. Raises MathlabError for what cannot be evaluated.
     """
     return ComplexStep(seen_from(wrt, equations, env, seed), (wrt,)).both_sides(wrt)[1]

@@ -29,17 +29,6 @@ class Tape:
         self.parents.append(parents)
         return Node(self, len(self.parents) - 1, np.float64(value))
 
-    def gradients(self, seeds: Mapping[int, float]) -> list[float]:
-        """The gradient of every node, from those of the ends. The tape stays as it is."""
-        gradients = [seeds.get(index, 0.0) for index in range(len(self.parents))]
-        # parents stand before their children, so one pass from the end meets each node after all that read it
-        with np.errstate(all="ignore"):
-            for index in reversed(range(len(gradients))):
-                if gradients[index] != 0:  # a branch that was not taken may have infinite slopes
-                    for parent, slope in self.parents[index]:
-                        gradients[parent] += gradients[index] * slope
-        return gradients
-
 
 def _scalar(rule: Rule) -> tuple[Method, Method]:
     """An operation of two numbers as methods for either side, from its value and its slopes along both.
@@ -107,7 +96,7 @@ def tape(equations: Sequence[Equation], env: Mapping[str, Array], wrt: str, seed
 
     At a tie: the slope of relu and abs at 0 is 0, maximum(a, b) routes to b (or to a number written out
     in a's place), and max and min share equally.
-    Raises MathlabError as `seen_from` does, and for what cannot be evaluated.
+    Raises MathlabError for what cannot be evaluated.
     """
     graph = seen_from(wrt, equations, env, seed)
     written = Tape()
@@ -116,5 +105,10 @@ def tape(equations: Sequence[Equation], env: Mapping[str, Array], wrt: str, seed
     for index, node in np.ndenumerate(graph.rerun(cast(Numbers, start))):
         if isinstance(node, Node):  # an entry that does not depend on `wrt` is a plain number
             seeds[node.index] = seeds.get(node.index, 0.0) + float(graph.seed[index])
-    gradients = written.gradients(seeds)[: graph.start.size]
-    return np.array(gradients, dtype=np.float64).reshape(graph.start.shape)
+    gradients = [seeds.get(k, 0.0) for k in range(len(written.parents))]
+    # parents stand before their children, so one pass from the end meets each node after all that read it
+    with np.errstate(all="ignore"):
+        for gradient, parents in zip(reversed(gradients), reversed(written.parents), strict=True):
+            for parent, slope in parents if gradient != 0 else ():  # an untaken branch may have infinite slopes
+                gradients[parent] += gradient * slope
+    return np.array(gradients[: graph.start.size], dtype=np.float64).reshape(graph.start.shape)
