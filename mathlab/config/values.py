@@ -23,8 +23,6 @@ from mathlab.signs import FIGURES, NUMBERS, VALUES, Slips, commas, slip
 
 NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
-NOT_FINITE = re.compile(r"[+-]?\.?(?:nan|inf|infinity)", re.IGNORECASE)
-LEADING_ZERO = re.compile(r"[+-]?0[0-9][0-9.eE+-]*")
 NULLS = ("~", "null", "Null", "NULL")  # YAML's ways to say nothing
 LONGEST = 1_500  # characters of a printed number; float64 has none whose every digit takes more
 
@@ -83,8 +81,11 @@ def number(tree: Tree) -> float:
 
 def _finite(tree: Tree, example: str = "", slips: Slips = NUMBERS) -> float:
     """Such a number; where it is none, one of the `slips` tells what to write, or else the example."""
+    if isinstance(tree, Scalar) and not tree and not tree.quoted:
+        raise MathlabError("a number is missing", tree.place)
     if not isinstance(tree, Scalar) or tree.quoted or not NUMBER.fullmatch(tree):
-        raise MathlabError(_not_a_number(tree, example, slips), tree.place)
+        hint = _hint(tree, slips) if isinstance(tree, Scalar) else ""
+        raise MathlabError(f"a number is needed here, not {kind(tree)}{hint or example}", tree.place)
     value = float(tree)
     if math.isinf(value):
         raise MathlabError(f"a number must be finite, and {str(tree)!r} is too large for float64", tree.place)
@@ -93,21 +94,12 @@ def _finite(tree: Tree, example: str = "", slips: Slips = NUMBERS) -> float:
     return value
 
 
-def _not_a_number(tree: Tree, example: str, slips: Slips) -> str:
-    hint = ""
-    if isinstance(tree, Scalar) and not tree.quoted:
-        if not tree:
-            return "a number is missing"
-        if NOT_FINITE.fullmatch(tree):
-            return f"a number must be finite, and {str(tree)!r} is not"
-        if LEADING_ZERO.fullmatch(tree):
-            return f"a number does not begin with a zero that says nothing, as {str(tree)!r} does"
-        if NUMBER.fullmatch(tree.replace("\N{MINUS SIGN}", "-")):
-            return f"a minus sign is written '-', not as in {str(tree)!r}"
-    if isinstance(tree, Scalar):
-        quoted, digits = tree.quoted and NUMBER.fullmatch(tree), NUMERALS.get(tree.lower())
-        hint = ", which stands in quotes" if quoted else slip(tree, slips) or (f"; write {digits}" if digits else "")
-    return f"a number is needed here, not {kind(tree)}{hint or example}"
+def _hint(text: Scalar, slips: Slips) -> str:
+    """What may be meant by a text that is no number."""
+    if text.quoted and NUMBER.fullmatch(text):
+        return ", which stands in quotes"
+    digits = NUMERALS.get(text.lower())
+    return slip(text, slips) or (f"; write {digits}" if digits else "")
 
 
 def at_least(least: int) -> Reader[int]:
