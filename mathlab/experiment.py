@@ -22,6 +22,7 @@ SHARED = 100_000  # entries; a larger array is not copied for each stage
 Array = NDArray[np.floating]
 Dtype = Literal["float64", "float32"]
 Scale = Literal["", "x", "y", "xy"]
+DTYPES: tuple[Dtype, ...] = ("float64", "float32")
 
 
 class Recipe(NamedTuple):

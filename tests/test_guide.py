@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 import mathlab
 from mathlab.cli import app
-from mathlab.config import arrays, schema, sweeps
+from mathlab.config import arrays, change, schema
 from mathlab.config.keys import Keys
 from mathlab.experiment import DRAWN, PLOTTED
 from mathlab.guide import page, topics
@@ -63,7 +63,7 @@ WHOLE = {
     "losses": ("experiments", {*LOSSES, *(key for loss in LOSSES.values() for key in loss.keys)}),
     "keys of a training": ("training", keys_of(schema.TRAIN)),
     "optimizers": ("training", {*SETTINGS, *(setting for settings in SETTINGS.values() for setting in settings)}),
-    "keys of a sweep": ("training", keys_of(sweeps.SWEEP) | keys_of(sweeps.RANGE)),
+    "keys of a sweep": ("training", keys_of(change.SWEEP) | keys_of(change.RANGE)),
     "pictures": ("pictures", {*DRAWN, *PLOTTED}),
     "keys of a picture": ("pictures", keys_of(schema.PICTURE)),
     "witnesses": ("reliability", {*WITNESSES}),
@@ -86,7 +86,7 @@ def test_all_that_there_is_stands_in_it(kind: str) -> None:
 
 
 def test_every_stage_and_every_record_of_keys_is_walked() -> None:
-    every = {one for room in (arrays, schema, sweeps) for one in vars(room).values() if isinstance(one, Keys)}
+    every = {one for room in (arrays, schema, change) for one in vars(room).values() if isinstance(one, Keys)}
     assert every == {one for one in every for _, known in WHOLE.values() if keys_of(one) <= known}
     assert {*STAGES} - {"backprop"} <= keys_of(schema.top_keys())
 

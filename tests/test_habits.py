@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from mathlab import changed, habits, run
-from mathlab.config import arrays, load, schema, sweeps
+from mathlab.config import arrays, change, load, schema
 from mathlab.config.arrays import INITS
 from mathlab.config.keys import Keys
 from mathlab.config.yamltext import Scalar, Tree
 from mathlab.errors import ExpressionError, MathlabError, Place, did_you_mean
+from mathlab.experiment import DTYPES
 from mathlab.language import OPS
 from mathlab.language.check import read
 from mathlab.language.layers import LAYERS, LOSSES
@@ -590,7 +591,7 @@ def test_the_sentence_mends_it(form: str, written: str, sentence: str, tmp_path:
     assert [message for message in told if message.endswith(sentence)], told
 
 
-RECORDS = [one for room in (arrays, schema, sweeps) for one in vars(room).values() if isinstance(one, Keys)]
+RECORDS = [one for room in (arrays, schema, change) for one in vars(room).values() if isinstance(one, Keys)]
 PLACE = Place("c.yaml", 1, 1)
 
 
@@ -640,7 +641,7 @@ KNOWN = {
     *(word for name, settings in SETTINGS.items() for word in (name, *settings)),
     *(key for record in [schema.top_keys(), *RECORDS] for key in record.readers),
     *INITS,
-    *(*schema.DTYPES, *schema.ROUNDINGS),
+    *(*DTYPES, *schema.ROUNDINGS),
 }
 
 

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import cast
 
 from mathlab.config import yamltext
+from mathlab.config.change import sweep
 from mathlab.config.checks import check, check_size
 from mathlab.config.datafiles import current, permits
 from mathlab.config.formulas import formula, is_loop, lines_of, written_in
 from mathlab.config.keys import mapping
 from mathlab.config.loops import unrolled
 from mathlab.config.schema import SHORTHAND, case_keys, top_keys
-from mathlab.config.sweeps import sweep
+from mathlab.config.shorthand import expanded
 from mathlab.config.values import attempt
 from mathlab.config.yamltext import Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Place, Problem
@@ -103,8 +104,6 @@ def _case(name: str, top: Table, own: Table, share: float, allowed: Allowed) -> 
     wrong: list[Problem] = []
     try:
         if shorthand:
-            from mathlab.config.shorthand import expanded  # only here: few configs have any
-
             case = expanded(case, tree)
         if case.sweep and not unreadable:
             read_sweep = partial(sweep, case)

@@ -1,23 +1,166 @@
-"""`W1[0,0]=0.5` -> cases with this number in the place of the config's."""
+"""What differs from the config: by a command, as in `W1[0,0]=0.5`, and in a `sweep:` from run to run."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
+from mathlab.config import values as read
 from mathlab.config import yamltext
+from mathlab.config.arrays import INITS, value
+from mathlab.config.formulas import quantities
+from mathlab.config.keys import Keys, mapping
 from mathlab.config.loops import rolled
-from mathlab.config.schema import DTYPES
-from mathlab.config.sweeps import TRAIN
-from mathlab.config.values import array
-from mathlab.errors import MathlabError, did_you_mean
-from mathlab.experiment import Case, Value
+from mathlab.config.values import Schema, any_of, attempt, gather, listed, reference
+from mathlab.config.yamltext import Row, Table, Tree, kind
+from mathlab.errors import MathlabError, Problem, did_you_mean
+from mathlab.experiment import DTYPES, Axis, Case, Choice, Range, SweepSettings, Value
+from mathlab.language.optimizers import OPTIMIZERS, SETTINGS
 
+Read = Callable[[Tree], float]
+Seen = Mapping[str, dict[str, int]]
+TRAIN: Mapping[str, Read] = {"seed": read.whole, "epochs": read.whole, "batch_size": read.counted}
+INIT: Mapping[str, Read] = {"seed": read.whole, "std": read.positive, "fan_in": read.positive, "fan_out": read.positive}
+MOST_CHOICES = 10_000
 TARGET = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<index>[-+\d,\s]*)\])?")
+
+RANGE = Keys(
+    "`{low: 0.01, high: 1, log: true}`: numbers to draw from.",
+    Range,
+    {"low": read.number, "high": read.number, "log": read.flag, "whole": read.flag},
+    needed=("low", "high"),
+)
+AXES: Schema = {"type": "object", "additionalProperties": listed(reference("value"))}
+DRAWN: Schema = {"type": "object", "additionalProperties": any_of(listed(reference("value")), RANGE.schema)}
+SWEEP = Keys(
+    "What differs from run to run; `grid` and `over` are read when the case has inherited the rest.",
+    partial(SweepSettings, ()),
+    {
+        "grid": read.later(any_of(AXES, listed(AXES))),
+        "sample": read.counted,
+        "seed": read.whole,
+        "over": read.later(DRAWN),
+        "report": quantities,
+    },
+)
+
+
+def sweep(case: Case, table: Table) -> SweepSettings:
+    """The sweep of a case that has inherited the rest, as its `table` says. Raises MathlabError with every problem."""
+    assert case.sweep
+    assert case.place
+    grid, over = table.get("grid"), table.get("over")
+    if (grid is None) == (case.sweep.sample is None):
+        raise MathlabError("a sweep has either a 'grid' of values or a 'sample' of so many runs", case.place)
+    sampled = grid is None
+    problems: list[Problem] = []
+    if not sampled:
+        alone = [word for word, said in (("over", over), ("seed", case.sweep.seed)) if said]
+        problems += [Problem(f"'{word}' needs a 'sample'", case.place) for word in alone]
+    elif over is None:
+        problems.append(Problem("'sample' needs 'over': what differs from run to run", case.place))
+    targets, seen = _targets(case), defaultdict[str, dict[str, int]](dict)
+    grids: list[tuple[Axis, ...]] = []
+    for tree in grid if isinstance(grid, Row) else [grid or over or Table(case.place)]:
+        lines = attempt(mapping, tree, problems) or Table(tree.place)
+        if not lines and not problems:
+            problems.append(Problem("this sweep changes nothing", lines.place))
+        read_axis = partial(_axis, lines, targets, case, sampled, seen)
+        grids.append(tuple(axis for name in lines if (axis := attempt(read_axis, name, problems))))
+    if problems:
+        raise MathlabError(problems)
+    return case.sweep._replace(grids=tuple(grids), place=case.place)
+
+
+def _targets(case: Case) -> list[Axis]:
+    """All that may differ from run to run, each without its values."""
+    targets: list[Axis] = []
+    if case.train and (rule := OPTIMIZERS.get(case.train.optimizer)):
+        settings = (one for one in SETTINGS[case.train.optimizer] if one not in rule.switches)
+        targets += [Axis(setting, "optimizer", setting, ()) for setting in settings]
+    if case.train:
+        targets += [Axis(setting, "train", setting, ()) for setting in TRAIN]
+    for name, given in {**case.inputs, **case.parameters}.items():
+        parts = ("seed", "scale", *INITS[given.recipe.init].settings) if given.recipe else ()
+        targets += [Axis(name, "value", name, ()), *(Axis(f"{name}.{one}", "init", name, (), one) for one in parts)]
+    return targets
+
+
+def _number(axis: Axis) -> Read:
+    """How a number for an axis is read."""
+    known = TRAIN if axis.kind == "train" else INIT if axis.kind == "init" else {}
+    return known.get(axis.part or axis.name, read.number)
+
+
+def _axis(table: Table, targets: Sequence[Axis], case: Case, sampled: bool, seen: Seen, name: str) -> Axis:
+    key, tree = table.key(name), table[name]
+    match [one for one in targets if one.key == name]:
+        case []:
+            raise MathlabError(f"a sweep cannot change '{name}'{_hint(name, case, targets)}", key.place)
+        case [target]:
+            axis = target._replace(key=str(name), place=key.place)
+        case _:
+            message = f"'{name}' is both a value and a setting of the training; rename the value"
+            raise MathlabError(message, key.place)
+    if isinstance(tree, Table) and sampled:
+        return axis._replace(values=_range(tree, axis, case))
+    if not isinstance(tree, Row) or not tree:
+        wanted = "a list of values, or {low: …, high: …}" if sampled else "a list of values"
+        raise MathlabError(f"'{name}' needs {wanted}, not {kind(tree)}", tree.place)
+    if len(tree) > MOST_CHOICES:
+        raise MathlabError(f"'{name}' lists more than {MOST_CHOICES} values", tree.place)
+    return axis._replace(values=tuple(gather(partial(_choice, axis, seen[name]), tree)))
+
+
+def _hint(name: str, case: Case, targets: Sequence[Axis]) -> str:
+    known = dict.fromkeys(one.key for one in targets)
+    value_name, _, part = name.partition(".")
+    if part and value_name in known and f"{value_name}.seed" not in known:
+        return f", because '{value_name}' is not drawn ('init')"
+    if not case.train and name in {*TRAIN, *(setting for settings in SETTINGS.values() for setting in settings)}:
+        return " without a 'train'"
+    return did_you_mean(name, known) or f"; it can change {', '.join(known)}"
+
+
+def _choice(axis: Axis, seen: dict[str, int], tree: Tree) -> Choice:
+    """One value of an axis; an array is numbered by its place among those that the key has in any grid."""
+    if axis.kind != "value":
+        return Choice(str(tree), _number(axis)(tree))
+    given, label = value(tree), _flow(tree)
+    return Choice(label, float(seen.setdefault(label, len(seen)) if given.array.ndim else given.array), given)
+
+
+def _flow(tree: Tree) -> str:
+    """The tree on one line, as YAML writes it."""
+    if isinstance(tree, Table):
+        return "{" + ", ".join(f"{name}: {_flow(part)}" for name, part in tree.items()) + "}"
+    return f"[{', '.join(map(_flow, tree))}]" if isinstance(tree, Row) else str(tree)
+
+
+def _range(tree: Table, axis: Axis, case: Case) -> Range:
+    given = RANGE(tree)
+    whole = given.whole or axis.kind == "train" or axis.part == "seed"
+    for bound in ("low", "high"):
+        _number(axis)(tree[bound])
+        if whole and not getattr(given, bound).is_integer():
+            raise MathlabError("a whole number is needed here", tree[bound].place)
+    if given.low > given.high:
+        raise MathlabError(f"low ({given.low:g}) is above high ({given.high:g})", tree.place)
+    if given.log and given.low <= 0:
+        raise MathlabError("with 'log', low must be above 0", tree["low"].place)
+    if whole and max(abs(given.low), abs(given.high)) >= 2**53:
+        raise MathlabError("whole numbers are drawn below 2**53", tree.place)
+    if axis.kind == "value" and {**case.inputs, **case.parameters}[axis.name].array.ndim:
+        raise MathlabError(f"'{axis.name}' is an array, so that it needs a list of arrays", tree.place)
+    return given._replace(whole=whole)
+
+
+# --- by a command
 
 
 def assignment(text: str) -> tuple[str, Value | str]:
@@ -31,7 +174,7 @@ def assignment(text: str) -> tuple[str, Value | str]:
         tree, problems = yamltext.read(written, "")
         if tree is None or problems:
             raise MathlabError(problems or "a value is needed")
-        return target, array(tree)
+        return target, read.array(tree)
     except MathlabError as error:
         raise MathlabError(f"{text!r} sets nothing: {error.problems[0].message}") from None
 

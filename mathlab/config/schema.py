@@ -9,11 +9,11 @@ from typing import Literal
 from mathlab import experiment
 from mathlab.config import values as read
 from mathlab.config.arrays import upstream, value
+from mathlab.config.change import SWEEP
 from mathlab.config.formulas import NAMES, equations, label, name, name_list, quantities, quantity
 from mathlab.config.keys import Keys, Partly, entries, mapping
-from mathlab.config.optimizer import optimizer as chosen
-from mathlab.config.optimizer import updates
-from mathlab.config.sweeps import SWEEP
+from mathlab.config.shorthand import optimizer as chosen
+from mathlab.config.shorthand import updates
 from mathlab.config.values import TEXT, Reader, Schema, any_of, gather, listed, reader, reference
 from mathlab.config.yamltext import Row, Scalar, Table, Tree
 from mathlab.errors import MathlabError, Place, Problem
@@ -21,7 +21,6 @@ from mathlab.language.equation import Equation
 from mathlab.language.syntax import Num
 from mathlab.stages.table import STAGES
 
-DTYPES: tuple[experiment.Dtype, ...] = ("float64", "float32")
 SCALES: tuple[experiment.Scale, ...] = ("x", "y", "xy")
 ROUNDINGS: tuple[Literal["nearest", "truncate"], ...] = ("nearest", "truncate")
 
@@ -211,7 +210,7 @@ def _sections() -> dict[str, Callable[[Tree], object]]:
 
 
 CASE: Mapping[str, Callable[[Tree], object]] = {
-    "dtype": read.one_of(DTYPES, "dtype"),
+    "dtype": read.one_of(experiment.DTYPES, "dtype"),
     "inputs": values,
     "parameters": values,
     **{key: read.later(reference(key)) for key in SHORTHAND},

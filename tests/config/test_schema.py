@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from mathlab import config
 from mathlab.cli import app
-from mathlab.config import arrays, schema, sweeps
+from mathlab.config import arrays, change, schema
 from mathlab.config.keys import Keys
 from mathlab.errors import MathlabError
 from tests.fuzz import SEEDS
@@ -135,7 +135,7 @@ def test_does_not_fit(tmp_path: Path, text: str) -> None:
 
 def test_every_record_is_described() -> None:
     """It is what an editor shows."""
-    every = [one for room in (arrays, schema, sweeps) for one in vars(room).values() if isinstance(one, Keys)]
+    every = [one for room in (arrays, schema, change) for one in vars(room).values() if isinstance(one, Keys)]
     assert len(every) > 8
     assert all(one.schema["description"] for one in every)
 
