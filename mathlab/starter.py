@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from mathlab.errors import MathlabError
+from mathlab.files import replace_file
 
 TEMPLATE = Path(__file__).with_suffix(".yaml")
 
@@ -43,17 +44,9 @@ def start(name: str, article: Path | None = None) -> Path:
     text = TEMPLATE.read_text(encoding="utf-8").replace("NAME.yaml", str(path)).replace("NAME", path.stem)
     if article:
         text = _of(article, path)
-    made = False
-    try:
-        with path.open("x", encoding="utf-8", newline="\n") as file:
-            made = True
-            file.write(text)
-    except FileExistsError:
-        raise MathlabError(f"{path} exists already, and is left as it is") from None
-    except OSError as error:
-        if made:
-            path.unlink(missing_ok=True)  # or the next try would find a part of it
-        raise MathlabError(f"{path} cannot be written: {error.strerror or error}") from None
+    if os.path.lexists(path):
+        raise MathlabError(f"{path} exists already, and is left as it is")
+    replace_file(path, text)
     return path
 
 

@@ -114,7 +114,7 @@ def _axis(table: Table, targets: Sequence[Axis], case: Case, sampled: bool, seen
         raise MathlabError(f"'{name}' needs {wanted}, not {kind(tree)}", tree.place)
     if len(tree) > MOST_CHOICES:
         raise MathlabError(f"'{name}' lists more than {MOST_CHOICES} values", tree.place)
-    return axis._replace(values=tuple(gather(partial(_choice, axis, seen[name]), tree)))
+    return axis._replace(values=gather(partial(_choice, axis, seen[name]), tree))
 
 
 def _hint(name: str, case: Case, targets: Sequence[Axis]) -> str:

@@ -241,31 +241,28 @@ def select(sheet: Sheet, columns: Sequence[str] | None, but: Sequence[str], file
 
 def chosen(names: Sequence[str], columns: Sequence[str] | None, but: Sequence[str], file: str) -> list[int]:
     """The positions of the columns that are meant. Raises DataError for one that `file` does not have, or for none."""
-    every = range(len(names)) if columns is None else [at for word in columns for at in _positions(word, names, file)]
-    left_out = {at for word in but for at in _positions(word, names, file)}
-    found = [at for at in every if at not in left_out]
-    if not found:
+
+    def position(word: str) -> int:
+        if word in names:
+            return names.index(word)
+        if re.fullmatch("-?[0-9]{1,9}", word) and -len(names) <= int(word) < len(names):
+            return int(word) % len(names)
+        raise DataError(f"{file} has no column {word!r}{did_you_mean(word, names)}")
+
+    def positions(word: str) -> Sequence[int]:
+        first, dots, last = word.partition("..")
+        if not dots or word in names:
+            return [position(word)]
+        found = range(position(first) if first else 0, (position(last) if last else len(names) - 1) + 1)
+        if not found:
+            raise DataError(f"in {file}, column {first!r} stands after {last!r}")
+        return found
+
+    every = range(len(names)) if columns is None else [at for word in columns for at in positions(word)]
+    left_out = {at for word in but for at in positions(word)}
+    if not (wanted := [at for at in every if at not in left_out]):
         raise DataError(f"no column of {file} is left")
-    return found
-
-
-def _positions(word: str, names: Sequence[str], file: str) -> Sequence[int]:
-    first, dots, last = word.partition("..")
-    if not dots or word in names:
-        return [_position(word, names, file)]
-    start = _position(first, names, file) if first else 0
-    stop = _position(last, names, file) if last else len(names) - 1
-    if start > stop:
-        raise DataError(f"in {file}, column {first!r} stands after {last!r}")
-    return range(start, stop + 1)
-
-
-def _position(word: str, names: Sequence[str], file: str) -> int:
-    if word in names:
-        return names.index(word)
-    if re.fullmatch("-?[0-9]{1,9}", word) and -len(names) <= int(word) < len(names):
-        return int(word) % len(names)
-    raise DataError(f"{file} has no column {word!r}{did_you_mean(word, names)}")
+    return wanted
 
 
 def _unpackable(archive: NpzFile, name: str) -> str:

@@ -11,8 +11,8 @@ from typing import NamedTuple, cast
 
 from mathlab import signs
 from mathlab.config.datafiles import current
-from mathlab.config.keys import Partly, mapping
-from mathlab.config.values import TEXT, Reader, Schema, any_of, attempt, reader, several, text
+from mathlab.config.keys import mapping
+from mathlab.config.values import TEXT, Reader, Schema, any_of, attempt, gather, reader, several, text
 from mathlab.config.yamltext import Scalar, Table, Tree, kind
 from mathlab.errors import ExpressionError, MathlabError, Problem
 from mathlab.language import OPS, read
@@ -158,13 +158,4 @@ def written_in(table: Table, *headers: Scalar) -> Iterator[tuple[Tree, tuple[Sca
 )
 def equations(tree: Tree) -> tuple[Equation, ...]:
     """Equations by their names, and loops `for t in 1..T:` of such, whose names are `h[t]`, and of loops."""
-    problems: list[Problem] = []
-    found: list[Equation] = []
-    for part, keys in written_in(mapping(tree)):
-        try:
-            found.append(current().once(_equation, part, *keys))
-        except MathlabError as error:
-            problems += error.problems
-    if problems:
-        raise Partly(problems, tuple(found))
-    return tuple(found)
+    return gather(lambda one: current().once(_equation, one[0], *one[1]), written_in(mapping(tree)))

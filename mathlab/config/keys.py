@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
 from mathlab.config.datafiles import current
-from mathlab.config.values import Reader, Schema, attempt
+from mathlab.config.values import Partly, Reader, Schema, attempt
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
 from mathlab.habits import EXAMPLES
@@ -18,14 +18,6 @@ T = TypeVar("T")
 V = TypeVar("V")
 K = TypeVar("K")
 MadeT = TypeVar("MadeT", covariant=True)
-
-
-class Partly(MathlabError):
-    """Problems in some entries of a mapping, and what is made of the `rest`."""
-
-    def __init__(self, problems: list[Problem], rest: object) -> None:
-        super().__init__(problems)
-        self.rest = rest
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from typing import cast
 from mathlab.config.formulas import Line, Loop
 from mathlab.config.values import attempt
 from mathlab.errors import ExpressionError, MathlabError, Place, Problem
-from mathlab.experiment import Case, Figure, Value
+from mathlab.experiment import Case, Figure
 from mathlab.language.check import constant_value
 from mathlab.language.equation import Equation, Step
 from mathlab.language.ops import OPS
@@ -33,9 +33,7 @@ def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
     node. `places` says where its inputs and parameters are defined. Raises MathlabError, once for each place: for a
     loop that never runs, for names that clash, and for a step that cannot be told.
     """
-    whole = {
-        name: Num(int(value.array)) for name, value in case.inputs.items() if value.integral and not value.array.ndim
-    }
+    whole = {name: Num(int(one.array)) for name, one in case.inputs.items() if one.integral and not one.array.ndim}
     lines = [one for one in case.equations if isinstance(one, Line)]
     counted_to = [bound.expr for line in lines for loop in line.loops for bound in (loop.first, loop.last)]
     sizes = {name for bound in counted_to for name in names(bound)}
@@ -62,11 +60,6 @@ def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
 def rolled(case: Case, change: Callable[[Case], Case]) -> Case:
     """The case with a change made to it as it was written, before its loops were written out."""
     return unrolled(change(case.rolled[0]), case.rolled[1]) if case.rolled else change(case)
-
-
-def resized(case: Case, sizes: Mapping[str, Value]) -> Case:
-    """The case with other numbers for what its loops count to, and for its sizes."""
-    return rolled(case, lambda written: replace(written, inputs={**written.inputs, **sizes}))
 
 
 def _with(part: object, change: Callable[[Expr], Expr]) -> object:
@@ -137,9 +130,6 @@ def _written_out(equations: Sequence[Equation], numbers: Values, at: At = ()) ->
             yield from ((one, at) for one in inside)
             continue
         first, last = (_bound(bound, numbers) for bound in (loop.first, loop.last))
-        outer = {counter for counter, _ in at}
-        if last < first and outer.isdisjoint((*names(loop.first.expr), *names(loop.last.expr))):
-            raise MathlabError(f"a loop counts up, and from {first} to {last} it never runs", loop.header.place)
         for number in range(first, last + 1):
             for written in _written_out(inside, {**numbers, loop.counter: Num(number)}, (*at, (loop.counter, number))):
                 made += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -11,10 +11,10 @@ from mathlab.config import values as read
 from mathlab.config.arrays import upstream, value
 from mathlab.config.change import SWEEP
 from mathlab.config.formulas import NAMES, equations, label, name, name_list, quantities, quantity
-from mathlab.config.keys import Keys, Partly, entries, mapping
+from mathlab.config.keys import Keys, entries, mapping
 from mathlab.config.shorthand import optimizer as chosen
 from mathlab.config.shorthand import updates
-from mathlab.config.values import TEXT, Reader, Schema, any_of, gather, listed, reader, reference
+from mathlab.config.values import TEXT, Partly, Reader, Schema, any_of, gather, listed, reader, reference
 from mathlab.config.yamltext import Row, Scalar, Table, Tree
 from mathlab.errors import MathlabError, Place, Problem
 from mathlab.language.equation import Equation
@@ -55,7 +55,7 @@ PRINTING = Keys(
 
 
 @reader(any_of(reference("numbers"), PRINTING.schema, listed(PRINTING.schema)))
-def printings(tree: Tree) -> list[experiment.Figure]:
+def printings(tree: Tree) -> Sequence[experiment.Figure]:
     """A number, a nested list of numbers, a mapping with `printed`, or a list of such mappings."""
     read.in_order(tree)
     if isinstance(tree, Row) and any(isinstance(item, Table) for item in tree):

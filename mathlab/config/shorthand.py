@@ -34,7 +34,10 @@ def expanded(case: Case, tree: Table) -> Case:
             [Problem(f"'{key}' needs 'layers'{hint}", tree[key].place) for key, hint in own.items() if key in tree]
         )
     problems: list[Problem] = []
-    layers = attempt(_layers, tree["layers"], problems)
+    if not isinstance(tree["layers"], Row) or not tree["layers"]:
+        message = "'layers' is a list of layers, as in [{affine: {W: W1, b: b1}}, relu]"
+        raise MathlabError(message, tree["layers"].place)
+    layers = attempt(partial(gather, partial(_part, LAYERS, "layer")), tree["layers"], problems)
     loss = attempt(partial(_part, LOSSES, "loss"), tree["loss"], problems) if "loss" in tree else None
     batch = attempt(one_of([*BATCHES], "batch"), tree["batch"], problems) if "batch" in tree else None
     if layers is None or problems:
@@ -49,12 +52,6 @@ def expanded(case: Case, tree: Table) -> Case:
             raise MathlabError(f"there are two nodes called '{one.name}'; rename a layer's with 'as'", one.named_at)
         names.add(one.name)
     return replace(case, equations=tuple(written))
-
-
-def _layers(tree: Tree) -> list[Part]:
-    if not isinstance(tree, Row) or not tree:
-        raise MathlabError("'layers' is a list of layers, as in [{affine: {W: W1, b: b1}}, relu]", tree.place)
-    return gather(partial(_part, LAYERS, "layer"), tree)
 
 
 WEIGHTS = ("W", "k")  # arguments that are arrays in every layer

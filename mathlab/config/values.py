@@ -170,12 +170,20 @@ def attempt(read: Callable[[Part], Read], part: Part, problems: list[Problem]) -
         return None
 
 
-def gather(read: Callable[[Part], Read], parts: Iterable[Part]) -> list[Read]:
-    """What `read` makes of each part. Raises MathlabError with the problems of all of them."""
+class Partly(MathlabError):
+    """Problems in some parts, and what is made of the `rest`."""
+
+    def __init__(self, problems: list[Problem], rest: object) -> None:
+        super().__init__(problems)
+        self.rest = rest
+
+
+def gather(read: Callable[[Part], Read], parts: Iterable[Part]) -> tuple[Read, ...]:
+    """What `read` makes of each part. Raises `Partly` with the problems of all of them."""
     problems: list[Problem] = []
-    results = [result for part in parts if (result := attempt(read, part, problems)) is not None]
+    results = tuple(result for part in parts if (result := attempt(read, part, problems)) is not None)
     if problems:
-        raise MathlabError(problems)
+        raise Partly(problems, results)
     return results
 
 
@@ -192,7 +200,7 @@ def several(read: Reader[Read], empty: str = "") -> Reader[tuple[Read, ...]]:
         items: list[Tree] = tree if isinstance(tree, Row) else [tree]
         if empty and not items:
             raise MathlabError(empty, tree.place)
-        return tuple(gather(read, items))
+        return gather(read, items)
 
     return Reader(read_all, any_of(read.schema, listed(read.schema, int(bool(empty)))))
 
@@ -213,7 +221,7 @@ def printed(tree: Tree) -> tuple[tuple[PrintedNumber, ...], tuple[int, ...]]:
     return tuple(PrintedNumber(str(scalar), scalar.place) for scalar in scalars), shape
 
 
-def _flat(tree: Tree, slips: Slips) -> tuple[list[Scalar], tuple[int, ...], list[float]]:
+def _flat(tree: Tree, slips: Slips) -> tuple[list[Scalar], tuple[int, ...], tuple[float, ...]]:
     """The numbers of a nested list in C order as parts of the tree and as floats, and the shape of the list."""
     problems: list[Problem] = []
     shape: list[int] = []

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mathlab.config.arrays import drawn
-from mathlab.config.loops import resized, unrolled
+from mathlab.config.loops import rolled, unrolled
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Axis, Case, Choice, Figure, Range, Recipe, SweepSettings, Value
 from mathlab.language.replicas import NotStackable
@@ -121,7 +121,7 @@ def changed(case: Case, point: Point) -> Case:
     """The case of one run. Raises MathlabError for initial values that cannot be drawn."""
     given = {**case.inputs, **case.parameters}
     if sizes := {axis.name: choice.value for axis, choice in point if choice.value and axis.name not in given}:
-        case = resized(case, sizes)
+        case = rolled(case, lambda written: replace(written, inputs={**written.inputs, **sizes}))
     values: dict[str, Value] = {**case.inputs, **case.parameters}
     recipes: dict[str, Recipe] = {}
     train = case.train

@@ -197,8 +197,8 @@ COUNTS = "a loop counts to a whole number, or to an input that is one"
 
 # what is wrong, and the one sentence with its place
 WRONG = [
-    ("  for t in 3..1:\n    h[t]: h0\n", "9:3: a loop counts up, and from 3 to 1 it never runs"),
-    ("  for t in 1..0:\n    h[t]: h0\n", "9:3: a loop counts up, and from 1 to 0 it never runs"),
+    ("  for t in 3..1:\n    h[t]: h0\n", "9:3: a loop counts up, and this one never runs"),
+    ("  for t in 1..0:\n    h[t]: h0\n", "9:3: a loop counts up, and this one never runs"),
     (
         "  for t in 1..Q:\n    h[t]: h0\n",
         f"9:15: {COUNTS}, and 'Q' is none",
@@ -232,7 +232,7 @@ WRONG = [
     ),
     (
         "  for t in 1..3:\n    for s in 2..1:\n      h[s, t]: h0\n",
-        "10:5: a loop counts up, and from 2 to 1 it never runs",
+        "10:5: a loop counts up, and this one never runs",
     ),
     ("  for t in 1..3:\n    for s in t+1..t:\n      h[s, t]: h0\n", "10:5: a loop counts up, and this one never runs"),
     ("  for t in 1..3:\n    for s in 1..Q:\n      h[s, t]: h0\n", f"10:17: {COUNTS}, and 'Q' is none"),

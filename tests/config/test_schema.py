@@ -174,7 +174,7 @@ def test_the_starter_shows_every_section() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["no/folder", "a\0b", "a\nb", "x" * 300, "", " "])
+@pytest.mark.parametrize("name", ["a\0b", "a\nb", "x" * 300, "", " "])
 def test_where_no_starter_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["init", name])

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from mathlab.cli import app
-from mathlab.config.schema import DTYPES
 from mathlab.errors import MathlabError
-from mathlab.experiment import Case, Dtype
+from mathlab.experiment import DTYPES, Case, Dtype
 from mathlab.language import OPS
 from mathlab.results import WitnessResult
 from mathlab.stages import backprop, witness
