@@ -30,8 +30,8 @@ from mathlab import config, plan
 from mathlab.config import change
 from mathlab.errors import MathlabError, did_you_mean
 from mathlab.experiment import DRAWN, PLOTTED, Allowed, Array, Case, Experiment, Picture, Scale, Value
-from mathlab.oracle.arrays import read as read_arrays
 from mathlab.oracle.oracle import Terms, of_python
+from mathlab.outputs.arrays import read as read_arrays
 from mathlab.outputs.tables import tables_of
 from mathlab.reports import page as tables
 from mathlab.reports.comparisons import oracle_page

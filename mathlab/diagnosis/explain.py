@@ -10,22 +10,26 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mathlab.diagnosis import slips
 from mathlab.diagnosis.evidence import best, judged
 from mathlab.diagnosis.mistakes import KINDS
-from mathlab.diagnosis.rewrite import text, turned
+from mathlab.diagnosis.rewrite import rule_of
+from mathlab.diagnosis.rules import other_axis
 from mathlab.diagnosis.search import EACH, WORK, Search
-from mathlab.diagnosis.slips import listed, parts, placed
+from mathlab.diagnosis.slips import listed
 from mathlab.diagnosis.worlds import Claim, Scene, Trial, of_arrays, of_figure
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Case, Figure, HandFormula
-from mathlab.language.equation import Equation
-from mathlab.language.syntax import Call, Expr, Name, names, walk
+from mathlab.language.equation import Equation, Graph
+from mathlab.language.syntax import Call, Name, names, walk
+from mathlab.language.terms import grafted
 from mathlab.results import CaseResult, FigureResult, FormulaResult
 from mathlab.stages.backprop import formula_noise, random_points
 from mathlab.stages.noise import AGREEMENT
 from mathlab.stages.prepare import Env, Prepared, evaluator, prepare
 
-MOST_AXES = 3  # over which a sum of a formula is tried to run
+TRANSPOSED = "T(x) | x | `x` must not be transposed", "M | T(M) | `M` must be transposed"
+MENDED = rule_of(("other_axis", *TRANSPOSED), {"other_axis": other_axis})  # what may make the shapes of a formula fit
 NAMED = 2  # other explanations, or other figures explained, that are named beside the first
 
 
@@ -156,19 +160,14 @@ def _first_divergences(prepared: Prepared, figures: Iterable[tuple[Figure, Figur
     Earlier is what fewer updates were made before, then what stands earlier in the graph: the equations in their order,
     then the backward ones. After an update, everything before it is what a figure is computed from.
     """
-    behind: dict[str, set[str]] = {name: {name} for name in prepared.env}  # all that each name is computed from
-    for line in prepared.both:
-        behind[line.name] = {line.name}.union(*(behind[name] for name in names(line.expr) if name in behind))
-    rank = {name: position for position, name in enumerate(behind)}
-    failing: list[tuple[tuple[int, int], set[str], FigureResult]] = []
+    graph, failing = Graph(prepared.env, prepared.both), list[tuple[tuple[int, int], int, FigureResult]]()
     for figure, result in figures:
         if not result.passed:
-            read = {name for name in names(figure.quantity) if name in rank}
-            failing.append(((result.updates or 0, max((rank[name] for name in read), default=0)), read, result))
+            above = graph.sources(figure.quantity)
+            failing.append(((result.updates or 0, above.bit_length()), above, result))
     found: dict[int, str] = {}
-    for when, read, result in failing:
-        above = set[str]().union(*(behind[name] for name in read))
-        earlier = [one for one in failing if one[0] < when and (one[0][0] < when[0] or one[1] <= above)]
+    for when, above, result in failing:
+        earlier = [one for one in failing if one[0] < when and (one[0][0] < when[0] or not one[1] & ~above)]
         if earlier:
             *_, first = min(earlier, key=lambda one: one[0])
             after = f" after {first.updates} update{'s' * (first.updates != 1)}" if first.updates is not None else ""
@@ -193,42 +192,29 @@ def _about_formulas(prepared: Prepared, formulas: Sequence[FormulaResult]) -> di
         with suppress(MathlabError, ExpressionError):  # of what cannot be evaluated there are no numbers to explain
             evaluate = evaluator([formula], prepared, values[0])
             stated = [np.asarray(evaluate(point)[0], np.float64) for point in values]
-            far = [_tolerance(prepared, formula, *both) for both in zip(stated, values, strict=True)]
+            far = []
+            for mine, point in zip(stated, values, strict=True):
+                largest = max(float(np.max(np.abs(one), initial=0.0)) for one in (mine, point[formula.name]))
+                allowed = AGREEMENT[prepared.case.dtype] * largest + formula_noise(prepared, formula, point)
+                far.append(np.full(mine.shape, allowed))
             claims[id(result)] = of_arrays(formula.name, Name(formula.name), stated, far)
     points = [{name: point[name] for name in prepared.env} for point in values]
     return diagnosed(prepared, claims, points) | repaired
 
 
-def _tolerance(prepared: Prepared, formula: Equation, mine: Array, point: Env) -> Array:
-    """How far a formula may be from what is derived."""
-    largest = max(float(np.max(np.abs(one), initial=0.0)) for one in (mine, point[formula.name]))
-    return np.full(mine.shape, AGREEMENT[prepared.case.dtype] * largest + formula_noise(prepared, formula, point))
-
-
 def _repair(prepared: Prepared, formula: HandFormula, points: Sequence[Env]) -> str:
     """What would make a formula agree at every point whose parts, or whose result, have the wrong shape."""
-    shape, rtol = prepared.types.names[formula.name].shape, AGREEMENT[prepared.case.dtype]
-    for what, expr in [("", formula.expr), *_turned(formula.expr)]:
-        mended = Equation(formula.name, expr)
+    known, wanted = slips.known(prepared), prepared.types.names[formula.name].shape
+    with suppress(ExpressionError):
+        if prepared.types.of(formula.expr).shape == wanted:
+            return ""
+    for slip in slips.slips({formula.name: formula.expr}, MENDED, known):
+        mended = Equation(formula.name, grafted(formula.expr, slip.path, slip.part))
         with suppress(ExpressionError, MathlabError):
-            if prepared.types.of(expr).shape == shape:
-                if not what:  # its shapes fit
-                    return ""
+            if prepared.types.of(mended.expr).shape == wanted:
                 evaluate = evaluator([mended], prepared, points[0])
                 pairs = [(evaluate(point)[0], point[formula.name]) for point in points]
-                if all(np.allclose(value, true, rtol=rtol, atol=0) for value, true in pairs):
-                    return f"{what}: {mended.text} agrees at the article's point and {len(points) - 1} random ones"
+                if all(np.allclose(*pair, rtol=AGREEMENT[prepared.case.dtype], atol=0) for pair in pairs):
+                    must = slip.clause.replace(" runs ", " must run ")
+                    return f"{must}: {mended.text} agrees at the article's point and {len(points) - 1} random ones"
     return ""
-
-
-def _turned(expr: Expr) -> Iterator[tuple[str, Expr]]:
-    """The expression with a transpose put in, or taken away, or another axis, at one place."""
-    for path, part, *_ in parts(expr):
-        if isinstance(part, Name | Call):
-            is_turned = isinstance(part, Call) and part.op == "T"
-            said = f"{text(turned(part) if is_turned else part)} must {'not ' * is_turned}be transposed"
-            yield said, placed(expr, path, turned(part))
-        if isinstance(part, Call) and isinstance(axis := part.attr("axis"), int):
-            for other in {*range(MOST_AXES)} - {axis}:
-                attrs = tuple((name, other if name == "axis" else value) for name, value in part.attrs)
-                yield f"{part.op} must run over axis {other}", placed(expr, path, Call(part.op, part.args, attrs))

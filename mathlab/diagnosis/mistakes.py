@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mathlab.diagnosis import rules, slips, swaps, trials
-from mathlab.diagnosis.rewrite import Names, Rule, by_name, rewrites, slopes, together
+from mathlab.diagnosis.rewrite import Names, Rule, rule_of
 from mathlab.diagnosis.slips import Slip
 from mathlab.diagnosis.worlds import Scene, Trial
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.language.check import Types
 from mathlab.language.derive import UPSTREAM, derive
-from mathlab.language.equation import Equation
+from mathlab.language.equation import Equation, by_name
 from mathlab.language.shapes import Type
 from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute
 from mathlab.stages.prepare import Prepared
@@ -33,13 +33,11 @@ CROWD, CROWDED = 200, 2.6  # so many that one reader alone may see are tried aft
 LIKELY = 0.05  # how likely at least a change is that one reader alone may see
 UNDER = 0.05  # how far a forward mistake under the true formulas is behind
 TABLE = Path(__file__).with_name("kinds.txt")
-INSTEAD = "`new` stands in place of `old`"
 TOGETHER = ("exchanged", "weights exchanged", "other block", "forward block")  # what is made everywhere or not at all
 # of which no reader of a gradient sees another version
 ONCE = (*TOGETHER, *("terms missing", "factor throughout", "path missing", "axis kept", "row sums"))
 
 Trials = Callable[[Scene], Iterator[Trial]]
-RULES: Mapping[str, Rule] = {**vars(rules), **vars(swaps)}
 TRIALS: Mapping[str, Trials] = vars(trials)
 
 
@@ -56,21 +54,18 @@ class Kind(NamedTuple):
 
 def _read(table: str) -> Iterator[Kind]:
     """The kinds of a table; some are made as others before them are."""
-    made: dict[str, Rule] = {}
+    made = {**vars(rules), **vars(swaps)}
     _, *sections = re.split(r"(?:^# .*\n)+", table, flags=re.MULTILINE)
     for forward, section in zip((None, False, True), sections, strict=True):
         for block in re.split(r"\n(?! )", section.strip()):
-            head, *lines = (line.strip() for line in block.splitlines())
+            head, *lines = map(str.strip, block.splitlines())
             name, tier, sentence = head.split(" | ")
+            kind = Kind(name, sentence, float(tier), forward=forward)
             if forward is None:
-                yield Kind(name, sentence, float(tier), trials=TRIALS[lines[0]])
-                continue
-            known = {**RULES, **{f"as {other}": rule for other, rule in made.items()}}
-            cells = ([*map(str.strip, line.split("|")), "", ""][:4] for line in lines if "|" in line)
-            rows = [(old, new, words or INSTEAD, float(rank or 0)) for old, new, words, rank in cells]
-            written = [(slopes if lines[0] == "slopes:" else rewrites)(*rows)] if rows else []
-            made[name] = together(*(known[line] for line in lines if line in known), *written)
-            yield Kind(name, sentence, float(tier), made[name], forward=forward)
+                yield kind._replace(trials=TRIALS[lines[0]])
+            else:
+                made[f"as {name}"] = rule = rule_of(lines, made)
+                yield kind._replace(rule=rule)
 
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _read(TABLE.read_text(encoding="utf-8"))}

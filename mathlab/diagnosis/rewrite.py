@@ -8,24 +8,21 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import chain
-from operator import add, mul, sub
 from typing import NamedTuple
 
 from mathlab.errors import ExpressionError
-from mathlab.language.check import Types, read
-from mathlab.language.equation import Equation
+from mathlab.language.check import ARITHMETIC, Types, read
 from mathlab.language.ops import ACTIVATIONS, OPS
 from mathlab.language.syntax import COMPARISONS, Call, Expr, Name, Num, names, parse, unparse
-from mathlab.language.syntax import replace as rewritten
+from mathlab.language.terms import factors, product
 
 MASKS = frozenset(COMPARISONS)
 GATES = ("sigmoid", "softmax")
 SMALL = 1e-3  # numbers below are there to keep something from being 0
-Operation = Callable[[float, float], float]
-ARITHMETIC: Mapping[str, Operation] = {"add": add, "sub": sub, "mul": mul, "div": lambda a, b: a / b if b else math.inf}
+FOLDED = ("add", "sub", "mul", "div")  # of numbers
+INSTEAD = "`new` stands in place of `old`"
 LIKE = ("sum", "mean", "max", "softmax", "concat", "avg_pool", "max_pool")
 WHOLE, SETTINGS = "old", "settings"  # what else a pattern finds: the part itself, and the call whose settings it has
 
@@ -78,12 +75,13 @@ class Names(NamedTuple):
         known = self.types.names
         return name[1:] if name[1:] in known or not part.isdecimal() or whole not in known else whole
 
-    def is_gate(self, name: str) -> bool:
-        return name in self.complemented or getattr(self.forward.get(name), "op", "") in GATES
-
     def reads(self, name: str) -> Sequence[str]:
         """What a node is computed from, each once."""
         return names(self.forward[name]) if name in self.forward else ()
+
+    def made(self, name: str) -> str:
+        """The op that makes a node."""
+        return getattr(self.forward.get(name), "op", "")
 
     def readers(self, name: str) -> list[str]:
         """What is computed from a node."""
@@ -118,22 +116,10 @@ class Names(NamedTuple):
         return f"{d}_far{self.place[node][0]}" if node in self.place else name
 
 
-def by_name(equations: Iterable[Equation]) -> dict[str, Expr]:
-    """What each name is."""
-    return {equation.name: equation.expr for equation in equations}
-
-
-@lru_cache(10_000)
-def skeleton(expr: Expr) -> str:
-    """The expression without its names and numbers."""
-    return unparse(rewritten(expr, lambda part: Name("_") if isinstance(part, Name | Num) else None))
-
-
 # what went wrong, the part as it then reads, how likely it is, and what it has in common with changes of other parts
 Change = tuple[str, Expr] | tuple[str, Expr, float] | tuple[str, Expr, float, str]
 Rule = Callable[[Expr, Names], Iterator[Change]]
 Found = Mapping[str, Expr]
-Row = tuple[str, str, str, float]
 
 
 # what a letter of a pattern stands for; any other stands for anything
@@ -142,7 +128,7 @@ LETTERS: Mapping[str, Callable[[Expr, Names], bool]] = {
     "d": lambda part, known: isinstance(part, Name) and part.id in known.gradients,
     "a": lambda part, known: not isinstance(part, Num),
     "m": lambda part, known: isinstance(part, Call) and part.op in MASKS,
-    "s": lambda part, known: isinstance(part, Name) and known.is_gate(part.id),
+    "s": lambda part, known: isinstance(part, Name) and (part.id in known.complemented or known.made(part.id) in GATES),
     "v": lambda part, known: isinstance(part, Name),
     "c": lambda part, known: isinstance(part, Call),
     "k": lambda part, known: isinstance(part, Num) and part.value not in (0, 1),
@@ -163,74 +149,69 @@ LETTERS: Mapping[str, Callable[[Expr, Names], bool]] = {
 }
 
 
-def rewrites(*rows: Row) -> Rule:
-    """The rule that writes something else in the place of a pattern.
+def rule_of(lines: Iterable[str], rules: Mapping[str, Rule] = {}) -> Rule:
+    """The rule that some lines write down: the names of others, then rows that say what stands in a pattern's place.
 
     A row is a pattern, what may stand in its place (parted by ";"), the words for it, and how much less likely it is
     than others. What stands between `these` in the words is filled as the rest is; `new` is what now stands there,
     `old` what stood, `op` its op and `inner` what that is of, and `mine` the node whose equation it is in.
+
+    The pattern slope(any) is the derivative of an activation, a factor beside a gradient; slope(any, tanh) that of any
+    but tanh. There x is what goes into the activation, y its value, `again` that of this, s the derivative, and `at_x`,
+    `at_y` and `at_again` what it is where the activation is taken of, or for, something else.
     """
-    table = [(parse(old), [*map(parse, new.split(" ; "))], words, rank) for old, new, words, rank in rows]
+    others, table = [rules[line] for line in lines if "|" not in line], list[tuple[Expr, list[Expr], str, float]]()
+    for old, new, words, rank in (([*map(str.strip, line.split("|")), "", ""][:4]) for line in lines if "|" in line):
+        table.append((parse(old), [*map(parse, new.split(" ; "))], words or INSTEAD, float(rank or 0)))
+    sloped = any(getattr(pattern, "op", "") == "slope" for pattern, *_ in table)
 
     def rule(part: Expr, known: Names) -> Iterator[Change]:
+        for other in others:
+            yield from other(part, known)
         op, inner = (part.op, part.args[0]) if isinstance(part, Call) and part.args else ("", part)
         whole = {WHOLE: part, "op": Name(op), "inner": inner, "mine": Name(known.mine)}
+        slopes = [*_slopes(part, known)] if sloped else []
         for pattern, news, words, rank in table:
-            if isinstance(pattern, Call) and not (isinstance(part, Call) and part.op == pattern.op):
-                continue
-            for found in _matches(pattern, part, whole, known):
-                for new in news:
-                    made = filled(new, found)
-                    if made is not None and made != part:
-                        said = {**found, "new": made}
+            places: Iterable[Found] = slopes
+            match pattern:
+                case Call("slope", ops):
+                    places = (at for at in slopes if (at["op"] in ops) != (Name("any") in ops))
+                case Call(wanted) if wanted != op:
+                    continue
+                case _:
+                    places = _matches(pattern, part, whole, known)
+            for found in places:
+                for new in (filled(template, found) for template in news):
+                    made = product(found["rest"], new) if new and "rest" in found else new
+                    if new and made and made != part and new != found.get("s"):
+                        said = {**found, "new": new}
                         kind, *place = re.split(r" in `old`| \(`", words)  # what is wrong so elsewhere is alike
                         yield worded(words, said), made, rank, worded(kind, said) if place else ""
 
     return rule
 
 
-def slopes(*rows: Row) -> Rule:
-    """The rule that takes the derivative of an activation, a factor beside a gradient, as it is got wrong.
-
-    A row has the ops that it is about, or those that it is not about, what stands in place of the derivative, the words
-    and how much less likely it is. There x is what goes into the activation, y its value, `again` that of this, s the
-    derivative, and `at_x`, `at_y` and `at_again` what it is where the activation is taken of, or for, something else.
-    """
-    table = [(about.split(), [*map(parse, new.split(" ; "))], words, rank) for about, new, words, rank in rows]
-
-    def rule(part: Expr, known: Names) -> Iterator[Change]:
-        chain = factors(part)
-        for y, call in known.activations() if len(chain) > 1 and known.carries(part) else ():
-            x, *settings = call.args
-            again = Call(call.op, (y, *settings))
-            at = {"s": (x, y), "at_x": (x, x), "at_y": (y, again), "at_again": (again, again)}
-            found = {name: made for name, place in at.items() if (made := slope(call, *place, known))}
-            if "s" not in found or "softmax" in call.op:
-                continue
-            rest, true = [*chain], factors(found["s"])
-            for factor in true:
-                if factor in rest:
-                    rest.remove(factor)
-            found |= {"x": x, "y": y, "again": again, "op": Name(call.op)}
-            for about, news, words, rank in table if len(rest) == len(chain) - len(true) else ():
-                for new in news if about[0] == "any" or (call.op in about) != (about[0] == "not") else ():
-                    wrong = filled(new, found)
-                    if wrong not in (None, found["s"]):
-                        yield worded(words, {**found, "new": wrong}), product(*rest, wrong), rank
-
-    return rule
+def _slopes(part: Expr, known: Names) -> Iterator[Found]:
+    """What is around the derivatives of activations in a product, and the `rest` of that."""
+    chain = factors(part)
+    for y, call in known.activations() if len(chain) > 1 and known.carries(part) else ():
+        x, *settings = call.args
+        again = Call(call.op, (y, *settings))
+        at = {"s": (x, y), "at_x": (x, x), "at_y": (y, again), "at_again": (again, again)}
+        found = {name: made for name, place in at.items() if (made := slope(call, *place, known))}
+        rest, true = [*chain], factors(found.get("s", Name("none")))
+        for factor in true:
+            if factor in rest:
+                rest.remove(factor)
+        if len(rest) == len(chain) - len(true):
+            yield {**found, "x": x, "y": y, "again": again, "op": Name(call.op), "rest": product(*rest)}
 
 
 def slope(call: Call, x: Expr, y: Expr, known: Names) -> Expr | None:
-    """The derivative of an activation at x, where it is y, as the table of ops has it."""
-    rule = OPS[call.op].rule(0, known.types.site(call))
+    """The derivative of an activation at x, where it is y, as the table of ops has it; None for a softmax."""
+    rule = OPS[call.op].rule(0, known.types.site(call)) if "softmax" not in call.op else None
     chain = [factor for factor in factors(read(rule)) if factor != Name("g")] if rule else []
     return filled(product(*chain), {"x": x, "y": y, "alpha": call.args[-1]}) if chain else None
-
-
-def together(*rules: Rule) -> Rule:
-    """The rule that makes the changes of several."""
-    return lambda part, known: chain.from_iterable(rule(part, known) for rule in rules)
 
 
 def worded(words: str, found: Found) -> str:
@@ -268,8 +249,8 @@ def filled(template: Expr, found: Found) -> Expr | None:
     match template.op, args:
         case _ if None in args:
             return None
-        case op, [Num(a), Num(b)] if op in ARITHMETIC:
-            value = ARITHMETIC[op](a, b)
+        case op, [Num(a), Num(b)] if op in FOLDED:
+            value = ARITHMETIC[op](a, b) if b or op != "div" else math.inf
             return Num(value) if abs(value) <= sys.float_info.max else None
         case ("T", [Call("T", (inner,))]) | ("mT", [Call("mT", (inner,))]):
             return inner
@@ -284,58 +265,3 @@ def filled(template: Expr, found: Found) -> Expr | None:
 def form(written: str, **found: Expr) -> Expr:
     """An expression as it is written, with what some of its names stand for."""
     return filled(read_once(written), found) or Num(0)
-
-
-def turned(expr: Expr) -> Expr:
-    """The transpose; of a transpose, what it is of."""
-    return form("x.T", x=expr)
-
-
-def inverse(expr: Expr) -> Expr:
-    """1 over it; of 1 over something, that."""
-    match expr:
-        case Call("div", (Num(1), under)):
-            return under
-    return Call("div", (Num(1), expr))
-
-
-def is_number(factor: Expr) -> bool:
-    """Whether it is a number, or 1 over one."""
-    return isinstance(factor, Num) or isinstance(inverse(factor), Num)
-
-
-def factors(expr: Expr) -> list[Expr]:
-    """What is multiplied; 1 over what it is divided by."""
-    match expr:
-        case Call("mul", (left, right)):
-            return [*factors(left), *factors(right)]
-        case Call("div", (left, right)):
-            return [*factors(left), *map(inverse, factors(right))]
-        case Call("neg", (inner,)):
-            return [Num(-1), *factors(inner)]
-    return [expr]
-
-
-def product(*chain: Expr) -> Expr:
-    """What several factors are multiplied to."""
-    made: Expr | None = None
-    for factor in chain:
-        match factor:
-            case Call("div", (Num(1), under)):
-                made = Call("div", (made or Num(1), under))
-            case _:
-                made = Call("mul", (made, factor)) if made else factor
-    return made or Num(1)
-
-
-def without(chain: Sequence[Expr], gone: Collection[int]) -> Expr:
-    """The product of all factors but some."""
-    return product(*[factor for n, factor in enumerate(chain) if n not in gone])
-
-
-def terms(expr: Expr) -> list[Expr]:
-    """What is added."""
-    match expr:
-        case Call("add", (left, right)):
-            return [*terms(left), *terms(right)]
-    return [expr]

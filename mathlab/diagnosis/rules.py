@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from functools import reduce
 from itertools import combinations as pairs
 from itertools import product as combinations
 
-from mathlab.diagnosis.rewrite import Change, Names, factors, form, is_number, product, terms, text, turned, without
-from mathlab.diagnosis.slips import parts, placed
-from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, names, substitute
+from mathlab.diagnosis.rewrite import Change, Names, form, text
+from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, Slice, Static, names, substitute
+from mathlab.language.terms import factors, grafted, is_number, parts, product, terms, total, transposed, without
 
-ALL, FLIP = Slice(None, None, None), Slice(None, None, -1)
+FLIP = Slice(None, None, -1)
 AXES = ("sum", "mean", "softmax", "log_softmax", "max", "logsumexp", "norm")  # what runs over axes
 FEW = 4  # entries of a sum that are each tried as the only one that was taken; of more, the first and the last
 WIDER = 0.04  # how much less likely a factor is missing that gave a product its shape
@@ -76,11 +75,9 @@ def without_term(part: Expr, known: Names) -> Iterator[Change]:
 def without_two(part: Expr, known: Names) -> Iterator[Change]:
     """Two terms of a longer sum left out."""
     added = terms(part)
-    if known.root and 3 < len(added) <= MOST_TERMS:
-        for one, other in pairs(range(len(added)), 2):
-            rest = [term for n, term in enumerate(added) if n not in (one, other)]
-            words = f"the terms {text(added[one])} and {text(added[other])} are left out"
-            yield words, reduce(lambda left, right: Call("add", (left, right)), rest)
+    for gone in pairs(range(len(added)), 2) if known.root and 3 < len(added) <= MOST_TERMS else ():
+        rest = [term for n, term in enumerate(added) if n not in gone]
+        yield f"the terms {' and '.join(text(added[n]) for n in gone)} are left out", total(*rest)
 
 
 def throughout(part: Expr, known: Names) -> Iterator[Change]:
@@ -162,7 +159,7 @@ def other_mean(part: Expr, known: Names) -> Iterator[Change]:
                     shape = known.shape(one.args[0])
                     for other in range(len(shape)) if length(shape, axis) == n else ():
                         made = Call("sum", one.args, tuple((k, other if k == "axis" else v) for k, v in one.attrs))
-                        new = Call("div", (placed(over, path, made), Num(shape[other])))
+                        new = Call("div", (grafted(over, path, made), Num(shape[other])))
                         yield f"the mean runs over axis {other} in {text(part)}", new
 
 
@@ -196,10 +193,8 @@ def other_order(part: Expr, known: Names) -> Iterator[Change]:
                 put = Call("reshape", (x, *(Num(made[axis]) for axis in axes)))
                 back = Call("transpose", (put, *(Num(axes.index(axis)) for axis in range(len(axes)))))
                 yield f"{words} put in another order, as {text(back)}", back
-            yield (
-                f"{text(x)} is reshaped in Fortran order",
-                form("x.T", x=Call("reshape", (turned(x), *map(Num, made[::-1])))),
-            )
+            columns = transposed(Call("reshape", (transposed(x), *map(Num, made[::-1]))))
+            yield f"{text(x)} is reshaped in Fortran order", columns
             for axis in (k for k, count in enumerate(made) if count == 2):
                 words = f"the two along axis {axis} of {text(part)} are each in the other's place"
                 yield words, Call("flip", (part,), (("axis", axis),))

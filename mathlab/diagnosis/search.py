@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from functools import cache, reduce
-from itertools import chain
+from functools import cache
 
 import numpy as np
 
 from mathlab.diagnosis import mistakes, slips
 from mathlab.diagnosis.evidence import NEAR, judged
 from mathlab.diagnosis.mistakes import KINDS, Mistake
-from mathlab.diagnosis.rewrite import by_name, product
 from mathlab.diagnosis.rules import scaled
 from mathlab.diagnosis.trials import FITTED, multipliers
 from mathlab.diagnosis.unfold import forms, told, unfolded, with_gradients
@@ -23,8 +21,10 @@ from mathlab.diagnosis.worlds import OVERHEAD, UNFIT, Outcome, Scene, Trial, cha
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array
 from mathlab.language import kernels
+from mathlab.language.equation import Graph, by_name
 from mathlab.language.program import Program, one_op
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, names, substitute, unparse, walk
+from mathlab.language.terms import product
 from mathlab.stages.prepare import Prepared
 
 # entries computed, of which an op counts `OVERHEAD` more, at least and for each equation: some seconds
@@ -41,23 +41,15 @@ NUMBERS = 8  # by which an equation is tried to be multiplied
 COMPILED = 0.2  # of what an op costs beside its entries it costs, and an equation too, where it is compiled
 
 
-class Evaluator:
-    """The values of a case's names at each of some points, and what of them a change reaches: bits, one an equation."""
+class Evaluator(Graph):
+    """The values of a case's names at each of some points, and what has been computed of them."""
 
     def __init__(self, prepared: Prepared, points: Sequence[Mapping[str, Array]]) -> None:
+        super().__init__(prepared.env, prepared.both)
         self.prepared = prepared
         self.definitions = by_name(prepared.both)
-        self.order = [*self.definitions]
-        self.place = {name: k for k, name in enumerate(self.order)}
         self.base = [prepared.run(point) for point in points]
         self.known: list[dict[Expr, object]] = [{} for _ in points]
-        self.behind: dict[str, int] = {}  # the equations that each name is computed from, itself included
-        for name, expr in self.definitions.items():
-            self.behind[name] = self.sources(expr) | 1 << self.place[name]
-        self.ahead = dict.fromkeys(self.order, 0)  # and those that are computed from it
-        for name, bits in self.behind.items():
-            for other in self.named(bits):
-                self.ahead[other] |= 1 << self.place[name]
         self.program = cache(self._program)
         self.work = 0.0  # entries computed: the same on every machine
 
@@ -68,86 +60,67 @@ class Evaluator:
         made = program(expr, self.prepared.types, type_, self.prepared.case.dtype)
         return made, COMPILED * OVERHEAD + calls * (COMPILED * OVERHEAD + type_.size)
 
-    def named(self, bits: int) -> Iterator[str]:
-        """The equations of some bits, in order."""
-        while bits:
-            low = bits & -bits
-            yield self.order[low.bit_length() - 1]
-            bits ^= low
 
-    def reach(self, changed: Iterable[str]) -> int:
-        """The equations that a change of some reaches."""
-        return reduce(operator.or_, (self.ahead[name] for name in changed), 0)
+class World:
+    """The equations with some changed; what it has computed it keeps."""
 
-    def sources(self, quantity: Expr) -> int:
-        """The equations that a quantity is computed from."""
-        return reduce(operator.or_, (self.behind.get(name, 0) for name in names(quantity)), 0)
-
-    def circular(self, changes: Mapping[str, Expr]) -> bool:
-        """Whether a changed equation reads what is computed from it."""
-        reads = ((name, other) for name, expr in changes.items() for other in names(expr) if other in self.place)
-        return any(self.ahead[name] >> self.place[other] & 1 for name, other in reads)
-
-
-class Session:
-    """One set of changes at one point; what it has computed it keeps."""
-
-    def __init__(self, whole: Evaluator, changes: Mapping[str, Expr], point: int = 0) -> None:
+    def __init__(self, whole: Evaluator, changes: Mapping[str, Expr]) -> None:
         self.whole, self.changes = whole, changes
-        self.base, self.known = whole.base[point], whole.known[point]
         self.reached, self.done = whole.reach(changes), 0
-        self.env = dict(self.base)
+        self.points = [(dict(base), known) for base, known in zip(whole.base, whole.known, strict=True)]
 
-    def value(self, quantity: Expr) -> Array | None:
-        """A quantity's value; None where the changed equations do not fit together."""
+    def values(self, quantity: Expr) -> list[Array]:
+        """A quantity's value at every point; none where the changed equations do not fit together."""
+        due = self.reached & self.whole.sources(quantity) & ~self.done
         try:
             with np.errstate(all="ignore"):
-                due = self.reached & self.whole.sources(quantity) & ~self.done
                 for name in self.whole.named(due):
-                    self.env[name] = self._equation(name)
+                    for values, known in self.points:
+                        values[name] = self._equation(name, values, known)
                 self.done |= due
-                return np.asarray(self._value(quantity)[0], np.float64)
+                return [np.asarray(self._value(quantity, *point)[0], np.float64) for point in self.points]
         except UNFIT:
-            return None
+            return []
 
-    def _equation(self, name: str) -> Array:
+    def _equation(self, name: str, values: dict[str, Array], known: dict[Expr, object]) -> Array:
         if name in self.changes:
-            found = np.asarray(self._value(self.changes[name])[0])
+            found = np.asarray(self._value(self.changes[name], values, known)[0])
         else:
             made, work = self.whole.program(name)
             self.whole.work += work
-            found = np.asarray(made.function(*[self.env[read] for read in made.inputs])[0])
-        return found.astype(self.base[name].dtype, copy=False)
+            found = np.asarray(made.function(*[values[read] for read in made.inputs])[0])
+        return found.astype(values[name].dtype, copy=False)
 
-    def _value(self, expr: Expr) -> tuple[object, bool]:
+    def _value(self, expr: Expr, values: Mapping[str, Array], known: dict[Expr, object]) -> tuple[object, bool]:
         """A value, and whether no change here reaches it, so that others may have it too."""
         match expr:
             case Name(name):
-                return self.env[name], not self.reached >> self.whole.place.get(name, len(self.whole.place)) & 1
+                return values[name], not self.reached & self.whole.bit[name]
             case Num(value):
                 return value if abs(value) < 2**63 else float(value), True
             case Slice():
                 return expr.whole, True
             case NewAxis():
                 return None, True
-        args = [self._value(arg) for arg in expr.args]
-        fixed = all(same for _, same in args)
-        if fixed and expr in self.known:
-            return self.known[expr], True
-        found = self._called(expr, [value for value, _ in args])
+        parts = [self._value(arg, values, known) for arg in expr.args]
+        fixed = all(same for _, same in parts)
+        if fixed and expr in known:
+            return known[expr], True
+        found = _called(expr, [part for part, _ in parts])
         self.whole.work += OVERHEAD + np.asarray(found).size
         if fixed:
-            self.known[expr] = found
+            known[expr] = found
         return found, fixed
 
-    def _called(self, call: Call, args: list[object]) -> object:
-        if call.op == "index":
-            return operator.getitem(np.asarray(args[0]), tuple(map(_whole, args[1:])))  # type: ignore[misc]  # an index may be anything
-        if call.op == "scatter":
-            return kernels.scatter(np.asarray(args[0]), np.asarray(args[1]).shape, tuple(map(_whole, args[2:])))
-        if args and not any(isinstance(arg, np.ndarray | np.generic) for arg in args):
-            args[0] = np.asarray(args[0])  # Python's own numbers are no arrays, and raise where NumPy gives inf
-        return one_op(call.op)(*args, **dict(call.attrs))
+
+def _called(call: Call, args: list[object]) -> object:
+    if call.op == "index":
+        return operator.getitem(np.asarray(args[0]), tuple(map(_whole, args[1:])))  # type: ignore[misc]  # an index may be anything
+    if call.op == "scatter":
+        return kernels.scatter(np.asarray(args[0]), np.asarray(args[1]).shape, tuple(map(_whole, args[2:])))
+    if args and not any(isinstance(arg, np.ndarray | np.generic) for arg in args):
+        args[0] = np.asarray(args[0])  # Python's own numbers are no arrays, and raise where NumPy gives inf
+    return one_op(call.op)(*args, **dict(call.attrs))
 
 
 def _whole(item: object) -> object:
@@ -182,16 +155,22 @@ class Search:
         self.parts = {part: f"d(inside {self.called.get(name, name)})" for name, some in inside for part in some}
         self.evaluator = Evaluator(prepared, scene.points)
         self.sources = [self.evaluator.sources(claim.base) for claim in scene.claims]
-        self.numbers = [*multipliers(scene)]
-        self.names = slips.known(prepared)._replace(numbers=self.numbers[:NUMBERS], rates=scene.rates or RATES)
+        numbers = [*multipliers(scene)]
+        self.names = slips.known(prepared)._replace(numbers=numbers[:NUMBERS], rates=scene.rates or RATES)
+        parts = (part for expr in self.names.forward.values() for part in walk(expr))
+        written = [part.value for part in parts if isinstance(part, Num) and part.value not in (0, 0.5, 1, 2)]
+        said = [(number, f"the {k:g} that the equations have") for k in written for number in (k, 1 / k)]
+        # which is said before a length that it equals
+        self.reasons = sorted([*said, *numbers], key=lambda reason: (" of " in reason[1], "that the" in reason[1]))
         closed = {name: form for name, form in forms(self.evaluator, self.names) if self._is(name, form)}
         self.names = self.names._replace(closed=closed)
 
     def _is(self, name: str, form: Expr) -> bool:
         """Whether an expression is what a name is, but for rounding."""
-        value, true = Session(self.evaluator, {}).value(form), self.evaluator.base[0][name]
+        true = self.evaluator.base[0][name]
         near = TRUE * float(np.max(np.abs(true), initial=0.0))
-        return value is not None and value.shape == true.shape and np.allclose(value, true, rtol=0, atol=near)
+        found = World(self.evaluator, {}).values(form)[:1]
+        return any(value.shape == true.shape and np.allclose(value, true, rtol=0, atol=near) for value in found)
 
     def run(self) -> tuple[list[Trial], int, int]:
         """The mistakes that explain something, and how many were tried of how many there are at least.
@@ -229,7 +208,7 @@ class Search:
         if self.evaluator.circular(mistake.changes):
             return None
         if mistake.followed:
-            self.evaluator.work += DERIVED * len(self.evaluator.order)
+            self.evaluator.work += DERIVED * len(self.evaluator.definitions)
             whole = mistakes.followed(mistake, self.prepared)
             if whole is None:
                 return None
@@ -247,35 +226,30 @@ class Search:
 
     def solved(self, mistake: Mistake) -> Trial | None:
         """The trial of the terms that a mistake leaves out times what a wrong claim asks for, a round number."""
-        reached, scene = self.evaluator.reach(mistake.changes), self.scene
-        wrong = [k for k in scene.wrong if self.sources[k] & reached]
-        if mistake.kind not in ("term missing", "path missing") or scene.printed or scene.trained or not wrong:
+        scene, reached = self.scene, self.evaluator.reach(mistake.changes)
+        met = {k: (self.sources[k] & reached).bit_count() for k in scene.wrong if self.sources[k] & reached}
+        if mistake.kind not in ("term missing", "path missing") or scene.printed or scene.trained or not met:
             return None
-        k = min(wrong, key=lambda k: (self.sources[k] & reached).bit_count())
-        without, true, stated = self._outcome(k, self._sessions(mistake)), scene.truth[k], scene.claims[k].stated
-        if without is None or true is None or not without.shape == true.shape == stated.shape:
+        k = min(met, key=lambda k: met[k])
+        claim, true = scene.claims[k], scene.truth[k]
+        without = claim.picked(World(self.evaluator, mistake.changes).values(claim.base))
+        if without is None or true is None or not without.shape == true.shape == claim.stated.shape:
             return None
         at = np.unravel_index(int(np.argmax(np.abs(true - without))), true.shape)
         with np.errstate(all="ignore"):
-            value = float((stated[at] - without[at]) / (true[at] - without[at]))
+            value = float((claim.stated[at] - without[at]) / (true[at] - without[at]))
         near = Fraction(value if math.isfinite(value) else 0).limit_denominator(ROUND)
         if abs(near - value) > CLOSE * abs(value) or near in (0, 1, -1) or abs(near.numerator) > ROUND:
             return None
-        written = (part.value for expr in self.names.forward.values() for part in walk(expr) if isinstance(part, Num))
-        same = (k for k in written if k not in (0.5, 1, 2) and (near == k or near * Fraction(k) == 1))
-        whys = [why for number, why in self.numbers if math.isclose(number, near)]
-        written_as = (
-            f"the {k:g} that the equations have" for k in same
-        )  # which is said before a length that it equals
-        why = next(chain((why for why in whys if " of " not in why), written_as, whys), "")
+        why = next((why for number, why in self.reasons if math.isclose(number, near)), "")
         if mistake.kind == "path missing" and not why and 1 not in (near.numerator, near.denominator):
             return None
         why = why or ("" if 100 % near.denominator == 0 else f"{near.numerator} / {near.denominator}")
-        made = []
-        for slip in mistake.made:
-            term = slips.part_at(mistake.definitions[slip.name], slip.path)
-            part = product(Num(float(near)), term)
-            made.append(slip._replace(part=part, clause=scaled(term, float(near), why)))
+        times = Num(float(near))
+        made = [
+            slip._replace(part=product(times, slip.old), clause=scaled(slip.old, times.value, why))
+            for slip in mistake.made
+        ]
         trial = self.tried(replace(mistake, kind="term scaled", tier=KINDS["term scaled"].tier, made=made))
         return trial and trial._replace(weight=FITTED)
 
@@ -285,28 +259,20 @@ class Search:
         met = {k: (source & reached).bit_count() for k, source in enumerate(self.sources) if source & reached}
         if not any(claims[k].wrong for k in met):
             return None
-        sessions = self._sessions(mistake)
+        world = World(self.evaluator, mistake.changes)
         outcomes: list[Outcome] = [*self.scene.truth]
         fits = misses = 0
         for k in sorted(met, key=lambda k: (printed and not claims[k].wrong, met[k])):
             wrong = claims[k].wrong
             if fits or (misses < MISSES and (wrong or not printed)):
-                outcomes[k] = self._outcome(k, sessions)
+                outcomes[k] = claims[k].picked(world.values(claims[k].base))
                 fitting = claims[k].fits(outcomes[k])
                 if not (wrong or fitting or printed):
                     return None  # as what breaks a right array; a figure may be right by another computation
                 fits, misses = fits + (wrong and fitting), misses + (wrong and not fitting)
         # what is 0 because c - c stands for c - h is a path that is gone, and named as one
-        gone = mistake.kind == "other name" and any(not np.any(sessions[0].value(Name(k))) for k in mistake.changes)
+        gone = mistake.kind == "other name" and any(not np.any(world.values(Name(k))[:1]) for k in mistake.changes)
         return outcomes if (fits or printed) and not gone else None
-
-    def _sessions(self, mistake: Mistake) -> list[Session]:
-        return [Session(self.evaluator, mistake.changes, point) for point in range(len(self.scene.points))]
-
-    def _outcome(self, k: int, sessions: Sequence[Session]) -> Outcome:
-        found = (session.value(self.scene.claims[k].base) for session in sessions)
-        values = [value for value in found if value is not None]
-        return self.scene.claims[k].picked(values) if len(values) == len(sessions) else None
 
     def _trained(self, mistake: Mistake) -> Sequence[Outcome] | None:
         """The claims after a training with a mistake made, in the equations of its batches too."""

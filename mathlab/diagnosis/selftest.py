@@ -18,12 +18,11 @@ import numpy as np
 
 from mathlab.diagnosis import slips
 from mathlab.diagnosis.mistakes import KINDS
-from mathlab.diagnosis.rewrite import by_name
 from mathlab.diagnosis.trials import batch_size
-from mathlab.diagnosis.worlds import changed, snapshots
+from mathlab.diagnosis.worlds import changed, computing
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Array, Case, Experiment, Figure
-from mathlab.language.equation import Equation
+from mathlab.language.equation import Equation, by_name
 from mathlab.language.syntax import Call, Expr, Num
 from mathlab.printed import judge, judge_number, neighbours
 from mathlab.results import EntryCheck
@@ -31,6 +30,7 @@ from mathlab.stages import backprop, gradcheck, witness
 from mathlab.stages.gradcheck import Measured, Witnesses, check_entries, checked
 from mathlab.stages.noise import Floats, in_float64, noises, rounding_noise
 from mathlab.stages.prepare import Prepared, evaluate, prepare
+from mathlab.stages.updates import Training
 
 ENOUGH = 0.99  # of the planted faults
 SAME = 1e-12  # relative: a fault that moves no gradient by more changes nothing at the article's point
@@ -147,7 +147,8 @@ class _Lab:
     def _trained(self, prepared: Prepared) -> Iterator[_Stated]:
         settings = self.case.train
         if settings and settings.after:
-            moments = snapshots(prepared, settings, [updates for updates, _ in settings.after])
+            training = Training(prepared, settings).settled()
+            moments = training.states(dict(settings.after), lambda size: computing(training.on(size)))
             for updates, figures in settings.after:
                 values = evaluate(figures, prepared, prepared.run(moments[updates]))
                 for figure, value in zip(figures, values, strict=True):

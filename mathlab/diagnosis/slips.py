@@ -16,23 +16,24 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mathlab.diagnosis.rewrite import Names, Rule, by_name, factors, form, skeleton
+from mathlab.diagnosis.rewrite import Names, Rule, form
 from mathlab.experiment import Array
 from mathlab.language import syntax
 from mathlab.language.derive import UPSTREAM
+from mathlab.language.equation import by_name
 from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names, walk
+from mathlab.language.terms import Path, factors, grafted, parts, skeleton
 from mathlab.stages.prepare import Prepared
 
-Path = tuple[int, ...]
 MOST_NAMED = 4  # equations that a sentence names
-SUMS = ("add", "sub", "neg")
 
 
 class Slip(NamedTuple):
-    """One change to the equation called `name`: the part to which `path` leads becomes `part`."""
+    """One change to the equation called `name`: the part to which `path` leads, `old`, becomes `part`."""
 
     name: str
     path: Path
+    old: Expr
     part: Expr
     clause: str
     looks: Hashable  # the same for changes of one kind to parts that look alike
@@ -138,21 +139,7 @@ def slips(definitions: Mapping[str, Expr], rule: Rule, known: Names) -> Iterator
                         mine = mine or _canonical(old, context)
                         looks = mine, _canonical(made, context), _before(old, made, context)
                         rank, common = (*more, 0, "")[:2] if more else (0, "")
-                        yield Slip(name, path, made, clause, looks, float(rank), kin(owner, name), common)
-
-
-def parts(
-    expr: Expr, path: Path = (), term: Expr | None = None, op: str = ""
-) -> Iterator[tuple[Path, Expr, Expr, str]]:
-    """Each part of an expression, the way to it, the term that it stands in, and the sum that it is a term of."""
-    term = expr if term is None or (isinstance(term, Call) and term.op in SUMS and path) else term
-    yield path, expr, term, op
-    if isinstance(expr, Call):
-        opens = expr.op in SUMS and term is expr
-        # the 1 - y of an activation is no sum
-        summed = expr.op in ("add", "concat") or (expr.op == "sub" and not isinstance(expr.args[0], Num))
-        for position, arg in enumerate(expr.args):
-            yield from parts(arg, (*path, position), arg if opens else term, expr.op if summed else "")
+                        yield Slip(name, path, old, made, clause, looks, float(rank), kin(owner, name), common)
 
 
 def _before(old: Expr, new: Expr, known: Names) -> Hashable:
@@ -214,23 +201,8 @@ def applied(chosen: Iterable[Slip], definitions: Mapping[str, Expr]) -> dict[str
     """The equations that are changed, changed."""
     changes: dict[str, Expr] = {}
     for slip in chosen:
-        changes[slip.name] = placed(changes.get(slip.name, definitions[slip.name]), slip.path, slip.part)
+        changes[slip.name] = grafted(changes.get(slip.name, definitions[slip.name]), slip.path, slip.part)
     return changes
-
-
-def part_at(expr: Expr, path: Path) -> Expr:
-    """The part to which `path` leads."""
-    return next(part for way, part, *_ in parts(expr) if way == path)
-
-
-def placed(expr: Expr, path: Path, part: Expr) -> Expr:
-    """The expression with the part to which `path` leads replaced."""
-    if not path:
-        return part
-    assert isinstance(expr, Call)
-    args = [*expr.args]
-    args[path[0]] = placed(args[path[0]], path[1:], part)
-    return Call(expr.op, tuple(args), expr.attrs, expr.position)
 
 
 def through_one_reader(found: Iterable[Slip], definitions: Mapping[str, Expr], known: Names) -> Iterator[Slip]:
@@ -243,8 +215,10 @@ def through_one_reader(found: Iterable[Slip], definitions: Mapping[str, Expr], k
     for slip in found:
         places = readers.get(slip.name, ())
         if len({name for name, _ in places}) > 1:
-            changed = placed(definitions[slip.name], slip.path, slip.part)
+            changed = grafted(definitions[slip.name], slip.path, slip.part)
             for name, path in places:
                 role = known._replace(owner=known.node(slip.name)).seen(known.node(name))
                 clause = f"{slip.clause} (in the {slip.name} that it reads)"
-                yield Slip(name, path, changed, clause, ("through", slip.looks, role), slip.rank, slip.kin)
+                yield Slip(
+                    name, path, Name(slip.name), changed, clause, ("through", slip.looks, role), slip.rank, slip.kin
+                )

@@ -1,16 +1,16 @@
-"""One thing in the place of another: local derivatives, names, updated weights, kernels turned, labels shifted."""
+"""One thing in the place of another: local derivatives, names, updated weights, kernels transposed, labels shifted."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import reduce
 from itertools import combinations
 
-from mathlab.diagnosis.rewrite import Change, Names, factors, form, product, slope, terms, text, turned
-from mathlab.diagnosis.rules import ALL, FLIP
+from mathlab.diagnosis.rewrite import Change, Names, form, slope, text
+from mathlab.diagnosis.rules import FLIP
 from mathlab.language.ops import ACTIVATIONS
-from mathlab.language.syntax import Call, Expr, Name, Num, Slice, substitute
+from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, substitute
+from mathlab.language.terms import factors, product, terms, total, transposed
 
 MOST_NAMES = 60  # names of which any may be taken for another; of more, those around
 NEIGHBOURS = 12  # equations before and after one that are looked at for what looks like it
@@ -53,7 +53,7 @@ def other_name(part: Expr, known: Names) -> Iterator[Change]:
                     words = f"{name} (times {value:.4g}) stands in place of {part.id}"
                     yield words, product(Num(value), Name(name)), SCALED
     if len(type_.shape) == 2 and type_.shape[0] == type_.shape[1]:
-        yield f"{part.id}.T stands in place of {part.id}", turned(part), 0
+        yield f"{part.id}.T stands in place of {part.id}", transposed(part), 0
 
 
 def other_part(part: Expr, known: Names) -> Iterator[Change]:
@@ -236,12 +236,14 @@ def other_class(part: Expr, known: Names) -> Iterator[Change]:
 def slope_of_some(part: Expr, known: Names) -> Iterator[Change]:
     """Some terms of what is handed on to an activation that go past its derivative, or through it twice."""
     call, added = known.forward.get(known.mine), terms(part)
-    if known.root and isinstance(call, Call) and call.op in ACTIVATIONS and "softmax" not in call.op:
-        its = slope(call, call.args[0], Name(known.mine), known) or Num(1)
-        for first, last in combinations(range(len(added) + 1), 2):
-            some = reduce(lambda left, right: Call("add", (left, right)), added[first:last])
-            for written, words in (("p + x * (s - 1)", "stands twice"), ("p + x / s - x", "is left out")):
-                said = f"the derivative of {call.op} {words} for {text(some)}"
-                if last - first < max(len(added), 2):  # what is all of it in one step is a term of it in another
-                    rank = EVERY * (len(added) == 1)
-                    yield said, form(written, p=part, x=some, s=its), rank, re.sub(r"\d+", "#", said)
+    if not (known.root and isinstance(call, Call) and call.op in ACTIVATIONS):
+        return
+    if (its := slope(call, call.args[0], Name(known.mine), known)) is None:
+        return
+    for first, last in combinations(range(len(added) + 1), 2):
+        some = total(*added[first:last])
+        for written, words in (("p + x * (s - 1)", "stands twice"), ("p + x / s - x", "is left out")):
+            said = f"the derivative of {call.op} {words} for {text(some)}"
+            if last - first < max(len(added), 2):  # what is all of it in one step is a term of it in another
+                rank = EVERY * (len(added) == 1)
+                yield said, form(written, p=part, x=some, s=its), rank, re.sub(r"\d+", "#", said)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -12,13 +12,14 @@ from itertools import combinations, product
 import numpy as np
 from numpy.typing import NDArray
 
-from mathlab.diagnosis.rewrite import by_name, factors
 from mathlab.diagnosis.worlds import Outcome, Outcomes, Scene, Trial, computing
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Dtype
 from mathlab.language.check import Types
+from mathlab.language.equation import by_name
 from mathlab.language.syntax import Call, Expr, Name, Num, names, unparse
-from mathlab.stages.prepare import Env, Prepared, prepare
+from mathlab.language.terms import factors
+from mathlab.stages.prepare import Prepared, prepare
 from mathlab.stages.updates import Training
 
 FEW = 64  # entries of an array, of which a single number may be another one
@@ -31,21 +32,18 @@ PRECISE = 10  # significant digits of a learning rate, at most
 FITTED = 1e9  # numbers that were tried where one is solved for
 
 
-def sign(scene: Scene) -> Iterator[Trial]:
-    """Everything times -1."""
-    yield Trial("the sign is the other way round", scene.transformed(np.negative), world=False)
+def _whole(cause: str, change: Callable[[Array], Array]) -> Callable[[Scene], Iterator[Trial]]:
+    return lambda scene: iter([Trial(cause, scene.transformed(change), world=False)])
 
 
-def transpose(scene: Scene) -> Iterator[Trial]:
-    """Matrices, and what is an entry of one, turned over."""
-    yield Trial("it is the transpose", scene.transformed(np.transpose), world=False)
+sign = _whole("the sign is the other way round", np.negative)
+transpose = _whole("it is the transpose", np.transpose)
 
 
 def factor(scene: Scene) -> Iterator[Trial]:
     """Everything times a number of the experiment."""
     for value, reason in multipliers(scene):
-        multiplied = scene.transformed(partial(np.multiply, value))
-        yield Trial(f"it is {value:.4g} times the computed value: {reason}", multiplied, world=False)
+        yield from _whole(f"it is {value:.4g} times the computed value: {reason}", partial(np.multiply, value))(scene)
 
 
 def any_factor(scene: Scene) -> Iterator[Trial]:
@@ -109,16 +107,18 @@ def truncated(scene: Scene) -> Iterator[Trial]:
     One number is cut where it should be rounded up by the toss of a coin: it takes `TOSSES` of them, and none beside
     them that was rounded up.
     """
-    outcomes: list[Outcome] = [None] * len(scene.claims)
+    outcomes = list[Outcome]()
     cut_off, rounded_up = 0, 0
-    for k, (claim, truth) in enumerate(zip(scene.claims, scene.truth, strict=True)):
-        if claim.unit is not None and truth is not None:
-            units, stated = truth / claim.unit, np.round(claim.stated / claim.unit)
-            cut = np.trunc(units * (1 + 4e-16))  # the nudge keeps 0.3, a little less in binary, from being cut to 0.2
-            outcomes[k] = cut * claim.unit
-            differ = cut != np.round(units)
-            cut_off += int(np.count_nonzero(differ & (stated == cut)))
-            rounded_up += int(np.count_nonzero(differ & (stated == np.round(units)))) if not claim.wrong else 0
+    for claim, truth in zip(scene.claims, scene.truth, strict=True):
+        if claim.unit is None or truth is None:
+            outcomes.append(None)
+            continue
+        units, stated = truth / claim.unit, np.round(claim.stated / claim.unit)
+        cut = np.trunc(units * (1 + 4e-16))  # the nudge keeps 0.3, a little less in binary, from being cut to 0.2
+        outcomes.append(cut * claim.unit)
+        differ = cut != np.round(units)
+        cut_off += int(np.count_nonzero(differ & (stated == cut)))
+        rounded_up += int(np.count_nonzero(differ & (stated == np.round(units)))) if not claim.wrong else 0
     if cut_off >= TOSSES and not rounded_up:
         yield Trial("the digits are cut off, not rounded", outcomes, anywhere=True, world=False)
 
@@ -177,25 +177,18 @@ def carried_on(scene: Scene) -> Iterator[Trial]:
 
 def other_updates(scene: Scene) -> Iterator[Trial]:
     """One update, or one epoch, more or less."""
-    train = scene.training(scene.prepared)
-
-    def moved(at: Collection[int], by: int) -> Mapping[int, Env]:
-        found = train({count + by for count in at if count + by >= 0})
-        return {count: found[count + by] for count in at if count + by in found}
-
-    if scene.case.train:
-        each = Training(scene.prepared, scene.case.train).each
-        for count, what in {each: "epoch", 1: "update"}.items():
-            for by, word in ((count, "later"), (-count, "earlier")):
-                cause = f"it is the value one {what} {word}"
-                yield from scene.tried(cause, computing(scene.prepared), partial(moved, by=by))
+    train = scene.case.train
+    for count, what in {Training(scene.prepared, train).each: "epoch", 1: "update"}.items() if train else ():
+        for by, word in ((count, "later"), (-count, "earlier")):
+            cause = f"it is the value one {what} {word}"
+            yield from scene.tried(cause, train=scene.training(scene.prepared, later=by))
 
 
 def step_added(scene: Scene) -> Iterator[Trial]:
     """Each step made uphill."""
     for rate in scene.rates:
         cause = f"the learning rate is {-rate:.{PRECISE}g}, not {rate:g} (the step is added instead of subtracted)"
-        yield from scene.tried(cause, computing(scene.prepared), scene.training(scene.prepared, -rate))
+        yield from scene.tried(cause, train=scene.training(scene.prepared, -rate))
 
 
 def other_rates(scene: Scene) -> Iterator[Trial]:
@@ -210,8 +203,7 @@ def other_rates(scene: Scene) -> Iterator[Trial]:
             known.add(rounded)
             cause = f"the learning rate is {rounded:.{PRECISE}g}, not {rate:g}"
             # there are about this many numbers of so many digits within a factor of 100 up and down
-            train, weight = scene.training(scene.prepared, rounded), 4 * 10.0**digits
-            made = scene.tried(cause, computing(scene.prepared), train, weight)
+            made = scene.tried(cause, train=scene.training(scene.prepared, rounded), weight=4 * 10.0**digits)
             if not made:
                 return
             if scene.claims[k].fits(made[0].outcomes[k]):
@@ -229,19 +221,18 @@ def _solved(scene: Scene, rate: float, k: int) -> float:
 
     def miss(other: float) -> float:
         near = 1e-3 < abs(other / rate) < 1e3
-        trials = near and scene.tried("", computing(scene.prepared), scene.training(scene.prepared, other))
+        trials = scene.tried("", train=scene.training(scene.prepared, other)) if near else []
         outcome = trials[0].outcomes[k] if trials else None
-        return math.nan if outcome is None else float(outcome.flat[worst] - claim.stated.flat[worst])
+        return math.nan if outcome is None else float((outcome - claim.stated).flat[worst])
 
-    a, b = rate, rate * 1.01
-    at_a, at_b = float((truth - claim.stated).flat[worst]), miss(b)
+    a, b, at_a = rate, rate * 1.01, float((truth - claim.stated).flat[worst])
     for _ in range(STEPS):
+        at_b = miss(b)
         if abs(at_b) <= 1e-3 * widths.flat[worst]:
             return b
         if not math.isfinite(at_b) or at_b == at_a:
             break
         a, at_a, b = b, at_b, b - at_b * (b - a) / (at_b - at_a)
-        at_b = miss(b)
     return math.nan
 
 
@@ -261,11 +252,10 @@ def multipliers(scene: Scene) -> Iterator[tuple[float, str]]:
     for value, what in known:
         named.setdefault(value, []).append(what)
     inputs, given = scene.case.inputs, {**scene.case.inputs, **scene.case.parameters}
-    axes = ((name, axis, n) for name, value in given.items() for axis, n in enumerate(value.array.shape))
-    lengths = [(n, f"the length of axis {axis} of {name}") for name, axis, n in axes]
-    sizes = {name: value.array.size for name, value in inputs.items() if value.array.ndim > 1}
-    lengths += [(size, f"the number of entries of {name}") for name, size in sizes.items()]
-    for length, what in lengths:
+    shapes = [(name, axis, n) for name, value in given.items() for axis, n in enumerate(value.array.shape)]
+    lengths = [(n, f"the length of axis {axis} of {name}") for name, axis, n in shapes]
+    matrices = {name: value.array for name, value in inputs.items() if value.array.ndim > 1}
+    for length, what in (*lengths, *((array.size, f"the number of entries of {k}") for k, array in matrices.items())):
         if length > 1:
             named.setdefault(float(length), [what])  # one of the others already is not named as well
             named.setdefault(1 / length, [f"1 over {what}"])
@@ -274,29 +264,25 @@ def multipliers(scene: Scene) -> Iterator[tuple[float, str]]:
 
 def batch_size(prepared: Prepared) -> int | None:
     """The number of samples: a length of the inputs over which the end is a mean; None where it is none over such."""
-    lengths = {n for value in prepared.case.inputs.values() for n in value.array.shape} - {1}
-    found = next((n for count in _averaged(prepared) for n in lengths if n == count), None)
-    train = prepared.case.train
-    return train.batch_size if found and train and train.batch_size else found
-
-
-def _averaged(prepared: Prepared) -> Iterator[float]:
-    """The counts by which the end divides its sums."""
-    definitions = by_name(prepared.case.equations)
+    definitions, types = by_name(prepared.case.equations), Types(prepared.types.names, prepared.types.integral)
     pending: list[Expr] = [Name(prepared.end)]
-    types = Types(prepared.types.names, prepared.types.integral)
+    counts: list[float] = []  # by which the end divides its sums
     while pending:
         for factor in factors(pending.pop(0)):
             match factor:
                 case Name(name) if name in definitions:
                     pending.append(definitions.pop(name))
                 case Call("mean", (inner,)):
-                    yield types.of(inner).size / max(types.of(factor).size, 1)
+                    counts.append(types.of(inner).size / max(types.of(factor).size, 1))
                 case Call("div", (Num(1), Num(count))):
-                    yield count
+                    counts.append(count)
                 case Call("div", (Num(1), under)):
                     pending.append(under)
                 case Num(part) if part:
-                    yield round(1 / abs(part), 9)
+                    counts.append(round(1 / abs(part), 9))
                 case Call("add" | "sub" | "sum", args):
                     pending += args
+    lengths = {n for value in prepared.case.inputs.values() for n in value.array.shape} - {1}
+    found = next((n for count in counts for n in lengths if n == count), None)
+    train = prepared.case.train
+    return train.batch_size if found and train and train.batch_size else found

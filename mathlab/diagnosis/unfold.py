@@ -13,33 +13,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import reduce
 from itertools import chain, count, permutations
 from typing import TYPE_CHECKING
 
 from mathlab.diagnosis.mistakes import shares
-from mathlab.diagnosis.rewrite import Names, factors, form, inverse, product, rewrites, terms
-from mathlab.diagnosis.slips import parts, placed
+from mathlab.diagnosis.rewrite import Names, form, rule_of
 from mathlab.experiment import Case, Figure
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import ACTIVATIONS
 from mathlab.language.syntax import Call, Expr, Name, names, unparse
 from mathlab.language.syntax import replace as rewritten
+from mathlab.language.terms import factors, grafted, inverse, parts, product, terms, total
 from mathlab.stages.prepare import Prepared, prepare
 
 if TYPE_CHECKING:
     from mathlab.diagnosis.search import Evaluator
 
 NOTHING = Names(Types({}), frozenset(), frozenset())
-ONE_SPELLING = rewrites(
-    ("1 / (1 + exp(-x))", "sigmoid(x)", "", 0),
-    ("1 / (exp(-x) + 1)", "sigmoid(x)", "", 0),
-    ("maximum(0, x)", "relu(x)", "", 0),
-    ("maximum(x, 0)", "relu(x)", "", 0),
-    ("a * a", "a**2", "", 0),
-    ("square(x)", "x**2", "", 0),
-)
+SPELLINGS = ("1 / (1 + exp(-x)) | sigmoid(x)", "1 / (exp(-x) + 1) | sigmoid(x)", "a * a | a**2", "square(x) | x**2")
+ONE_SPELLING = rule_of((*SPELLINGS, "maximum(0, x) | relu(x)", "maximum(x, 0) | relu(x)"))
 GUARDED = re.compile(r"where\((.+?) > 0, \1, [^,]+ == 0\)")  # what a norm divides by, which nobody writes so
 WHOLE = "_normalised"
 FORMS = (  # of a batch or layer norm, of an RMS norm, and of a vector of length 1
@@ -125,7 +118,7 @@ def forms(evaluator: Evaluator, known: Names) -> Iterator[tuple[str, Expr]]:
             if {x, *between}.isdisjoint(names(scale)):
                 continue
             rest = [factor for factor in chained if factor not in (scale, whole)]
-            apart, type_ = placed(expr, path, product(Name(WHOLE), *rest)), known.types.of(whole)
+            apart, type_ = grafted(expr, path, product(Name(WHOLE), *rest)), known.types.of(whole)
             handed = shares(name, apart, evaluator.prepared, {WHOLE: type_, f"d{WHOLE}": type_}) or {}
             n = product(whole, scale) if path or rest else Name(name)
             others = [
@@ -136,4 +129,4 @@ def forms(evaluator: Evaluator, known: Names) -> Iterator[tuple[str, Expr]]:
             for written in FORMS if f"d{WHOLE}" in handed else ():
                 axis = axes[0] if len(axes) == 1 else axes
                 made = form(written.format(axis), g=handed[f"d{WHOLE}"], n=n, s=inverse(scale))
-                yield f"d{x}", reduce(lambda left, right: Call("add", (left, right)), [made, *others])
+                yield f"d{x}", total(made, *others)

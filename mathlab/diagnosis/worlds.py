@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
-from graphlib import CycleError, TopologicalSorter
+from graphlib import CycleError
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.errors import ExpressionError, MathlabError
-from mathlab.experiment import Array, Case, Dtype, Figure, TrainSettings
+from mathlab.experiment import Array, Case, Dtype, Figure
 from mathlab.language.check import Types
-from mathlab.language.equation import Equation
+from mathlab.language.equation import Equation, in_order
 from mathlab.language.program import Program, compile_program
 from mathlab.language.shapes import Type
 from mathlab.language.syntax import Call, Expr, Name, Num, names
 from mathlab.printed import read_digits
 from mathlab.results import FigureResult
-from mathlab.stages import updates
 from mathlab.stages.prepare import Env, Prepared
+from mathlab.stages.updates import Training
 
 # What all tries together may cost, counted in entries computed (an equation costs `OVERHEAD` more); a few seconds.
 WORK = 2_000_000_000
@@ -164,16 +164,18 @@ class Scene:
         self.wrong = [position for position, claim in enumerate(self.claims) if claim.wrong]
         # whether some claim has digits, and may fit by chance; whether some is about what was trained
         self.printed = any(claim.unit is not None for claim in self.claims)
-        train = self.case.train
+        train, types = self.case.train, self.prepared.types
         self.rates = [train.settings["lr"]] if train and "lr" in train.settings else []
         self.trained = train is not None and any(claim.updates for claim in self.claims)
         self.counts = {claim.updates for claim in self.claims}
         when = min((self.claims[k].updates for k in self.wrong), default=0)
         self.first = {count for count in self.counts if count <= when}
         self.cut = cache(self._cut)
+        self.read = [program(claim.base, types, types.of(claim.base), self.case.dtype) for claim in self.claims]
+        self.compute = computing(self.prepared)
         with np.errstate(all="ignore"):
             self.states = self.training(self.prepared)(self.counts)
-            self.bases = self._bases(computing(self.prepared), self.states)
+            self.bases = self._bases(self.compute, self.states)
         self.truth: Outcomes = self.transformed(lambda base: base)
 
     def training(
@@ -181,8 +183,12 @@ class Scene:
         prepared: Prepared,
         rate: float | None = None,
         batch: Callable[[Prepared], Prepared | None] = lambda true: None,
+        later: int = 0,
     ) -> Train:
-        """What trains by some equations, or at another rate; `batch` makes the same mistake in the equations of one."""
+        """What trains by some equations, at another rate, or some updates longer.
+
+        `batch` makes the same mistake in the equations of a batch.
+        """
         settings = self.case.train
         if settings and rate is not None:
             settings = settings._replace(settings={**settings.settings, "lr": rate})
@@ -192,22 +198,31 @@ class Scene:
             return batch(true) or true
 
         def train(counts: Collection[int]) -> Mapping[int, Env]:
-            made = snapshots(prepared, settings, counts, cut) if settings and max(counts, default=0) else {}
-            return {count: made.get(count, {}) for count in counts if count in made or not count}
+            at = {count: count + later for count in counts if count + later >= 0}
+            made: Mapping[int, Env] = {0: {}}
+            if settings and any(at.values()):  # a claim may be about more updates than there are
+                training = Training(prepared, settings._replace(epochs=max(at.values()))).settled()
+                made = training.states(
+                    at.values(), lambda size: computing(training.moving(cut(size) if settings.over else prepared))
+                )
+            return {count: made[end] for count, end in at.items() if end in made}
 
         return train
 
     def _cut(self, dtype: Dtype, size: int) -> Prepared:
         assert self.case.train  # there are no batches without training
         case = replace(self.case, dtype=dtype)
-        return updates.Training(replace(self.prepared, case=case), self.case.train).cut(size)
+        return Training(replace(self.prepared, case=case), self.case.train).cut(size)
 
-    def tried(self, cause: str, compute: Compute, train: Train | None = None, weight: float = 1.0) -> list[Trial]:
+    def tried(
+        self, cause: str, compute: Compute | None = None, train: Train | None = None, weight: float = 1.0
+    ) -> list[Trial]:
         """The trial of other values, or of another training; none where they cannot be had, or the work is used up.
 
         What a training comes to later is computed where it explains something of what was wrong first: else ten
         thousand updates would be made for every try.
         """
+        compute = compute or self.compute
         outcomes = self._outcomes(compute, train, self.first)
         if outcomes and self.first != self.counts and any(self.claims[k].fits(outcomes[k]) for k in self.wrong):
             outcomes = self._outcomes(compute, train, self.counts) or outcomes
@@ -230,11 +245,11 @@ class Scene:
     def _bases(self, compute: Compute, states: Mapping[int, Env]) -> list[list[Array]]:
         """What each claim's quantity is, or is an entry of, at the points; none where it is about other updates."""
         values = {count: [compute({**point, **state}) for point in self.points] for count, state in states.items()}
-        return [[self._value(claim.base, some) for some in values.get(claim.updates, ())] for claim in self.claims]
-
-    def _value(self, quantity: Expr, values: Env) -> Array:
-        made = program(quantity, self.prepared.types, self.prepared.types.of(quantity), self.case.dtype)
-        return np.asarray(made.function(*[values[name] for name in made.inputs])[0], np.float64)
+        each = ((made, values.get(claim.updates, ())) for claim, made in zip(self.claims, self.read, strict=True))
+        return [
+            [np.asarray(made.function(*map(some.__getitem__, made.inputs))[0], np.float64) for some in those]
+            for made, those in each
+        ]
 
     def transformed(self, change: Callable[[Array], Array]) -> Outcomes:
         """The claims' numbers with `change` made to the array that each is, or is an entry of."""
@@ -253,38 +268,3 @@ def changed(prepared: Prepared, changes: Mapping[str, Expr]) -> Prepared | None:
     except (ExpressionError, CycleError):
         return None
     return replace(prepared, equations=equations, backward=prepared.backward._replace(equations=backward), types=types)
-
-
-def in_order(equations: Iterable[Equation]) -> tuple[Equation, ...]:
-    """The equations so that each comes after those that it reads. Raises CycleError where they go round."""
-    named = {equation.name: equation for equation in equations}
-    place = {name: k for k, name in enumerate(named)}
-    graph = {name: [read for read in names(equation.expr) if read in named] for name, equation in named.items()}
-    if all(place[read] < place[name] for name, some in graph.items() for read in some):
-        return tuple(named.values())
-    return tuple(named[name] for name in TopologicalSorter(graph).static_order())
-
-
-def snapshots(
-    prepared: Prepared, settings: TrainSettings, at: Collection[int], cut: Callable[[int], Prepared] | None = None
-) -> dict[int, dict[str, Array]]:
-    """The parameters and the optimizer's state after each of these numbers of updates, by the equations of `prepared`.
-
-    `cut` makes the case for a batch of a size; where it is missing, its equations are derived from the case's own.
-    """
-    # a claim may be about more updates than there are
-    training = updates.Training(prepared, settings._replace(epochs=max(at))).settled()
-    env = {**prepared.env, **training.at_rest(prepared.env)}
-    kept = dict[int, dict[str, Array]]()
-
-    def on(size: int) -> Compute:
-        return computing(training.moving((cut or training.cut)(size) if settings.over else prepared))
-
-    for done, _ in training.one_by_one(env, on):
-        if done in at:
-            shown = training.shown(env, done)
-            kept[done] = {name: value for name, value in shown.items() if name not in prepared.types.names}
-            kept[done] |= {name: env[name] for name in prepared.case.parameters}
-        if done == max(at):
-            break
-    return kept

@@ -1,13 +1,16 @@
-"""An equation: a name and the expression that computes it."""
+"""An equation: a name and the expression that computes it; and the graph that equations are."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, reduce
+from graphlib import TopologicalSorter
+from operator import or_
 from typing import NamedTuple
 
 from mathlab.errors import Place
-from mathlab.language.syntax import Expr, unparse
+from mathlab.language.syntax import Expr, names, unparse
 
 
 class Step(NamedTuple):
@@ -51,3 +54,52 @@ class Equation:
     def called(self) -> str:
         """The name, and the step that it belongs to: `h3 at t = 3`."""
         return f"{self.name} at {self.step}" if self.step else self.name
+
+
+def by_name(equations: Iterable[Equation]) -> dict[str, Expr]:
+    """What each name is."""
+    return {equation.name: equation.expr for equation in equations}
+
+
+def in_order(equations: Iterable[Equation]) -> tuple[Equation, ...]:
+    """The equations so that each comes after those that it reads. Raises CycleError where they go round."""
+    named = {equation.name: equation for equation in equations}
+    place = {name: k for k, name in enumerate(named)}
+    graph = {name: [read for read in names(equation.expr) if read in named] for name, equation in named.items()}
+    if all(place[read] < place[name] for name, some in graph.items() for read in some):
+        return tuple(named.values())
+    return tuple(named[name] for name in TopologicalSorter(graph).static_order())
+
+
+class Graph:
+    """Names as bits: of each all that it is computed from, and all that is computed from it, itself included."""
+
+    def __init__(self, given: Iterable[str], equations: Sequence[Equation]) -> None:
+        self.order = [*given, *(equation.name for equation in equations)]
+        self.bit = {name: 1 << k for k, name in enumerate(self.order)}
+        self.behind = dict(self.bit)
+        for equation in equations:
+            self.behind[equation.name] |= self.sources(equation.expr)
+        self.ahead = dict.fromkeys(self.order, 0)
+        for name, bits in self.behind.items():
+            for other in self.named(bits):
+                self.ahead[other] |= self.bit[name]
+
+    def named(self, bits: int) -> Iterator[str]:
+        """The names of some bits, in order."""
+        while bits:
+            low = bits & -bits
+            yield self.order[low.bit_length() - 1]
+            bits ^= low
+
+    def reach(self, changed: Iterable[str]) -> int:
+        """All that a change of some reaches."""
+        return reduce(or_, (self.ahead[name] for name in changed), 0)
+
+    def sources(self, quantity: Expr) -> int:
+        """All that a quantity is computed from."""
+        return reduce(or_, (self.behind.get(name, 0) for name in names(quantity)), 0)
+
+    def circular(self, changes: Mapping[str, Expr]) -> bool:
+        """Whether a changed equation reads what is computed from it."""
+        return any(self.ahead[name] & self.bit.get(read, 0) for name, expr in changes.items() for read in names(expr))

@@ -15,12 +15,11 @@ from mathlab.diagnosis import Cause, Causes, Scene, causes, of_arrays, with_grad
 from mathlab.errors import MathlabError, did_you_mean
 from mathlab.experiment import Array, Case, Dtype, Experiment
 from mathlab.language.syntax import Name
-from mathlab.oracle.arrays import CASELESS, matched, numbers, read, wanted
+from mathlab.oracle.matching import matched, wanted
+from mathlab.outputs.arrays import CASELESS, numbers, read
 from mathlab.stages.noise import rounding_noise
 from mathlab.stages.prepare import Prepared
-from mathlab.witnesses.arrays import Mask
-from mathlab.witnesses.graph import seen_from
-from mathlab.witnesses.steps import ComplexStep
+from mathlab.stages.witness import at_kink
 
 RTOL: Mapping[Dtype, float] = {"float64": 1e-9, "float32": 1e-6}
 NOISE = 8.0  # times the noise that is measured: what rounding may do
@@ -134,14 +133,17 @@ def compare(case: Case, arrays: Mapping[str, Array], **terms: Unpack[Terms]) -> 
         )
     rows: list[Compared] = []
     why: list[Causes] = []
-    for dtype in RTOL:
-        chosen = {array: name for array, name in matches.items() if _precision(case, arrays[array]) == dtype}
+    narrow = [name for name in matches if case.dtype == "float32" or arrays[name].dtype in (np.float32, np.float16)]
+    wide = [name for name in matches if name not in narrow]
+    precisions: Mapping[Dtype, Sequence[str]] = {"float64": wide, "float32": narrow}
+    for dtype, chosen in precisions.items():
         if chosen:
-            prepared = with_gradients(replace(case, dtype=dtype), chosen.values())
-            values, noise = prepared.run(), rounding_noise(prepared, [*dict.fromkeys(chosen.values())])
+            quantities = [matches[name] for name in chosen]
+            prepared = with_gradients(replace(case, dtype=dtype), quantities)
+            values, noise = prepared.run(), rounding_noise(prepared, [*dict.fromkeys(quantities)])
             held = [
-                _held(prepared, array, arrays[array], name, values[name], noise[name], terms.get("rtol"))
-                for array, name in chosen.items()
+                _held(prepared, name, arrays[name], quantity, values[quantity], noise[quantity], terms.get("rtol"))
+                for name, quantity in zip(chosen, quantities, strict=True)
             ]
             rows += [row for row, *_ in held]
             why.append(_explained(prepared, held, terms.get("thorough", False)))
@@ -162,10 +164,6 @@ def compare(case: Case, arrays: Mapping[str, Array], **terms: Unpack[Terms]) -> 
     )
 
 
-def _precision(case: Case, array: Array) -> Dtype:
-    return "float32" if case.dtype == "float32" or array.dtype in (np.float32, np.float16) else "float64"
-
-
 # what is said of an array, its numbers and the lab's, how far each may be off, and how much of that is noise at most
 Held = tuple[Compared, Array, Array, Array, float]
 
@@ -173,64 +171,34 @@ Held = tuple[Compared, Array, Array, Array, float]
 def _held(
     prepared: Prepared, name: str, array: Array, quantity: str, value: Array, noise: Array, rtol: float | None
 ) -> Held:
+    """Nothing that is allowed grows with what was given, beyond a small part of itself.
+
+    A program that computes each of its numbers to `rtol` only has so much more noise than one that rounds them.
+    """
     true, given = np.asarray(value, np.float64), np.asarray(array, np.float64)
     if [n for n in given.shape if n != 1] == [n for n in true.shape if n != 1]:
         given = given.reshape(true.shape)
     fits = given.shape == true.shape
     row = Compared(name, quantity, array.shape, true.shape, passed=fits, fits=fits)
-    far, blur = _tolerance(prepared, array, given, true, noise, rtol)
-    if fits:
-        with np.errstate(all="ignore"):
-            error = np.abs(given - true)
-            beyond = np.where(np.isfinite(error), error - far, np.inf)
-        at = tuple(map(int, np.unravel_index(int(np.argmax(beyond)), beyond.shape)))
-        row = replace(row, index=at, given=float(given[at]), computed=float(true[at]), tolerance=float(far[at]))
-        if (missed := ~(error <= far)).any():
-            kink = _at_kink(prepared, quantity, given, far, missed, at)
-            row = replace(row, passed=kink, kink=kink)
-    return row, given, true, far, blur
-
-
-def _at_kink(prepared: Prepared, quantity: str, given: Array, far: Array, missed: Mask, worst: tuple[int, ...]) -> bool:
-    """Whether all entries that miss are of a gradient that has none there, and lie between the slopes to both sides.
-
-    So is what a program says where ReLU is at 0 or entries of a maximum are equal: at a tie any share is right.
-    """
-    name = quantity.removeprefix("d")
-    if quantity not in prepared.gradients or name not in {*prepared.env, *prepared.nodes}:
-        return False
-    step = ComplexStep(seen_from(name, prepared.equations, prepared.env, prepared.upstream), (name,))
-    one = np.zeros_like(missed)
-    one[worst] = True
-    for among in (one, missed):  # most that miss are no kinks, and one entry says so
-        left, right = step.both_sides(name, among=among)
-        with np.errstate(all="ignore"):
-            low, high = np.minimum(left, right) - far, np.maximum(left, right) + far
-            between = (low <= given) & (given <= high) & (np.abs(right - left) > far)
-        if not between[among].all():
-            return False
-    return True
-
-
-def _tolerance(
-    prepared: Prepared, array: Array, given: Array, true: Array, noise: Array, rtol: float | None
-) -> tuple[Array, float]:
-    """How far each entry may be off, and how much of that is noise at most.
-
-    Nothing here grows with what was given, beyond a small part of itself. A program that computes each of its numbers
-    to `rtol` only has so much more noise than one that rounds them.
-    """
     times = max(NOISE, (rtol or 0) / float(np.finfo(prepared.case.dtype).eps))
     if rtol is None:  # a half float has fewer digits than are asked for
         rtol = max(RTOL[prepared.case.dtype], float(np.finfo(array.dtype).eps) if array.dtype.kind == "f" else 0)
     blur = times * np.where(np.isfinite(noise), noise, 0)
     largest, size = float(np.max(blur, initial=0.0)), np.where(np.isfinite(given), np.abs(given), 0)
-    if given.shape != true.shape:
-        return rtol * size + largest, largest
+    if not fits:
+        return row, given, true, rtol * size + largest, largest
     # what is 0 but for rounding is judged by the rounding of all such entries: that of one alone may be small by luck
     lost = np.abs(true) < blur
     blur = np.where(lost, np.max(blur, where=lost, initial=0.0), blur)
-    return rtol * np.where(lost, size, np.maximum(size, np.abs(true))) + blur, largest
+    far = rtol * np.where(lost, size, np.maximum(size, np.abs(true))) + blur
+    with np.errstate(all="ignore"):
+        error = np.abs(given - true)
+        beyond = np.where(np.isfinite(error), error - far, np.inf)
+    at = tuple(map(int, np.unravel_index(int(np.argmax(beyond)), beyond.shape)))
+    missed = ~(error <= far)
+    kink = bool(missed.any()) and at_kink(prepared, quantity, given, far, missed, at)
+    row = replace(row, index=at, given=float(given[at]), computed=float(true[at]), tolerance=float(far[at]))
+    return replace(row, passed=kink or not missed.any(), kink=kink), given, true, far, largest
 
 
 def _explained(prepared: Prepared, held: Sequence[Held], thorough: bool) -> Causes:

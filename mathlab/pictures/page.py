@@ -19,7 +19,7 @@ from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array
 from mathlab.language import read
 from mathlab.language.derive import UPSTREAM
-from mathlab.language.equation import Equation
+from mathlab.language.equation import Equation, by_name
 from mathlab.language.latex import latex_equation
 from mathlab.language.mathml import mathml
 from mathlab.language.optimizers import OPTIMIZERS
@@ -49,7 +49,7 @@ def page(scene: Scene) -> str:
     prepared, picture, source = prepare(scene.case), graph(scene, BOXES, math.inf, WIDE), files("mathlab.pictures")
     html, *scripts = (source.joinpath(name).read_text(encoding="utf-8") for name in ("page.html", "ops.js", "page.js"))
     script = re.sub(r"^ +(?://.*\n)?", "", "".join(scripts), flags=re.MULTILINE)  # without what only its authors need
-    result, written = scene.result, {equation.name: equation.expr for equation in scene.case.equations}
+    result, written = scene.result, by_name(scene.case.equations)
     shown = result._replace(stages={name: one for name, one in result.stages.items() if name in ("backprop", "train")})
     told = json.dumps(data(scene, prepared), separators=(",", ":"), allow_nan=False, default=tree)
     about = ", ".join([result.case] * (result.case != "base") + [result.dtype])

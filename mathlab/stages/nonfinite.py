@@ -9,7 +9,7 @@ import numpy as np
 from mathlab.experiment import Array
 from mathlab.language import shapes
 from mathlab.language.check import Types
-from mathlab.language.equation import Equation
+from mathlab.language.equation import Equation, by_name
 from mathlab.language.ops import OPS
 from mathlab.language.syntax import Call, Expr, Name, names, shortened, substitute, unparse, walk
 from mathlab.stages.prepare import Env, Prepared, computed
@@ -42,7 +42,7 @@ def first_of(
     As in `cost is nan: log(1 - a) is -inf, where 1 - a is 0`. An empty text where all are finite. `called` are the
     names that a reader knows, where they are others.
     """
-    made_by = {equation.name: equation.expr for equation in equations}
+    made_by = by_name(equations)
     for name in order:
         wrong = ~np.asarray(np.isfinite(values[name]))
         if wrong.any():

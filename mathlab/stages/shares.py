@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from mathlab.language.check import Types
-from mathlab.language.equation import Equation
+from mathlab.language.equation import Equation, by_name
 from mathlab.language.shapes import Type
 from mathlab.language.simplify import Builder, Factor, is_ones, join, split
 from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, names, replace, unparse, walk
@@ -60,7 +60,7 @@ def _factors(prepared: Prepared, reader: str, share: Expr, builder: Builder) -> 
         if base_of(leaf) in upstream:
             return () if upstream & {*names(local)} else (leaf, local)
     # an upstream gradient of ones, or of so many ones, is not written out
-    written = {equation.name: equation.expr for equation in prepared.backward.equations}
+    written = by_name(prepared.backward.equations)
     (count, ones), (own, rest) = split(written.get(f"d{reader}", Num(1))), split(share)
     mixed = any(isinstance(part, Call) and part.op in MIXING for part in walk(rest))
     if not is_ones(ones) or not count.top or mixed or upstream & {*names(share)}:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -108,13 +107,12 @@ def _retrained(settings: TrainSettings, done: int) -> Lead:
 
     def lead(prepared: Prepared, env: Env, shake: Shake) -> Env:
         training = Training(replace(prepared, env={**env}), settings)
-        now = {**env, **training.at_rest(env)}
         new = (*training.moved.values(),)
-        updates = training.one_by_one(
-            now, lambda size: partial(execute, training.on(size).compiled(new, shaken=True), shake=shake)
-        )
-        next(itertools.islice(updates, done, None))
-        return {**now, **training.shown(now, done)}
+
+        def on(size: int) -> Callable[[Env], Env]:
+            return partial(execute, training.on(size).compiled(new, shaken=True), shake=shake)
+
+        return training.states([done], on)[done]
 
     return lead
 

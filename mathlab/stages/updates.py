@@ -221,6 +221,16 @@ class Training:
                 now.update({old: found[new] for old, new in moved.items()})
                 yield done, found
 
+    def states(self, at: Collection[int], on: Callable[[int], Callable[[Env], Env]]) -> dict[int, dict[str, Array]]:
+        """What is given, and the optimizer's state as figures name it too, after each of some numbers of updates."""
+        now, kept = {**self.prepared.env, **self.at_rest(self.prepared.env)}, dict[int, dict[str, Array]]()
+        for done, _ in self.one_by_one(now, on):
+            if done in at:
+                kept[done] = {**self.shown(now, done), **now}
+            if done == max(at):
+                break
+        return kept
+
 
 def advance(steps: Iterable[Step], env: dict[str, Array], on: Callable[[Step], Planned]) -> Iterator[int]:
     """Make the steps on `env`, by a program planned for each size of batch; tell the updates made, from 0 on."""

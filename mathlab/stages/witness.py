@@ -14,6 +14,7 @@ from mathlab.results import WitnessResult
 from mathlab.stages.limits import cost
 from mathlab.stages.noise import AGREEMENT, MARGIN, Floats, rounding_noise
 from mathlab.stages.prepare import Prepared
+from mathlab.witnesses.arrays import Mask
 from mathlab.witnesses.graph import seen_from
 from mathlab.witnesses.table import WITNESSES
 
@@ -111,3 +112,26 @@ def _compared(
 def _worst(errors: Floats) -> float | None:
     finite = errors[np.isfinite(errors)]
     return float(np.max(finite)) if finite.size else None
+
+
+def at_kink(prepared: Prepared, quantity: str, given: Array, far: Array, missed: Mask, worst: tuple[int, ...]) -> bool:
+    """Whether all entries that miss are of a gradient that has none there, and lie between the slopes to both sides.
+
+    So is what a program says where ReLU is at 0 or entries of a maximum are equal: at a tie any share is right.
+    """
+    name = quantity.removeprefix("d")
+    if quantity not in prepared.gradients or name not in {*prepared.env, *prepared.nodes}:
+        return False
+    from mathlab.witnesses.steps import ComplexStep
+
+    step = ComplexStep(seen_from(name, prepared.equations, prepared.env, prepared.upstream), (name,))
+    one = np.zeros_like(missed)
+    one[worst] = True
+    for among in (one, missed):  # most that miss are no kinks, and one entry says so
+        left, right = step.both_sides(name, among=among)
+        with np.errstate(all="ignore"):
+            low, high = np.minimum(left, right) - far, np.maximum(left, right) + far
+            between = (low <= given) & (given <= high) & (np.abs(right - left) > far)
+        if not between[among].all():
+            return False
+    return True

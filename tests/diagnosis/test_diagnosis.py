@@ -320,9 +320,8 @@ def test_a_formula_whose_shapes_do_not_fit_is_mended(text: str, words: str) -> N
 
 
 def test_a_sum_over_the_wrong_axis_is_mended() -> None:
-    assert formula(mlp(), "db1", "sum(dZ1, axis=1)").diagnosis.startswith(
-        "sum must run over axis 0: sum(dZ1, axis=0) agr"
-    )
+    said = formula(mlp(), "db1", "sum(dZ1, axis=1)").diagnosis
+    assert said.startswith("sum must run over axis 0 in sum(dZ1, axis=1): sum(dZ1, axis=0) agrees")
 
 
 def test_the_slope_of_a_leaky_relu_that_is_taken_for_a_relu() -> None:

@@ -15,7 +15,7 @@ import pytest
 from mathlab.diagnosis import mistakes
 from mathlab.diagnosis.evidence import best
 from mathlab.diagnosis.mistakes import KINDS, Mistake
-from mathlab.diagnosis.search import Search, Session
+from mathlab.diagnosis.search import Search, World
 from mathlab.diagnosis.worlds import Scene, of_arrays
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Case
@@ -124,8 +124,8 @@ class Planted:
                 self.first[mistake.kind] = mistake
 
     def values(self, mistake: Mistake, search: Search) -> dict[str, Array | None]:
-        session = Session(search.evaluator, mistake.changes)
-        return {name: session.value(Name(name)) for name in self.gradients}
+        world = World(search.evaluator, mistake.changes)
+        return {name: next(iter(world.values(Name(name))), None) for name in self.gradients}
 
     def spoilt(self, mistake: Mistake) -> bool:
         if self.search.evaluator.circular(mistake.changes):

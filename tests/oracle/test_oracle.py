@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 from mathlab.cli import app
 from mathlab.errors import MathlabError
 from mathlab.experiment import Case
-from mathlab.oracle.arrays import ALIASES, matched, read
+from mathlab.oracle.matching import ALIASES, matched
 from mathlab.oracle.oracle import OracleResult, compare
+from mathlab.outputs.arrays import read
 from mathlab.stages.prepare import prepare
 from tests import planted
 from tests.build import case

@@ -1,0 +1,104 @@
+"""What an expression multiplies and adds, taken apart and put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache, reduce
+
+from mathlab.language.syntax import Call, Expr, Name, Num, replace, unparse
+
+Path = tuple[int, ...]  # to a part: the number of the argument at each level
+SUMS = ("add", "sub", "neg")
+
+
+def inverse(expr: Expr) -> Expr:
+    """1 over it; of 1 over something, that."""
+    match expr:
+        case Call("div", (Num(1), under)):
+            return under
+    return Call("div", (Num(1), expr))
+
+
+def transposed(expr: Expr) -> Expr:
+    """The transpose; of a transpose, what it is of."""
+    match expr:
+        case Call("T", (inner,)):
+            return inner
+    return Call("T", (expr,))
+
+
+def is_number(factor: Expr) -> bool:
+    """Whether it is a number, or 1 over one."""
+    return isinstance(factor, Num) or isinstance(inverse(factor), Num)
+
+
+def factors(expr: Expr) -> list[Expr]:
+    """What is multiplied; 1 over what it is divided by."""
+    match expr:
+        case Call("mul", (left, right)):
+            return [*factors(left), *factors(right)]
+        case Call("div", (left, right)):
+            return [*factors(left), *map(inverse, factors(right))]
+        case Call("neg", (inner,)):
+            return [Num(-1), *factors(inner)]
+    return [expr]
+
+
+def product(*chain: Expr) -> Expr:
+    """What several factors are multiplied to."""
+    made: Expr | None = None
+    for factor in chain:
+        match factor:
+            case Call("div", (Num(1), under)):
+                made = Call("div", (made or Num(1), under))
+            case _:
+                made = Call("mul", (made, factor)) if made else factor
+    return made or Num(1)
+
+
+def without(chain: Sequence[Expr], gone: Collection[int]) -> Expr:
+    """The product of all factors but some."""
+    return product(*[factor for n, factor in enumerate(chain) if n not in gone])
+
+
+def terms(expr: Expr) -> list[Expr]:
+    """What is added."""
+    match expr:
+        case Call("add", (left, right)):
+            return [*terms(left), *terms(right)]
+    return [expr]
+
+
+def total(*added: Expr) -> Expr:
+    """What one or more terms are added to."""
+    return reduce(lambda left, right: Call("add", (left, right)), added)
+
+
+@lru_cache(10_000)
+def skeleton(expr: Expr) -> str:
+    """The expression without its names and numbers."""
+    return unparse(replace(expr, lambda part: Name("_") if isinstance(part, Name | Num) else None))
+
+
+def parts(
+    expr: Expr, path: Path = (), term: Expr | None = None, op: str = ""
+) -> Iterator[tuple[Path, Expr, Expr, str]]:
+    """Each part of an expression, the way to it, the term that it stands in, and the sum that it is a term of."""
+    term = expr if term is None or (isinstance(term, Call) and term.op in SUMS and path) else term
+    yield path, expr, term, op
+    if isinstance(expr, Call):
+        opens = expr.op in SUMS and term is expr
+        # the 1 - y of an activation is no sum
+        summed = expr.op in ("add", "concat") or (expr.op == "sub" and not isinstance(expr.args[0], Num))
+        for position, arg in enumerate(expr.args):
+            yield from parts(arg, (*path, position), arg if opens else term, expr.op if summed else "")
+
+
+def grafted(expr: Expr, path: Path, part: Expr) -> Expr:
+    """The expression with the part to which `path` leads replaced."""
+    if not path:
+        return part
+    assert isinstance(expr, Call)
+    args = [*expr.args]
+    args[path[0]] = grafted(args[path[0]], path[1:], part)
+    return Call(expr.op, tuple(args), expr.attrs, expr.position)
