@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
+
+from mathlab.language.tables import called, table
 
 Lines = Mapping[str, str]
 
-# What is made of a gradient before the rule sees it, in this order, if its setting is given. `norm` is that of all
-# trained parameters' gradients together, and `clip_eps` what PyTorch's clip_grad_norm_ adds to it.
-CLIP_EPS = 1e-6
-CLIPPED: Mapping[str, Lines] = {
-    "clip_value": {"g": "clip(g, -clip_value, clip_value)"},
-    "clip_norm": {"g": "g * minimum(1, clip_norm / (norm + clip_eps))"},
-}
-DECAYED: Mapping[str, Lines] = {**CLIPPED, "weight_decay": {"g": "g + weight_decay * w"}}
+ROWS = table(Path(__file__).with_suffix(".txt"))
+CLIP_EPS = 1e-6  # what PyTorch's clip_grad_norm_ adds to the norm
 
 
 class Update(NamedTuple):
@@ -37,16 +34,11 @@ class Update(NamedTuple):
 
 @dataclass(frozen=True)
 class Optimizer:
-    """An update rule for one parameter `w` with gradient `g`; `t` counts updates from 1.
-
-    A line reads the state as the lines before it left it; one that gives neither state nor `w` is made of state alone,
-    for the lines after it. The last line of an option stands in place of the rule's, with the others before it; a line
-    of `g` stands before all.
-    """
+    """An update rule, as `optimizers.txt` tells of it."""
 
     settings: Mapping[str, float | None]  # with its default; None: it must be given
     update: Lines  # to the new state and the new `w`, in order
-    options: Mapping[str, Lines] = field(default_factory=lambda: DECAYED)  # what nothing is computed for unless given
+    options: Mapping[str, Lines]  # what nothing is computed for unless given
 
     @property
     def switches(self) -> frozenset[str]:
@@ -67,70 +59,21 @@ def _reads(text: str, name: str) -> bool:
     return re.search(rf"\b{name}\b", text) is not None
 
 
-MOMENTUM = Optimizer(
-    # v accumulates gradients and lr multiplies the sum, as PyTorch does; for a constant lr it is the classical form.
-    settings={"lr": None, "momentum": 0.9},
-    update={"v": "momentum * v + g", "w": "w - lr * v"},
-)
-# Kingma & Ba 2015, Algorithm 1
-ADAM = Optimizer(
-    settings={"lr": 0.001, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
-    update={
-        "m": "beta1 * m + (1 - beta1) * g",
-        "v": "beta2 * v + (1 - beta2) * g**2",
-        "m_hat": "m / (1 - beta1**t)",
-        "v_hat": "v / (1 - beta2**t)",
-        "root": "sqrt(v_hat) + eps",
-        "w": "w - lr * m_hat / root",
-    },
-    options={**DECAYED, "eps_inside": {"root": "sqrt(v_hat + eps)"}},
-)
-OPTIMIZERS: Mapping[str, Optimizer] = {
-    "sgd": Optimizer(settings={"lr": None}, update={"w": "w - lr * g"}),
-    # PyTorch does not dampen the first gradient
-    "momentum": replace(
-        MOMENTUM, options={**DECAYED, "dampening": {"v": "momentum * v + g * where(t > 1, 1 - dampening, 1)"}}
-    ),
-    # the form in which v is an average of gradients
-    "averaged_momentum": replace(MOMENTUM, update={**MOMENTUM.update, "v": "momentum * v + (1 - momentum) * g"}),
-    # Sutskever et al. 2013, in the form that PyTorch has: the gradient is not taken elsewhere
-    "nesterov": replace(MOMENTUM, update={**MOMENTUM.update, "w": "w - lr * (g + momentum * v)"}),
-    # Duchi et al. 2011
-    "adagrad": Optimizer(
-        settings={"lr": 0.01, "eps": 1e-10},
-        update={"s": "s + g**2", "root": "sqrt(s) + eps", "w": "w - lr * g / root"},
-        options={**DECAYED, "eps_inside": {"root": "sqrt(s + eps)"}},
-    ),
-    # Zeiler 2012; u is of the steps what s is of the gradients
-    "adadelta": Optimizer(
-        settings={"lr": 1.0, "rho": 0.9, "eps": 1e-6},
-        update={
-            "s": "rho * s + (1 - rho) * g**2",
-            "w": "w - lr * g * sqrt(u + eps) / sqrt(s + eps)",
-            "u": "rho * u + (1 - rho) * g**2 * (u + eps) / (s + eps)",
-        },
-    ),
-    # Tieleman & Hinton 2012; over the deviation of the gradients from their mean, Graves 2013
-    "rmsprop": Optimizer(
-        settings={"lr": 0.01, "alpha": 0.99, "eps": 1e-8},
-        update={"s": "alpha * s + (1 - alpha) * g**2", "var": "s", "rms": "sqrt(var) + eps", "w": "w - lr * g / rms"},
-        options={
-            **DECAYED,
-            "centered": {"m": "alpha * m + (1 - alpha) * g", "var": "s - m**2"},
-            "eps_inside": {"rms": "sqrt(var + eps)"},
-            "momentum": {"v": "momentum * v + g / rms", "w": "w - lr * v"},
-        },
-    ),
-    "adam": ADAM,
-    # Loshchilov & Hutter 2019: the weights decay, whatever the gradient is
-    "adamw": replace(
-        ADAM,
-        settings={**ADAM.settings, "weight_decay": 0.01},
-        update={**ADAM.update, "w": "w * (1 - lr * weight_decay) - lr * m_hat / root"},
-        options={**CLIPPED, "eps_inside": ADAM.options["eps_inside"]},
-    ),
-}
+def _optimizer(row: str) -> tuple[str, Optimizer]:
+    """The name and the rule of one row."""
+    name, said = called(row)
+    settings = {setting: float(default) if default else None for setting, default in said.items()}
+    options = {
+        head.partition(" with ")[2]: lines
+        for head, lines in ROWS.items()
+        if head.startswith((f"{name} with ", "every"))
+    }
+    return name, Optimizer(
+        settings, ROWS[row], {option: lines for option, lines in options.items() if option not in settings}
+    )
 
+
+OPTIMIZERS: Mapping[str, Optimizer] = dict(_optimizer(row) for row in ROWS if "(" in row)
 SETTINGS: Mapping[str, Mapping[str, float | None]] = {
     name: {**rule.settings, **dict.fromkeys((*rule.options, "clip_eps"))} for name, rule in OPTIMIZERS.items()
 }

@@ -24,3 +24,10 @@ def table(path: Path) -> Table:
         elif line and not line.startswith("#"):
             found[line] = {}
     return found
+
+
+def called(row: str) -> tuple[str, Mapping[str, str]]:
+    """The name of a row such as `elu(x, alpha=1.0)`, and its arguments with their defaults, or nothing for one."""
+    name, _, inside = row.partition(")")[0].partition("(")
+    arguments = (argument.partition("=") for argument in inside.split(", "))
+    return name, {argument: default for argument, _, default in arguments}

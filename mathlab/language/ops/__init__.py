@@ -16,7 +16,7 @@ from pathlib import Path
 from mathlab.language import shapes
 from mathlab.language.ops import images, rules
 from mathlab.language.ops.record import SETTINGS, Op, Rule, Setting, ShapeRule, Site
-from mathlab.language.tables import table
+from mathlab.language.tables import called, table
 
 __all__ = ["ACTIVATIONS", "EXACT", "OPS", "Op", "Rule", "Setting", "ShapeRule", "Site"]
 
@@ -31,9 +31,7 @@ def _facts(row: str) -> Mapping[str, str]:
 
 def _op(row: str) -> tuple[str, Op]:
     """The name and the record of one row."""
-    said, (call, _, numpy) = _facts(row), row.partition(" = ")
-    name, _, inside = call.rstrip(")").partition("(")
-    args = {arg: default for arg, _, default in (part.partition("=") for part in inside.split(", "))}
+    said, (name, args), numpy = _facts(row), called(row), row.partition(" = ")[2]
     kinds = (setting.partition("=") for setting in said.get("settings", "").split())
     settings = {setting: SETTINGS[kind or setting] for setting, _, kind in kinds}
     if re.fullmatch(r"(np\.)?\w+", numpy):  # a function, which is called with all there is
