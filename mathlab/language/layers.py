@@ -1,17 +1,19 @@
 """The `layers:` shorthand -> equations.
 
 It only expands: the equations that come out are what is derived, run and printed, as if they had been written by hand.
-One table says what layers there are, one what losses.
+`layers.txt` says what layers there are, beside the functions of one entry, and a table here what losses.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from mathlab.errors import ExpressionError, MathlabError, Place
@@ -21,6 +23,7 @@ from mathlab.language.equation import Equation
 from mathlab.language.ops import Op
 from mathlab.language.shapes import Shape, Type, along_axis, broadcast, show
 from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, parse, substitute, unparse
+from mathlab.language.tables import called, table
 
 Batch = Literal["rows", "columns"]
 Reduction = Literal["sum", "mean"]
@@ -31,7 +34,6 @@ INPUTS = ("x", "X")  # what the first layer reads, and
 TARGETS = ("target", "y", "t", "Y", "T")  # what the loss compares with, unless the config says it
 LOSS = "loss"
 
-Arguments = Mapping[str, Type]
 Text = Callable[[Batch | None], str]
 
 
@@ -46,17 +48,17 @@ class Part(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """A kind of layer: the text of its equation over `x` and its other arguments; nodes are called `stem` and a number.
+    """A kind of layer, as `layers.txt` tells of it."""
 
-    `text` is told the arguments that are given, with their types, and how samples lie (None: there is one). Settings of
-    a function stand as they are written where it has {settings}.
-    """
-
-    text: Callable[[Arguments, Batch | None], str]
+    facts: Mapping[str, str]
     needs: tuple[str, ...] = ()  # the arguments that must be given,
     takes: tuple[str, ...] = ()  # and those that may be
-    stem: str = "a"
-    image: bool = False  # it is of images
+    defaults: Mapping[str, Equation] = {}
+
+    @property
+    def image(self) -> bool:
+        """Whether it is of images."""
+        return "image" in self.facts
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -87,81 +89,57 @@ class Loss(NamedTuple):
 # --- layers -----------------------------------------------------------------------------------------------------------
 
 
-def _affine(given: Arguments, batch: Batch | None) -> str:
-    return _biased("x @ W" if batch == "rows" else "W @ x", given, "[:, None]" if batch == "columns" else "")
-
-
-def _biased(product: str, given: Arguments, along: str) -> str:
-    """With the bias, if there is one; `along` says how one of a single axis lies."""
-    return product + (f" + b{along if given['b'].ndim == 1 else ''}" if "b" in given else "")
-
-
-def _function(name: str, given: Arguments, batch: Batch | None) -> str:
-    """A function of each entry, with what more it takes, or of a whole sample."""
-    along = ["axis=0"] * (batch == "columns" and OPS[name].shape is along_axis)
-    return f"{name}({', '.join(['x', *(f'{key}={key}' for key in given if key != 'x'), *along])})"
-
-
 def _is_activation(op: Op) -> bool:
     """A function of one entry that has a derivative; further arguments have defaults."""
     one = op.args[:1] == ("x",) and set(op.args[1:]) == set(op.defaults) and not op.settings
     return one and op.shape is broadcast and None not in op.vjp and "(" in " ".join(op.samples)
 
 
-def _convolution(given: Arguments, batch: Batch | None) -> str:
-    return _biased("conv2d(x, k{settings})", given, "[:, None, None]")
+def _layer(row: str) -> tuple[str, Layer]:
+    """The name and the record of one row."""
+    name, arguments = called(row)
+    may = [argument for argument, default in arguments.items() if default or argument[-1] == "?"]
+    needs = tuple(argument for argument in arguments if argument not in may)
+    defaults = {key: Equation(key, parse(default)) for key, default in arguments.items() if default}
+    return name, Layer(ROWS[row], needs, tuple(argument.rstrip("?") for argument in may), defaults)
 
 
-def _pool(name: str) -> Layer:
-    (must, *may) = OPS[name].settings
-    return Layer(lambda given, batch: f"{name}(x{{settings}})", needs=(must,), takes=tuple(may), stem="m", image=True)
+def _function(name: str, op: Op) -> Layer:
+    """A function of each entry, with what more it takes, or of a whole sample."""
+    equation = f"{name}(x{''.join(f'{{, {argument}}}' for argument in op.args[1:])})"
+    columns = {"equation in columns": f"{name}(x, axis=0)"} if op.shape is along_axis else {}
+    return Layer({"stem": "p" if name == "softmax" else "a", "equation": equation, **columns}, takes=op.args[1:])
 
 
-def _flattened(given: Arguments, batch: Batch | None) -> str:
-    return f"reshape(x, -1, {math.prod(given['x'].shape[1:])})" if batch else "reshape(x, -1)"
-
-
-BATCH_NORMS = {  # how samples lie, and the axes: what is averaged over, and how a number for each unit or channel lies
-    ("rows", 2): ("0", ""),
-    ("columns", 2): ("1", "[:, None]"),
-    ("rows", 4): ("(0, 2, 3)", "[:, None, None]"),
-    (None, 3): ("(1, 2)", "[:, None, None]"),
-}
-
-
-def _batch_norm(given: Arguments, batch: Batch | None) -> str:
-    x = given["x"]
-    if (batch, x.ndim) not in BATCH_NORMS:
-        raise ExpressionError(f"batch_norm is over samples of units, or over images with channels, not {show(x.shape)}")
-    return _normed(given, *BATCH_NORMS[batch, x.ndim])
-
-
-def _layer_norm(given: Arguments, batch: Batch | None) -> str:
-    return _normed(given, "0", "[:, None]") if batch == "columns" else _normed(given, "-1", "")
-
-
-def _normed(given: Arguments, axis: str, along: str) -> str:
-    mean, var = (f"{name}(x, axis={axis}, keepdims=True)" for name in ("mean", "var"))
-    scaled = f"(x - {mean}) / sqrt({var} + {'eps' if 'eps' in given else 1e-5})"
-    return scaled + (f" * gamma{along}" if "gamma" in given else "") + (f" + beta{along}" if "beta" in given else "")
-
-
-NORMED = ("gamma", "beta", "eps")
+ROWS = table(Path(__file__).with_suffix(".txt"))
 LAYERS: Mapping[str, Layer] = {
-    "affine": Layer(_affine, needs=("W",), takes=("b",), stem="z"),
-    "conv2d": Layer(_convolution, needs=("k",), takes=("b", *OPS["conv2d"].settings), stem="z", image=True),
-    "max_pool": _pool("max_pool"),
-    "avg_pool": _pool("avg_pool"),
-    "flatten": Layer(_flattened, stem="f", image=True),
-    "batch_norm": Layer(_batch_norm, takes=NORMED, stem="n"),
-    "layer_norm": Layer(_layer_norm, takes=NORMED, stem="n"),
-    "add": Layer(lambda given, batch: "x + y", needs=("y",), stem="s"),  # what a residual block goes around
-    **{
-        name: Layer(partial(_function, name), takes=op.args[1:], stem="p" if name == "softmax" else "a")
-        for name, op in OPS.items()
-        if op.activation or _is_activation(op)
-    },
+    **dict(map(_layer, ROWS)),
+    **{name: _function(name, op) for name, op in OPS.items() if op.activation or _is_activation(op)},
 }
+
+
+def _layer_text(layer: Part, given: Mapping[str, Equation], names: Types, batch: Batch | None) -> str:
+    """The text of its equation over what is given, where samples lie so; settings stand as they are written."""
+    settings = OPS[layer.kind].settings if layer.kind in OPS else {}
+    types = {key: _type(argument, names) for key, argument in given.items() if key not in settings}
+    facts, shape, lies = LAYERS[layer.kind].facts, types["x"].shape, f" in {batch or 'one'}"
+    handed = "".join(f", {key}={given[key].text}" for key in settings if key in given)
+
+    def fact(name: str) -> str:
+        keys = (f"{name}{lies} of {len(shape)}", f"{name}{lies}", name)
+        found = next((facts[key] for key in keys if key in facts), "")
+        if name == "over" and not found:
+            raise ExpressionError(f"{layer.kind} is over {facts['fits']}, not {show(shape)}")
+        return found
+
+    def optional(part: re.Match[str]) -> str:
+        argument = types.get(part[2])
+        return "" if argument is None else part[1] + part[3] * (argument.ndim == 1)
+
+    fields = {"settings": handed, "entries": str(math.prod(shape[1:]))}
+    text = re.sub(r"\{(\w+)\}", lambda field: fields.get(field[1]) or fact(field[1]), fact("equation"))
+    return re.sub(r"\{(\W*(\w+))(.*?)\}", optional, text)
+
 
 # --- losses -----------------------------------------------------------------------------------------------------------
 
@@ -230,16 +208,13 @@ def expand(
         kind = LAYERS[layer.kind]
         if kind.image and batch == "columns":
             raise MathlabError(f"{layer.kind} has samples along the first axis, not as columns", layer.place)
-        depth += kind.stem == "z"
-        given = {"x": x, **layer.given}
-        settings = OPS[layer.kind].settings if layer.kind in OPS else {}
-        handed = "".join(f", {key}={given[key].text}" for key in settings if key in given)
-        types = {key: _type(argument, names) for key, argument in given.items() if key not in settings}
-        stem = kind.stem if kind.stem == "p" else f"{kind.stem}{depth}"
+        stem = kind.facts["stem"]
+        depth += stem == "z"
+        given = {"x": x, **kind.defaults, **layer.given}
+        stem = stem if stem == "p" else f"{stem}{depth}"
         others, taken = (f"{stem}_{count}" for count in itertools.count(2)), [equation.name for equation in equations]
         name = layer.name or next(free for free in itertools.chain([stem], others) if free not in taken)
-        text = partial(_layer_text, kind, types, handed)
-        equations.append(_equation(name, text, batch, given, layer, names))
+        equations.append(_equation(name, partial(_layer_text, layer, given, names), batch, given, layer, names))
         logits, x = given["x"], Equation("x", Name(name), place=layer.place)
         flat = layer.kind == "flatten"
         start, image = (_type(x, names), False) if flat else (start, image or kind.image)
@@ -254,10 +229,6 @@ def expand(
     said = _loss_text(loss, layers[-1], x, target, axes, batch is not None and start.ndim > 1, names)
     values = {"y": x, "t": target, "z": logits}
     return tuple(equations), _equation(loss.name or LOSS, lambda _: said, batch, values, loss, names)
-
-
-def _layer_text(kind: Layer, types: Arguments, settings: str, batch: Batch | None) -> str:
-    return kind.text(types, batch).format(settings=settings)
 
 
 def _are_samples(layers: Sequence[Part], start: Type, names: Types) -> bool:

@@ -63,14 +63,9 @@ def _optimizer(row: str) -> tuple[str, Optimizer]:
     """The name and the rule of one row."""
     name, said = called(row)
     settings = {setting: float(default) if default else None for setting, default in said.items()}
-    options = {
-        head.partition(" with ")[2]: lines
-        for head, lines in ROWS.items()
-        if head.startswith((f"{name} with ", "every"))
-    }
-    return name, Optimizer(
-        settings, ROWS[row], {option: lines for option, lines in options.items() if option not in settings}
-    )
+    options = [head for head in ROWS if head.startswith(("every with ", f"{name} with "))]
+    added = {option: ROWS[head] for head in options if (option := head.split()[-1]) not in settings}
+    return name, Optimizer(settings, ROWS[row], added)
 
 
 OPTIMIZERS: Mapping[str, Optimizer] = dict(_optimizer(row) for row in ROWS if "(" in row)

@@ -29,5 +29,5 @@ def table(path: Path) -> Table:
 def called(row: str) -> tuple[str, Mapping[str, str]]:
     """The name of a row such as `elu(x, alpha=1.0)`, and its arguments with their defaults, or nothing for one."""
     name, _, inside = row.partition(")")[0].partition("(")
-    arguments = (argument.partition("=") for argument in inside.split(", "))
+    arguments = (argument.partition("=") for argument in inside.split(", ") if inside)
     return name, {argument: default for argument, _, default in arguments}
