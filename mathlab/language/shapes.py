@@ -121,19 +121,17 @@ def vectors(types: Sequence[Type], call: Call) -> Shape:
 
 
 def permutation(type_: Type, call: Call) -> tuple[int, ...]:
-    """The order of axes, counted from 0, of `x.T`, `x.mT`, `transpose(x, 0, 2, 1)` and `swapaxes(x, 1, 2)`."""
-    named = tuple(integer(expr, "an axis") for expr in call.args[1:])
-    if call.op == "mT" and type_.ndim < 2:
-        raise ShapeError(f".mT needs at least two axes, not shape {show(type_.shape)}")
-    if call.op == "T":
-        return tuple(range(type_.ndim))[::-1]
-    counted = [axes_of(type_, axis)[0] for axis in ((-1, -2) if call.op == "mT" else named)]
-    if call.op in ("swapaxes", "mT"):
-        a, b = counted
-        return tuple({a: b, b: a}.get(axis, axis) for axis in range(type_.ndim))
-    if sorted(counted) != list(range(type_.ndim)):
-        raise ShapeError(f"axes {', '.join(map(str, named))} do not name each axis of shape {show(type_.shape)} once")
-    return tuple(counted)
+    """The order of axes, counted from 0, of `x.T`, `x.mT`, `transpose(x, 0, 2, 1)` and `swapaxes(x, 1, 2)`.
+
+    It is what NumPy makes of the shape (0, 1, 2).
+    """
+    axes, counted = [integer(expr, "an axis") for expr in call.args[1:]], np.empty(range(type_.ndim), "V0")
+    try:
+        if call.op in ("T", "mT"):
+            return (counted.T if call.op == "T" else counted.mT).shape
+        return (np.swapaxes(counted, *axes) if call.op == "swapaxes" else np.transpose(counted, axes)).shape
+    except ValueError as error:
+        raise ShapeError(f"shape {show(type_.shape)} cannot be turned so: {error}") from None
 
 
 def permuted(types: Sequence[Type], call: Call) -> Shape:
@@ -215,15 +213,12 @@ def new_axis(entry: Type, call: Call) -> int:
 
 def concatenated(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `concat(a, b, axis=0)`."""
-    first = types[0]
-    if first.ndim == 0:
-        raise ShapeError("concat joins arrays; single numbers are joined by a list, as in [a, b]")
-    (axis,) = axes_of(first, call.attr("axis") or 0)
-    for type_ in types[1:]:
-        rest = [(m, n) for i, (m, n) in enumerate(zip(first.shape, type_.shape, strict=False)) if i != axis]
-        if type_.ndim != first.ndim or any(m != n for m, n in rest):
-            raise ShapeError(f"shapes {show(first.shape)} and {show(type_.shape)} cannot be joined along axis {axis}")
-    return (*first.shape[:axis], sum(type_.shape[axis] for type_ in types), *first.shape[axis + 1 :])
+    (axis,) = axes_of(types[0], call.attr("axis") or 0)
+    try:
+        return np.concatenate([np.empty(type_.shape, "V0") for type_ in types], axis).shape
+    except ValueError:
+        joined = " and ".join(dict.fromkeys(show(type_.shape) for type_ in types))
+        raise ShapeError(f"shapes {joined} cannot be joined along axis {axis}") from None
 
 
 def indexed(types: Sequence[Type], call: Call) -> Shape:

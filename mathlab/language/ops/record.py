@@ -26,11 +26,15 @@ class Site(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """A constant that an op takes beside its arguments: its default, and what it can be, in words and as a test."""
+    """A constant that an op takes beside its arguments: its default, and what it can be, in words and as a pattern."""
 
     default: Static
     wanted: str
-    fits: Callable[[Static], bool]
+    pattern: str
+
+    def fits(self, value: Static) -> bool:
+        """Whether it can have this value."""
+        return re.fullmatch(self.pattern, repr(value)) is not None
 
 
 Rule = str | Callable[[Site], str] | None
@@ -98,42 +102,24 @@ class Op:
 
 # --- the settings -----------------------------------------------------------------------------------------------------
 
-
-def _is_whole(value: Static) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _sizes(default: Static, least: int) -> Setting:
-    """A setting of two sizes."""
-
-    def fits(value: Static) -> bool:
-        pair = value if isinstance(value, tuple) else (value, value)
-        return len(pair) == 2 and all(_is_whole(size) and size >= least for size in pair)  # type: ignore[operator]
-
-    return Setting(default, f"a whole number of at least {least}, or two of them, for rows and columns", fits)
-
-
-_STEP = _sizes(1, 1)
+WHOLE, SIZE, NATURAL = r"-?\d+", r"[1-9]\d*", r"\d+"
+TWO = "a whole number of at least {}, or two of them, for rows and columns"
+STEP = Setting(1, TWO.format(1), rf"{SIZE}|\({SIZE}, {SIZE}\)")
+WIDTH = Setting(0, TWO.format(0), rf"{NATURAL}|\({NATURAL}, {NATURAL}\)")
 SETTINGS: Mapping[str, Setting] = {
-    **{name: Setting(axis, "a whole number", _is_whole) for name, axis in (("last_axis", -1), ("first_axis", 0))},
-    "axis": Setting(None, "a whole number, or None for all axes", lambda value: value is None or _is_whole(value)),
+    "last_axis": Setting(-1, "a whole number", WHOLE),
+    "first_axis": Setting(0, "a whole number", WHOLE),
+    "axis": Setting(None, "a whole number, or None for all axes", f"None|{WHOLE}"),
     "axes": Setting(
-        None,
-        "a whole number, several in brackets, or None for all axes",
-        lambda value: value is None or all(map(_is_whole, value if isinstance(value, tuple) else (value,))),
+        None, "a whole number, several in brackets, or None for all axes", rf"None|{WHOLE}|\({WHOLE},?(, {WHOLE})*\)"
     ),
-    "ddof": Setting(0, "a whole number of at least 0", lambda value: _is_whole(value) and value >= 0),  # type: ignore[operator]
-    "keepdims": Setting(False, "True or False", lambda value: isinstance(value, bool)),
-    "subscripts": Setting(
-        None,
-        "a text in front, as in einsum('ij,jk->ik', a, b)",
-        lambda value: isinstance(value, str) and re.fullmatch(r"[a-zA-Z, ]*->[a-zA-Z ]*", value) is not None,
-    ),
-    "size": _sizes(None, 1),
-    "width": _sizes(None, 0),  # which must be given
-    "stride": _STEP,
-    "dilation": _STEP,
-    "pad": _sizes(0, 0),
-    "own_size": Setting(None, f"{_STEP.wanted}; None for the size", lambda value: value is None or _STEP.fits(value)),
-    "value": Setting(0, "a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool)),
+    "ddof": Setting(0, "a whole number of at least 0", NATURAL),
+    "keepdims": Setting(False, "True or False", "True|False"),
+    "subscripts": Setting(None, "a text in front, as in einsum('ij,jk->ik', a, b)", "'[a-zA-Z, ]*->[a-zA-Z ]*'"),
+    "size": STEP._replace(default=None),  # which must be given, as
+    "width": WIDTH._replace(default=None),  # this
+    **dict.fromkeys(("stride", "dilation"), STEP),
+    "pad": WIDTH,
+    "own_size": Setting(None, f"{STEP.wanted}; None for the size", f"None|{STEP.pattern}"),
+    "value": Setting(0, "a number", r"-?(\d.*|inf)"),
 }
