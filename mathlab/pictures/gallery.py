@@ -24,6 +24,7 @@ from mathlab.outputs.write import folder_of
 from mathlab.pictures import Look, Scene
 from mathlab.pictures.graph import graph, mermaid
 from mathlab.pictures.network import network
+from mathlab.pictures.page import page
 from mathlab.pictures.scan import scan
 from mathlab.pictures.svg import escape
 from mathlab.results import CaseResult, ExperimentResult
@@ -45,17 +46,11 @@ COUNTED = (
 SHOWN = (".html", ".svg", ".png")
 
 
-def _page(scene: Scene) -> str:
-    from mathlab.pictures.page import page  # what it needs takes a while to import
-
-    return page(scene)
-
-
 KINDS: Mapping[str, tuple[str, Callable[[Scene], str]]] = {  # of `DRAWN`: how the file's name ends, and what is in it
     "graph": (".graph.svg", graph),
     "network": (".network.svg", network),
     "scan": (".scan.svg", scan),
-    "page": (".html", _page),
+    "page": (".html", page),
     "mermaid": (".mmd", mermaid),
 }
 

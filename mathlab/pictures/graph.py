@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, compress, groupby, pairwise
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from mathlab.language import read
 from mathlab.language.fold import Fold
 from mathlab.language.syntax import names
 from mathlab.pictures import Scene
-from mathlab.pictures.layout import Point, layered, ranked
+from mathlab.pictures.layout import Point, grouped, layered, ranked
 from mathlab.pictures.svg import BOLD, CHAR, END, MARGIN, element, entry, fill, measured, number, picture, stroke, text
 from mathlab.results import BackpropResult, FigureResult, NodeResult
 
@@ -80,17 +80,12 @@ def graph(scene: Scene, screen: float = SCREEN, most: float = MOST, wide: float 
 
 def _seen(scene: Scene, screen: float, most: float) -> tuple[Rows, Mapping[str, Sequence[NodeResult]], Ways]:
     """What each box says, the nodes that it stands for, and edges; long sums over a loop's steps are cut short."""
-    result, figures, stands = scene.backprop, defaultdict[str, list[FigureResult]](list), dict[str, list[NodeResult]]()
-    for figure in result.figures:
-        figures[told_of(figure)].append(figure)
+    result, figures = scene.backprop, grouped((told_of(figure), figure) for figure in scene.backprop.figures)
     home, rows = folded(result.nodes, math.inf if scene.whole else screen)
-    for node in result.nodes:
-        stands.setdefault(home[node.name], []).append(node)
+    stands = grouped((home[node.name], node) for node in result.nodes)
     if len(stands) > most and not scene.whole:
-        raise MathlabError(
-            f"the graph of case {scene.case.name!r} has {len(stands)} nodes, more than {most}, and no layers that "
-            "repeat; a page steps through it, and --all draws it all the same"
-        )
+        why = f"has {len(stands)} nodes, more than {most}, and no layers that repeat"
+        raise MathlabError(f"the graph of case {scene.case.name!r} {why}; a page steps through it, and --all draws it")
     cut = Fold((node.name, node.step) for node in result.nodes).written
     for node in (node for node in result.nodes if home[node.name] == node.name and node.name not in rows):
         short, own = node._replace(gradient_equation=cut(node.gradient_equation)), figures[node.name]
@@ -140,11 +135,10 @@ def _paths(node: NodeResult, result: BackpropResult) -> Sequence[Row]:
     shares = [(share, ", ".join(share.fused)) for share in result.shares(node.name)]
     if len(shares) < 2:
         return [Row("backward", "dim", f"(one path, through {fused})") for _, fused in shares if fused]
-    rows = [
-        Row("backward", "gradient", f"+ from {one.reader}{f' (with {fused})' if fused else ''}:", "", name, one.value)
-        for one, fused in shares
-        for name in [f"d{node.name}<{one.reader}"]
-    ]
+    rows = list[Row]()
+    for one, fused in shares:
+        words = f"+ from {one.reader}{f' (with {fused})' if fused else ''}:"
+        rows.append(Row("backward", "gradient", words, "", f"d{node.name}<{one.reader}", one.value))
     if left := shares[PATHS:-PATHS] if len(shares) > 3 * PATHS else []:
         words = f"+ from {len(left)} more, {left[0][0].reader} … {left[-1][0].reader}"
         rows[PATHS:-PATHS] = [Row("backward", "dim", words)]
@@ -284,7 +278,7 @@ def folded(nodes: Sequence[NodeResult], most: float) -> tuple[Mapping[str, str],
     """
     said = {one.name: re.sub(r"\d+", "#", f"{one.name} = {one.equation}") for one in nodes if one.role == "node"}
     home, rounds = {node.name: node.name for node in nodes}, dict[str, str]()
-    leaves = {name: [node.name for node in nodes if name in node.reads] for name in home.keys() - said.keys()}
+    readers = grouped((name, node.name) for node in nodes for name in node.reads)
     while max(len({*home.values()}), 2 + 2 * max(ranked([*home], [*_ways(nodes, home)]).values())) > most:
         left = [name for name in said if home[name] == name]
         start, period, stop = _repeated([rounds.get(name, said[name]) for name in left])
@@ -293,18 +287,16 @@ def folded(nodes: Sequence[NodeResult], most: float) -> tuple[Mapping[str, str],
         *inside, last = left[start:stop]
         rounds[last] = f"… {(stop - start) // period} rounds: {left[start]} … {last}"
         home |= {name: last for name, of in home.items() if of in inside}
-        home |= {name: last for name, readers in leaves.items() if {home[reader] for reader in readers} == {last}}
+        home |= {name: last for name in home if {home[one] for one in readers[name]} == {last} and name not in said}
     kept = {name: words for name, words in rounds.items() if home[name] == name}
     return home, {name: [Row("", "ink", words, "like those before and after")] for name, words in kept.items()}
 
 
 def _repeated(patterns: Sequence[str]) -> tuple[int, int, int]:
     """The rounds between the first and the last of the repetition that saves most: where they start, period, stop."""
-    found = [(0, 1, 0)]
-    for period in range(1, len(patterns) // 3 + 1):
-        starts = range(len(patterns) - period)
-        for same, run in groupby(starts, key=lambda at: patterns[at] == patterns[at + period]):
-            start, *more = run
-            rounds = (1 + len(more)) // period + 1
-            found += [(start + period, period, start + (rounds - 1) * period)] if same and rounds > 2 else []
+    letters, found = dict[str, str](), [(0, 1, 0)]
+    word = "".join(letters.setdefault(pattern, chr(len(letters) + 32)) for pattern in patterns)
+    for period in range(1, len(word) // 3 + 1):
+        runs = re.finditer(rf"(.{{{period}}})\1\1+", word)
+        found += [(run.start() + period, period, run.end() - period) for run in runs]
     return max(found, key=lambda one: one[2] - one[0])

@@ -19,7 +19,8 @@ GAP = 22.0  # between what stands side by side
 BETWEEN = 44.0  # between layers
 LANE = 6.0  # the room of an edge, forward and backward, that passes a layer
 SWEEPS = 16
-T = TypeVar("T")
+K = TypeVar("K")
+V = TypeVar("V")
 Item = tuple[str, int]  # a box in its layer; or the lane, in a later one, of the edges that leave the box
 Near = Mapping[Item, Sequence[Item]]
 Span = Mapping[Item, float]  # where an item stands across the layers, or how much room it takes there
@@ -56,7 +57,7 @@ def layered(sizes: Mapping[str, Point], edges: Sequence[tuple[str, str]], down: 
     ranks = ranked([*sizes], edges)
     paths = {(a, b): [*((a, layer) for layer in range(ranks[a], ranks[b])), (b, ranks[b])] for a, b in edges}
     links = [*dict.fromkeys(chain(*map(pairwise, paths.values())))]
-    before, after = _neighbours((b, a) for a, b in links), _neighbours(links)
+    before, after = grouped((b, a) for a, b in links), grouped(links)
     thick, broad = ({name: turned(*size)[side] for name, size in sizes.items()} for side in (0, 1))
     rooms = dict.fromkeys(chain(*links), LANE) | {item: broad[item[0]] for item in ranks.items()}
     layers: list[list[Item]] = [[] for _ in {*ranks.values()}]
@@ -79,17 +80,17 @@ def layered(sizes: Mapping[str, Point], edges: Sequence[tuple[str, str]], down: 
     return Layout(boxes, ways, *turned(*whole))
 
 
-def _neighbours(links: Iterable[tuple[T, T]]) -> Mapping[T, Sequence[T]]:
-    """What the links lead to from each thing; from others, nothing."""
-    found: dict[T, list[T]] = defaultdict(list)
-    for start, end in links:
-        found[start].append(end)
+def grouped(pairs: Iterable[tuple[K, V]]) -> Mapping[K, Sequence[V]]:
+    """By the first of each pair all that come second to it; nothing by anything else."""
+    found: dict[K, list[V]] = defaultdict(list)
+    for first, second in pairs:
+        found[first].append(second)
     return found
 
 
 def ranked(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> Mapping[str, int]:
     """The layer of every name, counted from 0: just before its first reader; what nothing reads is in the last."""
-    readers, ahead = _neighbours(edges), dict[str, int]()  # layers ahead of the last
+    readers, ahead = grouped(edges), dict[str, int]()  # layers ahead of the last
     for name in reversed(names):
         ahead[name] = max((ahead[reader] + 1 for reader in readers[name]), default=0)
     return {name: max(ahead.values()) - ahead[name] for name in names}

@@ -59,26 +59,27 @@ def _layers(case: Case, nodes: Nodes) -> Iterator[Layer]:
             case Call("matmul" | "dot", factors):
                 pass
             case Call("add", (Call("matmul" | "dot", factors), of) | (of, Call("matmul" | "dot", factors))):
-                bias = base_of(of) or inside.op
+                bias = base_of(of) or "?"
             case _:
                 continue
         given, other = map(_matrix, factors)
         left = given[0] in case.parameters
         (weights, transposed), (source, turned) = (given, other) if left else (other, given)
         known = {weights, bias or weights} <= case.parameters.keys() and source in nodes.keys() - case.parameters.keys()
-        if known and not turned:
-            matrix, axis, shape = nodes[weights].value, 0 if left else -1, [*nodes[source].value.shape]
-            if matrix.ndim == 2 and len(shape) in (1, 2):
-                shape[axis] = matrix.shape[left == transposed]
-                if nodes[outer].value.shape == tuple(shape):
-                    yield Layer(source, weights, transposed, axis, bias, inner, outer, activation)
+        if not known or turned or not nodes[weights].value.ndim == 2 >= nodes[source].value.ndim > 0:
+            continue
+        axis, shape = 0 if left else -1, [*nodes[source].value.shape]
+        shape[axis] = nodes[weights].value.shape[left == transposed]
+        if nodes[outer].value.shape == tuple(shape):
+            yield Layer(source, weights, transposed, axis, bias, inner, outer, activation)
 
 
 def _matrix(expr: Expr) -> tuple[str, bool]:
     """The name of a factor, and whether it is transposed; no name for anything else."""
-    turned = isinstance(expr, Call) and expr.op == "T"
-    whole = expr.args[0] if isinstance(expr, Call) and turned else expr
-    return whole.id if isinstance(whole, Name) else "", turned
+    match expr:
+        case Name(name) | Call("T", (Name(name),)):
+            return name, isinstance(expr, Call)
+    return "", False
 
 
 def network(scene: Scene) -> str:
@@ -86,30 +87,29 @@ def network(scene: Scene) -> str:
 
     Raises MathlabError where the equations hold no network, or one that is too large to be drawn.
     """
-    called, sample = f"case {scene.case.name!r}", scene.sample
-    nodes = {node.name: node for node in scene.backprop.nodes}
+    called, nodes = f"case {scene.case.name!r}", {node.name: node for node in scene.backprop.nodes}
     runs: dict[str, list[Layer]] = {"": []}  # of layers that each read what the one before them gives
     for layer in _layers(scene.case, nodes):
         runs[layer.outer] = [*runs.get(layer.source, []), layer]
     if not (layers := max(reversed(runs.values()), key=len)):
-        raise MathlabError(
-            f"{called} has no network to draw: no equation is a parameter times an input or a layer, as in z: W @ x + b"
-        )
+        raise MathlabError(f"{called} has no network to draw: no equation is one of its layers, as z: W @ x + b is")
     columns = [layers[0]._replace(outer=layers[0].source, inner="", bias="", activation=""), *layers]
     sides = [nodes[layer.outer].value.shape[layer.axis] for layer in columns]
     if max(sides) > MOST_UNITS:
         raise MathlabError(f"the network of {called} has a layer of {max(sides)} units, more than {MOST_UNITS}")
     samples = max(nodes[layer.outer].value.size // side for layer, side in zip(columns, sides, strict=True))
-    if not 0 <= sample < samples:
+    if not 0 <= (sample := scene.sample) < samples:
         raise MathlabError(f"there is no sample {sample} in {called}: they are counted from 0 to {samples - 1}")
     units = [[_unit(one, nodes, row, sample) for row in range(n)] for one, n in zip(columns, sides, strict=True)]
     radius = max(RADIUS, *(box(inside)[0] / 2 for column in units for _, inside, _ in column))
     half = max(radius, *(box(name)[0] / 2 for column in units for name, _, _ in column))
     pitch = BETWEEN + 12 * max(min(max(a * b for a, b in pairwise(sides)), LABELLED) - 6, 0) + 2 * half
     step = 2 * radius + (66 if any(layer.bias for layer in layers) else 48)
+    columns_at = [
+        (MARGIN + half + pitch * at, HEAD + step * (max(sides) - side + 1) / 2) for at, side in enumerate(sides)
+    ]
     places = [
-        [(MARGIN + half + pitch * at, HEAD + step * (row + (max(sides) - side + 1) / 2)) for row in range(side)]
-        for at, side in enumerate(sides)
+        [(x, top + step * row) for row, _ in enumerate(own)] for (x, top), own in zip(columns_at, units, strict=True)
     ]
     drawn = "".join(_lines(one, nodes, *ends, radius) for one, ends in zip(layers, pairwise(places), strict=True))
     for (name, inside, below), (x, y) in zip(chain(*units), chain(*places), strict=True):
@@ -129,11 +129,12 @@ def network(scene: Scene) -> str:
 
 def _entry(node: NodeResult, place: Sequence[int], words: str = "") -> list[Row]:
     """What stands at a place of a node, and of its gradient where it has one."""
-    rows = [Row("forward", "value", words, "", entry(node.name, place), np.asarray(node.value[tuple(place)]))]
-    if node.gradient is not None:
-        at = entry(f"d{node.name}", place)
-        rows.append(Row("backward", "gradient", "", "", at, np.asarray(node.gradient[tuple(place)])))
-    return rows
+    both = (("forward", "value", "", node.value), ("backward", "gradient", "d", node.gradient))
+    return [
+        Row(layer, colour, words * (not d), "", entry(d + node.name, place), np.asarray(array[tuple(place)]))
+        for layer, colour, d, array in both
+        if array is not None
+    ]
 
 
 def _centred(rows: Sequence[Row], x: float, y: float) -> str:
@@ -175,14 +176,10 @@ def _lines(layer: Layer, nodes: Nodes, starts: Sequence[Point], ends: Sequence[P
         drawn += element("path", element("title", about), d=f"M{left:.1f} {y0:.1f}L{right:.1f} {y1:.1f}", **look)
         if len(starts) * len(ends) <= LABELLED:
             wide, spots = box(said)[0] - 2 * PAD, [(left + t * (right - left), y0 + t * (y1 - y0)) for t in PLACES]
-            x, y = min(spots, key=lambda at: sum(_meet(at, wide, *other) for other in taken))
+            covered = [sum(abs(x - a) < (wide + b) / 2 + 6 and abs(y - c) < 34 for a, c, b in taken) for x, y in spots]
+            x, y = spots[covered.index(min(covered))]
             taken.append((x, y, wide))
             paper = {"fill_opacity": 0.9, **fill("paper")}
             labels += element("rect", x=x - wide / 2 - 2, y=y - 15, width=wide + 4, height=30, **paper)
             labels += _centred(said, x, y)
     return drawn + labels
-
-
-def _meet(spot: Point, wide: float, x: float, y: float, other: float) -> bool:
-    """Whether two labels would cover each other."""
-    return abs(spot[0] - x) < (wide + other) / 2 + 6 and abs(spot[1] - y) < 34

@@ -25,9 +25,8 @@ from mathlab.language.mathml import mathml
 from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names
 from mathlab.pictures import Scene
-from mathlab.pictures.graph import graph, shape_of, summed
+from mathlab.pictures.graph import graph, shape_of, summed, told_of
 from mathlab.pictures.svg import entry, escape
-from mathlab.reports.page import summary
 from mathlab.results import FigureResult, Share, TrainResult, tally
 from mathlab.stages.prepare import Prepared, prepare
 from mathlab.stages.updates import Training
@@ -46,6 +45,8 @@ WIDE = 4_000.0  # pixels; a page's graph runs down only where it is wider, for i
 
 def page(scene: Scene) -> str:
     """The page of a case that has run (with its training, where it has one)."""
+    from mathlab.reports.page import summary  # what it needs takes a while to import
+
     prepared, picture, source = prepare(scene.case), graph(scene, BOXES, math.inf, WIDE), files("mathlab.pictures")
     html, *scripts = (source.joinpath(name).read_text(encoding="utf-8") for name in ("page.html", "ops.js", "page.js"))
     script = re.sub(r"^ +(?://.*\n)?", "", "".join(scripts), flags=re.MULTILINE)  # without what only its authors need
@@ -140,10 +141,8 @@ def _share(share: Share) -> Sequence[object]:
 
 def _printed(figure: FigureResult) -> Iterator[Sequence[object]]:
     """A row for each printed number: the name that it is about first."""
-    about = next(iter(names(read(figure.key))), "")
     for place, one in zip(np.ndindex(figure.shape), figure.entries, strict=True):
-        verdict = one.verdict
-        yield about, entry(figure.key, place), one.printed, one.shown, verdict.label, verdict.passed, figure.at
+        yield told_of(figure), entry(figure.key, place), one.printed, one.shown, *one.verdict, figure.at
 
 
 def _training(prepared: Prepared, result: TrainResult, fixed: bool) -> Json:
@@ -206,7 +205,7 @@ def _contours(scene: Scene, prepared: Prepared) -> Iterator[Json]:
     for picture in (one for one in prepared.case.pictures if light and one.kind == "contour"):
         from mathlab.pictures import plots  # what it needs takes a while to import
 
-        about = plots.Subject(picture, [(prepared.case, scene.result, "")])
+        about = plots.Subject(picture, prepared.case, ())
         of = about.of(prepared.case)[0]
         with contextlib.suppress(MathlabError, ExpressionError):  # its plot says what is wrong with it
             spans = plots.spans(about, prepared)

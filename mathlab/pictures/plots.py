@@ -6,8 +6,9 @@ import contextlib
 import io
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -72,11 +73,8 @@ class Subject(NamedTuple):
     """
 
     picture: Picture
+    case: Case
     cases: Sequence[tuple[Case, CaseResult, str]]
-
-    @property
-    def case(self) -> Case:
-        return self.cases[0][0]
 
     def of(self, case: Case) -> Sequence[Equation]:
         """The quantities that it shows of a case: by default what that ends in."""
@@ -90,15 +88,19 @@ class Subject(NamedTuple):
 def drawing(result: ExperimentResult, case: str, picture: Picture) -> Drawing:
     """The data of a plot that a case declares.
 
-    Raises MathlabError where the cases did not run, or do not have it, or where an expression does not fit.
+    Raises MathlabError without matplotlib, where the cases did not run, or do not have it, or where an expression does
+    not fit.
     """
+    if find_spec("matplotlib") is None:
+        raise MathlabError(MISSING)
     declared, ran = {one.name: one for one in result.experiment.cases}, {one.case: one for one in result.cases}
     chosen, (stage, draw) = picture.cases or (case,), KINDS[picture.kind]
     for name in chosen:
         if name not in ran:
             raise MathlabError(f"no case is named {name!r}{did_you_mean(name, declared)}", picture.place)
-    about = Subject(picture, [(declared[name], ran[name], f"{name}: " * (len(chosen) > 1)) for name in chosen])
-    for one, found, _ in about.cases:
+    cases = [(declared[name], ran[name], f"{name}: " * (len(chosen) > 1)) for name in chosen]
+    about = Subject(picture, cases[0][0], cases)
+    for one, found, _ in cases:
         if stage and stage not in found.stages:
             reason = f"did not {stage}" if getattr(one, stage) else f"has no '{stage}'"
             raise about.wrong(f"{picture.kind} shows what {stage} does, and case {one.name!r} {reason}")
@@ -122,25 +124,23 @@ def _loss(about: Subject) -> Drawing:
     lines, norms = list[Line](), about.picture.kind == "norms"
     for case, result, prefix in about.cases:
         columns = result.train.columns if result.train else {}
-        wanted = {re.sub(r"\s", "", one.text): one for one in about.of(case)}
-        for name in [name for name in columns if name.startswith("norm(")] if norms else wanted:
-            if name not in columns:
+        shown = [quantity(name) for name in columns if name.startswith("norm(")] if norms else about.of(case)
+        for one in shown:
+            if (name := re.sub(r"\s", "", one.text)) not in columns:
                 hint = f"{did_you_mean(name, columns)}; it has {', '.join(columns)}"
-                raise about.wrong(f"training.csv has no column {wanted[name].text!r}{hint}", wanted[name])
+                raise about.wrong(f"training.csv has no column {one.text!r}{hint}", one)
             y = np.asarray(columns[name], np.float64)
             lines.append(Line(prefix + name, np.arange(float(len(y))), y))
-    if norms:
-        return Drawing("Norms of the gradients", "epoch", "norm", "y", lines)
-    return Drawing("Training", "epoch", lines[0].label if len(lines) == 1 else "", lines=lines)
+    title, log = ("Norms of the gradients", "y") if norms else ("Training", "")
+    return Drawing(title, "epoch", lines[0].label if len(lines) == 1 else "", log, lines)
 
 
 def _weights(about: Subject) -> Drawing:
-    tables, after = list[tuple[str, Array]](), about.cases[0][1].train
-    for name, trained in after.parameters.items() if after else ():
-        if after and np.ndim(trained) <= 2:
-            before = about.case.parameters[name].bound(about.case.dtype)
-            both = ((f"{name} before", before), (f"{name} after {after.updates} updates", trained))
-            tables += [(label, np.atleast_2d(table)) for label, table in both]
+    ran, tables = about.cases[0][1].train, list[tuple[str, Array]]()
+    assert ran
+    for name, trained in ran.parameters.items():
+        both = {"before": about.case.parameters[name].bound(about.case.dtype), f"after {ran.updates} updates": trained}
+        tables += [(f"{name} {when}", np.atleast_2d(one)) for when, one in both.items() if one.ndim <= 2]
     return Drawing("Weights before and after training", tables=tables, alike=2)
 
 
@@ -196,20 +196,21 @@ def _entry(about: Subject, prepared: Prepared, of: Equation) -> Place:
     place, known = tuple(int(item.value) for item in items if isinstance(item, Num)), prepared.env.keys() - {UPSTREAM}
     if isinstance(target, Name) and target.id in known and len(place) == len(items):
         with contextlib.suppress(IndexError):
-            found = prepared.env[target.id][place]
-            if found.ndim == 0 and found.dtype.kind == "f":
+            if (found := prepared.env[target.id][place]).ndim == 0 and found.dtype.kind == "f":
                 return target.id, place
     raise about.wrong(f"{of.text!r} is no single entry of an input or parameter, as W[0,0] is", of)
 
 
-def _values(prepared: Prepared, of: Equation, points: Iterable[Mapping[Place, float]]) -> Array:
-    """The values of a quantity at points where single entries of inputs and parameters have other values."""
+def _values(about: Subject, prepared: Prepared, of: Equation, points: Iterable[Mapping[Place, float]]) -> Array:
+    """The values of a quantity, one number, at points where single entries of inputs and parameters differ."""
     value, found = evaluator([of], prepared, prepared.forward({}) | prepared.env), []
     for point in points:
         arrays = {name: np.array(prepared.env[name], np.float64) for name, _ in point}
         for (name, place), moved in point.items():
             arrays[name][place] = moved
         found += value({**prepared.env, **prepared.forward(arrays), **arrays})
+        if found[0].ndim:
+            raise about.wrong(f"{about.picture.kind} needs one number, and {of.text!r} has shape {found[0].shape}", of)
     return np.array(found)
 
 
@@ -224,9 +225,7 @@ def _contour(about: Subject) -> Drawing:
     of, prepared = about.of(about.case)[0], prepare(_bare(about.case))
     (first, across, *west), (second, along, *south) = spans(about, prepared)
     x, y = (np.linspace(low, high, GRID) for low, high in (west, south))
-    heights = _values(prepared, of, ({across: a, along: b} for b in y for a in x))
-    if heights.ndim > 1:
-        raise about.wrong(f"a contour needs one number, and {of.text!r} has shape {heights.shape[1:]}", of)
+    heights = _values(about, prepared, of, ({across: a, along: b} for b in y for a in x))
     paths = [path_of(about, case) for case, *_ in about.cases if case.train]
     return Drawing(of.text, first.text, second.text, lines=paths, field=(x, y, heights.reshape(GRID, GRID)))
 
@@ -261,8 +260,6 @@ def _heat(about: Subject) -> Drawing:
 
 def _steps(about: Subject) -> Drawing:
     prepared, lines = prepare(_bare(about.case)), list[Line]()
-    if prepared.upstream is not None:
-        raise about.wrong(f"steps needs a case that ends in one number, and {prepared.end!r} is none")
     values = prepared.run()
     gradients = {f"d{name}": Name(name) for name in prepared.env if f"d{name}" in values}
     if not gradients:
@@ -275,10 +272,8 @@ def _steps(about: Subject) -> Drawing:
         name, place = _entry(about, prepared, replace(of, expr=substitute(of.expr, gradients)))
         at, derived = float(prepared.env[name][place]), float(values[f"d{name}"][place])
         steps = STEPS * max(1.0, abs(at))
-        here, ahead, behind = (
-            _values(prepared, quantity(prepared.end), ({(name, place): at + h} for h in moves))
-            for moves in ([0.0], steps, -steps)
-        )
+        points = ({(name, place): at + h} for h in (0.0, *steps, *-steps))
+        here, ahead, behind = np.split(_values(about, prepared, quantity(prepared.end), points), (1, 1 + len(steps)))
         for label, quotient in (("central", (ahead - behind) / (2 * steps)), ("one-sided", (ahead - here) / steps)):
             lines.append(Line(f"{of.text}, {label}", steps, np.abs(quotient - derived) / (abs(derived) or 1.0)))
     return Drawing("Difference quotients", "step h", "relative error", "xy", lines)
@@ -349,18 +344,18 @@ def onto(made: Drawing, ax: Axes | None) -> Axes:
     if len(made.tables) > 1:
         raise MathlabError(f"this plot has {len(made.tables)} parts: name one with of=, or write it with mathlab plot")
     if ax is None:
-        with _matplotlib():
-            from matplotlib import pyplot
+        from matplotlib import pyplot
+
         ax = pyplot.subplots()[1]
     plot(made, [ax])
     return ax
 
 
 def rendered(made: Drawing, form: str) -> bytes:
-    """The plot as a file of a format that matplotlib has: svg, png, pdf. Raises MathlabError without matplotlib."""
-    with _matplotlib():
-        import matplotlib
-        from matplotlib.figure import Figure as Page
+    """The plot as a file of a format that matplotlib has: svg, png, pdf."""
+    import matplotlib
+    from matplotlib.figure import Figure as Page
+
     count, buffer = max(len(made.tables), 1), io.BytesIO()
     rows, columns = -(-count // 4), min(count, 4)
     with matplotlib.rc_context({"svg.hashsalt": "mathlab", "svg.fonttype": "none", "font.size": 10}):
@@ -368,11 +363,3 @@ def rendered(made: Drawing, form: str) -> bytes:
         plot(made, [page.add_subplot(rows, columns, at + 1) for at in range(count)])
         page.savefig(buffer, format=form, metadata=dict.fromkeys(UNSAID[form]), dpi=150)
     return buffer.getvalue()
-
-
-@contextlib.contextmanager
-def _matplotlib() -> Iterator[None]:
-    try:
-        yield
-    except ImportError:
-        raise MathlabError(MISSING) from None

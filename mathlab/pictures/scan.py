@@ -13,6 +13,7 @@ from mathlab.language.kernels import bordered
 from mathlab.language.ops.images import of_setting
 from mathlab.language.syntax import Call, Name, walk
 from mathlab.pictures import Scene
+from mathlab.pictures.graph import shape_of
 from mathlab.pictures.svg import CHAR, MARGIN, MIDDLE, element, entry, measured, number, picture, stroke, text
 
 LARGEST, MOST_PLACES, WRITTEN = 16, 100, 12  # rows or columns of the image; places; terms of a sum that are written out
@@ -32,14 +33,13 @@ def scan(scene: Scene) -> str:
     pad, stride, dilation = (of_setting(call, *given) for given in (("pad", 0), ("stride", 1), ("dilation", 1)))
     image, places = bordered(x, pad), [*np.ndindex(out.shape)]
     if max(image.shape) > LARGEST or out.size > MOST_PLACES:
-        raise MathlabError(
-            f"the scan of case {scene.case.name!r} has an image of {image.shape} and {out.size} places, more than "
-            f"{LARGEST} rows or columns, or {MOST_PLACES} places"
-        )
+        most = f"more than {LARGEST} rows or columns, or {MOST_PLACES} places"
+        has = f"has an image of {image.shape} and {out.size} places"
+        raise MathlabError(f"the scan of case {scene.case.name!r} {has}, {most}")
     wide, left, drawn = max(CELL, *(CHAR * len(number(v)) + 8 for array in arrays for v in array.flat)), MARGIN, ""
     for name, shown, array, edge in zip(names, (image, k, out), arrays, (pad, (0, 0), (0, 0)), strict=True):
-        drawn += text(left, TOP - 10, f"{name} {array.shape[0]}×{array.shape[1]}", "dim")
-        drawn += _grid(left, wide, shown, name, edge, name == names[2])
+        drawn += text(left, TOP - 10, f"{name} {shape_of(array)}", "dim")
+        drawn += _grid(left, wide, shown, name, edge, array is out)
         left += wide * shown.shape[1] + GAP
     width, height = max(left - GAP + MARGIN, MARGIN + CHAR * WRITTEN * 9), TOP + CELL * max(map(len, (image, k, out)))
     reach = [gap * (n - 1) + 1 for n, gap in zip(k.shape, dilation, strict=True)]
@@ -53,14 +53,12 @@ def scan(scene: Scene) -> str:
         end = max(end, height + 36 + 18 * len(lines))
     (right, low), size = stops[-1], {"width": wide * reach[1], "height": CELL * reach[0]}
     frame = element("rect", x=MARGIN + right, y=TOP + low, **size, **stroke("gradient", 4))
-    drawn += element("g", frame, **{"class": "moving"})
     said = ", ".join(f"{name}={value}" for name, value in call.attrs) or "stride=1"
-    words = (
-        f"{names[1]}, {k.shape[0]} by {k.shape[1]}, moves over {names[0]}, {x.shape[0]} by {x.shape[1]}, with {said}"
-    )
-    words += f"; {names[2]} is {'; '.join(', '.join(map(number, row)) for row in out)}"
-    style = _moves(scene.scope, [(x - right, y - low) for x, y in stops])
-    return picture(scene, "Convolution", width, end, words, f"<style>{style}</style>{drawn}")
+    words = f"{names[1]}, {shape_of(k)}, moves over {names[0]}, {shape_of(x)}, with {said}; {names[2]} is "
+    words += "; ".join(", ".join(map(number, row)) for row in out)
+    style = element("style", _moves(scene.scope, [(x - right, y - low) for x, y in stops]))
+    body = style + drawn + element("g", frame, **{"class": "moving"})
+    return picture(scene, "Convolution", width, end, words, body)
 
 
 def _convolution(case: Case, values: dict[str, Array]) -> tuple[Call, str, str, str]:
@@ -79,14 +77,13 @@ def _moves(scope: str, jumps: Sequence[tuple[float, float]]) -> str:
     share, steps = 100 / len(jumps), {"moving": ""}
     for at, (x, y) in enumerate(jumps):
         steps["moving"] += f"{at * share:.4g}%{{transform:translate({x:g}px,{y:g}px)}}"
-        steps[f"c{at}"] = f"{'0%{opacity:0}' if at else ''}{at * share:.4g}%{{opacity:1}}"
-        steps[f"s{at}"] = steps[f"c{at}"] + (f"{(at + 1) * share:.4g}%{{opacity:0}}" if at + 1 < len(jumps) else "")
-    timing = f"{SECONDS * len(jumps):g}s step-end infinite"
-    rules = "".join(
-        f"@keyframes {scope}-{name}{{{rule}}}#{scope} .{name}{{animation:{scope}-{name} {timing}}}"
-        for name, rule in steps.items()
-    )
-    return f"{rules}@media (prefers-reduced-motion:reduce){{#{scope} *{{animation:none!important}}}}"
+        steps[f"c{at}"] = "0%{opacity:0}" * (at > 0) + f"{at * share:.4g}%{{opacity:1}}"
+        steps[f"s{at}"] = steps[f"c{at}"] + f"{(at + 1) * share:.4g}%{{opacity:0}}" * (at + 1 < len(jumps))
+    rules = f"@media (prefers-reduced-motion:reduce){{#{scope} *{{animation:none!important}}}}"
+    for name, rule in steps.items():
+        rules += f"@keyframes {scope}-{name}{{{rule}}}#{scope} .{name}"
+        rules += f"{{animation:{scope}-{name} {SECONDS * len(jumps):g}s step-end infinite}}"
+    return rules
 
 
 def _grid(left: float, wide: float, table: Array, name: str, pad: Sequence[int], appears: bool) -> str:
@@ -104,7 +101,6 @@ def _grid(left: float, wide: float, table: Array, name: str, pad: Sequence[int],
 
 def _sum(met: Array, kernel: Array) -> str:
     """`2·1 + 0·0 + …`: the entries under the frame times the kernel's."""
-    factors = (map(number, array.flat) for array in (met, kernel))
-    pairs = zip(*([f"({one})" if one.startswith("-") else one for one in row] for row in factors), strict=True)
-    terms = ["·".join(pair) for pair in pairs]
+    pairs = zip(met.flat, kernel.flat, strict=True)
+    terms = ["·".join(f"({number(v)})" if v < 0 else number(v) for v in pair) for pair in pairs]
     return " + ".join(terms if len(terms) <= WRITTEN else [*terms[: WRITTEN - 2], "…", terms[-1]])

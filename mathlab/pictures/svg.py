@@ -65,12 +65,9 @@ def picture(scene: Scene, kind: str, width: float, height: float, description: s
     words += f"<style>@media (prefers-color-scheme:dark){{{''.join(rules)}}}</style>"
     paper = element("rect", width="100%", height="100%", **fill("paper"))
     head = text(MARGIN, 20, scene.title, "ink", BOLD, cut=int((width - 2 * MARGIN) / CHAR))
+    size = {"xmlns": "http://www.w3.org/2000/svg", "width": wide, "height": high, "viewBox": f"0 0 {wide} {high}"}
     look = {"role": "img", "aria_labelledby": f"{scope}-title {scope}-desc", "font_family": FONT, "font_size": SIZE}
-    size = {"width": wide, "height": high, "viewBox": f"0 0 {wide} {high}"}
-    return (
-        element("svg", words, paper, "\n", head, body, xmlns="http://www.w3.org/2000/svg", id=scope, **size, **look)
-        + "\n"
-    )
+    return element("svg", words, paper, "\n", head, body, id=scope, **size, **look) + "\n"
 
 
 def escape(words: str) -> str:
