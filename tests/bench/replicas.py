@@ -9,7 +9,7 @@ import numpy as np
 
 from mathlab.experiment import Axis, Case, Figure, Range, Recipe, SweepSettings
 from mathlab.language.syntax import Name
-from mathlab.stages import runs, sweep, train
+from mathlab.stages import sweep, train
 from mathlab.stages.updates import Training
 from tests.bench.timing import Race, Work, beside, interleaved, once
 from tests.bench.works import EPOCHS, net
@@ -39,8 +39,8 @@ def loops() -> dict[str, Work]:
     bare = replace(case, expected=(Figure("loss", Name("loss"), (), ()),), sweep=None)
     cases = [sweep.changed(bare, point) for point in sweep.points(case.sweep)]
     every = [one.train for one in cases if one.train]
-    prepared, values, own = runs.replicas(cases)
-    steps, _, planned = runs.updating(prepared, every, values, own)
+    prepared, values, own = sweep.replicas(cases)
+    steps, _, planned = sweep.updating(prepared, every, values, own)
     together, training = planned(next(steps)), Training(prepared, every[0])
     alone = train.planned_rounds(training, {**prepared.env, **training.start()}, record=False)
 

@@ -23,7 +23,6 @@ from mathlab.outputs.tables import tables_of
 from mathlab.results import ExperimentResult, SweepResult
 from mathlab.stages import sweep
 from mathlab.stages.backends import spread, where
-from mathlab.stages.runs import alone
 from tests.build import case_result
 from tests.test_cli import invoke
 
@@ -125,7 +124,7 @@ def assert_as_single(case: Case, ulp: float) -> None:
     assert stacked.stacked == len(stacked.nonfinite)
     bare = sweep._bare(case)
     for run, point in enumerate(sweep.points(settings_of(case))):
-        ends = alone(sweep.changed(bare, point)).reported
+        ends = sweep.alone(sweep.changed(bare, point)).reported
         values = np.concatenate([end.ravel() for end in ends])
         together = np.array([column[run] for column in stacked.columns.values()])
         assert together.dtype == values.dtype
