@@ -23,16 +23,12 @@ def take(count: int) -> int:
 def held(count: int | None) -> Iterator[None]:
     """So many threads meanwhile, also where NumPy is imported already; None leaves them as they are.
 
-    They are those of the process: what another of its Python threads multiplies meanwhile takes as many. Without
-    threadpoolctl, as in an installation from before it was needed, they stay as they are too.
+    They are those of the process: what another of its Python threads multiplies meanwhile takes as many.
     """
     if count in (None, _taken.get()):
         yield
         return
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        yield
-        return
+    from threadpoolctl import threadpool_limits
+
     with threadpool_limits(count):
         yield

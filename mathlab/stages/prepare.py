@@ -32,7 +32,8 @@ class Prepared:
     """A case with its equations in both directions.
 
     `equations` are the forward equations in the stable form that runs; `types` knows every name, gradients included;
-    `env` holds the inputs and parameters (and `upstream`) in the case's dtype, and class indices as integers.
+    `env` holds the inputs and parameters (and `upstream`) in the case's dtype, and class indices as integers. Nothing
+    is derived of what is `forward_only`: the end has no gradient of its own, and nobody asked for others.
     """
 
     case: Case
@@ -40,12 +41,7 @@ class Prepared:
     backward: Backward
     types: Types
     env: dict[str, Array]
-
-    @property
-    def forward_only(self) -> bool:
-        """Whether nothing was derived, because the end has no gradient of its own and nobody asked for others."""
-        end = self.types.names[self.end]
-        return UPSTREAM not in self.types.names and bool(end.shape or end.kind != "f")
+    forward_only: bool
 
     @property
     def end(self) -> str:
@@ -85,12 +81,7 @@ class Prepared:
     def compiled(self) -> Callable[..., Program]:
         """What makes the program of some nodes and gradients, or of all, once, as `compile_program` has it."""
         both, types, dtype, every = self.both, self.types, self.case.dtype, (*self.nodes, *self.gradients)
-
-        @cache
-        def program(outputs: tuple[str, ...] = every, shaken: bool = False) -> Program:
-            return compile_program(both, types, outputs, dtype, shaken)
-
-        return program
+        return cache(lambda outputs=every, shaken=False: compile_program(both, types, outputs, dtype, shaken))
 
     def run(self, parameters: Env | None = None) -> dict[str, Array]:
         """The values of every name, with some parameters (or inputs) replaced."""
@@ -126,7 +117,6 @@ def prepare(case: Case) -> Prepared:
     env = {name: value.bound("int64" if name in indices else case.dtype) for name, value in given.items()} | constants
     end, type_ = equations[-1], types.names[equations[-1].name]
     differentiated = case.upstream is not None or case.derivation or case.gradcheck or case.train or asked
-    # nothing but figures of the forward pass is asked of a case whose end has no gradient of its own
     forward_only = bool(case.expected and not differentiated and (type_.shape or type_.kind != "f"))
     if type_.kind != "f" and not forward_only:
         raise MathlabError(f"'{end.name}', the last equation, is not a number that can be differentiated", end.place)
@@ -140,7 +130,7 @@ def prepare(case: Case) -> Prepared:
     wanted = [name for name in known if name in usual or name in asked]
     backward = Backward((), {}, {}, {}) if forward_only else derive(equations, types, wanted)
     stores = {name: tuple(one for one in kept if one not in constants) for name, kept in backward.stores.items()}
-    prepared = Prepared(case, equations, backward._replace(stores=stores), types, env)
+    prepared = Prepared(case, equations, backward._replace(stores=stores), types, env, forward_only)
     runs = 10 if case.derivation else 1  # formulas are held against the gradients at several points
     limits.check(case, "running the equations", prepared.cost, runs, kept=runs, place=case.place)
     return prepared
