@@ -75,14 +75,11 @@ def console() -> Console:
     """Stdout, as wide as the terminal it is. Print tables with `crop=False`."""
     from rich.console import Console
 
-    color: ColorSystem | None = "auto"
-    if os.environ.get("NO_COLOR"):
-        color = None  # rich's own reading of it leaves bold and dim
-    elif os.environ.get("FORCE_COLOR"):
-        color = "standard"  # also where TERM says that the terminal is dumb, as it does in most CI
-    if sys.stdout is not None and sys.stdout.isatty():
-        return Console(highlight=False, color_system=color)
-    return Console(highlight=False, color_system=color, width=ENDLESS, height=ENDLESS)
+    # rich's own reading of NO_COLOR leaves bold and dim, and most CI calls its terminal dumb
+    forced: ColorSystem = "standard" if os.environ.get("FORCE_COLOR") else "auto"
+    size = None if sys.stdout is not None and sys.stdout.isatty() else ENDLESS
+    color = None if os.environ.get("NO_COLOR") else forced
+    return Console(highlight=False, color_system=color, width=size, height=size)
 
 
 def write(text: str) -> None:

@@ -79,10 +79,10 @@ class Difference(NamedTuple):
     def same(self) -> bool:
         return not (self.changed or self.missing)
 
-    def worst(self, most: int) -> tuple[tuple[Change, ...], tuple[OneSided, ...]]:
-        """At most `most` of them: the worst changes and the first one-sided, neither of which crowds out the other."""
+    def worst(self, most: int) -> Difference:
+        """With at most `most` things: the worst changes and the first one-sided; neither crowds out the other."""
         changes = self.changes[: max(most - len(self.one_sided), (most + 1) // 2)]
-        return changes, self.one_sided[: most - len(changes)]
+        return self._replace(changes=changes, one_sided=self.one_sided[: most - len(changes)])
 
 
 def compare(a: Path, b: Path, rtol: float = 1e-9, atol: float = 1e-12) -> Difference:

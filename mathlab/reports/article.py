@@ -18,7 +18,7 @@ from mathlab.errors import Place
 from mathlab.outputs.tables import csv_text
 from mathlab.reports.checks import Check, Report, remarked
 from mathlab.reports.data import place_keys
-from mathlab.reports.layout import Paragraph, Row, Sheet, count, plain, said
+from mathlab.reports.layout import Paragraph, Row, count, plain, said, sheet
 from mathlab.results import Outcome
 
 STYLES = {"checked": "green", "given": "green", "ignored": "dim", "open": "bold red"}
@@ -98,8 +98,7 @@ def _page(coverage: Coverage, only_failures: bool) -> Iterator[RenderableType]:
         by = f"{one.by}, {one.claim.place}: {one.claim.verdict.label}" if one.claim else one.by
         status = plain(one.status, "bold red" if one.failed else STYLES[one.status])
         rows.append(Row.of(str(one.number.place), one.number.text, status, by))
-    if rows:
-        yield Sheet(("place", "number", "status", "by"), tuple(rows), head=(0, 1), words=(0, 1, 2, 3), indent=0)
+    yield from sheet(("place", "number", "status", "by"), rows, (0, 1), (0, 1, 2, 3), 0)
     for figure, entry, like in coverage.missing:
         at = f" at {figure.at!r}" if figure.at else ""
         nearest = f"; the document has {like.text}, {like.place}" if like else ""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from rich.console import Group, RenderableType
+from rich.console import RenderableType, group
 from rich.text import Text
 
 from mathlab.diagnosis.slips import listed
@@ -16,57 +15,54 @@ from mathlab.experiment import Array
 from mathlab.oracle.oracle import Compared, OracleResult
 from mathlab.outputs.difference import Difference
 from mathlab.reports.checks import Check, Report, remarked
-from mathlab.reports.layout import SHOWN, Row, Sheet, count, indexed, number, plain, said, short
+from mathlab.reports.layout import SHOWN, Row, count, indexed, number, plain, said, sheet, short
 from mathlab.results import NOT_FINITE, CaseResult, Outcome
 
 EMPTY = "(empty)"  # a cell
+STYLES = {True: "green", False: "bold red"}  # of what passes, and of what does not
 
 
 def difference_report(a: Path, b: Path, found: Difference | None, most: int) -> Report:
     """What was found between `a` and `b`, if they were compared; at most `most` things are told."""
-    changes, one_sided = found.worst(most) if found else ((), ())
-    told = found and found._replace(changes=changes, one_sided=one_sided)
-    return Report(
-        "diff",
-        fine=found is not None and found.same,
-        summary=difference_summary(found) if found else "nothing was compared",
-        tables=lambda _: difference_page(found, most) if found else (),
-        compared=lambda: _difference_checks(found, most, a) if found else (),
-        about=lambda: {"a": a, "b": b, "difference": told},
-    )
-
-
-def _difference_checks(found: Difference, most: int, side: Path) -> Iterator[Check]:
-    """One for everything that differs, as far as it is told; one for every other file."""
+    whole = found or Difference()
+    told = whole.worst(most)
 
     def check(file: str, name: str, verdict: str, sides: tuple[str, str, str] = ("", "", "")) -> Check:
         outcome: Outcome = "passed" if verdict == "same" else "failed"
-        path = side / file if side.is_dir() else side
+        path = a / file if a.is_dir() else a
         return Check("cell", name or file, outcome, verdict, *sides, group=file, file=str(path))
 
-    changes, one_sided = found.worst(most)
-    for c in changes:
-        yield check(c.file, f"{c.key}: {c.column}", "differs", (c.a or EMPTY, c.b or EMPTY, short(c.error)))
-    for item in one_sided:
-        yield check(item.file, f"{item.kind} {item.what}" * (item.kind != "file"), f"{item.side.upper()} only")
-    wrong = {change.file for change in found.changes} | {item.file for item in found.one_sided}
-    shown = {change.file for change in changes} | {item.file for item in one_sided}
-    yield from (check(file, "", "differs" if file in wrong else "same") for file in found.files if file not in shown)
+    def checks() -> Iterator[Check]:
+        """One for everything that differs, as far as it is told; one for every other file."""
+        for c in told.changes:
+            yield check(c.file, f"{c.key}: {c.column}", "differs", (c.a or EMPTY, c.b or EMPTY, short(c.error)))
+        for item in told.one_sided:
+            yield check(item.file, f"{item.kind} {item.what}" * (item.kind != "file"), f"{item.side.upper()} only")
+        shown, wrong = ({c.file for c in of.changes} | {item.file for item in of.one_sided} for of in (told, whole))
+        rest = (file for file in whole.files if file not in shown)
+        yield from (check(file, "", "differs" if file in wrong else "same") for file in rest)
+
+    return Report(
+        "diff",
+        fine=bool(found) and whole.same,
+        summary=difference_summary(whole) if found else "nothing was compared",
+        tables=lambda _: difference_page(told) if found else (),
+        compared=checks,
+        about=lambda: {"a": a, "b": b, "difference": found and told},
+    )
 
 
-def difference_page(found: Difference, most: int) -> Iterator[RenderableType]:
-    """The worst of the cells that differ, then what one side only has, `most` in all, then the counts."""
-    changes, one_sided = found.worst(most)
-    if changes:
-        rows = (Row.of(c.file, c.key, c.column, c.a or EMPTY, c.b or EMPTY, short(c.error)) for c in changes)
-        yield Sheet(("file", "row", "column", "A", "B", "relative"), tuple(rows), (0, 1, 2), (0, 1, 2), 0)
-        yield Text("")
-    for item in one_sided:
+def difference_page(told: Difference) -> Iterator[RenderableType]:
+    """The cells that differ, then what one side only has, as far as they are told, then the counts."""
+    rows = [Row.of(c.file, c.key, c.column, c.a or EMPTY, c.b or EMPTY, short(c.error)) for c in told.changes]
+    yield from sheet(("file", "row", "column", "A", "B", "relative"), rows, (0, 1, 2), (0, 1, 2), 0)
+    yield from [Text("")] if rows else ()
+    for item in told.one_sided:
         inside = f" in {item.file}" if item.kind != "file" else ""
         yield said(f"{item.side.upper()} only: {item.kind} {item.what}{inside}")
-    if hidden := found.changed - len(changes) + found.missing - len(one_sided):
+    if hidden := told.changed - len(rows) + told.missing - len(told.one_sided):
         yield said(f"and {hidden} more", "dim")
-    yield said(difference_summary(found), "bold" if found.same else "bold red")
+    yield said(difference_summary(told), "bold" if told.same else "bold red")
 
 
 def difference_summary(found: Difference) -> str:
@@ -102,30 +98,28 @@ def _misfit(row: Compared) -> str:
     return "" if row.fits else f"has shape {row.shape}, but {row.quantity} has shape {row.expected}"
 
 
-def oracle_page(result: OracleResult, only_failures: bool = False) -> RenderableType:
+@group()
+def oracle_page(result: OracleResult, only_failures: bool = False) -> Iterator[RenderableType]:
     """A row for each array, with the entry that is furthest off; below it what is known of the reason."""
     rows = []
-    for row in result.compared:
+    for row in (row for row in result.compared if not (only_failures and row.passed)):
         given, computed = number(row.given), number(row.computed)
         if given == computed and not row.passed:  # they differ further on
             given, computed = repr(float(row.given)), repr(float(row.computed))
         numbers = (given, computed, short(row.tolerance)) if row.fits else ("", "", "")
-        verdict, entry = (
-            plain(row.verdict, "green" if row.passed else "bold red"),
-            str([*row.index]) if row.index else "",
-        )
+        verdict, entry = plain(row.verdict, STYLES[row.passed]), str([*row.index]) if row.index else ""
         cells = plain(row.array, "bold"), row.quantity, str(row.shape), entry, *numbers, verdict
-        if not (only_failures and row.passed):
-            rows.append(Row.of(*cells, notes=() if row.fits else (plain(_misfit(row)),)))
+        rows.append(Row.of(*cells, notes=() if row.fits else (plain(_misfit(row)),)))
+    yield said(f"case {result.case}", "bold underline")
     names = ("array", "held against", "shape", "entry", "given", "computed", "tolerance", "verdict")
-    parts: list[RenderableType] = [said(f"case {result.case}", "bold underline")]
-    parts += [Sheet(names, tuple(rows), head=(0, 7), words=(0, 1, 2, 3, 7))] if rows else []
+    yield from sheet(names, rows, (0, 7), (0, 1, 2, 3, 7))
     if result.ignored:
         hint = f"{result.sought}; say it with --map {result.ignored[0]}=NAME, or --allow-unmatched"
-        parts.append(said(f"not compared: {', '.join(result.ignored)} ({hint})", "yellow", 2))
+        yield said(f"not compared: {', '.join(result.ignored)} ({hint})", "yellow", 2)
     if result.first_divergence:
-        parts += [*_causes(result), said(f"differs first: {result.first_divergence}", indent=2)]
-    return Group(*parts, said(oracle_summary(result.compared), "bold" if result.passed else "bold red"))
+        yield from _causes(result)
+        yield said(f"differs first: {result.first_divergence}", indent=2)
+    yield said(oracle_summary(result.compared), "bold" if result.passed else "bold red")
 
 
 def _causes(result: OracleResult) -> Iterator[RenderableType]:
@@ -154,60 +148,36 @@ def oracle_summary(rows: Sequence[Compared]) -> str:
 # What a change moves
 
 
-class Moved(NamedTuple):
-    """A quantity of which some `entries` are others: `size` is the largest step beside the larger of the two arrays."""
-
-    name: str
-    before: Array
-    after: Array
-    entries: list[tuple[int, ...]]
-    size: float
-
-
-def moved(before: CaseResult, after: CaseResult) -> tuple[list[Moved], int, int]:
-    """What differs between two runs of a case, what moved most first; of how many quantities; and how many are new.
+@group()
+def changes_page(name: str, before: CaseResult, after: CaseResult) -> Iterator[RenderableType]:
+    """A row for each entry that moved, of the quantity first whose largest step is the largest part of it; then counts.
 
     A quantity is new where it is in the second run alone, or has another shape there.
     """
-    found, quantities, fresh = [], 0, 0
-    for name in before.stages:
-        old, new = before.stages[name].arrays, after.stages[name].arrays
-        quantities += len(new)
-        both = [key for key in new if key in old and np.shape(old[key]) == np.shape(new[key])]
-        found += [one for key in both if (one := _moved(key, old[key], new[key]))]
-        fresh += len(new) - len(both)
-    return sorted(found, key=lambda one: -one.size), quantities, fresh
+    pairs: list[tuple[str, Array | None, Array]] = []
+    for stage, result in before.stages.items():
+        old = result.arrays
+        pairs += [(key, old.get(key), new) for key, new in after.stages[stage].arrays.items()]
+    both = [_moved(key, old, new) for key, old, new in pairs if old is not None and np.shape(old) == np.shape(new)]
+    moved = sorted((found for found in both if found[1]), key=lambda found: -found[0])
+    yield said(f"{name}, case {after.case} ({after.dtype})", "bold underline")
+    yield from sheet(("quantity", "before", "after", "moved by"), (row for _, some in moved for row in some))
+    yield from (said(f"{NOT_FINITE}: {why}", "bold yellow") for why in after.nonfinite.values())
+    others = f"; {len(pairs) - len(both)} are new, or have other shapes" if len(pairs) > len(both) else ""
+    words = f"{len(moved)} of {count(len(pairs), 'quantity', 'quantities')} moved{others}; figures are not judged"
+    yield said(words, "bold")
 
 
-def _moved(name: str, before: Array, after: Array) -> Moved | None:
-    differ = np.asarray((before != after) & ~(np.isnan(before) & np.isnan(after)))
-    if not differ.any():
-        return None
+def _moved(key: str, old: Array, new: Array) -> tuple[float, list[Row]]:
+    """By what part a quantity moved, and its rows; of a large array that of the entry which moved most."""
     with np.errstate(all="ignore"):
-        old, new = np.float64(before), np.float64(after)
-        size = float(np.max(np.abs(new - old)) / max(np.max(np.abs(old)), np.max(np.abs(new))))
-    entries = [tuple(map(int, place)) for place in np.argwhere(differ)]
-    return Moved(name, before, after, entries, size if math.isfinite(size) else math.inf)
-
-
-def changes_page(name: str, before: CaseResult, after: CaseResult) -> RenderableType:
-    """A row for each entry that moved, of a large array for that which moved most; then how many quantities did."""
-    found, quantities, fresh = moved(before, after)
-    lost = (said(f"{NOT_FINITE}: {why}", "bold yellow") for why in after.nonfinite.values())
-    rows = tuple(row for one in found for row in _rows(one))
-    sheet = [Sheet(("quantity", "before", "after", "moved by"), rows)] if rows else []
-    others = f"; {fresh} are new, or have other shapes" if fresh else ""
-    words = f"{len(found)} of {count(quantities, 'quantity', 'quantities')} moved{others}; figures are not judged"
-    title = said(f"{name}, case {after.case} ({after.dtype})", "bold underline")
-    return Group(title, *sheet, *lost, said(words, "bold"))
-
-
-def _rows(one: Moved) -> Iterable[Row]:
-    entries, told = one.entries, []
-    steps = {place: float(one.after[place]) - float(one.before[place]) for place in entries}
-    if one.after.size > SHOWN:
-        entries = [max(entries, key=lambda place: math.inf if math.isnan(steps[place]) else abs(steps[place]))]
-        told = [plain(f"that which moved most of {len(one.entries)}, of {one.after.size} entries", "dim")]
-    for place in entries:
-        name, old, new = plain(indexed(one.name, place), "bold"), number(one.before[place]), number(one.after[place])
-        yield Row.of(name, old, new, short(steps[place]), notes=told)
+        steps = np.abs(np.float64(new) - np.float64(old))
+        size = np.max(steps, initial=0) / max(np.max(np.abs(old), initial=0), np.max(np.abs(new), initial=0))
+    differ = np.argwhere((old != new) & ~(np.isnan(old) & np.isnan(new)))
+    entries, told = [tuple(map(int, place)) for place in differ], []
+    if new.size > SHOWN and entries:
+        told = [plain(f"that which moved most of {len(entries)}, of {new.size} entries", "dim")]
+        entries = [max(entries, key=lambda at: math.inf if math.isnan(steps[at]) else steps[at])]
+    sides = ((at, number(old[at]), number(new[at]), short(float(new[at]) - float(old[at]))) for at in entries)
+    rows = [Row.of(plain(indexed(key, at), "bold"), *numbers, notes=told) for at, *numbers in sides]
+    return float(size) if math.isfinite(size) else math.inf, rows

@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from decimal import Decimal
 from functools import partial
-from importlib.resources import files
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple, TypeAlias, cast
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -64,12 +63,6 @@ def record(value: object) -> Record:
         elif name not in form.without:
             found[form.called.get(name, name)] = told(getattr(value, name))
     return found | {key: told(of(value)) for key, of in form.more.items()}
-
-
-def schema() -> Record:
-    """The JSON Schema (2020-12) of the report."""
-    text = files("mathlab.reports").joinpath("report.schema.json").read_text(encoding="utf-8")
-    return cast(Record, json.loads(text))
 
 
 def text(record: Record) -> str:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from rich.cells import cell_len
@@ -23,6 +23,8 @@ from mathlab.terminal import harmless
 
 GAP = 2
 SHOWN = 16  # entries; a larger array is summarised
+
+Places: TypeAlias = tuple[int, ...]  # of columns, from 0
 
 
 def plain(words: str, style: str = "") -> Text:
@@ -109,8 +111,8 @@ class Sheet(Lines):
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
-    head: tuple[int, ...] = (0,)
-    words: tuple[int, ...] = (0,)
+    head: Places = (0,)
+    words: Places = (0,)
     indent: int = 2
 
     def lines(self, width: int) -> Iterator[Text]:
@@ -131,27 +133,27 @@ class Sheet(Lines):
         return _line(*parts)
 
     def _down(self, row: Row, natural: Sequence[int], width: int) -> Iterator[Text]:
+        """The head, and below it the other cells behind their names, in as few lines as `width` allows."""
         head = Text(" " * GAP).join([row.cells[column] for column in self.head])
         yield from wrapped(head, width, self.indent, 4)
         body = [column for column in range(len(self.columns)) if column not in self.head]
-        for across in range(len(body), 0, -1):
-            depth = -(-len(body) // across)
+        for depth in sorted({-(-len(body) // across) for across in range(1, len(body) + 1)}):
             piles = [body[start : start + depth] for start in range(0, len(body), depth)]
-            labels = [max(len(self.columns[column]) for column in pile) for pile in piles]
-            values = [max(natural[column] for column in pile) for pile in piles]
-            if self.indent + 2 + sum(labels) + sum(values) + len(piles) + GAP * (len(piles) - 1) <= width:
+            labels = [1 + max(len(self.columns[column]) for column in pile) for pile in piles]
+            values = [GAP + max(natural[column] for column in pile) for pile in piles]
+            if self.indent + 2 + sum(labels) + sum(values) - GAP <= width:
                 break
         for level in range(depth):
             parts: list[Text | str] = []
             for pile, label, value in zip(piles, labels, values, strict=True):
                 for column in pile[level : level + 1]:
-                    parts += _padded(plain(self.columns[column], "dim"), label + 1)
-                    parts += _padded(row.cells[column], value + GAP)
+                    parts += _padded(plain(self.columns[column], "dim"), label)
+                    parts += _padded(row.cells[column], value)
             yield from wrapped(_line(*parts), width, self.indent + 2, 4)
 
 
 def sheet(
-    columns: tuple[str, ...], rows: Iterable[Row], head: tuple[int, ...], words: tuple[int, ...], indent: int = 2
+    columns: tuple[str, ...], rows: Iterable[Row], head: Places = (0,), words: Places = (0,), indent: int = 2
 ) -> list[Sheet]:
     """The sheet of these rows, where there are any."""
     told = tuple(rows)

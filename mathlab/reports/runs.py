@@ -62,15 +62,13 @@ def lines(ran: Iterable[Ran], names: Sequence[str], timed: bool) -> Iterator[Ren
         style = "bold red" if not (counts.passed and one.accounted) else "green" if counts.compared else "yellow"
         words = plain(verdict(counts, one.accounted), style)
         yield line(one.result.experiment.name, [str(number or "") for number in numbers], f"{one.seconds:.2f} s", words)
-        failed.append(page.problems(one.result))
-        failed += [one.article.page()] if one.article and not one.accounted else []
+        failed += [page.problems(one.result), *([one.article.page()] if one.article and not one.accounted else [])]
     yield from failed
 
 
 def verdict(counts: Tally, accounted: bool = True) -> str:
     """`match`, `match, 2 errata`, `3 fail`, `not finite` …"""
-    failed = counts.failed + counts.worked_out_failed + counts.formulas_failed
-    failed += counts.entries_refuted + counts.contradicted
+    failed = counts.wrong + counts.entries_refuted + counts.contradicted
     bad = [f"{failed} fail"] if failed else []
     bad += [NOT_FINITE] if counts.nonfinite or counts.entries_nonfinite else []
     bad += [] if accounted else ["the article fails"]
