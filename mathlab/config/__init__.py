@@ -15,8 +15,7 @@ from mathlab.config import yamltext
 from mathlab.config.change import sweep
 from mathlab.config.checks import check, check_size
 from mathlab.config.datafiles import current, permits
-from mathlab.config.formulas import formula, is_loop, lines_of, written_in
-from mathlab.config.keys import mapping
+from mathlab.config.keys import formula, is_loop, lines_of, mapping, written_in
 from mathlab.config.loops import unrolled
 from mathlab.config.schema import SHORTHAND, case_keys, top_keys
 from mathlab.config.shorthand import expanded

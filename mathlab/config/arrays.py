@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from mathlab.config import datafiles
 from mathlab.config import values as read
 from mathlab.config.datafiles import current
-from mathlab.config.formulas import formula
-from mathlab.config.keys import Keys
+from mathlab.config.keys import Keys, formula
 from mathlab.config.values import TEXT, any_of, reader, reference, several
 from mathlab.config.yamltext import Scalar, Table, Tree
 from mathlab.errors import MathlabError, Place

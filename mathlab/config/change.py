@@ -13,8 +13,7 @@ import numpy as np
 from mathlab.config import values as read
 from mathlab.config import yamltext
 from mathlab.config.arrays import INITS, value
-from mathlab.config.formulas import quantities
-from mathlab.config.keys import Keys, mapping
+from mathlab.config.keys import Keys, mapping, quantities
 from mathlab.config.loops import rolled
 from mathlab.config.values import Schema, any_of, attempt, gather, listed, reference
 from mathlab.config.yamltext import Row, Table, Tree, kind

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import groupby
 from typing import cast
 
-from mathlab.config.formulas import Line, Loop
+from mathlab.config.keys import Line, Loop
 from mathlab.config.values import attempt
 from mathlab.errors import ExpressionError, MathlabError, Place, Problem
 from mathlab.experiment import Case, Figure

@@ -10,10 +10,8 @@ from mathlab import experiment
 from mathlab.config import values as read
 from mathlab.config.arrays import upstream, value
 from mathlab.config.change import SWEEP
-from mathlab.config.formulas import NAMES, equations, label, name, name_list, quantities, quantity
-from mathlab.config.keys import Keys, entries, mapping
+from mathlab.config.keys import NAMES, Keys, entries, equations, label, mapping, name, name_list, quantities, quantity
 from mathlab.config.shorthand import optimizer as chosen
-from mathlab.config.shorthand import updates
 from mathlab.config.values import TEXT, Partly, Reader, Schema, any_of, gather, listed, reader, reference
 from mathlab.config.yamltext import Row, Scalar, Table, Tree
 from mathlab.errors import MathlabError, Place, Problem
@@ -135,6 +133,7 @@ def _train(
     return made
 
 
+updates = read.at_least(0, "; figures stand below a number of updates, as in 'after: {1: {w: 0.5}}'")
 TRAIN = Keys(
     "How parameters are trained. Everything is optional, for a case inherits what it does not say.",
     _train,

@@ -8,9 +8,8 @@ from dataclasses import replace
 from functools import partial
 
 from mathlab import habits, signs
-from mathlab.config.formulas import formula, label, name
-from mathlab.config.keys import mapping
-from mathlab.config.values import NUMBER, attempt, choice, flag, gather, number, one_of, whole
+from mathlab.config.keys import formula, label, mapping, name
+from mathlab.config.values import NUMBER, attempt, choice, flag, gather, number, one_of
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
 from mathlab.experiment import NO_RATE, Case
@@ -144,13 +143,3 @@ def _schedule(tree: Tree | None) -> Equation | None:
             message = f"{part.op} cannot stand in the learning rate, which is one number for each t"
             raise MathlabError(message, rate.place_of(part))
     return rate
-
-
-def updates(tree: Tree) -> int:
-    """How many updates figures are printed after."""
-    try:
-        return whole(tree)
-    except MathlabError as error:
-        hint = "; figures stand below a number of updates, as in 'after: {1: {w: 0.5}}'"
-        hint = "" if str(tree)[1:].isdigit() else hint
-        raise MathlabError([one.hinted(hint) for one in error.problems]) from None

@@ -102,11 +102,11 @@ def _hint(text: Scalar, slips: Slips) -> str:
     return slip(text, slips) or (f"; write {digits}" if digits else "")
 
 
-def at_least(least: int) -> Reader[int]:
+def at_least(least: int, example: str = ", as in 10") -> Reader[int]:
     """The reader of a whole number of at least `least`."""
 
     def read(tree: Tree) -> int:
-        value = _finite(tree, ", as in 10")
+        value = _finite(tree, example)
         if not isinstance(tree, Scalar) or not WHOLE.fullmatch(tree):
             hint = f"; write {value:.0f}" if value.is_integer() and abs(value) < 1e15 else ""
             raise MathlabError(f"a whole number is needed here, not {kind(tree)}{hint}", tree.place)

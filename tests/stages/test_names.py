@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mathlab import config
-from mathlab.config.formulas import name as as_name
+from mathlab.config.keys import name as as_name
 from mathlab.config.yamltext import Scalar
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Array, Case, TrainSettings
