@@ -11,16 +11,12 @@ from mathlab.errors import MathlabError
 from mathlab.files import replace_file
 
 TEMPLATE = Path(__file__).with_suffix(".yaml")
-
-
 FROM = """\
 title: {title}
 source: {{title: {title}, article: {article}}}
 {formulas}
-inputs:
-  x: 1.0
-parameters:
-  w: 1.0
+inputs: {{x: 1.0}}
+parameters: {{w: 1.0}}
 equations:
   y: w * x
 """

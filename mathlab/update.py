@@ -76,14 +76,13 @@ def _numbers(result: ExperimentResult) -> list[tuple[FigureResult, Judged]]:
 
 def rewritten(text: str, changes: Iterable[Change]) -> str:
     """The text with every change made. Raises MathlabError where the old number does not stand at its place."""
-    mark = BOM if text.startswith(BOM) else ""  # an editor's, and no character of the first line
-    lines = LINE.findall(text.removeprefix(BOM))
+    lines = LINE.findall(text)
     for change in sorted(changes, key=lambda change: change.place, reverse=True):  # from the end, so that places stay
         row, column = change.place.line - 1, change.place.column - 1
         if row >= len(lines) or not lines[row].startswith(change.old, column):
             raise MathlabError(f"{change.old} does not stand here", change.place)
         lines[row] = lines[row][:column] + change.new + lines[row][column + len(change.old) :]
-    return mark + "".join(lines)
+    return "".join(lines)
 
 
 def update(result: ExperimentResult, changes: Sequence[Change]) -> None:
@@ -95,13 +94,13 @@ def update(result: ExperimentResult, changes: Sequence[Change]) -> None:
         raise MathlabError(f"{path} cannot be read: {error.strerror or error}") from None
     if hashlib.sha256(content).hexdigest() != result.experiment.sha256:
         raise MathlabError(f"{path} has changed since it was run; run it again")
-    text = content.decode("utf-8")
-    tree, _ = read(text.removeprefix(BOM), result.experiment.path)
+    text = content.decode("utf-8-sig")
+    tree, _ = read(text, result.experiment.path)
     others = {*_others(tree)} if tree is not None else set()
     bound = "{} has an alias that is no figure, and would change with it"
     if wrong := [Problem(bound.format(change.old), change.place) for change in changes if change.place in others]:
         raise MathlabError(wrong)
-    replace_file(path, rewritten(text, changes))
+    replace_file(path, BOM * content.startswith(BOM.encode()) + rewritten(text, changes))
 
 
 def _others(tree: Tree, figure: bool = False) -> list[Place]:

@@ -54,15 +54,10 @@ def sweep(case: Case, table: Table) -> SweepSettings:
     assert case.sweep
     assert case.place
     grid, over = table.get("grid"), table.get("over")
-    if (grid is None) == (case.sweep.sample is None):
-        raise MathlabError("a sweep has either a 'grid' of values or a 'sample' of so many runs", case.place)
-    sampled = grid is None
-    problems: list[Problem] = []
-    if not sampled:
-        alone = [word for word, said in (("over", over), ("seed", case.sweep.seed)) if said]
-        problems += [Problem(f"'{word}' needs a 'sample'", case.place) for word in alone]
-    elif over is None:
-        problems.append(Problem("'sample' needs 'over': what differs from run to run", case.place))
+    sampled, problems = grid is None, list[Problem]()
+    if sampled != bool(case.sweep.sample) or sampled != (over is not None) or (case.sweep.seed and not sampled):
+        wanted = "either a 'grid' of values, or a 'sample' of so many runs with what differs 'over' them, and a 'seed'"
+        raise MathlabError(f"a sweep has {wanted}", case.place)
     targets, seen = _targets(case), defaultdict[str, dict[str, int]](dict)
     grids: list[tuple[Axis, ...]] = []
     for tree in grid if isinstance(grid, Row) else [grid or over or Table(case.place)]:

@@ -171,13 +171,7 @@ PICTURE = Keys(
     },
 )
 _kind = read.one_of((*experiment.DRAWN, *experiment.PLOTTED), "picture")
-_more: Schema = {
-    "type": "object",
-    "propertyNames": {"enum": experiment.PLOTTED},
-    "additionalProperties": PICTURE.schema,
-    "minProperties": 1,
-    "maxProperties": 1,
-}
+_more: Schema = {"type": "object", "additionalProperties": PICTURE.schema, "minProperties": 1, "maxProperties": 1}
 
 
 @reader(any_of(_kind.schema, _more))

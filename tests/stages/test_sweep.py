@@ -190,11 +190,11 @@ def test_what_is_not_finite_is_named(tmp_path: Path) -> None:
 # --- bad input --------------------------------------------------------------------------------------------------------
 
 REFUSED = {
-    "": "a sweep has either a 'grid' of values or a 'sample' of so many runs",
-    "grid: {lr: [1]}, sample: 3": "a sweep has either a 'grid' of values or a 'sample' of so many runs",
-    "sample: 3": "'sample' needs 'over': what differs from run to run",
+    **dict.fromkeys(
+        ("", "grid: {lr: [1]}, sample: 3", "sample: 3", "grid: {lr: [1]}, over: {lr: [1]}", "grid: {lr: [1]}, seed: 1"),
+        "a sweep has either a 'grid' of values, or a 'sample' of so many runs with what differs 'over' them",
+    ),
     "grid: {}": "this sweep changes nothing",
-    "grid: {lr: [1]}, over: {lr: [1]}": "'over' needs a 'sample'",
     "grid: {lr: 0.1}": "'lr' needs a list of values, not '0.1'",
     "grid: {lr: []}": "'lr' needs a list of values, not a list",
     "grid: {lr: [a]}": "a number is needed here, not 'a'",
