@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -12,7 +13,7 @@ from mathlab.errors import ExpressionError
 from mathlab.experiment import Array
 from mathlab.language.equation import Equation
 from mathlab.language.ops import EXACT
-from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names
+from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names, parse
 from mathlab.witnesses.arrays import Floats, Numbers, numbers
 from mathlab.witnesses.reference import REFERENCE
 
@@ -20,6 +21,13 @@ Rounding = Callable[[Numbers], Numbers]
 Definitions = Mapping[str, Callable[..., Numbers]]
 Evaluate = Callable[[Expr, Mapping[str, Numbers]], Numbers]
 
+# ops that are made of others: their arguments, and what they are
+COMPOSED: Mapping[str, tuple[list[str], Expr]] = {
+    head.partition("(")[0]: (head.partition("(")[2].split(", "), parse(body))
+    for line in Path(__file__).with_name("ops.txt").read_text(encoding="utf-8").splitlines()
+    for head, _, body in [line.partition("): ")]
+    if body
+}
 LARGEST_EXACT = 1 << 53  # larger integers are not all floats, and NumPy would make objects of some
 
 
@@ -47,9 +55,14 @@ def evaluate(
                 # the second argument takes a tie, and a number that is written out takes it from either side
                 return of(Call(op, (other, number), attrs, position))
             case Call(op, args, attrs, position):
-                function, operands = definitions.get(op) or REFERENCE[op], [*map(of, args)]
+                operands = [*map(of, args)]
                 try:
-                    result = array(function(*operands, **dict(attrs)))
+                    if op in COMPOSED and op not in definitions:
+                        arguments, body = COMPOSED[op]
+                        made = dict(zip(arguments, operands, strict=True))
+                        result = evaluate(body, made, definitions, None, array, who)
+                    else:
+                        result = array((definitions.get(op) or REFERENCE[op])(*operands, **dict(attrs)))
                 except (ValueError, TypeError, IndexError, ArithmeticError, RuntimeError) as error:
                     sentence = str(error).splitlines()[0]
                     raise ExpressionError(f"{who} cannot evaluate {op}: {sentence}", position) from None

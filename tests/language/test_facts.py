@@ -18,6 +18,7 @@ from mathlab.language.program import compile_program
 from mathlab.language.shapes import Type
 from mathlab.language.syntax import Call, walk
 from mathlab.stages.prepare import execute
+from mathlab.witnesses.graph import COMPOSED
 from mathlab.witnesses.reference import REFERENCE
 from tests.build import sampled
 from tests.language.test_ops import drawn
@@ -65,7 +66,7 @@ def test_whether_it_rounds(op: str) -> None:
 
 @pytest.mark.parametrize("op", PUBLIC)
 def test_it_is_defined_for_the_witnesses(op: str) -> None:
-    assert op in REFERENCE or op in ("index", "scatter"), f"{op}: a definition in witnesses/reference.py"
+    assert op in {*REFERENCE, *COMPOSED, "index", "scatter"}, f"{op}: a definition in witnesses/reference.py or ops.txt"
 
 
 @pytest.mark.parametrize("op", PUBLIC)
@@ -73,7 +74,7 @@ def test_it_is_defined_in_pytorch(op: str) -> None:
     pytest.importorskip("torch")
     from mathlab.witnesses.pytorch import _ops
 
-    assert op in _ops() or op in ("index", "scatter"), f"{op}: a definition in witnesses/pytorch.py"
+    assert op in {*_ops(), *COMPOSED, "index", "scatter"}, f"{op}: a definition in witnesses/pytorch.py"
 
 
 @pytest.mark.parametrize("row", ROWS)

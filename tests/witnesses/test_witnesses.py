@@ -21,7 +21,7 @@ from mathlab.language.syntax import parse
 from mathlab.stages.prepare import prepare
 from mathlab.witnesses.arrays import Floats
 from mathlab.witnesses.central import central_difference
-from mathlab.witnesses.graph import run, seen_from
+from mathlab.witnesses.graph import COMPOSED, run, seen_from
 from mathlab.witnesses.pytorch import torch_gradient
 from mathlab.witnesses.reference import REFERENCE
 from mathlab.witnesses.steps import ComplexStep, complex_step
@@ -51,7 +51,8 @@ def floats(x: ArrayLike) -> NDArray[np.float64]:
 
 def test_every_op_has_a_definition_and_every_definition_an_op() -> None:
     public = {name for name, op in OPS.items() if not op.internal}
-    assert set(REFERENCE) | {"index", "scatter"} == public
+    assert {*REFERENCE, *COMPOSED, "index", "scatter"} == public
+    assert not REFERENCE.keys() & COMPOSED.keys()
 
 
 SAMPLES = [text for op in OPS.values() if not op.internal for text in op.samples]
