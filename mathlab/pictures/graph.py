@@ -102,13 +102,11 @@ def _verdict(figures: Sequence[FigureResult]) -> Row:
     """How the numbers printed (or worked out) for a node compare, in words."""
     found = Counter(entry.verdict.outcome for figure in figures for entry in figure.entries)
     kinds = {"worked-out " if figure.worked_out else "printed " for figure in figures}
-    kind, said = kinds.pop() if len(kinds) == 1 else "", []
-    if failed := found["failed"]:
-        said.append(f"✗ {failed} of {found.total()} {kind}figures differ{'s' * (failed == 1)}")
-    elif matched := found["passed"]:
-        said.append(f"✓ {matched} {kind}figure{'s match' if matched > 1 else ' matches'}")
-    if errata := found["erratum"]:
-        said.append(f"{errata} known misprint{'s' * (errata > 1)}")
+    kind, failed, errata = kinds.pop() if len(kinds) == 1 else "", found["failed"], found["erratum"]
+    matched = 0 if failed else found["passed"]
+    said = [f"✗ {failed} of {found.total()} {kind}figures differ{'s' * (failed == 1)}"] * bool(failed)
+    said += [f"✓ {matched} {kind}figure{'s match' if matched > 1 else ' matches'}"] * bool(matched)
+    said += [f"{errata} known misprint{'s' * (errata > 1)}"] * bool(errata)
     return Row("verdict", "bad" if failed else "good", ", ".join(said))
 
 

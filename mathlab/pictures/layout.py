@@ -27,19 +27,10 @@ Span = Mapping[Item, float]  # where an item stands across the layers, or how mu
 Point = tuple[float, float]
 
 
-class Box(NamedTuple):
-    """A rectangle by its upper left corner."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-
-
 class Layout(NamedTuple):
     """Boxes by name, and edges as points: straight from each even one to the next, bent from each odd one."""
 
-    boxes: Mapping[str, Box]
+    boxes: Mapping[str, tuple[float, float, float, float]]  # the upper left corner, width and height
     edges: Mapping[tuple[str, str], Sequence[Point]]
     width: float
     height: float
@@ -74,8 +65,8 @@ def layered(sizes: Mapping[str, Point], edges: Sequence[tuple[str, str]], down: 
         for start, end in pairwise(path):
             run += [(starts[end[1]] - BETWEEN, leaves[start, end]), (starts[end[1]], meets[end, start])]
         ways[a, b] = [turned(*point) for point in (*run, (place[b], meets[path[-1], path[-2]]))]
-    corners = {name: (place[name], across[name, rank] - broad[name] / 2) for name, rank in ranks.items()}
-    boxes = {name: Box(*turned(*corners[name]), *size) for name, size in sizes.items()}
+    corners = {name: turned(place[name], across[name, rank] - broad[name] / 2) for name, rank in ranks.items()}
+    boxes = {name: (*corners[name], *size) for name, size in sizes.items()}
     whole = max(starts[-1] - BETWEEN, 0.0), max((across[item] + rooms[item] / 2 for item in rooms), default=0.0)
     return Layout(boxes, ways, *turned(*whole))
 

@@ -129,10 +129,10 @@ def _loss(about: Subject) -> Drawing:
             if (name := re.sub(r"\s", "", one.text)) not in columns:
                 hint = f"{did_you_mean(name, columns)}; it has {', '.join(columns)}"
                 raise about.wrong(f"training.csv has no column {one.text!r}{hint}", one)
-            y = np.asarray(columns[name], np.float64)
-            lines.append(Line(prefix + name, np.arange(float(len(y))), y))
-    title, log = ("Norms of the gradients", "y") if norms else ("Training", "")
-    return Drawing(title, "epoch", lines[0].label if len(lines) == 1 else "", log, lines)
+            column = np.asarray(columns[name], np.float64)
+            lines.append(Line(prefix + name, np.arange(float(len(column))), column))
+    title, y, log = ("Norms of the gradients", "norm", "y") if norms else ("Training", "", "")
+    return Drawing(title, "epoch", lines[0].label if len(lines) == 1 else y, log, lines)
 
 
 def _weights(about: Subject) -> Drawing:
@@ -301,22 +301,22 @@ def plot(made: Drawing, axes: Sequence[Axes]) -> None:
 
 
 def _lines(ax: Axes, made: Drawing) -> None:
-    drawn = [(_drawable(line.x, "x" in made.log), _drawable(line.y, "y" in made.log)) for line in made.lines]
-    if made.log and not any(np.isfinite(x + y).any() for x, y in drawn):
-        return _lines(ax, made._replace(log=""))
+    def drawn(log: str) -> Sequence[tuple[Array, Array]]:
+        return [(_drawable(line.x, "x" in log), _drawable(line.y, "y" in log)) for line in made.lines]
+
+    log = made.log if any(np.isfinite(x + y).any() for x, y in drawn(made.log)) else ""
     if made.field and np.isfinite(height := _drawable(made.field[2])).any():
         ax.contourf(*made.field[:2], height, levels=24, cmap="viridis", alpha=0.6)
         ax.contour(*made.field[:2], height, levels=24, colors="white", linewidths=0.4)
     ax.set_prop_cycle(color=COLOURS * len(DASHES), linestyle=DASHES * len(COLOURS))
-    for (label, *_), (x, y) in zip(made.lines, drawn, strict=True):
+    for (label, *_), (x, y) in zip(made.lines, drawn(log), strict=True):
         ax.plot(x, y, label=label, marker="o" if made.field else None, markevery=[-1])
-    scales = {f"{axis}scale": "log" if axis in made.log else "linear" for axis in "xy"}
+    scales = {f"{axis}scale": "log" if axis in log else "linear" for axis in "xy"}
     ax.set(title=made.title, xlabel=made.x, ylabel=made.y, **scales)
     if not made.field:
         ax.grid(color="#dddddd", linewidth=0.6)
-    if len(drawn) > 1 or not made.field:
-        ax.legend(frameon=False, **{"loc": "upper left", "bbox_to_anchor": (1, 1)} if len(drawn) > len(COLOURS) else {})
-    return None
+    if (count := len(made.lines)) > 1 or not made.field:
+        ax.legend(frameon=False, **{"loc": "upper left", "bbox_to_anchor": (1, 1)} if count > len(COLOURS) else {})
 
 
 def _drawable(values: Array, log: bool = False) -> Array:

@@ -7,7 +7,9 @@ from itertools import combinations
 
 import pytest
 
-from mathlab.pictures.layout import Box, Layout, Point, layered
+from mathlab.pictures.layout import Layout, Point, layered
+
+Box = tuple[float, float, float, float]
 
 
 def random_graph(seed: int) -> tuple[dict[str, Point], list[tuple[str, str]]]:
@@ -39,9 +41,8 @@ def bent(a: Point, b: Point, down: bool, t: float) -> Point:
 def trouble(layout: Layout, down: bool) -> str:
     """What overlaps, if something does."""
     for (first, one), (second, other) in combinations(layout.boxes.items(), 2):
-        apart_x = one.x + one.width <= other.x or other.x + other.width <= one.x
-        apart_y = one.y + one.height <= other.y or other.y + other.height <= one.y
-        if not (apart_x or apart_y):
+        sides = [(one[at], one[at + 2], other[at], other[at + 2]) for at in (0, 1)]
+        if not any(x + wide <= a or a + broad <= x for x, wide, a, broad in sides):
             return f"{first} overlaps {second}"
     for edge, points in layout.edges.items():
         for at in range(len(points) - 1):
@@ -57,10 +58,7 @@ def trouble(layout: Layout, down: bool) -> str:
 
 
 def inside(box: Box, point: Point) -> bool:
-    slack = 0.5
-    return (
-        box.x + slack < point[0] < box.x + box.width - slack and box.y + slack < point[1] < box.y + box.height - slack
-    )
+    return all(box[at] + 0.5 < point[at] < box[at] + box[at + 2] - 0.5 for at in (0, 1))
 
 
 @pytest.mark.parametrize("down", [False, True])
@@ -69,7 +67,7 @@ def test_200_random_graphs(down: bool) -> None:
         sizes, edges = random_graph(seed)
         layout = layered(sizes, edges, down)
         assert trouble(layout, down) == "", seed
-        assert {name: (box.width, box.height) for name, box in layout.boxes.items()} == sizes
+        assert {name: box[2:] for name, box in layout.boxes.items()} == sizes
         for (start, end), points in layout.edges.items():
             ends = (layout.boxes[start], layout.boxes[end])
             along = 1 if down else 0
@@ -78,7 +76,7 @@ def test_200_random_graphs(down: bool) -> None:
 
 
 def test_an_overlap_and_a_crossing_are_noticed() -> None:
-    boxes = {"a": Box(0, 0, 10, 10), "b": Box(5, 5, 10, 10), "c": Box(40, 0, 10, 10), "d": Box(20, 0, 10, 10)}
+    boxes = {"a": (0, 0, 10, 10), "b": (5, 5, 10, 10), "c": (40, 0, 10, 10), "d": (20, 0, 10, 10)}
     assert trouble(Layout({"a": boxes["a"], "b": boxes["b"]}, {}, 99, 99), False) == "a overlaps b"
     apart = {name: boxes[name] for name in "acd"}
     assert trouble(Layout(apart, {("a", "c"): ((10.0, 5.0), (40.0, 5.0))}, 99, 99), False) == "('a', 'c') crosses d"

@@ -312,9 +312,9 @@ def test_pages_load_nothing_and_hold_to_their_policy() -> None:
 
 
 def test_names_of_cases_become_names_of_files() -> None:
-    cases = tuple(replace(net(), name=name) for name in ("A b", "a-b", "(x + y)z", "×", "../../etc"))
+    cases = tuple(replace(net(), name=name) for name in ("A b", "a-b", "(x + y)z", "×", "../../etc", "a-b-2"))
     names = gallery.names(Experiment("e", "e.yaml", "", "", Source(), cases))
-    assert [*names.values()] == ["a-b", "a-b-2", "x-y-z", "case", "etc"]
+    assert [*names.values()] == ["a-b", "a-b-2", "x-y-z", "case", "etc", "a-b-2-2"]
 
 
 def test_the_same_bytes_under_other_hash_seeds() -> None:

@@ -100,6 +100,13 @@ def test_a_contour_and_the_path_on_it() -> None:
     assert z[11, 7] == pytest.approx(np.sum((out - one.inputs["T"].array) ** 2), rel=1e-14)
 
 
+def test_a_contour_of_the_entries_themselves() -> None:
+    made = drawing(asked("contour", "W[0,0]**2 + V[0,0]", over={"W[0,0]": (-1, 1), "V[0,0]": (2, 3)}))
+    assert made.field
+    x, y, z = made.field
+    np.testing.assert_allclose(z, x**2 + y[:, None], rtol=1e-14)
+
+
 def test_heat_shows_an_expression() -> None:
     ((name, table),) = of_config("sigmoid-2-2-2", "first instance", asked("heat", "dW * 2")).tables
     assert name == "dW * 2"
