@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import operator
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -28,7 +27,6 @@ ALL = slice(None)
 AT_ONCE = 10_000  # rows that are held as Python's texts
 
 NOT_FINITE = {"nan": "nan", "inf": "inf", "infinity": "inf", "-inf": "-inf", "-infinity": "-inf"}  # as it is written
-WHOLE = re.compile("[-+]?[0-9]{1,18}")
 ORDER = 10.0  # times: two measurements of rounding, on two machines
 LISTED = 1_000  # of each kind and file; the counts are complete
 
@@ -89,9 +87,7 @@ def compare(a: Path, b: Path, rtol: float = 1e-9, atol: float = 1e-12) -> Differ
     """Compare two CSV files, or two folders with all the CSV files in them (run.json is not compared).
 
     Rows are matched by the key columns of the file's layout; where a key occurs several times, by its texts too (what
-    was printed), and then by the order of its occurrences. In a CSV that mathlab does not write, the columns of text
-    are the key, and as many of those that hold whole numbers, from the left, as it takes to tell the rows apart; where
-    there are none, or where nothing else would be left, the number of the row is.
+    was printed), and then by the order of its occurrences; those of a CSV that mathlab does not write, by their number.
 
     Two cells are the same when their texts are; when both are numbers and |a - b| <= atol + rtol*|b|; or when both are
     NaN. Where the layout says so, |b| is the size of another column, the tolerance a multiple, or a share of what the
@@ -257,29 +253,11 @@ def _read(path: Path) -> Grid:
 
 
 def _layout(names: tuple[str, str], a: Grid, b: Grid) -> Layout:
-    """How rows and columns are compared: by a file's name, or its columns, or what the cells look like."""
+    """How rows and columns are compared: by a file's name, or its columns; of what is not ours, row by row."""
     known = every_file()
     by_name = [known[name] for name in names if name in known]
     by_columns = [layout for layout in known.values() if [*layout.columns] == [*a] == [*b]]
-    for layout in (*by_name, *by_columns):
-        return layout
-    common = [name for name in a if name in b]
-
-    def holds(name: str, said: Callable[[str], object]) -> bool:
-        return all(map(said, chain(a[name], b[name])))
-
-    def apart(keys: Sequence[str]) -> bool:
-        return not any(nth for table in (a, b) for _, nth in table.called(keys))
-
-    texts = [name for name in common if not holds(name, _is_number)]
-    whole = [name for name in common if name not in texts and holds(name, WHOLE.fullmatch)]
-    tried = ([*texts, *whole[:more]] for more in range(len(whole) + 1))
-    keys = next((keys for keys in tried if len(keys) < len(common) and apart(keys)), texts)
-    return Layout((*a,), () if keys == common else tuple(keys))
-
-
-def _is_number(text: str) -> bool:
-    return text.lower() in ("", "nan") or not math.isnan(_number(text))
+    return next(iter([*by_name, *by_columns]), Layout((*a,), ()))
 
 
 def _number(text: str) -> float:

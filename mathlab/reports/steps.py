@@ -82,11 +82,11 @@ def between(result: BackpropResult) -> set[str]:
 
 def in_full(result: ExperimentResult) -> ExperimentResult:
     """The results, of whose loops no step is left out."""
-    cases = []
-    for case in result.cases:
-        nodes = tuple(node._replace(step=None) for node in case.backprop.nodes) if case.backprop else ()
-        cases.append(case.having(backprop=replace(case.backprop, nodes=nodes)) if case.backprop else case)
-    return replace(result, cases=tuple(cases))
+
+    def whole(found: BackpropResult | None) -> BackpropResult | None:
+        return found and replace(found, nodes=tuple(node._replace(step=None) for node in found.nodes))
+
+    return replace(result, cases=tuple(case.having(backprop=whole(case.backprop)) for case in result.cases))
 
 
 class _Shown:

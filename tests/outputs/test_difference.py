@@ -235,15 +235,8 @@ def test_tables_of_others(tmp_path: Path) -> None:
     def changes(a: str, b: str) -> list[tuple[str, str]]:
         return [(change.key, change.column) for change in compare(*pair(tmp_path, "other", a, b)).changes]
 
-    # text is the key
-    assert changes("name,v\nx,1\ny,2\n", "name,v\ny,2\nx,3\n") == [("name=x", "v")]
-    assert changes("name,v\nx,1\nx,2\n", "name,v\nx,1\nx,3\n") == [("name=x (no. 2)", "v")]
-    # there is none, or nothing else: the row's number is
+    assert changes("name,v\nx,1\ny,2\n", "name,v\nx,1\ny,3\n") == [("2", "v")]
     assert changes("a,b\n.1,2\n.1,\n", "a,b\n.1,2\n.1,4\n") == [("2", "b")]
-    # and whole numbers, where it takes them to tell the rows apart
-    assert changes("id,v\n1,.5\n2,.7\n", "id,v\n2,.7\n1,.6\n") == [("id=1", "v")]
-    assert changes("name,at,v\nx,1,.5\nx,2,.7\n", "name,at,v\nx,2,.7\nx,1,.6\n") == [("name=x, at=1", "v")]
-    assert changes("v,w\n.5,.5\n.7,.5\n", "v,w\n.7,.5\n.5,.5\n") == [("2", "v"), ("1", "v")]
     assert changes("a\nx\ny\n", "a\nx\nz\n") == [("2", "a")]
     assert changes("v,v\n1,2\n", "v,v\n1,3\n") == [("1", "v (2)")]
 
