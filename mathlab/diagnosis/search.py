@@ -15,6 +15,7 @@ from mathlab.diagnosis import mistakes, slips
 from mathlab.diagnosis.evidence import NEAR, judged
 from mathlab.diagnosis.mistakes import KINDS, Mistake
 from mathlab.diagnosis.rules import scaled
+from mathlab.diagnosis.slips import Slip
 from mathlab.diagnosis.trials import FITTED, multipliers
 from mathlab.diagnosis.unfold import forms, told, unfolded, with_gradients
 from mathlab.diagnosis.worlds import OVERHEAD, UNFIT, Outcome, Scene, Trial, changed, computing, program
@@ -151,6 +152,7 @@ class Search:
             except (MathlabError, ExpressionError):
                 prepared = scene.prepared
         self.prepared = prepared
+        self.there = cache(self._there)  # by kind, and by what was prepared for a batch of a size
         inside = prepared.backward.parts.items()
         self.parts = {part: f"d(inside {self.called.get(name, name)})" for name, some in inside for part in some}
         self.evaluator = Evaluator(prepared, scene.points)
@@ -278,12 +280,16 @@ class Search:
         """The claims after a training with a mistake made, in the equations of its batches too."""
 
         def again(batch: Prepared) -> Prepared | None:
-            changes = mistakes.again(mistake, batch, self.names)
+            changes = mistakes.again(mistake, batch, self.there(mistake.kind, batch))
             return changed(batch, changes) if changes else None
 
         wrong = changed(self.prepared, mistake.changes)
         made = wrong and self.scene.tried("", computing(wrong), self.scene.training(wrong, batch=again))
         return made[0].outcomes if made else None
+
+    def _there(self, kind: str, batch: Prepared) -> Mapping[tuple[str, str], Slip]:
+        known = slips.known(batch)._replace(numbers=self.names.numbers, rates=self.names.rates)
+        return mistakes.changes_in(batch, kind, known)
 
     def worded(self, mistake: Mistake) -> str:
         """The mistake in words, with the names of the case for its equations, and in words for what has none there."""

@@ -27,7 +27,7 @@ Env = Mapping[str, Array]
 Shaker = Callable[[Array], Array]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prepared:
     """A case with its equations in both directions.
 
