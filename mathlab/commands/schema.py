@@ -54,12 +54,10 @@ def _words(known: Mapping[str, tuple[str, ...]]) -> Schema:
     from mathlab.config.values import TEXT, any_of
     from mathlab.language.layers import REDUCTIONS
 
-    with_arguments: list[Schema] = []
+    inside: dict[str, Schema] = {}
     for word, keys in known.items():
         arguments = {key: {"enum": [*REDUCTIONS]} if key == "reduction" else TEXT for key in keys}
         some: Schema = {"type": ["object", "null"], "properties": arguments, "additionalProperties": False}
-        inside = any_of(some, TEXT)  # of a layer the one argument that it needs
-        with_arguments.append(
-            {"type": "object", "properties": {word: inside}, "required": [word], "additionalProperties": False}
-        )
-    return any_of({"enum": [*known]}, *with_arguments)
+        inside[word] = any_of(some, TEXT)  # of a layer the one argument that it needs
+    one: Schema = {"type": "object", "properties": inside, "additionalProperties": False, "maxProperties": 1}
+    return any_of({"enum": [*known]}, one)

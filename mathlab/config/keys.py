@@ -124,27 +124,24 @@ def entries(
 ) -> Reader[T]:
     """The reader of a mapping with free keys, of the form `keys`, `filled` if it has any. Raises `Partly`."""
 
+    def entry(item: tuple[str, Tree]) -> tuple[K, V]:
+        name, part = cast(Scalar, item[0]), item[1]
+        if not name.isidentifier() and "bracket" in (hint := pair(name, part)):  # of 0,5 or (0, 5) in braces
+            raise MathlabError(f"{str(name)!r} stands alone{hint}", name.place)
+        problems: list[Problem] = []
+        key, value = attempt(read_key, name, problems), attempt(partial(current().once, read_value), part, problems)
+        if problems or key is None or value is None:
+            raise MathlabError(problems)
+        return key, value
+
     def read(tree: Tree) -> T:
         table = mapping(tree)
         if filled and not table:
             raise MathlabError("this mapping has no entries", tree.place)
-        rest: dict[K, V] = {}
-        problems: list[Problem] = []
-        for name, part in table.items():
-            if not name.isidentifier() and "bracket" in (hint := pair(name, part)):  # of 0,5 or (0, 5) in braces
-                problems.append(Problem(f"{str(name)!r} stands alone{hint}", cast(Scalar, name).place))
-                continue
-            key = attempt(read_key, cast(Scalar, name), problems)
-            try:
-                value = current().once(read_value, part)
-            except MathlabError as error:
-                problems += error.problems
-            else:
-                if key is not None:
-                    rest[key] = value
-        if problems:
-            raise Partly(problems, make(rest))
-        return make(rest)
+        try:
+            return make(dict(gather(entry, table.items())))
+        except Partly as error:
+            raise Partly([*error.problems], make(dict(cast("tuple[tuple[K, V], ...]", error.rest)))) from None
 
     schema: Schema = {
         "type": "object" if filled else ["object", "null"],

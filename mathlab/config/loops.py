@@ -45,7 +45,12 @@ def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
     plain = {one.name: one.named_at for one in case.equations if not isinstance(one, Line) and one.named_at}
     steps, problems = _Steps({**places, **plain}, numbers), list[Problem]()
     for line in lines:
-        problems += _clashes(line, steps.places)
+        entry = f"'{line.target}' would be an entry of it; give the steps another name"
+        called = [(loop.counter, loop.header.place, "it cannot count the steps of a loop") for loop in line.loops]
+        for name, place, why in (*called, (line.series, line.target.place, entry)):
+            if name in steps.places:
+                message = f"'{name}' is defined already, on line {steps.places[name].line}, and {why}"
+                problems.append(Problem(message, place))
         if not any(one is line for one, _ in written):
             problems.append(Problem("a loop counts up, and this one never runs", line.loops[-1].header.place))
     named = [(one, at, attempt(partial(steps.name, one), at, problems)) for one, at in written]
@@ -161,15 +166,6 @@ def _called(series: str, numbers: Numbers) -> str:
     """The name of a step: h3, h2_3 of h[2, 3], and h1_3 of what is called h1."""
     counted = "_".join(map(str, numbers))
     return f"{series}_{counted}" if series[-1].isdigit() else f"{series}{counted}"
-
-
-def _clashes(line: Line, places: Mapping[str, Place]) -> Iterator[Problem]:
-    """What its counters and its series may not be called."""
-    names = [(loop.counter, loop.header.place, "it cannot count the steps of a loop") for loop in line.loops]
-    entry = f"'{line.target}' would be an entry of it; give the steps another name"
-    for name, place, why in (*names, (line.series, line.named_at, entry)):
-        if name in places:
-            yield Problem(f"'{name}' is defined already, on line {places[name].line}, and {why}", place)
 
 
 @dataclass(frozen=True)
