@@ -36,7 +36,7 @@ from mathlab.outputs.tables import tables_of
 from mathlab.reports import page as tables
 from mathlab.reports.comparisons import oracle_page
 from mathlab.results import CaseResult, ExperimentResult, tally
-from mathlab.stages.table import Layout, every_file
+from mathlab.stages.table import STAGES, Layout, every_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -237,8 +237,8 @@ def run(
     same however many processors there are. Raises MathlabError for a case or witness that does not exist, for a case
     that cannot run, for a command that does not exist, for less than one thread, and when there is nothing to run.
     """
-    if command not in plan.commands():
-        raise MathlabError(f"there is no command {str(command)!r}; known are {', '.join(plan.commands())}")
+    if command not in (known := (*STAGES, plan.RUN)):
+        raise MathlabError(f"there is no command {str(command)!r}; known are {', '.join(known)}")
     if threads < 1:
         raise MathlabError(f"a matrix product takes at least one thread, not {threads}")
     if not isinstance(experiment, Experiment):

@@ -39,10 +39,7 @@ class Plan(NamedTuple):
 def load(paths: Sequence[Path], allowed: Allowed | None = None) -> list[Experiment]:
     """Every config, each file once. Raises MathlabError with the problems of all of them."""
     problems: list[Problem] = []
-    files: dict[Path, Path] = {}
-    for path in paths:
-        for file in attempt(config.find, path, problems) or ():
-            files.setdefault(file.resolve(), file)
+    files = {file.resolve(): file for path in paths for file in attempt(config.find, path, problems) or ()}
     read = partial(config.load, allowed=allowed)
     experiments = [made for file in files.values() if (made := attempt(read, file, problems))]
     _refuse(problems)
@@ -91,11 +88,6 @@ def plans(
     if not made:
         raise MathlabError(f"nothing to {command}: no case here declares {command}")
     return made
-
-
-def commands() -> tuple[str, ...]:
-    """The commands that run stages."""
-    return *STAGES, RUN
 
 
 def stages_of(command: str, case: Case) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ def test_help_needs_none_of_the_heavy_packages() -> None:
 def test_backprop_needs_none_of_what_the_other_commands_need(tmp_path: Path) -> None:
     loaded = set(after(*BACKPROP, str(tmp_path), asked="sorted(sys.modules)"))
     stages = {f"mathlab.stages.{stage}" for stage in ("train", "gradcheck", "sweep", "replicas")}
-    others = {"diagnosis", "oracle.oracle", "reports.formats", "outputs.difference", "update", "language.layers"}
+    others = {"diagnosis", "oracle.oracle", "reports.formats", "outputs.difference", "update"}
     others |= {"witnesses.central", "witnesses.steps"}
     assert not ({"pandas", "joblib", "torch"} | stages | {f"mathlab.{other}" for other in others}) & loaded
     assert {name for name in loaded if name.startswith("mathlab.commands.")} == {

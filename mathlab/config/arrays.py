@@ -161,13 +161,14 @@ def _data(
         raise MathlabError(f"'{unused}' has no meaning for a {suffix} file", tree.key(unused).place)
     try:
         path = datafiles.beside(current().folder, file, current().allowed.files)
-        if suffix == ".csv":
-            sheets, key = current().sheets, (path, header)
+        if suffix in (".csv", ".txt"):
+            sheets, key = current().sheets, (path, header if suffix == ".csv" else False)
             if key not in sheets:
                 sheets[key] = datafiles.read_csv(*key)
             entries = datafiles.select(sheets[key], columns, but, path.name)
+            entries = entries.squeeze() if suffix == ".txt" else entries
         else:
-            entries = datafiles.read_text(path) if suffix == ".txt" else datafiles.read_numpy(path, array)
+            entries = datafiles.read_numpy(path, array)
     except datafiles.DataError as error:
         raise MathlabError(str(error), tree["file"].place) from None
     return Value(entries, tree.place, divide_by == 1 and entries.dtype.kind in "iu", divide_by, from_file=True)

@@ -133,13 +133,8 @@ def load_numpy(path: Path, choose: Callable[[Sequence[str]], Sequence[str]] = li
         raise DataError(f"{path.name} is not a NumPy file of numbers{pickled}") from None
 
 
-def read_text(path: Path) -> Numbers:
-    """The numbers of a text file, parted by blanks or commas, without axes of length 1. Raises DataError."""
-    return select(read_csv(path, False), None, (), path.name).squeeze()
-
-
 def read_csv(path: Path, header: bool | None) -> Sheet:
-    """All of a CSV file. Raises DataError where its first row may be data, or names two columns alike."""
+    """All of a CSV file, or of one of text. Raises DataError where the first row may be data, or names two alike."""
     pieces: list[Numbers] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mathlab.config import datafiles, load
-from mathlab.config.datafiles import PIECE, DataError, Numbers, chosen, read_numpy, read_text
+from mathlab.config.datafiles import PIECE, DataError, Numbers, chosen, read_numpy
 from mathlab.errors import MathlabError
 from mathlab.experiment import SHARED, Value
 from mathlab.stages import train
@@ -335,12 +335,11 @@ def test_what_can_be_meant_in_one_way_is_read(tmp_path: Path, text: str, said: s
 )
 def test_a_text_file_is_a_table_of_numbers(tmp_path: Path, text: str, kind: str, values: list[float]) -> None:
     (tmp_path / "x.txt").write_text(text)
-    found = read_text(tmp_path / "x.txt")
-    assert found.dtype.kind == kind
-    np.testing.assert_array_equal(found, values)
-    config = "inputs: {x: {file: x.txt}}\nparameters: {w: 2}\nequations: {L: sum(w * x)}\n"
-    (tmp_path / "c.yaml").write_text(config)
-    assert prepare(load(tmp_path / "c.yaml").cases[0]).run()["L"] == 2 * np.sum(values)
+    (tmp_path / "c.yaml").write_text("inputs: {x: {file: x.txt}}\nparameters: {w: 2}\nequations: {L: sum(w * x)}\n")
+    (case,) = load(tmp_path / "c.yaml").cases
+    assert case.inputs["x"].array.dtype.kind == kind
+    np.testing.assert_array_equal(case.inputs["x"].array, values)
+    assert prepare(case).run()["L"] == 2 * np.sum(values)
 
 
 @pytest.mark.parametrize(
@@ -356,5 +355,6 @@ def test_a_text_file_is_a_table_of_numbers(tmp_path: Path, text: str, kind: str,
 )
 def test_a_text_file_of_something_else_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
     (tmp_path / "x.txt").write_text(text)
-    with pytest.raises(DataError, match=sentence):
-        read_text(tmp_path / "x.txt")
+    (tmp_path / "c.yaml").write_text("inputs: {x: {file: x.txt}}\nequations: {L: sum(x)}\n")
+    with pytest.raises(MathlabError, match=f"c.yaml:1:20: {sentence}"):
+        load(tmp_path / "c.yaml")
