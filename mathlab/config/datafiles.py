@@ -31,7 +31,7 @@ LARGEST_DRAWN = 35_000_000  # entries that one config draws: 280 MB
 LISTED = 10  # arrays of a file that are named
 LARGEST_PACKED = 50_000_000  # bytes that any archive may unpack to; from there on
 MOST_PACKED = 100  # bytes for each of its own, which data does not come near and a bomb goes beyond
-PIECE = 1_000_000  # entries of a CSV file that are read at a time
+PIECE = 200_000  # entries of a CSV file that are read at a time
 
 Numbers = NDArray[np.floating | np.integer]
 Sheet: TypeAlias = tuple[Sequence[str], Sequence[Numbers]]  # columns' names, and rows in pieces: nan where no number is
