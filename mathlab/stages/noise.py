@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mathlab.experiment import Array, Dtype, Figure
 from mathlab.language.equation import Equation
-from mathlab.language.syntax import Name
+from mathlab.language.syntax import Call, Name
 from mathlab.stages.prepare import Env, Prepared, evaluator, execute
 
 Floats = NDArray[np.float64]
@@ -104,11 +104,10 @@ def _plain(value: object) -> object:
 
 def rounding_noise(prepared: Prepared, names: Sequence[str]) -> dict[str, Floats]:
     """How far rounding moves each entry of the nodes and gradients `names`; 0 for a gradient that there is not."""
-    derived = {*prepared.env, *prepared.nodes, *prepared.gradients}
-    there = [Equation(name, Name(name)) for name in names if name in derived]
-    measured = quantity_noise(there, prepared, prepared.env, kinks=True)
-    none = {name: np.zeros(prepared.types.names[name[1:]].shape) for name in names if name not in derived}
-    return none | {line.name: entries for line, entries in zip(there, measured, strict=True)}
+    known = {*prepared.env, *prepared.nodes, *prepared.gradients}
+    exprs = [Name(name) if name in known else Call("zeros_like", (Name(name[1:]),)) for name in names]
+    lines = [Equation(name, expr) for name, expr in zip(names, exprs, strict=True)]
+    return dict(zip(names, quantity_noise(lines, prepared, prepared.env, kinks=True), strict=True))
 
 
 def quantity_noise(

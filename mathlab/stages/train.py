@@ -78,10 +78,11 @@ def run(
             copies = {name: state[name].copy() for name in training.trained if batched}
             planned = planned_rounds(training, {**values, **copies})
             ends = planned.history[prepared.end]
-            for done, known in (_minibatches if batched else _full_batch)(training, values, planned):
+            for done in (_minibatches if batched else _full_batch)(training, values, planned):
                 if done in due:
                     look(done)
                 if progress and done:
+                    known = done // training.each  # losses
                     progress(done, training.total, float(ends[known - 1]) if known and ends.ndim == 1 else None)
     except IndexError:
         prepared.run(state)  # the readable program knows in which equation a class index is out of its range
@@ -130,19 +131,15 @@ def _check_cost(training: Training) -> None:
     limits.check(prepared.case, "training", once, total, kept=2, place=settings.place, each=CELL_BYTES * columns)
 
 
-Rounds = Iterator[tuple[int, int]]  # the numbers of the updates made, and of the rows that are recorded
-
-
-def _full_batch(training: Training, env: dict[str, Array], planned: Planned) -> Rounds:
+def _full_batch(training: Training, env: dict[str, Array], planned: Planned) -> Iterator[int]:
     """One update an epoch. The program that makes it has the loss and the gradients at hand, so it records them too."""
     epochs = training.settings.epochs
     stops = {*dict(training.settings.after), *range(0, epochs, max(1, epochs // 1000))}
-    for done in advance(training.steps(stops), env, lambda _: planned):
-        yield done, done
+    yield from advance(training.steps(stops), env, lambda _: planned)
     planned.measure(epochs, *map(env.get, planned.numbers))
 
 
-def _minibatches(training: Training, env: dict[str, Array], recorder: Planned) -> Rounds:
+def _minibatches(training: Training, env: dict[str, Array], recorder: Planned) -> Iterator[int]:
     """Several updates an epoch; the whole data is measured once before the first epoch and after each.
 
     That takes about as long as an epoch: it is done beside the next one, on the recorder's copies of the parameters.
@@ -158,14 +155,15 @@ def _minibatches(training: Training, env: dict[str, Array], recorder: Planned) -
             np.copyto(recorder.state[name], env[name])
         return beside.submit(copy_context().run, recorder.measure, epoch, *map(env.get, recorder.numbers))
 
+    each = training.each
     with ThreadPoolExecutor(1) as beside:
         measured = measure(0)
         for done in advance(training.steps(), env, on):
-            epoch, inside = divmod(done, training.each)
+            epoch, inside = divmod(done, each)
             if done and not inside:
                 measured.result()
                 measured = measure(epoch)
-            yield done, epoch + measured.done()
+            yield done
         measured.result()
 
 
