@@ -126,7 +126,7 @@ class _Lab:
             noise = rounding_noise(self.prepared, [f"d{name}" for name in checked(self.prepared)])
             witnesses = Witnesses.of(in_float64(self.prepared), settings.step)
             for name in checked(self.prepared):
-                measured = Measured(*witnesses.measured(name)[:4], *witnesses.noise(name))
+                measured = Measured(*witnesses.measured(name)[:3], *witnesses.noise(name))
                 blur = noise[f"d{name}"]
                 self.checks[name] = partial(check_entries, name, noise=blur, measured=measured, rtol=settings.rtol)
 

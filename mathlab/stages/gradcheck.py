@@ -21,7 +21,7 @@ from mathlab.stages.noise import MARGIN, RUNS, in_float64, noises, rounding_nois
 from mathlab.stages.prepare import Prepared, evaluate, prepare
 from mathlab.stages.table import Report
 from mathlab.witnesses.arrays import Floats, Mask
-from mathlab.witnesses.central import Differences, central_difference, widths
+from mathlab.witnesses.central import Differences, widths
 from mathlab.witnesses.graph import run as run_equations
 from mathlab.witnesses.graph import whole
 from mathlab.witnesses.steps import ROUNDINGS, SMALLEST_SLOPE, ComplexStep, end_noise
@@ -114,7 +114,7 @@ def checked(prepared: Prepared) -> tuple[str, ...]:
 
 class Measured(NamedTuple):
     """What the witnesses say of every entry of an array: the slopes to both sides, by the complex step, and the central
-    difference with its resolution, which is infinite where nobody asks for it.
+    difference.
 
     `of_slopes` is what rounding may do to the complex step while all values stay as they are, and with them the side of
     a kink; `of_values` what it may do when they do not.
@@ -123,7 +123,6 @@ class Measured(NamedTuple):
     left: Floats
     right: Floats
     central: Floats
-    resolution: Floats
     of_slopes: Floats = np.zeros(())
     of_values: Floats = np.zeros(())
 
@@ -151,19 +150,14 @@ class Witnesses:
 
     def measured(self, name: str) -> Measured:
         """Raises MathlabError where too many entries are at a kink."""
-        exact, differences, among = self.exact, self.differences, self.among.get(name, True)
+        exact, among = self.exact, self.among.get(name, True)
 
         def permitted(entries: int) -> None:
             """So many entries, at a kink or few, are to be run one by one."""
             self.permit(entries * ALONE * (MOVED * len(exact.equations) + exact.cost.seconds))
 
-        left, right = self.complex.both_sides(name, permitted, among)
-        central, resolution = differences.of(name, permitted, among), np.full(np.shape(left), np.inf)
-        unknown = ~(np.isfinite(left) & np.isfinite(right)) & among
-        if unknown.any():
-            noise = end_noise(exact.equations, exact.env, exact.upstream)
-            _, resolution = central_difference(differences.end, exact.env, name, differences.step, unknown, noise=noise)
-        return Measured(left, right, central, resolution)
+        sides = self.complex.both_sides(name, permitted, among)
+        return Measured(*sides, self.differences.of(name, permitted, among))
 
     def noise(self, name: str) -> tuple[Floats, Floats]:
         """That of the complex step, for all entries: of slopes alone, and of values too."""
@@ -215,7 +209,7 @@ def check_parameter(witnesses: Witnesses, name: str, derived: Floats, noise: Flo
     entries = check_entries(name, derived, noise, measured, rtol, among)
     if all(entry.passed and entry.verdict != "kink" for entry in entries):
         return entries
-    return check_entries(name, derived, noise, Measured(*measured[:4], *witnesses.noise(name)), rtol, among)
+    return check_entries(name, derived, noise, Measured(*measured[:3], *witnesses.noise(name)), rtol, among)
 
 
 def check_entries(
@@ -228,33 +222,28 @@ def check_entries(
     - not finite: d is nan or infinite;
     - refuted: |d - c| > rtol * max(|d|, |c|) + r;
     - confirmed: not refuted, and r so small that a fault of SMALLEST_FAULT would have been; or both are exactly 0;
-    - inconclusive: anything else. The check cannot tell a fault from rounding here, and says so;
+    - inconclusive: anything else, and all where c is not finite. The check cannot tell a fault from rounding here;
     - kink: the slopes to both sides differ by more than rtol and what rounding does to slopes. It passes when d lies
       between them, up to the bound above with an r of at most half a SMALLEST_FAULT: rounding decides on which side a
       rerun falls, and that is no noise to allow.
-
-    Where the complex step is not finite, the central difference stands in for it, with its own resolution added to r.
     """
     among = np.broadcast_to(among, derived.shape)
     arrays = (np.broadcast_to(array, derived.shape)[among] for array in (derived, noise, *measured))
-    d, rounded, left, right, center, unresolved, of_slopes, of_values = arrays
+    d, rounded, left, right, center, of_slopes, of_values = arrays
     blur = MARGIN * of_slopes
     with np.errstate(all="ignore"):
         resolution = MARGIN * rounded + SMALLEST_SLOPE + np.fmax(blur, MARGIN * of_values)
         low, high = np.fmin(left, right), np.fmax(left, right)
         steepest = np.fmax(np.abs(low), np.abs(high))
         kink = high - low > rtol * steepest + blur
-        # at a kink: the slope nearest to the derived one, or itself when it lies between them
-        reference = np.where(kink, np.fmin(high, np.fmax(low, d)), right)
-        stands_in = ~kink & ~(np.isfinite(left) & np.isfinite(right))
-        against = np.where(stands_in, center, reference)
-        resolution = np.where(stands_in, resolution + unresolved, resolution)
+        # at a kink: the slope nearest to the derived one, or itself when it lies between them; else both are alike
+        reference = np.where(kink, np.fmin(high, np.fmax(low, d)), np.where(np.isfinite(left), right, np.nan))
         resolution = np.where(kink, np.fmin(resolution, SMALLEST_FAULT / 2 * steepest), resolution)
-        error = np.abs(d - against)
-        largest = np.fmax(np.abs(d), np.abs(against))
+        error = np.abs(d - reference)
+        largest = np.maximum(np.abs(d), np.abs(reference))
         finite = np.isfinite(d)
-        agrees = finite & ((error <= rtol * largest + resolution) | ~np.isfinite(against))
-        told = (resolution <= SMALLEST_FAULT / 2 * np.abs(against)) & np.isfinite(against)
+        agrees = finite & ((error <= rtol * largest + resolution) | ~np.isfinite(reference))
+        told = (resolution <= SMALLEST_FAULT / 2 * np.abs(reference)) & np.isfinite(reference)
         verdicts = np.select([~finite, kink, ~agrees, (largest == 0) | told], [0, 1, 2, 3], 4)
         relative = np.where(largest != 0, error / largest, 0.0)
     numbers = (d, reference, center, resolution, error, relative, VERDICTS[verdicts], agrees)
