@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,13 +17,10 @@ from mathlab.diagnosis import rules, slips, swaps, trials
 from mathlab.diagnosis.rewrite import Names, Rule, rule_of
 from mathlab.diagnosis.slips import Slip
 from mathlab.diagnosis.worlds import Scene, Trial
-from mathlab.errors import ExpressionError, MathlabError
-from mathlab.language.check import Types
-from mathlab.language.derive import UPSTREAM, derive
-from mathlab.language.equation import Equation, by_name
-from mathlab.language.shapes import Type
-from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute
+from mathlab.language.equation import by_name
+from mathlab.language.syntax import Call, Expr, Num, names, substitute
 from mathlab.stages.prepare import Prepared
+from mathlab.stages.shares import handed
 
 # How far behind a kind comes a mistake that is of a less likely sort: at several places but not at all that look alike,
 # at one of many alike, as one reader alone sees it, with a name from far away.
@@ -155,14 +153,12 @@ def _mistakes(kind: str, tier: float, found: Sequence[Slip], definitions: Mappin
     for some in slips.grouped(found):
         believed = tier + FAR * max(slip.rank for slip in some) + BROAD
         yield Mistake(kind, definitions, believed, some, BROAD / len(some))
-    alike: dict[object, list[Slip]] = {}
-    for slip in found:
-        alike.setdefault(slip.looks, []).append(slip)
+    alike = Counter(slip.looks for slip in found)
+    first, last = ({slip.looks: slip for slip in some} for some in (found[::-1], found))
     for slip in found:
         # of many that look alike, one in the middle is no likely place for a mistake
-        like = alike[slip.looks]
-        middle = len(like) > MANY and slip not in (like[0], like[-1])
-        later = MIDDLE if middle else ALONE if len(like) > 2 else 0
+        middle = alike[slip.looks] > MANY and slip not in (first[slip.looks], last[slip.looks])
+        later = MIDDLE if middle else ALONE if alike[slip.looks] > 2 else 0
         yield Mistake(kind, definitions, tier + FAR * slip.rank, [slip], later)
 
 
@@ -183,29 +179,10 @@ def followed(mistake: Mistake, prepared: Prepared) -> Mistake | None:
     if len(pairs) < len(changes):
         pairs[prepared.end] = end({}), end(changes)
     for name, both in pairs.items():
-        old, new = (shares(name, expr, prepared) for expr in both)
+        old, new = (handed(name, expr, prepared) for expr in both)
         if old is None or new is None:
             return None
         for gradient in {*old, *new} & gradients.keys():
             share = new.get(gradient, Num(0)), old.get(gradient, Num(0))
             changes[gradient] = Call("add", (changes.get(gradient, gradients[gradient]), Call("sub", share)))
     return replace(mistake, also=changes)
-
-
-def shares(name: str, expr: Expr, prepared: Prepared, more: Mapping[str, Type] = {}) -> dict[str, Expr] | None:
-    """What an equation alone hands to the gradients of what it reads; not the parts of it that have names."""
-    known = {**prepared.types.names, **more}
-    types = Types({other: known[other] for other in names(expr) if other in known}, prepared.types.integral)
-    wanted = [other for other in types.names if types.names[other].kind == "f" and f"d{other}" in known]
-    types.names |= {name: known[name], UPSTREAM: known[name]}
-    try:
-        if types.of(expr).shape != known[name].shape:
-            return None
-        backward = derive([Equation(name, expr)], types, wanted)
-    except (ExpressionError, MathlabError):
-        return None
-    handed = Name(f"d{name}") if name != prepared.end else Name(UPSTREAM) if UPSTREAM in known else Num(1)
-    parts: dict[str, Expr] = {UPSTREAM: handed}
-    for equation in backward.equations:
-        parts[equation.name] = substitute(equation.expr, parts)
-    return {f"d{other}": parts[f"d{other}"] for other in wanted if f"d{other}" in parts}

@@ -27,7 +27,6 @@ LIKE = ("sum", "mean", "max", "softmax", "concat", "avg_pool", "max_pool")
 WHOLE, SETTINGS = "old", "settings"  # what else a pattern finds: the part itself, and the call whose settings it has
 
 text = lru_cache(50_000)(unparse)
-read_once = lru_cache(2_000)(read)
 
 
 class Names(NamedTuple):
@@ -264,4 +263,4 @@ def filled(template: Expr, found: Found) -> Expr | None:
 
 def form(written: str, **found: Expr) -> Expr:
     """An expression as it is written, with what some of its names stand for."""
-    return filled(read_once(written), found) or Num(0)
+    return filled(read(written), found) or Num(0)

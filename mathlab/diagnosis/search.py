@@ -51,7 +51,7 @@ class Evaluator(Graph):
         self.definitions = by_name(prepared.both)
         self.base = [prepared.run(point) for point in points]
         self.known: list[dict[Expr, object]] = [{} for _ in points]
-        self.program = cache(self._program)
+        self.program, self.reads = cache(self._program), cache(self.sources)
         self.work = 0.0  # entries computed: the same on every machine
 
     def _program(self, name: str) -> tuple[Program, float]:
@@ -79,39 +79,38 @@ class World:
                     for values, known in self.points:
                         values[name] = self._equation(name, values, known)
                 self.done |= due
-                return [np.asarray(self._value(quantity, *point)[0], np.float64) for point in self.points]
+                return [np.asarray(self._value(quantity, *point), np.float64) for point in self.points]
         except UNFIT:
             return []
 
     def _equation(self, name: str, values: dict[str, Array], known: dict[Expr, object]) -> Array:
         if name in self.changes:
-            found = np.asarray(self._value(self.changes[name], values, known)[0])
+            found = np.asarray(self._value(self.changes[name], values, known))
         else:
             made, work = self.whole.program(name)
             self.whole.work += work
             found = np.asarray(made.function(*[values[read] for read in made.inputs])[0])
         return found.astype(values[name].dtype, copy=False)
 
-    def _value(self, expr: Expr, values: Mapping[str, Array], known: dict[Expr, object]) -> tuple[object, bool]:
-        """A value, and whether no change here reaches it, so that others may have it too."""
+    def _value(self, expr: Expr, values: Mapping[str, Array], known: dict[Expr, object]) -> object:
+        """A value; that of a call which no change here reaches is remembered, for others have it too."""
         match expr:
             case Name(name):
-                return values[name], not self.reached & self.whole.bit[name]
+                return values[name]
             case Num(value):
-                return value if abs(value) < 2**63 else float(value), True
+                return value if abs(value) < 2**63 else float(value)
             case Slice():
-                return expr.whole, True
+                return expr.whole
             case NewAxis():
-                return None, True
-        parts = [self._value(arg, values, known) for arg in expr.args]
-        fixed = all(same for _, same in parts)
+                return None
+        fixed = not self.reached & self.whole.reads(expr)
         if fixed and expr in known:
-            return known[expr], True
-        found = _called(expr, [part for part, _ in parts])
+            return known[expr]
+        found = _called(expr, [self._value(arg, values, known) for arg in expr.args])
         self.whole.work += OVERHEAD + np.asarray(found).size
         if fixed:
             known[expr] = found
-        return found, fixed
+        return found
 
 
 def _called(call: Call, args: list[object]) -> object:

@@ -38,12 +38,11 @@ def other_name(part: Expr, known: Names) -> Iterator[Change]:
     near = [*dict.fromkeys(_around(part.id, known))]
     far = [name for name in types if name not in near] if len(types) <= MOST_NAMES else []
     for rank, name in [*((0, name) for name in near), *((1, name) for name in far)]:
-        fits = name in types and types[name].shape == type_.shape
-        if name == part.id or not fits or (rank and name == known.target):
+        if name not in types or name == part.id or (rank and name == known.target):
             continue
-        if type_.shape and types[name].kind != type_.kind:
+        other, handed = types[name], name in known.gradients
+        if other.shape != type_.shape or (type_.shape and other.kind != type_.kind):
             continue
-        handed = name in known.gradients
         if handed and (known.target not in known.gradients or not type_.shape):
             continue  # the forward pass comes first
         yield f"{name} stands in place of {part.id}", Name(name), rank
@@ -129,9 +128,8 @@ def _alike(name: str, known: Names) -> list[str]:
     for reader in known.readers(name)[:1]:
         own = known.reads(reader)
         found += [read[own.index(name)] for read in map(known.reads, close(reader)) if len(read) == len(own)]
-    made, count = getattr(known.forward.get(name), "op", ""), len(known.reads(name))
-    near = close(name) if name in order else []
-    return found + [n for n in near if (getattr(known.forward[n], "op", ""), len(known.reads(n))) == (made, count)]
+    made = known.made(name), len(known.reads(name))
+    return found + [n for n in (close(name) if name in order else ()) if (known.made(n), len(known.reads(n))) == made]
 
 
 def exchanged(part: Expr, known: Names) -> Iterator[Change]:

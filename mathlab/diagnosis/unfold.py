@@ -16,7 +16,6 @@ from dataclasses import replace
 from itertools import chain, count, permutations
 from typing import TYPE_CHECKING
 
-from mathlab.diagnosis.mistakes import shares
 from mathlab.diagnosis.rewrite import Names, form, rule_of
 from mathlab.experiment import Case, Figure
 from mathlab.language.check import Types
@@ -26,6 +25,7 @@ from mathlab.language.syntax import Call, Expr, Name, names, unparse
 from mathlab.language.syntax import replace as rewritten
 from mathlab.language.terms import factors, grafted, inverse, parts, product, terms, total
 from mathlab.stages.prepare import Prepared, prepare
+from mathlab.stages.shares import handed
 
 if TYPE_CHECKING:
     from mathlab.diagnosis.search import Evaluator
@@ -119,14 +119,14 @@ def forms(evaluator: Evaluator, known: Names) -> Iterator[tuple[str, Expr]]:
                 continue
             rest = [factor for factor in chained if factor not in (scale, whole)]
             apart, type_ = grafted(expr, path, product(Name(WHOLE), *rest)), known.types.of(whole)
-            handed = shares(name, apart, evaluator.prepared, {WHOLE: type_, f"d{WHOLE}": type_}) or {}
+            back = handed(name, apart, evaluator.prepared, {WHOLE: type_, f"d{WHOLE}": type_}) or {}
             n = product(whole, scale) if path or rest else Name(name)
             others = [
                 term
                 for term in terms(known.backward[f"d{x}"])
                 if between.isdisjoint(known.node(read) for read in names(term) if read in known.gradients)
             ]
-            for written in FORMS if f"d{WHOLE}" in handed else ():
+            for written in FORMS if f"d{WHOLE}" in back else ():
                 axis = axes[0] if len(axes) == 1 else axes
-                made = form(written.format(axis), g=handed[f"d{WHOLE}"], n=n, s=inverse(scale))
+                made = form(written.format(axis), g=back[f"d{WHOLE}"], n=n, s=inverse(scale))
                 yield f"d{x}", total(made, *others)

@@ -30,17 +30,16 @@ def matched(case: Case, names: Iterable[str], given: Mapping[str, str] | None = 
     there.
     """
     sought, nodes = [*names], _nodes(case)
-    known: list[dict[str, tuple[str, set[str]]]] = [{}, {}, {}]  # as it is written, without signs, without capitals
+    known: dict[tuple[int, str], tuple[str, set[str]]] = {}  # as it is written, 1 without signs, 2 without capitals
     for form, name in product((*HOLDERS, *ALIASES), nodes):  # the nodes themselves first
         quantity, text = name if form in HOLDERS else f"d{name}", form.format(name=name, end=case.equations[-1].name)
-        for table, loose in zip(known, _loosened(text), strict=True):
-            usual, quantities = table.setdefault(loose, (form, set()))
+        for key in enumerate(_loosened(text)):
+            usual, quantities = known.setdefault(key, (form, set()))
             if form == usual:
                 quantities.add(quantity)
     found = {}
     for name in sought:
-        fitting = (table[text] for table, text in zip(known, _loosened(name), strict=True) if text in table)
-        _, quantities = next(fitting, ("", set()))
+        _, quantities = next((known[key] for key in enumerate(_loosened(name)) if key in known), ("", set()))
         if len(quantities) == 1:
             (found[name],) = quantities
     every = [quantity for name in nodes for quantity in (name, f"d{name}")]

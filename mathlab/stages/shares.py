@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
 
+from mathlab.errors import ExpressionError, MathlabError
 from mathlab.language.check import Types
+from mathlab.language.derive import UPSTREAM, derive
 from mathlab.language.equation import Equation, by_name
 from mathlab.language.shapes import Type
 from mathlab.language.simplify import Builder, Factor, is_ones, join, split
-from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, names, replace, unparse, walk
+from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, names, replace, substitute, unparse, walk
 from mathlab.results import Part, Share
 from mathlab.stages.prepare import Env, Prepared, evaluate, sealed
 
@@ -96,3 +98,25 @@ def fused_in(prepared: Prepared, reader: str) -> tuple[str, ...]:
         if written.name == reader and written.expr != run.expr:
             return tuple(name for name in names(written.expr) if name not in names(run.expr))
     return ()
+
+
+def handed(name: str, expr: Expr, prepared: Prepared, more: Mapping[str, Type] = {}) -> dict[str, Expr] | None:
+    """What an equation, were it this one, hands to the gradients of what it reads; None where it does not fit the rest.
+
+    It is written out, without names for its parts.
+    """
+    known = {**prepared.types.names, **more}
+    types = Types({other: known[other] for other in names(expr) if other in known}, prepared.types.integral)
+    wanted = [other for other in types.names if types.names[other].kind == "f" and f"d{other}" in known]
+    types.names |= {name: known[name], UPSTREAM: known[name]}
+    try:
+        if types.of(expr).shape != known[name].shape:
+            return None
+        backward = derive([Equation(name, expr)], types, wanted)
+    except (ExpressionError, MathlabError):
+        return None
+    upstream = Name(f"d{name}") if name != prepared.end else Name(UPSTREAM) if UPSTREAM in known else Num(1)
+    parts: dict[str, Expr] = {UPSTREAM: upstream}
+    for equation in backward.equations:
+        parts[equation.name] = substitute(equation.expr, parts)
+    return {f"d{other}": parts[f"d{other}"] for other in wanted if f"d{other}" in parts}
