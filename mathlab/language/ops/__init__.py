@@ -2,7 +2,8 @@
 
 Adding an op is adding one row: `name(arguments) = NumPy`, and below it what else `record.Op` knows. `da` is the
 derivative with respect to the argument `a`, and `like` a row whose facts hold too. A `{field}` is what the function of
-that name makes of one use of the op; a function of one array that has no samples gets the usual ones.
+that name makes of one use of the op, and of the words behind it. A function of one array that has no samples gets the
+usual ones.
 """
 
 from __future__ import annotations
@@ -58,11 +59,14 @@ def _op(row: str) -> tuple[str, Op]:
 
 
 def _over(text: str) -> str | Callable[[Site], str]:
-    """A text, or what makes it of a site where it has fields."""
-    fields = "|".join(name for name in re.findall(r"\{(\w+)\}", text) if name in FUNCTIONS)
+    """A text, or what makes it of a site where it has fields, of which words may follow the name."""
+    fields = [field for field in re.findall(r"\{(\w[^{}:]*)\}", text) if field.split()[0] in FUNCTIONS]
 
     def filled(site: Site) -> str:
-        return re.sub(rf"\{{({fields})\}}", lambda field: FUNCTIONS[field[1]](site), text)
+        made = text
+        for name, *words in map(str.split, fields):
+            made = made.replace(f"{{{' '.join([name, *words])}}}", FUNCTIONS[name](site, *words))
+        return made
 
     return filled if fields else text
 

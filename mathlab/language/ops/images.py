@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 
 from mathlab.language.ops.record import Site
-from mathlab.language.ops.rules import lead, settings_of
+from mathlab.language.ops.rules import lead
 from mathlab.language.shapes import Shape, ShapeError, Type, show
 from mathlab.language.syntax import Call
 
-LOWEST = -3e38  # which float32 has too
 Pair = tuple[int, int]  # of rows and of columns
 
 
@@ -158,14 +157,14 @@ def _without(shape: tuple[int, ...], width: Pair) -> str:
     return f"[{':, ' * (len(shape) - 2)}{', '.join(sides)}]" if any(width) else ""
 
 
+def unpadded(site: Site, setting: str) -> str:
+    """The same for the rows and columns that a setting has put around."""
+    return _without(site.args[0].shape, of_setting(site.call, setting, 0))
+
+
 def under_kernel(made: Shape, read: Sequence[Shape]) -> int:
-    """The same for a convolution."""
+    """How many products of numbers are summed for a convolution."""
     return math.prod(made) * math.prod(read[1][-3:])
-
-
-def settings_but_size(site: Site) -> str:
-    """The settings that say where windows are."""
-    return settings_of(site, size=None)
 
 
 def size_of_windows(site: Site) -> str:
@@ -173,42 +172,32 @@ def size_of_windows(site: Site) -> str:
     return _written(size=site.args[0].shape[:2])
 
 
-def inside(site: Site) -> str:
-    """An index that takes away what `pad` put around."""
-    return _without(site.args[0].shape, of_setting(site.call, "width", 0))
-
-
-def columns_put_back(site: Site) -> str:
-    """The gradient of `im2col`."""
+def windows_of_columns(site: Site) -> str:
+    """The gradient of the result of `im2col` as that of windows."""
     x, size = site.args[0], of_setting(site.call, "size", 1)
     v = f"reshape(g, {', '.join(map(str, (*x.shape[:-2], *size, *places(x, size, site.call))))})"
     if first := x.ndim - 2:
         order = (first, first + 1, *range(first), first + 2, first + 3)
         v = f"transpose({v}, {', '.join(map(str, order))})"
-    pad, settings = of_setting(site.call, "pad", 0), settings_of(site, size=None, pad=None)
-    return f"overlap_add({v}, {_padded(site, 0)}{settings})" + _without(x.shape, pad)
+    return v
 
 
-def _padded(site: Site, around: float) -> str:
-    """x as the windows of a pool see it."""
+def padded_with(site: Site, around: str) -> str:
+    """x as its windows see it."""
     pad = of_setting(site.call, "pad", 0)
-    return f"pad(x{_written(width=pad)}{f', value={around}' if around else ''})" if any(pad) else "x"
+    return f"pad(x{_written(width=pad)}{f', value={around}' if around != '0' else ''})" if any(pad) else "x"
 
 
-def _pooled(site: Site, around: float, share: str) -> str:
-    """The upstream gradient shared out to every window; `share` is over the windows w."""
-    size, pad = of_setting(site.call, "size", 1), of_setting(site.call, "pad", 0)
-    stride = _written(stride=of_setting(site.call, "stride", size))
-    x = _padded(site, around)
-    w = f"windows({x}{_written(size=size)}{stride})"
-    return f"overlap_add({share.format(w=w, n=math.prod(size))}, {x}{stride})" + _without(site.args[0].shape, pad)
+def pool(site: Site, around: str) -> str:
+    """The windows of a pool."""
+    return f"windows({padded_with(site, around)}{_written(size=of_setting(site.call, 'size', 1))}{moved(site)})"
 
 
-def shared_by_largest(site: Site) -> str:
-    """The gradient of `max_pool`."""
-    return _pooled(site, LOWEST, "g / sum({w} == y, axis=(0, 1)) * ({w} == y)")
+def moved(site: Site) -> str:
+    """How far the windows of a pool are apart."""
+    return _written(stride=of_setting(site.call, "stride", of_setting(site.call, "size", 1)))
 
 
-def shared_by_all(site: Site) -> str:
-    """The gradient of `avg_pool`."""
-    return _pooled(site, 0, "g * ones_like({w}) / {n}")
+def entries(site: Site) -> str:
+    """How many entries a window of a pool has."""
+    return str(math.prod(of_setting(site.call, "size", 1)))

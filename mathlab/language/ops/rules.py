@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from mathlab.language import shapes
 from mathlab.language.ops.record import Site
 from mathlab.language.shapes import Shape, Type
-from mathlab.language.syntax import ALL, NewAxis, Num, Static
+from mathlab.language.syntax import ALL, NewAxis, Num
 
 
 def lead(type_: Type, without: int = 1) -> str:
@@ -19,15 +19,10 @@ def lead(type_: Type, without: int = 1) -> str:
     return ":, " * (type_.ndim - without)
 
 
-def settings_of(site: Site, **more: Static) -> str:
-    """The settings of a call as text, to be handed on to another one: `, axis=1`."""
-    settings = {**dict(site.call.attrs), **more}
-    return "".join(f", {name}={value}" for name, value in settings.items() if value is not None)
-
-
-def settings(site: Site) -> str:
-    """All settings, as they are."""
-    return settings_of(site)
+def settings(site: Site, *changes: str) -> str:
+    """The settings of a call as text, to be handed on to another one: `, axis=1`. `size=None` leaves one out."""
+    written = {**{name: str(value) for name, value in site.call.attrs}, **dict(change.split("=") for change in changes)}
+    return "".join(f", {name}={value}" for name, value in written.items() if value != "None")
 
 
 # --- arithmetic -------------------------------------------------------------------------------------------------------
@@ -105,14 +100,9 @@ def inner_of_einsum(made: Shape, read: Sequence[Shape]) -> int:
     return math.isqrt(math.prod(map(math.prod, (made, *read))))
 
 
-def below(site: Site) -> str:
-    """Where the second of two is the smaller one, or both are the same: not where the first is a number."""
-    return "<" if site.is_number(0) else "<="
-
-
-def above(site: Site) -> str:
-    """The same where it is the larger one."""
-    return ">" if site.is_number(0) else ">="
+def tie(site: Site, apart: str, together: str) -> str:
+    """Of two signs the one that counts a tie where the first argument is no number that is written out."""
+    return apart if site.is_number(0) else together
 
 
 # --- what picks and arranges ------------------------------------------------------------------------------------------
@@ -170,12 +160,7 @@ def permuted_back(site: Site) -> str:
 
 def along(site: Site) -> str:
     """The axis of a softmax, which is kept."""
-    return settings_of(site, axis=dict(site.call.attrs).get("axis", -1), keepdims=True)
-
-
-def kept(site: Site) -> str:
-    """The axes of a reduction, which are kept."""
-    return settings_of(site, ddof=None, keepdims=True)
+    return settings(site, f"axis={dict(site.call.attrs).get('axis', -1)}", "keepdims=True")
 
 
 def count(site: Site) -> str:
@@ -185,8 +170,8 @@ def count(site: Site) -> str:
     return str(math.prod(x.shape[axis] for axis in shapes.axes_of(x, site.call.attr("axis"))) - ddof)
 
 
-def spread_g(site: Site, name: str = "g") -> str:
-    """`g`, which has the shape of a reduction's result, with the reduced axes put back as length 1."""
+def spread(site: Site, name: str) -> str:
+    """`name`, which has the shape of a reduction's result, with the reduced axes put back as length 1."""
     x = site.args[0]
     axes = shapes.axes_of(x, site.call.attr("axis"))
     if site.call.attr("keepdims") or len(axes) == x.ndim:
@@ -194,15 +179,11 @@ def spread_g(site: Site, name: str = "g") -> str:
     return f"{name}[{', '.join('None' if i in axes else ':' for i in range(x.ndim))}]"
 
 
-def spread_y(site: Site) -> str:
-    """The same of `y`."""
-    return spread_g(site, "y")
-
-
 def product_of_others(site: Site) -> str:
     """The product y / x, but where an entry is 0."""
-    zeros, rest = f"sum(x == 0{kept(site)})", "where(x == 0, 1, x)"
-    return f"prod({rest}{kept(site)}) * where(x == 0, {zeros} == 1, ({zeros} == 0) / {rest})"
+    kept, rest = settings(site, "keepdims=True"), "where(x == 0, 1, x)"
+    zeros = f"sum(x == 0{kept})"
+    return f"prod({rest}{kept}) * where(x == 0, {zeros} == 1, ({zeros} == 0) / {rest})"
 
 
 def row_of_g(site: Site) -> str:
