@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Literal
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mathlab import plan
-from mathlab.experiment import Case, Figure, GradcheckSettings, HandFormula, PrintedNumber, TrainSettings, Value
+from mathlab.experiment import Array, Case, Figure, GradcheckSettings, HandFormula, PrintedNumber, TrainSettings, Value
 from mathlab.language import read
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import names
@@ -26,12 +26,21 @@ from mathlab.results import (
 from mathlab.stages.gradcheck import Witnesses
 from mathlab.stages.prepare import Prepared
 from mathlab.stages.table import Progress
+from mathlab.witnesses.arrays import Floats
+from mathlab.witnesses.table import WITNESSES
 
 
 def value(array: ArrayLike) -> Value:
     """A value as a config would give it: integral when every entry is a whole number."""
     floats = np.array(array, np.float64)
     return Value(floats, integral=bool(np.all(floats == np.round(floats))))
+
+
+def complex_step(
+    equations: Sequence[Equation], env: Mapping[str, Array], wrt: str, seed: Array | None = None
+) -> Floats:
+    """The gradient as that witness has it."""
+    return WITNESSES["complex"].measure(equations, env, wrt, seed)[0]
 
 
 def sampled(text: str) -> dict[str, tuple[int, ...]]:

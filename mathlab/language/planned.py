@@ -85,7 +85,8 @@ def plan(
         for slot in named
         if slot.constant or slot.layout  # whose name always stands for the same object
     }
-    history = {name: _rows(outputs[name], rounds + 1) for name in recorded}
+    samples = {name: np.asarray(tape.example(outputs[name])) for name in recorded}
+    history = {name: np.empty((rounds + 1, *sample.shape), sample.dtype) for name, sample in samples.items()}
     space |= {**tape.functions, "copyto": np.copyto, **dict(zip(kept, history.values(), strict=True))}
     # the old state is kept before the rest, so that the new one may be written over it at once
     before, after = (
@@ -177,11 +178,6 @@ def _apart(slot: Slot) -> Slot:
     """What takes an old value's place, copied where it is an input: others' new values may be written over that."""
     given = slot.layout and not slot.constant and not slot.root.text
     return slot.tape.call(np.copy, [slot]) if given else slot
-
-
-def _rows(slot: Slot, count: int) -> Array:
-    shape, dtype = (slot.layout.shape, slot.layout.dtype) if slot.layout else ((), np.asarray(slot.value).dtype)
-    return np.empty((count, *shape), dtype)
 
 
 def _listed(slots: Iterable[Slot]) -> str:

@@ -23,15 +23,13 @@ from mathlab.language.program import KERNELS, Program
 Array = NDArray[np.floating]
 Memory = NDArray[np.uint8]
 Function = Callable[..., Array]  # or a number
-# an operator's function for arrays; its function between two numbers, which is faster there; and how that is written
-BETWEEN: Mapping[Function, tuple[Function, str]] = {np.negative: (operator.neg, "-{}")} | {
-    getattr(np, of_arrays): (getattr(operator, of_numbers), f"{{}} {sign} {{}}")
-    for of_arrays, of_numbers, sign in zip(
-        "add subtract multiply divide power greater greater_equal less less_equal equal not_equal".split(),
-        "add sub mul truediv pow gt ge lt le eq ne".split(),
-        "+ - * / ** > >= < <= == !=".split(),
-        strict=True,
-    )
+# an operator's function for arrays, and its function between two numbers, which is faster there
+OPERATORS = (
+    *("add add", "subtract sub", "multiply mul", "divide truediv", "power pow", "negative neg", "greater gt"),
+    *("greater_equal ge", "less lt", "less_equal le", "equal eq", "not_equal ne"),
+)
+BETWEEN: Mapping[Function, Function] = {
+    getattr(np, of_arrays): getattr(operator, of_numbers) for of_arrays, of_numbers in map(str.split, OPERATORS)
 }
 # functions without the layers that they have above a ufunc's
 REDUCTIONS: Mapping[Function, Function] = {np.sum: np.add.reduce, np.max: np.maximum.reduce, np.min: np.minimum.reduce}
@@ -152,8 +150,7 @@ class Tape:
         if by_number and layouts and type(args[1]) in (int, float) and args[1] == 2:
             return self.ufunc(np.square, args[:1])
         if by_number or (not layouts and ufunc in BETWEEN):
-            function, form = BETWEEN[ufunc]
-            return self.call(function, args, form=form)
+            return self.call(BETWEEN[ufunc], args)
         if layouts and np.issubdtype(dtype := layouts[0].dtype, np.floating):
             args = [  # for NumPy reads an array faster than Python's number
                 self.slot(np.array(arg, dtype), True, (repr(arg), dtype)) if type(arg) in (int, float) else arg
@@ -185,16 +182,15 @@ class Tape:
         function: Function,
         args: Sequence[object],
         named: Mapping[str, object] = NONE,
-        form: str = "",
         out: str = "",
         over: bool = True,
     ) -> Slot:
-        """What a line gives that calls `function`, or is written in the `form` of an operator.
+        """What a line gives that calls `function`.
 
         `out` is how the function is told where to write, if it can be told; `over` says whether that may be an operand.
         """
         given = [*map(self.text, args), *(f"{name}={self.text(value)}" for name, value in named.items())]
-        text = form.format(*given) if form else f"{self.text(function)}({', '.join(given)})"
+        text = f"{self.text(function)}({', '.join(given)})"
         if text not in self.known:
             self.known[text] = made = self._result(function, args, named)
             if made.constant or made.base is not None:

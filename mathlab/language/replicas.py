@@ -135,13 +135,16 @@ class Stacking(NamedTuple):
 
 
 def _elementwise(of: Stacking, *operands: Operand) -> Expr:
-    rank = max(operand.type.ndim for operand in operands)
-    return of.of(*(operand.lifted(rank) for operand in operands))
+    return of.of(*_lifted(*operands))
 
 
 def _times(a: Operand, b: Operand) -> Expr:
-    rank = max(a.type.ndim, b.type.ndim)
-    return Call("mul", (a.lifted(rank), b.lifted(rank)))
+    return Call("mul", _lifted(a, b))
+
+
+def _lifted(*operands: Operand) -> tuple[Expr, ...]:
+    rank = max(operand.type.ndim for operand in operands)
+    return tuple(operand.lifted(rank) for operand in operands)
 
 
 def _reduction(of: Stacking, x: Operand) -> Expr:
@@ -164,8 +167,7 @@ def _product(of: Stacking, a: Operand, b: Operand) -> Expr:
         return Call("matmul", (b.expr, Call("T", (a.expr,))))  # whose vectors are the rows of a matrix
     left = a.expanded(0) if a.type.ndim == 1 else a
     right = b.expanded(1) if b.type.ndim == 1 else b
-    rank = max(left.type.ndim, right.type.ndim)
-    made = Call("matmul", (left.lifted(rank), right.lifted(rank)))
+    made, rank = Call("matmul", _lifted(left, right)), max(left.type.ndim, right.type.ndim)
     last = [Num(0) if x.type.ndim == 1 else ALL for x in (a, b)]
     return _at(made, *[ALL] * (rank - 1), *last) if Num(0) in last else made
 

@@ -50,19 +50,22 @@ def _each_float(function: Callable[[float], float], x: Floats) -> Floats:
     return np.fromiter(map(function, x.ravel().tolist()), np.float64, x.size).reshape(x.shape)
 
 
-exp = _smooth(np.exp, np.exp)
-expm1 = _smooth(np.expm1, np.exp)
-log = _smooth(np.log, lambda x: 1 / x)
-log1p = _smooth(np.log1p, lambda x: 1 / (1 + x))
-sqrt = _smooth(np.sqrt, lambda x: 0.5 / np.sqrt(x))
-sin = _smooth(np.sin, np.cos)
-cos = _smooth(np.cos, lambda x: -np.sin(x))
-tanh = _smooth(np.tanh, lambda x: 1 / np.cosh(x) ** 2)
-erf = _smooth(lambda x: _each_float(math.erf, x), lambda x: 2 / math.sqrt(math.pi) * np.exp(-x * x))
-# by erfc, which keeps the digits of the lower tail
-normal_cdf = _smooth(
-    lambda x: _each_float(math.erfc, x / -math.sqrt(2)) / 2, lambda x: np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
-)
+SMOOTH: Mapping[str, Callable[[Numbers], Numbers]] = {
+    "exp": _smooth(np.exp, np.exp),
+    "expm1": _smooth(np.expm1, np.exp),
+    "log": _smooth(np.log, lambda x: 1 / x),
+    "log1p": _smooth(np.log1p, lambda x: 1 / (1 + x)),
+    "sqrt": _smooth(np.sqrt, lambda x: 0.5 / np.sqrt(x)),
+    "sin": _smooth(np.sin, np.cos),
+    "cos": _smooth(np.cos, lambda x: -np.sin(x)),
+    "tanh": _smooth(np.tanh, lambda x: 1 / np.cosh(x) ** 2),
+    "erf": _smooth(lambda x: _each_float(math.erf, x), lambda x: 2 / math.sqrt(math.pi) * np.exp(-x * x)),
+    # by erfc, which keeps the digits of the lower tail
+    "normal_cdf": _smooth(
+        lambda x: _each_float(math.erfc, x / -math.sqrt(2)) / 2, lambda x: np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+    ),
+}
+exp, expm1, log1p, sqrt = map(SMOOTH.__getitem__, ("exp", "expm1", "log1p", "sqrt"))
 
 
 def power(a: Numbers, b: Numbers) -> Numbers:
@@ -183,15 +186,9 @@ def _norm(x: Numbers, axis: Axis = None, keepdims: bool = False) -> Numbers:
     return complex_of(result.real, np.where(values(off_origin) != 0, result.imag, along))
 
 
-def _deviation(root: bool) -> Callable[..., Numbers]:
-    """The standard deviation, or its square."""
-
-    def deviation(x: Numbers, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Numbers:
-        away = x - _mean(x, axis, keepdims=True)
-        count = _total(np.ones_like(x, dtype=np.float64), axis, keepdims) - ddof
-        return _norm(away, axis, keepdims) / sqrt(count) if root else _total(away * away, axis, keepdims) / count
-
-    return deviation
+def _deviation(x: Numbers, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Numbers:
+    count = _total(np.ones_like(x, dtype=np.float64), axis, keepdims) - ddof
+    return _norm(x - _mean(x, axis, keepdims=True), axis, keepdims) / sqrt(count)
 
 
 Pair = int | tuple[int, int]
@@ -239,6 +236,7 @@ def _conv2d(x: Numbers, k: Numbers, stride: Pair = 1, pad: Pair = 0, dilation: P
 
 
 REFERENCE: Mapping[str, Callable[..., Numbers]] = {
+    **SMOOTH,
     "index": lambda x, *items: x[_place(items)],
     "scatter": lambda v, x, *items: _put(v, x, lambda entries: entries[_place(items)]),
     "add": lambda a, b: a + b,
@@ -267,28 +265,18 @@ REFERENCE: Mapping[str, Callable[..., Numbers]] = {
     "einsum": lambda *x, subscripts: numbers(np.einsum(subscripts, *x)),
     "cumsum": lambda x, axis=None: np.cumsum(x, axis),
     "diag": lambda x: select(np.eye(len(x), dtype=np.complex128), x, 0),
-    "exp": exp,
-    "expm1": expm1,
-    "log": log,
-    "log1p": log1p,
-    "sqrt": sqrt,
-    "sin": sin,
-    "cos": cos,
     "floor": lambda x: numbers(np.floor(values(x))),
     "ceil": lambda x: numbers(np.ceil(values(x))),
     "round": lambda x: numbers(np.round(values(x))),
-    "erf": erf,
-    "normal_cdf": normal_cdf,
     "where": select,
-    "tanh": tanh,
     "sum": _total,
     "mean": _mean,
     "max": _largest,
     "min": lambda x, axis=None, keepdims=False: -_largest(-x, axis, keepdims),
     "logsumexp": _logsumexp,
     "norm": _norm,
-    "var": _deviation(root=False),
-    "std": _deviation(root=True),
+    "var": lambda x, **settings: _deviation(x, **settings) ** 2,
+    "std": _deviation,
     "prod": lambda x, axis=None, keepdims=False: numbers(np.prod(x, axis=axis, keepdims=keepdims)),
     "argmax": lambda x, axis=None: numbers(np.argmax(x, axis=axis)),
     "argmin": lambda x, axis=None: numbers(np.argmin(x, axis=axis)),

@@ -14,7 +14,7 @@ from mathlab.language.equation import Equation
 from mathlab.witnesses import chained
 from mathlab.witnesses.arrays import Floats, Mask, Numbers, complex_of, numbers
 from mathlab.witnesses.chained import Known, Result, Steps
-from mathlab.witnesses.graph import Graph, Rounding, evaluate, run, seen_from
+from mathlab.witnesses.graph import Graph, Rounding, evaluate, run
 
 # A complex step errs by about its square, beside slopes and values alike: this one is small enough that not even a
 # slope or a value of 0 shows it (with the customary 1e-20, x**3 has the slope -1e-40 at 0). Slopes down to
@@ -164,13 +164,3 @@ def _alone(graph: Graph, entries: Mask) -> Floats:
                 left, right = (np.sum(graph.seed * end.imag) / STEP for end in ends)
                 found[(slice(None), *place)] = 0.0 - left, right + 0.0
     return found
-
-
-def complex_step(
-    equations: Sequence[Equation], env: Mapping[str, Array], wrt: str, seed: Array | None = None
-) -> Floats:
-    """The gradient of the end with respect to every entry of `wrt`, in its shape; to the right of a kink.
-
-    nan where the end has no finite value. Raises MathlabError for what cannot be evaluated.
-    """
-    return ComplexStep(seen_from(wrt, equations, env, seed), (wrt,)).both_sides(wrt)[1]

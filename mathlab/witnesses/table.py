@@ -45,9 +45,10 @@ def _exact(gradient: Callable[[Equations, Env, str, Array | None], Floats]) -> M
 
 
 def _complex(equations: Equations, env: Env, wrt: str, seed: Array | None) -> Floats:
-    from mathlab.witnesses.steps import complex_step
+    """The slope to the right of a kink; nan where the end has no finite value."""
+    from mathlab.witnesses.steps import ComplexStep
 
-    return complex_step(equations, env, wrt, seed)
+    return ComplexStep(seen_from(wrt, equations, env, seed), (wrt,)).both_sides(wrt)[1]
 
 
 def _central(equations: Equations, env: Env, wrt: str, seed: Array | None) -> tuple[Floats, Floats]:

@@ -12,9 +12,8 @@ from numpy.typing import ArrayLike
 from mathlab.errors import MathlabError
 from mathlab.stages.derivation import derivation
 from mathlab.stages.prepare import prepare
-from mathlab.witnesses.steps import complex_step
 from mathlab.witnesses.tape import tape
-from tests.build import case
+from tests.build import case, complex_step
 from tests.programs import Program, programs
 
 MLP = {

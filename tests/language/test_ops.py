@@ -22,8 +22,7 @@ from mathlab.language.shapes import Shape, Type
 from mathlab.language.syntax import Call, walk
 from mathlab.stages.prepare import Prepared, prepare
 from mathlab.witnesses.graph import run
-from mathlab.witnesses.steps import complex_step
-from tests.build import case, sampled
+from tests.build import case, complex_step, sampled
 
 SAMPLES = [(op, text) for op, record in OPS.items() for text in record.samples]
 

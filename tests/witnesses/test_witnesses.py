@@ -24,9 +24,9 @@ from mathlab.witnesses.central import central_difference
 from mathlab.witnesses.graph import COMPOSED, run, seen_from
 from mathlab.witnesses.pytorch import torch_gradient
 from mathlab.witnesses.reference import REFERENCE
-from mathlab.witnesses.steps import ComplexStep, complex_step
+from mathlab.witnesses.steps import ComplexStep
 from mathlab.witnesses.tape import tape
-from tests.build import sampled
+from tests.build import complex_step, sampled
 from tests.programs import Program, equations, programs
 
 Witness = Callable[[Sequence[Equation], Mapping[str, Array], str, Array | None], NDArray[np.float64]]
