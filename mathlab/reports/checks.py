@@ -9,12 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from rich.console import Group, RenderableType
 
-from mathlab import __version__
 from mathlab.errors import Place, Problem
 from mathlab.experiment import Case, Figure
 from mathlab.reports.layout import indexed, number, quantity, said, short
@@ -29,9 +28,6 @@ from mathlab.results import (
     Outcome,
 )
 from mathlab.stages.table import STAGES, Named
-
-if TYPE_CHECKING:
-    from mathlab.reports.data import Record
 
 Kind = Literal["figure", "worked out", "number", "formula", "gradient", "cell", "array", "article"]
 
@@ -136,18 +132,6 @@ class Report:
     def page(self) -> RenderableType:
         """The problems and the tables, as on a terminal."""
         return Group(*(said(str(problem), "bold red") for problem in self.problems), *self.tables(self.quiet))
-
-    def record(self) -> Record:
-        """All of it, for JSON."""
-        from mathlab.reports import data  # which knows the records of every command
-
-        return {
-            "version": data.VERSION,
-            "mathlab": __version__,
-            "command": self.command,
-            "passed": self.passed,
-            **{key: data.told(part) for key, part in {"problems": [*self.problems], **self.about()}.items()},
-        }
 
 
 def sentence(check: Check) -> str:

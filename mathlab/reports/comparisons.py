@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import starmap
 from pathlib import Path
 
 import numpy as np
@@ -73,25 +74,26 @@ def difference_summary(found: Difference) -> str:
 
 def oracle_report(path: Path, results: Sequence[OracleResult] = (), unmatched: bool = False) -> Report:
     """What was found out about the arrays of the file at `path`, of which, with `unmatched`, some may be of nothing."""
+
+    def check(row: Compared, case: str) -> Check:
+        """The numbers are those of the entry that is furthest off."""
+        name = row.array if row.array == row.quantity else f"{row.array} (as {row.quantity})"
+        outcome: Outcome = "passed" if row.passed else "failed"
+        numbers = (number(row.computed), number(row.given), "", short(row.tolerance)) if row.fits else ("", "", "", "")
+        about = remarked(entry=",".join(map(str, row.index)), message=_misfit(row), diagnosis=row.diagnosis)
+        group, file = path.name, str(path)
+        return Check("array", name, outcome, row.verdict, *numbers, None, about, group=group, case=case, file=file)
+
+    compared = [(row, result.case) for result in results for row in result.compared]
     whole = unmatched or not any(result.ignored for result in results)
     return Report(
         "oracle",
         fine=bool(results) and all(result.passed for result in results) and whole,
-        summary=oracle_summary([row for result in results for row in result.compared]),
+        summary=oracle_summary([row for row, _ in compared]),
         tables=lambda quiet: (oracle_page(result, quiet) for result in results),
-        compared=lambda: (_check(row, result, path) for result in results for row in result.compared),
+        compared=lambda: starmap(check, compared),
         about=lambda: {"arrays": path, "cases": results},
     )
-
-
-def _check(row: Compared, result: OracleResult, path: Path) -> Check:
-    """The numbers are those of the entry that is furthest off."""
-    name = row.array if row.array == row.quantity else f"{row.array} (as {row.quantity})"
-    outcome: Outcome = "passed" if row.passed else "failed"
-    numbers = (number(row.computed), number(row.given), "", short(row.tolerance)) if row.fits else ("", "", "", "")
-    about = remarked(entry=",".join(map(str, row.index)), message=_misfit(row), diagnosis=row.diagnosis)
-    group, file = path.name, str(path)
-    return Check("array", name, outcome, row.verdict, *numbers, None, about, group=group, case=result.case, file=file)
 
 
 def _misfit(row: Compared) -> str:

@@ -17,9 +17,11 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from mathlab import __version__
 from mathlab.errors import Place
 from mathlab.experiment import Array
 from mathlab.outputs.tables import LARGEST_LISTED
+from mathlab.reports.checks import Report
 from mathlab.results import BackpropResult, FigureResult, Share, SweepResult, TrainResult, tally
 from mathlab.stages.table import STAGES
 from mathlab.terminal import LONGEST_TEXT, harmless
@@ -50,6 +52,12 @@ def told(value: object) -> Json:
         case Sequence() if not hasattr(value, "_fields"):
             return [told(part) for part in value]
     return record(value)
+
+
+def of_report(report: Report) -> Record:
+    """All of a report, in the form of `report.schema.json`."""
+    found = {"version": VERSION, "mathlab": __version__, "command": report.command, "passed": report.passed}
+    return {key: told(part) for key, part in {**found, "problems": [*report.problems], **report.about()}.items()}
 
 
 def record(value: object) -> Record:

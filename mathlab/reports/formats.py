@@ -162,7 +162,7 @@ def plain(page: RenderableType) -> str:
 FORMATS: Mapping[str, Callable[[Report], str]] = {
     # on a terminal the command prints the page itself, as wide as the terminal is and in colour
     **dict.fromkeys(("table", "plain"), lambda report: plain(report.page())),
-    "json": lambda report: data.text(report.record()),  # in the form of `report.schema.json`
+    "json": lambda report: data.text(data.of_report(report)),
     "junit": junit,
     "github": github,
     "markdown": markdown,

@@ -271,7 +271,7 @@ def test_a_diagnosis_and_a_contradicting_witness_are_told_in_every_format(folder
         assert "the sign is wrong" in text
         assert "tape" in text
         assert "contradicts" in text
-    validator().validate(report.record())
+    validator().validate(data.of_report(report))
 
 
 # GitHub
