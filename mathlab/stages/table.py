@@ -60,21 +60,19 @@ def _layouts(text: str) -> Iterator[tuple[str, Layout]]:
         said = [(name, *word.partition("=")[::2]) for name, *words in rows for word in words]
         told = {what: {name: value for name, word, value in said if word == what} for _, what, _ in said}
         shares = {name: value.split("*") for name, value in told.get("within", {}).items()}
-        yield (
-            file,
-            Layout(
-                columns=tuple(name for name, *_ in rows),
-                keys=(*told["key"],),
-                kinds=told.get("is", {}),
-                open_ended="open" in form,
-                texts=(*told.get("text", ()),),
-                derived=(*told.get("derived", ()),),
-                scales=told.get("scale", {}),
-                amplified={name: float(times) for name, times in told.get("times", {}).items()},
-                rough=(*told.get("rough", ()),),
-                allowed={name: (other, float(share)) for name, (share, other) in shares.items()},
-            ),
+        layout = Layout(
+            columns=tuple(name for name, *_ in rows),
+            keys=(*told["key"],),
+            kinds=told.get("is", {}),
+            open_ended="open" in form,
+            texts=(*told.get("text", ()),),
+            derived=(*told.get("derived", ()),),
+            scales=told.get("scale", {}),
+            amplified={name: float(times) for name, times in told.get("times", {}).items()},
+            rough=(*told.get("rough", ()),),
+            allowed={name: (other, float(share)) for name, (share, other) in shares.items()},
         )
+        yield file, layout
 
 
 LAYOUTS = dict(_layouts(Path(__file__).with_name("files.txt").read_text(encoding="utf-8")))
