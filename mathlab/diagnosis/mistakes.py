@@ -127,18 +127,6 @@ def _of_kind(kind: str, prepared: Prepared, known: Names) -> Iterator[Mistake]:
             yield replace(mistake, later=mistake.later + CROWDED) if len(seen) > CROWD else mistake
 
 
-def changes_in(prepared: Prepared, kind: str, known: Names) -> Mapping[tuple[str, str], Slip]:
-    """The changes of a kind to the equations of a batch, say, by the name of the equation and what each is called."""
-    definitions = by_name(prepared.equations if KINDS[kind].forward else prepared.backward.equations)
-    return {(slip.name, slip.clause): slip for slip in slips.slips(definitions, KINDS[kind].rule, known)}
-
-
-def again(mistake: Mistake, prepared: Prepared, there: Mapping[tuple[str, str], Slip]) -> Mapping[str, Expr] | None:
-    """The same mistake in other equations, where it is one of the changes there."""
-    found = [there.get((slip.name, slip.clause)) for slip in mistake.made]
-    return None if None in found else slips.applied(filter(None, found), by_name(prepared.both))
-
-
 def _mistakes(kind: str, tier: float, found: Sequence[Slip], definitions: Mapping[str, Expr]) -> Iterator[Mistake]:
     """The changes, each alone and all that look alike together: the more look alike, the sooner all are tried."""
     if kind in TOGETHER:

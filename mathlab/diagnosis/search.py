@@ -279,16 +279,20 @@ class Search:
         """The claims after a training with a mistake made, in the equations of its batches too."""
 
         def again(batch: Prepared) -> Prepared | None:
-            changes = mistakes.again(mistake, batch, self.there(mistake.kind, batch))
-            return changed(batch, changes) if changes else None
+            there = self.there(mistake.kind, batch)
+            found = [there.get((slip.name, slip.clause)) for slip in mistake.made]
+            same = None if None in found else slips.applied(filter(None, found), by_name(batch.both))
+            return changed(batch, same) if same else None
 
         wrong = changed(self.prepared, mistake.changes)
         made = wrong and self.scene.tried("", computing(wrong), self.scene.training(wrong, batch=again))
         return made[0].outcomes if made else None
 
     def _there(self, kind: str, batch: Prepared) -> Mapping[tuple[str, str], Slip]:
+        """The changes of a kind to the equations of a batch, by the name of the equation and what each is called."""
+        definitions = by_name(batch.equations if KINDS[kind].forward else batch.backward.equations)
         known = slips.known(batch)._replace(numbers=self.names.numbers, rates=self.names.rates)
-        return mistakes.changes_in(batch, kind, known)
+        return {(slip.name, slip.clause): slip for slip in slips.slips(definitions, KINDS[kind].rule, known)}
 
     def worded(self, mistake: Mistake) -> str:
         """The mistake in words, with the names of the case for its equations, and in words for what has none there."""
