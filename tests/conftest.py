@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections import Counter
 
+import pytest
 from hypothesis import settings
 
 from mathlab import threads
@@ -31,3 +33,15 @@ sys.dont_write_bytecode = False
 # that try 20,000, and for `pytest --hypothesis-profile default`.
 settings.register_profile("same", derandomize=True, database=None, deadline=None)  # a slow machine is no failure
 settings.load_profile("same")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test that is marked `one_in(n)` every nth set of values is tried each time, the others with what is slow."""
+    counts = Counter[str]()
+    for item in items:
+        name = item.nodeid.partition("[")[0]
+        if mark := item.get_closest_marker("one_in"):
+            if counts[name] % mark.args[0]:
+                item.add_marker(pytest.mark.slow)
+            counts[name] += 1

@@ -86,6 +86,7 @@ BUGS = [(net, bug) for net, (_, bugs, _) in NETS.items() for bug in bugs]
 
 
 @pytest.mark.parametrize(("net", "bug"), BUGS)
+@pytest.mark.one_in(2)
 def test_a_planted_bug_is_named_for_every_figure_that_it_spoils(net: str, bug: str) -> None:
     compute, bugs, build = NETS[net]
     true, wrong = compute(), compute(bug)
@@ -100,6 +101,7 @@ def test_a_planted_bug_is_named_for_every_figure_that_it_spoils(net: str, bug: s
 
 
 @pytest.mark.parametrize(("net", "bug"), BUGS)
+@pytest.mark.one_in(2)
 def test_a_planted_bug_is_named_for_the_one_figure_printed(net: str, bug: str) -> None:
     compute, bugs, build = NETS[net]
     spoilt, words = bugs[bug]
@@ -202,6 +204,7 @@ def steps(bug: str = "", count: int = 1, lr: float = 0.5) -> planted.Values:
         (steps(count=3, lr=-0.5), 3, "the learning rate is -0.5, not 0.5"),
     ],
 )
+@pytest.mark.one_in(3)
 def test_training_with_a_planted_mistake(made: planted.Values, after: int, words: str) -> None:
     results = trained(sigmoid(), *(printed(name, value) for name, value in made.items()), after=after)
     failing = [result for result in results if not result.passed]
@@ -224,6 +227,7 @@ def test_one_epoch_more_with_minibatches() -> None:
         ("bias of one sample", "entry 0 is taken alone"),
     ],
 )
+@pytest.mark.one_in(3)
 def test_a_mistake_in_the_gradients_of_minibatches(rule: str, words: str) -> None:
     lr, weights = 0.1, dict(planted.MLP)
     for rows in (slice(0, 2), slice(2, 4), slice(4, 5)):
@@ -247,6 +251,7 @@ def test_the_learning_rate_behind_the_erratum_of_article_e() -> None:
 
 
 @pytest.mark.parametrize("decimals", [2, 4, 8])
+@pytest.mark.one_in(3)
 def test_an_unrelated_wrong_number_gets_no_diagnosis(decimals: int) -> None:
     rng, true = np.random.default_rng(decimals), planted.sigmoid_net()
     for name in ("y", "loss", "dW1", "db2", "dz1"):

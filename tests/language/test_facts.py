@@ -70,6 +70,7 @@ def test_it_is_defined_for_the_witnesses(op: str) -> None:
 
 
 @pytest.mark.parametrize("op", PUBLIC)
+@pytest.mark.one_in(4)
 def test_it_is_defined_in_pytorch(op: str) -> None:
     pytest.importorskip("torch")
     from mathlab.witnesses.pytorch import _ops

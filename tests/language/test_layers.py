@@ -159,6 +159,7 @@ CONVENTIONS = {
     # those of images, and batch_norm, in which biases cancel, are held to PyTorch's below
     [name for name in LAYERS if name not in "log log2 log10 sqrt log1p batch_norm".split() and not LAYERS[name].image],
 )
+@pytest.mark.one_in(3)
 def test_every_layer_has_the_gradient_that_its_witnesses_have(layer: str, convention: str, tmp_path: Path) -> None:
     inputs = ", ".join(CONVENTIONS[convention])
     hidden = {"affine": "affine: {W: '[[1, 0, 2], [0, 1, 0], [3, 0, 1]]'}", "add": "add: {y: z1**2}"}.get(layer, layer)
@@ -170,6 +171,7 @@ def test_every_layer_has_the_gradient_that_its_witnesses_have(layer: str, conven
 @pytest.mark.parametrize("convention", CONVENTIONS)
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
 @pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.one_in(3)
 def test_every_loss_is_the_same_in_every_convention(loss: str, reduction: str, convention: str, tmp_path: Path) -> None:
     if reduction not in LOSSES[loss].reductions:
         pytest.skip(f"{loss} has no {reduction}")

@@ -29,6 +29,7 @@ cases:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.one_in(4)
 def test_every_name_can_be_a_value(name: str, tmp_path: Path) -> None:
     """As an input, a parameter and a node, beside the function of that name."""
     (tmp_path / "c.yaml").write_text(CASES.replace("NAME", name), encoding="utf-8")

@@ -109,6 +109,7 @@ def mlp(samples: int, sizes: tuple[int, ...], dtype: Dtype = "float64", activati
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("activation", ["relu", "sigmoid", "tanh", "gelu", "elu", "silu", "softplus"])
+@pytest.mark.one_in(2)
 def test_networks(dtype: Dtype, activation: str) -> None:
     prepared = prepare(mlp(7, (5, 4, 6, 3), dtype, activation))
     for optimizer in OPTIMIZERS:
@@ -216,6 +217,7 @@ CALLS = [(op, text) for op, record in OPS.items() for text in record.samples]
 
 @pytest.mark.parametrize(("op", "text"), CALLS, ids=lambda part: part)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.one_in(4)
 def test_every_op_records(op: str, text: str, dtype: Dtype) -> None:
     """Of arguments that change and of those that do not, forwards and backwards, to the last bit."""
     rng = np.random.default_rng(0)

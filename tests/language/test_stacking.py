@@ -79,6 +79,7 @@ def squared(text: str) -> Case:
 
 
 @pytest.mark.parametrize("text", SAMPLES)
+@pytest.mark.one_in(3)
 def test_every_op(text: str) -> None:
     """Every argument stacked alone, and all of them at once."""
     prepared = prepare(squared(text))

@@ -150,6 +150,7 @@ CANCELLING: Mapping[str, tuple[Case, str]] = {
     ("dtype", "wrong"), [(np.float64, 1e3), (np.float64, 1e-9), (np.float32, 1e3), (np.float32, 0.01)]
 )
 @pytest.mark.parametrize("kind", CANCELLING)
+@pytest.mark.one_in(3)
 def test_a_gradient_that_cancels_is_judged_by_what_cancels(kind: str, wrong: float, dtype: type) -> None:
     made, name = CANCELLING[kind]
     right: Values = {f"d{name}": np.zeros(made.parameters[name].array.shape, dtype)}
