@@ -46,7 +46,7 @@ def best(scene: Scene, trials: Sequence[Trial], tried: int) -> dict[int, Trial]:
         if n is not None:
             trial = ordered[n]
             rivals = (ordered[m] for m in ranked if m != n and ordered[m].explains == trial.explains)
-            found[k] = trial._replace(others=tuple(dict.fromkeys(one.cause for one in rivals if _same(one, trial))))
+            found[k] = trial._replace(others=tuple(one for one in rivals if _same(one, trial)))
     return found
 
 

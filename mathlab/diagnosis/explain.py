@@ -30,6 +30,8 @@ from mathlab.stages.prepare import Env, Prepared, evaluator, prepare
 
 TRANSPOSED = "T(x) | x | `x` must not be transposed", "M | T(M) | `M` must be transposed"
 MENDED = rule_of(("other_axis", *TRANSPOSED), {"other_axis": other_axis})  # what may make the shapes of a formula fit
+NUMBERS = KINDS["number missing"].tier
+RIVALS = 4  # that come to the same, of which it is looked what else they may be
 NAMED = 2  # other explanations, or other figures explained, that are named beside the first
 
 
@@ -76,9 +78,14 @@ def _causes(found: Mapping[int, Trial], search: Search) -> Iterator[Cause]:
     for trial in found.values():
         once.setdefault(trial.cause, trial)
     for trial in sorted(once.values(), key=lambda trial: -len(trial.explains)):
-        instead = search.instead(trial.mistake) if trial.mistake else ""
         labels = tuple(search.scene.claims[k].label for k in trial.explains)
-        yield Cause(trial.cause, instead, labels, trial.others[:NAMED], claims=trial.explains)
+        made = [one.mistake for one in (trial, *trial.others[:RIVALS]) if one.mistake]
+        readings = [reading for mistake in made for reading in search.readings(mistake)]
+        said = [(trial.cause, search.instead(made[0], made[0].made[0].name) if trial.mistake else "")]
+        # what is forgotten in the line itself is likelier than a number that is solved for
+        (cause, instead), *_ = said = [*readings, *said] if trial.tier >= NUMBERS else [*said, *readings]
+        _, *others = dict.fromkeys([*(words for words, _ in said), *(one.cause for one in trial.others)])
+        yield Cause(cause, instead, labels, tuple(others[:NAMED]), claims=trial.explains)
 
 
 def diagnosed(

@@ -8,10 +8,12 @@ from itertools import combinations as pairs
 from itertools import product as combinations
 
 from mathlab.diagnosis.rewrite import Change, Names, form, text
+from mathlab.language.ops import ACTIVATIONS
 from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, Slice, Static, names, substitute
 from mathlab.language.terms import factors, grafted, is_number, parts, product, terms, total, transposed, without
 
 FLIP = Slice(None, None, -1)
+OPENED = ("sqrt", "exp", "log", "matmul")  # and the activations: out of which a term or a factor may be moved
 AXES = ("sum", "mean", "softmax", "log_softmax", "max", "logsumexp", "norm")  # what runs over axes
 FEW = 4  # entries of a sum that are each tried as the only one that was taken; of more, the first and the last
 WIDER = 0.04  # how much less likely a factor is missing that gave a product its shape
@@ -89,6 +91,26 @@ def throughout(part: Expr, known: Names) -> Iterator[Change]:
             if not (known.carries(factor) or is_number(factor)):
                 yield f"the factor {text(factor)} is missing throughout", Call("div", (part, factor))
                 yield f"the factor {text(factor)} stands twice throughout", product(part, factor), TWICE
+
+
+def moved_out(part: Expr, known: Names) -> Iterator[Change]:
+    """A bias after the activation, a gate after the product, a mask after the softmax: outside instead of inside."""
+    if not isinstance(part, Call) or part.op not in (*ACTIVATIONS, *OPENED):
+        return
+    for n, arg in enumerate(part.args):
+        match known.forward.get(arg.id, arg) if isinstance(arg, Name) else arg:
+            case Call("mul" | "div" as op, (x, y)):
+                ways = [(x, y), (y, x)][: 2 if op == "mul" else 1]
+            case Call("add" | "sub" as op, (x, y)) if part.op != "matmul":
+                ways = [(x, y), (y, x)][: 2 if op == "add" else 1]
+            case Call("where", (y, x, least)) if "softmax" in part.op and text(least).startswith("-"):
+                op, ways = "mul", [(x, y)]
+            case _:
+                continue
+        for inside, outside in ways:
+            made = Call(op, (grafted(part, (n,), inside), outside))
+            if known.shape(made) == known.shape(part):
+                yield f"{text(outside)} stands outside of {part.op} instead of inside, as {text(made)}", made
 
 
 # --- sums

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
+from itertools import combinations
 
 import numpy as np
 
 from mathlab.diagnosis import mistakes, slips
 from mathlab.diagnosis.evidence import NEAR, judged
 from mathlab.diagnosis.mistakes import KINDS, Mistake
-from mathlab.diagnosis.rules import scaled
+from mathlab.diagnosis.rules import length, scaled
 from mathlab.diagnosis.slips import Slip
 from mathlab.diagnosis.trials import FITTED, multipliers
 from mathlab.diagnosis.unfold import forms, told, unfolded, with_gradients
@@ -25,7 +26,7 @@ from mathlab.language import kernels
 from mathlab.language.equation import Graph, by_name
 from mathlab.language.program import Program, one_op
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, names, substitute, unparse, walk
-from mathlab.language.terms import product
+from mathlab.language.terms import is_number, product, scaling
 from mathlab.stages.prepare import Prepared
 
 # entries computed, of which an op counts `OVERHEAD` more, at least and for each equation: some seconds
@@ -300,6 +301,40 @@ class Search:
         alone = ", in the forward pass only" if mistake.forward and not mistake.followed else ""
         return told(slips.cause(mistake.made, shown) + alone, self.called, self.parts)
 
+    def readings(self, mistake: Mistake) -> Iterator[tuple[str, str]]:
+        """What else may be wrong where one line is a number of times what it should be, and the line to write."""
+        known, (slip, *more) = self.names, dict.fromkeys((slip.name, slip.old, slip.part) for slip in mistake.made)
+        whole = mistake.definitions[slip[0]], mistake.changes[slip[0]]
+        for old, new in (whole, slip[1:]) if not more and not mistake.forward else ():
+            if not (times := self._times(old, new)):
+                continue
+            read = {old.id: known.backward[old.id]} if isinstance(old, Name) and old.id in known.backward else {}
+            name, kept, said = next(iter(read), slip[0]), [*scaling(substitute(new, read))], list[str]()
+            scalars = [part for part in scaling(substitute(old, read)) if part in kept and not known.shape(part)]
+            for some in (*combinations(scalars, 1), *combinations(filter(is_number, scalars), 2)):
+                if math.isclose(abs(self._times(product(*some), Num(1)) or 1), abs(times)):
+                    what = slips.listed([unparse(part).lstrip("-") for part in some])
+                    said.append(f"the factor{'s' * (len(some) > 1)} {what} {'are' if len(some) > 1 else 'is'} missing")
+            for part in (part for reader in known.readers(known.node(name)) for part in walk(known.forward[reader])):
+                if isinstance(part, Call) and part.op == "mean" and times in known.shape(part.args[0]):
+                    count = length(known.shape(part.args[0]), part.attr("axis"))
+                    if count > times and count % times == 0:
+                        what = f"the mean of {unparse(part.args[0])} divides by {count / times:g}"
+                        said.append(f"{what}, not by all {count} entries")
+            through = f" (in the {name} that it reads)" if read and old != whole[0] else ""
+            line = slip[0] if through else name
+            for words in said:
+                yield told(f"in {line}, {words}{through}", self.called, self.parts), self.instead(mistake, line)
+            return
+
+    def _times(self, old: Expr, new: Expr) -> float:
+        """By what number an expression is multiplied to be another; 0 where it is by none, or by 1 or -1."""
+        one, other = (next(iter(World(self.evaluator, {}).values(expr)), np.empty(0)) for expr in (old, new))
+        at = int(np.argmax(np.abs(one))) if one.size and one.shape == other.shape else -1
+        times = float(other.flat[at] / one.flat[at]) if at >= 0 and one.flat[at] else 1.0
+        near = round(times, 9) if abs(times) >= 1 else times
+        return near if abs(near) != 1 and np.allclose(other, near * one, rtol=CLOSE, atol=0) else 0.0
+
     def upon(self, mistake: Mistake, explained: Iterable[int]) -> Search | None:
         """The search for what explains the rest, with one mistake taken for granted."""
         base = changed(self.prepared, mistake.changes)
@@ -308,9 +343,9 @@ class Search:
         claims = [replace(claim, wrong=claim.wrong and k not in explained) for k, claim in enumerate(self.scene.claims)]
         return Search(Scene(base, claims, self.scene.points), self.most - self.evaluator.work, base, self.called)
 
-    def instead(self, mistake: Mistake) -> str:
-        """The right line in place of the first that is wrong, as NumPy has it."""
-        definitions, first = {**self.evaluator.definitions, **mistake.definitions}, mistake.made[0].name
+    def instead(self, mistake: Mistake, first: str) -> str:
+        """The right line in place of one that is wrong, as NumPy has it."""
+        definitions = {**self.evaluator.definitions, **mistake.definitions}
         hidden = {*self.called, *self.parts, *(f"d{name}" for name in self.called)} - {first}
         expr = definitions[first]
         while found := {name: definitions[name] for name in names(expr) if name in hidden and name in definitions}:

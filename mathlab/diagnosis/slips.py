@@ -26,6 +26,7 @@ from mathlab.language.terms import Path, factors, grafted, parts, skeleton
 from mathlab.stages.prepare import Prepared
 
 MOST_NAMED = 4  # equations that a sentence names
+IN_A_MASK = 0.6  # how much less likely a change is that moves no more than what is compared
 
 
 class Slip(NamedTuple):
@@ -125,11 +126,13 @@ def slips(definitions: Mapping[str, Expr], rule: Rule, known: Names) -> Iterator
 
     for name, expr in definitions.items():
         here, backward = known._replace(target=name), name in known.gradients
+        mask: Path = (-1,)  # of none yet
         for path, old, term, summand in parts(expr):
             # the node whose gradient a term hands on; where it hands none on, the equation's own
             owner = known.node(next((read for read in names(term) if read in known.gradients), name))
             context = here._replace(root=not path, owner=owner, summand=summand)
-            mine, tried = None, {old}
+            mine, tried, unlikely = None, {old}, IN_A_MASK * (path[: len(mask)] == mask)
+            mask = path if isinstance(old, Call) and old.op in syntax.COMPARISONS else mask
             for clause, new, *more in rule(old, context):
                 less = backward and len(factors(old)) > 1 and {*factors(new)} < {*factors(old)}
                 wider = less and known.shape(new) != known.shape(old)  # it had its shape from a factor
@@ -139,7 +142,7 @@ def slips(definitions: Mapping[str, Expr], rule: Rule, known: Names) -> Iterator
                         mine = mine or _canonical(old, context)
                         looks = mine, _canonical(made, context), _before(old, made, context)
                         rank, common = (*more, 0, "")[:2] if more else (0, "")
-                        yield Slip(name, path, old, made, clause, looks, float(rank), kin(owner, name), common)
+                        yield Slip(name, path, old, made, clause, looks, rank + unlikely, kin(owner, name), common)
 
 
 def _before(old: Expr, new: Expr, known: Names) -> Hashable:

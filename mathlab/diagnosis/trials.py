@@ -36,7 +36,12 @@ def _whole(cause: str, change: Callable[[Array], Array]) -> Callable[[Scene], It
     return lambda scene: iter([Trial(cause, scene.transformed(change), world=False)])
 
 
-sign = _whole("the sign is the other way round", np.negative)
+def sign(scene: Scene) -> Iterator[Trial]:
+    """The sign of everything; where some arrays of a program are right, it is that of a line."""
+    some = len(scene.points) == 1 and not scene.printed and len(scene.wrong) < len(scene.claims)
+    yield from () if some else _whole("the sign is the other way round", np.negative)(scene)
+
+
 transpose = _whole("it is the transpose", np.transpose)
 
 

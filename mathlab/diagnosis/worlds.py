@@ -108,7 +108,7 @@ class Trial(NamedTuple):
     breaks: int = 0  # so many right ones
     whole: bool = True  # it reaches no other wrong one
     mistake: Mistake | None = None  # the one in the equations that was made
-    others: tuple[str, ...] = ()  # that come to the same
+    others: tuple[Trial, ...] = ()  # that come to the same
 
 
 # --- worlds

@@ -177,7 +177,7 @@ def test_a_rule_that_is_planted_is_named(net: str, kind: str) -> None:
     named = found[scene.wrong[0]]
     assert {*named.explains} == {*scene.wrong}
     assert named.mistake
-    if lab.search.worded(mistake) not in (named.cause, *named.others):
+    if lab.search.worded(mistake) not in (named.cause, *(other.cause for other in named.others)):
         # what comes first says the same: at other parameters too
         mine, theirs = (lab.values(one, lab.there) for one in (mistake, named.mistake))
         for name, value in mine.items():

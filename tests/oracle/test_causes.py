@@ -362,6 +362,57 @@ BOTH_WAYS_WORDS: Mapping[str, str] = {
 }
 
 
+# --- what a number may be read as, and what stands outside of a function instead of inside
+
+
+def twofold(bug: str) -> tuple[Case, Values]:
+    rng = RNG(12)
+    X, T, A = rng.normal(size=(4, 3)), rng.normal(size=(4, 2)), 0.5 + rng.random(size=(4, 2))
+    p = {"W": rng.normal(size=(3, 3)), "b": rng.normal(size=3), "V": 4 * rng.normal(size=(3, 2))}
+    equations = {
+        "u": "X @ W + b",
+        "h": "leaky_relu(u, 0.1)",
+        "r": "sqrt(mean(h**2, axis=1, keepdims=True) + eps)",
+        "s": "(g * h) @ V",
+        "q": "s / temp",
+        "y": "minimum(q * A, clip(q, -1, 1) * A)",
+        "k": "1 + s - exp(s)",
+        "loss": "mean((y - T)**2) - 0.5 * beta * sum(k) + sum(r**2)",
+    }
+    u = X @ p["W"] + (0 if bug == "bias after" else p["b"])
+    h = np.where(u > 0, u, 0.1 * u) + (p["b"] if bug == "bias after" else 0)
+    gate = np.array([[0.5], [2.0], [1.5], [0.7]])
+    s = gate * (h @ p["V"])
+    r = np.sqrt((h**2).mean(1, keepdims=True) + 0.3)
+    r = np.sqrt((h**2).mean(1, keepdims=True)) + 0.3 if bug == "eps outside" else r
+    q = s / 3
+    y = np.minimum(q * A, np.clip(q, -1, 1) * A)
+    loss = np.mean((y - T) ** 2) - 0.25 * (1 + s - np.exp(s)).sum() + (r**2).sum()
+    dy = 2 * (y - T) / (4 if bug == "rows" else 8)
+    dq = dy * A * (1 if bug == "clipped" else (np.abs(q) < 1) | (q * A < np.clip(q, -1, 1) * A))
+    ds = (dq * 3 if bug == "temperature" else dq / 3) - (0.5 if bug == "one half" else 0.25) * (1 - np.exp(s))
+    dh = gate * (ds @ p["V"].T) + 2 * r * h / (r - 0.3 if bug == "eps outside" else r) / 3
+    dh = -dh if bug == "sign" else dh
+    du = dh * np.where(u > 0, 1, 0.01 if bug == "usual slope" else 0.1)
+    g = {"W": X.T @ du, "b": (dh if bug == "bias after" else du).sum(0), "V": (gate * h).T @ ds}
+    inputs: Values = {"X": X, "T": T, "A": A, "g": gate}
+    values: Values = {"h": h, "r": r, "s": s, "y": y, "loss": np.asarray(loss)}
+    made = case(equations, p, {**inputs, "temp": 3.0, "beta": 0.5, "eps": 0.3})
+    return made, {**values, **{f"d{name}": value for name, value in g.items()}}
+
+
+TWOFOLD_WORDS: Mapping[str, str] = {
+    "rows": "divides by 4, not by all 8 entries",
+    "clipped": "the mask of clip, (q >= -1) * (q <= 1), is missing",
+    "temperature": "temp multiplies instead of dividing",
+    "usual slope": "the slope is 0.01, the usual one, not 0.1",
+    "one half": "the factor 0.5 is missing",
+    "sign": "the other way round",
+    "bias after": "b stands outside of leaky_relu instead of inside",
+    "eps outside": "eps stands outside of sqrt instead of inside",
+}
+
+
 NETS: Mapping[str, tuple[Net, Mapping[str, str]]] = {
     "gates": (gru, GRU_WORDS),
     "layer norm": (layer_norm, LAYER_NORM_WORDS),
@@ -371,6 +422,7 @@ NETS: Mapping[str, tuple[Net, Mapping[str, str]]] = {
     "heads": (heads, HEADS_WORDS),
     "graph": (graph, GRAPH_WORDS),
     "both ways": (both_ways, BOTH_WAYS_WORDS),
+    "twofold": (twofold, TWOFOLD_WORDS),
 }
 
 
