@@ -16,7 +16,7 @@ from mathlab.errors import ExpressionError
 from mathlab.language.check import ARITHMETIC, Types, read
 from mathlab.language.ops import ACTIVATIONS, OPS
 from mathlab.language.syntax import COMPARISONS, Call, Expr, Name, Num, names, parse, unparse
-from mathlab.language.terms import factors, product
+from mathlab.language.terms import factors, product, terms
 
 MASKS = frozenset(COMPARISONS)
 GATES = ("sigmoid", "softmax")
@@ -157,7 +157,8 @@ def rule_of(lines: Iterable[str], rules: Mapping[str, Rule] = {}) -> Rule:
 
     The pattern slope(any) is the derivative of an activation, a factor beside a gradient; slope(any, tanh) that of any
     but tanh. There x is what goes into the activation, y its value, `again` that of this, s the derivative, and `at_x`,
-    `at_y` and `at_again` what it is where the activation is taken of, or for, something else.
+    `at_y` and `at_again` what it is where the activation is taken of, or for, something else. Beside a gradient g, t is
+    each of the terms that flow into it, and `of` the node that hands it on.
     """
     others, table = [rules[line] for line in lines if "|" not in line], list[tuple[Expr, list[Expr], str, float]]()
     for old, new, words, rank in (([*map(str.strip, line.split("|")), "", ""][:4]) for line in lines if "|" in line):
@@ -179,6 +180,8 @@ def rule_of(lines: Iterable[str], rules: Mapping[str, Rule] = {}) -> Rule:
                     continue
                 case _:
                     places = _matches(pattern, part, whole, known)
+            if any("t" in names(new) for new in news):
+                places = [some for found in places for some in _flowing(found, known)]
             for found in places:
                 for new in (filled(template, found) for template in news):
                     made = product(found["rest"], new) if new and "rest" in found else new
@@ -204,6 +207,14 @@ def _slopes(part: Expr, known: Names) -> Iterator[Found]:
                 rest.remove(factor)
         if len(rest) == len(chain) - len(true):
             yield {**found, "x": x, "y": y, "again": again, "op": Name(call.op), "rest": product(*rest)}
+
+
+def _flowing(found: Found, known: Names) -> Iterator[Found]:
+    """What is found beside each term `t` of the gradient g, and the node `of` that hands it on."""
+    g = found["g"]
+    for term in terms(known.backward.get(g.id, g) if isinstance(g, Name) else g):
+        came = next((name for name in names(term) if name in known.gradients), known.target)
+        yield {**found, "t": term, "of": Name(known.node(came))}
 
 
 def slope(call: Call, x: Expr, y: Expr, known: Names) -> Expr | None:

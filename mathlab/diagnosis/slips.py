@@ -209,7 +209,10 @@ def applied(chosen: Iterable[Slip], definitions: Mapping[str, Expr]) -> dict[str
 
 
 def through_one_reader(found: Iterable[Slip], definitions: Mapping[str, Expr], known: Names) -> Iterator[Slip]:
-    """Each change to a gradient as one of its readers alone sees it: made where it is handed on, and nowhere else."""
+    """Each change to a gradient as one of its readers alone sees it: made where it is handed on, and nowhere else.
+
+    A gradient that one equation alone reads, but twice, may be seen in one of these places.
+    """
     readers: dict[str, list[tuple[str, Path]]] = {}
     for name, expr in definitions.items():
         for path, part, *_ in parts(expr):
@@ -217,11 +220,11 @@ def through_one_reader(found: Iterable[Slip], definitions: Mapping[str, Expr], k
                 readers.setdefault(part.id, []).append((name, path))
     for slip in found:
         places = readers.get(slip.name, ())
-        if len({name for name, _ in places}) > 1:
-            changed = grafted(definitions[slip.name], slip.path, slip.part)
-            for name, path in places:
-                role = known._replace(owner=known.node(slip.name)).seen(known.node(name))
-                clause = f"{slip.clause} (in the {slip.name} that it reads)"
-                yield Slip(
-                    name, path, Name(slip.name), changed, clause, ("through", slip.looks, role), slip.rank, slip.kin
-                )
+        inside = len({name for name, _ in places}) == 1
+        changed = grafted(definitions[slip.name], slip.path, slip.part) if len(places) > 1 else slip.part
+        for n, (name, path) in enumerate(places if len(places) > 1 else ()):
+            role = known._replace(owner=known.node(slip.name)).seen(known.node(name)), n * inside
+            which = ("other " if n else "first ") * inside
+            clause = f"{slip.clause} (in the {which}{slip.name} that it reads)"
+            looks = "through", slip.looks, role
+            yield Slip(name, path, Name(slip.name), changed, clause, looks, slip.rank, slip.kin)
