@@ -212,9 +212,12 @@ def _slopes(part: Expr, known: Names) -> Iterator[Found]:
 def _flowing(found: Found, known: Names) -> Iterator[Found]:
     """What is found beside each term `t` of the gradient g, and the node `of` that hands it on."""
     g = found["g"]
-    for term in terms(known.backward.get(g.id, g) if isinstance(g, Name) else g):
-        came = next((name for name in names(term) if name in known.gradients), known.target)
-        yield {**found, "t": term, "of": Name(known.node(came))}
+    whole = known.backward.get(g.id, g) if isinstance(g, Name) else g
+    for term in terms(whole):
+        read = [known.node(name) for name in names(term) if name in known.gradients]
+        # a gradient that is a number is not read by name
+        free = [node for node in known.readers(known.node(text(g))) if f"d{node}" not in names(whole)]
+        yield {**found, "t": term, "of": Name([*read, *free, known.mine][0])}
 
 
 def slope(call: Call, x: Expr, y: Expr, known: Names) -> Expr | None:

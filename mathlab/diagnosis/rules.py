@@ -220,6 +220,11 @@ def other_order(part: Expr, known: Names) -> Iterator[Change]:
             for axis in (k for k, count in enumerate(made) if count == 2):
                 words = f"the two along axis {axis} of {text(part)} are each in the other's place"
                 yield words, Call("flip", (part,), (("axis", axis),))
+        case Call("concat", joined):
+            for n, m in pairs(range(len(joined)), 2):
+                other = tuple(joined[{n: m, m: n}.get(k, k)] for k in range(len(joined)))
+                words = f"{text(joined[n])} and {text(joined[m])} are joined each in the other's place"
+                yield words, Call("concat", other, part.attrs), 0, f"{n} and {m} joined"
         case Call("transpose", (x, *_)) if known.root or sorted(known.shape(x)) == sorted(known.shape(part)):
             made = known.shape(part)
             yield f"{text(x)} is reshaped instead of transposed", Call("reshape", (x, *map(Num, made)))

@@ -9,7 +9,7 @@ from itertools import combinations
 from mathlab.diagnosis.rewrite import Change, Names, form, slope, text
 from mathlab.diagnosis.rules import FLIP
 from mathlab.language.ops import ACTIVATIONS
-from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, substitute
+from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, substitute, walk
 from mathlab.language.terms import factors, product, terms, total, transposed
 
 MOST_NAMES = 60  # names of which any may be taken for another; of more, those around
@@ -35,12 +35,15 @@ def other_name(part: Expr, known: Names) -> Iterator[Change]:
     if not isinstance(part, Name) or part.id not in types:
         return
     type_, gradient = types[part.id], part.id in known.gradients
-    near = [*dict.fromkeys(_around(part.id, known))]
+    labels = (name for name in known.orders if types[name] == type_ and type_.kind == "i")
+    near = [*dict.fromkeys((*_around(part.id, known), *labels))]
     far = [name for name in types if name not in near] if len(types) <= MOST_NAMES else []
     for rank, name in [*((0, name) for name in near), *((1, name) for name in far)]:
         if name not in types or name == part.id or (rank and name == known.target):
             continue
         other, handed = types[name], name in known.gradients
+        if len(other.shape) == 2 and other.shape == type_.shape[::-1] and not rank and not gradient and not handed:
+            yield f"{name}.T stands in place of {part.id}", transposed(Name(name))
         if other.shape != type_.shape or (type_.shape and other.kind != type_.kind):
             continue
         if handed and (known.target not in known.gradients or not type_.shape):
@@ -64,8 +67,13 @@ def other_part(part: Expr, known: Names) -> Iterator[Change]:
         made = known.forward.get(part.id, part)
         chain = factors(made)
         fewer = [product(*chain[:n], *chain[n + 1 :]) for n in range(len(chain))]
-        for rest in fewer if len(chain) > 1 else getattr(made, "args", ()):
-            if known.shape(rest) == known.shape(part) and not isinstance(rest, Num):
+        some = fewer if len(chain) > 1 else [*getattr(made, "args", ())]
+        if isinstance(made, Call) and made.op == "index":
+            indices = [(item.id, name) for item in made.args[1:] if isinstance(item, Name) for name in known.orders]
+            some += [substitute(made, {read: Name(name)}) for read, name in indices if read != name]
+        inside = walk(made) if known.target in known.gradients else ()
+        for rest in dict.fromkeys((*some, *inside)):
+            if known.shape(rest) == known.shape(part) and not (isinstance(rest, Num) or rest in (made, part)):
                 yield f"{text(rest)} stands in place of {part.id}", rest
     elif isinstance(part, Call) and part.op == "index" and part in known.pieces:
         entries = [other for other in known.pieces if other.op == "index"]

@@ -323,7 +323,7 @@ GRAPH_WORDS: Mapping[str, str] = {
     "norm left out": "the factor 1 / sqrt(sum(h**2, axis=1, keepdims=True)) is missing",
     "norm twice": "stands twice throughout",
     "slope of elu": ", u) stands in place of where(",
-    "parts exchanged": "are joined in the other order",
+    "parts exchanged": "are joined each in the other's place",
 }
 
 
