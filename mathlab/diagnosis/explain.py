@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mathlab.diagnosis import slips
-from mathlab.diagnosis.evidence import best, judged
+from mathlab.diagnosis.evidence import SOLVED, best, judged
 from mathlab.diagnosis.mistakes import KINDS
 from mathlab.diagnosis.rewrite import rule_of
 from mathlab.diagnosis.rules import other_axis
@@ -79,7 +79,8 @@ def _causes(found: Mapping[int, Trial], search: Search) -> Iterator[Cause]:
         once.setdefault(trial.cause, trial)
     for trial in sorted(once.values(), key=lambda trial: -len(trial.explains)):
         labels = tuple(search.scene.claims[k].label for k in trial.explains)
-        made = [one.mistake for one in (trial, *trial.others[:RIVALS]) if one.mistake]
+        solved = trial.mistake and trial.mistake.kind in SOLVED
+        made = [one.mistake for one in (trial, *trial.others[: RIVALS if solved else 0]) if one.mistake]
         readings = [reading for mistake in made for reading in search.readings(mistake)]
         said = [(trial.cause, search.instead(made[0], made[0].made[0].name) if trial.mistake else "")]
         # what is forgotten in the line itself is likelier than a number that is solved for

@@ -9,7 +9,7 @@ from itertools import product as combinations
 
 from mathlab.diagnosis.rewrite import Change, Names, form, text
 from mathlab.language.ops import ACTIVATIONS
-from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, Slice, Static, names, substitute
+from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, Slice, Static, names, substitute, walk
 from mathlab.language.terms import factors, grafted, is_number, parts, product, terms, total, transposed, without
 
 FLIP = Slice(None, None, -1)
@@ -80,6 +80,14 @@ def without_two(part: Expr, known: Names) -> Iterator[Change]:
     for gone in pairs(range(len(added)), 2) if known.root and 3 < len(added) <= MOST_TERMS else ():
         rest = [term for n, term in enumerate(added) if n not in gone]
         yield f"the terms {' and '.join(text(added[n]) for n in gone)} are left out", total(*rest)
+
+
+def without_statistics(part: Expr, known: Names) -> Iterator[Change]:
+    """Means and variances of a normalisation taken as constants: nothing is handed on to any of them."""
+    calls = (call for call in walk(known.forward.get(known.mine, part)) if isinstance(call, Call))
+    if known.root and known.target != known.mine and known.shape(part):
+        for axis in {str(call.attr("axis")) for call in calls if call.op in ("mean", "var", "std")}:
+            yield f"nothing is handed on to {known.mine}", form("zeros_like(x)", x=part), 0, f"statistics {axis}"
 
 
 def throughout(part: Expr, known: Names) -> Iterator[Change]:
@@ -185,6 +193,16 @@ def other_mean(part: Expr, known: Names) -> Iterator[Change]:
                         yield f"the mean runs over axis {other} in {text(part)}", new
 
 
+def mean_of_some(part: Expr, known: Names) -> Iterator[Change]:
+    """A sum over several axes, as of a convolution's bias, that is a mean over some of them."""
+    match part:
+        case Call("sum", (x,)) if isinstance(axes := part.attr("axis"), tuple) and len(axes) > 1:
+            for some in (axes[1:], axes[:1]):
+                over, count = " and ".join(map(str, some)), length(known.shape(x), some)
+                words = f"{text(part)} is averaged over {'axes' if len(some) > 1 else 'axis'} {over}"
+                yield words, form(f"x / {count}", x=part), 0, f"over {over}"
+
+
 def row_sums(part: Expr, known: Names) -> Iterator[Change]:
     """The gradient of a bias from the sums of that of its weight's rows or columns."""
     if not known.root or known.mine not in known.parameters:
@@ -268,11 +286,11 @@ def penalty_too_much(part: Expr, known: Names) -> Iterator[Change]:
     for name, expr in known.backward.items() if known.root and known.mine in known.parameters else ():
         other = known.node(name)
         for term in terms(expr) if other in known.parameters and other != known.mine else ():
-            numbers = (read for read in names(term) if read != other)
-            alone = all(not known.types.names[read].shape and read not in known.gradients for read in numbers)
+            alone = not any(known.types.names[read].shape for read in names(term) if read != other)
             made = substitute(term, {other: Name(known.mine)})
             if alone and made != term and known.shape(made) == known.shape(part):
-                yield f"the regularisation term {text(made)} is too much", form("x + y", x=part, y=made)
+                words = f"the regularisation term {text(made)} is too much"
+                yield words, form("x + y", x=part, y=made), 0, "penalty"
 
 
 def number_of_entries(part: Expr, known: Names) -> Iterator[Change]:

@@ -83,6 +83,7 @@ LAYER_NORM_WORDS: Mapping[str, str] = {
     "variance's path": "the term dv * xc / 2 is left out",
     "variance's power": "the factor 1 / (v + 1e-5) is missing",
     "mean's path": "the term dmu / 4 is left out",
+    "statistics constant": "nothing is handed on to v; likewise in dmu",
     "mask missing": "the mask (u > 0) is missing",
     "mask of the gradient": "the mask is taken from the gradient, (da > 0), instead of (u > 0)",
     "mask reversed": "the wrong way round",
@@ -130,6 +131,7 @@ def layer_norm(bug: str) -> tuple[Case, Values]:
     dv = (dxh * xc).sum(1, keepdims=True) * -0.5 * v ** (-0.5 if bug == "variance's power" else -1.5)
     dxc = dxh / np.sqrt(v) + (0 if bug == "variance's path" else 2 * xc * dv / 4)
     ds = dxc - (0 if bug == "mean's path" else dxc.mean(1, keepdims=True))
+    ds = dxh / np.sqrt(v) if bug == "statistics constant" else ds
     masks = {"mask missing": np.ones((5, 4)), "mask of the gradient": ds > 0, "mask reversed": u <= 0}
     du = ds * masks.get(bug, u > 0)
     rows = slice(4, 5) if bug == "last sample alone" else slice(0, 5)
@@ -368,7 +370,7 @@ BOTH_WAYS_WORDS: Mapping[str, str] = {
 def twofold(bug: str) -> tuple[Case, Values]:
     rng = RNG(12)
     X, T, A = rng.normal(size=(4, 3)), rng.normal(size=(4, 2)), 0.5 + rng.random(size=(4, 2))
-    p = {"W": rng.normal(size=(3, 3)), "b": rng.normal(size=3), "V": 4 * rng.normal(size=(3, 2))}
+    p = {"W": rng.normal(size=(3, 3)), "b": rng.normal(size=3), "V": 1.5 * rng.normal(size=(3, 2))}
     equations = {
         "u": "X @ W + b",
         "h": "leaky_relu(u, 0.1)",
@@ -377,7 +379,8 @@ def twofold(bug: str) -> tuple[Case, Values]:
         "q": "s / temp",
         "y": "minimum(q * A, clip(q, -1, 1) * A)",
         "k": "1 + s - exp(s)",
-        "loss": "mean((y - T)**2) - 0.5 * beta * sum(k) + sum(r**2)",
+        "n": "sum(V**2)",
+        "loss": "mean((y - T)**2) - 0.5 * beta * sum(k) + sum(r**2) + lam * n",
     }
     u = X @ p["W"] + (0 if bug == "bias after" else p["b"])
     h = np.where(u > 0, u, 0.1 * u) + (p["b"] if bug == "bias after" else 0)
@@ -387,17 +390,18 @@ def twofold(bug: str) -> tuple[Case, Values]:
     r = np.sqrt((h**2).mean(1, keepdims=True)) + 0.3 if bug == "eps outside" else r
     q = s / 3
     y = np.minimum(q * A, np.clip(q, -1, 1) * A)
-    loss = np.mean((y - T) ** 2) - 0.25 * (1 + s - np.exp(s)).sum() + (r**2).sum()
+    loss = np.mean((y - T) ** 2) - 0.25 * (1 + s - np.exp(s)).sum() + (r**2).sum() + 0.1 * (p["V"] ** 2).sum()
     dy = 2 * (y - T) / (4 if bug == "rows" else 8)
     dq = dy * A * (1 if bug == "clipped" else (np.abs(q) < 1) | (q * A < np.clip(q, -1, 1) * A))
     ds = (dq * 3 if bug == "temperature" else dq / 3) - (0.5 if bug == "one half" else 0.25) * (1 - np.exp(s))
     dh = gate * (ds @ p["V"].T) + 2 * r * h / (r - 0.3 if bug == "eps outside" else r) / 3
     dh = -dh if bug == "sign" else dh
     du = dh * np.where(u > 0, 1, 0.01 if bug == "usual slope" else 0.1)
-    g = {"W": X.T @ du, "b": (dh if bug == "bias after" else du).sum(0), "V": (gate * h).T @ ds}
+    g = {"W": X.T @ du, "b": (dh if bug == "bias after" else du).sum(0), "V": (gate * h).T @ ds + 0.2 * p["V"]}
+    g["b"] = g["b"] + 0.2 * p["b"] * (bug == "bias pulled")
     inputs: Values = {"X": X, "T": T, "A": A, "g": gate}
     values: Values = {"h": h, "r": r, "s": s, "y": y, "loss": np.asarray(loss)}
-    made = case(equations, p, {**inputs, "temp": 3.0, "beta": 0.5, "eps": 0.3})
+    made = case(equations, p, {**inputs, "temp": 3.0, "beta": 0.5, "eps": 0.3, "lam": 0.1})
     return made, {**values, **{f"d{name}": value for name, value in g.items()}}
 
 
@@ -408,6 +412,7 @@ TWOFOLD_WORDS: Mapping[str, str] = {
     "usual slope": "the slope is 0.01, the usual one, not 0.1",
     "one half": "the factor 0.5 is missing",
     "sign": "the other way round",
+    "bias pulled": "the regularisation term 2 * dn * b is too much",
     "bias after": "b stands outside of leaky_relu instead of inside",
     "eps outside": "eps stands outside of sqrt instead of inside",
 }
