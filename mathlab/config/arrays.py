@@ -165,7 +165,7 @@ def _data(
             sheets, key = current().sheets, (path, header if suffix == ".csv" else False)
             if key not in sheets:
                 sheets[key] = datafiles.read_csv(*key)
-            entries = datafiles.select(sheets[key], columns, but, path.name)
+            entries = datafiles.select(sheets[key], columns, but)
             entries = entries.squeeze() if suffix == ".txt" else entries
         else:
             entries = datafiles.read_numpy(path, array)

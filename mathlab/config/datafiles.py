@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, TextIO, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,15 @@ MOST_PACKED = 100  # bytes for each of its own, which data does not come near an
 PIECE = 200_000  # entries of a CSV file that are read at a time
 
 Numbers = NDArray[np.floating | np.integer]
-Sheet: TypeAlias = tuple[Sequence[str], Sequence[Numbers]]  # columns' names, and rows in pieces: nan where no number is
+
+
+class Sheet(NamedTuple):
+    """A CSV file: its columns' names, and its rows in pieces, nan where there is no number, below so many of heads."""
+
+    path: Path
+    names: Sequence[str]
+    pieces: Sequence[Numbers]
+    heads: int
 
 
 class DataError(Exception):
@@ -138,8 +146,7 @@ def read_csv(path: Path, header: bool | None) -> Sheet:
     pieces: list[Numbers] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            parted = file if path.suffix.lower() == ".csv" else filter(None, map(_parted, file))
-            lines = _lines(parted, path.name)
+            lines = _lines(file, path)
             first = next(lines, "")
             names = next(csv.reader(chain([first], lines)), [])
             if header is False:
@@ -155,7 +162,15 @@ def read_csv(path: Path, header: bool | None) -> Sheet:
                     raise DataError(f"{path.name} holds more than {LARGEST} entries")
     except (ValueError, OSError, csv.Error) as error:
         raise DataError(f"{path.name} is no table of text: {error}") from None
-    return names, pieces
+    return Sheet(path, names, pieces, int(header is not False))
+
+
+def _cell(sheet: Sheet, row: int, column: int) -> str:
+    """What stands in a cell that is no number."""
+    with sheet.path.open(encoding="utf-8-sig", newline="") as file, suppress(csv.Error):
+        cells = next(islice(csv.reader(_lines(file, sheet.path)), row + sheet.heads, None), [])
+        return "".join(cells[column : column + 1]).strip()
+    return ""
 
 
 def _parted(line: str) -> str:
@@ -164,14 +179,14 @@ def _parted(line: str) -> str:
     return data if "," in data else ",".join(data.split())
 
 
-def _lines(file: Iterable[str], name: str) -> Iterator[str]:
+def _lines(file: TextIO, path: Path) -> Iterator[str]:
     """The lines that say something. Raises DataError where a single column has an empty one, which may be an entry."""
     first, empty = "", 0
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(file if path.suffix.lower() == ".csv" else filter(None, map(_parted, file)), 1):
         if line.strip():
             first = first or line
             if empty and "," not in first:
-                raise DataError(f"line {empty} of {name} is empty")
+                raise DataError(f"line {empty} of {path.name} is empty")
             yield line
         elif first:
             empty = empty or number
@@ -179,6 +194,7 @@ def _lines(file: Iterable[str], name: str) -> Iterator[str]:
 
 def _pieces(lines: Iterator[str], width: int, name: str) -> Iterator[Numbers]:
     """The rows of so many columns: at once where all are numbers, else cell by cell."""
+    done = 0
     while piece := [*islice(lines, max(1, PIECE // max(1, width)))]:
         try:
             numbers = np.loadtxt(piece, delimiter=",", comments=None, ndmin=2)
@@ -186,10 +202,11 @@ def _pieces(lines: Iterator[str], width: int, name: str) -> Iterator[Numbers]:
             numbers = np.empty((0, 0))
         if numbers.shape[1] != width:
             rows = [*islice(csv.reader(chain(piece, lines)), len(piece))]  # of several lines, if a cell is
-            if any(any(row[width:]) for row in rows):
-                raise DataError(f"{name} has rows that are longer than its first")
+            if long := next((at for at, row in enumerate(rows, done + 1) if any(row[width:])), 0):
+                raise DataError(f"row {long} of {name} is longer than its first line")
             cells = (_number(cell) for row in rows for cell in (row + [""] * width)[:width])
             numbers = np.array([np.nan if cell is None else cell for cell in cells]).reshape(-1, width)
+        done += len(numbers)
         yield _narrow(numbers)
 
 
@@ -210,7 +227,7 @@ def _narrow(numbers: Numbers) -> Numbers:
     return whole if whole.astype(numbers.dtype).tobytes() == numbers.tobytes() else numbers
 
 
-def select(sheet: Sheet, columns: Sequence[str] | None, but: Sequence[str], file: str) -> Numbers:
+def select(sheet: Sheet, columns: Sequence[str] | None, but: Sequence[str]) -> Numbers:
     """Some columns but for those in `but`, in the order in which they are named; None means all of them.
 
     A column goes by its name, or by its position from 0; `first..last` are all from one to the other. One gives shape
@@ -218,7 +235,7 @@ def select(sheet: Sheet, columns: Sequence[str] | None, but: Sequence[str], file
 
     Raises DataError for what is not there or is no finite number.
     """
-    names, pieces = sheet
+    names, pieces, file = sheet.names, sheet.pieces, sheet.path.name
     if not pieces:
         raise DataError(f"{file} has no rows")
     if columns is None and "" in names:  # as of a row's number, which is no data
@@ -230,7 +247,9 @@ def select(sheet: Sheet, columns: Sequence[str] | None, but: Sequence[str], file
         found[row : (row := row + len(piece))] = piece[:, wanted]
     if not (finite := np.isfinite(found)).all():
         row, at = np.argwhere(~finite)[0]
-        raise DataError(f"row {row + 1} in column {names[wanted[at]]!r} of {file} is no finite number")
+        text = _cell(sheet, row, wanted[at])
+        wrong = f"{text!r}, which is not a finite number" if text and text.casefold() != "nan" else "empty or NaN"
+        raise DataError(f"row {row + 1} in column {names[wanted[at]]!r} of {file} is {wrong}")
     return found[:, 0] if len(wanted) == 1 else found
 
 
