@@ -23,7 +23,7 @@ GATES = ("sigmoid", "softmax")
 SMALL = 1e-3  # numbers below are there to keep something from being 0
 FOLDED = ("add", "sub", "mul", "div")  # of numbers
 INSTEAD = "`new` stands in place of `old`"
-LIKE = ("sum", "mean", "max", "softmax", "concat", "avg_pool", "max_pool")
+LIKE = ("sum", "mean", "max", "softmax", "concat", "avg_pool", "max_pool", "conv2d")
 WHOLE, SETTINGS = "old", "settings"  # what else a pattern finds: the part itself, and the call whose settings it has
 
 text = lru_cache(50_000)(unparse)
@@ -127,6 +127,7 @@ LETTERS: Mapping[str, Callable[[Expr, Names], bool]] = {
     "d": lambda part, known: isinstance(part, Name) and part.id in known.gradients,
     "a": lambda part, known: not isinstance(part, Num),
     "m": lambda part, known: isinstance(part, Call) and part.op in MASKS,
+    "i": lambda part, known: isinstance(part, Call) and part.op == "eq" and text(part).startswith("windows("),
     "s": lambda part, known: isinstance(part, Name) and (part.id in known.complemented or known.made(part.id) in GATES),
     "v": lambda part, known: isinstance(part, Name),
     "c": lambda part, known: isinstance(part, Call),

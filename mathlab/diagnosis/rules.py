@@ -159,6 +159,7 @@ def other_axis(part: Expr, known: Names) -> Iterator[Change]:
     (x, *_), soft, ndim = part.args, part.op.endswith("softmax"), len(known.shape(part.args[0]))
     own = -1 if part.attr("axis") is None and soft else part.attr("axis")
     keeps = tuple((name, value) for name, value in part.attrs if name == "keepdims")
+    raised = form(f"exp(x - max(x, axis={own}, keepdims=True))", x=x) if soft else x
     for axis in range(ndim):
         if not (isinstance(own, int) and own % ndim == axis):
             words, made = f"{part.op} runs over axis {axis} in {text(part)}", (("axis", axis), *keeps)
@@ -170,9 +171,10 @@ def other_axis(part: Expr, known: Names) -> Iterator[Change]:
             if not keeps and ndim == 2:
                 yield words, Call(part.op, part.args, (*made, ("keepdims", True)))
             if part.op == "softmax":  # the largest is taken off along one axis, the sum along the other
-                raised = form(f"exp(x - max(x, axis={own}, keepdims=True))", x=x)
                 wrong = form(f"r / sum(r, axis={axis}, keepdims=True)", r=raised)
                 yield f"the sum in softmax runs over axis {axis} in {text(part)}", wrong
+    if part.op == "softmax" and ndim > 1:
+        yield f"the sum in softmax runs over all entries in {text(part)}", form("r / sum(r)", r=raised)
     if own is not None and not soft:
         words, made_of_all = f"{part.op} runs over all entries in {text(part)}", Call(part.op, part.args, keeps)
         yield words, made_of_all
@@ -260,6 +262,32 @@ def assigned(part: Expr, known: Names) -> Iterator[Change]:
             kept = product(g, Call("index", (last, *[ALL] * len(shape), *[NewAxis()] * wide)))
             words = f"rows of {text(base)} that {index} has several times are set instead of added to"
             yield words, Call("scatter", (kept, base, Name(index))), 0, "set"
+
+
+LAST = (  # what stays of a window, along an axis, where it overlaps with others: by the order in which they are set
+    "(arange({size})[:{before}] < {step}) + (arange({count})[:{after}] == {count} - 1) > 0",
+    "(arange({size})[:{before}] >= {size} - {step}) + (arange({count})[:{after}] == 0) > 0",
+)
+
+
+def windows_set(part: Expr, known: Names) -> Iterator[Change]:
+    """Windows of a convolution's input that are set instead of added to: of those that overlap, the last one stays."""
+    g, x = Name(f"d{known.owner}"), Name(known.mine)
+    inside = parts(known.forward.get(known.owner, part)) if known.root or known.summand else ()
+    for conv in (one for _, one, *_ in inside if isinstance(one, Call) and one.op == "conv2d" and one.args[0] == x):
+        k, step, pad = conv.args[1], conv.attr("stride") or 1, conv.attr("pad") or 0
+        if {*names(part)} == {g.id, *names(k)} and len(known.shape(k)) == 4 and type(step) is type(pad) is int:
+            (*batch, outputs, rows, columns), (_, channels, *size) = known.shape(g), known.shape(k)
+            made, after = (*size, *batch, channels, rows, columns), ", None" * (len(batch) + 3)
+            flat = f"reshape(g, {', '.join(map(str, (*batch, outputs, rows * columns)))})"
+            each = f"reshape(transpose(k, 2, 3, 1, 0){'[:, :, None]' * len(batch)} @ {flat}, {str(made)[1:-1]})"
+            crop = f"[{':, ' * (len(batch) + 1)}{pad}:-{pad}, {pad}:-{pad}]" if pad else ""
+            for last in LAST:
+                down = last.format(size=size[0], count=rows, step=step, before=f"{after}, None", after=", None")
+                right = last.format(size=size[1], count=columns, step=step, before=after, after="")
+                over = f"overlap_add({each} * ({down}) * ({right}), pad(x, width={pad}), stride={step}){crop}"
+                words = f"windows of {x.id} that overlap are set instead of added to"
+                yield words, form(over, g=g, k=k, x=x), 0, "windows set"
 
 
 # --- amounts

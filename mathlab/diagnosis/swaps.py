@@ -98,6 +98,11 @@ def other_window(part: Expr, known: Names) -> Iterator[Change]:
                 moved = [_begun(item, n, begin) for item, n in zip(items, known.shape(base), strict=False)]
                 made = Call("index", (base, *moved, *items[len(moved) :]))
                 yield f"the parts of {text(base)} begin {words}", made, 0, words
+        case Call("conv2d", args, attrs) if known.carries(args[1]) and (part.attr("dilation") or 1) != 1:
+            near = Call("conv2d", args, tuple(pair for pair in attrs if pair[0] != "dilation"))
+            *lead, rows, columns = known.shape(part)
+            first = [*[ALL] * len(lead), Slice(None, rows, None), Slice(None, columns, None)]
+            yield f"the stride is forgotten in {text(part)}: its windows are one apart", Call("index", (near, *first))
         case Call("conv2d", args, attrs) if isinstance(pad := part.attr("pad"), int) and pad:
             wider = Call("conv2d", args, tuple((name, pad + 1 if name == "pad" else value) for name, value in attrs))
             for words, cut in {"end": Slice(None, -2, None), "beginning": Slice(2, None, None)}.items():

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, count, permutations
+from itertools import product as product_of
 from typing import TYPE_CHECKING
 
 from mathlab.diagnosis.rewrite import Names, form, rule_of
@@ -21,7 +22,7 @@ from mathlab.experiment import Case, Figure
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import ACTIVATIONS
-from mathlab.language.syntax import Call, Expr, Name, names, unparse
+from mathlab.language.syntax import Call, Expr, Name, Num, names, unparse
 from mathlab.language.syntax import replace as rewritten
 from mathlab.language.terms import factors, grafted, inverse, parts, product, terms, total
 from mathlab.stages.prepare import Prepared, prepare
@@ -101,17 +102,20 @@ def with_gradients(case: Case, quantities: Iterable[str]) -> Prepared:
 def forms(evaluator: Evaluator, known: Names) -> Iterator[tuple[str, Expr]]:
     """The gradients that may have a closed form, and what it may be: of several one is true.
 
-    The form is looked for where an equation multiplies x, or x less its mean, by what has less of its shape.
+    The form is looked for where an equation multiplies x, or x less its mean, which may be named, by what has less of
+    its shape.
     """
     places = ((name, expr, path, part) for name, expr in known.forward.items() for path, part, *_ in parts(expr))
     for name, expr, path, part in places:
         chained = factors(part) if isinstance(part, Call) and part.op in ("mul", "div") else []
-        for scale, whole in permutations(chained, 2):
-            x = next(iter(names(whole)), "")
+        for (scale, whole), named in product_of(permutations(chained, 2), (False, True)):
+            centred = known.forward.get(unparse(whole), Num(0)) if named else whole
+            x = next(iter(names(centred)), "")
             shape, small = known.shape(whole), known.shape(scale)
             small = (1,) * (len(shape) - len(small)) + small
             axes = tuple(k for k, (a, b) in enumerate(zip(shape, small, strict=False)) if a > b == 1)
-            plain = whole == Name(x) or (isinstance(whole, Call) and whole.op == "sub" and whole.args[0] == Name(x))
+            less = isinstance(centred, Call) and centred.op == "sub" and centred.args[0] == Name(x)
+            plain = less or (whole == Name(x) and not named)
             if not (plain and axes and f"d{x}" in known.backward and known.shape(Name(x)) == shape):
                 continue
             between = {name, *evaluator.named(evaluator.ahead.get(x, 0) & evaluator.behind[name])}

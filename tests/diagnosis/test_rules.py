@@ -143,6 +143,20 @@ def joined(drawn: Drawn) -> Case:
     )
 
 
+def images(drawn: Drawn) -> Case:
+    equations = {"a": "tanh(conv2d(x, k))", "p": "max_pool(a, 2)", "u": "conv2d(p, m, stride=2, pad=1)", "h": "tanh(u)"}
+    equations |= {"s": "reshape(h, 2, 12) @ W", "loss": "mean(cross_entropy(s, t))"}
+    parameters = {"k": drawn(2, 1, 2, 2), "m": drawn(3, 2, 3, 3), "W": drawn(12, 3)}
+    return case(equations, parameters, {"x": drawn(2, 1, 7, 7), "t": [0, 2]})
+
+
+def layer_norm(drawn: Drawn) -> Case:
+    equations = {"x": "X @ V", "c": "x - mean(x, axis=1, keepdims=True)", "v": "mean(c**2, axis=1, keepdims=True)"}
+    equations |= {"n": "c / sqrt(v + 1e-5)", "r": "n * gamma + x", "p": "softmax(r @ W)", "loss": "-mean(t * log(p))"}
+    parameters = {"V": drawn(3, 4), "gamma": drawn(4), "W": drawn(4, 3)}
+    return case(equations, parameters, {"X": drawn(5, 3), "t": np.abs(drawn(5, 3))})
+
+
 # what a rule makes beside its first mistake, in nets that have a place for it
 ELSEWHERE: Mapping[str, tuple[Case, Sequence[str]]] = {
     "policy": (
