@@ -107,10 +107,8 @@ def moved_out(part: Expr, known: Names) -> Iterator[Change]:
         return
     for n, arg in enumerate(part.args):
         match known.forward.get(arg.id, arg) if isinstance(arg, Name) else arg:
-            case Call("mul" | "div" as op, (x, y)):
-                ways = [(x, y), (y, x)][: 2 if op == "mul" else 1]
-            case Call("add" | "sub" as op, (x, y)) if part.op != "matmul":
-                ways = [(x, y), (y, x)][: 2 if op == "add" else 1]
+            case Call("add" | "sub" | "mul" | "div" as op, (x, y)):
+                ways = [(x, y), (y, x)][: 1 + (op in ("add", "mul"))]
             case Call("where", (y, x, least)) if "softmax" in part.op and text(least).startswith("-"):
                 op, ways = "mul", [(x, y)]
             case _:
