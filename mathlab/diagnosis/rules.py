@@ -271,10 +271,14 @@ LAST = (  # what stays of a window, along an axis, where it overlaps with others
 def windows_set(part: Expr, known: Names) -> Iterator[Change]:
     """Windows of a convolution's input that are set instead of added to: of those that overlap, the last one stays."""
     g, x = Name(f"d{known.owner}"), Name(known.mine)
-    inside = parts(known.forward.get(known.owner, part)) if known.root or known.summand else ()
-    for conv in (one for _, one, *_ in inside if isinstance(one, Call) and one.op == "conv2d" and one.args[0] == x):
+    for conv in terms(known.forward.get(known.owner, part)) if known.root or known.summand else ():
+        if not (isinstance(conv, Call) and conv.op == "conv2d" and conv.args[0] == x):
+            continue
         k, step, pad = conv.args[1], conv.attr("stride") or 1, conv.attr("pad") or 0
-        if {*names(part)} == {g.id, *names(k)} and len(known.shape(k)) == 4 and type(step) is type(pad) is int:
+        whole = (
+            {*names(part)} == {g.id, *names(k)} and known.shape(g) == known.shape(conv) and not conv.attr("dilation")
+        )
+        if whole and len(known.shape(k)) == 4 and type(step) is type(pad) is int:
             (*batch, outputs, rows, columns), (_, channels, *size) = known.shape(g), known.shape(k)
             made, after = (*size, *batch, channels, rows, columns), ", None" * (len(batch) + 3)
             flat = f"reshape(g, {', '.join(map(str, (*batch, outputs, rows * columns)))})"

@@ -209,10 +209,7 @@ def applied(chosen: Iterable[Slip], definitions: Mapping[str, Expr]) -> dict[str
 
 
 def through_one_reader(found: Iterable[Slip], definitions: Mapping[str, Expr], known: Names) -> Iterator[Slip]:
-    """Each change to a gradient as one of its readers alone sees it: made where it is handed on, and nowhere else.
-
-    A gradient that one equation alone reads, but twice, may be seen in one of these places.
-    """
+    """Each change to a gradient as one of its readers, or one of two places in it, alone sees it: made there alone."""
     readers: dict[str, list[tuple[str, Path]]] = {}
     for name, expr in definitions.items():
         for path, part, *_ in parts(expr):
