@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
@@ -100,12 +101,13 @@ def fused_in(prepared: Prepared, reader: str) -> tuple[str, ...]:
     return ()
 
 
-def handed(name: str, expr: Expr, prepared: Prepared, more: Mapping[str, Type] = {}) -> dict[str, Expr] | None:
+@lru_cache(10_000)  # a mistake at many places is asked for what stood at each of them, as others at these places are
+def handed(name: str, expr: Expr, prepared: Prepared, *more: tuple[str, Type]) -> Mapping[str, Expr] | None:
     """What an equation, were it this one, hands to the gradients of what it reads; None where it does not fit the rest.
 
     It is written out, without names for its parts.
     """
-    known = {**prepared.types.names, **more}
+    known = {**prepared.types.names, **dict(more)}
     types = Types({other: known[other] for other in names(expr) if other in known}, prepared.types.integral)
     wanted = [other for other in types.names if types.names[other].kind == "f" and f"d{other}" in known]
     types.names |= {name: known[name], UPSTREAM: known[name]}
