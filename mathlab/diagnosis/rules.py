@@ -9,8 +9,19 @@ from itertools import product as combinations
 
 from mathlab.diagnosis.rewrite import Change, Names, form, text
 from mathlab.language.ops import ACTIVATIONS
-from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, Slice, Static, names, substitute, walk
-from mathlab.language.terms import factors, grafted, is_number, parts, product, terms, total, transposed, without
+from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, Slice, names, substitute, walk
+from mathlab.language.terms import (
+    factors,
+    grafted,
+    is_number,
+    length,
+    parts,
+    product,
+    terms,
+    total,
+    transposed,
+    without,
+)
 
 FLIP = Slice(None, None, -1)
 OPENED = ("sqrt", "exp", "log", "matmul")  # and the activations: out of which a term or a factor may be moved
@@ -144,12 +155,6 @@ def some_entries(part: Expr, known: Names) -> Iterator[Change]:
             yield f"of {of} entry {n} {words}{where}", made, 0, f"{n} {words}{where}"
 
 
-def length(shape: tuple[int, ...], axis: Static) -> int:
-    """How many entries a reduction takes together."""
-    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    return math.prod(shape[one] for one in axes if isinstance(one, int))
-
-
 def other_axis(part: Expr, known: Names) -> Iterator[Change]:
     """A sum, a mean or a softmax over another axis, or over all; one total in every entry."""
     if not (isinstance(part, Call) and part.op in AXES):
@@ -191,16 +196,6 @@ def other_mean(part: Expr, known: Names) -> Iterator[Change]:
                         made = Call("sum", one.args, tuple((k, other if k == "axis" else v) for k, v in one.attrs))
                         new = Call("div", (grafted(over, path, made), Num(shape[other])))
                         yield f"the mean runs over axis {other} in {text(part)}", new
-
-
-def mean_of_some(part: Expr, known: Names) -> Iterator[Change]:
-    """A sum over several axes, as of a convolution's bias, that is a mean over some of them."""
-    match part:
-        case Call("sum", (x,)) if isinstance(axes := part.attr("axis"), tuple) and len(axes) > 1:
-            for some in (axes[1:], axes[:1]):
-                over, count = " and ".join(map(str, some)), length(known.shape(x), some)
-                words = f"{text(part)} is averaged over {'axes' if len(some) > 1 else 'axis'} {over}"
-                yield words, form(f"x / {count}", x=part), 0, f"over {over}"
 
 
 def row_sums(part: Expr, known: Names) -> Iterator[Change]:
@@ -260,36 +255,6 @@ def assigned(part: Expr, known: Names) -> Iterator[Change]:
             kept = product(g, Call("index", (last, *[ALL] * len(shape), *[NewAxis()] * wide)))
             words = f"rows of {text(base)} that {index} has several times are set instead of added to"
             yield words, Call("scatter", (kept, base, Name(index))), 0, "set"
-
-
-LAST = (  # what stays of a window, along an axis, where it overlaps with others: by the order in which they are set
-    "(arange({size})[:{before}] < {step}) + (arange({count})[:{after}] == {count} - 1) > 0",
-    "(arange({size})[:{before}] >= {size} - {step}) + (arange({count})[:{after}] == 0) > 0",
-)
-
-
-def windows_set(part: Expr, known: Names) -> Iterator[Change]:
-    """Windows of a convolution's input that are set instead of added to: of those that overlap, the last one stays."""
-    g, x = Name(f"d{known.owner}"), Name(known.mine)
-    for conv in terms(known.forward.get(known.owner, part)) if known.root or known.summand else ():
-        if not (isinstance(conv, Call) and conv.op == "conv2d" and conv.args[0] == x):
-            continue
-        k, step, pad = conv.args[1], conv.attr("stride") or 1, conv.attr("pad") or 0
-        whole = (
-            {*names(part)} == {g.id, *names(k)} and known.shape(g) == known.shape(conv) and not conv.attr("dilation")
-        )
-        if whole and len(known.shape(k)) == 4 and type(step) is type(pad) is int:
-            (*batch, outputs, rows, columns), (_, channels, *size) = known.shape(g), known.shape(k)
-            made, after = (*size, *batch, channels, rows, columns), ", None" * (len(batch) + 3)
-            flat = f"reshape(g, {', '.join(map(str, (*batch, outputs, rows * columns)))})"
-            each = f"reshape(transpose(k, 2, 3, 1, 0){'[:, :, None]' * len(batch)} @ {flat}, {str(made)[1:-1]})"
-            crop = f"[{':, ' * (len(batch) + 1)}{pad}:-{pad}, {pad}:-{pad}]" if pad else ""
-            for last in LAST:
-                down = last.format(size=size[0], count=rows, step=step, before=f"{after}, None", after=", None")
-                right = last.format(size=size[1], count=columns, step=step, before=after, after="")
-                over = f"overlap_add({each} * ({down}) * ({right}), pad(x, width={pad}), stride={step}){crop}"
-                words = f"windows of {x.id} that overlap are set instead of added to"
-                yield words, form(over, g=g, k=k, x=x), 0, "windows set"
 
 
 # --- amounts

@@ -15,7 +15,7 @@ import numpy as np
 from mathlab.diagnosis import mistakes, slips
 from mathlab.diagnosis.evidence import NEAR, judged
 from mathlab.diagnosis.mistakes import KINDS, Mistake
-from mathlab.diagnosis.rules import length, scaled
+from mathlab.diagnosis.rules import scaled
 from mathlab.diagnosis.slips import Slip
 from mathlab.diagnosis.trials import FITTED, multipliers
 from mathlab.diagnosis.unfold import forms, told, unfolded, with_gradients
@@ -26,7 +26,7 @@ from mathlab.language import kernels
 from mathlab.language.equation import Graph, by_name
 from mathlab.language.program import Program, one_op
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, names, substitute, unparse, walk
-from mathlab.language.terms import is_number, product, scaling
+from mathlab.language.terms import is_number, length, product, scaling
 from mathlab.stages.prepare import Prepared
 
 # entries computed, of which an op counts `OVERHEAD` more, at least and for each equation: some seconds

@@ -20,10 +20,7 @@ MOST_ROWS = 512  # samples whose labels may be shifted
 SCALED = 0.1  # how much less likely a name is that is also scaled
 WINDOWS: Mapping[str, Callable[[int, int], int]] = {
     "all at the first entry": lambda start, most: 0,
-    "all at the last entry where they may": lambda start, most: most,
     "half as far apart": lambda start, most: start // 2,
-    "one entry too early": lambda start, most: start - 1,
-    "one entry too late": lambda start, most: start + 1,
 }
 BEHIND = 0.03  # and values exchanged than weights
 EVERY = 0.06  # and a derivative forgotten for all terms than for some

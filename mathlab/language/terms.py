@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache, reduce
 
-from mathlab.language.syntax import Call, Expr, Name, Num, replace, unparse
+from mathlab.language.syntax import Call, Expr, Name, Num, Static, replace, unparse
 
 Path = tuple[int, ...]  # to a part: the number of the argument at each level
 SUMS = ("add", "sub", "neg")
@@ -112,3 +113,9 @@ def grafted(expr: Expr, path: Path, part: Expr) -> Expr:
     args = [*expr.args]
     args[path[0]] = grafted(args[path[0]], path[1:], part)
     return Call(expr.op, tuple(args), expr.attrs, expr.position)
+
+
+def length(shape: tuple[int, ...], axis: Static) -> int:
+    """How many entries a reduction takes together."""
+    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return math.prod(shape[one] for one in axes if isinstance(one, int))
