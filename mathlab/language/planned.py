@@ -1,4 +1,4 @@
-"""A program's second form: the same calls in the same order, into memory that is planned beforehand.
+"""A program's second form: the same calls, into memory that is planned beforehand.
 
 Every array gets a block of memory, which is handed on to a later one when its last reader has run; a call writes over
 an operand that nobody reads afterwards, and so also over the state; a view is made once. So a round allocates next to
@@ -66,7 +66,7 @@ def plan(
     outputs = tape.play(program, inputs)
     moves = {inputs[old]: _apart(outputs[new]) for old, new in moved.items()}
     kept = {f"h{k}": outputs[name] for k, name in enumerate(recorded)}
-    reads = {line: [slot.root for slot in line.operands] for line in tape.lines}
+    reads = {line: [slot.root for slot in line.operands] for line in _early(tape.lines)}
     ends = [slot.root for slot in kept.values()]
     lines, measured = leading_to([*(slot.root for slot in moves.values()), *ends], reads), leading_to(ends, reads)
 
@@ -178,6 +178,27 @@ def _apart(slot: Slot) -> Slot:
     """What takes an old value's place, copied where it is an input: others' new values may be written over that."""
     given = slot.layout and not slot.constant and not slot.root.text
     return slot.tape.call(np.copy, [slot]) if given else slot
+
+
+def _early(lines: Sequence[Slot]) -> list[Slot]:
+    """The lines, with those that may write over an operand as early as somebody need not be kept for them any more.
+
+    That is right behind the other readers of what they read last; a mask, which is small, comes before these.
+    """
+    readers: dict[Slot, list[Slot]] = defaultdict(list)
+    for line in lines:
+        for root in {slot.root for slot in line.operands}:
+            readers[root].append(line)
+    places: dict[Slot, int] = {}
+    for at, line in enumerate(lines):
+        read = {slot.root for slot in line.operands}
+        last = {root for root in read if readers[root][-1] is line}
+        freed = max((root.layout.size for root in last & places.keys() if root.layout), default=0)
+        places[line] = at
+        if line.over and line.layout and freed >= line.layout.size:
+            others = (other for root in last for other in readers[root][:-1] if line.layout.dtype != bool)
+            places[line] = max(places[before] for before in (*read, *others) if before in places)
+    return sorted(lines, key=places.__getitem__)
 
 
 def _listed(slots: Iterable[Slot]) -> str:
