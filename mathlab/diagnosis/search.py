@@ -30,7 +30,7 @@ from mathlab.language.terms import is_number, length, product, scaling
 from mathlab.stages.prepare import Prepared
 
 # entries computed, of which an op counts `OVERHEAD` more, at least and for each equation: some seconds
-WORK, EACH = 100_000_000.0, 2_400_000.0
+WORK, EACH = 100_000_000.0, 2_000_000.0
 BACKWARD = 0.75  # of it for the backward pass
 MADE, DERIVED = 5_000.0, 1_000.0  # and so many for making a mistake, and for each equation that is derived anew
 COUNTED = 1.1  # times the work after which mistakes are not even counted any more
