@@ -256,7 +256,7 @@ WRONG = [
     ),
     (
         "  for t in 1..2:\n    for s in 1..2:\n      g[s, t]: W @ g[s, t-1]\n",
-        "11:20: unknown name 'g1_0' in 'g1_1' at t = 1, s = 1; did you mean 'g1_1'?",
+        "11:20: unknown name 'g1_0' in 'g1_1' at t = 1, s = 1; what it stands for is given in inputs or parameters",
     ),
     (
         "  for t in 0..2:\n    for s in 1..2:\n      g[s, t]: W @ g[s, t-1]\n",
@@ -278,7 +278,10 @@ WRONG = [
         "  for t in 1..3:\n    h[t]: z[t]\n    z[t]: W @ h[t-1]\n",
         "10:11: 'h1' at t = 1 reads 'z1', which is defined later, on line 11",
     ),
-    ("  for t in 1..3:\n    g[t]: W @ g[t-1]\n", "10:15: unknown name 'g0' in 'g1' at t = 1; did you mean 'g1'?"),
+    (
+        "  for t in 1..3:\n    g[t]: W @ g[t-1]\n",
+        "10:15: unknown name 'g0' in 'g1' at t = 1; what it stands for is given in inputs or parameters",
+    ),
     ("  for t in 0..3:\n    g[t]: W @ g[t-1]\n", "10:15: 'g[t - 1]' at t = 0 is step -1, and steps are counted from 0"),
     ("  for t in 1..3:\n    h[t]: W @ h[t]\n", "10:15: 'h1' at t = 1 reads itself"),
     ("  for t in 0..3:\n    g[t]: x[t-1]\n", "10:11: 'x[t - 1]' at t = 0 counts from the end, and a step cannot"),
