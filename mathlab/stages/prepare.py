@@ -117,7 +117,8 @@ def prepare(case: Case) -> Prepared:
     env = {name: value.bound("int64" if name in indices else case.dtype) for name, value in given.items()} | constants
     end, type_ = equations[-1], types.names[equations[-1].name]
     differentiated = case.upstream is not None or case.derivation or case.gradcheck or case.train or asked
-    forward_only = bool(case.expected and not differentiated and (type_.shape or type_.kind != "f"))
+    unasked = bool(case.expected and not differentiated)
+    forward_only = unasked and (bool(type_.shape) or type_.kind != "f")
     if type_.kind != "f" and not forward_only:
         raise MathlabError(f"'{end.name}', the last equation, is not a number that can be differentiated", end.place)
     if case.upstream is not None:
@@ -128,7 +129,13 @@ def prepare(case: Case) -> Prepared:
             raise MathlabError(message, case.upstream.place)
     usual = case.parameters or case.inputs.keys() - indices
     wanted = [name for name in known if name in usual or name in asked]
-    backward = Backward((), {}, {}, {}) if forward_only else derive(equations, types, wanted)
+    backward, forward = Backward((), {}, {}, {}), {**types.names}
+    try:
+        backward = backward if forward_only else derive(equations, types, wanted)
+    except MathlabError:
+        if not unasked or case.parameters:
+            raise
+        types, forward_only = Types(forward, types.integral), True  # an accuracy, say, or the size of an image
     stores = {name: tuple(one for one in kept if one not in constants) for name, kept in backward.stores.items()}
     prepared = Prepared(case, equations, backward._replace(stores=stores), types, env, forward_only)
     runs = 10 if case.derivation else 1  # formulas are held against the gradients at several points

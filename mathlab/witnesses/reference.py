@@ -102,6 +102,19 @@ def _relation(holds: np.ufunc) -> Callable[[Numbers, Numbers | float], Numbers]:
 greater, less, equal = map(_relation, (np.greater, np.less, np.equal))
 
 
+def _floor(x: Numbers) -> Numbers:
+    """The whole number at or below x; where x steps down from one, that is the one before."""
+    below = numbers(np.floor(values(x)))
+    return below - less(x, below)
+
+
+def _round(x: Numbers) -> Numbers:
+    """The nearest whole number; of a tie from which x steps, the one on that side, and else the even one."""
+    tie = numbers(np.floor(values(x)) + 0.5)
+    side = greater(x, tie) - less(x, tie)
+    return select(equal(numbers(values(x)), tie) * side, tie + side / 2, numbers(np.round(values(x))))
+
+
 # --- the ops ----------------------------------------------------------------------------------------------------------
 
 
@@ -265,9 +278,9 @@ REFERENCE: Mapping[str, Callable[..., Numbers]] = {
     "einsum": lambda *x, subscripts: numbers(np.einsum(subscripts, *x)),
     "cumsum": lambda x, axis=None: np.cumsum(x, axis),
     "diag": lambda x: select(np.eye(len(x), dtype=np.complex128), x, 0),
-    "floor": lambda x: numbers(np.floor(values(x))),
-    "ceil": lambda x: numbers(np.ceil(values(x))),
-    "round": lambda x: numbers(np.round(values(x))),
+    "floor": _floor,
+    "ceil": lambda x: -_floor(-x),
+    "round": _round,
     "where": select,
     "sum": _total,
     "mean": _mean,

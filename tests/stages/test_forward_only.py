@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 from mathlab.config import load
 from mathlab.errors import MathlabError
@@ -30,6 +32,33 @@ def test_figures_of_the_forward_pass_alone(equations: dict[str, str], figures: t
     found = backprop.run(case(equations, VALUES, {"x": [1, 2]}, expected=figures))
     assert all(result.passed for result in found.figures)
     assert all(node.gradient is None and not node.note for node in found.nodes)
+
+
+@pytest.mark.parametrize(
+    ("equations", "inputs", "key", "printed"),
+    [
+        (
+            {"p": "argmax(z, axis=1)", "accuracy": "mean(p == t)"},
+            {"z": [[1, 2], [3, 1]], "t": [1, 1]},
+            "accuracy",
+            "0.5",
+        ),
+        ({"out": "floor((n + 2 * p - k) / s) + 1"}, {"n": 7, "k": 3, "s": 2, "p": 1}, "out", "4"),
+        ({"m": "a % b", "q": "a // b"}, {"a": -7, "b": 3}, "q", "-3"),
+        ({"n": "sum(sign(x))"}, {"x": [1.5, -2.0, -0.1]}, "n", "-1"),
+        ({"y": "x * 1e308", "loss": "y * 2"}, {"x": 0.5}, "y", "5e307"),  # a gradient that no float holds
+    ],
+)
+def test_figures_of_what_has_no_derivative(
+    equations: dict[str, str], inputs: dict[str, ArrayLike], key: str, printed: str
+) -> None:
+    asked = case(equations, {}, inputs, expected=(figure(key, printed),))
+    found = backprop.run(asked)
+    assert all(result.passed for result in found.figures)
+    assert all(node.gradient is None and not node.note for node in found.nodes)
+    for more in ({"expected": ()}, {"gradcheck": GradcheckSettings()}):
+        with pytest.raises(MathlabError):
+            prepare(replace(asked, **more))
 
 
 @pytest.mark.parametrize(

@@ -154,11 +154,36 @@ def test_a_gradient_that_is_off_by_a_hundredth_is_refuted(lossy: Lossy, z: float
     assert {*checked(lossy, z, wrong)} == {"refuted"}
 
 
-def test_a_derivative_that_does_not_exist_is_not_confirmed() -> None:
-    for equations, parameters in (
-        ({"loss": "x**w"}, {"w": 0.0}),
-        ({"loss": "where(w > 0, w + 1, w) * x + 3"}, {"w": 0.0}),
-    ):
-        lab = case(equations, parameters, {"x": 0.0 if "**" in equations["loss"] else 1.0})
-        (entry,) = gradcheck.run(replace(lab, gradcheck=GradcheckSettings())).entries
-        assert entry.verdict in ("inconclusive", "not finite"), (equations, entry)
+@pytest.mark.parametrize(
+    ("loss", "w", "x"),
+    [
+        ("x**w", 0.0, 0.0),
+        ("where(w > 0, w + 1, w) * x + 3", 0.0, 1.0),
+        ("w * floor(w)", 2.0, 1.0),
+        ("(w + x) * ceil(w)", -3.0, 1.0),
+        ("w * round(w)", 0.5, 1.0),
+        ("w + round(w)", -2.5, 1.0),
+        ("w % x", 6.0, 2.0),
+        ("w // x", 1.5, 0.5),
+        ("(w + x) * sign(w)", 0.0, 1.0),
+        ("w * (w >= x)", 1.0, 1.0),
+    ],
+)
+def test_a_derivative_that_does_not_exist_is_not_confirmed(loss: str, w: float, x: float) -> None:
+    for size in (1, 12):  # of many entries the slopes are measured op by op
+        lab = case({"y": loss, "loss": "sum(y) + sum(w)"}, {"w": np.full(size, w)}, {"x": x})
+        found = gradcheck.run(replace(lab, gradcheck=GradcheckSettings())).entries
+        assert {entry.verdict for entry in found} <= {"inconclusive", "not finite"}, found
+
+
+def test_what_lies_beside_a_step_is_confirmed() -> None:
+    for loss in ("w * floor(w)", "w * ceil(w)", "w * round(w)", "w % 2", "w * (w // 0.5)"):
+        lab = case({"y": loss, "loss": "sum(y)"}, {"w": [1.2, -1.2, 3.3, 0.7]}, {})
+        found = gradcheck.run(replace(lab, gradcheck=GradcheckSettings())).entries
+        assert {entry.verdict for entry in found} == {"confirmed"}, loss
+
+
+def test_a_product_with_one_0_is_confirmed() -> None:
+    found = gradcheck.run(case({"loss": "sum(prod(w, axis=1))"}, {"w": [[0, 2, 3], [0, 0, 5], [1, 2, 3]]})).entries
+    assert [entry.derived for entry in found] == [6, 0, 0, 0, 0, 0, 6, 3, 2]
+    assert {entry.verdict for entry in found} == {"confirmed"}

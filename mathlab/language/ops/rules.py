@@ -180,10 +180,10 @@ def spread(site: Site, name: str) -> str:
 
 
 def product_of_others(site: Site) -> str:
-    """The product y / x, but where an entry is 0."""
+    """The product y / x, but where an entry is 0; a count is held against what it never is, which rounding leaves."""
     kept, rest = settings(site, "keepdims=True"), "where(x == 0, 1, x)"
     zeros = f"sum(x == 0{kept})"
-    return f"prod({rest}{kept}) * where(x == 0, {zeros} == 1, ({zeros} == 0) / {rest})"
+    return f"prod({rest}{kept}) * where(x == 0, {zeros} < 1.5, ({zeros} == 0) / {rest})"
 
 
 def row_of_g(site: Site) -> str:
