@@ -16,7 +16,6 @@ from mathlab.language.equation import Equation
 from mathlab.language.optimizers import OPTIMIZERS, Update
 from mathlab.language.syntax import Expr
 
-NO_RATE = "the learning rate is {}; it is to be 0 or more"
 SHARED = 100_000  # entries; a larger array is not copied for each stage
 
 Array = NDArray[np.floating]
@@ -116,6 +115,11 @@ class GradcheckSettings(NamedTuple):
     expected: tuple[Figure, ...] = ()
 
 
+def too_small(setting: str, number: str) -> str:
+    """What is said of an optimizer's setting that is less than 0, or not finite."""
+    return f"{'the learning rate' if setting == 'lr' else setting} is {number}; it is to be 0 or more"
+
+
 class TrainSettings(NamedTuple):
     """How parameters are trained.
 
@@ -145,11 +149,11 @@ class TrainSettings(NamedTuple):
         return tuple(name for name in parameters if name not in self.freeze)
 
     def changed(self, name: str, number: float) -> TrainSettings:
-        """With another number for its seed, epochs or batch size, or for a setting, of which `lr` is no less than 0."""
+        """With another number for its seed, epochs or batch size, or for a setting, which is no less than 0."""
         if name in ("seed", "epochs", "batch_size"):
             return self._replace(**{name: int(number)})  # type: ignore[arg-type]  # of which each is whole
-        if name == "lr" and number < 0:
-            raise MathlabError(NO_RATE.format(f"{number:g}"), self.place)
+        if number < 0:
+            raise MathlabError(too_small(name, f"{number:g}"), self.place)
         return self._replace(settings={**self.settings, name: number})
 
 

@@ -412,8 +412,15 @@ MISTAKES = [
     (
         "optimizer",
         "{name: sgd, lr: 0.1 / step}",
-        "a number is needed here, not '0.1 / step', as in 0.1; what changes reads t and epoch, which count from 1",
+        "unknown name 'step' in the learning rate, which reads t, epoch, pi alone",
     ),
+    (
+        "optimizer",
+        "{name: sgd, lr: where(t < 5, 0.1, 0.01)}",
+        "not an expression: '(' was never closed near '(t < 5'; in quotes, if YAML's braces cut it off at a comma",
+    ),
+    ("optimizer", "{name: sgd, lr: 0.1, clip_norm: -1}", "clip_norm is -1; it is to be 0 or more"),
+    ("optimizer", "{name: adam, eps: -1e-8}", "eps is -1e-8; it is to be 0 or more"),
     ("optimizer", "{type: sgd, lr: 0.1}", "; write {name: sgd, lr: 0.1}"),
     ("optimizer", "{name: optax.adam}", "unknown optimizer 'optax.adam'; did you mean 'adam'?"),
     ("optimizer", "{name: sgd, η: 0.1}", "sgd has no setting 'η'; did you mean 'lr'?"),

@@ -11,15 +11,15 @@ from mathlab import habits, signs
 from mathlab.config.keys import formula, label, mapping, name
 from mathlab.config.values import NUMBER, attempt, choice, flag, gather, number, one_of
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
-from mathlab.errors import MathlabError, Place, Problem, did_you_mean
-from mathlab.experiment import NO_RATE, Case
+from mathlab.errors import ExpressionError, MathlabError, Place, Problem, did_you_mean
+from mathlab.experiment import Case, too_small
 from mathlab.language import OPS, shapes
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.layers import BATCHES, LAYERS, LOSSES, REDUCTIONS, Layer, Loss, Part, expand
 from mathlab.language.optimizers import OPTIMIZERS, SCHEDULED, SETTINGS
 from mathlab.language.shapes import Type
-from mathlab.language.syntax import Call, Name, walk
+from mathlab.language.syntax import Call, Name, parse, walk
 
 WORD = re.compile(r"[^\W\d]{2}")
 MOVING = re.compile(r"\b(t|epoch)\b")  # what a learning rate reads that changes
@@ -114,8 +114,8 @@ def optimizer(table: Table | None, place: Place) -> tuple[str, dict[str, float],
             hint = f"; that is the optimizer '{key}'" if key in OPTIMIZERS else signs.pair(key, tree)
             hint = hint or did_you_mean(key, defaults) or f"; it has {', '.join(defaults)}"
             problems.append(Problem(f"{rule} has no setting '{key}'{hint}", table.key(key).place))
-    if (given.get("lr") or 0) < 0:
-        problems.append(Problem(NO_RATE.format(table["lr"]), table["lr"].place))
+    negative = [key for key, one in given.items() if (one or 0) < 0]
+    problems += [Problem(too_small(key, str(table[key])), table[key].place) for key in negative]
     if problems:
         raise MathlabError(problems)
     found = {key: given.get(key, default) for key, default in defaults.items()}
@@ -130,9 +130,17 @@ def optimizer(table: Table | None, place: Place) -> tuple[str, dict[str, float],
     return rule, settings, replace(rate, name="lr") if rate else None
 
 
+def _computed(text: str) -> bool:
+    """Whether a text is, or is meant as, an expression, and is neither a number nor a word alone."""
+    try:
+        return isinstance(parse(text), Call)
+    except ExpressionError:
+        return "(" in text  # which YAML's braces cut off at its comma
+
+
 def _schedule(tree: Tree | None) -> Equation | None:
     """A learning rate that changes from update to update; None for what is to be a number."""
-    if not isinstance(tree, Scalar) or not MOVING.search(tree):
+    if not isinstance(tree, Scalar) or not (MOVING.search(tree) or _computed(tree)):
         return None
     rate = formula(tree)
     for part in walk(rate.expr):

@@ -208,16 +208,17 @@ class Tape:
     def _result(self, function: Function, args: Sequence[object], named: Mapping[str, object]) -> Slot:
         """The slot of what a call gives: a constant, a view, or what still needs its line."""
         name, operands, values = f"x{len(self.known)}", tuple(dict.fromkeys(_slots(args))), [*map(self.example, args)]
+        settings = {key: self.example(value) for key, value in named.items()}
         if function in FILLED or all(operand.constant for operand in operands):
-            return Slot(self, name, function(*values, **named), constant=True)
+            return Slot(self, name, function(*values, **settings), constant=True)
         if function is np.matmul:  # what it gives lies as it does with one product for each entry
             a, b = map(np.asarray, values)
             values = [a[..., :1], b[:1] if b.ndim == 1 else b[..., :1, :]]
-        result = function(*values, **named)
+        result = function(*values, **settings)
         changing, rest = [operand for operand in operands if not operand.constant], values[1:]
         shared = isinstance(result, np.ndarray) and result.ndim and np.may_share_memory(result, self.zeros)
         if shared and len(changing) == 1:  # of what is a view, that is the first argument
-            return Slot(self, name, result, base=changing[0], view=lambda base: function(base, *rest, **named))
+            return Slot(self, name, result, base=changing[0], view=lambda base: function(base, *rest, **settings))
         return Slot(self, name, result, operands=operands)
 
     def text(self, value: object) -> str:

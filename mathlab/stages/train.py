@@ -46,14 +46,14 @@ def run(
     settings = case.train
     if settings is None:
         raise MathlabError("the case has no 'train'", case.place)
-    training = Training(prepare(case), settings)
+    training = Training(prepare(case), settings).settled()
     _check_cost(training)
     state = training.start()
     # the parameters are not in the environment, where they would be held a second time
     prepared = replace(
         training.prepared, env={n: value for n, value in training.prepared.env.items() if n not in state}
     )
-    training = replace(training, prepared=prepared).settled()
+    training = replace(training, prepared=prepared)
     due = dict(settings.after)
     start = {name: state[name].copy() for name in case.parameters} if due else {}
     values = {**prepared.env, **state}

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError
-from mathlab.experiment import NO_RATE, Array, TrainSettings
+from mathlab.experiment import Array, TrainSettings, too_small
 from mathlab.language import read
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
@@ -103,7 +103,8 @@ class Training:
             rates = np.broadcast_to(computed([schedule], Types({"t": Type(t.shape)}), {"t": t}, "float64")[0], t.shape)
             noise = 1e-12 * np.max(np.abs(rates), where=np.isfinite(rates), initial=0)  # of what goes down to 0
             for wrong in np.flatnonzero(~(np.isfinite(rates) & (rates >= -noise)))[:1]:
-                raise MathlabError(NO_RATE.format(f"{rates[wrong]:.6g} in update {t[wrong]:.0f}"), schedule.place)
+                rate = f"{rates[wrong]:.6g} in update {t[wrong]:.0f}"
+                raise MathlabError(too_small("lr", rate), schedule.place)
         return replace(self, settings=settings._replace(schedule=schedule))
 
     def at_rest(self, values: Env) -> dict[str, Array]:

@@ -236,6 +236,16 @@ def test_every_op_records(op: str, text: str, dtype: Dtype) -> None:
         assert_same(prepared, (*prepared.nodes, *prepared.gradients))
 
 
+@pytest.mark.parametrize(
+    "text", ["ones(3, 3)", "zeros(3, 3)", "eye(3)", "arange(3)", "linspace(0, 1, 3)", "shape(X)[0]", "size(X)"]
+)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_what_reads_no_entry_records(text: str, dtype: Dtype) -> None:
+    """Those ops that have no samples among them."""
+    net = case({"y": f"sum(w * {text} + X)", "loss": "y**2"}, {"w": [0.5, -1, 2]}, {"X": np.ones((3, 3))}, dtype=dtype)
+    assert_same(prepare(net), ("loss", "y", "dw"))
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda settings: settings.optimizer)
 @pytest.mark.parametrize(
     "case_",

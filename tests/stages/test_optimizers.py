@@ -247,6 +247,7 @@ WRONG = [
     ("optimizer: {name: adam, clip_eps: 0}", "'clip_eps' needs a 'clip_norm': it is added to the norm"),
     ("optimizer: {name: adam}, start: {m_y: 1}", "'start' gives 'm_y', which is not part of this training's state"),
     ("optimizer: {name: adam}, freeze: b, start: {m_b: 1}", "'start' gives 'm_b', which is not part of this"),
+    ("optimizer: {name: adam}, start: {m_w: [1, 2, 3]}", "'m_w' has shape (3,), but 'w' has shape (2,)"),
     ("optimizer: {name: adam}, start: {m_w: 1}", "'m_w' has shape (), but 'w' has shape (2,)"),
     ("optimizer: {name: adam}, start: {t: 1.5}", "'t' is the number of updates made before, a whole number of at le"),
     ("optimizer: {name: sgd, lr: 1}, after: {1: {m_w: 1}}", "unknown name 'm_w'"),
