@@ -6,9 +6,10 @@ import heapq
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from graphlib import CycleError
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +18,9 @@ from mathlab.diagnosis import rules, slips, swaps, trials
 from mathlab.diagnosis.rewrite import Names, Rule, rule_of
 from mathlab.diagnosis.slips import Slip
 from mathlab.diagnosis.worlds import Scene, Trial
-from mathlab.language.equation import by_name
-from mathlab.language.syntax import Call, Expr, Num, names, substitute
+from mathlab.language.equation import Equation, by_name, in_order
+from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute
+from mathlab.language.syntax import replace as rewritten
 from mathlab.stages.prepare import Prepared
 from mathlab.stages.shares import handed
 
@@ -151,26 +153,40 @@ def _mistakes(kind: str, tier: float, found: Sequence[Slip], definitions: Mappin
 
 
 def followed(mistake: Mistake, prepared: Prepared) -> Mistake | None:
-    """The mistake with what follows from it for the gradients, which an equation hands on by what it is now."""
+    """The mistake with what follows from it for the gradients, which an equation hands on by what it is now.
+
+    To each gradient that a changed equation hands something to comes what it hands on now, less what it handed on.
+    """
     gradients, changes = by_name(prepared.backward.equations), dict(mistake.changes)
     read = {name for expr in gradients.values() for name in names(expr)}
-
-    def end(changed: Mapping[str, Expr]) -> Expr:
-        """The end with all written out whose gradient stands itself in those before it, as a 1 does."""
-        parts: dict[str, Expr] = {}
-        for name, expr in {**mistake.definitions, **changed}.items():
-            if f"d{name}" not in read:
-                parts[name] = substitute(expr, parts)
-        return parts[prepared.end]
-
-    pairs = {name: (mistake.definitions[name], expr) for name, expr in changes.items() if f"d{name}" in read}
-    if len(pairs) < len(changes):
-        pairs[prepared.end] = end({}), end(changes)
-    for name, both in pairs.items():
-        old, new = (handed(name, expr, prepared) for expr in both)
+    by_itself = [name for name in changes if f"d{name}" in read]
+    before = [(Equation(name, mistake.definitions[name]),) for name in by_itself]
+    after = [(Equation(name, changes[name]),) for name in by_itself]
+    if len(by_itself) < len(changes):
+        try:
+            before.append(_unread(mistake.definitions, read, prepared.end))
+            after.append(_unread({**mistake.definitions, **changes}, read, prepared.end))
+        except CycleError:
+            return None
+    for was, now in zip(before, after, strict=True):
+        old, new = handed(was, prepared), handed(now, prepared)
         if old is None or new is None:
             return None
         for gradient in {*old, *new} & gradients.keys():
-            share = new.get(gradient, Num(0)), old.get(gradient, Num(0))
-            changes[gradient] = Call("add", (changes.get(gradient, gradients[gradient]), Call("sub", share)))
+            more, less = new.get(gradient, Num(0)), old.get(gradient, Num(0))
+            whole = changes.get(gradient, gradients[gradient])
+            changes[gradient] = Call("add", (whole, Call("sub", (more, less))))
     return replace(mistake, also=changes)
+
+
+def _unread(definitions: Mapping[str, Expr], read: Collection[str], end: str) -> tuple[Equation, ...]:
+    """The equations before the end whose gradient is a number, so that none of those that are `read`, and the end.
+
+    What one of them hands on does not name its gradient, and can be told of all of them together alone.
+    """
+    found, needed = list[Equation](), {end}
+    for line in reversed(in_order(map(Equation, definitions.keys(), definitions.values()))):
+        if line.name in needed and f"d{line.name}" not in read:
+            found.append(line)
+            needed.update(names(line.expr))
+    return tuple(reversed(found))

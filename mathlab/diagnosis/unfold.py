@@ -122,8 +122,9 @@ def forms(evaluator: Evaluator, known: Names) -> Iterator[tuple[str, Expr]]:
             if {x, *between}.isdisjoint(names(scale)):
                 continue
             rest = [factor for factor in chained if factor not in (scale, whole)]
-            apart, type_ = grafted(expr, path, product(Name(WHOLE), *rest)), known.types.of(whole)
-            back = handed(name, apart, evaluator.prepared, (WHOLE, type_), (f"d{WHOLE}", type_)) or {}
+            type_ = known.types.of(whole)
+            line = Equation(name, grafted(expr, path, product(Name(WHOLE), *rest)))
+            back = handed((line,), evaluator.prepared, (WHOLE, type_), (f"d{WHOLE}", type_)) or {}
             n = product(whole, scale) if path or rest else Name(name)
             others = [
                 term

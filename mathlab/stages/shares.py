@@ -102,22 +102,23 @@ def fused_in(prepared: Prepared, reader: str) -> tuple[str, ...]:
 
 
 @lru_cache(10_000)  # a mistake at many places is asked for what stood at each of them, as others at these places are
-def handed(name: str, expr: Expr, prepared: Prepared, *more: tuple[str, Type]) -> Mapping[str, Expr] | None:
-    """What an equation, were it this one, hands to the gradients of what it reads; None where it does not fit the rest.
+def handed(lines: tuple[Equation, ...], prepared: Prepared, *more: tuple[str, Type]) -> Mapping[str, Expr] | None:
+    """What equations, were they these, hand to the gradients of what they read; None where they do not fit the rest.
 
-    It is written out, without names for its parts.
+    Of several, all lead to the last, by whose gradient it is told. It is written out, without names for its parts.
     """
-    known = {**prepared.types.names, **dict(more)}
-    types = Types({other: known[other] for other in names(expr) if other in known}, prepared.types.integral)
-    wanted = [other for other in types.names if types.names[other].kind == "f" and f"d{other}" in known]
-    types.names |= {name: known[name], UPSTREAM: known[name]}
+    known, last = {**prepared.types.names, **dict(more)}, lines[-1].name
+    read = dict.fromkeys(other for line in lines for other in names(line.expr) if other in known)
+    types = Types({other: known[other] for other in read}, prepared.types.integral)
+    wanted = [other for other in read if known[other].kind == "f" and f"d{other}" in known]
+    types.names |= {**{line.name: known[line.name] for line in lines}, UPSTREAM: known[last]}
     try:
-        if types.of(expr).shape != known[name].shape:
+        if any(types.of(line.expr).shape != known[line.name].shape for line in lines):
             return None
-        backward = derive([Equation(name, expr)], types, wanted)
+        backward = derive(lines, types, wanted)
     except (ExpressionError, MathlabError):
         return None
-    upstream = Name(f"d{name}") if name != prepared.end else Name(UPSTREAM) if UPSTREAM in known else Num(1)
+    upstream = Name(f"d{last}") if last != prepared.end else Name(UPSTREAM) if UPSTREAM in known else Num(1)
     parts: dict[str, Expr] = {UPSTREAM: upstream}
     for equation in backward.equations:
         parts[equation.name] = substitute(equation.expr, parts)

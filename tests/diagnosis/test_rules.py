@@ -157,6 +157,12 @@ def layer_norm(drawn: Drawn) -> Case:
     return case(equations, parameters, {"X": drawn(5, 3), "t": np.abs(drawn(5, 3))})
 
 
+def ending(drawn: Drawn) -> Case:
+    """A net most of whose nodes have a number for their gradient, and stand by name in those before them."""
+    equations = {"z": "X @ W + b", "q": "tanh(z)", "r": "exp(z)", "s": "exp(z)", "m": "mean(q) - sum(r)"}
+    return case({**equations, "loss": "m + 2 * mean(s)"}, {"W": drawn(2, 3), "b": drawn(3)}, {"X": drawn(4, 2)})
+
+
 # what a rule makes beside its first mistake, in nets that have a place for it
 ELSEWHERE: Mapping[str, tuple[Case, Sequence[str]]] = {
     "policy": (
@@ -181,6 +187,7 @@ ELSEWHERE: Mapping[str, tuple[Case, Sequence[str]]] = {
             "the class numbers t stand in place of one_hot(t, 2)",
         ),
     ),
+    "ending": (ending(drawing(8)), ()),
 }
 BACKWARD = [kind.name for kind in KINDS.values() if kind.forward is False]
 
@@ -289,7 +296,7 @@ def assert_named(lab: Planted, mistake: Mistake) -> None:
             assert np.allclose(value, other, rtol=1e-6, atol=1e-9), named.cause
 
 
-@pytest.mark.parametrize("net", ["dense", "embedding"])
+@pytest.mark.parametrize("net", ["dense", "embedding", "ending"])
 def test_what_a_forward_mistake_hands_on_is_what_its_equations_derive(net: str) -> None:
     lab = planted(net)
     search, compared = lab.search, 0
