@@ -252,6 +252,10 @@ class Case:
         inputs, parameters = ({name: values.get(name, one) for name, one in before.items()} for before in both)
         return replace(self, inputs=inputs, parameters=parameters)
 
+    def bare(self, expected: tuple[Figure, ...] = (), train: TrainSettings | None = None) -> Case:
+        """With nothing but its equations, and what is asked of them here."""
+        return replace(self, expected=expected, derivation=(), gradcheck=None, train=train, sweep=None)
+
     @property
     def figures(self) -> Iterator[Figure]:
         """The figures of all stages."""

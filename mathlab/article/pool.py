@@ -94,20 +94,19 @@ def quantities(experiment: Experiment, epochs: Collection[int] = ()) -> Iterator
     """
     formulas = [equation.expr for case in experiment.cases for equation in (*case.equations, *case.derivation)]
     for case in experiment.cases:
-        alone = replace(case, expected=(), derivation=(), gradcheck=None, train=None, sweep=None)
         end = case.equations[-1].name
-        prepared = prepare(replace(alone, expected=(Figure(end, Name(end), (), ()),)))
+        prepared = prepare(case.bare((Figure(end, Name(end), (), ()),)))
         if not prepared.forward_only:
             known = prepared.types.names
             floats = (name for name in (*case.inputs, *case.parameters, *prepared.nodes) if known[name].kind == "f")
             asked = (Figure(name, Name(name), (), ()) for name in (f"d{one}" for one in floats) if name not in known)
             with contextlib.suppress(MathlabError):  # of an input that has no derivative, so that only others have one
-                prepared = prepare(replace(alone, expected=tuple(asked)))
+                prepared = prepare(case.bare(tuple(asked)))
         parts = _parts(case, formulas + [equation.expr for equation in prepared.backward.equations])
         yield from _of_run(State(experiment.name, case.name), prepared, prepared.run(), parts)
         if case.gradcheck:
-            yield from _checked(experiment, replace(alone, gradcheck=case.gradcheck))
-        for aside, counts, values in _trained(replace(alone, train=case.train), epochs) if case.train else ():
+            yield from _checked(experiment, replace(case.bare(), gradcheck=case.gradcheck))
+        for aside, counts, values in _trained(case.bare(train=case.train), epochs) if case.train else ():
             state = State(experiment.name, case.name, "after", counts[0], counts, aside)
             yield from _of_run(state, prepared, {**values, **prepared.run(values)}, {})
 

@@ -19,8 +19,7 @@ from mathlab.diagnosis.rewrite import Names, Rule, rule_of
 from mathlab.diagnosis.slips import Slip
 from mathlab.diagnosis.worlds import Scene, Trial
 from mathlab.language.equation import Equation, by_name, in_order
-from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute
-from mathlab.language.syntax import replace as rewritten
+from mathlab.language.syntax import Call, Expr, Num, names
 from mathlab.stages.prepare import Prepared
 from mathlab.stages.shares import handed
 
@@ -38,6 +37,7 @@ TOGETHER = ("exchanged", "weights exchanged", "other block", "forward block")  #
 ONCE = (*TOGETHER, *("terms missing", "factor throughout", "path missing", "axis kept", "row sums"))
 
 Trials = Callable[[Scene], Iterator[Trial]]
+Lines = tuple[Equation, ...]
 TRIALS: Mapping[str, Trials] = vars(trials)
 
 
@@ -159,17 +159,17 @@ def followed(mistake: Mistake, prepared: Prepared) -> Mistake | None:
     """
     gradients, changes = by_name(prepared.backward.equations), dict(mistake.changes)
     read = {name for expr in gradients.values() for name in names(expr)}
-    by_itself = [name for name in changes if f"d{name}" in read]
-    before = [(Equation(name, mistake.definitions[name]),) for name in by_itself]
-    after = [(Equation(name, changes[name]),) for name in by_itself]
-    if len(by_itself) < len(changes):
+    was, now = mistake.definitions, {**mistake.definitions, **changes}
+    pairs: list[tuple[Lines, Lines]] = [
+        ((Equation(name, was[name]),), (Equation(name, now[name]),)) for name in changes if f"d{name}" in read
+    ]
+    if len(pairs) < len(changes):
         try:
-            before.append(_unread(mistake.definitions, read, prepared.end))
-            after.append(_unread({**mistake.definitions, **changes}, read, prepared.end))
+            pairs.append((_unread(was, read, prepared.end), _unread(now, read, prepared.end)))
         except CycleError:
             return None
-    for was, now in zip(before, after, strict=True):
-        old, new = handed(was, prepared), handed(now, prepared)
+    for before, after in filter(all, pairs):  # what leads nowhere hands nothing on
+        old, new = handed(before, prepared), handed(after, prepared)
         if old is None or new is None:
             return None
         for gradient in {*old, *new} & gradients.keys():
@@ -179,10 +179,10 @@ def followed(mistake: Mistake, prepared: Prepared) -> Mistake | None:
     return replace(mistake, also=changes)
 
 
-def _unread(definitions: Mapping[str, Expr], read: Collection[str], end: str) -> tuple[Equation, ...]:
-    """The equations before the end whose gradient is a number, so that none of those that are `read`, and the end.
+def _unread(definitions: Mapping[str, Expr], read: Collection[str], end: str) -> Lines:
+    """The end, and the equations before it whose gradient is a number: it is not among the names that others `read`.
 
-    What one of them hands on does not name its gradient, and can be told of all of them together alone.
+    So what each hands on does not say whose it is, and is derived for all of them together.
     """
     found, needed = list[Equation](), {end}
     for line in reversed(in_order(map(Equation, definitions.keys(), definitions.values()))):

@@ -96,7 +96,7 @@ def with_gradients(case: Case, quantities: Iterable[str]) -> Prepared:
     nodes = {*case.inputs, *case.parameters, *(equation.name for equation in case.equations)}
     figures = tuple(Figure(name, Name(name), (), ()) for name in dict.fromkeys(quantities) if name not in nodes)
     train = case.train._replace(after=()) if case.train else None
-    return prepare(replace(case, expected=figures, derivation=(), gradcheck=None, train=train))
+    return prepare(case.bare(figures, train))
 
 
 def forms(evaluator: Evaluator, known: Names) -> Iterator[tuple[str, Expr]]:

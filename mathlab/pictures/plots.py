@@ -160,11 +160,6 @@ def _sweep(about: Subject) -> Drawing:
 # Functions of inputs and parameters
 
 
-def _bare(case: Case) -> Case:
-    """The case with nothing but its equations."""
-    return replace(case, expected=(), derivation=(), gradcheck=None, train=None, sweep=None)
-
-
 def _curve(about: Subject) -> Drawing:
     """Quantities, and their derivatives, at many values of a name, by each case's own equations."""
     if len(about.picture.over) != 1 or not isinstance(about.picture.over[0][0].expr, Name):
@@ -178,7 +173,7 @@ def _curve(about: Subject) -> Drawing:
             if equation.name in mentioned:
                 needed, mentioned = [equation, *needed], mentioned | {*names(equation.expr)}
         inputs = {name: value for name, value in {**case.inputs, **case.parameters}.items() if name != over.text}
-        moved = replace(_bare(case), inputs=inputs, parameters={over.text: Value(x)}, equations=tuple(needed))
+        moved = replace(case.bare(), inputs=inputs, parameters={over.text: Value(x)}, equations=tuple(needed))
         try:
             values = prepare(replace(moved, upstream=Value(np.ones_like(x)))).run()
         except MathlabError as error:
@@ -222,7 +217,7 @@ def spans(about: Subject, prepared: Prepared) -> Sequence[Span]:
 
 
 def _contour(about: Subject) -> Drawing:
-    of, prepared = about.of(about.case)[0], prepare(_bare(about.case))
+    of, prepared = about.of(about.case)[0], prepare(about.case.bare())
     (first, across, *west), (second, along, *south) = spans(about, prepared)
     x, y = (np.linspace(low, high, GRID) for low, high in (west, south))
     heights = _values(about, prepared, of, ({across: a, along: b} for b in y for a in x))
@@ -241,7 +236,7 @@ def path_of(about: Subject, case: Case) -> Line:
 
     shown = {int(count) for count in np.linspace(0, Training(prepared, case.train).total, PATH)}
     after = tuple((count, ()) for count in sorted(shown))
-    train.run(replace(_bare(case), train=case.train._replace(after=after)), watch=watch)
+    train.run(case.bare(train=case.train._replace(after=after)), watch=watch)
     return Line(case.name, *np.transpose(seen))
 
 
@@ -259,7 +254,7 @@ def _heat(about: Subject) -> Drawing:
 
 
 def _steps(about: Subject) -> Drawing:
-    prepared, lines = prepare(_bare(about.case)), list[Line]()
+    prepared, lines = prepare(about.case.bare()), list[Line]()
     values = prepared.run()
     gradients = {f"d{name}": Name(name) for name in prepared.env if f"d{name}" in values}
     if not gradients:

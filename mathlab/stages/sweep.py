@@ -123,8 +123,7 @@ def _bare(case: Case) -> Case:
     report = (written.sweep and written.sweep.report) or (end.saying(Name(end.name)),)
     figures = tuple(Figure(quantity.text, quantity.expr, (), (), quantity.place) for quantity in report)
     trained = written.train._replace(after=()) if written.train else None
-    bare = replace(written, expected=figures, derivation=(), gradcheck=None, sweep=None, train=trained)
-    return unrolled(bare, places)
+    return unrolled(written.bare(figures, trained), places)
 
 
 def changed(case: Case, point: Point) -> Case:

@@ -144,8 +144,7 @@ class Training:
         """The case with the batched inputs cut to a batch's size, typed and derived for it; or as it is."""
         case = self.prepared.case
         cut = {name: replace(case.inputs[name], array=case.inputs[name].array[:size]) for name in self.settings.over}
-        bare = replace(case.having(cut), expected=(), derivation=(), train=None, gradcheck=None)
-        return prepare(bare) if cut else self.prepared
+        return prepare(case.having(cut).bare()) if cut else self.prepared
 
     def moving(self, prepared: Prepared, records: Sequence[Equation] = ()) -> Prepared:
         """Equations that go on behind the gradients: with `records`, and to the new value of all that is `moved`.

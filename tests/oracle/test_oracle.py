@@ -74,6 +74,16 @@ def test_a_factor_that_is_no_number_of_the_experiment_is_solved_for() -> None:
     assert diagnoses(result)["dW1"].startswith("it is 1.7 times the computed value, every entry of it")
 
 
+def test_a_mistake_in_a_node_that_leads_nowhere_is_named_beside_an_upstream_gradient() -> None:
+    x, w, upstream = np.array([0.5, -1.2, 0.3]), np.array([0.3, -0.2, 0.7]), np.array([1, 0.5, -2])
+    net = case({"z": "w * x", "side": "exp(z)", "q": "tanh(z)"}, {"w": w}, {"x": x}, upstream=upstream)
+    dw = upstream * (1 - np.tanh(w * x) ** 2) * x
+    result = compare(net, {"side": w * x, "q": np.tanh(w * x), "dw": dw})
+    assert [(cause.cause, cause.explains) for cause in result.causes] == [
+        ("in side, exp is left out in exp(z)", ("side",))
+    ]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_an_unrelated_wrong_array_gets_no_diagnosis(seed: int) -> None:
     true = planted.softmax_mlp()
