@@ -14,6 +14,7 @@ from mathlab.errors import MathlabError, Place, Problem, did_you_mean
 from mathlab.experiment import Case, HandFormula, TrainSettings
 from mathlab.language import OPS, read
 from mathlab.language.check import CONSTANTS
+from mathlab.language.derive import UPSTREAM
 from mathlab.language.equation import Equation
 from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.language.syntax import Call, Name, names, walk
@@ -65,6 +66,8 @@ def _definitions(case: Case, tree: Table) -> Iterator[Problem]:
     ):
         for name, place in section:
             assert place, "every name of a config stands somewhere"
+            if name == UPSTREAM:
+                yield Problem(f"'{name}' is reserved: it means the gradient of the last equation", place)
             if name in seen:
                 first, earlier = seen[name]
                 yield Problem(f"'{name}' is {first} (line {earlier.line}) and cannot be {kind} too", place)

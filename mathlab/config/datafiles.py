@@ -261,7 +261,9 @@ def chosen(names: Sequence[str], columns: Sequence[str] | None, but: Sequence[st
             return names.index(word)
         if re.fullmatch("-?[0-9]{1,9}", word) and -len(names) <= int(word) < len(names):
             return int(word) % len(names)
-        raise DataError(f"{file} has no column {word!r}{did_you_mean(word, names)}")
+        signs = (sign for sign in ";\t|" if len(names) == 1 and sign in names[0])
+        parted = next((f"; its columns are parted by {sign!r}, and are to be by ','" for sign in signs), "")
+        raise DataError(f"{file} has no column {word!r}{parted or did_you_mean(word, names)}")
 
     def positions(word: str) -> Sequence[int]:
         first, dots, last = word.partition("..")

@@ -101,12 +101,15 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
             return Problem("a tab stands here, and YAML is indented by spaces alone", place)
         if Path(file).suffix.lower() in OTHERS:
             hint = f"; a config is a .yaml file, and not {Path(file).name}"
+        elif re.search("escape|hexa?decimal", str(error.problem)):
+            hint = "; in double quotes a backslash begins an escape, in single quotes it is itself"
         elif "quoted" in context:
             hint = f"; the quotes that line {opened.line + 1} opens are not closed"
         else:
             hint = signs.brackets(lines[opened.line :], opened.line, opened.column) if "flow" in context else ""
-            braces = "; inside braces an expression with brackets stands in quotes"
-            hint = hint or braces * str(error.problem).endswith("or '}'") or signs.indented(lines, mark.line)
+            braces = str(error.problem).endswith("or '}'") and "[" in line[: mark.column + 1]
+            hint = hint or "; inside braces an expression with brackets stands in quotes" * braces
+            hint = hint or signs.indented(lines, mark.line)
             hint = hint or signs.quoted(line, "\n".join(lines[: mark.line]))
         return Problem(f"this is not YAML: {error.problem}{hint}", place)
     if bad := Reader.NON_PRINTABLE.search(text):

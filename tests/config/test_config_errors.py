@@ -43,6 +43,11 @@ YAML = [
     ("inputs: [1,\n b: c: d\n", "2:6: this is not YAML; what '[' opens on line 1 is not closed"),
     ("\ttitle: a\n", "1:1: a tab stands here, and YAML is indented by spaces alone"),
     ("title: 'a\n", "2:1: this is not YAML; the quotes that line 1 opens are not closed"),
+    (
+        'title: "the \\sigma rule"\n',
+        "1:13: this is not YAML; in double quotes a backslash begins an escape, in single quotes it is itself",
+    ),
+    ('title: {a: "b" c}\n', "1:16: this is not YAML"),
     ("title: a\n b: 2\n", "2:3: this is not YAML; this line is indented by 1, the one above it by 0"),
     ("title: a\u0007b\n", "1:9: the character U+0007 is not allowed in YAML"),
     (MINIMAL + "title: &t [*t]\n", "3:12: the anchor '&t' contains itself"),
@@ -138,6 +143,15 @@ NAMES = [
     (
         "inputs: {x: 1}\nparameters: {x: 1}\nequations: {y: x}\n",
         "2:14: 'x' is an input (line 1) and cannot be a parameter too",
+    ),
+    *(
+        (text, f"{place}: 'upstream' is reserved: it means the gradient of the last equation")
+        for text, place in (
+            ("inputs: {upstream: 3, w: 1}\nequations: {y: w * upstream}\n", "1:10"),
+            ("parameters: {upstream: [3]}\nequations: {y: upstream}\nupstream: upstream\n", "1:14"),
+            ("inputs: {w: 1}\nequations: {upstream: 3 * w, y: 2 * upstream}\n", "2:13"),
+            ("inputs: {w: 1}\nequations: {y: w}\ncases: {c: {inputs: {upstream: 3}}}\n", "3:22"),
+        )
     ),
     ("inputs: {x: 1, dx: 2}\nequations: {y: x}\n", "1:16: 'dx' is reserved: it means the gradient of 'x'"),
     (

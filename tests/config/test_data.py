@@ -69,6 +69,12 @@ def test_columns_that_are_not_there(columns: list[str] | None, but: list[str], m
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize("sign", [";", "\t", "|"])
+def test_columns_that_are_parted_by_another_sign(sign: str) -> None:
+    with pytest.raises(DataError, match=re.escape(f"no column 'a'; its columns are parted by {sign!r}, and are to be")):
+        chosen([f"a{sign}b"], ["a"], [], "f.csv")
+
+
 WIDTHS = [
     (["0", "255"], np.uint8),
     (["-1", "-128"], np.int8),
