@@ -48,12 +48,23 @@ LATEX = (
     r"|\\(?P<side>begin|end)\{(?:[bpv]?(?:small)?matrix\*?|array|tabular[xy*]?|longtable)\}(?:\{[^{}\n]{0,40}\}){0,2}"
     r"|\\(?:label|ref|eqref|cite[a-z]*|url|includegraphics|input|documentclass|usepackage|[vh]space|c(?:mid)?rule|cline"
     r"|tag|scalebox|linespread|rule|multi(?:column|row)\{\d+\})\*?(?:\[[^\]\n]{0,200}\])?\{[^{}\n]{0,500}\}"
-    r"|\\href\{[^{}\n]{0,500}\}|\d?\.\d{1,4}\\(?:text|line|column|page)(?:width|height)"
+    r"|\\(?=(?:ln|log|exp|sqrt|sin|cos|tanh?|max|min)(?![a-z]))|\\href\{[^{}\n]{0,500}\}|\d?\.\d{1,4}\\(?:text|line|column|page)(?:width|height)"
     r"|(?P<command>\\[a-z]+)|(?P<thin>\\[,;:!]|\{,\})|(?P<row>\\\\)(?:\[-?[\d.]+ ?[a-z]{2}\])?|\\[()\[\]]"
 )
+ALT = re.compile(r"\salt=[\"']([^\"'\n]*)", re.IGNORECASE)
 TITLE = re.compile(LINKS_AND_TAGS, re.DOTALL | re.IGNORECASE)
 MARKS = re.compile(f"{LINKS_AND_TAGS}|{LATEX}", re.DOTALL | re.IGNORECASE)
 ALIKE = {**dict.fromkeys(map(ord, "−–‐‑"), "-"), **dict.fromkeys(map(ord, "‘’"), "'"), ord("\u00a0"): " "}
+
+
+COMMA = re.compile(r"(?<![\d.,])((?:\d{1,3}\.)?(?:\d{3}\.)*\d+),(\d+)(?![.,]?\d)")
+
+
+def _pointed(text: str) -> str:
+    """The text with decimal points where it has commas, if there are more of these in it: 0,5650, and 1.234,5."""
+    if len(re.findall(r"(?<![\d.,])0,\d\d+(?![.,]?\d)", text)) <= len(re.findall(r"(?<![\d.,])0\.\d", text)):
+        return text
+    return COMMA.sub(lambda found: f"{found[1].replace('.', THIN)}.{found[2]}", text)
 
 
 def signs(text: str) -> str:
@@ -71,6 +82,8 @@ def _mark(found: re.Match[str]) -> str:
     kind, said = found.lastgroup, found[found.lastgroup or 0]
     if kind == "thin":
         return THIN * len(said)
+    if said.lower() == "img" and (alt := ALT.search(found[0])):
+        return BLANK * alt.start(1) + alt[1] + BLANK * (len(found[0]) - alt.end(1))
     sign = signs(unescape(said))[:1] if kind == "entity" else SIGNS.get(said.lower(), " " * (kind == "command"))
     return _blank(found, sign)
 
@@ -157,7 +170,7 @@ def parts(source: str, path: str, kind: str) -> Iterator[tuple[str, str, Read]]:
         cells.append((f"{path}, cell {count}", "".join(holder[key]), _markdown if key == "source" else _output))
     for name, part, reader in cells:
         text, headings = reader(signs(part).replace(BLANK, " "))
-        yield name, part, (PROMPT.sub(_blank, text), headings)
+        yield name, part, (PROMPT.sub(_blank, _pointed(text)), headings)
 
 
 def _output(text: str) -> Read:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
@@ -79,11 +80,12 @@ def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list
     epochs = {count + more for count in whole for more in (-1, 0, 1)}
     pooled = pool(quantity for experiment in experiments for quantity in quantities(experiment, epochs))
     singles = cache(lambda: _float32_twins(experiments))
-    ends = {case.equations[-1].name for experiment in experiments for case in experiment.cases}
     found: list[Suggestion] = []
     undecided: list[Undecided] = []
     for document in coverage.documents:
-        search = _Search(document, pooled, ends, [at for at, one in enumerate(document.numbers) if id(one) in unknown])
+        search = _Search(
+            document, pooled, experiments, {at for at, one in enumerate(document.numbers) if id(one) in unknown}
+        )
         found += search.run()
         for at in sorted(search.open):
             number = search.numbers[at]
@@ -109,11 +111,11 @@ def _float32_twins(experiments: Sequence[Experiment]) -> Pool:
 class _Search:
     """The open numbers of one document, one after another taken out by what they are found to be."""
 
-    def __init__(self, document: Document, pooled: Pool, ends: Collection[str], unknown: Sequence[int]) -> None:
-        self.document, self.pool, self.open = document, pooled, set(unknown)
+    def __init__(self, document: Document, pooled: Pool, experiments: Sequence[Experiment], unknown: set[int]) -> None:
+        self.document, self.pool, self.open = document, pooled, unknown
         self.numbers = [number.meant for number in document.numbers]
         self.starts = [number.start for number in document.numbers]
-        names = labelled(pooled, ends)
+        names = labelled(pooled, {case.equations[-1].name for experiment in experiments for case in experiment.cases})
         self.called = cache(
             lambda at: [fit for name in labels(document.text, self.starts[at]) for fit in names.get(name, ())]
         )
@@ -121,7 +123,7 @@ class _Search:
         self.of = cache(lambda runs: pooled.where(lambda quantity: quantity.state in runs))
         self.often = self.of(frozenset(state for state in self.states if not state.aside))
         self.evidence = cache(self._evidence)
-        self.counters = {at: found for at in unknown if (found := counters(document, at))}
+        self.counters = {at: found for at in sorted(unknown) if (found := counters(document, at))}
         self.placed: dict[int, Fit] = {}  # by position in the document's numbers,
         self.told: dict[int, frozenset[State]] = {}  # as are the runs that numbers around tell of
         self.found: list[tuple[Item, Sequence[Fit]]] = []
@@ -216,13 +218,19 @@ class _Search:
 
     def shift(self) -> int:
         """How many more updates than the text counts its numbers are of: -1 if it counts a loss before its update."""
-        single: list[Item] = [((), (at,)) for at in self.counters if at in self.open and self.numbers[at].decimal]
+        lines = {
+            at: self.numbers[at].place.line for at in self.counters if at in self.open and self.numbers[at].decimal
+        }
         fits = {
-            shift: sum(bool(self.believed(item, self.of(self.counted(item[1][0], shift)), CERTAIN)) for item in single)
+            shift: {
+                line
+                for at, line in lines.items()
+                if self.believed(((), (at,)), self.of(self.counted(at, shift)), CERTAIN)
+            }
             for shift in (0, -1, 1)
         }
-        best = max(fits, key=fits.__getitem__)
-        return best if single and fits[best] >= len(single) / 2 else NEVER
+        best = max(fits, key=lambda shift: len(fits[shift]))
+        return best if lines and len(fits[best]) >= len({*lines.values()}) / 2 else NEVER
 
     def around(self, at: int, characters: int) -> range:
         """The numbers so near to one, itself among them."""
@@ -281,8 +289,9 @@ class _Search:
             said = next((f"it is {twin}, which a case with dtype: float32 computes" for twin in twins), "")
         places = range(last, last + min(len(digits), REPR_DIGITS))
         steps = [sign * digit * 10.0**place for place in places for digit in range(1, 10) for sign in (1, -1)]
+        smaller = replace(number, text=re.sub("[1-9]", "0", number.text, count=1))  # around which there are more values
         for some in (steps[:2], steps):
-            if not said and len(some) * often.chance(number) < NEARLY:
+            if not said and len(some) * max(often.chance(number), often.chance(smaller)) < NEARLY:
                 said = self.slip(number, (fit for step in some for fit in self.pool.fitting(number, step)))
         return said
 

@@ -52,9 +52,7 @@ class Number:
     def half_unit(self) -> float:
         """Half a unit of the last digit; of a float's own text, some units in its last place."""
         _, digits, exponent = self.digits
-        if len(digits) >= REPR_DIGITS:
-            return REPR_ULPS * math.ulp(self.value)
-        return 0.5 * 10.0**exponent * (1 + 1e-12)
+        return REPR_ULPS * math.ulp(self.value) if len(digits) >= REPR_DIGITS else 0.5 * 10.0**exponent * (1 + 1e-12)
 
     @cached_property
     def last(self) -> int:
@@ -96,6 +94,7 @@ class Document(NamedTuple):
     def quoted(self, words: str) -> Iterator[Span]:
         """Where some words stand, whatever marks emphasis or maths between them."""
         pieces = [re.escape(piece) for piece in re.findall(r"\w+|[^\w\s*`$\\{}]", words)]
+        pieces = ["[.,]" if piece == "," else piece for piece in pieces]  # 0,5 is 0.5
         if pieces:
             pattern = r"[\s*`$\\{}\0]*".join(pieces)
             yield from (found.span() for found in re.finditer(pattern, self.text, re.IGNORECASE))
@@ -138,15 +137,15 @@ def read(path: Path) -> Document:
 
 # Numbers
 
-DIGITS = r"(?:\d{1,3}(?:[,\u2009\u202f]{1,3}\d{3})+(?![\d,])|\d+)(?:\.\d+)?|\.\d+"
+DIGITS = r"(?:\d{1,3}(?:[,\u2009\u202f][\u2009\0]{0,9}\d{3})+(?![\d,])|\d+)(?:\.\d+)?|\.\d+"
 POWER = (
     r"[\s\0]*[×·*x][\s\0]*10"
     r"(?:[\s\0]*\^[\s\0{]*(?P<power>[-+]?\0*\d{1,3})(?![\d.])\s*\}?|(?P<lost>-\d{1,2})(?![\d.])"
     r"|(?P<raised>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3}))"
 )
 NUMBER = re.compile(
-    r"(?:(?:^|(?<=[^\w\0.)\]}'\s-]))[\s\0]*+(?P<minus>-)[\s\0]*+|(?<![^\s\0])(?P<sign>-)\0*+)?"
-    rf"(?<![\w.])(?P<digits>{DIGITS})(?:[eE](?P<e>[-+]?\d{{1,4}})(?!\w)|{POWER})?(?P<percent>[\s\0]?\\?%)?(?!\d)"
+    r"(?:(?:^|(?<=[^\w\0.)\]}'\s-]))[\s\0]*+(?P<minus>-)[\s\0{]*+|(?<![^\s\0])(?P<sign>-)\0*+)?"
+    rf"(?<![\w.])(?P<digits>{DIGITS})(?:[eE](?P<e>[-+]?\d{{1,4}})(?!\w)|{POWER})?(?P<percent>[\s\0]{{0,9}}\\?%)?(?!\d)"
 )
 SCALED = re.compile(rf"(?:(?:\A|[^\d\s\0]){POWER}|%)[\s\0)\]}}$]*\Z")  # the head of a column
 RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+", BLANK)
@@ -185,7 +184,7 @@ def _numbers(text: str, headings: Sequence[Heading], name: str, lines: Sequence[
     for found in NUMBER.finditer(text):
         minus = "minus" if found["minus"] else "sign" if found["sign"] else ""
         power = found["e"] or _power(found)
-        digits = re.sub("[,\u2009\u202f]", "", found["digits"])
+        digits = re.sub("[,\u2009\u202f\0]", "", found["digits"])
         written = f"{'-' if minus else ''}{digits}{f'e{int(power):+03d}' if power else ''}"
         start = found.start(minus or "digits")
         line = bisect_right(lines, start)

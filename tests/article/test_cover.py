@@ -316,6 +316,18 @@ def test_a_log_is_read_by_its_epochs(line: str, before: int, folder: Path) -> No
     assert sum(len(one.numbers) for one in suggested) >= 14
 
 
+def test_a_log_is_read_by_its_epochs_whatever_else_it_tells(folder: Path) -> None:
+    (folder / "net.yaml").write_text(NET.replace("epochs: 20", "epochs: 80"), encoding="utf-8")
+    counts = [7, 30, 37, 60]
+    found = quantities(config.load("net.yaml"), counts)
+    losses = {one.state.updates: float(one.value) for one in found if one.key == "loss"}
+    rows = [f"Epoch [{at}/80] | loss: {losses[at]:.4f} | 0.0{at % 7}s | 12.{at} MB | 87.{at}/s" for at in counts]
+    (folder / "notes.md").write_text("\n".join(rows), encoding="utf-8")
+    experiment = config.load("net.yaml")
+    suggested, _ = suggest(cover([read(Path("notes.md"))], [ExperimentResult(experiment, ())]), [experiment])
+    assert [(one.key, one.state.updates) for one in suggested] == [("loss", at) for at in counts]
+
+
 def test_inputs_that_are_printed_rounded_are_figures_and_a_node_goes_before_what_is_added_to_it(folder: Path) -> None:
     net = """
     inputs: {X: [[0.123456, -0.654321], [1.234567, 0.765432]]}

@@ -48,6 +48,8 @@ NEARLY = [
     ("The loss is 0.2051473858123.", ""),
     ("A third is 0.3333333.", ""),
     ("The loss is 0.206.", ""),
+    ("The loss is 7.205.", ""),  # there are many of three digits, and few of four so large
+    ("The loss is 7.205147386.", "loss of net, base is 0.205147386: one digit differs"),
 ]
 
 

@@ -38,6 +38,11 @@ WRITTEN = [
     ("0.8xy, 0.5km, 2.5\\% and 3.5%", ["0.8", "0.5", "2.5", "3.5"]),
     ("half is .5, and -.5 its negative", ["0.5", "-0.5"]),
     ("a list: 0.1,0.2,0.3", ["0.1", "0.2", "0.3"]),
+    ("$-\\ln 0.25$, $2-\\sqrt{0.5}$ and $-\\mathbf{0.75}$", ["0.25", "0.5", "-0.75"]),
+    ("18&#8239;712.50 and 18&thinsp;712.25", ["18712.50", "18712.25"]),
+    ("von 0,5650 auf −0,1234, also 1.234,5 mehr (0,10; 2)", ["0.5650", "-0.1234", "1234.5", "0.10"]),
+    ("arange(0,10) has a step of 0.5", ["0.5"]),
+    ("<img alt='it is 0.5' src='1.5.png'>", ["0.5"]),
     ("a step 0.1, part 0.5; 0.015 (vs 0.01)", ["0.1", "0.5", "0.015", "0.01"]),
 ]
 
@@ -47,6 +52,12 @@ WRITTEN = [
 def test_numbers_as_people_write_them(tmp_path: Path, name: str, text: str, expected: list[str]) -> None:
     found = decimals(document(tmp_path, name, text))
     assert [digits_of(text) for text in found] == [digits_of(text) for text in expected]
+
+
+@pytest.mark.parametrize("text", ["57.9%", "57.9 %", "57.9\\,\\%", "57.9&#8239;%"])
+def test_per_cent(tmp_path: Path, text: str) -> None:
+    (number,) = document(tmp_path, "a.html", text).numbers
+    assert number.meant.text == "0.579"
 
 
 NONE_OF_THE_ARTICLES = [
