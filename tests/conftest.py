@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -29,6 +30,10 @@ for name in OBEYED:
     os.environ.pop(name, None)
 sys.dont_write_bytecode = False
 
+# Thousands of collected tests and large libraries live as long as the process: a fifth of the time went into looking
+# through them for garbage, again and again.
+gc.set_threshold(100_000, 20, 50)
+
 # The same examples on every machine and in every run: a red one is the work of a change. New ones are for the commands
 # that try 20,000, and for `pytest --hypothesis-profile default`.
 settings.register_profile("same", derandomize=True, database=None, deadline=None)  # a slow machine is no failure
@@ -45,3 +50,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if counts[name] % mark.args[0]:
                 item.add_marker(pytest.mark.slow)
             counts[name] += 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What is there by now stays: the garbage collector need not look at it any more."""
+    gc.freeze()
