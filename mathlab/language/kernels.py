@@ -243,25 +243,21 @@ def in_cache(x: Floats) -> list[slice]:
     return [slice(first, first + step) for first in range(0, len(x), step)]
 
 
-def max_pool(x: Floats, size: Pair, stride: Pair | None = None, pad: Pair = 0, out: Floats | None = None) -> Floats:
-    """The largest entry of every window, which moves by its own size."""
-    return each_window(np.maximum, window_view(bordered(x, pad, -np.inf), size, stride or size), out)
+def max_pool(x: Floats, size: Pair, stride: Pair | None = None, pad: Pair = 0) -> Floats:
+    """The largest entry of every window, which moves by its own size; its derivative reads the windows too."""
+    wide = bordered(x, pad, -math.inf) if any(two(pad)) else x
+    return np.max(windows(wide, size, stride=stride or size), axis=(0, 1))
 
 
 def avg_pool(x: Floats, size: Pair, stride: Pair | None = None, pad: Pair = 0) -> Floats:
     """The mean of every window, in which the zeros of the padding count too."""
-    total = each_window(np.add, window_view(bordered(x, pad), size, stride or size), None)
+    view = window_view(bordered(x, pad), size, stride or size)
+    total = copied(view[0, 0], None)
+    for entry in [*np.ndindex(view.shape[:2])][1:]:  # one after the other, for NumPy is slow along short axes
+        total += view[entry]
     return total / math.prod(two(size))
 
 
-def each_window(function: np.ufunc, view: Floats, out: Floats | None) -> Floats:
-    """A function of all entries of every window: one entry after the other, for NumPy is slow along short axes."""
-    total = copied(view[0, 0], out)
-    for entry in [*np.ndindex(view.shape[:2])][1:]:
-        function(total, view[entry], out=total)
-    return total
-
-
 # what the planned program calls as it stands, for the lines inside are not the same in every round, or have no results
-APART = (windows, overlap_add, conv2d, max_pool)  # what it can tell where to write, which may not be what they read,
+APART = (windows, overlap_add, conv2d)  # what it can tell where to write, which may not be what they read,
 WHOLE = (*APART, entry_by_entry, norm_of_all, one_hot, scatter, bordered, im2col, avg_pool)  # and all of them

@@ -11,8 +11,8 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import FunctionType
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,14 +41,15 @@ TOLD = (np.concatenate, np.stack, np.argmax, np.argmin, np.dot, np.einsum, *APAR
 TRANSPOSED, EACH_TRANSPOSED = operator.attrgetter("T"), operator.attrgetter("mT")
 
 
-class Strided(NamedTuple):
+@dataclass(frozen=True)
+class Strided:
     """An array's shape and dtype, and the bytes from one entry to the next along each axis."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[np.generic]
     strides: tuple[int, ...]
 
-    @property
+    @cached_property  # asked again and again while memory is handed on
     def size(self) -> int:
         """The bytes from the first entry to the last."""
         reach = sum((n - 1) * abs(step) for n, step in zip(self.shape, self.strides, strict=True))

@@ -269,7 +269,6 @@ def test_every_kernel_records_unless_it_is_called_whole() -> None:
         "polynomial",
         "entry_by_entry",
         "cdf_of_entry",
-        "each_window",
         "two",
         "copied",
         "in_cache",
