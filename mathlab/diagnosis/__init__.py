@@ -7,7 +7,7 @@ an accident among as many mistakes as were tried. Nothing here runs for a case i
 
 from mathlab.diagnosis.explain import Cause, Causes, causes, explained
 from mathlab.diagnosis.mistakes import VARIANTS
+from mathlab.diagnosis.scene import Scene, of_arrays
 from mathlab.diagnosis.unfold import with_gradients
-from mathlab.diagnosis.worlds import Scene, of_arrays
 
 __all__ = ["VARIANTS", "Cause", "Causes", "Scene", "causes", "explained", "of_arrays", "with_gradients"]

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from mathlab.diagnosis.worlds import Outcome, Scene, Trial
+from mathlab.diagnosis.scene import Outcome, Scene, Trial
 from mathlab.experiment import Array
 from mathlab.language.syntax import names
 

@@ -15,9 +15,9 @@ from mathlab.diagnosis.evidence import SOLVED, best, judged
 from mathlab.diagnosis.mistakes import KINDS
 from mathlab.diagnosis.rewrite import rule_of
 from mathlab.diagnosis.rules import other_axis
+from mathlab.diagnosis.scene import Claim, Scene, Trial, of_arrays, of_figure
 from mathlab.diagnosis.search import EACH, WORK, Search
 from mathlab.diagnosis.slips import listed
-from mathlab.diagnosis.worlds import Claim, Scene, Trial, of_arrays, of_figure
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Case, Figure, HandFormula
 from mathlab.language.equation import Equation, Graph
@@ -81,11 +81,11 @@ def _causes(found: Mapping[int, Trial], search: Search) -> Iterator[Cause]:
         labels = tuple(search.scene.claims[k].label for k in trial.explains)
         solved = trial.mistake and trial.mistake.kind in SOLVED
         made = [one.mistake for one in (trial, *trial.others[: RIVALS if solved else 0]) if one.mistake]
+        itself = (trial.cause, search.instead(made[0], made[0].made[0].name) if trial.mistake else "")
         readings = [reading for mistake in made for reading in search.readings(mistake)]
-        said = [(trial.cause, search.instead(made[0], made[0].made[0].name) if trial.mistake else "")]
         # what is forgotten in the line itself is likelier than a number that is solved for
-        (cause, instead), *_ = said = [*readings, *said] if trial.tier >= NUMBERS else [*said, *readings]
-        _, *others = dict.fromkeys([*(words for words, _ in said), *(one.cause for one in trial.others)])
+        (cause, instead), *more = (*readings, itself) if trial.tier >= NUMBERS else (itself, *readings)
+        _, *others = dict.fromkeys([cause, *(words for words, _ in more), *(one.cause for one in trial.others)])
         yield Cause(cause, instead, labels, tuple(others[:NAMED]), claims=trial.explains)
 
 

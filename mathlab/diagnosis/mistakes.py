@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from mathlab.diagnosis import rules, slips, swaps, trials
 from mathlab.diagnosis.rewrite import Names, Rule, rule_of
+from mathlab.diagnosis.scene import Scene, Trial
 from mathlab.diagnosis.slips import Slip
-from mathlab.diagnosis.worlds import Scene, Trial
 from mathlab.language.equation import Equation, by_name, in_order
 from mathlab.language.syntax import Call, Expr, Num, names
 from mathlab.stages.prepare import Prepared

@@ -115,13 +115,18 @@ class Names(NamedTuple):
         return f"{d}_far{self.place[node][0]}" if node in self.place else name
 
 
-# what went wrong, the part as it then reads, how likely it is, and what it has in common with changes of other parts
+# what went wrong, the part as it then reads, how much less likely that is, and what it shares with changes elsewhere
 Change = tuple[str, Expr] | tuple[str, Expr, float] | tuple[str, Expr, float, str]
 Rule = Callable[[Expr, Names], Iterator[Change]]
 Found = Mapping[str, Expr]
 
 
-# what a letter of a pattern stands for; any other stands for anything
+# What a letter of a pattern stands for; any other stands for anything.
+# A gradient: g hands one on, d is the name of one, h all of that of a node that is no parameter and no single number.
+# Numbers: l and j are any, k not 0 or 1, p none that formulas have by themselves, n counts something, q was written
+# with a point, e keeps something from being 0; a is none. Masks: m is any, i that of the largest in windows. s is a
+# probability or a gate, f an activation, u one that is no softmax. v is a name, c a call, r all of an equation, M a
+# matrix, S a stack of them.
 LETTERS: Mapping[str, Callable[[Expr, Names], bool]] = {
     "g": lambda part, known: known.carries(part),
     "d": lambda part, known: isinstance(part, Name) and part.id in known.gradients,

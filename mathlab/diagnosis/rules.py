@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations as pairs
-from itertools import product as combinations
 
 from mathlab.diagnosis.rewrite import Change, Names, form, text
 from mathlab.language.ops import ACTIVATIONS
@@ -88,7 +87,7 @@ def without_term(part: Expr, known: Names) -> Iterator[Change]:
 def without_two(part: Expr, known: Names) -> Iterator[Change]:
     """Two terms of a longer sum left out."""
     added = terms(part)
-    for gone in pairs(range(len(added)), 2) if known.root and 3 < len(added) <= MOST_TERMS else ():
+    for gone in itertools.combinations(range(len(added)), 2) if known.root and 3 < len(added) <= MOST_TERMS else ():
         rest = [term for n, term in enumerate(added) if n not in gone]
         yield f"the terms {' and '.join(text(added[n]) for n in gone)} are left out", total(*rest)
 
@@ -143,7 +142,7 @@ def some_entries(part: Expr, known: Names) -> Iterator[Change]:
     for axes in [(axis,) for axis in range(len(shape))] + [(len(shape) - 2, len(shape) - 1)] * (len(shape) > 2):
         where = f" along {'axes' if len(axes) > 1 else 'axis'} {' and '.join(map(str, axes))}" * (len(shape) > 1)
         count = shape[axes[0]]
-        for words, n in combinations(
+        for words, n in itertools.product(
             ("is taken alone", "is left out"), range(count) if count <= FEW else (0, count - 1)
         ):
             made = part
@@ -207,7 +206,7 @@ def row_sums(part: Expr, known: Names) -> Iterator[Change]:
         gradient, ndim = f"d{weight}", len(known.types.names[weight].shape)
         if weight != known.mine and gradient in known.gradients and ndim > 1:
             others = [tuple(axis for axis in range(ndim) if axis != own) for own in range(ndim)]
-            for axes, op in combinations(others, ("sum", "mean")):
+            for axes, op in itertools.product(others, ("sum", "mean")):
                 new = Call(op, (Name(gradient),), (("axis", axes[0] if ndim == 2 else axes), *keeps))
                 yield f"{known.target} is taken from {gradient}, as {text(new)}, instead of {text(part)}", new
 
@@ -234,7 +233,7 @@ def other_order(part: Expr, known: Names) -> Iterator[Change]:
                 words = f"the two along axis {axis} of {text(part)} are each in the other's place"
                 yield words, Call("flip", (part,), (("axis", axis),))
         case Call("concat", joined):
-            for n, m in pairs(range(len(joined)), 2):
+            for n, m in itertools.combinations(range(len(joined)), 2):
                 other = tuple(joined[{n: m, m: n}.get(k, k)] for k in range(len(joined)))
                 words = f"{text(joined[n])} and {text(joined[m])} are joined each in the other's place"
                 yield words, Call("concat", other, part.attrs), 0, f"{n} and {m} joined"

@@ -1,9 +1,8 @@
-"""The search: every mistake is made; equations are evaluated anew where it reaches them, and remembered where not."""
+"""The search: every mistake in the equations is made, likeliest first, and held against the claims."""
 
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -16,20 +15,18 @@ from mathlab.diagnosis import mistakes, slips
 from mathlab.diagnosis.evidence import NEAR, judged
 from mathlab.diagnosis.mistakes import KINDS, Mistake
 from mathlab.diagnosis.rules import scaled
+from mathlab.diagnosis.scene import Outcome, Scene, Trial
 from mathlab.diagnosis.slips import Slip
 from mathlab.diagnosis.trials import FITTED, multipliers
 from mathlab.diagnosis.unfold import forms, told, unfolded, with_gradients
-from mathlab.diagnosis.worlds import OVERHEAD, UNFIT, Outcome, Scene, Trial, changed, computing, program
+from mathlab.diagnosis.worlds import Evaluator, World, changed, computing
 from mathlab.errors import ExpressionError, MathlabError
-from mathlab.experiment import Array
-from mathlab.language import kernels
-from mathlab.language.equation import Graph, by_name
-from mathlab.language.program import Program, one_op
-from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, names, substitute, unparse, walk
+from mathlab.language.equation import by_name
+from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute, unparse, walk
 from mathlab.language.terms import is_number, length, product, scaling
 from mathlab.stages.prepare import Prepared
 
-# entries computed, of which an op counts `OVERHEAD` more, at least and for each equation: some seconds
+# entries computed, of which an op counts `worlds.OVERHEAD` more, at least and for each equation: some seconds
 WORK, EACH = 100_000_000.0, 2_000_000.0
 BACKWARD = 0.75  # of it for the backward pass
 MADE, DERIVED = 5_000.0, 1_000.0  # and so many for making a mistake, and for each equation that is derived anew
@@ -40,96 +37,6 @@ NEARER = 1e-4  # how much less an explanation is believed for each equation that
 ELSEWHERE = 2.0  # and for being made elsewhere than in the formula that is wrong
 LONGEST = 400  # characters of a line to write instead
 NUMBERS = 8  # by which an equation is tried to be multiplied
-COMPILED = 0.2  # of what an op costs beside its entries it costs, and an equation too, where it is compiled
-
-
-class Evaluator(Graph):
-    """The values of a case's names at each of some points, and what has been computed of them."""
-
-    def __init__(self, prepared: Prepared, points: Sequence[Mapping[str, Array]]) -> None:
-        super().__init__(prepared.env, prepared.both)
-        self.prepared = prepared
-        self.definitions = by_name(prepared.both)
-        self.base = [prepared.run(point) for point in points]
-        self.known: list[dict[Expr, object]] = [{} for _ in points]
-        self.program, self.reads = cache(self._program), cache(self.sources)
-        self.work = 0.0  # entries computed: the same on every machine
-
-    def _program(self, name: str) -> tuple[Program, float]:
-        """An equation as it stands, compiled, and its work."""
-        expr, type_ = self.definitions[name], self.prepared.types.names[name]
-        calls = sum(isinstance(part, Call) for part in walk(expr))
-        made = program(expr, self.prepared.types, type_, self.prepared.case.dtype)
-        return made, COMPILED * OVERHEAD + calls * (COMPILED * OVERHEAD + type_.size)
-
-
-class World:
-    """The equations with some changed; what it has computed it keeps."""
-
-    def __init__(self, whole: Evaluator, changes: Mapping[str, Expr]) -> None:
-        self.whole, self.changes = whole, changes
-        self.reached, self.done = whole.reach(changes), 0
-        self.points = [(dict(base), known) for base, known in zip(whole.base, whole.known, strict=True)]
-
-    def values(self, quantity: Expr) -> list[Array]:
-        """A quantity's value at every point; none where the changed equations do not fit together."""
-        due = self.reached & self.whole.sources(quantity) & ~self.done
-        try:
-            with np.errstate(all="ignore"):
-                for name in self.whole.named(due):
-                    for values, known in self.points:
-                        values[name] = self._equation(name, values, known)
-                self.done |= due
-                return [np.asarray(self._value(quantity, *point), np.float64) for point in self.points]
-        except UNFIT:
-            return []
-
-    def _equation(self, name: str, values: dict[str, Array], known: dict[Expr, object]) -> Array:
-        if name in self.changes:
-            found = np.asarray(self._value(self.changes[name], values, known))
-        else:
-            made, work = self.whole.program(name)
-            self.whole.work += work
-            found = np.asarray(made.function(*[values[read] for read in made.inputs])[0])
-        return found.astype(values[name].dtype, copy=False)
-
-    def _value(self, expr: Expr, values: Mapping[str, Array], known: dict[Expr, object]) -> object:
-        """A value; that of a call which no change here reaches is remembered, for others have it too."""
-        match expr:
-            case Name(name):
-                return values[name]
-            case Num(value):
-                return value if abs(value) < 2**63 else float(value)
-            case Slice():
-                return expr.whole
-            case NewAxis():
-                return None
-        fixed = not self.reached & self.whole.reads(expr)
-        if fixed and expr in known:
-            return known[expr]
-        found = _called(expr, [self._value(arg, values, known) for arg in expr.args])
-        self.whole.work += OVERHEAD + np.asarray(found).size
-        if fixed:
-            known[expr] = found
-        return found
-
-
-def _called(call: Call, args: list[object]) -> object:
-    if call.op == "index":
-        return operator.getitem(np.asarray(args[0]), tuple(map(_whole, args[1:])))  # type: ignore[misc]  # an index may be anything
-    if call.op == "scatter":
-        return kernels.scatter(np.asarray(args[0]), np.asarray(args[1]).shape, tuple(map(_whole, args[2:])))
-    if args and not any(isinstance(arg, np.ndarray | np.generic) for arg in args):
-        args[0] = np.asarray(args[0])  # Python's own numbers are no arrays, and raise where NumPy gives inf
-    return one_op(call.op)(*args, **dict(call.attrs))
-
-
-def _whole(item: object) -> object:
-    """An index as integers: what was computed as floats is cast."""
-    return item if item is None or isinstance(item, slice | int) else np.asarray(item).astype(np.int64)
-
-
-# --- the search
 ROUND, CLOSE = 100, 3e-7  # a number that is solved for is a fraction of numbers up to this, to this precision
 TRUE = 1e-6  # to which part of the largest entry a closed form must be the gradient
 
@@ -228,15 +135,16 @@ class Search:
 
     def solved(self, mistake: Mistake) -> Trial | None:
         """The trial of the terms that a mistake leaves out times what a wrong claim asks for, a round number."""
-        scene, reached = self.scene, self.evaluator.reach(mistake.changes)
-        met = {k: (self.sources[k] & reached).bit_count() for k in scene.wrong if self.sources[k] & reached}
-        if mistake.kind not in ("term missing", "path missing") or scene.printed or scene.trained or not met:
+        scene, met = self.scene, self._met(mistake)
+        wrong = [k for k in met if scene.claims[k].wrong]
+        if mistake.kind not in ("term missing", "path missing") or scene.printed or scene.trained or not wrong:
             return None
-        k = min(met, key=lambda k: met[k])
+        k = min(wrong, key=lambda k: met[k])
         claim, true = scene.claims[k], scene.truth[k]
         without = claim.picked(World(self.evaluator, mistake.changes).values(claim.base))
         if without is None or true is None or not without.shape == true.shape == claim.stated.shape:
             return None
+        # the terms are what is missing where they are left out, and what is stated has so many times as much of them
         at = np.unravel_index(int(np.argmax(np.abs(true - without))), true.shape)
         with np.errstate(all="ignore"):
             value = float((claim.stated[at] - without[at]) / (true[at] - without[at]))
@@ -255,10 +163,17 @@ class Search:
         trial = self.tried(replace(mistake, kind="term scaled", tier=KINDS["term scaled"].tier, made=made))
         return trial and trial._replace(weight=FITTED)
 
+    def _met(self, mistake: Mistake) -> dict[int, int]:
+        """The claims that a mistake reaches, and how many equations on the way: the fewer, the sooner it shows."""
+        reached = self.evaluator.reach(mistake.changes)
+        return {k: (source & reached).bit_count() for k, source in enumerate(self.sources) if source & reached}
+
     def _computed(self, mistake: Mistake) -> list[Outcome] | None:
-        """The claims with a mistake made, as far as it may explain them; None where it explains nothing."""
-        claims, printed, reached = self.scene.claims, self.scene.printed, self.evaluator.reach(mistake.changes)
-        met = {k: (source & reached).bit_count() for k, source in enumerate(self.sources) if source & reached}
+        """The claims with a mistake made, as far as it may explain them; None where it explains nothing.
+
+        They are looked at in the order in which it reaches them, so that most mistakes are given up soon.
+        """
+        claims, printed, met = self.scene.claims, self.scene.printed, self._met(mistake)
         if not any(claims[k].wrong for k in met):
             return None
         world = World(self.evaluator, mistake.changes)
@@ -266,12 +181,13 @@ class Search:
         fits = misses = 0
         for k in sorted(met, key=lambda k: (printed and not claims[k].wrong, met[k])):
             wrong = claims[k].wrong
-            if fits or (misses < MISSES and (wrong or not printed)):
-                outcomes[k] = claims[k].picked(world.values(claims[k].base))
-                fitting = claims[k].fits(outcomes[k])
-                if not (wrong or fitting or printed):
-                    return None  # as what breaks a right array; a figure may be right by another computation
-                fits, misses = fits + (wrong and fitting), misses + (wrong and not fitting)
+            if not fits and (misses == MISSES or (printed and not wrong)):
+                break  # right figures, which come last, are nothing to what explains none that is wrong
+            outcomes[k] = claims[k].picked(world.values(claims[k].base))
+            fitting = claims[k].fits(outcomes[k])
+            if not (wrong or fitting or printed):
+                return None  # as what breaks a right array; a figure may be right by another computation
+            fits, misses = fits + (wrong and fitting), misses + (wrong and not fitting)
         # what is 0 because c - c stands for c - h is a path that is gone, and named as one
         gone = mistake.kind == "other name" and any(not np.any(world.values(Name(k))[:1]) for k in mistake.changes)
         return outcomes if (fits or printed) and not gone else None
@@ -303,29 +219,39 @@ class Search:
 
     def readings(self, mistake: Mistake) -> Iterator[tuple[str, str]]:
         """What else may be wrong where one line is a number of times what it should be, and the line to write."""
-        known, (slip, *more) = self.names, dict.fromkeys((slip.name, slip.old, slip.part) for slip in mistake.made)
-        whole = mistake.definitions[slip[0]], mistake.changes[slip[0]]
-        for old, new in (whole, slip[1:]) if not more and not mistake.forward else ():
-            if not (times := self._times(old, new)):
-                continue
-            read = {old.id: known.backward[old.id]} if isinstance(old, Name) and old.id in known.backward else {}
-            name, kept, said = next(iter(read), slip[0]), [*scaling(substitute(new, read))], list[str]()
-            scalars = [part for part in scaling(substitute(old, read)) if part in kept and not known.shape(part)]
-            for some in (*combinations(scalars, 1), *combinations(filter(is_number, scalars), 2)):
-                if math.isclose(abs(self._times(product(*some), Num(1)) or 1), abs(times)):
-                    what = slips.listed([unparse(part).lstrip("-") for part in some])
-                    said.append(f"the factor{'s' * (len(some) > 1)} {what} {'are' if len(some) > 1 else 'is'} missing")
-            for part in (part for reader in known.readers(known.node(name)) for part in walk(known.forward[reader])):
-                if isinstance(part, Call) and part.op == "mean" and times in known.shape(part.args[0]):
-                    count = length(known.shape(part.args[0]), part.attr("axis"))
-                    if count > times and count % times == 0:
-                        what = f"the mean of {unparse(part.args[0])} divides by {count / times:g}"
-                        said.append(f"{what}, not by all {count} entries")
-            through = f" (in the {name} that it reads)" if read and old != whole[0] else ""
-            line = slip[0] if through else name
-            for words in said:
-                yield told(f"in {line}, {words}{through}", self.called, self.parts), self.instead(mistake, line)
-            return
+        (line, *change), *more = dict.fromkeys((slip.name, slip.old, slip.part) for slip in mistake.made)
+        whole = [mistake.definitions[line], mistake.changes[line]]
+        for old, new in (whole, change) if not (more or mistake.forward) else ():
+            if times := self._times(old, new):
+                # a part that is a gradient by name has a line of its own, where the same may have been forgotten
+                inner = old.id if isinstance(old, Name) and old.id in self.names.backward else ""
+                read = {inner: self.names.backward[inner]} if inner else {}
+                through = f" (in the {inner} that it reads)" if inner and old != whole[0] else ""
+                where = line if through or not inner else inner
+                factors = self._factors_missing(substitute(old, read), substitute(new, read), times)
+                for words in (*factors, *self._means_of_fewer(inner or line, times)):
+                    told_of = told(f"in {where}, {words}{through}", self.called, self.parts)
+                    yield told_of, self.instead(mistake, where)
+                return
+
+    def _factors_missing(self, old: Expr, new: Expr, times: float) -> Iterator[str]:
+        """The single numbers, one or two, without which a line is so many times as large."""
+        kept = [*scaling(new)]
+        scalars = [part for part in scaling(old) if part in kept and not self.names.shape(part)]
+        for some in (*combinations(scalars, 1), *combinations(filter(is_number, scalars), 2)):
+            if math.isclose(abs(self._times(product(*some), Num(1)) or 1), abs(times)):
+                what = slips.listed([unparse(part).lstrip("-") for part in some])
+                yield f"the factor{'s' * (len(some) > 1)} {what} {'are' if len(some) > 1 else 'is'} missing"
+
+    def _means_of_fewer(self, name: str, times: float) -> Iterator[str]:
+        """The means that read a node, and divide by too few entries where its gradient is so many times too large."""
+        readers = self.names.readers(self.names.node(name))
+        for part in (part for reader in readers for part in walk(self.names.forward[reader])):
+            if isinstance(part, Call) and part.op == "mean" and times in (shape := self.names.shape(part.args[0])):
+                count = length(shape, part.attr("axis"))
+                if count > times and count % times == 0:
+                    what = f"the mean of {unparse(part.args[0])} divides by {count / times:g}"
+                    yield f"{what}, not by all {count} entries"
 
     def _times(self, old: Expr, new: Expr) -> float:
         """By what number an expression is multiplied to be another; 0 where it is by none, or by 1 or -1."""

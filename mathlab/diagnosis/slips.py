@@ -64,35 +64,40 @@ def listed(words: Sequence[str], most: int = 100) -> str:
 def known(prepared: Prepared) -> Names:
     """What the rules must know about the names of a case."""
     forward, backward = by_name(prepared.equations), by_name(prepared.backward.equations)
-    calls = (part for expr in forward.values() for part in walk(expr) if isinstance(part, Call))
-    pieces = dict.fromkeys(call for call in calls if call.op == "index" or len(names(call)) == 1)
-    parts = (part for expr in (*forward.values(), *backward.values()) for part in walk(expr))
-    differences = (part.args for part in parts if isinstance(part, Call) and part.op == "sub")
-    alike: dict[str, list[str]] = {}
-    for name, expr in forward.items():
-        alike.setdefault(skeleton(expr), []).append(name)
-    parameters = frozenset(prepared.case.parameters)
-    bare = Names(prepared.types, frozenset(prepared.gradients) | {UPSTREAM}, parameters, forward, backward)
-    families = [(looks, family) for looks, some in alike.items() for family in _families(some, bare)]
-    place = {name: (looks, k) for looks, family in families for k, name in enumerate(family)}
-    beside: dict[str, list[str]] = {}
-    like = {name: family for _, family in families for name in family}
-    for _, family in families:
-        beside |= {name: [*family[k + 1 : k + 2], *family[:k][-1:]] for k, name in enumerate(family)}
-    for name in (*prepared.case.inputs, *forward):  # what stands where h1 does in the next step, h0, is before h1
-        reading = ((reader, names(expr).index(name)) for reader, expr in forward.items() if name in names(expr))
-        likes = (names(forward[other])[at : at + 1] for reader, at in reading for other in like[reader])
-        states = [state for some in likes for state in some if state in forward and state != name]
-        if states and not any(place[state][0] == place.get(name, ("", 0))[0] for state in states):
-            place[name] = place[states[0]][0], -1
-            beside[name], beside[states[0]] = [states[0]], [*beside[states[0]], name]
+    ahead, back = ([part for expr in some.values() for part in walk(expr)] for some in (forward, backward))
+    calls = [part for part in ahead if isinstance(part, Call)]
+    differences = (part.args for part in (*ahead, *back) if isinstance(part, Call) and part.op == "sub")
+    gradients = frozenset(prepared.gradients) | {UPSTREAM}
+    bare = Names(prepared.types, gradients, frozenset(prepared.case.parameters), forward, backward)
+    place, beside = _steps(prepared.case.inputs, bare)
     return bare._replace(
-        pieces=[*pieces],
+        pieces=[*dict.fromkeys(call for call in calls if call.op == "index" or len(names(call)) == 1)],
         place=place,
         beside=beside,
         complemented=frozenset(other.id for one, other in differences if one == Num(1) and isinstance(other, Name)),
         orders={name: _orders(np.asarray(value.array, np.float64)) for name, value in prepared.case.inputs.items()},
     )
+
+
+def _steps(inputs: Iterable[str], known: Names) -> tuple[dict[str, tuple[str, int]], dict[str, list[str]]]:
+    """Which step, or layer, a name is of: what it looks like, its number among those; and its like in those beside."""
+    alike: dict[str, list[str]] = {}
+    for name, expr in known.forward.items():
+        alike.setdefault(skeleton(expr), []).append(name)
+    families = [(looks, family) for looks, some in alike.items() for family in _families(some, known)]
+    place = {name: (looks, k) for looks, family in families for k, name in enumerate(family)}
+    like = {name: family for _, family in families for name in family}
+    beside: dict[str, list[str]] = {}
+    for _, family in families:
+        beside |= {name: [*family[k + 1 : k + 2], *family[:k][-1:]] for k, name in enumerate(family)}
+    for name in (*inputs, *known.forward):  # h0 stands before h1 where in the next step h1 does
+        readers = ((reader, known.reads(reader).index(name)) for reader in known.readers(name))
+        there = (known.reads(other)[at : at + 1] for reader, at in readers for other in like[reader])
+        states = [state for some in there for state in some if state in known.forward and state != name]
+        if states and not any(place[state][0] == place.get(name, ("", 0))[0] for state in states):
+            place[name] = place[states[0]][0], -1
+            beside[name], beside[states[0]] = [states[0]], [*beside[states[0]], name]
+    return place, beside
 
 
 def _families(alike: Sequence[str], known: Names) -> list[list[str]]:

@@ -12,7 +12,8 @@ from itertools import combinations, product
 import numpy as np
 from numpy.typing import NDArray
 
-from mathlab.diagnosis.worlds import Outcome, Outcomes, Scene, Trial, computing
+from mathlab.diagnosis.scene import Outcome, Outcomes, Scene, Trial
+from mathlab.diagnosis.worlds import computing
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Dtype
 from mathlab.language.check import Types

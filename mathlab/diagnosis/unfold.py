@@ -10,14 +10,13 @@ of that one.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import chain, count, permutations
-from itertools import product as product_of
-from typing import TYPE_CHECKING
 
 from mathlab.diagnosis.rewrite import Names, form, rule_of
+from mathlab.diagnosis.worlds import Evaluator
 from mathlab.experiment import Case, Figure
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
@@ -27,9 +26,6 @@ from mathlab.language.syntax import replace as rewritten
 from mathlab.language.terms import factors, grafted, inverse, parts, product, terms, total
 from mathlab.stages.prepare import Prepared, prepare
 from mathlab.stages.shares import handed
-
-if TYPE_CHECKING:
-    from mathlab.diagnosis.search import Evaluator
 
 NOTHING = Names(Types({}), frozenset(), frozenset())
 SPELLINGS = ("1 / (1 + exp(-x)) | sigmoid(x)", "1 / (exp(-x) + 1) | sigmoid(x)", "a * a | a**2", "square(x) | x**2")
@@ -52,7 +48,8 @@ def unfolded(case: Case) -> tuple[Case, Mapping[str, str]]:
     def named(expr: Expr, stem: str, what: str) -> Name:
         name = next((equation.name for equation in out if equation.expr == expr), "")
         if not name:
-            name = next(fresh for fresh in chain([stem], (f"{stem}{k}" for k in count(2))) if fresh not in taken)
+            fresh = itertools.chain([stem], (f"{stem}{k}" for k in itertools.count(2)))
+            name = next(word for word in fresh if word not in taken)
             taken.add(name)
             called[name] = what
             out.append(Equation(name, expr))
@@ -108,7 +105,7 @@ def forms(evaluator: Evaluator, known: Names) -> Iterator[tuple[str, Expr]]:
     places = ((name, expr, path, part) for name, expr in known.forward.items() for path, part, *_ in parts(expr))
     for name, expr, path, part in places:
         chained = factors(part) if isinstance(part, Call) and part.op in ("mul", "div") else []
-        for (scale, whole), named in product_of(permutations(chained, 2), (False, True)):
+        for (scale, whole), named in itertools.product(itertools.permutations(chained, 2), (False, True)):
             centred = known.forward.get(unparse(whole), Num(0)) if named else whole
             x = next(iter(names(centred)), "")
             shape, small = known.shape(whole), known.shape(scale)

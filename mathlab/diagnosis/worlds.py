@@ -1,117 +1,32 @@
-"""What is to be explained, as claims, and the same computation with something done otherwise: what they are there."""
+"""The same computation with something done otherwise: with other values, or by other equations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, lru_cache
 from graphlib import CycleError
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mathlab.errors import ExpressionError, MathlabError
-from mathlab.experiment import Array, Case, Dtype, Figure
+from mathlab.experiment import Array
+from mathlab.language import kernels
 from mathlab.language.check import Types
-from mathlab.language.equation import Equation, in_order
-from mathlab.language.program import Program, compile_program
+from mathlab.language.equation import Equation, Graph, by_name, in_order
+from mathlab.language.program import Program, compile_program, one_op
 from mathlab.language.shapes import Type
-from mathlab.language.syntax import Call, Expr, Name, Num, names
-from mathlab.printed import read_digits
-from mathlab.results import FigureResult
+from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, names, walk
 from mathlab.stages.prepare import Env, Prepared
-from mathlab.stages.updates import Training
 
-# What all tries together may cost, counted in entries computed (an equation costs `OVERHEAD` more); a few seconds.
-WORK = 2_000_000_000
-OVERHEAD = 500
+OVERHEAD = 500  # work is counted in entries computed, and an op, or an equation, costs so many more
+COMPILED = 0.2  # of that it costs where it is compiled
 RESULT = "_result"  # the name of an expression that is compiled alone
 # what equations raise that do not fit together
 UNFIT = (MathlabError, ExpressionError, ArithmeticError, ValueError, IndexError, TypeError)
 
-if TYPE_CHECKING:
-    from mathlab.diagnosis.mistakes import Mistake
-
-Outcome = Array | None  # what a claim's numbers would be, with the points along the first axis
-SLACK = 1 + 1e-9  # windows are kept as floats: what lies on an edge is inside
-Outcomes = Sequence[Outcome]  # one for each claim
 Compute = Callable[[Env], Env]  # all values, from those of the parameters
-Train = Callable[[Collection[int]], Mapping[int, Env]]  # the parameters after each of some numbers of updates
-
-
-@dataclass(frozen=True, eq=False)
-class Claim:
-    """Numbers stated for a quantity at each of a scene's points: what fits lies between `low` and `high`."""
-
-    label: str
-    base: Expr  # what the quantity is, or is an entry of: `dW` for `dW[0, 1]`,
-    pick: tuple[int, ...]  # and which one; empty for all of it
-    stated: Array  # with the points along the first axis, as in the next three
-    low: Array
-    high: Array
-    unit: Array | None  # one unit of each number's last printed digit, None for numbers that a program wrote
-    wrong: bool  # the numbers do not fit; the others serve as a check on explanations
-    updates: int = 0  # after so many
-
-    def picked(self, bases: Iterable[Array]) -> Outcome:
-        """The numbers, where its `base` has these values; None where there are none, or no such entry."""
-        try:
-            found = [np.asarray(base)[self.pick] for base in bases]
-        except IndexError:
-            return None
-        return np.array(found) if found else None
-
-    def fits(self, values: Outcome) -> bool:
-        """Whether every number is the one stated."""
-        if values is None or values.shape != self.low.shape:
-            return False
-        return bool(np.all((self.low <= values) & (values <= self.high)))
-
-
-def of_figure(figure: Figure, result: FigureResult, shape: tuple[int, ...], wrong: bool) -> Claim:
-    """The claim that a printed figure makes; `shape` is that of the computed value."""
-
-    def array(numbers: Iterable[float]) -> NDArray[np.float64]:
-        return np.array([*numbers], np.float64).reshape(1, *shape)
-
-    base, pick = figure.quantity, tuple[int, ...]()
-    match figure.quantity:
-        case Call("index", (Name() as name, *items)):
-            picked = tuple(item.value for item in items if isinstance(item, Num) and isinstance(item.value, int))
-            base, pick = (name, picked) if len(picked) == len(items) else (base, pick)
-    stated = array(float(entry.printed) for entry in result.entries)
-    below = above = array(float(entry.tolerance) for entry in result.entries) * SLACK
-    if figure.rounding == "truncate":  # what was cut lies further from zero
-        below, above = np.where(stated < 0, below, 0), np.where(stated < 0, 0, above)
-    units = array(float(read_digits(entry.printed, figure.digits).unit) for entry in result.entries)
-    label = result.key if result.updates is None else f"{result.key} after {result.updates}"
-    return Claim(label, base, pick, stated, stated - below, stated + above, units, wrong, result.updates or 0)
-
-
-def of_arrays(label: str, quantity: Expr, stated: Sequence[Array], far: Sequence[Array], wrong: bool = True) -> Claim:
-    """The claim that a formula, or someone else's program, makes: one array for each point, from the article's on."""
-    numbers, off = np.array(stated, np.float64), np.array(far, np.float64)
-    return Claim(label, quantity, (), numbers, numbers - off, numbers + off, None, wrong)
-
-
-class Trial(NamedTuple):
-    """One explanation tried: what the claims' numbers would be if it held."""
-
-    cause: str
-    outcomes: Outcomes
-    weight: float = 1.0  # how many explanations of its kind it stands for, of which it is the one that comes closest
-    anywhere: bool = False  # its numbers owe nothing to how far they are from the true ones, as those of a rounding
-    world: bool = True  # without, the right claims stay as they are
-    tier: float = 5.0  # the lower, the likelier
-    explains: tuple[int, ...] = ()  # these wrong claims
-    breaks: int = 0  # so many right ones
-    whole: bool = True  # it reaches no other wrong one
-    mistake: Mistake | None = None  # the one in the equations that was made
-    others: tuple[Trial, ...] = ()  # that come to the same
-
-
-# --- worlds
 
 
 def program(expr: Expr, types: Types, result: Type, dtype: str) -> Program:
@@ -150,112 +65,6 @@ def computing(
     return compute
 
 
-@dataclass
-class Scene:
-    """A case and the claims about it that are to be explained."""
-
-    prepared: Prepared
-    claims: Sequence[Claim]
-    points: Sequence[Mapping[str, Array]] = ({},)  # the parameters at which they are made, the article's own first
-    left: float = WORK  # that may be spent
-
-    def __post_init__(self) -> None:
-        self.case: Case = self.prepared.case
-        self.wrong = [position for position, claim in enumerate(self.claims) if claim.wrong]
-        # whether some claim has digits, and may fit by chance; whether some is about what was trained
-        self.printed = any(claim.unit is not None for claim in self.claims)
-        train, types = self.case.train, self.prepared.types
-        self.rates = [train.settings["lr"]] if train and "lr" in train.settings else []
-        self.trained = train is not None and any(claim.updates for claim in self.claims)
-        self.counts = {claim.updates for claim in self.claims}
-        when = min((self.claims[k].updates for k in self.wrong), default=0)
-        self.first = {count for count in self.counts if count <= when}
-        self.cut = cache(self._cut)
-        self.read = [program(claim.base, types, types.of(claim.base), self.case.dtype) for claim in self.claims]
-        self.compute = computing(self.prepared)
-        with np.errstate(all="ignore"):
-            self.states = self.training(self.prepared)(self.counts)
-            self.bases = self._bases(self.compute, self.states)
-        self.truth: Outcomes = self.transformed(lambda base: base)
-
-    def training(
-        self,
-        prepared: Prepared,
-        rate: float | None = None,
-        batch: Callable[[Prepared], Prepared | None] = lambda true: None,
-        later: int = 0,
-    ) -> Train:
-        """What trains by some equations, at another rate, or some updates longer.
-
-        `batch` makes the same mistake in the equations of a batch.
-        """
-        settings = self.case.train
-        if settings and rate is not None:
-            settings = settings._replace(settings={**settings.settings, "lr": rate})
-
-        def cut(size: int) -> Prepared:
-            true = self.cut(prepared.case.dtype, size)
-            return batch(true) or true
-
-        def train(counts: Collection[int]) -> Mapping[int, Env]:
-            at = {count: count + later for count in counts if count + later >= 0}
-            made: Mapping[int, Env] = {0: {}}
-            if settings and any(at.values()):  # a claim may be about more updates than there are
-                training = Training(prepared, settings._replace(epochs=max(at.values()))).settled()
-                made = training.states(
-                    at.values(), lambda size: computing(training.moving(cut(size) if settings.over else prepared))
-                )
-            return {count: made[end] for count, end in at.items() if end in made}
-
-        return train
-
-    def _cut(self, dtype: Dtype, size: int) -> Prepared:
-        assert self.case.train  # there are no batches without training
-        case = replace(self.case, dtype=dtype)
-        return Training(replace(self.prepared, case=case), self.case.train).cut(size)
-
-    def tried(
-        self, cause: str, compute: Compute | None = None, train: Train | None = None, weight: float = 1.0
-    ) -> list[Trial]:
-        """The trial of other values, or of another training; none where they cannot be had, or the work is used up.
-
-        What a training comes to later is computed where it explains something of what was wrong first: else ten
-        thousand updates would be made for every try.
-        """
-        compute = compute or self.compute
-        outcomes = self._outcomes(compute, train, self.first)
-        if outcomes and self.first != self.counts and any(self.claims[k].fits(outcomes[k]) for k in self.wrong):
-            outcomes = self._outcomes(compute, train, self.counts) or outcomes
-        return [Trial(cause, outcomes, weight)] if outcomes else []
-
-    def _outcomes(self, compute: Compute, train: Train | None, counts: Collection[int]) -> Outcomes | None:
-        entries = sum(self.prepared.types.names[equation.name].size + OVERHEAD for equation in self.prepared.both)
-        cost = entries * (len(counts) * len(self.points) + max(counts, default=0))
-        if cost > self.left:
-            return None
-        self.left -= cost
-        try:
-            with np.errstate(all="ignore"):
-                known = {count: state for count, state in self.states.items() if count in counts}
-                bases = self._bases(compute, train(counts) if train else known)
-        except UNFIT:
-            return None
-        return [claim.picked(some) for claim, some in zip(self.claims, bases, strict=True)]
-
-    def _bases(self, compute: Compute, states: Mapping[int, Env]) -> list[list[Array]]:
-        """What each claim's quantity is, or is an entry of, at the points; none where it is about other updates."""
-        values = {count: [compute({**point, **state}) for point in self.points] for count, state in states.items()}
-        each = ((made, values.get(claim.updates, ())) for claim, made in zip(self.claims, self.read, strict=True))
-        return [
-            [np.asarray(made.function(*map(some.__getitem__, made.inputs))[0], np.float64) for some in those]
-            for made, those in each
-        ]
-
-    def transformed(self, change: Callable[[Array], Array]) -> Outcomes:
-        """The claims' numbers with `change` made to the array that each is, or is an entry of."""
-        return [claim.picked(map(change, bases)) for claim, bases in zip(self.claims, self.bases, strict=True)]
-
-
 def changed(prepared: Prepared, changes: Mapping[str, Expr]) -> Prepared | None:
     """The case with some equations changed, the others as they were derived; None where they do not fit together."""
     types = Types(prepared.types.names, prepared.types.integral)
@@ -268,3 +77,89 @@ def changed(prepared: Prepared, changes: Mapping[str, Expr]) -> Prepared | None:
     except (ExpressionError, CycleError):
         return None
     return replace(prepared, equations=equations, backward=prepared.backward._replace(equations=backward), types=types)
+
+
+class Evaluator(Graph):
+    """The values of a case's names at each of some points, and what has been computed of them."""
+
+    def __init__(self, prepared: Prepared, points: Sequence[Mapping[str, Array]]) -> None:
+        super().__init__(prepared.env, prepared.both)
+        self.prepared = prepared
+        self.definitions = by_name(prepared.both)
+        self.base = [prepared.run(point) for point in points]
+        self.known: list[dict[Expr, object]] = [{} for _ in points]
+        self.program, self.reads = cache(self._program), cache(self.sources)
+        self.work = 0.0  # entries computed: the same on every machine
+
+    def _program(self, name: str) -> tuple[Program, float]:
+        """An equation as it stands, compiled, and its work."""
+        expr, type_ = self.definitions[name], self.prepared.types.names[name]
+        calls = sum(isinstance(part, Call) for part in walk(expr))
+        made = program(expr, self.prepared.types, type_, self.prepared.case.dtype)
+        return made, COMPILED * OVERHEAD + calls * (COMPILED * OVERHEAD + type_.size)
+
+
+class World:
+    """The equations with some changed; what it has computed it keeps."""
+
+    def __init__(self, whole: Evaluator, changes: Mapping[str, Expr]) -> None:
+        self.whole, self.changes = whole, changes
+        self.reached, self.done = whole.reach(changes), 0
+        self.points = [(dict(base), known) for base, known in zip(whole.base, whole.known, strict=True)]
+
+    def values(self, quantity: Expr) -> list[Array]:
+        """A quantity's value at every point; none where the changed equations do not fit together."""
+        due = self.reached & self.whole.sources(quantity) & ~self.done
+        try:
+            with np.errstate(all="ignore"):
+                for name in self.whole.named(due):
+                    for values, known in self.points:
+                        values[name] = self._equation(name, values, known)
+                self.done |= due
+                return [np.asarray(self._value(quantity, *point), np.float64) for point in self.points]
+        except UNFIT:
+            return []
+
+    def _equation(self, name: str, values: dict[str, Array], known: dict[Expr, object]) -> Array:
+        if name in self.changes:
+            found = np.asarray(self._value(self.changes[name], values, known))
+        else:
+            made, work = self.whole.program(name)
+            self.whole.work += work
+            found = np.asarray(made.function(*[values[read] for read in made.inputs])[0])
+        return found.astype(values[name].dtype, copy=False)
+
+    def _value(self, expr: Expr, values: Mapping[str, Array], known: dict[Expr, object]) -> object:
+        """A value; that of a call which no change here reaches is remembered, for others have it too."""
+        match expr:
+            case Name(name):
+                return values[name]
+            case Num(value):
+                return value if abs(value) < 2**63 else float(value)
+            case Slice():
+                return expr.whole
+            case NewAxis():
+                return None
+        fixed = not self.reached & self.whole.reads(expr)
+        if fixed and expr in known:
+            return known[expr]
+        found = _called(expr, [self._value(arg, values, known) for arg in expr.args])
+        self.whole.work += OVERHEAD + np.asarray(found).size
+        if fixed:
+            known[expr] = found
+        return found
+
+
+def _called(call: Call, args: list[object]) -> object:
+    if call.op == "index":
+        return operator.getitem(np.asarray(args[0]), tuple(map(_whole, args[1:])))  # type: ignore[misc]  # an index may be anything
+    if call.op == "scatter":
+        return kernels.scatter(np.asarray(args[0]), np.asarray(args[1]).shape, tuple(map(_whole, args[2:])))
+    if args and not any(isinstance(arg, np.ndarray | np.generic) for arg in args):
+        args[0] = np.asarray(args[0])  # Python's own numbers are no arrays, and raise where NumPy gives inf
+    return one_op(call.op)(*args, **dict(call.attrs))
+
+
+def _whole(item: object) -> object:
+    """An index as integers: what was computed as floats is cast."""
+    return item if item is None or isinstance(item, slice | int) else np.asarray(item).astype(np.int64)

@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike
 from mathlab.diagnosis import mistakes
 from mathlab.diagnosis.evidence import best
 from mathlab.diagnosis.mistakes import KINDS, Mistake
-from mathlab.diagnosis.search import Search, World
-from mathlab.diagnosis.worlds import Scene, of_arrays
+from mathlab.diagnosis.scene import Scene, of_arrays
+from mathlab.diagnosis.search import Search
+from mathlab.diagnosis.worlds import World
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Case
 from mathlab.language.syntax import Name
