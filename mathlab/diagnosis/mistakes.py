@@ -20,6 +20,7 @@ from mathlab.diagnosis.scene import Scene, Trial
 from mathlab.diagnosis.slips import Slip
 from mathlab.language.equation import Equation, by_name, in_order
 from mathlab.language.syntax import Call, Expr, Num, names
+from mathlab.language.tables import rows
 from mathlab.stages.prepare import Prepared
 from mathlab.stages.shares import handed
 
@@ -31,7 +32,6 @@ MANY = 3  # that look alike; of more, one in the middle alone is tried last
 CROWD, CROWDED = 200, 2.6  # so many that one reader alone may see are tried after the names
 LIKELY = 0.05  # how likely at least a change is that one reader alone may see
 UNDER = 0.05  # how far a forward mistake under the true formulas is behind
-TABLE = Path(__file__).with_name("kinds.txt")
 TOGETHER = ("exchanged", "weights exchanged", "other block", "forward block")  # what is made everywhere or not at all
 # of which no reader of a gradient sees another version
 ONCE = (*TOGETHER, *("terms missing", "factor throughout", "path missing", "axis kept", "row sums"))
@@ -52,23 +52,22 @@ class Kind(NamedTuple):
     forward: bool | None = None
 
 
-def _read(table: str) -> Iterator[Kind]:
-    """The kinds of a table; some are made as others before them are."""
+def _kinds() -> Iterator[Kind]:
+    """Those of the table; some are made as others before them are."""
     made = {**vars(rules), **vars(swaps)}
-    _, *sections = re.split(r"(?:^# .*\n)+", table, flags=re.MULTILINE)
-    for forward, section in zip((None, False, True), sections, strict=True):
-        for block in re.split(r"\n(?! )", section.strip()):
-            head, *lines = map(str.strip, block.splitlines())
-            name, tier, sentence = head.split(" | ")
-            kind = Kind(name, sentence, float(tier), forward=forward)
-            if forward is None:
-                yield kind._replace(trials=TRIALS[lines[0]])
-            else:
-                made[f"as {name}"] = rule = rule_of(lines, made)
-                yield kind._replace(rule=rule)
+    forward: bool | None = None
+    for head, lines in rows(Path(__file__).with_name("kinds.txt")).items():
+        name, *said = head.split(" | ")
+        if not said:
+            forward = name == "forward"
+        elif forward is None:
+            yield Kind(name, said[1], float(said[0]), trials=TRIALS[lines[0]])
+        else:
+            made[f"as {name}"] = rule = rule_of(lines, made)
+            yield Kind(name, said[1], float(said[0]), rule, forward=forward)
 
 
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _read(TABLE.read_text(encoding="utf-8"))}
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _kinds()}
 VARIANTS = sorted(KINDS.values(), key=lambda kind: kind.tier)
 
 

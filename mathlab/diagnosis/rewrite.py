@@ -9,7 +9,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from mathlab.errors import ExpressionError
@@ -166,10 +166,16 @@ def rule_of(lines: Iterable[str], rules: Mapping[str, Rule] = {}) -> Rule:
     `at_y` and `at_again` what it is where the activation is taken of, or for, something else. Beside a gradient g, t is
     each of the terms that flow into it, and `of` the node that hands it on.
     """
-    others, table = [rules[line] for line in lines if "|" not in line], list[tuple[Expr, list[Expr], str, float]]()
-    for old, new, words, rank in (([*map(str.strip, line.split("|")), "", ""][:4]) for line in lines if "|" in line):
-        table.append((parse(old), [*map(parse, new.split(" ; "))], words or INSTEAD, float(rank or 0)))
-    sloped = any(getattr(pattern, "op", "") == "slope" for pattern, *_ in table)
+    others = [rules[line] for line in lines if "|" not in line]
+    written = [[*map(str.strip, line.split("|")), "", ""][:4] for line in lines if "|" in line]
+    sloped = any(old.startswith("slope(") for old, *_ in written)
+
+    @cache  # most kinds are never looked for
+    def table() -> list[tuple[Expr, list[Expr], str, float]]:
+        return [
+            (parse(old), [*map(parse, new.split(" ; "))], words or INSTEAD, float(rank or 0))
+            for old, new, words, rank in written
+        ]
 
     def rule(part: Expr, known: Names) -> Iterator[Change]:
         for other in others:
@@ -177,7 +183,7 @@ def rule_of(lines: Iterable[str], rules: Mapping[str, Rule] = {}) -> Rule:
         op, inner = (part.op, part.args[0]) if isinstance(part, Call) and part.args else ("", part)
         whole = {WHOLE: part, "op": Name(op), "inner": inner, "mine": Name(known.mine)}
         slopes = [*_slopes(part, known)] if sloped else []
-        for pattern, news, words, rank in table:
+        for pattern, news, words, rank in table():
             places: Iterable[Found] = slopes
             match pattern:
                 case Call("slope", ops):

@@ -1,8 +1,8 @@
-"""The tables of the language, which are text: equations, and what else is told of what they stand below."""
+"""Tables that are text: rows, and what stands below each of them, such as an equation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -10,19 +10,30 @@ Table = Mapping[str, Mapping[str, str]]
 
 
 @cache
-def table(path: Path) -> Table:
-    """From each line to what stands below it, further to the right: `name = text`, or a word; `|` is between two.
-
-    What has a name twice has two texts, with `; ` between them. A line that begins with # says something to the reader.
-    """
-    found: dict[str, dict[str, str]] = {}
+def rows(path: Path) -> Mapping[str, Sequence[str]]:
+    """From each line to those below it that stand further to the right; one that begins with # is for the reader."""
+    found: dict[str, list[str]] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith(" "):
-            below = found[[*found][-1]]
-            for name, _, text in (fact.partition(" = ") for fact in line.strip().split(" | ")):
-                below[name] = f"{below[name]}; {text}" if name in below else text
+            found[[*found][-1]].append(line.strip())
         elif line and not line.startswith("#"):
-            found[line] = {}
+            found[line] = []
+    return found
+
+
+@cache
+def table(path: Path) -> Table:
+    """From each line to the facts below it: `name = text`, or a word; `|` is between two.
+
+    What has a name twice has two texts, with `; ` between them.
+    """
+    return {row: _facts(lines) for row, lines in rows(path).items()}
+
+
+def _facts(lines: Sequence[str]) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for name, _, text in (fact.partition(" = ") for line in lines for fact in line.split(" | ")):
+        found[name] = f"{found[name]}; {text}" if name in found else text
     return found
 
 

@@ -7,7 +7,6 @@ stage does stands elsewhere, and is imported when it is first called (`mathlab b
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from mathlab.errors import Place
 from mathlab.experiment import Case
+from mathlab.language.tables import rows
 from mathlab.results import CaseResult, StageResult
 
 if TYPE_CHECKING:
@@ -53,15 +53,15 @@ class Layout(NamedTuple):
     stages: tuple[str, ...] = ()
 
 
-def _layouts(text: str) -> Iterator[tuple[str, Layout]]:
-    """The files of `files.txt`, each with its layout."""
-    for block in re.sub("^#.*\n", "", text, flags=re.MULTILINE).strip().split("\n\n"):
-        (file, *form), *rows = map(str.split, block.splitlines())
-        said = [(name, *word.partition("=")[::2]) for name, *words in rows for word in words]
+def _layouts(path: Path) -> Iterator[tuple[str, Layout]]:
+    """The files of a table, each with its layout."""
+    for row, lines in rows(path).items():
+        (file, *form), *columns = map(str.split, (row, *lines))
+        said = [(name, *word.partition("=")[::2]) for name, *words in columns for word in words]
         told = {what: {name: value for name, word, value in said if word == what} for _, what, _ in said}
         shares = {name: value.split("*") for name, value in told.get("within", {}).items()}
         layout = Layout(
-            columns=tuple(name for name, *_ in rows),
+            columns=tuple(name for name, *_ in columns),
             keys=(*told["key"],),
             kinds=told.get("is", {}),
             open_ended="open" in form,
@@ -75,7 +75,7 @@ def _layouts(text: str) -> Iterator[tuple[str, Layout]]:
         yield file, layout
 
 
-LAYOUTS = dict(_layouts(Path(__file__).with_name("files.txt").read_text(encoding="utf-8")))
+LAYOUTS = dict(_layouts(Path(__file__).with_name("files.txt")))
 
 
 def _files(*names: str) -> Mapping[str, Layout]:

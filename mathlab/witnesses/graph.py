@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -14,6 +15,7 @@ from mathlab.experiment import Array
 from mathlab.language.equation import Equation
 from mathlab.language.ops import EXACT
 from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names, parse
+from mathlab.language.tables import called, rows
 from mathlab.witnesses.arrays import Floats, Numbers, numbers
 from mathlab.witnesses.reference import REFERENCE
 
@@ -21,14 +23,16 @@ Rounding = Callable[[Numbers], Numbers]
 Definitions = Mapping[str, Callable[..., Numbers]]
 Evaluate = Callable[[Expr, Mapping[str, Numbers]], Numbers]
 
-# ops that are made of others: their arguments, and what they are
-COMPOSED: Mapping[str, tuple[list[str], Expr]] = {
-    head.partition("(")[0]: (head.partition("(")[2].split(", "), parse(body))
-    for line in Path(__file__).with_name("ops.txt").read_text(encoding="utf-8").splitlines()
-    for head, _, body in [line.partition("): ")]
-    if body
-}
+# ops that are made of others, each with the row that says of what
+COMPOSED = {called(row)[0]: row for row in rows(Path(__file__).with_name("ops.txt"))}
 LARGEST_EXACT = 1 << 53  # larger integers are not all floats, and NumPy would make objects of some
+
+
+@cache
+def _made(op: str) -> tuple[Iterable[str], Expr]:
+    """The arguments of an op that is made of others, and what it is."""
+    row = COMPOSED[op]
+    return called(row)[1], parse(row.partition("): ")[2])
 
 
 def evaluate(
@@ -58,7 +62,7 @@ def evaluate(
                 operands = [*map(of, args)]
                 try:
                     if op in COMPOSED and op not in definitions:
-                        arguments, body = COMPOSED[op]
+                        arguments, body = _made(op)
                         made = dict(zip(arguments, operands, strict=True))
                         result = evaluate(body, made, definitions, None, array, who)
                     else:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from ast import literal_eval
 from collections.abc import Callable, Collection, Mapping
-from inspect import getmembers, isfunction
 from pathlib import Path
 
 from mathlab.language import shapes
@@ -22,7 +21,7 @@ from mathlab.language.tables import called, table
 __all__ = ["ACTIVATIONS", "EXACT", "OPS", "Op", "Rule", "Setting", "ShapeRule", "Site"]
 
 ROWS = table(Path(__file__).with_name("ops.txt"))
-FUNCTIONS = dict(getmembers(shapes, isfunction) + getmembers(rules, isfunction) + getmembers(images, isfunction))
+FUNCTIONS = {**vars(shapes), **vars(rules), **vars(images)}
 
 
 def _facts(row: str) -> Mapping[str, str]:
