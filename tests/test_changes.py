@@ -144,6 +144,15 @@ def test_what_cannot_be_set_is_one_sentence(text: str) -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
+def test_what_the_way_forward_reads_moves_it_in_a_loop_that_trains_too() -> None:
+    loop = 'inputs: {h0: 0.5}\nequations: {for t in 1..2: {"h[t]": "tanh(w * h[t-1])"}, L: "h2**2"}\n'
+    train = "train: {optimizer: {name: sgd, lr: 0.1}, epochs: 3}\n"
+    Path("net.yaml").write_text(f"parameters: {{w: 0.7}}\n{loop}{train}", encoding="utf-8")
+    assert "h0  0.5  0.3" in re.sub(" +", "  ", invoke("backprop", "net.yaml", "--set", "h0=0.3").stdout)
+    refused = invoke("backprop", "net.yaml", "--set", "lr=0.3").stderr
+    assert refused == "mathlab: lr is read by training alone, and moves nothing here: write mathlab train\n"
+
+
 def test_other_formats_are_refused() -> None:
     result = invoke("backprop", "net.yaml", "--set", "t=0", "--format", "json")
     assert (result.exit_code, result.stdout) == (2, "")

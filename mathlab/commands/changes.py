@@ -60,7 +60,8 @@ def _experiments(
     for text in texts:
         target, given = change.assignment(text)
         was, new = new, change.changed(new, target, given)
-        if command != "train" and any(one.train is not other.train for one, other in zip(was, new, strict=True)):
+        trains = ([(case.rolled or (case,))[0].train for case in cases] for cases in (was, new))
+        if command != "train" and any(one is not other for one, other in zip(*trains, strict=True)):
             raise MathlabError(f"{target} is read by training alone, and moves nothing here: write mathlab train")
     owners = (owner for owner, _ in chosen)
     moved = [found for found in zip(owners, old, new, strict=True) if found[1] is not found[2]]

@@ -60,7 +60,6 @@ def draw(
     for experiment in loaded:
         chosen = [one for owner, one in named if owner is experiment]
         asked = gallery.wanted(chosen, kinds or (), () if check else ("graph",))
-        asked = [(name, picture) for name, picture in asked if picture.kind in DRAWN]
         paged = {name for name, picture in asked if picture.kind == "page"}
         stages = [("train", "backprop") if one.train and one.name in paged else ("backprop",) for one in chosen]
         result = plan.judged(plan.Plan(experiment, tuple(zip(chosen, stages, strict=True))), terminal.progress)

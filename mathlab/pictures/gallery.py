@@ -79,11 +79,10 @@ def draw(experiment: Experiment, result: CaseResult, kind: str, **look: Unpack[L
     return KINDS[kind][1](Scene(experiment, case, result, scope, **look))
 
 
-def wanted(cases: Sequence[Case], kinds: Sequence[str] = (), otherwise: Sequence[str] = ()) -> Wanted:
-    """The pictures of these kinds of each case; or those that it declares, or `otherwise` where none does."""
-    if not kinds and any(case.pictures for case in cases):
-        return [(case.name, one) for case in cases for one in case.pictures]
-    return [(case.name, Picture(kind)) for case in cases for kind in dict.fromkeys(kinds or otherwise)]
+def wanted(cases: Sequence[Case], kinds: Sequence[str], otherwise: Sequence[str]) -> Wanted:
+    """The pictures in `DRAWN` of these kinds, or those that the cases declare, or `otherwise` where none does."""
+    found = [(case.name, one) for case in cases for one in case.pictures if one.kind in DRAWN and not kinds]
+    return found or [(case.name, Picture(kind)) for case in cases for kind in dict.fromkeys(kinds or otherwise)]
 
 
 def made(result: ExperimentResult, pictures: Wanted, form: str = "svg", **look: Unpack[Look]) -> Files:
@@ -112,8 +111,9 @@ def declared(result: ExperimentResult) -> tuple[Files, int]:
 
     A plot that compares cases of which some did not run is no part of either. Raises MathlabError as `made` does.
     """
-    ran = {case.case for case in result.cases}
-    pictures = [(name, one) for name, one in wanted(result.experiment.cases) if {name, *one.cases} <= ran]
+    cases = result.experiment.cases
+    left = {case.name for case in cases} - {case.case for case in result.cases}
+    pictures = [(case.name, one) for case in cases for one in case.pictures if left.isdisjoint({case.name, *one.cases})]
     able = [(name, one) for name, one in pictures if one.kind in DRAWN or find_spec("matplotlib")]
     return made(result, able), len(pictures) - len(able)
 
@@ -155,7 +155,8 @@ def same(a: str, b: str) -> bool:
 def write_index(out: Path) -> Path:
     """Make `out/index.html`. Raises MathlabError where it cannot be written."""
     frame = Template(files("mathlab.pictures").joinpath(INDEX).read_text(encoding="utf-8"))
-    found = "\n".join(_experiment(path.parent) for path in sorted(out.glob("*/run.json")))
+    folders = sorted({path.parent for kind in ("run.json", FOLDER) for path in out.glob(f"*/{kind}")})
+    found = "\n".join(map(_experiment, folders))
     replace_file(out / INDEX, frame.substitute(experiments=found or "<p>There are no results here yet.</p>"))
     return out / INDEX
 

@@ -122,6 +122,7 @@ def rows_of(node: NodeResult, result: BackpropResult, figures: Sequence[FigureRe
         yield Row("backward", "gradient", f"d{node.name} = {node.gradient_equation}")
         yield Row("backward", "gradient", "", "", f"d{node.name}", node.gradient)
         yield from _paths(node, result)
+        yield from (Row("backward", "gradient", f"{part.name} = {part.equation}") for part in node.parts)
         yield from [Row("", "dim", f"stores {', '.join(node.stores)}")] if node.stores else []
     elif node.note and node.role == "node":
         yield Row("", "dim", node.note)

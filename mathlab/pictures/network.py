@@ -14,13 +14,13 @@ from mathlab.language.syntax import Call, Expr, Name, Num
 from mathlab.pictures import Scene, svg
 from mathlab.pictures.graph import PAD, Row, box, in_words, rows_of
 from mathlab.pictures.layout import Point
-from mathlab.pictures.svg import MARGIN, element, entry, fill, number, stroke, text
+from mathlab.pictures.svg import CHAR, MARGIN, element, entry, fill, number, stroke, text
 from mathlab.results import NodeResult
 from mathlab.stages.shares import base_of
 
 MOST_UNITS = 12
 LABELLED = 20  # lines between two layers; the weights of more of them are drawn, but not written
-RADIUS, BETWEEN, HEAD = 48.0, 194.0, 80.0  # at least: a circle's, and the room for few lines
+RADIUS, BETWEEN, HEAD = 48.0, 194.0, 62.0  # at least: a circle's, and the room for few lines
 CUT = 24  # characters of a name
 STEP = 15  # from line to line
 PLACES = (0.3, 0.7, 0.4, 0.6, 0.5, 0.22, 0.78, *(0.14 + 0.04 * at for at in range(19)))  # of a label along a line
@@ -116,15 +116,23 @@ def network(scene: Scene) -> str:
         drawn += element("circle", cx=x, cy=y, r=radius, **stroke("frame", inside="paper"))
         drawn += _centred(name, x, y - radius - 14) + _centred(inside, x, y) + _centred(below, x, y + radius + 18)
     end = nodes[scene.case.equations[-1].name]
-    said = [f"{end.name} = {number(float(end.value))}"] if not end.value.ndim else []
-    said += ["a line is as wide as its weight, and dashed where that is negative"]
-    said += [f"sample {sample} of {samples}; a weight's gradient is that of all of them"] if samples > 1 else []
+    used = (name for one in layers for name in (one.source, one.weights, one.bias, one.inner, one.outer))
+    parts = [*filter(None, dict.fromkeys(used))]
+    rest = ", ".join(name for name in scene.case.parameters if name not in parts)
+    crowded = max(a * b for a, b in pairwise(sides)) > LABELLED
+    said = (
+        f"{end.name} = {number(float(end.value))}" if not end.value.ndim else "",
+        "a line is as wide as its weight, and dashed where that is negative",
+        f"of more than {LABELLED} lines between two layers the numbers are not written" if crowded else "",
+        f"sample {sample} of {samples}; a weight's gradient is that of all of them" if samples > 1 else "",
+        f"what is not in these layers is not drawn: {svg.shortened(rest, 2 * CUT)}" if rest else "",
+    )
+    bottom, notes = HEAD + step * max(sides), [*filter(None, said)]
+    drawn += "".join(text(MARGIN, bottom + 18 * at, line, "dim") for at, line in enumerate(notes, start=1))
     drawn += text(MARGIN, 40, "value", "value") + text(70, 40, f"gradient ∂{end.name}/∂…", "gradient")
-    drawn += text(MARGIN, 58, "; ".join(said), "dim")
-    parts = dict.fromkeys(chain(*((one.source, one.weights, one.bias, one.inner, one.outer) for one in layers)))
-    words = in_words(rows_of(nodes[name], scene.backprop) for name in parts if name)
-    width = max(2 * (MARGIN + half) + pitch * len(layers), 560)
-    return svg.picture(scene, "Network", width, HEAD + step * max(sides) + 14, words, drawn)
+    words = " ".join((in_words(rows_of(nodes[name], scene.backprop) for name in parts), *notes))
+    width = max(2 * (MARGIN + half) + pitch * len(layers), 2 * MARGIN + CHAR * max(map(len, notes)))
+    return svg.picture(scene, "Network", width, bottom + 18 * len(notes) + MARGIN, words, drawn)
 
 
 def _entry(node: NodeResult, place: Sequence[int], words: str = "") -> list[Row]:

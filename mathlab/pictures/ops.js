@@ -195,7 +195,7 @@ const lab = (() => {
   const value = (tree, env, single) => { r = single ? Math.fround : x => x; const x = run(tree, env); return x.w ? A(x.s, x.d.map(v => r(v))) : x; };
   const computed = (from, lines, single) => { const found = new Map(from); for (const [name, tree] of lines) found.set(name, value(tree, found, single)); return found; };
   // training as the lab does it: the losses, and the weights before the first epoch and after each; the equations may be others for a batch
-  const train = ({forward, backward, end, single, train: {state, updates, moved, trained, batches}}, leaves, settings, epochs) => {
+  const train = ({forward, backward, end, single, train: {state, updates, moved, trained, batches, epochs: own}}, leaves, settings, epochs, until = Infinity) => {
     const now = new Map(leaves), lines = [...forward, ...backward], losses = [], past = []; let made = 0;
     for (const [name, like, start] of state) now.set(name, A(now.get(like).s, start ?? now.get(like).d.map(() => 0)));
     for (const [name, x] of settings) now.set(`_setting_${name}`, A([], [x]));
@@ -204,7 +204,7 @@ const lab = (() => {
     for (let epoch = 0; ; epoch++) {
       const found = computed(now, lines, single);
       losses.push(found.get(end).d[0]); past.push(new Map(trained.map(name => [name, now.get(name)])));
-      if (epoch === epochs) return {losses, past};
+      if (epoch === epochs || epoch >= own && Date.now() > until) return {losses, past}; // no page stands still for long
       if (!batches) move(found);
       else for (let k = 0; k < batches.each; k++) {
         const picked = batches.rows[made % batches.rows.length], batch = new Map([...now, ...batches.over.map(name => [name, rows(now.get(name), picked)])]);

@@ -5,8 +5,7 @@
   const say = (tag, set, ...inside) => {
     const made = document.createElement(tag);
     for (const key in set) key in made ? made[key] = set[key] : made.setAttribute(key, set[key]);
-    fill(made, inside);
-    return made;
+    fill(made, inside); return made;
   };
   const drawn = (tag, set, ...inside) => { const made = document.createElementNS("http://www.w3.org/2000/svg", tag); for (const key in set) made.setAttribute(key, set[key]); fill(made, inside); return made; };
   const words = (x, y, said, anchor, colour = "currentColor") => drawn("text", {x, y, "font-size": 12, fill: colour, "text-anchor": anchor}, said);
@@ -20,8 +19,8 @@
   const origin = new Map(D.leaves.map(([name, , s, d]) => [name, {s, d}])), roles = new Map(D.leaves.map(([name, role]) => [name, role]));
   const lines = [...D.forward, ...D.backward], forward = D.forward.length, kept = new Map(D.stores), shares = new Map(D.shares);
   const gradients = new Set(D.backward.map(([name]) => name)), order = new Map(lines.map(([name], k) => [name, k + 1]));
-  const fresh = () => new Map([...origin].map(([name, x]) => [name, {s: x.s, d: [...x.d]}]));
-  let now = fresh(), env = new Map(), step = 1, at = [], epoch = null, later = 0, past = [], epochs = D.train?.epochs ?? 0;
+  const given = () => new Map(D.train?.settings ?? []), fresh = () => new Map([...origin].map(([name, x]) => [name, {s: x.s, d: [...x.d]}]));
+  let now = fresh(), env = new Map(), step = 1, at = [], epoch = null, later = 0, past = [], epochs = D.train?.epochs ?? 0, settings = given();
   const edits = () => [...origin].flatMap(([name, x]) => places(x.s).flatMap((place, k) => Object.is(now.get(name).d[k], x.d[k]) ? [] : [[name, place, now.get(name).d[k]]]));
   const fixed = new Map(D.fixed ?? []); // of a page that is too large to be computed anew: arrays, and what large ones come to
   const marked = key => new Map([...document.querySelectorAll(`#graph [data-${key}]`)].map(part => [part.dataset[key], part]));
@@ -45,8 +44,7 @@
     }
     $("graph").classList.toggle("backward", step > forward); $("step").value = step; $("count").textContent = `${step} / ${lines.length}`;
     $("said").textContent = `Step ${step} of ${lines.length}, ${step > forward ? "backward" : "forward"}: ${name} = ${text.length > 120 ? `${text.slice(0, 119)}…` : text}`;
-    const pane = $("graph");
-    if (home && !pane.classList.contains("fit")) { const a = home.getBoundingClientRect(), b = pane.getBoundingClientRect(); pane.scrollBy(a.x + a.width / 2 - b.x - b.width / 2, a.y + a.height / 2 - b.y - b.height / 2); }
+    if (home && !$("graph").classList.contains("fit")) { const a = home.getBoundingClientRect(), b = $("graph").getBoundingClientRect(); $("graph").scrollBy(a.x + a.width / 2 - b.x - b.width / 2, a.y + a.height / 2 - b.y - b.height / 2); }
     try { history.replaceState(null, "", `#step=${step}`); } catch (trouble) { void trouble; } // not in a frame without an address
     card();
   };
@@ -56,13 +54,18 @@
   const entry = (x, place) => { const here = place.slice(place.length - x.s.length), st = lab.strides(x.s); return x.d[here.reduce((k, i, a) => k + (x.s[a] === 1 ? 0 : i * st[a]), 0)]; };
   const leaf = (x, kind, least) => say("span", {className: kind}, x < 0 && least > 1 ? `(${num(x)})` : num(x));
   const kind = tree => typeof tree === "string" && gradients.has(tree) ? "gradient" : typeof tree === "number" ? "" : "value";
+  const moving = {index: 1, T: 1, mT: 1, transpose: 1, swapaxes: 1, reshape: 1, flip: 1, concat: 99, stack: 99, array: 99};
   const listed = (terms, sign) => terms.length <= 6 ? terms.flatMap((t, i) => i ? [sign, t] : [t]) : [...listed(terms.slice(0, 5), sign), `${sign}… (${terms.length} terms)`];
   const put = (tree, place, least = 0) => {
     const [op, a, b] = Array.isArray(tree) ? tree : [], inside = (strength, ...parts) => strength < least ? ["(", ...parts, ")"] : parts;
     if (op in infix) { const [p, sign] = infix[op]; return inside(p, put(a, place, p), sign, put(b, place, p + 1)); }
     if (op === "neg") return inside(1, "−", put(a, place, 2));
     if (op === "pow") return inside(4, put(a, place, 9), "^", put(b, place, 9));
-    if (op === "T" && value(a).s.length === 2) return put(a, [...place].reverse(), least);
+    if (op in moving) { // which entry of which argument it is
+      const parts = [], known = new Map(env), mark = t => { const x = value(t), from = parts.length ? parts[0].end : 0; parts.unshift({t, s: x.s, from, end: from + x.d.length}); known.set(String(from), {s: x.s, d: x.d.map((_, k) => from + k)}); return String(from); };
+      const id = entry(lab.value([op, ...tree.slice(1).map((t, i) => i < moving[op] && (typeof t !== "object" || Array.isArray(t)) ? mark(t) : t)], known, false), place), {t, s, from} = parts.find(part => part.from <= id);
+      return put(t, lab.strides(s).map((st, k) => Math.floor((id - from) / st) % s[k]), least);
+    }
     if (op === "outer") return inside(2, leaf(value(a).d[place[0]], kind(a), 2), " · ", leaf(value(b).d[place[1]], kind(b), 2));
     if (op === "matmul" || op === "dot") {
       const x = value(a), y = value(b), n = x.s[x.s.length - 1], row = x.s.length > 1 ? 1 : 0, column = y.s.length > 1 ? 1 : 0;
@@ -80,10 +83,10 @@
       const x = value(a), k = (b?.axis ?? -1) < 0 ? place.length + (b?.axis ?? -1) : b.axis, power = i => ["e^", leaf(entry(x, place.map((p, n) => n === k ? i : p)), "value", 2)];
       return inside(2, power(place[k]), " / (", ...listed(lab.range(x.s[k]).map(power), " + "), ")");
     }
-    if (lab.entrywise.has(op)) return [op, "(", ...tree.slice(1).flatMap((t, i) => [i ? ", " : "", put(t, place)]), ")"];
-    return [leaf(entry(value(tree), place), kind(tree), least)];
+    return lab.entrywise.has(op) ? [op, "(", ...tree.slice(1).flatMap((t, i) => [i ? ", " : "", put(t, place)]), ")"] : [leaf(entry(value(tree), place), kind(tree), least)];
   };
   const bare = shown => { const [first, then] = shown.flat(9); if (first.textContent && then !== "^") first.textContent = first.textContent.replace(/^\((.*)\)$/, "$1"); return shown; };
+  const filled = (tree, x) => { try { const shown = bare(put(tree, at)); return shown.flat(9).length === 1 && shown.flat(9)[0].textContent === num(entry(x, at)) ? "" : shown; } catch (trouble) { void trouble; return ""; } };
   // what can be scrolled sideways can be reached by keyboard
   const reachable = () => { for (const part of document.querySelectorAll(".wide, fieldset")) part.scrollWidth > part.clientWidth ? part.tabIndex = 0 : part.removeAttribute("tabindex"); };
   // the card of a step
@@ -99,9 +102,10 @@
       const all = places(x.s), pick = place => say("button", {className: "entry", "aria-pressed": String(String(place) === String(at)), "aria-label": `${label(name, place)} = ${num(entry(x, place))}`, onclick: () => { at = place; card(); document.querySelector("#card [aria-pressed=true]").focus(); }}, num(entry(x, place)));
       if (all.length <= 60) parts.push(say("div", {className: "wide"}, say("table", {className: "array"}, rowed(all, x.s).map(row => say("tr", {}, row.map(place => say("td", {}, pick(place))))))));
       else parts.push(say("p", {}, gist(x)));
-      try { const shown = bare(put(tree, at)), alone = shown.flat(9).length === 1 && shown.flat(9)[0].textContent === num(entry(x, at)); parts.push(say("p", {className: "numbers", id: "put"}, label(name, at), alone ? [] : [" = ", shown], " = ", say("b", {className: back ? "gradient" : "value"}, num(entry(x, at))))); } catch (trouble) { void trouble; }
+      const shown = filled(tree, x);
+      parts.push(say("p", {className: "numbers", id: "put"}, label(name, at), shown && [" = ", shown], " = ", say("b", {className: back ? "gradient" : "value"}, num(entry(x, at)))));
       if (back && name === "d" + owner && shares.has(owner)) {
-        const rows = shares.get(owner).map(([reader, written, share, up, near, fused]) => [`back from ${reader}${fused.length ? ` (with ${fused.join(", ")})` : ""}`, say("code", {}, written), up === null ? "" : ["upstream ", leaf(entry(value(up), at), "gradient", 0), " × local ", leaf(entry(value(near), at), "value", 2)], ["= ", leaf(entry(value(share), at), "gradient", 0)]]);
+        const rows = shares.get(owner).map(([reader, written, share, up, near, fused]) => [`back from ${reader}${fused.length ? ` (with ${fused.join(", ")})` : ""}`, say("code", {}, written), up === null ? filled(share, value(share)) : ["upstream ", leaf(entry(value(up), at), "gradient", 0), " × local ", leaf(entry(value(near), at), "value", 2)], ["= ", leaf(entry(value(share), at), "gradient", 0)]]);
         if (rows.length > 1) rows.push(["sum", "", "", say("b", {}, "= ", num(entry(x, at)))]);
         parts.push(say("h3", {}, rows.length > 1 ? `The paths that meet in ${label(name, at)}` : "The path"), table(["path", "share", "upstream × local", "gives"], rows));
       }
@@ -113,21 +117,22 @@
     reachable();
   };
   // the numbers that can be changed, shown at four digits where the field is not entered
-  const whole = x => ({onfocus: ({target}) => { if (target.value === num(x())) target.value = is(num(x()), x()) ? num(x()) : String(x()); target.select(); }, onblur: ({target}) => { if (target.getAttribute("aria-invalid") !== "true") target.value = num(x()); }});
+  const whole = x => ({onfocus: ({target}) => { if (target.value === num(x())) target.value = is(num(x()), x()) ? num(x()) : String(x()); target.select(); }, onblur: ({target}) => { if (target.getAttribute("aria-invalid") !== "true") { target.value = num(x()); target.size = Math.max(target.size, target.value.length); } }});
   const edit = () => {
     if (D.fixed) { fill($("edit"), say("h2", {}, "Inputs and weights"), say("p", {}, D.said)); return; }
     const groups = [...origin].map(([name, x]) => {
-      const field = (place, k) => typed({value: num(x.d[k]), "aria-label": label(name, place), autocomplete: "off", ...whole(() => now.get(name).d[k])}, v => roles.get(name) !== "index" || Number.isInteger(v), (v, target) => {
+      const size = Math.max(8, ...x.d.map(v => num(v).length)), field = (place, k) => typed({value: num(x.d[k]), size, "aria-label": label(name, place), autocomplete: "off", ...whole(() => now.get(name).d[k])}, v => roles.get(name) !== "index" || Number.isInteger(v), (v, target) => {
         epoch = null; now.get(name).d[k] = D.single ? Math.fround(v) : v; target.classList.toggle("changed", now.get(name).d[k] !== x.d[k]); renew();
       });
       return say("fieldset", {}, say("legend", {}, `${name} `, say("span", {className: "dim"}, roles.get(name) === "index" ? "index" : roles.get(name))), rowed(places(x.s).map(field), x.s).map(row => say("div", {className: "row"}, row)));
     });
-    fill($("edit"), say("h2", {}, "Inputs and weights"), say("p", {className: "dim", id: "state", role: "status"}), groups, say("button", {id: "reset", onclick: () => { epoch = null; now = fresh(); edit(); renew(); $("reset").focus(); }}, "back to the article's numbers"), say("p", {className: "wide"}, say("code", {id: "set"})));
+    fill($("edit"), say("h2", {}, "Inputs and weights"), say("p", {className: "dim", id: "state", role: "status"}), groups, say("button", {id: "reset", onclick: () => { epoch = null; now = fresh(); settings = given(); epochs = D.train?.epochs ?? 0; edit(); if (D.train) training(); renew(); $("reset").focus(); }}, "back to the article's numbers"), say("p", {className: "wide"}, say("code", {id: "set"})));
   };
   const renew = () => {
     const changed = edits();
     try { env = lab.computed(now, lines, D.single); $("state") && ($("state").textContent = epoch !== null ? `The weights after ${epoch} epochs.` : changed.length ? `Changed numbers: ${changed.map(([name, place]) => label(name, place)).join(", ")}; what was printed no longer applies.` : "Change a number: everything is computed anew, here in the page."); } catch (trouble) { $("state").textContent = `This cannot be computed: ${trouble.message}`; return; }
-    if ($("set")) $("set").textContent = changed.map(([name, place, x]) => `--set "${label(name, place)}=${x}"`).join(" ");
+    const others = [...given(), ["epochs", D.train?.epochs ?? 0]].map(([name, x]) => [`train.${name}`, [], settings.get(name) ?? epochs, x]).filter(([, , x, was]) => x !== was);
+    if ($("set")) $("set").textContent = [...changed, ...others].map(([name, place, x]) => `--set "${label(name, place)}=${x}"`).join(" ");
     for (const [name, x] of env) refill(name, x);
     for (const [name, paths] of shares) for (const [reader, , share] of paths) if (paths.length > 1) refill(`d${name}<${reader}`, lab.value(["add", share, ["zeros_like", name]], env, D.single));
     tabled(); show();
@@ -135,8 +140,7 @@
   };
   const written = x => !x ? "" : x.d.length > 30 ? `norm ${num(Math.hypot(...x.d))}` : x.s.length < 2 ? x.d.map(num).join("  ") : rowed(x.d.map(num), x.s).map(row => say("div", {}, row.join("  ")));
   const tabled = () => fill($("table"), table(["node", "equation", "value", "gradient"], [...D.leaves.map(([name]) => [name, ""]), ...D.forward.map(([name, , text]) => [name, text])].map(([name, text]) => [name, say("span", {className: "left"}, text), say("span", {className: "value"}, written(env.get(name)) || (fixed.get(name) ?? "")), say("span", {className: "gradient"}, written(env.get("d" + name)) || (fixed.get("d" + name) ?? ""))])));
-  const settings = new Map(D.train?.settings ?? []);
-  const train = () => { const made = lab.train(D, now, settings, epochs); past = made.past; curve(made.losses); contours(); };
+  const train = () => { const made = lab.train(D, now, settings, epochs, Date.now() + 2000); past = made.past; curve(made.losses); contours(); };
   // a field in ten bands, the higher the darker, and on it the way of the training
   const contours = () => fill($("contours"), (D.contours ?? []).map(one => {
     const side = 41, cell = 420 / side, [[a, i, x0, x1], [b, j, y0, y1]] = one.over, heights = lab.field(D, now, one, side), good = heights.filter(Number.isFinite).sort((p, q) => p - q);
@@ -155,7 +159,7 @@
     const y = x => 150 - 130 * (scale(x) - scale(low)) / (scale(high) - scale(low) || 1), x = k => 70 + 520 * k / Math.max(losses.length - 1, 1);
     const set = {viewBox: "0 0 600 185", id: "curve", role: "img", "aria-label": `${D.end} from ${num(losses[0])} to ${num(losses[losses.length - 1])} over ${losses.length - 1} epochs`}, dot = drawn("circle", {r: 5, fill: "var(--gradient)"});
     const picture = drawn("svg", set, drawn("path", {d: "M70 15V155H592", fill: "none", stroke: "var(--line)"}), lined(losses.map((l, k) => [x(k), y(l)]), "var(--value)"), words(64, 24, num(high), "end"), words(64, 154, num(low), "end"), words(70, 172, "0", "middle"), words(590, 172, String(losses.length - 1), "end"), words(330, 172, `epoch${log ? " (loss on a logarithmic scale)" : ""}`, "middle"), dot);
-    const told = say("output", {}), told_at = k => { told.textContent = `epoch ${k}: ${D.end} = ${num(losses[k])}`; dot.setAttribute("cx", x(k)); dot.setAttribute("cy", Number.isFinite(losses[k]) ? y(losses[k]) : 155); };
+    const told = say("output", {}), told_at = k => { told.textContent = `epoch ${k}: ${D.end} = ${num(losses[k])}${D.train.updates && losses.length <= epochs ? "; it takes long, and stopped there" : ""}`; dot.setAttribute("cx", x(k)); dot.setAttribute("cy", Number.isFinite(losses[k]) ? y(losses[k]) : 155); };
     const scrub = say("input", {type: "range", min: 0, max: losses.length - 1, value: losses.length - 1, "aria-label": "Epoch whose weights are shown", oninput: event => {
       epoch = +event.target.value; told_at(epoch);
       if (past.length) { const before = now; now = new Map([...now, ...past[epoch]]); renew(); now = before; }
@@ -164,8 +168,8 @@
     $("curves").dataset.losses = losses.length <= 2000 ? losses.join(" ") : "";
   };
   const training = () => {
-    const field = (name, x, change) => say("label", {}, name, typed({value: String(x)}, v => v >= 0, v => { change(v); epoch = null; train(); }));
-    const fields = D.train.updates ? [...[...settings].map(([name, x]) => field(name, x, v => settings.set(name, v))), field("epochs", epochs, v => { epochs = Math.min(Math.floor(v), D.train.most); })] : [];
+    const field = (name, x, change, good = v => v >= 0) => say("label", {}, name, typed({value: String(x), size: Math.max(8, String(x).length)}, good, v => { change(v); epoch = null; renew(); clearTimeout(later); train(); }));
+    const fields = D.train.updates ? [...[...settings].map(([name, x]) => field(name, x, v => settings.set(name, v))), field("epochs", epochs, v => { epochs = v; }, v => Number.isInteger(v) && v >= 0 && v <= D.train.most)] : [];
     fill($("trained"), say("h2", {}, `Training: ${D.train.optimizer}`), fields, say("p", {className: "dim"}, D.train.said), say("div", {id: "curves"}), D.train.figures.length ? [say("h3", {}, "Figures, with the article's numbers"), judged(D.train.figures)] : []);
     if (!D.train.updates) curve(D.train.losses);
   };
@@ -180,7 +184,7 @@
     const to = {ArrowRight: step + 1, ArrowLeft: step - 1, Home: 1, End: lines.length}[event.key];
     if (to) { event.preventDefault(); go(to); }
   });
-  for (const [node, box] of boxes) box.addEventListener("click", () => go(step > forward && order.has("d" + node) ? order.get("d" + node) : order.get(node) ?? order.get("d" + node) ?? step));
+  for (const [node, box] of boxes) box.addEventListener("click", () => { $("graph").blur(); go(step > forward && order.has("d" + node) ? order.get("d" + node) : order.get(node) ?? order.get("d" + node) ?? step); });
   const asked = () => Math.min(Math.max(+(/^#step=(\d+)$/.exec(location.hash)?.[1] ?? step), 1), lines.length);
   addEventListener("hashchange", () => go(asked())); step = asked();
   $("train").hidden = !D.train && !D.contours?.length; edit(); if (D.train) training();

@@ -172,6 +172,8 @@ def _curve(about: Subject) -> Drawing:
         for equation in reversed(case.equations):
             if equation.name in mentioned:
                 needed, mentioned = [equation, *needed], mentioned | {*names(equation.expr)}
+        if over.text not in mentioned:
+            raise about.wrong(f"{wanted.text!r} is no curve over {over.text}, which it does not read", wanted)
         inputs = {name: value for name, value in {**case.inputs, **case.parameters}.items() if name != over.text}
         moved = replace(case.bare(), inputs=inputs, parameters={over.text: Value(x)}, equations=tuple(needed))
         try:
@@ -316,8 +318,8 @@ def _lines(ax: Axes, made: Drawing) -> None:
 
 def _drawable(values: Array, log: bool = False) -> Array:
     """The values with a gap where an axis has no place for one: not finite, too large, not positive on a log axis."""
-    fits = (values > 1 / LARGEST if log else values > -LARGEST) & (values < LARGEST)
-    return np.where(fits, values, np.nan)
+    wide = np.asarray(values, np.float64)  # float32 has no number as large
+    return np.where((wide > 1 / LARGEST if log else wide > -LARGEST) & (wide < LARGEST), wide, np.nan)
 
 
 def _table(ax: Axes, at: int, made: Drawing) -> None:

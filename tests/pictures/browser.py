@@ -239,7 +239,48 @@ def test_training_in_the_page_is_the_lab_s(browser: Browser, pages: dict[tuple[s
     other = [float(x) for x in visit.page.get_attribute("#curves", "data-losses").split()]
     assert other[0] == losses[0]
     assert other[1] != losses[1]
+    assert visit.page.inner_text("#set") == '--set "train.lr=0.65"'
+    epochs = visit.page.locator("#train label input").last
+    for text, wrong in (("2.5", "true"), ("-1", "true"), ("20", "false")):
+        epochs.fill(text)
+        assert epochs.get_attribute("aria-invalid") == wrong
+    assert len(visit.page.get_attribute("#curves", "data-losses").split()) == 21
+    epochs.fill("200000")  # more than a page makes within the time in which its reader waits
+    assert "stopped there" in visit.page.inner_text("#curves p")
+    visit.page.click("#reset")
+    assert visit.page.inner_text("#set") == ""
+    visit.page.wait_for_function(
+        f"document.querySelector('#curves')?.dataset.losses === '{' '.join(map(str, losses))}'"
+    )
     visit.close()
+
+
+def test_the_entries_that_an_op_moves_are_put_in(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "moved.yaml").write_text(MOVED, encoding="utf-8")
+    path = tmp_path / "moved.html"
+    path.write_text(api.run(api.load(tmp_path / "moved.yaml"), "backprop").draw("page"), encoding="utf-8")
+    visit = Visit(browser, path)
+    for step, said in enumerate(PUT, start=1):
+        visit.go(step)
+        visit.page.locator(".entry").last.click()
+        assert visit.page.inner_text("#put") == said
+    visit.close()
+
+
+MOVED = """\
+inputs: {x: [[1, 2], [3, 4]]}
+parameters: {W: [[5, 6, 7, 8], [9, 10, 11, 12]]}
+equations:
+  heads: transpose(reshape(x @ W, 2, 2, 2), 1, 0, 2)
+  both: "concat(heads[0] * 2, x.T, axis=1)"
+  last: "[x[0, ::-1], flip(x)[1]]"
+  loss: sum(heads) + sum(both) + sum(last)
+"""
+PUT = (
+    "heads[1,1,1] = 3 · 8 + 4 · 12 = 72",
+    "both[1,3] = 4",
+    "last[1,1] = 1",
+)
 
 
 def test_a_phone_needs_no_sideways_scroll(browser: Browser, pages: dict[tuple[str, str], Path]) -> None:
@@ -248,6 +289,10 @@ def test_a_phone_needs_no_sideways_scroll(browser: Browser, pages: dict[tuple[st
         for step in (1, visit.steps()):
             visit.go(step)
             assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390, file.name
+        cut = (
+            "[...document.querySelectorAll('.row input')].filter(f => f.scrollWidth > f.clientWidth).map(f => f.value)"
+        )
+        assert visit.page.evaluate(cut) == [], file.name
         visit.close()
 
 
@@ -264,6 +309,11 @@ def test_the_keyboard_is_enough(browser: Browser, pages: dict[tuple[str, str], P
             visit.page.evaluate("document.activeElement.id || document.activeElement.getAttribute('aria-label')")
         )
     assert {"next", "step", "zoom", "W[0,0]", "reset", "Epoch whose weights are shown"} <= reached
+    visit.page.locator("#graph [data-node]").nth(2).click()  # after which the arrows go on from there
+    before = int(visit.page.inner_text("#count").split()[0])
+    keys.press("ArrowLeft")
+    assert visit.page.inner_text("#count") == f"{before - 1} / {visit.steps()}"
+    keys.press("Home")
     visit.page.focus("[aria-label='W[0,0]']")
     keys.press("ArrowRight")
     assert visit.page.inner_text("#count") == f"1 / {visit.steps()}"  # the field has the keys

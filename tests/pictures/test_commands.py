@@ -110,6 +110,21 @@ def test_a_case_that_only_trains_is_drawn_too(net: Path, tmp_path: Path) -> None
     assert '"epochs":5' in (tmp_path / "net/pictures/trained.html").read_text(encoding="utf-8")
 
 
+def test_where_plots_alone_are_declared_the_graph_is_drawn(net: Path, tmp_path: Path) -> None:
+    net.write_text(NET.replace("[graph, page, network]", "[{heat: {of: W}}]"), encoding="utf-8")
+    ran = asked("draw", net, "--case", "right", "--out", tmp_path)
+    assert (ran.exit_code, [Path(line).name for line in ran.stdout.split()]) == (0, ["right.graph.svg"])
+
+
+def test_a_plot_of_a_case_that_nobody_has_is_told(net: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    net.write_text(NET.replace("pictures: page", "pictures: [{loss: {cases: [trained, triend]}}]"), encoding="utf-8")
+    ran = asked("run", net, "--case", "trained", "--out", tmp_path / "out")
+    assert ran.exit_code == 2
+    assert "no case is named 'triend'; did you mean 'trained'?" in ran.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_check_of_nothing_is_not_green(net: Path, tmp_path: Path) -> None:
     ran = asked("draw", net, "--case", "wrong", "--out", tmp_path, "--check")
     assert (ran.exit_code, ran.stdout) == (2, "")
@@ -118,6 +133,7 @@ def test_a_check_of_nothing_is_not_green(net: Path, tmp_path: Path) -> None:
 
 def test_run_writes_what_is_declared_and_the_index(net: Path, tmp_path: Path) -> None:
     assert asked("draw", net, "--case", "right", "--out", tmp_path, "--index").exit_code == 0
+    assert "net/pictures/right.html" in (tmp_path / "index.html").read_text(encoding="utf-8")  # that has not run yet
     assert asked("run", net, "--case", "right", "--out", tmp_path).exit_code == 0
     index = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert "1 figures, all pass" in index

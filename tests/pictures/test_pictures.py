@@ -219,19 +219,33 @@ def test_a_stack_of_small_matrices_has_brackets_each() -> None:
 
 
 WIDE = "hidden_activation_of_the_first_layer"
-NARROW: Mapping[str, Case] = {
-    "network": case(
-        {WIDE: "tanh(A @ x)", "end": "sigmoid(B @ " + WIDE + ")", "loss": "sum(end)"},
-        {"A": [[9.1, 3.7], [0.1, -11.7]], "B": [[1e-9, -123456.789], [-0.99999999, 2]]},
-        {"x": [1.0, 0.98]},
+NARROW: Sequence[tuple[str, Case]] = [
+    (
+        "network",
+        case(
+            {WIDE: "tanh(A @ x)", "end": "sigmoid(B @ " + WIDE + ")", "loss": "sum(end)"},
+            {"A": [[9.1, 3.7], [0.1, -11.7]], "B": [[1e-9, -123456.789], [-0.99999999, 2]]},
+            {"x": [1.0, 0.98]},
+        ),
     ),
-    "scan": case({"y": "conv2d(X, K)", "L": "sum(y)"}, {"X": -np.arange(36.0).reshape(6, 6) / 7, "K": np.eye(3) / -3}),
-}
+    (
+        "network",  # of which a layer alone is drawn, with one sample, and no number on its lines
+        case(
+            {"z": "x @ A", "end": f"({WIDE} * z + of + the + others + that + have + names)**2", "loss": "sum(end)"},
+            {"A": np.ones((7, 3)), **dict.fromkeys(f"{WIDE} of the others that have names".split(), 0.5)},
+            {"x": np.ones((2, 7))},
+        ),
+    ),
+    (
+        "scan",
+        case({"y": "conv2d(X, K)", "L": "sum(y)"}, {"X": -np.arange(36.0).reshape(6, 6) / 7, "K": np.eye(3) / -3}),
+    ),
+]
 
 
-@pytest.mark.parametrize("kind", NARROW)
-def test_no_number_leaves_the_picture_or_covers_another(kind: str) -> None:
-    svg = ET.fromstring(drawn(result_of(NARROW[kind]), kind))
+@pytest.mark.parametrize(("kind", "one"), NARROW)
+def test_nothing_written_leaves_the_picture_and_no_number_covers_another(kind: str, one: Case) -> None:
+    svg = ET.fromstring(drawn(result_of(one), kind))
     groups = [(group, text) for group in svg.iter(f"{SVG}g") for text in group.iter(f"{SVG}text")]
     anchors = {text: group.get("text-anchor") for group, text in groups}
     places = [(text, re.findall(r"-?[\d.]+", group.get("transform", ""))) for group, text in groups]
@@ -443,6 +457,21 @@ def test_a_bias_may_have_axes_of_its_own(bias: str) -> None:
     for one in (rows, columns):
         found = dict(numbers(drawn(result_of(one), "network")))
         assert (found["b[0]"], found["b[1]"]) == ("0.5", "0.25")
+
+
+def test_a_network_says_what_it_does_not_show() -> None:
+    svg = drawn(result_of(NARROW[1][1]), "network")
+    assert "sample 0 of 2" in svg
+    assert "of more than 20 lines between two layers the numbers are not written" in svg
+    assert f"what is not in these layers is not drawn: {WIDE}, of" in svg
+    assert "not drawn" not in drawn(result_of(NARROW[0][1]), "network")
+
+
+def test_the_parts_of_a_step_back_that_other_boxes_read_are_defined() -> None:
+    one = case({"s": "(a @ b) / sqrt(3)", "loss": "sum(s**2)"}, {"a": [[1.0, 2.0]], "b": [[3.0], [4.0]]})
+    svg = drawn(result_of(one), "graph")
+    assert "da = ds_1 @ b.T" in svg
+    assert "ds_1 = ds / sqrt(3)" in svg
 
 
 def test_a_sample_that_is_not_there_is_told() -> None:

@@ -133,6 +133,10 @@ WRONG: list[tuple[Callable[[], Drawing], str]] = [
         lambda: of_config("activations", "ReLU", asked("curve", "sum(h)", over={"a": (0, 1)})),
         "'sum(h)' is no curve over a",
     ),
+    (
+        lambda: of_config("activations", "ReLU", asked("curve", "h", over={"b": (0, 1)})),
+        "'h' is no curve over b, which it does not read",
+    ),
     (lambda: drawing(asked("contour", over={"W[0,0]": (0, 1)})), "a contour runs over two entries"),
     (lambda: drawing(asked("contour", over={"W": (0, 1), "V[0,0]": (0, 1)})), "'W' is no single entry"),
     (lambda: drawing(asked("contour", "Y", over={"W[0,0]": (0, 1), "V[0,0]": (0, 1)})), "needs one number"),
@@ -191,6 +195,7 @@ def test_what_no_axis_can_show_is_a_gap(log: str) -> None:
             Drawing("f", lines=lines, log=log),
             Drawing("f", field=(x, x, z)),
             Drawing("f", tables=(("f", z),)),
+            Drawing("f", tables=(("f", np.nan_to_num(z, posinf=1, neginf=1).clip(-1, 1).astype(np.float32)),)),
         ):
             page = figure.Figure()
             plots.plot(made, [page.subplots()])
