@@ -67,6 +67,8 @@ class _Group(TyperGroup):
         if word.startswith("-") and word not in known:
             ctx.fail(f"No such option: {word}; a command comes first, as in: mathlab run net.yaml")
         meant = habits.command(word) or (f"run {word}" if word and Path(word).exists() else "")
+        if word == "help" and args[1:] and args[1] in COMMANDS:
+            meant = f"{args[1]} -h"
         if meant and word not in (*known, *COMMANDS):
             ctx.fail(f"No such command {word!r}; write: mathlab {meant}")
         return super().parse_args(ctx, args)
@@ -75,10 +77,12 @@ class _Group(TyperGroup):
 class _Command(TyperCommand):
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # Typer's own
         """The arguments; of another tool's option, what is to be written."""
+        known = {option: parameter.name for parameter in self.params for option in parameter.opts}
+        if "" in args and "--config" in known:  # of a variable that is not set; as a path it would be the folder
+            ctx.fail("An argument is empty.")
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
-            known = {option: parameter.name for parameter in self.params for option in parameter.opts}
             option = getattr(error, "option_name", None)
             if option and option not in known:
                 hint = habits.option(option, known) or f"; mathlab {self.name} -h lists what there is"

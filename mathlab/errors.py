@@ -14,6 +14,7 @@ from mathlab.signs import LONGEST_SLIP
 
 LONGEST = 1_000  # characters of a message, which may quote a name or a number as long as a file
 NEAR = 0.6  # of two words, how much is the same
+ABBREVIATED = 4  # letters of a word that is cut short
 LISTED = 3  # close words that are looked at in turn
 LOOKED_AT = 500  # known words, when a close one is sought: each comparison takes a while
 
@@ -105,9 +106,16 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     close = [other for other in words if folded(other) == folded(word)] or [*filter(None, [here(word, words)])]
     if not close and folded(word) in NOWHERE:
         return ""
+    close = close or [*_longer(word, words)]
     close = close or [one for one in difflib.get_close_matches(word, words, n=LISTED, cutoff=NEAR) if _alike(word, one)]
     close = close or sorted(other for other in words if _stem(other) and _stem(other) == _stem(word))
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _longer(word: str, words: Iterable[str]) -> list[str]:
+    """The one word that begins so, where a word is long enough to be an abbreviation: tanh_activ of tanh_activation."""
+    begun = [one for one in words if len(word) >= ABBREVIATED and one.startswith(word)]
+    return begun if len(begun) == 1 else []
 
 
 def _alike(word: str, other: str, signs: str = "._") -> bool:
@@ -120,4 +128,4 @@ def _alike(word: str, other: str, signs: str = "._") -> bool:
 
 
 def _stem(word: str) -> str:
-    return re.sub(r"\d", "", word).casefold()
+    return re.sub(r"[\d_]", "", word).casefold()

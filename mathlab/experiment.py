@@ -264,6 +264,14 @@ class Case:
         for _, figures in self.train.after if self.train else ():
             yield from figures
 
+    @property
+    def mentioned(self) -> Iterator[Equation]:
+        """All that it reads beside its figures and formulas."""
+        yield from self.equations
+        yield from [self.upstream] if isinstance(self.upstream, Equation) else []
+        yield from self.sweep.report if self.sweep else ()
+        yield from (of for picture in self.pictures for of in picture.of)
+
 
 class Allowed(NamedTuple):
     """What a config may do because its user says so, and else not."""

@@ -45,7 +45,9 @@ def near(path: Path, suffixes: Collection[str]) -> str:
     if "," in path.name:
         return "; several are divided by spaces"
     beside = path.parent.iterdir() if path.parent.is_dir() else ()
-    return did_you_mean(path.name, sorted(file.name for file in beside if file.suffix in suffixes))
+    known = sorted(file.name for file in beside if file.suffix in suffixes)
+    without = (f"; did you mean {name!r}?" for name in known if Path(name).stem == path.name)
+    return next(without, "") or did_you_mean(path.name, known)
 
 
 def _identity(path: Path) -> Identity | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from mathlab.signs import tables
 
 TABLES = [dict(rows) for rows in tables(Path(__file__).with_suffix(".txt"), ": ").values()]
-FUNCTIONS, HERE, COMMANDS, OPTIONS, EXAMPLES, CONSTANTS, SETS, INSTEAD, NUMERALS = TABLES
+FUNCTIONS, HERE, COMMANDS, OPTIONS, EXAMPLES, CONSTANTS, SETS, BEYOND, INSTEAD, NUMERALS = TABLES
 NOWHERE, MODULES, DERIVED = (frozenset(words.split()) for words in SETS.values())
 
 
@@ -33,6 +33,7 @@ def _turned(*tables: Mapping[str, str]) -> Mapping[str, Sequence[str]]:
 
 CALLED = _turned(FUNCTIONS)
 ELSEWHERE = _turned(FUNCTIONS, HERE)
+SHORT = 2  # characters of a value's name, rather than a misspelt function's
 OVER = {"\N{COMBINING CIRCUMFLEX ACCENT}": "hat", "\N{COMBINING TILDE}": "tilde", "\N{COMBINING MACRON}": "bar"}
 
 
@@ -63,6 +64,36 @@ def expression(word: str) -> str:
     return next((one for one in CALLED.get(folded(word), ()) if not one.isidentifier()), "")
 
 
+def function(word: str, args: Sequence[str], known: Mapping[str, Sequence[str]]) -> str:
+    """A hint for a call of what is no function here; the `known` ones are given with their arguments' names."""
+    if word in DERIVED and len(args) == 1 and args[0].isidentifier():
+        return f"; the gradient of {args[0]} is written d{args[0]}"
+    if (name := here(word, known)) and folded(name) != folded(word):
+        return f"; write {name}({', '.join(known[name])})"
+    instead = expression(word)
+    return f"; write {instead}" if instead else ""
+
+
+def value(word: str, args: Sequence[str]) -> str:
+    """A hint for who calls a value, which has a short name: for an entry of it, or for a product."""
+    if len(word) > SHORT or not args:
+        return ""
+    if all(re.fullmatch(r"-?\d+", arg) for arg in args):
+        return f"; an entry is written {word}[{', '.join(args)}]"
+    return f"; a product is written {word} * (...)" if len(args) == 1 else ""
+
+
+def misplaced(key: str) -> str:
+    """What is wrong with a section that stands inside another one, where there is room for none."""
+    return f"'{key}' is a section of its own, and no part of the one that it is indented under" * (key in EXAMPLES)
+
+
+def attribute(owner: str, name: str) -> str:
+    """What is written in the place of `owner.name`; empty where nothing is known of it."""
+    instead = name if owner in ("self", "this") else CONSTANTS.get(name) or expression(name)
+    return f"write {instead}" if instead else ""
+
+
 def first(word: str) -> str:
     """What another tool's function is called here, or the word itself."""
     return next(iter(CALLED.get(folded(word), ())), word)
@@ -89,10 +120,12 @@ def command(word: str) -> str:
 def option(word: str, known: Iterable[str]) -> str:
     """A hint for an option that a command, whose `known` ones these are, does not have."""
     options, name = {*known}, folded(word)
-    settings = ("lr", "epochs", "batch_size", "seed", "momentum", "dtype")
+    checks = ("step", "rtol") if "--config" in options and "--rtol" not in options else ()
+    settings = ("lr", "epochs", "batch_size", "seed", "momentum", "dtype", *checks)
     if setting := next((one for one in settings if folded(one) == name), here(name, settings)):
         target = setting if setting == "dtype" else f"train.{setting}"
-        return f"; write --set {target}=VALUE" if "--set" in options else f"; {setting} stands in the config"
+        settable = "--set" in options and setting not in checks
+        return f"; write --set {target}=VALUE" if settable else f"; {setting} stands in the config"
     written = (one for one, words in OPTIONS.items() if name in words.split() and one.split()[0] in options)
     close = difflib.get_close_matches(word, options, n=1, cutoff=0.75)
     return next((f"; write {one}" for one in (*written, *close)), "")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mathlab import config
+from mathlab import config, habits
 from mathlab.config.values import attempt
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
 from mathlab.experiment import Allowed, Case, Experiment
@@ -86,7 +86,7 @@ def plans(
         if steps := tuple((case, stages) for case in cases if (stages := stages_of(command, case))):
             made.append(Plan(experiment, steps, called, placed, threads))
     if not made:
-        raise MathlabError(f"nothing to {command}: no case here declares {command}")
+        raise MathlabError(f"nothing to {command}: no case here declares {command}{habits.EXAMPLES.get(command, '')}")
     return made
 
 

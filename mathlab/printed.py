@@ -161,6 +161,7 @@ def judge(
     if without_ones(values.shape) != without_ones(figure.shape):
         printed = f"with shape {figure.shape}" if figure.shape else "as a single number"
         hint = signs.commas([(number.text, number.place) for number in figure.printed], values.size)
+        hint = hint or ("" if figure.shape else "; one number of it is an entry, or its sum or mean")
         message = f"{figure.key} is printed {printed}, but computed with shape {values.shape}{hint}"
         raise MathlabError(message, figure.place)
 

@@ -42,7 +42,7 @@ def _slips() -> Iterator[Slips]:
         yield tuple((row.replace("<number>", _DIGITS).replace("<word>", _WORDS), sentence) for row, sentence in rows)
 
 
-SIGNS, SUPERSCRIPTS, NUMBERS, FIGURES, VALUES, PAIRS, NAMES = _slips()
+SIGNS, MISREAD, SUPERSCRIPTS, NUMBERS, FIGURES, VALUES, PAIRS, NAMES = _slips()
 FIGURES = NUMBERS + FIGURES
 VALUES += FIGURES
 
@@ -69,6 +69,12 @@ def blamed(text: str, source: str, offset: int, message: str) -> str:
         return f"before {near} an operator is missing: a product is a * b or a @ b, a call f(x)"
     reason = (message or "invalid syntax").split(";")[0].split(": value has")[0]
     return f"{reason} near {near}"
+
+
+def misread(source: str) -> tuple[int, str] | None:
+    """Where a sign stands in an expression that can be read, though it is not meant so, and what to write."""
+    found = ((re.search(pattern, source), sentence) for pattern, sentence in MISREAD)
+    return next(((match.start(), sentence) for match, sentence in found if match), None)
 
 
 def slip(text: str, slips: Slips) -> str:
@@ -119,7 +125,8 @@ def indented(lines: list[str], at: int) -> str:
     starts = [len(line) - len(line.lstrip()) for line in said]
     before = "".join(said[:-1])
     open_still = any(before.count(one) != before.count(other) for one, other in CLOSED.items())
-    if open_still or len(said) < 2 or re.search(r"[:>|-]$|^\w+$", said[-2].strip()) or starts[-1] in starts[:-1]:
+    known = starts[-1] in starts[:-1] and starts[-1] <= starts[-2]
+    if open_still or len(said) < 2 or known or re.search(r"[:>|-]$|^\w+$", said[-2].strip()):
         return ""
     return f"; this line is indented by {starts[-1]}, the one above it by {starts[-2]}"
 
@@ -129,10 +136,16 @@ def quoted(line: str, before: str = "") -> str:
     text = line[:LONGEST_SLIP].strip()
     value = text.partition(": ")[2].strip()
     above = before.rstrip("\n").rpartition("\n")[2].strip()
+    if text.startswith("```"):
+        return "; a config stands without the ``` of Markdown"
     if comment := re.match(r"//|%|--(?!-)|/\*", text) or re.match(r"//|/\*", above):
         return f"; a comment begins with '#', not with '{comment[0]}'"
     if re.match(r"[\w\[\], ]+: [^\[{\"']*, *[\w\[\], ]+: ", text):
         return "; each key has a line of its own, or all of them stand in braces"
+    if above.startswith("- ") and text[:1] not in ("-", "["):
+        return "; of a list, each line begins with '-'"
+    if re.match(r"[+/)]", above) or (text[:1] in tuple("*@%") and ": " not in text):
+        return "; what goes on from the line above is indented further than that"
     parts = (text, before + text)
     if any(all(part.count(one) < part.count(other) for part in parts) for one, other in CLOSED.items()):
         return "; a bracket is closed that nothing opened"
@@ -140,11 +153,15 @@ def quoted(line: str, before: str = "") -> str:
         return "; between two commas a value is missing"
     alone = [part for part in (value, text) if part[:1] in tuple("@`|>%&*!?,")]
     alone += [value] if re.match(r"-(?: |$)", value) else []
-    if alone or re.match(r"""[^{\[]*(: | :)|(["']).*\2 *[^ #]""", value):
-        written = sign((alone or [value])[0], SIGNS) or ("a mapping in braces" if ": " in value else "")
+    if number := slip(value, NUMBERS) if value in alone else "":
+        return number
+    if alone or re.match(r"""[^{\[]*(: | :)|\w+\[[^\]]*(: | :)|(["']).*\3 *[^ #]""", value):
+        written = sign((alone or [value])[0], SIGNS) or ("a mapping in braces" if re.match(r"[\w ]+: ", value) else "")
         return f"; an expression, or a text, of this kind stands in quotes{', and ' * bool(written)}{written}"
     if re.search(r"[}\]],? *[\w{]", text):
         return "; behind a bracket that is closed, a new line begins"
+    if tight := next(filter(None, (re.fullmatch(r"([\w.]+):([^\s:/].*)", part) for part in (text, above))), None):
+        return f"; behind ':' stands a blank, as in {tight[1]}: {tight[2]}"
     pairs = (part for part in (text, above) if re.fullmatch(r"[\w.]+(?:\s*=[^=].*)?", part))
     return next((f"; a key is written 'name: value', and not {part!r}" for part in pairs), "")
 

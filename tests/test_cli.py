@@ -31,6 +31,7 @@ from mathlab.experiment import (
     Source,
     TrainSettings,
 )
+from mathlab.habits import EXAMPLES
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import parse
 from mathlab.results import (
@@ -284,7 +285,11 @@ REFUSED: list[tuple[tuple[str, ...], tuple[Experiment, ...], str]] = [
         (experiment("a"), experiment("b", case(expected=False), case("c", expected=False))),
         "b.yaml:1:1: declares nothing to check: add expected, derivation, gradcheck, train or sweep\n",
     ),
-    (("train", "-c", "configs"), (experiment("a"),), "mathlab: nothing to train: no case here declares train\n"),
+    (
+        ("train", "-c", "configs"),
+        (experiment("a"),),
+        f"mathlab: nothing to train: no case here declares train{EXAMPLES['train']}\n",
+    ),
     (("run", "configs", "--case", "bse"), (experiment("a"),), f"mathlab: no case is named 'bse'{SUGGESTION}\n"),
 ]
 
@@ -405,7 +410,13 @@ MISTAKEN = {
     "derive net.yaml --latex": "No such option: --latex; write --format latex",
     "draw net.yaml --format svg": "No such option: --format; write --as KIND",
     "update net.yaml --dry": "No such option: --dry; write --dry-run",
-    "gradcheck net.yaml --tol 1": "No such option: --tol; mathlab gradcheck -h lists what there is",
+    "gradcheck net.yaml --flux 1": "No such option: --flux; mathlab gradcheck -h lists what there is",
+    "gradcheck net.yaml --tol 1": "No such option: --tol; rtol stands in the config",
+    "diff a b --tol 1": "No such option: --tol; write --rtol",
+    "run --file net.yaml": "No such option: --file; write --config FILE",
+    "run net": "net does not exist; did you mean 'net.yaml'?",
+    "help run": "No such command 'help'; write: mathlab run -h",
+    "guide softmax": "the guide has no page on 'softmax'; it stands in experiments, files, language",
     "oracle a.npz net.yaml": "Got unexpected extra argument(s) (net.yaml); a config stands behind --config",
     "run net.yml": "net.yml does not exist; did you mean 'net.yaml'?",
     "run net.yaml,other.yaml": "net.yaml,other.yaml does not exist; several are divided by spaces",
@@ -422,6 +433,14 @@ def test_what_is_mistaken_on_the_command_line_is_told_with_what_to_write(
     result = invoke(*words.split())
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.rstrip("\n").endswith(MISTAKEN[words])
+
+
+def test_an_empty_argument_is_not_the_folder_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.yaml").write_text("parameters: {w: 2}\nequations: {y: w**2}\nexpected: {y: 4}\n", encoding="utf-8")
+    result = invoke("run", "")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.endswith("Error: An argument is empty.\n")
 
 
 def test_help_and_version() -> None:

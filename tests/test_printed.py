@@ -273,7 +273,12 @@ def test_shapes_that_fit(printed: tuple[int, ...], computed: tuple[int, ...]) ->
 
 SHAPES_THAT_DO_NOT = [
     ((2,), (2, 2), "a.yaml:3:5: dW is printed with shape (2,), but computed with shape (2, 2)"),
-    ((), (2,), "a.yaml:3:5: dW is printed as a single number, but computed with shape (2,)"),
+    (
+        (),
+        (2,),
+        "a.yaml:3:5: dW is printed as a single number, but computed with shape (2,); "
+        "one number of it is an entry, or its sum or mean",
+    ),
     ((4,), (2, 2), "a.yaml:3:5: dW is printed with shape (4,), but computed with shape (2, 2)"),
     ((2, 1), (), "a.yaml:3:5: dW is printed with shape (2, 1), but computed with shape ()"),
     ((0,), (0,), "a.yaml:3:5: dW: no number is printed, so there is nothing to compare"),

@@ -90,7 +90,7 @@ def run_stages(
             from mathlab.pictures.plots import MISSING
 
             plots = "1 plot is" if left_out == 1 else f"{left_out} plots are"
-            terminal.complain([Problem(f"{plots} not drawn anew: {MISSING}")])
+            terminal.complain([Problem(f"{plots} not drawn anew, for {MISSING}")])
 
     with telling.reporting(report):
         plans = plan.plans(

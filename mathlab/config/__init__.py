@@ -112,7 +112,7 @@ def _case(name: str, top: Table, own: Table, share: float, allowed: Allowed) -> 
             case = unrolled(case, places)
     except MathlabError as error:
         return case, [*problems, *wrong, *error.problems]
-    return case, [*problems, *islice(check(case, tree, unreadable), MOST), *wrong]
+    return case, [*problems, *islice(check(case, tree, own, top, unreadable), MOST), *wrong]
 
 
 def _content(file: str) -> bytes:

@@ -28,12 +28,13 @@ NUMBERS = 4  # printed numbers that take as long as an operation
 PREFIXES = {"d": "the gradient", "central_": "the central difference", "complex_": "the complex step"}
 
 
-def check(case: Case, tree: Table, unreadable: Collection[str]) -> Iterator[Problem]:
-    """The problems of one case with all that it inherits, which its `tree` says.
+def check(case: Case, tree: Table, own: Table, top: Table, unreadable: Collection[str]) -> Iterator[Problem]:
+    """The problems of one case with all that it inherits, which its `tree` says: what is its `own`, and the `top`'s.
 
     `unreadable` are names that the file defines in a way that is already a problem: reading one is no second problem.
     """
     yield from _definitions(case, tree)
+    yield from _unread(case, own, top)
     if not case.equations and not unreadable:
         yield Problem("an experiment needs equations", case.place)
     elif not case.inputs and not case.parameters and not unreadable:
@@ -80,6 +81,18 @@ def _definitions(case: Case, tree: Table) -> Iterator[Problem]:
                 told.add(place)
                 hint = "; what is given of it is the 'upstream'" if kind == "an input" and of == [*seen][-1] else ""
                 yield Problem(f"'{name}' is reserved: it means {meaning} of '{of}'{hint}", place)
+
+
+def _unread(case: Case, own: Table, top: Table) -> Iterator[Problem]:
+    """What a case gives of its `own` that nothing reads, and that is called like another but for signs: x beside X."""
+    exprs = (*(one.expr for one in (*case.mentioned, *case.derivation)), *(one.quantity for one in case.figures))
+    read = {name for expr in exprs for name in names(expr)}
+    for section in ("inputs", "parameters"):
+        above = places(top.get(section))
+        for name, place in places(own.get(section)).items():
+            twin = next((one for one in above if habits.folded(one) == habits.folded(name)), name)
+            if name not in above and twin != name and not read & {name, f"d{name}"}:
+                yield Problem(f"nothing reads '{name}'; did you mean '{twin}'?", place)
 
 
 def _order(equations: Sequence[Equation], values: Collection[str]) -> Iterator[Problem]:

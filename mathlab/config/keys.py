@@ -14,7 +14,7 @@ from mathlab.config.datafiles import current
 from mathlab.config.values import TEXT, Partly, Reader, Schema, any_of, attempt, gather, reader, several, text
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import ExpressionError, MathlabError, Problem, did_you_mean
-from mathlab.habits import EXAMPLES
+from mathlab.habits import EXAMPLES, here, misplaced
 from mathlab.language import OPS, read
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Name, names, walk
@@ -79,17 +79,17 @@ class Keys(Generic[MadeT]):
             hint = pair(name, tree)
             if not hint and above and table[above] == "":
                 hint = f"; what belongs to '{above}' is indented"
-            hint = hint or did_you_mean(name, self.readers) or self.below(name, tree)
-            hint = hint or f"; known are {', '.join(self.readers)}"
+            hint = hint or self.beside(name, tree) or f"; known are {', '.join(self.readers)}"
             place = name.place if isinstance(name, Scalar) else table.place
             problems.append(Problem(f"unknown key '{name}'{hint}", place))
         return problems
 
-    def below(self, name: str, tree: Tree) -> str:
-        """A hint for a setting, a value or an equation that stands beside the sections, and not in one of them."""
-        for section, keys in self.readers.items():
-            if isinstance(keys, Keys) and name in keys.readers:
-                return f"; it stands below '{section}'"
+    def beside(self, name: str, tree: Tree) -> str:
+        """A hint for a key, or for a setting, a value or an equation that stands beside the sections, not in one."""
+        sections = {key: keys.readers for key, keys in self.readers.items() if isinstance(keys, Keys)}
+        inside = {one: f"; it stands below '{key}'" for key, keys in [*sections.items()][::-1] for one in keys}
+        if hint := inside.get(name) or did_you_mean(name, self.readers) or inside.get(here(name, inside)):
+            return hint
         while isinstance(tree, Row) and tree:
             tree = tree[0]
         if "equations" not in self.readers or not isinstance(tree, Scalar):
@@ -130,6 +130,8 @@ def entries(
             raise MathlabError(f"{str(name)!r} stands alone{hint}", name.place)
         problems: list[Problem] = []
         key, value = attempt(read_key, name, problems), attempt(partial(current().once, read_value), part, problems)
+        if problems and isinstance(part, Table) and (why := misplaced(name)):
+            raise MathlabError(why, name.place)
         if problems or key is None or value is None:
             raise MathlabError(problems)
         return key, value
@@ -187,7 +189,8 @@ name_list = several(Reader(lambda tree: label(tree).normalized(), TEXT), "an emp
 
 def _expression(quantity: bool, tree: Tree) -> Equation:
     if not isinstance(tree, Scalar):
-        raise MathlabError(f"an expression is needed here, not {kind(tree)}; put it in quotes", tree.place)
+        how = "put it in quotes" if isinstance(tree, Row) else "no braces are part of one"
+        raise MathlabError(f"an expression is needed here, not {kind(tree)}; {how}", tree.place)
     try:
         expr = read(tree)
         for call in (part for part in walk(expr) if isinstance(part, Call) and OPS[part.op].internal):
@@ -243,6 +246,8 @@ def _equation(part: Tree, key: Scalar, *headers: Scalar) -> Equation:
     """The equation of a key, which is a name, or what a step is called in the loops of these headers."""
     if is_loop(key):
         raise MathlabError(UNLIKE_LOOP, key.place)
+    if isinstance(part, Table) and (why := misplaced(key)):
+        raise MathlabError(why, key.place)
     problems: list[Problem] = []
     of = attempt(formula, part, problems)
     loops = tuple(current().once(_loop, header) for header in headers)

@@ -68,7 +68,8 @@ def _part(known: Mapping[str, Layer] | Mapping[str, Loss], what: str, tree: Tree
     of_kind = choice(word, known, what, "; another is written as equations")
     record = known[of_kind]
     given = tree[word] if isinstance(tree, Table) else Table(tree.place)
-    if isinstance(given, Scalar) and given and len(record.needs) == 1:  # max_pool: 2 says its size
+    alone = isinstance(given, Scalar) and given and not re.match(r"\w+\s*,", given)
+    if isinstance(given, Scalar) and alone and len(record.needs) == 1:  # max_pool: 2 says its size
         table = Table(given.place, {Scalar(record.needs[0], given.place): given})
     elif isinstance(given, Table) or given == "":
         table = mapping(given)

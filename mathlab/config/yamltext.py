@@ -24,6 +24,8 @@ LARGEST = 100_000  # parts of the tree once every alias is expanded: an alias bo
 
 OTHERS = (".py", ".md", ".ipynb", ".txt", ".csv", ".tex", ".html", ".toml", ".ini", ".m", ".r", ".jl")  # no configs
 
+BLANK = "the blank U+{:04X} stands here, and YAML is indented by plain ones alone"
+
 LOADER: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -97,6 +99,8 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
         place = Place(file, mark.line + 1, mark.column + 1)
         lines, context, opened = text.split("\n"), str(error.context), error.context_mark or mark
         line = "".join(lines[mark.line : mark.line + 1])
+        if odd := re.search(r"^ *([^\S \t\r\n])", "\n".join(lines[: mark.line + 1]), re.MULTILINE):
+            return Problem(BLANK.format(ord(odd[1])), _place(file, text, odd.start(1)))
         if line[mark.column :].startswith("\t"):
             return Problem("a tab stands here, and YAML is indented by spaces alone", place)
         if Path(file).suffix.lower() in OTHERS:
@@ -113,10 +117,13 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
             hint = hint or signs.quoted(line, "\n".join(lines[: mark.line]))
         return Problem(f"this is not YAML: {error.problem}{hint}", place)
     if bad := Reader.NON_PRINTABLE.search(text):
-        before = text[: bad.start()]
-        place = Place(file, before.count("\n") + 1, bad.start() - before.rfind("\n"))
-        return Problem(f"the character U+{ord(bad.group()):04X} is not allowed in YAML", place)
+        message = f"the character U+{ord(bad.group()):04X} is not allowed in YAML"
+        return Problem(message, _place(file, text, bad.start()))
     return Problem("this is not YAML", Place(file, 1, 1))
+
+
+def _place(file: str, text: str, at: int) -> Place:
+    return Place(file, text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
 
 
 class _Builder:
@@ -230,11 +237,14 @@ class _Builder:
         return tree
 
     def as_key(self, tree: Tree, table: Table) -> Scalar | None:
+        blank = tree[:1] if isinstance(tree, Scalar) and not tree.quoted and tree[:1].isspace() else ""
         tree = tree.normalized() if isinstance(tree, Scalar) else tree
         while isinstance(tree, Scalar) and tree in table and re.match(r"for\s.+\.\.", tree):
             tree = Scalar(f"{tree} ", tree.place)  # two that count alike are two all the same
         if not isinstance(tree, Scalar):
             message = f"a key is a word or an expression, not {kind(tree)}; put it in quotes"
+        elif blank:
+            message = BLANK.format(ord(blank))
         elif tree == "<<" and not tree.quoted:
             message = "merge keys ('<<') are not supported; cases inherit from the top level"
         elif tree in table:

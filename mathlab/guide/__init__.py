@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 
 from mathlab.errors import MathlabError, did_you_mean
 
 SUFFIX = ".md"
+TOLD = 3  # pages that tell most of what is no topic
 
 
 def topics() -> dict[str, str]:
@@ -19,7 +21,11 @@ def page(topic: str) -> str:
     """The page on a topic. Raises MathlabError for one that there is none on."""
     known = topics()
     if topic not in known:
-        hint = did_you_mean(topic, known) or f"; there are {', '.join(known)}"
+        word = re.compile(rf"`[^`\n]*\b{re.escape(topic)}\b")
+        told = {name: often for name in known if (often := len(word.findall(_text(name + SUFFIX))))}
+        most = sorted(told, key=told.__getitem__, reverse=True)[:TOLD]
+        hint = f"; it stands in {', '.join(most)}" if most else f"; there are {', '.join(known)}"
+        hint = did_you_mean(topic, known) or hint
         raise MathlabError(f"the guide has no page on {topic!r}{hint}")
     return _text(topic + SUFFIX)
 

@@ -16,7 +16,6 @@ from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Stati
 
 CONSTANTS: Mapping[str, float] = {"pi": math.pi, "e": math.e, "inf": math.inf}  # unless something has that name
 CLASS_INDEX = "an index must be a whole number"
-SHORT = 2  # characters: a value, rather than a misspelt function
 
 
 @lru_cache(maxsize=1_000)  # an optimizer's lines are read for every parameter, of every world that is tried
@@ -59,18 +58,9 @@ def resolve(expr: Expr) -> Expr:
 
 def meant(call: Call) -> str:
     """A hint for who calls what is no function here."""
-    known = [name for name, record in OPS.items() if not record.internal]
-    match call.args:
-        case (Name(name),) if call.op in habits.DERIVED:
-            return f"; the gradient of {name} is written d{name}"
-    if (name := habits.here(call.op, known)) and habits.folded(name) != habits.folded(call.op):
-        return f"; write {name}({', '.join(OPS[name].args)})"
-    instead = habits.expression(call.op)
-    hint = f"; write {instead}" if instead else did_you_mean(call.op, known)
-    if hint or len(call.op) > SHORT or len(call.args) != 1:
-        return hint
-    value = f"{call.op}[0]" if isinstance(call.args[0], Num) else f"{call.op} * (...)"
-    return f"; {'an entry' if '[' in value else 'a product'} is written {value}"
+    known = {name: record.args for name, record in OPS.items() if not record.internal}
+    args = [*map(unparse, call.args)]
+    return habits.function(call.op, args, known) or did_you_mean(call.op, known) or habits.value(call.op, args)
 
 
 def _bind(call: Call, op: Op, args: tuple[Expr, ...]) -> tuple[tuple[Expr, ...], dict[str, Static]]:
@@ -87,7 +77,11 @@ def _bind(call: Call, op: Op, args: tuple[Expr, ...]) -> tuple[tuple[Expr, ...],
         return args, attrs
     if len(args) > len(order):
         most = f"{len(order)} argument{'s' * (len(order) != 1)} ({', '.join(order)})"
-        raise ExpressionError(f"{call.op} takes at most {most}, not {len(args)}", call.position)
+        hint = habits.BEYOND.get(call.op, "")
+        raise ExpressionError(f"{call.op} takes at most {most}, not {len(args)}{hint}", call.position)
+    if call.op in ("max", "min") and args[1:]:  # which may mean either
+        why = f"of two values it is {call.op}imum(a, b), and along an axis {call.op}(x, axis=0)"
+        raise ExpressionError(f"{call.op} takes one argument, not {len(args)}; {why}", call.position)
     given: dict[str, Static] = dict(zip(order, args, strict=False))
     for name, value in attrs.items():
         if name in given:
@@ -108,9 +102,8 @@ def _constant(value: Static, call: Call, name: str) -> Static:
         case Call("array", elements) if all(isinstance(element, Num) for element in elements):
             return tuple(element.value for element in elements if isinstance(element, Num))
         case Num() | Name() | Slice() | NewAxis() | Call():
-            hint = f"; of two values it is {call.op}imum(a, b)" if call.op in ("max", "min") else ""
             text = unparse(value)
-            hint = f"; write {text.capitalize()}" if text.lower() in ("true", "false", "none") else hint
+            hint = f"; write {text.capitalize()}" if text.lower() in ("true", "false", "none") else ""
             raise ExpressionError(f"{name} of {call.op} must be a constant, not '{text}'{hint}", call.position)
         case _:
             return value

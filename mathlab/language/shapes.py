@@ -66,7 +66,8 @@ def axes_of(type_: Type, axis: object) -> tuple[int, ...]:
     axes: tuple[int, ...] = axis if isinstance(axis, tuple) else (axis,)
     for one in axes:
         if not -type_.ndim <= one < type_.ndim:
-            raise ShapeError(f"axis {one} does not exist in shape {show(type_.shape)}")
+            last = f", whose axes count from 0 to {type_.ndim - 1}" if type_.ndim else ""
+            raise ShapeError(f"axis {one} does not exist in shape {show(type_.shape)}{last}")
     counted = {one % type_.ndim for one in axes}
     if len(counted) != len(axes):
         raise ShapeError("an axis is named twice")
@@ -192,7 +193,8 @@ def per_sample(types: Sequence[Type], call: Call) -> Shape:
         raise ShapeError("cross_entropy needs logits with an axis of classes, not a single number")
     if t not in (z, z[:-1]):
         wanted = f"neither as class indices {show(z[:-1])} nor as one-hot rows {show(z)}"
-        raise ShapeError(f"targets of shape {show(t)} fit logits of shape {show(z)} {wanted}")
+        swapped = "; the logits stand first" if z in (t, t[:-1]) else ""
+        raise ShapeError(f"targets of shape {show(t)} fit logits of shape {show(z)} {wanted}{swapped}")
     return z[:-1]
 
 

@@ -144,8 +144,8 @@ def parse(text: str) -> Expr:
         raise ExpressionError("an expression is nested too deeply; split it into several equations") from None
     except ValueError as error:  # a NUL byte, or an integer of thousands of digits
         raise ExpressionError(f"not an expression: {error}") from None
-    if isinstance(tree, ast.Tuple) and re.match(r"[\d.]+,\d|[^(\[].*,$", source):
-        raise ExpressionError("a decimal point is written '.', and a list stands in brackets", lead)
+    if slip := signs.misread(source):
+        raise ExpressionError(slip[1], lead + slip[0])
     return _Reader(source, lead).read(tree, 0)
 
 
@@ -208,10 +208,9 @@ class _Reader:
                 why = "a chained comparison is not in the language; write (a < b) * (b < c)"
             case ast.Attribute(value=ast.Name(id=name), attr="grad"):
                 why = f"'.grad' is not in the equation language; the gradient of {name} is d{name}"
-            case ast.Attribute(attr=attr):
-                instead = habits.CONSTANTS.get(attr) or habits.expression(attr)
-                hint = f"write {instead}" if instead else "of attributes only .T and .mT are"
-                why = f"'.{attr}' is not in the equation language; {hint}"
+            case ast.Attribute(value=value, attr=attr):
+                instead = habits.attribute(self.shown(value), attr)
+                why = f"'.{attr}' is not in the equation language; {instead or 'of attributes only .T and .mT are'}"
             case (
                 ast.Call(func=ast.Attribute(value=value, attr=op), args=args, keywords=keywords)
                 | ast.Call(func=ast.Call(func=ast.Attribute(value=value, attr=op)), args=args, keywords=keywords)

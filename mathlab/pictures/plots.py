@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 POINTS, GRID, PATH = 401, 61, 200  # of a curve, of a contour's side, of the path of an optimizer
 STEPS = 10.0 ** np.arange(-12, 0.25, 0.25)  # of a difference quotient
-MISSING = "plots are drawn by matplotlib, which is not installed: pip install 'mathlab-backprop[plot]'"
+MISSING = "matplotlib is not installed: pip install 'mathlab-backprop[plot]'"
 COLOURS = ("#0060a0", "#b34700", "#00765a", "#6a3d9a", "#444444")
 DASHES = ("-", "--", ":", "-.")  # of which no two lines of one colour have the same, up to twenty
 NUMBERED = 400  # cells of a heat map that are written out

@@ -104,13 +104,16 @@ def prepare(case: Case) -> Prepared:
     judged = {formula.name for formula in case.derivation}
     judged.update(*map(names, figures), *(names(formula.expr) for formula in case.derivation))
     asked = {name for name in known if f"d{name}" in judged}
-    read = judged.union(*(names(line.expr) for line in _mentioned(case))) - {*known}
+    read = judged.union(*(names(line.expr) for line in case.mentioned)) - {*known}
     constants = {name: np.array(value, case.dtype) for name, value in CONSTANTS.items() if name in read}
     shapes |= dict.fromkeys(constants, Type(()))
     equations = stabilised(case.equations, keep=asked)
     # a first pass finds out which inputs serve as class indices, the second types them so
     types = Types(shapes, integral).learning(equations)
     indices = types.indices | {name for quantity in figures for name in _indices(quantity) if name in integral}
+    for name in sorted(asked & indices):
+        reading = (figure.place for figure in case.figures if f"d{name}" in names(figure.quantity))
+        raise MathlabError(f"'{name}' holds class indices, and so has no gradient", next(reading, case.place))
     if indices:
         kinds = {name: Type(type_.shape, "i" if name in indices else "f") for name, type_ in shapes.items()}
         types = Types(kinds, integral).learning(equations)
@@ -160,14 +163,6 @@ def _indices(quantity: Expr) -> Iterator[str]:
         for item in part.args[1:] if isinstance(part, Call) and part.op == "index" else ():
             named = item.args[0] if isinstance(item, Call) and item.op == "index" else item
             yield from [named.id] if isinstance(named, Name) else []
-
-
-def _mentioned(case: Case) -> Iterator[Equation]:
-    """All that a case reads beside its figures and formulas."""
-    yield from case.equations
-    yield from [case.upstream] if isinstance(case.upstream, Equation) else []
-    yield from case.sweep.report if case.sweep else ()
-    yield from (of for picture in case.pictures for of in picture.of)
 
 
 def execute(program: Program, env: Env, shake: Shaker | None = None) -> dict[str, Array]:

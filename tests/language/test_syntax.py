@@ -40,7 +40,7 @@ def test_text_reads_back(text: str) -> None:
 
 REFUSED = [
     ("", "an expression is missing", 0),
-    ("a +", "not an expression: invalid syntax near 'a +'", 0),
+    ("a +", "not an expression: something is missing behind the last sign", 0),
     ("a + (b", "not an expression: '(' was never closed near '(b'", 4),
     ("a) + (b", "not an expression: unmatched ')' near ') + (b'", 1),
     ("z = a", "not an expression: write only what stands to the right of '='", 2),
@@ -61,7 +61,7 @@ REFUSED = [
         "arrays are read whole, as in sum(w * x), and steps are a loop, 'for t in 1..T:'",
         0,
     ),
-    ("f'{a}'", "'f'{a}'' is not in the equation language", 0),
+    ("f'{a}'", "'f'{a}'' is not in the equation language; an expression stands alone, without f'...'", 0),
     ("a + 'b'", "'b' is not a number; only einsum reads a text, before its arrays", 4),
     ("a + True", "True is not a number", 4),
     ("a + 2j", "2j is not a number", 4),
