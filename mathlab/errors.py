@@ -78,12 +78,11 @@ class MathlabError(Exception):
 class ExpressionError(Exception):
     """An expression that cannot be read or typed, at an `offset` of it; `function` is what it says to call instead."""
 
-    function = ""
-
-    def __init__(self, message: str, offset: int = 0) -> None:
+    def __init__(self, message: str, offset: int = 0, function: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.offset = offset
+        self.function = function
 
     def at(self, place: Place | None) -> MathlabError:
         """The same sentence with the file, line and column of the expression that starts at `place`."""

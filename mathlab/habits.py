@@ -89,9 +89,11 @@ def misplaced(key: str) -> str:
 
 
 def attribute(owner: str, name: str) -> str:
-    """What is written in the place of `owner.name`; empty where nothing is known of it."""
+    """What is said of `owner.name`."""
+    if name == "grad" and owner.isidentifier():
+        return f"the gradient of {owner} is d{owner}"
     instead = name if owner in ("self", "this") else CONSTANTS.get(name) or expression(name)
-    return f"write {instead}" if instead else ""
+    return f"write {instead}" if instead else "of attributes only .T and .mT are"
 
 
 def first(word: str) -> str:

@@ -536,7 +536,7 @@ MISTAKES = [
     (
         "equation",
         "mean(x, 1)",
-        "axis 1 does not exist in shape (2,), whose axes count from 0 to 0 in 'mean(x, axis=1)'",
+        "axis 1 does not exist in shape (2,), whose axes are counted from 0 in 'mean(x, axis=1)'",
     ),
     ("equation", "f'{s}'", "is not in the equation language; an expression stands alone, without f'...'"),
     ("equation", "(q := s)", "'q := s' is not in the equation language; what has a name is an equation of its own"),
@@ -551,7 +551,7 @@ MISTAKES = [
     (
         "equation",
         "max(x, 0)",
-        "max takes one argument, not 2; of two values it is maximum(a, b), and along an axis max(x, axis=0)",
+        "max takes at most 1 argument (x), not 2; of two values it is maximum(a, b), and along an axis max(x, axis=0)",
     ),
     ("equation", "IF(s > 0, s, 0)", "unknown function 'IF'; write where(c, a, b)"),
     ("equation", "SUMPRODUCT(w, x)", "unknown function 'SUMPRODUCT'; write sum(a * b)"),

@@ -100,7 +100,7 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
         lines, context, opened = text.split("\n"), str(error.context), error.context_mark or mark
         line = "".join(lines[mark.line : mark.line + 1])
         if odd := re.search(r"^ *([^\S \t\r\n])", "\n".join(lines[: mark.line + 1]), re.MULTILINE):
-            return Problem(BLANK.format(ord(odd[1])), _place(file, text, odd.start(1)))
+            return Problem(BLANK.format(ord(odd[1])), _at(file, text, odd.start(1)))
         if line[mark.column :].startswith("\t"):
             return Problem("a tab stands here, and YAML is indented by spaces alone", place)
         if Path(file).suffix.lower() in OTHERS:
@@ -117,12 +117,11 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
             hint = hint or signs.quoted(line, "\n".join(lines[: mark.line]))
         return Problem(f"this is not YAML: {error.problem}{hint}", place)
     if bad := Reader.NON_PRINTABLE.search(text):
-        message = f"the character U+{ord(bad.group()):04X} is not allowed in YAML"
-        return Problem(message, _place(file, text, bad.start()))
+        return Problem(f"the character U+{ord(bad.group()):04X} is not allowed in YAML", _at(file, text, bad.start()))
     return Problem("this is not YAML", Place(file, 1, 1))
 
 
-def _place(file: str, text: str, at: int) -> Place:
+def _at(file: str, text: str, at: int) -> Place:
     return Place(file, text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
 
 

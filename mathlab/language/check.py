@@ -66,8 +66,9 @@ def meant(call: Call) -> str:
 def _bind(call: Call, op: Op, args: tuple[Expr, ...]) -> tuple[tuple[Expr, ...], dict[str, Static]]:
     attrs = dict(call.attrs)
     fixed = [name for name in op.args if not name.startswith("*")]
-    order = [*fixed, *op.settings]  # what stands beyond the arguments are settings, as in sum(x, 1)
-    named = [*op.settings] if op.variadic else order
+    named = [*op.settings] if op.variadic else [*fixed, *op.settings]
+    # what stands beyond the arguments are settings, as in sum(x, 1); that of max(x, 0) may be another value
+    order = fixed if call.op in ("max", "min") else named
     for name in attrs:
         if name not in named:
             raise ExpressionError(f"{call.op} has no argument '{name}'{did_you_mean(name, named)}", call.position)
@@ -79,9 +80,6 @@ def _bind(call: Call, op: Op, args: tuple[Expr, ...]) -> tuple[tuple[Expr, ...],
         most = f"{len(order)} argument{'s' * (len(order) != 1)} ({', '.join(order)})"
         hint = habits.BEYOND.get(call.op, "")
         raise ExpressionError(f"{call.op} takes at most {most}, not {len(args)}{hint}", call.position)
-    if call.op in ("max", "min") and args[1:]:  # which may mean either
-        why = f"of two values it is {call.op}imum(a, b), and along an axis {call.op}(x, axis=0)"
-        raise ExpressionError(f"{call.op} takes one argument, not {len(args)}; {why}", call.position)
     given: dict[str, Static] = dict(zip(order, args, strict=False))
     for name, value in attrs.items():
         if name in given:

@@ -66,8 +66,7 @@ def axes_of(type_: Type, axis: object) -> tuple[int, ...]:
     axes: tuple[int, ...] = axis if isinstance(axis, tuple) else (axis,)
     for one in axes:
         if not -type_.ndim <= one < type_.ndim:
-            last = f", whose axes count from 0 to {type_.ndim - 1}" if type_.ndim else ""
-            raise ShapeError(f"axis {one} does not exist in shape {show(type_.shape)}{last}")
+            raise ShapeError(f"axis {one} does not exist in shape {show(type_.shape)}, whose axes are counted from 0")
     counted = {one % type_.ndim for one in axes}
     if len(counted) != len(axes):
         raise ShapeError("an axis is named twice")

@@ -200,17 +200,10 @@ class _Reader:
                 why = f"{shown} is not a number{NO_NUMBER.get(type(value), '')}"
             case ast.List() | ast.Tuple():
                 why = "an empty list has no shape"
-            case ast.BinOp(op=ast.BitXor()):
-                transpose = re.search(r"\^\s*T\b", self.source)
-                meant = "a transpose is written x.T" if transpose else "a power is written x**2"
-                why = f"'^' is not in the equation language; {meant}"
             case ast.Compare(ops=[_, _, *_]):
                 why = "a chained comparison is not in the language; write (a < b) * (b < c)"
-            case ast.Attribute(value=ast.Name(id=name), attr="grad"):
-                why = f"'.grad' is not in the equation language; the gradient of {name} is d{name}"
             case ast.Attribute(value=value, attr=attr):
-                instead = habits.attribute(self.shown(value), attr)
-                why = f"'.{attr}' is not in the equation language; {instead or 'of attributes only .T and .mT are'}"
+                why = f"'.{attr}' is not in the equation language; {habits.attribute(self.shown(value), attr)}"
             case (
                 ast.Call(func=ast.Attribute(value=value, attr=op), args=args, keywords=keywords)
                 | ast.Call(func=ast.Call(func=ast.Attribute(value=value, attr=op)), args=args, keywords=keywords)
@@ -221,9 +214,7 @@ class _Reader:
                 why = f"a product is written with '*' in '{shown}'"
             case _:
                 why = f"'{shown}' is not in the equation language{habits.INSTEAD.get(type(node).__name__, '')}"
-        error = ExpressionError(why, self.offset_of(node))
-        error.function = function
-        return error
+        return ExpressionError(why, self.offset_of(node), function)
 
     def shown(self, node: ast.expr) -> str:
         """The part of the text that a node was read from; Python's own way back to text would recurse into it."""

@@ -105,7 +105,10 @@ UNFIT = [
         "in z: shape (2,) cannot be indexed so: index 2 is out of bounds for axis 0 with size 2, "
         "which counts from 0 to 1 in 'x[2]'",
     ),
-    ({"z": "sum(W, axis=2)"}, "in z: axis 2 does not exist in shape (2, 3) in 'sum(W, axis=2)'"),
+    (
+        {"z": "sum(W, axis=2)"},
+        "in z: axis 2 does not exist in shape (2, 3), whose axes are counted from 0 in 'sum(W, axis=2)'",
+    ),
     ({"z": "outer(W, x)"}, "in z: outer takes two vectors, not shapes (2, 3) and (2,) in 'outer(W, x)'"),
     ({"z": "reshape(W, 4)"}, "in z: shape (2, 3) with 6 entries cannot become (4,) in 'reshape(W, 4)'"),
     ({"z": "x[w]"}, "in z: an index must be a whole number, and 'w' is none"),
@@ -118,7 +121,7 @@ UNFIT = [
                                          "meant, as in axis=0; axis=1, if it is the last) in "
                                          "'softmax(reshape(x, 2, 1))'"),
     ({"z": "cross_entropy(x, W)"}, "in z: targets of shape (2, 3) fit logits of shape (2,) neither as class indices () "
-                                   "nor as one-hot rows (2,) in 'cross_entropy(x, W)'"),
+                                   "nor as one-hot rows (2,); the logits stand first in 'cross_entropy(x, W)'"),
 ]  # fmt: skip
 
 

@@ -140,7 +140,7 @@ REFUSED = [
     ("max(M, axis=(0, 0.5))", "or None for all axes, not (0, 0.5)"),
     ("norm(M, axis=(0, -2))", "an axis is named twice in 'norm(M, axis=(0, -2))'"),
     ("sum(M, keepdims=None)", "keepdims of sum must be True or False, not None"),
-    ("sum(M, axis=2)", "axis 2 does not exist in shape (2, 2), whose axes count from 0 to 1 in 'sum(M, axis=2)'"),
+    ("sum(M, axis=2)", "axis 2 does not exist in shape (2, 2), whose axes are counted from 0 in 'sum(M, axis=2)'"),
     *(
         (f"{op}(x[1:0])", f"{op} has no value where there is nothing to run along, as in shape (0,), in '{op}(x[1:0])'")
         for op in ("max", "min", "mean", "logsumexp", "softmax", "log_softmax")

@@ -44,7 +44,7 @@ REFUSED = [
     ("a + (b", "not an expression: '(' was never closed near '(b'", 4),
     ("a) + (b", "not an expression: unmatched ')' near ') + (b'", 1),
     ("z = a", "not an expression: write only what stands to the right of '='", 2),
-    ("a ^ 2", "'^' is not in the equation language; a power is written x**2", 0),
+    ("a ^ 2", "'^' is not in the equation language; a power is written x**2", 2),
     ("a < b < c", "a chained comparison is not in the language; write (a < b) * (b < c)", 0),
     (
         "a and b",
