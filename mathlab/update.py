@@ -125,17 +125,23 @@ def in_articles(result: ExperimentResult, changes: Sequence[Change]) -> tuple[di
         pieces = [piece for _, piece, _ in parts(source.removeprefix(BOM), str(path), kind)]
         starts = [0, *accumulate(len(piece) + 1 for piece in pieces)]
         for one in reversed(cover([document], [result]).numbers):
-            change = new.get(one.claim.place) if one.claim and one.claim.place else None
+            claims = [claim for claim in one.claims if claim.whole] or one.claims
+            changed = {new.get(claim.entry.place) if claim.entry.place else None for claim in claims}
+            change = next(filter(None, changed), None)
             if change is None:
                 continue
             at = bisect_right(starts, one.number.start) - 1
             start, end = one.number.start - starts[at], one.number.end - starts[at]
             printed = pieces[at][start:end]
-            if signs(printed) != change.old:
-                told.append(f"{one.number.place}: left as it is, for it is not written as {change.old}")
+            why = "" if signs(printed).replace(",", ".") == change.old else f"it is not written as {change.old}"
+            if len({other and other.new for other in changed}) > 1:
+                why = "figures that differ now were printed so"
+            if why:
+                told.append(f"{one.number.place}: left as it is, for {why}")
                 continue
+            written = change.new.replace(".", ",") if "," in printed else change.new
             minus = printed[0] if change.new.startswith("-") and printed[0] != change.old[0] else ""
-            pieces[at] = pieces[at][:start] + minus + change.new[len(minus) :] + pieces[at][end:]
+            pieces[at] = pieces[at][:start] + minus + written[len(minus) :] + pieces[at][end:]
             told.append(f"{one.number.place}: {change.old} -> {change.new}")
             texts[path] = mark + rebuilt(source.removeprefix(BOM), str(path), kind, pieces)
     return texts, told[::-1]

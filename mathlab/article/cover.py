@@ -23,17 +23,31 @@ LARGEST = 10_000  # entries of an input that an article may repeat
 LOOKED_AT = 5_000  # numbers, when the nearest is sought
 
 
-Claim = tuple[FigureResult, Judged]  # a printed number of a figure that ran
 Missing = tuple[FigureResult, Judged, Number | None]  # one that stands nowhere, and a number that looks like it
 
 
+class Claim(NamedTuple):
+    """A printed number of a figure that ran, and whether all numbers of the figure stand together there."""
+
+    figure: FigureResult
+    entry: Judged
+    whole: bool = False
+
+
 class Covered(NamedTuple):
-    """A number of the document, and what accounts for it: `by` says which figure, input or rule."""
+    """A number of the document, and what accounts for it: `by` says which figure, input or rule.
+
+    Of the claims on it those that fail come first.
+    """
 
     number: Number
     status: Status
     by: str = ""
-    claim: Judged | None = None
+    claims: Sequence[Claim] = ()
+
+    @property
+    def claim(self) -> Judged | None:
+        return self.claims[0].entry if self.claims else None
 
     @property
     def failed(self) -> bool:
@@ -65,15 +79,15 @@ def cover(documents: Sequence[Document], results: Sequence[ExperimentResult], in
     """
     cases = [case for result in results for case in result.cases]
     figures = [figure for case in cases for figure in case.figures if not figure.worked_out]
-    found, missing = _found(documents, [(figure, entry) for figure in figures for entry in figure.entries])
+    found, missing = _found(documents, figures)
     given = {value: name for result in results for case in result.experiment.cases for value, name in _given(case)}
     ignored = _ignored(documents, [result.experiment for result in results])
 
     def known(number: Number) -> Covered:
         if why := ignored.get(number, number.why):
             return Covered(number, "ignored", why)
-        if claim := found.get(number):
-            return Covered(number, "checked", claim[0].key, claim[1])
+        if claims := found.get(number):
+            return Covered(number, "checked", claims[0].figure.key, claims)
         by = given.get(number.value, given.get(number.meant.value))
         return Covered(number, "open") if by is None else Covered(number, "given", by)
 
@@ -82,33 +96,42 @@ def cover(documents: Sequence[Document], results: Sequence[ExperimentResult], in
     return Coverage(tuple(documents), tuple(kept), tuple(missing))
 
 
-def _found(documents: Sequence[Document], claims: Sequence[Claim]) -> tuple[dict[Number, Claim], list[Missing]]:
-    """The claim on each number, one that fails before others; and the claims on numbers that are not there."""
+def _found(
+    documents: Sequence[Document], figures: Sequence[FigureResult]
+) -> tuple[dict[Number, list[Claim]], list[Missing]]:
+    """The claims on each number, those that fail before others; and the claims on numbers that are not there."""
     by_digits: dict[Digits, list[tuple[int, Number]]] = defaultdict(list)
-    for at, number in ((at, number) for at, document in enumerate(documents) for number in document.numbers):
-        for digits in {number.digits, number.meant.digits}:  # 73 % is 0.73 as well
-            by_digits[digits].append((at, number))
-    spans = {at: [regions(document, at) for document in documents] for at in {figure.at for figure, _ in claims}}
+    arrays: dict[tuple[Digits, ...], list[list[Number]]] = defaultdict(list)
+    for at, document in enumerate(documents):
+        for number in document.numbers:
+            for digits in {number.digits, number.meant.digits}:  # 73 % is 0.73 as well
+                by_digits[digits].append((at, number))
+        for _, members in document.groups:
+            array = [document.numbers[member] for member in members]
+            arrays[tuple(number.meant.digits for number in array)].append(array)
+    spans = {at: [regions(document, at) for document in documents] for at in {figure.at for figure in figures}}
     names = " or ".join(document.path for document in documents)
-    nowhere = {figure.at: entry.place for figure, entry in claims if not any(spans[figure.at])}
+    nowhere = {figure.at: figure.entries[0].place for figure in figures if not any(spans[figure.at])}
     if nowhere:
         raise MathlabError([Problem(f"at: {at!r} stands nowhere in {names}", place) for at, place in nowhere.items()])
     looks = {number.text: number for document in documents for number in document.numbers if not number.why}
-    found: dict[Number, Claim] = {}
+    found: dict[Number, list[Claim]] = defaultdict(list)
     missing: list[Missing] = []
-    for figure, entry in claims:
+    for figure, at, entry in ((one, *entry) for one in figures for entry in enumerate(one.entries)):
         fitting = [
             number
-            for at, number in by_digits[digits_of(entry.printed)]
-            if any(start <= number.start < end for start, end in spans[figure.at][at])
+            for part, number in by_digits[digits_of(entry.printed)]
+            if any(start <= number.start < end for start, end in spans[figure.at][part])
         ]
+        whole = [array[at] for array in arrays.get(tuple(digits_of(one.printed) for one in figure.entries), ())]
         for number in fitting:
-            if number not in found or entry.verdict.label != "match":
-                found[number] = figure, entry
+            found[number].append(Claim(figure, entry, number in whole))
         if not fitting:
             close = difflib.get_close_matches(entry.printed, [*looks][:LOOKED_AT], n=1, cutoff=0.7)
             missing.append((figure, entry, looks[close[0]] if close else None))
-    return found, missing
+    return {
+        number: sorted(claims, key=lambda one: one.entry.verdict.passed) for number, claims in found.items()
+    }, missing
 
 
 def regions(document: Document, at: str) -> list[Span]:

@@ -142,7 +142,7 @@ def _by_titles(title: str, level: Callable[[str], int], no_text: str = r"\Z") ->
 # Where nothing marks a heading, it is a short line with nothing around it that ends like no sentence.
 SHORT_LINE = (
     r"(?:\A|(?<=\n\n))[ \t]*()(#[^\n]{1,79}"
-    r"|(?=\S+ +\S)(?-i:[A-Z\d(])[^\n=_{}\\$|>]{0,78}[^\n=_{}\\$|>.,:;?!…\s])[ \t]*\n(?=\n)"
+    r"|(?=\S+ +\S)(?-i:[A-Z\d(])[^\n=_{}\\$|>]{0,78}[^\n=_{}\\$|>.,:;?!…\s])[ \t]*\n(?=\n|[-=~]{3})"
 )
 READERS: Mapping[str, Callable[[str], Read]] = {
     **dict.fromkeys((".md", ".qmd", ".rmd", ".markdown"), _markdown),

@@ -15,6 +15,7 @@ from mathlab.article.text import Document, Number, row_of
 from mathlab.signs import gradient_of
 
 WINDOW = 200  # characters before a number
+SAY = 60  # characters by which it is found again
 LONGEST = 9  # digits of a count of updates
 SMALL = 64  # entries of an array that people number
 SAID = r"(?: (?:is|are|was|now|becomes|equals|of|to|at|drops to|falls to|about))*"
@@ -88,9 +89,12 @@ def counters(document: Document, at: int) -> set[int]:
 
 
 def pointer(document: Document, start: int) -> str:
-    """The nearest heading, if it leads to a number; else the words before it, as many as it takes."""
+    """The nearest heading, if it leads to a number; else the words before it, several if it may be, and no number."""
     heading = document.under(start)
-    before = re.findall(r"[^\W\d]\w*(?:[ ,.:'=()-]+\w+)*", document.text[max(start - 300, 0) : start])
-    pointers = [heading.title] if heading else []
-    pointers += [words[-60:].partition(" ")[2] or words[-60:] for words in reversed(before) if len(words) > 3]
+    before = re.findall(r"[^\W\d]\w*(?:[ ,:'=()-]+[^\W\d]\w*)*", document.text[max(start - 300, 0) : start])
+    said = [words if len(words) <= SAY else words[-SAY:].partition(" ")[2] for words in before[::-1]]
+    pointers = [
+        *([heading.title] if heading else ()),
+        *sorted((words for words in said if len(words) > 3), key=lambda words: " " not in words),
+    ]
     return next((words for words in pointers if any(a <= start < b for a, b in regions(document, words))), "")

@@ -238,3 +238,35 @@ def test_bad_input(arguments: tuple[str, ...], message: str) -> None:
     Path("other.md").write_text("0.5", encoding="utf-8")
     result = invoke(*arguments)
     assert (result.exit_code, message in result.stderr, "Traceback" in result.stderr) == (2, True, False)
+
+
+# Of w = [1, 2] both are [0.1, 0.2]; of w = [1, 3] one of them is not.
+TWINS = """
+source: {article: twins.md}
+inputs: {x: [0.1, 0.1], y: [0.1, 0.2]}
+parameters: {w: [1, 2]}
+equations: {z: x * w, q: y * 1, s: sum(z)}
+expected: {z: [0.10, 0.20], "z[1]": 0.20, "q[1]": 0.20, s: 0.30}
+"""
+
+
+@pytest.mark.parametrize("point", [".", ","])
+def test_where_figures_that_differ_were_printed_alike_the_text_stays(point: str) -> None:
+    """An array stands where all of it stands; of single numbers none knows which is which."""
+    text = f"# Twins\n\nz is [0{point}10; 0{point}20], one is 0{point}20, the sum 0{point}30.\n"
+    Path("twins.md").write_text(text, "utf-8")
+    Path("twins.yaml").write_text(TWINS.replace("w: [1, 2]", "w: [1, 3]"), "utf-8")
+    assert invoke("update", "--article", "twins.yaml").stdout.splitlines()[-3:] == [
+        "twins.md:3:13: 0.20 -> 0.30",
+        "twins.md:3:27: left as it is, for figures that differ now were printed so",
+        "twins.md:3:41: 0.30 -> 0.40",
+    ]
+    changed = text.replace(f"; 0{point}20", f"; 0{point}30").replace(f"sum 0{point}30", f"sum 0{point}40")
+    assert Path("twins.md").read_text("utf-8") == changed
+
+
+def test_an_at_that_is_suggested_holds_no_number() -> None:
+    """Else it is nowhere as soon as that number changes."""
+    Path("plain.txt").write_text("We know that y = 0.851953 and then that dw = 0.378388.\n", "utf-8")
+    Path("neuron.yaml").write_text(FILES["neuron.yaml"].replace("notes.md", "plain.txt"), "utf-8")
+    assert 'dw: {printed: 0.378388, at: "and then that dw"}' in invoke("article", "--suggest", "plain.txt").stdout

@@ -181,6 +181,8 @@ def test_headings(tmp_path: Path) -> None:
     assert [(h.level, h.title) for h in html.headings] == [(1, "One two"), (3, "Three")]
     plain = document(tmp_path, "a.txt", "Words.\n\nThe forward pass\n\nIt is 0.5.\n")
     assert [h.title for h in plain.headings] == ["The forward pass"]
+    lined = document(tmp_path, "a.txt", "Words.\n\n2. The forward pass\n------\nIt is 0.5.\n")
+    assert [h.title for h in lined.headings] == ["2. The forward pass"]
 
 
 @pytest.mark.parametrize(
