@@ -154,7 +154,7 @@ def test_the_recipes_keep_the_rules_of_the_house(followed: Path, monkeypatch: py
 
 def told(root: Path, *args: str) -> str:
     """What the copy prints. It ends with 0."""
-    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(root)}
     done = subprocess.run(
         [sys.executable, "-m", "mathlab", *args], cwd=root, env=environment, capture_output=True, text=True, check=False
     )

@@ -174,7 +174,8 @@ def test_layers_and_the_way_back_are_those_of_pytorch() -> None:
 
 @pytest.mark.parametrize("net", [*NETS, *LAYERS])
 def test_a_folded_derivation_is_the_full_one(net: str) -> None:
-    short, full = derivation(case(net), "text"), derivation(case(net), "text", full=True)
+    made = case(net, STEPS if net in NETS else 14)
+    short, full = derivation(made, "text"), derivation(made, "text", full=True)
     assert short.count("\n") < full.count("\n") / 4
     for said, whole in zip(unfolded(short.split("\n")), full.split("\n"), strict=True):
         ends = said.split("…")
@@ -256,12 +257,12 @@ def shown(path: Path, *options: str) -> str:
 
 def test_a_page_shows_the_first_step_and_the_last_or_all(tmp_path: Path) -> None:
     path = tmp_path / "lstm.yaml"
-    path.write_text(text("LSTM"))
+    path.write_text(text("LSTM", 9))
     page = shown(path, "backprop", "--witness", "none")
-    assert re.findall(r"^  (?:d)?h(\d+) = ", page, re.MULTILINE) == ["1", "25", "25", "1"]
-    assert "… i2 to h24, the steps between; -v shows them" in page
+    assert re.findall(r"^  (?:d)?h(\d+) = ", page, re.MULTILINE) == ["1", "9", "9", "1"]
+    assert "… i2 to h8, the steps between; -v shows them" in page
     every = shown(path, "backprop", "-v", "--witness", "none")
-    assert len(re.findall(r"^  h\d+ = ", every, re.MULTILINE)) == 25
+    assert len(re.findall(r"^  h\d+ = ", every, re.MULTILINE)) == 9
     assert "…" not in every
     assert "for t in" not in CliRunner().invoke(app, ["derive", "-v", str(path)]).stdout
 
@@ -277,4 +278,4 @@ def test_two_hundred_steps_compile_in_two_seconds() -> None:
         prepare(case("RNN", 200)).program  # noqa: B018  # compiled when it is asked for
         return time.process_time() - began
 
-    assert min(seconds() for _ in range(2)) < 2
+    assert any(seconds() < 2 for _ in range(2))

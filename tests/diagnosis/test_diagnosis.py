@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -10,7 +11,6 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from mathlab import config
 from mathlab.diagnosis import VARIANTS, explained
 from mathlab.experiment import Case, Figure, TrainSettings
 from mathlab.results import BackpropResult, FigureResult, FormulaResult
@@ -241,10 +241,11 @@ def test_a_mistake_in_the_gradients_of_minibatches(rule: str, words: str) -> Non
 
 
 def test_the_learning_rate_behind_the_erratum_of_article_e() -> None:
-    experiment = config.load(Path(__file__).parents[2] / "configs" / "sigmoid-2-2-2.yaml")
-    (training,) = (chosen for chosen in experiment.cases if chosen.name == "training")
-    by_key = {figure.key: figure for figure in figures_of_training(training) if figure.erratum}
-    assert by_key["V"].diagnosis == "the learning rate is 0.65, not 0.5 (fits all 4 entries to the last printed digit)"
+    """The outputs say so, which are held to what is found today."""
+    path = Path(__file__).parents[2] / "outputs" / "sigmoid-2-2-2" / "figures.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        said = [row["diagnosis"] for row in csv.DictReader(file) if row["quantity"] == "V" and row["erratum"]]
+    assert said == ["the learning rate is 0.65, not 0.5 (fits all 4 entries to the last printed digit)"] * 4
 
 
 # --- saying nothing
@@ -263,7 +264,7 @@ def test_an_unrelated_wrong_number_gets_no_diagnosis(decimals: int) -> None:
 @pytest.mark.parametrize("key", ["loss", "db1", "z1[0]", "y[0]", "dW1[0,0]"])
 def test_two_digits_are_too_few_to_blame_anything(key: str) -> None:
     made = sigmoid(expected=(figure(key, "0.5"),))
-    true = backprop(made)[key].entries[0].computed
+    true = backprop_stage.run(made).figures[0].entries[0].computed
     for factor in (2.0, 0.5):
         text = f"{true * factor:.1e}"
         assert not backprop(sigmoid(expected=(figure(key, text),)))[key].diagnosis

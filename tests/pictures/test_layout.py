@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from itertools import combinations
+from collections.abc import Sequence
+from itertools import combinations, pairwise
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mathlab.pictures.layout import Layout, Point, layered
-
-Box = tuple[float, float, float, float]
 
 
 def random_graph(seed: int) -> tuple[dict[str, Point], list[tuple[str, str]]]:
@@ -24,18 +25,16 @@ def random_graph(seed: int) -> tuple[dict[str, Point], list[tuple[str, str]]]:
     return sizes, edges
 
 
-def bent(a: Point, b: Point, down: bool, t: float) -> Point:
-    """A point of the curve that is drawn between two layers."""
-    middle = (
-        ((a[0], (a[1] + b[1]) / 2), (b[0], (a[1] + b[1]) / 2))
-        if down
-        else (((a[0] + b[0]) / 2, a[1]), ((a[0] + b[0]) / 2, b[1]))
-    )
-    weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
-    points = (a, *middle, b)
-    return sum(w * p[0] for w, p in zip(weights, points, strict=True)), sum(
-        w * p[1] for w, p in zip(weights, points, strict=True)
-    )
+def drawn(points: Sequence[Point], down: bool) -> NDArray[np.float64]:
+    """Nine points of each part of an edge: through a layer it is straight, between two bent."""
+    t = np.linspace(0, 1, 9)[:, None]
+    parts = []
+    for at, (a, b) in enumerate(pairwise(np.array(points))):
+        half = (a + b) / 2
+        first, second = ((a[0], half[1]), (b[0], half[1])) if down else ((half[0], a[1]), (half[0], b[1]))
+        curve = (1 - t) ** 3 * a + 3 * t * (1 - t) ** 2 * first + 3 * t * t * (1 - t) * second + t**3 * b
+        parts.append(curve if at % 2 else a + t * (b - a))
+    return np.concatenate(parts)
 
 
 def trouble(layout: Layout, down: bool) -> str:
@@ -44,21 +43,15 @@ def trouble(layout: Layout, down: bool) -> str:
         sides = [(one[at], one[at + 2], other[at], other[at + 2]) for at in (0, 1)]
         if not any(x + wide <= a or a + broad <= x for x, wide, a, broad in sides):
             return f"{first} overlaps {second}"
+    boxes = np.array([*layout.boxes.values()])
+    low, high = boxes[:, :2] + 0.5, boxes[:, :2] + boxes[:, 2:] - 0.5
     for edge, points in layout.edges.items():
-        for at in range(len(points) - 1):
-            for k in range(9):
-                a, b, t = points[at], points[at + 1], k / 8
-                point = (a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1])) if at % 2 == 0 else bent(a, b, down, t)
-                for name, box in layout.boxes.items():
-                    if inside(box, point):
-                        return f"{edge} crosses {name}"
+        way = drawn(points, down)[:, None]
+        if (crossed := np.flatnonzero(np.any(np.all((low < way) & (way < high), axis=2), axis=0))).size:
+            return f"{edge} crosses {[*layout.boxes][crossed[0]]}"
         if not all(-0.5 <= x <= layout.width + 0.5 and -0.5 <= y <= layout.height + 0.5 for x, y in points):
             return f"{edge} leaves the picture"
     return ""
-
-
-def inside(box: Box, point: Point) -> bool:
-    return all(box[at] + 0.5 < point[at] < box[at] + box[at + 2] - 0.5 for at in (0, 1))
 
 
 @pytest.mark.parametrize("down", [False, True])
