@@ -203,8 +203,8 @@ def _about_formulas(prepared: Prepared, formulas: Sequence[FormulaResult]) -> di
             far = []
             for mine, point in zip(stated, values, strict=True):
                 largest = max(float(np.max(np.abs(one), initial=0.0)) for one in (mine, point[formula.name]))
-                allowed = AGREEMENT[prepared.case.dtype] * largest + formula_noise(prepared, formula, point)
-                far.append(np.full(mine.shape, allowed))
+                noise = sum(float(np.max(one, initial=0.0)) for one in formula_noise(prepared, formula, point))
+                far.append(np.full(mine.shape, AGREEMENT[prepared.case.dtype] * largest + noise))
             claims[id(result)] = of_arrays(formula.name, Name(formula.name), stated, far)
     points = [{name: point[name] for name in prepared.env} for point in values]
     return diagnosed(prepared, claims, points) | repaired

@@ -131,6 +131,8 @@ def truncated(scene: Scene) -> Iterator[Trial]:
 
 def other_precision(scene: Scene) -> Iterator[Trial]:
     """The whole case in the other precision."""
+    if len(scene.points) > 1:  # a formula is no number that somebody computed
+        return
     other: Dtype = "float32" if scene.case.dtype == "float64" else "float64"
     with suppress(MathlabError, ExpressionError):
         prepared = prepare(replace(scene.case, dtype=other))
@@ -139,6 +141,8 @@ def other_precision(scene: Scene) -> Iterator[Trial]:
 
 def every_rounding(scene: Scene) -> Iterator[Trial]:
     """Every intermediate result rounded as soon as it is computed; what is stated is computed from what was."""
+    if len(scene.points) > 1:
+        return
     ways: Mapping[str, Callable[..., Array]] = {"decimal": np.round, "significant digit": to_significant}
     for (what, rounded), k in product(ways.items(), DECIMALS):
         cause = f"every intermediate result was rounded to {k} {what}{'s' * (k > 1)}"

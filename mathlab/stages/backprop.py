@@ -17,7 +17,7 @@ from mathlab.language.syntax import Name, names
 from mathlab.printed import judge
 from mathlab.results import BackpropResult, FormulaResult, NodeResult, Part, Role
 from mathlab.stages import witness
-from mathlab.stages.noise import AGREEMENT, noises, quantity_noise
+from mathlab.stages.noise import AGREEMENT, MARGIN, noises, quantity_noise
 from mathlab.stages.nonfinite import first_nonfinite, is_finite
 from mathlab.stages.prepare import Env, Prepared, evaluate, evaluator, prepare, sealed
 from mathlab.stages.shares import fused_in, readers, shares_of
@@ -97,8 +97,8 @@ def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]
     """Each hand-derived formula beside the derived gradient, with true values for all that it refers to.
 
     So one wrong line does not drag down the next. A formula must hold at the article's point and at a few random ones
-    (seeded normal perturbations of the parameters), up to `AGREEMENT`; where that is not enough, up to the rounding
-    noise of both.
+    (seeded normal perturbations of the parameters), each entry up to `AGREEMENT`; where that is not enough, up to the
+    rounding noise of both.
     """
     formulas = prepared.case.derivation
     points = [dict(values), *random_points(prepared)] if formulas else []
@@ -133,21 +133,25 @@ def _compared(prepared: Prepared, formula: HandFormula, points: Sequence[Env]) -
         mine, true = np.asarray(by_hand(point)[0], np.float64), np.asarray(point[formula.name], np.float64)
         if len({(1,) * (MOST_AXES - array.ndim) + array.shape for array in (mine, true)}) > 1:
             return f"has shape {mine.shape}, but the gradient has shape {true.shape}", math.inf, 0.0
-        off = float(np.max(np.abs(mine.reshape(true.shape) - true), initial=0.0))
-        here = max(float(np.max(np.abs(true), initial=0.0)), float(np.max(np.abs(mine), initial=0.0)))
-        allowed = AGREEMENT[prepared.case.dtype] * here
-        found.append((off, allowed if off <= allowed else allowed + formula_noise(prepared, formula, point)))
-        if not off <= found[-1][1]:  # it is wrong here: at the other points nothing needs to be measured
+        mine = mine.reshape(true.shape)
+        off, allowed = np.abs(mine - true), AGREEMENT[prepared.case.dtype] * np.maximum(np.abs(mine), np.abs(true))
+        if not (off <= allowed).all():  # an entry may be what is left of larger terms
+            allowed = allowed + sum(one.reshape(true.shape) for one in formula_noise(prepared, formula, point))
+        agrees = bool((off <= allowed).all())
+        # of an entry that is wrong beside larger ones, its own
+        entries = ... if agrees or not np.max(off) <= np.max(allowed) else ~(off <= allowed)
+        found.append((float(np.max(off[entries], initial=0.0)), float(np.max(allowed[entries], initial=0.0))))
+        if not agrees:  # it is wrong here: at the other points nothing needs to be measured
             elsewhere = "agrees at the article's point, but not where the parameters are others"
             return elsewhere if len(found) > 1 else "", *found[-1]
     return "", *max(found, key=lambda pair: pair[0])
 
 
-def formula_noise(prepared: Prepared, formula: Equation, point: Env) -> float:
-    """What rounding may put between a formula and the gradient that it is of; what cannot be measured is none."""
+def formula_noise(prepared: Prepared, formula: Equation, point: Env) -> list[Array]:
+    """What rounding may do to a formula, and to the gradient that it is of; what cannot be measured is none."""
     gradient = Equation(formula.name, Name(formula.name))
-    noise = (float(np.max(entries, initial=0.0)) for entries in quantity_noise([formula, gradient], prepared, point))
-    return sum(largest for largest in noise if math.isfinite(largest))
+    noise = quantity_noise([formula, gradient], prepared, point)
+    return [np.where(np.isfinite(entries), MARGIN * entries, 0.0) for entries in noise]
 
 
 def random_points(prepared: Prepared) -> list[dict[str, Array]]:

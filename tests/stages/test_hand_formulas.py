@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from mathlab import config
+from mathlab.diagnosis import explained
 from mathlab.errors import MathlabError
 from mathlab.experiment import Experiment
 from mathlab.outputs.tables import tables_of
@@ -186,3 +187,36 @@ def test_leading_axes_of_length_1_are_no_difference(tmp_path: Path, written: str
     given = 'parameters: {w: [[1, 2, 3]]}\nequations: {v: "w[0]", L: sum(v**2)}\nderivation: '
     (result,) = formulas(ran(tmp_path, f'{{dw: "{written}"}}\n', given))
     assert result.passed is agrees
+
+
+SCALES = """\
+inputs: {c: [1, 1.0e-12, 3]}
+parameters: {w: [0.5, 2, -1], v: [1, 2, 3]}
+equations: {a: c * w, s: "a - mean(a)", loss: sum(s * v)}
+derivation:
+"""
+
+
+@pytest.mark.parametrize(
+    ("formula", "agrees"),
+    [
+        ("dw: (v - mean(v)) * c", True),
+        ("dw: (v - sum(v) / 3) * c", True),  # of v[1] nothing is left but rounding
+        ("dw: (v - mean(v)) * c + [0, 1.0e-20, 0]", False),
+        ("dv: s", True),
+        ("dv: c * w - sum(c * w) / 3", True),
+        ("dv: s + 1.0e-6 * [0, 1, 0]", False),
+        ("ds: v * [1, 1, 1 + 1.0e-8]", False),
+    ],
+)
+def test_each_entry_is_judged_by_its_own_size(tmp_path: Path, formula: str, agrees: bool) -> None:
+    (one,) = formulas(ran(tmp_path, f"  {formula}\n", SCALES))
+    assert (one.agrees, one.passed) == (agrees, agrees), one
+
+
+def test_no_rounding_is_the_cause_of_a_formula(tmp_path: Path) -> None:
+    given = "inputs: {x: [1, 2]}\nparameters: {w: [0.5, 0.5]}\nequations: {y: w * x, loss: sum(y)**2}\nderivation:\n"
+    case = loaded(tmp_path, given + '  dw: "[1.5, 1.5] * 2 * x"\n').cases[0]
+    found = explained(case, case_result("base", "float64", backprop.run(case)))
+    assert found.backprop
+    assert [(one.passed, one.diagnosis) for one in found.backprop.formulas] == [(False, "")]
