@@ -34,15 +34,11 @@ def run(case: Case, witnesses: Sequence[str] | None = None) -> BackpropResult:
     values = prepared.run()
     quantities = evaluate(case.expected, prepared, values)
     noise = noises(case.expected, prepared, values)
-    figures = tuple(
-        judge(figure, value, stage="backprop", noise=measure)
-        for figure, value, measure in zip(case.expected, quantities, noise, strict=True)
-    )
-    formulas = check_formulas(prepared, values)
+    judged = zip(case.expected, quantities, noise, strict=True)
     return BackpropResult(
         nodes=node_results(prepared, values),
-        figures=figures,
-        formulas=formulas,
+        figures=tuple(judge(figure, value, "backprop", noise=measure) for figure, value, measure in judged),
+        formulas=check_formulas(prepared, values),
         witnesses=witness.run(prepared, values, witnesses),
         first_nonfinite=first_nonfinite(prepared, values),
         shares=cache(partial(shares_of, prepared, values)),
