@@ -17,7 +17,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -204,12 +204,17 @@ def changed(experiment: Experiment, targets: Mapping[str, ArrayLike] | None = No
     """
     cases: Sequence[Case] = experiment.cases
     for target, given in {**(targets or {}), **values}.items():
-        array = np.asarray(given)
-        if not isinstance(given, str) and (array.dtype.kind not in "iuf" or not np.isfinite(array).all()):
-            raise MathlabError(f"{target} is set to what is no finite number")
-        value = Value(array.astype(np.float64), integral=array.dtype.kind in "iu")
-        cases = change.changed(cases, target, given if isinstance(given, str) else value)
+        value: Value | str = given if isinstance(given, str) else _number(target, given)
+        cases = change.changed(cases, target, value)
     return experiment._replace(cases=tuple(cases))
+
+
+def _number(target: str, given: ArrayLike) -> Value:
+    with suppress(ValueError):  # rows of several lengths
+        array = np.asarray(given)
+        if array.dtype.kind in "iuf" and np.isfinite(array).all():
+            return Value(array.astype(np.float64), integral=array.dtype.kind in "iu")
+    raise MathlabError(f"{target} is set to what is no finite number")
 
 
 def arrays(folder: str | Path) -> dict[str, Mapping[str, Array]]:

@@ -191,8 +191,12 @@ def test_from_python() -> None:
     with pytest.raises(MathlabError, match="no array 'dv' here"):
         _ = result["dv"]
     assert mathlab.run(mathlab.changed(made, x=[2, 2]), "backprop")["y"] == 2
-    with pytest.raises(MathlabError, match="no finite number"):
-        mathlab.changed(made, w=float("nan"))
+    assert mathlab.changed(made, dtype="float32").cases[0].dtype == "float32"
+    for wrong in (float("nan"), 1j, None, [1, [2]], [None]):
+        with pytest.raises(MathlabError, match="no finite number"):
+            mathlab.changed(made, w=wrong)  # type: ignore[arg-type]  # that is the point
+    with pytest.raises(MathlabError, match="w is a number or an array, not 'x'"):
+        mathlab.changed(made, w="x")
     with pytest.raises(MathlabError, match="no place for object"):
         mathlab.load({"title": object()})
     with pytest.raises(MathlabError, match=r"mapping.yaml:1:3: unknown key 'equation'"):
