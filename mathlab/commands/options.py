@@ -7,9 +7,9 @@ import inspect
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_type_hints
 
 import typer
 
@@ -25,6 +25,7 @@ READ_BY_PEOPLE = ("table", "plain")  # formats; their readers read stderr too
 
 OUTPUTS = Path("outputs")
 
+Files = Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="Configs, and folders of them.")]
 Named = Annotated[
     list[Path] | None, typer.Option("--config", "-c", metavar="FILE", help="The same, as an option. Repeatable.")
 ]
@@ -45,8 +46,7 @@ Sets = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class Permits:
+class Permits(NamedTuple):
     """What a config may do, and take, because its user says so."""
 
     allow_files: Annotated[
@@ -68,12 +68,12 @@ class Permits:
         return Allowed(tuple(self.allow_files or ()), self.allow_large)
 
 
-@dataclass(frozen=True)
-class Configs:
-    """Which configs a command reads."""
+class Cases(NamedTuple):
+    """Which configs a command reads, and which of their cases."""
 
-    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="Configs, and folders of them.")] = None
+    files: Files = None
     config: Named = None
+    case: Chosen = None
 
     def paths(self, default: Sequence[Path] | None = None) -> Sequence[Path]:
         """Those that are named, in either way, else `default`. Raises MathlabError where that is None."""
@@ -87,13 +87,6 @@ class Configs:
 
         return plan.load(self.paths(default), permits.allowed)
 
-
-@dataclass(frozen=True)
-class Cases(Configs):
-    """Which configs a command reads, and which of their cases."""
-
-    case: Chosen = None
-
     @property
     def names(self) -> Sequence[str]:
         return self.case or ()
@@ -105,8 +98,7 @@ class Cases(Configs):
         return plan.chosen(self.load(permits), self.names)
 
 
-@dataclass(frozen=True)
-class Telling:
+class Telling(NamedTuple):
     """How a command tells what it found, and where."""
 
     quiet: Quiet = False
@@ -151,18 +143,18 @@ class Telling:
 def flat(body: Callable[..., int], end: Callable[[Callable[[], int]], None]) -> Callable[..., None]:
     """`body` as Typer takes it, with the fields of its records among its options; `end` is given the call."""
     hints = get_type_hints(body, include_extras=True)
-    records = {name: kind for name, kind in hints.items() if is_dataclass(kind) and isinstance(kind, type)}
+    records = {name: kind for name, kind in hints.items() if hasattr(kind, "_fields")}
     options: list[tuple[str, object, object]] = []
     for name, parameter in inspect.signature(body).parameters.items():
         if record := records.get(name):
             kinds = get_type_hints(record, include_extras=True)
-            options += ((field.name, field.default, kinds[field.name]) for field in fields(record))
+            options += ((field, record._field_defaults[field], kinds[field]) for field in record._fields)
         else:
             options.append((name, parameter.default, hints[name]))
 
     @functools.wraps(body)
     def run(**given: object) -> None:
-        made = {name: of(**{field.name: given.pop(field.name) for field in fields(of)}) for name, of in records.items()}
+        made = {name: of(**{field: given.pop(field) for field in of._fields}) for name, of in records.items()}
         end(lambda: body(**given, **made))
 
     keyword = inspect.Parameter.KEYWORD_ONLY

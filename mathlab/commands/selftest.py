@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from mathlab import terminal
-from mathlab.commands.options import FAIL, MATCH, TROUBLE, Configs, Permits, Quiet
+from mathlab.commands.options import FAIL, MATCH, TROUBLE, Cases, Files, Named, Permits, Quiet
 from mathlab.errors import MathlabError
 
 
-def selftest(configs: Configs, *, quiet: Quiet = False, permits: Permits) -> int:
+def selftest(files: Files = None, *, config: Named = None, quiet: Quiet = False, permits: Permits) -> int:
     """Plant wrong figures and faults, and tell what no run notices."""
     from mathlab.diagnosis import selftest
     from mathlab.reports import page
 
     results, refused = [], False
-    for experiment in configs.load(permits):
+    for experiment in Cases(files, config).load(permits):
         try:
             results.append(selftest.run(experiment))
         except MathlabError as error:

@@ -32,17 +32,20 @@ WRITTEN: Schema = any_of(TEXT, {"type": "object", "minProperties": 1})  # in a l
 NAMES = "^[^_0-9]"  # as the JSON Schema has them
 
 
-@dataclass(frozen=True, eq=False)
 class Keys(Generic[MadeT]):
     """The reader of a mapping with known keys.
 
     `make` gets what they say by their names, and what the caller has to add; `about` is for editors.
     """
 
-    about: str
-    make: Callable[..., MadeT]
-    readers: Mapping[str, Callable[[Tree], object]]
-    needed: tuple[str, ...] = ()
+    def __init__(
+        self,
+        about: str,
+        make: Callable[..., MadeT],
+        readers: Mapping[str, Callable[[Tree], object]],
+        needed: tuple[str, ...] = (),
+    ) -> None:
+        self.about, self.make, self.readers, self.needed = about, make, readers, needed
 
     def __call__(self, tree: Tree, /, **more: object) -> MadeT:
         table = mapping(tree)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from functools import partial
 from itertools import groupby
-from typing import cast
+from typing import NamedTuple, cast
 
 from mathlab.config.keys import Line, Loop
 from mathlab.config.values import attempt
@@ -43,7 +43,7 @@ def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
         return case
     written = [*_written_out(case.equations, whole)]
     plain = {one.name: one.named_at for one in case.equations if not isinstance(one, Line) and one.named_at}
-    steps, problems = _Steps({**places, **plain}, numbers), list[Problem]()
+    steps, problems = _Steps({**places, **plain}, numbers, {}), list[Problem]()
     for line in lines:
         entry = f"'{line.target}' would be an entry of it; give the steps another name"
         called = [(loop.counter, loop.header.place, "it cannot count the steps of a loop") for loop in line.loops]
@@ -168,8 +168,7 @@ def _called(series: str, numbers: Numbers) -> str:
     return f"{series}_{counted}" if series[-1].isdigit() else f"{series}{counted}"
 
 
-@dataclass(frozen=True)
-class _Steps:
+class _Steps(NamedTuple):
     """What names and brackets stand for: `places` says where names stand.
 
     `of` holds those that loops make, by what stands before the bracket and the numbers in it.
@@ -177,7 +176,7 @@ class _Steps:
 
     places: dict[str, Place]
     values: Values
-    of: dict[str, dict[Numbers, str]] = field(default_factory=dict)
+    of: dict[str, dict[Numbers, str]]
 
     def name(self, line: Equation, at: At) -> str:
         """The name of an equation where so much has been counted, of which notice is taken."""

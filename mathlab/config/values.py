@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeAlias, TypeVar, cast
 
@@ -52,12 +51,11 @@ def listed(schema: Schema, least: int = 1) -> Schema:
     return {"type": "array", "minItems": least, "items": schema}
 
 
-@dataclass(frozen=True, eq=False)
 class Reader(Generic[ReadT]):
     """It takes a part of the tree and returns what it says, or raises MathlabError with each problem in that part."""
 
-    read: Callable[[Tree], ReadT]
-    schema: Schema
+    def __init__(self, read: Callable[[Tree], ReadT], schema: Schema) -> None:
+        self.read, self.schema = read, schema
 
     def __call__(self, tree: Tree) -> ReadT:
         return self.read(tree)

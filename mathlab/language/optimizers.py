@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,8 +31,7 @@ class Update(NamedTuple):
         return tuple(part for part, text in self.lines if part in self.shown and _reads(text, part))
 
 
-@dataclass(frozen=True)
-class Optimizer:
+class Optimizer(NamedTuple):
     """An update rule, as `optimizers.txt` tells of it."""
 
     settings: Mapping[str, float | None]  # with its default; None: it must be given

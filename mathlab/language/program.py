@@ -234,11 +234,11 @@ def _shared(equations: Sequence[Equation]) -> frozenset[Expr]:
     return frozenset(expr for expr, count in counts.items() if count > 1 and not OPS[expr.op].cheap)
 
 
-@dataclass
 class _Filling(ast.NodeTransformer):
     """A template with values put in."""
 
-    values: Mapping[str, ast.expr]
+    def __init__(self, values: Mapping[str, ast.expr]) -> None:
+        self.values = values
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         return self.values.get(node.id, node)

@@ -6,11 +6,11 @@ Every rewriting here keeps the value and the shape exactly; a test draws random 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from dataclasses import replace as with_fields
 from fractions import Fraction
 from functools import reduce
 from math import gcd
+from typing import NamedTuple
 
 from mathlab.errors import ExpressionError
 from mathlab.language.check import Types
@@ -21,8 +21,7 @@ from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, Static,
 LONGEST = 10**16  # integers from here on are written as floats
 
 
-@dataclass(frozen=True)
-class Factor:
+class Factor(NamedTuple):
     """The number in front of a term: `top / bottom`. `top` is a decimal as it was written, `bottom` a count.
 
     They are kept apart so that a mean over 3 reads `2 * E / 3`, and a penalty of 0.01 reads `0.02 * W`.
@@ -31,7 +30,7 @@ class Factor:
     top: Fraction = Fraction(1)
     bottom: int = 1
 
-    def __mul__(self, other: Factor) -> Factor:
+    def __mul__(self, other: Factor) -> Factor:  # type: ignore[override]  # a product, and no repetition
         top, bottom = self.top * other.top, self.bottom * other.bottom
         shared = gcd(top.numerator, bottom) if top.denominator == 1 else 1
         return Factor(top / shared, bottom // shared)

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from mathlab import habits, signs
 from mathlab.errors import ExpressionError
@@ -149,8 +150,7 @@ def parse(text: str) -> Expr:
     return _Reader(source, lead).read(tree, 0)
 
 
-@dataclass(frozen=True)
-class _Reader:
+class _Reader(NamedTuple):
     source: str
     lead: int  # characters before it
 

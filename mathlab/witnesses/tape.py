@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -19,11 +18,10 @@ Rule = Callable[[np.float64, np.float64], tuple[float, float, float]]
 Method = Callable[["Node", object], "Node"]
 
 
-@dataclass(frozen=True, slots=True)
-class Tape:
+class Tape(NamedTuple):
     """For every node in order: the nodes it was computed from, each with its local derivative."""
 
-    parents: list[tuple[tuple[int, float], ...]] = field(default_factory=list)
+    parents: list[tuple[tuple[int, float], ...]]
 
     def node(self, value: float, *parents: tuple[int, float]) -> Node:
         self.parents.append(parents)
@@ -58,16 +56,16 @@ def _power(a: np.float64, b: np.float64) -> tuple[float, float, float]:
     return power, b * a ** (b - 1) if b else 0.0, np.log(a) * power if a or b <= 0 else 0.0
 
 
-@dataclass(frozen=True, eq=False, slots=True)
 class Node:
     """A number that knows its place on the tape. Every operation states its value and its derivatives side by side.
 
     Values are NumPy's floats, which divide by zero as its arrays do.
     """
 
-    tape: Tape
-    index: int
-    value: np.float64
+    __slots__ = ("index", "tape", "value")
+
+    def __init__(self, tape: Tape, index: int, value: np.float64) -> None:
+        self.tape, self.index, self.value = tape, index, value
 
     def __float__(self) -> float:
         return float(self.value)
@@ -99,7 +97,7 @@ def tape(equations: Sequence[Equation], env: Mapping[str, Array], wrt: str, seed
     Raises MathlabError for what cannot be evaluated.
     """
     graph = seen_from(wrt, equations, env, seed)
-    written = Tape()
+    written = Tape([])
     start = np.array([*map(written.node, graph.start.flat)], dtype=object).reshape(graph.start.shape)
     seeds: dict[int, float] = {}
     for index, node in np.ndenumerate(graph.rerun(cast(Numbers, start))):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import zlib
 from collections.abc import Callable
@@ -95,7 +94,7 @@ def test_a_wrong_derivative_is_noticed(op: str, monkeypatch: pytest.MonkeyPatch)
             continue
         wrong = _slightly_off(rule)
         rules = tuple(wrong if k == position else other for k, other in enumerate(OPS[op].vjp))
-        monkeypatch.setitem(cast(dict[str, Op], OPS), op, dataclasses.replace(OPS[op], vjp=rules))
+        monkeypatch.setitem(cast(dict[str, Op], OPS), op, OPS[op]._replace(vjp=rules))
         assert any(_disagrees(op, text) for text in OPS[op].samples), (op, position)
         monkeypatch.undo()
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal, NamedTuple
 
 from mathlab.language.shapes import Kind, Shape, Type
@@ -43,8 +41,7 @@ UNPACKED = ("*shape", "*joined", "*axes")  # arguments that NumPy has as one lis
 SIZES = ("n", "*shape", "*axes")
 
 
-@dataclass(frozen=True)
-class Op:
+class Op(NamedTuple):
     """One op, as a row of `ops.txt` tells of it. A kind is f (floats), i (integers) or b (masks).
 
     In a derivative `g` is the upstream gradient, `y` the op's own result, and the other names are the op's arguments; a
@@ -82,7 +79,7 @@ class Op:
                 return (*before, *entries)
         return args
 
-    @cached_property
+    @property
     def variadic(self) -> bool:
         return self.args[-1].startswith("*")
 
