@@ -58,24 +58,24 @@ def graph(scene: Scene, screen: float = SCREEN, most: float = MOST, wide: float 
     Raises MathlabError for one that even so has too many nodes to be read.
     """
     rows, stands, ways = _seen(scene, screen, most)
-    boxes, down = {name: box(own) for name, own in rows.items()}, scene.direction == "down"
-    sizes = {name: (width, height) for name, (width, height, _) in boxes.items()}
-    layout = layered(sizes, [*ways], down)
-    if scene.direction == "auto" and layout.width > wide:
-        layout, down = layered(sizes, [*ways], True), True
-    drawn = "".join(_edge(layout.edges[edge], edge, way, down) for edge, way in ways.items())
+    boxes = {name: box(own) for name, own in rows.items()}
+    layout = layered({name: (width, height) for name, (width, height, _) in boxes.items()}, [*ways])
+    if down := scene.direction == "down" or (scene.direction == "auto" and layout.size[0] > wide):
+        layout = layered({name: (height, width) for name, (width, height, _) in boxes.items()}, [*ways])
+    drawn = "".join(_edge(layout.edges[edge], edge, way) for edge, way in ways.items())
     drawn = element("g", drawn, transform="matrix(0 1 1 0 0 0)" * down)  # which turns right into down
-    for at, (name, (x, y, width, height)) in enumerate(layout.boxes.items()):
-        *hidden, last = stands[name]
+    for at, (name, (width, height, inside)) in enumerate(boxes.items()):
+        (along, across), (*hidden, last) = layout.boxes[name], stands[name]
         look = stroke("good" if last.role == "parameter" else "frame", 2.4 if at == len(boxes) - 1 else 1.2, "paper")
         frame = element("rect", width=width, height=height, rx=3 if last.role == "node" else 11, **look)
         about = {"data_node": name, "data_hides": " ".join(node.name for node in stands[name] if hidden)}
-        place = f"translate({x:.1f} {y:.1f})"
-        drawn += "\n" + element("g", frame, boxes[name][2], id=f"{scene.scope}-{at}", transform=place, **about)
+        place = f"translate({across:.1f} {along:.1f})" if down else f"translate({along:.1f} {across:.1f})"
+        drawn += "\n" + element("g", frame, inside, id=f"{scene.scope}-{at}", transform=place, **about)
     head = text(MARGIN, 38, "→ forward: values", "value") + text(170, 38, "← backward, dashed: gradients", "gradient")
     body = head + element("g", drawn, transform=f"translate({MARGIN:g} {HEAD:g})")
-    width, height = max(layout.width, 420.0) + 2 * MARGIN, layout.height + HEAD + MARGIN
-    return picture(scene, "Computation graph", width, height, in_words(rows.values()), body)
+    height, width = layout.size if down else layout.size[::-1]
+    size = max(width, 420.0) + 2 * MARGIN, height + HEAD + MARGIN
+    return picture(scene, "Computation graph", *size, in_words(rows.values()), body)
 
 
 def _seen(scene: Scene, screen: float, most: float) -> tuple[Rows, Mapping[str, Sequence[NodeResult]], Ways]:
@@ -134,10 +134,8 @@ def _paths(node: NodeResult, result: BackpropResult) -> Sequence[Row]:
     shares = [(share, ", ".join(share.fused)) for share in result.shares(node.name)]
     if len(shares) < 2:
         return [Row("backward", "dim", f"(one path, through {fused})") for _, fused in shares if fused]
-    rows = list[Row]()
-    for one, fused in shares:
-        words = f"+ from {one.reader}{f' (with {fused})' if fused else ''}:"
-        rows.append(Row("backward", "gradient", words, "", f"d{node.name}<{one.reader}", one.value))
+    told = ((one, f"+ from {one.reader}{f' (with {fused})' if fused else ''}:") for one, fused in shares)
+    rows = [Row("backward", "gradient", words, "", f"d{node.name}<{one.reader}", one.value) for one, words in told]
     if left := shares[PATHS:-PATHS] if len(shares) > 3 * PATHS else []:
         words = f"+ from {len(left)} more, {left[0][0].reader} … {left[-1][0].reader}"
         rows[PATHS:-PATHS] = [Row("backward", "dim", words)]
@@ -245,7 +243,7 @@ def _ways(nodes: Sequence[NodeResult], home: Mapping[str, str]) -> Ways:
     return {edge: (edge in flows[0], edge in flows[1]) for edge in (*forward, *backward) if edge[0] != edge[1]}
 
 
-def _edge(points: Sequence[Point], ends: tuple[str, str], flows: tuple[bool, bool], down: bool) -> str:
+def _edge(points: Sequence[Point], ends: tuple[str, str], flows: tuple[bool, bool]) -> str:
     """The lines of an edge, beside each other, as if it ran to the right: straight in layers, and bent between them.
 
     Each is drawn from the box that it is read from, where those that share a lane begin: so their dashes fall together.
@@ -253,7 +251,7 @@ def _edge(points: Sequence[Point], ends: tuple[str, str], flows: tuple[bool, boo
     drawn = ""
     for layer, colour, sign, dashes in compress(WAYS, flows):
         aside = -3.0 * sign * all(flows)
-        run = [(point[down], point[not down] + aside) for point in points]
+        run = [(along, across + aside) for along, across in points]
         path = "M{:.1f} {:.1f}".format(*run[0])
         for turn, ((a, b), (c, d)) in enumerate(pairwise(run)):
             middle = (a + c) / 2 - aside * math.copysign(1, d - b)  # also what runs across stays beside

@@ -30,45 +30,38 @@ Point = tuple[float, float]
 class Layout(NamedTuple):
     """Boxes by name, and edges as points: straight from each even one to the next, bent from each odd one."""
 
-    boxes: Mapping[str, tuple[float, float, float, float]]  # the upper left corner, width and height
+    boxes: Mapping[str, Point]  # their corners, the first of their layers and the least aside
     edges: Mapping[tuple[str, str], Sequence[Point]]
-    width: float
-    height: float
+    size: Point
 
 
-def layered(sizes: Mapping[str, Point], edges: Sequence[tuple[str, str]], down: bool) -> Layout:
-    """The layout of boxes of these (width, height), whose names stand in an order in which no edge leads back.
+def layered(sizes: Mapping[str, Point], edges: Sequence[tuple[str, str]]) -> Layout:
+    """The layout of boxes of these sizes, along and across, whose names stand in an order in which no edge leads back.
 
-    Layers follow one another to the right, or `down`.
+    Layers follow one another to the right: what runs down is turned before and after.
     """
-
-    def turned(along: float, aside: float) -> Point:
-        return (aside, along) if down else (along, aside)
-
     ranks = ranked([*sizes], edges)
     paths = {(a, b): [*((a, layer) for layer in range(ranks[a], ranks[b])), (b, ranks[b])] for a, b in edges}
     links = [*dict.fromkeys(chain(*map(pairwise, paths.values())))]
     before, after = grouped((b, a) for a, b in links), grouped(links)
-    thick, broad = ({name: turned(*size)[side] for name, size in sizes.items()} for side in (0, 1))
-    rooms = dict.fromkeys(chain(*links), LANE) | {item: broad[item[0]] for item in ranks.items()}
+    rooms = dict.fromkeys(chain(*links), LANE) | {item: sizes[item[0]][1] for item in ranks.items()}
     layers: list[list[Item]] = [[] for _ in {*ranks.values()}]
     for item in dict.fromkeys((*ranks.items(), *rooms)):
         layers[item[1]].append(item)
     across = _placed(layers, before, after, rooms)
     leaves, meets = _ports(after, ranks, across, rooms), _ports(before, ranks, across, rooms)
-    deep = [max(thick[name] for name, rank in layer if ranks[name] == rank) for layer in layers]
+    deep = [max(sizes[name][0] for name, rank in layer if ranks[name] == rank) for layer in layers]
     starts = [*accumulate((depth + BETWEEN for depth in deep), initial=0.0)]
-    place = {name: starts[rank] + (deep[rank] - thick[name]) / 2 for name, rank in ranks.items()}
+    place = {name: starts[rank] + (deep[rank] - sizes[name][0]) / 2 for name, rank in ranks.items()}
     ways = {}
     for (a, b), path in paths.items():
-        run = [(place[a] + thick[a], leaves[path[0], path[1]])]
+        run = [(place[a] + sizes[a][0], leaves[path[0], path[1]])]
         for start, end in pairwise(path):
             run += [(starts[end[1]] - BETWEEN, leaves[start, end]), (starts[end[1]], meets[end, start])]
-        ways[a, b] = [turned(*point) for point in (*run, (place[b], meets[path[-1], path[-2]]))]
-    corners = {name: turned(place[name], across[name, rank] - broad[name] / 2) for name, rank in ranks.items()}
-    boxes = {name: (*corners[name], *size) for name, size in sizes.items()}
-    whole = max(starts[-1] - BETWEEN, 0.0), max((across[item] + rooms[item] / 2 for item in rooms), default=0.0)
-    return Layout(boxes, ways, *turned(*whole))
+        ways[a, b] = [*run, (place[b], meets[path[-1], path[-2]])]
+    boxes = {name: (place[name], across[name, ranks[name]] - broad / 2) for name, (_, broad) in sizes.items()}
+    breadth = max((across[item] + rooms[item] / 2 for item in rooms), default=0.0)
+    return Layout(boxes, ways, (max(starts[-1] - BETWEEN, 0.0), breadth))
 
 
 def grouped(pairs: Iterable[tuple[K, V]]) -> Mapping[K, Sequence[V]]:

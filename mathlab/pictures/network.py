@@ -105,11 +105,9 @@ def network(scene: Scene) -> str:
     half = max(radius, *(box(name)[0] / 2 for column in units for name, _, _ in column))
     pitch = BETWEEN + 12 * max(min(max(a * b for a, b in pairwise(sides)), LABELLED) - 6, 0) + 2 * half
     step = 2 * radius + (66 if any(layer.bias for layer in layers) else 48)
-    columns_at = [
-        (MARGIN + half + pitch * at, HEAD + step * (max(sides) - side + 1) / 2) for at, side in enumerate(sides)
-    ]
     places = [
-        [(x, top + step * row) for row, _ in enumerate(own)] for (x, top), own in zip(columns_at, units, strict=True)
+        [(MARGIN + half + pitch * at, HEAD + step * (row + (max(sides) - side + 1) / 2)) for row in range(side)]
+        for at, side in enumerate(sides)
     ]
     drawn = "".join(_lines(one, nodes, *ends, radius) for one, ends in zip(layers, pairwise(places), strict=True))
     for (name, inside, below), (x, y) in zip(chain(*units), chain(*places), strict=True):

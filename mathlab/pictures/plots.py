@@ -230,16 +230,12 @@ def _contour(about: Subject) -> Drawing:
 def path_of(about: Subject, case: Case) -> Line:
     """The way of the entries that a contour runs over in a case's training."""
     assert case.train
-    prepared, seen = prepare(case), list[list[float]]()
-    places = [place for _, place, *_ in spans(about, prepared)]
-
-    def watch(_: int, values: Mapping[str, Array]) -> None:
-        seen.append([float(values[name][place]) for name, place in places])
-
-    shown = {int(count) for count in np.linspace(0, Training(prepared, case.train).total, PATH)}
-    after = tuple((count, ()) for count in sorted(shown))
-    train.run(case.bare(train=case.train._replace(after=after)), watch=watch)
-    return Line(case.name, *np.transpose(seen))
+    training = Training(prepare(case), case.train).settled()
+    train.check_cost(training)
+    now, places = {**training.prepared.env, **training.start()}, [one for _, one, *_ in spans(about, training.prepared)]
+    made = training.one_by_one(now, lambda size: training.on(size).run)
+    ways = np.array([[float(now[name][place]) for name, place in places] for _ in made])
+    return Line(case.name, *ways[np.unique(np.linspace(0, training.total, PATH).astype(int))].T)
 
 
 def _heat(about: Subject) -> Drawing:

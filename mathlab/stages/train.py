@@ -47,7 +47,7 @@ def run(
     if settings is None:
         raise MathlabError("the case has no 'train'", case.place)
     training = Training(prepare(case), settings).settled()
-    _check_cost(training)
+    check_cost(training)
     state = training.start()
     # the parameters are not in the environment, where they would be held a second time
     prepared = replace(
@@ -118,7 +118,7 @@ def _retrained(settings: TrainSettings, done: int) -> Lead:
     return lead
 
 
-def _check_cost(training: Training) -> None:
+def check_cost(training: Training) -> None:
     """Raise MathlabError for training that takes longer, or writes down more, than the case may."""
     prepared, settings = training.prepared, training.settings
     once, parameters, total = prepared.cost, prepared.case.parameters, training.total

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -25,31 +25,32 @@ def random_graph(seed: int) -> tuple[dict[str, Point], list[tuple[str, str]]]:
     return sizes, edges
 
 
-def drawn(points: Sequence[Point], down: bool) -> NDArray[np.float64]:
+def drawn(points: Sequence[Point]) -> NDArray[np.float64]:
     """Nine points of each part of an edge: through a layer it is straight, between two bent."""
     t = np.linspace(0, 1, 9)[:, None]
     parts = []
     for at, (a, b) in enumerate(pairwise(np.array(points))):
         half = (a + b) / 2
-        first, second = ((a[0], half[1]), (b[0], half[1])) if down else ((half[0], a[1]), (half[0], b[1]))
+        first, second = (half[0], a[1]), (half[0], b[1])
         curve = (1 - t) ** 3 * a + 3 * t * (1 - t) ** 2 * first + 3 * t * t * (1 - t) * second + t**3 * b
         parts.append(curve if at % 2 else a + t * (b - a))
     return np.concatenate(parts)
 
 
-def trouble(layout: Layout, down: bool) -> str:
+def trouble(layout: Layout, sizes: Mapping[str, Point]) -> str:
     """What overlaps, if something does."""
-    for (first, one), (second, other) in combinations(layout.boxes.items(), 2):
+    placed = {name: (*corner, *sizes[name]) for name, corner in layout.boxes.items()}
+    for (first, one), (second, other) in combinations(placed.items(), 2):
         sides = [(one[at], one[at + 2], other[at], other[at + 2]) for at in (0, 1)]
         if not any(x + wide <= a or a + broad <= x for x, wide, a, broad in sides):
             return f"{first} overlaps {second}"
-    boxes = np.array([*layout.boxes.values()])
+    boxes = np.array([*placed.values()])
     low, high = boxes[:, :2] + 0.5, boxes[:, :2] + boxes[:, 2:] - 0.5
     for edge, points in layout.edges.items():
-        way = drawn(points, down)[:, None]
+        way = drawn(points)[:, None]
         if (crossed := np.flatnonzero(np.any(np.all((low < way) & (way < high), axis=2), axis=0))).size:
             return f"{edge} crosses {[*layout.boxes][crossed[0]]}"
-        if not all(-0.5 <= x <= layout.width + 0.5 and -0.5 <= y <= layout.height + 0.5 for x, y in points):
+        if not all(-0.5 <= at <= whole + 0.5 for point in points for at, whole in zip(point, layout.size, strict=True)):
             return f"{edge} leaves the picture"
     return ""
 
@@ -57,19 +58,17 @@ def trouble(layout: Layout, down: bool) -> str:
 @pytest.mark.parametrize("down", [False, True])
 def test_200_random_graphs(down: bool) -> None:
     for seed in range(200):
-        sizes, edges = random_graph(seed)
-        layout = layered(sizes, edges, down)
-        assert trouble(layout, down) == "", seed
-        assert {name: box[2:] for name, box in layout.boxes.items()} == sizes
+        drawn_sizes, edges = random_graph(seed)
+        sizes = {name: (high, wide) if down else (wide, high) for name, (wide, high) in drawn_sizes.items()}
+        layout = layered(sizes, edges)
+        assert trouble(layout, sizes) == "", seed
         for (start, end), points in layout.edges.items():
-            ends = (layout.boxes[start], layout.boxes[end])
-            along = 1 if down else 0
-            assert points[0][along] == pytest.approx(ends[0][along] + ends[0][2 + along])
-            assert points[-1][along] == pytest.approx(ends[1][along])
+            assert points[0][0] == pytest.approx(layout.boxes[start][0] + sizes[start][0])
+            assert points[-1][0] == pytest.approx(layout.boxes[end][0])
 
 
 def test_an_overlap_and_a_crossing_are_noticed() -> None:
-    boxes = {"a": (0, 0, 10, 10), "b": (5, 5, 10, 10), "c": (40, 0, 10, 10), "d": (20, 0, 10, 10)}
-    assert trouble(Layout({"a": boxes["a"], "b": boxes["b"]}, {}, 99, 99), False) == "a overlaps b"
+    boxes, sizes = {"a": (0, 0), "b": (5, 5), "c": (40, 0), "d": (20, 0)}, dict.fromkeys("abcd", (10, 10))
+    assert trouble(Layout({"a": boxes["a"], "b": boxes["b"]}, {}, (99, 99)), sizes) == "a overlaps b"
     apart = {name: boxes[name] for name in "acd"}
-    assert trouble(Layout(apart, {("a", "c"): ((10.0, 5.0), (40.0, 5.0))}, 99, 99), False) == "('a', 'c') crosses d"
+    assert trouble(Layout(apart, {("a", "c"): ((10.0, 5.0), (40.0, 5.0))}, (99, 99)), sizes) == "('a', 'c') crosses d"

@@ -93,9 +93,9 @@ def test_no_box_overlaps_and_no_edge_crosses_a_box(path: Path, monkeypatch: pyte
     found: list[str] = []
     layered = layout_module.layered
 
-    def checked(sizes: Mapping[str, Point], edges: Sequence[tuple[str, str]], down: bool) -> Layout:
-        layout = layered(sizes, edges, down)
-        found.append(trouble(layout, down))
+    def checked(sizes: Mapping[str, Point], edges: Sequence[tuple[str, str]]) -> Layout:
+        layout = layered(sizes, edges)
+        found.append(trouble(layout, sizes))
         return layout
 
     monkeypatch.setattr(graph, "layered", checked)
