@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, compress, groupby, pairwise
@@ -125,7 +126,7 @@ def rows_of(node: NodeResult, result: BackpropResult, figures: Sequence[FigureRe
         yield from (Row("backward", "gradient", f"{part.name} = {part.equation}") for part in node.parts)
         yield from [Row("", "dim", f"stores {', '.join(node.stores)}")] if node.stores else []
     elif node.note and node.role == "node":
-        yield Row("", "dim", node.note)
+        yield from (Row("", "dim", line) for line in textwrap.wrap(node.note, CUT))
     yield from [_verdict(figures)] if figures else []
 
 
