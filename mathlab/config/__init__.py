@@ -14,9 +14,8 @@ from typing import cast
 from mathlab.config import yamltext
 from mathlab.config.change import sweep
 from mathlab.config.checks import check, check_size
-from mathlab.config.datafiles import current, permits
-from mathlab.config.keys import formula, is_loop, lines_of, mapping, written_in
-from mathlab.config.loops import unrolled
+from mathlab.config.keys import current, formula, mapping, permits
+from mathlab.config.loops import is_loop, lines_of, unrolled, written_in
 from mathlab.config.schema import SHORTHAND, case_keys, top_keys
 from mathlab.config.shorthand import expanded
 from mathlab.config.values import attempt

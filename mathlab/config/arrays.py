@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from mathlab.config import datafiles
 from mathlab.config import values as read
-from mathlab.config.datafiles import current
-from mathlab.config.keys import Keys, formula
+from mathlab.config.keys import Keys, current, formula
 from mathlab.config.values import TEXT, any_of, reader, reference, several
 from mathlab.config.yamltext import Scalar, Table, Tree
 from mathlab.errors import MathlabError, Place
@@ -162,10 +161,8 @@ def _data(
     try:
         path = datafiles.beside(current().folder, file, current().allowed.files)
         if suffix in (".csv", ".txt"):
-            sheets, key = current().sheets, (path, header if suffix == ".csv" else False)
-            if key not in sheets:
-                sheets[key] = datafiles.read_csv(*key)
-            entries = datafiles.select(sheets[key], columns, but)
+            sheet = current().sheet(path, header if suffix == ".csv" else False)
+            entries = datafiles.select(sheet, columns, but)
             entries = entries.squeeze() if suffix == ".txt" else entries
         else:
             entries = datafiles.read_numpy(path, array)

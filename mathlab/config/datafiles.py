@@ -1,4 +1,4 @@
-"""`{file: x.npy}`: arrays from files beside the config, and what a config may do."""
+"""`{file: x.npy}`: arrays from files beside the config."""
 
 from __future__ import annotations
 
@@ -6,19 +6,15 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TextIO, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, TextIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mathlab.config.yamltext import Tree
-from mathlab.errors import MathlabError, did_you_mean
-from mathlab.experiment import Allowed
+from mathlab.errors import did_you_mean
 from mathlab.files import near, note
 
 if TYPE_CHECKING:
@@ -47,52 +43,6 @@ class Sheet(NamedTuple):
 
 class DataError(Exception):
     """A data file that cannot be used, in one sentence."""
-
-
-@dataclass
-class Permits:
-    """`folder` is the config's own. `drawn` counts entries: a thousand small arrays are as large as one.
-
-    What is read is `kept`, for all cases that inherit it, and so are the `sheets` of CSV files.
-    """
-
-    folder: Path
-    allowed: Allowed
-    drawn: int = 0
-    sheets: dict[tuple[Path, bool | None], Sheet] = field(default_factory=dict)
-    kept: dict[tuple[object, ...], tuple[tuple[Tree, ...], object]] = field(default_factory=dict)
-
-    def once(self, read: Callable[..., T], *parts: Tree) -> T:
-        """What `read` makes of parts of the tree."""
-        key = read, *map(id, parts)
-        if key not in self.kept:
-            try:
-                found: object = read(*parts)
-            except MathlabError as error:
-                found = error
-            self.kept[key] = parts, found  # with the parts, so that nothing else gets their ids
-        _, found = self.kept[key]
-        if isinstance(found, MathlabError):
-            raise found
-        return cast(T, found)
-
-
-_current: ContextVar[Permits | None] = ContextVar("permits", default=None)
-
-
-@contextmanager
-def permits(folder: Path, allowed: Allowed) -> Iterator[None]:
-    """While a config is read: the readers of its parts know that part alone, and ask `current` for the rest."""
-    token = _current.set(Permits(folder, allowed))
-    try:
-        yield
-    finally:
-        _current.reset(token)
-
-
-def current() -> Permits:
-    """The permits of the config that is being read; outside of one, nothing is allowed."""
-    return _current.get() or Permits(Path(), Allowed())
 
 
 def beside(folder: Path, name: str, allowed: Sequence[Path] = ()) -> Path:

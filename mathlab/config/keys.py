@@ -1,23 +1,30 @@
-"""Mappings with known keys or free ones (pydantic takes a whole run to import), and names and expressions in them."""
+"""Mappings with known keys or free ones (pydantic takes a whole run to import), and names and expressions in them.
+
+Cases inherit most of what they say, so each part of a config is read once, and kept while the config is read.
+"""
 
 from __future__ import annotations
 
 import keyword
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Generic, NamedTuple, TypeVar, cast
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
+from typing import Generic, TypeVar, cast
 
 from mathlab import signs
-from mathlab.config.datafiles import current
-from mathlab.config.values import TEXT, Partly, Reader, Schema, any_of, attempt, gather, reader, several, text
+from mathlab.config import datafiles
+from mathlab.config.values import TEXT, Partly, Reader, Schema, attempt, gather, several, text
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import ExpressionError, MathlabError, Problem, did_you_mean
+from mathlab.experiment import Allowed
 from mathlab.habits import EXAMPLES, here, misplaced
 from mathlab.language import OPS, read
 from mathlab.language.equation import Equation
-from mathlab.language.syntax import Call, Expr, Name, names, walk
+from mathlab.language.syntax import Call, Name, walk
 from mathlab.signs import NUMBER, PAIRS, pair, slip
 
 T = TypeVar("T")
@@ -26,10 +33,53 @@ K = TypeVar("K")
 MadeT = TypeVar("MadeT", covariant=True)
 
 JACOBIAN = "jacobian"
-LOOP = re.compile(r"for\s+(?P<counter>\w+)\s+in\s+(?P<first>(?:(?!\.\.)[^,])+?)\s*\.\.\s*(?P<last>[^.,][^,]*)")
-UNLIKE_LOOP = "a loop is written 'for t in 1..T:', with its equations below it"
-WRITTEN: Schema = any_of(TEXT, {"type": "object", "minProperties": 1})  # in a loop: a line, or another loop
 NAMES = "^[^_0-9]"  # as the JSON Schema has them
+
+
+@dataclass
+class Permits:
+    """`folder` is the config's own. `drawn` counts entries: a thousand small arrays are as large as one.
+
+    What is read is `kept`, for all cases that inherit it; `sheet` reads a CSV file once.
+    """
+
+    folder: Path
+    allowed: Allowed
+    drawn: int = 0
+    sheet: Callable[[Path, bool | None], datafiles.Sheet] = field(default_factory=lambda: cache(datafiles.read_csv))
+    kept: dict[tuple[object, ...], tuple[tuple[Tree, ...], object]] = field(default_factory=dict)
+
+    def once(self, read: Callable[..., T], *parts: Tree) -> T:
+        """What `read` makes of parts of the tree."""
+        key = read, *map(id, parts)
+        if key not in self.kept:
+            try:
+                found: object = read(*parts)
+            except MathlabError as error:
+                found = error
+            self.kept[key] = parts, found  # with the parts, so that nothing else gets their ids
+        _, found = self.kept[key]
+        if isinstance(found, MathlabError):
+            raise found
+        return cast(T, found)
+
+
+_current: ContextVar[Permits | None] = ContextVar("permits", default=None)
+
+
+@contextmanager
+def permits(folder: Path, allowed: Allowed) -> Iterator[None]:
+    """While a config is read: the readers of its parts know that part alone, and ask `current` for the rest."""
+    token = _current.set(Permits(folder, allowed))
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current() -> Permits:
+    """The permits of the config that is being read; outside of one, nothing is allowed."""
+    return _current.get() or Permits(Path(), Allowed())
 
 
 class Keys(Generic[MadeT]):
@@ -167,7 +217,7 @@ def mapping(tree: Tree) -> Table:
     raise MathlabError(f"a mapping is needed here, not {kind(tree)}{hint}", tree.place)
 
 
-# --- names, expressions and loops
+# --- names and expressions
 
 
 def name(key: Scalar) -> Scalar:
@@ -216,93 +266,3 @@ formula = Reader(partial(_expression, False), TEXT)
 # one over nodes and gradients, in which `jacobian(z, x)` may stand too
 quantity = Reader(partial(_expression, True), TEXT)
 quantities = several(quantity, "an empty list reports nothing")
-
-
-class Loop(NamedTuple):
-    """What a loop's header says."""
-
-    header: Scalar
-    counter: str
-    first: Equation
-    last: Equation
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line(Equation):
-    """An equation in `loops`, outermost first. Its `target`, `h[l, t]`, is the `series` h `at` what counters say."""
-
-    loops: tuple[Loop, ...]
-    target: Scalar
-    series: str
-    at: tuple[Expr, ...]
-
-
-def _loop(header: Scalar) -> Loop:
-    found = LOOP.fullmatch(header)
-    if not found:
-        raise MathlabError(UNLIKE_LOOP, header.place)
-    parts = {part: Scalar(found[part], header.place.shifted(found.start(part))) for part in LOOP.groupindex}
-    return Loop(header, str(name(parts["counter"])), formula(parts["first"]), formula(parts["last"]))
-
-
-def _equation(part: Tree, key: Scalar, *headers: Scalar) -> Equation:
-    """The equation of a key, which is a name, or what a step is called in the loops of these headers."""
-    if is_loop(key):
-        raise MathlabError(UNLIKE_LOOP, key.place)
-    if isinstance(part, Table) and (why := misplaced(key)):
-        raise MathlabError(why, key.place)
-    problems: list[Problem] = []
-    of = attempt(formula, part, problems)
-    loops = tuple(current().once(_loop, header) for header in headers)
-    counters = [loop.counter for loop in loops]
-    if twice := next((one for one in counters if counters.count(one) > 1), None):
-        raise MathlabError(f"two loops in one another cannot both count '{twice}'", loops[-1].header.place)
-    target = attempt(formula if loops else name, key, problems)
-    match target:
-        case Scalar() if of:
-            return replace(of, name=str(target), named_at=key.place)
-        case Equation(_, Call("index", (Name(series), *steps))) if {*counters} <= {
-            read for step in steps for read in names(step)
-        }:
-            name(Scalar(series, key.place))
-            if of:
-                about = (": ".join((*headers, key)), of.expr, of.written, of.place)
-                return Line(*about, named_at=key.place, loops=loops, target=key, series=series, at=tuple(steps))
-        case Equation():
-            these = "this loop is named by its step" if len(loops) == 1 else "these loops is named by its steps"
-            message = f"an equation in {these}, as in h[{', '.join(counters[::-1])}], not {str(key)!r}"
-            problems.append(Problem(message, key.place))
-    raise MathlabError(problems)
-
-
-def is_loop(key: str) -> bool:
-    """Whether a key begins a loop, or stands in one."""
-    return key.split()[:1] == ["for"]
-
-
-def lines_of(key: str, part: Tree | None) -> Table | None:
-    """The lines below a key that begins a loop."""
-    return part if isinstance(part, Table) and part and LOOP.match(key) else None
-
-
-def written_in(table: Table, *headers: Scalar) -> Iterator[tuple[Tree, tuple[Scalar, ...]]]:
-    """What stands for every equation of a section or a loop: its expression, and its key with those of its loops."""
-    for word, part in table.items():
-        key = cast(Scalar, word)
-        if (lines := lines_of(key, part)) is None:
-            yield part, (key, *headers)
-        else:
-            yield from written_in(lines, *headers, key)
-
-
-@reader(
-    {
-        "type": ["object", "null"],
-        "propertyNames": {"pattern": NAMES},
-        "patternProperties": {r"^for\s": {"type": "object", "minProperties": 1, "additionalProperties": WRITTEN}},
-        "additionalProperties": TEXT,
-    }
-)
-def equations(tree: Tree) -> tuple[Equation, ...]:
-    """Equations by their names, and loops `for t in 1..T:` of such, whose names are `h[t]`, and of loops."""
-    return gather(lambda one: current().once(_equation, one[0], *one[1]), written_in(mapping(tree)))

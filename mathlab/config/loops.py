@@ -1,17 +1,24 @@
-"""`for t in 1..25:` -> the equations of every step, as they would be written by hand: h1, h2, and h2_1 of h[2, 1]."""
+"""`equations:` -> equations; those of a loop, `for t in 1..25:`, as they would be written by hand, step by step.
+
+`h[t]` is called h1, h2, and so on, and h[2, 1] is h2_1.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import groupby
 from typing import NamedTuple, cast
 
-from mathlab.config.keys import Line, Loop
-from mathlab.config.values import attempt
+from mathlab.config.keys import NAMES, current, formula, mapping
+from mathlab.config.keys import name as as_name
+from mathlab.config.values import TEXT, Schema, any_of, attempt, gather, reader
+from mathlab.config.yamltext import Scalar, Table, Tree
 from mathlab.errors import ExpressionError, MathlabError, Place, Problem
 from mathlab.experiment import Case, Figure
+from mathlab.habits import misplaced
 from mathlab.language.check import constant_value
 from mathlab.language.equation import Equation, Step
 from mathlab.language.ops import OPS
@@ -19,11 +26,110 @@ from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, names, su
 from mathlab.language.syntax import replace as rewritten
 
 MOST = 10_000  # equations of a loop
+LOOP = re.compile(r"for\s+(?P<counter>\w+)\s+in\s+(?P<first>(?:(?!\.\.)[^,])+?)\s*\.\.\s*(?P<last>[^.,][^,]*)")
+UNLIKE_LOOP = "a loop is written 'for t in 1..T:', with its equations below it"
+WRITTEN: Schema = any_of(TEXT, {"type": "object", "minProperties": 1})  # in a loop: a line, or another loop
 
 Values = Mapping[str, Num]  # what counters stand for, and inputs that loops count to
 Numbers = tuple[int, ...]  # in brackets: h[2, 1]
 At = tuple[tuple[str, int], ...]  # the counters of loops in one another and their numbers, outermost first
 Indexed = Callable[..., Expr]  # of a call, what is indexed, and the items in brackets
+
+
+# --- as they are written
+
+
+class Loop(NamedTuple):
+    """What a loop's header says."""
+
+    header: Scalar
+    counter: str
+    first: Equation
+    last: Equation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line(Equation):
+    """An equation in `loops`, outermost first. Its `target`, `h[l, t]`, is the `series` h `at` what counters say."""
+
+    loops: tuple[Loop, ...]
+    target: Scalar
+    series: str
+    at: tuple[Expr, ...]
+
+
+def _loop(header: Scalar) -> Loop:
+    found = LOOP.fullmatch(header)
+    if not found:
+        raise MathlabError(UNLIKE_LOOP, header.place)
+    parts = {part: Scalar(found[part], header.place.shifted(found.start(part))) for part in LOOP.groupindex}
+    return Loop(header, str(as_name(parts["counter"])), formula(parts["first"]), formula(parts["last"]))
+
+
+def _equation(part: Tree, key: Scalar, *headers: Scalar) -> Equation:
+    """The equation of a key, which is a name, or what a step is called in the loops of these headers."""
+    if is_loop(key):
+        raise MathlabError(UNLIKE_LOOP, key.place)
+    if isinstance(part, Table) and (why := misplaced(key)):
+        raise MathlabError(why, key.place)
+    problems: list[Problem] = []
+    of = attempt(formula, part, problems)
+    loops = tuple(current().once(_loop, header) for header in headers)
+    counters = [loop.counter for loop in loops]
+    if twice := next((one for one in counters if counters.count(one) > 1), None):
+        raise MathlabError(f"two loops in one another cannot both count '{twice}'", loops[-1].header.place)
+    target = attempt(formula if loops else as_name, key, problems)
+    match target:
+        case Scalar() if of:
+            return replace(of, name=str(target), named_at=key.place)
+        case Equation(_, Call("index", (Name(series), *steps))) if {*counters} <= {
+            read for step in steps for read in names(step)
+        }:
+            as_name(Scalar(series, key.place))
+            if of:
+                about = (": ".join((*headers, key)), of.expr, of.written, of.place)
+                return Line(*about, named_at=key.place, loops=loops, target=key, series=series, at=tuple(steps))
+        case Equation():
+            these = "this loop is named by its step" if len(loops) == 1 else "these loops is named by its steps"
+            message = f"an equation in {these}, as in h[{', '.join(counters[::-1])}], not {str(key)!r}"
+            problems.append(Problem(message, key.place))
+    raise MathlabError(problems)
+
+
+def is_loop(key: str) -> bool:
+    """Whether a key begins a loop, or stands in one."""
+    return key.split()[:1] == ["for"]
+
+
+def lines_of(key: str, part: Tree | None) -> Table | None:
+    """The lines below a key that begins a loop."""
+    return part if isinstance(part, Table) and part and LOOP.match(key) else None
+
+
+def written_in(table: Table, *headers: Scalar) -> Iterator[tuple[Tree, tuple[Scalar, ...]]]:
+    """What stands for every equation of a section or a loop: its expression, and its key with those of its loops."""
+    for word, part in table.items():
+        key = cast(Scalar, word)
+        if (lines := lines_of(key, part)) is None:
+            yield part, (key, *headers)
+        else:
+            yield from written_in(lines, *headers, key)
+
+
+@reader(
+    {
+        "type": ["object", "null"],
+        "propertyNames": {"pattern": NAMES},
+        "patternProperties": {r"^for\s": {"type": "object", "minProperties": 1, "additionalProperties": WRITTEN}},
+        "additionalProperties": TEXT,
+    }
+)
+def equations(tree: Tree) -> tuple[Equation, ...]:
+    """Equations by their names, and loops `for t in 1..T:` of such, whose names are `h[t]`, and of loops."""
+    return gather(lambda one: current().once(_equation, one[0], *one[1]), written_in(mapping(tree)))
+
+
+# --- written out
 
 
 def unrolled(case: Case, places: Mapping[str, Place]) -> Case:

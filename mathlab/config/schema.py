@@ -10,7 +10,8 @@ from mathlab import experiment
 from mathlab.config import values as read
 from mathlab.config.arrays import upstream, value
 from mathlab.config.change import SWEEP
-from mathlab.config.keys import NAMES, Keys, entries, equations, label, mapping, name, name_list, quantities, quantity
+from mathlab.config.keys import NAMES, Keys, entries, label, mapping, name, name_list, quantities, quantity
+from mathlab.config.loops import equations
 from mathlab.config.shorthand import optimizer as chosen
 from mathlab.config.values import TEXT, Partly, Reader, Schema, any_of, gather, listed, reader, reference
 from mathlab.config.yamltext import Row, Scalar, Table, Tree

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from mathlab.diagnosis.rewrite import Names, form, rule_of
@@ -21,7 +21,8 @@ from mathlab.experiment import Case, Figure
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import ACTIVATIONS
-from mathlab.language.syntax import Call, Expr, Name, Num, names, unparse
+from mathlab.language.shapes import Type
+from mathlab.language.syntax import Call, Expr, Name, names, unparse
 from mathlab.language.syntax import replace as rewritten
 from mathlab.language.terms import factors, grafted, inverse, parts, product, terms, total
 from mathlab.stages.prepare import Prepared, prepare
@@ -105,30 +106,39 @@ def forms(evaluator: Evaluator, known: Names) -> Iterator[tuple[str, Expr]]:
     places = ((name, expr, path, part) for name, expr in known.forward.items() for path, part, *_ in parts(expr))
     for name, expr, path, part in places:
         chained = factors(part) if isinstance(part, Call) and part.op in ("mul", "div") else []
-        for (scale, whole), named in itertools.product(itertools.permutations(chained, 2), (False, True)):
-            centred = known.forward.get(unparse(whole), Num(0)) if named else whole
-            x = next(iter(names(centred)), "")
+        for scale, whole in itertools.permutations(chained, 2):
             shape, small = known.shape(whole), known.shape(scale)
             small = (1,) * (len(shape) - len(small)) + small
             axes = tuple(k for k, (a, b) in enumerate(zip(shape, small, strict=False)) if a > b == 1)
-            less = isinstance(centred, Call) and centred.op == "sub" and centred.args[0] == Name(x)
-            plain = less or (whole == Name(x) and not named)
-            if not (plain and axes and f"d{x}" in known.backward and known.shape(Name(x)) == shape):
-                continue
-            between = {name, *evaluator.named(evaluator.ahead.get(x, 0) & evaluator.behind[name])}
-            if {x, *between}.isdisjoint(names(scale)):
-                continue
             rest = [factor for factor in chained if factor not in (scale, whole)]
-            type_ = known.types.of(whole)
-            line = Equation(name, grafted(expr, path, product(Name(WHOLE), *rest)))
-            back = handed((line,), evaluator.prepared, (WHOLE, type_), (f"d{WHOLE}", type_)) or {}
             n = product(whole, scale) if path or rest else Name(name)
-            others = [
-                term
-                for term in terms(known.backward[f"d{x}"])
-                if between.isdisjoint(known.node(read) for read in names(term) if read in known.gradients)
-            ]
-            for written in FORMS if f"d{WHOLE}" in back else ():
-                axis = axes[0] if len(axes) == 1 else axes
-                made = form(written.format(axis), g=back[f"d{WHOLE}"], n=n, s=inverse(scale))
-                yield f"d{x}", total(made, *others)
+            line = Equation(name, grafted(expr, path, product(Name(WHOLE), *rest)))
+            for x in _centred(whole, known) if axes else ():
+                between = {name, *evaluator.named(evaluator.ahead.get(x, 0) & evaluator.behind[name])}
+                sought = f"d{x}" in known.backward and known.shape(Name(x)) == shape
+                apart = {x, *between}.isdisjoint(names(scale))
+                if sought and not apart and (g := _handed_on(line, known.types.of(whole), evaluator.prepared)):
+                    others = [term for term in terms(known.backward[f"d{x}"]) if not _through(term, between, known)]
+                    for written in FORMS:
+                        made = form(written.format(axes[0] if len(axes) == 1 else axes), g=g, n=n, s=inverse(scale))
+                        yield f"d{x}", total(made, *others)
+
+
+def _centred(whole: Expr, known: Names) -> Iterator[str]:
+    """The names of which something may be x, or x less its mean, as it stands there or under a name."""
+    if isinstance(whole, Name):
+        yield whole.id
+    for expr in (whole, known.forward.get(unparse(whole))):
+        match expr:
+            case Call("sub", (Name(x), _)):
+                yield x
+
+
+def _handed_on(line: Equation, type_: Type, prepared: Prepared) -> Expr | None:
+    """The gradient that an equation hands to what is called `WHOLE` in it."""
+    return (handed((line,), prepared, (WHOLE, type_), (f"d{WHOLE}", type_)) or {}).get(f"d{WHOLE}")
+
+
+def _through(term: Expr, nodes: Collection[str], known: Names) -> bool:
+    """Whether a term of a gradient comes from some nodes."""
+    return any(known.node(read) in nodes for read in names(term) if read in known.gradients)
