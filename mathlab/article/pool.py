@@ -184,11 +184,10 @@ def _forms(whole: Quantity) -> Iterator[Quantity]:
 def _checked(experiment: Experiment, case: Case) -> Iterator[Quantity]:
     state, entries = State(experiment.name, case.name, "gradcheck"), gradcheck.run(case).entries
     for name, value in case.parameters.items():
-        for witness, slopes in (("central", "central"), ("complex", "complex_step")):
-            found = np.array([getattr(entry, slopes) for entry in entries if entry.parameter == name], np.float64)
-            if found.size == value.array.size:
-                key = f"{witness}_{name}"
-                yield Quantity(state, key, found.reshape(value.array.shape), 5 * DERIVED, key)
+        found = np.array([entry.central for entry in entries if entry.parameter == name], np.float64)
+        if found.size == value.array.size:
+            key = f"central_{name}"
+            yield Quantity(state, key, found.reshape(value.array.shape), 5 * DERIVED, key)
 
 
 def _trained(case: Case, epochs: Collection[int]) -> Iterator[tuple[bool, tuple[int, ...], Values]]:

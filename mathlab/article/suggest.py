@@ -221,16 +221,13 @@ class _Search:
         lines = {
             at: self.numbers[at].place.line for at in self.counters if at in self.open and self.numbers[at].decimal
         }
-        fits = {
-            shift: {
-                line
-                for at, line in lines.items()
-                if self.believed(((), (at,)), self.of(self.counted(at, shift)), CERTAIN)
-            }
-            for shift in (0, -1, 1)
-        }
-        best = max(fits, key=lambda shift: len(fits[shift]))
-        return best if lines and len(fits[best]) >= len({*lines.values()}) / 2 else NEVER
+
+        def told(shift: int) -> set[int]:
+            runs = {at: self.of(self.counted(at, shift)) for at in lines}
+            return {line for at, line in lines.items() if self.believed(((), (at,)), runs[at], CERTAIN)}
+
+        best = max((0, -1, 1), key=lambda shift: len(told(shift)))
+        return best if lines and len(told(best)) >= len({*lines.values()}) / 2 else NEVER
 
     def around(self, at: int, characters: int) -> range:
         """The numbers so near to one, itself among them."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mathlab.commands.options import FAIL, MATCH, Permits, Telling
+from mathlab.commands.options import FAIL, MATCH, TROUBLE, Permits, Telling
 
 
 def article(
@@ -46,4 +46,4 @@ def article(
             coverage = cover(documents, [*map(check.judged, written)], integers)
         report = article_report(files, coverage, found, undecided, left)
     telling.deliver(report)
-    return MATCH if report.passed else FAIL
+    return MATCH if report.passed else FAIL if coverage.numbers or coverage.missing else TROUBLE

@@ -224,6 +224,13 @@ def test_every_format(folder: Path) -> None:
         assert "0.851953" in invoke("article", "notes.md", "--format", form).stdout
 
 
+def test_a_document_without_numbers_compares_nothing() -> None:
+    Path("notes.md").write_text("# A neuron by hand\n", "utf-8")
+    assert invoke("article", "notes.md").exit_code == 2
+    Path("neuron.yaml").write_text(FILES["neuron.yaml"] + "expected: {y: 0.851953}\n", "utf-8")
+    assert invoke("article", "notes.md").exit_code == 1
+
+
 WRONG = [
     (("article", "nothing.md"), "nothing.md cannot be read"),
     (("article", "notes.md", "-c", "nothing.yaml"), "nothing.yaml does not exist"),

@@ -76,6 +76,7 @@ NONE_OF_THE_ARTICLES = [
     "<p data-a='0 > 1.5'></p>",
     "[1]: http://a.org/0.5",
     "---\nversion: 1.5\n---\n\ntext",
+    "+++\nweight = 1.5\n+++\n\ntext",
     "1e9999, 0.5e-9999 and 1.5e400",
     "arXiv:1412.6980, https://doi.org/10.1038/323533a0 and 10.1038/nature14539",
     "a rule of 0.4pt, and 2.5cm",
