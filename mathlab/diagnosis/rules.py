@@ -142,14 +142,13 @@ def some_entries(part: Expr, known: Names) -> Iterator[Change]:
     for axes in [(axis,) for axis in range(len(shape))] + [(len(shape) - 2, len(shape) - 1)] * (len(shape) > 2):
         where = f" along {'axes' if len(axes) > 1 else 'axis'} {' and '.join(map(str, axes))}" * (len(shape) > 1)
         count = shape[axes[0]]
-        for words, n in itertools.product(
-            ("is taken alone", "is left out"), range(count) if count <= FEW else (0, count - 1)
-        ):
+        entries = range(count) if count <= FEW else (0, count - 1)
+        for (words, op), n in itertools.product((("is taken alone", "eq"), ("is left out", "ne")), entries):
             made = part
             for axis in axes:
-                kept = (Num(float((k == n) == (words == "is taken alone"))) for k in range(shape[axis]))
+                kept = Call(op, (Call("arange", (Num(shape[axis]),)), Num(n)))
                 ahead = [NewAxis()] * (len(shape) - 1 - axis)
-                made = product(made, Call("index", (Call("array", tuple(kept)), ALL, *ahead)))
+                made = product(made, Call("index", (kept, ALL, *ahead)))
             of = known.target if known.root else text(part)
             yield f"of {of} entry {n} {words}{where}", made, 0, f"{n} {words}{where}"
 
