@@ -111,10 +111,8 @@
       }
     }
     if (!back && kept.get(name)?.length) parts.push(say("p", {className: "dim"}, `keeps ${kept.get(name).join(", ")} for the backward pass`));
-    const figures = D.figures.filter(figure => figure[0] === name);
-    if (figures.length && !edits().length && epoch === null) parts.push(say("h3", {}, "Figures"), judged(figures.map(figure => figure.slice(1))));
-    fill($("card"), parts);
-    reachable();
+    const figures = D.figures.filter(figure => figure[0] === name); if (figures.length && !edits().length && epoch === null) parts.push(say("h3", {}, "Figures"), judged(figures.map(figure => figure.slice(1))));
+    fill($("card"), parts); reachable();
   };
   // the numbers that can be changed, shown at four digits where the field is not entered
   const whole = x => ({onfocus: ({target}) => { if (target.value === num(x())) target.value = is(num(x()), x()) ? num(x()) : String(x()); target.select(); }, onblur: ({target}) => { if (target.getAttribute("aria-invalid") !== "true") { target.value = num(x()); target.size = Math.max(target.size, target.value.length); } }});
@@ -148,7 +146,10 @@
     const square = (band, at, k) => band === k ? `M${70 + at % side * cell} ${440 - (Math.floor(at / side) + 1) * cell}h${cell}v${cell}h-${cell}z` : "";
     const way = past.map(p => [(p.get(a) ?? now.get(a)).d[i], (p.get(b) ?? now.get(b)).d[j]]), last = way[way.length - 1], led = last ? `; the training leads from (${way[0].map(num).join(", ")}) to (${last.map(num).join(", ")})` : "";
     const told = `${one.text} over ${one.x} and ${one.y}: from ${num(good[0] ?? NaN)} to ${num(good[good.length - 1] ?? NaN)}${led}`;
-    const others = one.paths.map(([name, points], k) => [lined(points.map(on), "var(--good)", {"stroke-dasharray": `${Math.max(7 - 3 * k, 1)} 3`}), words(...on(points[Math.min(3 + 3 * k, points.length - 1)]), name, "middle", "var(--good)")]);
+    const others = one.paths.map(([name, points], k) => { // named where a share of the way is gone, another one on each
+      const run = points.map(on), gone = run.map((p, i) => i && Math.hypot(p[0] - run[i - 1][0], p[1] - run[i - 1][1])); let left = gone.reduce((a, b) => a + b) * (k + 1) / (one.paths.length + 1);
+      return [lined(run, "var(--good)", {"stroke-dasharray": `${Math.max(7 - 3 * k, 1)} 3`}), words(...run[Math.max(gone.findIndex(d => (left -= d) <= 0), 0)], name, "middle", "var(--good)")];
+    });
     const own = last ? [lined(way.map(on), "var(--gradient)"), drawn("circle", {cx: on(last)[0], cy: on(last)[1], r: 5, fill: "var(--gradient)"})] : [];
     const axes = [words(70, 456, num(x0), "middle"), words(490, 456, num(x1), "middle"), words(280, 472, one.x, "middle"), words(64, 444, num(y0), "end"), words(64, 28, num(y1), "end"), words(64, 235, one.y, "end")];
     const ways = drawn("svg", {x: 70, y: 20, width: 420, height: 420, viewBox: "70 20 420 420"}, others, own); // which ends at the frame
@@ -177,8 +178,7 @@
   $("step").max = lines.length; $("step").oninput = event => go(+event.target.value);
   $("start").onclick = () => go(1); $("back").onclick = () => go(step - 1); $("next").onclick = () => go(step + 1); $("stop").onclick = () => go(lines.length);
   const zoom = () => { const fit = $("graph").classList.toggle("fit"); $("zoom").setAttribute("aria-pressed", String(!fit)); }; $("zoom").onclick = () => { zoom(); show(); };
-  const graph = document.querySelector("#graph svg");
-  if (graph.getBoundingClientRect().width < 0.45 * graph.viewBox.baseVal.width) zoom(); // nobody could read it
+  const graph = document.querySelector("#graph svg"); if (graph.getBoundingClientRect().width < 0.45 * graph.viewBox.baseVal.width) zoom(); // nobody could read it
   document.addEventListener("keydown", event => {
     if (event.target.closest("input, button.entry, [tabindex]") || event.altKey || event.ctrlKey || event.metaKey) return;
     const to = {ArrowRight: step + 1, ArrowLeft: step - 1, Home: 1, End: lines.length}[event.key];

@@ -154,7 +154,7 @@ def _training(prepared: Prepared, result: TrainResult, fixed: bool) -> Json:
     able = not fixed and settings.epochs * work <= WORK
     batches = _batches(training) if batched and able else None
     free = settings.settings.keys() - OPTIMIZERS[settings.optimizer].switches
-    ruled = f"The lr of update t is {case.train.schedule.text}; e" if case.train.schedule else "E"
+    which = f"The lr of update t is {case.train.schedule.text}; every other" if case.train.schedule else "Every"
     printed = [(figure.updates, *row[1:]) for figure in result.figures for row in _printed(figure)]
     made: Json = {
         "optimizer": settings.optimizer,
@@ -171,7 +171,7 @@ def _training(prepared: Prepared, result: TrainResult, fixed: bool) -> Json:
     moving, rest = replace(training, free=[*free]).moving(prepared), training.at_rest(prepared.env)
     updates = moving.backward.equations[len(prepared.gradients) :]
     return made | {
-        "said": f"{ruled}very setting can be changed: the page trains anew.",
+        "said": f"{which} setting can be changed: the page trains anew.",
         "updates": [(equation.name, equation.expr) for equation in updates],
         "moved": [*training.moved.items()],
         "state": [(own, own.split("_", 2)[2], _array(at)[1] if settings.start else None) for own, at in rest.items()],
