@@ -136,27 +136,33 @@ class Differences:
 
     @cached_property
     def measured(self) -> tuple[Steps, Mapping[str, Floats]] | None:
-        """The steps, and what they measure op by op; None where some op cannot be evaluated so.
+        """The steps, and what they measure op by op; None where some op cannot be evaluated so."""
+        graph, of = self.stepped.divided, partial(evaluate, definitions=self.definitions)
+        try:
+            values = run(graph.moving, graph.values, of)
+            steps = real_steps(values, of, self._reach(values, of))
+            return steps, chained.slopes(graph, self.stepped.wanted, steps, self.stepped.known)
+        except (ExpressionError, MathlabError):
+            return None
 
-        Every node's entries are moved about as far as a parameter's step moves them, or by their own size's.
+    def _reach(self, values: Mapping[str, Numbers], of: Evaluate) -> dict[str, Floats]:
+        """How far the entries of every array are moved: those of a parameter by its step.
+
+        Those of a node go about as far as a parameter's step moves them, or by a step of their own size; which that is
+        shows when all parameters are moved at random. Of those of one that meet in a result, the steps add up to the
+        root of their number.
         """
-        graph, wanted, rng = self.stepped.divided, self.stepped.wanted, np.random.default_rng(0)
-        of = partial(evaluate, definitions=self.definitions)
-        reach = {name: widths(np.asarray(self.env[name]), self.step) for name in wanted}
-        meeting = {  # how many entries of an array meet in a result
+        graph, rng = self.stepped.divided, np.random.default_rng(0)
+        reach = {name: widths(np.asarray(self.env[name]), self.step) for name in self.stepped.wanted}
+        meeting = {
             name: math.prod(n for axis, n in enumerate(np.shape(graph.values[name])) if lanes.get(axis) is None)
             for (_, name), lanes in self.stepped.known.items()
         }
-        try:
-            values = run(graph.moving, graph.values, of)
-            far = {name: by * REACH / math.sqrt(meeting.get(name, 1)) for name, by in reach.items()}
-            moved = {name: values[name] + by * rng.standard_normal(by.shape) for name, by in far.items()}
-            with np.errstate(all="ignore"):
-                for name, value in run(graph.moving, {**graph.values, **moved}, of).items():
-                    if name not in far and np.issubdtype(value.dtype, np.floating):
-                        by, own = np.abs(value - values[name]), widths(np.zeros(()), None) * np.abs(values[name])
-                        reach[name] = np.where(by == 0, 0.0, np.maximum(by, own))
-            steps = real_steps(values, of, reach)
-            return steps, chained.slopes(graph, wanted, steps, self.stepped.known)
-        except (ExpressionError, MathlabError):
-            return None
+        far = {name: by * REACH / math.sqrt(meeting.get(name, 1)) for name, by in reach.items()}
+        moved = {name: values[name] + by * rng.standard_normal(by.shape) for name, by in far.items()}
+        with np.errstate(all="ignore"):
+            for name, value in run(graph.moving, {**graph.values, **moved}, of).items():
+                if name not in far and np.issubdtype(value.dtype, np.floating):
+                    by, own = np.abs(value - values[name]), widths(np.zeros(()), None) * np.abs(values[name])
+                    reach[name] = np.where(by == 0, 0.0, np.maximum(by, own))
+        return reach
