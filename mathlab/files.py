@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mathlab.errors import MathlabError, did_you_mean
 
-TEMPORARY = re.compile(r"\.mathlab-([0-9]{1,9})-[0-9a-f]{16}\.tmp")  # the process that writes it, and a random part
+TEMPORARY = r"\.mathlab-([0-9]{1,9})-[0-9a-f]{16}\.tmp"  # the process that writes it, and a random part
 
 Identity = tuple[int, int]  # device and number: what a file is under each of its names
 
@@ -122,7 +122,7 @@ def _write(temporary: Path, target: Path, content: bytes) -> None:
 def _sweep(folder: Path) -> None:
     """Remove the temporary files of processes that are gone."""
     for leftover in folder.glob(".mathlab-*.tmp"):
-        found = TEMPORARY.fullmatch(leftover.name)
+        found = re.fullmatch(TEMPORARY, leftover.name)
         if found and os.name != "nt":  # signal 0 is no question there
             with contextlib.suppress(OSError):  # as of somebody else's process, which is there
                 try:

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 Slips = tuple[tuple[str, str], ...]
 
-GRADIENT = re.compile(
-    r"[d∂]\w*?[_/][d∂](\w+)(?:\[.*\])?|d(?:[A-Z]|loss)d(\w+)|(?:grad|nabla|delta|del|g|D|δ|Δ|∇|∂|d_)_?(\w+)|(\w+?)[_.]?(?:grad|gradient|bar)"
+GRADIENT = (
+    r"[d∂]\w*?[_/][d∂](\w+)(?:\[.*\])?|d(?:[A-Z]|loss)d(\w+)"
+    r"|(?:grad|nabla|delta|del|g|D|δ|Δ|∇|∂|d_)_?(\w+)|(\w+?)[_.]?(?:grad|gradient|bar)"
 )
-_DIGITS = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
-NUMBER = re.compile(_DIGITS)
+NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
 _WORDS = "|".join({*keyword.kwlist} - {*"and or not if else for in is".split()})
 
 
@@ -39,7 +39,7 @@ def tables(path: Path, between: str) -> Mapping[str, Slips]:
 
 def _slips() -> Iterator[Slips]:
     for rows in tables(Path(__file__).with_suffix(".txt"), " => ").values():
-        yield tuple((row.replace("<number>", _DIGITS).replace("<word>", _WORDS), sentence) for row, sentence in rows)
+        yield tuple((row.replace("<number>", NUMBER).replace("<word>", _WORDS), sentence) for row, sentence in rows)
 
 
 SIGNS, MISREAD, SUPERSCRIPTS, NUMBERS, FIGURES, VALUES, PAIRS, NAMES = _slips()
@@ -101,7 +101,7 @@ def pair(key: str, value: object) -> str:
     """The same for a key with nothing behind it, such as `lr=0.1`, or the 5 of 0,5 in braces, or the 2) of (1, 2)."""
     if value != "":
         return ""
-    rest = re.fullmatch(rf"{_DIGITS}[^\w(]?|[^(=:]*\)", key)
+    rest = re.fullmatch(rf"{NUMBER}[^\w(]?|[^(=:]*\)", key)
     return "; a decimal point is written '.', and a list stands in brackets" if rest else slip(key, PAIRS)
 
 
@@ -115,7 +115,7 @@ def gradient_of(name: str) -> str:
     """The name whose gradient is meant by `dL_dw`, `dL/dw`, `grad_w`, `w.grad`, `delta_w`; empty for none of these."""
     if len(name) > LONGEST_SLIP:
         return ""
-    found = GRADIENT.fullmatch(name)
+    found = re.fullmatch(GRADIENT, name)
     return next((group for group in found.groups() if group), "") if found else ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,7 +119,7 @@ def test_the_names_of_temporary_files_differ(tmp_path: Path, monkeypatch: pytest
     for _ in range(3):
         files.replace_file(tmp_path / ("r" * 250), "whole")
     assert len({*seen}) == 3
-    assert all(files.TEMPORARY.fullmatch(name) for name in seen)
+    assert all(re.fullmatch(files.TEMPORARY, name) for name in seen)
 
 
 def test_mode_and_owner_stay(tmp_path: Path) -> None:

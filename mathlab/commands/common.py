@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mathlab import terminal
-from mathlab.commands.changes import show_changes
 from mathlab.commands.options import FAIL, MATCH, OUTPUTS, TROUBLE, Cases, Permits, Telling
 from mathlab.errors import MathlabError, Problem
 from mathlab.files import refuse_inputs
@@ -42,6 +41,8 @@ def run_stages(
     set, what it moves is shown in place of all that.
     """
     if sets:
+        from mathlab.commands.changes import show_changes
+
         return show_changes(command, cases, telling, permits, sets, out)
     from mathlab import plan
     from mathlab.outputs.write import ARTICLE, write, written_to

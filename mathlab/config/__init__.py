@@ -17,7 +17,6 @@ from mathlab.config.checks import check, check_size
 from mathlab.config.keys import current, formula, mapping, permits
 from mathlab.config.loops import is_loop, lines_of, unrolled, written_in
 from mathlab.config.schema import SHORTHAND, case_keys, top_keys
-from mathlab.config.shorthand import expanded
 from mathlab.config.values import attempt
 from mathlab.config.yamltext import Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Place, Problem
@@ -102,6 +101,8 @@ def _case(name: str, top: Table, own: Table, share: float, allowed: Allowed) -> 
     wrong: list[Problem] = []
     try:
         if shorthand:
+            from mathlab.config.shorthand import expanded  # only here: it makes a table of all layers
+
             case = expanded(case, tree)
         if case.sweep and not unreadable:
             read_sweep = partial(sweep, case)

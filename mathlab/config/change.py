@@ -26,7 +26,7 @@ Seen = Mapping[str, dict[str, int]]
 TRAIN: Mapping[str, Read] = {"seed": read.whole, "epochs": read.whole, "batch_size": read.counted}
 INIT: Mapping[str, Read] = {"seed": read.whole, "std": read.positive, "fan_in": read.positive, "fan_out": read.positive}
 MOST_CHOICES = 10_000
-TARGET = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<index>[-+\d,\s]*)\])?")
+TARGET = r"(?P<name>[^\[\]]+)(?:\[(?P<index>[-+\d,\s]*)\])?"
 
 RANGE = Keys(
     "`{low: 0.01, high: 1, log: true}`: numbers to draw from.",
@@ -175,7 +175,7 @@ def assignment(text: str) -> tuple[str, Value | str]:
 
 def changed(cases: Sequence[Case], target: str, given: Value | str) -> list[Case]:
     """The cases with `given` for what `target` names, where they have it. Raises MathlabError where it does not fit."""
-    found = TARGET.fullmatch(target)
+    found = re.fullmatch(TARGET, target)
     name = found["name"].strip() if found else target
     settable = [_settable(case) for case in cases]
     if not found or not any(name in names for names in settable):

@@ -147,7 +147,7 @@ class Keys(Generic[MadeT]):
             tree = tree[0]
         if "equations" not in self.readers or not isinstance(tree, Scalar):
             return ""
-        if NUMBER.fullmatch(tree):
+        if re.fullmatch(NUMBER, tree):
             return "; a value stands below 'inputs' or 'parameters'"
         return "; an equation stands below 'equations'" if re.search(r"\w\(|[*@/^]| [-+] ", tree) else ""
 

@@ -26,7 +26,7 @@ from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, names, su
 from mathlab.language.syntax import replace as rewritten
 
 MOST = 10_000  # equations of a loop
-LOOP = re.compile(r"for\s+(?P<counter>\w+)\s+in\s+(?P<first>(?:(?!\.\.)[^,])+?)\s*\.\.\s*(?P<last>[^.,][^,]*)")
+LOOP = r"for\s+(?P<counter>\w+)\s+in\s+(?P<first>(?:(?!\.\.)[^,])+?)\s*\.\.\s*(?P<last>[^.,][^,]*)"
 UNLIKE_LOOP = "a loop is written 'for t in 1..T:', with its equations below it"
 WRITTEN: Schema = any_of(TEXT, {"type": "object", "minProperties": 1})  # in a loop: a line, or another loop
 
@@ -59,10 +59,10 @@ class Line(Equation):
 
 
 def _loop(header: Scalar) -> Loop:
-    found = LOOP.fullmatch(header)
+    found = re.fullmatch(LOOP, header)
     if not found:
         raise MathlabError(UNLIKE_LOOP, header.place)
-    parts = {part: Scalar(found[part], header.place.shifted(found.start(part))) for part in LOOP.groupindex}
+    parts = {part: Scalar(found[part], header.place.shifted(found.start(part))) for part in found.groupdict()}
     return Loop(header, str(as_name(parts["counter"])), formula(parts["first"]), formula(parts["last"]))
 
 
@@ -103,7 +103,7 @@ def is_loop(key: str) -> bool:
 
 def lines_of(key: str, part: Tree | None) -> Table | None:
     """The lines below a key that begins a loop."""
-    return part if isinstance(part, Table) and part and LOOP.match(key) else None
+    return part if isinstance(part, Table) and part and re.match(LOOP, key) else None
 
 
 def written_in(table: Table, *headers: Scalar) -> Iterator[tuple[Tree, tuple[Scalar, ...]]]:

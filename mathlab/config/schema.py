@@ -12,7 +12,6 @@ from mathlab.config.arrays import upstream, value
 from mathlab.config.change import SWEEP
 from mathlab.config.keys import NAMES, Keys, entries, label, mapping, name, name_list, quantities, quantity
 from mathlab.config.loops import equations
-from mathlab.config.shorthand import optimizer as chosen
 from mathlab.config.values import TEXT, Partly, Reader, Schema, any_of, gather, listed, reader, reference
 from mathlab.config.yamltext import Row, Scalar, Table, Tree
 from mathlab.errors import MathlabError, Place, Problem
@@ -120,6 +119,8 @@ def _train(
     place: Place, optimizer: Table | None = None, epochs: int | None = None, **more: object
 ) -> experiment.TrainSettings:
     """The training that begins at a place. Raises `Partly` where something is missing."""
+    from mathlab.config.shorthand import optimizer as chosen
+
     make: Callable[..., experiment.TrainSettings] = experiment.TrainSettings
     problems = [Problem("train needs its 'epochs'", place)] if epochs is None else []
     try:

@@ -21,8 +21,8 @@ from mathlab.language.optimizers import OPTIMIZERS, SCHEDULED, SETTINGS
 from mathlab.language.shapes import Type
 from mathlab.language.syntax import Call, Name, parse, walk
 
-WORD = re.compile(r"[^\W\d]{2}")
-MOVING = re.compile(r"\b(t|epoch)\b")  # what a learning rate reads that changes
+WORD = r"[^\W\d]{2}"
+MOVING = r"\b(t|epoch)\b"  # what a learning rate reads that changes
 
 
 def expanded(case: Case, tree: Table) -> Case:
@@ -109,7 +109,7 @@ def optimizer(table: Table | None, place: Place) -> tuple[str, dict[str, float],
     for key, tree in table.items():
         if key in defaults and not (key == "lr" and rate):
             given[str(key)] = attempt(flag if key in switches else number, tree, problems)
-            if key == "lr" and problems and WORD.search(str(tree)):
+            if key == "lr" and problems and re.search(WORD, str(tree)):
                 problems[-1] = problems[-1].hinted("; what changes reads t and epoch, which count from 1")
         elif key not in defaults and key != "name":
             hint = f"; that is the optimizer '{key}'" if key in OPTIMIZERS else signs.pair(key, tree)
@@ -141,7 +141,7 @@ def _computed(text: str) -> bool:
 
 def _schedule(tree: Tree | None) -> Equation | None:
     """A learning rate that changes from update to update; None for what is to be a number."""
-    if not isinstance(tree, Scalar) or not (MOVING.search(tree) or _computed(tree)):
+    if not isinstance(tree, Scalar) or not (re.search(MOVING, tree) or _computed(tree)):
         return None
     rate = formula(tree)
     for part in walk(rate.expr):

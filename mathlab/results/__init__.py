@@ -99,7 +99,7 @@ class StageResult:
         return {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a result is the same as itself alone: arrays have no truth value
 class GradcheckResult(StageResult):
     """Every entry of every parameter, and the figures printed for the check itself.
 
@@ -140,7 +140,7 @@ class GradcheckResult(StageResult):
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainResult(StageResult):
     """`columns` are the training.csv columns in order, one entry per epoch from 0 (before the first update).
 
@@ -165,7 +165,7 @@ class TrainResult(StageResult):
         return {**last, **self.parameters}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SweepResult(StageResult):
     """How the runs of a sweep end; everything has one entry per run.
 
@@ -200,7 +200,7 @@ class SweepResult(StageResult):
         return Tally(runs=len(self.nonfinite), runs_lost=len(self.lost))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BackpropResult(StageResult):
     """The nodes in order (inputs, parameters, equations), the figures, the hand-derived formulas and the witnesses.
 
