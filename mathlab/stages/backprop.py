@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, partial
 
@@ -93,7 +94,7 @@ def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]
     """Each hand-derived formula beside the derived gradient, with true values for all that it refers to.
 
     So one wrong line does not drag down the next. A formula must hold at the article's point and at a few random ones
-    (seeded normal perturbations of the parameters), each entry up to `AGREEMENT`; where that is not enough, up to the
+    (seeded perturbations of the parameters), each entry up to `AGREEMENT`; where that is not enough, up to the
     rounding noise of both.
     """
     formulas = prepared.case.derivation
@@ -152,12 +153,14 @@ def formula_noise(prepared: Prepared, formula: Equation, point: Env) -> list[Arr
 
 def random_points(prepared: Prepared) -> list[dict[str, Array]]:
     """All values at a few perturbed parameters; points where something is not finite are left out."""
-    rng = np.random.default_rng(0)
+    rng = random.Random(0)  # Python's own: NumPy's takes longer to import than all that is computed here
     case, env, kinds = prepared.case, prepared.env, prepared.types.names
     moved = [*case.parameters] or [name for name in case.inputs if kinds[name].kind == "f"]
 
     def perturbed(name: str) -> Array:
-        return np.asarray(env[name] + 0.3 * rng.standard_normal(np.shape(env[name])), case.dtype)[()]
+        shape = np.shape(env[name])
+        units = np.frombuffer(rng.randbytes(4 * math.prod(shape)), "<u4") / 2**31 - 1  # from -1 to 1
+        return np.asarray(env[name] + 0.5 * units.reshape(shape), case.dtype)[()]
 
     points = [prepared.run({name: perturbed(name) for name in moved}) for _ in range(POINTS)]
     return [point for point in points if is_finite(point[name] for name in prepared.gradients)]
