@@ -31,6 +31,7 @@ T = TypeVar("T")
 V = TypeVar("V")
 K = TypeVar("K")
 MadeT = TypeVar("MadeT", covariant=True)
+Readers = Mapping[str, Callable[[Tree], object]]
 
 JACOBIAN = "jacobian"
 NAMES = "^[^_0-9]"  # as the JSON Schema has them
@@ -88,13 +89,7 @@ class Keys(Generic[MadeT]):
     `make` gets what they say by their names, and what the caller has to add; `about` is for editors.
     """
 
-    def __init__(
-        self,
-        about: str,
-        make: Callable[..., MadeT],
-        readers: Mapping[str, Callable[[Tree], object]],
-        needed: tuple[str, ...] = (),
-    ) -> None:
+    def __init__(self, about: str, make: Callable[..., MadeT], readers: Readers, needed: tuple[str, ...] = ()) -> None:
         self.about, self.make, self.readers, self.needed = about, make, readers, needed
 
     def __call__(self, tree: Tree, /, **more: object) -> MadeT:
