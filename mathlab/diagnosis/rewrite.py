@@ -27,6 +27,7 @@ LIKE = ("sum", "mean", "max", "softmax", "concat", "avg_pool", "max_pool", "conv
 WHOLE, SETTINGS = "old", "settings"  # what else a pattern finds: the part itself, and the call whose settings it has
 
 text = lru_cache(50_000)(unparse)
+parsed = cache(parse)  # what may stand in a pattern's place, read when one first fits
 
 
 class Names(NamedTuple):
@@ -171,11 +172,8 @@ def rule_of(lines: Iterable[str], rules: Mapping[str, Rule] = {}) -> Rule:
     sloped = any(old.startswith("slope(") for old, *_ in written)
 
     @cache  # most kinds are never looked for
-    def table() -> list[tuple[Expr, list[Expr], str, float]]:
-        return [
-            (parse(old), [*map(parse, new.split(" ; "))], words or INSTEAD, float(rank or 0))
-            for old, new, words, rank in written
-        ]
+    def table() -> list[tuple[Expr, list[str], str, float]]:
+        return [(parse(old), new.split(" ; "), words or INSTEAD, float(rank or 0)) for old, new, words, rank in written]
 
     def rule(part: Expr, known: Names) -> Iterator[Change]:
         for other in others:
@@ -183,19 +181,20 @@ def rule_of(lines: Iterable[str], rules: Mapping[str, Rule] = {}) -> Rule:
         op, inner = (part.op, part.args[0]) if isinstance(part, Call) and part.args else ("", part)
         whole = {WHOLE: part, "op": Name(op), "inner": inner, "mine": Name(known.mine)}
         slopes = [*_slopes(part, known)] if sloped else []
-        for pattern, news, words, rank in table():
+        for pattern, texts, words, rank in table():
             places: Iterable[Found] = slopes
             match pattern:
-                case Call("slope", ops):
+                case Call("slope", ops) if slopes:
                     places = (at for at in slopes if (at["op"] in ops) != (Name("any") in ops))
                 case Call(wanted) if wanted != op:
                     continue
                 case _:
                     places = _matches(pattern, part, whole, known)
+            news = [*map(parsed, texts)]
             if any("t" in names(new) for new in news):
                 places = [some for found in places for some in _flowing(found, known)]
             for found in places:
-                for new in (filled(template, found) for template in news):
+                for new in (filled(one, found) for one in news):
                     made = product(found["rest"], new) if new and "rest" in found else new
                     if new and made and made != part and new != found.get("s"):
                         said = {**found, "new": new}
