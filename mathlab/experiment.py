@@ -245,6 +245,7 @@ class Case:
     share: float = 1.0  # its part of the time and memory that a run may take: infinite where its user allows that
     quick: bool = False  # it takes seconds, or is refused
     rolled: tuple[Case, Mapping[str, Place]] | None = None
+    forward: bool = False  # its values are looked at, also where they have no derivative
 
     def having(self, values: Mapping[str, Value]) -> Case:
         """With other values for some of its inputs and parameters."""
@@ -254,7 +255,7 @@ class Case:
 
     def bare(self, expected: tuple[Figure, ...] = (), train: TrainSettings | None = None) -> Case:
         """With nothing but its equations, and what is asked of them here."""
-        return replace(self, expected=expected, derivation=(), gradcheck=None, train=train, sweep=None)
+        return replace(self, expected=expected, derivation=(), gradcheck=None, train=train, sweep=None, forward=True)
 
     @property
     def figures(self) -> Iterator[Figure]:

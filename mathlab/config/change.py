@@ -196,7 +196,8 @@ def unjudged(case: Case) -> Case:
     def bare(one: Case) -> Case:
         gradcheck = one.gradcheck and one.gradcheck._replace(expected=())
         train = one.train and one.train._replace(after=())
-        return replace(one, expected=(), derivation=(), pictures=(), sweep=None, gradcheck=gradcheck, train=train)
+        one = replace(one, derivation=(), pictures=(), sweep=None, gradcheck=gradcheck, train=train)
+        return replace(one, expected=(), forward=bool(one.expected))
 
     return rolled(case, bare)
 

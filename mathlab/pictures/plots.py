@@ -176,10 +176,13 @@ def _curve(about: Subject) -> Drawing:
             raise about.wrong(f"{wanted.text!r} is no curve over {over.text}, which it does not read", wanted)
         inputs = {name: value for name, value in {**case.inputs, **case.parameters}.items() if name != over.text}
         moved = replace(case.bare(), inputs=inputs, parameters={over.text: Value(x)}, equations=tuple(needed))
+        upstream = Value(np.ones_like(x)) if about.picture.derivative else None
         try:
-            values = prepare(replace(moved, upstream=Value(np.ones_like(x)))).run()
+            values = prepare(replace(moved, upstream=upstream)).run()
+            if (shape := np.shape(values["_curve"])) != x.shape:
+                raise MathlabError(f"of {POINTS} numbers it makes an array of shape {shape}")
         except MathlabError as error:
-            reason = error.problems[0].message.removeprefix("in _curve: ")
+            reason = error.problems[0].message.removeprefix("in _curve: ").replace("_curve", wanted.text)
             raise about.wrong(f"{wanted.text!r} is no curve over {over.text}: {reason}", wanted) from None
         lines.append(Line(label, x, np.asarray(values["_curve"], np.float64)))
         if about.picture.derivative:

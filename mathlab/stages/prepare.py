@@ -120,7 +120,7 @@ def prepare(case: Case) -> Prepared:
     env = {name: value.bound("int64" if name in indices else case.dtype) for name, value in given.items()} | constants
     end, type_ = equations[-1], types.names[equations[-1].name]
     differentiated = case.upstream is not None or case.derivation or case.gradcheck or case.train or asked
-    unasked = bool(case.expected and not differentiated)
+    unasked = bool((case.expected or case.forward) and not differentiated)
     forward_only = unasked and (bool(type_.shape) or type_.kind != "f")
     if type_.kind != "f" and not forward_only:
         raise MathlabError(f"'{end.name}', the last equation, is not a number that can be differentiated", end.place)
@@ -136,7 +136,7 @@ def prepare(case: Case) -> Prepared:
     try:
         backward = backward if forward_only else derive(equations, types, wanted)
     except MathlabError:
-        if not unasked or case.parameters:
+        if not unasked or (case.parameters and not case.forward):
             raise
         types, forward_only = Types(forward, types.integral), True  # an accuracy, say, or the size of an image
     stores = {name: tuple(one for one in kept if one not in constants) for name, kept in backward.stores.items()}

@@ -113,6 +113,14 @@ def test_heat_shows_an_expression() -> None:
     assert table[0, 1] == pytest.approx(2 * 0.0014201436720081408)
 
 
+@pytest.mark.parametrize(("of", "truth"), [("floor(a)", np.floor), ("sign(a)", np.sign), ("1 * (a > 0)", np.heaviside)])
+def test_a_step_is_a_curve_without_a_derivative(of: str, truth: Callable[..., Array]) -> None:
+    (line,) = of_config("activations", "ReLU", asked("curve", of, over={"a": (-2, 2)})).lines
+    assert np.array_equal(line.y, truth(line.x, *[0] * (truth is np.heaviside)))
+    with pytest.raises(MathlabError, match="is no curve over a"):
+        of_config("activations", "ReLU", asked("curve", of, over={"a": (-2, 2)}, derivative=True))
+
+
 def test_steps_draw_the_v() -> None:
     central, one_sided = of_config("sigmoid-2-2-2", "first instance", asked("steps", "dV[0,0]")).lines
     assert central.y.min() < 1e-9 < one_sided.y.min() < 1e-6

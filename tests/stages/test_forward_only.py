@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import ArrayLike
 
 from mathlab.config import load
+from mathlab.config.change import unjudged
 from mathlab.errors import MathlabError
 from mathlab.experiment import Figure, GradcheckSettings
 from mathlab.stages import backprop
@@ -56,6 +57,8 @@ def test_figures_of_what_has_no_derivative(
     found = backprop.run(asked)
     assert all(result.passed for result in found.figures)
     assert all(node.gradient is None and not node.note for node in found.nodes)
+    for looked in (asked.bare(), unjudged(asked)):  # as --set and a curve do
+        assert prepare(looked).forward_only
     for more in ({"expected": ()}, {"gradcheck": GradcheckSettings()}):
         with pytest.raises(MathlabError):
             prepare(replace(asked, **more))
