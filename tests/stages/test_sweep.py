@@ -331,4 +331,7 @@ def test_the_command_needs_a_sweep(tmp_path: Path) -> None:
     path = tmp_path / "plain.yaml"
     path.write_text("inputs: {x: 1}\nequations: {y: x}\n")
     result = invoke("sweep", "-c", str(path))
-    assert (result.exit_code, result.stderr) == (2, "mathlab: nothing to sweep: no case here declares sweep\n")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "mathlab: nothing to sweep: no case here declares sweep, as in {grid: {lr: [0.1, 0.2]}}\n",
+    )
