@@ -193,23 +193,17 @@ def _checked(experiment: Experiment, case: Case) -> Iterator[Quantity]:
 def _trained(case: Case, epochs: Collection[int]) -> Iterator[tuple[bool, tuple[int, ...], Values]]:
     """Parameters and optimizer's state after so many updates and epochs, and whether only some articles look there."""
     assert case.train is not None
-    prepared = prepare(case)
-    training = Training(prepared, case.train)
+    training = Training(prepare(case), case.train).settled()
+    train.check_cost(training)
     each, last = training.each, training.total
     size = sum(value.array.size for value in case.parameters.values())
-    looks = min(LOOKS, int(SECONDS / max(prepared.cost.seconds, 1e-6)), KEPT // (1 + size))
+    looks = min(LOOKS, int(SECONDS / max(training.prepared.cost.seconds, 1e-6)), KEPT // (1 + size))
     often = {count for n in ROUND for count in (n, n * each) if count < last} | {last}
     more = [n * each for n in sorted(epochs) if 0 < n * each < last][:looks]
-    seen: list[tuple[bool, tuple[int, ...], Values]] = []
-
-    def watch(done: int, values: Values) -> None:
+    hidden = {*case.inputs, *training.moved} - {*case.parameters}
+    for done, values in training.states({*often, *more}, lambda size: training.on(size).run).items():
         counts = (done,) if done % each else (done, done // each)
-        kept = {name: np.array(value) for name, value in values.items() if name not in case.inputs}
-        seen.append((done not in often, counts, kept))
-
-    after = tuple((done, ()) for done in sorted({*often, *more}))
-    train.run(replace(case, train=case.train._replace(after=after)), watch=watch)
-    return iter(seen)
+        yield done not in often, counts, {name: value for name, value in values.items() if name not in hidden}
 
 
 @dataclass(frozen=True, eq=False)

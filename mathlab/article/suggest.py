@@ -12,7 +12,7 @@ import operator
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
@@ -83,16 +83,14 @@ def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list
     found: list[Suggestion] = []
     undecided: list[Undecided] = []
     for document in coverage.documents:
-        search = _Search(
-            document, pooled, experiments, {at for at, one in enumerate(document.numbers) if id(one) in unknown}
-        )
+        search = _Search(document, pooled, experiments, unknown)
         found += search.run()
         for at in sorted(search.open):
             number = search.numbers[at]
             vague = number.share > VAGUE
             fits = [] if vague else pooled.fitting(number)
             asked = number.decimal and not fits and not vague and len(undecided) < DIAGNOSED
-            told = search.near(at, singles) if asked else ""
+            told = next(search.near(at, singles), "") if asked else ""
             names = dict.fromkeys(map(pooled.name, fits))
             undecided.append(Undecided(document.numbers[at], tuple(names)[:LISTED], told, vague))
     return found, undecided
@@ -111,8 +109,11 @@ def _float32_twins(experiments: Sequence[Experiment]) -> Pool:
 class _Search:
     """The open numbers of one document, one after another taken out by what they are found to be."""
 
-    def __init__(self, document: Document, pooled: Pool, experiments: Sequence[Experiment], unknown: set[int]) -> None:
-        self.document, self.pool, self.open = document, pooled, unknown
+    def __init__(
+        self, document: Document, pooled: Pool, experiments: Sequence[Experiment], ids: Container[int]
+    ) -> None:
+        self.document, self.pool = document, pooled
+        self.open = {at for at, one in enumerate(document.numbers) if id(one) in ids}
         self.numbers = [number.meant for number in document.numbers]
         self.starts = [number.start for number in document.numbers]
         names = labelled(pooled, {case.equations[-1].name for experiment in experiments for case in experiment.cases})
@@ -123,7 +124,7 @@ class _Search:
         self.of = cache(lambda runs: pooled.where(lambda quantity: quantity.state in runs))
         self.often = self.of(frozenset(state for state in self.states if not state.aside))
         self.evidence = cache(self._evidence)
-        self.counters = {at: found for at in sorted(unknown) if (found := counters(document, at))}
+        self.counters = {at: found for at in sorted(self.open) if (found := counters(document, at))}
         self.placed: dict[int, Fit] = {}  # by position in the document's numbers,
         self.told: dict[int, frozenset[State]] = {}  # as are the runs that numbers around tell of
         self.found: list[tuple[Item, Sequence[Fit]]] = []
@@ -271,38 +272,34 @@ class _Search:
 
     # What nearly fits
 
-    def near(self, at: int, singles: Callable[[], Pool]) -> str:
-        """What a number that fits nothing is of a float32 run, or nearly is; empty where nothing is known of it."""
+    def near(self, at: int, singles: Callable[[], Pool]) -> Iterator[str]:
+        """What a number that fits nothing is of a float32 run, or nearly is, if anything is known of it."""
         number, often = self.numbers[at], self.often
         _, digits, last = number.digits
-        expected = [*self.beside(at)]  # in its place, by what stands around it
+        yield from self.slips(number, self.beside(at))  # in its place, by what stands around it
         for shape, members in (group for group in self.document.groups if at in group[1]):
             entry = members.index(at)
             found = often.arrays([self.numbers[member] for member in members], shape, CERTAIN, but=entry)
-            expected += [first + entry for first in found]
-        said = self.slip(number, expected)
-        if not said and len(digits) >= PRECISE and singles().chance(number) < NEARLY:
-            twins = (singles().name(fit) for fit in singles().fitting(number))
-            said = next((f"it is {twin}, which a case with dtype: float32 computes" for twin in twins), "")
+            yield from self.slips(number, (first + entry for first in found))
+        if len(digits) >= PRECISE and singles().chance(number) < NEARLY:
+            for twin in map(singles().name, singles().fitting(number)):
+                yield f"it is {twin}, which a case with dtype: float32 computes"
         places = range(last, last + min(len(digits), REPR_DIGITS))
         steps = [sign * digit * 10.0**place for place in places for digit in range(1, 10) for sign in (1, -1)]
         smaller = replace(number, text=re.sub("[1-9]", "0", number.text, count=1))  # around which there are more values
         for some in (steps[:2], steps):
-            if not said and len(some) * max(often.chance(number), often.chance(smaller)) < NEARLY:
-                said = self.slip(number, (fit for step in some for fit in self.pool.fitting(number, step)))
-        return said
+            if len(some) * max(often.chance(number), often.chance(smaller)) < NEARLY:
+                yield from self.slips(number, (fit for step in some for fit in self.pool.fitting(number, step)))
 
-    def slip(self, number: Number, fits: Iterable[Fit]) -> str:
-        """The first value from which a number differs by its rounding alone, or in one digit, and how it does."""
+    def slips(self, number: Number, fits: Iterable[Fit]) -> Iterator[str]:
+        """The values from which a number differs by its rounding alone, or in one digit, and how it does."""
         for fit in fits:
             judged = judge_number(number.text, self.pool.flat[fit])
+            one_digit = len(number.text) == len(judged.shown) and sum(map(operator.ne, number.text, judged.shown)) == 1
             kinds = {
                 "cut off, not rounded": judged.verdict.label == "truncated",
                 "rounded the other way": judged.error is not None and abs(judged.error) < 2 * judged.tolerance,
-                "one digit differs": len(number.text) == len(judged.shown)
-                and sum(map(operator.ne, number.text, judged.shown)) == 1,
+                "one digit differs": one_digit,
             }
-            how = next((kind for kind, holds in kinds.items() if holds and not judged.verdict.passed), "")
-            if how:
-                return f"{self.pool.name(fit)} is {judged.shown}: {how}"
-        return ""
+            if not judged.verdict.passed:
+                yield from (f"{self.pool.name(fit)} is {judged.shown}: {how}" for how, holds in kinds.items() if holds)

@@ -34,13 +34,10 @@ CELL = 1e-6  # seconds, roughly, that an entry of training.csv takes,
 CELL_BYTES = 100  # and bytes until it is written
 
 
-def run(
-    case: Case, progress: Report | None = None, watch: Callable[[int, Mapping[str, Array]], None] | None = None
-) -> TrainResult:
+def run(case: Case, progress: Report | None = None) -> TrainResult:
     """Train one case from its initial parameters.
 
-    `progress` is told (updates done, updates in all, the latest loss), `watch` all values at the updates in `after`,
-    with the optimizer's state as figures name it. Raises MathlabError when the case does not say
+    `progress` is told (updates done, updates in all, the latest loss). Raises MathlabError when the case does not say
     how to train, or for equations and figures that do not fit.
     """
     settings = case.train
@@ -64,8 +61,6 @@ def run(
         wanted = tuple(name for name in (*prepared.nodes, *prepared.gradients) if name in mentioned)
         env = {**prepared.env, **{name: values[name] for name in case.parameters}}
         now = {**training.shown(values, done), **env, **execute(prepared.compiled(wanted), env)}
-        if watch:
-            watch(done, now)
         noise = noises(due[done], prepared, {**now, **start}, _retrained(training.settings, done), RERUNS)
         for figure, value, measure in zip(due[done], evaluate(due[done], prepared, now), noise, strict=True):
             plain = judge(figure, value, stage="train", updates=done)
