@@ -17,9 +17,9 @@ from mathlab.config.keys import name as as_name
 from mathlab.config.values import TEXT, Schema, any_of, attempt, gather, reader
 from mathlab.config.yamltext import Scalar, Table, Tree
 from mathlab.errors import ExpressionError, MathlabError, Place, Problem
-from mathlab.experiment import Case, Figure
+from mathlab.experiment import Case, Figure, TrainSettings
 from mathlab.habits import misplaced
-from mathlab.language.check import constant_value
+from mathlab.language.check import constant_value, settled
 from mathlab.language.equation import Equation, Step
 from mathlab.language.ops import OPS
 from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, names, substitute, unparse, walk
@@ -183,6 +183,9 @@ def _with(part: object, change: Callable[[Expr], Expr]) -> object:
                 return replace(part, expr=change(part.expr))
             except ExpressionError as error:
                 raise error.at(part.place) from None
+        case TrainSettings():  # whose learning rate has a t of its own
+            after = _with(part.after, change)
+            return part if after == part.after else part._replace(after=after)  # type: ignore[arg-type]  # as it was
         case tuple():
             parts = [_with(one, change) for one in part]
             return part._make(parts) if hasattr(part, "_make") else tuple(parts)  # a record, or any other
@@ -193,13 +196,14 @@ def _with(part: object, change: Callable[[Expr], Expr]) -> object:
 
 
 def _noted(sizes: set[str], expr: Expr) -> Expr:
-    """The expression, whose names are noted where shapes depend on them: in bounds of slices, and where ops say so."""
+    """The expression, whose names are noted where shapes depend on them: in slices, settings, and where ops say so."""
     for part in walk(expr):
         match part:
             case Slice():
                 sizes.update(names(part))
-            case Call(op, args):
+            case Call(op, args, attrs):
                 sizes.update(name for at, arg in enumerate(args) if OPS[op].is_size(at) for name in names(arg))
+                sizes.update(name for _, value in attrs if isinstance(value, Expr) for name in names(value))
     return expr
 
 
@@ -220,10 +224,11 @@ def _numbered(numbers: Values, expr: Expr, indexed: Indexed | None = None) -> Ex
             case Call("index", (base, *items)):
                 inside = (rewritten(base, rewrite), *map(fixed, items))
                 return indexed(part, *inside) if indexed else replace(part, args=inside)
-            case Call(op, args):
+            case Call(op, args, attrs):
                 made = tuple(fixed(a) if OPS[op].is_size(at) else rewritten(a, rewrite) for at, a in enumerate(args))
                 listed = isinstance(args[-1], Call) and args[-1].op == "index" if args else False  # stack(h[1:])
-                return replace(part, args=OPS[op].unpacked(made) if listed else made)
+                told = tuple((key, rewritten(one, rewrite) if isinstance(one, Expr) else one) for key, one in attrs)
+                return settled(replace(part, args=OPS[op].unpacked(made) if listed else made, attrs=told))
         return None
 
     return rewritten(expr, rewrite)

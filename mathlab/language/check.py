@@ -12,9 +12,10 @@ from mathlab.errors import ExpressionError, ShapeMismatch, did_you_mean
 from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS, Op, Site
 from mathlab.language.shapes import LARGEST, MOST_AXES, Kind, ShapeError, Type, axes_of, show
-from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, parse, shortened, unparse
+from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, names, parse, shortened, unparse
 
 CONSTANTS: Mapping[str, float] = {"pi": math.pi, "e": math.e, "inf": math.inf}  # unless something has that name
+NO_CONSTANT = "{} of {} must be a constant, not '{}'"
 CLASS_INDEX = "an index must be a whole number"
 
 
@@ -35,7 +36,7 @@ def read(text: str) -> Expr:
 
 
 def resolve(expr: Expr) -> Expr:
-    """The tree with every call's arguments counted, in order and complete, and its settings constant."""
+    """The tree with every call's arguments counted, in order and complete, and its settings checked."""
     if isinstance(expr, Slice):
         return expr.with_bounds(resolve)
     if not isinstance(expr, Call):
@@ -44,16 +45,21 @@ def resolve(expr: Expr) -> Expr:
     if op is None:
         raise ExpressionError(f"unknown function '{expr.op}'{meant(expr)}", expr.position)
     args, attrs = _bind(expr, op, op.unpacked(tuple(map(resolve, expr.args))))
-    settings = []
-    for name, setting in op.settings.items():
-        value = _constant(attrs[name], expr, name) if name in attrs else setting.default
-        if not setting.fits(value):
-            missing, wrong = f"{expr.op} needs its setting '{name}', ", f"{name} of {expr.op} must be "
+    return settled(Call(expr.op, args, tuple(attrs.items()), expr.position))
+
+
+def settled(call: Call) -> Call:
+    """The call with its settings as numbers, in order, without those at their default; those that read names wait."""
+    attrs, settings = dict(call.attrs), []
+    for name, setting in OPS[call.op].settings.items():
+        value = _constant(attrs[name], call, name) if name in attrs else setting.default
+        if not isinstance(value, Expr) and not setting.fits(value):
+            missing, wrong = f"{call.op} needs its setting '{name}', ", f"{name} of {call.op} must be "
             why = f"{wrong}{setting.wanted}, not {value}" if name in attrs else f"{missing}{setting.wanted}"
-            raise ExpressionError(why, expr.position)
+            raise ExpressionError(why, call.position)
         if value != setting.default:
             settings.append((name, value))
-    return Call(expr.op, args, tuple(settings), expr.position)
+    return Call(call.op, call.args, tuple(settings), call.position)
 
 
 def meant(call: Call) -> str:
@@ -94,17 +100,27 @@ def _bind(call: Call, op: Op, args: tuple[Expr, ...]) -> tuple[tuple[Expr, ...],
 
 
 def _constant(value: Static, call: Call, name: str) -> Static:
-    match value:
-        case Num(number):
-            return number
-        case Call("array", elements) if all(isinstance(element, Num) for element in elements):
-            return tuple(element.value for element in elements if isinstance(element, Num))
-        case Num() | Name() | Slice() | NewAxis() | Call():
-            text = unparse(value)
-            hint = f"; write {text.capitalize()}" if text.lower() in ("true", "false", "none") else ""
-            raise ExpressionError(f"{name} of {call.op} must be a constant, not '{text}'{hint}", call.position)
-        case _:
-            return value
+    """The value of a setting; as it stands, where it reads what may yet turn out to be a whole number."""
+    if not isinstance(value, Expr):
+        return value
+    if (written := _written(value)) is not None:
+        return written
+    text = unparse(value)
+    hint = f"; write {text.capitalize()}" if text.lower() in ("true", "false", "none") else ""
+    if names(value) and not hint:
+        return value
+    raise ExpressionError(NO_CONSTANT.format(name, call.op, text) + hint, call.position)
+
+
+def _written(expr: Expr) -> Static:
+    """A number as it is written, or what arithmetic on such comes to; a list of them, also of lists; or None."""
+    if isinstance(expr, Num):
+        return expr.value
+    if isinstance(expr, Call) and expr.op == "array":
+        parts = tuple(part for part in map(_written, expr.args) if part is not None)
+        return parts if len(parts) == len(expr.args) else None  # type: ignore[return-value]  # lists of lists fit nowhere
+    value = constant_value(expr)
+    return int(value) if value is not None and value.is_integer() else value
 
 
 ARITHMETIC: Mapping[str, Callable[..., float]] = {
@@ -188,6 +204,9 @@ class Types:
     def _call(self, call: Call) -> Type:
         op = OPS[call.op]
         constant_value(call)
+        for name, value in call.attrs:
+            if isinstance(value, Expr):
+                raise ExpressionError(NO_CONSTANT.format(name, call.op, unparse(value)), call.position)
         types = [self.of(arg) for arg in call.args]
         for position, (arg, type_) in enumerate(zip(call.args, types, strict=True)):
             classes = op.labels == position and type_.ndim < types[0].ndim

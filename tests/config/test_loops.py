@@ -87,6 +87,13 @@ ALIKE = [
         "  s0: x[0:2][:, 0] @ reshape(W, 4, 1)[:2] * ones(1)\n  s1: x[1:3][:, 1] @ reshape(W, 4, 1)[:2] * ones(1)\n"
         "  loss: sum(stack(s0, s1))\n",
     ),
+    # settings that count, by an input or by a loop
+    (
+        "  for i in 1..2:\n    s[i]: conv2d(U, W, stride=T // 25, pad=(i, 2 * i - 1), dilation=2**(i-1))\n"
+        "  loss: sum(s[2]) + sum(softmax(U, axis=T - 25)) + norm(pad(U, width=1, value=T / 50))\n",
+        "  s1: conv2d(U, W, pad=(1, 1))\n  s2: conv2d(U, W, pad=(2, 3), dilation=2)\n"
+        "  loss: sum(s2) + sum(softmax(U, axis=0)) + norm(pad(U, width=1, value=0.5))\n",
+    ),
     # two loops that count alike, next to one another and in one another
     (
         "  for t in 1..2:\n    for k in 0..1:\n      a[k, t]: x[k]\n    for k in 0..1:\n      b[k, t]: a[k, t] * t\n"
@@ -169,6 +176,18 @@ def test_what_a_loop_counts_to_may_be_set() -> None:
     assert prepare(moved).run()["loss"] == prepare(two).run()["loss"]
     with pytest.raises(MathlabError, match="a loop counts to a whole number"):
         change.changed([three], *change.assignment("L=2.5"))
+
+
+def test_a_number_that_is_set_leaves_training_as_it_is() -> None:
+    """And a learning rate has a `t` of its own, whatever an input that is a size is called."""
+    train = "train: {optimizer: {name: sgd, lr: 0.1 / t}, epochs: 2}\n"
+    (case,) = cases("  loss: sum(W[:t])\n" + train, HEAD.replace("T: 25", "t: 2"))
+    (moved,) = change.changed([case], *change.assignment("t=1"))
+    assert moved.train is case.train
+    assert case.train
+    assert case.train.schedule
+    assert case.train.schedule.text == "0.1 / t"
+    assert [one.text for one in moved.equations] == ["sum(W[:1])"]
 
 
 def test_a_sweep_may_change_how_far_a_loop_counts() -> None:
@@ -296,6 +315,15 @@ WRONG = [
     (LOOP + "  loss: sum(h3[:T/2])\n", "11:17: '25 / 2' is no whole number"),
     ("  for t in 1..3:\n    h[t]: h[U]\n", "10:11: 'h[U]' at t = 1 reads a step, and a step is told by its number"),
     (LOOP + "  loss: sum(h[5])\n", "11:13: unknown name 'h5' in 'loss'; did you mean 'h0'?"),
+    (
+        "  for t in 1..3:\n    h[t]: max_pool(W, t - 1)\n",
+        "10:11: size of max_pool must be a whole number of at least 1, or two of them, for rows and columns, not 0",
+    ),
+    (LOOP + "  loss: sum(conv2d(W, U, stride=h0))\n", "11:13: in loss: stride of conv2d must be a constant, not 'h0'"),
+    (
+        LOOP + "  loss: sum(W, axis=q)\n",
+        "11:21: unknown name 'q' in 'loss'; what it stands for is given in inputs or parameters",
+    ),
     # what does not fit, at the step where it does not
     (
         "  for t in 1..T:\n    h[t]: W @ x[t]\n",
