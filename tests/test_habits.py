@@ -362,6 +362,20 @@ MISTAKES = [
     ("equation", "jax.lax.stop_gradient(s)", "write an input in its place, through which no gradient passes"),
     ("equation", "s.astype(float)", "write the value itself"),
     ("equation", "sum(w, dims=1)", "sum has no argument 'dims'; did you mean 'axis'?"),
+    (
+        "equation",
+        "norm(w, 1)",
+        "norm takes at most 1 argument (x), not 2; it "
+        "is the root of the sum of squares, and along an axis norm(x, axis=0)",
+    ),
+    ("equation", "max_pool(w, kernel_size=2)", "max_pool has no argument 'kernel_size'; did you mean 'size'?"),
+    ("equation", "conv2d(w, x, groups=2)", "conv2d has no argument 'groups'; it has x, k, stride, pad, dilation"),
+    ("equation", "masked_fill(x, x > 0, 0)", "unknown function 'masked_fill'; write where(mask, value, x)"),
+    (
+        "equation",
+        "w @ x / sqrt(d_x)",
+        "unknown name 'd_x' in 'loss'; what it stands for is given in inputs or parameters",
+    ),
     ("equation", "norm(w, 'fro')", "'fro' is not a number; only einsum reads a text, before its arrays"),
     ("equation", "sum(x[..., 0])", "... is not a number; an axis is a ':' of its own"),
     ("equation", "x[:, np.newaxis]", "'.newaxis' is not in the equation language; write None, as in x[:, None]"),

@@ -115,7 +115,8 @@ def _order(equations: Sequence[Equation], values: Collection[str]) -> Iterator[P
                 # what looks like a step that is missing is another one, of which a later one is not meant
                 near = [one for one in named if not formula.step or position.get(one, -1) < position[key]]
                 hint = _meant(part.id, formula, near) or "; what it stands for is given in inputs or parameters"
-                if (signs.gradient_of(part.id) or part.id[1:]) in named and part.id[0] in "dgn∂":
+                gradient = part.id[0] in "dgn∂" and not part.id.startswith("d_")  # d_k is a size
+                if gradient and (signs.gradient_of(part.id) or part.id[1:]) in named:
                     hint = "; equations read no gradients: those stand in 'expected' and in 'derivation'"
                 yield Problem(f"unknown name '{part.id}' in {where}{hint}", place)
             elif {key, part.id} <= circle().keys():

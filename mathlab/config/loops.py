@@ -19,11 +19,12 @@ from mathlab.config.yamltext import Scalar, Table, Tree
 from mathlab.errors import ExpressionError, MathlabError, Place, Problem
 from mathlab.experiment import Case, Figure, TrainSettings
 from mathlab.habits import misplaced
-from mathlab.language.check import constant_value, settled
+from mathlab.language.check import settled
 from mathlab.language.equation import Equation, Step
 from mathlab.language.ops import OPS
 from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, names, substitute, unparse, walk
 from mathlab.language.syntax import replace as rewritten
+from mathlab.language.terms import constant_value
 
 MOST = 10_000  # equations of a loop
 LOOP = r"for\s+(?P<counter>\w+)\s+in\s+(?P<first>(?:(?!\.\.)[^,])+?)\s*\.\.\s*(?P<last>[^.,][^,]*)"

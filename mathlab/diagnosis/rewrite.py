@@ -13,10 +13,10 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from mathlab.errors import ExpressionError
-from mathlab.language.check import ARITHMETIC, Types, read
+from mathlab.language.check import Types, read
 from mathlab.language.ops import ACTIVATIONS, OPS
 from mathlab.language.syntax import COMPARISONS, Call, Expr, Name, Num, names, parse, unparse
-from mathlab.language.terms import factors, product, terms
+from mathlab.language.terms import ARITHMETIC, factors, product, terms
 
 MASKS = frozenset(COMPARISONS)
 GATES = ("sigmoid", "softmax")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from mathlab import habits
@@ -12,7 +11,8 @@ from mathlab.errors import ExpressionError, ShapeMismatch, did_you_mean
 from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS, Op, Site
 from mathlab.language.shapes import LARGEST, MOST_AXES, Kind, ShapeError, Type, axes_of, show
-from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, names, parse, shortened, unparse
+from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, names, parse, unparse
+from mathlab.language.terms import constant_value, written_value
 
 CONSTANTS: Mapping[str, float] = {"pi": math.pi, "e": math.e, "inf": math.inf}  # unless something has that name
 NO_CONSTANT = "{} of {} must be a constant, not '{}'"
@@ -73,11 +73,12 @@ def _bind(call: Call, op: Op, args: tuple[Expr, ...]) -> tuple[tuple[Expr, ...],
     attrs = dict(call.attrs)
     fixed = [name for name in op.args if not name.startswith("*")]
     named = [*op.settings] if op.variadic else [*fixed, *op.settings]
-    # what stands beyond the arguments are settings, as in sum(x, 1); that of max(x, 0) may be another value
-    order = fixed if call.op in ("max", "min") else named
+    # what stands beyond the arguments are settings, as in sum(x, 1); max(x, 0) and norm(x, 1) may mean another value
+    order = fixed if call.op in ("max", "min", "norm") else named
     for name in attrs:
         if name not in named:
-            raise ExpressionError(f"{call.op} has no argument '{name}'{did_you_mean(name, named)}", call.position)
+            hint = did_you_mean(name, named) or f"; it has {', '.join(named)}" * bool(named)
+            raise ExpressionError(f"{call.op} has no argument '{name}'{hint}", call.position)
     if op.variadic:
         if len(args) <= len(fixed) - (op.args == ("*shape",)):  # the shape of a single number has no sizes
             raise ExpressionError(f"{call.op} needs more than {len(args)} arguments", call.position)
@@ -103,56 +104,13 @@ def _constant(value: Static, call: Call, name: str) -> Static:
     """The value of a setting; as it stands, where it reads what may yet turn out to be a whole number."""
     if not isinstance(value, Expr):
         return value
-    if (written := _written(value)) is not None:
+    if (written := written_value(value)) is not None:
         return written
     text = unparse(value)
     hint = f"; write {text.capitalize()}" if text.lower() in ("true", "false", "none") else ""
     if names(value) and not hint:
         return value
     raise ExpressionError(NO_CONSTANT.format(name, call.op, text) + hint, call.position)
-
-
-def _written(expr: Expr) -> Static:
-    """A number as it is written, or what arithmetic on such comes to; a list of them, also of lists; or None."""
-    if isinstance(expr, Num):
-        return expr.value
-    if isinstance(expr, Call) and expr.op == "array":
-        parts = tuple(part for part in map(_written, expr.args) if part is not None)
-        return parts if len(parts) == len(expr.args) else None  # type: ignore[return-value]  # lists of lists fit nowhere
-    value = constant_value(expr)
-    return int(value) if value is not None and value.is_integer() else value
-
-
-ARITHMETIC: Mapping[str, Callable[..., float]] = {
-    **{name: getattr(operator, name) for name in "neg add sub mul pow floordiv mod".split()},
-    "div": operator.truediv,
-}
-
-
-@lru_cache(maxsize=10_000)  # asked at every level of an expression
-def constant_value(expr: Expr) -> float | None:
-    """The value of arithmetic on written numbers alone; None for anything else.
-
-    Python computes such a part when the program runs, exactly and at any length: 9**9**9**9 would never end. So it must
-    be seen to be a float first. Raises ExpressionError where it is none.
-    """
-    if isinstance(expr, Num):
-        return float(expr.value)  # which it has been read as
-    if not isinstance(expr, Call) or expr.op not in ARITHMETIC:
-        return None
-    values, why = [constant_value(arg) for arg in expr.args], "is too large for float64"
-    if None in values:
-        return None
-    try:
-        value = ARITHMETIC[expr.op](*values)
-        if not isinstance(value, complex) and math.isfinite(value):
-            return value
-        why = "is not a real number" if isinstance(value, complex) else why
-    except ZeroDivisionError:
-        why = "divides by zero"
-    except ArithmeticError:
-        pass
-    raise ExpressionError(f"'{shortened(unparse(expr))}' {why}", expr.position)
 
 
 class Types:

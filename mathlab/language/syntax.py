@@ -116,7 +116,11 @@ OPERATORS = dict(zip("add sub mul div pow matmul floordiv mod".split(), _KINDS, 
 COMPARISONS = {"gt": ast.Gt(), "ge": ast.GtE(), "lt": ast.Lt(), "le": ast.LtE(), "eq": ast.Eq(), "ne": ast.NotEq()}
 BINARY = {type(kind): op for op, kind in (*OPERATORS.items(), *COMPARISONS.items())}
 TRANSPOSES = ("T", "mT")
-NO_NUMBER = {str: "; only einsum reads a text, before its arrays", type(...): "; an axis is a ':' of its own"}
+NO_NUMBER = {
+    str: "; only einsum reads a text, before its arrays",
+    type(...): "; an axis is a ':' of its own",
+    bool: "; a setting has its name before it, as in keepdims=True",
+}
 
 
 def parse(text: str) -> Expr:

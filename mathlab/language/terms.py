@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+import operator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache, reduce
 
-from mathlab.language.syntax import Call, Expr, Name, Num, Static, replace, unparse
+from mathlab.errors import ExpressionError
+from mathlab.language.syntax import Call, Expr, Name, Num, Static, replace, shortened, unparse
 
 Path = tuple[int, ...]  # to a part: the number of the argument at each level
 SUMS = ("add", "sub", "neg")
+ARITHMETIC: Mapping[str, Callable[..., float]] = {
+    **{name: getattr(operator, name) for name in "neg add sub mul pow floordiv mod".split()},
+    "div": operator.truediv,
+}
 
 
 def inverse(expr: Expr) -> Expr:
@@ -119,3 +125,40 @@ def length(shape: tuple[int, ...], axis: Static) -> int:
     """How many entries a reduction takes together."""
     axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     return math.prod(shape[one] for one in axes if isinstance(one, int))
+
+
+@lru_cache(maxsize=10_000)  # asked at every level of an expression
+def constant_value(expr: Expr) -> float | None:
+    """The value of arithmetic on written numbers alone; None for anything else.
+
+    Python computes such a part when the program runs, exactly and at any length: 9**9**9**9 would never end. So it must
+    be seen to be a float first. Raises ExpressionError where it is none.
+    """
+    if isinstance(expr, Num):
+        return float(expr.value)  # which it has been read as
+    if not isinstance(expr, Call) or expr.op not in ARITHMETIC:
+        return None
+    values, why = [constant_value(arg) for arg in expr.args], "is too large for float64"
+    if None in values:
+        return None
+    try:
+        value = ARITHMETIC[expr.op](*values)
+        if not isinstance(value, complex) and math.isfinite(value):
+            return value
+        why = "is not a real number" if isinstance(value, complex) else why
+    except ZeroDivisionError:
+        why = "divides by zero"
+    except ArithmeticError:
+        pass
+    raise ExpressionError(f"'{shortened(unparse(expr))}' {why}", expr.position)
+
+
+def written_value(expr: Expr) -> Static:
+    """A number as it is written, or what arithmetic on such comes to; a list of them, also of lists; or None."""
+    if isinstance(expr, Num):
+        return expr.value
+    if isinstance(expr, Call) and expr.op == "array":
+        parts = tuple(part for part in map(written_value, expr.args) if part is not None)
+        return parts if len(parts) == len(expr.args) else None  # type: ignore[return-value]  # lists of lists fit nowhere
+    value = constant_value(expr)
+    return int(value) if value is not None and value.is_integer() else value

@@ -63,7 +63,7 @@ REFUSED = [
     ),
     ("f'{a}'", "'f'{a}'' is not in the equation language; an expression stands alone, without f'...'", 0),
     ("a + 'b'", "'b' is not a number; only einsum reads a text, before its arrays", 4),
-    ("a + True", "True is not a number", 4),
+    ("a + True", "True is not a number; a setting has its name before it, as in keepdims=True", 4),
     ("a + 2j", "2j is not a number", 4),
     ("1e999", "a number is too large for float64", 0),
     ("a # b", "'#' is not part of the equation language", 2),
