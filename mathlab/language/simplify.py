@@ -162,12 +162,12 @@ class Builder:
                 bare = isinstance(core1, Num) or isinstance(core2, Num)
                 return call if bare else join(f1 * f2, Call(call.op, (core1, core2)))
             case Call("index", (inner, *items)):
-                if isinstance(inner, Call) and inner.op == "sum" and inner.attr("keepdims"):
-                    axis = inner.attr("axis")
+                factor, core = split(inner)
+                if isinstance(core, Call) and core.op == "sum" and core.attr("keepdims"):
+                    axis = core.attr("axis")
                     gone = axis if isinstance(axis, tuple) else (axis,)
                     if items == [Num(0) if at in gone else ALL for at in range(len(items))]:
-                        return self.call("sum", inner.args, (("axis", axis),))
-                factor, core = split(inner)
+                        return join(factor, self.call("sum", core.args, (("axis", axis),)))
                 if is_ones(core):
                     return join(factor, self.ones(self.shape(call)))
             case Call("reshape", (inner, *_)) if self.shape(inner) == self.shape(call):
@@ -215,6 +215,8 @@ class Builder:
                     shorter = self._bare_product(*pair, self.shape(Call("mul", pair)))
                     if self.shape(shorter) == shape:
                         return shorter
+        if isinstance(left, Call) and left.op == "div" and left.args[0] == Num(1) and not is_ones(right):
+            return Call("div", (right, left.args[1]))
         return Call("mul", (left, right))
 
     def _unlifted(self, expr: Expr, other: Expr) -> Expr:
@@ -250,6 +252,8 @@ class Builder:
             return as_number(f1.top + f2.top)
         if core1 == core2 and f1.bottom == f2.bottom == 1 and f1.top + f2.top:
             return join(Factor(f1.top + f2.top), core1)
+        if f1.bottom == f2.bottom > 1:
+            return join(Factor(bottom=f1.bottom), self._sum(join(Factor(f1.top), core1), join(Factor(f2.top), core2)))
         if f2.top < 0:
             return Call("sub", (left, join(-f2, core2)))
         if f1.top < 0:

@@ -95,6 +95,37 @@ ARTICLES: Mapping[str, tuple[Mapping[str, str], Values, Values, str]] = {
         dw = 0.02 * w + 2 * (X.T @ (X @ w - y)) / 3
         """,
     ),
+    "a mean over what is observed, of a mean of two terms": (
+        {"p": "sigmoid(X @ w)", "L": "-(y * log(p) + (1 - y) * log(1 - p))", "loss": "sum(L * m) / sum(m) + mean(L)"},
+        {"w": np.ones(2)},
+        {"X": np.ones((3, 2)), "y": [0, 1, 1], "m": [1, 0, 1]},
+        """
+        dL = m / sum(m) + ones_like(L) / 3
+        dp = dL * (1 - y) / (1 - p) - dL * y / p
+        dw = X.T @ (dp * p * (1 - p))
+        """,
+    ),
+    "a mean of two terms": (
+        {"p": "sigmoid(X @ w)", "loss": "-mean(y * log(p) + (1 - y) * log(1 - p))"},
+        {"w": np.ones(2)},
+        {"X": np.ones((3, 2)), "y": [0, 1, 1]},
+        """
+        dp = ((1 - y) / (1 - p) - y / p) / 3
+        dw = X.T @ (dp * p * (1 - p))
+        """,
+    ),
+    "the margins of a hinge": (
+        {"s": "X @ W", "c": "s[arange(3), y]", "m": "relu(s - c[:, None] + 1)", "loss": "sum(m)"},
+        {"W": np.ones((2, 2))},
+        {"X": np.ones((3, 2)), "y": [0, 1, 1]},
+        """
+        dm = ones_like(m)
+        dm_1 = s - c[:, None] + 1 > 0
+        dc = -sum(dm_1, axis=1)
+        ds = dm_1 + scatter(dc, s[arange(3), y])
+        dW = X.T @ ds
+        """,
+    ),
     "batch norm, as its graph of small steps": (
         {
             "mu": "mean(x, axis=0)",
