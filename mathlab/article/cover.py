@@ -117,21 +117,23 @@ def _found(
     looks = {number.text: number for document in documents for number in document.numbers if not number.why}
     found: dict[Number, list[Claim]] = defaultdict(list)
     missing: list[Missing] = []
-    for figure, at, entry in ((one, *entry) for one in figures for entry in enumerate(one.entries)):
-        fitting = [
-            number
-            for part, number in by_digits[digits_of(entry.printed)]
-            if any(start <= number.start < end for start, end in spans[figure.at][part])
-        ]
-        whole = [array[at] for array in arrays.get(tuple(digits_of(one.printed) for one in figure.entries), ())]
-        for number in fitting:
-            found[number].append(Claim(figure, entry, number in whole))
-        if not fitting:
-            close = difflib.get_close_matches(entry.printed, [*looks][:LOOKED_AT], n=1, cutoff=0.7)
-            missing.append((figure, entry, looks[close[0]] if close else None))
-    return {
-        number: sorted(claims, key=lambda one: one.entry.verdict.passed) for number, claims in found.items()
-    }, missing
+    for figure in figures:
+        together = arrays.get(tuple(digits_of(entry.printed) for entry in figure.entries), ())
+        for at, entry in enumerate(figure.entries):
+            fitting = [
+                number
+                for part, number in by_digits[digits_of(entry.printed)]
+                if any(start <= number.start < end for start, end in spans[figure.at][part])
+            ]
+            whole = {array[at] for array in together}
+            for number in fitting:
+                found[number].append(Claim(figure, entry, number in whole))
+            if not fitting:
+                close = difflib.get_close_matches(entry.printed, [*looks][:LOOKED_AT], n=1, cutoff=0.7)
+                missing.append((figure, entry, looks[close[0]] if close else None))
+    for claims in found.values():
+        claims.sort(key=lambda one: one.entry.verdict.passed)
+    return found, missing
 
 
 def regions(document: Document, at: str) -> list[Span]:
