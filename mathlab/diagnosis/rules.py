@@ -143,7 +143,8 @@ def some_entries(part: Expr, known: Names) -> Iterator[Change]:
         where = f" along {'axes' if len(axes) > 1 else 'axis'} {' and '.join(map(str, axes))}" * (len(shape) > 1)
         count = shape[axes[0]]
         entries = range(count) if count <= FEW else (0, count - 1)
-        for (words, op), n in itertools.product((("is taken alone", "eq"), ("is left out", "ne")), entries):
+        ways = (("is taken alone", "eq"), ("is left out", "ne"))[: 2 - (count == 2)]  # of two, both are the same
+        for (words, op), n in itertools.product(ways, entries):
             made = part
             for axis in axes:
                 kept = Call(op, (Call("arange", (Num(shape[axis]),)), Num(n)))
