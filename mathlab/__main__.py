@@ -3,8 +3,7 @@
 import os
 import sys
 
-TROUBLE, INTERRUPTED = 2, 130
-BROKEN = "a library cannot be loaded"
+from mathlab.commands import BROKEN, INTERRUPTED, NO_MEMORY, TROUBLE, interrupted
 
 
 def main() -> None:
@@ -20,7 +19,7 @@ def main() -> None:
 
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is said; Python, as it ends, would die of it
     except BaseException as error:
-        if _interrupted(error):
+        if interrupted(error):
             sys.exit(INTERRUPTED)
         if not isinstance(error, MemoryError | ImportError):
             raise
@@ -30,16 +29,11 @@ def main() -> None:
 
 def _complain(error: Exception) -> None:
     """Say what the command had no memory to say, or could not: not all of it could be imported."""
-    words = "there is not enough memory for this" if isinstance(error, MemoryError) else f"{BROKEN}: {error}"
+    words = NO_MEMORY if isinstance(error, MemoryError) else BROKEN.format(error)
     try:  # noqa: SIM105  # contextlib is one import more, in which Ctrl-C would be a traceback
         os.write(2, f"mathlab: {words}\n".encode())
     except OSError:  # there is nobody to tell
         pass
-
-
-def _interrupted(error: BaseException | None) -> bool:
-    """Whether it is Ctrl-C, or came of it: Python 3.11 makes one that comes while a class is made a RuntimeError."""
-    return error is not None and (isinstance(error, KeyboardInterrupt) or _interrupted(error.__context__))
 
 
 def _dropped(dropped: "sys.UnraisableHookArgs") -> None:

@@ -36,6 +36,7 @@ from mathlab.outputs.tables import tables_of
 from mathlab.reports import page as tables
 from mathlab.reports.comparisons import oracle_page
 from mathlab.results import CaseResult, ExperimentResult, tally
+from mathlab.signs import gradient_of
 from mathlab.stages.table import STAGES, Layout, every_file
 
 if TYPE_CHECKING:
@@ -108,7 +109,9 @@ class Result(ExperimentResult):
         ran = self._of(case).backprop
         found = ran.arrays if ran else {}
         if name not in found:
-            hint = did_you_mean(name, found) or ("" if found else ", because backprop did not run")
+            meant = f"d{gradient_of(name)}"
+            hint = f"; it is {meant!r}" if meant in found else did_you_mean(name, found)
+            hint = hint or ("" if found else ", because backprop did not run")
             raise MathlabError(f"there is no array {name!r} here{hint}")
         return found[name]
 
@@ -163,13 +166,11 @@ class Result(ExperimentResult):
         return known[case]
 
     def _repr_html_(self) -> str:
-        """For notebooks: the page of every case that ran forward and backward, the first one open; else the report."""
+        """For notebooks: what failed, and the page of every case that ran forward and backward; else the report."""
         pages = [(one.case, self.draw("page", one.case)) for one in self.cases if one.backprop][:PAGES]
         if not pages:
-            console = Console(record=True, file=io.StringIO(), width=HTML_WIDTH, highlight=False, force_jupyter=False)
-            console.print(self, crop=False)
-            return console.export_html(inline_styles=True, code_format='<pre style="line-height: 1.3">{code}</pre>')
-        said = f"<p>{escape(tables.summary(tally(self)))}</p>"
+            return _html(self)
+        said = f"<p>{escape(tables.summary(tally(self)))}</p>" + ("" if self.passed else _html(tables.problems(self)))
         folded = (
             f"<details{' open' * (at == 0)}><summary>{escape(name)}</summary>{page._repr_html_()}</details>"
             for at, (name, page) in enumerate(pages)
@@ -223,7 +224,10 @@ def arrays(folder: str | Path) -> dict[str, Mapping[str, Array]]:
     The gradient of W1 is dW1. Arrays that are too large for nodes.csv are not there. Raises MathlabError for a folder
     without a nodes.csv, and for one that cannot be read.
     """
-    return read_arrays(Path(folder) / "nodes.csv")
+    path = Path(folder) / "nodes.csv"
+    if not path.exists() and (inside := sorted(Path(folder).glob("*/nodes.csv"))):
+        raise MathlabError(f"{folder} holds the folders of experiments: name one of them, as {inside[0].parent}")
+    return read_arrays(path)
 
 
 def run(
@@ -265,11 +269,21 @@ def assert_gradients(
     result = of_python(config, arrays, case=case, **terms)
     if result.passed and not result.ignored:
         return
-    console = Console(file=io.StringIO(), width=HTML_WIDTH, highlight=False, force_terminal=False, no_color=True)
-    with console.capture() as page:
-        console.print(oracle_page(result, only_failures=True), crop=False)
+    page = _recorded(oracle_page(result, only_failures=True)).export_text()
     wrong = "these are not the gradients of" if not result.passed else "not all of these arrays are of"
-    raise AssertionError(f"{wrong} {config}\n{page.get()}")
+    raise AssertionError(f"{wrong} {config}\n{page}")
+
+
+def _recorded(shown: RenderableType) -> Console:
+    """A console that has shown something to nobody, least of all to a notebook, and can export it."""
+    console = Console(record=True, file=io.StringIO(), width=HTML_WIDTH, highlight=False, force_jupyter=False)
+    console.print(shown, crop=False)
+    return console
+
+
+def _html(shown: RenderableType) -> str:
+    form = '<pre style="line-height: 1.3">{code}</pre>'
+    return _recorded(shown).export_html(inline_styles=True, code_format=form)
 
 
 def _yaml(part: object) -> str:

@@ -17,7 +17,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from mathlab import __version__, files, habits, terminal, threads
-from mathlab.commands.options import TROUBLE, flat
+from mathlab.commands import BROKEN, INTERRUPTED, NO_MEMORY, TROUBLE, chain, interrupted
+from mathlab.commands.options import flat
 from mathlab.errors import MathlabError, Problem
 
 COMMANDS = (  # a module each, with a function of its name
@@ -25,8 +26,6 @@ COMMANDS = (  # a module each, with a function of its name
     *("update", "selftest", "init", "schema", "guide"),
 )
 
-INTERRUPTED = 130
-NO_MEMORY = "there is not enough memory for this"
 EXIT_CODES = "Exit code: 0 everything matches, 1 something does not or is not finite, 2 bad input or nothing compared."
 
 FIRST_STEPS = """\
@@ -130,7 +129,7 @@ def _guarded(body: Callable[[], int]) -> int:
     try:
         return body()
     except (Exception, KeyboardInterrupt) as error:
-        if any(isinstance(one, KeyboardInterrupt) for one in _chain(error)):
+        if interrupted(error):
             return INTERRUPTED
         _tell(error)
     return TROUBLE
@@ -138,28 +137,18 @@ def _guarded(body: Callable[[], int]) -> int:
 
 def _tell(error: BaseException) -> None:
     """One line for each problem of what ended a command; trouble with files of ours is a MathlabError."""
-    if isinstance(error, MathlabError):
-        terminal.complain(error.problems)
-    elif isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
-        terminal.complain([Problem(NO_MEMORY)])
-    elif isinstance(error, OSError):  # stdout is full, say
-        terminal.complain([Problem(str(error))])
+    words = ": ".join(filter(None, (type(error).__name__, str(error))))
+    # what Python says of itself where no memory was left on the way, and of nothing that we do
+    lost = isinstance(error, SystemError) and "exception" in words
+    if lost or isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        words = NO_MEMORY
     elif isinstance(error, ImportError):  # a broken installation, or no memory for a library
-        terminal.complain([Problem(f"a library cannot be loaded: {[*_chain(error)][-1]}")])
-    else:
-        words = ": ".join(filter(None, (type(error).__name__, str(error))))
-        # what Python says of itself where no memory was left on the way, and of nothing that we do
-        lost = isinstance(error, SystemError) and "exception" in words
-        terminal.complain([Problem(NO_MEMORY if lost else f"internal error: {words}, please report")])
+        words = BROKEN.format(chain(error)[-1])
+    else:  # stdout is full, say
+        words = str(error) if isinstance(error, OSError) else f"internal error: {words}, please report"
+    terminal.complain(error.problems if isinstance(error, MathlabError) else [Problem(words)])
     if isinstance(error, OSError):
         terminal.silence(sys.stdout)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, and each that it came of: the last says the cause, of which NumPy tells how to install it."""
-    while error:
-        yield error
-        error = error.__context__
 
 
 def _version(wanted: bool) -> None:

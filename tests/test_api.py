@@ -148,6 +148,36 @@ def test_notebooks_show_the_report_of_what_has_no_page(tmp_path: Path, capsys: p
     assert capsys.readouterr().out == ""
 
 
+def test_a_notebook_shows_what_failed(tmp_path: Path) -> None:
+    config = tmp_path / "net.yaml"
+    config.write_text("parameters: {x: 3}\nequations: {y: x * x}\nexpected: {y: 9.5}\n")
+    shown = run(load(config))._repr_html_()
+    assert re.search(r"<pre.*net\.yaml:3:15.*</pre>", shown, re.DOTALL)
+
+
+def test_in_a_notebook_the_assertion_shows_nothing_and_is_plain(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "net.yaml"
+    config.write_text("parameters: {x: 3}\nequations: {y: x * x}\n")
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    with pytest.raises(AssertionError, match=r"\n {2}dx .* differs\n") as caught:
+        mathlab.assert_gradients(config, {"dx": np.float64(5)})
+    assert "\x1b" not in str(caught.value)
+    assert capsys.readouterr().out == ""
+
+
+def test_arrays_are_those_of_one_experiment_and_called_as_here(tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "nodes.csv").write_text("")
+    with pytest.raises(MathlabError, match=r"holds the folders of experiments: name one of them, as .*net$"):
+        mathlab.arrays(tmp_path)
+    result = run({"parameters": {"x": 3}, "equations": {"y": "x * x"}}, "backprop")
+    for word in ("x_grad", "grad_x", "dL_dx"):
+        with pytest.raises(MathlabError, match=rf"^there is no array '{word}' here; it is 'dx'$"):
+            result[word]
+
+
 def test_importing_mathlab_is_light_and_typed() -> None:
     code = "import sys, mathlab; print([name for name in ('numpy', 'rich', 'yaml', 'typer') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -321,7 +321,7 @@ def test_a_number_that_is_none_is_named(
     for ran in run_all([(tmp_path, arguments), (tmp_path, [*arguments, "--quiet"])]):
         assert not ran.complaint()
         assert ran.code == 1
-        assert re.search(f"^ *(not finite: \\w+: )?{re.escape(words)}", ran.out, re.MULTILINE), ran.out
+        assert re.search(f"^ *(not finite in \\w+: )?{re.escape(words)}", ran.out, re.MULTILINE), ran.out
 
 
 # The same bytes

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_type_hints
 import typer
 
 from mathlab import terminal, threads
+from mathlab.commands import FAIL as FAIL
+from mathlab.commands import MATCH as MATCH
+from mathlab.commands import TROUBLE as TROUBLE
 from mathlab.errors import MathlabError, Problem
 
 if TYPE_CHECKING:
     from mathlab.experiment import Allowed, Case, Experiment
     from mathlab.reports.checks import Report
 
-MATCH, FAIL, TROUBLE = 0, 1, 2
 READ_BY_PEOPLE = ("table", "plain")  # formats; their readers read stderr too
 
 OUTPUTS = Path("outputs")

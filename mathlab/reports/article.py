@@ -109,7 +109,9 @@ def _page(coverage: Coverage, only_failures: bool) -> Iterator[RenderableType]:
 def _told(found: Sequence[Suggestion], undecided: Sequence[Undecided], left: Sequence[str]) -> Iterable[RenderableType]:
     for state, ones in groupby(found, key=lambda one: one.state):
         yield Paragraph(Text.assemble(plain("figures of "), plain(str(state), "bold")))
-        yield from (said(f"{one.key}: {printing(one)}  # {one.numbers[0].place}", indent=2) for one in ones)
+        for suggested in ones:  # to be copied, and so on one line
+            line = plain(f"  {suggested.key}: {printing(suggested)}  # {suggested.numbers[0].place}")
+            yield Text(line.plain, no_wrap=True, overflow="ignore")
     for one in undecided:
         unknown = "has too few digits to say what it is" if one.vague else "fits nothing that is computed"
         may_be = f"may be {', or '.join(one.candidates)}" if one.candidates else unknown

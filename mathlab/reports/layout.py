@@ -31,10 +31,13 @@ def plain(words: str, style: str = "") -> Text:
     return Text(harmless(words.replace("\n", " ")), style=style, no_wrap=True, overflow="ignore", end="")
 
 
-def wrapped(text: Text, width: int, indent: int = 0, hang: int = 0) -> Iterator[Text]:
-    """The lines of `text` within `width`, set in by `indent`, and by `hang` more from the second line on."""
+def wrapped(text: Text, width: int, indent: int = 0, hang: int = 0, part: str = r"\s*\S+") -> Iterator[Text]:
+    """The lines of `text` within `width`, set in by `indent`, and by `hang` more from the second line on.
+
+    It is broken between what fits the expression `part`.
+    """
     room, used, breaks = width - indent, 0, []
-    for word in re.finditer(r"\s*\S+", text.plain):
+    for word in re.finditer(part, text.plain):
         size = cell_len(word.group())
         if used and used + size > room:
             breaks.append(word.end() - len(word.group().lstrip()))
@@ -63,12 +66,13 @@ def printed(lines: Iterable[Text], console: Console) -> Iterator[Segment]:
 
 
 class Paragraph(NamedTuple):
-    """A sentence or title; `apart`, where it is too wide for a line, at each of these signs."""
+    """A sentence or title, broken between parts; `apart`, where it is too wide for a line, at each of these signs."""
 
     text: Text
     indent: int = 0
     hang: int = 2
     apart: str = ""
+    part: str = r"\s*\S+"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         return printed(self.lines(options.max_width), console)
@@ -76,7 +80,7 @@ class Paragraph(NamedTuple):
     def lines(self, width: int) -> Iterator[Text]:
         """The lines, within `width` where they can be."""
         parts = self.text.split(self.apart) if self.apart and self.text.cell_len > width else [self.text]
-        yield from (line for part in parts for line in wrapped(part, width, self.indent, self.hang))
+        yield from (line for part in parts for line in wrapped(part, width, self.indent, self.hang, self.part))
 
 
 def said(words: str, style: str = "", indent: int = 0) -> Paragraph:

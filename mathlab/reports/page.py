@@ -88,9 +88,11 @@ def brief(result: ExperimentResult) -> Iterator[RenderableType]:
 def problems(result: ExperimentResult) -> Iterator[RenderableType]:
     """Only what failed, each under its case; nothing when nothing did."""
     for case in result.cases:
-        found = [*compared(check for check in figure_checks(case.figures) if check.outcome == "failed")]
+        found: list[RenderableType] = [  # first, for the rest may come of it
+            said(f"{NOT_FINITE} in {stage}: {what}", LOST, 2) for stage, what in case.nonfinite.items()
+        ]
+        found += compared(check for check in figure_checks(case.figures) if check.outcome == "failed")
         found += [part for stage in case.stages for part in STAGES[stage].failures(case)]
-        found += [said(f"{NOT_FINITE}: {stage}: {what}", LOST, 2) for stage, what in case.nonfinite.items()]
         if found:
             yield from (said(f"{result.experiment.name}, case {case.case} ({case.dtype})", TITLE), *found, Text(""))
 

@@ -50,7 +50,7 @@ def lines(ran: Iterable[Ran], names: Sequence[str], timed: bool) -> Iterator[Ren
         cells = [f"{cell:>{len(title)}}" for title, cell in zip(COUNTED, cells, strict=True)]
         cells += [f"{time:>{SECONDS}}"] if timed else []
         numbers = f"{name:{width}}  {'  '.join(cells)}  "
-        return Paragraph(plain(numbers, style).append_text(words), hang=len(numbers))
+        return Paragraph(plain(numbers, style).append_text(words), hang=len(numbers), part=r"\s*[^,]+,?")
 
     failed: list[RenderableType] = []
     for one in ran:
