@@ -50,6 +50,12 @@ def near(path: Path, suffixes: Collection[str]) -> str:
     return next(without, "") or did_you_mean(path.name, known)
 
 
+def straight(path: Path) -> Path:
+    """The same file without a way down and up again, as configs/../a.md: a path that GitHub finds in a repository."""
+    short = Path(os.path.normpath(path))
+    return short if short == path or (path.exists() and short.exists() and short.samefile(path)) else path
+
+
 def _identity(path: Path) -> Identity | None:
     try:
         found = path.stat()

@@ -66,8 +66,8 @@ def expression(word: str) -> str:
 
 def function(word: str, args: Sequence[str], known: Mapping[str, Sequence[str]]) -> str:
     """A hint for a call of what is no function here; the `known` ones are given with their arguments' names."""
-    if word in DERIVED and len(args) == 1 and args[0].isidentifier():
-        return f"; the gradient of {args[0]} is written d{args[0]}"
+    if word in DERIVED and args and args[-1].isidentifier():
+        return f"; the gradient of {args[-1]} is written d{args[-1]}"
     if (name := here(word, known)) and folded(name) != folded(word):
         return f"; write {name}({', '.join(known[name])})"
     instead = expression(word)

@@ -618,6 +618,20 @@ MISTAKES = [
         "inputs: {t: [0]}\nparameters: {z: [[1, 2]]}\nequations:\n  l: sum(cross_entropy(z, t))\nexpected: {dt: 0}\n",
         "'t' holds class indices, and so has no gradient",
     ),
+    # what comes next to their minds
+    ("equation", "x.size(0)", "is not in the equation language; write size(x), or shape(x)[0]"),
+    ("equation", "exp{s}", "not an expression: a function is called as in tanh(x)"),
+    ("equation", "tanh^2(s)", "a power of a function is written tanh(x)**2"),
+    ("equation", "x^{T}", "'^' is not in the equation language; a transpose is written x.T"),
+    ("equation", "s & p", "of two masks the product is taken, as in (a > 0) * (b > 0)"),
+    ("equation", "s === p", "not an expression: comparisons are written '>=', '<=', '==' and '!='"),
+    ("equation", "s mod 2", "not an expression: a remainder is written a % b"),
+    ("equation", "1'000 * s", "not an expression: digits stand without separators"),
+    ("equation", "e(s)", "unknown function 'e'; write exp(x)"),
+    ("equation", "lns", "unknown name 'lns' in 'loss'; a function is called as in log(s)"),
+    ("equation", "logit(p)", "unknown function 'logit'; write log(p / (1 - p))"),
+    ("equation", "L2(w)", "unknown function 'L2'; write sum(x**2)"),
+    ("equation", "grad(loss, s)", "unknown function 'grad'; the gradient of s is written ds"),
 ]
 
 
@@ -639,6 +653,7 @@ NEVER = [  # what would mislead
     ("config", "parameters: {3.5: 1}\n", "write"),
     ("equation", "sum(w, dims=1)", "keepdims"),
     ("equation", "np.foo(s)", "write foo"),
+    ("equation", "cumprod(x)", "did you mean"),
     ("equation", "det(x)", "did you mean"),
     ("value", "{init: glorot_normal, shape: 2}", "did you mean"),
     ("optimizer", "{name: sgd, lr: 0.1, decay: 0.9}", "did you mean"),
@@ -748,7 +763,12 @@ KNOWN = {
 def test_what_is_said_to_be_here_is(here: str) -> None:
     if here.isidentifier():
         assert here in KNOWN
-    elif re.search(r"[(\[*+@/-].*[)\]\w]", here) and "<" not in here and "," not in here.split(")")[-1]:
+    elif (
+        re.search(r"[(\[*+@/-].*[)\]\w]", here)
+        and "<" not in here
+        and ", or " not in here
+        and "," not in here.split(")")[-1]
+    ):
         ast.parse(here, mode="eval")
         read(here)
 

@@ -19,7 +19,7 @@ from mathlab.article.text import read
 from mathlab.config.yamltext import LOADER
 from mathlab.errors import MathlabError, Problem
 from mathlab.experiment import Allowed, Experiment
-from mathlab.files import replace_file
+from mathlab.files import replace_file, straight
 from mathlab.results import ExperimentResult
 
 MOST = 10_000  # files that are looked at for configs
@@ -64,7 +64,7 @@ def articles_of(experiment: Experiment) -> list[Path]:
     for name, place in experiment.source.article:
         if not any((folder / name).resolve().is_relative_to(root.resolve()) for root in (Path(), folder)):
             raise MathlabError(f"the article {name!r} lies outside of this folder and of the config's", place)
-    return [folder / name for name, _ in experiment.source.article]
+    return [straight(folder / name) for name, _ in experiment.source.article]
 
 
 def judged(experiment: Experiment) -> ExperimentResult:

@@ -196,6 +196,8 @@ def _meant(name: str, formula: Equation, known: Collection[str]) -> str:
     if name in OPS:
         return f"; {name} is a function, and called as in {name}(x)"
     for at in range(1, 0 if name[0] == "d" or len(name) > LONGEST_PRODUCT else len(name)):
+        if (called := habits.first(name[:at])) in OPS and name[at:] in known:
+            return f"; a function is called as in {called}({name[at:]})"
         if name[:at] in known and name[at:] in known:
             return f"; a product is written {name[:at]} @ {name[at:]}, or {name[:at]} * {name[at:]}"
     instead = habits.expression(name)

@@ -17,6 +17,7 @@ from mathlab.results import NOT_FINITE, ExperimentResult, Tally, tally
 COUNTED = ("figures", "formulas", "entries")  # entries of gradients that were checked
 LONGEST = 30  # columns of a name; what stands behind a longer one is pushed aside
 SECONDS = 8  # columns
+VERDICTS = r"\s*[^,]+,?"  # of which a verdict is made, and between which its line is folded
 
 
 class Ran(NamedTuple):
@@ -50,7 +51,7 @@ def lines(ran: Iterable[Ran], names: Sequence[str], timed: bool) -> Iterator[Ren
         cells = [f"{cell:>{len(title)}}" for title, cell in zip(COUNTED, cells, strict=True)]
         cells += [f"{time:>{SECONDS}}"] if timed else []
         numbers = f"{name:{width}}  {'  '.join(cells)}  "
-        return Paragraph(plain(numbers, style).append_text(words), hang=len(numbers), part=r"\s*[^,]+,?")
+        return Paragraph(plain(numbers, style).append_text(words), hang=len(numbers), part=VERDICTS)
 
     failed: list[RenderableType] = []
     for one in ran:

@@ -33,6 +33,15 @@ def invoke(*arguments: str) -> Result:
     return CliRunner().invoke(app, arguments)
 
 
+def test_a_document_beside_the_configs_has_the_path_that_a_repository_knows(folder: Path) -> None:
+    (folder / "configs").mkdir()
+    (folder / "articles").mkdir()
+    (folder / "articles" / "a.md").write_text("The loss is 0.123.\n", encoding="utf-8")
+    config = "source: {article: ../articles/a.md}\nparameters: {x: 3}\nequations: {y: x * x}\nexpected: {y: 9}\n"
+    (folder / "configs" / "net.yaml").write_text(config, encoding="utf-8")
+    assert "::error file=articles/a.md,line=1," in invoke("run", "configs", "--format", "github").stdout
+
+
 def test_the_guide_goes_as_it_says() -> None:
     assert invoke("article", "notes.md").exit_code == 1
     assert invoke("article", "--write", "notes.md").exit_code == 0

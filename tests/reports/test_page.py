@@ -21,6 +21,7 @@ from mathlab.outputs.difference import Change, Difference, OneSided
 from mathlab.reports import page as tables
 from mathlab.reports.comparisons import difference_page
 from mathlab.reports.layout import Paragraph, Row, Sheet, array_lines, number, plain, short
+from mathlab.reports.runs import VERDICTS
 from mathlab.reports.steps import backward
 from mathlab.results import (
     BackpropResult,
@@ -43,6 +44,12 @@ from tests.build import case, case_result
 
 PIPED = 1_000_000
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?")
+
+
+def test_a_verdict_folds_between_its_parts() -> None:
+    words = plain("net  7  match, 4 errata, 2 inconclusive")
+    shown = [line.plain for line in Paragraph(words, hang=8, part=VERDICTS).lines(28)]
+    assert shown == ["net  7  match, 4 errata,", "        2 inconclusive"]
 
 
 def lines(renderable: RenderableType, width: int = 80, color: bool = False) -> list[str]:
