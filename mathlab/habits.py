@@ -55,8 +55,9 @@ def _spelt(sign: str) -> str:
 
 def here(word: str, known: Iterable[str] = ()) -> str:
     """What another tool's word is among the `known` ones; empty where nothing is known of it."""
-    words = {*known}
-    return next((one for one in ELSEWHERE.get(folded(word), ()) if one in words), "")
+    words, called = {*known}, folded(word)
+    forms = (called, f"{called}s", called.removesuffix("s"))  # and of one, or of several
+    return next((one for form in forms for one in ELSEWHERE.get(form, ()) if one in words), "")
 
 
 def expression(word: str) -> str:

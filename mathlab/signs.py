@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Slips = tuple[tuple[str, str], ...]
 
 GRADIENT = (
-    r"[d∂]\w*?[_/][d∂](\w+)(?:\[.*\])?|d(?:[A-Z]|loss)d(\w+)"
+    r"[d∂]\w*?[_/][d∂]_?(\w+)(?:\[.*\])?|d(?:[A-Z]|loss)d(\w+)"
     r"|(?:grad|nabla|delta|del|g|D|δ|Δ|∇|∂|d_)_?(\w+)|(\w+?)[_.]?(?:grad|gradient|bar)"
 )
 NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
@@ -107,6 +107,8 @@ def pair(key: str, value: object) -> str:
 
 def out_of_bounds(error: IndexError) -> str:
     """What NumPy says of an index that an axis does not have, and what it could be."""
+    if many := re.search(r"array is (\d+)-dimensional, but (\d+)", str(error)):
+        return f"it has {many[1]} axes, and {many[2]} of them are indexed"
     size = re.search(r"out of bounds for axis \d+ with size ([1-9]\d*)", str(error))
     return f"{error}, which counts from 0 to {int(size[1]) - 1}" if size else str(error)
 
@@ -158,7 +160,9 @@ def quoted(line: str, before: str = "") -> str:
     if alone or re.match(r"""[^{\[]*(: | :)|\w+\[[^\]]*(: | :)|(["']).*\3 *[^ #]""", value):
         written = sign((alone or [value])[0], SIGNS) or ("a mapping in braces" if re.match(r"[\w ]+: ", value) else "")
         return f"; an expression, or a text, of this kind stands in quotes{', and ' * bool(written)}{written}"
-    if re.search(r"[}\]],? *[\w{]", text):
+    if re.match(r"for\b.*: ", text):
+        return "; what a loop repeats stands below it, and indented"
+    if re.search(r"[}\]],? *[.\w{]", text):
         return "; behind a bracket that is closed, a new line begins"
     if tight := next(filter(None, (re.fullmatch(r"([\w.]+):([^\s:/].*)", part) for part in (text, above))), None):
         return f"; behind ':' stands a blank, as in {tight[1]}: {tight[2]}"

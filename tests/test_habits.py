@@ -501,7 +501,11 @@ MISTAKES = [
     ("equation", "s\n  w': s", "beginning with a letter; write w_prime"),
     ("equation", "s\n  \\theta: s", "beginning with a letter; write theta, without LaTeX's signs"),
     ("equation", "s\n  f(x): s", "beginning with a letter; write f alone: an equation says what it reads"),
-    ("equation", "s\n  w[0]: s", "beginning with a letter; w is given whole, as in w: [0.5, -1]"),
+    (
+        "equation",
+        "s\n  w[0]: s",
+        "beginning with a letter; w is given whole, as in w: [0.5, -1], and the step of a loop is called w0",
+    ),
     ("equation", "s\n  w_{1}: s", "beginning with a letter; write w_1"),
     ("equation", "s\n  learning rate: s", "beginning with a letter; write learning_rate"),
     ("equation", "s\n  lambda: s", "is a word of Python and cannot be a name; write lambda_"),
@@ -632,6 +636,15 @@ MISTAKES = [
     ("equation", "logit(p)", "unknown function 'logit'; write log(p / (1 - p))"),
     ("equation", "L2(w)", "unknown function 'L2'; write sum(x**2)"),
     ("equation", "grad(loss, s)", "unknown function 'grad'; the gradient of s is written ds"),
+    ("config", "parameters: {x: 1}\nequations: {y: 2 * x}\noutput: {y: 2}\n", "; did you mean 'expected'?"),
+    ("value", "0.1 // bias", "a number is needed here, not '0.1 // bias'; a comment begins with '#'"),
+    ("value", "2 * [1, 2]", "not '2 * [1, 2]'; a formula is written out in digits, or is an equation"),
+    ("value", "[2, -1].T", "; behind a bracket that is closed, a new line begins"),
+    ("figure", "loss: ca. 0.5", "; write 0.5 alone, whose digits say how precise it is"),
+    ("figure", "loss: 0.50(3)", "; write 0.50 alone, whose digits say how precise it is"),
+    ("figure", "d_loss_d_w: [0.1, 0.2]", "unknown name 'd_loss_d_w'; the gradient of 'w' is 'dw'"),
+    ("equation", "b[0]", "shape () cannot be indexed so: it has 0 axes, and 1 of them are indexed in 'b[0]'"),
+    ("equation", "s\n  for t in 1..3: h[t]: s", "; what a loop repeats stands below it, and indented"),
 ]
 
 
