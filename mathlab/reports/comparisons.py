@@ -36,7 +36,7 @@ def difference_report(a: Path, b: Path, found: Difference | None, most: int) -> 
     def checks() -> Iterator[Check]:
         """One for everything that differs, as far as it is told; one for every other file."""
         for c in told.changes:
-            yield check(c.file, f"{c.key}: {c.column}", "differs", (c.a or EMPTY, c.b or EMPTY, short(c.error)))
+            yield check(c.file, f"{c.key}: {c.column}", "differs", (c.a or EMPTY, c.b or EMPTY, _part(c.error)))
         for item in told.one_sided:
             yield check(item.file, f"{item.kind} {item.what}" * (item.kind != "file"), f"{item.side.upper()} only")
         shown, wrong = ({c.file for c in of.changes} | {item.file for item in of.one_sided} for of in (told, whole))
@@ -55,7 +55,7 @@ def difference_report(a: Path, b: Path, found: Difference | None, most: int) -> 
 
 def difference_page(told: Difference) -> Iterator[RenderableType]:
     """The cells that differ, then what one side only has, as far as they are told, then the counts."""
-    rows = [Row.of(c.file, c.key, c.column, c.a or EMPTY, c.b or EMPTY, short(c.error)) for c in told.changes]
+    rows = [Row.of(c.file, c.key, c.column, c.a or EMPTY, c.b or EMPTY, _part(c.error)) for c in told.changes]
     yield from sheet(("file", "row", "column", "A", "B", "relative"), rows, (0, 1, 2), (0, 1, 2), 0)
     yield from [Text("")] if rows else ()
     for item in told.one_sided:
@@ -64,6 +64,11 @@ def difference_page(told: Difference) -> Iterator[RenderableType]:
     if hidden := told.changed - len(rows) + told.missing - len(told.one_sided):
         yield said(f"and {hidden} more", "dim")
     yield said(difference_summary(told), "bold" if told.same else "bold red")
+
+
+def _part(error: float) -> str:
+    """By what part a cell differs; nothing of a text, as a verdict is, or of what is not finite."""
+    return short(error) if math.isfinite(error) else ""
 
 
 def difference_summary(found: Difference) -> str:
