@@ -162,7 +162,7 @@ def test_in_a_notebook_the_assertion_shows_nothing_and_is_plain(
     config.write_text("parameters: {x: 3}\nequations: {y: x * x}\n")
     monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
     with pytest.raises(AssertionError, match=r"\n {2}dx .* differs\n") as caught:
-        mathlab.assert_gradients(config, {"dx": np.float64(5)})
+        mathlab.assert_gradients(config, {"dx": np.array(5.0)})
     assert "\x1b" not in str(caught.value)
     assert capsys.readouterr().out == ""
 
