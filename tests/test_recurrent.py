@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -219,8 +220,11 @@ z1 stores h0, x
 """
     )
     latex = derivation(only, "latex")
-    assert r"&\text{for } t = 5, \ldots, 1\text{:}" in latex
+    assert r"&\text{for}\ t = 5, \ldots, 1\text{:}" in latex
     assert r"{\partial h_{t}} &= \frac{\partial \mathrm{loss}}{\partial z_{t+1}} \cdot w" in latex
+    lines = [ET.fromstring(line) for line in derivation(only, "mathml").splitlines()]
+    assert "fort=5,…,1:" in ["".join(line.itertext()) for line in lines]
+    assert len(lines) == latex.count("\n") - 2  # without what begins and ends them
 
 
 def test_loops_in_loops_and_both_ways_of_counting_are_folded() -> None:

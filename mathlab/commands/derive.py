@@ -9,19 +9,22 @@ import typer
 from mathlab import terminal
 from mathlab.commands.options import MATCH, Cases, Every, Permits
 
+COMMENTS = {"latex": "% {}", "mathml": "<!-- {} -->"}
+
 
 def derive(
     cases: Cases,
     *,
     form: Annotated[
-        Literal["text", "latex", "numpy"], typer.Option("--format", metavar="FORM", help="text, latex or numpy.")
+        Literal["text", "latex", "mathml", "numpy"],
+        typer.Option("--format", metavar="FORM", help="text, latex, mathml or numpy."),
     ] = "text",
     verbose: Every = False,
     permits: Permits,
 ) -> int:
     """Print the backward equations.
 
-    As text, as LaTeX, or as the NumPy program that is run.
+    As text, as LaTeX, as MathML, or as the NumPy program that is run.
     """
     from mathlab.stages.derivation import derivation
 
@@ -31,9 +34,9 @@ def derive(
             f"{experiment.name}, {chosen.name}"
         )
     console = terminal.console()
-    mark = "%" if form == "latex" else "#"
     for index, (text, same) in enumerate(titles.items()):
-        heading = [*([""] if index else []), *(f"{mark} {title}" for title in same)] if len(titles) > 1 else []
+        comments = (COMMENTS.get(form, "# {}").format(title) for title in same)
+        heading = [*([""] if index else []), *comments] if len(titles) > 1 else []
         lines = [terminal.harmless(line, longest=None) for line in (*heading, *text.split("\n"))]
         console.out(*lines, sep="\n", highlight=False)
     return MATCH

@@ -14,9 +14,10 @@ from mathlab.language.latex import LETTERS
 
 TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\d+(?:\.\d*)?|[^\W\d]|\S")
 NAMED = (
-    "odot cdot geq leq neq top partial lVert rVert infty lfloor rfloor lceil rceil lbrack rbrack mid to mapsto times"
+    "ldots cdots odot cdot geq leq neq top partial lVert rVert infty lfloor rfloor lceil rceil lbrack rbrack mid to "
+    "mapsto times"
 )
-SIGNS: Mapping[str, str] = dict(zip([*NAMED.split(), "{", "}", "|"], "⊙·≥≤≠⊤∂‖‖∞⌊⌋⌈⌉[]|→↦×{}‖", strict=True))
+SIGNS: Mapping[str, str] = dict(zip([*NAMED.split(), "{", "}", "|"], "…⋯⊙·≥≤≠⊤∂‖‖∞⌊⌋⌈⌉[]|→↦×{}‖", strict=True))
 IDENTIFIERS: Mapping[str, str] = {
     **{word: letter for letter, word in LETTERS.items()},
     **{name: name for name in "log ln exp sin cos tan tanh max min det".split()},

@@ -9,12 +9,13 @@ from mathlab.experiment import Case
 from mathlab.language.equation import Equation
 from mathlab.language.fold import Fold, Recurrence
 from mathlab.language.latex import latex_equation
+from mathlab.language.mathml import mathml
 from mathlab.language.syntax import Call, Name
 from mathlab.stages.prepare import prepare
 
 
-def derivation(case: Case, form: Literal["text", "latex", "numpy"], full: bool = False) -> str:
-    """The case's equations in both directions as text or LaTeX, or as the NumPy program that runs.
+def derivation(case: Case, form: Literal["text", "latex", "mathml", "numpy"], full: bool = False) -> str:
+    """The case's equations in both directions as text, LaTeX or MathML, or as the NumPy program that runs.
 
     The steps of a loop are written as a loop where they are alike, or in `full`.
     """
@@ -25,13 +26,15 @@ def derivation(case: Case, form: Literal["text", "latex", "numpy"], full: bool =
     steps = {**given, **{one.name: one.step for one in case.equations}}
     fold = Fold(() if full else steps.items())
     forward, backward = ([*fold.equations(some)] for some in (case.equations, prepared.backward.equations))
-    if form == "latex":
+    if form in ("latex", "mathml"):
         types = fold.types(prepared.types)
         lines = _lines(
             (*forward, *backward),
-            r"&\text{{for }} {} = {}, \ldots, {}\text{{:}}",
+            r"&\text{{for}}\ {} = {}, \ldots, {}\text{{:}}",
             lambda equation: latex_equation(equation, prepared.end, types),
         )
+        if form == "mathml":
+            return "".join(f"{mathml(line)}\n" for line in lines)
         return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}\n"
     kept = (
         Equation(name, Call("array", tuple(map(Name, some))), f"[{', '.join(some)}]")
