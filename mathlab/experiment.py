@@ -301,3 +301,6 @@ class Experiment(NamedTuple):
     title: str
     source: Source
     cases: tuple[Case, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<{self.path}: {', '.join(case.name for case in self.cases)}>"

@@ -60,6 +60,7 @@ def test_the_result_is_the_frozen_record_of_the_command(result: Result) -> None:
     with pytest.raises(FrozenInstanceError):
         result.cases = ()  # type: ignore[misc]  # which is the point
     assert repr(result).startswith("<good: 4 figures, ")
+    assert repr(result.experiment).endswith(": base>")
 
 
 @pytest.mark.parametrize("file", [file for file in every_file() if file != "sweep.csv"])  # nothing is swept there
