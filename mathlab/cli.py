@@ -144,8 +144,10 @@ def _tell(error: BaseException) -> None:
         words = NO_MEMORY
     elif isinstance(error, ImportError):  # a broken installation, or no memory for a library
         words = BROKEN.format(chain(error)[-1])
-    else:  # stdout is full, say
-        words = str(error) if isinstance(error, OSError) else f"internal error: {words}, please report"
+    elif isinstance(error, OSError):  # stdout is full, say
+        words = ": ".join(str(part) for part in (error.filename, error.strerror) if part) or str(error)
+    else:
+        words = f"internal error: {words}, please report"
     terminal.complain(error.problems if isinstance(error, MathlabError) else [Problem(words)])
     if isinstance(error, OSError):
         terminal.silence(sys.stdout)

@@ -20,7 +20,7 @@ def plot(
     kind: Annotated[
         str, typer.Argument(metavar="KIND", help="loss, norms, curve, contour, heat, steps, sweep, weights.")
     ],
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Configs.")],
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="Configs.")] = None,
     case: Chosen = None,
     of: Annotated[list[str] | None, typer.Option("--of", metavar="EXPR", help="What is shown. Repeatable.")] = None,
     over: Annotated[
@@ -44,6 +44,8 @@ def plot(
 
     if kind not in PLOTTED:
         raise MathlabError(f"unknown plot {kind!r}; known are {', '.join(PLOTTED)}")
+    if not files:
+        raise MathlabError(f"say of which configs, as in: mathlab plot {kind} net.yaml")
     named = tuple(case or ())
     spans = tuple(map(_range, over or ()))
     picture = Picture(kind, tuple(map(plots.quantity, of or ())), spans, named, log or "", derivative=derivative)

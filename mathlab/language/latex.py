@@ -73,7 +73,7 @@ def written(expr: Expr, end: str, types: Types) -> Written:
     """An expression as LaTeX; `types` knows the names in it."""
     match expr:
         case Num(value):
-            mantissa, _, exponent = repr(value).partition("e")
+            mantissa, _, exponent = unparse(expr).partition("e")
             text = rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if exponent else mantissa
             return Written(text, NEGATIVE if math.copysign(1, value) < 0 else PRODUCT if exponent else ATOM)
         case Name(name):

@@ -342,4 +342,6 @@ def _setting(value: Static) -> ast.expr:
 def unparse(expr: Expr) -> str:
     """The expression as text that `parse` reads back to the same tree: `dW1 = outer(dz1, x)` without the `dW1 =`."""
     text = ast.unparse(to_python(expr)).replace(" ** ", "**")
-    return re.sub(r"(?<=\de)([-+])0+(?=\d)", r"\1", text)  # 1e-05, as Python has it, is 1e-5 everywhere else
+    # Python's 1e-05, 1e+22 and 1000000.0 are 1e-5, 1e22 and 1e6 everywhere else
+    text = re.sub(r"(?<=\de)(?:\+|(-)0*)(?=\d)", r"\1", text)
+    return re.sub(r"(?<![\w.])(\d+?)(0{6,})\.0\b", lambda found: f"{found[1]}e{len(found[2])}", text)

@@ -63,7 +63,9 @@ def surrounded(a: Expr, b: Expr) -> list[Expr]:
 
 def nested() -> st.SearchStrategy[Expr]:
     """Numbers, in everything that binds in its own way, many levels deep."""
-    leaves = st.sampled_from(["s", "u", "e", "x1"]).map(Name) | st.sampled_from([2, -1, 0.5, -0.25, 1e-5]).map(Num)
+    leaves = st.sampled_from(["s", "u", "e", "x1"]).map(Name) | st.sampled_from([2, -1, 0.5, -0.25, 1e-5, -1e9]).map(
+        Num
+    )
     binary = st.sampled_from("add sub mul div pow gt le eq maximum minimum".split())
     unary = st.sampled_from(
         "neg log exp sin cos tanh log1p expm1 sqrt square abs sigmoid relu gelu normal_cdf norm sum sign".split()
