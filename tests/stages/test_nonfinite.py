@@ -86,14 +86,14 @@ TRAININGS: list[tuple[dict[str, str], Numbers, Numbers, TrainSettings, str]] = [
         {"w": 0.5},
         {},
         TrainSettings("sgd", {"lr": 1e308}, 3),
-        "epoch 1: w is inf: 1e+308 * dw is -inf, where dw is -4",
+        "epoch 1: w is inf: 1e308 * dw is -inf, where dw is -4",
     ),
     (
         {"L": "w * 3"},
         {"w": 1.0},
         {},
         TrainSettings("momentum", {"lr": 1e308, "momentum": 0.9}, 1),
-        "epoch 1: w is -inf: 1e+308 * v is inf, where v is 3",
+        "epoch 1: w is -inf: 1e308 * v is inf, where v is 3",
     ),
     (
         LOGISTIC,
