@@ -372,8 +372,9 @@ def test_derive_prints_what_cases_share_once(lab: Lab) -> None:
         "% a, long",
         "dx = latex of 2",
     ]
-    assert invoke("derive", "-c", "a.yaml", "--format", "mathml").stdout.splitlines()[0] == "<!-- a, one -->"
     assert invoke("derive", "-c", "a.yaml", "--case", "one").stdout == "dx = text of 1\n"
+    lab.configs = {"a.yaml": experiment("a", case("-->one<b>"), longer)}
+    assert invoke("derive", "-c", "a.yaml", "--format", "mathml").stdout.startswith("<!-- a, --&gt;one&lt;b&gt; -->\n")
 
 
 USAGE = [

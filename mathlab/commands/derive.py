@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Annotated, Literal
 
 import typer
@@ -35,7 +36,8 @@ def derive(
         )
     console = terminal.console()
     for index, (text, same) in enumerate(titles.items()):
-        comments = (COMMENTS.get(form, "# {}").format(title) for title in same)
+        # a name with --> in it would end the comment, and be part of the web page
+        comments = (COMMENTS.get(form, "# {}").format(escape(title) if form == "mathml" else title) for title in same)
         heading = [*([""] if index else []), *comments] if len(titles) > 1 else []
         lines = [terminal.harmless(line, longest=None) for line in (*heading, *text.split("\n"))]
         console.out(*lines, sep="\n", highlight=False)
