@@ -24,8 +24,9 @@ from mathlab.language.equation import Equation, Graph
 from mathlab.language.syntax import Call, Name, names, walk
 from mathlab.language.terms import grafted
 from mathlab.results import CaseResult, FigureResult, FormulaResult
-from mathlab.stages.backprop import formula_noise, random_points
+from mathlab.stages.backprop import allowances, by_hand, random_points
 from mathlab.stages.noise import AGREEMENT
+from mathlab.stages.nonfinite import is_finite
 from mathlab.stages.prepare import Env, Prepared, evaluator, prepare
 
 TRANSPOSED = "T(x) | x | `x` must not be transposed", "M | T(M) | `M` must be transposed"
@@ -189,23 +190,20 @@ def _first_divergences(prepared: Prepared, figures: Iterable[tuple[Figure, Figur
 def _about_formulas(prepared: Prepared, formulas: Sequence[FormulaResult]) -> dict[int, str]:
     """What explains each formula that differs; it is a claim about every point at which it was evaluated."""
     values = [prepared.run(), *random_points(prepared)] if formulas else []
-    by_hand = {(formula.name, formula.text): formula for formula in prepared.case.derivation}
+    written = {(formula.name, formula.text): formula for formula in prepared.case.derivation}
     claims: dict[int, Claim] = {}
     repaired: dict[int, str] = {}
     for result in formulas:
-        formula = by_hand[result.name, result.formula]
+        formula = written[result.name, result.formula]
         if repair := _repair(prepared, formula, values):
             repaired[id(result)] = repair
             continue
         with suppress(MathlabError, ExpressionError):  # of what cannot be evaluated there are no numbers to explain
-            evaluate = evaluator([formula], prepared, values[0])
-            stated = [np.asarray(evaluate(point)[0], np.float64) for point in values]
-            far = []
-            for mine, point in zip(stated, values, strict=True):
-                largest = max(float(np.max(np.abs(one), initial=0.0)) for one in (mine, point[formula.name]))
-                noise = sum(float(np.max(one, initial=0.0)) for one in formula_noise(prepared, formula, point))
-                far.append(np.full(mine.shape, AGREEMENT[prepared.case.dtype] * largest + noise))
-            claims[id(result)] = of_arrays(formula.name, Name(formula.name), stated, far)
+            stated = [*by_hand(prepared, formula, values)]
+            if is_finite(stated):
+                both = zip(stated, values, strict=True)
+                far = [[*allowances(prepared, formula, mine, point)][-1] for mine, point in both]
+                claims[id(result)] = of_arrays(formula.name, Name(formula.name), stated, far)
     points = [{name: point[name] for name in prepared.env} for point in values]
     return diagnosed(prepared, claims, points) | repaired
 

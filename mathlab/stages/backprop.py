@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 
 import numpy as np
@@ -114,27 +114,22 @@ def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]
 
 
 def _compared(prepared: Prepared, formula: HandFormula, points: Sequence[Env]) -> tuple[str, float, float]:
-    """What is wrong with a formula, in words, by how much, and how much is allowed, at the point where it is worst.
-
-    No more than leading axes of length 1 may tell it from the gradient: (5,) from (1, 5).
-    """
+    """What is wrong with a formula, in words, by how much, and how much is allowed, at the point where it is worst."""
     try:
         Types(prepared.types.names, prepared.types.integral).of(formula.expr)
     except ShapeMismatch as error:  # a transpose is missing, say
         return error.message, math.inf, 0.0
     except ExpressionError:
         pass  # not a wrong derivation but bad input, which evaluating it reports
-    by_hand = evaluator([formula], prepared, points[0])
     found: list[tuple[float, float]] = []
-    for point in points:
-        mine, true = np.asarray(by_hand(point)[0], np.float64), np.asarray(point[formula.name], np.float64)
-        if len({(1,) * (MOST_AXES - array.ndim) + array.shape for array in (mine, true)}) > 1:
+    for mine, point in zip(by_hand(prepared, formula, points), points, strict=True):
+        true = np.asarray(point[formula.name], np.float64)
+        if mine.shape != true.shape:
             return f"has shape {mine.shape}, but the gradient has shape {true.shape}", math.inf, 0.0
-        mine = mine.reshape(true.shape)
-        off, allowed = np.abs(mine - true), AGREEMENT[prepared.case.dtype] * np.maximum(np.abs(mine), np.abs(true))
-        if not (off <= allowed).all():  # an entry may be what is left of larger terms
-            allowed = allowed + sum(one.reshape(true.shape) for one in formula_noise(prepared, formula, point))
-        agrees = bool((off <= allowed).all())
+        off = np.abs(mine - true)
+        for allowed in allowances(prepared, formula, mine, point):
+            if agrees := bool((off <= allowed).all()):
+                break
         # of an entry that is wrong beside larger ones, its own
         entries = ... if agrees or not np.max(off) <= np.max(allowed) else ~(off <= allowed)
         found.append((float(np.max(off[entries], initial=0.0)), float(np.max(allowed[entries], initial=0.0))))
@@ -144,11 +139,31 @@ def _compared(prepared: Prepared, formula: HandFormula, points: Sequence[Env]) -
     return "", *max(found, key=lambda pair: pair[0])
 
 
-def formula_noise(prepared: Prepared, formula: Equation, point: Env) -> list[Array]:
-    """What rounding may do to a formula, and to the gradient that it is of; what cannot be measured is none."""
+def by_hand(prepared: Prepared, formula: HandFormula, points: Sequence[Env]) -> Iterator[Array]:
+    """What a formula comes to at each point.
+
+    It has the gradient's shape where no more than leading axes of length 1 tell it from that: (5,) from (1, 5).
+    """
+    evaluate = evaluator([formula], prepared, points[0])
+    for point in points:
+        mine, shape = np.asarray(evaluate(point)[0], np.float64), np.shape(point[formula.name])
+        wide, wanted = ((1,) * (MOST_AXES - len(axes)) + axes for axes in (mine.shape, shape))
+        yield mine.reshape(shape) if wide == wanted else mine
+
+
+def allowances(prepared: Prepared, formula: HandFormula, mine: Array, point: Env) -> Iterator[Array]:
+    """How far each entry of a formula, which is `mine` at a point, may be from the gradient's.
+
+    First that is `AGREEMENT` of the entry. It may be what is left of larger terms, so then comes to it what rounding
+    may do to the formula and to the gradient; what cannot be measured is none.
+    """
+    allowed = AGREEMENT[prepared.case.dtype] * np.where(np.isfinite(mine), np.abs(mine), 0.0)  # beside inf, nothing
+    yield allowed
     gradient = Equation(formula.name, Name(formula.name))
-    noise = quantity_noise([formula, gradient], prepared, point)
-    return [np.where(np.isfinite(entries), MARGIN * entries, 0.0) for entries in noise]
+    for noise in quantity_noise([formula, gradient], prepared, point):
+        known = np.where(np.isfinite(noise), MARGIN * noise, 0.0)
+        allowed = allowed + (known.reshape(mine.shape) if known.size == mine.size else np.max(known, initial=0.0))
+    yield allowed
 
 
 def random_points(prepared: Prepared) -> list[dict[str, Array]]:

@@ -335,6 +335,20 @@ def test_the_slope_of_a_leaky_relu_that_is_taken_for_a_relu() -> None:
     assert formula(made, "dz", "dh * (z > 0)").diagnosis.startswith("in dz, the slope 0.1 is missing")
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x", "the term 0.1 * w is left out"),  # which is rounding beside the 1e12, and none beside the 1
+        ("x + 0.2 * w[None]", "0.1 * w is twice what it should be"),
+        ("x + exp(-1e9 * (w - 0.3)**2) / (w - 0.3)**2", ""),  # inf
+    ],
+)
+def test_what_is_wrong_in_small_entries_beside_large_ones_is_explained(text: str, words: str) -> None:
+    result = formula(case({"loss": "sum(x * w) + 0.05 * sum(w**2)"}, {"w": [0.3, -0.7]}, {"x": [1e12, 1]}), "dw", text)
+    assert not result.passed
+    assert words in (result.diagnosis if words else [result.diagnosis]), result.diagnosis
+
+
 @pytest.mark.parametrize("text", ["sum(dZ1, axis=0) + 0.1", "dZ1[0] * db2[0]", "sqrt(abs(sum(dZ1, axis=0)))"])
 def test_a_formula_that_is_wrong_in_no_known_way_is_left_alone(text: str) -> None:
     result = formula(mlp(), "db1", text)

@@ -207,6 +207,7 @@ derivation:
         ("dv: c * w - sum(c * w) / 3", True),
         ("dv: s + 1.0e-6 * [0, 1, 0]", False),
         ("ds: v * [1, 1, 1 + 1.0e-8]", False),
+        ("dv: s + exp(-1.0e+9 * (w - 0.5)**2) / (w - 0.5)**2", False),  # inf at the article's point alone
     ],
 )
 def test_each_entry_is_judged_by_its_own_size(tmp_path: Path, formula: str, agrees: bool) -> None:
