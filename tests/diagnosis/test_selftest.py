@@ -85,6 +85,15 @@ def test_faults_planted_where_rows_are_picked(tmp_path: Path) -> None:
     assert result.faults == result.faults_caught > 10
 
 
+def test_what_nothing_notices_is_lost(tmp_path: Path) -> None:
+    """The 1e-12 moves the gradient by more than rounding, and by less than anything here is held to."""
+    path = tmp_path / "small.yaml"
+    path.write_text("inputs: {x: 2}\nparameters: {p: 0.5}\nequations: {loss: -x * log(p + 1e-12)}\n")
+    result = selftest.run(config.load(path))
+    assert result.faults - result.faults_caught == len(result.survivors) == 1
+    assert "1e-12 is subtracted instead of added" in result.survivors[0].what
+
+
 def test_a_config_that_fails_is_bad_input_and_the_others_are_tried(tmp_path: Path) -> None:
     path = tmp_path / "blind.yaml"
     path.write_text(BLIND % "0.9")
