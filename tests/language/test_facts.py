@@ -12,10 +12,12 @@ from mathlab.experiment import Array
 from mathlab.language import OPS, read, shapes
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
+from mathlab.language.layers import LAYERS
 from mathlab.language.ops import EXACT, ROWS, Op
 from mathlab.language.program import compile_program
 from mathlab.language.shapes import Type
 from mathlab.language.syntax import Call, walk
+from mathlab.language.tables import called
 from mathlab.stages.prepare import execute
 from mathlab.witnesses.graph import COMPOSED
 from mathlab.witnesses.reference import REFERENCE
@@ -54,7 +56,7 @@ def value(text: str, env: Mapping[str, Array], dtype: str) -> np.ndarray:
 @pytest.mark.parametrize("op", [name for name in PUBLIC if OPS[name].kind in ("f", "same")])
 def test_whether_it_rounds(op: str) -> None:
     """What never rounds is the same in both precisions, of numbers that both have."""
-    assert calls(op), f"{op}: a call of it alone is needed"
+    assert calls(op), f"{op}: a derivative is needed, or, where it is flat, a call of it in ALONE"
     rounded = []
     for text in calls(op):
         rng = np.random.default_rng(zlib.crc32(text.encode()))
@@ -66,6 +68,8 @@ def test_whether_it_rounds(op: str) -> None:
 @pytest.mark.parametrize("op", PUBLIC)
 def test_it_is_defined_for_the_witnesses(op: str) -> None:
     assert op in {*REFERENCE, *COMPOSED, "index", "scatter"}, f"{op}: a definition in witnesses/reference.py or ops.txt"
+    of = called(COMPOSED[op])[1] if op in COMPOSED and op not in REFERENCE else OPS[op].args
+    assert len(of) == len(OPS[op].args), f"{op}({', '.join(OPS[op].args)}): witnesses/ops.txt has other arguments"
 
 
 @pytest.mark.parametrize("op", PUBLIC)
@@ -85,6 +89,15 @@ def test_nothing_is_told_that_no_op_has(row: str) -> None:
     assert ROWS[row].get("like", row) in ROWS
     flags = {fact for fact, text in ROWS[row].items() if not text}
     assert flags <= {"needs_entries", "exact", "cheap", "activation", "internal"}
+
+
+# functions of one entry that stand between no layers
+PLAIN = set("exp expm1 log log1p log2 log10 sqrt square sin cos tan abs erf normal_cdf normal_pdf huber".split())
+
+
+@pytest.mark.parametrize("op", [name for name, layer in LAYERS.items() if name in OPS and layer.facts["stem"] in "ap"])
+def test_whether_it_is_an_activation(op: str) -> None:
+    assert OPS[op].activation or op in PLAIN, f"{op}: is it an activation, or a plain function?"
 
 
 @pytest.mark.parametrize("op", PUBLIC)
