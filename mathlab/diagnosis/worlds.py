@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, reduce
 from graphlib import CycleError
+from operator import or_
 
 import numpy as np
 
@@ -106,19 +107,30 @@ class World:
         self.whole, self.changes = whole, changes
         self.reached, self.done = whole.reach(changes), 0
         self.points = [(dict(base), known) for base, known in zip(whole.base, whole.known, strict=True)]
+        # what a changed equation did not read before, and a change reaches too: it may come after that equation
+        newly = ((name, whole.sources(expr) & self.reached & ~whole.behind[name]) for name, expr in changes.items())
+        self.newly = {name: bits for name, bits in newly if bits}
 
     def values(self, quantity: Expr) -> list[Array]:
-        """A quantity's value at every point; none where the changed equations do not fit together."""
-        due = self.reached & self.whole.sources(quantity) & ~self.done
+        """A quantity's value at every point; none where the changed equations do not fit together, or go round."""
+        due = self.reached & self.whole.sources(quantity)
+        for _ in self.newly:
+            due = reduce(or_, (bits for name, bits in self.newly.items() if due & self.whole.bit[name]), due)
+        due &= ~self.done
         try:
             with np.errstate(all="ignore"):
-                for name in self.whole.named(due):
+                for name in self._in_order(due) if self.newly else self.whole.named(due):
                     for values, known in self.points:
                         values[name] = self._equation(name, values, known)
                 self.done |= due
                 return [np.asarray(self._value(quantity, *point), np.float64) for point in self.points]
         except UNFIT:
             return []
+
+    def _in_order(self, due: int) -> Iterator[str]:
+        """The names of some bits, each after those that its equation reads as it is changed."""
+        lines = {**self.whole.definitions, **self.changes}
+        return (line.name for line in in_order(Equation(name, lines[name]) for name in self.whole.named(due)))
 
     def _equation(self, name: str, values: dict[str, Array], known: dict[Expr, object]) -> Array:
         if name in self.changes:

@@ -18,9 +18,10 @@ from mathlab.diagnosis.evidence import best
 from mathlab.diagnosis.mistakes import KINDS, Mistake
 from mathlab.diagnosis.scene import Scene, of_arrays
 from mathlab.diagnosis.search import Search
-from mathlab.diagnosis.worlds import World
+from mathlab.diagnosis.worlds import Evaluator, World, changed, computing
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Case
+from mathlab.language.check import read
 from mathlab.language.syntax import Name
 from mathlab.stages.prepare import prepare
 from tests.build import case
@@ -297,7 +298,30 @@ def assert_named(lab: Planted, mistake: Mistake) -> None:
             assert np.allclose(value, other, rtol=1e-6, atol=1e-9), named.cause
 
 
-@pytest.mark.parametrize("net", ["dense", "embedding", "ending"])
+CHAIN = {"a": "tanh(w * x)", "b": "tanh(v * x)", "c": "u * b", "loss": "sum(a**3) + sum(c * x)"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"a": "b * x", "b": "v * w"},  # a reads what is changed too, and comes after it
+        {"a": "c + x", "b": "x"},  # and what a changed one reaches
+        {"db": "dc * a + da", "da": "a**2"},
+        {"a": "tanh(b)", "b": "tanh(a)"},  # which go round
+    ],
+)
+def test_a_changed_equation_reads_the_changed_values_of_what_it_did_not_read_before(changes: dict[str, str]) -> None:
+    drawn = drawing(3)
+    prepared = prepare(case(CHAIN, {name: drawn(3) for name in "wvu"}, {"x": drawn(3)}))
+    slips = {name: read(text) for name, text in changes.items()}
+    exact = changed(prepared, slips)
+    for name in ("a", "da", "dv", "loss"):
+        found = World(Evaluator(prepared, [{}]), slips).values(Name(name))
+        assert len(found) == (exact is not None)
+        assert exact is None or np.allclose(found[0], computing(exact)({})[name], rtol=1e-12)
+
+
+@pytest.mark.parametrize("net", ["attention", "embedding", "ending"])
 def test_what_a_forward_mistake_hands_on_is_what_its_equations_derive(net: str) -> None:
     lab = planted(net)
     search, compared = lab.search, 0

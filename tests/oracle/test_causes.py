@@ -490,6 +490,20 @@ def test_of_two_mistakes_each_is_named() -> None:
     assert any("averaged" in cause for cause in causes)
 
 
+def test_a_forward_mistake_changes_the_gradient_of_what_it_newly_reads() -> None:
+    """Whose own equation stands before that of the gradient that is now handed on to it."""
+    w, v, x, k = RNG(3).normal(size=(4, 3))
+    made = case(
+        {"p": "tanh(w * x)", "q": "tanh(v * x)", "loss": "sum(p**3) + sum(k * q)"}, {"w": w, "v": v}, {"x": x, "k": k}
+    )
+    q = np.tanh(v * x)
+    p = np.tanh(q * x)
+    dq = k + 3 * p**2 * (1 - p**2) * x
+    (cause,) = compare(made, {"p": p, "dq": dq, "dv": dq * (1 - q**2) * x}).causes
+    assert cause.cause == "in p, q stands in place of w"
+    assert {*cause.explains} == {"p", "dq", "dv"}
+
+
 def test_what_was_tried_is_said_and_a_thorough_search_tries_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mathlab.diagnosis.explain.WORK", 300_000.0)
     monkeypatch.setattr("mathlab.diagnosis.explain.EACH", 0.0)
