@@ -140,11 +140,15 @@ def _inserted(text: str, way: Way, printings: Sequence[str]) -> str:
     node = yaml.compose(text, Loader=LOADER)
     assert node is not None  # it has been read
     while way and isinstance(node, yaml.MappingNode):
-        inside = next((value for key, value in node.value if key.value == way[0]), None)
+        name, inside = next(((key, value) for key, value in node.value if key.value == way[0]), (node, None))
         if inside is None:
             break
+        if inside.start_mark.index < name.start_mark.index or text[inside.start_mark.index] == "&":
+            return ""  # an alias, or what has one: it says something else too
         node, way = inside, way[1:]
     start, end, new = node.start_mark.index, _end(node), ", ".join(printings)
+    if end < start:
+        return ""
     line_end = end + len(text[end:].partition("\n")[0])
     value = new if len(printings) == 1 else f"[{new}]"
     match node:
@@ -182,8 +186,13 @@ def _key(key: str, signs: str = "") -> str:
 
 
 def _end(node: yaml.Node) -> int:
-    """Where a node's last character stands: a block's own mark is that of what comes next."""
+    """Where a node ends: a block's own mark is that of what comes next. -1 where a list ends with an alias.
+
+    Of an alias there is only what it stands for, which begins further up.
+    """
     if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
-        last = node.value[-1]
-        return _end(last[1] if isinstance(last, tuple) else last)
+        before, last = node.value[-1] if isinstance(node, yaml.MappingNode) else (node, node.value[-1])
+        if last.start_mark.index >= before.start_mark.index:
+            return _end(last)
+        return -1 if before is node else int(before.end_mark.index)
     return int(node.end_mark.index)

@@ -23,6 +23,7 @@ CONFIGS = [
     ("expected:\n  y:\n    - {printed: 1}  # kept\nb: 2\n", ("expected", "y"), [{"printed": 1}, NEW, OTHER]),
     ("gradcheck:\nb: 2\n", ("gradcheck", "expected", "central_W[0,1]"), [NEW, OTHER]),
     ("train: {lr: 1}\n", ("train", "after", "3", "W[:, 0]"), [NEW, OTHER]),
+    ("cases:\n  one:\n    q: &q [1]\n  two:\n    b: 1\n    q: *q\n", ("cases", "two", "expected", "y"), [NEW, OTHER]),
     ("cases:\n  one:\n    b: 1\n  two:\n    b: 2\n", ("cases", "one", "expected", "sum(y, axis=0)"), [NEW, OTHER]),
 ]
 
@@ -38,6 +39,15 @@ def test_a_figure_is_written_where_it_belongs(text: str, way: tuple[str, ...], e
     assert made.count("# kept") == text.count("# kept")
 
 
-@pytest.mark.parametrize("text", ["expected: 1\n", "expected:\n  y:\n    printed: 1\n"])
+NO_ROOM = [
+    "expected: 1\n",
+    "expected:\n  y:\n    printed: 1\n",
+    "a: &a {y: 1}\nexpected: *a\n",  # it is of something else too
+    "expected: &a {y: 1}\nb: *a\n",
+    "a: &a {printed: 1}\nexpected:\n  y:\n  - {printed: 2}\n  - *a\n",
+]
+
+
+@pytest.mark.parametrize("text", NO_ROOM)
 def test_what_has_no_room_is_told(text: str) -> None:
     assert written(text, {("expected", "y"): ONE}) == (text, ["y (expected)"])
