@@ -6,13 +6,15 @@ import hashlib
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
 from mathlab.article.check import articles_of
 from mathlab.article.cover import cover
-from mathlab.article.formats import parts, rebuilt, signs
+from mathlab.article.formats import parts, rebuilt
+from mathlab.article.text import DIGITS, SEPARATOR
 from mathlab.article.text import read as read_document
 from mathlab.config.yamltext import Row, Scalar, Tree, read
 from mathlab.errors import MathlabError, Place, Problem
@@ -132,16 +134,34 @@ def in_articles(result: ExperimentResult, changes: Sequence[Change]) -> tuple[di
                 continue
             at = bisect_right(starts, one.number.start) - 1
             start, end = one.number.start - starts[at], one.number.end - starts[at]
-            printed = pieces[at][start:end]
-            why = "" if signs(printed).replace(",", ".") == change.old else f"it is not written as {change.old}"
+            written = _like(document.text[one.number.start : one.number.end], pieces[at][start:end], change)
+            why = "" if written else f"{change.new} cannot be written as {change.old} is here"
             if len({other and other.new for other in changed}) > 1:
                 why = "figures that differ now were printed so"
             if why:
                 told.append(f"{one.number.place}: left as it is, for {why}")
                 continue
-            written = change.new.replace(".", ",") if "," in printed else change.new
-            minus = printed[0] if change.new.startswith("-") and printed[0] != change.old[0] else ""
-            pieces[at] = pieces[at][:start] + minus + written[len(minus) :] + pieces[at][end:]
+            pieces[at] = pieces[at][:start] + written + pieces[at][end:]
             told.append(f"{one.number.place}: {change.old} -> {change.new}")
             texts[path] = mark + rebuilt(source.removeprefix(BOM), str(path), kind, pieces)
     return texts, told[::-1]
+
+
+def _like(read: str, source: str, change: Change) -> str:
+    """The new number in the signs of the old: its minus, point and separators, its power or per cent.
+
+    `read` is the source as numbers are found in it, sign by sign. Nothing where the last digits are not of one unit, as
+    those of 9.99e-3 and 1.00e-2, and for a sign that would leave more than its minus.
+    """
+    digits, old, new = re.search(DIGITS, read), Decimal(change.old), Decimal(change.new)
+    assert digits  # it is a number
+    head, minus = source[: digits.start()], change.new.startswith("-")
+    if old.as_tuple().exponent != new.as_tuple().exponent or (len(head) > 1 and not minus):
+        return ""
+    separator, point = re.search(SEPARATOR, digits[0]), digits[0].find(".")
+    power = old.adjusted() - Decimal(re.sub(SEPARATOR, "", digits[0])).adjusted()
+    whole, _, rest = f"{abs(new.scaleb(-power)):f}".partition(".")
+    if separator:
+        whole = f"{int(whole):,}".replace(",", source[digits.start() :][slice(*separator.span())])
+    rest = source[digits.start() + point] + rest if rest else ""
+    return (head or "-") * minus + whole * (point != 0 or whole != "0") + rest + source[digits.end() :]

@@ -38,7 +38,7 @@ SIGNS |= {"begin": OPEN, "end": CLOSE, "\\\\": ROW, "sup": "^", "sub": "_", "td"
 SIGNS |= {"table": OPEN, "/table": CLOSE, "mtable": OPEN, "/mtable": CLOSE, "mtr": ROW, "mtd": CELL}
 LINKS_AND_TAGS = (
     r"\]\([^()\s]{0,2000}(?:\s[^()\n]{0,500})?\)|https?://[^\s)>\]]{1,2000}|www\.[^\s)>\]]+|\[\^[^\]\n]{1,40}\]"
-    r"|<!--.*?(?:-->|\Z)|<(?P<hidden>script|style|svg|annotation)\b.*?(?:</(?P=hidden)\s*>|\Z)"
+    r"|<!--.*?(?:-->|\Z)|<(?P<hidden>script|style|svg|annotation|nav)\b.*?(?:</(?P=hidden)\s*>|\Z)"
     r"|(?P<entity>&(?:\#\d{1,7}|\#x[\da-f]{1,6}|[a-z]\w{1,30});)"
     r"|<(?P<tag>/?[a-z][\w-]*+)(?:\s++[a-z_:@][\w:.@-]*+(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s\"'<>=]++))?)*+\s*+/?>"
     r"|<[!?/][^<>]*+>"

@@ -137,17 +137,21 @@ def read(path: Path) -> Document:
 
 # Numbers
 
-DIGITS = r"(?:\d{1,3}(?:[,\u2009\u202f][\u2009\0]{0,9}\d{3})+(?![\d,])|\d+)(?:\.\d+)?|\.\d+"
-POWER = (
-    r"[\s\0]*[×·*x][\s\0]*10"
-    r"(?:[\s\0]*\^[\s\0{]*(?P<power>[-+]?\0*\d{1,3})(?![\d.])\s*\}?|(?P<lost>-\d{1,2})(?![\d.])"
+SEPARATOR = r"[,\u2009\u202f][\u2009\0]{0,9}"  # of thousands
+DIGITS = rf"(?:\d{{1,3}}(?:{SEPARATOR}\d{{3}})+(?![\d,])|\d+)(?:\.\d+)?|\.\d+"
+TIMES = r"[\s\0]*[×·*x][\s\0]*"
+TEN = (
+    r"10(?:[\s\0]*\^[\s\0{]*(?P<power>[-+]?\0*\d{1,3})(?![\d.])\s*\}?|(?P<lost>-\d{1,2})(?![\d.])"
     r"|(?P<raised>[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3}))"
 )
+POWER = TIMES + TEN
 NUMBER = re.compile(
-    r"(?:(?:^|(?<=[^\w\0.)\]}'\s-]))[\s\0]*+(?P<minus>-)[\s\0{]*+|(?<![^\s\0])(?P<sign>-)\0*+)?"
+    rf"(?:(?:^|(?<=[^\w\0.)\]}}'\s{CLOSE}-]))[\s\0]*+(?P<minus>-)[\s\0{{]*+|(?<![^\s\0])(?P<sign>-)\0*+)?"
     rf"(?<![\w.])(?P<digits>{DIGITS})(?:[eE](?P<e>[-+]?\d{{1,4}})(?!\w)|{POWER})?(?P<percent>[\s\0]{{0,9}}\\?%)?(?!\d)"
 )
 SCALED = re.compile(rf"(?:(?:\A|[^\d\s\0]){POWER}|%)[\s\0)\]}}$]*\Z")  # the head of a column
+FACTOR = re.compile(rf"(?:\A|[^\d.^×·*x\s\0])[\s\0]{{0,9}}{TEN}(?:{TIMES})?[\s\0(]{{0,20}}\Z")  # before a matrix,
+FACTORED = re.compile(rf"[\s\0)]{{0,20}}{POWER}")  # or behind it
 RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+", BLANK)
 PARTS = (
     "section|sec|chapter|figure|fig|table|tab|eq|eqn|equation|step|example|listing|algorithm|appendix|part|exercise"
@@ -166,10 +170,16 @@ NOT_THE_ARTICLES = {  # what ends where such a number begins
 NUMBERED = re.compile(r"[#* \t\n\0{]{0,300}(?=[\d.]+[\s*\0)]+\(?[^\W\d])")  # the title of a section
 
 
+def _opened(text: str, start: int) -> int:
+    """Where the table or matrix begins in which something stands; -1 of what stands in none."""
+    opened, closed = (text.rfind(sign, max(start - TABLE, 0), start) for sign in (OPEN, CLOSE))
+    return opened if closed < opened else -1
+
+
 def row_of(text: str, start: int) -> tuple[str, list[str]]:
     """What stands before something in its line, or its row of a table; and the heads of that and of its column."""
-    table = text.rfind(OPEN, max(start - TABLE, 0), start)
-    if text.rfind(CLOSE, max(start - TABLE, 0), start) >= table:
+    table = _opened(text, start)
+    if table < 0:
         return text[max(start - LINE, 0) : start].rpartition("\n")[2], []
     rows = text[table + 1 : start].split(ROW)
     column = rows[-1].count(CELL)
@@ -184,15 +194,22 @@ def _numbers(text: str, headings: Sequence[Heading], name: str, lines: Sequence[
     for found in NUMBER.finditer(text):
         minus = "minus" if found["minus"] else "sign" if found["sign"] else ""
         power = found["e"] or _power(found)
-        digits = re.sub("[,\u2009\u202f\0]", "", found["digits"])
+        digits = re.sub(SEPARATOR, "", found["digits"])
         written = f"{'-' if minus else ''}{digits}{f'e{int(power):+03d}' if power else ''}"
         start = found.start(minus or "digits")
         line = bisect_right(lines, start)
         place = Place(name, line, start - lines[line - 1] + 1)
         why = reasons.get(found.start("digits"), "" if RANGE[0] < Decimal(written).adjusted() < RANGE[1] else OUTSIDE)
-        heads = map(SCALED.search, row_of(text, start)[1][1:])
-        scale = -2 if found["percent"] else sum(int(_power(head) or -2) for head in heads if head)
+        scale = -2 if found["percent"] else sum(int(_power(power) or -2) for power in _scales(text, start) if power)
         yield Number(written, start, found.end(), place, why, scale)
+
+
+def _scales(text: str, start: int) -> Iterator[re.Match[str] | None]:
+    """By what a number of a table or matrix is to be multiplied: as the head of its column says, or what is around."""
+    yield from map(SCALED.search, row_of(text, start)[1][1:])
+    if (table := _opened(text, start)) >= 0:
+        yield FACTOR.search(text, max(table - LINE, 0), table)
+        yield FACTORED.match(text, text.find(CLOSE, start) + 1)
 
 
 def _power(found: re.Match[str]) -> str:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from mathlab import config
 from mathlab.article import check
 from mathlab.article.pool import quantities
+from mathlab.article.text import read
 from mathlab.cli import app
 
 GUIDE = Path(__file__).parents[2] / "mathlab" / "guide" / "article.md"
@@ -146,6 +147,34 @@ def test_update_mends_the_text_too() -> None:
     assert Path("notes.md").read_text(encoding="utf-8") == before
     assert invoke("update", "--article", "neuron.yaml").exit_code == 0
     assert Path("notes.md").read_text(encoding="utf-8") == before.replace("0.379388", "0.378388")
+
+
+# A digit that is wrong in a text, and how y = 18512.5 and r = -0.12625 stand there instead.
+NOTATIONS = [
+    ("a.md", "18,912.5", "18,512.5"),
+    ("a.tex", "$18\\,912.5$", "$18\\,512.5$"),
+    ("a.tex", "$18{,}912.5$", "$18{,}512.5$"),
+    ("a.html", "18&#8239;912.5", "18&#8239;512.5"),
+    ("a.md", "18.912,5 und 0,25", "18.512,5 und 0,25"),
+    ("a.md", "$1.8912 \\times 10^{4}$", "$1.8512 \\times 10^{4}$"),
+    ("a.html", "1.8912 × 10<sup>4</sup>", "1.8512 × 10<sup>4</sup>"),
+    ("a.md", "\u221212.925 %", "\u221212.625 %"),
+    ("a.md", "$10^{-2} \\begin{pmatrix} -12.925 \\end{pmatrix}$", "$10^{-2} \\begin{pmatrix} -12.625 \\end{pmatrix}$"),
+    ("a.md", "-.12925", "-.12625"),
+    ("a.md", "12.925 %", "-12.625 %"),
+    ("a.md", "\u221218,912.5", "18,512.5"),
+]
+
+
+@pytest.mark.parametrize(("name", "old", "new"), NOTATIONS)
+def test_update_writes_a_number_as_it_stands_in_the_text(name: str, old: str, new: str) -> None:
+    Path(name).write_text(f"It is {old} here.\n", "utf-8")
+    (number,) = (one for one in read(Path(name)).numbers if "9" in one.text)
+    key = "r" if abs(number.meant.value) < 1 else "y"
+    net = "inputs: {x: 18000, p: -0.126}\nequations: {r: p - 0.00025, y: x + 512.5}\n"
+    Path("a.yaml").write_text(f"source: {{article: {name}}}\n{net}expected: {{{key}: {number.meant.text}}}\n", "utf-8")
+    invoke("update", "--article", "a.yaml")
+    assert Path(name).read_text("utf-8") == f"It is {new} here.\n"
 
 
 NOTEBOOK = {

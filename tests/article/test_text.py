@@ -44,6 +44,7 @@ WRITTEN = [
     ("arange(0,10) has a step of 0.5", ["0.5"]),
     ("<img alt='it is 0.5' src='1.5.png'>", ["0.5"]),
     ("a step 0.1, part 0.5; 0.015 (vs 0.01)", ["0.1", "0.5", "0.015", "0.01"]),
+    ("$\\begin{matrix}1.5\\end{matrix} - 0.25\\begin{matrix}2.5\\end{matrix}$", ["1.5", "0.25", "2.5"]),
 ]
 
 
@@ -60,6 +61,21 @@ def test_per_cent(tmp_path: Path, text: str) -> None:
     assert number.meant.text == "0.579"
 
 
+MATRIX = "\\begin{pmatrix} 5.25 & -3.5 \\end{pmatrix}"
+FACTORS = [
+    (f"$= 10^{{-2}} \\times {MATRIX}$", ["0.0525", "-0.035"]),
+    (f"10⁻² · \\left({MATRIX}\\right)", ["0.0525", "-0.035"]),
+    (f"${MATRIX} \\times 10^{{-3}}$", ["0.00525", "-0.0035"]),
+    (f"$0.5 \\times 10^{{-2}} {MATRIX}$", ["0.5e-02", "5.25", "-3.5"]),
+    (f"$x^{{10^{{-2}}}} {MATRIX}$ and $10^{{2}}$", ["5.25", "-3.5"]),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), FACTORS)
+def test_a_power_of_ten_multiplies_a_matrix(tmp_path: Path, text: str, expected: list[str]) -> None:
+    assert [one.meant.text for one in document(tmp_path, "a.md", text).numbers if one.decimal] == expected
+
+
 NONE_OF_THE_ARTICLES = [
     "## 2.1 The forward pass",
     "see Section 3.2, Figure 1.4, Eq. (2.3) and Table 5.1",
@@ -71,6 +87,7 @@ NONE_OF_THE_ARTICLES = [
     "$W_{1.5}$",
     "\\begin{minipage}{0.5\\textwidth}",
     "<svg><text>0.5</text></svg>",
+    "<nav><a href='/'>2.11. Batches</a></nav>",
     "<!-- 0.5 -->",
     "x<sub>0.5</sub>",
     "<p data-a='0 > 1.5'></p>",
