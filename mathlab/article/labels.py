@@ -18,7 +18,9 @@ WINDOW = 200  # characters before a number
 SAY = 60  # characters by which it is found again
 LONGEST = 9  # digits of a count of updates
 SMALL = 64  # entries of an array that people number
-SAID = r"(?: (?:is|are|was|now|becomes|equals|of|to|at|drops to|falls to|about))*"
+SAID = r"(?: (?:is|are|was|now|becomes|equals|of|to|at|drops to|falls to|goes to|about))*"
+# Between parts of a formula; no bullet, and no dash after a number, as in `loss: 0.5 - acc: 0.9`.
+OPERATOR = re.compile(r"(?<=\S)[ \t]+[*+@⊙×·][ \t]+|(?:(?<=[^\W\d]|[)}$])|(?<=[^\W\d]\d))[ \t]+-[ \t]+")
 OPENED = re.compile(r"(?:\b(?:np\.)?(?:array|tensor|float\d*))?[\s(-]*\Z")  # between an equals sign and a number
 LOSS = ("loss", "Loss", "cost", "Cost", "error", "Error", "objective")  # what articles call the end
 EQUALS = "=≈:→"
@@ -54,12 +56,12 @@ def labelled(pool: Pool, ends: Collection[str]) -> Mapping[str, list[Fit]]:
 def labels(text: str, start: int) -> set[str]:
     """What a number may be called: by the head of its column and of its row, or else by the words before it.
 
-    Those are what stands before an equals sign, or before `is`: z of `z_1 = w x + b = 1.75`.
+    Those are what stands before an equals sign, or before `is`: z of `z_1 = w x + b = 1.75`, where b ends a formula.
     """
     if heads := row_of(text, start)[1]:
         found = {folded(word) for word in re.findall(r"[^\W\d]\w*", re.sub(r"[\0{}$\\^*`]", "", " ".join(heads)))}
         return found | {f"d{word}" for word in found if not found.isdisjoint(("gradient", "gradients", "grad"))}
-    before = text[max(start - WINDOW, 0) : start].rpartition("\n\n")[2]
+    before = OPERATOR.sub("·", text[max(start - WINDOW, 0) : start].rpartition("\n\n")[2])
     plain = re.sub(r"\s+", " ", re.sub(r"\^\{?\((\d+)\)|[\0{}$\\^*`&|⏎\[\]]", r"\1", before))
     tight = re.sub(rf" ?([/_{EQUALS}]) ?|(?<=∂) ", r"\1", OPENED.sub("", plain).replace(":=", "="))
     if tight.endswith(tuple(EQUALS)):

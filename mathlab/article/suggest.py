@@ -11,7 +11,7 @@ import math
 import operator
 import re
 from bisect import bisect_left, bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
@@ -22,7 +22,7 @@ import numpy as np
 from mathlab.article.cover import BEHIND, Coverage
 from mathlab.article.labels import count_of, counters, labelled, labels, pointer
 from mathlab.article.pool import DERIVED, FAR, SAME, Fit, Pool, State, pool, quantities
-from mathlab.article.text import Document, Group, Number
+from mathlab.article.text import Digits, Document, Group, Number
 from mathlab.errors import MathlabError
 from mathlab.experiment import Experiment
 from mathlab.printed import REPR_DIGITS, judge_number
@@ -125,6 +125,7 @@ class _Search:
         self.often = self.of(frozenset(state for state in self.states if not state.aside))
         self.evidence = cache(self._evidence)
         self.counters = {at: found for at in sorted(self.open) if (found := counters(document, at))}
+        self.said: dict[Digits, set[Fit]] = defaultdict(set)  # by the digits that say it,
         self.placed: dict[int, Fit] = {}  # by position in the document's numbers,
         self.told: dict[int, frozenset[State]] = {}  # as are the runs that numbers around tell of
         self.found: list[tuple[Item, Sequence[Fit]]] = []
@@ -166,6 +167,7 @@ class _Search:
         for runs in (counted, self.states) if not shape else ():
             called = (fit for fit in self.called(first) if self.state(fit) in runs)
             yield self.pool.at(called), CALLED + self.numbers[first].share
+        yield self.pool.at(self.said[self.numbers[first].digits]), CERTAIN
         yield self.pool.at(map(self.placed.__getitem__, self.known(first, BEHIND))), CERTAIN
         for characters, supported in SUPPORTED.items():
             yield self.of(self.runs(first, characters)), supported
@@ -204,7 +206,9 @@ class _Search:
             return -here[state.case], bool(runs) and state not in runs, *self.pool.rank(fit)[bool(shape) :]
 
         best = min(fits, key=apart)
-        self.placed |= zip(members, range(best, best + len(members)), strict=True)
+        for member, fit in zip(members, range(best, best + len(members)), strict=True):
+            self.placed[member] = fit
+            self.said[self.numbers[member].digits].add(fit)
         self.open.difference_update(members)
 
     # What stands around
@@ -249,11 +253,13 @@ class _Search:
         """The runs that so many numbers around are of that it is no chance, with how many runs there are."""
         near = [self.numbers[n] for n in self.around(at, TOGETHER) if n in self.open and self.numbers[n].decimal]
         each = {number.digits: number for number in near}.values()
-        chances = np.array([self.evidence(number) for number in each]).reshape(len(each), -1)
+        chances = np.array([self.evidence(number) for number in each]).reshape(len(each), len(self.states))
         told = chances < TOLD
         ways = [math.comb(len(each), count) for count in told.sum(axis=0)]
         scores = np.where(told, chances, 1).prod(axis=0) * ways * len(self.states)
-        likely = scores <= min(scores.min(initial=1.0) * 10, CERTAIN)
+        best = scores.min(initial=1.0)
+        fitting = np.isfinite(chances[told[:, scores == best].any(axis=1)]).all(axis=0)  # what tells of the likeliest
+        likely = (best <= CERTAIN) & (fitting | (scores <= min(best * 10, CERTAIN)))
         return frozenset(state for state, one in zip(self.states, likely, strict=True) if one)
 
     def _evidence(self, number: Number) -> Sequence[float]:

@@ -202,6 +202,8 @@ SHORT = [
     ("y = 0.88.", {"y": "0.88"}),
     ("$\\hat y = y_{} = \\sigma(1.95) = 0.88$", {"y": "0.88", "z": "1.95"}),
     ("The loss is now 0.13.", {"loss": "0.13"}),
+    ("* y: 0.45 * z = 0.88", {"y": "0.88"}),  # z ends a formula,
+    ("- step 2 - y = 0.88", {"y": "0.88"}),  # and nothing ends with a bullet or a dash
     ("$\\frac{\\partial L}{\\partial w_2} = 0.25$", {"dw[1]": "0.25"}),
     ("dL/dw1: -0.19, and dL/db: -0.13", {"dw[0]": "-0.19"}),
     ("z = 1.95000000.", {"z": "1.95000000"}),  # that few values are printed so
@@ -223,6 +225,39 @@ def test_what_stands_around_tells_more(text: str, expected: dict[str, str], fold
     net = NET.replace("train:", "#")
     (folder / "net.yaml").write_text(net, encoding="utf-8")
     assert told(text)[0] == expected
+
+
+TWICE = """
+inputs: {x: [2, 3], t: 1}
+parameters: {w: [0.15, 0.20], v: [0.10, 0.05], u: 0.16, o: 0.20}
+equations: {h: w @ x, k: v @ x, y: h * u + k * o, L: (y - t)**2 / 2}
+train: {optimizer: {name: sgd, lr: 0.05}, epochs: 1}
+"""
+
+
+def test_what_is_said_again_is_what_it_was(folder: Path) -> None:
+    """y is 0.214 before the update that makes o 0.213755."""
+    (folder / "net.yaml").write_text(TWICE, encoding="utf-8")
+    text = (
+        f"y = h * u + k * o = 0.214.\n{' ' * 2000}\nu goes to 0.19537, and y was 0.214, or [0.214]. Now o is 0.213755."
+    )
+    assert told(text)[0] == {"y": "0.214", "u": "0.19537", "o": "0.213755"}
+
+
+def test_a_run_in_which_less_is_computed_is_no_likelier(folder: Path) -> None:
+    """Numbers that are those of the run before an update as well do not speak of the run behind it."""
+    net = """
+    inputs: {x: [[1, 4, 5]], t: [[0.1, 0.05]]}
+    parameters: {W: [[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]], b: [0.5, 0.5], V: [[0.7, 0.8], [0.9, 0.1]], c: [0.5, 0.5]}
+    equations: {z: x @ W + b, h: sigmoid(z), o: h @ V + c, y: sigmoid(o), L: sum((y - t)**2) / 2}
+    train: {optimizer: {name: sgd, lr: 0.01}, epochs: 1}
+    """
+    (folder / "net.yaml").write_text(net, encoding="utf-8")
+    text = "[3.8 4.8] and then [4.3 5.3]\n\nof which it makes [0.9866 0.9950]"
+    Path("notes.md").write_text(text, encoding="utf-8")
+    experiment = config.load("net.yaml")
+    found, _ = suggest(cover([read(Path("notes.md"))], [ExperimentResult(experiment, ())]), [experiment])
+    assert {one.state.updates for one in found} == {0}
 
 
 def test_what_stands_between_the_lines_of_a_pass_is_found(folder: Path) -> None:
@@ -350,3 +385,4 @@ def test_arrays_of_whole_numbers_count_where_they_are_asked_for(folder: Path) ->
     text = "The gradient is [[50. 60.]\n [-5. -6.]]."
     assert told(text) == ({}, [])
     assert told(text, integers=True)[0] == {"dW": "50 60 -5 -6"}
+    assert told("It has 12345.", integers=True)[0] == {}
