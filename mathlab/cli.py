@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
@@ -19,7 +20,7 @@ from typer.core import TyperCommand, TyperGroup
 from mathlab import __version__, files, habits, terminal, threads
 from mathlab.commands import BROKEN, INTERRUPTED, NO_MEMORY, TROUBLE, chain, interrupted
 from mathlab.commands.options import flat
-from mathlab.errors import MathlabError, Problem
+from mathlab.errors import MathlabError, Problem, did_you_mean
 
 COMMANDS = (  # a module each, with a function of its name
     *("backprop", "gradcheck", "train", "sweep", "run", "derive", "draw", "plot", "diff", "article", "oracle"),
@@ -65,30 +66,39 @@ class _Group(TyperGroup):
         word, known = args[0] if args else "", [one for parameter in self.get_params(ctx) for one in parameter.opts]
         if word.startswith("-") and word not in known:
             ctx.fail(f"No such option: {word}; a command comes first, as in: mathlab run net.yaml")
-        meant = habits.command(word) or (f"run {word}" if word and Path(word).exists() else "")
+        meant = habits.command(word, COMMANDS) or (f"run {word}" if word and Path(word).exists() else "")
         if word == "help" and args[1:] and args[1] in COMMANDS:
             meant = f"{args[1]} -h"
-        if meant and word not in (*known, *COMMANDS):
-            ctx.fail(f"No such command {word!r}; write: mathlab {meant}")
+        if word and word not in (*known, *COMMANDS):
+            hint = (meant and f"; write: mathlab {meant}") or did_you_mean(word, COMMANDS)
+            ctx.fail(f"No such command {word!r}{hint or '; mathlab -h lists them'}")
         return super().parse_args(ctx, args)
 
 
 class _Command(TyperCommand):
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # Typer's own
         """The arguments; of another tool's option, what is to be written."""
-        known = {option: parameter.name for parameter in self.params for option in parameter.opts}
-        if "" in args and "--config" in known:  # of a variable that is not set; as a path it would be the folder
+        known = options(self)
+        empty = any(arg == "" or re.fullmatch(r"--[\w-]+=", arg) for arg in args)
+        if empty and "--config" in known:  # of a variable that is not set; as a path it would be the folder
             ctx.fail("An argument is empty.")
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
             option = getattr(error, "option_name", None)
             if option and option not in known:
-                hint = habits.option(option, known) or f"; mathlab {self.name} -h lists what there is"
+                others = [name for name in COMMANDS if option in options(_command(name))]
+                hint = f"; it is an option of {', '.join(others)}" if others else ""
+                hint = habits.option(option, known, COMMANDS) or hint or f"; mathlab {self.name} -h lists what there is"
                 vars(error).update(message=f"No such option: {option}{hint}", possibilities=None)
             elif "unexpected extra" in str(error) and "--config" in known and "files" not in known.values():
                 vars(error)["message"] = f"{error}; a config stands behind --config"
             raise
+
+
+def options(command: TyperCommand) -> dict[str, str | None]:
+    """From what the options, and the arguments, of a command are called to what its function calls them."""
+    return {option: parameter.name for parameter in command.params for option in parameter.opts}
 
 
 @functools.cache

@@ -13,7 +13,8 @@ from mathlab.habits import NOWHERE, folded, here
 from mathlab.signs import LONGEST_SLIP
 
 LONGEST = 1_000  # characters of a message, which may quote a name or a number as long as a file
-NEAR = 0.6  # of two words, how much is the same
+NEAR = 0.6  # of two words, how much is the same, for a closer look
+PER_EDIT = 4  # letters, of which one may be another: scale is no scatter
 ABBREVIATED = 4  # letters of a word that is cut short
 LISTED = 3  # close words that are looked at in turn
 LOOKED_AT = 500  # known words, when a close one is sought: each comparison takes a while
@@ -96,19 +97,20 @@ class ShapeMismatch(ExpressionError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`"; did you mean 'loss'?"` when a known word is close to `word`, else the empty string.
 
-    Close is what differs in case and underscores, then what another tool calls so, then what is spelt alike. Short
-    names are close that differ in their digits only, or in upper and lower case: W3 and W2, w and W.
+    Close is what differs in case and underscores, then what another tool calls so, then what is spelt alike, of which
+    all that are as near are told. Short names are close that differ in their digits only: W3 and W2.
     """
     if len(word) > LONGEST_SLIP:
         return ""
     words = [*itertools.islice(known, LOOKED_AT)]
-    close = [other for other in words if folded(other) == folded(word)] or [*filter(None, [here(word, words)])]
-    if not close and folded(word) in NOWHERE:
+    same = [other for other in words if folded(other) == folded(word)] or [*filter(None, [here(word, words)])]
+    if not same and folded(word) in NOWHERE:
         return ""
-    close = close or [*_longer(word, words)]
+    close = same[:1] or _longer(word, words)
     close = close or [one for one in difflib.get_close_matches(word, words, n=LISTED, cutoff=NEAR) if _alike(word, one)]
     close = close or sorted(other for other in words if _stem(other) and _stem(other) == _stem(word))
-    return f"; did you mean {close[0]!r}?" if close else ""
+    nearest = [one for one in close if _edits(word, one) == min(_edits(word, other) for other in close)]
+    return f"; did you mean {' or '.join(map(repr, nearest[:LISTED]))}?" if nearest else ""
 
 
 def _longer(word: str, words: Iterable[str]) -> list[str]:
@@ -120,10 +122,24 @@ def _longer(word: str, words: Iterable[str]) -> list[str]:
 def _alike(word: str, other: str, signs: str = "._") -> bool:
     """Whether they are alike in each part that the signs divide: no.csv is not near rows.csv by what they share."""
     if not signs:
-        return difflib.SequenceMatcher(None, word, other).ratio() >= NEAR
+        return _edits(word, other) <= max(1, (max(len(word), len(other)) + 1) // PER_EDIT)
     parts, others = word.split(signs[0]), other.split(signs[0])
     pairs = zip(parts, others, strict=True) if len(parts) == len(others) else [(word, other)]
     return all(_alike(one, another, signs[1:]) for one, another in pairs)
+
+
+def _edits(word: str, other: str) -> int:
+    """How many letters are added, dropped, replaced, or exchanged with their neighbours, from one to the other."""
+    before: list[int] = []
+    last = list(range(len(other) + 1))
+    for row, letter in enumerate(word, start=1):
+        line = [row]
+        for at, wanted in enumerate(other):
+            least = min(last[at] + (letter != wanted), last[at + 1] + 1, line[at] + 1)
+            swapped = row > 1 and at and (word[row - 2], letter) == (wanted, other[at - 1])
+            line.append(min(least, before[at - 1] + 1) if swapped else least)
+        before, last = last, line
+    return last[-1]
 
 
 def _stem(word: str) -> str:

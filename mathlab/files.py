@@ -42,6 +42,8 @@ def refuse_inputs(paths: Iterable[Path]) -> None:
 
 def near(path: Path, suffixes: Collection[str]) -> str:
     """A hint for a path that is none: a file beside it that is called nearly so, or several in one word."""
+    if "=" in path.name:
+        return "; what is to be set stands behind --set"
     if "," in path.name:
         return "; several are divided by spaces"
     beside = path.parent.iterdir() if path.parent.is_dir() else ()

@@ -56,7 +56,7 @@ def _spelt(sign: str) -> str:
 def here(word: str, known: Iterable[str] = ()) -> str:
     """What another tool's word is among the `known` ones; empty where nothing is known of it."""
     words, called = {*known}, folded(word)
-    forms = (called, f"{called}s", called.removesuffix("s"))  # and of one, or of several
+    forms = (called, f"{called}s", called.removesuffix("s"))[: 3 if len(called) > SHORT else 1]  # or several of it
     return next((one for form in forms for one in ELSEWHERE.get(form, ()) if one in words), "")
 
 
@@ -69,19 +69,28 @@ def function(word: str, args: Sequence[str], known: Mapping[str, Sequence[str]])
     """A hint for a call of what is no function here; the `known` ones are given with their arguments' names."""
     if word in DERIVED and args and args[-1].isidentifier():
         return f"; the gradient of {args[-1]} is written d{args[-1]}"
-    if (name := here(word, known)) and folded(name) != folded(word):
+    if (name := first(word)) in known and folded(name) != folded(word):
         return f"; write {name}({', '.join(known[name])})"
     instead = expression(word)
     return f"; write {instead}" if instead else ""
 
 
+def derivative(word: str) -> str:
+    """The function whose derivative is meant by `tanh_prime` or `drelu`; empty for other words."""
+    found = re.fullmatch(r"d(\w+)|(\w+?)(?:prime|deriv(?:ative)?|grad(?:ient)?|backward)", folded(word))
+    return first(found[1] or found[2]) if found else ""
+
+
 def value(word: str, args: Sequence[str]) -> str:
-    """A hint for who calls a value, which has a short name: for an entry of it, or for a product."""
-    if len(word) > SHORT or not args:
+    """A hint for who calls what could be a value, which has a short name: for an entry of it, or for a product."""
+    if not re.fullmatch(rf"d?\w{{1,{SHORT}}}", word) or not args:
         return ""
     if all(re.fullmatch(r"-?\d+", arg) for arg in args):
         return f"; an entry is written {word}[{', '.join(args)}]"
-    return f"; a product is written {word} * (...)" if len(args) == 1 else ""
+    if len(args) > 1:
+        return ""
+    entry = f", an entry {word}[{args[0]}]" if args[0].isidentifier() else ""
+    return f"; a product is written {word} * ({args[0] if entry else '...'}){entry}"
 
 
 def misplaced(key: str) -> str:
@@ -102,27 +111,37 @@ def first(word: str) -> str:
     return next(iter(CALLED.get(folded(word), ())), word)
 
 
+def bare(function: str) -> str:
+    """What to write in the place of a function of a module, or of a layer that is made before it is called."""
+    function = folded(function) if function[0].isupper() else function  # nn.ReLU
+    return expression(function) or f"{first(function)}(...), with nothing before it"
+
+
 def unbound(owner: ast.expr, shown: str, function: str, more: bool) -> str:
     """What to write in the place of a module's function, or of a method; the owner is `shown`, and may take `more`."""
     root = owner
     while isinstance(root, ast.Attribute):
         root = root.value
     if isinstance(root, ast.Name) and root.id in MODULES:
-        function = folded(function) if function[0].isupper() else function  # nn.ReLU
-        return expression(function) or f"{first(function)}(...), with nothing before it"
+        return bare(function)
     if function in ("t", "transpose", "T") and not more:
         return f"{shown}.T"
     return expression(function) or f"{first(function)}({shown}{', ...' if more else ''})"
 
 
-def command(word: str) -> str:
-    """What to write for a command that is none; empty where nothing is known of it."""
-    return next((here for here, words in COMMANDS.items() if folded(word) in words.split()), "")
+def command(word: str, known: Iterable[str]) -> str:
+    """What to write for a command that is none of the `known` ones; empty where nothing is known of it."""
+    meant = (here for here, words in COMMANDS.items() if folded(word) in words.split())
+    return next((one for one in known if one == folded(word)), "") or next(meant, "")
 
 
-def option(word: str, known: Iterable[str]) -> str:
+def option(word: str, known: Iterable[str], commands: Iterable[str]) -> str:
     """A hint for an option that a command, whose `known` ones these are, does not have."""
-    options, name = {*known}, folded(word)
+    options, name = {one for one in known if one.startswith("-")}, folded(word)
+    if name in known:
+        return f"; it stands without {word}"
+    if name in commands:
+        return f"; that is a command: mathlab {name}"
     checks = ("step", "rtol") if "--config" in options and "--rtol" not in options else ()
     settings = ("lr", "epochs", "batch_size", "seed", "momentum", "dtype", *checks)
     if setting := next((one for one in settings if folded(one) == name), here(name, settings)):
@@ -131,4 +150,5 @@ def option(word: str, known: Iterable[str]) -> str:
         return f"; write --set {target}=VALUE" if settable else f"; {setting} stands in the config"
     written = (one for one, words in OPTIONS.items() if name in words.split() and one.split()[0] in options)
     close = difflib.get_close_matches(word, options, n=1, cutoff=0.75)
-    return next((f"; write {one}" for one in (*written, *close)), "")
+    other = command(word, ())
+    return next((f"; write {one}" for one in (*written, *close)), other and f"; that is a command: mathlab {other}")

@@ -162,11 +162,11 @@ def quoted(line: str, before: str = "") -> str:
         return f"; an expression, or a text, of this kind stands in quotes{', and ' * bool(written)}{written}"
     if re.match(r"for\b.*: ", text):
         return "; what a loop repeats stands below it, and indented"
-    if re.search(r"[}\]],? *[.\w{]", text):
+    if re.search(r"[}\]],? *[-+*/;.\w{]", text):
         return "; behind a bracket that is closed, a new line begins"
     if tight := next(filter(None, (re.fullmatch(r"([\w.]+):([^\s:/].*)", part) for part in (text, above))), None):
         return f"; behind ':' stands a blank, as in {tight[1]}: {tight[2]}"
-    pairs = (part for part in (text, above) if re.fullmatch(r"[\w.]+(?:\s*=[^=].*)?", part))
+    pairs = (part for part in (text, above) if re.fullmatch(r"[\w.]+(?:\s*(?:=|<-)[^=].*)?", part))
     return next((f"; a key is written 'name: value', and not {part!r}" for part in pairs), "")
 
 

@@ -129,7 +129,12 @@ REFUSED = {
     "train.momentum=1": "nothing here is called 'train.momentum'",
     "dtype=float16": "dtype is float64 or float32",
     "dtype=2": "dtype is float64 or float32",
-    "W=float32": "W is a number or an array, not 'float32'",
+    "W=float32": "'W=float32' sets nothing: a number is needed here, not 'float32'",
+    "V=a": "nothing here is called 'V'",
+    "h=tanh(z)": "nothing here is called 'h'; it is computed, so set what it is computed from",
+    "dW=1": "nothing here is called 'dW'; it is computed, so set what it is computed from",
+    "parameters.W[0,0]=1": "nothing here is called 'parameters.W[0,0]'; did you mean 'W'?",
+    "W[:,0]=1": "W has shape (2, 2): 'W[:,0]' is no entry of it, or is set to more",
     "W[0,0=1": "nothing here is called 'W[0,0'",
     "train.lr=0.2": "train.lr is read by training alone, and moves nothing here: write mathlab train",
     "epochs=5": "epochs is read by training alone, and moves nothing here: write mathlab train",
@@ -195,7 +200,7 @@ def test_from_python() -> None:
     for wrong in (float("nan"), 1j, None, [1, [2]], [None]):
         with pytest.raises(MathlabError, match="no finite number"):
             mathlab.changed(made, w=wrong)  # type: ignore[arg-type]  # that is the point
-    with pytest.raises(MathlabError, match="w is a number or an array, not 'x'"):
+    with pytest.raises(MathlabError, match="'w=x' sets nothing: a number is needed here, not 'x'"):
         mathlab.changed(made, w="x")
     with pytest.raises(MathlabError, match="no place for object"):
         mathlab.load({"title": object()})

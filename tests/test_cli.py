@@ -422,6 +422,19 @@ MISTAKEN = {
     "oracle a.npz net.yaml": "Got unexpected extra argument(s) (net.yaml); a config stands behind --config",
     "run net.yml": "net.yml does not exist; did you mean 'net.yaml'?",
     "run net.yaml,other.yaml": "net.yaml,other.yaml does not exist; several are divided by spaces",
+    "RUN net.yaml": "No such command 'RUN'; write: mathlab run",
+    "grad-check net.yaml": "No such command 'grad-check'; write: mathlab gradcheck",
+    "page net.yaml": "No such command 'page'; write: mathlab draw --as page",
+    "serve": "No such command 'serve'; mathlab -h lists them",  # which is no derive
+    "runn net.yaml": "No such command 'runn'; did you mean 'run'?",
+    "run net.yaml --update": "No such option: --update; that is a command: mathlab update",
+    "run net.yaml --fix": "No such option: --fix; that is a command: mathlab update",
+    "run net.yaml --set w=3": "No such option: --set; it is an option of backprop, gradcheck, train",
+    "backprop net.yaml -b": "No such option: -b; mathlab backprop -h lists what there is",
+    "init --name mine": "No such option: --name; it stands without --name",
+    "run net.yaml --out=": "An argument is empty.",
+    "backprop net.yaml w=3": "w=3 does not exist; what is to be set stands behind --set",
+    "backprop --set w 3": "'w' sets nothing: write what is set and its value, as in W1[0,0]=0.5",
     "run net.yaml --case nope": "no case is named 'nope'; there are base",
 }
 

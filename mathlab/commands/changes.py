@@ -23,6 +23,7 @@ def show_changes(
     from rich.text import Text
 
     from mathlab import plan
+    from mathlab.config import change
     from mathlab.outputs.write import write, written_to
     from mathlab.reports.checks import Report
     from mathlab.reports.comparisons import changes_page
@@ -30,7 +31,8 @@ def show_changes(
     paths, form, target = cases.paths(), telling.form, telling.target
     if form not in READ_BY_PEOPLE:
         raise MathlabError(f"what --set moves is shown as a table or plain, not as {form}; --out writes the numbers")
-    before, after = _experiments(command, plan.load(paths, permits.allowed), cases.names, texts)
+    assigned = [*map(change.assignment, texts)]
+    before, after = _experiments(command, plan.load(paths, permits.allowed), cases.names, assigned)
     plans = [plan.plans(command, experiments, (), ["none"]) for experiments in (before, after)]
     files = [path for planned in plans[1] for path in written_to(out, planned.experiment.name)] if out else []
     refuse_inputs([*([out] if out else []), *files, *([target] if target else [])])
@@ -48,7 +50,7 @@ def show_changes(
 
 
 def _experiments(
-    command: str, experiments: Sequence[Experiment], names: Sequence[str], texts: Sequence[str]
+    command: str, experiments: Sequence[Experiment], names: Sequence[str], assigned: Sequence[tuple[str, str]]
 ) -> tuple[list[Experiment], list[Experiment]]:
     """The experiments with those of the chosen cases that change, which nothing is held against, and as they become."""
     from mathlab import plan
@@ -57,8 +59,7 @@ def _experiments(
     chosen = plan.chosen(experiments, names)
     old = [change.unjudged(case) for _, case in chosen]
     new = old
-    for text in texts:
-        target, given = change.assignment(text)
+    for target, given in assigned:
         was, new = new, change.changed(new, target, given)
         trains = ([(case.rolled or (case,))[0].train for case in cases] for cases in (was, new))
         if command != "train" and any(one is not other for one, other in zip(*trains, strict=True)):

@@ -26,7 +26,7 @@ Seen = Mapping[str, dict[str, int]]
 TRAIN: Mapping[str, Read] = {"seed": read.whole, "epochs": read.whole, "batch_size": read.counted}
 INIT: Mapping[str, Read] = {"seed": read.whole, "std": read.positive, "fan_in": read.positive, "fan_out": read.positive}
 MOST_CHOICES = 10_000
-TARGET = r"(?P<name>[^\[\]]+)(?:\[(?P<index>[-+\d,\s]*)\])?"
+TARGET = r"(?P<name>[^\[\]]+)(?:\[(?P<index>[-+\d,:\s]*)\])?"
 
 RANGE = Keys(
     "`{low: 0.01, high: 1, log: true}`: numbers to draw from.",
@@ -157,20 +157,12 @@ def _range(tree: Table, axis: Axis, case: Case) -> Range:
 # --- by a command
 
 
-def assignment(text: str) -> tuple[str, Value | str]:
-    """What `text` sets, and to what: a number, an array, or a word. Raises MathlabError for a text that does not."""
+def assignment(text: str) -> tuple[str, str]:
+    """What `text` sets, and what to. Raises MathlabError for a text that sets nothing."""
     target, equals, written = (part.strip() for part in text.replace("][", ",").partition("="))
     if not (target and equals and written):
         raise MathlabError(f"{text!r} sets nothing: write what is set and its value, as in W1[0,0]=0.5")
-    if target == "dtype" or written in DTYPES:
-        return target, written
-    try:
-        tree, problems = yamltext.read(written, "")
-        if tree is None or problems:
-            raise MathlabError(problems or "a value is needed")
-        return target, read.array(tree)
-    except MathlabError as error:
-        raise MathlabError(f"{text!r} sets nothing: {error.problems[0].message}") from None
+    return target, written
 
 
 def changed(cases: Sequence[Case], target: str, given: Value | str) -> list[Case]:
@@ -181,13 +173,27 @@ def changed(cases: Sequence[Case], target: str, given: Value | str) -> list[Case
     if not found or not any(name in names for names in settable):
         known = dict.fromkeys(full for names in settable for full in names.values())
         computed = {equation.name for case in cases for equation in case.equations}
-        hint = "; it is computed, so set what it is computed from" if name in computed else did_you_mean(name, known)
+        gradients = {f"d{one}" for one in (*computed, *known)}
+        hint = "; it is computed, so set what it is computed from" if name in computed | gradients else ""
+        hint = hint or did_you_mean(re.sub(r"^(inputs|parameters)\.", "", name), known)
         raise MathlabError(f"nothing here is called {target!r}{hint or '; there are ' + ', '.join(known)}")
+    if isinstance(given, str) and name != "dtype":
+        given = _read(target, given)
     change = partial(_changed, index=found["index"], given=given)
     return [
         rolled(case, partial(change, names[name])) if name in names else case
         for case, names in zip(cases, settable, strict=True)
     ]
+
+
+def _read(target: str, written: str) -> Value:
+    try:
+        tree, problems = yamltext.read(written, "")
+        if tree is None or problems:
+            raise MathlabError(problems or "a value is needed")
+        return read.array(tree)
+    except MathlabError as error:
+        raise MathlabError(f"'{target}={written}' sets nothing: {error.problems[0].message}") from None
 
 
 def unjudged(case: Case) -> Case:
@@ -217,8 +223,7 @@ def _changed(name: str, case: Case, index: str | None, given: Value | str) -> Ca
             if dtype == given:
                 return replace(case, dtype=dtype)
         raise MathlabError(f"dtype is {' or '.join(DTYPES)}")
-    if isinstance(given, str):
-        raise MathlabError(f"{name} is a number or an array, not {given!r}")
+    assert not isinstance(given, str), "it has been read"
     if old := {**case.inputs, **case.parameters}.get(name):
         return case.having({name: _value(old, name, index, given)})
     assert case.train, "it has the name, which is then that of a setting"

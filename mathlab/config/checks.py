@@ -45,8 +45,8 @@ def check(case: Case, tree: Table, own: Table, top: Table, unreadable: Collectio
     meant = (*defined, *sorted(unreadable))
     readable = dict.fromkeys((*meant, *(f"d{name}" for name in meant), *constants))
     witnesses = dict.fromkeys(f"{prefix}{name}" for prefix in ("central_", "complex_") for name in case.parameters)
-    yield from _derivation(case.derivation, meant, readable)
     end = case.equations[-1].name if case.equations else ""
+    yield from _derivation(case.derivation, meant, readable, end)
     yield from _quantities((one.equation for one in case.expected), readable, end)
     if case.gradcheck:
         yield from _quantities((one.equation for one in case.gradcheck.expected), readable | witnesses, end)
@@ -150,7 +150,7 @@ def _names(formula: Equation) -> list[Name]:
 
 
 def _derivation(
-    derivation: Sequence[HandFormula], defined: Collection[str], readable: Collection[str]
+    derivation: Sequence[HandFormula], defined: Collection[str], readable: Collection[str], end: str
 ) -> Iterator[Problem]:
     gradients = [f"d{name}" for name in defined]
     for formula in derivation:
@@ -160,6 +160,7 @@ def _derivation(
             message = f"a derivation gives the gradient d<name> of a name, and '{key}' is none{hint}"
             yield Problem(message, formula.named_at)
         yield from _unknown(formula, readable)
+        yield from _divided(formula, readable, end)
         if key in gradients and key in names(formula.expr):
             yield Problem(f"the formula for '{key}' reads '{key}' itself", formula.place)
 
@@ -208,13 +209,20 @@ def _quantities(
     quantities: Iterable[Equation], known: Collection[str], end: str, use: str = "compare with"
 ) -> Iterator[Problem]:
     for quantity in quantities:
-        match quantity.expr:
-            case Call("div", (Name(over), Name(under))) if over == f"d{end}" and under in known and under[1:] in known:
-                meant = f"the gradient of '{under[1:]}' is '{under}'"
-                yield Problem(f"'{quantity.text}' divides one gradient by another; {meant}", quantity.place)
+        yield from _divided(quantity, known, end)
         if not names(read(quantity.text)):  # in the text, for what a loop counts to is a number by now
             yield Problem(f"'{quantity.text}' names nothing to {use}", quantity.place)
         yield from _unknown(quantity, known)
+
+
+def _divided(formula: Equation, known: Collection[str], end: str) -> Iterator[Problem]:
+    """Who writes dL/dw where L is the end: dL is 1, and what is meant is dw."""
+    for part in walk(formula.expr):
+        match part:
+            case Call("div", (Name(over), Name(under) | Call("index", (Name(under), *_)))) if over == f"d{end}":
+                if under in known and under[1:] in known:
+                    meant = f"the gradient of '{under[1:]}' is '{under}'"
+                    yield Problem(f"'{over}/{under}' divides one gradient by another; {meant}", formula.place)
 
 
 def _training(train: TrainSettings, case: Case, said: Table, unreadable: Collection[str]) -> Iterator[Problem]:

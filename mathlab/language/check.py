@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
@@ -66,7 +67,13 @@ def meant(call: Call) -> str:
     """A hint for who calls what is no function here."""
     known = {name: record.args for name, record in OPS.items() if not record.internal}
     args = [*map(unparse, call.args)]
-    return habits.function(call.op, args, known) or did_you_mean(call.op, known) or habits.value(call.op, args)
+    of = habits.derivative(call.op)
+    rule = OPS[of].vjp[0] if of in known else None
+    if isinstance(rule, str) and "{" not in rule:
+        local = rule.removeprefix("g * ") if rule.startswith("g * ") else re.sub(r"\bg\b", "1", rule)
+        return f"; the derivative of y = {of}({OPS[of].args[0]}) is written {local}"
+    hint = habits.function(call.op, args, known) or did_you_mean(call.op, known) or habits.value(call.op, args)
+    return hint or "; mathlab guide language lists what there is"
 
 
 def _bind(call: Call, op: Op, args: tuple[Expr, ...]) -> tuple[tuple[Expr, ...], dict[str, Static]]:

@@ -149,6 +149,8 @@ def parse(text: str) -> Expr:
         raise ExpressionError("an expression is nested too deeply; split it into several equations") from None
     except ValueError as error:  # a NUL byte, or an integer of thousands of digits
         raise ExpressionError(f"not an expression: {error}") from None
+    if isinstance(tree, ast.Tuple) and tree.elts[1:] and tree.col_offset == tree.elts[0].col_offset:  # without brackets
+        raise ExpressionError("a decimal point is written '.', and a list stands in brackets", lead + source.index(","))
     if slip := signs.misread(source):
         raise ExpressionError(slip[1], lead + slip[0])
     return _Reader(source, lead).read(tree, 0)
@@ -213,6 +215,9 @@ class _Reader(NamedTuple):
                 | ast.Call(func=ast.Call(func=ast.Attribute(value=value, attr=op)), args=args, keywords=keywords)
             ):  # np.exp(x), and nn.ReLU()(x)
                 hint = habits.unbound(value, self.shown(value), op, bool(args or keywords))
+                why, function = f"'{shown}' is not in the equation language; write {hint}", hint.partition("(")[0]
+            case ast.Call(func=ast.Call(func=ast.Name(id=op))):  # ReLU()(x)
+                hint = habits.bare(op)
                 why, function = f"'{shown}' is not in the equation language; write {hint}", hint.partition("(")[0]
             case ast.Call(func=ast.BinOp() | ast.Constant()):
                 why = f"a product is written with '*' in '{shown}'"

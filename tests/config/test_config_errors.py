@@ -113,7 +113,10 @@ NAMES = [
     (MINIMAL + "titel: a\n", "3:1: unknown key 'titel'; did you mean 'title'?"),
     (MINIMAL + "case: {}\n", "3:1: unknown key 'case'; did you mean 'cases'?"),
     (MINIMAL + "source: {titel: a}\n", "3:10: unknown key 'titel'; did you mean 'title'?"),
-    ("parameters: {W1: 2, W2: 3}\nequations: {y: W1 * W3}\n", "2:21: unknown name 'W3' in 'y'; did you mean 'W1'?"),
+    (
+        "parameters: {W1: 2, W2: 3}\nequations: {y: W1 * W3}\n",
+        "2:21: unknown name 'W3' in 'y'; did you mean 'W1' or 'W2'?",
+    ),
     ("parameters: {W: 2}\nequations: {y: 2 * w}\n", "2:20: unknown name 'w' in 'y'; did you mean 'W'?"),
     (MINIMAL + "expected: {dy/dx: 4}\n", "3:12: 'dy/dx' divides one gradient by another; the gradient of 'x' is 'dx'"),
     (MINIMAL + "expected: {dy_dx: 4}\n", "3:12: unknown name 'dy_dx'; the gradient of 'x' is 'dx'"),
@@ -177,7 +180,10 @@ NAMES = [
     ("inputs: {x: 1}\nequations:\n  a: x + b\n  b: a + x\n", "3:10: a circle: a -> b -> a"),
     ("inputs: {x: 1}\nequations:\n  a: x + c\n  b: a + x\n  c: b\n", "3:10: a circle: a -> c -> b -> a"),
     ("inputs: {x: 1}\nequations:\n  y: x +* 2\n", "3:9: not an expression: invalid syntax near '* 2'"),
-    ('inputs: {x: 1}\nequations:\n  y: "x + blub(x)"\n', "3:11: unknown function 'blub'"),
+    (
+        'inputs: {x: 1}\nequations:\n  y: "x + blub(x)"\n',
+        "3:11: unknown function 'blub'; mathlab guide language lists what there is",
+    ),
     (
         "inputs: {x: 1}\nequations:\n  y: |\n    x + q\n",
         "4:9: unknown name 'q' in 'y'; what it stands for is given in inputs or parameters",
@@ -239,7 +245,7 @@ VALUES = [
     ("{init: zeros, shape: 2, std: 1}", "1:37: zeros has no setting 'std'"),
     ("{init: constant, shape: 2}", "1:13: constant needs its setting 'value'"),
     ("{init: uniform, shape: 2, low: 2}", "1:13: low (2) is above high (1)"),
-    ("{init: normal, shape: 2, sed: 0}", "1:38: unknown key 'sed'; did you mean 'seed'?"),
+    ("{init: normal, shape: 2, sed: 0}", "1:38: unknown key 'sed'; did you mean 'seed' or 'std'?"),
     ("{init: normal, shape: 2, seed: -1}", "1:44: a number of at least 0 is needed here, not -1"),
     ("{init: normal, shape: 200, std: 1e308}", "1:13: these initial values are not finite"),
 ]

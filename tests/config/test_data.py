@@ -52,7 +52,7 @@ def test_columns_go_by_name_position_and_range(columns: list[str] | None, but: l
 
 
 REFUSED = [
-    (["pixel9"], [], "f.csv has no column 'pixel9'; did you mean 'pixel2'?"),
+    (["pixel9"], [], "f.csv has no column 'pixel9'; did you mean 'pixel2' or 'pixel1' or 'pixel0'?"),
     (["6"], [], "f.csv has no column '6'"),
     (["-7"], [], "f.csv has no column '-7'"),
     (["pixel0..pixle2"], [], "f.csv has no column 'pixle2'; did you mean 'pixel2'?"),

@@ -85,7 +85,7 @@ REFUSED = [
     ("∂L/∂w", "not an expression: the gradient of w is written dw, without '∂'", 0),
     ("swish(x)", "unknown function 'swish'; write silu(x)", 0),
     ("ln(x)", "unknown function 'ln'; write log(x)", 0),
-    ("δ1 * blub(ŷ)", "unknown function 'blub'", 5),
+    ("δ1 * blub(ŷ)", "unknown function 'blub'; mathlab guide language lists what there is", 5),
 ]
 
 
