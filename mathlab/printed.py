@@ -25,6 +25,7 @@ Measured = Callable[[], ArrayLike]
 # be finer than that.
 REPR_DIGITS = 15
 REPR_ULPS = 4
+SINGLE_DIGITS, SINGLE_ULP = 7, 2**29  # of float32, in those of float64
 
 TIE = Decimal("0.1")  # of half a unit: so near to the middle between two figures rounding may choose either
 
@@ -43,14 +44,15 @@ class Digits(NamedTuple):
 
     value: Decimal  # exactly
     unit: Decimal  # one of the last digit that counts
-    noise: Decimal  # what a float's own rounding may move the number by; 0 with fewer than `REPR_DIGITS` digits
+    noise: Decimal  # what a float's own rounding may move the number by; 0 with fewer digits than its own text has
     notation: re.Match[str]  # how it was written
 
 
-def read_digits(text: str, digits: int | None = None) -> Digits:
+def read_digits(text: str, digits: int | None = None, single: bool = False) -> Digits:
     """What the digits of `text` say: `5.6607e-08` counts in units of 1e-12, `16.0` in tenths, `1e3` in thousands.
 
-    With `digits`, the unit is that of the `digits`-th significant digit (the last one, if fewer are printed).
+    With `digits`, the unit is that of the `digits`-th significant digit (the last one, if fewer are printed). `single`
+    says that it was computed in float32.
 
     Raises ValueError for a text that is not a decimal number, or that float64 cannot hold.
     """
@@ -66,8 +68,9 @@ def read_digits(text: str, digits: int | None = None) -> Digits:
     count, last = _significant(value)
     if digits is not None and nonzero and digits < count:
         last, count = last + count - digits, digits
-    noise = Decimal(REPR_ULPS * math.ulp(nearest)) if nonzero and count >= REPR_DIGITS else Decimal(0)
-    return Digits(value, Decimal((0, (1,), last)), noise, notation)
+    own = nonzero and count >= (SINGLE_DIGITS if single else REPR_DIGITS)
+    ulp = math.ulp(nearest) * (SINGLE_ULP if single else 1)
+    return Digits(value, Decimal((0, (1,), last)), Decimal(REPR_ULPS * ulp * own), notation)
 
 
 def _significant(value: Decimal) -> tuple[int, int]:
@@ -92,9 +95,9 @@ def judge_number(
     (none where that is not finite), the verdict is the first of these that holds:
 
     - `match`: |computed - e| <= u/2 + n, both ends included: a tie of decimals is none in binary, and n is no more than
-      that here. A text of 15 or more significant digits is a float's own: it may be off by n, and by 4 ulp at e. With
-      `rounding="truncate"` instead: both numbers, cut towards zero after the unit's digit, are the same, for a number
-      within n of the computed one (the tolerance is then u + n).
+      that here. A text of 15 or more significant digits, or 7 for a `np.float32`, is a float's own: it may be off by n,
+      and by 4 ulp at e. With `rounding="truncate"` instead: both numbers, cut towards zero after the unit's digit, are
+      the same, for a number within n of the computed one (the tolerance is then u + n).
     - `rounded` (truncate only): the number was rounded to nearest, not cut. Fails.
     - `truncated` (nearest only): the number was cut, not rounded. Fails.
     - `off by k`: wrong by k units, rounded to a whole number of them, for k from 1 to 9. Fails.
@@ -107,7 +110,7 @@ def judge_number(
     Raises MathlabError at `place` for a text that is not a decimal number within float64's range.
     """
     try:
-        printed = read_digits(text, digits)
+        printed = read_digits(text, digits, isinstance(computed, np.float32))
     except ValueError as problem:
         raise MathlabError(f"a printed number is needed here: {problem}", place) from None
     half = printed.unit.scaleb(-1) * 5
@@ -179,16 +182,16 @@ def judge(
     return FigureResult(figure.key, stage, figure.shape, entries, updates, *about)
 
 
-def neighbours(text: str, noise: float = 0.0) -> tuple[str, str]:
+def neighbours(text: str, noise: float = 0.0, single: bool = False) -> tuple[str, str]:
     """The number with its last digit one up and one down, in the same notation.
 
-    Of more than `REPR_DIGITS` significant digits, the last of these is changed: it is the last that float64 can tell
-    apart. Nor is one changed that is lost in the `noise` of the value: half a unit of it must be more.
+    Of more than 15 significant digits, or 6 in `single` precision, the last of these is changed: it is the last that
+    floats can tell apart. Nor is one changed that is lost in the `noise` of the value: half a unit of it must be more.
     """
     number, e, exponent = text.replace("E", "e").partition("e")
     value = Decimal(number)
     count, last = _significant(value)
-    place = last + max(count - REPR_DIGITS, 0)
+    place = last + max(count - np.finfo(np.float32 if single else np.float64).precision, 0)
     if noise > 0 and math.isfinite(noise):
         place = max(place, (2 * Decimal(noise)).adjusted() + 1 - int(exponent or 0))
     unit = Decimal((0, (1,), place))

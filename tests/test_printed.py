@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Figure, PrintedNumber
 from mathlab.language.syntax import Name
-from mathlab.printed import Rounding, judge, judge_number
+from mathlab.printed import Rounding, judge, judge_number, neighbours
 from mathlab.results import Verdict
 
 pytestmark = pytest.mark.numbers
@@ -89,6 +89,22 @@ TRUNCATE = [
 @pytest.mark.parametrize(("text", "computed", "expected"), TRUNCATE)
 def test_truncate(text: str, computed: float, expected: str) -> None:
     assert label(text, computed, rounding="truncate") == expected
+
+
+SINGLE = [  # of a float32, whose own text has 7 to 9 digits; the next ones lie 6e-8 away
+    ("0.76074266", "0.7607426", "match"),
+    ("0.7607427", "0.7607426", "match"),
+    ("0.7607430", "0.7607426", "off by 4"),
+    ("0.760743", "0.76074245", "off by 1"),  # claims what it says
+    ("1.234567e300", "1", "differs"),
+]
+
+
+@pytest.mark.parametrize(("text", "computed", "expected"), SINGLE)
+def test_the_own_text_of_a_float32(text: str, computed: str, expected: str) -> None:
+    assert label(text, np.float32(computed)) == expected
+    changed = neighbours(text, single=True)  # are told apart from it
+    assert expected != "match" or not any(label(one, np.float32(computed)) == "match" for one in changed)
 
 
 def test_a_float32_is_cut_in_its_own_digits() -> None:

@@ -182,7 +182,7 @@ class _Lab:
                 continue
             numbers = value.ravel() if np.issubdtype(value.dtype, np.floating) else value.ravel().astype(np.float64)
             for printed, computed, noise in zip(figure.printed, numbers, measure().ravel().tolist(), strict=True):
-                for text in neighbours(printed.text, noise):
+                for text in neighbours(printed.text, noise, isinstance(computed, np.float32)):
                     passes = judge_number(text, computed, rounding=figure.rounding, noise=noise).verdict.passed
                     tie = passes and _is_tie(printed.text, text, computed, noise)
                     what = f"{self.case.name}: {figure.key} with {text} in place of {printed.text}"
