@@ -115,11 +115,6 @@ class GradcheckSettings(NamedTuple):
     expected: tuple[Figure, ...] = ()
 
 
-def too_small(setting: str, number: str) -> str:
-    """What is said of an optimizer's setting that is less than 0, or not finite."""
-    return f"{'the learning rate' if setting == 'lr' else setting} is {number}; it is to be 0 or more"
-
-
 class TrainSettings(NamedTuple):
     """How parameters are trained.
 
@@ -149,11 +144,11 @@ class TrainSettings(NamedTuple):
         return tuple(name for name in parameters if name not in self.freeze)
 
     def changed(self, name: str, number: float) -> TrainSettings:
-        """With another number for its seed, epochs or batch size, or for a setting, which is no less than 0."""
+        """With another number for its seed, epochs or batch size, or for a setting, which is to fit it."""
         if name in ("seed", "epochs", "batch_size"):
             return self._replace(**{name: int(number)})  # type: ignore[arg-type]  # of which each is whole
-        if number < 0:
-            raise MathlabError(too_small(name, f"{number:g}"), self.place)
+        if unfit := OPTIMIZERS[self.optimizer].unfit(name, number, f"{number:g}"):
+            raise MathlabError(unfit, self.place)
         return self._replace(settings={**self.settings, name: number})
 
 

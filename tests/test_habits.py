@@ -434,6 +434,10 @@ MISTAKES = [
     ),
     ("optimizer", "{name: sgd, lr: 0.1, clip_norm: -1}", "clip_norm is -1; it is to be 0 or more"),
     ("optimizer", "{name: adam, eps: -1e-8}", "eps is -1e-8; it is to be 0 or more"),
+    ("optimizer", "{name: adam, beta1: 1.5}", "beta1 is 1.5; it is to be less than 1"),
+    ("optimizer", "{name: adamw, beta2: 1}", "beta2 is 1; it is to be less than 1"),
+    ("optimizer", "{name: rmsprop, alpha: 99}", "alpha is 99; it is to be 1 or less"),
+    ("optimizer", "{name: averaged_momentum, lr: 1, momentum: 2}", "momentum is 2; it is to be 1 or less"),
     ("optimizer", "{type: sgd, lr: 0.1}", "; write {name: sgd, lr: 0.1}"),
     ("optimizer", "{name: optax.adam}", "unknown optimizer 'optax.adam'; did you mean 'adam'?"),
     ("optimizer", "{name: sgd, η: 0.1}", "sgd has no setting 'η'; did you mean 'lr'?"),
@@ -714,11 +718,13 @@ def test_decimal_commas_in_a_list_are_seen_by_how_many_numbers_there_are(tmp_pat
         run(config)
 
 
-@pytest.mark.parametrize("given", [{"train.lr": -1}, {"lr": -0.5}])
+@pytest.mark.parametrize("given", [{"train.lr": -1}, {"lr": -0.5}, {"beta1": 1}])
 def test_a_learning_rate_below_zero_is_refused_wherever_it_comes_from(tmp_path: Path, given: dict[str, float]) -> None:
     config = tmp_path / "c.yaml"
-    config.write_text(FORMS["optimizer"].replace("%", "{name: sgd, lr: 0.1}"), encoding="utf-8")
-    with pytest.raises(MathlabError, match=r"the learning rate is -.* it is to be 0 or more"):
+    config.write_text(FORMS["optimizer"].replace("%", "{name: adam}"), encoding="utf-8")
+    with pytest.raises(
+        MathlabError, match=r"(the learning rate is -.*; it is to be 0 or more|beta1 is 1; .* less than 1)$"
+    ):
         changed(load(config), given)
 
 

@@ -12,7 +12,7 @@ from mathlab.config.keys import formula, label, mapping, name
 from mathlab.config.values import NUMBER, attempt, choice, flag, gather, number, one_of
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import ExpressionError, MathlabError, Place, Problem, did_you_mean
-from mathlab.experiment import Case, too_small
+from mathlab.experiment import Case
 from mathlab.language import OPS, shapes
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
@@ -115,8 +115,8 @@ def optimizer(table: Table | None, place: Place) -> tuple[str, dict[str, float],
             hint = f"; that is the optimizer '{key}'" if key in OPTIMIZERS else signs.pair(key, tree)
             hint = hint or did_you_mean(key, defaults) or f"; it has {', '.join(defaults)}"
             problems.append(Problem(f"{rule} has no setting '{key}'{hint}", table.key(key).place))
-    negative = [key for key, one in given.items() if (one or 0) < 0]
-    problems += [Problem(too_small(key, str(table[key])), table[key].place) for key in negative]
+    unfit = {key: OPTIMIZERS[rule].unfit(key, one or 0, str(table[key])) for key, one in given.items()}
+    problems += [Problem(why, table[key].place) for key, why in unfit.items() if why]
     if problems:
         raise MathlabError(problems)
     found = {key: given.get(key, default) for key, default in defaults.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -42,6 +43,17 @@ class Optimizer(NamedTuple):
     def switches(self) -> frozenset[str]:
         """The options that are no numbers, but given or not."""
         return frozenset(name for name, lines in self.options.items() if not _reads(" ".join(lines.values()), name))
+
+    def unfit(self, setting: str, number: float, text: str) -> str:
+        """What is said of a setting that is negative or not finite, or of a share of more than 1; else ''."""
+        lines, wanted = " ".join(self.update.values()), ""
+        if not 0 <= number < math.inf:
+            wanted = "0 or more"
+        elif f"(1 - {setting}**" in lines and number >= 1:  # what is left of it after t updates is divided by
+            wanted = "less than 1"
+        elif f"(1 - {setting})" in lines and number > 1:
+            wanted = "1 or less"
+        return wanted and f"{'the learning rate' if setting == 'lr' else setting} is {text}; it is to be {wanted}"
 
     def under(self, given: Collection[str]) -> Update:
         """The update under the settings that are given."""

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError
-from mathlab.experiment import Array, TrainSettings, too_small
+from mathlab.experiment import Array, TrainSettings
 from mathlab.language import read
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
-from mathlab.language.optimizers import CLIP_EPS
+from mathlab.language.optimizers import CLIP_EPS, OPTIMIZERS
 from mathlab.language.planned import Planned
 from mathlab.language.shapes import Type, show
 from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute
@@ -104,7 +104,7 @@ class Training:
             noise = 1e-12 * np.max(np.abs(rates), where=np.isfinite(rates), initial=0)  # of what goes down to 0
             for wrong in np.flatnonzero(~(np.isfinite(rates) & (rates >= -noise)))[:1]:
                 rate = f"{rates[wrong]:.6g} in update {t[wrong]:.0f}"
-                raise MathlabError(too_small("lr", rate), schedule.place)
+                raise MathlabError(OPTIMIZERS[settings.optimizer].unfit("lr", rates[wrong], rate), schedule.place)
         return replace(self, settings=settings._replace(schedule=schedule))
 
     def at_rest(self, values: Env) -> dict[str, Array]:
