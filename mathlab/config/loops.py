@@ -19,12 +19,11 @@ from mathlab.config.yamltext import Scalar, Table, Tree
 from mathlab.errors import ExpressionError, MathlabError, Place, Problem
 from mathlab.experiment import Case, Figure, TrainSettings
 from mathlab.habits import misplaced
-from mathlab.language.check import settled
+from mathlab.language.check import folded, settled
 from mathlab.language.equation import Equation, Step
 from mathlab.language.ops import OPS
 from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, names, substitute, unparse, walk
 from mathlab.language.syntax import replace as rewritten
-from mathlab.language.terms import constant_value
 
 MOST = 10_000  # equations of a loop
 LOOP = r"for\s+(?P<counter>\w+)\s+in\s+(?P<first>(?:(?!\.\.)[^,])+?)\s*\.\.\s*(?P<last>[^.,][^,]*)"
@@ -212,9 +211,7 @@ def _numbered(numbers: Values, expr: Expr, indexed: Indexed | None = None) -> Ex
     """The expression with numbers for names, a size, bound or index as one; `indexed` says what an index comes to."""
 
     def fixed(part: Expr) -> Expr:
-        written = rewritten(part, rewrite)
-        folds = isinstance(written, Call) and constant_value(written) is not None
-        return Num(_number(written), written.position) if folds else written
+        return folded(rewritten(part, rewrite))
 
     def rewrite(part: Expr) -> Expr | None:
         match part:
@@ -226,7 +223,7 @@ def _numbered(numbers: Values, expr: Expr, indexed: Indexed | None = None) -> Ex
                 inside = (rewritten(base, rewrite), *map(fixed, items))
                 return indexed(part, *inside) if indexed else replace(part, args=inside)
             case Call(op, args, attrs):
-                made = tuple(fixed(a) if OPS[op].is_size(at) else rewritten(a, rewrite) for at, a in enumerate(args))
+                made = tuple(rewritten(arg, rewrite) for arg in args)
                 listed = isinstance(args[-1], Call) and args[-1].op == "index" if args else False  # stack(h[1:])
                 told = tuple((key, rewritten(one, rewrite) if isinstance(one, Expr) else one) for key, one in attrs)
                 return settled(replace(part, args=OPS[op].unpacked(made) if listed else made, attrs=told))
@@ -268,10 +265,10 @@ def _bound(bound: Equation, known: Values) -> int:
 
 def _number(expr: Expr) -> int:
     """The whole number that arithmetic on numbers gives."""
-    value = constant_value(expr)
-    if value is None or value != int(value):
-        raise ExpressionError(f"'{unparse(expr)}' is no whole number", getattr(expr, "position", 0))
-    return int(value)
+    match folded(expr):
+        case Num(int() as whole):
+            return whole
+    raise ExpressionError(f"'{unparse(expr)}' is no whole number", getattr(expr, "position", 0))
 
 
 def _called(series: str, numbers: Numbers) -> str:

@@ -39,7 +39,7 @@ def read(text: str) -> Expr:
 def resolve(expr: Expr) -> Expr:
     """The tree with every call's arguments counted, in order and complete, and its settings checked."""
     if isinstance(expr, Slice):
-        return expr.with_bounds(resolve)
+        return expr.with_bounds(lambda bound: folded(resolve(bound)))
     if not isinstance(expr, Call):
         return expr
     op = OPS.get(expr.op)
@@ -49,10 +49,26 @@ def resolve(expr: Expr) -> Expr:
     return settled(Call(expr.op, args, tuple(attrs.items()), expr.position))
 
 
+def folded(expr: Expr) -> Expr:
+    """Arithmetic on numbers that are written out as the number that it comes to; anything else as it stands.
+
+    Raises ExpressionError where that is no whole number.
+    """
+    if not isinstance(expr, Call) or (value := constant_value(expr)) is None:
+        return expr
+    if not value.is_integer():
+        raise ExpressionError(f"'{unparse(expr)}' is no whole number", expr.position)
+    return Num(int(value), expr.position)
+
+
 def settled(call: Call) -> Call:
-    """The call with its settings as numbers, in order, without those at their default; those that read names wait."""
-    attrs, settings = dict(call.attrs), []
-    for name, setting in OPS[call.op].settings.items():
+    """The call with whole numbers folded, and its settings as numbers, in order, without those at their default.
+
+    What reads names waits.
+    """
+    op, attrs, settings = OPS[call.op], dict(call.attrs), []
+    args = tuple(folded(arg) if op.accepts(at) == "i" else arg for at, arg in enumerate(call.args))
+    for name, setting in op.settings.items():
         value = _constant(attrs[name], call, name) if name in attrs else setting.default
         if not isinstance(value, Expr) and not setting.fits(value):
             missing, wrong = f"{call.op} needs its setting '{name}', ", f"{name} of {call.op} must be "
@@ -60,7 +76,7 @@ def settled(call: Call) -> Call:
             raise ExpressionError(why, call.position)
         if value != setting.default:
             settings.append((name, value))
-    return Call(call.op, call.args, tuple(settings), call.position)
+    return Call(call.op, args, tuple(settings), call.position)
 
 
 def meant(call: Call) -> str:

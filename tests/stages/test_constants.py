@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from mathlab.cli import app
 from mathlab.config import load
 from mathlab.errors import MathlabError
+from mathlab.language.syntax import unparse
 from mathlab.stages import backprop, gradcheck
 from mathlab.stages.prepare import Prepared, prepare
 
@@ -72,6 +73,27 @@ def test_a_mask_of_infinity_is_no_number_that_is_lost(tmp_path: Path) -> None:
 def test_what_becomes_of_infinity_is_told(tmp_path: Path) -> None:
     text = MASK.replace("w: softmax(seen)", "w: seen * 0")
     assert backprop.run(load(written(tmp_path, text)).cases[0]).first_nonfinite.startswith("w[0,1] is nan")
+
+
+@pytest.mark.parametrize(
+    ("written_so", "alike"),
+    [
+        ("W[2 - 1, 2*1]", "W[1, 2]"),
+        ("W[:, 3 - 2:7 // 2]", "W[:, 1:3]"),
+        ("reshape(W, 1*2, -1, 9 % 8)", "reshape(W, 2, -1, 1)"),
+        ("swapaxes(W, 1 - 1, 2 - 1)", "swapaxes(W, 0, 1)"),
+        ("triu(W, 1 - 2)", "triu(W, -1)"),
+        ("tril(W, k=1 - n)", "tril(W, -1)"),
+    ],
+)
+def test_a_size_or_an_index_is_arithmetic_on_whole_numbers(tmp_path: Path, written_so: str, alike: str) -> None:
+    given = "inputs: {s: [1, 1], n: 2}\nparameters: {W: [[1, 2, 3], [4, 5, 7]]}\nequations: {L: 'sum(%s)'}\n"
+
+    def shown(text: str) -> list[str]:
+        prepared = prepare(load(written(tmp_path, given.replace("%s", text))).cases[0])
+        return [unparse(one.expr) for one in (*prepared.equations, *prepared.backward.equations)]
+
+    assert shown(written_so) == shown(alike)
 
 
 def test_an_entry_of_whole_numbers_is_an_index(tmp_path: Path) -> None:

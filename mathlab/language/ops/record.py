@@ -88,8 +88,9 @@ class Op(NamedTuple):
         return self.takes[min(position, len(self.takes) - 1)] if self.takes else "f"
 
     def is_size(self, position: int) -> bool:
-        """Whether the shape of the result depends on the argument at `position`, which no value may do."""
-        return self.args[min(position, len(self.args) - 1)] in SIZES
+        """Whether the argument at `position` is a whole number, as a size is: no shape may depend on a value."""
+        name = self.args[min(position, len(self.args) - 1)]
+        return name in SIZES or (name in self.defaults and self.accepts(position) == "i")
 
     def rule(self, position: int, site: Site) -> str | None:
         """The derivative with respect to the argument at `position`, as text."""
