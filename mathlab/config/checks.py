@@ -188,9 +188,13 @@ def _meant(name: str, formula: Equation, known: Collection[str]) -> str:
     entry = re.fullmatch(r"(\w+?)_?\d+", name)
     if entry and entry[1] in known:
         return f"; did you mean {entry[1]!r}, or an entry of it, as in {entry[1]}[0]?"
-    steps = [one for one in known if re.fullmatch(rf"{re.escape(name)}_?\d+(_\d+)*", one)]
+    series = re.sub(r"(_?\d+)+$", "", name)
+    steps = [one for one in known if re.fullmatch(rf"{re.escape(series)}_?\d+(_\d+)*", one)]
+    if steps and formula.step and name == series:
+        return f"; a step is told by its number, as in {name}[{formula.step.at[-1][0]}-1]"
     if len(steps) > 2:
-        return f"; there are {steps[0]}, {steps[1]} and more: one is told by its number"
+        some = f"{steps[0]}, {steps[1]} and more: one is told by its number"
+        return f"; there are {some if name == series else f'{steps[0]} to {steps[-1]}'}"
     updated = re.fullmatch(r"(\w+?)_?(?:new|next|updated|after)", name)
     if updated and updated[1] in known:
         return f"; what '{updated[1]}' is after an update is a figure '{updated[1]}' in train's 'after'"

@@ -314,7 +314,7 @@ WRONG = [
     ),
     (LOOP + "  loss: sum(h3[:T/2])\n", "11:17: '25 / 2' is no whole number"),
     ("  for t in 1..3:\n    h[t]: h[U]\n", "10:11: 'h[U]' at t = 1 reads a step, and a step is told by its number"),
-    (LOOP + "  loss: sum(h[5])\n", "11:13: unknown name 'h5' in 'loss'; did you mean 'h0' or 'h1' or 'h2'?"),
+    (LOOP + "  loss: sum(h[5])\n", "11:13: unknown name 'h5' in 'loss'; there are h0 to h3"),
     (
         "  for t in 1..3:\n    h[t]: max_pool(W, t - 1)\n",
         "10:11: size of max_pool must be a whole number of at least 1, or two of them, for rows and columns, not 0",
