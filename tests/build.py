@@ -26,7 +26,7 @@ from mathlab.results import (
 from mathlab.stages.gradcheck import Witnesses
 from mathlab.stages.prepare import Prepared
 from mathlab.stages.table import Progress
-from mathlab.witnesses.arrays import Floats
+from mathlab.witnesses.reference import Floats
 from mathlab.witnesses.table import WITNESSES
 
 

@@ -11,7 +11,7 @@ from mathlab import habits
 from mathlab.errors import ExpressionError, ShapeMismatch, did_you_mean
 from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS, Op, Site
-from mathlab.language.shapes import LARGEST, MOST_AXES, Kind, ShapeError, Type, axes_of, show
+from mathlab.language.shapes import LARGEST, MOST_AXES, Kind, ShapeError, Type, axes_of
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Static, names, parse, unparse
 from mathlab.language.terms import constant_value, written_value
 
@@ -198,7 +198,7 @@ class Types:
             default = op.settings["axis"].default if "axis" in op.settings else -1
             along = axes_of(types[0], dict(call.attrs).get("axis", default)) if op.needs_entries else ()
             if any(types[0].shape[axis] == 0 for axis in along):
-                nothing = f"where there is nothing to run along, as in shape {show(types[0].shape)},"
+                nothing = f"where there is nothing to run along, as in shape {types[0].shape},"
                 raise ShapeError(f"{call.op} has no value {nothing}")
             kinds = {
                 type_.kind for type_ in (types if op.args[0].startswith("*") else types[:1])
@@ -207,7 +207,7 @@ class Types:
             if len(shape) > MOST_AXES:
                 raise ShapeError(f"the result would have {len(shape)} axes, more than {MOST_AXES},")
             if math.prod(shape) > LARGEST:
-                raise ShapeError(f"the result would have shape {show(shape)}, more than {LARGEST:,} entries")
+                raise ShapeError(f"the result would have shape {shape}, more than {LARGEST:,} entries")
             return Type(shape, kind)
         except ShapeError as error:
             raise ShapeMismatch(f"{error} in '{unparse(call)}'", call.position) from None

@@ -19,7 +19,7 @@ from mathlab.errors import ExpressionError, MathlabError
 from mathlab.language.check import Types, resolve
 from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS
-from mathlab.language.shapes import Type, show
+from mathlab.language.shapes import Type
 from mathlab.language.simplify import Builder, is_ones, split
 from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, names, parse, replace, unparse
 
@@ -79,7 +79,7 @@ class _Derivation:
         seed: Expr = Name(UPSTREAM) if UPSTREAM in self.types.names else Num(1)
         shape = self.types.names[end.name].shape
         if shape and seed == Num(1):
-            message = f"'{end.name}', the last equation, has shape {show(shape)}: give its gradient as 'upstream', "
+            message = f"'{end.name}', the last equation, has shape {shape}: give its gradient as 'upstream', "
             raise MathlabError(f"{message}or add an equation that makes one number of it", end.place)
         self.received[end.name] = [("", seed)]
         for equation in reversed(self.equations):

@@ -21,7 +21,7 @@ from mathlab.language import OPS, read
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import Op
-from mathlab.language.shapes import Shape, Type, along_axis, broadcast, show
+from mathlab.language.shapes import Shape, Type, along_axis, broadcast
 from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, parse, substitute, unparse
 from mathlab.language.tables import called, table
 
@@ -129,7 +129,7 @@ def _layer_text(layer: Part, given: Mapping[str, Equation], names: Types, batch:
         keys = (f"{name}{lies} of {len(shape)}", f"{name}{lies}", name)
         found = next((facts[key] for key in keys if key in facts), "")
         if name == "over" and not found:
-            raise ExpressionError(f"{layer.kind} is over {facts['fits']}, not {show(shape)}")
+            raise ExpressionError(f"{layer.kind} is over {facts['fits']}, not {shape}")
         return found
 
     def optional(part: re.Match[str]) -> str:
@@ -278,7 +278,7 @@ def _loss_text(
     samples = tuple(size for position, size in enumerate(y.shape) if position not in axes)
     classes = loss.kind == "cross_entropy" and axis is not None
     if t.shape != y.shape and not (classes and (t.shape == samples or (samples == (1,) and not t.ndim))):
-        shapes = f"the output '{output.text}' has {show(y.shape)}, the target '{target.text}' has {show(t.shape)}"
+        shapes = f"the output '{output.text}' has {y.shape}, the target '{target.text}' has {t.shape}"
         raise MathlabError(f"the shapes that {loss.kind} compares do not fit: {shapes}", loss.place)
     return kind.text(Output(y, t, several, axis, last.kind), reduction)
 

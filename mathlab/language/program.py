@@ -160,12 +160,10 @@ class _Writer:
             return self._temporary(value, expr)
         return value
 
-    def _temporary(self, value: ast.expr, expr: Expr | None = None) -> ast.expr:
+    def _temporary(self, value: ast.expr, expr: Expr) -> ast.expr:
         self.count += 1
-        name = f"_{self.count}"
+        self.computed[expr] = name = f"_{self.count}"
         self.lines.append((name, value, self.equation))
-        if expr is not None:
-            self.computed[expr] = name
         return ast.Name(name)
 
     def _call(self, call: Call) -> ast.expr:

@@ -41,11 +41,6 @@ class Type(NamedTuple):
         return math.prod(self.shape)
 
 
-def show(shape: Shape) -> str:
-    """`(2, 3)` as NumPy prints it; a scalar is `()`."""
-    return str(tuple(shape))
-
-
 def broadcast(types: Sequence[Type], call: Call) -> Shape:
     """The shape of an elementwise op, by NumPy's broadcasting rules."""
     shapes = [type_.shape for type_ in types if type_.shape]
@@ -54,7 +49,7 @@ def broadcast(types: Sequence[Type], call: Call) -> Shape:
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
-        raise ShapeError(f"shapes {' and '.join(map(show, shapes))} do not fit together") from None
+        raise ShapeError(f"shapes {' and '.join(map(str, shapes))} do not fit together") from None
 
 
 def axes_of(type_: Type, axis: object) -> tuple[int, ...]:
@@ -64,7 +59,7 @@ def axes_of(type_: Type, axis: object) -> tuple[int, ...]:
     axes: tuple[int, ...] = axis if isinstance(axis, tuple) else (axis,)
     for one in axes:
         if not -type_.ndim <= one < type_.ndim:
-            raise ShapeError(f"axis {one} does not exist in shape {show(type_.shape)}, whose axes are counted from 0")
+            raise ShapeError(f"axis {one} does not exist in shape {type_.shape}, whose axes are counted from 0")
     counted = {one % type_.ndim for one in axes}
     if len(counted) != len(axes):
         raise ShapeError("an axis is named twice")
@@ -88,7 +83,7 @@ def along_axis(types: Sequence[Type], call: Call) -> Shape:
     (counted,) = axes_of(types[0], -1 if axis is None else axis)
     if shape[counted] == 1 and axis is None:
         meant = f"say which axis is meant, as in axis=0; axis={counted}, if it is the last"
-        raise ShapeError(f"shape {show(shape)} has length 1 along its last axis ({meant})")
+        raise ShapeError(f"shape {shape} has length 1 along its last axis ({meant})")
     return shape
 
 
@@ -98,15 +93,14 @@ def matmul(types: Sequence[Type], call: Call) -> Shape:
     if call.op == "dot" and max(len(a), len(b)) > 2:
         raise ShapeError("dot takes vectors and matrices; write @ for stacks of them")
     if not a or not b:
-        given = f"not shapes {show(a)} and {show(b)}"
-        raise ShapeError(f"@ needs vectors or matrices, {given}; a number is multiplied with *")
+        raise ShapeError(f"@ needs vectors or matrices, not shapes {a} and {b}; a number is multiplied with *")
     inner_a, inner_b = a[-1], b[-2] if len(b) > 1 else b[0]
     if inner_a != inner_b:
-        raise ShapeError(f"shapes {show(a)} and {show(b)} do not fit: the inner sizes {inner_a} and {inner_b} differ")
+        raise ShapeError(f"shapes {a} and {b} do not fit: the inner sizes {inner_a} and {inner_b} differ")
     try:
         stack = np.broadcast_shapes(a[:-2], b[:-2])
     except ValueError:
-        raise ShapeError(f"shapes {show(a)} and {show(b)} do not fit: their leading axes differ") from None
+        raise ShapeError(f"shapes {a} and {b} do not fit: their leading axes differ") from None
     return (*stack, *a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
 
 
@@ -114,7 +108,7 @@ def vectors(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `outer(a, b)`."""
     a, b = (type_.shape for type_ in types)
     if len(a) != 1 or len(b) != 1:
-        raise ShapeError(f"outer takes two vectors, not shapes {show(a)} and {show(b)}")
+        raise ShapeError(f"outer takes two vectors, not shapes {a} and {b}")
     return (*a, *b)
 
 
@@ -129,7 +123,7 @@ def permutation(type_: Type, call: Call) -> tuple[int, ...]:
             return (counted.T if call.op == "T" else counted.mT).shape
         return (np.swapaxes(counted, *axes) if call.op == "swapaxes" else np.transpose(counted, axes)).shape
     except ValueError as error:
-        raise ShapeError(f"shape {show(type_.shape)} cannot be turned so: {error}") from None
+        raise ShapeError(f"shape {type_.shape} cannot be turned so: {error}") from None
 
 
 def permuted(types: Sequence[Type], call: Call) -> Shape:
@@ -140,7 +134,7 @@ def permuted(types: Sequence[Type], call: Call) -> Shape:
 def triangular(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `tril(x)`: that of a matrix, or of a stack of them."""
     if types[0].ndim < 2 or types[1].shape:
-        told = " and ".join(show(type_.shape) for type_ in types)
+        told = " and ".join(str(type_.shape) for type_ in types)
         raise ShapeError(f"{call.op} takes a matrix and one whole number, not shapes {told}")
     return types[0].shape
 
@@ -158,7 +152,7 @@ def reshaped(types: Sequence[Type], call: Call) -> Shape:
     known = math.prod(n for n in shape if n != -1)
     made = tuple(size // known if n == -1 else n for n in shape) if known and shape.count(-1) == 1 else shape
     if math.prod(made) != size or any(n < 0 for n in made):
-        raise ShapeError(f"shape {show(types[0].shape)} with {size} entries cannot become {show(shape)}")
+        raise ShapeError(f"shape {types[0].shape} with {size} entries cannot become {shape}")
     return made
 
 
@@ -166,7 +160,7 @@ def filled(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `ones(2, 3)`, and of `eye(3)`."""
     shape = tuple(integer(expr, "a size") for expr in call.args)
     if any(n < 0 for n in shape):
-        raise ShapeError(f"shape {show(shape)} has a negative size")
+        raise ShapeError(f"shape {shape} has a negative size")
     return shape * 2 if call.op == "eye" else shape
 
 
@@ -189,9 +183,9 @@ def per_sample(types: Sequence[Type], call: Call) -> Shape:
     if not z:
         raise ShapeError("cross_entropy needs logits with an axis of classes, not a single number")
     if t not in (z, z[:-1]):
-        wanted = f"neither as class indices {show(z[:-1])} nor as one-hot rows {show(z)}"
+        wanted = f"neither as class indices {z[:-1]} nor as one-hot rows {z}"
         swapped = "; the logits stand first" if z in (t, t[:-1]) else ""
-        raise ShapeError(f"targets of shape {show(t)} fit logits of shape {show(z)} {wanted}{swapped}")
+        raise ShapeError(f"targets of shape {t} fit logits of shape {z} {wanted}{swapped}")
     return z[:-1]
 
 
@@ -199,7 +193,7 @@ def stacked(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `[a, b, c]` and `stack(a, b, c, axis=0)`: equal shapes on a new axis."""
     shapes = {type_.shape for type_ in types}
     if len(shapes) > 1:
-        raise ShapeError(f"a list needs entries of one shape, not {' and '.join(map(show, sorted(shapes)))}")
+        raise ShapeError(f"a list needs entries of one shape, not {' and '.join(map(str, sorted(shapes)))}")
     axis, shape = new_axis(types[0], call), types[0].shape
     return (*shape[:axis], len(types), *shape[axis:])
 
@@ -216,7 +210,7 @@ def concatenated(types: Sequence[Type], call: Call) -> Shape:
     try:
         return np.concatenate([np.empty(type_.shape, "V0") for type_ in types], axis).shape
     except ValueError:
-        joined = " and ".join(dict.fromkeys(show(type_.shape) for type_ in types))
+        joined = " and ".join(dict.fromkeys(str(type_.shape) for type_ in types))
         raise ShapeError(f"shapes {joined} cannot be joined along axis {axis}") from None
 
 
@@ -242,13 +236,13 @@ def indexed(types: Sequence[Type], call: Call) -> Shape:
     try:
         return base[tuple(items)].shape
     except IndexError as error:
-        raise ShapeError(f"shape {show(types[0].shape)} cannot be indexed so: {out_of_bounds(error)}") from None
+        raise ShapeError(f"shape {types[0].shape} cannot be indexed so: {out_of_bounds(error)}") from None
 
 
 def diagonal(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `diag(v)`: a square matrix from a vector."""
     if types[0].ndim != 1:
-        raise ShapeError(f"diag takes a vector, not shape {show(types[0].shape)}")
+        raise ShapeError(f"diag takes a vector, not shape {types[0].shape}")
     return types[0].shape * 2
 
 
@@ -256,7 +250,7 @@ def as_second(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `scatter(g, x[i])`: that of x, which a gradient of x[i] is put back into."""
     g, place = types[0].shape, indexed(types[1:], Call("index", call.args[1:]))
     if g != place:
-        raise ShapeError(f"shape {show(g)} cannot be put back into the place of shape {show(place)}")
+        raise ShapeError(f"shape {g} cannot be put back into the place of shape {place}")
     return types[1].shape
 
 
@@ -272,7 +266,7 @@ def measured(types: Sequence[Type], call: Call) -> Shape:
 def accumulated(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `cumsum(x, axis)` and `flip(x, axis)`: unchanged."""
     if call.op == "cumsum" and call.attr("axis") is None and types[0].ndim != 1:
-        raise ShapeError(f"{call.op} of shape {show(types[0].shape)} needs an axis, as in axis=0,")
+        raise ShapeError(f"{call.op} of shape {types[0].shape} needs an axis, as in axis=0,")
     axes_of(types[0], call.attr("axis"))  # which must exist
     return types[0].shape
 
@@ -299,7 +293,7 @@ def contracted(types: Sequence[Type], call: Call) -> Shape:
         raise ShapeError(f"einsum has subscripts for {len(operands)} arrays, not for {len(types)},")
     for letters, type_ in zip(operands, types, strict=True):
         if len(letters) != type_.ndim or len({*letters}) != len(letters):
-            raise ShapeError(f"'{letters}' does not name each axis of shape {show(type_.shape)} once")
+            raise ShapeError(f"'{letters}' does not name each axis of shape {type_.shape} once")
         for letter, size in zip(letters, type_.shape, strict=True):
             if sizes.setdefault(letter, size) != size:
                 raise ShapeError(f"axis {letter} of einsum has {sizes[letter]} entries, and {size} in another place,")

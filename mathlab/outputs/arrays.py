@@ -11,7 +11,7 @@ import numpy as np
 from mathlab.config.datafiles import DataError, load_numpy
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Array
-from mathlab.outputs.tables import read_table
+from mathlab.outputs.tables import rows_of
 
 Arrays = Mapping[str, Array]
 CASELESS = ""  # the case of arrays that do not say which case they are of
@@ -64,7 +64,7 @@ def numbers(name: str, found: object, whose: str = "") -> Array:
 
 def _csv(path: Path) -> dict[str, Arrays]:
     try:
-        columns, rows, lines = read_table(path)
+        (columns, _), *rows = rows_of(path)
     except ValueError as error:
         raise MathlabError(f"{path} is not a CSV file: {error}") from None
     kinds, top = {"value": "{}", "gradient": "d{}"}, Place(str(path), 1, 1)
@@ -73,7 +73,7 @@ def _csv(path: Path) -> dict[str, Arrays]:
     if twice := [column for column in columns if columns.count(column) > 1]:
         raise MathlabError(f"the column {twice[0]} stands twice", top)
     entries: dict[str, dict[str, Entries]] = {}
-    for line, cells in zip(lines, rows, strict=True):
+    for cells, line in rows:
         row, place = dict(zip(columns, cells, strict=True)), top._replace(line=line)
         parts = row["index"].split(",") if row["index"] else []
         if not all(part.strip().isdecimal() for part in parts):

@@ -193,12 +193,6 @@ def csv_text(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return text.getvalue()
 
 
-def read_table(path: Path) -> tuple[Row, list[Row], list[int]]:
-    """The columns of a CSV file, its rows, and the line in which each of them ends. Raises as `rows_of` does."""
-    (columns, _), *rest = rows_of(path)
-    return columns, [row for row, _ in rest], [line for _, line in rest]
-
-
 def rows_of(path: Path) -> Iterator[tuple[Row, int]]:
     """The header of a CSV file, then its rows, each with the line in which it ends; empty lines are left out.
 

@@ -18,7 +18,7 @@ from mathlab import __version__
 from mathlab.errors import MathlabError
 from mathlab.experiment import Case, Experiment
 from mathlab.files import replace_files
-from mathlab.outputs.tables import Table, csv_text, join, owner, parts_of, read_table
+from mathlab.outputs.tables import Table, csv_text, join, owner, parts_of, rows_of
 from mathlab.results import ExperimentResult
 from mathlab.stages.table import STAGES, Layout, every_file
 
@@ -121,7 +121,7 @@ def _kept(path: Path, layout: Layout, keep: Collection[tuple[str, str]]) -> list
     try:
         if path.exists() and not path.is_file():  # a pipe, which nobody may ever write to
             raise OSError(errno.EINVAL, "it is not a file")
-        columns, rows, _ = read_table(path)
+        (columns, _), *rows = rows_of(path)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -134,7 +134,8 @@ def _kept(path: Path, layout: Layout, keep: Collection[tuple[str, str]]) -> list
             f"{path} is not as this version of mathlab writes it, so its rows of other cases and stages cannot be "
             f"kept; `mathlab run --out {path.parents[1]}` of the whole config makes it anew"
         )
-    return [Table(columns, tuple(some)) for one, some in groupby(rows, partial(owner, layout)) if one in keep]
+    owned = groupby((row for row, _ in rows), partial(owner, layout))
+    return [Table(columns, tuple(some)) for one, some in owned if one in keep]
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ import numpy as np
 from mathlab.errors import MathlabError, Problem
 from mathlab.experiment import DRAWN, Case, Experiment, Picture
 from mathlab.files import refuse_inputs, replace_file, replace_files
-from mathlab.outputs.tables import read_table
+from mathlab.outputs.tables import rows_of
 from mathlab.outputs.write import folder_of
 from mathlab.pictures import Look, Scene
 from mathlab.pictures.graph import graph, mermaid
@@ -175,8 +175,8 @@ def _experiment(folder: Path) -> str:
 
 def _verdicts(path: Path, what: str, passing: set[str]) -> str:
     try:
-        columns, rows, _ = read_table(path)
-        counts = Counter(row[columns.index("verdict")] for row in rows)
+        (columns, _), *rows = rows_of(path)
+        counts = Counter(row[columns.index("verdict")] for row, _ in rows)
     except (OSError, ValueError):
         return ""
     failed = sum(count for verdict, count in counts.items() if verdict not in passing)

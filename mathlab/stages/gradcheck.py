@@ -20,10 +20,10 @@ from mathlab.stages import limits
 from mathlab.stages.noise import MARGIN, RUNS, in_float64, noises, rounding_noise
 from mathlab.stages.prepare import Prepared, evaluate, prepare
 from mathlab.stages.table import Report
-from mathlab.witnesses.arrays import Floats, Mask
 from mathlab.witnesses.central import Differences, widths
 from mathlab.witnesses.graph import run as run_equations
 from mathlab.witnesses.graph import whole
+from mathlab.witnesses.reference import Floats, Mask
 from mathlab.witnesses.steps import ROUNDINGS, SMALLEST_SLOPE, ComplexStep, end_noise
 
 PROGRAM = {name: one_op(name) for name, op in OPS.items() if op.numpy}  # what the program computes, op by op

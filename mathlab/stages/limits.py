@@ -61,20 +61,13 @@ def work(op: str, made: Shape, read: tuple[Shape, ...]) -> tuple[float, int]:
     return CALL + (SERIES if series else ENTRY) * entries + PRODUCT * products, max(entries, 2 * products)
 
 
-class Budget(NamedTuple):
-    """The seconds and the bytes of memory that a run may take."""
-
-    seconds: float
-    size: float
-
-
 class TooLarge(MathlabError):
     """What a case asks for takes longer, or more memory, than it may."""
 
 
-BUDGET = Budget(3600.0, 8e9)
+BUDGET = Cost(seconds=3600.0, held=8_000_000_000, largest=0)  # that a run may take
 # What is to be quick stays well below 10 seconds and 1 GB for a whole run, whatever is estimated wrongly.
-QUICK = Budget(4.0, 5e8)
+QUICK = Cost(seconds=4.0, held=500_000_000, largest=0)
 # Data that somebody really has may be worked on for longer, and a few copies of it held: for each of its numbers
 SECONDS_A_NUMBER = 2e-5
 BYTES_A_NUMBER = 48
@@ -92,7 +85,7 @@ def check(case: Case, what: str, once: Cost, times: int, kept: float, place: Pla
     size, seconds = kept * once.held + 2 * once.largest + times * each, times * once.seconds
     among = "" if case.share == 1 else f", as one of {round(1 / case.share)} cases"
     for amount, most, unit, told in (
-        (size, budget.size * case.share + BYTES_A_NUMBER * numbers, "GB of memory", size / 1e9),
+        (size, budget.held * case.share + BYTES_A_NUMBER * numbers, "GB of memory", size / 1e9),
         (seconds, budget.seconds * case.share + SECONDS_A_NUMBER * numbers, "seconds", seconds),
     ):
         if amount > most:

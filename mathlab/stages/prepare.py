@@ -16,7 +16,7 @@ from mathlab.language.check import CONSTANTS, Types
 from mathlab.language.derive import UPSTREAM, Backward, derive
 from mathlab.language.equation import Equation
 from mathlab.language.program import Program, compile_program
-from mathlab.language.shapes import Type, show
+from mathlab.language.shapes import Type
 from mathlab.language.simplify import stabilised
 from mathlab.language.syntax import Call, Expr, Name, names, replace, walk
 from mathlab.signs import out_of_bounds
@@ -128,7 +128,7 @@ def prepare(case: Case) -> Prepared:
         env[UPSTREAM] = _upstream(case.upstream, case, types, env)
         types.names[UPSTREAM] = own = Type(np.shape(env[UPSTREAM]))
         if own.shape != type_.shape:
-            message = f"upstream has shape {show(own.shape)}, but '{end.name}' has shape {show(type_.shape)}"
+            message = f"upstream has shape {own.shape}, but '{end.name}' has shape {type_.shape}"
             raise MathlabError(message, case.upstream.place)
     usual = case.parameters or case.inputs.keys() - indices
     wanted = [name for name in known if name in usual or name in asked]

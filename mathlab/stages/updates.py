@@ -19,7 +19,7 @@ from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.optimizers import CLIP_EPS, OPTIMIZERS
 from mathlab.language.planned import Planned
-from mathlab.language.shapes import Type, show
+from mathlab.language.shapes import Type
 from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute
 from mathlab.language.syntax import replace as replace_parts
 from mathlab.stages.prepare import Env, Prepared, computed, prepare
@@ -92,7 +92,7 @@ class Training:
         for name, value in settings.start.items():
             parameter = name.partition("_")[2]
             if parameter and value.array.shape != (shape := self.prepared.types.names[parameter].shape):
-                message = f"'{name}' has shape {show(value.array.shape)}, but '{parameter}' has shape {show(shape)}"
+                message = f"'{name}' has shape {value.array.shape}, but '{parameter}' has shape {shape}"
                 raise MathlabError(message, value.place)
         if settings.schedule is None:
             return self

@@ -14,8 +14,8 @@ from mathlab.results import WitnessResult
 from mathlab.stages.limits import cost
 from mathlab.stages.noise import AGREEMENT, MARGIN, Floats, rounding_noise
 from mathlab.stages.prepare import Prepared
-from mathlab.witnesses.arrays import Mask
 from mathlab.witnesses.graph import seen_from
+from mathlab.witnesses.reference import Mask
 from mathlab.witnesses.table import WITNESSES
 
 DEFAULT = ("tape",)

@@ -12,9 +12,9 @@ import numpy as np
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array
 from mathlab.witnesses import chained
-from mathlab.witnesses.arrays import Floats, Mask, Numbers
 from mathlab.witnesses.chained import Result, Steps
 from mathlab.witnesses.graph import Definitions, Evaluate, evaluate, run
+from mathlab.witnesses.reference import Floats, Mask, Numbers
 from mathlab.witnesses.steps import ComplexStep
 
 End = Callable[[Mapping[str, Array]], float]

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from mathlab.errors import Place
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Expr, Name, unparse
-from mathlab.witnesses.arrays import Floats, Mask, Numbers, numbers
 from mathlab.witnesses.graph import Evaluate, Graph
+from mathlab.witnesses.reference import Floats, Mask, Numbers, numbers
 
 ALIKE = 1e-12  # relative: how far the results of entries that move it alike may be apart
 

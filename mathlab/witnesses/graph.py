@@ -16,8 +16,7 @@ from mathlab.language.equation import Equation
 from mathlab.language.ops import EXACT
 from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names, parse
 from mathlab.language.tables import called, rows
-from mathlab.witnesses.arrays import Floats, Numbers, numbers
-from mathlab.witnesses.reference import REFERENCE
+from mathlab.witnesses.reference import REFERENCE, Floats, Numbers, numbers
 
 Rounding = Callable[[Numbers], Numbers]
 Definitions = Mapping[str, Callable[..., Numbers]]

@@ -12,8 +12,8 @@ import numpy as np
 from mathlab.errors import MathlabError
 from mathlab.experiment import Array
 from mathlab.language.equation import Equation
-from mathlab.witnesses.arrays import Floats, Numbers
 from mathlab.witnesses.graph import Definitions, evaluate, seen_from
+from mathlab.witnesses.reference import Floats, Numbers
 
 if TYPE_CHECKING:
     from torch import Tensor

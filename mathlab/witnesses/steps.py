@@ -12,9 +12,9 @@ import numpy as np
 from mathlab.experiment import Array
 from mathlab.language.equation import Equation
 from mathlab.witnesses import chained
-from mathlab.witnesses.arrays import Floats, Mask, Numbers, complex_of, numbers
 from mathlab.witnesses.chained import Known, Result, Steps
 from mathlab.witnesses.graph import Graph, Rounding, evaluate, run
+from mathlab.witnesses.reference import Floats, Mask, Numbers, complex_of, numbers
 
 # A complex step errs by about its square, beside slopes and values alike: this one is small enough that not even a
 # slope or a value of 0 shows it (with the customary 1e-20, x**3 has the slope -1e-40 at 0). Slopes down to

@@ -10,9 +10,9 @@ import numpy as np
 
 from mathlab.experiment import Array
 from mathlab.language.equation import Equation
-from mathlab.witnesses.arrays import Floats, numbers
 from mathlab.witnesses.graph import seen_from
 from mathlab.witnesses.pytorch import NO_TORCH, torch_gradient
+from mathlab.witnesses.reference import Floats, numbers
 from mathlab.witnesses.tape import tape
 
 Equations = Sequence[Equation]

@@ -10,8 +10,8 @@ import numpy as np
 
 from mathlab.experiment import Array
 from mathlab.language.equation import Equation
-from mathlab.witnesses.arrays import Floats, Numbers
 from mathlab.witnesses.graph import seen_from
+from mathlab.witnesses.reference import Floats, Numbers
 
 Function = Callable[[np.float64], float]
 Rule = Callable[[np.float64, np.float64], tuple[float, float, float]]

@@ -69,7 +69,7 @@ def test_data_that_is_there_may_take_longer() -> None:
 
 
 def test_memory_counts_what_is_kept_and_what_every_run_leaves() -> None:
-    once = Cost(seconds=0.0, held=int(limits.BUDGET.size / 4), largest=int(limits.BUDGET.size / 8))
+    once = Cost(seconds=0.0, held=limits.BUDGET.held // 4, largest=limits.BUDGET.held // 8)
     limits.check(NET, "it", once, 1, kept=3, place=None)
     with pytest.raises(MathlabError, match=r"it takes about 10 GB of memory; --allow-large permits it"):
         limits.check(NET, "it", once, 1, kept=4, place=None)

@@ -27,6 +27,15 @@ def test_what_a_record_names_is_there(stage: Stage) -> None:
     assert [*stage.names(bare)] == []
 
 
+@pytest.mark.parametrize("stage", STAGES.values(), ids=lambda stage: stage.name)
+def test_a_record_leaves_nothing_out(stage: Stage) -> None:
+    """What a forgotten one would leave out without a word."""
+    given = {name for name, usual in Stage._field_defaults.items() if getattr(stage, name) is not usual}
+    assert "page" in given, f"{stage.name}: a page that shows what it finds is missing"
+    assert not stage.files or "rows" in given, f"{stage.name}: the rows of {', '.join(stage.files)} are missing"
+    assert stage.files or "rows" not in given, f"{stage.name}: the files whose rows it writes are missing"
+
+
 def test_every_file_has_a_case_and_a_stage() -> None:
     for layout in every_file().values():
         assert layout.columns[0] == layout.keys[0] == "case"

@@ -19,11 +19,10 @@ from mathlab.language import OPS
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import parse
 from mathlab.stages.prepare import prepare
-from mathlab.witnesses.arrays import Floats
 from mathlab.witnesses.central import central_difference
 from mathlab.witnesses.graph import COMPOSED, run, seen_from
 from mathlab.witnesses.pytorch import torch_gradient
-from mathlab.witnesses.reference import REFERENCE
+from mathlab.witnesses.reference import REFERENCE, Floats
 from mathlab.witnesses.steps import ComplexStep
 from mathlab.witnesses.tape import tape
 from tests.build import complex_step, sampled

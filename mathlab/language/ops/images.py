@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from mathlab.language.ops.record import Site
 from mathlab.language.ops.rules import lead
-from mathlab.language.shapes import Shape, ShapeError, Type, show
+from mathlab.language.shapes import Shape, ShapeError, Type
 from mathlab.language.syntax import Call
 
 Pair = tuple[int, int]  # of rows and of columns
@@ -28,14 +28,13 @@ def placed(call: Call, step: int | Pair = 1) -> tuple[Pair, Pair, Pair]:
 def places(image: Type, size: Pair, call: Call, step: int | Pair = 1, what: str = "a window") -> Pair:
     """How many places a window has along the last two axes: floor((n + 2 pad - reach) / stride) + 1."""
     if image.ndim < 2:
-        raise ShapeError(f"{call.op} needs an array with rows and columns, not shape {show(image.shape)}")
+        raise ShapeError(f"{call.op} needs an array with rows and columns, not shape {image.shape}")
     stride, pad, dilation = placed(call, step)
     rooms = [n + 2 * pad[axis] - (size[axis] - 1) * dilation[axis] - 1 for axis, n in enumerate(image.shape[-2:])]
     if min(size) < 1:
-        raise ShapeError(f"{what} of shape {show(size)} has no entries")
+        raise ShapeError(f"{what} of shape {size} has no entries")
     if min(rooms) < 0:
-        larger = f"{what} of shape {show(size)} is larger than shape {show(image.shape)}"
-        raise ShapeError(larger + _settings(call, step))
+        raise ShapeError(f"{what} of shape {size} is larger than shape {image.shape}{_settings(call, step)}")
     return rooms[0] // stride[0] + 1, rooms[1] // stride[1] + 1
 
 
@@ -55,7 +54,7 @@ def overlapping(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `overlap_add(v, x)`: that of x, whose windows v holds."""
     v, x = types
     if v.ndim != x.ndim + 2 or v.shape[2:] != (*x.shape[:-2], *places(x, (v.shape[0], v.shape[1]), call)):
-        raise ShapeError(f"shape {show(v.shape)} is not that of windows of shape {show(x.shape)}{_settings(call)}")
+        raise ShapeError(f"shape {v.shape} is not that of windows of shape {x.shape}{_settings(call)}")
     return x.shape
 
 
@@ -70,7 +69,7 @@ def pooled(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `max_pool(x, size)`: one number for each place of a window, which moves by its own size."""
     size, pad = of_setting(call, "size", 1), of_setting(call, "pad", 0)
     if 2 * pad[0] > size[0] or 2 * pad[1] > size[1]:
-        raise ShapeError(f"pad={call.attr('pad')} is more than half of a window of shape {show(size)}")
+        raise ShapeError(f"pad={call.attr('pad')} is more than half of a window of shape {size}")
     return (*types[0].shape[:-2], *places(types[0], size, call, step=size))
 
 
@@ -78,7 +77,7 @@ def padded(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `pad(x, width)`: with more rows and columns on every side."""
     shape, (rows, columns) = types[0].shape, of_setting(call, "width", 0)
     if len(shape) < 2:
-        raise ShapeError(f"pad needs an array with rows and columns, not shape {show(shape)}")
+        raise ShapeError(f"pad needs an array with rows and columns, not shape {shape}")
     return (*shape[:-2], shape[-2] + 2 * rows, shape[-1] + 2 * columns)
 
 
@@ -92,10 +91,10 @@ def convolved(types: Sequence[Type], call: Call) -> Shape:
     if not 2 <= len(k) <= 4 or not axes <= len(x) <= axes + 1:
         raise ShapeError(
             f"conv2d slides a kernel (rows, columns), (channels, rows, columns) or (outputs, channels, rows, columns) "
-            f"over an image or a batch of them, not shape {show(k)} over shape {show(x)}"
+            f"over an image or a batch of them, not shape {k} over shape {x}"
         )
     if axes == 3 and x[-3] != k[-3]:
-        raise ShapeError(f"shape {show(x)} has {x[-3]} channels, and the kernel of shape {show(k)} {k[-3]},")
+        raise ShapeError(f"shape {x} has {x[-3]} channels, and the kernel of shape {k} {k[-3]},")
     return (*x[:-axes], *k[:-3], *places(types[0], (k[-2], k[-1]), call, what="a kernel"))
 
 
