@@ -31,28 +31,40 @@ QUOTED = partial(json.dumps, ensure_ascii=False)
 Way = tuple[str, ...]  # the keys that lead to a figure, its own at the end
 
 
-def experiments_of(files: Sequence[Path], configs: Sequence[Path], allowed: Allowed) -> list[Experiment]:
-    """The configs that are named; without one, those below the folder whose source is one of the files.
+def groups_of(
+    files: Sequence[Path], configs: Sequence[Path], allowed: Allowed, skip_unnamed: bool
+) -> list[tuple[list[Path], list[Experiment]]]:
+    """Documents, and the experiments that compute them: the configs that are named, or those that name the document.
 
-    Raises MathlabError where there is none, and for what cannot be read.
+    These are sought below the folder; a document that none of them names is passed over if it may be. Raises
+    MathlabError for one that may not, and for what cannot be read.
     """
     if configs:
-        return plan.load(configs, allowed)
-    documents, found = {file.resolve() for file in files}, []
+        return [([*files], plan.load(configs, allowed))]
+    found: dict[Path, list[Experiment]] = {file: [] for file in files}
     for path in islice((path for suffix in config.SUFFIXES for path in sorted(Path().rglob(f"*{suffix}"))), MOST):
         hidden = any(part.startswith(".") or part in LEFT_OUT for part in path.parts)
         text = path.read_bytes()[: config.LONGEST] if path.is_file() and not hidden else b""
         try:
-            experiment = config.load(path, allowed) if b"article" in text else None
-            if experiment and not documents.isdisjoint(article.resolve() for article in articles_of(experiment)):
-                found.append(experiment)
+            experiment = config.load(path, allowed) if re.search(rb"\barticle['\"]?\s*:", text) else None
+            sources = {article.resolve() for article in articles_of(experiment)} if experiment else set()
         except MathlabError:  # of a config of something else
-            if any(file.name.encode() in text for file in documents):
+            if any(file.name.encode() in text for file in files):
                 raise
-    if not found:
-        hint = f"say `source: {{article: {files[0].name}}}` in one, or name one with --config"
-        raise MathlabError([Problem(f"no config below this folder has {file} as its source; {hint}") for file in files])
-    return found
+            continue
+        for file in found:
+            found[file] += [experiment] if experiment and file.resolve() in sources else []
+    if (unnamed := [file for file, named in found.items() if not named]) and not skip_unnamed:
+        for file in unnamed:
+            read(file)  # which says what else may be wrong with it
+        hint = f"say `source: {{article: {unnamed[0].name}}}` in one, or name one with --config"
+        raise MathlabError(
+            [Problem(f"no config below this folder has {file} as its source; {hint}") for file in unnamed]
+        )
+    groups: dict[tuple[str, ...], tuple[list[Path], list[Experiment]]] = {}
+    for file, named in found.items():
+        groups.setdefault(tuple(one.path for one in named), ([], named))[0].append(file)
+    return [(together, named) for together, named in groups.values() if named]
 
 
 def articles_of(experiment: Experiment) -> list[Path]:
@@ -75,9 +87,20 @@ def judged(experiment: Experiment) -> ExperimentResult:
     return plan.judged(planned, lambda _: nullcontext())
 
 
-def coverage_of(result: ExperimentResult) -> Coverage:
-    """What its articles' numbers are to an experiment that ran."""
-    return cover([read(file) for file in dict.fromkeys(articles_of(result.experiment))], [result])
+def coverage_of(results: Sequence[ExperimentResult], files: Sequence[Path] = (), integers: bool = False) -> Coverage:
+    """What the numbers of some files, or of all their articles, are to experiments that ran.
+
+    A figure may stand in any article of its experiment, be it one of the files or not.
+    """
+    told = {file.resolve(): file for file in files}
+    articles = [articles_of(result.experiment) for result in results]
+    named = (some for some in articles if not told or any(file.resolve() in told for file in some))
+    paths = {file.resolve(): file for some in named for file in some} | told
+    coverage = cover([read(file) for file in paths.values()], results, integers)
+    if not told:
+        return coverage
+    places = {number.place for one in coverage.documents if Path(one.path) in files for number in one.numbers}
+    return coverage._replace(numbers=tuple(one for one in coverage.numbers if one.number.place in places))
 
 
 def write(experiments: Sequence[Experiment], found: Sequence[Suggestion], allowed: Allowed) -> list[str]:

@@ -31,8 +31,6 @@ CERTAIN = 0.02  # the values that a number may be expected to fit by chance, whe
 CALLED = 0.05  # where it is called so,
 BESIDE = 200  # characters between numbers that belong together
 SUPPORTED = {BESIDE: 0.05, BEHIND: 0.03}  # and where it is of a run that numbers so near to it are of
-TOGETHER = 300  # characters around a number in which others tell which run is spoken of
-TOLD = 0.5  # a number that more values of a run fit by chance tells nothing of it
 MOST = 5_000  # open numbers
 MANY = 50  # numbers on either side of one that are looked at
 DIAGNOSED = 500  # numbers that fit nothing of which it is told what they nearly are
@@ -123,11 +121,9 @@ class _Search:
         self.states = [*dict.fromkeys(quantity.state for quantity in pooled.quantities)]
         self.of = cache(lambda runs: pooled.where(lambda quantity: quantity.state in runs))
         self.often = self.of(frozenset(state for state in self.states if not state.aside))
-        self.evidence = cache(self._evidence)
         self.counters = {at: found for at in sorted(self.open) if (found := counters(document, at))}
         self.said: dict[Digits, set[Fit]] = defaultdict(set)  # by the digits that say it,
         self.placed: dict[int, Fit] = {}  # by position in the document's numbers,
-        self.told: dict[int, frozenset[State]] = {}  # as are the runs that numbers around tell of
         self.found: list[tuple[Item, Sequence[Fit]]] = []
 
     def run(self) -> list[Suggestion]:
@@ -136,7 +132,6 @@ class _Search:
         single: list[Item] = [((), (at,)) for at in sorted(self.open) if self.numbers[at].decimal]
         for item in arrays:
             self.claim(item, self.often, CERTAIN)
-        self.told = {at: self.spoken_of(at) for at in sorted(self.open)}
         shift, done = self.shift(), -1
         while done < len(self.placed):
             done = len(self.placed)
@@ -156,7 +151,7 @@ class _Search:
         """Where an item is sought, and how many values it may fit there by chance.
 
         That is what stands beside what is known, what is counted, what it is called, what is said again, and the runs
-        that are spoken of.
+        of what stands around.
         """
         shape, (first, *_) = item
         counted = self.counted(first, shift)
@@ -234,38 +229,16 @@ class _Search:
         best = max((0, -1, 1), key=lambda shift: len(told(shift)))
         return best if lines and len(told(best)) >= len({*lines.values()}) / 2 else NEVER
 
-    def around(self, at: int, characters: int) -> range:
-        """The numbers so near to one, itself among them."""
+    def known(self, at: int, characters: int, but: Sequence[int] = ()) -> list[int]:
+        """The numbers so near to one, itself among them, of which it is known what they are, save some."""
         start = self.starts[at]
         first, last = bisect_right(self.starts, start - characters), bisect_left(self.starts, start + characters)
-        return range(max(first, at - MANY), min(last, at + MANY))
-
-    def known(self, at: int, characters: int, but: Sequence[int] = ()) -> list[int]:
-        """Those of which it is known what they are, save some."""
-        return [n for n in self.around(at, characters) if n in self.placed and n not in but]
+        near = range(max(first, at - MANY), min(last, at + MANY))
+        return [n for n in near if n in self.placed and n not in but]
 
     def runs(self, at: int, characters: int, but: Sequence[int] = ()) -> frozenset[State]:
-        """What those are of, or are told to be of by what stands around."""
-        near = (self.state(self.placed[n]) for n in self.known(at, characters, but))
-        return self.told.get(at, frozenset()).union(near)
-
-    def spoken_of(self, at: int) -> frozenset[State]:
-        """The runs that so many numbers around are of that it is no chance, with how many runs there are."""
-        near = [self.numbers[n] for n in self.around(at, TOGETHER) if n in self.open and self.numbers[n].decimal]
-        each = {number.digits: number for number in near}.values()
-        chances = np.array([self.evidence(number) for number in each]).reshape(len(each), len(self.states))
-        told = chances < TOLD
-        ways = [math.comb(len(each), count) for count in told.sum(axis=0)]
-        scores = np.where(told, chances, 1).prod(axis=0) * ways * len(self.states)
-        best = scores.min(initial=1.0)
-        fitting = np.isfinite(chances[told[:, scores == best].any(axis=1)]).all(axis=0)  # what tells of the likeliest
-        likely = (best <= CERTAIN) & (fitting | (scores <= min(best * 10, CERTAIN)))
-        return frozenset(state for state, one in zip(self.states, likely, strict=True) if one)
-
-    def _evidence(self, number: Number) -> Sequence[float]:
-        """What it fits by chance in each run of which it is a value; of others it tells nothing."""
-        runs = {self.state(fit) for fit in self.pool.fitting(number)}
-        return [self.of(frozenset([one])).chance(number) if one in runs else math.inf for one in self.states]
+        """What those are of."""
+        return frozenset(self.state(self.placed[n]) for n in self.known(at, characters, but))
 
     def beside(self, at: int) -> Iterator[Fit]:
         """The entry after the one that is printed just before, and the one before that which is printed just behind."""

@@ -285,6 +285,32 @@ def test_bad_input(arguments: tuple[str, ...], message: str) -> None:
     assert (result.exit_code, message in result.stderr, "Traceback" in result.stderr) == (2, True, False)
 
 
+def test_documents_are_each_held_against_what_computes_them() -> None:
+    """A part of an article alone, documents of several configs at once, and those that no config names."""
+    Path("neuron.yaml").write_text(
+        FILES["neuron.yaml"].replace("notes.md", "[one.md, two.md]") + "expected: {y: 0.851953, dw: 0.378388}\n",
+        "utf-8",
+    )
+    Path("other.yaml").write_text(
+        "source: {article: three.md}\ninputs: {z: 0.625}\nequations: {v: z * 3}\nexpected: {v: 1.875}\n", "utf-8"
+    )
+    Path("_config.yml").write_text("title: README.md\narticles: 3\n", "utf-8")
+    texts = {"one.md": "y = 0.851953", "two.md": "dw = 0.378388", "three.md": "v = 1.875", "README.md": "in 0.625 s"}
+    for name, text in texts.items():
+        Path(name).write_text(f"{text}\n", "utf-8")
+    assert invoke("article", "one.md").stdout.splitlines()[-1].startswith("1 number: 1 checked, 0 given")
+    assert invoke("article", "one.md", "two.md", "three.md").exit_code == 0
+    unnamed = invoke("article", "README.md", "one.md")
+    assert (unnamed.exit_code, "no config below this folder has README.md" in unnamed.output) == (2, True)
+    assert invoke("article", "--skip-unnamed", "README.md", "one.md").exit_code == 0
+    assert invoke("article", "--skip-unnamed", "README.md").exit_code == 0
+    Path("two.md").write_text("dw = 0.625\n", "utf-8")  # which is given, but in the other config
+    told = invoke("article", "one.md", "two.md", "three.md").stdout
+    assert told.splitlines()[-1].startswith(
+        "3 numbers: 2 checked, 0 given, 0 ignored, 1 open; 1 printed figure missing"
+    )
+
+
 # Of w = [1, 2] both are [0.1, 0.2]; of w = [1, 3] one of them is not.
 TWINS = """
 source: {article: twins.md}

@@ -163,7 +163,7 @@ def test_bad_input_is_one_sentence(folder: Path, line: str, message: str) -> Non
     assert result.exit_code == 2
     assert message in result.stderr
     with pytest.raises(MathlabError):
-        check.coverage_of(check.judged(config.load("net.yaml")))
+        check.coverage_of([check.judged(config.load("net.yaml"))])
 
 
 def test_a_digit_copied_wrongly_is_named_with_the_nearest(folder: Path) -> None:
