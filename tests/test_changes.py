@@ -13,6 +13,7 @@ import mathlab
 from mathlab import MathlabError
 from mathlab.cli import app
 from mathlab.config import change
+from mathlab.experiment import Value
 from mathlab.reports.comparisons import changes_page
 from mathlab.reports.formats import plain
 
@@ -65,6 +66,15 @@ def test_it_is_as_if_the_config_said_so(text: str, old: str, new: str) -> None:
     for table in ("nodes", "training"):
         at = table == "training"
         assert result[at].frame(table).equals(wanted[at].frame(table))
+
+
+def test_the_upstream_gradient_is_set_where_it_is_given_as_numbers() -> None:
+    net = {"inputs": {"x": [1, 2]}, "parameters": {"w": [0.5, -1]}, "equations": {"y": "w * x"}}
+    (made,) = change.changed(mathlab.load({**net, "upstream": [1, 2]}).cases, *change.assignment("upstream[1]=5"))
+    assert isinstance(made.upstream, Value)
+    assert np.array_equal(made.upstream.array, [1, 5])
+    with pytest.raises(MathlabError, match=r"nothing here is called 'upstream\[1\]'"):
+        change.changed(mathlab.load({**net, "upstream": "2 * x"}).cases, *change.assignment("upstream[1]=5"))
 
 
 def test_what_moved_most_stands_first_and_what_did_not_move_nowhere() -> None:

@@ -19,6 +19,7 @@ from mathlab.config.values import Schema, any_of, attempt, gather, listed, refer
 from mathlab.config.yamltext import Row, Table, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
 from mathlab.experiment import DTYPES, Axis, Case, Choice, Range, SweepSettings, Value
+from mathlab.language.derive import UPSTREAM
 from mathlab.language.optimizers import OPTIMIZERS, SETTINGS
 
 Read = Callable[[Tree], float]
@@ -213,7 +214,8 @@ def _settable(case: Case) -> dict[str, str]:
     case = case.rolled[0] if case.rolled else case
     train = case.train
     settings = (*train.settings, *(name for name in TRAIN if getattr(train, name) is not None)) if train else ()
-    full = (*case.inputs, *case.parameters, *(f"train.{name}" for name in settings), "dtype")
+    given = [UPSTREAM] if isinstance(case.upstream, Value) else []
+    full = (*case.inputs, *case.parameters, *given, *(f"train.{name}" for name in settings), "dtype")
     return {**dict(zip(full, full, strict=True)), **{name: f"train.{name}" for name in settings if name not in full}}
 
 
@@ -226,6 +228,8 @@ def _changed(name: str, case: Case, index: str | None, given: Value | str) -> Ca
     assert not isinstance(given, str), "it has been read"
     if old := {**case.inputs, **case.parameters}.get(name):
         return case.having({name: _value(old, name, index, given)})
+    if name == UPSTREAM and isinstance(case.upstream, Value):
+        return replace(case, upstream=_value(case.upstream, name, index, given))
     assert case.train, "it has the name, which is then that of a setting"
     key, number = name.removeprefix("train."), float(given.array) if not given.array.ndim else None
     setting = key in case.train.settings

@@ -18,7 +18,7 @@ from mathlab.pictures.svg import CHAR, MARGIN, element, entry, fill, number, str
 from mathlab.results import NodeResult
 from mathlab.stages.shares import base_of
 
-MOST_UNITS = 12
+MOST_UNITS, MOST_LAYERS = 12, 20
 LABELLED = 20  # lines between two layers; the weights of more of them are drawn, but not written
 RADIUS, BETWEEN, HEAD = 48.0, 194.0, 62.0  # at least: a circle's, and the room for few lines
 CUT = 24  # characters of a name
@@ -97,6 +97,8 @@ def network(scene: Scene) -> str:
     sides = [nodes[layer.outer].value.shape[layer.axis] for layer in columns]
     if max(sides) > MOST_UNITS:
         raise MathlabError(f"the network of {called} has a layer of {max(sides)} units, more than {MOST_UNITS}")
+    if len(layers) > MOST_LAYERS:
+        raise MathlabError(f"the network of {called} has {len(layers)} layers, more than {MOST_LAYERS}")
     samples = max(nodes[layer.outer].value.size // side for layer, side in zip(columns, sides, strict=True))
     if not 0 <= (sample := scene.sample) < samples:
         raise MathlabError(f"there is no sample {sample} in {called}: they are counted from 0 to {samples - 1}")
@@ -116,6 +118,7 @@ def network(scene: Scene) -> str:
     end = nodes[scene.case.equations[-1].name]
     used = (name for one in layers for name in (one.source, one.weights, one.bias, one.inner, one.outer))
     parts = [*filter(None, dict.fromkeys(used))]
+    shared = [name for one in layers for name in (one.weights, one.bias) if name and len(nodes[name].readers) > 1]
     rest = ", ".join(name for name in scene.case.parameters if name not in parts)
     crowded = max(a * b for a, b in pairwise(sides)) > LABELLED
     said = (
@@ -123,6 +126,7 @@ def network(scene: Scene) -> str:
         "a line is as wide as its weight, and dashed where that is negative",
         f"of more than {LABELLED} lines between two layers the numbers are not written" if crowded else "",
         f"sample {sample} of {samples}; a weight's gradient is that of all of them" if samples > 1 else "",
+        f"read more than once, so that its gradient is a sum: {', '.join(dict.fromkeys(shared))}" if shared else "",
         f"what is not in these layers is not drawn: {svg.shortened(rest, 2 * CUT)}" if rest else "",
     )
     bottom, notes = HEAD + step * max(sides), [*filter(None, said)]

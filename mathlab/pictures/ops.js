@@ -196,7 +196,8 @@ const lab = (() => {
   const computed = (from, lines, single) => { const found = new Map(from); for (const [name, tree] of lines) found.set(name, value(tree, found, single)); return found; };
   // training as the lab does it: the losses, and the weights before the first epoch and after each; the equations may be others for a batch
   const train = ({forward, backward, end, single, train: {state, updates, moved, trained, batches, epochs: own}}, leaves, settings, epochs, until = Infinity) => {
-    const now = new Map(leaves), lines = [...forward, ...backward], losses = [], past = []; let made = 0;
+    const known = [...forward, ...backward], lines = known.filter(([name]) => name !== "upstream"), losses = [], past = []; let made = 0;
+    const now = computed(leaves, known.filter(line => !lines.includes(line)), single); // of all samples, for every batch
     for (const [name, like, start] of state) now.set(name, A(now.get(like).s, start ?? now.get(like).d.map(() => 0)));
     for (const [name, x] of settings) now.set(`_setting_${name}`, A([], [x]));
     const move = found => { found.set("_t", A([], [++made])); const next = computed(found, updates, single); for (const [old, name] of moved) now.set(old, next.get(name)); };

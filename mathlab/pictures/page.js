@@ -10,7 +10,7 @@
   const drawn = (tag, set, ...inside) => { const made = document.createElementNS("http://www.w3.org/2000/svg", tag); for (const key in set) made.setAttribute(key, set[key]); fill(made, inside); return made; };
   const words = (x, y, said, anchor, colour = "currentColor") => drawn("text", {x, y, "font-size": 12, fill: colour, stroke: "var(--card)", "stroke-width": 4, "paint-order": "stroke", "text-anchor": anchor}, said);
   const lined = (points, colour, set) => drawn("path", {d: points.map((p, k) => p.every(Number.isFinite) ? `${k && points[k - 1].every(Number.isFinite) ? "L" : "M"}${p[0].toFixed(1)} ${p[1].toFixed(1)}` : "").join(""), fill: "none", stroke: colour, "stroke-width": 2, ...set});
-  const typed = (set, good, change) => say("input", {type: "text", inputMode: "decimal", ...set, oninput: ({target}) => { const text = target.value.trim().replace("−", "-"), fits = text !== "" && Number.isFinite(+text) && good(+text); target.setAttribute("aria-invalid", String(!fits)); if (fits) change(+text, target); }});
+  const typed = (set, good, change) => say("input", {type: "text", inputMode: "decimal", ...set, oninput: ({target}) => { const text = target.value.trim().replace("−", "-"), fits = text !== "" && Number.isFinite(D.single ? Math.fround(+text) : +text) && good(+text); target.setAttribute("aria-invalid", String(!fits)); if (fits) change(+text, target); }});
   const {is, num} = lab.numbers(D.single);
   const label = (name, at) => at.length ? `${name}[${at.join(",")}]` : name;
   const places = s => s.reduce((all, n) => all.flatMap(at => lab.range(n).map(k => [...at, k])), [[]]);
@@ -19,8 +19,8 @@
   const origin = new Map(D.leaves.map(([name, , s, d]) => [name, {s, d}])), roles = new Map(D.leaves.map(([name, role]) => [name, role]));
   const lines = [...D.forward, ...D.backward], forward = D.forward.length, kept = new Map(D.stores), shares = new Map(D.shares);
   const gradients = new Set(D.backward.map(([name]) => name)), order = new Map(lines.map(([name], k) => [name, k + 1]));
-  const given = () => new Map(D.train?.settings ?? []), fresh = () => new Map([...origin].map(([name, x]) => [name, {s: x.s, d: [...x.d]}]));
-  let now = fresh(), env = new Map(), step = 1, at = [], epoch = null, later = 0, past = [], epochs = D.train?.epochs ?? 0, settings = given();
+  const given = () => new Map(D.train ? [...D.train.settings, ["epochs", D.train.epochs]] : []), fresh = () => new Map([...origin].map(([name, x]) => [name, {s: x.s, d: [...x.d]}]));
+  let now = fresh(), env = new Map(), step = 1, at = [], epoch = null, later = 0, past = [], settings = given();
   const edits = () => [...origin].flatMap(([name, x]) => places(x.s).flatMap((place, k) => Object.is(now.get(name).d[k], x.d[k]) ? [] : [[name, place, now.get(name).d[k]]]));
   const fixed = new Map(D.fixed ?? []); // of a page that is too large to be computed anew: arrays, and what large ones come to
   const marked = key => new Map([...document.querySelectorAll(`#graph [data-${key}]`)].map(part => [part.dataset[key], part]));
@@ -120,25 +120,31 @@
     if (D.fixed) { fill($("edit"), say("h2", {}, "Inputs and weights"), say("p", {}, D.said)); return; }
     const groups = [...origin].map(([name, x]) => {
       const size = Math.max(8, ...x.d.map(v => num(v).length)), field = (place, k) => typed({value: num(x.d[k]), size, "aria-label": label(name, place), autocomplete: "off", ...whole(() => now.get(name).d[k])}, v => roles.get(name) !== "index" || Number.isInteger(v), (v, target) => {
-        epoch = null; now.get(name).d[k] = D.single ? Math.fround(v) : v; target.classList.toggle("changed", now.get(name).d[k] !== x.d[k]); renew();
+        const {d} = now.get(name), before = [d[k], epoch]; d[k] = D.single ? Math.fround(v) : v; epoch = null;
+        if (!renew()) { [d[k], epoch] = before; target.setAttribute("aria-invalid", "true"); } // there is no such index: all stays as it is
+        target.classList.toggle("changed", !Object.is(d[k], x.d[k]));
       });
       return say("fieldset", {}, say("legend", {}, `${name} `, say("span", {className: "dim"}, roles.get(name) === "index" ? "index" : roles.get(name))), rowed(places(x.s).map(field), x.s).map(row => say("div", {className: "row"}, row)));
     });
-    fill($("edit"), say("h2", {}, "Inputs and weights"), say("p", {className: "dim", id: "state", role: "status"}), groups, say("button", {id: "reset", onclick: () => { epoch = null; now = fresh(); settings = given(); epochs = D.train?.epochs ?? 0; edit(); if (D.train) training(); renew(); $("reset").focus(); }}, "back to the article's numbers"), say("p", {className: "wide"}, say("code", {id: "set"})));
+    fill($("edit"), say("h2", {}, "Inputs and weights"), say("p", {className: "dim", id: "state", role: "status"}), groups, say("button", {id: "reset", onclick: () => { epoch = null; now = fresh(); settings = given(); edit(); if (D.train) training(); renew(); $("reset").focus(); }}, "back to the article's numbers"), say("p", {className: "wide"}, say("code", {id: "set"})));
   };
+  const exact = (d, s) => s.length ? `[${lab.range(s[0]).map(i => exact(d.slice(i * d.length / s[0], (i + 1) * d.length / s[0]), s.slice(1))).join(", ")}]` : Object.is(d[0], -0) ? "-0.0" : String(d[0]);
   const renew = () => {
     const changed = edits();
-    try { env = lab.computed(now, lines, D.single); $("state") && ($("state").textContent = epoch !== null ? `The weights after ${epoch} epochs.` : changed.length ? `Changed numbers: ${changed.map(([name, place]) => label(name, place)).join(", ")}; what was printed no longer applies.` : "Change a number: everything is computed anew, here in the page."); } catch (trouble) { $("state").textContent = `This cannot be computed: ${trouble.message}`; return; }
-    const others = [...given(), ["epochs", D.train?.epochs ?? 0]].map(([name, x]) => [`train.${name}`, [], settings.get(name) ?? epochs, x]).filter(([, , x, was]) => x !== was);
-    if ($("set")) $("set").textContent = [...changed, ...others].map(([name, place, x]) => `--set "${label(name, place)}=${x}"`).join(" ");
+    try { env = lab.computed(now, lines, D.single); } catch (trouble) { $("state").textContent = `This cannot be computed, and is not changed: ${trouble.message}.`; return false; }
+    $("state").textContent = epoch !== null ? `The graph has the weights after ${epoch} epochs; these are those before the first.` : changed.length ? `Changed numbers: ${changed.map(([name, place]) => label(name, place)).join(", ")}; what was printed no longer applies.` : "Change a number: everything is computed anew, here in the page.";
+    const others = [...given()].filter(([name, x]) => settings.get(name) !== x).map(([name]) => `--set "train.${name}=${settings.get(name)}"`);
+    const sets = [...origin].map(([name, {s}]) => [changed.filter(([of]) => of === name).map(([, place, x]) => `--set "${label(name, place)}=${exact([x], [])}"`).join(" "), `--set "${name}=${exact(now.get(name).d, s)}"`]);
+    $("set").textContent = changed.every(([, , x]) => Number.isFinite(x)) ? [...sets.map(([each, all]) => all.length < each.length ? all : each), ...others].filter(Boolean).join(" ") : "What is not finite cannot be set.";
     for (const [name, x] of env) refill(name, x);
     for (const [name, paths] of shares) for (const [reader, , share] of paths) if (paths.length > 1) refill(`d${name}<${reader}`, lab.value(["add", share, ["zeros_like", name]], env, D.single));
     tabled(); show();
-    if (epoch === null && !D.fixed) { clearTimeout(later); later = setTimeout(D.train?.updates ? train : contours, changed.length ? 150 : 0); }
+    if (epoch === null) { clearTimeout(later); later = setTimeout(D.train?.updates ? train : contours, changed.length ? 150 : 0); }
+    return true;
   };
   const written = x => !x ? "" : x.d.length > 30 ? `norm ${num(Math.hypot(...x.d))}` : x.s.length < 2 ? x.d.map(num).join("  ") : rowed(x.d.map(num), x.s).map(row => say("div", {}, row.join("  ")));
   const tabled = () => fill($("table"), table(["node", "equation", "value", "gradient"], [...D.leaves.map(([name]) => [name, ""]), ...D.forward.map(([name, , text]) => [name, text])].map(([name, text]) => [name, say("span", {className: "left"}, text), say("span", {className: "value"}, written(env.get(name)) || (fixed.get(name) ?? "")), say("span", {className: "gradient"}, written(env.get("d" + name)) || (fixed.get("d" + name) ?? ""))])));
-  const train = () => { const made = lab.train(D, now, settings, epochs, Date.now() + 2000); past = made.past; curve(made.losses); contours(); };
+  const train = () => { const made = lab.train(D, now, settings, settings.get("epochs"), Date.now() + 2000); past = made.past; curve(made.losses); contours(); };
   // a field in ten bands, the higher the darker, and on it the way of the training
   const contours = () => fill($("contours"), (D.contours ?? []).map(one => {
     const side = 41, cell = 420 / side, [[a, i, x0, x1], [b, j, y0, y1]] = one.over, heights = lab.field(D, now, one, side), good = heights.filter(Number.isFinite).sort((p, q) => p - q);
@@ -147,30 +153,30 @@
     const way = past.map(p => [(p.get(a) ?? now.get(a)).d[i], (p.get(b) ?? now.get(b)).d[j]]), last = way[way.length - 1], led = last ? `; the training leads from (${way[0].map(num).join(", ")}) to (${last.map(num).join(", ")})` : "";
     const told = `${one.text} over ${one.x} and ${one.y}: from ${num(good[0] ?? NaN)} to ${num(good[good.length - 1] ?? NaN)}${led}`;
     const others = one.paths.map(([name, points], k) => { // named where a share of the way is gone, another one on each
-      const run = points.map(on), gone = run.map((p, i) => i && Math.hypot(p[0] - run[i - 1][0], p[1] - run[i - 1][1])); let left = gone.reduce((a, b) => a + b) * (k + 1) / (one.paths.length + 1);
-      return [lined(run, "var(--good)", {"stroke-dasharray": `${Math.max(7 - 3 * k, 1)} 3`}), words(...run[Math.max(gone.findIndex(d => (left -= d) <= 0), 0)], name, "middle", "var(--good)")];
+      const run = points.map(on), seen = run.filter(([x, y]) => x >= 70 && x <= 490 && y >= 20 && y <= 440), gone = seen.map((p, i) => i && Math.hypot(p[0] - seen[i - 1][0], p[1] - seen[i - 1][1])); let left = gone.reduce((a, b) => a + b, 0) * (k + 1) / (one.paths.length + 1);
+      return [lined(run, "var(--good)", {"stroke-dasharray": `${Math.max(7 - 3 * k, 1)} 3`}), seen.length ? words(...seen[Math.max(gone.findIndex(d => (left -= d) <= 0), 0)], name, "middle", "var(--good)") : null];
     });
     const own = last ? [lined(way.map(on), "var(--gradient)"), drawn("circle", {cx: on(last)[0], cy: on(last)[1], r: 5, fill: "var(--gradient)"})] : [];
     const axes = [words(70, 456, num(x0), "middle"), words(490, 456, num(x1), "middle"), words(280, 472, one.x, "middle"), words(64, 444, num(y0), "end"), words(64, 28, num(y1), "end"), words(64, 235, one.y, "end")];
-    const ways = drawn("svg", {x: 70, y: 20, width: 420, height: 420, viewBox: "70 20 420 420"}, others, own); // which ends at the frame
-    return [drawn("svg", {viewBox: "0 0 560 480", class: "contour", role: "img", "aria-label": told}, lab.range(10).map(k => drawn("path", {d: bands.map((band, at) => square(band, at, k)).join(""), fill: "var(--value)", "fill-opacity": 0.05 + 0.07 * k})), ways, axes), say("p", {className: "dim"}, told)];
+    const ways = drawn("svg", {x: 70, y: 20, width: 420, height: 420, viewBox: "70 20 420 420"}, others.map(([line]) => line), own); // which ends at the frame
+    return [drawn("svg", {viewBox: "0 0 560 480", class: "contour", role: "img", "aria-label": told}, lab.range(10).map(k => drawn("path", {d: bands.map((band, at) => square(band, at, k)).join(""), fill: "var(--value)", "fill-opacity": 0.05 + 0.07 * k})), ways, others.map(([, name]) => name), axes), say("p", {className: "dim"}, told)];
   }));
   const curve = losses => {
-    const good = losses.filter(Number.isFinite), low = Math.min(...good), high = Math.max(...good), log = low > 0 && high / low > 20, scale = x => log ? Math.log(x) : x;
+    const good = losses.filter(Number.isFinite), low = good.reduce((a, b) => Math.min(a, b), good[0]), high = good.reduce((a, b) => Math.max(a, b), good[0]), log = low > 0 && high / low > 20, scale = x => log ? Math.log(x) : x;
     const y = x => 150 - 130 * (scale(x) - scale(low)) / (scale(high) - scale(low) || 1), x = k => 70 + 520 * k / Math.max(losses.length - 1, 1);
     const set = {viewBox: "0 0 600 185", id: "curve", role: "img", "aria-label": `${D.end} from ${num(losses[0])} to ${num(losses[losses.length - 1])} over ${losses.length - 1} epochs`}, dot = drawn("circle", {r: 5, fill: "var(--gradient)"});
-    const picture = drawn("svg", set, drawn("path", {d: "M70 15V155H592", fill: "none", stroke: "var(--line)"}), lined(losses.map((l, k) => [x(k), y(l)]), "var(--value)"), words(64, 24, num(high), "end"), words(64, 154, num(low), "end"), words(70, 172, "0", "middle"), words(590, 172, String(losses.length - 1), "end"), words(330, 172, `epoch${log ? " (loss on a logarithmic scale)" : ""}`, "middle"), dot);
-    const told = say("output", {}), told_at = k => { told.textContent = `epoch ${k}: ${D.end} = ${num(losses[k])}${D.train.updates && losses.length <= epochs ? "; it takes long, and stopped there" : ""}`; dot.setAttribute("cx", x(k)); dot.setAttribute("cy", Number.isFinite(losses[k]) ? y(losses[k]) : 155); };
-    const scrub = say("input", {type: "range", min: 0, max: losses.length - 1, value: losses.length - 1, "aria-label": "Epoch whose weights are shown", oninput: event => {
-      epoch = +event.target.value; told_at(epoch);
-      if (past.length) { const before = now; now = new Map([...now, ...past[epoch]]); renew(); now = before; }
+    const picture = drawn("svg", set, drawn("path", {d: "M70 15V155H592", fill: "none", stroke: "var(--line)"}), lined(losses.map((l, k) => [x(k), y(l)]), "var(--value)"), words(64, 24, num(high ?? NaN), "end"), words(64, 154, num(low ?? NaN), "end"), words(70, 172, "0", "middle"), words(590, 172, String(losses.length - 1), "end"), words(330, 172, `epoch${log ? " (loss on a logarithmic scale)" : ""}`, "middle"), dot);
+    const told = say("output", {}), told_at = k => { told.textContent = `epoch ${k}: ${D.end} = ${num(losses[k])}${D.train.updates && losses.length <= settings.get("epochs") ? "; it takes long, and stopped there" : ""}`; dot.setAttribute("cx", x(k)); const seen = Number.isFinite(losses[k]); dot.setAttribute("cy", seen ? y(losses[k]) : 0); dot.style.display = seen ? "" : "none"; };
+    const scrub = say("input", {type: "range", min: 0, max: losses.length - 1, value: losses.length - 1, "aria-label": past.length ? "Epoch whose weights are shown" : "Epoch", oninput: event => {
+      told_at(+event.target.value);
+      if (past.length) { const before = now; epoch = +event.target.value; now = new Map([...now, ...past[epoch]]); renew(); now = before; }
     }});
     fill($("curves"), picture, scrub, say("p", {}, told)); told_at(losses.length - 1);
     $("curves").dataset.losses = losses.length <= 2000 ? losses.join(" ") : "";
   };
   const training = () => {
-    const field = (name, x, change, good = v => v >= 0) => say("label", {}, name, typed({value: String(x), size: Math.max(8, String(x).length)}, good, v => { change(v); epoch = null; renew(); clearTimeout(later); train(); }));
-    const fields = D.train.updates ? [...[...settings].map(([name, x]) => field(name, x, v => settings.set(name, v))), field("epochs", epochs, v => { epochs = v; }, v => Number.isInteger(v) && v >= 0 && v <= D.train.most)] : [];
+    const good = name => v => v >= 0 && (name !== "epochs" || Number.isInteger(v) && v <= D.train.most), change = name => v => { settings.set(name, v); epoch = null; renew(); clearTimeout(later); train(); };
+    const fields = D.train.updates ? [...settings].map(([name, x]) => say("label", {}, name, typed({value: String(x), size: Math.max(8, String(x).length)}, good(name), change(name)))) : [];
     fill($("trained"), say("h2", {}, `Training: ${D.train.optimizer}`), fields, say("p", {className: "dim"}, D.train.said), say("div", {id: "curves"}), D.train.figures.length ? [say("h3", {}, "Figures, with the article's numbers"), judged(D.train.figures)] : []);
     if (!D.train.updates) curve(D.train.losses);
   };

@@ -49,7 +49,9 @@ def page(scene: Scene) -> str:
 
     prepared, picture, source = prepare(scene.case), graph(scene, BOXES, math.inf, WIDE), files("mathlab.pictures")
     html, *scripts = (source.joinpath(name).read_text(encoding="utf-8") for name in ("page.html", "ops.js", "page.js"))
-    script = re.sub(r"^ +(?://.*\n)?", "", "".join(scripts), flags=re.MULTILINE)  # without what only its authors need
+    script = re.sub(
+        r"^ +(?://.*\n)?| // .*", "", "".join(scripts), flags=re.MULTILINE
+    )  # without what only its authors need
     result, written = scene.result, by_name(scene.case.equations)
     shown = result._replace(stages={name: one for name, one in result.stages.items() if name in ("backprop", "train")})
     told = json.dumps(data(scene, prepared), separators=(",", ":"), allow_nan=False, default=tree)
@@ -93,6 +95,8 @@ def _steps(prepared: Prepared) -> tuple[list[Step], list[Step]]:
     backward: list[Step] = [(one.name, one.expr, one.text, owner.get(one.name, one.name[1:])) for one in found]
     if f"d{prepared.end}" not in (name for name, *_ in backward):
         backward.insert(0, (f"d{prepared.end}", Num(1), "1", prepared.end))
+    if isinstance(upstream := prepared.case.upstream, Equation):
+        backward.insert(0, (UPSTREAM, upstream.expr, upstream.text, prepared.end))
     return forward, backward
 
 
@@ -102,6 +106,7 @@ def data(scene: Scene, prepared: Prepared) -> Json:
     fixed = sum(np.size(array) for array in prepared.env.values()) > EDITABLE
     kinds = {name: "index" for name, type_ in prepared.types.names.items() if type_.kind == "i"}
     roles = {UPSTREAM: UPSTREAM, **dict.fromkeys(case.parameters, "parameter"), **kinds}
+    given = {name: array for name, array in prepared.env.items() if name not in [one[0] for one in backward]}
     made: Json = {
         "end": prepared.end,
         "single": case.dtype == "float32",
@@ -113,7 +118,7 @@ def data(scene: Scene, prepared: Prepared) -> Json:
     }
     if not fixed:
         return made | {
-            "leaves": [(name, roles.get(name, "input"), *_array(array)) for name, array in prepared.env.items()],
+            "leaves": [(name, roles.get(name, "input"), *_array(one)) for name, one in given.items()],
             "shares": [(one.name, [*map(_share, result.shares(one.name))]) for one in result.nodes if one.readers],
             "contours": [*_contours(scene, prepared)],
         }
@@ -193,7 +198,8 @@ def _batches(training: Training) -> Json | None:
     picked = [[*map(int, step.batch["rows"])] for step in steps]
     sizes = sorted({*map(len, picked)})
     batches = map(training.cut, sizes)
-    usual, *lines = ([step[:2] for part in _steps(one) for step in part] for one in (prepared, *batches))
+    both = ((step[:2] for part in _steps(one) for step in part) for one in (prepared, *batches))
+    usual, *lines = ([(name, expr) for name, expr in steps if name != UPSTREAM] for steps in both)
     own = {f"{size}": found for size, found in zip(sizes, lines, strict=True) if found != usual}
     return {"over": settings.over, "each": training.each, "rows": picked, "lines": own}
 

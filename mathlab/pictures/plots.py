@@ -260,7 +260,10 @@ def _steps(about: Subject) -> Drawing:
     gradients = {f"d{name}": Name(name) for name in prepared.env if f"d{name}" in values}
     if not gradients:
         raise about.wrong("steps needs an input or parameter that has a gradient")
-    first = next(iter(gradients))
+    first, end = (
+        next(iter(gradients)),
+        quantity(f"sum({UPSTREAM} * {prepared.end})" if UPSTREAM in prepared.env else prepared.end),
+    )
     largest = np.unravel_index(int(np.argmax(np.abs(values[first]))), np.shape(values[first]))
     for of in about.picture.of or (quantity(entry(first, [*map(int, largest)])),):
         if not {*names(of.expr)} <= gradients.keys():
@@ -269,7 +272,7 @@ def _steps(about: Subject) -> Drawing:
         at, derived = float(prepared.env[name][place]), float(values[f"d{name}"][place])
         steps = STEPS * max(1.0, abs(at))
         points = ({(name, place): at + h} for h in (0.0, *steps, *-steps))
-        here, ahead, behind = np.split(_values(about, prepared, quantity(prepared.end), points), (1, 1 + len(steps)))
+        here, ahead, behind = np.split(_values(about, prepared, end, points), (1, 1 + len(steps)))
         for label, quotient in (("central", (ahead - behind) / (2 * steps)), ("one-sided", (ahead - here) / steps)):
             lines.append(Line(f"{of.text}, {label}", steps, np.abs(quotient - derived) / (abs(derived) or 1.0)))
     return Drawing("Difference quotients", "step h", "relative error", "xy", lines)

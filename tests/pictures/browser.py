@@ -255,6 +255,42 @@ def test_training_in_the_page_is_the_lab_s(browser: Browser, pages: dict[tuple[s
     visit.close()
 
 
+EDITED = """\
+dtype: float32
+inputs: {k: 1, t: 3}
+parameters: {E: [[0.5, -1], [2, 0.25]], w: [1, -2]}
+equations: {e: "E[k]", loss: "sum((w * e - t)**2)"}
+train: {optimizer: {name: sgd, lr: 0.01}, epochs: 5}
+pictures: [page, {contour: {over: {"w[0]": [-2, 2], "w[1]": [-4, 4]}, cases: [base, away]}}]
+cases:
+  base: {}
+  away: {pictures: [], train: {optimizer: {name: sgd, lr: 0.2}}}
+"""
+
+
+def test_what_cannot_be_computed_is_not_taken_and_what_is_offered_can_be_set(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "edited.yaml").write_text(EDITED, encoding="utf-8")
+    experiment = api.load(tmp_path / "edited.yaml")
+    path = tmp_path / "edited.html"
+    path.write_text(api.run(experiment, "train", cases=["base"]).draw("page"), encoding="utf-8")
+    visit = Visit(browser, path)
+    visit.page.wait_for_selector("#curve")
+    before = dict(visit.page.evaluate(NUMBERS))
+    for field, text in (("k", "2"), ("k", "0.5"), ("w[0]", "1e200"), ("t", ""), ("t", "-"), ("t", "0,5")):
+        visit.page.fill(f"[aria-label='{field}']", text)
+        assert visit.page.get_attribute(f"[aria-label='{field}']", "aria-invalid") == "true"
+        assert dict(visit.page.evaluate(NUMBERS)) == before
+        assert visit.page.inner_text("#set") == ""
+    visit.page.locator("#train label input").first.fill("0.02")
+    assert visit.page.inner_text("#set") == '--set "train.lr=0.02"'
+    visit.page.eval_on_selector("#curves input", "s => { s.value = 3; s.dispatchEvent(new Event('input')); }")
+    whole, rate = re.findall('--set "(.*?)"', visit.page.inner_text("#set"))[1:]
+    assert whole.startswith("w=[")
+    assert rate == "train.lr=0.02"
+    assert visit.page.locator(".contour > text", has_text="away").count() == 1
+    visit.close()
+
+
 def test_the_entries_that_an_op_moves_are_put_in(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "moved.yaml").write_text(MOVED, encoding="utf-8")
     path = tmp_path / "moved.html"

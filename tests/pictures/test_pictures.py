@@ -366,6 +366,9 @@ def test_what_a_notebook_shows() -> None:
         result.draw("graph", "nobody")
 
 
+SQUARE, PAIR = {"W": np.eye(2)}, {"x": [1.0, 2.0], "v": [3.0, 4.0]}
+
+
 @pytest.mark.parametrize(
     ("one", "message"),
     [
@@ -373,6 +376,10 @@ def test_what_a_notebook_shows() -> None:
         (
             case({"z": "x @ W", "loss": "sum(z)"}, {"W": np.ones((20, 2))}, {"x": np.ones(20)}),
             "a layer of 20 units, more than 12",
+        ),
+        (
+            case({"h1": "W @ x", **{f"h{n}": f"W @ h{n - 1}" for n in range(2, 22)}, "loss": "sum(h21)"}, SQUARE, PAIR),
+            "has 21 layers, more than 20",
         ),
     ],
 )
@@ -465,6 +472,9 @@ def test_a_network_says_what_it_does_not_show() -> None:
     assert "of more than 20 lines between two layers the numbers are not written" in svg
     assert f"what is not in these layers is not drawn: {WIDE}, of" in svg
     assert "not drawn" not in drawn(result_of(NARROW[0][1]), "network")
+    twice = drawn(result_of(case({"a": "W @ x", "b": "W @ v", "loss": "sum(a * b)"}, SQUARE, PAIR)), "network")
+    assert "read more than once, so that its gradient is a sum: W" in twice
+    assert "read more than once" not in svg
 
 
 def test_the_parts_of_a_step_back_that_other_boxes_read_are_defined() -> None:

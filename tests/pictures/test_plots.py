@@ -128,6 +128,14 @@ def test_steps_draw_the_v() -> None:
     assert central.y[-1] > 1e-3
 
 
+@pytest.mark.parametrize("upstream", [[1, 2], "3 * x"])
+def test_steps_weigh_the_end_by_its_upstream_gradient(upstream: object) -> None:
+    net = {"inputs": {"x": [1, 2]}, "parameters": {"w": [0.5, -1]}, "equations": {"y": "tanh(w) * x"}}
+    result = api.run({**net, "upstream": upstream}, "backprop")
+    central, one_sided = plots.drawing(result, "base", asked("steps")).lines
+    assert central.y.min() < 1e-9 < one_sided.y.min() < 1e-6
+
+
 WRONG: list[tuple[Callable[[], Drawing], str]] = [
     (lambda: drawing(asked("loss", "lss")), "has no column 'lss'; did you mean 'loss'?"),
     (lambda: drawing(asked("loss", cases=("second instance",))), "no case is named 'second instance'"),

@@ -71,6 +71,17 @@ def test_a_page_trains_as_the_lab_does(way: str, dtype: str) -> None:
     np.testing.assert_allclose(losses, result.cases[0].train.columns["loss"], rtol=rtol)
 
 
+def test_an_upstream_that_is_an_expression_is_computed_anew_and_of_all_samples() -> None:
+    net = {**NET, "upstream": "s + mean(t)", "train": {**TRAININGS["shuffled"], "epochs": 3}}
+    inputs = {"X": [[1.5, -2], [0.5, 1], [-1, 0.25], [2, 2], [0, -1]], "t": [0, 1, 1, 0, 1]}
+    one, other = (data_of(api.run({**net, "inputs": {**inputs, "s": s}})) for s in (1, 4))
+    edited = {**one, "leaves": other["leaves"]}
+    np.testing.assert_array_equal(script().asked("trained", edited), script().asked("trained", other))
+    losses = api.run({**net, "inputs": {**inputs, "s": 4}}, "train").cases[0].train
+    assert losses
+    np.testing.assert_allclose(np.array(script().asked("trained", edited)), losses.columns["loss"], rtol=1e-12)
+
+
 def test_a_page_draws_the_contours_that_are_declared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots, "GRID", 9)
     result = api.run({**NET, "pictures": CONTOURS}, "backprop")
