@@ -19,10 +19,9 @@ from mathlab.config.yamltext import Scalar, Table, Tree
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Recipe, Value
 from mathlab.language.equation import Equation
-from mathlab.language.shapes import MOST_AXES
+from mathlab.language.shapes import MOST_AXES, Shape
 from mathlab.language.syntax import Num
 
-Shape = tuple[int, ...]
 Settings = Mapping[str, float]
 Drawn = NDArray[np.float64]
 

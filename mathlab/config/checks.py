@@ -142,11 +142,8 @@ def _circle(equations: Sequence[Equation]) -> dict[str, None]:
 
 def _names(formula: Equation) -> list[Name]:
     """The names a formula reads, each at its first mention."""
-    found: dict[str, Name] = {}
-    for part in walk(formula.expr):
-        if isinstance(part, Name):
-            found.setdefault(part.id, part)
-    return list(found.values())
+    first = {part.id: part for part in [*walk(formula.expr)][::-1] if isinstance(part, Name)}
+    return [first[name] for name in names(formula.expr)]
 
 
 def _derivation(

@@ -20,7 +20,7 @@ from mathlab.errors import ExpressionError, MathlabError, Place, Problem
 from mathlab.experiment import Case, Figure, TrainSettings
 from mathlab.habits import misplaced
 from mathlab.language.check import folded, settled
-from mathlab.language.equation import Equation, Step
+from mathlab.language.equation import At, Equation, Step
 from mathlab.language.ops import OPS
 from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, names, substitute, unparse, walk
 from mathlab.language.syntax import replace as rewritten
@@ -32,7 +32,6 @@ WRITTEN: Schema = any_of(TEXT, {"type": "object", "minProperties": 1})  # in a l
 
 Values = Mapping[str, Num]  # what counters stand for, and inputs that loops count to
 Numbers = tuple[int, ...]  # in brackets: h[2, 1]
-At = tuple[tuple[str, int], ...]  # the counters of loops in one another and their numbers, outermost first
 Indexed = Callable[..., Expr]  # of a call, what is indexed, and the items in brackets
 
 

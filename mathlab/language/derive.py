@@ -12,16 +12,15 @@ from __future__ import annotations
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import cache
 from typing import NamedTuple
 
 from mathlab.errors import ExpressionError, MathlabError
-from mathlab.language.check import Types, resolve
+from mathlab.language.check import Types, read
 from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS
 from mathlab.language.shapes import Type
 from mathlab.language.simplify import Builder, is_ones, split
-from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, names, parse, replace, unparse
+from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, names, replace, unparse
 
 WIDEST = 32  # terms of one sum
 UPSTREAM = "upstream"  # the name of the gradient of an end that is not a scalar
@@ -140,7 +139,7 @@ class _Derivation:
             return
         op, site = OPS[expr.op], self.types.site(expr)
         rules = {
-            position: _parsed(text) if (text := op.rule(position, site)) is not None else None
+            position: read(text) if (text := op.rule(position, site)) is not None else None
             for position, arg in enumerate(expr.args)
             if self.active.intersection(names(arg))
         }
@@ -217,11 +216,6 @@ def _count(core: Expr, exprs: Collection[Expr]) -> int:
     """How often `core` stands in the expressions, whatever the number in front of it."""
     inside = (expr.args if isinstance(expr, Call) else () for expr in exprs if split(expr)[1] != core)
     return sum(split(expr)[1] == core for expr in exprs) + sum(_count(core, args) for args in inside)
-
-
-@cache
-def _parsed(rule: str) -> Expr:
-    return resolve(parse(rule))
 
 
 def stored(backward: Iterable[Expr], forward_names: Collection[str]) -> tuple[str, ...]:

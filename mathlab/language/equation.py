@@ -12,11 +12,13 @@ from typing import NamedTuple
 from mathlab.errors import Place
 from mathlab.language.syntax import Expr, names, unparse
 
+At = tuple[tuple[str, int], ...]  # the counters of loops in one another and their numbers, outermost first
+
 
 class Step(NamedTuple):
-    """What counted the loops to where an equation was written, outermost first, and what its name begins with: h."""
+    """What counted the loops to where an equation was written, and what its name begins with: h."""
 
-    at: tuple[tuple[str, int], ...]
+    at: At
     series: str
 
     def __str__(self) -> str:

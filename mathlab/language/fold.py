@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import NamedTuple, TypeVar
 
 from mathlab.language.check import Types
-from mathlab.language.equation import Equation, Step
+from mathlab.language.equation import At, Equation, Step
 from mathlab.language.shapes import Type
 from mathlab.language.syntax import Bound, Call, Expr, Name, NewAxis, Num, Slice, parse
 
@@ -30,7 +30,6 @@ class Recurrence(NamedTuple):
     equations: tuple[Equation | Recurrence, ...]
 
 
-At = tuple[tuple[str, int], ...]  # the counters of loops in one another and their numbers, outermost first
 Counted = tuple[Equation, At]
 # what stands before the name of a value, that, and what stands behind it: d, h and _1 of dh3_1, whose number is 3
 Apart = tuple[str, str, str]

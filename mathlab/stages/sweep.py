@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -65,10 +66,11 @@ def run(case: Case, progress: Report | None = None, where: str = "") -> SweepRes
     if settings is None:
         raise MathlabError("the case has no 'sweep'", case.place)
     count = settings.sample or sum(math.prod(len(_listed(axis)) for axis in axes) for axes in settings.grids)
-    _check_cost(case, Cost(count * RUN, count * RUN_BYTES, 0))
+    check = partial(limits.check, case, "the sweep", times=1, kept=1, place=settings.place)
+    check(Cost(count * RUN, count * RUN_BYTES, 0))
     base, every = _bare(case), points(settings)
     pieces, taken = _pieces(base, every)
-    _check_cost(case, taken._replace(seconds=taken.seconds + count * RUN))
+    check(taken._replace(seconds=taken.seconds + count * RUN))
     ends: list[Ends] = []
     done = 0
     for piece, made in zip(pieces, spread(ends_of, pieces, where, taken.seconds), strict=True):
@@ -77,10 +79,6 @@ def run(case: Case, progress: Report | None = None, where: str = "") -> SweepRes
         if progress:
             progress(done, count, None)
     return _result(base, every, pieces, ends)
-
-
-def _check_cost(case: Case, taken: Cost) -> None:
-    limits.check(case, "the sweep", taken, 1, kept=1, place=case.sweep.place if case.sweep else None)
 
 
 # --- which runs there are ---------------------------------------------------------------------------------------------

@@ -46,8 +46,7 @@ def _settings(call: Call, step: int | Pair = 1) -> str:
 def windowed(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `windows(x, size)`: a window's two axes, then x's, whose last two tell the window's place."""
     size = of_setting(call, "size", 1)
-    places_ = places(types[0], size, call)
-    return (*size, *types[0].shape[:-2], *places_)
+    return (*size, *types[0].shape[:-2], *places(types[0], size, call))
 
 
 def overlapping(types: Sequence[Type], call: Call) -> Shape:
