@@ -237,7 +237,7 @@ def jacobian(prepared: Prepared, call: Call, shake: Shaker | None = None) -> tup
     """
     z, x = (arg.id if isinstance(arg, Name) else "" for arg in call.args)
     if not (z and x):
-        raise ExpressionError("jacobian(z, x) takes two names", call.position)
+        raise ExpressionError("a size of a loop or of a shape has no Jacobian, nor is there one by it", call.position)
     if z not in prepared.nodes:
         raise ExpressionError(f"'{z}' is not an equation, so it has no Jacobian", call.position)
     if x not in prepared.types.names:

@@ -202,6 +202,12 @@ def test_a_sweep_may_change_how_far_a_loop_counts() -> None:
     assert made.stacked == 6
 
 
+def test_a_jacobian_by_how_far_a_loop_counts_is_refused() -> None:
+    (case,) = cases('  for t in 1..T:\n    h[t]: W @ h[t-1]\n  L: sum(h3)\nexpected: {"jacobian(L, T)": 1}\n')
+    with pytest.raises(MathlabError, match=r"a size of a loop or of a shape has no Jacobian, nor is there one by it"):
+        backprop.run(case)
+
+
 def test_figures_and_formulas_may_name_how_far_a_loop_counts() -> None:
     loop = "  for t in 1..T:\n    h[t]: W @ h[t-1]\n  loss: sum(h3)\n"
     asked = "expected: {T: 3, h3 / T: [4.67, 11.33], loss: 48}\nderivation: {dh3: T * ones_like(h3) / 3}\n"
