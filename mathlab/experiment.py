@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mathlab.errors import MathlabError, Place
 from mathlab.language.equation import Equation
 from mathlab.language.optimizers import OPTIMIZERS, Update
-from mathlab.language.syntax import Expr
+from mathlab.language.syntax import Expr, names
 
 SHARED = 100_000  # entries; a larger array is not copied for each stage
 
@@ -241,6 +241,7 @@ class Case:
     quick: bool = False  # it takes seconds, or is refused
     rolled: tuple[Case, Mapping[str, Place]] | None = None
     forward: bool = False  # its values are looked at, also where they have no derivative
+    shown: frozenset[str] = frozenset()  # names, as dx, that nothing is held against, and that are looked at
 
     def having(self, values: Mapping[str, Value]) -> Case:
         """With other values for some of its inputs and parameters."""
@@ -259,6 +260,12 @@ class Case:
         yield from self.gradcheck.expected if self.gradcheck else ()
         for _, figures in self.train.after if self.train else ():
             yield from figures
+
+    @property
+    def judged(self) -> frozenset[str]:
+        """The names in its figures and formulas, and what else is looked at."""
+        formulas = {name for formula in self.derivation for name in (formula.name, *names(formula.expr))}
+        return self.shown.union(formulas, *(names(figure.quantity) for figure in self.figures))
 
     @property
     def mentioned(self) -> Iterator[Equation]:

@@ -83,7 +83,7 @@ def derivative(word: str) -> str:
 
 def value(word: str, args: Sequence[str]) -> str:
     """A hint for who calls what could be a value, which has a short name: for an entry of it, or for a product."""
-    if not re.fullmatch(rf"d?\w{{1,{SHORT}}}", word) or not args:
+    if not re.fullmatch(rf"\w{{1,{SHORT}}}|d\w\d", word) or not args:
         return ""
     if all(re.fullmatch(r"-?\d+", arg) for arg in args):
         return f"; an entry is written {word}[{', '.join(args)}]"

@@ -113,6 +113,20 @@ def test_nothing_is_written_unless_a_folder_is_named(command: str) -> None:
         assert mathlab.arrays("new/net")["base"]["W"][0, 0] == 1
 
 
+def test_a_gradient_that_a_figure_or_a_formula_asks_for_is_shown_too() -> None:
+    Path("net.yaml").write_text(NET + "derivation: {dz: dh * (1 - h**2), dx: W.T @ dz}\n", encoding="utf-8")
+    shown = invoke("backprop", "net.yaml", "--set", "b[1]=0.5").stdout
+    assert "dx[0]" in shown
+    assert "dx[1]" in shown
+
+
+def test_what_is_gone_is_named() -> None:
+    loop = 'inputs: {h0: 0.5, T: 3}\nequations: {for t in 1..T: {"h[t]": "tanh(w * h[t-1])"}, L: "h[T]**2"}\n'
+    Path("net.yaml").write_text(f"parameters: {{w: 0.7}}\n{loop}", encoding="utf-8")
+    told = invoke("backprop", "net.yaml", "--set", "T=2").stdout.splitlines()[-1]
+    assert "; gone are h3 and dh3; " in told
+
+
 def test_what_is_not_finite_fails() -> None:
     result = invoke("backprop", "net.yaml", "--set", "W[0,0]=1e308", "--set", "x[0]=1e308")
     assert result.exit_code == 1

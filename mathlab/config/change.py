@@ -201,10 +201,11 @@ def unjudged(case: Case) -> Case:
     """The case without anything that its numbers could be held against."""
 
     def bare(one: Case) -> Case:
+        shown = one.judged
         gradcheck = one.gradcheck and one.gradcheck._replace(expected=())
         train = one.train and one.train._replace(after=())
         one = replace(one, derivation=(), pictures=(), sweep=None, gradcheck=gradcheck, train=train)
-        return replace(one, expected=(), forward=bool(one.expected))
+        return replace(one, expected=(), forward=bool(one.expected), shown=shown)
 
     return rolled(case, bare)
 

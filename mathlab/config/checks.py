@@ -85,8 +85,7 @@ def _definitions(case: Case, tree: Table) -> Iterator[Problem]:
 
 def _unread(case: Case, own: Table, top: Table) -> Iterator[Problem]:
     """What a case gives of its `own` that nothing reads, and that is called like another but for signs: x beside X."""
-    exprs = (*(one.expr for one in (*case.mentioned, *case.derivation)), *(one.quantity for one in case.figures))
-    read = {name for expr in exprs for name in names(expr)}
+    read = case.judged.union(*(names(one.expr) for one in case.mentioned))
     for section in ("inputs", "parameters"):
         above = places(top.get(section))
         for name, place in places(own.get(section)).items():
@@ -202,7 +201,7 @@ def _meant(name: str, formula: Equation, known: Collection[str]) -> str:
             return f"; a function is called as in {called}({name[at:]})"
         if name[:at] in known and name[at:] in known:
             return f"; a product is written {name[:at]} @ {name[at:]}, or {name[:at]} * {name[at:]}"
-    instead = habits.expression(name)
+    instead = habits.expression(name) if len(name) > habits.SHORT else ""
     return _gradient_meant(name, known) or did_you_mean(name, known) or (instead and f"; write {instead}")
 
 

@@ -162,8 +162,10 @@ def changes_page(name: str, before: CaseResult, after: CaseResult) -> Iterator[R
     A quantity is new where it is in the second run alone, or has another shape there.
     """
     pairs: list[tuple[str, Array | None, Array]] = []
+    gone: list[str] = []
     for stage, result in before.stages.items():
         old = result.arrays
+        gone += [key for key in old if key not in after.stages[stage].arrays]
         pairs += [(key, old.get(key), new) for key, new in after.stages[stage].arrays.items()]
     both = [_moved(key, old, new) for key, old, new in pairs if old is not None and np.shape(old) == np.shape(new)]
     moved = sorted((found for found in both if found[1]), key=lambda found: -found[0])
@@ -171,6 +173,7 @@ def changes_page(name: str, before: CaseResult, after: CaseResult) -> Iterator[R
     yield from sheet(("quantity", "before", "after", "moved by"), (row for _, some in moved for row in some))
     yield from (said(f"{NOT_FINITE}: {why}", "bold yellow") for why in after.nonfinite.values())
     others = f"; {len(pairs) - len(both)} are new, or have other shapes" if len(pairs) > len(both) else ""
+    others += f"; gone {'is' if len(gone) == 1 else 'are'} {listed(gone)}" if gone else ""
     words = f"{len(moved)} of {count(len(pairs), 'quantity', 'quantities')} moved{others}; figures are not judged"
     yield said(words, "bold")
 

@@ -101,8 +101,7 @@ def prepare(case: Case) -> Prepared:
     integral = [name for name, value in case.inputs.items() if value.integral]
     known = [*shapes, *(equation.name for equation in case.equations)]
     figures = [figure.quantity for figure in case.figures]
-    judged = {formula.name for formula in case.derivation}
-    judged.update(*map(names, figures), *(names(formula.expr) for formula in case.derivation))
+    judged = case.judged
     asked = {name for name in known if f"d{name}" in judged}
     read = judged.union(*(names(line.expr) for line in case.mentioned)) - {*known}
     constants = {name: np.array(value, case.dtype) for name, value in CONSTANTS.items() if name in read}
