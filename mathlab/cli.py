@@ -9,7 +9,7 @@ import errno
 import functools
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -41,25 +41,14 @@ mathlab --help lists the other commands.
 """
 
 
-class Commands(Mapping[str, TyperCommand]):
-    """The commands by their names, each imported and built when it is asked for."""
-
-    def __getitem__(self, name: str) -> TyperCommand:
-        if name not in COMMANDS:
-            raise KeyError(name)
-        return _command(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(COMMANDS)
-
-    def __len__(self) -> int:
-        return len(COMMANDS)
-
-
 class _Group(TyperGroup):
-    def __init__(self, **given: object) -> None:
-        super().__init__(**given)  # type: ignore[arg-type]  # as Typer gives them
-        self.commands = Commands()  # type: ignore[assignment]  # nothing is added to them
+    """The commands, each imported and built when it is asked for."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # Typer's own
+        return [*COMMANDS]
+
+    def get_command(self, ctx: typer.Context, name: str) -> TyperCommand | None:  # type: ignore[override]  # Typer's own
+        return command_of(name) if name in COMMANDS else None
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # Typer's own
         """The arguments, of which the first is a command; of another tool's word, or a file, what is to be written."""
@@ -87,7 +76,7 @@ class _Command(TyperCommand):
         except Exception as error:
             option = getattr(error, "option_name", None)
             if option and option not in known:
-                others = [name for name in COMMANDS if option in options(_command(name))]
+                others = [name for name in COMMANDS if option in options(command_of(name))]
                 hint = f"; it is an option of {', '.join(others)}" if others else ""
                 hint = habits.option(option, known, COMMANDS) or hint or f"; mathlab {self.name} -h lists what there is"
                 vars(error).update(message=f"No such option: {option}{hint}", possibilities=None)
@@ -102,7 +91,8 @@ def options(command: TyperCommand) -> dict[str, str | None]:
 
 
 @functools.cache
-def _command(name: str) -> TyperCommand:
+def command_of(name: str) -> TyperCommand:
+    """A command, of which nothing was imported before."""
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
     body = getattr(import_module(f"mathlab.commands.{name}"), name)
     alone.command(name, cls=_Command, epilog=EXIT_CODES)(flat(body, _ended))

@@ -14,7 +14,7 @@ from mathlab.signs import LONGEST_SLIP
 
 LONGEST = 1_000  # characters of a message, which may quote a name or a number as long as a file
 NEAR = 0.6  # of two words, how much is the same, for a closer look
-PER_EDIT = 4  # letters, of which one may be another: scale is no scatter
+PER_EDIT = 5  # letters, of which one may be another: scale is no scatter
 ABBREVIATED = 4  # letters of a word that is cut short
 LISTED = 3  # close words that are looked at in turn
 LOOKED_AT = 500  # known words, when a close one is sought: each comparison takes a while
@@ -107,7 +107,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if not same and folded(word) in NOWHERE:
         return ""
     close = same[:1] or _longer(word, words)
-    close = close or [one for one in difflib.get_close_matches(word, words, n=LISTED, cutoff=NEAR) if _alike(word, one)]
+    close = close or [one for one in difflib.get_close_matches(word, words, n=LISTED, cutoff=NEAR) if _near(word, one)]
     close = close or sorted(other for other in words if _stem(other) and _stem(other) == _stem(word))
     nearest = [one for one in close if _edits(word, one) == min(_edits(word, other) for other in close)]
     return f"; did you mean {' or '.join(map(repr, nearest[:LISTED]))}?" if nearest else ""
@@ -119,13 +119,8 @@ def _longer(word: str, words: Iterable[str]) -> list[str]:
     return begun if len(begun) == 1 else []
 
 
-def _alike(word: str, other: str, signs: str = "._") -> bool:
-    """Whether they are alike in each part that the signs divide: no.csv is not near rows.csv by what they share."""
-    if not signs:
-        return _edits(word, other) <= max(1, (max(len(word), len(other)) + 1) // PER_EDIT)
-    parts, others = word.split(signs[0]), other.split(signs[0])
-    pairs = zip(parts, others, strict=True) if len(parts) == len(others) else [(word, other)]
-    return all(_alike(one, another, signs[1:]) for one, another in pairs)
+def _near(word: str, other: str) -> bool:
+    return _edits(word, other) <= max(1, (max(len(word), len(other)) + 1) // PER_EDIT)
 
 
 def _edits(word: str, other: str) -> int:

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from typer.core import TyperCommand, TyperOption
-from typer.main import get_command
 from typer.testing import CliRunner
 
+from mathlab import cli
 from mathlab.cli import app
 from mathlab.config import arrays
 from mathlab.diagnosis import VARIANTS
@@ -35,7 +35,7 @@ from mathlab.stages.table import every_file
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = (README, *sorted((ROOT / "mathlab" / "guide").glob("*.md")))
-COMMANDS: Mapping[str, TyperCommand] = getattr(get_command(app), "commands", {})
+COMMANDS: Mapping[str, TyperCommand] = {name: cli.command_of(name) for name in cli.COMMANDS}
 MANY = 5  # commands that take an option: it is then one of all
 BLOCK = re.compile(
     r"<!-- (?P<kind>run|file|table): (?P<what>.+?) -->\n```(?P<language>\w*)\n(?P<text>.*?)```\n", re.DOTALL

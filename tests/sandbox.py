@@ -248,7 +248,7 @@ def warm() -> None:
 
     _ = numpy, pd, rich.console, rich.progress, yaml
     mathlab.stages.limits.BUDGET = mathlab.stages.limits.QUICK  # nobody waits for what is drawn at random
-    dict(mathlab.cli.Commands())  # each is built once
+    [*map(mathlab.cli.command_of, mathlab.cli.COMMANDS)]  # each is built once
     gc.freeze()  # what a fork never touches, it need not copy
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.main import get_command
 from typer.testing import CliRunner
 
 import mathlab
+from mathlab import cli
 from mathlab.cli import app
 from mathlab.config import arrays, change, schema
 from mathlab.config.keys import Keys
@@ -40,7 +40,7 @@ STEP = re.compile(
 
 
 CODE = re.compile(r"^```\w+\n(.*?)^```$|`([^`\n]+)`", re.DOTALL | re.MULTILINE)
-COMMANDS = getattr(get_command(app), "commands", {})
+COMMANDS = {name: cli.command_of(name) for name in cli.COMMANDS}
 
 
 def keys_of(record: Keys[object]) -> set[str]:

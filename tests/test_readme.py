@@ -7,15 +7,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 from typer.testing import CliRunner
 
-from mathlab.cli import app
+from mathlab.cli import COMMANDS, app
 from mathlab.guide import topics
 from tests.readme import PAGES, README, ROOT, regenerated
 
 TEXT = README.read_text(encoding="utf-8")
-COMMANDS = sorted(getattr(get_command(app), "commands", {}))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
