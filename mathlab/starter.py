@@ -48,16 +48,20 @@ def start(name: str, article: Path | None = None) -> Path:
 
 def _of(article: Path, config: Path) -> str:
     """A config whose source is the article, with its title, and its formulas as comments."""
+    from mathlab.article.formats import parts
     from mathlab.article.text import read
 
-    document = read(article)
-    source = article.read_text(encoding="utf-8-sig")
+    document, text = read(article), article.read_text(encoding="utf-8-sig")
+    source = "\n".join(part for _, part, _ in parts(text, str(article), article.suffix.lower()))
     stated = TITLE.search(source)
     heading = document.headings[0].title if document.headings else article.stem
     title = " ".join((stated["latex"] or stated["front"]).split()) if stated else heading
     found = re.findall(r"\$([^$\n]{1,200}=[^$\n]{1,200})\$|^[ \t>]*(\w{1,40} = [^\n=]{1,200})$", source, re.MULTILINE)
     lines = dict.fromkeys(" ".join(maths.split() or code.split()) for maths, code in found)
     first = ["", "# What the article states, to be edited into the sections below:"] if lines else []
-    shown = [*first, *(f"#   {''.join(c for c in line if c.isprintable())}" for line in [*lines][:FORMULAS])]
-    path = os.path.relpath(article, config.parent)
-    return FROM.format(title=json.dumps(title), article=json.dumps(path), formulas="\n".join(shown))
+    shown = [*first, *(f"#   {''.join(filter(str.isprintable, line))}" for line in [*lines][:FORMULAS])]
+    said = "".join(filter(str.isprintable, title)), os.path.relpath(article, config.parent)
+    title, path = (
+        json.dumps(words, ensure_ascii=False) for words in said
+    )  # YAML reads no pairs of escapes as one sign
+    return FROM.format(title=title, article=path, formulas="\n".join(shown))

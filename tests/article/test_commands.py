@@ -229,6 +229,9 @@ def test_a_config_starts_from_an_article(folder: Path) -> None:
     assert "#   z = w x\n#   y = f(z)\n" in text
     made = config.load("new.yaml")
     assert (made.title, [name for name, _ in made.source.article]) == ('It\'s "one"', ["notes.md"])
+    Path("a.ipynb").write_text(json.dumps({"cells": [{"cell_type": "markdown", "source": ["$\\eta = x$"]}]}), "utf-8")
+    assert invoke("init", "notebook", "--from", "a.ipynb").exit_code == 0
+    assert "#   \\eta = x\n" in Path("notebook.yaml").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -238,6 +241,7 @@ def test_a_config_starts_from_an_article(folder: Path) -> None:
         ("b.md", '---\ndate: 2024\ntitle: "By hand"\n---\n\n# First\n', "By hand"),
         ("c.html", "<title>Site: by hand</title><h1>By <i>hand</i></h1>", "By hand"),
         ("d.md", "# First\n\ntitle: none\n", "First"),
+        ("e.md", "# \U0001f9e9 By\x9f hand\n", "\U0001f9e9 By hand"),
     ],
 )
 def test_a_config_has_the_title_of_its_article(name: str, text: str, title: str) -> None:
