@@ -31,40 +31,34 @@ QUOTED = partial(json.dumps, ensure_ascii=False)
 Way = tuple[str, ...]  # the keys that lead to a figure, its own at the end
 
 
-def groups_of(
-    files: Sequence[Path], configs: Sequence[Path], allowed: Allowed, skip_unnamed: bool
-) -> list[tuple[list[Path], list[Experiment]]]:
-    """Documents, and the experiments that compute them: the configs that are named, or those that name the document.
+Groups = list[tuple[Sequence[Path], list[Experiment]]]  # documents that the same experiments compute
 
-    These are sought below the folder; a document that none of them names is passed over if it may be. Raises
-    MathlabError for one that may not, and for what cannot be read.
+
+def groups_of(files: Sequence[Path], configs: Sequence[Path], allowed: Allowed, skip_unnamed: bool) -> Groups:
+    """Documents with the configs that are named, or, without, with those below the folder whose source they are.
+
+    One that no config names is passed over if it may be. Raises MathlabError for one that may not, and for what cannot
+    be read.
     """
     if configs:
-        return [([*files], plan.load(configs, allowed))]
-    found: dict[Path, list[Experiment]] = {file: [] for file in files}
+        return [(files, plan.load(configs, allowed))]
+    found = {file: dict[str, Experiment]() for file in files}
     for path in islice((path for suffix in config.SUFFIXES for path in sorted(Path().rglob(f"*{suffix}"))), MOST):
         hidden = any(part.startswith(".") or part in LEFT_OUT for part in path.parts)
         text = path.read_bytes()[: config.LONGEST] if path.is_file() and not hidden else b""
         try:
-            experiment = config.load(path, allowed) if re.search(rb"\barticle['\"]?\s*:", text) else None
-            sources = {article.resolve() for article in articles_of(experiment)} if experiment else set()
+            for experiment in [config.load(path, allowed)] if re.search(rb"\barticle['\"]?\s*:", text) else ():
+                sources = [article.resolve() for article in articles_of(experiment)]
+                for file in (file for file in files if file.resolve() in sources):
+                    found[file][str(path)] = experiment
         except MathlabError:  # of a config of something else
             if any(file.name.encode() in text for file in files):
                 raise
-            continue
-        for file in found:
-            found[file] += [experiment] if experiment and file.resolve() in sources else []
-    if (unnamed := [file for file, named in found.items() if not named]) and not skip_unnamed:
-        for file in unnamed:
-            read(file)  # which says what else may be wrong with it
-        hint = f"say `source: {{article: {unnamed[0].name}}}` in one, or name one with --config"
-        raise MathlabError(
-            [Problem(f"no config below this folder has {file} as its source; {hint}") for file in unnamed]
-        )
-    groups: dict[tuple[str, ...], tuple[list[Path], list[Experiment]]] = {}
-    for file, named in found.items():
-        groups.setdefault(tuple(one.path for one in named), ([], named))[0].append(file)
-    return [(together, named) for together, named in groups.values() if named]
+    if not skip_unnamed and (unnamed := [read(file).path for file, some in found.items() if not some]):
+        hint = f"say `source: {{article: {Path(unnamed[0]).name}}}` in one, or name one with --config"
+        raise MathlabError([Problem(f"no config below this folder has {one} as its source; {hint}") for one in unnamed])
+    alike = {tuple(some): some for some in found.values() if some}
+    return [([one for one in found if tuple(found[one]) == paths], [*some.values()]) for paths, some in alike.items()]
 
 
 def articles_of(experiment: Experiment) -> list[Path]:
@@ -87,20 +81,15 @@ def judged(experiment: Experiment) -> ExperimentResult:
     return plan.judged(planned, lambda _: nullcontext())
 
 
-def coverage_of(results: Sequence[ExperimentResult], files: Sequence[Path] = (), integers: bool = False) -> Coverage:
-    """What the numbers of some files, or of all their articles, are to experiments that ran.
+def coverage_of(results: Sequence[ExperimentResult], files: Sequence[Path], integers: bool = False) -> Coverage:
+    """What the numbers of some documents are to experiments that ran.
 
-    A figure may stand in any article of its experiment, be it one of the files or not.
+    A figure may stand in another document too, if its experiment has several and one of them is among these.
     """
     told = {file.resolve(): file for file in files}
-    articles = [articles_of(result.experiment) for result in results]
-    named = (some for some in articles if not told or any(file.resolve() in told for file in some))
-    paths = {file.resolve(): file for some in named for file in some} | told
-    coverage = cover([read(file) for file in paths.values()], results, integers)
-    if not told:
-        return coverage
-    places = {number.place for one in coverage.documents if Path(one.path) in files for number in one.numbers}
-    return coverage._replace(numbers=tuple(one for one in coverage.numbers if one.number.place in places))
+    sources = [{file.resolve(): file for file in articles_of(result.experiment)} for result in results]
+    others = {path: file for some in sources if some.keys() & told for path, file in some.items() if path not in told}
+    return cover([*map(read, told.values())], results, integers, [*map(read, others.values())])
 
 
 def write(experiments: Sequence[Experiment], found: Sequence[Suggestion], allowed: Allowed) -> list[str]:

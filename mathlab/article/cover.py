@@ -71,17 +71,22 @@ class Coverage(NamedTuple):
         return not self.missing and not any(one.failed for one in self.numbers)
 
 
-def cover(documents: Sequence[Document], results: Sequence[ExperimentResult], integers: bool = False) -> Coverage:
-    """Every decimal number of the documents with its status, and the printed numbers that they lack.
+def cover(
+    documents: Sequence[Document],
+    results: Sequence[ExperimentResult],
+    integers: bool = False,
+    others: Sequence[Document] = (),
+) -> Coverage:
+    """Every decimal number of the documents with its status, and the printed numbers that they and the others lack.
 
     Integers count where a figure claims them, or with `integers`. Raises MathlabError for an `at:` that stands nowhere,
     and for an `ignore:` that fits nothing.
     """
     cases = [case for result in results for case in result.cases]
     figures = [figure for case in cases for figure in case.figures if not figure.worked_out]
-    found, missing = _found(documents, figures)
+    found, missing = _found([*documents, *others], figures)
     given = {value: name for result in results for case in result.experiment.cases for value, name in _given(case)}
-    ignored = _ignored(documents, [result.experiment for result in results])
+    ignored = _ignored([*documents, *others], [result.experiment for result in results])
 
     def known(number: Number) -> Covered:
         if why := ignored.get(number, number.why):

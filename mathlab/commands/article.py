@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mathlab.commands.options import FAIL, MATCH, TROUBLE, Permits, Telling
-
-if TYPE_CHECKING:
-    from mathlab.article.cover import Coverage
-    from mathlab.article.suggest import Suggestion, Undecided
-    from mathlab.experiment import Experiment
 
 
 def article(
@@ -42,23 +37,20 @@ def article(
     from mathlab.article.suggest import suggest
     from mathlab.reports.article import article_report
 
-    def covered() -> list[tuple[Coverage, list[Experiment]]]:
-        groups = check.groups_of(files, config or (), permits.allowed, skip_unnamed)
-        return [(check.coverage_of([*map(check.judged, some)], group, integers), some) for group, some in groups]
+    def covered(groups: check.Groups) -> list[Coverage]:
+        return [check.coverage_of([*map(check.judged, some)], group, integers) for group, some in groups]
 
     with telling.reporting(lambda: article_report(files)):
-        groups = covered()
-        found: list[Suggestion] = []
-        undecided: list[Undecided] = []
-        left: list[str] = []
-        for coverage, experiments in groups if look or write else ():
-            decided, others = suggest(coverage, experiments)
-            found, undecided = found + decided, undecided + others
+        groups = check.groups_of(files, config or (), permits.allowed, skip_unnamed)
+        known = covered(groups)
+        searched = zip(known, groups, strict=True) if look or write else ()
+        told = [suggest(one, experiments) for one, (_, experiments) in searched]
+        found = [one for some, _ in told for one in some]
+        undecided = [one for _, some in told for one in some]
+        left = check.write([one for _, some in groups for one in some], found, permits.allowed) if write else []
         if found and write:
-            left = check.write([one for _, some in groups for one in some], found, permits.allowed)
-            groups = covered()
-        parts = zip(*(coverage for coverage, _ in groups), strict=True)
-        whole = Coverage(*(tuple(chain.from_iterable(part)) for part in parts))
+            known = covered(check.groups_of(files, config or (), permits.allowed, skip_unnamed))
+        whole = Coverage(*(tuple(chain.from_iterable(parts)) for parts in zip(*known, strict=True)))
         report = article_report(files, whole, found, undecided, left)
     telling.deliver(report)
     if whole.numbers or whole.missing:

@@ -128,5 +128,6 @@ def _article(result: ExperimentResult, quiet: bool) -> tuple[Report | None, str]
     from mathlab.article.check import articles_of, coverage_of
     from mathlab.reports.article import article_csv, article_report
 
-    coverage = coverage_of([result])
-    return replace(article_report(articles_of(result.experiment), coverage), quiet=quiet), article_csv(coverage)
+    files = articles_of(result.experiment)
+    coverage = coverage_of([result], files)
+    return replace(article_report(files, coverage), quiet=quiet), article_csv(coverage)

@@ -162,8 +162,9 @@ def test_bad_input_is_one_sentence(folder: Path, line: str, message: str) -> Non
     result = CliRunner().invoke(app, ["run", "net.yaml", "--out", "out"])
     assert result.exit_code == 2
     assert message in result.stderr
+    experiment = config.load("net.yaml")
     with pytest.raises(MathlabError):
-        check.coverage_of([check.judged(config.load("net.yaml"))])
+        check.coverage_of([check.judged(experiment)], check.articles_of(experiment))
 
 
 def test_a_digit_copied_wrongly_is_named_with_the_nearest(folder: Path) -> None:
