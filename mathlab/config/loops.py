@@ -159,11 +159,16 @@ def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
         if not any(one is line for one, _ in written):
             problems.append(Problem("a loop counts up, and this one never runs", line.loops[-1].header.place))
     named = [(one, at, attempt(partial(steps.name, one), at, problems)) for one, at in written]
+    for series, of in steps.of.items():  # what stands before the first step is one too
+        named_so = re.compile(_called(series, ()) + "_".join([r"(\d+)"] * len(next(iter(of)))))
+        of |= {tuple(map(int, told.groups())): name for name in steps.places if (told := named_so.fullmatch(name))}
     made = [attempt(partial(steps.equation, one, name), at, problems) for one, at, name in named if name]
     if problems:
         raise MathlabError([*{problem.place: problem for problem in problems[::-1]}.values()])
     inputs = {name: value for name, value in case.inputs.items() if name not in numbers}
-    counted = cast(Case, _with(replace(case, inputs=inputs, equations=()), partial(_numbered, numbers)))
+    steps.of.update({f"d{series}": {n: f"d{name}" for n, name in of.items()} for series, of in steps.of.items()})
+    read = partial(_numbered, numbers, indexed=partial(steps.indexed, ""))
+    counted = cast(Case, _with(replace(case, inputs=inputs, equations=()), read))
     return replace(counted, equations=tuple(filter(None, made)), rolled=(case, places))
 
 

@@ -54,7 +54,7 @@ ALIKE = [
     # all steps, joined
     (
         "  for t in 1..2:\n    h[t]: W @ h[t-1]\n  H: stack(h[1:], axis=1)\n  loss: sum(H * concat(h[:2])[:2])\n",
-        "  h1: W @ h0\n  h2: W @ h1\n  H: stack(h1, h2, axis=1)\n  loss: sum(H * concat(h1)[:2])\n",
+        "  h1: W @ h0\n  h2: W @ h1\n  H: stack(h1, h2, axis=1)\n  loss: sum(H * concat(h0, h1)[:2])\n",
     ),
     # backwards in time, by a counter that goes up; a name that ends in a digit
     (
@@ -215,6 +215,19 @@ def test_figures_and_formulas_may_name_how_far_a_loop_counts() -> None:
     result = backprop.run(cases(loop + asked, head)[0])
     assert [figure.entries[0].computed for figure in result.figures] == [3, 14 / 3, 48]
     assert result.formulas[0].passed
+
+
+def test_figures_and_formulas_read_steps_in_brackets() -> None:
+    """A gradient has steps too, what stands before the first one is one, and entries stay what they are."""
+    loop = "  for t in 1..T:\n    h[t]: W @ h[t-1]\n  loss: sum(h[3])\n"
+    figures = "'h[T - 1]': [4, 10], 'h[:2]': [[0, 1], [1, 3]], 'dh[2]': [2, 4], 'x[2]': [0.1, 0.2], 'dW[0, 1]': 22"
+    formulas = "dW: 'dh[1:].T @ h[:3]', dh2: 'W.T @ dh[3]'"
+    asked = f"expected: {{{figures}}}\nderivation: {{{formulas}}}\n"
+    result = backprop.run(
+        cases(loop + asked, HEAD.replace("25", "3").replace("[[0.1, 0.2], [0.3, 0.4]]", "[[1, 1], [1, 3]]"))[0]
+    )
+    assert all(figure.passed for figure in result.figures), result.figures
+    assert all(formula.passed for formula in result.formulas)
 
 
 WRITTEN = "a loop is written 'for t in 1..T:', with its equations below it"
