@@ -130,6 +130,8 @@ def indented(lines: list[str], at: int) -> str:
     known = starts[-1] in starts[:-1] and starts[-1] <= starts[-2]
     if open_still or len(said) < 2 or known or re.search(r"[:>|-]$|^\w+$", said[-2].strip()):
         return ""
+    if re.match(r"for\b", said[-2].strip()):
+        return "; behind a loop's last number stands ':'"
     return f"; this line is indented by {starts[-1]}, the one above it by {starts[-2]}"
 
 
@@ -162,12 +164,13 @@ def quoted(line: str, before: str = "") -> str:
         return f"; an expression, or a text, of this kind stands in quotes{', and ' * bool(written)}{written}"
     if re.match(r"for\b.*: ", text):
         return "; what a loop repeats stands below it, and indented"
+    pairs = (part for part in (text, above) if re.fullmatch(r"[\w.]+(?:(?:\[[^\]]*\])?\s*(?:=|<-)[^=].*)?", part))
+    if bare := next(pairs, ""):
+        return f"; a key is written 'name: value', and not {bare!r}"
     if re.search(r"[}\]],? *[-+*/;.\w{]", text):
         return "; behind a bracket that is closed, a new line begins"
-    if tight := next(filter(None, (re.fullmatch(r"([\w.]+):([^\s:/].*)", part) for part in (text, above))), None):
-        return f"; behind ':' stands a blank, as in {tight[1]}: {tight[2]}"
-    pairs = (part for part in (text, above) if re.fullmatch(r"[\w.]+(?:\s*(?:=|<-)[^=].*)?", part))
-    return next((f"; a key is written 'name: value', and not {part!r}" for part in pairs), "")
+    tight = next(filter(None, (re.fullmatch(r"([\w.]+):([^\s:/].*)", part) for part in (text, above))), None)
+    return f"; behind ':' stands a blank, as in {tight[1]}: {tight[2]}" if tight else ""
 
 
 def brackets(lines: list[str], at: int, column: int) -> str:
