@@ -152,5 +152,4 @@ def option(word: str, known: Iterable[str], commands: Iterable[str]) -> str:
         return f"; write --set {target}=VALUE" if settable else f"; {setting} stands in the config"
     written = (one for one, words in OPTIONS.items() if name in words.split() and one.split()[0] in options)
     close = difflib.get_close_matches(word, options, n=1, cutoff=0.75)
-    other = command(word, ())
-    return next((f"; write {one}" for one in (*written, *close)), other and f"; that is a command: mathlab {other}")
+    return next((f"; write {one}" for one in (*written, *close)), "")

@@ -428,7 +428,8 @@ MISTAKEN = {
     "serve": "No such command 'serve'; mathlab -h lists them",  # which is no derive
     "runn net.yaml": "No such command 'runn'; did you mean 'run'?",
     "run net.yaml --update": "No such option: --update; that is a command: mathlab update",
-    "run net.yaml --fix": "No such option: --fix; that is a command: mathlab update",
+    "draw net.yaml -o g.png": "g.png would be no .png file: write g.svg",
+    "draw net.yaml --as page -o g.svg": "g.svg would be no .svg file: write g.html",
     "run net.yaml --set w=3": "No such option: --set; it is an option of backprop, gradcheck, train",
     "backprop net.yaml -b": "No such option: -b; mathlab backprop -h lists what there is",
     "init --name mine": "No such option: --name; it stands without --name",

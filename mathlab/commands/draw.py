@@ -66,14 +66,19 @@ def draw(
         drawn.append((result, gallery.made(result, asked, direction=direction, sample=sample, whole=whole)))
     counts = sum((tally(result) for result, _ in drawn), Tally())
     if target is not None:
-        texts = [str(text) for _, made in drawn for text in made.values()]
-        if len(texts) != 1:
-            raise MathlabError(f"-o takes one picture, and these are {len(texts)}; name one --case and one kind --as")
+        pictures = [(Path(name), str(text)) for _, made in drawn for name, text in made.items()]
+        if len(pictures) != 1:
+            raise MathlabError(
+                f"-o takes one picture, and these are {len(pictures)}; name one --case and one kind --as"
+            )
+        [(name, text)] = pictures
+        if name.suffix in (".svg", ".html") and not name.suffix.startswith(target.suffix):
+            raise MathlabError(f"{target} would be no {target.suffix} file: write {target.with_suffix(name.suffix)}")
         if str(target) == "-":
-            terminal.write(texts[0])
+            terminal.write(text)
         else:
             refuse_inputs([target])
-            replace_file(target, texts[0])
+            replace_file(target, text)
         shown = [target]
     elif check:
         if not any(made for _, made in drawn):
