@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -294,7 +295,22 @@ KINDS: Mapping[str, tuple[str, Callable[[Subject], Drawing]]] = {  # the stage t
 
 
 def plot(made: Drawing, axes: Sequence[Axes]) -> None:
-    """Draw the data: each table on an axes of its own, everything else on the only one."""
+    """Draw the data: each table on an axes of its own, everything else on the only one.
+
+    Texts stand as they are: matplotlib would read a formula between two `$`, and leave out what begins with `_`.
+    """
+
+    def plain(words: str) -> str:
+        return f"{' ' * words.startswith('_')}{words}".replace("$", r"\$")
+
+    made = made._replace(
+        title=plain(made.title),
+        x=plain(made.x),
+        y=plain(made.y),
+        lines=[line._replace(label=plain(line.label)) for line in made.lines],
+        tables=[(plain(name), table) for name, table in made.tables],
+        labels=[[*map(plain, labels)] for labels in made.labels],
+    )
     for at, ax in enumerate(axes):
         _table(ax, at, made) if made.tables else _lines(ax, made)
 
@@ -309,7 +325,8 @@ def _lines(ax: Axes, made: Drawing) -> None:
         ax.contour(*made.field[:2], height, levels=24, colors="white", linewidths=0.4)
     ax.set_prop_cycle(color=COLOURS * len(DASHES), linestyle=DASHES * len(COLOURS))
     for (label, *_), (x, y) in zip(made.lines, drawn(log), strict=True):
-        ax.plot(x, y, label=label, marker="o" if made.field else None, markevery=[-1])
+        seen = np.flatnonzero(np.isfinite(x + y))
+        ax.plot(x, y, label=label, marker="o" if made.field or len(seen) == 1 else None, markevery=seen[-1:])
     scales = {f"{axis}scale": "log" if axis in log else "linear" for axis in "xy"}
     ax.set(title=made.title, xlabel=made.x, ylabel=made.y, **scales)
     if not made.field:
@@ -357,7 +374,8 @@ def rendered(made: Drawing, form: str) -> bytes:
 
     count, buffer = max(len(made.tables), 1), io.BytesIO()
     rows, columns = -(-count // 4), min(count, 4)
-    with matplotlib.rc_context({"svg.hashsalt": "mathlab", "svg.fonttype": "none", "font.size": 10}):
+    look = {"svg.hashsalt": "mathlab", "svg.fonttype": "none", "font.size": 10}
+    with matplotlib.rc_context(look), warnings.catch_warnings(action="ignore", category=UserWarning):  # of rare letters
         page = Page(figsize=(4.2 * columns + 2.2 * (count == 1), 4.0 * rows), layout="constrained")
         plot(made, [page.add_subplot(rows, columns, at + 1) for at in range(count)])
         page.savefig(buffer, format=form, metadata=dict.fromkeys(UNSAID[form]), dpi=150)

@@ -218,6 +218,24 @@ def test_what_no_axis_can_show_is_a_gap(log: str) -> None:
             page.draw_without_rendering()
 
 
+@pytest.mark.parametrize("form", ["svg", "png"])
+def test_texts_stand_as_they_are_and_a_lone_point_is_seen(form: str) -> None:
+    figure, odd = pytest.importorskip("matplotlib.figure"), "_哈 $5 or $x_{$"
+    x, y = np.arange(3.0), np.array([1.0, np.nan, np.nan])
+    lines, table = (Line(odd, x, y), Line("whole", x, x)), np.eye(2)
+    drawings = (
+        Drawing(odd, odd, odd, lines=lines),
+        Drawing(odd, tables=((odd, table),), labels=((odd, odd), ("$", "$"))),
+    )
+    for made in drawings:
+        plots.rendered(made, form)
+    ax = plots.onto(drawings[0], figure.Figure().subplots())
+    legend = ax.get_legend()
+    assert legend
+    assert [text.get_text().strip() for text in legend.texts] == [odd.replace("$", r"\$"), "whole"]
+    assert [line.get_marker() for line in ax.lines] == ["o", "None"]
+
+
 def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MathlabError, match="pip install 'mathlab-backprop\\[plot\\]'"):
