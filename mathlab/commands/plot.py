@@ -51,7 +51,7 @@ def plot(
     picture = Picture(kind, tuple(map(plots.quantity, of or ())), spans, named, log or "", derivative=derivative)
     counts, shown = Tally(), list[Path]()
     for experiment in plan.load(files, permits.allowed):
-        stage, _ = plots.KINDS[kind]
+        stage, *_ = plots.KINDS[kind]
         cases = [one for _, one in plan.chosen([experiment], named)]
         steps = [(one, (stage,) if stage and getattr(one, stage) else ()) for one in cases]
         result = plan.judged(plan.Plan(experiment, tuple(steps)), terminal.progress)
@@ -68,6 +68,5 @@ def _range(text: str) -> tuple[Equation, float, float]:
     name, _, ends = text.partition("=")
     low, _, high = ends.partition("..")
     with contextlib.suppress(ValueError):
-        if float(low) < float(high):
-            return quantity(name), float(low), float(high)
+        return quantity(name), float(low), float(high)
     raise MathlabError(f"--over takes NAME=LOW..HIGH, as in x=-4..4, and not {text!r}")

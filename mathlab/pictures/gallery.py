@@ -169,7 +169,7 @@ def _experiment(folder: Path) -> str:
         for paths in (shown, sorted(folder.glob("*.csv")))
     )
     listed = f"<ul><li>{'</li><li>'.join(pictures)}</li></ul>" if pictures else ""
-    verdicts = "; ".join(said) or "nothing was compared"
+    verdicts = "; ".join(said) or ("nothing was compared" if (folder / "run.json").is_file() else "drawn, not run")
     return f"<section><h2>{escape(folder.name)}</h2><p>{verdicts}</p>{listed}<p>{', '.join(tables)}</p></section>"
 
 

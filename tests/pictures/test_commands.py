@@ -133,7 +133,9 @@ def test_a_check_of_nothing_is_not_green(net: Path, tmp_path: Path) -> None:
 
 def test_run_writes_what_is_declared_and_the_index(net: Path, tmp_path: Path) -> None:
     assert asked("draw", net, "--case", "right", "--out", tmp_path, "--index").exit_code == 0
-    assert "net/pictures/right.html" in (tmp_path / "index.html").read_text(encoding="utf-8")  # that has not run yet
+    index = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "net/pictures/right.html" in index
+    assert "drawn, not run" in index
     assert asked("run", net, "--case", "right", "--out", tmp_path).exit_code == 0
     index = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert "1 figures, all pass" in index
@@ -153,7 +155,7 @@ def test_run_writes_what_is_declared_and_the_index(net: Path, tmp_path: Path) ->
         ("draw", "no config is named"),
         ("plot pie {}", "unknown plot 'pie'"),
         ("plot loss {} --case right", "case 'right' has no 'train'"),
-        ("plot curve {} --over W=1..0", "--over takes NAME=LOW..HIGH"),
+        ("plot curve {} --over W=1", "--over takes NAME=LOW..HIGH"),
         ("plot heat {} --of loss", "a heat map needs a matrix or a vector"),
         ("plot heat {} --of W[", "in 'W['"),
         ("plot heat {} --of nobody", "unknown name 'nobody'"),

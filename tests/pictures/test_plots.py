@@ -136,6 +136,7 @@ def test_steps_weigh_the_end_by_its_upstream_gradient(upstream: object) -> None:
     assert central.y.min() < 1e-9 < one_sided.y.min() < 1e-6
 
 
+SPANS = (1.0, 0.0), (-np.inf, 1.0), (-1e308, 1e308), (0.0, np.nan)
 WRONG: list[tuple[Callable[[], Drawing], str]] = [
     (lambda: drawing(asked("loss", "lss")), "has no column 'lss'; did you mean 'loss'?"),
     (lambda: drawing(asked("loss", cases=("second instance",))), "no case is named 'second instance'"),
@@ -153,6 +154,9 @@ WRONG: list[tuple[Callable[[], Drawing], str]] = [
         lambda: of_config("activations", "ReLU", asked("curve", "h", over={"b": (0, 1)})),
         "'h' is no curve over b, which it does not read",
     ),
+    (lambda: drawing(asked("weights", "W")), "weights takes no 'of'"),
+    (lambda: drawing(asked("heat", "W", cases=("training", "training"))), "heat shows one case"),
+    *((lambda ends=ends: drawing(asked("curve", over={"x": ends})), "to a larger one") for ends in SPANS),
     (lambda: drawing(asked("contour", over={"W[0,0]": (0, 1)})), "a contour runs over two entries"),
     (lambda: drawing(asked("contour", over={"W": (0, 1), "V[0,0]": (0, 1)})), "'W' is no single entry"),
     (lambda: drawing(asked("contour", "Y", over={"W[0,0]": (0, 1), "V[0,0]": (0, 1)})), "needs one number"),
