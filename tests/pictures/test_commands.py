@@ -118,10 +118,10 @@ def test_where_plots_alone_are_declared_the_graph_is_drawn(net: Path, tmp_path: 
 
 def test_a_plot_of_a_case_that_nobody_has_is_told(net: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    net.write_text(NET.replace("pictures: page", "pictures: [{loss: {cases: [trained, triend]}}]"), encoding="utf-8")
+    net.write_text(NET.replace("pictures: page", "pictures: [{loss: {cases: [trained, traned]}}]"), encoding="utf-8")
     ran = asked("run", net, "--case", "trained", "--out", tmp_path / "out")
     assert ran.exit_code == 2
-    assert "no case is named 'triend'; did you mean 'trained'?" in ran.stderr
+    assert "no case is named 'traned'; did you mean 'trained'?" in ran.stderr
     assert not (tmp_path / "out").exists()
 
 
