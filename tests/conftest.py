@@ -36,7 +36,8 @@ gc.set_threshold(100_000, 20, 50)
 
 # The same examples on every machine and in every run: a red one is the work of a change. New ones are for the commands
 # that try 20,000, and for `pytest --hypothesis-profile default`.
-settings.register_profile("same", derandomize=True, database=None, deadline=None)  # a slow machine is no failure
+# a slow machine is no failure
+settings.register_profile("same", derandomize=True, database=None, deadline=None, max_examples=40)
 settings.load_profile("same")
 
 
@@ -55,4 +56,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """What is there by now stays: the garbage collector need not look at it any more."""
+    gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """What is left is looked through once, and not five times by pytest and once more by Python as it ends."""
+    gc.collect()
     gc.freeze()

@@ -17,7 +17,7 @@ from mathlab import config, plan
 from mathlab.cli import app
 from mathlab.errors import MathlabError, Place
 from mathlab.results import ExperimentResult, tally
-from mathlab.update import Change, changes, rewritten
+from mathlab.update import Change, rewritten
 from tests.test_configs import SHIPPED, figures
 
 NET = """\
@@ -201,6 +201,7 @@ def moved(text: str) -> str:
 
 
 @pytest.mark.parametrize("path", SHIPPED)
+@pytest.mark.one_in(2)
 def test_a_shipped_config_whose_figures_were_changed_comes_back(path: Path, tmp_path: Path) -> None:
     """Every figure that can be changed in its last digit is, and every line without one stays as it was."""
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -215,13 +216,12 @@ def test_a_shipped_config_whose_figures_were_changed_comes_back(path: Path, tmp_
             changed[row] = line[:column] + moved(number.text) + line[column + len(number.text) :]
     copy = tmp_path / path.name
     copy.write_text("".join(changed), encoding="utf-8")
-    found, problems = changes(ran(copy))
-    assert found
-    assert not problems
-    assert invoke(copy).exit_code == 0
+    done = invoke(copy)
+    assert (done.exit_code, done.stderr) == (0, "")
+    touched = {int(row) - 1 for row in re.findall(rf"^{re.escape(str(copy))}:(\d+):", done.stdout, re.MULTILINE)}
+    assert touched
     assert tally(ran(copy)).passed
     after = copy.read_text(encoding="utf-8").splitlines(keepends=True)
-    touched = {change.place.line - 1 for change in found}
     assert [line for row, line in enumerate(after) if row not in touched] == [
         line for row, line in enumerate(lines) if row not in touched
     ]

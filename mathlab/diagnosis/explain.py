@@ -214,7 +214,7 @@ def _repair(prepared: Prepared, formula: HandFormula, points: Sequence[Env]) -> 
     with suppress(ExpressionError):
         if prepared.types.of(formula.expr).shape == wanted:
             return ""
-    for slip in slips.slips({formula.name: formula.expr}, MENDED, known):
+    for slip in slips.slips(slips.places({formula.name: formula.expr}, known), MENDED):
         mended = Equation(formula.name, grafted(formula.expr, slip.path, slip.part))
         with suppress(ExpressionError, MathlabError):
             if prepared.types.of(mended.expr).shape == wanted:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from mathlab.diagnosis import rules, slips, swaps, trials
 from mathlab.diagnosis.rewrite import Names, Rule, rule_of
 from mathlab.diagnosis.scene import Scene, Trial
-from mathlab.diagnosis.slips import Slip
+from mathlab.diagnosis.slips import Place, Slip
 from mathlab.language.equation import Equation, by_name, in_order
 from mathlab.language.syntax import Call, Expr, Num, names
 from mathlab.language.tables import rows
@@ -101,8 +101,12 @@ def all_of(prepared: Prepared, known: Names, forward: bool, most: Callable[[], f
     """
     rows = sorted((row.tier, n, kind) for n, (kind, row) in enumerate(KINDS.items()) if row.forward is forward)
     waiting: list[tuple[float, int, int, Mistake]] = []
+    definitions = by_name(prepared.equations if forward else prepared.backward.equations)
+    places = [*slips.places(definitions, known)]
+    closed = [] if forward else [*slips.places(known.closed, known)]
     for (tier, n, kind), (next_tier, *_) in pairwise([*rows, (math.inf, 0, "")]):
-        for count, mistake in enumerate(_of_kind(kind, prepared, known) if tier <= most() else ()):
+        some = _of_kind(KINDS[kind], definitions, places, closed, known) if tier <= most() else ()
+        for count, mistake in enumerate(some):
             heapq.heappush(waiting, (mistake.tier + mistake.later, n, count, mistake))
         while waiting and waiting[0][0] < next_tier:
             mistake = heapq.heappop(waiting)[-1]
@@ -110,13 +114,13 @@ def all_of(prepared: Prepared, known: Names, forward: bool, most: Callable[[], f
                 yield mistake
 
 
-def _of_kind(kind: str, prepared: Prepared, known: Names) -> Iterator[Mistake]:
-    row = KINDS[kind]
-    definitions = by_name(prepared.equations if row.forward else prepared.backward.equations)
-    if row.forward is False:
-        short = [*slips.slips(known.closed, row.rule, known)]
-        yield from _mistakes(kind, row.tier + BROAD, short, {**definitions, **known.closed})
-    direct = [*slips.slips(definitions, row.rule, known)]
+def _of_kind(
+    row: Kind, definitions: Mapping[str, Expr], places: Sequence[Place], closed: Sequence[Place], known: Names
+) -> Iterator[Mistake]:
+    kind = row.name
+    short = [*slips.slips(closed, row.rule)]
+    yield from _mistakes(kind, row.tier + BROAD, short, {**definitions, **known.closed})
+    direct = [*slips.slips(places, row.rule)]
     for mistake in _mistakes(kind, row.tier, direct, definitions):
         if row.forward:
             yield replace(mistake, followed=True)

@@ -27,7 +27,7 @@ LIKE = ("sum", "mean", "max", "softmax", "concat", "avg_pool", "max_pool", "conv
 WHOLE, SETTINGS = "old", "settings"  # what else a pattern finds: the part itself, and the call whose settings it has
 
 text = lru_cache(50_000)(unparse)
-parsed = cache(parse)  # what may stand in a pattern's place, read when one first fits
+parsed = cache(parse)  # patterns, what may stand in their place, and words: read when they are first looked at
 
 
 class Names(NamedTuple):
@@ -171,26 +171,27 @@ def rule_of(lines: Iterable[str], rules: Mapping[str, Rule] = {}) -> Rule:
     written = [[*map(str.strip, line.split("|")), "", ""][:4] for line in lines if "|" in line]
     sloped = any(old.startswith("slope(") for old, *_ in written)
 
-    @cache  # most kinds are never looked for
-    def table() -> list[tuple[Expr, list[str], str, float]]:
-        return [(parse(old), new.split(" ; "), words or INSTEAD, float(rank or 0)) for old, new, words, rank in written]
+    @cache
+    def table(op: str) -> list[tuple[Expr, list[str], str, float]]:
+        """The rows that may fit what an op makes: most fit none of it."""
+        rows = [row for row in written if getattr(parsed(row[0]), "op", op) in (op, "slope")]
+        return [(parsed(old), new.split(" ; "), words or INSTEAD, float(rank or 0)) for old, new, words, rank in rows]
 
     def rule(part: Expr, known: Names) -> Iterator[Change]:
         for other in others:
             yield from other(part, known)
         op, inner = (part.op, part.args[0]) if isinstance(part, Call) and part.args else ("", part)
+        if not (rows := table(op)):
+            return
         whole = {WHOLE: part, "op": Name(op), "inner": inner, "mine": Name(known.mine)}
         slopes = [*_slopes(part, known)] if sloped else []
-        for pattern, texts, words, rank in table():
-            places: Iterable[Found] = slopes
+        for pattern, texts, words, rank in rows:
             match pattern:
-                case Call("slope", ops) if slopes:
-                    places = (at for at in slopes if (at["op"] in ops) != (Name("any") in ops))
-                case Call(wanted) if wanted != op:
-                    continue
+                case Call("slope", ops):
+                    places = [at for at in slopes if (at["op"] in ops) != (Name("any") in ops)]
                 case _:
-                    places = _matches(pattern, part, whole, known)
-            news = [*map(parsed, texts)]
+                    places = [*_matches(pattern, part, whole, known)]
+            news = [*map(parsed, texts)] if places else []
             if any("t" in names(new) for new in news):
                 places = [some for found in places for some in _flowing(found, known)]
             for found in places:
@@ -240,7 +241,7 @@ def slope(call: Call, x: Expr, y: Expr, known: Names) -> Expr | None:
 
 def worded(words: str, found: Found) -> str:
     """The words with what stands between `these` filled."""
-    return re.sub(r"`(.*?)`", lambda some: text(filled(parse(some[1]), found) or Num(0)), words)
+    return re.sub(r"`(.*?)`", lambda some: text(filled(parsed(some[1]), found) or Num(0)), words)
 
 
 def _matches(pattern: Expr, part: Expr, found: Found, known: Names) -> Iterator[Found]:

@@ -209,7 +209,8 @@ class Search:
         """The changes of a kind to the equations of a batch, by the name of the equation and what each is called."""
         definitions = by_name(batch.equations if KINDS[kind].forward else batch.backward.equations)
         known = slips.known(batch)._replace(numbers=self.names.numbers, rates=self.names.rates)
-        return {(slip.name, slip.clause): slip for slip in slips.slips(definitions, KINDS[kind].rule, known)}
+        made = slips.slips(slips.places(definitions, known), KINDS[kind].rule)
+        return {(slip.name, slip.clause): slip for slip in made}
 
     def worded(self, mistake: Mistake) -> str:
         """The mistake in words, with the names of the case for its equations, and in words for what has none there."""

@@ -202,9 +202,10 @@ class _Lab:
                 yield outcome, Survivor(f"{self.case.name}: {clause}", self.case.place)
 
     def _faults(self) -> Iterator[tuple[str, Mapping[str, Expr]]]:
-        definitions, known = by_name(self.prepared.backward.equations), slips.known(self.prepared)
+        definitions = by_name(self.prepared.backward.equations)
+        places = [*slips.places(definitions, slips.known(self.prepared))]
         for kind in PLANTED:
-            for slip in slips.slips(definitions, KINDS[kind].rule, known):
+            for slip in slips.slips(places, KINDS[kind].rule):
                 yield f"{kind}: {slips.cause([slip])}", slips.applied([slip], definitions)
         for equation in self.prepared.backward.equations:
             yield from ((f"{clause}: {equation.name}", {equation.name: expr}) for clause, expr in self._whole(equation))

@@ -43,6 +43,9 @@ class Slip(NamedTuple):
     common: Hashable = ""  # what it shares with changes of parts that look otherwise
 
 
+Place = tuple[Slip, Names]
+
+
 def cause(made: Sequence[Slip], shown: Mapping[str, str] = {}) -> str:
     """A mistake in words, and the equations in which it is made, as they are `shown`."""
     places = [*dict.fromkeys(shown.get(slip.name, slip.name) for slip in made)]
@@ -120,8 +123,8 @@ def _orders(array: Array) -> float:
     return math.exp(min(math.lgamma(len(array) + 1) - alike, 100))
 
 
-def slips(definitions: Mapping[str, Expr], rule: Rule, known: Names) -> Iterator[Slip]:
-    """Every change that a rule makes to any part of any equation."""
+def places(definitions: Mapping[str, Expr], known: Names) -> Iterator[Place]:
+    """Every part of every equation, as rules are shown it: with a slip that changes nothing yet."""
 
     @cache
     def kin(owner: str, target: str) -> Hashable:
@@ -130,24 +133,31 @@ def slips(definitions: Mapping[str, Expr], rule: Rule, known: Names) -> Iterator
         return known.kin(owner), there.seen(node), known.kin(node)
 
     for name, expr in definitions.items():
-        here, backward = known._replace(target=name), name in known.gradients
+        here = known._replace(target=name)
         mask: Path = (-1,)  # of none yet
         for path, old, term, summand in parts(expr):
             # the node whose gradient a term hands on; where it hands none on, the equation's own
             owner = known.node(next((read for read in names(term) if read in known.gradients), name))
-            context = here._replace(root=not path, owner=owner, summand=summand)
-            mine, tried, unlikely = None, {old}, IN_A_MASK * (path[: len(mask)] == mask)
+            context, unlikely = here._replace(root=not path, owner=owner, summand=summand), path[: len(mask)] == mask
+            looks, rank = _canonical(old, context), IN_A_MASK * unlikely
+            yield Slip(name, path, old, old, "", looks, rank, kin(owner, name)), context
             mask = path if isinstance(old, Call) and old.op in syntax.COMPARISONS else mask
-            for clause, new, *more in rule(old, context):
-                less = backward and len(factors(old)) > 1 and {*factors(new)} < {*factors(old)}
-                wider = less and known.shape(new) != known.shape(old)  # it had its shape from a factor
-                for made in (new, form("x * ones_like(y)", x=new, y=old)) if wider else (new,):
-                    if made not in tried:
-                        tried.add(made)
-                        mine = mine or _canonical(old, context)
-                        looks = mine, _canonical(made, context), _before(old, made, context)
-                        rank, common = (*more, 0, "")[:2] if more else (0, "")
-                        yield Slip(name, path, old, made, clause, looks, rank + unlikely, kin(owner, name), common)
+
+
+def slips(places: Iterable[Place], rule: Rule) -> Iterator[Slip]:
+    """Every change that a rule makes at some places."""
+    for place, known in places:
+        old, backward, tried = place.old, place.name in known.gradients, {place.old}
+        for clause, new, *more in rule(old, known):
+            less = backward and len(factors(old)) > 1 and {*factors(new)} < {*factors(old)}
+            wider = less and known.shape(new) != known.shape(old)  # it had its shape from a factor
+            for made in (new, form("x * ones_like(y)", x=new, y=old)) if wider else (new,):
+                if made not in tried:
+                    tried.add(made)
+                    looks = place.looks, _canonical(made, known), _before(old, made, known)
+                    rank, common = (*more, 0, "")[:2] if more else (0, "")
+                    rank += place.rank
+                    yield place._replace(part=made, clause=clause, looks=looks, rank=rank, common=common)
 
 
 def _before(old: Expr, new: Expr, known: Names) -> Hashable:

@@ -335,7 +335,7 @@ def test_the_same_bytes_under_other_hash_seeds() -> None:
     code = (
         "import hashlib; from mathlab import load, run;"
         "result = run(load('configs/computational-graphs.yaml'), 'backprop');"
-        "texts = [result.draw(kind, one.case) for one in result.cases for kind in ('graph', 'page', 'mermaid')];"
+        "texts = [result.draw(kind, one.case) for one in result.cases[:3] for kind in ('graph', 'page', 'mermaid')];"
         "print(hashlib.sha256(''.join(texts).encode()).hexdigest())"
     )
     seen = {
