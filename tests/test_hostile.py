@@ -315,6 +315,7 @@ def run_hostile(folder: Path, texts: Sequence[str]) -> Ran:
     before = written(folder)
     (ran,) = run_all([(folder, ["run", *(f"h{number}.yaml" for number in range(len(texts))), "--out", "out"])])
     assert not ran.complaint(), ran.complaint()
+    assert ran.busy < 10, "what grows as the square of a config's length"
     assert len(ran.err) < 200_000
     assert "\x1b" not in ran.err + ran.out
     assert written(folder) == before, "something was written outside of --out"

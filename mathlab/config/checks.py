@@ -88,8 +88,9 @@ def _unread(case: Case, own: Table, top: Table) -> Iterator[Problem]:
     read = case.judged.union(*(names(one.expr) for one in case.mentioned))
     for section in ("inputs", "parameters"):
         above = places(top.get(section))
+        twins = {habits.folded(one): one for one in reversed(above)}
         for name, place in places(own.get(section)).items():
-            twin = next((one for one in above if habits.folded(one) == habits.folded(name)), name)
+            twin = twins.get(habits.folded(name), name)
             if name not in above and twin != name and not read & {name, f"d{name}"}:
                 yield Problem(f"nothing reads '{name}'; did you mean '{twin}'?", place)
 
