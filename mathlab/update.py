@@ -11,11 +11,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
-from mathlab.article.check import articles_of
-from mathlab.article.cover import cover
+from mathlab.article.check import articles_of, coverage_of
 from mathlab.article.formats import parts, rebuilt
 from mathlab.article.text import DIGITS, SEPARATOR
-from mathlab.article.text import read as read_document
 from mathlab.config.yamltext import Row, Scalar, Tree, read
 from mathlab.errors import MathlabError, Place, Problem
 from mathlab.files import replace_file
@@ -122,11 +120,12 @@ def in_articles(result: ExperimentResult, changes: Sequence[Change]) -> tuple[di
     texts: dict[Path, str] = {}
     told = []
     for path in articles_of(result.experiment) if new else ():
-        document, source, kind = read_document(path), path.read_bytes().decode("utf-8"), path.suffix.lower()
-        mark = BOM if source.startswith(BOM) else ""
-        pieces = [piece for _, piece, _ in parts(source.removeprefix(BOM), str(path), kind)]
-        starts = [0, *accumulate(len(piece) + 1 for piece in pieces)]
-        for one in reversed(cover([document], [result]).numbers):
+        content, kind = path.read_bytes().decode("utf-8"), path.suffix.lower()
+        source = content.removeprefix(BOM)
+        pieces = [piece for _, piece, _ in parts(source, str(path), kind)]
+        made, starts = [*pieces], [0, *accumulate(len(piece) + 1 for piece in pieces)]
+        (document,), numbers, _ = coverage_of([result], [path])
+        for one in reversed(numbers):
             claims = [claim for claim in one.claims if claim.whole] or one.claims
             changed = {new.get(claim.entry.place) if claim.entry.place else None for claim in claims}
             change = next(filter(None, changed), None)
@@ -141,9 +140,10 @@ def in_articles(result: ExperimentResult, changes: Sequence[Change]) -> tuple[di
             if why:
                 told.append(f"{one.number.place}: left as it is, for {why}")
                 continue
-            pieces[at] = pieces[at][:start] + written + pieces[at][end:]
+            made[at] = made[at][:start] + written + made[at][end:]
             told.append(f"{one.number.place}: {change.old} -> {change.new}")
-            texts[path] = mark + rebuilt(source.removeprefix(BOM), str(path), kind, pieces)
+        if made != pieces:
+            texts[path] = BOM * (content != source) + rebuilt(source, str(path), kind, made)
     return texts, told[::-1]
 
 

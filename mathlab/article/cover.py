@@ -195,8 +195,8 @@ def _given(case: Case) -> Iterator[tuple[float, str]]:
         constants = [part.value for part in walk(equation.expr) if isinstance(part, Num)]
         yield from ((float(sign * value), f"a constant of {equation.name}") for value in constants for sign in (1, -1))
     if train := case.train:
-        settings = {**train.settings, "epochs": train.epochs, "batch_size": train.batch_size or 0}
-        yield from ((float(value), f"train.{name}") for name, value in settings.items())
+        settings = {**train.settings, "epochs": train.epochs, "batch_size": train.batch_size}
+        yield from ((float(value), f"train.{name}") for name, value in settings.items() if value is not None)
     if case.gradcheck and case.gradcheck.step:
         yield case.gradcheck.step, "gradcheck.step"
     for axis in (axis for grid in case.sweep.grids for axis in grid) if case.sweep else ():

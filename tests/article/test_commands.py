@@ -213,6 +213,16 @@ def test_update_mends_a_notebook_too(ascii: bool, indent: int | None) -> None:
     assert Path("neuron.yaml").read_text(encoding="utf-8") == config_text
 
 
+def test_update_mends_each_document_of_an_article() -> None:
+    """Of which one lacks the heading of the other's figures."""
+    figures = "expected: {y: {printed: 0.851963, at: One}, dw: {printed: 0.378389, at: Two}}\n"
+    Path("neuron.yaml").write_text(FILES["neuron.yaml"].replace("notes.md", "[one.md, two.md]") + figures, "utf-8")
+    for name, text in {"one.md": "# One\n\n0.851963\n", "two.md": "# Two\n\n0.378389\n"}.items():
+        Path(name).write_text(text, "utf-8")
+    assert invoke("update", "--article", "neuron.yaml").exit_code == 0
+    assert [Path(name).read_text("utf-8")[-9:-1] for name in ("one.md", "two.md")] == ["0.851953", "0.378388"]
+
+
 def test_update_mends_a_text_of_windows_too() -> None:
     invoke("article", "--write", "notes.md")
     Path("neuron.yaml").write_text(Path("neuron.yaml").read_text("utf-8").replace("0.378388", "0.379388"), "utf-8")
