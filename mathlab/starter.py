@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
@@ -48,6 +47,7 @@ def start(name: str, article: Path | None = None) -> Path:
 
 def _of(article: Path, config: Path) -> str:
     """A config whose source is the article, with its title, and its formulas as comments."""
+    from mathlab.article.check import QUOTED
     from mathlab.article.formats import parts
     from mathlab.article.text import read
 
@@ -60,8 +60,5 @@ def _of(article: Path, config: Path) -> str:
     lines = dict.fromkeys(" ".join(maths.split() or code.split()) for maths, code in found)
     first = ["", "# What the article states, to be edited into the sections below:"] if lines else []
     shown = [*first, *(f"#   {''.join(filter(str.isprintable, line))}" for line in [*lines][:FORMULAS])]
-    said = "".join(filter(str.isprintable, title)), os.path.relpath(article, config.parent)
-    title, path = (
-        json.dumps(words, ensure_ascii=False) for words in said
-    )  # YAML reads no pairs of escapes as one sign
-    return FROM.format(title=title, article=path, formulas="\n".join(shown))
+    title, path = "".join(filter(str.isprintable, title)), os.path.relpath(article, config.parent)
+    return FROM.format(title=QUOTED(title), article=QUOTED(path), formulas="\n".join(shown))

@@ -150,8 +150,9 @@ NUMBER = re.compile(
     rf"(?<![\w.])(?P<digits>{DIGITS})(?:[eE](?P<e>[-+]?\d{{1,4}})(?!\w)|{POWER})?(?P<percent>[\s\0]{{0,9}}\\?%)?(?!\d)"
 )
 SCALED = re.compile(rf"(?:(?:\A|[^\d\s\0]){POWER}|%)[\s\0)\]}}$]*\Z")  # the head of a column
-FACTOR = re.compile(rf"(?:\A|[^\d.^×·*x\s\0])[\s\0]{{0,9}}{TEN}(?:{TIMES})?[\s\0(]{{0,20}}\Z")  # before a matrix,
-FACTORED = re.compile(rf"[\s\0)]{{0,20}}{POWER}")  # or behind it
+# Before a matrix or behind it, on its line: a table may follow a power of ten, and a list a table.
+FACTOR = re.compile(rf"(?:\A|[^\d.^×·*x\s\0])[\s\0]{{0,9}}{TEN}(?:{TIMES})?[ \0(]{{0,20}}\Z")
+FACTORED = re.compile(rf"[^{OPEN}{CLOSE}]*+{CLOSE}[ \0)]{{0,20}}[×·*x][ \0]*{TEN}")
 RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+", BLANK)
 PARTS = (
     "section|sec|chapter|figure|fig|table|tab|eq|eqn|equation|step|example|listing|algorithm|appendix|part|exercise"
@@ -209,7 +210,7 @@ def _scales(text: str, start: int) -> Iterator[re.Match[str] | None]:
     yield from map(SCALED.search, row_of(text, start)[1][1:])
     if (table := _opened(text, start)) >= 0:
         yield FACTOR.search(text, max(table - LINE, 0), table)
-        yield FACTORED.match(text, text.find(CLOSE, start) + 1)
+        yield FACTORED.match(text, start, start + TABLE)
 
 
 def _power(found: re.Match[str]) -> str:
