@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mathlab.errors import MathlabError, Place
 from mathlab.language.equation import Equation
 from mathlab.language.optimizers import OPTIMIZERS, Update
-from mathlab.language.syntax import Expr, names
+from mathlab.language.syntax import names
 
 SHARED = 100_000  # entries; a larger array is not copied for each stage
 
@@ -75,28 +75,21 @@ class PrintedNumber(NamedTuple):
     place: Place | None = None
 
 
-class Figure(NamedTuple):
-    """A quantity and what the article printed for it.
+@dataclass(frozen=True)
+class Figure(Equation):
+    """A quantity, named as it is written, and what the article printed for it.
 
     `printed` lists the numbers in C order for an array of `shape` (`()` for a single number).
     """
 
-    key: str
-    quantity: Expr
-    printed: tuple[PrintedNumber, ...]
-    shape: tuple[int, ...]
-    place: Place | None = None
+    printed: tuple[PrintedNumber, ...] = ()
+    shape: tuple[int, ...] = ()
     rounding: Literal["nearest", "truncate"] = "nearest"
     digits: int | None = None
     because: str = ""
     erratum: str = ""
     at: str = ""
     worked_out: bool = False  # by whoever wrote the config, by other means: no article printed them
-
-    @property
-    def equation(self) -> Equation:
-        """The quantity by its key."""
-        return Equation(self.key, self.quantity, self.key, self.place)
 
 
 @dataclass(frozen=True)
@@ -265,7 +258,7 @@ class Case:
     def judged(self) -> frozenset[str]:
         """The names in its figures and formulas, and what else is looked at."""
         formulas = {name for formula in self.derivation for name in (formula.name, *names(formula.expr))}
-        return self.shown.union(formulas, *(names(figure.quantity) for figure in self.figures))
+        return self.shown.union(formulas, *(names(figure.expr) for figure in self.figures))
 
     @property
     def mentioned(self) -> Iterator[Equation]:

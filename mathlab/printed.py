@@ -160,12 +160,12 @@ def judge(
     if not np.issubdtype(values.dtype, np.floating):
         values = values.astype(np.float64)
     if not figure.printed:
-        raise MathlabError(f"{figure.key}: no number is printed, so there is nothing to compare", figure.place)
+        raise MathlabError(f"{figure.name}: no number is printed, so there is nothing to compare", figure.place)
     if without_ones(values.shape) != without_ones(figure.shape):
         printed = f"with shape {figure.shape}" if figure.shape else "as a single number"
         hint = signs.commas([(number.text, number.place) for number in figure.printed], values.size)
         hint = hint or ("" if figure.shape else "; one number of it is an entry, or its sum or mean")
-        message = f"{figure.key} is printed {printed}, but computed with shape {values.shape}{hint}"
+        message = f"{figure.name} is printed {printed}, but computed with shape {values.shape}{hint}"
         raise MathlabError(message, figure.place)
 
     def judged(noise: Array) -> tuple[Judged, ...]:
@@ -179,7 +179,7 @@ def judge(
         entries = tuple(plain if plain.verdict == MATCH else noisy for plain, noisy in both)
     entries = _as_erratum(entries) if figure.erratum else entries
     about = (figure.erratum, figure.at, figure.because, figure.worked_out)
-    return FigureResult(figure.key, stage, figure.shape, entries, updates, *about)
+    return FigureResult(figure.name, stage, figure.shape, entries, updates, *about)
 
 
 def neighbours(text: str, noise: float = 0.0, single: bool = False) -> tuple[str, str]:

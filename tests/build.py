@@ -53,7 +53,7 @@ def equation(name: str, text: str) -> Equation:
 
 
 def figure(key: str, *printed: str, shape: tuple[int, ...] = ()) -> Figure:
-    return Figure(key, read(key), tuple(map(PrintedNumber, printed)), shape)
+    return Figure(key, read(key), key, printed=tuple(map(PrintedNumber, printed)), shape=shape)
 
 
 def case(

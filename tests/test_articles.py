@@ -85,7 +85,7 @@ def test_figures_that_were_worked_out_here(stem: str, case: Case, updates: int, 
     if case.train:
         values = descended(network, values, [*case.parameters], Decimal(repr(case.train.settings["lr"])), updates)
     for figure in figures:
-        exact = np.array(computed(network, values, figure.key), object)
+        exact = np.array(computed(network, values, figure.name), object)
         assert exact.shape == figure.shape, figure.place
         for number, value in zip(figure.printed, exact.ravel(), strict=True):
             assert Decimal(number.text) == value.quantize(Decimal(number.text)), number.place

@@ -46,7 +46,7 @@ from mathlab.results import (
     Verdict,
 )
 
-LOSS = Figure("loss", parse("loss"), (PrintedNumber("1.018222"),), ())
+LOSS = Figure("loss", parse("loss"), printed=(PrintedNumber("1.018222"),))
 NOTHING = "mathlab: nothing was compared: add expected figures, a derivation or a gradcheck to the config\n"
 
 

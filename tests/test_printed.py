@@ -246,7 +246,7 @@ def test_a_power_of_ten_changes_no_verdict(printed: int, computed: int, power: i
 
 def figure(texts: list[str], shape: tuple[int, ...], rounding: Rounding = "nearest", erratum: str = "") -> Figure:
     printed = tuple(PrintedNumber(text, Place("a.yaml", 3, 5 + 9 * i)) for i, text in enumerate(texts))
-    return Figure("dW", Name("dW"), printed, shape, PLACE, rounding=rounding, erratum=erratum, at="eq. 4")
+    return Figure("dW", Name("dW"), "dW", PLACE, printed, shape, rounding, erratum=erratum, at="eq. 4")
 
 
 def labels(*texts: str, computed: list[float], erratum: str = "") -> list[str]:

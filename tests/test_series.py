@@ -113,6 +113,6 @@ def test_it_is_what_the_rule_gives(stem: str, case: str, updates: int, figure: F
     with localcontext() as context:
         context.prec = 40
         rules = {"attention": attended, "convolution": convolved}
-        exact = (rules[stem](case) if stem in rules else moved(case, updates))[figure.key]
+        exact = (rules[stem](case) if stem in rules else moved(case, updates))[figure.name]
         for number, value in zip(figure.printed, np.ravel(np.array(exact, object)), strict=True):
             assert D(number.text) == value.quantize(D(number.text)), number.place

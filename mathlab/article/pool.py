@@ -95,11 +95,11 @@ def quantities(experiment: Experiment, epochs: Collection[int] = ()) -> Iterator
     formulas = [equation.expr for case in experiment.cases for equation in (*case.equations, *case.derivation)]
     for case in experiment.cases:
         end = case.equations[-1].name
-        prepared = prepare(case.bare((Figure(end, Name(end), (), ()),)))
+        prepared = prepare(case.bare((Figure(end, Name(end)),)))
         if not prepared.forward_only:
             known = prepared.types.names
             floats = (name for name in (*case.inputs, *case.parameters, *prepared.nodes) if known[name].kind == "f")
-            asked = (Figure(name, Name(name), (), ()) for name in (f"d{one}" for one in floats) if name not in known)
+            asked = (Figure(name, Name(name)) for name in (f"d{one}" for one in floats) if name not in known)
             with contextlib.suppress(MathlabError):  # of an input that has no derivative, so that only others have one
                 prepared = prepare(case.bare(tuple(asked)))
         parts = _parts(case, formulas + [equation.expr for equation in prepared.backward.equations])

@@ -47,11 +47,11 @@ def check(case: Case, tree: Table, own: Table, top: Table, unreadable: Collectio
     witnesses = dict.fromkeys(f"{prefix}{name}" for prefix in ("central_", "complex_") for name in case.parameters)
     end = case.equations[-1].name if case.equations else ""
     yield from _derivation(case.derivation, meant, readable, end)
-    yield from _quantities((one.equation for one in case.expected), readable, end)
+    yield from _quantities(case.expected, readable, end)
     if case.gradcheck:
-        yield from _quantities((one.equation for one in case.gradcheck.expected), readable | witnesses, end)
+        yield from _quantities(case.gradcheck.expected, readable | witnesses, end)
     if case.train:
-        after = (one.equation for _, figures in case.train.after for one in figures)
+        after = (one for _, figures in case.train.after for one in figures)
         yield from _quantities(after, readable | dict.fromkeys(_state(case.train, case, shown=True)), end)
         yield from _training(case.train, case, mapping(tree["train"]), unreadable)
     yield from _quantities(case.sweep.report if case.sweep else (), readable, end, "report")
@@ -277,7 +277,7 @@ def check_size(cases: Iterable[Case]) -> None:
     for case in cases:
         figures = [*case.figures]
         exprs = [one.expr for one in (*case.equations, *case.derivation)]
-        exprs += (expr for _, expr in dict.fromkeys((figure.place, figure.quantity) for figure in figures))
+        exprs += (expr for _, expr in dict.fromkeys((figure.place, figure.expr) for figure in figures))
         total += CASE + sum(len(figure.printed) // NUMBERS for figure in figures)
         total += sum(1 for expr in exprs for _ in walk(expr))
         if total > LARGEST:

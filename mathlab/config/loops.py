@@ -17,7 +17,7 @@ from mathlab.config.keys import name as as_name
 from mathlab.config.values import TEXT, Schema, any_of, attempt, gather, reader
 from mathlab.config.yamltext import Scalar, Table, Tree
 from mathlab.errors import ExpressionError, MathlabError, Place, Problem
-from mathlab.experiment import Case, Figure, TrainSettings
+from mathlab.experiment import Case, TrainSettings
 from mathlab.habits import misplaced
 from mathlab.language.check import folded, settled
 from mathlab.language.equation import At, Equation, Step
@@ -180,10 +180,8 @@ def rolled(case: Case, change: Callable[[Case], Case]) -> Case:
 def _with(part: object, change: Callable[[Expr], Expr]) -> object:
     """A part of a case with every expression in it changed: equations, figures, formulas, whatever asks for one."""
     match part:
-        case Equation() | Figure():
+        case Equation():
             try:
-                if isinstance(part, Figure):
-                    return part._replace(quantity=change(part.quantity))
                 return replace(part, expr=change(part.expr))
             except ExpressionError as error:
                 raise error.at(part.place) from None

@@ -26,7 +26,8 @@ ROUNDINGS: tuple[Literal["nearest", "truncate"], ...] = ("nearest", "truncate")
 def _figure(printed: tuple[object, object], tree: Tree, **said: object) -> experiment.Figure:
     """The figure of a quantity that is not known yet."""
     make: Callable[..., experiment.Figure] = experiment.Figure
-    made = make("", Num(0), *printed, **said)
+    numbers, shape = printed
+    made = make("", Num(0), printed=numbers, shape=shape, **said)
     if made.erratum and made.worked_out:
         message = "an erratum is of what was printed; these numbers are worked out"
         raise MathlabError(message, mapping(tree)["erratum"].place)
@@ -65,7 +66,9 @@ figures = entries(
     quantity,
     Reader(printings, reference("printings")),
     lambda printed: tuple(
-        one._replace(key=of.text, quantity=of.expr, place=of.place) for of, some in printed.items() for one in some
+        replace(one, name=of.text, expr=of.expr, written=of.text, place=of.place)
+        for of, some in printed.items()
+        for one in some
     ),
 )
 

@@ -155,10 +155,10 @@ def _about_figures(prepared: Prepared, figures: Iterable[tuple[Figure, FigureRes
     claims: dict[int, Claim] = {}
     for figure, result in figures:
         # the search computes values and gradients, and neither a Jacobian nor an optimizer's state
-        jacobian = any(isinstance(part, Call) and part.op == "jacobian" for part in walk(figure.quantity))
-        known = not jacobian and {*names(figure.quantity)} <= prepared.types.names.keys()
+        jacobian = any(isinstance(part, Call) and part.op == "jacobian" for part in walk(figure.expr))
+        known = not jacobian and {*names(figure.expr)} <= prepared.types.names.keys()
         if known and all(np.isfinite(entry.computed) for entry in result.entries):
-            shape = prepared.types.of(figure.quantity).shape
+            shape = prepared.types.of(figure.expr).shape
             claims[id(result)] = of_figure(figure, result, shape, _differs(result))
     return diagnosed(prepared, claims)
 
@@ -172,7 +172,7 @@ def _first_divergences(prepared: Prepared, figures: Iterable[tuple[Figure, Figur
     graph, failing = Graph(prepared.env, prepared.both), list[tuple[tuple[int, int], int, FigureResult]]()
     for figure, result in figures:
         if not result.passed:
-            above = graph.sources(figure.quantity)
+            above = graph.sources(figure.expr)
             failing.append(((result.updates or 0, above.bit_length()), above, result))
     found: dict[int, str] = {}
     for when, above, result in failing:

@@ -63,8 +63,8 @@ def of_figure(figure: Figure, result: FigureResult, shape: tuple[int, ...], wron
     def array(numbers: Iterable[float]) -> NDArray[np.float64]:
         return np.array([*numbers], np.float64).reshape(1, *shape)
 
-    base, pick = figure.quantity, tuple[int, ...]()
-    match figure.quantity:
+    base, pick = figure.expr, tuple[int, ...]()
+    match figure.expr:
         case Call("index", (Name() as name, *items)):
             picked = tuple(item.value for item in items if isinstance(item, Num) and isinstance(item.value, int))
             base, pick = (name, picked) if len(picked) == len(items) else (base, pick)

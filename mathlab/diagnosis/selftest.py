@@ -178,14 +178,14 @@ class _Lab:
         for figure, value, measure in self.figures():
             if figure.erratum or figure.digits:
                 why = "an erratum" if figure.erratum else f"{figure.digits} digits are claimed"
-                yield "set aside", Survivor(f"{self.case.name}: {figure.key} ({why})", figure.place)
+                yield "set aside", Survivor(f"{self.case.name}: {figure.name} ({why})", figure.place)
                 continue
             numbers = value.ravel() if np.issubdtype(value.dtype, np.floating) else value.ravel().astype(np.float64)
             for printed, computed, noise in zip(figure.printed, numbers, measure().ravel().tolist(), strict=True):
                 for text in neighbours(printed.text, noise, isinstance(computed, np.float32)):
                     passes = judge_number(text, computed, rounding=figure.rounding, noise=noise).verdict.passed
                     tie = passes and _is_tie(printed.text, text, computed, noise)
-                    what = f"{self.case.name}: {figure.key} with {text} in place of {printed.text}"
+                    what = f"{self.case.name}: {figure.name} with {text} in place of {printed.text}"
                     outcome: Outcome = "without effect" if tie else "lost" if passes else "caught"
                     yield outcome, Survivor(what, printed.place or figure.place)
 

@@ -92,7 +92,7 @@ def told(text: str, called: Mapping[str, str], parts: Mapping[str, str]) -> str:
 def with_gradients(case: Case, quantities: Iterable[str]) -> Prepared:
     """The case made ready with every gradient among these, and without what it states itself."""
     nodes = {*case.inputs, *case.parameters, *(equation.name for equation in case.equations)}
-    figures = tuple(Figure(name, Name(name), (), ()) for name in dict.fromkeys(quantities) if name not in nodes)
+    figures = tuple(Figure(name, Name(name)) for name in dict.fromkeys(quantities) if name not in nodes)
     train = case.train._replace(after=()) if case.train else None
     return prepare(case.bare(figures, train))
 

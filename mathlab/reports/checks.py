@@ -280,7 +280,7 @@ def train_names(case: Case) -> Named:
 def _named(stage: str, figures: Iterable[Figure], updates: int | None = None) -> Named:
     for figure in figures:
         for index, printed in zip(np.ndindex(figure.shape), figure.printed, strict=True):
-            yield quantity(figure.key, index, updates) + IN.get(stage, ""), printed.place or figure.place
+            yield quantity(figure.name, index, updates) + IN.get(stage, ""), printed.place or figure.place
 
 
 def distinct(names: Iterable[str]) -> Iterator[str]:

@@ -111,7 +111,7 @@ def rounding_noise(prepared: Prepared, names: Sequence[str]) -> dict[str, Floats
 
 
 def quantity_noise(
-    quantities: Sequence[Figure | Equation],
+    quantities: Sequence[Equation],
     prepared: Prepared,
     values: Env,
     lead: Lead | None = None,

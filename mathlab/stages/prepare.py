@@ -11,7 +11,7 @@ from functools import cache, cached_property, lru_cache
 import numpy as np
 
 from mathlab.errors import ExpressionError, MathlabError
-from mathlab.experiment import Array, Case, Figure, Value
+from mathlab.experiment import Array, Case, Value
 from mathlab.language.check import CONSTANTS, Types
 from mathlab.language.derive import UPSTREAM, Backward, derive
 from mathlab.language.equation import Equation
@@ -100,7 +100,7 @@ def prepare(case: Case) -> Prepared:
     shapes = {name: Type(value.array.shape) for name, value in given.items()}
     integral = [name for name, value in case.inputs.items() if value.integral]
     known = [*shapes, *(equation.name for equation in case.equations)]
-    figures = [figure.quantity for figure in case.figures]
+    figures = [figure.expr for figure in case.figures]
     judged = case.judged
     asked = {name for name in known if f"d{name}" in judged}
     read = judged.union(*(names(line.expr) for line in case.mentioned)) - {*known}
@@ -111,7 +111,7 @@ def prepare(case: Case) -> Prepared:
     types = Types(shapes, integral).learning(equations)
     indices = types.indices | {name for quantity in figures for name in _indices(quantity) if name in integral}
     for name in sorted(asked & indices):
-        reading = (figure.place for figure in case.figures if f"d{name}" in names(figure.quantity))
+        reading = (figure.place for figure in case.figures if f"d{name}" in names(figure.expr))
         raise MathlabError(f"'{name}' holds class indices, and so has no gradient", next(reading, case.place))
     if indices:
         kinds = {name: Type(type_.shape, "i" if name in indices else "f") for name, type_ in shapes.items()}
@@ -186,13 +186,13 @@ def computed(lines: Sequence[Equation], types: Types, env: Env, dtype: str) -> l
     return [*execute(compile_program(lines, types.learning(lines), outputs, dtype), env).values()]
 
 
-def evaluate(quantities: Sequence[Figure | Equation], prepared: Prepared, values: Env) -> list[Array]:
+def evaluate(quantities: Sequence[Equation], prepared: Prepared, values: Env) -> list[Array]:
     """The values of figures' quantities (or of formulas), given those of all names; raises as `evaluator` does."""
     return evaluator(quantities, prepared, values)(values)
 
 
 def evaluator(
-    quantities: Sequence[Figure | Equation], prepared: Prepared, known: Env, shake: Shaker | None = None
+    quantities: Sequence[Equation], prepared: Prepared, known: Env, shake: Shaker | None = None
 ) -> Callable[[Env], list[Array]]:
     """The function that gives the quantities' values at a point: at the same names as `known`, with the same shapes.
 
@@ -213,12 +213,11 @@ def evaluator(
 
     lines: list[Equation] = []
     for quantity in quantities:
-        written = quantity.equation if isinstance(quantity, Figure) else quantity
         try:
-            expr = replace(written.expr, by_name)
+            expr = replace(quantity.expr, by_name)
         except ExpressionError as error:
-            raise error.at(written.place) from None
-        lines.append(with_fields(written, name=f"_quantity_{len(lines)}", expr=expr))
+            raise error.at(quantity.place) from None
+        lines.append(with_fields(quantity, name=f"_quantity_{len(lines)}", expr=expr))
     outputs = [line.name for line in lines]
     program = compile_program(lines, types.learning(lines), outputs, prepared.case.dtype, bool(shake))
 

@@ -119,7 +119,7 @@ def _bare(case: Case) -> Case:
     """The case with the reported quantities as its figures, and nothing else to do than to be trained."""
     end, (written, places) = case.equations[-1], case.rolled or (case, {})
     report = (written.sweep and written.sweep.report) or (end.saying(Name(end.name)),)
-    figures = tuple(Figure(quantity.text, quantity.expr, (), (), quantity.place) for quantity in report)
+    figures = tuple(Figure(quantity.text, quantity.expr, quantity.text, quantity.place) for quantity in report)
     trained = written.train._replace(after=()) if written.train else None
     return unrolled(written.bare(figures, trained), places)
 
@@ -255,10 +255,10 @@ def alone(case: Case) -> Ends:
     return Ends(tuple(value[None] for value in reported), {name: value[None] for name, value in parameters.items()})
 
 
-def _report(prepared: Prepared) -> tuple[list[Equation], Types]:
+def _report(prepared: Prepared) -> tuple[Sequence[Equation], Types]:
     """The figures of a case as equations, and the types with theirs."""
     figures = enumerate(prepared.case.expected)
-    lines = [replace(figure.equation, name=f"_quantity_{number}") for number, figure in figures]
+    lines = [replace(figure, name=f"_quantity_{number}") for number, figure in figures]
     return lines, prepared.types.learning(lines)
 
 
@@ -337,8 +337,8 @@ def _result(case: Case, points: Sequence[Point], pieces: Sequence[Piece], ends: 
     for position, figure in enumerate(case.expected):
         parts = [end.reported[position] for end in ends]
         if len({part.shape[1:] for part in parts}) > 1:
-            raise MathlabError(f"'{figure.key}' has not the same shape in all runs; report a number", figure.place)
-        key = f"{figure.key} (end)" if figure.key in keys else figure.key
+            raise MathlabError(f"'{figure.name}' has not the same shape in all runs; report a number", figure.place)
+        key = f"{figure.name} (end)" if figure.name in keys else figure.name
         columns |= train.entry_columns(key, np.concatenate(parts)[order])
     finals = {name: np.concatenate([end.parameters[name] for end in ends])[order] for name in ends[0].parameters}
     lost = [""] * len(points)  # the first array of each with an entry that is no finite number, and what that is

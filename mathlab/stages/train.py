@@ -57,7 +57,7 @@ def run(case: Case, progress: Report | None = None) -> TrainResult:
     figures: list[FigureResult] = []
 
     def look(done: int) -> None:
-        mentioned = {name for figure in due[done] for name in names(figure.quantity)}
+        mentioned = {name for figure in due[done] for name in names(figure.expr)}
         wanted = tuple(name for name in (*prepared.nodes, *prepared.gradients) if name in mentioned)
         env = {**prepared.env, **{name: values[name] for name in case.parameters}}
         now = {**training.shown(values, done), **env, **execute(prepared.compiled(wanted), env)}

@@ -36,7 +36,7 @@ def loops() -> dict[str, Work]:
     """The planned loop of all replicas at once, and that of one of them as many times."""
     case = swept(MANY)
     assert case.sweep
-    bare = replace(case, expected=(Figure("loss", Name("loss"), (), ()),), sweep=None)
+    bare = replace(case, expected=(Figure("loss", Name("loss")),), sweep=None)
     cases = [sweep.changed(bare, point) for point in sweep.points(case.sweep)]
     every = [one.train for one in cases if one.train]
     prepared, values, own = sweep.replicas(cases)

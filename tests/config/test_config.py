@@ -77,9 +77,9 @@ def test_a_case_inherits_all_but_figures(tmp_path: Path) -> None:
     assert list(first.inputs) == ["X", "T"]
     assert first.parameters["W"] is base.parameters["W"]
     assert first.equations == base.equations
-    assert [figure.key for figure in first.expected] == ["H[0,0]", "dW"]
+    assert [figure.name for figure in first.expected] == ["H[0,0]", "dW"]
     assert base.gradcheck is not None
-    assert [figure.key for figure in base.gradcheck.expected] == ["central_W[0,0]"]
+    assert [figure.name for figure in base.gradcheck.expected] == ["central_W[0,0]"]
     assert first.gradcheck == GradcheckSettings(rtol=1e-5)
     assert base.train is not None
     assert first.train is not None
@@ -180,7 +180,7 @@ def test_printed_digits_are_kept(tmp_path: Path) -> None:
     assert single.shape == ()
     assert [number.text for number in matrix.printed] == ["1.42014367e-03", "+3.0", "-.50", "16.", "1e6", "-0.000"]
     assert matrix.shape == (2, 3)
-    assert (matrix.key, matrix.quantity) == ("norm(dx)", read("norm(dx)"))
+    assert (matrix.name, matrix.expr) == ("norm(dx)", read("norm(dx)"))
     assert matrix.place == Place(file, 5, 3)
     assert matrix.printed[4].place == Place(file, 6, 11)
 
@@ -192,8 +192,8 @@ def test_the_same_quantity_printed_several_times(tmp_path: Path) -> None:
         "  - {printed: 4.1, rounding: truncate, digits: 1, because: noise, erratum: no}\n",
     )
     first, second = case.expected
-    assert (first.key, first.at, first.printed[0].text, first.rounding) == ("y", "Table 1", "4.0", "nearest")
-    assert (second.key, second.rounding, second.digits) == ("y", "truncate", 1)
+    assert (first.name, first.at, first.printed[0].text, first.rounding) == ("y", "Table 1", "4.0", "nearest")
+    assert (second.name, second.rounding, second.digits) == ("y", "truncate", 1)
     assert (second.because, second.erratum) == ("noise", "no")
 
 
@@ -204,7 +204,7 @@ def test_figures_and_formulas_read_gradients_and_jacobians(tmp_path: Path) -> No
         'expected: {"jacobian(z, x)": [[1, 0], [0, 1]], "norm(jacobian(z, x)[0])": 1}\n'
         "gradcheck: {step: 1e-5, expected: {norm(dx - complex_x): 0.0, central_x: [4, -1]}}\n",
     )
-    assert [figure.key for figure in case.expected] == ["jacobian(z, x)", "norm(jacobian(z, x)[0])"]
+    assert [figure.name for figure in case.expected] == ["jacobian(z, x)", "norm(jacobian(z, x)[0])"]
     assert [(formula.name, formula.text) for formula in case.derivation] == [("dx", "dz * (z > 0)")]
     assert isinstance(case.upstream, Value)
     assert case.upstream.array.tolist() == [4, -1]

@@ -303,7 +303,7 @@ def test_hostile_titles_and_names_are_inert(title: str) -> None:
             {"__proto_": [1.0, 2.0], "toString": [2.0, 3.0]},
         ),
         name=title,
-        expected=(figure("hasOwnProperty", "8")._replace(at=title),),
+        expected=(replace(figure("hasOwnProperty", "8"), at=title),),
     )
     result = result_of(one, title)
     ET.fromstring(drawn(result, "graph"))

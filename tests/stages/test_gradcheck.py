@@ -269,7 +269,7 @@ def test_the_right_gradient_of_a_random_program_is_never_refuted(program: Progra
 
 def figure(key: str, *printed: str) -> Figure:
     shape = (len(printed),) if len(printed) > 1 else ()
-    return build.figure(key, *printed, shape=shape)._replace(place=Place("c.yaml", 9, 5))
+    return dataclasses.replace(build.figure(key, *printed, shape=shape), place=Place("c.yaml", 9, 5))
 
 
 def with_figures(*figures: Figure, step: float | None = None) -> Case:
@@ -329,7 +329,7 @@ def test_a_check_that_would_be_too_large_is_of_a_sample(monkeypatch: pytest.Monk
     assert found.counts.entries + found.counts.entries_left == 630
     assert [entry == every[entry.parameter, entry.index] for entry in found.entries] == [True] * (190 + 30)
     assert "220 of 630 gradient entries checked, 0 refuted" in summary(found.counts)
-    printed = Figure("central_b[0]", read("central_b[0]"), (), ())
+    printed = Figure("central_b[0]", read("central_b[0]"))
     with pytest.raises(MathlabError, match="GB of memory; --allow-large permits it"):
         gradcheck.run(dataclasses.replace(large, gradcheck=GradcheckSettings(expected=(printed,))))
     assert not gradcheck.run(dataclasses.replace(large, share=np.inf)).sampled
