@@ -166,7 +166,7 @@ def _called(call: Call, args: list[object]) -> object:
     if call.op == "index":
         return operator.getitem(np.asarray(args[0]), tuple(map(_whole, args[1:])))  # type: ignore[misc]  # an index may be anything
     if call.op == "scatter":
-        return kernels.scatter(np.asarray(args[0]), np.asarray(args[1]).shape, tuple(map(_whole, args[2:])))
+        return kernels.scatter(np.asarray(args[0]), np.asarray(args[1]).shape, tuple(map(_whole, args[2:])))  # type: ignore[arg-type]  # too
     if args and not any(isinstance(arg, np.ndarray | np.generic) for arg in args):
         args[0] = np.asarray(args[0])  # Python's own numbers are no arrays, and raise where NumPy gives inf
     return one_op(call.op)(*args, **dict(call.attrs))

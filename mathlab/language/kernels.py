@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
 Pair = int | tuple[int, ...]  # one for rows and columns alike, or two
+Place = int | slice | None | Integers  # along an axis; None is for a new one
 
 
 def softmax(x: Floats, axis: int = -1) -> Floats:
@@ -130,16 +131,28 @@ def norm_of_all(x: Floats) -> Floats:
         return np.sqrt(sum((np.sum(np.square(piece)) for piece in pieces), start=x.dtype.type(0)))
 
 
+def softplus(x: Floats) -> Floats:
+    """log(1 + exp(x)), which neither overflows nor loses its digits where exp(x) is small."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
 def normal_pdf(x: Floats) -> Floats:
     """The standard normal density."""
     return np.exp(np.square(x) * -0.5) * (1 / math.sqrt(2 * math.pi))
 
 
-def scatter(g: Floats, shape: tuple[int, ...], index: object) -> Floats:
+def scatter(g: Floats, shape: tuple[int, ...], index: tuple[Place, ...], out: Floats | None = None) -> Floats:
     """Zeros of `shape` with g added at `index`; an entry that is indexed twice gets both."""
-    out = np.zeros(shape, np.result_type(g))
-    np.add.at(out, index, g)  # type: ignore[arg-type]  # NumPy's stubs want a narrower index
-    return out
+    result = np.empty(shape, np.result_type(g)) if out is None else out
+    result[...] = 0
+    if all(isinstance(item, int | slice | None) for item in index):
+        result[index] += np.asarray(g)
+    else:  # at the entries' places along one axis, the only one for which NumPy is fast
+        axes = sum(item is not None for item in index)
+        rows, width = np.arange(math.prod(shape[:axes])).reshape(shape[:axes])[index], math.prod(shape[axes:])
+        places = rows[..., None] * width + np.arange(width)
+        np.add.at(result.reshape(-1), places.ravel(), np.ravel(g))
+    return result
 
 
 def two(size: Pair) -> tuple[int, int]:
@@ -259,5 +272,5 @@ def avg_pool(x: Floats, size: Pair, stride: Pair | None = None, pad: Pair = 0) -
 
 
 # what the planned program calls as it stands, for the lines inside are not the same in every round, or have no results
-APART = (windows, overlap_add, conv2d)  # what it can tell where to write, which may not be what they read,
-WHOLE = (*APART, entry_by_entry, norm_of_all, one_hot, scatter, bordered, im2col, avg_pool)  # and all of them
+APART = (windows, overlap_add, conv2d, scatter)  # what it can tell where to write, which may not be what they read,
+WHOLE = (*APART, entry_by_entry, norm_of_all, one_hot, bordered, im2col, avg_pool)  # and all of them

@@ -17,7 +17,7 @@ from types import FunctionType
 import numpy as np
 from numpy.typing import NDArray
 
-from mathlab.language.kernels import APART, WHOLE
+from mathlab.language.kernels import APART, WHOLE, copied
 from mathlab.language.program import KERNELS, Program
 
 Array = NDArray[np.floating]
@@ -31,13 +31,28 @@ OPERATORS = (
 BETWEEN: Mapping[Function, Function] = {
     getattr(np, of_arrays): getattr(operator, of_numbers) for of_arrays, of_numbers in map(str.split, OPERATORS)
 }
+
+
+def chosen(c: Array, a: Array, b: Array, out: Array | None = None) -> Array:
+    """np.where, of many entries by their bits: the processor need not guess for each of them which it will be."""
+    if out is None or out.size < 1000:
+        return copied(np.where(c, a, b), out)
+    bits = f"i{out.itemsize}"
+    a, b, made = (np.asarray(part, out.dtype).view(bits) for part in (a, b, out))
+    np.bitwise_xor(a, b, made)
+    made &= -np.asarray(c, bool).view(np.int8)
+    made ^= b
+    return out
+
+
 # functions without the layers that they have above a ufunc's
 REDUCTIONS: Mapping[Function, Function] = {np.sum: np.add.reduce, np.max: np.maximum.reduce, np.min: np.minimum.reduce}
+MOMENTS = (np.mean, np.var, np.std)
 MEASURES = (np.ndim, np.shape, np.size, np.result_type)  # which read no entry
 FILLED = (np.ones_like, np.zeros_like)  # nor do these
 NONE: Mapping[str, object] = {}
 # what can be told where to write, which may not be what they read
-TOLD = (np.concatenate, np.stack, np.argmax, np.argmin, np.dot, np.einsum, *APART)
+TOLD = (np.concatenate, np.stack, np.argmax, np.argmin, np.dot, np.einsum, chosen, *APART)
 TRANSPOSED, EACH_TRANSPOSED = operator.attrgetter("T"), operator.attrgetter("mT")
 
 
@@ -147,6 +162,8 @@ class Tape:
     def ufunc(self, ufunc: np.ufunc, args: Sequence[object]) -> Slot:
         """A ufunc of arrays or numbers."""
         layouts = [arg.layout for arg in args if isinstance(arg, Slot) and arg.layout]
+        if ufunc is np.matmul and min(len(_shape(arg)) for arg in args) > 1 and _shape(args[0])[-1] == 1:
+            return self.ufunc(np.add, (self.ufunc(np.multiply, args), 0))  # one product, and as in a sum no -0
         by_number = ufunc is np.power and not _shape(args[1])  # which an array has shorter ways for
         if by_number and layouts and type(args[1]) in (int, float) and args[1] == 2:
             return self.ufunc(np.square, args[:1])
@@ -170,11 +187,18 @@ class Tape:
         if function is np.outer and all(len(_shape(arg)) == 1 for arg in args):
             a, b = _slots(args)
             return a[:, None] * b[None, :]
-        if function is np.mean:
-            total = self.function(np.sum, args, named)
-            return self.ufunc(np.divide, (total, math.prod(_shape(args[0])) // max(math.prod(_shape(total)), 1)))
+        if function in MOMENTS:  # by lines of their own, which the program may have already
+            (of,), ddof = _slots(args), named.get("ddof", 0)
+            along = {name: value for name, value in named.items() if name != "ddof"}
+            if function is not np.mean:
+                of = self.ufunc(np.square, [of - self.function(np.mean, [of], {**along, "keepdims": True})])
+            total = self.function(np.sum, [of], along)
+            count = math.prod(_shape(of)) // max(math.prod(_shape(total)), 1)
+            made = self.ufunc(np.divide, (total, count - ddof))  # type: ignore[operator]  # a whole number
+            return self.ufunc(np.sqrt, [made]) if function is np.std else made
         if function in REDUCTIONS:
             return self.call(REDUCTIONS[function], args, {"axis": None, **named}, out=", out={}", over=False)
+        function = chosen if function is np.where else function
         out = ", out={}" if function in (np.clip, *TOLD) else ""
         return self.call(function, args, named, out=out, over=function not in TOLD)
 

@@ -137,6 +137,39 @@ def test_memory_is_handed_on(samples: int, widths: tuple[int, ...], optimizer: T
     assert made.footprint + sum(array.nbytes for array in made.state.values()) <= 1.2 * needed
 
 
+def test_many_entries_are_chosen_and_put_back_as_few_are() -> None:
+    """To the last bit, and the sign of a zero."""
+    rng = np.random.default_rng(0)
+    env = {
+        "w": rng.normal(size=(90, 40)),
+        "u": rng.choice([-1.0, 0.0, 2.0], (90, 1)),
+        "t": rng.integers(0, 90, (30, 2)),
+    }
+    texts = {
+        "a": "where(w > 0.5, w, -w) + where(u > 0, 1, w) * where(w > 0, u, -0.0)",
+        "b": "u @ u[:40].T",
+        "c": "scatter(w[t], w[t]) + scatter(w[:, ::2], w[:, 1::2])",
+    }
+    types = Types({name: Type(value.shape, "i" if name == "t" else "f") for name, value in env.items()})
+    program = compile_program([Equation(name, read(text)) for name, text in texts.items()], types, [*texts], "float64")
+    made = plan(program, env, {}, [*texts], varying=[*env])
+    made.measure(0)
+    where, put = env["w"], np.zeros((90, 40))
+    np.add.at(put, env["t"], where[env["t"]])
+    put[:, 1::2] += where[:, ::2]
+    for name, value in zip(texts, program.function(*(env[name] for name in program.inputs)), strict=True):
+        assert made.history[name][0].tobytes() == value.tobytes(), name
+    assert program.function(*(env[name] for name in program.inputs))[2].tobytes() == put.tobytes()
+    assert "where" not in made.text
+
+
+def test_a_variance_shares_the_distances_from_the_mean() -> None:
+    along = "axis=-1, keepdims=True"
+    equations = {"n": f"(w - mean(w, {along})) / sqrt(var(w, {along}) + 1)", "loss": "sum(n**3)"}
+    made, _ = planned(prepare(case(equations, {"w": np.array([[0.5, 0.25, 4], [1, 2, 5]])})), ("n",))
+    assert made.text.partition("def measure")[2].count("subtract") == 1
+
+
 def test_what_never_changes_is_computed_once() -> None:
     net = case({"loss": "sum((exp(X.T) @ w - exp(y))**2)"}, {"w": [0.5, 0.25]}, {"X": [[1, 2], [3, 4]], "y": [1, 2]})
     made, _ = planned(prepare(net), ("loss",))
@@ -205,6 +238,8 @@ def test_every_new_value_is_made_of_old_ones(texts: dict[str, str], shape: tuple
         "clip(w, -w, 0.5)",
         "dot(X, w)",
         "[norm(w), sum(w), sum(w) / mean(w)]",
+        "var(w) * w + var(w, ddof=1) + std(w, ddof=1, keepdims=True)",
+        "scatter(w, X[[0, 2, 0], [1, 1, 1]])[:, 1] + scatter(w, X[:, 1])[0]",
     ],
 )
 def test_what_is_picked_and_arranged(text: str) -> None:
