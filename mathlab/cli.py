@@ -22,9 +22,10 @@ from mathlab.commands import BROKEN, INTERRUPTED, NO_MEMORY, TROUBLE, chain, int
 from mathlab.commands.options import flat
 from mathlab.errors import MathlabError, Problem, did_you_mean
 
-COMMANDS = (  # a module each, with a function of its name
-    *("backprop", "gradcheck", "train", "sweep", "run", "derive", "draw", "plot", "diff", "article", "oracle"),
-    *("update", "selftest", "init", "schema", "guide"),
+STAGES = ("backprop", "gradcheck", "train", "sweep", "run")  # each a function of its name in `commands.stages`
+COMMANDS = (  # the others a module each, with a function of its name
+    *STAGES,
+    *("derive", "draw", "plot", "diff", "article", "oracle", "update", "selftest", "init", "schema", "guide"),
 )
 
 EXIT_CODES = "Exit code: 0 everything matches, 1 something does not or is not finite, 2 bad input or nothing compared."
@@ -94,7 +95,7 @@ def options(command: TyperCommand) -> dict[str, str | None]:
 def command_of(name: str) -> TyperCommand:
     """A command, of which nothing was imported before."""
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-    body = getattr(import_module(f"mathlab.commands.{name}"), name)
+    body = getattr(import_module(f"mathlab.commands.{'stages' if name in STAGES else name}"), name)
     alone.command(name, cls=_Command, epilog=EXIT_CODES)(flat(body, _ended))
     built = typer.main.get_command(alone)
     assert isinstance(built, TyperCommand)
