@@ -106,21 +106,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     same = [other for other in words if folded(other) == folded(word)] or [*filter(None, [here(word, words)])]
     if not same and folded(word) in NOWHERE:
         return ""
-    close = same[:1] or _longer(word, words)
-    close = close or [one for one in difflib.get_close_matches(word, words, n=LISTED, cutoff=NEAR) if _near(word, one)]
+    begun = [one for one in words if len(word) >= ABBREVIATED and one.startswith(word)]
+    alike = difflib.get_close_matches(word, words, n=LISTED, cutoff=NEAR)
+    close = same[:1] or (begun if len(begun) == 1 else [])
+    close = close or [one for one in alike if _edits(word, one) <= max(1, (max(len(word), len(one)) + 1) // PER_EDIT)]
     close = close or sorted(other for other in words if _stem(other) and _stem(other) == _stem(word))
     nearest = [one for one in close if _edits(word, one) == min(_edits(word, other) for other in close)]
     return f"; did you mean {' or '.join(map(repr, nearest[:LISTED]))}?" if nearest else ""
-
-
-def _longer(word: str, words: Iterable[str]) -> list[str]:
-    """The one word that begins so, where a word is long enough to be an abbreviation: tanh_activ of tanh_activation."""
-    begun = [one for one in words if len(word) >= ABBREVIATED and one.startswith(word)]
-    return begun if len(begun) == 1 else []
-
-
-def _near(word: str, other: str) -> bool:
-    return _edits(word, other) <= max(1, (max(len(word), len(other)) + 1) // PER_EDIT)
 
 
 def _edits(word: str, other: str) -> int:

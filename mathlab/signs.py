@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,12 +37,10 @@ def tables(path: Path, between: str) -> Mapping[str, Slips]:
     return found
 
 
-def _slips() -> Iterator[Slips]:
-    for rows in tables(Path(__file__).with_suffix(".txt"), " => ").values():
-        yield tuple((row.replace("<number>", NUMBER).replace("<word>", _WORDS), sentence) for row, sentence in rows)
-
-
-SIGNS, MISREAD, SUPERSCRIPTS, NUMBERS, FIGURES, VALUES, PAIRS, NAMES = _slips()
+SIGNS, MISREAD, SUPERSCRIPTS, NUMBERS, FIGURES, VALUES, PAIRS, NAMES = (
+    tuple((row.replace("<number>", NUMBER).replace("<word>", _WORDS), sentence) for row, sentence in rows)
+    for rows in tables(Path(__file__).with_suffix(".txt"), " => ").values()
+)
 FIGURES = NUMBERS + FIGURES
 VALUES += FIGURES
 
