@@ -21,6 +21,7 @@ BEFORE, BEHIND = 400, 1_500  # characters around a quote that are near it
 GUESSED = 5_000  # characters that a section has at least, where its heading is guessed
 LARGEST = 10_000  # entries of an input that an article may repeat
 LOOKED_AT = 5_000  # numbers, when the nearest is sought
+NAMED = 4  # of what may have given a number
 
 
 Missing = tuple[FigureResult, Judged, Number | None]  # one that stands nowhere, and a number that looks like it
@@ -85,7 +86,9 @@ def cover(
     cases = [case for result in results for case in result.cases]
     figures = [figure for case in cases for figure in case.figures if not figure.worked_out]
     found, missing = _found([*documents, *others], figures)
-    given = {value: name for result in results for case in result.experiment.cases for value, name in _given(case)}
+    given: dict[float, dict[str, None]] = defaultdict(dict)  # to all that has this value, each once
+    for value, name in (one for result in results for case in result.experiment.cases for one in _given(case)):
+        given[value][name] = None
     ignored = _ignored([*documents, *others], [result.experiment for result in results])
 
     def known(number: Number) -> Covered:
@@ -93,8 +96,9 @@ def cover(
             return Covered(number, "ignored", why)
         if claims := found.get(number):
             return Covered(number, "checked", claims[0].figure.key, claims)
-        by = given.get(number.value, given.get(number.meant.value))
-        return Covered(number, "open") if by is None else Covered(number, "given", by)
+        names = [*given.get(number.value, given.get(number.meant.value, ()))]
+        more = ", …" * (len(names) > NAMED)
+        return Covered(number, "given", ", ".join(names[:NAMED]) + more) if names else Covered(number, "open")
 
     covered = [known(number) for document in documents for number in document.numbers]
     kept = [one for one in covered if one.claim or one.number.decimal or (integers and not one.number.why)]
