@@ -100,7 +100,6 @@ def prepare(case: Case) -> Prepared:
     shapes = {name: Type(value.array.shape) for name, value in given.items()}
     integral = [name for name, value in case.inputs.items() if value.integral]
     known = [*shapes, *(equation.name for equation in case.equations)]
-    figures = [figure.expr for figure in case.figures]
     judged = case.judged
     asked = {name for name in known if f"d{name}" in judged}
     read = judged.union(*(names(line.expr) for line in case.mentioned)) - {*known}
@@ -109,7 +108,7 @@ def prepare(case: Case) -> Prepared:
     equations = stabilised(case.equations, keep=asked)
     # a first pass finds out which inputs serve as class indices, the second types them so
     types = Types(shapes, integral).learning(equations)
-    indices = types.indices | {name for quantity in figures for name in _indices(quantity) if name in integral}
+    indices = types.indices | {name for figure in case.figures for name in _indices(figure.expr) if name in integral}
     for name in sorted(asked & indices):
         reading = (figure.place for figure in case.figures if f"d{name}" in names(figure.expr))
         raise MathlabError(f"'{name}' holds class indices, and so has no gradient", next(reading, case.place))

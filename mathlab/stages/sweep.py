@@ -257,8 +257,7 @@ def alone(case: Case) -> Ends:
 
 def _report(prepared: Prepared) -> tuple[Sequence[Equation], Types]:
     """The figures of a case as equations, and the types with theirs."""
-    figures = enumerate(prepared.case.expected)
-    lines = [replace(figure, name=f"_quantity_{number}") for number, figure in figures]
+    lines = [replace(one, name=f"_quantity_{number}") for number, one in enumerate(prepared.case.expected)]
     return lines, prepared.types.learning(lines)
 
 

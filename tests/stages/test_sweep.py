@@ -200,7 +200,7 @@ REFUSED = {
     "grid: {lr: [a]}": "a number is needed here, not 'a'",
     "grid: {momentum: [1]}": "a sweep cannot change 'momentum'; it can change lr, "
     "clip_value, clip_norm, weight_decay, clip_eps, seed, epochs",
-    "grid: {W.sed: [1]}": "a sweep cannot change 'W.sed'; did you mean 'W.seed'?",
+    "grid: {W.sed: [1]}": "a sweep cannot change 'W.sed'; did you mean 'W.seed' or 'W.std'?",
     "grid: {b.seed: [1]}": "a sweep cannot change 'b.seed', because 'b' is not drawn ('init')",
     "grid: {W.seed: [0.5]}": "a whole number is needed here, not '0.5'",
     "grid: {W.std: [0]}": "a number above 0 is needed here, not 0",
