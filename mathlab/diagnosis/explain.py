@@ -20,14 +20,13 @@ from mathlab.diagnosis.search import EACH, WORK, Search
 from mathlab.diagnosis.slips import listed
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.experiment import Array, Case, Figure, HandFormula
-from mathlab.language.equation import Equation, Graph
+from mathlab.language.equation import Graph
 from mathlab.language.syntax import Call, Name, names, walk
 from mathlab.language.terms import grafted
 from mathlab.results import CaseResult, FigureResult, FormulaResult
-from mathlab.stages.backprop import allowances, by_hand, random_points
-from mathlab.stages.noise import AGREEMENT
+from mathlab.stages.backprop import allowances, by_hand, compared, random_points
 from mathlab.stages.nonfinite import is_finite
-from mathlab.stages.prepare import Env, Prepared, evaluator, prepare
+from mathlab.stages.prepare import Env, Prepared, prepare
 
 TRANSPOSED = "T(x) | x | `x` must not be transposed", "M | T(M) | `M` must be transposed"
 MENDED = rule_of(("other_axis", *TRANSPOSED), {"other_axis": other_axis})  # what may make the shapes of a formula fit
@@ -215,12 +214,11 @@ def _repair(prepared: Prepared, formula: HandFormula, points: Sequence[Env]) -> 
         if prepared.types.of(formula.expr).shape == wanted:
             return ""
     for slip in slips.slips(slips.places({formula.name: formula.expr}, known), MENDED):
-        mended = Equation(formula.name, grafted(formula.expr, slip.path, slip.part))
+        mended = HandFormula(formula.name, grafted(formula.expr, slip.path, slip.part))
         with suppress(ExpressionError, MathlabError):
             if prepared.types.of(mended.expr).shape == wanted:
-                evaluate = evaluator([mended], prepared, points[0])
-                pairs = [(evaluate(point)[0], point[formula.name]) for point in points]
-                if all(np.allclose(*pair, rtol=AGREEMENT[prepared.case.dtype], atol=0) for pair in pairs):
+                _, error, allowed = compared(prepared, mended, points)
+                if error <= allowed:
                     must = slip.clause.replace(" runs ", " must run ")
                     return f"{must}: {mended.text} agrees at the article's point and {len(points) - 1} random ones"
     return ""

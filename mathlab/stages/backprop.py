@@ -102,7 +102,7 @@ def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]
     derived = {equation.name: equation.text for equation in prepared.backward.equations}
     results = []
     for formula in formulas:
-        message, error, allowed = _compared(prepared, formula, points)
+        message, error, allowed = compared(prepared, formula, points)
         # what is not finite is wrong, but confirms nothing about the article; what has no array of the gradient's shape
         # is wrong by no measurable amount
         wrong = not error <= allowed
@@ -113,7 +113,7 @@ def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]
     return tuple(results)
 
 
-def _compared(prepared: Prepared, formula: HandFormula, points: Sequence[Env]) -> tuple[str, float, float]:
+def compared(prepared: Prepared, formula: HandFormula, points: Sequence[Env]) -> tuple[str, float, float]:
     """What is wrong with a formula, in words, by how much, and how much is allowed, at the point where it is worst."""
     try:
         Types(prepared.types.names, prepared.types.integral).of(formula.expr)
