@@ -43,7 +43,7 @@ class Names(NamedTuple):
     place: Mapping[str, tuple[str, int]] = {}  # what each looks like, and its number of these
     beside: Mapping[str, Sequence[str]] = {}  # what it is in the next step, and the one before
     complemented: frozenset[str] = frozenset()  # the names v that are somewhere read as 1 - v
-    orders: Mapping[str, float] = {}  # in which the rows of each input may stand
+    orders: Mapping[str, int] = {}  # in which the rows of each input may stand
     numbers: Sequence[tuple[float, str]] = ()  # by which something may be multiplied, and what each is
     rates: Sequence[float] = ()  # learning rates
     target: str = ""  # the equation that is changed

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
@@ -26,6 +27,7 @@ from mathlab.language.terms import Path, factors, grafted, parts, skeleton
 from mathlab.stages.prepare import Prepared
 
 MOST_NAMED = 4  # equations that a sentence names
+MOST_ENTRIES = 512  # along any axis of what may be shifted
 IN_A_MASK = 0.6  # how much less likely a change is that moves no more than what is compared
 
 
@@ -114,13 +116,10 @@ def _families(alike: Sequence[str], known: Names) -> list[list[str]]:
     return [*families.values()]
 
 
-def _orders(array: Array) -> float:
-    """In how many ways the rows of an array may be put, of which some may be the same."""
-    if not array.ndim:
-        return 1.0
-    _, counts = np.unique(array, axis=0, return_counts=True)
-    alike = sum(math.lgamma(count + 1) for count in counts.tolist())
-    return math.exp(min(math.lgamma(len(array) + 1) - alike, 100))
+def _orders(array: Array) -> int:
+    """In how many ways the rows of an array may be put, of which some may be the same; 1 for a large one."""
+    rows = [row.tobytes() for row in array] if array.ndim and max(array.shape) <= MOST_ENTRIES else []
+    return math.factorial(len(rows)) // math.prod(map(math.factorial, Counter(rows).values()))
 
 
 def places(definitions: Mapping[str, Expr], known: Names) -> Iterator[Place]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from itertools import combinations
 
 from mathlab.diagnosis.rewrite import Change, Names, form, slope, text
@@ -16,12 +16,8 @@ MOST_NAMES = 60  # names of which any may be taken for another; of more, those a
 NEIGHBOURS = 12  # equations before and after one that are looked at for what looks like it
 MOST_EXCHANGED = 12  # names of which any two may have been taken for each other
 MOST_LIKELY = 20  # orders of some labels, of which another may be hit by accident
-MOST_ROWS = 512  # samples whose labels may be shifted
 SCALED = 0.1  # how much less likely a name is that is also scaled
-WINDOWS: Mapping[str, Callable[[int, int], int]] = {
-    "all at the first entry": lambda start, most: 0,
-    "half as far apart": lambda start, most: start // 2,
-}
+WINDOWS = {"all at the first entry": 0.0, "half as far apart": 0.5}  # times where they begin
 BEHIND = 0.03  # and values exchanged than weights
 EVERY = 0.06  # and a derivative forgotten for all terms than for some
 
@@ -91,8 +87,8 @@ def other_window(part: Expr, known: Names) -> Iterator[Change]:
     match part:
         case Call("index", (base, *items)) if not known.summand:
             yield f"all of {text(base)} stands in place of {text(part)}", base, 0, "all"
-            for words, begin in WINDOWS.items():
-                moved = [_begun(item, n, begin) for item, n in zip(items, known.shape(base), strict=False)]
+            for words, times in WINDOWS.items():
+                moved = [_begun(item, n, times) for item, n in zip(items, known.shape(base), strict=False)]
                 made = Call("index", (base, *moved, *items[len(moved) :]))
                 yield f"the parts of {text(base)} begin {words}", made, 0, words
         case Call("conv2d", args, attrs) if known.carries(args[1]) and (part.attr("dilation") or 1) != 1:
@@ -107,13 +103,12 @@ def other_window(part: Expr, known: Names) -> Iterator[Change]:
                 yield f"{text(part)} is cut at the {words} alone", Call("index", (wider, *whole, cut, cut)), 0, words
 
 
-def _begun(item: Expr, whole: int, begin: Callable[[int, int], int]) -> Expr:
+def _begun(item: Expr, whole: int, times: float) -> Expr:
     """A slice of an axis that begins elsewhere."""
     if not isinstance(item, Slice) or item == ALL or item.step is not None:
         return item
-    start, stop, _ = slice(item.start, item.stop).indices(whole)
-    first = begin(start, whole - stop + start)
-    return Slice(first, first + stop - start, None) if 0 <= first <= whole - stop + start else item
+    start, stop, _ = item.whole.indices(whole)
+    return Slice(int(times * start), int(times * start) + stop - start, None)
 
 
 def _around(name: str, known: Names) -> Iterator[str]:
@@ -213,7 +208,7 @@ def shifted(part: Expr, known: Names) -> Iterator[Change]:
     """Labels, or inputs, that belong to the sample before or after, or stand in the opposite order."""
     if not isinstance(part, Name) or known.orders.get(part.id, 0) < MOST_LIKELY:
         return
-    for axis, count in enumerate(known.shape(part)[:2] if max(known.shape(part), default=0) <= MOST_ROWS else ()):
+    for axis, count in enumerate(known.shape(part)[:2]):
         order, each = [*range(count)], ("sample", "column")[axis]
         words = f"{part.id} is shifted by one: each {each} has that of the one"
         ways = {f"{words} after it": [*order[1:], 0], f"{words} before it": [count - 1, *order[:-1]]}
