@@ -9,18 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from mathlab.diagnosis.rewrite import Change, Names, form, text
 from mathlab.language.ops import ACTIVATIONS
 from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, Slice, names, substitute, walk
-from mathlab.language.terms import (
-    factors,
-    grafted,
-    is_number,
-    length,
-    parts,
-    product,
-    terms,
-    total,
-    transposed,
-    without,
-)
+from mathlab.language.terms import factors, grafted, is_number, length, product, terms, total, transposed, without
 
 FLIP = Slice(None, None, -1)
 OPENED = ("sqrt", "exp", "log", "matmul")  # and the activations: out of which a term or a factor may be moved
@@ -158,7 +147,8 @@ def other_axis(part: Expr, known: Names) -> Iterator[Change]:
     """A sum, a mean or a softmax over another axis, or over all; one total in every entry."""
     if not (isinstance(part, Call) and part.op in AXES):
         return
-    (x, *_), soft, ndim = part.args, part.op.endswith("softmax"), len(known.shape(part.args[0]))
+    (x, *_), soft, shape = part.args, part.op.endswith("softmax"), known.shape(part.args[0])
+    ndim = len(shape)
     own = -1 if part.attr("axis") is None and soft else part.attr("axis")
     keeps = tuple((name, value) for name, value in part.attrs if name == "keepdims")
     raised = form(f"exp(x - max(x, axis={own}, keepdims=True))", x=x) if soft else x
@@ -166,6 +156,9 @@ def other_axis(part: Expr, known: Names) -> Iterator[Change]:
         if not (isinstance(own, int) and own % ndim == axis):
             words, made = f"{part.op} runs over axis {axis} in {text(part)}", (("axis", axis), *keeps)
             yield words, Call(part.op, part.args, made), 0, f"{part.op} over {axis}"
+            if part.op == "sum" and isinstance(own, int) and shape[axis] != shape[own]:
+                mean = product(Num(shape[own] / shape[axis]), Call(part.op, part.args, made))
+                yield f"the mean runs over axis {axis} in {text(part)}", mean, 0, f"mean over {axis}"
             if isinstance(own, int) and ndim > 2 and not soft:
                 more = (("axis", tuple(sorted((own % ndim, axis)))), *keeps)
                 words = f"{part.op} runs over axis {axis} as well in {text(part)}"
@@ -182,19 +175,6 @@ def other_axis(part: Expr, known: Names) -> Iterator[Change]:
         yield words, made_of_all
         if known.shape(part):
             yield f"{words}, and stands in every entry", form("zeros_like(x) + y", x=part, y=made_of_all)
-
-
-def other_mean(part: Expr, known: Names) -> Iterator[Change]:
-    """A mean over another axis, where it is a sum and a number."""
-    match part:
-        case Call("div", (over, Num(n))):
-            for path, one, *_ in parts(over):
-                if isinstance(one, Call) and one.op == "sum" and isinstance(axis := one.attr("axis"), int):
-                    shape = known.shape(one.args[0])
-                    for other in range(len(shape)) if length(shape, axis) == n else ():
-                        made = Call("sum", one.args, tuple((k, other if k == "axis" else v) for k, v in one.attrs))
-                        new = Call("div", (grafted(over, path, made), Num(shape[other])))
-                        yield f"the mean runs over axis {other} in {text(part)}", new
 
 
 def row_sums(part: Expr, known: Names) -> Iterator[Change]:

@@ -94,6 +94,12 @@ LAYER_NORM_WORDS: Mapping[str, str] = {
     "bias before the mask": "the mask (u > 0) is missing (in the du that it reads)",
     "last sample alone": "of dz entry 4 is taken alone along axis 0",
     "slope of what is linear": "the derivative of a sigmoid, is too much",
+    "slope of the logits": "sigmoid(z) * (1 - sigmoid(z)), the derivative of a sigmoid, is too much",
+    "the whole Jacobian twice": "the Jacobian of softmax stands once too often",
+    "mean over the batch": "the mean runs over axis 0",
+    "normalised left out": "in ds, the factor xh is missing",
+    "normalised twice": "in ds, the factor xh stands twice",
+    "summed in one line": "in ds, sum stands in place of mean in mean(dxh * xh",
 }
 
 
@@ -126,12 +132,18 @@ def layer_norm(bug: str) -> tuple[Case, Values]:
     dz = (q - np.eye(3)[labels]) / (1 if bug == "not averaged" else 5)
     dz = dz * q * (1 - q) if bug == "softmax differentiated twice" else dz
     dz = dz * z * (1 - z) if bug == "slope of what is linear" else dz
+    dz = dz * sigmoid(z) * (1 - sigmoid(z)) if bug == "slope of the logits" else dz
+    dz = q * (dz - (q * dz).sum(1, keepdims=True)) if bug == "the whole Jacobian twice" else dz
     do = dz @ p["W2"].T
     dxh = do * (1 if bug == "gain missing" else p["g"])
     dv = (dxh * xc).sum(1, keepdims=True) * -0.5 * v ** (-0.5 if bug == "variance's power" else -1.5)
     dxc = dxh / np.sqrt(v) + (0 if bug == "variance's path" else 2 * xc * dv / 4)
-    ds = dxc - (0 if bug == "mean's path" else dxc.mean(1, keepdims=True))
+    ds = dxc - (0 if bug == "mean's path" else dxc.mean(0 if bug == "mean over the batch" else 1, keepdims=True))
     ds = dxh / np.sqrt(v) if bug == "statistics constant" else ds
+    if bug in ("normalised left out", "normalised twice", "summed in one line"):  # as it is derived by hand
+        share = (dxh * xh).sum(1, keepdims=True) / (1 if bug == "summed in one line" else 4)
+        share = share * {"normalised left out": 1, "normalised twice": xh**2}.get(bug, xh)
+        ds = (dxh - dxh.mean(1, keepdims=True) - share) / np.sqrt(v)
     masks = {"mask missing": np.ones((5, 4)), "mask of the gradient": ds > 0, "mask reversed": u <= 0}
     du = ds * masks.get(bug, u > 0)
     rows = slice(4, 5) if bug == "last sample alone" else slice(0, 5)
