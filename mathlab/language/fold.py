@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial, reduce
+from functools import partial
 from itertools import groupby
 from typing import NamedTuple, TypeVar
 
@@ -13,6 +13,7 @@ from mathlab.language.check import Types
 from mathlab.language.equation import At, Equation, Step
 from mathlab.language.shapes import Type
 from mathlab.language.syntax import Bound, Call, Expr, Name, NewAxis, Num, Slice, parse
+from mathlab.language.terms import terms, total
 
 ROUNDS = 3  # steps, or terms of a sum, that are worth taking together
 DOTS = Name("…")
@@ -82,18 +83,16 @@ class Fold:
         """The expression with the first and the last of the terms of a sum, or of a list, that are alike."""
         if not isinstance(expr, Call) or not self.steps:
             return expr
-        terms = _terms(expr) if expr.op == "add" else expr.args
-        if expr.op not in ("add", *LISTS) or len(terms) <= ROUNDS:
+        parts = terms(expr) if expr.op == "add" else expr.args
+        if expr.op not in ("add", *LISTS) or len(parts) <= ROUNDS:
             return replace(expr, args=tuple(map(self.cut, expr.args)))
         kept: list[Expr] = []
         at = 0
-        while at < len(terms):
-            count = max(_alike(len(terms) - at, partial(self._term, terms, at, way))[0] for way in (1, -1))
-            kept += [terms[at], DOTS, terms[at + count - 1]] if count > ROUNDS else terms[at : at + count]
+        while at < len(parts):
+            count = max(_alike(len(parts) - at, partial(self._term, parts, at, way))[0] for way in (1, -1))
+            kept += [parts[at], DOTS, parts[at + count - 1]] if count > ROUNDS else parts[at : at + count]
             at += count
-        if expr.op in LISTS:
-            return replace(expr, args=tuple(kept))
-        return reduce(lambda left, right: Call("add", (left, right)), kept)
+        return replace(expr, args=tuple(kept)) if expr.op in LISTS else total(*kept)
 
     def types(self, types: Types) -> Types:
         """The types with those of the names in recurrences."""
@@ -200,12 +199,3 @@ def _alike(count: int, said: Callable[[int], T | None]) -> tuple[int, T | None]:
     if first is None:
         return 1, None
     return next((k + 1 for k in range(1, count - 1) if said(k) != first), count), first
-
-
-def _terms(expr: Expr) -> Sequence[Expr]:
-    """The terms of a sum, in order."""
-    terms: list[Expr] = []
-    while isinstance(expr, Call) and expr.op == "add":
-        expr, last = expr.args
-        terms.append(last)
-    return [expr, *terms[::-1]]

@@ -46,14 +46,14 @@ class Optimizer(NamedTuple):
 
     def unfit(self, setting: str, number: float, text: str) -> str:
         """What is said of a setting that is negative or not finite, or of a share of more than 1; else ''."""
-        lines, wanted = " ".join(self.update.values()), ""
-        if not 0 <= number < math.inf:
-            wanted = "0 or more"
-        elif f"(1 - {setting}**" in lines and number >= 1:  # what is left of it after t updates is divided by
-            wanted = "less than 1"
-        elif f"(1 - {setting})" in lines and number > 1:
-            wanted = "1 or less"
-        return wanted and f"{'the learning rate' if setting == 'lr' else setting} is {text}; it is to be {wanted}"
+        lines = " ".join(self.update.values())
+        wrong = {
+            "0 or more": not 0 <= number < math.inf,
+            "less than 1": f"(1 - {setting}**" in lines and number >= 1,  # which is divided by
+            "1 or less": f"(1 - {setting})" in lines and number > 1,
+        }
+        said = f"{'the learning rate' if setting == 'lr' else setting} is {text}; it is to be "
+        return next((f"{said}{wanted}" for wanted, is_so in wrong.items() if is_so), "")
 
     def under(self, given: Collection[str]) -> Update:
         """The update under the settings that are given."""

@@ -82,7 +82,7 @@ def along_axis(types: Sequence[Type], call: Call) -> Shape:
         raise ShapeError("a single number has no axis to run along")
     (counted,) = axes_of(types[0], -1 if axis is None else axis)
     if shape[counted] == 1 and axis is None:
-        meant = f"say which axis is meant, as in axis=0; axis={counted}, if it is the last"
+        meant = f"say which axis is meant, as in axis=0{f'; axis={counted}, if it is the last' if counted else ''}"
         raise ShapeError(f"shape {shape} has length 1 along its last axis ({meant})")
     return shape
 

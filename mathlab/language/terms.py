@@ -79,11 +79,12 @@ def without(chain: Sequence[Expr], gone: Collection[int]) -> Expr:
 
 
 def terms(expr: Expr) -> list[Expr]:
-    """What is added."""
-    match expr:
-        case Call("add", (left, right)):
-            return [*terms(left), *terms(right)]
-    return [expr]
+    """What is added, in order; a sum of many steps is longer than Python is deep."""
+    found: list[Expr] = []
+    while isinstance(expr, Call) and expr.op == "add":
+        expr, last = expr.args
+        found += terms(last)[::-1]
+    return [expr, *found[::-1]]
 
 
 def total(*added: Expr) -> Expr:

@@ -27,8 +27,7 @@ def placed(call: Call, step: int | Pair = 1) -> tuple[Pair, Pair, Pair]:
 
 def places(image: Type, size: Pair, call: Call, step: int | Pair = 1, what: str = "a window") -> Pair:
     """How many places a window has along the last two axes: floor((n + 2 pad - reach) / stride) + 1."""
-    if image.ndim < 2:
-        raise ShapeError(f"{call.op} needs an array with rows and columns, not shape {image.shape}")
+    image = _image(image, call)
     stride, pad, dilation = placed(call, step)
     rooms = [n + 2 * pad[axis] - (size[axis] - 1) * dilation[axis] - 1 for axis, n in enumerate(image.shape[-2:])]
     if min(size) < 1:
@@ -36,6 +35,14 @@ def places(image: Type, size: Pair, call: Call, step: int | Pair = 1, what: str 
     if min(rooms) < 0:
         raise ShapeError(f"{what} of shape {size} is larger than shape {image.shape}{_settings(call, step)}")
     return rooms[0] // stride[0] + 1, rooms[1] // stride[1] + 1
+
+
+def _image(x: Type, call: Call) -> Type:
+    """What has rows and columns."""
+    if x.ndim < 2:
+        made = ", of which x[None] makes a row," * x.ndim
+        raise ShapeError(f"{call.op} needs an array with rows and columns, not shape {x.shape}{made}")
+    return x
 
 
 def _settings(call: Call, step: int | Pair = 1) -> str:
@@ -74,9 +81,7 @@ def pooled(types: Sequence[Type], call: Call) -> Shape:
 
 def padded(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `pad(x, width)`: with more rows and columns on every side."""
-    shape, (rows, columns) = types[0].shape, of_setting(call, "width", 0)
-    if len(shape) < 2:
-        raise ShapeError(f"pad needs an array with rows and columns, not shape {shape}")
+    shape, (rows, columns) = _image(types[0], call).shape, of_setting(call, "width", 0)
     return (*shape[:-2], shape[-2] + 2 * rows, shape[-1] + 2 * columns)
 
 
