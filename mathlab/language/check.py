@@ -50,10 +50,7 @@ def resolve(expr: Expr) -> Expr:
 
 
 def folded(expr: Expr) -> Expr:
-    """Arithmetic on numbers that are written out as the number that it comes to; anything else as it stands.
-
-    Raises ExpressionError where that is no whole number.
-    """
+    """The whole number that arithmetic on written ones comes to, or ExpressionError; anything else as it stands."""
     if not isinstance(expr, Call) or (value := constant_value(expr)) is None:
         return expr
     if not value.is_integer():

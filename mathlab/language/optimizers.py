@@ -45,15 +45,10 @@ class Optimizer(NamedTuple):
         return frozenset(name for name, lines in self.options.items() if not _reads(" ".join(lines.values()), name))
 
     def unfit(self, setting: str, number: float, text: str) -> str:
-        """What is said of a setting that is negative or not finite, or of a share of more than 1; else ''."""
-        lines = " ".join(self.update.values())
-        wrong = {
-            "0 or more": not 0 <= number < math.inf,
-            "less than 1": f"(1 - {setting}**" in lines and number >= 1,  # which is divided by
-            "1 or less": f"(1 - {setting})" in lines and number > 1,
-        }
-        said = f"{'the learning rate' if setting == 'lr' else setting} is {text}; it is to be "
-        return next((f"{said}{wanted}" for wanted, is_so in wrong.items() if is_so), "")
+        """What is said of a setting that is negative or not finite, or of a share that leaves nothing; else ''."""
+        whole = f"(1 - {setting})" in " ".join(self.update.values()) and number >= 1
+        wanted = "less than 1" if whole else "" if 0 <= number < math.inf else "0 or more"
+        return wanted and f"{'the learning rate' if setting == 'lr' else setting} is {text}; it is to be {wanted}"
 
     def under(self, given: Collection[str]) -> Update:
         """The update under the settings that are given."""

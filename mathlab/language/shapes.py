@@ -228,8 +228,6 @@ def indexed(types: Sequence[Type], call: Call) -> Shape:
                 items.append(expr.whole)
             case Num(int() as value):
                 items.append(value)
-            case Num(value):
-                raise ShapeError(f"an index must be a whole number, not {value}")
             case _:
                 # an index that only the run knows: 0 is as good as any for the shape, unless the axis is empty
                 items.append(np.zeros(type_.shape, np.intp))

@@ -49,7 +49,7 @@ def _op(row: str) -> tuple[str, Op]:
         settings=settings,
         labels=int(said.get("labels", -1)),
         unread=int(said.get("unread", -1)),
-        products=FUNCTIONS[said.get("products", "no_products")],
+        products=FUNCTIONS.get(said.get("products", ""), lambda made, read: 0),
         latex=_over(said.get("latex", "")),
         binds=int(said.get("binds", 4)),
         samples=tuple(samples) if any(rules) else (),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from mathlab.language.kernels import two
 from mathlab.language.ops.record import Site
 from mathlab.language.ops.rules import lead
 from mathlab.language.shapes import Shape, ShapeError, Type
@@ -15,9 +16,7 @@ Pair = tuple[int, int]  # of rows and of columns
 
 def of_setting(call: Call, name: str, default: int | Pair) -> Pair:
     """The setting `name` for rows and columns, which is given as one number for both or as two."""
-    value = dict(call.attrs).get(name, default)
-    rows, columns = value if isinstance(value, tuple) else (value, value)
-    return rows, columns  # type: ignore[return-value]  # the table of settings has seen to whole numbers
+    return two(dict(call.attrs).get(name, default))  # type: ignore[arg-type]  # the table has seen to whole numbers
 
 
 def placed(call: Call, step: int | Pair = 1) -> tuple[Pair, Pair, Pair]:

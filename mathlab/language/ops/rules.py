@@ -73,13 +73,8 @@ def product_of_right(site: Site) -> str:
     return "a.T @ g" if a.ndim == 2 else "a.mT @ g"
 
 
-def no_products(made: Shape, read: Sequence[Shape]) -> int:
-    """How many products of numbers are summed: of most ops none."""
-    return 0
-
-
 def inner(made: Shape, read: Sequence[Shape]) -> int:
-    """The same for a @ b."""
+    """How many products of numbers are summed for a @ b."""
     return math.prod(made) * read[0][-1]
 
 
