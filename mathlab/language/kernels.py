@@ -258,14 +258,13 @@ def in_cache(x: Floats) -> list[slice]:
 
 def max_pool(x: Floats, size: Pair, stride: Pair | None = None, pad: Pair = 0) -> Floats:
     """The largest entry of every window, which moves by its own size; its derivative reads the windows too."""
-    wide = bordered(x, pad, -math.inf) if any(two(pad)) else x
-    return np.max(windows(wide, size, stride=stride or size), axis=(0, 1))
+    return np.max(windows(bordered(x, pad, -math.inf), size, stride=stride or size), axis=(0, 1))
 
 
 def avg_pool(x: Floats, size: Pair, stride: Pair | None = None, pad: Pair = 0) -> Floats:
     """The mean of every window, in which the zeros of the padding count too."""
     view = window_view(bordered(x, pad), size, stride or size)
-    total = copied(view[0, 0], None)
+    total = view[0, 0].copy()
     for entry in [*np.ndindex(view.shape[:2])][1:]:  # one after the other, for NumPy is slow along short axes
         total += view[entry]
     return total / math.prod(two(size))

@@ -56,11 +56,6 @@ class Layer(NamedTuple):
     defaults: Mapping[str, Equation] = {}
 
     @property
-    def image(self) -> bool:
-        """Whether it is of images."""
-        return "image" in self.facts
-
-    @property
     def keys(self) -> tuple[str, ...]:
         """The keys that the config may give it."""
         return (*self.needs, *self.takes, "x", "as")
@@ -206,7 +201,7 @@ def expand(
     equations: list[Equation] = []
     for layer in layers:
         kind = LAYERS[layer.kind]
-        if kind.image and batch == "columns":
+        if "image" in kind.facts and batch == "columns":
             raise MathlabError(f"{layer.kind} has samples along the first axis, not as columns", layer.place)
         stem = kind.facts["stem"]
         depth += stem == "z"
@@ -217,7 +212,7 @@ def expand(
         equations.append(_equation(name, partial(_layer_text, layer, given, names), batch, given, layer, names))
         logits, x = given["x"], Equation("x", Name(name), place=layer.place)
         flat = layer.kind == "flatten"
-        start, image = (_type(x, names), False) if flat else (start, image or kind.image)
+        start, image = (_type(x, names), False) if flat else (start, image or "image" in kind.facts)
     if loss is None:
         return tuple(equations), None
     target = _argument(loss, "target", TARGETS, inputs)
@@ -236,7 +231,7 @@ def _are_samples(layers: Sequence[Part], start: Type, names: Types) -> bool:
     if kernel := next((layer.given["k"] for layer in layers if layer.kind == "conv2d"), None):
         return start.ndim > min(_type(kernel, names).ndim, 3)
     before = itertools.takewhile(lambda layer: layer.kind != "affine", layers)
-    return start.ndim > 1 + any(LAYERS[layer.kind].image for layer in before)
+    return start.ndim > 1 + any("image" in LAYERS[layer.kind].facts for layer in before)
 
 
 def _argument(part: Part, key: str, usual: Sequence[str], inputs: Collection[str]) -> Equation:

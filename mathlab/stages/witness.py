@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Literal
@@ -86,7 +87,8 @@ def _compared(
     with np.errstate(all="ignore"):
         size, error = np.maximum(np.abs(derived), np.abs(told)), np.abs(derived - told)
         units = (size, np.spacing(size.astype(prepared.case.dtype)).astype(np.float64))
-        relative, ulp = (_worst(np.where(error == 0, 0.0, error / unit)) for unit in units)
+        shares = (np.where(error == 0, 0.0, error / unit).ravel().tolist() for unit in units)
+        relative, ulp = (max(filter(math.isfinite, errors), default=None) for errors in shares)
     allowed = AGREEMENT[prepared.case.dtype] * size + RESOLUTIONS * resolution
     doubtful = ~(error <= allowed) & np.isfinite(told)
     kinks = np.zeros_like(doubtful)
@@ -107,11 +109,6 @@ def _compared(
     unsure: Literal["contradicts", "inconclusive"] = "contradicts" if doubtful.any() else "inconclusive"
     certain = np.isfinite(told).all() and not doubtful.any()
     return WitnessResult(name, witness, relative, ulp, sure if certain else unsure)
-
-
-def _worst(errors: Floats) -> float | None:
-    finite = errors[np.isfinite(errors)]
-    return float(np.max(finite)) if finite.size else None
 
 
 def at_kink(prepared: Prepared, quantity: str, given: Array, far: Array, missed: Mask, worst: tuple[int, ...]) -> bool:
