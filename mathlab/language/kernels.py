@@ -131,11 +131,6 @@ def norm_of_all(x: Floats) -> Floats:
         return np.sqrt(sum((np.sum(np.square(piece)) for piece in pieces), start=x.dtype.type(0)))
 
 
-def softplus(x: Floats) -> Floats:
-    """log(1 + exp(x)), which neither overflows nor loses its digits where exp(x) is small."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
-
-
 def normal_pdf(x: Floats) -> Floats:
     """The standard normal density."""
     return np.exp(np.square(x) * -0.5) * (1 / math.sqrt(2 * math.pi))

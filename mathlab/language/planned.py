@@ -96,7 +96,8 @@ def plan(
     if clock in inputs:
         before.insert(0, f"{inputs[clock].name} = k + 1.0")
     numbers = {name: inputs[name] for name in moved if name not in state}
-    arguments, renewed = (_listed(slots) for slots in (numbers.values(), map(moves.__getitem__, numbers.values())))
+    both = numbers.values(), map(moves.__getitem__, numbers.values())
+    arguments, renewed = ("".join(f"{slot.name}, " for slot in slots) for slots in both)
     update = [
         f"copyto({old.name}, {new.name})"
         for old, new in moves.items()
@@ -199,7 +200,3 @@ def _early(lines: Sequence[Slot]) -> list[Slot]:
             others = (other for root in last for other in readers[root][:-1] if line.layout.dtype != bool)
             places[line] = max(places[before] for before in (*read, *others) if before in places)
     return sorted(lines, key=places.__getitem__)
-
-
-def _listed(slots: Iterable[Slot]) -> str:
-    return "".join(f"{slot.name}, " for slot in slots)
