@@ -26,7 +26,7 @@ from mathlab.language.optimizers import OPTIMIZERS
 from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names
 from mathlab.pictures import Scene
 from mathlab.pictures.graph import graph, shape_of, summed, told_of
-from mathlab.pictures.svg import entry, escape
+from mathlab.pictures.svg import escape
 from mathlab.results import FigureResult, Share, TrainResult, tally
 from mathlab.stages.prepare import Prepared, prepare
 from mathlab.stages.updates import Training
@@ -146,8 +146,10 @@ def _share(share: Share) -> Sequence[object]:
 
 def _printed(figure: FigureResult) -> Iterator[Sequence[object]]:
     """A row for each printed number: the name that it is about first."""
+    from mathlab.reports.layout import indexed  # what it needs takes a while to import
+
     for place, one in zip(np.ndindex(figure.shape), figure.entries, strict=True):
-        yield told_of(figure), entry(figure.key, place), one.printed, one.shown, *one.verdict, figure.at
+        yield told_of(figure), indexed(figure.key, place), one.printed, one.shown, *one.verdict, figure.at
 
 
 def _training(prepared: Prepared, result: TrainResult, fixed: bool) -> Json:

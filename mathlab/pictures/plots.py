@@ -304,24 +304,14 @@ KINDS: Mapping[str, tuple[str, Callable[[Subject], Drawing], Collection[str]]] =
 
 
 def plot(made: Drawing, axes: Sequence[Axes]) -> None:
-    """Draw the data: each table on an axes of its own, everything else on the only one.
-
-    Texts stand as they are: matplotlib would read a formula between two `$`, and leave out what begins with `_`.
-    """
-
-    def plain(words: str) -> str:
-        return f"{' ' * words.startswith('_')}{words}".replace("$", r"\$")
-
-    made = made._replace(
-        title=plain(made.title),
-        x=plain(made.x),
-        y=plain(made.y),
-        lines=[line._replace(label=plain(line.label)) for line in made.lines],
-        tables=[(plain(name), table) for name, table in made.tables],
-        labels=[[*map(plain, labels)] for labels in made.labels],
-    )
+    """Draw the data: each table on an axes of its own, everything else on the only one."""
     for at, ax in enumerate(axes):
         _table(ax, at, made) if made.tables else _lines(ax, made)
+
+
+def _plain(words: str) -> str:
+    """A text that stands as it is: between two `$` matplotlib reads a formula, what begins with `_` it leaves out."""
+    return f"{' ' * words.startswith('_')}{words}".replace("$", r"\$")
 
 
 def _lines(ax: Axes, made: Drawing) -> None:
@@ -335,9 +325,9 @@ def _lines(ax: Axes, made: Drawing) -> None:
     ax.set_prop_cycle(color=COLOURS * len(DASHES), linestyle=DASHES * len(COLOURS))
     for (label, *_), (x, y) in zip(made.lines, drawn(log), strict=True):
         seen = np.flatnonzero(np.isfinite(x + y))
-        ax.plot(x, y, label=label, marker="o" if made.field or len(seen) == 1 else None, markevery=seen[-1:])
+        ax.plot(x, y, label=_plain(label), marker="o" if made.field or len(seen) == 1 else None, markevery=seen[-1:])
     scales = {f"{axis}scale": "log" if axis in log else "linear" for axis in "xy"}
-    ax.set(title=made.title, xlabel=made.x, ylabel=made.y, **scales)
+    ax.set(title=_plain(made.title), xlabel=_plain(made.x), ylabel=_plain(made.y), **scales)
     if not made.field:
         ax.grid(color="#dddddd", linewidth=0.6)
     if (count := len(made.lines)) > 1 or not made.field:
@@ -359,9 +349,9 @@ def _table(ax: Axes, at: int, made: Drawing) -> None:
     for (i, j), value in np.ndenumerate(table) if table.size <= NUMBERED else ():
         colour = "white" if value > low + 0.6 * (high - low) else "black"
         ax.text(j, i, number(value), ha="center", va="center", color=colour, fontsize=8)
-    ax.set_title(name if len(made.tables) > 1 else made.title)
+    ax.set_title(_plain(name if len(made.tables) > 1 else made.title))
     for ticks, labels, length in zip((ax.set_yticks, ax.set_xticks), made.labels, table.shape, strict=True):
-        ticks(range(length) if length <= 20 else [], labels or None)
+        ticks(range(length) if length <= 20 else [], [*map(_plain, labels)] or None)
 
 
 def onto(made: Drawing, ax: Axes | None) -> Axes:

@@ -82,6 +82,13 @@ def test_an_upstream_that_is_an_expression_is_computed_anew_and_of_all_samples()
     np.testing.assert_allclose(np.array(script().asked("trained", edited)), losses.columns["loss"], rtol=1e-12)
 
 
+def test_a_page_names_an_entry_of_an_expression_in_parentheses() -> None:
+    data = data_of(api.run({**NET, "expected": {"b + 1": ["1.1", "0.8"]}}, "backprop"))
+    figures = data["figures"]
+    assert isinstance(figures, list)
+    assert [row[1] for row in figures] == ["(b + 1)[0]", "(b + 1)[1]"]
+
+
 def test_a_page_draws_the_contours_that_are_declared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots, "GRID", 9)
     result = api.run({**NET, "pictures": CONTOURS}, "backprop")
