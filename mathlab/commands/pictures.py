@@ -70,9 +70,7 @@ def draw(
     if target is not None:
         pictures = [(Path(name), str(text)) for _, made in drawn for name, text in made.items()]
         if len(pictures) != 1:
-            raise MathlabError(
-                f"-o takes one picture, and these are {len(pictures)}; name one --case and one kind --as"
-            )
+            raise MathlabError(f"-o takes one picture, not {len(pictures)}: name one --case and one kind --as")
         [(name, text)] = pictures
         if name.suffix in (".svg", ".html") and not name.suffix.startswith(target.suffix):
             raise MathlabError(f"{target} would be no {target.suffix} file: write {target.with_suffix(name.suffix)}")
@@ -134,7 +132,7 @@ def plot(
     picture = Picture(kind, tuple(map(plots.quantity, of or ())), spans, named, log or "", derivative=derivative)
     counts, shown = Tally(), list[Path]()
     for experiment in plan.load(files, permits.allowed):
-        stage, *_ = plots.KINDS[kind]
+        stage, _ = plots.KINDS[kind]
         cases = [one for _, one in plan.chosen([experiment], named)]
         steps = [(one, (stage,) if stage and getattr(one, stage) else ()) for one in cases]
         result = plan.judged(plan.Plan(experiment, tuple(steps)), terminal.progress)

@@ -8,7 +8,7 @@ import math
 import re
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 POINTS, GRID, PATH = 401, 61, 200  # of a curve, of a contour's side, of the path of an optimizer
 STEPS = 10.0 ** np.arange(-12, 0.25, 0.25)  # of a difference quotient
-LABELS = ("rows", "columns")  # of a heat map
+# settings, and the kinds that take them; one that does not take cases shows a single one
+TAKEN = {"cases": "loss norms curve contour", "of": "loss curve contour heat steps", "over": "curve contour"}
+TAKEN |= {"rows": "heat", "columns": "heat", "derivative": "curve"}
 MISSING = "matplotlib is not installed: pip install 'mathlab-backprop[plot]'"
 COLOURS = ("#0060a0", "#b34700", "#00765a", "#6a3d9a", "#444444")
 DASHES = ("-", "--", ":", "-.")  # of which no two lines of one colour have the same, up to twenty
@@ -97,15 +99,15 @@ def drawing(result: ExperimentResult, case: str, picture: Picture) -> Drawing:
     if find_spec("matplotlib") is None:
         raise MathlabError(MISSING)
     declared, ran = {one.name: one for one in result.experiment.cases}, {one.case: one for one in result.cases}
-    chosen, (stage, draw, takes) = picture.cases or (case,), KINDS[picture.kind]
+    chosen, (stage, draw) = picture.cases or (case,), KINDS[picture.kind]
     for name in chosen:
         if name not in ran:
             raise MathlabError(f"no case is named {name!r}{did_you_mean(name, declared)}", picture.place)
     cases = [(declared[name], ran[name], f"{name}: " * (len(chosen) > 1)) for name in chosen]
     about = Subject(picture, cases[0][0], cases)
-    given = {"cases": chosen[1:], **{name: getattr(picture, name) for name in ("of", "over", *LABELS, "derivative")}}
-    for name in (name for name, said in given.items() if said and name not in takes):
-        raise about.wrong(f"{picture.kind} shows one case" if name == "cases" else f"{picture.kind} takes no {name!r}")
+    for name, kinds in TAKEN.items():
+        if picture.kind not in kinds.split() and (chosen[1:] if name == "cases" else getattr(picture, name)):
+            raise about.wrong(f"{picture.kind} {'shows one case' if name == 'cases' else f'takes no {name!r}'}")
     for of, low, high in picture.over:
         if not (low < high and math.isfinite(high - low)):
             raise about.wrong(f"{of.text} is to run from a number to a larger one, and not from {low:g} to {high:g}")
@@ -257,7 +259,7 @@ def _heat(about: Subject) -> Drawing:
         if found.ndim not in (1, 2) or not found.size:
             raise about.wrong(f"a heat map needs a matrix or a vector, and {of.text!r} has shape {found.shape}", of)
         tables.append((of.text, np.atleast_2d(found)))
-        for what, named, length in zip(LABELS, labels, tables[-1][1].shape, strict=True):
+        for what, named, length in zip(("rows", "columns"), labels, tables[-1][1].shape, strict=True):
             if named and len(named) != length:
                 raise about.wrong(f"{len(named)} {what} are named, and {of.text} has {length}")
     return Drawing(", ".join(of.text for of in wanted), tables=tables, labels=labels)
@@ -287,16 +289,15 @@ def _steps(about: Subject) -> Drawing:
     return Drawing("Difference quotients", "step h", "relative error", "xy", lines)
 
 
-# the stage that it shows, what it shows of it, and which settings it takes
-KINDS: Mapping[str, tuple[str, Callable[[Subject], Drawing], Collection[str]]] = {
-    "loss": ("train", _loss, ("cases", "of")),
-    "norms": ("train", _loss, ("cases",)),
-    "curve": ("", _curve, ("cases", "of", "over", "derivative")),
-    "contour": ("", _contour, ("cases", "of", "over")),
-    "heat": ("", _heat, ("of", *LABELS)),
-    "steps": ("", _steps, ("of",)),
-    "sweep": ("sweep", _sweep, ()),
-    "weights": ("train", _weights, ()),
+KINDS: Mapping[str, tuple[str, Callable[[Subject], Drawing]]] = {  # the stage that it shows, and what it shows of it
+    "loss": ("train", _loss),
+    "norms": ("train", _loss),
+    "curve": ("", _curve),
+    "contour": ("", _contour),
+    "heat": ("", _heat),
+    "steps": ("", _steps),
+    "sweep": ("sweep", _sweep),
+    "weights": ("train", _weights),
 }
 
 

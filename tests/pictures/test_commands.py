@@ -66,7 +66,7 @@ def test_one_picture_goes_where_it_is_sent(net: Path, tmp_path: Path) -> None:
     assert (tmp_path / "a.svg").read_text(encoding="utf-8").startswith("<svg")
     ran = asked("draw", net, "--case", "right", "-o", "-")
     assert (ran.exit_code, ran.stdout) == (2, "")
-    assert "-o takes one picture, and these are 3" in ran.stderr
+    assert "-o takes one picture, not 3" in ran.stderr
 
 
 def test_check_tells_what_is_not_as_it_would_be(net: Path, tmp_path: Path) -> None:
