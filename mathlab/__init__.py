@@ -30,3 +30,6 @@ if not TYPE_CHECKING:  # or no type checker would find a name that does not exis
 
             return getattr(api, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return __all__

@@ -23,17 +23,13 @@ def main() -> None:
             sys.exit(INTERRUPTED)
         if not isinstance(error, MemoryError | ImportError):
             raise
-        _complain(error)
+        # what the command had no memory to say, or could not: not all of it could be imported
+        words = NO_MEMORY if isinstance(error, MemoryError) else BROKEN.format(error)
+        try:  # noqa: SIM105  # contextlib is one import more, in which Ctrl-C would be a traceback
+            os.write(2, f"mathlab: {words}\n".encode())
+        except OSError:  # there is nobody to tell
+            pass
         sys.exit(TROUBLE)
-
-
-def _complain(error: Exception) -> None:
-    """Say what the command had no memory to say, or could not: not all of it could be imported."""
-    words = NO_MEMORY if isinstance(error, MemoryError) else BROKEN.format(error)
-    try:  # noqa: SIM105  # contextlib is one import more, in which Ctrl-C would be a traceback
-        os.write(2, f"mathlab: {words}\n".encode())
-    except OSError:  # there is nobody to tell
-        pass
 
 
 def _dropped(dropped: "sys.UnraisableHookArgs") -> None:

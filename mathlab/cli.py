@@ -31,6 +31,7 @@ ROOMS = {
     **dict.fromkeys(STAGES, "stages"),
     **dict.fromkeys(("draw", "plot"), "pictures"),
     **dict.fromkeys(("diff", "oracle"), "comparisons"),
+    **dict.fromkeys(("update", "selftest"), "figures"),
 }
 
 EXIT_CODES = "Exit code: 0 everything matches, 1 something does not or is not finite, 2 bad input or nothing compared."

@@ -99,6 +99,8 @@ def pair(key: str, value: object) -> str:
     """The same for a key with nothing behind it, such as `lr=0.1`, or the 5 of 0,5 in braces, or the 2) of (1, 2)."""
     if value != "":
         return ""
+    if re.fullmatch(r"[^(=:]*[^\W\d][^(=:]*\)", key):
+        return "; in quotes, if YAML's braces cut it off at a comma"
     rest = re.fullmatch(rf"{NUMBER}[^\w(]?|[^(=:]*\)", key)
     return "; a decimal point is written '.', and a list stands in brackets" if rest else slip(key, PAIRS)
 

@@ -36,6 +36,10 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
     return run(load(path))
 
 
+def test_what_there_is_is_listed() -> None:
+    assert {"run", "load", "changed"} <= {*dir(mathlab)}
+
+
 def test_the_docstring_is_true(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     failed, attempted = doctest.testmod(api)

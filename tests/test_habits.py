@@ -665,6 +665,9 @@ MISTAKES = [
     ("figure", "d_loss_d_w: [0.1, 0.2]", "unknown name 'd_loss_d_w'; the gradient of 'w' is 'dw'"),
     ("equation", "b[0]", "shape () cannot be indexed so: it has 0 axes, and 1 of them are indexed in 'b[0]'"),
     # functions of other languages, and their derivatives
+    ("equation", "-log(p_y)", "unknown name 'p_y' in 'loss'; an entry is written p[y]"),
+    ("equation", "normalize(x)", "; write x / norm(x), or (x - mean(x)) / std(x)"),
+    ("formula", "dw: {formula: outer(ds, x)}", "unknown key 'x)'; in quotes, if YAML's braces cut it off at a comma"),
     ("equation", "tanh_prime(s)", "unknown function 'tanh_prime'; the derivative of y = tanh(x) is written (1 - y**2)"),
     ("equation", "drelu(s)", "unknown function 'drelu'; the derivative of y = relu(x) is written (x > 0)"),
     ("equation", "log_grad(s)", "; the derivative of y = log(x) is written 1 / x"),

@@ -185,6 +185,9 @@ def _meant(name: str, formula: Equation, known: Collection[str]) -> str:
     entry = re.fullmatch(r"(\w+?)_?\d+", name)
     if entry and entry[1] in known:
         return f"; did you mean {entry[1]!r}, or an entry of it, as in {entry[1]}[0]?"
+    owner, _, index = name.rpartition("_")
+    if owner in known and index in known:
+        return f"; an entry is written {owner}[{index}]"
     series = re.sub(r"(_?\d+)+$", "", name)
     steps = [one for one in known if re.fullmatch(rf"{re.escape(series)}_?\d+(_\d+)*", one)]
     if steps and formula.step and name == series:
