@@ -159,14 +159,14 @@ def _of_run(state: State, prepared: Prepared, values: Values, parts: Mapping[str
         further = FAR if rank >= len(named) else 500 * (key[1:] in case.inputs)  # whose gradients are rare
         if array.size and np.isfinite(array).all():
             made = Quantity(state, key, array, rank + further, key)
-            yield from _forms(made) if not state.aside else [made] if array.size <= SMALL else []
+            yield from _forms(made, given) if not state.aside else [made] if array.size <= SMALL else []
 
 
-def _forms(whole: Quantity) -> Iterator[Quantity]:
-    """An array, and what an article may print of it instead."""
+def _forms(whole: Quantity, given: Collection[str]) -> Iterator[Quantity]:
+    """An array, and what an article may print of it instead; nobody turns the sign of what is given."""
     value, key, owner = whole.value, whole.key, whole.owner
     forms: list[tuple[str, object, int]] = [(key, value, 0)]
-    forms += [(f"-{owner}", -value, 100)] if whole.rank < FAR else []
+    forms += [(f"-{owner}", -value, 100)] if whole.rank < FAR and key not in given else []
     if value.ndim == 2:
         forms.append((f"{owner}.T", value.T, DERIVED))
         forms += ((f"{owner}[:,{at}]", value[:, at], 300) for at in range(min(value.shape[1], SLICES)))

@@ -162,7 +162,8 @@ class _Search:
         for runs in (counted, self.states) if not shape else ():
             called = (fit for fit in self.called(first) if self.state(fit) in runs)
             yield self.pool.at(called), CALLED + self.numbers[first].share
-        yield self.pool.at(self.said[self.numbers[first].digits]), CERTAIN
+        digits = self.numbers[first].digits
+        yield self.pool.at(self.said[digits] if len(digits[1]) > 2 else ()), CERTAIN  # two say many a thing
         yield self.pool.at(map(self.placed.__getitem__, self.known(first, BEHIND))), CERTAIN
         for characters, supported in SUPPORTED.items():
             yield self.of(self.runs(first, characters)), supported

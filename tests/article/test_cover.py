@@ -247,6 +247,12 @@ def test_what_is_said_again_is_what_it_was(folder: Path) -> None:
         f"y = h * u + k * o = 0.214.\n{' ' * 2000}\nu goes to 0.19537, and y was 0.214, or [0.214]. Now o is 0.213755."
     )
     assert told(text)[0] == {"y": "0.214", "u": "0.19537", "o": "0.213755"}
+    assert len(told(f"y = 0.21.\n{' ' * 2000}\nIt is 0.21.")[1]) == 1
+
+
+def test_nobody_turns_the_sign_of_a_weight(folder: Path) -> None:
+    (folder / "net.yaml").write_text(NET.replace("-0.7]", "-0.712345]"), encoding="utf-8")
+    assert told("It is 0.712345.")[0] == {}
 
 
 def test_a_run_in_which_less_is_computed_is_no_likelier(folder: Path) -> None:
