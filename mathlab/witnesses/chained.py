@@ -198,7 +198,7 @@ class _Op:
         others = tuple(axis for axis in range(ahead.ndim) if axis not in kept)
         order = [kept.index(axis) for _, axis in sorted(lanes.items()) if axis is not None]
         spread = tuple(None if axis is None else slice(None) for _, axis in sorted(lanes.items()))
-        shape, sound, still = self.start.shape, np.isfinite(ahead).all(), self.at((...,))(0.0)
+        shape, sound = self.start.shape, np.isfinite(ahead).all()
         values = np.zeros(shape)
         each = ([slice(None)] if axis in lanes else range(n) for axis, n in enumerate(shape))
         places: Iterable[Index] = itertools.product(*each)
@@ -207,6 +207,7 @@ class _Op:
             moved = self.steps.difference(result)
             moves = moved != 0
             if not sound:  # who moves a kink may do so to one side alone
+                still = self.at((...,))(0.0)
                 moves |= differ(result(1.0), still) | differ(result(-1.0), still)
             came = np.where(moves, ahead * moved, 0.0)
             values[place] = np.add.reduce(came, axis=others).transpose(order)[spread]
