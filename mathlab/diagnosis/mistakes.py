@@ -117,9 +117,8 @@ def all_of(prepared: Prepared, known: Names, forward: bool, most: Callable[[], f
 def _of_kind(
     row: Kind, definitions: Mapping[str, Expr], places: Sequence[Place], closed: Sequence[Place], known: Names
 ) -> Iterator[Mistake]:
-    kind = row.name
-    short = [*slips.slips(closed, row.rule)]
-    yield from _mistakes(kind, row.tier + BROAD, short, {**definitions, **known.closed})
+    kind, short = row.name, slips.slips(closed, row.rule)
+    yield from _mistakes(kind, row.tier + BROAD, [*short], {**definitions, **known.closed})
     direct = [*slips.slips(places, row.rule)]
     for mistake in _mistakes(kind, row.tier, direct, definitions):
         if row.forward:

@@ -155,8 +155,7 @@ def slips(places: Iterable[Place], rule: Rule) -> Iterator[Slip]:
                     tried.add(made)
                     looks = place.looks, _canonical(made, known), _before(old, made, known)
                     rank, common = (*more, 0, "")[:2] if more else (0, "")
-                    rank += place.rank
-                    yield place._replace(part=made, clause=clause, looks=looks, rank=rank, common=common)
+                    yield place._replace(part=made, clause=clause, looks=looks, rank=place.rank + rank, common=common)
 
 
 def _before(old: Expr, new: Expr, known: Names) -> Hashable:
