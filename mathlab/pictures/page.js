@@ -10,7 +10,7 @@
   const drawn = (tag, set, ...inside) => { const made = document.createElementNS("http://www.w3.org/2000/svg", tag); for (const key in set) made.setAttribute(key, set[key]); fill(made, inside); return made; };
   const words = (x, y, said, anchor, colour = "currentColor") => drawn("text", {x, y, "font-size": 12, fill: colour, stroke: "var(--card)", "stroke-width": 4, "paint-order": "stroke", "text-anchor": anchor}, said);
   const lined = (points, colour, set) => drawn("path", {d: points.map((p, k) => p.every(Number.isFinite) ? `${k && points[k - 1].every(Number.isFinite) ? "L" : "M"}${p[0].toFixed(1)} ${p[1].toFixed(1)}` : "").join(""), fill: "none", stroke: colour, "stroke-width": 2, ...set});
-  const typed = (set, good, change) => say("input", {type: "text", inputMode: "decimal", ...set, oninput: ({target}) => { const text = target.value.trim().replace("−", "-"), fits = text !== "" && Number.isFinite(D.single ? Math.fround(+text) : +text) && good(+text); target.setAttribute("aria-invalid", String(!fits)); if (fits) change(+text, target); }});
+  const typed = (set, good, change) => say("input", {type: "text", inputMode: "decimal", ...set, oninput: ({target}) => { const text = target.value.trim().replace("−", "-"), fits = text !== "" && Number.isFinite(D.single ? Math.fround(+text) : +text) && good(+text); target.setAttribute("aria-invalid", String(!fits)); target.title = fits ? "" : "This is not taken: a number that fits is needed, as 0.5"; if (fits) change(+text, target); }});
   const {is, num} = lab.numbers(D.single);
   const label = (name, at) => at.length ? `${name}[${at.join(",")}]` : name;
   const places = s => s.reduce((all, n) => all.flatMap(at => lab.range(n).map(k => [...at, k])), [[]]);

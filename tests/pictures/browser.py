@@ -279,6 +279,9 @@ def test_what_cannot_be_computed_is_not_taken_and_what_is_offered_can_be_set(bro
     for field, text in (("k", "2"), ("k", "0.5"), ("w[0]", "1e200"), ("t", ""), ("t", "-"), ("t", "0,5")):
         visit.page.fill(f"[aria-label='{field}']", text)
         assert visit.page.get_attribute(f"[aria-label='{field}']", "aria-invalid") == "true"
+        assert visit.page.get_attribute(f"[aria-label='{field}']", "title") or "outside" in visit.page.inner_text(
+            "#state"
+        )
         assert dict(visit.page.evaluate(NUMBERS)) == before
         assert visit.page.inner_text("#set") == ""
     visit.page.locator("#train label input").first.fill("0.02")
