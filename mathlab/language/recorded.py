@@ -47,7 +47,6 @@ def chosen(c: Array, a: Array, b: Array, out: Array | None = None) -> Array:
 
 # functions without the layers that they have above a ufunc's
 REDUCTIONS: Mapping[Function, Function] = {np.sum: np.add.reduce, np.max: np.maximum.reduce, np.min: np.minimum.reduce}
-MOMENTS = (np.mean, np.var, np.std)
 MEASURES = (np.ndim, np.shape, np.size, np.result_type)  # which read no entry
 FILLED = (np.ones_like, np.zeros_like)  # nor do these
 NONE: Mapping[str, object] = {}
@@ -187,7 +186,7 @@ class Tape:
         if function is np.outer and all(len(_shape(arg)) == 1 for arg in args):
             a, b = _slots(args)
             return a[:, None] * b[None, :]
-        if function in MOMENTS:  # by lines of their own, which the program may have already
+        if function in (np.mean, np.var, np.std):  # by lines of their own, which the program may have already
             (of,), ddof = _slots(args), named.get("ddof", 0)
             along = {name: value for name, value in named.items() if name != "ddof"}
             if function is not np.mean:
