@@ -182,13 +182,12 @@ def _meant(name: str, formula: Equation, known: Collection[str]) -> str:
     """A hint for a name that nothing defines: another tool's, one misspelt, an entry, x² or π."""
     if written := signs.sign(formula.text, signs.SUPERSCRIPTS) or habits.CONSTANTS.get(name):
         return f"; write {written}"
-    entry = re.fullmatch(r"(\w+?)_?\d+", name)
-    if entry and entry[1] in known:
-        return f"; did you mean {entry[1]!r}, or an entry of it, as in {entry[1]}[0]?"
     owner, _, index = name.rpartition("_")
     if owner in known and index in known:
         return f"; an entry is written {owner}[{index}]"
     series = re.sub(r"(_?\d+)+$", "", name)
+    if series != name and series in known:
+        return f"; did you mean {series!r}, or an entry of it, as in {series}[0]?"
     steps = [one for one in known if re.fullmatch(rf"{re.escape(series)}_?\d+(_\d+)*", one)]
     if steps and formula.step and name == series:
         return f"; a step is told by its number, as in {name}[{formula.step.at[-1][0]}-1]"

@@ -32,7 +32,6 @@ WRITTEN: Schema = any_of(TEXT, {"type": "object", "minProperties": 1})  # in a l
 
 Values = Mapping[str, Num]  # what counters stand for, and inputs that loops count to
 Numbers = tuple[int, ...]  # in brackets: h[2, 1]
-Indexed = Callable[..., Expr]  # of a call, what is indexed, and the items in brackets
 
 
 # --- as they are written
@@ -59,8 +58,7 @@ class Line(Equation):
 
 def _loop(header: Scalar) -> Loop:
     found = re.fullmatch(LOOP, header)
-    if not found:
-        raise MathlabError(UNLIKE_LOOP, header.place)
+    assert found, "it has lines"
     parts = {part: Scalar(found[part], header.place.shifted(found.start(part))) for part in found.groupdict()}
     return Loop(header, str(as_name(parts["counter"])), formula(parts["first"]), formula(parts["last"]))
 
@@ -102,7 +100,7 @@ def is_loop(key: str) -> bool:
 
 def lines_of(key: str, part: Tree | None) -> Table | None:
     """The lines below a key that begins a loop."""
-    return part if isinstance(part, Table) and part and re.match(LOOP, key) else None
+    return part if isinstance(part, Table) and part and re.fullmatch(LOOP, key) else None
 
 
 def written_in(table: Table, *headers: Scalar) -> Iterator[tuple[Tree, tuple[Scalar, ...]]]:
@@ -209,7 +207,7 @@ def _noted(sizes: set[str], expr: Expr) -> Expr:
     return expr
 
 
-def _numbered(numbers: Values, expr: Expr, indexed: Indexed | None = None) -> Expr:
+def _numbered(numbers: Values, expr: Expr, indexed: Callable[..., Expr]) -> Expr:
     """The expression with numbers for names, a size, bound or index as one; `indexed` says what an index comes to."""
 
     def fixed(part: Expr) -> Expr:
@@ -222,8 +220,7 @@ def _numbered(numbers: Values, expr: Expr, indexed: Indexed | None = None) -> Ex
             case Slice():
                 return part.with_bounds(fixed)
             case Call("index", (base, *items)):
-                inside = (rewritten(base, rewrite), *map(fixed, items))
-                return indexed(part, *inside) if indexed else replace(part, args=inside)
+                return indexed(part, rewritten(base, rewrite), *map(fixed, items))
             case Call(op, args, attrs):
                 made = tuple(rewritten(arg, rewrite) for arg in args)
                 listed = isinstance(args[-1], Call) and args[-1].op == "index" if args else False  # stack(h[1:])
@@ -302,7 +299,8 @@ class _Steps(NamedTuple):
         if min(numbers) < 0:
             wrong = f"step {min(numbers)}, and steps are counted from 0"
         elif len(numbers) != len(next(iter(others), numbers)):
-            wrong = f"step {_shown(numbers)}, and '{next(iter(others.values()))}' is a step of '{line.series}' too"
+            several = f"told by {len(numbers)} number{'s' * (len(numbers) > 1)}"
+            wrong = f"{several}, and '{next(iter(others.values()))}' is a step of '{line.series}' too"
         elif name in self.places:
             wrong = f"'{name}', which line {self.places[name].line} defines too"
         if wrong:
@@ -329,7 +327,7 @@ class _Steps(NamedTuple):
             """A step, or a list of those that a slice asks for."""
             if not items:
                 if min(numbers) < 0:
-                    wrong = f"step {_shown(numbers)}, and steps are counted from 0"
+                    wrong = f"step {min(numbers)}, and steps are counted from 0"
                     raise ExpressionError(f"{what} is {wrong}", call.position)
                 return Name(_called(series, numbers), call.position)
             head, *rest = items
@@ -365,7 +363,3 @@ class _Steps(NamedTuple):
 
 def _counters(at: At) -> Values:
     return {counter: Num(number) for counter, number in at}
-
-
-def _shown(numbers: Numbers) -> str:
-    return str(numbers[0]) if len(numbers) == 1 else str(numbers)

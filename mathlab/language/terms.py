@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache, reduce
 
 from mathlab.errors import ExpressionError
+from mathlab.language.shapes import Type, axes_of
 from mathlab.language.syntax import Call, Expr, Name, Num, Static, replace, shortened, unparse
 
 Path = tuple[int, ...]  # to a part: the number of the argument at each level
@@ -124,8 +125,7 @@ def grafted(expr: Expr, path: Path, part: Expr) -> Expr:
 
 def length(shape: tuple[int, ...], axis: Static) -> int:
     """How many entries a reduction takes together."""
-    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    return math.prod(shape[one] for one in axes if isinstance(one, int))
+    return math.prod(shape[one] for one in axes_of(Type(shape), axis))
 
 
 @lru_cache(maxsize=10_000)  # asked at every level of an expression

@@ -290,7 +290,7 @@ WRONG = [
     ),
     (
         "  for t in 1..2:\n    g[t]: h0\n    for s in 1..2:\n      g[s, t]: h0\n",
-        "12:7: 'g[s, t]' at t = 1, s = 1 is step (1, 1), and 'g1' is a step of 'g' too",
+        "12:7: 'g[s, t]' at t = 1, s = 1 is told by 2 numbers, and 'g1' is a step of 'g' too",
     ),
     (
         "  for t in 1..2:\n    for s in 1..2:\n      g[s, t]: W @ g[s, t-1]\n",
@@ -298,7 +298,7 @@ WRONG = [
     ),
     (
         "  for t in 0..2:\n    for s in 1..2:\n      g[s, t]: W @ g[s, t-1]\n",
-        "11:20: 'g[s, t - 1]' at t = 0, s = 1 is step (1, -1), and steps are counted from 0",
+        "11:20: 'g[s, t - 1]' at t = 0, s = 1 is step -1, and steps are counted from 0",
     ),
     (
         "  for t in 1..2:\n    for s in 1..2:\n      g[s, t]: x[0]\n  loss: sum(g[1])\n",
