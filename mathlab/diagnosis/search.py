@@ -33,7 +33,7 @@ MADE, DERIVED = 5_000.0, 1_000.0  # and so many for making a mistake, and for ea
 COUNTED = 1.1  # times the work after which mistakes are not even counted any more
 MISSES = 2  # wrong claims that a mistake reaches first, and does not explain, before it is given up
 RATES = (1.0, 0.5, 0.1, 0.05, 0.01)  # learning rates to try where the config states none
-NEARER = 1e-4  # how much less an explanation is believed for each equation that it reaches
+NEARER = 1e-4  # how much less an explanation is believed for each equation that it changes or reaches
 ELSEWHERE = 2.0  # and for being made elsewhere than in the formula that is wrong
 LONGEST = 400  # characters of a line to write instead
 NUMBERS = 8  # by which an equation is tried to be multiplied
@@ -126,10 +126,10 @@ class Search:
         if outcomes is None:
             return None
         trial = judged(self.scene, Trial("", outcomes, mistake=mistake))
-        # of as likely ones that comes first which reaches least; a formula is wrong in itself before in what it reads
+        # of as likely ones that comes first which changes and reaches least; a formula is wrong before what it reads is
         own = {name for k in trial.explains for name in names(self.scene.claims[k].base)} & mistake.changes.keys()
         away = 0 if own or len(self.scene.points) == 1 else ELSEWHERE
-        reached = self.evaluator.reach(mistake.changes).bit_count()
+        reached = self.evaluator.reach(mistake.changes).bit_count() + len(mistake.changes)
         cause = self.worded(mistake) if trial.explains else ""  # of the others nobody hears
         return trial._replace(cause=cause, tier=mistake.tier + NEARER * reached + away)
 

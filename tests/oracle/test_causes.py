@@ -502,6 +502,24 @@ def test_of_two_mistakes_each_is_named() -> None:
     assert any("averaged" in cause for cause in causes)
 
 
+def test_what_need_not_be_wrong_for_what_is_explained_is_not_said_to_be() -> None:
+    """Of a mixture the shares are the prior's, and the means have the wrong sign: nothing is wrong in h itself."""
+    rng = RNG(14)
+    p = {"W": rng.normal(size=(2, 3)), **{name: rng.normal(size=(3, 2)) for name in "PMS"}}
+    X, t = rng.normal(size=(5, 2)), rng.normal(size=(5, 1))
+    equations = {"h": "tanh(X @ W)", "lp": "log_softmax(h @ P, axis=1)", "q": "(t - h @ M) / exp(h @ S)"}
+    equations |= {"comp": "lp - h @ S - 0.5 * q**2", "loss": "-mean(logsumexp(comp, axis=1))"}
+    h = np.tanh(X @ p["W"])
+    q = (t - h @ p["M"]) / np.exp(h @ p["S"])
+    prior = np.exp(h @ p["P"]) / np.exp(h @ p["P"]).sum(1, keepdims=True) / 5
+    dm, ds = prior * q / np.exp(h @ p["S"]), prior * (1 - q**2)
+    dW = X.T @ ((dm @ p["M"].T + ds @ p["S"].T) * (1 - h**2))
+    arrays = {"dP": 0 * p["P"], "dM": h.T @ dm, "dS": h.T @ ds, "dW": dW}
+    first, second = compare(case(equations, p, {"X": X, "t": t}), arrays).causes
+    assert first.cause == "in dcomp, lp stands in place of comp"
+    assert second.cause == "in d(inside q), the sign of -dq is missing"
+
+
 def test_a_forward_mistake_changes_the_gradient_of_what_it_newly_reads() -> None:
     """Whose own equation stands before that of the gradient that is now handed on to it."""
     w, v, x, k = RNG(3).normal(size=(4, 3))
