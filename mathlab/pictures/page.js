@@ -175,7 +175,7 @@
     $("curves").dataset.losses = losses.length <= 2000 ? losses.join(" ") : "";
   };
   const training = () => {
-    const good = name => v => v >= 0 && (name !== "epochs" || Number.isInteger(v) && v <= D.train.most), change = name => v => { settings.set(name, v); epoch = null; renew(); clearTimeout(later); train(); };
+    const good = name => v => v >= 0 && !(v >= 1 && D.train.rates.includes(name)) && (name !== "epochs" || Number.isInteger(v) && v <= D.train.most), change = name => v => { settings.set(name, v); epoch = null; renew(); clearTimeout(later); train(); };
     const fields = D.train.updates ? [...settings].map(([name, x]) => say("label", {}, name, typed({value: String(x), size: Math.max(8, String(x).length)}, good(name), change(name)))) : [];
     fill($("trained"), say("h2", {}, `Training: ${D.train.optimizer}`), fields, say("p", {className: "dim"}, D.train.said), say("div", {id: "curves"}), D.train.figures.length ? [say("h3", {}, "Figures, with the article's numbers"), judged(D.train.figures)] : []);
     if (!D.train.updates) curve(D.train.losses);

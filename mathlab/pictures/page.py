@@ -160,12 +160,14 @@ def _training(prepared: Prepared, result: TrainResult, fixed: bool) -> Json:
     work = sum(type_.size for type_ in prepared.types.names.values()) * (1 + batched)
     able = not fixed and settings.epochs * work <= WORK
     batches = _batches(training) if batched and able else None
-    free = settings.settings.keys() - OPTIMIZERS[settings.optimizer].switches
+    rule = OPTIMIZERS[settings.optimizer]
+    free = settings.settings.keys() - rule.switches
     which = f"The lr of update t is {case.train.schedule.text}; every other" if case.train.schedule else "Every"
     printed = [(figure.updates, *row[1:]) for figure in result.figures for row in _printed(figure)]
     made: Json = {
         "optimizer": settings.optimizer,
         "settings": [(name, value) for name, value in settings.settings.items() if name in free],
+        "rates": sorted(name for name in free if rule.unfit(name, 1.0, "1")),  # which are less than 1
         "epochs": settings.epochs,
         "most": settings.epochs if batched and settings.seed is not None else max(settings.epochs, WORK // work),
         "trained": trained,

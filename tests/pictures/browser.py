@@ -260,7 +260,7 @@ dtype: float32
 inputs: {k: 1, t: 3}
 parameters: {E: [[0.5, -1], [2, 0.25]], w: [1, -2]}
 equations: {e: "E[k]", loss: "sum((w * e - t)**2)"}
-train: {optimizer: {name: sgd, lr: 0.01}, epochs: 5}
+train: {optimizer: {name: averaged_momentum, lr: 0.01}, epochs: 5}
 pictures: [page, {contour: {over: {"w[0]": [-2, 2], "w[1]": [-4, 4]}, cases: [base, away]}}]
 cases:
   base: {}
@@ -284,6 +284,10 @@ def test_what_cannot_be_computed_is_not_taken_and_what_is_offered_can_be_set(bro
         )
         assert dict(visit.page.evaluate(NUMBERS)) == before
         assert visit.page.inner_text("#set") == ""
+    share = visit.page.locator("#train label", has_text="momentum").locator("input")
+    for text, wrong in (("1", "true"), ("0.9", "false")):
+        share.fill(text)
+        assert share.get_attribute("aria-invalid") == wrong
     visit.page.locator("#train label input").first.fill("0.02")
     assert visit.page.inner_text("#set") == '--set "train.lr=0.02"'
     visit.page.eval_on_selector("#curves input", "s => { s.value = 3; s.dispatchEvent(new Event('input')); }")

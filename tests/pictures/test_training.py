@@ -66,6 +66,9 @@ def test_a_page_trains_as_the_lab_does(way: str, dtype: str) -> None:
     result = api.run({**NET, "dtype": dtype, "train": {**TRAININGS[way], "epochs": 7}})
     data = data_of(result)
     losses = np.array(script().asked("trained", data))
+    training = data["train"]
+    assert isinstance(training, dict)
+    assert training["rates"] == (["beta1", "beta2"] if TRAININGS[way]["optimizer"] == ADAM else [])
     assert result.cases[0].train
     rtol = 1e-12 if dtype == "float64" else 1e-5
     np.testing.assert_allclose(losses, result.cases[0].train.columns["loss"], rtol=rtol)
