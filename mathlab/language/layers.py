@@ -211,8 +211,7 @@ def expand(
         name = layer.name or next(free for free in itertools.chain([stem], others) if free not in taken)
         equations.append(_equation(name, partial(_layer_text, layer, given, names), batch, given, layer, names))
         logits, x = given["x"], Equation("x", Name(name), place=layer.place)
-        flat = layer.kind == "flatten"
-        start, image = (_type(x, names), False) if flat else (start, image or "image" in kind.facts)
+        start, image = (_type(x, names), False) if layer.kind == "flatten" else (start, image or "image" in kind.facts)
     if loss is None:
         return tuple(equations), None
     target = _argument(loss, "target", TARGETS, inputs)

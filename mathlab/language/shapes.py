@@ -133,10 +133,10 @@ def permuted(types: Sequence[Type], call: Call) -> Shape:
 
 def triangular(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `tril(x)`: that of a matrix, or of a stack of them."""
-    if types[0].ndim < 2 or types[1].shape:
-        told = " and ".join(str(type_.shape) for type_ in types)
-        raise ShapeError(f"{call.op} takes a matrix and one whole number, not shapes {told}")
-    return types[0].shape
+    x, k = (type_.shape for type_ in types)
+    if len(x) < 2 or k:
+        raise ShapeError(f"{call.op} takes a matrix and one whole number, not shapes {x} and {k}")
+    return x
 
 
 def integer(expr: Expr, what: str) -> int:
