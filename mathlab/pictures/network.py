@@ -118,7 +118,8 @@ def network(scene: Scene) -> str:
     end = nodes[scene.case.equations[-1].name]
     used = (name for one in layers for name in (one.source, one.weights, one.bias, one.inner, one.outer))
     parts = [*filter(None, dict.fromkeys(used))]
-    shared = [name for one in layers for name in (one.weights, one.bias) if name and len(nodes[name].readers) > 1]
+    again = [name for one in layers for name in (one.weights, one.bias) if name and len(nodes[name].readers) > 1]
+    shared = ", ".join(dict.fromkeys(again))
     rest = ", ".join(name for name in scene.case.parameters if name not in parts)
     crowded = max(a * b for a, b in pairwise(sides)) > LABELLED
     said = (
@@ -126,7 +127,7 @@ def network(scene: Scene) -> str:
         "a line is as wide as its weight, and dashed where that is negative",
         f"of more than {LABELLED} lines between two layers the numbers are not written" if crowded else "",
         f"sample {sample} of {samples}; a weight's gradient is that of all of them" if samples > 1 else "",
-        f"read more than once, so that its gradient is a sum: {', '.join(dict.fromkeys(shared))}" if shared else "",
+        f"read more than once, so that its gradient is a sum: {svg.shortened(shared, 2 * CUT)}" if shared else "",
         f"what is not in these layers is not drawn: {svg.shortened(rest, 2 * CUT)}" if rest else "",
     )
     bottom, notes = HEAD + step * max(sides), [*filter(None, said)]
