@@ -57,8 +57,7 @@ class Line(Equation):
 
 
 def _loop(header: Scalar) -> Loop:
-    found = re.fullmatch(LOOP, header)
-    assert found, "it has lines"
+    found = cast("re.Match[str]", re.fullmatch(LOOP, header))  # of what has lines
     parts = {part: Scalar(found[part], header.place.shifted(found.start(part))) for part in found.groupdict()}
     return Loop(header, str(as_name(parts["counter"])), formula(parts["first"]), formula(parts["last"]))
 
