@@ -188,7 +188,7 @@ def _meant(name: str, formula: Equation, known: Collection[str]) -> str:
     series = re.sub(r"(_?\d+)+$", "", name)
     if series != name and series in known:
         return f"; did you mean {series!r}, or an entry of it, as in {series}[0]?"
-    steps = [one for one in known if re.fullmatch(rf"{re.escape(series)}_?\d+(_\d+)*", one)]
+    steps = [*filter(re.compile(rf"{re.escape(series)}_?\d+(_\d+)*").fullmatch, known)]
     if steps and formula.step and name == series:
         return f"; a step is told by its number, as in {name}[{formula.step.at[-1][0]}-1]"
     if len(steps) > 2:

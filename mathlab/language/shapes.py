@@ -207,11 +207,11 @@ def new_axis(entry: Type, call: Call) -> int:
 def concatenated(types: Sequence[Type], call: Call) -> Shape:
     """The shape of `concat(a, b, axis=0)`."""
     (axis,) = axes_of(types[0], call.attr("axis") or 0)
-    try:
-        return np.concatenate([np.empty(type_.shape, "V0") for type_ in types], axis).shape
-    except ValueError:
-        joined = " and ".join(dict.fromkeys(str(type_.shape) for type_ in types))
-        raise ShapeError(f"shapes {joined} cannot be joined along axis {axis}") from None
+    shapes = [type_.shape for type_ in types]
+    if len({(len(shape), shape[:axis], shape[axis + 1 :]) for shape in shapes}) > 1:
+        joined = " and ".join(dict.fromkeys(map(str, shapes)))
+        raise ShapeError(f"shapes {joined} cannot be joined along axis {axis}")
+    return (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
 
 
 def indexed(types: Sequence[Type], call: Call) -> Shape:
