@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.main import get_command
 
-from mathlab.cli import app
+from mathlab import cli
 from mathlab.guide import page
 from tests.sandbox import ROOT
 
@@ -42,11 +41,9 @@ EVERY = [
 
 @pytest.mark.parametrize("words", EVERY, ids=" ".join)
 def test_commands_and_options_exist(words: list[str]) -> None:
-    known = getattr(get_command(app), "commands", {})
-    assert words[0] in known
-    options = {option for parameter in known[words[0]].params for option in parameter.opts}
+    assert words[0] in cli.COMMANDS
     used = words[1 : words.index("--")] if "--" in words else words[1:]
-    assert {word for word in used if word.startswith("-")} <= options
+    assert {word for word in used if word.startswith("-")} <= {*cli.options(cli.command_of(words[0]))}
 
 
 def test_there_are_commands_to_check() -> None:
