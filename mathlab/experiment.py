@@ -68,6 +68,9 @@ class Value:
         return shared
 
 
+INFINITE = ("inf", "-inf")  # printed numbers without digits, as of masked scores
+
+
 class PrintedNumber(NamedTuple):
     """One number as the article printed it; the text keeps the digits that a float would lose."""
 

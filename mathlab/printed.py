@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from mathlab import signs
 from mathlab.errors import MathlabError, Place
-from mathlab.experiment import Array, Figure
+from mathlab.experiment import INFINITE, Array, Figure
 from mathlab.results import FigureResult, Judged, Verdict
 
 Rounding = Literal["nearest", "truncate"]
@@ -103,12 +103,17 @@ def judge_number(
     - `off by k`: wrong by k units, rounded to a whole number of them, for k from 1 to 9. Fails.
     - `differs`: anything else, and always where the computed value is not finite. Fails.
 
+    `inf` and `-inf` match the infinite value that they are, and nothing else.
+
     `digits=n` puts the unit at the n-th significant digit: the computed value must lie within half of that unit of the
     whole printed number. A number is cut as a program displays it, in the shortest decimals of its own type: 0.3 gives
     0.3, though the float64 nearest to it is 0.29999…; hence `computed` may be a `np.float32`.
 
     Raises MathlabError at `place` for a text that is not a decimal number within float64's range.
     """
+    if text in INFINITE:
+        verdict = MATCH if float(text) == computed else DIFFERS
+        return Judged(text, float(computed), str(float(computed)), None, Decimal(0), verdict, place)
     try:
         printed = read_digits(text, digits, isinstance(computed, np.float32))
     except ValueError as problem:
@@ -182,12 +187,14 @@ def judge(
     return FigureResult(figure.name, stage, figure.shape, entries, updates, *about)
 
 
-def neighbours(text: str, noise: float = 0.0, single: bool = False) -> tuple[str, str]:
-    """The number with its last digit one up and one down, in the same notation.
+def neighbours(text: str, noise: float = 0.0, single: bool = False) -> tuple[str, ...]:
+    """The number with its last digit one up and one down, in the same notation; none of one without digits.
 
     Of more than 15 significant digits, or 6 in `single` precision, the last of these is changed: it is the last that
     floats can tell apart. Nor is one changed that is lost in the `noise` of the value: half a unit of it must be more.
     """
+    if text in INFINITE:
+        return ()
     number, e, exponent = text.replace("E", "e").partition("e")
     value = Decimal(number)
     count, last = _significant(value)

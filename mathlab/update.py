@@ -52,7 +52,8 @@ def changes(result: ExperimentResult) -> tuple[list[Change], list[Problem]]:
         if entry.verdict.passed:
             continue
         if entry.error is None:
-            problems.append(Problem(f"{figure.key} is computed as {entry.shown}, which cannot be printed", entry.place))
+            what = f"{figure.key} is computed as {entry.shown}, which is not written as {entry.printed} is"
+            problems.append(Problem(what, entry.place))
         else:
             found[entry.place] = Change(entry.place, figure.key, entry.printed, entry.shown)
     for place, texts in printed.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -102,6 +103,27 @@ def test_a_sweep_counts_what_it_loses() -> None:
     assert result.stdout.splitlines()[-1] == "1 of 2 runs not finite"
     result = CliRunner().invoke(app, ["sweep", *written(ALL)])
     assert result.stdout.splitlines()[-1] == "2 of 2 runs not finite; 1 case not finite"
+
+
+MASKED = """\
+source: {article: a.md}
+inputs: {s: [[1.5, 2.5], [3.5, 4.5]], m: [[1, 0], [1, 1]]}
+equations: {a: "where(m > 0, s, -inf)", p: "softmax(a, axis=-1)", L: sum(p * s)}
+expected: {a: [[1.5, LAST], [3.5, 4.5]], p: [[1.0, 0.0], [0.2689, 0.7311]]}
+"""
+
+
+def test_an_infinity_can_be_printed_as_masked_scores_are() -> None:
+    Path("a.md").write_text("Masked: [[1.5, -inf], [3.5, 4.5]], so [[1.0, 0.0], [0.2689, 0.7311]].\n", encoding="utf-8")
+    name, *wrong = written(*(MASKED.replace("LAST", last) for last in ("-inf", "inf", "2.5")))
+    every = {command: CliRunner().invoke(app, [command, name]) for command in ("run", "selftest", "update")}
+    assert {command: (done.exit_code, done.stderr) for command, done in every.items()} == dict.fromkeys(every, (0, ""))
+    for config, printed in zip(wrong, ("inf", "2.5"), strict=True):
+        done = CliRunner().invoke(app, ["backprop", config])
+        assert done.exit_code == 1
+        assert re.search(rf"a\[0,1\] +{printed} +-inf +not finite .* differs", done.stdout)
+        told = CliRunner().invoke(app, ["update", config]).stderr
+        assert f"a is computed as -inf, which is not written as {printed} is" in told
 
 
 COMMANDS = ("run", "backprop", "gradcheck", "train", "sweep", "derive", "selftest", "update")

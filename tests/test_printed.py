@@ -144,6 +144,12 @@ def test_a_value_that_is_not_finite_never_matches(computed: float) -> None:
     assert judged.shown == str(computed)
 
 
+@pytest.mark.parametrize("computed", [math.nan, math.inf, -math.inf, 1.0])
+@pytest.mark.parametrize("text", ["inf", "-inf"])
+def test_a_printed_infinity_matches_itself_alone(text: str, computed: float) -> None:
+    assert (judge_number(text, computed).verdict.label == "match") == (float(text) == computed)
+
+
 SHOWN = [
     ("0.300000", 0.3, "0.300000"),
     ("0.02", 0.0179862, "0.02"),
@@ -186,7 +192,7 @@ def test_error_and_tolerance_are_exact() -> None:
     assert judge_number("0.1", 0.1, rounding="truncate").tolerance == Decimal("0.1")
 
 
-@pytest.mark.parametrize("text", ["", ".", "1_000", "0x10", "nan", "inf", "1,5", " 1", "1e", "٣"])
+@pytest.mark.parametrize("text", ["", ".", "1_000", "0x10", "nan", "+inf", "1,5", " 1", "1e", "٣"])
 def test_what_is_not_a_number(text: str) -> None:
     with pytest.raises(MathlabError) as caught:
         judge_number(text, 1.0, place=PLACE)

@@ -142,7 +142,7 @@ def test_what_cannot_be_printed_still_fails(tmp_path: Path) -> None:
     path.write_text(text)
     done = invoke(path)
     assert (done.exit_code, done.stdout) == (1, f"{path}:4:24: 1 -> 2 (loss)\n")
-    assert done.stderr == f"{path}:4:15: z is computed as inf, which cannot be printed\n"
+    assert done.stderr == f"{path}:4:15: z is computed as inf, which is not written as 1 is\n"
     assert path.read_text() == text.replace("loss: 1", "loss: 2")
 
 

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from mathlab.article.formats import Span
 from mathlab.article.text import Digits, Document, Number, digits_of
 from mathlab.errors import MathlabError, Problem
-from mathlab.experiment import Case, Experiment, Range, Value
+from mathlab.experiment import INFINITE, Case, Experiment, Range, Value
 from mathlab.language.syntax import Num, walk
 from mathlab.results import ExperimentResult, FigureResult, Judged
 
@@ -127,8 +127,9 @@ def _found(
     found: dict[Number, list[Claim]] = defaultdict(list)
     missing: list[Missing] = []
     for figure in figures:
-        together = arrays.get(tuple(digits_of(entry.printed) for entry in figure.entries), ())
-        for at, entry in enumerate(figure.entries):
+        printed = [entry for entry in figure.entries if entry.printed not in INFINITE]  # which no document's number is
+        together = arrays.get(tuple(digits_of(entry.printed) for entry in printed), ())
+        for at, entry in enumerate(printed):
             fitting = [
                 number
                 for part, number in by_digits[digits_of(entry.printed)]

@@ -25,6 +25,7 @@ def made() -> Schema:
     """The schema of a whole config."""
     from mathlab.config import arrays, schema, values
     from mathlab.config.values import TEXT, any_of, listed, reference
+    from mathlab.experiment import INFINITE
     from mathlab.language.layers import BATCHES, LAYERS, LOSSES
     from mathlab.language.optimizers import OPTIMIZERS, SETTINGS
 
@@ -34,6 +35,7 @@ def made() -> Schema:
     definitions: Schema = {
         "number": any_of({"type": "number"}, {"type": "string", "pattern": f"^(?:{values.NUMBER.pattern})$"}),
         "numbers": any_of(reference("number"), listed(reference("numbers"))),
+        "printed": any_of(reference("number"), {"enum": [*INFINITE]}, listed(reference("printed"))),
         "value": any_of(reference("numbers"), arrays.INITIAL.schema, arrays.DATA.schema),
         "printings": schema.printings.schema,
         "layers": listed(_words({word: layer.keys for word, layer in LAYERS.items()})),

@@ -53,7 +53,7 @@ PRINTING = Keys(
 )
 
 
-@reader(any_of(reference("numbers"), PRINTING.schema, listed(PRINTING.schema)))
+@reader(any_of(reference("printed"), PRINTING.schema, listed(PRINTING.schema)))
 def printings(tree: Tree) -> Sequence[experiment.Figure]:
     """A number, a nested list of numbers, a mapping with `printed`, or a list of such mappings."""
     read.in_order(tree)

@@ -16,7 +16,7 @@ import numpy as np
 
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Problem, did_you_mean
-from mathlab.experiment import PrintedNumber, Value
+from mathlab.experiment import INFINITE, PrintedNumber, Value
 from mathlab.habits import NUMERALS
 from mathlab.signs import FIGURES, NUMBERS, VALUES, Slips, commas, slip
 
@@ -205,22 +205,22 @@ def several(read: Reader[Read], empty: str = "") -> Reader[tuple[Read, ...]]:
 
 def array(tree: Tree) -> Value:
     """A number or nested list as an array. Raises for ragged and empty lists and for anything but finite numbers."""
-    scalars, shape, numbers = _flat(tree, VALUES)
+    scalars, shape, numbers = _flat(tree, partial(_finite, slips=VALUES))
     return Value(np.array(numbers).reshape(shape), tree.place, integral=all(map(WHOLE.fullmatch, scalars)))
 
 
-@reader(reference("numbers"))
+@reader(reference("printed"))
 def printed(tree: Tree) -> tuple[tuple[PrintedNumber, ...], tuple[int, ...]]:
     """The numbers of a figure as printed, in C order, and the shape of the nested list they stood in."""
-    scalars, shape, _ = _flat(tree, FIGURES)
+    scalars, shape, _ = _flat(tree, lambda item: float(item) if item in INFINITE else _finite(item, slips=FIGURES))
     for scalar in scalars:
         if len(scalar) > LONGEST:
             raise MathlabError(f"a printed number has at most {LONGEST} characters, not {len(scalar)}", scalar.place)
     return tuple(PrintedNumber(str(scalar), scalar.place) for scalar in scalars), shape
 
 
-def _flat(tree: Tree, slips: Slips) -> tuple[list[Scalar], tuple[int, ...], tuple[float, ...]]:
-    """The numbers of a nested list in C order as parts of the tree and as floats, and the shape of the list."""
+def _flat(tree: Tree, read: Callable[[Tree], float]) -> tuple[list[Scalar], tuple[int, ...], tuple[float, ...]]:
+    """The numbers of a nested list in C order as parts of the tree and as they are read, and the shape of the list."""
     problems: list[Problem] = []
     shape: list[int] = []
     level: list[Tree] = [tree]
@@ -229,7 +229,7 @@ def _flat(tree: Tree, slips: Slips) -> tuple[list[Scalar], tuple[int, ...], tupl
         problems += [problem for part in level if (problem := _unfit(part, level[0]))]
         level = [item for row in level if isinstance(row, Row) for item in row]
     try:
-        numbers = gather(partial(_finite, slips=slips), level)
+        numbers = gather(read, level)
     except MathlabError as error:
         problems += error.problems
     if problems:

@@ -8,8 +8,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
-
 from mathlab.diagnosis import slips
 from mathlab.diagnosis.evidence import SOLVED, best, judged
 from mathlab.diagnosis.mistakes import KINDS
@@ -156,7 +154,7 @@ def _about_figures(prepared: Prepared, figures: Iterable[tuple[Figure, FigureRes
         # the search computes values and gradients, and neither a Jacobian nor an optimizer's state
         jacobian = any(isinstance(part, Call) and part.op == "jacobian" for part in walk(figure.expr))
         known = not jacobian and {*names(figure.expr)} <= prepared.types.names.keys()
-        if known and all(np.isfinite(entry.computed) for entry in result.entries):
+        if known and all(entry.error is not None for entry in result.entries):
             shape = prepared.types.of(figure.expr).shape
             claims[id(result)] = of_figure(figure, result, shape, _differs(result))
     return diagnosed(prepared, claims)
