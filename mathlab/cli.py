@@ -22,17 +22,10 @@ from mathlab.commands import BROKEN, INTERRUPTED, NO_MEMORY, TROUBLE, chain, int
 from mathlab.commands.options import flat
 from mathlab.errors import MathlabError, Problem, did_you_mean
 
-STAGES = ("backprop", "gradcheck", "train", "sweep", "run")
-COMMANDS = (  # each a function of its name, in a module of its name unless `ROOMS` has another one
-    *STAGES,
+COMMANDS = (  # each a function of its name, in a module of its name
+    *("backprop", "gradcheck", "train", "sweep", "run"),
     *("derive", "draw", "plot", "diff", "article", "oracle", "update", "selftest", "init", "schema", "guide"),
 )
-ROOMS = {
-    **dict.fromkeys(STAGES, "stages"),
-    **dict.fromkeys(("draw", "plot"), "pictures"),
-    **dict.fromkeys(("diff", "oracle"), "comparisons"),
-    **dict.fromkeys(("update", "selftest"), "figures"),
-}
 
 EXIT_CODES = "Exit code: 0 everything matches, 1 something does not or is not finite, 2 bad input or nothing compared."
 
@@ -101,7 +94,7 @@ def options(command: TyperCommand) -> dict[str, str | None]:
 def command_of(name: str) -> TyperCommand:
     """A command, of which nothing was imported before."""
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-    body = getattr(import_module(f"mathlab.commands.{ROOMS.get(name, name)}"), name)
+    body = getattr(import_module(f"mathlab.commands.{name}"), name)
     alone.command(name, cls=_Command, epilog=EXIT_CODES)(flat(body, _ended))
     built = typer.main.get_command(alone)
     assert isinstance(built, TyperCommand)

@@ -134,7 +134,7 @@ def test_a_circle_and_a_way_up_would_be_seen() -> None:
     with pytest.raises(CycleError):
         TopologicalSorter({"a": {"b"}, "b": {"a"}}).prepare()
     assert "mathlab.reports.checks" not in {module for module, _ in imported("mathlab/stages/table.py")}  # a type
-    assert "mathlab.plan" in {module for module, _ in imported("mathlab/commands/stages.py")}  # inside a function
+    assert "mathlab.plan" in {module for module, _ in imported("mathlab/commands/common.py")}  # inside a function
     assert LEVELS["plan"] > LEVELS["stages"] > LEVELS["language"]
 
 

@@ -40,6 +40,6 @@ def test_backprop_needs_none_of_what_the_other_commands_need(tmp_path: Path) -> 
         not ({"pandas", "joblib", "torch", "numpy.random"} | stages | {f"mathlab.{other}" for other in others}) & loaded
     )
     assert {name for name in loaded if name.startswith("mathlab.commands.")} == {
-        f"mathlab.commands.{needed}" for needed in ("stages", "options")
+        f"mathlab.commands.{needed}" for needed in ("backprop", "common", "options")
     }
     assert "mathlab.stages.backprop" in loaded
