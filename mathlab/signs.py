@@ -85,7 +85,7 @@ def slip(text: str, slips: Slips) -> str:
 
 def cut(message: str) -> str:
     """A hint for an expression that YAML may have cut off at its comma."""
-    return "; in quotes, if YAML's braces cut it off at a comma" if "was never closed" in message else ""
+    return "; in quotes, if YAML's brackets cut it off at a comma" if "was never closed" in message else ""
 
 
 def named(text: str) -> str:
@@ -100,7 +100,7 @@ def pair(key: str, value: object) -> str:
     if value != "":
         return ""
     if re.fullmatch(r"[^(=:]*[^\W\d][^(=:]*\)", key):
-        return "; in quotes, if YAML's braces cut it off at a comma"
+        return "; in quotes, if YAML's brackets cut it off at a comma"
     rest = re.fullmatch(rf"{NUMBER}[^\w(]?|[^(=:]*\)", key)
     return "; a decimal point is written '.', and a list stands in brackets" if rest else slip(key, PAIRS)
 

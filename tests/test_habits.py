@@ -430,7 +430,7 @@ MISTAKES = [
     (
         "optimizer",
         "{name: sgd, lr: where(t < 5, 0.1, 0.01)}",
-        "not an expression: '(' was never closed near '(t < 5'; in quotes, if YAML's braces cut it off at a comma",
+        "not an expression: '(' was never closed near '(t < 5'; in quotes, if YAML's brackets cut it off at a comma",
     ),
     ("optimizer", "{name: sgd, lr: 0.1, clip_norm: -1}", "clip_norm is -1; it is to be 0 or more"),
     ("optimizer", "{name: adam, eps: -1e-8}", "eps is -1e-8; it is to be 0 or more"),
@@ -667,7 +667,7 @@ MISTAKES = [
     # functions of other languages, and their derivatives
     ("equation", "-log(p_y)", "unknown name 'p_y' in 'loss'; an entry is written p[y]"),
     ("equation", "normalize(x)", "; write x / norm(x), or (x - mean(x)) / std(x)"),
-    ("formula", "dw: {formula: outer(ds, x)}", "unknown key 'x)'; in quotes, if YAML's braces cut it off at a comma"),
+    ("formula", "dw: {formula: outer(ds, x)}", "unknown key 'x)'; in quotes, if YAML's brackets cut it off at a comma"),
     ("equation", "tanh_prime(s)", "unknown function 'tanh_prime'; the derivative of y = tanh(x) is written (1 - y**2)"),
     ("equation", "drelu(s)", "unknown function 'drelu'; the derivative of y = relu(x) is written (x > 0)"),
     ("equation", "log_grad(s)", "; the derivative of y = log(x) is written 1 / x"),
