@@ -5,14 +5,18 @@ from __future__ import annotations
 import difflib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from itertools import islice, permutations
 from typing import Literal, NamedTuple
 
-from mathlab.article.formats import Span
-from mathlab.article.text import Digits, Document, Number, digits_of
+import numpy as np
+
+from mathlab.article.formats import CELL, CLOSE, OPEN, ROW, Span
+from mathlab.article.text import LARGEST_ARRAY, Digits, Document, Number, digits_of
 from mathlab.errors import MathlabError, Problem
 from mathlab.experiment import INFINITE, Case, Experiment, Range, Value
 from mathlab.language.syntax import Num, walk
+from mathlab.printed import without_ones
 from mathlab.results import ExperimentResult, FigureResult, Judged
 
 Status = Literal["checked", "given", "ignored", "open"]
@@ -22,6 +26,16 @@ GUESSED = 5_000  # characters that a section has at least, where its heading is 
 LARGEST = 10_000  # entries of an input that an article may repeat
 LOOKED_AT = 5_000  # numbers, when the nearest is sought
 NAMED = 4  # of what may have given a number
+TELLING = 3  # digits that hardly any other number has by chance
+TURNS = 24  # ways to print an array, of four axes
+BEGUN = re.compile(rf"(?:[\[{OPEN}]|(?<!\w)\()[\s\0$\[({CELL}{ROW}]*\Z")  # an array, and no function's arguments
+ENDED = re.compile(rf"\.?[\s\0${ROW}]*[\]){CLOSE}]")
+EQUALS = re.compile(  # a name alone: no part of a formula, no hat, and no weight after an update
+    rf"(?:^[\s\0>*$`&{ROW}-]*|[,;=&$][ $`]*|[:.][ $`]+|\b(?:and|with|let|where|weight|bias|input|from) [$`]?)"
+    r"([^\W\d][\w{]*)[}$`& ]*=[\s\0$`]*\Z",
+    re.MULTILINE,
+)
+WORKED_ON = re.compile(r"[\s\0$`}]*(?:[-+*/^@(=×·⊙]|[^\W\d](?:_?\{?\d+)?\b(?!\s*=))")  # w = 0.9 * v + ...
 
 
 Missing = tuple[FigureResult, Judged, Number | None]  # one that stands nowhere, and a number that looks like it
@@ -85,30 +99,39 @@ def cover(
     """
     cases = [case for result in results for case in result.cases]
     figures = [figure for case in cases for figure in case.figures if not figure.worked_out]
-    found, missing = _found([*documents, *others], figures)
     given: dict[float, dict[str, None]] = defaultdict(dict)  # to all that has this value, each once
+    values: dict[str, set[float]] = defaultdict(set)  # of each name, as people write it
     for value, name in (one for result in results for case in result.experiment.cases for one in _given(case)):
         given[value][name] = None
+        values[name.rpartition(".")[2].replace("_", "")].add(value)
+    found, missing, displaced = _found([*documents, *others], figures, given)
     ignored = _ignored([*documents, *others], [result.experiment for result in results])
 
-    def known(number: Number) -> Covered:
+    def known(text: str, number: Number) -> Covered:
         if why := ignored.get(number, number.why):
             return Covered(number, "ignored", why)
+        if number in displaced:
+            return Covered(number, "open", displaced[number])
         if claims := found.get(number):
             return Covered(number, "checked", claims[0].figure.key, claims)
         names = [*given.get(number.value, given.get(number.meant.value, ()))]
+        called = EQUALS.search(text, max(number.start - BEFORE, 0), number.start) if names else None
+        name = re.sub(r"[_{]", "", called[1]) if called and not WORKED_ON.match(text, number.end) else ""
+        own = sorted(values.get(name, ()))
+        if own and all(abs(one - number.meant.value) > number.meant.half_unit for one in own):
+            return Covered(number, "open", f"{name} is {', '.join(map(str, own[:NAMED]))}")
         more = ", …" * (len(names) > NAMED)
         return Covered(number, "given", ", ".join(names[:NAMED]) + more) if names else Covered(number, "open")
 
-    covered = [known(number) for document in documents for number in document.numbers]
+    covered = [known(document.text, number) for document in documents for number in document.numbers]
     kept = [one for one in covered if one.claim or one.number.decimal or (integers and not one.number.why)]
     return Coverage(tuple(documents), tuple(kept), tuple(missing))
 
 
 def _found(
-    documents: Sequence[Document], figures: Sequence[FigureResult]
-) -> tuple[dict[Number, list[Claim]], list[Missing]]:
-    """The claims on each number, those that fail before others; and the claims on numbers that are not there."""
+    documents: Sequence[Document], figures: Sequence[FigureResult], given: Container[float]
+) -> tuple[dict[Number, list[Claim]], list[Missing], Mapping[Number, str]]:
+    """The claims on each number, those that fail before others; those on numbers that are not there; the displaced."""
     by_digits: dict[Digits, list[tuple[int, Number]]] = defaultdict(list)
     arrays: dict[tuple[Digits, ...], list[list[Number]]] = defaultdict(list)
     for at, document in enumerate(documents):
@@ -123,6 +146,7 @@ def _found(
     nowhere = {figure.at: figure.entries[0].place for figure in figures if not any(spans[figure.at])}
     if nowhere:
         raise MathlabError([Problem(f"at: {at!r} stands nowhere in {names}", place) for at, place in nowhere.items()])
+    displaced = _displaced(documents, figures, spans, given)
     looks = {number.text: number for document in documents for number in document.numbers if not number.why}
     found: dict[Number, list[Claim]] = defaultdict(list)
     missing: list[Missing] = []
@@ -136,14 +160,74 @@ def _found(
                 if any(start <= number.start < end for start, end in spans[figure.at][part])
             ]
             whole = {array[at] for array in together}
-            for number in fitting:
+            for number in (number for number in fitting if number not in displaced):
                 found[number].append(Claim(figure, entry, number in whole))
             if not fitting:
                 close = difflib.get_close_matches(entry.printed, [*looks][:LOOKED_AT], n=1, cutoff=0.7)
                 missing.append((figure, entry, looks[close[0]] if close else None))
     for claims in found.values():
         claims.sort(key=lambda one: one.entry.verdict.passed)
-    return found, missing
+    return found, missing, displaced
+
+
+def _displaced(
+    documents: Sequence[Document],
+    figures: Sequence[FigureResult],
+    spans: Mapping[str, Sequence[Sequence[Span]]],
+    given: Container[float],
+) -> Mapping[Number, str]:
+    """The numbers of arrays in brackets that are a figure's own, but not in their places, and what belongs there.
+
+    The array is the figure in another order, or one of its numbers is another's. Nothing is said of one that is given,
+    or part of what stands as it should; nor, where the figure does so too, of few digits or of a row, as by chance.
+    """
+    arrays: dict[object, list[tuple[int, list[Number]]]] = defaultdict(list)
+    for part, document in enumerate(documents):
+        for array in ([document.numbers[member] for member in members] for _, members in document.groups):
+            for key in _keys([number.meant.digits for number in array]):
+                arrays[key].append((part, array))
+    fits = []  # of the same size, and how many numbers are apart
+    for figure in figures:
+        orders = {tuple(digits_of(entry.printed) for entry in order): order for order in _orders(figure)}
+        for own, order in orders.items():
+            for part, array in (one for key in _keys(own) for one in arrays.get(key, ())):
+                digits = [number.meant.digits for number in array]
+                apart = [at for at, is_own in enumerate(own) if digits[at] != is_own]
+                if sorted(digits) == sorted(own) or (len(apart) == 1 and digits[apart[0]] in own):
+                    fits.append((part, array, apart, figure, order))
+    right = {id(figure) for _, _, apart, figure, order in fits if not apart and len(order) == len(figure.entries)}
+    settled: set[Number] = set()
+    found: dict[Number, str] = {}
+    for part, array, apart, figure, order in sorted(fits, key=lambda fit: (-len(fit[1]), len(fit[2]))):
+        text, first, last = documents[part].text, array[0], array[-1]
+        doubtful = apart and (
+            (id(figure) in right and len(order) < len(figure.entries))
+            or (id(figure) in right and any(len(array[at].digits[1]) < TELLING for at in apart))
+            or all(number.value in given for number in array)
+            or not any(start <= first.start < end for start, end in spans[figure.at][part])
+            or not (BEGUN.search(text, max(first.start - BEFORE, 0), first.start) and ENDED.match(text, last.end))
+            or "and" in text[first.end : last.start]
+        )
+        if not doubtful and not settled.issuperset(array):
+            settled.update(array)
+            found |= {array[at]: f"{figure.key} has {order[at].printed} there" for at in apart}
+    return found
+
+
+def _keys(array: Sequence[Digits]) -> Iterator[object]:
+    """What an array shares with one in another order, or in which a single number is another."""
+    yield tuple(sorted(array))
+    yield from ((len(array), at, array[at]) for at in (0, 1))
+
+
+def _orders(figure: FigureResult) -> Iterator[tuple[Judged, ...]]:
+    """The entries of an array as an article may print them: one axis after another, or a row along one of the axes."""
+    if 1 < len(figure.entries) <= LARGEST_ARRAY and not any(entry.printed in INFINITE for entry in figure.entries):
+        places = np.arange(len(figure.entries)).reshape(without_ones(figure.shape))
+        for axes in islice(permutations(range(places.ndim)), TURNS):
+            turned = places.transpose(axes)
+            for order in (turned.ravel(), *turned.reshape(-1, turned.shape[-1])):
+                yield tuple(figure.entries[at] for at in order)
 
 
 def regions(document: Document, at: str) -> list[Span]:

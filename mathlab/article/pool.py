@@ -257,8 +257,10 @@ class Pool:
         told = [one for at, one in enumerate(numbers) if at != but]
         shares = sorted({one.digits[1:]: one.share for one in told}.values(), reverse=True)
         # equal ones, and one that the others make up to a whole number as probabilities do, say nothing on their own
-        total = sum(one.value for one in told)
-        dependent = abs(total - round(total)) <= sum(one.half_unit for one in told)
+        total, signs = sum(one.value for one in told), Counter[object]()
+        for one in told:  # a pair of a number and its negative makes nothing up
+            signs[one.digits[1:]] += -1 if one.digits[0] else 1
+        dependent = any(signs.values()) and abs(total - round(total)) <= sum(one.half_unit for one in told)
         if (self.shapes[without_ones(shape)] + 1) * math.prod(shares[: len(shares) - dependent]) >= limit:
             return []
         sought = min(range(len(numbers)), key=lambda at: (at == but, numbers[at].share))

@@ -70,7 +70,7 @@ def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list
 
     Raises MathlabError for a case that cannot run, and for more open numbers than can be searched.
     """
-    unknown = {id(one.number): one.number.place for one in coverage.numbers if one.status == "open"}
+    unknown = {id(one.number): one.number.place for one in coverage.numbers if one.status == "open" and not one.by}
     if len(unknown) > MOST:
         place = [*unknown.values()][MOST]
         raise MathlabError(f"{len(unknown)} numbers are open, and {MOST} are the limit of a search", place)
@@ -191,15 +191,16 @@ class _Search:
                 break
 
     def place(self, item: Item, fits: Sequence[Fit]) -> None:
-        """Of what fits alike, that which is nearest to what stands around, by section and by run."""
+        """Of what fits alike, what an array is called, or what is nearest to what stands around: by section, by run."""
         shape, members = item
         section, near = self.document.under(self.starts[members[0]]), self.known(members[0], BEHIND, members)
         here = Counter(self.state(self.placed[n]).case for n in near if self.document.under(self.starts[n]) == section)
-        runs = self.runs(members[0], BEHIND, members)
+        runs, called = self.runs(members[0], BEHIND, members), self.called(members[0]) if shape else ()
 
         def apart(fit: Fit) -> tuple[int, ...]:
             state = self.state(fit)
-            return -here[state.case], bool(runs) and state not in runs, *self.pool.rank(fit)[bool(shape) :]
+            further = self.pool.rank(fit)[bool(shape) :]
+            return fit not in called, -here[state.case], bool(runs) and state not in runs, *further
 
         best = min(fits, key=apart)
         for member, fit in zip(members, range(best, best + len(members)), strict=True):

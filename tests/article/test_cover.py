@@ -177,6 +177,66 @@ def test_a_digit_copied_wrongly_is_named_with_the_nearest(folder: Path) -> None:
     assert (entry.printed, nearest and nearest.text) == ("0.875477", "0.875447")
 
 
+ORDER = """
+inputs: {x: [1, -0.5], t: 1}
+parameters: {W: [[0.3, -0.7], [0.25, 0.5]], w6: 0.45, w5: 0.40}
+equations: {z: W @ x, p: softmax(z), L: "-log(p[0]) * w5 / w6"}
+expected:
+  p: [0.65701, 0.34299]
+  dW: [[-0.3049, 0.1524], [0.3049, -0.1524]]
+"""
+ARRAYS = "p = [0.65701, 0.34299], dW = [[-0.3049 0.1524]\n [0.3049 -0.1524]]"
+# The numbers that are open, by what stands in the place of what.
+PLACES: list[tuple[str, str, str]] = [
+    ("", "", ""),
+    ("0.65701, 0.34299", "0.34299, 0.65701", "0.34299 0.65701"),
+    ("0.65701, 0.34299", "0.34299 0.65701", "0.34299 0.65701"),
+    ("[0.65701, 0.34299]", "(0.34299, 0.65701)", "0.34299 0.65701"),
+    ("[0.65701, 0.34299]", "$\\begin{pmatrix}0.34299 \\\\ 0.65701\\end{pmatrix}$", "0.34299 0.65701"),
+    ("p =", "p = [0.34299, 0.65701], or", "0.34299 0.65701"),
+    ("0.65701, 0.34299", "0.65701, 0.65701", "0.65701"),
+    ("-0.1524]]", "0.1524]], that is -0.1524", "0.1524"),
+    ("[-0.3049 0.1524]\n [0.3049 -0.1524]", "[0.3049 -0.1524]\n [-0.3049 0.1524]", "0.3049 -0.1524 -0.3049 0.1524"),
+    ("[[-0.3049 0.1524]\n [0.3049 -0.1524]]", "[0.1524, -0.3049] and [0.3049, -0.1524]", "0.1524 -0.3049"),
+    # printed as separate numbers, transposed, by columns, in prose, in a table, and as others that share its numbers
+    ("[0.65701, 0.34299]", "max(0.34299, 0.65701)", ""),
+    ("[0.65701, 0.34299]", "(0.34299 and 0.65701)", ""),
+    ("p = [0.65701, 0.34299]", "p_1 = 0.34299, p_0 = 0.65701", ""),
+    ("p = [0.65701, 0.34299]", "\n\n|p1|p0|\n|-|-|\n|0.34299|0.65701|\n\n", ""),
+    ("[[-0.3049 0.1524]\n [0.3049 -0.1524]]", "[[-0.3049 0.3049]\n [0.1524 -0.1524]]", ""),
+    ("[[-0.3049 0.1524]\n [0.3049 -0.1524]]", "[-0.3049, 0.3049] and [0.1524, -0.1524]", ""),
+    ("[[-0.3049 0.1524]\n [0.3049 -0.1524]]", "[0.3049, -0.1524] below [-0.3049, 0.1524]", ""),
+    ("dW", "x = [1.0, -0.5], and dW", ""),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), PLACES)
+def test_each_number_of_an_array_stands_in_its_own_place(old: str, new: str, expected: str, folder: Path) -> None:
+    (folder / "net.yaml").write_text(ORDER, encoding="utf-8")
+    found = covered(ARRAYS.replace(old, new, 1))
+    assert " ".join(one.number.text for one in found.numbers if one.status == "open") == expected
+    assert found.passed == (not expected)
+
+
+CALLED = [
+    ("w_6 = 0.45 and $w_5=0.40$", ""),
+    ("w_6 = 0.40", "w6 is 0.45"),
+    ("We have $w_{6} = 0.40$.", "w6 is 0.45"),
+    ("The weight w6 = 0.40 is", "w6 is 0.45"),
+    ("w_5=0.40, w_6=0.40", "w6 is 0.45"),
+    ("$$\\begin{aligned} w_6 &= 0.40 \\end{aligned}$$", ""),  # not sure: a command stands before it
+    ("$w_6^+ = 0.40$, $\\Delta w_6 = 0.40$, $\\hat{w_6} = 0.40$, new w_6 = 0.40", ""),
+    ("w_6 = 0.40 * 0.3 + 0.5", ""),
+    ("w_6 = 0.5", ""),  # rounded
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), CALLED)
+def test_a_given_number_is_what_the_text_calls_it(text: str, expected: str, folder: Path) -> None:
+    (folder / "net.yaml").write_text(ORDER, encoding="utf-8")
+    assert " ".join(one.by for one in covered(text).numbers if one.status == "open") == expected
+
+
 def test_what_is_ignored_says_why(folder: Path) -> None:
     text = NET.replace("article: notes.md", "article: notes.md, ignore: {the loss falls to 0.107529: told elsewhere}")
     (folder / "net.yaml").write_text(text, encoding="utf-8")
@@ -382,6 +442,18 @@ def test_inputs_that_are_printed_rounded_are_figures_and_a_node_goes_before_what
     (folder / "net.yaml").write_text(net, encoding="utf-8")
     text = "X is [[0.1235 -0.6543]\n [1.2346 0.7654]]; the variances are 0.7697 and 0.5070."
     assert told(text)[0] == {"X": "0.1235 -0.6543 1.2346 0.7654", "v": "0.7697 0.5070"}
+
+
+def test_an_array_is_what_it_is_called_and_goes_before_its_entries(folder: Path) -> None:
+    """After one update the velocity is the gradient before it; a number and its negative are one that is known."""
+    momentum = NET.replace("name: sgd", "name: momentum, momentum: 0.9").replace("epochs: 20", "epochs: 1")
+    (folder / "net.yaml").write_text(momentum, encoding="utf-8")
+    rest = "\n\nAfter 1 update w = [0.34670751, -0.76227668]."
+    assert told("dw = [-0.1868300, 0.2491067]." + rest)[0]["dw"] == "-0.1868300 0.2491067"
+    assert told("v_w = [-0.1868300, 0.2491067]." + rest)[0]["v_w"] == "-0.1868300 0.2491067"
+    net = 'inputs: {x: [0.5, 0.3]}\nequations: {p: softmax(x), dz: "p - [0, 1]", L: sum(dz * x)}\n'
+    (folder / "net.yaml").write_text(net, encoding="utf-8")
+    assert told("p = (0.549834, 0.450166), and (0.549834, -0.549834).")[0]["dz"] == "0.549834 -0.549834"
 
 
 def test_a_search_has_a_limit(folder: Path) -> None:
