@@ -11,8 +11,7 @@ const lab = (() => {
   const strides = s => s.map((_, i) => size(s.slice(i + 1)));
   const offsets = (s, st) => s.reduce((all, n, i) => all.flatMap(at => range(n).map(k => at + k * st[i])), [0]);
   const axis = (k, n) => k < 0 ? k + n : k;
-  const meet = (m, k) => m === 1 ? k : k === 1 || k === m ? m : fail("shapes do not fit together");
-  const together = shapes => { const n = Math.max(...shapes.map(s => s.length)); return range(n).map(i => shapes.reduce((m, s) => meet(m, s[i - n + s.length] ?? 1), 1)); };
+  const together = shapes => { const n = Math.max(...shapes.map(s => s.length)); return range(n).map(i => shapes.map(s => s[i - n + s.length] ?? 1).reduce((m, k) => m === 1 ? k : k === 1 || k === m ? m : fail("shapes do not fit together"))); };
   const spread = (x, s) => {
     if (x.w) return Array(size(s)).fill(r(x.d[0]));
     if (x.s.length === s.length && x.s.every((n, i) => n === s[i])) return x.d;
@@ -34,8 +33,6 @@ const lab = (() => {
   };
   const total = list => { let sum = 0; for (const x of list) sum += x; return sum; };
   const top = list => { let best = -Infinity; for (const x of list) best = Math.max(best, x); return best; };
-  const first = (list, better) => list.reduce((k, x, i) => better(x, list[k]) || (x !== x && list[k] === list[k]) ? i : k, 0);
-  const lse = list => { const m = top(list); return r(Math.log(r(total(list.map(x => r(Math.exp(r(x - m)))))))) + m; };
   const along = (f, x, set) => { // f makes a list of a list, along one axis
     const [k] = axes(x, {axis: set.axis ?? -1}), st = strides(x.s), d = Array(x.d.length);
     for (const at of offsets(x.s.map((n, i) => i === k ? 1 : n), st))
@@ -73,9 +70,7 @@ const lab = (() => {
     const order = apart ? [block, ...rest] : rest;
     return {s: order.flatMap(p => p.s), at: order.reduce((all, p) => all.flatMap(a => p.o.map(o => a + o)), [0])};
   };
-  const classes = (t, n) => A([...t.s, n], t.d.flatMap(k => { const c = inside(k, n); return range(n).map(i => +(i === c)); }));
   const added = (s, at, x) => { const d = Array(size(s)).fill(0); at.forEach((k, i) => { d[k] = r(d[k] + x.d[i]); }); return A(s, d); };
-  const filled = (s, v) => A(s, Array(size(s)).fill(v));
   const given = xs => xs.map(x => x.d[0]);
   // the error function: its series near 0, its continued fraction in the tail
   const tail = t => { let f = t; for (let k = 120; k; k--) f = t + k / 2 / f; return Math.exp(-t * t) / Math.sqrt(Math.PI) / f; };
@@ -83,7 +78,6 @@ const lab = (() => {
   const erfc = t => t < 0 ? 2 - erfc(-t) : t < 2 ? 1 - near(t) : t > 28 ? 0 : tail(t);
   const erf = t => t !== t ? t : t < 0 ? -erf(-t) : t < 2 ? near(t) : 1 - erfc(t);
   const cdf = x => x !== x ? x : erfc(-x / Math.SQRT2) / 2, pdf = x => Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
-  const deviation = ({ddof = 0}) => list => { const m = r(r(total(list)) / list.length); return r(total(list.map(v => r(r(v - m) ** 2)))) / (list.length - ddof); };
   const triangle = (kept, x) => { const [n, m] = x.s.slice(-2); return A(x.s, x.d.map((v, at) => kept(Math.floor(at / m) % n, at % m) ? v : 0)); };
   const pair = v => Array.isArray(v) ? v : [v, v];
   const bordered = (x, width, v = 0) => { // v around the last two axes
@@ -126,8 +120,8 @@ const lab = (() => {
     transpose: (x, ...order) => moved(x, given(order).map(k => axis(k, x.s.length))),
     swapaxes: (x, ...pair) => { const [a, b] = given(pair).map(k => axis(k, x.s.length)); return moved(x, range(x.s.length).map(k => k === a ? b : k === b ? a : k)); },
     tril: (x, k) => triangle((i, j) => j - i <= k.d[0], x), triu: (x, k) => triangle((i, j) => j - i >= k.d[0], x),
-    eye: n => triangle((i, j) => i === j, filled([n.d[0], n.d[0]], 1)),
-    var: (x, set) => reduce(deviation(set), x, set), std: (x, set) => reduce(list => Math.sqrt(r(deviation(set)(list))), x, set),
+    eye: n => ops.one_hot(ops.arange(n), n),
+    var: (x, set) => reduce(list => { const m = r(r(total(list)) / list.length); return r(total(list.map(v => r(r(v - m) ** 2)))) / (list.length - (set.ddof ?? 0)); }, x, set), std: (x, set) => map(Math.sqrt, ops.var(x, set)),
     prod: (x, set) => reduce(list => list.reduce((all, v) => r(all * v), 1), x, set),
     reshape: (x, ...s) => { const n = given(s), known = size(n.filter(k => k !== -1)); return A(n.map(k => k === -1 ? x.d.length / known : k), x.d); },
     concat: (...xs) => {
@@ -152,19 +146,19 @@ const lab = (() => {
     scatter: (g, x, ...items) => added(x.s, selected(x.s, items).at, g),
     windows, im2col, conv2d, pad: (x, set) => bordered(x, set.width ?? 0, set.value),
     overlap_add: (v, x, set) => added(x.s, slid(x.s, v.s.slice(0, 2), set).at, v),
-    flip: (x, set) => { const back = axes(x, set), st = strides(x.s), end = total(back.map(i => (x.s[i] - 1) * st[i])); return A(x.s, offsets(x.s, st.map((n, i) => back.includes(i) ? -n : n)).map(k => x.d[end + k])); },
+    flip: (x, set) => { const back = axes(x, set); return ops.index(x, ...x.s.map((_, i) => [":", null, null, back.includes(i) ? -1 : 1])); },
     max_pool: (x, set) => pooled(top, x, set, -Infinity), avg_pool: (x, set) => pooled(list => r(total(list)) / list.length, x, set),
     sum: (x, set) => reduce(total, x, set), mean: (x, set) => reduce(list => r(total(list)) / list.length, x, set),
-    max: (x, set) => reduce(top, x, set), min: (x, set) => reduce(list => -top(list.map(v => -v)), x, set),
-    logsumexp: (x, set) => reduce(lse, x, set), norm: (x, set) => reduce(list => Math.sqrt(r(total(list.map(v => r(v * v))))), x, set),
-    argmax: (x, set) => reduce(list => first(list, (a, b) => a > b), x, set), argmin: (x, set) => reduce(list => first(list, (a, b) => a < b), x, set),
+    max: (x, set) => reduce(top, x, set), min: (x, set) => map(v => -v, ops.max(map(v => -v, x), set)),
+    logsumexp: (x, set) => reduce(list => top(list) - top(logSoft(list)), x, set), norm: (x, set) => reduce(list => Math.sqrt(r(total(list.map(v => r(v * v))))), x, set),
+    argmax: (x, set) => reduce(list => list.reduce((k, v, i) => v > list[k] || (v !== v && list[k] === list[k]) ? i : k, 0), x, set), argmin: (x, set) => ops.argmax(map(v => -v, x), set),
     softmax: (x, set) => along(soft, x, set), log_softmax: (x, set) => along(logSoft, x, set),
     cross_entropy: (z, t) => {
-      const n = z.s[z.s.length - 1], rows = t.s.length === z.s.length ? t : classes(t, n), logs = along(logSoft, z, {});
+      const rows = t.s.length === z.s.length ? t : ops.one_hot(t, A([], z.s.slice(-1))), logs = ops.log_softmax(z, {});
       return map(x => -x, reduce(total, A(z.s, logs.d.map((x, i) => rows.d[i] === 0 && rows !== t ? 0 : r(x * rows.d[i]))), {axis: -1}));
     },
-    one_hot: (t, n) => classes(t, n.d[0]), ones_like: x => filled(x.s, 1), zeros_like: x => filled(x.s, 0),
-    ones: (...s) => filled(given(s), 1), zeros: (...s) => filled(given(s), 0), arange: n => A([n.d[0]], range(n.d[0])),
+    one_hot: (t, {d: [n]}) => A([...t.s, n], t.d.flatMap(k => { const c = inside(k, n); return range(n).map(i => +(i === c)); })), ones_like: x => map(() => 1, x), zeros_like: x => map(() => 0, x),
+    ones: (...s) => ops.ones_like(ops.zeros(...s)), zeros: (...s) => added(given(s), []), arange: n => A([n.d[0]], range(n.d[0])),
   };
   const table = new Map([...Object.entries(entrywise).map(([op, f]) => [op, (...xs) => map(f, ...xs)]), ...Object.entries(ops)]);
   const settled = new Set("sum mean max min var std prod logsumexp norm argmax argmin softmax log_softmax concat stack cumsum einsum windows overlap_add pad flip im2col conv2d max_pool avg_pool".split(" "));
@@ -201,14 +195,13 @@ const lab = (() => {
     for (const [name, like, start] of state) now.set(name, A(now.get(like).s, start ?? now.get(like).d.map(() => 0)));
     for (const [name, x] of settings) now.set(`_setting_${name}`, A([], [x]));
     const move = found => { found.set("_t", A([], [++made])); const next = computed(found, updates, single); for (const [old, name] of moved) now.set(old, next.get(name)); };
-    const rows = (x, picked) => { const n = size(x.s.slice(1)); return A([picked.length, ...x.s.slice(1)], picked.flatMap(k => x.d.slice(k * n, (k + 1) * n))); };
     for (let epoch = 0; ; epoch++) {
       const found = computed(now, lines, single);
       losses.push(found.get(end).d[0]); past.push(new Map(trained.map(name => [name, now.get(name)])));
       if (epoch === epochs || epoch >= own && Date.now() > until) return {losses, past}; // no page stands still for long
       if (!batches) move(found);
       else for (let k = 0; k < batches.each; k++) {
-        const picked = batches.rows[made % batches.rows.length], batch = new Map([...now, ...batches.over.map(name => [name, rows(now.get(name), picked)])]);
+        const picked = batches.rows[made % batches.rows.length], at = A([picked.length], picked), batch = new Map([...now, ...batches.over.map(name => [name, ops.index(now.get(name), at)])]);
         move(computed(batch, batches.lines[picked.length] ?? lines, single));
       }
     }
@@ -219,5 +212,5 @@ const lab = (() => {
     over.forEach(([name, k, low, high], i) => { const x = now.get(name), v = low + (high - low) * steps[i] / (side - 1); now.set(name, A(x.s, x.d.map((old, at) => at === k ? v : old))); });
     return value(of, computed(now, forward, single), single).d[0];
   });
-  return {size, strides, range, numbers, value, computed, train, field, ops: [...table.keys(), "rounded"], entrywise: new Set(Object.keys(entrywise))};
+  return {strides, range, numbers, value, computed, train, field, ops: [...table.keys(), "rounded"], entrywise: new Set(Object.keys(entrywise))};
 })();
