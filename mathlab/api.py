@@ -162,7 +162,9 @@ class Result(ExperimentResult):
         if case is None:
             return self.cases[0]
         if case not in known:
-            raise MathlabError(f"no case is named {case!r}{did_you_mean(case, known)}")
+            declared = [one.name for one in self.experiment.cases]
+            unknown = f"no case is named {case!r}{did_you_mean(case, declared)}"
+            raise MathlabError(f"case {case!r} did not run" if case in declared else unknown)
         return known[case]
 
     def _repr_html_(self) -> str:

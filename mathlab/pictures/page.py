@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.resources import files
+from itertools import chain
 from string import Template
 
 import numpy as np
@@ -49,14 +50,13 @@ def page(scene: Scene) -> str:
 
     prepared, picture, source = prepare(scene.case), graph(scene, BOXES, math.inf, WIDE), files("mathlab.pictures")
     html, *scripts = (source.joinpath(name).read_text(encoding="utf-8") for name in ("page.html", "ops.js", "page.js"))
-    script = re.sub(
-        r"^ +(?://.*\n)?| // .*", "", "".join(scripts), flags=re.MULTILINE
-    )  # without what only its authors need
+    # without what only its authors need
+    script = re.sub(r"^ +(?://.*\n)?| // .*", "", "".join(scripts), flags=re.MULTILINE)
     result, written = scene.result, by_name(scene.case.equations)
     shown = result._replace(stages={name: one for name, one in result.stages.items() if name in ("backprop", "train")})
     told = json.dumps(data(scene, prepared), separators=(",", ":"), allow_nan=False, default=tree)
     about = ", ".join([result.case] * (result.case != "base") + [result.dtype])
-    lines = (Equation(name, written.get(name, expr)) for part in _steps(prepared) for name, expr, *_ in part)
+    lines = (Equation(name, written.get(name, expr)) for name, expr, *_ in chain(*_steps(prepared)))
     maths = (mathml(latex_equation(line, prepared.end, prepared.types)) for line in lines)
     return Template(html).substitute(
         title=escape(scene.title),
@@ -89,8 +89,7 @@ def tree(expr: Expr) -> object:
 def _steps(prepared: Prepared) -> tuple[list[Step], list[Step]]:
     """Forward and backward."""
     owner = {part: name for name, parts in prepared.backward.parts.items() for part in parts}
-    texts = {equation.name: equation.text for equation in prepared.case.equations}
-    forward = [(one.name, one.expr, texts[one.name], one.name) for one in prepared.equations]
+    forward = [(one.name, one.expr, one.text, one.name) for one in prepared.equations]
     found = prepared.backward.equations
     backward: list[Step] = [(one.name, one.expr, one.text, owner.get(one.name, one.name[1:])) for one in found]
     if f"d{prepared.end}" not in (name for name, *_ in backward):
@@ -152,7 +151,7 @@ def _printed(figure: FigureResult) -> Iterator[Sequence[object]]:
         yield told_of(figure), indexed(figure.key, place), one.printed, one.shown, *one.verdict, figure.at
 
 
-def _training(prepared: Prepared, result: TrainResult, fixed: bool) -> Json:
+def _training(prepared: Prepared, ran: TrainResult, fixed: bool) -> Json:
     case = prepared.case
     assert case.train
     training = Training(prepared, case.train).settled()
@@ -163,7 +162,6 @@ def _training(prepared: Prepared, result: TrainResult, fixed: bool) -> Json:
     rule = OPTIMIZERS[settings.optimizer]
     free = settings.settings.keys() - rule.switches
     which = f"The lr of update t is {case.train.schedule.text}; every other" if case.train.schedule else "Every"
-    printed = [(figure.updates, *row[1:]) for figure in result.figures for row in _printed(figure)]
     made: Json = {
         "optimizer": settings.optimizer,
         "settings": [(name, value) for name, value in settings.settings.items() if name in free],
@@ -171,10 +169,10 @@ def _training(prepared: Prepared, result: TrainResult, fixed: bool) -> Json:
         "epochs": settings.epochs,
         "most": settings.epochs if batched and settings.seed is not None else max(settings.epochs, WORK // work),
         "trained": trained,
-        "figures": [(f"after {updates}: {what}", *row) for updates, what, *row in printed],
+        "figures": [(f"after {one.updates}: {what}", *row) for one in ran.figures for _, what, *row in _printed(one)],
     }
     if not able or (batched and not batches):
-        losses = _array(next(iter(result.columns.values())))[1]
+        losses = _array(next(iter(ran.columns.values())))[1]
         said = "This is what mathlab ran: a page trains anew only where that does not take long."
         return made | {"said": said, "losses": losses}
     moving, rest = replace(training, free=[*free]).moving(prepared), training.at_rest(prepared.env)
@@ -201,9 +199,8 @@ def _batches(training: Training) -> Json | None:
     steps = shown.steps(batch_of=lambda rows: {"rows": numbers[rows[0]]})
     picked = [[*map(int, step.batch["rows"])] for step in steps]
     sizes = sorted({*map(len, picked)})
-    batches = map(training.cut, sizes)
-    both = ((step[:2] for part in _steps(one) for step in part) for one in (prepared, *batches))
-    usual, *lines = ([(name, expr) for name, expr in steps if name != UPSTREAM] for steps in both)
+    both = (chain(*_steps(one)) for one in (prepared, *map(training.cut, sizes)))
+    usual, *lines = ([(name, expr) for name, expr, *_ in steps if name != UPSTREAM] for steps in both)
     own = {f"{size}": found for size, found in zip(sizes, lines, strict=True) if found != usual}
     return {"over": settings.over, "each": training.each, "rows": picked, "lines": own}
 
@@ -223,8 +220,8 @@ def _contours(scene: Scene, prepared: Prepared) -> Iterator[Json]:
             if not {*names(of.expr)} <= {*prepared.env, *prepared.nodes} or types.of(of.expr).shape:
                 continue
             ways = (plots.path_of(about, one) for one in others if one.name in picture.cases and one.train)
-            drawn = [(way.label, np.stack([way.x, way.y], axis=1)) for way in ways]
-            finite = [(label, points[np.isfinite(points).all(axis=1)].tolist()) for label, points in drawn]
+            drawn = ((label, np.stack(both, axis=1)) for label, *both in ways)
+            paths = [(label, points[np.isfinite(points).all(axis=1)].tolist()) for label, points in drawn]
             over = [(name, int(flat[name][place]), *ends) for _, (name, place), *ends in spans]
-            paths, (x, y) = [(label, points) for label, points in finite if points], (one.text for one, *_ in spans)
+            x, y = (one.text for one, *_ in spans)
             yield {"text": of.text, "x": x, "y": y, "of": of.expr, "over": over, "paths": paths}

@@ -102,7 +102,8 @@ def drawing(result: ExperimentResult, case: str, picture: Picture) -> Drawing:
     chosen, (stage, draw) = picture.cases or (case,), KINDS[picture.kind]
     for name in chosen:
         if name not in ran:
-            raise MathlabError(f"no case is named {name!r}{did_you_mean(name, declared)}", picture.place)
+            unknown = f"no case is named {name!r}{did_you_mean(name, declared)}"
+            raise MathlabError(f"case {name!r} did not run" if name in declared else unknown, picture.place)
     cases = [(declared[name], ran[name], f"{name}: " * (len(chosen) > 1)) for name in chosen]
     about = Subject(picture, cases[0][0], cases)
     for name, kinds in TAKEN.items():
@@ -271,10 +272,8 @@ def _steps(about: Subject) -> Drawing:
     gradients = {f"d{name}": Name(name) for name in prepared.env if f"d{name}" in values}
     if not gradients:
         raise about.wrong("steps needs an input or parameter that has a gradient")
-    first, end = (
-        next(iter(gradients)),
-        quantity(f"sum({UPSTREAM} * {prepared.end})" if UPSTREAM in prepared.env else prepared.end),
-    )
+    first = next(iter(gradients))
+    end = quantity(f"sum({UPSTREAM} * {prepared.end})" if UPSTREAM in prepared.env else prepared.end)
     largest = np.unravel_index(int(np.argmax(np.abs(values[first]))), np.shape(values[first]))
     for of in about.picture.of or (quantity(entry(first, [*map(int, largest)])),):
         if not {*names(of.expr)} <= gradients.keys():
@@ -316,15 +315,15 @@ def _plain(words: str) -> str:
 
 
 def _lines(ax: Axes, made: Drawing) -> None:
-    def drawn(log: str) -> Sequence[tuple[Array, Array]]:
-        return [(_drawable(line.x, "x" in log), _drawable(line.y, "y" in log)) for line in made.lines]
-
-    log = made.log if any(np.isfinite(x + y).any() for x, y in drawn(made.log)) else ""
+    scaled = {
+        log: [(_drawable(x, "x" in log), _drawable(y, "y" in log)) for _, x, y in made.lines] for log in ("", made.log)
+    }
+    log = made.log if any(np.isfinite(x + y).any() for x, y in scaled[made.log]) else ""
     if made.field and np.isfinite(height := _drawable(made.field[2])).any():
         ax.contourf(*made.field[:2], height, levels=24, cmap="viridis", alpha=0.6)
         ax.contour(*made.field[:2], height, levels=24, colors="white", linewidths=0.4)
     ax.set_prop_cycle(color=COLOURS * len(DASHES), linestyle=DASHES * len(COLOURS))
-    for (label, *_), (x, y) in zip(made.lines, drawn(log), strict=True):
+    for (label, *_), (x, y) in zip(made.lines, scaled[log], strict=True):
         seen = np.flatnonzero(np.isfinite(x + y))
         ax.plot(x, y, label=_plain(label), marker="o" if made.field or len(seen) == 1 else None, markevery=seen[-1:])
     scales = {f"{axis}scale": "log" if axis in log else "linear" for axis in "xy"}

@@ -364,6 +364,9 @@ def test_what_a_notebook_shows() -> None:
         result.draw("grap")
     with pytest.raises(MathlabError, match="no case is named"):
         result.draw("graph", "nobody")
+    net = api.load(ROOT / "configs" / "sigmoid-2-2-2.yaml")
+    with pytest.raises(MathlabError, match="case 'training' did not run"):
+        api.run(net, "backprop", cases=["first instance"]).draw("graph", "training")
 
 
 SQUARE, PAIR = {"W": np.eye(2)}, {"x": [1.0, 2.0], "v": [3.0, 4.0]}

@@ -139,7 +139,8 @@ def test_steps_weigh_the_end_by_its_upstream_gradient(upstream: object) -> None:
 SPANS = (1.0, 0.0), (-np.inf, 1.0), (-1e308, 1e308), (0.0, np.nan)
 WRONG: list[tuple[Callable[[], Drawing], str]] = [
     (lambda: drawing(asked("loss", "lss")), "has no column 'lss'; did you mean 'loss'?"),
-    (lambda: drawing(asked("loss", cases=("second instance",))), "no case is named 'second instance'"),
+    (lambda: drawing(asked("loss", cases=("second instance",))), "case 'second instance' did not run"),
+    (lambda: drawing(asked("loss", cases=("trainin",))), "no case is named 'trainin'; did you mean 'training'?"),
     (lambda: of_config("sigmoid-2-2-2", "first instance", asked("loss")), "case 'first instance' has no 'train'"),
     (lambda: of_config("sigmoid-2-2-2", "first instance", asked("sweep")), "has no 'sweep'"),
     (lambda: of_config("sigmoid-2-2-2", "first instance", asked("heat", "loss")), "'loss' has shape ()"),
