@@ -28,7 +28,7 @@ from rich.console import Console, Group, RenderableType
 
 from mathlab import config, plan
 from mathlab.config import change
-from mathlab.errors import MathlabError, did_you_mean
+from mathlab.errors import MathlabError, did_you_mean, refuse_unknown
 from mathlab.experiment import DRAWN, PLOTTED, Allowed, Array, Case, Experiment, Picture, Scale, Value
 from mathlab.oracle.oracle import Terms, of_python
 from mathlab.outputs.arrays import read as read_arrays
@@ -86,9 +86,7 @@ class Result(ExperimentResult):
         """
         made = tables_of(self)
         file, known = f"{name}.csv", every_file()
-        if file not in known:
-            names = [name.removesuffix(".csv") for name in known]
-            raise MathlabError(f"there is no table {name!r}{did_you_mean(name, names)}")
+        refuse_unknown("table", name, [one.removesuffix(".csv") for one in known])
         if file not in made:
             stages = " or ".join(known[file].stages)
             raise MathlabError(f"there is no table {name!r} here, because {stages} did not run")
@@ -102,7 +100,8 @@ class Result(ExperimentResult):
 
         Raises MathlabError for another name, and where it does not say which case it is of.
         """
-        case, name = name if isinstance(name, tuple) else (None, name)
+        case, name = name if isinstance(name, tuple) and len(name) == 2 else (None, name)
+        name = str(name)
         if case is None and len(self.cases) > 1:
             known = ", ".join(one.case for one in self.cases)
             raise MathlabError(f"there are {len(self.cases)} cases ({known}): say result[case, {name!r}]")
@@ -125,8 +124,8 @@ class Result(ExperimentResult):
         """
         from mathlab.pictures import gallery
 
-        if kind not in DRAWN:
-            raise MathlabError(f"there is no picture {kind!r}; known are {', '.join(DRAWN)}")
+        refuse_unknown("picture", kind, DRAWN)
+        refuse_unknown("direction", look.get("direction", "auto"), ("auto", "right", "down"))
         return Shown(gallery.draw(self.experiment, self._of(case), kind, **look))
 
     def plot(
@@ -150,8 +149,8 @@ class Result(ExperimentResult):
         """
         from mathlab.pictures import plots
 
-        if kind not in PLOTTED:
-            raise MathlabError(f"there is no plot {kind!r}; known are {', '.join(PLOTTED)}")
+        refuse_unknown("plot", kind, PLOTTED)
+        refuse_unknown("scale", log or "x", ("x", "y", "xy"))
         spans = tuple((plots.quantity(name), float(low), float(high)) for name, (low, high) in (over or {}).items())
         more = (tuple(cases), log, title, tuple(rows), tuple(columns), derivative)
         picture = Picture(kind, tuple(map(plots.quantity, of)), spans, *more)
@@ -161,10 +160,9 @@ class Result(ExperimentResult):
         known = {one.case: one for one in self.cases}
         if case is None:
             return self.cases[0]
+        refuse_unknown("case", case, [one.name for one in self.experiment.cases])
         if case not in known:
-            declared = [one.name for one in self.experiment.cases]
-            unknown = f"no case is named {case!r}{did_you_mean(case, declared)}"
-            raise MathlabError(f"case {case!r} did not run" if case in declared else unknown)
+            raise MathlabError(f"case {case!r} did not run")
         return known[case]
 
     def _repr_html_(self) -> str:
@@ -207,8 +205,7 @@ def changed(experiment: Experiment, targets: Mapping[str, ArrayLike] | None = No
     """
     cases: Sequence[Case] = experiment.cases
     for target, given in {**(targets or {}), **values}.items():
-        value: Value | str = given if isinstance(given, str) else _number(target, given)
-        cases = change.changed(cases, target, value)
+        cases = change.changed(cases, str(target), given if isinstance(given, str) else _number(target, given))
     return experiment._replace(cases=tuple(cases))
 
 
@@ -248,8 +245,7 @@ def run(
     same however many processors there are. Raises MathlabError for a case or witness that does not exist, for a case
     that cannot run, for a command that does not exist, for less than one thread, and when there is nothing to run.
     """
-    if command not in (known := (*STAGES, plan.RUN)):
-        raise MathlabError(f"there is no command {str(command)!r}; known are {', '.join(known)}")
+    refuse_unknown("command", command, (*STAGES, plan.RUN))
     if threads < 1:
         raise MathlabError(f"a matrix product takes at least one thread, not {threads}")
     if not isinstance(experiment, Experiment):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -100,6 +100,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     Close is what differs in case and underscores, then what another tool calls so, then what is spelt alike, of which
     all that are as near are told. Short names are close that differ in their digits only: W3 and W2.
     """
+    word = str(word)  # Python's result[3] asks for a number
     if len(word) > LONGEST_SLIP:
         return ""
     words = [*itertools.islice(known, LOOKED_AT)]
@@ -113,6 +114,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     close = close or sorted(other for other in words if _stem(other) and _stem(other) == _stem(word))
     nearest = [one for one in close if _edits(word, one) == min(_edits(word, other) for other in close)]
     return f"; did you mean {' or '.join(map(repr, nearest[:LISTED]))}?" if nearest else ""
+
+
+def refuse_unknown(what: str, word: str, known: Collection[str], at: Place | None = None, more: str = "") -> None:
+    """Raise MathlabError, with a word that is close or else all, for one that is none of the `known` of its kind."""
+    if word not in known:
+        hint = did_you_mean(word, known) or f"; known are {', '.join(known)}{more}"
+        raise MathlabError(f"unknown {what} {word!r}{hint}", at)
 
 
 def _edits(word: str, other: str) -> int:

@@ -50,8 +50,8 @@ def chosen(experiments: Sequence[Experiment], names: Sequence[str]) -> list[tupl
     """The cases of these names (of every name when there are none). Raises MathlabError for a name that no case has."""
     cases = [(experiment, case) for experiment in experiments for case in experiment.cases]
     known = [case.name for _, case in cases]
-    wrong, listed = [name for name in names if name not in known], f"; there are {', '.join(dict.fromkeys(known))}"
-    _refuse([Problem(f"no case is named {name!r}{did_you_mean(name, known) or listed}") for name in wrong])
+    wrong, listed = [name for name in names if name not in known], f"; known are {', '.join(dict.fromkeys(known))}"
+    _refuse([Problem(f"unknown case {name!r}{did_you_mean(name, known) or listed}") for name in wrong])
     return [(experiment, case) for experiment, case in cases if not names or case.name in names]
 
 

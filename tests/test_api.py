@@ -7,9 +7,11 @@ import io
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +19,7 @@ import pytest
 from rich.console import Console
 
 import mathlab
-from mathlab import MathlabError, Result, api, load, run
+from mathlab import MathlabError, Result, api, changed, load, run
 from mathlab.outputs.tables import tables_of
 from mathlab.results import ExperimentResult
 from mathlab.stages.table import every_file
@@ -105,7 +107,7 @@ def test_there_is_no_frame_of_what_did_not_run() -> None:
     assert [case.case for case in result.cases] == ["second instance"]
     with pytest.raises(MathlabError, match="no table 'training' here, because train did not run"):
         result.frame("training")
-    with pytest.raises(MathlabError, match="no table 'figure'; did you mean 'figures'"):
+    with pytest.raises(MathlabError, match="unknown table 'figure'; did you mean 'figures'"):
         result.frame("figure")
 
 
@@ -115,7 +117,7 @@ def test_what_the_command_refuses_is_raised(tmp_path: Path) -> None:
     with pytest.raises(MathlabError, match="declares nothing to check"):
         run(load(bare))
     assert run(load(bare), "backprop").frame("nodes")["gradient"].tolist() == [6.0, 1.0]
-    with pytest.raises(MathlabError, match="no case is named 'bse'; did you mean 'base'"):
+    with pytest.raises(MathlabError, match="unknown case 'bse'; did you mean 'base'"):
         run(load(bare), "backprop", cases=["bse"])
     with pytest.raises(MathlabError, match="does not exist"):
         load(tmp_path / "missing.yaml")
@@ -203,6 +205,34 @@ def test_its_arrays_cannot_be_written_to(result: Result) -> None:
                     array[...] = 0
 
 
+NUMBER: Any = 3
+REFUSED: list[tuple[Callable[[Any], object], str]] = [
+    (lambda of: of[3], "there is no array '3' here"),
+    (lambda of: of["base", 3], "there is no array '3' here"),
+    (lambda of: of[3, "dw"], "unknown case 3; known are base"),
+    (lambda of: of["base", "w", 0], "there is no array"),
+    (lambda of: of.frame(3), "unknown table 3; known are "),
+    (lambda of: of.draw("graph", direction="up"), "unknown direction 'up'; known are auto, right, down"),
+    (lambda of: of.plot("loss", log="q"), "unknown scale 'q'; known are x, y, xy"),
+    (lambda of: of.plot("weights"), "^this plot has 2 parts: write it with mathlab plot$"),
+    (
+        lambda of: of.plot("heat", of=["x", "y"]),
+        "^this plot has 2 parts: name one with of=, or write it with mathlab plot$",
+    ),
+    (lambda of: run(of.experiment, witnesses=[NUMBER]), "unknown witness 3; known are "),
+    (lambda of: run(of.experiment, cases=[NUMBER]), "unknown case 3; known are base"),
+    (lambda of: changed(of.experiment, {NUMBER: 4}), "nothing here is called '3'"),
+]
+
+
+@pytest.mark.parametrize(("asked", "sentence"), REFUSED)
+def test_what_is_not_there_is_one_sentence(asked: Callable[[Any], object], sentence: str) -> None:
+    net = {"inputs": {"x": [1, 2]}, "parameters": {"w": 2}, "equations": {"y": "w * x", "L": "sum(y)"}}
+    ran = run({**net, "train": {"epochs": 1, "optimizer": {"name": "sgd", "lr": 0.1}}, "expected": {"L": 6}})
+    with pytest.raises(MathlabError, match=sentence):
+        asked(ran)
+
+
 def test_a_command_that_does_not_exist(result: Result) -> None:
-    with pytest.raises(MathlabError, match=r"^there is no command 'derive'; known are backprop, gradcheck"):
+    with pytest.raises(MathlabError, match=r"^unknown command 'derive'; known are backprop, gradcheck"):
         run(result.experiment, "derive")

@@ -290,7 +290,7 @@ REFUSED: list[tuple[tuple[str, ...], tuple[Experiment, ...], str]] = [
         (experiment("a"),),
         f"mathlab: nothing to train: no case here declares train{EXAMPLES['train']}\n",
     ),
-    (("run", "configs", "--case", "bse"), (experiment("a"),), f"mathlab: no case is named 'bse'{SUGGESTION}\n"),
+    (("run", "configs", "--case", "bse"), (experiment("a"),), f"mathlab: unknown case 'bse'{SUGGESTION}\n"),
 ]
 
 
@@ -436,7 +436,7 @@ MISTAKEN = {
     "run net.yaml --out=": "An argument is empty.",
     "backprop net.yaml w=3": "w=3 does not exist; what is to be set stands behind --set",
     "backprop --set w 3": "'w' sets nothing: write what is set and its value, as in W1[0,0]=0.5",
-    "run net.yaml --case nope": "no case is named 'nope'; there are base",
+    "run net.yaml --case nope": "unknown case 'nope'; known are base",
 }
 
 

@@ -10,7 +10,7 @@ import typer
 
 from mathlab import terminal
 from mathlab.commands.options import FAIL, MATCH, OUTPUTS, Cases, Out, Permits
-from mathlab.errors import MathlabError
+from mathlab.errors import MathlabError, refuse_unknown
 from mathlab.files import refuse_inputs, replace_file
 
 if TYPE_CHECKING:
@@ -52,8 +52,9 @@ def draw(
     from mathlab.results import Tally, tally
 
     for kind in kinds or ():
-        if kind not in DRAWN:
-            raise MathlabError(f"unknown picture {kind!r}; known are {', '.join(DRAWN)}")
+        refuse_unknown("picture", kind, DRAWN)
+    if show and str(target) == "-":
+        raise MathlabError("--open shows a file, and -o - writes none")
     loaded = cases.load(permits, default=[] if index else None)
     named = plan.chosen(loaded, cases.names)
     drawn: list[tuple[ExperimentResult, gallery.Files]] = []

@@ -10,7 +10,7 @@ import typer
 
 from mathlab import terminal
 from mathlab.commands.options import FAIL, MATCH, OUTPUTS, Chosen, Out, Permits
-from mathlab.errors import MathlabError
+from mathlab.errors import MathlabError, refuse_unknown
 
 if TYPE_CHECKING:
     from mathlab.language.equation import Equation
@@ -42,8 +42,7 @@ def plot(
     from mathlab.pictures import gallery, plots
     from mathlab.results import Tally, tally
 
-    if kind not in PLOTTED:
-        raise MathlabError(f"unknown plot {kind!r}; known are {', '.join(PLOTTED)}")
+    refuse_unknown("plot", kind, PLOTTED)
     if not files:
         raise MathlabError(f"say of which configs, as in: mathlab plot {kind} net.yaml")
     named = tuple(case or ())

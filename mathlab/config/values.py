@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Generic, TypeAlias, TypeVar, cast
 
 import numpy as np
 
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
-from mathlab.errors import MathlabError, Problem, did_you_mean
+from mathlab.errors import MathlabError, Problem, refuse_unknown
 from mathlab.experiment import INFINITE, PrintedNumber, Value
 from mathlab.habits import NUMERALS
 from mathlab.signs import FIGURES, NUMBERS, VALUES, Slips, commas, slip
@@ -54,8 +54,8 @@ def listed(schema: Schema, least: int = 1) -> Schema:
 class Reader(Generic[ReadT]):
     """It takes a part of the tree and returns what it says, or raises MathlabError with each problem in that part."""
 
-    def __init__(self, read: Callable[[Tree], ReadT], schema: Schema) -> None:
-        self.read, self.schema = read, schema
+    def __init__(self, read: Callable[[Tree], ReadT], schema: Schema, readers: Collection[str] = ()) -> None:
+        self.read, self.schema, self.readers = read, schema, readers  # of its keys, where these are known
 
     def __call__(self, tree: Tree) -> ReadT:
         return self.read(tree)
@@ -148,9 +148,7 @@ def flag(tree: Tree) -> bool:
 def choice(tree: Tree, known: Iterable[Word], what: str, otherwise: str = "") -> Word:
     """One of the `known` words; `what` is the kind of thing, `otherwise` what to do where none of them is meant."""
     word, words = text(tree), {str(word): word for word in known}
-    if word not in words:
-        hint = did_you_mean(word, words) or f"; known are {', '.join(words)}{otherwise}"
-        raise MathlabError(f"unknown {what} {word!r}{hint}", tree.place)
+    refuse_unknown(what, word, words, tree.place, otherwise)
     return words[word]
 
 

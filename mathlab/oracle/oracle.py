@@ -10,9 +10,10 @@ from typing import NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
+from mathlab import plan
 from mathlab.config import load
 from mathlab.diagnosis import Cause, Causes, Scene, causes, of_arrays, with_gradients
-from mathlab.errors import MathlabError, did_you_mean
+from mathlab.errors import MathlabError
 from mathlab.experiment import Array, Case, Dtype, Experiment
 from mathlab.language.syntax import Name
 from mathlab.oracle.matching import matched, wanted
@@ -100,9 +101,7 @@ def of_python(
     used, for a case that does not exist, and when no array's name is known.
     """
     experiment = config if isinstance(config, Experiment) else load(config)
-    cases = [known for known in experiment.cases if case in ("", known.name)]
-    if not cases:
-        raise MathlabError(f"there is no case {case!r}{did_you_mean(case, [known.name for known in experiment.cases])}")
+    cases = [one for _, one in plan.chosen([experiment], [case] if case else ())]
     found = {name: numbers(name, array) for name, array in arrays.items()}
     return compare(only(cases, experiment.path), found, **terms)
 

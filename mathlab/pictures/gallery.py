@@ -88,9 +88,9 @@ def wanted(cases: Sequence[Case], kinds: Sequence[str], otherwise: Sequence[str]
 def made(result: ExperimentResult, pictures: Wanted, form: str = "svg", **look: Unpack[Look]) -> Files:
     """The pictures as files, plots in a format of matplotlib's. Raises MathlabError with all that cannot be drawn."""
     found, problems, slugs = dict[str, str | bytes](), list[Problem](), names(result.experiment)
-    ran = {case.case: case for case in result.cases}
+    ran, at = {case.case: case for case in result.cases}, {case.name: case.place for case in result.experiment.cases}
     for name, picture in pictures:
-        kind = picture.kind
+        kind, place = picture.kind, picture.place or at[name]
         try:
             if kind in DRAWN:
                 found[slugs[name] + KINDS[kind][0]] = draw(result.experiment, ran[name], kind, **look)
@@ -100,7 +100,7 @@ def made(result: ExperimentResult, pictures: Wanted, form: str = "svg", **look: 
                 content = plots.rendered(plots.drawing(result, name, picture), form)
                 found[_unused(f"{slugs[name]}.{kind}", f".{form}", found)] = content
         except MathlabError as error:
-            problems += [Problem(problem.message, problem.place or picture.place) for problem in error.problems]
+            problems += [Problem(problem.message, problem.place or place) for problem in error.problems]
     if problems:
         raise MathlabError(problems)
     return found

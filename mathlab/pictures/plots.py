@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mathlab.errors import ExpressionError, MathlabError, did_you_mean
+from mathlab.errors import ExpressionError, MathlabError, did_you_mean, refuse_unknown
 from mathlab.experiment import Array, Case, Picture, Value
 from mathlab.language import read
 from mathlab.language.derive import UPSTREAM
@@ -101,9 +101,9 @@ def drawing(result: ExperimentResult, case: str, picture: Picture) -> Drawing:
     declared, ran = {one.name: one for one in result.experiment.cases}, {one.case: one for one in result.cases}
     chosen, (stage, draw) = picture.cases or (case,), KINDS[picture.kind]
     for name in chosen:
+        refuse_unknown("case", name, declared, picture.place)
         if name not in ran:
-            unknown = f"no case is named {name!r}{did_you_mean(name, declared)}"
-            raise MathlabError(f"case {name!r} did not run" if name in declared else unknown, picture.place)
+            raise MathlabError(f"case {name!r} did not run", picture.place)
     cases = [(declared[name], ran[name], f"{name}: " * (len(chosen) > 1)) for name in chosen]
     about = Subject(picture, cases[0][0], cases)
     for name, kinds in TAKEN.items():
@@ -357,7 +357,8 @@ def _table(ax: Axes, at: int, made: Drawing) -> None:
 def onto(made: Drawing, ax: Axes | None) -> Axes:
     """Draw one plot onto an axes, or onto a new one of pyplot's. Raises MathlabError for one that needs several."""
     if len(made.tables) > 1:
-        raise MathlabError(f"this plot has {len(made.tables)} parts: name one with of=, or write it with mathlab plot")
+        name = "name one with of=, or " * (made.alike == 1)  # of weights, each is beside what it was
+        raise MathlabError(f"this plot has {len(made.tables)} parts: {name}write it with mathlab plot")
     if ax is None:
         from matplotlib import pyplot
 

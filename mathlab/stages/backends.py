@@ -14,7 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 from mathlab import __version__, threads
-from mathlab.errors import MathlabError, did_you_mean
+from mathlab.errors import MathlabError, refuse_unknown
 
 Task = TypeVar("Task")
 Done = TypeVar("Done")
@@ -30,9 +30,7 @@ def where(backend: str, scheduler: str | None) -> str:
 
     Raises MathlabError for what does not exist, is not installed, or lacks its address.
     """
-    if backend not in BACKENDS:
-        hint = did_you_mean(backend, BACKENDS) or f"; known are {', '.join(BACKENDS)}"
-        raise MathlabError(f"unknown backend {backend!r}{hint}")
+    refuse_unknown("backend", backend, BACKENDS)
     if backend == "local" and scheduler:
         raise MathlabError("--scheduler is for --backend dask")
     if backend != "local" and not scheduler:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from mathlab.errors import MathlabError, did_you_mean
+from mathlab.errors import MathlabError, refuse_unknown
 from mathlab.experiment import Array
 from mathlab.results import WitnessResult
 from mathlab.stages.limits import cost
@@ -35,9 +35,7 @@ def chosen(names: Sequence[str]) -> tuple[str, ...]:
     if list(names) == [NONE]:
         return ()
     for name in names:
-        if name not in WITNESSES:
-            hint = did_you_mean(name, WITNESSES) or f"; known are {', '.join(WITNESSES)}"
-            raise MathlabError(f"unknown witness {name!r}{hint}")
+        refuse_unknown("witness", name, WITNESSES)
         if not WITNESSES[name].installed():
             raise MathlabError(WITNESSES[name].install)
     return tuple(dict.fromkeys(names))

@@ -585,7 +585,7 @@ def test_an_assertion_says_the_cause(tmp_path: object) -> None:
     for _ in range(2):  # the package of this name is imported by then
         result = lab(config, {"dw": wrong})
         assert not result.passed
-    with pytest.raises(mathlab.MathlabError, match="there is no case 'other'"):
+    with pytest.raises(mathlab.MathlabError, match="unknown case 'other'"):
         lab(config, {"dw": wrong}, case="other")
     with pytest.raises(mathlab.MathlabError, match="does not hold real numbers"):
         lab(config, {"dw": np.array(["a"])})

@@ -121,7 +121,7 @@ def test_a_plot_of_a_case_that_nobody_has_is_told(net: Path, tmp_path: Path) -> 
     net.write_text(NET.replace("pictures: page", "pictures: [{loss: {cases: [trained, traned]}}]"), encoding="utf-8")
     ran = asked("run", net, "--case", "trained", "--out", tmp_path / "out")
     assert ran.exit_code == 2
-    assert "no case is named 'traned'; did you mean 'trained'?" in ran.stderr
+    assert "unknown case 'traned'; did you mean 'trained'?" in ran.stderr
     assert not (tmp_path / "out").exists()
 
 
@@ -149,9 +149,10 @@ def test_run_writes_what_is_declared_and_the_index(net: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("draw {} --as grph", "unknown picture 'grph'; known are graph, network, scan, page, mermaid"),
-        ("draw {} --case left", "no case is named 'left'"),
+        ("draw {} --as grph", "unknown picture 'grph'; did you mean 'graph'?"),
+        ("draw {} --case left", "unknown case 'left'"),
         ("draw {} --case right --as network --sample 3", "there is no sample 3"),
+        ("draw {} --case right -o - --open", "--open shows a file, and -o - writes none"),
         ("draw", "no config is named"),
         ("plot pie {}", "unknown plot 'pie'"),
         ("plot loss {} --case right", "case 'right' has no 'train'"),

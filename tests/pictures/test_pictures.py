@@ -360,9 +360,9 @@ def test_what_a_notebook_shows() -> None:
     shown = result._repr_html_()
     assert shown.count('sandbox="allow-scripts"') == len(result.cases)
     assert "<script" not in shown  # it is inside an attribute
-    with pytest.raises(MathlabError, match="there is no picture 'grap'"):
+    with pytest.raises(MathlabError, match="unknown picture 'grap'"):
         result.draw("grap")
-    with pytest.raises(MathlabError, match="no case is named"):
+    with pytest.raises(MathlabError, match="unknown case"):
         result.draw("graph", "nobody")
     net = api.load(ROOT / "configs" / "sigmoid-2-2-2.yaml")
     with pytest.raises(MathlabError, match="case 'training' did not run"):

@@ -140,7 +140,7 @@ SPANS = (1.0, 0.0), (-np.inf, 1.0), (-1e308, 1e308), (0.0, np.nan)
 WRONG: list[tuple[Callable[[], Drawing], str]] = [
     (lambda: drawing(asked("loss", "lss")), "has no column 'lss'; did you mean 'loss'?"),
     (lambda: drawing(asked("loss", cases=("second instance",))), "case 'second instance' did not run"),
-    (lambda: drawing(asked("loss", cases=("trainin",))), "no case is named 'trainin'; did you mean 'training'?"),
+    (lambda: drawing(asked("loss", cases=("trainin",))), "unknown case 'trainin'; did you mean 'training'?"),
     (lambda: of_config("sigmoid-2-2-2", "first instance", asked("loss")), "case 'first instance' has no 'train'"),
     (lambda: of_config("sigmoid-2-2-2", "first instance", asked("sweep")), "has no 'sweep'"),
     (lambda: of_config("sigmoid-2-2-2", "first instance", asked("heat", "loss")), "'loss' has shape ()"),
