@@ -69,7 +69,7 @@ def settled(call: Call) -> Call:
         value = _constant(attrs[name], call, name) if name in attrs else setting.default
         if not isinstance(value, Expr) and not setting.fits(value):
             missing, wrong = f"{call.op} needs its setting '{name}', ", f"{name} of {call.op} must be "
-            why = f"{wrong}{setting.wanted}, not {value}" if name in attrs else f"{missing}{setting.wanted}"
+            why = f"{wrong}{setting.wanted}, not {value!r}" if name in attrs else f"{missing}{setting.wanted}"
             raise ExpressionError(why, call.position)
         if value != setting.default:
             settings.append((name, value))
@@ -95,9 +95,10 @@ def _bind(call: Call, op: Op, args: tuple[Expr, ...]) -> tuple[tuple[Expr, ...],
     named = [*op.settings] if op.variadic else [*fixed, *op.settings]
     # what stands beyond the arguments are settings, as in sum(x, 1); max(x, 0) and norm(x, 1) may mean another value
     order = fixed if call.op in ("max", "min", "norm") else named
+    beyond = habits.BEYOND.get(call.op, "")
     for name in attrs:
         if name not in named:
-            hint = did_you_mean(name, named) or f"; it has {', '.join(named)}" * bool(named)
+            hint = did_you_mean(name, named) or beyond or f"; it has {', '.join(named)}" * bool(named)
             raise ExpressionError(f"{call.op} has no argument '{name}'{hint}", call.position)
     if op.variadic:
         if len(args) <= len(fixed) - (op.args == ("*shape",)):  # the shape of a single number has no sizes
@@ -105,8 +106,7 @@ def _bind(call: Call, op: Op, args: tuple[Expr, ...]) -> tuple[tuple[Expr, ...],
         return args, attrs
     if len(args) > len(order):
         most = f"{len(order)} argument{'s' * (len(order) != 1)} ({', '.join(order)})"
-        hint = habits.BEYOND.get(call.op, "")
-        raise ExpressionError(f"{call.op} takes at most {most}, not {len(args)}{hint}", call.position)
+        raise ExpressionError(f"{call.op} takes at most {most}, not {len(args)}{beyond}", call.position)
     given: dict[str, Static] = dict(zip(order, args, strict=False))
     for name, value in attrs.items():
         if name in given:
@@ -116,7 +116,8 @@ def _bind(call: Call, op: Op, args: tuple[Expr, ...]) -> tuple[tuple[Expr, ...],
     bound = {name: value for name in fixed if isinstance(value := given.get(name), Expr)}
     for name in fixed:
         if name not in bound:
-            raise ExpressionError(f"{call.op} needs its argument '{name}'", call.position)
+            wrong = f" as an expression, not as {given[name]!r}" if name in given else ""
+            raise ExpressionError(f"{call.op} needs its argument '{name}'{wrong}", call.position)
     return tuple(bound.values()), {name: value for name, value in given.items() if name in op.settings}
 
 

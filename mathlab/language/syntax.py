@@ -247,8 +247,8 @@ class _Reader(NamedTuple):
         return Call(op, read, tuple(attrs.items()), at)
 
     def setting(self, node: ast.expr, depth: int) -> Static:
-        """A keyword's value: True, False, None and integers stay as they are; anything else is an expression."""
-        if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool)):
+        """A keyword's value: True, False, None, integers and texts stay as they are; anything else is an expression."""
+        if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool | str)):
             return node.value
         return self.read(node, depth)
 

@@ -149,7 +149,7 @@ REFUSED = [
     ("einsum('ij,jk->ik', M, x)", "'jk' does not name each axis of shape (2,) once in"),
     ("einsum('ij,jk->ik', M, S[0])", "axis j of einsum has 2 entries, and 1 in another place, in"),
     ("einsum('ij->ik', M)", "'ik' does not name axes of einsum's arrays, each once, in"),
-    ("einsum(M, M)", "einsum needs its setting 'subscripts', a text in front, as in einsum('ij,jk->ik', a, b)"),
+    ("einsum(M, M)", "einsum needs its setting 'subscripts', a text with '->', as in einsum('ij,jk->ik', a, b)"),
     ("cumsum(M)", "cumsum of shape (2, 2) needs an axis, as in axis=0, in 'cumsum(M)'"),
     ("linspace(0, M, 3)", "linspace takes a first number, a last one, and how many there are in"),
     ("shape(s)", "a single number has no axes in 'shape(s)'"),

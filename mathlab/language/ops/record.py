@@ -113,7 +113,7 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "ddof": Setting(0, "a whole number of at least 0", NATURAL),
     "keepdims": Setting(False, "True or False", "True|False"),
-    "subscripts": Setting(None, "a text in front, as in einsum('ij,jk->ik', a, b)", "'[a-zA-Z, ]*->[a-zA-Z ]*'"),
+    "subscripts": Setting(None, "a text with '->', as in einsum('ij,jk->ik', a, b)", "'[a-zA-Z, ]*->[a-zA-Z ]*'"),
     "size": STEP._replace(default=None),  # which must be given, as
     "width": WIDTH._replace(default=None),  # this
     **dict.fromkeys(("stride", "dilation"), STEP),
