@@ -173,6 +173,13 @@ def test_what_cannot_be_set_is_one_sentence(text: str) -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(("text", "case"), [("X=[[2, 1]]", "a"), ("X[1,1]=3", "b")])
+def test_the_case_that_it_does_not_fit_is_named(text: str, case: str) -> None:
+    own = "cases: {a: {}, b: {inputs: {X: [[1, 2]]}}}\n"
+    Path("net.yaml").write_text(f"inputs: {{X: [[1, 2], [3, 4]]}}\nequations: {{y: sum(X)}}\n{own}", encoding="utf-8")
+    assert f") in case '{case}'" in invoke("backprop", "net.yaml", "--set", text).stderr
+
+
 def test_what_the_way_forward_reads_moves_it_in_a_loop_that_trains_too() -> None:
     loop = 'inputs: {h0: 0.5}\nequations: {for t in 1..2: {"h[t]": "tanh(w * h[t-1])"}, L: "h2**2"}\n'
     train = "train: {optimizer: {name: sgd, lr: 0.1}, epochs: 3}\n"

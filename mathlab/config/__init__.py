@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import cast
 
@@ -16,7 +16,7 @@ from mathlab.config.change import sweep
 from mathlab.config.checks import check, check_size
 from mathlab.config.keys import current, formula, mapping, permits
 from mathlab.config.loops import is_loop, lines_of, unrolled, written_in
-from mathlab.config.schema import SHORTHAND, case_keys, top_keys
+from mathlab.config.schema import CASE, SHORTHAND, case_keys, top_keys
 from mathlab.config.values import attempt
 from mathlab.config.yamltext import Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Place, Problem
@@ -155,6 +155,9 @@ def _runs(tree: Table, cases: dict[Scalar, Table], problems: list[Problem]) -> I
         if wrong := next((name for name in cases if name == BASE), None):
             message = f"a case cannot be called '{BASE}' beside figures at the top level, which are those of '{BASE}'"
             problems.append(Problem(message, wrong.place))
+    for (above, said), (name, _) in pairwise(mapping(tree["cases"]).items() if cases else ()):
+        if name in CASE and said == "":
+            raise MathlabError(f"'{name}' is to be indented below case '{above}'", cast(Scalar, name).place)
     yield from cases.items()
 
 

@@ -228,9 +228,9 @@ def _changed(name: str, case: Case, index: str | None, given: Value | str) -> Ca
         raise MathlabError(f"dtype is {' or '.join(DTYPES)}")
     assert not isinstance(given, str), "it has been read"
     if old := {**case.inputs, **case.parameters}.get(name):
-        return case.having({name: _value(old, name, index, given)})
+        return case.having({name: _value(old, case, name, index, given)})
     if name == UPSTREAM and isinstance(case.upstream, Value):
-        return replace(case, upstream=_value(case.upstream, name, index, given))
+        return replace(case, upstream=_value(case.upstream, case, name, index, given))
     assert case.train, "it has the name, which is then that of a setting"
     key, number = name.removeprefix("train."), float(given.array) if not given.array.ndim else None
     setting = key in case.train.settings
@@ -239,13 +239,14 @@ def _changed(name: str, case: Case, index: str | None, given: Value | str) -> Ca
     return replace(case, train=case.train.changed(key, number))
 
 
-def _value(old: Value, name: str, index: str | None, given: Value) -> Value:
+def _value(old: Value, case: Case, name: str, index: str | None, given: Value) -> Value:
     shape = old.array.shape
+    has = f"{name} has shape {shape}" + f" in case {case.name!r}" * (case.name != "base")
     if index is None:
         if given.array.shape != shape:
             size = f"an array of shape {given.array.shape}" if given.array.ndim else "a single number"
             entry = f"; an entry is set as in {name}[{','.join('0' * len(shape))}]=0.5" if shape else ""
-            raise MathlabError(f"{name} has shape {shape}, and is set to {size}{entry}")
+            raise MathlabError(f"{has}, and is set to {size}{entry}")
         return given
     made = np.array(old.bound("float64"))
     try:
@@ -254,7 +255,7 @@ def _value(old: Value, name: str, index: str | None, given: Value) -> Value:
             raise IndexError
         made[at] = given.array
     except (IndexError, ValueError):
-        message = f"{name} has shape {shape}: '{name}[{index}]' is no entry of it, or is set to more"
+        message = f"{has}: '{name}[{index}]' is no entry of it, or is set to more"
         last = f"{name}[{','.join(str(length - 1) for length in shape)}]"
         raise MathlabError(f"{message}{f'; entries are counted from 0, up to {last}' if shape else ''}") from None
     return Value(made, old.place, old.integral and given.integral)

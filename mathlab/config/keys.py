@@ -128,16 +128,17 @@ class Keys(Generic[MadeT]):
             if not hint and above and table[above] == "":
                 hint = f"; what belongs to '{above}' is indented"
             hint = hint or self.beside(name, tree) or f"; known are {', '.join(self.readers)}"
-            place = name.place if isinstance(name, Scalar) else table.place
-            problems.append(Problem(f"unknown key '{name}'{hint}", place))
+            problems.append(Problem(f"unknown key '{name}'{hint}", table.key(name).place))
         return problems
 
     def beside(self, name: str, tree: Tree) -> str:
         """A hint for a key, or for a setting, a value or an equation that stands beside the sections, not in one."""
-        sections = {key: keys.readers for key, keys in self.readers.items() if isinstance(keys, Keys)}
+        sections = {key: part.readers for key, part in self.readers.items() if isinstance(part, Keys | Reader)}
         inside = {one: f"; it stands below '{key}'" for key, keys in [*sections.items()][::-1] for one in keys}
-        if hint := inside.get(name) or did_you_mean(name, self.readers) or inside.get(here(name, inside)):
+        if hint := inside.get(name) or did_you_mean(name, self.readers):
             return hint
+        if meant := here(name, inside):
+            return inside[meant] + ", in its 'optimizer'" * (meant == "optimizer")
         while isinstance(tree, Row) and tree:
             tree = tree[0]
         if "equations" not in self.readers or not isinstance(tree, Scalar):

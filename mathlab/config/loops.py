@@ -24,10 +24,10 @@ from mathlab.language.equation import At, Equation, Step
 from mathlab.language.ops import OPS
 from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, names, substitute, unparse, walk
 from mathlab.language.syntax import replace as rewritten
+from mathlab.signs import PAIRS, slip
 
 MOST = 10_000  # equations of a loop
 LOOP = r"for\s+(?P<counter>\w+)\s+in\s+(?P<first>(?:(?!\.\.)[^,])+?)\s*\.\.\s*(?P<last>[^.,][^,]*)"
-UNLIKE_LOOP = "a loop is written 'for t in 1..T:', with its equations below it"
 WRITTEN: Schema = any_of(TEXT, {"type": "object", "minProperties": 1})  # in a loop: a line, or another loop
 
 Values = Mapping[str, Num]  # what counters stand for, and inputs that loops count to
@@ -65,7 +65,9 @@ def _loop(header: Scalar) -> Loop:
 def _equation(part: Tree, key: Scalar, *headers: Scalar) -> Equation:
     """The equation of a key, which is a name, or what a step is called in the loops of these headers."""
     if is_loop(key):
-        raise MathlabError(UNLIKE_LOOP, key.place)
+        if isinstance(part, Scalar) and re.fullmatch(LOOP, key) and slip(part, PAIRS):
+            mapping(part)  # of which it says how it is written
+        raise MathlabError("a loop is written 'for t in 1..T:', with its equations below it", key.place)
     if isinstance(part, Table) and (why := misplaced(key)):
         raise MathlabError(why, key.place)
     problems: list[Problem] = []
@@ -145,7 +147,7 @@ def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
         return case
     written = [*_written_out(case.equations, whole)]
     plain = {one.name: one.named_at for one in case.equations if not isinstance(one, Line) and one.named_at}
-    steps, problems = _Steps({**places, **plain}, numbers, {}), list[Problem]()
+    steps, problems = _Steps({**places, **plain}, numbers, {}, case.place), list[Problem]()
     for line in lines:
         entry = f"'{line.target}' would be an entry of it; give the steps another name"
         called = [(loop.counter, loop.header.place, "it cannot count the steps of a loop") for loop in line.loops]
@@ -284,6 +286,7 @@ class _Steps(NamedTuple):
     places: dict[str, Place]
     values: Values
     of: dict[str, dict[Numbers, str]]
+    case: Place | None  # where it begins, behind what it inherits
 
     def name(self, line: Equation, at: At) -> str:
         """The name of an equation where so much has been counted, of which notice is taken."""
@@ -302,6 +305,8 @@ class _Steps(NamedTuple):
             wrong = f"{several}, and '{next(iter(others.values()))}' is a step of '{line.series}' too"
         elif name in self.places:
             wrong = f"'{name}', which line {self.places[name].line} defines too"
+            if numbers in others and self.case and (self.places[name] < self.case) != (line.target.place < self.case):
+                wrong += "; a case replaces a line of a loop below a header in the same words"
         if wrong:
             raise MathlabError(f"'{line.target}' at {Step(at, line.series)} is {wrong}", line.named_at)
         others[numbers], self.places[name] = name, line.target.place

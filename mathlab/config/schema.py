@@ -190,6 +190,8 @@ def picture(tree: Tree) -> experiment.Picture:
     if kind in experiment.DRAWN:
         raise MathlabError(f"'{kind}' has no settings: it stands alone, as in pictures: [{kind}]", tree.key(kind).place)
     read.choice(tree.key(kind), known=experiment.PLOTTED, what="plot")
+    if about and not isinstance(about, Table):
+        raise MathlabError("what a picture shows is named, as in heat: {of: W}, or loss: {log: y}", about.place)
     return PICTURE(about, kind=str(kind), place=tree.place)
 
 
@@ -222,7 +224,7 @@ CASE: Mapping[str, Callable[[Tree], object]] = {
     ),
     "expected": figures,
     "gradcheck": GRADCHECK,
-    "train": Reader(lambda tree: TRAIN(tree, place=tree.place), TRAIN.schema),
+    "train": Reader(lambda tree: TRAIN(tree, place=tree.place), TRAIN.schema, TRAIN.readers),
     "sweep": SWEEP,
     "pictures": read.several(picture),
 }

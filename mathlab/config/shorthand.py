@@ -53,7 +53,6 @@ def expanded(case: Case, tree: Table) -> Case:
     return replace(case, equations=tuple(written))
 
 
-WEIGHTS = ("W", "k")  # arguments that are arrays in every layer
 _reduction = one_of(REDUCTIONS, "reduction")
 
 
@@ -69,8 +68,9 @@ def _part(known: Mapping[str, Layer] | Mapping[str, Loss], what: str, tree: Tree
     record = known[of_kind]
     given = tree[word] if isinstance(tree, Table) else Table(tree.place)
     alone = isinstance(given, Scalar) and given and not re.match(r"\w+\s*,", given)
-    if isinstance(given, Scalar) and alone and len(record.needs) == 1:  # max_pool: 2 says its size
-        table = Table(given.place, {Scalar(record.needs[0], given.place): given})
+    sole = record.needs or (record.takes if isinstance(record, Layer) and NUMBER.fullmatch(str(given)) else ())
+    if isinstance(given, Scalar) and alone and len(sole) == 1:  # max_pool: 2 says its size, elu: 0.5 its alpha
+        table = Table(given.place, {Scalar(sole[0], given.place): given})
     elif isinstance(given, Table) or given == "":
         table = mapping(given)
     else:
@@ -81,7 +81,7 @@ def _part(known: Mapping[str, Layer] | Mapping[str, Loss], what: str, tree: Tree
         if key not in record.keys:
             hint = did_you_mean(key, record.keys) or f"; it has {', '.join(record.keys)}"
             problems.append(Problem(f"{of_kind} has no '{key}'{hint}", table.key(key).place))
-        elif key in WEIGHTS and NUMBER.fullmatch(str(table[key])):
+        elif key in ("W", "k") and NUMBER.fullmatch(str(table[key])):  # which are arrays in every layer
             message = f"the {key} of {of_kind} is a parameter, which has a shape, and no number of units or channels"
             problems.append(Problem(message, table[key].place))
     node = attempt(lambda key: name(label(key).normalized()), table["as"], problems) if "as" in table else None

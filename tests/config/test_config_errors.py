@@ -110,6 +110,13 @@ FOLLOWING = [
 NAMES = [
     (MINIMAL + "? [a]\n: 1\n", "3:3: a key is a word or an expression, not a list; put it in quotes"),
     (MINIMAL + ": 1\n", "3:1: this is not YAML"),
+    *(
+        (
+            MINIMAL + f"cases:\n  a:\n  {key}: {of}\n",
+            f"5:3: '{key}' is to be indented below case 'a'",
+        )
+        for key, of in {"inputs": "{x: 3}", "expected": "{y: 9}", "train": "{epochs: 1}", "dtype": "float32"}.items()
+    ),
     (MINIMAL + "titel: a\n", "3:1: unknown key 'titel'; did you mean 'title'?"),
     (MINIMAL + "case: {}\n", "3:1: unknown key 'case'; did you mean 'cases'?"),
     (MINIMAL + "source: {titel: a}\n", "3:10: unknown key 'titel'; did you mean 'title'?"),

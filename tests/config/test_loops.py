@@ -132,6 +132,16 @@ def test_a_case_says_how_far_it_counts_or_what_a_line_is() -> None:
     assert "T" not in short.inputs  # nothing can change it afterwards
 
 
+@pytest.mark.parametrize("header", ["for t in 1..2", "for s in 1..T"])
+def test_a_header_in_other_words_replaces_nothing(header: str) -> None:
+    own = f"{{{header}: {{'h[{header[4]}]': 'h0'}}}}"
+    loop = f"  for t in 1..T:\n    h[t]: W @ h[t-1]\n  loss: sum(h2)\ncases:\n  a: {{equations: {own}}}\n"
+    with pytest.raises(
+        MathlabError, match="10 defines too; a case replaces a line of a loop below a header in the same"
+    ):
+        cases(loop)
+
+
 def test_what_a_case_adds_to_a_loop_stands_before_the_line_that_reads_it() -> None:
     loop = "  for t in 1..2:\n    h[t]: W @ h[t-1]\n  loss: sum(h2)\n"
     added = "{for t in 1..2: {'h[t]': 'tanh(z[t])', 'z[t]': 'W @ h[t-1]'}}"

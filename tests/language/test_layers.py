@@ -49,6 +49,14 @@ def equations(case: Case) -> list[str]:
     return [f"{equation.name} = {equation.text}" for equation in case.equations]
 
 
+@pytest.mark.parametrize("layer", ["leaky_relu: {alpha: %}", "elu: {alpha: %}", "huber: {delta: %}"])
+def test_the_only_number_that_a_layer_takes_stands_alone(layer: str, tmp_path: Path) -> None:
+    long, short = layer.replace("%", "0.5"), f"{layer.partition(':')[0]}: 0.5"
+    assert equations(net(tmp_path, "x: [1, 2]", activation=long)) == equations(
+        net(tmp_path, "x: [1, 2]", activation=short)
+    )
+
+
 HIDDEN = ["z1 = W1 @ x + b1", "a1 = relu(z1)", "z2 = W2 @ a1 + b2"]
 ROWS = ["z1 = X @ W1.T + b1", "a1 = relu(z1)", "z2 = a1 @ W2.T + b2"]
 COLUMNS = ["z1 = W1 @ X + b1[:, None]", "a1 = relu(z1)", "z2 = W2 @ a1 + b2[:, None]"]
