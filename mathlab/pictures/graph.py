@@ -238,10 +238,9 @@ def _numbers(row: Row, array: Array, x: float, y: float) -> tuple[str, float, in
 
 def _ways(nodes: Sequence[NodeResult], home: Mapping[str, str]) -> Ways:
     """The edges between boxes, where each node stands in one."""
-    forward = [(home[name], home[node.name]) for node in nodes for name in node.reads if name in home]
-    backward = [(home[node.name], home[reader]) for node in nodes for reader in node.readers if reader in home]
-    flows = ({*forward}, {*backward})
-    return {edge: (edge in flows[0], edge in flows[1]) for edge in (*forward, *backward) if edge[0] != edge[1]}
+    forward = {(home[name], home[node.name]): True for node in nodes for name in node.reads if name in home}
+    backward = {(home[node.name], home[reader]): True for node in nodes for reader in node.readers if reader in home}
+    return {edge: (edge in forward, edge in backward) for edge in forward | backward if edge[0] != edge[1]}
 
 
 def _edge(points: Sequence[Point], ends: tuple[str, str], flows: tuple[bool, bool]) -> str:

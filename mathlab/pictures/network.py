@@ -118,8 +118,7 @@ def network(scene: Scene) -> str:
     end = nodes[scene.case.equations[-1].name]
     used = (name for one in layers for name in (one.source, one.weights, one.bias, one.inner, one.outer))
     parts = [*filter(None, dict.fromkeys(used))]
-    again = [name for one in layers for name in (one.weights, one.bias) if name and len(nodes[name].readers) > 1]
-    shared = ", ".join(dict.fromkeys(again))
+    shared = ", ".join(name for name in parts if name in scene.case.parameters and len(nodes[name].readers) > 1)
     rest = ", ".join(name for name in scene.case.parameters if name not in parts)
     crowded = max(a * b for a, b in pairwise(sides)) > LABELLED
     said = (
