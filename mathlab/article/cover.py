@@ -115,8 +115,7 @@ def cover(
         if claims := found.get(number):
             return Covered(number, "checked", claims[0].figure.key, claims)
         names = [*given.get(number.value, given.get(number.meant.value, ()))]
-        called = EQUALS.search(text, max(number.start - BEFORE, 0), number.start) if names else None
-        name = re.sub(r"[_{]", "", called[1]) if called and not WORKED_ON.match(text, number.end) else ""
+        name = _called(text, number.start) if names and not WORKED_ON.match(text, number.end) else ""
         own = sorted(values.get(name, ()))
         if own and all(abs(one - number.meant.value) > number.meant.half_unit for one in own):
             return Covered(number, "open", f"{name} is {', '.join(map(str, own[:NAMED]))}")
@@ -124,7 +123,11 @@ def cover(
         return Covered(number, "given", ", ".join(names[:NAMED]) + more) if names else Covered(number, "open")
 
     covered = [known(document.text, number) for document in documents for number in document.numbers]
-    kept = [one for one in covered if one.claim or one.number.decimal or (integers and not one.number.why)]
+    kept = [
+        one
+        for one in covered
+        if one.claim or one.number in displaced or one.number.decimal or (integers and not one.number.why)
+    ]
     return Coverage(tuple(documents), tuple(kept), tuple(missing))
 
 
@@ -178,8 +181,9 @@ def _displaced(
 ) -> Mapping[Number, str]:
     """The numbers of arrays in brackets that are a figure's own, but not in their places, and what belongs there.
 
-    The array is the figure in another order, or one of its numbers is another's. Nothing is said of one that is given,
-    or part of what stands as it should; nor, where the figure does so too, of few digits or of a row, as by chance.
+    The array is the figure in another order, or one of its numbers is another's. Nothing is said of what is part of one
+    that stands as it should; nor, unless it is called so, of what is given, of whole numbers, and, where the figure
+    stands elsewhere, of few digits or a row.
     """
     arrays: dict[object, list[tuple[int, list[Number]]]] = defaultdict(list)
     for part, document in enumerate(documents):
@@ -200,18 +204,26 @@ def _displaced(
     found: dict[Number, str] = {}
     for part, array, apart, figure, order in sorted(fits, key=lambda fit: (-len(fit[1]), len(fit[2]))):
         text, first, last = documents[part].text, array[0], array[-1]
-        doubtful = apart and (
-            (id(figure) in right and len(order) < len(figure.entries))
+        begun = BEGUN.search(text, max(first.start - BEFORE, 0), first.start)
+        stands = begun and ENDED.match(text, last.end) and "and" not in text[first.end : last.start]
+        here = any(start <= first.start < end for start, end in spans[figure.at][part])
+        chance = (
+            all(number.value in given for number in array)
+            or not any(number.decimal for number in array)
+            or (id(figure) in right and len(order) < len(figure.entries))
             or (id(figure) in right and any(len(array[at].digits[1]) < TELLING for at in apart))
-            or all(number.value in given for number in array)
-            or not any(start <= first.start < end for start, end in spans[figure.at][part])
-            or not (BEGUN.search(text, max(first.start - BEFORE, 0), first.start) and ENDED.match(text, last.end))
-            or "and" in text[first.end : last.start]
         )
-        if not doubtful and not settled.issuperset(array):
+        named = begun and _called(text, begun.start()) == figure.key.replace("_", "")
+        if (not apart or (stands and here and (named or not chance))) and not settled.issuperset(array):
             settled.update(array)
             found |= {array[at]: f"{figure.key} has {order[at].printed} there" for at in apart}
     return found
+
+
+def _called(text: str, start: int) -> str:
+    """The name that the text says to equal what begins there, as it is without its marks; empty where it says none."""
+    called = EQUALS.search(text, max(start - BEFORE, 0), start)
+    return re.sub(r"[_{]", "", called[1]) if called else ""
 
 
 def _keys(array: Sequence[Digits]) -> Iterator[object]:

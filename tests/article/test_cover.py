@@ -180,12 +180,13 @@ def test_a_digit_copied_wrongly_is_named_with_the_nearest(folder: Path) -> None:
 ORDER = """
 inputs: {x: [1, -0.5], t: 1}
 parameters: {W: [[0.3, -0.7], [0.25, 0.5]], w6: 0.45, w5: 0.40}
-equations: {z: W @ x, p: softmax(z), L: "-log(p[0]) * w5 / w6"}
+equations: {z: W @ x, p: softmax(z), m: z > 0.1, L: "-log(p[0]) * w5 / w6"}
 expected:
+  m: {printed: [1, 0], at: its sign}
   p: [0.65701, 0.34299]
   dW: [[-0.3049, 0.1524], [0.3049, -0.1524]]
 """
-ARRAYS = "p = [0.65701, 0.34299], dW = [[-0.3049 0.1524]\n [0.3049 -0.1524]]"
+ARRAYS = "its sign is 1, 0; p = [0.65701, 0.34299], dW = [[-0.3049 0.1524]\n [0.3049 -0.1524]]"
 # The numbers that are open, by what stands in the place of what.
 PLACES: list[tuple[str, str, str]] = [
     ("", "", ""),
@@ -198,6 +199,8 @@ PLACES: list[tuple[str, str, str]] = [
     ("-0.1524]]", "0.1524]], that is -0.1524", "0.1524"),
     ("[-0.3049 0.1524]\n [0.3049 -0.1524]", "[0.3049 -0.1524]\n [-0.3049 0.1524]", "0.3049 -0.1524 -0.3049 0.1524"),
     ("[[-0.3049 0.1524]\n [0.3049 -0.1524]]", "[0.1524, -0.3049] and [0.3049, -0.1524]", "0.1524 -0.3049"),
+    ("p =", "m = [0, 1], g =", "0 1"),
+    ("p =", "its shape is (0, 1), g =", ""),
     # printed as separate numbers, transposed, by columns, in prose, in a table, and as others that share its numbers
     ("[0.65701, 0.34299]", "max(0.34299, 0.65701)", ""),
     ("[0.65701, 0.34299]", "(0.34299 and 0.65701)", ""),
@@ -233,7 +236,7 @@ CALLED = [
 
 @pytest.mark.parametrize(("text", "expected"), CALLED)
 def test_a_given_number_is_what_the_text_calls_it(text: str, expected: str, folder: Path) -> None:
-    (folder / "net.yaml").write_text(ORDER, encoding="utf-8")
+    (folder / "net.yaml").write_text(ORDER.partition("expected")[0], encoding="utf-8")
     assert " ".join(one.by for one in covered(text).numbers if one.status == "open") == expected
 
 
