@@ -39,9 +39,10 @@ RTOL, ATOL, ROUNDED = 1e-9, 1e-12, 2e-3  # as `mathlab diff` has them; of a numb
 INDEX = "index.html"
 # file, the column of its verdicts, what it counts, and the verdicts that pass
 COUNTED = (
-    ("figures.csv", "figures", {"match", "rounded", "erratum confirmed"}),
+    ("figures.csv", "figures", {"match", "erratum confirmed"}),
     ("derivation.csv", "formulas", {"agrees", "erratum confirmed"}),
     ("gradcheck.csv", "gradient entries", {"confirmed", "inconclusive", "kink"}),
+    ("witnesses.csv", "gradients by a witness", {"agrees", "inconclusive", "kink", "skipped"}),
 )
 SHOWN = (".html", ".svg", ".png")
 

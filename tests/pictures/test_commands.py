@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from mathlab import files
 from mathlab.cli import app
+from mathlab.pictures import gallery
 
 ROOT = Path(__file__).parents[2]
 NET = """\
@@ -144,6 +145,20 @@ def test_run_writes_what_is_declared_and_the_index(net: Path, tmp_path: Path) ->
     assert all((tmp_path / link).is_file() for link in links)
     assert asked("run", net, "--case", "wrong", "--out", tmp_path).exit_code == 1
     assert "2 figures, 1 fail" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_index_counts_as_failed_what_a_run_does(tmp_path: Path) -> None:
+    path, index, witnesses = tmp_path / "cut.yaml", tmp_path / "index.html", tmp_path / "cut" / "witnesses.csv"
+    path.write_text(
+        "parameters: {w: 0.6688}\nequations: {y: w * 1}\nexpected: {y: {printed: 0.67, rounding: truncate}}\n"
+    )
+    assert asked("run", path, "--out", tmp_path).exit_code == 1
+    gallery.write_index(tmp_path)
+    assert "✗ 1 figures, 1 fail" in index.read_text(encoding="utf-8")
+    assert "✓ 1 gradients by a witness, all pass" in index.read_text(encoding="utf-8")
+    witnesses.write_text(witnesses.read_text().replace(",agrees,", ",contradicts,"))
+    gallery.write_index(tmp_path)
+    assert "✗ 1 gradients by a witness, 1 fail" in index.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
