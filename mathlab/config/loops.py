@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 from mathlab.config.keys import NAMES, current, formula, mapping
 from mathlab.config.keys import name as as_name
 from mathlab.config.values import TEXT, Schema, any_of, attempt, gather, reader
-from mathlab.config.yamltext import Scalar, Table, Tree
+from mathlab.config.yamltext import Row, Scalar, Table, Tree
 from mathlab.errors import ExpressionError, MathlabError, Place, Problem
 from mathlab.experiment import Case, TrainSettings
 from mathlab.habits import misplaced
@@ -65,7 +65,7 @@ def _loop(header: Scalar) -> Loop:
 def _equation(part: Tree, key: Scalar, *headers: Scalar) -> Equation:
     """The equation of a key, which is a name, or what a step is called in the loops of these headers."""
     if is_loop(key):
-        if isinstance(part, Scalar) and re.fullmatch(LOOP, key) and slip(part, PAIRS):
+        if re.fullmatch(LOOP, key) and (isinstance(part, Row) or slip(str(part), PAIRS)):
             mapping(part)  # of which it says how it is written
         raise MathlabError("a loop is written 'for t in 1..T:', with its equations below it", key.place)
     if isinstance(part, Table) and (why := misplaced(key)):

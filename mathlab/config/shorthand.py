@@ -53,9 +53,6 @@ def expanded(case: Case, tree: Table) -> Case:
     return replace(case, equations=tuple(written))
 
 
-_reduction = one_of(REDUCTIONS, "reduction")
-
-
 def _part(known: Mapping[str, Layer] | Mapping[str, Loss], what: str, tree: Tree) -> Part:
     """A layer or a loss: its word, or a mapping of it to its arguments."""
     if isinstance(tree, Row) or (isinstance(tree, Table) and len(tree) != 1):
@@ -64,7 +61,8 @@ def _part(known: Mapping[str, Layer] | Mapping[str, Loss], what: str, tree: Tree
         raise MathlabError(f"a {what} is {wanted}, not {shown}", tree.place)
     (word,) = tree if isinstance(tree, Table) else (tree,)
     assert isinstance(word, Scalar)
-    of_kind = choice(word, known, what, "; another is written as equations")
+    written = habits.expression(word)
+    of_kind = choice(word, known, what, f"; another is written as equations{written and f', as in {written}'}")
     record = known[of_kind]
     given = tree[word] if isinstance(tree, Table) else Table(tree.place)
     alone = isinstance(given, Scalar) and given and not re.match(r"\w+\s*,", given)
@@ -85,7 +83,7 @@ def _part(known: Mapping[str, Layer] | Mapping[str, Loss], what: str, tree: Tree
             message = f"the {key} of {of_kind} is a parameter, which has a shape, and no number of units or channels"
             problems.append(Problem(message, table[key].place))
     node = attempt(lambda key: name(label(key).normalized()), table["as"], problems) if "as" in table else None
-    reduction = attempt(_reduction, table["reduction"], problems) if "reduction" in table else None
+    reduction = attempt(one_of(REDUCTIONS, "reduction"), table["reduction"], problems) if "reduction" in table else None
     said = {key: attempt(formula, part, problems) for key, part in table.items() if key not in ("as", "reduction")}
     if problems:
         raise MathlabError(problems)
