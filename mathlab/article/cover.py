@@ -35,6 +35,10 @@ EQUALS = re.compile(  # a name alone: no part of a formula, no hat, and no weigh
     r"([^\W\d][\w{]*)[}$`& ]*=[\s\0$`]*\Z",
     re.MULTILINE,
 )
+ELSEWHERE = re.compile(  # before a name whose value is another for once
+    r"\b(?:if|when|for|at|say|suppose|instead|would|were|new|after|updated?|next|then|becomes?|epoch|step|iter(?:ation)?)\b",
+    re.IGNORECASE,
+)
 WORKED_ON = re.compile(r"[\s\0$`}]*(?:[-+*/^@(=×·⊙]|[^\W\d](?:_?\{?\d+)?\b(?!\s*=))")  # w = 0.9 * v + ...
 
 
@@ -223,7 +227,8 @@ def _displaced(
 def _called(text: str, start: int) -> str:
     """The name that the text says to equal what begins there, as it is without its marks; empty where it says none."""
     called = EQUALS.search(text, max(start - BEFORE, 0), start)
-    return re.sub(r"[_{]", "", called[1]) if called else ""
+    line = text[max(start - BEFORE, 0) : start].rpartition("\n")[2]
+    return re.sub(r"[_{]", "", called[1]) if called and not ELSEWHERE.search(line) else ""
 
 
 def _keys(array: Sequence[Digits]) -> Iterator[object]:

@@ -230,6 +230,8 @@ CALLED = [
     ("$$\\begin{aligned} w_6 &= 0.40 \\end{aligned}$$", ""),  # not sure: a command stands before it
     ("$w_6^+ = 0.40$, $\\Delta w_6 = 0.40$, $\\hat{w_6} = 0.40$, new w_6 = 0.40", ""),
     ("w_6 = 0.40 * 0.3 + 0.5", ""),
+    ("For $w_6 = 0.40$ it were less, and after step 2, w_6 = 0.40", ""),
+    ("Epoch 2: w_6 = 0.40", ""),
     ("w_6 = 0.5", ""),  # rounded
 ]
 
