@@ -76,7 +76,8 @@ def _checks(coverage: Coverage, undecided: Sequence[Undecided]) -> Iterator[Chec
         return Check("article", name, outcome, verdict, place=place, remarks=about, group=group, file=place.file)
 
     for one in (one for one in coverage.numbers if one.status in ("checked", "open")):
-        place, verdict = one.number.place, one.claim.verdict.label if one.claim else one.status
+        place, said_of = one.number.place, ": ".join(filter(None, (one.status, one.by)))
+        verdict = one.claim.verdict.label if one.claim else said_of
         yield check(f"{one.number.text} at {place.line}:{place.column}", not one.failed, verdict, place)
     for figure, entry, _ in coverage.missing:
         yield check(f"{figure.key} {entry.printed}", False, "missing from the article", entry.place or Place("", 1, 1))

@@ -43,6 +43,15 @@ def test_a_document_beside_the_configs_has_the_path_that_a_repository_knows(fold
     assert "::error file=articles/a.md,line=1," in invoke("run", "configs", "--format", "github").stdout
 
 
+def test_an_array_in_another_order_is_told_at_the_line_of_each_number() -> None:
+    Path("net.md").write_text("p = [0.450166 0.549834]\n", encoding="utf-8")
+    net = "source: {article: net.md}\ninputs: {x: [0.5, 0.3]}\nequations: {p: softmax(x), L: sum(p * x)}\n"
+    Path("net.yaml").write_text(f"{net}expected: {{p: [0.549834, 0.450166]}}\n", encoding="utf-8")
+    told = invoke("article", "net.md", "--format", "github")
+    assert told.exit_code == 1
+    assert "::error file=net.md,line=1,col=6::net.md: 0.450166 at 1:6: open: p has 0.549834 there" in told.stdout
+
+
 def test_the_guide_goes_as_it_says() -> None:
     assert invoke("article", "notes.md").exit_code == 1
     assert invoke("article", "--write", "notes.md").exit_code == 0
