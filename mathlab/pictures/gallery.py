@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from mathlab.errors import MathlabError, Problem
 from mathlab.experiment import DRAWN, Case, Experiment, Picture
 from mathlab.files import refuse_inputs, replace_file, replace_files
 from mathlab.outputs.tables import rows_of
-from mathlab.outputs.write import folder_of
+from mathlab.outputs.write import ARTICLE, RUN, folder_of
 from mathlab.pictures import Look, Scene
 from mathlab.pictures.graph import graph, mermaid
 from mathlab.pictures.network import network
@@ -37,12 +38,13 @@ FOLDER = "pictures"
 NUMBER = re.compile(r'(data-(?:v|norm|min|max)=")?(-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)')
 RTOL, ATOL, ROUNDED = 1e-9, 1e-12, 2e-3  # as `mathlab diff` has them; of a number with four digits
 INDEX = "index.html"
-# file, the column of its verdicts, what it counts, and the verdicts that pass
+# file, the column of its verdicts, what they are on, and those that pass
 COUNTED = (
-    ("figures.csv", "figures", {"match", "erratum confirmed"}),
-    ("derivation.csv", "formulas", {"agrees", "erratum confirmed"}),
-    ("gradcheck.csv", "gradient entries", {"confirmed", "inconclusive", "kink"}),
-    ("witnesses.csv", "gradients by a witness", {"agrees", "inconclusive", "kink", "skipped"}),
+    ("figures.csv", "verdict", "figures", {"match", "erratum confirmed"}),
+    ("derivation.csv", "verdict", "formulas", {"agrees", "erratum confirmed"}),
+    ("gradcheck.csv", "verdict", "gradient entries", {"confirmed", "inconclusive", "kink"}),
+    ("witnesses.csv", "verdict", "gradients by a witness", {"agrees", "inconclusive", "kink", "skipped"}),
+    (ARTICLE, "status", "numbers of the article", {"checked", "given", "ignored"}),
 )
 SHOWN = (".html", ".svg", ".png")
 
@@ -156,28 +158,38 @@ def same(a: str, b: str) -> bool:
 def write_index(out: Path) -> Path:
     """Make `out/index.html`. Raises MathlabError where it cannot be written."""
     frame = Template(files("mathlab.pictures").joinpath(INDEX).read_text(encoding="utf-8"))
-    folders = sorted({path.parent for kind in ("run.json", FOLDER) for path in out.glob(f"*/{kind}")})
+    folders = sorted({path.parent for kind in (RUN, FOLDER) for path in out.glob(f"*/{kind}")})
     found = "\n".join(map(_experiment, folders))
     replace_file(out / INDEX, frame.substitute(experiments=found or "<p>There are no results here yet.</p>"))
     return out / INDEX
 
 
 def _experiment(folder: Path) -> str:
-    said = [words for file, what, passing in COUNTED if (words := _verdicts(folder / file, what, passing))]
+    counted = (_verdicts(folder / file, column, what, passing) for file, column, what, passing in COUNTED)
+    said = [words for words in counted if words]
+    said += [f'<span class="bad">✗ {escape(case)} is not finite</span>' for case in _not_finite(folder / RUN)]
     shown = (path for path in sorted((folder / FOLDER).glob("*")) if path.suffix in SHOWN)
     pictures, tables = (
         [f'<a href="{quote(path.relative_to(folder.parent).as_posix())}">{escape(path.name)}</a>' for path in paths]
         for paths in (shown, sorted(folder.glob("*.csv")))
     )
     listed = f"<ul><li>{'</li><li>'.join(pictures)}</li></ul>" if pictures else ""
-    verdicts = "; ".join(said) or ("nothing was compared" if (folder / "run.json").is_file() else "drawn, not run")
+    verdicts = "; ".join(said) or ("nothing was compared" if (folder / RUN).is_file() else "drawn, not run")
     return f"<section><h2>{escape(folder.name)}</h2><p>{verdicts}</p>{listed}<p>{', '.join(tables)}</p></section>"
 
 
-def _verdicts(path: Path, what: str, passing: set[str]) -> str:
+def _not_finite(path: Path) -> list[str]:
+    """The cases of the last run of which some number was not finite, be it of a training alone."""
+    try:
+        return [*json.loads(path.read_text(encoding="utf-8"))["not_finite"]]
+    except (OSError, ValueError, LookupError, TypeError):  # of none, or of one that something else wrote
+        return []
+
+
+def _verdicts(path: Path, column: str, what: str, passing: set[str]) -> str:
     try:
         (columns, _), *rows = rows_of(path)
-        counts = Counter(row[columns.index("verdict")] for row, _ in rows)
+        counts = Counter(row[columns.index(column)] for row, _ in rows)
     except (OSError, ValueError):
         return ""
     failed = sum(count for verdict, count in counts.items() if verdict not in passing)

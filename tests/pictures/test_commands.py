@@ -159,6 +159,15 @@ def test_the_index_counts_as_failed_what_a_run_does(tmp_path: Path) -> None:
     witnesses.write_text(witnesses.read_text().replace(",agrees,", ",contradicts,"))
     gallery.write_index(tmp_path)
     assert "✗ 1 gradients by a witness, 1 fail" in index.read_text(encoding="utf-8")
+    path.write_text(
+        "source: {article: a.md}\nparameters: {w: 1}\nequations: {y: w * w}\nexpected: {y: 1.0}\n"
+        "train: {optimizer: {name: sgd, lr: 3}, epochs: 2000}\n"
+    )
+    (tmp_path / "a.md").write_text("First 1.0, then 2.75.\n")
+    assert asked("run", path, "--out", tmp_path).exit_code == 1
+    assert "✓ 1 figures, all pass" in index.read_text(encoding="utf-8")
+    assert "✗ 2 numbers of the article, 1 fail" in index.read_text(encoding="utf-8")
+    assert "✗ base is not finite" in index.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
