@@ -135,6 +135,8 @@ class Keys(Generic[MadeT]):
         """A hint for a key, or for a setting, a value or an equation that stands beside the sections, not in one."""
         sections = {key: part.readers for key, part in self.readers.items() if isinstance(part, Keys | Reader)}
         inside = {one: f"; it stands below '{key}'" for key, keys in [*sections.items()][::-1] for one in keys}
+        if here(name, self.readers) == "optimizer":
+            return f"; it stands in 'optimizer'{EXAMPLES['optimizer']}"
         if hint := inside.get(name) or did_you_mean(name, self.readers):
             return hint
         if meant := here(name, inside):

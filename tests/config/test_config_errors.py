@@ -130,7 +130,7 @@ NAMES = [
     (MINIMAL + "expected: {grad_x: 4}\n", "3:12: unknown name 'grad_x'; the gradient of 'x' is 'dx'"),
     (
         MINIMAL + "train: {lr: 0.1}\n",
-        "3:9: unknown key 'lr'; did you mean 'optimizer'?",
+        "3:9: unknown key 'lr'; it stands in 'optimizer', as in {name: sgd, lr: 0.1}",
     ),
     (MINIMAL + "source: Knuth\n", "3:9: a mapping is needed here, not 'Knuth', as in {title: ..., url: ...}"),
     (MINIMAL + "title: [a]\n", "3:8: a text is needed here, not a list"),
