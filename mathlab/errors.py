@@ -116,6 +116,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(map(repr, nearest[:LISTED]))}?" if nearest else ""
 
 
+def listed(words: Sequence[str], most: int = 100) -> str:
+    """Words as a sentence lists them; of many, the first and the number of the rest."""
+    *shown, last = words if len(words) <= most else [*words[:most], f"{len(words) - most} more"]
+    return f"{', '.join(shown)} and {last}" if shown else last
+
+
 def refuse_unknown(what: str, word: str, known: Collection[str], at: Place | None = None, more: str = "") -> None:
     """Raise MathlabError, with a word that is close or else all, for one that is none of the `known` of its kind."""
     if word not in known:

@@ -15,8 +15,7 @@ from mathlab.diagnosis.rewrite import rule_of
 from mathlab.diagnosis.rules import other_axis
 from mathlab.diagnosis.scene import Claim, Scene, Trial, of_arrays, of_figure
 from mathlab.diagnosis.search import EACH, WORK, Search
-from mathlab.diagnosis.slips import listed
-from mathlab.errors import ExpressionError, MathlabError
+from mathlab.errors import ExpressionError, MathlabError, listed
 from mathlab.experiment import Array, Case, Figure, HandFormula
 from mathlab.language.equation import Graph
 from mathlab.language.syntax import Call, Name, names, walk

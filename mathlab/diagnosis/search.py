@@ -17,10 +17,10 @@ from mathlab.diagnosis.mistakes import KINDS, Mistake
 from mathlab.diagnosis.rules import scaled
 from mathlab.diagnosis.scene import Outcome, Scene, Trial
 from mathlab.diagnosis.slips import Slip
-from mathlab.diagnosis.trials import FITTED, multipliers
+from mathlab.diagnosis.trials import multipliers
 from mathlab.diagnosis.unfold import forms, told, unfolded, with_gradients
 from mathlab.diagnosis.worlds import Evaluator, World, changed, computing
-from mathlab.errors import ExpressionError, MathlabError
+from mathlab.errors import ExpressionError, MathlabError, listed
 from mathlab.language.equation import by_name
 from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute, unparse, walk
 from mathlab.language.terms import is_number, length, product, scaling
@@ -37,6 +37,7 @@ NEARER = 1e-4  # how much less an explanation is believed for each equation that
 ELSEWHERE = 2.0  # and for being made elsewhere than in the formula that is wrong
 LONGEST = 400  # characters of a line to write instead
 NUMBERS = 8  # by which an equation is tried to be multiplied
+FITTED = 1e9  # numbers that were tried where one is solved for
 ROUND, CLOSE = 100, 3e-7  # a number that is solved for is a fraction of numbers up to this, to this precision
 TRUE = 1e-6  # to which part of the largest entry a closed form must be the gradient
 
@@ -241,7 +242,7 @@ class Search:
         scalars = [part for part in scaling(old) if part in kept and not self.names.shape(part)]
         for some in (*combinations(scalars, 1), *combinations(filter(is_number, scalars), 2)):
             if math.isclose(abs(self._times(product(*some), Num(1)) or 1), abs(times)):
-                what = slips.listed([unparse(part).lstrip("-") for part in some])
+                what = listed([unparse(part).lstrip("-") for part in some])
                 yield f"the factor{'s' * (len(some) > 1)} {what} {'are' if len(some) > 1 else 'is'} missing"
 
     def _means_of_fewer(self, name: str, times: float) -> Iterator[str]:

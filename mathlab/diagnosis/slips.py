@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mathlab.diagnosis.rewrite import Names, Rule, form
+from mathlab.errors import listed
 from mathlab.experiment import Array
 from mathlab.language import syntax
 from mathlab.language.derive import UPSTREAM
@@ -58,12 +59,6 @@ def cause(made: Sequence[Slip], shown: Mapping[str, str] = {}) -> str:
         more = f"; {len(clauses) - MOST_NAMED} more" if len(clauses) > MOST_NAMED else ""
         return f"in {places[0]}, {'; '.join(clauses[:MOST_NAMED])}{more}"
     return f"in {places[0]}, {clauses[0]}; likewise in {listed(places[1:], MOST_NAMED)}"
-
-
-def listed(words: Sequence[str], most: int = 100) -> str:
-    """Words as a sentence lists them; of many, the first and the number of the rest."""
-    *shown, last = words if len(words) <= most else [*words[:most], f"{len(words) - most} more"]
-    return f"{', '.join(shown)} and {last}" if shown else last
 
 
 def known(prepared: Prepared) -> Names:

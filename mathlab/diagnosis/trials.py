@@ -30,7 +30,6 @@ TOSSES = 2  # numbers that are cut and not rounded, before it is no accident
 MOST = 12  # claims for each of which the figures printed before it are carried on
 STEPS = 25  # of the secant; it converges in a few or not at all
 PRECISE = 10  # significant digits of a learning rate, at most
-FITTED = 1e9  # numbers that were tried where one is solved for
 
 
 def _whole(cause: str, change: Callable[[Array], Array]) -> Callable[[Scene], Iterator[Trial]]:
@@ -50,20 +49,6 @@ def factor(scene: Scene) -> Iterator[Trial]:
     """Everything times a number of the experiment."""
     for value, reason in multipliers(scene):
         yield from _whole(f"it is {value:.4g} times the computed value: {reason}", partial(np.multiply, value))(scene)
-
-
-def any_factor(scene: Scene) -> Iterator[Trial]:
-    """Everything times whatever the largest entry asks for, where a program or a formula computed the numbers."""
-    for k in scene.wrong:
-        claim, truth = scene.claims[k], scene.truth[k]
-        if claim.unit is None and truth is not None and claim.stated.shape == truth.shape and truth[0].size > 1:
-            at = np.unravel_index(int(np.argmax(np.abs(truth))), truth.shape)
-            value = float(claim.stated[at] / truth[at]) if truth[at] else 0.0
-            if np.isfinite(value) and value:
-                multiplied = scene.transformed(partial(np.multiply, value))
-                # the factor is fitted to one entry: that one is no evidence
-                cause = f"it is {value:.6g} times the computed value, every entry of it"
-                yield Trial(cause, multiplied, weight=FITTED, world=False)
 
 
 def swapped(scene: Scene) -> Iterator[Trial]:

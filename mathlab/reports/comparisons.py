@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import RenderableType, group
 from rich.text import Text
 
-from mathlab.diagnosis.slips import listed
+from mathlab.errors import listed
 from mathlab.experiment import Array
 from mathlab.oracle.oracle import Compared, OracleResult
 from mathlab.outputs.difference import Difference

@@ -287,7 +287,6 @@ FORMULAS: Mapping[str, tuple[str, str]] = {
     "sign": ("-X.T @ dZ1", "the sign is the other way round"),
     "factor 2": ("2 * X.T @ dZ1", "a factor 2"),
     "batch size": ("X.T @ dZ1 * 5", "the batch size"),
-    "any factor": ("X.T @ dZ1 * 1.7", "1.7 times"),
     "mask missing": ("X.T @ dH", "the mask (Z1 > 0) is missing"),
     "mask reversed": ("X.T @ (dH * (Z1 <= 0))", "the wrong way round"),
     "upstream missing": ("X.T @ (Z1 > 0)", "the upstream gradient dH is missing"),
