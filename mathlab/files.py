@@ -7,7 +7,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -26,18 +26,25 @@ def guard() -> None:
 
 
 def note(*paths: Path) -> None:
-    """Keep in mind that these files and folders are read."""
+    """Keep in mind that these files are read."""
     inputs = _inputs.get()
     if inputs is not None:
         inputs.update(found for path in paths if (found := _identity(path)))
 
 
-def refuse_inputs(paths: Iterable[Path]) -> None:
+def refuse_input(path: Path) -> None:
     """Raise MathlabError for a path that is, under whatever name, one of those that were noted."""
-    inputs = _inputs.get() or set()
-    for path in paths:
-        if _identity(path) in inputs:
-            raise MathlabError(f"{path} is read by this command, and so it is not written to")
+    if _identity(path) in (_inputs.get() or ()):
+        raise MathlabError(f"{path} is read by this command, and so it is not written to")
+
+
+@contextlib.contextmanager
+def told(path: Path, doing: str) -> Iterator[None]:
+    """Trouble with a file, as a MathlabError that names it and says what cannot be done to it."""
+    try:
+        yield
+    except OSError as error:
+        raise MathlabError(f"{path} cannot be {doing}: {error.strerror or error}") from None
 
 
 def near(path: Path, suffixes: Collection[str]) -> str:
@@ -67,25 +74,30 @@ def _identity(path: Path) -> Identity | None:
     return (found.st_dev, found.st_ino) if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else None
 
 
-def replace_file(path: Path, text: str | bytes) -> None:
-    """Make the file at `path` hold `text`: what a link points to, or a pipe or device. Raises MathlabError."""
-    try:
+def replace_file(path: Path, text: str | bytes, mended: bool = False) -> None:
+    """Make the file at `path` hold `text`: what a link points to, or a pipe or device. Raises MathlabError.
+
+    One that this command has read is refused, unless it was read to be `mended`.
+    """
+    if not mended:
+        refuse_input(path)
+    with told(path, "written"):
         if path.exists() and not path.is_file() and not path.is_dir():
             path.write_bytes(_encoded(text))
             return
         target = Path(os.path.realpath(path)) if path.is_symlink() else path
-    except OSError as error:
-        raise MathlabError(f"{path} cannot be written: {error.strerror or error}") from None
-    replace_files({target: text})
+    replace_files({target: text}, mended)
 
 
-def replace_files(texts: Mapping[Path, str | bytes | None]) -> None:
+def replace_files(texts: Mapping[Path, str | bytes | None], mended: bool = False) -> None:
     """Make each file hold its text, in UTF-8, and be absent where there is none.
 
     Folders are made where they are missing. All files are written before the first is replaced, so that they stay as
-    they are when one cannot be written, which raises MathlabError. A file keeps its owner and its permissions. What a
-    killed process left half-written goes.
+    they are when one cannot be written, or is an input, which raises MathlabError. A file keeps its owner and its
+    permissions. What a killed process left half-written goes.
     """
+    for path in texts if not mended else ():
+        refuse_input(path)
     target = Path()
     temporaries: dict[Path, Path] = {}
     try:
@@ -141,8 +153,6 @@ def _sweep(folder: Path) -> None:
 
 def append(path: Path, text: str) -> None:
     """Add `text` to the end of a file that others write to as well. Raises MathlabError where that cannot be done."""
-    try:
-        with path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(text)
-    except OSError as error:
-        raise MathlabError(f"{path} cannot be written: {error.strerror or error}") from None
+    refuse_input(path)
+    with told(path, "written"), path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+        file.write(text)

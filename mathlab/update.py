@@ -16,7 +16,7 @@ from mathlab.article.formats import parts, rebuilt
 from mathlab.article.text import DIGITS, SEPARATOR
 from mathlab.config.yamltext import Row, Scalar, Tree, read
 from mathlab.errors import MathlabError, Place, Problem
-from mathlab.files import replace_file
+from mathlab.files import replace_file, told
 from mathlab.results import ExperimentResult, FigureResult, Judged, tally
 
 LINE = re.compile("[^\r\n\x85\u2028\u2029]*(?:\r\n|[\r\n\x85\u2028\u2029]|$)")  # as YAML breaks them
@@ -89,10 +89,8 @@ def rewritten(text: str, changes: Iterable[Change]) -> str:
 def update(result: ExperimentResult, changes: Sequence[Change]) -> None:
     """Make the changes in the config, as it was run, in one step. Raises MathlabError where that cannot be done."""
     path = Path(result.experiment.path)
-    try:
+    with told(path, "read"):
         content = path.read_bytes()
-    except OSError as error:
-        raise MathlabError(f"{path} cannot be read: {error.strerror or error}") from None
     if hashlib.sha256(content).hexdigest() != result.experiment.sha256:
         raise MathlabError(f"{path} has changed since it was run; run it again")
     text = content.decode("utf-8-sig")
@@ -101,7 +99,7 @@ def update(result: ExperimentResult, changes: Sequence[Change]) -> None:
     bound = "{} has an alias that is no figure, and would change with it"
     if wrong := [Problem(bound.format(change.old), change.place) for change in changes if change.place in others]:
         raise MathlabError(wrong)
-    replace_file(path, BOM * content.startswith(BOM.encode()) + rewritten(text, changes))
+    replace_file(path, BOM * content.startswith(BOM.encode()) + rewritten(text, changes), mended=True)
 
 
 def _others(tree: Tree, figure: bool = False) -> list[Place]:

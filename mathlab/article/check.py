@@ -106,7 +106,7 @@ def write(experiments: Sequence[Experiment], found: Sequence[Suggestion], allowe
             left += without
             config.described(texts[path].encode("utf-8"), experiment.path, allowed)
     for path, text in texts.items():
-        replace_file(path, text)
+        replace_file(path, text, mended=True)
     return left
 
 

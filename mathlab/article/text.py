@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from mathlab.article.formats import BLANK, CELL, CLOSE, KINDS, OPEN, ROW, Heading, Span, line_starts, parts
 from mathlab.errors import MathlabError, Place
+from mathlab.files import note, told
 from mathlab.printed import REPR_DIGITS, REPR_ULPS
 
 LARGEST = 4_000_000  # characters
@@ -110,10 +111,10 @@ def read(path: Path) -> Document:
 
     Raises MathlabError for one that is not there, no text, of no known kind, or too large.
     """
+    note(path)
     try:
-        source = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise MathlabError(f"{path} cannot be read: {error.strerror or error}") from None
+        with told(path, "read"):
+            source = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise MathlabError(f"{path} is no text in UTF-8") from None
     kind = path.suffix.lower()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from mathlab import terminal
 from mathlab.commands.options import FAIL, MATCH, READ_BY_PEOPLE, Cases, Permits, Telling
 from mathlab.errors import MathlabError
-from mathlab.files import refuse_inputs
 
 if TYPE_CHECKING:
     from mathlab.experiment import Experiment
@@ -24,18 +23,16 @@ def show_changes(
 
     from mathlab import plan
     from mathlab.config import change
-    from mathlab.outputs.write import write, written_to
+    from mathlab.outputs.write import write
     from mathlab.reports.checks import Report
     from mathlab.reports.comparisons import changes_page
 
-    paths, form, target = cases.paths(), telling.form, telling.target
+    paths, form = cases.paths(), telling.form
     if form not in READ_BY_PEOPLE:
         raise MathlabError(f"what --set moves is shown as a table or plain, not as {form}; --out writes the numbers")
     assigned = [*map(change.assignment, texts)]
     before, after = _experiments(command, plan.load(paths, permits.allowed), cases.names, assigned)
     plans = [plan.plans(command, experiments, (), ["none"]) for experiments in (before, after)]
-    files = [path for planned in plans[1] for path in written_to(out, planned.experiment.name)] if out else []
-    refuse_inputs([*([out] if out else []), *files, *([target] if target else [])])
     pages, good = list[RenderableType](), True
     for pair in zip(*plans, strict=True):
         old, new = (plan.judged(planned, terminal.progress) for planned in pair)

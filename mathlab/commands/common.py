@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from mathlab import terminal
 from mathlab.commands.options import FAIL, MATCH, OUTPUTS, TROUBLE, Cases, Permits, Telling
 from mathlab.errors import MathlabError, Problem
-from mathlab.files import refuse_inputs
 
 if TYPE_CHECKING:
     from mathlab.reports.checks import Report
@@ -45,7 +44,7 @@ def run_stages(
 
         return show_changes(command, cases, telling, permits, sets, out)
     from mathlab import plan
-    from mathlab.outputs.write import ARTICLE, write, written_to
+    from mathlab.outputs.write import ARTICLE, write
     from mathlab.reports import page, runs
     from mathlab.reports.steps import in_full
     from mathlab.results import Tally, tally
@@ -98,8 +97,6 @@ def run_stages(
             command, plan.load(cases.paths(DEFAULTS.get(command)), permits.allowed), cases.names, witnesses, where
         )
         names = [planned.experiment.name for planned in plans]
-        written = [path for name in names for path in written_to(out, name)]
-        refuse_inputs([out, *written, *([telling.target] if telling.target else [])])
         console = terminal.console()
         if summary:
             shown = runs.lines(ran(plans), names, console.is_terminal)

@@ -10,7 +10,6 @@ import typer
 from mathlab import terminal
 from mathlab.commands.options import FAIL, MATCH, Telling
 from mathlab.errors import Problem
-from mathlab.files import note
 
 
 def diff(
@@ -26,8 +25,6 @@ def diff(
     from mathlab.outputs.difference import compare, renewal
     from mathlab.reports.comparisons import difference_report
 
-    for path in (a, b):
-        note(path, *path.rglob("*.csv"))
     with telling.reporting(lambda: difference_report(a, b, None, most)):
         report = difference_report(a, b, compare(a, b, rtol, atol), most)
     telling.deliver(report)

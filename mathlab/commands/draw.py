@@ -11,7 +11,7 @@ import typer
 from mathlab import terminal
 from mathlab.commands.options import FAIL, MATCH, OUTPUTS, Cases, Out, Permits
 from mathlab.errors import MathlabError, refuse_unknown
-from mathlab.files import refuse_inputs, replace_file
+from mathlab.files import replace_file
 
 if TYPE_CHECKING:
     from mathlab.results import ExperimentResult
@@ -76,7 +76,6 @@ def draw(
         if str(target) == "-":
             terminal.write(text)
         else:
-            refuse_inputs([target])
             replace_file(target, text)
         shown = [target]
     elif check:

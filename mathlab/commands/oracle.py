@@ -9,7 +9,6 @@ import typer
 
 from mathlab.commands.options import FAIL, MATCH, TROUBLE, Cases, Chosen, Permits, Telling
 from mathlab.errors import MathlabError
-from mathlab.files import note
 
 
 def oracle(
@@ -46,7 +45,6 @@ def oracle(
     from mathlab.oracle.oracle import compare_file
     from mathlab.reports.comparisons import oracle_report
 
-    note(arrays)
     with telling.reporting(lambda: oracle_report(arrays)):
         if not config:
             raise MathlabError(f"no config is named: write mathlab oracle --config FILE {arrays}")

@@ -40,7 +40,7 @@ def update(
             if found and not dry_run:
                 write(result, found)
                 for path, text in texts.items():
-                    replace_file(path, text)
+                    replace_file(path, text, mended=True)
         except MathlabError as error:
             terminal.complain(error.problems)
             trouble = True

@@ -21,7 +21,7 @@ from mathlab.config.values import attempt
 from mathlab.config.yamltext import Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Place, Problem
 from mathlab.experiment import Allowed, Case, Experiment, Source
-from mathlab.files import near, note
+from mathlab.files import near, note, told
 from mathlab.language.optimizers import SETTINGS
 from mathlab.language.syntax import names as read_names
 
@@ -38,17 +38,14 @@ NAMED = ("inputs", "parameters", "equations")  # sections that define names
 
 def find(path: Path) -> list[Path]:
     """The configs at a path, those of a folder by their names. Raises MathlabError for a path without any."""
-    try:
+    with told(path, "read"):
         if not path.exists():
             raise MathlabError(f"{path} does not exist{near(path, SUFFIXES)}")
         if not path.is_dir():
             return [path]
-        note(path)
         inside = [one for one in sorted(path.iterdir()) if one.suffix in SUFFIXES and one.name[0] != "."]
         if found := [*filter(Path.is_file, inside)]:
             return found
-    except OSError as error:
-        raise MathlabError(f"{path} cannot be read ({error.strerror})") from None
     raise MathlabError(f"{path} holds no config (*.yaml, *.yml)")
 
 

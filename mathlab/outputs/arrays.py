@@ -11,6 +11,7 @@ import numpy as np
 from mathlab.config.datafiles import DataError, load_numpy
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Array
+from mathlab.files import note, told
 from mathlab.outputs.tables import rows_of
 
 Arrays = Mapping[str, Array]
@@ -35,19 +36,17 @@ def read(path: Path) -> dict[str, Arrays]:
     files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
     if not files:
         raise MathlabError(f"{path} is a folder without .npy files")
-    try:
+    note(*files)
+    with told(path, "read"):
         for file in files:
             file.open("rb").close()
         if suffix == ".csv":
             return _csv(path)
-        found = ((name, array, str(file)) for file in files for name, array in load_numpy(file).items())
-        return {CASELESS: {name: numbers(name, array, whose) for name, array, whose in found}}
-    except DataError as error:
-        raise MathlabError(f"{path} cannot be used: {error}") from None
-    except FileNotFoundError:
-        raise MathlabError(f"{path} does not exist") from None
-    except OSError as error:
-        raise MathlabError(f"{path} cannot be read ({error.strerror or error})") from None
+        try:
+            found = ((name, array, str(file)) for file in files for name, array in load_numpy(file).items())
+            return {CASELESS: {name: numbers(name, array, whose) for name, array, whose in found}}
+        except DataError as error:
+            raise MathlabError(f"{path} cannot be used: {error}") from None
 
 
 def numbers(name: str, found: object, whose: str = "") -> Array:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError
+from mathlab.files import note, told
 from mathlab.outputs.tables import rows_of
 from mathlab.stages.table import Layout, Row, every_file
 
@@ -234,15 +235,15 @@ def _matched(a: Grid, b: Grid, layout: Layout) -> tuple[Sequence[int], ...]:
 
 def _read(path: Path) -> Grid:
     """The file's table. A column name that comes again gets a number."""
+    note(path)
     try:
-        rows = rows_of(path)
-        header, _ = next(rows)
-        blocks = [[np.array([], TEXT)] for _ in header]
-        while block := [row for row, _ in islice(rows, AT_ONCE)]:
-            for parts, texts in zip(blocks, zip(*block, strict=True), strict=True):
-                parts.append(np.array(texts, TEXT))
-    except OSError as error:
-        raise MathlabError(f"{path} cannot be read: {error.strerror}") from None
+        with told(path, "read"):
+            rows = rows_of(path)
+            header, _ = next(rows)
+            blocks = [[np.array([], TEXT)] for _ in header]
+            while block := [row for row, _ in islice(rows, AT_ONCE)]:
+                for parts, texts in zip(blocks, zip(*block, strict=True), strict=True):
+                    parts.append(np.array(texts, TEXT))
     except ValueError as error:
         raise MathlabError(f"{path} is not a CSV table: {error}") from None
     columns = Grid()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import platform
@@ -17,7 +16,7 @@ import numpy as np
 from mathlab import __version__
 from mathlab.errors import MathlabError
 from mathlab.experiment import Case, Experiment
-from mathlab.files import replace_files
+from mathlab.files import replace_files, told
 from mathlab.outputs.tables import Table, csv_text, join, owner, parts_of, rows_of
 from mathlab.results import ExperimentResult
 from mathlab.stages.table import STAGES, Layout, every_file
@@ -29,11 +28,6 @@ except ImportError:  # Windows
 
 RUN = "run.json"
 ARTICLE = "article.csv"
-
-
-def written_to(out: Path, name: str) -> list[Path]:
-    """All files that `write` may make for the experiment of this name."""
-    return [out / name / file for file in (*every_file(), ARTICLE, RUN)]
 
 
 def write(
@@ -118,14 +112,13 @@ def _kept(path: Path, layout: Layout, keep: Collection[tuple[str, str]]) -> list
     """The rows of the file at `path` of the owners in `keep`, each a table; it is read if there may be any."""
     if not any(stage in layout.stages for _, stage in keep):
         return []
-    try:
-        if path.exists() and not path.is_file():  # a pipe, which nobody may ever write to
-            raise OSError(errno.EINVAL, "it is not a file")
-        (columns, _), *rows = rows_of(path)
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.exists():
         return []
-    except OSError as error:
-        raise MathlabError(f"{path} cannot be read: {error.strerror}") from None
+    if not path.is_file():  # a pipe, which nobody may ever write to
+        raise MathlabError(f"{path} is not a file")
+    try:
+        with told(path, "read"):
+            (columns, _), *rows = rows_of(path)
     except ValueError:
         columns, rows = (), []
     own = len(layout.columns)
@@ -141,11 +134,9 @@ def _kept(path: Path, layout: Layout, keep: Collection[tuple[str, str]]) -> list
 @contextlib.contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Make the folder, and wait until no other run writes to it. The system ends a killed run's turn by itself."""
-    try:
+    with told(folder, "written"):
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY) if fcntl else None
-    except OSError as error:
-        raise MathlabError(f"{folder} cannot be written: {error.strerror or error}") from None
     try:
         with contextlib.suppress(OSError):  # a file system without locks; each file is still replaced in one step
             if handle is not None:

@@ -19,7 +19,7 @@ import numpy as np
 
 from mathlab.errors import MathlabError, Problem
 from mathlab.experiment import DRAWN, Case, Experiment, Picture
-from mathlab.files import refuse_inputs, replace_file, replace_files
+from mathlab.files import replace_file, replace_files
 from mathlab.outputs.tables import rows_of
 from mathlab.outputs.write import ARTICLE, RUN, folder_of
 from mathlab.pictures import Look, Scene
@@ -125,7 +125,6 @@ def write(result: ExperimentResult, out: Path, texts: Files) -> list[Path]:
     """Write the pictures into `out/<experiment>/pictures/`, and the index of `out` anew if it has one."""
     folder = folder_of(result.experiment, out, FOLDER)
     if texts:
-        refuse_inputs([folder, *(folder / name for name in texts)])
         replace_files({folder / name: text for name, text in texts.items()})
         if (out / INDEX).is_file():
             write_index(out)
