@@ -12,7 +12,7 @@ import functools
 import itertools
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mathlab.signs import tables
@@ -58,6 +58,16 @@ def here(word: str, known: Iterable[str] = ()) -> str:
     words, called = {*known}, folded(word)
     forms = (called, f"{called}s", called.removesuffix("s"))[: 3 if len(called) > SHORT else 1]  # or several of it
     return next((one for form in forms for one in ELSEWHERE.get(form, ()) if one in words), "")
+
+
+def below(section: str, name: str, keys: Collection[str]) -> str:
+    """Where a section with these keys has what is called `name`, and as what; empty where it has no place for it."""
+    if name in keys:
+        return f"'{section}'"
+    meant = here(name, keys)
+    if meant in ("", "grid"):
+        return ""
+    return f"'{section}', in its '{meant}'" if meant == "optimizer" else f"'{section}', as '{meant}'"
 
 
 def expression(word: str) -> str:

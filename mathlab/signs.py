@@ -142,13 +142,13 @@ def quoted(line: str, before: str = "") -> str:
     above = before.rstrip("\n").rpartition("\n")[2].strip()
     if text.startswith("```"):
         return "; a config stands without the ``` of Markdown"
-    if comment := re.match(r"//|%|--(?!-)|/\*", text) or re.match(r"//|/\*", above):
+    if comment := re.match(r"//|%|--(?!-)|/\*", text):
         return f"; a comment begins with '#', not with '{comment[0]}'"
     if re.match(r"[\w\[\], ]+: [^\[{\"']*, *[\w\[\], ]+: ", text):
         return "; each key has a line of its own, or all of them stand in braces"
     if above.startswith("- ") and text[:1] not in ("-", "["):
         return "; of a list, each line begins with '-'"
-    if re.match(r"[+/)]", above) or (text[:1] in tuple("*@%") and ": " not in text):
+    if text[:1] in tuple("+/)*@%") and ": " not in text:
         return "; what goes on from the line above is indented further than that"
     parts = (text, before + text)
     if any(all(part.count(one) < part.count(other) for part in parts) for one, other in CLOSED.items()):
@@ -159,17 +159,17 @@ def quoted(line: str, before: str = "") -> str:
     alone += [value] if re.match(r"-(?: |$)", value) else []
     if number := slip(value, NUMBERS) if value in alone else "":
         return number
-    if alone or re.match(r"""[^{\[]*(: | :)|\w+\[[^\]]*(: | :)|(["']).*\3 *[^ #]""", value):
+    if alone or re.match(r"""[^{\[]*(: | :)|\w+\[[^\]]*(: | :)|(["']).*\3 *[^ #]|\[.*[^\W\d].*\] *[-+*/@.[]""", value):
         written = sign((alone or [value])[0], SIGNS) or ("a mapping in braces" if re.match(r"[\w ]+: ", value) else "")
         return f"; an expression, or a text, of this kind stands in quotes{', and ' * bool(written)}{written}"
     if re.match(r"for\b.*: ", text):
         return "; what a loop repeats stands below it, and indented"
-    pairs = (part for part in (text, above) if re.fullmatch(r"[\w.]+(?:(?:\[[^\]]*\])?\s*(?:=|<-)[^=].*)?", part))
+    pairs = (part for part in (text, above) if re.fullmatch(r"[\w.]+(?:(?:\[[^\]]*\])?\s*(?:[-+*/@:=]?=|<-).*)?", part))
     if bare := next(pairs, ""):
         return f"; a key is written 'name: value', and not {bare!r}"
     if re.search(r"[}\]],? *[-+*/;.\w{]", text):
         return "; behind a bracket that is closed, a new line begins"
-    tight = next(filter(None, (re.fullmatch(r"([\w.]+):([^\s:/].*)", part) for part in (text, above))), None)
+    tight = re.fullmatch(r"([\w.]+):([^\s:/].*)", text)
     return f"; behind ':' stands a blank, as in {tight[1]}: {tight[2]}" if tight else ""
 
 

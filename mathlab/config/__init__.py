@@ -18,7 +18,7 @@ from mathlab.config.keys import current, formula, mapping, permits
 from mathlab.config.loops import is_loop, lines_of, unrolled, written_in
 from mathlab.config.schema import CASE, SHORTHAND, case_keys, top_keys
 from mathlab.config.values import attempt
-from mathlab.config.yamltext import Scalar, Table, Tree, kind
+from mathlab.config.yamltext import Scalar, Table, Tree, kind, nothing
 from mathlab.errors import MathlabError, Place, Problem
 from mathlab.experiment import Allowed, Case, Experiment, Source
 from mathlab.files import near, note, told
@@ -153,7 +153,7 @@ def _runs(tree: Table, cases: dict[Scalar, Table], problems: list[Problem]) -> I
             message = f"a case cannot be called '{BASE}' beside figures at the top level, which are those of '{BASE}'"
             problems.append(Problem(message, wrong.place))
     for (above, said), (name, _) in pairwise(mapping(tree["cases"]).items() if cases else ()):
-        if name in CASE and said == "":
+        if name in CASE and nothing(said):
             raise MathlabError(f"'{name}' is to be indented below case '{above}'", cast(Scalar, name).place)
     yield from cases.items()
 
@@ -175,7 +175,7 @@ def inherited(top: Table, case: Table) -> Table:
                 whole[key] = part if isinstance(case[key], Table) else case[key]
         elif key not in case and key != "expected":
             whole[key] = part
-    if isinstance(train := whole.get("train"), Table) or train == "":
+    if isinstance(train := whole.get("train"), Table) or nothing(train):
         place = (case if "train" in case else top).key("train").place
         whole["train"] = Table(place, train if isinstance(train, Table) else {})
     return whole

@@ -18,10 +18,10 @@ from typing import Generic, TypeVar, cast
 from mathlab import signs
 from mathlab.config import datafiles
 from mathlab.config.values import TEXT, Partly, Reader, Schema, attempt, gather, several, text
-from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
+from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind, nothing
 from mathlab.errors import ExpressionError, MathlabError, Problem, did_you_mean
 from mathlab.experiment import Allowed
-from mathlab.habits import EXAMPLES, here, misplaced
+from mathlab.habits import EXAMPLES, below, here, misplaced
 from mathlab.language import OPS, read
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Name, walk
@@ -125,7 +125,7 @@ class Keys(Generic[MadeT]):
                 above = name
                 continue
             hint = pair(name, tree)
-            if not hint and above and table[above] == "":
+            if not hint and above and nothing(table[above]):
                 hint = f"; what belongs to '{above}' is indented"
             hint = hint or self.beside(name, tree) or f"; known are {', '.join(self.readers)}"
             problems.append(Problem(f"unknown key '{name}'{hint}", table.key(name).place))
@@ -133,14 +133,16 @@ class Keys(Generic[MadeT]):
 
     def beside(self, name: str, tree: Tree) -> str:
         """A hint for a key, or for a setting, a value or an equation that stands beside the sections, not in one."""
+        if (meant := here(name, self.readers)) in ("optimizer", "grid"):
+            return f"; it stands in '{meant}'{EXAMPLES[meant]}"
         sections = {key: part.readers for key, part in self.readers.items() if isinstance(part, Keys | Reader)}
-        inside = {one: f"; it stands below '{key}'" for key, keys in [*sections.items()][::-1] for one in keys}
-        if here(name, self.readers) == "optimizer":
-            return f"; it stands in 'optimizer'{EXAMPLES['optimizer']}"
-        if hint := inside.get(name) or did_you_mean(name, self.readers):
+        known = [key for key, keys in sections.items() if name in keys]
+        if not known and (hint := did_you_mean(name, self.readers)):
             return hint
-        if meant := here(name, inside):
-            return inside[meant] + ", in its 'optimizer'" * (meant == "optimizer")
+        if where := [*filter(None, (below(key, name, sections[key]) for key in known or sections))]:
+            return f"; it stands below {', or below '.join(where)}"
+        if "cases" in sections and isinstance(tree, Table) and not self.readers.keys().isdisjoint(tree):
+            return "; a case stands below 'cases'"
         while isinstance(tree, Row) and tree:
             tree = tree[0]
         if "equations" not in self.readers or not isinstance(tree, Scalar):
@@ -209,7 +211,7 @@ def mapping(tree: Tree) -> Table:
     """The tree as a mapping; nothing at all, as in `gradcheck:`, is an empty one."""
     if isinstance(tree, Table):
         return tree
-    if isinstance(tree, Scalar) and not tree and not tree.quoted:
+    if nothing(tree):
         return Table(tree.place)
     hint = slip(tree, PAIRS) if isinstance(tree, Scalar) else "; write 'name: value', without '-' and brackets"
     raise MathlabError(f"a mapping is needed here, not {kind(tree)}{hint}", tree.place)
@@ -240,7 +242,7 @@ name_list = several(Reader(lambda tree: label(tree).normalized(), TEXT), "an emp
 
 def _expression(quantity: bool, tree: Tree) -> Equation:
     if not isinstance(tree, Scalar):
-        how = "put it in quotes" if isinstance(tree, Row) else "no braces are part of one"
+        how = "put it in quotes" if isinstance(tree, Row) else "neither braces nor what is indented is part of one"
         raise MathlabError(f"an expression is needed here, not {kind(tree)}; {how}", tree.place)
     try:
         expr = read(tree)

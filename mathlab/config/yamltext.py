@@ -24,7 +24,7 @@ LARGEST = 100_000  # parts of the tree once every alias is expanded: an alias bo
 
 OTHERS = (".py", ".md", ".ipynb", ".txt", ".csv", ".tex", ".html", ".toml", ".ini", ".m", ".r", ".jl")  # no configs
 
-BLANK = "the blank U+{:04X} stands here, and YAML is indented by plain ones alone"
+BLANK = "the blank U+{:04X} stands here, and YAML takes plain ones alone"
 
 LOADER: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -75,6 +75,11 @@ def kind(tree: Tree) -> str:
     return "a list" if isinstance(tree, Row) else "a mapping" if isinstance(tree, Table) else repr(str(tree))
 
 
+def nothing(tree: Tree | None) -> bool:
+    """Whether nothing stands here, as behind `gradcheck:`, or what YAML calls so."""
+    return isinstance(tree, Scalar) and not tree.quoted and tree in ("", "~", "null", "Null", "NULL")
+
+
 def places(tree: Tree | None) -> dict[str, Place]:
     """Where the keys of a mapping stand, or the words of a list, or the only one."""
     parts = tree if isinstance(tree, Row | Table) else [tree]
@@ -96,10 +101,12 @@ def read(text: str, file: str) -> tuple[Tree | None, tuple[Problem, ...]]:
 
 def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     if isinstance(error, yaml.MarkedYAMLError) and (mark := error.problem_mark or error.context_mark):
-        place = Place(file, mark.line + 1, mark.column + 1)
         lines, context, opened = text.split("\n"), str(error.context), error.context_mark or mark
+        mark = opened if "simple key" in context else mark  # what is no key is missed at the next one
+        place = Place(file, mark.line + 1, mark.column + 1)
         line = "".join(lines[mark.line : mark.line + 1])
-        if odd := re.search(r"^ *([^\S \t\r\n])", "\n".join(lines[: mark.line + 1]), re.MULTILINE):
+        said = "\n".join(lines[: mark.line + 1])
+        if odd := re.search(r"^ *(?:[\w.]+:(?=.*\Z))?([^\S \t\r\n])", said, re.MULTILINE):
             return Problem(BLANK.format(ord(odd[1])), _at(file, text, odd.start(1)))
         if line[mark.column :].startswith("\t"):
             return Problem("a tab stands here, and YAML is indented by spaces alone", place)

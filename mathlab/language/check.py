@@ -219,4 +219,5 @@ class Types:
             return
         what = "none" if isinstance(arg, Name) else "computed"
         why = f", not {arg.value}" if isinstance(arg, Num) else f", and '{unparse(arg)}' is {what}"
+        why += "; what a mask picks is written x * (x > 0)" * (type_.kind == "b")
         raise ExpressionError(f"{CLASS_INDEX}{why}", arg.position)

@@ -90,7 +90,10 @@ LINES = [
         'inputs: {x: 2}\nequations:\n  y: "x +\n     q"\n',
         "4:6: unknown name 'q' in 'y'; what it stands for is given in inputs or parameters",
     ),
-    ("inputs: {x: 2}\nequations:\n  y: >\n    x +\n    * x\n", "5:5: not an expression: invalid syntax near '* x'"),
+    (
+        "inputs: {x: 2}\nequations:\n  y: >\n    x +\n    * x\n",
+        "5:5: not an expression: between two operators something is missing",
+    ),
 ]
 
 # what follows from a problem is no second one
@@ -343,7 +346,7 @@ FIGURES = [
         MINIMAL + "gradcheck: {expected: {central_w: 1}}\n",
         "3:24: unknown name 'central_w'; there are x, y, dx, dy, pi, e, inf",
     ),
-    (MINIMAL + "gradcheck: 3\n", "3:12: a mapping is needed here, not '3'"),
+    (MINIMAL + "gradcheck: 3\n", "3:12: a mapping is needed here, not '3', as in gradcheck: {}"),
     (MINIMAL + "upstream: [1, x]\n", "3:15: a number is needed here, not 'x'"),
     (MINIMAL + "dtype: float46\n", "3:8: unknown dtype 'float46'; did you mean 'float64'?"),
     (MINIMAL + "dtype: int8\n", "3:8: unknown dtype 'int8'; known are float64, float32"),

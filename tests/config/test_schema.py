@@ -61,6 +61,8 @@ FITS = (
     "upstream: [1, 2]",
     "gradcheck:",
     "gradcheck: {}",
+    "gradcheck: null",
+    "cases: {a: ~, b: {dtype: float32}}",
     "expected: {loss: 1e-3}",
     "expected: {loss: 1E3}",
     "expected: {loss: -.5}",
@@ -121,8 +123,10 @@ DOES_NOT = (
 
 
 @pytest.mark.parametrize("text", FITS)
-def test_fits(text: str) -> None:
+def test_fits(tmp_path: Path, text: str) -> None:
     assert problems(BASE + text) == []
+    (tmp_path / "c.yaml").write_text(BASE + text)
+    assert config.load(tmp_path / "c.yaml").cases
 
 
 @pytest.mark.parametrize("text", DOES_NOT)
