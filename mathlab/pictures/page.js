@@ -1,7 +1,7 @@
 // The page: names of nodes are only ever keys of Maps and text of elements, so that none of them can be code or markup.
 (() => {
   const D = JSON.parse(document.getElementById("data").textContent), $ = id => document.getElementById(id);
-  const fill = (element, ...inside) => element.replaceChildren(...inside.flat(9).filter(x => x !== null && x !== undefined));
+  const fill = (element, ...inside) => element.replaceChildren(...inside.flat(Infinity).filter(x => x !== null && x !== undefined));
   const say = (tag, set, ...inside) => {
     const made = document.createElement(tag);
     for (const key in set) key in made ? made[key] = set[key] : made.setAttribute(key, set[key]);
@@ -85,8 +85,7 @@
     }
     return lab.entrywise.has(op) ? [op, "(", ...tree.slice(1).flatMap((t, i) => [i ? ", " : "", put(t, place)]), ")"] : [leaf(entry(value(tree), place), kind(tree), least)];
   };
-  const bare = shown => { const [first, then] = shown.flat(9); if (first.textContent && then !== "^") first.textContent = first.textContent.replace(/^\((.*)\)$/, "$1"); return shown; };
-  const filled = (tree, x) => { try { const shown = bare(put(tree, at)); return shown.flat(9).length === 1 && shown.flat(9)[0].textContent === num(entry(x, at)) ? "" : shown; } catch (trouble) { void trouble; return ""; } };
+  const filled = (tree, x) => { try { const shown = put(tree, at).flat(Infinity), [first, then] = shown; if (first.textContent && then !== "^") first.textContent = first.textContent.replace(/^\((.*)\)$/, "$1"); return shown.length === 1 && first.textContent === num(entry(x, at)) ? "" : shown; } catch (trouble) { void trouble; return ""; } };
   // what can be scrolled sideways can be reached by keyboard
   const reachable = () => { for (const part of document.querySelectorAll(".wide, fieldset")) part.scrollWidth > part.clientWidth ? part.tabIndex = 0 : part.removeAttribute("tabindex"); };
   // the card of a step
@@ -105,7 +104,7 @@
       const shown = filled(tree, x);
       parts.push(say("p", {className: "numbers", id: "put"}, label(name, at), shown && [" = ", shown], " = ", say("b", {className: back ? "gradient" : "value"}, num(entry(x, at)))));
       if (back && name === "d" + owner && shares.has(owner)) {
-        const rows = shares.get(owner).map(([reader, written, share, up, near, fused]) => [`back from ${reader}${fused.length ? ` (with ${fused.join(", ")})` : ""}`, say("code", {}, written), up === null ? filled(share, value(share)) : ["upstream ", leaf(entry(value(up), at), "gradient", 0), " × local ", leaf(entry(value(near), at), "value", 2)], ["= ", leaf(entry(value(share), at), "gradient", 0)]]);
+        const rows = shares.get(owner).map(([reader, written, share, up, near, fused]) => [`back from ${reader}${fused.length ? ` (with ${fused.join(", ")})` : ""}`, say("code", {}, written), up === null ? say("span", {className: "left"}, filled(share, value(share))) : ["upstream ", leaf(entry(value(up), at), "gradient", 0), " × local ", leaf(entry(value(near), at), "value", 2)], ["= ", leaf(entry(value(share), at), "gradient", 0)]]);
         if (rows.length > 1) rows.push(["sum", "", "", say("b", {}, "= ", num(entry(x, at)))]);
         parts.push(say("h3", {}, rows.length > 1 ? `The paths that meet in ${label(name, at)}` : "The path"), table(["path", "share", "upstream × local", "gives"], rows));
       }
@@ -145,27 +144,28 @@
   const written = x => !x ? "" : x.d.length > 30 ? `norm ${num(Math.hypot(...x.d))}` : x.s.length < 2 ? x.d.map(num).join("  ") : rowed(x.d.map(num), x.s).map(row => say("div", {}, row.join("  ")));
   const tabled = () => fill($("table"), table(["node", "equation", "value", "gradient"], [...D.leaves.map(([name]) => [name, ""]), ...D.forward.map(([name, , text]) => [name, text])].map(([name, text]) => [name, say("span", {className: "left"}, text), say("span", {className: "value"}, written(env.get(name)) || (fixed.get(name) ?? "")), say("span", {className: "gradient"}, written(env.get("d" + name)) || (fixed.get("d" + name) ?? ""))])));
   const train = () => { const made = lab.train(D, now, settings, settings.get("epochs"), Date.now() + 2000); past = made.past; curve(made.losses); contours(); };
+  const roomy = (id, most, beside) => Math.min($(id).clientWidth - beside || most, most); // so that on a phone, too, letters are as large as text
   // a field in ten bands, the higher the darker, and on it the way of the training
   const contours = () => fill($("contours"), (D.contours ?? []).map(one => {
-    const side = 41, cell = 420 / side, [[a, i, x0, x1], [b, j, y0, y1]] = one.over, heights = lab.field(D, now, one, side), good = heights.filter(Number.isFinite).sort((p, q) => p - q);
-    const on = ([x, y]) => [70 + 420 * (x - x0) / (x1 - x0), 440 - 420 * (y - y0) / (y1 - y0)], bands = heights.map(h => Number.isFinite(h) ? Math.floor(10 * good.findIndex(v => v >= h) / good.length) : -1);
-    const square = (band, at, k) => band === k ? `M${70 + at % side * cell} ${440 - (Math.floor(at / side) + 1) * cell}h${cell}v${cell}h-${cell}z` : "";
+    const side = 41, wide = roomy("contours", 420, 90), east = 70 + wide, low = 20 + wide, cell = wide / side, [[a, i, x0, x1], [b, j, y0, y1]] = one.over, heights = lab.field(D, now, one, side), good = heights.filter(Number.isFinite).sort((p, q) => p - q);
+    const near = v => Math.min(Math.max(v, -1e6), 1e6), on = ([x, y]) => [near(70 + wide * (x - x0) / (x1 - x0)), near(low - wide * (y - y0) / (y1 - y0))], bands = heights.map(h => Number.isFinite(h) ? Math.floor(10 * good.findIndex(v => v >= h) / good.length) : -1);
+    const square = (band, at, k) => band === k ? `M${70 + at % side * cell} ${low - (Math.floor(at / side) + 1) * cell}h${cell}v${cell}h-${cell}z` : "";
     const way = past.map(p => [(p.get(a) ?? now.get(a)).d[i], (p.get(b) ?? now.get(b)).d[j]]), last = way[way.length - 1], led = last ? `; the training leads from (${way[0].map(num).join(", ")}) to (${last.map(num).join(", ")})` : "";
     const told = `${one.text} over ${one.x} and ${one.y}: from ${num(good[0] ?? NaN)} to ${num(good[good.length - 1] ?? NaN)}${led}`;
     const others = one.paths.map(([name, points], k) => { // named where a share of the way is gone, another one on each
-      const run = points.map(on), seen = run.filter(([x, y]) => x >= 70 && x <= 490 && y >= 20 && y <= 440), gone = seen.map((p, i) => i && Math.hypot(p[0] - seen[i - 1][0], p[1] - seen[i - 1][1])); let left = gone.reduce((a, b) => a + b, 0) * (k + 1) / (one.paths.length + 1);
+      const run = points.map(on), seen = run.filter(([x, y]) => x >= 70 && x <= east && y >= 20 && y <= low), gone = seen.map((p, i) => i && Math.hypot(p[0] - seen[i - 1][0], p[1] - seen[i - 1][1])); let left = gone.reduce((a, b) => a + b, 0) * (k + 1) / (one.paths.length + 1);
       return [lined(run, "var(--good)", {"stroke-dasharray": `${Math.max(7 - 3 * k, 1)} 3`}), seen.length ? words(...seen[Math.max(gone.findIndex(d => (left -= d) <= 0), 0)], name, "middle", "var(--good)") : null];
     });
-    const own = last ? [lined(way.map(on), "var(--gradient)"), drawn("circle", {cx: on(last)[0], cy: on(last)[1], r: 5, fill: "var(--gradient)"})] : [];
-    const axes = [words(70, 456, num(x0), "middle"), words(490, 456, num(x1), "middle"), words(280, 472, one.x, "middle"), words(64, 444, num(y0), "end"), words(64, 28, num(y1), "end"), words(64, 235, one.y, "end")];
-    const ways = drawn("svg", {x: 70, y: 20, width: 420, height: 420, viewBox: "70 20 420 420"}, others.map(([line]) => line), own); // which ends at the frame
-    return [drawn("svg", {viewBox: "0 0 560 480", class: "contour", role: "img", "aria-label": told}, lab.range(10).map(k => drawn("path", {d: bands.map((band, at) => square(band, at, k)).join(""), fill: "var(--value)", "fill-opacity": 0.05 + 0.07 * k})), ways, others.map(([, name]) => name), axes), say("p", {className: "dim"}, told)];
+    const own = [lined(way.map(on), "var(--gradient)"), last && !on(last).some(Number.isNaN) ? drawn("circle", {cx: on(last)[0], cy: on(last)[1], r: 5, fill: "var(--gradient)"}) : null];
+    const axes = [words(70, low + 16, num(x0), "middle"), words(east, low + 16, num(x1), "end"), words(70 + wide / 2, low + 32, one.x, "middle"), words(64, low + 4, num(y0), "end"), words(64, 28, num(y1), "end"), words(64, 25 + wide / 2, one.y, "end")];
+    const ways = drawn("svg", {x: 70, y: 20, width: wide, height: wide, viewBox: `70 20 ${wide} ${wide}`}, others.map(([line]) => line), own); // which ends at the frame
+    return [drawn("svg", {viewBox: `0 0 ${east + 20} ${low + 40}`, class: "contour", role: "img", "aria-label": told}, lab.range(10).map(k => drawn("path", {d: bands.map((band, at) => square(band, at, k)).join(""), fill: "var(--value)", "fill-opacity": 0.05 + 0.07 * k})), ways, others.map(([, name]) => name), axes), say("p", {className: "dim"}, told)];
   }));
   const curve = losses => {
-    const good = losses.filter(Number.isFinite), low = good.reduce((a, b) => Math.min(a, b), good[0]), high = good.reduce((a, b) => Math.max(a, b), good[0]), log = low > 0 && high / low > 20, scale = x => log ? Math.log(x) : x;
-    const y = x => 150 - 130 * (scale(x) - scale(low)) / (scale(high) - scale(low) || 1), x = k => 70 + 520 * k / Math.max(losses.length - 1, 1);
-    const set = {viewBox: "0 0 600 185", id: "curve", role: "img", "aria-label": `${D.end} from ${num(losses[0])} to ${num(losses[losses.length - 1])} over ${losses.length - 1} epochs`}, dot = drawn("circle", {r: 5, fill: "var(--gradient)"});
-    const picture = drawn("svg", set, drawn("path", {d: "M70 15V155H592", fill: "none", stroke: "var(--line)"}), lined(losses.map((l, k) => [x(k), y(l)]), "var(--value)"), words(64, 24, num(high ?? NaN), "end"), words(64, 154, num(low ?? NaN), "end"), words(70, 172, "0", "middle"), words(590, 172, String(losses.length - 1), "end"), words(330, 172, `epoch${log ? " (loss on a logarithmic scale)" : ""}`, "middle"), dot);
+    const good = losses.filter(Number.isFinite), low = good.reduce((a, b) => Math.min(a, b), good[0]), high = good.reduce((a, b) => Math.max(a, b), good[0]), log = low > 0 && high / low > 20, scale = x => log ? Math.log(x) : x, wide = roomy("curves", 600, 0);
+    const y = x => 150 - 130 * (scale(x) - scale(low)) / (scale(high) - scale(low) || 1), x = k => 70 + (wide - 80) * k / Math.max(losses.length - 1, 1);
+    const set = {viewBox: `0 0 ${wide} 185`, id: "curve", role: "img", "aria-label": `${D.end} from ${num(losses[0])} to ${num(losses[losses.length - 1])} over ${losses.length - 1} epochs`}, dot = drawn("circle", {r: 5, fill: "var(--gradient)"});
+    const picture = drawn("svg", set, drawn("path", {d: `M70 15V155H${wide - 8}`, fill: "none", stroke: "var(--line)"}), lined(losses.map((l, k) => [x(k), y(l)]), "var(--value)"), words(64, 24, num(high ?? NaN), "end"), words(64, 154, num(low ?? NaN), "end"), words(70, 172, "0", "middle"), words(wide - 10, 172, String(losses.length - 1), "end"), words(wide / 2 + 30, 172, `epoch${log ? " (loss on a logarithmic scale)" : ""}`, "middle"), dot);
     const told = say("output", {}), told_at = k => { told.textContent = `epoch ${k}: ${D.end} = ${num(losses[k])}${D.train.updates && losses.length <= settings.get("epochs") ? "; it takes long, and stopped there" : ""}`; dot.setAttribute("cx", x(k)); const seen = Number.isFinite(losses[k]); dot.setAttribute("cy", seen ? y(losses[k]) : 0); dot.style.display = seen ? "" : "none"; };
     const scrub = say("input", {type: "range", min: 0, max: losses.length - 1, value: losses.length - 1, "aria-label": past.length ? "Epoch whose weights are shown" : "Epoch", oninput: event => {
       told_at(+event.target.value);
