@@ -7,11 +7,11 @@ and what is a view of what, are NumPy's own answers. What meets nothing that cha
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from types import FunctionType
 
 import numpy as np
@@ -45,8 +45,13 @@ def chosen(c: Array, a: Array, b: Array, out: Array | None = None) -> Array:
     return out
 
 
-# functions without the layers that they have above a ufunc's
-REDUCTIONS: Mapping[Function, Function] = {np.sum: np.add.reduce, np.max: np.maximum.reduce, np.min: np.minimum.reduce}
+# the ufunc that is a function without the layers above it, and of up to how many columns it goes from one to the next:
+# along a short axis NumPy is slow, and up to 7 entries it adds in this order
+REDUCTIONS: Mapping[Function, tuple[np.ufunc, int]] = {
+    np.sum: (np.add, 7),
+    np.max: (np.maximum, 32),
+    np.min: (np.minimum, 32),
+}
 MEASURES = (np.ndim, np.shape, np.size, np.result_type)  # which read no entry
 FILLED = (np.ones_like, np.zeros_like)  # nor do these
 NONE: Mapping[str, object] = {}
@@ -63,7 +68,7 @@ class Strided:
     dtype: np.dtype[np.generic]
     strides: tuple[int, ...]
 
-    @cached_property  # asked again and again while memory is handed on
+    @functools.cached_property  # asked again and again while memory is handed on
     def size(self) -> int:
         """The bytes from the first entry to the last."""
         reach = sum((n - 1) * abs(step) for n, step in zip(self.shape, self.strides, strict=True))
@@ -196,7 +201,12 @@ class Tape:
             made = self.ufunc(np.divide, (total, count - ddof))  # type: ignore[operator]  # a whole number
             return self.ufunc(np.sqrt, [made]) if function is np.std else made
         if function in REDUCTIONS:
-            return self.call(REDUCTIONS[function], args, {"axis": None, **named}, out=", out={}", over=False)
+            (ufunc, few), (of,) = REDUCTIONS[function], _slots(args)
+            *rows, columns = _shape(of) or (0,)
+            if named.get("axis") in (-1, len(rows)) and 0 < columns <= min(few, math.prod(rows) // 32):
+                total = functools.reduce(lambda a, b: self.ufunc(ufunc, (a, b)), (of[..., k] for k in range(columns)))
+                return total[..., None] if named.get("keepdims") else total
+            return self.call(ufunc.reduce, args, {"axis": None, **named}, out=", out={}", over=False)
         function = chosen if function is np.where else function
         out = ", out={}" if function in (np.clip, *TOLD) else ""
         return self.call(function, args, named, out=out, over=function not in TOLD)
