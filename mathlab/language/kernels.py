@@ -136,17 +136,27 @@ def normal_pdf(x: Floats) -> Floats:
     return np.exp(np.square(x) * -0.5) * (1 / math.sqrt(2 * math.pi))
 
 
-def scatter(g: Floats, shape: tuple[int, ...], index: tuple[Place, ...], out: Floats | None = None) -> Floats:
+def scatter(g: Floats, shape: tuple[int, ...], index: tuple[Place, ...]) -> Floats:
     """Zeros of `shape` with g added at `index`; an entry that is indexed twice gets both."""
+    if all(isinstance(item, int | slice | None) for item in index):
+        return added_at(g, shape, index)
+    # at the entries' places along one axis, the only one for which NumPy is fast
+    axes = sum(item is not None for item in index)
+    rows, width = np.reshape(np.arange(math.prod(shape[:axes])), shape[:axes])[index], math.prod(shape[axes:])
+    places = rows[..., None] * width + np.arange(width)
+    return np.reshape(added_at(g, (math.prod(shape),), places), shape)
+
+
+def added_at(
+    g: Floats, shape: tuple[int, ...], places: Integers | tuple[Place, ...], out: Floats | None = None
+) -> Floats:
+    """Zeros of `shape` with g added at some places."""
     result = np.empty(shape, np.result_type(g)) if out is None else out
     result[...] = 0
-    if all(isinstance(item, int | slice | None) for item in index):
-        result[index] += np.asarray(g)
-    else:  # at the entries' places along one axis, the only one for which NumPy is fast
-        axes = sum(item is not None for item in index)
-        rows, width = np.arange(math.prod(shape[:axes])).reshape(shape[:axes])[index], math.prod(shape[axes:])
-        places = rows[..., None] * width + np.arange(width)
-        np.add.at(result.reshape(-1), places.ravel(), np.ravel(g))
+    if isinstance(places, tuple):
+        result[places] += np.asarray(g)
+    else:
+        np.add.at(result, np.ravel(places), np.ravel(g))
     return result
 
 
@@ -266,5 +276,5 @@ def avg_pool(x: Floats, size: Pair, stride: Pair | None = None, pad: Pair = 0) -
 
 
 # what the planned program calls as it stands, for the lines inside are not the same in every round, or have no results
-APART = (windows, overlap_add, conv2d, scatter)  # what it can tell where to write, which may not be what they read,
+APART = (windows, overlap_add, conv2d, added_at)  # what it can tell where to write, which may not be what they read,
 WHOLE = (*APART, entry_by_entry, norm_of_all, one_hot, bordered, im2col, avg_pool)  # and all of them

@@ -298,6 +298,17 @@ def test_large_arrays(case_: Case, optimizer: TrainSettings) -> None:
     assert_same(prepared, ("loss",), optimizer)
 
 
+def test_what_numpy_is_slow_along_is_computed_otherwise_with_the_same_bits() -> None:
+    rng = np.random.default_rng(0)
+    net = {"z": "E[t] @ W", "p": "softmax(z)", "m": "mean((p - z)**2, axis=1)", "loss": "sum(m - min(z, axis=-1))"}
+    t = rng.integers(0, 9, 500)
+    prepared = prepare(case(net, {"E": rng.normal(size=(9, 4)), "W": rng.normal(size=(4, 7))}, {"t": t}))
+    assert_same(prepared, ("p", "m", "loss", "dE", "dz"))
+    made, _ = planned(prepared, ("loss",))
+    assert made.text.count("reduce") == 2  # of the loss, which `measure` computes too
+    assert "arange" not in made.text  # where rows of E lie is known
+
+
 def test_every_kernel_records_unless_it_is_called_whole() -> None:
     inside = {
         "lower_tail",
@@ -308,6 +319,7 @@ def test_every_kernel_records_unless_it_is_called_whole() -> None:
         "copied",
         "in_cache",
         "window_view",
+        "added_at",
     }  # of those, and in no program
     called = {name for record in OPS.values() for name in KERNELS if f"{name}(" in record.numpy} | {"scatter"}
     assert called | {"norm_of_all", *inside} == KERNELS.keys()
