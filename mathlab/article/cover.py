@@ -6,13 +6,16 @@ import difflib
 import re
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from mathlab.article.formats import Span
-from mathlab.article.places import BEFORE, WORKED_ON, called, misplaced
+from mathlab.article.places import BEFORE, NAMED, miscalled, misplaced, names_of
 from mathlab.article.text import Digits, Document, Number, digits_of
 from mathlab.errors import MathlabError, Problem
-from mathlab.experiment import INFINITE, Case, Experiment, Range, Value
+from mathlab.experiment import INFINITE, Array, Case, Experiment, Range, Value
 from mathlab.language.syntax import Num, walk
 from mathlab.results import ExperimentResult, FigureResult, Judged
 
@@ -22,7 +25,7 @@ BEHIND = 1_500  # characters behind a quote that are near it
 GUESSED = 5_000  # characters that a section has at least, where its heading is guessed
 LARGEST = 10_000  # entries of an input that an article may repeat
 LOOKED_AT = 5_000  # numbers, when the nearest is sought
-NAMED = 4  # of what may have given a number
+SAY = 60  # characters by which a number is found again
 
 
 Missing = tuple[FigureResult, Judged, Number | None]  # one that stands nowhere, and a number that looks like it
@@ -87,33 +90,37 @@ def cover(
     cases = [case for result in results for case in result.cases]
     figures = [figure for case in cases for figure in case.figures if not figure.worked_out]
     given: dict[float, dict[str, None]] = defaultdict(dict)  # to all that has this value, each once
-    values: dict[str, set[float]] = defaultdict(set)  # of each name, as people write it
-    for value, name in (one for result in results for case in result.experiment.cases for one in _given(case)):
-        given[value][name] = None
-        values[name.rpartition(".")[2].replace("_", "")].add(value)
+    stated = [[one for case in result.experiment.cases for one in _given(case)] for result in results]
+    for name, values in chain(*stated):
+        for value in values.ravel().tolist():
+            given[value][name] = None
     found, missing, displaced = _found([*documents, *others], figures, given)
     ignored = _ignored([*documents, *others], [result.experiment for result in results])
+    of = {id(figure): at for at, one in enumerate(results) for case in one.cases for figure in case.figures}
+    keys: dict[Number, dict[int, set[str]]] = {}
+    for number in (number for document in documents for number in document.numbers):
+        for claim in found.get(number, ()):
+            keys.setdefault(number, {}).setdefault(of[id(claim.figure)], set()).add(claim.figure.key)
+        if number.decimal and not given.keys().isdisjoint((number.value, number.meant.value)):
+            keys.setdefault(number, {})
+    wrong = {**miscalled(documents, keys, [*map(names_of, results, stated)]), **displaced}
 
-    def known(text: str, number: Number) -> Covered:
+    def known(number: Number) -> Covered:
         if why := ignored.get(number, number.why):
             return Covered(number, "ignored", why)
-        if number in displaced:
-            return Covered(number, "open", displaced[number])
+        if number in wrong:
+            return Covered(number, "open", wrong[number])
         if claims := found.get(number):
             return Covered(number, "checked", claims[0].figure.key, claims)
         names = [*given.get(number.value, given.get(number.meant.value, ()))]
-        name = called(text, number.start) if names and not WORKED_ON.match(text, number.end) else ""
-        own = sorted(values.get(name, ()))
-        if own and all(abs(one - number.meant.value) > number.meant.half_unit for one in own):
-            return Covered(number, "open", f"{name} is {', '.join(map(str, own[:NAMED]))}")
         more = ", …" * (len(names) > NAMED)
         return Covered(number, "given", ", ".join(names[:NAMED]) + more) if names else Covered(number, "open")
 
-    covered = [known(document.text, number) for document in documents for number in document.numbers]
+    covered = [known(number) for document in documents for number in document.numbers]
     kept = [
         one
         for one in covered
-        if one.claim or one.number in displaced or one.number.decimal or (integers and not one.number.why)
+        if one.claim or one.number in wrong or one.number.decimal or (integers and not one.number.why)
     ]
     return Coverage(tuple(documents), tuple(kept), tuple(missing))
 
@@ -177,6 +184,18 @@ def regions(document: Document, at: str) -> list[Span]:
     return found
 
 
+def pointer(document: Document, start: int) -> str:
+    """The nearest heading, if it leads to a number; else the words before it, several if it may be, and no number."""
+    heading = document.under(start)
+    before = re.findall(r"[^\W\d]\w*(?:[ ,:'=()-]+[^\W\d]\w*)*", document.text[max(start - 300, 0) : start])
+    said = [words if len(words) <= SAY else words[-SAY:].partition(" ")[2] for words in before[::-1]]
+    pointers = [
+        *([heading.title] if heading else ()),
+        *sorted((words for words in said if len(words) > 3), key=lambda words: " " not in words),
+    ]
+    return next((words for words in pointers if any(a <= start < b for a, b in regions(document, words))), "")
+
+
 def _pointed(document: Document, words: str) -> list[Span]:
     titles = document.headings
     sections = [
@@ -204,20 +223,20 @@ def _ignored(documents: Sequence[Document], experiments: Iterable[Experiment]) -
     return found
 
 
-def _given(case: Case) -> Iterator[tuple[float, str]]:
-    """Numbers that an article states before it computes, and what each of them is in the config."""
+def _given(case: Case) -> Iterator[tuple[str, Array]]:
+    """Numbers that an article states before it computes, by what they are in the config."""
     upstream = {"upstream": case.upstream} if isinstance(case.upstream, Value) else {}
     for name, value in {**case.inputs, **case.parameters, **upstream}.items():
         if value.array.size <= LARGEST:
-            yield from ((float(entry), name) for entry in value.array.flat)
+            yield name, np.asarray(value.array, float)
     for equation in (*case.equations, *case.derivation):
         constants = [part.value for part in walk(equation.expr) if isinstance(part, Num)]
-        yield from ((float(sign * value), f"a constant of {equation.name}") for value in constants for sign in (1, -1))
+        yield f"a constant of {equation.name}", np.array([*constants, *(-one for one in constants)], float)
     if train := case.train:
         settings = {**train.settings, "epochs": train.epochs, "batch_size": train.batch_size}
-        yield from ((float(value), f"train.{name}") for name, value in settings.items() if value is not None)
+        yield from ((f"train.{name}", np.array(float(value))) for name, value in settings.items() if value is not None)
     if case.gradcheck and case.gradcheck.step:
-        yield case.gradcheck.step, "gradcheck.step"
+        yield "gradcheck.step", np.array(case.gradcheck.step)
     for axis in (axis for grid in case.sweep.grids for axis in grid) if case.sweep else ():
         if not isinstance(axis.values, Range):
-            yield from ((choice.number, f"sweep.{axis.key}") for choice in axis.values)
+            yield f"sweep.{axis.key}", np.array([choice.number for choice in axis.values])

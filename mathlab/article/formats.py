@@ -32,8 +32,8 @@ class Heading(NamedTuple):
 
 Read = tuple[str, list[Heading]]
 
-COMMANDS = r"\times \cdot \approx \le \ge \neq \pm \partial \nabla \to \rightarrow \thinspace".split()
-SIGNS = dict(zip(COMMANDS, f"×·≈≤≥≠±∂∇→→{THIN}", strict=True))
+COMMANDS = r"\times \cdot \approx \le \ge \neq \pm \partial \nabla \to \rightarrow \hat \bar \tilde \delta \sigma"
+SIGNS = dict(zip(COMMANDS.split(), "×·≈≤≥≠±∂∇→→ˆˆˆδσ", strict=True)) | {r"\thinspace": THIN}
 SIGNS |= {"begin": OPEN, "end": CLOSE, "\\\\": ROW, "sup": "^", "sub": "_", "td": CELL, "th": CELL, "tr": ROW}
 SIGNS |= {"table": OPEN, "/table": CLOSE, "mtable": OPEN, "/mtable": CLOSE, "mtr": ROW, "mtd": CELL}
 LINKS_AND_TAGS = (
@@ -46,8 +46,8 @@ LINKS_AND_TAGS = (
 LATEX = (
     r"\\begin\{(?P<picture>tikzpicture|thebibliography)\}.*?(?:\\end\{(?P=picture)\}|\Z)"
     r"|\\(?P<side>begin|end)\{(?:[bpv]?(?:small)?matrix\*?|array|tabular[xy*]?|longtable)\}(?:\{[^{}\n]{0,40}\}){0,2}"
-    r"|\\(?:label|ref|eqref|cite[a-z]*|url|includegraphics|input|documentclass|usepackage|[vh]space|c(?:mid)?rule|cline"
-    r"|tag|scalebox|linespread|rule|multi(?:column|row)\{\d+\})\*?(?:\[[^\]\n]{0,200}\])?\{[^{}\n]{0,500}\}"
+    r"|\\(?:begin|end|label|ref|eqref|cite[a-z]*|url|includegraphics|input|documentclass|usepackage|[vh]space|c(?:mid)?rule"
+    r"|cline|tag|scalebox|linespread|rule|multi(?:column|row)\{\d+\})\*?(?:\[[^\]\n]{0,200}\])?\{[^{}\n]{0,500}\}"
     r"|\\(?=(?:ln|log|exp|sqrt|sin|cos|tanh?|max|min)(?![a-z]))|\\href\{[^{}\n]{0,500}\}|\d?\.\d{1,4}\\(?:text|line|column|page)(?:width|height)"
     r"|(?P<command>\\[a-z]+)|(?P<thin>\\[,;:!]|\{,\})|(?P<row>\\\\)(?:\[-?[\d.]+ ?[a-z]{2}\])?|\\[()\[\]]"
 )

@@ -5,31 +5,29 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
-from itertools import islice, permutations
+from dataclasses import dataclass
+from itertools import chain, islice, permutations
 
 import numpy as np
 
 from mathlab.article.formats import CELL, CLOSE, OPEN, ROW, Span
+from mathlab.article.labels import Called, called, folded, numbered
 from mathlab.article.text import LARGEST_ARRAY, Digits, Document, Number, digits_of
-from mathlab.experiment import INFINITE
+from mathlab.experiment import INFINITE, Array
 from mathlab.printed import without_ones
-from mathlab.results import FigureResult, Judged
+from mathlab.results import BackpropResult, ExperimentResult, FigureResult, Judged
 
 BEFORE = 400  # characters before a number, or a quote, that are near it
 TELLING = 3  # digits that hardly any other number has by chance
+NAMED = 4  # values of what a number is called
 TURNS = 24  # ways to print an array, of four axes
 BEGUN = re.compile(rf"(?:[\[{OPEN}]|(?<!\w)\()[\s\0$\[({CELL}{ROW}]*\Z")  # an array, and no function's arguments
 ENDED = re.compile(rf"\.?[\s\0${ROW}]*[\]){CLOSE}]")
-EQUALS = re.compile(  # a name alone: no part of a formula, no hat, and no weight after an update
-    rf"(?:^[\s\0>*$`&{ROW}-]*|[,;=&$][ $`]*|[:.][ $`]+|\b(?:and|with|let|where|weight|bias|input|from) [$`]?)"
-    r"([^\W\d][\w{]*)[}$`& ]*=[\s\0$`]*\Z",
-    re.MULTILINE,
-)
+IF = re.compile(r"\b(?:if|say|suppose|instead|would|were)\b", re.IGNORECASE)  # before what is not so
 ELSEWHERE = re.compile(  # before a name whose value is another for once
-    r"\b(?:if|when|for|at|say|suppose|instead|would|were|new|after|updated?|next|then|becomes?|epoch|step|iter(?:ation)?)\b",
-    re.IGNORECASE,
+    r"\b(?:when|for|at|new|after|updated?|next|then|becomes?|epoch|step|iter(?:ation)?)\b", re.IGNORECASE
 )
-WORKED_ON = re.compile(r"[\s\0$`}]*(?:[-+*/^@(=×·⊙]|[^\W\d](?:_?\{?\d+)?\b(?!\s*=))")  # w = 0.9 * v + ...
+WORKED_ON = re.compile(r"[ \t\0$`}]*(?:[-+*/^@(=×·⊙]|[^\W\d](?:_?\{?\d+)?\b(?!\s*=))")  # w = 0.9 * v + ...
 
 
 def misplaced(
@@ -72,18 +70,122 @@ def misplaced(
             or (id(figure) in right and len(order) < len(figure.entries))
             or (id(figure) in right and any(len(array[at].digits[1]) < TELLING for at in apart))
         )
-        named = begun and called(text, begun.start()) == figure.key.replace("_", "")
+        line = text[max(first.start - BEFORE, 0) : first.start].rpartition("\n")[2]
+        said = called(text, begun.start()) if begun else Called()
+        named = said.equal and folded(figure.key) in said.names and not (IF.search(line) or ELSEWHERE.search(line))
         if (not apart or (stands and here and (named or not chance))) and not settled.issuperset(array):
             settled.update(array)
             found |= {array[at]: f"{figure.key} has {order[at].printed} there" for at in apart}
     return found
 
 
-def called(text: str, start: int) -> str:
-    """The name that the text says to equal what begins there, as it is without its marks; empty where it says none."""
-    found = EQUALS.search(text, max(start - BEFORE, 0), start)
-    line = text[max(start - BEFORE, 0) : start].rpartition("\n")[2]
-    return re.sub(r"[_{]", "", found[1]) if found and not ELSEWHERE.search(line) else ""
+@dataclass(frozen=True, eq=False)
+class Named:
+    """An array that figures print or a config gives: the values of its entries, and the ways to number these.
+
+    A way says which entry a name means. A value is one before training, after some of it, or in one of the cases.
+    """
+
+    name: str
+    values: Mapping[int, set[float]]
+    ways: Sequence[Mapping[str, int]]
+    given: bool
+
+    def known(self, name: str, way: Mapping[str, int]) -> list[float]:
+        """The values of what is called so: of the array, where no entry is."""
+        return sorted(self.values[way[name]] if name in way else chain(*self.values.values()))
+
+    def fits(self, number: Number, name: str, way: Mapping[str, int]) -> bool:
+        values = self.known(name, way)
+        return any(abs(one.value - value) <= one.half_unit for value in values for one in (number, number.meant))
+
+    def way(self, calls: Sequence[tuple[Number, str]]) -> Mapping[str, int]:
+        """How a text numbers the entries: so that there are all of which it speaks, and most are what they are."""
+
+        def misfits(way: Mapping[str, int]) -> tuple[int, int]:
+            wrong = sum(not self.fits(number, name, way) for number, name in calls)
+            return -sum(name in way for _, name in calls), wrong
+
+        return min(self.ways, key=misfits, default={})
+
+
+Names = Mapping[str, Sequence[Named]]  # by all that a text may call an array or one of its entries
+
+
+def names_of(result: ExperimentResult, given: Sequence[tuple[str, Array]]) -> Names:
+    """What is printed of a result, as an array or entry by entry, and what is given."""
+    arrays = [*given]
+    values: dict[tuple[str, tuple[int, ...]], dict[int, set[float]]] = defaultdict(lambda: defaultdict(set))
+    for case in result.cases:
+        found = case.found("backprop", BackpropResult)
+        computed = {name: one for name, one in (found.arrays if found else {}).items() if one.size <= LARGEST_ARRAY}
+        for figure in case.figures:
+            name, index = _entry(figure.key)
+            if name in computed and not figure.worked_out:
+                array = computed[name]
+                arrays.append((name, array))
+                places = np.arange(array.size).reshape(array.shape)[index]
+                for at, entry in zip(places.ravel().tolist(), figure.entries, strict=True):
+                    values[name, array.shape][at] |= {entry.computed, float(entry.printed)}
+    for name, array in arrays:
+        for at, value in enumerate(array.ravel().tolist()):
+            values[name, array.shape][at].add(value)
+    names: dict[str, list[Named]] = defaultdict(list)
+    for (name, shape), known in values.items():
+        base = folded(name.rpartition(".")[2])
+        ways = [{entry: at for at, entry in enumerate(way)} for way in numbered(base, shape)]
+        named = Named(name, known, ways, any(name == one for one, _ in given))
+        for called_so in {base, *chain(*ways)}:
+            names[called_so].append(named)
+    return names
+
+
+def miscalled(
+    documents: Sequence[Document], claims: Mapping[Number, Mapping[int, set[str]]], names: Sequence[Names]
+) -> Mapping[Number, str]:
+    """The numbers that the text calls something else than what accounts for them, and what that is.
+
+    Of each number that is accounted for, `claims` has the keys of the figures that it is, by experiment; none where it
+    is merely given. What is claimed by a formula may be called anything, and so may a figure of another array, unless
+    an equals sign says what it is.
+    """
+    asked = []
+    calls: dict[Named, list[tuple[Number, str]]] = defaultdict(list)
+    for text, number in ((one.text, number) for one in documents for number in one.numbers):
+        start = number.start
+        line = text[max(start - BEFORE, 0) : start].rpartition("\n")[2]
+        if number not in claims or WORKED_ON.match(text, number.end) or IF.search(line):
+            continue
+        said, keys = called(text, start), claims[number]
+        readings = [
+            (named, name)
+            for experiment in keys or range(len(names))
+            for word in said.names
+            for name in (word, f"d{word}")
+            for named in names[experiment].get(name, ())
+            if keys or named.given
+        ]
+        arrays = {_entry(key)[0] for some in keys.values() for key in some}
+        sure = said.equal and (len(number.digits[1]) >= TELLING if keys else not ELSEWHERE.search(line))
+        alike = said.plain and not arrays.isdisjoint(named.name for named, _ in readings)
+        if readings and "" not in arrays and (sure or alike):
+            asked.append((number, readings))
+            for named, name in readings:
+                calls[named].append((number, name))
+    ways = {named: named.way(some) for named, some in calls.items()}
+    found = {}
+    for number, readings in asked:
+        if not any(named.fits(number, name, ways[named]) for named, name in readings):
+            named, name = readings[0]
+            values = [f"{value:.{len(number.digits[1])}g}" for value in named.known(name, ways[named])]
+            found[number] = f"{name} is {', '.join([*dict.fromkeys(values)][:NAMED])}"
+    return found
+
+
+def _entry(key: str) -> tuple[str, tuple[int, ...]]:
+    """The array of which a figure prints an entry, a row or the whole, and where; without a name for any other."""
+    plain = re.fullmatch(r"([^\W\d]\w*)(?:\[([\d, ]+)\])?", key)
+    return (plain[1], tuple(int(at) for at in (plain[2] or "").split(",") if at)) if plain else ("", ())
 
 
 def _keys(array: Sequence[Digits]) -> Iterator[object]:

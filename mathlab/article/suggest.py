@@ -12,15 +12,15 @@ import operator
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
-from mathlab.article.cover import BEHIND, Coverage
-from mathlab.article.labels import count_of, counters, labelled, labels, pointer
+from mathlab.article.cover import BEHIND, Coverage, pointer
+from mathlab.article.labels import called, count_of, counters, folded, numbered
 from mathlab.article.pool import DERIVED, FAR, SAME, Fit, Pool, State, pool, quantities
 from mathlab.article.text import Digits, Document, Group, Number
 from mathlab.errors import MathlabError
@@ -39,6 +39,8 @@ LISTED = 5  # candidates of a number that stays open
 VAGUE = 0.04  # of one digit: nothing is said of a number that this part of all values of its size fits
 PRECISE = 6  # significant digits, by which float32 tells from float64
 NEARLY = 0.1  # the values that all the numbers like a number may be expected to fit by chance
+
+LOSS = ("loss", "Loss", "cost", "Cost", "error", "Error", "objective")  # what articles call the end
 
 Item = Group  # or a single number, of no shape
 
@@ -104,6 +106,25 @@ def _float32_twins(experiments: Sequence[Experiment]) -> Pool:
     return pool(quantity for twin in twins for quantity in quantities(twin))
 
 
+def _labelled(pool: Pool, ends: Container[str]) -> Mapping[str, list[Fit]]:
+    """Nodes, gradients and parameters, by what an article may call them: the name of all entries, norm and mean of one.
+
+    Where there are few, each entry has names of its own too.
+    """
+    found: dict[str, list[Fit]] = defaultdict(list)
+    for start, quantity in zip(pool.starts.tolist(), pool.quantities, strict=True):
+        size, name = quantity.value.size, folded(quantity.of)
+        alone = size == 1 and quantity.key.endswith(f"({quantity.of})")
+        if not quantity.of.isidentifier() or not (alone or quantity.key == quantity.of):
+            continue
+        for whole in {name, name.casefold() if len(name) > 2 else name, *(LOSS if quantity.of in ends else ())}:
+            found[whole] += range(start, start + min(size, 1_000))
+        for way in numbered(name, quantity.value.shape):
+            for fit, entry in enumerate(way, start):
+                found[entry].append(fit)
+    return found
+
+
 class _Search:
     """The open numbers of one document, one after another taken out by what they are found to be."""
 
@@ -114,9 +135,9 @@ class _Search:
         self.open = {at for at, one in enumerate(document.numbers) if id(one) in ids}
         self.numbers = [number.meant for number in document.numbers]
         self.starts = [number.start for number in document.numbers]
-        names = labelled(pooled, {case.equations[-1].name for experiment in experiments for case in experiment.cases})
+        names = _labelled(pooled, {case.equations[-1].name for experiment in experiments for case in experiment.cases})
         self.called = cache(
-            lambda at: [fit for name in labels(document.text, self.starts[at]) for fit in names.get(name, ())]
+            lambda at: [fit for name in called(document.text, self.starts[at]).names for fit in names.get(name, ())]
         )
         self.states = [*dict.fromkeys(quantity.state for quantity in pooled.quantities)]
         self.of = cache(lambda runs: pooled.where(lambda quantity: quantity.state in runs))

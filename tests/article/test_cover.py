@@ -227,7 +227,7 @@ CALLED = [
     ("We have $w_{6} = 0.40$.", "w6 is 0.45"),
     ("The weight w6 = 0.40 is", "w6 is 0.45"),
     ("w_5=0.40, w_6=0.40", "w6 is 0.45"),
-    ("$$\\begin{aligned} w_6 &= 0.40 \\end{aligned}$$", ""),  # not sure: a command stands before it
+    ("$$\\begin{aligned} w_6 &= 0.40 \\end{aligned}$$", "w6 is 0.45"),
     ("$w_6^+ = 0.40$, $\\Delta w_6 = 0.40$, $\\hat{w_6} = 0.40$, new w_6 = 0.40", ""),
     ("w_6 = 0.40 * 0.3 + 0.5", ""),
     ("For $w_6 = 0.40$ it were less, and after step 2, w_6 = 0.40", ""),
@@ -240,6 +240,47 @@ CALLED = [
 def test_a_given_number_is_what_the_text_calls_it(text: str, expected: str, folder: Path) -> None:
     (folder / "net.yaml").write_text(ORDER.partition("expected")[0], encoding="utf-8")
     assert " ".join(one.by for one in covered(text).numbers if one.status == "open") == expected
+
+
+LAYER = """
+inputs: {x: [0.05, 0.10]}
+parameters: {W1: [[0.15, 0.20], [0.25, 0.30]], b: 0.35}
+equations: {z: W1 @ x + b, h: sigmoid(z), L: "sum(h**2)"}
+expected: {z: [0.3775, 0.3925], h: [0.59327, 0.59688], dW1: [[0.01432, 0.02863], [0.01436, 0.02872]], L: 0.70824}
+"""
+# What the text calls numbers that are there, and those that are open.
+EXCHANGED = [
+    ("h_1 = 0.59327, h_2 = 0.59688", ""),
+    ("h_1 = 0.59688, h_2 = 0.59327", "h1 is 0.59327; h2 is 0.59688"),
+    ("h_0 = 0.59688, h_1 = 0.59327", "h0 is 0.59327; h1 is 0.59688"),
+    ("h_0 = 0.59327, h_1 = 0.59688", ""),
+    ("- h1: 0.59688\n- h2: 0.59327", "h1 is 0.59327; h2 is 0.59688"),
+    ("The output h1 is 0.59688, and h2 is 0.59327.", "h1 is 0.59327; h2 is 0.59688"),
+    ("The net input of h1 is 0.3775, that of h2 is 0.3925.", ""),
+    ("$h_1 = \\sigma(0.3775) = 0.59688$ and $h_2 = \\sigma(0.3925) = 0.59327$", "h1 is 0.59327; h2 is 0.59688"),
+    ("$h_1 = \\sigma(0.3775) = 0.59327$", ""),
+    ("z_1 = 0.59327, L = 0.59688", "z1 is 0.3775; L is 0.70824"),
+    ("with $h_1 = 0.59327$ and the total $|h|^2 = 0.70824$", ""),
+    ("h_1, h_2 = 0.59327, 0.59688", ""),
+    ("$x_1$ and $x_2$ are 0.05 and 0.10, and h1 and h2 are 0.59327 and 0.59688.", ""),
+    ("$x_1 = 0.10$, $x_2 = 0.05$", "x1 is 0.05; x2 is 0.1"),
+    ("If h_1 = 0.59688 as well", ""),
+    ("$\\begin{align} h_1 &= 0.59688 \\\\ h_2 &= 0.59327 \\end{align}$", "h1 is 0.59327; h2 is 0.59688"),
+    ("| h1 | h2 |\n|--|--|\n| 0.59688 | 0.59327 |", "h1 is 0.59327; h2 is 0.59688"),
+    ("| unit | z | out |\n|--|--|--|\n| h1 | 0.3775 | 0.59327 |\n| h2 | 0.3925 | 0.59688 |", ""),
+    ("| unit | z | out |\n|--|--|--|\n| h2 | 0.3775 | 0.59327 |", "h2 is 0.59688"),
+    ("$\\frac{\\partial L}{\\partial W^{(1)}_{12}} = 0.02863$, and $W_{21}^{(1)}$: 0.01436", ""),
+    ("$\\frac{\\partial L}{\\partial W_{12}^{(1)}} = 0.01432$", "dW112 is 0.02863"),
+    ("The gradients: W1_{11}: 0.02863, W1_{12}: 0.01432, W1_{21}: 0.01436", "W111 is 0.15; W112 is 0.2"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), EXCHANGED)
+def test_a_figure_is_what_the_text_calls_it(text: str, expected: str, folder: Path) -> None:
+    (folder / "net.yaml").write_text(LAYER, encoding="utf-8")
+    rest = " then ".join("0.3775 0.3925 0.59327 0.59688 0.01432 0.02863 0.01436 0.02872 0.70824".split())
+    found = covered(f"{text}\n\n# Again\n\nIt is {rest}.")
+    assert "; ".join(one.by for one in found.numbers if one.status == "open") == expected
 
 
 def test_what_is_ignored_says_why(folder: Path) -> None:
