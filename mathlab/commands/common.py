@@ -74,8 +74,9 @@ def run_stages(
                 if command == "run" and any(case.pictures for case in result.experiment.cases):
                     from mathlab.pictures import gallery
 
-                    pictures, without = gallery.declared(result)
-                    left_out += without
+                    made, without = gallery.declared(result)
+                    terminal.complain(gallery.lacking([made]))
+                    pictures, left_out = made.files, left_out + without
             except MathlabError as error:
                 terminal.complain(error.problems)
                 refused.extend(error.problems)

@@ -57,7 +57,7 @@ def draw(
         raise MathlabError("--open shows a file, and -o - writes none")
     loaded = cases.load(permits, default=[] if index else None)
     named = plan.chosen(loaded, cases.names)
-    drawn: list[tuple[ExperimentResult, gallery.Files]] = []
+    drawn: list[tuple[ExperimentResult, gallery.Made]] = []
     for experiment in loaded:
         chosen = [one for owner, one in named if owner is experiment]
         asked = gallery.wanted(chosen, kinds or (), () if check else ("graph",))
@@ -65,9 +65,10 @@ def draw(
         stages = [("train", "backprop") if one.train and one.name in paged else ("backprop",) for one in chosen]
         result = plan.judged(plan.Plan(experiment, tuple(zip(chosen, stages, strict=True))), terminal.progress)
         drawn.append((result, gallery.made(result, asked, direction=direction, sample=sample, whole=whole)))
+    terminal.complain(gallery.lacking([made for _, made in drawn]))
     counts = sum((tally(result) for result, _ in drawn), Tally())
     if target is not None:
-        pictures = [(Path(name), str(text)) for _, made in drawn for name, text in made.items()]
+        pictures = [(Path(name), str(text)) for _, made in drawn for name, text in made.files.items()]
         if len(pictures) != 1:
             raise MathlabError(f"-o takes one picture, not {len(pictures)}: name one --case and one kind --as")
         [(name, text)] = pictures
@@ -79,13 +80,13 @@ def draw(
             replace_file(target, text)
         shown = [target]
     elif check:
-        if not any(made for _, made in drawn):
+        if not any(made.files for _, made in drawn):
             raise MathlabError("nothing was checked: no picture is declared that draw could make")
-        wrong = [words for result, made in drawn for words in gallery.stale(result, out, made)]
+        wrong = [words for result, made in drawn for words in gallery.stale(result, out, made.files)]
         terminal.write("".join(f"{words}\n" for words in wrong))
         return FAIL if wrong or not counts.passed else MATCH
     else:
-        shown = [path for result, made in drawn for path in gallery.write(result, out, made)]
+        shown = [path for result, made in drawn for path in gallery.write(result, out, made.files)]
         if index:
             shown.append(gallery.write_index(out))
         terminal.write("".join(f"{path}\n" for path in shown))

@@ -14,6 +14,7 @@ from mathlab.errors import MathlabError, refuse_unknown
 
 if TYPE_CHECKING:
     from mathlab.language.equation import Equation
+    from mathlab.results import ExperimentResult
 
 
 def plot(
@@ -48,7 +49,8 @@ def plot(
     named = tuple(case or ())
     spans = tuple(map(_range, over or ()))
     picture = Picture(kind, tuple(map(plots.quantity, of or ())), spans, named, log or "", derivative=derivative)
-    counts, shown = Tally(), list[Path]()
+    drawn: list[tuple[ExperimentResult, gallery.Made]] = []
+    counts = Tally()
     for experiment in plan.load(files, permits.allowed):
         stage, _ = plots.KINDS[kind]
         cases = [one for _, one in plan.chosen([experiment], named)]
@@ -56,7 +58,9 @@ def plot(
         result = plan.judged(plan.Plan(experiment, tuple(steps)), terminal.progress)
         counts += tally(result)
         able = [one.name for one in cases if not stage or getattr(one, stage)] or [one.name for one in cases]
-        shown += gallery.write(result, out, gallery.made(result, [((*named, *able)[0], picture)], form))
+        drawn.append((result, gallery.made(result, [((*named, *able)[0], picture)], form)))
+    terminal.complain(gallery.lacking([made for _, made in drawn]))
+    shown = [path for result, made in drawn for path in gallery.write(result, out, made.files)]
     terminal.write("".join(f"{path}\n" for path in shown))
     return MATCH if counts.passed else FAIL
 

@@ -12,7 +12,7 @@ from itertools import count
 from math import isclose
 from pathlib import Path
 from string import Template
-from typing import Unpack
+from typing import NamedTuple, Unpack
 from urllib.parse import quote
 
 import numpy as np
@@ -38,17 +38,15 @@ FOLDER = "pictures"
 NUMBER = re.compile(r'(data-(?:v|norm|min|max)=")?(-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)')
 RTOL, ATOL, ROUNDED = 1e-9, 1e-12, 2e-3  # as `mathlab diff` has them; of a number with four digits
 INDEX = "index.html"
-# file, the column of its verdicts, what they are on, and those that pass
+# file, the column of its verdicts, what one of them is on (and several), and those that pass
 COUNTED = (
-    ("figures.csv", "verdict", "figures", {"match", "erratum confirmed"}),
-    ("derivation.csv", "verdict", "formulas", {"agrees", "erratum confirmed"}),
-    ("gradcheck.csv", "verdict", "gradient entries", {"confirmed", "inconclusive", "kink"}),
-    ("witnesses.csv", "verdict", "gradients by a witness", {"agrees", "inconclusive", "kink", "skipped"}),
-    (ARTICLE, "status", "numbers of the article", {"checked", "given", "ignored"}),
+    ("figures.csv", "verdict", ("figure",), {"match", "erratum confirmed"}),
+    ("derivation.csv", "verdict", ("formula",), {"agrees", "erratum confirmed"}),
+    ("gradcheck.csv", "verdict", ("gradient entry", "gradient entries"), {"confirmed", "inconclusive", "kink"}),
+    ("witnesses.csv", "verdict", ("witnessed gradient",), {"agrees", "inconclusive", "kink", "skipped"}),
+    (ARTICLE, "status", ("number of the article", "numbers of the article"), {"checked", "given", "ignored"}),
 )
 SHOWN = (".html", ".svg", ".png")
-
-
 KINDS: Mapping[str, tuple[str, Callable[[Scene], str]]] = {  # of `DRAWN`: how the file's name ends, and what is in it
     "graph": (".graph.svg", graph),
     "network": (".network.svg", network),
@@ -56,6 +54,14 @@ KINDS: Mapping[str, tuple[str, Callable[[Scene], str]]] = {  # of `DRAWN`: how t
     "page": (".html", page),
     "mermaid": (".mmd", mermaid),
 }
+
+
+class Made(NamedTuple):
+    """Pictures as files, all that were drawn, and why others could not be."""
+
+    files: Files
+    drawn: Sequence[Picture]
+    failed: Sequence[tuple[Picture, Problem]]
 
 
 def names(experiment: Experiment) -> dict[str, str]:
@@ -88,9 +94,10 @@ def wanted(cases: Sequence[Case], kinds: Sequence[str], otherwise: Sequence[str]
     return found or [(case.name, Picture(kind)) for case in cases for kind in dict.fromkeys(kinds or otherwise)]
 
 
-def made(result: ExperimentResult, pictures: Wanted, form: str = "svg", **look: Unpack[Look]) -> Files:
-    """The pictures as files, plots in a format of matplotlib's. Raises MathlabError with all that cannot be drawn."""
-    found, problems, slugs = dict[str, str | bytes](), list[Problem](), names(result.experiment)
+def made(result: ExperimentResult, pictures: Wanted, form: str = "svg", **look: Unpack[Look]) -> Made:
+    """The pictures as files, plots in a format of matplotlib's; and why those that cannot be drawn are missing."""
+    found, slugs = dict[str, str | bytes](), names(result.experiment)
+    drawn, failed = list[Picture](), list[tuple[Picture, Problem]]()
     ran, at = {case.case: case for case in result.cases}, {case.name: case.place for case in result.experiment.cases}
     for name, picture in pictures:
         kind, place = picture.kind, picture.place or at[name]
@@ -102,17 +109,25 @@ def made(result: ExperimentResult, pictures: Wanted, form: str = "svg", **look: 
 
                 content = plots.rendered(plots.drawing(result, name, picture), form)
                 found[_unused(f"{slugs[name]}.{kind}", f".{form}", found)] = content
+            drawn.append(picture)
         except MathlabError as error:
-            problems += [Problem(problem.message, problem.place or place) for problem in error.problems]
-    if problems:
-        raise MathlabError(problems)
-    return found
+            failed += [(picture, Problem(problem.message, problem.place or place)) for problem in error.problems]
+    return Made(found, drawn, failed)
 
 
-def declared(result: ExperimentResult) -> tuple[Files, int]:
-    """The pictures that a config declares as files; and how many plots are left out without matplotlib.
+def lacking(everything: Sequence[Made]) -> list[Problem]:
+    """Why some cases have no picture that others do. Raises MathlabError where one could be drawn of none."""
+    drawn = [picture for one in everything for picture in one.drawn]
+    failed = [one for each in everything for one in each.failed]
+    if nowhere := [problem for picture, problem in failed if picture not in drawn]:
+        raise MathlabError(nowhere)
+    return [problem for _, problem in failed]
 
-    A plot that compares cases of which some did not run is no part of either. Raises MathlabError as `made` does.
+
+def declared(result: ExperimentResult) -> tuple[Made, int]:
+    """The pictures that a config declares; and how many plots are left out without matplotlib.
+
+    A plot that compares cases of which some did not run is no part of either.
     """
     cases = result.experiment.cases
     left = {case.name for case in cases} - {case.case for case in result.cases}
@@ -164,7 +179,7 @@ def write_index(out: Path) -> Path:
 
 
 def _experiment(folder: Path) -> str:
-    counted = (_verdicts(folder / file, column, what, passing) for file, column, what, passing in COUNTED)
+    counted = (_verdicts(folder / file, column, nouns, passing) for file, column, nouns, passing in COUNTED)
     said = [words for words in counted if words]
     said += [f'<span class="bad">✗ {escape(case)} is not finite</span>' for case in _not_finite(folder / RUN)]
     shown = (path for path in sorted((folder / FOLDER).glob("*")) if path.suffix in SHOWN)
@@ -185,12 +200,16 @@ def _not_finite(path: Path) -> list[str]:
         return []
 
 
-def _verdicts(path: Path, column: str, what: str, passing: set[str]) -> str:
+def _verdicts(path: Path, column: str, nouns: Sequence[str], passing: set[str]) -> str:
+    from mathlab.reports.layout import count as said  # what it needs takes a while to import
+
     try:
         (columns, _), *rows = rows_of(path)
         counts = Counter(row[columns.index(column)] for row, _ in rows)
     except (OSError, ValueError):
         return ""
     failed = sum(count for verdict, count in counts.items() if verdict not in passing)
-    words = f"{counts.total()} {what}, " + (f"{failed} fail" if failed else "all pass")
-    return f'<span class="{"bad" if failed else "good"}">{"✗" if failed else "✓"} {words}</span>' if counts else ""
+    if not counts:
+        return ""
+    look, sign, verdict = ("bad", "✗", f"{failed} fail") if failed else ("good", "✓", "all pass")
+    return f'<span class="{look}">{sign} {said(counts.total(), *nouns)}, {verdict}</span>'

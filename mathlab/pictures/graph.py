@@ -152,8 +152,13 @@ def _said(row: Row) -> str:
     parts = [row.words.strip("✓✗ "), row.more]
     if row.array is not None:
         many = row.array.size > ROWS * COLUMNS
-        parts.append(summed(row.array) if many else ", ".join(map(number, row.array.flat)) or "empty")
+        parts.append(summed(row.array) if many else _nested(row.array))
     return " ".join(filter(None, parts))
+
+
+def _nested(array: Array) -> str:
+    """`[[1, 2], [3, 4]]`; a number stands alone."""
+    return f"[{', '.join(map(_nested, array))}]" if array.ndim else number(array.flat[0])
 
 
 def mermaid(scene: Scene) -> str:

@@ -38,7 +38,7 @@ TAKEN |= {"rows": "heat", "columns": "heat", "derivative": "curve"}
 MISSING = "matplotlib is not installed: pip install 'mathlab-backprop[plot]'"
 COLOURS = ("#0060a0", "#b34700", "#00765a", "#6a3d9a", "#444444")
 DASHES = ("-", "--", ":", "-.")  # of which no two lines of one colour have the same, up to twenty
-NUMBERED = 400  # cells of a heat map that are written out
+NUMBERED, SQUARES = 20, 8  # rows or columns of a heat map whose numbers are written; whose cells are squares
 UNSAID = {"svg": ("Date", "Creator"), "pdf": ("CreationDate", "Creator", "Producer"), "png": ("Software",)}  # in a file
 LARGEST = 1e150  # an axis computes with squares and differences of its ends, which are numbers too up to here
 
@@ -344,14 +344,14 @@ def _table(ax: Axes, at: int, made: Drawing) -> None:
     start, (name, table) = at - at % made.alike, made.tables[at]
     alike = np.concatenate([_drawable(one).ravel() for _, one in made.tables[start : start + made.alike]])
     low, high = (np.nanmin(alike), np.nanmax(alike)) if np.isfinite(alike).any() else (0.0, 0.0)
-    flat = table.shape[1] > 4 * table.shape[0]
-    ax.imshow(_drawable(table), cmap="Blues", aspect="auto" if flat else "equal", vmin=low, vmax=high)
-    for (i, j), value in np.ndenumerate(table) if table.size <= NUMBERED else ():
+    squares = max(table.shape) <= SQUARES
+    ax.imshow(_drawable(table), cmap="Blues", aspect="equal" if squares else "auto", vmin=low, vmax=high)
+    for (i, j), value in np.ndenumerate(table) if max(table.shape) <= NUMBERED else ():
         colour = "white" if value > low + 0.6 * (high - low) else "black"
         ax.text(j, i, number(value), ha="center", va="center", color=colour, fontsize=8)
     ax.set_title(_plain(name if len(made.tables) > 1 else made.title))
     for ticks, labels, length in zip((ax.set_yticks, ax.set_xticks), made.labels, table.shape, strict=True):
-        ticks(range(length) if length <= 20 else [], [*map(_plain, labels)] or None)
+        ticks(range(length) if length <= NUMBERED else [], [*map(_plain, labels)] or None)
 
 
 def onto(made: Drawing, ax: Axes | None) -> Axes:
@@ -374,9 +374,11 @@ def rendered(made: Drawing, form: str) -> bytes:
 
     count, buffer = max(len(made.tables), 1), io.BytesIO()
     rows, columns = -(-count // 4), min(count, 4)
+    broad = 0.55 * max((min(table.shape[1], NUMBERED) for _, table in made.tables), default=0)  # a number's width
     look = {"svg.hashsalt": "mathlab", "svg.fonttype": "none", "font.size": 10}
     with matplotlib.rc_context(look), warnings.catch_warnings(action="ignore", category=UserWarning):  # of rare letters
-        page = Page(figsize=(4.2 * columns + 2.2 * (count == 1), 4.0 * rows), layout="constrained")
+        alone = 2.2 if count == 1 else 0.0
+        page = Page(figsize=(max(4.2, broad) * columns + alone, 4.0 * rows), layout="constrained")
         plot(made, [page.add_subplot(rows, columns, at + 1) for at in range(count)])
         page.savefig(buffer, format=form, metadata=dict.fromkeys(UNSAID[form]), dpi=150)
     return buffer.getvalue()

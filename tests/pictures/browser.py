@@ -339,7 +339,9 @@ def test_a_phone_needs_no_sideways_scroll(browser: Browser, pages: dict[tuple[st
             "[...document.querySelectorAll('.row input')].filter(f => f.scrollWidth > f.clientWidth).map(f => f.value)"
         )
         assert visit.page.evaluate(cut) == [], file.name
-        letters = "[...document.querySelectorAll('#curve text, .contour text')].map(t => t.getBoundingClientRect().height)"
+        letters = (
+            "[...document.querySelectorAll('#curve text, .contour text')].map(t => t.getBoundingClientRect().height)"
+        )
         assert min(visit.page.evaluate(letters), default=12) > 9, file.name
         visit.close()
 

@@ -117,6 +117,28 @@ def test_where_plots_alone_are_declared_the_graph_is_drawn(net: Path, tmp_path: 
     assert (ran.exit_code, [Path(line).name for line in ran.stdout.split()]) == (0, ["right.graph.svg"])
 
 
+LACKING = """\
+inputs: {x: [1, 2]}
+parameters: {W: [[1, 2], [3, 4]]}
+equations: {z: W @ x, loss: sum(z)}
+pictures: [network]
+cases: {layered: {expected: {loss: 16}}, flat: {equations: {z: W * x}, expected: {loss: 16}}}
+"""
+
+
+def test_a_picture_is_drawn_of_the_cases_that_have_it(tmp_path: Path) -> None:
+    path, said = tmp_path / "lacking.yaml", "case 'flat' has no network to draw"
+    path.write_text(LACKING, encoding="utf-8")
+    for command in (("draw", path), ("draw", path, "--as", "network"), ("run", path)):
+        ran = asked(*command, "--out", tmp_path / command[0])
+        assert (ran.exit_code, ran.stderr.count(said)) == (0, 1), ran.output
+        assert [one.name for one in tmp_path.glob(f"{command[0]}/lacking/pictures/*")] == ["layered.network.svg"]
+    assert asked("draw", path, "--case", "flat", "--out", tmp_path).exit_code == 2
+    path.write_text(LACKING.replace("flat: {", "flat: {pictures: [network], "), encoding="utf-8")
+    assert asked("draw", path, "--out", tmp_path / "none").exit_code == 2  # what a case declares for itself it must have
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_plot_of_a_case_that_nobody_has_is_told(net: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     net.write_text(NET.replace("pictures: page", "pictures: [{loss: {cases: [trained, traned]}}]"), encoding="utf-8")
@@ -139,7 +161,7 @@ def test_run_writes_what_is_declared_and_the_index(net: Path, tmp_path: Path) ->
     assert "drawn, not run" in index
     assert asked("run", net, "--case", "right", "--out", tmp_path).exit_code == 0
     index = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert "1 figures, all pass" in index
+    assert "1 figure, all pass" in index
     links = re.findall('href="([^"]*)"', index)
     assert "net/pictures/right.html" in links
     assert all((tmp_path / link).is_file() for link in links)
@@ -154,18 +176,18 @@ def test_the_index_counts_as_failed_what_a_run_does(tmp_path: Path) -> None:
     )
     assert asked("run", path, "--out", tmp_path).exit_code == 1
     gallery.write_index(tmp_path)
-    assert "✗ 1 figures, 1 fail" in index.read_text(encoding="utf-8")
-    assert "✓ 1 gradients by a witness, all pass" in index.read_text(encoding="utf-8")
+    assert "✗ 1 figure, 1 fail" in index.read_text(encoding="utf-8")
+    assert "✓ 1 witnessed gradient, all pass" in index.read_text(encoding="utf-8")
     witnesses.write_text(witnesses.read_text().replace(",agrees,", ",contradicts,"))
     gallery.write_index(tmp_path)
-    assert "✗ 1 gradients by a witness, 1 fail" in index.read_text(encoding="utf-8")
+    assert "✗ 1 witnessed gradient, 1 fail" in index.read_text(encoding="utf-8")
     path.write_text(
         "source: {article: a.md}\nparameters: {w: 1}\nequations: {y: w * w}\nexpected: {y: 1.0}\n"
         "train: {optimizer: {name: sgd, lr: 3}, epochs: 2000}\n"
     )
     (tmp_path / "a.md").write_text("First 1.0, then 2.75.\n")
     assert asked("run", path, "--out", tmp_path).exit_code == 1
-    assert "✓ 1 figures, all pass" in index.read_text(encoding="utf-8")
+    assert "✓ 1 figure, all pass" in index.read_text(encoding="utf-8")
     assert "✗ 2 numbers of the article, 1 fail" in index.read_text(encoding="utf-8")
     assert "✗ base is not finite" in index.read_text(encoding="utf-8")
 

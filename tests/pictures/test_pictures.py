@@ -372,6 +372,13 @@ def test_what_a_notebook_shows() -> None:
 SQUARE, PAIR = {"W": np.eye(2)}, {"x": [1.0, 2.0], "v": [3.0, 4.0]}
 
 
+def test_words_keep_the_rows_of_a_matrix() -> None:
+    result = result_of(case({"z": "W @ x", "loss": "sum(z)"}, SQUARE, PAIR))
+    words = ("W 2×2, parameter; [[1, 0], [0, 1]];", "z 2; = W @ x; [1, 2];", "loss scalar; = sum(z); 3;")
+    assert all(said in drawn(result, "graph") for said in words)
+    assert "#91;#91;1, 0#93;, #91;0, 1#93;#93;" in drawn(result, "mermaid")
+
+
 @pytest.mark.parametrize(
     ("one", "message"),
     [

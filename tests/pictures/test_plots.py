@@ -107,6 +107,12 @@ def test_a_contour_of_the_entries_themselves() -> None:
     np.testing.assert_allclose(z, x**2 + y[:, None], rtol=1e-14)
 
 
+@pytest.mark.parametrize(("shape", "least", "most"), [((3, 20), 11, 14), ((1, 400), 11, 14), ((12, 3), 4, 8)])
+def test_the_columns_of_a_heat_map_have_room_for_numbers(shape: tuple[int, int], least: float, most: float) -> None:
+    content = plots.rendered(plots.Drawing("", tables=[("A", np.full(shape, -1.234))]), "png")
+    assert least < int.from_bytes(content[16:20], "big") / 150 < most  # inches
+
+
 def test_heat_shows_an_expression() -> None:
     ((name, table),) = of_config("sigmoid-2-2-2", "first instance", asked("heat", "dW * 2")).tables
     assert name == "dW * 2"
