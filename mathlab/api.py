@@ -16,9 +16,10 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -28,9 +29,10 @@ from rich.console import Console, Group, RenderableType
 
 from mathlab import config, plan
 from mathlab.config import change
-from mathlab.errors import MathlabError, did_you_mean, refuse_unknown
+from mathlab.errors import MathlabError, did_you_mean, refuse_unknown, refuse_unless
 from mathlab.experiment import DRAWN, PLOTTED, Allowed, Array, Case, Experiment, Picture, Scale, Value
 from mathlab.oracle.oracle import Terms, of_python
+from mathlab.outputs.arrays import as_array
 from mathlab.outputs.arrays import read as read_arrays
 from mathlab.outputs.tables import tables_of
 from mathlab.reports import page as tables
@@ -151,9 +153,11 @@ class Result(ExperimentResult):
 
         refuse_unknown("plot", kind, PLOTTED)
         refuse_unknown("scale", log or "x", ("x", "y", "xy"))
-        spans = tuple((plots.quantity(name), float(low), float(high)) for name, (low, high) in (over or {}).items())
-        more = (tuple(cases), log, title, tuple(rows), tuple(columns), derivative)
-        picture = Picture(kind, tuple(map(plots.quantity, of)), spans, *more)
+        refuse_unless(ax is None or hasattr(ax, "imshow"), "ax is one of matplotlib's axes", ax)
+        refuse_unless(isinstance(over or {}, Mapping), "over says from where to where, as in {'x': (-3, 3)}", over)
+        spans = tuple((plots.quantity(str(name)), *_span(ends)) for name, ends in (over or {}).items())
+        more = (_words(cases), log, str(title or ""), _words(rows), _words(columns), derivative)
+        picture = Picture(kind, tuple(map(plots.quantity, _words(of))), spans, *more)
         return plots.onto(plots.drawing(self, self._of(case).case, picture), ax)
 
     def _of(self, case: str | None) -> CaseResult:
@@ -192,9 +196,11 @@ def load(
     `allow_files` are folders, beside the config's own, from which it may read data; `allow_large` lets it take more
     time and memory than a config that somebody else wrote should.
     """
-    allowed = Allowed(tuple(map(Path, allow_files)), allow_large)
+    refuse_unless(isinstance(allow_large, bool), "allow_large is True or False", allow_large)
+    allowed = Allowed(tuple(map(Path, _words(allow_files))), allow_large)
     if isinstance(source, Mapping):
         return config.described(_yaml(source).encode(), "mapping.yaml", allowed)
+    refuse_unless(isinstance(source, str | Path), "a config is a path, a mapping, or what load returns", source)
     return config.load(source, allowed)
 
 
@@ -203,6 +209,8 @@ def changed(experiment: Experiment, targets: Mapping[str, ArrayLike] | None = No
 
     Its figures are judged as before. Raises MathlabError for a name that no case has, and for what does not fit.
     """
+    experiment = _loaded(experiment)
+    refuse_unless(isinstance(targets or {}, Mapping), "what is set is named, as in {'W[0,0]': 0.5}", targets)
     cases: Sequence[Case] = experiment.cases
     for target, given in {**(targets or {}), **values}.items():
         cases = change.changed(cases, str(target), given if isinstance(given, str) else _number(target, given))
@@ -211,7 +219,7 @@ def changed(experiment: Experiment, targets: Mapping[str, ArrayLike] | None = No
 
 def _number(target: str, given: ArrayLike) -> Value:
     with suppress(ValueError):  # rows of several lengths
-        array = np.asarray(given)
+        array = as_array(given)
         if array.dtype.kind in "iuf" and np.isfinite(array).all():
             return Value(array.astype(np.float64), integral=array.dtype.kind in "iu")
     raise MathlabError(f"{target} is set to what is no finite number")
@@ -223,6 +231,7 @@ def arrays(folder: str | Path) -> dict[str, Mapping[str, Array]]:
     The gradient of W1 is dW1. Arrays that are too large for nodes.csv are not there. Raises MathlabError for a folder
     without a nodes.csv, and for one that cannot be read.
     """
+    refuse_unless(isinstance(folder, str | Path), "a folder is a path", folder)
     path = Path(folder) / "nodes.csv"
     if not path.exists() and (inside := sorted(Path(folder).glob("*/nodes.csv"))):
         raise MathlabError(f"{folder} holds the folders of experiments: name one of them, as {inside[0].parent}")
@@ -246,11 +255,10 @@ def run(
     that cannot run, for a command that does not exist, for less than one thread, and when there is nothing to run.
     """
     refuse_unknown("command", command, (*STAGES, plan.RUN))
-    if threads < 1:
-        raise MathlabError(f"a matrix product takes at least one thread, not {threads}")
-    if not isinstance(experiment, Experiment):
-        experiment = load(experiment)
-    (planned,) = plan.plans(command, [experiment], cases, witnesses, threads=threads)
+    whole = isinstance(threads, int | np.integer) and threads >= 1
+    refuse_unless(whole, "a matrix product takes a whole number of threads, at least one", threads)
+    asked = None if witnesses is None else _words(witnesses)
+    (planned,) = plan.plans(command, [_loaded(experiment)], _words(cases), asked, threads=int(threads))
     done = plan.results(planned, lambda _: nullcontext())
     return Result(done.experiment, done.cases)
 
@@ -264,12 +272,13 @@ def assert_gradients(
     array differs or is of nothing that is known, and MathlabError as `mathlab.oracle` does.
     """
     __tracebackhide__ = True
-    result = of_python(config, arrays, case=case, **terms)
+    experiment = _loaded(config)
+    result = of_python(experiment, arrays, case=case, **terms)
     if result.passed and not result.ignored:
         return
     page = _recorded(oracle_page(result, only_failures=True)).export_text()
     wrong = "these are not the gradients of" if not result.passed else "not all of these arrays are of"
-    raise AssertionError(f"{wrong} {config}\n{page}")
+    raise AssertionError(f"{wrong} {experiment.path}\n{page}")
 
 
 def _recorded(shown: RenderableType) -> Console:
@@ -284,6 +293,24 @@ def _html(shown: RenderableType) -> str:
     return _recorded(shown).export_html(inline_styles=True, code_format=form)
 
 
+def _loaded(source: Experiment | str | Path | Mapping[str, object]) -> Experiment:
+    return source if isinstance(source, Experiment) else load(source)
+
+
+def _words(given: object) -> tuple[str, ...]:
+    """Names as texts: one may stand alone, and None is none."""
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        return tuple(map(str, given))
+    return () if given is None else (str(given),)
+
+
+def _span(ends: tuple[float, float]) -> tuple[float, float]:
+    with suppress(TypeError, ValueError):
+        low, high = map(float, ends)
+        return low, high
+    raise MathlabError(f"it runs from a number to another one, as in (-3, 3), not {ends!r}")
+
+
 def _yaml(part: object) -> str:
     """A mapping as YAML, on one line. A text that is a number keeps its digits and loses its quotes."""
 
@@ -291,13 +318,15 @@ def _yaml(part: object) -> str:
         match value:
             case Mapping():
                 return {**value}
-            case np.ndarray() | np.generic():
-                return value.tolist()
+            case Path() | Decimal():
+                return str(value)
+        if hasattr(value, "__array__"):
+            return as_array(value).tolist()
         raise MathlabError(f"a config has no place for {type(value).__name__}")
 
     try:
         return NUMBER.sub(r"\1", json.dumps(part, default=plain, ensure_ascii=False))
-    except TypeError as error:  # of a key
+    except (TypeError, ValueError) as error:  # of a key, and of a mapping that holds itself
         raise MathlabError(f"a config has no place for this: {error}") from None
 
 

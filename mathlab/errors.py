@@ -129,6 +129,12 @@ def refuse_unknown(what: str, word: str, known: Collection[str], at: Place | Non
         raise MathlabError(f"unknown {what} {word!r}{hint}", at)
 
 
+def refuse_unless(fits: bool, what: str, given: object) -> None:
+    """Raise MathlabError for what Python was given, unless it fits `what` is wanted."""
+    if not fits:
+        raise MathlabError(f"{what}, not {repr(given)[:LONGEST_SLIP]}")
+
+
 def _edits(word: str, other: str) -> int:
     """How many letters are added, dropped, replaced, or exchanged with their neighbours, from one to the other."""
     before: list[int] = []

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
+from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,9 @@ def test_its_arrays_cannot_be_written_to(result: Result) -> None:
 
 
 NUMBER: Any = 3
+UNTYPED: Any = mathlab  # as it is called by who checks no types
+ITSELF: Any = {}
+ITSELF["inputs"] = ITSELF
 REFUSED: list[tuple[Callable[[Any], object], str]] = [
     (lambda of: of[3], "there is no array '3' here"),
     (lambda of: of["base", 3], "there is no array '3' here"),
@@ -219,16 +223,64 @@ REFUSED: list[tuple[Callable[[Any], object], str]] = [
         lambda of: of.plot("heat", of=["x", "y"]),
         "^this plot has 2 parts: name one with of=, or write it with mathlab plot$",
     ),
-    (lambda of: run(of.experiment, witnesses=[NUMBER]), "unknown witness 3; known are "),
-    (lambda of: run(of.experiment, cases=[NUMBER]), "unknown case 3; known are base"),
+    (lambda of: run(of.experiment, witnesses=[NUMBER]), "unknown witness '3'; known are "),
+    (lambda of: run(of.experiment, cases=[NUMBER]), "unknown case '3'; known are base"),
     (lambda of: changed(of.experiment, {NUMBER: 4}), "nothing here is called '3'"),
+    (
+        lambda of: UNTYPED.changed(of.experiment, ["w=3"]),
+        r"^what is set is named, as in {'W\[0,0\]': 0.5}, not \['w=3'\]$",
+    ),
+    (lambda of: UNTYPED.run([of.experiment]), r"^a config is a path, a mapping, or what load returns, not \[<mapping"),
+    (lambda of: UNTYPED.load(ITSELF), "^a config has no place for this: Circular"),
+    (lambda of: UNTYPED.load({"equations": {"y": 1}}, allow_large="no"), "^allow_large is True or False, not 'no'$"),
+    (
+        lambda of: UNTYPED.run(of.experiment, threads="a"),
+        "^a matrix product takes a whole number of threads, at least one, not",
+    ),
+    (lambda of: UNTYPED.run(of.experiment, threads=1.5), "not 1.5$"),
+    (lambda of: UNTYPED.arrays(None), "^a folder is a path, not None$"),
+    (lambda of: of.plot("curve", of="y", over={"w": "a"}), r"^it runs .* another one, as in \(-3, 3\), not 'a'$"),
+    (lambda of: of.plot("curve", of="y", over=["w"]), r"^over says from where to where, as in {'x': \(-3, 3\)}, not"),
+    (lambda of: of.plot("heat", of="x", ax=3), "^ax is one of matplotlib's axes, not 3$"),
+    (lambda of: UNTYPED.oracle(None, {}), "^a config is a path, or what load returns, not None$"),
+    (lambda of: UNTYPED.oracle(of.experiment, [3.0]), r"^arrays are given by name, as in {'dW1': dW1}, not \[3.0\]$"),
+    (
+        lambda of: UNTYPED.assert_gradients(of.experiment, {"dw": 3}, tol=1),
+        "unknown setting 'tol'; did you mean 'rtol'",
+    ),
+    (lambda of: UNTYPED.assert_gradients(of.experiment, {"dw": 3}, rtol=-1), "rtol is a number from 0 to 0.5, not -1"),
 ]
+
+
+def test_what_stands_alone_is_one_and_what_holds_numbers_an_array(tmp_path: Path) -> None:
+    class Tensor:
+        """As PyTorch's: one that is differentiated gives its numbers to nobody."""
+
+        def __array__(self, dtype: object = None, copy: object = None) -> object:
+            raise RuntimeError
+
+        def detach(self) -> object:
+            return np.array([1.0, 2.0])
+
+    (tmp_path / "x.csv").write_text("a\n1\n")
+    (tmp_path / "sub").mkdir()
+    config = tmp_path / "sub" / "c.yaml"
+    config.write_text("inputs: {x: {file: ../x.csv, columns: a}}\nequations: {y: sum(x)}\n")
+    with pytest.raises(MathlabError, match="outside"):
+        UNTYPED.load(config, allow_files=str(tmp_path / "sub"))  # whose first letter is no folder that is permitted
+    assert UNTYPED.load(config, allow_files=tmp_path)
+    net: Any = {"inputs": {"x": Tensor()}, "parameters": {"w": Decimal("2.0")}, "equations": {"y": "sum(w * x)"}}
+    ran = UNTYPED.run(net, "backprop", cases="base", witnesses="tape")
+    assert ran["y"] == 6
+    assert UNTYPED.run(ran.experiment, "backprop", cases=None, witnesses=["tape"]).passed
+    assert ran.plot("heat", of="x").get_title() == "x"
+    UNTYPED.assert_gradients(net, {"dw": 3, "x": Tensor()})
 
 
 @pytest.mark.parametrize(("asked", "sentence"), REFUSED)
 def test_what_is_not_there_is_one_sentence(asked: Callable[[Any], object], sentence: str) -> None:
     net = {"inputs": {"x": [1, 2]}, "parameters": {"w": 2}, "equations": {"y": "w * x", "L": "sum(y)"}}
-    ran = run({**net, "train": {"epochs": 1, "optimizer": {"name": "sgd", "lr": 0.1}}, "expected": {"L": 6}})
+    ran = UNTYPED.run({**net, "train": {"epochs": 1, "optimizer": {"name": "sgd", "lr": 0.1}}, "expected": {"L": 6}})
     with pytest.raises(MathlabError, match=sentence):
         asked(ran)
 

@@ -13,7 +13,7 @@ import numpy as np
 from mathlab import plan
 from mathlab.config import load
 from mathlab.diagnosis import Cause, Causes, Scene, causes, of_arrays, with_gradients
-from mathlab.errors import MathlabError
+from mathlab.errors import MathlabError, refuse_unknown, refuse_unless
 from mathlab.experiment import Array, Case, Dtype, Experiment
 from mathlab.language.syntax import Name
 from mathlab.oracle.matching import matched, wanted
@@ -100,9 +100,15 @@ def of_python(
     they are of, where the config has several; for the rest see `Terms`. Raises MathlabError for a config that cannot be
     used, for a case that does not exist, and when no array's name is known.
     """
+    refuse_unless(isinstance(config, Experiment | str | Path), "a config is a path, or what load returns", config)
+    refuse_unless(isinstance(arrays, Mapping), "arrays are given by name, as in {'dW1': dW1}", arrays)
+    for term in terms:
+        refuse_unknown("setting", term, Terms.__annotations__)
+    rtol = terms.get("rtol") or 0.0
+    refuse_unless(isinstance(rtol, int | float) and 0 <= rtol <= 0.5, "rtol is a number from 0 to 0.5", rtol)
     experiment = config if isinstance(config, Experiment) else load(config)
     cases = [one for _, one in plan.chosen([experiment], [case] if case else ())]
-    found = {name: numbers(name, array) for name, array in arrays.items()}
+    found = {str(name): numbers(str(name), array) for name, array in arrays.items()}
     return compare(only(cases, experiment.path), found, **terms)
 
 
@@ -110,7 +116,9 @@ def only(cases: Sequence[Case], whose: str) -> Case:
     """The one case that arrays without a case can be of. Raises MathlabError where there are several."""
     if len(cases) != 1:
         known = ", ".join(case.name for case in cases)
-        raise MathlabError(f"{whose} is for one case, and there are {len(cases)} ({known}); choose one with --case")
+        raise MathlabError(
+            f"{whose} is for one case, and there are {len(cases)} ({known}); choose one with --case or case="
+        )
     return cases[0]
 
 
@@ -126,9 +134,10 @@ def compare(case: Case, arrays: Mapping[str, Array], **terms: Unpack[Terms]) -> 
     matches = matched(case, arrays, terms.get("names"))
     sought = wanted(case)
     if not matches:
+        mine = next(iter(arrays), "mine")
         raise MathlabError(
             f"no array is named like a node of the case {case.name!r}: {', '.join(arrays) or 'no arrays'}; {sought}; "
-            f"or say it with --map {next(iter(arrays), 'mine')}=NAME"
+            f"or say it: --map {mine}=NAME, and from Python names={{{mine!r}: NAME}}"
         )
     rows: list[Compared] = []
     why: list[Causes] = []

@@ -49,11 +49,16 @@ def read(path: Path) -> dict[str, Arrays]:
             raise MathlabError(f"{path} cannot be used: {error}") from None
 
 
+def as_array(found: object) -> Array:
+    """What NumPy makes of it; of a tensor that PyTorch would differentiate, its numbers."""
+    return np.asarray(found.detach() if hasattr(found, "detach") else found)
+
+
 def numbers(name: str, found: object, whose: str = "") -> Array:
     """The array as floats, of the precision that it has. Raises MathlabError where it holds anything but numbers."""
     where = f"{whose}: " if whose else ""
     try:
-        array = np.asarray(found)
+        array = as_array(found)
     except ValueError:
         raise MathlabError(f"{where}{name!r} is not an array") from None
     if array.dtype.kind not in "iufb":

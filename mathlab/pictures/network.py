@@ -100,8 +100,9 @@ def network(scene: Scene) -> str:
     if len(layers) > MOST_LAYERS:
         raise MathlabError(f"the network of {called} has {len(layers)} layers, more than {MOST_LAYERS}")
     samples = max(nodes[layer.outer].value.size // side for layer, side in zip(columns, sides, strict=True))
-    if not 0 <= (sample := scene.sample) < samples:
-        raise MathlabError(f"there is no sample {sample} in {called}: they are counted from 0 to {samples - 1}")
+    if scene.sample not in range(samples):
+        raise MathlabError(f"there is no sample {scene.sample} in {called}: they are counted from 0 to {samples - 1}")
+    sample = int(scene.sample)
     units = [[_unit(one, nodes, row, sample) for row in range(n)] for one, n in zip(columns, sides, strict=True)]
     radius = max(RADIUS, *(box(inside)[0] / 2 for column in units for _, inside, _ in column))
     half = max(radius, *(box(name)[0] / 2 for column in units for name, _, _ in column))
