@@ -37,7 +37,8 @@ def test_backprop_needs_none_of_what_the_other_commands_need(tmp_path: Path) -> 
     others = {"diagnosis", "oracle.oracle", "reports.formats", "outputs.difference", "update"}
     others |= {"witnesses.central", "witnesses.steps"}
     assert (
-        not ({"pandas", "joblib", "torch", "numpy.random"} | stages | {f"mathlab.{other}" for other in others}) & loaded
+        not ({"pandas", "distributed", "torch", "numpy.random"} | stages | {f"mathlab.{other}" for other in others})
+        & loaded
     )
     assert {name for name in loaded if name.startswith("mathlab.commands.")} == {
         f"mathlab.commands.{needed}" for needed in ("backprop", "common", "options")

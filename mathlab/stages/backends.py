@@ -1,8 +1,7 @@
-"""Where pieces of work run: here, on this machine's processors, or on a Dask cluster, by way of joblib."""
+"""Where pieces of work run: here, on this machine's processors, or on a Dask cluster."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.util
 import multiprocessing
@@ -22,7 +21,6 @@ Done = TypeVar("Done")
 STARTING = 2.0  # seconds of work from which other processes pay off: each has to import NumPy and mathlab first
 PATIENCE = 600.0  # seconds
 BACKENDS = ("local", "dask")
-NEEDED = ("joblib", "distributed")  # for a cluster
 
 
 def where(backend: str, scheduler: str | None) -> str:
@@ -35,10 +33,8 @@ def where(backend: str, scheduler: str | None) -> str:
         raise MathlabError("--scheduler is for --backend dask")
     if backend != "local" and not scheduler:
         raise MathlabError(f"--backend {backend} needs --scheduler ADDRESS")
-    missing = [module for module in NEEDED if scheduler and importlib.util.find_spec(module) is None]
-    if missing:
-        needed = f"{' and '.join(missing)}: pip install 'mathlab-backprop[sweep]'"
-        raise MathlabError(f"--backend {backend} needs {needed}")
+    if scheduler and importlib.util.find_spec("distributed") is None:
+        raise MathlabError(f"--backend {backend} needs distributed: pip install 'mathlab-backprop[sweep]'")
     return scheduler or ""
 
 
@@ -69,33 +65,13 @@ def processors() -> int:
 
 def _cluster(work: Callable[[Task], Done], tasks: Sequence[Task], address: str, seconds: float) -> Iterator[Done]:
     """The same on a cluster. A task whose worker is lost goes to another one."""
-    import joblib
-
-    # joblib waits for ever for a task that has lost one worker after the other: it is told when that is too long
-    patience = PATIENCE + 100 * seconds
-    with _dask(address), joblib.parallel_config(backend="dask"):
-        pool = joblib.Parallel(batch_size=1, timeout=patience, return_as="generator")
-        try:
-            yield from pool(joblib.delayed(_in_one_thread)(work, task) for task in tasks)
-        except (TimeoutError, multiprocessing.TimeoutError):
-            raise MathlabError(f"the workers of {address} were lost, or are too slow") from None
-
-
-def _in_one_thread(work: Callable[[Task], Done], task: Task) -> Done:
-    """The same bytes, whatever a worker's BLAS would take, and other processors are left to the others."""
-    with threads.held(1):
-        return work(task)
-
-
-@contextlib.contextmanager
-def _dask(address: str) -> Iterator[None]:
-    from distributed import Client
+    from distributed import Client, KilledWorker
 
     try:
         client = Client(address, timeout=10)
     except (OSError, ValueError) as error:
         raise MathlabError(f"the scheduler {address} cannot be reached: {error}") from None
-    with client:  # joblib's dask backend takes the client that was made last
+    with client:
         try:
             versions = set(client.run(lambda: importlib.import_module("mathlab").__version__).values())
         except Exception as error:  # whatever a worker says that cannot import mathlab
@@ -103,4 +79,14 @@ def _dask(address: str) -> Iterator[None]:
         if versions - {__version__}:
             others = ", ".join(versions)
             raise MathlabError(f"the workers of {address} have mathlab {others}, and here it is {__version__}")
-        yield
+        patience = PATIENCE + 100 * seconds  # a cluster that has lost all workers would be waited for for ever
+        try:
+            yield from client.get_executor(pure=False).map(partial(_in_one_thread, work), tasks, timeout=patience)
+        except (TimeoutError, KilledWorker):
+            raise MathlabError(f"the workers of {address} were lost, or are too slow") from None
+
+
+def _in_one_thread(work: Callable[[Task], Done], task: Task) -> Done:
+    """The same bytes, whatever a worker's BLAS would take, and other processors are left to the others."""
+    with threads.held(1):
+        return work(task)

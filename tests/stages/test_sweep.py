@@ -289,7 +289,6 @@ def test_an_error_in_another_process_keeps_its_place(tmp_path: Path) -> None:
 def cluster() -> Iterator[tuple[str, int]]:
     """Two Dask workers on loopback: the scheduler's address, and the process of one of them."""
     distributed = pytest.importorskip("distributed", reason="the extra 'sweep' is not installed")
-    pytest.importorskip("joblib", reason="the extra 'sweep' is not installed")
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
     ) as made:
