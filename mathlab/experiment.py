@@ -145,7 +145,8 @@ class TrainSettings(NamedTuple):
             return self._replace(**{name: int(number)})  # type: ignore[arg-type]  # of which each is whole
         if unfit := OPTIMIZERS[self.optimizer].unfit(name, number, f"{number:g}"):
             raise MathlabError(unfit, self.place)
-        return self._replace(settings={**self.settings, name: number})
+        schedule = None if name == "lr" else self.schedule
+        return self._replace(settings={**self.settings, name: number}, schedule=schedule)
 
 
 class Choice(NamedTuple):
@@ -177,6 +178,9 @@ class Axis(NamedTuple):
     values: tuple[Choice, ...] | Range
     part: str = ""  # of which one setting differs, of how it is drawn
     place: Place | None = None
+
+
+Point = tuple[tuple[Axis, Choice], ...]  # what one run has on every axis
 
 
 class SweepSettings(NamedTuple):

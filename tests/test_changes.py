@@ -13,7 +13,7 @@ import mathlab
 from mathlab import MathlabError
 from mathlab.cli import app
 from mathlab.config import change
-from mathlab.experiment import Value
+from mathlab.experiment import Experiment, Value
 from mathlab.reports.comparisons import changes_page
 from mathlab.reports.formats import plain
 
@@ -50,6 +50,7 @@ AS_IN_THE_CONFIG = [
     ("train.lr=0.7", "lr: 0.1", "lr: 0.7"),
     ("lr=0.7", "lr: 0.1", "lr: 0.7"),
     ("train.epochs=5", "epochs: 3", "epochs: 5"),
+    ("train.weight_decay=0.3", "lr: 0.1", "lr: 0.1, weight_decay: 0.3"),
 ]
 
 
@@ -75,6 +76,18 @@ def test_the_upstream_gradient_is_set_where_it_is_given_as_numbers() -> None:
     assert np.array_equal(made.upstream.array, [1, 5])
     with pytest.raises(MathlabError, match=r"nothing here is called 'upstream\[1\]'"):
         change.changed(mathlab.load({**net, "upstream": "2 * x"}).cases, *change.assignment("upstream[1]=5"))
+
+
+@pytest.mark.parametrize(("target", "number"), [("w.seed", 3), ("w.std", 0.5), ("train.lr", 0.2), ("lr", 0.2)])
+def test_what_a_sweep_may_change_can_be_set(target: str, number: float) -> None:
+    def net(seed: float = 0, std: float = 1, lr: float | str = "0.1 / t") -> Experiment:
+        w = {"init": "normal", "shape": 2, "seed": seed, "std": std}
+        train = {"optimizer": {"name": "sgd", "lr": lr}, "epochs": 2}
+        return mathlab.load({"parameters": {"w": w}, "equations": {"L": "sum(w**2)"}, "train": train})
+
+    key = target.rpartition(".")[2]
+    made, wanted = (mathlab.run(of, "train") for of in (mathlab.changed(net(), {target: number}), net(**{key: number})))
+    assert made.frame("training").equals(wanted.frame("training"))
 
 
 def test_what_moved_most_stands_first_and_what_did_not_move_nowhere() -> None:
@@ -134,7 +147,7 @@ def test_what_is_not_finite_fails() -> None:
 
 
 REFUSED = {
-    "V=1": "nothing here is called 'V'; there are x, t, W, b, train.lr, train.epochs, dtype",
+    "V=1": "nothing here is called 'V'; there are x, t, W, b, train.lr, ",
     "w[0,0]=1": "nothing here is called 'w[0,0]'; did you mean 'W'?",
     "h=1": "nothing here is called 'h'; it is computed, so set what it is computed from",
     "W": "'W' sets nothing: write what is set and its value, as in W1[0,0]=0.5",
@@ -149,7 +162,7 @@ REFUSED = {
     "W=1": "W has shape (2, 2), and is set to a single number; an entry is set as in W[0,0]=0.5",
     "x[0]=nan": "'x[0]=nan' sets nothing: ",
     "train.lr=[1, 2]": "train.lr is a number",
-    "train.epochs=1.5": "train.epochs is a whole number",
+    "train.epochs=1.5": "train.epochs: a whole number is needed here, not '1.5'",
     "train.momentum=1": "nothing here is called 'train.momentum'",
     "dtype=float16": "dtype is float64 or float32",
     "dtype=2": "dtype is float64 or float32",

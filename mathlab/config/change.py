@@ -12,13 +12,13 @@ import numpy as np
 
 from mathlab.config import values as read
 from mathlab.config import yamltext
-from mathlab.config.arrays import INITS, value
+from mathlab.config.arrays import INITS, drawn, value
 from mathlab.config.keys import Keys, mapping, quantities
 from mathlab.config.loops import rolled
 from mathlab.config.values import Schema, any_of, attempt, gather, listed, reference
-from mathlab.config.yamltext import Row, Table, Tree, kind
-from mathlab.errors import MathlabError, Problem, did_you_mean
-from mathlab.experiment import DTYPES, Axis, Case, Choice, Range, SweepSettings, Value
+from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
+from mathlab.errors import MathlabError, Place, Problem, did_you_mean
+from mathlab.experiment import DTYPES, Axis, Case, Choice, Point, Range, Recipe, SweepSettings, Value
 from mathlab.language.derive import UPSTREAM
 from mathlab.language.optimizers import OPTIMIZERS, SETTINGS
 
@@ -79,7 +79,8 @@ def _targets(case: Case) -> list[Axis]:
         settings = (one for one in SETTINGS[case.train.optimizer] if one not in rule.switches)
         targets += [Axis(setting, "optimizer", setting, ()) for setting in settings]
     if case.train:
-        targets += [Axis(setting, "train", setting, ()) for setting in TRAIN]
+        settings = (one for one in TRAIN if one != "batch_size" or case.train.over)
+        targets += [Axis(setting, "train", setting, ()) for setting in settings]
     for name, given in {**case.inputs, **case.parameters}.items():
         parts = ("seed", "scale", *INITS[given.recipe.init].settings) if given.recipe else ()
         targets += [Axis(name, "value", name, ()), *(Axis(f"{name}.{one}", "init", name, (), one) for one in parts)]
@@ -155,6 +156,37 @@ def _range(tree: Table, axis: Axis, case: Case) -> Range:
     return given._replace(whole=whole)
 
 
+def at_point(case: Case, point: Point) -> Case:
+    """The case with what a point has on every axis. Raises MathlabError for initial values that cannot be drawn."""
+    given = {**case.inputs, **case.parameters}
+    if sizes := {axis.name: choice.value for axis, choice in point if choice.value and axis.name not in given}:
+        case = rolled(case, lambda written: replace(written, inputs={**written.inputs, **sizes}))
+    values: dict[str, Value] = {**case.inputs, **case.parameters}
+    recipes: dict[str, Recipe] = {}
+    train = case.train
+    for axis, choice in point:
+        number = choice.number
+        if axis.kind == "value" and choice.value is not None:
+            values[axis.name] = choice.value
+        elif axis.kind == "init":
+            recipe = recipes.get(axis.name) or values[axis.name].recipe
+            assert recipe, "only what is drawn has such an axis"
+            match axis.part:
+                case "seed":
+                    recipes[axis.name] = recipe._replace(seed=int(number))
+                case "scale":
+                    recipes[axis.name] = recipe._replace(scale=number)
+                case part:
+                    recipes[axis.name] = recipe._replace(settings={**recipe.settings, part: number})
+        elif train:
+            train = train.changed(axis.name, number)
+    for name, recipe in recipes.items():
+        values[name] = replace(values[name], array=drawn(recipe, values[name].place), recipe=recipe)
+    if train and len({values[name].array.shape[:1] for name in train.over}) > 1:
+        raise MathlabError("the inputs that 'over' names have different numbers of samples", train.place)
+    return replace(case.having(values), train=train)
+
+
 # --- by a command
 
 
@@ -168,22 +200,25 @@ def assignment(text: str) -> tuple[str, str]:
 
 def changed(cases: Sequence[Case], target: str, given: Value | str) -> list[Case]:
     """The cases with `given` for what `target` names, where they have it. Raises MathlabError where it does not fit."""
+    if target == "dtype":
+        for dtype in (one for one in DTYPES if one == given):
+            return [rolled(case, partial(replace, dtype=dtype)) for case in cases]
+        raise MathlabError(f"dtype is {' or '.join(DTYPES)}")
     found = re.fullmatch(TARGET, target)
     name = found["name"].strip() if found else target
     settable = [_settable(case) for case in cases]
     if not found or not any(name in names for names in settable):
-        known = dict.fromkeys(full for names in settable for full in names.values())
+        known = dict.fromkeys((*(axis.key for axes in settable for axis in axes.values()), "dtype"))
         computed = {equation.name for case in cases for equation in case.equations}
         gradients = {f"d{one}" for one in (*computed, *known)}
         hint = "; it is computed, so set what it is computed from" if name in computed | gradients else ""
         hint = hint or did_you_mean(re.sub(r"^(inputs|parameters)\.", "", name), known)
         raise MathlabError(f"nothing here is called {target!r}{hint or '; there are ' + ', '.join(known)}")
-    if isinstance(given, str) and name != "dtype":
-        given = _read(target, given)
-    change = partial(_changed, index=found["index"], given=given)
+    value = _read(target, given) if isinstance(given, str) else given
+    change = partial(_changed, index=found["index"], given=value)
     return [
-        rolled(case, partial(change, names[name])) if name in names else case
-        for case, names in zip(cases, settable, strict=True)
+        rolled(case, partial(change, axes[name])) if name in axes else case
+        for case, axes in zip(cases, settable, strict=True)
     ]
 
 
@@ -210,33 +245,30 @@ def unjudged(case: Case) -> Case:
     return rolled(case, bare)
 
 
-def _settable(case: Case) -> dict[str, str]:
+def _settable(case: Case) -> dict[str, Axis]:
     """What can be set, each by its names: lr is train.lr where no value has the name."""
-    case = case.rolled[0] if case.rolled else case
-    train = case.train
-    settings = (*train.settings, *(name for name in TRAIN if getattr(train, name) is not None)) if train else ()
-    given = [UPSTREAM] if isinstance(case.upstream, Value) else []
-    full = (*case.inputs, *case.parameters, *given, *(f"train.{name}" for name in settings), "dtype")
-    return {**dict(zip(full, full, strict=True)), **{name: f"train.{name}" for name in settings if name not in full}}
+    axes = _targets(case.rolled[0] if case.rolled else case)
+    settings = [one._replace(key=f"train.{one.key}") for one in axes if one.kind in ("optimizer", "train")]
+    values = [one for one in axes if one.kind in ("value", "init")]
+    values += [Axis(UPSTREAM, "value", UPSTREAM, ())] if isinstance(case.upstream, Value) else []
+    full = {one.key: one for one in (*values, *settings)}
+    return full | {one.name: one for one in settings if one.name not in full}
 
 
-def _changed(name: str, case: Case, index: str | None, given: Value | str) -> Case:
-    if name == "dtype":
-        for dtype in DTYPES:
-            if dtype == given:
-                return replace(case, dtype=dtype)
-        raise MathlabError(f"dtype is {' or '.join(DTYPES)}")
-    assert not isinstance(given, str), "it has been read"
-    if old := {**case.inputs, **case.parameters}.get(name):
-        return case.having({name: _value(old, case, name, index, given)})
-    if name == UPSTREAM and isinstance(case.upstream, Value):
-        return replace(case, upstream=_value(case.upstream, case, name, index, given))
-    assert case.train, "it has the name, which is then that of a setting"
-    key, number = name.removeprefix("train."), float(given.array) if not given.array.ndim else None
-    setting = key in case.train.settings
-    if number is None or (not setting and not (given.integral and number >= (key == "batch_size"))):
-        raise MathlabError(f"{name} is {'a number' if setting else 'a whole number'}")
-    return replace(case, train=case.train.changed(key, number))
+def _changed(axis: Axis, case: Case, index: str | None, given: Value) -> Case:
+    if axis.name == UPSTREAM and isinstance(case.upstream, Value):
+        return replace(case, upstream=_value(case.upstream, case, UPSTREAM, index, given))
+    if axis.kind == "value":
+        old = {**case.inputs, **case.parameters}[axis.name]
+        return at_point(case, ((axis, Choice("", 0, _value(old, case, axis.name, index, given))),))
+    if given.array.ndim or index is not None:
+        raise MathlabError(f"{axis.key} is a number")
+    number = float(given.array)
+    try:
+        _number(axis)(Scalar(str(int(number) if given.integral else number), Place("", 1, 1)))
+    except MathlabError as error:
+        raise MathlabError(f"{axis.key}: {error.problems[0].message}") from None
+    return at_point(case, ((axis, Choice("", number)),))
 
 
 def _value(old: Value, case: Case, name: str, index: str | None, given: Value) -> Value:

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mathlab.config.arrays import drawn
-from mathlab.config.loops import rolled, unrolled
+from mathlab.config.change import at_point
+from mathlab.config.loops import unrolled
 from mathlab.errors import MathlabError
-from mathlab.experiment import Array, Axis, Case, Choice, Figure, Range, Recipe, SweepSettings, TrainSettings, Value
+from mathlab.experiment import Array, Axis, Case, Choice, Figure, Point, Range, SweepSettings, TrainSettings, Value
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.planned import Planned, plan
@@ -44,7 +44,6 @@ class Ends(NamedTuple):
     parameters: Mapping[str, Array]
 
 
-Point = tuple[tuple[Axis, Choice], ...]  # what one run has on every axis
 Run = tuple[int, Point]  # with its number
 
 
@@ -124,37 +123,6 @@ def _bare(case: Case) -> Case:
     return unrolled(written.bare(figures, trained), places)
 
 
-def changed(case: Case, point: Point) -> Case:
-    """The case of one run. Raises MathlabError for initial values that cannot be drawn."""
-    given = {**case.inputs, **case.parameters}
-    if sizes := {axis.name: choice.value for axis, choice in point if choice.value and axis.name not in given}:
-        case = rolled(case, lambda written: replace(written, inputs={**written.inputs, **sizes}))
-    values: dict[str, Value] = {**case.inputs, **case.parameters}
-    recipes: dict[str, Recipe] = {}
-    train = case.train
-    for axis, choice in point:
-        number = choice.number
-        if axis.kind == "value" and choice.value is not None:
-            values[axis.name] = choice.value
-        elif axis.kind == "init":
-            recipe = recipes.get(axis.name) or values[axis.name].recipe
-            assert recipe, "only what is drawn has such an axis"
-            match axis.part:
-                case "seed":
-                    recipes[axis.name] = recipe._replace(seed=int(number))
-                case "scale":
-                    recipes[axis.name] = recipe._replace(scale=number)
-                case part:
-                    recipes[axis.name] = recipe._replace(settings={**recipe.settings, part: number})
-        elif train:
-            train = train.changed(axis.name, number)
-    for name, recipe in recipes.items():
-        values[name] = replace(values[name], array=drawn(recipe, values[name].place), recipe=recipe)
-    if train and len({values[name].array.shape[:1] for name in train.over}) > 1:
-        raise MathlabError("the inputs that 'over' names have different numbers of samples", train.place)
-    return replace(case.having(values), train=train)
-
-
 # --- which of them are made together ----------------------------------------------------------------------------------
 
 
@@ -167,7 +135,7 @@ def _pieces(case: Case, points: Sequence[Point]) -> tuple[list[Piece], Cost]:
     seconds, held = 0.0, 0
     for runs in groups.values():
         with _in_run(*runs[0]):
-            first = changed(case, runs[0][1])
+            first = at_point(case, runs[0][1])
             lines, types = _report(prepare(first))
             for line in lines:
                 if (count := types.names[line.name].size) > SMALL:
@@ -227,11 +195,11 @@ def ends_of(piece: Piece) -> list[Ends]:
     if piece.stacked:
         # what does not fit in one of them is found out below
         with contextlib.suppress(NotStackable, MathlabError, IndexError):
-            return [together([changed(piece.case, point) for _, point in piece.runs])]
+            return [together([at_point(piece.case, point) for _, point in piece.runs])]
     ends = []
     for number, point in piece.runs:
         with _in_run(number, point):
-            ends.append(alone(changed(piece.case, point)))
+            ends.append(alone(at_point(piece.case, point)))
     return ends
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from mathlab.config.change import at_point
 from mathlab.experiment import Axis, Case, Figure, Range, Recipe, SweepSettings
 from mathlab.language.syntax import Name
 from mathlab.stages import sweep, train
@@ -37,7 +38,7 @@ def loops() -> dict[str, Work]:
     case = swept(MANY)
     assert case.sweep
     bare = replace(case, expected=(Figure("loss", Name("loss")),), sweep=None)
-    cases = [sweep.changed(bare, point) for point in sweep.points(case.sweep)]
+    cases = [at_point(bare, point) for point in sweep.points(case.sweep)]
     every = [one.train for one in cases if one.train]
     prepared, values, own = sweep.replicas(cases)
     steps, _, planned = sweep.updating(prepared, every, values, own)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from mathlab import config
+from mathlab.config.change import at_point
 from mathlab.errors import MathlabError
 from mathlab.experiment import Case, SweepSettings
 from mathlab.language.optimizers import OPTIMIZERS
@@ -124,7 +125,7 @@ def assert_as_single(case: Case, ulp: float) -> None:
     assert stacked.stacked == len(stacked.nonfinite)
     bare = sweep._bare(case)
     for run, point in enumerate(sweep.points(settings_of(case))):
-        ends = sweep.alone(sweep.changed(bare, point)).reported
+        ends = sweep.alone(at_point(bare, point)).reported
         values = np.concatenate([end.ravel() for end in ends])
         together = np.array([column[run] for column in stacked.columns.values()])
         assert together.dtype == values.dtype
@@ -211,6 +212,7 @@ REFUSED = {
     "sample: 2, over: {W.seed: {low: 0, high: 1.5}}": "a whole number is needed here, not '1.5'",
     "grid: {lr: [1]}, report: [los]": "unknown name 'los'; did you mean 'loss'?",
     "grid: {lr: [1]}, report: []": "an empty list reports nothing",
+    "grid: {batch_size: [1, 2]}": "a sweep cannot change 'batch_size'",
     "grid: {lr: [1]}, repot: [loss]": "unknown key 'repot'; did you mean 'report'?",
 }
 
