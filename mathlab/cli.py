@@ -27,7 +27,10 @@ COMMANDS = (  # each a function of its name, in a module of its name
     *("derive", "draw", "plot", "diff", "article", "oracle", "update", "selftest", "init", "schema", "guide"),
 )
 
-EXIT_CODES = "Exit code: 0 everything matches, 1 something does not or is not finite, 2 bad input or nothing compared."
+EXIT_CODES = (
+    "Exit code: 0 everything matches, 1 something does not or is not finite, 2 bad input or, "
+    "but for backprop, train and sweep, nothing compared."
+)
 
 FIRST_STEPS = """\
 mathlab regenerates the numbers that articles on backpropagation report, and

@@ -116,7 +116,7 @@ def read(path: Path) -> Document:
         with told(path, "read"):
             source = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise MathlabError(f"{path} is no text in UTF-8") from None
+        raise MathlabError(f"{path} is no text in UTF-8; save it as one") from None
     kind = path.suffix.lower()
     if kind not in KINDS:
         raise MathlabError(f"{path}: a document ends in one of {', '.join(KINDS)}")

@@ -78,9 +78,9 @@ class Cases(NamedTuple):
     case: Chosen = None
 
     def paths(self, default: Sequence[Path] | None = None) -> Sequence[Path]:
-        """Those that are named, in either way, else `default`. Raises MathlabError where that is None."""
+        """Those that are named, in either way, else `default`. Raises MathlabError where that is None, or not there."""
         paths = [*(self.files or ()), *(self.config or ())] or default
-        if paths is None:
+        if paths is None or (paths is default and not all(path.exists() for path in paths)):
             raise MathlabError("no config is named: give a file, or a folder of them")
         return paths
 

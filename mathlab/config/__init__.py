@@ -128,7 +128,7 @@ def _content(file: str) -> bytes:
         content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         *lines, line = content[: error.start].decode("utf-8-sig").split("\n")
-        message = f"the config is not UTF-8: it has the byte 0x{content[error.start]:02x} here"
+        message = f"the config is not UTF-8: it has the byte 0x{content[error.start]:02x} here; save it as UTF-8"
         raise MathlabError(message, Place(file, len(lines) + 1, len(line) + 1)) from None
     return content
 

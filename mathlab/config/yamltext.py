@@ -124,7 +124,9 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
             hint = hint or signs.quoted(line, "\n".join(lines[: mark.line]))
         return Problem(f"this is not YAML: {error.problem}{hint}", place)
     if bad := Reader.NON_PRINTABLE.search(text):
-        return Problem(f"the character U+{ord(bad.group()):04X} is not allowed in YAML", _at(file, text, bad.start()))
+        how = "; a text that is UTF-16 is saved as UTF-8" * (bad.group() == "\0")
+        message = f"the character U+{ord(bad.group()):04X} is not allowed in YAML{how}"
+        return Problem(message, _at(file, text, bad.start()))
     return Problem("this is not YAML", Place(file, 1, 1))
 
 

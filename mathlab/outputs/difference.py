@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -140,7 +141,7 @@ def renewal(folder: Path) -> str:
             columns = file.readline().rstrip("\n").split(",")
         own = layouts[path.name].columns if path.name in layouts else ()
         if columns[: len(own)] != [*own]:
-            how = f"`mathlab run --out {folder}` makes the folder anew"
+            how = f"`mathlab run --out {shlex.quote(str(path.parents[1]))} FILE…` of its configs makes the folder anew"
             return f"{path} is not as this version of mathlab writes it; {how}"
     return ""
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import platform
+import shlex
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from itertools import groupby
@@ -125,7 +126,7 @@ def _kept(path: Path, layout: Layout, keep: Collection[tuple[str, str]]) -> list
     if columns[:own] != layout.columns or not (layout.open_ended or len(columns) == own):
         raise MathlabError(
             f"{path} is not as this version of mathlab writes it, so its rows of other cases and stages cannot be "
-            f"kept; `mathlab run --out {path.parents[1]}` of the whole config makes it anew"
+            f"kept; `mathlab run --out {shlex.quote(str(path.parents[1]))} FILE` of the whole config makes it anew"
         )
     owned = groupby((row for row, _ in rows), partial(owner, layout))
     return [Table(columns, tuple(some)) for one, some in owned if one in keep]

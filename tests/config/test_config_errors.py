@@ -560,9 +560,9 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     assert problems(config) == f"the config {config} does not exist"
     assert problems(tmp_path) == f"the config {tmp_path} is a folder"
     config.write_bytes(b"title: a\nsource: {note: \xc3\xa9 \xff}\n")
-    assert problems(config) == "2:18: the config is not UTF-8: it has the byte 0xff here"
+    assert problems(config) == "2:18: the config is not UTF-8: it has the byte 0xff here; save it as UTF-8"
     config.write_bytes(MINIMAL.encode("utf-16"))
-    assert problems(config) == "1:1: the config is not UTF-8: it has the byte 0xff here"
+    assert problems(config) == "1:1: the config is not UTF-8: it has the byte 0xff here; save it as UTF-8"
 
 
 def test_folders_without_configs(tmp_path: Path) -> None:

@@ -316,11 +316,11 @@ def test_no_more_than_asked_for_and_some_of_both(
 @pytest.mark.parametrize("file", every_file())
 def test_a_folder_of_another_version_is_said_to_be_one(file: str, tmp_path: Path) -> None:
     layout = every_file()[file]
-    (tmp_path / "net").mkdir()
-    written = tmp_path / "net" / file
+    out = tmp_path / "my outputs"
+    (out / "net").mkdir(parents=True)
+    written = out / "net" / file
     written.write_text(",".join(layout.columns) + "\n")
-    assert renewal(tmp_path) == ""
+    assert renewal(out) == ""
     written.write_text(",".join(layout.columns[:-1]) + "\n")
-    assert renewal(tmp_path) == (
-        f"{written} is not as this version of mathlab writes it; `mathlab run --out {tmp_path}` makes the folder anew"
-    )
+    how = f"`mathlab run --out '{out}' FILE…` of its configs makes the folder anew"
+    assert renewal(out) == renewal(out / "net") == f"{written} is not as this version of mathlab writes it; {how}"

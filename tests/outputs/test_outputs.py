@@ -379,7 +379,7 @@ def test_a_file_whose_rows_cannot_be_kept(text: bytes, tmp_path: Path) -> None:
         write(results("second"), tmp_path, {})
     assert str(caught.value) == (
         f"{tmp_path / 'net' / 'training.csv'} is not as this version of mathlab writes it, so its rows of other cases "
-        f"and stages cannot be kept; `mathlab run --out {tmp_path}` of the whole config makes it anew"
+        f"and stages cannot be kept; `mathlab run --out {tmp_path} FILE` of the whole config makes it anew"
     )
     assert {path: path.read_bytes() for path in (tmp_path / "net").iterdir()} == before
     write(EVERYTHING, tmp_path, {})  # nothing has to be kept
