@@ -68,8 +68,9 @@ def settled(call: Call) -> Call:
     for name, setting in op.settings.items():
         value = _constant(attrs[name], call, name) if name in attrs else setting.default
         if not isinstance(value, Expr) and not setting.fits(value):
-            missing, wrong = f"{call.op} needs its setting '{name}', ", f"{name} of {call.op} must be "
-            why = f"{wrong}{setting.wanted}, not {value!r}" if name in attrs else f"{missing}{setting.wanted}"
+            why = f"{name} of {call.op} must be {setting.wanted}, not {value!r}"
+            if name not in attrs:
+                why = f"{call.op} needs its setting '{name}', {setting.wanted}"
             raise ExpressionError(why, call.position)
         if value != setting.default:
             settings.append((name, value))
@@ -90,6 +91,7 @@ def meant(call: Call) -> str:
 
 
 def _bind(call: Call, op: Op, args: tuple[Expr, ...]) -> tuple[tuple[Expr, ...], dict[str, Static]]:
+    """The arguments in the op's order, with its defaults, and the settings, which may be given by place or by name."""
     attrs = dict(call.attrs)
     fixed = [name for name in op.args if not name.startswith("*")]
     named = [*op.settings] if op.variadic else [*fixed, *op.settings]
@@ -98,14 +100,15 @@ def _bind(call: Call, op: Op, args: tuple[Expr, ...]) -> tuple[tuple[Expr, ...],
     beyond = habits.BEYOND.get(call.op, "")
     for name in attrs:
         if name not in named:
-            hint = did_you_mean(name, named) or beyond or f"; it has {', '.join(named)}" * bool(named)
+            known = f"; it has {', '.join(named)}" if named else ""
+            hint = did_you_mean(name, named) or beyond or known
             raise ExpressionError(f"{call.op} has no argument '{name}'{hint}", call.position)
     if op.variadic:
-        if len(args) <= len(fixed) - (op.args == ("*shape",)):  # the shape of a single number has no sizes
+        if len(args) <= len(fixed) and op.args != ("*shape",):  # the shape of a single number has no sizes
             raise ExpressionError(f"{call.op} needs more than {len(args)} arguments", call.position)
         return args, attrs
     if len(args) > len(order):
-        most = f"{len(order)} argument{'s' * (len(order) != 1)} ({', '.join(order)})"
+        most = f"{len(order)} argument{'' if len(order) == 1 else 's'} ({', '.join(order)})"
         raise ExpressionError(f"{call.op} takes at most {most}, not {len(args)}{beyond}", call.position)
     given: dict[str, Static] = dict(zip(order, args, strict=False))
     for name, value in attrs.items():
@@ -113,12 +116,14 @@ def _bind(call: Call, op: Op, args: tuple[Expr, ...]) -> tuple[tuple[Expr, ...],
             raise ExpressionError(f"{call.op} is given {name} twice", call.position)
         given[name] = resolve(value) if isinstance(value, Expr) else value
     given = {**{name: Num(value, call.position) for name, value in op.defaults.items()}, **given}
-    bound = {name: value for name in fixed if isinstance(value := given.get(name), Expr)}
+    bound: list[Expr] = []
     for name in fixed:
-        if name not in bound:
-            wrong = f" as an expression, not as {given[name]!r}" if name in given else ""
+        argument = given.get(name)
+        if not isinstance(argument, Expr):
+            wrong = f" as an expression, not as {argument!r}" if name in given else ""
             raise ExpressionError(f"{call.op} needs its argument '{name}'{wrong}", call.position)
-    return tuple(bound.values()), {name: value for name, value in given.items() if name in op.settings}
+        bound.append(argument)
+    return tuple(bound), {name: value for name, value in given.items() if name in op.settings}
 
 
 def _constant(value: Static, call: Call, name: str) -> Static:
@@ -148,9 +153,10 @@ class Types:
         self._known: dict[Expr, Type] = {}
 
     def learning(self, equations: Iterable[Equation]) -> Types:
-        """These types and those of equations more; names that begin with _ are ours, and not told.
+        """Types that know these names and what the equations define.
 
-        Raises MathlabError, at the equation, where one does not fit.
+        Raises MathlabError, at the equation, where one does not fit; it is named unless its name is the engine's own,
+        which begins with _.
         """
         types = Types(self.names, self.integral)
         types._known |= self._known
@@ -182,7 +188,7 @@ class Types:
 
     def _call(self, call: Call) -> Type:
         op = OPS[call.op]
-        constant_value(call)
+        constant_value(call)  # raises where arithmetic on written numbers comes to none
         for name, value in call.attrs:
             if isinstance(value, Expr):
                 raise ExpressionError(NO_CONSTANT.format(name, call.op, unparse(value)), call.position)
@@ -198,9 +204,8 @@ class Types:
             if any(types[0].shape[axis] == 0 for axis in along):
                 nothing = f"where there is nothing to run along, as in shape {types[0].shape},"
                 raise ShapeError(f"{call.op} has no value {nothing}")
-            kinds = {
-                type_.kind for type_ in (types if op.args[0].startswith("*") else types[:1])
-            }  # of what only arranges its arguments
+            arranged = types if op.args[0].startswith("*") else types[:1]
+            kinds = {type_.kind for type_ in arranged}
             kind: Kind = op.kind if op.kind != "same" else kinds.pop() if len(kinds) == 1 else "f"
             if len(shape) > MOST_AXES:
                 raise ShapeError(f"the result would have {len(shape)} axes, more than {MOST_AXES},")

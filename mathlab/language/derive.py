@@ -18,7 +18,7 @@ from mathlab.errors import ExpressionError, MathlabError
 from mathlab.language.check import Types, read
 from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS
-from mathlab.language.shapes import Type
+from mathlab.language.shapes import Shape, Type
 from mathlab.language.simplify import Builder, is_ones, split
 from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, names, replace, unparse
 
@@ -29,8 +29,9 @@ UPSTREAM = "upstream"  # the name of the gradient of an end that is not a scalar
 class Backward(NamedTuple):
     """The backward equations, in the order in which they can be computed.
 
-    `shares` holds, for each name, what every mention of it in an equation hands back: (that equation's name, the share,
-    which may have yet to be fitted to the name's shape). Nothing reads the end, whose gradient comes from "".
+    `shares` holds, for each name, its gradient's terms before they are added: a pair for every mention of the name, of
+    the equation that mentions it and of what that hands back (broadcasting may have yet to be undone). No equation
+    mentions the end, whose own gradient comes from "".
     """
 
     equations: tuple[Equation, ...]  # each named `d<name>`, or `d<name>_1` for a part of one
@@ -58,9 +59,8 @@ class _Derivation:
         self.types = types
         self.wanted = wanted
         self.builder = Builder(types)
-        self.received: dict[str, list[tuple[str, Expr]]] = {}  # with the equation that each share comes from
-        self.out: list[Equation] = []
-        self.written: set[str] = set()
+        self.received: dict[str, list[tuple[str, Expr]]] = {}  # the shares, as in `Backward`
+        self.backward: dict[str, Equation] = {}
         self.defined = {equation.name: equation for equation in equations}
         self.taken = {*types.names, *(equation.name for equation in equations)}
         self.forward = {equation.expr: Name(equation.name) for equation in reversed(equations)}
@@ -68,9 +68,10 @@ class _Derivation:
         self.pending = Counter(name for equation in equations for name in names(equation.expr))
         self.active = {*wanted}  # the wanted names, and every name that is computed from one
         for equation in equations:
-            self.active |= {equation.name} if self.active.intersection(names(equation.expr)) else set()
-        self.blocked: dict[str, tuple[Call, Equation]] = {}
-        self.handed: dict[str, list[Expr]] = {}
+            if self.active.intersection(names(equation.expr)):
+                self.active.add(equation.name)
+        self.blocked: dict[str, tuple[Call, Equation]] = {}  # names behind a call without a derivative, in an equation
+        self.handed: dict[str, list[Expr]] = {}  # what each equation hands back
         self.parts: dict[str, list[str]] = {}
 
     def run(self) -> Backward:
@@ -91,23 +92,25 @@ class _Derivation:
                     self._total(name)
         for name in self.wanted:
             self._total(name)
-        forward = self.types.names.keys() - {equation.name for equation in self.out}
+        forward = self.types.names.keys() - self.backward.keys()
         stores = {name: stored(map(self._with_names, shares), forward) for name, shares in self.handed.items()}
         parts = {name: tuple(parts) for name, parts in self.parts.items()}
-        return Backward(tuple(self.out), stores, parts, {name: tuple(shares) for name, shares in self.received.items()})
+        shares = {name: tuple(shares) for name, shares in self.received.items()}
+        return Backward(tuple(self.backward.values()), stores, parts, shares)
 
     def _total(self, name: str) -> Expr | None:
         """The gradient of `name` as an expression for its readers: the name of its equation, or what it simply is."""
         gradient = f"d{name}"
-        if gradient in self.written:
+        if gradient in self.backward:
             return Name(gradient)
         type_ = self.types.names[name]
         parts = _joined([share for _, share in self.received.get(name, ())], self.types)
         if not parts:
             if name in self.blocked and name in self.wanted:
-                (call, at), end = self.blocked[name], self.equations[-1].name
+                call, equation = self.blocked[name]
+                end = self.equations[-1].name
                 message = f"'{name}' reaches '{end}' only through '{unparse(call)}', which has no derivative"
-                raise ExpressionError(message, call.position).at(at.place)
+                raise ExpressionError(message, call.position).at(equation.place)
             if name not in self.wanted or type_.kind != "f":
                 return None
             parts = [Call("zeros_like", (Name(name),)) if type_.shape else Num(0)]
@@ -123,28 +126,29 @@ class _Derivation:
     def _write(self, name: str, expr: Expr) -> None:
         expr = self._with_names(expr)
         self.types.names[name] = Type(self.types.of(expr).shape)
-        self.out.append(Equation(name, expr))
-        self.written.add(name)
+        self.backward[name] = Equation(name, expr)
 
     def _with_names(self, expr: Expr) -> Expr:
         """The expression with whatever a forward equation has already computed called by its name."""
         return replace(expr, lambda part: self.forward.get(part) if isinstance(part, Call) else None)
 
     def hand_down(self, expr: Expr, upstream: Expr, equation: Equation) -> None:
-        """Give each name in `expr` its share of the gradient `upstream` of `expr`."""
+        """Give each name in `expr` its share of the gradient `upstream` of `expr`, a part of the equation."""
         if isinstance(expr, Name) and expr.id in self.active:
             self.received.setdefault(expr.id, []).append((equation.name, upstream))
             self.handed.setdefault(equation.name, []).append(upstream)
         if not isinstance(expr, Call):
             return
         op, site = OPS[expr.op], self.types.site(expr)
-        rules = {
-            position: read(text) if (text := op.rule(position, site)) is not None else None
-            for position, arg in enumerate(expr.args)
-            if self.active.intersection(names(arg))
-        }
-        for position, rule in rules.items():
-            for name in names(expr.args[position]) if rule is None else ():
+        rules: dict[int, Expr] = {}
+        for position, arg in enumerate(expr.args):
+            if self.active.isdisjoint(names(arg)):
+                continue
+            text = op.rule(position, site)
+            if text is not None:
+                rules[position] = read(text)
+                continue
+            for name in names(arg):
                 self._block(name, expr, equation)
         shares = self._shares(rules, expr, upstream, equation)
         core = split(upstream)[1]
@@ -155,9 +159,7 @@ class _Derivation:
         for position, share in shares.items():
             self.hand_down(expr.args[position], share, equation)
 
-    def _shares(
-        self, rules: Mapping[int, Expr | None], call: Call, upstream: Expr, equation: Equation
-    ) -> dict[int, Expr]:
+    def _shares(self, rules: Mapping[int, Expr], call: Call, upstream: Expr, equation: Equation) -> dict[int, Expr]:
         """The gradient of each argument of `call`, by the rules, with broadcasting undone."""
         values: dict[str, Expr] = {"g": upstream, "y": Name(equation.name) if call == equation.expr else call}
         for position, name in enumerate(OPS[call.op].args):
@@ -165,24 +167,28 @@ class _Derivation:
                 values |= {f"{name[1:]}{k}": arg for k, arg in enumerate(call.args[position:])}
             else:
                 values[name] = call.args[position]
-        made = {at: self.builder.instantiate(rule, values) for at, rule in rules.items() if rule is not None}
-        return {at: self.builder.fit(share, call.args[at]) for at, share in made.items()}
+        return {
+            position: self.builder.fit(self.builder.instantiate(rule, values), call.args[position])
+            for position, rule in rules.items()
+        }
 
     def _name(self, part: Expr, owner: str) -> Expr:
         """A name `d<owner>_1` for an expression that is read more than once, or that is part of a long sum."""
-        name = next(free for count in itertools.count(1) if (free := f"d{owner}_{count}") not in self.taken)
+        numbered = (f"d{owner}_{count}" for count in itertools.count(1))
+        name = next(name for name in numbered if name not in self.taken)
         self.taken.add(name)
         self.parts.setdefault(owner, []).append(name)
         self._write(name, part)
         return Name(name)
 
-    def _block(self, name: str, call: Call, at: Equation) -> None:
+    def _block(self, name: str, call: Call, equation: Equation) -> None:
         """Remember that a name was reached through an op without a derivative, and so all that it was computed from."""
         if name in self.blocked or name not in self.active:
             return
-        self.blocked[name] = (call, at)
-        for inner in names(self.defined[name].expr) if name in self.defined else ():
-            self._block(inner, call, at)
+        self.blocked[name] = call, equation
+        if name in self.defined:
+            for inner in names(self.defined[name].expr):
+                self._block(inner, call, equation)
 
 
 def _joined(parts: Sequence[Expr], types: Types) -> list[Expr]:
@@ -190,32 +196,48 @@ def _joined(parts: Sequence[Expr], types: Types) -> list[Expr]:
 
     So the gradient of parts is told as that of the whole: `dz = concat(di, df, do, dg)`.
     """
-    places: dict[tuple[str, int, int], dict[tuple[int, int], Expr]] = defaultdict(dict)
+    places: dict[tuple[str, int, int], dict[tuple[int, int], Call]] = defaultdict(dict)
     for part in parts:
         match part:
             case Call("scatter", (_, base, *items)):
-                sizes = types.of(base).shape
-                match [(axis, item) for axis, item in enumerate(items) if item != ALL]:
-                    case [(axis, Num(int(at)))]:
-                        places["stack", axis, sizes[axis]].setdefault((at % sizes[axis], at % sizes[axis] + 1), part)
-                    case [(axis, Slice(_, _, None) as item)]:
-                        start, stop, _ = item.whole.indices(sizes[axis])
-                        places["concat", axis, sizes[axis]].setdefault((start, stop), part)
+                if block := _block(items, types.of(base).shape):
+                    joined, extent = block
+                    places[joined].setdefault(extent, part)
     whole: list[Expr] = []
     for (op, axis, size), filled in places.items():
         order = sorted(filled)
-        if len(order) > 1 and [start for start, _ in order] + [size] == [0, *(stop for _, stop in order)]:
+        starts, stops = [start for start, _ in order], [stop for _, stop in order]
+        if len(order) > 1 and [*starts, size] == [0, *stops]:
             blocks = [filled[place] for place in order]
             parts = [part for part in parts if not any(part is block for block in blocks)]
-            inside = tuple(block.args[0] for block in blocks if isinstance(block, Call))
-            whole.append(Call(op, inside, (("axis", axis),) if axis else ()))
+            whole.append(Call(op, tuple(block.args[0] for block in blocks), (("axis", axis),) if axis else ()))
     return [*whole, *parts]
 
 
-def _count(core: Expr, exprs: Collection[Expr]) -> int:
+def _block(items: Sequence[Expr], shape: Shape) -> tuple[tuple[str, int, int], tuple[int, int]] | None:
+    """What joins blocks like `x[items]` to x (op, axis, and the axis' size), and from where to where this one reaches.
+
+    None for a part that is no such block.
+    """
+    match [(axis, item) for axis, item in enumerate(items) if item != ALL]:
+        case [(axis, Num(int(at)))]:
+            start = at % shape[axis]
+            return ("stack", axis, shape[axis]), (start, start + 1)
+        case [(axis, Slice(_, _, None) as item)]:
+            start, stop, _ = item.whole.indices(shape[axis])
+            return ("concat", axis, shape[axis]), (start, stop)
+    return None
+
+
+def _count(core: Expr, exprs: Iterable[Expr]) -> int:
     """How often `core` stands in the expressions, whatever the number in front of it."""
-    inside = (expr.args if isinstance(expr, Call) else () for expr in exprs if split(expr)[1] != core)
-    return sum(split(expr)[1] == core for expr in exprs) + sum(_count(core, args) for args in inside)
+    count = 0
+    for expr in exprs:
+        if split(expr)[1] == core:
+            count += 1
+        elif isinstance(expr, Call):
+            count += _count(core, expr.args)
+    return count
 
 
 def stored(backward: Iterable[Expr], forward_names: Collection[str]) -> tuple[str, ...]:

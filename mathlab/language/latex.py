@@ -63,10 +63,9 @@ def _symbol(name: str) -> str:
         return rf"\mathrm{{{name}}}".replace("_", r"\_")
     stem = LETTERS.get(stem, stem)
     core = f"\\{stem}" if stem in GREEK else stem if len(stem) == 1 else rf"\mathrm{{{stem}}}"
-    below = ",".join(
-        part for part in (rf"\mathrm{{{rest}}}".replace("_", r"\_") if rest else "", *digits.split("_")) if part
-    )
-    return f"{core}_{{{below}}}" if below else core
+    below = [rf"\mathrm{{{rest}}}".replace("_", r"\_")] if rest else []
+    below += [number for number in digits.split("_") if number]
+    return f"{core}_{{{','.join(below)}}}" if below else core
 
 
 def written(expr: Expr, end: str, types: Types) -> Written:

@@ -46,17 +46,24 @@ class Optimizer(NamedTuple):
 
     def unfit(self, setting: str, number: float, text: str) -> str:
         """What is said of a setting that is negative or not finite, or of a share that leaves nothing; else ''."""
-        whole = f"(1 - {setting})" in " ".join(self.update.values()) and number >= 1
-        wanted = "less than 1" if whole else "" if 0 <= number < math.inf else "0 or more"
-        return wanted and f"{'the learning rate' if setting == 'lr' else setting} is {text}; it is to be {wanted}"
+        called = "the learning rate" if setting == "lr" else setting
+        if number >= 1 and f"(1 - {setting})" in " ".join(self.update.values()):
+            return f"{called} is {text}; it is to be less than 1"
+        return "" if 0 <= number < math.inf else f"{called} is {text}; it is to be 0 or more"
 
     def under(self, given: Collection[str]) -> Update:
-        """The update under the settings that are given."""
+        """The update under the settings that are given, with the lines that options add."""
         lines = [*self.update.items()]
-        for added in (added for option, added in self.options.items() if option in given):
-            parts, last = [part for part, _ in lines], [*added][-1]
-            at = parts.index(last) if last in self.update else parts.count(last)
-            lines[at : at + (last in self.update)] = added.items()
+        for option, added in self.options.items():
+            if option not in given:
+                continue
+            parts, (*_, last) = [part for part, _ in lines], added
+            if last in self.update:  # in place of the rule's own line
+                at = parts.index(last)
+                lines[at : at + 1] = added.items()
+            else:  # of g: before all, but behind other such lines
+                at = parts.count(last)
+                lines[at:at] = added.items()
         return Update(tuple(lines))
 
 
@@ -68,8 +75,9 @@ def _optimizer(row: str) -> tuple[str, Optimizer]:
     """The name and the rule of one row."""
     name, said = called(row)
     settings = {setting: float(default) if default else None for setting, default in said.items()}
-    options = [head for head in ROWS if head.startswith(("every with ", f"{name} with "))]
-    added = {option: ROWS[head] for head in options if (option := head.split()[-1]) not in settings}
+    heads = [head for head in ROWS if head.startswith(("every with ", f"{name} with "))]
+    options = {head.split()[-1]: ROWS[head] for head in heads}
+    added = {option: lines for option, lines in options.items() if option not in settings}
     return name, Optimizer(settings, ROWS[row], added)
 
 

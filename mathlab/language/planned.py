@@ -59,21 +59,25 @@ def plan(
     that are kept for `rounds` + 1 rounds; `varying` are arrays that are given anew for a round; `clock` is the input
     that `run` sets to the number of the round, from 1.
     """
-    tape, changing = Tape(), {*moved, *varying, clock}
+    tape = Tape()
     values = {**env, **{name: np.array(env[name]) for name in varying}}
-    read = dict.fromkeys([*program.inputs, *moved, *varying])
+    changing, read = {*moved, *varying, clock}, dict.fromkeys([*program.inputs, *moved, *varying])
     inputs = {name: tape.slot(values[name], constant=name not in changing) for name in read}
     outputs = tape.play(program, inputs)
     moves = {inputs[old]: _apart(outputs[new]) for old, new in moved.items()}
-    kept = {f"h{k}": outputs[name] for k, name in enumerate(recorded)}
+    kept = {f"h{k}": outputs[name] for k, name in enumerate(recorded)}  # by the names of their rows in the text
     reads = {line: [slot.root for slot in line.operands] for line in _early(tape.lines)}
     ends = [slot.root for slot in kept.values()]
-    lines, measured = leading_to([*(slot.root for slot in moves.values()), *ends], reads), leading_to(ends, reads)
+    lines = leading_to([*(slot.root for slot in moves.values()), *ends], reads)
+    measured = leading_to(ends, reads)
 
-    state, fed = ({name: np.asarray(values[name]) for name in some if inputs[name].layout} for some in (moved, varying))
+    state = {name: np.asarray(values[name]) for name in moved if inputs[name].layout}
+    fed = {name: np.asarray(values[name]) for name in varying if inputs[name].layout}
+    numbers = {inputs[name]: name for name in moved if name not in state}
     arrays = {inputs[name]: array for name, array in state.items()}
     homes = {new: old for old, new in moves.items() if old.layout}
-    footprint = _lay_out(lines, {*measured}, arrays, homes, (slot for slot in kept.values() if slot.root not in moves))
+    late = [slot for slot in kept.values() if slot.root not in moves]
+    footprint = _lay_out(lines, {*measured}, arrays, homes, late) + sum(array.nbytes for array in fed.values())
     arrays |= {inputs[name]: array for name, array in fed.items()}
 
     def array_of(slot: Slot) -> Array:
@@ -89,30 +93,27 @@ def plan(
     history = {name: np.empty((rounds + 1, *sample.shape), sample.dtype) for name, sample in samples.items()}
     space |= {**tape.functions, "copyto": np.copyto, **dict(zip(kept, history.values(), strict=True))}
     # the old state is kept before the rest, so that the new one may be written over it at once
-    before, after = (
-        [f"{rows}[k] = {slot.name}" for rows, slot in kept.items() if (slot.root in moves) is early]
-        for early in (True, False)
-    )
+    before = [f"{rows}[k] = {slot.name}" for rows, slot in kept.items() if slot.root in moves]
+    after = [f"{rows}[k] = {slot.name}" for rows, slot in kept.items() if slot.root not in moves]
     if clock in inputs:
         before.insert(0, f"{inputs[clock].name} = k + 1.0")
-    numbers = {name: inputs[name] for name in moved if name not in state}
-    both = numbers.values(), map(moves.__getitem__, numbers.values())
-    arguments, renewed = ("".join(f"{slot.name}, " for slot in slots) for slots in both)
     update = [
         f"copyto({old.name}, {new.name})"
         for old, new in moves.items()
         if old.layout and arrays.get(new) is not arrays[old]
     ]
-    every, once = ([*before, *(line.text for line in some), *after] for some in (lines, measured))
+    passed = "".join(f"{old.name}, " for old in numbers)
+    update.append(f"{passed} = {''.join(f'{moves[old].name}, ' for old in numbers)}" if numbers else "pass")
     text = "\n    ".join([
-        f"def run(first, last, {arguments}):", "for k in range(first, last):",
-        *(f"    {line}" for line in [*every, *update, f"{arguments} = {renewed}" * bool(numbers) or "pass"]),
-        f"return ({arguments})",
-    ]) + "\n" + "\n    ".join([f"def measure(k, {arguments}):", *once, f"return ({arguments})"])  # fmt: skip
+        f"def run(first, last, {passed}):", "for k in range(first, last):",
+        *(f"    {line}" for line in (*before, *(line.text for line in lines), *after, *update)),
+        f"return ({passed})",
+    ]) + "\n" + "\n    ".join([
+        f"def measure(k, {passed}):", *before, *(line.text for line in measured), *after, f"return ({passed})",
+    ])  # fmt: skip
     exec(compile(text, "<the planned program>", "exec"), space)
     run, measure = space["run"], space["measure"]
-    footprint += sum(array.nbytes for array in fed.values())
-    return Planned(text, run, measure, state, tuple(numbers), fed, history, footprint)  # type: ignore[arg-type]
+    return Planned(text, run, measure, state, tuple(numbers.values()), fed, history, footprint)  # type: ignore[arg-type]
 
 
 def _lay_out(
@@ -127,7 +128,8 @@ def _lay_out(
     `arrays` has those of the state, and gets those of all lines. `homes` are the old values whose place new ones will
     take; they and what is `kept` are read when the round is over.
     """
-    places, guests = ({old: old for old in arrays} for _ in range(2))  # whose place a slot has, and who has a place
+    places = {old: old for old in arrays}  # whose place in the state a slot has,
+    guests = {old: old for old in arrays}  # and who has that place now
     blocks: dict[Slot, Memory] = {}  # the memory of other slots, as long as somebody reads them
     last = {slot.root: at for at, line in enumerate(lines) for slot in line.operands}  # the line that does so last,
     last |= {slot.root: NEVER for slot in (*homes, *kept)}  # also through a view

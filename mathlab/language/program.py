@@ -27,8 +27,7 @@ from mathlab.language.ops import EXACT, OPS
 from mathlab.language.syntax import OPERATORS, Call, Expr, Name, NewAxis, Num, Slice, names, to_python
 
 FUNCTION = "program"
-BARE = shapes.Type((), "b")
-SHORT = 13  # binary places: a written number that needs no more is what float64 makes of it
+SHORT = 13  # binary places: a written number that needs no more is exact in float32 too
 FILE = "<the compiled program>"
 KERNELS = {name: value for name, value in vars(kernels).items() if inspect.isfunction(value)}
 PYTHON = {*OPERATORS, "neg"}  # what Python itself computes of written numbers
@@ -65,9 +64,11 @@ class Program:
 
     def listing(self) -> str:
         """A module that runs on its own: the imports, the kernels that the program calls, and the program."""
-        used = _kernels_in(self.text)
-        imports = "import math\n\n" * any("math." in _source(name) for name in used) + "import numpy as np\n"
-        return "\n\n".join([imports, f"dtype = np.{self.dtype}\n", *(f"{_source(name)}\n" for name in used), self.text])
+        kernels = [_source(name) for name in _kernels_in(self.text)]
+        imports = "import numpy as np\n"
+        if any("math." in kernel for kernel in kernels):
+            imports = f"import math\n\n{imports}"
+        return "\n\n".join([imports, f"dtype = np.{self.dtype}\n", *(f"{kernel}\n" for kernel in kernels), self.text])
 
     def equation_at(self, error: BaseException) -> Equation | None:
         """The equation whose line raised `error`."""
@@ -90,11 +91,11 @@ def compile_program(
         writer.write(equation)
     read = dict.fromkeys((*(name for equation in needed for name in names(equation.expr)), *outputs))
     inputs = tuple(name for name in read if name not in defined)
-    arguments = [*["shake"] * shaken, *map(python_name, inputs)]
-    text = [f"def {FUNCTION}({', '.join(arguments)}):"]
+    arguments, results = map(python_name, inputs), ", ".join(map(python_name, outputs))
+    text = [f"def {FUNCTION}({', '.join(['shake', *arguments] if shaken else arguments)}):"]
     text += [f"{name} = {ast.unparse(value)}" for name, value, _ in writer.lines]
-    text += [f"return ({', '.join(map(python_name, outputs))}{',' * (len(outputs) == 1)})"]
-    lines = {number: equation for number, (*_, equation) in enumerate(writer.lines, start=2)}  # below the head
+    text.append(f"return ({results},)" if len(outputs) == 1 else f"return ({results})")
+    lines = {number: equation for number, (_, _, equation) in enumerate(writer.lines, start=2)}  # below the head
     return Program("\n    ".join(text) + "\n", inputs, tuple(outputs), lines, dtype)
 
 
@@ -138,9 +139,11 @@ class _Writer:
         expr, name = equation.expr, python_name(equation.name)
         self.equation = equation
         value = self.lower(expr, name)
-        mask = self.types.names.get(equation.name, BARE).kind == "f" != self.types.of(expr).kind  # of sum(relu(x))
-        if _is_written(expr) or mask:
-            value = _called("dtype", value)  # a node is never one of Python's own numbers
+        known = self.types.names.get(equation.name)
+        # the gradient of sum(relu(x)) is a mask, and is to be floats as every gradient
+        masked = known is not None and known.kind == "f" and self.types.of(expr).kind != "f"
+        if masked or _is_written(expr):  # nor is a node ever one of Python's own numbers
+            value = _called("dtype", value)
         self.lines.append((name, value, equation))
 
     def lower(self, expr: Expr, root: str = "") -> ast.expr:
@@ -150,9 +153,9 @@ class _Writer:
         if isinstance(expr, Name):
             return ast.Name(python_name(expr.id))
         value = self._call(expr) if isinstance(expr, Call) else to_python(expr)
-        endless = isinstance(expr, Num) and expr.value * 2**SHORT % 1  # 0.1 has no end in binary
-        rounds = isinstance(expr, Call) and expr.op not in EXACT
-        if self.shaken and (endless or (rounds and self.types.of(expr).kind == "f")):
+        endless = isinstance(expr, Num) and expr.value * 2**SHORT % 1 != 0  # as 0.1 is in binary
+        rounded = isinstance(expr, Call) and expr.op not in EXACT and self.types.of(expr).kind == "f"
+        if self.shaken and (endless or rounded):
             value = _called("shake", value)
         if isinstance(expr, Call) and root:
             self.computed.setdefault(expr, root)

@@ -24,17 +24,15 @@ Array = NDArray[np.floating]
 Memory = NDArray[np.uint8]
 Function = Callable[..., Array]  # or a number
 # an operator's function for arrays, and its function between two numbers, which is faster there
-OPERATORS = (
-    *("add add", "subtract sub", "multiply mul", "divide truediv", "power pow", "negative neg", "greater gt"),
-    *("greater_equal ge", "less lt", "less_equal le", "equal eq", "not_equal ne"),
-)
 BETWEEN: Mapping[Function, Function] = {
-    getattr(np, of_arrays): getattr(operator, of_numbers) for of_arrays, of_numbers in map(str.split, OPERATORS)
-}
+    np.add: operator.add, np.subtract: operator.sub, np.multiply: operator.mul, np.divide: operator.truediv,
+    np.power: operator.pow, np.negative: operator.neg, np.equal: operator.eq, np.not_equal: operator.ne,
+    np.greater: operator.gt, np.greater_equal: operator.ge, np.less: operator.lt, np.less_equal: operator.le,
+}  # fmt: skip
 
 
 def chosen(c: Array, a: Array, b: Array, out: Array | None = None) -> Array:
-    """np.where, of many entries by their bits: the processor need not guess for each of them which it will be."""
+    """np.where; of many entries by their bits, b ^ ((a ^ b) & mask), so that the processor need not guess of each."""
     if out is None or out.size < 1000:
         return copied(np.where(c, a, b), out)
     bits = f"i{out.itemsize}"
@@ -231,7 +229,8 @@ class Tape:
                 return made
             made.over = over
             if not made.layout:
-                made.text = f"{made.name} = {text}{'.copy()' * isinstance(made.value, np.ndarray)}"
+                copy = ".copy()" if isinstance(made.value, np.ndarray) else ""
+                made.text = f"{made.name} = {text}{copy}"
             elif out:
                 made.text = f"{text[:-1]}{out.format(made.name)})"
             else:  # a type converts, which NumPy does on the way

@@ -37,10 +37,10 @@ def _op(row: str) -> tuple[str, Op]:
     if re.fullmatch(r"(np\.)?\w+", numpy):  # a function, which is called with all there is
         numpy = f"{numpy}({', '.join([*args, *(f'{setting}={setting}' for setting in settings)])})"
     samples = said["samples"].split("; ") if "samples" in said else _usual(name, settings)
-    rules = tuple(_over(said.get(f"d{arg.lstrip('*')}", "")) or None for arg in args)
+    vjp = tuple(_template(said.get(f"d{arg.lstrip('*')}", "")) or None for arg in args)
     return name, Op(
         numpy=numpy,
-        vjp=rules,
+        vjp=vjp,
         args=tuple(args),
         defaults={arg: literal_eval(default) for arg, default in args.items() if default},
         shape=FUNCTIONS[said.get("shape", "broadcast")],
@@ -50,30 +50,40 @@ def _op(row: str) -> tuple[str, Op]:
         labels=int(said.get("labels", -1)),
         unread=int(said.get("unread", -1)),
         products=FUNCTIONS.get(said.get("products", ""), lambda made, read: 0),
-        latex=_over(said.get("latex", "")),
+        latex=_template(said.get("latex", "")),
         binds=int(said.get("binds", 4)),
-        samples=tuple(samples) if any(rules) else (),
+        samples=tuple(samples) if any(vjp) else (),
         **{flag: flag in said for flag in ("needs_entries", "exact", "cheap", "activation", "internal")},
     )
 
 
-def _over(text: str) -> str | Callable[[Site], str]:
-    """A text, or what makes it of a site where it has fields, of which words may follow the name."""
+def _template(text: str) -> str | Callable[[Site], str]:
+    """The text of a derivative or of LaTeX; where it has fields, the function that fills them in for a use of the op.
+
+    For `{spread g}` stands what `spread(site, "g")` gives. What else is in braces belongs to the LaTeX.
+    """
     fields = [field for field in re.findall(r"\{(\w[^{}:]*)\}", text) if field.split()[0] in FUNCTIONS]
+    if not fields:
+        return text
 
     def filled(site: Site) -> str:
         made = text
-        for name, *words in map(str.split, fields):
-            made = made.replace(f"{{{' '.join([name, *words])}}}", FUNCTIONS[name](site, *words))
+        for field in fields:
+            name, *words = field.split()
+            made = made.replace(f"{{{field}}}", FUNCTIONS[name](site, *words))
         return made
 
-    return filled if fields else text
+    return filled
 
 
 def _usual(name: str, settings: Collection[str]) -> list[str]:
     """The sample calls of a function of one array."""
-    over_axes = ("(x23, axis=0)", "(x23, axis=-1, keepdims=True)", "(x232, axis=(0, 2))") * ("keepdims" in settings)
-    return [f"{name}{call}" for call in ("(x23)", *over_axes, *["(x23, axis=1, ddof=1)"] * ("ddof" in settings))]
+    arguments = ["x23"]
+    if "keepdims" in settings:
+        arguments += ["x23, axis=0", "x23, axis=-1, keepdims=True", "x232, axis=(0, 2)"]
+    if "ddof" in settings:
+        arguments.append("x23, axis=1, ddof=1")
+    return [f"{name}({given})" for given in arguments]
 
 
 OPS: Mapping[str, Op] = dict(_op(row) for row in ROWS if "(" in row)

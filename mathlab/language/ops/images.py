@@ -19,15 +19,15 @@ def of_setting(call: Call, name: str, default: int | Pair) -> Pair:
     return two(dict(call.attrs).get(name, default))  # type: ignore[arg-type]  # the table has seen to whole numbers
 
 
-def placed(call: Call, step: int | Pair = 1) -> tuple[Pair, Pair, Pair]:
-    """What says where windows are: the settings stride, which is `step` unless it is given, pad and dilation."""
+def stride_pad_dilation(call: Call, step: int | Pair = 1) -> tuple[Pair, Pair, Pair]:
+    """The settings that say where windows are, for rows and columns; without a stride they move by `step`."""
     return of_setting(call, "stride", step), of_setting(call, "pad", 0), of_setting(call, "dilation", 1)
 
 
 def places(image: Type, size: Pair, call: Call, step: int | Pair = 1, what: str = "a window") -> Pair:
     """How many places a window has along the last two axes: floor((n + 2 pad - reach) / stride) + 1."""
     image = _image(image, call)
-    stride, pad, dilation = placed(call, step)
+    stride, pad, dilation = stride_pad_dilation(call, step)
     rooms = [n + 2 * pad[axis] - (size[axis] - 1) * dilation[axis] - 1 for axis, n in enumerate(image.shape[-2:])]
     if min(size) < 1:
         raise ShapeError(f"{what} of shape {size} has no entries")
@@ -39,7 +39,7 @@ def places(image: Type, size: Pair, call: Call, step: int | Pair = 1, what: str 
 def _image(x: Type, call: Call) -> Type:
     """What has rows and columns."""
     if x.ndim < 2:
-        made = ", of which x[None] makes a row," * x.ndim
+        made = ", of which x[None] makes a row," if x.ndim else ""
         raise ShapeError(f"{call.op} needs an array with rows and columns, not shape {x.shape}{made}")
     return x
 
@@ -110,7 +110,7 @@ def _written(**pairs: tuple[int, ...]) -> str:
 
 def kernel_gradient(site: Site) -> str:
     """The correlation of the input with the upstream gradient: where one steps, the other has gaps, and vice versa."""
-    (x, k), (stride, pad, dilation) = site.args, placed(site.call)
+    (x, k), (stride, pad, dilation) = site.args, stride_pad_dilation(site.call)
     settings = _written(stride=dilation, pad=pad, dilation=stride)
     channels, batch = k.ndim > 2, x.ndim - min(k.ndim, 3)
     if k.ndim == 4:  # an image for each channel, of which the samples are the channels
@@ -118,13 +118,13 @@ def kernel_gradient(site: Site) -> str:
         gradient = f"swapaxes(conv2d({', '.join(sides)}{settings}), 0, 1)"
     else:
         gradient = f"conv2d({'swapaxes(x, 0, 1)' if channels and batch else 'x'}, g{settings})"
-    left_over = [rest >= gap for rest, gap in zip(_left_over(site), dilation, strict=True)]
-    return f"{gradient}[{lead(k, 2)}:{k.shape[-2]}, :{k.shape[-1]}]" if any(left_over) else gradient
+    too_large = any(rest >= gap for rest, gap in zip(_left_over(site), dilation, strict=True))
+    return f"{gradient}[{lead(k, 2)}:{k.shape[-2]}, :{k.shape[-1]}]" if too_large else gradient
 
 
 def image_gradient(site: Site) -> str:
     """The upstream gradient under the flipped kernel, with zeros between its entries where the kernel makes steps."""
-    (x, k), (stride, pads, dilation) = site.args, placed(site.call)
+    (x, k), (stride, pads, dilation) = site.args, stride_pad_dilation(site.call)
     g = _spaced(site) if stride != (1, 1) else "g"
     flipped = "flip(k)" if k.ndim == 2 else "flip(k, axis=(-2, -1))"
     if k.ndim == 4:
@@ -140,7 +140,7 @@ def image_gradient(site: Site) -> str:
 def _left_over(site: Site) -> list[int]:
     """The rows and columns at the end of the padded image that no window reaches."""
     x, k = site.args
-    pairs = zip(x.shape[-2:], k.shape[-2:], *placed(site.call), strict=True)
+    pairs = zip(x.shape[-2:], k.shape[-2:], *stride_pad_dilation(site.call), strict=True)
     return [(n + 2 * pad - (size - 1) * gap - 1) % step for n, size, step, pad, gap in pairs]
 
 

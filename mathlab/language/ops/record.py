@@ -114,8 +114,9 @@ SETTINGS: Mapping[str, Setting] = {
     "ddof": Setting(0, "a whole number of at least 0", NATURAL),
     "keepdims": Setting(False, "True or False", "True|False"),
     "subscripts": Setting(None, "a text with '->', as in einsum('ij,jk->ik', a, b)", "'[a-zA-Z, ]*->[a-zA-Z ]*'"),
-    "size": STEP._replace(default=None),  # which must be given, as
-    "width": WIDTH._replace(default=None),  # this
+    # these two must be given: their patterns do not take the default
+    "size": STEP._replace(default=None),
+    "width": WIDTH._replace(default=None),
     **dict.fromkeys(("stride", "dilation"), STEP),
     "pad": WIDTH,
     "own_size": Setting(None, f"{STEP.wanted}; None for the size", f"None|{STEP.pattern}"),

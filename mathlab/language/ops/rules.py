@@ -79,25 +79,36 @@ def inner(made: Shape, read: Sequence[Shape]) -> int:
 
 
 def summed_products(site: Site) -> str:
-    """The same sum of products with the upstream gradient in the operand's place, spread over what it summed alone."""
-    operands, result = shapes.subscripts(site.call)
-    own = operands.pop(site.position)
-    alone = "".join(letter for letter in own if letter not in result.join(operands) + result)
-    letters = [result, *operands, *([alone] if alone else [])]
+    """The gradient of an operand of einsum: of einsum('ij,jk->ik', x0, x1) by x0 it is einsum('ik,jk->ij', g, x1).
+
+    An axis that no other operand and not the result has was summed over by itself: g is spread along it with ones.
+    """
+    subscripts, result = shapes.subscripts(site.call)
+    own = subscripts.pop(site.position)
+    subscripts.insert(0, result)
     factors = ["g", *(f"x{k}" for k in range(len(site.args)) if k != site.position)]
-    sizes = [str(size) for letter, size in zip(own, site.args[site.position].shape, strict=True) if letter in alone]
-    factors += [f"ones({', '.join(sizes)})"] if alone else []
-    return f"einsum('{','.join(letters)}->{own}', {', '.join(factors)})"
+    sizes = zip(own, site.args[site.position].shape, strict=True)
+    alone = {letter: str(size) for letter, size in sizes if letter not in "".join(subscripts)}
+    if alone:
+        subscripts.append("".join(alone))
+        factors.append(f"ones({', '.join(alone.values())})")
+    return f"einsum('{','.join(subscripts)}->{own}', {', '.join(factors)})"
 
 
 def inner_of_einsum(made: Shape, read: Sequence[Shape]) -> int:
-    """The same for einsum: right for a product of matrices, and too many for a stack of them."""
+    """The same for einsum, as the root of all sizes multiplied, for a product of matrices has each of its axes twice.
+
+    Of a stack of matrices it is too many.
+    """
     return math.isqrt(math.prod(map(math.prod, (made, *read))))
 
 
-def tie(site: Site, apart: str, together: str) -> str:
-    """Of two signs the one that counts a tie where the first argument is no number that is written out."""
-    return apart if site.is_number(0) else together
+def tie(site: Site, strict: str, counting: str) -> str:
+    """The sign that gives b of maximum(a, b) its gradient: one `counting` ties, but where a is a written number.
+
+    So maximum(0, x), which is ReLU, has no slope at 0.
+    """
+    return strict if site.is_number(0) else counting
 
 
 # --- what picks and arranges ------------------------------------------------------------------------------------------
@@ -140,7 +151,7 @@ def part_of_stack(site: Site) -> str:
 def reshaped_back(site: Site) -> str:
     """The gradient of `reshape(x, 2, 3)`."""
     if not site.args[0].shape:  # a single number has no sizes to write down, and is the one entry
-        return f"g[{', '.join('0' * site.out.ndim)}]"
+        return f"g[{', '.join(['0'] * site.out.ndim)}]"
     return f"reshape(g, {', '.join(map(str, site.args[0].shape))})"
 
 
@@ -175,7 +186,10 @@ def spread(site: Site, name: str) -> str:
 
 
 def product_of_others(site: Site) -> str:
-    """The product y / x, but where an entry is 0; a count is held against what it never is, which rounding leaves."""
+    """The product y / x, but where entries are 0: beside one zero it is the rest for that one, beside more nothing.
+
+    That there is one is asked as `< 1.5`: when the noise of rounding is measured, a count of 1 is moved a little.
+    """
     kept, rest = settings(site, "keepdims=True"), "where(x == 0, 1, x)"
     zeros = f"sum(x == 0{kept})"
     return f"prod({rest}{kept}) * where(x == 0, {zeros} < 1.5, ({zeros} == 0) / {rest})"
