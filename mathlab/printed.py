@@ -68,9 +68,10 @@ def read_digits(text: str, digits: int | None = None, single: bool = False) -> D
     count, last = _significant(value)
     if digits is not None and nonzero and digits < count:
         last, count = last + count - digits, digits
-    own = nonzero and count >= (SINGLE_DIGITS if single else REPR_DIGITS)
     ulp = math.ulp(nearest) * (SINGLE_ULP if single else 1)
-    return Digits(value, Decimal((0, (1,), last)), Decimal(REPR_ULPS * ulp * own), notation)
+    is_text_of_float = nonzero and count >= (SINGLE_DIGITS if single else REPR_DIGITS)
+    noise = Decimal(REPR_ULPS * ulp) if is_text_of_float else Decimal(0)
+    return Digits(value, Decimal((0, (1,), last)), noise, notation)
 
 
 def _significant(value: Decimal) -> tuple[int, int]:
@@ -128,16 +129,22 @@ def judge_number(
 
     # Wide enough for every digit of any float64 (from 1e308 down to 2**-1074) beside every digit of the text.
     exact = Context(prec=1500 + len(text))
-    displayed = Decimal(str(computed))
+
+    def cut(value: Decimal) -> Decimal:
+        return value.quantize(printed.unit, ROUND_DOWN, exact)
+
+    displayed, moved = Decimal(str(computed)), max(n, printed.noise)
     error = exact.subtract(Decimal(float(computed)), printed.value)
     size = error.copy_abs()
-    near = (exact.add(displayed, off) for off in (0, -max(n, printed.noise), max(n, printed.noise)))
-    said, cut, low, high = (one.quantize(printed.unit, ROUND_DOWN, exact) for one in (printed.value, *near))
-    if size <= tolerance if rounding == "nearest" else low <= said <= high:
+    if rounding == "nearest":
+        matches = size <= tolerance
+    else:
+        matches = cut(exact.subtract(displayed, moved)) <= cut(printed.value) <= cut(exact.add(displayed, moved))
+    if matches:
         verdict = MATCH
     elif rounding == "truncate" and size <= half + n:
         verdict = Verdict("rounded", False)
-    elif rounding == "nearest" and cut == said:
+    elif rounding == "nearest" and cut(displayed) == cut(printed.value):
         verdict = Verdict("truncated", False)
     else:
         units = exact.divide(size, printed.unit).to_integral_value(ROUND_HALF_UP, exact)
@@ -183,8 +190,8 @@ def judge(
         both = zip(entries, judged(np.asarray(noise(), np.float64)), strict=True)
         entries = tuple(plain if plain.verdict == MATCH else noisy for plain, noisy in both)
     entries = _as_erratum(entries) if figure.erratum else entries
-    about = (figure.erratum, figure.at, figure.because, figure.worked_out)
-    return FigureResult(figure.name, stage, figure.shape, entries, updates, *about)
+    result = FigureResult(figure.name, stage, figure.shape, entries, updates)
+    return result._replace(erratum=figure.erratum, at=figure.at, because=figure.because, worked_out=figure.worked_out)
 
 
 def neighbours(text: str, noise: float = 0.0, single: bool = False) -> tuple[str, ...]:
@@ -206,10 +213,13 @@ def neighbours(text: str, noise: float = 0.0, single: bool = False) -> tuple[str
 
 
 def _as_erratum(entries: Sequence[Judged]) -> tuple[Judged, ...]:
-    refuted = all(entry.verdict == MATCH for entry in entries)
-    verdict = ERRATUM_REFUTED if refuted else ERRATUM_CONFIRMED
-    keeps = (not refuted and (entry.verdict == MATCH or entry.error is None) for entry in entries)
-    return tuple(entry if kept else entry._replace(verdict=verdict) for entry, kept in zip(entries, keeps, strict=True))
+    """The entries of an erratum: where all match it is refuted, else it is confirmed by those that differ finitely."""
+    if all(entry.verdict == MATCH for entry in entries):
+        return tuple(entry._replace(verdict=ERRATUM_REFUTED) for entry in entries)
+    return tuple(
+        entry if entry.verdict == MATCH or entry.error is None else entry._replace(verdict=ERRATUM_CONFIRMED)
+        for entry in entries
+    )
 
 
 def without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -245,9 +245,9 @@ def _unfit(part: Tree, first: Row) -> Problem | None:
     if not part:
         return Problem("an empty list holds no numbers", part.place)
     if len(part) != length:
-        cells = ([(str(cell), cell.place) for cell in row] for row in (part, first))
-        hints = [commas(row, other) for row, other in zip(cells, (length, len(part)), strict=True)]
-        return Problem(f"this row has {_entries(len(part))}, the first has {length}{max(hints)}", part.place)
+        here, there = ([(str(cell), cell.place) for cell in row] for row in (part, first))
+        hint = commas(here, length) or commas(there, len(part))
+        return Problem(f"this row has {_entries(len(part))}, the first has {length}{hint}", part.place)
     return None
 
 

@@ -181,16 +181,18 @@ def gradcheck_checks(case: CaseResult) -> Iterator[Check]:
     """The parameters, each with the numbers of its worst entry, then the figures."""
     result = case.gradcheck or GradcheckResult(())
     for parameter, entries in result.parameters.items():
-        worst, *_ = entries = sorted(entries, key=badness, reverse=True)
-        refuted = [entry for entry in entries if not entry.passed]
-        size = result.sampled.get(parameter, len(entries))
-        verdicts = counted(entries) + f" (a sample: {len(entries):,} of {size:,} entries)" * (size > len(entries))
+        entries = sorted(entries, key=badness, reverse=True)
+        refuted, worst = [entry for entry in entries if not entry.passed], entries[0]
+        verdicts, size = counted(entries), result.sampled.get(parameter, len(entries))
+        if size > len(entries):
+            verdicts += f" (a sample: {len(entries):,} of {size:,} entries)"
         said = [("worst entry", indexed(f"d{parameter}", worst.index))]
         for one in refuted[:WORST]:
             derived, slope, central = map(number, (one.derived, one.complex_step, one.central))
             words = f"derived {derived}, complex step {slope}, central {central}: {one.verdict}"
             said.append((indexed(f"d{parameter}", one.index), words))
-        said += [("", f"and {len(refuted) - WORST} more")] if len(refuted) > WORST else []
+        if len(refuted) > WORST:
+            said.append(("", f"and {len(refuted) - WORST} more"))
         numbers = number(worst.complex_step), number(worst.derived), short(worst.absolute_error)
         outcome: Outcome = "failed" if refuted else "passed"
         yield Check("gradient", GRADIENT.format(parameter), outcome, verdicts, *numbers, remarks=tuple(said))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import operator
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -113,10 +114,7 @@ class GradcheckResult(StageResult):
     @property
     def parameters(self) -> Mapping[str, Sequence[EntryCheck]]:
         """The entries by their parameter."""
-        found = defaultdict[str, list[EntryCheck]](list)
-        for entry in self.entries:
-            found[entry.parameter].append(entry)
-        return found
+        return {name: [*group] for name, group in groupby(self.entries, lambda entry: entry.parameter)}
 
     @property
     def counts(self) -> Tally:
@@ -132,9 +130,9 @@ class GradcheckResult(StageResult):
 
     @property
     def arrays(self) -> Mapping[str, Array]:
-        """The derived gradient of every parameter of which all entries were checked: the last is the furthest."""
+        """The derived gradient of every parameter that was checked whole: the last entry's index tells its shape."""
         return {
-            f"d{name}": np.reshape([entry.derived for entry in some], [length + 1 for length in some[-1].index])
+            f"d{name}": np.reshape([entry.derived for entry in some], [last + 1 for last in some[-1].index])
             for name, some in self.parameters.items()
             if name not in self.sampled
         }
@@ -286,10 +284,10 @@ def tally(result: ExperimentResult | CaseResult) -> Tally:
     """The counts behind the last line of a report and behind the exit code."""
     if isinstance(result, ExperimentResult):
         return sum(map(tally, result.cases), Tally())
-    printed, worked_out = (
-        Counter(one.verdict.outcome for figure in result.figures if figure.worked_out is told for one in figure.entries)
-        for told in (False, True)
-    )
+    printed, worked_out = Counter[Outcome](), Counter[Outcome]()
+    for figure in result.figures:
+        counted = worked_out if figure.worked_out else printed
+        counted.update(entry.verdict.outcome for entry in figure.entries)
     figures = Tally(
         figures=printed.total(),
         matched=printed["passed"],

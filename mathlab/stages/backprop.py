@@ -103,18 +103,30 @@ def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]
     results = []
     for formula in formulas:
         message, error, allowed = compared(prepared, formula, points)
-        # what is not finite is wrong, but confirms nothing about the article; what has no array of the gradient's shape
-        # is wrong by no measurable amount
-        wrong = not error <= allowed
-        passed = wrong and (math.isfinite(error) or allowed == 0) if formula.erratum else not wrong
-        about = (passed, message, formula.place, formula.at, formula.erratum)
-        text = derived.get(formula.name, "1")
-        results.append(FormulaResult(formula.name, formula.text, text, error, allowed, *about))
+        passed = error <= allowed  # which nan is not
+        if formula.erratum:  # confirmed by a difference, or where nothing is allowed, by a shape; by nan it is not
+            passed = not passed and (math.isfinite(error) or allowed == 0)
+        result = FormulaResult(
+            name=formula.name,
+            formula=formula.text,
+            derived=derived.get(formula.name, "1"),
+            error=error,
+            tolerance=allowed,
+            passed=passed,
+            message=message,
+            place=formula.place,
+            at=formula.at,
+            erratum=formula.erratum,
+        )
+        results.append(result)
     return tuple(results)
 
 
 def compared(prepared: Prepared, formula: HandFormula, points: Sequence[Env]) -> tuple[str, float, float]:
-    """What is wrong with a formula, in words, by how much, and how much is allowed, at the point where it is worst."""
+    """What is wrong with a formula, in words, by how much, and how much is allowed, at the point where it is worst.
+
+    An array of another shape is wrong by no measurable amount: by infinity, where nothing is allowed.
+    """
     try:
         Types(prepared.types.names, prepared.types.integral).of(formula.expr)
     except ShapeMismatch as error:  # a transpose is missing, say
@@ -126,13 +138,15 @@ def compared(prepared: Prepared, formula: HandFormula, points: Sequence[Env]) ->
         true = np.asarray(point[formula.name], np.float64)
         if mine.shape != true.shape:
             return f"has shape {mine.shape}, but the gradient has shape {true.shape}", math.inf, 0.0
-        off = np.abs(mine - true)
+        off, agrees = np.abs(mine - true), False
         for allowed in allowances(prepared, formula, mine, point):
-            if agrees := bool((off <= allowed).all()):
+            agrees = bool(np.all(off <= allowed))
+            if agrees:
                 break
-        # of an entry that is wrong beside larger ones, its own
-        entries = ... if agrees or not np.max(off) <= np.max(allowed) else ~(off <= allowed)
-        found.append((float(np.max(off[entries], initial=0.0)), float(np.max(allowed[entries], initial=0.0))))
+        if not agrees and np.max(off) <= np.max(allowed):  # larger entries may be off by more
+            wrong = off > allowed
+            off, allowed = off[wrong], allowed[wrong]
+        found.append((float(np.max(off, initial=0.0)), float(np.max(allowed, initial=0.0))))
         if not agrees:  # it is wrong here: at the other points nothing needs to be measured
             elsewhere = "agrees at the article's point, but not where the parameters are others"
             return elsewhere if len(found) > 1 else "", *found[-1]

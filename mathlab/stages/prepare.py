@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as with_fields
 from functools import cache, cached_property, lru_cache
@@ -97,26 +97,18 @@ class Prepared:
 def prepare(case: Case) -> Prepared:
     """The case made ready, once for all stages. Raises MathlabError where names, shapes or derivatives do not fit."""
     given = {**case.inputs, **case.parameters}
-    shapes = {name: Type(value.array.shape) for name, value in given.items()}
-    integral = [name for name, value in case.inputs.items() if value.integral]
-    known = [*shapes, *(equation.name for equation in case.equations)]
-    judged = case.judged
-    asked = {name for name in known if f"d{name}" in judged}
+    known, judged = [*given, *(equation.name for equation in case.equations)], case.judged
+    asked = {name for name in known if f"d{name}" in judged}  # whose gradients somebody looks at
     read = judged.union(*(names(line.expr) for line in case.mentioned)) - {*known}
     constants = {name: np.array(value, case.dtype) for name, value in CONSTANTS.items() if name in read}
-    shapes |= dict.fromkeys(constants, Type(()))
     equations = stabilised(case.equations, keep=asked)
-    # a first pass finds out which inputs serve as class indices, the second types them so
-    types = Types(shapes, integral).learning(equations)
-    indices = types.indices | {name for figure in case.figures for name in _indices(figure.expr) if name in integral}
+    types, indices = _typed(case, equations, constants)
     for name in sorted(asked & indices):
         reading = (figure.place for figure in case.figures if f"d{name}" in names(figure.expr))
         raise MathlabError(f"'{name}' holds class indices, and so has no gradient", next(reading, case.place))
-    if indices:
-        kinds = {name: Type(type_.shape, "i" if name in indices else "f") for name, type_ in shapes.items()}
-        types = Types(kinds, integral).learning(equations)
     env = {name: value.bound("int64" if name in indices else case.dtype) for name, value in given.items()} | constants
     end, type_ = equations[-1], types.names[equations[-1].name]
+    # a case that shows values alone need not have a gradient: its end may be an array, or whole numbers
     differentiated = case.upstream is not None or case.derivation or case.gradcheck or case.train or asked
     unasked = bool((case.expected or case.forward) and not differentiated)
     forward_only = unasked and (bool(type_.shape) or type_.kind != "f")
@@ -144,6 +136,19 @@ def prepare(case: Case) -> Prepared:
     return prepared
 
 
+def _typed(case: Case, equations: Sequence[Equation], constants: Iterable[str]) -> tuple[Types, set[str]]:
+    """The types of all names but gradients, and the inputs that serve as class indices, in an equation or a figure."""
+    shapes = {name: value.array.shape for name, value in (*case.inputs.items(), *case.parameters.items())}
+    shapes |= dict.fromkeys(constants, ())
+    integral = [name for name, value in case.inputs.items() if value.integral]
+    types = Types({name: Type(shape) for name, shape in shapes.items()}, integral).learning(equations)
+    indices = types.indices | {name for figure in case.figures for name in _indices(figure.expr) if name in integral}
+    if indices:  # which have been taken for floats so far
+        kinds = {name: Type(shape, "i" if name in indices else "f") for name, shape in shapes.items()}
+        types = Types(kinds, integral).learning(equations)
+    return types, indices
+
+
 def _upstream(given: Value | Equation, case: Case, types: Types, env: Env) -> Array:
     """The gradient of the end, as it is given or as an expression of inputs has it."""
     if isinstance(given, Value):
@@ -158,9 +163,11 @@ def _upstream(given: Value | Equation, case: Case, types: Types, env: Env) -> Ar
 def _indices(quantity: Expr) -> Iterator[str]:
     """The names that a figure uses as class indices, though no equation may: t of x[t] and of x[t[0]]."""
     for part in walk(quantity):
-        for item in part.args[1:] if isinstance(part, Call) and part.op == "index" else ():
-            named = item.args[0] if isinstance(item, Call) and item.op == "index" else item
-            yield from [named.id] if isinstance(named, Name) else []
+        if isinstance(part, Call) and part.op == "index":
+            for item in part.args[1:]:
+                match item:
+                    case Name(name) | Call("index", (Name(name), *_)):
+                        yield name
 
 
 def execute(program: Program, env: Env, shake: Shaker | None = None) -> dict[str, Array]:
