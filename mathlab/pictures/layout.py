@@ -1,7 +1,8 @@
 """A layered drawing of a directed graph: where its boxes stand and how its edges run, the same every time.
 
 After Sugiyama, Tagawa & Toda 1981: every node gets a layer behind all that it reads; an edge over several layers gets a
-lane in each; sweeps over the layers move each item to the middle of its neighbours, at first past those beside it.
+lane in each; sweeps over the layers move each item to the middle of its neighbours, at first past those beside it. What
+reads nothing stands by turns at either end of its layer, or a long graph would lean to one side.
 Edges run straight across layers and bend only between them, where no box stands.
 """
 
@@ -9,16 +10,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, chain, cycle, pairwise
 from statistics import fmean
 from typing import NamedTuple, TypeVar
-
-import numpy as np
 
 GAP = 22.0  # between what stands side by side
 BETWEEN = 44.0  # between layers
 LANE = 6.0  # the room of an edge, forward and backward, that passes a layer
-SWEEPS = 16
+SWEEPS = 16  # of which the first quarter puts layers in order
 K = TypeVar("K")
 V = TypeVar("V")
 Item = tuple[str, int]  # a box in its layer; or the lane, in a later one, of the edges that leave the box
@@ -46,8 +45,11 @@ def layered(sizes: Mapping[str, Point], edges: Sequence[tuple[str, str]]) -> Lay
     before, after = grouped((b, a) for a, b in links), grouped(links)
     rooms = dict.fromkeys(chain(*links), LANE) | {item: sizes[item[0]][1] for item in ranks.items()}
     layers: list[list[Item]] = [[] for _ in {*ranks.values()}]
-    for item in dict.fromkeys((*ranks.items(), *rooms)):
-        layers[item[1]].append(item)
+    items, at_end = dict.fromkeys((*ranks.items(), *rooms)), cycle((True, False))
+    for item in sorted(items, key=lambda item: not before[item]):
+        layer = layers[item[1]]
+        behind = bool(before[item]) or next(at_end)
+        layer.insert(len(layer) if behind else 0, item)
     across = _placed(layers, before, after, rooms)
     leaves, meets = _ports(after, ranks, across, rooms), _ports(before, ranks, across, rooms)
     deep = [max(sizes[name][0] for name, rank in layer if ranks[name] == rank) for layer in layers]
@@ -83,15 +85,16 @@ def ranked(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> Mapping[st
 def _placed(layers: Sequence[list[Item]], before: Near, after: Near, rooms: Span) -> Span:
     """The middle of every item: near its neighbours', and clear of those beside it in its layer.
 
-    The first sweeps look at the layer that they come from alone, and the first half puts the layers in order.
+    The sweeps that put layers in order look at the layer that they come from alone.
     """
     middle, both = dict.fromkeys(rooms, 0.0), {item: [*before[item], *after[item]] for item in rooms}
     for sweep in range(SWEEPS):
-        near = both if sweep > SWEEPS // 4 else (before, after)[sweep % 2]
+        ordering = sweep < SWEEPS // 4
+        near = (before, after)[sweep % 2] if ordering else both
         for layer in layers[:: -1 if sweep % 2 else 1]:
             wish = {item: fmean([middle[other] for other in near[item]] or [middle[item]]) for item in layer}
-            if sweep < SWEEPS // 2:
-                layer.sort(key=wish.__getitem__)
+            if ordering:
+                layer.sort(key=lambda item: round(wish[item]))  # where two wish for one place, the rounding has no say
             places = _apart([wish[item] for item in layer], [rooms[item] + GAP for item in layer])
             middle.update(zip(layer, places, strict=True))
     least = min((middle[item] - rooms[item] / 2 for item in middle), default=0.0)
@@ -99,14 +102,20 @@ def _placed(layers: Sequence[list[Item]], before: Near, after: Near, rooms: Span
 
 
 def _apart(wished: Sequence[float], rooms: Sequence[float]) -> Sequence[float]:
-    """Places clear of each other, in order, of which the one that is furthest from what was wished is nearest to it.
+    """Places clear of each other, in order, with the least sum of squares of the distances to those wished.
 
-    That is isotonic regression in the largest distance: halfway between the least that lets none go back, and the most.
+    That is isotonic regression: those that would pass each other stand side by side, where they wish to be on average.
     """
     offsets = [*accumulate((before + here) / 2 for before, here in pairwise([0.0, *rooms]))]
-    free = np.subtract(wished, offsets)
-    halfway = (np.maximum.accumulate(free) + np.minimum.accumulate(free[::-1])[::-1]) / 2
-    return [float(place) for place in halfway + offsets]
+    groups = list[tuple[float, int]]()  # the sum of what is wished, and of how many
+    for wish, offset in zip(wished, offsets, strict=True):
+        total, count = wish - offset, 1
+        while groups and groups[-1][0] / groups[-1][1] > total / count:
+            others, many = groups.pop()
+            total, count = total + others, count + many
+        groups.append((total, count))
+    free = chain.from_iterable([total / count] * count for total, count in groups)
+    return [place + offset for place, offset in zip(free, offsets, strict=True)]
 
 
 def _ports(near: Near, ranks: Mapping[str, int], across: Span, rooms: Span) -> Mapping[tuple[Item, Item], float]:

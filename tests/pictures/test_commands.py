@@ -135,9 +135,7 @@ def test_a_picture_is_drawn_of_the_cases_that_have_it(tmp_path: Path) -> None:
         assert [one.name for one in tmp_path.glob(f"{command[0]}/lacking/pictures/*")] == ["layered.network.svg"]
     assert asked("draw", path, "--case", "flat", "--out", tmp_path).exit_code == 2
     path.write_text(LACKING.replace("flat: {", "flat: {pictures: [network], "), encoding="utf-8")
-    assert (
-        asked("draw", path, "--out", tmp_path / "none").exit_code == 2
-    )  # what a case declares for itself it must have
+    assert asked("draw", path, "--out", tmp_path / "none").exit_code == 2  # what a case itself declares, it must have
     assert not (tmp_path / "none").exists()
 
 

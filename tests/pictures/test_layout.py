@@ -67,6 +67,18 @@ def test_200_random_graphs(down: bool) -> None:
             assert points[-1][0] == pytest.approx(layout.boxes[end][0])
 
 
+def test_a_long_graph_does_not_lean_to_one_side() -> None:
+    """Ten layers of a network, each with weights and a bias beside what it reads."""
+    sizes, edges = {"h0": (100.0, 200.0)}, list[tuple[str, str]]()
+    for at in range(1, 11):
+        sizes |= {f"W{at}": (100.0, 240.0), f"b{at}": (60.0, 150.0), f"h{at}": (100.0, 200.0)}
+        edges += [(name, f"h{at}") for name in (f"h{at - 1}", f"W{at}", f"b{at}")]
+    given = sorted(sizes, key=lambda name: name.startswith("h"))  # as parameters stand before equations
+    layout = layered({name: sizes[name] for name in given}, edges)
+    aside = [layout.boxes[f"h{at}"][1] for at in range(1, 11)]
+    assert max(aside) - min(aside) < 200
+
+
 def test_an_overlap_and_a_crossing_are_noticed() -> None:
     boxes, sizes = {"a": (0, 0), "b": (5, 5), "c": (40, 0), "d": (20, 0)}, dict.fromkeys("abcd", (10, 10))
     assert trouble(Layout({"a": boxes["a"], "b": boxes["b"]}, {}, (99, 99)), sizes) == "a overlaps b"
