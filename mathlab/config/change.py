@@ -126,7 +126,7 @@ def _hint(name: str, case: Case, targets: Sequence[Axis]) -> str:
 def _choice(axis: Axis, seen: dict[str, int], tree: Tree) -> Choice:
     """One value of an axis; an array is numbered by its place among those that the key has in any grid."""
     if axis.kind != "value":
-        return Choice(str(tree), _number(axis)(tree))
+        return Choice(str(tree), float(_number(axis)(tree)))
     given, label = value(tree), _flow(tree)
     return Choice(label, float(seen.setdefault(label, len(seen)) if given.array.ndim else given.array), given)
 

@@ -101,7 +101,7 @@ def read_csv(path: Path, header: bool | None) -> Sheet:
             names = next(csv.reader(chain([first], lines)), [])
             if header is False:
                 names, lines = [*map(str, range(len(names)))], filter(None, chain([first], lines))
-            elif header is None and names and all(_number(name) is not None for name in names):
+            elif header is None and names and all(number_in(name) is not None for name in names):
                 message = f"every cell in the first row of {path.name} is a number: say 'header: false' if it is data"
                 raise DataError(f"{message}, or 'header: true' if these are names")
             if twice := next((name for name, times in Counter(filter(None, names)).items() if times > 1), None):
@@ -154,14 +154,14 @@ def _pieces(lines: Iterator[str], width: int, name: str) -> Iterator[Numbers]:
             rows = [*islice(csv.reader(chain(piece, lines)), len(piece))]  # of several lines, if a cell is
             if long := next((at for at, row in enumerate(rows, done + 1) if any(row[width:])), 0):
                 raise DataError(f"row {long} of {name} is longer than its first line")
-            cells = (_number(cell) for row in rows for cell in (row + [""] * width)[:width])
+            cells = (number_in(cell) for row in rows for cell in (row + [""] * width)[:width])
             numbers = np.array([np.nan if cell is None else cell for cell in cells]).reshape(-1, width)
         done += len(numbers)
         yield _narrow(numbers)
 
 
-def _number(cell: str) -> float | None:
-    """What a cell says; 1_000 is a number of Python's alone."""
+def number_in(cell: str) -> float | None:
+    """The float nearest to what a cell says; 1_000 is a number of Python's alone."""
     try:
         return float(cell) if cell.isascii() and "_" not in cell else None
     except ValueError:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mathlab.config.datafiles import DataError, load_numpy
+from mathlab.config.datafiles import DataError, load_numpy, number_in
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Array
 from mathlab.files import note, told
@@ -80,7 +80,7 @@ def _csv(path: Path) -> dict[str, Arrays]:
     for cells, line in rows:
         row, place = dict(zip(columns, cells, strict=True)), top._replace(line=line)
         parts = row["index"].split(",") if row["index"] else []
-        if not all(part.strip().isdecimal() for part in parts):
+        if not all(part.isascii() and part.strip().isdecimal() for part in parts):
             raise MathlabError(f"'{row['index']}' is not an index, such as 0,1", place)
         index, arrays = tuple(map(int, parts)), entries.setdefault(row.get("case") or CASELESS, {})
         for name, text in ((form.format(row["name"]), row.get(kind)) for kind, form in kinds.items()):
@@ -88,10 +88,9 @@ def _csv(path: Path) -> dict[str, Arrays]:
                 known = arrays.setdefault(name, {})
                 if index in known:
                     raise MathlabError(f"{name} has the index '{row['index']}' twice", place)
-                try:
-                    known[index] = float(text)
-                except ValueError:
-                    raise MathlabError(f"{text!r} is not a number", place) from None
+                if (number := number_in(text)) is None:
+                    raise MathlabError(f"{text!r} is not a number", place)
+                known[index] = number
     return {case: {name: _whole(some, name, path) for name, some in arrays.items()} for case, arrays in entries.items()}
 
 

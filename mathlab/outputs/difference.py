@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mathlab.config.datafiles import number_in
 from mathlab.errors import MathlabError
 from mathlab.files import note, told
 from mathlab.outputs.tables import rows_of
@@ -264,10 +265,8 @@ def _layout(names: tuple[str, str], a: Grid, b: Grid) -> Layout:
 
 def _number(text: str) -> float:
     """The float nearest to a text; NaN for what is none."""
-    try:
-        return float(text) if text.isascii() and "_" not in text else math.nan
-    except ValueError:
-        return math.nan
+    found = number_in(text)
+    return math.nan if found is None else found
 
 
 def _error(

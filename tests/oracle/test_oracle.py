@@ -354,6 +354,8 @@ UNUSABLE: Mapping[str, tuple[str, Callable[[Path], object], str]] = {
     "columns": ("a.csv", lambda path: path.write_text("a,b\n1,2\n"), "a.csv:1:1: the columns name"),
     "number": ("a.csv", lambda path: path.write_text("name,index,value\nW,0,x\n"), "a.csv:2:1: 'x' is not"),
     "index": ("a.csv", lambda path: path.write_text("name,index,value\nW,-1,1\n"), "is not an index"),
+    "another index": ("a.csv", lambda path: path.write_text("name,index,value\nW,\u0663,1\n"), "is not an index"),
+    "Python's number": ("a.csv", lambda path: path.write_text("name,index,value\nW,0,1_0\n"), "'1_0' is not a number"),
     "gap": ("a.csv", lambda path: path.write_text('name,index,value\nW,"0,0",1\nW,"1,1",1\n'), "2 entries"),
     "columns twice": (
         "a.csv",

@@ -328,6 +328,13 @@ def test_the_command(tmp_path: Path) -> None:
     assert [row[:4] for row in rows] == [["base", "0", "", "0.1"], ["base", "1", "", "0.5"]]
 
 
+def test_a_whole_number_is_shown_as_it_is_written(tmp_path: Path) -> None:
+    load(tmp_path, "grid: {epochs: [1, 2], W.seed: [3]}")
+    shown = invoke("sweep", "-c", str(tmp_path / "net.yaml"), "--out", str(tmp_path / "out")).stdout
+    rows = [line.split()[-4:-1] for line in shown.splitlines() if line.startswith(("  best", "  worst"))]
+    assert sorted(rows) == [["0", "1", "3"], ["1", "2", "3"]]
+
+
 def test_the_command_needs_a_sweep(tmp_path: Path) -> None:
     path = tmp_path / "plain.yaml"
     path.write_text("inputs: {x: 1}\nequations: {y: x}\n")
