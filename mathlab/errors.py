@@ -21,15 +21,15 @@ LOOKED_AT = 500  # known words, when a close one is sought: each comparison take
 
 
 class Place(NamedTuple):
-    """Where something stands in a file; line and column count from 1, as editors do.
+    """Where something stands in a file; line and column count from 1, as editors do. It may be a file as a whole.
 
     Of a text that goes on over several lines, `turns` says where each of them begins: after how many characters of the
     text, and at which line and column.
     """
 
     file: str
-    line: int
-    column: int
+    line: int = 0
+    column: int = 0
     turns: tuple[tuple[int, int, int], ...] = ()
 
     def shifted(self, characters: int) -> Place:
@@ -40,7 +40,7 @@ class Place(NamedTuple):
         return Place(self.file, line, column + characters - start)
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
 @dataclass(frozen=True)

@@ -72,15 +72,15 @@ def _checks(coverage: Coverage, undecided: Sequence[Undecided]) -> Iterator[Chec
 
     def check(name: str, passed: bool, verdict: str, place: Place) -> Check:
         outcome: Outcome = "passed" if passed else "failed"
-        group, about = Path(place.file).name, known.get(place, ())
-        return Check("article", name, outcome, verdict, place=place, remarks=about, group=group, file=place.file)
+        about = known.get(place, ())
+        return Check("article", name, outcome, verdict, place=place, remarks=about, group=Path(place.file).name)
 
     for one in (one for one in coverage.numbers if one.status in ("checked", "open")):
         place, said_of = one.number.place, ": ".join(filter(None, (one.status, one.by)))
         verdict = one.claim.verdict.label if one.claim else said_of
         yield check(f"{one.number.text} at {place.line}:{place.column}", not one.failed, verdict, place)
     for figure, entry, _ in coverage.missing:
-        yield check(f"{figure.key} {entry.printed}", False, "missing from the article", entry.place or Place("", 1, 1))
+        yield check(f"{figure.key} {entry.printed}", False, "missing from the article", entry.place or Place(""))
 
 
 def article_summary(coverage: Coverage) -> str:

@@ -54,9 +54,9 @@ class Check(NamedTuple):
     A case of which some number is not finite has one for that, of the kind `number`.
 
     `expected` and `computed` are the two sides as they are shown, called what `SIDES` says; a side, `error` or
-    `tolerance` may be empty. `remarks` are (word, sentence) pairs. `place` is where the expected value stands; without
-    one, `file` still says in which file. `of` is the quantity alone, and `figure` the whole of which it is an entry.
-    `group` (an experiment) and `case` say where it belongs; `name` is unique there.
+    `tolerance` may be empty. `remarks` are (word, sentence) pairs. `place` is where the expected value stands, or the
+    file to which it belongs. `of` is the quantity alone, and `figure` the whole of which it is an entry. `group` (an
+    experiment) and `case` say where it belongs; `name` is unique there.
     """
 
     kind: Kind
@@ -73,15 +73,10 @@ class Check(NamedTuple):
     figure: str = ""
     group: str = ""
     case: str = ""
-    file: str = ""
 
     @property
     def owner(self) -> list[str]:
         return [self.group, self.case] if self.case else [self.group]
-
-    @property
-    def where(self) -> str:
-        return str(self.place or self.file)
 
     @property
     def facts(self) -> tuple[tuple[str, str], ...]:
@@ -144,7 +139,7 @@ def explanation(check: Check) -> str:
     """The check as a few lines: where it stands, the verdict, what was compared, what is known about it."""
     said = (*check.facts, *check.remarks)
     width = max((len(word) for word, _ in said), default=0)
-    lines = [f"{check.where}: {check.name}: {check.verdict}"]
+    lines = [f"{check.place}: {check.name}: {check.verdict}"]
     lines += [f"  {word:{width}}  {' '.join(text.split())}" for word, text in said]
     return "\n".join(lines)
 
@@ -159,10 +154,10 @@ def checks(result: ExperimentResult) -> tuple[Check, ...]:
         found = [check for stage in case.stages for check in STAGES[stage].checks(case)]
         for stage, first in case.nonfinite.items():
             found.append(Check("number", f"the numbers of {stage}", "failed", NOT_FINITE, remarks=(("first", first),)))
-        group, file = result.experiment.name, result.experiment.path
+        group, file = result.experiment.name, Place(result.experiment.path)
         for check, name in zip(found, distinct(check.name for check in found), strict=True):
             place = places.get(case.case) if check.kind in ("number", "gradient") else check.place
-            told.append(check._replace(name=name, group=group, case=case.case, file=file, place=place))
+            told.append(check._replace(name=name, group=group, case=case.case, place=place or file))
     return tuple(told)
 
 

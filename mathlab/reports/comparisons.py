@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import RenderableType, group
 from rich.text import Text
 
-from mathlab.errors import listed
+from mathlab.errors import Place, listed
 from mathlab.experiment import Array
 from mathlab.oracle.oracle import Compared, OracleResult
 from mathlab.outputs.difference import Difference
@@ -30,8 +30,8 @@ def difference_report(a: Path, b: Path, found: Difference | None, most: int) -> 
 
     def check(file: str, name: str, verdict: str, sides: tuple[str, str, str] = ("", "", "")) -> Check:
         outcome: Outcome = "passed" if verdict == "same" else "failed"
-        path = a / file if a.is_dir() else a
-        return Check("cell", name or file, outcome, verdict, *sides, group=file, file=str(path))
+        place = Place(str(a / file if a.is_dir() else a))
+        return Check("cell", name or file, outcome, verdict, *sides, place=place, group=file)
 
     def checks() -> Iterator[Check]:
         """One for everything that differs, as far as it is told; one for every other file."""
@@ -86,8 +86,7 @@ def oracle_report(path: Path, results: Sequence[OracleResult] = (), unmatched: b
         outcome: Outcome = "passed" if row.passed else "failed"
         numbers = (number(row.computed), number(row.given), "", short(row.tolerance)) if row.fits else ("", "", "", "")
         about = remarked(entry=",".join(map(str, row.index)), message=_misfit(row), diagnosis=row.diagnosis)
-        group, file = path.name, str(path)
-        return Check("array", name, outcome, row.verdict, *numbers, None, about, group=group, case=case, file=file)
+        return Check("array", name, outcome, row.verdict, *numbers, Place(str(path)), about, group=path.name, case=case)
 
     compared = [(row, result.case) for result in results for row in result.compared]
     whole = unmatched or not any(result.ignored for result in results)

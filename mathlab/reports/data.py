@@ -96,7 +96,7 @@ def array(values: Array) -> Json:
 
 def place_keys(place: Place | None) -> Record:
     """File, line and column."""
-    return {name: getattr(place, name, None) for name in ("file", "line", "column")}
+    return {name: getattr(place, name, None) or None for name in ("file", "line", "column")}
 
 
 class Form(NamedTuple):

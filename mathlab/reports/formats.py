@@ -30,15 +30,14 @@ def github(report: Report) -> str:
     annotations = [_annotation(problem.message, problem.place) for problem in report.problems]
     for check in report.failed:
         told = f"{', case '.join(check.owner)}: {sentence(check)}{f'; {check.said}' if check.said else ''}"
-        annotations.append(_annotation(told, check.place, check.file))
+        annotations.append(_annotation(told, check.place))
     more = [f"and {len(annotations) - MOST} more"] if len(annotations) > MOST else []
     return "\n".join([*annotations[:MOST], *more, harmless(report.summary)]) + "\n"
 
 
-def _annotation(message: str, place: Place | None, file: str = "") -> str:
-    file = place.file if place else file
-    where = {"file": _in_workspace(file)} if place or file else {}
-    where |= {"line": str(place.line), "col": str(place.column)} if place else {}
+def _annotation(message: str, place: Place | None) -> str:
+    where = {"file": _in_workspace(place.file)} if place else {}
+    where |= {"line": str(place.line), "col": str(place.column)} if place and place.line else {}
     said = ",".join(f"{word}={_data(told).replace(':', '%3A').replace(',', '%2C')}" for word, told in where.items())
     return f"::error {said}::{_data(message)}" if said else f"::error::{_data(message)}"
 
@@ -62,7 +61,7 @@ def junit(report: Report) -> str:
     for group, of_group in groupby(report.checks, key=lambda check: check.group):
         suite = _made(suites, "testsuite", name=group)
         for check in of_group:
-            case = _test(suite, check.name, ".".join(check.owner), check.place, file=check.file)
+            case = _test(suite, check.name, ".".join(check.owner), check.place)
             if check.outcome == "failed":
                 _made(case, "failure", explanation(check), type=check.verdict, message=sentence(check))
             elif check.outcome == "erratum":
@@ -81,8 +80,9 @@ def junit(report: Report) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + harmless(text, "\n", lambda sign: f"&#{ord(sign)};", None)
 
 
-def _test(suite: Element, name: str, classname: str, place: Place | None, **otherwise: str) -> Element:
-    told = {"file": place.file, "line": str(place.line)} if place else otherwise
+def _test(suite: Element, name: str, classname: str, place: Place | None) -> Element:
+    told = {"file": place.file} if place else {}
+    told |= {"line": str(place.line)} if place and place.line else {}
     return _made(suite, "testcase", classname=classname, name=name, time="0", **told)
 
 
@@ -140,7 +140,7 @@ def _table(checks: Sequence[Check]) -> str:
     kinds = dict.fromkeys(check.kind for check in checks)
     sides = [" / ".join(dict.fromkeys(SIDES[kind][side] for kind in kinds)) for side in (0, 1)]
     rows = [
-        (", ".join(c.owner), c.name, c.expected, c.computed, c.error, c.tolerance, c.verdict, c.where, c.said)
+        (", ".join(c.owner), c.name, c.expected, c.computed, c.error, c.tolerance, c.verdict, str(c.place), c.said)
         for c in checks
     ]
     return _rows(("", "check", *sides, "error", "tolerance", "verdict", "where", "remarks"), rows)
