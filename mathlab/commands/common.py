@@ -60,7 +60,6 @@ def run_stages(
 
     def ran(plans: Sequence[plan.Plan]) -> Iterator[runs.Ran]:
         """Each experiment as soon as it has run; once it is told, its files are written."""
-        left_out = 0  # plots
         for at, planned in enumerate(plans, start=1):
             began = time.perf_counter()
             step = f"{planned.experiment.name} ({at} of {len(plans)}): " if summary else ""
@@ -74,9 +73,8 @@ def run_stages(
                 if command == "run" and any(case.pictures for case in result.experiment.cases):
                     from mathlab.pictures import gallery
 
-                    made, without = gallery.declared(result)
-                    terminal.complain(gallery.lacking([made]))
-                    pictures, left_out = made.files, left_out + without
+                    pictures, lacking = gallery.declared(result)
+                    terminal.complain(lacking)
             except MathlabError as error:
                 terminal.complain(error.problems)
                 refused.extend(error.problems)
@@ -87,11 +85,6 @@ def run_stages(
             write(result, out, {"command": command, "threads": permits.threads}, everything=command == "run", more=more)
             if pictures:
                 gallery.write(result, out, pictures)
-        if left_out:
-            from mathlab.pictures.plots import MISSING
-
-            plots = "1 plot is" if left_out == 1 else f"{left_out} plots are"
-            terminal.complain([Problem(f"{plots} not drawn anew, for {MISSING}")])
 
     with telling.reporting(report):
         plans = plan.plans(

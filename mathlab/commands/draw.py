@@ -57,18 +57,19 @@ def draw(
         raise MathlabError("--open shows a file, and -o - writes none")
     loaded = cases.load(permits, default=[] if index else None)
     named = plan.chosen(loaded, cases.names)
-    drawn: list[tuple[ExperimentResult, gallery.Made]] = []
+    drawn: list[tuple[ExperimentResult, gallery.Files]] = []
     for experiment in loaded:
         chosen = [one for owner, one in named if owner is experiment]
         asked = gallery.wanted(chosen, kinds or (), () if check else ("graph",))
         paged = {name for name, picture in asked if picture.kind == "page"}
         stages = [("train", "backprop") if one.train and one.name in paged else ("backprop",) for one in chosen]
         result = plan.judged(plan.Plan(experiment, tuple(zip(chosen, stages, strict=True))), terminal.progress)
-        drawn.append((result, gallery.made(result, asked, direction=direction, sample=sample, whole=whole)))
-    terminal.complain(gallery.lacking([made for _, made in drawn]))
+        made, lacking = gallery.made(result, asked, direction=direction, sample=sample, whole=whole)
+        terminal.complain(lacking)
+        drawn.append((result, made))
     counts = sum((tally(result) for result, _ in drawn), Tally())
     if target is not None:
-        pictures = [(Path(name), str(text)) for _, made in drawn for name, text in made.files.items()]
+        pictures = [(Path(name), str(text)) for _, made in drawn for name, text in made.items()]
         if len(pictures) != 1:
             raise MathlabError(f"-o takes one picture, not {len(pictures)}: name one --case and one kind --as")
         [(name, text)] = pictures
@@ -80,13 +81,13 @@ def draw(
             replace_file(target, text)
         shown = [target]
     elif check:
-        if not any(made.files for _, made in drawn):
+        if not any(made for _, made in drawn):
             raise MathlabError("nothing was checked: no picture is declared that draw could make")
-        wrong = [words for result, made in drawn for words in gallery.stale(result, out, made.files)]
+        wrong = [words for result, made in drawn for words in gallery.stale(result, out, made)]
         terminal.write("".join(f"{words}\n" for words in wrong))
         return FAIL if wrong or not counts.passed else MATCH
     else:
-        shown = [path for result, made in drawn for path in gallery.write(result, out, made.files)]
+        shown = [path for result, made in drawn for path in gallery.write(result, out, made)]
         if index:
             shown.append(gallery.write_index(out))
         terminal.write("".join(f"{path}\n" for path in shown))

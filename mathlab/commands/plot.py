@@ -14,7 +14,6 @@ from mathlab.errors import MathlabError, refuse_unknown
 
 if TYPE_CHECKING:
     from mathlab.language.equation import Equation
-    from mathlab.results import ExperimentResult
 
 
 def plot(
@@ -49,18 +48,16 @@ def plot(
     named = tuple(case or ())
     spans = tuple(map(_range, over or ()))
     picture = Picture(kind, tuple(map(plots.quantity, of or ())), spans, named, log or "", derivative=derivative)
-    drawn: list[tuple[ExperimentResult, gallery.Made]] = []
-    counts = Tally()
+    counts, shown = Tally(), list[Path]()
     for experiment in plan.load(files, permits.allowed):
-        stage, _ = plots.KINDS[kind]
+        stage, *_ = plots.KINDS[kind]
         cases = [one for _, one in plan.chosen([experiment], named)]
         steps = [(one, (stage,) if stage and getattr(one, stage) else ()) for one in cases]
         result = plan.judged(plan.Plan(experiment, tuple(steps)), terminal.progress)
         counts += tally(result)
         able = [one.name for one in cases if not stage or getattr(one, stage)] or [one.name for one in cases]
-        drawn.append((result, gallery.made(result, [((*named, *able)[0], picture)], form)))
-    terminal.complain(gallery.lacking([made for _, made in drawn]))
-    shown = [path for result, made in drawn for path in gallery.write(result, out, made.files)]
+        made, _ = gallery.made(result, [((*named, *able)[0], picture)], form)
+        shown += gallery.write(result, out, made)
     terminal.write("".join(f"{path}\n" for path in shown))
     return MATCH if counts.passed else FAIL
 

@@ -12,7 +12,7 @@ from itertools import count
 from math import isclose
 from pathlib import Path
 from string import Template
-from typing import NamedTuple, Unpack
+from typing import Unpack
 from urllib.parse import quote
 
 import numpy as np
@@ -56,14 +56,6 @@ KINDS: Mapping[str, tuple[str, Callable[[Scene], str]]] = {  # of `DRAWN`: how t
 }
 
 
-class Made(NamedTuple):
-    """Pictures as files, all that were drawn, and why others could not be."""
-
-    files: Files
-    drawn: Sequence[Picture]
-    failed: Sequence[tuple[Picture, Problem]]
-
-
 def names(experiment: Experiment) -> dict[str, str]:
     """What the files of each case begin with: its name in small letters; of equal ones the second ends in -2."""
     found = dict[str, str]()
@@ -94,8 +86,13 @@ def wanted(cases: Sequence[Case], kinds: Sequence[str], otherwise: Sequence[str]
     return found or [(case.name, Picture(kind)) for case in cases for kind in dict.fromkeys(kinds or otherwise)]
 
 
-def made(result: ExperimentResult, pictures: Wanted, form: str = "svg", **look: Unpack[Look]) -> Made:
-    """The pictures as files, plots in a format of matplotlib's; and why those that cannot be drawn are missing."""
+def made(
+    result: ExperimentResult, pictures: Wanted, form: str = "svg", **look: Unpack[Look]
+) -> tuple[Files, list[Problem]]:
+    """The pictures as files, plots in a format of matplotlib's; and why some cases lack one that others have.
+
+    Raises MathlabError where one can be drawn of no case.
+    """
     found, slugs = dict[str, str | bytes](), names(result.experiment)
     drawn, failed = list[Picture](), list[tuple[Picture, Problem]]()
     ran, at = {case.case: case for case in result.cases}, {case.name: case.place for case in result.experiment.cases}
@@ -112,28 +109,26 @@ def made(result: ExperimentResult, pictures: Wanted, form: str = "svg", **look: 
             drawn.append(picture)
         except MathlabError as error:
             failed += [(picture, Problem(problem.message, problem.place or place)) for problem in error.problems]
-    return Made(found, drawn, failed)
-
-
-def lacking(everything: Sequence[Made]) -> list[Problem]:
-    """Why some cases have no picture that others do. Raises MathlabError where one could be drawn of none."""
-    drawn = [picture for one in everything for picture in one.drawn]
-    failed = [one for each in everything for one in each.failed]
     if nowhere := [problem for picture, problem in failed if picture not in drawn]:
         raise MathlabError(nowhere)
-    return [problem for _, problem in failed]
+    return found, [problem for _, problem in failed]
 
 
-def declared(result: ExperimentResult) -> tuple[Made, int]:
-    """The pictures that a config declares; and how many plots are left out without matplotlib.
+def declared(result: ExperimentResult) -> tuple[Files, list[Problem]]:
+    """The pictures that a config declares, as `made` has them; without matplotlib no plots, which is told too.
 
     A plot that compares cases of which some did not run is no part of either.
     """
     cases = result.experiment.cases
     left = {case.name for case in cases} - {case.case for case in result.cases}
     pictures = [(case.name, one) for case in cases for one in case.pictures if left.isdisjoint({case.name, *one.cases})]
-    able = [(name, one) for name, one in pictures if one.kind in DRAWN or find_spec("matplotlib")]
-    return made(result, able), len(pictures) - len(able)
+    plots = [] if find_spec("matplotlib") else [one for _, one in pictures if one.kind not in DRAWN]
+    found, lacking = made(result, [(name, one) for name, one in pictures if one not in plots])
+    if plots:
+        from mathlab.pictures.plots import MISSING  # what it needs takes a while to import
+
+        lacking.append(Problem(f"plots are not drawn anew, for {MISSING}", plots[0].place))
+    return found, lacking
 
 
 def write(result: ExperimentResult, out: Path, texts: Files) -> list[Path]:

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 POINTS, GRID, PATH = 401, 61, 200  # of a curve, of a contour's side, of the path of an optimizer
 STEPS = 10.0 ** np.arange(-12, 0.25, 0.25)  # of a difference quotient
-# settings, and the kinds that take them; one that does not take cases shows a single one
-TAKEN = {"cases": "loss norms curve contour", "of": "loss curve contour heat steps", "over": "curve contour"}
-TAKEN |= {"rows": "heat", "columns": "heat", "derivative": "curve"}
 MISSING = "matplotlib is not installed: pip install 'mathlab-backprop[plot]'"
 COLOURS = ("#0060a0", "#b34700", "#00765a", "#6a3d9a", "#444444")
 DASHES = ("-", "--", ":", "-.")  # of which no two lines of one colour have the same, up to twenty
@@ -99,16 +96,18 @@ def drawing(result: ExperimentResult, case: str, picture: Picture) -> Drawing:
     if find_spec("matplotlib") is None:
         raise MathlabError(MISSING)
     declared, ran = {one.name: one for one in result.experiment.cases}, {one.case: one for one in result.cases}
-    chosen, (stage, draw) = picture.cases or (case,), KINDS[picture.kind]
+    chosen, (stage, takes, draw) = picture.cases or (case,), KINDS[picture.kind]
     for name in chosen:
         refuse_unknown("case", name, declared, picture.place)
         if name not in ran:
             raise MathlabError(f"case {name!r} did not run", picture.place)
     cases = [(declared[name], ran[name], f"{name}: " * (len(chosen) > 1)) for name in chosen]
     about = Subject(picture, cases[0][0], cases)
-    for name, kinds in TAKEN.items():
-        if picture.kind not in kinds.split() and (chosen[1:] if name == "cases" else getattr(picture, name)):
-            raise about.wrong(f"{picture.kind} {'shows one case' if name == 'cases' else f'takes no {name!r}'}")
+    if len(chosen) > 1 and "cases" not in takes:
+        raise about.wrong(f"{picture.kind} shows one case")
+    for name in ("of", "over", "rows", "columns", "derivative"):
+        if name not in takes and getattr(picture, name):
+            raise about.wrong(f"{picture.kind} takes no {name!r}")
     for of, low, high in picture.over:
         if not (low < high and math.isfinite(high - low)):
             raise about.wrong(f"{of.text} is to run from a number to a larger one, and not from {low:g} to {high:g}")
@@ -288,15 +287,16 @@ def _steps(about: Subject) -> Drawing:
     return Drawing("Difference quotients", "step h", "relative error", "xy", lines)
 
 
-KINDS: Mapping[str, tuple[str, Callable[[Subject], Drawing]]] = {  # the stage that it shows, and what it shows of it
-    "loss": ("train", _loss),
-    "norms": ("train", _loss),
-    "curve": ("", _curve),
-    "contour": ("", _contour),
-    "heat": ("", _heat),
-    "steps": ("", _steps),
-    "sweep": ("sweep", _sweep),
-    "weights": ("train", _weights),
+# of each kind the stage that it shows, the settings that it takes (without cases it shows a single one), and its data
+KINDS: Mapping[str, tuple[str, Sequence[str], Callable[[Subject], Drawing]]] = {
+    "loss": ("train", ("cases", "of"), _loss),
+    "norms": ("train", ("cases",), _loss),
+    "curve": ("", ("cases", "of", "over", "derivative"), _curve),
+    "contour": ("", ("cases", "of", "over"), _contour),
+    "heat": ("", ("of", "rows", "columns"), _heat),
+    "steps": ("", ("of",), _steps),
+    "sweep": ("sweep", (), _sweep),
+    "weights": ("train", (), _weights),
 }
 
 
