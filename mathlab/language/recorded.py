@@ -164,9 +164,12 @@ class Tape:
     def ufunc(self, ufunc: np.ufunc, args: Sequence[object]) -> Slot:
         """A ufunc of arrays or numbers."""
         layouts = [arg.layout for arg in args if isinstance(arg, Slot) and arg.layout]
-        if ufunc is np.matmul and min(len(_shape(arg)) for arg in args) > 1 and _shape(args[0])[-1] == 1:
-            return self.ufunc(np.add, (self.ufunc(np.multiply, args), 0))  # one product, and as in a sum no -0
-        by_number = ufunc is np.power and not _shape(args[1])  # which an array has shorter ways for
+        shapes = [*map(_shape, args)]
+        if ufunc is np.matmul and min(map(len, shapes)) > 1 and shapes[0][-1] == 1:  # one product for each entry
+            if max(map(len, shapes)) == 2 and min(shapes[0][0], shapes[1][1]) > 1:
+                return self.call(np.dot, args, out=", out={}", over=False)  # which is faster here
+            return self.ufunc(np.add, (self.ufunc(np.multiply, args), 0))  # as in a sum no -0
+        by_number = ufunc is np.power and not shapes[1]  # which an array has shorter ways for
         if by_number and layouts and type(args[1]) in (int, float) and args[1] == 2:
             return self.ufunc(np.square, args[:1])
         if by_number or (not layouts and ufunc in BETWEEN):
@@ -188,7 +191,7 @@ class Tape:
             return self.ufunc(function, args)
         if function is np.outer and all(len(_shape(arg)) == 1 for arg in args):
             a, b = _slots(args)
-            return a[:, None] * b[None, :]
+            return self.ufunc(np.matmul, (a[:, None], b[None, :]))
         if function in (np.mean, np.var, np.std):  # by lines of their own, which the program may have already
             (of,), ddof = _slots(args), named.get("ddof", 0)
             along = {name: value for name, value in named.items() if name != "ddof"}

@@ -307,6 +307,15 @@ def test_what_numpy_is_slow_along_is_computed_otherwise_with_the_same_bits() -> 
     made, _ = planned(prepared, ("loss",))
     assert made.text.count("reduce") == 2  # of the loss, which `measure` computes too
     assert "arange" not in made.text  # where rows of E lie is known
+    one = prepare(
+        case(
+            {"z": "outer(a, b)", "k": "x @ w", "loss": "sum(z @ k.T)"},
+            {"a": rng.normal(size=5), "b": rng.normal(size=3), "w": rng.normal(size=(1, 3))},
+            {"x": rng.normal(size=(4, 1))},
+        )
+    )
+    assert_same(one, ("z", "k", "loss", "da", "db", "dw"))
+    assert planned(one, ("loss",))[0].text.count("dot_") == 2 * 2
 
 
 def test_every_kernel_records_unless_it_is_called_whole() -> None:
