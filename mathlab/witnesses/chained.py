@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mathlab.errors import Place
 from mathlab.language.equation import Equation
-from mathlab.language.syntax import Call, Expr, Name, unparse
+from mathlab.language.syntax import Call, Expr, Name, names, unparse
 from mathlab.witnesses.graph import Evaluate, Graph
 from mathlab.witnesses.reference import Floats, Mask, Numbers, numbers
 
@@ -105,9 +105,8 @@ def slopes(graph: Graph, wanted: Iterable[str], steps: Steps, known: Known) -> d
 def _in_random_direction(equation: Equation, reads: Sequence[str], steps: Steps) -> Result:
     rng = np.random.default_rng(0)
     far = {name: steps.by(name) * rng.standard_normal(np.shape(steps.values[name])) for name in reads}
-    return lambda times: steps.of(
-        equation.expr, {**steps.values, **{name: steps.moved(name, times * far[name]) for name in reads}}
-    )
+    still = {name: steps.values[name] for name in names(equation.expr)}
+    return lambda times: steps.of(equation.expr, still | {name: steps.moved(name, times * far[name]) for name in reads})
 
 
 def agrees(graph: Graph, slopes: Floats, steps: Steps, noise: float = 0.0) -> bool:
@@ -144,7 +143,7 @@ class _Op:
         self.equation, self.steps = equation, steps
         self.start, self.by = steps.values[name], steps.by(name)
         self.buffer = np.array(steps.moved(name, np.zeros(())))
-        self.env = {**steps.values, name: self.buffer}
+        self.env = {read: steps.values[read] for read in names(equation.expr)} | {name: self.buffer}
 
     def at(self, place: Index, far: Floats | float = 1.0) -> Result:
         """What the op makes of its argument with the entries at a place moved, `far` times a step."""

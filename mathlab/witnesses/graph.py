@@ -137,11 +137,8 @@ class Graph(NamedTuple):
             if equation.name in needed:
                 needed.update(names(equation.expr))
         floats = {name for name in moved if np.issubdtype(self.values[name].dtype, np.floating)}
-        return [
-            (equation, sorted(floats.intersection(names(equation.expr))))
-            for equation in self.moving
-            if equation.name in (moved & needed) - start
-        ]
+        path = (moved & needed) - start
+        return [(line, sorted(floats.intersection(names(line.expr)))) for line in self.moving if line.name in path]
 
     def rerun(self, start: Numbers, of: Evaluate = evaluate) -> Numbers:
         """The end when `wrt` is `start`, an array of any kind."""

@@ -24,7 +24,7 @@ from mathlab.stages.noise import in_float64, rounding_noise
 from mathlab.stages.prepare import Prepared, prepare
 from mathlab.witnesses import central, steps
 from mathlab.witnesses.chained import divided
-from mathlab.witnesses.graph import run
+from mathlab.witnesses.graph import run, seen_from
 from tests.bench.gradients import Network
 from tests.build import case, equation, remembering
 from tests.language.test_planned import mlp
@@ -324,6 +324,17 @@ def test_the_cost_is_foreseen() -> None:
     usual = statistics.median(ratios)
     assert 0.1 < usual < 10, ratios
     assert all(usual / 3 < ratio < usual * 3 for ratio in ratios), ratios
+
+
+def test_ten_times_as_many_equations_take_about_ten_times_as_long() -> None:
+    def taken(length: int) -> float:
+        chain = [equation(f"x{k + 1}", f"x{k} + 1") for k in range(length)]
+        graph = seen_from("x0", chain, {"x0": np.zeros(())}, None)
+        start = time.process_time()
+        assert steps.ComplexStep(graph, ["x0"]).slopes["x0"] == 1
+        return time.process_time() - start
+
+    assert taken(4_000) < 20 * taken(400)
 
 
 def test_a_large_network_needs_no_permission() -> None:
