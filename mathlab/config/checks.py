@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from functools import cache, partial
-from graphlib import CycleError, TopologicalSorter
 
 from mathlab import habits, signs
 from mathlab.config.keys import mapping
@@ -98,7 +96,6 @@ def _unread(case: Case, own: Table, top: Table) -> Iterator[Problem]:
 def _order(equations: Sequence[Equation], values: Collection[str]) -> Iterator[Problem]:
     position = {one.name: index for index, one in enumerate(equations)}
     told: set[Place | None] = set()  # what is wrong in a loop, of the first step
-    circle, round_told = cache(partial(_circle, equations)), False
     for formula in equations:
         key = formula.name
         where = f"'{key}'{f' at {formula.step}' if formula.step else ''}"
@@ -119,25 +116,10 @@ def _order(equations: Sequence[Equation], values: Collection[str]) -> Iterator[P
                 if gradient and (signs.gradient_of(part.id) or part.id[1:]) in named:
                     hint = "; equations read no gradients: those stand in 'expected' and in 'derivation'"
                 yield Problem(f"unknown name '{part.id}' in {where}{hint}", place)
-            elif {key, part.id} <= circle().keys():
-                if not round_told:  # it has as many such places as equations
-                    way = [*circle()]
-                    at = way.index(key)
-                    yield Problem(f"a circle: {' -> '.join([*way[at:], *way[:at], key])}", place)
-                round_told = True
             else:
                 later = equations[position[part.id]].named_at
                 line = f", on line {later.line}" if later else ""
                 yield Problem(f"{where} reads '{part.id}', which is defined later{line}", place)
-
-
-def _circle(equations: Sequence[Equation]) -> dict[str, None]:
-    """Equations of which each reads the next, and the last one the first, if there are such."""
-    try:
-        TopologicalSorter({one.name: names(one.expr) for one in equations}).prepare()
-    except CycleError as error:
-        return dict.fromkeys(reversed(error.args[1]))
-    return {}
 
 
 def _names(formula: Equation) -> list[Name]:
