@@ -37,6 +37,7 @@ from mathlab.outputs.arrays import read as read_arrays
 from mathlab.outputs.tables import tables_of
 from mathlab.reports import page as tables
 from mathlab.reports.comparisons import oracle_page
+from mathlab.reports.formats import plain
 from mathlab.results import CaseResult, ExperimentResult, tally
 from mathlab.signs import gradient_of
 from mathlab.stages.table import STAGES, Layout, every_file
@@ -276,21 +277,17 @@ def assert_gradients(
     result = of_python(experiment, arrays, case=case, **terms)
     if result.passed and not result.ignored:
         return
-    page = _recorded(oracle_page(result, only_failures=True)).export_text()
+    page = plain(oracle_page(result, only_failures=True))
     wrong = "these are not the gradients of" if not result.passed else "not all of these arrays are of"
     raise AssertionError(f"{wrong} {experiment.path}\n{page}")
 
 
-def _recorded(shown: RenderableType) -> Console:
-    """A console that has shown something to nobody, least of all to a notebook, and can export it."""
+def _html(shown: RenderableType) -> str:
+    """As a terminal would show it; the console shows it to nobody, least of all to the notebook, and exports it."""
     console = Console(record=True, file=io.StringIO(), width=HTML_WIDTH, highlight=False, force_jupyter=False)
     console.print(shown, crop=False)
-    return console
-
-
-def _html(shown: RenderableType) -> str:
     form = '<pre style="line-height: 1.3">{code}</pre>'
-    return _recorded(shown).export_html(inline_styles=True, code_format=form)
+    return console.export_html(inline_styles=True, code_format=form)
 
 
 def _loaded(source: Experiment | str | Path | Mapping[str, object]) -> Experiment:

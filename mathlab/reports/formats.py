@@ -154,7 +154,7 @@ def _rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def plain(page: RenderableType) -> str:
     """Tables without colour, in lines as long as they need to be, so that they are the same everywhere."""
     text = io.StringIO()
-    out = Console(file=text, color_system=None, force_terminal=False, highlight=False, width=ENDLESS, height=ENDLESS)
+    out = Console(file=text, color_system=None, force_jupyter=False, highlight=False, width=ENDLESS, height=ENDLESS)
     out.print(page, crop=False)
     return text.getvalue()
 
