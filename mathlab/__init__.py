@@ -19,16 +19,10 @@ if not TYPE_CHECKING:  # or no type checker would find a name that does not exis
 
     def __getattr__(name: str) -> object:
         """What the package offers, imported when it is asked for: `mathlab --help` must not wait for NumPy."""
-        if name == "MathlabError":
-            from mathlab.errors import MathlabError
-
-            return MathlabError
         if name == "oracle":
             return import_module("mathlab.oracle")
-        if name in ("Result", "arrays", "assert_gradients", "changed", "load", "run"):
-            from mathlab import api
-
-            return getattr(api, name)
+        if name in __all__:
+            return getattr(import_module("mathlab.api"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:
