@@ -129,6 +129,10 @@ def prepare(case: Case) -> Prepared:
         if not unasked or (case.parameters and not case.forward):
             raise
         types, forward_only = Types(forward, types.integral), True  # an accuracy, say, or the size of an image
+    # of a softmax that is read in another way too, the stable form would leave out a part of the gradient
+    derived = [name for name in known if f"d{name}" in types.names]
+    if stabilised(case.equations, keep=asked.union(derived)) != equations:
+        return prepare(with_fields(case, shown=case.shown.union(f"d{name}" for name in derived)))
     stores = {name: tuple(one for one in kept if one not in constants) for name, kept in backward.stores.items()}
     prepared = Prepared(case, equations, backward._replace(stores=stores), types, env, forward_only)
     runs = 10 if case.derivation else 1  # formulas are held against the gradients at several points

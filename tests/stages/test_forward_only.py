@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 from mathlab.config import load
 from mathlab.config.change import unjudged
 from mathlab.errors import MathlabError
-from mathlab.experiment import Figure, GradcheckSettings
+from mathlab.experiment import Array, Figure, GradcheckSettings
 from mathlab.stages import backprop
 from mathlab.stages.prepare import prepare
 from tests.build import case, figure
@@ -155,3 +156,17 @@ def test_a_node_without_a_gradient_says_why(equations: dict[str, str], said: dic
 def test_what_is_asked_for_needs_no_reason() -> None:
     asked = case({"h": "x * 1", "L": "sum(w * h)"}, {"w": [1.0]}, {"x": [3.0]}, expected=(figure("dh", "1"),))
     assert {node.name: node.note for node in backprop.run(asked).nodes if node.note} == {}
+
+
+@pytest.mark.parametrize(
+    ("equations", "dp"),
+    [
+        ({"L": "-sum(p * log(p))"}, lambda p: -np.log(p) - 1),
+        ({"m": "-log(p[0])", "L": "m + p[1]"}, lambda p: np.array([-1 / p[0], 1])),
+    ],
+)
+def test_a_softmax_that_is_read_beside_its_logarithm_has_its_whole_gradient(
+    equations: dict[str, str], dp: Callable[[Array], Array]
+) -> None:
+    arrays = backprop.run(case({"p": "softmax(2 * w)", **equations}, {"w": [1.0, 2.0]})).arrays
+    assert arrays["dp"] == pytest.approx(dp(arrays["p"]), rel=1e-12)
