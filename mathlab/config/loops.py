@@ -24,7 +24,6 @@ from mathlab.language.equation import At, Equation, Step
 from mathlab.language.ops import OPS
 from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, names, substitute, unparse, walk
 from mathlab.language.syntax import replace as rewritten
-from mathlab.signs import PAIRS, slip
 
 MOST = 10_000  # equations of a loop
 LOOP = r"for\s+(?P<counter>\w+)\s+in\s+(?P<first>(?:(?!\.\.)[^,])+?)\s*\.\.\s*(?P<last>[^.,][^,]*)"
@@ -65,7 +64,7 @@ def _loop(header: Scalar) -> Loop:
 def _equation(part: Tree, key: Scalar, *headers: Scalar) -> Equation:
     """The equation of a key, which is a name, or what a step is called in the loops of these headers."""
     if is_loop(key):
-        if re.fullmatch(LOOP, key) and (isinstance(part, Row) or slip(str(part), PAIRS)):
+        if re.fullmatch(LOOP, key) and (isinstance(part, Row) or re.search("=|<-", str(part))):
             mapping(part)  # of which it says how it is written
         raise MathlabError("a loop is written 'for t in 1..T:', with its equations below it", key.place)
     if isinstance(part, Table) and (why := misplaced(key)):
@@ -328,31 +327,33 @@ class _Steps(NamedTuple):
         what = f"'{unparse(call)}'{where}"
 
         def picked(series: str, items: Sequence[Expr], numbers: Numbers = ()) -> Expr:
-            """A step, or a list of those that a slice asks for."""
+            """A step, or a list of those that a slice asks for; one below 0 is counted from the end."""
             if not items:
-                if min(numbers) < 0:
-                    wrong = f"step {min(numbers)}, and steps are counted from 0"
-                    raise ExpressionError(f"{what} is {wrong}", call.position)
                 return Name(_called(series, numbers), call.position)
             head, *rest = items
-            if not isinstance(head, Slice):
+            if isinstance(head, Num) and _number(head) >= 0:
                 return picked(series, rest, (*numbers, _number(head)))
             known = {one[len(numbers)] for one in self.of[series] if one[: len(numbers)] == numbers}
-            asked = [n for n in range(max(known, default=-1) + 1)[head.whole] if n in known]
+            every = range(max(known, default=-1) + 1)
+            wanted = every[head.whole] if isinstance(head, Slice) else [len(every) + _number(head)]
+            asked = [picked(series, rest, (*numbers, n)) for n in wanted if n in known]
             if not asked:
                 raise ExpressionError(f"{what} holds no step", call.position)
-            return Call("array", tuple(picked(series, rest, (*numbers, n)) for n in asked), (), call.position)
+            return Call("array", tuple(asked), (), call.position) if isinstance(head, Slice) else asked[0]
 
+        counted = [item for item, written in zip(items, call.args[1:], strict=True) if names(written)]
+        below = [item.value for item in counted if isinstance(item, Num) and item.value < 0]
         if isinstance(base, Name) and (count := self.counted(base.id, items)):
             told, rest = items[:count], items[count:]
             if len(told) < count or not all(isinstance(item, Num | Slice) for item in told):
                 numbers = "its number" if count == 1 else f"its {count} numbers"
                 raise ExpressionError(f"{what} reads a step, and a step is told by {numbers}", call.position)
+            if below:
+                raise ExpressionError(f"{what} is step {min(below)}, and steps are counted from 0", call.position)
             found = picked(base.id, told)
             whole = [ALL] * sum(isinstance(item, Slice) for item in told)
             return Call("index", (found, *whole, *rest), (), call.position) if rest else found
-        counted = [item for item, written in zip(items, call.args[1:], strict=True) if names(written)]
-        if any(isinstance(item, Num) and item.value < 0 for item in counted):
+        if below:
             raise ExpressionError(f"{what} counts from the end, and a step cannot", call.position)
         return Call("index", (base, *items), (), call.position)
 

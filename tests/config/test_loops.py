@@ -51,6 +51,11 @@ ALIKE = [
         "  for t in 1..2:\n    h[t]: W @ h[t-1]\n  loss: sum(h[1:]) + h[2][0] + h[2, 1]\n",
         "  h1: W @ h0\n  h2: W @ h1\n  loss: sum([h1, h2]) + h2[0] + h2[1]\n",
     ),
+    # the last step, as NumPy counts from the end
+    (
+        "  for t in 1..2:\n    h[t]: W @ h[t-1]\n  loss: sum(h[-1]) + h[-2, -1] + sum(h[-2:])\n",
+        "  h1: W @ h0\n  h2: W @ h1\n  loss: sum(h2) + h1[-1] + sum([h1, h2])\n",
+    ),
     # all steps, joined
     (
         "  for t in 1..2:\n    h[t]: W @ h[t-1]\n  H: stack(h[1:], axis=1)\n  loss: sum(H * concat(h[:2])[:2])\n",
@@ -315,7 +320,13 @@ WRONG = [
         "12:13: 'g[1]' reads a step, and a step is told by its 2 numbers",
     ),
     (LOOP + "  loss: sum(h[5:])\n", "11:13: 'h[5:]' holds no step"),
+    (LOOP + "  loss: sum(h[-9])\n", "11:13: 'h[-9]' holds no step"),
+    ("  for t in 1..3:\n    h[t]: W @ h[-1]\n", "10:15: 'h1' at t = 1 reads 'h3', which is defined later, on line 10"),
     (LOOP + "  loss: sum(h[1.5])\n", "11:15: '1.5' is no whole number"),
+    (
+        "  for t in 1..3:\n    h[t] = (h0 == h0) * W @ h[t-1]\n",
+        "10:5: a mapping is needed here, not 'h[t] = (h0 == h0) * W @ h[t-1]'",
+    ),
     ("  for t in 1..3:\n    h: h0\n", "10:5: an equation in this loop is named by its step, as in h[t], not 'h'"),
     ("  for t in 1..3:\n    h[1]: h0\n", "10:5: an equation in this loop is named by its step, as in h[t], not 'h[1]'"),
     ("  for t in 1..3:\n    h[t/2]: h0\n", "10:5: '1 / 2' is no whole number"),
@@ -348,7 +359,11 @@ WRONG = [
         "  for t in 1..3:\n    h[t]: max_pool(W, t - 1)\n",
         "10:11: size of max_pool must be a whole number of at least 1, or two of them, for rows and columns, not 0",
     ),
-    (LOOP + "  loss: sum(conv2d(W, U, stride=h0))\n", "11:13: in loss: stride of conv2d must be a constant, not 'h0'"),
+    (
+        LOOP + "  loss: sum(conv2d(W, U, stride=h0))\n",
+        "11:13: in loss: stride of conv2d must be a whole number of at least 1, or two of them, for rows and columns, "
+        "not 'h0'",
+    ),
     (
         LOOP + "  loss: sum(W, axis=q)\n",
         "11:21: unknown name 'q' in 'loss'; what it stands for is given in inputs or parameters",
