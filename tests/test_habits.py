@@ -263,7 +263,7 @@ MISTAKES = [
     ("equation", "(1 - p)(1 - y)", "a product is written with '*' in '(1 - p)(1 - y)'"),
     ("equation", "1.000,5 * s", "a decimal point is written '.', and a list stands in brackets"),
     ("equation", "s -> 2", "not an expression: write the expression alone"),
-    ("equation", "sum(x, axis=0, keepdims=true)", "keepdims of sum must be a constant, not 'true'; write True"),
+    ("equation", "sum(x, axis=0, keepdims=true)", "keepdims of sum must be True or False, not 'true'; write True"),
     ("equation", "nn.ReLU(s)", "'nn.ReLU(s)' is not in the equation language; write relu(...), with nothing before it"),
     ("equation", "kl_div(p, y)", "unknown function 'kl_div'; write sum(t * log(t / y))"),
     ("equation", "softmin(x)", "unknown function 'softmin'; write softmax(-x)"),

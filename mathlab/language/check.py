@@ -16,7 +16,7 @@ from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, Stati
 from mathlab.language.terms import constant_value, written_value
 
 CONSTANTS: Mapping[str, float] = {"pi": math.pi, "e": math.e, "inf": math.inf}  # unless something has that name
-NO_CONSTANT = "{} of {} must be a constant, not '{}'"
+UNFIT = "{} of {} must be {}, not '{}'"
 CLASS_INDEX = "an index must be a whole number"
 
 
@@ -136,7 +136,7 @@ def _constant(value: Static, call: Call, name: str) -> Static:
     hint = f"; write {text.capitalize()}" if text.lower() in ("true", "false", "none") else ""
     if names(value) and not hint:
         return value
-    raise ExpressionError(NO_CONSTANT.format(name, call.op, text) + hint, call.position)
+    raise ExpressionError(UNFIT.format(name, call.op, OPS[call.op].settings[name].wanted, text) + hint, call.position)
 
 
 class Types:
@@ -191,7 +191,8 @@ class Types:
         constant_value(call)  # raises where arithmetic on written numbers comes to none
         for name, value in call.attrs:
             if isinstance(value, Expr):
-                raise ExpressionError(NO_CONSTANT.format(name, call.op, unparse(value)), call.position)
+                wanted = op.settings[name].wanted
+                raise ExpressionError(UNFIT.format(name, call.op, wanted, unparse(value)), call.position)
         types = [self.of(arg) for arg in call.args]
         for position, (arg, type_) in enumerate(zip(call.args, types, strict=True)):
             classes = op.labels == position and type_.ndim < types[0].ndim

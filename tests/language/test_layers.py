@@ -342,7 +342,8 @@ REFUSED = [
     ("[{max_pool: {size: 2}}]", "3:11: m0 = max_pool(x, size=2): max_pool needs an array with rows and columns, "),
     (
         "[{conv2d: {k: W, x: W, stride: b}}]",
-        "3:11: z1 = conv2d(W, W, stride=b): stride of conv2d must be a constant, not 'b'",
+        "3:11: z1 = conv2d(W, W, stride=b): stride of conv2d must be a whole number of at least 1, or two of them, for "
+        "rows and columns, not 'b'",
     ),
     (
         "[{conv2d: {k: W, x: W, stride: 0}}]",
