@@ -131,11 +131,6 @@ def norm_of_all(x: Floats) -> Floats:
         return np.sqrt(sum((np.sum(np.square(piece)) for piece in pieces), start=x.dtype.type(0)))
 
 
-def normal_pdf(x: Floats) -> Floats:
-    """The standard normal density."""
-    return np.exp(np.square(x) * -0.5) * (1 / math.sqrt(2 * math.pi))
-
-
 def scatter(g: Floats, shape: tuple[int, ...], index: tuple[Place, ...]) -> Floats:
     """Zeros of `shape` with g added at `index`; an entry that is indexed twice gets both."""
     if all(isinstance(item, int | slice | None) for item in index):

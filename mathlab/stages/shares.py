@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 
@@ -16,10 +16,10 @@ from mathlab.language.equation import Equation, by_name
 from mathlab.language.shapes import Type
 from mathlab.language.simplify import Builder, Factor, is_ones, join, split
 from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, names, replace, substitute, unparse, walk
+from mathlab.language.terms import factors, without
 from mathlab.results import Part, Share
 from mathlab.stages.prepare import Env, Prepared, evaluate, sealed
 
-MULTIPLE = {"mul": (0, 1), "div": (0,), "neg": (0,)}  # the arguments of which an op's result is a multiple
 ROLES = ("upstream", "local")
 MIXING = frozenset("sum mean matmul dot outer scatter ones_like ones".split())  # where one entry is made of several
 
@@ -40,27 +40,29 @@ def shares_of(prepared: Prepared, values: Env, name: str) -> tuple[Share, ...]:
         pieces = [piece for source, piece in prepared.backward.shares[name] if source == reader]
         whole = builder.fit(builder.total(pieces), Name(name))
         expr = replace(whole, lambda part: forward.get(part) if isinstance(part, Call) else None)
-        found.append((reader, expr, _factors(prepared, reader, expr, builder)))
-    wanted = dict.fromkeys(part for _, expr, factors in found for part in (expr, *factors))
+        found.append((reader, expr, _factors(prepared, reader, expr)))
+    wanted = dict.fromkeys(part for _, expr, pair in found for part in (expr, *pair))
     lines = [Equation("", expr) for expr in wanted]
     computed = dict(zip(wanted, evaluate(lines, prepared, values), strict=True))
 
     def part(role: str, expr: Expr) -> Part:
         return Part(role, unparse(expr), sealed(np.broadcast_to(computed[expr], type_.shape)))
 
-    def share(reader: str, expr: Expr, factors: Sequence[Expr]) -> Share:
+    def share(reader: str, expr: Expr, pair: Sequence[Expr]) -> Share:
         whole = part("", expr)
-        parts = tuple(map(part, ROLES, factors))
+        parts = tuple(map(part, ROLES, pair))
         return Share(reader, whole.equation, whole.value, parts, fused_in(prepared, reader))
 
     return tuple(itertools.starmap(share, found))
 
 
-def _factors(prepared: Prepared, reader: str, share: Expr, builder: Builder) -> tuple[Expr, ...]:
+def _factors(prepared: Prepared, reader: str, share: Expr) -> tuple[Expr, ...]:
     """The upstream gradient and the local factor of which a share is the product, entry by entry; nothing elsewhere."""
     upstream = {f"d{reader}", *prepared.backward.parts.get(reader, ())}
-    for leaf, local in _multiples(share, builder):
+    chain = factors(share)
+    for at, leaf in enumerate(chain):
         if base_of(leaf) in upstream:
+            local = join(*split(without(chain, {at})))
             return () if upstream & {*names(local)} else (leaf, local)
     # an upstream gradient of ones, or of so many ones, is not written out
     written = by_name(prepared.backward.equations)
@@ -70,17 +72,6 @@ def _factors(prepared: Prepared, reader: str, share: Expr, builder: Builder) -> 
         return ()
     ratio = (own.top / own.bottom) / (count.top / count.bottom)
     return join(count, Num(1)), join(Factor(Fraction(ratio.numerator), ratio.denominator), rest)
-
-
-def _multiples(expr: Expr, builder: Builder) -> Iterator[tuple[Expr, Expr]]:
-    """Every name, with new axes or without, of which the expression is a multiple; and what it is multiplied by."""
-    if base_of(expr):
-        yield expr, Num(1)
-    elif isinstance(expr, Call):
-        for position in MULTIPLE.get(expr.op, ()):
-            for leaf, rest in _multiples(expr.args[position], builder):
-                args = (*expr.args[:position], rest, *expr.args[position + 1 :])
-                yield leaf, builder.call(expr.op, args)
 
 
 def base_of(expr: Expr) -> str:

@@ -102,10 +102,8 @@ def convolved(types: Sequence[Type], call: Call) -> Shape:
 
 
 def _written(**pairs: tuple[int, ...]) -> str:
-    """Settings as text: without those that are as usual, one number where rows and columns are alike."""
-    usual = {"stride": (1, 1), "pad": (0, 0), "dilation": (1, 1)}
-    written = {name: pair[0] if pair[0] == pair[1] else pair for name, pair in pairs.items() if pair != usual.get(name)}
-    return "".join(f", {name}={value}" for name, value in written.items())
+    """Settings as text: one number where rows and columns are alike."""
+    return "".join(f", {name}={pair[0] if pair[0] == pair[1] else pair}" for name, pair in pairs.items())
 
 
 def kernel_gradient(site: Site) -> str:
