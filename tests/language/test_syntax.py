@@ -86,7 +86,7 @@ REFUSED = [
     ("1 + np.exp(x)", "'np.exp(x)' is not in the equation language; write exp(...), with nothing before it", 4),
     ("x.sum(axis=1)", "'x.sum(axis=1)' is not in the equation language; write sum(x, ...)", 0),
     ("w.grad", "'.grad' is not in the equation language; the gradient of w is dw", 0),
-    ("∂L/∂w", "not an expression: the gradient of w is written dw, without '∂'", 0),
+    ("∂L/∂w", "not an expression: the gradient of w is written dw, without '∂' and '∇'", 0),
     ("swish(x)", "unknown function 'swish'; write silu(x)", 0),
     ("ln(x)", "unknown function 'ln'; write log(x)", 0),
     ("δ1 * blub(ŷ)", "unknown function 'blub'; mathlab guide language lists what there is", 5),
