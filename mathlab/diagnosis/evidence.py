@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import product
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from mathlab.language.syntax import names
 BELIEVED = 0.01  # an explanation is given when at most this many of those tried are expected to fit by chance
 ENOUGH = 1000  # entries; more of them could only be more convincing
 COMPARED = 100  # entries, by which two explanations are known to come to the same
-PATHS = ("term missing", "path missing", "mask missing", "upstream missing")  # what may make a whole gradient 0
+PATHS = ("term missing", "path missing", "mask missing")  # what may make a whole gradient 0
 SOLVED = ("term scaled", "other length")
 NEAR = 0.15  # how far the sorts of two explanations may lie apart that are given beside each other
 
@@ -53,10 +54,17 @@ def best(scene: Scene, trials: Sequence[Trial], tried: int) -> dict[int, Trial]:
 def _same(one: Trial, best: Trial) -> bool:
     """Whether one that is about as likely comes to the same numbers, so that nothing here can tell them apart."""
     near = abs(one.tier - best.tier) <= NEAR and not one.cause.startswith(best.cause)
-    if not near or (one.mistake and len(one.mistake.made) > 1):
+    if not near or (one.mistake and len(one.mistake.made) > 1) or _nested(one, best):
         return False
     a, b = (_joined(trial.outcomes[k] for k in best.explains) for trial in (one, best))
     return a.size > 0 and a.shape == b.shape and bool(np.allclose(a, b, rtol=1e-9, atol=0))
+
+
+def _nested(one: Trial, best: Trial) -> bool:
+    """Whether one changes a part of what the other changes, as the v in 1 - v: that says the same again."""
+    pairs = product(one.mistake.made, best.mistake.made) if one.mistake and best.mistake else ()
+    lengths = ((a, b, min(len(a.path), len(b.path))) for a, b in pairs if a.name == b.name and a.path != b.path)
+    return any(a.path[:n] == b.path[:n] for a, b, n in lengths)
 
 
 def _counts(scene: Scene, trial: Trial) -> bool:

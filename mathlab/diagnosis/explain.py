@@ -58,14 +58,22 @@ def causes(scene: Scene, thorough: bool = False) -> Causes:
     trials, tried, known = search.run()
     others = (trial._replace(tier=kind.tier) for kind in KINDS.values() for trial in kind.trials(scene))
     found = best(scene, [*trials, *(judged(scene, trial) for trial in others)], tried)
-    told = [*_causes(found, search)]
-    left = {k for k in scene.wrong if k not in found}
-    for first in [*found.values()][:1] if left and not scene.trained else ():
-        if first.mistake and (again := search.upon(first.mistake, first.explains)):
-            # what explains the rest once the first mistake is taken for granted
-            more, count, _ = again.run()
-            rest = _causes(best(again.scene, more, count), again)
-            told += [cause._replace(upon=True) for cause in rest if left.intersection(cause.claims)]
+    made = {k: trial.mistake for k, trial in found.items() if trial.mistake and not scene.trained}
+    first = max(made, key=lambda k: len(search.met(made[k])), default=None)
+    if first is None:
+        return Causes(tuple(_causes(found, search)), tried, known)
+    mistake, explains = made[first], found[first].explains
+    if not scene.printed and len(scene.points) == 1:
+        # a program goes on from its mistakes: what this one reaches too is not explained by another one alone
+        beyond = search.met(mistake).keys() - explains
+        same = {k for k, other in made.items() if other.made == mistake.made}
+        found = {k: trial for k, trial in found.items() if k in same or beyond.isdisjoint(trial.explains)}
+    told, left = [*_causes(found, search)], {k for k in scene.wrong if k not in found}
+    if left and (again := search.upon(mistake, explains)):
+        # what explains the rest once the first mistake is taken for granted
+        more, count, _ = again.run()
+        rest = _causes(best(again.scene, more, count), again)
+        told += [cause._replace(upon=True) for cause in rest if left.intersection(cause.claims)]
     return Causes(tuple(told), tried, known)
 
 

@@ -12,7 +12,7 @@ from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, Slice, 
 from mathlab.language.terms import factors, grafted, is_number, length, product, terms, total, transposed, without
 
 FLIP = Slice(None, None, -1)
-OPENED = ("sqrt", "exp", "log", "matmul")  # and the activations: out of which a term or a factor may be moved
+OPENED = ("sqrt", "exp", "log", "matmul", "mul")  # and the activations: out of which a term or a factor may be moved
 AXES = ("sum", "mean", "softmax", "log_softmax", "max", "logsumexp", "norm")  # what runs over axes
 FEW = 4  # entries of a sum that are each tried as the only one that was taken; of more, the first and the last
 WIDER = 0.04  # how much less likely a factor is missing that gave a product its shape
@@ -107,6 +107,8 @@ def moved_out(part: Expr, known: Names) -> Iterator[Change]:
     for n, arg in enumerate(part.args):
         match known.forward.get(arg.id, arg) if isinstance(arg, Name) else arg:
             case Call("add" | "sub" | "mul" | "div" as op, (x, y)):
+                if part.op == "mul" and op in ("mul", "div"):
+                    continue  # which is the same
                 ways = [(x, y), (y, x)][: 1 + (op in ("add", "mul"))]
             case Call("where", (y, x, least)) if "softmax" in part.op and text(least).startswith("-"):
                 op, ways = "mul", [(x, y)]
@@ -115,7 +117,8 @@ def moved_out(part: Expr, known: Names) -> Iterator[Change]:
         for inside, outside in ways:
             made = Call(op, (grafted(part, (n,), inside), outside))
             if known.shape(made) == known.shape(part):
-                yield f"{text(outside)} stands outside of {part.op} instead of inside, as {text(made)}", made
+                of = "the product" if part.op in ("mul", "matmul") else part.op
+                yield f"{text(outside)} stands outside of {of} instead of inside, as {text(made)}", made
 
 
 # --- sums
@@ -170,6 +173,11 @@ def other_axis(part: Expr, known: Names) -> Iterator[Change]:
                 yield f"the sum in softmax runs over axis {axis} in {text(part)}", wrong
     if part.op == "softmax" and ndim > 1:
         yield f"the sum in softmax runs over all entries in {text(part)}", form("r / sum(r)", r=raised)
+    if part.op == "sum" and isinstance(own, tuple):
+        for some in itertools.chain(*(itertools.combinations(own, n) for n in range(1, len(own)))):
+            over = f"over ax{'e' if len(some) > 1 else 'i'}s {' and '.join(map(str, some))}"
+            averaged = Call("div", (part, Num(length(shape, some))))
+            yield f"{text(part)} is averaged {over} instead of summed", averaged, 0, f"averaged {over}"
     if own is not None and not soft:
         words, made_of_all = f"{part.op} runs over all entries in {text(part)}", Call(part.op, part.args, keeps)
         yield words, made_of_all

@@ -17,7 +17,7 @@ from mathlab.diagnosis.mistakes import KINDS, Mistake
 from mathlab.diagnosis.rules import scaled
 from mathlab.diagnosis.scene import Outcome, Scene, Trial
 from mathlab.diagnosis.slips import Slip
-from mathlab.diagnosis.trials import multipliers
+from mathlab.diagnosis.trials import multipliers, scalars
 from mathlab.diagnosis.unfold import forms, told, unfolded, with_gradients
 from mathlab.diagnosis.worlds import Evaluator, World, changed, computing
 from mathlab.errors import ExpressionError, MathlabError, listed
@@ -45,13 +45,19 @@ TRUE = 1e-6  # to which part of the largest entry a closed form must be the grad
 class Search:
     """The mistakes of a scene, and the work that may at `most` be spent on trying them.
 
-    They are made in the case with more names, which are `called` something, or in the one `prepared` so.
+    They are made in the case with more names, which are `called` something, or in the one `prepared` so, where what is
+    taken for granted stands in place of some `right` equations.
     """
 
     def __init__(
-        self, scene: Scene, most: float = WORK, prepared: Prepared | None = None, called: Mapping[str, str] = {}
+        self,
+        scene: Scene,
+        most: float = WORK,
+        prepared: Prepared | None = None,
+        called: Mapping[str, str] = {},
+        right: Mapping[str, Expr] = {},
     ) -> None:
-        self.scene, self.most, self.called = scene, most, called
+        self.scene, self.most, self.called, self.right = scene, most, called, right
         if prepared is None:
             whole, called = unfolded(scene.case)
             asked = (name for claim in scene.claims for name in names(claim.base) if name in scene.prepared.gradients)
@@ -69,7 +75,9 @@ class Search:
         self.names = slips.known(prepared)._replace(numbers=numbers[:NUMBERS], rates=scene.rates or RATES)
         parts = (part for expr in self.names.forward.values() for part in walk(expr))
         written = [part.value for part in parts if isinstance(part, Num) and part.value not in (0, 0.5, 1, 2)]
-        said = [(number, f"the {k:g} that the equations have") for k in written for number in (k, 1 / k)]
+        said = [(k, f"the {k:g} that the equations have") for k in written]
+        said += [(value, name) for name, value in scalars(scene).items()]
+        said += [(1 / k, f"1 over {what}") for k, what in said]
         # which is said before a length that it equals
         self.reasons = sorted([*said, *numbers], key=lambda reason: (" of " in reason[1], "that the" in reason[1]))
         closed = {name: form for name, form in forms(self.evaluator, self.names) if self._is(name, form)}
@@ -136,7 +144,7 @@ class Search:
 
     def solved(self, mistake: Mistake) -> Trial | None:
         """The trial of the terms that a mistake leaves out times what a wrong claim asks for, a round number."""
-        scene, met = self.scene, self._met(mistake)
+        scene, met = self.scene, self.met(mistake)
         wrong = [k for k in met if scene.claims[k].wrong]
         if mistake.kind not in ("term missing", "path missing") or scene.printed or scene.trained or not wrong:
             return None
@@ -149,22 +157,22 @@ class Search:
         at = np.unravel_index(int(np.argmax(np.abs(true - without))), true.shape)
         with np.errstate(all="ignore"):
             value = float((claim.stated[at] - without[at]) / (true[at] - without[at]))
-        near = Fraction(value if math.isfinite(value) else 0).limit_denominator(ROUND)
-        if abs(near - value) > CLOSE * abs(value) or near in (0, 1, -1) or abs(near.numerator) > ROUND:
-            return None
-        why = next((why for number, why in self.reasons if math.isclose(number, near)), "")
-        if mistake.kind == "path missing" and not why and 1 not in (near.numerator, near.denominator):
-            return None
-        why = why or ("" if 100 % near.denominator == 0 else f"{near.numerator} / {near.denominator}")
-        times = Num(float(near))
+        number, why = next((known for known in self.reasons if math.isclose(known[0], value, rel_tol=CLOSE)), (0.0, ""))
+        if not why:
+            near = Fraction(value if math.isfinite(value) else 0).limit_denominator(ROUND)
+            if abs(near - value) > CLOSE * abs(value) or near in (0, 1, -1) or abs(near.numerator) > ROUND:
+                return None
+            if mistake.kind == "path missing" and 1 not in (near.numerator, near.denominator):
+                return None
+            number, why = float(near), "" if 100 % near.denominator == 0 else f"{near.numerator} / {near.denominator}"
         made = [
-            slip._replace(part=product(times, slip.old), clause=scaled(slip.old, times.value, why))
+            slip._replace(part=product(Num(number), slip.old), clause=scaled(slip.old, number, why))
             for slip in mistake.made
         ]
         trial = self.tried(replace(mistake, kind="term scaled", tier=KINDS["term scaled"].tier, made=made))
         return trial and trial._replace(weight=FITTED)
 
-    def _met(self, mistake: Mistake) -> dict[int, int]:
+    def met(self, mistake: Mistake) -> dict[int, int]:
         """The claims that a mistake reaches, and how many equations on the way: the fewer, the sooner it shows."""
         reached = self.evaluator.reach(mistake.changes)
         return {k: (source & reached).bit_count() for k, source in enumerate(self.sources) if source & reached}
@@ -174,7 +182,7 @@ class Search:
 
         They are looked at in the order in which it reaches them, so that most mistakes are given up soon.
         """
-        claims, printed, met = self.scene.claims, self.scene.printed, self._met(mistake)
+        claims, printed, met = self.scene.claims, self.scene.printed, self.met(mistake)
         if not any(claims[k].wrong for k in met):
             return None
         world = World(self.evaluator, mistake.changes)
@@ -239,8 +247,8 @@ class Search:
     def _factors_missing(self, old: Expr, new: Expr, times: float) -> Iterator[str]:
         """The single numbers, one or two, without which a line is so many times as large."""
         kept = [*scaling(new)]
-        scalars = [part for part in scaling(old) if part in kept and not self.names.shape(part)]
-        for some in (*combinations(scalars, 1), *combinations(filter(is_number, scalars), 2)):
+        single = [part for part in scaling(old) if part in kept and part != Num(1) and not self.names.shape(part)]
+        for some in (*combinations(single, 1), *combinations(filter(is_number, single), 2)):
             if math.isclose(abs(self._times(product(*some), Num(1)) or 1), abs(times)):
                 what = listed([unparse(part).lstrip("-") for part in some])
                 yield f"the factor{'s' * (len(some) > 1)} {what} {'are' if len(some) > 1 else 'is'} missing"
@@ -269,11 +277,13 @@ class Search:
         if base is None or self.evaluator.work > self.most:
             return None
         claims = [replace(claim, wrong=claim.wrong and k not in explained) for k, claim in enumerate(self.scene.claims)]
-        return Search(Scene(base, claims, self.scene.points), self.most - self.evaluator.work, base, self.called)
+        right = {name: self.evaluator.definitions[name] for name in mistake.changes}
+        scene = Scene(base, claims, self.scene.points)
+        return Search(scene, self.most - self.evaluator.work, base, self.called, right)
 
     def instead(self, mistake: Mistake, first: str) -> str:
         """The right line in place of one that is wrong, as NumPy has it."""
-        definitions = {**self.evaluator.definitions, **mistake.definitions}
+        definitions = {**self.evaluator.definitions, **mistake.definitions, **self.right}
         hidden = {*self.called, *self.parts, *(f"d{name}" for name in self.called)} - {first}
         expr = definitions[first]
         while found := {name: definitions[name] for name in names(expr) if name in hidden and name in definitions}:

@@ -43,9 +43,10 @@ def other_name(part: Expr, known: Names) -> Iterator[Change]:
             continue  # the forward pass comes first
         yield f"{name} stands in place of {part.id}", Name(name), rank
         if gradient and type_.shape and not rank and not handed:
-            for value, _ in known.numbers:
+            for value, why in known.numbers:
                 if value not in (2.0, 0.5):
-                    words = f"{name} (times {value:.4g}) stands in place of {part.id}"
+                    size = why.split(" (")[0]  # without what to do about it
+                    words = f"{name} (times {value:.4g}, {size}) stands in place of {part.id}"
                     yield words, product(Num(value), Name(name)), SCALED
     if len(type_.shape) == 2 and type_.shape[0] == type_.shape[1]:
         yield f"{part.id}.T stands in place of {part.id}", transposed(part), 0

@@ -125,8 +125,11 @@ def other_precision(scene: Scene) -> Iterator[Trial]:
 
 
 def every_rounding(scene: Scene) -> Iterator[Trial]:
-    """Every intermediate result rounded as soon as it is computed; what is stated is computed from what was."""
-    if len(scene.points) > 1:
+    """Every intermediate result rounded as soon as it is computed; what is stated is computed from what was.
+
+    No program does that, and one of its arrays that holds round numbers would fit easily.
+    """
+    if not scene.printed:
         return
     ways: Mapping[str, Callable[..., Array]] = {"decimal": np.round, "significant digit": to_significant}
     for (what, rounded), k in product(ways.items(), DECIMALS):
@@ -239,8 +242,8 @@ def multipliers(scene: Scene) -> Iterator[tuple[float, str]]:
     batch, rate = batch_size(scene.prepared), next(iter(scene.rates), 0)
     known = [(2.0, "a factor 2"), (0.5, "a factor 1/2")]
     if batch:
-        known += [(float(batch), f"the batch size (divide by {batch})")]
-        known += [(1 / batch, f"1 over the batch size (multiply by {batch})")]
+        size = next((name for name, value in scalars(scene).items() if value == batch), "the batch size")
+        known += [(float(batch), f"{size} (divide by {batch})"), (1 / batch, f"1 over {size} (multiply by {batch})")]
     if rate not in (0, 1):
         known += [(rate, "the learning rate"), (-rate, "minus the learning rate")]
     named: dict[float, list[str]] = {}
@@ -255,6 +258,13 @@ def multipliers(scene: Scene) -> Iterator[tuple[float, str]]:
             named.setdefault(float(length), [what])  # one of the others already is not named as well
             named.setdefault(1 / length, [f"1 over {what}"])
     yield from ((value, " or ".join(words)) for value, words in named.items())
+
+
+def scalars(scene: Scene) -> dict[str, float]:
+    """The inputs that are single numbers, also those that count a loop, but for 0 and 1."""
+    case, *_ = scene.case.rolled or [scene.case]
+    single = {name: float(value.array) for name, value in case.inputs.items() if not value.array.shape}
+    return {name: value for name, value in single.items() if abs(value) not in (0, 1)}
 
 
 def batch_size(prepared: Prepared) -> int | None:

@@ -430,6 +430,54 @@ TWOFOLD_WORDS: Mapping[str, str] = {
 }
 
 
+# --- what is gated, chosen and held to a margin
+
+
+def margin(bugs: str) -> tuple[Case, Values]:
+    rng = RNG(16)
+    X = rng.normal(size=(4, 3))
+    p = {name: rng.normal(size=(3, 3)) for name in "RUG"} | {"c": rng.normal(size=3), "b": np.array(0.3)}
+    equations = {
+        "r": "sigmoid(X @ R)",
+        "q": "X @ U + c",
+        "x1": "r * q + (1 - r) * X",
+        "v": "X @ G / sqrt(2)",
+        "g": "softmax(v, axis=1)",
+        "y": "sum(g * x1, axis=1) + b",
+        "gap": "relu(m - y)",
+        "loss": "mean(gap**2) + k * sum(c**2)",
+    }
+    outside, carried = "bias outside" in bugs, "carry" in bugs
+    r, bare = sigmoid(X @ p["R"]), X @ p["U"]
+    q = bare + p["c"]
+    x1 = (r * bare + p["c"] if outside else r * q) + (r if carried else 1 - r) * X
+    v = X @ p["G"] / np.sqrt(2)
+    g = sigmoid(v) if "sigmoid" in bugs else np.exp(v) / np.exp(v).sum(1, keepdims=True)
+    y = (g * x1).sum(1) + p["b"]
+    gap = 1.6 - y if "no margin" in bugs else np.maximum(1.6 - y, 0)
+    dy = -(1 if "half" in bugs else 2) * gap[:, None] / 4
+    dg, dx = dy * x1, dy * g
+    dv = dg * g * (1 - g) if "sigmoid" in bugs else g * (dg - (dg * g).sum(1, keepdims=True))
+    dv = dv if "no root" in bugs else dv / np.sqrt(2)
+    dr = dx * ((bare if outside else q) + (X if carried else -X))
+    dq = dx if outside else dx * r
+    penalty = (0.3 if "k" in bugs.split() else 1) * 2 * 0.3 * p["c"]
+    gradients = {"R": X.T @ (dr * r * (1 - r)), "U": X.T @ (dx * r), "c": dq.sum(0) + penalty, "b": dy.sum()}
+    made = case(equations, p, {"X": X, "m": 1.6, "k": 0.3})
+    return made, {f"d{name}": np.asarray(value) for name, value in {**gradients, "G": X.T @ dv}.items()}
+
+
+MARGIN_WORDS: Mapping[str, str] = {
+    "bias outside": "c stands outside of the product instead of inside, as r * (X @ U) + c",
+    "carry": "in x1, r stands in place of 1 - r",
+    "sigmoid": "sigmoid stands in place of softmax",
+    "no margin": "in gap, the activation relu is left out",
+    "half": "is half of what it should be",
+    "no root": "the factor 1 / sqrt(2) is missing",
+    "k": "the term 2 * k * c is 0.3 times what it should be: k",
+}
+
+
 NETS: Mapping[str, tuple[Net, Mapping[str, str]]] = {
     "gates": (gru, GRU_WORDS),
     "layer norm": (layer_norm, LAYER_NORM_WORDS),
@@ -440,6 +488,7 @@ NETS: Mapping[str, tuple[Net, Mapping[str, str]]] = {
     "graph": (graph, GRAPH_WORDS),
     "both ways": (both_ways, BOTH_WAYS_WORDS),
     "twofold": (twofold, TWOFOLD_WORDS),
+    "margin": (margin, MARGIN_WORDS),
 }
 
 
@@ -469,6 +518,7 @@ NOISES: Mapping[str, Callable[[np.random.Generator, Floats], Floats]] = {
     "of each entry": lambda rng, true: true * (1 + 0.1 * rng.normal(size=true.shape)),
     "of one entry": lambda rng, true: true + 0.1 * (np.arange(true.size).reshape(true.shape) == 0),
     "ones": lambda rng, true: np.ones(true.shape),
+    "cut short": lambda rng, true: np.round(true, 2),
     "in another order": lambda rng, true: rng.permutation(true.ravel()).reshape(true.shape),
     "squared": lambda rng, true: true**3 + true,
     "signs": lambda rng, true: true * rng.choice([-1, 1], size=true.shape),
@@ -500,6 +550,30 @@ def test_of_two_mistakes_each_is_named() -> None:
     causes = [why.cause for why in result.causes]
     assert any("the mask (u > 0) is missing" in cause for cause in causes)
     assert any("averaged" in cause for cause in causes)
+
+
+def test_a_change_is_not_told_again_from_inside() -> None:
+    (cause,) = compare(*margin("carry")).causes
+    assert cause.others == ()
+
+
+def test_a_second_mistake_is_told_beside_the_first_and_not_as_if_that_were_right() -> None:
+    """Half of sqrt(2) times as much is also what a division made twice gives, of a gradient that is right."""
+    first, second = compare(*margin("half, no root")).causes
+    assert "is half of what it should be" in first.cause
+    assert second.cause.endswith("the factor 1 / sqrt(2) is missing")
+    assert (second.explains, second.upon) == (("dG",), True)
+
+
+def test_the_line_to_write_beside_a_first_mistake_is_right_in_that_too() -> None:
+    rng = RNG(17)
+    W, V, X = rng.normal(size=(3, 3, 3))
+    h = np.tanh(X @ W)
+    du = 2 * np.tanh(h @ V)  # without its derivative, and then through V in place of V.T
+    made = case({"h": "tanh(X @ W)", "u": "tanh(h @ V)", "loss": "sum(u**2)"}, {"W": W, "V": V}, {"X": X})
+    first, second = compare(made, {"dV": h.T @ du, "dW": X.T @ (du @ V * (1 - h**2))}).causes
+    assert (first.instead, first.explains) == ("d(pre-activation of u) = du * (1 - u**2)", ("dV",))
+    assert (second.instead, second.explains) == ("dh = du * (1 - u**2) @ V.T", ("dW",))
 
 
 def test_what_need_not_be_wrong_for_what_is_explained_is_not_said_to_be() -> None:
