@@ -61,10 +61,11 @@ def _same(one: Trial, best: Trial) -> bool:
 
 
 def _nested(one: Trial, best: Trial) -> bool:
-    """Whether one changes a part of what the other changes, as the v in 1 - v: that says the same again."""
-    pairs = product(one.mistake.made, best.mistake.made) if one.mistake and best.mistake else ()
-    lengths = ((a, b, min(len(a.path), len(b.path))) for a, b in pairs if a.name == b.name and a.path != b.path)
-    return any(a.path[:n] == b.path[:n] for a, b, n in lengths)
+    """Whether one is made in a part of what the other changes in the same way, as in the v of 1 - v."""
+    if not (one.mistake and best.mistake and one.mistake.kind == best.mistake.kind):
+        return False
+    pairs = [(a, b) for a, b in product(one.mistake.made, best.mistake.made) if a.name == b.name and a.path != b.path]
+    return any(a.path == b.path[: len(a.path)] or b.path == a.path[: len(b.path)] for a, b in pairs)
 
 
 def _counts(scene: Scene, trial: Trial) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from mathlab.diagnosis import slips
-from mathlab.diagnosis.evidence import SOLVED, best, judged
+from mathlab.diagnosis.evidence import best, judged
 from mathlab.diagnosis.mistakes import KINDS
 from mathlab.diagnosis.rewrite import rule_of
 from mathlab.diagnosis.rules import other_axis
@@ -27,8 +27,6 @@ from mathlab.stages.prepare import Env, Prepared, prepare
 
 TRANSPOSED = "T(x) | x | `x` must not be transposed", "M | T(M) | `M` must be transposed"
 MENDED = rule_of(("other_axis", *TRANSPOSED), {"other_axis": other_axis})  # what may make the shapes of a formula fit
-NUMBERS = KINDS["number missing"].tier
-RIVALS = 4  # that come to the same, of which it is looked what else they may be
 NAMED = 2  # other explanations, or other figures explained, that are named beside the first
 
 
@@ -84,14 +82,9 @@ def _causes(found: Mapping[int, Trial], search: Search) -> Iterator[Cause]:
         once.setdefault(trial.cause, trial)
     for trial in sorted(once.values(), key=lambda trial: -len(trial.explains)):
         labels = tuple(search.scene.claims[k].label for k in trial.explains)
-        solved = trial.mistake and trial.mistake.kind in SOLVED
-        made = [one.mistake for one in (trial, *trial.others[: RIVALS if solved else 0]) if one.mistake]
-        itself = (trial.cause, search.instead(made[0], made[0].made[0].name) if trial.mistake else "")
-        readings = [reading for mistake in made for reading in search.readings(mistake)]
-        # what is forgotten in the line itself is likelier than a number that is solved for
-        (cause, instead), *more = (*readings, itself) if trial.tier >= NUMBERS else (itself, *readings)
-        _, *others = dict.fromkeys([cause, *(words for words, _ in more), *(one.cause for one in trial.others)])
-        yield Cause(cause, instead, labels, tuple(others[:NAMED]), claims=trial.explains)
+        instead = search.instead(trial.mistake, trial.mistake.made[0].name) if trial.mistake else ""
+        _, *others = dict.fromkeys([trial.cause, *(one.cause for one in trial.others)])
+        yield Cause(trial.cause, instead, labels, tuple(others[:NAMED]), claims=trial.explains)
 
 
 def diagnosed(

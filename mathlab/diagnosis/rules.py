@@ -254,6 +254,18 @@ def scaled_term(part: Expr, known: Names) -> Iterator[Change]:
             yield scaled(part, value, why), product(Num(value), part)
 
 
+def mean_of_fewer(part: Expr, known: Names) -> Iterator[Change]:
+    """A mean over all axes that divides by the length of one of them: by the samples, and not by their entries too."""
+    readers = known.readers(known.mine) if known.root and known.target in known.gradients else ()
+    for mean in (inner for reader in readers for inner in walk(known.forward[reader])):
+        if isinstance(mean, Call) and mean.op == "mean" and known.mine in names(mean):
+            shape = known.shape(mean.args[0])
+            count = length(shape, mean.attr("axis"))
+            for times in dict.fromkeys(n for n in shape if 1 < n < count and count % n == 0):
+                words = f"the mean of {text(mean.args[0])} divides by {count // times}, not by all {count} entries"
+                yield words, product(Num(times), part)
+
+
 def scaled(term: Expr, value: float, why: str) -> str:
     """That a term is so many times what it should be, in words."""
     penalty = isinstance(term, Call) and term.op == "mul" and len(names(term)) == 1 and isinstance(term.args[0], Num)

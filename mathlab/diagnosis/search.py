@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
-from itertools import combinations
 
 import numpy as np
 
@@ -20,10 +19,10 @@ from mathlab.diagnosis.slips import Slip
 from mathlab.diagnosis.trials import multipliers, scalars
 from mathlab.diagnosis.unfold import forms, told, unfolded, with_gradients
 from mathlab.diagnosis.worlds import Evaluator, World, changed, computing
-from mathlab.errors import ExpressionError, MathlabError, listed
+from mathlab.errors import ExpressionError, MathlabError
 from mathlab.language.equation import by_name
-from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute, unparse, walk
-from mathlab.language.terms import is_number, length, product, scaling
+from mathlab.language.syntax import Expr, Name, Num, names, substitute, unparse, walk
+from mathlab.language.terms import product
 from mathlab.stages.prepare import Prepared
 
 # entries computed, of which an op counts `worlds.OVERHEAD` more, at least and for each equation: some seconds
@@ -226,50 +225,6 @@ class Search:
         shown = {name: what.rpartition(" ")[2] for name, what in self.called.items()} if mistake.forward else {}
         alone = ", in the forward pass only" if mistake.forward and not mistake.followed else ""
         return told(slips.cause(mistake.made, shown) + alone, self.called, self.parts)
-
-    def readings(self, mistake: Mistake) -> Iterator[tuple[str, str]]:
-        """What else may be wrong where one line is a number of times what it should be, and the line to write."""
-        (line, *change), *more = dict.fromkeys((slip.name, slip.old, slip.part) for slip in mistake.made)
-        whole = [mistake.definitions[line], mistake.changes[line]]
-        for old, new in (whole, change) if not (more or mistake.forward) else ():
-            if times := self._times(old, new):
-                # a part that is a gradient by name has a line of its own, where the same may have been forgotten
-                inner = old.id if isinstance(old, Name) and old.id in self.names.backward else ""
-                read = {inner: self.names.backward[inner]} if inner else {}
-                through = f" (in the {inner} that it reads)" if inner and old != whole[0] else ""
-                where = line if through or not inner else inner
-                factors = self._factors_missing(substitute(old, read), substitute(new, read), times)
-                for words in (*factors, *self._means_of_fewer(inner or line, times)):
-                    told_of = told(f"in {where}, {words}{through}", self.called, self.parts)
-                    yield told_of, self.instead(mistake, where)
-                return
-
-    def _factors_missing(self, old: Expr, new: Expr, times: float) -> Iterator[str]:
-        """The single numbers, one or two, without which a line is so many times as large."""
-        kept = [*scaling(new)]
-        single = [part for part in scaling(old) if part in kept and part != Num(1) and not self.names.shape(part)]
-        for some in (*combinations(single, 1), *combinations(filter(is_number, single), 2)):
-            if math.isclose(abs(self._times(product(*some), Num(1)) or 1), abs(times)):
-                what = listed([unparse(part).lstrip("-") for part in some])
-                yield f"the factor{'s' * (len(some) > 1)} {what} {'are' if len(some) > 1 else 'is'} missing"
-
-    def _means_of_fewer(self, name: str, times: float) -> Iterator[str]:
-        """The means that read a node, and divide by too few entries where its gradient is so many times too large."""
-        readers = self.names.readers(self.names.node(name))
-        for part in (part for reader in readers for part in walk(self.names.forward[reader])):
-            if isinstance(part, Call) and part.op == "mean" and times in (shape := self.names.shape(part.args[0])):
-                count = length(shape, part.attr("axis"))
-                if count > times and count % times == 0:
-                    what = f"the mean of {unparse(part.args[0])} divides by {count / times:g}"
-                    yield f"{what}, not by all {count} entries"
-
-    def _times(self, old: Expr, new: Expr) -> float:
-        """By what number an expression is multiplied to be another; 0 where it is by none, or by 1 or -1."""
-        one, other = (next(iter(World(self.evaluator, {}).values(expr)), np.empty(0)) for expr in (old, new))
-        at = int(np.argmax(np.abs(one))) if one.size and one.shape == other.shape else -1
-        times = float(other.flat[at] / one.flat[at]) if at >= 0 and one.flat[at] else 1.0
-        near = round(times, 9) if abs(times) >= 1 else times
-        return near if abs(near) != 1 and np.allclose(other, near * one, rtol=CLOSE, atol=0) else 0.0
 
     def upon(self, mistake: Mistake, explained: Iterable[int]) -> Search | None:
         """The search for what explains the rest, with one mistake taken for granted."""

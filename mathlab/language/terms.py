@@ -52,16 +52,6 @@ def factors(expr: Expr) -> list[Expr]:
     return [expr]
 
 
-def scaling(expr: Expr) -> Iterator[Expr]:
-    """What is multiplied, in an array of which there are parts, or which is put into another shape, too."""
-    for factor in factors(expr):
-        match factor:
-            case Call("index" | "reshape" | "swapaxes", (inner, *_)):
-                yield from scaling(inner)
-            case _:
-                yield factor
-
-
 def product(*chain: Expr) -> Expr:
     """What several factors are multiplied to."""
     made: Expr | None = None
