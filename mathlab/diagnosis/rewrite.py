@@ -36,6 +36,7 @@ class Names(NamedTuple):
     types: Types
     gradients: frozenset[str]
     parameters: frozenset[str]
+    nodes: Mapping[str, str] = {}  # that gradients, and parts of them, are of
     forward: Mapping[str, Expr] = {}
     backward: Mapping[str, Expr] = {}
     closed: Mapping[str, Expr] = {}  # gradients as they are derived by hand, in one line
@@ -69,11 +70,7 @@ class Names(NamedTuple):
 
     def node(self, name: str) -> str:
         """The node that a gradient, or a part of one, is of; any other name is its own."""
-        if name not in self.gradients or not name.startswith("d"):
-            return name
-        whole, _, part = name[1:].rpartition("_")
-        known = self.types.names
-        return name[1:] if name[1:] in known or not part.isdecimal() or whole not in known else whole
+        return self.nodes.get(name, name)
 
     def reads(self, name: str) -> Sequence[str]:
         """What a node is computed from, each once."""

@@ -15,6 +15,7 @@ FLIP = Slice(None, None, -1)
 OPENED = ("sqrt", "exp", "log", "matmul", "mul")  # and the activations: out of which a term or a factor may be moved
 AXES = ("sum", "mean", "softmax", "log_softmax", "max", "logsumexp", "norm")  # what runs over axes
 FEW = 4  # entries of a sum that are each tried as the only one that was taken; of more, the first and the last
+SEVERAL = 0.02  # how much less likely a few terms are left out than all but one
 WIDER = 0.04  # how much less likely a factor is missing that gave a product its shape
 TWICE = 0.07  # how much less likely a factor is made twice throughout than left out
 MOST_TERMS = 6  # of a sum of which two are left out
@@ -62,11 +63,11 @@ def without_factor(part: Expr, known: Names) -> Iterator[Change]:
 
 def without_term(part: Expr, known: Names) -> Iterator[Change]:
     """A term of a sum left out; of a longer sum, all but one."""
+    added = terms(part)
     if known.summand and not isinstance(part, Num):
         bias = isinstance(part, Name) and part.id in known.parameters
         nothing = form("zeros_like(x)", x=part) if known.summand == "concat" else Num(0)
-        yield f"the {'bias' if bias else 'term'} {text(part)} is left out", nothing
-    added = terms(part)
+        yield f"the {'bias' if bias else 'term'} {text(part)} is left out", nothing, SEVERAL * (len(added) > 1)
     if len(added) > 2 and not known.summand:
         of = "a parameter" if known.mine in known.parameters else "a node"
         for n, term in enumerate(added):

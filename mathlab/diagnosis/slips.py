@@ -68,7 +68,9 @@ def known(prepared: Prepared) -> Names:
     calls = [part for part in ahead if isinstance(part, Call)]
     differences = (part.args for part in (*ahead, *back) if isinstance(part, Call) and part.op == "sub")
     gradients = frozenset(prepared.gradients) | {UPSTREAM}
-    bare = Names(prepared.types, gradients, frozenset(prepared.case.parameters), forward, backward)
+    whole = {f"d{name}": name for name in prepared.types.names if f"d{name}" in gradients}
+    nodes = whole | {part: name for name, some in prepared.backward.parts.items() for part in some}
+    bare = Names(prepared.types, gradients, frozenset(prepared.case.parameters), nodes, forward, backward)
     place, beside = _steps(prepared.case.inputs, bare)
     return bare._replace(
         pieces=[*dict.fromkeys(call for call in calls if call.op == "index" or len(names(call)) == 1)],

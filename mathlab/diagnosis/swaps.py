@@ -13,7 +13,6 @@ from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, substitut
 from mathlab.language.terms import factors, product, terms, total, transposed
 
 MOST_NAMES = 60  # names of which any may be taken for another; of more, those around
-NEIGHBOURS = 12  # equations before and after one that are looked at for what looks like it
 MOST_EXCHANGED = 12  # names of which any two may have been taken for each other
 MOST_LIKELY = 20  # orders of some labels, of which another may be hit by accident
 SCALED = 0.1  # how much less likely a name is that is also scaled
@@ -114,7 +113,7 @@ def _begun(item: Expr, whole: int, times: float) -> Expr:
 
 def _around(name: str, known: Names) -> Iterator[str]:
     node = known.node(name)
-    nodes, alike = [*known.reads(node), *known.readers(node), *known.beside.get(node, ())], _alike(node, known)
+    nodes, alike = [*known.reads(node), *known.readers(node), *known.beside.get(node, ())], [*_alike(node, known)]
     if node == name:
         yield from (*nodes, known.owner, known.mine, *known.reads(known.owner), *known.readers(known.owner))
         yield from (*alike, f"d{node}")
@@ -122,20 +121,17 @@ def _around(name: str, known: Names) -> Iterator[str]:
         yield from (node, *nodes, *(f"d{other}" for other in (*reversed(nodes), *alike)))
 
 
-def _alike(name: str, known: Names) -> list[str]:
-    """What is read where a name is in what looks like its readers: other layers' weights; and what is made as it is."""
-    order, found = [*known.forward], list[str]()
+def _alike(name: str, known: Names) -> Iterator[str]:
+    """What looks like it in this layer or step and those beside; and what is read there as it is: their weights."""
 
-    def close(node: str) -> list[str]:
-        """The equations around one: the layer, or the step, before and after it."""
-        place = order.index(node)
-        return order[max(place - NEIGHBOURS, 0) : place + NEIGHBOURS + 1]
+    def like(node: str) -> list[str]:
+        looks, step = known.place.get(node, ("", 0))
+        return [other for other, (its, k) in known.place.items() if its == looks and abs(k - step) <= 1]
 
     for reader in known.readers(name)[:1]:
-        own = known.reads(reader)
-        found += [read[own.index(name)] for read in map(known.reads, close(reader)) if len(read) == len(own)]
-    made = known.made(name), len(known.reads(name))
-    return found + [n for n in (close(name) if name in order else ()) if (known.made(n), len(known.reads(n))) == made]
+        at = known.reads(reader).index(name)
+        yield from (read for other in like(reader) for read in known.reads(other)[at : at + 1])
+    yield from like(name)
 
 
 def exchanged(part: Expr, known: Names) -> Iterator[Change]:
