@@ -50,7 +50,9 @@ def told(path: Path, doing: str) -> Iterator[None]:
 def near(path: Path, suffixes: Collection[str]) -> str:
     """A hint for a path that is none: a file beside it that is called nearly so, or several in one word."""
     if "=" in path.name:
-        return "; what is to be set stands behind --set"
+        return "; what is to be set stands behind --set, in backprop, gradcheck and train"
+    if "::" in path.name:
+        return "; a case stands behind --case"
     if "," in path.name:
         return "; several are divided by spaces"
     beside = path.parent.iterdir() if path.parent.is_dir() else ()

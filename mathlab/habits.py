@@ -160,6 +160,7 @@ def option(word: str, known: Iterable[str], commands: Iterable[str]) -> str:
         target = setting if setting == "dtype" else f"train.{setting}"
         settable = "--set" in options and setting not in checks
         return f"; write --set {target}=VALUE" if settable else f"; {setting} stands in the config"
-    written = (one for one, words in OPTIONS.items() if name in words.split() and one.split()[0] in options)
+    there = (one for one in OPTIONS if one.split()[0] in options or not one.startswith("-"))
+    written = (one for one in there if name in OPTIONS[one].split())
     close = difflib.get_close_matches(word, options, n=1, cutoff=0.75)
     return next((f"; write {one}" for one in (*written, *close)), "")

@@ -434,7 +434,14 @@ MISTAKEN = {
     "backprop net.yaml -b": "No such option: -b; mathlab backprop -h lists what there is",
     "init --name mine": "No such option: --name; it stands without --name",
     "run net.yaml --out=": "An argument is empty.",
-    "backprop net.yaml w=3": "w=3 does not exist; what is to be set stands behind --set",
+    "backprop net.yaml w=3": (
+        "w=3 does not exist; what is to be set stands behind --set, in backprop, gradcheck and train"
+    ),
+    "run net.yaml::base": "net.yaml::base does not exist; a case stands behind --case",
+    "derive net.yaml -o net.tex": "No such option: -o; write > FILE",
+    "run net.yaml --no-color": "No such option: --no-color; write NO_COLOR=1 before the command",
+    "sweep net.yaml --jobs 3": "No such option: --jobs; mathlab sweep -h lists what there is",
+    "draw net.yaml --as html": "unknown picture 'html'; did you mean 'page'?",
     "backprop --set w 3": "'w' sets nothing: write what is set and its value, as in W1[0,0]=0.5",
     "run net.yaml --case nope": "unknown case 'nope'; known are base",
 }

@@ -16,7 +16,7 @@ from mathlab.config.arrays import INITS
 from mathlab.config.keys import Keys
 from mathlab.config.yamltext import Scalar, Tree
 from mathlab.errors import ExpressionError, MathlabError, Place, did_you_mean
-from mathlab.experiment import DTYPES
+from mathlab.experiment import DRAWN, DTYPES, PLOTTED
 from mathlab.language import OPS
 from mathlab.language.check import read
 from mathlab.language.layers import LAYERS, LOSSES
@@ -885,7 +885,7 @@ KNOWN = {
     *(word for name, settings in SETTINGS.items() for word in (name, *settings)),
     *(key for record in [schema.top_keys(), *RECORDS] for key in record.readers),
     *INITS,
-    *(*DTYPES, *schema.ROUNDINGS),
+    *(*DTYPES, *schema.ROUNDINGS, *DRAWN, *PLOTTED),
 }
 
 

@@ -211,8 +211,9 @@ def changed(cases: Sequence[Case], target: str, given: Value | str) -> list[Case
         known = dict.fromkeys((*(axis.key for axes in settable for axis in axes.values()), "dtype"))
         computed = {equation.name for case in cases for equation in case.equations}
         gradients = {f"d{one}" for one in (*computed, *known)}
-        hint = "; it is computed, so set what it is computed from" if name in computed | gradients else ""
-        hint = hint or did_you_mean(re.sub(r"^(inputs|parameters)\.", "", name), known)
+        if name in computed | gradients:
+            raise MathlabError(f"{target!r} is computed, so set what it is computed from")
+        hint = did_you_mean(re.sub(r"^(inputs|parameters)\.", "", name), known)
         raise MathlabError(f"nothing here is called {target!r}{hint or '; there are ' + ', '.join(known)}")
     value = _read(target, given) if isinstance(given, str) else given
     change = partial(_changed, index=found["index"], given=value)

@@ -174,7 +174,7 @@ def _sweep(about: Subject) -> Drawing:
 def _curve(about: Subject) -> Drawing:
     """Quantities, and their derivatives, at many values of a name, by each case's own equations."""
     if len(about.picture.over) != 1 or not isinstance(about.picture.over[0][0].expr, Name):
-        raise about.wrong("a curve runs over one name, as in over: {x: [-4, 4]}")
+        raise about.wrong("a curve runs over one name, as in over: {x: [-4, 4]}, or --over x=-4..4")
     ((over, low, high),) = about.picture.over
     x, lines = np.linspace(low, high, POINTS), list[Line]()
     shown = [(case, of, prefix + of.text) for case, _, prefix in about.cases for of in about.of(case)]
@@ -228,7 +228,8 @@ def _values(about: Subject, prepared: Prepared, of: Equation, points: Iterable[M
 def spans(about: Subject, prepared: Prepared) -> Sequence[Span]:
     """The two entries that a contour runs over. Raises MathlabError where it has others."""
     if len(about.picture.over) != 2:
-        raise about.wrong('a contour runs over two entries, as in over: {"W[0,0]": [-3, 3], "W[0,1]": [-3, 3]}')
+        each = 'over: {"W[0,0]": [-3, 3]}, or --over "W[0,0]=-3..3"'
+        raise about.wrong(f"a contour runs over two entries, each as in {each}")
     return [(of, _entry(about, prepared, of), low, high) for of, low, high in about.picture.over]
 
 
