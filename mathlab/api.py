@@ -258,7 +258,7 @@ def run(
     refuse_unknown("command", command, (*STAGES, plan.RUN))
     whole = isinstance(threads, int | np.integer) and threads >= 1
     refuse_unless(whole, "a matrix product takes a whole number of threads, at least one", threads)
-    asked = None if witnesses is None else _words(witnesses)
+    asked = witnesses and _words(witnesses)
     (planned,) = plan.plans(command, [_loaded(experiment)], _words(cases), asked, threads=int(threads))
     done = plan.results(planned, lambda _: nullcontext())
     return Result(done.experiment, done.cases)

@@ -37,7 +37,7 @@ def tables(path: Path, between: str) -> Mapping[str, Slips]:
     return found
 
 
-SIGNS, MISREAD, SUPERSCRIPTS, NUMBERS, FIGURES, VALUES, PAIRS, NAMES = (
+SIGNS, MISREAD, SUPERSCRIPTS, NUMBERS, FIGURES, VALUES, PAIRS, NAMES, KEYS, LINES, OTHER_LINES = (
     tuple((row.replace("<number>", NUMBER).replace("<word>", _WORDS), sentence) for row, sentence in rows)
     for rows in tables(Path(__file__).with_suffix(".txt"), " => ").values()
 )
@@ -45,12 +45,15 @@ FIGURES = NUMBERS + FIGURES
 VALUES += FIGURES
 
 CLOSED = {"[": "]", "{": "}"}
+# a value with a colon or quotes inside, or a list that goes on as an expression
+QUOTED = r"""[^{\[]*(: | :)|\w+\[[^\]]*(: | :)|(["']).*\3 *[^ #]|\[.*[^\W\d].*\] *[-+*/@.[]"""
 LONGEST_SLIP = 200  # characters of what is held against the words and signs here; more are no slip
 
 
 def sign(text: str, slips: Slips) -> str:
     """What to write in the place of an expression that has one of these signs; empty where it has none."""
-    return next((sentence for pattern, sentence in slips if re.search(pattern, text)), "")
+    found = ((re.search(pattern, text), sentence) for pattern, sentence in slips)
+    return next((match.expand(sentence) for match, sentence in found if match), "")
 
 
 def blamed(text: str, source: str, offset: int, message: str) -> str:
@@ -97,12 +100,7 @@ def named(text: str) -> str:
 
 def pair(key: str, value: object) -> str:
     """The same for a key with nothing behind it, such as `lr=0.1`, or the 5 of 0,5 in braces, or the 2) of (1, 2)."""
-    if value != "":
-        return ""
-    if re.fullmatch(r"[^(=:]*[^\W\d][^(=:]*\)", key):
-        return "; in quotes, if YAML's brackets cut it off at a comma"
-    rest = re.fullmatch(rf"{NUMBER}[^\w(]?|[^(=:]*\)", key)
-    return "; a decimal point is written '.', and a list stands in brackets" if rest else slip(key, PAIRS)
+    return slip(key, KEYS + PAIRS) if value == "" else ""
 
 
 def out_of_bounds(error: IndexError) -> str:
@@ -136,41 +134,25 @@ def indented(lines: list[str], at: int) -> str:
 
 
 def quoted(line: str, before: str = "") -> str:
-    """A hint for a value, or a key, in YAML that only quotes keep together; of a line with all that stands before."""
+    """A hint for a line that YAML cannot read, with all that stands before it: of a value, say, that needs quotes."""
     text = line[:LONGEST_SLIP].strip()
     value = text.partition(": ")[2].strip()
     above = before.rstrip("\n").rpartition("\n")[2].strip()
-    if text.startswith("```"):
-        return "; a config stands without the ``` of Markdown"
-    if comment := re.match(r"//|%|--(?!-)|/\*", text):
-        return f"; a comment begins with '#', not with '{comment[0]}'"
-    if re.match(r"[\w\[\], ]+: [^\[{\"']*, *[\w\[\], ]+: ", text):
-        return "; each key has a line of its own, or all of them stand in braces"
-    if above.startswith("- ") and text[:1] not in ("-", "["):
-        return "; of a list, each line begins with '-'"
-    if text[:1] in tuple("+/)*@%") and ": " not in text:
-        return "; what goes on from the line above is indented further than that"
+    both = f"{above}\n{text}"
+    if written := sign(both, LINES):
+        return f"; {written}"
     parts = (text, before + text)
     if any(all(part.count(one) < part.count(other) for part in parts) for one, other in CLOSED.items()):
         return "; a bracket is closed that nothing opened"
-    if re.search(r",\s*,", text):
-        return "; between two commas a value is missing"
     alone = [part for part in (value, text) if part[:1] in tuple("@`|>%&*!?,")]
     alone += [value] if re.match(r"-(?: |$)", value) else []
     if number := slip(value, NUMBERS) if value in alone else "":
         return number
-    if alone or re.match(r"""[^{\[]*(: | :)|\w+\[[^\]]*(: | :)|(["']).*\3 *[^ #]|\[.*[^\W\d].*\] *[-+*/@.[]""", value):
+    if alone or re.match(QUOTED, value):
         written = sign((alone or [value])[0], SIGNS) or ("a mapping in braces" if re.match(r"[\w ]+: ", value) else "")
         return f"; an expression, or a text, of this kind stands in quotes{', and ' * bool(written)}{written}"
-    if re.match(r"for\b.*: ", text):
-        return "; what a loop repeats stands below it, and indented"
-    pairs = (part for part in (text, above) if re.fullmatch(r"[\w.]+(?:(?:\[[^\]]*\])?\s*(?:[-+*/@:=]?=|<-).*)?", part))
-    if bare := next(pairs, ""):
-        return f"; a key is written 'name: value', and not {bare!r}"
-    if re.search(r"[}\]],? *[-+*/;.\w{]", text):
-        return "; behind a bracket that is closed, a new line begins"
-    tight = re.fullmatch(r"([\w.]+):([^\s:/].*)", text)
-    return f"; behind ':' stands a blank, as in {tight[1]}: {tight[2]}" if tight else ""
+    written = sign(both, OTHER_LINES)
+    return f"; {written}" if written else ""
 
 
 def brackets(lines: list[str], at: int, column: int) -> str:

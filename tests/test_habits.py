@@ -518,7 +518,11 @@ MISTAKES = [
     ("equation", "s\n  learning rate: s", "beginning with a letter; write learning_rate"),
     ("equation", "s\n  lambda: s", "is a word of Python and cannot be a name; write lambda_"),
     ("formula", "dw: {eq: ds * x}", "unknown key 'eq'; did you mean 'formula'?"),
-    ("config", "x: [1, 2]\nz: x * 2\n", "unknown key 'x'; a value stands below 'inputs' or 'parameters'"),
+    (
+        "config",
+        "x: [1, 2]\nz: x * 2\n",
+        "unknown key 'x'; a value stands below 'inputs' or 'parameters', a figure below 'expected'",
+    ),
     ("config", "x: 1\nseed: 0\n", "unknown key 'seed'; it stands below 'train', or below 'sweep'"),
     ("config", "x: [1, 2]\nz: x * 2\n", "unknown key 'z'; an equation stands below 'equations'"),
     (
@@ -709,6 +713,24 @@ MISTAKES = [
     ("equation", "s\n  W^{[1]}: s", "; write W_1"),
     ("value", "1j", "a number is needed here, not '1j'; all numbers are real"),
     ("figure", "dw: \\begin{pmatrix} 1 \\end{pmatrix}", "; a list is written [1, 2], in brackets and with commas"),
+    (
+        "config",
+        "x: 1\ncases:\n  a: {inputs: {x: 1}}\n  expected: {p: 0.8}\n",
+        "'expected' is to be indented below case 'a'",
+    ),
+    (
+        "config",
+        "x: 1\ncases: {a: {p: 0.8}}\n",
+        "a value stands below 'inputs' or 'parameters', a figure below 'expected'",
+    ),
+    ("config", "x: 1\nexpected:\n  p, 0.8\n  s, 1.4\n", "not 'p, 0.8 s, 1.4', as in {y: 0.50}"),
+    ("config", "x: 1\nexpected:\n  p → 0.8\n", "; write p: 0.8"),
+    ("config", "inputs: {x: 1}\nequations: {y: x}\nsweep: {grid: {inputs.x: [1]}}\n", "'inputs.x'; did you mean 'x'?"),
+    ("figure", "dw: tensor([0.1, 0.2])", "; the numbers stand alone, in brackets"),
+    ("figure", "s, loss: [0.1, 0.2]", "several have a line each, and a list stands in brackets"),
+    ("figure", "loss: {printed: 0.80, rounding: half_up}", "unknown rounding 'half_up'; did you mean 'nearest'?"),
+    ("equation", "s\n  For t in 1..3:\n    q: s", "; what repeats is a loop, 'for t in 1..3:'"),
+    ("loss", "{name: mse, target: y}", "its arguments, as in {mse: {target: t}}, not a mapping of 2 keys"),
     # what comes next to their minds
     ("equation", "x.size(0)", "is not in the equation language; write size(x), or shape(x)[0]"),
     ("equation", "exp{s}", "not an expression: a function is called as in tanh(x)"),

@@ -152,8 +152,8 @@ def _runs(tree: Table, cases: dict[Scalar, Table], problems: list[Problem]) -> I
         if wrong := next((name for name in cases if name == BASE), None):
             message = f"a case cannot be called '{BASE}' beside figures at the top level, which are those of '{BASE}'"
             problems.append(Problem(message, wrong.place))
-    for (above, said), (name, _) in pairwise(mapping(tree["cases"]).items() if cases else ()):
-        if name in CASE and nothing(said):
+    for (above, said), (name, part) in pairwise(mapping(tree["cases"]).items() if cases else ()):
+        if name in CASE and (nothing(said) or not isinstance(part, Table) or CASE.keys().isdisjoint(part)):
             raise MathlabError(f"'{name}' is to be indented below case '{above}'", cast(Scalar, name).place)
     yield from cases.items()
 

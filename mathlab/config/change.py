@@ -58,7 +58,7 @@ def sweep(case: Case, table: Table) -> SweepSettings:
     sampled, problems = grid is None, list[Problem]()
     if sampled != bool(case.sweep.sample) or sampled != (over is not None) or (case.sweep.seed and not sampled):
         wanted = "either a 'grid' of values, or a 'sample' of so many runs with what differs 'over' them, and a 'seed'"
-        raise MathlabError(f"a sweep has {wanted}", case.place)
+        raise MathlabError(f"a sweep has {wanted}", table.place)
     targets, seen = _targets(case), defaultdict[str, dict[str, int]](dict)
     grids: list[tuple[Axis, ...]] = []
     for tree in grid if isinstance(grid, Row) else [grid or over or Table(case.place)]:
@@ -120,7 +120,8 @@ def _hint(name: str, case: Case, targets: Sequence[Axis]) -> str:
         return f", because '{value_name}' is not drawn ('init')"
     if not case.train and name in {*TRAIN, *(setting for settings in SETTINGS.values() for setting in settings)}:
         return " without a 'train'"
-    return did_you_mean(name, known) or f"; it can change {', '.join(known)}"
+    plain = re.sub(r"^(train|optimizer|inputs|parameters)\.", "", name)
+    return did_you_mean(plain, known) or f"; it can change {', '.join(known)}"
 
 
 def _choice(axis: Axis, seen: dict[str, int], tree: Tree) -> Choice:

@@ -148,7 +148,7 @@ class Keys(Generic[MadeT]):
         if "equations" not in self.readers or not isinstance(tree, Scalar):
             return ""
         if re.fullmatch(NUMBER, tree):
-            return "; a value stands below 'inputs' or 'parameters'"
+            return "; a value stands below 'inputs' or 'parameters', a figure below 'expected'"
         return "; an equation stands below 'equations'" if re.search(r"\w\(|[*@/^]| [-+] ", tree) else ""
 
     @property

@@ -56,9 +56,11 @@ def expanded(case: Case, tree: Table) -> Case:
 def _part(known: Mapping[str, Layer] | Mapping[str, Loss], what: str, tree: Tree) -> Part:
     """A layer or a loss: its word, or a mapping of it to its arguments."""
     if isinstance(tree, Row) or (isinstance(tree, Table) and len(tree) != 1):
-        wanted = "a word, or a word with its arguments, as in {affine: {W: W1}}"
+        example = "{affine: {W: W1}}" if what == "layer" else "{mse: {target: t}}"
         shown = f"a mapping of {len(tree)} keys" if isinstance(tree, Table) else kind(tree)
-        raise MathlabError(f"a {what} is {wanted}, not {shown}", tree.place)
+        raise MathlabError(
+            f"a {what} is a word, or a word with its arguments, as in {example}, not {shown}", tree.place
+        )
     (word,) = tree if isinstance(tree, Table) else (tree,)
     assert isinstance(word, Scalar)
     written = habits.expression(word)

@@ -14,7 +14,7 @@ from typing import Generic, TypeAlias, TypeVar, cast
 
 import numpy as np
 
-from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
+from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind, nothing
 from mathlab.errors import MathlabError, Problem, refuse_unknown
 from mathlab.experiment import INFINITE, PrintedNumber, Value
 from mathlab.habits import NUMERALS
@@ -22,7 +22,6 @@ from mathlab.signs import FIGURES, NUMBERS, VALUES, Slips, commas, slip
 
 NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
-NULLS = ("~", "null", "Null", "NULL")  # YAML's ways to say nothing
 LONGEST = 1_500  # characters of a printed number; float64 has none whose every digit takes more
 
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
@@ -132,7 +131,7 @@ def text(tree: Tree) -> str:
     """A text that says something, without the white space around it."""
     if not isinstance(tree, Scalar):
         raise MathlabError(f"a text is needed here, not {kind(tree)}", tree.place)
-    if not tree.strip() or (tree in NULLS and not tree.quoted):
+    if nothing(tree) or not tree.strip():
         raise MathlabError("a text is missing", tree.place)
     return str(tree).strip()
 

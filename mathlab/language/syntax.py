@@ -150,7 +150,8 @@ def parse(text: str) -> Expr:
     except ValueError as error:  # a NUL byte, or an integer of thousands of digits
         raise ExpressionError(f"not an expression: {error}") from None
     if isinstance(tree, ast.Tuple) and tree.elts[1:] and tree.col_offset == tree.elts[0].col_offset:  # without brackets
-        raise ExpressionError("a decimal point is written '.', and a list stands in brackets", lead + source.index(","))
+        point = "a decimal point is written '.'" if re.search(r"\d,\d", source) else "several have a line each"
+        raise ExpressionError(f"{point}, and a list stands in brackets", lead + source.index(","))
     if slip := signs.misread(source):
         raise ExpressionError(slip[1], lead + slip[0])
     return _Reader(source, lead).read(tree, 0)
