@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,9 +12,6 @@ from mathlab import terminal
 from mathlab.commands.options import FAIL, MATCH, OUTPUTS, Cases, Out, Permits
 from mathlab.errors import MathlabError, refuse_unknown
 from mathlab.files import replace_file
-
-if TYPE_CHECKING:
-    from mathlab.results import ExperimentResult
 
 
 def draw(
@@ -26,18 +23,12 @@ def draw(
             "--as", metavar="KIND", help="graph, network, scan, page or mermaid. Repeatable. [as declared, or graph]"
         ),
     ] = None,
-    direction: Annotated[
-        Literal["auto", "right", "down"], typer.Option("--direction", help="Where a graph runs.")
-    ] = "auto",
+    direction: Annotated[Literal["auto", "right", "down"], typer.Option(help="Where a graph runs.")] = "auto",
     sample: Annotated[int, typer.Option("--sample", min=0, help="The sample of a batch in a network.")] = 0,
     whole: Annotated[bool, typer.Option("--all", help="A graph with every node, no repeated layers folded.")] = False,
     out: Out = OUTPUTS,
-    target: Annotated[
-        Path | None, typer.Option("-o", metavar="FILE", help="Write the one picture here; - is stdout.")
-    ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; 1 where a file is not what it would be.")
-    ] = False,
+    target: Annotated[Path | None, typer.Option("-o", metavar="FILE", help="The picture's file; - is stdout.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; 1 where a file is out of date.")] = False,
     show: Annotated[bool, typer.Option("--open", help="Show the pictures in the browser.")] = False,
     index: Annotated[bool, typer.Option("--index", help="Make index.html, which links everything in --out.")] = False,
     permits: Permits,
@@ -49,7 +40,7 @@ def draw(
     from mathlab import plan
     from mathlab.experiment import DRAWN
     from mathlab.pictures import gallery
-    from mathlab.results import Tally, tally
+    from mathlab.results import ExperimentResult, Tally, tally
 
     for kind in kinds or ():
         refuse_unknown("picture", kind, DRAWN)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mathlab import terminal
-from mathlab.commands.options import FAIL, MATCH, OUTPUTS, Chosen, Out, Permits
+from mathlab.commands.options import FAIL, MATCH, OUTPUTS, Cases, Out, Permits
 from mathlab.errors import MathlabError, refuse_unknown
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ def plot(
     kind: Annotated[
         str, typer.Argument(metavar="KIND", help="loss, norms, curve, contour, heat, steps, sweep, weights.")
     ],
-    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="Configs.")] = None,
-    case: Chosen = None,
+    cases: Cases,
+    *,
     of: Annotated[list[str] | None, typer.Option("--of", metavar="EXPR", help="What is shown. Repeatable.")] = None,
     over: Annotated[
         list[str] | None, typer.Option("--over", metavar="NAME=LOW..HIGH", help="What it is drawn over. Repeatable.")
@@ -30,7 +30,6 @@ def plot(
     log: Annotated[Literal["x", "y", "xy"] | None, typer.Option("--log", help="Logarithmic axes.")] = None,
     form: Annotated[Literal["svg", "png", "pdf"], typer.Option("--format", help="The file's format.")] = "svg",
     out: Out = OUTPUTS,
-    *,
     permits: Permits,
 ) -> int:
     """Plot a training, a curve, a contour, a heat map or a sweep.
@@ -43,20 +42,17 @@ def plot(
     from mathlab.results import Tally, tally
 
     refuse_unknown("plot", kind, PLOTTED)
-    if not files:
-        raise MathlabError(f"say of which configs, as in: mathlab plot {kind} net.yaml")
-    named = tuple(case or ())
-    spans = tuple(map(_range, over or ()))
+    named, spans = tuple(cases.names), tuple(map(_range, over or ()))
     picture = Picture(kind, tuple(map(plots.quantity, of or ())), spans, named, log or "", derivative=derivative)
     counts, shown = Tally(), list[Path]()
-    for experiment in plan.load(files, permits.allowed):
-        stage, *_ = plots.KINDS[kind]
-        cases = [one for _, one in plan.chosen([experiment], named)]
-        steps = [(one, (stage,) if stage and getattr(one, stage) else ()) for one in cases]
+    stage, *_ = plots.KINDS[kind]
+    for experiment in cases.load(permits):
+        chosen = [one for _, one in plan.chosen([experiment], named)]
+        steps = [(one, (stage,) if stage and getattr(one, stage) else ()) for one in chosen]
         result = plan.judged(plan.Plan(experiment, tuple(steps)), terminal.progress)
         counts += tally(result)
-        able = [one.name for one in cases if not stage or getattr(one, stage)] or [one.name for one in cases]
-        made, _ = gallery.made(result, [((*named, *able)[0], picture)], form)
+        able = [one for one in chosen if not stage or getattr(one, stage)] or chosen
+        made, _ = gallery.made(result, [(named[0] if named else able[0].name, picture)], form)
         shown += gallery.write(result, out, made)
     terminal.write("".join(f"{path}\n" for path in shown))
     return MATCH if counts.passed else FAIL

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib.resources import files
 from importlib.util import find_spec
 from itertools import count
@@ -46,7 +46,6 @@ COUNTED = (
     ("witnesses.csv", "verdict", ("witnessed gradient",), {"agrees", "inconclusive", "kink", "skipped"}),
     (ARTICLE, "status", ("number of the article", "numbers of the article"), {"checked", "given", "ignored"}),
 )
-SHOWN = (".html", ".svg", ".png")
 KINDS: Mapping[str, tuple[str, Callable[[Scene], str]]] = {  # of `DRAWN`: how the file's name ends, and what is in it
     "graph": (".graph.svg", graph),
     "network": (".network.svg", network),
@@ -174,13 +173,11 @@ def write_index(out: Path) -> Path:
 
 
 def _experiment(folder: Path) -> str:
-    counted = (_verdicts(folder / file, column, nouns, passing) for file, column, nouns, passing in COUNTED)
-    said = [words for words in counted if words]
+    said = [words for table in COUNTED for words in _verdicts(folder, *table)]
     said += [f'<span class="bad">✗ {escape(case)} is not finite</span>' for case in _not_finite(folder / RUN)]
-    shown = (path for path in sorted((folder / FOLDER).glob("*")) if path.suffix in SHOWN)
     pictures, tables = (
         [f'<a href="{quote(path.relative_to(folder.parent).as_posix())}">{escape(path.name)}</a>' for path in paths]
-        for paths in (shown, sorted(folder.glob("*.csv")))
+        for paths in (sorted((folder / FOLDER).glob("[!.]*")), sorted(folder.glob("*.csv")))
     )
     listed = f"<ul><li>{'</li><li>'.join(pictures)}</li></ul>" if pictures else ""
     verdicts = "; ".join(said) or ("nothing was compared" if (folder / RUN).is_file() else "drawn, not run")
@@ -195,16 +192,14 @@ def _not_finite(path: Path) -> list[str]:
         return []
 
 
-def _verdicts(path: Path, column: str, nouns: Sequence[str], passing: set[str]) -> str:
+def _verdicts(folder: Path, file: str, column: str, nouns: Sequence[str], passing: set[str]) -> Iterator[str]:
+    """How many verdicts a table has, and how many of them fail; nothing where there is no such table, or no row."""
     from mathlab.reports.layout import count as said  # what it needs takes a while to import
 
-    try:
-        (columns, _), *rows = rows_of(path)
-        counts = Counter(row[columns.index(column)] for row, _ in rows)
-    except (OSError, ValueError):
-        return ""
-    failed = sum(count for verdict, count in counts.items() if verdict not in passing)
-    if not counts:
-        return ""
-    look, sign, verdict = ("bad", "✗", f"{failed} fail") if failed else ("good", "✓", "all pass")
-    return f'<span class="{look}">{sign} {said(counts.total(), *nouns)}, {verdict}</span>'
+    with suppress(OSError, ValueError):
+        (columns, _), *rows = rows_of(folder / file)
+        verdicts = [row[columns.index(column)] for row, _ in rows]
+        failed = sum(verdict not in passing for verdict in verdicts)
+        look, sign, words = ("bad", "✗", f"{failed} fail") if failed else ("good", "✓", "all pass")
+        if verdicts:
+            yield f'<span class="{look}">{sign} {said(len(verdicts), *nouns)}, {words}</span>'

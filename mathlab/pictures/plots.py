@@ -40,7 +40,6 @@ UNSAID = {"svg": ("Date", "Creator"), "pdf": ("CreationDate", "Creator", "Produc
 LARGEST = 1e150  # an axis computes with squares and differences of its ends, which are numbers too up to here
 
 Place = tuple[str, tuple[int, ...]]  # of one number: the name and the index
-Span = tuple[Equation, Place, float, float]  # one entry, and from where to where it goes
 
 
 class Line(NamedTuple):
@@ -225,8 +224,8 @@ def _values(about: Subject, prepared: Prepared, of: Equation, points: Iterable[M
     return np.array(found)
 
 
-def spans(about: Subject, prepared: Prepared) -> Sequence[Span]:
-    """The two entries that a contour runs over. Raises MathlabError where it has others."""
+def spans(about: Subject, prepared: Prepared) -> Sequence[tuple[Equation, Place, float, float]]:
+    """The two entries that a contour runs over, from where to where. Raises MathlabError where it has others."""
     if len(about.picture.over) != 2:
         each = 'over: {"W[0,0]": [-3, 3]}, or --over "W[0,0]=-3..3"'
         raise about.wrong(f"a contour runs over two entries, each as in {each}")

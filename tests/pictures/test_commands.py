@@ -200,6 +200,7 @@ def test_the_index_counts_as_failed_what_a_run_does(tmp_path: Path) -> None:
         ("draw {} --case right --as network --sample 3", "there is no sample 3"),
         ("draw {} --case right -o - --open", "--open shows a file, and -o - writes none"),
         ("draw", "no config is named"),
+        ("plot loss", "no config is named"),
         ("plot pie {}", "unknown plot 'pie'"),
         ("plot loss {} --case right", "case 'right' has no 'train'"),
         ("plot curve {} --over W=1", "--over takes NAME=LOW..HIGH"),
@@ -226,7 +227,7 @@ def test_steps_of_a_case_without_a_gradient_are_told(tmp_path: Path) -> None:
 
 def test_a_plot_is_a_file(net: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    ran = asked("plot", "heat", net, "--of", "W", "--case", "right", "--format", "png", "--out", tmp_path)
+    ran = asked("plot", "heat", "--config", net, "--of", "W", "--case", "right", "--format", "png", "--out", tmp_path)
     assert ran.exit_code == 0
     assert (tmp_path / "net/pictures/right.heat.png").read_bytes().startswith(b"\x89PNG")
 
