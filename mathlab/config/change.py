@@ -61,12 +61,16 @@ def sweep(case: Case, table: Table) -> SweepSettings:
         raise MathlabError(f"a sweep has {wanted}", table.place)
     targets, seen = _targets(case), defaultdict[str, dict[str, int]](dict)
     grids: list[tuple[Axis, ...]] = []
-    for tree in grid if isinstance(grid, Row) else [grid or over or Table(case.place)]:
+    for tree in grid if grid and isinstance(grid, Row) else [grid or over or Table(case.place)]:
         lines = attempt(mapping, tree, problems) or Table(tree.place)
         if not lines and not problems:
             problems.append(Problem("this sweep changes nothing", lines.place))
         read_axis = partial(_axis, lines, targets, case, sampled, seen)
-        grids.append(tuple(axis for name in lines if (axis := attempt(read_axis, name, problems))))
+        axes = tuple(filter(None, (attempt(read_axis, name, problems) for name in lines)))
+        drawn_names = {axis.name for axis in axes if axis.kind == "init"}
+        both = (axis for axis in axes if axis.kind == "value" and axis.name in drawn_names)
+        problems += [Problem(f"one run cannot both set '{axis.name}' and draw it", axis.place) for axis in both]
+        grids.append(axes)
     if problems:
         raise MathlabError(problems)
     return case.sweep._replace(grids=tuple(grids), place=case.place)

@@ -213,6 +213,8 @@ REFUSED = {
     "grid: {lr: [1]}, report: [los]": "unknown name 'los'; did you mean 'loss'?",
     "grid: {lr: [1]}, report: []": "an empty list reports nothing",
     "grid: {batch_size: [1, 2]}": "a sweep cannot change 'batch_size'",
+    "grid: {W: [[[1, 2, 3], [4, 5, 6]]], W.seed: [0, 1]}": "one run cannot both set 'W' and draw it",
+    "grid: []": "this sweep changes nothing",
     "grid: {lr: [1]}, repot: [loss]": "unknown key 'repot'; did you mean 'report'?",
 }
 
