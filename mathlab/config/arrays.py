@@ -165,7 +165,7 @@ def _data(
             entries = entries.squeeze() if suffix == ".txt" else entries
         else:
             entries = datafiles.read_numpy(path, array)
-    except datafiles.DataError as error:
+    except MathlabError as error:
         raise MathlabError(str(error), tree["file"].place) from None
     return Value(entries, tree.place, divide_by == 1 and entries.dtype.kind in "iu", divide_by, from_file=True)
 

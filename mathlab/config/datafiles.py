@@ -1,4 +1,4 @@
-"""`{file: x.npy}`: arrays from files beside the config."""
+"""`{file: x.npy}`: arrays from files beside the config. A MathlabError names the one that cannot be used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mathlab.errors import did_you_mean
+from mathlab.errors import MathlabError, did_you_mean
 from mathlab.files import near, note
 
 if TYPE_CHECKING:
@@ -41,58 +41,54 @@ class Sheet(NamedTuple):
     heads: int
 
 
-class DataError(Exception):
-    """A data file that cannot be used, in one sentence."""
-
-
 def beside(folder: Path, name: str, allowed: Sequence[Path] = ()) -> Path:
-    """The file `name`, below the config's `folder` or those `allowed`, links followed. Raises DataError."""
+    """The file `name`, below the config's `folder` or those `allowed`, links followed. Raises MathlabError."""
     if Path(name).is_absolute() and not allowed:
-        raise DataError(f"a data file is named relative to the config, not as {name!r}")
+        raise MathlabError(f"a data file is named relative to the config, not as {name!r}")
     try:
         path = (folder / name).resolve()
         inside = any(path.is_relative_to(home.resolve()) for home in (folder, *allowed))
         there = inside and path.is_file()
     except (OSError, ValueError, RuntimeError):  # a NUL character, a name too long, a circle of links
-        raise DataError(f"{name!r} cannot be the name of a file") from None
+        raise MathlabError(f"{name!r} cannot be the name of a file") from None
     if not inside:
-        raise DataError(f"{name!r} lies outside the folder of the config; --allow-files permits another one")
+        raise MathlabError(f"{name!r} lies outside the folder of the config; --allow-files permits another one")
     if not there:
-        raise DataError(f"the file {name!r} does not exist{near(path, (path.suffix,))}")
+        raise MathlabError(f"the file {name!r} does not exist{near(path, (path.suffix,))}")
     note(path)
     return path
 
 
 def read_numpy(path: Path, array: str | None) -> Numbers:
-    """The array of a .npy file, or that `array` of a .npz file, floats as float64 at most. Raises DataError."""
+    """The array of a .npy file, or that `array` of a .npz file, floats as float64 at most. Raises MathlabError."""
     (entries,) = load_numpy(path, lambda names: [_only(names, array, path.name)]).values()
     if not isinstance(entries, np.ndarray) or entries.dtype.kind not in "iuf":
-        raise DataError(f"{path.name} does not hold an array of real numbers")
+        raise MathlabError(f"{path.name} does not hold an array of real numbers")
     if not 0 < entries.size <= LARGEST:
-        raise DataError(f"{path.name} holds {entries.size} entries; 1 to {LARGEST} can be used")
+        raise MathlabError(f"{path.name} holds {entries.size} entries; 1 to {LARGEST} can be used")
     kept = entries.dtype.newbyteorder("=") if entries.dtype.itemsize <= 8 else np.dtype(np.float64)
     values = np.array(entries, dtype=kept, order="C")
     if not (np.isfinite(values.min()) and np.isfinite(values.max())):  # nan is both
-        raise DataError(f"{path.name} holds a number that is not finite")
+        raise MathlabError(f"{path.name} holds a number that is not finite")
     return values
 
 
 def load_numpy(path: Path, choose: Callable[[Sequence[str]], Sequence[str]] = list) -> dict[str, NDArray[np.generic]]:
-    """A .npz file's arrays, as chosen by their names, or that of a .npy file. Raises DataError, also for pickles."""
+    """A .npz file's arrays, as chosen by their names, or that of a .npy file. Raises MathlabError, also for pickles."""
     try:
         if path.suffix.lower() != ".npz":  # mapped, so that a file that is too large is refused before it is read
             return {path.stem: np.load(path, mmap_mode="r", allow_pickle=False)}
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[_unpackable(archive, name)] for name in choose(archive.files)}
-    except (DataError, MemoryError):
+    except (MathlabError, MemoryError):
         raise
     except Exception as error:  # NumPy and zipfile stumble over a broken or hostile file in a dozen ways
         pickled = "; it holds pickled objects, which are not read" if "object arrays" in str(error).casefold() else ""
-        raise DataError(f"{path.name} is not a NumPy file of numbers{pickled}") from None
+        raise MathlabError(f"{path.name} is not a NumPy file of numbers{pickled}") from None
 
 
 def read_csv(path: Path, header: bool | None) -> Sheet:
-    """All of a CSV file, or of one of text. Raises DataError where the first row may be data, or names two alike."""
+    """All of a CSV file, or of one of text. Raises MathlabError where the first row may be data, or names two alike."""
     pieces: list[Numbers] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -103,15 +99,15 @@ def read_csv(path: Path, header: bool | None) -> Sheet:
                 names, lines = [*map(str, range(len(names)))], filter(None, chain([first], lines))
             elif header is None and names and all(number_in(name) is not None for name in names):
                 message = f"every cell in the first row of {path.name} is a number: say 'header: false' if it is data"
-                raise DataError(f"{message}, or 'header: true' if these are names")
+                raise MathlabError(f"{message}, or 'header: true' if these are names")
             if twice := next((name for name, times in Counter(filter(None, names)).items() if times > 1), None):
-                raise DataError(f"{path.name} has two columns that are called {twice!r}")
+                raise MathlabError(f"{path.name} has two columns that are called {twice!r}")
             for piece in _pieces(lines, len(names), path.name):
                 pieces.append(piece)
                 if sum(one.size for one in pieces) > LARGEST:
-                    raise DataError(f"{path.name} holds more than {LARGEST} entries")
+                    raise MathlabError(f"{path.name} holds more than {LARGEST} entries")
     except (ValueError, OSError, csv.Error) as error:
-        raise DataError(f"{path.name} is no table of text: {error}") from None
+        raise MathlabError(f"{path.name} is no table of text: {error}") from None
     return Sheet(path, names, pieces, int(header is not False))
 
 
@@ -130,13 +126,13 @@ def _parted(line: str) -> str:
 
 
 def _lines(file: TextIO, path: Path) -> Iterator[str]:
-    """The lines that say something. Raises DataError where a single column has an empty one, which may be an entry."""
+    """The lines that say something. Raises MathlabError where the only column has an empty one, which may be data."""
     first, empty = "", 0
     for number, line in enumerate(file if path.suffix.lower() == ".csv" else filter(None, map(_parted, file)), 1):
         if line.strip():
             first = first or line
             if empty and "," not in first:
-                raise DataError(f"line {empty} of {path.name} is empty")
+                raise MathlabError(f"line {empty} of {path.name} is empty")
             yield line
         elif first:
             empty = empty or number
@@ -153,7 +149,7 @@ def _pieces(lines: Iterator[str], width: int, name: str) -> Iterator[Numbers]:
         if numbers.shape[1] != width:
             rows = [*islice(csv.reader(chain(piece, lines)), len(piece))]  # of several lines, if a cell is
             if long := next((at for at, row in enumerate(rows, done + 1) if any(row[width:])), 0):
-                raise DataError(f"row {long} of {name} is longer than its first line")
+                raise MathlabError(f"row {long} of {name} is longer than its first line")
             cells = (number_in(cell) for row in rows for cell in (row + [""] * width)[:width])
             numbers = np.array([np.nan if cell is None else cell for cell in cells]).reshape(-1, width)
         done += len(numbers)
@@ -183,13 +179,13 @@ def select(sheet: Sheet, columns: Sequence[str] | None, but: Sequence[str]) -> N
     A column goes by its name, or by its position from 0; `first..last` are all from one to the other. One gives shape
     (rows,), several give (rows, columns), of the narrowest type that holds whole numbers, else float64.
 
-    Raises DataError for what is not there or is no finite number.
+    Raises MathlabError for what is not there or is no finite number.
     """
     names, pieces, file = sheet.names, sheet.pieces, sheet.path.name
     if not pieces:
-        raise DataError(f"{file} has no rows")
+        raise MathlabError(f"{file} has no rows")
     if columns is None and "" in names:  # as of a row's number, which is no data
-        raise DataError(f"column {names.index('')} of {file} has no name in the first row; choose the 'columns'")
+        raise MathlabError(f"column {names.index('')} of {file} has no name in the first row; choose the 'columns'")
     wanted = chosen(names, columns, but, file)
     dtype = np.result_type(*(_narrow(piece[:, wanted]).dtype for piece in pieces))
     found, row = np.empty((sum(map(len, pieces)), len(wanted)), dtype), 0  # to be filled: nothing is joined
@@ -199,12 +195,12 @@ def select(sheet: Sheet, columns: Sequence[str] | None, but: Sequence[str]) -> N
         row, at = np.argwhere(~finite)[0]
         text = _cell(sheet, row, wanted[at])
         wrong = f"{text!r}, which is not a finite number" if text and text.casefold() != "nan" else "empty or NaN"
-        raise DataError(f"row {row + 1} in column {names[wanted[at]]!r} of {file} is {wrong}")
+        raise MathlabError(f"row {row + 1} in column {names[wanted[at]]!r} of {file} is {wrong}")
     return found[:, 0] if len(wanted) == 1 else found
 
 
 def chosen(names: Sequence[str], columns: Sequence[str] | None, but: Sequence[str], file: str) -> list[int]:
-    """The positions of the columns that are meant. Raises DataError for one that `file` does not have, or for none."""
+    """The positions of the columns that are meant. Raises MathlabError for one that `file` lacks, or for none."""
 
     def position(word: str) -> int:
         if word in names:
@@ -213,7 +209,7 @@ def chosen(names: Sequence[str], columns: Sequence[str] | None, but: Sequence[st
             return int(word) % len(names)
         signs = (sign for sign in ";\t|" if len(names) == 1 and sign in names[0])
         parted = next((f"; its columns are parted by {sign!r}, and are to be by ','" for sign in signs), "")
-        raise DataError(f"{file} has no column {word!r}{parted or did_you_mean(word, names)}")
+        raise MathlabError(f"{file} has no column {word!r}{parted or did_you_mean(word, names)}")
 
     def positions(word: str) -> Sequence[int]:
         first, dots, last = word.partition("..")
@@ -221,22 +217,22 @@ def chosen(names: Sequence[str], columns: Sequence[str] | None, but: Sequence[st
             return [position(word)]
         found = range(position(first) if first else 0, (position(last) if last else len(names) - 1) + 1)
         if not found:
-            raise DataError(f"in {file}, column {first!r} stands after {last!r}")
+            raise MathlabError(f"in {file}, column {first!r} stands after {last!r}")
         return found
 
     every = range(len(names)) if columns is None else [at for word in columns for at in positions(word)]
     left_out = {at for word in but for at in positions(word)}
     if not (wanted := [at for at in every if at not in left_out]):
-        raise DataError(f"no column of {file} is left")
+        raise MathlabError(f"no column of {file} is left")
     return wanted
 
 
 def _unpackable(archive: NpzFile, name: str) -> str:
-    """`name`, when the archive packs that array no tighter than data can be. Raises DataError for a bomb."""
+    """`name`, when the archive packs that array no tighter than data can be. Raises MathlabError for a bomb."""
     assert archive.zip is not None  # as long as it is open
     packed = next(info for info in archive.zip.infolist() if info.filename in (name, f"{name}.npy"))
     if packed.file_size > max(LARGEST_PACKED, MOST_PACKED * packed.compress_size):
-        raise DataError(f"the array {name!r} would unpack to {packed.file_size} bytes, which is too large")
+        raise MathlabError(f"the array {name!r} would unpack to {packed.file_size} bytes, which is too large")
     return name
 
 
@@ -244,8 +240,8 @@ def _only(names: Sequence[str], wanted: str | None, file: str) -> str:
     if wanted in names:
         return str(wanted)
     if wanted is not None:
-        raise DataError(f"{file} has no array {wanted!r}{did_you_mean(wanted, names)}")
+        raise MathlabError(f"{file} has no array {wanted!r}{did_you_mean(wanted, names)}")
     if len(names) != 1:
         listed = ", ".join([*names[:LISTED], *(["..."] if len(names) > LISTED else [])])
-        raise DataError(f"{file} holds {len(names)} arrays ({listed}); choose one with 'array'")
+        raise MathlabError(f"{file} holds {len(names)} arrays ({listed}); choose one with 'array'")
     return names[0]

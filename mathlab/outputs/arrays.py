@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mathlab.config.datafiles import DataError, load_numpy, number_in
+from mathlab.config.datafiles import load_numpy, number_in
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Array
 from mathlab.files import note, told
@@ -42,11 +42,8 @@ def read(path: Path) -> dict[str, Arrays]:
             file.open("rb").close()
         if suffix == ".csv":
             return _csv(path)
-        try:
-            found = ((name, array, str(file)) for file in files for name, array in load_numpy(file).items())
-            return {CASELESS: {name: numbers(name, array, whose) for name, array, whose in found}}
-        except DataError as error:
-            raise MathlabError(f"{path} cannot be used: {error}") from None
+        found = ((name, array, str(file)) for file in files for name, array in load_numpy(file).items())
+        return {CASELESS: {name: numbers(name, array, whose) for name, array, whose in found}}
 
 
 def as_array(found: object) -> Array:
