@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 from mathlab.language.check import Types
 from mathlab.language.equation import At, Equation, Step
 from mathlab.language.shapes import Type
-from mathlab.language.syntax import Bound, Call, Expr, Name, NewAxis, Num, Slice, parse
+from mathlab.language.syntax import Bound, Call, Expr, Name, NewAxis, Num, Slice, parse, slice_of
 from mathlab.language.terms import terms, total
 
 ROUNDS = 3  # steps, or terms of a sum, that are worth taking together
@@ -59,7 +59,7 @@ class Fold:
         blocks = [tuple(block) for _, block in groupby(equations, lambda counted: counted[1][:1])]
         at = 0
         while at < len(blocks):
-            count, template = _alike(len(blocks) - at, partial(self._both, blocks, at))
+            count, template = _alike(len(blocks) - at, partial(self._step_pattern, blocks, at))
             (first, *_), (last, *_) = blocks[at], blocks[at + count - 1]
             if template and count >= ROUNDS:
                 (counter, number), (_, end) = first[1][0], last[1][0]
@@ -89,7 +89,7 @@ class Fold:
         kept: list[Expr] = []
         at = 0
         while at < len(parts):
-            count = max(_alike(len(parts) - at, partial(self._term, parts, at, way))[0] for way in (1, -1))
+            count = max(_alike(len(parts) - at, partial(self._term_pattern, parts, at, way))[0] for way in (1, -1))
             kept += [parts[at], DOTS, parts[at + count - 1]] if count > ROUNDS else parts[at : at + count]
             at += count
         return replace(expr, args=tuple(kept)) if expr.op in LISTS else total(*kept)
@@ -121,35 +121,37 @@ class Fold:
             self.numbered[name] = apart, numbers
         return self.numbered[name]
 
-    def _term(self, terms: Sequence[Expr], at: int, way: int, k: int) -> Expr | None:
-        """What the k-th term from `at` and the next say."""
-        return self._said(k * way, way, "t")(terms[at + k], terms[at + k + 1])
+    def _term_pattern(self, terms: Sequence[Expr], at: int, way: int, k: int) -> Expr | None:
+        """What the k-th term from `at` and the next are both of, as `_anti_unifier` has it."""
+        return self._anti_unifier(k * way, way, "t")(terms[at + k], terms[at + k + 1])
 
-    def _both(self, blocks: Sequence[Sequence[Counted]], at: int, k: int) -> tuple[Counted, ...] | None:
-        """What the equations of the k-th step from `at` and of the next say, where they say the same."""
+    def _step_pattern(self, blocks: Sequence[Sequence[Counted]], at: int, k: int) -> tuple[Counted, ...] | None:
+        """What the equations of the k-th step from `at` and of the next are both of; None where they differ."""
         these, those = blocks[at + k], blocks[at + k + 1]
         (_, this_at), (_, that_at) = these[0], those[0]
         if not this_at or not that_at or this_at[0][0] != that_at[0][0] or len(these) != len(those):
             return None
         (counter, number), (_, other) = this_at[0], that_at[0]
-        said_of, said = self._said(number, other - number, counter), list[Counted]()
+        unified, pattern = self._anti_unifier(number, other - number, counter), list[Counted]()
         for (this, steps), (that, others) in zip(these, those, strict=True):
-            name, expr = said_of(Name(this.name), Name(that.name)), said_of(this.expr, that.expr)
+            name, expr = unified(Name(this.name), Name(that.name)), unified(this.expr, that.expr)
             if abs(other - number) != 1 or steps[1:] != others[1:] or not isinstance(name, Name) or expr is None:
                 return None
-            said.append((Equation(name.id, expr), steps[1:]))
-        return tuple(said)
+            pattern.append((Equation(name.id, expr), steps[1:]))
+        return tuple(pattern)
 
-    def _said(self, number: int, way: int, counter: str) -> Callable[[Expr, Expr], Expr | None]:
-        """Of two expressions what they say of their steps, which are `number` and the next in the `way` of counting."""
+    def _anti_unifier(self, number: int, way: int, counter: str) -> Callable[[Expr, Expr], Expr | None]:
+        """The anti-unifier of steps `number` and the next in the `way` of counting: what gives the one expression, over
+        the counter, that with either number put in is the first or the second; None where there is none.
+        """
 
-        def said(one: Expr, other: Expr) -> Expr | None:
+        def unified(one: Expr, other: Expr) -> Expr | None:
             match one, other:
                 case _ if one == other:
                     return one
                 case Name(this), Name(that):
                     (apart, numbers), (same, others) = self._numbers(this), self._numbers(that)
-                    counted = [_same(*pair, number, way, counter) for pair in zip(numbers, others, strict=False)]
+                    counted = [_counted(*pair, number, way, counter) for pair in zip(numbers, others, strict=False)]
                     if apart != same or not len(numbers) == len(others) > 0 or "" in counted:
                         return None
                     before, series, after = apart
@@ -159,28 +161,29 @@ class Fold:
                     self.called |= {text: sample, value: self._apart(sample)[1]}
                     return Name(text)
                 case Slice(), Slice():
-                    told = [*map(said, map(_bound, one.bounds), map(_bound, other.bounds))]
-                    start, stop, step = (None if bound == NewAxis() else bound for bound in told)
-                    return None if None in told else Slice(start, stop, step).with_bounds(lambda bound: bound)
-                case Num(int() as this), Num(int() as that) if same_number := _same(this, that, number, way, counter):
-                    self.called |= {f"{same_number}": None, counter: None}
-                    return Name(f"{same_number}")
+                    told = [*map(unified, map(_bound, one.bounds), map(_bound, other.bounds))]
+                    return None if None in told else slice_of(None if bound == NewAxis() else bound for bound in told)
+                case Num(int() as this), Num(int() as that):
+                    if found := _counted(this, that, number, way, counter):
+                        self.called |= {f"{found}": None, counter: None}
+                        return Name(f"{found}")
                 case Call(), Call() if (one.op, one.attrs, len(one.args)) == (other.op, other.attrs, len(other.args)):
-                    args = [*map(said, one.args, other.args)]
-                    if one.op != "index":  # where t-1 stands as it is, and elsewhere as arithmetic, with its brackets
-                        args = [
-                            parse(arg.id) if isinstance(arg, Name) and isinstance(of, Num) else arg
-                            for of, arg in zip(one.args, args, strict=True)
-                        ]
-                    if None not in args:
-                        return replace(one, args=tuple(arg for arg in args if arg is not None))
+                    args: list[Expr] = []
+                    for mine, theirs in zip(one.args, other.args, strict=True):
+                        arg = unified(mine, theirs)
+                        if arg is None:
+                            return None
+                        if isinstance(arg, Name) and isinstance(mine, Num) and one.op != "index":
+                            arg = parse(arg.id)  # t-1 is arithmetic, with brackets, but where it stands in an index
+                        args.append(arg)
+                    return replace(one, args=tuple(args))
             return None
 
-        return said
+        return unified
 
 
-def _same(a: int | str, b: int | str, number: int, way: int, counter: str) -> int | str:
-    """What two numbers say of the counter, which is `number` at the first of them; "" where they do not agree."""
+def _counted(a: int | str, b: int | str, number: int, way: int, counter: str) -> int | str:
+    """Two numbers over the counter, which is `number` at the first of them: t-1, say, or 5-t; "" for none."""
     if isinstance(a, int) and isinstance(b, int) and b - a == way:
         return f"{counter}{a - number:+}" if a != number else counter
     if isinstance(a, int) and isinstance(b, int) and a - b == way:
@@ -193,9 +196,9 @@ def _bound(bound: Bound) -> Expr:
     return bound if isinstance(bound, Expr) else NewAxis() if bound is None else Num(bound)
 
 
-def _alike(count: int, said: Callable[[int], T | None]) -> tuple[int, T | None]:
-    """How many of `count` things in a row are alike, and what `said` tells of each of them and the next."""
-    first = said(0) if count > 1 else None
+def _alike(count: int, pattern: Callable[[int], T | None]) -> tuple[int, T | None]:
+    """How many of `count` things in a row have one pattern, and that; `pattern(k)` is that of the k-th and the next."""
+    first = pattern(0) if count > 1 else None
     if first is None:
         return 1, None
-    return next((k + 1 for k in range(1, count - 1) if said(k) != first), count), first
+    return next((k + 1 for k in range(1, count - 1) if pattern(k) != first), count), first

@@ -203,15 +203,14 @@ def expand(
         kind = LAYERS[layer.kind]
         if "image" in kind.facts and batch == "columns":
             raise MathlabError(f"{layer.kind} has samples along the first axis, not as columns", layer.place)
-        stem = kind.facts["stem"]
-        depth += stem == "z"
+        depth += kind.facts["stem"] == "z"
         given = {"x": x, **kind.defaults, **layer.given}
-        stem = stem if stem == "p" else f"{stem}{depth}"
-        others, taken = (f"{stem}_{count}" for count in itertools.count(2)), [equation.name for equation in equations]
-        name = layer.name or next(free for free in itertools.chain([stem], others) if free not in taken)
+        name = layer.name or _free_name(kind.facts["stem"], depth, [equation.name for equation in equations])
         equations.append(_equation(name, partial(_layer_text, layer, given, names), batch, given, layer, names))
         logits, x = given["x"], Equation("x", Name(name), place=layer.place)
-        start, image = (_type(x, names), False) if layer.kind == "flatten" else (start, image or "image" in kind.facts)
+        image = layer.kind != "flatten" and (image or "image" in kind.facts)
+        if layer.kind == "flatten":
+            start = _type(x, names)
     if loss is None:
         return tuple(equations), None
     target = _argument(loss, "target", TARGETS, inputs)
@@ -223,6 +222,13 @@ def expand(
     said = _loss_text(loss, layers[-1], x, target, axes, batch is not None and start.ndim > 1, names)
     values = {"y": x, "t": target, "z": logits}
     return tuple(equations), _equation(loss.name or LOSS, lambda _: said, batch, values, loss, names)
+
+
+def _free_name(stem: str, depth: int, taken: Collection[str]) -> str:
+    """What a node is called: z1, a1, z2 and so on, and p the probabilities; another of the same name is a1_2."""
+    name = stem if stem == "p" else f"{stem}{depth}"
+    numbered = (f"{name}_{count}" for count in itertools.count(2))
+    return next(free for free in itertools.chain([name], numbered) if free not in taken)
 
 
 def _are_samples(layers: Sequence[Part], start: Type, names: Types) -> bool:

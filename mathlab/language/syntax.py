@@ -11,7 +11,7 @@ import math
 import re
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -64,13 +64,8 @@ class Slice:
 
     def with_bounds(self, change: Callable[[Expr], Expr]) -> Slice:
         """The slice with its bounds changed where they are expressions."""
-
-        def made(bound: Bound) -> Bound:
-            new = change(bound) if isinstance(bound, Expr) else bound
-            return new.value if isinstance(new, Num) and isinstance(new.value, int) else new
-
-        start, stop, step = map(made, self.bounds)
-        return Slice(start, stop, step, self.position)
+        changed = (change(bound) if isinstance(bound, Expr) else bound for bound in self.bounds)
+        return slice_of(changed, self.position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +99,14 @@ class Call:
     def attr(self, name: str) -> Static:
         """The setting `name`; None when it is not given."""
         return dict(self.attrs).get(name)
+
+
+def slice_of(bounds: Iterable[Bound], position: int = 0) -> Slice:
+    """The slice of three bounds, of which one that is a whole number stands as that, and not as an expression."""
+    start, stop, step = (
+        bound.value if isinstance(bound, Num) and isinstance(bound.value, int) else bound for bound in bounds
+    )
+    return Slice(start, stop, step, position)
 
 
 ALL = Slice(None, None, None)
@@ -149,9 +152,10 @@ def parse(text: str) -> Expr:
         raise ExpressionError("an expression is nested too deeply; split it into several equations") from None
     except ValueError as error:  # a NUL byte, or an integer of thousands of digits
         raise ExpressionError(f"not an expression: {error}") from None
-    if isinstance(tree, ast.Tuple) and tree.elts[1:] and tree.col_offset == tree.elts[0].col_offset:  # without brackets
-        point = "a decimal point is written '.'" if re.search(r"\d,\d", source) else "several have a line each"
-        raise ExpressionError(f"{point}, and a list stands in brackets", lead + source.index(","))
+    match tree:
+        case ast.Tuple(elts=[first, _, *_], col_offset=begin) if begin == first.col_offset:  # 0,5 has no bracket
+            point = "a decimal point is written '.'" if re.search(r"\d,\d", source) else "several have a line each"
+            raise ExpressionError(f"{point}, and a list stands in brackets", lead + source.index(","))
     if slip := signs.misread(source):
         raise ExpressionError(slip[1], lead + slip[0])
     return _Reader(source, lead).read(tree, 0)
@@ -259,8 +263,8 @@ class _Reader(NamedTuple):
             case ast.Constant(value=None):
                 return NewAxis(at)
             case ast.Slice(lower=lower, upper=upper, step=step):
-                start, stop, by = (None if bound is None else self.read(bound, depth) for bound in (lower, upper, step))
-                return Slice(start, stop, by, at).with_bounds(lambda bound: bound)
+                bounds = (None if bound is None else self.read(bound, depth) for bound in (lower, upper, step))
+                return slice_of(bounds, at)
             case _:
                 return self.read(node, depth)
 

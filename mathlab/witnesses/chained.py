@@ -95,10 +95,10 @@ def slopes(graph: Graph, wanted: Iterable[str], steps: Steps, known: Known) -> d
     with np.errstate(all="ignore"):
         for equation, reads in reversed([one for one in path if one[0].name in found]):  # which are floats
             bent = steps.bent(_in_random_direction(equation, reads, steps))
-            ahead = np.where(bent, np.nan, found[equation.name])
+            cotangent = np.where(bent, np.nan, found[equation.name])
             for name in reads:
                 lanes = lanes_of(equation, name, steps, known)
-                found[name] = found[name] + _Op(equation, name, steps).handed(ahead, lanes)
+                found[name] = found[name] + _Op(equation, name, steps).vjp(cotangent, lanes)
     return found
 
 
@@ -191,13 +191,17 @@ class _Op:
         one, other = (self.steps.difference(self.at((...,), by)) for by in (far, turned))
         return bool(np.all(np.abs(one - other) <= ALIKE * np.max(np.abs(one), initial=0.0)))
 
-    def handed(self, ahead: Floats, lanes: Lanes) -> Floats:
-        """What moving each entry of the argument comes to at the end, when those of the result have slopes `ahead`."""
+    def vjp(self, cotangent: Floats, lanes: Lanes) -> Floats:
+        """The slope of the end along every entry of the argument, in its shape, from those along the result's entries.
+
+        These are the `cotangent`, in the result's shape. All positions of an axis that has a lane are moved together;
+        those of other axes one by one.
+        """
         kept = sorted(axis for axis in lanes.values() if axis is not None)
-        others = tuple(axis for axis in range(ahead.ndim) if axis not in kept)
+        others = tuple(axis for axis in range(cotangent.ndim) if axis not in kept)
         order = [kept.index(axis) for _, axis in sorted(lanes.items()) if axis is not None]
         spread = tuple(None if axis is None else slice(None) for _, axis in sorted(lanes.items()))
-        shape, sound = self.start.shape, np.isfinite(ahead).all()
+        shape, sound = self.start.shape, np.isfinite(cotangent).all()
         values = np.zeros(shape)
         each = ([slice(None)] if axis in lanes else range(n) for axis, n in enumerate(shape))
         places: Iterable[Index] = itertools.product(*each)
@@ -208,7 +212,7 @@ class _Op:
             if not sound:  # who moves a kink may do so to one side alone
                 still = self.at((...,))(0.0)
                 moves |= differ(result(1.0), still) | differ(result(-1.0), still)
-            came = np.where(moves, ahead * moved, 0.0)
+            came = np.where(moves, cotangent * moved, 0.0)
             values[place] = np.add.reduce(came, axis=others).transpose(order)[spread]
         by = self.by[_first((slice(None),) * len(shape), lanes)]
         by = np.expand_dims(by, [axis for axis, lane in lanes.items() if lane is None])
