@@ -43,7 +43,7 @@ LEVELS = {room: -floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 LOOSE = 14  # files beside `__init__` and `__main__`
 LONGEST = 400  # lines of a file
-CORE = 5_200  # lines of what one reads first, without the rows of the tables of ops
+CORE = 5_400  # lines of what one reads first, without the rows of the tables of ops
 
 # Public names that stand twice in a package, and why: each is called by its module's name.
 TWICE = {
