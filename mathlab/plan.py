@@ -15,7 +15,7 @@ from mathlab.config.values import attempt
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
 from mathlab.experiment import Allowed, Case, Experiment
 from mathlab.results import CaseResult, ExperimentResult, tally
-from mathlab.stages.table import STAGES, Asked, Progress
+from mathlab.stages.table import STAGES, Asked, Progress, later
 from mathlab.threads import held
 
 RUN = "run"  # the command for CI, which runs what each case declares; the other commands are called as their stage
@@ -68,16 +68,8 @@ def plans(
     Raises MathlabError when that is nothing, when two experiments share an output folder, and for a witness or a
     backend that does not exist or is not installed.
     """
-    called: tuple[str, ...] | None = None
-    placed = ""
-    if witnesses is not None:
-        from mathlab.stages import witness
-
-        called = witness.chosen(witnesses)
-    if where is not None:
-        from mathlab.stages import backends
-
-        placed = backends.where(*where)
+    called: tuple[str, ...] | None = None if witnesses is None else later("mathlab.stages.witness:chosen")(witnesses)
+    placed: str = "" if where is None else later("mathlab.stages.backends:where")(*where)
     picked = chosen(experiments, names)
     _refuse([*_objections(command, experiments)])
     made = []

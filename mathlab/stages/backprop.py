@@ -39,7 +39,7 @@ def run(case: Case, witnesses: Sequence[str] | None = None) -> BackpropResult:
     return BackpropResult(
         nodes=node_results(prepared, values),
         figures=tuple(judge(figure, value, "backprop", noise=measure) for figure, value, measure in judged),
-        formulas=check_formulas(prepared, values),
+        formulas=tuple(check_formulas(prepared, values)),
         witnesses=witness.run(prepared, values, witnesses),
         first_nonfinite=first_nonfinite(prepared, values),
         shares=cache(partial(shares_of, prepared, values)),
@@ -90,7 +90,7 @@ def _why_none(prepared: Prepared) -> Mapping[str, str]:
     return dict.fromkeys(prepared.nodes, f"it does not reach {end}") | others | fused
 
 
-def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]:
+def check_formulas(prepared: Prepared, values: Env) -> Iterator[FormulaResult]:
     """Each hand-derived formula beside the derived gradient, with true values for all that it refers to.
 
     So one wrong line does not drag down the next. A formula must hold at the article's point and at a few random ones
@@ -100,26 +100,15 @@ def check_formulas(prepared: Prepared, values: Env) -> tuple[FormulaResult, ...]
     formulas = prepared.case.derivation
     points = [dict(values), *random_points(prepared)] if formulas else []
     derived = {equation.name: equation.text for equation in prepared.backward.equations}
-    results = []
     for formula in formulas:
-        message, error, allowed = compared(prepared, formula, points)
+        why, error, allowed = compared(prepared, formula, points)
         passed = error <= allowed  # which nan is not
         if formula.erratum:  # confirmed by a difference, or where nothing is allowed, by a shape; by nan it is not
             passed = not passed and (math.isfinite(error) or allowed == 0)
-        result = FormulaResult(
-            name=formula.name,
-            formula=formula.text,
-            derived=derived.get(formula.name, "1"),
-            error=error,
-            tolerance=allowed,
-            passed=passed,
-            message=message,
-            place=formula.place,
-            at=formula.at,
-            erratum=formula.erratum,
+        text = derived.get(formula.name, "1")
+        yield FormulaResult(
+            formula.name, formula.text, text, error, allowed, passed, why, formula.place, formula.at, formula.erratum
         )
-        results.append(result)
-    return tuple(results)
 
 
 def compared(prepared: Prepared, formula: HandFormula, points: Sequence[Env]) -> tuple[str, float, float]:
