@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
 Pair = int | tuple[int, ...]  # one for rows and columns alike, or two
-Place = int | slice | None | Integers  # along an axis; None is for a new one
+Index = tuple[int | slice | Integers | None, ...]  # along each axis; None is for a new one
 
 
 def softmax(x: Floats, axis: int = -1) -> Floats:
@@ -131,7 +131,7 @@ def norm_of_all(x: Floats) -> Floats:
         return np.sqrt(sum((np.sum(np.square(piece)) for piece in pieces), start=x.dtype.type(0)))
 
 
-def scatter(g: Floats, shape: tuple[int, ...], index: tuple[Place, ...]) -> Floats:
+def scatter(g: Floats, shape: tuple[int, ...], index: Index) -> Floats:
     """Zeros of `shape` with g added at `index`; an entry that is indexed twice gets both."""
     if all(isinstance(item, int | slice | None) for item in index):
         return added_at(g, shape, index)
@@ -142,9 +142,7 @@ def scatter(g: Floats, shape: tuple[int, ...], index: tuple[Place, ...]) -> Floa
     return np.reshape(added_at(g, (math.prod(shape),), places), shape)
 
 
-def added_at(
-    g: Floats, shape: tuple[int, ...], places: Integers | tuple[Place, ...], out: Floats | None = None
-) -> Floats:
+def added_at(g: Floats, shape: tuple[int, ...], places: Integers | Index, out: Floats | None = None) -> Floats:
     """Zeros of `shape` with g added at some places."""
     result = np.empty(shape, np.result_type(g)) if out is None else out
     result[...] = 0

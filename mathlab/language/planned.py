@@ -25,7 +25,7 @@ class Planned(NamedTuple):
     `run(first, last, *numbers)` makes the rounds first..last-1, recording round k in row k of `history`, and
     `measure(k, *numbers)` records a round without moving the state. `state` holds the arrays that rounds change in
     place; the state's numbers are passed and returned, in the order of `numbers`. What is written to the arrays in
-    `inputs` is read by the next round. `footprint` is the memory in bytes that results and these inputs take.
+    `inputs` is read by the next round.
     """
 
     text: str
@@ -35,13 +35,6 @@ class Planned(NamedTuple):
     numbers: tuple[str, ...]
     inputs: Mapping[str, Array]
     history: Mapping[str, Array]
-    footprint: int
-
-    def advance(self, env: dict[str, Array], first: int, last: int, given: Mapping[str, Array]) -> None:
-        """Make rounds on inputs that are `given`; the state's numbers are those in `env`, and are changed there."""
-        for name, value in given.items():
-            np.copyto(self.inputs[name], value)
-        env |= zip(self.numbers, self.run(first, last, *(env[name] for name in self.numbers)), strict=True)
 
 
 def plan(
@@ -77,7 +70,7 @@ def plan(
     arrays = {inputs[name]: array for name, array in state.items()}
     homes = {new: old for old, new in moves.items() if old.layout}
     late = [slot for slot in kept.values() if slot.root not in moves]
-    footprint = _lay_out(lines, {*measured}, arrays, homes, late) + sum(array.nbytes for array in fed.values())
+    _lay_out(lines, {*measured}, arrays, homes, late)
     arrays |= {inputs[name]: array for name, array in fed.items()}
 
     def array_of(slot: Slot) -> Array:
@@ -113,7 +106,7 @@ def plan(
     ])  # fmt: skip
     exec(compile(text, "<the planned program>", "exec"), space)
     run, measure = space["run"], space["measure"]
-    return Planned(text, run, measure, state, tuple(numbers.values()), fed, history, footprint)  # type: ignore[arg-type]
+    return Planned(text, run, measure, state, tuple(numbers.values()), fed, history)  # type: ignore[arg-type]
 
 
 def _lay_out(
@@ -122,8 +115,8 @@ def _lay_out(
     arrays: dict[Slot, Array],
     homes: Mapping[Slot, Slot],
     kept: Iterable[Slot],
-) -> int:
-    """Give memory to the lines' results, in order; the bytes that it takes.
+) -> None:
+    """Give memory to the lines' results, in order.
 
     `arrays` has those of the state, and gets those of all lines. `homes` are the old values whose place new ones will
     take; they and what is `kept` are read when the round is over.
@@ -134,7 +127,6 @@ def _lay_out(
     last = {slot.root: at for at, line in enumerate(lines) for slot in line.operands}  # the line that does so last,
     last |= {slot.root: NEVER for slot in (*homes, *kept)}  # also through a view
     free: dict[int, list[Memory]] = defaultdict(list)
-    footprint = 0
 
     def under(target: Slot, home: Slot | None, at: int) -> Slot | None:
         """Whom the result of line `at` may be written over: somebody of the same layout whom nobody reads any more.
@@ -158,7 +150,6 @@ def _lay_out(
             below = under(target, homes.get(target), at)
             if below is None:
                 waiting = free[target.layout.size]
-                footprint += 0 if waiting else target.layout.size
                 blocks[target] = waiting.pop() if waiting else np.empty(target.layout.size, np.uint8)
                 arrays[target] = target.layout.array(blocks[target])
             else:
@@ -174,7 +165,6 @@ def _lay_out(
             if slot in blocks:
                 block = blocks.pop(slot)
                 free[block.nbytes].append(block)
-    return footprint
 
 
 def _apart(slot: Slot) -> Slot:

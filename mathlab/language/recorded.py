@@ -45,14 +45,9 @@ def chosen(c: Array, a: Array, b: Array, out: Array | None = None) -> Array:
 
 # the ufunc that is a function without the layers above it, and of up to how many columns it goes from one to the next:
 # along a short axis NumPy is slow, and up to 7 entries it adds in this order
-REDUCTIONS: Mapping[Function, tuple[np.ufunc, int]] = {
-    np.sum: (np.add, 7),
-    np.max: (np.maximum, 32),
-    np.min: (np.minimum, 32),
-}
+REDUCTIONS = {np.sum: (np.add, 7), np.max: (np.maximum, 32), np.min: (np.minimum, 32)}
 MEASURES = (np.ndim, np.shape, np.size, np.result_type)  # which read no entry
 FILLED = (np.ones_like, np.zeros_like)  # nor do these
-NONE: Mapping[str, object] = {}
 # what can be told where to write, which may not be what they read
 TOLD = (np.concatenate, np.stack, np.argmax, np.argmin, np.dot, np.einsum, chosen, *APART)
 TRANSPOSED, EACH_TRANSPOSED = operator.attrgetter("T"), operator.attrgetter("mT")
@@ -216,7 +211,7 @@ class Tape:
         self,
         function: Function,
         args: Sequence[object],
-        named: Mapping[str, object] = NONE,
+        named: Mapping[str, object] = {},
         out: str = "",
         over: bool = True,
     ) -> Slot:

@@ -94,10 +94,8 @@ def _checks(
 
 def sample(exact: Prepared) -> dict[str, Mask]:
     """Which entries of every checked array are in the sample, drawn by a fixed seed; nothing where all would be."""
-    rng, masks = (
-        np.random.default_rng(0),
-        {name: np.zeros(np.shape(exact.env[name]), np.bool_) for name in checked(exact)},
-    )
+    rng = np.random.default_rng(0)
+    masks = {name: np.zeros(np.shape(exact.env[name]), np.bool_) for name in checked(exact)}
     total = sum(mask.size for mask in masks.values())
     for mask in masks.values():
         drawn = rng.choice(mask.size, min(mask.size, max(LEAST, mask.size * SAMPLE // total)), replace=False)

@@ -128,13 +128,13 @@ class Training:
         given = {**self.settings.settings, "t": done + self.before}
         numbers: dict[str, Expr] = {key: Num(value) for key, value in given.items()}
         lines = [(part, read(text)) for part, text in rule.lines if part in rule.shown and part not in rule.state]
+        made: list[Equation] = []
         for name in self.trained:
             values = {**numbers, **{part: Name(f"{part}_{name}") for part in rule.shown}}
-            made = [Equation(f"{part}_{name}", substitute(expr, values)) for part, expr in lines]
-            types = Types({key: Type(np.shape(value)) for key, value in shown.items()})
-            found = computed(made, types, shown, now[name].dtype.name)
-            shown |= {line.name: value for line, value in zip(made, found, strict=True)}
-        return shown
+            made += [Equation(f"{part}_{name}", substitute(expr, values)) for part, expr in lines]
+        types = Types({key: Type(np.shape(value)) for key, value in shown.items()})
+        found = computed(made, types, shown, self.prepared.case.dtype)
+        return shown | dict(zip((line.name for line in made), found, strict=True))
 
     def on(self, size: int) -> Prepared:
         """The equations of a batch of so many rows, as `moving` has them."""
@@ -239,7 +239,10 @@ def advance(steps: Iterable[Step], env: dict[str, Array], on: Callable[[Step], P
     for step in steps:
         if step.size not in planned:
             planned[step.size] = on(step)
-        planned[step.size].advance(env, step.first, step.last, step.batch)
+        made = planned[step.size]
+        for name, value in step.batch.items():
+            np.copyto(made.inputs[name], value)
+        env |= zip(made.numbers, made.run(step.first, step.last, *map(env.get, made.numbers)), strict=True)
         yield step.last
 
 
