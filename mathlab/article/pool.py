@@ -264,7 +264,8 @@ class Pool:
         if (self.shapes[without_ones(shape)] + 1) * math.prod(shares[: len(shares) - dependent]) >= limit:
             return []
         sought = min(range(len(numbers)), key=lambda at: (at == but, numbers[at].share))
-        values, halves = np.array([(one.value, one.half_unit) for one in numbers]).T
+        decimals = max((one.half_unit for one in numbers if one.decimal), default=math.inf)  # of [0. 0.39], 0 is 0.00
+        values, halves = np.array([(one.value, min(one.half_unit, decimals)) for one in numbers]).T
         halves[[but] if but >= 0 else []] = math.inf
         fits = (fit - sought for fit in self.fitting(numbers[sought]) if self.starts[self.owners[fit]] == fit - sought)
         alike = (fit for fit in fits if without_ones(self.owner(fit).value.shape) == without_ones(shape))

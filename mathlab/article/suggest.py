@@ -216,7 +216,7 @@ class _Search:
         shape, members = item
         section, near = self.document.under(self.starts[members[0]]), self.known(members[0], BEHIND, members)
         here = Counter(self.state(self.placed[n]).case for n in near if self.document.under(self.starts[n]) == section)
-        runs, called = self.runs(members[0], BEHIND, members), self.called(members[0]) if shape else ()
+        runs, called = self.runs(members[0], BEHIND, members), self.called(members[0])
 
         def apart(fit: Fit) -> tuple[int, ...]:
             state = self.state(fit)
