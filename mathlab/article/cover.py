@@ -99,6 +99,8 @@ def cover(
     of = {id(figure): at for at, one in enumerate(results) for case in one.cases for figure in case.figures}
     keys: dict[Number, dict[int, set[str]]] = {}
     for number in (number for document in documents for number in document.numbers):
+        if any(claim.whole for claim in found.get(number, ())):
+            continue  # an array stands as it should, whatever its columns are called
         for claim in found.get(number, ()):
             keys.setdefault(number, {}).setdefault(of[id(claim.figure)], set()).add(claim.figure.key)
         if number.decimal and not given.keys().isdisjoint((number.value, number.meant.value)):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mathlab.article.formats import CELL
 from mathlab.article.text import Document, Number, row_of
 from mathlab.printed import without_ones
 from mathlab.signs import gradient_of
@@ -21,6 +22,10 @@ SAID = r"(?:\s(?:is|are|was|now|becomes|equals|of|to|at|drops to|falls to|goes t
 OPERATOR = re.compile(r"(?<=\S)[ \t]+[*+@⊙×·][ \t]+|(?:(?<=[^\W\d]|[)}$])|(?<=[^\W\d]\d))[ \t]+-[ \t]+")
 OPENED = re.compile(r"(?:\b(?:np\.)?(?:array|tensor|float\d*))?[\s(-]*\Z")  # between an equals sign and a number
 EQUALS = "=≈:→"
+WORKED = re.compile(  # in the head of a column of something else than what it names
+    r"\b(?:of|to|from|for|at|in|by|net|input|pre\w*|sum|delta|error|change|update|norm|rate|local)\b|[-+*/·×∂∇ˆδ']",
+    re.I,
+)
 EQUAL = re.compile(r"[=≈][\s\0$`]*\Z")
 COUNTED = re.compile(r"(?:\b(?:epoch|step|iter|iteration|update|round)s?\W{0,4}|\A\W*)\Z", re.IGNORECASE)
 BEHIND = re.compile(r"[\s\0,$]{0,9}(?:after|at|in)\b[\w\s]{0,20}")
@@ -70,29 +75,43 @@ def called(text: str, start: int) -> Called:
 
     Those are what stands before an equals sign, or before `is`: z of `z_1 = w x + b = 1.75`, where b ends a formula.
     """
-    if heads := row_of(text, start)[1]:
-        found = {folded(word) for word in re.findall(r"[^\W\d]\w*", re.sub(r"[\0{}$\\^*`]", "", " ".join(heads)))}
-        gradients = {f"d{word}" for word in found if not found.isdisjoint(("gradient", "gradients", "grad"))}
-        return Called(frozenset(found | gradients), plain=True)
+    row, heads = row_of(text, start)
+    if heads:
+        of_row, of_column = map(_bare, (*heads, "")[:2])
+        found = {folded(word) for word in re.findall(r"[^\W\d]\w*", f"{of_row} {of_column}")}
+        if not found.isdisjoint(("gradient", "gradients", "grad")):
+            found |= {f"d{word}" for word in found}
+        if of_row.strip().isdigit() and not re.search(r"[\d[(]", row.rpartition(CELL)[2]):
+            found |= {word + of_row.strip() for word in found}
+        return Called(frozenset(found), plain=True, equal=not WORKED.search(f"{of_row} {of_column}"))
     before = OPERATOR.sub("·", text[max(start - WINDOW, 0) : start].rpartition("\n\n")[2])
-    primed = re.sub(r"\^[\0{]*[*+]", "'", before)
-    outside = re.sub(r"_[\0{]*(\w+)[\0}]*\^[\0{]*\((\d+)\)", r"\2_\1", primed)
-    bare = re.sub(r"\^\{?\((\d+)\)|(?<=\w)\$|\$(?![^\W\d])|[\0{}\\^*`&|\[\]]", r"\1", outside)
-    plain = re.sub(r"[^\S\n]+", " ", re.sub(r"\s*\n\s*", "\n", bare))
+    plain = re.sub(r"[^\S\n]+", " ", re.sub(r"\s*\n\s*", "\n", _bare(before)))
     tight = re.sub(rf"\s?([/_{EQUALS}])\s?|(?<=∂) ", r"\1", OPENED.sub("", plain).replace(":=", "="))
     if tight.endswith(tuple(EQUALS)):
         over = re.sub(r"(∇_?\w+) ?[A-Z]\b", r"\1", re.sub(r"(?<=[^\s/_])∂", "/∂", tight))
         equations = [*re.finditer(rf"(?<![^\s,;(.⏎${EQUALS}])((?=[^\W\d]|[∂∇])[\w∂∇/.]+)(['+]?)(?=[{EQUALS}])", over)]
-        for equation in equations[-1:]:
-            name, ahead, gradient = equation[1], over[: equation.start()], gradient_of(equation[1])
-            marked = equation[2] or "ˆ" in name or BROKEN.search(over, equation.end())
-            alone = not marked and CLEAR.search(ahead) is not None and not LISTED.search(ahead)
+        alone = [
+            one
+            for one in equations
+            if CLEAR.search(over[: one.start()]) and not LISTED.search(over[: one.start()])
+            if not (one[2] or "ˆ" in one[1] or BROKEN.search(over, one.end()))
+            if not re.search(r"\d\.\d", over[one.end() : equations[-1].start()])  # else it has its value already
+        ]
+        for equation in (alone or equations)[-1:]:
+            name, gradient = equation[1], gradient_of(equation[1])
             names = {folded(name), *([folded(f"d{gradient}")] if gradient else ())}
-            return Called(frozenset(names), alone, equal=alone and EQUAL.search(before) is not None)
+            return Called(frozenset(names), bool(alone), equal=bool(alone) and EQUAL.search(before) is not None)
     elif said := re.search(rf"([^\W\d]\w+){SAID}\Z", tight):
         name = folded(said[1])
         return Called(frozenset((name, name.casefold())), plain=not LISTED.search(tight[: said.start()]))
     return Called()
+
+
+def _bare(text: str) -> str:
+    """A text without marks, where W^{(1)}_{12} and W_{12}^{(1)} are W1_12, and w^+ is w'."""
+    primed = re.sub(r"\^[\0{]*[*+]", "'", text)
+    outside = re.sub(r"_[\0{]*(\w+)[\0}]*\^[\0{]*\((\d+)\)", r"\2_\1", primed)
+    return re.sub(r"\^\{?\((\d+)\)|(?<=\w)\$|\$(?![^\W\d])|[\0{}\\^*`&|\[\]]", r"\1", outside)
 
 
 def count_of(number: Number) -> int:

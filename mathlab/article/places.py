@@ -20,6 +20,7 @@ from mathlab.results import BackpropResult, ExperimentResult, FigureResult, Judg
 BEFORE = 400  # characters before a number, or a quote, that are near it
 TELLING = 3  # digits that hardly any other number has by chance
 NAMED = 4  # values of what a number is called
+FEW = 2  # numbers that may stand in any order, unless in brackets
 TURNS = 24  # ways to print an array, of four axes
 BEGUN = re.compile(rf"(?:[\[{OPEN}]|(?<!\w)\()[\s\0$\[({CELL}{ROW}]*\Z")  # an array, and no function's arguments
 ENDED = re.compile(rf"\.?[\s\0${ROW}]*[\]){CLOSE}]")
@@ -38,9 +39,9 @@ def misplaced(
 ) -> Mapping[Number, str]:
     """The numbers of arrays in brackets that are a figure's own, but not in their places, and what belongs there.
 
-    The array is the figure in another order, or one of its numbers is another's. Nothing is said of what is part of one
-    that stands as it should; nor, unless it is called so, of what is given, of whole numbers, and, where the figure
-    stands elsewhere, of few digits or a row.
+    The array is the figure in another order, or one of its numbers is another's; it stands in brackets, or the figure
+    stands nowhere as it should. Nothing is said of what is part of one that does; nor, unless it is called so, of what
+    is given, of whole numbers, and, where the figure stands elsewhere, of few digits or a row.
     """
     arrays: dict[object, list[tuple[int, list[Number]]]] = defaultdict(list)
     for part, document in enumerate(documents):
@@ -54,7 +55,7 @@ def misplaced(
             for part, array in (one for key in _keys(own) for one in arrays.get(key, ())):
                 digits = [number.meant.digits for number in array]
                 apart = [at for at, is_own in enumerate(own) if digits[at] != is_own]
-                if sorted(digits) == sorted(own) or (len(apart) == 1 and digits[apart[0]] in own):
+                if sorted(digits) == sorted(own) or len(apart) == 1:
                     fits.append((part, array, apart, figure, order))
     right = {id(figure) for _, _, apart, figure, order in fits if not apart and len(order) == len(figure.entries)}
     settled: set[Number] = set()
@@ -62,7 +63,10 @@ def misplaced(
     for part, array, apart, figure, order in sorted(fits, key=lambda fit: (-len(fit[1]), len(fit[2]))):
         text, first, last = documents[part].text, array[0], array[-1]
         begun = BEGUN.search(text, max(first.start - BEFORE, 0), first.start)
-        stands = begun and ENDED.match(text, last.end) and "and" not in text[first.end : last.start]
+        nowhere = id(figure) not in right and FEW < len(order) == len(figure.entries)
+        brackets = begun and ENDED.match(text, last.end) and "and" not in text[first.end : last.start]
+        known = {digits_of(entry.printed) for entry in order}
+        stands = nowhere or (brackets and known.issuperset(array[at].meant.digits for at in apart))
         here = any(start <= first.start < end for start, end in spans[figure.at][part])
         chance = (
             all(number.value in given for number in array)
@@ -121,8 +125,9 @@ def names_of(result: ExperimentResult, given: Sequence[tuple[str, Array]]) -> Na
         computed = {name: one for name, one in (found.arrays if found else {}).items() if one.size <= LARGEST_ARRAY}
         for figure in case.figures:
             name, index = _entry(figure.key)
-            if name in computed and not figure.worked_out:
-                array = computed[name]
+            entries = np.array([entry.computed for entry in figure.entries])
+            array = computed.get(name, None if index or not name else entries.reshape(figure.shape))
+            if array is not None and not figure.worked_out:
                 arrays.append((name, array))
                 places = np.arange(array.size).reshape(array.shape)[index]
                 for at, entry in zip(places.ravel().tolist(), figure.entries, strict=True):
@@ -166,17 +171,22 @@ def miscalled(
             if keys or named.given
         ]
         arrays = {_entry(key)[0] for some in keys.values() for key in some}
+        numbered_ones = {named for named, name in readings if name != folded(named.name)}
+        readings = [
+            (named, name) for named, name in readings if name != folded(named.name) or named not in numbered_ones
+        ]
         sure = said.equal and (len(number.digits[1]) >= TELLING if keys else not ELSEWHERE.search(line))
         alike = said.plain and not arrays.isdisjoint(named.name for named, _ in readings)
-        if readings and "" not in arrays and (sure or alike):
-            asked.append((number, readings))
+        known = all(folded(_entry(key)[0]) in names[at] for at, some in keys.items() for key in some)
+        if readings and known and (sure or alike):
+            asked.append((number, readings, arrays))
             for named, name in readings:
                 calls[named].append((number, name))
     ways = {named: named.way(some) for named, some in calls.items()}
     found = {}
-    for number, readings in asked:
+    for number, readings, arrays in asked:
         if not any(named.fits(number, name, ways[named]) for named, name in readings):
-            named, name = readings[0]
+            named, name = min(readings, key=lambda one: (one[0].name not in arrays, one[1]))
             values = [f"{value:.{len(number.digits[1])}g}" for value in named.known(name, ways[named])]
             found[number] = f"{name} is {', '.join([*dict.fromkeys(values)][:NAMED])}"
     return found

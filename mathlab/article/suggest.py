@@ -216,7 +216,8 @@ class _Search:
         shape, members = item
         section, near = self.document.under(self.starts[members[0]]), self.known(members[0], BEHIND, members)
         here = Counter(self.state(self.placed[n]).case for n in near if self.document.under(self.starts[n]) == section)
-        runs, called = self.runs(members[0], BEHIND, members), self.called(members[0])
+        runs = self.runs(members[0], BEHIND, members)
+        called = [fit for fit in self.called(members[0]) if shape or self.pool.owner(fit).rank % FAR < DERIVED]
 
         def apart(fit: Fit) -> tuple[int, ...]:
             state = self.state(fit)

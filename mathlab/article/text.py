@@ -220,7 +220,7 @@ def _power(found: re.Match[str]) -> str:
 
 # Arrays: with nothing but brackets and commas between their numbers, and the cells of tables and matrices
 
-BETWEEN = re.compile(r"\.?[\s\0,;|$\[\]()]{1,300}(?:and[\s\0$]{1,200})?")
+BETWEEN = re.compile(r"\.?(?:\*\*)?[\s\0,;|$\[\]()]{1,300}(?:\*\*|and[\s\0$]{1,200})?")
 FAR = 5_000  # characters in which a bracket is sought that holds a number
 WORDS = DEEPEST  # the level of what parts two numbers for good
 

@@ -210,6 +210,15 @@ PLACES: list[tuple[str, str, str]] = [
     ("[[-0.3049 0.1524]\n [0.3049 -0.1524]]", "[-0.3049, 0.3049] and [0.1524, -0.1524]", ""),
     ("[[-0.3049 0.1524]\n [0.3049 -0.1524]]", "[0.3049, -0.1524] below [-0.3049, 0.1524]", ""),
     ("dW", "x = [1.0, -0.5], and dW", ""),
+    # without brackets, where it stands nowhere else; and with a number of another array in it
+    (
+        "dW = [[-0.3049 0.1524]\n [0.3049 -0.1524]]",
+        "\n\n|a|c|\n|-|-|\n|-0.3049|-0.1524|\n|0.3049|0.1524|\n\n",
+        "-0.1524 0.1524",
+    ),
+    ("[[-0.3049 0.1524]\n [0.3049 -0.1524]]", "**-0.3049**, **0.3049**, **0.1524**, **-0.1524**", ""),
+    ("[[-0.3049 0.1524]\n [0.3049 -0.1524]]", "**-0.3049**, **-0.1524**, **0.3049**, **0.1524**", "-0.1524 0.1524"),
+    ("0.34299], dW = [[-0.3049", "-0.3049], dW = [[0.34299", "0.34299"),
 ]
 
 
@@ -271,7 +280,18 @@ EXCHANGED = [
     ("| unit | z | out |\n|--|--|--|\n| h2 | 0.3775 | 0.59327 |", "h2 is 0.59688"),
     ("$\\frac{\\partial L}{\\partial W^{(1)}_{12}} = 0.02863$, and $W_{21}^{(1)}$: 0.01436", ""),
     ("$\\frac{\\partial L}{\\partial W_{12}^{(1)}} = 0.01432$", "dW112 is 0.02863"),
-    ("The gradients: W1_{11}: 0.02863, W1_{12}: 0.01432, W1_{21}: 0.01436", "W111 is 0.15; W112 is 0.2"),
+    ("The gradients: W1_{11}: 0.02863, W1_{12}: 0.01432, W1_{21}: 0.01436", "dW111 is 0.01432; dW112 is 0.02863"),
+    ("| unit | h |\n|--|--|\n| 1 | 0.59688 |\n| 2 | 0.59327 |", "h1 is 0.59327; h2 is 0.59688"),
+    ("| unit | h |\n|--|--|\n| 1 | 0.59327 |\n| 2 | 0.59688 |", ""),
+    ("| unit | activation h | loss L |\n|--|--|--|\n| 1 | 0.70824 | 0.59327 |", "h1 is 0.59327; L is 0.70824"),
+    ("| unit | net input of h | dL/dh |\n|--|--|--|\n| 1 | 0.3775 | 0.70824 |", ""),
+    (
+        "| | $W^{(1)}_{11}$ | $W^{(1)}_{12}$ |\n|--|--|--|\n| grad | 0.02863 | 0.01432 |",
+        "dW111 is 0.01432; dW112 is 0.02863",
+    ),
+    ("| a | z | x |\n|--|--|--|\n| 0.01432 | 0.02863 | 0.01436 |", "z is 0.3775, 0.3925; x is 0.05, 0.1"),
+    ("$\\frac{\\partial L}{\\partial W_{11}^{(1)}} = e_1\\, x_1 = 0.01432$ und $L = 0.70824$", ""),
+    ("$h_1 = 0.59327$ und wieder $y h_2 = 0.70824$", ""),
 ]
 
 
@@ -344,6 +364,20 @@ parameters: {w: [0.15, 0.20], v: [0.10, 0.05], u: 0.16, o: 0.20}
 equations: {h: w @ x, k: v @ x, y: h * u + k * o, L: (y - t)**2 / 2}
 train: {optimizer: {name: sgd, lr: 0.05}, epochs: 1}
 """
+
+
+def test_a_whole_number_among_decimals_is_meant_to_their_digits(folder: Path) -> None:
+    """NumPy prints what is 0 as 0., and not what is rounded to it."""
+    net = "inputs: {x: [0.3917, -0.1303, 0.1856, 0.35]}\nequations: {z: x * 2, a: relu(z), L: sum(a**2)}\n"
+    (folder / "net.yaml").write_text(net, encoding="utf-8")
+    found = told("[ 0.7834 -0.2606  0.3712  0.7   ] and then [0.7834 0.     0.3712 0.7   ]")[0]
+    assert found == {"z": "0.7834 -0.2606 0.3712 0.7", "a": "0.7834 0 0.3712 0.7"}
+
+
+def test_of_equal_values_it_is_what_the_text_calls_it(folder: Path) -> None:
+    """The first moment of Adam, corrected, is the first gradient."""
+    (folder / "net.yaml").write_text(NET.replace("{name: sgd, lr: 0.25}", "{name: adam, lr: 0.25}"), encoding="utf-8")
+    assert "db" in told("After 1 update w = [0.54999999, -0.94999999].\n\nIt began with $db = -0.124553$.")[0]
 
 
 def test_what_is_said_again_is_what_it_was(folder: Path) -> None:
