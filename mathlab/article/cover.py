@@ -97,15 +97,13 @@ def cover(
     found, missing, displaced = _found([*documents, *others], figures, given)
     ignored = _ignored([*documents, *others], [result.experiment for result in results])
     of = {id(figure): at for at, one in enumerate(results) for case in one.cases for figure in case.figures}
-    keys: dict[Number, dict[int, set[str]]] = {}
-    for number in (number for document in documents for number in document.numbers):
-        if any(claim.whole for claim in found.get(number, ())):
-            continue  # an array stands as it should, whatever its columns are called
-        for claim in found.get(number, ()):
-            keys.setdefault(number, {}).setdefault(of[id(claim.figure)], set()).add(claim.figure.key)
-        if number.decimal and not given.keys().isdisjoint((number.value, number.meant.value)):
-            keys.setdefault(number, {})
-    wrong = {**miscalled(documents, keys, [*map(names_of, results, stated)]), **displaced}
+    claims = {
+        number: [(of[id(claim.figure)], claim.figure.key) for claim in found.get(number, ())]
+        for number in (number for document in documents for number in document.numbers)
+        if not any(claim.whole for claim in found.get(number, ()))  # as it should, whatever its columns are called
+        if number in found or (number.decimal and not given.keys().isdisjoint((number.value, number.meant.value)))
+    }
+    wrong = {**miscalled(documents, claims, names_of(results, stated)), **displaced}
 
     def known(number: Number) -> Covered:
         if why := ignored.get(number, number.why):

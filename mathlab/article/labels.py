@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_left
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -30,9 +31,11 @@ EQUAL = re.compile(r"[=≈][\s\0$`]*\Z")
 COUNTED = re.compile(r"(?:\b(?:epoch|step|iter|iteration|update|round)s?\W{0,4}|\A\W*)\Z", re.IGNORECASE)
 BEHIND = re.compile(r"[\s\0,$]{0,9}(?:after|at|in)\b[\w\s]{0,20}")
 COUNTS = re.compile(r"\W{0,3}(?:epoch|step|iteration|update|round|time)", re.IGNORECASE)
-
-
 # What stands before a name that is no part of a formula, and what before one that is the last of several.
+IF = re.compile(r"\b(?:if|say|suppose|instead|would|were)\b", re.IGNORECASE)  # before what is not so
+ELSEWHERE = re.compile(  # before a name whose value is another for once
+    r"\b(?:when|for|at|new|after|updated?|next|then|becomes?|epoch|step|iter(?:ation)?)\b", re.IGNORECASE
+)
 BEGINNING = r"\b(?:and|with|let|where|weight|bias|input|from)"
 CLEAR = re.compile(rf"(?:(?:^|\n)(?:[->+]|\d+\.)?|[;:.{EQUALS}⏎$]|[\d)\]}}%],|\w{{4}},|{BEGINNING})\s?\Z")
 LISTED = re.compile(r"(?:^|[\s,;($])[^\W\d](?:\w{0,2}|\w*[_\d]\w*)(?:,\s?|\sand\s)\$?\Z")
@@ -45,12 +48,14 @@ class Called(NamedTuple):
     """What a text calls a number: all the names that it may mean, as they are without their marks.
 
     They are `plain` where they say what the number is: in the head of a column, or alone before it, and not the last of
-    several. They are `equal` to it where there is an equals sign between, and nothing but a name before that.
+    several. They are `equal` to it where there is an equals sign between, and nothing but a name before that; perhaps
+    `once`, as after an update.
     """
 
-    names: frozenset[str] = frozenset()
+    names: Collection[str] = ()
     plain: bool = False
     equal: bool = False
+    once: bool = False
 
 
 def folded(name: str) -> str:
@@ -76,6 +81,7 @@ def called(text: str, start: int) -> Called:
     Those are what stands before an equals sign, or before `is`: z of `z_1 = w x + b = 1.75`, where b ends a formula.
     """
     row, heads = row_of(text, start)
+    told, once = not IF.search(row), ELSEWHERE.search(row) is not None
     if heads:
         of_row, of_column = map(_bare, (*heads, "")[:2])
         found = {folded(word) for word in re.findall(r"[^\W\d]\w*", f"{of_row} {of_column}")}
@@ -83,7 +89,7 @@ def called(text: str, start: int) -> Called:
             found |= {f"d{word}" for word in found}
         if of_row.strip().isdigit() and not re.search(r"[\d[(]", row.rpartition(CELL)[2]):
             found |= {word + of_row.strip() for word in found}
-        return Called(frozenset(found), plain=True, equal=not WORKED.search(f"{of_row} {of_column}"))
+        return Called(found, told, equal=told and not WORKED.search(f"{of_row} {of_column}"))
     before = OPERATOR.sub("·", text[max(start - WINDOW, 0) : start].rpartition("\n\n")[2])
     plain = re.sub(r"[^\S\n]+", " ", re.sub(r"\s*\n\s*", "\n", _bare(before)))
     tight = re.sub(rf"\s?([/_{EQUALS}])\s?|(?<=∂) ", r"\1", OPENED.sub("", plain).replace(":=", "="))
@@ -98,12 +104,12 @@ def called(text: str, start: int) -> Called:
             if not re.search(r"\d\.\d", over[one.end() : equations[-1].start()])  # else it has its value already
         ]
         for equation in (alone or equations)[-1:]:
-            name, gradient = equation[1], gradient_of(equation[1])
+            name, gradient, sure = equation[1], gradient_of(equation[1]), told and bool(alone)
             names = {folded(name), *([folded(f"d{gradient}")] if gradient else ())}
-            return Called(frozenset(names), bool(alone), equal=bool(alone) and EQUAL.search(before) is not None)
+            return Called(names, sure, equal=sure and EQUAL.search(before) is not None, once=once)
     elif said := re.search(rf"([^\W\d]\w+){SAID}\Z", tight):
         name = folded(said[1])
-        return Called(frozenset((name, name.casefold())), plain=not LISTED.search(tight[: said.start()]))
+        return Called({name, name.casefold()}, plain=told and not LISTED.search(tight[: said.start()]))
     return Called()
 
 
