@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice, permutations
 from typing import NamedTuple
 
@@ -74,21 +74,16 @@ def misplaced(
 
 
 class Named(NamedTuple):
-    """An array of an experiment that figures print, or that its config gives: all values of each of its entries.
+    """An array of an experiment that figures print, or that its config gives, by the ways to number its entries.
 
-    Those are before training, after some of it, and in each case. `ways` are the ones to number the entries: of each
-    name, the entry that it means.
+    The values are all before training, after some of it, and in each case; each way has those of every entry's name.
     """
 
     experiment: int
     name: str
-    values: Mapping[int, set[float]]
-    ways: Sequence[Mapping[str, int]]
+    values: set[float]
+    ways: Sequence[Mapping[str, set[float]]]
     given: bool
-
-    def known(self, name: str, way: Mapping[str, int]) -> list[float]:
-        """The values of what is called so: of the array, where no entry is."""
-        return sorted(self.values[way[name]] if name in way else chain(*self.values.values()))
 
 
 Reading = tuple[Number, Named, str]  # a number, and the array of which it is called so: the whole, or an entry
@@ -116,10 +111,10 @@ def names_of(results: Sequence[ExperimentResult], given: Sequence[Sequence[tuple
             for at, value in enumerate(array.ravel().tolist()):
                 values[name, array.shape][at].add(value)
         for (name, shape), known in values.items():
-            base = folded(name.rpartition(".")[2])
-            ways = [{entry: at for at, entry in enumerate(way)} for way in numbered(base, shape)]
-            named = Named(experiment, name, known, ways, any(name == one for one, _ in stated))
-            for called_so in {base, *chain(*ways)}:
+            whole, entries = folded(name.rpartition(".")[2]), [known[at] for at in sorted(known)]
+            ways = [dict(zip(way, entries, strict=True)) for way in numbered(whole, shape)]
+            named = Named(experiment, name, set().union(*entries), ways, any(name == one for one, _ in stated))
+            for called_so in {whole, *chain(*ways)}:
                 names[called_so].append(named)
     return names
 
@@ -157,26 +152,26 @@ def miscalled(
     ways = {at: _way(some) for at, some in calls.items()}
     found = {}
     for readings in asked:
-        if not any(_fits(one, ways[id(one[1])]) for one in readings):
-            number, named, name = readings[0]
-            values = [f"{value:.{len(number.digits[1])}g}" for value in named.known(name, ways[id(named)])]
-            found[number] = f"{name} is {', '.join([*dict.fromkeys(values)][:NAMED])}"
+        values = [ways[id(named)].get(name, named.values) for _, named, name in readings]
+        number, _, name = readings[0]
+        if not any(_fits(number, some) for some in values):
+            told = dict.fromkeys(f"{value:.{len(number.digits[1])}g}" for value in sorted(values[0]))
+            found[number] = f"{name} is {', '.join([*told][:NAMED])}"
     return found
 
 
-def _fits(reading: Reading, way: Mapping[str, int]) -> bool:
-    number, named, name = reading
-    both = (number, number.meant)
-    return any(abs(one.value - value) <= one.half_unit for value in named.known(name, way) for one in both)
-
-
-def _way(calls: Sequence[Reading]) -> Mapping[str, int]:
+def _way(calls: Sequence[Reading]) -> Mapping[str, set[float]]:
     """How a text numbers an array's entries: so that there are all of which it speaks, and most are what they are."""
 
-    def rank(way: Mapping[str, int]) -> tuple[int, int]:
-        return sum(name in way for _, _, name in calls), sum(_fits(one, way) for one in calls)
+    def rank(way: Mapping[str, set[float]]) -> tuple[int, int]:
+        known = [(number, way[name]) for number, _, name in calls if name in way]
+        return len(known), sum(_fits(number, values) for number, values in known)
 
     return max(calls[0][1].ways, key=rank, default={})
+
+
+def _fits(number: Number, values: Iterable[float]) -> bool:
+    return any(abs(one.value - value) <= one.half_unit for value in values for one in (number, number.meant))
 
 
 def _entry(key: str) -> tuple[str, tuple[int, ...]]:
