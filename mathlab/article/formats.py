@@ -99,9 +99,8 @@ def _markdown(source: str) -> Read:
     """CommonMark with tables. What is displayed as maths hides from the parser: a line of `=` there is no heading."""
     from markdown_it import MarkdownIt
 
-    source = re.sub(
-        r"\A(---|\+\+\+)[ \t]*\n.*?\n(?:\1|\.\.\.)[ \t]*\n", _blank, source, flags=re.DOTALL
-    )  # the front matter
+    # without the front matter
+    source = re.sub(r"\A(---|\+\+\+)[ \t]*\n.*?\n(?:\1|\.\.\.)[ \t]*\n", _blank, source, flags=re.DOTALL)
     starts = [*line_starts(source), len(source)]
     plain = DISPLAYED.sub(lambda found: re.sub(".", "x", found.group()), source)
     headings, parts, done = [], [], 0

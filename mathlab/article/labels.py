@@ -23,11 +23,8 @@ SAID = r"(?:\s(?:is|are|was|now|becomes|equals|of|to|at|drops to|falls to|goes t
 OPERATOR = re.compile(r"(?<=\S)[ \t]+[*+@⊙×·][ \t]+|(?:(?<=[^\W\d]|[)}$])|(?<=[^\W\d]\d))[ \t]+-[ \t]+")
 OPENED = re.compile(r"(?:\b(?:np\.)?(?:array|tensor|float\d*))?[\s(-]*\Z")  # between an equals sign and a number
 EQUALS = "=≈:→"
-WORKED = re.compile(  # in the head of a column of something else than what it names
-    r"\b(?:of|to|from|for|at|in|by|net|input|pre\w*|sum|delta|error|change|update|norm|rate|local)\b|[-+*/·×∂∇ˆδ']",
-    re.I,
-)
-EQUAL = re.compile(r"[=≈][\s\0$`]*\Z")
+# in the head of a column of something else than what it names
+WORKED = re.compile(r"(?i)\b(?:of|to|from|for|at|in|by|net|input|pre\w*|sum|delta|error|change|norm)\b|[-+*/·×∂∇ˆδ']")
 COUNTED = re.compile(r"(?:\b(?:epoch|step|iter|iteration|update|round)s?\W{0,4}|\A\W*)\Z", re.IGNORECASE)
 BEHIND = re.compile(r"[\s\0,$]{0,9}(?:after|at|in)\b[\w\s]{0,20}")
 COUNTS = re.compile(r"\W{0,3}(?:epoch|step|iteration|update|round|time)", re.IGNORECASE)
@@ -65,11 +62,10 @@ def folded(name: str) -> str:
 
 def numbered(name: str, shape: tuple[int, ...]) -> list[list[str]]:
     """The ways in which people number the entries of a small array, in C order: from 1 or 0, columns first or last."""
-    if not 1 < math.prod(shape) <= SMALL:
-        return []
     return [
         [name + "".join(str(at + first) for at in place[::step]) for place in np.ndindex(axes)]
         for axes in dict.fromkeys((without_ones(shape), shape))
+        if 1 < math.prod(shape) <= SMALL
         for step in (1, -1)
         for first in (1, 0)
     ]
@@ -106,7 +102,7 @@ def called(text: str, start: int) -> Called:
         for equation in (alone or equations)[-1:]:
             name, gradient, sure = equation[1], gradient_of(equation[1]), told and bool(alone)
             names = {folded(name), *([folded(f"d{gradient}")] if gradient else ())}
-            return Called(names, sure, equal=sure and EQUAL.search(before) is not None, once=once)
+            return Called(names, sure, equal=sure and bool(re.search(r"[=≈][\s\0$`]*\Z", before)), once=once)
     elif said := re.search(rf"([^\W\d]\w+){SAID}\Z", tight):
         name = folded(said[1])
         return Called({name, name.casefold()}, plain=told and not LISTED.search(tight[: said.start()]))

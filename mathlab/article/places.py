@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice, permutations
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -18,10 +18,8 @@ from mathlab.printed import without_ones
 from mathlab.results import BackpropResult, ExperimentResult, FigureResult, Judged
 
 BEFORE = 400  # characters before a number, or a quote, that are near it
-TELLING = 3  # digits that hardly any other number has by chance
 NAMED = 4  # values of what a number is called
 FEW = 2  # numbers that may stand in any order, unless in brackets
-TURNS = 24  # ways to print an array, of four axes
 BEGUN = re.compile(rf"(?:[\[{OPEN}]|(?<!\w)\()[\s\0$\[({CELL}{ROW}]*\Z")  # an array, and no function's arguments
 ENDED = re.compile(rf"\.?[\s\0${ROW}]*[\]){CLOSE}]")
 WORKED_ON = re.compile(r"[ \t\0$`}]*(?:[-+*/^@(=×·⊙]|[^\W\d](?:_?\{?\d+)?\b(?!\s*=))")  # w = 0.9 * v + ...
@@ -142,9 +140,8 @@ def miscalled(
         readings = [one for one in readings if one[2] != folded(one[1].name) or id(one[1]) not in entries]
         arrays = {_entry(key)[0] for _, key in claims[number]}
         alike = said.plain and not arrays.isdisjoint(named.name for _, named, _ in readings)
-        known = all(folded(array) in names for array in arrays)
-        sure = said.equal and (bool(experiments) or not said.once)
-        if readings and known and (sure or alike) and not WORKED_ON.match(text, number.end):
+        sure = said.equal and (bool(experiments) or not said.once) and all(folded(array) in names for array in arrays)
+        if readings and (sure or alike) and not WORKED_ON.match(text, number.end):
             asked.append(sorted(readings, key=lambda one: one[1].name not in arrays))
     calls: dict[int, list[Reading]] = defaultdict(list)
     for one in chain(*asked):
@@ -162,12 +159,11 @@ def miscalled(
 
 def _way(calls: Sequence[Reading]) -> Mapping[str, set[float]]:
     """How a text numbers an array's entries: so that there are all of which it speaks, and most are what they are."""
-
-    def rank(way: Mapping[str, set[float]]) -> tuple[int, int]:
-        known = [(number, way[name]) for number, _, name in calls if name in way]
-        return len(known), sum(_fits(number, values) for number, values in known)
-
-    return max(calls[0][1].ways, key=rank, default={})
+    return max(
+        calls[0][1].ways,
+        key=lambda way: sum(len(calls) + _fits(number, way[name]) for number, _, name in calls if name in way),
+        default={},
+    )
 
 
 def _fits(number: Number, values: Iterable[float]) -> bool:
@@ -190,7 +186,7 @@ def _orders(figure: FigureResult) -> Iterator[tuple[Judged, ...]]:
     """The entries of an array as an article may print them: one axis after another, or a row along one of the axes."""
     if 1 < len(figure.entries) <= LARGEST_ARRAY and not any(entry.printed in INFINITE for entry in figure.entries):
         places = np.arange(len(figure.entries)).reshape(without_ones(figure.shape))
-        for axes in islice(permutations(range(places.ndim)), TURNS):
-            turned = places.transpose(axes)
+        for axis in range(places.ndim):
+            turned = np.moveaxis(places, axis, -1)
             for order in (turned.ravel(), *turned.reshape(-1, turned.shape[-1])):
                 yield tuple(figure.entries[at] for at in order)

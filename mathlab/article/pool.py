@@ -140,9 +140,8 @@ def _of_run(state: State, prepared: Prepared, values: Values, parts: Mapping[str
     given = (*case.inputs, *case.parameters)
     single = [name for name in prepared.nodes if np.size(values[name]) == 1][-PAIRS:]
     seed = f"d{end}" if end in single and prepared.upstream is None else ""
-    gradients = [
-        name for name in prepared.gradients if name[1:] in types and name != seed
-    ]  # those of parts are no keys
+    # those of parts are no keys
+    gradients = [name for name in prepared.gradients if name[1:] in types and name != seed]
     if state.stage == "after":
         named = [*sorted({*values} - {*case.inputs, *types} | {*case.parameters}), *prepared.nodes, *gradients]
     else:  # long inputs may be printed rounded

@@ -38,9 +38,8 @@ NEVER = -(10**9)
 LISTED = 5  # candidates of a number that stays open
 VAGUE = 0.04  # of one digit: nothing is said of a number that this part of all values of its size fits
 PRECISE = 6  # significant digits, by which float32 tells from float64
-NEARLY = 0.1  # the values that all the numbers like a number may be expected to fit by chance
-
 LOSS = ("loss", "Loss", "cost", "Cost", "error", "Error", "objective")  # what articles call the end
+NEARLY = 0.1  # the values that all the numbers like a number may be expected to fit by chance
 
 Item = Group  # or a single number, of no shape
 
@@ -117,9 +116,8 @@ def _labelled(pool: Pool, ends: Container[str]) -> Mapping[str, list[Fit]]:
         alone = size == 1 and quantity.key.endswith(f"({quantity.of})")
         if not quantity.of.isidentifier() or not (alone or quantity.key == quantity.of):
             continue
-        for whole in {name, name.casefold() if len(name) > 2 else name, *(LOSS if quantity.of in ends else ())}:
-            found[whole] += range(start, start + min(size, 1_000))
-        for way in numbered(name, quantity.value.shape):
+        wholes = {name, name.casefold() if len(name) > 2 else name, *(LOSS if quantity.of in ends else ())}
+        for way in (*([whole] * min(size, 1_000) for whole in wholes), *numbered(name, quantity.value.shape)):
             for fit, entry in enumerate(way, start):
                 found[entry].append(fit)
     return found
@@ -230,8 +228,6 @@ class _Search:
             self.said[self.numbers[member].digits].add(fit)
         self.open.difference_update(members)
 
-    # What stands around
-
     def state(self, fit: Fit) -> State:
         return self.pool.owner(fit).state
 
@@ -242,9 +238,8 @@ class _Search:
 
     def shift(self) -> int:
         """How many more updates than the text counts its numbers are of: -1 if it counts a loss before its update."""
-        lines = {
-            at: self.numbers[at].place.line for at in self.counters if at in self.open and self.numbers[at].decimal
-        }
+        single = [at for at in self.counters if at in self.open and self.numbers[at].decimal]
+        lines = {at: self.numbers[at].place.line for at in single}
 
         def told(shift: int) -> set[int]:
             runs = {at: self.of(self.counted(at, shift)) for at in lines}
@@ -272,8 +267,6 @@ class _Search:
                 first = int(self.pool.starts[self.pool.owners[known]])
                 if 0 <= known - step - first < self.pool.owner(known).value.size:
                     yield known - step
-
-    # What nearly fits
 
     def near(self, at: int, singles: Callable[[], Pool]) -> Iterator[str]:
         """What a number that fits nothing is of a float32 run, or nearly is, if anything is known of it."""

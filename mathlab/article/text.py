@@ -23,7 +23,7 @@ MOST = 50_000  # numbers
 LARGEST_ARRAY = 1_000  # numbers
 LARGEST_TABLE = 100_000  # cells
 LINE, TABLE = 300, 5_000  # characters before a number in which what it stands in is sought
-DEEPEST = 4  # axes of an array that is printed in brackets
+DEEPEST = 4  # axes of an array that is printed in brackets, and the level of what parts two numbers for good
 RANGE, OUTSIDE = (-300, 300), "outside the range of a float"  # powers of ten
 
 Digits = tuple[int, tuple[int, ...], int]
@@ -221,8 +221,6 @@ def _power(found: re.Match[str]) -> str:
 # Arrays: with nothing but brackets and commas between their numbers, and the cells of tables and matrices
 
 BETWEEN = re.compile(r"\.?(?:\*\*)?[\s\0,;|$\[\]()]{1,300}(?:\*\*|and[\s\0$]{1,200})?")
-FAR = 5_000  # characters in which a bracket is sought that holds a number
-WORDS = DEEPEST  # the level of what parts two numbers for good
 
 
 def _level(text: str, before: Number, after: Number) -> int:
@@ -230,14 +228,14 @@ def _level(text: str, before: Number, after: Number) -> int:
     between = text[before.end : after.start]
     closed, opened = (sum(map(between.count, brackets)) for brackets in ("])", "[("))
     if before.why or after.why or closed != opened or not BETWEEN.fullmatch(between):
-        return WORDS
-    last_opened, last_closed = (text.rfind(bracket, max(before.start - FAR, 0), before.start) for bracket in "[]")
-    return min(opened or int("\n" in between and last_opened <= last_closed), WORDS)
+        return DEEPEST
+    last_opened, last_closed = (text.rfind(bracket, max(before.start - TABLE, 0), before.start) for bracket in "[]")
+    return min(opened or int("\n" in between and last_opened <= last_closed), DEEPEST)
 
 
 def _arrays(text: str, numbers: Sequence[Number]) -> Iterator[Group]:
     """What brackets make of numbers, from the innermost; the first or last side by side may belong elsewhere."""
-    levels = [WORDS, *(_level(text, *pair) for pair in pairwise(numbers))]
+    levels = [DEEPEST, *(_level(text, *pair) for pair in pairwise(numbers))]
     arrays: list[Group] = [((), (at,)) for at in range(len(numbers))]
     found: dict[tuple[int, ...], tuple[int, ...]] = {}
     for level in range(DEEPEST):
