@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from mathlab import terminal
 from mathlab.commands.options import FAIL, MATCH, OUTPUTS, Cases, Out, Permits
-from mathlab.errors import MathlabError, refuse_unknown
-
-if TYPE_CHECKING:
-    from mathlab.language.equation import Equation
+from mathlab.errors import refuse_unknown
 
 
 def plot(
@@ -42,7 +38,7 @@ def plot(
     from mathlab.results import Tally, tally
 
     refuse_unknown("plot", kind, PLOTTED)
-    named, spans = tuple(cases.names), tuple(map(_range, over or ()))
+    named, spans = tuple(cases.names), tuple(map(plots.interval, over or ()))
     picture = Picture(kind, tuple(map(plots.quantity, of or ())), spans, named, log or "", derivative=derivative)
     counts, shown = Tally(), list[Path]()
     stage, *_ = plots.KINDS[kind]
@@ -56,13 +52,3 @@ def plot(
         shown += gallery.write(result, out, made)
     terminal.write("".join(f"{path}\n" for path in shown))
     return MATCH if counts.passed else FAIL
-
-
-def _range(text: str) -> tuple[Equation, float, float]:
-    from mathlab.pictures.plots import quantity
-
-    name, _, ends = text.partition("=")
-    low, _, high = ends.partition("..")
-    with contextlib.suppress(ValueError):
-        return quantity(name), float(low), float(high)
-    raise MathlabError(f"--over takes NAME=LOW..HIGH, as in x=-4..4, and not {text!r}")

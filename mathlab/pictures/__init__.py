@@ -7,6 +7,8 @@ from typing import NamedTuple, TypedDict
 from mathlab.experiment import Case, Experiment
 from mathlab.results import BackpropResult, CaseResult
 
+MISSING = "matplotlib is not installed: pip install 'mathlab-backprop[plot]'"
+
 
 class Look(TypedDict, total=False):
     """How a picture is wanted, as `Scene` has it."""

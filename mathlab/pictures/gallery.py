@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.resources import files
 from importlib.util import find_spec
-from itertools import count
+from itertools import chain, count
 from math import isclose
 from pathlib import Path
 from string import Template
@@ -22,7 +22,7 @@ from mathlab.experiment import DRAWN, Case, Experiment, Picture
 from mathlab.files import replace_file, replace_files
 from mathlab.outputs.tables import rows_of
 from mathlab.outputs.write import ARTICLE, RUN, folder_of
-from mathlab.pictures import Look, Scene
+from mathlab.pictures import MISSING, Look, Scene
 from mathlab.pictures.graph import graph, mermaid
 from mathlab.pictures.network import network
 from mathlab.pictures.page import page
@@ -65,7 +65,8 @@ def names(experiment: Experiment) -> dict[str, str]:
 
 
 def _unused(stem: str, ending: str, taken: Collection[str]) -> str:
-    return next(name for n in count(1) if (name := f"{stem}{f'-{n}' * (n > 1)}{ending}") not in taken)
+    numbered = (f"{stem}-{n}{ending}" for n in count(2))
+    return next(name for name in chain([stem + ending], numbered) if name not in taken)
 
 
 def draw(experiment: Experiment, result: CaseResult, kind: str, **look: Unpack[Look]) -> str:
@@ -124,8 +125,6 @@ def declared(result: ExperimentResult) -> tuple[Files, list[Problem]]:
     plots = [] if find_spec("matplotlib") else [one for _, one in pictures if one.kind not in DRAWN]
     found, lacking = made(result, [(name, one) for name, one in pictures if one not in plots])
     if plots:
-        from mathlab.pictures.plots import MISSING  # what it needs takes a while to import
-
         lacking.append(Problem(f"plots are not drawn anew, for {MISSING}", plots[0].place))
     return found, lacking
 

@@ -64,7 +64,7 @@ def graph(scene: Scene, screen: float = SCREEN, most: float = MOST, wide: float 
     if down := scene.direction == "down" or (scene.direction == "auto" and layout.size[0] > wide):
         layout = layered({name: (height, width) for name, (width, height, _) in boxes.items()}, [*ways])
     drawn = "".join(_edge(layout.edges[edge], edge, way) for edge, way in ways.items())
-    drawn = element("g", drawn, transform="matrix(0 1 1 0 0 0)" * down)  # which turns right into down
+    drawn = element("g", drawn, transform="matrix(0 1 1 0 0 0)" if down else "")  # which turns right into down
     for at, (name, (width, height, inside)) in enumerate(boxes.items()):
         (along, across), (*hidden, last) = layout.boxes[name], stands[name]
         look = stroke("good" if last.role == "parameter" else "frame", 2.4 if at == len(boxes) - 1 else 1.2, "paper")
@@ -104,10 +104,14 @@ def _verdict(figures: Sequence[FigureResult]) -> Row:
     found = Counter(entry.verdict.outcome for figure in figures for entry in figure.entries)
     kinds = {"worked-out " if figure.worked_out else "printed " for figure in figures}
     kind, failed, errata = kinds.pop() if len(kinds) == 1 else "", found["failed"], found["erratum"]
-    matched = 0 if failed else found["passed"]
-    said = [f"✗ {failed} of {found.total()} {kind}figures differ{'s' * (failed == 1)}"] * bool(failed)
-    said += [f"✓ {matched} {kind}figure{'s match' if matched > 1 else ' matches'}"] * bool(matched)
-    said += [f"{errata} known misprint{'s' * (errata > 1)}"] * bool(errata)
+    if failed:
+        said = [f"✗ {failed} of {found.total()} {kind}figures {'differs' if failed == 1 else 'differ'}"]
+    elif matched := found["passed"]:
+        said = [f"✓ {matched} {kind}{'figure matches' if matched == 1 else 'figures match'}"]
+    else:
+        said = []
+    if errata:
+        said.append(f"{errata} known {'misprint' if errata == 1 else 'misprints'}")
     return Row("verdict", "bad" if failed else "good", ", ".join(said))
 
 

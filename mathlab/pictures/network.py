@@ -140,12 +140,11 @@ def network(scene: Scene) -> str:
 
 def _entry(node: NodeResult, place: Sequence[int], words: str = "") -> list[Row]:
     """What stands at a place of a node, and of its gradient where it has one."""
-    both = (("forward", "value", "", node.value), ("backward", "gradient", "d", node.gradient))
-    return [
-        Row(layer, colour, words * (not d), "", entry(d + node.name, place), np.asarray(array[tuple(place)]))
-        for layer, colour, d, array in both
-        if array is not None
-    ]
+    at = tuple(place)
+    rows = [Row("forward", "value", words, "", entry(node.name, place), np.asarray(node.value[at]))]
+    if (gradient := node.gradient) is not None:
+        rows.append(Row("backward", "gradient", "", "", entry(f"d{node.name}", place), np.asarray(gradient[at])))
+    return rows
 
 
 def _centred(rows: Sequence[Row], x: float, y: float) -> str:
@@ -182,7 +181,7 @@ def _lines(layer: Layer, nodes: Nodes, starts: Sequence[Point], ends: Sequence[P
         place = divmod(at, len(ends))[:: 1 if (layer.axis == 0) == layer.transposed else -1]
         weight, said = float(weights.value[place]), _entry(weights, place)
         width = 0.8 + 3.2 * abs(weight) / size if np.isfinite(weight / size) else 0.8
-        look = {"stroke_opacity": 0.6, "stroke_dasharray": "6 4" * (weight < 0), **stroke("value", width)}
+        look = {"stroke_opacity": 0.6, "stroke_dasharray": "6 4" if weight < 0 else "", **stroke("value", width)}
         about = svg.escape(f"{entry(weights.name, place)} = {weight}")
         drawn += element("path", element("title", about), d=f"M{left:.1f} {y0:.1f}L{right:.1f} {y1:.1f}", **look)
         if len(starts) * len(ends) <= LABELLED:

@@ -55,7 +55,7 @@ def page(scene: Scene) -> str:
     result, written = scene.result, by_name(scene.case.equations)
     shown = result._replace(stages={name: one for name, one in result.stages.items() if name in ("backprop", "train")})
     told = json.dumps(data(scene, prepared), separators=(",", ":"), allow_nan=False, default=tree)
-    about = ", ".join([result.case] * (result.case != "base") + [result.dtype])
+    about = result.dtype if result.case == "base" else f"{result.case}, {result.dtype}"
     lines = (Equation(name, written.get(name, expr)) for name, expr, *_ in chain(*_steps(prepared)))
     maths = (mathml(latex_equation(line, prepared.end, prepared.types)) for line in lines)
     return Template(html).substitute(

@@ -21,6 +21,7 @@ from mathlab.language import read
 from mathlab.language.derive import UPSTREAM
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Name, Num, names, substitute
+from mathlab.pictures import MISSING
 from mathlab.pictures.svg import entry, number
 from mathlab.results import CaseResult, ExperimentResult
 from mathlab.stages import train
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 POINTS, GRID, PATH = 401, 61, 200  # of a curve, of a contour's side, of the path of an optimizer
 STEPS = 10.0 ** np.arange(-12, 0.25, 0.25)  # of a difference quotient
-MISSING = "matplotlib is not installed: pip install 'mathlab-backprop[plot]'"
 COLOURS = ("#0060a0", "#b34700", "#00765a", "#6a3d9a", "#444444")
 DASHES = ("-", "--", ":", "-.")  # of which no two lines of one colour have the same, up to twenty
 NUMBERED, SQUARES = 20, 8  # rows or columns of a heat map whose numbers are written; whose cells are squares
@@ -100,7 +100,7 @@ def drawing(result: ExperimentResult, case: str, picture: Picture) -> Drawing:
         refuse_unknown("case", name, declared, picture.place)
         if name not in ran:
             raise MathlabError(f"case {name!r} did not run", picture.place)
-    cases = [(declared[name], ran[name], f"{name}: " * (len(chosen) > 1)) for name in chosen]
+    cases = [(declared[name], ran[name], f"{name}: " if len(chosen) > 1 else "") for name in chosen]
     about = Subject(picture, cases[0][0], cases)
     if len(chosen) > 1 and "cases" not in takes:
         raise about.wrong(f"{picture.kind} shows one case")
@@ -124,6 +124,15 @@ def quantity(text: str) -> Equation:
         return Equation(text, read(text), text)
     except ExpressionError as error:
         raise MathlabError(f"in {text!r}: {error.message}") from None
+
+
+def interval(text: str) -> tuple[Equation, float, float]:
+    """What `NAME=LOW..HIGH` says. Raises MathlabError where it says something else."""
+    name, _, ends = text.partition("=")
+    low, _, high = ends.partition("..")
+    with contextlib.suppress(ValueError):
+        return quantity(name), float(low), float(high)
+    raise MathlabError(f"--over takes NAME=LOW..HIGH, as in x=-4..4, and not {text!r}")
 
 
 # What ran
@@ -311,7 +320,7 @@ def plot(made: Drawing, axes: Sequence[Axes]) -> None:
 
 def _plain(words: str) -> str:
     """A text that stands as it is: between two `$` matplotlib reads a formula, what begins with `_` it leaves out."""
-    return f"{' ' * words.startswith('_')}{words}".replace("$", r"\$")
+    return (f" {words}" if words.startswith("_") else words).replace("$", r"\$")
 
 
 def _lines(ax: Axes, made: Drawing) -> None:
@@ -330,8 +339,9 @@ def _lines(ax: Axes, made: Drawing) -> None:
     ax.set(title=_plain(made.title), xlabel=_plain(made.x), ylabel=_plain(made.y), **scales)
     if not made.field:
         ax.grid(color="#dddddd", linewidth=0.6)
-    if (count := len(made.lines)) > 1 or not made.field:
-        ax.legend(frameon=False, **{"loc": "upper left", "bbox_to_anchor": (1, 1)} if count > len(COLOURS) else {})
+    if len(made.lines) > 1 or not made.field:
+        beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if len(made.lines) > len(COLOURS) else {}
+        ax.legend(frameon=False, **beside)
 
 
 def _drawable(values: Array, log: bool = False) -> Array:
@@ -357,7 +367,7 @@ def _table(ax: Axes, at: int, made: Drawing) -> None:
 def onto(made: Drawing, ax: Axes | None) -> Axes:
     """Draw one plot onto an axes, or onto a new one of pyplot's. Raises MathlabError for one that needs several."""
     if len(made.tables) > 1:
-        name = "name one with of=, or " * (made.alike == 1)  # of weights, each is beside what it was
+        name = "name one with of=, or " if made.alike == 1 else ""  # of weights, each is beside what it was
         raise MathlabError(f"this plot has {len(made.tables)} parts: {name}write it with mathlab plot")
     if ax is None:
         from matplotlib import pyplot
@@ -377,8 +387,8 @@ def rendered(made: Drawing, form: str) -> bytes:
     broad = 0.55 * max((min(table.shape[1], NUMBERED) for _, table in made.tables), default=0)  # a number's width
     look = {"svg.hashsalt": "mathlab", "svg.fonttype": "none", "font.size": 10}
     with matplotlib.rc_context(look), warnings.catch_warnings(action="ignore", category=UserWarning):  # of rare letters
-        alone = 2.2 if count == 1 else 0.0
-        page = Page(figsize=(max(4.2, broad) * columns + alone, 4.0 * rows), layout="constrained")
+        width = max(4.2, broad) * columns + (2.2 if count == 1 else 0.0)
+        page = Page(figsize=(width, 4.0 * rows), layout="constrained")
         plot(made, [page.add_subplot(rows, columns, at + 1) for at in range(count)])
         page.savefig(buffer, format=form, metadata=dict.fromkeys(UNSAID[form]), dpi=150)
     return buffer.getvalue()

@@ -77,8 +77,8 @@ def _moves(scope: str, jumps: Sequence[tuple[float, float]]) -> str:
     share, steps = 100 / len(jumps), {"moving": ""}
     for at, (x, y) in enumerate(jumps):
         steps["moving"] += f"{at * share:.4g}%{{transform:translate({x:g}px,{y:g}px)}}"
-        steps[f"c{at}"] = "0%{opacity:0}" * (at > 0) + f"{at * share:.4g}%{{opacity:1}}"
-        steps[f"s{at}"] = steps[f"c{at}"] + f"{(at + 1) * share:.4g}%{{opacity:0}}" * (at + 1 < len(jumps))
+        steps[f"c{at}"] = ("0%{opacity:0}" if at else "") + f"{at * share:.4g}%{{opacity:1}}"
+        steps[f"s{at}"] = steps[f"c{at}"] + (f"{(at + 1) * share:.4g}%{{opacity:0}}" if at + 1 < len(jumps) else "")
     rules = f"@media (prefers-reduced-motion:reduce){{#{scope} *{{animation:none!important}}}}"
     for name, rule in steps.items():
         rules += f"@keyframes {scope}-{name}{{{rule}}}#{scope} .{name}"
@@ -95,7 +95,7 @@ def _grid(left: float, wide: float, table: Array, name: str, pad: Sequence[int],
         about = measured(entry(name, own), value) if inside[place] else {}
         cell = text(x + wide / 2, y + 24, number(value), colour if about else "dim", MIDDLE, about)
         drawn += element("rect", x=x, y=y, width=wide, height=CELL, **stroke("frame", 1))
-        drawn += element("g", cell, **{"class": f"c{at}" * appears})
+        drawn += element("g", cell, **{"class": f"c{at}" if appears else ""})
     return drawn
 
 
