@@ -96,8 +96,9 @@ class ConfigFile(pytest.File):
 
         folders, large = self.config.getini("mathlab_allow_files"), bool(self.config.getini("mathlab_allow_large"))
         allowed = Allowed(tuple(folders), large, quick=True)
+        short = self.path.relative_to(Path.cwd()) if self.path.is_relative_to(Path.cwd()) else self.path
         try:
-            (planned,) = plan.plans("run", [config.load(_shown(self.path), allowed)], (), threads=1)
+            (planned,) = plan.plans("run", [config.load(short, allowed)], (), threads=1)
         except MathlabError as error:
             raise self.CollectError(_harmless(str(error), "\n")) from None
         for case, _ in planned.steps:
@@ -186,8 +187,3 @@ def _ran(path: Path, planned: Plan, session: pytest.Session) -> Ran:
     if isinstance(found, Exception):
         raise found
     return found
-
-
-def _shown(path: Path) -> Path:
-    """As short as it can be written from here, as it stands in a message."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -86,11 +86,6 @@ def slip(text: str, slips: Slips) -> str:
     return next((f"; {match.expand(sentence)}" for match, sentence in found if match), "")
 
 
-def cut(message: str) -> str:
-    """A hint for an expression that YAML may have cut off at its comma."""
-    return "; in quotes, if YAML's brackets cut it off at a comma" if "was never closed" in message else ""
-
-
 def named(text: str) -> str:
     """What a name is, and what is meant by a text that is none."""
     of = gradient_of(text)

@@ -102,12 +102,13 @@ def read_csv(path: Path, header: bool | None) -> Sheet:
                 raise MathlabError(f"{message}, or 'header: true' if these are names")
             if twice := next((name for name, times in Counter(filter(None, names)).items() if times > 1), None):
                 raise MathlabError(f"{path.name} has two columns that are called {twice!r}")
-            for piece in _pieces(lines, len(names), path.name):
+            for piece in _pieces(lines, len(names), path.name, first):
                 pieces.append(piece)
                 if sum(one.size for one in pieces) > LARGEST:
                     raise MathlabError(f"{path.name} holds more than {LARGEST} entries")
     except (ValueError, OSError, csv.Error) as error:
-        raise MathlabError(f"{path.name} is no table of text: {error}") from None
+        how = "; save it as UTF-8" * isinstance(error, UnicodeError)
+        raise MathlabError(f"{path.name} is no table of text: {error}{how}") from None
     return Sheet(path, names, pieces, int(header is not False))
 
 
@@ -138,7 +139,7 @@ def _lines(file: TextIO, path: Path) -> Iterator[str]:
             empty = empty or number
 
 
-def _pieces(lines: Iterator[str], width: int, name: str) -> Iterator[Numbers]:
+def _pieces(lines: Iterator[str], width: int, name: str, first: str) -> Iterator[Numbers]:
     """The rows of so many columns: at once where all are numbers, else cell by cell."""
     done = 0
     while piece := [*islice(lines, max(1, PIECE // max(1, width)))]:
@@ -149,7 +150,7 @@ def _pieces(lines: Iterator[str], width: int, name: str) -> Iterator[Numbers]:
         if numbers.shape[1] != width:
             rows = [*islice(csv.reader(chain(piece, lines)), len(piece))]  # of several lines, if a cell is
             if long := next((at for at, row in enumerate(rows, done + 1) if any(row[width:])), 0):
-                raise MathlabError(f"row {long} of {name} is longer than its first line")
+                raise MathlabError(f"row {long} of {name} is longer than its first line, {first.strip()[:80]!r}")
             cells = (number_in(cell) for row in rows for cell in (row + [""] * width)[:width])
             numbers = np.array([np.nan if cell is None else cell for cell in cells]).reshape(-1, width)
         done += len(numbers)
@@ -209,7 +210,9 @@ def chosen(names: Sequence[str], columns: Sequence[str] | None, but: Sequence[st
             return int(word) % len(names)
         signs = (sign for sign in ";\t|" if len(names) == 1 and sign in names[0])
         parted = next((f"; its columns are parted by {sign!r}, and are to be by ','" for sign in signs), "")
-        raise MathlabError(f"{file} has no column {word!r}{parted or did_you_mean(word, names)}")
+        several = re.search("[,:]", word) and "; several are a list, or written first..last"
+        known = several or f"; it has {', '.join(names[:LISTED])}"
+        raise MathlabError(f"{file} has no column {word!r}{parted or did_you_mean(word, names) or known}")
 
     def positions(word: str) -> Sequence[int]:
         first, dots, last = word.partition("..")

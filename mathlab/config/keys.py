@@ -255,7 +255,8 @@ def _expression(quantity: bool, tree: Tree) -> Equation:
             if not all(isinstance(arg, Name) for arg in call.args):
                 raise ExpressionError(f"{JACOBIAN} takes two names, as in {JACOBIAN}(z, x)", at)
     except ExpressionError as error:
-        hint = "" if tree.quoted else signs.cut(error.message)
+        cut = "was never closed" in error.message and not tree.quoted
+        hint = "; in quotes, if YAML's brackets cut it off at a comma" if cut else ""
         raise ExpressionError(f"{error.message}{hint}", error.offset).at(tree.place) from None
     text = " ".join(tree.split())
     return Equation(text, expr, text, tree.place)

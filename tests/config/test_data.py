@@ -53,8 +53,9 @@ def test_columns_go_by_name_position_and_range(columns: list[str] | None, but: l
 
 REFUSED = [
     (["pixel9"], [], "f.csv has no column 'pixel9'; did you mean 'pixel2' or 'pixel1' or 'pixel0'?"),
-    (["6"], [], "f.csv has no column '6'"),
-    (["-7"], [], "f.csv has no column '-7'"),
+    (["6"], [], "f.csv has no column '6'; it has label, pixel0, pixel1, pixel2, 0, odd..name"),
+    (["-7"], [], "f.csv has no column '-7'; it has label, pixel0, pixel1, pixel2, 0, odd..name"),
+    (["pixel0:pixel2"], [], "f.csv has no column 'pixel0:pixel2'; several are a list, or written first..last"),
     (["pixel0..pixle2"], [], "f.csv has no column 'pixle2'; did you mean 'pixel2'?"),
     (["pixel2..pixel0"], [], "in f.csv, column 'pixel2' stands after 'pixel0'"),
     (None, ["lable"], "f.csv has no column 'lable'; did you mean 'label'?"),
@@ -290,18 +291,23 @@ READ_AS_SOMETHING_ELSE = (
     ("x\n1\n2\n \n\n3\n", "", "line 4 of f.csv is empty"),
     ("1\r\n\r\n2\r\n", "header: false", "line 2 of f.csv is empty"),
     ("a;b\n1;2\n", "", "row 1 in column 'a;b' of f.csv is '1;2', which is not a finite number"),
-    ("x\n0,5\n", "", "row 1 of f.csv is longer than its first line"),
+    ("x\n0,5\n", "", "row 1 of f.csv is longer than its first line, "),
     ('x\n"0,5"\n', "", "row 1 in column 'x' of f.csv is '0,5', which is not a finite number"),
     ("a\tb\n1\t2\n", "", "row 1 in column 'a\\tb' of f.csv is '1\\t2', which is not a finite number"),
-    ("a,b\n1,2,3\n", "", "row 1 of f.csv is longer than its first line"),
+    ("a,b\n1,2,3\n", "", "row 1 of f.csv is longer than its first line, "),
     ("x\n1_000\n", "", "row 1 in column 'x' of f.csv is '1_000', which is not a finite number"),
     ("x\nTrue\n", "", "row 1 in column 'x' of f.csv is 'True', which is not a finite number"),
+    (
+        "\udcff\n1\n",
+        "",
+        "f.csv is no table of text: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte; save it as",
+    ),
 )
 
 
 @pytest.mark.parametrize(("text", "said", "message"), READ_AS_SOMETHING_ELSE)
 def test_what_may_be_meant_otherwise_is_refused(tmp_path: Path, text: str, said: str, message: str) -> None:
-    (tmp_path / "f.csv").write_bytes(text.encode("utf-8"))
+    (tmp_path / "f.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
     config = tmp_path / "c.yaml"
     config.write_text(f"inputs: {{x: {{file: f.csv, {said}}}}}\nequations: {{L: sum(x)}}\n")
     with pytest.raises(MathlabError, match=rf"c\.yaml:1:20: {re.escape(message)}"):
