@@ -731,6 +731,13 @@ MISTAKES = [
     ("figure", "loss: {printed: 0.80, rounding: half_up}", "unknown rounding 'half_up'; did you mean 'nearest'?"),
     ("equation", "s\n  For t in 1..3:\n    q: s", "; what repeats is a loop, 'for t in 1..3:'"),
     ("loss", "{name: mse, target: y}", "its arguments, as in {mse: {target: t}}, not a mapping of 2 keys"),
+    ("equation", "s > 0 or s < -1", "; either of two masks is the larger, as in maximum(a > 0, b > 0)"),
+    ("equation", "(s > 0) | (s < -1)", "either of two masks is the larger, as in maximum(a > 0, b > 0)"),
+    ("equation", "(s > 0) || (s < -1)", "either of two masks is the larger, as in maximum(a > 0, b > 0)"),
+    ("equation", "'!(s > 0)'", "not an expression: what is not so is written (x == 0)"),
+    ("equation", "⌊s⌋", "not an expression: what is rounded down is written floor(x)"),
+    ("equation", "'`s`'", "not an expression: an expression stands without the ` of Markdown"),
+    ("equation", "sum(w[i] * x[i])", "unknown name 'i' in 'loss'; what it stands for is given in inputs or parameters"),
     # what comes next to their minds
     ("equation", "x.size(0)", "is not in the equation language; write size(x), or shape(x)[0]"),
     ("equation", "exp{s}", "not an expression: a function is called as in tanh(x)"),

@@ -108,7 +108,7 @@ def _order(equations: Sequence[Equation], values: Collection[str]) -> Iterator[P
             if part.id == key:
                 yield Problem(f"{where} reads itself", place)
             elif part.id not in position:
-                named = [*values, *position]
+                named = [one for one in (*values, *position) if len(part.id) > 1 or one not in CONSTANTS]  # i is no pi
                 # what looks like a step that is missing is another one, of which a later one is not meant
                 near = [one for one in named if not formula.step or position.get(one, -1) < position[key]]
                 hint = _meant(part.id, formula, near) or "; what it stands for is given in inputs or parameters"

@@ -227,7 +227,8 @@ class _Reader(NamedTuple):
             case ast.Call(func=ast.BinOp() | ast.Constant()):
                 why = f"a product is written with '*' in '{shown}'"
             case _:
-                why = f"'{shown}' is not in the equation language{habits.INSTEAD.get(type(node).__name__, '')}"
+                kind = type(getattr(node, "op", node)).__name__  # Or of a BoolOp
+                why = f"'{shown}' is not in the equation language{habits.INSTEAD.get(kind, '')}"
         return ExpressionError(why, self.offset_of(node), function)
 
     def shown(self, node: ast.expr) -> str:
