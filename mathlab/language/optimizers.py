@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Collection, Mapping
@@ -52,19 +53,17 @@ class Optimizer(NamedTuple):
         return "" if 0 <= number < math.inf else f"{called} is {text}; it is to be 0 or more"
 
     def under(self, given: Collection[str]) -> Update:
-        """The update under the settings that are given, with the lines that options add."""
-        lines = [*self.update.items()]
-        for option, added in self.options.items():
-            if option not in given:
-                continue
-            parts, (*_, last) = [part for part, _ in lines], added
-            if last in self.update:  # in place of the rule's own line
-                at = parts.index(last)
-                lines[at : at + 1] = added.items()
-            else:  # of g: before all, but behind other such lines
-                at = parts.count(last)
-                lines[at:at] = added.items()
-        return Update(tuple(lines))
+        """The update under the settings that are given, with what options add to g, or put in place of its lines."""
+        of_gradient: list[tuple[str, str]] = []
+        instead: dict[str, Lines] = {}
+        for added in (lines for option, lines in self.options.items() if option in given):
+            *_, last = added
+            if last in self.update:
+                instead[last] = added
+            else:
+                of_gradient += added.items()
+        own = (instead.get(part, {part: text}).items() for part, text in self.update.items())
+        return Update((*of_gradient, *itertools.chain.from_iterable(own)))
 
 
 def _reads(text: str, name: str) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from ast import literal_eval
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 
 from mathlab.language import shapes
@@ -21,6 +22,7 @@ from mathlab.language.tables import called, table
 __all__ = ["ACTIVATIONS", "EXACT", "OPS", "Op", "Rule", "Setting", "ShapeRule", "Site"]
 
 ROWS = table(Path(__file__).with_name("ops.txt"))
+FIELD = re.compile(r"\{(\w[^{}:]*)\}")  # in a derivative or in LaTeX, where {x:2} is an argument
 FUNCTIONS = {**vars(shapes), **vars(rules), **vars(images)}
 
 
@@ -62,18 +64,13 @@ def _template(text: str) -> str | Callable[[Site], str]:
 
     For `{spread g}` stands what `spread(site, "g")` gives. What else is in braces belongs to the LaTeX.
     """
-    fields = [field for field in re.findall(r"\{(\w[^{}:]*)\}", text) if field.split()[0] in FUNCTIONS]
-    if not fields:
-        return text
 
-    def filled(site: Site) -> str:
-        made = text
-        for field in fields:
-            name, *words = field.split()
-            made = made.replace(f"{{{field}}}", FUNCTIONS[name](site, *words))
-        return made
+    def filled(site: Site, field: re.Match[str]) -> str:
+        name, *words = field[1].split()
+        return FUNCTIONS[name](site, *words) if name in FUNCTIONS else field[0]
 
-    return filled
+    has_fields = any(field.split()[0] in FUNCTIONS for field in FIELD.findall(text))
+    return (lambda site: FIELD.sub(partial(filled, site), text)) if has_fields else text
 
 
 def _usual(name: str, settings: Collection[str]) -> list[str]:
