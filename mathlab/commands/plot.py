@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -35,20 +34,20 @@ def plot(
     from mathlab import plan
     from mathlab.experiment import PLOTTED, Picture
     from mathlab.pictures import gallery, plots
-    from mathlab.results import Tally, tally
+    from mathlab.results import ExperimentResult, Tally, tally
 
     refuse_unknown("plot", kind, PLOTTED)
     named, spans = tuple(cases.names), tuple(map(plots.interval, over or ()))
     picture = Picture(kind, tuple(map(plots.quantity, of or ())), spans, named, log or "", derivative=derivative)
-    counts, shown = Tally(), list[Path]()
+    drawn: list[tuple[ExperimentResult, gallery.Files]] = []
     stage, *_ = plots.KINDS[kind]
     for experiment in cases.load(permits):
         chosen = [one for _, one in plan.chosen([experiment], named)]
         steps = [(one, (stage,) if stage and getattr(one, stage) else ()) for one in chosen]
         result = plan.judged(plan.Plan(experiment, tuple(steps)), terminal.progress)
-        counts += tally(result)
         able = [one for one in chosen if not stage or getattr(one, stage)] or chosen
         made, _ = gallery.made(result, [(named[0] if named else able[0].name, picture)], form)
-        shown += gallery.write(result, out, made)
+        drawn.append((result, made))
+    shown = [path for result, made in drawn for path in gallery.write(result, out, made)]
     terminal.write("".join(f"{path}\n" for path in shown))
-    return MATCH if counts.passed else FAIL
+    return MATCH if sum((tally(result) for result, _ in drawn), Tally()).passed else FAIL

@@ -225,6 +225,13 @@ def test_steps_of_a_case_without_a_gradient_are_told(tmp_path: Path) -> None:
     assert "steps needs an input or parameter that has a gradient" in ran.stderr
 
 
+def test_of_several_configs_none_is_plotted_where_one_cannot_be(net: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text("parameters: {v: 1}\nequations: {loss: v * v}\n", encoding="utf-8")
+    ran = asked("plot", "heat", net, other, "--of", "W", "--out", tmp_path / "out")
+    assert (ran.exit_code, (tmp_path / "out").exists()) == (2, False)
+
+
 def test_a_plot_is_a_file(net: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     ran = asked("plot", "heat", "--config", net, "--of", "W", "--case", "right", "--format", "png", "--out", tmp_path)
