@@ -36,7 +36,7 @@ def test_python_holds_products_to_as_many_threads_as_it_says(monkeypatch: pytest
         run(MAPPING, threads=2)
         assert blas() == {3}
     assert seen == [{1}, {2}]
-    with pytest.raises(MathlabError, match="at least one thread, not 0"):
+    with pytest.raises(MathlabError, match="at least one, not 0"):
         run(load(MAPPING), threads=0)
 
 
