@@ -17,6 +17,7 @@ from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.shapes import Shape, Type, axes_of
 from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, Static, replace, walk
+from mathlab.language.terms import factors, is_number, product, without
 
 LONGEST = 10**16  # integers from here on are written as floats
 
@@ -85,6 +86,9 @@ def split(expr: Expr) -> tuple[Factor, Expr]:
 
 def join(factor: Factor, core: Expr) -> Expr:
     """The inverse of `split`: the number goes to the front of a product, the count to its end."""
+    match core:
+        case Call("div", (above, Call("mul", (Num(int() as count), below)))) if count > 1 and factor.top % count == 0:
+            return join(Factor(factor.top / count, factor.bottom), Call("div", (above, below)))
     term = _led(factor.top, core)
     return term if factor.bottom == 1 else Call("div", (term, as_number(Fraction(factor.bottom))))
 
@@ -124,8 +128,12 @@ class Builder:
         return simplified if kept else plain
 
     def total(self, terms: Sequence[Expr]) -> Expr:
-        """The sum of one or more terms."""
-        return reduce(lambda before, term: self.call("add", (before, term)), terms)
+        """The sum of one or more terms, in which those that differ by a number alone are taken together."""
+        alike: dict[Expr, Expr] = {}
+        for term in terms:
+            core = split(term)[1]
+            alike[core] = self.call("add", (alike[core], term)) if core in alike else term
+        return reduce(lambda before, term: self.call("add", (before, term)), alike.values())
 
     def _simplified(self, call: Call) -> Expr:
         match call:
@@ -215,8 +223,8 @@ class Builder:
                     shorter = self._bare_product(*pair, self.shape(Call("mul", pair)))
                     if self.shape(shorter) == shape:
                         return shorter
-        if isinstance(left, Call) and left.op == "div" and left.args[0] == Num(1) and not is_ones(right):
-            return Call("div", (right, left.args[1]))
+        if isinstance(left, Call) and left.op == "div" and is_ones(left.args[0]) and not is_ones(right):
+            return self._quotient(right, left.args[1])
         return Call("mul", (left, right))
 
     def _unlifted(self, expr: Expr, other: Expr) -> Expr:
@@ -229,15 +237,19 @@ class Builder:
 
     def _spread(self, expr: Expr, other: Expr) -> Expr:
         """`expr` without the factor of ones that gives it a shape which `other` has anyway."""
-        match split(expr):
-            case factor, Call("mul", (inner, ones)) if is_ones(ones) and self.shape(expr) == self.shape(other):
-                return join(factor, self._unlifted(inner, other))
+        factor, core = split(expr)
+        inner, ones = core.args if isinstance(core, Call) and core.op == "mul" else (Num(1), core)
+        if is_ones(ones) and self.shape(expr) == self.shape(other):
+            return join(factor, self._unlifted(inner, other))
         return expr
 
     def _quotient(self, left: Expr, right: Expr) -> Expr:
         factor, core = split(left)
         if isinstance(right, Num) and right.value > 0 and right.value == int(right.value):
             return join(factor * Factor(bottom=int(right.value)), core)
+        if shared := _shared(core, right):
+            part, *rest = shared
+            return self.call("mul", (join(factor, self._quotient(*rest)), self.ones_like(part)))
         core = Num(1) if is_ones(core) and self.shape(right) == self.shape(Call("div", (left, right))) else core
         return join(factor, Call("div", (core, right)))
 
@@ -248,12 +260,11 @@ class Builder:
             return right
         if f2.top == 0:
             return left
-        if isinstance(core1, Num) and isinstance(core2, Num) and f1.bottom == f2.bottom == 1:
-            return as_number(f1.top + f2.top)
-        if core1 == core2 and f1.bottom == f2.bottom == 1 and f1.top + f2.top:
-            return join(Factor(f1.top + f2.top), core1)
+        if core1 == core2 and f1.bottom == f2.bottom == 1 and (f1.top + f2.top or isinstance(core1, Num)):
+            return self.call("mul", (as_number(f1.top + f2.top), core1))
         if f1.bottom == f2.bottom > 1:
-            return join(Factor(bottom=f1.bottom), self._sum(join(Factor(f1.top), core1), join(Factor(f2.top), core2)))
+            factor, core = split(self._sum(join(Factor(f1.top), core1), join(Factor(f2.top), core2)))
+            return join(factor * Factor(bottom=f1.bottom), core)
         if f2.top < 0:
             return Call("sub", (left, join(-f2, core2)))
         if f1.top < 0:
@@ -275,6 +286,20 @@ class Builder:
         if self.shape(expr) != shape:
             expr = self.call("mul", (expr, self.ones_like(like)))
         return expr
+
+
+def _shared(above: Expr, below: Expr) -> tuple[Expr, Expr, Expr] | None:
+    """A factor of both, and both without it. Where it is 0 the equation has no value; a root has one, and so stays."""
+    over, under = factors(above), factors(below)
+    match below:
+        case Call("where", (Call("gt", (size, _)), same, Call("eq"))) if size == same:  # a norm, where it is not 0
+            under = [size]
+    for at, part in enumerate(over):
+        for power, left in ((part, []), (Call("pow", (part, Num(2))), [part])):
+            if power in under and not is_number(part) and not (isinstance(part, Call) and part.op == "sqrt"):
+                gone = under.index(power)
+                return part, without(over, {at}), product(*under[:gone], *left, *under[gone + 1 :])
+    return None
 
 
 def _axis(axes: tuple[int, ...]) -> Static:

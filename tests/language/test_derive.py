@@ -100,7 +100,7 @@ ARTICLES: Mapping[str, tuple[Mapping[str, str], Values, Values, str]] = {
         {"w": np.ones(2)},
         {"X": np.ones((3, 2)), "y": [0, 1, 1], "m": [1, 0, 1]},
         """
-        dL = m / sum(m) + ones_like(L) / 3
+        dL = m / sum(m) + 1 / 3
         dp = dL * (1 - y) / (1 - p) - dL * y / p
         dw = X.T @ (dp * p * (1 - p))
         """,
@@ -181,12 +181,38 @@ ARTICLES: Mapping[str, tuple[Mapping[str, str], Values, Values, str]] = {
         dy = dq
         """,
     ),
+    "an entropy, and a penalty by a norm": (
+        {"p": "softmax(z)", "loss": "-sum(p * log(p)) + 0.5 * c * norm(z)**2"},
+        {"z": np.ones(2)},
+        {"c": 0.1},
+        """
+        dp = -log(p) - 1
+        dz = c * z + p * (dp - sum(dp * p, axis=-1, keepdims=True))
+        """,
+    ),
+    "a normal distribution": (
+        {"loss": "0.5 * log(2 * pi * v) + (x - m)**2 / (2 * v)"},
+        {"m": 0.5, "v": 2.0},
+        {"x": 1.0},
+        """
+        dv = 1 / (2 * v) - 2 * (x - m)**2 / (2 * v)**2
+        dm = -(x - m) / v
+        """,
+    ),
+    "a square by the product of a vector with itself": (
+        {"loss": "sum(x * w) + 0.5 * c * (w @ w)"},
+        {"w": np.ones(2)},
+        {"x": [1, 2], "c": 0.1},
+        """
+        dw = x + c * w
+        """,
+    ),
     "fan-out": (
         {"h": "W @ x", "loss": "h @ h + sum(h)"},
         {"W": np.ones((2, 2))},
         {"x": [1, 2]},
         """
-        dh = 2 * h + ones_like(h)
+        dh = 2 * h + 1
         dW = outer(dh, x)
         """,
     ),
