@@ -29,9 +29,8 @@ def expanded(case: Case, tree: Table) -> Case:
     """The case with the layers of its `tree` written out before its own equations, and the loss behind them."""
     if "layers" not in tree:
         own = {"loss": "; a loss of one's own is an equation", "batch": ""}
-        raise MathlabError(
-            [Problem(f"'{key}' needs 'layers'{hint}", tree[key].place) for key, hint in own.items() if key in tree]
-        )
+        said = [(key, hint) for key, hint in own.items() if key in tree]
+        raise MathlabError([Problem(f"'{key}' needs 'layers'{hint}", tree[key].place) for key, hint in said])
     problems: list[Problem] = []
     if not isinstance(tree["layers"], Row) or not tree["layers"]:
         message = "'layers' is a list of layers, as in [{affine: {W: W1, b: b1}}, relu]"
@@ -102,16 +101,16 @@ def optimizer(table: Table | None, place: Place) -> tuple[str, dict[str, float],
         message = f"train needs an optimizer with a 'name': {', '.join(SETTINGS)}{hint}"
         raise MathlabError(message, table.place if table else place)
     rule = choice(table["name"], SETTINGS, "optimizer")
-    defaults, switches = SETTINGS[rule], OPTIMIZERS[rule].switches
-    rate = _schedule(table.get("lr")) if "lr" in defaults else None
+    rate, switches = _schedule(table.get("lr")), OPTIMIZERS[rule].switches
+    defaults = {key: one for key, one in SETTINGS[rule].items() if key != "lr" or not rate}
     problems: list[Problem] = []
     given: dict[str, float | None] = {}
     for key, tree in table.items():
-        if key in defaults and not (key == "lr" and rate):
+        if key in defaults:
             given[str(key)] = attempt(flag if key in switches else number, tree, problems)
             if key == "lr" and problems and re.search(WORD, str(tree)):
                 problems[-1] = problems[-1].hinted("; what changes reads t and epoch, which count from 1")
-        elif key not in defaults and key != "name":
+        elif key not in ("name", "lr"):
             hint = f"; that is the optimizer '{key}'" if key in OPTIMIZERS else signs.pair(key, tree)
             hint = hint or did_you_mean(key, defaults) or f"; it has {', '.join(defaults)}"
             problems.append(Problem(f"{rule} has no setting '{key}'{hint}", table.key(key).place))
@@ -121,10 +120,8 @@ def optimizer(table: Table | None, place: Place) -> tuple[str, dict[str, float],
         raise MathlabError(problems)
     found = {key: given.get(key, default) for key, default in defaults.items()}
     settings = {key: float(one) for key, one in found.items() if one is not None and (one or key not in switches)}
-    if rate:
-        settings.pop("lr", None)
     for key in OPTIMIZERS[rule].settings:
-        if key not in settings and not (key == "lr" and rate):
+        if key in defaults and key not in settings:
             raise MathlabError(f"{rule} needs its setting '{key}'", table["name"].place)
     if "clip_eps" in settings and "clip_norm" not in settings:
         raise MathlabError("'clip_eps' needs a 'clip_norm': it is added to the norm", table.key("clip_eps").place)

@@ -27,23 +27,16 @@ def derivation(case: Case, form: Literal["text", "latex", "mathml", "numpy"], fu
     fold = Fold(() if full else steps.items())
     forward, backward = ([*fold.equations(some)] for some in (case.equations, prepared.backward.equations))
     if form in ("latex", "mathml"):
-        types = fold.types(prepared.types)
-        lines = _lines(
-            (*forward, *backward),
-            r"&\text{{for}}\ {} = {}, \ldots, {}\text{{:}}",
-            lambda equation: latex_equation(equation, prepared.end, types),
-        )
+        types, loop = fold.types(prepared.types), r"&\text{{for}}\ {} = {}, \ldots, {}\text{{:}}"
+        lines = _lines((*forward, *backward), loop, lambda equation: latex_equation(equation, prepared.end, types))
         if form == "mathml":
             return "".join(f"{mathml(line)}\n" for line in lines)
         return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}\n"
-    kept = (
-        Equation(name, Call("array", tuple(map(Name, some))), f"[{', '.join(some)}]")
-        for name, some in prepared.backward.stores.items()
-        if some
-    )
+    stores = prepared.backward.stores.items()
+    kept = [Equation(name, Call("array", tuple(map(Name, some)))) for name, some in stores if some]
     loop = "for {} in {}..{}:"
     blocks = [_lines(some, loop, lambda equation: f"{equation.name} = {equation.text}") for some in (forward, backward)]
-    blocks += [_lines(fold.equations([*kept]), loop, lambda one: f"{one.name} stores {one.text[1:-1]}")]
+    blocks += [_lines(fold.equations(kept), loop, lambda one: f"{one.name} stores {one.text[1:-1]}")]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 

@@ -209,9 +209,8 @@ def _in_run(number: int, point: Point) -> Iterator[None]:
         yield
     except MathlabError as error:
         settings = ", ".join(f"{axis.key}: {choice.label}" for axis, choice in point)
-        raise MathlabError(
-            [replace(problem, message=f"{problem.message}, in run {number} ({settings})") for problem in error.problems]
-        ) from None
+        told = [replace(one, message=f"{one.message}, in run {number} ({settings})") for one in error.problems]
+        raise MathlabError(told) from None
 
 
 def alone(case: Case) -> Ends:

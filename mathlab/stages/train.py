@@ -47,9 +47,8 @@ def run(case: Case, progress: Report | None = None) -> TrainResult:
     check_cost(training)
     state = training.start()
     # the parameters are not in the environment, where they would be held a second time
-    prepared = replace(
-        training.prepared, env={n: value for n, value in training.prepared.env.items() if n not in state}
-    )
+    env = {name: value for name, value in training.prepared.env.items() if name not in state}
+    prepared = replace(training.prepared, env=env)
     training = replace(training, prepared=prepared)
     due = dict(settings.after)
     start = {name: state[name].copy() for name in case.parameters} if due else {}

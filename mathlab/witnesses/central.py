@@ -79,9 +79,8 @@ def real_steps(values: Mapping[str, Numbers], of: Evaluate, reach: Mapping[str, 
 
     def bent(result: Result) -> Mask:
         """Without a kink, half a step moves half of the odd part and a quarter of the even one."""
-        still, up, down, half_up, half_down = (
-            np.asarray(result(times), np.float64) for times in (0.0, 1.0, -1.0, 0.5, -0.5)
-        )
+        moved = (np.asarray(result(times), np.float64) for times in (0.0, 1.0, -1.0, 0.5, -0.5))
+        still, up, down, half_up, half_down = moved
         odd, half_odd = up - down, half_up - half_down
         even, half_even = up + down - 2 * still, half_up + half_down - 2 * still
         noise = ROUNDED * np.max(np.abs(still), initial=0.0)
