@@ -292,7 +292,8 @@ class _Steps(NamedTuple):
         if not isinstance(line, Line):
             return line.name
         try:
-            numbers = tuple(_number(substitute(part, {**self.values, **_counters(at)})) for part in line.at)
+            counted = {counter: Num(number) for counter, number in at}
+            numbers = tuple(_number(substitute(part, {**self.values, **counted})) for part in line.at)
         except ExpressionError as error:
             raise MathlabError(error.message, line.named_at) from None
         name, others = _called(line.series, numbers), self.of.setdefault(line.series, {})
@@ -316,7 +317,8 @@ class _Steps(NamedTuple):
         step = Step(at, line.series) if isinstance(line, Line) else None
         where = f" at {step}" if step else ""
         try:
-            expr = _numbered({**self.values, **_counters(at)}, line.expr, partial(self.indexed, where))
+            counted = {counter: Num(number) for counter, number in at}
+            expr = _numbered({**self.values, **counted}, line.expr, partial(self.indexed, where))
         except ExpressionError as error:
             raise error.at(line.place) from None
         written = line.written if expr == line.expr else ""
@@ -364,7 +366,3 @@ class _Steps(NamedTuple):
         numbers = tuple(one.value if isinstance(one, Num) and isinstance(one.value, int) else -1 for one in items)
         known = (count for count in range(len(items), 0, -1) if _called(series, numbers[:count]) in self.places)
         return 0 if series in self.places else next(known, 0)
-
-
-def _counters(at: At) -> Values:
-    return {counter: Num(number) for counter, number in at}
