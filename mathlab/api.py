@@ -40,7 +40,7 @@ from mathlab.reports.comparisons import oracle_page
 from mathlab.reports.formats import plain
 from mathlab.results import CaseResult, ExperimentResult, tally
 from mathlab.signs import gradient_of
-from mathlab.stages.table import STAGES, Layout, every_file
+from mathlab.stages.table import STAGES, every_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +93,15 @@ class Result(ExperimentResult):
         if file not in made:
             stages = " or ".join(known[file].stages)
             raise MathlabError(f"there is no table {name!r} here, because {stages} did not run")
-        return _frame(made[file].columns, made[file].rows, known[file])
+        import pandas as pd
+
+        columns, layout = made[file].columns, known[file]
+        frame = pd.DataFrame(list(made[file].rows), columns=list(columns), dtype=str)
+        kinds = {**dict.fromkeys(columns[len(layout.columns) :], "float64"), **layout.kinds}
+        for column, kind in kinds.items():
+            read = READERS[kind]
+            frame[column] = pd.Series([read(text) if text else None for text in frame[column]], dtype=kind)
+        return frame
 
     def __rich__(self) -> RenderableType:
         return Group(tables.report(self), tables.closing(tally(self)))
@@ -156,7 +164,7 @@ class Result(ExperimentResult):
         refuse_unknown("scale", log or "x", ("x", "y", "xy"))
         refuse_unless(ax is None or hasattr(ax, "imshow"), "ax is one of matplotlib's axes", ax)
         refuse_unless(isinstance(over or {}, Mapping), "over says from where to where, as in {'x': (-3, 3)}", over)
-        spans = tuple((plots.quantity(str(name)), *_span(ends)) for name, ends in (over or {}).items())
+        spans = tuple(plots.interval(str(name), ends) for name, ends in (over or {}).items())
         more = (_words(cases), log, str(title or ""), _words(rows), _words(columns), derivative)
         picture = Picture(kind, tuple(map(plots.quantity, _words(of))), spans, *more)
         return plots.onto(plots.drawing(self, self._of(case).case, picture), ax)
@@ -301,13 +309,6 @@ def _words(given: object) -> tuple[str, ...]:
     return () if given is None else (str(given),)
 
 
-def _span(ends: tuple[float, float]) -> tuple[float, float]:
-    with suppress(TypeError, ValueError):
-        low, high = map(float, ends)
-        return low, high
-    raise MathlabError(f"it runs from a number to another one, as in (-3, 3), not {ends!r}")
-
-
 def _yaml(part: object) -> str:
     """A mapping as YAML, on one line. A text that is a number keeps its digits and loses its quotes."""
 
@@ -325,14 +326,3 @@ def _yaml(part: object) -> str:
         return NUMBER.sub(r"\1", json.dumps(part, default=plain, ensure_ascii=False))
     except (TypeError, ValueError) as error:  # of a key, and of a mapping that holds itself
         raise MathlabError(f"a config has no place for this: {error}") from None
-
-
-def _frame(columns: Sequence[str], rows: Sequence[Sequence[str]], layout: Layout) -> pd.DataFrame:
-    import pandas as pd
-
-    frame = pd.DataFrame(list(rows), columns=list(columns), dtype=str)
-    kinds = {**dict.fromkeys(columns[len(layout.columns) :], "float64"), **layout.kinds}
-    for column, kind in kinds.items():
-        read = READERS[kind]
-        frame[column] = pd.Series([read(text) if text else None for text in frame[column]], dtype=kind)
-    return frame

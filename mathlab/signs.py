@@ -72,12 +72,6 @@ def blamed(text: str, source: str, offset: int, message: str) -> str:
     return f"{reason} near {near}"
 
 
-def misread(source: str) -> tuple[int, str] | None:
-    """Where a sign stands in an expression that can be read, though it is not meant so, and what to write."""
-    found = ((re.search(pattern, source), sentence) for pattern, sentence in MISREAD)
-    return next(((match.start(), sentence) for match, sentence in found if match), None)
-
-
 def slip(text: str, slips: Slips) -> str:
     """`"; a decimal point is written '.'"` for a text that is one of these slips, else the empty string."""
     if len(text) > LONGEST_SLIP:

@@ -239,7 +239,7 @@ REFUSED: list[tuple[Callable[[Any], object], str]] = [
     ),
     (lambda of: UNTYPED.run(of.experiment, threads=1.5), "not 1.5$"),
     (lambda of: UNTYPED.arrays(None), "^a folder is a path, not None$"),
-    (lambda of: of.plot("curve", of="y", over={"w": "a"}), r"^it runs .* another one, as in \(-3, 3\), not 'a'$"),
+    (lambda of: of.plot("curve", of="y", over={"w": "a"}), r"over= pairs, as in {'x': \(-4, 4\)}: 'w' is given 'a'$"),
     (lambda of: of.plot("curve", of="y", over=["w"]), r"^over says from where to where, as in {'x': \(-3, 3\)}, not"),
     (lambda of: of.plot("heat", of="x", ax=3), "^ax is one of matplotlib's axes, not 3$"),
     (lambda of: UNTYPED.oracle(None, {}), "^a config is a path, or what load returns, not None$"),

@@ -156,8 +156,9 @@ def parse(text: str) -> Expr:
         case ast.Tuple(elts=[first, _, *_], col_offset=begin) if begin == first.col_offset:  # 0,5 has no bracket
             point = "a decimal point is written '.'" if re.search(r"\d,\d", source) else "several have a line each"
             raise ExpressionError(f"{point}, and a list stands in brackets", lead + source.index(","))
-    if slip := signs.misread(source):
-        raise ExpressionError(slip[1], lead + slip[0])
+    for pattern, sentence in signs.MISREAD:
+        if found := re.search(pattern, source):
+            raise ExpressionError(sentence, lead + found.start())
     return _Reader(source, lead).read(tree, 0)
 
 

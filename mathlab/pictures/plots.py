@@ -126,13 +126,13 @@ def quantity(text: str) -> Equation:
         raise MathlabError(f"in {text!r}: {error.message}") from None
 
 
-def interval(text: str) -> tuple[Equation, float, float]:
-    """What `NAME=LOW..HIGH` says. Raises MathlabError where it says something else."""
-    name, _, ends = text.partition("=")
-    low, _, high = ends.partition("..")
-    with contextlib.suppress(ValueError):
-        return quantity(name), float(low), float(high)
-    raise MathlabError(f"--over takes NAME=LOW..HIGH, as in x=-4..4, and not {text!r}")
+def interval(name: str, ends: Iterable[str | float]) -> tuple[Equation, float, float]:
+    """What a plot is drawn over, and from where to where. Raises MathlabError for what are no two numbers."""
+    with contextlib.suppress(TypeError, ValueError):
+        low, high = map(float, ends)
+        return quantity(name), low, high
+    takes = "--over takes NAME=LOW..HIGH, as in x=-4..4, and over= pairs, as in {'x': (-4, 4)}"
+    raise MathlabError(f"{takes}: {name!r} is given {ends!r}")
 
 
 # What ran
