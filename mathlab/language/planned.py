@@ -69,8 +69,7 @@ def plan(
     numbers = {inputs[name]: name for name in moved if name not in state}
     arrays = {inputs[name]: array for name, array in state.items()}
     homes = {new: old for old, new in moves.items() if old.layout}
-    late = [slot for slot in kept.values() if slot.root not in moves]
-    _lay_out(lines, {*measured}, arrays, homes, late)
+    _lay_out(lines, {*measured}, arrays, homes, [slot for slot in kept.values() if slot.root not in moves])
     arrays |= {inputs[name]: array for name, array in fed.items()}
 
     def array_of(slot: Slot) -> Array:

@@ -166,8 +166,7 @@ class Witnesses:
     def rounding(self) -> dict[str, Floats]:
         """How far rounding moves what figures call `central_<name>` and `complex_<name>`."""
         exact, differences, found = self.exact, self.differences, dict[str, Floats]()
-        end = np.spacing(abs(differences.end(exact.env)))
-        end = max(end, end_noise(exact.equations, exact.env, exact.upstream))
+        end = max(np.spacing(abs(differences.end(exact.env))), end_noise(exact.equations, exact.env, exact.upstream))
         for name in checked(exact):
             found[f"central_{name}"] = end / widths(np.asarray(exact.env[name]), differences.step)
             found[f"complex_{name}"] = self.noise(name)[1]

@@ -166,8 +166,7 @@ def planned_rounds(training: Training, env: Mapping[str, Array], record: bool = 
     records, recorded = _records(training) if record else ((), ())
     moving = training.moving(training.prepared, records)
     program = moving.compiled((*training.moved.values(), *recorded))
-    rounds = training.settings.epochs
-    return plan(program, {**env, UPDATE: 1.0}, training.moved, recorded, rounds, clock=UPDATE)
+    return plan(program, {**env, UPDATE: 1.0}, training.moved, recorded, training.settings.epochs, clock=UPDATE)
 
 
 def _records(training: Training) -> tuple[list[Equation], tuple[str, ...]]:
