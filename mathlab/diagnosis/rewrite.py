@@ -59,6 +59,10 @@ class Names(NamedTuple):
         except ExpressionError:
             return ()
 
+    def single(self, factor: Expr) -> bool:
+        """Whether it is one number in the equation of an array."""
+        return not self.shape(factor) and self.types.names[self.target].shape > ()
+
     def carries(self, expr: Expr) -> bool:
         """Whether a gradient is handed on by the expression."""
         return not self.gradients.isdisjoint(names(expr))

@@ -16,8 +16,8 @@ OPENED = ("sqrt", "exp", "log", "matmul", "mul")  # and the activations: out of 
 AXES = ("sum", "mean", "softmax", "log_softmax", "max", "logsumexp", "norm")  # what runs over axes
 FEW = 4  # entries of a sum that are each tried as the only one that was taken; of more, the first and the last
 SEVERAL = 0.02  # how much less likely a few terms are left out than all but one
+NUMBER = 0.59  # how much less likely a single number is missing, which may be another one that is as large
 WIDER = 0.04  # how much less likely a factor is missing that gave a product its shape
-TWICE = 0.07  # how much less likely a factor is made twice throughout than left out
 MOST_TERMS = 6  # of a sum of which two are left out
 INSIDE = 0.07  # how much less likely a factor is too much within a term
 # of the axes of an array, other than the one that it has
@@ -35,7 +35,8 @@ def without_derivative(part: Expr, known: Names) -> Iterator[Change]:
     """A gradient without the local factors beside it: without all of them, then without each."""
     chain = factors(part)
     if len(chain) > 1 and (known.carries(part) or known.root):
-        local = [n for n, factor in enumerate(chain) if not (known.carries(factor) or is_number(factor))]
+        others = [n for n, factor in enumerate(chain) if not (known.carries(factor) or is_number(factor))]
+        local = [n for n in others if getattr(chain[n], "op", "") != "ones_like"]
         beside = [n for n, factor in enumerate(chain) if n in local or isinstance(factor, Num)]  # 3 * z**2
         together = [some for some in (local, beside) if local and 1 < len(some) < len(chain)]
         for gone in [*together, *([n] for n in local)]:
@@ -47,7 +48,8 @@ def without_derivative(part: Expr, known: Names) -> Iterator[Change]:
                 rest = without(chain, gone)
                 # a row or column that a mean behind it may take off again
                 wider = WIDER if known.shape(rest) != known.shape(part) else 0
-                yield words, rest, wider, of and f"derivative {known.root}"
+                number = NUMBER if all(known.single(chain[n]) for n in gone) else 0
+                yield words, rest, number or wider, of and f"derivative {known.root}"
 
 
 def without_factor(part: Expr, known: Names) -> Iterator[Change]:
@@ -58,7 +60,7 @@ def without_factor(part: Expr, known: Names) -> Iterator[Change]:
             if not is_number(factor):
                 rest = without(chain, [n])
                 rest = rest if known.shape(rest) == known.shape(part) else form("x * ones_like(y)", x=rest, y=factor)
-                yield f"the factor {text(factor)} is missing in {text(part)}", rest
+                yield f"the factor {text(factor)} is missing in {text(part)}", rest, NUMBER * known.single(factor)
 
 
 def without_term(part: Expr, known: Names) -> Iterator[Change]:
@@ -80,25 +82,6 @@ def without_two(part: Expr, known: Names) -> Iterator[Change]:
     for gone in itertools.combinations(range(len(added)), 2) if known.root and 3 < len(added) <= MOST_TERMS else ():
         rest = [term for n, term in enumerate(added) if n not in gone]
         yield f"the terms {' and '.join(text(added[n]) for n in gone)} are left out", total(*rest)
-
-
-def without_statistics(part: Expr, known: Names) -> Iterator[Change]:
-    """Means and variances of a normalisation taken as constants: nothing is handed on to any of them."""
-    calls = (call for call in walk(known.forward.get(known.mine, part)) if isinstance(call, Call))
-    if known.root and known.target != known.mine and known.shape(part):
-        for axis in {str(call.attr("axis")) for call in calls if call.op in ("mean", "var", "std")}:
-            yield f"nothing is handed on to {known.mine}", form("zeros_like(x)", x=part), 0, f"statistics {axis}"
-
-
-def throughout(part: Expr, known: Names) -> Iterator[Change]:
-    """A factor left out of every term of a sum, or made twice in each: the 1 / std of a normalisation."""
-    if known.root and isinstance(part, Call) and part.op in ("add", "sub"):
-        added = part.args if part.op == "sub" else terms(part)
-        read = [known.backward.get(term.id, term) if isinstance(term, Name) else term for term in added]
-        for factor in dict.fromkeys(factor for term in read for factor in factors(term)):
-            if not (known.carries(factor) or is_number(factor)):
-                yield f"the factor {text(factor)} is missing throughout", Call("div", (part, factor))
-                yield f"the factor {text(factor)} stands twice throughout", product(part, factor), TWICE
 
 
 def moved_out(part: Expr, known: Names) -> Iterator[Change]:
@@ -167,7 +150,7 @@ def other_axis(part: Expr, known: Names) -> Iterator[Change]:
                 more = (("axis", tuple(sorted((own % ndim, axis)))), *keeps)
                 words = f"{part.op} runs over axis {axis} as well in {text(part)}"
                 yield words, Call(part.op, part.args, more), 0, f"{part.op} over {axis} too"
-            if not keeps and ndim == 2:
+            if not (keeps or soft) and ndim == 2:
                 yield words, Call(part.op, part.args, (*made, ("keepdims", True)))
             if part.op == "softmax":  # the largest is taken off along one axis, the sum along the other
                 wrong = form(f"r / sum(r, axis={axis}, keepdims=True)", r=raised)

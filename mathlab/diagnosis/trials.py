@@ -249,11 +249,11 @@ def multipliers(scene: Scene) -> Iterator[tuple[float, str]]:
     named: dict[float, list[str]] = {}
     for value, what in known:
         named.setdefault(value, []).append(what)
-    inputs, given = scene.case.inputs, {**scene.case.inputs, **scene.case.parameters}
-    shapes = [(name, axis, n) for name, value in given.items() for axis, n in enumerate(value.array.shape)]
-    lengths = [(n, f"the length of axis {axis} of {name}") for name, axis, n in shapes]
-    matrices = {name: value.array for name, value in inputs.items() if value.array.ndim > 1}
-    for length, what in (*lengths, *((array.size, f"the number of entries of {k}") for k, array in matrices.items())):
+    shapes = {name: value.array.shape for name, value in (*scene.case.inputs.items(), *scene.case.parameters.items())}
+    lengths = [(n, f"the length of axis {k} of {name}") for name, shape in shapes.items() for k, n in enumerate(shape)]
+    matrices = [name for name in scene.case.inputs if len(shapes[name]) > 1]
+    lengths += [(math.prod(shapes[name]), f"the number of entries of {name}") for name in matrices]
+    for length, what in lengths:
         if length > 1:
             named.setdefault(float(length), [what])  # one of the others already is not named as well
             named.setdefault(1 / length, [f"1 over {what}"])

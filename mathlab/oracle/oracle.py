@@ -102,6 +102,8 @@ def of_python(
     """
     refuse_unless(isinstance(config, Experiment | str | Path), "a config is a path, or what load returns", config)
     refuse_unless(isinstance(arrays, Mapping), "arrays are given by name, as in {'dW1': dW1}", arrays)
+    names = terms.get("names") or {}
+    refuse_unless(isinstance(names, Mapping), "names says what arrays are of, as in {'mine': 'dW1'}", names)
     for term in terms:
         refuse_unknown("setting", term, Terms.__annotations__)
     rtol = terms.get("rtol") or 0.0

@@ -58,6 +58,8 @@ def numbers(name: str, found: object, whose: str = "") -> Array:
         array = as_array(found)
     except ValueError:
         raise MathlabError(f"{where}{name!r} is not an array") from None
+    if np.ma.is_masked(found):
+        raise MathlabError(f"{where}the array {name!r} is masked, and has no number in some places")
     if array.dtype.kind not in "iufb":
         raise MathlabError(f"{where}the array {name!r} does not hold real numbers, but {array.dtype}")
     return array if array.dtype.kind == "f" else array.astype(np.float64)

@@ -83,7 +83,7 @@ LAYER_NORM_WORDS: Mapping[str, str] = {
     "variance's path": "the term dv * xc / 2 is left out",
     "variance's power": "the factor 1 / (v + 1e-5) is missing",
     "mean's path": "the term dmu / 4 is left out",
-    "statistics constant": "nothing is handed on to v; likewise in dmu",
+    "statistics constant": "the mean and the spread are taken for constants",
     "mask missing": "the mask (u > 0) is missing",
     "mask of the gradient": "the mask is taken from the gradient, (da > 0), instead of (u > 0)",
     "mask reversed": "the wrong way round",
@@ -335,7 +335,7 @@ GRAPH_WORDS: Mapping[str, str] = {
     "matrix left out": "the factor S.T is missing",
     "weight's matrix left out": "n stands in place of s",
     "norm left out": "the factor 1 / sqrt(sum(h**2, axis=1, keepdims=True)) is missing",
-    "norm twice": "stands twice throughout",
+    "norm twice": "is made twice",
     "slope of elu": ", u) stands in place of where(",
     "parts exchanged": "are joined each in the other's place",
 }
@@ -663,3 +663,7 @@ def test_an_assertion_says_the_cause(tmp_path: object) -> None:
         lab(config, {"dw": wrong}, case="other")
     with pytest.raises(mathlab.MathlabError, match="does not hold real numbers"):
         lab(config, {"dw": np.array(["a"])})
+    with pytest.raises(mathlab.MathlabError, match="the array 'dw' is masked"):
+        lab(config, {"dw": np.ma.masked_less(right, 0)})
+    with pytest.raises(mathlab.MathlabError, match="names says what arrays are of"):
+        lab(config, {"dw": right}, names=["dw"])
