@@ -111,15 +111,17 @@ def read(path: Path) -> Document:
 
     Raises MathlabError for one that is not there, no text, of no known kind, or too large.
     """
+    kind = path.suffix.lower()
+    if kind not in KINDS:
+        raise MathlabError(f"{path}: a document ends in one of {', '.join(KINDS)}")
+    if path.exists() and not path.is_file():  # a device, which may never end
+        raise MathlabError(f"{path} is not a file")
     note(path)
     try:
         with told(path, "read"):
             source = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise MathlabError(f"{path} is no text in UTF-8; save it as one") from None
-    kind = path.suffix.lower()
-    if kind not in KINDS:
-        raise MathlabError(f"{path}: a document ends in one of {', '.join(KINDS)}")
     if len(source) > LARGEST:
         raise MathlabError(f"{path} has {len(source)} characters, and {LARGEST} are the limit of a document")
     whole, numbers, groups, headings = "", list[Number](), list[Group](), list[Heading]()

@@ -229,3 +229,9 @@ def test_hostile_text_takes_no_time(tmp_path: Path, name: str, text: str) -> Non
     started = time.process_time()
     document(tmp_path, name, text * (10_000 // len(text)))
     assert time.process_time() - started < 2
+
+
+def test_a_device_which_never_ends_is_no_document(tmp_path: Path) -> None:
+    (tmp_path / "zero.md").symlink_to("/dev/zero")
+    with pytest.raises(MathlabError, match=r"zero\.md is not a file"):
+        read(tmp_path / "zero.md")
