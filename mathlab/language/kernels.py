@@ -268,6 +268,6 @@ def avg_pool(x: Floats, size: Pair, stride: Pair | None = None, pad: Pair = 0) -
     return total / math.prod(two(size))
 
 
-# what the planned program calls as it stands, for the lines inside are not the same in every round, or have no results
-APART = (windows, overlap_add, conv2d, added_at)  # what it can tell where to write, which may not be what they read,
-WHOLE = (*APART, entry_by_entry, norm_of_all, one_hot, bordered, im2col, avg_pool)  # and all of them
+# what a recorded program calls as a whole, for the lines inside are not the same in every round, or have no results
+WITH_OUT = (windows, overlap_add, conv2d, added_at)  # those that take an array to write to, none that they read
+OPAQUE = (*WITH_OUT, entry_by_entry, norm_of_all, one_hot, bordered, im2col, avg_pool)  # all of them

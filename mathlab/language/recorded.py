@@ -17,7 +17,7 @@ from types import FunctionType
 import numpy as np
 from numpy.typing import NDArray
 
-from mathlab.language.kernels import APART, WHOLE, copied
+from mathlab.language.kernels import OPAQUE, WITH_OUT, copied
 from mathlab.language.program import KERNELS, Program
 
 Array = NDArray[np.floating]
@@ -31,7 +31,7 @@ BETWEEN: Mapping[Function, Function] = {
 }  # fmt: skip
 
 
-def chosen(c: Array, a: Array, b: Array, out: Array | None = None) -> Array:
+def where_by_bits(c: Array, a: Array, b: Array, out: Array | None = None) -> Array:
     """np.where; of many entries by their bits, b ^ ((a ^ b) & mask), so that the processor need not guess of each."""
     if out is None or out.size < 1000:
         return copied(np.where(c, a, b), out)
@@ -48,8 +48,8 @@ def chosen(c: Array, a: Array, b: Array, out: Array | None = None) -> Array:
 REDUCTIONS = {np.sum: (np.add, 7), np.max: (np.maximum, 32), np.min: (np.minimum, 32)}
 MEASURES = (np.ndim, np.shape, np.size, np.result_type)  # which read no entry
 FILLED = (np.ones_like, np.zeros_like)  # nor do these
-# what can be told where to write, which may not be what they read
-TOLD = (np.concatenate, np.stack, np.argmax, np.argmin, np.dot, np.einsum, chosen, *APART)
+# functions that take an array to write to, which may not be one that they read
+TAKING_OUT = (np.concatenate, np.stack, np.argmax, np.argmin, np.dot, np.einsum, where_by_bits, *WITH_OUT)
 TRANSPOSED, EACH_TRANSPOSED = operator.attrgetter("T"), operator.attrgetter("mT")
 
 
@@ -141,7 +141,7 @@ class Tape:
         self.space: dict[str, object] = {"np": Recorded(self, np), "math": math}  # type: ignore[arg-type]  # as said
         for name, kernel in KERNELS.items():  # played, as the program is, or called whole
             played = FunctionType(kernel.__code__, self.space, name, kernel.__defaults__)
-            self.space[name] = Recorded(self, kernel) if kernel in WHOLE else played
+            self.space[name] = Recorded(self, kernel) if kernel in OPAQUE else played
 
     def play(self, program: Program, inputs: Mapping[str, Slot]) -> dict[str, Slot]:
         """Run the program on its inputs' slots; those of its outputs."""
@@ -203,9 +203,9 @@ class Tape:
                 total = functools.reduce(lambda a, b: self.ufunc(ufunc, (a, b)), (of[..., k] for k in range(columns)))
                 return total[..., None] if named.get("keepdims") else total
             return self.call(ufunc.reduce, args, {"axis": None, **named}, out=", out={}", over=False)
-        function = chosen if function is np.where else function
-        out = ", out={}" if function in (np.clip, *TOLD) else ""
-        return self.call(function, args, named, out=out, over=function not in TOLD)
+        function = where_by_bits if function is np.where else function
+        out = ", out={}" if function in (np.clip, *TAKING_OUT) else ""
+        return self.call(function, args, named, out=out, over=function not in TAKING_OUT)
 
     def call(
         self,
