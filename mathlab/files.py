@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from mathlab.errors import MathlabError, did_you_mean
+from mathlab.signs import PATHS, slip
 
 TEMPORARY = r"\.mathlab-([0-9]{1,9})-[0-9a-f]{16}\.tmp"  # the process that writes it, and a random part
 
@@ -49,12 +50,8 @@ def told(path: Path, doing: str) -> Iterator[None]:
 
 def near(path: Path, suffixes: Collection[str]) -> str:
     """A hint for a path that is none: a file beside it that is called nearly so, or several in one word."""
-    if "=" in path.name:
-        return "; what is to be set stands behind --set, in backprop, gradcheck and train"
-    if "::" in path.name:
-        return "; a case stands behind --case"
-    if "," in path.name:
-        return "; several are divided by spaces"
+    if hint := slip(path.name, PATHS):
+        return hint
     beside = path.parent.iterdir() if path.parent.is_dir() else ()
     known = sorted(file.name for file in beside if file.suffix in suffixes)
     without = (f"; did you mean {name!r}?" for name in known if Path(name).stem == path.name)

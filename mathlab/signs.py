@@ -37,7 +37,7 @@ def tables(path: Path, between: str) -> Mapping[str, Slips]:
     return found
 
 
-SIGNS, MISREAD, SUPERSCRIPTS, NUMBERS, FIGURES, VALUES, PAIRS, NAMES, KEYS, LINES, OTHER_LINES = (
+SIGNS, MISREAD, SUPERSCRIPTS, NUMBERS, FIGURES, VALUES, PAIRS, NAMES, KEYS, LINES, OTHER_LINES, PATHS = (
     tuple((row.replace("<number>", NUMBER).replace("<word>", _WORDS), sentence) for row, sentence in rows)
     for rows in tables(Path(__file__).with_suffix(".txt"), " => ").values()
 )
