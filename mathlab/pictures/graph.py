@@ -173,9 +173,9 @@ def mermaid(scene: Scene) -> str:
         said = (re.sub(r"[^\w .,+=*/()-]", lambda sign: f"#{ord(sign[0])};", _said(row)) for row in own)
         left, right = ("[", "]") if stands[name][-1].role == "node" else ("([", "])")
         lines.append(f'  {called[name]}{left}"{"<br>".join(said)}"{right}')
-    for (start, end), flows in ways.items():
-        arrows = (f"  {called[start]} --> {called[end]}", f"  {called[end]} -.-> {called[start]}")
-        lines += compress(arrows, flows)
+    for (start, end), (forward, backward) in ways.items():
+        lines += [f"  {called[start]} --> {called[end]}"] if forward else []
+        lines += [f"  {called[end]} -.-> {called[start]}"] if backward else []
     return "\n".join(lines) + "\n"
 
 

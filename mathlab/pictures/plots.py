@@ -324,15 +324,14 @@ def _plain(words: str) -> str:
 
 
 def _lines(ax: Axes, made: Drawing) -> None:
-    scaled = {
-        log: [(_drawable(x, "x" in log), _drawable(y, "y" in log)) for _, x, y in made.lines] for log in ("", made.log)
-    }
-    log = made.log if any(np.isfinite(x + y).any() for x, y in scaled[made.log]) else ""
+    log, lines = made.log, [(_drawable(x, "x" in made.log), _drawable(y, "y" in made.log)) for _, x, y in made.lines]
+    if not any(np.isfinite(x + y).any() for x, y in lines):  # on such axes nothing is seen
+        log, lines = "", [(_drawable(x), _drawable(y)) for _, x, y in made.lines]
     if made.field and np.isfinite(height := _drawable(made.field[2])).any():
         ax.contourf(*made.field[:2], height, levels=24, cmap="viridis", alpha=0.6)
         ax.contour(*made.field[:2], height, levels=24, colors="white", linewidths=0.4)
     ax.set_prop_cycle(color=COLOURS * len(DASHES), linestyle=DASHES * len(COLOURS))
-    for (label, *_), (x, y) in zip(made.lines, scaled[log], strict=True):
+    for (label, *_), (x, y) in zip(made.lines, lines, strict=True):
         seen = np.flatnonzero(np.isfinite(x + y))
         ax.plot(x, y, label=_plain(label), marker="o" if made.field or len(seen) == 1 else None, markevery=seen[-1:])
     scales = {f"{axis}scale": "log" if axis in log else "linear" for axis in "xy"}
