@@ -36,9 +36,9 @@ ELSEWHERE = re.compile(  # before a name whose value is another for once
 BEGINNING = r"\b(?:and|with|let|where|weight|bias|input|from)"
 CLEAR = re.compile(rf"(?:(?:^|\n)(?:[->+]|\d+\.)?|[;:.{EQUALS}⏎$]|[\d)\]}}%],|\w{{4}},|{BEGINNING})\s?\Z")
 LISTED = re.compile(r"(?:^|[\s,;($])[^\W\d](?:\w{0,2}|\w*[_\d]\w*)(?:,\s?|\sand\s)\$?\Z")
-BROKEN = re.compile(  # between the name of an equation and its value
-    r"[;⏎]|[.,]\s[^\W\d]|\b(?:and|or|so|that|the|with|which|is|are|then|but|where|as|of|to)\b|[^\W\d]{2,}\s[^\W\d]{2,}"
-)
+PROSE = r"\b(?:and|or|so|that|the|with|which|is|are|then|but|where|as|of|to)\b|[^\W\d]{2,}\s[^\W\d]{2,}"
+# Between the name of an equation and its value, which may stand there already, before another name.
+BROKEN = re.compile(rf"(?s:\d\.\d.*[^\W\d]\w*[{EQUALS}]\Z)|[;⏎]|[.,]\s[^\W\d]|{PROSE}")
 
 
 class Called(NamedTuple):
@@ -97,7 +97,6 @@ def called(text: str, start: int) -> Called:
             for one in equations
             if CLEAR.search(over[: one.start()]) and not LISTED.search(over[: one.start()])
             if not (one[2] or "ˆ" in one[1] or BROKEN.search(over, one.end()))
-            if not re.search(r"\d\.\d", over[one.end() : equations[-1].start()])  # else it has its value already
         ]
         for equation in (alone or equations)[-1:]:
             name, gradient, sure = equation[1], gradient_of(equation[1]), told and bool(alone)

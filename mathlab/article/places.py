@@ -132,7 +132,7 @@ def miscalled(
         readings = [
             (number, named, name)
             for word in sorted(said.names)
-            for name in (f"d{word}", word)
+            for name in (word, f"d{word}")
             for named in names.get(name, ())
             if (named.experiment in experiments if experiments else named.given)
         ]
