@@ -22,7 +22,7 @@ from mathlab.habits import misplaced
 from mathlab.language.check import folded, settled
 from mathlab.language.equation import At, Equation, Step
 from mathlab.language.ops import OPS
-from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, names, substitute, unparse, walk
+from mathlab.language.syntax import ALL, Bound, Call, Expr, Name, Num, Slice, names, slice_of, substitute, unparse, walk
 from mathlab.language.syntax import replace as rewritten
 
 MOST = 10_000  # equations of a loop
@@ -270,6 +270,17 @@ def _number(expr: Expr) -> int:
     raise ExpressionError(f"'{unparse(expr)}' is no whole number", getattr(expr, "position", 0))
 
 
+def _ends(item: Expr) -> tuple[Bound, Bound]:
+    """From where to where an item of an index reaches."""
+    index = item if isinstance(item, Slice) else slice_of((item, item, None))
+    return index.start, index.stop
+
+
+def _is_counted(end: Bound) -> bool:
+    """Whether an end of an index changes with a counter or a size, and is not said to count from the end, as -t is."""
+    return isinstance(end, Expr) and bool(names(end)) and not (isinstance(end, Call) and end.op == "neg")
+
+
 def _called(series: str, numbers: Numbers) -> str:
     """The name of a step: h3, h2_3 of h[2, 3], and h1_3 of what is called h1."""
     counted = "_".join(map(str, numbers))
@@ -343,8 +354,9 @@ class _Steps(NamedTuple):
                 raise ExpressionError(f"{what} holds no step", call.position)
             return Call("array", tuple(asked), (), call.position) if isinstance(head, Slice) else asked[0]
 
-        counted = [item for item, written in zip(items, call.args[1:], strict=True) if names(written)]
-        below = [item.value for item in counted if isinstance(item, Num) and item.value < 0]
+        pairs = zip(map(_ends, items), map(_ends, call.args[1:]), strict=True)
+        counted = [end for ends, written in pairs for end, said in zip(ends, written, strict=True) if _is_counted(said)]
+        below = [number for number in counted if isinstance(number, int) and number < 0]
         if isinstance(base, Name) and (count := self.counted(base.id, items)):
             told, rest = items[:count], items[count:]
             if len(told) < count or not all(isinstance(item, Num | Slice) for item in told):

@@ -345,6 +345,10 @@ WRONG = [
     ("  for t in 1..3:\n    h[t]: W @ h[t]\n", "10:15: 'h1' at t = 1 reads itself"),
     ("  for t in 0..3:\n    g[t]: x[t-1]\n", "10:11: 'x[t - 1]' at t = 0 counts from the end, and a step cannot"),
     (
+        "  for t in 1..3:\n    g[t]: sum(x[t-2:t])\n",
+        "10:15: 'x[t - 2:t]' at t = 1 counts from the end, and a step cannot",
+    ),
+    (
         LOOP + "  loss: sum(h3[:q])\n",
         "11:17: unknown name 'q' in 'loss'; what it stands for is given in inputs or parameters",
     ),
