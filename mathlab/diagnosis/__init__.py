@@ -14,6 +14,5 @@ believe, and `explain` tells it.
 from mathlab.diagnosis.explain import Cause, Causes, causes, explained
 from mathlab.diagnosis.mistakes import VARIANTS
 from mathlab.diagnosis.scene import Scene, of_arrays
-from mathlab.diagnosis.unfold import with_gradients
 
-__all__ = ["VARIANTS", "Cause", "Causes", "Scene", "causes", "explained", "of_arrays", "with_gradients"]
+__all__ = ["VARIANTS", "Cause", "Causes", "Scene", "causes", "explained", "of_arrays"]

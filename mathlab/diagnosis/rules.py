@@ -16,7 +16,9 @@ OPENED = ("sqrt", "exp", "log", "matmul", "mul")  # and the activations: out of 
 AXES = ("sum", "mean", "softmax", "log_softmax", "max", "logsumexp", "norm")  # what runs over axes
 FEW = 4  # entries of a sum that are each tried as the only one that was taken; of more, the first and the last
 SEVERAL = 0.02  # how much less likely a few terms are left out than all but one
-NUMBER = 0.59  # how much less likely a single number is missing, which may be another one that is as large
+# how much less likely a single number is missing, beside a gradient and inside of what that is multiplied by: it may be
+# another one that is as large, which the equations have written out
+NUMBER, INNER = 0.59, 0.53
 WIDER = 0.04  # how much less likely a factor is missing that gave a product its shape
 MOST_TERMS = 6  # of a sum of which two are left out
 INSIDE = 0.07  # how much less likely a factor is too much within a term
@@ -60,7 +62,11 @@ def without_factor(part: Expr, known: Names) -> Iterator[Change]:
             if not is_number(factor):
                 rest = without(chain, [n])
                 rest = rest if known.shape(rest) == known.shape(part) else form("x * ones_like(y)", x=rest, y=factor)
-                yield f"the factor {text(factor)} is missing in {text(part)}", rest, NUMBER * known.single(factor)
+                yield (
+                    f"the factor {text(factor)} is missing in {text(part)}",
+                    rest,
+                    INNER * known.single(factor),
+                )
 
 
 def without_term(part: Expr, known: Names) -> Iterator[Change]:

@@ -17,13 +17,13 @@ from mathlab.diagnosis.rules import scaled
 from mathlab.diagnosis.scene import Outcome, Scene, Trial
 from mathlab.diagnosis.slips import Slip
 from mathlab.diagnosis.trials import multipliers, scalars
-from mathlab.diagnosis.unfold import forms, told, unfolded, with_gradients
+from mathlab.diagnosis.unfold import forms, told, unfolded
 from mathlab.diagnosis.worlds import Evaluator, World, changed, computing
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.language.equation import by_name
 from mathlab.language.syntax import Expr, Name, Num, names, substitute, unparse, walk
 from mathlab.language.terms import product
-from mathlab.stages.prepare import Prepared
+from mathlab.stages.prepare import Prepared, with_gradients
 
 # entries computed, of which an op counts `worlds.OVERHEAD` more, at least and for each equation: some seconds
 WORK, EACH = 100_000_000.0, 2_000_000.0

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from mathlab.diagnosis.rewrite import Names, form, rule_of
 from mathlab.diagnosis.worlds import Evaluator
-from mathlab.experiment import Case, Figure
+from mathlab.experiment import Case
 from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.ops import ACTIVATIONS
@@ -25,7 +25,7 @@ from mathlab.language.shapes import Type
 from mathlab.language.syntax import Call, Expr, Name, names, unparse
 from mathlab.language.syntax import replace as rewritten
 from mathlab.language.terms import factors, grafted, inverse, parts, product, terms, total
-from mathlab.stages.prepare import Prepared, prepare
+from mathlab.stages.prepare import Prepared
 from mathlab.stages.shares import handed
 
 NOTHING = Names(Types({}), frozenset(), frozenset())
@@ -87,14 +87,6 @@ def told(text: str, called: Mapping[str, str], parts: Mapping[str, str]) -> str:
     words |= {name: f"({what})" if " " in what else called[name] for name, what in bare.items()}
     unknown = "|".join(sorted(map(re.escape, words), key=len, reverse=True))
     return re.sub(rf"(?<!\w)({unknown})(?!\w)", lambda found: words[found[1]], text) if words else text
-
-
-def with_gradients(case: Case, quantities: Iterable[str]) -> Prepared:
-    """The case made ready with every gradient among these, and without what it states itself."""
-    nodes = {*case.inputs, *case.parameters, *(equation.name for equation in case.equations)}
-    figures = tuple(Figure(name, Name(name)) for name in dict.fromkeys(quantities) if name not in nodes)
-    train = case.train._replace(after=()) if case.train else None
-    return prepare(case.bare(figures, train))
 
 
 def forms(evaluator: Evaluator, known: Names) -> Iterator[tuple[str, Expr]]:

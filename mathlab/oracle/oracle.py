@@ -12,14 +12,14 @@ import numpy as np
 
 from mathlab import plan
 from mathlab.config import load
-from mathlab.diagnosis import Cause, Causes, Scene, causes, of_arrays, with_gradients
+from mathlab.diagnosis import Cause, Causes, Scene, causes, of_arrays
 from mathlab.errors import MathlabError, refuse_unknown, refuse_unless
 from mathlab.experiment import Array, Case, Dtype, Experiment
 from mathlab.language.syntax import Name
 from mathlab.oracle.matching import matched, wanted
 from mathlab.outputs.arrays import CASELESS, numbers, read
 from mathlab.stages.noise import rounding_noise
-from mathlab.stages.prepare import Prepared
+from mathlab.stages.prepare import Prepared, with_gradients
 from mathlab.stages.witness import at_kink
 
 RTOL: Mapping[Dtype, float] = {"float64": 1e-9, "float32": 1e-6}

@@ -11,7 +11,7 @@ from functools import cache, cached_property, lru_cache
 import numpy as np
 
 from mathlab.errors import ExpressionError, MathlabError
-from mathlab.experiment import Array, Case, Value
+from mathlab.experiment import Array, Case, Figure, Value
 from mathlab.language.check import CONSTANTS, Types
 from mathlab.language.derive import UPSTREAM, Backward, derive
 from mathlab.language.equation import Equation
@@ -151,6 +151,14 @@ def _typed(case: Case, equations: Sequence[Equation], constants: Iterable[str]) 
         kinds = {name: Type(shape, "i" if name in indices else "f") for name, shape in shapes.items()}
         types = Types(kinds, integral).learning(equations)
     return types, indices
+
+
+def with_gradients(case: Case, quantities: Iterable[str]) -> Prepared:
+    """The case made ready with every gradient among these, and without what it states itself."""
+    nodes = {*case.inputs, *case.parameters, *(equation.name for equation in case.equations)}
+    figures = tuple(Figure(name, Name(name)) for name in dict.fromkeys(quantities) if name not in nodes)
+    train = case.train._replace(after=()) if case.train else None
+    return prepare(case.bare(figures, train))
 
 
 def _upstream(given: Value | Equation, case: Case, types: Types, env: Env) -> Array:

@@ -552,6 +552,15 @@ def test_of_two_mistakes_each_is_named() -> None:
     assert any("averaged" in cause for cause in causes)
 
 
+def test_a_weight_with_a_name_that_is_left_out_is_named_before_its_number() -> None:
+    rng = RNG(18)
+    X, y, w = rng.normal(size=(5, 3)), np.array([1.0, 0, 1, 1, 0]), rng.normal(size=3)
+    equations = {"p": "sigmoid(X @ w)", "loss": "-mean(k * y * log(p) + (1 - y) * log(1 - p))"}
+    made = case(equations, {"w": w}, {"X": X, "y": y, "k": 2.5})
+    (cause,) = compare(made, {"dw": X.T @ (sigmoid(X @ w) - y) / 5}).causes
+    assert cause.cause == "in dp, the factor k is missing in k * y / p"
+
+
 def test_a_change_is_not_told_again_from_inside() -> None:
     (cause,) = compare(*margin("carry")).causes
     assert cause.others == ()
