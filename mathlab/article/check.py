@@ -64,12 +64,15 @@ def groups_of(files: Sequence[Path], configs: Sequence[Path], allowed: Allowed, 
 def articles_of(experiment: Experiment) -> list[Path]:
     """The documents that a config names as its source.
 
-    Raises MathlabError for one that lies neither below the folder in which the command runs nor below the config's.
+    Raises MathlabError for one that lies neither below the folder in which the command runs nor below the config's, and
+    for one that is not there.
     """
     folder = Path(experiment.path).parent
     for name, place in experiment.source.article:
         if not any((folder / name).resolve().is_relative_to(root.resolve()) for root in (Path(), folder)):
             raise MathlabError(f"the article {name!r} lies outside of this folder and of the config's", place)
+        if not (folder / name).exists():
+            raise MathlabError(f"the article {name!r} is not there", place)
     return [straight(folder / name) for name, _ in experiment.source.article]
 
 

@@ -154,7 +154,7 @@ def test_an_at_is_a_heading_or_a_quote(folder: Path) -> None:
 WRONG = [
     ("expected: {z: {printed: 1.95, at: No such place}}", "at: 'No such place' stands nowhere in notes.md"),
     ("source: {article: notes.md, ignore: {never said: because}}", "ignore: 'never said' fits no number"),
-    ("source: {article: other.md}", "other.md cannot be read"),
+    ("source: {article: other.md}", "the article 'other.md' is not there"),
     ("source: {article: ../../../etc/notes.md}", "lies outside of this folder"),
 ]
 
