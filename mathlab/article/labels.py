@@ -79,8 +79,8 @@ def called(text: str, start: int) -> Called:
     row, heads = row_of(text, start)
     told, once = not IF.search(row), ELSEWHERE.search(row) is not None
     if heads:
-        of_row, of_column = map(_bare, (*heads, "")[:2])
-        found = {folded(word) for word in re.findall(r"[^\W\d]\w*", f"{of_row} {of_column}")}
+        of_row, of_column = (_bare(head[:WINDOW]) for head in (*heads, "")[:2])
+        found = {folded(word) for word in re.findall(r"[^\W\d]\w*", f"{of_row} {of_column}")} - {""}
         if not found.isdisjoint(("gradient", "gradients", "grad")):
             found |= {f"d{word}" for word in found}
         if of_row.strip().isdigit() and not re.search(r"[\d[(]", row.rpartition(CELL)[2]):

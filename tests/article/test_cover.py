@@ -12,6 +12,7 @@ from mathlab import config
 from mathlab.article import check
 from mathlab.article.check import sections, written
 from mathlab.article.cover import Coverage, cover, regions
+from mathlab.article.labels import called
 from mathlab.article.pool import quantities
 from mathlab.article.suggest import Undecided, suggest
 from mathlab.article.text import read
@@ -303,6 +304,13 @@ def test_a_figure_is_what_the_text_calls_it(text: str, expected: str, folder: Pa
     rest = " then ".join("0.3775 0.3925 0.59327 0.59688 0.01432 0.02863 0.01436 0.02872 0.70824".split())
     found = covered(f"{text}\n\n# Again\n\nIt is {rest}.")
     assert "; ".join(one.by for one in found.numbers if one.status == "open") == expected
+
+
+def test_a_long_head_is_read_no_further_than_the_words_before_a_number() -> None:
+    """Its words are sought by what may take the square of its length."""
+    for length, names in ((9, {"h"}), (4_900, set())):
+        text = f"\N{MATHEMATICAL LEFT WHITE SQUARE BRACKET}&{'_' * length} h\N{RETURN SYMBOL}&"
+        assert {*called(text, len(text)).names} == names
 
 
 def test_what_is_ignored_says_why(folder: Path) -> None:
