@@ -23,7 +23,7 @@ def show_changes(
 
     from mathlab import plan
     from mathlab.config import change
-    from mathlab.outputs.write import write
+    from mathlab.outputs.write import refuse_inputs, write
     from mathlab.reports.checks import Report
     from mathlab.reports.comparisons import changes_page
 
@@ -33,6 +33,7 @@ def show_changes(
     assigned = [*map(change.assignment, texts)]
     before, after = _experiments(command, plan.load(paths, permits.allowed), cases.names, assigned)
     plans = [plan.plans(command, experiments, (), ["none"]) for experiments in (before, after)]
+    refuse_inputs((planned.experiment for planned in plans[1]), out, telling.target)
     pages, good = list[RenderableType](), True
     for pair in zip(*plans, strict=True):
         old, new = (plan.judged(planned, terminal.progress) for planned in pair)

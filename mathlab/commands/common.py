@@ -44,7 +44,8 @@ def run_stages(
 
         return show_changes(command, cases, telling, permits, sets, out)
     from mathlab import plan
-    from mathlab.outputs.write import ARTICLE, write
+    from mathlab.files import note
+    from mathlab.outputs.write import ARTICLE, refuse_inputs, write
     from mathlab.reports import page, runs
     from mathlab.reports.steps import in_full
     from mathlab.results import Tally, tally
@@ -90,10 +91,13 @@ def run_stages(
         plans = plan.plans(
             command, plan.load(cases.paths(DEFAULTS.get(command)), permits.allowed), cases.names, witnesses, where
         )
-        names = [planned.experiment.name for planned in plans]
+        experiments = [planned.experiment for planned in plans]
+        if command == "run":
+            note(*(Path(one.path).parent / name for one in experiments for name, _ in one.source.article))
+        refuse_inputs(experiments, out, telling.target)
         console = terminal.console()
         if summary:
-            shown = runs.lines(ran(plans), names, console.is_terminal)
+            shown = runs.lines(ran(plans), [one.name for one in experiments], console.is_terminal)
         elif at_once:
             shown = runs.pages(ran(plans), telling.quiet, brief, len(plans) > 1 and not telling.quiet)
         else:

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 from mathlab import __version__
 from mathlab.errors import MathlabError
 from mathlab.experiment import Case, Experiment
-from mathlab.files import replace_files, told
+from mathlab.files import refuse_input, replace_files, told
 from mathlab.outputs.tables import Table, csv_text, join, owner, parts_of, rows_of
 from mathlab.results import ExperimentResult
 from mathlab.stages.table import STAGES, Layout, every_file
@@ -29,6 +29,13 @@ except ImportError:  # Windows
 
 RUN = "run.json"
 ARTICLE = "article.csv"
+
+
+def refuse_inputs(experiments: Iterable[Experiment], out: Path | None, report: Path | None) -> None:
+    """Raise MathlabError, before anything runs, where `write` or a report would take the place of what is read."""
+    written = [out / one.name / file for one in experiments for file in (*every_file(), ARTICLE, RUN)] if out else []
+    for path in [*written, report] if report else written:
+        refuse_input(path)
 
 
 def write(
