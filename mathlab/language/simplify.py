@@ -292,8 +292,10 @@ def _shared(above: Expr, below: Expr) -> tuple[Expr, Expr, Expr] | None:
     """A factor of both, and both without it. Where it is 0 the equation has no value; a root has one, and so stays."""
     over, under = factors(above), factors(below)
     match below:
-        case Call("where", (Call("gt", (size, _)), same, Call("eq"))) if size == same:  # a norm, where it is not 0
-            under = [size]
+        # the norm of what stands above, which is 0 where the norm is
+        case Call("where", (Call("gt", (size, Num(0))), same, Call("eq", (Name() | Call() as of, Num(0))))):
+            if size == same and all(part in over for part in factors(split(of)[1])):
+                under = [size]
     for at, part in enumerate(over):
         for power, left in ((part, []), (Call("pow", (part, Num(2))), [part])):
             if power in under and not is_number(part) and not (isinstance(part, Call) and part.op == "sqrt"):

@@ -112,6 +112,8 @@ READ_AS = [
     ("2 * v / (2 * s)", "v / s"),
     ("s * v / v", "s * ones_like(v)"),
     ("s * sqrt(s) / sqrt(s)", "s * sqrt(s) / sqrt(s)"),
+    ("s * v / where(s > 0, s, v == 0)", "v"),
+    ("s / where(s > 0, s, t == 0)", "s / where(s > 0, s, t == 0)"),  # where s < 0 and t = 0, that is s
     ("v / 3 + 2 * v / 3", "v"),
     ("v + ones_like(v) / 2", "v + 1 / 2"),
     ("v + 2 * v", "3 * v"),
