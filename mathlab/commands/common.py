@@ -7,15 +7,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mathlab import terminal
 from mathlab.commands.options import FAIL, MATCH, OUTPUTS, TROUBLE, Cases, Permits, Telling
 from mathlab.errors import MathlabError, Problem
-
-if TYPE_CHECKING:
-    from mathlab.reports.checks import Report
-    from mathlab.results import ExperimentResult
 
 DEFAULTS = {"run": [Path("configs")]}  # what a command reads that is told nothing
 
@@ -64,13 +59,19 @@ def run_stages(
         for at, planned in enumerate(plans, start=1):
             began = time.perf_counter()
             step = f"{planned.experiment.name} ({at} of {len(plans)}): " if summary else ""
-            more: dict[str, str] = {}
+            more = {ARTICLE: ""} if command == "run" else {}
             pictures: Mapping[str, str | bytes] = {}
             article = None
             try:
                 result = plan.results(planned, functools.partial(terminal.progress, quiet=telling.quiet, before=step))
-                if command == "run":
-                    article, more[ARTICLE] = _article(result, telling.quiet or summary)
+                if command == "run" and result.experiment.source.article:
+                    from mathlab.article.check import articles_of, coverage_of
+                    from mathlab.reports.article import article_csv, article_report
+
+                    files = articles_of(result.experiment)
+                    coverage = coverage_of([result], files)
+                    article = replace(article_report(files, coverage), quiet=telling.quiet or summary)
+                    more[ARTICLE] = article_csv(coverage)
                 if command == "run" and any(case.pictures for case in result.experiment.cases):
                     from mathlab.pictures import gallery
 
@@ -114,15 +115,3 @@ def run_stages(
         telling.deliver(report())
     passed = counts.passed and all(accounted for _, accounted in found)
     return TROUBLE if refused else MATCH if passed else FAIL
-
-
-def _article(result: ExperimentResult, quiet: bool) -> tuple[Report | None, str]:
-    """What the config's articles' numbers are, as a report and as a CSV; nothing where it names none."""
-    if not result.experiment.source.article:
-        return None, ""
-    from mathlab.article.check import articles_of, coverage_of
-    from mathlab.reports.article import article_csv, article_report
-
-    files = articles_of(result.experiment)
-    coverage = coverage_of([result], files)
-    return replace(article_report(files, coverage), quiet=quiet), article_csv(coverage)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from mathlab.diagnosis.rewrite import Names, form, rule_of
@@ -110,7 +110,8 @@ def forms(evaluator: Evaluator, known: Names) -> Iterator[tuple[str, Expr]]:
                 sought = f"d{x}" in known.backward and known.shape(Name(x)) == shape
                 apart = {x, *between}.isdisjoint(names(scale))
                 if sought and not apart and (g := _handed_on(line, known.types.of(whole), evaluator.prepared)):
-                    others = [term for term in terms(known.backward[f"d{x}"]) if not _through(term, between, known)]
+                    through = {read for read in known.gradients if known.node(read) in between}
+                    others = [term for term in terms(known.backward[f"d{x}"]) if through.isdisjoint(names(term))]
                     for written in FORMS:
                         made = form(written.format(axes[0] if len(axes) == 1 else axes), g=g, n=n, s=inverse(scale))
                         yield f"d{x}", total(made, *others)
@@ -129,8 +130,3 @@ def _centred(whole: Expr, known: Names) -> Iterator[str]:
 def _handed_on(line: Equation, type_: Type, prepared: Prepared) -> Expr | None:
     """The gradient that an equation hands to what is called `WHOLE` in it."""
     return (handed((line,), prepared, (WHOLE, type_), (f"d{WHOLE}", type_)) or {}).get(f"d{WHOLE}")
-
-
-def _through(term: Expr, nodes: Collection[str], known: Names) -> bool:
-    """Whether a term of a gradient comes from some nodes."""
-    return any(known.node(read) in nodes for read in names(term) if read in known.gradients)

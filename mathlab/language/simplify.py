@@ -124,8 +124,7 @@ class Builder:
         plain = Call(op, args, attrs)
         simplified = self._simplified(plain)
         # a rule may drop a factor of ones; where that would change the shape, the plain form stands
-        kept = simplified is plain or self.shape(simplified) == self.shape(plain)
-        return simplified if kept else plain
+        return simplified if self.shape(simplified) == self.shape(plain) else plain
 
     def total(self, terms: Sequence[Expr]) -> Expr:
         """The sum of one or more terms, in which those that differ by a number alone are taken together."""
@@ -137,9 +136,8 @@ class Builder:
 
     def _simplified(self, call: Call) -> Expr:
         match call:
-            case Call("neg", (inner,)):
-                factor, core = split(inner)
-                return join(-factor, core)
+            case Call("neg", _):
+                return join(*split(call))
             case Call("mul", (left, right)):
                 (f1, core1), (f2, core2) = split(left), split(right)
                 return join(f1 * f2, self._bare_product(core1, core2, self.shape(call)))
@@ -148,8 +146,7 @@ class Builder:
             case Call("add", (left, right)):
                 return self._sum(left, right)
             case Call("sub", (left, right)):
-                factor, core = split(right)
-                return self._sum(left, join(-factor, core))
+                return self._sum(left, self.call("neg", (right,)))
             case Call("pow", (base, Num(1))) | Call("pow", (Call("sqrt", (base,)), Num(2))):
                 return base
             case Call("scatter", (g, base, *items)):
