@@ -277,8 +277,12 @@ def _ends(item: Expr) -> tuple[Bound, Bound]:
 
 
 def _is_counted(end: Bound) -> bool:
-    """Whether an end of an index changes with a counter or a size, and is not said to count from the end, as -t is."""
-    return isinstance(end, Expr) and bool(names(end)) and not (isinstance(end, Call) and end.op == "neg")
+    """Whether an end of an index changes with a counter or a size, and is not said to count from the end: -t - 1 is."""
+    first = end
+    while isinstance(first, Call) and first.op in ("sub", "mul"):
+        first = first.args[0]
+    from_end = first.value < 0 if isinstance(first, Num) else isinstance(first, Call) and first.op == "neg"
+    return isinstance(end, Expr) and bool(names(end)) and not from_end
 
 
 def _called(series: str, numbers: Numbers) -> str:

@@ -56,6 +56,11 @@ ALIKE = [
         "  for t in 1..2:\n    h[t]: W @ h[t-1]\n  loss: sum(h[-1]) + h[-2, -1] + sum(h[-2:])\n",
         "  h1: W @ h0\n  h2: W @ h1\n  loss: sum(h2) + h1[-1] + sum([h1, h2])\n",
     ),
+    # entries by how far they lie from the end
+    (
+        "  for t in 1..2:\n    s[t]: sum(x[-t-1:-t]) + sum(x[-2*t:])\n  loss: s1 + s2\n",
+        "  s1: sum(x[-2:-1]) + sum(x[-2:])\n  s2: sum(x[-3:-2]) + sum(x[-4:])\n  loss: s1 + s2\n",
+    ),
     # all steps, joined
     (
         "  for t in 1..2:\n    h[t]: W @ h[t-1]\n  H: stack(h[1:], axis=1)\n  loss: sum(H * concat(h[:2])[:2])\n",
