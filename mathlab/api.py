@@ -14,12 +14,9 @@ True
 from __future__ import annotations
 
 import io
-import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from decimal import Decimal
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -29,10 +26,10 @@ from rich.console import Console, Group, RenderableType
 
 from mathlab import config, plan
 from mathlab.config import change
+from mathlab.config.datafiles import as_array
 from mathlab.errors import MathlabError, did_you_mean, refuse_unknown, refuse_unless
-from mathlab.experiment import DRAWN, PLOTTED, Allowed, Array, Case, Experiment, Picture, Scale, Value
+from mathlab.experiment import DRAWN, PLOTTED, Allowed, Array, Case, Config, Experiment, Picture, Scale, Value
 from mathlab.oracle.oracle import Terms, of_python
-from mathlab.outputs.arrays import as_array
 from mathlab.outputs.arrays import read as read_arrays
 from mathlab.outputs.tables import tables_of
 from mathlab.reports import page as tables
@@ -53,7 +50,6 @@ __all__ = ["Result", "arrays", "assert_gradients", "changed", "load", "run"]
 
 # Python reads every digit of a text, which pandas' own parser need not.
 READERS: Mapping[str, Callable[[str], float | bool]] = {"float64": float, "Int64": int, "boolean": "true".__eq__}
-NUMBER = re.compile(r'(?<!\\)"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"')  # a text that is one, in JSON
 HTML_WIDTH = 120  # columns; a notebook's page is about as wide
 PAGES = 8  # of cases that a notebook shows at once
 
@@ -207,9 +203,6 @@ def load(
     """
     refuse_unless(isinstance(allow_large, bool), "allow_large is True or False", allow_large)
     allowed = Allowed(tuple(map(Path, _words(allow_files))), allow_large)
-    if isinstance(source, Mapping):
-        return config.described(_yaml(source).encode(), "mapping.yaml", allowed)
-    refuse_unless(isinstance(source, str | Path), "a config is a path, a mapping, or what load returns", source)
     return config.load(source, allowed)
 
 
@@ -248,7 +241,7 @@ def arrays(folder: str | Path) -> dict[str, Mapping[str, Array]]:
 
 
 def run(
-    experiment: Experiment | str | Path | Mapping[str, object],
+    experiment: Config,
     command: str = plan.RUN,
     *,
     cases: Sequence[str] = (),
@@ -272,9 +265,7 @@ def run(
     return Result(done.experiment, done.cases)
 
 
-def assert_gradients(
-    config: str | Path | Experiment, arrays: Mapping[str, Array], *, case: str = "", **terms: Unpack[Terms]
-) -> None:
+def assert_gradients(config: Config, arrays: Mapping[str, Array], *, case: str = "", **terms: Unpack[Terms]) -> None:
     """Assert, in a test of one's own backprop, that its arrays are those of an experiment.
 
     The arguments are those of `mathlab.oracle`. Raises AssertionError, with what `mathlab oracle` prints, where an
@@ -298,7 +289,7 @@ def _html(shown: RenderableType) -> str:
     return console.export_html(inline_styles=True, code_format=form)
 
 
-def _loaded(source: Experiment | str | Path | Mapping[str, object]) -> Experiment:
+def _loaded(source: Config) -> Experiment:
     return source if isinstance(source, Experiment) else load(source)
 
 
@@ -307,22 +298,3 @@ def _words(given: object) -> tuple[str, ...]:
     if isinstance(given, Iterable) and not isinstance(given, str):
         return tuple(map(str, given))
     return () if given is None else (str(given),)
-
-
-def _yaml(part: object) -> str:
-    """A mapping as YAML, on one line. A text that is a number keeps its digits and loses its quotes."""
-
-    def plain(value: object) -> object:
-        match value:
-            case Mapping():
-                return {**value}
-            case Path() | Decimal():
-                return str(value)
-        if hasattr(value, "__array__"):
-            return as_array(value).tolist()
-        raise MathlabError(f"a config has no place for {type(value).__name__}")
-
-    try:
-        return NUMBER.sub(r"\1", json.dumps(part, default=plain, ensure_ascii=False))
-    except (TypeError, ValueError) as error:  # of a key, and of a mapping that holds itself
-        raise MathlabError(f"a config has no place for this: {error}") from None

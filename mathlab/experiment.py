@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -306,3 +306,6 @@ class Experiment(NamedTuple):
 
     def __repr__(self) -> str:
         return f"<{self.path}: {', '.join(case.name for case in self.cases)}>"
+
+
+Config: TypeAlias = Experiment | str | Path | Mapping[str, object]  # what stands for an experiment in Python

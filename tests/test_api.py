@@ -242,7 +242,7 @@ REFUSED: list[tuple[Callable[[Any], object], str]] = [
     (lambda of: of.plot("curve", of="y", over={"w": "a"}), r"over= pairs, as in {'x': \(-4, 4\)}: 'w' is given 'a'$"),
     (lambda of: of.plot("curve", of="y", over=["w"]), r"^over says from where to where, as in {'x': \(-3, 3\)}, not"),
     (lambda of: of.plot("heat", of="x", ax=3), "^ax is one of matplotlib's axes, not 3$"),
-    (lambda of: UNTYPED.oracle(None, {}), "^a config is a path, or what load returns, not None$"),
+    (lambda of: UNTYPED.oracle(None, {}), "^a config is a path, a mapping, or what load returns, not None$"),
     (lambda of: UNTYPED.oracle(of.experiment, [3.0]), r"^arrays are given by name, as in {'dW1': dW1}, not \[3.0\]$"),
     (
         lambda of: UNTYPED.assert_gradients(of.experiment, {"dw": 3}, tol=1),
@@ -275,6 +275,7 @@ def test_what_stands_alone_is_one_and_what_holds_numbers_an_array(tmp_path: Path
     assert UNTYPED.run(ran.experiment, "backprop", cases=None, witnesses=["tape"]).passed
     assert ran.plot("heat", of="x").get_title() == "x"
     UNTYPED.assert_gradients(net, {"dw": 3, "x": Tensor()})
+    assert UNTYPED.oracle(net, {"dw": 3}).passed
 
 
 @pytest.mark.parametrize(("asked", "sentence"), REFUSED)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
@@ -14,12 +17,13 @@ from typing import cast
 from mathlab.config import yamltext
 from mathlab.config.change import sweep
 from mathlab.config.checks import check, check_size
+from mathlab.config.datafiles import as_array
 from mathlab.config.keys import current, formula, mapping, permits
 from mathlab.config.loops import is_loop, lines_of, unrolled, written_in
 from mathlab.config.schema import CASE, SHORTHAND, case_keys, top_keys
 from mathlab.config.values import attempt
 from mathlab.config.yamltext import Scalar, Table, Tree, kind, nothing
-from mathlab.errors import MathlabError, Place, Problem
+from mathlab.errors import MathlabError, Place, Problem, refuse_unless
 from mathlab.experiment import Allowed, Case, Experiment, Source
 from mathlab.files import near, note, told
 from mathlab.language.optimizers import SETTINGS
@@ -30,6 +34,7 @@ __all__ = ["described", "find", "load"]
 LONGEST = 10_000_000  # bytes
 MOST = 100  # problems; nobody reads more at a time
 BASE = "base"
+NUMBER = re.compile(r'(?<!\\)"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"')  # a text that is one, in JSON
 UNREADABLE: Mapping[type, str] = {FileNotFoundError: "does not exist", IsADirectoryError: "is a folder"}
 SUFFIXES = (".yaml", ".yml")
 FIGURES = {"train": "after", "gradcheck": "expected"}  # keys of sections that hold figures, which no case inherits
@@ -49,9 +54,31 @@ def find(path: Path) -> list[Path]:
     raise MathlabError(f"{path} holds no config (*.yaml, *.yml)")
 
 
-def load(path: str | Path, allowed: Allowed | None = None) -> Experiment:
-    """The experiment that a file describes, with data of its own folder and the `allowed`. Raises MathlabError."""
-    return described(_content(str(path)), str(path), allowed)
+def load(source: str | Path | Mapping[str, object], allowed: Allowed | None = None) -> Experiment:
+    """The experiment of a file or a mapping, with data of its own folder and the `allowed`. Raises MathlabError."""
+    if isinstance(source, Mapping):
+        return described(_yaml(source).encode(), "mapping.yaml", allowed)
+    refuse_unless(isinstance(source, str | Path), "a config is a path, a mapping, or what load returns", source)
+    return described(_content(str(source)), str(source), allowed)
+
+
+def _yaml(part: object) -> str:
+    """A mapping as YAML, on one line. A text that is a number keeps its digits and loses its quotes."""
+
+    def plain(value: object) -> object:
+        match value:
+            case Mapping():
+                return {**value}
+            case Path() | Decimal():
+                return str(value)
+        if hasattr(value, "__array__"):
+            return as_array(value).tolist()
+        raise MathlabError(f"a config has no place for {type(value).__name__}")
+
+    try:
+        return NUMBER.sub(r"\1", json.dumps(part, default=plain, ensure_ascii=False))
+    except (TypeError, ValueError) as error:  # of a key, and of a mapping that holds itself
+        raise MathlabError(f"a config has no place for this: {error}") from None
 
 
 def described(content: bytes, file: str, allowed: Allowed | None = None) -> Experiment:
@@ -86,9 +113,8 @@ def _case(name: str, top: Table, own: Table, share: float, allowed: Allowed) -> 
     keys, tree = case_keys(), inherited(top, own)
     problems = keys.unknown(own) if own is not top else []
     said = keys.said(tree, problems)
-    case = keys.make(
-        **said, name=str(name), place=place, share=math.inf if allowed.large else share, quick=allowed.quick
-    )
+    share = math.inf if allowed.large else share
+    case = keys.make(**said, name=str(name), place=place, share=share, quick=allowed.quick)
     names, shorthand = _names(tree), any(key in tree for key in SHORTHAND)
     if names is None:
         return case, problems

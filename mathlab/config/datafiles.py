@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError, did_you_mean
+from mathlab.experiment import Array
 from mathlab.files import near, note
 
 if TYPE_CHECKING:
@@ -155,6 +156,11 @@ def _pieces(lines: Iterator[str], width: int, name: str, first: str) -> Iterator
             numbers = np.array([np.nan if cell is None else cell for cell in cells]).reshape(-1, width)
         done += len(numbers)
         yield _narrow(numbers)
+
+
+def as_array(found: object) -> Array:
+    """What NumPy makes of it; of a tensor that PyTorch would differentiate, its numbers."""
+    return np.asarray(found.detach() if hasattr(found, "detach") else found)
 
 
 def number_in(cell: str) -> float | None:

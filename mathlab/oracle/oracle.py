@@ -14,7 +14,7 @@ from mathlab import plan
 from mathlab.config import load
 from mathlab.diagnosis import Cause, Causes, Scene, causes, of_arrays
 from mathlab.errors import MathlabError, refuse_unknown, refuse_unless
-from mathlab.experiment import Array, Case, Dtype, Experiment
+from mathlab.experiment import Array, Case, Config, Dtype, Experiment
 from mathlab.language.syntax import Name
 from mathlab.oracle.matching import matched, wanted
 from mathlab.outputs.arrays import CASELESS, numbers, read
@@ -91,16 +91,13 @@ def compare_file(cases: Sequence[Case], path: Path, **terms: Unpack[Terms]) -> l
     return results
 
 
-def of_python(
-    config: str | Path | Experiment, arrays: Mapping[str, Array], *, case: str = "", **terms: Unpack[Terms]
-) -> OracleResult:
+def of_python(config: Config, arrays: Mapping[str, Array], *, case: str = "", **terms: Unpack[Terms]) -> OracleResult:
     """Hold arrays against an experiment, as `mathlab oracle` does.
 
     `arrays` are NumPy arrays, or what NumPy makes arrays of, by name (`dW1`, `grads['W1']`, ...); `case` names the case
     they are of, where the config has several; for the rest see `Terms`. Raises MathlabError for a config that cannot be
     used, for a case that does not exist, and when no array's name is known.
     """
-    refuse_unless(isinstance(config, Experiment | str | Path), "a config is a path, or what load returns", config)
     refuse_unless(isinstance(arrays, Mapping), "arrays are given by name, as in {'dW1': dW1}", arrays)
     names = terms.get("names") or {}
     refuse_unless(isinstance(names, Mapping), "names says what arrays are of, as in {'mine': 'dW1'}", names)
@@ -118,9 +115,8 @@ def only(cases: Sequence[Case], whose: str) -> Case:
     """The one case that arrays without a case can be of. Raises MathlabError where there are several."""
     if len(cases) != 1:
         known = ", ".join(case.name for case in cases)
-        raise MathlabError(
-            f"{whose} is for one case, and there are {len(cases)} ({known}); choose one with --case or case="
-        )
+        there = f"{whose} is for one case, and there are {len(cases)} ({known})"
+        raise MathlabError(f"{there}; choose one with --case or case=")
     return cases[0]
 
 
@@ -137,10 +133,8 @@ def compare(case: Case, arrays: Mapping[str, Array], **terms: Unpack[Terms]) -> 
     sought = wanted(case)
     if not matches:
         mine = next(iter(arrays), "mine")
-        raise MathlabError(
-            f"no array is named like a node of the case {case.name!r}: {', '.join(arrays) or 'no arrays'}; {sought}; "
-            f"or say it: --map {mine}=NAME, and from Python names={{{mine!r}: NAME}}"
-        )
+        none = f"no array is named like a node of the case {case.name!r}: {', '.join(arrays) or 'no arrays'}; {sought}"
+        raise MathlabError(f"{none}; or say it: --map {mine}=NAME, and from Python names={{{mine!r}: NAME}}")
     rows: list[Compared] = []
     why: list[Causes] = []
     narrow = [name for name in matches if case.dtype == "float32" or arrays[name].dtype in (np.float32, np.float16)]

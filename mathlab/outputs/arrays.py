@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mathlab.config.datafiles import load_numpy, number_in
+from mathlab.config.datafiles import as_array, load_numpy, number_in
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Array
 from mathlab.files import note, told
@@ -44,11 +44,6 @@ def read(path: Path) -> dict[str, Arrays]:
             return _csv(path)
         found = ((name, array, str(file)) for file in files for name, array in load_numpy(file).items())
         return {CASELESS: {name: numbers(name, array, whose) for name, array, whose in found}}
-
-
-def as_array(found: object) -> Array:
-    """What NumPy makes of it; of a tensor that PyTorch would differentiate, its numbers."""
-    return np.asarray(found.detach() if hasattr(found, "detach") else found)
 
 
 def numbers(name: str, found: object, whose: str = "") -> Array:
