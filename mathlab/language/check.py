@@ -17,7 +17,6 @@ from mathlab.language.terms import constant_value, written_value
 
 CONSTANTS: Mapping[str, float] = {"pi": math.pi, "e": math.e, "inf": math.inf}  # unless something has that name
 UNFIT = "{} of {} must be {}, not '{}'"
-CLASS_INDEX = "an index must be a whole number"
 
 
 @lru_cache(maxsize=1_000)  # an optimizer's lines are read for every parameter, of every world that is tried
@@ -179,8 +178,7 @@ class Types:
             if expr.id not in self.names:
                 raise ExpressionError(f"unknown name '{expr.id}'{did_you_mean(expr.id, self.names)}", expr.position)
             return self.names[expr.id]
-        whole = isinstance(expr, Num) and isinstance(expr.value, int)
-        return Type((), "i" if whole else "f")  # not remembered: 1 and 1.0 are equal keys of different kinds
+        return Type((), "i" if isinstance(expr, Num) and expr.whole else "f")
 
     def site(self, call: Call) -> Site:
         """The types around one call, for the rules of its derivative."""
@@ -226,4 +224,4 @@ class Types:
         what = "none" if isinstance(arg, Name) else "computed"
         why = f", not {arg.value}" if isinstance(arg, Num) else f", and '{unparse(arg)}' is {what}"
         why += "; what a mask picks is written x * (x > 0)" * (type_.kind == "b")
-        raise ExpressionError(f"{CLASS_INDEX}{why}", arg.position)
+        raise ExpressionError(f"an index must be a whole number{why}", arg.position)

@@ -29,6 +29,10 @@ class Num:
 
     value: int | float
     position: int = field(default=0, compare=False)
+    whole: bool = field(init=False, repr=False)  # so that 1 and 1.0 are two, of which only the one is an index
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "whole", isinstance(self.value, int))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +107,7 @@ class Call:
 
 def slice_of(bounds: Iterable[Bound], position: int = 0) -> Slice:
     """The slice of three bounds, of which one that is a whole number stands as that, and not as an expression."""
-    start, stop, step = (
-        bound.value if isinstance(bound, Num) and isinstance(bound.value, int) else bound for bound in bounds
-    )
+    start, stop, step = (one.value if isinstance(one, Num) and isinstance(one.value, int) else one for one in bounds)
     return Slice(start, stop, step, position)
 
 
