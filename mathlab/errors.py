@@ -34,9 +34,8 @@ class Place(NamedTuple):
 
     def shifted(self, characters: int) -> Place:
         """The place of what stands so many characters further in the text that begins here."""
-        start, line, column = max(
-            (turn for turn in self.turns if turn[0] <= characters), default=(0, self.line, self.column)
-        )
+        begun = (turn for turn in self.turns if turn[0] <= characters)
+        start, line, column = max(begun, default=(0, self.line, self.column))
         return Place(self.file, line, column + characters - start)
 
     def __str__(self) -> str:

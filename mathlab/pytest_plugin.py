@@ -32,9 +32,8 @@ LOOKS_LIKE_CONFIG = re.compile(r"^(equations|layers)[ \t]*:", re.MULTILINE)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The option and the ini setting, both of them called `mathlab`, and the ini settings for what configs may do."""
-    parser.getgroup("mathlab").addoption(
-        "--mathlab", action="store_true", help="collect mathlab configs (*.yaml): an item for every figure and formula"
-    )
+    about = "collect mathlab configs (*.yaml): an item for every figure and formula"
+    parser.getgroup("mathlab").addoption("--mathlab", action="store_true", help=about)
     parser.addini("mathlab", "collect mathlab configs, as with --mathlab", type="bool", default=False)
     parser.addini("mathlab_allow_files", "folders from which mathlab configs may read data too", type="paths")
     parser.addini("mathlab_allow_large", "let mathlab configs take long", type="bool", default=False)

@@ -395,6 +395,8 @@ def test_usage_errors_end_in_2(args: tuple[str, ...]) -> None:
 
 MISTAKEN = {
     "net.yaml": "No such command 'net.yaml'; write: mathlab run net.yaml",
+    "run net.yaml -o out/": "out/ is a folder, and what is written is one file",
+    "draw net.yaml -oout/": "out/ is a folder, and what is written is one file",
     "test net.yaml": "No such command 'test'; write: mathlab run",
     "backward net.yaml": "No such command 'backward'; write: mathlab backprop",
     "fit net.yaml": "No such command 'fit'; write: mathlab train",

@@ -168,9 +168,8 @@ def parts(source: str, path: str, kind: str) -> Iterator[tuple[str, str, Read]]:
     if kind != ".ipynb":
         cells = [(path, source.replace("\r\n", "\n"), READERS[kind])]
     for count, holder, key in _held(source, path)[1] if not cells else ():
-        cells.append(
-            (f"{path}, cell {count}", "".join(holder[key]), _markdown if key == "source" else lambda text: (text, []))
-        )
+        read = _markdown if key == "source" else lambda text: (text, [])
+        cells.append((f"{path}, cell {count}", "".join(holder[key]), read))
     for name, part, reader in cells:
         text, headings = reader(signs(part).replace(BLANK, " "))
         yield name, part, (PROMPT.sub(_blank, _pointed(text)), headings)

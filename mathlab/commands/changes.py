@@ -31,7 +31,7 @@ def show_changes(
     if form not in READ_BY_PEOPLE:
         raise MathlabError(f"what --set moves is shown as a table or plain, not as {form}; --out writes the numbers")
     assigned = [*map(change.assignment, texts)]
-    before, after = _experiments(command, plan.load(paths, permits.allowed), cases.names, assigned)
+    before, after = _experiments(command, plan.load(paths, permits.allowed), cases.case or (), assigned)
     plans = [plan.plans(command, experiments, (), ["none"]) for experiments in (before, after)]
     refuse_inputs((planned.experiment for planned in plans[1]), out, telling.target)
     pages, good = list[RenderableType](), True

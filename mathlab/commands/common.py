@@ -89,9 +89,8 @@ def run_stages(
                 gallery.write(result, out, pictures)
 
     with telling.reporting(report):
-        plans = plan.plans(
-            command, plan.load(cases.paths(DEFAULTS.get(command)), permits.allowed), cases.names, witnesses, where
-        )
+        loaded = plan.load(cases.paths(DEFAULTS.get(command)), permits.allowed)
+        plans = plan.plans(command, loaded, cases.case or (), witnesses, where)
         experiments = [planned.experiment for planned in plans]
         if command == "run":
             note(*(Path(one.path).parent / name for one in experiments for name, _ in one.source.article))

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from mathlab import terminal
-from mathlab.commands.options import FAIL, MATCH, OUTPUTS, Cases, Out, Permits
+from mathlab.commands.options import FAIL, MATCH, OUTPUTS, Cases, Out, Permits, written_to
 from mathlab.errors import MathlabError, refuse_unknown
 from mathlab.files import replace_file
 
@@ -27,7 +27,9 @@ def draw(
     sample: Annotated[int, typer.Option("--sample", min=0, help="The sample of a batch in a network.")] = 0,
     whole: Annotated[bool, typer.Option("--all", help="A graph with every node, no repeated layers folded.")] = False,
     out: Out = OUTPUTS,
-    target: Annotated[Path | None, typer.Option("-o", metavar="FILE", help="The picture's file; - is stdout.")] = None,
+    target: Annotated[
+        Path | None, typer.Option("-o", parser=written_to, metavar="FILE", help="The picture's file; - is stdout.")
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; 1 where a file is out of date.")] = False,
     show: Annotated[bool, typer.Option("--open", help="Show the pictures in the browser.")] = False,
     index: Annotated[bool, typer.Option("--index", help="Make index.html, which links everything in --out.")] = False,
@@ -47,7 +49,7 @@ def draw(
     if show and str(target) == "-":
         raise MathlabError("--open shows a file, and -o - writes none")
     loaded = cases.load(permits, default=[] if index else None)
-    named = plan.chosen(loaded, cases.names)
+    named = plan.chosen(loaded, cases.case or ())
     drawn: list[tuple[ExperimentResult, gallery.Files]] = []
     for experiment in loaded:
         chosen = [one for owner, one in named if owner is experiment]

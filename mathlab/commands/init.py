@@ -24,11 +24,9 @@ def init(
 
     path = start(name, article)
     dashes = "-- " if str(path).startswith("-") else ""
-    words = f"{path} is written; run it with: mathlab run {dashes}{shlex.quote(str(path))}"
+    how = f"run it with: mathlab run {dashes}{shlex.quote(str(path))}"
     if article:
-        words = (
-            f"{path} is written; put the article's inputs and equations into it, then have its numbers found with: "
-            f"mathlab article --write {shlex.quote(str(article))}"
-        )
-    terminal.write(f"{terminal.harmless(words)}\n")
+        found = f"mathlab article --write {shlex.quote(str(article))}"
+        how = f"put the article's inputs and equations into it, then have its numbers found with: {found}"
+    terminal.write(f"{terminal.harmless(f'{path} is written; {how}')}\n")
     return MATCH

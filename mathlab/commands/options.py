@@ -48,6 +48,13 @@ Sets = Annotated[
 ]
 
 
+def written_to(path: str) -> Path:
+    """The file that an option names, and no folder: as a path it would have lost the '/' that says so."""
+    if path.endswith("/"):
+        raise typer.BadParameter(f"{path} is a folder, and what is written is one file")
+    return Path(path)
+
+
 class Permits(NamedTuple):
     """What a config may do, and take, because its user says so."""
 
@@ -55,9 +62,7 @@ class Permits(NamedTuple):
         list[Path] | None,
         typer.Option("--allow-files", metavar="DIR", help="Let configs read data from this folder too. Repeatable."),
     ] = None
-    allow_large: Annotated[bool, typer.Option("--allow-large", help="Let configs take more than an hour, or 8 GB.")] = (
-        False
-    )
+    allow_large: Annotated[bool, typer.Option("--allow-large", help="Let configs take above an hour or 8 GB.")] = False
     threads: Annotated[
         int,
         typer.Option("--threads", metavar="N", min=1, callback=threads.take, help="Threads of a matrix product."),
@@ -89,15 +94,11 @@ class Cases(NamedTuple):
 
         return plan.load(self.paths(default), permits.allowed)
 
-    @property
-    def names(self) -> Sequence[str]:
-        return self.case or ()
-
     def chosen(self, permits: Permits) -> list[tuple[Experiment, Case]]:
         """The cases, each with its experiment. Raises MathlabError for a name that no case has."""
         from mathlab import plan
 
-        return plan.chosen(self.load(permits), self.names)
+        return plan.chosen(self.load(permits), self.case or ())
 
 
 class Telling(NamedTuple):
@@ -107,7 +108,7 @@ class Telling(NamedTuple):
     form: Format = "table"
     target: Annotated[
         Path | None,
-        typer.Option("--report", "-o", metavar="FILE", help="Write the report to this file, not to stdout."),
+        typer.Option("--report", "-o", parser=written_to, metavar="FILE", help="Write the report here, not to stdout."),
     ] = None
 
     @contextmanager

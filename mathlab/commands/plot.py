@@ -37,7 +37,7 @@ def plot(
     from mathlab.results import ExperimentResult, Tally, tally
 
     refuse_unknown("plot", kind, PLOTTED)
-    named, asked = tuple(cases.names), (text.partition("=") for text in over or ())
+    named, asked = tuple(cases.case or ()), (text.partition("=") for text in over or ())
     spans = tuple(plots.interval(name, ends.split("..")) for name, _, ends in asked)
     picture = Picture(kind, tuple(map(plots.quantity, of or ())), spans, named, log or "", derivative=derivative)
     drawn: list[tuple[ExperimentResult, gallery.Files]] = []

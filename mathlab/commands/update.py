@@ -32,7 +32,7 @@ def update(
     if os.environ.get("CI", "").lower() not in ("", "0", "false") and not (force or dry_run):
         raise MathlabError("CI checks figures and does not change them; --force changes them all the same")
     right, trouble = True, False
-    for planned in plan.plans("run", cases.load(permits), cases.names):
+    for planned in plan.plans("run", cases.load(permits), cases.case or ()):
         try:
             result = plan.judged(planned, terminal.progress)
             found, problems = changes(result)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from mathlab.config.values import TEXT, Partly, Reader, Schema, attempt, gather,
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind, nothing
 from mathlab.errors import ExpressionError, MathlabError, Problem, did_you_mean
 from mathlab.experiment import Allowed
-from mathlab.habits import EXAMPLES, below, here, misplaced
+from mathlab.habits import DERIVED, EXAMPLES, below, here, misplaced
 from mathlab.language import OPS, read
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Call, Name, walk
@@ -183,7 +183,7 @@ def entries(
             raise MathlabError(f"{str(name)!r} stands alone{hint}", name.place)
         problems: list[Problem] = []
         key, value = attempt(read_key, name, problems), attempt(partial(current().once, read_value), part, problems)
-        if problems and isinstance(part, Table) and (why := misplaced(name)):
+        if problems and (why := _astray(name, part, [*getattr(read_value, "readers", ())], problems)):
             raise MathlabError(why, name.place)
         if problems or key is None or value is None:
             raise MathlabError(problems)
@@ -205,6 +205,17 @@ def entries(
         **({"minProperties": 1} if filled else {}),
     }
     return Reader(read, schema)
+
+
+def _astray(name: str, part: Tree, within: Sequence[str], problems: Sequence[Problem]) -> str:
+    """What is wrong with an entry that is none: a section, a group of others, or what belongs `within` another one."""
+    if not isinstance(part, Table):
+        example = f"as in y: {{{within[0]}: ..., {name}: ...}}" if name in within[1:] else ""
+        return example and f"'{name}' stands in the braces of what it is said of, {example}"
+    groups = within and 0 < len(part) == sum("; known are" in one.message for one in problems)
+    beside = "stands beside the others" + ", the gradient of w as dw" * (name in DERIVED)
+    group = f"'{name}' has no '{within[0]}': it groups nothing here, and what is in it {beside}" if groups else ""
+    return misplaced(name) or group
 
 
 def mapping(tree: Tree) -> Table:

@@ -64,7 +64,7 @@ def printings(tree: Tree) -> Sequence[experiment.Figure]:
 
 figures = entries(
     quantity,
-    Reader(printings, reference("printings")),
+    Reader(printings, reference("printings"), PRINTING.readers),
     lambda printed: tuple(
         replace(one, name=of.text, expr=of.expr, written=of.text, place=of.place)
         for of, some in printed.items()
@@ -97,6 +97,7 @@ hand_formulas = read.several(
     Reader(
         lambda tree: HAND_FORMULA(tree) if isinstance(tree, Table) else _hand_formula(quantity(tree)),
         any_of(TEXT, HAND_FORMULA.schema),
+        HAND_FORMULA.readers,
     ),
     "an expression is needed here, not a list; put it in quotes",
 )
@@ -238,13 +239,11 @@ TOP: Mapping[str, Callable[[Tree], object]] = {
 
 def case_keys() -> Keys[experiment.Case]:
     """What a case may say. What it lacks of a training is told with the rest (`Partly`)."""
-    return Keys(
-        "What a case may say, and the top level too; None where it says nothing.", _case, {**CASE, **_sections()}
-    )
+    about = "What a case may say, and the top level too; None where it says nothing."
+    return Keys(about, _case, {**CASE, **_sections()})
 
 
 def top_keys() -> Keys[dict[str, object]]:
     """What the top level may say; it may lack what the cases have, which inherit it."""
-    return Keys(
-        "A whole config.", dict, {**CASE, "train": Keys(TRAIN.about, dict, TRAIN.readers), **TOP, **_sections()}
-    )
+    train: Keys[dict[str, object]] = Keys(TRAIN.about, dict, TRAIN.readers)
+    return Keys("A whole config.", dict, {**CASE, "train": train, **TOP, **_sections()})

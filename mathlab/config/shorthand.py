@@ -10,7 +10,7 @@ from functools import partial
 from mathlab import habits, signs
 from mathlab.config.keys import formula, label, mapping, name
 from mathlab.config.values import NUMBER, attempt, choice, flag, gather, number, one_of
-from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
+from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind, nothing
 from mathlab.errors import ExpressionError, MathlabError, Place, Problem, did_you_mean
 from mathlab.experiment import Case
 from mathlab.language import OPS, shapes
@@ -57,9 +57,10 @@ def _part(known: Mapping[str, Layer] | Mapping[str, Loss], what: str, tree: Tree
     if isinstance(tree, Row) or (isinstance(tree, Table) and len(tree) != 1):
         example = "{affine: {W: W1}}" if what == "layer" else "{mse: {target: t}}"
         shown = f"a mapping of {len(tree)} keys" if isinstance(tree, Table) else kind(tree)
-        raise MathlabError(
-            f"a {what} is a word, or a word with its arguments, as in {example}, not {shown}", tree.place
-        )
+        first = next(iter(tree.items()), None) if isinstance(tree, Table) else None
+        shown += f"; what belongs to '{first[0]}' is indented further than it" if first and nothing(first[1]) else ""
+        message = f"a {what} is a word, or a word with its arguments, as in {example}, not {shown}"
+        raise MathlabError(message, tree.place)
     (word,) = tree if isinstance(tree, Table) else (tree,)
     assert isinstance(word, Scalar)
     written = habits.expression(word)

@@ -197,7 +197,7 @@ def several(read: Reader[Read], empty: str = "") -> Reader[tuple[Read, ...]]:
             raise MathlabError(empty, tree.place)
         return gather(read, items)
 
-    return Reader(read_all, any_of(read.schema, listed(read.schema, int(bool(empty)))))
+    return Reader(read_all, any_of(read.schema, listed(read.schema, int(bool(empty)))), read.readers)
 
 
 def array(tree: Tree) -> Value:
@@ -238,9 +238,8 @@ def _unfit(part: Tree, first: Row) -> Problem | None:
     """What keeps one part of a level from standing beside the first."""
     length = len(first)
     if not isinstance(part, Row):
-        return Problem(
-            f"a list of {_entries(length)} is needed here, as at the first place, not {kind(part)}", part.place
-        )
+        message = f"a list of {_entries(length)} is needed here, as at the first place, not {kind(part)}"
+        return Problem(message, part.place)
     if not part:
         return Problem("an empty list holds no numbers", part.place)
     if len(part) != length:

@@ -168,7 +168,10 @@ class _Builder:
         assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
         if event.tag is not None:
             shown = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self.problems.append(Problem(f"tags are not used in a config, so drop {shown!r}", place))
+            how = f"so drop {shown!r}"
+            if isinstance(event, yaml.ScalarEvent) and not event.value and not event.style:
+                how, event.value = "and what begins with '!' stands in quotes", event.tag
+            self.problems.append(Problem(f"tags are not used in a config, {how}", place))
         is_row = isinstance(event, yaml.SequenceStartEvent)
         tree: Tree = Row(place) if is_row else Table(place)
         if isinstance(event, yaml.ScalarEvent):

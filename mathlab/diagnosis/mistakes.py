@@ -162,9 +162,8 @@ def followed(mistake: Mistake, prepared: Prepared) -> Mistake | None:
     gradients, changes = by_name(prepared.backward.equations), dict(mistake.changes)
     read = {name for expr in gradients.values() for name in names(expr)}
     was, now = mistake.definitions, {**mistake.definitions, **changes}
-    pairs: list[tuple[Lines, Lines]] = [
-        ((Equation(name, was[name]),), (Equation(name, now[name]),)) for name in changes if f"d{name}" in read
-    ]
+    known = [name for name in changes if f"d{name}" in read]
+    pairs: list[tuple[Lines, Lines]] = [((Equation(one, was[one]),), (Equation(one, now[one]),)) for one in known]
     if len(pairs) < len(changes):
         try:
             pairs.append((_unread(was, read, prepared.end), _unread(now, read, prepared.end)))

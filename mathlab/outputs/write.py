@@ -131,10 +131,9 @@ def _kept(path: Path, layout: Layout, keep: Collection[tuple[str, str]]) -> list
         columns, rows = (), []
     own = len(layout.columns)
     if columns[:own] != layout.columns or not (layout.open_ended or len(columns) == own):
-        raise MathlabError(
-            f"{path} is not as this version of mathlab writes it, so its rows of other cases and stages cannot be "
-            f"kept; `mathlab run --out {shlex.quote(str(path.parents[1]))} FILE` of the whole config makes it anew"
-        )
+        lost = "so its rows of other cases and stages cannot be kept"
+        anew = f"`mathlab run --out {shlex.quote(str(path.parents[1]))} FILE` of the whole config makes it anew"
+        raise MathlabError(f"{path} is not as this version of mathlab writes it, {lost}; {anew}")
     owned = groupby((row for row, _ in rows), partial(owner, layout))
     return [Table(columns, tuple(some)) for one, some in owned if one in keep]
 

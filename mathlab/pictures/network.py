@@ -92,9 +92,8 @@ def network(scene: Scene) -> str:
     for layer in _layers(scene.case, nodes):
         runs[layer.outer] = [*runs.get(layer.source, []), layer]
     if not (layers := max(reversed(runs.values()), key=len)):
-        raise MathlabError(
-            f"{called} has no network to draw: no equation is a layer, as z: W @ x + b with a matrix W is"
-        )
+        message = f"{called} has no network to draw: no equation is a layer, as z: W @ x + b with a matrix W is"
+        raise MathlabError(f"{message}; of a single unit it is [[0.5, -1]], and [[0.5], [-1]] in x @ W")
     columns = [layers[0]._replace(outer=layers[0].source, inner="", bias="", activation=""), *layers]
     sides = [nodes[layer.outer].value.shape[layer.axis] for layer in columns]
     if max(sides) > MOST_UNITS:

@@ -262,9 +262,8 @@ def selftest(results: Sequence[SelftestResult], quiet: bool = False) -> Iterator
     survivors = [survivor for result in results for survivor in result.survivors]
     aside = [survivor for result in results for survivor in result.set_aside if not quiet]
     if not quiet:
-        yield Sheet(
-            names, tuple(Row.of(r.name, *map(str, of)) for r, of in zip(results, counted, strict=True)), indent=0
-        )
+        rows = (Row.of(r.name, *map(str, of)) for r, of in zip(results, counted, strict=True))
+        yield Sheet(names, tuple(rows), indent=0)
     for title, listed in (("not caught", survivors), ("not changed", aside)):
         if listed:
             yield from (*section(title), *(said(f"{one.what}  {one.place or ''}", indent=2) for one in listed))

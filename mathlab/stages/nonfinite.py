@@ -90,9 +90,8 @@ def _cause(root: Expr, at: Index, values: Env, types: Types, called: Mapping[str
 
 def _place(value: Array, at: Index) -> Index:
     """Where the entry stands that broadcasting brings to `at`."""
-    return tuple(
-        0 if length == 1 else place for length, place in zip(value.shape, at[len(at) - value.ndim :], strict=True)
-    )
+    lengths = zip(value.shape, at[len(at) - value.ndim :], strict=True)
+    return tuple(0 if length == 1 else place for length, place in lengths)
 
 
 def _first(wrong: Array) -> Index:

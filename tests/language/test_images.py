@@ -146,6 +146,8 @@ REFUSED = [
     ("max_pool(m, 3)", "a window of shape (3, 3) is larger than shape (2, 4) with stride=(3, 3), pad=0"),
     ("avg_pool(m, 2, pad=2)", "pad=2 is more than half of a window of shape (2, 2)"),
     ("conv2d(m, k[1:1])", "a kernel of shape (0, 3) has no entries in"),
+    ("windows(m, 9)", "a window of shape (9, 9) is larger than shape (2, 4) with stride=1 in 'windows(m, size=9)'"),
+    ("overlap_add(m, m)", "shape (2, 4) is not that of windows of shape (2, 4) with stride=1 in 'overlap_add(m, m)'"),
     ("windows(v, 1)", "windows needs an array with rows and columns, not shape (4,), of which x[None] makes a row,"),
 ]
 

@@ -384,6 +384,10 @@ def test_words_keep_the_rows_of_a_matrix() -> None:
     [
         (case({"loss": "x * x"}, {"x": 1.0}), "has no network to draw"),
         (
+            case({"z": "X @ w", "loss": "sum(z)"}, {"w": [1.0, 2.0]}, {"X": np.eye(2)}),
+            r"and \[\[0.5\], \[-1\]\] in x @ W$",
+        ),
+        (
             case({"z": "x @ W", "loss": "sum(z)"}, {"W": np.ones((20, 2))}, {"x": np.ones(20)}),
             "a layer of 20 units, more than 12",
         ),

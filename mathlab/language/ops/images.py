@@ -45,7 +45,8 @@ def _image(x: Type, call: Call) -> Type:
 
 
 def _settings(call: Call, step: int | Pair = 1) -> str:
-    known = {"stride": step, "pad": 0, **dict(call.attrs)}
+    unpadded = call.op in ("windows", "overlap_add")
+    known = {"stride": step, **({} if unpadded else {"pad": 0}), **dict(call.attrs)}
     return " with " + ", ".join(f"{name}={value}" for name, value in known.items() if name != "size")
 
 
@@ -92,10 +93,9 @@ def convolved(types: Sequence[Type], call: Call) -> Shape:
     """
     (x, k), axes = (type_.shape for type_ in types), min(types[1].ndim, 3)
     if not 2 <= len(k) <= 4 or not axes <= len(x) <= axes + 1:
-        raise ShapeError(
-            f"conv2d slides a kernel (rows, columns), (channels, rows, columns) or (outputs, channels, rows, columns) "
-            f"over an image or a batch of them, not shape {k} over shape {x}"
-        )
+        kernels = "(rows, columns), (channels, rows, columns) or (outputs, channels, rows, columns)"
+        over = f"over an image or a batch of them, not shape {k} over shape {x}"
+        raise ShapeError(f"conv2d slides a kernel {kernels} {over}")
     if axes == 3 and x[-3] != k[-3]:
         raise ShapeError(f"shape {x} has {x[-3]} channels, and the kernel of shape {k} {k[-3]},")
     return (*x[:-axes], *k[:-3], *places(types[0], (k[-2], k[-1]), call, what="a kernel"))
