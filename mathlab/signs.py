@@ -135,7 +135,7 @@ def quoted(line: str, before: str = "") -> str:
         return "; a bracket is closed that nothing opened"
     alone = [part for part in (value, text) if part[:1] in tuple("@`|>%&*!?,")]
     alone += [value] if re.match(r"-(?: |$)", value) else []
-    if number := slip(value, NUMBERS) if value in alone else "":
+    if number := slip(value, NUMBERS) if value in alone and not re.search(r"(?<!\d)[^\W\d]", value) else "":  # no name
         return number
     if alone or re.match(QUOTED, value):
         written = sign((alone or [value])[0], SIGNS) or ("a mapping in braces" if re.match(r"[\w ]+: ", value) else "")

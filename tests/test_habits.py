@@ -217,6 +217,10 @@ MISTAKES = [
     ("figure", "w: {0: 0.1, 1: 0.2}", "not a mapping from numbers; write [0.5, -1], in order"),
     ("equation", "!s", "not an expression: what is not so is written (x == 0)"),
     ("equation", "!s", "tags are not used in a config, and what begins with '!' stands in quotes"),
+    ("equation", "!(s > 1)", "stands in quotes, and what is not so is written (x == 0)"),
+    ("equation", "f(s) = s**2", "not an expression: write only what stands to the right of '='"),
+    ("equation", "where s > 0 then 1 else 0", "not an expression: a choice is written where(c, a, b)"),
+    ("equation", "s by y", "before 'by y' an operator is missing: a product is a * b or a @ b, a call f(x)"),
     ("layer", "{affine: , W: W, b: b}", "of 3 keys; what belongs to 'affine' is indented further than it"),
     (
         "config",
