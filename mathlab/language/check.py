@@ -178,7 +178,7 @@ class Types:
             if expr.id not in self.names:
                 raise ExpressionError(f"unknown name '{expr.id}'{did_you_mean(expr.id, self.names)}", expr.position)
             return self.names[expr.id]
-        return Type((), "i" if isinstance(expr, Num) and expr.whole else "f")
+        return Type((), "i" if isinstance(expr, Num) and isinstance(expr.value, int) else "f")
 
     def site(self, call: Call) -> Site:
         """The types around one call, for the rules of its derivative."""

@@ -29,10 +29,10 @@ class Num:
 
     value: int | float
     position: int = field(default=0, compare=False)
-    whole: bool = field(init=False, repr=False)  # so that 1 and 1.0 are two, of which only the one is an index
+    form: str = field(init=False, repr=False)  # so that 1 and 1.0 are two, an index and none, and 0.0 and -0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "whole", isinstance(self.value, int))
+        object.__setattr__(self, "form", repr(self.value))
 
 
 @dataclass(frozen=True, slots=True)

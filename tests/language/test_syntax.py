@@ -153,3 +153,9 @@ def _folded(expr: Expr) -> Expr:
     if expr.op == "neg" and isinstance(args[0], Num):
         return Num(-args[0].value)
     return Call(expr.op, args, expr.attrs)
+
+
+def test_numbers_that_are_equal_and_not_the_same_are_two() -> None:
+    assert parse("x[1]") != parse("x[1.0]")
+    assert parse("1 / (x * 0.0)") != parse("1 / (x * -0.0)")
+    assert parse("x * 2") == parse("x*2 ")
