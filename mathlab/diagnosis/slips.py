@@ -67,6 +67,7 @@ def known(prepared: Prepared) -> Names:
     ahead, back = ([part for expr in some.values() for part in walk(expr)] for some in (forward, backward))
     calls = [part for part in ahead if isinstance(part, Call)]
     differences = (part.args for part in (*ahead, *back) if isinstance(part, Call) and part.op == "sub")
+    of_ones = (other for one, other in differences if isinstance(one, Num) and one.value == 1)
     gradients = frozenset(prepared.gradients) | {UPSTREAM}
     whole = {f"d{name}": name for name in prepared.types.names if f"d{name}" in gradients}
     nodes = whole | {part: name for name, some in prepared.backward.parts.items() for part in some}
@@ -76,7 +77,7 @@ def known(prepared: Prepared) -> Names:
         pieces=[*dict.fromkeys(call for call in calls if call.op == "index" or len(names(call)) == 1)],
         place=place,
         beside=beside,
-        complemented=frozenset(other.id for one, other in differences if one == Num(1) and isinstance(other, Name)),
+        complemented=frozenset(other.id for other in of_ones if isinstance(other, Name)),
         orders={name: _orders(np.asarray(value.array, np.float64)) for name, value in prepared.case.inputs.items()},
     )
 

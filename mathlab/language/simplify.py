@@ -58,7 +58,10 @@ def as_number(value: Fraction) -> Num:
 
 def is_ones(expr: Expr) -> bool:
     """Whether every entry of the expression is known to be 1."""
-    return expr == Num(1) or (isinstance(expr, Call) and expr.op in ("ones", "ones_like"))
+    match expr:
+        case Num(1) | Call("ones" | "ones_like"):  # a 1.0 too
+            return True
+    return False
 
 
 def split(expr: Expr) -> tuple[Factor, Expr]:

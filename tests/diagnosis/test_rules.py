@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from mathlab.diagnosis import mistakes
+from mathlab.diagnosis import mistakes, slips
 from mathlab.diagnosis.evidence import best
 from mathlab.diagnosis.mistakes import KINDS, Mistake
 from mathlab.diagnosis.scene import Scene, of_arrays
@@ -339,3 +339,10 @@ def test_what_a_forward_mistake_hands_on_is_what_its_equations_derive(net: str) 
                 assert np.allclose(value, anew[name], rtol=1e-9, atol=1e-12, equal_nan=True), search.worded(mistake)
                 compared += 1
     assert compared > 20
+
+
+@pytest.mark.parametrize("one", ["1", "1.0"])
+def test_a_gate_is_told_by_its_other_half_however_the_one_is_written(one: str) -> None:
+    equations = {"g": "w * x", "y": f"g * w + ({one} - g) * x", "loss": "sum(y**2)"}
+    prepared = prepare(case(equations, {"w": [0.5, -0.25]}, {"x": [1.5, 2.0]}))
+    assert slips.known(prepared).complemented == {"g"}

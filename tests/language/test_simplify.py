@@ -11,7 +11,7 @@ from mathlab.errors import ExpressionError
 from mathlab.language import read
 from mathlab.language.check import Types
 from mathlab.language.shapes import Type
-from mathlab.language.simplify import Builder, Factor, join, split
+from mathlab.language.simplify import Builder, Factor, is_ones, join, split
 from mathlab.language.syntax import Call, Expr, Name, NewAxis, Num, Slice, unparse
 from mathlab.witnesses.graph import evaluate
 
@@ -131,3 +131,9 @@ def test_a_number_in_front_keeps_its_decimals_and_its_count_apart() -> None:
     assert core == Name("v")
     assert factor == Factor() * split(read("0.02 * v / 4"))[0]
     assert unparse(join(factor, core)) == "0.02 * v / 4"
+
+
+def test_a_one_is_one_in_either_form() -> None:
+    assert is_ones(Num(1))
+    assert is_ones(Num(1.0))
+    assert not is_ones(Num(2))

@@ -40,9 +40,10 @@ def inner_or_product(site: Site) -> str:
 
 def power_of_base(site: Site) -> str:
     """b * a**(b - 1), which for b = 0 would be 0 times infinity at a = 0, where a**0 is as flat as elsewhere."""
-    if site.is_number(1):
-        return "zeros_like(a)" if site.call.args[1] == Num(0) else "g * b * a**(b - 1)"
-    return "g * b * a**where(b == 0, 0, b - 1)"
+    match site.call.args:
+        case (_, Num(0)):  # a 0.0 too
+            return "zeros_like(a)"
+    return "g * b * a**(b - 1)" if site.is_number(1) else "g * b * a**where(b == 0, 0, b - 1)"
 
 
 def power_of_exponent(site: Site) -> str:
