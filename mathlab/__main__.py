@@ -3,7 +3,7 @@
 import os
 import sys
 
-from mathlab.commands import BROKEN, INTERRUPTED, NO_MEMORY, TROUBLE, interrupted
+from mathlab.commands import BROKEN, INTERRUPTED, NO_MEMORY, TROUBLE, interrupted, out_of_memory
 
 
 def main() -> None:
@@ -21,10 +21,10 @@ def main() -> None:
     except BaseException as error:
         if interrupted(error):
             sys.exit(INTERRUPTED)
-        if not isinstance(error, MemoryError | ImportError):
+        if not (out_of_memory(error) or isinstance(error, ImportError)):
             raise
         # what the command had no memory to say, or could not: not all of it could be imported
-        words = NO_MEMORY if isinstance(error, MemoryError) else BROKEN.format(error)
+        words = NO_MEMORY if out_of_memory(error) else BROKEN.format(error)
         try:  # noqa: SIM105  # contextlib is one import more, in which Ctrl-C would be a traceback
             os.write(2, f"mathlab: {words}\n".encode())
         except OSError:  # there is nobody to tell

@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from mathlab import __version__, files, habits, terminal, threads
-from mathlab.commands import BROKEN, INTERRUPTED, NO_MEMORY, TROUBLE, chain, interrupted
+from mathlab.commands import BROKEN, INTERRUPTED, NO_MEMORY, TROUBLE, chain, interrupted, out_of_memory
 from mathlab.commands.options import flat
 from mathlab.errors import MathlabError, Problem, did_you_mean
 
@@ -141,9 +141,7 @@ def _guarded(body: Callable[[], int]) -> int:
 def _tell(error: BaseException) -> None:
     """One line for each problem of what ended a command; trouble with files of ours is a MathlabError."""
     words = ": ".join(filter(None, (type(error).__name__, str(error))))
-    # what Python says of itself where no memory was left on the way, and of nothing that we do
-    lost = isinstance(error, SystemError) and "exception" in words
-    if lost or isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+    if out_of_memory(error) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         words = NO_MEMORY
     elif isinstance(error, ImportError):  # a broken installation, or no memory for a library
         words = BROKEN.format(chain(error)[-1])

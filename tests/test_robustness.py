@@ -213,7 +213,22 @@ def test_too_little_memory_is_a_sentence(net: Path, megabytes: int) -> None:
         return  # Python's own last words, of one in a hundred runs: not even an exception finds room
     assert done.returncode in (1, 2)
     said = r"mathlab: (there is not enough memory for this|a library cannot be loaded: .*)\n"
-    assert re.fullmatch(rf"({said}|OpenBLAS .*\n)+", done.stderr), done.stderr
+    last = r"(MemoryError: \n)*"  # Python's own words again, as it ends
+    assert re.fullmatch(rf"({said}|OpenBLAS .*\n)+{last}", done.stderr), done.stderr
+
+
+def test_memory_that_python_lost_the_error_of_is_told_too() -> None:
+    script = """
+from mathlab import __main__, cli
+
+def lost() -> None:
+    raise SystemError("error return without exception set")
+
+cli.main = lost
+__main__.main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "mathlab: there is not enough memory for this\n")
 
 
 @pytest.mark.parametrize("kind", ["file", "link to a file", "file above", "device", "link out"])

@@ -9,6 +9,11 @@ def interrupted(error: BaseException) -> bool:
     return any(isinstance(one, KeyboardInterrupt) for one in chain(error))
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether no memory was left; Python itself loses the MemoryError on its way at times, and says that of itself."""
+    return isinstance(error, MemoryError) or (isinstance(error, SystemError) and "exception" in str(error))
+
+
 def chain(error: "BaseException | None") -> list[BaseException]:
     """The error, and each that it came of: the last says the cause, of which NumPy tells how to install it."""
     found: list[BaseException] = []
