@@ -56,6 +56,7 @@ def run_stages(
 
     def ran(plans: Sequence[plan.Plan]) -> Iterator[runs.Ran]:
         """Each experiment as soon as it has run; once it is told, its files are written."""
+        without: dict[Problem, None] = {}  # pictures, each reason once
         for at, planned in enumerate(plans, start=1):
             began = time.perf_counter()
             step = f"{planned.experiment.name} ({at} of {len(plans)}): " if summary else ""
@@ -76,7 +77,7 @@ def run_stages(
                     from mathlab.pictures import gallery
 
                     pictures, lacking = gallery.declared(result)
-                    terminal.complain(lacking)
+                    without |= dict.fromkeys(lacking)
             except MathlabError as error:
                 terminal.complain(error.problems)
                 refused.extend(error.problems)
@@ -87,6 +88,7 @@ def run_stages(
             write(result, out, {"command": command, "threads": permits.threads}, everything=command == "run", more=more)
             if pictures:
                 gallery.write(result, out, pictures)
+        terminal.complain([*without])
 
     with telling.reporting(report):
         loaded = plan.load(cases.paths(DEFAULTS.get(command)), permits.allowed)

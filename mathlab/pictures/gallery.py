@@ -125,7 +125,7 @@ def declared(result: ExperimentResult) -> tuple[Files, list[Problem]]:
     plots = [] if find_spec("matplotlib") else [one for _, one in pictures if one.kind not in DRAWN]
     found, lacking = made(result, [(name, one) for name, one in pictures if one not in plots])
     if plots:
-        lacking.append(Problem(f"plots are not drawn anew, for {MISSING}", plots[0].place))
+        lacking.append(Problem(f"plots are not drawn anew, for {MISSING}"))
     return found, lacking
 
 
