@@ -16,7 +16,17 @@ from typing import NamedTuple
 import numpy as np
 
 from mathlab.experiment import Array, Choice
-from mathlab.results import CaseResult, ExperimentResult, FigureResult, FormulaResult, NodeResult
+from mathlab.results import (
+    BackpropResult,
+    ExperimentResult,
+    FigureResult,
+    FormulaResult,
+    GradcheckResult,
+    NodeResult,
+    StageResult,
+    SweepResult,
+    TrainResult,
+)
 from mathlab.stages.table import STAGES, Layout, Row, Rows, every_file
 
 FIGURES = "figures.csv"
@@ -47,8 +57,8 @@ def parts_of(result: ExperimentResult) -> Mapping[str, list[Table]]:
     """File name -> a table for each case and stage that ran and writes that file."""
     parts, known = defaultdict[str, list[Table]](list), every_file()
     for case in result.cases:
-        for stage in case.stages:
-            for file, more, rows in (*STAGES[stage].rows(case), *_figures(case, stage)):
+        for stage, found in case.stages.items():
+            for file, more, rows in (*STAGES[stage].rows(found, case.dtype), *_figures(found, stage, case.dtype)):
                 own = known[file].columns
                 columns = (*own, *(f"{name} (value)" if name in own else name for name in more))
                 parts[file].append(Table(columns, tuple((case.case, *row) for row in rows)))
@@ -83,43 +93,38 @@ def join(layout: Layout, parts: Sequence[Table], result: ExperimentResult) -> Ta
     return Table(tuple(columns), tuple(rows))
 
 
-def _figures(case: CaseResult, stage: str) -> Rows:
+def _figures(found: StageResult, stage: str, dtype: str) -> Rows:
     """What was printed for a stage, whichever it is."""
     if FIGURES in STAGES[stage].files:
-        found = case.stages[stage].figures
-        yield FIGURES, (), (row for figure in found for row in _figure(figure, stage, case.dtype))
+        yield FIGURES, (), (row for figure in found.figures for row in _figure(figure, stage, dtype))
 
 
-def backprop_rows(case: CaseResult) -> Rows:
+def backprop_rows(found: BackpropResult, dtype: str) -> Rows:
     """Every node, its gradient, what the witnesses say of it, and the hand-derived formulas."""
-    if found := case.backprop:
-        yield "nodes.csv", (), (row for node in found.nodes for row in _entries(node))
-        yield "gradient_norms.csv", (), (_norms(n, n.gradient) for n in found.nodes if n.gradient is not None)
-        yield "witnesses.csv", (), (_cells("float64", *witness) for witness in found.witnesses)
-        yield "derivation.csv", (), (_formula(formula, case.dtype) for formula in found.formulas)
+    yield "nodes.csv", (), (row for node in found.nodes for row in _entries(node))
+    yield "gradient_norms.csv", (), (_norms(n, n.gradient) for n in found.nodes if n.gradient is not None)
+    yield "witnesses.csv", (), (_cells("float64", *witness) for witness in found.witnesses)
+    yield "derivation.csv", (), (_formula(formula, dtype) for formula in found.formulas)
 
 
-def gradcheck_rows(case: CaseResult) -> Rows:
+def gradcheck_rows(found: GradcheckResult, dtype: str) -> Rows:
     """Every entry that was checked."""
-    if found := case.gradcheck:
-        yield "gradcheck.csv", (), (_cells(case.dtype, *entry) for entry in found.entries)
+    yield "gradcheck.csv", (), (_cells(dtype, *entry) for entry in found.entries)
 
 
-def train_rows(case: CaseResult) -> Rows:
+def train_rows(found: TrainResult, dtype: str) -> Rows:
     """Every epoch."""
-    if found := case.train:
-        columns = {name: _numbers(values) for name, values in found.columns.items()}
-        epochs = map(str, range(len(next(iter(columns.values()), ()))))
-        yield "training.csv", columns, zip(epochs, *columns.values(), strict=True)
+    columns = {name: _numbers(values) for name, values in found.columns.items()}
+    epochs = map(str, range(len(next(iter(columns.values()), ()))))
+    yield "training.csv", columns, zip(epochs, *columns.values(), strict=True)
 
 
-def sweep_rows(case: CaseResult) -> Rows:
+def sweep_rows(found: SweepResult, dtype: str) -> Rows:
     """Every run: settings as the config writes them, arrays by their place in it."""
-    if found := case.sweep:
-        runs, columns = map(str, range(len(found.nonfinite))), map(_numbers, found.columns.values())
-        settings = (map(_chosen, chosen) for chosen in found.settings.values())
-        rows = zip(runs, found.nonfinite, *settings, *columns, strict=True)
-        yield "sweep.csv", (*found.settings, *found.columns), rows
+    runs, columns = map(str, range(len(found.nonfinite))), map(_numbers, found.columns.values())
+    settings = (map(_chosen, chosen) for chosen in found.settings.values())
+    rows = zip(runs, found.nonfinite, *settings, *columns, strict=True)
+    yield "sweep.csv", (*found.settings, *found.columns), rows
 
 
 def _chosen(choice: Choice | None) -> str:

@@ -19,13 +19,14 @@ from mathlab.experiment import Case, Figure
 from mathlab.reports.layout import indexed, number, quantity, said, short
 from mathlab.results import (
     NOT_FINITE,
-    CaseResult,
+    BackpropResult,
     EntryCheck,
     ExperimentResult,
     FigureResult,
     FormulaResult,
     GradcheckResult,
     Outcome,
+    TrainResult,
 )
 from mathlab.stages.table import STAGES, Named
 
@@ -151,7 +152,7 @@ def checks(result: ExperimentResult) -> tuple[Check, ...]:
     """
     told, places = [], {case.name: case.place for case in result.experiment.cases}
     for case in result.cases:
-        found = [check for stage in case.stages for check in STAGES[stage].checks(case)]
+        found = [check for name, stage in case.stages.items() for check in STAGES[name].checks(stage)]
         for stage, first in case.nonfinite.items():
             found.append(Check("number", f"the numbers of {stage}", "failed", NOT_FINITE, remarks=(("first", first),)))
         group, file = result.experiment.name, Place(result.experiment.path)
@@ -161,20 +162,18 @@ def checks(result: ExperimentResult) -> tuple[Check, ...]:
     return tuple(told)
 
 
-def backprop_checks(case: CaseResult) -> Iterator[Check]:
+def backprop_checks(result: BackpropResult) -> Iterator[Check]:
     """The figures, the formulas, and where a witness contradicts."""
-    if result := case.backprop:
-        yield from (*figure_checks(result.figures), *map(formula_check, result.formulas))
-        for one in result.witnesses:
-            if not one.passed:
-                name = f"d{one.name} beside the witness {one.witness}"
-                error = "" if one.relative is None else f"{short(one.relative)} (relative)"
-                yield Check("gradient", name, "failed", one.verdict, error=error, remarks=remarked(message=one.message))
+    yield from (*figure_checks(result.figures), *map(formula_check, result.formulas))
+    for one in result.witnesses:
+        if not one.passed:
+            name = f"d{one.name} beside the witness {one.witness}"
+            error = "" if one.relative is None else f"{short(one.relative)} (relative)"
+            yield Check("gradient", name, "failed", one.verdict, error=error, remarks=remarked(message=one.message))
 
 
-def gradcheck_checks(case: CaseResult) -> Iterator[Check]:
+def gradcheck_checks(result: GradcheckResult) -> Iterator[Check]:
     """The parameters, each with the numbers of its worst entry, then the figures."""
-    result = case.gradcheck or GradcheckResult(())
     for parameter, entries in result.parameters.items():
         entries = sorted(entries, key=badness, reverse=True)
         refuted, worst = [entry for entry in entries if not entry.passed], entries[0]
@@ -194,9 +193,9 @@ def gradcheck_checks(case: CaseResult) -> Iterator[Check]:
     yield from figure_checks(result.figures)
 
 
-def train_checks(case: CaseResult) -> Iterable[Check]:
+def train_checks(result: TrainResult) -> Iterable[Check]:
     """The figures, in the order of the updates."""
-    return figure_checks(sorted(case.train.figures, key=lambda figure: figure.updates or 0)) if case.train else ()
+    return figure_checks(sorted(result.figures, key=lambda figure: figure.updates or 0))
 
 
 def figure_checks(figures: Iterable[FigureResult]) -> Iterator[Check]:

@@ -16,10 +16,13 @@ from mathlab.reports.layout import Blocks, Paragraph, Row, Sheet, count, indexed
 from mathlab.reports.steps import between, entry_of, in_brief, section, steps
 from mathlab.results import (
     NOT_FINITE,
-    CaseResult,
+    BackpropResult,
     EntryCheck,
     ExperimentResult,
+    GradcheckResult,
+    SweepResult,
     Tally,
+    TrainResult,
     WitnessResult,
     tally,
 )
@@ -63,7 +66,7 @@ def report(result: ExperimentResult) -> Iterator[RenderableType]:
     for case in result.cases:
         yield from (Text(""), said(f"case {case.case} ({case.dtype})", TITLE))
         for name, stage in case.stages.items():
-            yield from STAGES[name].page(case)
+            yield from STAGES[name].page(stage)
             if stage.figures:
                 yield from section(FIGURES.get(name, f"figures of {name}"))
                 yield from compared(figure_checks(stage.figures))
@@ -92,7 +95,7 @@ def problems(result: ExperimentResult) -> Iterator[RenderableType]:
             said(f"{NOT_FINITE} in {stage}: {what}", LOST, 2) for stage, what in case.nonfinite.items()
         ]
         found += compared(check for check in figure_checks(case.figures) if check.outcome == "failed")
-        found += [part for stage in case.stages for part in STAGES[stage].failures(case)]
+        found += [part for name, stage in case.stages.items() for part in STAGES[name].failures(stage)]
         if found:
             yield from (said(f"{result.experiment.name}, case {case.case} ({case.dtype})", TITLE), *found, Text(""))
 
@@ -199,52 +202,48 @@ def entries(checks: Sequence[EntryCheck]) -> Iterable[RenderableType]:
 # The stages
 
 
-def backprop_page(case: CaseResult) -> Iterable[RenderableType]:
+def backprop_page(result: BackpropResult) -> Iterable[RenderableType]:
     """Every node with its gradient, and what they were held against."""
-    if result := case.backprop:
-        yield from steps(result)
-        if result.first_nonfinite:
-            yield said(result.first_nonfinite, LOST, 2)
-        if result.witnesses:
-            hidden = between(result)
-            shown = (one for one in result.witnesses if one.name not in hidden or not one.passed)
-            yield from (*section("witnesses"), *witnesses(shown))
-        if result.formulas:
-            yield from (*section("hand-derived formulas"), *compared(map(formula_check, result.formulas)))
+    yield from steps(result)
+    if result.first_nonfinite:
+        yield said(result.first_nonfinite, LOST, 2)
+    if result.witnesses:
+        hidden = between(result)
+        shown = (one for one in result.witnesses if one.name not in hidden or not one.passed)
+        yield from (*section("witnesses"), *witnesses(shown))
+    if result.formulas:
+        yield from (*section("hand-derived formulas"), *compared(map(formula_check, result.formulas)))
 
 
-def backprop_failures(case: CaseResult) -> Iterable[RenderableType]:
+def backprop_failures(result: BackpropResult) -> Iterable[RenderableType]:
     """The formulas that differ, and what a witness says of a gradient."""
-    if result := case.backprop:
-        yield from compared(formula_check(formula) for formula in result.formulas if not formula.passed)
-        yield from witnesses(witness for witness in result.witnesses if not witness.passed)
+    yield from compared(formula_check(formula) for formula in result.formulas if not formula.passed)
+    yield from witnesses(witness for witness in result.witnesses if not witness.passed)
 
 
-def gradcheck_page(case: CaseResult) -> Iterable[RenderableType]:
+def gradcheck_page(result: GradcheckResult) -> Iterable[RenderableType]:
     """The entries, and the verdicts parameter by parameter."""
-    if result := case.gradcheck:
-        yield from (*section("gradient check"), *entries(result.entries))
-        for parameter, found in result.parameters.items():
-            left = result.sampled.get(parameter, len(found)) - len(found)
-            yield said(f"d{parameter}: {checked_of(len(found), left, 'entry', 'entries')}, {counted(found)}", indent=2)
+    yield from (*section("gradient check"), *entries(result.entries))
+    for parameter, found in result.parameters.items():
+        left = result.sampled.get(parameter, len(found)) - len(found)
+        yield said(f"d{parameter}: {checked_of(len(found), left, 'entry', 'entries')}, {counted(found)}", indent=2)
 
 
-def gradcheck_failures(case: CaseResult) -> Iterable[RenderableType]:
+def gradcheck_failures(result: GradcheckResult) -> Iterable[RenderableType]:
     """The entries that are refuted."""
-    return entries([entry for entry in case.gradcheck.entries if not entry.passed]) if case.gradcheck else ()
+    return entries([entry for entry in result.entries if not entry.passed])
 
 
-def train_page(case: CaseResult) -> Iterable[RenderableType]:
+def train_page(result: TrainResult) -> Iterable[RenderableType]:
     """Some epochs, and the trained parameters."""
-    if result := case.train:
-        epochs = selected(max(map(len, result.whole.values()), default=0))
-        rows = (Row.of(f"epoch {at}", *(number(column[at]) for column in result.whole.values())) for at in epochs)
-        yield from (*section(f"training, {count(result.updates, 'update')}"), Sheet(("", *result.whole), tuple(rows)))
-        if result.first_nonfinite:
-            yield said(result.first_nonfinite, LOST, 2)
-        if result.parameters:
-            yield from section("parameters after training")
-            yield Blocks(tuple((entry_of(name, "", value),) for name, value in result.parameters.items()))
+    epochs = selected(max(map(len, result.whole.values()), default=0))
+    rows = (Row.of(f"epoch {at}", *(number(column[at]) for column in result.whole.values())) for at in epochs)
+    yield from (*section(f"training, {count(result.updates, 'update')}"), Sheet(("", *result.whole), tuple(rows)))
+    if result.first_nonfinite:
+        yield said(result.first_nonfinite, LOST, 2)
+    if result.parameters:
+        yield from section("parameters after training")
+        yield Blocks(tuple((entry_of(name, "", value),) for name, value in result.parameters.items()))
 
 
 def selected(epochs: int) -> list[int]:
@@ -277,30 +276,29 @@ BEST, LAST, TOLD = 3, 3, 5  # runs that are shown
 QUANTILES = {"min": 0.0, "5%": 0.05, "25%": 0.25, "median": 0.5, "75%": 0.75, "95%": 0.95, "max": 1.0}
 
 
-def sweep_page(case: CaseResult) -> Iterable[RenderableType]:
+def sweep_page(result: SweepResult) -> Iterable[RenderableType]:
     """The best and the worst runs by the first reported number, the quantiles, and what is not finite."""
-    if result := case.sweep:
-        runs, ranked, columns = len(result.nonfinite), result.ranked, result.columns
-        stacked = f", {'all' if result.stacked == runs else result.stacked} of them stacked" if result.stacked else ""
-        yield from section(f"sweep, {count(runs, 'run')}{stacked}")
-        rows, spread = [], []
-        for run in (*ranked[:BEST], *ranked[max(len(ranked) - LAST, BEST) :]):
-            rank = "best" if run == ranked[0] else "worst" if run == ranked[-1] else ""
-            settings = (_setting(choices[run]) for choices in result.settings.values())
-            rows.append(Row.of(rank, str(run), *settings, *(number(column[run]) for column in columns.values())))
-        if ranked:
-            for name, column in columns.items():  # over the runs that stayed finite
-                finite = np.asarray(column, np.float64)[ranked]
-                spread.append(Row.of(name, *map(number, np.quantile(finite, [*QUANTILES.values()]))))
-            yield Sheet(("", "run", *result.settings, *columns), tuple(rows))
-            yield from (Text(""), Sheet(("", *QUANTILES), tuple(spread)))
-        yield from sweep_failures(case)
+    runs, ranked, columns = len(result.nonfinite), result.ranked, result.columns
+    stacked = f", {'all' if result.stacked == runs else result.stacked} of them stacked" if result.stacked else ""
+    yield from section(f"sweep, {count(runs, 'run')}{stacked}")
+    rows, spread = [], []
+    for run in (*ranked[:BEST], *ranked[max(len(ranked) - LAST, BEST) :]):
+        rank = "best" if run == ranked[0] else "worst" if run == ranked[-1] else ""
+        settings = (_setting(choices[run]) for choices in result.settings.values())
+        rows.append(Row.of(rank, str(run), *settings, *(number(column[run]) for column in columns.values())))
+    if ranked:
+        for name, column in columns.items():  # over the runs that stayed finite
+            finite = np.asarray(column, np.float64)[ranked]
+            spread.append(Row.of(name, *map(number, np.quantile(finite, [*QUANTILES.values()]))))
+        yield Sheet(("", "run", *result.settings, *columns), tuple(rows))
+        yield from (Text(""), Sheet(("", *QUANTILES), tuple(spread)))
+    yield from sweep_failures(result)
 
 
-def sweep_failures(case: CaseResult) -> Iterable[RenderableType]:
+def sweep_failures(result: SweepResult) -> Iterable[RenderableType]:
     """Which runs left the finite numbers, and by what that was seen."""
-    if case.sweep and (runs := case.sweep.lost):
-        told = ", ".join(f"run {run}: {case.sweep.nonfinite[run]}" for run in runs[:TOLD])
+    if runs := result.lost:
+        told = ", ".join(f"run {run}: {result.nonfinite[run]}" for run in runs[:TOLD])
         more = f", and {len(runs) - TOLD} more" if len(runs) > TOLD else ""
         yield said(f"{count(len(runs), 'run')} left the finite numbers: {told}{more}", "bold yellow", 2)
 

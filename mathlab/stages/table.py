@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from mathlab.errors import Place
 from mathlab.experiment import Case
 from mathlab.language.tables import rows
-from mathlab.results import CaseResult, StageResult
+from mathlab.results import StageResult
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -99,9 +99,9 @@ class Stage(NamedTuple):
 
     `declared` says whether a case asks for it; one that is `optional` cannot run where the case does not. Of
     several, that with the smallest `turn` runs first. `files` are the CSVs that it writes, `rows` what stands in
-    them: a file's name, the columns beyond its own, and the rows without their case. `page` shows the result,
-    `failures` what of it failed beside figures. `checks` are all comparisons, and `names` what they are called,
-    known before the case runs.
+    them, by its result and the dtype: a file's name, the columns beyond its own, and the rows without their case.
+    `page` shows the result, `failures` what of it failed beside figures. `checks` are all comparisons, and `names`
+    what they are called, known before the case runs.
     `section` reads the part of a config that has the stage's name, for `Case.sections`; the stages that have none
     are read with the case.
     """
@@ -110,10 +110,10 @@ class Stage(NamedTuple):
     declared: Callable[[Case], bool]
     run: Callable[[Case, Asked], StageResult]
     files: Mapping[str, Layout] = {}
-    rows: Callable[[CaseResult], Rows] = lambda case: iter(())
-    page: Callable[[CaseResult], Iterable[RenderableType]] = lambda case: ()
-    failures: Callable[[CaseResult], Iterable[RenderableType]] = lambda case: ()
-    checks: Callable[[CaseResult], Iterable[Check]] = lambda case: ()
+    rows: Callable[..., Rows] = lambda found, dtype: iter(())
+    page: Callable[..., Iterable[RenderableType]] = lambda found: ()
+    failures: Callable[..., Iterable[RenderableType]] = lambda found: ()
+    checks: Callable[..., Iterable[Check]] = lambda found: ()
     names: Callable[[Case], Named] = lambda case: ()
     section: Callable[[Tree], object] | None = None
     optional: bool = True
