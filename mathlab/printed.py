@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from mathlab import signs
 from mathlab.errors import MathlabError, Place
 from mathlab.experiment import INFINITE, Array, Figure
-from mathlab.results import FigureResult, Judged, Verdict
+from mathlab.results.judged import FigureResult, Judged, Verdict
 
 Rounding = Literal["nearest", "truncate"]
 Measured = Callable[[], ArrayLike]

@@ -17,7 +17,8 @@ from mathlab.article.text import DIGITS, SEPARATOR
 from mathlab.config.yamltext import Row, Scalar, Tree, read
 from mathlab.errors import MathlabError, Place, Problem
 from mathlab.files import replace_file, told
-from mathlab.results import ExperimentResult, FigureResult, Judged, tally
+from mathlab.results import ExperimentResult, tally
+from mathlab.results.judged import FigureResult, Judged
 
 LINE = re.compile("[^\r\n\x85\u2028\u2029]*(?:\r\n|[\r\n\x85\u2028\u2029]|$)")  # as YAML breaks them
 FIGURES = ("expected", "after")  # the keys of sections that hold figures

@@ -34,17 +34,8 @@ from mathlab.experiment import (
 from mathlab.habits import EXAMPLES
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import parse
-from mathlab.results import (
-    BackpropResult,
-    ExperimentResult,
-    FigureResult,
-    FormulaResult,
-    GradcheckResult,
-    Judged,
-    NodeResult,
-    TrainResult,
-    Verdict,
-)
+from mathlab.results import BackpropResult, ExperimentResult, GradcheckResult, TrainResult
+from mathlab.results.judged import FigureResult, FormulaResult, Judged, NodeResult, Verdict
 
 LOSS = Figure("loss", parse("loss"), printed=(PrintedNumber("1.018222"),))
 NOTHING = "mathlab: nothing was compared: add expected figures, a derivation or a gradcheck to the config\n"

@@ -14,7 +14,7 @@ from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Figure, PrintedNumber
 from mathlab.language.syntax import Name
 from mathlab.printed import Rounding, judge, judge_number, neighbours
-from mathlab.results import Verdict
+from mathlab.results.judged import Verdict
 
 pytestmark = pytest.mark.numbers
 

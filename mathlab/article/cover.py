@@ -17,7 +17,8 @@ from mathlab.article.text import Digits, Document, Number, digits_of
 from mathlab.errors import MathlabError, Problem
 from mathlab.experiment import INFINITE, Array, Case, Experiment, Range, Value
 from mathlab.language.syntax import Num, walk
-from mathlab.results import ExperimentResult, FigureResult, Judged
+from mathlab.results import ExperimentResult
+from mathlab.results.judged import FigureResult, Judged
 
 Status = Literal["checked", "given", "ignored", "open"]
 

@@ -15,7 +15,8 @@ from mathlab.article.labels import Called, called, folded, numbered
 from mathlab.article.text import LARGEST_ARRAY, Digits, Document, Number, digits_of
 from mathlab.experiment import INFINITE, Array
 from mathlab.printed import without_ones
-from mathlab.results import BackpropResult, ExperimentResult, FigureResult, Judged
+from mathlab.results import BackpropResult, ExperimentResult
+from mathlab.results.judged import FigureResult, Judged
 
 BEFORE = 400  # characters before a number, or a quote, that are near it
 NAMED = 4  # values of what a number is called

@@ -20,7 +20,8 @@ from mathlab.experiment import Array, Case, Figure, HandFormula
 from mathlab.language.equation import Graph
 from mathlab.language.syntax import Call, Name, names, walk
 from mathlab.language.terms import grafted
-from mathlab.results import CaseResult, FigureResult, FormulaResult
+from mathlab.results import CaseResult
+from mathlab.results.judged import FigureResult, FormulaResult
 from mathlab.stages.backprop import allowances, by_hand, compared, random_points
 from mathlab.stages.nonfinite import is_finite
 from mathlab.stages.prepare import Env, Prepared, prepare

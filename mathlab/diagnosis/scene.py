@@ -14,7 +14,7 @@ from mathlab.diagnosis.worlds import OVERHEAD, UNFIT, Compute, computing, progra
 from mathlab.experiment import Array, Case, Dtype, Figure
 from mathlab.language.syntax import Call, Expr, Name, Num
 from mathlab.printed import read_digits
-from mathlab.results import FigureResult
+from mathlab.results.judged import FigureResult
 from mathlab.stages.prepare import Env, Prepared
 from mathlab.stages.updates import Training
 

@@ -25,7 +25,7 @@ from mathlab.experiment import Array, Case, Experiment, Figure
 from mathlab.language.equation import Equation, by_name
 from mathlab.language.syntax import Call, Expr, Num
 from mathlab.printed import judge, judge_number, neighbours
-from mathlab.results import EntryCheck
+from mathlab.results.judged import EntryCheck
 from mathlab.stages import backprop, gradcheck, witness
 from mathlab.stages.gradcheck import Measured, Witnesses, check_entries, checked
 from mathlab.stages.noise import Floats, in_float64, noises, rounding_noise

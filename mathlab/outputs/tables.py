@@ -16,17 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mathlab.experiment import Array, Choice
-from mathlab.results import (
-    BackpropResult,
-    ExperimentResult,
-    FigureResult,
-    FormulaResult,
-    GradcheckResult,
-    NodeResult,
-    StageResult,
-    SweepResult,
-    TrainResult,
-)
+from mathlab.results import BackpropResult, ExperimentResult, GradcheckResult, StageResult, SweepResult, TrainResult
+from mathlab.results.judged import FigureResult, FormulaResult, NodeResult
 from mathlab.stages.table import STAGES, Layout, Row, Rows, every_file
 
 FIGURES = "figures.csv"

@@ -23,7 +23,8 @@ from mathlab.language.syntax import names
 from mathlab.pictures import Scene
 from mathlab.pictures.layout import Point, grouped, layered, ranked
 from mathlab.pictures.svg import BOLD, CHAR, END, MARGIN, element, entry, fill, measured, number, picture, stroke, text
-from mathlab.results import BackpropResult, FigureResult, NodeResult
+from mathlab.results import BackpropResult
+from mathlab.results.judged import FigureResult, NodeResult
 
 PAD, HEAD, LINE = 10.0, 50.0, 16.0  # the last is a line's height
 ROWS, COLUMNS = 6, 5  # the largest matrix whose numbers are shown; of a vector, `ROWS`

@@ -15,7 +15,7 @@ from mathlab.pictures import Scene, svg
 from mathlab.pictures.graph import PAD, Row, box, in_words, rows_of
 from mathlab.pictures.layout import Point
 from mathlab.pictures.svg import CHAR, MARGIN, element, entry, fill, number, stroke, text
-from mathlab.results import NodeResult
+from mathlab.results.judged import NodeResult
 from mathlab.stages.shares import base_of
 
 MOST_UNITS, MOST_LAYERS = 12, 20

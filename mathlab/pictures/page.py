@@ -28,7 +28,8 @@ from mathlab.language.syntax import Call, Expr, Name, Num, Slice, names
 from mathlab.pictures import Scene
 from mathlab.pictures.graph import graph, shape_of, summed, told_of
 from mathlab.pictures.svg import escape
-from mathlab.results import FigureResult, Share, TrainResult, tally
+from mathlab.results import TrainResult, tally
+from mathlab.results.judged import FigureResult, Share
 from mathlab.stages.prepare import Prepared, prepare
 from mathlab.stages.updates import Training
 

@@ -19,7 +19,7 @@ from mathlab.outputs.tables import csv_text
 from mathlab.reports.checks import Check, Report, remarked
 from mathlab.reports.data import place_keys
 from mathlab.reports.layout import Paragraph, Row, count, plain, said, sheet
-from mathlab.results import Outcome
+from mathlab.results.judged import Outcome
 
 STYLES = {"checked": "green", "given": "green", "ignored": "dim", "open": "bold red"}
 

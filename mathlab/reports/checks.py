@@ -17,17 +17,8 @@ from rich.console import Group, RenderableType
 from mathlab.errors import Place, Problem
 from mathlab.experiment import Case, Figure
 from mathlab.reports.layout import indexed, number, quantity, said, short
-from mathlab.results import (
-    NOT_FINITE,
-    BackpropResult,
-    EntryCheck,
-    ExperimentResult,
-    FigureResult,
-    FormulaResult,
-    GradcheckResult,
-    Outcome,
-    TrainResult,
-)
+from mathlab.results import BackpropResult, ExperimentResult, GradcheckResult, TrainResult
+from mathlab.results.judged import NOT_FINITE, EntryCheck, FigureResult, FormulaResult, Outcome
 from mathlab.stages.table import STAGES, Named
 
 Kind = Literal["figure", "worked out", "number", "formula", "gradient", "cell", "array", "article"]

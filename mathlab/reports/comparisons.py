@@ -17,7 +17,8 @@ from mathlab.oracle.oracle import Compared, OracleResult
 from mathlab.outputs.difference import Difference
 from mathlab.reports.checks import Check, Report, remarked
 from mathlab.reports.layout import SHOWN, Row, count, indexed, number, plain, said, sheet, short
-from mathlab.results import NOT_FINITE, CaseResult, Outcome
+from mathlab.results import CaseResult
+from mathlab.results.judged import NOT_FINITE, Outcome
 
 EMPTY = "(empty)"  # a cell
 STYLES = {True: "green", False: "bold red"}  # of what passes, and of what does not

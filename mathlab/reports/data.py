@@ -22,7 +22,8 @@ from mathlab.errors import Place
 from mathlab.experiment import Array
 from mathlab.outputs.tables import LARGEST_LISTED
 from mathlab.reports.checks import Report
-from mathlab.results import BackpropResult, FigureResult, Share, SweepResult, TrainResult, tally
+from mathlab.results import BackpropResult, SweepResult, TrainResult, tally
+from mathlab.results.judged import FigureResult, Share
 from mathlab.stages.table import STAGES
 from mathlab.terminal import LONGEST_TEXT, harmless
 

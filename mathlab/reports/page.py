@@ -14,18 +14,8 @@ from mathlab.experiment import Choice
 from mathlab.reports.checks import SIDES, WORST, Check, badness, counted, figure_checks, formula_check
 from mathlab.reports.layout import Blocks, Paragraph, Row, Sheet, count, indexed, number, plain, said, sheet, short
 from mathlab.reports.steps import between, entry_of, in_brief, section, steps
-from mathlab.results import (
-    NOT_FINITE,
-    BackpropResult,
-    EntryCheck,
-    ExperimentResult,
-    GradcheckResult,
-    SweepResult,
-    Tally,
-    TrainResult,
-    WitnessResult,
-    tally,
-)
+from mathlab.results import BackpropResult, ExperimentResult, GradcheckResult, SweepResult, Tally, TrainResult, tally
+from mathlab.results.judged import NOT_FINITE, EntryCheck, WitnessResult
 from mathlab.stages.table import STAGES
 
 if TYPE_CHECKING:

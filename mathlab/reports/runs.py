@@ -12,7 +12,8 @@ from mathlab.errors import Problem
 from mathlab.reports import page
 from mathlab.reports.checks import Report, checks
 from mathlab.reports.layout import Paragraph, count, plain
-from mathlab.results import NOT_FINITE, ExperimentResult, Tally, tally
+from mathlab.results import ExperimentResult, Tally, tally
+from mathlab.results.judged import NOT_FINITE
 
 COUNTED = ("figures", "formulas", "entries")  # entries of gradients that were checked
 LONGEST = 30  # columns of a name; what stands behind a longer one is pushed aside

@@ -13,7 +13,8 @@ from rich.text import Text
 from mathlab.experiment import Array
 from mathlab.language.fold import ROUNDS, Fold
 from mathlab.reports.layout import Blocks, Entry, array_lines, plain, said
-from mathlab.results import BackpropResult, ExperimentResult, NodeResult
+from mathlab.results import BackpropResult, ExperimentResult
+from mathlab.results.judged import NodeResult
 
 STEPS = "… {first} to {last}, the steps between; -v shows them"
 STORES = "(what a node stores: the values of the way forward that the step back through its equation reads)"

@@ -15,23 +15,13 @@ from mathlab.experiment import Array, Choice, Experiment
 from mathlab.results.judged import (
     NOT_FINITE,
     EntryCheck,
-    EntryVerdict,
     FigureResult,
     FormulaResult,
-    Judged,
     NodeResult,
     Outcome,
-    Part,
-    Role,
     Share,
-    Verdict,
     WitnessResult,
 )
-
-__all__ = ["NOT_FINITE", "BackpropResult", "CaseResult", "EntryCheck", "EntryVerdict", "ExperimentResult"]
-__all__ += ["FigureResult", "FormulaResult", "GradcheckResult", "Judged", "NodeResult"]
-__all__ += ["Outcome", "Part", "Role", "Share", "StageResult", "SweepResult", "Tally", "TrainResult", "Verdict"]
-__all__ += ["WitnessResult", "tally"]
 
 
 class Tally(NamedTuple):

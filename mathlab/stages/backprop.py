@@ -16,7 +16,8 @@ from mathlab.language.equation import Equation
 from mathlab.language.shapes import MOST_AXES
 from mathlab.language.syntax import Name, names
 from mathlab.printed import judge
-from mathlab.results import BackpropResult, FormulaResult, NodeResult, Part, Role
+from mathlab.results import BackpropResult
+from mathlab.results.judged import FormulaResult, NodeResult, Part, Role
 from mathlab.stages import witness
 from mathlab.stages.noise import AGREEMENT, MARGIN, noises, quantity_noise
 from mathlab.stages.nonfinite import first_nonfinite, is_finite

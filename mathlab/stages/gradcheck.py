@@ -15,7 +15,8 @@ from mathlab.language.ops import OPS
 from mathlab.language.program import one_op
 from mathlab.language.syntax import Call, Name
 from mathlab.printed import judge
-from mathlab.results import NOT_FINITE, EntryCheck, GradcheckResult
+from mathlab.results import GradcheckResult
+from mathlab.results.judged import NOT_FINITE, EntryCheck
 from mathlab.stages import limits
 from mathlab.stages.noise import MARGIN, RUNS, in_float64, noises, rounding_noise
 from mathlab.stages.prepare import Prepared, evaluate, prepare

@@ -17,7 +17,7 @@ from mathlab.language.shapes import Type
 from mathlab.language.simplify import Builder, Factor, is_ones, join, split
 from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, names, replace, substitute, unparse, walk
 from mathlab.language.terms import factors, without
-from mathlab.results import Part, Share
+from mathlab.results.judged import Part, Share
 from mathlab.stages.prepare import Env, Prepared, evaluate, sealed
 
 ROLES = ("upstream", "local")

@@ -17,7 +17,8 @@ from mathlab.language.equation import Equation
 from mathlab.language.planned import Planned, plan
 from mathlab.language.syntax import Call, Name, names
 from mathlab.printed import TIE, judge
-from mathlab.results import FigureResult, TrainResult
+from mathlab.results import TrainResult
+from mathlab.results.judged import FigureResult
 from mathlab.stages import limits
 from mathlab.stages.noise import Lead, Shake, noises
 from mathlab.stages.nonfinite import first_nonfinite, first_of, is_finite

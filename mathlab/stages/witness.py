@@ -11,7 +11,7 @@ import numpy as np
 
 from mathlab.errors import MathlabError, refuse_unknown
 from mathlab.experiment import Array
-from mathlab.results import WitnessResult
+from mathlab.results.judged import WitnessResult
 from mathlab.stages.limits import cost
 from mathlab.stages.noise import AGREEMENT, MARGIN, Floats, rounding_noise
 from mathlab.stages.prepare import Prepared

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 
 from mathlab.diagnosis import VARIANTS, explained
 from mathlab.experiment import Case, Figure, TrainSettings
-from mathlab.results import BackpropResult, FigureResult, FormulaResult
+from mathlab.results import BackpropResult
+from mathlab.results.judged import FigureResult, FormulaResult
 from mathlab.stages import backprop as backprop_stage
 from mathlab.stages import train as train_stage
 from tests import planted

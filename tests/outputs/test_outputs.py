@@ -24,19 +24,8 @@ from mathlab.experiment import Array, Case, Choice, Experiment, Recipe, Source, 
 from mathlab.outputs.tables import LARGEST_LISTED, tables_of
 from mathlab.outputs.write import write
 from mathlab.printed import judge_number
-from mathlab.results import (
-    BackpropResult,
-    CaseResult,
-    EntryCheck,
-    ExperimentResult,
-    FigureResult,
-    FormulaResult,
-    GradcheckResult,
-    NodeResult,
-    SweepResult,
-    TrainResult,
-    WitnessResult,
-)
+from mathlab.results import BackpropResult, CaseResult, ExperimentResult, GradcheckResult, SweepResult, TrainResult
+from mathlab.results.judged import EntryCheck, FigureResult, FormulaResult, NodeResult, WitnessResult
 from mathlab.stages.table import STAGES, every_file
 from tests.build import case_result
 

@@ -23,22 +23,8 @@ from mathlab.reports.comparisons import difference_page
 from mathlab.reports.layout import Paragraph, Row, Sheet, array_lines, number, plain, short
 from mathlab.reports.runs import VERDICTS
 from mathlab.reports.steps import backward
-from mathlab.results import (
-    BackpropResult,
-    CaseResult,
-    EntryCheck,
-    ExperimentResult,
-    FigureResult,
-    FormulaResult,
-    GradcheckResult,
-    Judged,
-    NodeResult,
-    Tally,
-    TrainResult,
-    Verdict,
-    WitnessResult,
-    tally,
-)
+from mathlab.results import BackpropResult, CaseResult, ExperimentResult, GradcheckResult, Tally, TrainResult, tally
+from mathlab.results.judged import EntryCheck, FigureResult, FormulaResult, Judged, NodeResult, Verdict, WitnessResult
 from mathlab.stages import backprop
 from tests.build import case, case_result
 

@@ -32,7 +32,8 @@ from mathlab.reports.checks import Check, Report, checks, declared
 from mathlab.reports.comparisons import difference_report
 from mathlab.reports.formats import FORMATS, MOST
 from mathlab.reports.runs import Ran, run_report
-from mathlab.results import NodeResult, WitnessResult, tally
+from mathlab.results import tally
+from mathlab.results.judged import NodeResult, WitnessResult
 from tests.build import once
 from tests.test_configs import CONFIGS, ran
 

@@ -15,7 +15,7 @@ from mathlab.errors import MathlabError, Place
 from mathlab.experiment import Case, Dtype, Figure, GradcheckSettings
 from mathlab.language import read
 from mathlab.reports.page import summary
-from mathlab.results import EntryCheck
+from mathlab.results.judged import EntryCheck
 from mathlab.stages import gradcheck, limits
 from mathlab.stages.gradcheck import Measured, Witnesses, check_entries, check_parameter
 from mathlab.stages.noise import rounding_noise

@@ -15,7 +15,8 @@ from mathlab.errors import MathlabError
 from mathlab.experiment import Experiment
 from mathlab.outputs.tables import tables_of
 from mathlab.reports import page as tables
-from mathlab.results import ExperimentResult, FormulaResult, tally
+from mathlab.results import ExperimentResult, tally
+from mathlab.results.judged import FormulaResult
 from mathlab.stages import backprop
 from tests.build import case_result
 

@@ -16,7 +16,8 @@ from rich.console import Console
 from mathlab import config
 from mathlab.experiment import Case, Experiment, Source
 from mathlab.reports import data, page
-from mathlab.results import BackpropResult, ExperimentResult, Share
+from mathlab.results import BackpropResult, ExperimentResult
+from mathlab.results.judged import Share
 from mathlab.stages import backprop
 from tests.build import case, case_result
 from tests.programs import Program, programs

@@ -17,7 +17,7 @@ from mathlab.cli import app
 from mathlab.errors import MathlabError
 from mathlab.experiment import DTYPES, Case, Dtype
 from mathlab.language import OPS
-from mathlab.results import WitnessResult
+from mathlab.results.judged import WitnessResult
 from mathlab.stages import backprop, witness
 from mathlab.stages.prepare import prepare
 from mathlab.witnesses.table import WITNESSES

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from mathlab.errors import MathlabError
 from mathlab.experiment import Case, Dtype, GradcheckSettings
 from mathlab.language.syntax import names, unparse
-from mathlab.results import EntryCheck
+from mathlab.results.judged import EntryCheck
 from mathlab.stages import gradcheck
 from mathlab.stages.gradcheck import Witnesses
 from mathlab.stages.noise import in_float64, rounding_noise
