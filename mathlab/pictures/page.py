@@ -9,7 +9,6 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from importlib.resources import files
 from itertools import chain
 from string import Template
@@ -176,7 +175,7 @@ def _training(prepared: Prepared, ran: TrainResult, fixed: bool) -> Json:
         losses = _array(next(iter(ran.columns.values())))[1]
         said = "This is what mathlab ran: a page trains anew only where that does not take long."
         return made | {"said": said, "losses": losses}
-    moving, rest = replace(training, free=[*free]).moving(prepared), training.at_rest(prepared.env)
+    moving, rest = training._replace(free=[*free]).moving(prepared), training.at_rest(prepared.env)
     updates = moving.backward.equations[len(prepared.gradients) :]
     return made | {
         "said": f"{which} setting can be changed: the page trains anew.",
@@ -196,7 +195,7 @@ def _batches(training: Training) -> Json | None:
     epochs = 1 if settings.seed is None else settings.epochs
     if epochs * training.rows > PICKED:
         return None
-    shown = replace(training, settings=settings._replace(epochs=epochs))
+    shown = training._replace(settings=settings._replace(epochs=epochs))
     steps = shown.steps(batch_of=lambda rows: {"rows": numbers[rows[0]]})
     picked = [[*map(int, step.batch["rows"])] for step in steps]
     sizes = sorted({*map(len, picked)})

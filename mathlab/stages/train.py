@@ -50,7 +50,7 @@ def run(case: Case, progress: Report | None = None) -> TrainResult:
     # the parameters are not in the environment, where they would be held a second time
     env = {name: value for name, value in training.prepared.env.items() if name not in state}
     prepared = replace(training.prepared, env=env)
-    training = replace(training, prepared=prepared)
+    training = training._replace(prepared=prepared)
     due = dict(settings.after)
     start = {name: state[name].copy() for name in case.parameters} if due else {}
     values = {**prepared.env, **state}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise, product
 from typing import NamedTuple
@@ -40,8 +40,7 @@ class Step(NamedTuple):
     batch: Batch
 
 
-@dataclass(frozen=True)
-class Training:
+class Training(NamedTuple):
     """How a case's parameters move: by the gradients of `prepared`, under `settings`.
 
     Those that are `free` are read by name (`setting_name`), as numbers in float64; the others are written out.
@@ -105,7 +104,7 @@ class Training:
             for wrong in np.flatnonzero(~(np.isfinite(rates) & (rates >= -noise)))[:1]:
                 rate = f"{rates[wrong]:.6g} in update {t[wrong]:.0f}"
                 raise MathlabError(OPTIMIZERS[settings.optimizer].unfit("lr", rates[wrong], rate), schedule.place)
-        return replace(self, settings=settings._replace(schedule=schedule))
+        return self._replace(settings=settings._replace(schedule=schedule))
 
     def at_rest(self, values: Env) -> dict[str, Array]:
         """What the optimizer's state is before the first update; `values` has the parameters."""
