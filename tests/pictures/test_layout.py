@@ -79,6 +79,18 @@ def test_a_long_graph_does_not_lean_to_one_side() -> None:
     assert max(aside) - min(aside) < 200
 
 
+def test_an_edge_over_many_layers_runs_straight() -> None:
+    """A skip past eight boxes of several sizes, each with weights beside it: it bends where it leaves and arrives."""
+    sizes, edges = {"h0": (100.0, 80.0)}, [("h0", "end")]
+    for at in range(1, 9):
+        sizes |= {f"W{at}": (60.0, 40.0 + 25 * (at % 3)), f"h{at}": (100.0, 60.0 + 40 * (at % 2))}
+        edges += [(f"h{at - 1}", f"h{at}"), (f"W{at}", f"h{at}")]
+    sizes["end"] = (100.0, 80.0)
+    points = layered(sizes, [*edges, ("h8", "end")]).edges["h0", "end"]
+    bent = [abs(a[1] - b[1]) > 1 for a, b in pairwise(points)][1::2]
+    assert sum(bent) <= 3, points
+
+
 def test_an_overlap_and_a_crossing_are_noticed() -> None:
     boxes, sizes = {"a": (0, 0), "b": (5, 5), "c": (40, 0), "d": (20, 0)}, dict.fromkeys("abcd", (10, 10))
     assert trouble(Layout({"a": boxes["a"], "b": boxes["b"]}, {}, (99, 99)), sizes) == "a overlaps b"
