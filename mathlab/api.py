@@ -166,13 +166,7 @@ class Result(ExperimentResult):
         return plots.onto(plots.drawing(self, self._of(case).case, picture), ax)
 
     def _of(self, case: str | None) -> CaseResult:
-        known = {one.case: one for one in self.cases}
-        if case is None:
-            return self.cases[0]
-        refuse_unknown("case", case, [one.name for one in self.experiment.cases])
-        if case not in known:
-            raise MathlabError(f"case {case!r} did not run")
-        return known[case]
+        return self.cases[0] if case is None else self.of(case)[1]
 
     def _repr_html_(self) -> str:
         """For notebooks: what failed, and the page of every case that ran forward and backward; else the report."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -46,13 +46,13 @@ def load(paths: Sequence[Path], allowed: Allowed | None = None) -> list[Experime
     return experiments
 
 
-def chosen(experiments: Sequence[Experiment], names: Sequence[str]) -> list[tuple[Experiment, Case]]:
-    """The cases of these names (of every name when there are none). Raises MathlabError for a name that no case has."""
-    cases = [(experiment, case) for experiment in experiments for case in experiment.cases]
-    known = [case.name for _, case in cases]
+def chosen(experiments: Sequence[Experiment], names: Sequence[str]) -> list[tuple[Experiment, list[Case]]]:
+    """By experiment the cases of these names, or all without names. Raises MathlabError for one that no case has."""
+    known = [case.name for experiment in experiments for case in experiment.cases]
     wrong, listed = [name for name in names if name not in known], f"; known are {', '.join(dict.fromkeys(known))}"
     _refuse([Problem(f"unknown case {name!r}{did_you_mean(name, known) or listed}") for name in wrong])
-    return [(experiment, case) for experiment, case in cases if not names or case.name in names]
+    found = [(one, [case for case in one.cases if not names or case.name in names]) for one in experiments]
+    return [(experiment, cases) for experiment, cases in found if cases]
 
 
 def plans(
@@ -71,10 +71,10 @@ def plans(
     called: tuple[str, ...] | None = None if witnesses is None else later("mathlab.stages.witness:chosen")(witnesses)
     placed: str = "" if where is None else later("mathlab.stages.backends:where")(*where)
     picked = chosen(experiments, names)
-    _refuse([*_objections(command, experiments)])
+    refuse_shared(experiments)
+    _refuse([*_undeclared(experiments)] if command == RUN else [])
     made = []
-    for experiment in experiments:
-        cases = [case for owner, case in picked if owner is experiment]
+    for experiment, cases in picked:
         if steps := tuple((case, stages) for case in cases if (stages := stages_of(command, case))):
             made.append(Plan(experiment, steps, called, placed, threads))
     if not made:
@@ -89,14 +89,17 @@ def stages_of(command: str, case: Case) -> tuple[str, ...]:
     return () if STAGES[command].optional and not STAGES[command].declared(case) else (command,)
 
 
-def _objections(command: str, experiments: Sequence[Experiment]) -> Iterator[Problem]:
-    paths: dict[str, str] = {}
+def refuse_shared(experiments: Iterable[Experiment]) -> None:
+    """Raises MathlabError where two experiments would write to one folder."""
+    paths = {experiment.name: experiment.path for experiment in experiments}
+    for name, path, *_ in experiments:
+        if path != paths[name]:
+            raise MathlabError(f"{path} and {paths[name]} would write to the same output folder; rename one of them")
+
+
+def _undeclared(experiments: Sequence[Experiment]) -> Iterator[Problem]:
     for experiment in experiments:
-        other = paths.setdefault(experiment.name, experiment.path)
-        if other != experiment.path:
-            yield Problem(f"{other} and {experiment.path} would write to the same output folder; rename one of them")
-        declared = any(stage.declared(case) for case in experiment.cases for stage in STAGES.values())
-        if command == RUN and not declared:
+        if not any(stage.declared(case) for case in experiment.cases for stage in STAGES.values()):
             *some, last = ("expected", "derivation", *(name for name in STAGES if name != "backprop"))
             message = f"declares nothing to check: add {', '.join(some)} or {last}"
             yield Problem(message, Place(experiment.path, 1, 1))

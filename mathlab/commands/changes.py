@@ -54,7 +54,7 @@ def _experiments(
     from mathlab import plan
     from mathlab.config import change
 
-    chosen = plan.chosen(experiments, names)
+    chosen = [(owner, case) for owner, cases in plan.chosen(experiments, names) for case in cases]
     old = [change.unjudged(case) for _, case in chosen]
     new = old
     for target, given in assigned:

@@ -31,8 +31,9 @@ def derive(
 
     titles: dict[str, list[str]] = {}  # cases that differ in numbers only have one derivation
     for experiment, chosen in cases.chosen(permits):
-        text = derivation(chosen, form, verbose).rstrip("\n")
-        titles.setdefault(text, []).append(f"{experiment.name}, {chosen.name}")
+        for case in chosen:
+            text = derivation(case, form, verbose).rstrip("\n")
+            titles.setdefault(text, []).append(f"{experiment.name}, {case.name}")
     console = terminal.console()
     for index, (text, same) in enumerate(titles.items()):
         # a name with --> in it would end the comment, and be part of the web page

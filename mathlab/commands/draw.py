@@ -48,18 +48,15 @@ def draw(
         refuse_unknown("picture", kind, DRAWN)
     if show and str(target) == "-":
         raise MathlabError("--open shows a file, and -o - writes none")
-    loaded = cases.load(permits, default=[] if index else None)
-    named = plan.chosen(loaded, cases.case or ())
-    drawn: list[tuple[ExperimentResult, gallery.Files]] = []
-    for experiment in loaded:
-        chosen = [one for owner, one in named if owner is experiment]
-        asked = gallery.wanted(chosen, kinds or (), () if check else ("graph",))
-        paged = {name for name, picture in asked if picture.kind == "page"}
+    asked: list[tuple[ExperimentResult, gallery.Wanted]] = []
+    for experiment, chosen in cases.chosen(permits, default=[] if index else None):
+        wanted = gallery.wanted(chosen, kinds or (), () if check else ("graph",))
+        paged = {name for name, picture in wanted if picture.kind == "page"}
         stages = [("train", "backprop") if one.train and one.name in paged else ("backprop",) for one in chosen]
         result = plan.judged(plan.Plan(experiment, tuple(zip(chosen, stages, strict=True))), terminal.progress)
-        made, lacking = gallery.made(result, asked, direction=direction, sample=sample, whole=whole)
-        terminal.complain(lacking)
-        drawn.append((result, made))
+        asked.append((result, wanted))
+    drawn, lacking = gallery.made(asked, direction=direction, sample=sample, whole=whole)
+    terminal.complain(lacking)
     counts = sum((tally(result) for result, _ in drawn), Tally())
     if target is not None:
         pictures = [(Path(name), str(text)) for _, made in drawn for name, text in made.items()]

@@ -94,11 +94,11 @@ class Cases(NamedTuple):
 
         return plan.load(self.paths(default), permits.allowed)
 
-    def chosen(self, permits: Permits) -> list[tuple[Experiment, Case]]:
-        """The cases, each with its experiment. Raises MathlabError for a name that no case has."""
+    def chosen(self, permits: Permits, default: Sequence[Path] | None = None) -> list[tuple[Experiment, list[Case]]]:
+        """The experiments, each with its cases that are meant. Raises MathlabError for a name that no case has."""
         from mathlab import plan
 
-        return plan.chosen(self.load(permits), self.case or ())
+        return plan.chosen(self.load(permits, default), self.case or ())
 
 
 class Telling(NamedTuple):

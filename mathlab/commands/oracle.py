@@ -49,7 +49,7 @@ def oracle(
         if not config:
             raise MathlabError(f"no config is named: write mathlab oracle --config FILE {arrays}")
         names = dict(map(_pair, maps or ()))
-        chosen = [one for _, one in Cases(config=config, case=case).chosen(permits)]
+        chosen = [one for _, cases in Cases(config=config, case=case).chosen(permits) for one in cases]
         results = compare_file(chosen, arrays, names=names, rtol=rtol, thorough=thorough)
         report = oracle_report(arrays, results, allow_unmatched)
     telling.deliver(report)

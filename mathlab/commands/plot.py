@@ -37,18 +37,19 @@ def plot(
     from mathlab.results import ExperimentResult, Tally, tally
 
     refuse_unknown("plot", kind, PLOTTED)
-    named, asked = tuple(cases.case or ()), (text.partition("=") for text in over or ())
-    spans = tuple(plots.interval(name, ends.split("..")) for name, _, ends in asked)
-    picture = Picture(kind, tuple(map(plots.quantity, of or ())), spans, named, log or "", derivative=derivative)
-    drawn: list[tuple[ExperimentResult, gallery.Files]] = []
+    parts = [text.partition("=") for text in over or ()]
+    spans = tuple(plots.interval(name, ends.split("..")) for name, _, ends in parts)
+    picture = Picture(kind, tuple(map(plots.quantity, of or ())), spans, log=log or "", derivative=derivative)
     stage, *_ = plots.KINDS[kind]
-    for experiment in cases.load(permits):
-        chosen = [one for _, one in plan.chosen([experiment], named)]
-        steps = [(one, (stage,) if stage and getattr(one, stage) else ()) for one in chosen]
-        result = plan.judged(plan.Plan(experiment, tuple(steps)), terminal.progress)
-        able = [one for one in chosen if not stage or getattr(one, stage)] or chosen
-        made, _ = gallery.made(result, [(named[0] if named else able[0].name, picture)], form)
-        drawn.append((result, made))
+    asked: list[tuple[ExperimentResult, gallery.Wanted]] = []
+    for experiment, chosen in cases.chosen(permits):
+        steps = tuple((one, (stage,) if stage and getattr(one, stage) else ()) for one in chosen)
+        result = plan.judged(plan.Plan(experiment, steps), terminal.progress)
+        named = tuple(name for name in cases.case or () if any(one.name == name for one in chosen))
+        able = [one.name for one, stages in steps if stages] or [chosen[0].name]
+        asked.append((result, [((*named, *able)[0], picture._replace(cases=named if len(named) > 1 else ()))]))
+    drawn, lacking = gallery.made(asked, form)
+    terminal.complain(lacking)
     shown = [path for result, made in drawn for path in gallery.write(result, out, made)]
     terminal.write("".join(f"{path}\n" for path in shown))
     return MATCH if sum((tally(result) for result, _ in drawn), Tally()).passed else FAIL

@@ -106,7 +106,7 @@ def of_python(config: Config, arrays: Mapping[str, Array], *, case: str = "", **
     rtol = terms.get("rtol") or 0.0
     refuse_unless(isinstance(rtol, int | float) and 0 <= rtol <= 0.5, "rtol is a number from 0 to 0.5", rtol)
     experiment = config if isinstance(config, Experiment) else load(config)
-    cases = [one for _, one in plan.chosen([experiment], [case] if case else ())]
+    [(_, cases)] = plan.chosen([experiment], [case] if case else ())
     found = {str(name): numbers(str(name), array) for name, array in arrays.items()}
     return compare(only(cases, experiment.path), found, **terms)
 

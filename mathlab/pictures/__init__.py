@@ -27,6 +27,7 @@ class Scene(NamedTuple):
     experiment: Experiment
     case: Case
     result: CaseResult
+    backprop: BackpropResult  # which the result has
     scope: str
     direction: str = "auto"
     sample: int = 0
@@ -38,9 +39,3 @@ class Scene(NamedTuple):
         title = self.experiment.title or self.experiment.name
         alone = self.case.name == "base" and len(self.experiment.cases) == 1
         return title if alone else f"{title} — {self.case.name}"
-
-    @property
-    def backprop(self) -> BackpropResult:
-        result = self.result.backprop
-        assert result
-        return result

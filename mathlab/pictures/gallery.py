@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from mathlab import plan
 from mathlab.errors import MathlabError, Problem
 from mathlab.experiment import DRAWN, Case, Experiment, Picture
 from mathlab.files import replace_file, replace_files
@@ -33,6 +34,7 @@ from mathlab.stages import backprop
 
 Wanted = Sequence[tuple[str, Picture]]  # of a case
 Files = Mapping[str, str | bytes]  # by name
+Made = tuple[Sequence[tuple[ExperimentResult, Files]], list[Problem]]
 FOLDER = "pictures"
 # a number; in full as the first group says, or a rounding of one
 NUMBER = re.compile(r'(data-(?:v|norm|min|max)=")?(-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)')
@@ -72,12 +74,11 @@ def _unused(stem: str, ending: str, taken: Collection[str]) -> str:
 def draw(experiment: Experiment, result: CaseResult, kind: str, **look: Unpack[Look]) -> str:
     """A picture of a kind in `DRAWN`, as the text of its file. Raises MathlabError where there is none."""
     case = next(one for one in experiment.cases if one.name == result.case)
-    if result.backprop is None:  # a run of what a config declares may have trained alone
-        with np.errstate(all="ignore"):
-            result = result.having(backprop=backprop.run(case, ()))
+    with np.errstate(all="ignore"):
+        ran = result.backprop or backprop.run(case, ())  # what a config declares may be a training alone
     scope = f"{re.sub(r'[^a-zA-Z0-9]+', '-', experiment.name)}-{names(experiment)[case.name]}-{kind}"
     scope = scope if scope[0].isalpha() else f"p-{scope}"
-    return KINDS[kind][1](Scene(experiment, case, result, scope, **look))
+    return KINDS[kind][1](Scene(experiment, case, result.having(backprop=ran), ran, scope, **look))
 
 
 def wanted(cases: Sequence[Case], kinds: Sequence[str], otherwise: Sequence[str]) -> Wanted:
@@ -86,32 +87,32 @@ def wanted(cases: Sequence[Case], kinds: Sequence[str], otherwise: Sequence[str]
     return found or [(case.name, Picture(kind)) for case in cases for kind in dict.fromkeys(kinds or otherwise)]
 
 
-def made(
-    result: ExperimentResult, pictures: Wanted, form: str = "svg", **look: Unpack[Look]
-) -> tuple[Files, list[Problem]]:
-    """The pictures as files, plots in a format of matplotlib's; and why some cases lack one that others have.
+def made(asked: Sequence[tuple[ExperimentResult, Wanted]], form: str = "svg", **look: Unpack[Look]) -> Made:
+    """The pictures of each result as files, plots in a format of matplotlib's; and why cases lack one that others have.
 
-    Raises MathlabError where one can be drawn of no case.
+    Raises MathlabError where one can be drawn of no case at all, and where two configs would write to one folder.
     """
-    found, slugs = dict[str, str | bytes](), names(result.experiment)
+    plan.refuse_shared([result.experiment for result, _ in asked])
+    texts = [(result, dict[str, str | bytes]()) for result, _ in asked]
     drawn, failed = list[Picture](), list[tuple[Picture, Problem]]()
-    ran, at = {case.case: case for case in result.cases}, {case.name: case.place for case in result.experiment.cases}
-    for name, picture in pictures:
-        kind, place = picture.kind, picture.place or at[name]
-        try:
-            if kind in DRAWN:
-                found[slugs[name] + KINDS[kind][0]] = draw(result.experiment, ran[name], kind, **look)
-            else:
-                from mathlab.pictures import plots  # what it needs takes a while to import
+    for (result, found), (_, pictures) in zip(texts, asked, strict=True):
+        cases, slugs = {case.name: case for case in result.experiment.cases}, names(result.experiment)
+        for name, picture in pictures:
+            kind, place = picture.kind, picture.place or cases[name].place
+            try:
+                if kind in DRAWN:
+                    found[slugs[name] + KINDS[kind][0]] = draw(result.experiment, result.of(name)[1], kind, **look)
+                else:
+                    from mathlab.pictures import plots  # what it needs takes a while to import
 
-                content = plots.rendered(plots.drawing(result, name, picture), form)
-                found[_unused(f"{slugs[name]}.{kind}", f".{form}", found)] = content
-            drawn.append(picture)
-        except MathlabError as error:
-            failed += [(picture, Problem(problem.message, problem.place or place)) for problem in error.problems]
+                    content = plots.rendered(plots.drawing(result, name, picture), form)
+                    found[_unused(f"{slugs[name]}.{kind}", f".{form}", found)] = content
+                drawn.append(picture)
+            except MathlabError as error:
+                failed += [(picture, Problem(problem.message, problem.place or place)) for problem in error.problems]
     if nowhere := [problem for picture, problem in failed if picture not in drawn]:
         raise MathlabError(nowhere)
-    return found, [problem for _, problem in failed]
+    return texts, [problem for _, problem in failed]
 
 
 def declared(result: ExperimentResult) -> tuple[Files, list[Problem]]:
@@ -123,7 +124,7 @@ def declared(result: ExperimentResult) -> tuple[Files, list[Problem]]:
     left = {case.name for case in cases} - {case.case for case in result.cases}
     pictures = [(case.name, one) for case in cases for one in case.pictures if left.isdisjoint({case.name, *one.cases})]
     plots = [] if find_spec("matplotlib") else [one for _, one in pictures if one.kind not in DRAWN]
-    found, lacking = made(result, [(name, one) for name, one in pictures if one not in plots])
+    [(_, found)], lacking = made([(result, [(name, one) for name, one in pictures if one not in plots])])
     if plots:
         lacking.append(Problem(f"plots are not drawn anew, for {MISSING}"))
     return found, lacking
@@ -173,7 +174,9 @@ def write_index(out: Path) -> Path:
 
 def _experiment(folder: Path) -> str:
     said = [words for table in COUNTED for words in _verdicts(folder, *table)]
-    said += [f'<span class="bad">✗ {escape(case)} is not finite</span>' for case in _not_finite(folder / RUN)]
+    with suppress(OSError, ValueError, LookupError, TypeError):  # of none, or of one that something else wrote
+        lost = json.loads((folder / RUN).read_text(encoding="utf-8"))["not_finite"]
+        said += [f'<span class="bad">✗ {escape(case)} is not finite</span>' for case in lost]
     pictures, tables = (
         [f'<a href="{quote(path.relative_to(folder.parent).as_posix())}">{escape(path.name)}</a>' for path in paths]
         for paths in (sorted((folder / FOLDER).glob("[!.]*")), sorted(folder.glob("*.csv")))
@@ -181,14 +184,6 @@ def _experiment(folder: Path) -> str:
     listed = f"<ul><li>{'</li><li>'.join(pictures)}</li></ul>" if pictures else ""
     verdicts = "; ".join(said) or ("nothing was compared" if (folder / RUN).is_file() else "drawn, not run")
     return f"<section><h2>{escape(folder.name)}</h2><p>{verdicts}</p>{listed}<p>{', '.join(tables)}</p></section>"
-
-
-def _not_finite(path: Path) -> list[str]:
-    """The cases of the last run of which some number was not finite, be it of a training alone."""
-    try:
-        return [*json.loads(path.read_text(encoding="utf-8"))["not_finite"]]
-    except (OSError, ValueError, LookupError, TypeError):  # of none, or of one that something else wrote
-        return []
 
 
 def _verdicts(folder: Path, file: str, column: str, nouns: Sequence[str], passing: set[str]) -> Iterator[str]:

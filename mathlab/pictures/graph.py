@@ -104,13 +104,11 @@ def _verdict(figures: Sequence[FigureResult]) -> Row:
     """How the numbers printed (or worked out) for a node compare, in words."""
     found = Counter(entry.verdict.outcome for figure in figures for entry in figure.entries)
     kinds = {"worked-out " if figure.worked_out else "printed " for figure in figures}
-    kind, failed, errata = kinds.pop() if len(kinds) == 1 else "", found["failed"], found["erratum"]
+    kind, failed, errata, said = kinds.pop() if len(kinds) == 1 else "", found["failed"], found["erratum"], []
     if failed:
-        said = [f"✗ {failed} of {found.total()} {kind}figures {'differs' if failed == 1 else 'differ'}"]
+        said.append(f"✗ {failed} of {found.total()} {kind}figures {'differs' if failed == 1 else 'differ'}")
     elif matched := found["passed"]:
-        said = [f"✓ {matched} {kind}{'figure matches' if matched == 1 else 'figures match'}"]
-    else:
-        said = []
+        said.append(f"✓ {matched} {kind}{'figure matches' if matched == 1 else 'figures match'}")
     if errata:
         said.append(f"{errata} known {'misprint' if errata == 1 else 'misprints'}")
     return Row("verdict", "bad" if failed else "good", ", ".join(said))

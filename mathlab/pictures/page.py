@@ -121,8 +121,7 @@ def data(scene: Scene, prepared: Prepared) -> Json:
             "shares": [(one.name, [*map(_share, result.shares(one.name))]) for one in result.nodes if one.readers],
             "contours": [*_contours(scene, prepared)],
         }
-    found = {node.name: node.value for node in result.nodes}
-    found |= {f"d{node.name}": node.gradient for node in result.nodes if node.gradient is not None}
+    found = result.arrays
     return made | {
         "leaves": [],
         "shares": [],
@@ -157,8 +156,8 @@ def _training(prepared: Prepared, ran: TrainResult, fixed: bool) -> Json:
     training = Training(prepared, case.train).settled()
     settings, batched, trained = training.settings, case.train.batch_size is not None, training.trained
     work = sum(type_.size for type_ in prepared.types.names.values()) * (1 + batched)
-    able = not fixed and settings.epochs * work <= WORK
-    batches = _batches(training) if batched and able else None
+    picked = training.rows * (1 if settings.seed is None else settings.epochs) if batched else 0
+    able = not fixed and settings.epochs * work <= WORK and picked <= PICKED
     rule = OPTIMIZERS[settings.optimizer]
     free = settings.settings.keys() - rule.switches
     which = f"The lr of update t is {case.train.schedule.text}; every other" if case.train.schedule else "Every"
@@ -171,7 +170,7 @@ def _training(prepared: Prepared, ran: TrainResult, fixed: bool) -> Json:
         "trained": trained,
         "figures": [(f"after {one.updates}: {what}", *row) for one in ran.figures for _, what, *row in _printed(one)],
     }
-    if not able or (batched and not batches):
+    if not able:
         losses = _array(next(iter(ran.columns.values())))[1]
         said = "This is what mathlab ran: a page trains anew only where that does not take long."
         return made | {"said": said, "losses": losses}
@@ -182,20 +181,14 @@ def _training(prepared: Prepared, ran: TrainResult, fixed: bool) -> Json:
         "updates": [(equation.name, equation.expr) for equation in updates],
         "moved": [*training.moved.items()],
         "state": [(own, own.split("_", 2)[2], _array(at)[1] if settings.start else None) for own, at in rest.items()],
-        "batches": batches,
+        "batches": _batches(training) if batched else None,
     }
 
 
-def _batches(training: Training) -> Json | None:
-    """The rows of every update, of one epoch where all have the same; and the equations where they are a batch's own.
-
-    None where there are too many of them.
-    """
+def _batches(training: Training) -> Json:
+    """The rows of every update, of one epoch where all have the same; and equations where they are a batch's own."""
     prepared, settings, numbers = training.prepared, training.settings, np.arange(float(training.rows))
-    epochs = 1 if settings.seed is None else settings.epochs
-    if epochs * training.rows > PICKED:
-        return None
-    shown = training._replace(settings=settings._replace(epochs=epochs))
+    shown = training._replace(settings=settings._replace(epochs=1)) if settings.seed is None else training
     steps = shown.steps(batch_of=lambda rows: {"rows": numbers[rows[0]]})
     picked = [[*map(int, step.batch["rows"])] for step in steps]
     sizes = sorted({*map(len, picked)})

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mathlab.errors import ExpressionError, MathlabError, did_you_mean, refuse_unknown
+from mathlab.errors import ExpressionError, MathlabError, did_you_mean
 from mathlab.experiment import Array, Case, Picture, Value
 from mathlab.language import read
 from mathlab.language.derive import UPSTREAM
-from mathlab.language.equation import Equation
+from mathlab.language.equation import Equation, Graph
 from mathlab.language.syntax import Call, Name, Num, names, substitute
 from mathlab.pictures import MISSING
 from mathlab.pictures.svg import entry, number
@@ -94,17 +94,12 @@ def drawing(result: ExperimentResult, case: str, picture: Picture) -> Drawing:
     """
     if find_spec("matplotlib") is None:
         raise MathlabError(MISSING)
-    declared, ran = {one.name: one for one in result.experiment.cases}, {one.case: one for one in result.cases}
     chosen, (stage, takes, draw) = picture.cases or (case,), KINDS[picture.kind]
-    for name in chosen:
-        refuse_unknown("case", name, declared, picture.place)
-        if name not in ran:
-            raise MathlabError(f"case {name!r} did not run", picture.place)
-    cases = [(declared[name], ran[name], f"{name}: " if len(chosen) > 1 else "") for name in chosen]
+    cases = [(*result.of(name, picture.place), f"{name}: " if len(chosen) > 1 else "") for name in chosen]
     about = Subject(picture, cases[0][0], cases)
     if len(chosen) > 1 and "cases" not in takes:
         raise about.wrong(f"{picture.kind} shows one case")
-    for name in ("of", "over", "rows", "columns", "derivative"):
+    for name in ("of", "over", "log", "rows", "columns", "derivative"):
         if name not in takes and getattr(picture, name):
             raise about.wrong(f"{picture.kind} takes no {name!r}")
     for of, low, high in picture.over:
@@ -187,14 +182,13 @@ def _curve(about: Subject) -> Drawing:
     x, lines = np.linspace(low, high, POINTS), list[Line]()
     shown = [(case, of, prefix + of.text) for case, _, prefix in about.cases for of in about.of(case)]
     for case, wanted, label in shown:
-        needed, mentioned = [replace(wanted, name="_curve")], {*names(wanted.expr)}
-        for equation in reversed(case.equations):
-            if equation.name in mentioned:
-                needed, mentioned = [equation, *needed], mentioned | {*names(equation.expr)}
-        if over.text not in mentioned:
+        reads = Graph((over.text, *case.inputs, *case.parameters), case.equations)
+        needed = {*reads.named(reads.sources(wanted.expr))}
+        if over.text not in needed:
             raise about.wrong(f"{wanted.text!r} is no curve over {over.text}, which it does not read", wanted)
+        equations = (*(one for one in case.equations if one.name in needed), replace(wanted, name="_curve"))
         inputs = {name: value for name, value in {**case.inputs, **case.parameters}.items() if name != over.text}
-        moved = replace(case.bare(), inputs=inputs, parameters={over.text: Value(x)}, equations=tuple(needed))
+        moved = replace(case.bare(), inputs=inputs, parameters={over.text: Value(x)}, equations=equations)
         upstream = Value(np.ones_like(x)) if about.picture.derivative else None
         try:
             values = prepare(replace(moved, upstream=upstream)).run()
@@ -298,13 +292,13 @@ def _steps(about: Subject) -> Drawing:
 
 # of each kind the stage that it shows, the settings that it takes (without cases it shows a single one), and its data
 KINDS: Mapping[str, tuple[str, Sequence[str], Callable[[Subject], Drawing]]] = {
-    "loss": ("train", ("cases", "of"), _loss),
-    "norms": ("train", ("cases",), _loss),
-    "curve": ("", ("cases", "of", "over", "derivative"), _curve),
-    "contour": ("", ("cases", "of", "over"), _contour),
+    "loss": ("train", ("cases", "of", "log"), _loss),
+    "norms": ("train", ("cases", "log"), _loss),
+    "curve": ("", ("cases", "of", "over", "log", "derivative"), _curve),
+    "contour": ("", ("cases", "of", "over", "log"), _contour),
     "heat": ("", ("of", "rows", "columns"), _heat),
-    "steps": ("", ("of",), _steps),
-    "sweep": ("sweep", (), _sweep),
+    "steps": ("", ("of", "log"), _steps),
+    "sweep": ("sweep", ("log",), _sweep),
     "weights": ("train", (), _weights),
 }
 

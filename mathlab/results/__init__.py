@@ -11,7 +11,8 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from mathlab.experiment import Array, Choice, Experiment
+from mathlab.errors import MathlabError, Place, refuse_unknown
+from mathlab.experiment import Array, Case, Choice, Experiment
 from mathlab.results.judged import (
     NOT_FINITE,
     EntryCheck,
@@ -268,6 +269,15 @@ class ExperimentResult:
 
     experiment: Experiment
     cases: tuple[CaseResult, ...]
+
+    def of(self, name: str, place: Place | None = None) -> tuple[Case, CaseResult]:
+        """A case, and what ran for it. Raises MathlabError where there is no such case, and where it did not run."""
+        cases = {case.name: case for case in self.experiment.cases}
+        refuse_unknown("case", name, cases, place)
+        for ran in self.cases:
+            if ran.case == name:
+                return cases[name], ran
+        raise MathlabError(f"case {name!r} did not run", place)
 
 
 def tally(result: ExperimentResult | CaseResult) -> Tally:

@@ -6,6 +6,7 @@ import contextvars
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -208,6 +209,7 @@ def test_the_index_counts_as_failed_what_a_run_does(tmp_path: Path) -> None:
         ("plot heat {} --of loss", "a heat map needs a matrix or a vector"),
         ("plot heat {} --of W[", "in 'W['"),
         ("plot heat {} --of nobody", "unknown name 'nobody'"),
+        ("plot heat {} --of W --log y", "heat takes no 'log'"),
     ],
 )
 def test_bad_input_is_one_sentence(net: Path, tmp_path: Path, arguments: str, message: str) -> None:
@@ -226,11 +228,27 @@ def test_steps_of_a_case_without_a_gradient_are_told(tmp_path: Path) -> None:
     assert "steps needs an input or parameter that has a gradient" in ran.stderr
 
 
-def test_of_several_configs_none_is_plotted_where_one_cannot_be(net: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other.yaml"
+def test_of_several_configs_those_are_drawn_that_can_be(net: Path, tmp_path: Path) -> None:
+    other, out = tmp_path / "other.yaml", tmp_path / "out"
     other.write_text("parameters: {v: 1}\nequations: {loss: v * v}\n", encoding="utf-8")
-    ran = asked("plot", "heat", net, other, "--of", "W", "--out", tmp_path / "out")
+    ran = asked("draw", other, net, "--case", "base", "--case", "right", "--as", "network", "--out", out)
+    assert (ran.exit_code, ran.stderr.count("case 'base' has no network to draw")) == (0, 1)
+    assert [path.name for path in out.rglob("*.svg")] == ["right.network.svg"]
+    ran = asked("draw", other, "--as", "network", "--out", tmp_path / "none")
+    assert (ran.exit_code, (tmp_path / "none").exists()) == (2, False)
+    pytest.importorskip("matplotlib")
+    ran = asked("plot", "heat", other, net, "--case", "base", "--case", "trained", "--of", "W", "--out", out)
+    assert (ran.exit_code, ran.stderr.count("unknown name 'W'")) == (0, 1)
+    assert [path.name for path in out.rglob("*.heat.svg")] == ["trained.heat.svg"]
+
+
+@pytest.mark.parametrize("command", [("draw",), ("plot", "loss")])
+def test_configs_of_one_name_do_not_write_over_each_other(net: Path, tmp_path: Path, command: Sequence[str]) -> None:
+    (tmp_path / "twin").mkdir()
+    twin = shutil.copy(net, tmp_path / "twin")
+    ran = asked(*command, net, twin, "--case", "trained", "--out", tmp_path / "out")
     assert (ran.exit_code, (tmp_path / "out").exists()) == (2, False)
+    assert "would write to the same output folder" in ran.stderr
 
 
 def test_a_plot_is_a_file(net: Path, tmp_path: Path) -> None:

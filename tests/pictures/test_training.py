@@ -55,8 +55,9 @@ def script() -> Script:
 
 
 def data_of(result: api.Result) -> dict[str, page.Json]:
-    (case,) = result.experiment.cases
-    made = page.data(Scene(result.experiment, case, result.cases[0], "net"), prepare(case))
+    (case,), (ran,) = result.experiment.cases, result.cases
+    assert ran.backprop
+    made = page.data(Scene(result.experiment, case, ran, ran.backprop, "net"), prepare(case))
     return dict(json.loads(json.dumps(made, default=page.tree)))
 
 
