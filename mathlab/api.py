@@ -29,6 +29,7 @@ from mathlab.config import change
 from mathlab.config.datafiles import as_array
 from mathlab.errors import MathlabError, did_you_mean, refuse_unknown, refuse_unless
 from mathlab.experiment import DRAWN, PLOTTED, Allowed, Array, Case, Config, Experiment, Picture, Scale, Value
+from mathlab.files import told
 from mathlab.oracle.oracle import Terms, of_python
 from mathlab.outputs.arrays import read as read_arrays
 from mathlab.outputs.tables import tables_of
@@ -159,7 +160,7 @@ class Result(ExperimentResult):
         refuse_unknown("plot", kind, PLOTTED)
         refuse_unknown("scale", log or "x", ("x", "y", "xy"))
         refuse_unless(ax is None or hasattr(ax, "imshow"), "ax is one of matplotlib's axes", ax)
-        refuse_unless(isinstance(over or {}, Mapping), "over says from where to where, as in {'x': (-3, 3)}", over)
+        refuse_unless(isinstance(over, Mapping | None), "over says from where to where, as in {'x': (-3, 3)}", over)
         spans = tuple(plots.interval(str(name), ends) for name, ends in (over or {}).items())
         more = (_words(cases), log, str(title or ""), _words(rows), _words(columns), derivative)
         picture = Picture(kind, tuple(map(plots.quantity, _words(of))), spans, *more)
@@ -196,8 +197,7 @@ def load(
     time and memory than a config that somebody else wrote should.
     """
     refuse_unless(isinstance(allow_large, bool), "allow_large is True or False", allow_large)
-    allowed = Allowed(tuple(map(Path, _words(allow_files))), allow_large)
-    return config.load(source, allowed)
+    return config.load(source, Allowed(tuple(map(Path, _words(allow_files))), allow_large))
 
 
 def changed(experiment: Experiment, targets: Mapping[str, ArrayLike] | None = None, **values: ArrayLike) -> Experiment:
@@ -206,7 +206,7 @@ def changed(experiment: Experiment, targets: Mapping[str, ArrayLike] | None = No
     Its figures are judged as before. Raises MathlabError for a name that no case has, and for what does not fit.
     """
     experiment = _loaded(experiment)
-    refuse_unless(isinstance(targets or {}, Mapping), "what is set is named, as in {'W[0,0]': 0.5}", targets)
+    refuse_unless(isinstance(targets, Mapping | None), "what is set is named, as in {'W[0,0]': 0.5}", targets)
     cases: Sequence[Case] = experiment.cases
     for target, given in {**(targets or {}), **values}.items():
         cases = change.changed(cases, str(target), given if isinstance(given, str) else _number(target, given))
@@ -227,10 +227,11 @@ def arrays(folder: str | Path) -> dict[str, Mapping[str, Array]]:
     The gradient of W1 is dW1. Arrays that are too large for nodes.csv are not there. Raises MathlabError for a folder
     without a nodes.csv, and for one that cannot be read.
     """
-    refuse_unless(isinstance(folder, str | Path), "a folder is a path", folder)
+    refuse_unless(isinstance(folder, str | Path) and "\0" not in str(folder), "a folder is a path", folder)
     path = Path(folder) / "nodes.csv"
-    if not path.exists() and (inside := sorted(Path(folder).glob("*/nodes.csv"))):
-        raise MathlabError(f"{folder} holds the folders of experiments: name one of them, as {inside[0].parent}")
+    with told(path, "read"):
+        if not path.exists() and (inside := sorted(Path(folder).glob("*/nodes.csv"))):
+            raise MathlabError(f"{folder} holds the folders of experiments: name one of them, as {inside[0].parent}")
     return read_arrays(path)
 
 
@@ -253,7 +254,7 @@ def run(
     refuse_unknown("command", command, (*STAGES, plan.RUN))
     whole = isinstance(threads, int | np.integer) and threads >= 1
     refuse_unless(whole, "a matrix product takes a whole number of threads, at least one", threads)
-    asked = witnesses and _words(witnesses)
+    asked = None if witnesses is None else _words(witnesses)
     (planned,) = plan.plans(command, [_loaded(experiment)], _words(cases), asked, threads=int(threads))
     done = plan.results(planned, lambda _: nullcontext())
     return Result(done.experiment, done.cases)

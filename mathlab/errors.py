@@ -123,7 +123,7 @@ def listed(words: Sequence[str], most: int = 100) -> str:
 
 def refuse_unknown(what: str, word: str, known: Collection[str], at: Place | None = None, more: str = "") -> None:
     """Raise MathlabError, with a word that is close or else all, for one that is none of the `known` of its kind."""
-    if word not in known:
+    if not isinstance(word, str) or word not in known:  # Python may give an array, which is in nothing
         hint = did_you_mean(word, known) or f"; known are {', '.join(known)}{more}"
         raise MathlabError(f"unknown {what} {word!r}{hint}", at)
 

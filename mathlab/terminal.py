@@ -9,14 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from io import TextIOWrapper
-from typing import IO, TYPE_CHECKING, Literal, TypeAlias
+from typing import IO, TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from mathlab.errors import Problem
-
-ColorSystem: TypeAlias = Literal["auto", "standard", "256", "truecolor", "windows"]  # as rich names them
 
 LONGEST_TEXT = 10_000  # characters of any text that somebody else wrote
 ENDLESS = 1_000_000  # columns: a pipe has no edge at which to cut or fold a line
@@ -76,7 +74,7 @@ def console() -> Console:
     from rich.console import Console
 
     # rich's own reading of NO_COLOR leaves bold and dim, and most CI calls its terminal dumb
-    forced: ColorSystem = "standard" if os.environ.get("FORCE_COLOR") else "auto"
+    forced: Literal["standard", "auto"] = "standard" if os.environ.get("FORCE_COLOR") else "auto"
     size = None if sys.stdout is not None and sys.stdout.isatty() else ENDLESS
     color = None if os.environ.get("NO_COLOR") else forced
     return Console(highlight=False, color_system=color, width=size, height=size)

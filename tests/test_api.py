@@ -239,6 +239,16 @@ REFUSED: list[tuple[Callable[[Any], object], str]] = [
     ),
     (lambda of: UNTYPED.run(of.experiment, threads=1.5), "not 1.5$"),
     (lambda of: UNTYPED.arrays(None), "^a folder is a path, not None$"),
+    (lambda of: UNTYPED.arrays("a\0b"), r"^a folder is a path, not 'a.x00b'$"),
+    (lambda of: UNTYPED.arrays("a" * 300), "cannot be read: File name too long$"),
+    (lambda of: UNTYPED.load(""), r"^the config \. is a folder$"),
+    (lambda of: UNTYPED.run(of.experiment, of["x"]), r"^unknown command array\(\[1., 2.\]\); known are"),
+    (lambda of: of.frame(of["x"]), r"^unknown table array\("),
+    (lambda of: UNTYPED.changed(of.experiment, of["x"]), r"^what is set is named, as in .*, not array\("),
+    (lambda of: of.plot("curve", of="y", over=of["x"]), r"^over says from where to where, .*, not array\("),
+    (lambda of: UNTYPED.run(of.experiment, witnesses=of["x"]), r"^unknown witness '1.0'; known are"),
+    (lambda of: UNTYPED.oracle(of.experiment, {"dw": 3}, names=of["x"]), r"^names says what .*, not array\("),
+    (lambda of: UNTYPED.oracle(of.experiment, {"dw": 3}, rtol=of["x"]), r"^rtol is a number .*, not array\("),
     (lambda of: of.plot("curve", of="y", over={"w": "a"}), r"over= pairs, as in {'x': \(-4, 4\)}: 'w' is given 'a'$"),
     (lambda of: of.plot("curve", of="y", over=["w"]), r"^over says from where to where, as in {'x': \(-3, 3\)}, not"),
     (lambda of: of.plot("heat", of="x", ax=3), "^ax is one of matplotlib's axes, not 3$"),
@@ -274,7 +284,7 @@ def test_what_stands_alone_is_one_and_what_holds_numbers_an_array(tmp_path: Path
     assert ran["y"] == 6
     assert UNTYPED.run(ran.experiment, "backprop", cases=None, witnesses=["tape"]).passed
     assert ran.plot("heat", of="x").get_title() == "x"
-    UNTYPED.assert_gradients(net, {"dw": 3, "x": Tensor()})
+    UNTYPED.assert_gradients(net, {"dw": 3, "x": Tensor()}, rtol=np.float32(1e-5))
     assert UNTYPED.oracle(net, {"dw": 3}).passed
 
 

@@ -186,6 +186,29 @@ def test_what_cannot_be_set_is_one_sentence(text: str) -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
+def test_values_are_drawn_as_in_a_config() -> None:
+    drawn = "W={init: zeros, shape: [2, 2]}"
+    assert (
+        invoke("backprop", "net.yaml", "--set", drawn).stdout
+        == invoke("backprop", "net.yaml", "--set", "W=[[0, 0], [0, 0]]").stdout
+    )
+
+
+@pytest.mark.parametrize("given", [("--brief",), ("-v",), ("--witness", "central"), ("--brief", "-q"), ("-v", "-q")])
+def test_options_that_shape_a_page_are_refused_where_there_is_none(given: tuple[str, ...]) -> None:
+    changing = () if "-q" in given else ("--set", "x[0]=3")
+    result = invoke("backprop", "net.yaml", *changing, *given)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "mathlab: --quiet and --set leave out the page that --brief, --verbose and --witness are for\n"
+    )
+
+
+def test_quiet_tells_how_much_moved_alone() -> None:
+    *_, last = invoke("backprop", "net.yaml", "--set", "x[0]=3").stdout.splitlines()
+    assert invoke("backprop", "net.yaml", "--set", "x[0]=3", "-q").stdout.splitlines()[1:] == [last]
+
+
 @pytest.mark.parametrize(("text", "case"), [("X=[[2, 1]]", "a"), ("X[1,1]=3", "b")])
 def test_the_case_that_it_does_not_fit_is_named(text: str, case: str) -> None:
     own = "cases: {a: {}, b: {inputs: {X: [[1, 2]]}}}\n"

@@ -27,11 +27,11 @@ def show_changes(
     from mathlab.reports.checks import Report
     from mathlab.reports.comparisons import changes_page
 
-    paths, form = cases.paths(), telling.form
-    if form not in READ_BY_PEOPLE:
-        raise MathlabError(f"what --set moves is shown as a table or plain, not as {form}; --out writes the numbers")
+    if telling.form not in READ_BY_PEOPLE:
+        shown = f"is shown as a table or plain, not as {telling.form}"
+        raise MathlabError(f"what --set moves {shown}; --out writes the numbers")
     assigned = [*map(change.assignment, texts)]
-    before, after = _experiments(command, plan.load(paths, permits.allowed), cases.case or (), assigned)
+    before, after = _experiments(command, cases.load(permits), cases.case or (), assigned)
     plans = [plan.plans(command, experiments, (), ["none"]) for experiments in (before, after)]
     refuse_inputs((planned.experiment for planned in plans[1]), out, telling.target)
     pages, good = list[RenderableType](), True
@@ -39,7 +39,7 @@ def show_changes(
         old, new = (plan.judged(planned, terminal.progress) for planned in pair)
         for was, now in zip(old.cases, new.cases, strict=True):
             pages += [Text("")] if pages else []
-            pages.append(changes_page(new.experiment.name, was, now))
+            pages.append(changes_page(new.experiment.name, was, now, telling.quiet))
         good = good and not any(case.nonfinite for case in new.cases)
         if out:
             write(new, out, {"command": command, "set": list(texts)})

@@ -34,6 +34,8 @@ def run_stages(
     nothing but the equations with values and gradients. With `every`, pages show every step of a loop. Of what is to be
     set, what it moves is shown in place of all that.
     """
+    if (telling.quiet and (brief or every)) or (sets and (brief or every or witnesses)):
+        raise MathlabError("--quiet and --set leave out the page that --brief, --verbose and --witness are for")
     if sets:
         from mathlab.commands.changes import show_changes
 

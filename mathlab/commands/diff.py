@@ -15,9 +15,9 @@ from mathlab.errors import Problem
 def diff(
     a: Annotated[Path, typer.Argument(metavar="A", show_default=False, help="An output folder or a CSV.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="What A is compared with.")],
-    rtol: Annotated[float, typer.Option("--rtol", min=0, help="Relative tolerance.")] = 1e-9,
-    atol: Annotated[float, typer.Option("--atol", min=0, help="Absolute tolerance.")] = 1e-12,
-    most: Annotated[int, typer.Option("-n", min=0, help="How many differences to show.")] = 20,
+    rtol: Annotated[float, typer.Option("--rtol", metavar="N", min=0, help="Relative tolerance.")] = 1e-9,
+    atol: Annotated[float, typer.Option("--atol", metavar="N", min=0, help="Absolute tolerance.")] = 1e-12,
+    most: Annotated[int, typer.Option("-n", metavar="N", min=0, help="How many differences to show.")] = 20,
     *,
     telling: Telling,
 ) -> int:

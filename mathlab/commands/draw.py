@@ -24,7 +24,7 @@ def draw(
         ),
     ] = None,
     direction: Annotated[Literal["auto", "right", "down"], typer.Option(help="Where a graph runs.")] = "auto",
-    sample: Annotated[int, typer.Option("--sample", min=0, help="The sample of a batch in a network.")] = 0,
+    sample: Annotated[int, typer.Option(metavar="N", min=0, help="The sample of a batch in a network.")] = 0,
     whole: Annotated[bool, typer.Option("--all", help="A graph with every node, no repeated layers folded.")] = False,
     out: Out = OUTPUTS,
     target: Annotated[

@@ -27,12 +27,12 @@ READ_BY_PEOPLE = ("table", "plain")  # formats; their readers read stderr too
 
 OUTPUTS = Path("outputs")
 
-Files = Annotated[list[Path] | None, typer.Argument(metavar="FILE", help="Configs, and folders of them.")]
+Files = Annotated[list[Path] | None, typer.Argument(metavar="FILE...", help="Configs, and folders of them.")]
 Named = Annotated[
     list[Path] | None, typer.Option("--config", "-c", metavar="FILE", help="The same, as an option. Repeatable.")
 ]
 Chosen = Annotated[list[str] | None, typer.Option("--case", metavar="NAME", help="Only this case. Repeatable.")]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder for the CSVs.")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder for what is written.")]
 OutIf = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="The folder for the CSVs. [outputs; with --set, none]")
 ]
@@ -136,8 +136,7 @@ class Telling(NamedTuple):
             terminal.write(FORMATS[self.form](report))
         else:
             replace_file(self.target, FORMATS[self.form](report))
-        summary = os.environ.get("GITHUB_STEP_SUMMARY")
-        if self.form == "github" and summary:
+        if self.form == "github" and (summary := os.environ.get("GITHUB_STEP_SUMMARY")):
             append(Path(summary), overview(report) + "\n")
 
 

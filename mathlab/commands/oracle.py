@@ -29,7 +29,7 @@ def oracle(
     ] = False,
     rtol: Annotated[
         float | None,
-        typer.Option("--rtol", min=0.0, max=0.5, help="How precise the arrays are, say 1e-5 for numeric gradients."),
+        typer.Option(metavar="N", min=0, max=0.5, help="How precise the arrays are, say 1e-5 for numeric gradients."),
     ] = None,
     thorough: Annotated[
         bool, typer.Option("--thorough", help="Try every known mistake, however long it takes.")

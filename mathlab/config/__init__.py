@@ -147,7 +147,7 @@ def _content(file: str) -> bytes:
             content = stream.read(LONGEST + 1)
     except (OSError, ValueError) as error:
         why = UNREADABLE.get(type(error)) or f"cannot be read ({getattr(error, 'strerror', error)})"
-        raise MathlabError(f"the config {file} {why}") from None
+        raise MathlabError(f"the config {Path(file)} {why}") from None
     if len(content) > LONGEST:
         raise MathlabError(f"the config {file} is longer than {LONGEST} bytes; keep large arrays in a file")
     try:

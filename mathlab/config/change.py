@@ -233,7 +233,7 @@ def _read(target: str, written: str) -> Value:
         tree, problems = yamltext.read(written, "")
         if tree is None or problems:
             raise MathlabError(problems or "a value is needed")
-        return read.array(tree)
+        return value(tree)
     except MathlabError as error:
         raise MathlabError(f"'{target}={written}' sets nothing: {error.problems[0].message}") from None
 

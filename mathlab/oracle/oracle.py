@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import NamedTuple, TypedDict, Unpack
 
@@ -99,12 +100,12 @@ def of_python(config: Config, arrays: Mapping[str, Array], *, case: str = "", **
     used, for a case that does not exist, and when no array's name is known.
     """
     refuse_unless(isinstance(arrays, Mapping), "arrays are given by name, as in {'dW1': dW1}", arrays)
-    names = terms.get("names") or {}
-    refuse_unless(isinstance(names, Mapping), "names says what arrays are of, as in {'mine': 'dW1'}", names)
+    names, rtol = terms.get("names"), terms.get("rtol")
+    refuse_unless(isinstance(names, Mapping | None), "names says what arrays are of, as in {'mine': 'dW1'}", names)
     for term in terms:
         refuse_unknown("setting", term, Terms.__annotations__)
-    rtol = terms.get("rtol") or 0.0
-    refuse_unless(isinstance(rtol, int | float) and 0 <= rtol <= 0.5, "rtol is a number from 0 to 0.5", rtol)
+    fits = rtol is None or (isinstance(rtol, Real) and 0 <= rtol <= 0.5)
+    refuse_unless(fits, "rtol is a number from 0 to 0.5", rtol)
     experiment = config if isinstance(config, Experiment) else load(config)
     [(_, cases)] = plan.chosen([experiment], [case] if case else ())
     found = {str(name): numbers(str(name), array) for name, array in arrays.items()}

@@ -118,9 +118,7 @@ def _seeds(case: Case, stages: Collection[str]) -> dict[str, int]:
 
 def _kept(path: Path, layout: Layout, keep: Collection[tuple[str, str]]) -> list[Table]:
     """The rows of the file at `path` of the owners in `keep`, each a table; it is read if there may be any."""
-    if not any(stage in layout.stages for _, stage in keep):
-        return []
-    if not path.exists():
+    if not path.exists() or not any(stage in layout.stages for _, stage in keep):
         return []
     if not path.is_file():  # a pipe, which nobody may ever write to
         raise MathlabError(f"{path} is not a file")

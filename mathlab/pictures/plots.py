@@ -177,7 +177,7 @@ def _sweep(about: Subject) -> Drawing:
 def _curve(about: Subject) -> Drawing:
     """Quantities, and their derivatives, at many values of a name, by each case's own equations."""
     if len(about.picture.over) != 1 or not isinstance(about.picture.over[0][0].expr, Name):
-        raise about.wrong("a curve runs over one name, as in over: {x: [-4, 4]}, or --over x=-4..4")
+        raise about.wrong("a curve runs over one name of a single number, as in over: {x: [-4, 4]}, or --over x=-4..4")
     ((over, low, high),) = about.picture.over
     x, lines = np.linspace(low, high, POINTS), list[Line]()
     shown = [(case, of, prefix + of.text) for case, _, prefix in about.cases for of in about.of(case)]

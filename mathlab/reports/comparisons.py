@@ -156,7 +156,7 @@ def oracle_summary(rows: Sequence[Compared]) -> str:
 
 
 @group()
-def changes_page(name: str, before: CaseResult, after: CaseResult) -> Iterator[RenderableType]:
+def changes_page(name: str, before: CaseResult, after: CaseResult, quiet: bool = False) -> Iterator[RenderableType]:
     """A row for each entry that moved, of the quantity first whose largest step is the largest part of it; then counts.
 
     A quantity is new where it is in the second run alone, or has another shape there.
@@ -170,7 +170,8 @@ def changes_page(name: str, before: CaseResult, after: CaseResult) -> Iterator[R
     both = [_moved(key, old, new) for key, old, new in pairs if old is not None and np.shape(old) == np.shape(new)]
     moved = sorted((found for found in both if found[1]), key=lambda found: -found[0])
     yield said(f"{name}, case {after.case} ({after.dtype})", "bold underline")
-    yield from sheet(("quantity", "before", "after", "moved by"), (row for _, some in moved for row in some))
+    rows = (row for _, some in moved for row in some)
+    yield from sheet(("quantity", "before", "after", "moved by"), () if quiet else rows)
     yield from (said(f"{NOT_FINITE}: {why}", "bold yellow") for why in after.nonfinite.values())
     others = f"; {len(pairs) - len(both)} are new, or have other shapes" if len(pairs) > len(both) else ""
     others += f"; gone {'is' if len(gone) == 1 else 'are'} {listed(gone)}" if gone else ""
