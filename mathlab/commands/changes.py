@@ -28,8 +28,7 @@ def show_changes(
     from mathlab.reports.comparisons import changes_page
 
     if telling.form not in READ_BY_PEOPLE:
-        shown = f"is shown as a table or plain, not as {telling.form}"
-        raise MathlabError(f"what --set moves {shown}; --out writes the numbers")
+        raise MathlabError(f"--set shows a table or plain, not {telling.form}; --out writes the numbers")
     assigned = [*map(change.assignment, texts)]
     before, after = _experiments(command, cases.load(permits), cases.case or (), assigned)
     plans = [plan.plans(command, experiments, (), ["none"]) for experiments in (before, after)]

@@ -46,8 +46,10 @@ def draw(
 
     for kind in kinds or ():
         refuse_unknown("picture", kind, DRAWN)
-    if show and str(target) == "-":
-        raise MathlabError("--open shows a file, and -o - writes none")
+    if show and (check or str(target) == "-"):
+        raise MathlabError("--open shows a file, and neither --check nor -o - writes one")
+    if sum([target is not None, check, index]) > 1:
+        raise MathlabError("-o writes one picture, --check none, --index a page of all: give one of them")
     asked: list[tuple[ExperimentResult, gallery.Wanted]] = []
     for experiment, chosen in cases.chosen(permits, default=[] if index else None):
         wanted = gallery.wanted(chosen, kinds or (), () if check else ("graph",))
@@ -81,7 +83,6 @@ def draw(
         if index:
             shown.append(gallery.write_index(out))
         terminal.write("".join(f"{path}\n" for path in shown))
-    if show:
-        for path in shown:
-            webbrowser.open(path.resolve().as_uri())
+    for path in shown if show else ():
+        webbrowser.open(path.resolve().as_uri())
     return MATCH if counts.passed else FAIL

@@ -136,8 +136,8 @@ def _begun(text: str) -> str:
 
 
 def _table(checks: Sequence[Check]) -> str:
-    """The columns are named by the kinds of check that there are."""
-    kinds = dict.fromkeys(check.kind for check in checks)
+    """The columns are named by the kinds of check that have two sides."""
+    kinds = dict.fromkeys(check.kind for check in checks if check.expected or check.computed)
     sides = [" / ".join(dict.fromkeys(SIDES[kind][side] for kind in kinds)) for side in (0, 1)]
     rows = [
         (", ".join(c.owner), c.name, c.expected, c.computed, c.error, c.tolerance, c.verdict, str(c.place), c.said)

@@ -399,6 +399,13 @@ def test_every_row_of_a_markdown_table_has_its_cells(report: Report) -> None:
             width = 0
 
 
+def test_columns_of_a_markdown_table_are_named_by_what_has_two_sides() -> None:
+    sided = Check("figure", "y", "failed", "differs", "0.5", "0.6")
+    bare = (Check(kind, "y", "failed", "open") for kind in ("article", "number"))
+    report = Report("run", False, "", tables=lambda _: (), compared=lambda: (sided, *bare), about=dict)
+    assert "| check | printed | computed | error |" in FORMATS["markdown"](report)
+
+
 # Where it goes
 
 
