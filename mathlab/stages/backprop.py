@@ -22,7 +22,7 @@ from mathlab.stages import witness
 from mathlab.stages.noise import AGREEMENT, MARGIN, noises, quantity_noise
 from mathlab.stages.nonfinite import first_nonfinite, is_finite
 from mathlab.stages.prepare import Env, Prepared, evaluate, evaluator, prepare, sealed
-from mathlab.stages.shares import fused_in, readers, shares_of
+from mathlab.stages.shares import readers, shares_of
 
 POINTS = 3  # random points at which a formula must hold too, so that a coincidence does not pass
 
@@ -86,7 +86,7 @@ def _why_none(prepared: Prepared) -> Mapping[str, str]:
         if line.name in reaching:
             reaching.update(names(line.expr))
             together = f"taken together with the logarithm in {line.name}, in the stable form"
-            fused |= dict.fromkeys(fused_in(prepared, line.name), together)
+            fused |= dict.fromkeys(prepared.fused.get(line.name, ()), together)
     others = dict.fromkeys(reaching, "its gradient is not computed: none is handed back to it, or nothing needs it")
     return dict.fromkeys(prepared.nodes, f"it does not reach {end}") | others | fused
 

@@ -67,6 +67,13 @@ class Prepared:
         return (*self.equations, *self.backward.equations)
 
     @cached_property
+    def fused(self) -> Mapping[str, tuple[str, ...]]:
+        """By an equation's name those that the stable form takes together with it, so that they hand nothing back."""
+        pairs = zip(self.case.equations, self.equations, strict=True)
+        read = {run.name: (names(written.expr), names(run.expr)) for written, run in pairs if written.expr != run.expr}
+        return {name: tuple(one for one in before if one not in after) for name, (before, after) in read.items()}
+
+    @cached_property
     def cost(self) -> Cost:
         """What one run of `program` takes; the inputs and parameters are part of what is held."""
         once = cost(self.both, self.types)

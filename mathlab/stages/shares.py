@@ -26,7 +26,7 @@ MIXING = frozenset("sum mean matmul dot outer scatter ones_like ones".split())  
 
 def readers(prepared: Prepared, name: str) -> tuple[str, ...]:
     """The equations that hand something back to a name whose gradient is known, as they run."""
-    shares = prepared.backward.shares.get(name, ()) if f"d{name}" in prepared.gradients else ()
+    shares = prepared.backward.shares.get(name, ()) if f"d{name}" in prepared.types.names else ()
     return tuple(dict.fromkeys(reader for reader, _ in shares if reader))
 
 
@@ -51,7 +51,7 @@ def shares_of(prepared: Prepared, values: Env, name: str) -> tuple[Share, ...]:
     def share(reader: str, expr: Expr, pair: Sequence[Expr]) -> Share:
         whole = part("", expr)
         parts = tuple(map(part, ROLES, pair))
-        return Share(reader, whole.equation, whole.value, parts, fused_in(prepared, reader))
+        return Share(reader, whole.equation, whole.value, parts, prepared.fused.get(reader, ()))
 
     return tuple(itertools.starmap(share, found))
 
@@ -82,14 +82,6 @@ def base_of(expr: Expr) -> str:
         case Call("index", (Name(name), *items)) if all(i in (NewAxis(), ALL) for i in items):
             return name
     return ""
-
-
-def fused_in(prepared: Prepared, reader: str) -> tuple[str, ...]:
-    """The equations that are taken together with this one in the stable form, and so hand nothing back themselves."""
-    for written, run in zip(prepared.case.equations, prepared.equations, strict=True):
-        if written.name == reader and written.expr != run.expr:
-            return tuple(name for name in names(written.expr) if name not in names(run.expr))
-    return ()
 
 
 @lru_cache(10_000)  # a mistake at many places is asked for what stood at each of them, as others at these places are
