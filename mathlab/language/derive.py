@@ -23,7 +23,7 @@ from mathlab.language.simplify import Builder, is_ones, split
 from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, names, replace, unparse
 
 WIDEST = 32  # terms of one sum
-UPSTREAM = "upstream"  # the name of the gradient of an end that is not a scalar
+UPSTREAM = "upstream"  # the name of the gradient of an end that has several entries
 
 
 class Backward(NamedTuple):
@@ -43,9 +43,9 @@ class Backward(NamedTuple):
 def derive(equations: Sequence[Equation], types: Types, wanted: Collection[str]) -> Backward:
     """The backward equations of the last of `equations`, for the names in `wanted`.
 
-    `types` holds the types of every name; it learns those of the gradients. Where the last equation is not a scalar,
-    its gradient is the name `upstream`, which must be among the types. A wanted name that the end does not depend on
-    gets zeros; one that reaches it only through an op without a derivative raises MathlabError at its equation.
+    `types` holds the types of every name; it learns those of the gradients. Where the last equation has more than one
+    entry, its gradient is the name `upstream`, which must be among the types. A wanted name that the end does not depend
+    on gets zeros; one that reaches it only through an op without a derivative raises MathlabError at its equation.
     """
     try:
         return _Derivation(equations, types, wanted).run()
@@ -77,9 +77,9 @@ class _Derivation:
     def run(self) -> Backward:
         end = self.equations[-1]
         seed: Expr = Name(UPSTREAM) if UPSTREAM in self.types.names else Num(1)
-        shape = self.types.names[end.name].shape
-        if shape and seed == Num(1):
-            message = f"'{end.name}', the last equation, has shape {shape}: give its gradient as 'upstream', "
+        type_ = self.types.names[end.name]
+        if type_.size != 1 and seed == Num(1):
+            message = f"'{end.name}', the last equation, has shape {type_.shape}: give its gradient as 'upstream', "
             raise MathlabError(f"{message}or add an equation that makes one number of it", end.place)
         self.received[end.name] = [("", seed)]
         for equation in reversed(self.equations):

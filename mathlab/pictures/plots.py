@@ -275,7 +275,7 @@ def _steps(about: Subject) -> Drawing:
     if not gradients:
         raise about.wrong("steps needs an input or parameter that has a gradient")
     first = next(iter(gradients))
-    end = quantity(f"sum({UPSTREAM} * {prepared.end})" if UPSTREAM in prepared.env else prepared.end)
+    end = quantity(f"sum({UPSTREAM} * {prepared.end})" if UPSTREAM in prepared.env else f"sum({prepared.end})")
     largest = np.unravel_index(int(np.argmax(np.abs(values[first]))), np.shape(values[first]))
     for of in about.picture.of or (quantity(entry(first, [*map(int, largest)])),):
         if not {*names(of.expr)} <= gradients.keys():

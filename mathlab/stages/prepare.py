@@ -50,7 +50,7 @@ class Prepared:
 
     @property
     def upstream(self) -> Array | None:
-        """The gradient of an end that is not a scalar."""
+        """The gradient of an end that has more entries than one."""
         return self.env.get(UPSTREAM)
 
     @cached_property
@@ -118,7 +118,7 @@ def prepare(case: Case) -> Prepared:
     # a case that shows values alone need not have a gradient: its end may be an array, or whole numbers
     differentiated = case.upstream is not None or case.derivation or case.gradcheck or case.train or asked
     unasked = bool((case.expected or case.forward) and not differentiated)
-    forward_only = unasked and (bool(type_.shape) or type_.kind != "f")
+    forward_only = unasked and (type_.size != 1 or type_.kind != "f")
     if type_.kind != "f" and not forward_only:
         raise MathlabError(f"'{end.name}', the last equation, is not a number that can be differentiated", end.place)
     if case.upstream is not None:

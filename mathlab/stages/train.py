@@ -78,7 +78,7 @@ def run(case: Case, progress: Report | None = None) -> TrainResult:
                     look(done)
                 if progress and done:
                     known = done // training.each  # losses
-                    progress(done, training.total, float(ends[known - 1]) if known and ends.ndim == 1 else None)
+                    progress(done, training.total, ends[known - 1].item() if known and ends.size == len(ends) else None)
     except IndexError:
         prepared.run(state)  # the readable program knows in which equation a class index is out of its range
         raise
@@ -216,8 +216,10 @@ def _columns(prepared: Prepared, history: Mapping[str, Array]) -> dict[str, Arra
             columns[f"norm(d{name.removeprefix('_norm_')})"] = rows
         elif name in prepared.gradients:
             columns[f"norm({name})"] = _norms(rows)
-        elif name != prepared.end or rows.ndim == 1:
+        elif name != prepared.end:
             columns |= entry_columns(name, rows)
+        elif rows.size == len(rows):
+            columns[name] = rows.ravel()
     return columns
 
 

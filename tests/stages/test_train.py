@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError
 from mathlab.experiment import Case, TrainSettings
+from mathlab.results import TrainResult
 from mathlab.stages import train
 from mathlab.stages.prepare import prepare
 from tests.build import case, figure
@@ -241,3 +242,22 @@ def test_training_holds_little_more_than_a_step_must(optimizer: str) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak <= 1.5 * needed
+
+
+def test_an_end_of_one_entry_is_trained_as_a_number_is() -> None:
+    told: list[float | None] = []
+
+    def trained(loss: str) -> TrainResult:
+        asked = case(
+            {"loss": loss},
+            {"w": np.ones((1, 2))},
+            {"x": [1, 2], "t": [0.5]},
+            train=TrainSettings("sgd", {"lr": 0.1}, epochs=3),
+        )
+        return train.run(asked, lambda done, total, latest: told.append(latest))
+
+    row, number = trained("(w @ x - t)**2"), trained("sum((w @ x - t)**2)")
+    assert [*row.columns] == [*number.columns]
+    np.testing.assert_array_equal(row.columns["loss"], number.columns["loss"])
+    np.testing.assert_array_equal(row.parameters["w"], number.parameters["w"])
+    assert told[: len(told) // 2] == told[len(told) // 2 :]
