@@ -106,7 +106,7 @@ def value(word: str, args: Sequence[str]) -> str:
 def misplaced(key: str) -> str:
     """What is wrong with a section, or a loop, that stands inside another one, where there is room for none."""
     if key.startswith("for "):
-        return "loops stand in 'equations' alone; elsewhere a step is named, as h3 and dh3 are"
+        return "loops stand in 'equations' and 'derivation'; elsewhere a step is named, as h3 and dh3 are"
     return f"'{key}' is a section of its own, and no part of the one that it is indented under" * (key in EXAMPLES)
 
 

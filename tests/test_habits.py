@@ -584,16 +584,8 @@ MISTAKES = [
     ("value", "[[1 2] [3 4]]", "; rows of a list are divided by commas, as in [[1, 2], [3, 4]]"),
     ("equation", "- s", "; an expression, or a text, of this kind stands in quotes"),
     ("equation", '"s + 1', "; the quotes that line 6 opens are not closed"),
-    (
-        "formula",
-        "dz[t]: 1",
-        "; the gradients of steps are called dz1, dz2 and so on",
-    ),
-    (
-        "formula",
-        "for t in 1..3:\n    dz[t]: dh[t]",
-        "loops stand in 'equations' alone; elsewhere a step is named, as h3 and dh3 are",
-    ),
+    ("formula", "dz[t]: 1", "; steps stand below a loop, as in 'for t in 1..3:'"),
+    ("formula", "for t in 1..3:\n    dz: dh[t]", "this loop is named by its step, as in dh[t], not 'dz'"),
     ("equation", "s\n  h[t]: h[t-1]", "beginning with a letter; steps stand below a loop, as in 'for t in 1..3:'"),
     ("config", "inputs: {x: 1}\ntrain: sgd\n", ", as in {epochs: 1, optimizer: {name: sgd, lr: 0.1}}"),
     ("config", "inputs: {x: 1}\nsweep: lr\n", ", as in {grid: {lr: [0.1, 0.2]}}"),

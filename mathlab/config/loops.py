@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import groupby
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
 from mathlab.config.keys import NAMES, current, formula, mapping
 from mathlab.config.keys import name as as_name
-from mathlab.config.values import TEXT, Schema, any_of, attempt, gather, reader
+from mathlab.config.values import TEXT, Reader, Schema, any_of, attempt, gather
 from mathlab.config.yamltext import Row, Scalar, Table, Tree
 from mathlab.errors import ExpressionError, MathlabError, Place, Problem
-from mathlab.experiment import Case, TrainSettings
+from mathlab.experiment import Case, HandFormula, TrainSettings
 from mathlab.habits import misplaced
 from mathlab.language.check import folded, settled
 from mathlab.language.equation import At, Equation, Step
@@ -27,8 +27,9 @@ from mathlab.language.syntax import replace as rewritten
 
 MOST = 10_000  # equations of a loop
 LOOP = r"for\s+(?P<counter>\w+)\s+in\s+(?P<first>(?:(?!\.\.)[^,])+?)\s*\.\.\s*(?P<last>[^.,][^,]*)"
-WRITTEN: Schema = any_of(TEXT, {"type": "object", "minProperties": 1})  # in a loop: a line, or another loop
 
+One = TypeVar("One", bound=Equation)
+Said = Callable[[Scalar, Tree], Equation | None]
 Values = Mapping[str, Num]  # what counters stand for, and inputs that loops count to
 Numbers = tuple[int, ...]  # in brackets: h[2, 1]
 
@@ -47,12 +48,17 @@ class Loop(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Line(Equation):
-    """An equation in `loops`, outermost first. Its `target`, `h[l, t]`, is the `series` h `at` what counters say."""
+    """An equation in `loops`, outermost first. Its `target`, `h[l, t]`, is the `series` h `by` what counters say."""
 
     loops: tuple[Loop, ...]
     target: Scalar
     series: str
-    at: tuple[Expr, ...]
+    by: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandLine(Line, HandFormula):
+    """The formula for the gradient of a step, in loops or outside of them."""
 
 
 def _loop(header: Scalar) -> Loop:
@@ -61,8 +67,11 @@ def _loop(header: Scalar) -> Loop:
     return Loop(header, str(as_name(parts["counter"])), formula(parts["first"]), formula(parts["last"]))
 
 
-def _equation(part: Tree, key: Scalar, *headers: Scalar) -> Equation:
-    """The equation of a key, which is a name, or what a step is called in the loops of these headers."""
+def _line(said: Said, hand: bool, part: Tree, key: Scalar, *headers: Scalar) -> Equation:
+    """What is `said` of a key, which is a name, or what a step is called in the loops of these headers.
+
+    A formula by `hand` may be of a step outside of a loop too.
+    """
     if is_loop(key):
         if re.fullmatch(LOOP, key) and (isinstance(part, Row) or re.search("=|<-", str(part))):
             mapping(part)  # of which it says how it is written
@@ -70,12 +79,12 @@ def _equation(part: Tree, key: Scalar, *headers: Scalar) -> Equation:
     if isinstance(part, Table) and (why := misplaced(key)):
         raise MathlabError(why, key.place)
     problems: list[Problem] = []
-    of = attempt(formula, part, problems)
+    of = attempt(partial(said, key), part, problems)
     loops = tuple(current().once(_loop, header) for header in headers)
     counters = [loop.counter for loop in loops]
     if twice := next((one for one in counters if counters.count(one) > 1), None):
         raise MathlabError(f"two loops in one another cannot both count '{twice}'", loops[-1].header.place)
-    target = attempt(formula if loops else as_name, key, problems)
+    target = attempt(formula if loops or (hand and "[" in key) else as_name, key, problems)
     match target:
         case Scalar() if of:
             return replace(of, name=str(target), named_at=key.place)
@@ -84,11 +93,11 @@ def _equation(part: Tree, key: Scalar, *headers: Scalar) -> Equation:
         }:
             as_name(Scalar(series, key.place))
             if of:
-                about = (": ".join((*headers, key)), of.expr, of.written, of.place)
-                return Line(*about, named_at=key.place, loops=loops, target=key, series=series, at=tuple(steps))
+                about = vars(of) | {"name": ": ".join((*headers, key)), "named_at": key.place}
+                return (HandLine if hand else Line)(**about, loops=loops, target=key, series=series, by=tuple(steps))
         case Equation():
             these = "this loop is named by its step" if len(loops) == 1 else "these loops is named by its steps"
-            message = f"an equation in {these}, as in h[{', '.join(counters[::-1])}], not {str(key)!r}"
+            message = f"an equation in {these}, as in {'d' * hand}h[{', '.join(counters[::-1])}], not {str(key)!r}"
             problems.append(Problem(message, key.place))
     raise MathlabError(problems)
 
@@ -113,17 +122,33 @@ def written_in(table: Table, *headers: Scalar) -> Iterator[tuple[Tree, tuple[Sca
             yield from written_in(lines, *headers, key)
 
 
-@reader(
-    {
-        "type": ["object", "null"],
+def in_loops(said: Said, one: Schema, hand: bool = False) -> Reader[tuple[Equation, ...]]:
+    """The reader of what is `said` by names, and in loops `for t in 1..T:` by names as `h[t]`, and in loops of such."""
+    line = partial(_line, said, hand)
+
+    def read(tree: Tree) -> tuple[Equation, ...]:
+        table = mapping(tree)
+        if hand and not table:
+            raise MathlabError("this mapping has no entries", tree.place)
+        listed = (
+            (part if hand and isinstance(part, Row) and part else [part], keys) for part, keys in written_in(table)
+        )
+        return gather(
+            lambda of: current().once(line, of[0], *of[1]), ((way, keys) for ways, keys in listed for way in ways)
+        )
+
+    inside: Schema = {"type": "object", "minProperties": 1, "additionalProperties": any_of(one, {"type": "object"})}
+    schema: Schema = {
+        "type": "object" if hand else ["object", "null"],
+        "minProperties": int(hand),
         "propertyNames": {"pattern": NAMES},
-        "patternProperties": {r"^for\s": {"type": "object", "minProperties": 1, "additionalProperties": WRITTEN}},
-        "additionalProperties": TEXT,
+        "patternProperties": {r"^for\s": inside},
+        "additionalProperties": one,
     }
-)
-def equations(tree: Tree) -> tuple[Equation, ...]:
-    """Equations by their names, and loops `for t in 1..T:` of such, whose names are `h[t]`, and of loops."""
-    return gather(lambda one: current().once(_equation, one[0], *one[1]), written_in(mapping(tree)))
+    return Reader(read, schema)
+
+
+equations = in_loops(lambda key, tree: formula(tree), TEXT)
 
 
 # --- written out
@@ -137,14 +162,14 @@ def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
     loop that never runs, for names that clash, and for a step that cannot be told.
     """
     whole = {name: Num(int(one.array)) for name, one in case.inputs.items() if one.integral and not one.array.ndim}
-    lines = [one for one in case.equations if isinstance(one, Line)]
+    lines = [one for one in (*case.equations, *case.derivation) if isinstance(one, Line)]
     counted_to = [bound.expr for line in lines for loop in line.loops for bound in (loop.first, loop.last)]
     sizes = {name for bound in counted_to for name in names(bound)}
     _with(case, partial(_noted, sizes))
     numbers = {name: number for name, number in whole.items() if name in sizes}
     if not lines and not numbers:
         return case
-    written = [*_written_out(case.equations, whole)]
+    written, by_hand = [*_written_out(case.equations, whole)], [*_written_out(case.derivation, whole)]
     plain = {one.name: one.named_at for one in case.equations if not isinstance(one, Line) and one.named_at}
     steps, problems = _Steps({**places, **plain}, numbers, {}, case.place), list[Problem]()
     for line in lines:
@@ -154,20 +179,23 @@ def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
             if name in steps.places:
                 message = f"'{name}' is defined already, on line {steps.places[name].line}, and {why}"
                 problems.append(Problem(message, place))
-        if not any(one is line for one, _ in written):
+        if not any(one is line for one, _ in (*written, *by_hand)):
             problems.append(Problem("a loop counts up, and this one never runs", line.loops[-1].header.place))
     named = [(one, at, attempt(partial(steps.name, one), at, problems)) for one, at in written]
     for series, of in steps.of.items():  # what stands before the first step is one too
         named_so = re.compile(_called(series, ()) + "_".join([r"(\d+)"] * len(next(iter(of)))))
         of |= {tuple(map(int, told.groups())): name for name in steps.places if (told := named_so.fullmatch(name))}
     made = [attempt(partial(steps.equation, one, name), at, problems) for one, at, name in named if name]
+    steps.of.update({f"d{series}": {n: f"d{name}" for n, name in of.items()} for series, of in steps.of.items()})
+    steps.places.update({f"d{name}": place for name, place in steps.places.items()})
+    formulas = [attempt(partial(steps.formula, one), at, problems) for one, at in by_hand if not problems]
     if problems:
         raise MathlabError([*{problem.place: problem for problem in problems[::-1]}.values()])
     inputs = {name: value for name, value in case.inputs.items() if name not in numbers}
-    steps.of.update({f"d{series}": {n: f"d{name}" for n, name in of.items()} for series, of in steps.of.items()})
     read = partial(_numbered, numbers, indexed=partial(steps.indexed, ""))
-    counted = cast(Case, _with(replace(case, inputs=inputs, equations=()), read))
-    return replace(counted, equations=tuple(filter(None, made)), rolled=(case, places))
+    counted = cast(Case, _with(replace(case, inputs=inputs, equations=(), derivation=()), read))
+    equations, derivation = tuple(filter(None, made)), tuple(filter(None, formulas))
+    return replace(counted, equations=equations, derivation=derivation, rolled=(case, places))
 
 
 def rolled(case: Case, change: Callable[[Case], Case]) -> Case:
@@ -231,7 +259,7 @@ def _numbered(numbers: Values, expr: Expr, indexed: Callable[..., Expr]) -> Expr
     return rewritten(expr, rewrite)
 
 
-def _written_out(equations: Sequence[Equation], numbers: Values, at: At = ()) -> Iterator[tuple[Equation, At]]:
+def _written_out(equations: Sequence[One], numbers: Values, at: At = ()) -> Iterator[tuple[One, At]]:
     """Every equation in order, as often as the loops around it say, with what has been counted there."""
 
     def around(one: Equation) -> Loop | None:
@@ -243,11 +271,12 @@ def _written_out(equations: Sequence[Equation], numbers: Values, at: At = ()) ->
             yield from ((one, at) for one in inside)
             continue
         first, last = (_bound(bound, numbers) for bound in (loop.first, loop.last))
-        for number in range(first, last + 1):
+        down = first > last and isinstance(inside[0], HandLine)  # which need no order
+        for number in range(last, first + 1) if down else range(first, last + 1):
             for written in _written_out(inside, {**numbers, loop.counter: Num(number)}, (*at, (loop.counter, number))):
                 made += 1
                 yield written
-            if made > MOST or number - first >= MOST:
+            if made > MOST or abs(number - first) >= MOST:
                 raise MathlabError(f"this loop would make more than {MOST:,} equations", loop.header.place)
 
 
@@ -306,11 +335,7 @@ class _Steps(NamedTuple):
         """The name of an equation where so much has been counted, of which notice is taken."""
         if not isinstance(line, Line):
             return line.name
-        try:
-            counted = {counter: Num(number) for counter, number in at}
-            numbers = tuple(_number(substitute(part, {**self.values, **counted})) for part in line.at)
-        except ExpressionError as error:
-            raise MathlabError(error.message, line.named_at) from None
+        numbers = self.numbers(line, at)
         name, others = _called(line.series, numbers), self.of.setdefault(line.series, {})
         wrong = ""
         if min(numbers) < 0:
@@ -326,6 +351,20 @@ class _Steps(NamedTuple):
             raise MathlabError(f"'{line.target}' at {Step(at, line.series)} is {wrong}", line.named_at)
         others[numbers], self.places[name] = name, line.target.place
         return name
+
+    def numbers(self, line: Line, at: At) -> Numbers:
+        """The numbers of a step where so much has been counted."""
+        try:
+            counted = {counter: Num(number) for counter, number in at}
+            return tuple(_number(substitute(part, {**self.values, **counted})) for part in line.by)
+        except ExpressionError as error:
+            hint = "" if line.loops else "; steps stand below a loop, as in 'for t in 1..3:'"
+            raise MathlabError(f"{error.message}{hint}", line.named_at) from None
+
+    def formula(self, line: HandFormula, at: At) -> HandFormula:
+        """A formula where so much has been counted, which names the gradient of a step."""
+        name = _called(line.series, self.numbers(line, at)) if isinstance(line, HandLine) else line.name
+        return HandFormula(**vars(self.equation(line, name, at)), at=line.at, erratum=line.erratum)
 
     def equation(self, line: Equation, name: str, at: At) -> Equation:
         """The equation of a name, which may read what is not computed before it."""

@@ -11,7 +11,7 @@ from mathlab.config import values as read
 from mathlab.config.arrays import upstream, value
 from mathlab.config.change import SWEEP
 from mathlab.config.keys import NAMES, Keys, entries, label, mapping, name, name_list, quantities, quantity
-from mathlab.config.loops import equations
+from mathlab.config.loops import equations, in_loops
 from mathlab.config.values import TEXT, Partly, Reader, Schema, any_of, gather, listed, reader, reference
 from mathlab.config.yamltext import Row, Scalar, Table, Tree
 from mathlab.errors import MathlabError, Place, Problem
@@ -92,15 +92,12 @@ HAND_FORMULA = Keys(
 )
 
 
-# an expression, a mapping with `formula`, or a list of such
-hand_formulas = read.several(
-    Reader(
-        lambda tree: HAND_FORMULA(tree) if isinstance(tree, Table) else _hand_formula(quantity(tree)),
-        any_of(TEXT, HAND_FORMULA.schema),
-        HAND_FORMULA.readers,
-    ),
-    "an expression is needed here, not a list; put it in quotes",
+hand_formula = Reader(
+    lambda tree: HAND_FORMULA(tree) if isinstance(tree, Table) else _hand_formula(quantity(tree)),
+    any_of(TEXT, HAND_FORMULA.schema),
+    HAND_FORMULA.readers,
 )
+by_hand = entries(label, hand_formula, lambda said: next(iter(said.values()), None))
 
 
 SOURCE = Keys(
@@ -217,11 +214,10 @@ CASE: Mapping[str, Callable[[Tree], object]] = {
     **{key: read.later(reference(key)) for key in SHORTHAND},
     "equations": equations,
     "upstream": upstream,
-    "derivation": entries(
-        name,
-        hand_formulas,
-        lambda ways: tuple(replace(one, name=str(key), named_at=key.place) for key, of in ways.items() for one in of),
-        NAMES,
+    "derivation": in_loops(
+        lambda key, tree: by_hand(Table(key.place, {key: tree})),
+        any_of(hand_formula.schema, listed(hand_formula.schema, 1)),
+        hand=True,
     ),
     "expected": figures,
     "gradcheck": GRADCHECK,

@@ -43,9 +43,9 @@ class Backward(NamedTuple):
 def derive(equations: Sequence[Equation], types: Types, wanted: Collection[str]) -> Backward:
     """The backward equations of the last of `equations`, for the names in `wanted`.
 
-    `types` holds the types of every name; it learns those of the gradients. Where the last equation has more than one
-    entry, its gradient is the name `upstream`, which must be among the types. A wanted name that the end does not depend
-    on gets zeros; one that reaches it only through an op without a derivative raises MathlabError at its equation.
+    `types` holds the types of every name; it learns those of the gradients. Where the last equation has several
+    entries, its gradient is the name `upstream`, which must be among the types. A wanted name that the end does not
+    depend on gets zeros; one that reaches it only through an op without a derivative raises MathlabError at its place.
     """
     try:
         return _Derivation(equations, types, wanted).run()
