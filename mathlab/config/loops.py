@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import groupby
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, cast
 
 from mathlab.config.keys import NAMES, current, formula, mapping
 from mathlab.config.keys import name as as_name
@@ -28,7 +28,6 @@ from mathlab.language.syntax import replace as rewritten
 MOST = 10_000  # equations of a loop
 LOOP = r"for\s+(?P<counter>\w+)\s+in\s+(?P<first>(?:(?!\.\.)[^,])+?)\s*\.\.\s*(?P<last>[^.,][^,]*)"
 
-One = TypeVar("One", bound=Equation)
 Said = Callable[[Scalar, Tree], Equation | None]
 Values = Mapping[str, Num]  # what counters stand for, and inputs that loops count to
 Numbers = tuple[int, ...]  # in brackets: h[2, 1]
@@ -48,17 +47,16 @@ class Loop(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Line(Equation):
-    """An equation in `loops`, outermost first. Its `target`, `h[l, t]`, is the `series` h `by` what counters say."""
+    """What is said `of` steps in `loops`, outermost first: an equation, or a formula, which may stand outside of loops.
 
+    Its `target`, `h[l, t]`, is the `series` h `at` what counters say.
+    """
+
+    of: Equation
     loops: tuple[Loop, ...]
     target: Scalar
     series: str
-    by: tuple[Expr, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class HandLine(Line, HandFormula):
-    """The formula for the gradient of a step, in loops or outside of them."""
+    at: tuple[Expr, ...]
 
 
 def _loop(header: Scalar) -> Loop:
@@ -93,8 +91,8 @@ def _line(said: Said, hand: bool, part: Tree, key: Scalar, *headers: Scalar) -> 
         }:
             as_name(Scalar(series, key.place))
             if of:
-                about = vars(of) | {"name": ": ".join((*headers, key)), "named_at": key.place}
-                return (HandLine if hand else Line)(**about, loops=loops, target=key, series=series, by=tuple(steps))
+                about = (": ".join((*headers, key)), of.expr, of.written, of.place)
+                return Line(*about, of=of, named_at=key.place, loops=loops, target=key, series=series, at=tuple(steps))
         case Equation():
             these = "this loop is named by its step" if len(loops) == 1 else "these loops is named by its steps"
             message = f"an equation in {these}, as in {'d' * hand}h[{', '.join(counters[::-1])}], not {str(key)!r}"
@@ -130,12 +128,10 @@ def in_loops(said: Said, one: Schema, hand: bool = False) -> Reader[tuple[Equati
         table = mapping(tree)
         if hand and not table:
             raise MathlabError("this mapping has no entries", tree.place)
-        listed = (
-            (part if hand and isinstance(part, Row) and part else [part], keys) for part, keys in written_in(table)
-        )
-        return gather(
-            lambda of: current().once(line, of[0], *of[1]), ((way, keys) for ways, keys in listed for way in ways)
-        )
+        each: list[tuple[Tree, tuple[Scalar, ...]]] = []
+        for part, keys in written_in(table):
+            each += ((way, keys) for way in (part if hand and isinstance(part, Row) and part else [part]))
+        return gather(lambda one: current().once(line, one[0], *one[1]), each)
 
     inside: Schema = {"type": "object", "minProperties": 1, "additionalProperties": any_of(one, {"type": "object"})}
     schema: Schema = {
@@ -169,7 +165,7 @@ def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
     numbers = {name: number for name, number in whole.items() if name in sizes}
     if not lines and not numbers:
         return case
-    written, by_hand = [*_written_out(case.equations, whole)], [*_written_out(case.derivation, whole)]
+    written, by_hand = ([*_written_out(some, whole)] for some in (case.equations, case.derivation))
     plain = {one.name: one.named_at for one in case.equations if not isinstance(one, Line) and one.named_at}
     steps, problems = _Steps({**places, **plain}, numbers, {}, case.place), list[Problem]()
     for line in lines:
@@ -181,21 +177,21 @@ def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
                 problems.append(Problem(message, place))
         if not any(one is line for one, _ in (*written, *by_hand)):
             problems.append(Problem("a loop counts up, and this one never runs", line.loops[-1].header.place))
-    named = [(one, at, attempt(partial(steps.name, one), at, problems)) for one, at in written]
+    named = [(one, at, attempt(partial(steps.name, one), at, problems)) for one, at in (*written, *by_hand)]
     for series, of in steps.of.items():  # what stands before the first step is one too
         named_so = re.compile(_called(series, ()) + "_".join([r"(\d+)"] * len(next(iter(of)))))
         of |= {tuple(map(int, told.groups())): name for name in steps.places if (told := named_so.fullmatch(name))}
-    made = [attempt(partial(steps.equation, one, name), at, problems) for one, at, name in named if name]
     steps.of.update({f"d{series}": {n: f"d{name}" for n, name in of.items()} for series, of in steps.of.items()})
     steps.places.update({f"d{name}": place for name, place in steps.places.items()})
-    formulas = [attempt(partial(steps.formula, one), at, problems) for one, at in by_hand if not problems]
+    made = [attempt(partial(steps.equation, one, name), at, problems) for one, at, name in named if name]
     if problems:
         raise MathlabError([*{problem.place: problem for problem in problems[::-1]}.values()])
     inputs = {name: value for name, value in case.inputs.items() if name not in numbers}
     read = partial(_numbered, numbers, indexed=partial(steps.indexed, ""))
     counted = cast(Case, _with(replace(case, inputs=inputs, equations=(), derivation=()), read))
-    equations, derivation = tuple(filter(None, made)), tuple(filter(None, formulas))
-    return replace(counted, equations=equations, derivation=derivation, rolled=(case, places))
+    equations, derivation = (tuple(filter(None, some)) for some in (made[: len(written)], made[len(written) :]))
+    formulas = cast("tuple[HandFormula, ...]", derivation)
+    return replace(counted, equations=equations, derivation=formulas, rolled=(case, places))
 
 
 def rolled(case: Case, change: Callable[[Case], Case]) -> Case:
@@ -259,7 +255,7 @@ def _numbered(numbers: Values, expr: Expr, indexed: Callable[..., Expr]) -> Expr
     return rewritten(expr, rewrite)
 
 
-def _written_out(equations: Sequence[One], numbers: Values, at: At = ()) -> Iterator[tuple[One, At]]:
+def _written_out(equations: Sequence[Equation], numbers: Values, at: At = ()) -> Iterator[tuple[Equation, At]]:
     """Every equation in order, as often as the loops around it say, with what has been counted there."""
 
     def around(one: Equation) -> Loop | None:
@@ -271,7 +267,7 @@ def _written_out(equations: Sequence[One], numbers: Values, at: At = ()) -> Iter
             yield from ((one, at) for one in inside)
             continue
         first, last = (_bound(bound, numbers) for bound in (loop.first, loop.last))
-        down = first > last and isinstance(inside[0], HandLine)  # which need no order
+        down = first > last and isinstance(cast(Line, inside[0]).of, HandFormula)  # which needs no order
         for number in range(last, first + 1) if down else range(first, last + 1):
             for written in _written_out(inside, {**numbers, loop.counter: Num(number)}, (*at, (loop.counter, number))):
                 made += 1
@@ -335,8 +331,16 @@ class _Steps(NamedTuple):
         """The name of an equation where so much has been counted, of which notice is taken."""
         if not isinstance(line, Line):
             return line.name
-        numbers = self.numbers(line, at)
-        name, others = _called(line.series, numbers), self.of.setdefault(line.series, {})
+        try:
+            counted = {counter: Num(number) for counter, number in at}
+            numbers = tuple(_number(substitute(part, {**self.values, **counted})) for part in line.at)
+        except ExpressionError as error:
+            hint = "" if line.loops else "; steps stand below a loop, as in 'for t in 1..3:'"
+            raise MathlabError(f"{error.message}{hint}", line.named_at) from None
+        name = _called(line.series, numbers)
+        if isinstance(line.of, HandFormula):  # of a gradient, which has that name
+            return name
+        others = self.of.setdefault(line.series, {})
         wrong = ""
         if min(numbers) < 0:
             wrong = f"step {min(numbers)}, and steps are counted from 0"
@@ -352,20 +356,6 @@ class _Steps(NamedTuple):
         others[numbers], self.places[name] = name, line.target.place
         return name
 
-    def numbers(self, line: Line, at: At) -> Numbers:
-        """The numbers of a step where so much has been counted."""
-        try:
-            counted = {counter: Num(number) for counter, number in at}
-            return tuple(_number(substitute(part, {**self.values, **counted})) for part in line.by)
-        except ExpressionError as error:
-            hint = "" if line.loops else "; steps stand below a loop, as in 'for t in 1..3:'"
-            raise MathlabError(f"{error.message}{hint}", line.named_at) from None
-
-    def formula(self, line: HandFormula, at: At) -> HandFormula:
-        """A formula where so much has been counted, which names the gradient of a step."""
-        name = _called(line.series, self.numbers(line, at)) if isinstance(line, HandLine) else line.name
-        return HandFormula(**vars(self.equation(line, name, at)), at=line.at, erratum=line.erratum)
-
     def equation(self, line: Equation, name: str, at: At) -> Equation:
         """The equation of a name, which may read what is not computed before it."""
         step = Step(at, line.series) if isinstance(line, Line) else None
@@ -376,7 +366,8 @@ class _Steps(NamedTuple):
         except ExpressionError as error:
             raise error.at(line.place) from None
         written = line.written if expr == line.expr else ""
-        return Equation(name, expr, written, line.place, step=step, named_at=line.named_at)
+        of = line.of if isinstance(line, Line) else line
+        return replace(of, name=name, expr=expr, written=written, step=step, named_at=line.named_at)
 
     def indexed(self, where: str, call: Call, base: Expr, *items: Expr) -> Expr:
         """`x[t]` in a step: an entry of x, or the name of a step where x is not defined itself."""
