@@ -44,8 +44,7 @@ def check(case: Case, tree: Table, own: Table, top: Table, unreadable: Collectio
     readable = dict.fromkeys((*meant, *(f"d{name}" for name in meant), *constants))
     witnesses = dict.fromkeys(f"{prefix}{name}" for prefix in ("central_", "complex_") for name in case.parameters)
     end = case.equations[-1].name if case.equations else ""
-    formulas = [*_derivation(case.derivation, meant, readable, end)]
-    yield from {problem.place: problem for problem in formulas[::-1]}.values()  # of all steps of a loop, one
+    yield from {one.place: one for one in _derivation(case.derivation[::-1], meant, readable, end)}.values()
     yield from _quantities(case.expected, readable, end)
     if case.gradcheck:
         yield from _quantities(case.gradcheck.expected, readable | witnesses, end)

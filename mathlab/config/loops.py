@@ -28,7 +28,6 @@ from mathlab.language.syntax import replace as rewritten
 MOST = 10_000  # equations of a loop
 LOOP = r"for\s+(?P<counter>\w+)\s+in\s+(?P<first>(?:(?!\.\.)[^,])+?)\s*\.\.\s*(?P<last>[^.,][^,]*)"
 
-Said = Callable[[Scalar, Tree], Equation | None]
 Values = Mapping[str, Num]  # what counters stand for, and inputs that loops count to
 Numbers = tuple[int, ...]  # in brackets: h[2, 1]
 
@@ -47,10 +46,7 @@ class Loop(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Line(Equation):
-    """What is said `of` steps in `loops`, outermost first: an equation, or a formula, which may stand outside of loops.
-
-    Its `target`, `h[l, t]`, is the `series` h `at` what counters say.
-    """
+    """What is said `of` a step in `loops`, outermost first: `target`, h[l, t], is `series` h `at` what they count."""
 
     of: Equation
     loops: tuple[Loop, ...]
@@ -65,11 +61,8 @@ def _loop(header: Scalar) -> Loop:
     return Loop(header, str(as_name(parts["counter"])), formula(parts["first"]), formula(parts["last"]))
 
 
-def _line(said: Said, hand: bool, part: Tree, key: Scalar, *headers: Scalar) -> Equation:
-    """What is `said` of a key, which is a name, or what a step is called in the loops of these headers.
-
-    A formula by `hand` may be of a step outside of a loop too.
-    """
+def _line(said: Callable[..., Equation | None], hand: bool, part: Tree, key: Scalar, *headers: Scalar) -> Equation:
+    """What is `said` of a key, which is a name, or what a step is called in loops; by `hand`, outside of them too."""
     if is_loop(key):
         if re.fullmatch(LOOP, key) and (isinstance(part, Row) or re.search("=|<-", str(part))):
             mapping(part)  # of which it says how it is written
@@ -95,7 +88,9 @@ def _line(said: Said, hand: bool, part: Tree, key: Scalar, *headers: Scalar) -> 
                 return Line(*about, of=of, named_at=key.place, loops=loops, target=key, series=series, at=tuple(steps))
         case Equation():
             these = "this loop is named by its step" if len(loops) == 1 else "these loops is named by its steps"
-            message = f"an equation in {these}, as in {'d' * hand}h[{', '.join(counters[::-1])}], not {str(key)!r}"
+            message = (
+                f"an equation in {these}, as in {'dh' if hand else 'h'}[{', '.join(counters[::-1])}], not {str(key)!r}"
+            )
             problems.append(Problem(message, key.place))
     raise MathlabError(problems)
 
@@ -120,23 +115,19 @@ def written_in(table: Table, *headers: Scalar) -> Iterator[tuple[Tree, tuple[Sca
             yield from written_in(lines, *headers, key)
 
 
-def in_loops(said: Said, one: Schema, hand: bool = False) -> Reader[tuple[Equation, ...]]:
+def in_loops(said: Callable[..., Equation | None], one: Schema, hand: bool = False) -> Reader[tuple[Equation, ...]]:
     """The reader of what is `said` by names, and in loops `for t in 1..T:` by names as `h[t]`, and in loops of such."""
     line = partial(_line, said, hand)
 
     def read(tree: Tree) -> tuple[Equation, ...]:
-        table = mapping(tree)
-        if hand and not table:
-            raise MathlabError("this mapping has no entries", tree.place)
         each: list[tuple[Tree, tuple[Scalar, ...]]] = []
-        for part, keys in written_in(table):
+        for part, keys in written_in(mapping(tree)):
             each += ((way, keys) for way in (part if hand and isinstance(part, Row) and part else [part]))
         return gather(lambda one: current().once(line, one[0], *one[1]), each)
 
     inside: Schema = {"type": "object", "minProperties": 1, "additionalProperties": any_of(one, {"type": "object"})}
     schema: Schema = {
-        "type": "object" if hand else ["object", "null"],
-        "minProperties": int(hand),
+        "type": ["object", "null"],
         "propertyNames": {"pattern": NAMES},
         "patternProperties": {r"^for\s": inside},
         "additionalProperties": one,
@@ -189,9 +180,8 @@ def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
     inputs = {name: value for name, value in case.inputs.items() if name not in numbers}
     read = partial(_numbered, numbers, indexed=partial(steps.indexed, ""))
     counted = cast(Case, _with(replace(case, inputs=inputs, equations=(), derivation=()), read))
-    equations, derivation = (tuple(filter(None, some)) for some in (made[: len(written)], made[len(written) :]))
-    formulas = cast("tuple[HandFormula, ...]", derivation)
-    return replace(counted, equations=equations, derivation=formulas, rolled=(case, places))
+    equations, formulas = (tuple(filter(None, some)) for some in (made[: len(written)], made[len(written) :]))
+    return replace(counted, equations=equations, derivation=formulas, rolled=(case, places))  # type: ignore[arg-type]
 
 
 def rolled(case: Case, change: Callable[[Case], Case]) -> Case:
@@ -267,12 +257,11 @@ def _written_out(equations: Sequence[Equation], numbers: Values, at: At = ()) ->
             yield from ((one, at) for one in inside)
             continue
         first, last = (_bound(bound, numbers) for bound in (loop.first, loop.last))
-        down = first > last and isinstance(cast(Line, inside[0]).of, HandFormula)  # which needs no order
-        for number in range(last, first + 1) if down else range(first, last + 1):
+        for number in range(first, last + 1):
             for written in _written_out(inside, {**numbers, loop.counter: Num(number)}, (*at, (loop.counter, number))):
                 made += 1
                 yield written
-            if made > MOST or abs(number - first) >= MOST:
+            if made > MOST or number - first >= MOST:
                 raise MathlabError(f"this loop would make more than {MOST:,} equations", loop.header.place)
 
 
@@ -358,7 +347,7 @@ class _Steps(NamedTuple):
 
     def equation(self, line: Equation, name: str, at: At) -> Equation:
         """The equation of a name, which may read what is not computed before it."""
-        step = Step(at, line.series) if isinstance(line, Line) else None
+        step = Step(at, line.series) if isinstance(line, Line) and at else None
         where = f" at {step}" if step else ""
         try:
             counted = {counter: Num(number) for counter, number in at}

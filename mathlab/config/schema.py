@@ -92,9 +92,10 @@ HAND_FORMULA = Keys(
 )
 
 
+_formula = any_of(TEXT, HAND_FORMULA.schema)
 hand_formula = Reader(
     lambda tree: HAND_FORMULA(tree) if isinstance(tree, Table) else _hand_formula(quantity(tree)),
-    any_of(TEXT, HAND_FORMULA.schema),
+    any_of(_formula, listed(_formula)),
     HAND_FORMULA.readers,
 )
 by_hand = entries(label, hand_formula, lambda said: next(iter(said.values()), None))
@@ -214,11 +215,7 @@ CASE: Mapping[str, Callable[[Tree], object]] = {
     **{key: read.later(reference(key)) for key in SHORTHAND},
     "equations": equations,
     "upstream": upstream,
-    "derivation": in_loops(
-        lambda key, tree: by_hand(Table(key.place, {key: tree})),
-        any_of(hand_formula.schema, listed(hand_formula.schema, 1)),
-        hand=True,
-    ),
+    "derivation": in_loops(lambda key, tree: by_hand(Table(key.place, {key: tree})), hand_formula.schema, hand=True),
     "expected": figures,
     "gradcheck": GRADCHECK,
     "train": Reader(lambda tree: TRAIN(tree, place=tree.place), TRAIN.schema, TRAIN.readers),

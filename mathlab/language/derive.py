@@ -36,8 +36,8 @@ class Backward(NamedTuple):
 
     equations: tuple[Equation, ...]  # each named `d<name>`, or `d<name>_1` for a part of one
     stores: Mapping[str, tuple[str, ...]]  # the forward values that each equation's part of the backward pass reads
-    parts: Mapping[str, tuple[str, ...]]  # the pieces of each one's gradient that have names of their own
-    shares: Mapping[str, tuple[tuple[str, Expr], ...]]  # which sum to its gradient
+    parts: Mapping[str, Sequence[str]]  # the pieces of each one's gradient that have names of their own
+    shares: Mapping[str, Sequence[tuple[str, Expr]]]  # which sum to its gradient
 
 
 def derive(equations: Sequence[Equation], types: Types, wanted: Collection[str]) -> Backward:
@@ -75,12 +75,11 @@ class _Derivation:
         self.parts: dict[str, list[str]] = {}
 
     def run(self) -> Backward:
-        end = self.equations[-1]
-        seed: Expr = Name(UPSTREAM) if UPSTREAM in self.types.names else Num(1)
-        type_ = self.types.names[end.name]
-        if type_.size != 1 and seed == Num(1):
-            message = f"'{end.name}', the last equation, has shape {type_.shape}: give its gradient as 'upstream', "
-            raise MathlabError(f"{message}or add an equation that makes one number of it", end.place)
+        end, types = self.equations[-1], self.types.names
+        seed: Expr = Name(UPSTREAM) if UPSTREAM in types else Num(1)
+        if types[end.name].size != 1 and seed == Num(1):
+            message = f"'{end.name}', the last equation, has shape {types[end.name].shape}: give its gradient as"
+            raise MathlabError(f"{message} 'upstream', or add an equation that makes one number of it", end.place)
         self.received[end.name] = [("", seed)]
         for equation in reversed(self.equations):
             upstream = self._total(equation.name) if equation.name in self.active else None
@@ -94,9 +93,7 @@ class _Derivation:
             self._total(name)
         forward = self.types.names.keys() - self.backward.keys()
         stores = {name: stored(map(self._with_names, shares), forward) for name, shares in self.handed.items()}
-        parts = {name: tuple(parts) for name, parts in self.parts.items()}
-        shares = {name: tuple(shares) for name, shares in self.received.items()}
-        return Backward(tuple(self.backward.values()), stores, parts, shares)
+        return Backward(tuple(self.backward.values()), stores, self.parts, self.received)
 
     def _total(self, name: str) -> Expr | None:
         """The gradient of `name` as an expression for its readers: the name of its equation, or what it simply is."""

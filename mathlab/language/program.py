@@ -65,9 +65,8 @@ class Program:
     def listing(self) -> str:
         """A module that runs on its own: the imports, the kernels that the program calls, and the program."""
         kernels = [_source(name) for name in _kernels_in(self.text)]
-        imports = "import numpy as np\n"
-        if any("math." in kernel for kernel in kernels):
-            imports = f"import math\n\n{imports}"
+        maths = "import math\n\n" if any("math." in kernel for kernel in kernels) else ""
+        imports = f"{maths}import numpy as np\n"
         return "\n\n".join([imports, f"dtype = np.{self.dtype}\n", *(f"{kernel}\n" for kernel in kernels), self.text])
 
     def equation_at(self, error: BaseException) -> Equation | None:

@@ -208,7 +208,7 @@ class _Reader(NamedTuple):
 
     def refused(self, node: ast.expr) -> ExpressionError:
         """What is said of a part that is outside the language, with what to write in its place."""
-        shown, function = self.shown(node), ""
+        shown, hint = self.shown(node), ""
         match node:
             case ast.Constant(value=value):
                 why = f"{shown} is not a number{NO_NUMBER.get(type(value), '')}"
@@ -223,16 +223,15 @@ class _Reader(NamedTuple):
                 | ast.Call(func=ast.Call(func=ast.Attribute(value=value, attr=op)), args=args, keywords=keywords)
             ):  # np.exp(x), and nn.ReLU()(x)
                 hint = habits.unbound(value, self.shown(value), op, bool(args or keywords))
-                why, function = f"'{shown}' is not in the equation language; write {hint}", hint.partition("(")[0]
             case ast.Call(func=ast.Call(func=ast.Name(id=op))):  # ReLU()(x)
                 hint = habits.bare(op)
-                why, function = f"'{shown}' is not in the equation language; write {hint}", hint.partition("(")[0]
             case ast.Call(func=ast.BinOp() | ast.Constant()):
                 why = f"a product is written with '*' in '{shown}'"
             case _:
                 kind = type(getattr(node, "op", node)).__name__  # Or of a BoolOp
                 why = f"'{shown}' is not in the equation language{habits.INSTEAD.get(kind, '')}"
-        return ExpressionError(why, self.offset_of(node), function)
+        why = f"'{shown}' is not in the equation language; write {hint}" if hint else why
+        return ExpressionError(why, self.offset_of(node), hint.partition("(")[0])
 
     def shown(self, node: ast.expr) -> str:
         """The part of the text that a node was read from; Python's own way back to text would recurse into it."""

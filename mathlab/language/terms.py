@@ -137,10 +137,8 @@ def constant_value(expr: Expr) -> float | None:
         if not isinstance(value, complex) and math.isfinite(value):
             return value
         why = "is not a real number" if isinstance(value, complex) else why
-    except ZeroDivisionError:
-        why = "divides by zero"
-    except ArithmeticError:
-        pass
+    except ArithmeticError as error:
+        why = "divides by zero" if isinstance(error, ZeroDivisionError) else why
     raise ExpressionError(f"'{shortened(unparse(expr))}' {why}", expr.position)
 
 

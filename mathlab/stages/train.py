@@ -216,10 +216,8 @@ def _columns(prepared: Prepared, history: Mapping[str, Array]) -> dict[str, Arra
             columns[f"norm(d{name.removeprefix('_norm_')})"] = rows
         elif name in prepared.gradients:
             columns[f"norm({name})"] = _norms(rows)
-        elif name != prepared.end:
-            columns |= entry_columns(name, rows)
-        elif rows.size == len(rows):
-            columns[name] = rows.ravel()
+        elif name != prepared.end or rows.size == len(rows):
+            columns |= entry_columns(name, rows.ravel() if name == prepared.end else rows)
     return columns
 
 

@@ -9,6 +9,7 @@ imaginary parts where the real parts tie: so at a kink +ih takes the branch to i
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
@@ -288,12 +289,9 @@ REFERENCE: Mapping[str, Callable[..., Numbers]] = {
     **SMOOTH,
     "index": lambda x, *items: x[_place(items)],
     "scatter": lambda v, x, *items: _put(v, x, lambda entries: entries[_place(items)]),
-    "add": lambda a, b: a + b,
-    "sub": lambda a, b: a - b,
-    "mul": lambda a, b: a * b,
-    "div": lambda a, b: a / b,
+    **{name: getattr(operator, name) for name in ("add", "sub", "mul", "neg")},
+    "div": operator.truediv,
     "pow": power,
-    "neg": lambda x: -x,
     "matmul": product,
     "gt": greater,
     "lt": less,
@@ -315,7 +313,6 @@ REFERENCE: Mapping[str, Callable[..., Numbers]] = {
     "cumsum": lambda x, axis=None: np.cumsum(x, axis),
     "diag": lambda x: select(np.eye(len(x), dtype=np.complex128), x, 0),
     "floor": _floor,
-    "ceil": lambda x: -_floor(-x),
     "round": _round,
     "where": select,
     "sum": _total,

@@ -329,7 +329,6 @@ FIGURES = [
         MINIMAL + 'expected: {"jacobian(y, q)": 4}\n',
         "3:25: unknown name 'q' in 'jacobian(y, q)'; there are x, y, dx, dy, pi, e, inf",
     ),
-    (MINIMAL + "derivation: {}\n", "3:13: this mapping has no entries"),
     (
         MINIMAL + "derivation: {y: 2}\n",
         "3:14: a derivation gives the gradient d<name> of a name, and 'y' is none; did you mean 'dy'?",

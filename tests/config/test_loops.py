@@ -437,3 +437,74 @@ def test_a_case_changes_a_line_of_a_loop_in_a_loop() -> None:
     own = "{for t in 1..2: {for s in 1..1: {'g[s, t]': 'f[s, t]', 'f[s, t]': 'U @ x[t]'}}}"
     (case,) = cases(loop + f"cases:\n  a: {{equations: {own}}}\n")
     assert [one.text for one in case.equations] == ["U @ x[1]", "f1_1", "U @ x[2]", "f1_2", "sum(g1_2)"]
+
+
+BACKWARD = """\
+  for t in 1..3:
+    z[t]: W @ h[t-1] + U @ x[t-1]
+    h[t]: tanh(z[t])
+  loss: sum(h[3]**2)
+derivation:
+  dh[3]: 2 * h3
+  for t in 1..3:
+    dz[t]: dh[t] * (1 - h[t]**2)
+  for t in 1..2:
+    dh[t]:
+      - {formula: "W.T @ dz[t+1]", at: page 2}
+      - {formula: "W @ dz[t+1]", erratum: the transpose is missing}
+  dW: outer(dz3, h2) + outer(dz2, h1) + outer(dz[1], h0)
+"""
+
+
+def test_a_derivation_has_loops_too() -> None:
+    (one,) = cases(BACKWARD)
+    assert [f"{formula.name} = {formula.text}" for formula in one.derivation] == [
+        "dh3 = 2 * h3",
+        *(f"dz{t} = dh{t} * (1 - h{t}**2)" for t in (1, 2, 3)),
+        *(f"dh{t} = {W} @ dz{t + 1}" for t in (1, 2) for W in ("W.T", "W")),
+        "dW = outer(dz3, h2) + outer(dz2, h1) + outer(dz1, h0)",
+    ]
+    found = backprop.run(one).formulas
+    assert all(formula.passed for formula in found)
+    assert [(formula.at, formula.erratum) for formula in found[4:6]] == [
+        ("page 2", ""),
+        ("", "the transpose is missing"),
+    ]
+    assert problems(HEAD + BACKWARD) == []
+
+
+LAYERS = """\
+inputs: {x: [1, 2]}
+parameters: {W1: [[1, 2], [3, 4]], W2: [[1, 0.5], [0, 1]]}
+equations: {z1: W1 @ x, z2: W2 @ z1, loss: sum(z2**2)}
+derivation:
+  dz2: 2 * z2
+  for l in 1..1:
+    dz[l]: W[l+1].T @ dz[l+1]
+"""
+
+
+def test_a_loop_of_a_derivation_counts_what_is_written_by_hand() -> None:
+    (one,) = cases(LAYERS, "")
+    assert [formula.text for formula in one.derivation] == ["2 * z2", "W2.T @ dz2"]
+    assert all(formula.passed for formula in backprop.run(one).formulas)
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (
+            "  for t in 1..9:\n    dz[t]: dh[t]\n",
+            "a derivation gives the gradient d<name> of a name, and 'dz9' is none",
+        ),
+        ("  for t in 3..1:\n    dz[t]: dh[t]\n", "a loop counts up, and this one never runs"),
+        ("  for t in 1..3:\n    dz[t]: dq[t]\n", "unknown name 'dq' in 'dq[1]'"),
+        ("  for t in 1..3:\n    dW: dh[t]\n", "an equation in this loop is named by its step, as in dh[t], not 'dW'"),
+        ("  dh[-1]: dz3\n", "a derivation gives the gradient d<name> of a name, and 'dh-1' is none"),
+    ],
+)
+def test_what_is_wrong_with_a_loop_of_a_derivation_is_told_once(written: str, message: str) -> None:
+    with pytest.raises(MathlabError) as error:
+        cases(BACKWARD.partition("  dh[3]")[0] + written)
+    (problem,) = error.value.problems
+    assert problem.message.startswith(message)

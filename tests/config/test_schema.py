@@ -100,7 +100,6 @@ DOES_NOT = (
     "upstream: {init: he, shape: 3, sead: 1}",
     "upstream: {file: a.csv, cols: a}",
     "dtype: float16",
-    "derivation: {}",
     "derivation: {dw: {at: b}}",
     "derivation: {dw: []}",
     "gradcheck: {steps: 1}",
