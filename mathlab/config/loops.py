@@ -88,10 +88,8 @@ def _line(said: Callable[..., Equation | None], hand: bool, part: Tree, key: Sca
                 return Line(*about, of=of, named_at=key.place, loops=loops, target=key, series=series, at=tuple(steps))
         case Equation():
             these = "this loop is named by its step" if len(loops) == 1 else "these loops is named by its steps"
-            message = (
-                f"an equation in {these}, as in {'dh' if hand else 'h'}[{', '.join(counters[::-1])}], not {str(key)!r}"
-            )
-            problems.append(Problem(message, key.place))
+            step = f"{'dh' if hand else 'h'}[{', '.join(counters[::-1])}]"
+            problems.append(Problem(f"an equation in {these}, as in {step}, not {str(key)!r}", key.place))
     raise MathlabError(problems)
 
 
@@ -301,8 +299,7 @@ def _is_counted(end: Bound) -> bool:
 
 def _called(series: str, numbers: Numbers) -> str:
     """The name of a step: h3, h2_3 of h[2, 3], and h1_3 of what is called h1."""
-    counted = "_".join(map(str, numbers))
-    return f"{series}_{counted}" if series[-1].isdigit() else f"{series}{counted}"
+    return f"{series}{'_' * series[-1].isdigit()}{'_'.join(map(str, numbers))}"
 
 
 class _Steps(NamedTuple):

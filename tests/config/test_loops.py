@@ -494,8 +494,8 @@ def test_a_loop_of_a_derivation_counts_what_is_written_by_hand() -> None:
     ("written", "message"),
     [
         (
-            "  for t in 1..9:\n    dz[t]: dh[t]\n",
-            "a derivation gives the gradient d<name> of a name, and 'dz9' is none",
+            "  for t in 1..9:\n    dz[t]: 1\n",
+            "a derivation gives the gradient d<name> of a name, and 'dz4' is none",
         ),
         ("  for t in 3..1:\n    dz[t]: dh[t]\n", "a loop counts up, and this one never runs"),
         ("  for t in 1..3:\n    dz[t]: dq[t]\n", "unknown name 'dq' in 'dq[1]'"),
