@@ -10,7 +10,7 @@
   const drawn = (tag, set, ...inside) => { const made = document.createElementNS("http://www.w3.org/2000/svg", tag); for (const key in set) made.setAttribute(key, set[key]); fill(made, inside); return made; };
   const words = (x, y, said, anchor, colour = "currentColor") => drawn("text", {x, y, "font-size": 12, fill: colour, stroke: "var(--card)", "stroke-width": 4, "paint-order": "stroke", "text-anchor": anchor}, said);
   const lined = (points, colour, set) => drawn("path", {d: points.map((p, k) => p.every(Number.isFinite) ? `${k && points[k - 1].every(Number.isFinite) ? "L" : "M"}${p[0].toFixed(1)} ${p[1].toFixed(1)}` : "").join(""), fill: "none", stroke: colour, "stroke-width": 2, ...set});
-  const typed = (set, good, change) => say("input", {type: "text", inputMode: "decimal", ...set, oninput: ({target}) => { const text = target.value.trim().replace("−", "-"), fits = text !== "" && Number.isFinite(D.single ? Math.fround(+text) : +text) && good(+text); target.setAttribute("aria-invalid", String(!fits)); target.title = fits ? "" : "This is not taken: a number that fits is needed, as 0.5"; if (fits) change(+text, target); }});
+  const typed = (set, good, change) => say("input", {type: "text", inputMode: "decimal", ...set, oninput: ({target}) => { const text = target.value.trim().replace("−", "-"), fits = text !== "" && Number.isFinite(+text) && good(+text); target.setAttribute("aria-invalid", String(!fits)); target.title = fits ? "" : "This is not taken: a number that fits is needed, as 0.5"; if (fits) change(+text, target); }});
   const {is, num} = lab.numbers(D.single);
   const label = (name, at) => at.length ? `${name}[${at.join(",")}]` : name;
   const places = s => s.reduce((all, n) => all.flatMap(at => lab.range(n).map(k => [...at, k])), [[]]);
@@ -118,7 +118,7 @@
   const edit = () => {
     if (D.fixed) { fill($("edit"), say("h2", {}, "Inputs and weights"), say("p", {}, D.said)); return; }
     const groups = [...origin].map(([name, x]) => {
-      const size = Math.max(8, ...x.d.map(v => num(v).length)), field = (place, k) => typed({value: num(x.d[k]), size, "aria-label": label(name, place), autocomplete: "off", ...whole(() => now.get(name).d[k])}, v => roles.get(name) !== "index" || Number.isInteger(v), (v, target) => {
+      const size = Math.max(8, ...x.d.map(v => num(v).length)), field = (place, k) => typed({value: num(x.d[k]), size, "aria-label": label(name, place), autocomplete: "off", ...whole(() => now.get(name).d[k])}, v => roles.get(name) === "index" ? Number.isInteger(v) : Number.isFinite(D.single ? Math.fround(v) : v), (v, target) => {
         const {d} = now.get(name), before = [d[k], epoch]; d[k] = D.single ? Math.fround(v) : v; epoch = null;
         if (!renew()) { [d[k], epoch] = before; target.setAttribute("aria-invalid", "true"); } // there is no such index: all stays as it is
         target.classList.toggle("changed", !Object.is(d[k], x.d[k]));
