@@ -37,7 +37,7 @@ gc.set_threshold(100_000, 20, 50)
 # The same examples on every machine and in every run: a red one is the work of a change. New ones are for the commands
 # that try 20,000, and for `pytest --hypothesis-profile default`.
 # a slow machine is no failure
-settings.register_profile("same", derandomize=True, database=None, deadline=None, max_examples=40)
+settings.register_profile("same", derandomize=True, database=None, deadline=None, max_examples=25)
 settings.load_profile("same")
 
 

@@ -69,6 +69,7 @@ def written(*texts: str) -> list[str]:
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize(("command", "texts", "code"), CODES)
+@pytest.mark.one_in(5)
 def test_the_exit_code_is_the_same_in_every_format(
     command: str, texts: tuple[str, ...], code: int, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -174,6 +174,7 @@ def test_layers_and_the_way_back_are_those_of_pytorch() -> None:
 
 
 @pytest.mark.parametrize("net", [*NETS, *LAYERS])
+@pytest.mark.one_in(2)
 def test_a_folded_derivation_is_the_full_one(net: str) -> None:
     made = case(net, STEPS if net in NETS else 14)
     short, full = derivation(made, "text"), derivation(made, "text", full=True)
@@ -272,6 +273,7 @@ def test_a_page_shows_the_first_step_and_the_last_or_all(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("net", NETS)
+@pytest.mark.one_in(2)
 def test_two_hundred_steps_need_no_permission(net: str) -> None:
     assert len(case(net, 200).equations) == 200 * NETS[net][1].count("[t]: ") + 1
 

@@ -64,12 +64,12 @@ def net(tmp_path: Path) -> Path:
 # Fuzz
 
 
-def test_12_random_configs_end_in_a_sentence() -> None:
+def test_some_random_configs_end_in_a_sentence() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz", "12"], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "tests.fuzz", "5"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("12 configs: ")
+    assert done.stdout.startswith("5 configs: ")
 
 
 # Killed and interrupted

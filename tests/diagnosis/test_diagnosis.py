@@ -205,7 +205,7 @@ def steps(bug: str = "", count: int = 1, lr: float = 0.5) -> planted.Values:
         (steps(count=3, lr=-0.5), 3, "the learning rate is -0.5, not 0.5"),
     ],
 )
-@pytest.mark.one_in(3)
+@pytest.mark.one_in(4)
 def test_training_with_a_planted_mistake(made: planted.Values, after: int, words: str) -> None:
     results = trained(sigmoid(), *(printed(name, value) for name, value in made.items()), after=after)
     failing = [result for result in results if not result.passed]
@@ -265,6 +265,7 @@ def test_an_unrelated_wrong_number_gets_no_diagnosis(decimals: int) -> None:
 
 
 @pytest.mark.parametrize("key", ["loss", "db1", "z1[0]", "y[0]", "dW1[0,0]"])
+@pytest.mark.one_in(2)
 def test_two_digits_are_too_few_to_blame_anything(key: str) -> None:
     made = sigmoid(expected=(figure(key, "0.5"),))
     true = backprop_stage.run(made).figures[0].entries[0].computed
@@ -297,6 +298,7 @@ FORMULAS: Mapping[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("slip", FORMULAS)
+@pytest.mark.one_in(2)
 def test_a_wrong_formula_is_explained(slip: str) -> None:
     text, words = FORMULAS[slip]
     result = formula(mlp(), "dW1", text)

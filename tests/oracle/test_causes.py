@@ -499,7 +499,7 @@ def test_a_right_backprop_is_not_accused(net: str) -> None:
 
 
 @pytest.mark.parametrize(("net", "bug"), [(net, bug) for net, (_, words) in NETS.items() for bug in words])
-@pytest.mark.one_in(4)
+@pytest.mark.one_in(6)
 def test_a_planted_mistake_is_named(net: str, bug: str) -> None:
     compute, words = NETS[net]
     made, arrays = compute(bug)
@@ -527,7 +527,7 @@ NOISES: Mapping[str, Callable[[np.random.Generator, Floats], Floats]] = {
 
 
 @pytest.mark.parametrize("noise", NOISES)
-@pytest.mark.one_in(3)
+@pytest.mark.one_in(5)
 def test_of_noise_nothing_is_said(noise: str) -> None:
     made, arrays = attention("")
     rng = RNG(5)

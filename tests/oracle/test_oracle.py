@@ -45,6 +45,7 @@ def test_a_right_backprop_agrees(dtype: type) -> None:
 
 
 @pytest.mark.parametrize("bug", [bug for bug, (spoilt, _) in planted.MLP_BUGS.items() if spoilt != "Z1"])
+@pytest.mark.one_in(2)
 def test_a_bug_planted_in_the_mlp_is_named(bug: str) -> None:
     spoilt, words = planted.MLP_BUGS[bug]
     found = diagnoses(mlp_oracle(bug))
@@ -59,6 +60,7 @@ def test_a_bug_planted_in_float32_is_named(bug: str) -> None:
 
 
 @pytest.mark.parametrize("bug", planted.SIGMOID_BUGS)
+@pytest.mark.one_in(2)
 def test_a_bug_planted_in_the_sigmoid_net_is_named(bug: str) -> None:
     spoilt, words = planted.SIGMOID_BUGS[bug]
     result = compare(sigmoid(), planted.sigmoid_net(bug))
@@ -87,6 +89,7 @@ def test_a_mistake_in_a_node_that_leads_nowhere_is_named_beside_an_upstream_grad
 
 
 @pytest.mark.parametrize("seed", range(5))
+@pytest.mark.one_in(2)
 def test_an_unrelated_wrong_array_gets_no_diagnosis(seed: int) -> None:
     true = planted.softmax_mlp()
     noise = np.random.default_rng(seed)

@@ -72,6 +72,7 @@ def listed(result: ExperimentResult, name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.one_in(3)
 def test_every_graph_and_network_has_the_numbers_of_nodes_csv(path: Path) -> None:
     result = ran(path)
     for at, one in enumerate(result.cases):

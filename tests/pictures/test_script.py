@@ -129,8 +129,9 @@ def test_every_op_is_there_and_tried(script: Script) -> None:
     assert needed - {op for op, _ in SAMPLES} - {*FLAT} - BY_THE_ENGINE == set(), "ops that nothing tries"
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("op", "text"), SAMPLES)
+@pytest.mark.one_in(2)
 def test_every_op_forward_and_backward(script: Script, op: str, text: str, dtype: str) -> None:
     assert matches(script, of_sample(op, text, dtype))
 
@@ -146,6 +147,7 @@ def test_what_has_no_samples(script: Script, text: str) -> None:
 
 
 @pytest.mark.parametrize(("op", "text"), SAMPLES)
+@pytest.mark.one_in(2)
 def test_ties_zeros_and_what_is_not_finite(script: Script, op: str, text: str) -> None:
     prepared = prepared_sample(op, text)
     draw = random.Random(text)

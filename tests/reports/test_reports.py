@@ -182,6 +182,7 @@ def test_the_options_values_and_the_guide_are_the_table_of_formats() -> None:
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.one_in(3)
 def test_junit_has_a_test_case_for_every_figure_formula_and_parameter(path: Path) -> None:
     result = ran(path)
     lines = path.read_text(encoding="utf-8").splitlines()

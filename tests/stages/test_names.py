@@ -100,7 +100,7 @@ def assert_same(found: Mapping[str, Array], wanted: Mapping[str, Array], plain: 
         *((role, "adam", True, None) for role in ROLES),
     ],
 )
-@pytest.mark.one_in(3)
+@pytest.mark.one_in(4)
 def test_training(tmp_path: Path, role: str, optimizer: str, batches: bool, most: int | None) -> None:
     """What an optimizer does of its own, it does to parameters; all names are tried with one of them."""
     awkward, simple, plain = cases(tmp_path, role, optimizer, batches, most)
@@ -111,7 +111,7 @@ def test_training(tmp_path: Path, role: str, optimizer: str, batches: bool, most
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize(("batches", "most"), [(False, len(OURS)), (True, None)])
-@pytest.mark.one_in(2)
+@pytest.mark.one_in(3)
 def test_sweeps(tmp_path: Path, role: str, batches: bool, most: int | None) -> None:
     awkward, simple, _ = cases(tmp_path, role, "momentum", batches, most)
     runs, expected = sweep.run(awkward), sweep.run(simple)
