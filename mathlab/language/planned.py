@@ -183,11 +183,13 @@ def _early(lines: Sequence[Slot]) -> list[Slot]:
             readers[root].append(line)
     places: dict[Slot, int] = {}
     for at, line in enumerate(lines):
-        read = {slot.root for slot in line.operands}
-        last = {root for root in read if readers[root][-1] is line}
-        freed = max((root.layout.size for root in last & places.keys() if root.layout), default=0)
         places[line] = at
+        read = {slot.root for slot in line.operands}
+        dying = {root for root in read if readers[root][-1] is line}
+        freed = max((root.layout.size for root in dying & places.keys() if root.layout), default=0)
         if line.over and line.layout and freed >= line.layout.size:
-            others = (other for root in last for other in readers[root][:-1] if line.layout.dtype != bool)
-            places[line] = max(places[before] for before in (*read, *others) if before in places)
+            before = {*read}
+            if line.layout.dtype != bool:
+                before.update(reader for root in dying for reader in readers[root][:-1])
+            places[line] = max(places[one] for one in before & places.keys())
     return sorted(lines, key=places.__getitem__)

@@ -93,7 +93,7 @@ def parts(
     expr: Expr, path: Path = (), term: Expr | None = None, op: str = ""
 ) -> Iterator[tuple[Path, Expr, Expr, str]]:
     """Each part of an expression, the way to it, the term that it stands in, and the sum that it is a term of."""
-    term = expr if term is None or (isinstance(term, Call) and term.op in SUMS and path) else term
+    term = term or expr
     yield path, expr, term, op
     if isinstance(expr, Call):
         opens = expr.op in SUMS and term is expr
@@ -111,6 +111,11 @@ def grafted(expr: Expr, path: Path, part: Expr) -> Expr:
     args = [*expr.args]
     args[path[0]] = grafted(args[path[0]], path[1:], part)
     return Call(expr.op, tuple(args), expr.attrs, expr.position)
+
+
+def filled(op: str, shape: tuple[int, ...]) -> Expr:
+    """Ones or zeros of a shape; for a single number, the number."""
+    return Call(op, tuple(map(Num, shape))) if shape else Num(1 if op == "ones" else 0)
 
 
 def length(shape: tuple[int, ...], axis: Static) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple, TypeAlias
 
@@ -58,14 +59,21 @@ def _padded(text: Text, width: int, right: bool = False) -> tuple[Text | str, Te
     return (space, text) if right else (text, space)
 
 
-def printed(lines: Iterable[Text], console: Console) -> Iterator[Segment]:
-    """The lines, which are not wrapped once more."""
-    for line in lines:
-        safe = harmless(line.plain, longest=None)  # once more: what was harmless in parts may not be together
-        yield from (line if safe == line.plain else plain(safe)).render(console, end="\n")
+class Measured:
+    """What decides by measuring which lines it is told in."""
+
+    def lines(self, width: int) -> Iterator[Text]:
+        """The lines, within `width` where they can be."""
+        raise NotImplementedError
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for line in self.lines(options.max_width):  # which are not wrapped once more
+            safe = harmless(line.plain, longest=None)  # once more: what was harmless in parts may not be together
+            yield from (line if safe == line.plain else plain(safe)).render(console, end="\n")
 
 
-class Paragraph(NamedTuple):
+@dataclass(frozen=True)
+class Paragraph(Measured):
     """A sentence or title, broken between parts; `apart`, where it is too wide for a line, at each of these signs."""
 
     text: Text
@@ -74,11 +82,7 @@ class Paragraph(NamedTuple):
     apart: str = ""
     part: str = r"\s*\S+"
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
-        return printed(self.lines(options.max_width), console)
-
     def lines(self, width: int) -> Iterator[Text]:
-        """The lines, within `width` where they can be."""
         parts = self.text.split(self.apart) if self.apart and self.text.cell_len > width else [self.text]
         yield from (line for part in parts for line in wrapped(part, width, self.indent, self.hang, self.part))
 
@@ -100,7 +104,8 @@ class Row(NamedTuple):
         return cls(tuple(plain(cell) if isinstance(cell, str) else cell for cell in cells), tuple(notes))
 
 
-class Sheet(NamedTuple):
+@dataclass(frozen=True)
+class Sheet(Measured):
     """Rows under column names. Where they are too wide, each row becomes a head line with the rest labelled below it.
 
     `head` gives the columns of that head line. `words` are the columns set to the left; numbers are set to the right.
@@ -112,11 +117,7 @@ class Sheet(NamedTuple):
     words: Places = (0,)
     indent: int = 2
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
-        return printed(self.lines(options.max_width), console)
-
     def lines(self, width: int) -> Iterator[Text]:
-        """The lines, within `width` where they can be."""
         natural = [max((row.cells[i].cell_len for row in self.rows), default=0) for i in range(len(self.columns))]
         widths = [max(len(name), cells) for name, cells in zip(self.columns, natural, strict=True)]
         fits = self.indent + sum(widths) + GAP * (len(widths) - 1) <= width
@@ -169,17 +170,14 @@ class Entry(NamedTuple):
     value: tuple[Text, ...] = ()
 
 
-class Blocks(NamedTuple):
+@dataclass(frozen=True)
+class Blocks(Measured):
     """Blocks of entries, their shapes and values under one another; a value too wide for its column goes below."""
 
     blocks: tuple[tuple[Entry, ...], ...]
     indent: int = 2
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
-        return printed(self.lines(options.max_width), console)
-
     def lines(self, width: int) -> Iterator[Text]:
-        """The lines, within `width` where they can be."""
         entries = [entry for block in self.blocks for entry in block if entry.shape]
         longest = min(max(20, width * 45 // 100), 60)
         left = max((entry.left.cell_len for entry in entries if entry.left.cell_len <= longest), default=0)

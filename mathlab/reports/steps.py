@@ -59,7 +59,7 @@ def backward(nodes: Sequence[NodeResult]) -> list[NodeResult]:
 def entry_of(name: str, equation: str, value: Array) -> Entry:
     """`z = W @ x`, its shape and its value."""
     left = Text.assemble(plain(name, "bold"), plain(f" = {equation}" if equation else ""), no_wrap=True)
-    return Entry(left, f"({', '.join(map(str, value.shape))}{',' if value.ndim == 1 else ''})", array_lines(value))
+    return Entry(left, str(value.shape), array_lines(value))
 
 
 def _aside(words: str) -> Entry:

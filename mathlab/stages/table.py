@@ -7,6 +7,7 @@ stage does stands elsewhere, and is imported when it is first called (`mathlab b
 from __future__ import annotations
 
 import importlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -57,19 +58,22 @@ def _layouts(path: Path) -> Iterator[tuple[str, Layout]]:
     """The files of a table, each with its layout."""
     for row, lines in rows(path).items():
         (file, *form), *columns = map(str.split, (row, *lines))
-        said = [(name, *word.partition("=")[::2]) for name, *words in columns for word in words]
-        told = {what: {name: value for name, word, value in said if word == what} for _, what, _ in said}
-        shares = {name: value.split("*") for name, value in told.get("within", {}).items()}
+        # what is said of a column: from each word to the columns of which it is said, with what stands behind its `=`
+        told = defaultdict[str, dict[str, str]](dict)
+        for name, *words in columns:
+            for word, _, value in (said.partition("=") for said in words):
+                told[word][name] = value
+        shares = {name: value.split("*") for name, value in told["within"].items()}
         layout = Layout(
             columns=tuple(name for name, *_ in columns),
             keys=(*told["key"],),
-            kinds=told.get("is", {}),
+            kinds=told["is"],
             open_ended="open" in form,
-            texts=(*told.get("text", ()),),
-            derived=(*told.get("derived", ()),),
-            scales=told.get("scale", {}),
-            amplified={name: float(times) for name, times in told.get("times", {}).items()},
-            rough=(*told.get("rough", ()),),
+            texts=(*told["text"],),
+            derived=(*told["derived"],),
+            scales=told["scale"],
+            amplified={name: float(times) for name, times in told["times"].items()},
+            rough=(*told["rough"],),
             allowed={name: (other, float(share)) for name, (share, other) in shares.items()},
         )
         yield file, layout
