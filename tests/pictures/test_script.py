@@ -172,6 +172,7 @@ def test_ties_zeros_and_what_is_not_finite(script: Script, op: str, text: str) -
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.one_in(3)
 def test_every_case_of_every_config(script: Script, path: Path) -> None:
     for one in config.load(path).cases:
         assert agrees(script, one), one.name

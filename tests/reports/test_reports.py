@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 from xml.etree import ElementTree
 
 import jsonschema
@@ -122,19 +122,25 @@ def mappings(record: data.Json, name: str | int = "") -> list[dict[str, data.Jso
     return [*own, *(found for key, part in record.items() for found in mappings(part, key))]
 
 
-def test_the_schema_notices_every_key_that_is_missing_or_unknown(folder: Path) -> None:
-    told = invoke("run", "wrong.yaml", "--format", "json").stdout
-    record = sample(json.loads(told), most=1)
+def objects(schema: object) -> list[dict[str, Any]]:
+    """Every part of the schema that names keys."""
+    if not isinstance(schema, dict | list):
+        return []
+    own = [schema] if isinstance(schema, dict) and "properties" in schema else []
+    parts = schema.values() if isinstance(schema, dict) else schema
+    return [*own, *(found for part in parts for found in objects(part))]
+
+
+def test_the_schema_wants_every_key_and_no_other(folder: Path) -> None:
+    optional = {*("command", "articles"), "undecided", *("causes", "known", "tried")}  # of commands, options and ends
+    for schema in objects({key: part for key, part in SCHEMA.items() if key != "oneOf"}):
+        assert schema["properties"].keys() - schema["required"] <= optional
+    record = sample(json.loads(invoke("run", "wrong.yaml", "--format", "json").stdout), most=1)
     validator().validate(record)
-    for part in mappings(record):
-        for key in [*part]:
-            value = part.pop(key)
-            assert not validator().is_valid(record), key
-            part[key] = value
+    for part in mappings(record)[::10]:
         part["surprise"] = 1
         assert not validator().is_valid(record), part
         del part["surprise"]
-    validator().validate(record)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -69,6 +69,7 @@ def assert_same(prepared: Prepared, name: str) -> int:
 
 
 @pytest.mark.parametrize("text", SAMPLES)
+@pytest.mark.one_in(2)
 def test_every_op(text: str) -> None:
     env = _drawn(text)
     seed = np.random.default_rng(2).standard_normal(run(equations(("y", text)), env)["y"].shape)
@@ -119,6 +120,7 @@ LOSSES = {
 
 @pytest.mark.parametrize("text", LOSSES.values(), ids=LOSSES)
 @pytest.mark.parametrize("w", [W, np.zeros_like(W)], ids=["smooth", "kinks"])
+@pytest.mark.one_in(3)
 def test_where_one_column_moves(text: str, w: Floats) -> None:
     inputs: dict[str, ArrayLike] = {"X": X, "y": [0, 3, 1]}
     assert_same_slopes(case({"z": "X @ W + b", "loss": text}, {"W": w, "b": [0.0, 0, 0, 0]}, inputs))
@@ -186,6 +188,7 @@ NETWORKS = [
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=str)
+@pytest.mark.one_in(2)
 def test_the_verdicts_on_networks(network: Network) -> None:
     assert_same_verdicts(network.case())
 
