@@ -17,7 +17,7 @@ from rich.console import Group, RenderableType
 from mathlab.errors import Place, Problem
 from mathlab.experiment import Case, Figure
 from mathlab.reports.layout import indexed, number, quantity, said, short
-from mathlab.results import BackpropResult, ExperimentResult, GradcheckResult, TrainResult
+from mathlab.results import BackpropResult, ExperimentResult, GradcheckResult, StageResult
 from mathlab.results.judged import NOT_FINITE, EntryCheck, FigureResult, FormulaResult, Outcome
 from mathlab.stages.table import STAGES, Named
 
@@ -184,9 +184,9 @@ def gradcheck_checks(result: GradcheckResult) -> Iterator[Check]:
     yield from figure_checks(result.figures)
 
 
-def train_checks(result: TrainResult) -> Iterable[Check]:
-    """The figures, in the order of the updates."""
-    return figure_checks(sorted(result.figures, key=lambda figure: figure.updates or 0))
+def stage_checks(result: StageResult) -> Iterable[Check]:
+    """The figures, for a stage that compares nothing else."""
+    return figure_checks(result.figures)
 
 
 def figure_checks(figures: Iterable[FigureResult]) -> Iterator[Check]:

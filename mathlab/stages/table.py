@@ -86,6 +86,12 @@ def _files(*names: str) -> Mapping[str, Layout]:
     return {name: LAYOUTS[name] for name in names}
 
 
+def later(where: str) -> Callable[..., T]:
+    """The function `module:name`, imported when it is first called."""
+    module, _, name = where.partition(":")
+    return lambda *args: getattr(importlib.import_module(module), name)(*args)
+
+
 class Asked(NamedTuple):
     """What a command asks of the stages beside the case.
 
@@ -104,8 +110,8 @@ class Stage(NamedTuple):
     `declared` says whether a case asks for it; one that is `optional` cannot run where the case does not. Of
     several, that with the smallest `turn` runs first. `files` are the CSVs that it writes, `rows` what stands in
     them, by its result and the dtype: a file's name, the columns beyond its own, and the rows without their case.
-    `page` shows the result, `failures` what of it failed beside figures. `checks` are all comparisons, and `names`
-    what they are called, known before the case runs.
+    `page` shows the result, `failures` what of it failed beside figures. `checks` are all comparisons, those of figures
+    where nothing else is said, and `names` what they are called, known before the case runs.
     `section` reads the part of a config that has the stage's name, for `Case.sections`; the stages that have none
     are read with the case.
     """
@@ -117,17 +123,11 @@ class Stage(NamedTuple):
     rows: Callable[..., Rows] = lambda found, dtype: iter(())
     page: Callable[..., Iterable[RenderableType]] = lambda found: ()
     failures: Callable[..., Iterable[RenderableType]] = lambda found: ()
-    checks: Callable[..., Iterable[Check]] = lambda found: ()
+    checks: Callable[..., Iterable[Check]] = later("mathlab.reports.checks:stage_checks")
     names: Callable[[Case], Named] = lambda case: ()
     section: Callable[[Tree], object] | None = None
     optional: bool = True
     turn: int = 0
-
-
-def later(where: str) -> Callable[..., T]:
-    """The function `module:name`, imported when it is first called."""
-    module, _, name = where.partition(":")
-    return lambda *args: getattr(importlib.import_module(module), name)(*args)
 
 
 def _told(where: str, doing: str, case: Case, asked: Asked, *more: object) -> StageResult:
@@ -173,7 +173,6 @@ STAGES: dict[str, Stage] = {
             files=_files("figures.csv", "training.csv"),
             rows=later("mathlab.outputs.tables:train_rows"),
             page=later("mathlab.reports.page:train_page"),
-            checks=later("mathlab.reports.checks:train_checks"),
             names=later("mathlab.reports.checks:train_names"),
         ),
         Stage(

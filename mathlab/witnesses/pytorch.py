@@ -13,13 +13,11 @@ from mathlab.errors import MathlabError
 from mathlab.experiment import Array
 from mathlab.language.equation import Equation
 from mathlab.witnesses.graph import Definitions, evaluate, seen_from
-from mathlab.witnesses.reference import Floats, Numbers
+from mathlab.witnesses.reference import Axis, Floats, Numbers, Pair, pair
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Size = int | tuple[int, ...]  # for rows and columns: one, or two
-Axis = int | tuple[int, ...] | None
 Item = slice | None  # or a tensor
 
 NO_TORCH = 'PyTorch is not installed; pip install "mathlab-backprop[torch]"'
@@ -91,14 +89,11 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
             x = torch.prod(x, axis, keepdim)
         return x
 
-    def pair(size: Size) -> tuple[int, ...]:
-        return size if isinstance(size, tuple) else (size, size)
-
-    def bordered(x: Tensor, width: Size, value: float = 0) -> Tensor:
+    def bordered(x: Tensor, width: Pair, value: float = 0) -> Tensor:
         rows, columns = pair(width)
         return functional.pad(x, (columns, columns, rows, rows), value=value)
 
-    def windows(x: Tensor, size: Size, stride: Size = 1, dilation: Size = 1) -> Tensor:
+    def windows(x: Tensor, size: Pair, stride: Pair = 1, dilation: Pair = 1) -> Tensor:
         for n, step, gap in zip(pair(size), pair(stride), pair(dilation), strict=True):
             x = x.unfold(-2, (n - 1) * gap + 1, step)[..., ::gap]
         return x.movedim((-2, -1), (0, 1))
@@ -107,17 +102,17 @@ def _ops() -> Mapping[str, Callable[..., Tensor]]:
         """x as (batch, channels, rows, columns)."""
         return x.reshape(-1, *x.shape[-3:]) if channels else x.reshape(-1, 1, *x.shape[-2:])
 
-    def im2col(x: Tensor, size: Size, stride: Size = 1, pad: Size = 0, dilation: Size = 1) -> Tensor:
+    def im2col(x: Tensor, size: Pair, stride: Pair = 1, pad: Pair = 0, dilation: Pair = 1) -> Tensor:
         columns = functional.unfold(batched(x, x.ndim > 2), size, dilation, pad, stride)
         return columns.reshape(*x.shape[:-3], *columns.shape[1:])
 
-    def conv2d(x: Tensor, k: Tensor, stride: Size = 1, pad: Size = 0, dilation: Size = 1) -> Tensor:
+    def conv2d(x: Tensor, k: Tensor, stride: Pair = 1, pad: Pair = 0, dilation: Pair = 1) -> Tensor:
         kernel = k[(None,) * (4 - k.ndim)]
         result = functional.conv2d(batched(x, k.ndim > 2), kernel, None, stride, pad, dilation)
         return result.reshape(*x.shape[: -min(k.ndim, 3)], *k.shape[:-3], *result.shape[-2:])
 
     def pooling(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def pool(x: Tensor, size: Size, stride: Size | None = None, pad: Size = 0) -> Tensor:
+        def pool(x: Tensor, size: Pair, stride: Pair | None = None, pad: Pair = 0) -> Tensor:
             result = function(batched(x, channels=False), size, stride, pad)
             return result.reshape(*x.shape[:-2], *result.shape[-2:])
 

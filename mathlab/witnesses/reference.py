@@ -244,25 +244,26 @@ def _deviation(x: Numbers, axis: Axis = None, ddof: int = 0, keepdims: bool = Fa
 Pair = int | tuple[int, int]
 
 
-def _pair(size: Pair) -> tuple[int, int]:
+def pair(size: Pair) -> tuple[int, int]:
+    """A size for rows and columns, given as one number for both or as two."""
     return size if isinstance(size, tuple) else (size, size)
 
 
 def _bordered(x: Numbers, width: Pair, value: float = 0) -> Numbers:
-    rows, columns = _pair(width)
+    rows, columns = pair(width)
     return np.pad(x, (*[(0, 0)] * (x.ndim - 2), (rows, rows), (columns, columns)), constant_values=value)
 
 
 def _places(x: Numbers, size: Pair, stride: Pair, dilation: Pair) -> dict[tuple[int, int], tuple[slice, slice]]:
     """For each entry of a window, the rows and columns of x that it meets."""
-    both = zip(x.shape[-2:], _pair(size), _pair(dilation), _pair(stride), strict=True)
+    both = zip(x.shape[-2:], pair(size), pair(dilation), pair(stride), strict=True)
     met = [[slice(k * gap, n - (count - 1 - k) * gap, step) for k in range(count)] for n, count, gap, step in both]
-    return {(a, b): (met[0][a], met[1][b]) for a, b in np.ndindex(_pair(size))}
+    return {(a, b): (met[0][a], met[1][b]) for a, b in np.ndindex(pair(size))}
 
 
 def _windows(x: Numbers, size: Pair, stride: Pair = 1, dilation: Pair = 1) -> Numbers:
     met = [x[..., rows, columns] for rows, columns in _places(x, size, stride, dilation).values()]
-    return np.reshape(np.stack(met), (*_pair(size), *met[0].shape))
+    return np.reshape(np.stack(met), (*pair(size), *met[0].shape))
 
 
 def _im2col(x: Numbers, size: Pair, stride: Pair = 1, pad: Pair = 0, dilation: Pair = 1) -> Numbers:
