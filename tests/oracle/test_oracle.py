@@ -333,6 +333,7 @@ FEATURES = {"X": [[1, 2, 3], [0, 1, -1], [2, 0, 1], [1, 1, 1]]}
 @pytest.mark.parametrize("labels", [[[1, 0, 1]], [1, 0, 1]])
 @pytest.mark.parametrize("loss", [f"{SUMMED} / 3", f"1 / 3 * {SUMMED}", SUMMED])
 @pytest.mark.parametrize(("factor", "words"), [(4, "the length of axis 0 of X"), (3, "the division by 3 is missing")])
+@pytest.mark.one_in(2)
 def test_a_size_is_named_by_what_it_is(labels: object, loss: str, factor: int, words: str) -> None:
     parameters = {"W": [[0.1, -0.2, 0.3, 0.2]], "b": [[0.1]]}
     made = case({"A": "sigmoid(W @ X + b)", "J": loss}, parameters, {**FEATURES, "Y": labels})  # type: ignore[dict-item]

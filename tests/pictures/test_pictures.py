@@ -90,6 +90,7 @@ def test_every_graph_and_network_has_the_numbers_of_nodes_csv(path: Path) -> Non
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.one_in(3)
 def test_no_box_overlaps_and_no_edge_crosses_a_box(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[str] = []
     layered = layout_module.layered

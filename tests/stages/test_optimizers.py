@@ -105,6 +105,7 @@ def test_every_optimizer_is_held_to_pytorch() -> None:
         ("rmsprop", ["weight_decay", "centered", "momentum"]),
     ],
 )
+@pytest.mark.one_in(2)
 def test_it_moves_as_pytorch_has_it(name: str, options: list[str]) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     settings, kind, theirs = RULES[name]

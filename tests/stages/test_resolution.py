@@ -132,6 +132,7 @@ def checked(lossy: Lossy, z: float, derived: Floats) -> list[str]:
 
 
 @pytest.mark.parametrize(("lossy", "z"), POINTS)
+@pytest.mark.one_in(2)
 def test_the_right_gradient_is_confirmed_or_cannot_be_told(lossy: Lossy, z: float) -> None:
     assert {*checked(lossy, z, known(lossy, z)[2])} <= {"confirmed", "inconclusive"}
     of_program = gradcheck.run(replace(lossy.case(z), gradcheck=GradcheckSettings())).entries
@@ -139,6 +140,7 @@ def test_the_right_gradient_is_confirmed_or_cannot_be_told(lossy: Lossy, z: floa
 
 
 @pytest.mark.parametrize(("lossy", "z"), POINTS)
+@pytest.mark.one_in(2)
 def test_no_witness_contradicts_the_right_gradient(lossy: Lossy, z: float) -> None:
     witnesses, _, right = known(lossy, z)
     found = witness.run(witnesses.exact, {**witnesses.exact.run(), "db": right}, INSTALLED)
@@ -149,6 +151,7 @@ def test_no_witness_contradicts_the_right_gradient(lossy: Lossy, z: float) -> No
 
 @pytest.mark.parametrize("factor", [1.01, 0.99, -1.0, 2.0])
 @pytest.mark.parametrize(("lossy", "z"), SOUND)
+@pytest.mark.one_in(3)
 def test_a_gradient_that_is_off_by_a_hundredth_is_refuted(lossy: Lossy, z: float, factor: float) -> None:
     wrong = factor * known(lossy, z)[2]
     assert {*checked(lossy, z, wrong)} == {"refuted"}

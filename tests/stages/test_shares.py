@@ -52,6 +52,7 @@ def added_up(result: BackpropResult, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.one_in(2)
 def test_the_shares_of_every_node_of_every_config_sum_to_its_gradient(path: Path) -> None:
     for one in config.load(path).cases:
         added_up(backprop.run(one, ()), one.dtype)
