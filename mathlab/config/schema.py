@@ -17,7 +17,7 @@ from mathlab.config.yamltext import Row, Scalar, Table, Tree
 from mathlab.errors import MathlabError, Place, Problem
 from mathlab.language.equation import Equation
 from mathlab.language.syntax import Num
-from mathlab.stages.table import STAGES
+from mathlab.stages.table import STAGES, named
 
 SCALES: tuple[experiment.Scale, ...] = ("x", "y", "xy")
 ROUNDINGS: tuple[Literal["nearest", "truncate"], ...] = ("nearest", "truncate")
@@ -205,7 +205,7 @@ def _case(**said: object) -> experiment.Case:
 
 def _sections() -> dict[str, Callable[[Tree], object]]:
     """The sections of the stages that bring a reader of their own."""
-    return {stage.name: stage.section for stage in STAGES.values() if stage.section}
+    return {name: named(stage.section) for name, stage in STAGES.items() if stage.section}
 
 
 CASE: Mapping[str, Callable[[Tree], object]] = {

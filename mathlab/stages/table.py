@@ -21,7 +21,6 @@ from mathlab.results import StageResult
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from mathlab.config.yamltext import Tree
     from mathlab.reports.checks import Check
 
 T = TypeVar("T")
@@ -86,10 +85,15 @@ def _files(*names: str) -> Mapping[str, Layout]:
     return {name: LAYOUTS[name] for name in names}
 
 
+def named(where: str) -> Callable[..., T]:
+    """The function `module:name`."""
+    module, _, name = where.partition(":")
+    return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]  # whoever names it knows
+
+
 def later(where: str) -> Callable[..., T]:
     """The function `module:name`, imported when it is first called."""
-    module, _, name = where.partition(":")
-    return lambda *args: getattr(importlib.import_module(module), name)(*args)
+    return lambda *args: named(where)(*args)
 
 
 class Asked(NamedTuple):
@@ -112,8 +116,8 @@ class Stage(NamedTuple):
     them, by its result and the dtype: a file's name, the columns beyond its own, and the rows without their case.
     `page` shows the result, `failures` what of it failed beside figures. `checks` are all comparisons, those of figures
     where nothing else is said, and `names` what they are called, known before the case runs.
-    `section` reads the part of a config that has the stage's name, for `Case.sections`; the stages that have none
-    are read with the case.
+    `section` is the `module:name` of what reads the part of a config that has the stage's name, for `Case.sections`;
+    the stages that have none are read with the case.
     """
 
     name: str
@@ -125,7 +129,7 @@ class Stage(NamedTuple):
     failures: Callable[..., Iterable[RenderableType]] = lambda found: ()
     checks: Callable[..., Iterable[Check]] = later("mathlab.reports.checks:stage_checks")
     names: Callable[[Case], Named] = lambda case: ()
-    section: Callable[[Tree], object] | None = None
+    section: str = ""
     optional: bool = True
     turn: int = 0
 

@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mathlab.cli import app
-from mathlab.config.keys import mapping
+from mathlab.config.keys import Keys
+from mathlab.config.values import at_least
 from mathlab.errors import MathlabError
 from mathlab.results import StageResult, Tally
 from mathlab.stages.table import STAGES, Layout, Rows, Stage, every_file
@@ -68,13 +69,14 @@ def rows(found: Counted, dtype: str) -> Rows:
     yield "count.csv", (), [(str(found.count),)]
 
 
+SECTION: Keys[dict[str, object]] = Keys("How many parameters there may be.", dict, {"most": at_least(1)})
 COUNT = Stage(
     "count",
     declared=lambda one: "count" in one.sections,
     run=lambda one, asked: Counted(len(one.parameters)),
     files={"count.csv": Layout(columns=("case", "parameters"), keys=("case",), kinds={"parameters": "Int64"})},
     rows=rows,
-    section=mapping,
+    section="tests.stages.test_table:SECTION",
 )
 
 
@@ -94,6 +96,15 @@ def test_a_stage_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     nothing = CliRunner().invoke(app, ["run", "net.yaml"])
     others = ", ".join(name for name in STAGES if name not in ("backprop", "count"))
     assert f"add expected, derivation, {others} or count" in nothing.stderr
+
+
+def test_the_keys_of_a_section_from_elsewhere_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(STAGES, "count", COUNT)
+    monkeypatch.chdir(tmp_path)
+    Path("net.yaml").write_text("equations: {L: x * y}\nparameters: {x: 2, y: 3}\ncount: {moost: 1}\n")
+    result = CliRunner().invoke(app, ["run", "net.yaml"])
+    assert (result.exit_code, result.stderr) == (2, "net.yaml:3:9: unknown key 'moost'; did you mean 'most'?\n")
+    assert '"most"' in CliRunner().invoke(app, ["schema"]).stdout
 
 
 def test_an_api_run_of_a_stage_that_does_not_exist() -> None:
