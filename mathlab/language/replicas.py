@@ -21,7 +21,7 @@ from mathlab.language.equation import Equation
 from mathlab.language.ops import OPS, Op, ShapeRule, images
 from mathlab.language.shapes import Shape, Type
 from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, Slice, Static, unparse
-from mathlab.language.terms import filled
+from mathlab.language.terms import full
 
 
 class NotStackable(Exception):
@@ -60,7 +60,7 @@ class Operand(NamedTuple):
             return self
         if result.kind != "f":
             raise NotStackable("masks and whole numbers cannot be repeated for every run")
-        ones = filled("ones", (count, *[1] * self.type.ndim))
+        ones = full("ones", (count, *[1] * self.type.ndim))
         return self._replace(expr=Call("mul", (ones, self.expr)), stacked=True)
 
 
@@ -88,7 +88,7 @@ def stack(equations: Sequence[Equation], types: Types, names: Collection[str], c
         operands = [*map(of, call.args)]
         for position, operand in enumerate(operands):
             if operand.stacked and position == op.unread:  # but the shape, which is that of one run
-                operands[position] = operand._replace(expr=filled("zeros", operand.type.shape), stacked=False)
+                operands[position] = operand._replace(expr=full("zeros", operand.type.shape), stacked=False)
         if not any(operand.stacked for operand in operands):
             return Operand(replace(call, args=tuple(operand.expr for operand in operands)), False, type_)
         if op.shape not in RULES:
@@ -132,7 +132,7 @@ class Stacking(NamedTuple):
 
     def zeros(self, x: Operand) -> Expr:
         """What has the shape of x in all runs, for those who read nothing else."""
-        return filled("zeros", (self.runs, *x.type.shape))
+        return full("zeros", (self.runs, *x.type.shape))
 
 
 def _elementwise(of: Stacking, *operands: Operand) -> Expr:
@@ -255,7 +255,7 @@ RULES: Mapping[ShapeRule, Callable[..., Expr]] = {
     ),
     shapes.per_sample: _cross_entropy,
     shapes.diagonal: lambda of, x: Call(
-        "where", (Call("gt", (Call("diag", (filled("ones", x.type.shape),)), Num(0))), x.expanded(1).expr, Num(0))
+        "where", (Call("gt", (Call("diag", (full("ones", x.type.shape),)), Num(0))), x.expanded(1).expr, Num(0))
     ),
     # the windows of images, whatever axes stand in front of their rows and columns: the runs stand behind a window's
     images.windowed: lambda of, x: _permuted(of.of(x.expr), (2, 0, 1, *range(3, x.type.ndim + 3))),

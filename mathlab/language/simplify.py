@@ -17,7 +17,7 @@ from mathlab.language.check import Types
 from mathlab.language.equation import Equation
 from mathlab.language.shapes import Shape, Type, axes_of
 from mathlab.language.syntax import ALL, Call, Expr, Name, NewAxis, Num, Static, replace, walk
-from mathlab.language.terms import factors, filled, is_number, product, without
+from mathlab.language.terms import factors, full, is_number, product, without
 
 LONGEST = 10**16  # integers from here on are written as floats
 
@@ -177,7 +177,7 @@ class Builder:
                     if items == [Num(0) if at in gone else ALL for at in range(len(items))]:
                         return join(factor, self.call("sum", core.args, (("axis", axis),)))
                 if is_ones(core):
-                    return join(factor, filled("ones", self.shape(call)))
+                    return join(factor, full("ones", self.shape(call)))
             case Call("reshape", (inner, *_)) if self.shape(inner) == self.shape(call):
                 return inner
             case Call("ones_like", (inner,)):
@@ -191,7 +191,7 @@ class Builder:
                 factor, core = split(inner)
                 over_classes = axes_of(self.types.of(inner), call.attr("axis")) == (len(self.shape(inner)) - 1,)
                 if isinstance(core, Call) and core.op == "one_hot" and over_classes:
-                    return join(factor, filled("ones", self.shape(call)))
+                    return join(factor, full("ones", self.shape(call)))
                 if factor != ONE and not isinstance(core, Num):
                     return join(factor, Call("sum", (core,), call.attrs))
         return call
@@ -199,7 +199,7 @@ class Builder:
     def ones_like(self, expr: Expr) -> Expr:
         """Ones of the shape of `expr`, by way of a name of that shape where it mentions one."""
         name = self.namesake(expr)
-        return Call("ones_like", (name,)) if name and self.shape(expr) else filled("ones", self.shape(expr))
+        return Call("ones_like", (name,)) if name and self.shape(expr) else full("ones", self.shape(expr))
 
     def namesake(self, expr: Expr) -> Name | None:
         """A name that `expr` mentions and that has its shape."""

@@ -113,7 +113,7 @@ def grafted(expr: Expr, path: Path, part: Expr) -> Expr:
     return Call(expr.op, tuple(args), expr.attrs, expr.position)
 
 
-def filled(op: str, shape: tuple[int, ...]) -> Expr:
+def full(op: str, shape: tuple[int, ...]) -> Expr:
     """Ones or zeros of a shape; for a single number, the number."""
     return Call(op, tuple(map(Num, shape))) if shape else Num(1 if op == "ones" else 0)
 
