@@ -199,12 +199,11 @@ def _place(count: int, items: Sequence[Operand], of_stacked: bool) -> tuple[Expr
     """
     at = [k for k, item in enumerate(items) if not isinstance(item.expr, Slice | NewAxis)]
     rank = max((items[k].type.ndim for k in at), default=0)
-    neighbours = not at or at[-1] - at[0] == len(at) - 1
     if not any(item.stacked for item in items):
-        if rank and not neighbours:
+        if rank and at != [*range(at[0], at[-1] + 1)]:
             raise NotStackable("an index by arrays that are no neighbours")
         return (ALL, *(item.expr for item in items))
-    if not (neighbours and at[0] == 0) and (rank or not of_stacked):
+    if at != [*range(len(at))] and (rank or not of_stacked):
         raise NotStackable("an index by arrays that do not come first")
     runs = Operand(Call("arange", (Num(count),)), True, Type((), "i")).lifted(rank)
     own = [runs] if of_stacked else []

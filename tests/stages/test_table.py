@@ -45,6 +45,7 @@ def test_a_record_leaves_nothing_out(stage: Stage) -> None:
     assert "page" in given, f"{stage.name}: a page that shows what it finds is missing"
     assert not stage.files or "rows" in given, f"{stage.name}: the rows of {', '.join(stage.files)} are missing"
     assert stage.files or "rows" not in given, f"{stage.name}: the files whose rows it writes are missing"
+    assert {"checks", "names"} & given != {"checks"}, f"{stage.name}: the names by which pytest collects its checks"
 
 
 def test_every_file_has_a_case_and_a_stage() -> None:
