@@ -96,13 +96,10 @@ def plan(
     ]
     passed = "".join(f"{old.name}, " for old in numbers)
     update.append(f"{passed} = {''.join(f'{moves[old].name}, ' for old in numbers)}" if numbers else "pass")
-    text = "\n    ".join([
-        f"def run(first, last, {passed}):", "for k in range(first, last):",
-        *(f"    {line}" for line in (*before, *(line.text for line in lines), *after, *update)),
-        f"return ({passed})",
-    ]) + "\n" + "\n    ".join([
-        f"def measure(k, {passed}):", *before, *(line.text for line in measured), *after, f"return ({passed})",
-    ])  # fmt: skip
+    looped = [f"    {line}" for line in (*before, *(line.text for line in lines), *after, *update)]
+    running = [f"def run(first, last, {passed}):", "for k in range(first, last):", *looped]
+    measuring = [f"def measure(k, {passed}):", *before, *(line.text for line in measured), *after]
+    text = "".join("\n    ".join([*some, f"return ({passed})\n"]) for some in (running, measuring))
     exec(compile(text, "<the planned program>", "exec"), space)
     run, measure = space["run"], space["measure"]
     return Planned(text, run, measure, state, tuple(numbers.values()), fed, history)  # type: ignore[arg-type]
