@@ -223,5 +223,5 @@ class Types:
             return
         what = "none" if isinstance(arg, Name) else "computed"
         why = f", not {arg.value}" if isinstance(arg, Num) else f", and '{unparse(arg)}' is {what}"
-        why += "; what a mask picks is written x * (x > 0)" * (type_.kind == "b")
+        why += "; what a mask picks is written x * (x > 0)" if type_.kind == "b" else ""
         raise ExpressionError(f"an index must be a whole number{why}", arg.position)

@@ -129,7 +129,7 @@ def _layer_text(layer: Part, given: Mapping[str, Equation], names: Types, batch:
 
     def optional(part: re.Match[str]) -> str:
         argument = types.get(part[2])
-        return "" if argument is None else part[1] + part[3] * (argument.ndim == 1)
+        return "" if argument is None else part[1] + (part[3] if argument.ndim == 1 else "")
 
     fields = {"settings": handed, "entries": str(math.prod(shape[1:]))}
     text = re.sub(r"\{(\w+)\}", lambda field: fields.get(field[1]) or fact(field[1]), fact("equation"))

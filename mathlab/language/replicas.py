@@ -187,7 +187,7 @@ def _contracted(of: Stacking, *operands: Operand) -> Expr:
     (letters, result), run = shapes.subscripts(of.call), "Z"
     while run in "".join(letters):
         run = chr(ord(run) - 1)
-    of_all = [run * x.stacked + axes for axes, x in zip(letters, operands, strict=True)]
+    of_all = [run + axes if x.stacked else axes for axes, x in zip(letters, operands, strict=True)]
     return of.of(*(x.expr for x in operands), subscripts=f"{','.join(of_all)}->{run}{result}")
 
 

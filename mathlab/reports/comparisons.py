@@ -39,7 +39,9 @@ def difference_report(a: Path, b: Path, found: Difference | None, most: int) -> 
         for c in told.changes:
             yield check(c.file, f"{c.key}: {c.column}", "differs", (c.a or EMPTY, c.b or EMPTY, _part(c.error)))
         for item in told.one_sided:
-            yield check(item.file, f"{item.kind} {item.what}" * (item.kind != "file"), f"{item.side.upper()} only")
+            yield check(
+                item.file, "" if item.kind == "file" else f"{item.kind} {item.what}", f"{item.side.upper()} only"
+            )
         shown, wrong = ({c.file for c in of.changes} | {item.file for item in of.one_sided} for of in (told, whole))
         rest = (file for file in whole.files if file not in shown)
         yield from (check(file, "", "differs" if file in wrong else "same") for file in rest)
