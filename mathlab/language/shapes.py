@@ -96,7 +96,8 @@ def matmul(types: Sequence[Type], call: Call) -> Shape:
         raise ShapeError(f"@ needs vectors or matrices, not shapes {a} and {b}; a number is multiplied with *")
     inner_a, inner_b = a[-1], b[-2] if len(b) > 1 else b[0]
     if inner_a != inner_b:
-        raise ShapeError(f"shapes {a} and {b} do not fit: the inner sizes {inner_a} and {inner_b} differ")
+        all_products = " (of two vectors, outer(a, b) is the matrix of all products)" * (len(a) == len(b) == 1)
+        raise ShapeError(f"shapes {a} and {b} do not fit: the inner sizes {inner_a} and {inner_b} differ{all_products}")
     try:
         stack = np.broadcast_shapes(a[:-2], b[:-2])
     except ValueError:

@@ -99,6 +99,11 @@ def test_random_programs_in_float32(program: Program) -> None:
 
 UNFIT = [
     ({"z": "W @ x"}, "in z: shapes (2, 3) and (2,) do not fit: the inner sizes 3 and 2 differ in 'W @ x'"),
+    (
+        {"z": "x @ W[0].T"},
+        "in z: shapes (2,) and (3,) do not fit: the inner sizes 2 and 3 differ "
+        "(of two vectors, outer(a, b) is the matrix of all products) in 'x @ W[0].T'",
+    ),
     ({"z": "W + x"}, "in z: shapes (2, 3) and (2,) do not fit together in 'W + x'"),
     (
         {"z": "x[2]"},
