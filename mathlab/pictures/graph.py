@@ -73,7 +73,8 @@ def graph(scene: Scene, screen: float = SCREEN, most: float = MOST, wide: float 
         about = {"data_node": name, "data_hides": " ".join(node.name for node in stands[name] if hidden)}
         place = f"translate({across:.1f} {along:.1f})" if down else f"translate({along:.1f} {across:.1f})"
         drawn += "\n" + element("g", frame, inside, id=f"{scene.scope}-{at}", transform=place, **about)
-    head = text(MARGIN, 38, "→ forward: values", "value") + text(170, 38, "← backward, dashed: gradients", "gradient")
+    head, flows = text(MARGIN, 38, "→ forward: values", "value"), any(backward for _, backward in ways.values())
+    head += text(170, 38, "← backward, dashed: gradients", "gradient") if flows else ""
     body = head + element("g", drawn, transform=f"translate({MARGIN:g} {HEAD:g})")
     height, width = layout.size if down else layout.size[::-1]
     size = max(width, 420.0) + 2 * MARGIN, height + HEAD + MARGIN

@@ -85,8 +85,7 @@ def _ordered(sides: Sequence[Near], rooms: Span) -> Layers:
 
     What reads nothing begins by turns at either end of its layer, or a long graph would lean to one side.
     """
-    layers: list[list[Item]] = [[] for _ in {layer for _, layer in rooms}]
-    at_end = cycle((True, False))
+    layers, at_end = [list[Item]() for _ in {layer for _, layer in rooms}], cycle((True, False))
     for item in sorted(rooms, key=lambda item: not sides[0][item]):
         behind = bool(sides[0][item]) or next(at_end)
         layers[item[1]].insert(len(rooms) if behind else 0, item)

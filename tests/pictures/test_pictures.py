@@ -164,6 +164,12 @@ def test_dashes_of_edges_that_share_a_lane_fall_together(direction: str) -> None
     assert not near.startswith(together)
 
 
+@pytest.mark.parametrize(("last", "back"), [("sum(w * 2)", True), ("w * 2", False)])
+def test_the_legend_speaks_of_gradients_where_some_flow(last: str, back: bool) -> None:
+    svg = drawn(result_of(replace(case({"y": last}, parameters={"w": [1.0, 2.0]}), forward=True)), "graph")
+    assert ("← backward" in svg) == ('data-layer="backward"' in svg) == back
+
+
 def test_verdicts_are_told() -> None:
     right = result_of(net(figure("loss", "30.25"), figure("z[0]", "5.5")))
     assert drawn(right, "graph").count("✓ 1 printed figure matches") == 2
