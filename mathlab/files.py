@@ -69,8 +69,7 @@ def _identity(path: Path) -> Identity | None:
         found = path.stat()
     except (OSError, ValueError):  # it is not there, or that cannot be the name of a file
         return None
-    mode = found.st_mode
-    return (found.st_dev, found.st_ino) if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else None
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode) else None
 
 
 def replace_file(path: Path, text: str | bytes, mended: bool = False) -> None:

@@ -161,7 +161,8 @@ def _found(
             for number in (number for number in fitting if number not in displaced):
                 found[number].append(Claim(figure, entry, number in whole))
             if not fitting:
-                close = difflib.get_close_matches(entry.printed, [*looks][:LOOKED_AT], n=1, cutoff=0.7)
+                as_long = [text for text in looks if abs(len(text) - len(entry.printed)) <= 1]
+                close = difflib.get_close_matches(entry.printed, as_long[:LOOKED_AT], n=1, cutoff=0.7)
                 missing.append((figure, entry, looks[close[0]] if close else None))
     for claims in found.values():
         claims.sort(key=lambda one: one.entry.verdict.passed)

@@ -123,7 +123,7 @@ def oracle_page(result: OracleResult, only_failures: bool = False) -> Iterator[R
     names = ("array", "held against", "shape", "entry", "given", "computed", "tolerance", "verdict")
     yield from sheet(names, rows, (0, 7), (0, 1, 2, 3, 7))
     if result.ignored:
-        hint = f"{result.sought}; say it with --map {result.ignored[0]}=NAME, or --allow-unmatched"
+        hint = f"{result.sought}; say it with --map {result.ignored[0]}=NAME or names=; --allow-unmatched lets it be"
         yield said(f"not compared: {', '.join(result.ignored)} ({hint})", "yellow", 2)
     if result.first_divergence:
         yield from _causes(result)

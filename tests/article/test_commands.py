@@ -67,6 +67,15 @@ def test_the_guide_goes_as_it_says() -> None:
     assert "0.378388 of dw is printed nowhere at 'Backward'; the document has 0.378398, notes.md:11:24" in ran.stdout
 
 
+def test_what_stands_nowhere_is_like_a_number_as_long_as_it_is() -> None:
+    Path("net.md").write_text("From w = 0.5 comes 0.36.\n", encoding="utf-8")
+    net = "source: {article: net.md}\nparameters: {w: 0.5}\nequations: {y: 0.77 * w}\nexpected: {y: 0.385}\n"
+    Path("net.yaml").write_text(net, encoding="utf-8")
+    assert "0.385 of y is printed nowhere\n" in invoke("article", "net.md").stdout
+    Path("net.md").write_text("From w = 0.5 comes 0.386.\n", encoding="utf-8")
+    assert "0.385 of y is printed nowhere; the document has 0.386, net.md:1:20\n" in invoke("article", "net.md").stdout
+
+
 def test_what_is_written_keeps_every_line_that_was_there() -> None:
     before = Path("neuron.yaml").read_text(encoding="utf-8")
     invoke("article", "--write", "notes.md")
