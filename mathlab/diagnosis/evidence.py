@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from itertools import product
 
 import numpy as np
 
@@ -17,6 +16,8 @@ ENOUGH = 1000  # entries; more of them could only be more convincing
 COMPARED = 100  # entries, by which two explanations are known to come to the same
 PATHS = ("term missing", "path missing", "mask missing")  # what may make a whole gradient 0
 SOLVED = ("term scaled", "other length")
+# kinds of which two that change the same line, and come to the same, are one
+RETOLD = (("term's sign", "line's sign"), ("number missing", "term scaled", "other number", "other length"))
 NEAR = 0.15  # how far the sorts of two explanations may lie apart that are given beside each other
 
 
@@ -54,18 +55,20 @@ def best(scene: Scene, trials: Sequence[Trial], tried: int) -> dict[int, Trial]:
 def _same(one: Trial, best: Trial) -> bool:
     """Whether one that is about as likely comes to the same numbers, so that nothing here can tell them apart."""
     near = abs(one.tier - best.tier) <= NEAR and not one.cause.startswith(best.cause)
-    if not near or (one.mistake and len(one.mistake.made) > 1) or _nested(one, best):
+    if not near or _retold(one, best) or (one.mistake and len(one.mistake.made) > 1):
         return False
     a, b = (_joined(trial.outcomes[k] for k in best.explains) for trial in (one, best))
     return a.size > 0 and a.shape == b.shape and bool(np.allclose(a, b, rtol=1e-9, atol=0))
 
 
-def _nested(one: Trial, best: Trial) -> bool:
-    """Whether one is made in a part of what the other changes in the same way, as in the v of 1 - v."""
-    if not (one.mistake and best.mistake and one.mistake.kind == best.mistake.kind):
+def _retold(one: Trial, best: Trial) -> bool:
+    """Whether one says the amount, or the sign, of the same line in other words, or from inside of it."""
+    a, b = one.mistake, best.mistake
+    if not (a and b and a.changes.keys() == b.changes.keys() and a.definitions == b.definitions):
         return False
-    pairs = [(a, b) for a, b in product(one.mistake.made, best.mistake.made) if a.name == b.name and a.path != b.path]
-    return any(a.path == b.path[: len(a.path)] or b.path == a.path[: len(b.path)] for a, b in pairs)
+    one_path, best_path = a.made[0].path, b.made[0].path
+    inside = (one_path[: len(best_path)] == best_path) != (best_path[: len(one_path)] == one_path)
+    return (a.kind == b.kind and inside) or any({a.kind, b.kind} <= {*same} for same in RETOLD)
 
 
 def _counts(scene: Scene, trial: Trial) -> bool:

@@ -71,8 +71,10 @@ def causes(scene: Scene, thorough: bool = False) -> Causes:
     if left and (again := search.upon(mistake, explains)):
         # what explains the rest once the first mistake is taken for granted
         more, count, _ = again.run()
-        rest = _causes(best(again.scene, more, count), again)
-        told += [cause._replace(upon=True) for cause in rest if left.intersection(cause.claims)]
+        rest = [cause for cause in _causes(best(again.scene, more, count), again) if left.intersection(cause.claims)]
+        lines = {cause.instead for cause in rest}  # which explain more so than by themselves
+        told = [cause for cause in told if cause == told[0] or cause.instead not in lines]
+        told += [cause._replace(upon=True) for cause in rest]
     return Causes(tuple(told), tried, known)
 
 

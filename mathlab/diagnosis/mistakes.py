@@ -34,7 +34,7 @@ LIKELY = 0.05  # how likely at least a change is that one reader alone may see
 UNDER = 0.05  # how far a forward mistake under the true formulas is behind
 TOGETHER = ("exchanged", "weights exchanged", "other block", "forward block")  # what is made everywhere or not at all
 # of which no reader of a gradient sees another version
-ONCE = (*TOGETHER, *("terms missing", "path missing", "axis kept", "row sums"))
+ONCE = (*TOGETHER, "path missing", "axis kept", "row sums")
 
 Trials = Callable[[Scene], Iterator[Trial]]
 Lines = tuple[Equation, ...]

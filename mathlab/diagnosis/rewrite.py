@@ -124,19 +124,22 @@ Found = Mapping[str, Expr]
 
 
 # What a letter of a pattern stands for; any other stands for anything.
-# A gradient: g hands one on, d is the name of one, h all of that of a node that is no parameter and no single number.
-# Numbers: l and j are any, k not 0 or 1, p none that formulas have by themselves, n counts something, q was written
-# with a point, e keeps something from being 0; a is none. Masks: m is any, i that of the largest in windows. s is a
-# probability or a gate, f an activation, u one that is no softmax. v is a name, c a call, r all of an equation, M a
-# matrix, S a stack of them.
+# A gradient: g hands one on, d is the name of one, D of one that is a single number, h all of that of a node that is no
+# parameter and no single number. Numbers: l and j are any, k not 0 or 1, p none that formulas have by themselves, n
+# counts something, q was written with a point, e keeps something from being 0; a is none. Masks: m is any, i that of
+# the largest in windows. s is a probability or a gate, w a parameter, b an input array, f an activation, u one that is
+# no softmax. v is a name, c a call, r all of an equation, M a matrix, S a stack of them.
 LETTERS: Mapping[str, Callable[[Expr, Names], bool]] = {
     "g": lambda part, known: known.carries(part),
-    "d": lambda part, known: isinstance(part, Name) and part.id in known.gradients,
+    "d": lambda part, known: isinstance(part, Name) and part.id in known.gradients and not known.single(part),
+    "D": lambda part, known: isinstance(part, Name) and part.id in known.gradients and known.single(part),
     "a": lambda part, known: not isinstance(part, Num),
     "m": lambda part, known: isinstance(part, Call) and part.op in MASKS,
     "i": lambda part, known: isinstance(part, Call) and part.op == "eq" and text(part).startswith("windows("),
     "s": lambda part, known: isinstance(part, Name) and (part.id in known.complemented or known.made(part.id) in GATES),
     "v": lambda part, known: isinstance(part, Name),
+    "b": lambda part, known: isinstance(part, Name) and part.id in known.orders and known.shape(part) > (),
+    "w": lambda part, known: isinstance(part, Name) and part.id in known.parameters,
     "c": lambda part, known: isinstance(part, Call),
     "k": lambda part, known: isinstance(part, Num) and part.value not in (0, 1),
     "p": lambda part, known: isinstance(part, Num) and abs(part.value) not in (0, 0.5, 1, 2),
@@ -166,7 +169,7 @@ def rule_of(lines: Iterable[str], rules: Mapping[str, Rule] = {}) -> Rule:
     The pattern slope(any) is the derivative of an activation, a factor beside a gradient; slope(any, tanh) that of any
     but tanh. There x is what goes into the activation, y its value, `again` that of this, s the derivative, and `at_x`,
     `at_y` and `at_again` what it is where the activation is taken of, or for, something else. Beside a gradient g, t is
-    each of the terms that flow into it, and `of` the node that hands it on.
+    each of the terms that flow into it, and `of` the node that hands it on; with t, all of the product is replaced.
     """
     others = [rules[line] for line in lines if "|" not in line]
     written = [[*map(str.strip, line.split("|")), "", ""][:4] for line in lines if "|" in line]
@@ -187,17 +190,18 @@ def rule_of(lines: Iterable[str], rules: Mapping[str, Rule] = {}) -> Rule:
         whole = {WHOLE: part, "op": Name(op), "inner": inner, "mine": Name(known.mine)}
         slopes = [*_slopes(part, known)] if sloped else []
         for pattern, texts, words, rank in rows:
-            match pattern:
-                case Call("slope", ops):
-                    places = [at for at in slopes if (at["op"] in ops) != (Name("any") in ops)]
-                case _:
-                    places = [*_matches(pattern, part, whole, known)]
+            ops = pattern.args if isinstance(pattern, Call) and pattern.op == "slope" else ()
+            if ops:
+                places = [at for at in slopes if (at["op"] in ops) != (Name("any") in ops)]
+            else:
+                places = [*_matches(pattern, part, whole, known)]
             news = [*map(parsed, texts)] if places else []
-            if any("t" in names(new) for new in news):
+            flows = any("t" in names(new) for new in news)
+            if flows:
                 places = [some for found in places for some in _flowing(found, known)]
             for found in places:
                 for new in (filled(one, found) for one in news):
-                    made = product(found["rest"], new) if new and "rest" in found else new
+                    made = product(found["g"], new) if new and ops and not flows else new
                     if new and made and made != part and new != found.get("s"):
                         said = {**found, "new": new}
                         kind, *place = re.split(r" in `old`| \(`", words)  # what is wrong so elsewhere is alike
@@ -207,7 +211,7 @@ def rule_of(lines: Iterable[str], rules: Mapping[str, Rule] = {}) -> Rule:
 
 
 def _slopes(part: Expr, known: Names) -> Iterator[Found]:
-    """What is around the derivatives of activations in a product, and the `rest` of that."""
+    """The derivatives of activations in a product, and the rest of it, the gradient g."""
     chain = factors(part)
     for y, call in known.activations() if len(chain) > 1 and known.carries(part) else ():
         x, *settings = call.args
@@ -219,7 +223,7 @@ def _slopes(part: Expr, known: Names) -> Iterator[Found]:
             if factor in rest:
                 rest.remove(factor)
         if len(rest) == len(chain) - len(true):
-            yield {**found, "x": x, "y": y, "again": again, "op": Name(call.op), "rest": product(*rest)}
+            yield {**found, "x": x, "y": y, "again": again, "op": Name(call.op), "g": product(*rest)}
 
 
 def _flowing(found: Found, known: Names) -> Iterator[Found]:
@@ -278,7 +282,7 @@ def filled(template: Expr, found: Found) -> Expr | None:
         case op, [Num(a), Num(b)] if op in FOLDED:
             value = ARITHMETIC[op](a, b) if b or op != "div" else math.inf
             return Num(value) if abs(value) <= sys.float_info.max else None
-        case ("T", [Call("T", (inner,))]) | ("mT", [Call("mT", (inner,))]):
+        case ("T", [Call("T", (inner,))]) | ("mT", [Call("mT", (inner,))]) | ("neg", [Call("neg", (inner,))]):
             return inner
         case ("mul", [Num(1), inner]) | ("div" | "pow", [inner, Num(1)]):
             return inner

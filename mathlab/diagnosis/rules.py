@@ -15,7 +15,8 @@ FLIP = Slice(None, None, -1)
 OPENED = ("sqrt", "exp", "log", "matmul", "mul")  # and the activations: out of which a term or a factor may be moved
 AXES = ("sum", "mean", "softmax", "log_softmax", "max", "logsumexp", "norm")  # what runs over axes
 FEW = 4  # entries of a sum that are each tried as the only one that was taken; of more, the first and the last
-SEVERAL = 0.02  # how much less likely a few terms are left out than all but one
+SEVERAL = 0.02  # how much less likely a few terms are left out than all but one,
+PAIR = 0.05  # and two of them
 # how much less likely a single number is missing, beside a gradient and inside of what that is multiplied by: it may be
 # another one that is as large, which the equations have written out
 NUMBER, INNER = 0.59, 0.53
@@ -62,32 +63,29 @@ def without_factor(part: Expr, known: Names) -> Iterator[Change]:
             if not is_number(factor):
                 rest = without(chain, [n])
                 rest = rest if known.shape(rest) == known.shape(part) else form("x * ones_like(y)", x=rest, y=factor)
-                yield (
-                    f"the factor {text(factor)} is missing in {text(part)}",
-                    rest,
-                    INNER * known.single(factor),
-                )
+                words = f"the factor {text(factor)} is missing in {text(part)}"
+                yield words, rest, INNER * known.single(factor)
 
 
 def without_term(part: Expr, known: Names) -> Iterator[Change]:
-    """A term of a sum left out; of a longer sum, all but one."""
+    """A term of a sum left out; of a longer sum, two, or all but one."""
     added = terms(part)
     if known.summand and not isinstance(part, Num):
         bias = isinstance(part, Name) and part.id in known.parameters
         nothing = form("zeros_like(x)", x=part) if known.summand == "concat" else Num(0)
         yield f"the {'bias' if bias else 'term'} {text(part)} is left out", nothing, SEVERAL * (len(added) > 1)
-    if len(added) > 2 and not known.summand:
-        of = "a parameter" if known.mine in known.parameters else "a node"
-        for n, term in enumerate(added):
-            yield f"of {len(added)} terms, {text(term)} is taken alone", term, 0, f"{n} of {len(added)} of {of}"
-
-
-def without_two(part: Expr, known: Names) -> Iterator[Change]:
-    """Two terms of a longer sum left out."""
-    added = terms(part)
-    for gone in itertools.combinations(range(len(added)), 2) if known.root and 3 < len(added) <= MOST_TERMS else ():
-        rest = [term for n, term in enumerate(added) if n not in gone]
-        yield f"the terms {' and '.join(text(added[n]) for n in gone)} are left out", total(*rest)
+    if len(added) > 1 and not known.summand:
+        shared = known.mine in known.parameters
+        where = f"of {len(added)} of {'a parameter' if shared else 'a node'}"
+        for n, term in enumerate(added) if len(added) > 2 else ():
+            yield f"of {len(added)} terms, {text(term)} is taken alone", term, 0, f"{n} {where}"
+        singles = itertools.combinations(range(len(added)), 1) if shared and known.root else ()
+        pairs = itertools.combinations(range(len(added)), 2) if known.root and 3 < len(added) <= MOST_TERMS else ()
+        for gone in (*singles, *pairs):
+            rest = total(*(term for n, term in enumerate(added) if n not in gone))
+            which = " and ".join(text(added[n]) for n in gone)
+            words = f"the terms {which} are left out" if len(gone) > 1 else f"the term {which} is left out"
+            yield words, rest, PAIR * (len(gone) > 1), f"without {gone} {where}"
 
 
 def moved_out(part: Expr, known: Names) -> Iterator[Change]:
@@ -162,7 +160,8 @@ def other_axis(part: Expr, known: Names) -> Iterator[Change]:
                 wrong = form(f"r / sum(r, axis={axis}, keepdims=True)", r=raised)
                 yield f"the sum in softmax runs over axis {axis} in {text(part)}", wrong
     if part.op == "softmax" and ndim > 1:
-        yield f"the sum in softmax runs over all entries in {text(part)}", form("r / sum(r)", r=raised)
+        for powers in (raised, form("exp(x)", x=x)):
+            yield f"the sum in softmax runs over all entries in {text(part)}", form("r / sum(r)", r=powers)
     if part.op == "sum" and isinstance(own, tuple):
         for some in itertools.chain(*(itertools.combinations(own, n) for n in range(1, len(own)))):
             over = f"over ax{'e' if len(some) > 1 else 'i'}s {' and '.join(map(str, some))}"
@@ -277,18 +276,13 @@ def penalty_too_much(part: Expr, known: Names) -> Iterator[Change]:
                 yield words, form("x + y", x=part, y=made), 0, "penalty"
 
 
-def number_of_entries(part: Expr, known: Names) -> Iterator[Change]:
-    """How many entries there are in place of the sum of their weights."""
+def other_length(part: Expr, known: Names) -> Iterator[Change]:
+    """One length in place of another, as N - 1 for N in a variance, or how many entries there are for their sum."""
     match part:
         case Call("sum", (inner,)) if not (known.carries(inner) or known.shape(part)):
             if known.gradients.isdisjoint(f"d{name}" for name in names(inner)):
                 count = length(known.shape(inner), part.attr("axis"))
                 yield f"{text(part)} is taken for the number of entries, {count}", Num(count)
-
-
-def other_length(part: Expr, known: Names) -> Iterator[Change]:
-    """One length in place of another, as N - 1 for N in a variance, or the batch for the features in a square root."""
-    match part:
         case Call("mean", (inner,), attrs) if (count := length(known.shape(inner), part.attr("axis"))) > 2:
             less = form(f"x / {count - 1}", x=Call("sum", (inner,), attrs))
             yield f"{text(part)} divides by {count - 1}, one less than there are", less, 0, "one less"

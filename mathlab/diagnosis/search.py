@@ -21,7 +21,7 @@ from mathlab.diagnosis.unfold import forms, told, unfolded
 from mathlab.diagnosis.worlds import Evaluator, World, changed, computing
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.language.equation import by_name
-from mathlab.language.syntax import Expr, Name, Num, names, substitute, unparse, walk
+from mathlab.language.syntax import Call, Expr, Num, names, substitute, unparse, walk
 from mathlab.language.terms import product
 from mathlab.stages.prepare import Prepared, with_gradients
 
@@ -122,7 +122,7 @@ class Search:
 
     def tried(self, mistake: Mistake) -> Trial | None:
         """A mistake made: a trial where it reaches a wrong claim; where numbers are many, one that it explains."""
-        if self.evaluator.circular(mistake.changes):
+        if self.evaluator.circular(mistake.changes) or _vanishes(mistake):
             return None
         if mistake.followed:
             self.evaluator.work += DERIVED * len(self.evaluator.definitions)
@@ -196,9 +196,7 @@ class Search:
             if not (wrong or fitting or printed):
                 return None  # as what breaks a right array; a figure may be right by another computation
             fits, misses = fits + (wrong and fitting), misses + (wrong and not fitting)
-        # what is 0 because c - c stands for c - h is a path that is gone, and named as one
-        gone = mistake.kind == "other name" and any(not np.any(world.values(Name(k))[:1]) for k in mistake.changes)
-        return outcomes if (fits or printed) and not gone else None
+        return outcomes if fits or printed else None
 
     def _trained(self, mistake: Mistake) -> Sequence[Outcome] | None:
         """The claims after a training with a mistake made, in the equations of its batches too."""
@@ -247,3 +245,10 @@ class Search:
         if len(text) > LONGEST:  # the gradient of a weight that many steps share
             text = f"{text[: LONGEST // 2].rpartition(' + ')[0]} + ... + {text.rpartition(' + ')[2]}"
         return f"{told(first, self.called, self.parts)} = {text}"
+
+
+def _vanishes(mistake: Mistake) -> bool:
+    """Whether c - c comes to stand for c - h: that is a path that is gone, and named as one."""
+    made = {part for slip in mistake.made for part in walk(slip.part)}
+    parts = [part for expr in mistake.changes.values() for part in walk(expr) if part not in made]
+    return any(part.op == "sub" and part.args[0] == part.args[1] for part in parts if isinstance(part, Call))

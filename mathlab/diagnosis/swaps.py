@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from itertools import combinations
 
-from mathlab.diagnosis.rewrite import Change, Names, form, slope, text
+from mathlab.diagnosis.rewrite import Change, Names, form, text
 from mathlab.diagnosis.rules import FLIP
-from mathlab.language.ops import ACTIVATIONS
 from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, substitute, walk
-from mathlab.language.terms import factors, product, terms, total, transposed
+from mathlab.language.terms import factors, product, transposed
 
 MOST_NAMES = 60  # names of which any may be taken for another; of more, those around
 MOST_EXCHANGED = 12  # names of which any two may have been taken for each other
@@ -18,7 +15,6 @@ MOST_LIKELY = 20  # orders of some labels, of which another may be hit by accide
 SCALED = 0.1  # how much less likely a name is that is also scaled
 WINDOWS = {"all at the first entry": 0.0, "half as far apart": 0.5}  # times where they begin
 BEHIND = 0.03  # and values exchanged than weights
-EVERY = 0.06  # and a derivative forgotten for all terms than for some
 
 
 def other_name(part: Expr, known: Names) -> Iterator[Change]:
@@ -71,14 +67,14 @@ def other_part(part: Expr, known: Names) -> Iterator[Change]:
     elif isinstance(part, Call) and part.op == "index" and part in known.pieces:
         entries = [other for other in known.pieces if other.op == "index"]
         rows = [other for other in entries if other.args[0] == part.args[0]]
-        at = rows.index(part)
+        at = rows.index(part)  # what is before the first is the last, as NumPy counts
         near = {
-            "next": rows[at + 1 :][:1],
-            "last": rows[:at][-1:],
+            "next": [rows[(at + 1) % len(rows)]],
+            "last": [rows[at - 1]],
             "other": [other for other in entries if other not in rows][:MOST_EXCHANGED],
         }
         for which, other in ((which, other) for which, some in near.items() for other in some):
-            if known.types.of(other) == known.types.of(part):
+            if other != part and known.types.of(other) == known.types.of(part):
                 yield f"{text(other)} stands in place of {text(part)}", other, 0, which
 
 
@@ -216,9 +212,12 @@ def shifted(part: Expr, known: Names) -> Iterator[Change]:
 
 def other_class(part: Expr, known: Names) -> Iterator[Change]:
     """Labels that are one class too high or too low: classes counted from 1."""
+    what, one = "labels", "class"
     match part:
         case Call("one_hot", (Name(t), Num(n))):
             classes = int(n)
+        case Call("index" | "scatter", (*_, Name(x), Name(t))) if known.types.names[t].kind == "i":
+            classes, what, one = known.shape(Name(x))[0], "indices", "row"
         case Call("cross_entropy", (z, Name(t))) if known.types.names[t].kind == "i":
             classes = known.shape(z)[-1]
         case _:
@@ -230,20 +229,4 @@ def other_class(part: Expr, known: Names) -> Iterator[Change]:
     for step, words in ((1, "high"), (-1, "low")):
         lookup = Call("array", tuple(Num((k + step) % classes) for k in range(classes)))
         made = substitute(part, {t: Call("index", (lookup, Name(t)))})
-        yield f"the labels {t} are shifted: each is one class too {words}", made
-
-
-def slope_of_some(part: Expr, known: Names) -> Iterator[Change]:
-    """Some terms of what is handed on to an activation that go past its derivative, or through it twice."""
-    call, added = known.forward.get(known.mine), terms(part)
-    if not (known.root and isinstance(call, Call) and call.op in ACTIVATIONS):
-        return
-    if (its := slope(call, call.args[0], Name(known.mine), known)) is None:
-        return
-    for first, last in combinations(range(len(added) + 1), 2):
-        some = total(*added[first:last])
-        for written, words in (("p + x * (s - 1)", "stands twice"), ("p + x / s - x", "is left out")):
-            said = f"the derivative of {call.op} {words} for {text(some)}"
-            if last - first < max(len(added), 2):  # what is all of it in one step is a term of it in another
-                rank = EVERY * (len(added) == 1)
-                yield said, form(written, p=part, x=some, s=its), rank, re.sub(r"\d+", "#", said)
+        yield f"the {what} {t} are shifted: each is one {one} too {words}", made

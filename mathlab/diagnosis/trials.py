@@ -51,6 +51,17 @@ def factor(scene: Scene) -> Iterator[Trial]:
         yield from _whole(f"it is {value:.4g} times the computed value: {reason}", partial(np.multiply, value))(scene)
 
 
+def clipped_norm(scene: Scene) -> Iterator[Trial]:
+    """The gradients of parameters scaled down so that their norm, of all together, is a round number."""
+    owners = [Name(f"d{name}") for name in scene.case.parameters if not scene.printed and len(scene.points) == 1]
+    true = {k: scene.bases[k][0] for k in scene.wrong if scene.claims[k].base in owners}
+    norm = math.hypot(*(float(np.linalg.norm(array)) for array in true.values()))
+    most = float(f"{math.hypot(*(float(np.linalg.norm(scene.claims[k].stated)) for k in true)):.2g}")
+    for divisor in (norm, norm + 1e-6) if 0 < most < norm else ():  # as PyTorch has it
+        words = f"the gradients are clipped: their norm, of all together, is {norm:.4g} and becomes {most:g}"
+        yield Trial(words, _only(scene, {k: array * (most / divisor) for k, array in true.items()}), world=False)
+
+
 def swapped(scene: Scene) -> Iterator[Trial]:
     """Two entries, rows or columns exchanged, or the numbers of two quantities."""
     known = ((k, scene.truth[k]) for k in scene.wrong if len(scene.points) == 1)

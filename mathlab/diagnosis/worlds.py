@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache, reduce
 from graphlib import CycleError
@@ -119,18 +119,17 @@ class World:
         due &= ~self.done
         try:
             with np.errstate(all="ignore"):
-                for name in self._in_order(due) if self.newly else self.whole.named(due):
+                ordered = [*self.whole.named(due)]
+                if self.newly:  # each after those that its equation reads as it is changed
+                    lines = {**self.whole.definitions, **self.changes}
+                    ordered = [line.name for line in in_order(Equation(name, lines[name]) for name in ordered)]
+                for name in ordered:
                     for values, known in self.points:
                         values[name] = self._equation(name, values, known)
                 self.done |= due
                 return [np.asarray(self._value(quantity, *point), np.float64) for point in self.points]
         except UNFIT:
             return []
-
-    def _in_order(self, due: int) -> Iterator[str]:
-        """The names of some bits, each after those that its equation reads as it is changed."""
-        lines = {**self.whole.definitions, **self.changes}
-        return (line.name for line in in_order(Equation(name, lines[name]) for name in self.whole.named(due)))
 
     def _equation(self, name: str, values: dict[str, Array], known: dict[Expr, object]) -> Array:
         if name in self.changes:

@@ -478,7 +478,88 @@ MARGIN_WORDS: Mapping[str, str] = {
 }
 
 
+# --- a dropout that scales, classes of one sample each, and a penalty in two layers
+
+
+def dropout(bug: str) -> tuple[Case, Values]:
+    rng = RNG(21)
+    X, D, t = rng.normal(size=(4, 3)), 1.25 * (rng.random(size=(4, 4)) > 0.3), np.array([0, 2, 1, 2])
+    p = {"W": rng.normal(size=(3, 4)), "V": rng.normal(size=(4, 3))}
+    equations = {"h": "tanh(X @ W)", "k": "h * D", "y": "k @ V", "ce": "mean(cross_entropy(y, t))"}
+    equations["loss"] = "ce + 0.1 * (sum(W**2) + sum(V**2)) / 2"
+    h = np.tanh(X @ p["W"])
+    k = h * ((D > 0) if bug == "unscaled forwards" else D)
+    powers, hot = np.exp(k @ p["V"]), np.eye(3)[t]
+    share = powers / powers.sum() if bug == "over all" else powers / powers.sum(1, keepdims=True)
+    dy = {
+        "own class": (share - hot) * hot,
+        "columns": share - np.isin(np.arange(3), t),
+        "softmax": -hot / share,
+        "sign": hot - share,
+    }.get(bug, share - hot)
+    dy = dy if bug == "mean" else dy / 4
+    dz = dy @ p["V"].T * ((D > 0) if bug == "unscaled" else D) * (1 - h**2)
+    pulled = {name: np.sign(weight) if bug == "size" else weight for name, weight in p.items()}
+    dW, dV = X.T @ dz + 0.1 * pulled["W"], k.T @ dy + 0.1 * pulled["V"]
+    dW = np.clip(dW, -0.1, 0.1) if bug == "clipped" else dW
+    short = 0.25 / np.sqrt((dW**2).sum() + (dV**2).sum()) if bug == "norm" else 1
+    return case(equations, p, {"X": X, "D": D, "t": t}), {"dW": short * dW, "dV": short * dV}
+
+
+DROPOUT_WORDS: Mapping[str, str] = {
+    "unscaled": "in dh, D > 0 stands in place of D, which scales as well",
+    "unscaled forwards": "in k, D > 0 stands in place of D",
+    "over all": "the sum in softmax runs over all entries",
+    "own class": "only the entry of the class t is handed on",
+    "columns": "the classes of all rows stand in every row, as p[:, t] has them",
+    "softmax": "the derivative of softmax is left out",
+    "mean": "the division by 4 is missing",
+    "size": "the sign of V stands in its place, as for a penalty of its size; likewise in dW",
+    "clipped": "in dW, the gradient is clipped at 0.1",
+}
+
+
+# --- a loss in every step
+
+
+def steps(bug: str) -> tuple[Case, Values]:
+    rng, count = RNG(22), 3
+    x, t, h = rng.normal(size=(count, 2)), rng.normal(size=count), [0.3 * rng.normal(size=2)]
+    p = {"W": rng.normal(size=(2, 2)), "U": rng.normal(size=(2, 2)), "v": rng.normal(size=2)}
+    equations: dict[str, str] = {}
+    for k in range(1, count + 1):
+        equations |= {f"h{k}": f"tanh(W @ x[{k - 1}] + U @ h{k - 1})", f"l{k}": f"(v @ h{k} - t[{k - 1}])**2 / 2"}
+        h.append(np.tanh(p["W"] @ x[k - 1] + p["U"] @ h[-1]))
+    equations["loss"] = " + ".join(f"l{k}" for k in range(1, count + 1))
+    g, carry = {name: np.zeros_like(weight) for name, weight in p.items()}, np.zeros(2)
+    for k in range(count, 1 if bug == "first step" else 0, -1):
+        error = p["v"] @ h[k] - t[k - 1]
+        if bug == "past":
+            da = error * p["v"] * (1 - h[k] ** 2) + carry
+        else:
+            da = (error * p["v"] + carry) * (1 - h[k] ** 2)
+        da = np.clip(da, -0.5, 0.5) if bug == "clipped" else da
+        before = x[k - 2] if bug == "row before" else x[k - 1]  # x[-1] is the last
+        kept = 0 if bug == "overwritten" else 1
+        g = {"W": kept * g["W"] + np.outer(da, before), "U": kept * g["U"] + np.outer(da, h[k - 1]), "v": g["v"]}
+        g["v"] = kept * g["v"] + error * h[k]
+        carry = p["U"].T @ da
+    made = case(equations, p, {"x": x, "t": t, "h0": h[0]})
+    return made, {f"d{name}": value for name, value in g.items()}
+
+
+STEPS_WORDS: Mapping[str, str] = {
+    "first step": "is left out; likewise in ",
+    "overwritten": "of 3 terms, ",
+    "row before": "x[1] stands in place of x[2]; x[0] stands in place of x[1]; x[2] stands in place of x[0]",
+    "past": "the derivative of tanh is left out for what ",
+    "clipped": "the gradient is clipped at 0.5",
+}
+
+
 NETS: Mapping[str, tuple[Net, Mapping[str, str]]] = {
+    "dropout": (dropout, DROPOUT_WORDS),
+    "steps": (steps, STEPS_WORDS),
     "gates": (gru, GRU_WORDS),
     "layer norm": (layer_norm, LAYER_NORM_WORDS),
     "attention": (attention, ATTENTION_WORDS),
@@ -559,6 +640,54 @@ def test_a_weight_with_a_name_that_is_left_out_is_named_before_its_number() -> N
     made = case(equations, {"w": w}, {"X": X, "y": y, "k": 2.5})
     (cause,) = compare(made, {"dw": X.T @ (sigmoid(X @ w) - y) / 5}).causes
     assert cause.cause == "in dp, the factor k is missing in k * y / p"
+
+
+def test_gradients_that_are_scaled_down_together_are_clipped_by_their_norm() -> None:
+    (cause,) = compare(*dropout("norm")).causes
+    assert cause.cause.endswith("and becomes 0.25")
+    assert cause.explains == ("dW", "dV")
+
+
+def test_a_number_that_is_named_comes_before_one_that_happens_to_be_as_large() -> None:
+    """The batch of 4 is not divided by; who divides by 2 where 2 should multiply is 4 times off as well."""
+    rng = RNG(23)
+    X, t, w = rng.normal(size=(4, 3)), rng.normal(size=4), rng.normal(size=3)
+    made = case({"y": "X @ w", "loss": "mean((y - t)**2)"}, {"w": w}, {"X": X, "t": t})
+    (cause,) = compare(made, {"dw": X.T @ (2 * (X @ w - t))}).causes
+    assert cause.cause.endswith("is 4 times what it should be: the batch size (divide by 4)")
+
+
+def test_a_weight_of_the_loss_that_is_as_large_as_a_half_is_not_named_alone() -> None:
+    rng = RNG(24)
+    X, t, w = rng.normal(size=(3, 2)), rng.normal(size=3), rng.normal(size=2)
+    equations = {"y": "X @ w", "fit": "sum((y - t)**2)", "loss": "half * fit + sum(y)"}
+    made = case(equations, {"w": w}, {"X": X, "t": t, "half": 0.5})
+    (cause,) = compare(made, {"dw": X.T @ (2 * (X @ w - t) + 1)}).causes
+    assert "twice what it should be" in " | ".join((cause.cause, *cause.others))
+
+
+def test_a_path_that_is_gone_is_no_missing_factor_of_what_it_then_cancels() -> None:
+    rng = RNG(25)
+    w, x, t = rng.normal(size=(3, 4))
+    equations = {"s": "w * x", "y": "s * t", "kl": "-0.5 * sum(1 + s - exp(s))", "loss": "sum(y) + k * kl"}
+    made = case(equations, {"w": w}, {"x": x, "t": t, "k": 0.1})
+    (cause,) = compare(made, {"dw": t * x}).causes
+    assert "left out" in cause.cause
+    assert not any("the factor exp(s) is missing" in words for words in (cause.cause, *cause.others))
+
+
+def test_a_second_mistake_is_not_told_twice() -> None:
+    rng = RNG(26)
+    X, c, t = rng.normal(size=(4, 3)), np.array([0, 1, 1, 0]), rng.normal(size=4)
+    p = {"W": rng.normal(size=(3, 4)), "V": rng.normal(size=(4, 2)), "u": rng.normal(size=4)}
+    equations = {"h": "tanh(X @ W)", "y": "h @ V", "ce": "mean(cross_entropy(y, c))", "r": "h @ u"}
+    equations |= {"mse": "mean((r - t)**2)", "loss": "0.7 * ce + 0.3 * mse"}
+    h = np.tanh(X @ p["W"])
+    dy = np.exp(h @ p["V"]) / np.exp(h @ p["V"]).sum(1, keepdims=True) / 4 - np.eye(2)[c] / 4
+    dr = (h @ p["u"] - t) / 2
+    dW = X.T @ ((dy @ p["V"].T + np.outer(dr, p["u"])) * (1 - h**2))
+    causes = compare(case(equations, p, {"X": X, "c": c, "t": t}), {"dV": h.T @ dy, "du": h.T @ dr, "dW": dW}).causes
+    assert len(causes) == len({cause.instead for cause in causes}) == 2
 
 
 def test_a_change_is_not_told_again_from_inside() -> None:
