@@ -15,7 +15,7 @@ from mathlab.language.check import CONSTANTS
 from mathlab.language.derive import UPSTREAM
 from mathlab.language.equation import Equation
 from mathlab.language.optimizers import OPTIMIZERS
-from mathlab.language.syntax import Call, Name, names, walk
+from mathlab.language.syntax import Call, Name, Num, names, walk
 
 LARGEST = 18_000  # operations in the equations, formulas and figures of all cases; a few seconds
 LISTED = 8  # names that there are, where another was meant
@@ -195,7 +195,7 @@ def _quantities(
 ) -> Iterator[Problem]:
     for quantity in quantities:
         yield from _divided(quantity, known, end)
-        if not names(read(quantity.text)):  # in the text, for what a loop counts to is a number by now
+        if isinstance(read(quantity.text), Num):  # in the text, for what a loop counts to is a number by now
             yield Problem(f"'{quantity.text}' names nothing to {use}", quantity.place)
         yield from _unknown(quantity, known)
 

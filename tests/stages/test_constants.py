@@ -105,3 +105,20 @@ def test_an_entry_of_whole_numbers_is_an_index(tmp_path: Path) -> None:
     np.testing.assert_array_equal(prepare(case).run()["dW"], [[58, 0, 6], [0, 0, 14]])
     with pytest.raises(MathlabError, match=r"an index must be a whole number, and 't\[0\] \+ 1' is computed"):
         prepare(load(written(tmp_path, given + "equations: {L: 'sum(W[:, t[0] + 1])'}\n")).cases[0])
+
+
+ARITHMETIC = """\
+parameters: {w: 2}
+equations: {L: w**2}
+expected:
+  0.15*0.05 + 0.2*0.1 + 0.35: 0.3775
+  "log([1, 2])": [0, 0.69]
+  exp(-0.57): 0.556
+"""
+
+
+def test_the_arithmetic_of_a_text_is_a_figure_as_any_other(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["run", str(written(tmp_path, ARITHMETIC))])
+    assert "4 figures, 3 match" in result.output
+    (row,) = (line.split() for line in result.output.splitlines() if "exp(" in line)
+    assert row == ["exp(-0.57)", "0.556", "0.566", "0.00953", "0.0005", "differs"]
