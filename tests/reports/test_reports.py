@@ -213,6 +213,7 @@ def test_junit_has_a_test_case_for_every_figure_formula_and_parameter(path: Path
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.one_in(2)
 def test_declared_names_are_those_that_a_run_gives(path: Path) -> None:
     experiment = config.load(path)
     (planned,) = plan.plans("run", [experiment], ())
