@@ -107,7 +107,8 @@ def network(scene: Scene) -> str:
     units = [[_unit(one, nodes, row, sample) for row in range(n)] for one, n in zip(columns, sides, strict=True)]
     radius = max(RADIUS, *(box(inside)[0] / 2 for column in units for _, inside, _ in column))
     half = max(radius, *(box(name)[0] / 2 for column in units for name, _, _ in column))
-    pitch = BETWEEN + 12 * max(min(max(a * b for a, b in pairwise(sides)), LABELLED) - 6, 0) + 2 * half
+    most = max(a * b for a, b in pairwise(sides))  # lines between two layers
+    pitch = BETWEEN + 12 * max(min(most, LABELLED) - 6, 0) + 2 * half
     step = 2 * radius + (66 if any(layer.bias for layer in layers) else 48)
     places = [
         [(MARGIN + half + pitch * at, HEAD + step * (row + (max(sides) - side + 1) / 2)) for row in range(side)]
@@ -122,18 +123,18 @@ def network(scene: Scene) -> str:
     parts = [*filter(None, dict.fromkeys(used))]
     shared = ", ".join(name for name in parts if name in scene.case.parameters and len(nodes[name].readers) > 1)
     rest = ", ".join(name for name in scene.case.parameters if name not in parts)
-    crowded = max(a * b for a, b in pairwise(sides)) > LABELLED
     said = (
         f"{end.name} = {number(float(end.value))}" if not end.value.ndim else "",
         "a line is as wide as its weight, and dashed where that is negative",
-        f"of more than {LABELLED} lines between two layers the numbers are not written" if crowded else "",
+        f"of more than {LABELLED} lines between two layers the numbers are not written" if most > LABELLED else "",
         f"sample {sample} of {samples}; a weight's gradient is that of all of them" if samples > 1 else "",
         f"read more than once, so that its gradient is a sum: {svg.shortened(shared, 2 * CUT)}" if shared else "",
         f"what is not in these layers is not drawn: {svg.shortened(rest, 2 * CUT)}" if rest else "",
     )
     bottom, notes = HEAD + step * max(sides), [*filter(None, said)]
     drawn += "".join(text(MARGIN, bottom + 18 * at, line, "dim") for at, line in enumerate(notes, start=1))
-    drawn += text(MARGIN, 40, "value", "value") + text(70, 40, f"gradient ∂{end.name}/∂…", "gradient")
+    gradients = f"gradient ∂{end.name}/∂…" if any(nodes[name].gradient is not None for name in parts) else ""
+    drawn += text(MARGIN, 40, "value", "value") + (gradients and text(70, 40, gradients, "gradient"))
     words = " ".join((in_words(rows_of(nodes[name], scene.backprop) for name in parts), *notes))
     width = max(2 * (MARGIN + half) + pitch * len(layers), 2 * MARGIN + CHAR * max(map(len, notes)))
     return svg.picture(scene, "Network", width, bottom + 18 * len(notes) + MARGIN, words, drawn)

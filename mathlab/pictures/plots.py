@@ -89,8 +89,7 @@ class Subject(NamedTuple):
 def drawing(result: ExperimentResult, case: str, picture: Picture) -> Drawing:
     """The data of a plot that a case declares.
 
-    Raises MathlabError without matplotlib, where the cases did not run, or do not have it, or where an expression does
-    not fit.
+    Raises MathlabError without matplotlib, where a case did not run or lacks it, and where an expression does not fit.
     """
     if find_spec("matplotlib") is None:
         raise MathlabError(MISSING)

@@ -164,10 +164,13 @@ def test_dashes_of_edges_that_share_a_lane_fall_together(direction: str) -> None
     assert not near.startswith(together)
 
 
-@pytest.mark.parametrize(("last", "back"), [("sum(w * 2)", True), ("w * 2", False)])
-def test_the_legend_speaks_of_gradients_where_some_flow(last: str, back: bool) -> None:
-    svg = drawn(result_of(replace(case({"y": last}, parameters={"w": [1.0, 2.0]}), forward=True)), "graph")
-    assert ("← backward" in svg) == ('data-layer="backward"' in svg) == back
+@pytest.mark.parametrize(("kind", "words"), [("graph", "← backward"), ("network", "gradient ∂y/∂")])
+@pytest.mark.parametrize("last", ["sum(z)", "z * 2"])
+def test_the_legend_speaks_of_gradients_where_some_flow(last: str, kind: str, words: str) -> None:
+    net = {"z": "W @ x", "y": last}
+    one = case(net, inputs={"x": [1.0, 2.0]}, parameters={"W": [[1.0, 2.0], [3.0, 4.0]]})
+    svg = drawn(result_of(replace(one, forward=True)), kind)
+    assert (words in svg) == ('data-layer="backward"' in svg) == (last == "sum(z)")
 
 
 def test_verdicts_are_told() -> None:
