@@ -48,14 +48,16 @@ def told(path: Path, doing: str) -> Iterator[None]:
         raise MathlabError(f"{path} cannot be {doing}: {error.strerror or error}") from None
 
 
-def near(path: Path, suffixes: Collection[str]) -> str:
-    """A hint for a path that is none: a file beside it that is called nearly so, or several in one word."""
+def missing(path: Path, suffixes: Collection[str]) -> str:
+    """What is wrong with a path that is no file; of none at all, a file beside it that is called nearly so."""
+    if path.is_symlink() or path.is_dir():
+        return "is a link that leads to no file" if path.is_symlink() else "is a folder"
     if hint := slip(path.name, PATHS):
-        return hint
+        return f"does not exist{hint}"
     beside = path.parent.iterdir() if path.parent.is_dir() else ()
     known = sorted(file.name for file in beside if file.suffix in suffixes)
     without = (f"; did you mean {name!r}?" for name in known if Path(name).stem == path.name)
-    return next(without, "") or did_you_mean(path.name, known)
+    return f"does not exist{next(without, '') or did_you_mean(path.name, known)}"
 
 
 def straight(path: Path) -> Path:

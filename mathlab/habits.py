@@ -99,13 +99,13 @@ def value(word: str, args: Sequence[str]) -> str:
         return f"; an entry is written {word}[{', '.join(args)}]"
     if len(args) > 1:
         return ""
-    entry = f", an entry {word}[{args[0]}]" if args[0].isidentifier() else ""
+    entry = f", an entry {word}[{args[0]}]" if re.fullmatch(r"[^\W\d]\w*( [-+] \d+)?", args[0]) else ""
     return f"; a product is written {word} * ({args[0] if entry else '...'}){entry}"
 
 
 def misplaced(key: str) -> str:
     """What is wrong with a section, or a loop, that stands inside another one, where there is room for none."""
-    if key.startswith("for "):
+    if re.match("(?i:for|while) ", key):
         return "loops stand in 'equations' and 'derivation'; elsewhere a step is named, as h3 and dh3 are"
     return f"'{key}' is a section of its own, and no part of the one that it is indented under" * (key in EXAMPLES)
 

@@ -50,8 +50,10 @@ Sets = Annotated[
 
 def written_to(path: str) -> Path:
     """The file that an option names, and no folder: as a path it would have lost the '/' that says so."""
-    if path.endswith("/"):
+    if path.endswith("/") or os.path.isdir(path):
         raise typer.BadParameter(f"{path} is a folder, and what is written is one file")
+    if file := next(filter(os.path.isfile, Path(path).parents), None):
+        raise typer.BadParameter(f"{path} is to be a file below {file}, which is no folder")
     return Path(path)
 
 
@@ -60,7 +62,9 @@ class Permits(NamedTuple):
 
     allow_files: Annotated[
         list[Path] | None,
-        typer.Option("--allow-files", metavar="DIR", help="Let configs read data from this folder too. Repeatable."),
+        typer.Option(
+            metavar="DIR", exists=True, file_okay=False, help="Let configs read data from this folder too. Repeatable."
+        ),
     ] = None
     allow_large: Annotated[bool, typer.Option("--allow-large", help="Let configs take above an hour or 8 GB.")] = False
     threads: Annotated[

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -25,7 +25,7 @@ from mathlab.config.values import attempt
 from mathlab.config.yamltext import Scalar, Table, Tree, kind, nothing
 from mathlab.errors import MathlabError, Place, Problem, refuse_unless
 from mathlab.experiment import Allowed, Case, Experiment, Source
-from mathlab.files import near, note, told
+from mathlab.files import missing, note, told
 from mathlab.language.optimizers import SETTINGS
 from mathlab.language.syntax import names as read_names
 
@@ -45,7 +45,7 @@ def find(path: Path) -> list[Path]:
     """The configs at a path, those of a folder by their names. Raises MathlabError for a path without any."""
     with told(path, "read"):
         if not path.exists():
-            raise MathlabError(f"{path} does not exist{near(path, SUFFIXES)}")
+            raise MathlabError(f"{path} {missing(path, SUFFIXES)}")
         if not path.is_dir():
             return [path]
         inside = [one for one in sorted(path.iterdir()) if one.suffix in SUFFIXES and one.name[0] != "."]
@@ -92,7 +92,11 @@ def described(content: bytes, file: str, allowed: Allowed | None = None) -> Expe
         raise MathlabError([*found, Problem(f"{message}; mathlab init writes one", tree.place)])
     keys = top_keys()
     problems = [*found, *keys.unknown(tree)]
-    with permits(Path(file).parent, allowed):
+    cases = tree.get("cases")
+    parts = [tree, *cases.values()] if isinstance(cases, Table) else [tree]
+    sections = [part.get(key) for part in parts if isinstance(part, Table) for key in NAMED]
+    names = {name for section in sections for name in yamltext.places(section)}
+    with permits(Path(file).parent, allowed, names):
         top = keys.said(tree, problems)
         runs = [*_runs(tree, cast("dict[Scalar, Table]", top.get("cases", {})), problems)]
         read = [_case(name, tree, table, 1 / len(runs), allowed) for name, table in runs]
@@ -100,11 +104,11 @@ def described(content: bytes, file: str, allowed: Allowed | None = None) -> Expe
     if every:
         listed = sorted(every, key=lambda problem: (problem.place or tree.place, problem.message))
         raise MathlabError(listed[:MOST])
-    cases = tuple(case for case, _ in read)
+    made = tuple(case for case, _ in read)
     if not allowed.large:
-        check_size(cases)
+        check_size(made)
     sha256, source = hashlib.sha256(content).hexdigest(), cast(Source, top.get("source", Source()))
-    return Experiment(Path(file).stem, file, sha256, str(top.get("title", "")), source, cases)
+    return Experiment(Path(file).stem, file, sha256, str(top.get("title", "")), source, made)
 
 
 def _case(name: str, top: Table, own: Table, share: float, allowed: Allowed) -> tuple[Case, list[Problem]]:
@@ -115,12 +119,14 @@ def _case(name: str, top: Table, own: Table, share: float, allowed: Allowed) -> 
     said = keys.said(tree, problems)
     share = math.inf if allowed.large else share
     case = keys.make(**said, name=str(name), place=place, share=share, quick=allowed.quick)
-    names, shorthand = _names(tree), any(key in tree for key in SHORTHAND)
-    if names is None:
+    written, shorthand = _written(tree), any(key in tree for key in SHORTHAND)
+    if written is None:
         return case, problems
-    unreadable = names.difference(case.inputs, case.parameters, (one.name for one in case.equations))
-    if unreadable and (shorthand or any(map(is_loop, names))):
+    unreadable = written.keys() - {*case.inputs, *case.parameters, *(one.name for one in case.equations)}
+    if unreadable and (shorthand or any(map(is_loop, written))):
         return case, problems  # for the layers' shapes are not known, or what the loops read
+    for name in [*unreadable]:  # what is meant by it, as y by y(x), or what is grouped below it
+        unreadable |= {*re.findall(r"[^\W_]\w*", name), *yamltext.places(written[name])}
     wrong: list[Problem] = []
     try:
         if shorthand:
@@ -159,14 +165,20 @@ def _content(file: str) -> bytes:
     return content
 
 
-def _names(tree: Table) -> set[str] | None:
-    """Every name that a case means to define, also below a misspelt key; None where a section is no mapping."""
+def _written(tree: Table) -> dict[str, Tree] | None:
+    """Every name that a case means to define, also below a misspelt key, with what stands there.
+
+    None where a section is no mapping.
+    """
+    found: dict[str, Tree] = {}
     known = top_keys().readers
-    found = {name for key, part in tree.items() if key not in known and isinstance(part, Table) for name in part}
+    for key, part in tree.items():
+        if key not in known and isinstance(part, Table):
+            found |= part
     for section in (tree[section] for section in NAMED if section in tree):
         if (table := attempt(mapping, section, [])) is None:
             return None
-        found |= {": ".join((*headers, key)) for _, (key, *headers) in written_in(table)}
+        found |= {": ".join((*headers, key)): part for part, (key, *headers) in written_in(table)}
     return found
 
 
@@ -178,9 +190,12 @@ def _runs(tree: Table, cases: dict[Scalar, Table], problems: list[Problem]) -> I
         if wrong := next((name for name in cases if name == BASE), None):
             message = f"a case cannot be called '{BASE}' beside figures at the top level, which are those of '{BASE}'"
             problems.append(Problem(message, wrong.place))
-    for (above, said), (name, part) in pairwise(mapping(tree["cases"]).items() if cases else ()):
+    above, said = "", None
+    for name, part in mapping(tree["cases"]).items() if cases else ():
         if name in CASE and (nothing(said) or not isinstance(part, Table) or CASE.keys().isdisjoint(part)):
-            raise MathlabError(f"'{name}' is to be indented below case '{above}'", cast(Scalar, name).place)
+            case = f"case '{above}'" if above else "the name of a case"
+            raise MathlabError(f"'{name}' is to be indented below {case}", cast(Scalar, name).place)
+        above, said = name, part
     yield from cases.items()
 
 

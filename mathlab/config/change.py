@@ -61,10 +61,12 @@ def sweep(case: Case, table: Table) -> SweepSettings:
         raise MathlabError(f"a sweep has {wanted}", table.place)
     targets, seen = _targets(case), defaultdict[str, dict[str, int]](dict)
     grids: list[tuple[Axis, ...]] = []
-    for tree in grid if grid and isinstance(grid, Row) else [grid or over or Table(case.place)]:
+    said = over if grid is None else grid
+    assert said is not None
+    for tree in said if said and isinstance(said, Row) else [said or Table(said.place)]:
         lines = attempt(mapping, tree, problems) or Table(tree.place)
         if not lines and not problems:
-            problems.append(Problem("this sweep changes nothing", lines.place))
+            problems.append(Problem("this sweep changes nothing", tree.place))
         read_axis = partial(_axis, lines, targets, case, sampled, seen)
         axes = tuple(filter(None, (attempt(read_axis, name, problems) for name in lines)))
         drawn_names = {axis.name for axis in axes if axis.kind == "init"}
@@ -184,7 +186,7 @@ def at_point(case: Case, point: Point) -> Case:
                 case part:
                     recipes[axis.name] = recipe._replace(settings={**recipe.settings, part: number})
         elif train:
-            train = train.changed(axis.name, number)
+            train = train.changed(axis.name, number, axis.place)
     for name, recipe in recipes.items():
         values[name] = replace(values[name], array=drawn(recipe, values[name].place), recipe=recipe)
     if train and len({values[name].array.shape[:1] for name in train.over}) > 1:
@@ -219,6 +221,11 @@ def changed(cases: Sequence[Case], target: str, given: Value | str) -> list[Case
         if name in computed | gradients:
             raise MathlabError(f"{target!r} is computed, so set what it is computed from")
         hint = did_you_mean(re.sub(r"^(inputs|parameters)\.", "", name), known)
+        switch = name.removeprefix("train.")
+        if any(case.train and switch in OPTIMIZERS[case.train.optimizer].switches for case in cases):
+            hint = f"; {switch} is a switch, which stands in the config"
+        elif not found and not hint:
+            hint = "; an entry is set as in W1[0,0]=0.5"
         raise MathlabError(f"nothing here is called {target!r}{hint or '; there are ' + ', '.join(known)}")
     value = _read(target, given) if isinstance(given, str) else given
     change = partial(_changed, index=found["index"], given=value)
@@ -272,9 +279,9 @@ def _changed(axis: Axis, case: Case, index: str | None, given: Value) -> Case:
     number = float(given.array)
     try:
         _number(axis)(Scalar(str(int(number) if given.integral else number), Place("", 1, 1)))
+        return at_point(case, ((axis, Choice("", number)),))
     except MathlabError as error:
         raise MathlabError(f"{axis.key}: {error.problems[0].message}") from None
-    return at_point(case, ((axis, Choice("", number)),))
 
 
 def _value(old: Value, case: Case, name: str, index: str | None, given: Value) -> Value:

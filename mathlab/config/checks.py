@@ -6,7 +6,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from mathlab import habits, signs
-from mathlab.config.keys import mapping
+from mathlab.config.keys import braces, mapping
+from mathlab.config.schema import PRINTING
 from mathlab.config.yamltext import Table, places
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
 from mathlab.experiment import Case, HandFormula, TrainSettings
@@ -144,11 +145,13 @@ def _derivation(
             yield Problem(f"the formula for '{key}' reads '{key}' itself", formula.place)
 
 
-def _unknown(formula: Equation, known: Collection[str]) -> Iterator[Problem]:
+def _unknown(formula: Equation, known: Collection[str], settings: Sequence[str] = ()) -> Iterator[Problem]:
     for part in _names(formula):
         if part.id not in known:
             quotient = re.search(rf"\b{re.escape(part.id)}/d\w+", formula.text)
             hint = _gradient_meant((quotient or [formula.text])[0], known) or _meant(part.id, formula, known)
+            if not hint and (setting := habits.here(part.id, settings[1:])):
+                hint = f"; {setting!r} {braces(setting, settings)}"
             hint = hint or f"; there are {', '.join([*known][:LISTED])}{', ...' * (len(known) > LISTED)}"
             inside = "" if formula.text == part.id else f" in '{formula.text}'"
             yield Problem(f"unknown name '{part.id}'{inside}{hint}", formula.place_of(part))
@@ -197,7 +200,7 @@ def _quantities(
         yield from _divided(quantity, known, end)
         if isinstance(read(quantity.text), Num):  # in the text, for what a loop counts to is a number by now
             yield Problem(f"'{quantity.text}' names nothing to {use}", quantity.place)
-        yield from _unknown(quantity, known)
+        yield from _unknown(quantity, known, [*PRINTING.readers])
 
 
 def _divided(formula: Equation, known: Collection[str], end: str) -> Iterator[Problem]:
@@ -224,11 +227,12 @@ def _training(train: TrainSettings, case: Case, said: Table, unreadable: Collect
     for what, kind, section in (("freeze", "a parameter", case.parameters), ("over", "an input", case.inputs)):
         for name, place in at[what].items():
             if name not in section and name not in unreadable:
-                yield Problem(f"'{what}' names '{name}', which is not {kind}{did_you_mean(name, section)}", place)
+                hint = "; several are a list, as in [W, b]" if "," in name else did_you_mean(name, section)
+                yield Problem(f"'{what}' names '{name}', which is not {kind}{hint}", place)
     if train.over and train.batch_size is None:
         yield Problem("'over' needs a 'batch_size'", at["over"][train.over[0]])
     if train.batch_size is not None and not train.over:
-        yield Problem("'batch_size' needs 'over': the inputs that are batched", train.place)
+        yield Problem("'batch_size' needs 'over': the inputs that are batched", said.key("batch_size").place)
     sizes: dict[str, int] = {}
     for name in (name for name in train.over if name in case.inputs):
         if (array := case.inputs[name].array).ndim:
@@ -238,7 +242,7 @@ def _training(train: TrainSettings, case: Case, said: Table, unreadable: Collect
     if len(set(sizes.values())) > 1:
         listed_sizes = ", ".join(f"{size} of '{name}'" for name, size in sizes.items())
         message = f"the inputs that 'over' names have different numbers of samples: {listed_sizes}"
-        yield Problem(message, train.place)
+        yield Problem(message, said["over"].place)
     elif "epochs" in said:
         samples = next(iter(sizes.values()), 1)
         updates = train.epochs * -(-samples // (train.batch_size or samples))

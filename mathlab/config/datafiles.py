@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mathlab.errors import MathlabError, did_you_mean
 from mathlab.experiment import Array
-from mathlab.files import near, note
+from mathlab.files import missing, note
 
 if TYPE_CHECKING:
     from numpy.lib.npyio import NpzFile
@@ -46,16 +46,18 @@ def beside(folder: Path, name: str, allowed: Sequence[Path] = ()) -> Path:
     """The file `name`, below the config's `folder` or those `allowed`, links followed. Raises MathlabError."""
     if Path(name).is_absolute() and not allowed:
         raise MathlabError(f"a data file is named relative to the config, not as {name!r}")
+    named = folder / name
     try:
-        path = (folder / name).resolve()
+        path = named.resolve()
         inside = any(path.is_relative_to(home.resolve()) for home in (folder, *allowed))
         there = inside and path.is_file()
     except (OSError, ValueError, RuntimeError):  # a NUL character, a name too long, a circle of links
-        raise MathlabError(f"{name!r} cannot be the name of a file") from None
+        why = missing(named, ()) if named.is_symlink() else "cannot be the name of a file"
+        raise MathlabError(f"{name!r} {why}") from None
     if not inside:
         raise MathlabError(f"{name!r} lies outside the folder of the config; --allow-files permits another one")
     if not there:
-        raise MathlabError(f"the file {name!r} does not exist{near(path, (path.suffix,))}")
+        raise MathlabError(f"the file {name!r} {missing(named, (path.suffix,))}")
     note(path)
     return path
 
@@ -84,7 +86,8 @@ def load_numpy(path: Path, choose: Callable[[Sequence[str]], Sequence[str]] = li
     except (MathlabError, MemoryError):
         raise
     except Exception as error:  # NumPy and zipfile stumble over a broken or hostile file in a dozen ways
-        pickled = "; it holds pickled objects, which are not read" if "object arrays" in str(error).casefold() else ""
+        objects = re.search("(?i:object arrays|python objects)", str(error))
+        pickled = "; it holds pickled objects, which are not read" if objects else ""
         raise MathlabError(f"{path.name} is not a NumPy file of numbers{pickled}") from None
 
 
@@ -151,7 +154,9 @@ def _pieces(lines: Iterator[str], width: int, name: str, first: str) -> Iterator
         if numbers.shape[1] != width:
             rows = [*islice(csv.reader(chain(piece, lines)), len(piece))]  # of several lines, if a cell is
             if long := next((at for at, row in enumerate(rows, done + 1) if any(row[width:])), 0):
-                raise MathlabError(f"row {long} of {name} is longer than its first line, {first.strip()[:80]!r}")
+                raise MathlabError(
+                    f"row {long} of {name} is longer than its first line, {first.strip()[:80]!r}{parted([first])}"
+                )
             cells = (number_in(cell) for row in rows for cell in (row + [""] * width)[:width])
             numbers = np.array([np.nan if cell is None else cell for cell in cells]).reshape(-1, width)
         done += len(numbers)
@@ -202,8 +207,14 @@ def select(sheet: Sheet, columns: Sequence[str] | None, but: Sequence[str]) -> N
         row, at = np.argwhere(~finite)[0]
         text = _cell(sheet, row, wanted[at])
         wrong = f"{text!r}, which is not a finite number" if text and text.casefold() != "nan" else "empty or NaN"
-        raise MathlabError(f"row {row + 1} in column {names[wanted[at]]!r} of {file} is {wrong}")
+        raise MathlabError(f"row {row + 1} in column {names[wanted[at]]!r} of {file} is {wrong}{parted(names)}")
     return found[:, 0] if len(wanted) == 1 else found
+
+
+def parted(names: Sequence[str]) -> str:
+    """A hint for columns, named in the first row, that are parted by another sign."""
+    signs = (sign for sign in ";\t|" if len(names) == 1 and sign in names[0])
+    return next((f"; its columns are parted by {sign!r}, and are to be by ','" for sign in signs), "")
 
 
 def chosen(names: Sequence[str], columns: Sequence[str] | None, but: Sequence[str], file: str) -> list[int]:
@@ -214,11 +225,9 @@ def chosen(names: Sequence[str], columns: Sequence[str] | None, but: Sequence[st
             return names.index(word)
         if re.fullmatch("-?[0-9]{1,9}", word) and -len(names) <= int(word) < len(names):
             return int(word) % len(names)
-        signs = (sign for sign in ";\t|" if len(names) == 1 and sign in names[0])
-        parted = next((f"; its columns are parted by {sign!r}, and are to be by ','" for sign in signs), "")
         several = re.search("[,:]", word) and "; several are a list, or written first..last"
         known = several or f"; it has {', '.join(names[:LISTED])}"
-        raise MathlabError(f"{file} has no column {word!r}{parted or did_you_mean(word, names) or known}")
+        raise MathlabError(f"{file} has no column {word!r}{parted(names) or did_you_mean(word, names) or known}")
 
     def positions(word: str) -> Sequence[int]:
         first, dots, last = word.partition("..")

@@ -95,7 +95,7 @@ def _line(said: Callable[..., Equation | None], hand: bool, part: Tree, key: Sca
 
 def is_loop(key: str) -> bool:
     """Whether a key begins a loop, or stands in one."""
-    return key.split()[:1] == ["for"]
+    return bool(re.match(r"for$|(?i:for|while)\s", key))
 
 
 def lines_of(key: str, part: Tree | None) -> Table | None:

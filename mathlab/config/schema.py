@@ -174,17 +174,18 @@ PICTURE = Keys(
         "derivative": read.flag,
     },
 )
-_kind = read.one_of((*experiment.DRAWN, *experiment.PLOTTED), "picture")
+KINDS = (*experiment.DRAWN, *experiment.PLOTTED)
 _more: Schema = {"type": "object", "additionalProperties": PICTURE.schema, "minProperties": 1, "maxProperties": 1}
 
 
-@reader(any_of(_kind.schema, _more))
+@reader(any_of({"enum": KINDS}, _more))
 def picture(tree: Tree) -> experiment.Picture:
     """A kind of picture, which may say more: `loss: {log: y}`."""
     if not isinstance(tree, Table):
-        return experiment.Picture(_kind(tree), place=tree.place)
+        several = "; several are a list, as in [graph, loss]"
+        return experiment.Picture(read.choice(tree, KINDS, "picture", several), place=tree.place)
     if len(tree) != 1:
-        raise MathlabError("a picture is one kind, as in loss: {log: y}", tree.place)
+        raise MathlabError("a picture is one kind, as in loss: {log: y}; several are a list", tree.place)
     ((kind, about),) = tree.items()
     if kind in experiment.DRAWN:
         raise MathlabError(f"'{kind}' has no settings: it stands alone, as in pictures: [{kind}]", tree.key(kind).place)

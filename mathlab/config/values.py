@@ -93,8 +93,8 @@ def _finite(tree: Tree, example: str = "", slips: Slips = NUMBERS) -> float:
 
 def _hint(text: Scalar, slips: Slips) -> str:
     """What may be meant by a text that is no number."""
-    if text.quoted and NUMBER.fullmatch(text):
-        return ", which stands in quotes"
+    if NUMBER.fullmatch(text.strip()):
+        return ", which stands in quotes" if text.quoted else f"; write {text.strip()} alone"
     digits = NUMERALS.get(text.lower())
     return slip(text, slips) or (f"; write {digits}" if digits else "")
 

@@ -248,14 +248,13 @@ class _Builder:
         return tree
 
     def as_key(self, tree: Tree, table: Table) -> Scalar | None:
-        blank = tree[:1] if isinstance(tree, Scalar) and not tree.quoted and tree[:1].isspace() else ""
+        if isinstance(tree, Scalar) and not tree.quoted and tree[:1].isspace():
+            raise MathlabError(BLANK.format(ord(tree[0])), tree.place)
         tree = tree.normalized() if isinstance(tree, Scalar) else tree
         while isinstance(tree, Scalar) and tree in table and re.match(r"for\s.+\.\.", tree):
             tree = Scalar(f"{tree} ", tree.place)  # two that count alike are two all the same
         if not isinstance(tree, Scalar):
             message = f"a key is a word or an expression, not {kind(tree)}; put it in quotes"
-        elif blank:
-            message = BLANK.format(ord(blank))
         elif tree == "<<" and not tree.quoted:
             message = "merge keys ('<<') are not supported; cases inherit from the top level"
         elif tree in table:

@@ -366,7 +366,7 @@ FIGURES = [
     (
         "inputs: {X: [1, 2, 3, 4, 5], T: [1, 2]}\nparameters: {w: 1}\nequations: {y: w}\n"
         "train: {optimizer: {name: adam}, epochs: 1, batch_size: 2, over: [X, T]}\n",
-        "4:1: the inputs that 'over' names have different numbers of samples: 5 of 'X', 2 of 'T'",
+        "4:66: the inputs that 'over' names have different numbers of samples: 5 of 'X', 2 of 'T'",
     ),
     (
         "inputs: {X: [1, 2, 3, 4, 5]}\nparameters: {w: 1}\nequations: {y: w}\n"
@@ -406,7 +406,7 @@ TRAINING = [
     ("optimizer: {name: adam}\n  epochs: 1.5\n", "6:11: a whole number is needed here, not '1.5'"),
     (
         "optimizer: {name: adam}\n  epochs: 1\n  batch_size: 2\n",
-        "4:1: 'batch_size' needs 'over': the inputs that are batched",
+        "7:3: 'batch_size' needs 'over': the inputs that are batched",
     ),
     (
         "optimizer: {name: adam}\n  epochs: 1\n  over: [x]\n",
