@@ -135,17 +135,10 @@ def refuse_unless(fits: bool, what: str, given: object) -> None:
 
 
 def _edits(word: str, other: str) -> int:
-    """How many letters are added, dropped, replaced, or exchanged with their neighbours, from one to the other."""
-    before: list[int] = []
-    last = list(range(len(other) + 1))
-    for row, letter in enumerate(word, start=1):
-        line = [row]
-        for at, wanted in enumerate(other):
-            least = min(last[at] + (letter != wanted), last[at + 1] + 1, line[at] + 1)
-            swapped = row > 1 and at and (word[row - 2], letter) == (wanted, other[at - 1])
-            line.append(min(least, before[at - 1] + 1) if swapped else least)
-        before, last = last, line
-    return last[-1]
+    """How many letters are added, dropped, replaced, or moved, from one word to the other."""
+    parts = difflib.SequenceMatcher(None, word, other, autojunk=False).get_opcodes()
+    edits = sum(max(end - start, until - since) for tag, start, end, since, until in parts if tag != "equal")
+    return 1 if edits == 2 and sorted(word) == sorted(other) else edits
 
 
 def _stem(word: str) -> str:

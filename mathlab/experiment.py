@@ -140,10 +140,7 @@ class TrainSettings(NamedTuple):
         return tuple(name for name in parameters if name not in self.freeze)
 
     def changed(self, name: str, number: float, place: Place | None) -> TrainSettings:
-        """With another number for its seed, epochs or batch size, or for a setting, which is to fit it.
-
-        Raises MathlabError, at the place where the number is asked for, if any, where it does not.
-        """
+        """With another number, of a place, for its seed, epochs or batch size, or for a setting, which it is to fit."""
         if name in ("seed", "epochs", "batch_size"):
             return self._replace(**{name: int(number)})  # type: ignore[arg-type]  # of which each is whole
         if unfit := OPTIMIZERS[self.optimizer].unfit(name, number, f"{number:g}"):

@@ -50,14 +50,14 @@ def told(path: Path, doing: str) -> Iterator[None]:
 
 def missing(path: Path, suffixes: Collection[str]) -> str:
     """What is wrong with a path that is no file; of none at all, a file beside it that is called nearly so."""
-    if path.is_symlink() or path.is_dir():
-        return "is a link that leads to no file" if path.is_symlink() else "is a folder"
-    if hint := slip(path.name, PATHS):
-        return f"does not exist{hint}"
+    if path.is_symlink():
+        return "is a link that leads to no file"
+    if path.exists():
+        return "is a folder" if path.is_dir() else "is not a file"
     beside = path.parent.iterdir() if path.parent.is_dir() else ()
     known = sorted(file.name for file in beside if file.suffix in suffixes)
     without = (f"; did you mean {name!r}?" for name in known if Path(name).stem == path.name)
-    return f"does not exist{next(without, '') or did_you_mean(path.name, known)}"
+    return f"does not exist{slip(path.name, PATHS) or next(without, '') or did_you_mean(path.name, known)}"
 
 
 def straight(path: Path) -> Path:

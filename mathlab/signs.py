@@ -165,6 +165,6 @@ def commas(numbers: Sequence[tuple[str, Place | None]], wanted: int) -> str:
         runs[-1].append(text)
         after = place and place.shifted(len(text) + 1)
     halves = [run for run in runs if len(run) > 1]
-    if len(runs) != wanted or not all(re.fullmatch(r"[+-]?\d+,\d+", ",".join(run)) for run in halves):
+    if len(runs) != wanted or wanted == 1 or not all(re.fullmatch(r"[+-]?\d+,\d+", ",".join(run)) for run in halves):
         return ""
     return f"; a decimal point is written '.', as in {'.'.join(halves[0])}" if halves else ""

@@ -172,7 +172,10 @@ REFUSED = {
     "dW=1": "'dW' is computed, so set what it is computed from",
     "parameters.W[0,0]=1": "nothing here is called 'parameters.W[0,0]'; did you mean 'W'?",
     "W[:,0]=1": "W has shape (2, 2): 'W[:,0]' is no entry of it, or is set to more",
-    "W[0,0=1": "nothing here is called 'W[0,0'",
+    "W[0,0=1": "nothing here is called 'W[0,0'; an entry is set as in W1[0,0]=0.5",
+    "train.lr=-1": "train.lr: the learning rate is -1; it is to be 0 or more",
+    "eps_inside=0": "nothing here is called 'eps_inside'; it is a switch, which stands in the config",
+    "x=@file": "'x=@file' sets nothing: this is not YAML: found character that cannot start any token; an expression",
     "train.lr=0.2": "train.lr is read by training alone, and moves nothing here: write mathlab train",
     "epochs=5": "epochs is read by training alone, and moves nothing here: write mathlab train",
 }

@@ -381,6 +381,9 @@ def test_usage_errors_end_in_2(args: tuple[str, ...]) -> None:
 MISTAKEN = {
     "net.yaml": "No such command 'net.yaml'; write: mathlab run net.yaml",
     "run net.yaml -o out/": "out/ is a folder, and what is written is one file",
+    "run net.yaml -o ..": ".. is a folder, and what is written is one file",
+    "run net.yaml -o net.yaml/x": "net.yaml/x is to be a file below net.yaml, which is no folder",
+    "run net.yaml --allow-files nowhere": "Path 'nowhere' does not exist.",
     "draw net.yaml -oout/": "out/ is a folder, and what is written is one file",
     "test net.yaml": "No such command 'test'; write: mathlab run",
     "backward net.yaml": "No such command 'backward'; write: mathlab backprop",

@@ -62,9 +62,7 @@ class Permits(NamedTuple):
 
     allow_files: Annotated[
         list[Path] | None,
-        typer.Option(
-            metavar="DIR", exists=True, file_okay=False, help="Let configs read data from this folder too. Repeatable."
-        ),
+        typer.Option(metavar="DIR", exists=True, help="Let configs read data from this folder too. Repeatable."),
     ] = None
     allow_large: Annotated[bool, typer.Option("--allow-large", help="Let configs take above an hour or 8 GB.")] = False
     threads: Annotated[

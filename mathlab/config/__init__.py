@@ -35,7 +35,6 @@ LONGEST = 10_000_000  # bytes
 MOST = 100  # problems; nobody reads more at a time
 BASE = "base"
 NUMBER = re.compile(r'(?<!\\)"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"')  # a text that is one, in JSON
-UNREADABLE: Mapping[type, str] = {FileNotFoundError: "does not exist", IsADirectoryError: "is a folder"}
 SUFFIXES = (".yaml", ".yml")
 FIGURES = {"train": "after", "gradcheck": "expected"}  # keys of sections that hold figures, which no case inherits
 NAMED = ("inputs", "parameters", "equations")  # sections that define names
@@ -92,11 +91,7 @@ def described(content: bytes, file: str, allowed: Allowed | None = None) -> Expe
         raise MathlabError([*found, Problem(f"{message}; mathlab init writes one", tree.place)])
     keys = top_keys()
     problems = [*found, *keys.unknown(tree)]
-    cases = tree.get("cases")
-    parts = [tree, *cases.values()] if isinstance(cases, Table) else [tree]
-    sections = [part.get(key) for part in parts if isinstance(part, Table) for key in NAMED]
-    names = {name for section in sections for name in yamltext.places(section)}
-    with permits(Path(file).parent, allowed, names):
+    with permits(Path(file).parent, allowed):
         top = keys.said(tree, problems)
         runs = [*_runs(tree, cast("dict[Scalar, Table]", top.get("cases", {})), problems)]
         read = [_case(name, tree, table, 1 / len(runs), allowed) for name, table in runs]
@@ -104,11 +99,11 @@ def described(content: bytes, file: str, allowed: Allowed | None = None) -> Expe
     if every:
         listed = sorted(every, key=lambda problem: (problem.place or tree.place, problem.message))
         raise MathlabError(listed[:MOST])
-    made = tuple(case for case, _ in read)
+    cases = tuple(case for case, _ in read)
     if not allowed.large:
-        check_size(made)
+        check_size(cases)
     sha256, source = hashlib.sha256(content).hexdigest(), cast(Source, top.get("source", Source()))
-    return Experiment(Path(file).stem, file, sha256, str(top.get("title", "")), source, made)
+    return Experiment(Path(file).stem, file, sha256, str(top.get("title", "")), source, cases)
 
 
 def _case(name: str, top: Table, own: Table, share: float, allowed: Allowed) -> tuple[Case, list[Problem]]:
@@ -127,33 +122,28 @@ def _case(name: str, top: Table, own: Table, share: float, allowed: Allowed) -> 
         return case, problems  # for the layers' shapes are not known, or what the loops read
     for name in [*unreadable]:  # what is meant by it, as y by y(x), or what is grouped below it
         unreadable |= {*re.findall(r"[^\W_]\w*", name), *yamltext.places(written[name])}
-    wrong: list[Problem] = []
     try:
         if shorthand:
             from mathlab.config.shorthand import expanded  # only here: it makes a table of all layers
 
             case = expanded(case, tree)
         if case.sweep and not unreadable:
-            read_sweep = partial(sweep, case)
-            case = replace(case, sweep=attempt(read_sweep, mapping(tree["sweep"]), wrong) or case.sweep)
+            case = replace(case, sweep=attempt(partial(sweep, case), mapping(tree["sweep"]), problems) or case.sweep)
         if not unreadable:
-            places = {**yamltext.places(tree.get("inputs")), **yamltext.places(tree.get("parameters"))}
-            case = unrolled(case, places)
+            case = unrolled(case, {**yamltext.places(tree.get("inputs")), **yamltext.places(tree.get("parameters"))})
     except MathlabError as error:
-        return case, [*problems, *wrong, *error.problems]
-    return case, [*problems, *islice(check(case, tree, own, top, unreadable), MOST), *wrong]
+        return case, [*problems, *error.problems]
+    return case, [*problems, *islice(check(case, tree, own, top, unreadable), MOST)]
 
 
 def _content(file: str) -> bytes:
-    try:
-        if Path(file).exists() and not Path(file).is_file() and not Path(file).is_dir():
-            raise MathlabError(f"the config {file} is not a file")  # but a device or a pipe, and they may never end
-        note(Path(file))
-        with Path(file).open("rb") as stream:
+    path = Path(file)
+    with told(path, "read"):
+        if not path.is_file():  # also a device or a pipe, which may never end
+            raise MathlabError(f"the config {path} {missing(path, SUFFIXES)}")
+        note(path)
+        with path.open("rb") as stream:
             content = stream.read(LONGEST + 1)
-    except (OSError, ValueError) as error:
-        why = UNREADABLE.get(type(error)) or f"cannot be read ({getattr(error, 'strerror', error)})"
-        raise MathlabError(f"the config {Path(file)} {why}") from None
     if len(content) > LONGEST:
         raise MathlabError(f"the config {file} is longer than {LONGEST} bytes; keep large arrays in a file")
     try:
@@ -166,15 +156,10 @@ def _content(file: str) -> bytes:
 
 
 def _written(tree: Table) -> dict[str, Tree] | None:
-    """Every name that a case means to define, also below a misspelt key, with what stands there.
-
-    None where a section is no mapping.
-    """
-    found: dict[str, Tree] = {}
+    """What stands for each name that is meant, also below a misspelt key; None where a section is no mapping."""
     known = top_keys().readers
-    for key, part in tree.items():
-        if key not in known and isinstance(part, Table):
-            found |= part
+    groups = [part for key, part in tree.items() if key not in known and isinstance(part, Table)]
+    found = {name: part for group in groups for name, part in group.items()}
     for section in (tree[section] for section in NAMED if section in tree):
         if (table := attempt(mapping, section, [])) is None:
             return None
@@ -190,12 +175,11 @@ def _runs(tree: Table, cases: dict[Scalar, Table], problems: list[Problem]) -> I
         if wrong := next((name for name in cases if name == BASE), None):
             message = f"a case cannot be called '{BASE}' beside figures at the top level, which are those of '{BASE}'"
             problems.append(Problem(message, wrong.place))
-    above, said = "", None
+    above, said = "the name of a case", None
     for name, part in mapping(tree["cases"]).items() if cases else ():
         if name in CASE and (nothing(said) or not isinstance(part, Table) or CASE.keys().isdisjoint(part)):
-            case = f"case '{above}'" if above else "the name of a case"
-            raise MathlabError(f"'{name}' is to be indented below {case}", cast(Scalar, name).place)
-        above, said = name, part
+            raise MathlabError(f"'{name}' is to be indented below {above}", cast(Scalar, name).place)
+        above, said = f"case '{name}'", part
     yield from cases.items()
 
 
@@ -233,12 +217,11 @@ def _equations(top: Table, case: Table) -> Table:
     for name, part in case.items():
         above, lines = lines_of(name, top.get(name)), lines_of(name, part)
         merged[name] = _equations(above, lines) if above and lines else part
-    order, unread = [*top], 0
-    for name in [name for name in case if name not in top][::-1]:
-        series = name.partition("[")[0]  # of a line in a loop
-        reader = next((at for at, key in enumerate(order) if _reads(merged[key], series)), None)
-        order.insert(len(order) - unread if reader is None else reader, name)
-        unread += reader is None
+    order = [*merged]
+    for name in [name for name in order if name not in top][::-1]:
+        series, own = name.partition("[")[0], order.index(name)  # of a line in a loop
+        reader = next((at for at, key in enumerate(order[:own]) if _reads(merged[key], series)), own)
+        order.insert(reader, order.pop(own))
     return Table(case.place, {name: merged[name] for name in order})
 
 

@@ -15,7 +15,7 @@ from mathlab.config import yamltext
 from mathlab.config.arrays import INITS, drawn, value
 from mathlab.config.keys import Keys, mapping, quantities
 from mathlab.config.loops import rolled
-from mathlab.config.values import Schema, any_of, attempt, gather, listed, reference
+from mathlab.config.values import Reader, Schema, any_of, attempt, gather, listed, reference
 from mathlab.config.yamltext import Row, Scalar, Table, Tree, kind
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
 from mathlab.experiment import DTYPES, Axis, Case, Choice, Point, Range, Recipe, SweepSettings, Value
@@ -41,10 +41,10 @@ SWEEP = Keys(
     "What differs from run to run; `grid` and `over` are read when the case has inherited the rest.",
     partial(SweepSettings, ()),
     {
-        "grid": read.later(any_of(AXES, listed(AXES))),
+        "grid": Reader(lambda tree: None, any_of(AXES, listed(AXES))),
         "sample": read.counted,
         "seed": read.whole,
-        "over": read.later(DRAWN),
+        "over": Reader(lambda tree: None, DRAWN),
         "report": quantities,
     },
 )
@@ -61,9 +61,7 @@ def sweep(case: Case, table: Table) -> SweepSettings:
         raise MathlabError(f"a sweep has {wanted}", table.place)
     targets, seen = _targets(case), defaultdict[str, dict[str, int]](dict)
     grids: list[tuple[Axis, ...]] = []
-    said = over if grid is None else grid
-    assert said is not None
-    for tree in said if said and isinstance(said, Row) else [said or Table(said.place)]:
+    for tree in grid if grid and isinstance(grid, Row) else [grid or over or Table(table.place)]:
         lines = attempt(mapping, tree, problems) or Table(tree.place)
         if not lines and not problems:
             problems.append(Problem("this sweep changes nothing", tree.place))
@@ -216,16 +214,13 @@ def changed(cases: Sequence[Case], target: str, given: Value | str) -> list[Case
     settable = [_settable(case) for case in cases]
     if not found or not any(name in names for names in settable):
         known = dict.fromkeys((*(axis.key for axes in settable for axis in axes.values()), "dtype"))
-        computed = {equation.name for case in cases for equation in case.equations}
-        gradients = {f"d{one}" for one in (*computed, *known)}
-        if name in computed | gradients:
+        defined = {*known, *(equation.name for case in cases for equation in case.equations)}
+        if name in defined or name.removeprefix("d") in defined:
             raise MathlabError(f"{target!r} is computed, so set what it is computed from")
         hint = did_you_mean(re.sub(r"^(inputs|parameters)\.", "", name), known)
-        switch = name.removeprefix("train.")
-        if any(case.train and switch in OPTIMIZERS[case.train.optimizer].switches for case in cases):
-            hint = f"; {switch} is a switch, which stands in the config"
-        elif not found and not hint:
-            hint = "; an entry is set as in W1[0,0]=0.5"
+        if any(name.removeprefix("train.") in rule.switches for rule in OPTIMIZERS.values()):
+            hint = "; it is a switch, which stands in the config"
+        hint = hint if found else "; an entry is set as in W1[0,0]=0.5"
         raise MathlabError(f"nothing here is called {target!r}{hint or '; there are ' + ', '.join(known)}")
     value = _read(target, given) if isinstance(given, str) else given
     change = partial(_changed, index=found["index"], given=value)
@@ -249,11 +244,10 @@ def unjudged(case: Case) -> Case:
     """The case without anything that its numbers could be held against."""
 
     def bare(one: Case) -> Case:
-        shown = one.judged
         gradcheck = one.gradcheck and one.gradcheck._replace(expected=())
         train = one.train and one.train._replace(after=())
-        one = replace(one, derivation=(), pictures=(), sweep=None, gradcheck=gradcheck, train=train)
-        return replace(one, expected=(), forward=bool(one.expected), shown=shown)
+        one = replace(one, expected=(), forward=bool(one.expected), shown=one.judged)
+        return replace(one, derivation=(), pictures=(), sweep=None, gradcheck=gradcheck, train=train)
 
     return rolled(case, bare)
 

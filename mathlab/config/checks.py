@@ -6,8 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from mathlab import habits, signs
-from mathlab.config.keys import braces, mapping
-from mathlab.config.schema import PRINTING
+from mathlab.config.keys import mapping
 from mathlab.config.yamltext import Table, places
 from mathlab.errors import MathlabError, Place, Problem, did_you_mean
 from mathlab.experiment import Case, HandFormula, TrainSettings
@@ -145,13 +144,13 @@ def _derivation(
             yield Problem(f"the formula for '{key}' reads '{key}' itself", formula.place)
 
 
-def _unknown(formula: Equation, known: Collection[str], settings: Sequence[str] = ()) -> Iterator[Problem]:
+def _unknown(formula: Equation, known: Collection[str]) -> Iterator[Problem]:
     for part in _names(formula):
         if part.id not in known:
             quotient = re.search(rf"\b{re.escape(part.id)}/d\w+", formula.text)
             hint = _gradient_meant((quotient or [formula.text])[0], known) or _meant(part.id, formula, known)
-            if not hint and (setting := habits.here(part.id, settings[1:])):
-                hint = f"; {setting!r} {braces(setting, settings)}"
+            if habits.here(part.id, ["digits"]):
+                hint = "; a figure is judged by the digits that it is printed with"
             hint = hint or f"; there are {', '.join([*known][:LISTED])}{', ...' * (len(known) > LISTED)}"
             inside = "" if formula.text == part.id else f" in '{formula.text}'"
             yield Problem(f"unknown name '{part.id}'{inside}{hint}", formula.place_of(part))
@@ -200,7 +199,7 @@ def _quantities(
         yield from _divided(quantity, known, end)
         if isinstance(read(quantity.text), Num):  # in the text, for what a loop counts to is a number by now
             yield Problem(f"'{quantity.text}' names nothing to {use}", quantity.place)
-        yield from _unknown(quantity, known, [*PRINTING.readers])
+        yield from _unknown(quantity, known)
 
 
 def _divided(formula: Equation, known: Collection[str], end: str) -> Iterator[Problem]:

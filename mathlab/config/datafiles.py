@@ -86,7 +86,7 @@ def load_numpy(path: Path, choose: Callable[[Sequence[str]], Sequence[str]] = li
     except (MathlabError, MemoryError):
         raise
     except Exception as error:  # NumPy and zipfile stumble over a broken or hostile file in a dozen ways
-        objects = re.search("(?i:object arrays|python objects)", str(error))
+        objects = re.search("(?i)objects in|object arrays", str(error))
         pickled = "; it holds pickled objects, which are not read" if objects else ""
         raise MathlabError(f"{path.name} is not a NumPy file of numbers{pickled}") from None
 
@@ -154,9 +154,7 @@ def _pieces(lines: Iterator[str], width: int, name: str, first: str) -> Iterator
         if numbers.shape[1] != width:
             rows = [*islice(csv.reader(chain(piece, lines)), len(piece))]  # of several lines, if a cell is
             if long := next((at for at, row in enumerate(rows, done + 1) if any(row[width:])), 0):
-                raise MathlabError(
-                    f"row {long} of {name} is longer than its first line, {first.strip()[:80]!r}{parted([first])}"
-                )
+                raise MathlabError(f"row {long} of {name} is longer than its first line, {first.strip()[:80]!r}")
             cells = (number_in(cell) for row in rows for cell in (row + [""] * width)[:width])
             numbers = np.array([np.nan if cell is None else cell for cell in cells]).reshape(-1, width)
         done += len(numbers)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -41,14 +41,11 @@ NAMES = "^[^_0-9]"  # as the JSON Schema has them
 class Permits:
     """`folder` is the config's own. `drawn` counts entries: a thousand small arrays are as large as one.
 
-    `names` are those of its inputs, parameters and equations, in all cases, whatever can be read of them.
-
     What is read is `kept`, for all cases that inherit it; `sheet` reads a CSV file once.
     """
 
     folder: Path
     allowed: Allowed
-    names: Collection[str] = ()
     drawn: int = 0
     sheet: Callable[[Path, bool | None], datafiles.Sheet] = field(default_factory=lambda: cache(datafiles.read_csv))
     kept: dict[tuple[object, ...], tuple[tuple[Tree, ...], object]] = field(default_factory=dict)
@@ -72,9 +69,9 @@ _current: ContextVar[Permits | None] = ContextVar("permits", default=None)
 
 
 @contextmanager
-def permits(folder: Path, allowed: Allowed, names: Collection[str]) -> Iterator[None]:
+def permits(folder: Path, allowed: Allowed) -> Iterator[None]:
     """While a config is read: the readers of its parts know that part alone, and ask `current` for the rest."""
-    token = _current.set(Permits(folder, allowed, names))
+    token = _current.set(Permits(folder, allowed))
     try:
         yield
     finally:
@@ -213,16 +210,13 @@ def entries(
 def _astray(name: str, part: Tree, within: Sequence[str], problems: Sequence[Problem]) -> str:
     """What is wrong with an entry that is none: a section, a group of others, or what belongs `within` another one."""
     if not isinstance(part, Table):
-        return f"'{name}' {braces(name, within)}" if name in within[1:] and name not in current().names else ""
+        if name not in within[1:] or re.match(r"[-+.\d\[]", str(part)):  # it is meant as a figure
+            return ""
+        return f"'{name}' stands in the braces of what it is said of, as in y: {{{within[0]}: ..., {name}: ...}}"
     groups = within and 0 < len(part) == sum("; known are" in one.message for one in problems)
     beside = "stands beside the others" + ", the gradient of w as dw" * (name in DERIVED)
     group = f"'{name}' has no '{within[0]}': it groups nothing here, and what is in it {beside}" if groups else ""
     return misplaced(name) or group
-
-
-def braces(key: str, within: Sequence[str]) -> str:
-    """What is said of a key that stands outside of what has the keys `within`."""
-    return f"stands in the braces of what it is said of, as in y: {{{within[0]}: ..., {key}: ...}}"
 
 
 def mapping(tree: Tree) -> Table:

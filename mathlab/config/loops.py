@@ -148,10 +148,10 @@ def unrolled(case: Case, places: Mapping[str, Place]) -> Case:
     """
     whole = {name: Num(int(one.array)) for name, one in case.inputs.items() if one.integral and not one.array.ndim}
     lines = [one for one in (*case.equations, *case.derivation) if isinstance(one, Line)]
+    every = (*case.mentioned, *case.derivation, *case.figures)
     counted_to = [bound.expr for line in lines for loop in line.loops for bound in (loop.first, loop.last)]
-    sizes = {name for bound in counted_to for name in names(bound)}
-    _with(case, partial(_noted, sizes))
-    numbers = {name: number for name, number in whole.items() if name in sizes}
+    sizes = [*counted_to, *(size for one in every for size in _sizes(one.expr))]
+    numbers = {name: number for name, number in whole.items() if any(name in names(size) for size in sizes)}
     if not lines and not numbers:
         return case
     written, by_hand = ([*_written_out(some, whole)] for some in (case.equations, case.derivation))
@@ -207,16 +207,15 @@ def _with(part: object, change: Callable[[Expr], Expr]) -> object:
     return part
 
 
-def _noted(sizes: set[str], expr: Expr) -> Expr:
-    """The expression, whose names are noted where shapes depend on them: in slices, settings, and where ops say so."""
+def _sizes(expr: Expr) -> Iterator[Expr]:
+    """What shapes depend on in an expression: its slices and settings, and where ops say so."""
     for part in walk(expr):
         match part:
             case Slice():
-                sizes.update(names(part))
+                yield part
             case Call(op, args, attrs):
-                sizes.update(name for at, arg in enumerate(args) if OPS[op].is_size(at) for name in names(arg))
-                sizes.update(name for _, value in attrs if isinstance(value, Expr) for name in names(value))
-    return expr
+                yield from (arg for at, arg in enumerate(args) if OPS[op].is_size(at))
+                yield from (value for _, value in attrs if isinstance(value, Expr))
 
 
 def _numbered(numbers: Values, expr: Expr, indexed: Callable[..., Expr]) -> Expr:

@@ -174,16 +174,15 @@ PICTURE = Keys(
         "derivative": read.flag,
     },
 )
-KINDS = (*experiment.DRAWN, *experiment.PLOTTED)
+_kind = read.one_of((*experiment.DRAWN, *experiment.PLOTTED), "picture", "; several are a list, as in [graph, loss]")
 _more: Schema = {"type": "object", "additionalProperties": PICTURE.schema, "minProperties": 1, "maxProperties": 1}
 
 
-@reader(any_of({"enum": KINDS}, _more))
+@reader(any_of(_kind.schema, _more))
 def picture(tree: Tree) -> experiment.Picture:
     """A kind of picture, which may say more: `loss: {log: y}`."""
     if not isinstance(tree, Table):
-        several = "; several are a list, as in [graph, loss]"
-        return experiment.Picture(read.choice(tree, KINDS, "picture", several), place=tree.place)
+        return experiment.Picture(_kind(tree), place=tree.place)
     if len(tree) != 1:
         raise MathlabError("a picture is one kind, as in loss: {log: y}; several are a list", tree.place)
     ((kind, about),) = tree.items()
@@ -213,7 +212,7 @@ CASE: Mapping[str, Callable[[Tree], object]] = {
     "dtype": read.one_of(experiment.DTYPES, "dtype"),
     "inputs": values,
     "parameters": values,
-    **{key: read.later(reference(key)) for key in SHORTHAND},
+    **{key: Reader(lambda tree: None, reference(key)) for key in SHORTHAND},
     "equations": equations,
     "upstream": upstream,
     "derivation": in_loops(lambda key, tree: by_hand(Table(key.place, {key: tree})), hand_formula.schema, hand=True),

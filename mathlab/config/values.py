@@ -65,11 +65,6 @@ def reader(schema: Schema) -> Callable[[Callable[[Tree], Read]], Reader[Read]]:
     return lambda read: Reader(read, schema)
 
 
-def later(schema: Schema) -> Reader[None]:
-    """The reader of what cannot be read before the case has inherited the rest."""
-    return Reader(lambda tree: None, schema)
-
-
 @reader(reference("number"))
 def number(tree: Tree) -> float:
     """A finite number in decimal or scientific notation."""
@@ -151,9 +146,9 @@ def choice(tree: Tree, known: Iterable[Word], what: str, otherwise: str = "") ->
     return words[word]
 
 
-def one_of(known: Sequence[Word], what: str) -> Reader[Word]:
+def one_of(known: Sequence[Word], what: str, otherwise: str = "") -> Reader[Word]:
     """The reader of such a choice."""
-    return Reader(lambda tree: choice(tree, known, what), {"enum": [*known]})
+    return Reader(lambda tree: choice(tree, known, what, otherwise), {"enum": [*known]})
 
 
 def attempt(read: Callable[[Part], Read], part: Part, problems: list[Problem]) -> Read | None:

@@ -109,6 +109,91 @@ FOLLOWING = [
     ),
 ]
 
+# each of these is one mistake, and what follows from it is told no second time
+ALONE = [
+    (
+        "inputs: {train: {x: 1}, t: 0.5}\nequations: {y: x * t}\n",
+        "1:10: 'train' is a section of its own, and no part of the one that it is indented under",
+    ),
+    (
+        "inputs: {x: 1}\nparameters:\n  layer1: {W: 1, b: 2}\nequations: {y: W * x + b}\n",
+        "3:11: a mapping that is a value says either 'init' or 'file', "
+        "as in {init: normal, shape: [2, 3], seed: 0} and {file: w.csv}",
+    ),
+    (
+        "inputs: {x: 1}\nequations:\n  a(x): x**2\n  y: 2 * a\n",
+        "3:3: 'a(x)' is not a name: letters, digits and '_', beginning with a letter; "
+        "write a alone: an equation says what it reads",
+    ),
+    ("inputs: {x: 1}\nequations:\n  _a: x**2\n  y: 2 * a\n", "3:3: a name does not begin with '_', as '_a' does"),
+    (
+        "inputs:\n  x: 1\n\xa0 t: 2\nequations: {y: x * t}\n",
+        "3:1: the blank U+00A0 stands here, and YAML takes plain ones alone",
+    ),
+    (
+        "inputs: {x: 1}\nequations:\n  While t < 3:\n    h[t]: x\n  y: h2\n",
+        "3:3: a loop is written 'for t in 1..T:', with its equations below it",
+    ),
+    (MINIMAL + "cases: {expected: {y: 3}}\n", "3:9: 'expected' is to be indented below the name of a case"),
+    (
+        MINIMAL + "expected: {y: 4}\ncases:\n  expected: {y: 3}\n",
+        "5:3: 'expected' is to be indented below the name of a case",
+    ),
+    (
+        "inputs: {x: 2}\nequations: {at: x**2}\nexpected: {at: 0.2y}\n",
+        "3:16: a number is needed here, not '0.2y'; write 0.2 alone",
+    ),
+    ("inputs: {x: 2}\nequations: {at: x**2}\nexpected: {at: [0.1, y]}\n", "3:22: a number is needed here, not 'y'"),
+    (
+        MINIMAL + "expected:\n  y: 4\n  rtol: 0.1\n",
+        "5:3: unknown name 'rtol'; a figure is judged by the digits that it is printed with",
+    ),
+    (
+        MINIMAL + "expected:\n  y: 4\n  digits: 3\n",
+        "5:3: unknown name 'digits'; a figure is judged by the digits that it is printed with",
+    ),
+    (
+        MINIMAL + "pictures: graph, loss\n",
+        "3:11: unknown picture 'graph, loss'; known are graph, network, scan, page, mermaid, loss, norms, "
+        "curve, contour, heat, steps, sweep, weights; several are a list, as in [graph, loss]",
+    ),
+    (
+        MINIMAL + "train: {sgd: {lr: 0.1}, epochs: 1}\n",
+        "3:9: unknown key 'sgd'; it stands in 'optimizer', as in {name: sgd, lr: 0.1}",
+    ),
+    ("inputs: {x: [[1,2],[3]]}\nequations: {y: x}\n", "1:20: this row has 1 entry, the first has 2"),
+    (
+        "inputs: {x: \u20110.5}\nequations: {y: x}\n",
+        "1:13: a number is needed here, not '\u20110.5'; a minus sign is written '-'",
+    ),
+    (
+        "inputs: {x: 1.0\uff0c 2.0}\nequations: {y: x}\n",
+        "1:13: a number is needed here, not '1.0\uff0c 2.0'; signs of full width are none of YAML's: "
+        "a comma is written ','",
+    ),
+    ("inputs: {x: 3 epochs}\nequations: {y: x}\n", "1:13: a number is needed here, not '3 epochs'; write 3 alone"),
+    (
+        "inputs: {x: 0.1_13}\nequations: {y: x}\n",
+        "1:13: a number is needed here, not '0.1_13'; digits stand without separators",
+    ),
+    (
+        "inputs: {x: $X}\nequations: {y: x}\n",
+        "1:13: a number is needed here, not '$X'; no variable is filled in here, so write the number",
+    ),
+    (
+        MINIMAL + "expected:\n  sum(x, axis=0) = 4\n",
+        "4:3: a mapping is needed here, not 'sum(x, axis=0) = 4'; write sum(x, axis=0): 4",
+    ),
+    ("inputs: {x: 2}\nequations: {y: x when x > 0}\n", "2:18: not an expression: a choice is written where(c, a, b)"),
+    ("%YAML 3.0\n---\n" + MINIMAL + "", "1:1: this is not YAML; a config has no directives, so drop this line"),
+    (MINIMAL + "...\ngarbage: [\n", "4:1: this is not YAML"),
+    ("@title\n" + MINIMAL + "", "1:1: this is not YAML; an expression, or a text, of this kind stands in quotes"),
+    (
+        "inputs:\n  x: 2\n  t\uff1a 3\nequations: {y: x}\n",
+        "3:3: this is not YAML; signs of full width are none of YAML's: write ':' and ',' with a blank behind",
+    ),
+]
+
 # keys, names and equations
 NAMES = [
     (MINIMAL + "? [a]\n: 1\n", "3:3: a key is a word or an expression, not a list; put it in quotes"),
@@ -276,7 +361,17 @@ FILES = [
     ("{file: long.csv}", "1:20: row 1 of long.csv is longer than its first line, 'a,b'"),
     ("{file: two.npz}", "1:20: two.npz holds 2 arrays (a, b); choose one with 'array'"),
     ("{file: two.npz, array: c}", "1:20: two.npz has no array 'c'"),
-    ("{file: objects.npy}", "1:20: objects.npy is not a NumPy file of numbers"),
+    ("{file: circle.csv}", "1:20: 'circle.csv' is a link that leads to no file"),
+    ("{file: folder.csv}", "1:20: the file 'folder.csv' is a folder"),
+    (
+        "{file: signs.csv}",
+        "1:20: row 1 in column 'a;b' of signs.csv is '1;2', which is not a finite number; "
+        "its columns are parted by ';', and are to be by ','",
+    ),
+    (
+        "{file: objects.npy}",
+        "1:20: objects.npy is not a NumPy file of numbers; it holds pickled objects, which are not read",
+    ),
     ("{file: nan.npy}", "1:20: nan.npy holds a number that is not finite"),
     ("{file: text.npy}", "1:20: text.npy does not hold an array of real numbers"),
     ("{file: junk.npy}", "1:20: junk.npy is not a NumPy file of numbers"),
@@ -487,6 +582,9 @@ def folder(tmp_path: Path) -> Path:
     for name, text in texts.items():
         (inside / name).write_text(text)
     (inside / "link.csv").symlink_to("../up.csv")
+    (inside / "circle.csv").symlink_to("circle.csv")
+    (inside / "folder.csv").mkdir()
+    (inside / "signs.csv").write_text("a;b\n1;2\n")
     np.savez(inside / "two.npz", a=[1], b=[2])
     np.save(inside / "objects.npy", np.array([{}], dtype=object))
     np.save(inside / "nan.npy", [1, np.nan])
@@ -495,7 +593,7 @@ def folder(tmp_path: Path) -> Path:
     return inside
 
 
-@pytest.mark.parametrize(("text", "expected"), YAML + LINES + FOLLOWING + NAMES + FIGURES + NESTED)
+@pytest.mark.parametrize(("text", "expected"), YAML + LINES + FOLLOWING + ALONE + NAMES + FIGURES + NESTED)
 def test_problem(tmp_path: Path, text: str, expected: str) -> None:
     config = tmp_path / "c.yaml"
     config.write_text(text, encoding="utf-8")
@@ -557,6 +655,9 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     config = tmp_path / "c.yaml"
     assert problems(config) == f"the config {config} does not exist"
     assert problems(tmp_path) == f"the config {tmp_path} is a folder"
+    (link := tmp_path / "link.yaml").symlink_to("link.yaml")
+    with pytest.raises(MathlabError, match=r"link.yaml is a link that leads to no file$"):
+        find(link)
     config.write_bytes(b"title: a\nsource: {note: \xc3\xa9 \xff}\n")
     assert problems(config) == "2:18: the config is not UTF-8: it has the byte 0xff here; save it as UTF-8"
     config.write_bytes(MINIMAL.encode("utf-16"))
