@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -119,13 +120,12 @@ def write(experiments: Sequence[Experiment], found: Sequence[Suggestion], allowe
 def sections(suggestions: Iterable[Suggestion], experiment: Experiment) -> dict[Way, list[str]]:
     """What is printed for each figure, each once."""
     alone = len(experiment.cases) == 1 and experiment.cases[0].name == "base"
-    made: dict[Way, list[str]] = {}
+    made: dict[Way, dict[str, None]] = defaultdict(dict)
     for one in suggestions:
         case = () if alone else ("cases", one.state.case)
         inner = {"gradcheck": ("gradcheck", "expected"), "after": ("train", "after", str(one.state.updates))}
-        printings = made.setdefault((*case, *inner.get(one.state.stage, ("expected",)), one.key), [])
-        printings += [new] if (new := printing(one)) not in printings else []
-    return made
+        made[*case, *inner.get(one.state.stage, ("expected",)), one.key][printing(one)] = None
+    return {way: [*printings] for way, printings in made.items()}
 
 
 def printing(one: Suggestion) -> str:
@@ -174,11 +174,9 @@ def _inserted(text: str, way: Way, printings: Sequence[str]) -> str:
             start, end, new = end - 1, end - 1, f", {new}"
         case yaml.MappingNode(flow_style=False) if way:
             start = end = line_end
-            margins = range(node.start_mark.column, 1_000, STEP)
-            new = (
-                "".join(f"\n{' ' * margin}{_key(key)}:" for margin, key in zip(margins, way, strict=False))
-                + f" {value}"
-            )
+            margin = node.start_mark.column
+            keys = (f"\n{' ' * (margin + STEP * depth)}{_key(key)}:" for depth, key in enumerate(way))
+            new = f"{''.join(keys)} {value}"
         case yaml.MappingNode(flow_style=True) if way:
             start = end = len(text[: end - 1].rstrip())
             new = ", " * bool(node.value) + _nested(way, value)[1:-1]

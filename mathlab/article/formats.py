@@ -54,6 +54,7 @@ LATEX = (
 ALT = re.compile(r"\salt=[\"']([^\"'\n]*)", re.IGNORECASE)
 TITLE = re.compile(LINKS_AND_TAGS, re.DOTALL | re.IGNORECASE)
 MARKS = re.compile(f"{LINKS_AND_TAGS}|{LATEX}", re.DOTALL | re.IGNORECASE)
+# One sign for all that look like a minus, an apostrophe or a space.
 ALIKE = {**dict.fromkeys(map(ord, "−–‐‑"), "-"), **dict.fromkeys(map(ord, "‘’"), "'"), ord("\u00a0"): " "}
 
 
@@ -65,11 +66,6 @@ def _pointed(text: str) -> str:
     if len(re.findall(r"(?<![\d.,])0,\d\d+(?![.,]?\d)", text)) <= len(re.findall(r"(?<![\d.,])0\.\d", text)):
         return text
     return COMMA.sub(lambda found: f"{found[1].replace('.', THIN)}.{found[2]}", text)
-
-
-def signs(text: str) -> str:
-    """One sign for all that look like a minus, an apostrophe or a space."""
-    return text.translate(ALIKE)
 
 
 def _blank(found: re.Match[str], sign: str = "") -> str:
@@ -84,8 +80,9 @@ def _mark(found: re.Match[str]) -> str:
         return THIN * len(said)
     if said.lower() == "img" and (alt := ALT.search(found[0])):
         return BLANK * alt.start(1) + alt[1] + BLANK * (len(found[0]) - alt.end(1))
-    sign = signs(unescape(said))[:1] if kind == "entity" else SIGNS.get(said.lower(), " " * (kind == "command"))
-    return _blank(found, sign)
+    if kind == "entity":
+        return _blank(found, unescape(said).translate(ALIKE)[:1])
+    return _blank(found, SIGNS.get(said.lower(), " " if kind == "command" else ""))
 
 
 def _heading(start: int, level: int, title: str) -> Heading:
@@ -171,7 +168,7 @@ def parts(source: str, path: str, kind: str) -> Iterator[tuple[str, str, Read]]:
         read = _markdown if key == "source" else lambda text: (text, [])
         cells.append((f"{path}, cell {count}", "".join(holder[key]), read))
     for name, part, reader in cells:
-        text, headings = reader(signs(part).replace(BLANK, " "))
+        text, headings = reader(part.translate(ALIKE).replace(BLANK, " "))
         yield name, part, (PROMPT.sub(_blank, _pointed(text)), headings)
 
 

@@ -11,18 +11,18 @@ from typing import NamedTuple
 import numpy as np
 
 from mathlab.article.formats import CELL
-from mathlab.article.text import Document, Number, row_of
+from mathlab.article.text import Document, row_of
 from mathlab.printed import without_ones
 from mathlab.signs import gradient_of
 
-WINDOW = 200  # characters before a number
-LONGEST = 9  # digits of a count of updates
+WINDOW, NEAR = 200, 80  # characters before a number, and those in which a word or an equals sign is the last
 SMALL = 64  # entries of an array that people number
 SAID = r"(?:\s(?:is|are|was|now|becomes|equals|of|to|at|drops to|falls to|goes to|about))*"
 # Between parts of a formula; no bullet, and no dash after a number, as in `loss: 0.5 - acc: 0.9`.
 OPERATOR = re.compile(r"(?<=\S)[ \t]+[*+@⊙×·][ \t]+|(?:(?<=[^\W\d]|[)}$])|(?<=[^\W\d]\d))[ \t]+-[ \t]+")
 OPENED = re.compile(r"(?:\b(?:np\.)?(?:array|tensor|float\d*))?[\s(-]*\Z")  # between an equals sign and a number
 EQUALS = "=≈:→"
+EQUATED = re.compile(rf"[{EQUALS}](?:[\s\0{{}}()\[\]\\^*`&|$-]|\b(?:np\.)?(?:array|tensor|float\d*)\b)*\Z")
 # in the head of a column of something else than what it names
 WORKED = re.compile(r"(?i)\b(?:of|to|from|for|at|in|by|net|input|pre\w*|sum|delta|error|change|norm)\b|[-+*/·×∂∇ˆδ']")
 COUNTED = re.compile(r"(?:\b(?:epoch|step|iter|iteration|update|round)s?\W{0,4}|\A\W*)\Z", re.IGNORECASE)
@@ -36,6 +36,11 @@ ELSEWHERE = re.compile(  # before a name whose value is another for once
 BEGINNING = r"\b(?:and|with|let|where|weight|bias|input|from)"
 CLEAR = re.compile(rf"(?:(?:^|\n)(?:[->+]|\d+\.)?|[;:.{EQUALS}⏎$]|[\d)\]}}%],|\w{{4}},|{BEGINNING})\s?\Z")
 LISTED = re.compile(r"(?:^|[\s,;($])[^\W\d](?:\w{0,2}|\w*[_\d]\w*)(?:,\s?|\sand\s)\$?\Z")
+# The names of several numbers, and those of the numbers that stand before the one in question.
+SEVERAL = re.compile(
+    r"(?:^|[\s($])(?P<names>(?P<stem>[^\W\d]+)[\d_]+(?:(?:, ?| and )(?P=stem)[\d_]+)+)\)?"
+    r"(?P<sign>=| (?:are|were|is)(?: |\Z))\(?(?P<before>(?:-?[\d.]+(?:,| and) ?)*)\Z"
+)
 PROSE = r"\b(?:and|or|so|that|the|with|which|is|are|then|but|where|as|of|to)\b|[^\W\d]{2,}\s[^\W\d]{2,}"
 # Between the name of an equation and its value, which may stand there already, before another name.
 BROKEN = re.compile(rf"(?s:\d\.\d.*[^\W\d]\w*[{EQUALS}]\Z)|[;⏎]|[.,]\s[^\W\d]|{PROSE}")
@@ -77,7 +82,7 @@ def called(text: str, start: int) -> Called:
     Those are what stands before an equals sign, or before `is`: z of `z_1 = w x + b = 1.75`, where b ends a formula.
     """
     row, heads = row_of(text, start)
-    told, once = not IF.search(row), ELSEWHERE.search(row) is not None
+    told = not IF.search(row)
     if heads:
         of_row, of_column = (_bare(head[:WINDOW]) for head in (*heads, "")[:2])
         found = {folded(word) for word in re.findall(r"[^\W\d]\w*", f"{of_row} {of_column}")} - {""}
@@ -86,10 +91,15 @@ def called(text: str, start: int) -> Called:
         if of_row.strip().isdigit() and not re.search(r"[\d[(]", row.rpartition(CELL)[2]):
             found |= {word + of_row.strip() for word in found}
         return Called(found, told, equal=told and not WORKED.search(f"{of_row} {of_column}"))
-    before = OPERATOR.sub("·", text[max(start - WINDOW, 0) : start].rpartition("\n\n")[2])
+    window = WINDOW if EQUATED.search(text, max(start - NEAR, 0), start) else NEAR
+    before = OPERATOR.sub("·", text[max(start - window, 0) : start].rpartition("\n\n")[2])
     plain = re.sub(r"[^\S\n]+", " ", re.sub(r"\s*\n\s*", "\n", _bare(before)))
     tight = re.sub(rf"\s?([/_{EQUALS}])\s?|(?<=∂) ", r"\1", OPENED.sub("", plain).replace(":=", "="))
-    if tight.endswith(tuple(EQUALS)):
+    if (several := SEVERAL.search(tight)) and not re.search(r"\[[^=]*\Z", before):
+        listed = re.findall(rf"{several['stem']}[\d_]+", several["names"])
+        if further := listed[len(re.findall(r"[\d.]+", several["before"])) :]:
+            return Called({folded(further[0])}, told, told and several["sign"] == "=", bool(ELSEWHERE.search(row)))
+    elif tight.endswith(tuple(EQUALS)):
         over = re.sub(r"(∇_?\w+) ?[A-Z]\b", r"\1", re.sub(r"(?<=[^\s/_])∂", "/∂", tight))
         equations = [*re.finditer(rf"(?<![^\s,;(.⏎${EQUALS}])((?=[^\W\d]|[∂∇])[\w∂∇/.]+)(['+]?)(?=[{EQUALS}])", over)]
         alone = [
@@ -101,7 +111,8 @@ def called(text: str, start: int) -> Called:
         for equation in (alone or equations)[-1:]:
             name, gradient, sure = equation[1], gradient_of(equation[1]), told and bool(alone)
             names = {folded(name), *([folded(f"d{gradient}")] if gradient else ())}
-            return Called(names, sure, equal=sure and bool(re.search(r"[=≈][\s\0$`]*\Z", before)), once=once)
+            equal = sure and bool(re.search(r"[=≈][\s\0$`]*\Z", before))
+            return Called(names, sure, equal, once=bool(ELSEWHERE.search(row)))
     elif said := re.search(rf"([^\W\d]\w+){SAID}\Z", tight):
         name = folded(said[1])
         return Called({name, name.casefold()}, plain=told and not LISTED.search(tight[: said.start()]))
@@ -115,19 +126,15 @@ def _bare(text: str) -> str:
     return re.sub(r"\^\{?\((\d+)\)|(?<=\w)\$|\$(?![^\W\d])|[\0{}\\^*`&|\[\]]", r"\1", outside)
 
 
-def count_of(number: Number) -> int:
-    """What a whole number counts; -1 of others."""
-    return int(number.text) if number.text.isdigit() and len(number.text) < LONGEST else -1
-
-
-def counters(document: Document, at: int) -> set[int]:
+def counters(document: Document, at: int) -> set[float]:
     """The whole numbers that count epochs or updates before a number in its line or row of a table, or just behind."""
     text, numbers, start = document.text, document.numbers, document.numbers[at].start
     line, _ = row_of(text, start)
     first = bisect_left(numbers, start - len(line), key=lambda number: number.start)
     behind = [one for one in numbers[at + 1 : at + 2] if BEHIND.fullmatch(text, numbers[at].end, one.start)]
     return {
-        count_of(one)
+        one.value
         for one in (*numbers[first:at], *behind)
+        if not one.decimal
         if COUNTED.search(text[max(start - len(line), one.start - WINDOW) : one.start]) or COUNTS.match(text, one.end)
     }

@@ -87,7 +87,7 @@ class Quantity:
         return self.key if self.key.isidentifier() else f"({self.key})"
 
 
-def quantities(experiment: Experiment, epochs: Collection[int] = ()) -> Iterator[Quantity]:
+def quantities(experiment: Experiment, epochs: Collection[float] = ()) -> Iterator[Quantity]:
     """All that the experiment computes, as figures may be printed of it; what is small at these epochs, too.
 
     An article prints parts of its formulas too, so that every part of an equation or hand formula is one of them.
@@ -189,7 +189,7 @@ def _checked(experiment: Experiment, case: Case) -> Iterator[Quantity]:
             yield Quantity(state, key, found.reshape(value.array.shape), 5 * DERIVED, key)
 
 
-def _trained(case: Case, epochs: Collection[int]) -> Iterator[tuple[bool, tuple[int, ...], Values]]:
+def _trained(case: Case, epochs: Collection[float]) -> Iterator[tuple[bool, tuple[int, ...], Values]]:
     """Parameters and optimizer's state after so many updates and epochs, and whether only some articles look there."""
     assert case.train is not None
     training = Training(prepare(case), case.train).settled()
@@ -198,7 +198,7 @@ def _trained(case: Case, epochs: Collection[int]) -> Iterator[tuple[bool, tuple[
     size = sum(value.array.size for value in case.parameters.values())
     looks = min(LOOKS, int(SECONDS / max(training.prepared.cost.seconds, 1e-6)), KEPT // (1 + size))
     often = {count for n in ROUND for count in (n, n * each) if count < last} | {last}
-    more = [n * each for n in sorted(epochs) if 0 < n * each < last][:looks]
+    more = [int(n) * each for n in sorted(epochs) if 0 < n * each < last][:looks]
     hidden = {*case.inputs, *training.moved} - {*case.parameters}
     for done, values in training.states({*often, *more}, lambda size: training.on(size).run).items():
         counts = (done,) if done % each else (done, done // each)

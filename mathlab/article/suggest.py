@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mathlab.article.cover import BEHIND, Coverage, pointer
-from mathlab.article.labels import called, count_of, counters, folded, numbered
+from mathlab.article.labels import called, counters, folded, numbered
 from mathlab.article.pool import DERIVED, FAR, SAME, Fit, Pool, State, pool, quantities
 from mathlab.article.text import Digits, Document, Group, Number
 from mathlab.errors import MathlabError
@@ -40,8 +40,6 @@ VAGUE = 0.04  # of one digit: nothing is said of a number that this part of all 
 PRECISE = 6  # significant digits, by which float32 tells from float64
 LOSS = ("loss", "Loss", "cost", "Cost", "error", "Error", "objective")  # what articles call the end
 NEARLY = 0.1  # the values that all the numbers like a number may be expected to fit by chance
-
-Item = Group  # or a single number, of no shape
 
 
 class Suggestion(NamedTuple):
@@ -71,18 +69,17 @@ def suggest(coverage: Coverage, experiments: Sequence[Experiment]) -> tuple[list
 
     Raises MathlabError for a case that cannot run, and for more open numbers than can be searched.
     """
-    unknown = {id(one.number): one.number.place for one in coverage.numbers if one.status == "open" and not one.by}
-    if len(unknown) > MOST:
-        place = [*unknown.values()][MOST]
-        raise MathlabError(f"{len(unknown)} numbers are open, and {MOST} are the limit of a search", place)
-    whole = {count_of(one) for document in coverage.documents for one in document.numbers}
+    unknown = [one.number for one in coverage.numbers if one.status == "open" and not one.by]
+    if further := unknown[MOST:]:
+        raise MathlabError(f"{len(unknown)} numbers are open, and {MOST} are the limit of a search", further[0].place)
+    whole = {one.value for document in coverage.documents for one in document.numbers if not one.decimal}
     epochs = {count + more for count in whole for more in (-1, 0, 1)}
     pooled = pool(quantity for experiment in experiments for quantity in quantities(experiment, epochs))
     singles = cache(lambda: _float32_twins(experiments))
     found: list[Suggestion] = []
     undecided: list[Undecided] = []
     for document in coverage.documents:
-        search = _Search(document, pooled, experiments, unknown)
+        search = _Search(document, pooled, experiments, frozenset(unknown))
         found += search.run()
         for at in sorted(search.open):
             number = search.numbers[at]
@@ -127,10 +124,10 @@ class _Search:
     """The open numbers of one document, one after another taken out by what they are found to be."""
 
     def __init__(
-        self, document: Document, pooled: Pool, experiments: Sequence[Experiment], ids: Container[int]
+        self, document: Document, pooled: Pool, experiments: Sequence[Experiment], unknown: Container[Number]
     ) -> None:
         self.document, self.pool = document, pooled
-        self.open = {at for at, one in enumerate(document.numbers) if id(one) in ids}
+        self.open = {at for at, one in enumerate(document.numbers) if one in unknown}
         self.numbers = [number.meant for number in document.numbers]
         self.starts = [number.start for number in document.numbers]
         names = _labelled(pooled, {case.equations[-1].name for experiment in experiments for case in experiment.cases})
@@ -143,12 +140,12 @@ class _Search:
         self.counters = {at: found for at in sorted(self.open) if (found := counters(document, at))}
         self.said: dict[Digits, set[Fit]] = defaultdict(set)  # by the digits that say it,
         self.placed: dict[int, Fit] = {}  # by position in the document's numbers,
-        self.found: list[tuple[Item, Sequence[Fit]]] = []
+        self.found: list[tuple[Group, Sequence[Fit]]] = []
 
     def run(self) -> list[Suggestion]:
         """What is found: arrays first, the largest of them, then single numbers, as long as one helps another."""
-        arrays: list[Item] = sorted(self.document.groups, key=lambda group: -len(group[1]))
-        single: list[Item] = [((), (at,)) for at in sorted(self.open) if self.numbers[at].decimal]
+        arrays: list[Group] = sorted(self.document.groups, key=lambda group: -len(group[1]))
+        single: list[Group] = [((), (at,)) for at in sorted(self.open) if self.numbers[at].decimal]
         for item in arrays:
             self.claim(item, self.often, CERTAIN)
         shift, done = self.shift(), -1
@@ -166,7 +163,7 @@ class _Search:
             named.append(Suggestion(quantity.state, quantity.key if shape else self.pool.key(fit), numbers, shape, at))
         return sorted(named, key=lambda one: one.numbers[0].start)
 
-    def contexts(self, item: Item, shift: int) -> Iterator[tuple[Pool, float]]:
+    def contexts(self, item: Group, shift: int) -> Iterator[tuple[Pool, float]]:
         """Where an item is sought, and how many values it may fit there by chance.
 
         That is what stands beside what is known, what is counted, what it is called, what is said again, and the runs
@@ -179,7 +176,7 @@ class _Search:
         yield self.of(counted), min(SUPPORTED.values())
         yield self.often, CERTAIN
         for runs in (counted, self.states) if not shape else ():
-            called = (fit for fit in self.called(first) if self.state(fit) in runs)
+            called = (fit for fit in self.called(first) if self.pool.owner(fit).state in runs)
             yield self.pool.at(called), CALLED + self.numbers[first].share
         digits = self.numbers[first].digits
         yield self.pool.at(self.said[digits] if len(digits[1]) > 2 else ()), CERTAIN  # two say many a thing
@@ -187,7 +184,7 @@ class _Search:
         for characters, supported in SUPPORTED.items():
             yield self.of(self.runs(first, characters)), supported
 
-    def believed(self, item: Item, some: Pool, limit: float) -> list[Fit]:
+    def believed(self, item: Group, some: Pool, limit: float) -> list[Fit]:
         """The quantities or entries, of some, that are printed so, if no more than `limit` are by chance."""
         shape, members = item
         if not some.fits.size or self.open.isdisjoint(members):
@@ -199,7 +196,7 @@ class _Search:
         sure = chance < CERTAIN or limit > CALLED  # as a sum must be, or called so
         return [fit for fit in fits if sure or self.pool.owner(fit).rank % FAR < DERIVED]
 
-    def claim(self, item: Item, some: Pool, limit: float) -> None:
+    def claim(self, item: Group, some: Pool, limit: float) -> None:
         """Make of numbers that are open what all that is believed of them has in common, if it does."""
         rows = [(fit, self.pool.flat[fit : fit + len(item[1])]) for fit in self.believed(item, some, limit)]
         nodes = [one for one in rows if self.pool.owner(one[0]).rank < DERIVED]  # v rather than v + eps
@@ -209,16 +206,17 @@ class _Search:
                 self.place(*self.found[-1])
                 break
 
-    def place(self, item: Item, fits: Sequence[Fit]) -> None:
+    def place(self, item: Group, fits: Sequence[Fit]) -> None:
         """Of what fits alike, what an array is called, or what is nearest to what stands around: by section, by run."""
         shape, members = item
         section, near = self.document.under(self.starts[members[0]]), self.known(members[0], BEHIND, members)
-        here = Counter(self.state(self.placed[n]).case for n in near if self.document.under(self.starts[n]) == section)
+        beside = [self.placed[n] for n in near if self.document.under(self.starts[n]) == section]
+        here = Counter(self.pool.owner(fit).state.case for fit in beside)
         runs = self.runs(members[0], BEHIND, members)
         called = [fit for fit in self.called(members[0]) if shape or self.pool.owner(fit).rank % FAR < DERIVED]
 
         def apart(fit: Fit) -> tuple[int, ...]:
-            state = self.state(fit)
+            state = self.pool.owner(fit).state
             further = self.pool.rank(fit)[bool(shape) :]
             return fit not in called, -here[state.case], bool(runs) and state not in runs, *further
 
@@ -227,9 +225,6 @@ class _Search:
             self.placed[member] = fit
             self.said[self.numbers[member].digits].add(fit)
         self.open.difference_update(members)
-
-    def state(self, fit: Fit) -> State:
-        return self.pool.owner(fit).state
 
     def counted(self, at: int, shift: int) -> frozenset[State]:
         """The runs after so many updates or epochs as the line or row of a number counts, and some more."""
@@ -257,7 +252,7 @@ class _Search:
 
     def runs(self, at: int, characters: int, but: Sequence[int] = ()) -> frozenset[State]:
         """What those are of."""
-        return frozenset(self.state(self.placed[n]) for n in self.known(at, characters, but))
+        return frozenset(self.pool.owner(self.placed[n]).state for n in self.known(at, characters, but))
 
     def beside(self, at: int) -> Iterator[Fit]:
         """The entry after the one that is printed just before, and the one before that which is printed just behind."""

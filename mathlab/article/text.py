@@ -30,7 +30,7 @@ Digits = tuple[int, tuple[int, ...], int]
 Group = tuple[tuple[int, ...], tuple[int, ...]]  # an array: its shape, and the positions of its numbers in C order
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Number:
     """A number: its digits as a figure would have them, where it stands, and why it is none of the article's, if so."""
 

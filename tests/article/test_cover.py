@@ -273,6 +273,11 @@ EXCHANGED = [
     ("z_1 = 0.59327, L = 0.59688", "z1 is 0.3775; L is 0.70824"),
     ("with $h_1 = 0.59327$ and the total $|h|^2 = 0.70824$", ""),
     ("h_1, h_2 = 0.59327, 0.59688", ""),
+    ("$h_1, h_2 = 0.59688, 0.59327$", "h1 is 0.59327; h2 is 0.59688"),
+    ("$(h_1, h_2) = (0.59688, 0.59327)$", "h has 0.59327 there; h has 0.59688 there"),
+    ("z1 and z2 are 0.3775 and 0.3925, h1 and h2 are 0.59688 and 0.59327.", "h1 is 0.59327; h2 is 0.59688"),
+    ("z_1, z_2 = 0.59327, 0.3925", "z1 is 0.3775"),
+    ("W1_1, W1_2 = [0.01432, 0.02863], [0.01436, 0.02872] and h_1, h_2 = 0.59327", ""),
     ("$x_1$ and $x_2$ are 0.05 and 0.10, and h1 and h2 are 0.59327 and 0.59688.", ""),
     ("$x_1 = 0.10$, $x_2 = 0.05$", "x1 is 0.05; x2 is 0.1"),
     ("If h_1 = 0.59688 as well", ""),
@@ -550,6 +555,7 @@ def test_a_search_has_a_limit(folder: Path) -> None:
     with pytest.raises(MathlabError, match="5000 are the limit of a search"):
         told("0.4321 " * 5_001)
     assert len(told("0.4321 " * 300)[1]) == 300
+    assert len(told(f"Epoch {'9' * 5_000}, 0.4321")[1]) == 1
 
 
 def test_arrays_of_whole_numbers_count_where_they_are_asked_for(folder: Path) -> None:
