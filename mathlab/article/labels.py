@@ -110,8 +110,9 @@ def called(text: str, start: int) -> Called:
         ]
         for equation in (alone or equations)[-1:]:
             name, gradient, sure = equation[1], gradient_of(equation[1]), told and bool(alone)
-            names = {folded(name), *([folded(f"d{gradient}")] if gradient else ())}
-            equal = sure and bool(re.search(r"[=≈][\s\0$`]*\Z", before))
+            layer = "z" if gradient[:1].isdigit() else ""  # of whose sums δ^{(1)} mostly is the gradient
+            names = {folded(name), *([folded(f"d{layer}{gradient}")] if gradient else ())}
+            equal = sure and not layer and bool(re.search(r"[=≈][\s\0$`]*\Z", before))
             return Called(names, sure, equal, once=bool(ELSEWHERE.search(row)))
     elif said := re.search(rf"([^\W\d]\w+){SAID}\Z", tight):
         name = folded(said[1])
