@@ -114,11 +114,13 @@ expected:
   0.15*0.05 + 0.2*0.1 + 0.35: 0.3775
   "log([1, 2])": [0, 0.69]
   exp(-0.57): 0.556
+  L: 5
 """
 
 
 def test_the_arithmetic_of_a_text_is_a_figure_as_any_other(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["run", str(written(tmp_path, ARITHMETIC))])
-    assert "4 figures, 3 match" in result.output
+    assert "5 figures, 3 match" in result.output
     (row,) = (line.split() for line in result.output.splitlines() if "exp(" in line)
     assert row == ["exp(-0.57)", "0.556", "0.566", "0.00953", "0.0005", "differs"]
+    assert "differs first" not in result.output  # L is not computed from it
