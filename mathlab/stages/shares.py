@@ -20,7 +20,6 @@ from mathlab.language.terms import factors, without
 from mathlab.results.judged import Part, Share
 from mathlab.stages.prepare import Env, Prepared, evaluate, sealed
 
-ROLES = ("upstream", "local")
 MIXING = frozenset("sum mean matmul dot outer scatter ones_like ones".split())  # where one entry is made of several
 
 
@@ -50,7 +49,7 @@ def shares_of(prepared: Prepared, values: Env, name: str) -> tuple[Share, ...]:
 
     def share(reader: str, expr: Expr, pair: Sequence[Expr]) -> Share:
         whole = part("", expr)
-        parts = tuple(map(part, ROLES, pair))
+        parts = tuple(map(part, ("upstream", "local"), pair))
         return Share(reader, whole.equation, whole.value, parts, prepared.fused.get(reader, ()))
 
     return tuple(itertools.starmap(share, found))

@@ -16,12 +16,14 @@ from mathlab.errors import MathlabError
 from mathlab.experiment import Array, TrainSettings
 from mathlab.language import read
 from mathlab.language.check import Types
+from mathlab.language.derive import WIDEST
 from mathlab.language.equation import Equation
 from mathlab.language.optimizers import CLIP_EPS, OPTIMIZERS
 from mathlab.language.planned import Planned
 from mathlab.language.shapes import Type
 from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute
 from mathlab.language.syntax import replace as replace_parts
+from mathlab.language.terms import total
 from mathlab.stages.prepare import Env, Prepared, computed, prepare
 
 UPDATE = "_t"  # the number of the update, counted from 1
@@ -160,7 +162,9 @@ class Training(NamedTuple):
             rate = substitute(settings.schedule.expr, {"t": Call("double", (clock,))})
             numbers = {"lr": Call("rounded", (rate,)), **numbers}
         numbers |= {setting: Name(setting_name(setting)) for setting in self.free}
-        norm = read(f"sqrt({' + '.join(f'sum(square(d{name}))' for name in self.trained) or 0})")
+        squares = [read(f"sum(square(d{name}))") for name in self.trained]
+        sums = [total(*squares[k : k + WIDEST]) for k in range(0, len(squares), WIDEST)]  # not nested a thousand deep
+        norm = Call("sqrt", (total(*sums) if sums else Num(0),))
         outside = {UPDATE, *map(setting_name, self.free)}
 
         def rounded(part: Expr) -> Expr | None:

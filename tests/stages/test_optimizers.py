@@ -304,3 +304,14 @@ def test_optimizers_have_no_setting_in_common_with_their_options() -> None:
     for name, rule in OPTIMIZERS.items():
         assert not rule.settings.keys() & rule.options.keys(), name
         assert SETTINGS[name].keys() >= {*rule.settings, *rule.options}
+
+
+def test_a_norm_is_that_of_however_many_parameters() -> None:
+    """As a text, the sum of 300 squares is nested deeper than an equation may be."""
+    many, settings = 300, {"lr": 1.0, "clip_norm": 0.5, "clip_eps": 0.0}
+    sums = {f"s{k + 1}": f"s{k} + w{k}**2" for k in range(many)}
+    start = {f"w{k}": float(k) for k in range(many)}
+    made = train.run(case({"s0": "w0 * 0", **sums}, start, train=TrainSettings("sgd", settings, 1)))
+    length = 0.5 / np.linalg.norm([*start.values()])
+    for name, first in start.items():
+        np.testing.assert_allclose(made.parameters[name], first * (1 - length), rtol=1e-12)
