@@ -28,8 +28,7 @@ SLACK = 1 + 1e-9  # windows are kept as floats: what lies on an edge is inside
 TRIES = 2_000_000_000  # what all tries together may cost, in entries computed: a few seconds
 
 
-@dataclass(frozen=True, eq=False)
-class Claim:
+class Claim(NamedTuple):
     """Numbers stated for a quantity at each of a scene's points: what fits lies between `low` and `high`."""
 
     label: str

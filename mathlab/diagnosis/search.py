@@ -28,7 +28,7 @@ from mathlab.stages.prepare import Prepared, with_gradients
 # entries computed, of which an op counts `worlds.OVERHEAD` more, at least and for each equation: some seconds
 WORK, EACH = 100_000_000.0, 2_000_000.0
 BACKWARD = 0.75  # of it for the backward pass
-MADE, DERIVED = 5_000.0, 1_000.0  # and so many for making a mistake, and for each equation that is derived anew
+MADE, WRITTEN = 5_000.0, 1_000.0  # and so many for a mistake, and for each equation that is written or derived anew
 COUNTED = 1.1  # times the work after which mistakes are not even counted any more
 MISSES = 2  # wrong claims that a mistake reaches first, and does not explain, before it is given up
 RATES = (1.0, 0.5, 0.1, 0.05, 0.01)  # learning rates to try where the config states none
@@ -106,7 +106,7 @@ class Search:
             limit = self.most * (1 if forward else BACKWARD)
             for mistake in mistakes.all_of(self.prepared, self.names, forward, most):
                 known += 1
-                self.evaluator.work += MADE
+                self.evaluator.work += MADE + WRITTEN * len(mistake.made)
                 if self.evaluator.work > COUNTED * limit:
                     break
                 if self.evaluator.work <= limit:
@@ -125,7 +125,7 @@ class Search:
         if self.evaluator.circular(mistake.changes) or _vanishes(mistake):
             return None
         if mistake.followed:
-            self.evaluator.work += DERIVED * len(self.evaluator.definitions)
+            self.evaluator.work += WRITTEN * len(self.evaluator.definitions)
             whole = mistakes.followed(mistake, self.prepared)
             if whole is None:
                 return None
@@ -229,7 +229,7 @@ class Search:
         base = changed(self.prepared, mistake.changes)
         if base is None or self.evaluator.work > self.most:
             return None
-        claims = [replace(claim, wrong=claim.wrong and k not in explained) for k, claim in enumerate(self.scene.claims)]
+        claims = [claim._replace(wrong=claim.wrong and k not in explained) for k, claim in enumerate(self.scene.claims)]
         right = {name: self.evaluator.definitions[name] for name in mistake.changes}
         scene = Scene(base, claims, self.scene.points)
         return Search(scene, self.most - self.evaluator.work, base, self.called, right)

@@ -70,8 +70,7 @@ class Prepared:
     def fused(self) -> Mapping[str, tuple[str, ...]]:
         """By an equation's name those that the stable form takes together with it, so that they hand nothing back."""
         pairs = zip(self.case.equations, self.equations, strict=True)
-        read = {run.name: (names(written.expr), names(run.expr)) for written, run in pairs if written.expr != run.expr}
-        return {name: tuple(one for one in before if one not in after) for name, (before, after) in read.items()}
+        return {run.name: tuple(one for one in names(own.expr) if one not in names(run.expr)) for own, run in pairs}
 
     @cached_property
     def cost(self) -> Cost:

@@ -757,6 +757,12 @@ def test_what_was_tried_is_said_and_a_thorough_search_tries_all(monkeypatch: pyt
     assert whole.tried == whole.known >= result.known
 
 
+def test_a_mistake_is_work_in_every_equation_that_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mathlab.diagnosis.search.WRITTEN", np.inf)
+    made, arrays = attention("")
+    assert not compare(made, {**arrays, "dK": arrays["dK"] + 0.1}).tried
+
+
 # --- from Python
 
 
