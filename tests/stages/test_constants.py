@@ -118,7 +118,8 @@ expected:
 """
 
 
-def test_the_arithmetic_of_a_text_is_a_figure_as_any_other(tmp_path: Path) -> None:
+def test_the_arithmetic_of_a_text_is_a_figure_as_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, ["run", str(written(tmp_path, ARITHMETIC))])
     assert "5 figures, 3 match" in result.output
     (row,) = (line.split() for line in result.output.splitlines() if "exp(" in line)
