@@ -192,7 +192,7 @@ def _curve(about: Subject) -> Drawing:
         try:
             values = prepare(replace(moved, upstream=upstream)).run()
             if (shape := np.shape(values["_curve"])) != x.shape:
-                raise MathlabError(f"of {POINTS} numbers it makes an array of shape {shape}")
+                raise MathlabError(f"{POINTS} numbers together give it the shape {shape}; a contour takes each alone")
         except MathlabError as error:
             reason = error.problems[0].message.removeprefix("in _curve: ").replace("_curve", wanted.text)
             raise about.wrong(f"{wanted.text!r} is no curve over {over.text}: {reason}", wanted) from None

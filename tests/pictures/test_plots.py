@@ -155,7 +155,7 @@ WRONG: list[tuple[Callable[[], Drawing], str]] = [
     (lambda: of_config("activations", "ReLU", asked("curve", "h")), "a curve runs over one name"),
     (
         lambda: of_config("activations", "ReLU", asked("curve", "sum(h)", over={"a": (0, 1)})),
-        "'sum(h)' is no curve over a",
+        "'sum(h)' is no curve over a: 401 numbers together give it the shape (); a contour takes each alone",
     ),
     (
         lambda: of_config("activations", "ReLU", asked("curve", "h", over={"b": (0, 1)})),
