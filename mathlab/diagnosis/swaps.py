@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mathlab.diagnosis.rewrite import Change, Names, form, text
 from mathlab.diagnosis.rules import FLIP
 from mathlab.language.syntax import ALL, Call, Expr, Name, Num, Slice, substitute, walk
-from mathlab.language.terms import factors, product, transposed
+from mathlab.language.terms import factors, product, transposed, without
 
 MOST_NAMES = 60  # names of which any may be taken for another; of more, those around
 MOST_EXCHANGED = 12  # names of which any two may have been taken for each other
@@ -55,8 +55,7 @@ def other_part(part: Expr, known: Names) -> Iterator[Change]:
                 yield f"{text(other)} stands in place of {part.id}", other
         made = known.forward.get(part.id, part)
         chain = factors(made)
-        fewer = [product(*chain[:n], *chain[n + 1 :]) for n in range(len(chain))]
-        some = fewer if len(chain) > 1 else [*getattr(made, "args", ())]
+        some = [without(chain, [n]) for n in range(len(chain))] if len(chain) > 1 else [*getattr(made, "args", ())]
         if isinstance(made, Call) and made.op == "index":
             indices = [(item.id, name) for item in made.args[1:] if isinstance(item, Name) for name in known.orders]
             some += [substitute(made, {read: Name(name)}) for read, name in indices if read != name]

@@ -690,6 +690,16 @@ def test_a_second_mistake_is_not_told_twice() -> None:
     assert len(causes) == len({cause.instead for cause in causes}) == 2
 
 
+def test_a_derivative_that_is_left_out_is_not_told_again_of_the_one_term_that_it_is_left_out_for() -> None:
+    rng = RNG(27)
+    X, A, B = rng.normal(size=(4, 3)), rng.normal(size=(3, 2)), rng.normal(size=(3, 2))
+    made = case({"a": "X @ A", "g": "sigmoid(X @ B)", "h": "a * g", "loss": "sum(h**2)"}, {"A": A, "B": B}, {"X": X})
+    a, g = X @ A, sigmoid(X @ B)
+    (cause,) = compare(made, {"dA": X.T @ (2 * a * g * g), "dB": X.T @ (2 * a * g * a)}).causes
+    assert "the factor g * (1 - g) is missing" in cause.cause
+    assert not any("left out for" in other for other in cause.others)
+
+
 def test_a_change_is_not_told_again_from_inside() -> None:
     (cause,) = compare(*margin("carry")).causes
     assert cause.others == ()
