@@ -17,8 +17,8 @@ from rich.console import Group, RenderableType
 from mathlab.errors import Place, Problem
 from mathlab.experiment import Case, Figure
 from mathlab.reports.layout import indexed, number, quantity, said, short
-from mathlab.results import BackpropResult, ExperimentResult, GradcheckResult, StageResult
-from mathlab.results.judged import NOT_FINITE, EntryCheck, FigureResult, FormulaResult, Outcome
+from mathlab.results import BackpropResult, CaseResult, ExperimentResult, GradcheckResult, StageResult
+from mathlab.results.judged import NOT_FINITE, EntryCheck, FormulaResult, Outcome
 from mathlab.stages.table import STAGES, Named
 
 Kind = Literal["figure", "worked out", "number", "formula", "gradient", "cell", "array", "article"]
@@ -155,7 +155,7 @@ def checks(result: ExperimentResult) -> tuple[Check, ...]:
 
 def backprop_checks(result: BackpropResult) -> Iterator[Check]:
     """The figures, the formulas, and where a witness contradicts."""
-    yield from (*figure_checks(result.figures), *map(formula_check, result.formulas))
+    yield from (*figure_checks(result), *map(formula_check, result.formulas))
     for one in result.witnesses:
         if not one.passed:
             name = f"d{one.name} beside the witness {one.witness}"
@@ -181,17 +181,12 @@ def gradcheck_checks(result: GradcheckResult) -> Iterator[Check]:
         numbers = number(worst.complex_step), number(worst.derived), short(worst.absolute_error)
         outcome: Outcome = "failed" if refuted else "passed"
         yield Check("gradient", GRADIENT.format(parameter), outcome, verdicts, *numbers, remarks=tuple(said))
-    yield from figure_checks(result.figures)
+    yield from figure_checks(result)
 
 
-def stage_checks(result: StageResult) -> Iterable[Check]:
-    """The figures, for a stage that compares nothing else."""
-    return figure_checks(result.figures)
-
-
-def figure_checks(figures: Iterable[FigureResult]) -> Iterator[Check]:
-    """Every number of every figure."""
-    for figure in figures:
+def figure_checks(result: StageResult | CaseResult) -> Iterator[Check]:
+    """Every number of every figure: all that a stage checks which compares nothing else."""
+    for figure in result.figures:
         kind: Kind = "worked out" if figure.worked_out else "figure"
         about = remarked(at=figure.at, because=figure.because, erratum=figure.erratum)
         why = remarked(diagnosis=figure.diagnosis, first_divergence=figure.first_divergence)

@@ -59,7 +59,7 @@ def report(result: ExperimentResult) -> Iterator[RenderableType]:
             yield from STAGES[name].page(stage)
             if stage.figures:
                 yield from section(FIGURES.get(name, f"figures of {name}"))
-                yield from compared(figure_checks(stage.figures))
+                yield from compared(figure_checks(stage))
         if len(result.cases) > 1:
             yield from (Text(""), said(summary(tally(case)), indent=2))
     yield Text("")
@@ -84,7 +84,7 @@ def problems(result: ExperimentResult) -> Iterator[RenderableType]:
         found: list[RenderableType] = [  # first, for the rest may come of it
             said(f"{NOT_FINITE} in {stage}: {what}", LOST, 2) for stage, what in case.nonfinite.items()
         ]
-        found += compared(check for check in figure_checks(case.figures) if check.outcome == "failed")
+        found += compared(check for check in figure_checks(case) if check.outcome == "failed")
         found += [part for name, stage in case.stages.items() for part in STAGES[name].failures(stage)]
         if found:
             yield from (said(f"{result.experiment.name}, case {case.case} ({case.dtype})", TITLE), *found, Text(""))

@@ -127,7 +127,7 @@ class Stage(NamedTuple):
     rows: Callable[..., Rows] = lambda found, dtype: iter(())
     page: Callable[..., Iterable[RenderableType]] = lambda found: ()
     failures: Callable[..., Iterable[RenderableType]] = lambda found: ()
-    checks: Callable[..., Iterable[Check]] = later("mathlab.reports.checks:stage_checks")
+    checks: Callable[..., Iterable[Check]] = later("mathlab.reports.checks:figure_checks")
     names: Callable[[Case], Named] = lambda case: ()
     section: str = ""
     optional: bool = True
