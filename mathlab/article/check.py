@@ -97,21 +97,22 @@ def coverage_of(results: Sequence[ExperimentResult], files: Sequence[Path], inte
 
 
 def write(experiments: Sequence[Experiment], found: Sequence[Suggestion], allowed: Allowed) -> list[str]:
-    """Put what is found into the configs; the figures for which there is no room.
+    """Put what is found into the configs, and say how much is in which, and for which figures there is no room.
 
     No config is replaced unless all of the new ones can be read. Raises MathlabError where one cannot.
     """
-    left: list[str] = []
+    told: list[str] = []
     texts: dict[Path, str] = {}
     for experiment in experiments:
         path = Path(experiment.path)
         if made := sections((one for one in found if one.state.experiment == experiment.name), experiment):
-            texts[path], without = written(path.read_bytes().decode("utf-8"), made)
-            left += without
+            texts[path], left = written(path.read_bytes().decode("utf-8"), made)
+            told += [f"not written, for there is no room for it: {key}" for key in left]
+            told.append(f"figures written into {path}: {len(made) - len(left)}")
             config.described(texts[path].encode("utf-8"), experiment.path, allowed)
     for path, text in texts.items():
         replace_file(path, text, mended=True)
-    return left
+    return told
 
 
 # A config's text with figures in it, and every other byte as it was

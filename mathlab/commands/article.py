@@ -47,11 +47,11 @@ def article(
         told = [suggest(one, experiments) for one, (_, experiments) in searched]
         found = [one for some, _ in told for one in some]
         undecided = [one for _, some in told for one in some]
-        left = check.write([one for _, some in groups for one in some], found, permits.allowed) if write else []
+        written = check.write([one for _, some in groups for one in some], found, permits.allowed) if write else []
         if found and write:
             known = covered(check.groups_of(files, config or (), permits.allowed, skip_unnamed))
         whole = Coverage(*(tuple(chain.from_iterable(parts)) for parts in zip(*known, strict=True)))
-        report = article_report(files, whole, found, undecided, left)
+        report = article_report(files, whole, found, undecided, written)
     telling.deliver(report)
     if whole.numbers or whole.missing:
         return MATCH if report.passed else FAIL

@@ -29,15 +29,15 @@ def article_report(
     coverage: Coverage | None = None,
     found: Sequence[Suggestion] = (),
     undecided: Sequence[Undecided] = (),
-    left: Sequence[str] = (),
+    written: Sequence[str] = (),
 ) -> Report:
-    """What was found out about the documents `files`; what was found for their open numbers, and what had no room."""
+    """What was found out about the documents `files`; what was found for their open numbers, and what was written."""
     known = coverage or Coverage()
     return Report(
         "article",
         fine=bool(known.numbers) and known.passed,
         summary=article_summary(known),
-        tables=lambda quiet: (*_page(known, quiet), *_told(found, undecided, left)),
+        tables=lambda quiet: (*_page(known, quiet), *_told(found, undecided, written)),
         compared=lambda: _checks(known, undecided),
         about=lambda: {"article": _content(files, known, found, undecided)},
     )
@@ -88,7 +88,8 @@ def article_summary(coverage: Coverage) -> str:
     counts = Counter(one.status for one in coverage.numbers)
     kinds = ", ".join(f"{counts[status]} {status}" for status in get_args(Status))
     missing = f"; {count(len(coverage.missing), 'printed figure')} missing" if coverage.missing else ""
-    wrong = f"; {count(len(coverage.wrong), 'figure')} wrong" if coverage.wrong else ""
+    differ = sum(one.failed for one in coverage.numbers if one.claim)
+    wrong = f"; {count(differ, 'figure')} wrong" if differ else ""
     return f"{count(len(coverage.numbers), 'number')}: {kinds}{missing}{wrong}"
 
 
@@ -107,7 +108,7 @@ def _page(coverage: Coverage, only_failures: bool) -> Iterator[RenderableType]:
     yield said(article_summary(coverage), "bold" if coverage.passed else "bold red")
 
 
-def _told(found: Sequence[Suggestion], undecided: Sequence[Undecided], left: Sequence[str]) -> Iterable[RenderableType]:
+def _told(found: Sequence[Suggestion], undecided: Sequence[Undecided], done: Sequence[str]) -> Iterable[RenderableType]:
     for state, ones in groupby(found, key=lambda one: one.state):
         yield Paragraph(Text.assemble(plain("figures of "), plain(str(state), "bold")))
         for suggested in ones:  # to be copied, and so on one line
@@ -117,4 +118,4 @@ def _told(found: Sequence[Suggestion], undecided: Sequence[Undecided], left: Seq
         unknown = "has too few digits to say what it is" if one.vague else "fits nothing that is computed"
         may_be = f"may be {', or '.join(one.candidates)}" if one.candidates else unknown
         yield said("; ".join(filter(None, (f"{one.number.place}: {one.number.text} {may_be}", one.near))))
-    yield from (said(f"not written, for there is no room for it: {key}", "yellow") for key in left)
+    yield from map(said, done)

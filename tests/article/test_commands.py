@@ -78,7 +78,7 @@ def test_what_stands_nowhere_is_like_a_number_as_long_as_it_is() -> None:
 
 def test_what_is_written_keeps_every_line_that_was_there() -> None:
     before = Path("neuron.yaml").read_text(encoding="utf-8")
-    invoke("article", "--write", "notes.md")
+    assert "figures written into neuron.yaml: 2\n" in invoke("article", "--write", "notes.md").stdout
     assert Path("neuron.yaml").read_text(encoding="utf-8").startswith(before)
 
 
@@ -87,6 +87,7 @@ def test_suggesting_writes_nothing() -> None:
     told = invoke("article", "--suggest", "notes.md")
     assert told.exit_code == 1
     assert 'dw: {printed: 0.378388, at: "Backward"}' in told.stdout
+    assert "written" not in told.stdout
     assert Path("neuron.yaml").read_bytes() == before
 
 
