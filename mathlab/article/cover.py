@@ -13,9 +13,9 @@ import numpy as np
 
 from mathlab.article.formats import Span
 from mathlab.article.places import BEFORE, NAMED, miscalled, misplaced, names_of
-from mathlab.article.text import Digits, Document, Number, digits_of
+from mathlab.article.text import Digits, Document, Number, digits_of, row_of
 from mathlab.errors import MathlabError, Problem
-from mathlab.experiment import INFINITE, Array, Case, Experiment, Range, Value
+from mathlab.experiment import INFINITE, Array, Case, Experiment, Figure, Range, Value
 from mathlab.language.syntax import Num, walk
 from mathlab.results import ExperimentResult
 from mathlab.results.judged import FigureResult, Judged
@@ -27,6 +27,7 @@ GUESSED = 5_000  # characters that a section has at least, where its heading is 
 LARGEST = 10_000  # entries of an input that an article may repeat
 LOOKED_AT = 5_000  # numbers, when the nearest is sought
 SAY = 60  # characters by which a number is found again
+MINUS = re.compile(r"[\w)\]}$][\s\0&]{0,9}-[\s\0{]{0,9}\Z")  # between what it takes a number from, and that number
 
 
 Missing = tuple[FigureResult, Judged, Number | None]  # one that stands nowhere, and a number that looks like it
@@ -68,11 +69,6 @@ class Coverage(NamedTuple):
     missing: tuple[Missing, ...] = ()
 
     @property
-    def wrong(self) -> list[Covered]:
-        """Those that a figure claims which does not match."""
-        return [one for one in self.numbers if one.claim and one.failed]
-
-    @property
     def passed(self) -> bool:
         return not self.missing and not any(one.failed for one in self.numbers)
 
@@ -88,8 +84,7 @@ def cover(
     Integers count where a figure claims them, or with `integers`. Raises MathlabError for an `at:` that stands nowhere,
     and for an `ignore:` that fits nothing.
     """
-    cases = [case for result in results for case in result.cases]
-    figures = [figure for case in cases for figure in case.figures if not figure.worked_out]
+    figures = [figure for one in results for case in one.cases for figure in case.figures if not figure.worked_out]
     given: dict[float, dict[str, None]] = defaultdict(dict)  # to all that has this value, each once
     stated = [[one for case in result.experiment.cases for one in _given(case)] for result in results]
     for name, values in chain(*stated):
@@ -106,23 +101,20 @@ def cover(
     }
     wrong = {**miscalled(documents, claims, names_of(results, stated)), **displaced}
 
-    def known(number: Number) -> Covered:
+    def known(number: Number, text: str) -> Covered:
         if why := ignored.get(number, number.why):
             return Covered(number, "ignored", why)
         if number in wrong:
             return Covered(number, "open", wrong[number])
         if claims := found.get(number):
             return Covered(number, "checked", claims[0].figure.key, claims)
-        names = [*given.get(number.value, given.get(number.meant.value, ()))]
-        more = ", …" * (len(names) > NAMED)
-        return Covered(number, "given", ", ".join(names[:NAMED]) + more) if names else Covered(number, "open")
+        values = (number.value, number.meant.value, *([-number.value] if _subtracted(text, number.start) else ()))
+        names = [*next((given[value] for value in values if value in given), ())]
+        told = [*names[:NAMED], "…"] if len(names) > NAMED else names
+        return Covered(number, "given", ", ".join(told)) if names else Covered(number, "open")
 
-    covered = [known(number) for document in documents for number in document.numbers]
-    kept = [
-        one
-        for one in covered
-        if one.claim or one.number in wrong or one.number.decimal or (integers and not one.number.why)
-    ]
+    covered = [known(number, document.text) for document in documents for number in document.numbers]
+    kept = [n for n in covered if n.claim or n.number in wrong or n.number.decimal or (integers and not n.number.why)]
     return Coverage(tuple(documents), tuple(kept), tuple(missing))
 
 
@@ -225,15 +217,22 @@ def _ignored(documents: Sequence[Document], experiments: Iterable[Experiment]) -
     return found
 
 
+def _subtracted(text: str, start: int) -> bool:
+    """Whether a formula takes a number away, as the sign of what is given may be pulled out; `0.2 - 0.4` is a range."""
+    formula = re.split(r"[,;\n]|[^\W\d]{2,}\s", row_of(text, start)[0])[-1]
+    return bool(MINUS.search(formula)) and not set("=+*/@×·⊙").isdisjoint(formula)
+
+
 def _given(case: Case) -> Iterator[tuple[str, Array]]:
     """Numbers that an article states before it computes, by what they are in the config."""
     upstream = {"upstream": case.upstream} if isinstance(case.upstream, Value) else {}
     for name, value in {**case.inputs, **case.parameters, **upstream}.items():
         if value.array.size <= LARGEST:
             yield name, np.asarray(value.array, float)
-    for equation in (*case.equations, *case.derivation):
-        constants = [part.value for part in walk(equation.expr) if isinstance(part, Num)]
-        yield f"a constant of {equation.name}", np.array([*constants, *(-one for one in constants)], float)
+    for equation in (*case.equations, *case.derivation, *(one for one in case.figures if not one.worked_out)):
+        kinds = float if isinstance(equation, Figure) else (int, float)  # the whole numbers of a figure are indices
+        found = [part.value for part in walk(equation.expr) if isinstance(part, Num) and isinstance(part.value, kinds)]
+        yield f"a constant of {equation.name}", np.array([*found, *(-one for one in found)], float)
     if train := case.train:
         settings = {**train.settings, "epochs": train.epochs, "batch_size": train.batch_size}
         yield from ((f"train.{name}", np.array(float(value))) for name, value in settings.items() if value is not None)

@@ -35,12 +35,13 @@ ELSEWHERE = re.compile(  # before a name whose value is another for once
 )
 BEGINNING = r"\b(?:and|with|let|where|weight|bias|input|from)"
 CLEAR = re.compile(rf"(?:(?:^|\n)(?:[->+]|\d+\.)?|[;:.{EQUALS}⏎$]|[\d)\]}}%],|\w{{4}},|{BEGINNING})\s?\Z")
-LISTED = re.compile(r"(?:^|[\s,;($])[^\W\d](?:\w{0,2}|\w*[_\d]\w*)(?:,\s?|\sand\s)\$?\Z")
+LISTED = re.compile(r"(?:^|[\s,:;($])[^\W\d](?:\w{0,2}|\w*[_\d]\w*)(?:,\s?|\sand\s)\$?\Z")
 # The names of several numbers, and those of the numbers that stand before the one in question.
 SEVERAL = re.compile(
-    r"(?:^|[\s($])(?P<names>(?P<stem>[^\W\d]+)[\d_]+(?:(?:, ?| and )(?P=stem)[\d_]+)+)\)?"
+    r"(?:^|[\s($:])(?P<names>(?P<stem>[^\W\d]+)[\d_]+(?:(?:, ?| and )(?P=stem)[\d_]+)+)\)?"
     r"(?P<sign>=| (?:are|were|is)(?: |\Z))\(?(?P<before>(?:-?[\d.]+(?:,| and) ?)*)\Z"
 )
+ARRAY = re.compile(r"(?<=[=,\s])\[(?:[^\[\]]|\[[^\[\]]*\])*\]")  # one of several, and not an index
 PROSE = r"\b(?:and|or|so|that|the|with|which|is|are|then|but|where|as|of|to)\b|[^\W\d]{2,}\s[^\W\d]{2,}"
 # Between the name of an equation and its value, which may stand there already, before another name.
 BROKEN = re.compile(rf"(?s:\d\.\d.*[^\W\d]\w*[{EQUALS}]\Z)|[;⏎]|[.,]\s[^\W\d]|{PROSE}")
@@ -92,13 +93,15 @@ def called(text: str, start: int) -> Called:
             found |= {word + of_row.strip() for word in found}
         return Called(found, told, equal=told and not WORKED.search(f"{of_row} {of_column}"))
     window = WINDOW if EQUATED.search(text, max(start - NEAR, 0), start) else NEAR
-    before = OPERATOR.sub("·", text[max(start - window, 0) : start].rpartition("\n\n")[2])
+    before = ARRAY.sub("0.0", OPERATOR.sub("·", text[max(start - window, 0) : start].rpartition("\n\n")[2]))
     plain = re.sub(r"[^\S\n]+", " ", re.sub(r"\s*\n\s*", "\n", _bare(before)))
     tight = re.sub(rf"\s?([/_{EQUALS}])\s?|(?<=∂) ", r"\1", OPENED.sub("", plain).replace(":=", "="))
-    if (several := SEVERAL.search(tight)) and not re.search(r"\[[^=]*\Z", before):
+    opened = re.search(r"\[[^=]*\Z", before)  # of the numbers in an array the first alone is called so
+    if (several := SEVERAL.search(tight)) and not (opened and opened[0].strip("[ \n")):
         listed = re.findall(rf"{several['stem']}[\d_]+", several["names"])
         if further := listed[len(re.findall(r"[\d.]+", several["before"])) :]:
-            return Called({folded(further[0])}, told, told and several["sign"] == "=", bool(ELSEWHERE.search(row)))
+            sure = told and not opened
+            return Called({folded(further[0])}, sure, sure and several["sign"] == "=", bool(ELSEWHERE.search(row)))
     elif tight.endswith(tuple(EQUALS)):
         over = re.sub(r"(∇_?\w+) ?[A-Z]\b", r"\1", re.sub(r"(?<=[^\s/_])∂", "/∂", tight))
         equations = [*re.finditer(rf"(?<![^\s,;(.⏎${EQUALS}])((?=[^\W\d]|[∂∇])[\w∂∇/.]+)(['+]?)(?=[{EQUALS}])", over)]

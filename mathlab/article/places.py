@@ -94,7 +94,7 @@ def names_of(results: Sequence[ExperimentResult], given: Sequence[Sequence[tuple
     names: dict[str, list[Named]] = defaultdict(list)
     for experiment, (result, stated) in enumerate(zip(results, given, strict=True)):
         values: dict[tuple[str, tuple[int, ...]], dict[int, set[float]]] = defaultdict(lambda: defaultdict(set))
-        arrays = [*stated]
+        arrays = [one for one in stated if " " not in one[0]]  # a constant has no name
         for case in result.cases:
             found = case.found("backprop", BackpropResult)
             for figure in (figure for figure in case.figures if not figure.worked_out):
@@ -187,7 +187,7 @@ def _orders(figure: FigureResult) -> Iterator[tuple[Judged, ...]]:
     """The entries of an array as an article may print them: one axis after another, or a row along one of the axes."""
     if 1 < len(figure.entries) <= LARGEST_ARRAY and not any(entry.printed in INFINITE for entry in figure.entries):
         places = np.arange(len(figure.entries)).reshape(without_ones(figure.shape))
-        for axis in range(places.ndim):
+        for axis in reversed(range(places.ndim)):  # as they are before they are turned
             turned = np.moveaxis(places, axis, -1)
             for order in (turned.ravel(), *turned.reshape(-1, turned.shape[-1])):
                 yield tuple(figure.entries[at] for at in order)

@@ -131,9 +131,8 @@ class _Search:
         self.numbers = [number.meant for number in document.numbers]
         self.starts = [number.start for number in document.numbers]
         names = _labelled(pooled, {case.equations[-1].name for experiment in experiments for case in experiment.cases})
-        self.called = cache(
-            lambda at: [fit for name in called(document.text, self.starts[at]).names for fit in names.get(name, ())]
-        )
+        self.words = cache(lambda at: called(document.text, self.starts[at]).names)
+        self.called = cache(lambda at: [fit for name in self.words(at) for fit in names.get(name, ())])
         self.states = [*dict.fromkeys(quantity.state for quantity in pooled.quantities)]
         self.of = cache(lambda runs: pooled.where(lambda quantity: quantity.state in runs))
         self.often = self.of(frozenset(state for state in self.states if not state.aside))
@@ -213,12 +212,13 @@ class _Search:
         beside = [self.placed[n] for n in near if self.document.under(self.starts[n]) == section]
         here = Counter(self.pool.owner(fit).state.case for fit in beside)
         runs = self.runs(members[0], BEHIND, members)
-        called = [fit for fit in self.called(members[0]) if shape or self.pool.owner(fit).rank % FAR < DERIVED]
+        named, words = self.called(members[0]), self.words(members[0])
+        initials = {f"d{word[0]}" for word in words if word in ("weight", "bias")}  # of their gradients
 
         def apart(fit: Fit) -> tuple[int, ...]:
-            state = self.pool.owner(fit).state
-            further = self.pool.rank(fit)[bool(shape) :]
-            return fit not in called, -here[state.case], bool(runs) and state not in runs, *further
+            quantity, further = self.pool.owner(fit), self.pool.rank(fit)[bool(shape) :]
+            known = fit in named or quantity.key.partition("(")[0] in words or quantity.of[:2].lower() in initials
+            return not known, -here[quantity.state.case], bool(runs) and quantity.state not in runs, *further
 
         best = min(fits, key=apart)
         for member, fit in zip(members, range(best, best + len(members)), strict=True):
