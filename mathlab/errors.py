@@ -138,6 +138,7 @@ def _edits(word: str, other: str) -> int:
     """How many letters are added, dropped, replaced, or moved, from one word to the other."""
     parts = difflib.SequenceMatcher(None, word, other, autojunk=False).get_opcodes()
     edits = sum(max(end - start, until - since) for tag, start, end, since, until in parts if tag != "equal")
+    edits = min(edits, sum(a != b for a, b in zip(word, other, strict=False)) + abs(len(word) - len(other)))
     return 1 if edits == 2 and sorted(word) == sorted(other) else edits
 
 

@@ -101,8 +101,7 @@ def _undeclared(experiments: Sequence[Experiment]) -> Iterator[Problem]:
     for experiment in experiments:
         if not any(stage.declared(case) for case in experiment.cases for stage in STAGES.values()):
             *some, last = ("expected", "derivation", *(name for name in STAGES if name != "backprop"))
-            message = f"declares nothing to check: add {', '.join(some)} or {last}"
-            yield Problem(message, Place(experiment.path, 1, 1))
+            yield Problem(f"declares nothing to check: add {', '.join(some)} or {last}", Place(experiment.path, 1, 1))
 
 
 def results(plan: Plan, progress: Progress) -> ExperimentResult:

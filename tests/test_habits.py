@@ -928,6 +928,7 @@ NEAR = [
     ("central_foo", "central_w", False),
     ("weight_init", "weight_decay", False),
     ("wieght_decay", "weight_decay", True),
+    ("lous", "loss", True),
 ]
 
 

@@ -105,8 +105,7 @@ def _axis(table: Table, targets: Sequence[Axis], case: Case, sampled: bool, seen
         case [target]:
             axis = target._replace(key=str(name), place=key.place)
         case _:
-            message = f"'{name}' is both a value and a setting of the training; rename the value"
-            raise MathlabError(message, key.place)
+            raise MathlabError(f"'{name}' is both a value and a setting of the training; rename the value", key.place)
     if isinstance(tree, Table) and sampled:
         return axis._replace(values=_range(tree, axis, case))
     if not isinstance(tree, Row) or not tree:

@@ -51,8 +51,8 @@ def beside(folder: Path, name: str, allowed: Sequence[Path] = ()) -> Path:
         path = named.resolve()
         inside = any(path.is_relative_to(home.resolve()) for home in (folder, *allowed))
         there = inside and path.is_file()
-    except (OSError, ValueError, RuntimeError):  # a NUL character, a name too long, a circle of links
-        why = missing(named, ()) if named.is_symlink() else "cannot be the name of a file"
+    except (OSError, ValueError, RuntimeError) as error:  # a NUL character, a name too long, a circle of links
+        why = missing(named, ()) if isinstance(error, RuntimeError) else "cannot be the name of a file"
         raise MathlabError(f"{name!r} {why}") from None
     if not inside:
         raise MathlabError(f"{name!r} lies outside the folder of the config; --allow-files permits another one")

@@ -190,9 +190,7 @@ def entries(
         return key, value
 
     def read(tree: Tree) -> T:
-        table = mapping(tree)
-        if filled and not table:
-            raise MathlabError("this mapping has no entries", tree.place)
+        table = mapping(tree, filled)
         try:
             return make(dict(gather(entry, table.items())))
         except Partly as error:
@@ -219,12 +217,13 @@ def _astray(name: str, part: Tree, within: Sequence[str], problems: Sequence[Pro
     return misplaced(name) or group
 
 
-def mapping(tree: Tree) -> Table:
-    """The tree as a mapping; nothing at all, as in `gradcheck:`, is an empty one."""
-    if isinstance(tree, Table):
-        return tree
-    if nothing(tree):
-        return Table(tree.place)
+def mapping(tree: Tree, filled: bool = False) -> Table:
+    """The tree as a mapping, `filled` if it has any entries; nothing at all, as in `gradcheck:`, is an empty one."""
+    table = Table(tree.place) if nothing(tree) else tree
+    if filled and isinstance(table, Table) and not table:
+        raise MathlabError("this mapping has no entries", tree.place)
+    if isinstance(table, Table):
+        return table
     hint = slip(tree, PAIRS) if isinstance(tree, Scalar) else "; write 'name: value', without '-' and brackets"
     raise MathlabError(f"a mapping is needed here, not {kind(tree)}{hint}", tree.place)
 

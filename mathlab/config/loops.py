@@ -119,13 +119,14 @@ def in_loops(said: Callable[..., Equation | None], one: Schema, hand: bool = Fal
 
     def read(tree: Tree) -> tuple[Equation, ...]:
         each: list[tuple[Tree, tuple[Scalar, ...]]] = []
-        for part, keys in written_in(mapping(tree)):
+        for part, keys in written_in(mapping(tree, filled=hand)):
             each += ((way, keys) for way in (part if hand and isinstance(part, Row) and part else [part]))
         return gather(lambda one: current().once(line, one[0], *one[1]), each)
 
     inside: Schema = {"type": "object", "minProperties": 1, "additionalProperties": any_of(one, {"type": "object"})}
     schema: Schema = {
-        "type": ["object", "null"],
+        "type": "object" if hand else ["object", "null"],
+        "minProperties": int(hand),
         "propertyNames": {"pattern": NAMES},
         "patternProperties": {r"^for\s": inside},
         "additionalProperties": one,

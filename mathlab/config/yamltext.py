@@ -150,8 +150,7 @@ class _Builder:
         for event in self.events:
             documents += isinstance(event, yaml.DocumentStartEvent)
             if documents > 1:
-                message = "a config is one YAML document, and a second one starts here"
-                raise MathlabError(message, self.place_of(event))
+                raise MathlabError("a config is one YAML document, and a second one starts here", self.place_of(event))
             if isinstance(event, yaml.NodeEvent):
                 root = self.node(event, 1)
         return root

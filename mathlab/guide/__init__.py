@@ -25,8 +25,7 @@ def page(topic: str) -> str:
         told = {name: often for name in known if (often := len(word.findall(_text(name + SUFFIX))))}
         most = sorted(told, key=told.__getitem__, reverse=True)[:TOLD]
         hint = f"; it stands in {', '.join(most)}" if most else f"; there are {', '.join(known)}"
-        hint = did_you_mean(topic, known) or hint
-        raise MathlabError(f"the guide has no page on {topic!r}{hint}")
+        raise MathlabError(f"the guide has no page on {topic!r}{did_you_mean(topic, known) or hint}")
     return _text(topic + SUFFIX)
 
 

@@ -221,9 +221,9 @@ def _values(about: Subject, prepared: Prepared, of: Equation, points: Iterable[M
         for (name, place), moved in point.items():
             arrays[name][place] = moved
         found += value({**prepared.env, **prepared.forward(arrays), **arrays})
-        if found[0].ndim:
+        if found[0].size != 1:
             raise about.wrong(f"{about.picture.kind} needs one number, and {of.text!r} has shape {found[0].shape}", of)
-    return np.array(found)
+    return np.ravel(found)
 
 
 def spans(about: Subject, prepared: Prepared) -> Sequence[tuple[Equation, Place, float, float]]:

@@ -132,9 +132,9 @@ def prepare(case: Case) -> Prepared:
     try:
         backward = backward if forward_only else derive(equations, types, wanted)
     except MathlabError:
-        if not unasked or (case.parameters and not case.forward):
+        if not unasked or (case.parameters and not case.forward and not type_.shape):
             raise
-        types, forward_only = Types(forward, types.integral), True  # an accuracy, say, or the size of an image
+        types, forward_only = Types(forward, types.integral), True  # an accuracy, say, or predictions
     # of a softmax that is read in another way too, the stable form would leave out a part of the gradient
     derived = [name for name in known if f"d{name}" in types.names]
     if stabilised(case.equations, keep=asked.union(derived)) != equations:

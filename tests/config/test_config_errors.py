@@ -379,12 +379,15 @@ FILES = [
     ("{file: good.csv, header: 1}", "1:38: true or false is needed here, not '1'"),
     ("{file: link.csv}", "1:20: 'link.csv' lies outside the folder of the config; --allow-files permits another one"),
     ('{file: "a\\0.csv"}', "1:21: 'a\\x00.csv' cannot be the name of a file"),
+    (f"{{file: {'a' * 300}.csv}}", f"1:20: '{'a' * 300}.csv' cannot be the name of a file"),
 ]
 
 # figures, derivations, the gradient check and cases
 FIGURES = [
     (MINIMAL + "expected: {}\n", "3:11: this mapping has no entries"),
     (MINIMAL + "expected:\n", "3:10: this mapping has no entries"),
+    (MINIMAL + "expected: {y: 4}\nderivation: {}\n", "4:13: this mapping has no entries"),
+    (MINIMAL + "expected: {y: 4}\nderivation:\n", "4:12: this mapping has no entries"),
     (MINIMAL + "expected: {z: 1}\n", "3:12: unknown name 'z'; there are x, y, dx, dy, pi, e, inf"),
     (MINIMAL + "expected: {dx: 1, dq: 2}\n", "3:19: unknown name 'dq'; there are x, y, dx, dy, pi, e, inf"),
     (MINIMAL + "expected: {norm(dyy): 1}\n", "3:17: unknown name 'dyy' in 'norm(dyy)'; did you mean 'dy'?"),

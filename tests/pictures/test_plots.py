@@ -178,6 +178,17 @@ def test_bad_input_is_one_sentence(make: Callable[[], Drawing], message: str) ->
     assert len(caught.value.problems) == 1
 
 
+def test_a_contour_and_steps_are_of_a_loss_of_one_entry() -> None:
+    fields = {"inputs": {"x": [1.0, 2.0]}, "parameters": {"W": [[0.5, 1.0]]}, "equations": {"L": "(W @ x)**2"}}
+    result = api.run(fields, command="backprop")
+    over = asked("contour", "L", over={"W[0,0]": (-1, 1), "W[0,1]": (0, 1)})
+    field = plots.drawing(result, "base", over).field
+    assert field
+    heights = field[2]
+    np.testing.assert_allclose([heights[0, 0], heights[0, -1], heights[-1, 0]], [1, 1, 1], atol=1e-12)
+    assert plots.drawing(result, "base", asked("steps")).lines
+
+
 @pytest.mark.parametrize("form", ["svg", "png", "pdf"])
 def test_every_format_is_the_same_each_time(form: str) -> None:
     pytest.importorskip("matplotlib")

@@ -170,3 +170,11 @@ def test_a_softmax_that_is_read_beside_its_logarithm_has_its_whole_gradient(
 ) -> None:
     arrays = backprop.run(case({"p": "softmax(2 * w)", **equations}, {"w": [1.0, 2.0]})).arrays
     assert arrays["dp"] == pytest.approx(dp(arrays["p"]), rel=1e-12)
+
+
+@pytest.mark.parametrize("end", ["round(z)", "sign(z)", "z // 2"])
+def test_one_prediction_of_parameters_need_not_have_a_derivative(end: str) -> None:
+    asked = case({"z": "w * x", "y": end}, {"w": [2.0]}, {"x": [1.5]}, expected=(figure("z", "3", shape=(1,)),))
+    assert all(result.passed for result in backprop.run(asked).figures)
+    with pytest.raises(MathlabError, match="which has no derivative"):
+        prepare(replace(asked, gradcheck=GradcheckSettings()))
