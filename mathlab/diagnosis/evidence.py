@@ -95,19 +95,25 @@ def expected_by_chance(scene: Scene, trials: Sequence[Trial], best: int, tried: 
     lands on the digits that were printed with the chance (width of what rounds to them) / 2d. One that moves an entry
     by less than half of what is to be explained cannot land there at all.
     """
-    claims = trials[best].explains
-    true, stated = _joined(scene.truth[k] for k in claims), _joined(scene.claims[k].stated for k in claims)
-    widths = _joined(scene.claims[k].high - scene.claims[k].low for k in claims)
+    found = trials[best]
+
+    def luck(trial: Trial, some: Sequence[int]) -> float:
+        of = [scene.claims[k] for k in some]
+        true, there = (_joined(values[k] for k in some) for values in (scene.truth, trial.outcomes))
+        stated, widths = _joined(one.stated for one in of), _joined(one.high - one.low for one in of)
+        return _luck(true, there, stated, widths, trial.anywhere)
+
+    # of those that tell the same digits again the most telling one counts
+    claims = [min(some, key=lambda k: luck(found, [k])) for some in found.told] or found.explains
     if not scene.printed:  # the numbers of a program: those that do not fit are not kept
-        there = _joined(trials[best].outcomes[k] for k in claims)
-        return (tried + trials[best].weight) * _luck(true, there, stated, widths, trials[best].anywhere)
+        return (tried + found.weight) * luck(found, claims)
     total = 0.0
     seen: set[str] = set()
     for trial in trials[: best + 1]:
-        there = _joined(trial.outcomes[k] for k in claims)
-        if luck := _luck(true, there, stated, widths, trial.anywhere):
+        if likely := luck(trial, claims):
+            there = _joined(trial.outcomes[k] for k in claims)
             digits = ",".join(f"{number:.9e}" for number in there[:COMPARED])  # those that come to the same are one
-            total += 0 if digits in seen else trial.weight * luck
+            total += 0 if digits in seen else trial.weight * likely
             seen.add(digits)
     return total
 

@@ -92,6 +92,7 @@ class Trial(NamedTuple):
     world: bool = True  # without, the right claims stay as they are
     tier: float = 5.0  # the lower, the likelier
     explains: tuple[int, ...] = ()  # these wrong claims
+    told: Sequence[Sequence[int]] = ()  # those of them, where known, that tell the same digits again
     breaks: int = 0  # so many right ones
     whole: bool = True  # it reaches no other wrong one
     mistake: Mistake | None = None  # the one in the equations that was made

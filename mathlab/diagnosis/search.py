@@ -21,7 +21,7 @@ from mathlab.diagnosis.unfold import forms, told, unfolded
 from mathlab.diagnosis.worlds import Evaluator, World, changed, computing
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.language.equation import by_name
-from mathlab.language.syntax import Call, Expr, Num, names, substitute, unparse, walk
+from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute, unparse, walk
 from mathlab.language.terms import product
 from mathlab.stages.prepare import Prepared, with_gradients
 
@@ -133,13 +133,44 @@ class Search:
         outcomes = self._trained(mistake) if self.scene.trained else self._computed(mistake)
         if outcomes is None:
             return None
-        trial = judged(self.scene, Trial("", outcomes, mistake=mistake))
+        trial = self._weighed(judged(self.scene, Trial("", outcomes, mistake=mistake)), mistake)
         # of as likely ones that comes first which changes and reaches least; a formula is wrong before what it reads is
         own = {name for k in trial.explains for name in names(self.scene.claims[k].base)} & mistake.changes.keys()
         away = 0 if own or len(self.scene.points) == 1 else ELSEWHERE
         reached = self.evaluator.reach(mistake.changes).bit_count() + len(mistake.changes)
         cause = self.worded(mistake) if trial.explains else ""  # of the others nobody hears
         return trial._replace(cause=cause, tier=mistake.tier + NEARER * reached + away)
+
+    def _weighed(self, trial: Trial, mistake: Mistake) -> Trial:
+        """The trial of a mistake in an article, with the figures together that tell the digits of one again.
+
+        Those are what follows from that figure alone. It explains nothing where it breaks a right figure other than by
+        a wrong one: only what an article goes on from may it have computed twice. Nor is one made everywhere where
+        some figure is another one.
+        """
+        claims = self.scene.claims
+        if not self.scene.printed or self.scene.trained or not trial.explains:
+            return trial
+        first = {claims[k].base for k in trial.explains if not claims[k].pick}
+        ways: dict[str, frozenset[str]] = {}  # to each name from the figures before it, or from the mistake itself: ""
+        for name in self.evaluator.named(self.evaluator.reach(mistake.changes)):
+            made = mistake.changes.get(name)
+            read = names(made or self.evaluator.definitions[name])
+            found = frozenset([""] if made else []).union(*(ways[other] for other in read if other in ways))
+            ways[name] = frozenset([name]) if "" in found and Name(name) in first else found
+        together: dict[frozenset[str], list[int]] = {}
+        alone: list[list[int]] = []
+        for k, (claim, outcome) in enumerate(zip(claims, trial.outcomes, strict=True)):
+            found = frozenset[str]().union(*(ways.get(name, ()) for name in names(claim.base)))
+            if k not in trial.explains:
+                known = not claim.wrong or len(mistake.made) > 1
+                if "" in found and known and not claim.fits(outcome):
+                    return trial._replace(explains=())
+            elif "" in found:
+                alone.append([k])
+            elif len(found) == 1:
+                together.setdefault(found, []).append(k)
+        return trial._replace(told=[*alone, *together.values()])
 
     def solved(self, mistake: Mistake) -> Trial | None:
         """The trial of the terms that a mistake leaves out times what a wrong claim asks for, a round number."""

@@ -264,6 +264,41 @@ def test_an_unrelated_wrong_number_gets_no_diagnosis(decimals: int) -> None:
         assert result.passed or not result.diagnosis
 
 
+TWO_TWO_TWO = {
+    "z1": "w1 * x1 + w2 * x2 + b1",
+    "h1": "sigmoid(z1)",
+    "h2": "sigmoid(w3 * x1 + w4 * x2 + b1)",
+    "y1": "w5 * h1 + w6 * h2 + b2",
+    "y1h": "sigmoid(y1)",
+    "y2h": "sigmoid(w7 * h1 + w8 * h2 + b2)",
+    "E1": "1/2 * (t1 - y1h)**2",
+    "E2": "1/2 * (t2 - y2h)**2",
+    "E": "E1 + E2",
+}
+PRINTED = (*TWO_TWO_TWO, "dy1h", "dw5")
+
+
+@pytest.mark.parametrize(
+    ("weights", "stated"),
+    [  # z1 or y1 is off by any number, and what follows from it goes on from that
+        ("12 25 73 54 13 42 46 19", "0.331 0.582 0.5964 0.9277 0.7166 0.7273 0.2496 0.0345 0.2842 0.7066 0.0835"),
+        ("38 49 42 55 68 86 29 60", "0.368 0.591 0.5929 1.5149 0.8198 0.7553 0.3279 0.0275 0.3554 0.8098 0.0707"),
+        ("10 55 20 70 85 51 06 10", "0.3324 0.5824 0.5939 1.3979 0.8018 0.6669 0.3135 0.0522 0.3657 0.7918 0.0733"),
+        ("61 19 46 61 66 06 74 42", "0.3495 0.5865 0.5948 1.0137 0.7338 0.7831 0.2619 0.0214 0.2833 0.7238 0.0829"),
+        ("29 80 23 51 19 57 82 80", "0.383 0.5946 0.5896 1.0491 0.7406 0.8262 0.2669 0.0134 0.2803 0.7306 0.0835"),
+        # h1 stands for h2, twice: no mistake in z1 or h1, which are printed right
+        ("15 20 25 30 40 45 50 55", "0.3275 0.5812 0.5969 1.094 0.7491 0.7703 0.2731 0.289 0.5621 0.7391 0.0807"),
+    ],
+)
+def test_what_follows_from_a_wrong_figure_is_no_more_evidence(weights: str, stated: str) -> None:
+    """A chance fit of four digits is one, however many figures tell them again; and a right figure speaks against."""
+    inputs = {"x1": 0.05, "x2": 0.1, "t1": 0.01, "t2": 0.99, "b1": 0.3, "b2": 0.6}
+    parameters = {f"w{k}": int(hundredths) / 100 for k, hundredths in enumerate(weights.split(), 1)}
+    figures = tuple(figure(key, text) for key, text in zip(PRINTED, stated.split(), strict=True))
+    for told in backprop(case(TWO_TWO_TWO, parameters, inputs, expected=figures)).values():
+        assert told.passed or not told.diagnosis or told.diagnosis.startswith("it follows from")
+
+
 @pytest.mark.parametrize("key", ["loss", "db1", "z1[0]", "y[0]", "dW1[0,0]"])
 @pytest.mark.one_in(2)
 def test_two_digits_are_too_few_to_blame_anything(key: str) -> None:
