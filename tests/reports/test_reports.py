@@ -448,11 +448,12 @@ def test_a_file_holds_what_stdout_would(folder: Path, form: str) -> None:
     assert [path.name for path in (folder / "new").iterdir()] == ["report"]
 
 
-def test_a_file_that_cannot_be_written_is_one_line(folder: Path) -> None:
+def test_a_folder_in_place_of_the_file_is_refused_before_anything_runs(folder: Path) -> None:
     (folder / "report").mkdir()
     result = invoke("run", "wrong.yaml", "-o", "report")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "mathlab: report cannot be written: Is a directory\n"
+    assert "'-o': report is a folder, and what is written is one file" in result.stderr
+    assert not (folder / "outputs").exists()
     assert list((folder / "report").iterdir()) == []
     assert not list(folder.glob(".*.tmp"))
 
