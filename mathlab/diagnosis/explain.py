@@ -14,7 +14,7 @@ from mathlab.diagnosis.mistakes import KINDS
 from mathlab.diagnosis.rewrite import rule_of
 from mathlab.diagnosis.rules import other_axis
 from mathlab.diagnosis.scene import Claim, Scene, Trial, of_arrays, of_figure
-from mathlab.diagnosis.search import EACH, WORK, Search
+from mathlab.diagnosis.search import EACH, MOST, WORK, Search
 from mathlab.errors import ExpressionError, MathlabError, listed
 from mathlab.experiment import Array, Case, Figure, HandFormula
 from mathlab.language.equation import Graph
@@ -52,8 +52,8 @@ class Causes(NamedTuple):
 
 def causes(scene: Scene, thorough: bool = False) -> Causes:
     """What can be said about why the wrong claims of a scene are wrong; `thorough` tries all that is known."""
-    equations = len(scene.prepared.both)
-    search = Search(scene, math.inf if thorough else max(WORK, EACH * equations) * min(scene.case.share, 1.0))
+    most = MOST if scene.trained else min(max(WORK, EACH * len(scene.prepared.both)), MOST)
+    search = Search(scene, math.inf if thorough else most * min(scene.case.share, 1.0))
     trials, tried, known = search.run()
     others = (trial._replace(tier=kind.tier) for kind in KINDS.values() for trial in kind.trials(scene))
     found = best(scene, [*trials, *(judged(scene, trial) for trial in others)], tried)

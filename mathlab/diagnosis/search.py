@@ -18,7 +18,7 @@ from mathlab.diagnosis.scene import Outcome, Scene, Trial
 from mathlab.diagnosis.slips import Slip
 from mathlab.diagnosis.trials import multipliers, scalars
 from mathlab.diagnosis.unfold import forms, told, unfolded
-from mathlab.diagnosis.worlds import Evaluator, World, changed, computing
+from mathlab.diagnosis.worlds import COMPILED, Evaluator, World, changed, computing
 from mathlab.errors import ExpressionError, MathlabError
 from mathlab.language.equation import by_name
 from mathlab.language.syntax import Call, Expr, Name, Num, names, substitute, unparse, walk
@@ -26,9 +26,10 @@ from mathlab.language.terms import product
 from mathlab.stages.prepare import Prepared, with_gradients
 
 # entries computed, of which an op counts `worlds.OVERHEAD` more, at least and for each equation: some seconds
-WORK, EACH = 100_000_000.0, 2_000_000.0
+WORK, EACH, MOST = 100_000_000.0, 2_000_000.0, 250_000_000.0  # MOST where an equation is long, or much is trained
 BACKWARD = 0.75  # of it for the backward pass
 MADE, WRITTEN = 5_000.0, 1_000.0  # and so many for a mistake, and for each equation that is written or derived anew
+COMPILING = 6_000.0  # and for each equation of a training with a mistake, all of which are typed and put together anew
 COUNTED = 1.1  # times the work after which mistakes are not even counted any more
 MISSES = 2  # wrong claims that a mistake reaches first, and does not explain, before it is given up
 RATES = (1.0, 0.5, 0.1, 0.05, 0.01)  # learning rates to try where the config states none
@@ -98,13 +99,9 @@ class Search:
         trials: list[Trial] = []
         tried = known = 0
         best = math.inf  # the tier of the likeliest that explains all
-
-        def most() -> float:
-            return best + NEAR
-
         for forward in (False, True):
             limit = self.most * (1 if forward else BACKWARD)
-            for mistake in mistakes.all_of(self.prepared, self.names, forward, most):
+            for mistake in mistakes.all_of(self.prepared, self.names, forward, lambda: best + NEAR):  # noqa: B023  # as it is then
                 known += 1
                 self.evaluator.work += MADE + WRITTEN * len(mistake.made)
                 if self.evaluator.work > COUNTED * limit:
@@ -122,7 +119,7 @@ class Search:
 
     def tried(self, mistake: Mistake) -> Trial | None:
         """A mistake made: a trial where it reaches a wrong claim; where numbers are many, one that it explains."""
-        if self.evaluator.circular(mistake.changes) or _vanishes(mistake):
+        if self.evaluator.circular((slip.name, slip.part) for slip in mistake.made):
             return None
         if mistake.followed:
             self.evaluator.work += WRITTEN * len(self.evaluator.definitions)
@@ -131,7 +128,7 @@ class Search:
                 return None
             mistake = whole
         outcomes = self._trained(mistake) if self.scene.trained else self._computed(mistake)
-        if outcomes is None:
+        if outcomes is None or _vanishes(mistake):
             return None
         trial = self._weighed(judged(self.scene, Trial("", outcomes, mistake=mistake)), mistake)
         # of as likely ones that comes first which changes and reaches least; a formula is wrong before what it reads is
@@ -204,7 +201,7 @@ class Search:
 
     def met(self, mistake: Mistake) -> dict[int, int]:
         """The claims that a mistake reaches, and how many equations on the way: the fewer, the sooner it shows."""
-        reached = self.evaluator.reach(mistake.changes)
+        reached = self.evaluator.reach((*(slip.name for slip in mistake.made), *mistake.also))
         return {k: (source & reached).bit_count() for k, source in enumerate(self.sources) if source & reached}
 
     def _computed(self, mistake: Mistake) -> list[Outcome] | None:
@@ -239,7 +236,9 @@ class Search:
             return changed(batch, same) if same else None
 
         wrong = changed(self.prepared, mistake.changes)
+        left = self.scene.left
         made = wrong and self.scene.tried("", computing(wrong), self.scene.training(wrong, batch=again))
+        self.evaluator.work += COMPILING * len(self.evaluator.definitions) + COMPILED * (left - self.scene.left)
         return made[0].outcomes if made else None
 
     def _there(self, kind: str, batch: Prepared) -> Mapping[tuple[str, str], Slip]:

@@ -24,8 +24,8 @@ from mathlab.stages.prepare import Env, Prepared
 OVERHEAD = 500  # work is counted in entries computed, and an op, or an equation, costs so many more
 COMPILED = 0.2  # of that it costs where it is compiled
 RESULT = "_result"  # the name of an expression that is compiled alone
-# what equations raise that do not fit together
-UNFIT = (MathlabError, ExpressionError, ArithmeticError, ValueError, IndexError, TypeError)
+# what equations raise that do not fit together, or are longer sums than Python is deep
+UNFIT = (MathlabError, ExpressionError, ArithmeticError, ValueError, IndexError, TypeError, RecursionError)
 
 Compute = Callable[[Env], Env]  # all values, from those of the parameters
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from graphlib import TopologicalSorter
@@ -102,6 +102,6 @@ class Graph:
         """All that a quantity is computed from."""
         return reduce(or_, (self.behind.get(name, 0) for name in names(quantity)), 0)
 
-    def circular(self, changes: Mapping[str, Expr]) -> bool:
-        """Whether a changed equation reads what is computed from it."""
-        return any(self.ahead[name] & self.bit.get(read, 0) for name, expr in changes.items() for read in names(expr))
+    def circular(self, changed: Iterable[tuple[str, Expr]]) -> bool:
+        """Whether an equation reads what is computed from it, where it comes to have such a part."""
+        return any(self.ahead[name] & self.bit.get(read, 0) for name, part in changed for read in names(part))

@@ -303,7 +303,7 @@ def replace(expr: Expr, rewrite: Callable[[Expr], Expr | None]) -> Expr:
     if not isinstance(expr, Call):
         return expr
     args = tuple(replace(arg, rewrite) for arg in expr.args)
-    return expr if args == expr.args else Call(expr.op, args, expr.attrs, expr.position)
+    return expr if [*map(id, args)] == [*map(id, expr.args)] else Call(expr.op, args, expr.attrs, expr.position)
 
 
 def substitute(expr: Expr, values: Mapping[str, Expr]) -> Expr:

@@ -11,12 +11,19 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
+from mathlab import api
 from mathlab.diagnosis import VARIANTS, explained
+from mathlab.diagnosis.mistakes import Mistake
+from mathlab.diagnosis.search import Search
+from mathlab.diagnosis.worlds import Evaluator, World
 from mathlab.experiment import Case, Figure, TrainSettings
+from mathlab.language.syntax import Name
+from mathlab.language.terms import total
 from mathlab.results import BackpropResult
 from mathlab.results.judged import FigureResult, FormulaResult
 from mathlab.stages import backprop as backprop_stage
 from mathlab.stages import train as train_stage
+from mathlab.stages.prepare import prepare
 from tests import planted
 from tests import planted_nets as nets
 from tests.build import case, case_result, figure
@@ -421,3 +428,28 @@ def test_the_earliest_update_that_differs_is_named() -> None:
 def test_every_variant_is_described() -> None:
     assert len({variant.name for variant in VARIANTS}) == len(VARIANTS)
     assert all(variant.sentence for variant in VARIANTS)
+
+
+def test_a_training_with_a_mistake_is_work_in_every_equation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mathlab.diagnosis.search.COMPILING", math.inf)
+    tried = list[object]()
+    trained = Search._trained
+
+    def noted(search: Search, mistake: Mistake) -> object:
+        tried.append(mistake)
+        return trained(search, mistake)
+
+    monkeypatch.setattr(Search, "_trained", noted)
+    config = {
+        "parameters": {"w": 0.5, "v": 2.0},
+        "equations": {"a": "sigmoid(w)", "L": "(a * v)**2"},
+        "train": {"optimizer": {"name": "sgd", "lr": 0.1}, "epochs": 3, "after": {3: {"w": 0.7123}}},
+    }
+    api.run(api.load(config))
+    assert len(tried) == 1
+
+
+def test_what_is_a_longer_sum_than_python_is_deep_is_nothing() -> None:
+    (made,) = api.load({"parameters": {"w": 0.5}, "equations": {"L": "w * w"}, "expected": {"L": 0.25}}).cases
+    world = World(Evaluator(prepare(made), [{}]), {"L": total(*[Name("w")] * 5000)})
+    assert world.values(Name("L")) == []

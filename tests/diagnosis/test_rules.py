@@ -228,7 +228,7 @@ class Planted:
         return {name: next(iter(world.values(Name(name))), None) for name in self.gradients}
 
     def spoilt(self, mistake: Mistake) -> bool:
-        if self.search.evaluator.circular(mistake.changes):
+        if self.search.evaluator.circular(mistake.changes.items()):
             return False
         values = self.values(mistake, self.search)
         pairs = [(value, self.true[name]) for name, value in values.items() if value is not None]
