@@ -280,5 +280,6 @@ class Search:
 def _vanishes(mistake: Mistake) -> bool:
     """Whether c - c comes to stand for c - h: that is a path that is gone, and named as one."""
     made = {part for slip in mistake.made for part in walk(slip.part)}
-    parts = [part for expr in mistake.changes.values() for part in walk(expr) if part not in made]
+    own = {slip.name for slip in mistake.made}  # what follows for a gradient may be c - c: nothing
+    parts = [part for name in own for part in walk(mistake.changes[name]) if part not in made]
     return any(part.op == "sub" and part.args[0] == part.args[1] for part in parts if isinstance(part, Call))
