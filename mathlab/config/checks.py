@@ -135,7 +135,9 @@ def _derivation(
     for formula in derivation:
         key = formula.name
         if key not in gradients:
+            whole = re.sub(r"(_?\d+)+$", "", key)  # of what may be written dW[0,0]
             hint = _gradient_meant(key, gradients) or did_you_mean(key, gradients)
+            hint = f"; {whole} is given whole, not by its entries" if whole in gradients else hint
             message = f"a derivation gives the gradient d<name> of a name, and '{key}' is none{hint}"
             yield Problem(message, formula.named_at)
         yield from _unknown(formula, readable)

@@ -431,6 +431,11 @@ FIGURES = [
         MINIMAL + "derivation: {y: 2}\n",
         "3:14: a derivation gives the gradient d<name> of a name, and 'y' is none; did you mean 'dy'?",
     ),
+    (
+        MINIMAL + "derivation: {'dx[0]': 2}\n",
+        "3:15: a derivation gives the gradient d<name> of a name, and 'dx0' is none; "
+        "dx is given whole, not by its entries",
+    ),
     (MINIMAL + "derivation: {dz: 2}\n", "3:14: a derivation gives the gradient d<name> of a name, and 'dz' is none"),
     (MINIMAL + "derivation: {dx: q}\n", "3:18: unknown name 'q'; there are x, y, dx, dy, pi, e, inf"),
     (MINIMAL + "derivation: {dx: dx}\n", "3:18: the formula for 'dx' reads 'dx' itself"),
