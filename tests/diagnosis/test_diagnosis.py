@@ -258,6 +258,18 @@ def test_the_learning_rate_behind_the_erratum_of_article_e() -> None:
     assert said == ["the learning rate is 0.65, not 0.5 (fits all 4 entries to the last printed digit)"] * 4
 
 
+def test_a_mistake_in_the_forward_pass_is_made_in_the_gradients_too() -> None:
+    """One in the forward pass comes with the gradients that belong to it."""
+    equations = {"z": "w * x + b", "y": "sigmoid(z)", "L": "(y - t)**2"}
+    w, x, b, t = 0.7, 0.55, 0.31, 0.2
+    y = 1 / (1 + math.exp(-(b - w * x)))
+    dz = 2 * (y - t) * y * (1 - y)
+    figures = {"z": b - w * x, "y": y, "L": (y - t) ** 2, "dw": -dz * x, "db": dz}
+    made = case(equations, {"w": w, "b": b}, {"x": x, "t": t}, expected=tuple(map(printed, figures, figures.values())))
+    told = {result.diagnosis for result in backprop(made).values()}
+    assert all(why.startswith("in z, w * x is subtracted") and "forward pass only" not in why for why in told), told
+
+
 # --- saying nothing
 
 
