@@ -538,7 +538,7 @@ def steps(bug: str) -> tuple[Case, Values]:
             da = error * p["v"] * (1 - h[k] ** 2) + carry
         else:
             da = (error * p["v"] + carry) * (1 - h[k] ** 2)
-        da = np.clip(da, -0.5, 0.5) if bug == "clipped" else da
+        da = np.clip(da, -0.1, 0.1) if bug == "clipped" else da
         before = x[k - 2] if bug == "row before" else x[k - 1]  # x[-1] is the last
         kept = 0 if bug == "overwritten" else 1
         g = {"W": kept * g["W"] + np.outer(da, before), "U": kept * g["U"] + np.outer(da, h[k - 1]), "v": g["v"]}
@@ -553,7 +553,7 @@ STEPS_WORDS: Mapping[str, str] = {
     "overwritten": "of 3 terms, ",
     "row before": "x[1] stands in place of x[2]; x[0] stands in place of x[1]; x[2] stands in place of x[0]",
     "past": "the derivative of tanh is left out for what ",
-    "clipped": "the gradient is clipped at 0.5",
+    "clipped": "the gradient is clipped at 0.1",
 }
 
 
