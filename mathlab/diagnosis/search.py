@@ -146,8 +146,10 @@ class Search:
         some figure is another one.
         """
         claims = self.scene.claims
-        if not self.scene.printed or self.scene.trained or not trial.explains:
+        if not self.scene.printed or not trial.explains:
             return trial
+        if self.scene.trained:  # where all that comes later goes on from the mistake
+            return trial._replace(explains=()) if trial.breaks else trial
         first = {claims[k].base for k in trial.explains if not claims[k].pick}
         ways: dict[str, frozenset[str]] = {}  # to each name from the figures before it, or from the mistake itself: ""
         for name in self.evaluator.named(self.evaluator.reach(mistake.changes)):

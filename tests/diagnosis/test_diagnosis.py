@@ -318,6 +318,13 @@ def test_what_follows_from_a_wrong_figure_is_no_more_evidence(weights: str, stat
         assert told.passed or not told.diagnosis or told.diagnosis.startswith("it follows from")
 
 
+def test_a_weight_off_after_an_update_is_no_mistake_in_what_a_right_bias_was_moved_by() -> None:
+    equations = {"z": "w * x + b", "y": "sigmoid(z)", "L": "(y - t)**2"}
+    made = case(equations, {"w": 0.78, "b": 0.24}, {"x": 0.87, "t": 0.6}, train=TrainSettings("sgd", {"lr": 0.5}, 1))
+    stated = {"w": "0.7882", "b": "0.2166", "y": "0.7114", "L": "0.0124"}
+    assert not any(result.diagnosis for result in trained(made, *(figure(*said) for said in stated.items())))
+
+
 @pytest.mark.parametrize("key", ["loss", "db1", "z1[0]", "y[0]", "dW1[0,0]"])
 @pytest.mark.one_in(2)
 def test_two_digits_are_too_few_to_blame_anything(key: str) -> None:
